@@ -1,0 +1,5 @@
+"""``python -m goldieval``."""
+
+from goldieval.cli import main
+
+main()

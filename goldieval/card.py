@@ -1,0 +1,158 @@
+"""What a task is: one YAML card, typed and checked, and its identity."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from goldieval.data.readers import AnySource
+from goldieval.errors import GoldievalError
+from goldieval.families.params import RetrievalParams, ZeroshotParams
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class Expect(BaseModel):
+    """Counts that the data must have; a difference fails the task."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    images: Annotated[int, Field(ge=1)] | None = None
+    texts: Annotated[int, Field(ge=1)] | None = None
+    classes: Annotated[int, Field(ge=1)] | None = None
+
+
+class CardBase(BaseModel):
+    """The fields of every card. ``chance`` and ``ceiling`` are of the headline metric, as fractions."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
+    version: Annotated[int, Field(ge=1)]
+    protocol: Annotated[str, Field(min_length=1)]
+    title: str
+    licence: str
+    source: AnySource
+    expect: Expect = Expect()
+    headline: str
+    chance: Fraction | None = None
+    ceiling: Fraction | None = None
+    tags: list[str] = []
+    cite: str = ""
+
+
+class RetrievalCard(CardBase):
+    family: Literal["retrieval"]
+    params: RetrievalParams = RetrievalParams()
+
+
+class ZeroshotCard(CardBase):
+    family: Literal["zeroshot"]
+    params: ZeroshotParams
+
+
+Card = Annotated[RetrievalCard | ZeroshotCard, Field(discriminator="family")]
+_CARD: TypeAdapter[RetrievalCard | ZeroshotCard] = TypeAdapter(Card)
+
+# What names, describes or locates a task, but does not change what is computed.
+_NOT_IDENTITY: Any = {
+    **{name: True for name in ("title", "licence", "tags", "cite", "chance", "ceiling", "headline")},
+    "source": {"id", "path", "megabytes", "manual"},
+}
+
+
+@dataclass(frozen=True)
+class Task:
+    """A card, the file that it came from, and what ``--set`` changed in it."""
+
+    card: RetrievalCard | ZeroshotCard
+    file: Path
+    overrides: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return self.card.name
+
+    @property
+    def protocol(self) -> str:
+        """The card's protocol plus every override: results under another protocol are another column."""
+        changed = [f"{key}={json.dumps(value)}" for key, value in sorted(self.overrides.items())]
+        return " + ".join([self.card.protocol, *changed])
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 of everything on the card that can change a number."""
+        content = self.card.model_dump(mode="json", exclude=_NOT_IDENTITY)
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    def folder(self, root: Path) -> Path:
+        return self.card.source.folder(root, self.file.parent)
+
+    def override(self, changes: dict[str, Any]) -> Task:
+        """Return the task with those parameters replaced; keys that its family lacks are left alone.
+
+        Raises:
+            GoldievalError: a value of the wrong type.
+        """
+        known = {key: value for key, value in changes.items() if key in type(self.card.params).model_fields}
+        if not known:
+            return self
+        content = self.card.model_dump(mode="json")
+        content["params"] = {**content["params"], **known}
+        return replace(self, card=_checked(content, f"--set for {self.name}"), overrides=self.overrides | known)
+
+
+def read_yaml(file: Path) -> dict[str, Any]:
+    """Read a YAML mapping. Raises GoldievalError with file and line for anything else."""
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise GoldievalError(f"cannot read {file}: {error}") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"{file}:{mark.line + 1}" if mark else str(file)
+        raise GoldievalError(f"{place}: broken YAML: {getattr(error, 'problem', None) or error}") from error
+    if not isinstance(content, dict):
+        raise GoldievalError(f"{file}: expected a mapping of keys to values.")
+    return content
+
+
+def load_card(file: Path) -> Task:
+    """Read and check one task card.
+
+    Raises:
+        GoldievalError: one line naming the file and each wrong key.
+    """
+    return Task(_checked(read_yaml(file), str(file)), file)
+
+
+def _checked(content: dict[str, Any], where: str) -> RetrievalCard | ZeroshotCard:
+    try:
+        return _CARD.validate_python(content)
+    except ValidationError as error:
+        raise GoldievalError(f"{where}: {validation_line(error)}") from None
+
+
+def validation_line(error: ValidationError) -> str:
+    """Fold pydantic's report into one line: ``key: what is wrong; …``. Tags of typed choices are left out of the key."""
+    parts: dict[str, str] = {}
+    for fault in error.errors(include_url=False):
+        key = ".".join(str(part) for part in _without_choice_tags(fault["loc"]))
+        message = {"extra_forbidden": "unknown key", "missing": "is missing"}.get(fault["type"], fault["msg"])
+        parts.setdefault(key or "card", message.removeprefix("Value error, "))
+    return "; ".join(f"{key}: {message}" for key, message in parts.items())
+
+
+def _without_choice_tags(place: tuple[int | str, ...]) -> list[int | str]:
+    """``('retrieval', 'source', 'coco', 'images')`` names ``source.images``."""
+    kept = list(place[1:]) if place and place[0] in ("retrieval", "zeroshot") else list(place)
+    if len(kept) > 1 and kept[0] == "source":
+        del kept[1]
+    return [part for part in kept if not (isinstance(part, str) and ("[" in part or part in ("str", "Pinned")))]

@@ -1,0 +1,64 @@
+"""The command line: one small file a verb. Nothing here is needed to use the library."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from goldieval.cli.doctor import doctor
+from goldieval.cli.ls import ls
+from goldieval.cli.run import run
+from goldieval.cli.show import show
+from goldieval.errors import GoldievalError
+
+app = typer.Typer(
+    name="goldieval",
+    help="Evaluate, compare and train data-efficient CLIP models.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for verb in (run, ls, show, doctor):
+    app.command()(verb)
+
+
+@app.callback()
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    """Evaluate, compare and train data-efficient CLIP models."""
+
+
+def main() -> None:
+    """Run the command line: 0 all right, 1 a task failed or is partial, 2 bad input, 130 interrupted."""
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    debug = len(arguments) < len(sys.argv) - 1
+    try:
+        code = app(args=arguments, standalone_mode=False)
+    except (GoldievalError, typer.Exit, typer.Abort, KeyboardInterrupt, Exception) as error:
+        if debug and not isinstance(error, typer.Exit):
+            raise
+        code = _explain(error)
+    sys.exit(code or 0)
+
+
+def _explain(error: BaseException) -> int:
+    """Say in one line what is wrong and return the exit code."""
+    console = Console(stderr=True, soft_wrap=True)
+    if isinstance(error, typer.Exit):
+        return error.exit_code
+    if isinstance(error, KeyboardInterrupt | typer.Abort):
+        console.print("interrupted; the same command goes on from here", markup=False)
+        return 130
+    if isinstance(error, GoldievalError):
+        console.print(f"error: {error}", markup=False, highlight=False)
+        return 2
+    if hasattr(error, "format_message"):  # wrong options and arguments, from typer
+        console.print(f"error: {error.format_message()} See goldieval --help.", markup=False, highlight=False)
+        return 2
+    line = (str(error).splitlines() or [""])[0]
+    console.print(f"error: {type(error).__name__}: {line} (a fault of goldieval; --debug shows where)", markup=False)
+    return 2

@@ -1,0 +1,93 @@
+"""``goldieval run``: evaluate models on tasks."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+from rich.console import Console
+
+from goldieval.errors import GoldievalError
+
+
+def run(
+    model: Annotated[
+        list[str], typer.Option(help="Model spec, FAMILY[:NAME][@WHERE] or ./FILE.py:FUNCTION. Repeatable.")
+    ],
+    tasks: Annotated[str, typer.Option(help="Task ids, suites, globs or card paths, separated by commas.")],
+    out: Annotated[Path, typer.Option(help="Folder for the records.")] = Path("results"),
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Folder of the data; else $GOLDIEVAL_DATA, else the cache.")
+    ] = None,
+    tasks_dir: Annotated[Path | None, typer.Option(help="Folder with task cards of your own.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
+    batch_size: Annotated[int, typer.Option(min=1, help="Images a batch; texts go in batches twice as large.")] = 64,
+    precision: Annotated[
+        str, typer.Option(help="fp32, bf16 or fp16, of the encoders; scores are always fp32.")
+    ] = "fp32",
+    workers: Annotated[int, typer.Option(min=1, help="Threads that read and decode.")] = os.cpu_count() or 1,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Only that many images of each task; marked as a subset.")
+    ] = None,
+    set_: Annotated[list[str], typer.Option("--set", help="KEY=VALUE: replace a card's parameter. Repeatable.")] = [],
+    allow_bad: Annotated[int, typer.Option(min=0, help="Unreadable images of a task that may be left out.")] = 0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Neither use nor keep embeddings.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Never fetch model weights.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit 1 also where a suite's task was left out.")] = False,
+    json_: Annotated[bool, typer.Option("--json", help="Print the records as JSON and nothing else.")] = False,
+) -> None:
+    """Evaluate models on tasks: plan, encode once, score, record.
+
+    goldieval run --model random --tasks retrieval,zeroshot
+
+    goldieval run --model open_clip:ViT-B-16@epoch_32.pt --tasks coco-karpathy,cifar10 --data-dir DIR
+    """
+    overrides = _overrides(set_)
+    if precision not in ("fp32", "bf16", "fp16"):
+        raise GoldievalError(f"--precision {precision!r}: choose fp32, bf16 or fp16.")
+    if offline:
+        os.environ["HF_HUB_OFFLINE"] = "1"  # read once, when the hub library is imported
+    from goldieval.encode import Batching
+    from goldieval.report.console import Terminal
+    from goldieval.runner import Options, evaluate
+    from goldieval.spec import expand, parse_spec
+
+    specs = [each.text for spec in model for each in expand(parse_spec(spec))]
+    options = Options(
+        out,
+        data_dir,
+        tasks_dir,
+        device,
+        precision,
+        Batching(batch_size, 2 * batch_size, workers),
+        overrides,
+        limit,
+        allow_bad,
+        not no_cache,
+        offline,
+        dry_run,
+    )
+    screen = Terminal(Console(stderr=json_))
+    records = [record for spec in specs for record in evaluate(spec, tasks, options=options, screen=screen)]
+    if json_:
+        print("[" + ",\n".join(record.model_dump_json() for record in records) + "]")
+    if any(record.status != "ok" for record in records) or (strict and screen.left_out):
+        raise typer.Exit(1)
+
+
+def _overrides(pairs: list[str]) -> dict[str, Any]:
+    """Parse ``key=value``; the value is YAML, so lists and mappings can be written."""
+    result = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise GoldievalError(f"--set {pair!r}: write KEY=VALUE.")
+        try:
+            result[key] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise GoldievalError(f"--set {pair!r}: the value is no YAML.") from None
+    return result

@@ -1,0 +1,46 @@
+"""``goldieval show``: one record or a folder of records as tables."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+
+def show(
+    place: Annotated[Path, typer.Argument(help="A record file or a folder of records.")] = Path("results"),
+    json_: Annotated[bool, typer.Option("--json", help="Print the records as JSON.")] = False,
+) -> None:
+    """Show records: every metric with its interval, and what was run on what.
+
+    goldieval show results
+
+    goldieval show results/random-0123abcd/shapes-retrieval@1-0123abcd.json
+    """
+    from goldieval.report.scores import scores
+    from goldieval.results import load_results
+
+    records = load_results(place)
+    if json_:
+        print("[" + ",\n".join(record.model_dump_json() for record in records) + "]")
+        return
+    console = Console()
+    if not records:
+        console.print(
+            Text(f"no records in {place}. Make some: goldieval run --model random --tasks retrieval,zeroshot")
+        )
+    ordered = sorted(records, key=lambda record: (record.model.spec, record.model.fingerprint, record.task.name))
+    for (spec, fingerprint), group in groupby(ordered, lambda record: (record.model.spec, record.model.fingerprint)):
+        ours = list(group)
+        console.print(Text(f"{spec}  {fingerprint[:8]}  {ours[0].model.precision}", "bold"))
+        if ours[0].model.notice:
+            console.print(Text(f"  {ours[0].model.notice}", "yellow"))
+        console.print(scores(ours, console, every_metric=True))
+        for record in ours:
+            if record.status == "failed":
+                console.print(Text(f"{record.task.name} FAILED: {record.reason}", "red"))
+        console.print()

@@ -1,0 +1,97 @@
+"""Parquet files as the Hugging Face Hub keeps them: an image column, and a label or a caption column."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from goldieval.data.paths import cache_root
+from goldieval.data.samples import Dataset, EncodedImage, ImageSample, Row, dataset_of
+from goldieval.data.source import Source, read_lines
+from goldieval.errors import TaskError
+
+
+@dataclass(frozen=True, eq=False)
+class ParquetImage(EncodedImage):
+    """Row ``row`` of a memory-mapped table; bytes are fetched when asked for."""
+
+    table: Any
+    column: str
+    row: int
+
+    def read(self) -> bytes:
+        value = self.table[self.row][self.column]
+        data = value.get("bytes") if isinstance(value, dict) else value
+        if not isinstance(data, bytes):
+            raise OSError(f"row {self.row}: column {self.column!r} holds no image bytes")
+        return data
+
+
+class ParquetSource(Source):
+    """``files`` is a glob below the folder; ``id_column`` names the sample (file name and row where there is none).
+
+    classes: file with class names, where the column carries none of its own.
+    """
+
+    reader: Literal["parquet"]
+    files: str = "*.parquet"
+    image: str = "image"
+    id_column: str = ""
+    label: str = ""
+    caption: str = ""
+    classes: str = ""
+
+    def needs(self) -> list[str]:
+        return [self.classes] if self.classes else []
+
+    def missing(self, folder: Path) -> list[str]:
+        return super().missing(folder) or ([] if self._paths(folder) else [self.files])
+
+    def read(self, folder: Path) -> Dataset:
+        rows: list[Row] = []
+        names = read_lines(folder / self.classes) if self.classes else None
+        for path in self._paths(folder):
+            table = _open(path)
+            lacking = {self.image, self.id_column, self.label, self.caption} - {"", *table.column_names}
+            if lacking:
+                raise TaskError(f"{path} has no column {', '.join(sorted(lacking))}; it has {table.column_names}.")
+            names = names or getattr(table.features.get(self.label), "names", None)
+            rows += self._rows(table, path)
+        return dataset_of(rows, names)
+
+    def _paths(self, folder: Path) -> list[Path]:
+        return sorted(folder.glob(self.files)) if folder.is_dir() else []
+
+    def _rows(self, table: Any, path: Path) -> list[Row]:
+        small = table.select_columns([name for name in (self.id_column, self.label, self.caption) if name])
+        pictures = _undecoded(table, self.image)
+        rows = []
+        for number in range(len(table)):
+            entry = small[number] if small.column_names else {}
+            id = str(entry[self.id_column]) if self.id_column else f"{path.name}#{number}"
+            texts = entry.get(self.caption, [])
+            texts = texts if isinstance(texts, list) else [texts]
+            captions = [(f"{id}#{position}", str(text)) for position, text in enumerate(texts)]
+            image = ImageSample(id, ParquetImage(pictures, self.image, number), f"{path.name}#{number}")
+            rows.append(Row(image, entry.get(self.label), captions))
+        return rows
+
+
+def _open(path: Path) -> Any:
+    from datasets import Dataset as Table
+    from datasets.utils import logging
+
+    logging.disable_progress_bar()
+    try:
+        return Table.from_parquet(str(path), cache_dir=str(cache_root() / "parquet"))
+    except Exception as error:  # the library wraps pyarrow's errors in its own
+        raise TaskError(f"cannot read {path} as parquet: {error}".splitlines()[0]) from error
+
+
+def _undecoded(table: Any, column: str) -> Any:
+    from datasets import Image
+
+    table = table.select_columns([column])
+    is_image = isinstance(table.features[column], Image)
+    return table.cast_column(column, Image(decode=False)) if is_image else table

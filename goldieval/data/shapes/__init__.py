@@ -1,0 +1,26 @@
+"""The built-in world: small drawn scenes of which everything is known, the same on every machine."""
+
+from goldieval.data.shapes.draw import boxes, draw, instance_mask, semantic_mask
+from goldieval.data.shapes.language import long_caption, object_sentences, short_captions
+from goldieval.data.shapes.questions import questions
+from goldieval.data.shapes.reader import ShapesSource
+from goldieval.data.shapes.relevance import answer, relevant, satisfies
+from goldieval.data.shapes.world import Scene, sample_scene, split_seeds
+
+__all__ = [
+    "Scene",
+    "ShapesSource",
+    "answer",
+    "boxes",
+    "draw",
+    "instance_mask",
+    "long_caption",
+    "object_sentences",
+    "questions",
+    "relevant",
+    "sample_scene",
+    "satisfies",
+    "semantic_mask",
+    "short_captions",
+    "split_seeds",
+]

@@ -1,0 +1,157 @@
+"""Questions about scenes, each with its one answer and a meaning that can be executed on any scene.
+
+The last phrasing of every type is held out: it occurs in the test split only.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from goldieval.data.shapes import phrases
+from goldieval.data.shapes.dice import below, chance, choose, dice, shuffled
+from goldieval.data.shapes.meaning import ATTRIBUTES, QUESTION_TYPES, RELATIONS, Ask, Wanted, holds, known
+from goldieval.data.shapes.relevance import answer
+from goldieval.data.shapes.world import COLOURS, FILLS, HELD_OUT, PLACES, SHAPES, SIZES, Scene
+
+# {the}, {a} and {many} stand for the subject, {relation} and {other} for the rest of a relation question.
+TEMPLATES = {
+    "colour": ("What colour is {the}?", "Which colour does {the} have?", "The colour of {the} is what?"),
+    "shape": ("What shape is {the}?", "Which shape does {the} have?", "The form of {the} is what?"),
+    "size": ("Is {the} small or large?", "What size is {the}?", "How big is {the}?"),
+    "fill": ("How is {the} filled?", "Is {the} solid, striped or outlined?", "What is the fill of {the}?"),
+    "place": ("Where is {the}?", "In which part of the picture is {the}?", "What is the place of {the}?"),
+    "count": ("How many {many} are there?", "How many {many} can be seen?", "What is the number of {many}?"),
+    "relation": ("Is {the} {relation} {other}?", "Is it true that {the} is {relation} {other}?",
+                 "Would you say that {the} is {relation} {other}?"),
+    "existence": ("Is there {a}?", "Does the picture show {a}?", "Can you see {a}?"),
+}  # fmt: skip
+WORDS = {"shape": SHAPES, "colour": COLOURS, "size": SIZES, "fill": FILLS, "place": PLACES}
+HELD_OUT_SHARE = 0.5  # of the test split's questions
+TRIES_PER_QUESTION = 10
+
+
+@dataclass(frozen=True)
+class Question:
+    """``template`` names the phrasing, such as "colour-2"; ``answer`` is one of a few words, a number or yes / no."""
+
+    id: str
+    type: str
+    template: str
+    held_out: bool
+    text: str
+    answer: str
+    meaning: Ask
+
+
+def questions(scene: Scene, n: int) -> list[Question]:
+    """Return ``n`` questions of different meaning, types in turn; fewer where the scene has no more to ask."""
+    rng = dice("questions", scene.kind, scene.seed)
+    types = itertools.cycle(shuffled(rng, QUESTION_TYPES))
+    found: list[Question] = []
+    asked: set[Ask] = set()
+    for type in itertools.islice(types, n * TRIES_PER_QUESTION):
+        meaning = _ASKS[type](rng, scene, type)
+        if meaning is None or meaning in asked or _names_held_out(meaning, scene):
+            continue
+        asked.add(meaning)
+        found.append(_question(rng, scene, meaning, len(found)))
+        if len(found) == n:
+            break
+    return found
+
+
+def _question(rng: random.Random, scene: Scene, meaning: Ask, number: int) -> Question:
+    seen = len(TEMPLATES[meaning.type]) - 1
+    held_out = scene.split == "test" and chance(rng, HELD_OUT_SHARE)
+    template = seen if held_out else below(rng, seen)
+    reply = answer(meaning, scene)
+    assert reply is not None, f"{scene.id}: a question was asked that does not apply: {meaning}"
+    return Question(
+        id=f"{scene.id}?{number}",
+        type=meaning.type,
+        template=f"{meaning.type}-{template}",
+        held_out=held_out,
+        text=_text(rng, TEMPLATES[meaning.type][template], meaning),
+        answer=reply,
+        meaning=meaning,
+    )
+
+
+def _text(rng: random.Random, template: str, meaning: Ask) -> str:
+    subject = phrases.noun_phrase(rng, meaning.subject, synonyms=False)
+    text = template.format(
+        the=f"the {subject}",
+        a=phrases.a(subject),
+        many=phrases.plural_phrase(rng, meaning.subject),
+        relation=phrases.relation_phrase(rng, meaning.relation) if meaning.relation else "",
+        other=f"the {phrases.noun_phrase(rng, meaning.other, synonyms=False)}" if meaning.other else "",
+    )
+    return text[0].upper() + text[1:]
+
+
+def _names_held_out(meaning: Ask, scene: Scene) -> bool:
+    """Say whether a held-out pair is named outside test: "Is there ...?" would teach that the answer is always no."""
+    named = [(one.colour, one.shape) for one in (meaning.subject, meaning.other) if one]
+    return scene.split != "test" and not HELD_OUT.isdisjoint(named)
+
+
+def _unique(rng: random.Random, scene: Scene, index: int, names: list[str]) -> Wanted | None:
+    """Return one or two of the named attributes that mean this object and no other."""
+    obj = scene.objects[index]
+    options = [known(obj, some) for length in (1, 2) for some in itertools.combinations(names, length)]
+    unique = [wanted for wanted in options if sum(wanted.fits(other) for other in scene.objects) == 1]
+    return choose(rng, unique) if unique else None
+
+
+def _attribute(rng: random.Random, scene: Scene, type: str) -> Ask | None:
+    names = [name for name in ATTRIBUTES if name != type]
+    subject = _unique(rng, scene, below(rng, len(scene.objects)), names)
+    return Ask(type, subject) if subject else None
+
+
+def _count(rng: random.Random, scene: Scene, type: str) -> Ask:
+    names = choose(rng, (["shape"], ["colour"], ["size"], ["fill"], ["colour", "shape"], ["size", "shape"]))
+    wanted = known(choose(rng, scene.objects), names)
+    return Ask(type, _changed(rng, wanted) if chance(rng, 0.25) else wanted)
+
+
+def _relation(rng: random.Random, scene: Scene, type: str) -> Ask | None:
+    """Ask of two objects; which relation is asked for is chosen so that yes and no are equally frequent."""
+    if len(scene.objects) < 2:
+        return None
+    first, second = shuffled(rng, range(len(scene.objects)))[:2]
+    names = ["colour", "shape", "size", "fill"]
+    subject, other = _unique(rng, scene, first, names), _unique(rng, scene, second, names)
+    if subject is None or other is None:
+        return None
+    yes = chance(rng, 0.5)
+    fitting = [name for name in RELATIONS if holds(name, scene.objects[first], scene.objects[second]) == yes]
+    return Ask(type, subject, choose(rng, fitting), other)
+
+
+def _existence(rng: random.Random, scene: Scene, type: str) -> Ask | None:
+    """Ask for something that is there, or for something with one word changed that is not."""
+    names = choose(rng, (["shape"], ["colour", "shape"], ["fill", "shape"], ["size", "colour"], ["shape", "place"]))
+    wanted = known(choose(rng, scene.objects), names)
+    if chance(rng, 0.5):
+        return Ask(type, wanted)
+    absent = _changed(rng, wanted)
+    return None if any(absent.fits(obj) for obj in scene.objects) else Ask(type, absent)
+
+
+def _changed(rng: random.Random, wanted: Wanted) -> Wanted:
+    """Return the constraint with one of its words exchanged."""
+    name = choose(rng, [name for name in ATTRIBUTES if getattr(wanted, name)])
+    word = choose(rng, [word for word in WORDS[name] if word != getattr(wanted, name)])
+    return replace(wanted, **{name: word})
+
+
+_ASKS: dict[str, Callable[[random.Random, Scene, str], Ask | None]] = {
+    **dict.fromkeys(ATTRIBUTES, _attribute),
+    "count": _count,
+    "relation": _relation,
+    "existence": _existence,
+}

@@ -1,0 +1,78 @@
+"""What all readers share: where the files lie, what must be there, how to get it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from goldieval.data.paths import inside
+from goldieval.data.samples import Dataset
+from goldieval.errors import TaskError
+
+
+class Source(BaseModel):
+    """A task card's ``source`` block. ``reader`` picks the subclass; the rest is checked by it.
+
+    id: folder below the data root.   path: or a folder relative to the card (absolute is allowed).
+    hub, revision: dataset repository on the Hugging Face Hub whose files these are.
+    megabytes: download size.   manual: what to do where no command can fetch the files.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    reader: str
+    id: str = ""
+    path: str = ""
+    hub: str = ""
+    revision: str = "main"
+    megabytes: int | None = None
+    manual: str = ""
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Source:
+        if bool(self.id) == bool(self.path) and self.on_disk:
+            raise ValueError("give either id (a folder below the data root) or path (a folder beside the card)")
+        return self
+
+    @property
+    def on_disk(self) -> bool:
+        """False for a source that is made, not read."""
+        return True
+
+    def folder(self, root: Path, card_folder: Path) -> Path:
+        """Return the folder of this source's files: below the data root, or beside the card."""
+        return inside(root, self.id) if self.id else (card_folder / self.path)
+
+    def needs(self) -> list[str]:
+        """Return the files and folders, relative to ``folder``, that must exist before reading."""
+        raise NotImplementedError
+
+    def missing(self, folder: Path) -> list[str]:
+        """Return what ``needs`` names and ``folder`` lacks; empty when the data are present."""
+        return [name for name in self.needs() if not inside(folder, name).exists()]
+
+    def how_to_get(self, folder: Path) -> str:
+        """Return the one command or instruction that brings the data."""
+        if self.hub:
+            pin = f" --revision {self.revision}" if self.revision != "main" else ""
+            return f"hf download {self.hub} --repo-type dataset{pin} --local-dir {tilde(folder)}"
+        return self.manual or f"put its files into {tilde(folder)}"
+
+    def read(self, folder: Path) -> Dataset:
+        """Read the samples. Raises TaskError naming file, row and key for whatever is wrong."""
+        raise NotImplementedError
+
+
+def tilde(path: Path) -> str:
+    """Return a path with the home folder written as ``~``, as one would type it."""
+    home = Path.home()
+    return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
+
+
+def read_lines(file: Path) -> list[str]:
+    """Return the stripped, non-empty lines of a UTF-8 text file (class names, templates)."""
+    try:
+        return [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise TaskError(f"cannot read {file}: {error}") from error

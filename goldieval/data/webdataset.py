@@ -1,0 +1,98 @@
+"""clip-benchmark's web datasets: ``<split>/<n>.tar`` with a picture and a .cls or .txt beside it, read in place."""
+
+from __future__ import annotations
+
+import re
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from goldieval.data.folder import PICTURES
+from goldieval.data.samples import Dataset, EncodedImage, ImageSample, Row, dataset_of
+from goldieval.data.source import Source, read_lines
+from goldieval.errors import TaskError
+
+
+@dataclass(frozen=True)
+class TarImage(EncodedImage):
+    """A member of an uncompressed tar, read by offset so that threads can share the file."""
+
+    tar: Path
+    offset: int
+    size: int
+
+    def read(self) -> bytes:
+        with self.tar.open("rb") as stream:
+            stream.seek(self.offset)
+            data = stream.read(self.size)
+        if len(data) < self.size:
+            raise OSError(f"{self.tar} ends in the middle of this picture")
+        return data
+
+
+class WebdatasetSource(Source):
+    """``<split>/nshards.txt`` says how many shards there must be; ``classnames.txt`` gives the label order."""
+
+    reader: Literal["webdataset"]
+    split: str = "test"
+
+    def needs(self) -> list[str]:
+        return [f"{self.split}/nshards.txt"]
+
+    def missing(self, folder: Path) -> list[str]:
+        lacking = super().missing(folder)
+        return lacking or [name for name in self._shards(folder) if not (folder / name).exists()]
+
+    def read(self, folder: Path) -> Dataset:
+        rows = [row for shard in self._shards(folder) for row in _rows(folder, shard)]
+        names = folder / "classnames.txt"
+        return dataset_of(rows, read_lines(names) if names.exists() else None)
+
+    def _shards(self, folder: Path) -> list[str]:
+        file = folder / self.split / "nshards.txt"
+        count = " ".join(read_lines(file))
+        if not re.fullmatch(r"[0-9]+", count):
+            raise TaskError(f"{file} should hold the number of shards, but holds {count[:40]!r}.")
+        return [f"{self.split}/{number}.tar" for number in range(int(count))]
+
+
+def _rows(folder: Path, shard: str) -> Iterator[Row]:
+    """Yield one row a sample; members of a sample share everything before the first dot of their file name."""
+    for key, members in _samples(folder / shard):
+        where = f"{folder / shard}: sample {key}"
+        picture = next((member for ending, member in members.items() if f".{ending}" in PICTURES), None)
+        if picture is None:
+            raise TaskError(f"{where} has no picture, only .{', .'.join(members)}.")
+        id = f"{Path(shard).stem}/{key}"
+        image = ImageSample(id, TarImage(folder / shard, picture.offset, picture.size), f"{shard}/{key}")
+        if "cls" in members:
+            yield Row(image, _label(where, members["cls"].read()))
+        elif "txt" in members:
+            captions = members["txt"].read().decode("utf-8", errors="replace").splitlines()
+            yield Row(image, captions=[(f"{id}#{number}", text) for number, text in enumerate(captions)])
+        else:
+            raise TaskError(f"{where} has neither a .cls nor a .txt file.")
+
+
+def _samples(tar: Path) -> Iterator[tuple[str, dict[str, TarImage]]]:
+    samples: dict[str, dict[str, TarImage]] = {}
+    try:
+        with tarfile.open(tar, "r:") as archive:
+            for member in archive:
+                if member.isfile():
+                    folder, _, name = member.name.rpartition("/")
+                    stem, _, ending = name.partition(".")
+                    key = f"{folder}/{stem}".removeprefix("./").removeprefix("/")
+                    samples.setdefault(key, {})[ending.lower()] = TarImage(tar, member.offset_data, member.size)
+    except (OSError, tarfile.TarError) as error:
+        raise TaskError(f"{tar} is no readable tar: {error}. Fetch it again.") from error
+    yield from samples.items()
+
+
+def _label(where: str, text: bytes) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise TaskError(f"{where}: label {text[:20]!r} is no class index.") from None

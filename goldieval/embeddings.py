@@ -1,0 +1,245 @@
+"""A content-addressed store of embeddings: fixed chunks, written whole or not at all, shared by processes.
+
+Layout: ``<root>/<tower identity>/<chunk>.safetensors``. The identity covers all that can change an embedding besides the
+content (weights, transform, tokenizer, dtype); a chunk is named after the contents that it holds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock, Timeout
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from goldieval.data.paths import store_root
+from goldieval.errors import GoldievalError
+
+DEFAULT_LIMIT_GB = 20.0
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Contents that are encoded together, always in this order: the unit of the store."""
+
+    keys: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        return hashlib.sha256("\n".join(self.keys).encode()).hexdigest()[:32]
+
+
+def chunks_of(keys: Sequence[str], size: int) -> list[Chunk]:
+    """Cut sorted contents into chunks.
+
+    Whole chunks that are already stored drop out of ``keys`` without moving the borders of the others, so that a
+    resumed run, or a second process, repeats exactly the same batches.
+    """
+    return [Chunk(tuple(keys[start : start + size])) for start in range(0, len(keys), size)]
+
+
+@dataclass
+class Space:
+    """All stored embeddings of one tower of one model.
+
+    failed: contents that could not be decoded, with the reason.   repaired: damaged chunks found and removed.
+    """
+
+    folder: Path
+    failed: dict[str, str] = field(default_factory=dict)
+    repaired: int = 0
+    _place: dict[str, tuple[Path, int]] = field(default_factory=dict)
+    _known: set[Path] = field(default_factory=set)
+
+    def refresh(self) -> None:
+        """Take up chunks that were written, by this process or another, since the last look."""
+        for file in sorted(set(self.folder.glob("*.safetensors")) - self._known):
+            self._known.add(file)
+            if (content := self._load(file)) is not None:
+                keys, failed, _ = content
+                self.failed |= failed
+                self._place |= {key: (file, row) for row, key in enumerate(keys)}
+
+    def missing(self, keys: Iterable[str]) -> list[str]:
+        """Return the distinct contents that are neither stored nor known to be unreadable, in the order given."""
+        return [key for key in dict.fromkeys(keys) if key not in self._place and key not in self.failed]
+
+    def holds(self, chunk: Chunk) -> bool:
+        return (self.folder / f"{chunk.name}.safetensors").exists()
+
+    def gather(self, keys: Sequence[str]) -> np.ndarray:
+        """Return stored embeddings in the order of ``keys``, shape (keys, dim), float32.
+
+        Raises:
+            KeyError: a content that is not stored; chunks found damaged now are among these.
+        """
+        by_file: dict[Path, list[int]] = {}
+        for position, key in enumerate(keys):
+            by_file.setdefault(self._place[key][0], []).append(position)
+        result: np.ndarray | None = None
+        for file, positions in by_file.items():
+            content = self._load(file)
+            if content is None:
+                self._forget(file)
+                raise KeyError(str(file))
+            os.utime(file)
+            array = content[2]
+            result = np.empty((len(keys), array.shape[1]), dtype=np.float32) if result is None else result
+            result[positions] = array[[self._place[keys[position]][1] for position in positions]]
+        return np.empty((0, 0), dtype=np.float32) if result is None else result
+
+    def write(self, chunk: Chunk, keys: Sequence[str], embeddings: np.ndarray, failed: dict[str, str]) -> None:
+        """Store a chunk's embeddings, shape (keys, dim), and which of its contents failed; atomic."""
+        array = np.ascontiguousarray(embeddings, dtype=np.float32)
+        about = {"keys": "\n".join(keys), "failed": json.dumps(failed), "sha256": _checksum(array)}
+        atomic_write(self.folder / f"{chunk.name}.safetensors", save({"embeddings": array}, metadata=about))
+
+    @contextmanager
+    def claim(self, chunk: Chunk, wait_s: float = 0) -> Iterator[bool]:
+        """Hold a chunk for encoding; yields False if another process holds it. Freed when the holder dies."""
+        lock = FileLock(self.folder / f"{chunk.name}.lock", timeout=wait_s)
+        try:
+            lock.acquire()
+        except Timeout:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            lock.release()
+
+    def rate(self) -> float:
+        """Return the contents per second that encoding reached here last time, or 0 if it never ran."""
+        try:
+            return float((self.folder / "rate.txt").read_text())
+        except (OSError, ValueError):
+            return 0.0
+
+    def note_rate(self, rate: float) -> None:
+        atomic_write(self.folder / "rate.txt", f"{rate:.3f}\n".encode())
+
+    def sweep_locks(self) -> None:
+        """Remove the lock files of chunks that are stored."""
+        for lock in self.folder.glob("*.lock"):
+            if lock.with_suffix(".safetensors").exists():
+                lock.unlink(missing_ok=True)
+
+    def _load(self, file: Path) -> tuple[list[str], dict[str, str], np.ndarray] | None:
+        """Read a chunk, or remove it and return None if it is damaged."""
+        try:
+            with safe_open(str(file), framework="numpy") as stored:
+                about, array = stored.metadata(), stored.get_tensor("embeddings")
+            if about["sha256"] != _checksum(array):
+                raise ValueError("checksum")
+            return about["keys"].split("\n") if about["keys"] else [], json.loads(about["failed"]), array
+        except FileNotFoundError:
+            return None
+        except (SafetensorError, OSError, KeyError, ValueError, TypeError):
+            self.repaired += 1
+            file.unlink(missing_ok=True)
+            return None
+
+    def _forget(self, file: Path) -> None:
+        self._known.discard(file)
+        self._place = {key: place for key, place in self._place.items() if place[0] != file}
+
+
+class Store:
+    """The folder of all spaces, with a size limit."""
+
+    def __init__(self, root: Path, limit_gb: float = DEFAULT_LIMIT_GB) -> None:
+        self.root, self.limit_gb = root, limit_gb
+
+    def space(self, identity: str) -> Space:
+        """Open the space of one tower identity.
+
+        Raises:
+            GoldievalError: the store's folder cannot be written.
+        """
+        space = Space(self.root / identity[:32])
+        try:
+            check_writable(space.folder)
+        except OSError as error:
+            raise GoldievalError(
+                f"cannot write to the embedding store {self.root}: {error.strerror or error}. "
+                "Name another folder in $GOLDIEVAL_STORE, or use --no-cache."
+            ) from error
+        space.refresh()
+        return space
+
+    def trim(self) -> int:
+        """Remove the chunks that were not used for longest until the limit is kept; return the bytes freed."""
+        found = [(file, file.stat()) for file in self.root.glob("*/*.safetensors")]
+        excess = sum(stat.st_size for _, stat in found) - int(self.limit_gb * 1e9)
+        freed = 0
+        for file, stat in sorted(found, key=lambda entry: entry[1].st_mtime):
+            if freed >= excess:
+                break
+            file.unlink(missing_ok=True)
+            freed += stat.st_size
+        return freed
+
+
+@contextmanager
+def open_store(cache: bool = True) -> Iterator[Store]:
+    """The user's store, or without ``cache`` an empty one that is gone afterwards."""
+    if cache:
+        store = Store(store_root(), _limit())
+        yield store
+        store.trim()
+        return
+    folder = tempfile.mkdtemp(prefix="goldieval-")
+    try:
+        yield Store(Path(folder))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def check_writable(folder: Path) -> None:
+    """Create ``folder`` if need be and write a byte into it. Raises OSError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder) as probe:
+        probe.write(b"0")
+        probe.flush()
+
+
+def atomic_write(file: Path, content: bytes) -> None:
+    """Write a file whole or not at all, also when the disk is full or the process dies."""
+    handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name[:40]}.")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, file)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current
+
+
+def _checksum(array: np.ndarray) -> str:
+    return hashlib.sha256(np.ascontiguousarray(array).data).hexdigest() if array.size else ""
+
+
+def _limit() -> float:
+    text = os.environ.get("GOLDIEVAL_STORE_GB", "")
+    try:
+        return float(text) if text else DEFAULT_LIMIT_GB
+    except ValueError:
+        raise GoldievalError(f"$GOLDIEVAL_STORE_GB should be a number of gigabytes, but is {text!r}.") from None

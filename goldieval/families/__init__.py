@@ -1,0 +1,1 @@
+"""One module a task family: it turns embeddings and labels into per-sample outcomes and metrics."""

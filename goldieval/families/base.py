@@ -1,0 +1,72 @@
+"""What a task family gives the runner."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from goldieval.card import Task
+from goldieval.data.samples import Dataset, TextSample
+from goldieval.metrics.intervals import Interval
+from goldieval.metrics.ranks import Ranks
+from goldieval.record import Metric, Ties
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass
+class Prepared:
+    """A task with its samples and every text that it needs encoded.
+
+    texts: in the order in which ``score`` gets their embeddings.   details: what of it enters the record.
+    """
+
+    task: Task
+    dataset: Dataset
+    texts: list[TextSample]
+    details: dict[str, str] = field(default_factory=dict)
+    extra: Any = None
+
+
+@dataclass
+class Scored:
+    """Metrics by name, one row a query of outcomes, and what the reader must know."""
+
+    metrics: dict[str, Metric]
+    outcomes: dict[str, np.ndarray]
+    ties: Ties
+    warnings: list[str] = field(default_factory=list)
+
+
+class Family(Protocol):
+    """A module of this package. ``SUMMARY`` names the metrics that a run's table shows."""
+
+    SUMMARY: tuple[str, ...]
+
+    def prepare(self, task: Task, dataset: Dataset) -> Prepared:
+        """Check that the data have what the family needs. Raises TaskError."""
+
+    def score(self, prepared: Prepared, images: torch.Tensor, texts: torch.Tensor) -> Scored:
+        """Turn unit embeddings, shapes (images, dim) and (texts, dim), into outcomes and metrics."""
+
+
+def family_of(name: str) -> Family:
+    """Return the module of a family; the card's type has already checked the name."""
+    module: Any = importlib.import_module(f"goldieval.families.{name}")
+    return module  # type: ignore[no-any-return]
+
+
+def metric(interval: Interval, chance: float | None = None, ceiling: float | None = None) -> Metric:
+    return Metric(**vars(interval), separable=interval.separable, chance=chance, ceiling=ceiling)
+
+
+def ties_of(ranks: list[Ranks], k: list[int]) -> tuple[Ties, list[str]]:
+    """Count the queries that hang on ties, and warn where breaking them well or badly moves recall by over 0.1 point."""
+    gap = max(float(np.mean(rank.low <= cut) - np.mean(rank.high <= cut)) for rank in ranks for cut in k)
+    queries = sum(int((rank.tied > 0).sum()) for rank in ranks)
+    text = f"ties are worth up to {100 * gap:.1f} points: {queries:,} queries score a negative like their positive"
+    return Ties(queries=queries, gap=gap), [text] if gap > 0.001 else []

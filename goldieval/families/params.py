@@ -1,0 +1,51 @@
+"""What a task card may set under ``params``, family by family. No torch here: cards are read without it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+
+class Pinned(BaseModel):
+    """Prompts or class names of the installed clip-benchmark, pinned so that a drift is an error and not a surprise.
+
+    sha256: of the list as compact JSON.   version: the clip-benchmark release that it was taken from.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    clip_benchmark: str
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    version: str
+
+
+class Params(BaseModel):
+    """Shared by the families that compare images with texts.
+
+    scoring: ``auto`` is the model's own declared mode; the record holds what it was resolved to.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    scoring: Literal["auto", "global"] = "auto"
+
+
+class RetrievalParams(Params):
+    k: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)] = [1, 5, 10]
+
+
+class ZeroshotParams(Params):
+    """``{c}`` in a prompt stands for the class name. A string names a text file beside the card, one entry a line."""
+
+    prompts: Pinned | str | Annotated[list[str], Field(min_length=1)]
+    class_names: Pinned | str | Annotated[list[str], Field(min_length=1)] | None = None
+
+    @field_validator("prompts")
+    @classmethod
+    def _each_has_a_place_for_the_class(cls, prompts: object) -> object:
+        if isinstance(prompts, list):
+            bare = [prompt for prompt in prompts if "{c}" not in prompt]
+            if bare:
+                raise ValueError(f"prompt {bare[0]!r} has no {{c}} where the class name goes")
+        return prompts

@@ -1,0 +1,90 @@
+"""Image-text retrieval: recall at k both ways, a query hit if any of its positives is in the first k."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from goldieval.card import Task
+from goldieval.data.samples import Dataset
+from goldieval.errors import TaskError
+from goldieval.families.base import Prepared, Scored, metric, ties_of
+from goldieval.families.params import RetrievalParams
+from goldieval.metrics.intervals import clustered_means, clustered_median
+from goldieval.metrics.ranks import Ranks
+from goldieval.record import Metric
+from goldieval.scoring.cosine import retrieval_ranks
+
+SUMMARY = ("t2i_r1", "t2i_r5", "i2t_r1", "i2t_r5")
+
+
+def prepare(task: Task, dataset: Dataset) -> Prepared:
+    """Check that the data pair texts with images. Raises TaskError."""
+    if not dataset.texts or dataset.positives is None or dataset.owner is None:
+        raise TaskError("retrieval needs captions, but the data have none: name the caption column in `source`.")
+    return Prepared(task, dataset, dataset.texts)
+
+
+def score(prepared: Prepared, images: torch.Tensor, texts: torch.Tensor) -> Scored:
+    """Rank both ways. Texts are clustered by the image that they were written for; images are their own clusters."""
+    dataset, params = prepared.dataset, prepared.task.card.params
+    assert isinstance(params, RetrievalParams) and dataset.positives is not None and dataset.owner is not None
+    t2i, i2t = retrieval_ranks(texts, images, torch.as_tensor(dataset.positives, device=texts.device))
+    text_ids = [text.id for text in dataset.texts]
+    image_ids = [image.id for image in dataset.images]
+    sides = [
+        _Side("t2i", t2i, text_ids, [image_ids[owner] for owner in dataset.owner], dataset),
+        _Side("i2t", i2t, image_ids, image_ids, dataset),
+    ]
+    ceiling = prepared.task.card.ceiling
+    metrics = {name: value for side in sides for name, value in side.metrics(params.k, ceiling).items()}
+    ties, warnings = ties_of([side.ranks for side in sides], params.k)
+    tables = [side.outcomes() for side in sides]
+    outcomes = {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
+    return Scored(metrics, outcomes, ties, warnings)
+
+
+class _Side:
+    """One direction, without the queries that have no positive (ids of a gallery that no text speaks of)."""
+
+    def __init__(self, name: str, ranks: Ranks, ids: list[str], clusters: list[str], dataset: Dataset) -> None:
+        asked = ranks.positives > 0
+        self.name, self._dataset = name, dataset
+        self._rows = np.flatnonzero(asked)
+        self.ranks = Ranks(
+            ranks.above[asked], ranks.tied[asked], ranks.tied_positives[asked], ranks.positives[asked], ranks.gallery
+        )
+        self._ids = np.asarray(ids, dtype=object)[asked]
+        self._clusters = np.asarray(clusters, dtype=object)[asked]
+
+    def metrics(self, k: list[int], ceiling: float | None) -> dict[str, Metric]:
+        ranks = self.ranks
+        _, clusters = np.unique(self._clusters.astype(str), return_inverse=True)
+        columns = np.stack([*(ranks.hits(cut) for cut in k), ranks.expected()], axis=1)
+        rank_ends = (1.0, float(ranks.gallery))
+        *recalls, mean_rank = clustered_means(columns, clusters, [*[(0.0, 1.0)] * len(k), rank_ends])
+        result = {
+            f"{self.name}_r{cut}": metric(recall, ranks.chance(cut), ceiling)
+            for cut, recall in zip(k, recalls, strict=True)
+        }
+        median = clustered_median(ranks.expected(), clusters, rank_ends)
+        result[f"{self.name}_mean_rank"] = metric(mean_rank, float(ranks.chance_rank().mean()))
+        result[f"{self.name}_median_rank"] = metric(median)
+        return result
+
+    def outcomes(self) -> dict[str, np.ndarray]:
+        images, texts = self._dataset.images, self._dataset.texts
+        by_text = self.name == "t2i"
+        owner = self._dataset.owner if by_text else np.arange(len(images))
+        assert owner is not None
+        return {
+            "direction": np.full(len(self._rows), self.name, dtype=object),
+            "sample_id": self._ids,
+            "cluster_id": self._clusters,
+            "rank_low": self.ranks.low,
+            "rank_high": self.ranks.high,
+            "tied_positives": self.ranks.tied_positives,
+            "positives": self.ranks.positives,
+            "image": np.asarray([images[owner[row]].path for row in self._rows], dtype=object),
+            "text": np.asarray([texts[row].text if by_text else "" for row in self._rows], dtype=object),
+        }

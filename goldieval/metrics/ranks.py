@@ -1,0 +1,125 @@
+"""Retrieval by counting: how many candidates beat, and how many tie with, a query's best positive."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.special import gammaln
+
+# Unit vectors in float32: scores closer than this cannot be told apart and count as ties.
+TIE = 1e-6
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """One entry a query, for one direction.
+
+    above: negatives that score higher than the best positive.   tied: negatives that score the same.
+    tied_positives: positives that score the same as the best, itself included.   positives: all positives.
+    gallery: number of candidates.
+    """
+
+    above: np.ndarray
+    tied: np.ndarray
+    tied_positives: np.ndarray
+    positives: np.ndarray
+    gallery: int
+
+    @property
+    def low(self) -> np.ndarray:
+        """Rank of the best positive if it wins every tie, from 1."""
+        return self.above + 1
+
+    @property
+    def high(self) -> np.ndarray:
+        """Rank of the best positive if all tied negatives come first."""
+        return self.above + self.tied + 1
+
+    def expected(self) -> np.ndarray:
+        """Expected rank of the first positive under random tie-breaking, shape (queries,)."""
+        return self.above + 1 + self.tied / (self.tied_positives + 1)
+
+    def hits(self, k: int) -> np.ndarray:
+        """Probability that a positive is among the first ``k`` under random tie-breaking, shape (queries,).
+
+        Without ties this is 0 or 1: "recall at k" as CLIP papers use the word (any positive counts).
+        """
+        places = np.minimum(k - self.above, self.tied + self.tied_positives)
+        misses = _draws_without(self.tied, self.tied + self.tied_positives, np.maximum(places, 0))
+        return np.where(places > 0, 1 - misses, 0.0)
+
+    def chance(self, k: int) -> float:
+        """Recall at k of a random order of the gallery."""
+        drawn = np.minimum(k, self.gallery) * np.ones_like(self.positives)
+        return float(np.mean(1 - _draws_without(self.gallery - self.positives, self.gallery, drawn)))
+
+    def chance_rank(self) -> np.ndarray:
+        """Expected rank of the first positive in a random order, shape (queries,)."""
+        return (self.gallery + 1) / (self.positives + 1)
+
+
+class RankCounter:
+    """Counts ranks in both directions while a score matrix passes by in tiles, each cell once.
+
+    Args:
+        positives: (pairs, 2) text index and image index.   scores: (pairs,) their scores, float32.
+        texts, images: sizes of the score matrix.
+    """
+
+    def __init__(self, positives: torch.Tensor, scores: torch.Tensor, texts: int, images: int) -> None:
+        order = torch.argsort(positives[:, 0], stable=True)
+        self._positives, self._scores = positives[order], scores[order]
+        self._sides = [_Side(self._positives[:, side], self._scores, size) for side, size in ((0, texts), (1, images))]
+
+    def update(self, tile: torch.Tensor, text_start: int, image_start: int) -> None:
+        """Count a tile of scores, shape (texts, images), which is overwritten where it holds positives."""
+        rows, columns = tile.shape
+        first, last = torch.searchsorted(
+            self._positives[:, 0].contiguous(), torch.tensor([text_start, text_start + rows], device=tile.device)
+        )
+        here = self._positives[first:last]
+        here = here[(here[:, 1] >= image_start) & (here[:, 1] < image_start + columns)]
+        tile[here[:, 0] - text_start, here[:, 1] - image_start] = -torch.inf
+        by_text, by_image = self._sides
+        by_text.count(tile, text_start, dim=1)
+        by_image.count(tile, image_start, dim=0)
+
+    def result(self) -> tuple[Ranks, Ranks]:
+        """Return (text to image, image to text)."""
+        by_text, by_image = self._sides
+        return by_text.ranks(by_image.size), by_image.ranks(by_text.size)
+
+
+class _Side:
+    """One direction: thresholds and counters of every query."""
+
+    def __init__(self, query: torch.Tensor, scores: torch.Tensor, size: int) -> None:
+        self.size = size
+        self.best = torch.full((size,), -torch.inf, device=scores.device)
+        self.best.scatter_reduce_(0, query, scores, "amax")
+        self.positives = torch.bincount(query, minlength=size)
+        self.tied_positives = torch.bincount(query[scores >= self.best[query] - TIE], minlength=size)
+        self.above = torch.zeros(size, dtype=torch.int64, device=scores.device)
+        self.reach = torch.zeros_like(self.above)
+
+    def count(self, tile: torch.Tensor, start: int, dim: int) -> None:
+        here = slice(start, start + tile.shape[1 - dim])
+        best = self.best[here].unsqueeze(dim)
+        self.above[here] += (tile > best + TIE).sum(dim)
+        self.reach[here] += (tile >= best - TIE).sum(dim)
+
+    def ranks(self, gallery: int) -> Ranks:
+        above, reach = self.above.cpu().numpy(), self.reach.cpu().numpy()
+        return Ranks(above, reach - above, self.tied_positives.cpu().numpy(), self.positives.cpu().numpy(), gallery)
+
+
+def _draws_without(without: np.ndarray, total: np.ndarray | int, draws: np.ndarray) -> np.ndarray:
+    """Probability that ``draws`` of ``total`` things, taken without replacement, are all among ``without`` of them."""
+    total = np.broadcast_to(np.asarray(total), without.shape)
+    possible = draws <= without
+    left = np.where(possible, without - draws, 0)
+    log_share = gammaln(without + 1) - gammaln(left + 1) + gammaln(total - draws + 1) - gammaln(total + 1)
+    share: np.ndarray = np.where(possible, np.exp(log_share), 0.0)
+    return np.where(draws == 0, 1.0, share)

@@ -1,0 +1,114 @@
+"""What one model has to do on the tasks of a run, known before any work is done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from goldieval.adapter import ModelInfo
+from goldieval.card import Task
+from goldieval.data.samples import ImageSource
+from goldieval.embeddings import Chunk, Space, Store
+from goldieval.encode import plan_images, plan_texts
+from goldieval.errors import TaskError, listing
+from goldieval.prepare import Loaded, load_task_data
+from goldieval.registry import Selection
+
+
+@dataclass
+class Item:
+    """One task of a run: what was read of it, or why it cannot be run."""
+
+    task: Task
+    folder: Path
+    loaded: Loaded | None = None
+    failure: str = ""
+    heading: str = ""
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A task of a suite that is not run, why, and how to get it."""
+
+    task: Task
+    reason: str
+    how: str
+
+
+@dataclass
+class Tower:
+    """The work of one tower: contents by key, where they are stored, and the chunks that are not."""
+
+    contents: Mapping[str, str] | Mapping[str, ImageSource]
+    space: Space
+    chunks: list[Chunk]
+
+    @property
+    def missing(self) -> int:
+        return sum(len(chunk.keys) for chunk in self.chunks)
+
+
+@dataclass
+class Plan:
+    """Towers are None for precomputed embeddings, which encode nothing."""
+
+    info: ModelInfo
+    items: list[Item]
+    left_out: list[LeftOut] = field(default_factory=list)
+    images: Tower | None = None
+    texts: Tower | None = None
+
+    @property
+    def runnable(self) -> list[Loaded]:
+        return [item.loaded for item in self.items if item.loaded is not None]
+
+
+class Reader:
+    """Reads each task once, however many models meet it."""
+
+    def __init__(self, root: Path, limit: int | None, workers: int) -> None:
+        self.root, self._limit, self._workers = root, limit, workers
+        self._read: dict[tuple[str, str, Path], Loaded | str] = {}
+
+    def items(self, selection: Selection) -> tuple[list[Item], list[LeftOut]]:
+        """Return the tasks to run or to fail, and those that a suite names but that are not run."""
+        left_out = [self._left_out(task, why) for task, why in selection.left_out]
+        items = []
+        for task in selection.tasks:
+            folder = task.folder(self.root)
+            lacking = task.card.source.missing(folder) if folder.is_dir() or not task.card.source.on_disk else ["it"]
+            if lacking and task.name not in selection.by_name:
+                left_out.append(self._left_out(task, "its data are not on this machine"))
+                continue
+            item = Item(task, folder, heading=selection.headings.get(task.name, ""))
+            items.append(item)
+            if lacking:
+                how = task.card.source.how_to_get(folder)
+                item.failure = f"no data: {folder} lacks {listing(lacking)}. To get it: {how}"
+            else:
+                self._load(item)
+        return items, left_out
+
+    def _load(self, item: Item) -> None:
+        key = (item.task.name, item.task.hash, item.folder)
+        if key not in self._read:
+            try:
+                self._read[key] = load_task_data(item.task, item.folder, self._limit, self._workers)
+            except TaskError as error:
+                self._read[key] = str(error)
+        known = self._read[key]
+        item.loaded = None if isinstance(known, str) else known
+        item.failure = known if isinstance(known, str) else ""
+
+    def _left_out(self, task: Task, why: str) -> LeftOut:
+        return LeftOut(task, why, task.card.source.how_to_get(task.folder(self.root)))
+
+
+def plan_towers(plan: Plan, store: Store) -> None:
+    """Find what each tower must still encode, every distinct content once over all tasks."""
+    sources = {key: source for loaded in plan.runnable for key, source in loaded.sources.items()}
+    texts = {key: text for loaded in plan.runnable for key, text in loaded.texts.items()}
+    image_space, text_space = store.space(plan.info.image_identity), store.space(plan.info.text_identity)
+    plan.images = Tower(sources, image_space, plan_images(image_space, sources))
+    plan.texts = Tower(texts, text_space, plan_texts(text_space, texts))

@@ -1,0 +1,128 @@
+"""Read a task's samples, check them against its card, and give every content its key."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from goldieval.card import Task
+from goldieval.data.samples import Dataset, ImageSource
+from goldieval.data.subset import keep_images, limited
+from goldieval.encode import image_keys, text_key
+from goldieval.errors import TaskError, listing
+from goldieval.families.base import Prepared, family_of
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A task that is ready to be encoded.
+
+    keys: content key of every image, empty where it could not be read.   unreadable: image id to reason.
+    sha256: over ids, contents, texts and labels.   seen: counts before any limit.
+    """
+
+    prepared: Prepared
+    keys: list[str]
+    unreadable: dict[str, str]
+    sha256: str
+    seen: dict[str, int]
+
+    @property
+    def sources(self) -> dict[str, ImageSource]:
+        images = self.prepared.dataset.images
+        return {key: image.source for key, image in zip(self.keys, images, strict=True) if key}
+
+    @property
+    def texts(self) -> dict[str, str]:
+        return {text_key(text.text): text.text for text in self.prepared.texts}
+
+    def without(self, failed: Mapping[str, str], allowed: int) -> Loaded:
+        """Return the task without its unreadable pictures.
+
+        Args:
+            failed: content key to reason, of pictures that could not be decoded.   allowed: how many may be missing.
+
+        Raises:
+            TaskError: more pictures are unreadable than allowed; names the first.
+        """
+        images = self.prepared.dataset.images
+        decoded = {image.id: failed[key] for image, key in zip(images, self.keys, strict=True) if key in failed}
+        bad = self.unreadable | decoded
+        if not bad:
+            return self
+        if len(bad) > allowed:
+            named = listing([f"{id} ({reason})" for id, reason in bad.items()])
+            raise TaskError(
+                f"{len(bad):,} of {len(images):,} images cannot be read: {named}. "
+                f"Mend them, or score the rest with --allow-bad {len(bad)}."
+            )
+        keep = np.array([image.id not in bad for image in images])
+        if not keep.any():
+            raise TaskError(f"none of the {len(images):,} images can be read.")
+        prepared = family_of(self.prepared.task.card.family).prepare(
+            self.prepared.task, keep_images(self.prepared.dataset, keep)
+        )
+        keys = [key for key, kept in zip(self.keys, keep, strict=True) if kept]
+        return replace(self, prepared=prepared, keys=keys, unreadable=bad)
+
+
+def load_task_data(task: Task, folder: Path, limit: int | None, workers: int) -> Loaded:
+    """Read, check and hash the samples of a task.
+
+    Raises:
+        TaskError: whatever is wrong with the data, with file, row or count.
+    """
+    dataset = task.card.source.read(folder)
+    prepared = family_of(task.card.family).prepare(task, dataset)
+    seen = _counts(prepared)
+    _check_counts(task, seen)
+    if limit is not None:
+        prepared = family_of(task.card.family).prepare(task, limited(dataset, limit))
+    images = prepared.dataset.images
+    found = image_keys([image.source for image in images], workers)
+    unreadable = {
+        image.id: str(key.strerror or key) for image, key in zip(images, found, strict=True) if isinstance(key, OSError)
+    }
+    keys = ["" if isinstance(key, OSError) else key for key in found]
+    return Loaded(prepared, keys, unreadable, _data_hash(prepared.dataset, keys), seen)
+
+
+def _counts(prepared: Prepared) -> dict[str, int]:
+    dataset = prepared.dataset
+    counts = {"images": len(dataset.images)}
+    if dataset.texts:
+        counts["texts"] = len(dataset.texts)
+    if dataset.labels is not None:
+        counts["classes"] = len(prepared.extra[0])
+    return counts
+
+
+def _check_counts(task: Task, seen: dict[str, int]) -> None:
+    expected = task.card.expect.model_dump(exclude_none=True)
+    wrong = [
+        f"{seen.get(what, 0):,} {what} instead of {count:,}"
+        for what, count in expected.items()
+        if seen.get(what, 0) != count
+    ]
+    if wrong:
+        raise TaskError(
+            f"the data are not what {task.file.name} expects: {', '.join(wrong)}. "
+            "Another split or a partial copy gives another result; fetch the data again, or write a card of your own."
+        )
+
+
+def _data_hash(dataset: Dataset, keys: list[str]) -> str:
+    """Hash ids, contents, texts, labels and relevance: what a paper can state that it ran on."""
+    total = hashlib.sha256()
+    labels = dataset.labels if dataset.labels is not None else np.zeros(len(keys), dtype=np.int64)
+    for image, key, label in zip(dataset.images, keys, labels, strict=True):
+        total.update(f"{image.id}\t{key}\t{label}\n".encode())
+    for text in dataset.texts:
+        total.update(f"{text.id}\t{text.text}\n".encode())
+    if dataset.positives is not None:
+        total.update(np.ascontiguousarray(dataset.positives, dtype=np.int64).data)
+    return total.hexdigest()

@@ -1,0 +1,236 @@
+"""The result record: one JSON file and one Parquet file of per-sample outcomes for each model and task."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from goldieval.adapter import ModelInfo
+from goldieval.card import Task, validation_line
+from goldieval.embeddings import atomic_write
+from goldieval.errors import GoldievalError
+
+SCHEMA = 1
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Metric(_Part):
+    """A value with its 95 % interval; shares are fractions. ``separable``: smallest difference seen with 80 % power."""
+
+    value: Finite
+    low: Finite
+    high: Finite
+    n: int
+    clusters: int
+    method: str
+    separable: Finite
+    chance: Finite | None = None
+    ceiling: Finite | None = None
+
+
+class ModelPart(_Part):
+    """Who was evaluated. The fingerprint covers weights and architecture."""
+
+    spec: str
+    family: str
+    fingerprint: str
+    parameters: int
+    resolution: int
+    context_length: int
+    precision: str
+    home: str
+    notice: str
+
+
+class TaskPart(_Part):
+    """What was run. ``scoring`` is the resolved mode; ``overrides`` came from --set; ``limit`` marks a subset."""
+
+    name: str
+    family: str
+    version: int
+    protocol: str
+    title: str
+    licence: str
+    card_sha256: str
+    scoring: str
+    overrides: dict[str, Any] = {}
+    limit: int | None = None
+    headline: str
+    heading: str = ""
+    prompts_sha256: str = ""
+    class_names_sha256: str = ""
+
+
+class DataPart(_Part):
+    """What it was run on: counts expected by the card and seen, unreadable pictures, a hash over all contents."""
+
+    source: str
+    sha256: str = ""
+    expected: dict[str, int] = {}
+    seen: dict[str, int] = {}
+    unreadable: dict[str, str] = {}
+
+
+class Ties(_Part):
+    """Queries whose best positive ties with a negative, and what the ties are worth at most (a fraction)."""
+
+    queries: int = 0
+    gap: Finite = 0.0
+
+
+class RunPart(_Part):
+    """How it was run. ``encoded`` and ``reused`` count contents; seconds are wall time of each phase."""
+
+    command: str
+    started: str
+    device: str
+    batch: dict[str, int]
+    seconds: dict[str, Finite]
+    encoded: dict[str, int]
+    reused: dict[str, int]
+
+
+class Outcomes(_Part):
+    """The Parquet file beside this record."""
+
+    file: str
+    sha256: str
+    rows: int
+
+
+class Record(_Part):
+    """Everything a table needs about one model on one task. ``key`` names what the numbers depend on."""
+
+    schema_version: int = SCHEMA
+    key: str
+    status: Literal["ok", "partial", "failed"]
+    reason: str = ""
+    model: ModelPart
+    task: TaskPart
+    data: DataPart
+    metrics: dict[str, Metric] = {}
+    ties: Ties = Ties()
+    warnings: list[str] = []
+    environment: dict[str, str]
+    run: RunPart
+    outcomes: Outcomes | None = None
+
+    @property
+    def headline(self) -> Metric | None:
+        return self.metrics.get(self.task.headline)
+
+    def values(self) -> dict[str, float]:
+        """Return the metrics as plain numbers."""
+        return {name: metric.value for name, metric in self.metrics.items()}
+
+
+def record_key(info: ModelInfo, task: Task, scoring: str, limit: int | None) -> str:
+    """Hash whatever changes the numbers: another key is another file, the same key the same numbers."""
+    parts = [info.fingerprint, info.precision, task.name, task.card.version, task.hash, scoring, limit]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def record_path(out: Path, record: Record) -> Path:
+    """Return ``<out>/<model>/<task>@<version>-<key>.json``; a failure stands beside an earlier success, never over it."""
+    model = re.sub(r"[^A-Za-z0-9._-]+", "_", record.model.spec).strip("._")[-60:]
+    ending = ".failed.json" if record.status == "failed" else ".json"
+    name = f"{record.task.name}@{record.task.version}-{record.key[:8]}{ending}"
+    return out / f"{model}-{record.model.fingerprint[:8]}" / name
+
+
+def write_record(out: Path, record: Record, outcomes: dict[str, np.ndarray] | None) -> Path:
+    """Write the outcomes, then the record that names them, each whole or not at all; return the record's path.
+
+    Raises:
+        GoldievalError: the folder cannot be written or the disk is full; nothing half-written is left.
+    """
+    path = record_path(out, record)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if outcomes is not None:
+            table = _parquet(outcomes)
+            rows = len(next(iter(outcomes.values())))
+            file = path.with_suffix(".parquet")
+            atomic_write(file, table)
+            made = Outcomes(file=file.name, sha256=hashlib.sha256(table).hexdigest(), rows=rows)
+            record = record.model_copy(update={"outcomes": made})
+        atomic_write(path, (record.model_dump_json(indent=1) + "\n").encode())
+    except OSError as error:
+        raise GoldievalError(
+            f"cannot write {path}: {error.strerror or error}. Free some space or name --out."
+        ) from error
+    if record.status != "failed":
+        path.with_suffix(".failed.json").unlink(missing_ok=True)
+    return path
+
+
+def read_record(file: Path) -> Record:
+    """Read one record.
+
+    Raises:
+        GoldievalError: not a record, truncated, or written by a newer version; one line naming the file.
+    """
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        newer = isinstance(content, dict) and content.get("schema_version", 0)
+        if isinstance(newer, int) and newer > SCHEMA:
+            raise GoldievalError(f"{file} has record schema {newer}, this goldieval reads up to {SCHEMA}: upgrade it.")
+        return Record.model_validate(content)
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise GoldievalError(f"cannot read the record {file}: {error}") from error
+    except ValidationError as error:
+        raise GoldievalError(f"{file} is no record: {validation_line(error)}") from None
+
+
+def read_outcomes(file: Path, record: Record) -> dict[str, np.ndarray]:
+    """Read the per-sample outcomes of the record in ``file``.
+
+    Raises:
+        GoldievalError: the Parquet file is missing or is not the one that the record names.
+    """
+    import pyarrow.parquet as pq
+
+    if record.outcomes is None:
+        raise GoldievalError(f"{file}: a {record.status} record has no per-sample outcomes.")
+    table = file.with_name(record.outcomes.file)
+    try:
+        content = table.read_bytes()
+    except OSError as error:
+        raise GoldievalError(f"{file}: its outcomes {table.name} cannot be read: {error.strerror}") from error
+    if hashlib.sha256(content).hexdigest() != record.outcomes.sha256:
+        raise GoldievalError(f"{file} and {table.name} disagree: run the task again.")
+    columns = pq.read_table(io.BytesIO(content))
+    return {name: columns[name].to_numpy() for name in columns.column_names}
+
+
+def find_records(place: Path) -> list[Path]:
+    """Return the record files in a folder (or the one file), sorted.
+
+    Raises:
+        GoldievalError: no such place.
+    """
+    if place.is_file():
+        return [place]
+    if not place.is_dir():
+        raise GoldievalError(f"no results in {place}: no such file or folder.")
+    return sorted(file for file in place.rglob("*@*-*.json") if not file.name.startswith("."))
+
+
+def _parquet(outcomes: dict[str, np.ndarray]) -> bytes:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    buffer = io.BytesIO()
+    pq.write_table(pa.table({name: pa.array(list(column)) for name, column in outcomes.items()}), buffer)
+    return buffer.getvalue()

@@ -1,0 +1,173 @@
+"""Names to cards, suites and adapters: entry points, folders, paths and globs. Nothing heavy is imported here."""
+
+from __future__ import annotations
+
+import ast
+import fnmatch
+import glob
+import importlib.metadata
+import importlib.util
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from goldieval.card import Task, load_card, read_yaml, validation_line
+from goldieval.errors import GoldievalError, did_you_mean
+
+MODELS = "goldieval.models"
+TASKS = "goldieval.tasks"
+
+
+def packaged(name: str) -> Path:
+    """Return a folder that ships with the package: ``goldieval/_data/NAME``, else beside it in a checkout."""
+    package = Path(__file__).resolve().parent
+    shipped = package / "_data" / name
+    return shipped if shipped.is_dir() else package.parent / name
+
+
+class HomeSuite(BaseModel):
+    """What a suite means for a model at home in a built-in world."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    heading: str
+    tasks: list[str]
+
+
+class Suite(BaseModel):
+    """A fixed list of tasks under one name, the same on every machine."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    suite: str
+    title: str
+    tasks: list[str]
+    home: dict[str, HomeSuite] = {}
+
+
+@dataclass
+class Selection:
+    """What ``--tasks`` means for one model.
+
+    by_name: tasks that the user named one by one; missing data there is a failure.
+    left_out: tasks of a suite that this model does not meet, each with the reason.
+    """
+
+    tasks: list[Task] = field(default_factory=list)
+    by_name: set[str] = field(default_factory=set)
+    headings: dict[str, str] = field(default_factory=dict)
+    left_out: list[tuple[Task, str]] = field(default_factory=list)
+
+
+class Catalogue:
+    """All cards and suites that can be named: shipped, from installed packages, from the user's folder."""
+
+    def __init__(self, tasks_dir: Path | None = None) -> None:
+        self.tasks: dict[str, Task] = {}
+        self.suites: dict[str, Suite] = {}
+        for folder in [packaged("tasks"), *_plugin_folders(), *([tasks_dir] if tasks_dir else [])]:
+            self._add(folder)
+
+    def _add(self, folder: Path) -> None:
+        if not folder.is_dir():
+            raise GoldievalError(f"task folder {folder} does not exist.")
+        for file in sorted(folder.glob("*.yaml")):
+            task = load_card(file)
+            if task.name in self.tasks:
+                raise GoldievalError(f"{file}: task {task.name!r} already exists in {self.tasks[task.name].file}.")
+            self.tasks[task.name] = task
+        for file in sorted((folder / "suites").glob("*.yaml")):
+            suite = _load_suite(file)
+            self.suites[suite.suite] = suite
+
+    def select(self, names: Iterable[str], home: str = "") -> Selection:
+        """Resolve suites, task ids, globs over ids and paths of cards, for a model whose home world is ``home``.
+
+        Raises:
+            GoldievalError: a name that is nothing of these; the nearest names are suggested.
+        """
+        selection = Selection()
+        for name in names:
+            if name in self.suites:
+                self._select_suite(self.suites[name], home, selection)
+            else:
+                found = self._named(name)
+                selection.by_name.update(task.name for task in found)
+                selection.tasks += found
+        selection.tasks = list({task.name: task for task in selection.tasks}.values())
+        chosen = {task.name for task in selection.tasks}
+        selection.left_out = [(task, why) for task, why in selection.left_out if task.name not in chosen]
+        return selection
+
+    def _select_suite(self, suite: Suite, home: str, selection: Selection) -> None:
+        real = [self._known(name, suite) for name in suite.tasks]
+        if home not in suite.home:
+            selection.tasks += real
+            return
+        at_home = suite.home[home]
+        selection.tasks += [self._known(name, suite) for name in at_home.tasks]
+        selection.headings |= {name: at_home.heading for name in at_home.tasks}
+        selection.left_out += [(task, f"this model is at home in {home}") for task in real]
+
+    def _known(self, name: str, suite: Suite) -> Task:
+        if name not in self.tasks:
+            raise GoldievalError(f"suite {suite.suite}: no task {name!r}.{did_you_mean(name, self.tasks)}")
+        return self.tasks[name]
+
+    def _named(self, name: str) -> list[Task]:
+        if name.endswith((".yaml", ".yml")) or "/" in name:
+            return [load_card(Path(name))]
+        if glob.has_magic(name) and (found := fnmatch.filter(self.tasks, name)):
+            return [self.tasks[task] for task in found]
+        if name not in self.tasks:
+            near = did_you_mean(name, [*self.tasks, *self.suites])
+            raise GoldievalError(f"no task or suite {name!r}.{near} See: goldieval ls tasks")
+        return [self.tasks[name]]
+
+
+def _load_suite(file: Path) -> Suite:
+    try:
+        return Suite.model_validate(read_yaml(file))
+    except ValidationError as error:
+        raise GoldievalError(f"{file}: {validation_line(error)}") from None
+
+
+def _plugin_folders() -> list[Path]:
+    """Folders of packages that announce cards: the entry point's value is the package that holds the YAML files."""
+    folders = []
+    for point in importlib.metadata.entry_points(group=TASKS):
+        found = importlib.util.find_spec(point.value)
+        folders += [Path(place) for place in (found.submodule_search_locations or [])] if found else []
+    return folders
+
+
+@cache
+def model_families() -> dict[str, importlib.metadata.EntryPoint]:
+    """Return the adapters that are installed, by family name. Shipped families cannot be replaced by a plug-in."""
+    points = importlib.metadata.entry_points(group=MODELS)
+    ours_last = sorted(points, key=lambda point: bool(point.dist and point.dist.name == "goldieval"))
+    return {point.name: point for point in ours_last}
+
+
+def describe_family(point: importlib.metadata.EntryPoint) -> str:
+    """Return the first line of the adapter module's docstring, read from its source without importing it."""
+    found = importlib.util.find_spec(point.module)
+    if not found or not found.origin or not found.origin.endswith(".py"):
+        return ""
+    document = ast.get_docstring(ast.parse(Path(found.origin).read_text(encoding="utf-8")))
+    return document.splitlines()[0] if document else ""
+
+
+def load_task(name: str, tasks_dir: Path | None = None) -> Task:
+    """Return one task by id or by the path of its card.
+
+    Raises:
+        GoldievalError: an unknown id, or a card with a fault.
+    """
+    found = Catalogue(tasks_dir).select([name]).tasks
+    if len(found) != 1:
+        raise GoldievalError(f"{name!r} names {len(found)} tasks, not one.")
+    return found[0]

@@ -1,0 +1,153 @@
+"""A run on the terminal: the plan, a bar for each tower, the scores; plain lines where there is no terminal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import groupby
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from goldieval.encode import Meter
+from goldieval.plan import LeftOut, Plan, Tower
+from goldieval.record import Record
+from goldieval.report.numbers import duration
+from goldieval.report.scores import scores
+from goldieval.screen import Screen
+
+PLAIN_EVERY_S = 10.0
+
+
+class Terminal(Screen):
+    """Writes a run to a rich console."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.left_out: list[LeftOut] = []
+        self._paths: list[Path] = []
+
+    def note(self, line: str) -> None:
+        self.console.print(Text(line))
+
+    def plan(self, plan: Plan) -> None:
+        info = plan.info
+        size = f", {info.parameters / 1e6:,.1f} M parameters, {info.resolution} px" if info.parameters else ""
+        self._line(f"model {info.spec}{size}, {info.precision}", "bold")
+        if info.notice:
+            self._line(f"  {info.notice}", "yellow")
+        for item in plan.items:
+            if item.loaded is None:
+                self._line(f"  {item.task.name}: cannot run: {item.failure}", "red")
+            else:
+                data = item.loaded.prepared
+                self._line(f"  {item.task.name}: {len(data.dataset.images):,} images, {len(data.texts):,} texts")
+        for name, tower in (("images", plan.images), ("texts", plan.texts)):
+            if tower is not None and tower.contents:
+                self._line(f"  {name}: {_work(tower)}")
+
+    @contextmanager
+    def meter(self, tower: str, total: int) -> Iterator[Meter]:
+        if total == 0:
+            with super().meter(tower, total) as quiet:
+                yield quiet
+        elif self.console.is_terminal:
+            with _bar(self.console) as progress:
+                yield _Bar(progress, progress.add_task(f"encoding {tower}", total=total))
+        else:
+            yield _Lines(self.console, tower, total)
+
+    def wrote(self, record: Record, path: Path) -> None:
+        self._paths.append(path)
+
+    def finished(self, plan: Plan, records: list[Record]) -> None:
+        self.console.print()
+        if any(record.metrics for record in records):
+            self.console.print(scores(records, self.console))
+        for record in records:
+            if record.status == "failed":
+                self._line(f"{record.task.name} FAILED: {record.reason}", "red")
+        self.left_out += plan.left_out
+        for reason, group in groupby(plan.left_out, lambda left: left.reason):
+            self._line(f"\nnot run, {reason}:", "bold")
+            for left in group:
+                count = left.task.card.expect.images
+                self._line(f"  {left.task.name}" + (f", {count:,} images" if count else ""))
+                self._line(f"    {left.how}", "dim")
+        self._next(plan, records)
+
+    def _next(self, plan: Plan, records: list[Record]) -> None:
+        """The one command worth trying now."""
+        self.console.print()
+        if self._paths:
+            self._line(f"records in {self._paths[0].parent}; all metrics: goldieval show {self._paths[0].parent}")
+        if plan.info.home and any(record.task.heading for record in records):
+            self._line("next, your checkpoint on real pictures:", "bold")
+            self._line("  goldieval run --model open_clip:ViT-B-16@FILE --tasks coco-karpathy --data-dir DIR")
+        elif records and all(record.status == "ok" for record in records):
+            self._line("next, is the install right?  goldieval doctor --model " + plan.info.spec)
+
+    def _line(self, line: str, style: str = "") -> None:
+        self.console.print(Text(line, style))
+
+
+def _work(tower: Tower) -> str:
+    total, missing = len(tower.contents), tower.missing
+    done = f"{total:,} distinct, {total - missing:,} embedded already, {missing:,} to encode"
+    rate = tower.space.rate()
+    if not missing:
+        return done
+    return f"{done}, about {duration(missing / rate)}" if rate else f"{done} (speed not known yet)"
+
+
+def _bar(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _Rate(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    )
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:,.0f}/s" if task.speed else "–/s")
+
+
+class _Bar:
+    def __init__(self, progress: Progress, task: int) -> None:
+        self._progress, self._task = progress, task
+
+    def advance(self, count: int) -> None:
+        self._progress.advance(self._task, count)  # type: ignore[arg-type]
+
+    def waiting(self) -> None:
+        self._progress.update(self._task, description="waiting for another process")  # type: ignore[arg-type]
+
+
+class _Lines:
+    """A line now and then, for logs."""
+
+    def __init__(self, console: Console, tower: str, total: int) -> None:
+        self._console, self._tower, self._total = console, tower, total
+        self._done, self._start, self._last = 0, time.monotonic(), time.monotonic()
+
+    def advance(self, count: int) -> None:
+        self._done += count
+        now = time.monotonic()
+        if self._done >= self._total or now - self._last > PLAIN_EVERY_S:
+            self._last = now
+            rate = self._done / max(now - self._start, 1e-9)
+            self._console.print(Text(f"{self._tower}: {self._done:,} of {self._total:,}, {rate:,.0f}/s"))
+
+    def waiting(self) -> None:
+        now = time.monotonic()
+        if now - self._last > PLAIN_EVERY_S:
+            self._last = now
+            self._console.print(Text(f"{self._tower}: waiting for another process"))

@@ -1,0 +1,51 @@
+"""Numbers and metric names as people read them: shares in percent, ranks as they are."""
+
+from __future__ import annotations
+
+import re
+
+from goldieval.record import Metric
+
+_LABELS = {
+    "acc": "top-{}",
+    "mean_per_class_recall": "mean per class",
+    "r": "{} R@{}",
+    "mean_rank": "{} mean rank",
+    "median_rank": "{} median rank",
+}
+
+
+def label(name: str) -> str:
+    """Return a metric's name in the field's words.
+
+    >>> label("t2i_r10"), label("acc1"), label("i2t_median_rank"), label("mean_per_class_recall")
+    ('T2I R@10', 'top-1', 'I2T median rank', 'mean per class')
+    """
+    side, stem, k = re.fullmatch(r"(?:(t2i|i2t)_)?(.*?)([0-9]*)", name).groups()  # type: ignore[union-attr]
+    parts = [part for part in (side and side.upper(), k) if part]
+    return _LABELS[stem].format(*parts) if stem in _LABELS else name
+
+
+def value(name: str, number: float | None) -> str:
+    """Return a share in percent or a rank, with one digit; a dash for nothing."""
+    if number is None:
+        return "–"
+    return f"{number:,.1f}" if name.endswith("_rank") else f"{100 * number:.1f}"
+
+
+def interval(name: str, metric: Metric) -> str:
+    return f"{value(name, metric.low)}–{value(name, metric.high)}"
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as people say them.
+
+    >>> duration(0.3), duration(75), duration(7300)
+    ('under 1 s', '1 min 15 s', '2 h 1 min')
+    """
+    if seconds < 1:
+        return "under 1 s"
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes = int(seconds // 60)
+    return f"{minutes} min {seconds % 60:.0f} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

@@ -1,0 +1,77 @@
+"""Records as one table, or as stacked lines where the window is too narrow for it; nothing is ever cut."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+from rich.console import Console, Group, RenderableType
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+from goldieval.families.base import family_of
+from goldieval.record import Record
+from goldieval.report.numbers import interval, label, value
+
+Shown = Sequence[tuple[Record, list[str]]]
+
+
+def scores(records: Sequence[Record], console: Console, every_metric: bool = False) -> RenderableType:
+    """Return the records of one model, self-tests apart under their heading, with the protocol of each."""
+    parts: list[RenderableType] = []
+    scored = [record for record in records if record.metrics]
+    for heading, group in groupby(sorted(scored, key=lambda record: record.task.heading), lambda r: r.task.heading):
+        shown = [(record, _names(record, every_metric)) for record in group]
+        parts += [Text(heading, "bold yellow")] if heading else []
+        table = _wide(shown)
+        room = Measurement.get(console, console.options.update(max_width=1000), table).maximum
+        parts += [table if room <= console.width else Group(*_narrow(shown)), *_protocols(shown)]
+    return Group(*parts)
+
+
+def _names(record: Record, every: bool) -> list[str]:
+    summary = record.metrics if every else family_of(record.task.family).SUMMARY
+    return [name for name in summary if name in record.metrics]
+
+
+def _wide(shown: Shown) -> Table:
+    table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold", pad_edge=False)
+    for name in ("task", "metric", "score", "95 %", "n", "chance", "ceiling", "separable"):
+        table.add_column(name, justify="left" if name in ("task", "metric") else "right", no_wrap=True)
+    for record, names in shown:
+        for row, name in enumerate(names):
+            metric = record.metrics[name]
+            style = "bold" if name == record.task.headline else ""
+            table.add_row(
+                Text(record.task.name if row == 0 else "", "bold"),
+                Text(label(name), style),
+                Text(value(name, metric.value), style),
+                interval(name, metric),
+                f"{metric.n:,}",
+                value(name, metric.chance),
+                value(name, metric.ceiling),
+                value(name, metric.separable),
+            )
+    return table
+
+
+def _narrow(shown: Shown) -> Iterator[Text]:
+    for record, names in shown:
+        yield Text(record.task.name, "bold")
+        for name in names:
+            metric = record.metrics[name]
+            yield Text(f"  {label(name)} {value(name, metric.value)} [{interval(name, metric)}] n {metric.n:,}")
+            known = [("chance", metric.chance), ("ceiling", metric.ceiling), ("separable", metric.separable)]
+            yield Text("    " + ", ".join(f"{what} {value(name, number)}" for what, number in known), "dim")
+
+
+def _protocols(shown: Shown) -> Iterator[Text]:
+    for record, _ in shown:
+        task = record.task
+        yield Text(f"{task.name}: {task.protocol}; {task.scoring} scoring", "dim")
+        if task.limit:
+            yield Text(f"  a subset of {task.limit:,} images, comparable with the same subset only", "yellow")
+        if record.status == "partial":
+            yield Text(f"  PARTIAL: {record.reason}", "red")
+        yield from (Text(f"  warning: {warning}", "yellow") for warning in record.warnings)

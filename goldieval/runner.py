@@ -1,0 +1,205 @@
+"""One run: plan, encode once, score, record. The command line is a thin caller of ``evaluate``."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from goldieval.adapter import Adapter, LoadOptions, Model, ModelInfo, Precomputed, load
+from goldieval.data.paths import data_root
+from goldieval.embeddings import check_writable, open_store
+from goldieval.encode import Batching
+from goldieval.environment import environment, pick_device
+from goldieval.errors import GoldievalError, TaskError, did_you_mean
+from goldieval.families.base import Scored, family_of
+from goldieval.plan import Item, Plan, Reader, plan_towers
+from goldieval.prepare import Loaded
+from goldieval.record import DataPart, ModelPart, Record, RunPart, TaskPart, record_key, write_record
+from goldieval.registry import Catalogue, Selection
+from goldieval.results import Results
+from goldieval.scoring.cosine import unit
+from goldieval.screen import Screen
+from goldieval.spec import ModelSpec, expand, parse_spec
+from goldieval.vectors import Vectors, computed, looked_up, timed
+
+
+@dataclass(frozen=True)
+class Options:
+    """What ``goldieval run`` and ``evaluate`` can be told.
+
+    out: folder for the records, or None to write none.   overrides: card parameters that ``--set`` replaces.
+    limit: that many images of each task, marked as a subset.   allow_bad: unreadable pictures that may be left out.
+    """
+
+    out: Path | None = Path("results")
+    data_dir: Path | None = None
+    tasks_dir: Path | None = None
+    device: str = "auto"
+    precision: str = "fp32"
+    batching: Batching = Batching()
+    overrides: dict[str, Any] = field(default_factory=dict)
+    limit: int | None = None
+    allow_bad: int = 0
+    cache: bool = True
+    offline: bool = False
+    dry_run: bool = False
+
+
+def evaluate(
+    model: str | Model,
+    tasks: str | Sequence[str],
+    *,
+    options: Options | None = None,
+    screen: Screen | None = None,
+    **settings: Any,
+) -> Results:
+    """Evaluate a model on tasks; return one record a task, also for those that failed.
+
+    Args:
+        model: a spec (a glob over checkpoints gives several models), or a loaded adapter, see ``from_module``.
+        tasks: task ids, suites, globs or card paths, as a list or separated by commas.
+        settings: fields of ``Options`` by name, for example ``out=None`` to write nothing, ``limit=500``.
+
+    Raises:
+        GoldievalError: bad input that concerns the whole run.
+    """
+    options = replace(options or Options(), **settings)
+    names = [name.strip() for name in (tasks.split(",") if isinstance(tasks, str) else tasks) if name.strip()]
+    models: list[ModelSpec | Model] = list(expand(parse_spec(model))) if isinstance(model, str) else [model]
+    run = _Run(options, names, screen or Screen())
+    return Results([record for each in models for record in run.model(each)])
+
+
+class _Run:
+    """What the models of one run share: settings, cards, and data that are read once."""
+
+    def __init__(self, options: Options, names: list[str], screen: Screen) -> None:
+        self.options, self.names, self.screen = options, names, screen
+        self.catalogue = Catalogue(options.tasks_dir)
+        self.device = pick_device(options.device)
+        self.reader = Reader(data_root(options.data_dir), options.limit, options.batching.workers)
+        if not names:
+            raise GoldievalError("no tasks named. See: goldieval ls tasks")
+        _check_overrides(self.catalogue.select(names), options.overrides)
+        if options.out is not None and not options.dry_run:
+            _check_out(options.out)
+
+    def model(self, model: ModelSpec | Model) -> list[Record]:
+        """Run all tasks on one model."""
+        seconds: dict[str, float] = {}
+        with timed(seconds, "load_model"):
+            loaded = self._load(model) if isinstance(model, ModelSpec) else model
+            info = loaded.describe()
+        with timed(seconds, "read_data"):
+            selection = self.catalogue.select(self.names, info.home)
+            selection.tasks = [task.override(self.options.overrides) for task in selection.tasks]
+            plan = Plan(info, *self.reader.items(selection))
+        with open_store(self.options.cache) as store:
+            if isinstance(loaded, Adapter):
+                plan_towers(plan, store)
+            self.screen.plan(plan)
+            if self.options.dry_run:
+                return []
+            vectors = (
+                looked_up(loaded, self.options.limit is not None)
+                if isinstance(loaded, Precomputed)
+                else computed(loaded, plan, self.options.batching, self.screen, seconds)
+            )
+            records = [self._record(item, info, vectors, dict(seconds)) for item in plan.items]
+        self.screen.finished(plan, records)
+        return records
+
+    def _load(self, spec: ModelSpec) -> Model:
+        options = self.options
+        return load(spec, LoadOptions(self.device, options.precision, options.offline, self.screen.note))
+
+    def _record(self, item: Item, info: ModelInfo, vectors: Vectors, seconds: dict[str, float]) -> Record:
+        scored, failure, loaded = None, item.failure, item.loaded
+        if loaded is not None:
+            try:
+                with timed(seconds, "score"):
+                    loaded = loaded.without(vectors.failed, self.options.allow_bad)
+                    scored = _score(loaded, vectors, self.device)
+            except TaskError as error:
+                failure = str(error)
+        record = Record(
+            key=record_key(info, item.task, info.scoring, self.options.limit),
+            status="failed" if failure else "partial" if loaded and loaded.unreadable else "ok",
+            reason=failure
+            or (f"{len(loaded.unreadable):,} unreadable images left out" if loaded and loaded.unreadable else ""),
+            model=ModelPart(**{name: getattr(info, name) for name in ModelPart.model_fields}),
+            task=self._task_part(item, info, loaded),
+            data=DataPart(
+                source=item.task.card.source.id or item.task.card.source.path or item.task.card.source.reader,
+                sha256=loaded.sha256 if loaded else "",
+                expected=item.task.card.expect.model_dump(exclude_none=True),
+                seen=loaded.seen if loaded else {},
+                unreadable=loaded.unreadable if loaded else {},
+            ),
+            **({"metrics": scored.metrics, "ties": scored.ties, "warnings": scored.warnings} if scored else {}),
+            environment=environment(self.device),
+            run=self._run_part(vectors, seconds),
+        )
+        if self.options.out is not None:
+            path = write_record(self.options.out, record, scored.outcomes if scored else None)
+            self.screen.wrote(record, path)
+        return record
+
+    def _task_part(self, item: Item, info: ModelInfo, loaded: Loaded | None) -> TaskPart:
+        card = item.task.card
+        return TaskPart(
+            name=card.name,
+            family=card.family,
+            version=card.version,
+            protocol=item.task.protocol,
+            title=card.title,
+            licence=card.licence,
+            card_sha256=item.task.hash,
+            scoring=info.scoring if card.params.scoring == "auto" else card.params.scoring,
+            overrides=item.task.overrides,
+            limit=self.options.limit,
+            headline=card.headline,
+            heading=item.heading,
+            **(loaded.prepared.details if loaded else {}),
+        )
+
+    def _run_part(self, vectors: Vectors, seconds: dict[str, float]) -> RunPart:
+        batching = self.options.batching
+        return RunPart(
+            command=shlex.join(["goldieval", *sys.argv[1:]]) if Path(sys.argv[0]).stem == "goldieval" else "python",
+            started=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            device=self.device,
+            batch={"images": batching.images, "texts": batching.texts},
+            seconds={phase: round(value, 3) for phase, value in seconds.items()},
+            encoded=vectors.encoded,
+            reused=vectors.reused,
+        )
+
+
+def _score(loaded: Loaded, vectors: Vectors, device: str) -> Scored:
+    images = unit(vectors.images(loaded), "image").to(device)
+    texts = unit(vectors.texts(loaded), "text").to(device)
+    return family_of(loaded.prepared.task.card.family).score(loaded.prepared, images, texts)
+
+
+def _check_out(out: Path) -> None:
+    try:
+        check_writable(out)
+    except OSError as error:
+        raise GoldievalError(
+            f"cannot write results to {out}: {error.strerror or error}. Name another --out."
+        ) from error
+
+
+def _check_overrides(selection: Selection, overrides: dict[str, Any]) -> None:
+    """Refuse a ``--set`` key that no task of the run knows."""
+    known = {name for task in selection.tasks for name in type(task.card.params).model_fields}
+    for key in overrides:
+        if key not in known:
+            near = did_you_mean(key, known) or f" They have {', '.join(sorted(known))}."
+            raise GoldievalError(f"--set {key}: none of these tasks has such a parameter.{near}")

@@ -1,0 +1,75 @@
+"""Cosine similarity in float32, tile by tile: the whole score matrix never exists."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from goldieval.errors import TaskError
+from goldieval.metrics.accuracy import true_class_ranks
+from goldieval.metrics.ranks import RankCounter, Ranks
+
+# A tile of 512 x 8,192 float32 is 16 MB: large enough for the matrix product, small enough for the cache of most CPUs.
+TEXTS, IMAGES = 512, 8192
+
+
+def unit(embeddings: np.ndarray | torch.Tensor, what: str) -> torch.Tensor:
+    """Return unit vectors in float32.
+
+    Args:
+        embeddings: (n, dim), any norm.   what: names them in errors.
+
+    Raises:
+        TaskError: NaN or infinite values, a zero vector, or all vectors the same; counting would call that a hit.
+    """
+    vectors = torch.as_tensor(embeddings, dtype=torch.float32)
+    bad = int((~torch.isfinite(vectors)).any(1).sum())
+    if bad:
+        raise TaskError(f"{bad:,} of {len(vectors):,} {what} embeddings hold NaN or infinite values.")
+    lengths = vectors.norm(dim=1, keepdim=True)
+    if bool((lengths == 0).any()):
+        raise TaskError(f"{int((lengths == 0).sum()):,} of {len(vectors):,} {what} embeddings are zero.")
+    vectors = vectors / lengths
+    if len(vectors) > 1 and float((vectors - vectors[0]).abs().max()) < 1e-6:
+        raise TaskError(f"all {len(vectors):,} {what} embeddings are the same: the encoder has collapsed.")
+    return vectors
+
+
+def retrieval_ranks(texts: torch.Tensor, images: torch.Tensor, positives: torch.Tensor) -> tuple[Ranks, Ranks]:
+    """Rank both ways in one pass over the tiles.
+
+    Args:
+        texts: (texts, dim) and images: (images, dim), unit vectors.   positives: (pairs, 2) text and image index.
+
+    Returns:
+        (text to image, image to text)
+    """
+    check_widths(texts, images)
+    scores = torch.cat([(texts[part[:, 0]] * images[part[:, 1]]).sum(1) for part in positives.split(65536)])
+    counter = RankCounter(positives, scores, len(texts), len(images))
+    for text_start in range(0, len(texts), TEXTS):
+        rows = texts[text_start : text_start + TEXTS]
+        for image_start in range(0, len(images), IMAGES):
+            counter.update(rows @ images[image_start : image_start + IMAGES].T, text_start, image_start)
+    return counter.result()
+
+
+def class_ranks(images: torch.Tensor, classes: torch.Tensor, labels: torch.Tensor) -> tuple[Ranks, np.ndarray]:
+    """Rank the true class of every image and predict one.
+
+    Args:
+        images: (images, dim) and classes: (classes, dim), unit vectors.   labels: (images,) class indices.
+    """
+    tiles = [
+        true_class_ranks(rows @ classes.T, true)
+        for rows, true in zip(images.split(IMAGES), labels.split(IMAGES), strict=True)
+    ]
+    columns = ("above", "tied", "tied_positives", "positives")
+    joined = [np.concatenate([getattr(ranks, column) for ranks, _ in tiles]) for column in columns]
+    return Ranks(*joined, gallery=len(classes)), np.concatenate([predictions for _, predictions in tiles])
+
+
+def check_widths(texts: torch.Tensor, images: torch.Tensor) -> None:
+    """Raise TaskError where the two towers' embeddings cannot be compared."""
+    if texts.shape[1] != images.shape[1]:
+        raise TaskError(f"text embeddings are {texts.shape[1]} wide, image embeddings {images.shape[1]}.")

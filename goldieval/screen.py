@@ -1,0 +1,45 @@
+"""What a run tells whoever watches it. The terminal's version is in ``report``; a training loop hears nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from goldieval.encode import Meter
+
+if TYPE_CHECKING:
+    from goldieval.plan import Plan
+    from goldieval.record import Record
+
+
+class Quiet:
+    """A meter that nobody reads."""
+
+    def advance(self, count: int) -> None:
+        pass
+
+    def waiting(self) -> None:
+        pass
+
+
+class Screen:
+    """Says nothing; subclasses say it on a terminal."""
+
+    def note(self, line: str) -> None:
+        """Something the user should know while it happens."""
+
+    def plan(self, plan: Plan) -> None:
+        """The whole plan, before any work."""
+
+    @contextmanager
+    def meter(self, tower: str, total: int) -> Iterator[Meter]:
+        """Progress of one tower, in contents."""
+        yield Quiet()
+
+    def wrote(self, record: Record, path: Path) -> None:
+        """A record is on disk."""
+
+    def finished(self, plan: Plan, records: list[Record]) -> None:
+        """The scores of one model, what was not run, what to do next."""

@@ -1,0 +1,79 @@
+"""The grammar of model specs: ``FAMILY[:NAME][@WHERE]`` or ``FILE.py:FUNCTION``."""
+
+from __future__ import annotations
+
+import glob
+import re
+from dataclasses import dataclass, replace
+
+from goldieval.errors import GoldievalError
+
+_FAMILY = re.compile(r"[A-Za-z0-9_.-]+")
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A model as the user typed it.
+
+    family: adapter name, or ``file`` for FILE.py:FUNCTION.   name: architecture, folder, hub id or function.
+    where: a file, a glob over checkpoints, or a hub revision; for ``file`` the Python file.
+    """
+
+    text: str
+    family: str
+    name: str = ""
+    where: str = ""
+
+
+def parse_spec(text: str) -> ModelSpec:
+    """Split a model spec at the first ``:`` and the last ``@``.
+
+    Raises:
+        GoldievalError: an empty part, or a spec that does not begin with a family name.
+
+    >>> parse_spec("open_clip:ViT-B-32@runs/epoch_32.pt")
+    ModelSpec(text='open_clip:ViT-B-32@runs/epoch_32.pt', family='open_clip', name='ViT-B-32', where='runs/epoch_32.pt')
+    """
+    if text.startswith((".", "/")):
+        return _file_spec(text)
+    match = _FAMILY.match(text)
+    rest = text[match.end() :] if match else ""
+    if not match or (rest and rest[0] not in ":@"):
+        raise GoldievalError(f"model {text!r} is no spec. Write FAMILY[:NAME][@WHERE] or ./FILE.py:FUNCTION.")
+    if rest.startswith("@"):
+        spec = ModelSpec(text, match.group(), where=rest[1:])
+        empty = not spec.where
+    else:
+        name, at, where = rest[1:].rpartition("@") if "@" in rest else (rest[1:], "", "")
+        spec = ModelSpec(text, match.group(), name, where)
+        empty = bool(rest and not name) or bool(at and not where)
+    if empty:
+        raise GoldievalError(f"model {text!r}: nothing after ':' or '@'. Write FAMILY[:NAME][@WHERE].")
+    return spec
+
+
+def _file_spec(text: str) -> ModelSpec:
+    file, _, function = text.rpartition(":")
+    if not file.endswith(".py") or not function.isidentifier():
+        raise GoldievalError(f"model {text!r} looks like a path. Write ./FILE.py:FUNCTION, or FAMILY[:NAME]@FILE.")
+    return ModelSpec(text, "file", function, file)
+
+
+def expand(spec: ModelSpec) -> list[ModelSpec]:
+    """Return one spec a file where WHERE is a glob over checkpoints, in natural order; else the spec itself.
+
+    Raises:
+        GoldievalError: the glob matches nothing.
+    """
+    if spec.family == "file" or not glob.has_magic(spec.where):
+        return [spec]
+    files = sorted(glob.glob(spec.where, recursive=True), key=_natural)
+    if not files:
+        raise GoldievalError(f"model {spec.text!r}: no file matches {spec.where}.")
+    stem = spec.text[: -len(spec.where)]
+    return [replace(spec, text=stem + file, where=file) for file in files]
+
+
+def _natural(name: str) -> list[int | str]:
+    """``epoch_9`` before ``epoch_10``."""
+    return [int(part) if part.isdigit() else part for part in re.split(r"([0-9]+)", name)]

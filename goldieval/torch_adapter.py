@@ -1,0 +1,129 @@
+"""The adapter of any torch module with ``encode_image`` and ``encode_text``."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
+
+import torch
+from PIL import Image
+from torch import nn
+
+from goldieval.adapter import ModelInfo
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class TorchAdapter:
+    """Wraps a module, its picture transform and its tokenizer.
+
+    trims: token ids are zero-padded at the end and the text tower is causal with end-token pooling, so that a
+    batch may be cut to its longest text; ``encode_text`` of the module must then take any length.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        preprocess: Callable[[Image.Image], torch.Tensor],
+        tokenizer: Callable[[list[str]], torch.Tensor],
+        *,
+        spec: str,
+        family: str,
+        precision: str = "fp32",
+        trims: bool = False,
+        home: str = "",
+        notice: str = "",
+    ) -> None:
+        self.module = module
+        self.preprocess = preprocess
+        self.tokenizer = tokenizer
+        self.spec, self.family, self.precision = spec, family, precision
+        self.home, self.notice = home, notice
+        if trims:
+            self.trim = trim
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.module.parameters()).device
+
+    def describe(self) -> ModelInfo:
+        fingerprint = module_fingerprint(self.module)
+        tower = f"{fingerprint}/{self.precision}/{self.device.type}"
+        transform = f"{self.preprocess!r}/{_versions('pillow', 'torchvision')}"
+        probe = self.tokenizer(["a photo of 3 dogs, étude!"])
+        tokenizer = f"{type(self.tokenizer).__name__}/{probe.tolist()}"
+        return ModelInfo(
+            spec=self.spec,
+            family=self.family,
+            fingerprint=fingerprint,
+            image_identity=_digest(f"image/{tower}/{transform}"),
+            text_identity=_digest(f"text/{tower}/{tokenizer}"),
+            parameters=sum(parameter.numel() for parameter in self.module.parameters()),
+            resolution=self.preprocess(Image.new("RGB", (64, 64))).shape[-1],
+            context_length=probe.shape[-1],
+            precision=self.precision,
+            home=self.home,
+            notice=self.notice,
+        )
+
+    def tokenize(self, texts: Sequence[str]) -> torch.Tensor:
+        return self.tokenizer(list(texts))
+
+    def encode_image(self, pixels: torch.Tensor) -> torch.Tensor:
+        with self._autocast():
+            features: torch.Tensor = self.module.encode_image(pixels.to(self.device, non_blocking=True))  # type: ignore[operator]
+        return features
+
+    def encode_text(self, tokens: torch.Tensor) -> torch.Tensor:
+        with self._autocast():
+            features: torch.Tensor = self.module.encode_text(tokens.to(self.device, non_blocking=True))  # type: ignore[operator]
+        return features
+
+    @contextmanager
+    def inference(self) -> Iterator[None]:
+        was_training = [part for part in self.module.modules() if part.training]
+        self.module.eval()
+        try:
+            with torch.inference_mode():
+                yield
+        finally:
+            for part in was_training:
+                part.training = True
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, dtype=DTYPES[self.precision], enabled=self.precision != "fp32")
+
+
+def trim(tokens: torch.Tensor) -> torch.Tensor:
+    """Cut zero padding that the whole batch shares, shape (texts, context) to (texts, longest)."""
+    longest = int((tokens != 0).sum(dim=1).max())
+    return tokens[:, :longest]
+
+
+def module_fingerprint(module: nn.Module) -> str:
+    """SHA-256 over the architecture (its printed form: layers, sizes, activations) and every tensor of the state.
+
+    Modes and dropout do not count; the same weights saved elsewhere, or with other file metadata, agree.
+    """
+    total = hashlib.sha256(f"{type(module).__module__}.{type(module).__qualname__}\n{module!r}".encode())
+    for name, tensor in sorted(module.state_dict().items()):
+        total.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        total.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return total.hexdigest()
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _versions(*packages: str) -> str:
+    return ",".join(f"{package}={_version(package)}" for package in packages)
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "none"

@@ -1,0 +1,98 @@
+"""Embeddings of a task's samples: encoded here into the store, or computed elsewhere and looked up by id."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import cast
+
+import numpy as np
+
+from goldieval.adapter import Adapter, Precomputed, inference
+from goldieval.data.samples import ImageSource
+from goldieval.encode import Batching, encode, image_computer, text_computer, text_key
+from goldieval.errors import GoldievalError
+from goldieval.plan import Plan, Tower
+from goldieval.prepare import Loaded
+from goldieval.screen import Screen
+
+
+@dataclass
+class Vectors:
+    """Embeddings of one model on one run, as they come from it: not normalised.
+
+    failed: content key to reason, of pictures that could not be decoded.   encoded, reused: contents by tower.
+    """
+
+    images: Callable[[Loaded], np.ndarray]
+    texts: Callable[[Loaded], np.ndarray]
+    failed: Mapping[str, str] = field(default_factory=dict)
+    encoded: dict[str, int] = field(default_factory=dict)
+    reused: dict[str, int] = field(default_factory=dict)
+
+
+def looked_up(model: Precomputed, subset: bool) -> Vectors:
+    """Vectors of a model that ran elsewhere. subset: the task was cut, so that it may know fewer ids than the model."""
+    return Vectors(
+        lambda loaded: model.image_embeddings([image.id for image in loaded.prepared.dataset.images], subset),
+        lambda loaded: model.text_embeddings([text.id for text in loaded.prepared.texts], subset),
+    )
+
+
+def computed(model: Adapter, plan: Plan, batching: Batching, screen: Screen, seconds: dict[str, float]) -> Vectors:
+    """Encode what the plan says is missing; the rest is in the store already.
+
+    Raises:
+        GoldievalError: the disk is full. Whole chunks stay stored; the same command goes on from there.
+    """
+    images, texts = cast(Tower, plan.images), cast(Tower, plan.texts)
+    encoded = {}
+    with inference(model), ThreadPoolExecutor(batching.workers) as pool, _full_disk_is_plain():
+        with timed(seconds, "encode_images"), screen.meter("images", images.missing) as meter:
+            sources = cast(Mapping[str, ImageSource], images.contents)
+            encoded["images"] = encode(
+                images.space, images.chunks, image_computer(model, sources, batching, pool, meter), meter
+            )
+        with timed(seconds, "encode_texts"), screen.meter("texts", texts.missing) as meter:
+            strings = cast(Mapping[str, str], texts.contents)
+            encoded["texts"] = encode(texts.space, texts.chunks, text_computer(model, strings, batching, meter), meter)
+    return Vectors(
+        lambda loaded: _gather(images, loaded.keys),
+        lambda loaded: _gather(texts, [text_key(text.text) for text in loaded.prepared.texts]),
+        images.space.failed,
+        encoded,
+        {"images": len(images.contents) - encoded["images"], "texts": len(texts.contents) - encoded["texts"]},
+    )
+
+
+@contextmanager
+def timed(seconds: dict[str, float], phase: str) -> Iterator[None]:
+    """Add the wall time of a block to ``seconds[phase]``."""
+    start = time.perf_counter()
+    try:
+        yield
+    finally:
+        seconds[phase] = seconds.get(phase, 0.0) + time.perf_counter() - start
+
+
+def _gather(tower: Tower, keys: list[str]) -> np.ndarray:
+    try:
+        return tower.space.gather(keys)
+    except KeyError:
+        raise GoldievalError(
+            "stored embeddings were removed while they were in use: run the same command again."
+        ) from None
+
+
+@contextmanager
+def _full_disk_is_plain() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise GoldievalError(
+            f"cannot write embeddings: {error.strerror or error}. Free some space, or name another folder in "
+            "$GOLDIEVAL_STORE, and run the same command again: what is encoded is kept."
+        ) from error

@@ -1,0 +1,198 @@
+"""open_clip models: ``open_clip:ARCH/TAG`` (named weights), ``open_clip:ARCH@FILE`` (a checkpoint), ``open_clip:ARCH``.
+
+Without weights the model is seeded and random, for smoke tests and baselines.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from goldieval.adapter import LoadOptions, Model
+from goldieval.errors import GoldievalError, did_you_mean, listing
+from goldieval.spec import ModelSpec
+
+
+def load(spec: ModelSpec, options: LoadOptions) -> Model:
+    """Load an open_clip model.
+
+    Raises:
+        GoldievalError: unknown architecture or tag, a tag trained with the other GELU, weights that are not here
+            under ``--offline``, or a file that does not fit or is more than tensors.
+    """
+    import open_clip
+
+    architecture, _, tag = spec.name.partition("/")
+    _check_architecture(spec, architecture, open_clip.list_models())
+    if tag and spec.where:
+        raise GoldievalError(f"model {spec.text!r}: give a tag or a file, not both.")
+    pretrained = _local_file_of_tag(architecture, tag, options) if tag else None
+    with seeded(0):
+        module, _, preprocess = open_clip.create_model_and_transforms(
+            architecture, pretrained=tag if pretrained else None, load_weights=False, device="cpu"
+        )
+    if file := (pretrained or spec.where):
+        load_weights(module, Path(file), architecture)
+    return adapter_of(
+        module.to(options.device),
+        preprocess,
+        _tokenizer(architecture, options),
+        spec=spec.text,
+        family="open_clip",
+        precision=options.precision,
+        notice="" if file else "random weights: every score should be at chance",
+    )
+
+
+def adapter_of(module: Any, preprocess: Any, tokenizer: Any, **about: Any) -> Model:
+    """Wrap an open_clip module, with exact text trimming where its text tower allows it."""
+    from goldieval.torch_adapter import TorchAdapter
+
+    tower = trimmable_tower(module)
+    if tower is None:
+        return TorchAdapter(module, preprocess, tokenizer, **about)
+
+    class Trimming(TorchAdapter):
+        def encode_text(self, tokens: Any) -> Any:
+            with self._autocast():
+                return encode_any_length(tower, tokens.to(self.device, non_blocking=True))
+
+    return Trimming(module, preprocess, tokenizer, trims=True, **about)
+
+
+def trimmable_tower(module: Any) -> Any | None:
+    """Return the text tower if dropping a text's padding cannot change its embedding, else None.
+
+    That holds for a causal mask with end-token pooling; not for towers that attend to padding (SigLIP).
+    """
+    from open_clip.transformer import TextTransformer
+
+    tower = getattr(module, "text", module)
+    causal = getattr(tower, "attn_mask", None) is not None
+    pools_end = getattr(tower, "text_pool_type", getattr(tower, "pool_type", "")) in ("argmax", "eos")
+    plain = not isinstance(tower, TextTransformer) or (tower.cls_emb is None and not tower.use_pad_mask)
+    return tower if causal and pools_end and plain and hasattr(tower, "token_embedding") else None
+
+
+def encode_any_length(tower: Any, tokens: Any) -> Any:
+    """Encode token ids of any length up to the context: open_clip's own forward takes the full context only."""
+    from open_clip.transformer import text_global_pool
+
+    length = tokens.shape[1]
+    dtype = tower.transformer.get_cast_dtype()
+    hidden = tower.token_embedding(tokens).to(dtype) + tower.positional_embedding[:length].to(dtype)
+    hidden = tower.ln_final(tower.transformer(hidden, attn_mask=tower.attn_mask[:length, :length]))
+    pool = getattr(tower, "text_pool_type", None) or tower.pool_type
+    end = getattr(tower, "text_eos_id", getattr(tower, "eos_id", None))
+    pooled = text_global_pool(hidden, tokens, pool, eos_token_id=end)
+    projection = tower.text_projection
+    if projection is None:
+        return pooled
+    return projection(pooled) if callable(projection) else pooled @ projection
+
+
+def load_weights(module: Any, file: Path, architecture: str) -> None:
+    """Load a training checkpoint or a bare state dict into ``module``; only tensors are read from the file.
+
+    Raises:
+        GoldievalError: no such file, not a checkpoint, code or objects in it, or sizes that do not fit.
+    """
+    from open_clip.factory import load_checkpoint
+
+    if not file.is_file():
+        raise GoldievalError(f"no checkpoint {file}.")
+    try:
+        load_checkpoint(module, str(file), strict=True, weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise GoldievalError(
+            f"{file} is not loaded: it is damaged, or holds code or objects beside tensors ({_first_line(error)}). "
+            'Save it again as torch.save({"state_dict": model.state_dict()}, FILE).'
+        ) from error
+    except RuntimeError as error:
+        raise GoldievalError(f"{file} does not fit {architecture}: {_mismatch(error)}") from error
+    except Exception as error:
+        raise GoldievalError(
+            f"{file} is no readable checkpoint: {type(error).__name__}: {_first_line(error)}"
+        ) from error
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Draw random weights from ``seed`` and leave the caller's random state as it was."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
+
+
+def _check_architecture(spec: ModelSpec, architecture: str, known: list[str]) -> None:
+    if not architecture:
+        raise GoldievalError(f"model {spec.text!r}: name an architecture, for example open_clip:ViT-B-32/openai.")
+    if architecture not in known:
+        near = did_you_mean(architecture, known)
+        raise GoldievalError(f"model {spec.text!r}: open_clip has no architecture {architecture!r}.{near}")
+
+
+def _local_file_of_tag(architecture: str, tag: str, options: LoadOptions) -> str:
+    """Return the file of named weights, fetched by open_clip if need be, after the checks that it leaves to the user."""
+    from open_clip.factory import get_model_config
+    from open_clip.pretrained import download_pretrained, get_pretrained_cfg, list_pretrained_tags_by_model
+
+    config = get_pretrained_cfg(architecture, tag)
+    if not config:
+        known = list_pretrained_tags_by_model(architecture)
+        near = did_you_mean(tag, known) or f" It has {listing(known, 8) or 'none'}."
+        raise GoldievalError(f"open_clip has no weights {tag!r} for {architecture}.{near}")
+    quick = bool(get_model_config(architecture).get("quick_gelu", False))
+    if quick != bool(config.get("quick_gelu", False)):
+        right = architecture.removesuffix("-quickgelu") if quick else f"{architecture}-quickgelu"
+        raise GoldievalError(
+            f"weights {tag!r} were trained with {'GELU' if quick else 'QuickGELU'}, but {architecture} has the other; "
+            f"scores would be silently low. Use open_clip:{right}/{tag}"
+        )
+    try:
+        _announce(architecture, tag, config, options)
+        return str(download_pretrained(config))
+    except GoldievalError:
+        raise
+    except Exception as error:
+        raise GoldievalError(
+            f"cannot fetch the weights {architecture}/{tag}: {type(error).__name__}: {_first_line(error)}"
+        ) from error
+
+
+def _announce(architecture: str, tag: str, config: dict[str, Any], options: LoadOptions) -> None:
+    from goldieval.data.remote import cached_weights, download_size, weights_url
+
+    repository, url = config.get("hf_hub", "").rstrip("/"), config.get("url", "")
+    if cached_weights(repository, url):
+        return
+    place = weights_url(repository, url)
+    if options.offline:
+        raise GoldievalError(f"weights {architecture}/{tag} are not on this machine and --offline is set. From {place}")
+    options.announce(f"fetching {architecture}/{tag}: {download_size(place) / 1e6:,.0f} MB from {place}")
+
+
+def _tokenizer(architecture: str, options: LoadOptions) -> Any:
+    import open_clip
+
+    try:
+        return open_clip.get_tokenizer(architecture)
+    except Exception as error:
+        raise GoldievalError(
+            f"the tokenizer of {architecture} is not on this machine and cannot be fetched: {_first_line(error)}"
+        ) from error
+
+
+def _mismatch(error: RuntimeError) -> str:
+    """Sum up torch's report of keys and sizes, which runs to hundreds of lines."""
+    lines = [line.strip() for line in str(error).splitlines()[1:] if line.strip()]
+    return f"{listing(lines, 2)}"[:400] if lines else _first_line(error)
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)[:200]
