@@ -63,7 +63,7 @@ _CARD: TypeAdapter[RetrievalCard | ZeroshotCard] = TypeAdapter(Card)
 
 # What names, describes or locates a task, but does not change what is computed.
 _NOT_IDENTITY: Any = {
-    **{name: True for name in ("title", "licence", "tags", "cite", "chance", "ceiling", "headline")},
+    **dict.fromkeys(("title", "licence", "tags", "cite", "chance", "ceiling", "headline"), True),
     "source": {"id", "path", "megabytes", "manual"},
 }
 
@@ -141,7 +141,7 @@ def _checked(content: dict[str, Any], where: str) -> RetrievalCard | ZeroshotCar
 
 
 def validation_line(error: ValidationError) -> str:
-    """Fold pydantic's report into one line: ``key: what is wrong; …``. Tags of typed choices are left out of the key."""
+    """Fold pydantic's report into one line: ``key: what is wrong; …``. Tags of typed choices are left out."""
     parts: dict[str, str] = {}
     for fault in error.errors(include_url=False):
         key = ".".join(str(part) for part in _without_choice_tags(fault["loc"]))

@@ -1,7 +1,7 @@
 """A content-addressed store of embeddings: fixed chunks, written whole or not at all, shared by processes.
 
-Layout: ``<root>/<tower identity>/<chunk>.safetensors``. The identity covers all that can change an embedding besides the
-content (weights, transform, tokenizer, dtype); a chunk is named after the contents that it holds.
+Layout: ``<root>/<tower identity>/<chunk>.safetensors``. The identity covers all that can change an embedding besides
+the content (weights, transform, tokenizer, dtype); a chunk is named after the contents that it holds.
 """
 
 from __future__ import annotations

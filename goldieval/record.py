@@ -34,7 +34,7 @@ class Metric(_Part):
     n: int
     clusters: int
     method: str
-    separable: Finite
+    separable: Finite | None = None
     chance: Finite | None = None
     ceiling: Finite | None = None
 
@@ -142,7 +142,7 @@ def record_key(info: ModelInfo, task: Task, scoring: str, limit: int | None) -> 
 
 
 def record_path(out: Path, record: Record) -> Path:
-    """Return ``<out>/<model>/<task>@<version>-<key>.json``; a failure stands beside an earlier success, never over it."""
+    """Return ``<out>/<model>/<task>@<version>-<key>.json``; a failure never stands over a success."""
     model = re.sub(r"[^A-Za-z0-9._-]+", "_", record.model.spec).strip("._")[-60:]
     ending = ".failed.json" if record.status == "failed" else ".json"
     name = f"{record.task.name}@{record.task.version}-{record.key[:8]}{ending}"

@@ -109,7 +109,7 @@ class Catalogue:
             return
         at_home = suite.home[home]
         selection.tasks += [self._known(name, suite) for name in at_home.tasks]
-        selection.headings |= {name: at_home.heading for name in at_home.tasks}
+        selection.headings |= dict.fromkeys(at_home.tasks, at_home.heading)
         selection.left_out += [(task, f"this model is at home in {home}") for task in real]
 
     def _known(self, name: str, suite: Suite) -> Task:

@@ -19,7 +19,7 @@ from goldieval.errors import GoldievalError, TaskError, did_you_mean
 from goldieval.families.base import Scored, family_of
 from goldieval.plan import Item, Plan, Reader, plan_towers
 from goldieval.prepare import Loaded
-from goldieval.record import DataPart, ModelPart, Record, RunPart, TaskPart, record_key, write_record
+from goldieval.record import DataPart, ModelPart, Record, RunPart, TaskPart, Ties, record_key, write_record
 from goldieval.registry import Catalogue, Selection
 from goldieval.results import Results
 from goldieval.scoring.cosine import unit
@@ -41,7 +41,7 @@ class Options:
     tasks_dir: Path | None = None
     device: str = "auto"
     precision: str = "fp32"
-    batching: Batching = Batching()
+    batching: Batching = field(default_factory=Batching)
     overrides: dict[str, Any] = field(default_factory=dict)
     limit: int | None = None
     allow_bad: int = 0
@@ -127,11 +127,12 @@ class _Run:
                     scored = _score(loaded, vectors, self.device)
             except TaskError as error:
                 failure = str(error)
+        unreadable = loaded.unreadable if loaded else {}
+        left_out = f"{len(unreadable):,} unreadable images left out" if unreadable else ""
         record = Record(
             key=record_key(info, item.task, info.scoring, self.options.limit),
-            status="failed" if failure else "partial" if loaded and loaded.unreadable else "ok",
-            reason=failure
-            or (f"{len(loaded.unreadable):,} unreadable images left out" if loaded and loaded.unreadable else ""),
+            status="failed" if failure else "partial" if unreadable else "ok",
+            reason=failure or left_out,
             model=ModelPart(**{name: getattr(info, name) for name in ModelPart.model_fields}),
             task=self._task_part(item, info, loaded),
             data=DataPart(
@@ -139,9 +140,11 @@ class _Run:
                 sha256=loaded.sha256 if loaded else "",
                 expected=item.task.card.expect.model_dump(exclude_none=True),
                 seen=loaded.seen if loaded else {},
-                unreadable=loaded.unreadable if loaded else {},
+                unreadable=unreadable,
             ),
-            **({"metrics": scored.metrics, "ties": scored.ties, "warnings": scored.warnings} if scored else {}),
+            metrics=scored.metrics if scored else {},
+            ties=scored.ties if scored else Ties(),
+            warnings=scored.warnings if scored else [],
             environment=environment(self.device),
             run=self._run_part(vectors, seconds),
         )

@@ -30,7 +30,7 @@ def load(spec: ModelSpec, options: LoadOptions) -> Model:
     if tag and spec.where:
         raise GoldievalError(f"model {spec.text!r}: give a tag or a file, not both.")
     pretrained = _local_file_of_tag(architecture, tag, options) if tag else None
-    with seeded(0):
+    with seeded(0), _quietly():
         module, _, preprocess = open_clip.create_model_and_transforms(
             architecture, pretrained=tag if pretrained else None, load_weights=False, device="cpu"
         )
@@ -39,7 +39,7 @@ def load(spec: ModelSpec, options: LoadOptions) -> Model:
     return adapter_of(
         module.to(options.device),
         preprocess,
-        _tokenizer(architecture, options),
+        _tokenizer(architecture),
         spec=spec.text,
         family="open_clip",
         precision=options.precision,
@@ -129,6 +129,19 @@ def seeded(seed: int) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Keep open_clip from warning that no weights were loaded: they are loaded, or not wanted, one step later."""
+    import logging
+
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
 def _check_architecture(spec: ModelSpec, architecture: str, known: list[str]) -> None:
     if not architecture:
         raise GoldievalError(f"model {spec.text!r}: name an architecture, for example open_clip:ViT-B-32/openai.")
@@ -138,7 +151,7 @@ def _check_architecture(spec: ModelSpec, architecture: str, known: list[str]) ->
 
 
 def _local_file_of_tag(architecture: str, tag: str, options: LoadOptions) -> str:
-    """Return the file of named weights, fetched by open_clip if need be, after the checks that it leaves to the user."""
+    """Return the file of named weights, fetched by open_clip if need be, after checks that it leaves to the user."""
     from open_clip.factory import get_model_config
     from open_clip.pretrained import download_pretrained, get_pretrained_cfg, list_pretrained_tags_by_model
 
@@ -166,18 +179,22 @@ def _local_file_of_tag(architecture: str, tag: str, options: LoadOptions) -> str
 
 
 def _announce(architecture: str, tag: str, config: dict[str, Any], options: LoadOptions) -> None:
-    from goldieval.data.remote import cached_weights, download_size, weights_url
+    """Say what will be fetched and how large it is, before it is. Raises GoldievalError under ``--offline``."""
+    from goldieval.data.remote import addresses, cached_weights, first_there
 
-    repository, url = config.get("hf_hub", "").rstrip("/"), config.get("url", "")
+    repository, url = config.get("hf_hub", ""), config.get("url", "")
     if cached_weights(repository, url):
         return
-    place = weights_url(repository, url)
+    places = addresses(repository, url)
     if options.offline:
-        raise GoldievalError(f"weights {architecture}/{tag} are not on this machine and --offline is set. From {place}")
-    options.announce(f"fetching {architecture}/{tag}: {download_size(place) / 1e6:,.0f} MB from {place}")
+        raise GoldievalError(
+            f"weights {architecture}/{tag} are not on this machine and --offline is set ({places[0]})."
+        )
+    place, size = first_there(places)
+    options.announce(f"fetching {architecture}/{tag}: {size / 1e6:,.0f} MB from {place}")
 
 
-def _tokenizer(architecture: str, options: LoadOptions) -> Any:
+def _tokenizer(architecture: str) -> Any:
     import open_clip
 
     try:

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import json
+import os
+import textwrap
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.text import Text
+
+if TYPE_CHECKING:
+    from goldieval.doctor.check import Check
+
+MARKS = {True: ("ok  ", "green"), False: ("FAIL", "bold red"), None: ("note", "yellow")}
+NAME_WIDTH = 21  # of the longest usual name, so that the parts of one report line up
+NARROWEST = 30  # columns for what was found, however small the terminal
 
 
 def doctor(
@@ -20,21 +33,62 @@ def doctor(
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     offline: Annotated[bool, typer.Option("--offline", help="Never fetch model weights.")] = False,
+    json_: Annotated[bool, typer.Option("--json", help="Print the checks as JSON and nothing else.")] = False,
 ) -> None:
     """Check versions, devices, folders and name clashes; with --model its encoders; with --verify published numbers.
 
     goldieval doctor --model open_clip:ViT-B-16@epoch_32.pt
     """
-    from goldieval.doctor import install, probes, published
-
+    if offline:
+        os.environ["HF_HUB_OFFLINE"] = "1"  # read once, when the hub library is imported
     console = Console()
-    checks = install.checks(data_dir)
-    if model:
-        checks += probes.checks(model, device, offline)
-    if verify:
-        checks += published.checks(data_dir, device, offline)
-    for check in checks:
-        mark, style = {True: ("ok  ", "green"), False: ("FAIL", "red"), None: ("note", "yellow")}[check.passed]
-        console.print(Text.assemble((mark, style), f"  {check.name}: {check.found}"))
-    if any(check.passed is False for check in checks):
+    done: list[tuple[str, Check]] = []
+    for part, examine in _parts(model, verify, data_dir, device, offline):
+        checks = examine()
+        done += [(part, check) for check in checks]
+        if not json_:
+            console.print(Text(part, "bold"))
+            _print(checks, console)
+    failed = sum(check.passed is False for _, check in done)
+    if json_:
+        print(json.dumps([{"part": part, **asdict(check)} for part, check in done], indent=1))
+    else:
+        verdict = f"{failed} of {len(done)} checks FAILED" if failed else f"nothing wrong in {len(done)} checks"
+        console.print(Text(verdict, "bold red" if failed else "bold green"))
+    if failed:
         raise typer.Exit(1)
+
+
+def _parts(
+    model: str | None, verify: bool, data_dir: Path | None, device: str, offline: bool
+) -> Iterator[tuple[str, Callable[[], list[Check]]]]:
+    """Yield heading and work of each part, so that the first is read while the next runs."""
+    from goldieval.doctor import install
+
+    yield "install", partial(install.checks, data_dir)
+    if model:
+        from goldieval.doctor import probes
+        from goldieval.spec import expand, parse_spec
+
+        for spec in expand(parse_spec(model)):
+            yield f"model {spec.text}", partial(probes.checks, spec.text, device, offline)
+    if verify:
+        from goldieval.doctor import published
+        from goldieval.report.console import Terminal
+
+        screen = Terminal(Console(stderr=True))
+        yield "published numbers", partial(published.checks, data_dir, device, offline, screen)
+
+
+def _print(checks: list[Check], console: Console) -> None:
+    """Print findings in three columns; long ones wrap inside the third, commands stand whole to be copied."""
+    name_width = max([NAME_WIDTH, *(len(check.name) for check in checks)])
+    indent = name_width + 6
+    for check in checks:
+        mark, style = MARKS[check.passed]
+        first, *commands = check.found.splitlines() or [""]
+        wrapped = textwrap.wrap(first, max(console.width - indent, NARROWEST), break_on_hyphens=False) or [""]
+        found = f"\n{' ' * indent}".join(wrapped)
+        console.print(Text.assemble((mark, style), f" {check.name:{name_width}} {found}"), soft_wrap=True)
+        for command in commands:
+            console.print(Text(f"     {command}"), soft_wrap=True)

@@ -2,53 +2,60 @@
 
 from __future__ import annotations
 
+import urllib.error
 import urllib.request
 from pathlib import Path
 
 from goldieval.errors import GoldievalError
 
-# The names under which open_clip looks for weights in a hub repository, in its order.
-HUB_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors", "open_clip_pytorch_model.bin")
+# The files that open_clip asks a hub repository for, in its order, where the tag names none.
+HUB_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 
 
 def cached_weights(repository: str, url: str) -> bool:
-    """Say whether the library would find the weights without a network."""
+    """Say whether open_clip would find the weights without a network."""
     if repository:
         from huggingface_hub import try_to_load_from_cache
 
-        name, file = _split(repository)
-        files = (file,) if file else HUB_FILES
-        return any(isinstance(try_to_load_from_cache(name, candidate), str) for candidate in files)
+        name, files = _files(repository)
+        return any(isinstance(try_to_load_from_cache(name, file), str) for file in files)
     return (Path.home() / ".cache" / "clip" / url.rpartition("/")[2]).is_file()
 
 
-def weights_url(repository: str, url: str) -> str:
-    """Return the address that the weights would come from."""
+def addresses(repository: str, url: str) -> list[str]:
+    """Return the addresses that the weights may come from, in open_clip's order."""
     if not repository:
-        return url
+        return [url]
     from huggingface_hub import hf_hub_url
 
-    name, file = _split(repository)
-    return hf_hub_url(name, file or HUB_FILES[1])
+    name, files = _files(repository)
+    return [hf_hub_url(name, file) for file in files]
 
 
-def download_size(url: str, timeout_s: float = 20) -> int:
-    """Ask the server for the size of a file in bytes.
+def first_there(candidates: list[str], timeout_s: float = 20) -> tuple[str, int]:
+    """Ask the server for the first address that exists; return it with its size in bytes.
 
     Raises:
-        GoldievalError: the server cannot be reached or names no size.
+        GoldievalError: the server cannot be reached, or has none of them.
     """
-    request = urllib.request.Request(url, method="HEAD")
-    try:
-        with urllib.request.urlopen(request, timeout=timeout_s) as answer:
-            return int(answer.headers["x-linked-size"] or answer.headers["content-length"])
-    except (OSError, TypeError, ValueError) as error:
-        raise GoldievalError(
-            f"cannot reach {url}: {error}. Without a network, give a file: open_clip:ARCH@FILE"
-        ) from error
+    fault = ""
+    for address in candidates:
+        request = urllib.request.Request(address, method="HEAD")
+        try:
+            with urllib.request.urlopen(request, timeout=timeout_s) as answer:
+                return address, int(answer.headers["x-linked-size"] or answer.headers["content-length"] or 0)
+        except urllib.error.HTTPError as error:
+            fault = f"HTTP {error.code}"
+        except (OSError, ValueError) as error:
+            fault = str(error)
+            break
+    raise GoldievalError(f"cannot reach {candidates[0]}: {fault}. Without a network, give a file: open_clip:ARCH@FILE")
 
 
-def _split(repository: str) -> tuple[str, str]:
-    """``org/name/file`` may name a file after the repository."""
-    parts = repository.split("/")
-    return "/".join(parts[:2]), "/".join(parts[2:])
+def _files(repository: str) -> tuple[str, tuple[str, ...]]:
+    """``org/name/`` leaves the file to open_clip; ``org/name/file.bin`` names it, and its safetensors twin comes first."""
+    name, _, file = repository.rpartition("/")
+    if not file:
+        return name, HUB_FILES
+    stem, dot, ending = file.rpartition(".")
+    return name, (f"{stem}.safetensors", file) if dot and ending in ("bin", "pth") else (file,)

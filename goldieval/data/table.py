@@ -107,7 +107,9 @@ class RelevanceSource(Source):
     def read(self, folder: Path) -> Dataset:
         images = [ImageSample(id, NoImage()) for id in read_lines(inside(folder, self.gallery))]
         row_of = {image.id: row for row, image in enumerate(images)}
-        texts, pairs, owner = [], [], []
+        texts: list[TextSample] = []
+        pairs: list[tuple[int, int]] = []
+        owner: list[int] = []
         for where, entry in read_table(inside(folder, self.file)):
             named = _value(where, entry, self.image_ids)
             ids = [str(id) for id in (named if isinstance(named, list) else [named])]

@@ -61,11 +61,17 @@ def family_of(name: str) -> Family:
 
 
 def metric(interval: Interval, chance: float | None = None, ceiling: float | None = None) -> Metric:
+    """Return the record's form of a mean."""
     return Metric(**vars(interval), separable=interval.separable, chance=chance, ceiling=ceiling)
 
 
+def median_metric(interval: Interval) -> Metric:
+    """Return the record's form of a median, whose interval says nothing of what a difference would need."""
+    return Metric(**vars(interval))
+
+
 def ties_of(ranks: list[Ranks], k: list[int]) -> tuple[Ties, list[str]]:
-    """Count the queries that hang on ties, and warn where breaking them well or badly moves recall by over 0.1 point."""
+    """Count the queries that hang on ties, and warn where breaking them moves recall by over 0.1 point."""
     gap = max(float(np.mean(rank.low <= cut) - np.mean(rank.high <= cut)) for rank in ranks for cut in k)
     queries = sum(int((rank.tied > 0).sum()) for rank in ranks)
     text = f"ties are worth up to {100 * gap:.1f} points: {queries:,} queries score a negative like their positive"

@@ -8,7 +8,7 @@ import torch
 from goldieval.card import Task
 from goldieval.data.samples import Dataset
 from goldieval.errors import TaskError
-from goldieval.families.base import Prepared, Scored, metric, ties_of
+from goldieval.families.base import Prepared, Scored, median_metric, metric, ties_of
 from goldieval.families.params import RetrievalParams
 from goldieval.metrics.intervals import clustered_means, clustered_median
 from goldieval.metrics.ranks import Ranks
@@ -69,7 +69,7 @@ class _Side:
         }
         median = clustered_median(ranks.expected(), clusters, rank_ends)
         result[f"{self.name}_mean_rank"] = metric(mean_rank, float(ranks.chance_rank().mean()))
-        result[f"{self.name}_median_rank"] = metric(median)
+        result[f"{self.name}_median_rank"] = median_metric(median)
         return result
 
     def outcomes(self) -> dict[str, np.ndarray]:

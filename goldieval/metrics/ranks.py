@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,16 +31,19 @@ class Ranks:
     @property
     def low(self) -> np.ndarray:
         """Rank of the best positive if it wins every tie, from 1."""
-        return self.above + 1
+        low: np.ndarray = self.above + 1
+        return low
 
     @property
     def high(self) -> np.ndarray:
         """Rank of the best positive if all tied negatives come first."""
-        return self.above + self.tied + 1
+        high: np.ndarray = self.above + self.tied + 1
+        return high
 
     def expected(self) -> np.ndarray:
         """Expected rank of the first positive under random tie-breaking, shape (queries,)."""
-        return self.above + 1 + self.tied / (self.tied_positives + 1)
+        expected: np.ndarray = self.above + 1 + self.tied / (self.tied_positives + 1)
+        return expected
 
     def hits(self, k: int) -> np.ndarray:
         """Probability that a positive is among the first ``k`` under random tie-breaking, shape (queries,).
@@ -58,6 +62,15 @@ class Ranks:
     def chance_rank(self) -> np.ndarray:
         """Expected rank of the first positive in a random order, shape (queries,)."""
         return (self.gallery + 1) / (self.positives + 1)
+
+
+def joined(parts: Sequence[Ranks]) -> Ranks:
+    """Return the ranks of several groups of queries against one gallery as one."""
+
+    def column(name: str) -> np.ndarray:
+        return np.concatenate([getattr(part, name) for part in parts])
+
+    return Ranks(column("above"), column("tied"), column("tied_positives"), column("positives"), parts[0].gallery)
 
 
 class RankCounter:

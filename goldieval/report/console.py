@@ -31,7 +31,7 @@ class Terminal(Screen):
         self._paths: list[Path] = []
 
     def note(self, line: str) -> None:
-        self.console.print(Text(line))
+        self._line(line)
 
     def plan(self, plan: Plan) -> None:
         info = plan.info
@@ -91,7 +91,8 @@ class Terminal(Screen):
             self._line("next, is the install right?  goldieval doctor --model " + plan.info.spec)
 
     def _line(self, line: str, style: str = "") -> None:
-        self.console.print(Text(line, style))
+        """Print without breaking lines: paths and commands are there to be copied."""
+        self.console.print(Text(line, style), soft_wrap=True)
 
 
 def _work(tower: Tower) -> str:

@@ -7,10 +7,11 @@ import torch
 
 from goldieval.errors import TaskError
 from goldieval.metrics.accuracy import true_class_ranks
-from goldieval.metrics.ranks import RankCounter, Ranks
+from goldieval.metrics.ranks import RankCounter, Ranks, joined
 
 # A tile of 512 x 8,192 float32 is 16 MB: large enough for the matrix product, small enough for the cache of most CPUs.
 TEXTS, IMAGES = 512, 8192
+PAIRS = 16384
 
 
 def unit(embeddings: np.ndarray | torch.Tensor, what: str) -> torch.Tensor:
@@ -22,14 +23,14 @@ def unit(embeddings: np.ndarray | torch.Tensor, what: str) -> torch.Tensor:
     Raises:
         TaskError: NaN or infinite values, a zero vector, or all vectors the same; counting would call that a hit.
     """
-    vectors = torch.as_tensor(embeddings, dtype=torch.float32)
+    vectors: torch.Tensor = torch.as_tensor(embeddings, dtype=torch.float32).clone()
     bad = int((~torch.isfinite(vectors)).any(1).sum())
     if bad:
         raise TaskError(f"{bad:,} of {len(vectors):,} {what} embeddings hold NaN or infinite values.")
     lengths = vectors.norm(dim=1, keepdim=True)
     if bool((lengths == 0).any()):
         raise TaskError(f"{int((lengths == 0).sum()):,} of {len(vectors):,} {what} embeddings are zero.")
-    vectors = vectors / lengths
+    vectors /= lengths
     if len(vectors) > 1 and float((vectors - vectors[0]).abs().max()) < 1e-6:
         raise TaskError(f"all {len(vectors):,} {what} embeddings are the same: the encoder has collapsed.")
     return vectors
@@ -45,7 +46,7 @@ def retrieval_ranks(texts: torch.Tensor, images: torch.Tensor, positives: torch.
         (text to image, image to text)
     """
     check_widths(texts, images)
-    scores = torch.cat([(texts[part[:, 0]] * images[part[:, 1]]).sum(1) for part in positives.split(65536)])
+    scores = torch.cat([(texts[part[:, 0]] * images[part[:, 1]]).sum(1) for part in torch.split(positives, PAIRS)])
     counter = RankCounter(positives, scores, len(texts), len(images))
     for text_start in range(0, len(texts), TEXTS):
         rows = texts[text_start : text_start + TEXTS]
@@ -62,11 +63,10 @@ def class_ranks(images: torch.Tensor, classes: torch.Tensor, labels: torch.Tenso
     """
     tiles = [
         true_class_ranks(rows @ classes.T, true)
-        for rows, true in zip(images.split(IMAGES), labels.split(IMAGES), strict=True)
+        for rows, true in zip(torch.split(images, IMAGES), torch.split(labels, IMAGES), strict=True)
     ]
-    columns = ("above", "tied", "tied_positives", "positives")
-    joined = [np.concatenate([getattr(ranks, column) for ranks, _ in tiles]) for column in columns]
-    return Ranks(*joined, gallery=len(classes)), np.concatenate([predictions for _, predictions in tiles])
+    predictions = np.concatenate([predicted for _, predicted in tiles])
+    return joined([ranks for ranks, _ in tiles]), predictions
 
 
 def check_widths(texts: torch.Tensor, images: torch.Tensor) -> None:

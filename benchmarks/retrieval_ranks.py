@@ -1,0 +1,143 @@
+"""Recall at 1, 5 and 10 both ways by counting ranks, against clip-benchmark's own functions, in one run.
+
+python benchmarks/retrieval_ranks.py
+
+Claims checked, exit status 1 where the first fails: the same six numbers to 1e-6; at least 5 times faster; at most
+0.25 GB above the embeddings. Each side runs in a process of its own, so that its peak memory is its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+K = (1, 5, 10)
+PEER_BATCH = 64  # clip-benchmark's default --batch_size, which it also uses for scoring
+MOST_DIFFERENCE, LEAST_SPEEDUP, MOST_GB = 1e-6, 5.0, 0.25
+TOPICS = 400
+# Weights of the parts of an embedding, chosen so that recall at 1 is mid-scale in both directions.
+TOPIC, GAP, NOISE = 1.0, 1.5, 8.5
+
+
+def make_embeddings(images: int, texts: int, dim: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor, np.ndarray]:
+    """Return unit vectors (images, dim) and (texts, dim), and for each text its image.
+
+    An image is a topic plus something of its own; a caption is a noisy copy; each tower has an offset of its own (the
+    modality gap). The captions that do not divide evenly go to the first images, so COCO's ten with six are there.
+    """
+    random = torch.Generator().manual_seed(seed)
+
+    def normal(rows: int) -> torch.Tensor:
+        return torch.randn(rows, dim, generator=random) / dim**0.5
+
+    owner = np.sort(np.arange(texts) % images)
+    content = TOPIC * normal(TOPICS)[torch.arange(images) % TOPICS] + normal(images)
+    captions = content[owner] + NOISE * normal(texts)
+    return F.normalize(content + GAP * normal(1), dim=1), F.normalize(captions + GAP * normal(1), dim=1), owner
+
+
+def ours(images: torch.Tensor, texts: torch.Tensor, owner: np.ndarray) -> dict[str, float]:
+    from goldieval.scoring.cosine import retrieval_ranks
+
+    positives = torch.from_numpy(np.stack([np.arange(len(texts)), owner], axis=1))
+    t2i, i2t = retrieval_ranks(texts, images, positives)
+    return {f"{side}_r{k}": float(ranks.hits(k).mean()) for side, ranks in (("t2i", t2i), ("i2t", i2t)) for k in K}
+
+
+def peer(images: torch.Tensor, texts: torch.Tensor, owner: np.ndarray) -> dict[str, float]:
+    """The second half of clip_benchmark.metrics.zeroshot_retrieval.evaluate, which has no name of its own."""
+    from clip_benchmark.metrics.zeroshot_retrieval import batchify, recall_at_k
+
+    scores = texts @ images.t()
+    positive_pairs = torch.zeros_like(scores, dtype=bool)
+    positive_pairs[torch.arange(len(scores)), torch.from_numpy(owner)] = True
+    result = {}
+    for k in K:
+        by_text = batchify(recall_at_k, scores, positive_pairs, PEER_BATCH, "cpu", k=k)
+        by_image = batchify(recall_at_k, scores.T, positive_pairs.T, PEER_BATCH, "cpu", k=k)
+        result |= {f"t2i_r{k}": (by_text > 0).float().mean().item(), f"i2t_r{k}": (by_image > 0).float().mean().item()}
+    return result
+
+
+SIDES: dict[str, Callable[..., dict[str, float]]] = {"ours": ours, "peer": peer}
+
+
+def resident_gb(which: str) -> float:
+    """VmRSS (now) or VmHWM (peak) of this process; Linux only."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(f"{which}:"):
+            return int(line.split()[1]) * 1024 / 1e9
+    raise RuntimeError(f"no {which} in /proc/self/status")
+
+
+def measure(side: str, folder: Path, repeats: int) -> None:
+    """Child process: run one side ``repeats`` times; the first run gives the peak memory, all give the seconds."""
+    SIDES[side](*make_embeddings(20, 100, 8))  # import what it needs
+    images, texts = (torch.from_numpy(np.load(folder / f"{name}.npy")) for name in ("images", "texts"))
+    owner = np.load(folder / "owner.npy")
+    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+    before, seconds, peak = resident_gb("VmRSS"), [], 0.0
+    for _ in range(repeats):
+        start = time.perf_counter()
+        metrics = SIDES[side](images, texts, owner)
+        seconds.append(time.perf_counter() - start)
+        peak = peak or resident_gb("VmHWM") - before
+    print(json.dumps({"seconds": seconds, "gb": peak, "metrics": metrics}))
+
+
+def child(side: str, folder: Path, repeats: int) -> dict:
+    command = [sys.executable, __file__, "--side", side, "--folder", str(folder), "--repeats", str(repeats)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return json.loads(done.stdout)
+
+
+def compare(arguments: argparse.Namespace) -> int:
+    with tempfile.TemporaryDirectory() as folder:
+        names = ("images", "texts", "owner")
+        embeddings = make_embeddings(arguments.images, arguments.texts, arguments.dim)
+        for name, array in zip(names, embeddings, strict=True):
+            np.save(Path(folder) / f"{name}.npy", np.asarray(array))
+        us = child("ours", Path(folder), arguments.repeats)
+        them = child("peer", Path(folder), arguments.peer_repeats)
+    print(f"{arguments.images:,} images x {arguments.texts:,} texts x {arguments.dim}, {torch.get_num_threads()} threads")
+    print(f"{'':8}{'goldieval':>16}{'clip-benchmark':>16}")
+    for name in us["metrics"]:
+        print(f"{name:8}{us['metrics'][name]:16.7f}{them['metrics'][name]:16.7f}")
+    mine, theirs = statistics.median(us["seconds"]), statistics.median(them["seconds"])
+    print(f"{'seconds':8}{mine:16.2f}{theirs:16.2f}   {theirs / mine:.1f} times (aim: at least {LEAST_SPEEDUP:g})")
+    print(f"{'GB more':8}{us['gb']:16.3f}{them['gb']:16.3f}   aim for ours: at most {MOST_GB:g}")
+    print(f"all runs, s: ours {[round(s, 2) for s in us['seconds']]}, theirs {[round(s, 2) for s in them['seconds']]}")
+    worst = max(abs(us["metrics"][name] - them["metrics"][name]) for name in us["metrics"])
+    print(f"largest difference {worst:.1e} (allowed: {MOST_DIFFERENCE:g})")
+    return int(worst > MOST_DIFFERENCE)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=int, default=5000)
+    parser.add_argument("--texts", type=int, default=25010)
+    parser.add_argument("--dim", type=int, default=512)
+    parser.add_argument("--repeats", type=int, default=5, help="runs of ours; the median counts")
+    parser.add_argument("--peer-repeats", type=int, default=1)
+    parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.side:
+        measure(arguments.side, arguments.folder, arguments.repeats)
+        return 0
+    return compare(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

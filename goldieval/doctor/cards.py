@@ -1,0 +1,59 @@
+"""Task cards and suites: do they parse, and are the prompts that they pin the installed ones?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from goldieval.card import Task
+from goldieval.doctor.check import Check, reason
+from goldieval.environment import versions
+from goldieval.errors import GoldievalError, listing
+from goldieval.families.params import Pinned
+from goldieval.prompts import CLASS_NAMES, PROMPTS, resolve
+from goldieval.registry import Catalogue
+
+# The file of clip-benchmark in which a card's parameter is pinned.
+FILES = {"prompts": PROMPTS, "class_names": CLASS_NAMES}
+
+
+def checks() -> list[Check]:
+    """Read all cards and suites of this install; a card that does not parse hides the prompts."""
+    try:
+        catalogue = Catalogue()
+        catalogue.select(catalogue.suites)
+        for suite in catalogue.suites.values():
+            catalogue.select(task for at_home in suite.home.values() for task in at_home.tasks)
+    except GoldievalError as error:
+        return [Check("task cards", False, reason(error))]
+    parsed = f"{len(catalogue.tasks)} cards and {len(catalogue.suites)} suites parse"
+    return [Check("task cards", True, parsed), prompts(list(catalogue.tasks.values()))]
+
+
+def prompts(tasks: list[Task]) -> Check:
+    """Compare every pinned list with the installed clip-benchmark."""
+    pins = [(task, name, pin) for task in tasks for name, pin in pinned(task)]
+    drifted = []
+    for task, name, pin in pins:
+        try:
+            resolve(task, pin, FILES[name])
+        except Exception as error:
+            drifted.append(reason(error))
+    if drifted:
+        return Check("prompts", False, listing(drifted, 2))
+    installed = versions()["clip-benchmark"]
+    return Check("prompts", True, f"{len(pins)} pinned lists are those of clip-benchmark {installed}")
+
+
+def pinned(task: Task) -> Iterator[tuple[str, Pinned]]:
+    """Yield the parameters of a card that are pinned to clip-benchmark."""
+    for name in FILES:
+        if isinstance(pin := getattr(task.card.params, name, None), Pinned):
+            yield name, pin
+
+
+def with_data(root: Path) -> tuple[int, int]:
+    """Return how many tasks have their data below ``root``, and how many need any."""
+    real = [task for task in Catalogue().tasks.values() if task.card.source.on_disk]
+    folders = [(task.card.source, task.folder(root)) for task in real]
+    return sum(folder.is_dir() and not source.missing(folder) for source, folder in folders), len(real)

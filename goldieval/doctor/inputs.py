@@ -1,0 +1,105 @@
+"""Probes of what goes into a model, and of what it is made of: pixels, shapes, tokens, activation, size."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import torch
+
+from goldieval.doctor.check import Check
+from goldieval.doctor.subject import TEXTS, TOO_LONG, Subject, plain
+
+BLACK, GREY, WHITE, RED = (0, 0, 0), (128, 128, 128), (255, 255, 255), (255, 0, 0)
+
+# Mean and standard deviation of red, green, blue, for pixels of 0 to 1, that published models were trained with.
+KNOWN = {
+    "OpenAI's": ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)),
+    "ImageNet's": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "SigLIP's": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+}
+SAME = 2e-3  # a rounding of published constants
+
+
+def normalisation(subject: Subject) -> Check:
+    """Recover mean and standard deviation from a black and a white picture; a grey one must lie between."""
+    black, grey, white, red = (_colour(subject, colour) for colour in (BLACK, GREY, WHITE, RED))
+    span = white - black
+    if not bool(torch.isfinite(span).all()) or bool((span.abs() < 1e-6).any()):
+        return Check("normalisation", False, "black and white pictures give the same pixels: nothing can be seen")
+    if float(span.abs().max()) > 100:
+        found = f"pixels run from {float(black.min()):.0f} to {float(white.max()):.0f}: divide by 255 first (ToTensor)"
+        return Check("normalisation", False, found)
+    if float((grey - black - span * 128 / 255).abs().max()) > 0.05 * float(span.abs().max()):
+        return Check("normalisation", None, "not linear in brightness: no mean and deviation to compare")
+    std = 1 / span
+    mean = -black * std
+    order = "" if len(red) < 3 or bool((red - black)[0] > (red - black)[-1]) else "; channels are not in RGB order"
+    return Check("normalisation", None if order else _plausible(mean, std), f"{_constants(mean, std)}{order}")
+
+
+def resizing(subject: Subject) -> Check:
+    """Note the resolution, and what becomes of a wide picture: its left quarter is white, the rest black."""
+    wide = plain(BLACK, (256, 128))
+    wide.paste(WHITE, (0, 0, 64, 128))
+    black, white = _colour(subject, BLACK).mean(), _colour(subject, WHITE).mean()
+    shown = float((subject.model.preprocess(wide).float().mean(dim=0) > (black + white) / 2).float().mean())
+    fate = "cut to the centre" if shown < 0.02 else "squashed to fit" if abs(shown - 0.25) < 0.05 else "padded"
+    height, width = subject.pixels.shape[-2:]
+    return Check("resolution", None, f"{width} x {height} pixels; a wide picture is {fate}")
+
+
+def context_length(subject: Subject) -> Check:
+    """Note the context, and what becomes of a longer text; the tokenizer must cut it, not refuse it."""
+    tokens = subject.model.tokenize([TEXTS[0], TOO_LONG])
+    features = subject.model.encode_text(tokens)
+    if not bool(torch.isfinite(features).all()):
+        return Check("context length", False, "a text longer than the context gives NaN or infinity")
+    short, cut = tokens[0], tokens[1]
+    ends = torch.nonzero(short != short[-1]).flatten()
+    kept = len(ends) > 0 and bool(cut[-1] == short[ends[-1]])
+    how = "keeps the end token" if kept else "loses the end token (wrong for end-token pooling)"
+    return Check("context length", None, f"{tokens.shape[1]} tokens; cutting a longer text {how}")
+
+
+def activation(subject: Subject) -> Check:
+    """Note which GELU the towers use: the other one costs several points and no error is raised."""
+    kinds = Counter(type(part).__name__ for _, part in subject.parts if "gelu" in type(part).__name__.lower())
+    if not kinds:
+        return Check("activation", None, "no GELU among the modules; it may be a plain function inside")
+    found = ", ".join(f"{name} in {count} places" for name, count in kinds.items())
+    return Check("activation", None, f"{found}; should be the one of its training")
+
+
+def size(subject: Subject) -> Check:
+    """Note parameters, precision and device."""
+    info = subject.info
+    device = next((str(weight.device) for module in subject.weights for weight in module.parameters()), "unknown")
+    return Check("size", None, f"{info.parameters / 1e6:,.1f} M parameters, {info.precision} on {device}")
+
+
+def _colour(subject: Subject, colour: tuple[int, int, int]) -> torch.Tensor:
+    """Return what a picture of one colour becomes, averaged over its pixels, shape (channels,)."""
+    return subject.model.preprocess(plain(colour)).float().mean(dim=(1, 2))
+
+
+def _constants(mean: torch.Tensor, std: torch.Tensor) -> str:
+    values = f"mean {_three(mean)}, deviation {_three(std)}"
+    names = [name for name, known in KNOWN.items() if _close(mean, known[0]) and _close(std, known[1])]
+    if names:
+        return f"{values}: {names[0]}"
+    raw = _close(mean, (0.0, 0.0, 0.0)) and _close(std, (1.0, 1.0, 1.0))
+    return f"{values}: {'none, right only if it was trained so' if raw else 'of no model known here'}"
+
+
+def _plausible(mean: torch.Tensor, std: torch.Tensor) -> bool | None:
+    """True for constants that published models use; others are only noted."""
+    known = any(_close(mean, means) and _close(std, deviations) for means, deviations in KNOWN.values())
+    return True if known else None
+
+
+def _close(values: torch.Tensor, known: tuple[float, ...]) -> bool:
+    return len(values) == len(known) and float((values - torch.tensor(known)).abs().max()) < SAME
+
+
+def _three(values: torch.Tensor) -> str:
+    return " ".join(f"{float(value):.3f}" for value in values)

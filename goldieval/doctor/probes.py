@@ -1,0 +1,63 @@
+"""A model looked at before an hour is spent on it; the probes are in ``numerics``, ``inputs`` and ``stored``."""
+
+from __future__ import annotations
+
+import torch
+
+from goldieval.adapter import LoadOptions, Model, Precomputed, inference, load
+from goldieval.doctor import inputs, numerics, stored
+from goldieval.doctor.check import Check, examine, reason
+from goldieval.doctor.subject import Subject
+from goldieval.environment import pick_device
+from goldieval.spec import ModelSpec, parse_spec
+
+INSIDE = (
+    numerics.evaluation_mode,
+    numerics.finite_values,
+    numerics.unit_norm,
+    numerics.spread,
+    numerics.widths,
+    numerics.determinism,
+    numerics.batch_size,
+    numerics.trimming,
+    inputs.normalisation,
+    inputs.resizing,
+    inputs.context_length,
+    inputs.activation,
+    inputs.size,
+)
+
+
+def checks(model_spec: str, device: str = "auto", offline: bool = False) -> list[Check]:
+    """Load a model and probe it.
+
+    Raises:
+        GoldievalError: the model cannot be loaded, or there is no such device.
+    """
+    spec = parse_spec(model_spec)
+    return probe(load(spec, LoadOptions(pick_device(device), offline=offline)), spec)
+
+
+def probe(model: Model, spec: ModelSpec) -> list[Check]:
+    """Probe a loaded model. It is left as it was found, and that is checked too."""
+    if isinstance(model, Precomputed):
+        return [examine(each, stored.Stored(model, spec)) for each in stored.PROBES]
+    try:
+        subject = Subject(model, model.describe())
+    except Exception as error:
+        return [Check("describe", False, reason(error))]
+    before = _modes(subject)
+    with inference(model):
+        found = [examine(each, subject) for each in INSIDE]
+    return [*found, examine(numerics.fingerprint, subject), left_as_found(subject, before)]
+
+
+def left_as_found(subject: Subject, before: list[bool]) -> Check:
+    """A model in training must go on training after an evaluation."""
+    same = _modes(subject) == before and not torch.is_inference_mode_enabled()
+    found = "training and evaluation mode as before" if same else "inference() does not restore the mode of the model"
+    return Check("left as found", same, found)
+
+
+def _modes(subject: Subject) -> list[bool]:
+    return [part.training for _, part in subject.parts]

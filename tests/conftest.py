@@ -1,0 +1,19 @@
+"""What every test has: a user's folders of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def store(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keep the user's cache out of every test; returns the folder of the embedding store, not made yet."""
+    home = tmp_path_factory.mktemp("home")
+    (home / "data").mkdir()
+    monkeypatch.setenv("GOLDIEVAL_STORE", str(home / "store"))
+    monkeypatch.setenv("GOLDIEVAL_DATA", str(home / "data"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
+    monkeypatch.delenv("GOLDIEVAL_STORE_GB", raising=False)
+    return home / "store"

@@ -1,0 +1,239 @@
+"""Task cards: a contract for every shipped one, one line for every fault, and what makes two cards the same task."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from helpers import card, content
+
+from goldieval.card import Task, load_card
+from goldieval.data.samples import Dataset, ImageSample, NoImage, TextSample
+from goldieval.errors import GoldievalError
+from goldieval.families.base import Prepared, family_of
+from goldieval.registry import Catalogue, packaged
+
+SHIPPED = sorted(packaged("tasks").glob("*.yaml"))
+METRICS = {
+    "zeroshot": {"acc1", "acc5", "mean_per_class_recall"},
+    "retrieval": {f"{side}_r{k}" for side in ("t2i", "i2t") for k in (1, 5, 10)},
+}
+# specs/protocols.md, A1 and A2: the variants of issue 2.
+COUNTS = {
+    "cifar10": {"images": 10_000, "classes": 10},
+    "cifar100": {"images": 10_000, "classes": 100},
+    "food101": {"images": 25_250, "classes": 101},
+    "pets": {"images": 3_669, "classes": 37},
+    "cars": {"images": 8_041, "classes": 196},
+    "flowers102": {"images": 6_149, "classes": 102},
+    "coco-karpathy": {"images": 5_000, "texts": 25_010},
+    "coco-val2017": {"images": 5_000, "texts": 25_014},
+    "flickr30k-test": {"images": 1_000, "texts": 5_000},
+    "flickr30k-val": {"images": 1_014, "texts": 5_070},
+    "shapes-zeroshot": {"images": 1_000, "classes": 64},
+    "shapes-retrieval": {"images": 1_000, "texts": 2_000},
+}
+
+
+@pytest.fixture(params=SHIPPED, ids=lambda file: file.stem)
+def shipped(request: pytest.FixtureRequest) -> Task:
+    return load_card(request.param)
+
+
+def test_shipped_card_says_everything_that_a_reader_of_its_numbers_needs(shipped: Task) -> None:
+    said = shipped.card
+    assert said.name == shipped.file.stem
+    assert said.title and said.licence and said.cite and said.protocol and said.tags
+    assert said.headline in METRICS[said.family]
+    assert said.chance is not None and 0 < said.chance < 0.5
+
+
+def test_shipped_card_expects_the_counts_of_its_protocol(shipped: Task) -> None:
+    assert shipped.card.expect.model_dump(exclude_none=True) == COUNTS[shipped.name]
+
+
+def test_every_protocol_has_its_card() -> None:
+    assert {file.stem for file in SHIPPED} == set(COUNTS)
+
+
+def test_shipped_real_card_says_how_to_get_its_data(shipped: Task, tmp_path: Path) -> None:
+    source = shipped.card.source
+    if source.on_disk:
+        assert source.hub or source.manual
+        assert source.missing(tmp_path)
+
+
+def test_chance_on_the_card_is_what_the_family_computes(shipped: Task) -> None:
+    scored = _stand_in_zeroshot(shipped) if shipped.card.family == "zeroshot" else _stand_in_retrieval(shipped)
+    assert shipped.card.chance == pytest.approx(scored[shipped.card.headline].chance, rel=1e-3)
+
+
+def _stand_in_zeroshot(task: Task) -> dict[str, Any]:
+    count = task.card.expect.classes or 0
+    task = task.override({"prompts": ["{c}"], "class_names": [f"class {n}" for n in range(count)]})
+    dataset = Dataset([ImageSample(str(n), NoImage()) for n in range(count)], labels=np.arange(count))
+    return _scored(family_of("zeroshot").prepare(task, dataset), count, count)
+
+
+def _stand_in_retrieval(task: Task) -> dict[str, Any]:
+    """Three texts of one image each, in a gallery of the right size; Shapes has several positives, so its own data."""
+    if not task.card.source.on_disk:
+        dataset = task.card.source.read(Path())
+    else:
+        three = np.arange(3)
+        dataset = Dataset(
+            [ImageSample(str(n), NoImage()) for n in range(task.card.expect.images or 0)],
+            texts=[TextSample(str(n), "text") for n in three],
+            positives=np.stack([three, three], axis=1),
+            owner=three,
+        )
+    return _scored(family_of("retrieval").prepare(task, dataset), len(dataset.images), len(dataset.texts))
+
+
+def _scored(prepared: Prepared, images: int, texts: int) -> dict[str, Any]:
+    generator = torch.Generator().manual_seed(0)
+    vectors = [torch.nn.functional.normalize(torch.randn(n, 8, generator=generator)) for n in (images, texts)]
+    return family_of(prepared.task.card.family).score(prepared, *vectors).metrics
+
+
+def test_suites_name_existing_tasks_only_and_no_suite_hides_a_task() -> None:
+    catalogue = Catalogue()
+    named = {task for suite in catalogue.suites.values() for task in suite.tasks}
+    at_home = {task for suite in catalogue.suites.values() for home in suite.home.values() for task in home.tasks}
+    assert len(catalogue.suites) >= 4
+    assert named | at_home <= set(catalogue.tasks)
+    assert not set(catalogue.suites) & set(catalogue.tasks)
+
+
+def test_smallest_user_card_works(tmp_path: Path) -> None:
+    task = load_card(card(tmp_path))
+    assert (task.name, task.protocol, task.card.params.scoring) == ("mine", "all", "auto")
+    assert task.folder(Path("/nowhere")) == tmp_path / "data"
+    assert load_card(card(tmp_path / "b", "table", "retrieval", source={"file": "a.csv"})).card.family == "retrieval"
+
+
+def _without(key: str) -> dict[str, Any]:
+    whole = content()
+    del whole[key]
+    return whole
+
+
+FAULTS: list[tuple[dict[str, Any], str]] = [
+    (content(colour="red"), "colour: unknown key"),
+    (content(expect={"pictures": 3}), "expect.pictures: unknown key"),
+    (content(source={"folder": "x"}), "source.folder: unknown key"),
+    (content(params={"prompts": ["{c}"], "temperature": 1}), "params.temperature: unknown key"),
+    (_without("licence"), "licence: is missing"),
+    (_without("source"), "source: is missing"),
+    (_without("params"), "params: is missing"),
+    (content("table", "retrieval"), "source.file: is missing"),
+    (content("coco", "retrieval", source={"annotations": "a.json"}), "source.images: is missing"),
+    (content(version="one"), "version: "),
+    (content(version=0), "version: "),
+    (content(expect={"images": -1}), "expect.images: "),
+    (content(chance=1.5), "chance: "),
+    (content(title=["a"]), "title: "),
+    (content(name="Two Words"), "name: "),
+    (content(source={"folder_name": 3}), "source.folder_name: "),
+    (content("parquet", source={"files": []}), "source.files: "),
+    (content("shapes", source={"content": "zeroshot", "scenes": 0}), "source.scenes: "),
+    (content("tables"), "reader"),
+    (_without("family"), "family"),
+    (content(family="zeroshots"), "family"),
+    (content(params={"prompts": ["a photo"]}), "params.prompts: prompt 'a photo' has no {c}"),
+    (content(params={"prompts": []}), "params.prompts: "),
+    (content("table", "retrieval", source={"file": "a.csv"}, params={"k": [0]}), "params.k.0: "),
+    (content(source={"id": "mine"}), "source: give either id"),
+    (content(source={"path": ""}), "source: give either id"),
+    (content(headline="acc_1"), "headline: "),
+]
+
+
+@pytest.mark.parametrize(("card_content", "place"), FAULTS, ids=[place for _, place in FAULTS])
+def test_fault_is_one_line_with_the_file_and_the_key(tmp_path: Path, card_content: dict[str, Any], place: str) -> None:
+    file = tmp_path / "faulty.yaml"
+    file.write_text(yaml.safe_dump(card_content))
+    with pytest.raises(GoldievalError) as caught:
+        load_card(file)
+    assert "\n" not in str(caught.value)
+    assert str(file) in str(caught.value) and place in str(caught.value)
+
+
+def test_every_fault_of_a_card_is_named_at_once(tmp_path: Path) -> None:
+    with pytest.raises(GoldievalError, match=r"version: .*; .*colour: unknown key"):
+        load_card(card(tmp_path, version=0, colour="red"))
+
+
+def test_broken_yaml_names_file_and_line(tmp_path: Path) -> None:
+    file = tmp_path / "broken.yaml"
+    file.write_text("name: mine\nversion: 1\ntags: [a, b\ntitle: x\n")
+    with pytest.raises(GoldievalError, match=r"broken\.yaml:4: ") as caught:
+        load_card(file)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "- a\n- b\n", "just text", "\xff\xfe"])
+def test_file_that_is_no_mapping_is_refused_by_name(tmp_path: Path, text: str) -> None:
+    (tmp_path / "no_card.yaml").write_text(text, encoding="latin-1")
+    with pytest.raises(GoldievalError, match=r"no_card\.yaml") as caught:
+        load_card(tmp_path / "no_card.yaml")
+    assert "\n" not in str(caught.value)
+
+
+def test_key_given_twice_is_refused_with_its_line(tmp_path: Path) -> None:
+    file = card(tmp_path)
+    file.write_text(file.read_text() + "headline: mean_per_class_recall\n")
+    with pytest.raises(GoldievalError, match="headline"):
+        load_card(file)
+
+
+SAME = [
+    {"title": "Other"},
+    {"licence": "CC0"},
+    {"cite": "me"},
+    {"tags": ["a"]},
+    {"source": {"path": "elsewhere"}},
+    {"source": {"path": "", "id": "mine"}},
+    {"source": {"manual": "ask me"}},
+    {"source": {"megabytes": 3}},
+]
+OTHER = [
+    {"params": {"prompts": ["a drawing of a {c}"]}},
+    {"params": {"prompts": ["a photo of a {c}"], "class_names": ["a", "b"]}},
+    {"params": {"prompts": ["a photo of a {c}"], "scoring": "global"}},
+    {"source": {"folder_name": "test"}},
+    {"source": {"classes": "classes.txt"}},
+    {"expect": {"images": 3}},
+    {"version": 2},
+    {"protocol": "half"},
+]
+
+
+@pytest.mark.parametrize("changes", SAME, ids=str)
+def test_hash_is_blind_to_what_changes_no_number(tmp_path: Path, changes: dict[str, Any]) -> None:
+    assert load_card(card(tmp_path / "b", **changes)).hash == load_card(card(tmp_path / "a")).hash
+
+
+@pytest.mark.parametrize("changes", OTHER, ids=str)
+def test_hash_sees_what_can_change_a_number(tmp_path: Path, changes: dict[str, Any]) -> None:
+    assert load_card(card(tmp_path / "b", **changes)).hash != load_card(card(tmp_path / "a")).hash
+
+
+def test_override_enters_hash_and_protocol_and_leaves_unknown_keys_alone(tmp_path: Path) -> None:
+    task = load_card(card(tmp_path))
+    assert task.override({"k": [1]}) is task
+    changed = task.override({"prompts": ["a {c}"], "k": [1]})
+    assert changed.overrides == {"prompts": ["a {c}"]}
+    assert changed.hash != task.hash and changed.protocol == 'all + prompts=["a {c}"]'
+    assert task.protocol == "all"
+
+
+@pytest.mark.parametrize("value", [3, ["no place"], [], None])
+def test_override_of_the_wrong_type_is_one_line(tmp_path: Path, value: Any) -> None:
+    with pytest.raises(GoldievalError, match=r"--set for mine: params\.prompts") as caught:
+        load_card(card(tmp_path)).override({"prompts": value})
+    assert "\n" not in str(caught.value)

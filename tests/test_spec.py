@@ -1,0 +1,102 @@
+"""The grammar of model specs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from goldieval.errors import GoldievalError
+from goldieval.spec import expand, parse_spec
+
+GOOD = [
+    ("random", "random", "", ""),
+    ("random:3", "random", "3", ""),
+    ("goldiclip@a/b.safetensors", "goldiclip", "", "a/b.safetensors"),
+    ("open_clip:ViT-B-32", "open_clip", "ViT-B-32", ""),
+    ("open_clip:ViT-B-32/openai", "open_clip", "ViT-B-32/openai", ""),
+    ("open_clip:ViT-B-32@runs/e.pt", "open_clip", "ViT-B-32", "runs/e.pt"),
+    ("open_clip:ViT-B-32@C:/runs/e.pt", "open_clip", "ViT-B-32", "C:/runs/e.pt"),
+    ("open_clip:A@x@y", "open_clip", "A@x", "y"),
+    ("hf:org/name@rev", "hf", "org/name", "rev"),
+    ("hf:org/name:variant", "hf", "org/name:variant", ""),
+    ("embeddings:/data/flickr", "embeddings", "/data/flickr", ""),
+    ("embeddings:../flickr", "embeddings", "../flickr", ""),
+    ("./mine.py:load", "file", "load", "./mine.py"),
+    ("../mine.py:load", "file", "load", "../mine.py"),
+    ("/abs/mine.py:load", "file", "load", "/abs/mine.py"),
+    ("./a:b@c/mine.py:load", "file", "load", "./a:b@c/mine.py"),
+]
+
+BAD = [
+    "",
+    ":",
+    "@",
+    ":ViT-B-32",
+    "@runs/e.pt",
+    "open_clip:",
+    "open_clip@",
+    "open_clip:@runs/e.pt",
+    "open_clip:ViT-B-32@",
+    " random",
+    "random ",
+    "my model",
+    "open_clip: ",
+    "open_clip:ViT-B-32@ ",
+    "open_clip/ViT-B-32",
+    ".",
+    "./mine.py",
+    "./mine.py:",
+    "./mine.py:two words",
+    "/abs/epoch_1.pt",
+    "/abs/folder:load",
+]
+
+
+@pytest.mark.parametrize(("text", "family", "name", "where"), GOOD)
+def test_spec_splits_at_the_first_colon_and_the_last_at(text: str, family: str, name: str, where: str) -> None:
+    spec = parse_spec(text)
+    assert (spec.text, spec.family, spec.name, spec.where) == (text, family, name, where)
+
+
+@pytest.mark.parametrize("text", BAD)
+def test_bad_spec_is_one_line_that_shows_the_grammar(text: str) -> None:
+    with pytest.raises(GoldievalError) as caught:
+        parse_spec(text)
+    line = str(caught.value)
+    assert "\n" not in line and repr(text) in line and ("FAMILY[:NAME]" in line or "FILE.py:FUNCTION" in line)
+
+
+def test_glob_expands_in_natural_order_and_each_text_is_a_spec_of_its_own(tmp_path: Path) -> None:
+    for epoch in (10, 9, 1, 100):
+        (tmp_path / f"epoch_{epoch}.pt").touch()
+    found = expand(parse_spec(f"open_clip:ViT-B-32@{tmp_path}/epoch_*.pt"))
+    assert [Path(spec.where).name for spec in found] == [f"epoch_{n}.pt" for n in (1, 9, 10, 100)]
+    assert [parse_spec(spec.text) for spec in found] == found
+
+
+def test_glob_may_cross_folders(tmp_path: Path) -> None:
+    for run in ("a/checkpoints", "b"):
+        (tmp_path / run).mkdir(parents=True)
+        (tmp_path / run / "last.pt").touch()
+    found = expand(parse_spec(f"goldiclip@{tmp_path}/**/last.pt"))
+    assert [os.path.relpath(spec.where, tmp_path) for spec in found] == ["a/checkpoints/last.pt", "b/last.pt"]
+
+
+def test_glob_without_a_match_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(GoldievalError, match=r"no file matches .*epoch_\*\.pt"):
+        expand(parse_spec(f"open_clip:ViT-B-32@{tmp_path}/epoch_*.pt"))
+
+
+@pytest.mark.parametrize("text", ["random", "open_clip:ViT-B-32/openai", "hf:org/name@main", "./a[1].py:load"])
+def test_spec_without_a_glob_stays_itself(text: str) -> None:
+    assert expand(parse_spec(text)) == [parse_spec(text)]
+
+
+def test_existing_file_with_brackets_in_its_name_is_that_file(tmp_path: Path) -> None:
+    file = tmp_path / "run[1].pt"
+    file.touch()
+    assert [spec.where for spec in expand(parse_spec(f"goldiclip@{file}"))] == [str(file)]
+    (found,) = expand(parse_spec(f"goldiclip@{tmp_path}/*.pt"))
+    assert expand(found) == [found]
