@@ -110,9 +110,13 @@ class Outcomes(_Part):
 
 
 class Record(_Part):
-    """Everything a table needs about one model on one task. ``key`` names what the numbers depend on."""
+    """Everything a table needs about one model on one task.
+
+    setting: hash of what was asked.   key: hash of that and of the data, of all that the numbers depend on.
+    """
 
     schema_version: int = SCHEMA
+    setting: str
     key: str
     status: Literal["ok", "partial", "failed"]
     reason: str = ""
@@ -135,18 +139,26 @@ class Record(_Part):
         return {name: metric.value for name, metric in self.metrics.items()}
 
 
-def record_key(info: ModelInfo, task: Task, scoring: str, limit: int | None) -> str:
+def setting_key(info: ModelInfo, task: Task, scoring: str, limit: int | None) -> str:
+    """Hash what was asked: model, precision, task with its overrides, scoring mode, subset."""
+    return _hash([info.fingerprint, info.precision, task.name, task.card.version, task.hash, scoring, limit])
+
+
+def record_key(setting: str, data: DataPart) -> str:
     """Hash whatever changes the numbers: another key is another file, the same key the same numbers."""
-    parts = [info.fingerprint, info.precision, task.name, task.card.version, task.hash, scoring, limit]
+    return _hash([setting, data.sha256, sorted(data.unreadable)])
+
+
+def _hash(parts: list[Any]) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def record_path(out: Path, record: Record) -> Path:
-    """Return ``<out>/<model>/<task>@<version>-<key>.json``; a failure never stands over a success."""
+    """Return ``<out>/<model>/<task>@<version>-<key>.json``; a failure is named by its setting, never over a success."""
     model = re.sub(r"[^A-Za-z0-9._-]+", "_", record.model.spec).strip("._")[-60:]
-    ending = ".failed.json" if record.status == "failed" else ".json"
-    name = f"{record.task.name}@{record.task.version}-{record.key[:8]}{ending}"
-    return out / f"{model}-{record.model.fingerprint[:8]}" / name
+    failed = record.status == "failed"
+    name = f"{record.task.name}@{record.task.version}-{(record.setting if failed else record.key)[:8]}"
+    return out / f"{model}-{record.model.fingerprint[:8]}" / f"{name}{'.failed' if failed else ''}.json"
 
 
 def write_record(out: Path, record: Record, outcomes: dict[str, np.ndarray] | None) -> Path:
@@ -171,7 +183,7 @@ def write_record(out: Path, record: Record, outcomes: dict[str, np.ndarray] | No
             f"cannot write {path}: {error.strerror or error}. Free some space or name --out."
         ) from error
     if record.status != "failed":
-        path.with_suffix(".failed.json").unlink(missing_ok=True)
+        record_path(out, record.model_copy(update={"status": "failed"})).unlink(missing_ok=True)
     return path
 
 

@@ -158,7 +158,7 @@ def describe_family(point: importlib.metadata.EntryPoint) -> str:
     if not found or not found.origin or not found.origin.endswith(".py"):
         return ""
     document = ast.get_docstring(ast.parse(Path(found.origin).read_text(encoding="utf-8")))
-    return document.splitlines()[0] if document else ""
+    return document.splitlines()[0].replace("``", "") if document else ""
 
 
 def load_task(name: str, tasks_dir: Path | None = None) -> Task:

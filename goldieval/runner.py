@@ -19,10 +19,10 @@ from goldieval.errors import GoldievalError, TaskError, did_you_mean
 from goldieval.families.base import Scored, family_of
 from goldieval.plan import Item, Plan, Reader, plan_towers
 from goldieval.prepare import Loaded
-from goldieval.record import DataPart, ModelPart, Record, RunPart, TaskPart, Ties, record_key, write_record
+from goldieval.record import DataPart, ModelPart, Record, RunPart, TaskPart, Ties, record_key, setting_key, write_record
 from goldieval.registry import Catalogue, Selection
 from goldieval.results import Results
-from goldieval.scoring.cosine import unit
+from goldieval.scoring.cosine import exact, unit
 from goldieval.screen import Screen
 from goldieval.spec import ModelSpec, expand, parse_spec
 from goldieval.vectors import Vectors, computed, looked_up, timed
@@ -51,7 +51,7 @@ class Options:
 
 
 def evaluate(
-    model: str | Model,
+    model: str | Model | Sequence[str],
     tasks: str | Sequence[str],
     *,
     options: Options | None = None,
@@ -61,7 +61,8 @@ def evaluate(
     """Evaluate a model on tasks; return one record a task, also for those that failed.
 
     Args:
-        model: a spec (a glob over checkpoints gives several models), or a loaded adapter, see ``from_module``.
+        model: a spec (a glob over checkpoints gives several models), several specs, or a loaded adapter, see
+            ``from_module``. Data are read once, however many models meet them.
         tasks: task ids, suites, globs or card paths, as a list or separated by commas.
         settings: fields of ``Options`` by name, for example ``out=None`` to write nothing, ``limit=500``.
 
@@ -70,9 +71,17 @@ def evaluate(
     """
     options = replace(options or Options(), **settings)
     names = [name.strip() for name in (tasks.split(",") if isinstance(tasks, str) else tasks) if name.strip()]
-    models: list[ModelSpec | Model] = list(expand(parse_spec(model))) if isinstance(model, str) else [model]
+    models = _models(model)
     run = _Run(options, names, screen or Screen())
     return Results([record for each in models for record in run.model(each)])
+
+
+def _models(model: str | Model | Sequence[str]) -> list[ModelSpec | Model]:
+    if isinstance(model, str):
+        return list(expand(parse_spec(model)))
+    if isinstance(model, Sequence):
+        return [each for spec in model for each in _models(spec)]
+    return [model]
 
 
 class _Run:
@@ -127,31 +136,33 @@ class _Run:
                     scored = _score(loaded, vectors, self.device)
             except TaskError as error:
                 failure = str(error)
-        unreadable = loaded.unreadable if loaded else {}
-        left_out = f"{len(unreadable):,} unreadable images left out" if unreadable else ""
-        record = Record(
-            key=record_key(info, item.task, info.scoring, self.options.limit),
-            status="failed" if failure else "partial" if unreadable else "ok",
-            reason=failure or left_out,
-            model=ModelPart(**{name: getattr(info, name) for name in ModelPart.model_fields}),
-            task=self._task_part(item, info, loaded),
-            data=DataPart(
-                source=item.task.card.source.id or item.task.card.source.path or item.task.card.source.reader,
-                sha256=loaded.sha256 if loaded else "",
-                expected=item.task.card.expect.model_dump(exclude_none=True),
-                seen=loaded.seen if loaded else {},
-                unreadable=unreadable,
-            ),
-            metrics=scored.metrics if scored else {},
-            ties=scored.ties if scored else Ties(),
-            warnings=scored.warnings if scored else [],
-            environment=environment(self.device),
-            run=self._run_part(vectors, seconds),
-        )
+        record = self._describe(item, info, loaded, scored, failure, self._run_part(vectors, seconds))
         if self.options.out is not None:
             path = write_record(self.options.out, record, scored.outcomes if scored else None)
             self.screen.wrote(record, path)
         return record
+
+    def _describe(
+        self, item: Item, info: ModelInfo, loaded: Loaded | None, scored: Scored | None, failure: str, run: RunPart
+    ) -> Record:
+        task = self._task_part(item, info, loaded)
+        data = _data_part(item, loaded)
+        setting = setting_key(info, item.task, task.scoring, self.options.limit)
+        left_out = f"{len(data.unreadable):,} unreadable images left out" if data.unreadable else ""
+        return Record(
+            setting=setting,
+            key=record_key(setting, data),
+            status="failed" if failure else "partial" if left_out else "ok",
+            reason=failure or left_out,
+            model=ModelPart(**{name: getattr(info, name) for name in ModelPart.model_fields}),
+            task=task,
+            data=data,
+            metrics=scored.metrics if scored else {},
+            ties=scored.ties if scored else Ties(),
+            warnings=scored.warnings if scored else [],
+            environment=environment(self.device),
+            run=run,
+        )
 
     def _task_part(self, item: Item, info: ModelInfo, loaded: Loaded | None) -> TaskPart:
         card = item.task.card
@@ -184,10 +195,23 @@ class _Run:
         )
 
 
+def _data_part(item: Item, loaded: Loaded | None) -> DataPart:
+    source = item.task.card.source
+    return DataPart(
+        source=source.id or source.path or source.reader,
+        sha256=loaded.sha256 if loaded else "",
+        expected=item.task.card.expect.model_dump(exclude_none=True),
+        seen=loaded.seen if loaded else {},
+        unreadable=loaded.unreadable if loaded else {},
+    )
+
+
 def _score(loaded: Loaded, vectors: Vectors, device: str) -> Scored:
-    images = unit(vectors.images(loaded), "image").to(device)
-    texts = unit(vectors.texts(loaded), "text").to(device)
-    return family_of(loaded.prepared.task.card.family).score(loaded.prepared, images, texts)
+    family = family_of(loaded.prepared.task.card.family)
+    with exact(device):
+        images = unit(vectors.images(loaded), "image").to(device)
+        texts = unit(vectors.texts(loaded), "text").to(device)
+        return family.score(loaded.prepared, images, texts)
 
 
 def _check_out(out: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
@@ -13,6 +14,8 @@ from torch import nn
 
 from goldieval.adapter import ModelInfo
 
+# What a tokenizer does to these (case, punctuation, accents, numbers, length) tells it from any other.
+PROBE_TEXTS = ["A photo of 3 dogs, two cats & one étude!", "don't UPPER-case   it…", "犬 🐕 ß", "word " * 300]
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -50,19 +53,20 @@ class TorchAdapter:
 
     def describe(self) -> ModelInfo:
         fingerprint = module_fingerprint(self.module)
-        tower = f"{fingerprint}/{self.precision}/{self.device.type}"
-        transform = f"{self.preprocess!r}/{_versions('pillow', 'torchvision')}"
-        probe = self.tokenizer(["a photo of 3 dogs, étude!"])
-        tokenizer = f"{type(self.tokenizer).__name__}/{probe.tolist()}"
+        tower = f"{fingerprint}/{self.precision}/{self.device.type}/{_versions('torch', 'open-clip-torch')}"
+        pixels = [self.preprocess(picture) for picture in _probe_pictures()]
+        transform = _digest(_tensor_bytes(*pixels)) + _versions("pillow", "torchvision")
+        tokens = self.tokenizer(PROBE_TEXTS)
+        tokenizer = _digest(_tensor_bytes(tokens))
         return ModelInfo(
             spec=self.spec,
             family=self.family,
             fingerprint=fingerprint,
-            image_identity=_digest(f"image/{tower}/{transform}"),
-            text_identity=_digest(f"text/{tower}/{tokenizer}"),
+            image_identity=_digest(f"image/{tower}/{transform}".encode()),
+            text_identity=_digest(f"text/{tower}/{tokenizer}".encode()),
             parameters=sum(parameter.numel() for parameter in self.module.parameters()),
-            resolution=self.preprocess(Image.new("RGB", (64, 64))).shape[-1],
-            context_length=probe.shape[-1],
+            resolution=pixels[0].shape[-1],
+            context_length=tokens.shape[-1],
             precision=self.precision,
             home=self.home,
             notice=self.notice,
@@ -114,8 +118,18 @@ def module_fingerprint(module: nn.Module) -> str:
     return total.hexdigest()
 
 
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+def _probe_pictures() -> list[Image.Image]:
+    """Noise in two shapes: what a transform does to them (resize, crop, normalise) tells it from any other."""
+    sizes = ((320, 200), (50, 80))
+    return [Image.frombytes("RGB", size, random.Random(0).randbytes(3 * size[0] * size[1])) for size in sizes]
+
+
+def _tensor_bytes(*tensors: torch.Tensor) -> bytes:
+    return b"".join(tensor.detach().cpu().contiguous().numpy().tobytes() for tensor in tensors)
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _versions(*packages: str) -> str:

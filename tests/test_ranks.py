@@ -200,7 +200,11 @@ def test_classes_are_ranked_as_a_gallery_with_one_positive(
 
 @pytest.mark.parametrize(
     ("row", "message"),
-    [([float("nan"), 1], "1 of 3 image .* NaN"), ([float("inf"), 1], "1 of 3 image .* NaN"), ([0, 0], "1 of 3 .* zero")],
+    [
+        ([float("nan"), 1], "1 of 3 image .* NaN"),
+        ([float("inf"), 1], "1 of 3 image .* NaN"),
+        ([0, 0], "1 of 3 .* zero"),
+    ],
 )
 def test_one_broken_vector_is_refused(row: list[float], message: str) -> None:
     with pytest.raises(TaskError, match=message):

@@ -15,6 +15,7 @@ from rich.table import Table
 from goldieval.card import Task
 from goldieval.data.paths import data_root
 from goldieval.registry import Catalogue, describe_family, model_families
+from goldieval.report.numbers import label
 
 
 class What(str, Enum):
@@ -48,10 +49,11 @@ def ls(
         console.print(f"no {what.value} match {pattern!r}", markup=False)
         return
     table = Table(box=None, padding=(0, 1), header_style="bold", pad_edge=False)
-    for number, name in enumerate(rows[0]):
+    shown = [name for name in rows[0] if name != "file"]
+    for number, name in enumerate(shown):
         table.add_column(name, no_wrap=number == 0, overflow="fold")
     for row in rows:
-        table.add_row(*(_cell(value) for value in row.values()))
+        table.add_row(*(_cell(row[name]) for name in shown))
     console.print(table)
 
 
@@ -69,7 +71,7 @@ def _task(task: Task, root: Path) -> dict[str, Any]:
         "family": card.family,
         "data": "made here" if not card.source.on_disk else "present" if here else "missing",
         "images": card.expect.images,
-        "headline": card.headline,
+        "headline": label(card.headline),
         "chance": card.chance,
         "licence": card.licence,
     }
@@ -98,7 +100,7 @@ def _results(data_dir: Path | None, tasks_dir: Path | None, out: Path) -> list[d
                 "model": record["model"]["spec"],
                 "task": record["task"]["name"],
                 "status": record["status"],
-                "headline": record["task"]["headline"],
+                "headline": label(record["task"]["headline"]),
                 "score": headline.get("value"),
                 "file": str(file),
             }

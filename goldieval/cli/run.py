@@ -15,7 +15,7 @@ from goldieval.errors import GoldievalError
 
 def run(
     model: Annotated[
-        list[str], typer.Option(help="Model spec, FAMILY[:NAME][@WHERE] or ./FILE.py:FUNCTION. Repeatable.")
+        list[str], typer.Option(help="Model spec, FAMILY\\[:NAME]\\[@WHERE] or ./FILE.py:FUNCTION. Repeatable.")
     ],
     tasks: Annotated[str, typer.Option(help="Task ids, suites, globs or card paths, separated by commas.")],
     out: Annotated[Path, typer.Option(help="Folder for the records.")] = Path("results"),
@@ -54,9 +54,7 @@ def run(
     from goldieval.encode import Batching
     from goldieval.report.console import Terminal
     from goldieval.runner import Options, evaluate
-    from goldieval.spec import expand, parse_spec
 
-    specs = [each.text for spec in model for each in expand(parse_spec(spec))]
     options = Options(
         out,
         data_dir,
@@ -72,7 +70,7 @@ def run(
         dry_run,
     )
     screen = Terminal(Console(stderr=json_))
-    records = [record for spec in specs for record in evaluate(spec, tasks, options=options, screen=screen)]
+    records = evaluate(model, tasks, options=options, screen=screen)
     if json_:
         print("[" + ",\n".join(record.model_dump_json() for record in records) + "]")
     if any(record.status != "ok" for record in records) or (strict and screen.left_out):

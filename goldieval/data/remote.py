@@ -53,7 +53,7 @@ def first_there(candidates: list[str], timeout_s: float = 20) -> tuple[str, int]
 
 
 def _files(repository: str) -> tuple[str, tuple[str, ...]]:
-    """``org/name/`` leaves the file to open_clip; ``org/name/file.bin`` names it, and its safetensors twin comes first."""
+    """``org/name/`` leaves the file to open_clip; ``org/name/file.bin`` names it, its safetensors twin before it."""
     name, _, file = repository.rpartition("/")
     if not file:
         return name, HUB_FILES

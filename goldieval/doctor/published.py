@@ -11,6 +11,7 @@ from pathlib import Path
 from goldieval.data.paths import data_root
 from goldieval.data.source import tilde
 from goldieval.doctor.check import Check, reason
+from goldieval.environment import pick_device
 from goldieval.errors import GoldievalError, listing
 from goldieval.record import Record
 from goldieval.registry import load_task, packaged
@@ -63,6 +64,7 @@ def checks(
     Raises:
         GoldievalError: ``data_dir`` is no folder, there is no such device, or the list itself is broken.
     """
+    pick_device(device)
     options = Options(out=None, data_dir=data_dir, device=device, offline=offline)
     listed = sorted(entries(), key=lambda entry: entry.model)
     return [
@@ -104,7 +106,7 @@ def _of_model(model: str, group: Sequence[Entry], options: Options, screen: Scre
     try:
         done = evaluate(model, runnable, options=options, screen=screen) if runnable else []
         records = {record.task.name: record for record in done}
-    except GoldievalError as error:
+    except Exception as error:  # the other models go on
         lacking |= dict.fromkeys(runnable, f"{reason(error).rstrip('.')}{_how_to_get_weights(model, options)}")
         records = {}
     return [

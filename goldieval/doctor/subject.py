@@ -38,7 +38,7 @@ class Subject:
     weights: list[torch.nn.Module] = field(init=False)
 
     def __post_init__(self) -> None:
-        held = getattr(self.model, "__dict__", {}).values()
+        held = [self.model, *getattr(self.model, "__dict__", {}).values()]
         self.weights = [value for value in held if isinstance(value, torch.nn.Module)]
 
     @property

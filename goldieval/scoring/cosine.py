@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import torch
 
@@ -12,6 +15,18 @@ from goldieval.metrics.ranks import RankCounter, Ranks, joined
 # A tile of 512 x 8,192 float32 is 16 MB: large enough for the matrix product, small enough for the cache of most CPUs.
 TEXTS, IMAGES = 512, 8192
 PAIRS = 16384
+
+
+@contextmanager
+def exact(device: str) -> Iterator[None]:
+    """Compute in plain float32 whatever the caller has set: a training loop's TF32 or autocast would move ranks."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        with torch.no_grad(), torch.autocast(torch.device(device).type, enabled=False):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def unit(embeddings: np.ndarray | torch.Tensor, what: str) -> torch.Tensor:

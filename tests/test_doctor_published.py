@@ -1,0 +1,167 @@
+"""Verification against published numbers, and the doctor's command line."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from goldieval.cli import app, main
+from goldieval.data import remote
+from goldieval.doctor import published
+from goldieval.errors import GoldievalError
+from goldieval.registry import load_task
+from goldieval.runner import evaluate
+from goldieval.spec import parse_spec
+
+HEADER = "model,task,metric,value,tolerance,source\n"
+Listing = Callable[..., None]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("store")
+
+
+@pytest.fixture(autouse=True)
+def listing(tmp_path: Path, store: Path, monkeypatch: pytest.MonkeyPatch) -> Listing:
+    """Return a function that replaces the list of published numbers by the given rows; data and store are the test's."""
+    monkeypatch.setenv("GOLDIEVAL_STORE", str(store))
+    monkeypatch.setenv("GOLDIEVAL_DATA", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+
+    def replace(*rows: str) -> None:
+        file = tmp_path / "verify.csv"
+        file.write_text(HEADER + "".join(f"{row}\n" for row in rows))
+        monkeypatch.setattr(published, "verify_file", lambda: file)
+
+    return replace
+
+
+def test_the_shipped_list() -> None:
+    found = published.entries()
+    assert [(entry.task, entry.metric, entry.value, entry.tolerance) for entry in found] == [
+        ("coco-karpathy", "t2i_r1", 0.3309, 0.003),
+        ("flickr30k-test", "t2i_r1", 0.6216, 0.004),
+        ("pets", "mean_per_class_recall", 0.8886, 0.005),
+    ]
+    for entry in found:
+        assert load_task(entry.task).card.source.on_disk and parse_spec(entry.model).family == "open_clip"
+
+
+def test_inside_and_outside_the_tolerance(listing: Listing, monkeypatch: pytest.MonkeyPatch) -> None:
+    true = evaluate("random", "shapes-retrieval", out=None, device="cpu").metrics()["shapes-retrieval"]
+    listing(
+        f"random,shapes-retrieval,t2i_r10,{true['t2i_r10'] + 0.002},0.003,a paper",
+        f"random,shapes-retrieval,i2t_r10,{true['i2t_r10'] + 0.004},0.003,another paper",
+        "random,shapes-retrieval,acc1,0.5,0.1,a third",
+    )
+    calls = []
+
+    def counted(*args: Any, **settings: Any) -> Any:
+        calls.append(args)
+        return evaluate(*args, **settings)
+
+    monkeypatch.setattr(published, "evaluate", counted)
+    inside, outside, absent = published.checks(None, "cpu", offline=True)
+    assert len(calls) == 1 and not list(Path.cwd().glob("results*"))
+    assert inside.passed is True and inside.name == "shapes-retrieval t2i_r10" and "a paper" in inside.found
+    assert outside.passed is False
+    assert f"{true['i2t_r10']:.4f} here, {true['i2t_r10'] + 0.004:.4f} published" in outside.found
+    for cause in ("split", "1,000 images, 2,000 texts", "no prompt added", "activation", "normalisation", "64 px"):
+        assert cause in outside.found
+    assert outside.found.splitlines()[-1] == "goldieval doctor --model random"
+    assert absent.passed is False and "gives no acc1; it has " in absent.found
+
+
+def test_missing_data_is_no_pass(listing: Listing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    listing("open_clip:ViT-B-32/openai,coco-karpathy,t2i_r1,0.3,0.003,a paper")
+    monkeypatch.setattr(published, "evaluate", lambda *_, **__: pytest.fail("weights would be fetched in vain"))
+    (check,) = published.checks(None, "cpu")
+    assert check.passed is False and "not verified" in check.found
+    how = f"hf download clip-benchmark/wds_mscoco_captions --repo-type dataset --local-dir {tmp_path / 'coco-karpathy'}"
+    assert check.found.splitlines()[-1] == how
+
+
+def test_missing_weights_are_no_pass_and_the_others_go_on(listing: Listing, monkeypatch: pytest.MonkeyPatch) -> None:
+    listing(
+        "open_clip:ViT-B-32/laion2b_s34b_b79k,shapes-zeroshot,acc1,0.5,0.1,a paper",
+        "random,shapes-zeroshot,acc1,0.5,0.5,a paper",
+    )
+    monkeypatch.setattr(remote, "cached_weights", lambda *_: False)
+    missing, there = published.checks(None, "cpu", offline=True)
+    assert missing.passed is False and "are not on this machine" in missing.found
+    get = "goldieval run --model open_clip:ViT-B-32/laion2b_s34b_b79k --tasks shapes-zeroshot"
+    assert missing.found.splitlines()[-1] == get
+    assert there.passed is True
+
+
+@pytest.mark.parametrize(
+    "row", ["random,shapes-retrieval,t2i_r1,high,0.1,a", "random,shapes-retrieval", "random,,t2i_r1,0.1,0.1,a"]
+)
+def test_a_broken_list_names_the_row(listing: Listing, row: str) -> None:
+    listing("random,shapes-retrieval,t2i_r1,0.1,0.1,a", row)
+    with pytest.raises(GoldievalError, match=r"verify\.csv:3: "):
+        published.checks(None, "cpu")
+
+
+def test_bad_input(listing: Listing, tmp_path: Path) -> None:
+    listing("random,shapes-retrieval,t2i_r1,0.1,0.1,a")
+    with pytest.raises(GoldievalError, match="no device 'tpu'"):
+        published.checks(None, "tpu")
+    with pytest.raises(GoldievalError, match="cannot read"):
+        published.entries(tmp_path / "nowhere.csv")
+
+
+BROKEN = """
+from goldieval.adapter import load_model
+
+def load(spec, options):
+    model = load_model("random")
+    model.encode_image = lambda pixels: pixels.flatten(1)[:, :1] * float("nan")
+    return model
+"""
+
+
+def test_the_command_fails_where_a_check_fails(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(BROKEN)
+    arguments = ["doctor", "--model", "./mine.py:load", "--device", "cpu"]
+    shown = CliRunner().invoke(app, arguments, env={"COLUMNS": "80"})
+    assert shown.exit_code == 1
+    lines = shown.stdout.splitlines()
+    assert lines[0] == "install" and "model ./mine.py:load" in lines
+    assert any(line.startswith("FAIL finite values         8 of 8 image features hold NaN") for line in lines)
+    assert lines[-1].endswith("checks FAILED") and max(map(len, lines)) <= 80
+    as_json = CliRunner().invoke(app, [*arguments, "--json"])
+    assert as_json.exit_code == 1
+    found = {(each["part"], each["name"]): each["passed"] for each in json.loads(as_json.stdout)}
+    assert found["model ./mine.py:load", "finite values"] is False
+    assert found["install", "packages"] is True and found["model ./mine.py:load", "activation"] is None
+
+
+def test_the_command_passes(listing: Listing) -> None:
+    listing("random,shapes-zeroshot,acc1,0.5,0.5,a paper")
+    shown = CliRunner().invoke(app, ["doctor", "--verify", "--device", "cpu", "--offline"], env={"COLUMNS": "80"})
+    assert shown.exit_code == 0
+    assert "published numbers" in shown.stdout and "nothing wrong in 13 checks" in shown.stdout
+
+
+def test_commands_to_copy_are_not_wrapped(listing: Listing, tmp_path: Path) -> None:
+    listing("random,coco-karpathy,t2i_r1,0.3,0.003,a paper")
+    shown = CliRunner().invoke(app, ["doctor", "--verify", "--device", "cpu"], env={"COLUMNS": "60"})
+    how = (
+        f"     hf download clip-benchmark/wds_mscoco_captions --repo-type dataset --local-dir {tmp_path}/coco-karpathy"
+    )
+    assert shown.exit_code == 1 and how in shown.stdout.splitlines()
+
+
+def test_bad_input_ends_with_2(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["goldieval", "doctor", "--model", "randon"])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 2 and "Did you mean random?" in capsys.readouterr().err
