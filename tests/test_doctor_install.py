@@ -67,6 +67,7 @@ def test_a_second_model_adapters_on_the_path(tmp_path: Path, monkeypatch: pytest
 
 def test_a_second_mmseg_in_the_current_folder(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package(elsewhere, "mmseg")
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
     assert names.import_name("mmseg").passed is True  # not on the path of an installed command
     monkeypatch.setattr(sys, "path", ["", *sys.path])
     check = names.import_name("mmseg")
@@ -147,7 +148,9 @@ def test_the_data_folder(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert first.passed is True and " 0 of 10 tasks" in first.found
     source = load_task("cifar10").card.source
     for name in source.needs():
-        (elsewhere / "cifar10" / name).mkdir(parents=True, exist_ok=True)
+        file = elsewhere / "cifar10" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("0")
     assert " 1 of 10 tasks" in install.data_folder(elsewhere).found
     monkeypatch.setenv("GOLDIEVAL_DATA", str(elsewhere / "nowhere"))
     wrong = install.data_folder(None)

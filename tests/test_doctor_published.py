@@ -30,7 +30,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def listing(tmp_path: Path, store: Path, monkeypatch: pytest.MonkeyPatch) -> Listing:
-    """Return a function that replaces the list of published numbers by the given rows; data and store are the test's."""
+    """Return a function that replaces the list of published numbers by the given rows."""
     monkeypatch.setenv("GOLDIEVAL_STORE", str(store))
     monkeypatch.setenv("GOLDIEVAL_DATA", str(tmp_path))
     monkeypatch.chdir(tmp_path)

@@ -62,7 +62,7 @@ def values(scored: Scored) -> dict[str, float]:
     return {name: metric.value for name, metric in scored.metrics.items()}
 
 
-# Two captions of the first image, one of each other. Images are the axes, so that text t scores TEXTS[t, i] with image i.
+# Two captions of the first image, one of each other. Images are the axes: text t scores TEXTS[t, i] with image i.
 IMAGES = torch.eye(3)
 TEXTS = torch.tensor([[6, 3, 2], [3, 6, 2], [3, 6, 2], [6, 3, 2]]) / 7
 
@@ -161,12 +161,12 @@ def test_identical_class_vectors_share_the_hit() -> None:
 
 
 def test_the_ensemble_normalises_averages_and_normalises_again() -> None:
-    """x's prompts are far apart and of lengths 100 and 1, y's near each other: any other formula answers differently."""
+    """Prompts of x are far apart and of lengths 100 and 1, of y near each other: other formulas answer differently."""
     texts = np.array([[100.0, 0, 0], [0, 1, 0], [1, 0, 0], [1, 0, 0.5]])
     rows = texts / np.linalg.norm(texts, axis=1, keepdims=True)
     raw, mean = texts.reshape(2, 2, 3).mean(1), rows.reshape(2, 2, 3).mean(1)
     ensemble = mean / np.linalg.norm(mean, axis=1, keepdims=True)
-    images = np.array([[0.5, 0.9, 0.0], [0.55, 0.45, 0.0], [0.9, 0.4, 0.1]])
+    images = np.array([[0.5, 0.9, 0.0], [0.55, 0.45, 0.0], [0.95, 0.1, 0.1]])
     expected = (images @ ensemble.T).argmax(1)
     assert expected.tolist() == [0, 0, 1]
     first_only = (images @ (raw / np.linalg.norm(raw, axis=1, keepdims=True)).T).argmax(1)

@@ -229,7 +229,11 @@ def test_picture_outside_its_folder_is_refused(tmp_path: Path, name: str, images
         ("image,caption\na.png,\n", "t.csv", "1 empty texts: a.png#0"),
         ("image,caption\na.png,  \n", "t.csv", "1 empty texts: a.png#0"),
         ('{"image": "a.png", "caption": ["x", ""]}\n', "t.jsonl", "1 empty texts: a.png#1"),
-        ('{"image": "a.png", "caption": "x"}\n{"image": "b.png", "caption": []}\n', "t.jsonl", "without a caption: b.png"),
+        (
+            '{"image": "a.png", "caption": "x"}\n{"image": "b.png", "caption": []}\n',
+            "t.jsonl",
+            "without a caption: b.png",
+        ),
     ],
 )
 def test_fault_in_a_caption_table_is_named_with_its_row(folder: Path, text: str, file: str, line: str) -> None:

@@ -131,7 +131,7 @@ def test_task_that_a_suite_of_its_name_would_hide_is_refused(tmp_path: Path) -> 
 
 def test_suite_of_an_unknown_task_is_refused_with_the_nearest(tmp_path: Path) -> None:
     _suite(tmp_path, "ours", ["cifar11"])
-    with pytest.raises(GoldievalError, match="suite ours: no task 'cifar11'.*cifar10"):
+    with pytest.raises(GoldievalError, match=r"suite ours: no task 'cifar11'.*cifar10"):
         Catalogue(tmp_path).select(["ours"])
 
 

@@ -32,7 +32,8 @@ def import_name(name: str) -> Check:
         return Check(label, False, f"{tilde(found[0])} is not goldieval's own ({tilde(ours)}): {_remedy(found[0])}")
     if len(found) > 1:
         first, *others = map(tilde, found)
-        return Check(label, False, f"{', '.join(others)} beside {first}: {_remedy(found[1])}")
+        suspects = found[1:] if name in OURS else found
+        return Check(label, False, f"{', '.join(others)} beside {first}: {_remedy(_loose(suspects))}")
     providers = distributions(name)
     wrong = [each for each in providers if each != RIGHT_DISTRIBUTION[name]]
     if wrong:
@@ -92,6 +93,11 @@ def _used(name: str) -> Path | None:
 
 def _top(origin: Path) -> Path:
     return (origin.parent if origin.name.startswith("__init__.") else origin).resolve()
+
+
+def _loose(places: list[Path]) -> Path:
+    """Of several places, the one most likely there by accident: not installed."""
+    return next((place for place in places if "site-packages" not in place.parts), places[0])
 
 
 def _remedy(place: Path) -> str:

@@ -55,7 +55,7 @@ def spread(subject: Subject) -> Check:
     means = []
     for side, (_, _, features) in subject.towers.items():
         vectors = unit(features, side)
-        cosines = vectors @ vectors.T
+        cosines = torch.einsum("id,jd->ij", vectors, vectors)
         others = ~torch.eye(len(vectors), dtype=torch.bool, device=vectors.device)
         means.append(f"{side} {float(cosines[others].mean()):.3f}")
     return Check("spread", None, f"mean cosine between different inputs: {', '.join(means)} (1 = collapsed)")

@@ -38,7 +38,7 @@ def unit(embeddings: np.ndarray | torch.Tensor, what: str) -> torch.Tensor:
     Raises:
         TaskError: NaN or infinite values, a zero vector, or all vectors the same; counting would call that a hit.
     """
-    vectors: torch.Tensor = torch.as_tensor(embeddings, dtype=torch.float32).clone()
+    vectors: torch.Tensor = torch.as_tensor(embeddings, dtype=torch.float32).detach().clone()
     bad = int((~torch.isfinite(vectors)).any(1).sum())
     if bad:
         raise TaskError(f"{bad:,} of {len(vectors):,} {what} embeddings hold NaN or infinite values.")

@@ -1,0 +1,155 @@
+"""One checkpoint on five local sets of real pictures: our one command against clip-benchmark's command line per set.
+
+python benchmarks/run_vs_clip_benchmark.py --oracle-python .venv-oracle/bin/python
+
+Both in float32, batches of 64, the same tars and the same checkpoint file. Claims checked: metrics equal to 1e-4 (exit
+status 1 where not); cold at least 1.5 times less wall time in total; warm at least 10 times. README.md says how to make
+the environment that clip-benchmark needs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import local_webdatasets as local
+
+PEER_NAMES = {f"{ours}_r{k}": f"{theirs}_retrieval_recall@{k}" for ours, theirs in (("t2i", "image"), ("i2t", "text")) for k in (1, 5, 10)}
+PEER_NAMES |= {name: name for name in ("acc1", "acc5", "mean_per_class_recall")}
+MOST_DIFFERENCE, LEAST_COLD, LEAST_WARM = 1e-4, 1.5, 10.0
+
+
+def timed(command: list[str], log: Path, **environment: str) -> float:
+    """Run a command and return its wall seconds; its output goes to ``log``, shown if it fails."""
+    start = time.perf_counter()
+    with log.open("w") as stream:
+        done = subprocess.run(command, stdout=stream, stderr=subprocess.STDOUT, env=os.environ | environment)
+    if done.returncode:
+        sys.exit(f"{' '.join(command)} failed:\n{log.read_text()[-3000:]}")
+    return time.perf_counter() - start
+
+
+def import_seconds(python: str, module: str, work: Path) -> float:
+    """Seconds to start Python and import; the second of two runs, so that all files are in the system's cache."""
+    return [timed([python, "-c", f"import {module}"], work / "import.log") for _ in range(2)][1]
+
+
+def run_peer(python: str, checkpoint: Path, exported: local.Exported, work: Path, architecture: str) -> tuple[float, dict]:
+    """clip-benchmark's command line on one set; (wall seconds, metrics)."""
+    output = work / f"peer-{exported.name}.json"
+    task = "zeroshot_retrieval" if exported.retrieval else "zeroshot_classification"
+    command = [
+        python, "-m", "clip_benchmark.cli", "eval", "--dataset", f"wds/{exported.name}", "--dataset_root",
+        str(exported.folder), "--task", task, "--no_amp", "--num_workers", "1", "--recall_k", "1", "5", "10", "--pretrained",
+        str(checkpoint), "--model", architecture, "--output", str(output),
+    ]  # fmt: skip
+    seconds = timed(command, work / f"peer-{exported.name}.log", HF_HUB_OFFLINE="1")
+    return seconds, json.loads(output.read_text())["metrics"]
+
+
+def run_ours(checkpoint: Path, sets: list[local.Exported], work: Path, architecture: str) -> tuple[float, dict[str, dict]]:
+    """Our one command on all sets; (wall seconds, records by task). Reuses the store in ``work`` if there is one."""
+    out = work / "ours"
+    shutil.rmtree(out, ignore_errors=True)
+    command = [
+        sys.executable, "-m", "goldieval", "run", "--model", f"open_clip:{architecture}@{checkpoint}", "--tasks",
+        ",".join(str(exported.card) for exported in sets), "--out", str(out), "--offline", "--device", "cpu",
+    ]  # fmt: skip
+    # The data root is not used: every card names its folder. It keeps a real $GOLDIEVAL_DATA out of the run.
+    seconds = timed(command, work / "ours.log", GOLDIEVAL_STORE=str(work / "store"), GOLDIEVAL_DATA=str(work))
+    records = [json.loads(file.read_text()) for file in out.rglob("*@*.json")]
+    return seconds, {record["task"]["name"]: record for record in records}
+
+
+def phases(seconds: float, records: dict[str, dict]) -> str:
+    """What the records say of a run's wall time; scoring is per task, the other phases are shared by all."""
+    parts = [record["run"]["seconds"] for record in records.values()]
+    shared = {name: value for name, value in parts[0].items() if name != "score"}
+    shared["score, all tasks"] = sum(part.get("score", 0.0) for part in parts)
+    shared["start, imports, records"] = seconds - sum(shared.values())
+    return ", ".join(f"{name} {value:.1f}" for name, value in shared.items())
+
+
+def score_seconds(records: dict[str, dict]) -> str:
+    return ", ".join(f"{name} {record['run']['seconds'].get('score', 0.0):.2f}" for name, record in records.items())
+
+
+def worst_difference(sets: list[local.Exported], records: dict[str, dict], theirs: dict[str, dict]) -> float:
+    """Print the metrics side by side and return the largest difference."""
+    worst = 0.0
+    print(f"\n{'metric':40}{'goldieval':>12}{'clip-benchmark':>16}{'difference':>12}")
+    for exported in sets:
+        for name, metric in records[exported.task]["metrics"].items():
+            if (peer_name := PEER_NAMES.get(name)) is None:
+                continue  # mean and median rank: the peer has none
+            ours, their = metric["value"], theirs[exported.name][peer_name]
+            worst = max(worst, abs(ours - their))
+            print(f"{exported.name + ' ' + name:40}{ours:12.6f}{their:16.6f}{abs(ours - their):12.1e}")
+    return worst
+
+
+def export(work: Path, names: list[str], limit: int | None) -> list[local.Exported]:
+    return [
+        local.export_retrieval(name, work / "data") if name in local.RETRIEVAL else local.export_classification(name, work / "data", limit)
+        for name in names
+    ]
+
+
+def compare(arguments: argparse.Namespace, work: Path) -> int:
+    sets = export(work, arguments.sets, arguments.limit_classification)
+    checkpoint = local.make_checkpoint(arguments.architecture, work / "epoch_1.pt")
+    for exported in sets:
+        print(f"{exported.name}: {len(exported.keys):,} images, {exported.texts:,} {'captions' if exported.retrieval else 'prompts'}")
+    print(f"python + imports: goldieval {import_seconds(sys.executable, 'goldieval.runner, open_clip', work):.1f} s, "
+          f"clip-benchmark {import_seconds(arguments.oracle_python, 'clip_benchmark.cli', work):.1f} s", flush=True)  # fmt: skip
+
+    shutil.rmtree(work / "store", ignore_errors=True)
+    cold, records = run_ours(checkpoint, sets, work, arguments.architecture)
+    print(f"ours, cold: {cold:.1f} s = {phases(cold, records)}\n  scoring: {score_seconds(records)}", flush=True)
+    warm_runs = [run_ours(checkpoint, sets, work, arguments.architecture) for _ in range(arguments.warm_repeats)]
+    warm = statistics.median(seconds for seconds, _ in warm_runs)
+    print(f"ours, warm: {warm:.1f} s (all: {[round(seconds, 1) for seconds, _ in warm_runs]}) = {phases(*warm_runs[-1])} (last run)", flush=True)
+
+    total, theirs = 0.0, {}
+    for exported in sets:
+        seconds, theirs[exported.name] = run_peer(arguments.oracle_python, checkpoint, exported, work, arguments.architecture)
+        total += seconds
+        print(f"clip-benchmark, {exported.name}: {seconds:.1f} s", flush=True)
+    print(f"clip-benchmark, all sets: {total:.1f} s")
+    print(f"cold {total / cold:.1f} times less wall time (aim: {LEAST_COLD:g}), warm {total / warm:.1f} times (aim: {LEAST_WARM:g})")
+    worst = max(worst_difference(sets, run, theirs) for run in (records, warm_runs[-1][1]))
+    print(f"largest difference {worst:.1e} (allowed: {MOST_DIFFERENCE:g})")
+    return int(worst > MOST_DIFFERENCE)
+
+
+def main() -> int:
+    every = [*local.RETRIEVAL, *local.CLASSIFICATION]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--oracle-python", default=str(local.CHECKOUT / ".venv-oracle/bin/python"))
+    parser.add_argument("--limit-classification", type=int, metavar="N", help="N pictures of each classification set")
+    parser.add_argument("--sets", nargs="+", choices=every, default=every)
+    parser.add_argument("--architecture", default="ViT-B-32")
+    parser.add_argument("--warm-repeats", type=int, default=3)
+    parser.add_argument("--work", type=Path, help="folder for tars, checkpoint, store and logs; else a temporary one")
+    arguments = parser.parse_args()
+    if not Path(arguments.oracle_python).exists():
+        sys.exit(f"no {arguments.oracle_python}: make the environment as benchmarks/README.md says, or --oracle-python PATH")
+    if not local.SHARED_DATA.is_dir():
+        sys.exit(f"no {local.SHARED_DATA}: this benchmark needs the pictures beside the checkout")
+    if arguments.work:
+        arguments.work.mkdir(parents=True, exist_ok=True)
+        return compare(arguments, arguments.work.resolve())
+    with tempfile.TemporaryDirectory(prefix="goldieval-bench-") as folder:
+        return compare(arguments, Path(folder))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

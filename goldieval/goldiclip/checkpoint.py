@@ -1,0 +1,129 @@
+"""Checkpoints: weights as safetensors that carry their own config, training state beside them, both atomic."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from goldieval.card import validation_line
+from goldieval.errors import GoldievalError
+from goldieval.goldiclip.config import ModelConfig
+from goldieval.goldiclip.model import GoldiClip
+
+TRAINING_ONLY = ("agnostic_head.", "conditioned_head.", "token_head.")
+
+
+@dataclass(frozen=True)
+class About:
+    """What a weights file says of itself.
+
+    images_seen, unique_images: of the training.   home: built-in world it was made for.   notice: shown with its scores.
+    """
+
+    config: ModelConfig
+    recipe: str = ""
+    images_seen: int = 0
+    unique_images: int = 0
+    seed: int = 0
+    scoring: str = "global"
+    home: str = ""
+    notice: str = ""
+
+
+def save_weights(
+    model: GoldiClip, about: About, file: Path, dtype: torch.dtype | None = None, slim: bool = False
+) -> None:
+    """Write a model's weights. slim: without the heads that only training uses. dtype: half precision for shipping."""
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    if slim:
+        state = {name: tensor for name, tensor in state.items() if not name.startswith(TRAINING_ONLY)}
+    if dtype is not None:
+        state = {name: tensor.to(dtype) for name, tensor in state.items()}
+    content = {**vars(about), "config": about.config.model_dump()}
+    handle, temporary = tempfile.mkstemp(dir=file.parent, suffix=".tmp")
+    os.close(handle)
+    try:
+        save_file(state, temporary, metadata={"goldiclip": json.dumps(content)})
+        Path(temporary).replace(file)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def load_weights(file: Path) -> tuple[GoldiClip, About]:
+    """Read a weights file (or the ``model.safetensors`` of a checkpoint folder) into a model of its own size.
+
+    Raises:
+        GoldievalError: missing, truncated, not of this trainer, or of a shape that its config does not have.
+    """
+    file = file / "model.safetensors" if file.is_dir() else file
+    if not file.is_file():
+        raise GoldievalError(f"no checkpoint {file}.")
+    try:
+        with safe_open(str(file), framework="pt") as stored:
+            content = json.loads((stored.metadata() or {})["goldiclip"])
+            state = {name: stored.get_tensor(name).float() for name in stored.keys()}  # noqa: SIM118
+        about = About(**{**content, "config": ModelConfig.model_validate(content["config"])})
+    except (SafetensorError, OSError, ValueError) as error:
+        detail = validation_line(error) if isinstance(error, ValidationError) else str(error).splitlines()[0]
+        raise GoldievalError(f"{file} is no readable safetensors checkpoint: {detail}") from error
+    except (KeyError, TypeError) as error:
+        raise GoldievalError(f"{file} was not written by goldieval train: it carries no model config.") from error
+    model = GoldiClip(about.config)
+    _fill(model, state, file)
+    return model, about
+
+
+def _fill(model: GoldiClip, state: dict[str, torch.Tensor], file: Path) -> None:
+    ours = model.state_dict()
+    missing = [name for name in ours if name not in state and not name.startswith(TRAINING_ONLY)]
+    other = [name for name, tensor in state.items() if name not in ours or tensor.shape != ours[name].shape]
+    if missing or other:
+        raise GoldievalError(
+            f"{file}: {len(missing)} tensors missing, {len(other)} of another shape or name than config."
+        )
+    model.load_state_dict(state, strict=False)
+
+
+def save_folder(folder: Path, model: GoldiClip, teacher: GoldiClip, about: About, state: dict[str, Any]) -> None:
+    """Write ``model.safetensors``, ``teacher.safetensors`` and ``state.pt`` as one folder, whole or not at all."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    try:
+        save_weights(model, about, temporary / "model.safetensors")
+        save_weights(teacher, about, temporary / "teacher.safetensors")
+        torch.save(state, temporary / "state.pt")
+        shutil.rmtree(folder, ignore_errors=True)
+        temporary.rename(folder)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def load_state(folder: Path) -> dict[str, Any]:
+    """Read the training state; tensors and plain values only.
+
+    Raises:
+        GoldievalError: missing, truncated, or with code in it.
+    """
+    try:
+        state: dict[str, Any] = torch.load(folder / "state.pt", map_location="cpu", weights_only=True)
+    except Exception as error:  # torch wraps what can go wrong in many types
+        raise GoldievalError(f"cannot resume from {folder}: {str(error).splitlines()[0]}") from error
+    return state
+
+
+def latest(folder: Path) -> Path | None:
+    """Return the newest whole checkpoint in a run's folder."""
+    found = sorted(folder.glob("step-*/state.pt"))
+    return found[-1].parent if found else None

@@ -1,0 +1,127 @@
+"""From a corpus to batches: an order that is the same for every number of processes, crops, captions, questions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from random import Random
+
+import torch
+
+from goldieval.goldiclip.data.captions import sample
+from goldieval.goldiclip.data.crops import random_crops
+from goldieval.goldiclip.data.shapes import Corpus
+from goldieval.goldiclip.tokenizer import Tokenizer
+
+MEAN = torch.tensor([0.48145466, 0.4578275, 0.40821073]).view(3, 1, 1)
+STD = torch.tensor([0.26862954, 0.26130258, 0.27577711]).view(3, 1, 1)
+
+
+@dataclass
+class Batch:
+    """One process's share of a step.
+
+    pixels: (b, 3, side, side), cropped mildly.   whole: the same pictures uncropped, for the teacher.
+    crops: (b, views, 3, small, small).   captions: (b, k, length) framed ids.   caption_ids: the same, bare.
+    question, answer: (b, length) framed ids.
+    """
+
+    pixels: torch.Tensor
+    whole: torch.Tensor
+    crops: torch.Tensor
+    captions: torch.Tensor
+    caption_ids: list[list[list[int]]]
+    question: torch.Tensor
+    answer: torch.Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        moved = {
+            name: value.to(device, non_blocking=True)
+            for name, value in vars(self).items()
+            if isinstance(value, torch.Tensor)
+        }
+        return Batch(**{**vars(self), **moved})
+
+
+@dataclass(frozen=True)
+class Views:
+    """How a sample is shown.
+
+    captions: k.   locals_: local crops.   local_size: their side in pixels.   questions_as_captions: question and answer
+    stand in for the last caption (the ablation without a decoder).
+    """
+
+    captions: int = 4
+    locals_: int = 0
+    local_size: int = 32
+    global_area: tuple[float, float] = (0.8, 1.0)
+    local_area: tuple[float, float] = (0.1, 0.4)
+    questions_as_captions: bool = False
+
+
+class Batches:
+    """An endless, seeded stream; step ``n`` is the same batch whenever and wherever it is asked for."""
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        tokenizer: Tokenizer,
+        views: Views,
+        batch_size: int,
+        seed: int,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        self.corpus, self.tokenizer, self.views = corpus, tokenizer, views
+        self.batch_size, self.seed, self.rank, self.world = batch_size, seed, rank, world
+        self._join = tokenizer.ids(".")
+        self._epoch, self._order = -1, torch.empty(0, dtype=torch.long)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return len(self.corpus) // self.batch_size
+
+    def from_step(self, step: int) -> Iterator[Batch]:
+        while True:
+            yield self.at(step)
+            step += 1
+
+    def at(self, step: int) -> Batch:
+        """Return this process's share of step ``step``: rows are dealt in blocks, the draws belong to the sample."""
+        epoch, place = divmod(step, self.steps_per_epoch)
+        if epoch != self._epoch:
+            generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
+            self._epoch, self._order = epoch, torch.randperm(len(self.corpus), generator=generator)
+        share = self.batch_size // self.world
+        start = place * self.batch_size + self.rank * share
+        return self._batch(self._order[start : start + share], step * self.batch_size + self.rank * share)
+
+    def _batch(self, rows: torch.Tensor, draw: int) -> Batch:
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + draw)
+        pictures = self.corpus.pictures[rows].permute(0, 3, 1, 2).float() / 255
+        whole = (pictures - MEAN) / STD
+        side = whole.shape[-1]
+        pixels, _ = random_crops(whole, side, self.views.global_area, generator)
+        views = [
+            random_crops(whole, self.views.local_size, self.views.local_area, generator)[0]
+            for _ in range(self.views.locals_)
+        ]
+        rngs = [Random(f"{self.seed}/{draw + place}") for place in range(len(rows))]
+        asked = [rng.choice(self.corpus.questions[row]) for rng, row in zip(rngs, rows.tolist(), strict=True)]
+        captions = [self._captions(row, rng, pair) for row, rng, pair in zip(rows.tolist(), rngs, asked, strict=True)]
+        framed = self.tokenizer.padded([caption for own in captions for caption in own])
+        return Batch(
+            pixels=pixels,
+            whole=whole,
+            crops=torch.stack(views, dim=1) if views else pixels.new_empty(len(rows), 0, 3, 1, 1),
+            captions=framed.view(len(rows), self.views.captions, -1),
+            caption_ids=captions,
+            question=self.tokenizer.padded([question for question, _ in asked]),
+            answer=self.tokenizer.padded([answer for _, answer in asked]),
+        )
+
+    def _captions(self, row: int, rng: Random, asked: tuple[list[int], list[int]]) -> list[list[int]]:
+        captions = sample(self.corpus.sentences[row], self.views.captions, self._join, rng)
+        if self.views.questions_as_captions:
+            captions[-1] = [*asked[0], *asked[1]]
+        return captions

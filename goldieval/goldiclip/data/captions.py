@@ -1,0 +1,37 @@
+"""FLAIR's caption sampling: a caption is one to three sentences of what is said of an image (specification, 1.5)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from random import Random
+
+LONGEST = 3  # sentences
+
+
+def sentences_of(text: str) -> list[str]:
+    """Split a caption at newlines, ``</s>`` and full stops; strip; drop what is empty."""
+    return [part.strip() for part in re.split(r"\n|</s>|\.", text) if part.strip()]
+
+
+def sample(sentences: Sequence[Sequence[int]], count: int, join: Sequence[int], rng: Random) -> list[list[int]]:
+    """Draw ``count`` captions from an image's sentences, given as token ids; independent, so some may repeat.
+
+    One sentence, or two or three: half of the time consecutive ones, else any; joined by the ids ``join`` (a full stop).
+    """
+    return [_caption(sentences, join, rng) for _ in range(count)]
+
+
+def _caption(sentences: Sequence[Sequence[int]], join: Sequence[int], rng: Random) -> list[int]:
+    number = rng.randint(1, LONGEST)
+    if number >= len(sentences):
+        chosen = list(sentences)
+    elif number > 1 and rng.random() < 0.5:
+        start = rng.randint(0, len(sentences) - number)
+        chosen = list(sentences[start : start + number])
+    else:
+        chosen = rng.sample(list(sentences), number)
+    joined = list(chosen[0])
+    for sentence in chosen[1:]:
+        joined += [*join, *sentence]
+    return joined

@@ -1,0 +1,180 @@
+"""All losses of one step: the student's features are computed once, each objective reads what it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from goldieval.goldiclip.data.batches import Batch
+from goldieval.goldiclip.gather import gathered
+from goldieval.goldiclip.model import GoldiClip, ImageFeatures
+from goldieval.goldiclip.objectives.conditioned import conditioned_sigmoid, sampled_columns
+from goldieval.goldiclip.objectives.contrastive import sigmoid_contrastive, softmax_contrastive
+from goldieval.goldiclip.objectives.decoding import decoding_loss, targets_of
+from goldieval.goldiclip.objectives.distillation import DinoLoss, cosine, info_nce
+from goldieval.goldiclip.objectives.token_classes import InverseDocumentFrequency, k_hot, token_class_loss
+from goldieval.goldiclip.recipe import Recipe
+
+BUCKETS = 4
+
+
+@dataclass
+class Step:
+    """What one step has computed; features are made when first asked for."""
+
+    model: GoldiClip
+    teacher: GoldiClip
+    batch: Batch
+    generator: torch.Generator
+
+    @cached_property
+    def image(self) -> ImageFeatures:
+        return self.model.image_features(self.batch.pixels)
+
+    @cached_property
+    def texts(self) -> torch.Tensor:
+        """(b, k, d), not normalised."""
+        flat = encode_bucketed(self.model.encode_text, self.batch.captions.flatten(0, 1))
+        return flat.view(*self.batch.captions.shape[:2], -1)
+
+    @cached_property
+    def all_texts(self) -> torch.Tensor:
+        return gathered(self.texts)
+
+    @property
+    def first(self) -> int:
+        """Row of our first image among those of all processes."""
+        ready = torch.distributed.is_available() and torch.distributed.is_initialized()
+        return torch.distributed.get_rank() * len(self.texts) if ready else 0
+
+    @cached_property
+    def local(self) -> ImageFeatures:
+        """Features of all local crops, flattened to (b * views, …)."""
+        return self.model.image_features(self.batch.crops.flatten(0, 1))
+
+    @cached_property
+    def taught(self) -> ImageFeatures:
+        with torch.no_grad():
+            return self.teacher.image_features(self.batch.whole)
+
+
+class Losses(nn.Module):
+    """The objectives of a recipe with their state (DINO centres, document frequencies)."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        super().__init__()
+        self.recipe = recipe
+        config = recipe.model
+        if config.prototypes:
+            self.agnostic, self.conditioned = DinoLoss(config.prototypes), DinoLoss(config.prototypes)
+        if config.token_classes:
+            self.documents = InverseDocumentFrequency(config.vocab_size)
+        self._table: dict[str, Callable[[Step], torch.Tensor]] = {
+            "softmax": self._softmax,
+            "sigmoid": self._sigmoid,
+            "conditioned": self._conditioned,
+            "distil_agnostic": self._distil_agnostic,
+            "distil_conditioned": self._distil_conditioned,
+            "caption": self._caption,
+            "vqa": self._vqa,
+            "token_classes": self._token_classes,
+        }
+
+    def forward(self, step: Step) -> dict[str, torch.Tensor]:
+        return {name: self._table[name](step) for name in self.recipe.objectives}
+
+    def _softmax(self, step: Step) -> torch.Tensor:
+        images, texts = F.normalize(step.image.pooled, dim=-1), F.normalize(step.texts, dim=-1)
+        everywhere = F.normalize(step.all_texts, dim=-1)
+        return softmax_contrastive(
+            images, texts, gathered(images), everywhere, step.model.logit_scale.exp(), step.first
+        )
+
+    def _sigmoid(self, step: Step) -> torch.Tensor:
+        images, texts = F.normalize(step.image.pooled, dim=-1), F.normalize(step.all_texts, dim=-1)
+        return sigmoid_contrastive(images, texts, step.model.logit_scale.exp(), step.model.logit_bias, step.first)
+
+    def _conditioned(self, step: Step) -> torch.Tensor:
+        everyone, captions = step.all_texts.shape[:2]
+        columns = sampled_columns(everyone, captions, step.generator).to(step.texts.device)
+        ours = columns[step.first : step.first + len(step.texts)]
+        scale, bias = step.model.logit_scale.exp(), step.model.logit_bias
+        return conditioned_sigmoid(step.model.pool, step.image.patches, step.all_texts, ours, scale, bias, step.first)
+
+    def _distil_agnostic(self, step: Step) -> torch.Tensor:
+        """Local crops' class features towards the teacher's of the whole picture."""
+        views = step.batch.crops.shape[1]
+        student = step.local.pooled.unflatten(0, (-1, views))
+        teacher = step.taught.pooled
+        if self.recipe.teacher.loss == "dino":
+            with torch.no_grad():
+                logits = step.teacher.agnostic_head(teacher)
+            loss = self.agnostic(step.model.agnostic_head(student), logits[:, None])
+            self.agnostic.update_centre(gathered(logits))
+            return loss
+        if self.recipe.teacher.loss == "info_nce":
+            return info_nce(student, teacher[None].expand(len(student), -1, -1))
+        return cosine(student, teacher[:, None])
+
+    def _distil_conditioned(self, step: Step) -> torch.Tensor:
+        """The same for features pooled by a caption; the query is detached, so that this trains the image side alone."""
+        views, count = step.batch.crops.shape[1], self.recipe.teacher.captions
+        queries = step.texts[:, :count].detach()
+        repeated = queries.repeat_interleave(views, dim=0)
+        student = step.model.pool(repeated, step.local.patches).unflatten(0, (-1, views))
+        with torch.no_grad():
+            teacher = step.teacher.pool(queries, step.taught.patches)
+        if self.recipe.teacher.loss == "dino":
+            with torch.no_grad():
+                logits = step.teacher.conditioned_head(teacher)
+            loss = self.conditioned(step.model.conditioned_head(student), logits[:, None])
+            self.conditioned.update_centre(gathered(logits))
+            return loss
+        if self.recipe.teacher.loss == "info_nce":
+            return self._same_caption_negatives(step, student, queries)
+        return cosine(student, teacher[:, None])
+
+    def _same_caption_negatives(self, step: Step, student: torch.Tensor, queries: torch.Tensor) -> torch.Tensor:
+        """Negatives are the teacher's features of other images for the same caption: text alone cannot win."""
+        with torch.no_grad():
+            everyone = queries.flatten(0, 1)[None].expand(len(queries), -1, -1)
+            pooled = step.teacher.pool(everyone, step.taught.patches)  # (images, b * count, d)
+        by_caption = pooled.transpose(0, 1).unflatten(0, (len(queries), -1))
+        losses = [info_nce(student[:, :, place], by_caption[:, place]) for place in range(by_caption.shape[1])]
+        return torch.stack(losses).mean()
+
+    def _caption(self, step: Step) -> torch.Tensor:
+        """The decoder writes the first caption, asked nothing."""
+        config = step.model.config
+        target = step.batch.captions[:, 0]
+        nothing = torch.tensor([[config.end_of_text - 1, config.end_of_text]], device=target.device)
+        return self._decode(step, nothing.expand(len(target), -1), target)
+
+    def _vqa(self, step: Step) -> torch.Tensor:
+        return self._decode(step, step.batch.question, step.batch.answer)
+
+    def _decode(self, step: Step, question: torch.Tensor, answer: torch.Tensor) -> torch.Tensor:
+        answer = answer[:, : int((answer != 0).sum(1).max())]
+        logits = step.model.answer_logits(question, answer, step.image)
+        return decoding_loss(logits, targets_of(answer, step.model.config.end_of_text))
+
+    def _token_classes(self, step: Step) -> torch.Tensor:
+        """The target is K-hot over all of an image's captions, untruncated."""
+        special = (step.model.config.end_of_text - 1, step.model.config.end_of_text)
+        joined = [[id for caption in captions for id in caption] for captions in step.batch.caption_ids]
+        hot = k_hot(joined, step.model.config.vocab_size, special).to(step.image.raw.device)
+        self.documents.count(hot)
+        return token_class_loss(step.model.token_head(step.image.raw), hot, self.documents.weights())
+
+
+def encode_bucketed(encode: Callable[[torch.Tensor], torch.Tensor], ids: torch.Tensor) -> torch.Tensor:
+    """Encode rows of padded ids, short ones together and each group cut to its longest: the same result, less work."""
+    lengths = (ids != 0).sum(1)
+    order = lengths.argsort()
+    parts = [encode(ids[rows, : int(lengths[rows].max())]) for rows in order.tensor_split(BUCKETS) if len(rows)]
+    return torch.cat(parts)[order.argsort()]

@@ -1,0 +1,54 @@
+"""FLAIR's text-conditioned sigmoid loss: each image is pooled for a caption and compared with that same caption.
+
+A foreign caption conditions the pooling as well, so that the pair cannot be told apart by comparing two texts.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+
+from goldieval.goldiclip.pooling import TextConditionedPool
+
+
+def sampled_columns(images: int, captions: int, generator: torch.Generator) -> torch.Tensor:
+    """Choose for every image its own captions and one caption of every other image.
+
+    Returns:
+        (images, images + captions - 1) indices into the flattened captions, ascending; an image's own captions stand in
+        columns i to i + captions of row i
+    """
+    chosen = torch.randint(captions, (images, images), generator=generator)
+    columns = torch.arange(images) * captions + chosen
+    rows = []
+    for image in range(images):
+        own = torch.arange(image * captions, (image + 1) * captions)
+        rows.append(torch.cat([columns[image, :image], own, columns[image, image + 1 :]]))
+    return torch.stack(rows)
+
+
+def conditioned_sigmoid(
+    pool: TextConditionedPool,
+    patches: torch.Tensor,
+    texts: torch.Tensor,
+    columns: torch.Tensor,
+    scale: torch.Tensor,
+    bias: torch.Tensor,
+    first: int = 0,
+) -> torch.Tensor:
+    """Contrast conditioned image features with their captions.
+
+    Args:
+        patches: (b, patches, d) of this process's images.   texts: (g, k, d) of all processes, not normalised.
+        columns: (b, c) indices into the g * k captions, see ``sampled_columns``; rows from ``first`` are ours.
+
+    Returns:
+        the sum over the chosen pairs divided by their number an image (specification, 1.3)
+    """
+    captions = texts.shape[1]
+    flat = texts.flatten(0, 1)
+    pooled = pool.attend(pool.queries(flat)[columns], pool.keys_values(patches))
+    cosine = (F.normalize(pooled, dim=-1) * F.normalize(flat, dim=-1)[columns]).sum(-1)
+    owner = torch.arange(len(patches), device=columns.device)[:, None] + first
+    sign = torch.where(columns // captions == owner, 1.0, -1.0)
+    return -F.logsigmoid(sign * (scale * cosine + bias)).sum() / columns.shape[1]

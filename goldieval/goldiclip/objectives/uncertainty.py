@@ -1,0 +1,61 @@
+"""Learned weights of the losses: one log variance each (Kendall et al. 2018; specification, 5.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import nn
+
+LOWEST, HIGHEST = -4.0, 6.0
+
+
+class UncertaintyWeights(nn.Module):
+    """total = sum over the active losses of exp(-s) L / 2 + s / 2; at rest s = ln L, so every loss counts by its logarithm.
+
+    ``s`` starts at the logarithm of the mean loss over the first ``warm_up`` steps in which a loss is active, is kept in
+    float32, and is meant to be trained without weight decay and with a learning rate of its own (about 1e-2 in short runs).
+    """
+
+    seen: torch.Tensor
+    sums: torch.Tensor
+
+    def __init__(self, names: Sequence[str], warm_up: int = 20) -> None:
+        super().__init__()
+        self.names, self.warm_up = tuple(names), warm_up
+        self.s = nn.ParameterDict({name: nn.Parameter(torch.zeros(())) for name in names})
+        self.register_buffer("seen", torch.zeros(len(names), dtype=torch.long))
+        self.register_buffer("sums", torch.zeros(len(names), dtype=torch.float64))
+
+    def forward(self, losses: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """Weigh the losses that are active in this step; the others leave their ``s`` untouched."""
+        self._watch(losses)
+        parts = [self._term(self.s[name].clamp(LOWEST, HIGHEST), loss.float()) for name, loss in losses.items()]
+        return torch.stack(parts).sum()
+
+    def weights(self) -> dict[str, float]:
+        """Return what each loss is multiplied by."""
+        return {name: 0.5 * float(torch.exp(-self.s[name].detach())) for name in self.names}
+
+    @torch.no_grad()
+    def _watch(self, losses: Mapping[str, torch.Tensor]) -> None:
+        if not self.training:
+            return
+        for name, loss in losses.items():
+            row = self.names.index(name)
+            if self.seen[row] < self.warm_up:
+                self.seen[row] += 1
+                self.sums[row] += _mean_over_processes(loss)
+                self.s[name].copy_((self.sums[row] / self.seen[row]).clamp_min(1e-6).log().clamp(LOWEST, HIGHEST))
+
+    @staticmethod
+    def _term(s: torch.Tensor, loss: torch.Tensor) -> torch.Tensor:
+        return 0.5 * torch.exp(-s) * loss + 0.5 * s
+
+
+def _mean_over_processes(loss: torch.Tensor) -> torch.Tensor:
+    mean = loss.detach().double().clone()
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.all_reduce(mean)
+        mean /= torch.distributed.get_world_size()
+    return mean

@@ -1,0 +1,71 @@
+"""Text-conditioned attention pooling: a text asks, the patches of an image answer (FLAIR, section 1.2).
+
+Queries are projected once for each text and keys and values once for each image; scoring in tiles reuses both.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+class KeysValues(NamedTuple):
+    """Projected keys and values of images, each (images, heads, patches, head width)."""
+
+    keys: torch.Tensor
+    values: torch.Tensor
+
+
+class TextConditionedPool(nn.Module):
+    """Multi-head attention of text queries over patches and one null slot, so that unrelated text may attend to nothing.
+
+    The null slot is a zero key with a zero value. There is no residual, so no text leaks into the pooled feature.
+    """
+
+    def __init__(self, dim: int, heads: int) -> None:
+        super().__init__()
+        self.dim, self.heads = dim, heads
+        self.ln_q, self.ln_k, self.ln_v = nn.LayerNorm(dim), nn.LayerNorm(dim), nn.LayerNorm(dim)
+        self.query, self.key, self.value = nn.Linear(dim, dim), nn.Linear(dim, dim), nn.Linear(dim, dim)
+        self.out = nn.Linear(dim, dim)
+        for layer in (self.query, self.key, self.value):
+            nn.init.xavier_uniform_(layer.weight)
+            nn.init.zeros_(layer.bias)
+        nn.init.zeros_(self.out.bias)
+
+    def queries(self, texts: torch.Tensor) -> torch.Tensor:
+        """Project text vectors (…, dim) to (…, heads, head width). Give them unnormalised: LN's epsilon matters."""
+        return self.query(self.ln_q(texts)).unflatten(-1, (self.heads, -1))
+
+    def keys_values(self, patches: torch.Tensor) -> KeysValues:
+        """Project patch tokens (images, patches, dim)."""
+        keys = self.key(self.ln_k(patches)).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        values = self.value(self.ln_v(patches)).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        return KeysValues(keys, values)
+
+    def attend(self, queries: torch.Tensor, memory: KeysValues) -> torch.Tensor:
+        """Pool each image for its texts.
+
+        Args:
+            queries: (images, texts, heads, head width).   memory: of the same images.
+
+        Returns:
+            (images, texts, dim)
+        """
+        keys, values = F.pad(memory.keys, (0, 0, 0, 1)), F.pad(memory.values, (0, 0, 0, 1))
+        pooled = F.scaled_dot_product_attention(queries.transpose(1, 2), keys, values)
+        mixed: torch.Tensor = self.out(pooled.transpose(1, 2).flatten(-2))
+        return mixed
+
+    def forward(self, texts: torch.Tensor, patches: torch.Tensor) -> torch.Tensor:
+        """Pool patches (images, patches, dim) for texts (images, texts, dim); return (images, texts, dim)."""
+        return self.attend(self.queries(texts), self.keys_values(patches))
+
+    def attention(self, texts: torch.Tensor, patches: torch.Tensor) -> torch.Tensor:
+        """Return the attention weights (images, heads, texts, patches + 1); the last column is the null slot."""
+        queries, (keys, _) = self.queries(texts).transpose(1, 2), self.keys_values(patches)
+        logits = queries @ F.pad(keys, (0, 0, 0, 1)).transpose(-1, -2) * keys.shape[-1] ** -0.5
+        return logits.softmax(-1)

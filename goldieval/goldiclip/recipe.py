@@ -1,0 +1,136 @@
+"""Recipes: typed YAML that says everything a training run depends on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from goldieval.card import read_yaml, validation_line
+from goldieval.errors import GoldievalError, did_you_mean
+from goldieval.goldiclip.config import ModelConfig
+
+Objective = Literal[
+    "softmax", "sigmoid", "conditioned", "distil_agnostic", "distil_conditioned", "caption", "vqa", "token_classes"
+]
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+Area = tuple[Annotated[float, Field(gt=0, le=1)], Annotated[float, Field(gt=0, le=1)]]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataPart(_Part):
+    """scenes: unique training scenes of the built-in world.   captions: k an image.   locals: local crops an image."""
+
+    world: Literal["shapes"] = "shapes"
+    scenes: Count = 20_000
+    captions: Count = 4
+    locals: Annotated[int, Field(ge=0)] = 0
+    local_size: Count = 32
+    global_area: Area = (0.8, 1.0)
+    local_area: Area = (0.1, 0.4)
+    questions_as_captions: bool = False
+
+
+class Weighting(_Part):
+    """uncertainty: learned, with a learning rate of its own.   fixed: as in ``objectives``."""
+
+    kind: Literal["uncertainty", "fixed"] = "fixed"
+    lr: Positive = 1e-2
+    warm_up: Count = 20
+
+
+class Optimiser(_Part):
+    """AdamW with warm-up and cosine to zero; weight decay on matrices only."""
+
+    steps: Count
+    batch_size: Count
+    lr: Positive = 1e-3
+    weight_decay: Annotated[float, Field(ge=0)] = 0.2
+    betas: tuple[float, float] = (0.9, 0.98)
+    eps: Positive = 1e-6
+    warm_up: Annotated[int, Field(ge=0)] = 200
+    clip: Positive = 1.0
+    accumulate: Count = 1
+    precision: Literal["no", "bf16", "fp16"] = "no"
+
+
+class Teacher(_Part):
+    """momentum of the EMA; form of the distillation loss; captions that condition it."""
+
+    momentum: Annotated[float, Field(ge=0, le=1)] = 0.99
+    loss: Literal["dino", "info_nce", "cosine"] = "dino"
+    captions: Count = 2
+
+
+class Recipe(_Part):
+    """objectives: name to weight (the weight counts under fixed weighting)."""
+
+    name: str
+    title: str
+    model: ModelConfig = ModelConfig()
+    data: DataPart = DataPart()
+    objectives: Annotated[dict[Objective, Positive], Field(min_length=1)]
+    weighting: Weighting = Weighting()
+    optimiser: Optimiser
+    teacher: Teacher = Teacher()
+    seed: int = 0
+    save_every: Count = 500
+    keep: Count = 2
+    evaluate_every: Annotated[int, Field(ge=0)] = 0
+    tasks: list[str] = ["shapes"]
+    scoring: Literal["global", "conditioned"] = "global"
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Recipe:
+        needs_decoder = {"caption", "vqa"} & set(self.objectives)
+        if needs_decoder and self.model.decoder == "none":
+            raise ValueError(f"objective {min(needs_decoder)} needs model.decoder through_encoder or in_encoder")
+        distils = {"distil_agnostic", "distil_conditioned"} & set(self.objectives)
+        if distils and not self.data.locals:
+            raise ValueError(f"objective {min(distils)} needs data.locals of 1 or more")
+        if distils and self.teacher.loss == "dino" and not self.model.prototypes:
+            raise ValueError(f"objective {min(distils)} with teacher.loss dino needs model.prototypes")
+        if "token_classes" in self.objectives and not self.model.token_classes:
+            raise ValueError("objective token_classes needs model.token_classes: true")
+        if self.data.local_size % self.model.patch_size:
+            raise ValueError(f"data.local_size {self.data.local_size} is not divisible by the patch size")
+        if self.optimiser.batch_size > self.data.scenes:
+            raise ValueError(f"optimiser.batch_size {self.optimiser.batch_size} exceeds data.scenes {self.data.scenes}")
+        return self
+
+
+def recipes_folder() -> Path:
+    return Path(__file__).parent / "recipes"
+
+
+def load_recipe(name: str, changes: dict[str, Any] | None = None) -> Recipe:
+    """Read a shipped recipe by name, or any by path; ``changes`` maps dotted keys (``optimiser.lr``) to values.
+
+    Raises:
+        GoldievalError: one line naming the file and each wrong key.
+    """
+    file = Path(name) if name.endswith((".yaml", ".yml")) else recipes_folder() / f"{name}.yaml"
+    if not file.is_file():
+        known = [path.stem for path in recipes_folder().glob("*.yaml")]
+        raise GoldievalError(f"no recipe {name!r}.{did_you_mean(name, known)} There is {', '.join(sorted(known))}.")
+    content = read_yaml(file)
+    for key, value in (changes or {}).items():
+        _set(content, key.split("."), value)
+    try:
+        return Recipe.model_validate(content)
+    except ValidationError as error:
+        raise GoldievalError(f"{file}: {validation_line(error)}") from None
+
+
+def _set(content: dict[str, Any], path: list[str], value: Any) -> None:
+    for part in path[:-1]:
+        inner = content.setdefault(part, {})
+        if not isinstance(inner, dict):
+            raise GoldievalError(f"--set {'.'.join(path)}: {part} holds no keys.")
+        content = inner
+    content[path[-1]] = value

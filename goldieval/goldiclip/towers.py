@@ -1,0 +1,101 @@
+"""The image and the text tower, from open_clip's blocks. A new open_clip touches this file alone."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from open_clip.transformer import LayerNorm, Transformer
+from torch import nn
+
+from goldieval.goldiclip.config import ModelConfig
+
+
+class VisionTower(nn.Module):
+    """A ViT with class token; the final LayerNorm is applied to all tokens (FLAIR, section 1.1 of the specification)."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        width, self.patch = config.vision_width, config.patch_size
+        self.side = config.image_size // config.patch_size
+        self.patches = nn.Conv2d(3, width, self.patch, self.patch, bias=False)
+        self.class_token = nn.Parameter(width**-0.5 * torch.randn(width))
+        self.positions = nn.Parameter(width**-0.5 * torch.randn(self.side**2 + 1, width))
+        self.ln_pre, self.ln_post = LayerNorm(width), LayerNorm(width)
+        self.transformer = Transformer(width, config.vision_layers, config.vision_heads)
+
+    def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Encode pictures, shape (n, 3, height, width), any multiple of the patch size.
+
+        Returns:
+            class token (n, width), patch tokens (n, patches, width)
+        """
+        grid = self.patches(pixels)
+        tokens = grid.flatten(2).transpose(1, 2)
+        start = self.class_token.to(tokens.dtype).expand(len(tokens), 1, -1)
+        tokens = torch.cat([start, tokens], dim=1) + self._positions(*grid.shape[-2:]).to(tokens.dtype)
+        tokens = self.ln_post(self.transformer(self.ln_pre(tokens)))
+        return tokens[:, 0], tokens[:, 1:]
+
+    def _positions(self, rows: int, columns: int) -> torch.Tensor:
+        """Position embeddings for a grid; interpolated for crops, untouched at the model's own size."""
+        if (rows, columns) == (self.side, self.side):
+            return self.positions
+        grid = self.positions[1:].T.reshape(1, -1, self.side, self.side).float()
+        grid = F.interpolate(grid, size=(rows, columns), mode="bicubic", align_corners=False, antialias=False)
+        return torch.cat([self.positions[:1], grid[0].flatten(1).T.to(self.positions.dtype)])
+
+
+class TextTower(nn.Module):
+    """CLIP's causal text transformer. Token ids end with one end-of-text, zeros behind it are padding.
+
+    Because it is causal and pooled at the end of the text, cutting shared padding off a batch is exact.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        width = config.text_width
+        self.end_of_text, self.context_length = config.end_of_text, config.context_length
+        self.embedding = nn.Embedding(config.vocab_size, width)
+        self.positions = nn.Parameter(0.01 * torch.randn(config.context_length, width))
+        self.transformer = Transformer(width, config.text_layers, config.text_heads)
+        self.ln_final = LayerNorm(width)
+        nn.init.normal_(self.embedding.weight, std=0.02)
+        _scaled_init(self.transformer)
+
+    @property
+    def blocks(self) -> nn.ModuleList:
+        blocks: nn.ModuleList = self.transformer.resblocks
+        return blocks
+
+    def embed(self, ids: torch.Tensor) -> torch.Tensor:
+        """Token plus position embeddings, shape (n, length, width)."""
+        hidden: torch.Tensor = self.embedding(ids) + self.positions[: ids.shape[1]]
+        return hidden
+
+    def forward(self, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Encode token ids, shape (n, length) with length up to the context.
+
+        Returns:
+            the end token's state (n, width), all token states (n, length, width)
+        """
+        hidden = self.ln_final(self.transformer(self.embed(ids), attn_mask=causal_mask(ids.shape[1], ids.device)))
+        return hidden[torch.arange(len(ids), device=ids.device), self.end_of(ids)], hidden
+
+    def end_of(self, ids: torch.Tensor) -> torch.Tensor:
+        """Index of the first end-of-text of every row; not an arg-max, so that no other token may be mistaken for it."""
+        return (ids == self.end_of_text).int().argmax(dim=1)
+
+
+def causal_mask(length: int, device: torch.device) -> torch.Tensor:
+    """Additive mask under which a token sees itself and what is before it, shape (length, length)."""
+    return torch.full((length, length), float("-inf"), device=device).triu(1)
+
+
+def _scaled_init(transformer: Transformer) -> None:
+    """CLIP's initialisation: residual branches shrink with depth."""
+    width, layers = transformer.width, transformer.layers
+    for block in transformer.resblocks:
+        nn.init.normal_(block.attn.in_proj_weight, std=width**-0.5)
+        nn.init.normal_(block.attn.out_proj.weight, std=width**-0.5 * (2 * layers) ** -0.5)
+        nn.init.normal_(block.mlp.c_fc.weight, std=(2 * width) ** -0.5)
+        nn.init.normal_(block.mlp.c_proj.weight, std=width**-0.5 * (2 * layers) ** -0.5)

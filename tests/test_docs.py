@@ -1,0 +1,55 @@
+"""What the documentation says is what the program does."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from goldieval.card import load_card
+from goldieval.record import Record
+from goldieval.registry import Catalogue
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def test_the_committed_schema_is_the_records_schema() -> None:
+    assert json.loads((ROOT / "docs/record.schema.json").read_text()) == Record.model_json_schema()
+
+
+def test_the_readme_lists_every_task_with_its_counts() -> None:
+    readme = (ROOT / "README.md").read_text()
+    for task in Catalogue().tasks.values():
+        row = next(line for line in readme.splitlines() if line.startswith("|") and f"`{task.name}`" in line)
+        assert f"{task.card.expect.images:,}" in row
+        if task.card.expect.texts:
+            assert f"{task.card.expect.texts:,}" in row
+
+
+@pytest.mark.parametrize("card", sorted((ROOT / "docs/examples").glob("*.yaml")), ids=lambda file: file.stem)
+def test_worked_examples_are_cards_of_about_twenty_lines(card: Path) -> None:
+    assert load_card(card).name == card.stem
+    assert len(card.read_text().splitlines()) <= 26
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_option_that_a_page_names_exists(page: Path) -> None:
+    import typer
+
+    from goldieval.cli import app
+
+    command = typer.main.get_command(app)
+    known = {verb: {flag for option in sub.params for flag in option.opts} for verb, sub in command.commands.items()}  # type: ignore[attr-defined]
+    for line in re.findall(r"goldieval ((?:run|ls|show|doctor)\b[^`\n]*)", page.read_text()):
+        verb, *words = shlex.split(line, comments=True)
+        assert {word for word in words if word.startswith("--")} <= known[verb], line
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#:]+)\)", page.read_text())
+    assert all((page.parent / link).exists() for link in links)
