@@ -4,6 +4,10 @@ python benchmarks/retrieval_ranks.py
 
 Claims checked, exit status 1 where the first fails: the same six numbers to 1e-6; at least 5 times faster; at most
 0.25 GB above the embeddings. Each side runs in a process of its own, so that its peak memory is its own.
+
+We share a hit among scores within 1e-6 of each other where the peer gives it to whichever its sort puts first. Under
+the default seed no such tie lies across k = 1, 5 or 10; under another the peer's number must lie between ours with all
+such ties lost and with all won.
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,7 +35,7 @@ TOPICS = 400
 TOPIC, GAP, NOISE = 1.0, 1.5, 8.5
 
 
-def make_embeddings(images: int, texts: int, dim: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor, np.ndarray]:
+def make_embeddings(images: int, texts: int, dim: int, seed: int) -> tuple[torch.Tensor, torch.Tensor, np.ndarray]:
     """Return unit vectors (images, dim) and (texts, dim), and for each text its image.
 
     An image is a topic plus something of its own; a caption is a noisy copy; each tower has an offset of its own (the
@@ -47,15 +52,27 @@ def make_embeddings(images: int, texts: int, dim: int, seed: int = 0) -> tuple[t
     return F.normalize(content + GAP * normal(1), dim=1), F.normalize(captions + GAP * normal(1), dim=1), owner
 
 
-def ours(images: torch.Tensor, texts: torch.Tensor, owner: np.ndarray) -> dict[str, float]:
+Numbers = dict[str, float]
+
+
+def ours(images: torch.Tensor, texts: torch.Tensor, owner: np.ndarray) -> tuple[Numbers, Any]:
     from goldieval.scoring.cosine import retrieval_ranks
 
     positives = torch.from_numpy(np.stack([np.arange(len(texts)), owner], axis=1))
-    t2i, i2t = retrieval_ranks(texts, images, positives)
-    return {f"{side}_r{k}": float(ranks.hits(k).mean()) for side, ranks in (("t2i", t2i), ("i2t", i2t)) for k in K}
+    sides = dict(zip(("t2i", "i2t"), retrieval_ranks(texts, images, positives), strict=True))
+    return {f"{side}_r{k}": float(ranks.hits(k).mean()) for side, ranks in sides.items() for k in K}, sides
 
 
-def peer(images: torch.Tensor, texts: torch.Tensor, owner: np.ndarray) -> dict[str, float]:
+def tie_bounds(sides: Any) -> dict[str, tuple[float, float]]:
+    """Recall with every tie lost and with every tie won."""
+    return {
+        f"{side}_r{k}": (float((ranks.high <= k).mean()), float((ranks.low <= k).mean()))
+        for side, ranks in sides.items()
+        for k in K
+    }
+
+
+def peer(images: torch.Tensor, texts: torch.Tensor, owner: np.ndarray) -> tuple[Numbers, None]:
     """The second half of clip_benchmark.metrics.zeroshot_retrieval.evaluate, which has no name of its own."""
     from clip_benchmark.metrics.zeroshot_retrieval import batchify, recall_at_k
 
@@ -67,10 +84,10 @@ def peer(images: torch.Tensor, texts: torch.Tensor, owner: np.ndarray) -> dict[s
         by_text = batchify(recall_at_k, scores, positive_pairs, PEER_BATCH, "cpu", k=k)
         by_image = batchify(recall_at_k, scores.T, positive_pairs.T, PEER_BATCH, "cpu", k=k)
         result |= {f"t2i_r{k}": (by_text > 0).float().mean().item(), f"i2t_r{k}": (by_image > 0).float().mean().item()}
-    return result
+    return result, None
 
 
-SIDES: dict[str, Callable[..., dict[str, float]]] = {"ours": ours, "peer": peer}
+SIDES: dict[str, Callable[..., tuple[Numbers, Any]]] = {"ours": ours, "peer": peer}
 
 
 def resident_gb(which: str) -> float:
@@ -83,17 +100,18 @@ def resident_gb(which: str) -> float:
 
 def measure(side: str, folder: Path, repeats: int) -> None:
     """Child process: run one side ``repeats`` times; the first run gives the peak memory, all give the seconds."""
-    SIDES[side](*make_embeddings(20, 100, 8))  # import what it needs
+    SIDES[side](*make_embeddings(20, 100, 8, 0))  # import what it needs
     images, texts = (torch.from_numpy(np.load(folder / f"{name}.npy")) for name in ("images", "texts"))
     owner = np.load(folder / "owner.npy")
     Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
     before, seconds, peak = resident_gb("VmRSS"), [], 0.0
     for _ in range(repeats):
         start = time.perf_counter()
-        metrics = SIDES[side](images, texts, owner)
+        metrics, ranks = SIDES[side](images, texts, owner)
         seconds.append(time.perf_counter() - start)
         peak = peak or resident_gb("VmHWM") - before
-    print(json.dumps({"seconds": seconds, "gb": peak, "metrics": metrics}))
+    bounds = tie_bounds(ranks) if ranks else {}
+    print(json.dumps({"seconds": seconds, "gb": peak, "metrics": metrics, "bounds": bounds}))
 
 
 def child(side: str, folder: Path, repeats: int) -> dict:
@@ -105,12 +123,14 @@ def child(side: str, folder: Path, repeats: int) -> dict:
 def compare(arguments: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory() as folder:
         names = ("images", "texts", "owner")
-        embeddings = make_embeddings(arguments.images, arguments.texts, arguments.dim)
+        embeddings = make_embeddings(arguments.images, arguments.texts, arguments.dim, arguments.seed)
         for name, array in zip(names, embeddings, strict=True):
             np.save(Path(folder) / f"{name}.npy", np.asarray(array))
         us = child("ours", Path(folder), arguments.repeats)
         them = child("peer", Path(folder), arguments.peer_repeats)
-    print(f"{arguments.images:,} images x {arguments.texts:,} texts x {arguments.dim}, {torch.get_num_threads()} threads")
+    print(
+        f"{arguments.images:,} images x {arguments.texts:,} texts x {arguments.dim}, {torch.get_num_threads()} threads"
+    )
     print(f"{'':8}{'goldieval':>16}{'clip-benchmark':>16}")
     for name in us["metrics"]:
         print(f"{name:8}{us['metrics'][name]:16.7f}{them['metrics'][name]:16.7f}")
@@ -118,9 +138,16 @@ def compare(arguments: argparse.Namespace) -> int:
     print(f"{'seconds':8}{mine:16.2f}{theirs:16.2f}   {theirs / mine:.1f} times (aim: at least {LEAST_SPEEDUP:g})")
     print(f"{'GB more':8}{us['gb']:16.3f}{them['gb']:16.3f}   aim for ours: at most {MOST_GB:g}")
     print(f"all runs, s: ours {[round(s, 2) for s in us['seconds']]}, theirs {[round(s, 2) for s in them['seconds']]}")
-    worst = max(abs(us["metrics"][name] - them["metrics"][name]) for name in us["metrics"])
-    print(f"largest difference {worst:.1e} (allowed: {MOST_DIFFERENCE:g})")
-    return int(worst > MOST_DIFFERENCE)
+    differences = {name: abs(us["metrics"][name] - them["metrics"][name]) for name in us["metrics"]}
+    tied = {name: high - low for name, (low, high) in us["bounds"].items()}
+    print(f"largest difference {max(differences.values()):.1e} (allowed: {MOST_DIFFERENCE:g} and ties across k, "
+          f"which are worth at most {max(tied.values()):.1e} here)")  # fmt: skip
+    outside = [
+        name
+        for name, (low, high) in us["bounds"].items()
+        if not low - MOST_DIFFERENCE <= them["metrics"][name] <= high + MOST_DIFFERENCE
+    ]
+    return int(bool(outside))
 
 
 def main() -> int:
@@ -128,6 +155,7 @@ def main() -> int:
     parser.add_argument("--images", type=int, default=5000)
     parser.add_argument("--texts", type=int, default=25010)
     parser.add_argument("--dim", type=int, default=512)
+    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--repeats", type=int, default=5, help="runs of ours; the median counts")
     parser.add_argument("--peer-repeats", type=int, default=1)
     parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -105,7 +106,12 @@ def load(spec: ModelSpec, options: LoadOptions) -> Model:
         GoldievalError: an unknown family (the nearest are suggested), or whatever the adapter finds wrong.
     """
     make = _from_file(spec) if spec.family == "file" else _family(spec)
-    model = make(spec, options)
+    try:
+        model = make(spec, options)
+    except GoldievalError:
+        raise
+    except Exception as error:
+        raise GoldievalError(f"model {spec.text!r} cannot be loaded: {type(error).__name__}: {_line(error)}") from error
     if not isinstance(model, Adapter | Precomputed):
         lacking = [
             name
@@ -160,11 +166,16 @@ def _from_file(spec: ModelSpec) -> Callable[[ModelSpec, LoadOptions], Any]:
     if found is None or found.loader is None:
         raise GoldievalError(f"model {spec.text!r}: no file {path}.")
     module = importlib.util.module_from_spec(found)
+    sys.modules[found.name] = module  # dataclasses and pickles look their module up
     try:
         found.loader.exec_module(module)
     except Exception as error:
-        raise GoldievalError(f"model {spec.text!r}: {path} fails: {type(error).__name__}: {error}") from error
-    if not hasattr(module, spec.name):
+        raise GoldievalError(f"model {spec.text!r}: {path} fails: {type(error).__name__}: {_line(error)}") from error
+    if not callable(getattr(module, spec.name, None)):
         raise GoldievalError(f"model {spec.text!r}: {path} has no function {spec.name!r}.")
     make: Callable[[ModelSpec, LoadOptions], Any] = getattr(module, spec.name)
     return make
+
+
+def _line(error: BaseException) -> str:
+    return next(iter(str(error).splitlines()), "")[:200]

@@ -47,15 +47,26 @@ class CardBase(BaseModel):
     tags: list[str] = []
     cite: str = ""
 
+    def metrics(self) -> list[str]:
+        """Return the names that ``headline`` may be."""
+        raise NotImplementedError
+
 
 class RetrievalCard(CardBase):
     family: Literal["retrieval"]
     params: RetrievalParams = RetrievalParams()
 
+    def metrics(self) -> list[str]:
+        kinds = [*(f"r{k}" for k in self.params.k), "mean_rank", "median_rank"]
+        return [f"{side}_{kind}" for side in ("t2i", "i2t") for kind in kinds]
+
 
 class ZeroshotCard(CardBase):
     family: Literal["zeroshot"]
     params: ZeroshotParams
+
+    def metrics(self) -> list[str]:
+        return ["acc1", "acc5", "mean_per_class_recall"]
 
 
 Card = Annotated[RetrievalCard | ZeroshotCard, Field(discriminator="family")]
@@ -109,10 +120,22 @@ class Task:
         return replace(self, card=_checked(content, f"--set for {self.name}"), overrides=self.overrides | known)
 
 
+class _NoRepeats(yaml.SafeLoader):
+    """Safe YAML in which a key given twice is a fault, not a silent choice of the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for place, key in enumerate(keys):
+            if key in keys[:place]:
+                mark = node.value[place][0].start_mark
+                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is given twice", mark)
+        return super().construct_mapping(node, deep)
+
+
 def read_yaml(file: Path) -> dict[str, Any]:
     """Read a YAML mapping. Raises GoldievalError with file and line for anything else."""
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        content = yaml.load(file.read_text(encoding="utf-8"), Loader=_NoRepeats)
     except (OSError, UnicodeDecodeError) as error:
         raise GoldievalError(f"cannot read {file}: {error}") from error
     except yaml.YAMLError as error:
@@ -135,9 +158,12 @@ def load_card(file: Path) -> Task:
 
 def _checked(content: dict[str, Any], where: str) -> RetrievalCard | ZeroshotCard:
     try:
-        return _CARD.validate_python(content)
+        card = _CARD.validate_python(content)
     except ValidationError as error:
         raise GoldievalError(f"{where}: {validation_line(error)}") from None
+    if card.headline not in card.metrics():
+        raise GoldievalError(f"{where}: headline: {card.headline!r} is none of {', '.join(card.metrics())}")
+    return card
 
 
 def validation_line(error: ValidationError) -> str:

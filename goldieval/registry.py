@@ -81,7 +81,11 @@ class Catalogue:
             self.tasks[task.name] = task
         for file in sorted((folder / "suites").glob("*.yaml")):
             suite = _load_suite(file)
+            if suite.suite in self.suites:
+                raise GoldievalError(f"{file}: a suite {suite.suite!r} exists already; its content is fixed.")
             self.suites[suite.suite] = suite
+        if clash := sorted(set(self.suites) & set(self.tasks)):
+            raise GoldievalError(f"{folder}: {clash[0]!r} is the name of a suite and of a task. Rename one.")
 
     def select(self, names: Iterable[str], home: str = "") -> Selection:
         """Resolve suites, task ids, globs over ids and paths of cards, for a model whose home world is ``home``.
@@ -97,7 +101,7 @@ class Catalogue:
                 found = self._named(name)
                 selection.by_name.update(task.name for task in found)
                 selection.tasks += found
-        selection.tasks = list({task.name: task for task in selection.tasks}.values())
+        selection.tasks = _distinct(selection.tasks)
         chosen = {task.name for task in selection.tasks}
         selection.left_out = [(task, why) for task, why in selection.left_out if task.name not in chosen]
         return selection
@@ -128,6 +132,16 @@ class Catalogue:
         return [self.tasks[name]]
 
 
+def _distinct(tasks: list[Task]) -> list[Task]:
+    """Return each task once. Raises GoldievalError for two cards of one name, which would share a record's name."""
+    by_name: dict[str, Task] = {}
+    for task in tasks:
+        known = by_name.setdefault(task.name, task)
+        if known.file.resolve() != task.file.resolve():
+            raise GoldievalError(f"{known.file} and {task.file} are both named {task.name!r}. Rename one.")
+    return list(by_name.values())
+
+
 def _load_suite(file: Path) -> Suite:
     try:
         return Suite.model_validate(read_yaml(file))
@@ -137,11 +151,19 @@ def _load_suite(file: Path) -> Suite:
 
 def _plugin_folders() -> list[Path]:
     """Folders of packages that announce cards: the entry point's value is the package that holds the YAML files."""
-    folders = []
-    for point in importlib.metadata.entry_points(group=TASKS):
-        found = importlib.util.find_spec(point.value)
-        folders += [Path(place) for place in (found.submodule_search_locations or [])] if found else []
-    return folders
+    points = importlib.metadata.entry_points(group=TASKS)
+    return [place for point in points if (place := _place(point.value)) is not None and place.is_dir()]
+
+
+def _place(module: str) -> Path | None:
+    """Return the folder or file (without ending) of a module; nothing of it is run, not even its packages."""
+    top, *rest = module.split(".")
+    found = importlib.util.find_spec(top)
+    if found is None:
+        return None
+    folders = found.submodule_search_locations
+    start = Path(next(iter(folders))) if folders else Path(found.origin or "").with_suffix("")
+    return start.joinpath(*rest)
 
 
 @cache
@@ -154,10 +176,10 @@ def model_families() -> dict[str, importlib.metadata.EntryPoint]:
 
 def describe_family(point: importlib.metadata.EntryPoint) -> str:
     """Return the first line of the adapter module's docstring, read from its source without importing it."""
-    found = importlib.util.find_spec(point.module)
-    if not found or not found.origin or not found.origin.endswith(".py"):
-        return ""
-    document = ast.get_docstring(ast.parse(Path(found.origin).read_text(encoding="utf-8")))
+    place = _place(point.module)
+    files = [place.with_name(f"{place.name}.py"), place / "__init__.py"] if place else []
+    source = next((file for file in files if file.is_file()), None)
+    document = ast.get_docstring(ast.parse(source.read_text(encoding="utf-8"))) if source else ""
     return document.splitlines()[0].replace("``", "") if document else ""
 
 

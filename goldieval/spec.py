@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 import re
 from dataclasses import dataclass, replace
 
@@ -42,11 +43,11 @@ def parse_spec(text: str) -> ModelSpec:
         raise GoldievalError(f"model {text!r} is no spec. Write FAMILY[:NAME][@WHERE] or ./FILE.py:FUNCTION.")
     if rest.startswith("@"):
         spec = ModelSpec(text, match.group(), where=rest[1:])
-        empty = not spec.where
+        empty = not spec.where.strip()
     else:
         name, at, where = rest[1:].rpartition("@") if "@" in rest else (rest[1:], "", "")
         spec = ModelSpec(text, match.group(), name, where)
-        empty = bool(rest and not name) or bool(at and not where)
+        empty = bool(rest and not name.strip()) or bool(at and not where.strip())
     if empty:
         raise GoldievalError(f"model {text!r}: nothing after ':' or '@'. Write FAMILY[:NAME][@WHERE].")
     return spec
@@ -65,15 +66,16 @@ def expand(spec: ModelSpec) -> list[ModelSpec]:
     Raises:
         GoldievalError: the glob matches nothing.
     """
-    if spec.family == "file" or not glob.has_magic(spec.where):
+    spec = replace(spec, where=os.path.expanduser(spec.where))
+    if spec.family == "file" or not glob.has_magic(spec.where) or os.path.exists(spec.where):
         return [spec]
     files = sorted(glob.glob(spec.where, recursive=True), key=_natural)
     if not files:
         raise GoldievalError(f"model {spec.text!r}: no file matches {spec.where}.")
-    stem = spec.text[: -len(spec.where)]
+    stem = spec.text.rpartition("@")[0] + "@"
     return [replace(spec, text=stem + file, where=file) for file in files]
 
 
 def _natural(name: str) -> list[int | str]:
     """``epoch_9`` before ``epoch_10``."""
-    return [int(part) if part.isdigit() else part for part in re.split(r"([0-9]+)", name)]
+    return [int(part) if part.isascii() and part.isdigit() else part for part in re.split(r"([0-9]+)", name)]

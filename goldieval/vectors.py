@@ -14,7 +14,7 @@ import numpy as np
 from goldieval.adapter import Adapter, Precomputed, inference
 from goldieval.data.samples import ImageSource
 from goldieval.encode import Batching, encode, image_computer, text_computer, text_key
-from goldieval.errors import GoldievalError
+from goldieval.errors import GoldievalError, TaskError
 from goldieval.plan import Plan, Tower
 from goldieval.prepare import Loaded
 from goldieval.screen import Screen
@@ -60,7 +60,7 @@ def computed(model: Adapter, plan: Plan, batching: Batching, screen: Screen, sec
             strings = cast(Mapping[str, str], texts.contents)
             encoded["texts"] = encode(texts.space, texts.chunks, text_computer(model, strings, batching, meter), meter)
     return Vectors(
-        lambda loaded: _gather(images, loaded.keys),
+        lambda loaded: _gather(images, _pictured(loaded)),
         lambda loaded: _gather(texts, [text_key(text.text) for text in loaded.prepared.texts]),
         images.space.failed,
         encoded,
@@ -76,6 +76,12 @@ def timed(seconds: dict[str, float], phase: str) -> Iterator[None]:
         yield
     finally:
         seconds[phase] = seconds.get(phase, 0.0) + time.perf_counter() - start
+
+
+def _pictured(loaded: Loaded) -> list[str]:
+    if "" in loaded.keys:
+        raise TaskError("this task has ids but no pictures: run it with --model embeddings:FOLDER.")
+    return loaded.keys
 
 
 def _gather(tower: Tower, keys: list[str]) -> np.ndarray:

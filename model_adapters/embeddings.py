@@ -24,7 +24,7 @@ def load(spec: ModelSpec, options: LoadOptions) -> Model:
     """
     if not spec.name or spec.where:
         raise GoldievalError(f"model {spec.text!r}: write embeddings:FOLDER.")
-    folder = Path(spec.name)
+    folder = Path(spec.name).expanduser()
     if not folder.is_dir():
         raise GoldievalError(f"model {spec.text!r}: no folder {folder}.")
     return Embeddings(spec.text, _Side(folder, "image"), _Side(folder, "text"))
@@ -82,6 +82,8 @@ def _matrix(file: Path) -> np.ndarray:
         array = np.load(file, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise GoldievalError(f"cannot read {file} as a plain array: {str(error).splitlines()[0]}") from error
+    if not isinstance(array, np.ndarray):
+        raise GoldievalError(f"{file}: expected one plain array, but it is an archive of arrays.")
     if array.ndim != 2 or array.dtype.kind != "f":
         raise GoldievalError(f"{file}: expected float rows, shape (n, dim), but it is {array.dtype} {array.shape}.")
     return np.asarray(array)

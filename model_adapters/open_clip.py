@@ -29,12 +29,16 @@ def load(spec: ModelSpec, options: LoadOptions) -> Model:
     _check_architecture(spec, architecture, open_clip.list_models())
     if tag and spec.where:
         raise GoldievalError(f"model {spec.text!r}: give a tag or a file, not both.")
-    pretrained = _local_file_of_tag(architecture, tag, options) if tag else None
+    file, about = _weights_of_tag(architecture, tag, options) if tag else (spec.where, {})
     with seeded(0), _quietly():
         module, _, preprocess = open_clip.create_model_and_transforms(
-            architecture, pretrained=tag if pretrained else None, load_weights=False, device="cpu"
+            architecture,
+            image_mean=about.get("mean"),
+            image_std=about.get("std"),
+            image_interpolation=about.get("interpolation"),
+            image_resize_mode=about.get("resize_mode"),
         )
-    if file := (pretrained or spec.where):
+    if file:
         load_weights(module, Path(file), architecture)
     return adapter_of(
         module.to(options.device),
@@ -112,6 +116,8 @@ def load_weights(module: Any, file: Path, architecture: str) -> None:
             'Save it again as torch.save({"state_dict": model.state_dict()}, FILE).'
         ) from error
     except RuntimeError as error:
+        if "weights_only" in str(error):  # a TorchScript archive, OpenAI's own format
+            raise GoldievalError(f"{file} is a TorchScript program, not tensors; it is not loaded.") from error
         raise GoldievalError(f"{file} does not fit {architecture}: {_mismatch(error)}") from error
     except Exception as error:
         raise GoldievalError(
@@ -150,42 +156,61 @@ def _check_architecture(spec: ModelSpec, architecture: str, known: list[str]) ->
         raise GoldievalError(f"model {spec.text!r}: open_clip has no architecture {architecture!r}.{near}")
 
 
-def _local_file_of_tag(architecture: str, tag: str, options: LoadOptions) -> str:
-    """Return the file of named weights, fetched by open_clip if need be, after checks that it leaves to the user."""
-    from open_clip.factory import get_model_config
-    from open_clip.pretrained import download_pretrained, get_pretrained_cfg, list_pretrained_tags_by_model
+def _weights_of_tag(architecture: str, tag: str, options: LoadOptions) -> tuple[str, dict[str, Any]]:
+    """Return the file of named weights and what open_clip knows of them, after checks that it leaves to the user.
+
+    The file is taken from the cache without a call; only what is not there is fetched, by open_clip.
+    """
+    from open_clip.pretrained import download_pretrained, get_pretrained_cfg
+
+    from goldieval.data.remote import cached_weights
 
     config = get_pretrained_cfg(architecture, tag)
-    if not config:
-        known = list_pretrained_tags_by_model(architecture)
-        near = did_you_mean(tag, known) or f" It has {listing(known, 8) or 'none'}."
-        raise GoldievalError(f"open_clip has no weights {tag!r} for {architecture}.{near}")
-    quick = bool(get_model_config(architecture).get("quick_gelu", False))
-    if quick != bool(config.get("quick_gelu", False)):
-        right = architecture.removesuffix("-quickgelu") if quick else f"{architecture}-quickgelu"
-        raise GoldievalError(
-            f"weights {tag!r} were trained with {'GELU' if quick else 'QuickGELU'}, but {architecture} has the other; "
-            f"scores would be silently low. Use open_clip:{right}/{tag}"
-        )
+    _check_tag(architecture, tag, config)
     try:
-        _announce(architecture, tag, config, options)
-        return str(download_pretrained(config))
+        file = cached_weights(config.get("hf_hub", ""), config.get("url", ""))
+        if not file:
+            _announce(architecture, tag, config, options)
+            file = str(download_pretrained(config))
     except GoldievalError:
         raise
     except Exception as error:
         raise GoldievalError(
             f"cannot fetch the weights {architecture}/{tag}: {type(error).__name__}: {_first_line(error)}"
         ) from error
+    return file, config
+
+
+def _check_tag(architecture: str, tag: str, config: dict[str, Any]) -> None:
+    """Refuse unknown weights, and those trained with the other GELU, for which there is an architecture of its own."""
+    from open_clip.factory import get_model_config
+    from open_clip.pretrained import get_pretrained_cfg, list_pretrained_tags_by_model
+
+    sibling = _sibling(architecture)
+    elsewhere = bool(get_pretrained_cfg(sibling, tag))
+    quick = bool(get_model_config(architecture).get("quick_gelu", False))
+    if elsewhere and (not config or quick != bool(config.get("quick_gelu", False))):
+        raise GoldievalError(
+            f"weights {tag!r} were trained with {'GELU' if quick else 'QuickGELU'}, but {architecture} has "
+            f"{'QuickGELU' if quick else 'GELU'}; scores would be silently low. Use open_clip:{sibling}/{tag}"
+        )
+    if not config:
+        known = list_pretrained_tags_by_model(architecture)
+        near = did_you_mean(tag, known) or f" It has {listing(known, 8) or 'none'}."
+        raise GoldievalError(f"open_clip has no weights {tag!r} for {architecture}.{near}")
+
+
+def _sibling(architecture: str) -> str:
+    """The architecture of the same shape with the other GELU."""
+    plain = architecture.removesuffix("-quickgelu")
+    return plain if plain != architecture else f"{architecture}-quickgelu"
 
 
 def _announce(architecture: str, tag: str, config: dict[str, Any], options: LoadOptions) -> None:
     """Say what will be fetched and how large it is, before it is. Raises GoldievalError under ``--offline``."""
-    from goldieval.data.remote import addresses, cached_weights, first_there
+    from goldieval.data.remote import addresses, first_there
 
-    repository, url = config.get("hf_hub", ""), config.get("url", "")
-    if cached_weights(repository, url):
-        return
-    places = addresses(repository, url)
+    places = addresses(config.get("hf_hub", ""), config.get("url", ""))
     if options.offline:
         raise GoldievalError(
             f"weights {architecture}/{tag} are not on this machine and --offline is set ({places[0]})."
@@ -201,7 +226,8 @@ def _tokenizer(architecture: str) -> Any:
         return open_clip.get_tokenizer(architecture)
     except Exception as error:
         raise GoldievalError(
-            f"the tokenizer of {architecture} is not on this machine and cannot be fetched: {_first_line(error)}"
+            f"the tokenizer of {architecture} is not on this machine and cannot be fetched: {_first_line(error)}. "
+            "Fetch it once on a machine with a network, without --offline."
         ) from error
 
 

@@ -230,7 +230,7 @@ def test_one_bad_task_does_not_stop_the_other(toy: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("caption", ["", "   ", "\n"])
 def test_empty_caption(toy: str, tmp_path: Path, caption: str) -> None:
     rows = [{"image": "a.png", "caption": "x"}, {"image": "b.png", "caption": ["y", caption]}]
-    assert "1 empty texts: b.png#1. Remove them" in fails(run(toy, _captions(tmp_path, rows)))
+    assert "t.jsonl:2: empty caption" in fails(run(toy, _captions(tmp_path, rows)))
 
 
 def test_label_out_of_range(toy: str, tmp_path: Path) -> None:

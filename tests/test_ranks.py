@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from goldieval.errors import TaskError
+from goldieval.metrics.accuracy import true_class_ranks
 from goldieval.metrics.ranks import TIE, RankCounter, Ranks
 from goldieval.scoring import cosine
 from goldieval.scoring.cosine import class_ranks, retrieval_ranks, unit
@@ -54,7 +55,7 @@ def matrices(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
     cells = texts * images
     scores = draw(st.lists(st.integers(-2, 2), min_size=cells, max_size=cells))
     relevant = draw(st.lists(st.booleans(), min_size=cells, max_size=cells).filter(any))
-    return np.reshape(scores, (texts, images)) / 4, np.reshape(relevant, (texts, images))
+    return np.reshape(scores, (texts, images)) / 2, np.reshape(relevant, (texts, images))
 
 
 @given(matrices(), st.integers(1, 3), st.integers(1, 3), st.randoms())
@@ -163,12 +164,25 @@ def test_a_text_without_positive_leaves_the_others_alone() -> None:
     assert beside.low[[0, 2]].tolist() == alone.low.tolist() == [1, 1]
 
 
+NEAR = [0.5, 0.5 + 0.5 * TIE, 0.5 - 0.5 * TIE, 0.5 + 3 * TIE, 0.5 - 3 * TIE]
+
+
 def test_scores_within_a_millionth_are_ties_and_no_further() -> None:
-    scores = torch.tensor([[0.5, 0.5 + 0.5 * TIE, 0.5 - 0.5 * TIE, 0.5 + 3 * TIE, 0.5 - 3 * TIE]])
+    scores = torch.tensor([NEAR])
     counter = RankCounter(torch.tensor([[0, 0]]), scores[:, 0], 1, 5)
-    counter.update(scores, 0, 0)
+    counter.update(scores.clone(), 0, 0)
+    by_text, _ = counter.result()
+    by_class, _ = true_class_ranks(scores, torch.tensor([0]))
+    for ranks in (by_text, by_class):
+        assert (ranks.above.tolist(), ranks.tied.tolist(), ranks.tied_positives.tolist()) == ([1], [2], [1])
+
+
+def test_positives_within_a_millionth_of_the_best_share_its_place() -> None:
+    scores = torch.tensor([NEAR])
+    counter = RankCounter(torch.tensor([[0, 1], [0, 0], [0, 4]]), scores[0, [1, 0, 4]], 1, 5)
+    counter.update(scores.clone(), 0, 0)
     ranks, _ = counter.result()
-    assert (ranks.above.tolist(), ranks.tied.tolist()) == ([1], [2])
+    assert (ranks.above.tolist(), ranks.tied.tolist(), ranks.tied_positives.tolist()) == ([1], [1], [2])
 
 
 def test_chance_is_what_random_orders_give() -> None:

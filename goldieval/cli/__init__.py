@@ -14,6 +14,8 @@ from goldieval.cli.run import run
 from goldieval.cli.show import show
 from goldieval.errors import GoldievalError
 
+INTERRUPTED = 130
+
 app = typer.Typer(
     name="goldieval",
     help="Evaluate, compare and train data-efficient CLIP models.",
@@ -38,6 +40,8 @@ def main() -> None:
     debug = len(arguments) < len(sys.argv) - 1
     try:
         code = app(args=arguments, standalone_mode=False)
+        if code == INTERRUPTED:
+            code = _explain(KeyboardInterrupt())
     except (GoldievalError, typer.Exit, typer.Abort, KeyboardInterrupt, Exception) as error:
         if debug and not isinstance(error, typer.Exit):
             raise
@@ -52,7 +56,7 @@ def _explain(error: BaseException) -> int:
         return error.exit_code
     if isinstance(error, KeyboardInterrupt | typer.Abort):
         console.print("interrupted; the same command goes on from here", markup=False)
-        return 130
+        return INTERRUPTED
     if isinstance(error, GoldievalError):
         console.print(f"error: {error}", markup=False, highlight=False)
         return 2

@@ -11,11 +11,15 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from goldieval.card import Task
 from goldieval.data.paths import data_root
+from goldieval.record import find_records, read_record
 from goldieval.registry import Catalogue, describe_family, model_families
 from goldieval.report.numbers import label
+
+LAST_COLUMN = 12  # least width of the one column that may wrap
 
 
 class What(str, Enum):
@@ -48,13 +52,19 @@ def ls(
     if not rows:
         console.print(f"no {what.value} match {pattern!r}", markup=False)
         return
-    table = Table(box=None, padding=(0, 1), header_style="bold", pad_edge=False)
     shown = [name for name in rows[0] if name != "file"]
-    for number, name in enumerate(shown):
-        table.add_column(name, no_wrap=number == 0, overflow="fold")
+    table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold", pad_edge=False)
+    for name in shown:
+        table.add_column(name, no_wrap=name != shown[-1])
     for row in rows:
         table.add_row(*(_cell(row[name]) for name in shown))
-    console.print(table)
+    fixed = sum(max(len(name), *(len(_cell(row[name])) for row in rows)) + 1 for name in shown[:-1])
+    if fixed + LAST_COLUMN <= console.width:
+        console.print(table)
+        return
+    for row in rows:
+        console.print(Text(_cell(row[shown[0]]), "bold"))
+        console.print(Text("  " + "  ".join(f"{name} {_cell(row[name])}" for name in shown[1:]), "dim"))
 
 
 def _tasks(data_dir: Path | None, tasks_dir: Path | None, out: Path) -> list[dict[str, Any]]:
@@ -90,18 +100,16 @@ def _models(data_dir: Path | None, tasks_dir: Path | None, out: Path) -> list[di
 
 
 def _results(data_dir: Path | None, tasks_dir: Path | None, out: Path) -> list[dict[str, Any]]:
-    """Read the JSON files themselves: no need of torch or pandas to list what is there."""
     rows = []
-    for file in sorted(out.rglob("*@*-*.json")) if out.is_dir() else []:
-        record = json.loads(file.read_text(encoding="utf-8"))
-        headline = record["metrics"].get(record["task"]["headline"], {})
+    for file in find_records(out) if out.is_dir() else []:
+        record = read_record(file)
         rows.append(
             {
-                "model": record["model"]["spec"],
-                "task": record["task"]["name"],
-                "status": record["status"],
-                "headline": label(record["task"]["headline"]),
-                "score": headline.get("value"),
+                "model": record.model.spec,
+                "task": record.task.name,
+                "headline": label(record.task.headline),
+                "score": record.headline.value if record.headline else None,
+                "status": record.status,
                 "file": str(file),
             }
         )

@@ -17,7 +17,9 @@ def run(
     model: Annotated[
         list[str], typer.Option(help="Model spec, FAMILY\\[:NAME]\\[@WHERE] or ./FILE.py:FUNCTION. Repeatable.")
     ],
-    tasks: Annotated[str, typer.Option(help="Task ids, suites, globs or card paths, separated by commas.")],
+    tasks: Annotated[
+        list[str], typer.Option(help="Task ids, suites, globs or card paths, separated by commas. Repeatable.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder for the records.")] = Path("results"),
     data_dir: Annotated[
         Path | None, typer.Option(help="Folder of the data; else $GOLDIEVAL_DATA, else the cache.")
@@ -70,7 +72,7 @@ def run(
         dry_run,
     )
     screen = Terminal(Console(stderr=json_))
-    records = evaluate(model, tasks, options=options, screen=screen)
+    records = evaluate(model, ",".join(tasks), options=options, screen=screen)
     if json_:
         print("[" + ",\n".join(record.model_dump_json() for record in records) + "]")
     if any(record.status != "ok" for record in records) or (strict and screen.left_out):

@@ -31,7 +31,7 @@ class CocoSource(Source):
         if strays:
             raise TaskError(f"{file}: {len(strays):,} captions of images it does not list: {listing(strays)}.")
         for caption in sorted(captions, key=lambda caption: caption["id"]):
-            by_image[caption["image_id"]].append((str(caption["id"]), caption["caption"]))
+            by_image[caption["image_id"]].append((str(caption["id"]), str(caption["caption"] or "")))
         rows = [
             Row(ImageSample(name, FileImage(inside(pictures, name)), f"{self.images}/{name}"), captions=by_image[id])
             for id, name in sorted(images.items())

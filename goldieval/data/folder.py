@@ -25,7 +25,7 @@ class FolderSource(Source):
 
     def read(self, folder: Path) -> Dataset:
         top = inside(folder, self.folder_name)
-        present = sorted(entry.name for entry in top.iterdir() if entry.is_dir())
+        present = sorted(entry.name for entry in top.iterdir() if entry.is_dir() and not entry.name.startswith("."))
         names = read_lines(inside(folder, self.classes)) if self.classes else present
         unknown = sorted(set(present) - set(names))
         if unknown:
@@ -39,5 +39,5 @@ class FolderSource(Source):
 
 
 def _pictures(folder: Path, class_folder: Path) -> list[str]:
-    found = (file for file in class_folder.rglob("*") if file.suffix.lower() in PICTURES)
+    found = (file for file in class_folder.rglob("*") if file.suffix.lower() in PICTURES and file.name[0] != ".")
     return sorted(file.relative_to(folder).as_posix() for file in found)

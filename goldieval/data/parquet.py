@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from goldieval.data.paths import cache_root
+from goldieval.data.paths import cache_root, inside
 from goldieval.data.samples import Dataset, EncodedImage, ImageSample, Row, dataset_of
 from goldieval.data.source import Source, read_lines
 from goldieval.errors import TaskError
@@ -57,13 +57,14 @@ class ParquetSource(Source):
             if lacking:
                 raise TaskError(f"{path} has no column {', '.join(sorted(lacking))}; it has {table.column_names}.")
             names = names or getattr(table.features.get(self.label), "names", None)
-            rows += self._rows(table, path)
+            rows += self._rows(table, path, names)
         return dataset_of(rows, names)
 
     def _paths(self, folder: Path) -> list[Path]:
+        inside(folder, self.files)  # a glob must not leave the folder either
         return sorted(folder.glob(self.files)) if folder.is_dir() else []
 
-    def _rows(self, table: Any, path: Path) -> list[Row]:
+    def _rows(self, table: Any, path: Path, names: list[str] | None) -> list[Row]:
         small = table.select_columns([name for name in (self.id_column, self.label, self.caption) if name])
         pictures = _undecoded(table, self.image)
         rows = []
@@ -72,10 +73,18 @@ class ParquetSource(Source):
             id = str(entry[self.id_column]) if self.id_column else f"{path.name}#{number}"
             texts = entry.get(self.caption, [])
             texts = texts if isinstance(texts, list) else [texts]
-            captions = [(f"{id}#{position}", str(text)) for position, text in enumerate(texts)]
+            captions = [(f"{id}#{place}", "" if text is None else str(text)) for place, text in enumerate(texts)]
             image = ImageSample(id, ParquetImage(pictures, self.image, number), f"{path.name}#{number}")
-            rows.append(Row(image, entry.get(self.label), captions))
+            rows.append(Row(image, _label(f"{path}: {id}", entry.get(self.label), names), captions))
         return rows
+
+
+def _label(where: str, value: Any, names: list[str] | None) -> int | None:
+    if value is None or (isinstance(value, int) and not isinstance(value, bool)):
+        return value
+    if isinstance(value, str) and names and value in names:
+        return names.index(value)
+    raise TaskError(f"{where}: label {value!r} is neither a class index nor a name in source.classes.")
 
 
 def _open(path: Path) -> Any:

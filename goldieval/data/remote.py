@@ -12,14 +12,16 @@ from goldieval.errors import GoldievalError
 HUB_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 
 
-def cached_weights(repository: str, url: str) -> bool:
-    """Say whether open_clip would find the weights without a network."""
+def cached_weights(repository: str, url: str) -> str:
+    """Return the file that open_clip would find without a network, or an empty string."""
     if repository:
         from huggingface_hub import try_to_load_from_cache
 
         name, files = _files(repository)
-        return any(isinstance(try_to_load_from_cache(name, file), str) for file in files)
-    return (Path.home() / ".cache" / "clip" / url.rpartition("/")[2]).is_file()
+        found = (try_to_load_from_cache(name, file) for file in files)
+        return next((file for file in found if isinstance(file, str)), "")
+    file = Path.home() / ".cache" / "clip" / url.rpartition("/")[2]
+    return str(file) if file.is_file() else ""
 
 
 def addresses(repository: str, url: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,8 +58,7 @@ class TableSource(Source):
             if known is not row:
                 if not row.captions:
                     raise TaskError(f"{where}: image id {row.image.id!r} appears twice. Give every image one row.")
-                captions = [*known.captions, *row.captions]
-                rows[row.image.id] = Row(known.image, known.label, self._numbered(row.image.id, captions))
+                rows[row.image.id] = Row(known.image, known.label, [*known.captions, *row.captions])
         return dataset_of(list(rows.values()), names)
 
     def _row(self, folder: Path, where: str, entry: dict[str, Any], names: list[str] | None) -> Row:
@@ -72,19 +72,16 @@ class TableSource(Source):
         if not self.caption:
             return []
         value = _value(where, entry, self.caption)
-        texts = [str(text) for text in (value if isinstance(value, list) else [value])]
+        texts = ["" if text is None else str(text) for text in (value if isinstance(value, list) else [value])]
+        if not all(text.strip() for text in texts):
+            raise TaskError(f"{where}: empty caption. Remove it or write what it should say.")
         if not self.caption_id:
-            return self._numbered(image_id, [("", text) for text in texts])
+            return _named(image_id, texts, in_order=isinstance(value, list))
         ids = _value(where, entry, self.caption_id)
         ids = ids if isinstance(ids, list) else [ids]
         if len(ids) != len(texts):
             raise TaskError(f"{where}: {len(ids)} entries in {self.caption_id!r} but {len(texts)} captions.")
         return [(str(id), text) for id, text in zip(ids, texts, strict=True)]
-
-    def _numbered(self, image_id: str, captions: list[tuple[str, str]]) -> list[tuple[str, str]]:
-        if self.caption_id:
-            return captions
-        return [(f"{image_id}#{number}", text) for number, (_, text) in enumerate(captions)]
 
 
 class RelevanceSource(Source):
@@ -116,10 +113,20 @@ class RelevanceSource(Source):
             unknown = [id for id in ids if id not in row_of]
             if unknown or not ids:
                 raise TaskError(f"{where}: image ids that {self.gallery} lacks: {listing(unknown) or '(none named)'}.")
-            pairs += [(len(texts), row_of[id]) for id in ids]
+            pairs += [(len(texts), row_of[id]) for id in dict.fromkeys(ids)]
             owner.append(row_of[ids[0]])
             texts.append(TextSample(str(_value(where, entry, self.text_id)), str(_value(where, entry, self.text))))
         return Dataset(images, texts=texts, positives=np.asarray(pairs).reshape(-1, 2), owner=np.asarray(owner))
+
+
+def _named(image_id: str, texts: list[str], in_order: bool) -> list[tuple[str, str]]:
+    """Give captions ids: their place in the row's list, or where each has a row of its own, a hash of the text.
+
+    The order of rows is no property of the data, so it must not enter an id.
+    """
+    if in_order:
+        return [(f"{image_id}#{number}", text) for number, text in enumerate(texts)]
+    return [(f"{image_id}#{hashlib.sha256(text.encode()).hexdigest()[:8]}", text) for text in texts]
 
 
 def read_table(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -144,6 +151,8 @@ def _csv(file: Path) -> Iterator[tuple[int, Any]]:
     with file.open(encoding="utf-8-sig", newline="") as stream:
         reader = csv.DictReader(stream, delimiter="\t" if file.suffix.lower() == ".tsv" else ",")
         for row in reader:
+            if None in row:
+                raise TaskError(f"{file}:{reader.line_num}: more values than columns; quote texts that hold commas.")
             yield reader.line_num, row
 
 

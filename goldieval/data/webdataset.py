@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tarfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -47,6 +47,9 @@ class WebdatasetSource(Source):
 
     def read(self, folder: Path) -> Dataset:
         rows = [row for shard in self._shards(folder) for row in _rows(folder, shard)]
+        keys = [row.image.id.partition("/")[2] for row in rows]
+        if len(set(keys)) == len(keys):  # the shard is no property of the sample where keys alone tell them apart
+            rows = [_renamed(row, key) for row, key in zip(rows, keys, strict=True)]
         names = folder / "classnames.txt"
         return dataset_of(rows, read_lines(names) if names.exists() else None)
 
@@ -76,9 +79,15 @@ def _rows(folder: Path, shard: str) -> Iterator[Row]:
             raise TaskError(f"{where} has neither a .cls nor a .txt file.")
 
 
+def _renamed(row: Row, id: str) -> Row:
+    captions = [(f"{id}#{number}", text) for number, (_, text) in enumerate(row.captions)]
+    return Row(replace(row.image, id=id), row.label, captions)
+
+
 def _samples(tar: Path) -> Iterator[tuple[str, dict[str, TarImage]]]:
     samples: dict[str, dict[str, TarImage]] = {}
     try:
+        _check_end(tar)
         with tarfile.open(tar, "r:") as archive:
             for member in archive:
                 if member.isfile():
@@ -89,6 +98,15 @@ def _samples(tar: Path) -> Iterator[tuple[str, dict[str, TarImage]]]:
     except (OSError, tarfile.TarError) as error:
         raise TaskError(f"{tar} is no readable tar: {error}. Fetch it again.") from error
     yield from samples.items()
+
+
+def _check_end(tar: Path) -> None:
+    """Refuse a tar that does not end with a block of zeros: cut between two samples it would read as a shorter set."""
+    with tar.open("rb") as stream:
+        stream.seek(0, 2)
+        stream.seek(max(0, stream.tell() - 512))
+        if stream.read().strip(b"\0"):
+            raise tarfile.ReadError("it ends before its end-of-archive mark")
 
 
 def _label(where: str, text: bytes) -> int:

@@ -91,7 +91,10 @@ def mean_per_class(hits: np.ndarray, labels: np.ndarray, seed: int = 0) -> Inter
     shares = np.bincount(which, hits) / sizes
     generator = np.random.Generator(np.random.PCG64(seed))
     draws = (generator.binomial(sizes, np.clip(shares, 0, 1), size=(RESAMPLES, len(classes))) / sizes).mean(axis=1)
-    return _interval(hits, float(shares.mean()), draws, len(hits), (0.0, 1.0))
+    value = float(shares.mean())
+    if np.ptp(draws) == 0 and np.ptp(hits) > 0:  # every class all hit or all missed: drawing within it shows nothing
+        return Interval(value, *wilson(value * len(hits), len(hits)), len(hits), len(hits), "wilson, no class mixed")
+    return _interval(hits, value, draws, len(hits), (0.0, 1.0))
 
 
 def _interval(outcomes: np.ndarray, value: float, draws: np.ndarray, clusters: int, ends: Ends) -> Interval:
