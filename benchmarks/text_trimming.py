@@ -38,10 +38,10 @@ LENGTHS = {
     36: 2, 37: 1, 39: 1, 40: 1, 42: 2, 46: 1, 47: 1, 52: 1, 53: 1, 58: 1,
 }  # fmt: skip
 # Each of these is one token of CLIP's vocabulary.
-WORDS = (
-    "man dog table street red bus sitting on the near field holding train white water cat two large standing playing "
-    "ball kitchen with of park horse"
-).split()
+WORDS = [
+    "man", "dog", "table", "street", "red", "bus", "sitting", "on", "the", "near", "field", "holding", "train", "white",
+    "water", "cat", "two", "large", "standing", "playing", "ball", "kitchen", "with", "of", "park", "horse",
+]  # fmt: skip
 
 
 class Padded:

@@ -22,9 +22,12 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 class TorchAdapter:
     """Wraps a module, its picture transform and its tokenizer.
 
+    scoring: the mode that the model was made for.
     trims: token ids are zero-padded at the end and the text tower is causal with end-token pooling, so that a
     batch may be cut to its longest text; ``encode_text`` of the module must then take any length.
     """
+
+    scoring = "global"
 
     def __init__(
         self,
@@ -68,6 +71,7 @@ class TorchAdapter:
             resolution=pixels[0].shape[-1],
             context_length=tokens.shape[-1],
             precision=self.precision,
+            scoring=self.scoring,
             home=self.home,
             notice=self.notice,
         )

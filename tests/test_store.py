@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import errno
-import multiprocessing
 import os
+import subprocess
+import sys
 import tempfile
-import time
-from multiprocessing.synchronize import Event
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NoReturn
 from unittest import mock
 
 import numpy as np
 import pytest
+import torch
 from helpers import card, class_folders, toy_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from goldieval.embeddings import Chunk, Space, Store, chunks_of, open_store
-from goldieval.encode import encode, plan_images, plan_texts, text_key
+from goldieval.encode import Batching, encode, image_computer, plan_images, plan_texts, text_computer, text_key
 from goldieval.errors import GoldievalError
 from goldieval.record import Record
+from goldieval.runner import evaluate
 from goldieval.screen import Quiet
 
 KEYS = [text_key(str(number)) for number in range(5)]
@@ -96,6 +98,53 @@ def test_texts_of_a_length_share_chunks(tmp_path: Path) -> None:
     ]
 
 
+class Spelling:
+    """A model whose embeddings show what it saw: of a text its letters added up, of a picture its first pixel."""
+
+    def preprocess(self, image: str) -> torch.Tensor:
+        return torch.tensor([float(ord(image))])
+
+    def tokenize(self, texts: list[str]) -> torch.Tensor:
+        return torch.tensor([[ord(letter) for letter in text] + [0] * (9 - len(text)) for text in texts])
+
+    def trim(self, tokens: torch.Tensor) -> torch.Tensor:
+        return tokens[:, : int((tokens != 0).sum(1).max())]
+
+    def encode_image(self, pixels: torch.Tensor) -> torch.Tensor:
+        return pixels
+
+    def encode_text(self, tokens: torch.Tensor) -> torch.Tensor:
+        return tokens.sum(1, keepdim=True)
+
+
+class Letter:
+    """A picture that is a letter; ``x`` cannot be opened."""
+
+    def __init__(self, letter: str) -> None:
+        self.letter = letter
+
+    def open(self) -> str:
+        if self.letter == "x":
+            raise OSError("broken")
+        return self.letter
+
+
+def test_texts_sorted_and_trimmed_keep_their_own_embedding() -> None:
+    texts = {text: text for text in ("ccc", "a", "eeeeeeee", "bb", "d", "ffff")}
+    compute = text_computer(Spelling(), texts, Batching(texts=2), Quiet())  # type: ignore[arg-type]
+    keys, vectors, failed = compute(Chunk(tuple(texts)))
+    assert dict(zip(keys, vectors[:, 0], strict=True)) == {text: sum(map(ord, text)) for text in texts} and not failed
+
+
+def test_a_picture_that_cannot_be_opened_does_not_move_the_others() -> None:
+    sources = {f"key {letter}": Letter(letter) for letter in "axbcd"}
+    with ThreadPoolExecutor(2) as pool:
+        compute = image_computer(Spelling(), sources, Batching(images=2), pool, Quiet())  # type: ignore[arg-type]
+        keys, vectors, failed = compute(Chunk(tuple(sources)))
+    assert dict(zip(keys, vectors[:, 0], strict=True)) == {f"key {letter}": ord(letter) for letter in "abcd"}
+    assert failed == {"key x": "broken"}
+
+
 DAMAGE = {
     "a flipped bit of a number": lambda content: content[:-1] + bytes([content[-1] ^ 1]),
     "truncated": lambda content: content[:-7],
@@ -152,36 +201,32 @@ def test_a_damaged_store_gives_the_same_record_in_the_same_run(tmp_path: Path, s
 
 def run(folder: Path, **options: object) -> Record:
     """Evaluate the toy model on six pictures of two classes."""
-    from goldieval.runner import evaluate  # torch, which the process of ``hold`` can do without
-
     if not (folder / "data").exists():
         class_folders(folder / "data", {"cat": 3, "dog": 3})
     (record,) = evaluate(toy_model(folder), str(card(folder)), out=None, **options)
     return record
 
 
-def hold(folder: Path, ready: Event) -> None:
-    """Claim the chunk and never let go; run in another process."""
-    with Space(folder).claim(CHUNK) as ours:
-        assert ours
-        ready.set()
-        time.sleep(120)
+HOLD = """
+import pathlib, sys, time
+from goldieval.embeddings import Chunk, Space
+with Space(pathlib.Path(sys.argv[1])).claim(Chunk(tuple(sys.argv[2:]))) as ours:
+    print(ours, flush=True)
+    time.sleep(120)
+"""
 
 
 def test_a_claim_excludes_other_processes_and_dies_with_its_holder(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
-    ready = context.Event()
-    holder = context.Process(target=hold, args=(tmp_path, ready), daemon=True)
-    holder.start()
-    try:
-        assert ready.wait(60)
-        with Space(tmp_path).claim(CHUNK) as ours:
-            assert not ours
-        with Space(tmp_path).claim(Chunk(("another",))) as ours:
-            assert ours
-    finally:
-        holder.kill()
-        holder.join()
+    command = [sys.executable, "-c", HOLD, str(tmp_path), *KEYS]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
+        try:
+            assert holder.stdout is not None and holder.stdout.readline() == "True\n"
+            with Space(tmp_path).claim(CHUNK) as ours:
+                assert not ours
+            with Space(tmp_path).claim(Chunk(("another",))) as ours:
+                assert ours
+        finally:
+            holder.kill()
     for _ in range(2):
         with Space(tmp_path).claim(CHUNK) as ours:
             assert ours

@@ -12,6 +12,7 @@ from goldieval.cli.doctor import doctor
 from goldieval.cli.ls import ls
 from goldieval.cli.run import run
 from goldieval.cli.show import show
+from goldieval.cli.train import train
 from goldieval.errors import GoldievalError
 
 INTERRUPTED = 130
@@ -23,7 +24,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for verb in (run, ls, show, doctor):
+for verb in (run, ls, show, train, doctor):
     app.command()(verb)
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-import yaml
 from rich.console import Console
 
+from goldieval.cli.overrides import parse_overrides
 from goldieval.errors import GoldievalError
 
 
@@ -48,7 +48,7 @@ def run(
 
     goldieval run --model open_clip:ViT-B-16@epoch_32.pt --tasks coco-karpathy,cifar10 --data-dir DIR
     """
-    overrides = _overrides(set_)
+    overrides = parse_overrides(set_)
     if precision not in ("fp32", "bf16", "fp16"):
         raise GoldievalError(f"--precision {precision!r}: choose fp32, bf16 or fp16.")
     if offline:
@@ -77,17 +77,3 @@ def run(
         print("[" + ",\n".join(record.model_dump_json() for record in records) + "]")
     if any(record.status != "ok" for record in records) or (strict and screen.left_out):
         raise typer.Exit(1)
-
-
-def _overrides(pairs: list[str]) -> dict[str, Any]:
-    """Parse ``key=value``; the value is YAML, so lists and mappings can be written."""
-    result = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not equals or not key:
-            raise GoldievalError(f"--set {pair!r}: write KEY=VALUE.")
-        try:
-            result[key] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise GoldievalError(f"--set {pair!r}: the value is no YAML.") from None
-    return result

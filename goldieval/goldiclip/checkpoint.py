@@ -27,7 +27,7 @@ TRAINING_ONLY = ("agnostic_head.", "conditioned_head.", "token_head.")
 class About:
     """What a weights file says of itself.
 
-    images_seen, unique_images: of the training.   home: built-in world it was made for.   notice: shown with its scores.
+    images_seen, unique_images: of the training.   home: built-in world it was made for.   notice: goes with scores.
     """
 
     config: ModelConfig

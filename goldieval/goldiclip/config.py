@@ -15,7 +15,7 @@ class ModelConfig(BaseModel):
     """One model size.
 
     merges: how many of CLIP's byte-pair merges the tokenizer keeps; any text still tokenises, by bytes at worst.
-    decoder: none, or one of our two readings of "encoder-integrated decoder".   prototypes: of the DINO heads, 0 for none.
+    decoder: none, or one of our two readings of "encoder-integrated decoder".   prototypes: of DINO heads.
     token_classes: a head that predicts the caption's tokens from the patches (SuperCLIP).
     """
 

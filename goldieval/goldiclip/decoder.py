@@ -1,9 +1,9 @@
-"""Two readings of the paper's "encoder-integrated decoder"; neither is called the paper's (specification, 5.5).
+"""Two readings of the paper's "encoder-integrated decoder"; neither is called the paper's.
 
-through_encoder: the unchanged text tower encodes the question, a small causal decoder reads its token states, the patches
-and the pooled vector, and writes the answer; the retrieval query itself gets the question-answering gradient.
-in_encoder: the text tower's own causal blocks write the answer; their upper ones gain a cross-attention to the image that
-encoding never runs.
+through_encoder: the unchanged text tower encodes the question, a small causal decoder reads its token states, the
+patches and the pooled vector, and writes the answer; the retrieval query itself gets the question-answering gradient.
+in_encoder: the text tower's own causal blocks write the answer; their upper ones gain a cross-attention to the image
+that encoding never runs.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from open_clip.transformer import LayerNorm
 from torch import nn
 
 from goldieval.goldiclip.config import ModelConfig
-from goldieval.goldiclip.towers import TextTower, causal_mask
+from goldieval.goldiclip.towers import TextTower, attend, causal_mask, transform
 
 
 class Decoder(Protocol):
@@ -112,10 +112,10 @@ class InEncoder(nn.Module):
         hidden = text.embed(joined)
         first = len(text.blocks) - len(self.cross)
         for number, block in enumerate(text.blocks):
-            hidden = hidden + block.attention(block.ln_1(hidden), attn_mask=mask)
+            hidden = hidden + attend(block, hidden, mask)
             if number >= first:
                 hidden = self.cross[number - first](hidden, memory, None)
-            hidden = hidden + block.mlp(block.ln_2(hidden))
+            hidden = hidden + transform(block, hidden)
         hidden = text.ln_final(hidden)
         chosen = hidden.gather(1, places[:, :, None].expand(-1, -1, hidden.shape[-1]))
         logits: torch.Tensor = chosen @ text.embedding.weight.T

@@ -20,7 +20,8 @@ def teacher_of(student: Module) -> Module:
 @torch.no_grad()
 def update_teacher(teacher: nn.Module, student: nn.Module, momentum: float) -> None:
     """Move the teacher's parameters towards the student's: t <- m t + (1 - m) s. Buffers are copied."""
-    ours, theirs = list(teacher.parameters()), [parameter.detach() for parameter in student.parameters()]
+    ours = [parameter.detach() for parameter in teacher.parameters()]
+    theirs = [parameter.detach() for parameter in student.parameters()]
     torch._foreach_lerp_(ours, theirs, 1 - momentum)
     for mine, other in zip(teacher.buffers(), student.buffers(), strict=True):
         mine.copy_(other)

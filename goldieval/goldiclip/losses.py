@@ -109,12 +109,12 @@ class Losses(nn.Module):
     def _distil_agnostic(self, step: Step) -> torch.Tensor:
         """Local crops' class features towards the teacher's of the whole picture."""
         views = step.batch.crops.shape[1]
-        student = step.local.pooled.unflatten(0, (-1, views))
+        student = _by_view(step.local.pooled, views)
         teacher = step.taught.pooled
         if self.recipe.teacher.loss == "dino":
             with torch.no_grad():
                 logits = step.teacher.agnostic_head(teacher)
-            loss = self.agnostic(step.model.agnostic_head(student), logits[:, None])
+            loss: torch.Tensor = self.agnostic(step.model.agnostic_head(student), logits[:, None])
             self.agnostic.update_centre(gathered(logits))
             return loss
         if self.recipe.teacher.loss == "info_nce":
@@ -122,17 +122,17 @@ class Losses(nn.Module):
         return cosine(student, teacher[:, None])
 
     def _distil_conditioned(self, step: Step) -> torch.Tensor:
-        """The same for features pooled by a caption; the query is detached, so that this trains the image side alone."""
+        """The same for features pooled by a caption; the query is detached, so this trains the image side alone."""
         views, count = step.batch.crops.shape[1], self.recipe.teacher.captions
         queries = step.texts[:, :count].detach()
         repeated = queries.repeat_interleave(views, dim=0)
-        student = step.model.pool(repeated, step.local.patches).unflatten(0, (-1, views))
+        student = _by_view(step.model.pool(repeated, step.local.patches), views)
         with torch.no_grad():
             teacher = step.teacher.pool(queries, step.taught.patches)
         if self.recipe.teacher.loss == "dino":
             with torch.no_grad():
                 logits = step.teacher.conditioned_head(teacher)
-            loss = self.conditioned(step.model.conditioned_head(student), logits[:, None])
+            loss: torch.Tensor = self.conditioned(step.model.conditioned_head(student), logits[:, None])
             self.conditioned.update_centre(gathered(logits))
             return loss
         if self.recipe.teacher.loss == "info_nce":
@@ -144,7 +144,7 @@ class Losses(nn.Module):
         with torch.no_grad():
             everyone = queries.flatten(0, 1)[None].expand(len(queries), -1, -1)
             pooled = step.teacher.pool(everyone, step.taught.patches)  # (images, b * count, d)
-        by_caption = pooled.transpose(0, 1).unflatten(0, (len(queries), -1))
+        by_caption = pooled.transpose(0, 1).reshape(*queries.shape[:2], *pooled.shape[::2])
         losses = [info_nce(student[:, :, place], by_caption[:, place]) for place in range(by_caption.shape[1])]
         return torch.stack(losses).mean()
 
@@ -170,6 +170,11 @@ class Losses(nn.Module):
         hot = k_hot(joined, step.model.config.vocab_size, special).to(step.image.raw.device)
         self.documents.count(hot)
         return token_class_loss(step.model.token_head(step.image.raw), hot, self.documents.weights())
+
+
+def _by_view(features: torch.Tensor, views: int) -> torch.Tensor:
+    """(b * views, …) to (b, views, …)."""
+    return features.view(-1, views, *features.shape[1:])
 
 
 def encode_bucketed(encode: Callable[[torch.Tensor], torch.Tensor], ids: torch.Tensor) -> torch.Tensor:

@@ -17,7 +17,7 @@ LONGEST_ANSWER = 12
 
 
 class ImageFeatures(NamedTuple):
-    """pooled: (n, dim) projected class token.   patches: (n, patches, dim) projected.   raw: (n, patches, vision width)."""
+    """pooled: (n, dim) projected class token.   patches: (n, patches, dim) projected.   raw: (n, patches, width)."""
 
     pooled: torch.Tensor
     patches: torch.Tensor

@@ -20,7 +20,7 @@ class KeysValues(NamedTuple):
 
 
 class TextConditionedPool(nn.Module):
-    """Multi-head attention of text queries over patches and one null slot, so that unrelated text may attend to nothing.
+    """Multi-head attention of text queries over patches and a null slot, so that unrelated text may attend to nothing.
 
     The null slot is a zero key with a zero value. There is no residual, so no text leaks into the pooled feature.
     """
@@ -38,12 +38,14 @@ class TextConditionedPool(nn.Module):
 
     def queries(self, texts: torch.Tensor) -> torch.Tensor:
         """Project text vectors (…, dim) to (…, heads, head width). Give them unnormalised: LN's epsilon matters."""
-        return self.query(self.ln_q(texts)).unflatten(-1, (self.heads, -1))
+        projected: torch.Tensor = self.query(self.ln_q(texts))
+        return projected.view(*projected.shape[:-1], self.heads, -1)
 
     def keys_values(self, patches: torch.Tensor) -> KeysValues:
         """Project patch tokens (images, patches, dim)."""
-        keys = self.key(self.ln_k(patches)).unflatten(-1, (self.heads, -1)).transpose(1, 2)
-        values = self.value(self.ln_v(patches)).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        shape = (*patches.shape[:2], self.heads, -1)
+        keys = self.key(self.ln_k(patches)).view(shape).transpose(1, 2)
+        values = self.value(self.ln_v(patches)).view(shape).transpose(1, 2)
         return KeysValues(keys, values)
 
     def attend(self, queries: torch.Tensor, memory: KeysValues) -> torch.Tensor:
@@ -68,4 +70,5 @@ class TextConditionedPool(nn.Module):
         """Return the attention weights (images, heads, texts, patches + 1); the last column is the null slot."""
         queries, (keys, _) = self.queries(texts).transpose(1, 2), self.keys_values(patches)
         logits = queries @ F.pad(keys, (0, 0, 0, 1)).transpose(-1, -2) * keys.shape[-1] ** -0.5
-        return logits.softmax(-1)
+        weights: torch.Tensor = logits.softmax(-1)
+        return weights

@@ -20,8 +20,10 @@ class Tokenizer(SimpleTokenizer):  # type: ignore[misc]
 
     def __init__(self, merges: int, context_length: int) -> None:
         super().__init__(context_length=context_length)
-        ranked = sorted(self.bpe_ranks, key=self.bpe_ranks.__getitem__)[:merges]
-        pieces = [piece for piece, number in sorted(self.encoder.items(), key=lambda item: item[1]) if number < BYTES]
+        full = SimpleTokenizer()
+        ranked: list[tuple[str, ...]] = sorted(full.bpe_ranks, key=full.bpe_ranks.__getitem__)[:merges]
+        numbered: list[tuple[str, int]] = sorted(full.encoder.items(), key=lambda item: item[1])
+        pieces = [piece for piece, _ in numbered[:BYTES]]
         vocabulary = [*pieces, *("".join(merge) for merge in ranked), *SPECIAL]
         self.encoder = {piece: number for number, piece in enumerate(vocabulary)}
         self.decoder = dict(enumerate(vocabulary))
@@ -36,7 +38,7 @@ class Tokenizer(SimpleTokenizer):  # type: ignore[misc]
         return encoded
 
     def padded(self, texts: Sequence[Sequence[int]], pad_to: int | None = None) -> torch.Tensor:
-        """Frame id lists with start and end, cut them to the context and zero-pad them to the longest (or ``pad_to``)."""
+        """Frame id lists with start and end, cut them to the context, zero-pad them to the longest (or ``pad_to``)."""
         room = self.context_length - 2
         framed = [[self.sot_token_id, *ids[:room], self.eot_token_id] for ids in texts]
         rows = torch.zeros(len(framed), pad_to or max(map(len, framed)), dtype=torch.long)

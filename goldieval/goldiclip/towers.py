@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from open_clip.transformer import LayerNorm, Transformer
@@ -11,7 +13,7 @@ from goldieval.goldiclip.config import ModelConfig
 
 
 class VisionTower(nn.Module):
-    """A ViT with class token; the final LayerNorm is applied to all tokens (FLAIR, section 1.1 of the specification)."""
+    """A ViT with class token; the final LayerNorm is applied to all tokens, as in FLAIR."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -82,13 +84,25 @@ class TextTower(nn.Module):
         return hidden[torch.arange(len(ids), device=ids.device), self.end_of(ids)], hidden
 
     def end_of(self, ids: torch.Tensor) -> torch.Tensor:
-        """Index of the first end-of-text of every row; not an arg-max, so that no other token may be mistaken for it."""
+        """Index of the first end-of-text of every row, found by its id and not as the largest."""
         return (ids == self.end_of_text).int().argmax(dim=1)
 
 
 def causal_mask(length: int, device: torch.device) -> torch.Tensor:
     """Additive mask under which a token sees itself and what is before it, shape (length, length)."""
     return torch.full((length, length), float("-inf"), device=device).triu(1)
+
+
+def attend(block: Any, hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """The self-attention half of one of open_clip's blocks, without its residual."""
+    attended: torch.Tensor = block.attention(block.ln_1(hidden), attn_mask=mask)
+    return attended
+
+
+def transform(block: Any, hidden: torch.Tensor) -> torch.Tensor:
+    """The MLP half of one of open_clip's blocks, without its residual."""
+    transformed: torch.Tensor = block.mlp(block.ln_2(hidden))
+    return transformed
 
 
 def _scaled_init(transformer: Transformer) -> None:

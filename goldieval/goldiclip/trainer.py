@@ -1,4 +1,4 @@
-"""The trainer: one loop from a laptop to many GPUs, resumable to the bit, stopped by the first number that is not one."""
+"""The trainer: one loop from a laptop to many GPUs, resumable to the bit, stopped by the first NaN."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Student(nn.Module):
         self.losses = Losses(recipe)
         learned = recipe.weighting.kind == "uncertainty"
         self.weights = UncertaintyWeights(list(recipe.objectives), recipe.weighting.warm_up) if learned else None
-        self.fixed = {name: float(weight) for name, weight in recipe.objectives.items()}
+        self.fixed: dict[str, float] = {str(name): weight for name, weight in recipe.objectives.items()}
 
     def forward(self, step: Step) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         losses = self.losses(step)
@@ -62,7 +62,7 @@ class Student(nn.Module):
         return torch.stack([self.fixed[name] * loss for name, loss in losses.items()]).sum(), losses
 
     def weight_values(self) -> dict[str, float]:
-        return self.weights.weights() if self.weights is not None else self.fixed
+        return self.weights.weights() if self.weights is not None else dict(self.fixed)
 
 
 class Trainer:

@@ -1,8 +1,8 @@
 """Exact text-conditioned scores by tiles: every image is pooled for every text, and no pooled feature is ever kept.
 
-With z the heads' outputs for an image and a text, W and b the output projection and t the unit text vector, the score is
-<Wz + b, t> / |Wz + b|. The numerator is z . (W't) + b.t, and with W = QR the norm is |Rz + Q'b|; R is triangular, so that
-its blocks below the diagonal are never multiplied. Queries are projected once a text, keys and values once an image.
+With z the heads' outputs for an image and a text, W and b the output projection and t the unit text vector, the score
+is <Wz + b, t> / |Wz + b|. The numerator is z . (W't) + b.t, and with W = QR the norm is |Rz + Q'b|; R is triangular,
+so its blocks below the diagonal are never multiplied. Queries are projected once a text, keys and values once an image.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def conditioned_ranks(
     """Rank both ways by exact text-conditioned scores; memory does not depend on the number of texts.
 
     Args:
-        texts: (texts, dim) not normalised.   patches: (images, patches, dim).   positives: (pairs, 2) text and image index.
+        texts: (texts, dim) not normalised.   patches: (images, patches, dim).   positives: (pairs, 2) text, image.
 
     Returns:
         (text to image, image to text)

@@ -47,8 +47,8 @@ class Batch:
 class Views:
     """How a sample is shown.
 
-    captions: k.   locals_: local crops.   local_size: their side in pixels.   questions_as_captions: question and answer
-    stand in for the last caption (the ablation without a decoder).
+    captions: k.   locals_: local crops.   local_size: their side in pixels.   questions_as_captions: question and
+    answer stand in for the last caption (the ablation without a decoder).
     """
 
     captions: int = 4

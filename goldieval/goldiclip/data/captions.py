@@ -1,4 +1,4 @@
-"""FLAIR's caption sampling: a caption is one to three sentences of what is said of an image (specification, 1.5)."""
+"""FLAIR's caption sampling: a caption is one to three sentences of what is said of an image."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def sentences_of(text: str) -> list[str]:
 def sample(sentences: Sequence[Sequence[int]], count: int, join: Sequence[int], rng: Random) -> list[list[int]]:
     """Draw ``count`` captions from an image's sentences, given as token ids; independent, so some may repeat.
 
-    One sentence, or two or three: half of the time consecutive ones, else any; joined by the ids ``join`` (a full stop).
+    One sentence, or two or three: half of the time consecutive ones, else any; joined by ``join`` (a full stop).
     """
     return [_caption(sentences, join, rng) for _ in range(count)]
 

@@ -43,7 +43,7 @@ def conditioned_sigmoid(
         columns: (b, c) indices into the g * k captions, see ``sampled_columns``; rows from ``first`` are ours.
 
     Returns:
-        the sum over the chosen pairs divided by their number an image (specification, 1.3)
+        the sum over the chosen pairs divided by their number an image
     """
     captions = texts.shape[1]
     flat = texts.flatten(0, 1)

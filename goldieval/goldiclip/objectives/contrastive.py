@@ -35,10 +35,10 @@ def sigmoid_contrastive(
     """FLAIR's multi-positive sigmoid loss: every caption of an image is its positive, all others are negatives.
 
     Args:
-        images: (b, d) unit vectors of this process.   all_texts: (g, k, d) of all processes; rows from ``first`` are ours.
+        images: (b, d) unit vectors of this process.   all_texts: (g, k, d) of all processes, ours from ``first``.
 
     Returns:
-        the sum over all pairs divided by b * k (specification, 1.3)
+        the sum over all pairs divided by b * k
     """
     count, captions = len(images), all_texts.shape[1]
     logits = scale * images @ all_texts.flatten(0, 1).T + bias

@@ -1,4 +1,4 @@
-"""Self-distillation from an EMA teacher, for text-agnostic and text-conditioned features alike (specification, 5.4)."""
+"""Self-distillation from an EMA teacher, for text-agnostic and text-conditioned features alike."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def info_nce(student: torch.Tensor, teacher: torch.Tensor, scale: float = 10.0) 
     """Contrast each student feature with all images' teacher features for the same caption.
 
     Args:
-        student: (b, views, d).   teacher: (b, images, d), pooled for row b's caption from every image; image b is its own.
+        student: (b, views, d).   teacher: (b, images, d), pooled for row b's caption from every image.
     """
     logits = scale * F.normalize(student, dim=-1) @ F.normalize(teacher.detach(), dim=-1).transpose(1, 2)
     own = torch.arange(len(student), device=student.device)[:, None].expand(-1, student.shape[1])

@@ -17,7 +17,7 @@ def k_hot(captions: Sequence[Sequence[int]], vocab_size: int, special: Sequence[
 
 
 class InverseDocumentFrequency(nn.Module):
-    """Counts documents as they pass by; the weight of a token is log((n + 1) / (df + 1)) (specification, 3.2)."""
+    """Counts documents as they pass by; the weight of a token is log((n + 1) / (df + 1))."""
 
     frequency: torch.Tensor
     documents: torch.Tensor

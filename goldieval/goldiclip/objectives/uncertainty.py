@@ -1,4 +1,4 @@
-"""Learned weights of the losses: one log variance each (Kendall et al. 2018; specification, 5.6)."""
+"""Learned weights of the losses: one log variance each (Kendall et al. 2018)."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ LOWEST, HIGHEST = -4.0, 6.0
 
 
 class UncertaintyWeights(nn.Module):
-    """total = sum over the active losses of exp(-s) L / 2 + s / 2; at rest s = ln L, so every loss counts by its logarithm.
+    """total = sum over the active losses of exp(-s) L / 2 + s / 2; at rest s = ln L: a loss counts by its logarithm.
 
-    ``s`` starts at the logarithm of the mean loss over the first ``warm_up`` steps in which a loss is active, is kept in
-    float32, and is meant to be trained without weight decay and with a learning rate of its own (about 1e-2 in short runs).
+    ``s`` starts at the logarithm of the mean loss over the first ``warm_up`` steps in which a loss is active, is kept
+    in float32, and is trained without weight decay and with a learning rate of its own (about 1e-2 in short runs).
     """
 
     seen: torch.Tensor

@@ -1,0 +1,45 @@
+"""``goldieval train``: the built-in trainer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+
+def train(
+    recipe: Annotated[str, typer.Argument(help="A shipped recipe by name, or the path of one.")],
+    out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/RECIPE by default.")] = None,
+    set_: Annotated[list[str], typer.Option("--set", help="KEY=VALUE, dotted: optimiser.lr=5e-4. Repeatable.")] = [],
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint in the folder.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Measure a few steps, print the cost, and stop.")] = False,
+) -> None:
+    """Train a model; the newest checkpoint runs as goldiclip@FOLDER.
+
+    goldieval train goldiclip-tiny --dry-run
+
+    accelerate launch -m goldieval train goldiclip-b16
+    """
+    from goldieval.cli.overrides import parse_overrides
+    from goldieval.errors import GoldievalError
+    from goldieval.goldiclip.recipe import load_recipe
+
+    chosen = load_recipe(recipe, parse_overrides(set_))
+    folder = out or Path("runs") / chosen.name
+    if folder.exists() and any(folder.glob("step-*")) and not (resume or dry_run):
+        raise GoldievalError(f"{folder} holds a run already. Go on with --resume, or name another --out.")
+    from goldieval.goldiclip.trainer import Trainer
+    from goldieval.report.training import TrainingScreen
+
+    console = Console()
+    trainer = Trainer(chosen, folder, resume=resume)
+    screen = TrainingScreen(console, chosen, trainer.step)
+    if dry_run:
+        screen.cost(trainer)
+        return
+    with screen:
+        last = trainer.run(screen.step)
+    console.print(Text(f"checkpoint {last}; evaluate it: goldieval run --model goldiclip@{last} --tasks shapes"))

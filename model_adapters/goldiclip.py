@@ -1,0 +1,67 @@
+"""GoldiCLIP-R, our reconstruction: ``goldiclip`` (the small model that ships), ``goldiclip@CHECKPOINT``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from goldieval.adapter import LoadOptions, Model
+from goldieval.errors import GoldievalError
+from goldieval.spec import ModelSpec
+
+
+def load(spec: ModelSpec, options: LoadOptions) -> Model:
+    """Load a checkpoint of the trainer, a weights file or a checkpoint folder; without one, the shipped model.
+
+    Raises:
+        GoldievalError: a name (there is one family only), or a file that is no such checkpoint.
+    """
+    from goldieval.goldiclip.checkpoint import load_weights
+    from goldieval.goldiclip.shipped import shipped_weights
+
+    if spec.name:
+        raise GoldievalError(f"model {spec.text!r}: write goldiclip, or goldiclip@CHECKPOINT.")
+    module, about = load_weights(Path(spec.where) if spec.where else shipped_weights())
+    return _adapter(module.to(options.device).eval(), about, spec.text, options)
+
+
+def _adapter(module: Any, about: Any, spec: str, options: LoadOptions) -> Model:
+    import torch
+    from open_clip.transform import PreprocessCfg, image_transform_v2
+
+    from goldieval.goldiclip.tokenizer import Tokenizer
+    from goldieval.torch_adapter import TorchAdapter
+
+    class Goldiclip(TorchAdapter):
+        """Adds what text-conditioned scoring and answering need."""
+
+        def patch_tokens(self, pixels: torch.Tensor) -> torch.Tensor:
+            with self._autocast():
+                patches: torch.Tensor = module.image_features(pixels.to(self.device)).patches
+            return patches
+
+        @property
+        def pool(self) -> Any:
+            return module.pool
+
+        def generate(self, pixels: torch.Tensor, questions: Sequence[str]) -> list[str]:
+            """Answer one question about each picture through the decoder."""
+            ids = tokenizer.padded([tokenizer.ids(question) for question in questions]).to(self.device)
+            answers = module.generate(ids, module.image_features(pixels.to(self.device)))
+            return [tokenizer.decode(answer[answer < tokenizer.sot_token_id].tolist()).strip() for answer in answers]
+
+    tokenizer = Tokenizer(about.config.merges, about.config.context_length)
+    adapter = Goldiclip(
+        module,
+        image_transform_v2(PreprocessCfg(size=about.config.image_size), is_train=False),
+        tokenizer,
+        spec=spec,
+        family="goldiclip",
+        precision=options.precision,
+        trims=True,
+        home=about.home,
+        notice=f"GoldiCLIP-R (reconstruction): {about.notice}",
+    )
+    adapter.scoring = about.scoring
+    return adapter
