@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import torch
     from PIL import Image
 
+    from goldieval.scoring.conditioned import Pool
+
 
 @dataclass(frozen=True)
 class LoadOptions:
@@ -94,6 +96,18 @@ class Precomputed(Protocol):
 
     def text_embeddings(self, ids: Sequence[str], subset: bool = False) -> np.ndarray:
         """Return (texts, dim) float32 in the order of ``ids``; the same rule."""
+
+
+@runtime_checkable
+class TextConditioned(Protocol):
+    """An adapter whose image feature depends on the text that asks (FLAIR, GoldiCLIP)."""
+
+    pool: Pool
+
+    def preprocess(self, image: Image.Image) -> torch.Tensor: ...
+
+    def patch_tokens(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Encode a batch from ``preprocess``; return projected patch tokens (batch, patches, dim)."""
 
 
 Model = Adapter | Precomputed

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from goldieval.adapter import Adapter
+from goldieval.adapter import Adapter, TextConditioned
 from goldieval.data.samples import ImageSource
 from goldieval.embeddings import Chunk, Space, chunks_of
 
@@ -105,18 +105,11 @@ def image_computer(
     """Return the function that encodes one chunk of pictures; threads decode ahead of the tower."""
     import torch
 
-    def prepare(key: str) -> torch.Tensor | OSError:
-        try:
-            return model.preprocess(sources[key].open())
-        except OSError as error:
-            return error
-
     def compute(chunk: Chunk) -> Encoded:
         good: list[str] = []
         failed: dict[str, str] = {}
         parts = []
-        decoded = zip(chunk.keys, pool.map(prepare, chunk.keys), strict=True)
-        for batch in _batches(decoded, batching.images):
+        for batch in _batches(_decoded(model, chunk.keys, sources, pool), batching.images):
             usable = [(key, pixels) for key, pixels in batch if not isinstance(pixels, OSError)]
             failed |= {key: str(error) for key, error in batch if isinstance(error, OSError)}
             if usable:
@@ -126,6 +119,48 @@ def image_computer(
         return good, _joined(parts), failed
 
     return compute
+
+
+def patch_tokens(
+    model: TextConditioned,
+    keys: Sequence[str],
+    sources: Mapping[str, ImageSource],
+    batching: Batching,
+    pool: ThreadPoolExecutor,
+    meter: Meter,
+) -> tuple[torch.Tensor, dict[str, str]]:
+    """Encode pictures to patch tokens, shape (readable pictures, patches, dim), in the order of ``keys``.
+
+    Returns:
+        the tokens, on the model's device, and content key to reason of what could not be decoded
+    """
+    import torch
+
+    parts: list[torch.Tensor] = []
+    failed: dict[str, str] = {}
+    for batch in _batches(_decoded(model, keys, sources, pool), batching.images):
+        usable = [pixels for _, pixels in batch if not isinstance(pixels, OSError)]
+        failed |= {key: str(error) for key, error in batch if isinstance(error, OSError)}
+        if usable:
+            parts.append(model.patch_tokens(torch.stack(usable)).float())
+        meter.advance(len(batch))
+    return torch.cat(parts) if parts else torch.empty(0, 0, 0), failed
+
+
+def _decoded(
+    model: Adapter | TextConditioned, keys: Sequence[str], sources: Mapping[str, ImageSource], pool: ThreadPoolExecutor
+) -> Iterator[tuple[str, torch.Tensor | OSError]]:
+    """Yield each picture ready for the tower, or the error that it gave; threads work a chunk ahead."""
+
+    def prepare(key: str) -> torch.Tensor | OSError:
+        try:
+            return model.preprocess(sources[key].open())
+        except OSError as error:
+            return error
+
+    for start in range(0, len(keys), IMAGES_PER_CHUNK):
+        part = keys[start : start + IMAGES_PER_CHUNK]
+        yield from zip(part, pool.map(prepare, part), strict=True)
 
 
 def text_computer(

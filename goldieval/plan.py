@@ -26,6 +26,11 @@ class Item:
     failure: str = ""
     heading: str = ""
 
+    def scoring(self, info: ModelInfo) -> str:
+        """Return the scoring mode; ``auto`` is the model's own."""
+        asked = self.task.card.params.scoring
+        return info.scoring if asked == "auto" else asked
+
 
 @dataclass(frozen=True)
 class LeftOut:
@@ -107,7 +112,8 @@ class Reader:
 
 def plan_towers(plan: Plan, store: Store) -> None:
     """Find what each tower must still encode, every distinct content once over all tasks."""
-    sources = {key: source for loaded in plan.runnable for key, source in loaded.sources.items()}
+    by_vector = [item.loaded for item in plan.items if item.loaded and item.scoring(plan.info) == "global"]
+    sources = {key: source for loaded in by_vector for key, source in loaded.sources.items()}
     texts = {key: text for loaded in plan.runnable for key, text in loaded.texts.items()}
     image_space, text_space = store.space(plan.info.image_identity), store.space(plan.info.text_identity)
     plan.images = Tower(sources, image_space, plan_images(image_space, sources))

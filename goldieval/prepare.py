@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from goldieval.card import Task
-from goldieval.data.samples import Dataset, ImageSource
+from goldieval.data.samples import Dataset, ImageSource, NoImage
 from goldieval.data.subset import keep_images, limited
 from goldieval.encode import image_keys, text_key
 from goldieval.errors import TaskError, listing
@@ -30,6 +30,11 @@ class Loaded:
     unreadable: dict[str, str]
     sha256: str
     seen: dict[str, int]
+
+    @property
+    def pictureless(self) -> bool:
+        """True for a task of ids whose embeddings were computed elsewhere."""
+        return any(isinstance(image.source, NoImage) for image in self.prepared.dataset.images)
 
     @property
     def sources(self) -> dict[str, ImageSource]:

@@ -22,7 +22,7 @@ from goldieval.prepare import Loaded
 from goldieval.record import DataPart, ModelPart, Record, RunPart, TaskPart, Ties, record_key, setting_key, write_record
 from goldieval.registry import Catalogue, Selection
 from goldieval.results import Results
-from goldieval.scoring.cosine import exact, unit
+from goldieval.scoring.cosine import exact
 from goldieval.screen import Screen
 from goldieval.spec import ModelSpec, expand, parse_spec
 from goldieval.vectors import Vectors, computed, looked_up, timed
@@ -131,9 +131,10 @@ class _Run:
         scored, failure, loaded = None, item.failure, item.loaded
         if loaded is not None:
             try:
-                with timed(seconds, "score"):
-                    loaded = loaded.without(vectors.failed, self.options.allow_bad)
-                    scored = _score(loaded, vectors, self.device)
+                with timed(seconds, "score"), exact(self.device):
+                    mode = item.scoring(info)
+                    loaded, similarity = vectors.similarity(loaded, mode, self.options.allow_bad, self.device)
+                    scored = family_of(item.task.card.family).score(loaded.prepared, similarity)
             except TaskError as error:
                 failure = str(error)
         record = self._describe(item, info, loaded, scored, failure, self._run_part(vectors, seconds))
@@ -174,7 +175,7 @@ class _Run:
             title=card.title,
             licence=card.licence,
             card_sha256=item.task.hash,
-            scoring=info.scoring if card.params.scoring == "auto" else card.params.scoring,
+            scoring=item.scoring(info),
             overrides=item.task.overrides,
             limit=self.options.limit,
             headline=card.headline,
@@ -204,14 +205,6 @@ def _data_part(item: Item, loaded: Loaded | None) -> DataPart:
         seen=loaded.seen if loaded else {},
         unreadable=loaded.unreadable if loaded else {},
     )
-
-
-def _score(loaded: Loaded, vectors: Vectors, device: str) -> Scored:
-    family = family_of(loaded.prepared.task.card.family)
-    with exact(device):
-        images = unit(vectors.images(loaded), "image").to(device)
-        texts = unit(vectors.texts(loaded), "text").to(device)
-        return family.score(loaded.prepared, images, texts)
 
 
 def _check_out(out: Path) -> None:

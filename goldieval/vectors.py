@@ -10,13 +10,17 @@ from dataclasses import dataclass, field
 from typing import cast
 
 import numpy as np
+import torch
 
-from goldieval.adapter import Adapter, Precomputed, inference
+from goldieval.adapter import Adapter, Precomputed, TextConditioned, inference
 from goldieval.data.samples import ImageSource
-from goldieval.encode import Batching, encode, image_computer, text_computer, text_key
+from goldieval.encode import Batching, encode, image_computer, patch_tokens, text_computer, text_key
 from goldieval.errors import GoldievalError, TaskError
 from goldieval.plan import Plan, Tower
 from goldieval.prepare import Loaded
+from goldieval.scoring.conditioned import Pool
+from goldieval.scoring.cosine import check_finite, unit
+from goldieval.scoring.similarity import ConditionedSimilarity, GlobalSimilarity, Similarity
 from goldieval.screen import Screen
 
 
@@ -25,6 +29,8 @@ class Vectors:
     """Embeddings of one model on one run, as they come from it: not normalised.
 
     failed: content key to reason, of pictures that could not be decoded.   encoded, reused: contents by tower.
+    streamed: patch tokens of a task's pictures, shape (images, patches, dim), with what failed; None where the model
+    has no text-conditioned pooling.
     """
 
     images: Callable[[Loaded], np.ndarray]
@@ -32,6 +38,27 @@ class Vectors:
     failed: Mapping[str, str] = field(default_factory=dict)
     encoded: dict[str, int] = field(default_factory=dict)
     reused: dict[str, int] = field(default_factory=dict)
+    streamed: Callable[[Loaded], tuple[torch.Tensor, dict[str, str]]] | None = None
+    pool: Pool | None = None
+
+    def similarity(self, loaded: Loaded, scoring: str, allow_bad: int, device: str) -> tuple[Loaded, Similarity]:
+        """Return the task without its unreadable pictures, and the similarity of the rest in a scoring mode.
+
+        Raises:
+            TaskError: too many unreadable pictures, useless embeddings, or a mode that the model does not have.
+        """
+        if scoring == "global":
+            loaded = loaded.without(self.failed, allow_bad)
+            images, texts = unit(self.images(loaded), "image"), unit(self.texts(loaded), "text")
+            return loaded, GlobalSimilarity(images.to(device), texts.to(device))
+        if self.streamed is None or self.pool is None:
+            raise TaskError("this model has no text-conditioned pooling: use --set scoring=global.")
+        patches, failed = self.streamed(loaded)
+        loaded = loaded.without(failed, allow_bad)
+        check_finite(patches, "patch")
+        texts = torch.as_tensor(self.texts(loaded))
+        unit(texts, "text")
+        return loaded, ConditionedSimilarity(self.pool, patches.to(device), texts.to(device))
 
 
 def looked_up(model: Precomputed, subset: bool) -> Vectors:
@@ -59,13 +86,31 @@ def computed(model: Adapter, plan: Plan, batching: Batching, screen: Screen, sec
         with timed(seconds, "encode_texts"), screen.meter("texts", texts.missing) as meter:
             strings = cast(Mapping[str, str], texts.contents)
             encoded["texts"] = encode(texts.space, texts.chunks, text_computer(model, strings, batching, meter), meter)
-    return Vectors(
+    vectors = Vectors(
         lambda loaded: _gather(images, _pictured(loaded)),
         lambda loaded: _gather(texts, [text_key(text.text) for text in loaded.prepared.texts]),
         images.space.failed,
         encoded,
         {"images": len(images.contents) - encoded["images"], "texts": len(texts.contents) - encoded["texts"]},
     )
+    if isinstance(model, TextConditioned):
+        vectors.pool = model.pool
+        vectors.streamed = lambda loaded: _patches(model, loaded, batching, screen, seconds)
+    return vectors
+
+
+def _patches(
+    model: TextConditioned, loaded: Loaded, batching: Batching, screen: Screen, seconds: dict[str, float]
+) -> tuple[torch.Tensor, dict[str, str]]:
+    """Encode a task's pictures to patch tokens, which are streamed and not stored: they are large."""
+    keys = [key for key in _pictured(loaded) if key]
+    with (
+        inference(model),
+        ThreadPoolExecutor(batching.workers) as pool,
+        timed(seconds, "encode_patches"),
+        screen.meter("patches", len(keys)) as meter,
+    ):
+        return patch_tokens(model, keys, loaded.sources, batching, pool, meter)
 
 
 @contextmanager
@@ -79,7 +124,7 @@ def timed(seconds: dict[str, float], phase: str) -> Iterator[None]:
 
 
 def _pictured(loaded: Loaded) -> list[str]:
-    if "" in loaded.keys:
+    if loaded.pictureless:
         raise TaskError("this task has ids but no pictures: run it with --model embeddings:FOLDER.")
     return loaded.keys
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -13,9 +13,7 @@ from goldieval.data.samples import Dataset, TextSample
 from goldieval.metrics.intervals import Interval
 from goldieval.metrics.ranks import Ranks
 from goldieval.record import Metric, Ties
-
-if TYPE_CHECKING:
-    import torch
+from goldieval.scoring.similarity import Similarity
 
 
 @dataclass
@@ -50,8 +48,8 @@ class Family(Protocol):
     def prepare(self, task: Task, dataset: Dataset) -> Prepared:
         """Check that the data have what the family needs. Raises TaskError."""
 
-    def score(self, prepared: Prepared, images: torch.Tensor, texts: torch.Tensor) -> Scored:
-        """Turn unit embeddings, shapes (images, dim) and (texts, dim), into outcomes and metrics."""
+    def score(self, prepared: Prepared, similarity: Similarity) -> Scored:
+        """Turn the similarity of the task's images and texts into outcomes and metrics."""
 
 
 def family_of(name: str) -> Family:

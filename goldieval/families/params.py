@@ -28,7 +28,7 @@ class Params(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    scoring: Literal["auto", "global"] = "auto"
+    scoring: Literal["auto", "global", "conditioned"] = "auto"
 
 
 class RetrievalParams(Params):

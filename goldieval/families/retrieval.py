@@ -13,7 +13,7 @@ from goldieval.families.params import RetrievalParams
 from goldieval.metrics.intervals import clustered_means, clustered_median
 from goldieval.metrics.ranks import Ranks
 from goldieval.record import Metric
-from goldieval.scoring.cosine import retrieval_ranks
+from goldieval.scoring.similarity import Similarity
 
 SUMMARY = ("t2i_r1", "t2i_r5", "i2t_r1", "i2t_r5")
 
@@ -25,11 +25,11 @@ def prepare(task: Task, dataset: Dataset) -> Prepared:
     return Prepared(task, dataset, dataset.texts)
 
 
-def score(prepared: Prepared, images: torch.Tensor, texts: torch.Tensor) -> Scored:
+def score(prepared: Prepared, similarity: Similarity) -> Scored:
     """Rank both ways. Texts are clustered by the image that they were written for; images are their own clusters."""
     dataset, params = prepared.dataset, prepared.task.card.params
     assert isinstance(params, RetrievalParams) and dataset.positives is not None and dataset.owner is not None
-    t2i, i2t = retrieval_ranks(texts, images, torch.as_tensor(dataset.positives, device=texts.device))
+    t2i, i2t = similarity.retrieval(torch.as_tensor(dataset.positives))
     text_ids = [text.id for text in dataset.texts]
     image_ids = [image.id for image in dataset.images]
     sides = [

@@ -15,7 +15,7 @@ from goldieval.families.params import ZeroshotParams
 from goldieval.metrics.intervals import mean_per_class, share
 from goldieval.prompts import CLASS_NAMES, PROMPTS, digest, fill, resolve
 from goldieval.record import Metric
-from goldieval.scoring.cosine import check_widths, class_ranks, unit
+from goldieval.scoring.similarity import Similarity
 
 SUMMARY = ("acc1", "acc5", "mean_per_class_recall")
 
@@ -42,17 +42,14 @@ def prepare(task: Task, dataset: Dataset) -> Prepared:
     return Prepared(task, dataset, texts, details, extra=(names, filled, len(prompts)))
 
 
-def score(prepared: Prepared, images: torch.Tensor, texts: torch.Tensor) -> Scored:
+def score(prepared: Prepared, similarity: Similarity) -> Scored:
     """Compare every image with every class vector."""
     names, filled, per_class = prepared.extra
     dataset, card = prepared.dataset, prepared.task.card
     assert dataset.labels is not None
-    check_widths(texts, images)
     row_of = {text.id: row for row, text in enumerate(prepared.texts)}
-    ensemble = texts[[row_of[text] for text in filled]].view(len(names), per_class, -1).mean(dim=1)
-    vectors = unit(ensemble, "class")
-    labels = torch.as_tensor(dataset.labels, device=images.device)
-    ranks, predictions = class_ranks(images, vectors, labels)
+    rows = torch.tensor([row_of[text] for text in filled]).view(len(names), per_class)
+    ranks, predictions = similarity.classes(rows, torch.as_tensor(dataset.labels))
     count = len(names)
     metrics: dict[str, Metric] = {"acc1": metric(share(ranks.hits(1)), 1 / count, card.ceiling)}
     if count > 5:

@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
-from goldieval.metrics.ranks import RankCounter, Ranks
+from goldieval.metrics.accuracy import true_class_ranks
+from goldieval.metrics.ranks import RankCounter, Ranks, joined
 
 IMAGES, TEXTS = 8, 256  # a tile; larger ones fall out of a CPU's cache, see benchmarks/conditioned_scoring.py
 BLOCKS = 4  # of the triangular factor
@@ -107,14 +109,32 @@ def conditioned_ranks(
     return counter.result()
 
 
-def conditioned_matrix(pool: Pool, texts: torch.Tensor, patches: torch.Tensor) -> torch.Tensor:
-    """Return all scores, (images, texts): for a few classes, and for tests."""
-    scorer = ConditionedScorer(pool, texts)
-    rows = [
-        torch.cat([tile for _, tile in _tiles(scorer, patches[image : image + IMAGES], len(texts))]).T
+def conditioned_classes(
+    pool: Pool, classes: torch.Tensor, patches: torch.Tensor, labels: torch.Tensor
+) -> tuple[Ranks, np.ndarray]:
+    """Rank the true class of every image and predict one.
+
+    Args:
+        classes: (classes, dim).   patches: (images, patches, dim).   labels: (images,) class indices.
+    """
+    scorer = ConditionedScorer(pool, classes)
+    parts = [
+        true_class_ranks(_rows(scorer, patches[image : image + IMAGES], len(classes)), labels[image : image + IMAGES])
         for image in range(0, len(patches), IMAGES)
     ]
-    return torch.cat(rows)
+    return joined([ranks for ranks, _ in parts]), np.concatenate([predictions for _, predictions in parts])
+
+
+def conditioned_matrix(pool: Pool, texts: torch.Tensor, patches: torch.Tensor) -> torch.Tensor:
+    """Return all scores, (images, texts), for tests and small questions."""
+    scorer = ConditionedScorer(pool, texts)
+    return torch.cat(
+        [_rows(scorer, patches[image : image + IMAGES], len(texts)) for image in range(0, len(patches), IMAGES)]
+    )
+
+
+def _rows(scorer: ConditionedScorer, patches: torch.Tensor, texts: int) -> torch.Tensor:
+    return torch.cat([tile for _, tile in _tiles(scorer, patches, texts)]).T
 
 
 def _tiles(scorer: ConditionedScorer, patches: torch.Tensor, texts: int) -> Iterator[tuple[int, torch.Tensor]]:

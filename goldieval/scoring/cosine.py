@@ -39,9 +39,7 @@ def unit(embeddings: np.ndarray | torch.Tensor, what: str) -> torch.Tensor:
         TaskError: NaN or infinite values, a zero vector, or all vectors the same; counting would call that a hit.
     """
     vectors: torch.Tensor = torch.as_tensor(embeddings, dtype=torch.float32).detach().clone()
-    bad = int((~torch.isfinite(vectors)).any(1).sum())
-    if bad:
-        raise TaskError(f"{bad:,} of {len(vectors):,} {what} embeddings hold NaN or infinite values.")
+    check_finite(vectors, what)
     lengths = vectors.norm(dim=1, keepdim=True)
     if bool((lengths == 0).any()):
         raise TaskError(f"{int((lengths == 0).sum()):,} of {len(vectors):,} {what} embeddings are zero.")
@@ -49,6 +47,13 @@ def unit(embeddings: np.ndarray | torch.Tensor, what: str) -> torch.Tensor:
     if len(vectors) > 1 and float((vectors - vectors[0]).abs().max()) < 1e-6:
         raise TaskError(f"all {len(vectors):,} {what} embeddings are the same: the encoder has collapsed.")
     return vectors
+
+
+def check_finite(vectors: torch.Tensor, what: str) -> None:
+    """Raise TaskError with the number of rows that hold NaN or infinite values, shape (n, …)."""
+    bad = int((~torch.isfinite(vectors)).flatten(1).any(1).sum())
+    if bad:
+        raise TaskError(f"{bad:,} of {len(vectors):,} {what} embeddings hold NaN or infinite values.")
 
 
 def retrieval_ranks(texts: torch.Tensor, images: torch.Tensor, positives: torch.Tensor) -> tuple[Ranks, Ranks]:
