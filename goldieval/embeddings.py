@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,6 +27,7 @@ from goldieval.data.paths import store_root
 from goldieval.errors import GoldievalError
 
 DEFAULT_LIMIT_GB = 20.0
+LEFTOVER_S = 3600.0  # no write takes this long
 
 
 @dataclass(frozen=True)
@@ -63,8 +66,8 @@ class Space:
     def refresh(self) -> None:
         """Take up chunks that were written, by this process or another, since the last look."""
         for file in sorted(set(self.folder.glob("*.safetensors")) - self._known):
-            self._known.add(file)
             if (content := self._load(file)) is not None:
+                self._known.add(file)
                 keys, failed, _ = content
                 self.failed |= failed
                 self._place |= {key: (file, row) for row, key in enumerate(keys)}
@@ -100,7 +103,8 @@ class Space:
     def write(self, chunk: Chunk, keys: Sequence[str], embeddings: np.ndarray, failed: dict[str, str]) -> None:
         """Store a chunk's embeddings, shape (keys, dim), and which of its contents failed; atomic."""
         array = np.ascontiguousarray(embeddings, dtype=np.float32)
-        about = {"keys": "\n".join(keys), "failed": json.dumps(failed), "sha256": _checksum(array)}
+        about = {"keys": "\n".join(keys), "failed": json.dumps(failed)}
+        about["sha256"] = _checksum(array, about)
         atomic_write(self.folder / f"{chunk.name}.safetensors", save({"embeddings": array}, metadata=about))
 
     @contextmanager
@@ -138,12 +142,12 @@ class Space:
         try:
             with safe_open(str(file), framework="numpy") as stored:
                 about, array = stored.metadata(), stored.get_tensor("embeddings")
-            if about["sha256"] != _checksum(array):
+            if about["sha256"] != _checksum(array, about):
                 raise ValueError("checksum")
             return about["keys"].split("\n") if about["keys"] else [], json.loads(about["failed"]), array
-        except FileNotFoundError:
+        except OSError:  # taken away by another process, or not readable now: not here, but no reason to remove it
             return None
-        except (SafetensorError, OSError, KeyError, ValueError, TypeError):
+        except (SafetensorError, KeyError, ValueError, TypeError):
             self.repaired += 1
             file.unlink(missing_ok=True)
             return None
@@ -178,7 +182,10 @@ class Store:
 
     def trim(self) -> int:
         """Remove the chunks that were not used for longest until the limit is kept; return the bytes freed."""
-        found = [(file, file.stat()) for file in self.root.glob("*/*.safetensors")]
+        found = [(file, stat) for file in self.root.glob("*/*.safetensors") if (stat := _stat(file)) is not None]
+        self._sweep_leftovers()
+        if math.isinf(self.limit_gb):
+            return 0
         excess = sum(stat.st_size for _, stat in found) - int(self.limit_gb * 1e9)
         freed = 0
         for file, stat in sorted(found, key=lambda entry: entry[1].st_mtime):
@@ -187,6 +194,19 @@ class Store:
             file.unlink(missing_ok=True)
             freed += stat.st_size
         return freed
+
+    def _sweep_leftovers(self) -> None:
+        """Remove the temporary files of writers that were killed."""
+        for file in self.root.glob("*/.*"):
+            if (stat := _stat(file)) is not None and time.time() - stat.st_mtime > LEFTOVER_S:
+                file.unlink(missing_ok=True)
+
+
+def _stat(file: Path) -> os.stat_result | None:
+    try:
+        return file.stat()
+    except FileNotFoundError:
+        return None
 
 
 @contextmanager
@@ -214,16 +234,27 @@ def check_writable(folder: Path) -> None:
 
 def atomic_write(file: Path, content: bytes) -> None:
     """Write a file whole or not at all, also when the disk is full or the process dies."""
-    handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name[:40]}.")
+    atomic_write_all({file: content})
+
+
+def atomic_write_all(contents: dict[Path, bytes]) -> None:
+    """Write several files whole or none of them: all lie on the disk before the first takes its name."""
+    staged: dict[Path, Path] = {}
+    new = [file for file in contents if not file.exists()]
     try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, file)
+        for file, content in contents.items():
+            handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name[:40]}.")
+            staged[file] = Path(temporary)
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.chmod(temporary, 0o666 & ~_umask())
+        for file, ready in staged.items():
+            os.replace(ready, file)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        for file in [*staged.values(), *new]:
+            file.unlink(missing_ok=True)
         raise
 
 
@@ -233,13 +264,18 @@ def _umask() -> int:
     return current
 
 
-def _checksum(array: np.ndarray) -> str:
-    return hashlib.sha256(np.ascontiguousarray(array).data).hexdigest() if array.size else ""
+def _checksum(array: np.ndarray, about: dict[str, str]) -> str:
+    """SHA-256 over shape, contents' keys, failures and values: a flipped bit anywhere shows."""
+    head = json.dumps([list(array.shape), str(array.dtype), about["keys"], about["failed"]])
+    return hashlib.sha256(head.encode() + np.ascontiguousarray(array).tobytes()).hexdigest()
 
 
 def _limit() -> float:
     text = os.environ.get("GOLDIEVAL_STORE_GB", "")
     try:
-        return float(text) if text else DEFAULT_LIMIT_GB
+        limit = float(text) if text else DEFAULT_LIMIT_GB
     except ValueError:
-        raise GoldievalError(f"$GOLDIEVAL_STORE_GB should be a number of gigabytes, but is {text!r}.") from None
+        limit = math.nan
+    if not limit >= 0:
+        raise GoldievalError(f"$GOLDIEVAL_STORE_GB should be a number of gigabytes (or inf), but is {text!r}.")
+    return limit

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from goldieval.adapter import Adapter, TextConditioned
-from goldieval.data.samples import ImageSource
+from goldieval.data.samples import ImageSource, UndecodableError
 from goldieval.embeddings import Chunk, Space, chunks_of
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 IMAGES_PER_CHUNK = 256
 TEXTS_PER_CHUNK = 1024
 
-Encoded = tuple[list[str], np.ndarray, dict[str, str]]
+Encoded = tuple[list[str], np.ndarray, dict[str, OSError]]
 
 
 class Meter(Protocol):
@@ -83,7 +83,8 @@ def encode(space: Space, chunks: Sequence[Chunk], compute: Callable[[Chunk], Enc
                 if not ours:
                     continue
                 if not space.holds(chunk):
-                    space.write(chunk, *compute(chunk))
+                    keys, embeddings, failed = compute(chunk)
+                    space.write(chunk, keys, embeddings, _for_good(space, failed))
                     done += len(chunk.keys)
                 else:
                     meter.advance(len(chunk.keys))
@@ -99,6 +100,12 @@ def encode(space: Space, chunks: Sequence[Chunk], compute: Callable[[Chunk], Enc
     return done
 
 
+def _for_good(space: Space, failed: Mapping[str, OSError]) -> dict[str, str]:
+    """Return the failures that belong to the content; a failure to read counts for this run and is tried again."""
+    space.failed |= {key: str(error) for key, error in failed.items()}
+    return {key: str(error) for key, error in failed.items() if isinstance(error, UndecodableError)}
+
+
 def image_computer(
     model: Adapter, sources: Mapping[str, ImageSource], batching: Batching, pool: ThreadPoolExecutor, meter: Meter
 ) -> Callable[[Chunk], Encoded]:
@@ -107,11 +114,11 @@ def image_computer(
 
     def compute(chunk: Chunk) -> Encoded:
         good: list[str] = []
-        failed: dict[str, str] = {}
+        failed: dict[str, OSError] = {}
         parts = []
         for batch in _batches(_decoded(model, chunk.keys, sources, pool), batching.images):
             usable = [(key, pixels) for key, pixels in batch if not isinstance(pixels, OSError)]
-            failed |= {key: str(error) for key, error in batch if isinstance(error, OSError)}
+            failed |= {key: error for key, error in batch if isinstance(error, OSError)}
             if usable:
                 parts.append(_numpy(model.encode_image(torch.stack([pixels for _, pixels in usable]))))
                 good += [key for key, _ in usable]

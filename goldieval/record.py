@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from goldieval.adapter import ModelInfo
 from goldieval.card import Task, validation_line
-from goldieval.embeddings import atomic_write
+from goldieval.embeddings import atomic_write_all
 from goldieval.errors import GoldievalError
 
 SCHEMA = 1
@@ -162,22 +162,23 @@ def record_path(out: Path, record: Record) -> Path:
 
 
 def write_record(out: Path, record: Record, outcomes: dict[str, np.ndarray] | None) -> Path:
-    """Write the outcomes, then the record that names them, each whole or not at all; return the record's path.
+    """Write the outcomes and the record that names them, both whole or neither; return the record's path.
 
     Raises:
         GoldievalError: the folder cannot be written or the disk is full; nothing half-written is left.
     """
     path = record_path(out, record)
+    files: dict[Path, bytes] = {}
+    if outcomes is not None:
+        file, table = path.with_suffix(".parquet"), _parquet(outcomes)
+        rows = len(next(iter(outcomes.values())))
+        made = Outcomes(file=file.name, sha256=hashlib.sha256(table).hexdigest(), rows=rows)
+        record = record.model_copy(update={"outcomes": made})
+        files[file] = table
+    files[path] = (record.model_dump_json(indent=1) + "\n").encode()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if outcomes is not None:
-            table = _parquet(outcomes)
-            rows = len(next(iter(outcomes.values())))
-            file = path.with_suffix(".parquet")
-            atomic_write(file, table)
-            made = Outcomes(file=file.name, sha256=hashlib.sha256(table).hexdigest(), rows=rows)
-            record = record.model_copy(update={"outcomes": made})
-        atomic_write(path, (record.model_dump_json(indent=1) + "\n").encode())
+        atomic_write_all(files)
     except OSError as error:
         raise GoldievalError(
             f"cannot write {path}: {error.strerror or error}. Free some space or name --out."

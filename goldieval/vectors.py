@@ -86,6 +86,8 @@ def computed(model: Adapter, plan: Plan, batching: Batching, screen: Screen, sec
         with timed(seconds, "encode_texts"), screen.meter("texts", texts.missing) as meter:
             strings = cast(Mapping[str, str], texts.contents)
             encoded["texts"] = encode(texts.space, texts.chunks, text_computer(model, strings, batching, meter), meter)
+    if damaged := images.space.repaired + texts.space.repaired:
+        screen.note(f"{damaged:,} damaged chunks of the embedding store were found and encoded again")
     vectors = Vectors(
         lambda loaded: _gather(images, _pictured(loaded)),
         lambda loaded: _gather(texts, [text_key(text.text) for text in loaded.prepared.texts]),

@@ -19,6 +19,7 @@ from goldieval.errors import TaskError
 from goldieval.families import retrieval, zeroshot
 from goldieval.families.base import Prepared, Scored
 from goldieval.scoring.cosine import unit
+from goldieval.scoring.similarity import GlobalSimilarity
 
 BASE: dict[str, Any] = {
     "name": "tiny",
@@ -68,7 +69,9 @@ TEXTS = torch.tensor([[6, 3, 2], [3, 6, 2], [3, 6, 2], [6, 3, 2]]) / 7
 
 
 def by_hand() -> Scored:
-    return retrieval.score(retrieval.prepare(retrieval_task(k=[1, 2]), captioned([2, 1, 1])), IMAGES, TEXTS)
+    return retrieval.score(
+        retrieval.prepare(retrieval_task(k=[1, 2]), captioned([2, 1, 1])), GlobalSimilarity(IMAGES, TEXTS)
+    )
 
 
 def test_retrieval_by_hand() -> None:
@@ -118,7 +121,8 @@ def test_an_image_that_no_text_speaks_of_is_a_candidate_but_no_query() -> None:
     texts = [TextSample("t", "one")]
     dataset = Dataset(pictures(3), texts=texts, positives=np.array([[0, 0]]), owner=np.array([0]))
     scored = retrieval.score(
-        retrieval.prepare(retrieval_task(k=[1]), dataset), IMAGES, unit(np.array([[1, 2, 0.0]]), "text")
+        retrieval.prepare(retrieval_task(k=[1]), dataset),
+        GlobalSimilarity(IMAGES, unit(np.array([[1, 2, 0.0]]), "text")),
     )
     assert scored.outcomes["sample_id"].tolist() == ["t", "pic0"]
     assert scored.metrics["t2i_mean_rank"].value == 2 and scored.metrics["i2t_r1"].n == 1
@@ -131,7 +135,8 @@ def test_retrieval_refuses_data_without_captions() -> None:
 
 def classify(names: list[str], labels: Sequence[int], images: Any, texts: Any, **card: Any) -> Scored:
     prepared = zeroshot.prepare(zeroshot_task(**card), labelled(labels, names))
-    return zeroshot.score(prepared, unit(np.array(images, dtype=float), "image"), unit(np.array(texts), "text"))
+    similarity = GlobalSimilarity(unit(np.array(images, dtype=float), "image"), unit(np.array(texts), "text"))
+    return zeroshot.score(prepared, similarity)
 
 
 def test_zeroshot_by_hand() -> None:
@@ -185,7 +190,7 @@ def test_every_text_is_encoded_once_and_goes_to_its_class() -> None:
     assert texts == ["cat", "a cat", "a a cat", "dog", "a dog"]
     vectors = torch.eye(5)
     images = unit(np.array([[1, 0.9, 0, 0, 0], [0, 0.9, 1, 0, 0], [0, 0, 0, 1, 1.0]]), "image")
-    assert values(zeroshot.score(prepared, images, vectors))["acc1"] == 1
+    assert values(zeroshot.score(prepared, GlobalSimilarity(images, vectors)))["acc1"] == 1
 
 
 @pytest.mark.parametrize(
@@ -234,7 +239,8 @@ def test_permuted_labels_give_what_class_and_prediction_counts_predict() -> None
     texts = unit(generator.normal(size=(4, 8)), "text")
 
     def scored(order: np.ndarray) -> Scored:
-        return zeroshot.score(zeroshot.prepare(zeroshot_task(), labelled(order, list("abcd"))), images, texts)
+        prepared = zeroshot.prepare(zeroshot_task(), labelled(order, list("abcd")))
+        return zeroshot.score(prepared, GlobalSimilarity(images, texts))
 
     predicted = np.bincount(scored(labels).outcomes["prediction"], minlength=4)
     assert np.ptp(predicted) > 50
@@ -294,6 +300,6 @@ def test_a_limited_retrieval_task_is_scored_on_its_own_gallery() -> None:
     part: Prepared = retrieval.prepare(
         retrieval_task(k=[1]), keep_images(captioned([2, 1, 1]), np.array([True, False, True]))
     )
-    scored = retrieval.score(part, IMAGES[[0, 2]], TEXTS[[0, 1, 3]])
+    scored = retrieval.score(part, GlobalSimilarity(IMAGES[[0, 2]], TEXTS[[0, 1, 3]]))
     assert scored.outcomes["rank_low"].tolist()[:3] == [1, 1, 2]
     assert scored.metrics["t2i_r1"].chance == pytest.approx(1 / 2)

@@ -27,6 +27,10 @@ class ImageSource(Protocol):
         """Return the decoded RGB picture. Raises OSError if it cannot be read or decoded."""
 
 
+class UndecodableError(OSError):
+    """The bytes are here but are no picture: true of the content for good, unlike a failure to read it."""
+
+
 class EncodedImage:
     """An image file's bytes, wherever they lie. Subclasses say how to read them."""
 
@@ -39,13 +43,12 @@ class EncodedImage:
     def open(self) -> Image.Image:
         from PIL import Image
 
+        data = self.read()
         try:
-            with Image.open(io.BytesIO(self.read())) as picture:
+            with Image.open(io.BytesIO(data)) as picture:
                 return picture.convert("RGB")
-        except OSError:
-            raise
-        except Exception as error:  # Pillow's plugins raise ValueError, SyntaxError, struct.error … on broken files
-            raise OSError(f"{type(error).__name__}: {error}") from error
+        except Exception as error:  # Pillow's plugins raise OSError, ValueError, SyntaxError … on broken files
+            raise UndecodableError(f"{type(error).__name__}: {error}") from error
 
 
 @dataclass(frozen=True)

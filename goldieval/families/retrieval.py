@@ -22,6 +22,8 @@ def prepare(task: Task, dataset: Dataset) -> Prepared:
     """Check that the data pair texts with images. Raises TaskError."""
     if not dataset.texts or dataset.positives is None or dataset.owner is None:
         raise TaskError("retrieval needs captions, but the data have none: name the caption column in `source`.")
+    if len(dataset.positives) == 0:
+        raise TaskError("no text is true of any image.")
     return Prepared(task, dataset, dataset.texts)
 
 

@@ -11,6 +11,7 @@ from scipy.stats import norm
 Z95 = float(norm.ppf(0.975))
 Z80 = float(norm.ppf(0.80))
 RESAMPLES = 2000
+ROUNDING = 1e-9  # outcomes closer than this are the same
 Ends = tuple[float, float]
 
 
@@ -44,7 +45,7 @@ def wilson(hits: float, n: int) -> tuple[float, float]:
     share, z2 = hits / n, Z95**2
     middle = (share + z2 / (2 * n)) / (1 + z2 / n)
     half = Z95 * np.sqrt(share * (1 - share) / n + z2 / (4 * n * n)) / (1 + z2 / n)
-    return max(0.0, float(middle - half)), min(1.0, float(middle + half))
+    return 0.0 if hits == 0 else float(middle - half), 1.0 if hits == n else float(middle + half)
 
 
 def share(hits: np.ndarray) -> Interval:
@@ -66,9 +67,13 @@ def clustered_means(outcomes: np.ndarray, clusters: np.ndarray, ends: Sequence[E
     sizes = np.bincount(which, minlength=count).astype(float)
     drawn = _resampled(np.column_stack([sums, sizes]), seed)
     means = drawn[:, :-1] / drawn[:, -1:]
+    even = np.ptp(sums / sizes[:, None], axis=0) <= ROUNDING  # every cluster has the same mean: so have all draws
+    columns = zip(outcomes.T, means.T, even, ends, strict=True)
     return [
-        _interval(column, float(column.mean()), draws, count, end)
-        for column, draws, end in zip(outcomes.T, means.T, ends, strict=True)
+        _allowed(column, float(column.mean()), count, end)
+        if same
+        else _interval(column, float(column.mean()), draws, count, end)
+        for column, draws, same, end in columns
     ]
 
 
@@ -92,24 +97,29 @@ def mean_per_class(hits: np.ndarray, labels: np.ndarray, seed: int = 0) -> Inter
     generator = np.random.Generator(np.random.PCG64(seed))
     draws = (generator.binomial(sizes, np.clip(shares, 0, 1), size=(RESAMPLES, len(classes))) / sizes).mean(axis=1)
     value = float(shares.mean())
-    if np.ptp(draws) == 0 and np.ptp(hits) > 0:  # every class all hit or all missed: drawing within it shows nothing
+    if np.ptp(draws) <= ROUNDING < np.ptp(hits):  # every class all hit or all missed: drawing within it shows nothing
         return Interval(value, *wilson(value * len(hits), len(hits)), len(hits), len(hits), "wilson, no class mixed")
     return _interval(hits, value, draws, len(hits), (0.0, 1.0))
 
 
 def _interval(outcomes: np.ndarray, value: float, draws: np.ndarray, clusters: int, ends: Ends) -> Interval:
-    """Percentile interval, or where all outcomes are the same the bound that their number allows.
+    """Percentile interval, or where all outcomes are the same what their number allows."""
+    if np.ptp(outcomes) <= ROUNDING:
+        return _allowed(outcomes, value, clusters, ends)
+    low, high = np.quantile(draws, [0.025, 0.975])
+    low, high = float(min(low, value)), float(max(high, value))
+    return Interval(value, low, high, len(outcomes), clusters, "cluster bootstrap")
 
-    ``clusters`` equal outcomes leave room for a share of others of at most Wilson's bound on none of that many; at the
+
+def _allowed(outcomes: np.ndarray, value: float, clusters: int, ends: Ends) -> Interval:
+    """The interval of outcomes without variety: a bootstrap of them would have width 0.
+
+    ``clusters`` equal ones leave room for a share of others of at most Wilson's bound on none of that many; at the
     most each of those would lie at one end of what an outcome can be.
     """
-    n = len(outcomes)
-    if np.ptp(outcomes) > 0:
-        low, high = np.quantile(draws, [0.025, 0.975])
-        return Interval(value, float(min(low, value)), float(max(high, value)), n, clusters, "cluster bootstrap")
     room = wilson(0, clusters)[1]
     low, high = (value + room * (end - value) for end in ends)
-    return Interval(value, low, high, n, clusters, "wilson, all outcomes the same")
+    return Interval(value, low, high, len(outcomes), clusters, "wilson, all clusters the same")
 
 
 def _resampled(sums: np.ndarray, seed: int) -> np.ndarray:

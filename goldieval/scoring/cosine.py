@@ -40,6 +40,7 @@ def unit(embeddings: np.ndarray | torch.Tensor, what: str) -> torch.Tensor:
     """
     vectors: torch.Tensor = torch.as_tensor(embeddings, dtype=torch.float32).detach().clone()
     check_finite(vectors, what)
+    vectors /= vectors.abs().amax(dim=1, keepdim=True).clamp_min(torch.finfo(torch.float32).tiny)  # no overflow below
     lengths = vectors.norm(dim=1, keepdim=True)
     if bool((lengths == 0).any()):
         raise TaskError(f"{int((lengths == 0).sum()):,} of {len(vectors):,} {what} embeddings are zero.")
