@@ -63,7 +63,8 @@ class Adapter(Protocol):
     Optional members, found by their name:
       ``trim(tokens) -> tokens``: cut the padding off a batch where that is exact (causal tower, end-token pooling).
       ``inference() -> context manager``: put the model in evaluation mode, and back afterwards.
-      ``patch_tokens``, ``pool``, ``dense``, ``generate``: arrive with the families that use them.
+      ``patch_tokens``, ``pool``: text-conditioned scoring, see ``TextConditioned``.
+      ``generate``: answers to questions, see ``Answering``.
     """
 
     def describe(self) -> ModelInfo:
@@ -98,16 +99,28 @@ class Precomputed(Protocol):
         """Return (texts, dim) float32 in the order of ``ids``; the same rule."""
 
 
+class Sees(Protocol):
+    """Whatever takes pictures."""
+
+    def preprocess(self, image: Image.Image) -> torch.Tensor: ...
+
+
 @runtime_checkable
-class TextConditioned(Protocol):
+class TextConditioned(Sees, Protocol):
     """An adapter whose image feature depends on the text that asks (FLAIR, GoldiCLIP)."""
 
     pool: Pool
 
-    def preprocess(self, image: Image.Image) -> torch.Tensor: ...
-
     def patch_tokens(self, pixels: torch.Tensor) -> torch.Tensor:
         """Encode a batch from ``preprocess``; return projected patch tokens (batch, patches, dim)."""
+
+
+@runtime_checkable
+class Answering(Sees, Protocol):
+    """An adapter with a decoder that answers questions about pictures."""
+
+    def generate(self, pixels: torch.Tensor, questions: Sequence[str]) -> list[str]:
+        """Answer ``questions[i]`` about picture ``i`` of a batch from ``preprocess``, in words."""
 
 
 Model = Adapter | Precomputed

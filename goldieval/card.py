@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from goldieval.data.readers import AnySource
 from goldieval.errors import GoldievalError
-from goldieval.families.params import RetrievalParams, ZeroshotParams
+from goldieval.families.params import ChoiceParams, RetrievalParams, VqaParams, ZeroshotParams
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
@@ -58,7 +58,8 @@ class RetrievalCard(CardBase):
 
     def metrics(self) -> list[str]:
         kinds = [*(f"r{k}" for k in self.params.k), "mean_rank", "median_rank"]
-        return [f"{side}_{kind}" for side in ("t2i", "i2t") for kind in kinds]
+        whole = [f"{side}_{kind}" for side in ("t2i", "i2t") for kind in kinds]
+        return whole + [f"t2i_r{k}_{stratum}" for stratum in self.params.strata for k in self.params.k]
 
 
 class ZeroshotCard(CardBase):
@@ -69,8 +70,26 @@ class ZeroshotCard(CardBase):
         return ["acc1", "acc5", "mean_per_class_recall"]
 
 
-Card = Annotated[RetrievalCard | ZeroshotCard, Field(discriminator="family")]
-_CARD: TypeAdapter[RetrievalCard | ZeroshotCard] = TypeAdapter(Card)
+class AccuracyCard(CardBase):
+    params: ChoiceParams | VqaParams
+
+    def metrics(self) -> list[str]:
+        return ["accuracy", *(f"accuracy_{stratum}" for stratum in self.params.strata)]
+
+
+class ChoiceCard(AccuracyCard):
+    family: Literal["choice"]
+    params: ChoiceParams = ChoiceParams()
+
+
+class VqaCard(AccuracyCard):
+    family: Literal["vqa"]
+    params: VqaParams = VqaParams()
+
+
+AnyCard = ChoiceCard | RetrievalCard | VqaCard | ZeroshotCard
+FAMILIES = ("choice", "retrieval", "vqa", "zeroshot")
+_CARD: TypeAdapter[AnyCard] = TypeAdapter(Annotated[AnyCard, Field(discriminator="family")])
 
 # What names, describes or locates a task, but does not change what is computed.
 _NOT_IDENTITY: Any = {
@@ -83,7 +102,7 @@ _NOT_IDENTITY: Any = {
 class Task:
     """A card, the file that it came from, and what ``--set`` changed in it."""
 
-    card: RetrievalCard | ZeroshotCard
+    card: AnyCard
     file: Path
     overrides: dict[str, Any] = field(default_factory=dict)
 
@@ -156,7 +175,7 @@ def load_card(file: Path) -> Task:
     return Task(_checked(read_yaml(file), str(file)), file)
 
 
-def _checked(content: dict[str, Any], where: str) -> RetrievalCard | ZeroshotCard:
+def _checked(content: dict[str, Any], where: str) -> AnyCard:
     try:
         card = _CARD.validate_python(content)
     except ValidationError as error:
@@ -178,7 +197,7 @@ def validation_line(error: ValidationError) -> str:
 
 def _without_choice_tags(place: tuple[int | str, ...]) -> list[int | str]:
     """``('retrieval', 'source', 'coco', 'images')`` names ``source.images``."""
-    kept = list(place[1:]) if place and place[0] in ("retrieval", "zeroshot") else list(place)
+    kept = list(place[1:]) if place and place[0] in FAMILIES else list(place)
     if len(kept) > 1 and kept[0] == "source":
         del kept[1]
     return [part for part in kept if not (isinstance(part, str) and ("[" in part or part in ("str", "Pinned")))]

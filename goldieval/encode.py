@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 
-from goldieval.adapter import Adapter, TextConditioned
+from goldieval.adapter import Adapter, Sees
 from goldieval.data.samples import ImageSource, UndecodableError
 from goldieval.embeddings import Chunk, Space, chunks_of
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 IMAGES_PER_CHUNK = 256
 TEXTS_PER_CHUNK = 1024
 
+T = TypeVar("T")
 Encoded = tuple[list[str], np.ndarray, dict[str, OSError]]
 
 
@@ -116,7 +117,7 @@ def image_computer(
         good: list[str] = []
         failed: dict[str, OSError] = {}
         parts = []
-        for batch in _batches(_decoded(model, chunk.keys, sources, pool), batching.images):
+        for batch in batches(decoded(model, chunk.keys, sources, pool), batching.images):
             usable = [(key, pixels) for key, pixels in batch if not isinstance(pixels, OSError)]
             failed |= {key: error for key, error in batch if isinstance(error, OSError)}
             if usable:
@@ -128,34 +129,8 @@ def image_computer(
     return compute
 
 
-def patch_tokens(
-    model: TextConditioned,
-    keys: Sequence[str],
-    sources: Mapping[str, ImageSource],
-    batching: Batching,
-    pool: ThreadPoolExecutor,
-    meter: Meter,
-) -> tuple[torch.Tensor, dict[str, str]]:
-    """Encode pictures to patch tokens, shape (readable pictures, patches, dim), in the order of ``keys``.
-
-    Returns:
-        the tokens, on the model's device, and content key to reason of what could not be decoded
-    """
-    import torch
-
-    parts: list[torch.Tensor] = []
-    failed: dict[str, str] = {}
-    for batch in _batches(_decoded(model, keys, sources, pool), batching.images):
-        usable = [pixels for _, pixels in batch if not isinstance(pixels, OSError)]
-        failed |= {key: str(error) for key, error in batch if isinstance(error, OSError)}
-        if usable:
-            parts.append(model.patch_tokens(torch.stack(usable)).float())
-        meter.advance(len(batch))
-    return torch.cat(parts) if parts else torch.empty(0, 0, 0), failed
-
-
-def _decoded(
-    model: Adapter | TextConditioned, keys: Sequence[str], sources: Mapping[str, ImageSource], pool: ThreadPoolExecutor
+def decoded(
+    model: Sees, keys: Sequence[str], sources: Mapping[str, ImageSource], pool: ThreadPoolExecutor
 ) -> Iterator[tuple[str, torch.Tensor | OSError]]:
     """Yield each picture ready for the tower, or the error that it gave; threads work a chunk ahead."""
 
@@ -190,9 +165,8 @@ def text_computer(
     return compute
 
 
-def _batches(
-    items: Iterator[tuple[str, torch.Tensor | OSError]], size: int
-) -> Iterator[list[tuple[str, torch.Tensor | OSError]]]:
+def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Yield lists of ``size`` items, the last one with what is left."""
     batch = []
     for item in items:
         batch.append(item)

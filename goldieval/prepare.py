@@ -121,7 +121,7 @@ def _check_counts(task: Task, seen: dict[str, int]) -> None:
 
 
 def _data_hash(dataset: Dataset, keys: list[str]) -> str:
-    """Hash ids, contents, texts, labels and relevance: what a paper can state that it ran on."""
+    """Hash ids, contents, texts, labels, relevance and answers: what a paper can state that it ran on."""
     total = hashlib.sha256()
     labels = dataset.labels if dataset.labels is not None else np.zeros(len(keys), dtype=np.int64)
     for image, key, label in zip(dataset.images, keys, labels, strict=True):
@@ -130,4 +130,10 @@ def _data_hash(dataset: Dataset, keys: list[str]) -> str:
         total.update(f"{text.id}\t{text.text}\n".encode())
     if dataset.positives is not None:
         total.update(np.ascontiguousarray(dataset.positives, dtype=np.int64).data)
+    if dataset.choices is not None:
+        total.update(np.ascontiguousarray(dataset.choices, dtype=np.int64).data)
+    if dataset.answers is not None:
+        total.update("\n".join(dataset.answers).encode())
+    for name, mask in sorted(dataset.strata.items()):
+        total.update(name.encode() + np.packbits(mask).tobytes())
     return total.hexdigest()

@@ -129,15 +129,16 @@ class _Run:
 
     def _record(self, item: Item, info: ModelInfo, vectors: Vectors, seconds: dict[str, float]) -> Record:
         scored, failure, loaded = None, item.failure, item.loaded
+        vectors.seconds.clear()
         if loaded is not None:
             try:
                 with timed(seconds, "score"), exact(self.device):
                     mode = item.scoring(info)
-                    loaded, similarity = vectors.similarity(loaded, mode, self.options.allow_bad, self.device)
-                    scored = family_of(item.task.card.family).score(loaded.prepared, similarity)
+                    loaded, evidence = vectors.evidence(loaded, mode, self.options.allow_bad, self.device)
+                    scored = family_of(item.task.card.family).score(loaded.prepared, evidence)
             except TaskError as error:
                 failure = str(error)
-        record = self._describe(item, info, loaded, scored, failure, self._run_part(vectors, seconds))
+        record = self._describe(item, info, loaded, scored, failure, self._run_part(vectors, seconds | vectors.seconds))
         if self.options.out is not None:
             path = write_record(self.options.out, record, scored.outcomes if scored else None)
             self.screen.wrote(record, path)

@@ -12,9 +12,9 @@ from typing import cast
 import numpy as np
 import torch
 
-from goldieval.adapter import Adapter, Precomputed, TextConditioned, inference
+from goldieval.adapter import Adapter, Answering, Precomputed, TextConditioned, inference
 from goldieval.data.samples import ImageSource
-from goldieval.encode import Batching, encode, image_computer, patch_tokens, text_computer, text_key
+from goldieval.encode import Batching, encode, image_computer, text_computer, text_key
 from goldieval.errors import GoldievalError, TaskError
 from goldieval.plan import Plan, Tower
 from goldieval.prepare import Loaded
@@ -22,6 +22,7 @@ from goldieval.scoring.conditioned import Pool
 from goldieval.scoring.cosine import check_finite, unit
 from goldieval.scoring.similarity import ConditionedSimilarity, GlobalSimilarity, Similarity
 from goldieval.screen import Screen
+from goldieval.stream import answers, patch_tokens
 
 
 @dataclass
@@ -30,7 +31,8 @@ class Vectors:
 
     failed: content key to reason, of pictures that could not be decoded.   encoded, reused: contents by tower.
     streamed: patch tokens of a task's pictures, shape (images, patches, dim), with what failed; None where the model
-    has no text-conditioned pooling.
+    has no text-conditioned pooling.   answered: answers by text id, with what failed; None where it has no decoder.
+    seconds: wall time of what was streamed or answered, by phase; whoever scores a task empties it before.
     """
 
     images: Callable[[Loaded], np.ndarray]
@@ -40,6 +42,28 @@ class Vectors:
     reused: dict[str, int] = field(default_factory=dict)
     streamed: Callable[[Loaded], tuple[torch.Tensor, dict[str, str]]] | None = None
     pool: Pool | None = None
+    answered: Callable[[Loaded], tuple[dict[str, str], dict[str, str]]] | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def evidence(
+        self, loaded: Loaded, scoring: str, allow_bad: int, device: str
+    ) -> tuple[Loaded, Similarity | list[str]]:
+        """Return the task without its unreadable pictures, and what its family scores in a mode."""
+        if scoring == "generate":
+            return self.answers(loaded, allow_bad)
+        return self.similarity(loaded, scoring, allow_bad, device)
+
+    def answers(self, loaded: Loaded, allow_bad: int) -> tuple[Loaded, list[str]]:
+        """Return the task without its unreadable pictures, and the answers to its questions, in their order.
+
+        Raises:
+            TaskError: too many unreadable pictures, or a model that cannot answer.
+        """
+        if self.answered is None:
+            raise TaskError("this model cannot answer questions: its adapter has no generate(pixels, questions).")
+        given, failed = self.answered(loaded)
+        loaded = loaded.without(failed, allow_bad)
+        return loaded, [given[text.id] for text in loaded.prepared.dataset.texts]
 
     def similarity(self, loaded: Loaded, scoring: str, allow_bad: int, device: str) -> tuple[Loaded, Similarity]:
         """Return the task without its unreadable pictures, and the similarity of the rest in a scoring mode.
@@ -97,8 +121,23 @@ def computed(model: Adapter, plan: Plan, batching: Batching, screen: Screen, sec
     )
     if isinstance(model, TextConditioned):
         vectors.pool = model.pool
-        vectors.streamed = lambda loaded: _patches(model, loaded, batching, screen, seconds)
+        vectors.streamed = lambda loaded: _patches(model, loaded, batching, screen, vectors.seconds)
+    if isinstance(model, Answering):
+        vectors.answered = lambda loaded: _answers(model, loaded, batching, screen, vectors.seconds)
     return vectors
+
+
+def _answers(
+    model: Answering, loaded: Loaded, batching: Batching, screen: Screen, seconds: dict[str, float]
+) -> tuple[dict[str, str], dict[str, str]]:
+    _pictured(loaded)
+    with (
+        inference(model),
+        ThreadPoolExecutor(batching.workers) as pool,
+        timed(seconds, "generate"),
+        screen.meter("answers", len(loaded.prepared.dataset.texts)) as meter,
+    ):
+        return answers(model, loaded, batching, pool, meter)
 
 
 def _patches(

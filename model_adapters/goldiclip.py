@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from goldieval.adapter import LoadOptions, Model
-from goldieval.errors import GoldievalError
+from goldieval.errors import GoldievalError, TaskError
 from goldieval.spec import ModelSpec
 
 
@@ -47,6 +47,8 @@ def _adapter(module: Any, about: Any, spec: str, options: LoadOptions) -> Model:
 
         def generate(self, pixels: torch.Tensor, questions: Sequence[str]) -> list[str]:
             """Answer one question about each picture through the decoder."""
+            if module.decoder is None:
+                raise TaskError("this checkpoint was trained without a decoder: it cannot answer questions.")
             ids = tokenizer.padded([tokenizer.ids(question) for question in questions]).to(self.device)
             answers = module.generate(ids, module.image_features(pixels.to(self.device)))
             return [tokenizer.decode(answer[answer < tokenizer.sot_token_id].tolist()).strip() for answer in answers]

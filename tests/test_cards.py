@@ -16,11 +16,14 @@ from goldieval.data.samples import Dataset, ImageSample, NoImage, TextSample
 from goldieval.errors import GoldievalError
 from goldieval.families.base import Prepared, family_of
 from goldieval.registry import Catalogue, packaged
+from goldieval.scoring.similarity import GlobalSimilarity
 
 SHIPPED = sorted(packaged("tasks").glob("*.yaml"))
 METRICS = {
     "zeroshot": {"acc1", "acc5", "mean_per_class_recall"},
     "retrieval": {f"{side}_r{k}" for side in ("t2i", "i2t") for k in (1, 5, 10)},
+    "choice": {"accuracy"},
+    "vqa": {"accuracy"},
 }
 # specs/protocols.md, A1 and A2: the variants of issue 2.
 COUNTS = {
@@ -36,6 +39,11 @@ COUNTS = {
     "flickr30k-val": {"images": 1_014, "texts": 5_070},
     "shapes-zeroshot": {"images": 1_000, "classes": 64},
     "shapes-retrieval": {"images": 1_000, "texts": 2_000},
+    "shapes-question": {"images": 1_000, "texts": 998},
+    "shapes-question-answer": {"images": 1_000, "texts": 2_925},
+    "shapes-finegrained": {"images": 1_000, "texts": 6_468},
+    "shapes-composition": {"images": 1_000, "texts": 6_276},
+    "shapes-vqa": {"images": 1_000, "texts": 4_000},
 }
 
 
@@ -68,7 +76,8 @@ def test_shipped_real_card_says_how_to_get_its_data(shipped: Task, tmp_path: Pat
 
 
 def test_chance_on_the_card_is_what_the_family_computes(shipped: Task) -> None:
-    scored = _stand_in_zeroshot(shipped) if shipped.card.family == "zeroshot" else _stand_in_retrieval(shipped)
+    stand_ins = {"zeroshot": _stand_in_zeroshot, "retrieval": _stand_in_retrieval}
+    scored = stand_ins.get(shipped.card.family, _on_its_own_data)(shipped)
     assert shipped.card.chance == pytest.approx(scored[shipped.card.headline].chance, rel=1e-3)
 
 
@@ -77,6 +86,14 @@ def _stand_in_zeroshot(task: Task) -> dict[str, Any]:
     task = task.override({"prompts": ["{c}"], "class_names": [f"class {n}" for n in range(count)]})
     dataset = Dataset([ImageSample(str(n), NoImage()) for n in range(count)], labels=np.arange(count))
     return _scored(family_of("zeroshot").prepare(task, dataset), count, count)
+
+
+def _on_its_own_data(task: Task) -> dict[str, Any]:
+    dataset = task.card.source.read(Path())
+    prepared = family_of(task.card.family).prepare(task, dataset)
+    if task.card.family == "vqa":
+        return family_of("vqa").score(prepared, ["?"] * len(dataset.texts)).metrics
+    return _scored(prepared, len(dataset.images), len(dataset.texts))
 
 
 def _stand_in_retrieval(task: Task) -> dict[str, Any]:
@@ -97,7 +114,7 @@ def _stand_in_retrieval(task: Task) -> dict[str, Any]:
 def _scored(prepared: Prepared, images: int, texts: int) -> dict[str, Any]:
     generator = torch.Generator().manual_seed(0)
     vectors = [torch.nn.functional.normalize(torch.randn(n, 8, generator=generator)) for n in (images, texts)]
-    return family_of(prepared.task.card.family).score(prepared, *vectors).metrics
+    return family_of(prepared.task.card.family).score(prepared, GlobalSimilarity(*vectors)).metrics
 
 
 def test_suites_name_existing_tasks_only_and_no_suite_hides_a_task() -> None:
@@ -150,6 +167,10 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
     (content(source={"id": "mine"}), "source: give either id"),
     (content(source={"path": ""}), "source: give either id"),
     (content(headline="acc_1"), "headline: "),
+    (content("shapes", "choice", source={"path": ""}, headline="acc1"), "source.content: is missing"),
+    (content("table", "retrieval", source={"file": "a.csv"}, params={"strata": ["a b"]}), "params.strata.0: "),
+    (content("table", "retrieval", source={"file": "a.csv"}, headline="t2i_r1_seen"), "headline: "),
+    (content("table", "vqa", source={"file": "a.csv"}, headline="accuracy", params={"scoring": "x"}), "params.scoring"),
 ]
 
 

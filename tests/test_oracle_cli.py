@@ -95,18 +95,16 @@ def test_ranks_of_the_true_class_are_the_same_for_every_picture(both: Both) -> N
 
 
 def test_accuracy_and_mean_per_class_recall_are_the_same(both: Both) -> None:
-    ours = both.records["cifar10"].values()
-    assert {name: ours[name] for name in ("acc1", "acc5", "mean_per_class_recall")} == pytest.approx(
-        both.theirs["cifar10"], abs=METRIC
-    )
+    assert both.records["cifar10"].values() == pytest.approx(both.theirs["cifar10"], abs=METRIC)
 
 
 def test_recall_both_ways_is_the_same(both: Both) -> None:
     ours = both.records["coco_mini"].values()
-    theirs = both.theirs["coco_mini"]
+    # We share the hit of a tie, the peer gives it to whichever is ahead in the last bits.
+    theirs, most = both.theirs["coco_mini"], METRIC + both.records["coco_mini"].ties.gap
     for k in (1, 5, 10):
-        assert ours[f"t2i_r{k}"] == pytest.approx(theirs[f"image_retrieval_recall@{k}"], abs=METRIC)
-        assert ours[f"i2t_r{k}"] == pytest.approx(theirs[f"text_retrieval_recall@{k}"], abs=METRIC)
+        assert ours[f"t2i_r{k}"] == pytest.approx(theirs[f"image_retrieval_recall@{k}"], abs=most)
+        assert ours[f"i2t_r{k}"] == pytest.approx(theirs[f"text_retrieval_recall@{k}"], abs=most)
 
 
 def _peer_metrics(exported: Any, checkpoint: Path, work: Path) -> dict[str, float]:

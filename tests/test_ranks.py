@@ -172,7 +172,7 @@ def test_scores_within_a_millionth_are_ties_and_no_further() -> None:
     counter = RankCounter(torch.tensor([[0, 0]]), scores[:, 0], 1, 5)
     counter.update(scores.clone(), 0, 0)
     by_text, _ = counter.result()
-    by_class, _ = true_class_ranks(scores, torch.tensor([0]))
+    by_class, _, _ = true_class_ranks(scores, torch.tensor([0]))
     for ranks in (by_text, by_class):
         assert (ranks.above.tolist(), ranks.tied.tolist(), ranks.tied_positives.tolist()) == ([1], [2], [1])
 
@@ -207,7 +207,7 @@ def test_classes_are_ranked_as_a_gallery_with_one_positive(
     labels = [random.randrange(levels.shape[1]) for _ in levels]  # type: ignore[attr-defined]
     scores = torch.tensor(levels, dtype=torch.float32)
     with tiles(1, rows):
-        ranks, predictions = class_ranks(scores, torch.eye(levels.shape[1]), torch.tensor(labels))
+        ranks, predictions, _ = class_ranks(scores, torch.eye(levels.shape[1]), torch.tensor(labels))
     check(ranks, levels, np.eye(levels.shape[1], dtype=bool)[labels])
     assert predictions.tolist() == levels.argmax(1).tolist()
 

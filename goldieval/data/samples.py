@@ -94,6 +94,11 @@ class Dataset:
     labels: class index of each image, shape (images,).
     positives: pairs (text index, image index), shape (pairs, 2); several on either side are allowed.
     owner: for each text the image that it was written for, shape (texts,); the cluster of its outcome.
+    choices: for each query its candidates as pairs (image index, text index), the true one first, shape
+    (queries, candidates, 2): one image with several texts, or one text with several images.
+    answers, types: of each text, a question about its owner, the answer and the type of question, shape (texts,).
+    strata: groups of queries that can be reported apart, name to mask, shape (queries,). A query is a row of
+    ``choices``, or a text where there are none.
     """
 
     images: list[ImageSample]
@@ -102,6 +107,10 @@ class Dataset:
     texts: list[TextSample] = field(default_factory=list)
     positives: np.ndarray | None = None
     owner: np.ndarray | None = None
+    choices: np.ndarray | None = None
+    answers: np.ndarray | None = None
+    types: np.ndarray | None = None
+    strata: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         refuse_duplicates("image", [image.id for image in self.images])

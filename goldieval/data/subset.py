@@ -11,22 +11,26 @@ from goldieval.data.samples import Dataset
 
 def keep_images(dataset: Dataset, keep: np.ndarray) -> Dataset:
     """Return the dataset with the images where ``keep``, shape (images,), is true, and the texts written for them."""
-    new_row = np.cumsum(keep) - 1
     images = [image for image, kept in zip(dataset.images, keep, strict=True) if kept]
     labels = dataset.labels[keep] if dataset.labels is not None else None
-    if dataset.owner is None or dataset.positives is None:
-        return Dataset(images, labels, dataset.class_names)
-    keep_text = keep[dataset.owner]
-    new_text = np.cumsum(keep_text) - 1
-    pairs = dataset.positives[keep_text[dataset.positives[:, 0]] & keep[dataset.positives[:, 1]]]
-    return Dataset(
-        images=images,
-        labels=labels,
-        class_names=dataset.class_names,
-        texts=[text for text, kept in zip(dataset.texts, keep_text, strict=True) if kept],
-        positives=np.stack([new_text[pairs[:, 0]], new_row[pairs[:, 1]]], axis=1),
-        owner=new_row[dataset.owner[keep_text]],
-    )
+    part = Dataset(images, labels, dataset.class_names)
+    if dataset.owner is None:
+        return part
+    keep_text = queries = keep[dataset.owner]
+    new_image, new_text = np.cumsum(keep) - 1, np.cumsum(keep_text) - 1
+    part.texts = [text for text, kept in zip(dataset.texts, keep_text, strict=True) if kept]
+    part.owner = new_image[dataset.owner[keep_text]]
+    part.answers = dataset.answers[keep_text] if dataset.answers is not None else None
+    part.types = dataset.types[keep_text] if dataset.types is not None else None
+    if dataset.positives is not None:
+        text, image = dataset.positives[keep_text[dataset.positives[:, 0]] & keep[dataset.positives[:, 1]]].T
+        part.positives = np.stack([new_text[text], new_image[image]], axis=1)
+    if dataset.choices is not None:
+        image, text = dataset.choices[..., 0], dataset.choices[..., 1]
+        queries = (keep[image] & keep_text[text]).all(axis=1)
+        part.choices = np.stack([new_image[image[queries]], new_text[text[queries]]], axis=-1)
+    part.strata = {name: mask[queries] for name, mask in dataset.strata.items()}
+    return part
 
 
 def limited(dataset: Dataset, most: int) -> Dataset:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -10,10 +11,10 @@ import numpy as np
 
 from goldieval.card import Task
 from goldieval.data.samples import Dataset, TextSample
-from goldieval.metrics.intervals import Interval
+from goldieval.errors import TaskError, listing
+from goldieval.metrics.intervals import Interval, clustered_means
 from goldieval.metrics.ranks import Ranks
 from goldieval.record import Metric, Ties
-from goldieval.scoring.similarity import Similarity
 
 
 @dataclass
@@ -48,14 +49,48 @@ class Family(Protocol):
     def prepare(self, task: Task, dataset: Dataset) -> Prepared:
         """Check that the data have what the family needs. Raises TaskError."""
 
-    def score(self, prepared: Prepared, similarity: Similarity) -> Scored:
-        """Turn the similarity of the task's images and texts into outcomes and metrics."""
+    def score(self, prepared: Prepared, evidence: Any) -> Scored:
+        """Turn what the model did into outcomes and metrics.
+
+        Args:
+            evidence: the ``Similarity`` of the task's images and texts; where scoring is "generate", the answers.
+        """
 
 
 def family_of(name: str) -> Family:
     """Return the module of a family; the card's type has already checked the name."""
     module: Any = importlib.import_module(f"goldieval.families.{name}")
     return module  # type: ignore[no-any-return]
+
+
+def check_strata(dataset: Dataset, names: Sequence[str]) -> None:
+    """Raise TaskError where a card asks for a group of queries that the data do not have."""
+    if lacking := [name for name in names if name not in dataset.strata]:
+        has = f"they have {', '.join(dataset.strata)}" if dataset.strata else "they have none"
+        raise TaskError(f"params.strata: the data have no group {listing(lacking)}; {has}.")
+
+
+def masks(dataset: Dataset, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Return the masks of the groups that have a query left (a subset may have lost some)."""
+    return {name: dataset.strata[name] for name in names if dataset.strata[name].any()}
+
+
+def accuracies(
+    hits: np.ndarray, clusters: np.ndarray, chance: np.ndarray, strata: Mapping[str, np.ndarray], ceiling: float | None
+) -> dict[str, Metric]:
+    """Return ``accuracy`` and ``accuracy_<stratum>``.
+
+    Args:
+        hits: probability that each query is right, (queries,).   clusters: (queries,) what was drawn together.
+        chance: (queries,) what a guess gets.   strata: masks.
+    """
+    groups = {"accuracy": np.ones(len(hits), dtype=bool), **{f"accuracy_{name}": strata[name] for name in strata}}
+    return {
+        name: metric(
+            clustered_means(hits[mask][:, None], clusters[mask], [(0.0, 1.0)])[0], float(chance[mask].mean()), ceiling
+        )
+        for name, mask in groups.items()
+    }
 
 
 def metric(interval: Interval, chance: float | None = None, ceiling: float | None = None) -> Metric:

@@ -31,8 +31,15 @@ class Params(BaseModel):
     scoring: Literal["auto", "global", "conditioned"] = "auto"
 
 
+# Groups of queries of the data whose scores are reported beside the whole, as ``<metric>_<stratum>``.
+Strata = list[Annotated[str, Field(pattern="^[a-z0-9]+$")]]
+
+
 class RetrievalParams(Params):
+    """``strata`` are groups of texts: recall of text to image is reported for each."""
+
     k: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)] = [1, 5, 10]
+    strata: Strata = []
 
 
 class ZeroshotParams(Params):
@@ -49,3 +56,18 @@ class ZeroshotParams(Params):
             if bare:
                 raise ValueError(f"prompt {bare[0]!r} has no {{c}} where the class name goes")
         return prompts
+
+
+class ChoiceParams(Params):
+    strata: Strata = []
+
+
+class VqaParams(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    strata: Strata = []
+
+    @property
+    def scoring(self) -> Literal["generate"]:
+        """The model writes its answers; nothing is compared."""
+        return "generate"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
 from goldieval.card import Task
 from goldieval.data.samples import Dataset
 from goldieval.errors import TaskError
-from goldieval.families.base import Prepared, Scored, median_metric, metric, ties_of
+from goldieval.families.base import Prepared, Scored, check_strata, masks, median_metric, metric, ties_of
 from goldieval.families.params import RetrievalParams
 from goldieval.metrics.intervals import clustered_means, clustered_median
 from goldieval.metrics.ranks import Ranks
@@ -20,8 +22,13 @@ SUMMARY = ("t2i_r1", "t2i_r5", "i2t_r1", "i2t_r5")
 
 def prepare(task: Task, dataset: Dataset) -> Prepared:
     """Check that the data pair texts with images. Raises TaskError."""
-    if not dataset.texts or dataset.positives is None or dataset.owner is None:
+    params = task.card.params
+    assert isinstance(params, RetrievalParams)
+    if dataset.positives is None or dataset.owner is None:
         raise TaskError("retrieval needs captions, but the data have none: name the caption column in `source`.")
+    if not dataset.texts:
+        raise TaskError(f"no text speaks of these {len(dataset.images):,} images: take more of them.")
+    check_strata(dataset, params.strata)
     if len(dataset.positives) == 0:
         raise TaskError("no text is true of any image.")
     return Prepared(task, dataset, dataset.texts)
@@ -35,7 +42,7 @@ def score(prepared: Prepared, similarity: Similarity) -> Scored:
     text_ids = [text.id for text in dataset.texts]
     image_ids = [image.id for image in dataset.images]
     sides = [
-        _Side("t2i", t2i, text_ids, [image_ids[owner] for owner in dataset.owner], dataset),
+        _Side("t2i", t2i, text_ids, [image_ids[owner] for owner in dataset.owner], dataset, params.strata),
         _Side("i2t", i2t, image_ids, image_ids, dataset),
     ]
     ceiling = prepared.task.card.ceiling
@@ -49,21 +56,22 @@ def score(prepared: Prepared, similarity: Similarity) -> Scored:
 class _Side:
     """One direction, without the queries that have no positive (ids of a gallery that no text speaks of)."""
 
-    def __init__(self, name: str, ranks: Ranks, ids: list[str], clusters: list[str], dataset: Dataset) -> None:
+    def __init__(
+        self, name: str, ranks: Ranks, ids: list[str], clusters: list[str], dataset: Dataset, strata: Sequence[str] = ()
+    ) -> None:
         asked = ranks.positives > 0
         self.name, self._dataset = name, dataset
         self._rows = np.flatnonzero(asked)
-        self.ranks = Ranks(
-            ranks.above[asked], ranks.tied[asked], ranks.tied_positives[asked], ranks.positives[asked], ranks.gallery
-        )
+        self.ranks = ranks.of(asked)
         self._ids = np.asarray(ids, dtype=object)[asked]
         self._clusters = np.asarray(clusters, dtype=object)[asked]
+        self._strata = {stratum: mask[asked] for stratum, mask in masks(dataset, strata).items()}
 
     def metrics(self, k: list[int], ceiling: float | None) -> dict[str, Metric]:
         ranks = self.ranks
         _, clusters = np.unique(self._clusters.astype(str), return_inverse=True)
-        columns = np.stack([*(ranks.hits(cut) for cut in k), ranks.expected()], axis=1)
         rank_ends = (1.0, float(ranks.gallery))
+        columns = np.stack([*(ranks.hits(cut) for cut in k), ranks.expected()], axis=1)
         *recalls, mean_rank = clustered_means(columns, clusters, [*[(0.0, 1.0)] * len(k), rank_ends])
         result = {
             f"{self.name}_r{cut}": metric(recall, ranks.chance(cut), ceiling)
@@ -72,6 +80,13 @@ class _Side:
         median = clustered_median(ranks.expected(), clusters, rank_ends)
         result[f"{self.name}_mean_rank"] = metric(mean_rank, float(ranks.chance_rank().mean()))
         result[f"{self.name}_median_rank"] = median_metric(median)
+        for stratum, mask in self._strata.items():
+            part = ranks.of(mask)
+            apart = clustered_means(
+                np.stack([part.hits(cut) for cut in k], axis=1), clusters[mask], [(0.0, 1.0)] * len(k)
+            )
+            for cut, recall in zip(k, apart, strict=True):
+                result[f"{self.name}_r{cut}_{stratum}"] = metric(recall, part.chance(cut), ceiling)
         return result
 
     def outcomes(self) -> dict[str, np.ndarray]:

@@ -1,4 +1,7 @@
-"""Zero-shot classification with prompt ensembles: each prompt's embedding normalised, averaged, normalised again."""
+"""Zero-shot classification with prompt ensembles: each prompt's embedding normalised, averaged, normalised again.
+
+A hit is what arg-max and top-k say, as everyone reports it; near-ties are counted beside it, with what they are worth.
+"""
 
 from __future__ import annotations
 
@@ -49,19 +52,20 @@ def score(prepared: Prepared, similarity: Similarity) -> Scored:
     assert dataset.labels is not None
     row_of = {text.id: row for row, text in enumerate(prepared.texts)}
     rows = torch.tensor([row_of[text] for text in filled]).view(len(names), per_class)
-    ranks, predictions = similarity.classes(rows, torch.as_tensor(dataset.labels))
+    ranks, predictions, places = similarity.classes(rows, torch.as_tensor(dataset.labels))
     count = len(names)
-    metrics: dict[str, Metric] = {"acc1": metric(share(ranks.hits(1)), 1 / count, card.ceiling)}
+    metrics: dict[str, Metric] = {"acc1": metric(share(places < 1), 1 / count, card.ceiling)}
     if count > 5:
-        metrics["acc5"] = metric(share(ranks.hits(5)), 5 / count, card.ceiling)
-    metrics["mean_per_class_recall"] = metric(mean_per_class(ranks.hits(1), dataset.labels), 1 / count, card.ceiling)
-    ties, warnings = ties_of([ranks], [1])
+        metrics["acc5"] = metric(share(places < 5), 5 / count, card.ceiling)
+    metrics["mean_per_class_recall"] = metric(mean_per_class(places < 1, dataset.labels), 1 / count, card.ceiling)
+    ties, warnings = ties_of([ranks], [1, 5] if count > 5 else [1])
     outcomes = {
         "direction": np.full(len(dataset.images), "i2c", dtype=object),
         "sample_id": np.asarray([image.id for image in dataset.images], dtype=object),
         "cluster_id": np.asarray([image.id for image in dataset.images], dtype=object),
         "label": dataset.labels,
         "prediction": predictions,
+        "place": places,
         "rank_low": ranks.low,
         "rank_high": ranks.high,
         "image": np.asarray([image.path for image in dataset.images], dtype=object),

@@ -117,9 +117,12 @@ def load_state(folder: Path) -> dict[str, Any]:
         GoldievalError: missing, truncated, or with code in it.
     """
     try:
-        state: dict[str, Any] = torch.load(folder / "state.pt", map_location="cpu", weights_only=True)
+        state: object = torch.load(folder / "state.pt", map_location="cpu", weights_only=True)
     except Exception as error:  # torch wraps what can go wrong in many types
-        raise GoldievalError(f"cannot resume from {folder}: {str(error).splitlines()[0]}") from error
+        detail = str(error).splitlines() or [type(error).__name__]
+        raise GoldievalError(f"cannot resume from {folder}: {detail[0]}") from error
+    if not isinstance(state, dict):
+        raise GoldievalError(f"cannot resume from {folder}: state.pt was not written by goldieval train.")
     return state
 
 

@@ -90,8 +90,9 @@ class DinoHead(nn.Module):
         self.prototypes = nn.Parameter(torch.randn(prototypes, bottleneck))
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        unit = nn.functional.normalize(self.mlp(features), dim=-1)
-        return unit @ nn.functional.normalize(self.prototypes, dim=-1).T
+        unit = nn.functional.normalize(self.mlp(features).float(), dim=-1)
+        with torch.autocast(features.device.type, enabled=False):
+            return unit @ nn.functional.normalize(self.prototypes.float(), dim=-1).T
 
 
 class TokenHead(nn.Module):

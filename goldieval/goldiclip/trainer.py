@@ -9,10 +9,11 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import DistributedDataParallelKwargs
 from torch import nn
 
 from goldieval.errors import GoldievalError
@@ -71,7 +72,11 @@ class Trainer:
     def __init__(self, recipe: Recipe, out: Path, *, resume: bool = False, corpus: Corpus | None = None) -> None:
         self.recipe, self.out = recipe, out
         self.accelerator = Accelerator(
-            mixed_precision=recipe.optimiser.precision, gradient_accumulation_steps=recipe.optimiser.accumulate
+            mixed_precision=recipe.optimiser.precision,
+            gradient_accumulation_steps=recipe.optimiser.accumulate,
+            kwargs_handlers=[
+                DistributedDataParallelKwargs(find_unused_parameters=True)
+            ],  # a recipe may leave parts out
         )
         torch.manual_seed(recipe.seed)
         self.tokenizer = Tokenizer(recipe.model.merges, recipe.model.context_length)
@@ -107,6 +112,7 @@ class Trainer:
             GoldievalError: a loss is NaN, infinite or has exploded; names the last good checkpoint.
         """
         self.out.mkdir(parents=True, exist_ok=True)
+        self._trim_log()
         for report in self.steps():
             self._log(report)
             watch(report)
@@ -117,42 +123,56 @@ class Trainer:
     def steps(self) -> Iterator[Report]:
         while self.step < self.recipe.optimiser.steps:
             start = time.perf_counter()
-            total, losses, norm = self._one()
+            total, losses, weights, norm = self._one()
             self.step += 1
             seconds = time.perf_counter() - start
             yield Report(
                 self.step,
                 self.step * self.recipe.optimiser.batch_size,
                 {name: float(loss.detach()) for name, loss in losses.items()},
-                self.raw.weight_values(),
+                weights,
                 float(total.detach()),
                 norm,
                 self.recipe.optimiser.batch_size / seconds,
             )
 
-    def _one(self) -> tuple[torch.Tensor, dict[str, torch.Tensor], float]:
+    def _one(self) -> tuple[torch.Tensor, dict[str, torch.Tensor], dict[str, float], float]:
+        """Return the total, the losses and the weights that made it, and the gradient's norm (0 while it adds up)."""
         batch = self.batches.at(self.step).to(self.accelerator.device)
         generator = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + self.step)
         with self.accelerator.accumulate(self.student), self.accelerator.autocast():
             total, losses = self.student(Step(self.raw.model, self.teacher, batch, generator))
             self._check(total, losses)
+            weights = self.raw.weight_values()
             self.accelerator.backward(total)
-            norm = self.accelerator.clip_grad_norm_(self.raw.model.parameters(), self.recipe.optimiser.clip)
+            norm = self._clip(losses)
             self.optimiser.step()
             self.optimiser.zero_grad()
         self.schedule.step()
-        with torch.no_grad():
-            self.raw.model.logit_scale.clamp_(0, HIGHEST_SCALE)
-        update_teacher(self.teacher, self.raw.model, self.recipe.teacher.momentum)
-        return total, losses, float(norm) if norm is not None else 0.0
+        if self.accelerator.sync_gradients:
+            with torch.no_grad():
+                self.raw.model.logit_scale.clamp_(0, HIGHEST_SCALE)
+            update_teacher(self.teacher, self.raw.model, self.recipe.teacher.momentum)
+        return total, losses, weights, norm
 
     def _check(self, total: torch.Tensor, losses: dict[str, torch.Tensor]) -> None:
-        if bool(torch.isfinite(total)) and float(total.detach()) < EXPLODED:
-            return
+        if not (bool(torch.isfinite(total)) and float(total.detach()) < EXPLODED):
+            self._stop(f"the loss is {float(total.detach()):.4g}", losses)
+
+    def _clip(self, losses: dict[str, torch.Tensor]) -> float:
+        """Clip the whole gradient, once it has been accumulated; in fp16 the scaler deals with one that overflowed."""
+        if not self.accelerator.sync_gradients:
+            return 0.0
+        norm = float(self.accelerator.clip_grad_norm_(self.raw.model.parameters(), self.recipe.optimiser.clip))
+        if not math.isfinite(norm) and self.accelerator.scaler is None:
+            self._stop(f"the gradient is {norm}", losses)
+        return norm
+
+    def _stop(self, reason: str, losses: dict[str, torch.Tensor]) -> NoReturn:
         values = ", ".join(f"{name} {float(loss.detach()):.4g}" for name, loss in losses.items())
         good = latest(self.out)
         raise GoldievalError(
-            f"training stopped at step {self.step:,}: the loss is {float(total.detach()):.4g} ({values}). "
+            f"training stopped at step {self.step:,}: {reason} ({values}). "
             f"Last good checkpoint: {good or 'none yet'}. Lower optimiser.lr, or go on from there with --resume."
         )
 
@@ -195,14 +215,27 @@ class Trainer:
                 f"cannot resume: {folder} holds a model of another size than recipe {self.recipe.name}."
             )
         teacher, _ = load_weights(folder / "teacher.safetensors")
-        self.raw.model.load_state_dict(model.state_dict())
-        self.teacher.load_state_dict(teacher.state_dict())
-        self.raw.losses.load_state_dict(state["losses"])
-        if self.raw.weights is not None:
-            self.raw.weights.load_state_dict(state["weights"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.schedule.load_state_dict(state["schedule"])
-        self.step = state["step"]
+        try:
+            self.raw.model.load_state_dict(model.state_dict())
+            self.teacher.load_state_dict(teacher.state_dict())
+            self.raw.losses.load_state_dict(state["losses"])
+            if self.raw.weights is not None:
+                self.raw.weights.load_state_dict(state["weights"])
+            self.optimiser.load_state_dict(state["optimiser"])
+            self.schedule.load_state_dict(state["schedule"])
+            self.step = state["step"]
+        except (KeyError, RuntimeError, TypeError, ValueError) as error:
+            raise GoldievalError(
+                f"cannot resume: {folder} does not fit recipe {self.recipe.name}; was it written with other objectives "
+                "or another weighting? Name another --out."
+            ) from error
+
+    def _trim_log(self) -> None:
+        """Drop what a run that was cut has logged after its last checkpoint: those steps come again."""
+        file = self.out / "log.jsonl"
+        if self.accelerator.is_main_process and file.exists():
+            lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
+            file.write_text("".join(lines[: self.step]), encoding="utf-8")
 
     def _log(self, report: Report) -> None:
         if self.accelerator.is_main_process:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
-from scipy.stats import norm
 
-Z95 = float(norm.ppf(0.975))
-Z80 = float(norm.ppf(0.80))
+Z95 = NormalDist().inv_cdf(0.975)
+Z80 = NormalDist().inv_cdf(0.80)
 RESAMPLES = 2000
 ROUNDING = 1e-9  # outcomes closer than this are the same
 Ends = tuple[float, float]
@@ -50,6 +50,7 @@ def wilson(hits: float, n: int) -> tuple[float, float]:
 
 def share(hits: np.ndarray) -> Interval:
     """Mean of independent outcomes in 0..1 with Wilson's interval."""
+    hits = hits.astype(float)
     low, high = wilson(float(hits.sum()), len(hits))
     return Interval(float(hits.mean()), low, high, len(hits), len(hits), "wilson")
 
@@ -91,6 +92,7 @@ def clustered_median(outcomes: np.ndarray, clusters: np.ndarray, ends: Ends, see
 
 def mean_per_class(hits: np.ndarray, labels: np.ndarray, seed: int = 0) -> Interval:
     """Mean over classes of the share of hits; the bootstrap draws within each class."""
+    hits = hits.astype(float)
     classes, which = np.unique(labels, return_inverse=True)
     sizes = np.bincount(which)
     shares = np.bincount(which, hits) / sizes

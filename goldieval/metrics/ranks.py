@@ -28,6 +28,11 @@ class Ranks:
     positives: np.ndarray
     gallery: int
 
+    def of(self, queries: np.ndarray) -> Ranks:
+        """Return the ranks of some queries, given as a mask or as indices."""
+        above, tied = self.above[queries], self.tied[queries]
+        return Ranks(above, tied, self.tied_positives[queries], self.positives[queries], self.gallery)
+
     @property
     def low(self) -> np.ndarray:
         """Rank of the best positive if it wins every tie, from 1."""
@@ -96,8 +101,9 @@ class RankCounter:
         here = here[(here[:, 1] >= image_start) & (here[:, 1] < image_start + columns)]
         tile[here[:, 0] - text_start, here[:, 1] - image_start] = -torch.inf
         by_text, by_image = self._sides
-        by_text.count(tile, text_start, dim=1)
-        by_image.count(tile, image_start, dim=0)
+        scratch = torch.empty_like(tile)
+        by_text.count(tile, text_start, 1, scratch)
+        by_image.count(tile, image_start, 0, scratch)
 
     def result(self) -> tuple[Ranks, Ranks]:
         """Return (text to image, image to text)."""
@@ -117,15 +123,20 @@ class _Side:
         self.above = torch.zeros(size, dtype=torch.int64, device=scores.device)
         self.reach = torch.zeros_like(self.above)
 
-    def count(self, tile: torch.Tensor, start: int, dim: int) -> None:
+    def count(self, tile: torch.Tensor, start: int, dim: int, scratch: torch.Tensor) -> None:
         here = slice(start, start + tile.shape[1 - dim])
         best = self.best[here].unsqueeze(dim)
-        self.above[here] += (tile > best + TIE).sum(dim)
-        self.reach[here] += (tile >= best - TIE).sum(dim)
+        self.above[here] += _count(torch.gt(tile, best + TIE, out=scratch), dim)
+        self.reach[here] += _count(torch.ge(tile, best - TIE, out=scratch), dim)
 
     def ranks(self, gallery: int) -> Ranks:
         above, reach = self.above.cpu().numpy(), self.reach.cpu().numpy()
         return Ranks(above, reach - above, self.tied_positives.cpu().numpy(), self.positives.cpu().numpy(), gallery)
+
+
+def _count(ones: torch.Tensor, dim: int) -> torch.Tensor:
+    """Add up zeros and ones held as floats: exact for tiles below 2^24, and several times faster than booleans."""
+    return ones.sum(dim).to(torch.int64)
 
 
 def _draws_without(without: np.ndarray, total: np.ndarray | int, draws: np.ndarray) -> np.ndarray:

@@ -44,7 +44,8 @@ class Terminal(Screen):
                 self._line(f"  {item.task.name}: cannot run: {item.failure}", "red")
             else:
                 data = item.loaded.prepared
-                self._line(f"  {item.task.name}: {len(data.dataset.images):,} images, {len(data.texts):,} texts")
+                texts = len(data.texts or data.dataset.texts)
+                self._line(f"  {item.task.name}: {len(data.dataset.images):,} images, {texts:,} texts")
         for name, tower in (("images", plan.images), ("texts", plan.texts)):
             if tower is not None and tower.contents:
                 self._line(f"  {name}: {_work(tower)}")

@@ -20,7 +20,12 @@ def label(name: str) -> str:
 
     >>> label("t2i_r10"), label("acc1"), label("i2t_median_rank"), label("mean_per_class_recall")
     ('T2I R@10', 'top-1', 'I2T median rank', 'mean per class')
+    >>> label("t2i_r1_heldout"), label("accuracy"), label("accuracy_colour")
+    ('T2I R@1 heldout', 'accuracy', 'accuracy colour')
     """
+    whole, _, stratum = name.rpartition("_")
+    if whole == "accuracy" or re.fullmatch("(t2i|i2t)_r[0-9]+", whole):
+        return f"{label(whole)} {stratum}"
     side, stem, k = re.fullmatch(r"(?:(t2i|i2t)_)?(.*?)([0-9]*)", name).groups()  # type: ignore[union-attr]
     parts = [part for part in (side and side.upper(), k) if part]
     return _LABELS[stem].format(*parts) if stem in _LABELS else name

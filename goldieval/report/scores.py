@@ -31,8 +31,11 @@ def scores(records: Sequence[Record], console: Console, every_metric: bool = Fal
 
 
 def _names(record: Record, every: bool) -> list[str]:
-    summary = record.metrics if every else family_of(record.task.family).SUMMARY
-    return [name for name in summary if name in record.metrics]
+    """A run shows its family's main metrics, and the headline once more for each of its strata."""
+    if every:
+        return list(record.metrics)
+    apart = [name for name in record.metrics if name.startswith(f"{record.task.headline}_")]
+    return [name for name in family_of(record.task.family).SUMMARY if name in record.metrics] + apart
 
 
 def _wide(shown: Shown) -> Table:

@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 
-from goldieval.metrics.accuracy import true_class_ranks
-from goldieval.metrics.ranks import RankCounter, Ranks, joined
+from goldieval.metrics.accuracy import ClassRanks, joined_classes, true_class_ranks
+from goldieval.metrics.ranks import RankCounter, Ranks
 
 IMAGES, TEXTS = 8, 256  # a tile; larger ones fall out of a CPU's cache, see benchmarks/conditioned_scoring.py
 BLOCKS = 4  # of the triangular factor
@@ -101,7 +100,7 @@ def conditioned_ranks(
         (text to image, image to text)
     """
     scorer = ConditionedScorer(pool, texts)
-    scores = torch.cat([scorer.pairs(patches[part[:, 1]], part[:, 0]) for part in torch.split(positives, TEXTS)])
+    scores = conditioned_pairs(scorer, patches, positives)
     counter = RankCounter(positives, scores, len(texts), len(patches))
     for image in range(0, len(patches), IMAGES):
         for first, tile in _tiles(scorer, patches[image : image + IMAGES], len(texts)):
@@ -109,20 +108,20 @@ def conditioned_ranks(
     return counter.result()
 
 
-def conditioned_classes(
-    pool: Pool, classes: torch.Tensor, patches: torch.Tensor, labels: torch.Tensor
-) -> tuple[Ranks, np.ndarray]:
+def conditioned_pairs(scorer: ConditionedScorer, patches: torch.Tensor, pairs: torch.Tensor) -> torch.Tensor:
+    """Return the score of each pair (text index, image index), shape (pairs,)."""
+    return torch.cat([scorer.pairs(patches[part[:, 1]], part[:, 0]) for part in torch.split(pairs, TEXTS)])
+
+
+def conditioned_classes(pool: Pool, classes: torch.Tensor, patches: torch.Tensor, labels: torch.Tensor) -> ClassRanks:
     """Rank the true class of every image and predict one.
 
     Args:
         classes: (classes, dim).   patches: (images, patches, dim).   labels: (images,) class indices.
     """
     scorer = ConditionedScorer(pool, classes)
-    parts = [
-        true_class_ranks(_rows(scorer, patches[image : image + IMAGES], len(classes)), labels[image : image + IMAGES])
-        for image in range(0, len(patches), IMAGES)
-    ]
-    return joined([ranks for ranks, _ in parts]), np.concatenate([predictions for _, predictions in parts])
+    parts = zip(torch.split(patches, IMAGES), torch.split(labels, IMAGES), strict=True)
+    return joined_classes([true_class_ranks(_rows(scorer, part, len(classes)), true) for part, true in parts])
 
 
 def conditioned_matrix(pool: Pool, texts: torch.Tensor, patches: torch.Tensor) -> torch.Tensor:

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from goldieval.errors import TaskError
-from goldieval.metrics.accuracy import true_class_ranks
-from goldieval.metrics.ranks import RankCounter, Ranks, joined
+from goldieval.metrics.accuracy import ClassRanks, joined_classes, true_class_ranks
+from goldieval.metrics.ranks import RankCounter, Ranks
 
 # A tile of 512 x 8,192 float32 is 16 MB: large enough for the matrix product, small enough for the cache of most CPUs.
 TEXTS, IMAGES = 512, 8192
@@ -66,8 +66,7 @@ def retrieval_ranks(texts: torch.Tensor, images: torch.Tensor, positives: torch.
     Returns:
         (text to image, image to text)
     """
-    check_widths(texts, images)
-    scores = torch.cat([(texts[part[:, 0]] * images[part[:, 1]]).sum(1) for part in torch.split(positives, PAIRS)])
+    scores = pair_scores(texts, images, positives)
     counter = RankCounter(positives, scores, len(texts), len(images))
     for text_start in range(0, len(texts), TEXTS):
         rows = texts[text_start : text_start + TEXTS]
@@ -76,18 +75,24 @@ def retrieval_ranks(texts: torch.Tensor, images: torch.Tensor, positives: torch.
     return counter.result()
 
 
-def class_ranks(images: torch.Tensor, classes: torch.Tensor, labels: torch.Tensor) -> tuple[Ranks, np.ndarray]:
+def pair_scores(texts: torch.Tensor, images: torch.Tensor, pairs: torch.Tensor) -> torch.Tensor:
+    """Return the cosine of each pair, shape (pairs,).
+
+    Args:
+        texts: (texts, dim) and images: (images, dim), unit vectors.   pairs: (pairs, 2) text and image index.
+    """
+    check_widths(texts, images)
+    return torch.cat([(texts[part[:, 0]] * images[part[:, 1]]).sum(1) for part in torch.split(pairs, PAIRS)])
+
+
+def class_ranks(images: torch.Tensor, classes: torch.Tensor, labels: torch.Tensor) -> ClassRanks:
     """Rank the true class of every image and predict one.
 
     Args:
         images: (images, dim) and classes: (classes, dim), unit vectors.   labels: (images,) class indices.
     """
-    tiles = [
-        true_class_ranks(rows @ classes.T, true)
-        for rows, true in zip(torch.split(images, IMAGES), torch.split(labels, IMAGES), strict=True)
-    ]
-    predictions = np.concatenate([predicted for _, predicted in tiles])
-    return joined([ranks for ranks, _ in tiles]), predictions
+    parts = zip(torch.split(images, IMAGES), torch.split(labels, IMAGES), strict=True)
+    return joined_classes([true_class_ranks(rows @ classes.T, true) for rows, true in parts])
 
 
 def check_widths(texts: torch.Tensor, images: torch.Tensor) -> None:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
 import PIL
 from pydantic import Field
 
-from goldieval.data.samples import Dataset, ImageSample, TextSample
+from goldieval.data.samples import Dataset, ImageSample
+from goldieval.data.shapes import contents
 from goldieval.data.shapes.draw import DRAWING_VERSION, SMALLEST_RESOLUTION, draw
-from goldieval.data.shapes.language import short_captions
-from goldieval.data.shapes.relevance import relevant
-from goldieval.data.shapes.world import CLASSES, Kind, Scene, Split, sample_scene, split_seeds
+from goldieval.data.shapes.world import Kind, Scene, Split, sample_scene, split_seeds
 from goldieval.data.source import Source
 
 if TYPE_CHECKING:
@@ -42,11 +41,12 @@ class ShapesSource(Source):
     """The ``source`` of a card on the built-in world. ``resolution`` is the pictures' width and height in pixels."""
 
     reader: Literal["shapes"]
-    content: Literal["zeroshot", "retrieval"]
+    content: Literal["zeroshot", "retrieval", "question", "question-answer", "finegrained", "composition", "vqa"]
     split: Split = "test"
     scenes: int = Field(ge=1)
     resolution: int = Field(default=128, ge=SMALLEST_RESOLUTION)
     captions_per_scene: int = Field(default=2, ge=1)
+    questions_per_scene: int = Field(default=4, ge=1)
 
     @property
     def on_disk(self) -> bool:
@@ -62,34 +62,18 @@ class ShapesSource(Source):
         Raises:
             TaskError: more scenes than the split has.
         """
-        return self._zeroshot() if self.content == "zeroshot" else self._retrieval()
+        kind: Kind = "dominant" if self.content == "zeroshot" else "scene"
+        scenes = [sample_scene(self.split, index, kind) for index in range(len(split_seeds(self.split, self.scenes)))]
+        images = [ImageSample(scene.id, SceneImage(scene, self.resolution)) for scene in scenes]
+        return _CONTENTS[self.content](self, images, scenes)
 
-    def _zeroshot(self) -> Dataset:
-        scenes = self._sample("dominant")
-        return Dataset(
-            images=self._images(scenes),
-            labels=np.array([scene.label for scene in scenes], dtype=np.int64),
-            class_names=[f"{colour} {shape}" for colour, shape in CLASSES],
-        )
 
-    def _retrieval(self) -> Dataset:
-        """Every scene that satisfies a caption is a positive of it, not only the scene it was written for."""
-        scenes = self._sample("scene")
-        captions = [short_captions(scene, self.captions_per_scene) for scene in scenes]
-        texts = [
-            TextSample(f"{scene.id}#{number}", text)
-            for scene, own in zip(scenes, captions, strict=True)
-            for number, (text, _) in enumerate(own)
-        ]
-        return Dataset(
-            images=self._images(scenes),
-            texts=texts,
-            positives=relevant([query for own in captions for _, query in own], scenes),
-            owner=np.repeat(np.arange(len(scenes)), self.captions_per_scene),
-        )
-
-    def _sample(self, kind: Kind) -> list[Scene]:
-        return [sample_scene(self.split, index, kind) for index in range(len(split_seeds(self.split, self.scenes)))]
-
-    def _images(self, scenes: list[Scene]) -> list[ImageSample]:
-        return [ImageSample(scene.id, SceneImage(scene, self.resolution)) for scene in scenes]
+_CONTENTS: dict[str, Callable[[ShapesSource, list[ImageSample], list[Scene]], Dataset]] = {
+    "zeroshot": lambda _, images, scenes: contents.zeroshot(images, scenes),
+    "retrieval": lambda source, images, scenes: contents.retrieval(images, scenes, source.captions_per_scene),
+    "question": lambda source, images, scenes: contents.asked(images, scenes, source.questions_per_scene, False),
+    "question-answer": lambda source, images, scenes: contents.asked(images, scenes, source.questions_per_scene, True),
+    "finegrained": lambda _, images, scenes: contents.finegrained(images, scenes),
+    "composition": lambda _, images, scenes: contents.composition(images, scenes),
+    "vqa": lambda source, images, scenes: contents.vqa(images, scenes, source.questions_per_scene),
+}

@@ -9,7 +9,7 @@ from random import Random
 import torch
 
 from goldieval.goldiclip.data.captions import sample
-from goldieval.goldiclip.data.crops import random_crops
+from goldieval.goldiclip.data.crops import crops_of, random_boxes
 from goldieval.goldiclip.data.shapes import Corpus
 from goldieval.goldiclip.tokenizer import Tokenizer
 
@@ -93,20 +93,22 @@ class Batches:
             generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
             self._epoch, self._order = epoch, torch.randperm(len(self.corpus), generator=generator)
         share = self.batch_size // self.world
-        start = place * self.batch_size + self.rank * share
-        return self._batch(self._order[start : start + share], step * self.batch_size + self.rank * share)
+        ours = slice(self.rank * share, (self.rank + 1) * share)
+        rows = self._order[place * self.batch_size : (place + 1) * self.batch_size]
+        return self._batch(rows[ours], step * self.batch_size, ours)
 
-    def _batch(self, rows: torch.Tensor, draw: int) -> Batch:
+    def _batch(self, rows: torch.Tensor, draw: int, ours: slice) -> Batch:
+        """Boxes are drawn for the samples of all processes, so that a sample's do not depend on their number."""
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + draw)
         pictures = self.corpus.pictures[rows].permute(0, 3, 1, 2).float() / 255
         whole = (pictures - MEAN) / STD
-        side = whole.shape[-1]
-        pixels, _ = random_crops(whole, side, self.views.global_area, generator)
-        views = [
-            random_crops(whole, self.views.local_size, self.views.local_area, generator)[0]
-            for _ in range(self.views.locals_)
-        ]
-        rngs = [Random(f"{self.seed}/{draw + place}") for place in range(len(rows))]
+
+        def cropped(size: int, area: tuple[float, float]) -> torch.Tensor:
+            return crops_of(whole, random_boxes(self.batch_size, area, generator)[ours], size)
+
+        pixels = cropped(whole.shape[-1], self.views.global_area)
+        views = [cropped(self.views.local_size, self.views.local_area) for _ in range(self.views.locals_)]
+        rngs = [Random(f"{self.seed}/{draw + place}") for place in range(ours.start, ours.stop)]
         asked = [rng.choice(self.corpus.questions[row]) for rng, row in zip(rngs, rows.tolist(), strict=True)]
         captions = [self._captions(row, rng, pair) for row, rng, pair in zip(rows.tolist(), rngs, asked, strict=True)]
         framed = self.tokenizer.padded([caption for own in captions for caption in own])

@@ -6,25 +6,31 @@ import torch
 import torch.nn.functional as F
 
 
-def random_crops(
-    pictures: torch.Tensor, size: int, area: tuple[float, float], generator: torch.Generator
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Crop a square of random area and place out of every picture and resize it; never flipped: captions say left.
+def random_boxes(count: int, area: tuple[float, float], generator: torch.Generator) -> torch.Tensor:
+    """Draw squares of random area and place inside a picture.
 
     Args:
-        pictures: (n, 3, height, width).   size: side of the result in pixels.   area: lowest and highest share.
+        area: lowest and highest share of the picture.
 
     Returns:
-        crops (n, 3, size, size); boxes (n, 4) left, top, right, bottom as shares of the picture
+        (count, 4) left, top, right, bottom as shares of the picture
     """
-    count = len(pictures)
-    share = torch.empty(count).uniform_(*area, generator=generator)
-    side = share.sqrt()
+    side = torch.empty(count).uniform_(*area, generator=generator).sqrt()
     left, top = ((1 - side) * torch.rand(count, generator=generator) for _ in range(2))
-    boxes = torch.stack([left, top, left + side, top + side], dim=1)
-    grid = F.affine_grid(_affine(boxes), [count, 3, size, size], align_corners=False)
-    crops = F.grid_sample(pictures, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
-    return crops, boxes
+    return torch.stack([left, top, left + side, top + side], dim=1)
+
+
+def crops_of(pictures: torch.Tensor, boxes: torch.Tensor, size: int) -> torch.Tensor:
+    """Cut one box out of every picture and resize it; never flipped: captions say left.
+
+    Args:
+        pictures: (n, 3, height, width).   boxes: (n, 4), see ``random_boxes``.   size: side of the result in pixels.
+
+    Returns:
+        (n, 3, size, size)
+    """
+    grid = F.affine_grid(_affine(boxes), [len(pictures), 3, size, size], align_corners=False)
+    return F.grid_sample(pictures, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
 
 
 def _affine(boxes: torch.Tensor) -> torch.Tensor:

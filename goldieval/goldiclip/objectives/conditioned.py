@@ -43,12 +43,12 @@ def conditioned_sigmoid(
         columns: (b, c) indices into the g * k captions, see ``sampled_columns``; rows from ``first`` are ours.
 
     Returns:
-        the sum over the chosen pairs divided by their number an image
+        the sum over the chosen pairs of all processes, of which ours are a sample, divided by their number an image
     """
-    captions = texts.shape[1]
+    captions, processes = texts.shape[1], len(texts) / len(patches)
     flat = texts.flatten(0, 1)
     pooled = pool.attend(pool.queries(flat)[columns], pool.keys_values(patches))
-    cosine = (F.normalize(pooled, dim=-1) * F.normalize(flat, dim=-1)[columns]).sum(-1)
+    cosine = (F.normalize(pooled.float(), dim=-1) * F.normalize(flat.float(), dim=-1)[columns]).sum(-1)
     owner = torch.arange(len(patches), device=columns.device)[:, None] + first
     sign = torch.where(columns // captions == owner, 1.0, -1.0)
-    return -F.logsigmoid(sign * (scale * cosine + bias)).sum() / columns.shape[1]
+    return -F.logsigmoid(sign * (scale * cosine + bias)).sum() * processes / columns.shape[1]

@@ -6,6 +6,11 @@ import torch
 import torch.nn.functional as F
 
 
+def in_float32(tensor: torch.Tensor) -> torch.autocast:
+    """Switch mixed precision off: a logit of 10 in bfloat16 is off by up to 0.03, which a contrast would learn from."""
+    return torch.autocast(tensor.device.type, enabled=False)
+
+
 def softmax_contrastive(
     images: torch.Tensor,
     texts: torch.Tensor,
@@ -22,10 +27,11 @@ def softmax_contrastive(
     """
     rows = torch.arange(len(images), device=images.device) + first
     losses = []
-    for caption in range(texts.shape[1]):
-        to_text = scale * images @ all_texts[:, caption].T
-        to_image = scale * texts[:, caption] @ all_images.T
-        losses.append((F.cross_entropy(to_text, rows) + F.cross_entropy(to_image, rows)) / 2)
+    with in_float32(images):
+        for caption in range(texts.shape[1]):
+            to_text = scale * images.float() @ all_texts[:, caption].float().T
+            to_image = scale * texts[:, caption].float() @ all_images.float().T
+            losses.append((F.cross_entropy(to_text, rows) + F.cross_entropy(to_image, rows)) / 2)
     return torch.stack(losses).mean()
 
 
@@ -41,7 +47,8 @@ def sigmoid_contrastive(
         the sum over all pairs divided by b * k
     """
     count, captions = len(images), all_texts.shape[1]
-    logits = scale * images @ all_texts.flatten(0, 1).T + bias
+    with in_float32(images):
+        logits = scale * images.float() @ all_texts.flatten(0, 1).float().T + bias
     own = torch.arange(len(all_texts), device=images.device).repeat_interleave(captions)
     sign = torch.where(own[None] == torch.arange(count, device=images.device)[:, None] + first, 1.0, -1.0)
     return -F.logsigmoid(sign * logits).sum() / (count * captions)

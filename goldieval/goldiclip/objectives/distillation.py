@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from goldieval.goldiclip.objectives.contrastive import in_float32
+
 
 class DinoLoss(nn.Module):
     """Cross-entropy to the teacher's sharpened, centred prototypes, less the teacher's entropy: a KL, 0 at agreement.
@@ -41,7 +43,9 @@ def info_nce(student: torch.Tensor, teacher: torch.Tensor, scale: float = 10.0) 
     Args:
         student: (b, views, d).   teacher: (b, images, d), pooled for row b's caption from every image.
     """
-    logits = scale * F.normalize(student, dim=-1) @ F.normalize(teacher.detach(), dim=-1).transpose(1, 2)
+    with in_float32(student):
+        ours, theirs = F.normalize(student.float(), dim=-1), F.normalize(teacher.detach().float(), dim=-1)
+        logits = scale * ours @ theirs.transpose(1, 2)
     own = torch.arange(len(student), device=student.device)[:, None].expand(-1, student.shape[1])
     return F.cross_entropy(logits.flatten(0, 1), own.flatten())
 

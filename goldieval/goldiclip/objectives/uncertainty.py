@@ -30,12 +30,20 @@ class UncertaintyWeights(nn.Module):
     def forward(self, losses: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """Weigh the losses that are active in this step; the others leave their ``s`` untouched."""
         self._watch(losses)
-        parts = [self._term(self.s[name].clamp(LOWEST, HIGHEST), loss.float()) for name, loss in losses.items()]
+        self._stay_in_bounds()
+        parts = [self._term(self.s[name], loss.float()) for name, loss in losses.items()]
         return torch.stack(parts).sum()
 
     def weights(self) -> dict[str, float]:
         """Return what each loss is multiplied by."""
+        self._stay_in_bounds()
         return {name: 0.5 * float(torch.exp(-self.s[name].detach())) for name in self.names}
+
+    @torch.no_grad()
+    def _stay_in_bounds(self) -> None:
+        """Move back what the optimiser pushed out; a clamp in the loss would have no gradient there and hold it."""
+        for s in self.s.values():
+            s.clamp_(LOWEST, HIGHEST)
 
     @torch.no_grad()
     def _watch(self, losses: Mapping[str, torch.Tensor]) -> None:

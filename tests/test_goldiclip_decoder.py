@@ -1,0 +1,278 @@
+"""Both readings of the decoder: what they may see, what counts, and that encoding never notices them."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from goldieval.goldiclip.config import ModelConfig
+from goldieval.goldiclip.losses import encode_bucketed
+from goldieval.goldiclip.model import GoldiClip, ImageFeatures
+from goldieval.goldiclip.objectives.decoding import IGNORE, decoding_loss, targets_of
+
+READINGS = ["through_encoder", "in_encoder"]
+SIZES = {
+    "image_size": 32,
+    "vision_width": 32,
+    "vision_layers": 2,
+    "vision_heads": 2,
+    "text_width": 32,
+    "text_layers": 3,
+    "text_heads": 2,
+    "embed_dim": 32,
+    "merges": 20,
+    "context_length": 20,
+}
+START, END = 532, 533
+
+
+def made(reading: str, **changes: object) -> GoldiClip:
+    torch.manual_seed(0)
+    return GoldiClip(ModelConfig.model_validate({**SIZES, "decoder": reading, **changes}))
+
+
+@pytest.fixture(params=READINGS)
+def model(request: pytest.FixtureRequest) -> GoldiClip:
+    return made(request.param)
+
+
+def framed(*texts: list[int]) -> torch.Tensor:
+    rows = [[START, *ids, END] for ids in texts]
+    longest = max(map(len, rows))
+    return torch.tensor([row + [0] * (longest - len(row)) for row in rows])
+
+
+QUESTION, ANSWER = framed([5, 6, 7, 8], [9, 10]), framed([20, 21, 22], [23])
+
+
+@pytest.fixture
+def features(model: GoldiClip) -> ImageFeatures:
+    return model.image_features(torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(1)))
+
+
+def loss_of(model: GoldiClip, question: torch.Tensor, answer: torch.Tensor, features: ImageFeatures) -> torch.Tensor:
+    return decoding_loss(model.answer_logits(question, answer, features), targets_of(answer, END))
+
+
+def moved(after: torch.Tensor, before: torch.Tensor) -> float:
+    """Largest change of a logit, in the row of the batch that changed least."""
+    return float((after - before).detach().abs().amax((1, 2)).min())
+
+
+# Encoding
+
+
+@pytest.mark.parametrize("reading", READINGS)
+def test_encoding_does_not_notice_the_decoder(reading: str) -> None:
+    """Identical to the bit whether its weights do not exist, exist, have changed, or have just been used."""
+    without, with_decoder = made("none"), made(reading)
+    assert with_decoder.load_state_dict(without.state_dict(), strict=False).unexpected_keys == []
+    expected = without.encode_text(QUESTION)
+    assert torch.equal(with_decoder.encode_text(QUESTION), expected)
+    assert with_decoder.decoder is not None
+    for weights in with_decoder.decoder.parameters():
+        nn.init.normal_(weights, std=3)
+    with_decoder.answer_logits(QUESTION, ANSWER, with_decoder.image_features(torch.randn(2, 3, 32, 32)))
+    assert torch.equal(with_decoder.encode_text(QUESTION), expected)
+    assert torch.equal(with_decoder.text(QUESTION)[1], without.text(QUESTION)[1])
+
+
+def test_trimming_padding_leaves_encoding_unchanged() -> None:
+    model = made("none")
+    short = model.encode_text(QUESTION)
+    padded = torch.nn.functional.pad(QUESTION, (0, 14))
+    torch.testing.assert_close(model.encode_text(padded), short, atol=1e-5, rtol=0)
+    torch.testing.assert_close(model.encode_text(QUESTION[1:, :4]), short[1:], atol=1e-5, rtol=0)
+
+
+def test_end_of_text_is_found_by_its_id_and_the_first_counts() -> None:
+    model = made("none")
+    assert model.text.end_of(torch.tensor([[START, 3, END, 0], [START, END, END, END]])).tolist() == [2, 1]
+    once, twice = framed([5]), torch.tensor([[START, 5, END, END, 7]])
+    torch.testing.assert_close(model.encode_text(twice), model.encode_text(once), atol=1e-5, rtol=0)
+
+
+def test_bucketing_by_length_changes_nothing() -> None:
+    """Also where a text holds id 0, which is a token of the vocabulary (``!``) and padding behind the end."""
+    model = made("none")
+    texts = [[5] * n for n in (7, 1, 4, 9, 2, 3)] + [[0, 0, 0, 0], [0, 300], [8, 0, 0, 9]]
+    ids = framed(*texts)
+    alone = torch.cat([model.encode_text(framed(text)) for text in texts])
+    torch.testing.assert_close(encode_bucketed(model.encode_text, ids), alone, atol=1e-5, rtol=0)
+
+
+# What a position sees
+
+
+def test_later_answer_tokens_are_not_seen(model: GoldiClip, features: ImageFeatures) -> None:
+    before = model.answer_logits(QUESTION, ANSWER, features)
+    for place in range(1, ANSWER.shape[1]):
+        changed = ANSWER.clone()
+        changed[:, place] = 99
+        after = model.answer_logits(QUESTION, changed, features)
+        torch.testing.assert_close(after[:, :place], before[:, :place], atol=1e-5, rtol=0)
+        assert moved(after[:, place:], before[:, place:]) > 1e-4
+
+
+def test_question_and_image_are_seen(model: GoldiClip, features: ImageFeatures) -> None:
+    before = model.answer_logits(QUESTION, ANSWER, features)
+    other = QUESTION.clone()
+    other[:, 1] = 99
+    assert moved(model.answer_logits(other, ANSWER, features), before) > 1e-4
+    swapped = ImageFeatures(*(part.flip(0) for part in features))
+    assert moved(model.answer_logits(QUESTION, ANSWER, swapped), before) > 1e-4
+    pooled_only = ImageFeatures(features.pooled, features.patches.flip(0), features.raw)
+    assert moved(model.answer_logits(QUESTION, ANSWER, pooled_only), before) > 1e-4
+
+
+def test_padding_does_not_matter(model: GoldiClip, features: ImageFeatures) -> None:
+    """Neither that of questions and answers nor what stands behind a question's end."""
+    before = model.answer_logits(QUESTION, ANSWER, features)
+    for question, answer in (
+        (torch.nn.functional.pad(QUESTION, (0, 3)), ANSWER),
+        (QUESTION, torch.nn.functional.pad(ANSWER, (0, 4))),
+    ):
+        after = model.answer_logits(question, answer, features)[:, : ANSWER.shape[1]]
+        ends = (ANSWER == END).int().argmax(1)
+        for row, end in enumerate(ends.tolist()):
+            torch.testing.assert_close(after[row, :end], before[row, :end], atol=1e-5, rtol=0)
+        torch.testing.assert_close(
+            loss_of(model, question, answer, features), loss_of(model, QUESTION, ANSWER, features), atol=1e-5, rtol=0
+        )
+    one = ImageFeatures(*(part[1:] for part in features))
+    alone = model.answer_logits(QUESTION[1:, :4], ANSWER[1:, :3], one)
+    torch.testing.assert_close(alone[:, :2], before[1:, :2], atol=1e-5, rtol=0)
+
+
+# What counts
+
+
+def test_targets_are_the_answer_and_its_end() -> None:
+    assert targets_of(ANSWER, END).tolist() == [[20, 21, 22, END, IGNORE], [23, END, IGNORE, IGNORE, IGNORE]]
+
+
+def test_loss_is_the_mean_over_target_positions_only() -> None:
+    logits = torch.randn(2, 5, 534, generator=torch.Generator().manual_seed(0))
+    targets = targets_of(ANSWER, END)
+    loss = decoding_loss(logits, targets)
+    by_hand = [
+        -logits[row, place].log_softmax(-1)[targets[row, place]]
+        for row, place in (targets != IGNORE).nonzero().tolist()
+    ]
+    assert len(by_hand) == 6
+    torch.testing.assert_close(loss, torch.stack(by_hand).mean())
+    elsewhere = logits.masked_fill((targets == IGNORE)[..., None], 50.0)
+    elsewhere[..., 7] += (targets == IGNORE) * 100.0
+    assert torch.equal(decoding_loss(elsewhere, targets), loss)
+
+
+def test_nothing_to_answer_is_zero_and_not_nan() -> None:
+    logits = torch.randn(2, 3, 534, requires_grad=True)
+    loss = decoding_loss(logits, torch.full((2, 3), IGNORE))
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert float(loss.detach()) == 0
+    assert logits.grad is not None and not bool(logits.grad.any())
+
+
+# What learns
+
+
+def test_embedding_is_tied_and_learns_from_both_uses(model: GoldiClip, features: ImageFeatures) -> None:
+    """No second table of the vocabulary's size; its gradient is that of reading plus that of writing."""
+    tables = [name for name, weights in model.named_parameters() if START + 2 in weights.shape]
+    assert tables == ["text.embedding.weight"]
+    embedding = model.text.embedding.weight
+    loss_of(model, QUESTION, ANSWER, features).backward()  # type: ignore[no-untyped-call]
+    assert embedding.grad is not None
+    assert float(embedding.grad[6].abs().max()) > 0  # read in a question, never a target...
+    assert float(embedding.grad[333].abs().max()) > 0  # ...and never read, only an alternative when writing
+
+
+def test_answering_trains_what_encodes_the_query(model: GoldiClip, features: ImageFeatures) -> None:
+    loss_of(model, QUESTION, ANSWER, features).backward()  # type: ignore[no-untyped-call]
+    trained = {name for name, weights in model.named_parameters() if weights.grad is not None and weights.grad.any()}
+    untrained = {name for name, _ in model.named_parameters()} - trained
+    assert untrained == {"logit_scale", "logit_bias"}
+
+
+def test_later_blocks_of_a_longer_decoder_and_full_depth() -> None:
+    with pytest.raises(ValueError, match="decoder_layers 4 exceed text_layers 3"):
+        made("in_encoder", decoder_layers=4)
+    model = made("in_encoder", decoder_layers=3)
+    assert model.decoder is not None and len(model.decoder.cross) == 3  # type: ignore[arg-type]
+    features = model.image_features(torch.randn(2, 3, 32, 32))
+    assert model.answer_logits(QUESTION, ANSWER, features).shape == (2, 5, 534)
+
+
+# Answers as long as the context
+
+
+@pytest.mark.parametrize("reading", READINGS)
+def test_caption_of_full_length_is_written_to_its_end(reading: str) -> None:
+    """Asked nothing, every token of a caption that fills the context is predicted from the one before it."""
+    model = made(reading)
+    features = model.image_features(torch.randn(1, 3, 32, 32))
+    nothing, caption = framed([]), framed(list(range(30, 48)))
+    assert caption.shape[1] == 20
+    logits = model.answer_logits(nothing, caption, features)
+    shorter = model.answer_logits(nothing, caption[:, :12], features)
+    torch.testing.assert_close(logits[:, :12], shorter, atol=1e-5, rtol=0)
+    changed = caption.clone()
+    changed[:, 18] = 99  # the last word; what predicts end-of-text reads it
+    other = model.answer_logits(nothing, changed, features)
+    torch.testing.assert_close(other[:, :18], logits[:, :18], atol=1e-5, rtol=0)
+    assert moved(other[:, 18:19], logits[:, 18:19]) > 1e-4
+
+
+# Writing
+
+
+class Scripted(nn.Module):
+    """A decoder that writes what it is told, then repeats 3 for ever."""
+
+    def __init__(self, script: list[list[int]]) -> None:
+        super().__init__()
+        self.script, self.calls = script, 0
+
+    def forward(self, text: nn.Module, question: torch.Tensor, answer: torch.Tensor, *image: object) -> torch.Tensor:
+        self.calls += 1
+        logits = torch.zeros(*answer.shape, 534)
+        for row, said in enumerate(self.script):
+            for place in range(answer.shape[1]):
+                logits[row, place, (said + [3] * 50)[place]] = 1
+        return logits
+
+
+def test_writing_stops_at_end_of_text() -> None:
+    model = made("through_encoder")
+    script = Scripted([[20, 21, END], [END]])
+    model.decoder = script
+    features = model.image_features(torch.randn(2, 3, 32, 32))
+    assert model.generate(QUESTION, features).tolist() == [[20, 21, END], [END, END, END]]
+    assert script.calls == 3
+    model.decoder = Scripted([[20, 21, 22, 23], [24]])
+    assert model.generate(QUESTION, features, longest=4).tolist() == [[20, 21, 22, 23], [24, 3, 3, 3]]
+
+
+def test_what_is_written_is_the_likeliest_by_the_full_forward(model: GoldiClip, features: ImageFeatures) -> None:
+    with torch.no_grad():
+        model.text.embedding.weight.mul_(20)
+    written = model.generate(QUESTION, features, longest=5)
+    answer = torch.cat([torch.full((2, 1), START), written], dim=1)
+    likeliest = model.answer_logits(QUESTION, answer, features).argmax(-1)[:, :-1]
+    ended = ((written == END).cumsum(1) - (written == END).int()) > 0
+    assert torch.equal(written.masked_fill(ended, END), written)
+    assert torch.equal(likeliest.masked_fill(ended, END), written)
+
+
+def test_a_model_learns_to_answer_by_looking(model: GoldiClip) -> None:
+    """Two pictures, one question, two answers."""
+    pictures = torch.stack([torch.zeros(3, 32, 32), torch.ones(3, 32, 32)])
+    question, answer = framed([5, 6], [5, 6]), framed([20], [23])
+    optimiser = torch.optim.AdamW(model.parameters(), lr=5e-3)
+    for _ in range(40):
+        optimiser.zero_grad()
+        loss_of(model, question, answer, model.image_features(pictures)).backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+    assert model.generate(question, model.image_features(pictures)).tolist() == [[20, END], [23, END]]
