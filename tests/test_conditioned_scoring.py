@@ -117,13 +117,14 @@ def test_classes_equal_argmax(size: tuple[int, int]) -> None:
     pool, (classes, patches) = pool_of(32, 4), made(13, 9, 32)
     labels = torch.arange(13) % 9
     with tiles(*size):
-        ranks, predictions, _ = conditioned_classes(pool, classes, patches, labels)
+        ranks, predictions, places = conditioned_classes(pool, classes, patches, labels)
     scores = plain(pool, classes, patches)
     assert predictions.tolist() == scores.argmax(1).tolist()
     expected, _, _ = true_class_ranks(scores, labels)
     assert ranks.low.tolist() == expected.low.tolist()
     assert np.array_equal(ranks.low == 1, predictions == labels.numpy())
-    assert 1 < len(set(predictions.tolist()))
+    assert np.array_equal(places, (scores > scores.gather(1, labels[:, None])).sum(1).numpy())
+    assert len(set(predictions.tolist())) > 1
 
 
 def test_length_of_texts_does_not_move_scores() -> None:
@@ -139,7 +140,7 @@ def test_classes_ask_with_the_mean_of_their_unit_prompts() -> None:
     pool, (texts, patches) = pool_of(32, 4), made(6, 8, 32)
     prompts, labels = torch.tensor([[0, 1], [2, 3], [4, 5], [6, 7]]), torch.tensor([0, 1, 2, 3, 0, 1])
     ranks, predictions, _ = ConditionedSimilarity(pool, patches, texts).classes(prompts, labels)
-    swapped, _ = ConditionedSimilarity(pool, patches, texts).classes(prompts.flip(1), labels)
+    swapped, _, _ = ConditionedSimilarity(pool, patches, texts).classes(prompts.flip(1), labels)
     units = F.normalize(texts, dim=-1)[prompts].mean(1)
     vectors = texts.norm(dim=-1).mean() * F.normalize(units, dim=-1)
     scores = plain(pool, vectors, patches)

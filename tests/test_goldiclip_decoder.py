@@ -170,7 +170,7 @@ def test_loss_is_the_mean_over_target_positions_only() -> None:
 def test_nothing_to_answer_is_zero_and_not_nan() -> None:
     logits = torch.randn(2, 3, 534, requires_grad=True)
     loss = decoding_loss(logits, torch.full((2, 3), IGNORE))
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     assert float(loss.detach()) == 0
     assert logits.grad is not None and not bool(logits.grad.any())
 
@@ -183,14 +183,14 @@ def test_embedding_is_tied_and_learns_from_both_uses(model: GoldiClip, features:
     tables = [name for name, weights in model.named_parameters() if START + 2 in weights.shape]
     assert tables == ["text.embedding.weight"]
     embedding = model.text.embedding.weight
-    loss_of(model, QUESTION, ANSWER, features).backward()  # type: ignore[no-untyped-call]
+    loss_of(model, QUESTION, ANSWER, features).backward()
     assert embedding.grad is not None
     assert float(embedding.grad[6].abs().max()) > 0  # read in a question, never a target...
     assert float(embedding.grad[333].abs().max()) > 0  # ...and never read, only an alternative when writing
 
 
 def test_answering_trains_what_encodes_the_query(model: GoldiClip, features: ImageFeatures) -> None:
-    loss_of(model, QUESTION, ANSWER, features).backward()  # type: ignore[no-untyped-call]
+    loss_of(model, QUESTION, ANSWER, features).backward()
     trained = {name for name, weights in model.named_parameters() if weights.grad is not None and weights.grad.any()}
     untrained = {name for name, _ in model.named_parameters()} - trained
     assert untrained == {"logit_scale", "logit_bias"}
@@ -200,7 +200,7 @@ def test_later_blocks_of_a_longer_decoder_and_full_depth() -> None:
     with pytest.raises(ValueError, match="decoder_layers 4 exceed text_layers 3"):
         made("in_encoder", decoder_layers=4)
     model = made("in_encoder", decoder_layers=3)
-    assert model.decoder is not None and len(model.decoder.cross) == 3  # type: ignore[arg-type]
+    assert model.decoder is not None and len(model.decoder.cross) == 3
     features = model.image_features(torch.randn(2, 3, 32, 32))
     assert model.answer_logits(QUESTION, ANSWER, features).shape == (2, 5, 534)
 
@@ -273,6 +273,6 @@ def test_a_model_learns_to_answer_by_looking(model: GoldiClip) -> None:
     optimiser = torch.optim.AdamW(model.parameters(), lr=5e-3)
     for _ in range(40):
         optimiser.zero_grad()
-        loss_of(model, question, answer, model.image_features(pictures)).backward()  # type: ignore[no-untyped-call]
+        loss_of(model, question, answer, model.image_features(pictures)).backward()
         optimiser.step()
     assert model.generate(question, model.image_features(pictures)).tolist() == [[20, END], [23, END]]

@@ -181,7 +181,7 @@ def test_flair_losses(flair: Golden, flair_model: GoldiClip) -> None:
     conditioned, everywhere = both(0)
     close_loss(conditioned, flair["out.loss_tcs"])
     close_loss((conditioned + everywhere) / 2, flair["out.loss_total"])
-    close_loss(sum(both(len(images))) / 2, flair["out.loss_total_negative_only"])  # type: ignore[arg-type]
+    close_loss(sum(both(len(images))) / 2, flair["out.loss_total_negative_only"])
 
 
 # SuperCLIP
@@ -265,7 +265,7 @@ def _interpolate_as_cosmos(model: GoldiClip) -> None:
         grid = F.interpolate(grid, scale_factor=scale, mode="bicubic")
         return torch.cat([tower.positions[:1], grid[0].flatten(1).T])
 
-    tower._positions = positions  # type: ignore[method-assign]
+    tower._positions = positions
 
 
 def views(cosmos: Golden, encode: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:

@@ -383,7 +383,7 @@ def test_token_class_loss_has_its_gradient_and_its_minimum() -> None:
     hot = k_hot([[1, 2], [3], [4, 5, 6], []], 12)
     weights = torch.rand(12, generator=seeded()) + 0.1
     loss = token_class_loss(logits, hot, weights)
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     target = hot * weights
     target[:3] /= target[:3].sum(1, keepdim=True)
     torch.testing.assert_close(target.sum(1), torch.tensor([1.0, 1, 1, 0]))
@@ -521,7 +521,7 @@ def computed(rank: int, world: int, folder: Path) -> dict[str, Any]:
         chosen, student = recipe(name), model()
         losses = Losses(chosen)
         loss = losses(step_of(chosen, student, rank=rank, world=world))[name]
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         result[name] = _mean(loss.detach(), world), {k: _mean(g, world) for k, g in gradients(student).items()}
         result[name + " centres"] = [losses.agnostic.centre, losses.conditioned.centre]
     documents = InverseDocumentFrequency(12)

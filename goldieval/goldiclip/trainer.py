@@ -74,9 +74,7 @@ class Trainer:
         self.accelerator = Accelerator(
             mixed_precision=recipe.optimiser.precision,
             gradient_accumulation_steps=recipe.optimiser.accumulate,
-            kwargs_handlers=[
-                DistributedDataParallelKwargs(find_unused_parameters=True)
-            ],  # a recipe may leave parts out
+            kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],  # recipes leave parts out
         )
         torch.manual_seed(recipe.seed)
         self.tokenizer = Tokenizer(recipe.model.merges, recipe.model.context_length)
