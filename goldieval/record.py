@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from goldieval.adapter import ModelInfo
 from goldieval.card import Task, validation_line
-from goldieval.embeddings import atomic_write_all
 from goldieval.errors import GoldievalError
+from goldieval.files import atomic_write_all
 
 SCHEMA = 1
 Finite = Annotated[float, Field(allow_inf_nan=False)]

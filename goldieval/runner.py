@@ -12,11 +12,12 @@ from typing import Any
 
 from goldieval.adapter import Adapter, LoadOptions, Model, ModelInfo, Precomputed, load
 from goldieval.data.paths import data_root
-from goldieval.embeddings import check_writable, open_store
+from goldieval.embeddings import open_store
 from goldieval.encode import Batching
 from goldieval.environment import environment, pick_device
 from goldieval.errors import GoldievalError, TaskError, did_you_mean
 from goldieval.families.base import Scored, family_of
+from goldieval.files import check_writable
 from goldieval.plan import Item, Plan, Reader, plan_towers
 from goldieval.prepare import Loaded
 from goldieval.record import DataPart, ModelPart, Record, RunPart, TaskPart, Ties, record_key, setting_key, write_record

@@ -11,9 +11,9 @@ from goldieval.data.paths import data_root, store_root
 from goldieval.data.source import tilde
 from goldieval.doctor import cards, names
 from goldieval.doctor.check import Check, examine, reason
-from goldieval.embeddings import check_writable
 from goldieval.environment import versions
 from goldieval.errors import GoldievalError, listing
+from goldieval.files import check_writable
 
 RESULTS = Path("results")
 

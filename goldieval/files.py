@@ -1,0 +1,47 @@
+"""Files that are written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+
+def check_writable(folder: Path) -> None:
+    """Create ``folder`` if need be and write a byte into it. Raises OSError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder) as probe:
+        probe.write(b"0")
+        probe.flush()
+
+
+def atomic_write(file: Path, content: bytes) -> None:
+    """Write a file whole or not at all, also when the disk is full or the process dies."""
+    atomic_write_all({file: content})
+
+
+def atomic_write_all(contents: dict[Path, bytes]) -> None:
+    """Write several files whole or none of them: all lie on the disk before the first takes its name."""
+    staged: dict[Path, Path] = {}
+    new = [file for file in contents if not file.exists()]
+    try:
+        for file, content in contents.items():
+            handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name[:40]}.")
+            staged[file] = Path(temporary)
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.chmod(temporary, 0o666 & ~_umask())
+        for file, ready in staged.items():
+            os.replace(ready, file)
+    except BaseException:
+        for file in [*staged.values(), *new]:
+            file.unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current
