@@ -149,11 +149,13 @@ def text_computer(
     model: Adapter, texts: Mapping[str, str], batching: Batching, meter: Meter
 ) -> Callable[[Chunk], Encoded]:
     """Return the function that encodes one chunk of texts, sorted by tokens and trimmed where the model says it may."""
+    from goldieval.torch_adapter import lengths
+
     trim = getattr(model, "trim", None)
 
     def compute(chunk: Chunk) -> Encoded:
         tokens = model.tokenize([texts[key] for key in chunk.keys])
-        order = (tokens != 0).sum(1).argsort(stable=True) if trim else range(len(tokens))
+        order = lengths(tokens).argsort(stable=True) if trim else range(len(tokens))
         rows = [int(row) for row in order]
         parts = []
         for start in range(0, len(rows), batching.texts):

@@ -106,8 +106,16 @@ class TorchAdapter:
 
 def trim(tokens: torch.Tensor) -> torch.Tensor:
     """Cut zero padding that the whole batch shares, shape (texts, context) to (texts, longest)."""
-    longest = int((tokens != 0).sum(dim=1).max())
-    return tokens[:, :longest]
+    return tokens[:, : int(lengths(tokens).max())]
+
+
+def lengths(tokens: torch.Tensor) -> torch.Tensor:
+    """Length of every row up to its last id that is not 0, shape (texts,).
+
+    Zeros inside a text are no padding: in CLIP's vocabulary 0 is the "!" of, say, "!~".
+    """
+    places = torch.arange(1, tokens.shape[1] + 1, device=tokens.device)
+    return ((tokens != 0) * places).amax(dim=1)
 
 
 def module_fingerprint(module: nn.Module) -> str:

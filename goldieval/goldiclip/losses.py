@@ -19,6 +19,7 @@ from goldieval.goldiclip.objectives.decoding import decoding_loss, targets_of
 from goldieval.goldiclip.objectives.distillation import DinoLoss, cosine, info_nce
 from goldieval.goldiclip.objectives.token_classes import InverseDocumentFrequency, k_hot, token_class_loss
 from goldieval.goldiclip.recipe import Recipe
+from goldieval.torch_adapter import lengths
 
 BUCKETS = 4
 
@@ -159,7 +160,7 @@ class Losses(nn.Module):
         return self._decode(step, step.batch.question, step.batch.answer)
 
     def _decode(self, step: Step, question: torch.Tensor, answer: torch.Tensor) -> torch.Tensor:
-        answer = answer[:, : int(_lengths(answer).max())]
+        answer = answer[:, : int(lengths(answer).max())]
         logits = step.model.answer_logits(question, answer, step.image)
         return decoding_loss(logits, targets_of(answer, step.model.config.end_of_text))
 
@@ -179,12 +180,7 @@ def _by_view(features: torch.Tensor, views: int) -> torch.Tensor:
 
 def encode_bucketed(encode: Callable[[torch.Tensor], torch.Tensor], ids: torch.Tensor) -> torch.Tensor:
     """Encode rows of padded ids, short ones together and each group cut to its longest: the same result, less work."""
-    lengths = _lengths(ids)
-    order = lengths.argsort()
-    parts = [encode(ids[rows, : int(lengths[rows].max())]) for rows in order.tensor_split(BUCKETS) if len(rows)]
+    long = lengths(ids)
+    order = long.argsort()
+    parts = [encode(ids[rows, : int(long[rows].max())]) for rows in order.tensor_split(BUCKETS) if len(rows)]
     return torch.cat(parts)[order.argsort()]
-
-
-def _lengths(ids: torch.Tensor) -> torch.Tensor:
-    """Length of every framed text, shape (n,). Only zeros behind the end are padding: inside, id 0 is a token, "!"."""
-    return ((ids != 0) * torch.arange(1, ids.shape[1] + 1, device=ids.device)).amax(1)
