@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from importlib.metadata import PackageNotFoundError, version
 
 import torch
@@ -13,6 +13,7 @@ from PIL import Image
 from torch import nn
 
 from goldieval.adapter import ModelInfo
+from goldieval.precision import full_float32
 
 # What a tokenizer does to these (case, punctuation, accents, numbers, length) tells it from any other.
 PROBE_TEXTS = ["A photo of 3 dogs, two cats & one étude!", "don't UPPER-case   it…", "犬 🐕 ß", "word " * 300]
@@ -94,7 +95,7 @@ class TorchAdapter:
         was_training = [part for part in self.module.modules() if part.training]
         self.module.eval()
         try:
-            with torch.inference_mode():
+            with torch.inference_mode(), full_float32() if self.precision == "fp32" else nullcontext():
                 yield
         finally:
             for part in was_training:

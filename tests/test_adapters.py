@@ -685,3 +685,17 @@ def test_fault_in_a_python_file_is_one_line(tmp_path: Path, text: str, line: str
 
 def test_python_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     assert "gone.py" in refused(f"{tmp_path}/gone.py:load")
+
+
+def test_a_training_loops_tf32_and_autocast_do_not_reach_embeddings() -> None:
+    model: Any = load_model("random")
+    with inference(model):
+        plain = model.encode_text(model.tokenize(TEXTS))
+    torch.set_float32_matmul_precision("medium")
+    try:
+        with torch.autocast("cpu", dtype=torch.bfloat16), inference(model):
+            assert torch.get_float32_matmul_precision() == "highest" and not torch.backends.cudnn.allow_tf32
+            assert torch.equal(model.encode_text(model.tokenize(TEXTS)), plain)
+        assert torch.get_float32_matmul_precision() == "medium"
+    finally:
+        torch.set_float32_matmul_precision("highest")

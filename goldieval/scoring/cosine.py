@@ -11,6 +11,7 @@ import torch
 from goldieval.errors import TaskError
 from goldieval.metrics.accuracy import ClassRanks, joined_classes, true_class_ranks
 from goldieval.metrics.ranks import RankCounter, Ranks
+from goldieval.precision import full_float32
 
 # A tile of 512 x 8,192 float32 is 16 MB: large enough for the matrix product, small enough for the cache of most CPUs.
 TEXTS, IMAGES = 512, 8192
@@ -20,13 +21,8 @@ PAIRS = 16384
 @contextmanager
 def exact(device: str) -> Iterator[None]:
     """Compute in plain float32 whatever the caller has set: a training loop's TF32 or autocast would move ranks."""
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("highest")
-    try:
-        with torch.no_grad(), torch.autocast(torch.device(device).type, enabled=False):
-            yield
-    finally:
-        torch.set_float32_matmul_precision(before)
+    with full_float32(), torch.no_grad(), torch.autocast(torch.device(device).type, enabled=False):
+        yield
 
 
 def unit(embeddings: np.ndarray | torch.Tensor, what: str) -> torch.Tensor:
