@@ -21,7 +21,7 @@ def train(
 
     goldieval train goldiclip-tiny --dry-run
 
-    accelerate launch -m goldieval train goldiclip-b16
+    accelerate launch -m goldieval train goldiclip-tiny
     """
     from goldieval.cli.overrides import parse_overrides
     from goldieval.errors import GoldievalError
