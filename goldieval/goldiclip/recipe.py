@@ -81,8 +81,6 @@ class Recipe(_Part):
     seed: int = 0
     save_every: Count = 500
     keep: Count = 2
-    evaluate_every: Annotated[int, Field(ge=0)] = 0
-    tasks: list[str] = ["shapes"]
     scoring: Literal["global", "conditioned"] = "global"
 
     @model_validator(mode="after")

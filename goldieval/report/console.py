@@ -76,7 +76,9 @@ class Terminal(Screen):
             self._line(f"\nnot run, {reason}:", "bold")
             for left in group:
                 count = left.task.card.expect.images
-                self._line(f"  {left.task.name}" + (f", {count:,} images" if count else ""))
+                size = left.task.card.source.megabytes
+                images, megabytes = f", {count:,} images" if count else "", f", {size:,} MB" if size else ""
+                self._line(f"  {left.task.name}{images}{megabytes}")
                 self._line(f"    {left.how}", "dim")
         self._next(plan, records)
 
