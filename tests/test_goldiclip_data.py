@@ -219,8 +219,8 @@ def test_ranks_share_the_batch_of_one_process(world: int) -> None:
         assert torch.equal(torch.cat([getattr(share, name) for share in shares]), getattr(whole, name)), name
     assert [own for share in shares for own in share.caption_ids] == whole.caption_ids
     for name in ("question", "answer"):
-        length = getattr(whole, name).shape[1]
-        rows = [F.pad(getattr(share, name), (0, length - getattr(share, name).shape[1])) for share in shares]
+        length = getattr(whole, name).shape[-1]
+        rows = [F.pad(getattr(share, name), (0, length - getattr(share, name).shape[-1])) for share in shares]
         assert torch.equal(torch.cat(rows), getattr(whole, name)), name
 
 
@@ -250,7 +250,11 @@ def test_questions_as_captions_and_no_local_crops() -> None:
     for own, with_question, question, answer in zip(
         plain.caption_ids, asked.caption_ids, asked.question.tolist(), asked.answer.tolist(), strict=True
     ):
-        words = [id for id in question + answer if 0 < id < tokenizer().sot_token_id]
+        words = [id for id in question[0] + answer[0] if 0 < id < tokenizer().sot_token_id]
         assert with_question[:-1] == own[:-1] and with_question[-1] == words
+    three = batches(questions=3).at(0)
+    assert three.question.shape[:2] == three.answer.shape[:2] == (8, 3)
+    for own in torch.cat([three.question, three.answer], dim=-1):
+        assert len(own.unique(dim=0)) == 3
     none = Batches(corpus(), tokenizer(), Views(), 8, 0).at(0)
     assert none.crops.shape[:2] == (8, 0)

@@ -22,7 +22,13 @@ class Decoder(Protocol):
     """Writes an answer to a question about an image."""
 
     def __call__(
-        self, text: TextTower, question: torch.Tensor, answer: torch.Tensor, patches: torch.Tensor, pooled: torch.Tensor
+        self,
+        text: TextTower,
+        question: torch.Tensor,
+        answer: torch.Tensor,
+        patches: torch.Tensor,
+        pooled: torch.Tensor,
+        states: torch.Tensor,
     ) -> torch.Tensor:
         """Return next-token logits, shape (n, answer length, vocabulary).
 
@@ -30,6 +36,7 @@ class Decoder(Protocol):
             text: the text tower whose question encoding or blocks are used.   question: (n, length) framed ids.
             answer: (n, length) ids that begin with start-of-text; position j predicts the answer's token j.
             patches: (n, patches, vision width).   pooled: (n, dim) patches pooled for the question.
+            states: (n, length, text width) the question's token states, as the text tower encodes it.
         """
 
 
@@ -75,9 +82,14 @@ class ThroughEncoder(nn.Module):
         self.ln_final = LayerNorm(width)
 
     def forward(
-        self, text: TextTower, question: torch.Tensor, answer: torch.Tensor, patches: torch.Tensor, pooled: torch.Tensor
+        self,
+        text: TextTower,
+        question: torch.Tensor,
+        answer: torch.Tensor,
+        patches: torch.Tensor,
+        pooled: torch.Tensor,
+        states: torch.Tensor,
     ) -> torch.Tensor:
-        _, states = text(question)
         image = self.memory(patches, pooled)
         memory = torch.cat([states, image], dim=1)
         padding = torch.zeros(memory.shape[:2], dtype=torch.bool, device=memory.device)
@@ -101,7 +113,13 @@ class InEncoder(nn.Module):
         )
 
     def forward(
-        self, text: TextTower, question: torch.Tensor, answer: torch.Tensor, patches: torch.Tensor, pooled: torch.Tensor
+        self,
+        text: TextTower,
+        question: torch.Tensor,
+        answer: torch.Tensor,
+        patches: torch.Tensor,
+        pooled: torch.Tensor,
+        states: torch.Tensor,
     ) -> torch.Tensor:
         end = text.end_of(question)
         places = end[:, None] + torch.arange(answer.shape[1], device=answer.device)

@@ -154,14 +154,16 @@ class Losses(nn.Module):
         config = step.model.config
         target = step.batch.captions[:, 0]
         nothing = torch.tensor([[config.end_of_text - 1, config.end_of_text]], device=target.device)
-        return self._decode(step, nothing.expand(len(target), -1), target)
+        return self._decode(step, nothing.expand(len(target), -1), target, step.image)
 
     def _vqa(self, step: Step) -> torch.Tensor:
-        return self._decode(step, step.batch.question, step.batch.answer)
+        question, answer = step.batch.question, step.batch.answer
+        repeated = ImageFeatures(*(part.repeat_interleave(question.shape[1], dim=0) for part in step.image))
+        return self._decode(step, question.flatten(0, 1), answer.flatten(0, 1), repeated)
 
-    def _decode(self, step: Step, question: torch.Tensor, answer: torch.Tensor) -> torch.Tensor:
+    def _decode(self, step: Step, question: torch.Tensor, answer: torch.Tensor, image: ImageFeatures) -> torch.Tensor:
         answer = answer[:, : int(lengths(answer).max())]
-        logits = step.model.answer_logits(question, answer, step.image)
+        logits = step.model.answer_logits(question, answer, image)
         return decoding_loss(logits, targets_of(answer, step.model.config.end_of_text))
 
     def _token_classes(self, step: Step) -> torch.Tensor:

@@ -63,8 +63,9 @@ class GoldiClip(nn.Module):
     def answer_logits(self, question: torch.Tensor, answer: torch.Tensor, features: ImageFeatures) -> torch.Tensor:
         """Return next-token logits of answers (n, length, vocabulary); see ``decoder.Decoder`` for the arguments."""
         assert self.decoder is not None, "this model has no decoder"
-        pooled = self.pool(self.encode_text(question)[:, None], features.patches)[:, 0]
-        logits: torch.Tensor = self.decoder(self.text, question, answer, features.raw, pooled)
+        end, states = self.text(question)
+        pooled = self.pool(self.text_projection(end)[:, None], features.patches)[:, 0]
+        logits: torch.Tensor = self.decoder(self.text, question, answer, features.raw, pooled, states)
         return logits
 
     @torch.no_grad()

@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from goldieval.card import read_yaml, validation_line
 from goldieval.errors import GoldievalError, did_you_mean
 from goldieval.goldiclip.config import ModelConfig
+from goldieval.goldiclip.data.captions import LONGEST
+from goldieval.goldiclip.data.shapes import QUESTIONS
 
 Objective = Literal[
     "softmax", "sigmoid", "conditioned", "distil_agnostic", "distil_conditioned", "caption", "vqa", "token_classes"
@@ -24,7 +26,10 @@ class _Part(BaseModel):
 
 
 class DataPart(_Part):
-    """scenes: unique training scenes of the built-in world.   captions: k an image.   locals: local crops an image."""
+    """scenes: unique training scenes of the built-in world.   captions, questions, locals (crops): so many an image.
+
+    sentences: a caption joins 1 to so many.
+    """
 
     world: Literal["shapes"] = "shapes"
     scenes: Count = 20_000
@@ -33,6 +38,8 @@ class DataPart(_Part):
     local_size: Count = 32
     global_area: Area = (0.8, 1.0)
     local_area: Area = (0.1, 0.4)
+    sentences: Count = LONGEST
+    questions: Annotated[int, Field(ge=1, le=QUESTIONS)] = 1
     questions_as_captions: bool = False
 
 

@@ -265,5 +265,12 @@ def warm_cosine(step: int, recipe: Recipe) -> float:
 def views_of(recipe: Recipe) -> Views:
     data = recipe.data
     return Views(
-        data.captions, data.locals, data.local_size, data.global_area, data.local_area, data.questions_as_captions
+        captions=data.captions,
+        sentences=data.sentences,
+        questions=data.questions,
+        questions_as_captions=data.questions_as_captions,
+        locals_=data.locals,
+        local_size=data.local_size,
+        global_area=data.global_area,
+        local_area=data.local_area,
     )

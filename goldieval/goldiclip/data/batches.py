@@ -8,7 +8,7 @@ from random import Random
 
 import torch
 
-from goldieval.goldiclip.data.captions import sample
+from goldieval.goldiclip.data.captions import LONGEST, sample
 from goldieval.goldiclip.data.crops import crops_of, random_boxes
 from goldieval.goldiclip.data.shapes import Corpus
 from goldieval.goldiclip.tokenizer import Tokenizer
@@ -23,7 +23,7 @@ class Batch:
 
     pixels: (b, 3, side, side), cropped mildly.   whole: the same pictures uncropped, for the teacher.
     crops: (b, views, 3, small, small).   captions: (b, k, length) framed ids.   caption_ids: the same, bare.
-    question, answer: (b, length) framed ids.
+    question, answer: (b, q, length) framed ids.
     """
 
     pixels: torch.Tensor
@@ -47,8 +47,8 @@ class Batch:
 class Views:
     """How a sample is shown.
 
-    captions: k.   locals_: local crops.   local_size: their side in pixels.   questions_as_captions: question and
-    answer stand in for the last caption (the ablation without a decoder).
+    captions: k, of up to ``sentences`` sentences.   questions: q.   locals_: local crops of ``local_size`` pixels.
+    questions_as_captions: question and answer stand in for the last caption (the ablation without a decoder).
     """
 
     captions: int = 4
@@ -57,6 +57,8 @@ class Views:
     global_area: tuple[float, float] = (0.8, 1.0)
     local_area: tuple[float, float] = (0.1, 0.4)
     questions_as_captions: bool = False
+    sentences: int = LONGEST
+    questions: int = 1
 
 
 class Batches:
@@ -109,8 +111,8 @@ class Batches:
         pixels = cropped(whole.shape[-1], self.views.global_area)
         views = [cropped(self.views.local_size, self.views.local_area) for _ in range(self.views.locals_)]
         rngs = [Random(f"{self.seed}/{draw + place}") for place in range(ours.start, ours.stop)]
-        asked = [rng.choice(self.corpus.questions[row]) for rng, row in zip(rngs, rows.tolist(), strict=True)]
-        captions = [self._captions(row, rng, pair) for row, rng, pair in zip(rows.tolist(), rngs, asked, strict=True)]
+        asked = [self._asked(row, rng) for rng, row in zip(rngs, rows.tolist(), strict=True)]
+        captions = [self._captions(row, rng, own[0]) for row, rng, own in zip(rows.tolist(), rngs, asked, strict=True)]
         framed = self.tokenizer.padded([caption for own in captions for caption in own])
         return Batch(
             pixels=pixels,
@@ -118,12 +120,18 @@ class Batches:
             crops=torch.stack(views, dim=1) if views else pixels.new_empty(len(rows), 0, 3, 1, 1),
             captions=framed.view(len(rows), self.views.captions, -1),
             caption_ids=captions,
-            question=self.tokenizer.padded([question for question, _ in asked]),
-            answer=self.tokenizer.padded([answer for _, answer in asked]),
+            question=self._framed([question for own in asked for question, _ in own], len(rows)),
+            answer=self._framed([answer for own in asked for _, answer in own], len(rows)),
         )
 
+    def _asked(self, row: int, rng: Random) -> list[tuple[list[int], list[int]]]:
+        return rng.sample(self.corpus.questions[row], self.views.questions)
+
+    def _framed(self, texts: list[list[int]], rows: int) -> torch.Tensor:
+        return self.tokenizer.padded(texts).view(rows, len(texts) // rows, -1)
+
     def _captions(self, row: int, rng: Random, asked: tuple[list[int], list[int]]) -> list[list[int]]:
-        captions = sample(self.corpus.sentences[row], self.views.captions, self._join, rng)
+        captions = sample(self.corpus.sentences[row], self.views.captions, self._join, rng, self.views.sentences)
         if self.views.questions_as_captions:
             captions[-1] = [*asked[0], *asked[1]]
         return captions

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from random import Random
 
-LONGEST = 3  # sentences
+LONGEST = 3  # sentences a caption
 
 
 def sentences_of(text: str) -> list[str]:
@@ -14,16 +14,18 @@ def sentences_of(text: str) -> list[str]:
     return [part.strip() for part in re.split(r"\n|</s>|\.", text) if part.strip()]
 
 
-def sample(sentences: Sequence[Sequence[int]], count: int, join: Sequence[int], rng: Random) -> list[list[int]]:
+def sample(
+    sentences: Sequence[Sequence[int]], count: int, join: Sequence[int], rng: Random, longest: int = LONGEST
+) -> list[list[int]]:
     """Draw ``count`` captions from an image's sentences, given as token ids; independent, so some may repeat.
 
-    One sentence, or two or three: half of the time consecutive ones, else any; joined by ``join`` (a full stop).
+    One sentence, or up to ``longest``: half of the time consecutive ones, else any; joined by ``join`` (a full stop).
     """
-    return [_caption(sentences, join, rng) for _ in range(count)]
+    return [_caption(sentences, join, rng, longest) for _ in range(count)]
 
 
-def _caption(sentences: Sequence[Sequence[int]], join: Sequence[int], rng: Random) -> list[int]:
-    number = rng.randint(1, LONGEST)
+def _caption(sentences: Sequence[Sequence[int]], join: Sequence[int], rng: Random, longest: int) -> list[int]:
+    number = rng.randint(1, longest)
     if number >= len(sentences):
         chosen = list(sentences)
     elif number > 1 and rng.random() < 0.5:
