@@ -19,6 +19,7 @@ from goldieval.scoring.conditioned import (
     ConditionedScorer,
     conditioned_classes,
     conditioned_matrix,
+    conditioned_pairs,
     conditioned_ranks,
 )
 from goldieval.scoring.similarity import ConditionedSimilarity
@@ -68,14 +69,35 @@ def test_matrix_equals_the_plain_formula(images: int, texts: int, dim: int, head
     torch.testing.assert_close(ours, plain(pool, vectors, patches), atol=1e-5, rtol=0)
 
 
-def test_tiles_and_pairs_do_not_change_scores() -> None:
+def test_tiles_do_not_change_scores() -> None:
     pool, (texts, patches) = pool_of(32, 4), made(7, 11, 32)
     whole = conditioned_matrix(pool, texts, patches)
     with tiles(3, 4):
         torch.testing.assert_close(conditioned_matrix(pool, texts, patches), whole, atol=1e-6, rtol=0)
-    scorer = ConditionedScorer(pool, texts)
-    of_texts = torch.tensor([10, 0, 3, 3, 5, 6, 1])
-    torch.testing.assert_close(scorer.pairs(patches, of_texts), whole[torch.arange(7), of_texts], atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("size", [(3, 4), (1, 1), (8, 256)])
+def test_pairs_are_the_cells_of_the_matrix(size: tuple[int, int]) -> None:
+    """Of images with no, one and many texts, in any order, a pair twice among them."""
+    pool, (texts, patches) = pool_of(32, 4), made(7, 11, 32)
+    pairs = torch.tensor([[10, 2], [0, 5], [3, 2], [3, 6], [10, 2], *([text, 4] for text in range(11))])
+    pairs = pairs[torch.randperm(len(pairs), generator=torch.Generator().manual_seed(0))]
+    with tiles(*size):
+        scores = conditioned_pairs(ConditionedScorer(pool, texts), patches, pairs)
+    expected = plain(pool, texts, patches)[pairs[:, 1], pairs[:, 0]]
+    torch.testing.assert_close(scores, expected, atol=1e-6, rtol=0)
+
+
+def test_each_image_is_projected_once() -> None:
+    pool, (texts, patches) = pool_of(32, 4), made(7, 23, 32)
+    projected = []
+    real = pool.keys_values
+    with tiles(3, 4), mock.patch.object(pool, "keys_values", side_effect=lambda x: projected.append(len(x)) or real(x)):
+        conditioned_matrix(pool, texts, patches)
+        conditioned_pairs(
+            ConditionedScorer(pool, texts), patches, torch.cartesian_prod(torch.arange(23), torch.arange(7))
+        )
+    assert projected == [3, 3, 1] * 2
 
 
 def check(ranks: Ranks, scores: torch.Tensor, relevant: torch.Tensor) -> None:

@@ -17,6 +17,7 @@ from goldieval.metrics.accuracy import ClassRanks, joined_classes, true_class_ra
 from goldieval.metrics.ranks import RankCounter, Ranks
 
 IMAGES, TEXTS = 8, 256  # a tile; larger ones fall out of a CPU's cache, see benchmarks/conditioned_scoring.py
+DEVICE_IMAGES, DEVICE_TEXTS = 32, 2048  # on an accelerator: starting kernels must not cost more than they compute
 BLOCKS = 4  # of the triangular factor
 
 
@@ -38,6 +39,13 @@ class TextSide(NamedTuple):
     offsets: torch.Tensor
 
 
+class Memory(NamedTuple):
+    """Keys and values of images with the null slot, each (images, heads, patches + 1, head width)."""
+
+    keys: torch.Tensor
+    values: torch.Tensor
+
+
 class ConditionedScorer:
     """Scores of images, given as patch tokens, against texts, given as text vectors that are not normalised.
 
@@ -53,25 +61,34 @@ class ConditionedScorer:
         unit = F.normalize(texts.float(), dim=-1)
         self.texts = TextSide(pool.queries(texts.float()), unit @ weight, unit @ bias)
 
-    def tile(self, patches: torch.Tensor, first: int, last: int) -> torch.Tensor:
-        """Score images (n, patches, dim) against texts ``first`` to ``last``; return (texts, n)."""
-        keys, values = (F.pad(part, (0, 0, 0, 1)) for part in self.pool.keys_values(patches.float()))
-        return self._score(self._heads(self.texts.queries[first:last].transpose(0, 1), keys, values), first, last).T
+    def __len__(self) -> int:
+        return len(self.texts.offsets)
 
-    def pairs(self, patches: torch.Tensor, texts: torch.Tensor) -> torch.Tensor:
-        """Score image i against text ``texts[i]``, shapes (n, patches, dim) and (n,); return (n,)."""
-        keys, values = (F.pad(part, (0, 0, 0, 1)) for part in self.pool.keys_values(patches.float()))
-        queries = self.texts.queries[texts].unsqueeze(2)
-        pooled = F.scaled_dot_product_attention(queries, keys, values).squeeze(2).flatten(1)
-        return self._cosine(pooled, self.texts.weights[texts], self.texts.offsets[texts])
+    def memory(self, patches: torch.Tensor) -> Memory:
+        """Project images (n, patches, dim), once for all texts."""
+        keys, values = self.pool.keys_values(patches.float())
+        return Memory(F.pad(keys, (0, 0, 0, 1)), F.pad(values, (0, 0, 0, 1)))
 
-    def _heads(self, queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
-        """Attend; queries (heads, texts, head width) are shared by all images; return (images, texts, dim)."""
-        shared = queries[None].expand(len(keys), -1, -1, -1)
-        return F.scaled_dot_product_attention(shared, keys, values).transpose(1, 2).flatten(2)
+    def tile(self, memory: Memory, first: int, last: int) -> torch.Tensor:
+        """Score images against texts ``first`` to ``last``; return (texts, n)."""
+        queries, weights, offsets = (part[first:last] for part in self.texts)
+        shared = queries.transpose(0, 1)[None].expand(len(memory.keys), -1, -1, -1)
+        return self._cosine(_attended(shared, memory), weights, offsets).T
 
-    def _score(self, pooled: torch.Tensor, first: int, last: int) -> torch.Tensor:
-        return self._cosine(pooled, self.texts.weights[first:last], self.texts.offsets[first:last])
+    def lists(self, memory: Memory, texts: torch.Tensor) -> torch.Tensor:
+        """Score each image against a list of its own, text indices of shape (n, m); return (n, m)."""
+        queries, weights, offsets = (part[texts] for part in self.texts)
+        return self._cosine(_attended(queries.transpose(1, 2), memory), weights, offsets)
+
+    def rows(self, patches: torch.Tensor) -> torch.Tensor:
+        """Score images (n, patches, dim) against all texts; return (n, texts)."""
+        return torch.cat([tile for _, tile in self.tiles(patches)]).T
+
+    def tiles(self, patches: torch.Tensor) -> Iterator[tuple[int, torch.Tensor]]:
+        """Yield the first text of each tile and its scores, (texts, n), of images that fit into one tile."""
+        memory, (_, step) = self.memory(patches), tile_size(patches.device)
+        for first in range(0, len(self), step):
+            yield first, self.tile(memory, first, first + step).contiguous()
 
     def _cosine(self, pooled: torch.Tensor, weights: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
         along = (pooled * weights).sum(-1) + offsets
@@ -88,6 +105,16 @@ class ConditionedScorer:
         return total.sqrt()
 
 
+def tile_size(device: torch.device) -> tuple[int, int]:
+    """Return images and texts of a tile."""
+    return (IMAGES, TEXTS) if device.type == "cpu" else (DEVICE_IMAGES, DEVICE_TEXTS)
+
+
+def _attended(queries: torch.Tensor, memory: Memory) -> torch.Tensor:
+    """Attend with (images, heads, texts, head width); return the heads side by side, (images, texts, dim)."""
+    return F.scaled_dot_product_attention(queries, memory.keys, memory.values).transpose(1, 2).flatten(2)
+
+
 def conditioned_ranks(
     pool: Pool, texts: torch.Tensor, patches: torch.Tensor, positives: torch.Tensor
 ) -> tuple[Ranks, Ranks]:
@@ -100,17 +127,35 @@ def conditioned_ranks(
         (text to image, image to text)
     """
     scorer = ConditionedScorer(pool, texts)
-    scores = conditioned_pairs(scorer, patches, positives)
-    counter = RankCounter(positives, scores, len(texts), len(patches))
-    for image in range(0, len(patches), IMAGES):
-        for first, tile in _tiles(scorer, patches[image : image + IMAGES], len(texts)):
+    counter = RankCounter(positives, conditioned_pairs(scorer, patches, positives), len(texts), len(patches))
+    step, _ = tile_size(patches.device)
+    for image in range(0, len(patches), step):
+        for first, tile in scorer.tiles(patches[image : image + step]):
             counter.update(tile, first, image)
     return counter.result()
 
 
 def conditioned_pairs(scorer: ConditionedScorer, patches: torch.Tensor, pairs: torch.Tensor) -> torch.Tensor:
-    """Return the score of each pair (text index, image index), shape (pairs,)."""
-    return torch.cat([scorer.pairs(patches[part[:, 1]], part[:, 0]) for part in torch.split(pairs, TEXTS)])
+    """Return the score of each pair (text index, image index), shape (pairs,); each image is projected once.
+
+    Images stand in tiles in the order of how many texts they have, so that lists of one tile are about equally long.
+    """
+    device, (many, step) = patches.device, tile_size(patches.device)
+    images, owner, counts = torch.unique(pairs[:, 1].cpu(), return_inverse=True, return_counts=True)
+    order = torch.argsort(owner, stable=True)  # pairs by image
+    texts, starts = pairs[:, 0].cpu()[order], counts.cumsum(0) - counts
+    scores = torch.empty(len(pairs), device=device)
+    for tile in torch.split(torch.argsort(counts, descending=True), many):
+        memory = scorer.memory(patches[images[tile].to(device)])
+        for first in range(0, int(counts[tile[0]]), step):
+            left = counts[tile] - first
+            here = int((left > 0).sum())  # the first of the tile: those with enough texts
+            left = left[:here, None].clamp_max(step)
+            places = torch.arange(int(left[0]))[None].expand(here, -1)
+            wanted, rows = places < left, starts[tile[:here], None] + first + torch.minimum(places, left - 1)
+            found = scorer.lists(Memory(*(part[:here] for part in memory)), texts[rows].to(device))
+            scores[order[rows[wanted]].to(device)] = found[wanted.to(device)]
+    return scores
 
 
 def conditioned_classes(pool: Pool, classes: torch.Tensor, patches: torch.Tensor, labels: torch.Tensor) -> ClassRanks:
@@ -119,23 +164,12 @@ def conditioned_classes(pool: Pool, classes: torch.Tensor, patches: torch.Tensor
     Args:
         classes: (classes, dim).   patches: (images, patches, dim).   labels: (images,) class indices.
     """
-    scorer = ConditionedScorer(pool, classes)
-    parts = zip(torch.split(patches, IMAGES), torch.split(labels, IMAGES), strict=True)
-    return joined_classes([true_class_ranks(_rows(scorer, part, len(classes)), true) for part, true in parts])
+    scorer, (step, _) = ConditionedScorer(pool, classes), tile_size(patches.device)
+    parts = zip(torch.split(patches, step), torch.split(labels, step), strict=True)
+    return joined_classes([true_class_ranks(scorer.rows(part), true) for part, true in parts])
 
 
 def conditioned_matrix(pool: Pool, texts: torch.Tensor, patches: torch.Tensor) -> torch.Tensor:
     """Return all scores, (images, texts), for tests and small questions."""
-    scorer = ConditionedScorer(pool, texts)
-    return torch.cat(
-        [_rows(scorer, patches[image : image + IMAGES], len(texts)) for image in range(0, len(patches), IMAGES)]
-    )
-
-
-def _rows(scorer: ConditionedScorer, patches: torch.Tensor, texts: int) -> torch.Tensor:
-    return torch.cat([tile for _, tile in _tiles(scorer, patches, texts)]).T
-
-
-def _tiles(scorer: ConditionedScorer, patches: torch.Tensor, texts: int) -> Iterator[tuple[int, torch.Tensor]]:
-    for first in range(0, texts, TEXTS):
-        yield first, scorer.tile(patches, first, min(first + TEXTS, texts)).contiguous()
+    scorer, (step, _) = ConditionedScorer(pool, texts), tile_size(patches.device)
+    return torch.cat([scorer.rows(part) for part in torch.split(patches, step)])
