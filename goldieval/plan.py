@@ -14,22 +14,26 @@ from goldieval.encode import plan_images, plan_texts
 from goldieval.errors import TaskError, listing
 from goldieval.prepare import Loaded, load_task_data
 from goldieval.registry import Selection
+from goldieval.scoring.mode import needs_vectors
 
 
 @dataclass
 class Item:
-    """One task of a run: what was read of it, or why it cannot be run."""
+    """One task of a run: what was read of it, or why it cannot be run.
+
+    asked: the scoring mode that the run asks for; None leaves it to the card.
+    """
 
     task: Task
     folder: Path
     loaded: Loaded | None = None
     failure: str = ""
     heading: str = ""
+    asked: str | None = None
 
     def scoring(self, info: ModelInfo) -> str:
-        """Return the scoring mode; ``auto`` is the model's own."""
-        asked = self.task.card.params.scoring
-        return info.scoring if asked == "auto" else asked
+        """Return the scoring mode in which a model meets this task."""
+        return self.task.card.params.mode(info.scoring, self.asked)
 
 
 @dataclass(frozen=True)
@@ -72,8 +76,8 @@ class Plan:
 class Reader:
     """Reads each task once, however many models meet it."""
 
-    def __init__(self, root: Path, limit: int | None, workers: int) -> None:
-        self.root, self._limit, self._workers = root, limit, workers
+    def __init__(self, root: Path, limit: int | None, workers: int, scoring: str | None = None) -> None:
+        self.root, self._limit, self._workers, self._scoring = root, limit, workers, scoring
         self._read: dict[tuple[str, str, Path], Loaded | str] = {}
 
     def items(self, selection: Selection) -> tuple[list[Item], list[LeftOut]]:
@@ -86,7 +90,7 @@ class Reader:
             if lacking and task.name not in selection.by_name:
                 left_out.append(self._left_out(task, "its data are not on this machine"))
                 continue
-            item = Item(task, folder, heading=selection.headings.get(task.name, ""))
+            item = Item(task, folder, heading=selection.headings.get(task.name, ""), asked=self._scoring)
             items.append(item)
             if lacking:
                 how = task.card.source.how_to_get(folder)
@@ -112,7 +116,7 @@ class Reader:
 
 def plan_towers(plan: Plan, store: Store) -> None:
     """Find what each tower must still encode, every distinct content once over all tasks."""
-    by_vector = [item.loaded for item in plan.items if item.loaded and item.scoring(plan.info) == "global"]
+    by_vector = [item.loaded for item in plan.items if item.loaded and needs_vectors(item.scoring(plan.info))]
     sources = {key: source for loaded in by_vector for key, source in loaded.sources.items()}
     texts = {key: text for loaded in plan.runnable for key, text in loaded.texts.items()}
     image_space, text_space = store.space(plan.info.image_identity), store.space(plan.info.text_identity)

@@ -89,6 +89,23 @@ class Ties(_Part):
     gap: Finite = 0.0
 
 
+class Approximation(_Part):
+    """What a shortlist loses in one direction, against exact scores of a sample of queries drawn with ``seed``.
+
+    shortlist: candidates a query.   queries: sampled, out of ``of``.   best_lost: share of them whose best-scoring
+    candidate of all is not on the shortlist; positive_lost: the same of the best positive.   loss: exact less
+    shortlisted, by metric.
+    """
+
+    shortlist: int
+    queries: int
+    of: int
+    seed: int
+    best_lost: Metric
+    positive_lost: Metric
+    loss: dict[str, Metric]
+
+
 class RunPart(_Part):
     """How it was run. ``encoded`` and ``reused`` count contents; seconds are wall time of each phase."""
 
@@ -113,6 +130,7 @@ class Record(_Part):
     """Everything a table needs about one model on one task.
 
     setting: hash of what was asked.   key: hash of that and of the data, of all that the numbers depend on.
+    approximation: by direction (t2i, i2t, i2c); empty where scores are exact.
     """
 
     schema_version: int = SCHEMA
@@ -125,6 +143,7 @@ class Record(_Part):
     data: DataPart
     metrics: dict[str, Metric] = {}
     ties: Ties = Ties()
+    approximation: dict[str, Approximation] = {}
     warnings: list[str] = []
     environment: dict[str, str]
     run: RunPart

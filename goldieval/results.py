@@ -33,7 +33,7 @@ class Results(Sequence[Record]):
         return {record.task.name: record.values() for record in self._records}
 
     def frame(self) -> pd.DataFrame:
-        """Return one row a metric: model, task, protocol, status, value, low, high, n, chance."""
+        """Return one row a metric: model, task, protocol, scoring, status, value, low, high, n, chance."""
         import pandas as pd
 
         return pd.DataFrame(
@@ -42,6 +42,7 @@ class Results(Sequence[Record]):
                     "model": record.model.spec,
                     "task": record.task.name,
                     "protocol": record.task.protocol,
+                    "scoring": record.task.scoring,
                     "status": record.status,
                     "metric": name,
                     **metric.model_dump(include={"value", "low", "high", "n", "chance", "separable"}),

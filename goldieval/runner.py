@@ -24,6 +24,7 @@ from goldieval.record import DataPart, ModelPart, Record, RunPart, TaskPart, Tie
 from goldieval.registry import Catalogue, Selection
 from goldieval.results import Results
 from goldieval.scoring.cosine import exact
+from goldieval.scoring.mode import needs_pool, one_mode
 from goldieval.screen import Screen
 from goldieval.spec import ModelSpec, expand, parse_spec
 from goldieval.vectors import Vectors, computed, looked_up, timed
@@ -35,6 +36,7 @@ class Options:
 
     out: folder for the records, or None to write none.   overrides: card parameters that ``--set`` replaces.
     limit: that many images of each task, marked as a subset.   allow_bad: unreadable pictures that may be left out.
+    scoring: mode of all tasks that compare images with texts; None leaves it to the cards and the model.
     """
 
     out: Path | None = Path("results")
@@ -49,6 +51,7 @@ class Options:
     cache: bool = True
     offline: bool = False
     dry_run: bool = False
+    scoring: str | None = None
 
 
 def evaluate(
@@ -89,13 +92,19 @@ class _Run:
     """What the models of one run share: settings, cards, and data that are read once."""
 
     def __init__(self, options: Options, names: list[str], screen: Screen) -> None:
+        scoring = one_mode(options.scoring, options.overrides.get("scoring"))
+        overrides = {key: value for key, value in options.overrides.items() if key != "scoring"}
+        options = replace(options, scoring=scoring, overrides=overrides)
         self.options, self.names, self.screen = options, names, screen
         self.catalogue = Catalogue(options.tasks_dir)
         self.device = pick_device(options.device)
-        self.reader = Reader(data_root(options.data_dir), options.limit, options.batching.workers)
+        self.reader = Reader(data_root(options.data_dir), options.limit, options.batching.workers, options.scoring)
         if not names:
             raise GoldievalError("no tasks named. See: goldieval ls tasks")
-        _check_overrides(self.catalogue.select(names), options.overrides)
+        selection = self.catalogue.select(names)
+        _check_overrides(selection, options.overrides)
+        if options.scoring is not None:
+            _check_scoring(selection, options.scoring)
         if options.out is not None and not options.dry_run:
             _check_out(options.out)
 
@@ -105,6 +114,10 @@ class _Run:
         with timed(seconds, "load_model"):
             loaded = self._load(model) if isinstance(model, ModelSpec) else model
             info = loaded.describe()
+        if needs_pool(self.options.scoring or "") and getattr(loaded, "pool", None) is None:
+            raise GoldievalError(
+                f"--scoring {self.options.scoring}: {info.spec} has no text-conditioned pooling; use --scoring global."
+            )
         with timed(seconds, "read_data"):
             selection = self.catalogue.select(self.names, info.home)
             selection.tasks = [task.override(self.options.overrides) for task in selection.tasks]
@@ -162,6 +175,7 @@ class _Run:
             data=data,
             metrics=scored.metrics if scored else {},
             ties=scored.ties if scored else Ties(),
+            approximation=scored.approximation if scored else {},
             warnings=scored.warnings if scored else [],
             environment=environment(self.device),
             run=run,
@@ -225,3 +239,9 @@ def _check_overrides(selection: Selection, overrides: dict[str, Any]) -> None:
         if key not in known:
             near = did_you_mean(key, known) or f" They have {', '.join(sorted(known))}."
             raise GoldievalError(f"--set {key}: none of these tasks has such a parameter.{near}")
+
+
+def _check_scoring(selection: Selection, scoring: str) -> None:
+    """Refuse a mode for a run in which nothing is compared."""
+    if not any("scoring" in type(task.card.params).model_fields for task in selection.tasks):
+        raise GoldievalError(f"--scoring {scoring}: none of these tasks compares images with texts; leave it out.")

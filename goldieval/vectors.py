@@ -20,7 +20,8 @@ from goldieval.plan import Plan, Tower
 from goldieval.prepare import Loaded
 from goldieval.scoring.conditioned import Pool
 from goldieval.scoring.cosine import check_finite, unit
-from goldieval.scoring.similarity import ConditionedSimilarity, GlobalSimilarity, Similarity
+from goldieval.scoring.mode import needs_vectors, shortlist_size
+from goldieval.scoring.similarity import ConditionedSimilarity, GlobalSimilarity, ShortlistSimilarity, Similarity
 from goldieval.screen import Screen
 from goldieval.stream import answers, patch_tokens
 
@@ -71,18 +72,23 @@ class Vectors:
         Raises:
             TaskError: too many unreadable pictures, useless embeddings, or a mode that the model does not have.
         """
-        if scoring == "global":
+        if needs_vectors(scoring):
             loaded = loaded.without(self.failed, allow_bad)
+        if scoring == "global":
             images, texts = unit(self.images(loaded), "image"), unit(self.texts(loaded), "text")
             return loaded, GlobalSimilarity(images.to(device), texts.to(device))
         if self.streamed is None or self.pool is None:
-            raise TaskError("this model has no text-conditioned pooling: use --set scoring=global.")
+            raise TaskError(f"this model has no text-conditioned pooling for {scoring} scoring: use --scoring global.")
         patches, failed = self.streamed(loaded)
         loaded = loaded.without(failed, allow_bad)
         check_finite(patches, "patch")
-        texts = torch.as_tensor(self.texts(loaded))
-        unit(texts, "text")
-        return loaded, ConditionedSimilarity(self.pool, patches.to(device), texts.to(device))
+        raw = torch.as_tensor(self.texts(loaded))
+        unit(raw, "text")
+        patches, raw = patches.to(device), raw.to(device)
+        if size := shortlist_size(scoring):
+            images = unit(self.images(loaded), "image").to(device)
+            return loaded, ShortlistSimilarity(self.pool, patches, raw, images, size)
+        return loaded, ConditionedSimilarity(self.pool, patches, raw)
 
 
 def looked_up(model: Precomputed, subset: bool) -> Vectors:

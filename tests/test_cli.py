@@ -29,6 +29,7 @@ FLAGS = {
         "--precision",
         "--workers",
         "--limit",
+        "--scoring",
         "--set",
         "--allow-bad",
         "--dry-run",
@@ -412,7 +413,7 @@ def test_set_enters_the_protocol_and_makes_another_record(precomputed: list[str]
         ("=3", "write KEY=VALUE"),
         ("prompts=[a", "the value is no YAML"),
         ("prompts=[no place]", "params.prompts: "),
-        ("scoring=conditionned", "params.scoring: "),
+        ("scoring=conditionned", "no scoring mode 'conditionned': choose auto, global, conditioned or shortlist:K"),
     ],
 )
 def test_fault_in_set_is_one_line_and_writes_nothing(

@@ -34,6 +34,10 @@ def run(
     limit: Annotated[
         int | None, typer.Option(min=1, help="Only that many images of each task; marked as a subset.")
     ] = None,
+    scoring: Annotated[
+        str | None,
+        typer.Option(help="global, conditioned or shortlist:K; else what the card says, or the model was made for."),
+    ] = None,
     set_: Annotated[list[str], typer.Option("--set", help="KEY=VALUE: replace a card's parameter. Repeatable.")] = [],
     allow_bad: Annotated[int, typer.Option(min=0, help="Unreadable images of a task that may be left out.")] = 0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
@@ -70,6 +74,7 @@ def run(
         not no_cache,
         offline,
         dry_run,
+        scoring,
     )
     screen = Terminal(Console(stderr=json_))
     records = evaluate(model, ",".join(tasks), options=options, screen=screen)

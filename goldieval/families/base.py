@@ -14,7 +14,7 @@ from goldieval.data.samples import Dataset, TextSample
 from goldieval.errors import TaskError, listing
 from goldieval.metrics.intervals import Interval, clustered_means
 from goldieval.metrics.ranks import Ranks
-from goldieval.record import Metric, Ties
+from goldieval.record import Approximation, Metric, Ties
 
 
 @dataclass
@@ -33,12 +33,16 @@ class Prepared:
 
 @dataclass
 class Scored:
-    """Metrics by name, one row a query of outcomes, and what the reader must know."""
+    """Metrics by name, one row a query of outcomes, and what the reader must know.
+
+    approximation: what a shortlist loses, by direction.
+    """
 
     metrics: dict[str, Metric]
     outcomes: dict[str, np.ndarray]
     ties: Ties
     warnings: list[str] = field(default_factory=list)
+    approximation: dict[str, Approximation] = field(default_factory=dict)
 
 
 class Family(Protocol):

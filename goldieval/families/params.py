@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+
+from goldieval.scoring.mode import checked_mode, shortlist_size
 
 
 class Pinned(BaseModel):
@@ -28,7 +30,12 @@ class Params(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    scoring: Literal["auto", "global", "conditioned"] = "auto"
+    scoring: Annotated[str, AfterValidator(checked_mode)] = "auto"
+
+    def mode(self, own: str, asked: str | None = None) -> str:
+        """Return the scoring mode: what the run asks for, else the card; ``auto`` is the model's ``own``."""
+        wanted = asked or self.scoring
+        return own if wanted == "auto" else wanted
 
 
 # Groups of queries of the data whose scores are reported beside the whole, as ``<metric>_<stratum>``.
@@ -61,13 +68,17 @@ class ZeroshotParams(Params):
 class ChoiceParams(Params):
     strata: Strata = []
 
+    def mode(self, own: str, asked: str | None = None) -> str:
+        """Return the scoring mode. A few candidates are no gallery: where a shortlist is asked for, all are scored."""
+        wanted = super().mode(own, asked)
+        return "conditioned" if shortlist_size(wanted) else wanted
+
 
 class VqaParams(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     strata: Strata = []
 
-    @property
-    def scoring(self) -> Literal["generate"]:
+    def mode(self, own: str, asked: str | None = None) -> Literal["generate"]:
         """The model writes its answers; nothing is compared."""
         return "generate"

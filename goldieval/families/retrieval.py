@@ -10,6 +10,7 @@ import torch
 from goldieval.card import Task
 from goldieval.data.samples import Dataset
 from goldieval.errors import TaskError
+from goldieval.families.approximation import Direction, approximations, told
 from goldieval.families.base import Prepared, Scored, check_strata, masks, median_metric, metric, ties_of
 from goldieval.families.params import RetrievalParams
 from goldieval.metrics.intervals import clustered_means, clustered_median
@@ -50,7 +51,12 @@ def score(prepared: Prepared, similarity: Similarity) -> Scored:
     ties, warnings = ties_of([side.ranks for side in sides], params.k)
     tables = [side.outcomes() for side in sides]
     outcomes = {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
-    return Scored(metrics, outcomes, ties, warnings)
+    clusters = {"t2i": dataset.owner, "i2t": np.arange(len(image_ids))}
+    lost = approximations(
+        similarity.audits,
+        {side: Direction({f"{side}_r{k}": k for k in params.k}, units) for side, units in clusters.items()},
+    )
+    return Scored(metrics, outcomes, ties, [*told(lost), *warnings], lost)
 
 
 class _Side:

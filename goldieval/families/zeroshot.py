@@ -13,6 +13,7 @@ import torch
 from goldieval.card import Task
 from goldieval.data.samples import Dataset, TextSample, check_labels
 from goldieval.errors import TaskError
+from goldieval.families.approximation import Direction, approximations, told
 from goldieval.families.base import Prepared, Scored, metric, ties_of
 from goldieval.families.params import ZeroshotParams
 from goldieval.metrics.intervals import mean_per_class, share
@@ -58,7 +59,10 @@ def score(prepared: Prepared, similarity: Similarity) -> Scored:
     if count > 5:
         metrics["acc5"] = metric(share(places < 5), 5 / count, card.ceiling)
     metrics["mean_per_class_recall"] = metric(mean_per_class(places < 1, dataset.labels), 1 / count, card.ceiling)
-    ties, warnings = ties_of([ranks], [1, 5] if count > 5 else [1])
+    cuts = [1, 5] if count > 5 else [1]
+    ties, warnings = ties_of([ranks], cuts)
+    images = np.arange(len(dataset.images))
+    lost = approximations(similarity.audits, {"i2c": Direction({f"acc{k}": k for k in cuts}, images)})
     outcomes = {
         "direction": np.full(len(dataset.images), "i2c", dtype=object),
         "sample_id": np.asarray([image.id for image in dataset.images], dtype=object),
@@ -71,7 +75,7 @@ def score(prepared: Prepared, similarity: Similarity) -> Scored:
         "image": np.asarray([image.path for image in dataset.images], dtype=object),
         "text": np.asarray([names[label] for label in dataset.labels], dtype=object),
     }
-    return Scored(metrics, outcomes, ties, warnings)
+    return Scored(metrics, outcomes, ties, [*told(lost), *warnings], lost)
 
 
 def _same_order(names: list[str], in_data: list[str] | None) -> None:

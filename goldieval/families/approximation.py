@@ -1,0 +1,53 @@
+"""What a shortlist loses, as the record holds it and as the reader is told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from goldieval.metrics.intervals import clustered_means, share
+from goldieval.record import Approximation, Metric
+from goldieval.scoring.audit import SEED, Audit
+
+
+@dataclass(frozen=True)
+class Direction:
+    """metrics: k by name of metric.   clusters: what was drawn together, one number a query of the whole task."""
+
+    metrics: Mapping[str, int]
+    clusters: np.ndarray
+
+
+def approximations(audits: Mapping[str, Audit], directions: Mapping[str, Direction]) -> dict[str, Approximation]:
+    """Return what was measured, by direction; nothing where scores are exact."""
+    return {name: _approximation(audit, directions[name]) for name, audit in audits.items()}
+
+
+def _approximation(audit: Audit, direction: Direction) -> Approximation:
+    cuts = list(direction.metrics.values())
+    lost = np.stack([audit.exact(k).astype(float) - audit.approximate(k).astype(float) for k in cuts], axis=1)
+    means = clustered_means(lost, direction.clusters[audit.rows], [(-1.0, 1.0)] * len(cuts))
+    return Approximation(
+        shortlist=audit.size,
+        queries=len(audit.rows),
+        of=audit.of,
+        seed=SEED,
+        best_lost=Metric(**vars(share(audit.best_lost))),
+        positive_lost=Metric(**vars(share(audit.positive_lost))),
+        loss={name: Metric(**vars(mean)) for name, mean in zip(direction.metrics, means, strict=True)},
+    )
+
+
+def told(approximated: Mapping[str, Approximation]) -> list[str]:
+    """Return a line a direction, in points of its first metric."""
+    return [_line(name, part, *next(iter(part.loss.items()))) for name, part in approximated.items()]
+
+
+def _line(direction: str, part: Approximation, name: str, loss: Metric) -> str:
+    ends = f"{100 * loss.low:.1f} to {100 * loss.high:.1f}"
+    return (
+        f"a shortlist of {part.shortlist:,} is an approximation: on {part.queries:,} of {part.of:,} {direction} "
+        f"queries {name} loses {100 * loss.value:.1f} points to exact scores (95 %: {ends})"
+    )

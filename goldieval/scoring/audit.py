@@ -1,0 +1,105 @@
+"""What a shortlist loses, measured on a seeded sample of queries against exact text-conditioned scores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from goldieval.metrics.accuracy import true_class_ranks
+from goldieval.metrics.ranks import TIE, Ranks
+from goldieval.scoring.conditioned import ConditionedScorer, conditioned_matrix, tile_size
+from goldieval.scoring.shortlist import Shortlists, Stages
+
+SAMPLE, SEED = 256, 0
+Hits = Callable[[int], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Audit:
+    """One direction; arrays have one entry a sampled query.
+
+    size: of a shortlist.   rows: which queries were sampled.   of: how many there were to draw from.
+    exact, approximate: hits at k.   best_lost: whether all of the shortlist scores below the best of the gallery.
+    positive_lost: whether every positive on it (there may be none) scores below the best positive.
+    """
+
+    size: int
+    rows: np.ndarray
+    of: int
+    exact: Hits
+    approximate: Hits
+    best_lost: np.ndarray
+    positive_lost: np.ndarray
+
+
+def sample(asked: np.ndarray) -> np.ndarray:
+    """Return at most ``SAMPLE`` of the true places of a mask, ascending, always the same."""
+    rows = np.flatnonzero(asked)
+    generator = np.random.Generator(np.random.PCG64(SEED))
+    return np.sort(generator.choice(rows, min(SAMPLE, len(rows)), replace=False))
+
+
+def audit_texts(stages: Stages, own: Shortlists, ranks: Ranks, positives: torch.Tensor) -> Audit:
+    """Audit text to image; ``ranks`` are the shortlist's, ``positives`` pairs (text index, image index)."""
+    rows = sample(ranks.positives > 0)
+    texts = stages.raw_texts[torch.as_tensor(rows, device=stages.raw_texts.device)]
+    return _retrieval(own, ranks, rows, positives, conditioned_matrix(stages.pool, texts, stages.patches).T)
+
+
+def audit_images(stages: Stages, own: Shortlists, ranks: Ranks, positives: torch.Tensor) -> Audit:
+    """Audit image to text; ``positives`` are pairs (text index, image index)."""
+    rows = sample(ranks.positives > 0)
+    return _retrieval(own, ranks, rows, positives.flip(1), _image_rows(stages, rows))
+
+
+def audit_classes(stages: Stages, own: Shortlists, places: np.ndarray, labels: torch.Tensor) -> Audit:
+    """Audit image to class; ``places`` are the shortlist's."""
+    rows = sample(np.ones(len(labels), dtype=bool))
+    here = torch.as_tensor(rows, device=labels.device)
+    scores = _image_rows(stages, rows)
+    true = torch.nn.functional.one_hot(labels[here], scores.shape[1]).bool()
+    exact = true_class_ranks(scores, labels[here]).places
+    members = own.members[here]
+    lost = _lost(scores, torch.ones_like(true), members), _lost(scores, true, members)
+    return Audit(members.shape[1], rows, len(labels), lambda k: exact < k, lambda k: places[rows] < k, *lost)
+
+
+def _image_rows(stages: Stages, rows: np.ndarray) -> torch.Tensor:
+    """Return exact scores of some images against all texts, (rows, texts)."""
+    scorer, (step, _) = ConditionedScorer(stages.pool, stages.raw_texts), tile_size(stages.patches.device)
+    parts = torch.split(torch.as_tensor(rows, device=stages.patches.device), step)
+    return torch.cat([scorer.rows(stages.patches[part]) for part in parts])
+
+
+def _retrieval(own: Shortlists, ranks: Ranks, rows: np.ndarray, positives: torch.Tensor, scores: torch.Tensor) -> Audit:
+    """Compare one direction; ``positives``: pairs (query, item).   scores: exact, (rows, gallery)."""
+    here = torch.as_tensor(rows, device=scores.device)
+    place = torch.searchsorted(here, positives[:, 0].contiguous()).clamp_max(len(here) - 1)
+    wanted = here[place] == positives[:, 0]
+    relevant = torch.zeros_like(scores, dtype=torch.bool)
+    relevant[place[wanted], positives[wanted, 1]] = True
+    members = own.members[here]
+    lost = _lost(scores, torch.ones_like(relevant), members), _lost(scores, relevant, members)
+    exact, approximate, of = _ranks(scores, relevant), ranks.of(rows), int((ranks.positives > 0).sum())
+    return Audit(members.shape[1], rows, of, exact.hits, approximate.hits, *lost)
+
+
+def _lost(scores: torch.Tensor, wanted: torch.Tensor, members: torch.Tensor) -> np.ndarray:
+    """Whether the best wanted item on the list scores below the best wanted of the gallery; ties are no loss."""
+    scores = scores.masked_fill(~wanted, -torch.inf)
+    lost: np.ndarray = (scores.gather(1, members).amax(1) < scores.amax(1) - TIE).cpu().numpy()
+    return lost
+
+
+def _ranks(scores: torch.Tensor, relevant: torch.Tensor) -> Ranks:
+    """Rank whole rows of scores, (queries, gallery)."""
+    best = scores.masked_fill(~relevant, -torch.inf).amax(1, keepdim=True)
+    reach = scores >= best - TIE
+    above = ((scores > best + TIE) & ~relevant).sum(1)
+    tied = (reach & ~relevant).sum(1) - above
+    own, positives = (reach & relevant).sum(1), relevant.sum(1)
+    above, tied, own, positives = (count.cpu() for count in (above, tied, own, positives))
+    return Ranks(above.numpy(), tied.numpy(), own.numpy(), positives.numpy(), scores.shape[1])

@@ -1,0 +1,137 @@
+"""Two-stage search, a declared approximation: the k candidates of best cosine are scored again, text-conditioned.
+
+Every text shortlists images and every image texts, so that neither direction is cut down by the other. What is not on a
+query's shortlist comes behind all of it, in the order of the cosine. FLAIR's released code shortlists texts an image
+only and uses that for both directions: a text is then ranked among the images that happened to choose it.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from goldieval.metrics.accuracy import ClassRanks, true_class_ranks
+from goldieval.metrics.ranks import TIE, Ranks
+from goldieval.scoring.conditioned import ConditionedScorer, Pool, conditioned_pairs
+from goldieval.scoring.cosine import class_ranks, retrieval_ranks
+
+QUERIES, GALLERY = 512, 8192  # a tile of the first stage
+
+
+class Shortlists(NamedTuple):
+    """members: (queries, k) gallery indices.   scores: (queries, k) text-conditioned."""
+
+    members: torch.Tensor
+    scores: torch.Tensor
+
+
+class Stages(NamedTuple):
+    """The two encodings of a task: unit vectors (images, dim) and (texts, dim); patches and raw texts for the pool."""
+
+    pool: Pool
+    images: torch.Tensor
+    texts: torch.Tensor
+    patches: torch.Tensor
+    raw_texts: torch.Tensor
+
+
+def nearest(queries: torch.Tensor, gallery: torch.Tensor, k: int) -> torch.Tensor:
+    """Return the k gallery items of best cosine for each query, (queries, k) or all where there are fewer.
+
+    Args:
+        queries: (queries, dim) and gallery: (gallery, dim), unit vectors.
+    """
+    return torch.cat([_nearest(part, gallery, min(k, len(gallery))) for part in torch.split(queries, QUERIES)])
+
+
+def _nearest(queries: torch.Tensor, gallery: torch.Tensor, k: int) -> torch.Tensor:
+    best = torch.empty(len(queries), 0, device=queries.device)
+    members = torch.empty(len(queries), 0, dtype=torch.int64, device=queries.device)
+    for start in range(0, len(gallery), GALLERY):
+        scores = queries @ gallery[start : start + GALLERY].T
+        found, rows = scores.topk(min(k, scores.shape[1]))
+        best, members = torch.cat([best, found], 1), torch.cat([members, rows + start], 1)
+        best, order = best.topk(min(k, best.shape[1]))
+        members = members.gather(1, order)
+    return members
+
+
+def shortlists(stages: Stages, k: int) -> tuple[Shortlists, Shortlists]:
+    """Return each text's list of images and each image's list of texts; a pair on both is scored once."""
+    images, texts = nearest(stages.texts, stages.images, k), nearest(stages.images, stages.texts, k)
+    count = len(stages.images)
+    by_text = torch.arange(len(images), device=images.device)[:, None] * count + images
+    by_image = texts * count + torch.arange(count, device=texts.device)[:, None]
+    keys, where = torch.unique(torch.cat([by_text.flatten(), by_image.flatten()]), return_inverse=True)
+    pairs = torch.stack([keys // count, keys % count], dim=1)
+    scores = conditioned_pairs(ConditionedScorer(stages.pool, stages.raw_texts), stages.patches, pairs)[where]
+    return (
+        Shortlists(images, scores[: images.numel()].view(images.shape)),
+        Shortlists(texts, scores[images.numel() :].view(texts.shape)),
+    )
+
+
+def shortlist_ranks(
+    stages: Stages, lists: tuple[Shortlists, Shortlists], positives: torch.Tensor
+) -> tuple[Ranks, Ranks]:
+    """Rank both ways; ``positives`` are pairs (text index, image index). Returns (text to image, image to text)."""
+    behind = retrieval_ranks(stages.texts, stages.images, positives)
+    sides = zip(lists, behind, (positives, positives.flip(1)), strict=True)
+    to_image, to_text = (side_ranks(own, cosine, pairs) for own, cosine, pairs in sides)
+    return to_image, to_text
+
+
+def side_ranks(own: Shortlists, behind: Ranks, positives: torch.Tensor) -> Ranks:
+    """Rank one direction.
+
+    Args:
+        behind: ranks by cosine, for queries without a positive on the list.   positives: (pairs, 2) query, item.
+    """
+    members, scores = own
+    relevant = _relevant(members, positives, behind.gallery)
+    best = scores.masked_fill(~relevant, -torch.inf).amax(1, keepdim=True)
+    reach = scores >= best - TIE
+    above = ((scores > best + TIE) & ~relevant).sum(1).cpu().numpy()
+    tied = (reach & ~relevant).sum(1).cpu().numpy() - above
+    tied_positives = (reach & relevant).sum(1).cpu().numpy()
+    listed = relevant.any(1).cpu().numpy()
+    over = np.maximum(behind.above, members.shape[1])  # the whole list comes first
+    left = np.maximum(behind.above + behind.tied - over, 0)
+    return Ranks(
+        np.where(listed, above, over),
+        np.where(listed, tied, left),
+        np.where(listed, tied_positives, behind.tied_positives),
+        behind.positives,
+        behind.gallery,
+    )
+
+
+def _relevant(members: torch.Tensor, positives: torch.Tensor, gallery: int) -> torch.Tensor:
+    """Return which members are positives of their query, booleans of the shape of ``members``."""
+    rows = torch.arange(len(members), device=members.device)[:, None]
+    return torch.isin(rows * gallery + members, positives[:, 0] * gallery + positives[:, 1])
+
+
+def class_shortlists(stages: Stages, k: int) -> Shortlists:
+    """Return each image's list of classes, which stand in the place of texts."""
+    classes = nearest(stages.images, stages.texts, k)
+    rows = torch.arange(len(classes), device=classes.device)[:, None].expand_as(classes)
+    pairs = torch.stack([classes.flatten(), rows.flatten()], dim=1)
+    scores = conditioned_pairs(ConditionedScorer(stages.pool, stages.raw_texts), stages.patches, pairs)
+    return Shortlists(classes, scores.view(classes.shape))
+
+
+def shortlist_classes(stages: Stages, own: Shortlists, labels: torch.Tensor) -> ClassRanks:
+    """Rank the true class of every image and predict one of those on its list; ``labels``: (images,) class indices."""
+    order = own.members.argsort(1)  # among equals the first class comes first, as in the other modes
+    members, scores = own.members.gather(1, order), own.scores.gather(1, order)
+    behind = class_ranks(stages.images, stages.texts, labels)
+    listed, place = (members == labels[:, None]).max(1)
+    among = true_class_ranks(scores, place)
+    rows = torch.arange(len(labels), device=labels.device)
+    ranks = side_ranks(own, behind.ranks, torch.stack([rows, labels], dim=1))
+    chosen = torch.as_tensor(among.predictions, device=members.device)[:, None]
+    places = np.where(listed.cpu().numpy(), among.places, np.maximum(behind.places, members.shape[1]))
+    return ClassRanks(ranks, members.gather(1, chosen)[:, 0].cpu().numpy(), places)
