@@ -16,7 +16,6 @@ from goldieval.metrics.accuracy import true_class_ranks
 from goldieval.metrics.ranks import TIE, Ranks
 from goldieval.scoring import conditioned
 from goldieval.scoring.conditioned import (
-    ConditionedScorer,
     conditioned_classes,
     conditioned_matrix,
     conditioned_pairs,
@@ -54,9 +53,9 @@ def plain(pool: TextConditionedPool, texts: torch.Tensor, patches: torch.Tensor)
     return torch.stack(rows)
 
 
-def tiles(images: int, texts: int) -> mock._patch[object]:
-    """Make the tiles that small."""
-    return mock.patch.multiple(conditioned, IMAGES=images, TEXTS=texts)
+def tiles(images: int, texts: int, projected: int = 10) -> mock._patch[object]:
+    """Make the tiles, and the number of texts that are projected at a time, that small."""
+    return mock.patch.multiple(conditioned, IMAGES=images, TEXTS=texts, PROJECTED=projected)
 
 
 @pytest.mark.parametrize(("dim", "heads"), [(32, 4), (6, 1), (30, 5), (3, 3)])
@@ -83,21 +82,35 @@ def test_pairs_are_the_cells_of_the_matrix(size: tuple[int, int]) -> None:
     pairs = torch.tensor([[10, 2], [0, 5], [3, 2], [3, 6], [10, 2], *([text, 4] for text in range(11))])
     pairs = pairs[torch.randperm(len(pairs), generator=torch.Generator().manual_seed(0))]
     with tiles(*size):
-        scores = conditioned_pairs(ConditionedScorer(pool, texts), patches, pairs)
+        scores = conditioned_pairs(pool, texts, patches, pairs)
     expected = plain(pool, texts, patches)[pairs[:, 1], pairs[:, 0]]
     torch.testing.assert_close(scores, expected, atol=1e-6, rtol=0)
 
 
-def test_each_image_is_projected_once() -> None:
+def test_images_are_projected_once_for_all_texts_that_are_held() -> None:
     pool, (texts, patches) = pool_of(32, 4), made(7, 23, 32)
-    projected = []
-    real = pool.keys_values
-    with tiles(3, 4), mock.patch.object(pool, "keys_values", side_effect=lambda x: projected.append(len(x)) or real(x)):
-        conditioned_matrix(pool, texts, patches)
-        conditioned_pairs(
-            ConditionedScorer(pool, texts), patches, torch.cartesian_prod(torch.arange(23), torch.arange(7))
-        )
-    assert projected == [3, 3, 1] * 2
+    pairs, projected, real = torch.cartesian_prod(torch.arange(23), torch.arange(7)), [], pool.keys_values
+    with mock.patch.object(pool, "keys_values", side_effect=lambda x: projected.append(len(x)) or real(x)):
+        with tiles(3, 4, projected=200):
+            conditioned_pairs(pool, texts, patches, pairs)
+            assert projected == [3, 3, 1]
+            conditioned_ranks(pool, texts, patches, pairs)
+            assert projected == [3, 3, 1] * 3
+        projected.clear()
+        with tiles(3, 4, projected=12):
+            conditioned_ranks(pool, texts, patches, torch.tensor([[0, 6], [22, 6]]))
+        assert projected == [1] + [3, 3, 1] * 2
+
+
+def test_texts_are_projected_once_for_tiles_and_only_where_asked_for_pairs() -> None:
+    pool, (texts, patches) = pool_of(32, 4), made(7, 23, 32)
+    projected, real = [], pool.queries
+    with (
+        mock.patch.object(pool, "queries", side_effect=lambda x: projected.append(len(x)) or real(x)),
+        tiles(3, 4, projected=10),
+    ):
+        conditioned_ranks(pool, texts, patches, torch.tensor([[5, 6], [5, 2], [22, 0]]))
+    assert projected == [2, 10, 10, 3]
 
 
 def check(ranks: Ranks, scores: torch.Tensor, relevant: torch.Tensor) -> None:

@@ -2,7 +2,8 @@
 
 With z the heads' outputs for an image and a text, W and b the output projection and t the unit text vector, the score
 is <Wz + b, t> / |Wz + b|. The numerator is z . (W't) + b.t, and with W = QR the norm is |Rz + Q'b|; R is triangular,
-so its blocks below the diagonal are never multiplied. Queries are projected once a text, keys and values once an image.
+so its blocks below the diagonal are never multiplied. Queries are projected once a text, keys and values once an image
+(on a CPU once for each 8,192 texts, so that memory does not grow with their number).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from goldieval.metrics.ranks import RankCounter, Ranks
 
 IMAGES, TEXTS = 8, 256  # a tile; larger ones fall out of a CPU's cache, see benchmarks/conditioned_scoring.py
 DEVICE_IMAGES, DEVICE_TEXTS = 32, 2048  # on an accelerator: starting kernels must not cost more than they compute
+PROJECTED, DEVICE_PROJECTED = 8192, 65536  # texts whose projections are held at a time
 BLOCKS = 4  # of the triangular factor
 
 
@@ -110,6 +112,10 @@ def tile_size(device: torch.device) -> tuple[int, int]:
     return (IMAGES, TEXTS) if device.type == "cpu" else (DEVICE_IMAGES, DEVICE_TEXTS)
 
 
+def _held(device: torch.device) -> int:
+    return PROJECTED if device.type == "cpu" else DEVICE_PROJECTED
+
+
 def _attended(queries: torch.Tensor, memory: Memory) -> torch.Tensor:
     """Attend with (images, heads, texts, head width); return the heads side by side, (images, texts, dim)."""
     return F.scaled_dot_product_attention(queries, memory.keys, memory.values).transpose(1, 2).flatten(2)
@@ -126,16 +132,28 @@ def conditioned_ranks(
     Returns:
         (text to image, image to text)
     """
-    scorer = ConditionedScorer(pool, texts)
-    counter = RankCounter(positives, conditioned_pairs(scorer, patches, positives), len(texts), len(patches))
+    counter = RankCounter(positives, conditioned_pairs(pool, texts, patches, positives), len(texts), len(patches))
     step, _ = tile_size(patches.device)
-    for image in range(0, len(patches), step):
-        for first, tile in scorer.tiles(patches[image : image + step]):
-            counter.update(tile, first, image)
+    held = _held(patches.device)
+    for start in range(0, len(texts), held):
+        scorer = ConditionedScorer(pool, texts[start : start + held])
+        for image in range(0, len(patches), step):
+            for first, tile in scorer.tiles(patches[image : image + step]):
+                counter.update(tile, start + first, image)
     return counter.result()
 
 
-def conditioned_pairs(scorer: ConditionedScorer, patches: torch.Tensor, pairs: torch.Tensor) -> torch.Tensor:
+def conditioned_pairs(pool: Pool, texts: torch.Tensor, patches: torch.Tensor, pairs: torch.Tensor) -> torch.Tensor:
+    """Return the score of each pair (text index, image index), shape (pairs,), a bounded number of texts at a time."""
+    scores = torch.empty(len(pairs), device=patches.device)
+    for part in torch.split(torch.argsort(pairs[:, 1], stable=True), _held(patches.device)):
+        wanted, rows = torch.unique(pairs[part, 0], return_inverse=True)
+        scorer = ConditionedScorer(pool, texts[wanted])
+        scores[part] = listed_pairs(scorer, patches, torch.stack([rows, pairs[part, 1]], dim=1))
+    return scores
+
+
+def listed_pairs(scorer: ConditionedScorer, patches: torch.Tensor, pairs: torch.Tensor) -> torch.Tensor:
     """Return the score of each pair (text index, image index), shape (pairs,); each image is projected once.
 
     Images stand in tiles in the order of how many texts they have, so that lists of one tile are about equally long.

@@ -14,7 +14,7 @@ import torch
 
 from goldieval.metrics.accuracy import ClassRanks, true_class_ranks
 from goldieval.metrics.ranks import TIE, Ranks
-from goldieval.scoring.conditioned import ConditionedScorer, Pool, conditioned_pairs
+from goldieval.scoring.conditioned import ConditionedScorer, Pool, listed_pairs
 from goldieval.scoring.cosine import class_ranks, retrieval_ranks
 
 QUERIES, GALLERY = 512, 8192  # a tile of the first stage
@@ -66,7 +66,7 @@ def shortlists(stages: Stages, k: int) -> tuple[Shortlists, Shortlists]:
     by_image = texts * count + torch.arange(count, device=texts.device)[:, None]
     keys, where = torch.unique(torch.cat([by_text.flatten(), by_image.flatten()]), return_inverse=True)
     pairs = torch.stack([keys // count, keys % count], dim=1)
-    scores = conditioned_pairs(ConditionedScorer(stages.pool, stages.raw_texts), stages.patches, pairs)[where]
+    scores = listed_pairs(ConditionedScorer(stages.pool, stages.raw_texts), stages.patches, pairs)[where]
     return (
         Shortlists(images, scores[: images.numel()].view(images.shape)),
         Shortlists(texts, scores[images.numel() :].view(texts.shape)),
@@ -119,7 +119,7 @@ def class_shortlists(stages: Stages, k: int) -> Shortlists:
     classes = nearest(stages.images, stages.texts, k)
     rows = torch.arange(len(classes), device=classes.device)[:, None].expand_as(classes)
     pairs = torch.stack([classes.flatten(), rows.flatten()], dim=1)
-    scores = conditioned_pairs(ConditionedScorer(stages.pool, stages.raw_texts), stages.patches, pairs)
+    scores = listed_pairs(ConditionedScorer(stages.pool, stages.raw_texts), stages.patches, pairs)
     return Shortlists(classes, scores.view(classes.shape))
 
 

@@ -12,7 +12,6 @@ from goldieval.metrics.accuracy import ClassRanks
 from goldieval.metrics.ranks import Ranks
 from goldieval.scoring.audit import Audit, audit_classes, audit_images, audit_texts
 from goldieval.scoring.conditioned import (
-    ConditionedScorer,
     Pool,
     conditioned_classes,
     conditioned_pairs,
@@ -84,7 +83,7 @@ class ConditionedSimilarity:
 
     def pairs(self, image_rows: torch.Tensor, text_rows: torch.Tensor) -> torch.Tensor:
         pairs = torch.stack([text_rows, image_rows], dim=1).to(self.texts.device)
-        return conditioned_pairs(ConditionedScorer(self.pool, self.texts), self.patches, pairs)
+        return conditioned_pairs(self.pool, self.texts, self.patches, pairs)
 
     @property
     def audits(self) -> Mapping[str, Audit]:
