@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from open_clip import SimpleTokenizer
 
 from goldieval.goldiclip.config import FULL_MERGES, ModelConfig
-from goldieval.goldiclip.data.batches import MEAN, STD, Batch, Batches, Views
+from goldieval.goldiclip.data.batches import Batch, Batches, Views
 from goldieval.goldiclip.data.captions import LONGEST, sample, sentences_of
 from goldieval.goldiclip.data.crops import crops_of, random_boxes
-from goldieval.goldiclip.data.shapes import Corpus, shapes_corpus
+from goldieval.goldiclip.data.pictures import MEAN, STD
+from goldieval.goldiclip.data.shapes import ShapesCorpus, shapes_corpus
 from goldieval.goldiclip.tokenizer import Tokenizer
 
 MERGES, SCENES, SIDE = 300, 40, 32
@@ -37,7 +38,7 @@ def tokenizer(merges: int = MERGES, context_length: int = 77) -> Tokenizer:
 
 
 @cache
-def corpus() -> Corpus:
+def corpus() -> ShapesCorpus:
     return shapes_corpus(SCENES, SIDE, tokenizer())
 
 

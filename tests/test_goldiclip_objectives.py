@@ -17,7 +17,7 @@ from open_clip.loss import ClipLoss, SigLipLoss
 
 from goldieval.goldiclip.config import ModelConfig
 from goldieval.goldiclip.data.batches import Batch, Batches
-from goldieval.goldiclip.data.shapes import Corpus, shapes_corpus
+from goldieval.goldiclip.data.shapes import ShapesCorpus, shapes_corpus
 from goldieval.goldiclip.ema import teacher_of, update_teacher
 from goldieval.goldiclip.losses import Losses, Step
 from goldieval.goldiclip.model import DinoHead, GoldiClip
@@ -233,7 +233,7 @@ def test_info_nce_tells_distinct_images_apart() -> None:
 
 
 @cache
-def corpus() -> Corpus:
+def corpus() -> ShapesCorpus:
     return shapes_corpus(32, 32, Tokenizer(SIZES.merges, SIZES.context_length))
 
 

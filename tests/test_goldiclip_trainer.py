@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 from goldieval.errors import GoldievalError
 from goldieval.goldiclip.checkpoint import About, latest, load_state, load_weights, save_folder, save_weights
 from goldieval.goldiclip.config import ModelConfig
-from goldieval.goldiclip.data.shapes import Corpus, shapes_corpus
+from goldieval.goldiclip.data.shapes import ShapesCorpus, shapes_corpus
 from goldieval.goldiclip.losses import Step
 from goldieval.goldiclip.model import GoldiClip
 from goldieval.goldiclip.recipe import Recipe, load_recipe, recipes_folder
@@ -74,7 +74,7 @@ def optimiser(**changes: Any) -> dict[str, Any]:
 
 
 @cache
-def corpus() -> Corpus:
+def corpus() -> ShapesCorpus:
     return shapes_corpus(32, 32, Tokenizer(SIZES["merges"], 77))
 
 

@@ -19,7 +19,8 @@ from torch import nn
 from goldieval.errors import GoldievalError
 from goldieval.goldiclip.checkpoint import About, latest, load_state, load_weights, save_folder
 from goldieval.goldiclip.data.batches import Batches, Views
-from goldieval.goldiclip.data.shapes import Corpus, shapes_corpus
+from goldieval.goldiclip.data.corpus import Corpus
+from goldieval.goldiclip.data.shapes import shapes_corpus
 from goldieval.goldiclip.ema import teacher_of, update_teacher
 from goldieval.goldiclip.losses import Losses, Step
 from goldieval.goldiclip.model import GoldiClip
@@ -49,8 +50,7 @@ class Student(nn.Module):
 
     def __init__(self, recipe: Recipe) -> None:
         super().__init__()
-        sigmoid = bool({"sigmoid", "conditioned"} & set(recipe.objectives)) and "softmax" not in recipe.objectives
-        self.model = GoldiClip(recipe.model, logit_bias=-10.0 if sigmoid else 0.0)
+        self.model = GoldiClip(recipe.model, math.log(recipe.logit_scale), recipe.logit_bias)
         self.losses = Losses(recipe)
         learned = recipe.weighting.kind == "uncertainty"
         self.weights = UncertaintyWeights(list(recipe.objectives), recipe.weighting.warm_up) if learned else None

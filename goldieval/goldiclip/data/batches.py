@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import chain
 from random import Random
 
 import torch
 
+from goldieval.errors import GoldievalError
+from goldieval.goldiclip.data.bad_samples import MOST_BAD_SAMPLES, TooManyBadError
 from goldieval.goldiclip.data.captions import LONGEST, sample
-from goldieval.goldiclip.data.crops import crops_of, random_boxes
-from goldieval.goldiclip.data.shapes import Corpus
+from goldieval.goldiclip.data.corpus import Bad, BadSampleError, Corpus, Ids, Sample
+from goldieval.goldiclip.data.crops import random_boxes
+from goldieval.goldiclip.data.pictures import Cuts, shown
 from goldieval.goldiclip.tokenizer import Tokenizer
-
-MEAN = torch.tensor([0.48145466, 0.4578275, 0.40821073]).view(3, 1, 1)
-STD = torch.tensor([0.26862954, 0.26130258, 0.27577711]).view(3, 1, 1)
 
 
 @dataclass
@@ -23,23 +24,29 @@ class Batch:
 
     pixels: (b, 3, side, side), cropped mildly.   whole: the same pictures uncropped, for the teacher.
     crops: (b, views, 3, small, small).   captions: (b, k, length) framed ids.   caption_ids: the same, bare.
-    question, answer: (b, q, length) framed ids.
+    question, answer: (b, q, length) framed ids; where a picture has fewer questions an answer that has ended
+    before it began, which leaves nothing to predict.
+    asked: whether any of ours has a question.   bad: what was left out.
     """
 
     pixels: torch.Tensor
     whole: torch.Tensor
     crops: torch.Tensor
     captions: torch.Tensor
-    caption_ids: list[list[list[int]]]
+    caption_ids: list[list[Ids]]
     question: torch.Tensor
     answer: torch.Tensor
+    asked: bool = True
+    bad: list[Bad] = field(default_factory=list)
 
     def to(self, device: torch.device) -> Batch:
-        moved = {
-            name: value.to(device, non_blocking=True)
-            for name, value in vars(self).items()
-            if isinstance(value, torch.Tensor)
-        }
+        return self._moved(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pin_memory(self) -> Batch:
+        return self._moved(torch.Tensor.pin_memory)
+
+    def _moved(self, move: Callable[[torch.Tensor], torch.Tensor]) -> Batch:
+        moved = {name: move(value) for name, value in vars(self).items() if isinstance(value, torch.Tensor)}
         return Batch(**{**vars(self), **moved})
 
 
@@ -49,6 +56,7 @@ class Views:
 
     captions: k, of up to ``sentences`` sentences.   questions: q.   locals_: local crops of ``local_size`` pixels.
     questions_as_captions: question and answer stand in for the last caption (the ablation without a decoder).
+    size: of pixels and whole, where the corpus does not hold pictures of the model's size.
     """
 
     captions: int = 4
@@ -59,10 +67,17 @@ class Views:
     questions_as_captions: bool = False
     sentences: int = LONGEST
     questions: int = 1
+    size: int = 64
 
 
 class Batches:
-    """An endless, seeded stream; step ``n`` is the same batch whenever and wherever it is asked for."""
+    """An endless, seeded stream; step ``n`` is the same batch whenever and wherever it is asked for.
+
+    most_bad: so many bad samples a batch may meet before it gives up.
+
+    Raises:
+        GoldievalError: the corpus is smaller than a batch, or a batch cannot be shared among the processes.
+    """
 
     def __init__(
         self,
@@ -73,11 +88,20 @@ class Batches:
         seed: int,
         rank: int = 0,
         world: int = 1,
+        most_bad: int = MOST_BAD_SAMPLES,
     ) -> None:
+        if batch_size > len(corpus):
+            raise GoldievalError(
+                f"optimiser.batch_size {batch_size:,} exceeds the {len(corpus):,} samples of the training data."
+            )
+        if batch_size % world:
+            raise GoldievalError(f"optimiser.batch_size {batch_size:,} cannot be shared among {world} processes.")
         self.corpus, self.tokenizer, self.views = corpus, tokenizer, views
         self.batch_size, self.seed, self.rank, self.world = batch_size, seed, rank, world
+        self.most_bad = most_bad
         self._join = tokenizer.ids(".")
         self._epoch, self._order = -1, torch.empty(0, dtype=torch.long)
+        self._unusable: dict[int, Bad] = {}
 
     @property
     def steps_per_epoch(self) -> int:
@@ -89,49 +113,82 @@ class Batches:
             step += 1
 
     def at(self, step: int) -> Batch:
-        """Return this process's share of step ``step``: rows are dealt in blocks, the draws belong to the sample."""
+        """Return this process's share of step ``step``: rows are dealt in blocks, the draws belong to the sample.
+
+        Raises:
+            TooManyBadError: more than ``most_bad`` samples were in the way.
+        """
         epoch, place = divmod(step, self.steps_per_epoch)
         if epoch != self._epoch:
             generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
-            self._epoch, self._order = epoch, torch.randperm(len(self.corpus), generator=generator)
+            self._epoch, self._order = epoch, self.corpus.order(generator)
         share = self.batch_size // self.world
         ours = slice(self.rank * share, (self.rank + 1) * share)
-        rows = self._order[place * self.batch_size : (place + 1) * self.batch_size]
-        return self._batch(rows[ours], step * self.batch_size, ours)
+        bad: list[Bad] = []
+        samples = [self._usable(place * self.batch_size + slot, bad) for slot in range(ours.start, ours.stop)]
+        return self._batch(samples, step * self.batch_size, ours, bad)
 
-    def _batch(self, rows: torch.Tensor, draw: int, ours: slice) -> Batch:
-        """Boxes are drawn for the samples of all processes, so that a sample's do not depend on their number."""
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + draw)
-        pictures = self.corpus.pictures[rows].permute(0, 3, 1, 2).float() / 255
-        whole = (pictures - MEAN) / STD
+    def _usable(self, place: int, bad: list[Bad]) -> Sample:
+        """Return the sample at a place of the epoch's order; if it is bad, the first good one from a batch later on.
 
-        def cropped(size: int, area: tuple[float, float]) -> torch.Tensor:
-            return crops_of(whole, random_boxes(self.batch_size, area, generator)[ours], size)
+        A batch later, because the very next one is in this batch already, and would be its own negative.
+        """
+        count, later = len(self._order), place + self.batch_size
+        for candidate in chain([place], range(later, later + min(count, self.most_bad))):
+            row = int(self._order[candidate % count])
+            try:
+                if row not in self._unusable:
+                    chosen = self.corpus.sample(row)
+                    bad += chosen.bad
+                    return chosen
+            except BadSampleError as error:
+                self._unusable[row] = error.bad
+            bad.append(self._unusable[row])
+        raise TooManyBadError(bad)
 
-        pixels = cropped(whole.shape[-1], self.views.global_area)
-        views = [cropped(self.views.local_size, self.views.local_area) for _ in range(self.views.locals_)]
+    def _batch(self, samples: list[Sample], draw: int, ours: slice, bad: list[Bad]) -> Batch:
+        cuts = self._cuts(draw, ours)
+        pictures = shown([own.picture for own in samples], cuts, self.views.size, self.views.local_size)
         rngs = [Random(f"{self.seed}/{draw + place}") for place in range(ours.start, ours.stop)]
-        asked = [self._asked(row, rng) for rng, row in zip(rngs, rows.tolist(), strict=True)]
-        captions = [self._captions(row, rng, own[0]) for row, rng, own in zip(rows.tolist(), rngs, asked, strict=True)]
+        asked = [self._asked(own, rng) for own, rng in zip(samples, rngs, strict=True)]
+        captions = [self._captions(own, rng, pairs) for own, rng, pairs in zip(samples, rngs, asked, strict=True)]
         framed = self.tokenizer.padded([caption for own in captions for caption in own])
+        question, answer = self._questions(asked)
         return Batch(
-            pixels=pixels,
-            whole=whole,
-            crops=torch.stack(views, dim=1) if views else pixels.new_empty(len(rows), 0, 3, 1, 1),
-            captions=framed.view(len(rows), self.views.captions, -1),
+            pixels=pictures.mild,
+            whole=pictures.whole,
+            crops=pictures.views,
+            captions=framed.view(len(samples), self.views.captions, -1),
             caption_ids=captions,
-            question=self._framed([question for own in asked for question, _ in own], len(rows)),
-            answer=self._framed([answer for own in asked for _, answer in own], len(rows)),
+            question=question,
+            answer=answer,
+            asked=any(asked),
+            bad=bad,
         )
 
-    def _asked(self, row: int, rng: Random) -> list[tuple[list[int], list[int]]]:
-        return rng.sample(self.corpus.questions[row], self.views.questions)
+    def _cuts(self, draw: int, ours: slice) -> Cuts:
+        """Boxes are drawn for the samples of all processes, so that a sample's do not depend on their number."""
+        generator, views = torch.Generator().manual_seed(self.seed * 1_000_003 + draw), self.views
+        mild = random_boxes(self.batch_size, views.global_area, generator)[ours]
+        local = [random_boxes(self.batch_size, views.local_area, generator)[ours] for _ in range(views.locals_)]
+        return Cuts(torch.rand(self.batch_size, generator=generator)[ours], mild, local)
 
-    def _framed(self, texts: list[list[int]], rows: int) -> torch.Tensor:
-        return self.tokenizer.padded(texts).view(rows, len(texts) // rows, -1)
+    def _asked(self, own: Sample, rng: Random) -> list[tuple[Ids, Ids]]:
+        return rng.sample(own.questions, min(self.views.questions, len(own.questions)))
 
-    def _captions(self, row: int, rng: Random, asked: tuple[list[int], list[int]]) -> list[list[int]]:
-        captions = sample(self.corpus.sentences[row], self.views.captions, self._join, rng, self.views.sentences)
-        if self.views.questions_as_captions:
-            captions[-1] = [*asked[0], *asked[1]]
+    def _questions(self, asked: list[list[tuple[Ids, Ids]]]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return framed questions and answers, each (b, q, length), filled up with rows that ask nothing."""
+        count = self.views.questions
+        pairs = [pair for own in asked for pair in [*own, *[([], [])] * (count - len(own))]]
+        question, answer = (self.tokenizer.padded([pair[side] for pair in pairs]) for side in (0, 1))
+        filled = torch.tensor([place >= len(own) for own in asked for place in range(count)])
+        ended = torch.zeros_like(answer[0])
+        ended[:2] = self.tokenizer.eot_token_id  # twice: a batch of such rows still has a position to decode
+        answer[filled] = ended
+        return question.view(len(asked), count, -1), answer.view(len(asked), count, -1)
+
+    def _captions(self, own: Sample, rng: Random, asked: list[tuple[Ids, Ids]]) -> list[Ids]:
+        captions = sample(own.sentences, self.views.captions, self._join, rng, self.views.sentences)
+        if self.views.questions_as_captions and asked:
+            captions[-1] = [*asked[0][0], *asked[0][1]]
         return captions

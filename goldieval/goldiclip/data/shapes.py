@@ -1,40 +1,93 @@
-"""The built-in world as a finite training corpus, drawn once and kept in memory."""
+"""The built-in world as a finite training corpus, drawn once on a machine and kept in memory."""
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import sys
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 
 import numpy as np
 import torch
 
 from goldieval.data.shapes import draw, long_caption, questions, sample_scene, short_captions
+from goldieval.goldiclip.data.corpus import Ids, Sample
+from goldieval.goldiclip.data.shapes_cache import cached, file_of
 from goldieval.goldiclip.tokenizer import Tokenizer
 
 SHORT_CAPTIONS, QUESTIONS = 4, 6
 DOMINANT_SHARE = 4  # every fourth scene has one large object among small ones
+CHUNK = 500  # scenes that a process draws before it takes the next ones
 
 
 @dataclass(frozen=True)
-class Corpus:
+class ShapesCorpus:
     """Pictures (n, side, side, 3) uint8; for each, sentences and (question, answer) pairs as token ids."""
 
     pictures: torch.Tensor
-    sentences: list[list[list[int]]]
-    questions: list[list[tuple[list[int], list[int]]]]
+    sentences: list[list[Ids]]
+    questions: list[list[tuple[Ids, Ids]]]
 
     def __len__(self) -> int:
         return len(self.pictures)
 
+    def order(self, generator: torch.Generator) -> torch.Tensor:
+        return torch.randperm(len(self), generator=generator)
 
-def shapes_corpus(scenes: int, resolution: int, tokenizer: Tokenizer) -> Corpus:
-    """Draw the first ``scenes`` of the training split at a resolution and tokenise what is said of them."""
-    pictures = np.empty((scenes, resolution, resolution, 3), dtype=np.uint8)
-    said: list[list[list[int]]] = []
-    asked: list[list[tuple[list[int], list[int]]]] = []
-    for index in range(scenes):
+    def sample(self, row: int) -> Sample:
+        return Sample(self.pictures[row], self.sentences[row], self.questions[row])
+
+
+def shapes_corpus(
+    scenes: int, resolution: int, tokenizer: Tokenizer, note: Callable[[str], None] = lambda line: None
+) -> ShapesCorpus:
+    """Return the first ``scenes`` of the training split at a resolution, with what is said of them.
+
+    They are drawn once and then read from the user's cache folder. note: is told when drawing takes a while.
+    """
+    file = file_of(scenes, resolution, tokenizer)
+    return ShapesCorpus(*cached(file, scenes, resolution, lambda: _drawn(scenes, resolution, tokenizer, note)))
+
+
+Drawn = tuple[torch.Tensor, list[list[Ids]], list[list[tuple[Ids, Ids]]]]
+
+
+def _drawn(scenes: int, resolution: int, tokenizer: Tokenizer, note: Callable[[str], None]) -> Drawn:
+    chunks = [range(start, min(start + CHUNK, scenes)) for start in range(0, scenes, CHUNK)]
+    job = partial(_chunk, resolution=resolution, tokenizer=tokenizer)
+    processes = min(len(chunks), _cores())
+    if len(chunks) > 1:
+        note(f"drawing {scenes:,} scenes in {processes} processes; the next run finds them in the cache")
+    if processes == 1:
+        return _joined(map(job, chunks))
+    with ProcessPoolExecutor(processes, multiprocessing.get_context("fork")) as pool:
+        return _joined(pool.map(job, chunks))
+
+
+def _cores() -> int:
+    """Cores that may be used; 1 where forking is not safe (other systems than Linux)."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else 1
+
+
+def _joined(parts: Iterable[tuple[np.ndarray, list[list[Ids]], list[list[tuple[Ids, Ids]]]]]) -> Drawn:
+    pictures, said, asked = zip(*parts, strict=True)
+    return torch.from_numpy(np.concatenate(pictures)), list(chain(*said)), list(chain(*asked))
+
+
+def _chunk(
+    indices: range, resolution: int, tokenizer: Tokenizer
+) -> tuple[np.ndarray, list[list[Ids]], list[list[tuple[Ids, Ids]]]]:
+    pictures = np.empty((len(indices), resolution, resolution, 3), dtype=np.uint8)
+    said: list[list[Ids]] = []
+    asked: list[list[tuple[Ids, Ids]]] = []
+    for place, index in enumerate(indices):
         scene = sample_scene("train", index, "dominant" if index % DOMINANT_SHARE == 0 else "scene")
-        pictures[index] = np.asarray(draw(scene, resolution))
+        pictures[place] = np.asarray(draw(scene, resolution))
         texts = [text for text, _ in short_captions(scene, SHORT_CAPTIONS)] + [text for text, _ in long_caption(scene)]
         said.append([tokenizer.ids(text) for text in dict.fromkeys(texts)])
         asked.append([(tokenizer.ids(q.text), tokenizer.ids(q.answer)) for q in questions(scene, QUESTIONS)])
-    return Corpus(torch.from_numpy(pictures), said, asked)
+    return pictures, said, asked

@@ -1,0 +1,61 @@
+"""Bad training data: one line each, counted by sample, and only so many of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from goldieval.errors import GoldievalError
+from goldieval.goldiclip.data.corpus import Bad
+
+MOST_BAD_SAMPLES = 100
+
+
+class TooManyBadError(Exception):
+    """A batch could not be made; carries what was found on the way."""
+
+    def __init__(self, bad: list[Bad]) -> None:
+        super().__init__(bad)
+        self.bad = bad
+
+
+class BadSamples:
+    """What one process has met since it started; a sample that comes again in a later epoch counts once."""
+
+    def __init__(self, most: int = MOST_BAD_SAMPLES, note: Callable[[str], None] = lambda line: None) -> None:
+        self.most, self._note = most, note
+        self._seen: set[Bad] = set()
+
+    @property
+    def samples(self) -> int:
+        return len({bad.where for bad in self._seen})
+
+    @property
+    def kinds(self) -> dict[str, int]:
+        """Return how often each reason was met, the most frequent first."""
+        return dict(Counter(bad.kind for bad in self._seen).most_common())
+
+    def summary(self) -> str:
+        """Return one line: ``3 bad samples (2 unreadable picture, 1 broken JSON)``."""
+        return f"{self.samples:,} bad samples ({', '.join(f'{count:,} {kind}' for kind, count in self.kinds.items())})"
+
+    def count(self, bad: Sequence[Bad]) -> None:
+        """Say each new one in a line.
+
+        Raises:
+            GoldievalError: more samples than allowed have been found bad.
+        """
+        for one in dict.fromkeys(bad):
+            if one not in self._seen:
+                self._seen.add(one)
+                self._note(f"bad sample: {one}")
+        if self.samples > self.most:
+            raise GoldievalError(
+                f"training stopped: {self.summary()}, more than --max-bad-samples {self.most:,}; "
+                f"the last is {bad[-1]}. Mend them, or allow more."
+            )
+
+    def give_up(self, bad: Sequence[Bad]) -> GoldievalError:
+        """Count, and return the error for a corpus in which no other sample is left to take a bad one's place."""
+        self.count(bad)
+        return GoldievalError(f"no sample of the training data can be used: {self.summary()}; the last is {bad[-1]}.")

@@ -1,0 +1,112 @@
+"""Drawn scenes in the user's cache folder: a training starts in a second, and many of them draw once.
+
+The file's name is a hash of everything that can change its content, the code that draws and tokenises included. A file
+may be deleted at any time; one that is damaged is drawn again; where the folder cannot be written there is no cache.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from itertools import accumulate, pairwise
+from pathlib import Path
+from typing import Any
+
+import PIL
+import torch
+from filelock import FileLock
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+
+import goldieval.data.shapes as world
+from goldieval.data.paths import cache_root
+from goldieval.files import atomic_write, check_writable
+from goldieval.goldiclip.data.corpus import Ids
+from goldieval.goldiclip.tokenizer import Tokenizer
+
+MOST_BYTES = 2**30  # pictures beyond this are drawn anew: 80,000 scenes at 64 px still fit
+
+Content = tuple[torch.Tensor, list[list[Ids]], list[list[tuple[Ids, Ids]]]]
+
+
+def file_of(scenes: int, resolution: int, tokenizer: Tokenizer) -> Path:
+    """Return where these scenes lie, or will lie."""
+    code = sorted(Path(world.__file__).parent.glob("*.py"))
+    digest = hashlib.sha256(f"{scenes}/{resolution}/Pillow {PIL.__version__}".encode())
+    for source in [*code, Path(__file__), Path(__file__).with_name("shapes.py")]:
+        digest.update(source.read_bytes())
+    digest.update(repr((tokenizer.encoder, tokenizer.ids(PROBE))).encode())
+    return cache_root() / "training-scenes" / f"{digest.hexdigest()[:32]}.safetensors"
+
+
+PROBE = "A photo of 3 dogs, it's UPPER case."  # how a tokenizer cleans and splits; the rest is its vocabulary
+
+
+def cached(file: Path, scenes: int, resolution: int, drawn: Callable[[], Content]) -> Content:
+    """Return the scenes in ``file``, or draw and keep them; of several processes that ask, one draws."""
+    with _lock(file, scenes * resolution**2 * 3):
+        found = _read(file, scenes, resolution)
+        if found is not None:
+            return found
+        content = drawn()
+        if content[0].numel() <= MOST_BYTES:
+            _write(file, content)
+        return content
+
+
+def _lock(file: Path, size: int) -> Any:
+    try:
+        if size > MOST_BYTES:
+            return nullcontext()
+        check_writable(file.parent)
+        return FileLock(file.with_suffix(".lock"))
+    except OSError:
+        return nullcontext()
+
+
+def _read(file: Path, scenes: int, resolution: int) -> Content | None:
+    try:
+        parts = load_file(file)
+        pictures = parts["pictures"]
+        if pictures.shape != (scenes, resolution, resolution, 3) or pictures.dtype != torch.uint8:
+            return None
+        sentences = _unflattened(parts["sentences"], parts["sentence_lengths"], parts["sentence_counts"])
+        texts = _unflattened(parts["questions"], parts["question_lengths"], parts["question_counts"])
+    except (OSError, KeyError, SafetensorError):
+        return None
+    if len(sentences) != scenes or len(texts) != scenes:
+        return None
+    return pictures, sentences, [list(zip(own[::2], own[1::2], strict=True)) for own in texts]
+
+
+def _write(file: Path, content: Content) -> None:
+    pictures, sentences, questions = content
+    sentence = _flattened(sentences)
+    question = _flattened([[text for pair in own for text in pair] for own in questions])
+    parts = {
+        "pictures": pictures,
+        **dict(zip(("sentences", "sentence_lengths", "sentence_counts"), sentence, strict=True)),
+        **dict(zip(("questions", "question_lengths", "question_counts"), question, strict=True)),
+    }
+    try:
+        atomic_write(file, save(parts))
+    except OSError:
+        return  # a full disk costs the next start some seconds, and this run nothing
+
+
+def _flattened(nested: Sequence[Sequence[Ids]]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return all ids in a row, the length of each text, the number of texts of each scene."""
+    ids = torch.tensor([id for own in nested for text in own for id in text], dtype=torch.int32)
+    lengths = torch.tensor([len(text) for own in nested for text in own], dtype=torch.int32)
+    return ids, lengths, torch.tensor([len(own) for own in nested], dtype=torch.int32)
+
+
+def _unflattened(ids: torch.Tensor, lengths: torch.Tensor, counts: torch.Tensor) -> list[list[Ids]]:
+    texts = _split(ids.tolist(), lengths.tolist())
+    return _split(texts, counts.tolist())
+
+
+def _split(items: list[Any], lengths: list[int]) -> list[list[Any]]:
+    ends = [0, *accumulate(lengths)]
+    return [items[start:end] for start, end in pairwise(ends)]

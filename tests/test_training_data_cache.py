@@ -1,0 +1,113 @@
+"""Drawn scenes are kept: read back as they were drawn, drawn again whenever anything is doubtful."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from goldieval.goldiclip.data import shapes
+from goldieval.goldiclip.data.shapes import ShapesCorpus, shapes_corpus
+from goldieval.goldiclip.data.shapes_cache import file_of
+from goldieval.goldiclip.tokenizer import Tokenizer
+
+SCENES, SIDE = 6, 16
+
+
+@cache
+def tokenizer(merges: int = 100) -> Tokenizer:
+    return Tokenizer(merges, 77)
+
+
+def same(left: ShapesCorpus, right: ShapesCorpus) -> bool:
+    return (
+        torch.equal(left.pictures, right.pictures)
+        and left.sentences == right.sentences
+        and left.questions == right.questions
+    )
+
+
+def make(scenes: int = SCENES) -> ShapesCorpus:
+    return shapes_corpus(scenes, SIDE, tokenizer())
+
+
+def forbid(monkeypatch: pytest.MonkeyPatch) -> None:
+    def drawn(*_: object, **__: object) -> None:
+        raise AssertionError("drawn again")
+
+    monkeypatch.setattr(shapes, "_chunk", drawn)
+
+
+def test_scenes_are_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = make()
+    file = file_of(SCENES, SIDE, tokenizer())
+    assert file.is_file()
+    forbid(monkeypatch)
+    again = make()
+    assert same(drawn, again) and all(isinstance(pair, tuple) for own in again.questions for pair in own)
+    with pytest.raises(AssertionError, match="drawn again"):
+        make(SCENES + 1)
+
+
+def test_everything_that_changes_the_content_changes_the_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {file_of(scenes, side, tokenizer(n)) for scenes in (6, 7) for side in (16, 32) for n in (100, 101)}
+    monkeypatch.setattr("PIL.__version__", "0.0")
+    assert len({*files, file_of(SCENES, SIDE, tokenizer())}) == 9
+
+
+def damaged(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:200])
+
+
+def foreign(file: Path) -> None:
+    save_file({"a": torch.zeros(2)}, file)
+
+
+def of_other_scenes(file: Path) -> None:
+    parts = load_file(file)
+    save_file({**parts, "pictures": parts["pictures"][:-1].contiguous()}, file)
+
+
+def without_a_question(file: Path) -> None:
+    parts = load_file(file)
+    save_file({**parts, "question_counts": parts["question_counts"][:-1].contiguous()}, file)
+
+
+@pytest.mark.parametrize("spoil", [damaged, foreign, of_other_scenes, without_a_question, lambda file: file.unlink()])
+def test_a_doubtful_file_is_drawn_again(spoil: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn, file = make(), file_of(SCENES, SIDE, tokenizer())
+    spoil(file)  # type: ignore[operator]
+    assert same(drawn, make())
+    forbid(monkeypatch)
+    assert same(drawn, make())  # and kept again
+
+
+def test_without_a_writable_cache_scenes_are_drawn(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    drawn = make()
+    (tmp_path / "file").write_text("not a folder")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    assert same(drawn, make())
+
+
+def test_a_full_disk_costs_the_file_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr("goldieval.goldiclip.data.shapes_cache.atomic_write", full)
+    assert len(make()) == SCENES and not file_of(SCENES, SIDE, tokenizer()).exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="drawn in one process where there is no fork")
+def test_many_processes_draw_what_one_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    notes: list[str] = []
+    monkeypatch.setattr(shapes, "_cores", lambda: 1)
+    one = make()
+    file_of(SCENES, SIDE, tokenizer()).unlink()
+    monkeypatch.setattr(shapes, "_cores", lambda: 2)
+    monkeypatch.setattr(shapes, "CHUNK", 2)
+    assert same(one, shapes_corpus(SCENES, SIDE, tokenizer(), notes.append))
+    assert len(notes) == 1 and "6 scenes in 2 processes" in notes[0]
