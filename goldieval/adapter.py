@@ -40,6 +40,7 @@ class ModelInfo:
     image_identity, text_identity: everything besides the content that can change an embedding of that tower.
     scoring: the mode that ``scoring: auto`` means for this model.
     home: the built-in world that the checkpoint was made for, if any.   notice: shown wherever its scores are.
+    recipe, images_seen, unique_pairs, seed: of the training, where the checkpoint says it.
     """
 
     spec: str
@@ -54,6 +55,10 @@ class ModelInfo:
     scoring: str = "global"
     home: str = ""
     notice: str = ""
+    recipe: str = ""
+    images_seen: int | None = None
+    unique_pairs: int | None = None
+    seed: int | None = None
 
 
 @runtime_checkable

@@ -40,7 +40,10 @@ class Metric(_Part):
 
 
 class ModelPart(_Part):
-    """Who was evaluated. The fingerprint covers weights and architecture."""
+    """Who was evaluated. The fingerprint covers weights and architecture.
+
+    recipe, images_seen, unique_pairs (distinct images with their captions), seed: of the training, where it is known.
+    """
 
     spec: str
     family: str
@@ -51,6 +54,10 @@ class ModelPart(_Part):
     precision: str
     home: str
     notice: str
+    recipe: str = ""
+    images_seen: int | None = None
+    unique_pairs: int | None = None
+    seed: int | None = None
 
 
 class TaskPart(_Part):

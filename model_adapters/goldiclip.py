@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from goldieval.adapter import LoadOptions, Model
+from goldieval.adapter import LoadOptions, Model, ModelInfo
 from goldieval.errors import GoldievalError, TaskError
 from goldieval.spec import ModelSpec
 
@@ -34,7 +35,16 @@ def _adapter(module: Any, about: Any, spec: str, options: LoadOptions) -> Model:
     from goldieval.torch_adapter import TorchAdapter
 
     class Goldiclip(TorchAdapter):
-        """Adds what text-conditioned scoring and answering need."""
+        """Adds what text-conditioned scoring and answering need, and how the checkpoint was trained."""
+
+        def describe(self) -> ModelInfo:
+            return replace(
+                super().describe(),
+                recipe=about.recipe,
+                images_seen=about.images_seen,
+                unique_pairs=about.unique_images,
+                seed=about.seed,
+            )
 
         def patch_tokens(self, pixels: torch.Tensor) -> torch.Tensor:
             with self._autocast():

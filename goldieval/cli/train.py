@@ -32,6 +32,7 @@ def train(
     if folder.exists() and any(folder.glob("step-*")) and not (resume or dry_run):
         raise GoldievalError(f"{folder} holds a run already. Go on with --resume, or name another --out.")
     from goldieval.goldiclip.trainer import Trainer
+    from goldieval.report.examiner import Examiner
     from goldieval.report.training import TrainingScreen
 
     console = Console()
@@ -41,5 +42,5 @@ def train(
         screen.cost(trainer)
         return
     with screen:
-        last = trainer.run(screen.step)
+        last = trainer.run(screen.step, Examiner(chosen.evaluation, folder / "results", screen))
     console.print(Text(f"checkpoint {last}; evaluate it: goldieval run --model goldiclip@{last} --tasks shapes"))

@@ -74,8 +74,19 @@ class Teacher(_Part):
     captions: Count = 2
 
 
+class Evaluation(_Part):
+    """Every so many steps, and at the end, the newest checkpoint runs on ``tasks``; 0 steps: never."""
+
+    every: Annotated[int, Field(ge=0)] = 0
+    tasks: Annotated[tuple[str, ...], Field(min_length=1)] = ("shapes",)
+    limit: Count | None = None
+
+
 class Recipe(_Part):
-    """objectives: name to weight (the weight counts under fixed weighting)."""
+    """objectives: name to weight (the weight counts under fixed weighting).
+
+    logit_scale, logit_bias: of all contrastive losses at the start; the softmax has no bias.
+    """
 
     name: str
     title: str
@@ -85,6 +96,9 @@ class Recipe(_Part):
     weighting: Weighting = Weighting()
     optimiser: Optimiser
     teacher: Teacher = Teacher()
+    logit_scale: Positive = 1 / 0.07
+    logit_bias: float = -10.0
+    evaluation: Evaluation = Evaluation()
     seed: int = 0
     save_every: Count = 500
     keep: Count = 2
@@ -126,10 +140,22 @@ def load_recipe(name: str, changes: dict[str, Any] | None = None) -> Recipe:
     content = read_yaml(file)
     for key, value in (changes or {}).items():
         _set(content, key.split("."), value)
+    content["model"] = _sized(content.get("model"), file)
     try:
         return Recipe.model_validate(content)
     except ValidationError as error:
         raise GoldievalError(f"{file}: {validation_line(error)}") from None
+
+
+def _sized(model: Any, file: Path) -> Any:
+    """Fill in the values of the size that ``model.size`` names."""
+    if not isinstance(model, dict) or "size" not in model:
+        return model or {}
+    sizes = read_yaml(Path(__file__).parent / "sizes.yaml")
+    size = str(model["size"])
+    if size not in sizes:
+        raise GoldievalError(f"{file}: model.size {size!r} is none of {', '.join(sizes)}.{did_you_mean(size, sizes)}")
+    return {**sizes[size], **{key: value for key, value in model.items() if key != "size"}}
 
 
 def _set(content: dict[str, Any], path: list[str], value: Any) -> None:

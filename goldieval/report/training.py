@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -58,6 +59,10 @@ class TrainingScreen:
             self._last = now
             self.console.print(Text(f"step {report.step:,} of {self.recipe.optimiser.steps:,}: {line}"), soft_wrap=True)
 
+    def say(self, line: str) -> None:
+        """A line above the bar."""
+        self._bar.console.print(Text(line), soft_wrap=True)
+
     def cost(self, trainer: Trainer) -> None:
         """Run a few steps and print what the whole recipe would cost; nothing is kept."""
         rates = [report.rate for report, _ in zip(trainer.steps(), range(MEASURED_STEPS), strict=False)]
@@ -66,9 +71,23 @@ class TrainingScreen:
         parameters = sum(parameter.numel() for parameter in trainer.raw.model.parameters())
         device = trainer.accelerator.device
         for line in (
-            f"{parameters / 1e6:,.1f} M parameters, batch {self.recipe.optimiser.batch_size:,}",
+            f"{parameters / 1e6:,.1f} M parameters, batch {self.recipe.optimiser.batch_size:,}, {_memory(device.type)}",
             f"{rate:,.0f} images/s measured over {len(rates)} steps on {trainer.accelerator.num_processes} x {device}",
             f"{images:,} images in {self.recipe.optimiser.steps:,} steps: {duration(images / rate)}, "
             f"{images / rate / 3600 * trainer.accelerator.num_processes:,.2f} device hours",
         ):
             self.console.print(Text(line))
+
+
+def _memory(device: str) -> str:
+    """The most memory that was in use: of the accelerator, else of this process with everything it holds."""
+    if device == "cuda":
+        import torch
+
+        return f"{torch.cuda.max_memory_allocated() / 2**30:,.1f} GiB of GPU memory a process"
+    if sys.platform == "win32":
+        return "memory not known on Windows"
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes there, KiB elsewhere
+    return f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30:,.1f} GiB of memory, data included"
