@@ -3,7 +3,7 @@
 With z the heads' outputs for an image and a text, W and b the output projection and t the unit text vector, the score
 is <Wz + b, t> / |Wz + b|. The numerator is z . (W't) + b.t, and with W = QR the norm is |Rz + Q'b|; R is triangular,
 so its blocks below the diagonal are never multiplied. Queries are projected once a text, keys and values once an image
-(on a CPU once for each 8,192 texts, so that memory does not grow with their number).
+(on a CPU once for each 4,096 texts, so that memory does not grow with their number).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from goldieval.metrics.ranks import RankCounter, Ranks
 
 IMAGES, TEXTS = 8, 256  # a tile; larger ones fall out of a CPU's cache, see benchmarks/conditioned_scoring.py
 DEVICE_IMAGES, DEVICE_TEXTS = 32, 2048  # on an accelerator: starting kernels must not cost more than they compute
-PROJECTED, DEVICE_PROJECTED = 8192, 65536  # texts whose projections are held at a time
+PROJECTED, DEVICE_PROJECTED = 4096, 65536  # texts whose projections are held at a time
 BLOCKS = 4  # of the triangular factor
 
 
@@ -60,8 +60,10 @@ class ConditionedScorer:
         weight, bias = pool.out.weight.float(), pool.out.bias.float()
         orthogonal, triangular = torch.linalg.qr(weight)
         self._triangle, self._shift = triangular, orthogonal.T @ bias
-        unit = F.normalize(texts.float(), dim=-1)
-        self.texts = TextSide(pool.queries(texts.float()), unit @ weight, unit @ bias)
+        texts = texts.float()
+        lengths = texts.norm(dim=-1).clamp_min(1e-12)
+        weights = (texts @ weight).div_(lengths[:, None])  # in place, and no unit vectors: one table less at a time
+        self.texts = TextSide(pool.queries(texts), weights, texts @ bias / lengths)
 
     def __len__(self) -> int:
         return len(self.texts.offsets)
@@ -133,14 +135,18 @@ def conditioned_ranks(
         (text to image, image to text)
     """
     counter = RankCounter(positives, conditioned_pairs(pool, texts, patches, positives), len(texts), len(patches))
-    step, _ = tile_size(patches.device)
     held = _held(patches.device)
     for start in range(0, len(texts), held):
-        scorer = ConditionedScorer(pool, texts[start : start + held])
-        for image in range(0, len(patches), step):
-            for first, tile in scorer.tiles(patches[image : image + step]):
-                counter.update(tile, start + first, image)
+        _count(counter, ConditionedScorer(pool, texts[start : start + held]), start, patches)
     return counter.result()
+
+
+def _count(counter: RankCounter, scorer: ConditionedScorer, start: int, patches: torch.Tensor) -> None:
+    """Count all images against the texts from ``start`` on; the projections are gone before the next are made."""
+    step, _ = tile_size(patches.device)
+    for image in range(0, len(patches), step):
+        for first, tile in scorer.tiles(patches[image : image + step]):
+            counter.update(tile, start + first, image)
 
 
 def conditioned_pairs(pool: Pool, texts: torch.Tensor, patches: torch.Tensor, pairs: torch.Tensor) -> torch.Tensor:
@@ -148,8 +154,8 @@ def conditioned_pairs(pool: Pool, texts: torch.Tensor, patches: torch.Tensor, pa
     scores = torch.empty(len(pairs), device=patches.device)
     for part in torch.split(torch.argsort(pairs[:, 1], stable=True), _held(patches.device)):
         wanted, rows = torch.unique(pairs[part, 0], return_inverse=True)
-        scorer = ConditionedScorer(pool, texts[wanted])
-        scores[part] = listed_pairs(scorer, patches, torch.stack([rows, pairs[part, 1]], dim=1))
+        listed = torch.stack([rows, pairs[part, 1]], dim=1)
+        scores[part] = listed_pairs(ConditionedScorer(pool, texts[wanted]), patches, listed)
     return scores
 
 
