@@ -17,7 +17,7 @@ from helpers import Ran, card, class_folders, goldieval, one_line, records, retr
 from goldieval.errors import GoldievalError
 
 FLAGS = {
-    "train": ["recipe", "--out", "--set", "--resume", "--dry-run"],
+    "train": ["recipe", "--out", "--set", "--resume", "--dry-run", "--max-bad-samples"],
     "run": [
         "--model",
         "--tasks",

@@ -104,10 +104,10 @@ def test_a_full_disk_costs_the_file_only(monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="drawn in one process where there is no fork")
 def test_many_processes_draw_what_one_draws(monkeypatch: pytest.MonkeyPatch) -> None:
     notes: list[str] = []
-    monkeypatch.setattr(shapes, "_cores", lambda: 1)
+    monkeypatch.setattr(shapes, "cores", lambda: 1)
     one = make()
     file_of(SCENES, SIDE, tokenizer()).unlink()
-    monkeypatch.setattr(shapes, "_cores", lambda: 2)
+    monkeypatch.setattr(shapes, "cores", lambda: 2)
     monkeypatch.setattr(shapes, "CHUNK", 2)
     assert same(one, shapes_corpus(SCENES, SIDE, tokenizer(), notes.append))
     assert len(notes) == 1 and "6 scenes in 2 processes" in notes[0]

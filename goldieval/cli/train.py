@@ -16,6 +16,9 @@ def train(
     set_: Annotated[list[str], typer.Option("--set", help="KEY=VALUE, dotted: optimiser.lr=5e-4. Repeatable.")] = [],
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint in the folder.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Measure a few steps, print the cost, and stop.")] = False,
+    max_bad_samples: Annotated[
+        int, typer.Option(min=0, help="Training samples that may be unusable, in each process, before it stops.")
+    ] = 100,
 ) -> None:
     """Train a model; the newest checkpoint runs as goldiclip@FOLDER.
 
@@ -36,11 +39,17 @@ def train(
     from goldieval.report.training import TrainingScreen
 
     console = Console()
-    trainer = Trainer(chosen, folder, resume=resume)
+
+    def note(line: str) -> None:
+        console.print(Text(line), soft_wrap=True)
+
+    trainer = Trainer(chosen, folder, resume=resume, max_bad_samples=max_bad_samples, note=note)
     screen = TrainingScreen(console, chosen, trainer.step)
     if dry_run:
         screen.cost(trainer)
         return
     with screen:
         last = trainer.run(screen.step, Examiner(chosen.evaluation, folder / "results", screen))
+    if trainer.bad_samples.samples:
+        note(f"{trainer.bad_samples.summary()}; listed in {folder / 'bad_samples.jsonl'}")
     console.print(Text(f"checkpoint {last}; evaluate it: goldieval run --model goldiclip@{last} --tasks shapes"))

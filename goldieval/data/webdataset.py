@@ -63,7 +63,7 @@ class WebdatasetSource(Source):
 
 def _rows(folder: Path, shard: str) -> Iterator[Row]:
     """Yield one row a sample; members of a sample share everything before the first dot of their file name."""
-    for key, members in _samples(folder / shard):
+    for key, members in samples_of(folder / shard):
         where = f"{folder / shard}: sample {key}"
         picture = next((member for ending, member in members.items() if f".{ending}" in PICTURES), None)
         if picture is None:
@@ -84,7 +84,12 @@ def _renamed(row: Row, id: str) -> Row:
     return Row(replace(row.image, id=id), row.label, captions)
 
 
-def _samples(tar: Path) -> Iterator[tuple[str, dict[str, TarImage]]]:
+def samples_of(tar: Path) -> Iterator[tuple[str, dict[str, TarImage]]]:
+    """Yield key and members (ending to where it lies) of every sample, reading headers only.
+
+    Raises:
+        TaskError: no tar, a compressed or truncated one, or a member that is there twice.
+    """
     samples: dict[str, dict[str, TarImage]] = {}
     try:
         _check_end(tar)
@@ -94,7 +99,10 @@ def _samples(tar: Path) -> Iterator[tuple[str, dict[str, TarImage]]]:
                     folder, _, name = member.name.rpartition("/")
                     stem, _, ending = name.partition(".")
                     key = f"{folder}/{stem}".removeprefix("./").removeprefix("/")
-                    samples.setdefault(key, {})[ending.lower()] = TarImage(tar, member.offset_data, member.size)
+                    members = samples.setdefault(key, {})
+                    if ending.lower() in members:
+                        raise tarfile.ReadError(f"it holds {member.name} twice")
+                    members[ending.lower()] = TarImage(tar, member.offset_data, member.size)
     except (OSError, tarfile.TarError) as error:
         raise TaskError(f"{tar} is no readable tar: {error}. Fetch it again.") from error
     yield from samples.items()

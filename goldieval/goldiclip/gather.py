@@ -1,4 +1,4 @@
-"""Rows of all processes, with gradients that flow back to the process that made them."""
+"""What all processes have together: rows, with gradients that flow back to the process that made them, and flags."""
 
 from __future__ import annotations
 
@@ -12,3 +12,12 @@ def gathered(rows: torch.Tensor) -> torch.Tensor:
     from torch.distributed.nn.functional import all_gather
 
     return torch.cat(all_gather(rows))  # type: ignore[no-untyped-call]
+
+
+def anywhere(here: bool, device: torch.device) -> bool:
+    """Whether it is so in any process."""
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return here
+    flag = torch.tensor(int(here), device=device)
+    torch.distributed.all_reduce(flag, torch.distributed.ReduceOp.MAX)
+    return bool(flag)

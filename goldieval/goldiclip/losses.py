@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from goldieval.goldiclip.data.batches import Batch
-from goldieval.goldiclip.gather import gathered
+from goldieval.goldiclip.gather import anywhere, gathered
 from goldieval.goldiclip.model import GoldiClip, ImageFeatures
 from goldieval.goldiclip.objectives.conditioned import conditioned_sigmoid, sampled_columns
 from goldieval.goldiclip.objectives.contrastive import sigmoid_contrastive, softmax_contrastive
@@ -46,6 +46,11 @@ class Step:
     @cached_property
     def all_texts(self) -> torch.Tensor:
         return gathered(self.texts)
+
+    @cached_property
+    def asked(self) -> bool:
+        """Whether any picture of all processes has a question; the same answer everywhere."""
+        return anywhere(self.batch.asked, self.batch.question.device)
 
     @property
     def first(self) -> int:
@@ -87,7 +92,9 @@ class Losses(nn.Module):
         }
 
     def forward(self, step: Step) -> dict[str, torch.Tensor]:
-        return {name: self._table[name](step) for name in self.recipe.objectives}
+        """Where no process's share has a question, ``vqa`` is left out, so that its learned weight rests."""
+        names = [name for name in self.recipe.objectives if name != "vqa" or step.asked]
+        return {name: self._table[name](step) for name in names or self.recipe.objectives}
 
     def _softmax(self, step: Step) -> torch.Tensor:
         images, texts = F.normalize(step.image.pooled, dim=-1), F.normalize(step.texts, dim=-1)

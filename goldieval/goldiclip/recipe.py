@@ -11,13 +11,13 @@ from goldieval.card import read_yaml, validation_line
 from goldieval.errors import GoldievalError, did_you_mean
 from goldieval.goldiclip.config import ModelConfig
 from goldieval.goldiclip.data.captions import LONGEST
-from goldieval.goldiclip.data.shapes import QUESTIONS
 
 Objective = Literal[
     "softmax", "sigmoid", "conditioned", "distil_agnostic", "distil_conditioned", "caption", "vqa", "token_classes"
 ]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
+SCENES = 20_000  # of the built-in world, unless the recipe says otherwise
 Area = tuple[Annotated[float, Field(gt=0, le=1)], Annotated[float, Field(gt=0, le=1)]]
 
 
@@ -28,19 +28,34 @@ class _Part(BaseModel):
 class DataPart(_Part):
     """scenes: unique training scenes of the built-in world.   captions, questions, locals (crops): so many an image.
 
+    path: JSON Lines file, or folder or pattern of shards.   fields: of captions in a sample's JSON; all known ones by
+    default.   workers: processes that read ahead; chosen by the source where not given.
     sentences: a caption joins 1 to so many.
     """
 
-    world: Literal["shapes"] = "shapes"
-    scenes: Count = 20_000
+    source: Literal["shapes", "jsonl", "shards"] = "shapes"
+    path: str = ""
+    fields: tuple[str, ...] = ()
+    workers: Annotated[int, Field(ge=0)] | None = None
+    scenes: Count = SCENES
     captions: Count = 4
     locals: Annotated[int, Field(ge=0)] = 0
     local_size: Count = 32
     global_area: Area = (0.8, 1.0)
     local_area: Area = (0.1, 0.4)
     sentences: Count = LONGEST
-    questions: Annotated[int, Field(ge=1, le=QUESTIONS)] = 1
+    questions: Count = 1
     questions_as_captions: bool = False
+
+    @model_validator(mode="after")
+    def _source_has_what_it_needs(self) -> DataPart:
+        if self.source == "shapes" and (self.path or self.fields):
+            raise ValueError("path and fields are of files; say source jsonl or shards")
+        if self.source != "shapes" and not self.path:
+            raise ValueError(f"source {self.source} needs a path")
+        if self.source != "shapes" and self.scenes != SCENES:
+            raise ValueError(f"scenes are of source shapes; {self.source} trains on all that path holds")
+        return self
 
 
 class Weighting(_Part):
@@ -118,7 +133,7 @@ class Recipe(_Part):
             raise ValueError("objective token_classes needs model.token_classes: true")
         if self.data.local_size % self.model.patch_size:
             raise ValueError(f"data.local_size {self.data.local_size} is not divisible by the patch size")
-        if self.optimiser.batch_size > self.data.scenes:
+        if self.data.source == "shapes" and self.optimiser.batch_size > self.data.scenes:
             raise ValueError(f"optimiser.batch_size {self.optimiser.batch_size} exceeds data.scenes {self.data.scenes}")
         return self
 

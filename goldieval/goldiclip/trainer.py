@@ -18,9 +18,11 @@ from torch import nn
 
 from goldieval.errors import GoldievalError
 from goldieval.goldiclip.checkpoint import About, latest, load_state, load_weights, save_folder
+from goldieval.goldiclip.data.bad_samples import MOST_BAD_SAMPLES, BadSamples
 from goldieval.goldiclip.data.batches import Batches, Views
 from goldieval.goldiclip.data.corpus import Corpus
-from goldieval.goldiclip.data.shapes import shapes_corpus
+from goldieval.goldiclip.data.feed import Feed
+from goldieval.goldiclip.data.sources import corpus_of, workers_of
 from goldieval.goldiclip.ema import teacher_of, update_teacher
 from goldieval.goldiclip.losses import Losses, Step
 from goldieval.goldiclip.model import GoldiClip
@@ -69,7 +71,17 @@ class Student(nn.Module):
 class Trainer:
     """A run in ``out``: ``log.jsonl``, ``step-000500/`` checkpoints, of which the newest few are kept."""
 
-    def __init__(self, recipe: Recipe, out: Path, *, resume: bool = False, corpus: Corpus | None = None) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        out: Path,
+        *,
+        resume: bool = False,
+        corpus: Corpus | None = None,
+        max_bad_samples: int = MOST_BAD_SAMPLES,
+        note: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        """note: is told of each bad sample, of which a process may meet so many, and of data that take a while."""
         self.recipe, self.out = recipe, out
         self.accelerator = Accelerator(
             mixed_precision=recipe.optimiser.precision,
@@ -92,16 +104,24 @@ class Trainer:
         if resume and (found := latest(out)):
             self._restore(found)
         self.student, self.optimiser = self.accelerator.prepare(student, self.optimiser)
-        corpus = corpus or shapes_corpus(recipe.data.scenes, recipe.model.image_size, self.tokenizer)
-        self.batches = Batches(
-            corpus,
+        self.corpus = corpus_of(recipe, self.tokenizer, note) if corpus is None else corpus
+        self.bad_samples = BadSamples(max_bad_samples, note)
+        self.batches = self._feed()
+
+    def _feed(self) -> Feed:
+        recipe, processes = self.recipe, self.accelerator.num_processes
+        batches = Batches(
+            self.corpus,
             self.tokenizer,
             views_of(recipe),
             recipe.optimiser.batch_size,
             recipe.seed,
             self.accelerator.process_index,
-            self.accelerator.num_processes,
+            processes,
+            self.bad_samples.most,
         )
+        cuda = self.accelerator.device.type == "cuda"
+        return Feed(batches, recipe.optimiser.steps, workers_of(recipe, processes), self.bad_samples, pin=cuda)
 
     def run(self, watch: Callable[[Report], None] = lambda report: None) -> Path:
         """Train to the end of the recipe; return the last checkpoint.
@@ -110,6 +130,8 @@ class Trainer:
             GoldievalError: a loss is NaN, infinite or has exploded; names the last good checkpoint.
         """
         self.out.mkdir(parents=True, exist_ok=True)
+        rank = self.accelerator.process_index
+        self.bad_samples.log = self.out / f"bad_samples{f'-{rank}' if rank else ''}.jsonl"
         self._trim_log()
         for report in self.steps():
             self._log(report)
@@ -183,10 +205,10 @@ class Trainer:
             recipe.model,
             recipe.name,
             self.step * recipe.optimiser.batch_size,
-            recipe.data.scenes,
+            len(self.corpus),
             recipe.seed,
             recipe.scoring,
-            home=recipe.data.world,
+            home="shapes" if recipe.data.source == "shapes" else "",
             notice=recipe.title,
         )
 
@@ -271,6 +293,7 @@ def views_of(recipe: Recipe) -> Views:
         questions_as_captions=data.questions_as_captions,
         locals_=data.locals,
         local_size=data.local_size,
+        size=recipe.model.image_size,
         global_area=data.global_area,
         local_area=data.local_area,
     )

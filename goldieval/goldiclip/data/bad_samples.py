@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
 
 from goldieval.errors import GoldievalError
 from goldieval.goldiclip.data.corpus import Bad
@@ -20,10 +23,14 @@ class TooManyBadError(Exception):
 
 
 class BadSamples:
-    """What one process has met since it started; a sample that comes again in a later epoch counts once."""
+    """What one process has met since it started; a sample that comes again in a later epoch counts once.
+
+    most: samples allowed.   note: told of each.   log: JSON Lines file that each is written to, once it is set.
+    """
 
     def __init__(self, most: int = MOST_BAD_SAMPLES, note: Callable[[str], None] = lambda line: None) -> None:
         self.most, self._note = most, note
+        self.log: Path | None = None
         self._seen: set[Bad] = set()
 
     @property
@@ -49,11 +56,17 @@ class BadSamples:
             if one not in self._seen:
                 self._seen.add(one)
                 self._note(f"bad sample: {one}")
+                self._write(one)
         if self.samples > self.most:
             raise GoldievalError(
                 f"training stopped: {self.summary()}, more than --max-bad-samples {self.most:,}; "
                 f"the last is {bad[-1]}. Mend them, or allow more."
             )
+
+    def _write(self, one: Bad) -> None:
+        if self.log is not None:
+            with self.log.open("a", encoding="utf-8") as log:
+                log.write(json.dumps(asdict(one)) + "\n")
 
     def give_up(self, bad: Sequence[Bad]) -> GoldievalError:
         """Count, and return the error for a corpus in which no other sample is left to take a bad one's place."""

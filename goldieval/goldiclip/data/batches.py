@@ -174,7 +174,8 @@ class Batches:
         return Cuts(torch.rand(self.batch_size, generator=generator)[ours], mild, local)
 
     def _asked(self, own: Sample, rng: Random) -> list[tuple[Ids, Ids]]:
-        return rng.sample(own.questions, min(self.views.questions, len(own.questions)))
+        count = len(own.questions)
+        return [own.questions[place] for place in rng.sample(range(count), min(self.views.questions, count))]
 
     def _questions(self, asked: list[list[tuple[Ids, Ids]]]) -> tuple[torch.Tensor, torch.Tensor]:
         """Return framed questions and answers, each (b, q, length), filled up with rows that ask nothing."""

@@ -27,13 +27,13 @@ def sample(
 def _caption(sentences: Sequence[Sequence[int]], join: Sequence[int], rng: Random, longest: int) -> list[int]:
     number = rng.randint(1, longest)
     if number >= len(sentences):
-        chosen = list(sentences)
+        chosen: Sequence[int] = range(len(sentences))
     elif number > 1 and rng.random() < 0.5:
         start = rng.randint(0, len(sentences) - number)
-        chosen = list(sentences[start : start + number])
+        chosen = range(start, start + number)
     else:
-        chosen = rng.sample(list(sentences), number)
-    joined = list(chosen[0])
-    for sentence in chosen[1:]:
-        joined += [*join, *sentence]
+        chosen = rng.sample(range(len(sentences)), number)
+    joined = list(sentences[chosen[0]])
+    for place in chosen[1:]:
+        joined += [*join, *sentences[place]]
     return joined

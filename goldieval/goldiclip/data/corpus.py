@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -44,8 +45,8 @@ class Sample:
     """
 
     picture: Image.Image | torch.Tensor
-    sentences: list[Ids]
-    questions: list[tuple[Ids, Ids]]
+    sentences: Sequence[Ids]
+    questions: Sequence[tuple[Ids, Ids]]
     bad: list[Bad] = field(default_factory=list)
 
 

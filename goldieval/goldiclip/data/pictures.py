@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from goldieval.goldiclip.data.corpus import BadSampleError
 from goldieval.goldiclip.data.crops import crops_of
 
 MEAN = torch.tensor([0.48145466, 0.4578275, 0.40821073]).view(3, 1, 1)
@@ -38,14 +39,14 @@ class Shown:
     views: torch.Tensor
 
 
-def decoded(data: bytes) -> Image.Image:
-    """Decode a picture, upright and in RGB. Raises OSError on bytes that are none."""
+def decoded(where: str, data: bytes) -> Image.Image:
+    """Decode the picture of a sample, upright and in RGB. Raises BadSampleError."""
     try:
         with Image.open(io.BytesIO(data)) as picture:
             return ImageOps.exif_transpose(picture).convert("RGB")
     except Exception as error:  # Pillow's plugins raise OSError, ValueError, SyntaxError … on broken files
         detail = "no picture format that Pillow knows" if isinstance(error, UnidentifiedImageError) else error
-        raise OSError(f"{detail}") from error
+        raise BadSampleError(where, "unreadable picture", str(detail)) from error
 
 
 def shown(pictures: Sequence[Image.Image | torch.Tensor], cuts: Cuts, size: int, small: int) -> Shown:

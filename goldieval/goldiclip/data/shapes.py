@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import sys
 from collections.abc import Callable, Iterable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -16,6 +12,7 @@ import torch
 
 from goldieval.data.shapes import draw, long_caption, questions, sample_scene, short_captions
 from goldieval.goldiclip.data.corpus import Ids, Sample
+from goldieval.goldiclip.data.processes import cores, in_processes
 from goldieval.goldiclip.data.shapes_cache import cached, file_of
 from goldieval.goldiclip.tokenizer import Tokenizer
 
@@ -59,18 +56,10 @@ Drawn = tuple[torch.Tensor, list[list[Ids]], list[list[tuple[Ids, Ids]]]]
 def _drawn(scenes: int, resolution: int, tokenizer: Tokenizer, note: Callable[[str], None]) -> Drawn:
     chunks = [range(start, min(start + CHUNK, scenes)) for start in range(0, scenes, CHUNK)]
     job = partial(_chunk, resolution=resolution, tokenizer=tokenizer)
-    processes = min(len(chunks), _cores())
+    processes = min(len(chunks), cores())
     if len(chunks) > 1:
         note(f"drawing {scenes:,} scenes in {processes} processes; the next run finds them in the cache")
-    if processes == 1:
-        return _joined(map(job, chunks))
-    with ProcessPoolExecutor(processes, multiprocessing.get_context("fork")) as pool:
-        return _joined(pool.map(job, chunks))
-
-
-def _cores() -> int:
-    """Cores that may be used; 1 where forking is not safe (other systems than Linux)."""
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else 1
+    return _joined(in_processes(job, chunks, processes))
 
 
 def _joined(parts: Iterable[tuple[np.ndarray, list[list[Ids]], list[list[tuple[Ids, Ids]]]]]) -> Drawn:

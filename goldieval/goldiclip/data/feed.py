@@ -1,0 +1,77 @@
+"""Batches for the training loop: made on the spot, or ahead of time by worker processes; the same ones either way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from goldieval.errors import GoldievalError
+from goldieval.goldiclip.data.bad_samples import BadSamples, TooManyBadError
+from goldieval.goldiclip.data.batches import Batch, Batches
+
+Made = Batch | TooManyBadError  # an error travels from a worker as a value: raised there it would come as a traceback
+
+
+class Feed:
+    """Step after step of ``batches`` up to ``last``; counts what was bad in them.
+
+    Workers are started at the first step that is asked for, and anew where a step does not follow the one before.
+    """
+
+    def __init__(self, batches: Batches, last: int, workers: int, bad: BadSamples, pin: bool = False) -> None:
+        self.batches, self.last, self.workers, self.bad, self.pin = batches, last, workers, bad, pin
+        self._stream: Iterator[Made] = iter(())
+        self._next = -1
+
+    def at(self, step: int) -> Batch:
+        """Return our share of step ``step``.
+
+        Raises:
+            GoldievalError: too many bad samples, or a worker that died.
+        """
+        made = self._ahead(step) if self.workers else _made(self.batches, step)
+        if isinstance(made, TooManyBadError):
+            raise self.bad.give_up(made.bad)
+        self.bad.count(made.bad)
+        return made
+
+    def _ahead(self, step: int) -> Made:
+        if step != self._next:
+            self._stream = iter(self._loader(step))
+        self._next = step + 1
+        try:
+            return next(self._stream)
+        except RuntimeError as error:
+            if "DataLoader worker" not in str(error):
+                raise
+            raise GoldievalError(
+                f"a data worker died ({str(error).splitlines()[0]}). Lower data.workers or optimiser.batch_size: "
+                "workers need memory, and shared memory, for two batches each."
+            ) from error
+
+    def _loader(self, step: int) -> DataLoader[Made]:
+        return DataLoader(
+            _Steps(self.batches),
+            batch_size=None,
+            sampler=range(step, self.last),
+            num_workers=self.workers,
+            pin_memory=self.pin,
+            generator=torch.Generator(),  # else it would draw from the one that training may use
+        )
+
+
+class _Steps(Dataset[Made]):
+    def __init__(self, batches: Batches) -> None:
+        self.batches = batches
+
+    def __getitem__(self, step: int) -> Made:
+        return _made(self.batches, step)
+
+
+def _made(batches: Batches, step: int) -> Made:
+    try:
+        return batches.at(step)
+    except TooManyBadError as error:
+        return error

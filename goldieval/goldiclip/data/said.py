@@ -1,0 +1,99 @@
+"""What the JSON of a sample says of its picture: caption fields as sentences, ``vqa`` as questions with answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, TypeVar, overload
+
+from goldieval.goldiclip.data.captions import sentences_of
+from goldieval.goldiclip.data.corpus import Bad, BadSampleError, Ids
+from goldieval.goldiclip.tokenizer import Tokenizer
+
+# DreamLIP's seven, in the order in which FLAIR joins them, and the usual names.
+DREAMLIP = (
+    "raw_caption",
+    *("shortIB_captions", "longIB_captions"),  # InstructBLIP
+    *("shortSV_captions", "longSV_captions"),  # ShareGPT4V
+    *("shortLLA_captions", "longLLA_captions"),  # LLaVA-1.5
+)
+FIELDS = ("caption", "captions", *DREAMLIP)
+
+T = TypeVar("T")
+
+
+class Lazy(Sequence[T], Generic[T]):
+    """Items that are made when they are asked for: of fifty sentences a batch needs a few as token ids."""
+
+    def __init__(self, items: Sequence[Any], make: Callable[[Any], T]) -> None:
+        self._items, self._make = items, make
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    @overload
+    def __getitem__(self, place: int) -> T: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[T]: ...
+    def __getitem__(self, place: int | slice) -> T | Sequence[T]:
+        if isinstance(place, slice):
+            return Lazy(self._items[place], self._make)
+        return self._make(self._items[place])
+
+
+def parsed(where: str, text: bytes) -> dict[str, Any]:
+    """Return the JSON object of a sample. Raises BadSampleError."""
+    try:
+        entry = json.loads(text)
+    except (ValueError, RecursionError) as error:  # broken, not UTF-8, or nested without end
+        raise BadSampleError(where, "broken JSON", str(error)) from error
+    if not isinstance(entry, dict):
+        raise BadSampleError(where, "broken JSON", "it is no object with fields")
+    return entry
+
+
+def sentences(
+    where: str, entry: dict[str, Any], fields: Sequence[str], tokenizer: Tokenizer
+) -> tuple[Sequence[Ids], list[Bad]]:
+    """Join the sentences of all caption fields that are there; a field holds a text, or a list of them.
+
+    Raises:
+        BadSampleError: no field holds a sentence.
+    """
+    found: list[str] = []
+    bad: list[Bad] = []
+    for name in fields:
+        value = entry.get(name)
+        for text in value if isinstance(value, list) else [value]:
+            if isinstance(text, str):
+                found += sentences_of(text)
+            elif text is not None:
+                bad.append(Bad(where, "a caption that is no text", f"in {name}"))
+    if not found:
+        raise BadSampleError(where, "no caption", f"its fields are {', '.join(map(str, entry)) or 'none'}")
+    return Lazy(found, tokenizer.ids), bad
+
+
+def questions(where: str, entry: dict[str, Any], tokenizer: Tokenizer) -> tuple[Sequence[tuple[Ids, Ids]], list[Bad]]:
+    """Return the pairs in ``vqa``, less those of which a part is empty."""
+    asked = entry.get("vqa")
+    found: list[tuple[str, str]] = []
+    bad: list[Bad] = []
+    if asked is not None and not isinstance(asked, list):
+        bad.append(Bad(where, "vqa that is no list", f"it is {str(asked)[:40]!r}"))
+        asked = None
+    for number, pair in enumerate(asked or (), start=1):
+        question, answer = (_text(pair, side) for side in ("question", "answer"))
+        if question and answer:
+            found.append((question, answer))
+        else:
+            bad.append(Bad(where, "empty answer" if question else "empty question", f"pair {number} of vqa"))
+    return Lazy(found, lambda pair: (tokenizer.ids(pair[0]), tokenizer.ids(pair[1]))), bad
+
+
+def _text(pair: Any, side: str) -> str:
+    """Return one side of a pair as text; counts may be numbers."""
+    value = pair.get(side) if isinstance(pair, dict) else None
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return str(value)
+    return value.strip() if isinstance(value, str) else ""

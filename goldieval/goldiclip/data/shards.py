@@ -1,0 +1,159 @@
+"""Webdataset shards: uncompressed tars with {key}.jpg (or .png, .webp) and {key}.json, read in place by offset."""
+
+from __future__ import annotations
+
+import re
+import tarfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from glob import glob
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from goldieval.data.folder import PICTURES
+from goldieval.data.webdataset import TarImage, samples_of
+from goldieval.errors import GoldievalError
+from goldieval.goldiclip.data.corpus import BadSampleError, Sample
+from goldieval.goldiclip.data.pictures import decoded
+from goldieval.goldiclip.data.processes import cores, in_processes
+from goldieval.goldiclip.data.said import FIELDS, parsed, questions, sentences
+from goldieval.goldiclip.tokenizer import Tokenizer
+
+BLOCK = 100_000  # samples that are shuffled together, in whole shards: some GB, which the system's cache can hold
+NOTE_EVERY_S = 10.0
+SHARDS_A_PROCESS = 4  # fewer are not worth starting one
+NOWHERE = -1
+
+
+class Shards:
+    """Samples of many tars; an index of offsets (32 bytes a sample) is made once, from the tars' headers.
+
+    Raises:
+        GoldievalError: no shards, or one that is no whole, uncompressed tar.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        tokenizer: Tokenizer,
+        fields: Sequence[str] = (),
+        note: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        self.tars, self.tokenizer, self.fields = shards_of(path), tokenizer, tuple(fields) or FIELDS
+        last, parts = time.monotonic(), []
+        processes = min(len(self.tars) // SHARDS_A_PROCESS, cores())
+        for number, index in enumerate(in_processes(_index, self.tars, processes), start=1):
+            parts.append(index)
+            if time.monotonic() - last > NOTE_EVERY_S:
+                last = time.monotonic()
+                note(f"reading shard headers: {number:,} of {len(self.tars):,}")
+        self._starts = np.cumsum([0, *map(len, parts)])  # of each shard's rows, and the end
+        self._index = np.concatenate(parts)
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def order(self, generator: torch.Generator) -> torch.Tensor:
+        """Shuffle the shards, then the rows within blocks of neighbouring shards: reads stay near each other."""
+        parts: list[torch.Tensor] = []
+        block: list[torch.Tensor] = []
+        for shard in torch.randperm(len(self.tars), generator=generator).tolist():
+            block.append(torch.arange(int(self._starts[shard]), int(self._starts[shard + 1])))
+            if sum(map(len, block)) >= BLOCK:
+                parts.append(_shuffled(block, generator))
+                block = []
+        return torch.cat([*parts, *([_shuffled(block, generator)] if block else [])])
+
+    def sample(self, row: int) -> Sample:
+        tar = self.tars[int(np.searchsorted(self._starts, row, side="right")) - 1]
+        picture, text = (
+            TarImage(tar, int(offset), int(size)) if offset != NOWHERE else None
+            for offset, size in self._index[row].reshape(2, 2)
+        )
+        where = f"{tar}: sample {_key(picture or text)}"
+        if picture is None:
+            raise BadSampleError(where, "no picture")
+        if text is None:
+            raise BadSampleError(where, "no JSON")
+        entry = parsed(where, _read(where, text))
+        said, bad = sentences(where, entry, self.fields, self.tokenizer)
+        asked, dropped = questions(where, entry, self.tokenizer)
+        return Sample(decoded(where, _read(where, picture)), said, asked, bad + dropped)
+
+
+def _index(tar: Path) -> np.ndarray:
+    """Return offset and size of the picture and of the JSON of every sample, shape (samples, 4)."""
+    rows: list[tuple[int, int, int, int]] = []
+    for _, members in samples_of(tar):
+        picture = next((member for ending, member in members.items() if f".{ending}" in PICTURES), None)
+        text = members.get("json")
+        if picture or text:  # else some other file, such as a shard's own README
+            rows.append((*_place(picture), *_place(text)))
+    return np.array(rows, dtype=np.int64).reshape(-1, 4)
+
+
+def _place(member: TarImage | None) -> tuple[int, int]:
+    return (member.offset, member.size) if member else (NOWHERE, 0)
+
+
+def _read(where: str, member: TarImage) -> bytes:
+    try:
+        return member.read()
+    except OSError as error:
+        raise BadSampleError(where, "unreadable shard", str(error)) from error
+
+
+def _key(member: TarImage | None) -> str:
+    """Read a sample's name back from the header before one of its members: names are not kept in memory."""
+    try:
+        assert member is not None
+        with member.tar.open("rb") as stream:
+            stream.seek(member.offset - tarfile.BLOCKSIZE)
+            name = tarfile.TarInfo.frombuf(stream.read(tarfile.BLOCKSIZE), "utf-8", "replace").name
+    except (OSError, tarfile.TarError):
+        return "(its header cannot be read)"
+    folder, _, file = name.rpartition("/")
+    return f"{folder}/{file.partition('.')[0]}".removeprefix("./").removeprefix("/")
+
+
+def _shuffled(block: list[torch.Tensor], generator: torch.Generator) -> torch.Tensor:
+    rows = torch.cat(block)
+    return rows[torch.randperm(len(rows), generator=generator)]
+
+
+def shards_of(path: str) -> list[Path]:
+    """Return the shards of a folder (its ``*.tar``) or of a pattern (``a/{00000..00331}.tar``, ``a/*.tar``), sorted.
+
+    Raises:
+        GoldievalError: there is none, or one that the pattern names is not there.
+    """
+    if Path(path).is_dir():
+        found = sorted(Path(path).glob("*.tar"))
+        if not found:
+            raise GoldievalError(f"data.path: folder {path} holds no *.tar.")
+        return found
+    shards: list[Path] = []
+    for name in _braces(path):
+        matching = [name] if Path(name).is_file() else sorted(glob(name))
+        if not matching:
+            raise GoldievalError(f"data.path: there is no shard {name}.")
+        shards += map(Path, matching)
+    return list(dict.fromkeys(shards))
+
+
+def _braces(pattern: str) -> Iterator[str]:
+    """Expand ``{00..11}`` and ``{a,b}``, leftmost first."""
+    found = re.search(r"\{([^{}]*(?:,|\.\.)[^{}]*)\}", pattern)
+    if found is None:
+        yield pattern
+        return
+    numbers = re.fullmatch(r"([0-9]+)\.\.([0-9]+)", found[1])
+    if numbers:
+        first, last = numbers.groups()
+        choices = [str(number).zfill(len(first)) for number in range(int(first), int(last) + 1)]
+    else:
+        choices = found[1].split(",")
+    for choice in choices:
+        yield from _braces(f"{pattern[: found.start()]}{choice}{pattern[found.end() :]}")

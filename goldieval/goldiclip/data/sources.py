@@ -1,0 +1,40 @@
+"""The corpus that a recipe names."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from goldieval.goldiclip.data.corpus import Corpus
+from goldieval.goldiclip.data.jsonl import JsonLines
+from goldieval.goldiclip.data.shapes import shapes_corpus
+from goldieval.goldiclip.data.shards import Shards
+from goldieval.goldiclip.recipe import Recipe
+from goldieval.goldiclip.tokenizer import Tokenizer
+
+MOST_WORKERS = 8
+
+
+def corpus_of(recipe: Recipe, tokenizer: Tokenizer, note: Callable[[str], None] = lambda line: None) -> Corpus:
+    """Open the training data. note: is told when that takes a while.
+
+    Raises:
+        GoldievalError: the data are not there, or a shard is damaged.
+    """
+    data = recipe.data
+    openers: dict[str, Callable[[], Corpus]] = {
+        "shapes": lambda: shapes_corpus(data.scenes, recipe.model.image_size, tokenizer, note),
+        "jsonl": lambda: JsonLines(Path(data.path), tokenizer, data.fields),
+        "shards": lambda: Shards(data.path, tokenizer, data.fields, note),
+    }
+    return openers[data.source]()
+
+
+def workers_of(recipe: Recipe, processes: int) -> int:
+    """Return how many workers a process starts: as the recipe says, else none for drawn scenes and some for files."""
+    if recipe.data.workers is not None:
+        return recipe.data.workers
+    if recipe.data.source == "shapes":
+        return 0
+    return max(1, min(MOST_WORKERS, (os.cpu_count() or 1) // processes - 1))
