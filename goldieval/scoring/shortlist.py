@@ -128,8 +128,8 @@ def shortlist_classes(stages: Stages, own: Shortlists, labels: torch.Tensor) -> 
     order = own.members.argsort(1)  # among equals the first class comes first, as in the other modes
     members, scores = own.members.gather(1, order), own.scores.gather(1, order)
     behind = class_ranks(stages.images, stages.texts, labels)
-    listed, place = (members == labels[:, None]).max(1)
-    among = true_class_ranks(scores, place)
+    true = members == labels[:, None]
+    among, listed = true_class_ranks(scores, true.int().argmax(1)), true.any(1)
     rows = torch.arange(len(labels), device=labels.device)
     ranks = side_ranks(own, behind.ranks, torch.stack([rows, labels], dim=1))
     chosen = torch.as_tensor(among.predictions, device=members.device)[:, None]
