@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from goldieval.goldiclip.config import ModelConfig
+from goldieval.goldiclip.decoder import joined_sequence
 from goldieval.goldiclip.losses import encode_bucketed
 from goldieval.goldiclip.model import GoldiClip, ImageFeatures
 from goldieval.goldiclip.objectives.decoding import IGNORE, decoding_loss, targets_of
@@ -145,6 +146,23 @@ def test_padding_does_not_matter(model: GoldiClip, features: ImageFeatures) -> N
     torch.testing.assert_close(alone[:, :2], before[1:, :2], atol=1e-5, rtol=0)
 
 
+def test_questions_about_one_image_are_answered_as_if_alone(model: GoldiClip, features: ImageFeatures) -> None:
+    """Three about each of two images, of different lengths; as with the images repeated, and none sees another."""
+    question = framed([5, 6, 7, 8], [9], [11, 12], [9, 10], [5], [13, 14, 15])
+    answer = framed([20, 21], [22], [23, 24], [25], [26, 27], [28])
+    shared = model.answer_logits(question, answer, features)
+    repeated = ImageFeatures(*(part.repeat_interleave(3, dim=0) for part in features))
+    torch.testing.assert_close(shared, model.answer_logits(question, answer, repeated), atol=1e-5, rtol=0)
+    other, said = question.clone(), answer.clone()
+    other[1, 1], said[1, 1] = 99, 99
+    changed = model.answer_logits(other, said, features)
+    rest = [0, 2, 3, 4, 5]
+    torch.testing.assert_close(changed[rest], shared[rest], atol=1e-5, rtol=0)
+    assert moved(changed[1:2], shared[1:2]) > 1e-4
+    turned = model.answer_logits(question, answer, ImageFeatures(*(part.flip(0) for part in features)))
+    assert moved(turned, shared) > 1e-4
+
+
 # What counts
 
 
@@ -206,6 +224,38 @@ def test_later_blocks_of_a_longer_decoder_and_full_depth() -> None:
 
 
 # Answers as long as the context
+
+
+def test_question_too_long_for_its_answer_is_cut_and_no_target_is_lost() -> None:
+    """Written into the tower's own sequence, a full question leaves room: as if it had been asked that short."""
+    model = made("in_encoder")
+    features = model.image_features(torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(1)))
+    words, context = list(range(30, 48)), SIZES["context_length"]
+    long, short, said = framed(words, [5]), framed(words[:7], [5]), framed([20, 21, 22], [23])
+    assert long.shape[1] == context
+    joined, places = joined_sequence(model.text, long, said)
+    for row in range(2):
+        end = int((said[row] == END).int().argmax())
+        assert joined[row, places[row, 0]] == END and joined[row, 0] == START
+        assert joined[row, places[row, 1 : end + 1]].tolist() == said[row, 1 : end + 1].tolist()
+    again, there = joined_sequence(model.text, short, said)
+    assert torch.equal(again[:, : int(there.max())], joined[:, : int(there.max())]) and torch.equal(there, places)
+    before = model.answer_logits(long, said, features)
+    changed = said.clone()
+    changed[:, 1] = 99
+    after = model.answer_logits(long, changed, features)
+    torch.testing.assert_close(after[:, :1], before[:, :1], atol=1e-5, rtol=0)
+    assert moved(after[:, 1:2], before[:, 1:2]) > 1e-4
+
+
+def test_cut_of_a_question_depends_on_no_other_row_and_not_on_how_much_is_written() -> None:
+    model = made("in_encoder")
+    long, said = framed(list(range(30, 48)), [5]), framed([20, 21, 22], list(range(100, 113)))
+    _, together = joined_sequence(model.text, long, said)
+    _, alone = joined_sequence(model.text, long[:1], said[:1, :5])
+    assert torch.equal(together[:1, :4], alone[:, :4])
+    ends = [int(joined_sequence(model.text, long[:1], said[1:, :written])[1][0, 0]) for written in range(1, 13)]
+    assert len(set(ends)) == 1  # while generation writes as much as it may
 
 
 @pytest.mark.parametrize("reading", READINGS)

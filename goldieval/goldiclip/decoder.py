@@ -4,18 +4,24 @@ through_encoder: the unchanged text tower encodes the question, a small causal d
 patches and the pooled vector, and writes the answer; the retrieval query itself gets the question-answering gradient.
 in_encoder: the text tower's own causal blocks write the answer; their upper ones gain a cross-attention to the image
 that encoding never runs.
+
+Several questions may be asked about an image: its patches are projected once for all of them.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
+import torch.nn.functional as F
 from open_clip.transformer import LayerNorm
 from torch import nn
 
+from goldieval.goldiclip.attention import attention, by_head, joined_heads, keys_values_of, queries_of
 from goldieval.goldiclip.config import ModelConfig
-from goldieval.goldiclip.towers import TextTower, attend, causal_mask, transform
+from goldieval.goldiclip.towers import TextTower, attend, run, transform
+
+LONGEST_ANSWER = 12
 
 
 class Decoder(Protocol):
@@ -35,36 +41,59 @@ class Decoder(Protocol):
         Args:
             text: the text tower whose question encoding or blocks are used.   question: (n, length) framed ids.
             answer: (n, length) ids that begin with start-of-text; position j predicts the answer's token j.
-            patches: (n, patches, vision width).   pooled: (n, dim) patches pooled for the question.
+            patches: (images, patches, vision width); rows i * n / images and the next ask about image i.
+            pooled: (n, dim) patches pooled for the question.
             states: (n, length, text width) the question's token states, as the text tower encodes it.
         """
 
 
+class Memory(NamedTuple):
+    """What an answer looks at: tokens of its own question (n, others, width) and patches (images, patches, width).
+
+    mask: (images, 1, questions * answer length, questions * others + patches), True where an answer may look.
+    """
+
+    own: torch.Tensor
+    patches: torch.Tensor
+    mask: torch.Tensor
+
+
 class CrossAttention(nn.Module):
-    """A pre-LN cross-attention sub-layer with its residual, and nothing else."""
+    """A pre-LN cross-attention sub-layer with its residual, and nothing else; keys of an image are made once."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.ln, self.ln_memory = LayerNorm(width), LayerNorm(width)
         self.attention = nn.MultiheadAttention(width, heads, batch_first=True)
 
-    def forward(self, hidden: torch.Tensor, memory: torch.Tensor, padding: torch.Tensor | None) -> torch.Tensor:
-        memory = self.ln_memory(memory)
-        seen, _ = self.attention(self.ln(hidden), memory, memory, key_padding_mask=padding, need_weights=False)
-        summed: torch.Tensor = hidden + seen
-        return summed
+    def forward(self, hidden: torch.Tensor, memory: Memory) -> torch.Tensor:
+        """Answers (n, length, width), those about one image side by side along its length."""
+        weights, images = self.attention, len(memory.patches)
+        own, patches = (keys_values_of(weights, self.ln_memory(part)) for part in (memory.own, memory.patches))
+        known = torch.cat([_by_image(own, images), patches], dim=1)
+        asked = _by_image(queries_of(weights, self.ln(hidden)), images)
+        queries, keys, values = (by_head(part, weights.num_heads) for part in (asked, *known.chunk(2, dim=-1)))
+        seen: torch.Tensor = weights.out_proj(joined_heads(attention(queries, keys, values, memory.mask)))
+        return hidden + seen.view(hidden.shape)
 
 
-class _Memory(nn.Module):
-    """Patches and the pooled vector as tokens of the text's width."""
+class Sight(nn.Module):
+    """Patches and the pooled vector as tokens of the text's width, beside other tokens of a question."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.patches = nn.Linear(config.vision_width, config.text_width)
         self.pooled = nn.Linear(config.embed_dim, config.text_width)
 
-    def forward(self, patches: torch.Tensor, pooled: torch.Tensor) -> torch.Tensor:
-        return torch.cat([self.patches(patches), self.pooled(pooled)[:, None]], dim=1)
+    def forward(
+        self, patches: torch.Tensor, pooled: torch.Tensor, states: torch.Tensor, real: torch.Tensor, length: int
+    ) -> Memory:
+        """See ``Decoder``; real: (n, states) True where a state is no padding.   length: of what looks."""
+        own = torch.cat([states, self.pooled(pooled)[:, None]], dim=1)
+        real, questions = F.pad(real, (0, 1), value=True), len(real) // len(patches)
+        same = torch.eye(questions, dtype=torch.bool, device=real.device)[None, :, :, None]
+        mask = (same & real.view(len(patches), 1, questions, -1)).flatten(2).repeat_interleave(length, dim=1)
+        return Memory(own, self.patches(patches), F.pad(mask, (0, patches.shape[1]), value=True)[:, None])
 
 
 class ThroughEncoder(nn.Module):
@@ -75,7 +104,7 @@ class ThroughEncoder(nn.Module):
         from open_clip.transformer import ResidualAttentionBlock
 
         width, layers = config.text_width, config.decoder_layers
-        self.memory = _Memory(config)
+        self.memory = Sight(config)
         self.positions = nn.Parameter(0.01 * torch.randn(config.context_length, width))
         self.blocks = nn.ModuleList(ResidualAttentionBlock(width, config.text_heads) for _ in range(layers))
         self.cross = nn.ModuleList(CrossAttention(width, config.text_heads) for _ in range(layers))
@@ -90,14 +119,12 @@ class ThroughEncoder(nn.Module):
         pooled: torch.Tensor,
         states: torch.Tensor,
     ) -> torch.Tensor:
-        image = self.memory(patches, pooled)
-        memory = torch.cat([states, image], dim=1)
-        padding = torch.zeros(memory.shape[:2], dtype=torch.bool, device=memory.device)
-        padding[:, : question.shape[1]] = _behind(question, text.end_of(question))
+        places = torch.arange(question.shape[1], device=question.device)
+        real = places <= text.end_of(question)[:, None]
+        memory = self.memory(patches, pooled, states, real, answer.shape[1])
         hidden = text.embedding(answer) + self.positions[: answer.shape[1]]
-        mask = causal_mask(answer.shape[1], answer.device)
-        for block, cross in zip(self.blocks, self.cross, strict=True):
-            hidden = block(cross(hidden, memory, padding), attn_mask=mask)
+        for number, cross in enumerate(self.cross):
+            hidden = run(self.blocks[number : number + 1], cross(hidden, memory), causal=True)
         logits: torch.Tensor = self.ln_final(hidden) @ text.embedding.weight.T
         return logits
 
@@ -107,7 +134,7 @@ class InEncoder(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.memory = _Memory(config)
+        self.memory = Sight(config)
         self.cross = nn.ModuleList(
             CrossAttention(config.text_width, config.text_heads) for _ in range(config.decoder_layers)
         )
@@ -121,23 +148,40 @@ class InEncoder(nn.Module):
         pooled: torch.Tensor,
         states: torch.Tensor,
     ) -> torch.Tensor:
-        end = text.end_of(question)
-        places = end[:, None] + torch.arange(answer.shape[1], device=answer.device)
-        joined = torch.nn.functional.pad(question, (0, answer.shape[1]))
-        joined = joined.scatter(1, places[:, 1:], answer[:, 1:])[:, : text.context_length]
-        places = places.clamp(max=joined.shape[1] - 1)
-        memory, mask = self.memory(patches, pooled), causal_mask(joined.shape[1], joined.device)
+        joined, places = joined_sequence(text, question, answer)
+        nothing = states[:, :0]
+        memory = self.memory(patches, pooled, nothing, nothing[..., 0].bool(), joined.shape[1])
         hidden = text.embed(joined)
         first = len(text.blocks) - len(self.cross)
         for number, block in enumerate(text.blocks):
-            hidden = hidden + attend(block, hidden, mask)
+            hidden = hidden + attend(block, hidden, causal=True)
             if number >= first:
-                hidden = self.cross[number - first](hidden, memory, None)
+                hidden = self.cross[number - first](hidden, memory)
             hidden = hidden + transform(block, hidden)
-        hidden = text.ln_final(hidden)
         chosen = hidden.gather(1, places[:, :, None].expand(-1, -1, hidden.shape[-1]))
-        logits: torch.Tensor = chosen @ text.embedding.weight.T
+        logits: torch.Tensor = text.ln_final(chosen) @ text.embedding.weight.T
         return logits
+
+
+def joined_sequence(text: TextTower, question: torch.Tensor, answer: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Write an answer behind its question; a question too long for that is cut, and keeps its end-of-text.
+
+    What is cut depends on a row's own answer and not on the others', and leaves room for ``LONGEST_ANSWER``, so that
+    generation does not move the end of a question while it writes.
+
+    Returns:
+        ids (n, length up to the context), and the places (n, answer length) that predict the answer's tokens; those of
+        padding are of no meaning
+    """
+    length = answer.shape[1]
+    finished = answer == text.end_of_text
+    needed = torch.where(finished.any(1), finished.int().argmax(1), length)
+    room = (text.context_length - needed.clamp_min(LONGEST_ANSWER)).clamp_min(1)
+    end = torch.minimum(text.end_of(question), room)
+    places = end[:, None] + torch.arange(length, device=answer.device)
+    joined = F.pad(question, (0, length)).scatter(1, end[:, None], text.end_of_text)
+    joined = joined.scatter(1, places[:, 1:], answer[:, 1:])[:, : text.context_length]
+    return joined, places.clamp(max=joined.shape[1] - 1)
 
 
 def make_decoder(config: ModelConfig) -> nn.Module | None:
@@ -146,6 +190,6 @@ def make_decoder(config: ModelConfig) -> nn.Module | None:
     return kind(config) if kind else None
 
 
-def _behind(ids: torch.Tensor, end: torch.Tensor) -> torch.Tensor:
-    """True where a position lies behind the end of its text."""
-    return torch.arange(ids.shape[1], device=ids.device) > end[:, None]
+def _by_image(rows: torch.Tensor, images: int) -> torch.Tensor:
+    """(n, length, width) to (images, n / images * length, width)."""
+    return rows.reshape(images, -1, rows.shape[-1])

@@ -165,13 +165,13 @@ class Losses(nn.Module):
 
     def _vqa(self, step: Step) -> torch.Tensor:
         question, answer = step.batch.question, step.batch.answer
-        repeated = ImageFeatures(*(part.repeat_interleave(question.shape[1], dim=0) for part in step.image))
-        return self._decode(step, question.flatten(0, 1), answer.flatten(0, 1), repeated)
+        return self._decode(step, question.flatten(0, 1), answer.flatten(0, 1), step.image)
 
     def _decode(self, step: Step, question: torch.Tensor, answer: torch.Tensor, image: ImageFeatures) -> torch.Tensor:
+        """The last column of the longest answer is its end: nothing follows from it, so it is not decoded."""
         answer = answer[:, : int(lengths(answer).max())]
-        logits = step.model.answer_logits(question, answer, image)
-        return decoding_loss(logits, targets_of(answer, step.model.config.end_of_text))
+        logits = step.model.answer_logits(question, answer[:, :-1], image)
+        return decoding_loss(logits, targets_of(answer, step.model.config.end_of_text)[:, :-1])
 
     def _token_classes(self, step: Step) -> torch.Tensor:
         """The target is K-hot over all of an image's captions, untruncated."""

@@ -9,11 +9,9 @@ import torch
 from torch import nn
 
 from goldieval.goldiclip.config import ModelConfig
-from goldieval.goldiclip.decoder import make_decoder
+from goldieval.goldiclip.decoder import LONGEST_ANSWER, make_decoder
 from goldieval.goldiclip.pooling import TextConditionedPool
 from goldieval.goldiclip.towers import TextTower, VisionTower
-
-LONGEST_ANSWER = 12
 
 
 class ImageFeatures(NamedTuple):
@@ -61,10 +59,16 @@ class GoldiClip(nn.Module):
         return projected
 
     def answer_logits(self, question: torch.Tensor, answer: torch.Tensor, features: ImageFeatures) -> torch.Tensor:
-        """Return next-token logits of answers (n, length, vocabulary); see ``decoder.Decoder`` for the arguments."""
+        """Return next-token logits of answers (n, length, vocabulary).
+
+        Args:
+            question, answer: (n, length), see ``decoder.Decoder``.   features: of n images, or of fewer that divide n:
+                then the first n / images questions are asked about the first image, and so on.
+        """
         assert self.decoder is not None, "this model has no decoder"
         end, states = self.text(question)
-        pooled = self.pool(self.text_projection(end)[:, None], features.patches)[:, 0]
+        asked = self.text_projection(end).unflatten(0, (len(features.patches), -1))
+        pooled = self.pool(asked, features.patches).flatten(0, 1)
         logits: torch.Tensor = self.decoder(self.text, question, answer, features.raw, pooled, states)
         return logits
 

@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from goldieval.goldiclip.attention import attention, joined_heads
+
 
 class KeysValues(NamedTuple):
     """Projected keys and values of images, each (images, heads, patches, head width)."""
@@ -58,8 +60,7 @@ class TextConditionedPool(nn.Module):
             (images, texts, dim)
         """
         keys, values = F.pad(memory.keys, (0, 0, 0, 1)), F.pad(memory.values, (0, 0, 0, 1))
-        pooled = F.scaled_dot_product_attention(queries.transpose(1, 2), keys, values)
-        mixed: torch.Tensor = self.out(pooled.transpose(1, 2).flatten(-2))
+        mixed: torch.Tensor = self.out(joined_heads(attention(queries.transpose(1, 2), keys, values)))
         return mixed
 
     def forward(self, texts: torch.Tensor, patches: torch.Tensor) -> torch.Tensor:

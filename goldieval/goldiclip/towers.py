@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from open_clip.transformer import LayerNorm, Transformer
 from torch import nn
 
+from goldieval.goldiclip.attention import self_attention
 from goldieval.goldiclip.config import ModelConfig
 
 
@@ -35,7 +36,7 @@ class VisionTower(nn.Module):
         tokens = grid.flatten(2).transpose(1, 2)
         start = self.class_token.to(tokens.dtype).expand(len(tokens), 1, -1)
         tokens = torch.cat([start, tokens], dim=1) + self._positions(*grid.shape[-2:]).to(tokens.dtype)
-        tokens = self.ln_post(self.transformer(self.ln_pre(tokens)))
+        tokens = self.ln_post(run(self.transformer.resblocks, self.ln_pre(tokens), causal=False))
         return tokens[:, 0], tokens[:, 1:]
 
     def _positions(self, rows: int, columns: int) -> torch.Tensor:
@@ -80,7 +81,7 @@ class TextTower(nn.Module):
         Returns:
             the end token's state (n, width), all token states (n, length, width)
         """
-        hidden = self.ln_final(self.transformer(self.embed(ids), attn_mask=causal_mask(ids.shape[1], ids.device)))
+        hidden = self.ln_final(run(self.blocks, self.embed(ids), causal=True))
         return hidden[torch.arange(len(ids), device=ids.device), self.end_of(ids)], hidden
 
     def end_of(self, ids: torch.Tensor) -> torch.Tensor:
@@ -88,15 +89,17 @@ class TextTower(nn.Module):
         return (ids == self.end_of_text).int().argmax(dim=1)
 
 
-def causal_mask(length: int, device: torch.device) -> torch.Tensor:
-    """Additive mask under which a token sees itself and what is before it, shape (length, length)."""
-    return torch.full((length, length), float("-inf"), device=device).triu(1)
+def run(blocks: nn.ModuleList, hidden: torch.Tensor, causal: bool) -> torch.Tensor:
+    """What open_clip's blocks compute, by the attention that is fast; causal: a token sees what is before it."""
+    for block in blocks:
+        hidden = hidden + attend(block, hidden, causal)
+        hidden = hidden + transform(block, hidden)
+    return hidden
 
 
-def attend(block: Any, hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+def attend(block: Any, hidden: torch.Tensor, causal: bool) -> torch.Tensor:
     """The self-attention half of one of open_clip's blocks, without its residual."""
-    attended: torch.Tensor = block.attention(block.ln_1(hidden), attn_mask=mask)
-    return attended
+    return self_attention(block.attn, block.ln_1(hidden), causal)
 
 
 def transform(block: Any, hidden: torch.Tensor) -> torch.Tensor:
