@@ -23,7 +23,7 @@ from goldieval.results import load_results
 from goldieval.scoring import audit, shortlist
 from goldieval.scoring.conditioned import conditioned_matrix
 from goldieval.scoring.cosine import unit
-from goldieval.scoring.shortlist import Stages, nearest, shortlist_ranks, shortlists
+from goldieval.scoring.shortlist import Shortlists, Stages, nearest, shortlist_ranks, shortlists, side_ranks
 from goldieval.scoring.similarity import ConditionedSimilarity, ShortlistSimilarity
 
 IMAGES, TEXTS, DIM = 17, 29, 32
@@ -137,6 +137,14 @@ def test_equal_scores_are_ties_on_and_behind_the_list() -> None:
     assert set(listed) == {True, False}
     assert (to_image.tied == 1).all()
     assert (to_image.low[listed] <= 7).all() and (to_image.low[~listed] > 8).all()
+
+
+def test_a_positive_that_ties_with_a_listed_candidate_by_cosine_still_comes_behind_the_list() -> None:
+    """Of four items 0 and 1 are listed; 2, the positive, has the cosine of 1: one above and one tie by cosine."""
+    own = Shortlists(torch.tensor([[0, 1]]), torch.tensor([[0.9, 0.8]]))
+    one = np.array([1])
+    ranks = side_ranks(own, Ranks(one, one, one, one, 4), torch.tensor([[0, 2]]))
+    assert (ranks.low.tolist(), ranks.high.tolist()) == ([3], [3])
 
 
 PROMPTS = torch.arange(24).view(12, 2)

@@ -107,6 +107,7 @@ def _results(data_dir: Path | None, tasks_dir: Path | None, out: Path) -> list[d
             {
                 "model": record.model.spec,
                 "task": record.task.name,
+                "scoring": record.task.scoring,
                 "headline": label(record.task.headline),
                 "score": record.headline.value if record.headline else None,
                 "status": record.status,
