@@ -134,7 +134,7 @@ class Batches:
         A batch later, because the very next one is in this batch already, and would be its own negative.
         """
         count, later = len(self._order), place + self.batch_size
-        for candidate in chain([place], range(later, later + min(count, self.most_bad))):
+        for candidate in chain([place], range(later, later + min(count, self.most_bad + 1))):
             row = int(self._order[candidate % count])
             try:
                 if row not in self._unusable:

@@ -44,7 +44,7 @@ class Feed:
         try:
             return next(self._stream)
         except RuntimeError as error:
-            if "DataLoader worker" not in str(error):
+            if "DataLoader worker (pid" not in str(error):  # else an error within it, which is ours to mend
                 raise
             raise GoldievalError(
                 f"a data worker died ({str(error).splitlines()[0]}). Lower data.workers or optimiser.batch_size: "

@@ -50,12 +50,18 @@ class JsonLines:
 
     def sample(self, row: int) -> Sample:
         where = f"{self.file}:{self._numbers[row]}"
-        with self.file.open("rb") as stream:
-            stream.seek(self._starts[row])
-            entry = parsed(where, stream.readline())
+        entry = parsed(where, self._line(where, row))
         said, bad = sentences(where, entry, self.fields, self.tokenizer)
         asked, dropped = questions(where, entry, self.tokenizer)
         return Sample(decoded(where, self._picture(where, entry.get("image"))), said, asked, bad + dropped)
+
+    def _line(self, where: str, row: int) -> bytes:
+        try:
+            with self.file.open("rb") as stream:
+                stream.seek(self._starts[row])
+                return stream.readline()
+        except OSError as error:
+            raise BadSampleError(where, "unreadable row", str(error)) from error
 
     def _picture(self, where: str, name: object) -> bytes:
         if not isinstance(name, str) or not name:

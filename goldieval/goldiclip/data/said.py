@@ -46,7 +46,8 @@ def parsed(where: str, text: bytes) -> dict[str, Any]:
     try:
         entry = json.loads(text)
     except (ValueError, RecursionError) as error:  # broken, not UTF-8, or nested without end
-        raise BadSampleError(where, "broken JSON", str(error)) from error
+        place = f"{error.msg} at character {error.pos + 1}" if isinstance(error, json.JSONDecodeError) else str(error)
+        raise BadSampleError(where, "broken JSON", place) from error
     if not isinstance(entry, dict):
         raise BadSampleError(where, "broken JSON", "it is no object with fields")
     return entry

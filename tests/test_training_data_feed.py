@@ -1,0 +1,260 @@
+"""Training on files: the same batches with and without workers, resumed to the bit; questions where there are some."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from accelerate.state import AcceleratorState
+from helpers import one_line
+from torch.utils.data import get_worker_info
+from training_samples import image_text_folder, recipe, row, shards, tokenizer
+
+from goldieval.errors import GoldievalError
+from goldieval.goldiclip.checkpoint import load_state, load_weights
+from goldieval.goldiclip.data.bad_samples import BadSamples
+from goldieval.goldiclip.data.batches import Batch, Batches, Views
+from goldieval.goldiclip.data.corpus import Sample
+from goldieval.goldiclip.data.feed import Feed
+from goldieval.goldiclip.data.jsonl import JsonLines
+from goldieval.goldiclip.data.sources import MOST_WORKERS, workers_of
+from goldieval.goldiclip.ema import teacher_of
+from goldieval.goldiclip.gather import anywhere
+from goldieval.goldiclip.losses import Losses, Step
+from goldieval.goldiclip.model import GoldiClip
+from goldieval.goldiclip.objectives.decoding import IGNORE, targets_of
+from goldieval.goldiclip.trainer import Report, Trainer, views_of
+
+
+@pytest.fixture(autouse=True)
+def fresh_accelerator() -> None:
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
+def same(left: Any, right: Any) -> bool:
+    """Equal to the bit, through nested states."""
+    if isinstance(left, torch.Tensor):
+        return left.dtype == right.dtype and torch.equal(left, right)
+    if isinstance(left, dict):
+        return left.keys() == right.keys() and all(same(left[key], right[key]) for key in left)
+    if isinstance(left, (list, tuple)):
+        return len(left) == len(right) and all(map(same, left, right))
+    return bool(left == right)
+
+
+def equal(left: Batch, right: Batch) -> bool:
+    return same(vars(left), vars(right))
+
+
+def batches(file: Path, **views: Any) -> Batches:
+    return Batches(JsonLines(file, tokenizer()), tokenizer(), Views(captions=2, size=16, **views), 4, 0)
+
+
+def feed(file: Path, workers: int, last: int = 8) -> Feed:
+    return Feed(batches(file), last, workers, BadSamples())
+
+
+# The feed
+
+
+def test_workers_make_the_same_batches_in_order(tmp_path: Path) -> None:
+    file = image_text_folder(tmp_path, 12, r2="{", r4={"vqa": [{"question": "a", "answer": ""}]})
+    here, ahead = feed(file, 0), feed(file, 2)
+    state = torch.get_rng_state()
+    for step in (0, 1, 2, 3, 6, 7, 1):  # a jump starts them anew
+        assert equal(here.at(step), ahead.at(step)), step
+    assert here.bad.kinds == ahead.bad.kinds == {"broken JSON": 1, "empty answer": 1}
+    assert torch.equal(state, torch.get_rng_state())  # the training's own draws are not disturbed
+
+
+class Fragile:
+    """A corpus that kills the worker that reads its last row, or fails in it."""
+
+    def __init__(self, corpus: JsonLines, error: type[Exception] | None = None) -> None:
+        self.corpus, self.error = corpus, error
+        self.order = corpus.order
+
+    def __len__(self) -> int:
+        return len(self.corpus)
+
+    def sample(self, number: int) -> Sample:
+        if number == 11 and get_worker_info() is not None:
+            if self.error:
+                raise self.error("a fault of ours")
+            os._exit(7)
+        return self.corpus.sample(number)
+
+
+def run_through(corpus: Fragile) -> None:
+    fragile = Feed(Batches(corpus, tokenizer(), Views(size=16), 4, 0), 3, 1, BadSamples())
+    for step in range(3):
+        fragile.at(step)
+
+
+def test_a_worker_that_dies_is_one_line(tmp_path: Path) -> None:
+    corpus = JsonLines(image_text_folder(tmp_path, 12), tokenizer())
+    with pytest.raises(GoldievalError, match="data worker died") as failure:
+        run_through(Fragile(corpus))
+    one_line(str(failure.value))
+    with pytest.raises(RuntimeError, match="a fault of ours"):
+        run_through(Fragile(corpus, RuntimeError))
+
+
+def test_workers_are_as_many_as_the_recipe_says_or_the_source_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert workers_of(recipe("x", data={"workers": 3}), 1) == 3
+    drawn = recipe("", "shapes", data={"workers": None, "scenes": 8})
+    files = recipe("x", data={"workers": None})
+    for cores, processes, expected in ((1, 1, 1), (4, 1, 3), (64, 1, MOST_WORKERS), (64, 8, 7), (8, 8, 1)):
+        monkeypatch.setattr(os, "cpu_count", lambda cores=cores: cores)
+        assert (workers_of(drawn, processes), workers_of(files, processes)) == (0, expected)
+
+
+# Training
+
+
+def log_of(out: Path) -> list[dict[str, Any]]:
+    rows = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in row.items() if key not in ("rate", "seconds")} for row in rows]
+
+
+class CutError(Exception):
+    """Somebody pulled the plug."""
+
+
+def cut(report: Report) -> None:
+    if report.step == 5:
+        raise CutError
+
+
+@pytest.mark.parametrize("source", ["jsonl", "shards"])
+def test_resumed_equals_uninterrupted_with_any_number_of_workers(source: str, tmp_path: Path) -> None:
+    if source == "jsonl":
+        path = image_text_folder(tmp_path / "data", 12, asked=5, r3="{")
+    else:
+        path = shards(tmp_path / "data", [5, 4, 3])
+
+    def running(out: str, workers: int, resume: bool = False) -> Trainer:
+        return Trainer(recipe(path, source, data={"workers": workers}), tmp_path / out, resume=resume)
+
+    end = running("whole", 0).run()
+    ahead = running("ahead", 2).run()
+    with pytest.raises(CutError):
+        running("cut", 2).run(cut)
+    resumed = running("cut", 2, resume=True)
+    assert resumed.step == 3
+    for other in (ahead, resumed.run()):
+        assert other.name == end.name and same(load_state(end), load_state(other))
+        for name in ("model", "teacher"):
+            ours, theirs = (load_weights(folder / f"{name}.safetensors")[0] for folder in (end, other))
+            assert same(dict(ours.state_dict()), dict(theirs.state_dict()))
+    assert log_of(tmp_path / "whole") == log_of(tmp_path / "ahead") == log_of(tmp_path / "cut")
+    about = load_weights(end)[1]
+    assert (about.unique_images, about.images_seen, about.home) == (12, 24, "")
+
+
+def test_a_checkpoint_on_drawn_scenes_says_so(tmp_path: Path) -> None:
+    chosen = recipe("", "shapes", data={"scenes": 8}, optimiser={"steps": 1, "batch_size": 4})
+    about = load_weights(Trainer(chosen, tmp_path).run())[1]
+    assert (about.unique_images, about.home) == (8, "shapes")
+
+
+def test_a_corpus_smaller_than_a_batch_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(GoldievalError) as failure:
+        Trainer(recipe(image_text_folder(tmp_path / "data", 3)), tmp_path / "run")
+    assert "batch_size 4 exceeds the 3 samples" in one_line(str(failure.value))
+
+
+# Questions
+
+
+def test_a_step_without_questions_leaves_the_weight_of_vqa_alone(tmp_path: Path) -> None:
+    """None asks in the first epoch's second batch; there the loss is absent, and s and its statistics rest."""
+    order = torch.randperm(12, generator=torch.Generator().manual_seed(0)).tolist()
+    changed = {f"r{number}": {"vqa": []} for number in order[4:8]}
+    running = Trainer(recipe(image_text_folder(tmp_path / "data", 12, **changed)), tmp_path / "run")
+    weights = running.raw.weights
+    assert weights is not None
+    vqa, states = weights.names.index("vqa"), []
+    for report in running.steps():
+        states.append((float(weights.s["vqa"].detach()), int(weights.seen[vqa]), float(weights.s["sigmoid"].detach())))
+        assert ("vqa" in report.losses) == (report.step != 2)
+        if report.step == 3:
+            break
+    assert states[0][:2] == states[1][:2] and states[1][0] != states[2][0] and states[0][2] != states[1][2]
+
+
+def test_a_corpus_without_questions_trains_the_other_objectives(tmp_path: Path) -> None:
+    running = Trainer(recipe(image_text_folder(tmp_path / "data", 12, asked=0)), tmp_path / "run")
+    before = {name: part.detach().clone() for name, part in running.raw.named_parameters()}
+    assert all(set(report.losses) == {"sigmoid"} for report in running.steps())
+    assert running.raw.weights is not None and float(running.raw.weights.s["vqa"].detach()) == 0
+    after = dict(running.raw.named_parameters())
+    moved = {name for name, part in before.items() if not torch.equal(part, after[name].detach())}
+    assert any(name.startswith("model.vision") for name in moved)
+    assert any(name.startswith("model.decoder") for name in before)
+    assert not any(name.startswith("model.decoder") for name in moved)
+
+
+@pytest.mark.parametrize("decoder", ["through_encoder", "in_encoder"])
+def test_rows_that_ask_nothing_train_nothing(decoder: str, tmp_path: Path) -> None:
+    """The loss and its gradients with three rows a picture, of which one asks, are those with that row alone."""
+    file = image_text_folder(tmp_path, 8)
+    sizes = {**recipe(file).model.model_dump(), "decoder": decoder}
+    found = []
+    for count in (1, 3):
+        chosen = recipe(file, data={"questions": count}, model=sizes)
+        torch.manual_seed(0)
+        model = GoldiClip(chosen.model)
+        batch = Batches(JsonLines(file, tokenizer()), tokenizer(), views_of(chosen), 4, 0).at(0)
+        assert batch.answer.shape[:2] == (4, count) and batch.asked
+        loss = Losses(chosen)(Step(model, teacher_of(model), batch, torch.Generator()))["vqa"]
+        loss.backward()
+        found.append((loss.detach(), model.vision.patches.weight.grad, model.text.embedding.weight.grad))
+    torch.testing.assert_close(found[0], found[1])
+    assert float(found[0][0]) > 0
+
+
+@pytest.mark.parametrize("decoder", ["through_encoder", "in_encoder"])
+def test_a_share_without_questions_counts_zero_beside_others(decoder: str, tmp_path: Path) -> None:
+    """What a process computes whose samples ask nothing while another's do: zero, with finite gradients."""
+    file = image_text_folder(tmp_path, 8, asked=0)
+    chosen = recipe(file, data={"questions": 2}, model={**recipe(file).model.model_dump(), "decoder": decoder})
+    model = GoldiClip(chosen.model)
+    batch = Batches(JsonLines(file, tokenizer()), tokenizer(), views_of(chosen), 4, 0).at(0)
+    assert not batch.asked and batch.question.shape[:2] == (4, 2)
+    assert bool((targets_of(batch.answer.flatten(0, 1), chosen.model.end_of_text) == IGNORE).all())
+    batch.asked = True
+    losses = Losses(chosen)(Step(model, teacher_of(model), batch, torch.Generator()))
+    assert float(losses["vqa"].detach()) == 0
+    losses["vqa"].backward()
+    grads = [part.grad for part in model.parameters() if part.grad is not None]
+    assert grads and all(bool((grad == 0).all()) for grad in grads)
+
+
+def test_questions_as_captions_where_there_are_some(tmp_path: Path) -> None:
+    file = image_text_folder(tmp_path, 8, asked=4)
+    plain, asked = batches(file).at(0), batches(file, questions_as_captions=True).at(0)
+    order = torch.randperm(8, generator=torch.Generator().manual_seed(0))[:4].tolist()
+    assert 0 < sum(number < 4 for number in order) < 4
+    for number, before, after in zip(order, plain.caption_ids, asked.caption_ids, strict=True):
+        question = row(number)["vqa"][0]
+        words = [*tokenizer().ids(question["question"]), *tokenizer().ids(question["answer"])]
+        assert after == ([before[0], words] if number < 4 else before)
+
+
+def test_all_processes_agree_whether_anything_is_asked(tmp_path: Path) -> None:
+    torch.multiprocessing.spawn(_worker, (2, str(tmp_path)), nprocs=2)
+    found = [torch.load(tmp_path / f"{rank}.pt") for rank in range(2)]
+    assert found[0] == found[1] == [False, True, True, True]
+    assert anywhere(True, torch.device("cpu")) and not anywhere(False, torch.device("cpu"))
+
+
+def _worker(rank: int, world: int, folder: str) -> None:
+    torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=world)
+    cases = ((False, False), (True, False), (False, True), (True, True))
+    torch.save([anywhere(case[rank], torch.device("cpu")) for case in cases], f"{folder}/{rank}.pt")
+    torch.distributed.destroy_process_group()
