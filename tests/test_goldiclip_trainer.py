@@ -24,7 +24,8 @@ from goldieval.goldiclip.config import ModelConfig
 from goldieval.goldiclip.data.shapes import ShapesCorpus, shapes_corpus
 from goldieval.goldiclip.losses import Step
 from goldieval.goldiclip.model import GoldiClip
-from goldieval.goldiclip.recipe import Recipe, load_recipe, recipes_folder
+from goldieval.goldiclip.recipe import Recipe
+from goldieval.goldiclip.recipe_files import load_recipe, recipe_names
 from goldieval.goldiclip.tokenizer import Tokenizer
 from goldieval.goldiclip.trainer import HIGHEST_SCALE, Report, Student, Trainer, parameter_groups, warm_cosine
 
@@ -487,7 +488,7 @@ def test_a_checkpoint_is_written_whole_over_an_older_one(tmp_path: Path) -> None
 # Recipes
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in recipes_folder().glob("*.yaml")))
+@pytest.mark.parametrize("name", recipe_names())
 def test_shipped_recipes_parse_and_build(name: str) -> None:
     chosen = load_recipe(name)
     assert chosen.name == name and chosen.objectives
@@ -497,7 +498,7 @@ def test_shipped_recipes_parse_and_build(name: str) -> None:
 
 
 def test_there_are_shipped_recipes() -> None:
-    assert "goldiclip-tiny" in [path.stem for path in recipes_folder().glob("*.yaml")]
+    assert "goldiclip-tiny" in recipe_names()
 
 
 @pytest.mark.parametrize(
@@ -518,6 +519,9 @@ def test_there_are_shipped_recipes() -> None:
         ({"model.merges": 50_000}, "model.merges"),
         ({"model.decoder": "beside_encoder"}, "model.decoder"),
         ({"model.decoder": "in_encoder", "model.decoder_layers": 9}, "decoder_layers 9 exceed text_layers 4"),
+        ({"data.global_area": [1.0, 0.8]}, "data.global_area: the lowest share comes first, not 1 before 0.8"),
+        ({"data.local_area": [0.4, 0.1]}, "data.local_area: the lowest share comes first, not 0.4 before 0.1"),
+        ({"data.global_area": [0.0, 1.0]}, "data.global_area"),
         ({"data.local_size": 30}, "data.local_size 30 is not divisible by the patch size"),
         ({"data.scenes": 100}, "batch_size 128 exceeds data.scenes 100"),
         ({"objectives.vqa": 1.0}, "objective vqa needs model.decoder"),

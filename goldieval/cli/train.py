@@ -28,7 +28,7 @@ def train(
     """
     from goldieval.cli.overrides import parse_overrides
     from goldieval.errors import GoldievalError
-    from goldieval.goldiclip.recipe import load_recipe
+    from goldieval.goldiclip.recipe_files import load_recipe
 
     chosen = load_recipe(recipe, parse_overrides(set_))
     folder = out or Path("runs") / chosen.name

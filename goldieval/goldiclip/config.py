@@ -8,15 +8,15 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Count = Annotated[int, Field(ge=1)]
 DecoderKind = Literal["none", "through_encoder", "in_encoder"]
-Stem = Literal["patch", "conv"]
+Stem = Literal["patch", "overlap"]
 FULL_MERGES = 48894  # of CLIP's own BPE file; the vocabulary is then 49,408
 
 
 class ModelConfig(BaseModel):
     """One model size.
 
-    stem: pictures become tokens by one linear map a patch (ViT), or by convolutions of stride 2, which learn faster
-        where pictures are few (the patch size is then a power of 2).
+    stem: patch: a token is one linear map of its patch (ViT); overlap: of its patch and half a patch around it, so that
+        small objects lie whole in some token's view.
     merges: how many of CLIP's byte-pair merges the tokenizer keeps; any text still tokenises, by bytes at worst.
     decoder: none, or one of our two readings of "encoder-integrated decoder".   prototypes: of DINO heads.
     token_classes: a head that predicts the caption's tokens from the patches (SuperCLIP).
@@ -62,8 +62,8 @@ class ModelConfig(BaseModel):
         for whole, part in divisions:
             if getattr(self, whole) % getattr(self, part):
                 raise ValueError(f"{whole} {getattr(self, whole)} is not divisible by {part} {getattr(self, part)}")
-        if self.stem == "conv" and (self.patch_size & (self.patch_size - 1) or self.patch_size < 2):
-            raise ValueError(f"patch_size {self.patch_size} is no power of 2, as stem conv needs it")
+        if self.stem == "overlap" and self.patch_size % 2:
+            raise ValueError(f"patch_size {self.patch_size} is odd, and stem overlap needs half of it")
         if self.decoder == "in_encoder" and self.decoder_layers > self.text_layers:
             raise ValueError(f"decoder_layers {self.decoder_layers} exceed text_layers {self.text_layers}")
         return self

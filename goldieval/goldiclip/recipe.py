@@ -1,14 +1,11 @@
-"""Recipes: typed YAML that says everything a training run depends on."""
+"""What a recipe is: everything that a training run depends on, typed and checked."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from goldieval.card import read_yaml, validation_line
-from goldieval.errors import GoldievalError, did_you_mean
 from goldieval.goldiclip.config import ModelConfig
 from goldieval.goldiclip.data.captions import LONGEST
 
@@ -18,7 +15,16 @@ Objective = Literal[
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 SCENES = 20_000  # of the built-in world, unless the recipe says otherwise
-Area = tuple[Annotated[float, Field(gt=0, le=1)], Annotated[float, Field(gt=0, le=1)]]
+Share = Annotated[float, Field(gt=0, le=1)]
+
+
+def _ascending(area: tuple[float, float]) -> tuple[float, float]:
+    if area[0] > area[1]:
+        raise ValueError(f"the lowest share comes first, not {area[0]:g} before {area[1]:g}")
+    return area
+
+
+Area = Annotated[tuple[Share, Share], AfterValidator(_ascending)]
 
 
 class _Part(BaseModel):
@@ -136,47 +142,3 @@ class Recipe(_Part):
         if self.data.source == "shapes" and self.optimiser.batch_size > self.data.scenes:
             raise ValueError(f"optimiser.batch_size {self.optimiser.batch_size} exceeds data.scenes {self.data.scenes}")
         return self
-
-
-def recipes_folder() -> Path:
-    return Path(__file__).parent / "recipes"
-
-
-def load_recipe(name: str, changes: dict[str, Any] | None = None) -> Recipe:
-    """Read a shipped recipe by name, or any by path; ``changes`` maps dotted keys (``optimiser.lr``) to values.
-
-    Raises:
-        GoldievalError: one line naming the file and each wrong key.
-    """
-    file = Path(name) if name.endswith((".yaml", ".yml")) else recipes_folder() / f"{name}.yaml"
-    if not file.is_file():
-        known = [path.stem for path in recipes_folder().glob("*.yaml")]
-        raise GoldievalError(f"no recipe {name!r}.{did_you_mean(name, known)} There is {', '.join(sorted(known))}.")
-    content = read_yaml(file)
-    for key, value in (changes or {}).items():
-        _set(content, key.split("."), value)
-    content["model"] = _sized(content.get("model"), file)
-    try:
-        return Recipe.model_validate(content)
-    except ValidationError as error:
-        raise GoldievalError(f"{file}: {validation_line(error)}") from None
-
-
-def _sized(model: Any, file: Path) -> Any:
-    """Fill in the values of the size that ``model.size`` names."""
-    if not isinstance(model, dict) or "size" not in model:
-        return model or {}
-    sizes = read_yaml(Path(__file__).parent / "sizes.yaml")
-    size = str(model["size"])
-    if size not in sizes:
-        raise GoldievalError(f"{file}: model.size {size!r} is none of {', '.join(sizes)}.{did_you_mean(size, sizes)}")
-    return {**sizes[size], **{key: value for key, value in model.items() if key != "size"}}
-
-
-def _set(content: dict[str, Any], path: list[str], value: Any) -> None:
-    for part in path[:-1]:
-        inner = content.setdefault(part, {})
-        if not isinstance(inner, dict):
-            raise GoldievalError(f"--set {'.'.join(path)}: {part} holds no keys.")
-        content = inner
-    content[path[-1]] = value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -13,6 +14,19 @@ from goldieval.goldiclip.attention import self_attention
 from goldieval.goldiclip.config import ModelConfig
 
 
+def patch_stem(width: int, patch: int) -> nn.Module:
+    """One linear map a patch, as in ViT."""
+    return nn.Conv2d(3, width, patch, patch, bias=False)
+
+
+def overlapping_stem(width: int, patch: int) -> nn.Module:
+    """One linear map of each patch with half a patch around it (as in PVT v2, arXiv 2106.13797)."""
+    return nn.Conv2d(3, width, 2 * patch, patch, padding=patch // 2, bias=False)
+
+
+_STEMS: dict[str, Callable[[int, int], nn.Module]] = {"patch": patch_stem, "overlap": overlapping_stem}
+
+
 class VisionTower(nn.Module):
     """A ViT with class token; the final LayerNorm is applied to all tokens, as in FLAIR."""
 
@@ -20,7 +34,7 @@ class VisionTower(nn.Module):
         super().__init__()
         width, self.patch = config.vision_width, config.patch_size
         self.side = config.image_size // config.patch_size
-        self.patches = nn.Conv2d(3, width, self.patch, self.patch, bias=False)
+        self.patches = _STEMS[config.stem](width, self.patch)
         self.class_token = nn.Parameter(width**-0.5 * torch.randn(width))
         self.positions = nn.Parameter(width**-0.5 * torch.randn(self.side**2 + 1, width))
         self.ln_pre, self.ln_post = LayerNorm(width), LayerNorm(width)

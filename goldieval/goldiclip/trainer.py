@@ -123,8 +123,15 @@ class Trainer:
         cuda = self.accelerator.device.type == "cuda"
         return Feed(batches, recipe.optimiser.steps, workers_of(recipe, processes), self.bad_samples, pin=cuda)
 
-    def run(self, watch: Callable[[Report], None] = lambda report: None) -> Path:
+    def run(
+        self,
+        watch: Callable[[Report], None] = lambda report: None,
+        evaluate: Callable[[Path], None] = lambda folder: None,
+    ) -> Path:
         """Train to the end of the recipe; return the last checkpoint.
+
+        Args:
+            watch: told of every step.   evaluate: given the checkpoints that the recipe wants evaluated.
 
         Raises:
             GoldievalError: a loss is NaN, infinite or has exploded; names the last good checkpoint.
@@ -136,9 +143,18 @@ class Trainer:
         for report in self.steps():
             self._log(report)
             watch(report)
-            if report.step % self.recipe.save_every == 0 or report.step == self.recipe.optimiser.steps:
+            due = self._due(report.step, self.recipe.evaluation.every)
+            if due or self._due(report.step, self.recipe.save_every):
                 self.save()
+            if due:
+                if self.accelerator.is_main_process:
+                    evaluate(self.folder(self.step))
+                self.accelerator.wait_for_everyone()
         return self.folder(self.step)
+
+    def _due(self, step: int, every: int) -> bool:
+        """Every so many steps and at the end; never where it is 0."""
+        return bool(every) and (step % every == 0 or step == self.recipe.optimiser.steps)
 
     def steps(self) -> Iterator[Report]:
         while self.step < self.recipe.optimiser.steps:

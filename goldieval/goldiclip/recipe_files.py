@@ -1,0 +1,81 @@
+"""Recipes as YAML files: shipped ones by name, sizes, one recipe as a change of another, and ``--set``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from goldieval.card import read_yaml, validation_line
+from goldieval.errors import GoldievalError, did_you_mean
+from goldieval.goldiclip.recipe import Recipe
+
+HERE = Path(__file__).parent
+RECIPES, SIZES = HERE / "recipes", HERE / "sizes.yaml"
+
+
+def recipe_names() -> list[str]:
+    """Return the shipped recipes; what begins with an underscore is only there to be extended."""
+    files = (file.relative_to(RECIPES) for file in RECIPES.rglob("*.yaml"))
+    return sorted(file.with_suffix("").as_posix() for file in files if not file.name.startswith("_"))
+
+
+def load_recipe(name: str, changes: dict[str, Any] | None = None) -> Recipe:
+    """Read a shipped recipe by name, or any by path.
+
+    ``extends: NAME`` in a recipe takes over another shipped recipe: objectives and plain values are replaced, the keys
+    of the other parts one by one. ``model.size`` fills in the values of a size.
+
+    Args:
+        changes: dotted keys (``optimiser.lr``) to values.
+
+    Raises:
+        GoldievalError: one line naming the file and each wrong key.
+    """
+    file = Path(name) if name.endswith((".yaml", ".yml")) else RECIPES / f"{name}.yaml"
+    if not file.is_file():
+        known = recipe_names()
+        raise GoldievalError(f"no recipe {name!r}.{did_you_mean(name, known)} There is {', '.join(known)}.")
+    content = _extended(file)
+    for key, value in (changes or {}).items():
+        _set(content, key.split("."), value)
+    content["model"] = _sized(content.get("model"), file)
+    try:
+        return Recipe.model_validate(content)
+    except ValidationError as error:
+        raise GoldievalError(f"{file}: {validation_line(error)}") from None
+
+
+def _extended(file: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
+    content = read_yaml(file)
+    if "extends" not in content:
+        return content
+    parent = RECIPES / f"{content.pop('extends')}.yaml"
+    if not parent.is_file() or parent in (*above, file):
+        raise GoldievalError(f"{file}: extends names {parent.stem}, which is no shipped recipe that could be extended.")
+    merged = _extended(parent, (*above, file))
+    for key, value in content.items():
+        part = isinstance(value, dict) and isinstance(merged.get(key), dict) and key != "objectives"
+        merged[key] = {**merged[key], **value} if part else value
+    return merged
+
+
+def _sized(model: Any, file: Path) -> Any:
+    """Fill in the values of the size that ``model.size`` names."""
+    if not isinstance(model, dict) or "size" not in model:
+        return model or {}
+    sizes = read_yaml(SIZES)
+    size = str(model["size"])
+    if size not in sizes:
+        raise GoldievalError(f"{file}: model.size {size!r} is none of {', '.join(sizes)}.{did_you_mean(size, sizes)}")
+    return {**sizes[size], **{key: value for key, value in model.items() if key != "size"}}
+
+
+def _set(content: dict[str, Any], path: list[str], value: Any) -> None:
+    for part in path[:-1]:
+        inner = content.setdefault(part, {})
+        if not isinstance(inner, dict):
+            raise GoldievalError(f"--set {'.'.join(path)}: {part} holds no keys.")
+        content = inner
+    content[path[-1]] = value
