@@ -23,7 +23,15 @@ from goldieval.results import load_results
 from goldieval.scoring import audit, shortlist
 from goldieval.scoring.conditioned import conditioned_matrix
 from goldieval.scoring.cosine import unit
-from goldieval.scoring.shortlist import Shortlists, Stages, nearest, shortlist_ranks, shortlists, side_ranks
+from goldieval.scoring.shortlist import (
+    Shortlists,
+    Stages,
+    nearest,
+    shortlist_classes,
+    shortlist_ranks,
+    shortlists,
+    side_ranks,
+)
 from goldieval.scoring.similarity import ConditionedSimilarity, ShortlistSimilarity
 
 IMAGES, TEXTS, DIM = 17, 29, 32
@@ -167,6 +175,16 @@ def test_classes_equal_sorting_by_hand(k: int) -> None:
     assert lost.exact(3).tolist() == exact.tolist() and lost.approximate(3).tolist() == (places < 3).tolist()
     assert lost.best_lost.tolist() == [int(row.argmax()) not in items[:k] for row, items in zip(conditioned, orders)]  # noqa: B905
     assert lost.positive_lost.tolist() == [label not in o[:k] for label, o in zip(LABELS.tolist(), orders)]  # noqa: B905
+
+
+def test_of_classes_that_score_the_same_the_first_is_predicted() -> None:
+    """As in the other modes, whatever the order in which the first stage lists them."""
+    parts = similarity(2)
+    units = unit(parts.texts[:12], "class")
+    stages = Stages(parts.pool, parts.images[:2], units, parts.patches[:2], parts.texts[:12])
+    own = Shortlists(torch.tensor([[7, 4], [4, 7]]), torch.full((2, 2), 0.5))
+    _, predictions, places = shortlist_classes(stages, own, torch.tensor([4, 7]))
+    assert (predictions.tolist(), places.tolist()) == ([4, 4], [0, 1])
 
 
 def test_all_classes_are_exact() -> None:

@@ -98,7 +98,7 @@ def _ranks(scores: torch.Tensor, relevant: torch.Tensor) -> Ranks:
     """Rank whole rows of scores, (queries, gallery)."""
     best = scores.masked_fill(~relevant, -torch.inf).amax(1, keepdim=True)
     reach = scores >= best - TIE
-    above = ((scores > best + TIE) & ~relevant).sum(1)
+    above = (scores > best + TIE).sum(1)
     tied = (reach & ~relevant).sum(1) - above
     own, positives = (reach & relevant).sum(1), relevant.sum(1)
     above, tied, own, positives = (count.cpu() for count in (above, tied, own, positives))

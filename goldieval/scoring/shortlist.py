@@ -93,7 +93,7 @@ def side_ranks(own: Shortlists, behind: Ranks, positives: torch.Tensor) -> Ranks
     relevant = _relevant(members, positives, behind.gallery)
     best = scores.masked_fill(~relevant, -torch.inf).amax(1, keepdim=True)
     reach = scores >= best - TIE
-    above = ((scores > best + TIE) & ~relevant).sum(1).cpu().numpy()
+    above = (scores > best + TIE).sum(1).cpu().numpy()
     tied = (reach & ~relevant).sum(1).cpu().numpy() - above
     tied_positives = (reach & relevant).sum(1).cpu().numpy()
     listed = relevant.any(1).cpu().numpy()
