@@ -191,8 +191,8 @@ def validation_line(error: ValidationError) -> str:
     for fault in error.errors(include_url=False):
         key = ".".join(str(part) for part in _without_choice_tags(fault["loc"]))
         message = {"extra_forbidden": "unknown key", "missing": "is missing"}.get(fault["type"], fault["msg"])
-        parts.setdefault(key or "card", message.removeprefix("Value error, "))
-    return "; ".join(f"{key}: {message}" for key, message in parts.items())
+        parts.setdefault(key, message.removeprefix("Value error, "))
+    return "; ".join(f"{key}: {message}" if key else message for key, message in parts.items())
 
 
 def _without_choice_tags(place: tuple[int | str, ...]) -> list[int | str]:

@@ -137,7 +137,7 @@ class Recipe(_Part):
             raise ValueError(f"objective {min(distils)} with teacher.loss dino needs model.prototypes")
         if "token_classes" in self.objectives and not self.model.token_classes:
             raise ValueError("objective token_classes needs model.token_classes: true")
-        if self.data.local_size % self.model.patch_size:
+        if self.data.locals and self.data.local_size % self.model.patch_size:
             raise ValueError(f"data.local_size {self.data.local_size} is not divisible by the patch size")
         if self.data.source == "shapes" and self.optimiser.batch_size > self.data.scenes:
             raise ValueError(f"optimiser.batch_size {self.optimiser.batch_size} exceeds data.scenes {self.data.scenes}")
