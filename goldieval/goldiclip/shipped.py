@@ -1,18 +1,45 @@
-"""The small model that ships in the package."""
+"""The small model that ships in the package, and how a checkpoint becomes it.
+
+python -m goldieval.goldiclip.shipped CHECKPOINT
+"""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from goldieval.errors import GoldievalError
 
+WEIGHTS = Path(__file__).parent / "weights" / "goldiclip-tiny.safetensors"
+LARGEST = 12_000_000  # bytes
+
 
 def shipped_weights() -> Path:
     """Return the file of ``goldiclip-tiny``. Raises GoldievalError where there is none."""
-    file = Path(__file__).parent / "weights" / "goldiclip-tiny.safetensors"
-    if not file.is_file():
+    if not WEIGHTS.is_file():
+        raise GoldievalError(f"{WEIGHTS} is missing: the installation is damaged. Install goldieval again.")
+    return WEIGHTS
+
+
+def ship(checkpoint: Path, file: Path = WEIGHTS) -> None:
+    """Write a checkpoint as the shipped model: half precision, without the heads that only training uses.
+
+    Raises:
+        GoldievalError: no such checkpoint, or it is larger than the package may carry.
+    """
+    import torch
+
+    from goldieval.goldiclip.checkpoint import load_weights, save_weights
+
+    model, about = load_weights(checkpoint)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    save_weights(model, about, file, dtype=torch.float16, slim=True)
+    if (size := file.stat().st_size) > LARGEST:
+        file.unlink()
         raise GoldievalError(
-            "no weights ship with this version. Train them: goldieval train goldiclip-tiny; "
-            "then name the checkpoint: goldiclip@runs/goldiclip-tiny/step-…"
+            f"{checkpoint}: {size / 1e6:.1f} MB are more than the {LARGEST / 1e6:.0f} MB that may ship."
         )
-    return file
+
+
+if __name__ == "__main__":
+    ship(Path(sys.argv[1]))

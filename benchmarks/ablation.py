@@ -1,0 +1,205 @@
+"""The ablation and the data-efficiency curve: trains every row on Shapes at equal images seen, one record file a run.
+
+    uv run python benchmarks/ablation.py --measure          # images per second of every row, and what all would take
+    uv run python benchmarks/ablation.py --jobs 2           # everything; stop and start it as you like
+    uv run python benchmarks/ablation_table.py              # the tables
+
+A run that has its file in results/ablation is skipped, one that was cut goes on from its last checkpoint. Checkpoints
+lie in runs/ablation and stay out of git. Row (j) gets as many steps of (b) as take the time of (h), from the measured
+rates; row (i) waits for (h), whose learned weights it takes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from goldieval.goldiclip.recipe import Recipe
+from goldieval.goldiclip.recipe_files import load_recipe
+from goldieval.results import load_results
+
+ROOT = Path(__file__).parents[1]
+RESULTS, RUNS = ROOT / "results/ablation", ROOT / "runs/ablation"
+RATES = RESULTS / "rates.json"
+MEASURED_STEPS = 6
+SCENES, OTHER_SCENES = 20_000, (5_000, 80_000)
+CURVE_ROWS, CURVE_SEEDS = ("b", "h"), 2
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table. compute_of: another row whose training time this one gets."""
+
+    recipe: str
+    seeds: int = 3
+    compute_of: str = ""
+
+
+ROWS = {
+    "a": Row("ablation/a_clip_one_caption"),
+    "b": Row("ablation/b_clip", seeds=5),
+    "c": Row("ablation/c_flair"),
+    "d": Row("ablation/d_questions_as_captions"),
+    "e": Row("ablation/e_distillation"),
+    "f": Row("ablation/f_vqa"),
+    "g": Row("ablation/g_vqa_in_encoder"),
+    "h": Row("ablation/h_goldiclip", seeds=5),
+    "i": Row("ablation/i_final_weights"),
+    "j": Row("ablation/b_clip", compute_of="h"),
+    "k": Row("ablation/k_token_classes"),
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training."""
+
+    row: str
+    seed: int
+    scenes: int = SCENES
+
+    @property
+    def name(self) -> str:
+        return f"{self.row}-{self.scenes}-seed{self.seed}"
+
+    @property
+    def file(self) -> Path:
+        return RESULTS / f"{self.name}.json"
+
+
+def runs(rows: list[str]) -> Iterator[Run]:
+    """Yield first one seed of everything, then the next, so that a cut ablation is a whole one with fewer seeds."""
+    for seed in range(max(row.seeds for row in ROWS.values())):
+        yield from (Run(name, seed) for name in rows if seed < ROWS[name].seeds)
+        curve = [name for name in CURVE_ROWS if name in rows and seed < CURVE_SEEDS]
+        yield from (Run(name, seed, scenes) for name in curve for scenes in OTHER_SCENES)
+
+
+def measured(rows: list[str], threads: int) -> dict[str, float]:
+    """Return the images per second of each row, measured once in a process of its own and kept."""
+    rates: dict[str, float] = json.loads(RATES.read_text()) if RATES.exists() else {}
+    for name in rows:
+        if name not in rates:
+            rates[name] = float(_python(["-c", _MEASURE, ROWS[name].recipe, str(MEASURED_STEPS)], threads))
+            RATES.write_text(json.dumps(rates, indent=1) + "\n")
+    return rates
+
+
+_MEASURE = """
+import statistics, sys, tempfile
+from pathlib import Path
+from goldieval.goldiclip.recipe_files import load_recipe
+from goldieval.goldiclip.trainer import Trainer
+recipe = load_recipe(sys.argv[1], {"data.scenes": 1000, "optimiser.steps": int(sys.argv[2]) + 2})
+rates = [report.rate for report in Trainer(recipe, Path(tempfile.mkdtemp())).steps()]
+print(statistics.median(rates[2:]))
+"""
+
+
+def changes_of(run: Run, rates: dict[str, float], steps: int | None) -> dict[str, Any]:
+    """Return what this run replaces in its row's recipe."""
+    row = ROWS[run.row]
+    whole = steps or load_recipe(row.recipe).optimiser.steps
+    if row.compute_of:
+        whole = round(whole * rates[run.row] / rates[row.compute_of])
+    changes: dict[str, Any] = {"seed": run.seed, "data.scenes": run.scenes, "optimiser.steps": whole}
+    changes |= {"save_every": max(1, whole // 4), "keep": 1, "evaluation.every": whole}
+    if run.row == "i":
+        changes["objectives"] = learned_weights()
+    return changes
+
+
+def learned_weights() -> dict[str, float]:
+    """Return the mean over (h)'s finished seeds of the weights it ended with."""
+    ended = [
+        json.loads(run.file.read_text())["weights"] for run in runs(["h"]) if run.scenes == SCENES and run.file.exists()
+    ]
+    if not ended:
+        raise SystemExit("row i takes the weights of row h: run row h first.")
+    return {name: statistics.mean(weights[name] for weights in ended) for name in ended[0]}
+
+
+def train(run: Run, changes: dict[str, Any], threads: int) -> None:
+    """Train, evaluate and write the run's file; a cut run goes on."""
+    out = RUNS / run.name
+    settings = [part for key, value in changes.items() for part in ("--set", f"{key}={json.dumps(value)}")]
+    start = time.monotonic()
+    _python(["-m", "goldieval", "train", ROWS[run.row].recipe, "--out", str(out), "--resume", *settings], threads)
+    recipe = load_recipe(ROWS[run.row].recipe, changes)
+    log = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    content = summary(run, recipe, log, out)
+    temporary = run.file.with_suffix(".tmp")
+    temporary.write_text(json.dumps(content, indent=1) + "\n")
+    temporary.replace(run.file)
+    print(f"{run.name}: {time.monotonic() - start:.0f} s", flush=True)
+
+
+def summary(run: Run, recipe: Recipe, log: list[dict[str, Any]], out: Path) -> dict[str, Any]:
+    """Return the run's file: the recipe as trained, what it cost, the last losses and weights, the records."""
+    records = [record.model_dump(mode="json", exclude={"outcomes"}) for record in load_results(out / "results")]
+    return {
+        "row": run.row,
+        "seed": run.seed,
+        "scenes": run.scenes,
+        "images_seen": log[-1]["images_seen"],
+        "images_per_second": statistics.median(line["rate"] for line in log),
+        "losses": log[-1]["losses"],
+        "weights": log[-1]["weights"],
+        "recipe": recipe.model_dump(mode="json"),
+        "records": records,
+    }
+
+
+def _python(arguments: list[str], threads: int) -> str:
+    """Run Python on so many threads; return what it printed. The process ends with ours."""
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+    done = subprocess.run([sys.executable, *arguments], env=environment, cwd=ROOT, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(arguments[:5])} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+    return done.stdout
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", default=",".join(ROWS), help="letters, separated by commas")
+    parser.add_argument("--jobs", type=int, default=1, help="trainings at a time")
+    parser.add_argument("--threads", type=int, default=1, help="of each training")
+    parser.add_argument("--steps", type=int, help="of every row but (j), instead of the recipes'")
+    parser.add_argument("--measure", action="store_true", help="measure, print the cost of everything, and stop")
+    options = parser.parse_args()
+    rows = options.rows.split(",")
+    if unknown := set(rows) - set(ROWS):
+        parser.error(f"no rows {', '.join(sorted(unknown))}; there are {', '.join(ROWS)}")
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    rates = measured(sorted({*rows, *(ROWS[row].compute_of for row in rows)} - {""}), options.threads)
+    todo = [run for run in runs(rows) if not run.file.exists()]
+    seconds = 0.0
+    for run in todo:
+        steps = options.steps or load_recipe(ROWS[run.row].recipe).optimiser.steps
+        seconds += (
+            steps * load_recipe(ROWS[run.row].recipe).optimiser.batch_size / rates[ROWS[run.row].compute_of or run.row]
+        )
+    for row in rows:
+        print(f"({row}) {ROWS[row].recipe}: {rates[row]:.0f} images/s")
+    print(f"{len(todo)} runs to do, {seconds / 3600:.1f} hours of {options.threads} thread(s)", flush=True)
+    if options.measure:
+        return
+    with ThreadPoolExecutor(options.jobs) as pool:
+        first = [run for run in todo if run.row != "i"]
+        list(pool.map(lambda run: train(run, changes_of(run, rates, options.steps), options.threads), first))
+        last = [run for run in todo if run.row == "i"]
+        list(pool.map(lambda run: train(run, changes_of(run, rates, options.steps), options.threads), last))
+
+
+if __name__ == "__main__":
+    main()
