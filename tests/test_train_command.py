@@ -1,0 +1,101 @@
+"""``goldieval train`` as a user runs it: the cost of a recipe, evaluation on schedule, what the records then say."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from accelerate.state import AcceleratorState
+from helpers import goldieval, one_line
+
+from goldieval.goldiclip.checkpoint import load_weights
+from goldieval.goldiclip.shipped import LARGEST, ship
+from goldieval.results import load_results
+
+RECIPE = {
+    "name": "mine",
+    "title": "a test",
+    "model": {
+        **{"image_size": 32, "vision_width": 32, "vision_layers": 1, "vision_heads": 2, "merges": 300},
+        **{"text_width": 32, "text_layers": 1, "text_heads": 2, "embed_dim": 32},
+    },
+    "data": {"scenes": 40, "captions": 1},
+    "objectives": {"softmax": 1.0},
+    "optimiser": {"steps": 4, "batch_size": 8, "warm_up": 1},
+    "evaluation": {"every": 2, "tasks": ["shapes-zeroshot", "shapes-vqa"], "limit": 12},
+    "seed": 3,
+}
+
+
+@pytest.fixture(autouse=True)
+def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing outside the test's folder is read or written, and accelerate starts anew."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    file = tmp_path / "mine.yaml"
+    file.write_text(yaml.safe_dump(RECIPE))
+    return file
+
+
+def test_evaluation_on_schedule(recipe: Path, tmp_path: Path) -> None:
+    """Every second step and at the end; a task that the model cannot do is said, recorded and stops nothing."""
+    ran = goldieval("train", recipe, "--out", tmp_path / "run")
+    assert ran.code == 0, ran.err
+    lines = [line for line in ran.out.splitlines() if line.startswith("step-00000")]
+    steps = ["step-000002", "step-000002", "step-000004", "step-000004"]
+    assert [line.split()[0] for line in lines] == steps
+    assert all(("acc1" in line) == ("zeroshot" in line) and ("failed" in line) == ("vqa" in line) for line in lines)
+    records = load_results(tmp_path / "run" / "results")
+    scored = sorted((r for r in records if r.task.name == "shapes-zeroshot"), key=lambda r: r.model.images_seen or 0)
+    assert [(r.model.images_seen, r.model.unique_pairs, r.model.recipe, r.model.seed) for r in scored] == [
+        (16, 40, "mine", 3),
+        (32, 40, "mine", 3),
+    ]
+    assert all(r.task.limit == 12 and r.status == "ok" for r in scored)
+    assert len({r.model.fingerprint for r in scored}) == 2
+
+
+def test_evaluation_leaves_the_training_as_it_was(recipe: Path, tmp_path: Path) -> None:
+    for name, every in (("with", 2), ("without", 0)):
+        AcceleratorState._reset_state(reset_partial_state=True)
+        assert goldieval("train", recipe, "--out", tmp_path / name, "--set", f"evaluation.every={every}").code == 0
+    weights = [load_weights(tmp_path / name / "step-000004")[0].state_dict() for name in ("with", "without")]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+    assert not (tmp_path / "without" / "results").exists()
+
+
+def test_a_dry_run_prints_the_cost_and_leaves_nothing(recipe: Path, tmp_path: Path) -> None:
+    ran = goldieval("train", recipe, "--out", tmp_path / "run", "--dry-run")
+    assert ran.code == 0, ran.err
+    for said in (" M parameters", "GiB of", "images/s", "32 images in 4 steps", "device hours"):
+        assert said in ran.out
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_checkpoint_ships_and_says_how_it_was_trained(recipe: Path, tmp_path: Path) -> None:
+    assert goldieval("train", recipe, "--out", tmp_path / "run", "--set", "evaluation.every=0").code == 0
+    file = tmp_path / "weights" / "small.safetensors"
+    ship(tmp_path / "run" / "step-000004", file)
+    model, about = load_weights(file)
+    assert (
+        file.stat().st_size < LARGEST and about.recipe == "mine" and about.home == "shapes" and about.images_seen == 32
+    )
+    assert next(model.parameters()).dtype == torch.float32
+    ran = goldieval(
+        *("run", "--model", f"goldiclip@{file}", "--tasks", "shapes-zeroshot", "--limit", "5"),
+        *("--out", tmp_path / "out", "--json", "--no-cache"),
+    )
+    (record,) = json.loads(ran.out)
+    assert record["model"]["notice"] == "GoldiCLIP-R (reconstruction): a test" and record["model"]["images_seen"] == 32
+
+
+def test_an_unknown_recipe_or_key_is_one_line(recipe: Path, tmp_path: Path) -> None:
+    assert "Did you mean clip-tiny" in one_line(goldieval("train", "clip-tinny").err)
+    assert "evaluation.evry: unknown key" in one_line(goldieval("train", recipe, "--set", "evaluation.evry=3").err)
