@@ -215,6 +215,6 @@ def test_the_command_line_counts_and_stops(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump(content))
     ran = goldieval("train", tmp_path / "mine.yaml", "--out", tmp_path / "run")
     assert ran.code == 0 and f"bad sample: {file}:4: broken JSON" in ran.out
-    assert "1 bad samples (1 broken JSON); listed in" in ran.out
+    assert "1 bad sample (1 broken JSON); listed in" in ran.out
     ran = goldieval("train", tmp_path / "mine.yaml", "--out", tmp_path / "other", "--max-bad-samples", "0")
     assert ran.code != 0 and "--max-bad-samples 0" in one_line(ran.err) and f"{file}:4" in ran.err

@@ -51,5 +51,5 @@ def train(
     with screen:
         last = trainer.run(screen.step, Examiner(chosen.evaluation, folder / "results", screen))
     if trainer.bad_samples.samples:
-        note(f"{trainer.bad_samples.summary()}; listed in {folder / 'bad_samples.jsonl'}")
+        note(f"{trainer.bad_samples.summary()}; listed in {trainer.bad_samples.log}")
     console.print(Text(f"checkpoint {last}; evaluate it: goldieval run --model goldiclip@{last} --tasks shapes"))

@@ -44,7 +44,9 @@ class BadSamples:
 
     def summary(self) -> str:
         """Return one line: ``3 bad samples (2 unreadable picture, 1 broken JSON)``."""
-        return f"{self.samples:,} bad samples ({', '.join(f'{count:,} {kind}' for kind, count in self.kinds.items())})"
+        plural = "" if self.samples == 1 else "s"
+        kinds = ", ".join(f"{count:,} {kind}" for kind, count in self.kinds.items())
+        return f"{self.samples:,} bad sample{plural} ({kinds})"
 
     def count(self, bad: Sequence[Bad]) -> None:
         """Say each new one in a line.
