@@ -26,8 +26,10 @@ from goldieval.goldiclip.losses import Step
 from goldieval.goldiclip.model import GoldiClip
 from goldieval.goldiclip.recipe import Recipe
 from goldieval.goldiclip.recipe_files import load_recipe, recipe_names
+from goldieval.goldiclip.run_folder import Report
+from goldieval.goldiclip.student import Student, parameter_groups, warm_cosine
 from goldieval.goldiclip.tokenizer import Tokenizer
-from goldieval.goldiclip.trainer import HIGHEST_SCALE, Report, Student, Trainer, parameter_groups, warm_cosine
+from goldieval.goldiclip.trainer import HIGHEST_SCALE, Trainer
 
 SIZES: dict[str, Any] = {
     "image_size": 32,

@@ -21,13 +21,14 @@ from goldieval.goldiclip.data.batches import Batch, Batches, Views
 from goldieval.goldiclip.data.corpus import Sample
 from goldieval.goldiclip.data.feed import Feed
 from goldieval.goldiclip.data.jsonl import JsonLines
-from goldieval.goldiclip.data.sources import MOST_WORKERS, workers_of
+from goldieval.goldiclip.data.sources import MOST_WORKERS, views_of, workers_of
 from goldieval.goldiclip.ema import teacher_of
 from goldieval.goldiclip.gather import anywhere
 from goldieval.goldiclip.losses import Losses, Step
 from goldieval.goldiclip.model import GoldiClip
 from goldieval.goldiclip.objectives.decoding import IGNORE, targets_of
-from goldieval.goldiclip.trainer import Report, Trainer, views_of
+from goldieval.goldiclip.run_folder import Report
+from goldieval.goldiclip.trainer import Trainer
 
 
 @pytest.fixture(autouse=True)

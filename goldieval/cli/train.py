@@ -34,14 +34,16 @@ def train(
     folder = out or Path("runs") / chosen.name
     if folder.exists() and any(folder.glob("step-*")) and not (resume or dry_run):
         raise GoldievalError(f"{folder} holds a run already. Go on with --resume, or name another --out.")
+    from accelerate import PartialState
+
     from goldieval.goldiclip.trainer import Trainer
     from goldieval.report.examiner import Examiner
     from goldieval.report.training import TrainingScreen
 
-    console = Console()
+    console = Console(quiet=not PartialState().is_main_process)
 
-    def note(line: str) -> None:
-        console.print(Text(line), soft_wrap=True)
+    def note(line: str) -> None:  # of every process: each meets bad samples of its own
+        Console().print(Text(line), soft_wrap=True)
 
     trainer = Trainer(chosen, folder, resume=resume, max_bad_samples=max_bad_samples, note=note)
     screen = TrainingScreen(console, chosen, trainer.step)
@@ -52,4 +54,6 @@ def train(
         last = trainer.run(screen.step, Examiner(chosen.evaluation, folder / "results", screen))
     if trainer.bad_samples.samples:
         note(f"{trainer.bad_samples.summary()}; listed in {trainer.bad_samples.log}")
-    console.print(Text(f"checkpoint {last}; evaluate it: goldieval run --model goldiclip@{last} --tasks shapes"))
+    tasks = "shapes" if chosen.data.source == "shapes" else "retrieval,zeroshot"
+    line = f"checkpoint {last}; evaluate it: goldieval run --model goldiclip@{last} --tasks {tasks}"
+    console.print(Text(line), soft_wrap=True)

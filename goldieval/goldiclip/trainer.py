@@ -2,70 +2,33 @@
 
 from __future__ import annotations
 
-import json
 import math
-import shutil
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
-from torch import nn
 
 from goldieval.errors import GoldievalError
-from goldieval.goldiclip.checkpoint import About, latest, load_state, load_weights, save_folder
+from goldieval.goldiclip.checkpoint import About, latest
 from goldieval.goldiclip.data.bad_samples import MOST_BAD_SAMPLES, BadSamples
-from goldieval.goldiclip.data.batches import Batches, Views
+from goldieval.goldiclip.data.batches import Batches
 from goldieval.goldiclip.data.corpus import Corpus
 from goldieval.goldiclip.data.feed import Feed
-from goldieval.goldiclip.data.sources import corpus_of, workers_of
+from goldieval.goldiclip.data.sources import corpus_of, views_of, workers_of
 from goldieval.goldiclip.ema import teacher_of, update_teacher
-from goldieval.goldiclip.losses import Losses, Step
-from goldieval.goldiclip.model import GoldiClip
-from goldieval.goldiclip.objectives.uncertainty import UncertaintyWeights
+from goldieval.goldiclip.losses import Step
 from goldieval.goldiclip.recipe import Recipe
+from goldieval.goldiclip.run_folder import Report, RunFolder
+from goldieval.goldiclip.student import Student, parameter_groups, warm_cosine
 from goldieval.goldiclip.tokenizer import Tokenizer
+from goldieval.goldiclip.training_state import TrainingState
 
 HIGHEST_SCALE = math.log(100)
 EXPLODED = 1e4  # a total loss beyond this has left the region that any of the objectives visits
-
-
-@dataclass(frozen=True)
-class Report:
-    """What one step did. losses, weights: by objective.   rate: images per second."""
-
-    step: int
-    images_seen: int
-    losses: dict[str, float]
-    weights: dict[str, float]
-    total: float
-    gradient_norm: float
-    rate: float
-
-
-class Student(nn.Module):
-    """Model, objectives and loss weights as one module, so that one wrapper synchronises all their gradients."""
-
-    def __init__(self, recipe: Recipe) -> None:
-        super().__init__()
-        self.model = GoldiClip(recipe.model, math.log(recipe.logit_scale), recipe.logit_bias)
-        self.losses = Losses(recipe)
-        learned = recipe.weighting.kind == "uncertainty"
-        self.weights = UncertaintyWeights(list(recipe.objectives), recipe.weighting.warm_up) if learned else None
-        self.fixed: dict[str, float] = {str(name): weight for name, weight in recipe.objectives.items()}
-
-    def forward(self, step: Step) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        losses = self.losses(step)
-        if self.weights is not None:
-            return self.weights(losses), losses
-        return torch.stack([self.fixed[name] * loss for name, loss in losses.items()]).sum(), losses
-
-    def weight_values(self) -> dict[str, float]:
-        return self.weights.weights() if self.weights is not None else dict(self.fixed)
 
 
 class Trainer:
@@ -82,7 +45,7 @@ class Trainer:
         note: Callable[[str], None] = lambda line: None,
     ) -> None:
         """note: is told of each bad sample, of which a process may meet so many, and of data that take a while."""
-        self.recipe, self.out = recipe, out
+        self.recipe, self.folder = recipe, RunFolder(out)
         self.accelerator = Accelerator(
             mixed_precision=recipe.optimiser.precision,
             gradient_accumulation_steps=recipe.optimiser.accumulate,
@@ -100,9 +63,9 @@ class Trainer:
         )
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimiser, lambda step: warm_cosine(step, recipe))
         self.raw = student
-        self.step = 0
-        if resume and (found := latest(out)):
-            self._restore(found)
+        self.state = TrainingState(student, self.teacher, self.optimiser, self.schedule)
+        found = latest(out) if resume else None
+        self.step = self.state.restore(found, recipe) if found else 0
         self.student, self.optimiser = self.accelerator.prepare(student, self.optimiser)
         self.corpus = corpus_of(recipe, self.tokenizer, note) if corpus is None else corpus
         self.bad_samples = BadSamples(max_bad_samples, note)
@@ -131,26 +94,29 @@ class Trainer:
         """Train to the end of the recipe; return the last checkpoint.
 
         Args:
-            watch: told of every step.   evaluate: given the checkpoints that the recipe wants evaluated.
+            watch: told of every step.   evaluate: given the checkpoints that the recipe wants evaluated. Both are
+                called in the main process alone.
 
         Raises:
             GoldievalError: a loss is NaN, infinite or has exploded; names the last good checkpoint.
         """
-        self.out.mkdir(parents=True, exist_ok=True)
-        rank = self.accelerator.process_index
-        self.bad_samples.log = self.out / f"bad_samples{f'-{rank}' if rank else ''}.jsonl"
-        self._trim_log()
+        self.folder.out.mkdir(parents=True, exist_ok=True)
+        rank, main = self.accelerator.process_index, self.accelerator.is_main_process
+        self.bad_samples.log = self.folder.out / f"bad_samples{f'-{rank}' if rank else ''}.jsonl"
+        if main:
+            self.folder.begin(self.step)
         for report in self.steps():
-            self._log(report)
-            watch(report)
+            if main:
+                self.folder.log(report)
+                watch(report)
             due = self._due(report.step, self.recipe.evaluation.every)
             if due or self._due(report.step, self.recipe.save_every):
                 self.save()
             if due:
-                if self.accelerator.is_main_process:
-                    evaluate(self.folder(self.step))
+                if main:
+                    evaluate(self.folder.step(self.step))
                 self.accelerator.wait_for_everyone()
-        return self.folder(self.step)
+        return self.folder.step(self.step)
 
     def _due(self, step: int, every: int) -> bool:
         """Every so many steps and at the end; never where it is 0."""
@@ -206,14 +172,11 @@ class Trainer:
 
     def _stop(self, reason: str, losses: dict[str, torch.Tensor]) -> NoReturn:
         values = ", ".join(f"{name} {float(loss.detach()):.4g}" for name, loss in losses.items())
-        good = latest(self.out)
+        good = latest(self.folder.out)
         raise GoldievalError(
             f"training stopped at step {self.step:,}: {reason} ({values}). "
             f"Last good checkpoint: {good or 'none yet'}. Lower optimiser.lr, or go on from there with --resume."
         )
-
-    def folder(self, step: int) -> Path:
-        return self.out / f"step-{step:06d}"
 
     def about(self) -> About:
         recipe = self.recipe
@@ -230,86 +193,6 @@ class Trainer:
 
     def save(self) -> None:
         """Write a checkpoint and drop the oldest."""
-        if not self.accelerator.is_main_process:
-            return
-        state = {
-            "step": self.step,
-            "optimiser": self.optimiser.state_dict(),
-            "schedule": self.schedule.state_dict(),
-            "losses": self.raw.losses.state_dict(),
-            "weights": self.raw.weights.state_dict() if self.raw.weights is not None else {},
-        }
-        save_folder(self.folder(self.step), self.raw.model, self.teacher, self.about(), state)
-        for old in sorted(self.out.glob("step-*"))[: -self.recipe.keep]:
-            shutil.rmtree(old)
-
-    def _restore(self, folder: Path) -> None:
-        state = load_state(folder)
-        model, about = load_weights(folder)
-        if about.config != self.recipe.model:
-            raise GoldievalError(
-                f"cannot resume: {folder} holds a model of another size than recipe {self.recipe.name}."
-            )
-        teacher, _ = load_weights(folder / "teacher.safetensors")
-        try:
-            self.raw.model.load_state_dict(model.state_dict())
-            self.teacher.load_state_dict(teacher.state_dict())
-            self.raw.losses.load_state_dict(state["losses"])
-            if self.raw.weights is not None:
-                self.raw.weights.load_state_dict(state["weights"])
-            self.optimiser.load_state_dict(state["optimiser"])
-            self.schedule.load_state_dict(state["schedule"])
-            self.step = state["step"]
-        except (KeyError, RuntimeError, TypeError, ValueError) as error:
-            raise GoldievalError(
-                f"cannot resume: {folder} does not fit recipe {self.recipe.name}; was it written with other objectives "
-                "or another weighting? Name another --out."
-            ) from error
-
-    def _trim_log(self) -> None:
-        """Drop what a run that was cut has logged after its last checkpoint: those steps come again."""
-        file = self.out / "log.jsonl"
-        if self.accelerator.is_main_process and file.exists():
-            lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
-            file.write_text("".join(lines[: self.step]), encoding="utf-8")
-
-    def _log(self, report: Report) -> None:
         if self.accelerator.is_main_process:
-            with (self.out / "log.jsonl").open("a", encoding="utf-8") as log:
-                log.write(json.dumps(vars(report)) + "\n")
-
-
-def parameter_groups(student: Student, recipe: Recipe) -> list[dict[str, Any]]:
-    """Matrices decay; gains, biases and scales do not; the loss weights have a learning rate of their own."""
-    matrices = [parameter for parameter in student.model.parameters() if parameter.ndim >= 2]
-    others = [parameter for parameter in student.model.parameters() if parameter.ndim < 2]
-    groups: list[dict[str, Any]] = [
-        {"params": matrices, "weight_decay": recipe.optimiser.weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
-    if student.weights is not None:
-        groups.append({"params": list(student.weights.parameters()), "weight_decay": 0.0, "lr": recipe.weighting.lr})
-    return groups
-
-
-def warm_cosine(step: int, recipe: Recipe) -> float:
-    """Factor on the learning rate: linear warm-up, then a cosine to zero."""
-    warm_up, steps = recipe.optimiser.warm_up, recipe.optimiser.steps
-    if step < warm_up:
-        return (step + 1) / warm_up
-    return 0.5 * (1 + math.cos(math.pi * (step - warm_up) / max(1, steps - warm_up)))
-
-
-def views_of(recipe: Recipe) -> Views:
-    data = recipe.data
-    return Views(
-        captions=data.captions,
-        sentences=data.sentences,
-        questions=data.questions,
-        questions_as_captions=data.questions_as_captions,
-        locals_=data.locals,
-        local_size=data.local_size,
-        size=recipe.model.image_size,
-        global_area=data.global_area,
-        local_area=data.local_area,
-    )
+            self.state.save(self.folder.step(self.step), self.step, self.about())
+            self.folder.prune(self.recipe.keep)

@@ -15,7 +15,8 @@ from goldieval.goldiclip.recipe import Recipe
 from goldieval.report.numbers import duration
 
 if TYPE_CHECKING:
-    from goldieval.goldiclip.trainer import Report, Trainer
+    from goldieval.goldiclip.run_folder import Report
+    from goldieval.goldiclip.trainer import Trainer
 
 LINE_EVERY_S = 15.0
 MEASURED_STEPS = 4

@@ -1,4 +1,4 @@
-"""The corpus that a recipe names."""
+"""The corpus that a recipe names, and how it wants it shown."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from goldieval.goldiclip.data.batches import Views
 from goldieval.goldiclip.data.corpus import Corpus
 from goldieval.goldiclip.data.jsonl import JsonLines
 from goldieval.goldiclip.data.shapes import shapes_corpus
@@ -38,3 +39,19 @@ def workers_of(recipe: Recipe, processes: int) -> int:
     if recipe.data.source == "shapes":
         return 0
     return max(1, min(MOST_WORKERS, (os.cpu_count() or 1) // processes - 1))
+
+
+def views_of(recipe: Recipe) -> Views:
+    """Return how the recipe wants a sample shown."""
+    data = recipe.data
+    return Views(
+        captions=data.captions,
+        sentences=data.sentences,
+        questions=data.questions,
+        questions_as_captions=data.questions_as_captions,
+        locals_=data.locals,
+        local_size=data.local_size,
+        size=recipe.model.image_size,
+        global_area=data.global_area,
+        local_area=data.local_area,
+    )
