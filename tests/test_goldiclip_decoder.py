@@ -207,6 +207,34 @@ def test_embedding_is_tied_and_learns_from_both_uses(model: GoldiClip, features:
     assert float(embedding.grad[333].abs().max()) > 0  # ...and never read, only an alternative when writing
 
 
+def test_gradient_of_the_embedding_is_that_of_reading_plus_that_of_writing(
+    model: GoldiClip, features: ImageFeatures
+) -> None:
+    embedding, read = model.text.embedding, []
+
+    def keep(module: nn.Module, ids: tuple[torch.Tensor, ...], rows: torch.Tensor) -> None:
+        rows.retain_grad()
+        read.append((ids[0], rows))
+
+    def cut(module: nn.Module, ids: tuple[torch.Tensor, ...], rows: torch.Tensor) -> torch.Tensor:
+        return rows.detach()
+
+    gradients = []
+    for hook in (keep, cut):
+        handle = embedding.register_forward_hook(hook)
+        model.zero_grad()
+        loss_of(model, QUESTION, ANSWER, ImageFeatures(*(part.detach() for part in features))).backward()
+        handle.remove()
+        assert embedding.weight.grad is not None
+        gradients.append(embedding.weight.grad.clone())
+    reading = torch.zeros_like(embedding.weight)
+    for ids, rows in read:
+        assert rows.grad is not None
+        reading.index_add_(0, ids.flatten(), rows.grad.flatten(0, 1))
+    torch.testing.assert_close(gradients[0], reading + gradients[1], atol=1e-6, rtol=1e-4)
+    assert float(reading.abs().max()) > 1e-4 and float(gradients[1].abs().max()) > 1e-4
+
+
 def test_answering_trains_what_encodes_the_query(model: GoldiClip, features: ImageFeatures) -> None:
     loss_of(model, QUESTION, ANSWER, features).backward()
     trained = {name for name, weights in model.named_parameters() if weights.grad is not None and weights.grad.any()}

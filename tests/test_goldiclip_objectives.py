@@ -23,6 +23,7 @@ from goldieval.goldiclip.losses import Losses, Step
 from goldieval.goldiclip.model import DinoHead, GoldiClip
 from goldieval.goldiclip.objectives.conditioned import conditioned_sigmoid, sampled_columns
 from goldieval.goldiclip.objectives.contrastive import sigmoid_contrastive, softmax_contrastive
+from goldieval.goldiclip.objectives.decoding import IGNORE, targets_of
 from goldieval.goldiclip.objectives.distillation import DinoLoss, cosine, info_nce
 from goldieval.goldiclip.objectives.token_classes import InverseDocumentFrequency, k_hot, token_class_loss
 from goldieval.goldiclip.objectives.uncertainty import HIGHEST, LOWEST, UncertaintyWeights
@@ -30,6 +31,7 @@ from goldieval.goldiclip.pooling import TextConditionedPool
 from goldieval.goldiclip.recipe import Recipe
 from goldieval.goldiclip.tokenizer import Tokenizer
 from goldieval.goldiclip.trainer import Trainer, views_of
+from goldieval.scoring.conditioned import conditioned_matrix
 
 B, K, DIM = 4, 3, 32
 SCALE, BIAS = torch.tensor(12.0), torch.tensor(-6.0)
@@ -254,9 +256,9 @@ def batch_of(chosen: Recipe, rank: int = 0, world: int = 1, step: int = 0) -> Ba
     return Batches(corpus(), tokenizer, views_of(chosen), chosen.optimiser.batch_size, 0, rank, world).at(step)
 
 
-def model() -> GoldiClip:
+def model(sizes: ModelConfig = SIZES) -> GoldiClip:
     torch.manual_seed(0)
-    return GoldiClip(SIZES)
+    return GoldiClip(sizes)
 
 
 def step_of(chosen: Recipe, student: GoldiClip, teacher: GoldiClip | None = None, **share: int) -> Step:
@@ -284,6 +286,8 @@ def test_distillation_trains_the_image_side_and_never_the_teacher(name: str, for
     assert any(part.startswith("pool.") for part in trained) == (name == "distil_conditioned")
     head = {"distil_agnostic": "agnostic_head", "distil_conditioned": "conditioned_head"}[name]
     assert any(part.startswith(head) for part in trained) == (form == "dino")
+    student.pool(step.texts, step.image.patches).sum().backward()  # a query that is not detached would have trained it
+    assert any(name.startswith("text") for name in gradients(student))
 
 
 @pytest.mark.parametrize("name", ["distil_agnostic", "distil_conditioned"])
@@ -346,6 +350,18 @@ def test_teacher_is_a_moving_average() -> None:
     update_teacher(teacher, student, 0.0)
     assert torch.equal(teacher.weight, student.weight)
     assert not teacher.weight.requires_grad and not teacher.training and student.weight.requires_grad
+
+
+def test_teacher_and_student_are_the_same_model_at_the_start() -> None:
+    student, pictures = model().eval(), vectors(3, 3, 32, 32)
+    teacher, ids = teacher_of(student), batch_of(recipe("softmax")).captions[:, 0]
+    assert torch.equal(teacher.encode_image(pictures), student.encode_image(pictures))
+    assert torch.equal(teacher.encode_text(ids), student.encode_text(ids))
+    scores = [
+        conditioned_matrix(one.pool, one.encode_text(ids), one.image_features(pictures).patches)
+        for one in (student, teacher)
+    ]
+    assert torch.equal(*scores) and not set(map(id, teacher.parameters())) & set(map(id, student.parameters()))
 
 
 def test_prototypes_see_only_directions() -> None:
@@ -411,6 +427,17 @@ def test_token_targets_are_all_captions_untruncated_without_frame_or_padding() -
         weight = {id: math.log(9 / (int(df[id]) + 1)) for id in ids}
         terms.append(-sum(weight[id] * log_softmax[row, id] for id in ids) / sum(weight.values()))
     assert value(loss) == pytest.approx(sum(map(value, terms)) / 8, rel=1e-4)
+
+
+def test_token_targets_go_on_where_the_context_ends() -> None:
+    """What the text encoder does not get to read is still a target."""
+    short = SIZES.model_copy(update={"context_length": 6})
+    chosen = recipe("token_classes", model=short)
+    batch = Batches(corpus(), Tokenizer(short.merges, 6), views_of(chosen), 8, 0).at(0)
+    losses, read = Losses(chosen), {int(id) for id in batch.captions.unique()}
+    losses(Step(model(short), model(short), batch, seeded()))
+    targets = {id for id, count in enumerate(losses.documents.frequency.tolist()) if count}
+    assert targets > read - {0, short.end_of_text, short.end_of_text - 1} and len(targets) > len(read) + 10
 
 
 # Uncertainty weights
@@ -501,7 +528,18 @@ def test_weights_stay_float32_under_autocast() -> None:
 # Two processes
 
 
-ALL = (*CONTRASTS, "distil_agnostic", "distil_conditioned")
+ALL = (*CONTRASTS, "distil_agnostic", "distil_conditioned", "caption", "vqa", "token_classes")
+FORMS = [f"{name} {form}" for name in ("distil_agnostic", "distil_conditioned") for form in ("info_nce", "cosine")]
+CASES = (*ALL, *FORMS, "caption in_encoder", "vqa in_encoder")
+
+
+def case(name: str) -> Recipe:
+    """A recipe of one objective; a second word is the form of distillation or the decoder."""
+    objective, _, form = name.partition(" ")
+    data = {"scenes": 32, "captions": 2, "locals": 2, "local_size": 16, "questions": 3}
+    if form == "in_encoder":
+        return recipe(objective, data=data, model=SIZES.model_copy(update={"decoder": form}))
+    return recipe(objective, data=data, teacher={"loss": form or "dino"})
 
 
 def worker(rank: int, world: int, folder: str) -> None:
@@ -517,10 +555,10 @@ def worker(rank: int, world: int, folder: str) -> None:
 
 def computed(rank: int, world: int, folder: Path) -> dict[str, Any]:
     result: dict[str, Any] = {}
-    for name in ALL:
-        chosen, student = recipe(name), model()
-        losses = Losses(chosen)
-        loss = losses(step_of(chosen, student, rank=rank, world=world))[name]
+    for name in CASES:
+        chosen = case(name)
+        losses, student = Losses(chosen), model(chosen.model)
+        (loss,) = losses(step_of(chosen, student, rank=rank, world=world)).values()
         loss.backward()
         result[name] = _mean(loss.detach(), world), {k: _mean(g, world) for k, g in gradients(student).items()}
         result[name + " centres"] = [losses.agnostic.centre, losses.conditioned.centre]
@@ -561,7 +599,7 @@ def together(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[dict[str, A
 Together = tuple[list[dict[str, Any]], dict[str, Any]]
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", CASES)
 def test_two_processes_equal_one_on_the_joined_batch(name: str, together: Together) -> None:
     """The same captions are drawn as negatives; loss and every gradient agree."""
     (ours, other), (loss, expected) = together[0], together[1][name]
@@ -571,6 +609,16 @@ def test_two_processes_equal_one_on_the_joined_batch(name: str, together: Togeth
         torch.testing.assert_close(ours[name][1][part], gradient, atol=1e-5, rtol=1e-3, msg=part)
     for mine, theirs in zip(ours[f"{name} centres"], together[1][f"{name} centres"], strict=True):
         torch.testing.assert_close(mine, theirs, atol=1e-6, rtol=1e-4)
+
+
+def test_shares_of_the_two_processes_are_told_apart(together: Together) -> None:
+    """Else equality would say little: answers of both are not equally long, and no loss is the same in both shares."""
+    targets = [
+        int((targets_of(batch_of(case("vqa"), rank, 2).answer.flatten(0, 1), SIZES.end_of_text) != IGNORE).sum())
+        for rank in range(2)
+    ]
+    assert targets[0] != targets[1]
+    assert set(together[1]) >= set(CASES) and all(value(together[1][name][0]) > 0 for name in CASES)
 
 
 def test_document_frequencies_of_two_processes(together: Together) -> None:

@@ -1,4 +1,4 @@
-"""What all processes have together: rows, with gradients that flow back to the process that made them, and flags."""
+"""What all processes have together: rows, with gradients that flow back to the process that made them; means; flags."""
 
 from __future__ import annotations
 
@@ -12,6 +12,15 @@ def gathered(rows: torch.Tensor) -> torch.Tensor:
     from torch.distributed.nn.functional import all_gather
 
     return torch.cat(all_gather(rows))  # type: ignore[no-untyped-call]
+
+
+def averaged(here: torch.Tensor) -> torch.Tensor:
+    """Return the mean over all processes in float32, without a gradient."""
+    mean = here.detach().float().clone()
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.all_reduce(mean)
+        mean /= torch.distributed.get_world_size()
+    return mean
 
 
 def anywhere(here: bool, device: torch.device) -> bool:

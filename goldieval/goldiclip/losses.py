@@ -56,7 +56,7 @@ class Step:
     def first(self) -> int:
         """Row of our first image among those of all processes."""
         ready = torch.distributed.is_available() and torch.distributed.is_initialized()
-        return torch.distributed.get_rank() * len(self.texts) if ready else 0
+        return torch.distributed.get_rank() * len(self.batch.pixels) if ready else 0
 
     @cached_property
     def local(self) -> ImageFeatures:
@@ -126,7 +126,7 @@ class Losses(nn.Module):
             self.agnostic.update_centre(gathered(logits))
             return loss
         if self.recipe.teacher.loss == "info_nce":
-            return info_nce(student, teacher[None].expand(len(student), -1, -1))
+            return info_nce(student, gathered(teacher)[None].expand(len(student), -1, -1), step.first)
         return cosine(student, teacher[:, None])
 
     def _distil_conditioned(self, step: Step) -> torch.Tensor:
@@ -150,10 +150,11 @@ class Losses(nn.Module):
     def _same_caption_negatives(self, step: Step, student: torch.Tensor, queries: torch.Tensor) -> torch.Tensor:
         """Negatives are the teacher's features of other images for the same caption: text alone cannot win."""
         with torch.no_grad():
-            everyone = queries.flatten(0, 1)[None].expand(len(queries), -1, -1)
-            pooled = step.teacher.pool(everyone, step.taught.patches)  # (images, b * count, d)
-        by_caption = pooled.transpose(0, 1).reshape(*queries.shape[:2], *pooled.shape[::2])
-        losses = [info_nce(student[:, :, place], by_caption[:, place]) for place in range(by_caption.shape[1])]
+            patches = gathered(step.taught.patches)
+            pooled = step.teacher.pool(queries.flatten(0, 1)[None].expand(len(patches), -1, -1), patches)
+        by_caption = pooled.transpose(0, 1).unflatten(0, queries.shape[:2])  # (b, count, images of all processes, d)
+        places = range(by_caption.shape[1])
+        losses = [info_nce(student[:, :, place], by_caption[:, place], step.first) for place in places]
         return torch.stack(losses).mean()
 
     def _caption(self, step: Step) -> torch.Tensor:

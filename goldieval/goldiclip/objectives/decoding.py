@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
+from goldieval.goldiclip.gather import averaged
+
 IGNORE = -100
 
 
@@ -18,8 +20,11 @@ def targets_of(answer: torch.Tensor, end_of_text: int) -> torch.Tensor:
 def decoding_loss(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     """Mean cross-entropy over target positions; 0, not NaN, where there are none.
 
+    With several processes it is the sum over ours divided by the mean number of a process: averaged over processes, as
+    their gradients are, it is the mean over all positions, however unevenly the answers are long.
+
     Args:
         logits: (n, length, vocabulary).   targets: (n, length), ``IGNORE`` where nothing is asked.
     """
     total = F.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), ignore_index=IGNORE, reduction="sum")
-    return total / (targets != IGNORE).sum().clamp_min(1)
+    return total / averaged((targets != IGNORE).sum()).clamp_min(1e-6).to(total.dtype)

@@ -37,16 +37,17 @@ class DinoLoss(nn.Module):
         self.centre.lerp_(teacher_logits.float().flatten(0, -2).mean(0), 1 - self.momentum)
 
 
-def info_nce(student: torch.Tensor, teacher: torch.Tensor, scale: float = 10.0) -> torch.Tensor:
+def info_nce(student: torch.Tensor, teacher: torch.Tensor, first: int = 0, scale: float = 10.0) -> torch.Tensor:
     """Contrast each student feature with all images' teacher features for the same caption.
 
     Args:
-        student: (b, views, d).   teacher: (b, images, d), pooled for row b's caption from every image.
+        student: (b, views, d).   teacher: (b, images, d), for row b's caption from every image of all processes, of
+            which those from ``first`` are ours.
     """
     with in_float32(student):
         ours, theirs = F.normalize(student.float(), dim=-1), F.normalize(teacher.detach().float(), dim=-1)
         logits = scale * ours @ theirs.transpose(1, 2)
-    own = torch.arange(len(student), device=student.device)[:, None].expand(-1, student.shape[1])
+    own = (torch.arange(len(student), device=student.device) + first)[:, None].expand(-1, student.shape[1])
     return F.cross_entropy(logits.flatten(0, 1), own.flatten())
 
 

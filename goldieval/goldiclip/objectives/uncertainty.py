@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import nn
 
+from goldieval.goldiclip.gather import averaged
+
 LOWEST, HIGHEST = -4.0, 6.0
 
 
@@ -53,17 +55,9 @@ class UncertaintyWeights(nn.Module):
             row = self.names.index(name)
             if self.seen[row] < self.warm_up:
                 self.seen[row] += 1
-                self.sums[row] += _mean_over_processes(loss)
+                self.sums[row] += averaged(loss)
                 self.s[name].copy_((self.sums[row] / self.seen[row]).clamp_min(1e-6).log().clamp(LOWEST, HIGHEST))
 
     @staticmethod
     def _term(s: torch.Tensor, loss: torch.Tensor) -> torch.Tensor:
         return 0.5 * torch.exp(-s) * loss + 0.5 * s
-
-
-def _mean_over_processes(loss: torch.Tensor) -> torch.Tensor:
-    mean = loss.detach().double().clone()
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        torch.distributed.all_reduce(mean)
-        mean /= torch.distributed.get_world_size()
-    return mean
