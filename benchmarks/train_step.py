@@ -1,0 +1,347 @@
+"""A training step of ours with CLIP's objective alone against open_clip's own, then with each objective added.
+
+python benchmarks/train_step.py                                  # tiny, bf16, on this machine
+python benchmarks/train_step.py --precision no
+python benchmarks/train_step.py --size b16                       # ViT-B/16 at 224 with CLIP's vocabulary: for a GPU
+
+The peer is open_clip's CLIP of the same sizes and weights with its ClipLoss, AdamW with its groups, its clamp of the scale
+and no clipping, as its trainer steps by default. It comes twice: with texts padded to 77, as its tokenizer makes them, and
+with a context cut to the longest text of the batch, which is the harder one to beat and the one that counts.
+
+Claims checked, exit status 1 where the first fails: the same loss in each of the first steps; at least 0.95 of the peer's
+images per second. Both sides find their batch ready on the device: data are not timed. Ours does more in a step than the
+peer: it measures and clips the gradient, keeps the teacher's moving average and watches for a loss that is no number.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+LEAST_SPEED = 0.95
+MOST_DIFFERENCE = {"no": 1e-5, "bf16": 5e-3}  # of a loss, relative
+COMPARED_STEPS = 3
+LR, WEIGHT_DECAY, BETAS, EPS = 1e-4, 0.2, (0.9, 0.98), 1e-6
+NEVER_CLIPS = 1e6
+
+
+@dataclass(frozen=True)
+class Size:
+    """model: of a recipe.   prototypes, decoder_layers, local_size: of the objectives that need them.   batch: images."""
+
+    model: dict[str, Any]
+    prototypes: int
+    decoder_layers: int
+    local_size: int
+    batch: int
+
+
+SIZES = {
+    "tiny": Size({"merges": 6000}, 1024, 2, 32, 128),
+    "b16": Size(
+        {
+            "image_size": 224,
+            "patch_size": 16,
+            "vision_width": 768,
+            "vision_layers": 12,
+            "vision_heads": 12,
+            "text_width": 512,
+            "text_layers": 12,
+            "text_heads": 8,
+            "embed_dim": 512,
+            "pool_heads": 8,
+            "merges": 48894,
+        },
+        8192,
+        4,
+        96,
+        256,
+    ),
+}
+
+DISTILS = ("softmax", "conditioned", "distil_agnostic", "distil_conditioned")
+ALL = (*DISTILS, "vqa", "token_classes")
+# What is timed beside the first: title, objectives, the decoder, learned weights.
+ADDED: tuple[tuple[str, tuple[str, ...], str, bool], ...] = (
+    ("softmax", DISTILS[:1], "none", False),
+    ("+ conditioned", DISTILS[:2], "none", False),
+    ("+ distil_agnostic", DISTILS[:3], "none", False),
+    ("+ distil_conditioned", DISTILS, "none", False),
+    ("+ vqa, in_encoder", ALL[:5], "in_encoder", False),
+    ("+ vqa, through_encoder", ALL[:5], "through_encoder", False),
+    ("+ token_classes", ALL, "through_encoder", False),
+    ("+ learned weights", ALL, "through_encoder", True),
+)
+
+Step = Callable[[], float]
+
+
+class Ready:
+    """A batch that is there already, for every step."""
+
+    def __init__(self, batch: Any) -> None:
+        self.batch = batch
+
+    def at(self, step: int) -> Any:
+        return self.batch
+
+
+class Bench:
+    """Builds sides that share a corpus, a size and a precision."""
+
+    def __init__(self, size: Size, precision: str) -> None:
+        from goldieval.goldiclip.config import ModelConfig
+        from goldieval.goldiclip.data.shapes import shapes_corpus
+        from goldieval.goldiclip.tokenizer import Tokenizer
+
+        self.size, self.precision = size, precision
+        self.config = ModelConfig.model_validate(size.model)
+        tokenizer = Tokenizer(self.config.merges, self.config.context_length)
+        self.corpus = shapes_corpus(size.batch, self.config.image_size, tokenizer)
+
+    def trainer(self, objectives: tuple[str, ...], captions: int, decoder: str = "none", learned: bool = False) -> Any:
+        """Our trainer with a batch that is ready; parts of the model that no objective needs do not exist."""
+        from goldieval.goldiclip.recipe import Recipe
+        from goldieval.goldiclip.trainer import Trainer
+
+        distils = "distil_agnostic" in objectives
+        parts = {
+            "decoder": decoder,
+            "decoder_layers": self.size.decoder_layers,
+            "prototypes": self.size.prototypes if distils else 0,
+            "token_classes": "token_classes" in objectives,
+        }
+        recipe = Recipe.model_validate(
+            {
+                "name": "train_step",
+                "title": "benchmark",
+                "model": {**self.size.model, **parts},
+                "data": {
+                    "scenes": self.size.batch,
+                    "captions": captions,
+                    "locals": 2 if distils else 0,
+                    "local_size": self.size.local_size,
+                },
+                "objectives": dict.fromkeys(objectives, 1.0),
+                "weighting": {"kind": "uncertainty" if learned else "fixed"},
+                "optimiser": {
+                    "steps": 10**9,  # the learning rate stays where it is
+                    "warm_up": 0,
+                    "batch_size": self.size.batch,
+                    "lr": LR,
+                    "weight_decay": WEIGHT_DECAY,
+                    "betas": BETAS,
+                    "eps": EPS,
+                    "clip": NEVER_CLIPS,
+                    "precision": self.precision,
+                },
+            }
+        )
+        trainer = Trainer(recipe, Path("nothing-is-written"), corpus=self.corpus)
+        trainer.batches = Ready(trainer.batches.at(0).to(trainer.accelerator.device))  # type: ignore[assignment]
+        return trainer
+
+    def ours(self, trainer: Any) -> Step:
+        reports: Iterator[Any] = trainer.steps()
+        return lambda: next(reports).total
+
+    def peer(self, trainer: Any, padded: bool) -> Step:
+        """open_clip's step on the trainer's batch and its model's weights as they are now."""
+        from open_clip.loss import ClipLoss
+
+        batch, device = trainer.batches.batch, trainer.accelerator.device
+        images, texts = batch.pixels, batch.captions[:, 0]
+        if padded:
+            texts = nn.functional.pad(texts, (0, self.config.context_length - texts.shape[1]))
+        model = open_clips(trainer.raw.model, texts.shape[1]).to(device).train()
+        optimiser, loss = torch.optim.AdamW(groups(model), lr=LR, betas=BETAS, eps=EPS), ClipLoss()
+
+        def step() -> float:
+            optimiser.zero_grad()
+            with torch.autocast(device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16"):
+                total = sum(loss(**model(images, texts), output_dict=True).values())
+            total.backward()
+            optimiser.step()
+            with torch.no_grad():
+                model.logit_scale.clamp_(0, math.log(100))
+            return float(total.detach())
+
+        return step
+
+
+def open_clips(ours: nn.Module, context: int) -> nn.Module:
+    """open_clip's CLIP with our weights; context: its length, to which texts must then be padded."""
+    from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
+
+    sizes: Any = ours.config
+    vision = CLIPVisionCfg(
+        layers=sizes.vision_layers,
+        width=sizes.vision_width,
+        head_width=sizes.vision_width // sizes.vision_heads,
+        patch_size=sizes.patch_size,
+        image_size=sizes.image_size,
+    )
+    text = CLIPTextCfg(
+        context_length=context,
+        vocab_size=sizes.vocab_size,
+        width=sizes.text_width,
+        heads=sizes.text_heads,
+        layers=sizes.text_layers,
+    )
+    model = CLIP(sizes.embed_dim, vision, text, output_dict=True)
+    state = ours.state_dict()
+    named = {theirs: state[mine] for theirs, mine in ((name, our_name(name)) for name in model.state_dict())}
+    for name in ("visual.proj", "text_projection"):
+        named[name] = named[name].T
+    named["positional_embedding"] = named["positional_embedding"][:context]
+    model.load_state_dict(named)
+    return model
+
+
+def our_name(theirs: str) -> str:
+    """The name in our model of one of open_clip's tensors."""
+    names = {
+        "positional_embedding": "text.positions",
+        "text_projection": "text_projection.weight",
+        "token_embedding.weight": "text.embedding.weight",
+        "visual.class_embedding": "vision.class_token",
+        "visual.positional_embedding": "vision.positions",
+        "visual.proj": "image_projection.weight",
+        "visual.conv1.weight": "vision.patches.weight",
+        "logit_scale": "logit_scale",
+    }
+    if theirs in names:
+        return names[theirs]
+    return theirs.replace("visual.", "vision.", 1) if theirs.startswith("visual.") else f"text.{theirs}"
+
+
+def groups(model: nn.Module) -> list[dict[str, Any]]:
+    """open_clip's trainer's: gains, biases and the scale do not decay."""
+    named = list(model.named_parameters())
+    still = [weights for name, weights in named if weights.ndim < 2 or "ln" in name or "bias" in name]
+    decays = [weights for name, weights in named if not (weights.ndim < 2 or "ln" in name or "bias" in name)]
+    return [{"params": still, "weight_decay": 0.0}, {"params": decays, "weight_decay": WEIGHT_DECAY}]
+
+
+@dataclass
+class Seconds:
+    """Of each round, by the wall and of the processor."""
+
+    wall: list[float]
+    processor: list[float]
+
+    @property
+    def typical(self) -> float:
+        """The median by the clock that counts: without a GPU the processor's, since a shared machine's wall says little."""
+        return statistics.median(self.wall if torch.cuda.is_available() else self.processor)
+
+
+def wait() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def timed(sides: dict[str, Step], rounds: int, steps: int) -> dict[str, Seconds]:
+    """Every side takes ``steps`` steps in every round, one side after the other."""
+    seconds = {name: Seconds([], []) for name in sides}
+    for _ in range(rounds):
+        for name, step in sides.items():
+            wait()
+            wall, processor = time.perf_counter(), time.process_time()
+            for _ in range(steps):
+                step()
+            wait()
+            seconds[name].wall.append((time.perf_counter() - wall) / steps)
+            seconds[name].processor.append((time.process_time() - processor) / steps)
+    return seconds
+
+
+def matrix_rate(precision: str) -> float:
+    """Floating-point operations a second of a large product of matrices; the median of several."""
+    cuda = torch.cuda.is_available()
+    side, dtype = 8192 if cuda else 1024, torch.bfloat16 if precision == "bf16" else torch.float32
+    matrix = torch.randn(side, side, dtype=dtype, device="cuda" if cuda else "cpu")
+    seconds = timed({"product": lambda: float((matrix @ matrix)[0, 0])}, rounds=9, steps=3)["product"]
+    return 2 * side**3 / seconds.typical
+
+
+def operations(step: Step) -> int:
+    """Of the matrix products of one step, forwards and backwards; torch does not count a CPU's attention."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter:
+        step()
+    return int(counter.get_total_flops())
+
+
+def table(seconds: dict[str, Seconds], against: str, batch: int, share: dict[str, float]) -> None:
+    print(f"{'':26}{'s a step':>10}{'images/s':>10}{'ratio':>8}{'processor s':>13}{'ratio':>8}{'of matrix rate':>16}")
+    base = seconds[against]
+    for name, own in seconds.items():
+        wall, processor = statistics.median(own.wall), statistics.median(own.processor)
+        print(
+            f"{name:26}{wall:10.3f}{batch / wall:10.1f}{statistics.median(base.wall) / wall:8.2f}"
+            f"{processor:13.3f}{statistics.median(base.processor) / processor:8.2f}{share[name]:16.2f}"
+        )
+
+
+def compared(sides: dict[str, Step], precision: str) -> bool:
+    """Take the first steps of each side and print the losses; whether they agree with the first side's."""
+    losses = {name: [step() for _ in range(COMPARED_STEPS)] for name, step in sides.items()}
+    for name, values in losses.items():
+        print(f"{name:26}{'  '.join(f'{value:.7f}' for value in values)}")
+    first, *others = losses.values()
+    worst = max(abs(a - b) / abs(a) for other in others for a, b in zip(first, other, strict=True))
+    print(f"largest difference {worst:.1e} of the loss (allowed: {MOST_DIFFERENCE[precision]:g})\n")
+    return worst <= MOST_DIFFERENCE[precision]
+
+
+def measured(sides: dict[str, Step], against: str, arguments: argparse.Namespace, batch: int, rate: float) -> float:
+    """Time the sides, print the table; return the first side's speed as a share of that of ``against``."""
+    counts = {name: operations(step) for name, step in sides.items()}
+    seconds = timed(sides, arguments.rounds, arguments.steps)
+    share = {name: counts[name] / own.typical / rate for name, own in seconds.items()}
+    table(seconds, against, batch, share)
+    return seconds[against].typical / seconds[next(iter(sides))].typical
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", choices=SIZES, default="tiny")
+    parser.add_argument("--precision", choices=MOST_DIFFERENCE, default="bf16")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=1, help="of a round; more on a GPU")
+    parser.add_argument("--batch", type=int, help="images; the size's own without it")
+    parser.add_argument("--only-peer", action="store_true", help="leave out what each objective adds")
+    arguments = parser.parse_args()
+    size = SIZES[arguments.size]
+    size = Size(**{**vars(size), "batch": arguments.batch or size.batch})
+    bench, rate = Bench(size, arguments.precision), matrix_rate(arguments.precision)
+    where = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{torch.get_num_threads()} threads"
+    print(f"{arguments.size}, {size.batch} images, {arguments.precision}, torch {torch.__version__}, {where}, "
+          f"load {os.getloadavg()[0]:.1f}, matrix rate {rate / 1e12:.3f} TFLOP/s\n")  # fmt: skip
+    trainer = bench.trainer(("softmax",), captions=1)
+    cut, padded = bench.peer(trainer, padded=False), bench.peer(trainer, padded=True)
+    sides = {"ours": bench.ours(trainer), "open_clip, cut context": cut, "open_clip, 77 tokens": padded}
+    agree = compared(sides, arguments.precision)
+    ratio = measured(sides, "open_clip, cut context", arguments, size.batch, rate)
+    print(f"\nours: {ratio:.2f} of open_clip's speed (aim: at least {LEAST_SPEED:g})\n")
+    if not arguments.only_peer:
+        added = {title: bench.ours(bench.trainer(what, 2, decoder, on)) for title, what, decoder, on in ADDED}
+        measured(added, "softmax", arguments, size.batch, rate)
+    return int(not agree)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
