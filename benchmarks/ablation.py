@@ -29,7 +29,8 @@ from goldieval.goldiclip.recipe_files import load_recipe
 from goldieval.results import load_results
 
 ROOT = Path(__file__).parents[1]
-RESULTS, RUNS = ROOT / "results/ablation", ROOT / "runs/ablation"
+RESULTS = ROOT / "results/ablation"
+RUNS = Path("runs/ablation")  # relative, as it stands in the records; trainings run in ROOT
 RATES = RESULTS / "rates.json"
 MEASURED_STEPS = 6
 SCENES, OTHER_SCENES = 20_000, (5_000, 80_000)
@@ -136,7 +137,7 @@ def train(run: Run, changes: dict[str, Any], threads: int) -> None:
     start = time.monotonic()
     _python(["-m", "goldieval", "train", ROWS[run.row].recipe, "--out", str(out), "--resume", *settings], threads)
     recipe = load_recipe(ROWS[run.row].recipe, changes)
-    log = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    log = [json.loads(line) for line in (ROOT / out / "log.jsonl").read_text().splitlines()]
     content = summary(run, recipe, log, out)
     temporary = run.file.with_suffix(".tmp")
     temporary.write_text(json.dumps(content, indent=1) + "\n")
@@ -146,7 +147,7 @@ def train(run: Run, changes: dict[str, Any], threads: int) -> None:
 
 def summary(run: Run, recipe: Recipe, log: list[dict[str, Any]], out: Path) -> dict[str, Any]:
     """Return the run's file: the recipe as trained, what it cost, the last losses and weights, the records."""
-    records = [record.model_dump(mode="json", exclude={"outcomes"}) for record in load_results(out / "results")]
+    records = [record.model_dump(mode="json", exclude={"outcomes"}) for record in load_results(ROOT / out / "results")]
     return {
         "row": run.row,
         "seed": run.seed,
