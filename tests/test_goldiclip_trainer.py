@@ -24,10 +24,11 @@ from goldieval.goldiclip.config import ModelConfig
 from goldieval.goldiclip.data.shapes import ShapesCorpus, shapes_corpus
 from goldieval.goldiclip.losses import Step
 from goldieval.goldiclip.model import GoldiClip
+from goldieval.goldiclip.optimiser import parameter_groups, warm_cosine
 from goldieval.goldiclip.recipe import Recipe
 from goldieval.goldiclip.recipe_files import load_recipe, recipe_names
 from goldieval.goldiclip.run_folder import Report
-from goldieval.goldiclip.student import Student, parameter_groups, warm_cosine
+from goldieval.goldiclip.student import Student
 from goldieval.goldiclip.tokenizer import Tokenizer
 from goldieval.goldiclip.trainer import HIGHEST_SCALE, Trainer
 
@@ -124,9 +125,10 @@ def same(left: Any, right: Any) -> bool:
 # Resuming
 
 
-def test_resumed_equals_uninterrupted(tmp_path: Path) -> None:
+@pytest.mark.parametrize("muon_lr", [None, 2e-3])
+def test_resumed_equals_uninterrupted(tmp_path: Path, muon_lr: float | None) -> None:
     """Weights, teacher, centres, document frequencies, loss weights, optimiser, schedule and log, to the bit."""
-    chosen = recipe(**EVERYTHING)
+    chosen = recipe(**EVERYTHING, optimiser=optimiser(muon_lr=muon_lr))
     whole = trainer(tmp_path / "whole", chosen)
     end = whole.run()
     with pytest.raises(CutError):
@@ -559,3 +561,43 @@ def test_changes_are_written_into_the_recipe() -> None:
     chosen = load_recipe("clip-tiny", {"optimiser.lr": 5e-4, "model.merges": 10, "teacher.momentum": 0.5})
     assert (chosen.optimiser.lr, chosen.model.merges, chosen.teacher.momentum) == (5e-4, 10, 0.5)
     assert chosen.optimiser.batch_size == load_recipe("clip-tiny").optimiser.batch_size
+
+
+def test_muon_moves_the_matrices_of_blocks_and_adamw_the_rest(tmp_path: Path) -> None:
+    """Every parameter has one optimiser, on one schedule; each part steps as torch's own does."""
+    chosen = recipe(**EVERYTHING, optimiser=optimiser(muon_lr=2e-3))
+    ours = trainer(tmp_path / "run", chosen)
+    named = {parameter: name for name, parameter in ours.raw.model.named_parameters()}
+    muon, *adamw = ours.state.optimiser.param_groups
+    assert {named[one] for one in muon["params"]} == {
+        name
+        for name, one in ours.raw.model.named_parameters()
+        if one.ndim == 2 and ("blocks." in name or ".cross." in name)
+    }
+    everything = [one for group in (muon, *adamw) for one in group["params"]]
+    assert len(everything) == len({id(one) for one in everything}) == len(list(ours.raw.parameters()))
+    list(ours.steps())
+    assert muon["lr"] == adamw[0]["lr"] == adamw[-1]["lr"] == 0  # the cosine's end
+    by_adamw = trainer(tmp_path / "other", recipe(**EVERYTHING, optimiser=optimiser()))
+    list(by_adamw.steps())
+    moved = dict(ours.raw.model.named_parameters())
+    for name, parameter in by_adamw.raw.model.named_parameters():
+        if "resblocks.0.mlp.c_fc.weight" in name:
+            assert not torch.allclose(parameter, moved[name])
+
+
+def test_muon_steps_as_torchs_own(tmp_path: Path) -> None:
+    chosen = recipe(optimiser=optimiser(muon_lr=2e-3, lr=1e-3, warm_up=0))
+    ours = trainer(tmp_path / "run", chosen)
+    weight = ours.raw.model.vision.transformer.resblocks[0].mlp.c_fc.weight
+    bias = ours.raw.model.vision.transformer.resblocks[0].mlp.c_fc.bias
+    matrix, vector = (torch.nn.Parameter(one.detach().clone()) for one in (weight, bias))
+    generator = torch.Generator().manual_seed(0)
+    for one, twin in ((weight, matrix), (bias, vector)):
+        one.grad = torch.randn(one.shape, generator=generator)
+        twin.grad = one.grad.clone()
+    ours.state.optimiser.step()
+    settings = {"lr": 2e-3, "weight_decay": chosen.optimiser.weight_decay, "adjust_lr_fn": "match_rms_adamw"}
+    torch.optim.Muon([matrix], **settings).step()
+    torch.optim.AdamW([vector], lr=1e-3, betas=(0.9, 0.98), eps=1e-6, weight_decay=0).step()
+    assert torch.equal(weight, matrix) and torch.equal(bias, vector)

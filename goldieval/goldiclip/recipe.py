@@ -73,11 +73,15 @@ class Weighting(_Part):
 
 
 class Optimiser(_Part):
-    """AdamW with warm-up and cosine to zero; weight decay on matrices only."""
+    """AdamW with warm-up and cosine to zero; weight decay on matrices only.
+
+    muon_lr: learning rate of Muon, which then moves the matrices of transformer blocks instead of AdamW.
+    """
 
     steps: Count
     batch_size: Count
     lr: Positive = 1e-3
+    muon_lr: Positive | None = None
     weight_decay: Annotated[float, Field(ge=0)] = 0.2
     betas: tuple[float, float] = (0.9, 0.98)
     eps: Positive = 1e-6

@@ -21,9 +21,10 @@ from goldieval.goldiclip.data.feed import Feed
 from goldieval.goldiclip.data.sources import corpus_of, views_of, workers_of
 from goldieval.goldiclip.ema import teacher_of, update_teacher
 from goldieval.goldiclip.losses import Step
+from goldieval.goldiclip.optimiser import optimiser_of, schedule_of
 from goldieval.goldiclip.recipe import Recipe
 from goldieval.goldiclip.run_folder import Report, RunFolder
-from goldieval.goldiclip.student import Student, parameter_groups, warm_cosine
+from goldieval.goldiclip.student import Student
 from goldieval.goldiclip.tokenizer import Tokenizer
 from goldieval.goldiclip.training_state import TrainingState
 
@@ -55,13 +56,8 @@ class Trainer:
         self.tokenizer = Tokenizer(recipe.model.merges, recipe.model.context_length)
         student = Student(recipe)
         self.teacher = teacher_of(student.model).to(self.accelerator.device)
-        self.optimiser = torch.optim.AdamW(
-            parameter_groups(student, recipe),
-            lr=recipe.optimiser.lr,
-            betas=recipe.optimiser.betas,
-            eps=recipe.optimiser.eps,
-        )
-        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimiser, lambda step: warm_cosine(step, recipe))
+        self.optimiser = optimiser_of(student, recipe)
+        self.schedule = schedule_of(self.optimiser, recipe)
         self.raw = student
         self.state = TrainingState(student, self.teacher, self.optimiser, self.schedule)
         found = latest(out) if resume else None

@@ -1,0 +1,95 @@
+"""How parameters move: AdamW with warm-up and cosine, and Muon for the matrices of transformer blocks if wanted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+
+from goldieval.errors import GoldievalError
+from goldieval.goldiclip.recipe import Recipe
+from goldieval.goldiclip.student import Student
+
+BLOCKS = (".resblocks.", "decoder.blocks.", "decoder.cross.")
+
+
+class MuonAndAdamW(torch.optim.Optimizer):
+    """Muon and AdamW as one optimiser: one schedule, one state, one step."""
+
+    def __init__(self, muon: torch.optim.Optimizer, adamw: torch.optim.Optimizer) -> None:
+        super().__init__([*muon.param_groups, *adamw.param_groups], {})
+        self.parts = {"muon": muon, "adamw": adamw}
+        self._share()
+
+    def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
+        for part in self.parts.values():
+            part.step()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {name: part.state_dict() for name, part in self.parts.items()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        for name, part in self.parts.items():
+            part.load_state_dict(state_dict[name])
+        self._share()
+
+    def _share(self) -> None:
+        """The groups are the parts' own, so that a schedule moves their learning rates."""
+        self.param_groups = [group for part in self.parts.values() for group in part.param_groups]
+
+
+def optimiser_of(student: Student, recipe: Recipe) -> torch.optim.Optimizer:
+    """Return AdamW, or with ``optimiser.muon_lr`` Muon for the matrices of transformer blocks and AdamW for the rest.
+
+    Raises:
+        GoldievalError: this torch has no Muon.
+    """
+    chosen = recipe.optimiser
+    by_muon = matrices_of_blocks(student) if chosen.muon_lr else []
+    groups = parameter_groups(student, recipe, without=by_muon)
+    adamw = torch.optim.AdamW(groups, lr=chosen.lr, betas=chosen.betas, eps=chosen.eps)
+    if not chosen.muon_lr:
+        return adamw
+    if not hasattr(torch.optim, "Muon"):
+        raise GoldievalError(f"optimiser.muon_lr needs torch 2.9 or later, and this is {torch.__version__}.")
+    muon = torch.optim.Muon(
+        by_muon,
+        lr=chosen.muon_lr,
+        weight_decay=chosen.weight_decay,
+        adjust_lr_fn="match_rms_adamw",  # updates as large as AdamW's, so that learning rates are of one kind
+    )
+    return MuonAndAdamW(muon, adamw)
+
+
+def matrices_of_blocks(student: Student) -> list[nn.Parameter]:
+    """Return the weight matrices of all transformer blocks, of towers and decoder."""
+    named = student.model.named_parameters()
+    return [parameter for name, parameter in named if parameter.ndim == 2 and any(part in name for part in BLOCKS)]
+
+
+def parameter_groups(student: Student, recipe: Recipe, without: list[nn.Parameter] = []) -> list[dict[str, Any]]:
+    """Matrices decay; gains, biases and scales do not; the loss weights have a learning rate of their own."""
+    left_out = {id(parameter) for parameter in without}
+    ours = [parameter for parameter in student.model.parameters() if id(parameter) not in left_out]
+    groups: list[dict[str, Any]] = [
+        {"params": [one for one in ours if one.ndim >= 2], "weight_decay": recipe.optimiser.weight_decay},
+        {"params": [one for one in ours if one.ndim < 2], "weight_decay": 0.0},
+    ]
+    if student.weights is not None:
+        groups.append({"params": list(student.weights.parameters()), "weight_decay": 0.0, "lr": recipe.weighting.lr})
+    return groups
+
+
+def schedule_of(optimiser: torch.optim.Optimizer, recipe: Recipe) -> torch.optim.lr_scheduler.LRScheduler:
+    return torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: warm_cosine(step, recipe))
+
+
+def warm_cosine(step: int, recipe: Recipe) -> float:
+    """Factor on the learning rate: linear warm-up, then a cosine to zero."""
+    warm_up, steps = recipe.optimiser.warm_up, recipe.optimiser.steps
+    if step < warm_up:
+        return (step + 1) / warm_up
+    return 0.5 * (1 + math.cos(math.pi * (step - warm_up) / max(1, steps - warm_up)))
