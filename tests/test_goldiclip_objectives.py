@@ -18,6 +18,7 @@ from open_clip.loss import ClipLoss, SigLipLoss
 from goldieval.goldiclip.config import ModelConfig
 from goldieval.goldiclip.data.batches import Batch, Batches
 from goldieval.goldiclip.data.shapes import ShapesCorpus, shapes_corpus
+from goldieval.goldiclip.data.sources import views_of
 from goldieval.goldiclip.ema import teacher_of, update_teacher
 from goldieval.goldiclip.losses import Losses, Step
 from goldieval.goldiclip.model import DinoHead, GoldiClip
@@ -30,7 +31,7 @@ from goldieval.goldiclip.objectives.uncertainty import HIGHEST, LOWEST, Uncertai
 from goldieval.goldiclip.pooling import TextConditionedPool
 from goldieval.goldiclip.recipe import Recipe
 from goldieval.goldiclip.tokenizer import Tokenizer
-from goldieval.goldiclip.trainer import Trainer, views_of
+from goldieval.goldiclip.trainer import Trainer
 from goldieval.scoring.conditioned import conditioned_matrix
 
 B, K, DIM = 4, 3, 32
