@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+
+from filelock import FileLock
 
 
 def check_writable(folder: Path) -> None:
@@ -13,6 +17,16 @@ def check_writable(folder: Path) -> None:
     with tempfile.TemporaryFile(dir=folder) as probe:
         probe.write(b"0")
         probe.flush()
+
+
+@contextmanager
+def one_at_a_time(file: Path) -> Iterator[None]:
+    """Hold the lock of a file that is about to be made; no lock where its folder cannot be written or knows none."""
+    with ExitStack() as held:
+        with suppress(OSError, NotImplementedError):  # the latter: a network file system without locks
+            check_writable(file.parent)
+            held.enter_context(FileLock(file.with_suffix(".lock")))
+        yield
 
 
 def atomic_write(file: Path, content: bytes) -> None:

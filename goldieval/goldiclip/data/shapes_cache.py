@@ -8,20 +8,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
 import PIL
 import torch
-from filelock import FileLock
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 import goldieval.data.shapes as world
 from goldieval.data.paths import cache_root
-from goldieval.files import atomic_write, check_writable
+from goldieval.files import atomic_write, one_at_a_time
 from goldieval.goldiclip.data.corpus import Ids
 from goldieval.goldiclip.tokenizer import Tokenizer
 
@@ -45,24 +43,15 @@ PROBE = "A photo of 3 dogs, it's UPPER case."  # how a tokenizer cleans and spli
 
 def cached(file: Path, scenes: int, resolution: int, drawn: Callable[[], Content]) -> Content:
     """Return the scenes in ``file``, or draw and keep them; of several processes that ask, one draws."""
-    with _lock(file, scenes * resolution**2 * 3):
+    if scenes * resolution**2 * 3 > MOST_BYTES:
+        return drawn()
+    with one_at_a_time(file):
         found = _read(file, scenes, resolution)
         if found is not None:
             return found
         content = drawn()
-        if content[0].numel() <= MOST_BYTES:
-            _write(file, content)
+        _write(file, content)
         return content
-
-
-def _lock(file: Path, size: int) -> Any:
-    try:
-        if size > MOST_BYTES:
-            return nullcontext()
-        check_writable(file.parent)
-        return FileLock(file.with_suffix(".lock"))
-    except OSError:
-        return nullcontext()
 
 
 def _read(file: Path, scenes: int, resolution: int) -> Content | None:

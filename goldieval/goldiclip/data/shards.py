@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import tarfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from glob import glob
 from pathlib import Path
@@ -12,23 +11,19 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from goldieval.data.folder import PICTURES
-from goldieval.data.webdataset import TarImage, samples_of
+from goldieval.data.webdataset import TarImage
 from goldieval.errors import GoldievalError
 from goldieval.goldiclip.data.corpus import BadSampleError, Sample
 from goldieval.goldiclip.data.pictures import decoded
-from goldieval.goldiclip.data.processes import cores, in_processes
 from goldieval.goldiclip.data.said import FIELDS, parsed, questions, sentences
+from goldieval.goldiclip.data.shard_index import NOWHERE, index_of
 from goldieval.goldiclip.tokenizer import Tokenizer
 
 BLOCK = 100_000  # samples that are shuffled together, in whole shards: some GB, which the system's cache can hold
-NOTE_EVERY_S = 10.0
-SHARDS_A_PROCESS = 4  # fewer are not worth starting one
-NOWHERE = -1
 
 
 class Shards:
-    """Samples of many tars; an index of offsets (32 bytes a sample) is made once, from the tars' headers.
+    """Samples of many tars; an index of offsets (32 bytes a sample) is made from the tars' headers and kept.
 
     Raises:
         GoldievalError: no shards, or one that is no whole, uncompressed tar.
@@ -42,15 +37,8 @@ class Shards:
         note: Callable[[str], None] = lambda line: None,
     ) -> None:
         self.tars, self.tokenizer, self.fields = shards_of(path), tokenizer, tuple(fields) or FIELDS
-        last, parts = time.monotonic(), []
-        processes = min(len(self.tars) // SHARDS_A_PROCESS, cores())
-        for number, index in enumerate(in_processes(_index, self.tars, processes), start=1):
-            parts.append(index)
-            if time.monotonic() - last > NOTE_EVERY_S:
-                last = time.monotonic()
-                note(f"reading shard headers: {number:,} of {len(self.tars):,}")
-        self._starts = np.cumsum([0, *map(len, parts)])  # of each shard's rows, and the end
-        self._index = np.concatenate(parts)
+        index = index_of(path, self.tars, note)
+        self._starts, self._index = index.starts, index.rows
 
     def __len__(self) -> int:
         return len(self._index)
@@ -81,21 +69,6 @@ class Shards:
         said, bad = sentences(where, entry, self.fields, self.tokenizer)
         asked, dropped = questions(where, entry, self.tokenizer)
         return Sample(decoded(where, _read(where, picture)), said, asked, bad + dropped)
-
-
-def _index(tar: Path) -> np.ndarray:
-    """Return offset and size of the picture and of the JSON of every sample, shape (samples, 4)."""
-    rows: list[tuple[int, int, int, int]] = []
-    for _, members in samples_of(tar):
-        picture = next((member for ending, member in members.items() if f".{ending}" in PICTURES), None)
-        text = members.get("json")
-        if picture or text:  # else some other file, such as a shard's own README
-            rows.append((*_place(picture), *_place(text)))
-    return np.array(rows, dtype=np.int64).reshape(-1, 4)
-
-
-def _place(member: TarImage | None) -> tuple[int, int]:
-    return (member.offset, member.size) if member else (NOWHERE, 0)
 
 
 def _read(where: str, member: TarImage) -> bytes:

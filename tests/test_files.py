@@ -1,0 +1,38 @@
+"""Files that several processes want to make."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from goldieval.files import one_at_a_time
+
+
+def test_the_second_waits_for_the_first(tmp_path: Path) -> None:
+    file, done = tmp_path / "new" / "a.bin", []
+
+    def second() -> None:
+        with one_at_a_time(file):
+            done.append(1)
+
+    with one_at_a_time(file):
+        thread = threading.Thread(target=second)
+        thread.start()
+        thread.join(0.3)
+        assert done == []
+    thread.join(10)
+    assert done == [1]
+
+
+def test_a_file_system_without_locks_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise NotImplementedError("FileSystem does not appear to support flock")
+
+    monkeypatch.setattr(FileLock, "_acquire", refuse)
+    with one_at_a_time(tmp_path / "a.bin"):
+        pass
+    with pytest.raises(OSError, match="of the caller"), one_at_a_time(tmp_path / "a.bin"):
+        raise OSError("of the caller")
