@@ -231,8 +231,8 @@ def test_superclip_class_loss_and_frequencies(
         hot = k_hot(superclip[f"in.{step}.text"].tolist(), superclip.config["vocab_size"])
         documents.count(hot)
         close_loss(token_class_loss(logits, hot, documents.weights()), superclip[f"out.{step}.loss_class"])
-        close(documents.frequency[None] / len(hot), superclip[f"out.{step}.cap_fq"])
-        close((documents.documents / len(hot)).view(1, 1), superclip[f"out.{step}.num_samples"])
+        close(documents.frequency[None].double() / len(hot), superclip[f"out.{step}.cap_fq"])
+        close((documents.documents.double() / len(hot)).view(1, 1), superclip[f"out.{step}.num_samples"])
         assert float(documents.documents) == number * len(hot)
 
 

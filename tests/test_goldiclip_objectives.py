@@ -30,6 +30,7 @@ from goldieval.goldiclip.objectives.token_classes import InverseDocumentFrequenc
 from goldieval.goldiclip.objectives.uncertainty import HIGHEST, LOWEST, UncertaintyWeights
 from goldieval.goldiclip.pooling import TextConditionedPool
 from goldieval.goldiclip.recipe import Recipe
+from goldieval.goldiclip.student import Student
 from goldieval.goldiclip.tokenizer import Tokenizer
 from goldieval.goldiclip.trainer import Trainer
 from goldieval.scoring.conditioned import conditioned_matrix
@@ -390,9 +391,26 @@ def test_document_frequencies_count_online_as_offline() -> None:
     online = InverseDocumentFrequency(12)
     for rows in hot.split([4, 1, 20, 5]):
         online.count(rows)
-    torch.testing.assert_close(online.weights(), (31 / (hot.double().sum(0) + 1)).log())
+    torch.testing.assert_close(online.weights(), (31 / (hot.sum(0) + 1)).log())
     assert float(online.weights()[0]) == 0 and float(online.weights()[1]) == pytest.approx(math.log(31))
     assert bool((online.weights() >= 0).all()) and set(online.state_dict()) == {"frequency", "documents"}
+
+
+def test_document_frequencies_stay_exact_and_read_what_older_checkpoints_hold() -> None:
+    """27 M images for 32 epochs are more than float32 can count; counts were float64 once."""
+    many, hot = 27_000_001 * 32, torch.eye(12)[:3]
+    counted = InverseDocumentFrequency(12)
+    older = torch.full((12,), many, dtype=torch.float64)
+    counted.load_state_dict({"frequency": older, "documents": older[0]})
+    counted.count(hot)
+    assert int(counted.documents) == many + 3 and counted.frequency.tolist() == [many + 1] * 3 + [many] * 9
+
+
+def test_nothing_that_is_trained_needs_a_device_with_float64() -> None:
+    """Apple's GPUs have none."""
+    student = Student(recipe(*ALL, weighting={"kind": "uncertainty"}))
+    assert student.losses.documents.weights().dtype == torch.float32
+    assert {tensor.dtype for tensor in student.state_dict().values()} == {torch.float32, torch.int64}
 
 
 def test_token_class_loss_has_its_gradient_and_its_minimum() -> None:
@@ -623,7 +641,7 @@ def test_shares_of_the_two_processes_are_told_apart(together: Together) -> None:
 
 
 def test_document_frequencies_of_two_processes(together: Together) -> None:
-    hot = (torch.rand(6, 12, generator=seeded()) < 0.4).double()
+    hot = (torch.rand(6, 12, generator=seeded()) < 0.4).long()
     for state, weights in [part["documents"] for part in together[0]]:
         assert float(state["documents"]) == 6 and torch.equal(state["frequency"], hot.sum(0))
         torch.testing.assert_close(weights, (7 / (hot.sum(0) + 1)).log())

@@ -17,26 +17,30 @@ def k_hot(captions: Sequence[Sequence[int]], vocab_size: int, special: Sequence[
 
 
 class InverseDocumentFrequency(nn.Module):
-    """Counts documents as they pass by; the weight of a token is log((n + 1) / (df + 1))."""
+    """Counts documents as they pass by; the weight of a token is log((n + 1) / (df + 1)).
+
+    Counts are integers: exact for any number of documents, also on devices that have no float64.
+    """
 
     frequency: torch.Tensor
     documents: torch.Tensor
 
     def __init__(self, vocab_size: int) -> None:
         super().__init__()
-        self.register_buffer("frequency", torch.zeros(vocab_size, dtype=torch.float64))
-        self.register_buffer("documents", torch.zeros((), dtype=torch.float64))
+        self.register_buffer("frequency", torch.zeros(vocab_size, dtype=torch.int64))
+        self.register_buffer("documents", torch.zeros((), dtype=torch.int64))
 
     @torch.no_grad()
     def count(self, hot: torch.Tensor) -> None:
         """Add a batch of documents, of all processes where there are several."""
-        batch = torch.cat([hot.double().sum(0), hot.new_tensor([len(hot)], dtype=torch.float64)])
+        batch = torch.cat([hot.sum(0), hot.new_tensor([len(hot)])]).to(torch.int64)
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             torch.distributed.all_reduce(batch)
         self.frequency += batch[:-1]
         self.documents += batch[-1]
 
     def weights(self) -> torch.Tensor:
+        """Return (vocabulary,) in float32."""
         return ((self.documents + 1) / (self.frequency + 1)).log()
 
 

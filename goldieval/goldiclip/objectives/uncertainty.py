@@ -27,7 +27,7 @@ class UncertaintyWeights(nn.Module):
         self.names, self.warm_up = tuple(names), warm_up
         self.s = nn.ParameterDict({name: nn.Parameter(torch.zeros(())) for name in names})
         self.register_buffer("seen", torch.zeros(len(names), dtype=torch.long))
-        self.register_buffer("sums", torch.zeros(len(names), dtype=torch.float64))
+        self.register_buffer("sums", torch.zeros(len(names)))
 
     def forward(self, losses: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """Weigh the losses that are active in this step; the others leave their ``s`` untouched."""
