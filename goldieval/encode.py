@@ -149,7 +149,7 @@ def text_computer(
     model: Adapter, texts: Mapping[str, str], batching: Batching, meter: Meter
 ) -> Callable[[Chunk], Encoded]:
     """Return the function that encodes one chunk of texts, sorted by tokens and trimmed where the model says it may."""
-    from goldieval.torch_adapter import lengths
+    from goldieval.padding import lengths
 
     trim = getattr(model, "trim", None)
 

@@ -13,6 +13,7 @@ from PIL import Image
 from torch import nn
 
 from goldieval.adapter import ModelInfo
+from goldieval.padding import trim
 from goldieval.precision import full_float32
 
 # What a tokenizer does to these (case, punctuation, accents, numbers, length) tells it from any other.
@@ -103,20 +104,6 @@ class TorchAdapter:
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, dtype=DTYPES[self.precision], enabled=self.precision != "fp32")
-
-
-def trim(tokens: torch.Tensor) -> torch.Tensor:
-    """Cut zero padding that the whole batch shares, shape (texts, context) to (texts, longest)."""
-    return tokens[:, : int(lengths(tokens).max())]
-
-
-def lengths(tokens: torch.Tensor) -> torch.Tensor:
-    """Length of every row up to its last id that is not 0, shape (texts,).
-
-    Zeros inside a text are no padding: in CLIP's vocabulary 0 is the "!" of, say, "!~".
-    """
-    places = torch.arange(1, tokens.shape[1] + 1, device=tokens.device)
-    return ((tokens != 0) * places).amax(dim=1)
 
 
 def module_fingerprint(module: nn.Module) -> str:

@@ -19,7 +19,7 @@ from goldieval.goldiclip.objectives.decoding import decoding_loss, targets_of
 from goldieval.goldiclip.objectives.distillation import DinoLoss, cosine, info_nce
 from goldieval.goldiclip.objectives.token_classes import InverseDocumentFrequency, k_hot, token_class_loss
 from goldieval.goldiclip.recipe import Recipe
-from goldieval.torch_adapter import lengths
+from goldieval.padding import lengths
 
 BUCKETS = 4
 
