@@ -14,6 +14,7 @@ import torch
 import torch.multiprocessing as mp
 import torch.nn.functional as F
 from open_clip.loss import ClipLoss, SigLipLoss
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from goldieval.goldiclip.config import ModelConfig
 from goldieval.goldiclip.data.batches import Batch, Batches
@@ -113,6 +114,12 @@ def test_foreign_captions_are_drawn_anew_and_all_of_them() -> None:
     assert torch.equal(sampled_columns(8, 4, seeded()), sampled_columns(8, 4, seeded()))
     assert not torch.equal(sampled_columns(8, 4, seeded()), sampled_columns(8, 4, seeded(1)))
     assert set(sampled_columns(40, 4, seeded())[0, 4:].remainder(4).tolist()) == {0, 1, 2, 3}
+
+
+def test_a_share_of_the_images_has_its_rows_of_all_columns() -> None:
+    everyone = sampled_columns(8, 3, seeded())
+    shares = [sampled_columns(8, 3, seeded(), range(first, first + 4)) for first in (0, 4)]
+    assert torch.equal(torch.cat(shares), everyone)
 
 
 def test_zero_features_give_the_closed_form(pool: TextConditionedPool) -> None:
@@ -224,6 +231,30 @@ def test_cosine_and_info_nce_have_closed_forms() -> None:
         for view in range(2)
     ]
     torch.testing.assert_close(info_nce(student, gallery), torch.stack(terms).mean())
+
+
+class Memory(TorchDispatchMode):
+    """Notes the largest tensor that an operation makes, in bytes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.largest = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        if isinstance(made, torch.Tensor):
+            self.largest = max(self.largest, made.untyped_storage().nbytes())
+        return made
+
+
+def test_text_agnostic_contrast_does_not_repeat_the_gallery() -> None:
+    """At a batch of 4,096 a copy of it for each of 512 images would take 4 GiB."""
+    chosen, student = recipe("distil_agnostic", batch_size=32, teacher={"loss": "info_nce"}), model()
+    step = step_of(chosen, student)
+    assert step.local.pooled.shape == (64, DIM) and step.taught.pooled.shape == (32, DIM)
+    with Memory() as memory:
+        Losses(chosen)(step)
+    assert 0 < memory.largest <= 4 * 64 * DIM
 
 
 def test_info_nce_tells_distinct_images_apart() -> None:

@@ -109,10 +109,12 @@ class Losses(nn.Module):
 
     def _conditioned(self, step: Step) -> torch.Tensor:
         everyone, captions = step.all_texts.shape[:2]
-        columns = sampled_columns(everyone, captions, step.generator).to(step.texts.device)
-        ours = columns[step.first : step.first + len(step.texts)]
+        ours = range(step.first, step.first + len(step.texts))
+        columns = sampled_columns(everyone, captions, step.generator, ours).to(step.texts.device)
         scale, bias = step.model.logit_scale.exp(), step.model.logit_bias
-        return conditioned_sigmoid(step.model.pool, step.image.patches, step.all_texts, ours, scale, bias, step.first)
+        return conditioned_sigmoid(
+            step.model.pool, step.image.patches, step.all_texts, columns, scale, bias, step.first
+        )
 
     def _distil_agnostic(self, step: Step) -> torch.Tensor:
         """Local crops' class features towards the teacher's of the whole picture."""
@@ -126,7 +128,7 @@ class Losses(nn.Module):
             self.agnostic.update_centre(gathered(logits))
             return loss
         if self.recipe.teacher.loss == "info_nce":
-            return info_nce(student, gathered(teacher)[None].expand(len(student), -1, -1), step.first)
+            return info_nce(student, gathered(teacher)[None], step.first)
         return cosine(student, teacher[:, None])
 
     def _distil_conditioned(self, step: Step) -> torch.Tensor:

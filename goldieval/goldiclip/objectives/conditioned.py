@@ -11,20 +11,21 @@ import torch.nn.functional as F
 from goldieval.goldiclip.pooling import TextConditionedPool
 
 
-def sampled_columns(images: int, captions: int, generator: torch.Generator) -> torch.Tensor:
+def sampled_columns(images: int, captions: int, generator: torch.Generator, rows: range | None = None) -> torch.Tensor:
     """Choose for every image its own captions and one caption of every other image.
 
+    Args:
+        rows: of which images, all by default; what is chosen for an image does not depend on it.
+
     Returns:
-        (images, images + captions - 1) indices into the flattened captions, ascending; an image's own captions stand in
+        (rows, images + captions - 1) indices into the flattened captions, ascending; an image's own captions stand in
         columns i to i + captions of row i
     """
-    chosen = torch.randint(captions, (images, images), generator=generator)
-    columns = torch.arange(images) * captions + chosen
-    rows = []
-    for image in range(images):
-        own = torch.arange(image * captions, (image + 1) * captions)
-        rows.append(torch.cat([columns[image, :image], own, columns[image, image + 1 :]]))
-    return torch.stack(rows)
+    rows = range(images) if rows is None else rows
+    chosen = torch.randint(captions, (images, images), generator=generator)[rows.start : rows.stop]
+    image, place = torch.arange(rows.start, rows.stop)[:, None], torch.arange(images + captions - 1)
+    owner = torch.where(place < image, place, torch.maximum(place - captions + 1, image))
+    return owner * captions + torch.where(owner == image, place - image, chosen.gather(1, owner))
 
 
 def conditioned_sigmoid(
@@ -40,7 +41,7 @@ def conditioned_sigmoid(
 
     Args:
         patches: (b, patches, d) of this process's images.   texts: (g, k, d) of all processes, not normalised.
-        columns: (b, c) indices into the g * k captions, see ``sampled_columns``; rows from ``first`` are ours.
+        columns: (b, c) indices into the g * k captions, see ``sampled_columns``.   first: our first image among all.
 
     Returns:
         the sum over the chosen pairs of all processes, of which ours are a sample, divided by their number an image

@@ -42,7 +42,7 @@ def info_nce(student: torch.Tensor, teacher: torch.Tensor, first: int = 0, scale
 
     Args:
         student: (b, views, d).   teacher: (b, images, d), for row b's caption from every image of all processes, of
-            which those from ``first`` are ours.
+            which those from ``first`` are ours; (1, images, d) where no caption conditions them.
     """
     with in_float32(student):
         ours, theirs = F.normalize(student.float(), dim=-1), F.normalize(teacher.detach().float(), dim=-1)
