@@ -107,11 +107,15 @@ def test_a_worker_that_dies_is_one_line(tmp_path: Path) -> None:
 
 def test_workers_are_as_many_as_the_recipe_says_or_the_source_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     assert workers_of(recipe("x", data={"workers": 3}), 1) == 3
+    monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
     drawn = recipe("", "shapes", data={"workers": None, "scenes": 8})
     files = recipe("x", data={"workers": None})
     for cores, processes, expected in ((1, 1, 1), (4, 1, 3), (64, 1, MOST_WORKERS), (64, 8, 7), (8, 8, 1)):
         monkeypatch.setattr(os, "cpu_count", lambda cores=cores: cores)
         assert (workers_of(drawn, processes), workers_of(files, processes)) == (0, expected)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "8")  # four machines of 64 cores: each is shared by its own processes
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    assert workers_of(files, 32) == 7
 
 
 # Training

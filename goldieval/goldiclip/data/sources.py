@@ -33,12 +33,16 @@ def corpus_of(recipe: Recipe, tokenizer: Tokenizer, note: Callable[[str], None] 
 
 
 def workers_of(recipe: Recipe, processes: int) -> int:
-    """Return how many workers a process starts: as the recipe says, else none for drawn scenes and some for files."""
+    """Return how many workers a process starts: as the recipe says, else none for drawn scenes and some for files.
+
+    processes: of the whole training; those of this machine, which share its cores, are what torchrun says, if it does.
+    """
     if recipe.data.workers is not None:
         return recipe.data.workers
     if recipe.data.source == "shapes":
         return 0
-    return max(1, min(MOST_WORKERS, (os.cpu_count() or 1) // processes - 1))
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", processes))
+    return max(1, min(MOST_WORKERS, (os.cpu_count() or 1) // here - 1))
 
 
 def views_of(recipe: Recipe) -> Views:
