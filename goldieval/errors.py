@@ -10,6 +10,10 @@ class GoldievalError(Exception):
     """Something the user can mend: one line saying what is wrong, where, and what to do."""
 
 
+class InterruptedRunError(GoldievalError):
+    """The person pressed Ctrl-C; says how to go on."""
+
+
 class TaskError(GoldievalError):
     """One task cannot be run or scored; the other tasks of the run go on."""
 

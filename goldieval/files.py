@@ -29,6 +29,11 @@ def one_at_a_time(file: Path) -> Iterator[None]:
         yield
 
 
+def usual_mode(path: Path) -> None:
+    """Give what began as a private temporary file or folder the permissions that any other gets."""
+    path.chmod((0o777 if path.is_dir() else 0o666) & ~_umask())
+
+
 def atomic_write(file: Path, content: bytes) -> None:
     """Write a file whole or not at all, also when the disk is full or the process dies."""
     atomic_write_all({file: content})
@@ -46,7 +51,7 @@ def atomic_write_all(contents: dict[Path, bytes]) -> None:
                 stream.write(content)
                 stream.flush()
                 os.fsync(stream.fileno())
-            os.chmod(temporary, 0o666 & ~_umask())
+            usual_mode(Path(temporary))
         for file, ready in staged.items():
             os.replace(ready, file)
     except BaseException:

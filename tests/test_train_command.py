@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,8 +12,10 @@ import yaml
 from accelerate.state import AcceleratorState
 from helpers import goldieval, one_line
 
+from goldieval.goldiclip import cost
 from goldieval.goldiclip.checkpoint import load_weights
 from goldieval.goldiclip.shipped import LARGEST, ship
+from goldieval.goldiclip.trainer import Trainer
 from goldieval.results import load_results
 
 RECIPE = {
@@ -77,6 +80,51 @@ def test_a_dry_run_prints_the_cost_and_leaves_nothing(recipe: Path, tmp_path: Pa
     for said in (" M parameters", "GiB of", "images/s", "32 images in 4 steps", "device hours"):
         assert said in ran.out
     assert not (tmp_path / "run").exists()
+
+
+def dry_run(*arguments: str | Path) -> list[str]:
+    """Return the lines that it prints below the recipe's title."""
+    ran = goldieval("train", *arguments, "--dry-run")
+    assert ran.code == 0, ran.err
+    return ran.out.splitlines()[1:]
+
+
+@pytest.mark.parametrize("source", ["shards", "jsonl"])
+def test_a_dry_run_without_the_data_measures_made_up_pictures(source: str, recipe: Path, tmp_path: Path) -> None:
+    content = {**RECIPE, "data": {"source": source, "path": str(tmp_path / "none"), "captions": 2, "workers": 0}}
+    recipe.write_text(yaml.safe_dump(content))
+    first, *rest = dry_run(recipe, "--out", tmp_path / "run")
+    assert str(tmp_path / "none") in first and "made-up pictures" in first
+    assert "over 4 steps of 8 on 1 x" in rest[1] and rest[2].startswith("32 images in 4 steps")
+    assert "none" in one_line(goldieval("train", recipe, "--out", tmp_path / "run").err)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_dry_run_stops_at_a_batch_that_takes_long(recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cost, "LONG_STEP_S", 0.0)
+    lines = dry_run(recipe)
+    assert "batch 8" in lines[0] and "over 4 steps of 2 on" in lines[1]
+    assert "a step of 8 is not measured here" in lines[2] and lines[3].startswith("32 images in 4 steps")
+
+
+def test_a_dry_run_stops_at_a_batch_that_does_not_fit(recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = Trainer._one
+
+    def full(self: Trainer) -> Any:
+        if self.recipe.optimiser.batch_size > limit:
+            raise torch.OutOfMemoryError
+        return one(self)
+
+    monkeypatch.setattr(Trainer, "_one", full)
+    limit = 4
+    assert "over 4 steps of 4 on" in dry_run(recipe)[1]
+    limit = 1
+    assert "optimiser.batch_size 2 needs more memory" in one_line(goldieval("train", recipe, "--dry-run").err)
+
+
+def test_a_dry_run_beside_a_finished_run(recipe: Path, tmp_path: Path) -> None:
+    assert goldieval("train", recipe, "--out", tmp_path / "run", "--set", "evaluation.every=0").code == 0
+    assert "32 images in 4 steps" in "".join(dry_run(recipe, "--out", tmp_path / "run", "--resume"))
 
 
 def test_a_checkpoint_ships_and_says_how_it_was_trained(recipe: Path, tmp_path: Path) -> None:

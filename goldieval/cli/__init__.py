@@ -13,7 +13,7 @@ from goldieval.cli.ls import ls
 from goldieval.cli.run import run
 from goldieval.cli.show import show
 from goldieval.cli.train import train
-from goldieval.errors import GoldievalError
+from goldieval.errors import GoldievalError, InterruptedRunError
 
 INTERRUPTED = 130
 
@@ -59,8 +59,9 @@ def _explain(error: BaseException) -> int:
         console.print("interrupted; the same command goes on from here", markup=False)
         return INTERRUPTED
     if isinstance(error, GoldievalError):
-        console.print(f"error: {error}", markup=False, highlight=False)
-        return 2
+        stopped = isinstance(error, InterruptedRunError)
+        console.print(f"{'interrupted' if stopped else 'error'}: {error}", markup=False, highlight=False)
+        return INTERRUPTED if stopped else 2
     if hasattr(error, "format_message"):  # wrong options and arguments, from typer
         console.print(f"error: {error.format_message()} See goldieval --help.", markup=False, highlight=False)
         return 2

@@ -27,31 +27,46 @@ def train(
     accelerate launch -m goldieval train goldiclip-tiny
     """
     from goldieval.cli.overrides import parse_overrides
-    from goldieval.errors import GoldievalError
+    from goldieval.errors import GoldievalError, InterruptedRunError
     from goldieval.goldiclip.recipe_files import load_recipe
 
     chosen = load_recipe(recipe, parse_overrides(set_))
     folder = out or Path("runs") / chosen.name
-    if folder.exists() and any(folder.glob("step-*")) and not (resume or dry_run):
-        raise GoldievalError(f"{folder} holds a run already. Go on with --resume, or name another --out.")
     from accelerate import PartialState
 
+    from goldieval.goldiclip.checkpoint import latest
+    from goldieval.goldiclip.cost import cost_of
+    from goldieval.goldiclip.data.made_up import MadeUp, missing
+    from goldieval.goldiclip.tokenizer import Tokenizer
     from goldieval.goldiclip.trainer import Trainer
     from goldieval.report.examiner import Examiner
     from goldieval.report.training import TrainingScreen
 
+    if latest(folder) and not (resume or dry_run):
+        raise GoldievalError(f"{folder} holds a run already. Go on with --resume, or name another --out.")
     console = Console(quiet=not PartialState().is_main_process)
 
     def note(line: str) -> None:  # of every process: each meets bad samples of its own
         Console().print(Text(line), soft_wrap=True)
 
-    trainer = Trainer(chosen, folder, resume=resume, max_bad_samples=max_bad_samples, note=note)
-    screen = TrainingScreen(console, chosen, trainer.step)
     if dry_run:
-        screen.cost(trainer)
+        absent = missing(chosen.data)
+        tokenizer = Tokenizer(chosen.model.merges, chosen.model.context_length)
+        made_up = MadeUp(chosen.optimiser.batch_size, chosen.model.image_size, tokenizer) if absent else None
+        trainer = Trainer(chosen, folder, corpus=made_up, max_bad_samples=max_bad_samples, note=note)
+        TrainingScreen(console, chosen).cost(cost_of(trainer), absent)
         return
-    with screen:
-        last = trainer.run(screen.step, Examiner(chosen.evaluation, folder / "results", screen))
+    screen = TrainingScreen(console, chosen)
+    examiner = Examiner(chosen.evaluation, folder / "results", screen)
+    try:
+        trainer = Trainer(chosen, folder, resume=resume, max_bad_samples=max_bad_samples, note=note)
+        if resume:
+            screen.going_on(trainer.step)
+        with screen:
+            last = trainer.run(screen.step, examiner)
+    except KeyboardInterrupt:
+        again = "the same command with --resume goes on from {}" if latest(folder) else "there is no checkpoint yet"
+        raise InterruptedRunError(again.format(latest(folder))) from None
     if trainer.bad_samples.samples:
         note(f"{trainer.bad_samples.summary()}; listed in {trainer.bad_samples.log}")
     tasks = "shapes" if chosen.data.source == "shapes" else "retrieval,zeroshot"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from safetensors.torch import save_file
 
 from goldieval.card import validation_line
 from goldieval.errors import GoldievalError
+from goldieval.files import usual_mode
 from goldieval.goldiclip.config import ModelConfig
 from goldieval.goldiclip.model import GoldiClip
 
@@ -54,6 +56,7 @@ def save_weights(
     os.close(handle)
     try:
         save_file(state, temporary, metadata={"goldiclip": json.dumps(content)})
+        usual_mode(Path(temporary))
         Path(temporary).replace(file)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
@@ -96,13 +99,28 @@ def _fill(model: GoldiClip, state: dict[str, torch.Tensor], file: Path) -> None:
 
 
 def save_folder(folder: Path, model: GoldiClip, teacher: GoldiClip, about: About, state: dict[str, Any]) -> None:
-    """Write ``model.safetensors``, ``teacher.safetensors`` and ``state.pt`` as one folder, whole or not at all."""
+    """Write ``model.safetensors``, ``teacher.safetensors`` and ``state.pt`` as one folder, whole or not at all.
+
+    Raises:
+        GoldievalError: a full disk, or another reason why nothing could be written.
+    """
+    try:
+        _write_folder(folder, model, teacher, about, state)
+    except (OSError, RuntimeError, SafetensorError) as error:  # torch and safetensors wrap what the system says
+        raise GoldievalError(
+            f"cannot write checkpoint {folder}: {str(error).splitlines()[0]}. Is the disk full? "
+            "Older checkpoints are whole: mend it and go on with --resume."
+        ) from error
+
+
+def _write_folder(folder: Path, model: GoldiClip, teacher: GoldiClip, about: About, state: dict[str, Any]) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:
         save_weights(model, about, temporary / "model.safetensors")
         save_weights(teacher, about, temporary / "teacher.safetensors")
         torch.save(state, temporary / "state.pt")
+        usual_mode(temporary)
         shutil.rmtree(folder, ignore_errors=True)
         temporary.rename(folder)
     except BaseException:
@@ -126,7 +144,13 @@ def load_state(folder: Path) -> dict[str, Any]:
     return state
 
 
+def checkpoints(folder: Path) -> list[Path]:
+    """Return the checkpoints in a run's folder that it could go on from, oldest first; other names are not its own."""
+    found = [(re.fullmatch("step-([0-9]{6,})", path.parent.name), path.parent) for path in folder.glob("*/state.pt")]
+    return [path for _, path in sorted((int(name[1]), path) for name, path in found if name)]
+
+
 def latest(folder: Path) -> Path | None:
     """Return the newest whole checkpoint in a run's folder."""
-    found = sorted(folder.glob("step-*/state.pt"))
-    return found[-1].parent if found else None
+    found = checkpoints(folder)
+    return found[-1] if found else None

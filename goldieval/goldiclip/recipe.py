@@ -14,8 +14,10 @@ Objective = Literal[
 ]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
+HIGHEST_LOGIT_SCALE = 100  # beyond it training does not let the scale grow either
 SCENES = 20_000  # of the built-in world, unless the recipe says otherwise
 Share = Annotated[float, Field(gt=0, le=1)]
+Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
 def _ascending(area: tuple[float, float]) -> tuple[float, float]:
@@ -28,7 +30,7 @@ Area = Annotated[tuple[Share, Share], AfterValidator(_ascending)]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class DataPart(_Part):
@@ -83,7 +85,7 @@ class Optimiser(_Part):
     lr: Positive = 1e-3
     muon_lr: Positive | None = None
     weight_decay: Annotated[float, Field(ge=0)] = 0.2
-    betas: tuple[float, float] = (0.9, 0.98)
+    betas: tuple[Beta, Beta] = (0.9, 0.98)
     eps: Positive = 1e-6
     warm_up: Annotated[int, Field(ge=0)] = 200
     clip: Positive = 1.0
@@ -113,7 +115,7 @@ class Recipe(_Part):
     logit_scale, logit_bias: of all contrastive losses at the start; the softmax has no bias.
     """
 
-    name: str
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)*$")]
     title: str
     model: ModelConfig = ModelConfig()
     data: DataPart = DataPart()
@@ -121,10 +123,10 @@ class Recipe(_Part):
     weighting: Weighting = Weighting()
     optimiser: Optimiser
     teacher: Teacher = Teacher()
-    logit_scale: Positive = 1 / 0.07
+    logit_scale: Annotated[float, Field(ge=1, le=HIGHEST_LOGIT_SCALE)] = 1 / 0.07
     logit_bias: float = -10.0
     evaluation: Evaluation = Evaluation()
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     save_every: Count = 500
     keep: Count = 2
     scoring: Literal["global", "conditioned"] = "global"
@@ -145,4 +147,17 @@ class Recipe(_Part):
             raise ValueError(f"data.local_size {self.data.local_size} is not divisible by the patch size")
         if self.data.source == "shapes" and self.optimiser.batch_size > self.data.scenes:
             raise ValueError(f"optimiser.batch_size {self.optimiser.batch_size} exceeds data.scenes {self.data.scenes}")
+        return self
+
+    @model_validator(mode="after")
+    def _no_gradient_is_lost(self) -> Recipe:
+        """Gradients that are being accumulated are in no checkpoint."""
+        intervals = {
+            "optimiser.steps": self.optimiser.steps,
+            "save_every": self.save_every,
+            "evaluation.every": self.evaluation.every,
+        }
+        for name, steps in intervals.items():
+            if steps % self.optimiser.accumulate:
+                raise ValueError(f"{name} {steps} is no multiple of optimiser.accumulate {self.optimiser.accumulate}")
         return self

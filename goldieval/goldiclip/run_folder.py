@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from goldieval.errors import GoldievalError
+from goldieval.files import atomic_write, check_writable
+from goldieval.goldiclip.checkpoint import checkpoints
 
 
 @dataclass(frozen=True)
@@ -31,21 +39,52 @@ class RunFolder:
         """Return the checkpoint folder of a step."""
         return self.out / f"step-{number:06d}"
 
-    def begin(self, step: int) -> None:
-        """Drop what a run that was cut has logged after its last checkpoint: those steps come again."""
-        if self._log.exists():
-            lines = self._log.read_text(encoding="utf-8").splitlines(keepends=True)
-            self._log.write_text("".join(lines[:step]), encoding="utf-8")
+    @contextmanager
+    def begun(self, step: int) -> Iterator[None]:
+        """Write here, and nobody else meanwhile; what a run that was killed has left is tidied up.
+
+        That is checkpoints half-written, and the log after the last whole one: those steps come again.
+
+        Raises:
+            GoldievalError: the folder cannot be written, or another run is writing it.
+        """
+        with ExitStack() as held:
+            try:
+                check_writable(self.out)
+                held.enter_context(FileLock(self.out / ".lock", timeout=0))
+            except Timeout:
+                raise GoldievalError(f"another run is writing to {self.out}. Name another --out.") from None
+            except NotImplementedError:
+                pass  # a network file system without locks
+            except OSError as error:
+                raise self._unwritable(error) from error
+            for half in self.out.glob(".step-*"):
+                shutil.rmtree(half, ignore_errors=True)
+            if self._log.exists():
+                lines = self._log.read_text(encoding="utf-8").splitlines(keepends=True)
+                atomic_write(self._log, "".join(lines[:step]).encode())
+            yield
 
     def log(self, report: Report) -> None:
-        with self._log.open("a", encoding="utf-8") as log:
-            log.write(json.dumps(vars(report)) + "\n")
+        """Append a step. Raises GoldievalError, for example where the disk is full."""
+        try:
+            with self._log.open("a", encoding="utf-8") as log:
+                log.write(json.dumps(vars(report)) + "\n")
+        except OSError as error:
+            raise self._unwritable(error) from error
 
     def prune(self, keep: int) -> None:
         """Remove all but the newest ``keep`` checkpoints."""
-        for old in sorted(self.out.glob("step-*"))[:-keep]:
+        for old in checkpoints(self.out)[:-keep]:
             shutil.rmtree(old)
+
+    def evaluated(self, step: int) -> Path:
+        """Return the file that says that the evaluation of a checkpoint has been finished."""
+        return self.step(step) / "evaluated"
 
     @property
     def _log(self) -> Path:
         return self.out / "log.jsonl"
+
+    def _unwritable(self, error: OSError) -> GoldievalError:
+        return GoldievalError(f"cannot write to {self.out}: {error.strerror or error}. Mend it, or name another --out.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import NoReturn
 
@@ -22,14 +23,18 @@ from goldieval.goldiclip.data.sources import corpus_of, views_of, workers_of
 from goldieval.goldiclip.ema import teacher_of, update_teacher
 from goldieval.goldiclip.losses import Step
 from goldieval.goldiclip.optimiser import optimiser_of, schedule_of
-from goldieval.goldiclip.recipe import Recipe
+from goldieval.goldiclip.recipe import HIGHEST_LOGIT_SCALE, Recipe
 from goldieval.goldiclip.run_folder import Report, RunFolder
 from goldieval.goldiclip.student import Student
 from goldieval.goldiclip.tokenizer import Tokenizer
 from goldieval.goldiclip.training_state import TrainingState
 
-HIGHEST_SCALE = math.log(100)
+HIGHEST_SCALE = math.log(HIGHEST_LOGIT_SCALE)
 EXPLODED = 1e4  # a total loss beyond this has left the region that any of the objectives visits
+
+
+class BatchTooLargeError(GoldievalError):
+    """A batch does not fit."""
 
 
 class Trainer:
@@ -59,9 +64,9 @@ class Trainer:
         self.optimiser = optimiser_of(student, recipe)
         self.schedule = schedule_of(self.optimiser, recipe)
         self.raw = student
-        self.state = TrainingState(student, self.teacher, self.optimiser, self.schedule)
+        self.state = TrainingState(recipe, student, self.teacher, self.optimiser, self.schedule)
         found = latest(out) if resume else None
-        self.step = self.state.restore(found, recipe) if found else 0
+        self.step = self.state.restore(found) if found else 0
         self.student, self.optimiser = self.accelerator.prepare(student, self.optimiser)
         self.corpus = corpus_of(recipe, self.tokenizer, note) if corpus is None else corpus
         self.bad_samples = BadSamples(max_bad_samples, note)
@@ -82,6 +87,13 @@ class Trainer:
         cuda = self.accelerator.device.type == "cuda"
         return Feed(batches, recipe.optimiser.steps, workers_of(recipe, processes), self.bad_samples, pin=cuda)
 
+    def restart(self, batch_size: int) -> None:
+        """Begin at the first step again with batches of another size: a dry run looks for one that fits."""
+        optimiser = self.recipe.optimiser.model_copy(update={"batch_size": batch_size})
+        self.recipe, self.step = self.recipe.model_copy(update={"optimiser": optimiser}), 0
+        self.optimiser.zero_grad()
+        self.batches = self._feed()
+
     def run(
         self,
         watch: Callable[[Report], None] = lambda report: None,
@@ -96,23 +108,30 @@ class Trainer:
         Raises:
             GoldievalError: a loss is NaN, infinite or has exploded; names the last good checkpoint.
         """
-        self.folder.out.mkdir(parents=True, exist_ok=True)
         rank, main = self.accelerator.process_index, self.accelerator.is_main_process
         self.bad_samples.log = self.folder.out / f"bad_samples{f'-{rank}' if rank else ''}.jsonl"
-        if main:
-            self.folder.begin(self.step)
-        for report in self.steps():
-            if main:
-                self.folder.log(report)
-                watch(report)
-            due = self._due(report.step, self.recipe.evaluation.every)
-            if due or self._due(report.step, self.recipe.save_every):
-                self.save()
-            if due:
+        with self.folder.begun(self.step) if main else nullcontext():
+            self.accelerator.wait_for_everyone()  # the folder is there now
+            self._examine(evaluate)  # a run that was cut may have saved the checkpoint and no more
+            for report in self.steps():
                 if main:
-                    evaluate(self.folder.step(self.step))
-                self.accelerator.wait_for_everyone()
+                    self.folder.log(report)
+                    watch(report)
+                due = (self.recipe.save_every, self.recipe.evaluation.every)
+                if any(self._due(report.step, every) for every in due):
+                    self.save()
+                self._examine(evaluate)
         return self.folder.step(self.step)
+
+    def _examine(self, evaluate: Callable[[Path], None]) -> None:
+        """Evaluate the checkpoint of this step if it is due and has not been before; the others wait for it."""
+        if not (self.step and self._due(self.step, self.recipe.evaluation.every)):
+            return
+        done = self.folder.evaluated(self.step)
+        if self.accelerator.is_main_process and not done.exists():
+            evaluate(self.folder.step(self.step))
+            done.touch()
+        self.accelerator.wait_for_everyone()
 
     def _due(self, step: int, every: int) -> bool:
         """Every so many steps and at the end; never where it is 0."""
@@ -121,7 +140,14 @@ class Trainer:
     def steps(self) -> Iterator[Report]:
         while self.step < self.recipe.optimiser.steps:
             start = time.perf_counter()
-            total, losses, weights, norm = self._one()
+            try:
+                total, losses, weights, norm = self._one()
+            except torch.OutOfMemoryError as error:
+                raise BatchTooLargeError(
+                    f"optimiser.batch_size {self.recipe.optimiser.batch_size:,} needs more memory than "
+                    f"{self.accelerator.num_processes} x {self.accelerator.device} have. "
+                    "Lower it, or use more processes."
+                ) from error
             self.step += 1
             seconds = time.perf_counter() - start
             yield Report(

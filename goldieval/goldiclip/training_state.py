@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from goldieval.errors import GoldievalError
+from goldieval.errors import GoldievalError, listing
 from goldieval.goldiclip.checkpoint import About, load_state, load_weights, save_folder
 from goldieval.goldiclip.model import GoldiClip
 from goldieval.goldiclip.recipe import Recipe
 from goldieval.goldiclip.student import Student
+
+# Of a recipe, what a resumed run may change because no weight depends on it; the data may have moved.
+MAY_CHANGE = ("name", "title", "data.path", "data.workers", "evaluation.", "save_every", "keep", "scoring")
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,7 @@ class TrainingState:
     Data need no state: the batch of a step is the same whenever it is asked for.
     """
 
+    recipe: Recipe
     student: Student
     teacher: GoldiClip
     optimiser: torch.optim.Optimizer
@@ -31,6 +36,7 @@ class TrainingState:
         weights = self.student.weights
         state = {
             "step": step,
+            "recipe": self.recipe.model_dump(mode="json"),
             "optimiser": self.optimiser.state_dict(),
             "schedule": self.schedule.state_dict(),
             "losses": self.student.losses.state_dict(),
@@ -38,18 +44,18 @@ class TrainingState:
         }
         save_folder(folder, self.student.model, self.teacher, about, state)
 
-    def restore(self, folder: Path, recipe: Recipe) -> int:
+    def restore(self, folder: Path) -> int:
         """Read a checkpoint folder into this state; return its step.
 
         Raises:
-            GoldievalError: a checkpoint that cannot be read or does not fit the recipe.
+            GoldievalError: a checkpoint that cannot be read, or of a recipe that would have trained other weights.
         """
         state = load_state(folder)
-        model, about = load_weights(folder)
-        if about.config != recipe.model:
-            raise GoldievalError(f"cannot resume: {folder} holds a model of another size than recipe {recipe.name}.")
+        model, _ = load_weights(folder)
         teacher, _ = load_weights(folder / "teacher.safetensors")
         try:
+            if "recipe" in state:  # older checkpoints do not say
+                self._check(folder, Recipe.model_validate(state["recipe"]))
             self.student.model.load_state_dict(model.state_dict())
             self.teacher.load_state_dict(teacher.state_dict())
             self.student.losses.load_state_dict(state["losses"])
@@ -60,6 +66,26 @@ class TrainingState:
             return int(state["step"])
         except (KeyError, RuntimeError, TypeError, ValueError) as error:
             raise GoldievalError(
-                f"cannot resume: {folder} does not fit recipe {recipe.name}; was it written with other objectives "
-                "or another weighting? Name another --out."
+                f"cannot resume: {folder} does not fit recipe {self.recipe.name}; was it written by another version "
+                "of goldieval? Name another --out."
             ) from error
+
+    def _check(self, folder: Path, before: Recipe) -> None:
+        then, now = _flat(before.model_dump(mode="json")), _flat(self.recipe.model_dump(mode="json"))
+        changed = [
+            f"{key} {then.get(key)}, not {now.get(key)}"
+            for key in sorted(then.keys() | now.keys())
+            if then.get(key) != now.get(key) and not key.startswith(MAY_CHANGE)
+        ]
+        if changed:
+            raise GoldievalError(
+                f"cannot resume: {folder} was trained with {listing(changed)}. Take its recipe, or name another --out."
+            )
+
+
+def _flat(values: dict[str, Any], above: str = "") -> dict[str, Any]:
+    """``{"optimiser": {"lr": 1}}`` to ``{"optimiser.lr": 1}``."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= _flat(value, f"{above}{key}.") if isinstance(value, dict) else {f"{above}{key}": value}
+    return flat

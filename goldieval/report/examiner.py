@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from goldieval.errors import GoldievalError
 from goldieval.goldiclip.recipe import Evaluation
+from goldieval.registry import Catalogue
 from goldieval.report.numbers import value
 from goldieval.runner import evaluate
 
@@ -19,16 +21,29 @@ class Says(Protocol):
 
 @dataclass(frozen=True)
 class Examiner:
-    """Runs the recipe's evaluation; records go to ``out``, for ``goldieval show``, the headlines to ``screen``."""
+    """Runs the recipe's evaluation; records go to ``out``, for ``goldieval show``, the headlines to ``screen``.
+
+    Raises:
+        GoldievalError: a task that there is not, before anything has been trained.
+    """
 
     evaluation: Evaluation
     out: Path
     screen: Says
 
+    def __post_init__(self) -> None:
+        if self.evaluation.every:
+            Catalogue().select(self.evaluation.tasks)
+
     def __call__(self, checkpoint: Path) -> None:
-        """Evaluate a checkpoint folder. A task that fails is a failed record and a line; training goes on."""
+        """Evaluate a checkpoint folder. What fails is a line, a task also a failed record; training goes on."""
         tasks, limit = list(self.evaluation.tasks), self.evaluation.limit
-        for record in evaluate(f"goldiclip@{checkpoint}", tasks, out=self.out, limit=limit, cache=False):
+        try:
+            records = evaluate(f"goldiclip@{checkpoint}", tasks, out=self.out, limit=limit, cache=False)
+        except GoldievalError as error:
+            self.screen.say(f"{checkpoint.name}  evaluation failed: {error}")
+            return
+        for record in records:
             headline = record.task.headline
             found = value(headline, record.metrics[headline].value) if record.metrics else f"failed: {record.reason}"
             self.screen.say(f"{checkpoint.name}  {record.task.name}  {headline} {found}")

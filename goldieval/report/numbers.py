@@ -45,12 +45,15 @@ def interval(name: str, metric: Metric) -> str:
 def duration(seconds: float) -> str:
     """Return seconds as people say them.
 
-    >>> duration(0.3), duration(75), duration(7300)
-    ('under 1 s', '1 min 15 s', '2 h 1 min')
+    >>> duration(0.3), duration(75), duration(7300), duration(1e6)
+    ('under 1 s', '1 min 15 s', '2 h 1 min', '11 days 13 h')
     """
     if seconds < 1:
         return "under 1 s"
     if seconds < 60:
         return f"{seconds:.0f} s"
     minutes = int(seconds // 60)
-    return f"{minutes} min {seconds % 60:.0f} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+    if minutes < 60:
+        return f"{minutes} min {seconds % 60:.0f} s"
+    hours = minutes // 60
+    return f"{hours} h {minutes % 60} min" if hours < 48 else f"{hours // 24:,} days {hours % 24} h"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -15,17 +14,16 @@ from goldieval.goldiclip.recipe import Recipe
 from goldieval.report.numbers import duration
 
 if TYPE_CHECKING:
+    from goldieval.goldiclip.cost import Cost
     from goldieval.goldiclip.run_folder import Report
-    from goldieval.goldiclip.trainer import Trainer
 
 LINE_EVERY_S = 15.0
-MEASURED_STEPS = 4
 
 
 class TrainingScreen:
     """Shows each loss, its weight, the gradient norm and images per second."""
 
-    def __init__(self, console: Console, recipe: Recipe, done: int) -> None:
+    def __init__(self, console: Console, recipe: Recipe) -> None:
         self.console, self.recipe = console, recipe
         self._last = 0.0
         self._bar = Progress(
@@ -37,8 +35,13 @@ class TrainingScreen:
             transient=True,
             disable=not console.is_terminal,
         )
-        self._task = self._bar.add_task(recipe.name, total=recipe.optimiser.steps, completed=done)
-        console.print(Text(f"{recipe.name}: {recipe.title}", "bold"))
+        self._task = self._bar.add_task(recipe.name, total=recipe.optimiser.steps)
+        console.print(Text(f"{recipe.name}: {recipe.title}", "bold"), soft_wrap=True)
+
+    def going_on(self, step: int) -> None:
+        """Say where a resumed run goes on."""
+        self._bar.update(self._task, completed=step)
+        self.say(f"going on from step {step:,}" if step else "no checkpoint to go on from: beginning anew")
 
     def __enter__(self) -> TrainingScreen:
         self._bar.start()
@@ -64,31 +67,22 @@ class TrainingScreen:
         """A line above the bar."""
         self._bar.console.print(Text(line), soft_wrap=True)
 
-    def cost(self, trainer: Trainer) -> None:
-        """Run a few steps and print what the whole recipe would cost; nothing is kept."""
-        rates = [report.rate for report, _ in zip(trainer.steps(), range(MEASURED_STEPS), strict=False)]
-        rate = sorted(rates)[len(rates) // 2]
-        images = self.recipe.optimiser.steps * self.recipe.optimiser.batch_size
-        parameters = sum(parameter.numel() for parameter in trainer.raw.model.parameters())
-        device = trainer.accelerator.device
-        for line in (
-            f"{parameters / 1e6:,.1f} M parameters, batch {self.recipe.optimiser.batch_size:,}, {_memory(device.type)}",
-            f"{rate:,.0f} images/s measured over {len(rates)} steps on {trainer.accelerator.num_processes} x {device}",
-            f"{images:,} images in {self.recipe.optimiser.steps:,} steps: {duration(images / rate)}, "
-            f"{images / rate / 3600 * trainer.accelerator.num_processes:,.2f} device hours",
-        ):
-            self.console.print(Text(line))
-
-
-def _memory(device: str) -> str:
-    """The most memory that was in use: of the accelerator, else of this process with everything it holds."""
-    if device == "cuda":
-        import torch
-
-        return f"{torch.cuda.max_memory_allocated() / 2**30:,.1f} GiB of GPU memory a process"
-    if sys.platform == "win32":
-        return "memory not known on Windows"
-    import resource
-
-    unit = 1 if sys.platform == "darwin" else 1024  # bytes there, KiB elsewhere
-    return f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30:,.1f} GiB of memory, data included"
+    def cost(self, found: Cost, missing: str = "") -> None:
+        """Print what the whole recipe would cost. missing: what was not there of its data."""
+        optimiser = self.recipe.optimiser
+        rate = f"{found.rate:,.0f}" if found.rate >= 10 else f"{found.rate:.2g}"
+        whose = "GPU memory a process" if found.device.type == "cuda" else "memory, data included"
+        memory = f"{found.memory / 2**30:,.1f} GiB of {whose}" if found.memory else "memory not known"
+        lines = [
+            f"{found.parameters / 1e6:,.1f} M parameters, batch {optimiser.batch_size:,}",
+            f"{rate} images/s measured over {found.steps} {'step' if found.steps == 1 else 'steps'} of "
+            f"{found.batch:,} on {found.processes} x {found.device}, {memory}",
+            f"{found.images:,} images in {optimiser.steps:,} steps: {duration(found.seconds)}, "
+            f"{found.seconds / 3600 * found.processes:,.2f} device hours",
+        ]
+        if found.batch < optimiser.batch_size:
+            lines.insert(2, f"a step of {optimiser.batch_size:,} is not measured here and needs more memory")
+        if missing:
+            lines.insert(0, f"{missing} Measured on made-up pictures: reading yours may take longer.")
+        for line in lines:
+            self.console.print(Text(line), soft_wrap=True)

@@ -66,9 +66,13 @@ class BadSamples:
             )
 
     def _write(self, one: Bad) -> None:
-        if self.log is not None:
+        if self.log is None:
+            return
+        try:
             with self.log.open("a", encoding="utf-8") as log:
                 log.write(json.dumps(asdict(one)) + "\n")
+        except OSError as error:
+            raise GoldievalError(f"cannot write {self.log}: {error.strerror or error}.") from error
 
     def give_up(self, bad: Sequence[Bad]) -> GoldievalError:
         """Count, and return the error for a corpus in which no other sample is left to take a bad one's place."""

@@ -1,0 +1,92 @@
+"""What a recipe would cost: a few steps, measured on this machine at the largest batch that it can do."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+
+import torch
+
+from goldieval.goldiclip.trainer import BatchTooLargeError, Trainer
+
+MEASURED_STEPS = 4
+SMALLEST = 2
+LONG_STEP_S = 5.0  # a batch whose step takes longer is as good a measure as a larger one
+LONG_ENOUGH_S = 10.0
+
+
+@dataclass(frozen=True)
+class Cost:
+    """batch: that was measured.   rate: images per second of all processes.   images, seconds: of the whole recipe.
+
+    memory: bytes of one process at its peak, 0 where that is not known.
+    """
+
+    parameters: int
+    batch: int
+    steps: int
+    rate: float
+    memory: int
+    images: int
+    processes: int
+    device: torch.device
+
+    @property
+    def seconds(self) -> float:
+        return self.images / self.rate
+
+
+def cost_of(trainer: Trainer) -> Cost:
+    """Measure a trainer; its model is of no use afterwards, and nothing is written.
+
+    One process doubles the batch up to the recipe's own as long as it fits and steps are quick: a rate hardly depends
+    on it, and no laptop does a step of 4,096. Several processes measure the recipe's own batch.
+
+    Raises:
+        BatchTooLargeError: not even the smallest batch fits, or the share of one of several processes does not.
+    """
+    whole = trainer.recipe.optimiser.batch_size
+    size = whole if trainer.accelerator.num_processes > 1 else min(whole, SMALLEST)
+    found = _measured(trainer, whole, size)
+    while size < whole and size / found.rate < LONG_STEP_S:
+        size = min(2 * size, whole)
+        try:
+            found = _measured(trainer, whole, size)
+        except BatchTooLargeError:
+            break
+    return found
+
+
+def _measured(trainer: Trainer, whole: int, size: int) -> Cost:
+    device = trainer.accelerator.device
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+    trainer.restart(size)
+    rates: list[float] = []
+    for report in trainer.steps():
+        rates.append(report.rate)
+        if len(rates) == MEASURED_STEPS or sum(size / rate for rate in rates) > LONG_ENOUGH_S:
+            break
+    return Cost(
+        parameters=sum(parameter.numel() for parameter in trainer.raw.model.parameters()),
+        batch=size,
+        steps=len(rates),
+        rate=sorted(rates)[len(rates) // 2],
+        memory=_memory(device),
+        images=trainer.recipe.optimiser.steps * whole,
+        processes=trainer.accelerator.num_processes,
+        device=device,
+    )
+
+
+def _memory(device: torch.device) -> int:
+    """The most that was in use: of the accelerator, else of this process with everything it holds."""
+    if sys.platform == "win32" and device.type != "cuda":
+        return 0
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated()
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes there, KiB elsewhere
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
