@@ -97,14 +97,13 @@ class Losses(nn.Module):
         return {name: self._table[name](step) for name in names or self.recipe.objectives}
 
     def _softmax(self, step: Step) -> torch.Tensor:
-        images, texts = F.normalize(step.image.pooled, dim=-1), F.normalize(step.texts, dim=-1)
-        everywhere = F.normalize(step.all_texts, dim=-1)
+        images, texts, everywhere = (unit(part) for part in (step.image.pooled, step.texts, step.all_texts))
         return softmax_contrastive(
             images, texts, gathered(images), everywhere, step.model.logit_scale.exp(), step.first
         )
 
     def _sigmoid(self, step: Step) -> torch.Tensor:
-        images, texts = F.normalize(step.image.pooled, dim=-1), F.normalize(step.all_texts, dim=-1)
+        images, texts = unit(step.image.pooled), unit(step.all_texts)
         return sigmoid_contrastive(images, texts, step.model.logit_scale.exp(), step.model.logit_bias, step.first)
 
     def _conditioned(self, step: Step) -> torch.Tensor:
@@ -183,6 +182,11 @@ class Losses(nn.Module):
         hot = k_hot(joined, step.model.config.vocab_size, special).to(step.image.raw.device)
         self.documents.count(hot)
         return token_class_loss(step.model.token_head(step.image.raw), hot, self.documents.weights())
+
+
+def unit(features: torch.Tensor) -> torch.Tensor:
+    """Unit vectors in float32: bfloat16 would put lengths off by up to 0.3 %, which a scaled cosine feels."""
+    return F.normalize(features.float(), dim=-1)
 
 
 def _by_view(features: torch.Tensor, views: int) -> torch.Tensor:

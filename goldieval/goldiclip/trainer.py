@@ -164,8 +164,9 @@ class Trainer:
         """Return the total, the losses and the weights that made it, and the gradient's norm (0 while it adds up)."""
         batch = self.batches.at(self.step).to(self.accelerator.device)
         generator = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + self.step)
-        with self.accelerator.accumulate(self.student), self.accelerator.autocast():
-            total, losses = self.student(Step(self.raw.model, self.teacher, batch, generator))
+        with self.accelerator.accumulate(self.student):
+            with self.accelerator.autocast():
+                total, losses = self.student(Step(self.raw.model, self.teacher, batch, generator))
             self._check(total, losses)
             weights = self.raw.weight_values()
             self.accelerator.backward(total)
