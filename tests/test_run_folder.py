@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -213,3 +216,23 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     AcceleratorState._reset_state(reset_partial_state=True)
     ran = goldieval("train", file, "--out", tmp_path / "run", "--resume")
     assert ran.code == 0 and "going on from step 2" in ran.out
+
+
+def test_two_processes_on_the_cpu_are_one_run(cut: Path) -> None:
+    """They speak once, share each batch, and go on from a checkpoint that one process has written."""
+    file = cut.parent / "mine.yaml"
+    file.write_text(yaml.safe_dump({**RECIPE, "save_every": 2, "evaluation": {}}))
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "goldieval"]
+    ran = subprocess.run(
+        [*launch, "train", str(file), "--out", str(cut), "--resume"],
+        env={**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.count("a test") == ran.stdout.count("going on from step 2") == 1
+    assert [json.loads(line)["step"] for line in (cut / "log.jsonl").read_text().splitlines()] == [1, 2, 3, 4]
+    alone = load_weights(trainer(cut.parent / "alone").run())[0].state_dict()
+    both = load_weights(cut / "step-000004")[0].state_dict()
+    assert all(torch.allclose(both[name], alone[name], atol=1e-4) for name in alone)

@@ -18,7 +18,7 @@ from goldieval.goldiclip.shipped import LARGEST, ship
 from goldieval.goldiclip.trainer import Trainer
 from goldieval.results import load_results
 
-RECIPE = {
+RECIPE: dict[str, Any] = {
     "name": "mine",
     "title": "a test",
     "model": {

@@ -32,11 +32,10 @@ def train(
 
     chosen = load_recipe(recipe, parse_overrides(set_))
     folder = out or Path("runs") / chosen.name
-    from accelerate import PartialState
-
     from goldieval.goldiclip.checkpoint import latest
     from goldieval.goldiclip.cost import cost_of
     from goldieval.goldiclip.data.made_up import MadeUp, missing
+    from goldieval.goldiclip.launch import is_main_process
     from goldieval.goldiclip.tokenizer import Tokenizer
     from goldieval.goldiclip.trainer import Trainer
     from goldieval.report.examiner import Examiner
@@ -44,7 +43,7 @@ def train(
 
     if latest(folder) and not (resume or dry_run):
         raise GoldievalError(f"{folder} holds a run already. Go on with --resume, or name another --out.")
-    console = Console(quiet=not PartialState().is_main_process)
+    console = Console(quiet=not is_main_process())
 
     def note(line: str) -> None:  # of every process: each meets bad samples of its own
         Console().print(Text(line), soft_wrap=True)

@@ -21,6 +21,7 @@ from goldieval.goldiclip.data.corpus import Corpus
 from goldieval.goldiclip.data.feed import Feed
 from goldieval.goldiclip.data.sources import corpus_of, views_of, workers_of
 from goldieval.goldiclip.ema import teacher_of, update_teacher
+from goldieval.goldiclip.launch import on_cpu
 from goldieval.goldiclip.losses import Step
 from goldieval.goldiclip.optimiser import optimiser_of, schedule_of
 from goldieval.goldiclip.recipe import HIGHEST_LOGIT_SCALE, Recipe
@@ -53,6 +54,7 @@ class Trainer:
         """note: is told of each bad sample, of which a process may meet so many, and of data that take a while."""
         self.recipe, self.folder = recipe, RunFolder(out)
         self.accelerator = Accelerator(
+            cpu=on_cpu(),
             mixed_precision=recipe.optimiser.precision,
             gradient_accumulation_steps=recipe.optimiser.accumulate,
             kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],  # recipes leave parts out

@@ -1,0 +1,17 @@
+"""This process among those that ``torchrun`` or ``accelerate launch`` started."""
+
+from __future__ import annotations
+
+import torch
+from accelerate import PartialState
+from accelerate.utils import parse_flag_from_env
+
+
+def on_cpu() -> bool:
+    """Whether training is on the CPU; accelerate must be told, else processes there do not know of each other."""
+    return not torch.accelerator.is_available() or parse_flag_from_env("ACCELERATE_USE_CPU")
+
+
+def is_main_process() -> bool:
+    """Whether this process writes and speaks for all."""
+    return bool(PartialState(cpu=on_cpu()).is_main_process)
