@@ -236,3 +236,6 @@ def test_two_processes_on_the_cpu_are_one_run(cut: Path) -> None:
     alone = load_weights(trainer(cut.parent / "alone").run())[0].state_dict()
     both = load_weights(cut / "step-000004")[0].state_dict()
     assert all(torch.allclose(both[name], alone[name], atol=1e-4) for name in alone)
+    logs = [(folder / "log.jsonl").read_text().splitlines() for folder in (cut, cut.parent / "alone")]
+    for ours, theirs in zip(*logs, strict=True):  # the whole batch, not a share
+        assert json.loads(ours)["losses"] == pytest.approx(json.loads(theirs)["losses"], abs=1e-3)

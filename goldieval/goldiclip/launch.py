@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import torch
 from accelerate import PartialState
 from accelerate.utils import parse_flag_from_env
+
+PATIENCE = timedelta(hours=6)  # the others wait this long for the one that evaluates; NCCL would give up after minutes
 
 
 def on_cpu() -> bool:
@@ -14,4 +18,4 @@ def on_cpu() -> bool:
 
 def is_main_process() -> bool:
     """Whether this process writes and speaks for all."""
-    return bool(PartialState(cpu=on_cpu()).is_main_process)
+    return bool(PartialState(cpu=on_cpu(), timeout=PATIENCE).is_main_process)

@@ -21,6 +21,7 @@ from goldieval.goldiclip.data.corpus import Corpus
 from goldieval.goldiclip.data.feed import Feed
 from goldieval.goldiclip.data.sources import corpus_of, views_of, workers_of
 from goldieval.goldiclip.ema import teacher_of, update_teacher
+from goldieval.goldiclip.gather import averaged
 from goldieval.goldiclip.launch import on_cpu
 from goldieval.goldiclip.losses import Step
 from goldieval.goldiclip.optimiser import optimiser_of, schedule_of
@@ -152,12 +153,13 @@ class Trainer:
                 ) from error
             self.step += 1
             seconds = time.perf_counter() - start
+            everywhere = averaged(torch.stack([total, *losses.values()])).tolist()
             yield Report(
                 self.step,
                 self.step * self.recipe.optimiser.batch_size,
-                {name: float(loss.detach()) for name, loss in losses.items()},
+                dict(zip(losses, everywhere[1:], strict=True)),
                 weights,
-                float(total.detach()),
+                everywhere[0],
                 norm,
                 self.recipe.optimiser.batch_size / seconds,
             )
