@@ -48,7 +48,7 @@ def run(
 ) -> None:
     """Evaluate models on tasks: plan, encode once, score, record.
 
-    goldieval run --model random --tasks retrieval,zeroshot
+    goldieval run --model goldiclip --tasks retrieval,zeroshot
 
     goldieval run --model open_clip:ViT-B-16@epoch_32.pt --tasks coco-karpathy,cifar10 --data-dir DIR
     """

@@ -31,7 +31,7 @@ def show(
     console = Console()
     if not records:
         console.print(
-            Text(f"no records in {place}. Make some: goldieval run --model random --tasks retrieval,zeroshot")
+            Text(f"no records in {place}. Make some: goldieval run --model goldiclip --tasks retrieval,zeroshot")
         )
     ordered = sorted(records, key=lambda record: (record.model.spec, record.model.fingerprint, record.task.name))
     for (spec, fingerprint), group in groupby(ordered, lambda record: (record.model.spec, record.model.fingerprint)):

@@ -88,6 +88,10 @@ def load_weights(file: Path) -> tuple[GoldiClip, About]:
 
 
 def _fill(model: GoldiClip, state: dict[str, torch.Tensor], file: Path) -> None:
+    """Load the tensors; heads of the training that the file leaves out are taken off, not left at random."""
+    for head in TRAINING_ONLY:
+        if hasattr(model, head[:-1]) and not any(name.startswith(head) for name in state):
+            delattr(model, head[:-1])
     ours = model.state_dict()
     missing = [name for name in ours if name not in state and not name.startswith(TRAINING_ONLY)]
     other = [name for name, tensor in state.items() if name not in ours or tensor.shape != ours[name].shape]

@@ -1,0 +1,78 @@
+"""The model that ships: what its file says, what every screen says of it, and that its card tells the truth."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from helpers import goldieval
+
+from goldieval.goldiclip.checkpoint import load_weights
+from goldieval.goldiclip.recipe_files import load_recipe
+from goldieval.goldiclip.shipped import LARGEST, WEIGHTS, shipped_weights
+from goldieval.record import Record
+from goldieval.torch_adapter import module_fingerprint
+
+NOTICE = "tiny reconstruction, 64 px, trained on drawn scenes; not the paper's ViT-B/16, whose weights are not public"
+CARD = WEIGHTS.parent / "README.md"
+
+
+@pytest.fixture(scope="module")
+def records(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Record]:
+    """All Shapes tasks whole, as ``goldieval run --model goldiclip --tasks shapes`` gives them."""
+    out = tmp_path_factory.mktemp("shipped")
+    ran = goldieval("run", "--model", "goldiclip", "--tasks", "shapes", "--out", out, "--json", "--no-cache")
+    assert ran.code == 0, ran.err
+    return {record["task"]["name"]: Record.model_validate(record) for record in json.loads(ran.out)}
+
+
+def test_the_file_is_small_and_is_what_the_shipped_recipe_trains() -> None:
+    model, about = load_weights(shipped_weights())
+    recipe = load_recipe("goldiclip-tiny")
+    assert WEIGHTS.stat().st_size <= LARGEST
+    assert about.config == recipe.model and about.recipe == recipe.name and about.home == "shapes"
+    assert about.images_seen == recipe.optimiser.steps * recipe.optimiser.batch_size
+    assert about.unique_images == recipe.data.scenes and about.seed == recipe.seed and about.scoring == "conditioned"
+    assert about.notice == recipe.title == NOTICE
+    assert model.decoder is not None
+
+
+def test_the_model_is_the_same_whenever_it_is_loaded() -> None:
+    """What the file leaves out (heads of the training) must not come back with random values."""
+    first, second = (module_fingerprint(load_weights(shipped_weights())[0]) for _ in range(2))
+    assert first == second
+
+
+def test_the_first_command_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing downloaded, no terminal: both suites resolve to drawn scenes; the screen says what the model is not."""
+    monkeypatch.setenv("GOLDIEVAL_STORE", str(tmp_path / "store"))
+    ran = goldieval(
+        "run", "--model", "goldiclip", "--tasks", "retrieval,zeroshot", "--out", tmp_path / "out", "--offline"
+    )
+    assert ran.code == 0, ran.err
+    assert f"GoldiCLIP-R (reconstruction): {NOTICE}" in " ".join(ran.out.split())
+    assert "self-test on drawn scenes: says nothing about COCO" in ran.out
+    assert "coco-karpathy" in ran.out and "shapes-retrieval" in ran.out and "shapes-zeroshot" in ran.out
+
+
+def test_every_number_on_the_card_is_what_the_model_scores(records: dict[str, Record]) -> None:
+    """The card has one row a task: ``| task | metric | score | chance | share of the way |``; scores to 0.3 points."""
+    rows = [line.strip("| \n").split("|") for line in CARD.read_text().splitlines() if line.startswith("| `shapes-")]
+    said = {row[0].strip(" `"): [cell.strip() for cell in row[1:]] for row in rows}
+    assert set(said) == set(records)
+    for name, record in records.items():
+        metric = record.metrics[record.task.headline]
+        assert metric.chance is not None and metric.ceiling is not None
+        way = (metric.value - metric.chance) / (metric.ceiling - metric.chance)
+        _, score, chance, share = said[name]
+        assert float(score) == pytest.approx(100 * metric.value, abs=0.3), name
+        assert float(chance) == pytest.approx(100 * metric.chance, abs=0.06), name
+        assert float(share.rstrip(" %")) == pytest.approx(100 * way, abs=0.6), name
+
+
+def test_records_of_the_model_say_how_it_was_trained(records: dict[str, Record]) -> None:
+    recipe = load_recipe("goldiclip-tiny")
+    for record in records.values():
+        assert record.model.recipe == "goldiclip-tiny" and record.model.home == "shapes"
+        assert record.model.unique_pairs == recipe.data.scenes and record.model.images_seen
