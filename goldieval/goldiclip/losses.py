@@ -176,7 +176,7 @@ class Losses(nn.Module):
         return decoding_loss(logits, targets_of(answer, step.model.config.end_of_text)[:, :-1])
 
     def _token_classes(self, step: Step) -> torch.Tensor:
-        """The target is K-hot over all of an image's captions, untruncated."""
+        """The target is K-hot over the captions that the batch drew for an image, untruncated."""
         special = (step.model.config.end_of_text - 1, step.model.config.end_of_text)
         joined = [[id for caption in captions for id in caption] for captions in step.batch.caption_ids]
         hot = k_hot(joined, step.model.config.vocab_size, special).to(step.image.raw.device)
