@@ -94,7 +94,7 @@ _CARD: TypeAdapter[AnyCard] = TypeAdapter(Annotated[AnyCard, Field(discriminator
 # What names, describes or locates a task, but does not change what is computed.
 _NOT_IDENTITY: Any = {
     **dict.fromkeys(("title", "licence", "tags", "cite", "chance", "ceiling", "headline"), True),
-    "source": {"id", "path", "megabytes", "manual"},
+    "source": {"id", "path", "hub_files", "urls", "megabytes", "manual"},
 }
 
 

@@ -3,20 +3,39 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from goldieval.data.paths import inside
 from goldieval.data.samples import Dataset
 from goldieval.errors import TaskError
 
 
+class Download(BaseModel):
+    """One file on the web that a source consists of.
+
+    to: where it goes below the source's folder (a file name; with ``unpack`` the folder its members go into).
+    sha256, md5: of the file, where its publisher or we know it.   bytes: its size.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: Annotated[str, Field(pattern="^https?://")]
+    to: str = "."
+    unpack: bool = False
+    sha256: Annotated[str, Field(pattern="^([0-9a-f]{64})?$")] = ""
+    md5: Annotated[str, Field(pattern="^([0-9a-f]{32})?$")] = ""
+    bytes: Annotated[int, Field(ge=1)] | None = None
+
+
 class Source(BaseModel):
     """A task card's ``source`` block. ``reader`` picks the subclass; the rest is checked by it.
 
     id: folder below the data root.   path: or a folder relative to the card (absolute is allowed).
-    hub, revision: dataset repository on the Hugging Face Hub whose files these are.
-    megabytes: download size.   manual: what to do where no command can fetch the files.
+    hub, revision: dataset repository on the Hugging Face Hub whose files these are.   hub_files: globs, all by default.
+    urls: files on the web.   megabytes: download size of all.
+    manual: what to do where no command can fetch the files.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -26,6 +45,8 @@ class Source(BaseModel):
     path: str = ""
     hub: str = ""
     revision: str = "main"
+    hub_files: list[str] = []
+    urls: list[Download] = []
     megabytes: int | None = None
     manual: str = ""
 
