@@ -463,11 +463,17 @@ def test_token_class_loss_has_its_gradient_and_its_minimum() -> None:
     torch.testing.assert_close(torch.stack(parts).mean(), loss)
 
 
-def test_token_targets_are_all_captions_untruncated_without_frame_or_padding() -> None:
-    chosen, student = recipe("token_classes"), model()
+@pytest.mark.parametrize("targets", ["captions", "image"])
+def test_token_targets_are_all_that_is_said_untruncated_without_frame_or_padding(targets: str) -> None:
+    """The loss is the divergence from the target: cross-entropy less the target's own entropy."""
+    chosen, student = recipe("token_classes", data={"scenes": 32, "captions": 2, "token_targets": targets}), model()
     step, losses = step_of(chosen, student), Losses(chosen)
     loss = losses(step)["token_classes"]
-    sets = [{id for caption in own for id in caption} for own in step.batch.caption_ids]
+    sets = [{id for caption in own for id in caption} for own in step.batch.said]
+    drawn = [{id for caption in own for id in caption} for own in step.batch.caption_ids]
+    joins = set(Tokenizer(SIZES.merges, SIZES.context_length).ids("."))
+    assert (sets == drawn) == (targets == "captions")
+    assert all(some <= everything | joins for some, everything in zip(drawn, sets, strict=True))
     df = torch.tensor([sum(id in ids for ids in sets) for id in range(SIZES.vocab_size)])
     assert losses.documents.frequency.tolist() == df.tolist() and int(losses.documents.documents) == 8
     assert int(df[-2:].sum()) == 0  # start and end of text
@@ -475,7 +481,8 @@ def test_token_targets_are_all_captions_untruncated_without_frame_or_padding() -
     terms = []
     for row, ids in enumerate(sets):
         weight = {id: math.log(9 / (int(df[id]) + 1)) for id in ids}
-        terms.append(-sum(weight[id] * log_softmax[row, id] for id in ids) / sum(weight.values()))
+        share = {id: weight[id] / sum(weight.values()) for id in ids if weight[id]}
+        terms.append(sum(share[id] * (math.log(share[id]) - log_softmax[row, id]) for id in share))
     assert value(loss) == pytest.approx(sum(map(value, terms)) / 8, rel=1e-4)
 
 
@@ -488,6 +495,22 @@ def test_token_targets_go_on_where_the_context_ends() -> None:
     losses(Step(model(short), model(short), batch, seeded()))
     targets = {id for id, count in enumerate(losses.documents.frequency.tolist()) if count}
     assert targets > read - {0, short.end_of_text, short.end_of_text - 1} and len(targets) > len(read) + 10
+
+
+@pytest.mark.parametrize(
+    ("number", "active"), [(0, {"token_classes"}), (1, {"token_classes"}), (2, {"token_classes", "softmax"})]
+)
+def test_a_warm_start_leaves_the_other_objectives_out(number: int, active: set[str]) -> None:
+    start = {"steps": 2, "objectives": ["token_classes"]}
+    chosen = recipe("token_classes", "softmax", warm_start=start, weighting={"kind": "uncertainty"})
+    torch.manual_seed(0)
+    student = Student(chosen)
+    step = Step(student.model, teacher_of(student.model), batch_of(chosen), seeded(7), number)
+    total, losses = student(step)
+    total.backward()
+    assert student.weights is not None and set(losses) == active
+    assert {name for name, s in student.weights.s.items() if s.grad is not None} == active
+    assert ("text.embedding.weight" in gradients(student.model)) == ("softmax" in active)
 
 
 # Uncertainty weights

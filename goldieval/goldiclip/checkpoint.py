@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from goldieval.card import validation_line
-from goldieval.errors import GoldievalError
+from goldieval.errors import GoldievalError, listing
 from goldieval.files import usual_mode
 from goldieval.goldiclip.config import ModelConfig
 from goldieval.goldiclip.model import GoldiClip
@@ -85,6 +85,21 @@ def load_weights(file: Path) -> tuple[GoldiClip, About]:
     model = GoldiClip(about.config)
     _fill(model, state, file)
     return model, about
+
+
+def start_from(model: GoldiClip, file: Path) -> None:
+    """Give a model the weights of a checkpoint; decoder and training heads that the checkpoint lacks stay as they are.
+
+    Raises:
+        GoldievalError: see ``load_weights``; or a tensor that is missing or of another shape.
+    """
+    state = load_weights(file)[0].state_dict()
+    ours = model.state_dict()
+    missing = [name for name in ours if name not in state and not name.startswith(("decoder.", *TRAINING_ONLY))]
+    other = [name for name, tensor in state.items() if name in ours and tensor.shape != ours[name].shape]
+    if missing or other:
+        raise GoldievalError(f"init: {file} does not fit the recipe's model: {listing([*missing, *other])}.")
+    model.load_state_dict({name: tensor for name, tensor in state.items() if name in ours}, strict=False)
 
 
 def _fill(model: GoldiClip, state: dict[str, torch.Tensor], file: Path) -> None:

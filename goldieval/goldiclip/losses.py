@@ -17,7 +17,12 @@ from goldieval.goldiclip.objectives.conditioned import conditioned_sigmoid, samp
 from goldieval.goldiclip.objectives.contrastive import sigmoid_contrastive, softmax_contrastive
 from goldieval.goldiclip.objectives.decoding import decoding_loss, targets_of
 from goldieval.goldiclip.objectives.distillation import DinoLoss, cosine, info_nce
-from goldieval.goldiclip.objectives.token_classes import InverseDocumentFrequency, k_hot, token_class_loss
+from goldieval.goldiclip.objectives.token_classes import (
+    InverseDocumentFrequency,
+    k_hot,
+    target_entropy,
+    token_class_loss,
+)
 from goldieval.goldiclip.recipe import Recipe
 from goldieval.padding import lengths
 
@@ -26,12 +31,13 @@ BUCKETS = 4
 
 @dataclass
 class Step:
-    """What one step has computed; features are made when first asked for."""
+    """What one step has computed; features are made when first asked for. number: of steps before it."""
 
     model: GoldiClip
     teacher: GoldiClip
     batch: Batch
     generator: torch.Generator
+    number: int = 0
 
     @cached_property
     def image(self) -> ImageFeatures:
@@ -92,9 +98,13 @@ class Losses(nn.Module):
         }
 
     def forward(self, step: Step) -> dict[str, torch.Tensor]:
-        """Where no process's share has a question, ``vqa`` is left out, so that its learned weight rests."""
-        names = [name for name in self.recipe.objectives if name != "vqa" or step.asked]
-        return {name: self._table[name](step) for name in names or self.recipe.objectives}
+        """Return the losses that are active in this step; the learned weights of the others rest.
+
+        Where no process's share has a question, ``vqa`` is left out.
+        """
+        active = self.recipe.active(step.number)
+        names = [name for name in active if name != "vqa" or step.asked]
+        return {name: self._table[name](step) for name in names or active}
 
     def _softmax(self, step: Step) -> torch.Tensor:
         images, texts, everywhere = (unit(part) for part in (step.image.pooled, step.texts, step.all_texts))
@@ -176,12 +186,13 @@ class Losses(nn.Module):
         return decoding_loss(logits, targets_of(answer, step.model.config.end_of_text)[:, :-1])
 
     def _token_classes(self, step: Step) -> torch.Tensor:
-        """The target is K-hot over the captions that the batch drew for an image, untruncated."""
+        """The target is K-hot over what is said of an image, untruncated; its own entropy, which stays, is taken off."""
         special = (step.model.config.end_of_text - 1, step.model.config.end_of_text)
-        joined = [[id for caption in captions for id in caption] for captions in step.batch.caption_ids]
+        joined = [[id for caption in captions for id in caption] for captions in step.batch.said]
         hot = k_hot(joined, step.model.config.vocab_size, special).to(step.image.raw.device)
         self.documents.count(hot)
-        return token_class_loss(step.model.token_head(step.image.raw), hot, self.documents.weights())
+        weights = self.documents.weights()
+        return token_class_loss(step.model.token_head(step.image.raw), hot, weights) - target_entropy(hot, weights)
 
 
 def unit(features: torch.Tensor) -> torch.Tensor:

@@ -39,6 +39,7 @@ class DataPart(_Part):
     path: JSON Lines file, or folder or pattern of shards.   fields: of captions in a sample's JSON; all known ones by
     default.   workers: processes that read ahead; chosen by the source where not given.
     sentences: a caption joins 1 to so many.
+    token_targets: token classes are those of the captions that were drawn, or of all that is said of the image.
     """
 
     source: Literal["shapes", "jsonl", "shards"] = "shapes"
@@ -54,6 +55,7 @@ class DataPart(_Part):
     sentences: Count = LONGEST
     questions: Count = 1
     questions_as_captions: bool = False
+    token_targets: Literal["captions", "image"] = "captions"
 
     @model_validator(mode="after")
     def _source_has_what_it_needs(self) -> DataPart:
@@ -101,6 +103,13 @@ class Teacher(_Part):
     captions: Count = 2
 
 
+class WarmStart(_Part):
+    """In the first ``steps`` these objectives act alone; the others join afterwards."""
+
+    steps: Count
+    objectives: Annotated[tuple[Objective, ...], Field(min_length=1)]
+
+
 class Evaluation(_Part):
     """Every so many steps, and at the end, the newest checkpoint runs on ``tasks``; 0 steps: never."""
 
@@ -112,6 +121,7 @@ class Evaluation(_Part):
 class Recipe(_Part):
     """objectives: name to weight (the weight counts under fixed weighting).
 
+    init: checkpoint whose weights are the start; parts that it lacks begin at random.
     logit_scale, logit_bias: of all contrastive losses at the start; the softmax has no bias.
     """
 
@@ -120,7 +130,9 @@ class Recipe(_Part):
     model: ModelConfig = ModelConfig()
     data: DataPart = DataPart()
     objectives: Annotated[dict[Objective, Positive], Field(min_length=1)]
+    warm_start: WarmStart | None = None
     weighting: Weighting = Weighting()
+    init: str = ""
     optimiser: Optimiser
     teacher: Teacher = Teacher()
     logit_scale: Annotated[float, Field(ge=1, le=HIGHEST_LOGIT_SCALE)] = 1 / 0.07
@@ -148,6 +160,21 @@ class Recipe(_Part):
         if self.data.source == "shapes" and self.optimiser.batch_size > self.data.scenes:
             raise ValueError(f"optimiser.batch_size {self.optimiser.batch_size} exceeds data.scenes {self.data.scenes}")
         return self
+
+    @model_validator(mode="after")
+    def _start_is_part_of_it(self) -> Recipe:
+        if self.warm_start is None:
+            return self
+        if foreign := set(self.warm_start.objectives) - set(self.objectives):
+            raise ValueError(f"warm_start.objectives: {min(foreign)} is not among objectives")
+        if self.warm_start.steps >= self.optimiser.steps:
+            raise ValueError(f"warm_start.steps {self.warm_start.steps} leaves nothing of optimiser.steps")
+        return self
+
+    def active(self, step: int) -> list[Objective]:
+        """Return the objectives that act in the step that has ``step`` others before it."""
+        first = self.warm_start
+        return list(first.objectives if first is not None and step < first.steps else self.objectives)
 
     @model_validator(mode="after")
     def _no_gradient_is_lost(self) -> Recipe:

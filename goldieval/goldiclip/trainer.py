@@ -14,7 +14,7 @@ from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
 
 from goldieval.errors import GoldievalError
-from goldieval.goldiclip.checkpoint import About, latest
+from goldieval.goldiclip.checkpoint import About, latest, start_from
 from goldieval.goldiclip.data.bad_samples import MOST_BAD_SAMPLES, BadSamples
 from goldieval.goldiclip.data.batches import Batches
 from goldieval.goldiclip.data.corpus import Corpus
@@ -63,6 +63,8 @@ class Trainer:
         torch.manual_seed(recipe.seed)
         self.tokenizer = Tokenizer(recipe.model.merges, recipe.model.context_length)
         student = Student(recipe)
+        if recipe.init:
+            start_from(student.model, Path(recipe.init))
         self.teacher = teacher_of(student.model).to(self.accelerator.device)
         self.optimiser = optimiser_of(student, recipe)
         self.schedule = schedule_of(self.optimiser, recipe)
@@ -170,7 +172,7 @@ class Trainer:
         generator = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + self.step)
         with self.accelerator.accumulate(self.student):
             with self.accelerator.autocast():
-                total, losses = self.student(Step(self.raw.model, self.teacher, batch, generator))
+                total, losses = self.student(Step(self.raw.model, self.teacher, batch, generator, self.step))
             self._check(total, losses)
             weights = self.raw.weight_values()
             self.accelerator.backward(total)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from random import Random
+from typing import Literal
 
 import torch
 
@@ -24,6 +25,7 @@ class Batch:
 
     pixels: (b, 3, side, side), cropped mildly.   whole: the same pictures uncropped, for the teacher.
     crops: (b, views, 3, small, small).   captions: (b, k, length) framed ids.   caption_ids: the same, bare.
+    said: of each picture the texts whose tokens it is to be classified by, see ``Views``.
     question, answer: (b, q, length) framed ids; where a picture has fewer questions an answer that has ended
     before it began, which leaves nothing to predict.
     asked: whether any of ours has a question.   bad: what was left out.
@@ -34,6 +36,7 @@ class Batch:
     crops: torch.Tensor
     captions: torch.Tensor
     caption_ids: list[list[Ids]]
+    said: list[Sequence[Ids]]
     question: torch.Tensor
     answer: torch.Tensor
     asked: bool = True
@@ -57,6 +60,7 @@ class Views:
     captions: k, of up to ``sentences`` sentences.   questions: q.   locals_: local crops of ``local_size`` pixels.
     questions_as_captions: question and answer stand in for the last caption (the ablation without a decoder).
     size: of pixels and whole, where the corpus does not hold pictures of the model's size.
+    token_targets: token classes are those of the captions that were drawn, or of all that is said of the image.
     """
 
     captions: int = 4
@@ -68,6 +72,7 @@ class Views:
     sentences: int = LONGEST
     questions: int = 1
     size: int = 64
+    token_targets: Literal["captions", "image"] = "captions"
 
 
 class Batches:
@@ -160,6 +165,7 @@ class Batches:
             crops=pictures.views,
             captions=framed.view(len(samples), self.views.captions, -1),
             caption_ids=captions,
+            said=[own.sentences for own in samples] if self.views.token_targets == "image" else list(captions),
             question=question,
             answer=answer,
             asked=any(asked),

@@ -58,4 +58,5 @@ def views_of(recipe: Recipe) -> Views:
         size=recipe.model.image_size,
         global_area=data.global_area,
         local_area=data.local_area,
+        token_targets=data.token_targets,
     )

@@ -50,6 +50,17 @@ def token_class_loss(logits: torch.Tensor, hot: torch.Tensor, weights: torch.Ten
     Args:
         logits: (n, vocabulary).   hot: (n, vocabulary).   weights: (vocabulary,) not negative.
     """
+    return -(_target(hot, weights) * logits.float().log_softmax(-1)).sum(1).mean()
+
+
+def target_entropy(hot: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Mean entropy of the targets, which is as low as ``token_class_loss`` can get.
+
+    Nothing can be learned from it; left in, a learned loss weight would take it for noise.
+    """
+    return torch.special.entr(_target(hot, weights)).sum(1).mean()
+
+
+def _target(hot: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     target = hot * weights.to(hot.dtype)
-    target = target / target.sum(1, keepdim=True).clamp_min(1e-12)
-    return -(target * logits.float().log_softmax(-1)).sum(1).mean()
+    return target / target.sum(1, keepdim=True).clamp_min(1e-12)
