@@ -4,6 +4,9 @@
     uv run python benchmarks/ablation.py --jobs 2           # everything; stop and start it as you like
     uv run python benchmarks/ablation_table.py              # the tables
 
+All rows of a corpus begin with the same image tower, trained on token classes alone (recipe ablation/start): what a
+row adds shows once the tower tells shapes apart, and a tower that starts from nothing takes thousands of steps to.
+
 A run that has its file in results/ablation is skipped, one that was cut goes on from its last checkpoint. Checkpoints
 lie in runs/ablation and stay out of git. Row (j) gets as many steps of (b) as take the time of (h), from the measured
 rates; row (i) waits for (h), whose learned weights it takes.
@@ -35,6 +38,7 @@ RATES = RESULTS / "rates.json"
 MEASURED_STEPS = 6
 SCENES, OTHER_SCENES = 20_000, (5_000, 80_000)
 CURVE_ROWS, CURVE_SEEDS = ("b", "h"), 2
+START = "ablation/start"
 
 
 @dataclass(frozen=True)
@@ -114,10 +118,24 @@ def changes_of(run: Run, rates: dict[str, float], steps: int | None) -> dict[str
     if row.compute_of:
         whole = round(whole * rates[run.row] / rates[row.compute_of])
     changes: dict[str, Any] = {"seed": run.seed, "data.scenes": run.scenes, "optimiser.steps": whole}
+    changes["init"] = str(start_of(run.scenes))
     changes |= {"save_every": max(1, whole // 4), "keep": 1, "evaluation.every": whole}
     if run.row == "i":
         changes["objectives"] = learned_weights()
     return changes
+
+
+def start_of(scenes: int) -> Path:
+    """Return the checkpoint that all rows of this many scenes begin with."""
+    return RUNS / f"start-{scenes}" / f"step-{load_recipe(START).optimiser.steps:06d}"
+
+
+def train_start(scenes: int, threads: int) -> None:
+    """Train that checkpoint, unless it is there."""
+    folder = start_of(scenes)
+    if not (ROOT / folder).is_dir():
+        settings = ["--set", f"data.scenes={scenes}", "--out", str(folder.parent), "--resume"]
+        _python(["-m", "goldieval", "train", START, *settings], threads)
 
 
 def learned_weights() -> dict[str, float]:
@@ -196,6 +214,7 @@ def main() -> None:
     if options.measure:
         return
     with ThreadPoolExecutor(options.jobs) as pool:
+        list(pool.map(lambda scenes: train_start(scenes, options.threads), sorted({run.scenes for run in todo})))
         first = [run for run in todo if run.row != "i"]
         list(pool.map(lambda run: train(run, changes_of(run, rates, options.steps), options.threads), first))
         last = [run for run in todo if run.row == "i"]

@@ -610,3 +610,18 @@ def test_muon_steps_as_torchs_own(tmp_path: Path) -> None:
     torch.optim.Muon([matrix], **settings).step()
     torch.optim.AdamW([vector], lr=1e-3, betas=(0.9, 0.98), eps=1e-6, weight_decay=0).step()
     assert torch.equal(weight, matrix) and torch.equal(bias, vector)
+
+
+def test_a_recipe_can_begin_with_the_weights_of_a_checkpoint(finished: Path, tmp_path: Path) -> None:
+    """Parts that the checkpoint lacks begin at random, the teacher begins where the student does."""
+    file = finished / "step-000003"
+    before, _ = load_weights(file)
+    bigger = {**SIZES, "decoder": "through_encoder", "token_classes": True}
+    running = trainer(tmp_path, recipe(init=str(file), model=bigger))
+    for model in (running.raw.model, running.teacher):
+        ours = model.state_dict()
+        assert all(torch.equal(ours[name], tensor) for name, tensor in before.state_dict().items())
+        assert any(name.startswith("decoder.") for name in ours)
+    line = message(lambda: trainer(tmp_path, recipe(init=str(file), model={**SIZES, "text_layers": 3})))
+    assert "init:" in line and "does not fit" in line and "resblocks.2" in line
+    assert "no checkpoint" in message(lambda: trainer(tmp_path, recipe(init=str(tmp_path / "nowhere"))))

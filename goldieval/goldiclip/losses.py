@@ -186,7 +186,7 @@ class Losses(nn.Module):
         return decoding_loss(logits, targets_of(answer, step.model.config.end_of_text)[:, :-1])
 
     def _token_classes(self, step: Step) -> torch.Tensor:
-        """The target is K-hot over what is said of an image, untruncated; its own entropy, which stays, is taken off."""
+        """The target is K-hot over what is said of an image, untruncated; its own entropy is taken off the loss."""
         special = (step.model.config.end_of_text - 1, step.model.config.end_of_text)
         joined = [[id for caption in captions for id in caption] for captions in step.batch.said]
         hot = k_hot(joined, step.model.config.vocab_size, special).to(step.image.raw.device)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 from random import Random
@@ -36,7 +36,7 @@ class Batch:
     crops: torch.Tensor
     captions: torch.Tensor
     caption_ids: list[list[Ids]]
-    said: list[Sequence[Ids]]
+    said: list[list[Ids]]
     question: torch.Tensor
     answer: torch.Tensor
     asked: bool = True
@@ -165,7 +165,7 @@ class Batches:
             crops=pictures.views,
             captions=framed.view(len(samples), self.views.captions, -1),
             caption_ids=captions,
-            said=[own.sentences for own in samples] if self.views.token_targets == "image" else list(captions),
+            said=[list(own.sentences) for own in samples] if self.views.token_targets == "image" else captions,
             question=question,
             answer=answer,
             asked=any(asked),

@@ -58,7 +58,8 @@ def target_entropy(hot: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
 
     Nothing can be learned from it; left in, a learned loss weight would take it for noise.
     """
-    return torch.special.entr(_target(hot, weights)).sum(1).mean()
+    entropy: torch.Tensor = torch.special.entr(_target(hot, weights)).sum(1).mean()
+    return entropy
 
 
 def _target(hot: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
