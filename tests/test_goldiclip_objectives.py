@@ -21,12 +21,13 @@ from goldieval.goldiclip.data.batches import Batch, Batches
 from goldieval.goldiclip.data.shapes import ShapesCorpus, shapes_corpus
 from goldieval.goldiclip.data.sources import views_of
 from goldieval.goldiclip.ema import teacher_of, update_teacher
-from goldieval.goldiclip.losses import Losses, Step
+from goldieval.goldiclip.losses import Losses, Step, unit
 from goldieval.goldiclip.model import DinoHead, GoldiClip
 from goldieval.goldiclip.objectives.conditioned import conditioned_sigmoid, sampled_columns
 from goldieval.goldiclip.objectives.contrastive import sigmoid_contrastive, softmax_contrastive
 from goldieval.goldiclip.objectives.decoding import IGNORE, targets_of
 from goldieval.goldiclip.objectives.distillation import DinoLoss, cosine, info_nce
+from goldieval.goldiclip.objectives.foils import foil_loss
 from goldieval.goldiclip.objectives.token_classes import InverseDocumentFrequency, k_hot, token_class_loss
 from goldieval.goldiclip.objectives.uncertainty import HIGHEST, LOWEST, UncertaintyWeights
 from goldieval.goldiclip.pooling import TextConditionedPool
@@ -513,6 +514,43 @@ def test_a_warm_start_leaves_the_other_objectives_out(number: int, active: set[s
     assert ("text.embedding.weight" in gradients(student.model)) == ("softmax" in active)
 
 
+# Foils
+
+
+def test_foil_loss_is_the_mean_surprise_at_the_true_caption() -> None:
+    scores = torch.randn(4, 3, generator=seeded()).requires_grad_()
+    real = torch.tensor([[1, 1, 1], [1, 1, 0], [0, 0, 0], [1, 1, 1]]).bool()
+    terms = [-scores[row, real[row]].log_softmax(0)[0] for row in (0, 1, 3)]
+    loss = foil_loss(scores, real)
+    torch.testing.assert_close(loss, torch.stack(terms).mean())
+    loss.backward()
+    assert scores.grad is not None and not scores.grad[~real].any()
+    assert value(foil_loss(scores, torch.zeros(4, 3).bool())) == 0
+
+
+def test_foils_are_scored_by_the_global_and_by_the_conditioned_feature() -> None:
+    """A plain loop over the choices that the data draw."""
+    chosen, student = recipe("foils"), model()
+    step = step_of(chosen, student)
+    assert step.batch.foiled.any() and not step.batch.foiled.all()  # scenes of one object have nothing to exchange
+    terms = []
+    for row, real in enumerate(step.batch.foiled):
+        if not real[0]:
+            continue
+        texts = student.encode_text(step.batch.foils[row])
+        conditioned = student.pool(texts[None], step.image.patches[row : row + 1])[0]
+        for image in (step.image.pooled[row : row + 1], conditioned):
+            terms.append(-(student.logit_scale.exp() * (unit(image) * unit(texts)).sum(-1)).log_softmax(0)[0])
+    torch.testing.assert_close(Losses(chosen)(step)["foils"], torch.stack(terms).mean(), atol=1e-5, rtol=1e-4)
+
+
+def test_foils_are_drawn_last() -> None:
+    """With and without them everything else of a batch is the same."""
+    with_foils, without = batch_of(recipe("softmax", "foils")), batch_of(recipe("softmax"))
+    assert with_foils.caption_ids == without.caption_ids and torch.equal(with_foils.question, without.question)
+    assert torch.equal(with_foils.crops, without.crops) and not without.foiled.any()
+
+
 # Uncertainty weights
 
 
@@ -601,7 +639,7 @@ def test_weights_stay_float32_under_autocast() -> None:
 # Two processes
 
 
-ALL = (*CONTRASTS, "distil_agnostic", "distil_conditioned", "caption", "vqa", "token_classes")
+ALL = (*CONTRASTS, "distil_agnostic", "distil_conditioned", "caption", "vqa", "token_classes", "foils")
 FORMS = [f"{name} {form}" for name in ("distil_agnostic", "distil_conditioned") for form in ("info_nce", "cosine")]
 CASES = (*ALL, *FORMS, "caption in_encoder", "vqa in_encoder")
 

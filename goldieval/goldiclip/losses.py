@@ -17,6 +17,7 @@ from goldieval.goldiclip.objectives.conditioned import conditioned_sigmoid, samp
 from goldieval.goldiclip.objectives.contrastive import sigmoid_contrastive, softmax_contrastive
 from goldieval.goldiclip.objectives.decoding import decoding_loss, targets_of
 from goldieval.goldiclip.objectives.distillation import DinoLoss, cosine, info_nce
+from goldieval.goldiclip.objectives.foils import foil_loss
 from goldieval.goldiclip.objectives.token_classes import (
     InverseDocumentFrequency,
     k_hot,
@@ -58,6 +59,11 @@ class Step:
         """Whether any picture of all processes has a question; the same answer everywhere."""
         return anywhere(self.batch.asked, self.batch.question.device)
 
+    @cached_property
+    def foiled(self) -> bool:
+        """Whether any picture of all processes has false captions; the same answer everywhere."""
+        return anywhere(bool(self.batch.foiled.any()), self.batch.foils.device)
+
     @property
     def first(self) -> int:
         """Row of our first image among those of all processes."""
@@ -95,15 +101,17 @@ class Losses(nn.Module):
             "caption": self._caption,
             "vqa": self._vqa,
             "token_classes": self._token_classes,
+            "foils": self._foils,
         }
 
     def forward(self, step: Step) -> dict[str, torch.Tensor]:
         """Return the losses that are active in this step; the learned weights of the others rest.
 
-        Where no process's share has a question, ``vqa`` is left out.
+        Where no process's share has a question, ``vqa`` is left out; ``foils`` likewise.
         """
         active = self.recipe.active(step.number)
-        names = [name for name in active if name != "vqa" or step.asked]
+        there = {"vqa": lambda: step.asked, "foils": lambda: step.foiled}
+        names = [name for name in active if there.get(name, lambda: True)()]
         return {name: self._table[name](step) for name in names or active}
 
     def _softmax(self, step: Step) -> torch.Tensor:
@@ -193,6 +201,17 @@ class Losses(nn.Module):
         self.documents.count(hot)
         weights = self.documents.weights()
         return token_class_loss(step.model.token_head(step.image.raw), hot, weights) - target_entropy(hot, weights)
+
+    def _foils(self, step: Step) -> torch.Tensor:
+        """The true caption against its false ones, by the global and by the text-conditioned score."""
+        texts = encode_bucketed(step.model.encode_text, step.batch.foils.flatten(0, 1))
+        texts = texts.view(*step.batch.foils.shape[:2], -1)
+        scale, aim = step.model.logit_scale.exp(), unit(texts.float())
+        scores = (
+            (unit(image.float()) * aim).sum(-1)
+            for image in (step.image.pooled[:, None], step.model.pool(texts, step.image.patches))
+        )
+        return torch.stack([foil_loss(scale * cosines, step.batch.foiled) for cosines in scores]).mean()
 
 
 def unit(features: torch.Tensor) -> torch.Tensor:

@@ -10,7 +10,15 @@ from goldieval.goldiclip.config import ModelConfig
 from goldieval.goldiclip.data.captions import LONGEST
 
 Objective = Literal[
-    "softmax", "sigmoid", "conditioned", "distil_agnostic", "distil_conditioned", "caption", "vqa", "token_classes"
+    "softmax",
+    "sigmoid",
+    "conditioned",
+    "distil_agnostic",
+    "distil_conditioned",
+    "caption",
+    "vqa",
+    "token_classes",
+    "foils",
 ]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]

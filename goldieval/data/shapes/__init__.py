@@ -1,5 +1,6 @@
 """The built-in world: small drawn scenes of which everything is known, the same on every machine."""
 
+from goldieval.data.shapes.composition import choices
 from goldieval.data.shapes.draw import boxes, draw, instance_mask, semantic_mask
 from goldieval.data.shapes.language import long_caption, object_sentences, short_captions
 from goldieval.data.shapes.questions import questions
@@ -12,6 +13,7 @@ __all__ = [
     "ShapesSource",
     "answer",
     "boxes",
+    "choices",
     "draw",
     "instance_mask",
     "long_caption",

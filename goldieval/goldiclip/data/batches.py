@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from random import Random
@@ -25,6 +25,7 @@ class Batch:
 
     pixels: (b, 3, side, side), cropped mildly.   whole: the same pictures uncropped, for the teacher.
     crops: (b, views, 3, small, small).   captions: (b, k, length) framed ids.   caption_ids: the same, bare.
+    foils: (b, candidates, length) framed ids, the true caption first.   foiled: (b, candidates) which are real.
     said: of each picture the texts whose tokens it is to be classified by, see ``Views``.
     question, answer: (b, q, length) framed ids; where a picture has fewer questions an answer that has ended
     before it began, which leaves nothing to predict.
@@ -39,6 +40,8 @@ class Batch:
     said: list[list[Ids]]
     question: torch.Tensor
     answer: torch.Tensor
+    foils: torch.Tensor
+    foiled: torch.Tensor
     asked: bool = True
     bad: list[Bad] = field(default_factory=list)
 
@@ -60,6 +63,7 @@ class Views:
     captions: k, of up to ``sentences`` sentences.   questions: q.   locals_: local crops of ``local_size`` pixels.
     questions_as_captions: question and answer stand in for the last caption (the ablation without a decoder).
     size: of pixels and whole, where the corpus does not hold pictures of the model's size.
+    foils: whether a true caption with its false ones is drawn.
     token_targets: token classes are those of the captions that were drawn, or of all that is said of the image.
     """
 
@@ -73,6 +77,7 @@ class Views:
     questions: int = 1
     size: int = 64
     token_targets: Literal["captions", "image"] = "captions"
+    foils: bool = False
 
 
 class Batches:
@@ -168,6 +173,7 @@ class Batches:
             said=[list(own.sentences) for own in samples] if self.views.token_targets == "image" else captions,
             question=question,
             answer=answer,
+            **self._foils([own.foils for own in samples], rngs),
             asked=any(asked),
             bad=bad,
         )
@@ -193,6 +199,15 @@ class Batches:
         ended[:2] = self.tokenizer.eot_token_id  # twice: a batch of such rows still has a position to decode
         answer[filled] = ended
         return question.view(len(asked), count, -1), answer.view(len(asked), count, -1)
+
+    def _foils(self, all_foils: list[Sequence[Sequence[Ids]]], rngs: list[Random]) -> dict[str, torch.Tensor]:
+        """Draw one choice an image; drawn last, so that nothing else depends on whether foils are wanted."""
+        wanted = zip(all_foils if self.views.foils else [()] * len(rngs), rngs, strict=True)
+        drawn: list[Sequence[Ids]] = [rng.choice(foils) if foils else [] for foils, rng in wanted]
+        most = max(1, *map(len, drawn))
+        framed = self.tokenizer.padded([text for own in drawn for text in [*own, *[[]] * (most - len(own))]])
+        counts = torch.tensor([len(own) for own in drawn])
+        return {"foils": framed.view(len(drawn), most, -1), "foiled": torch.arange(most) < counts[:, None]}
 
     def _captions(self, own: Sample, rng: Random, asked: list[tuple[Ids, Ids]]) -> list[Ids]:
         captions = sample(own.sentences, self.views.captions, self._join, rng, self.views.sentences)

@@ -42,12 +42,14 @@ class Sample:
 
     picture: a decoded RGB picture of any size, or uint8 (side, side, 3) where all pictures have the model's size.
     sentences: one or more.   questions: (question, answer) pairs, maybe none.   bad: parts that were left out.
+    foils: each a true caption followed by false ones, maybe none.
     """
 
     picture: Image.Image | torch.Tensor
     sentences: Sequence[Ids]
     questions: Sequence[tuple[Ids, Ids]]
     bad: list[Bad] = field(default_factory=list)
+    foils: Sequence[Sequence[Ids]] = ()
 
 
 class Corpus(Protocol):

@@ -12,7 +12,7 @@ from goldieval.data.paths import inside
 from goldieval.errors import GoldievalError, TaskError
 from goldieval.goldiclip.data.corpus import BadSampleError, Sample
 from goldieval.goldiclip.data.pictures import decoded
-from goldieval.goldiclip.data.said import FIELDS, parsed, questions, sentences
+from goldieval.goldiclip.data.said import FIELDS, foils, parsed, questions, sentences
 from goldieval.goldiclip.tokenizer import Tokenizer
 
 
@@ -53,7 +53,10 @@ class JsonLines:
         entry = parsed(where, self._line(where, row))
         said, bad = sentences(where, entry, self.fields, self.tokenizer)
         asked, dropped = questions(where, entry, self.tokenizer)
-        return Sample(decoded(where, self._picture(where, entry.get("image"))), said, asked, bad + dropped)
+        false, wrong = foils(where, entry, self.tokenizer)
+        return Sample(
+            decoded(where, self._picture(where, entry.get("image"))), said, asked, bad + dropped + wrong, false
+        )
 
     def _line(self, where: str, row: int) -> bytes:
         try:

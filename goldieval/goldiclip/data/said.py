@@ -1,4 +1,4 @@
-"""What the JSON of a sample says of its picture: caption fields as sentences, ``vqa`` as questions with answers."""
+"""What the JSON of a sample says of its picture: caption fields as sentences, ``vqa``, ``foils``."""
 
 from __future__ import annotations
 
@@ -90,6 +90,22 @@ def questions(where: str, entry: dict[str, Any], tokenizer: Tokenizer) -> tuple[
         else:
             bad.append(Bad(where, "empty answer" if question else "empty question", f"pair {number} of vqa"))
     return Lazy(found, lambda pair: (tokenizer.ids(pair[0]), tokenizer.ids(pair[1]))), bad
+
+
+def foils(where: str, entry: dict[str, Any], tokenizer: Tokenizer) -> tuple[Sequence[Sequence[Ids]], list[Bad]]:
+    """Return the lists in ``foils``, each a true caption and one or more false ones, less those that are not so."""
+    given = entry.get("foils")
+    if given is None:
+        return (), []
+    found: list[list[str]] = []
+    bad: list[Bad] = []
+    for number, texts in enumerate(given if isinstance(given, list) else [given], start=1):
+        said = isinstance(texts, list) and all(isinstance(text, str) and text.strip() for text in texts)
+        if said and len(texts) > 1:
+            found.append(texts)
+        else:
+            bad.append(Bad(where, "foils that are no captions", f"list {number}: {str(texts)[:40]!r}"))
+    return Lazy(found, lambda texts: [tokenizer.ids(text) for text in texts]), bad
 
 
 def _text(pair: Any, side: str) -> str:

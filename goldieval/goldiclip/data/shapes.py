@@ -10,7 +10,7 @@ from itertools import chain
 import numpy as np
 import torch
 
-from goldieval.data.shapes import draw, long_caption, questions, sample_scene, short_captions
+from goldieval.data.shapes import choices, draw, long_caption, questions, sample_scene, short_captions
 from goldieval.goldiclip.data.corpus import Ids, Sample
 from goldieval.goldiclip.data.processes import cores, in_processes
 from goldieval.goldiclip.data.shapes_cache import cached, file_of
@@ -23,11 +23,12 @@ CHUNK = 500  # scenes that a process draws before it takes the next ones
 
 @dataclass(frozen=True)
 class ShapesCorpus:
-    """Pictures (n, side, side, 3) uint8; for each, sentences and (question, answer) pairs as token ids."""
+    """Pictures (n, side, side, 3) uint8; for each as token ids: sentences, (question, answer) pairs and foils."""
 
     pictures: torch.Tensor
     sentences: list[list[Ids]]
     questions: list[list[tuple[Ids, Ids]]]
+    foils: list[list[list[Ids]]]
 
     def __len__(self) -> int:
         return len(self.pictures)
@@ -36,7 +37,7 @@ class ShapesCorpus:
         return torch.randperm(len(self), generator=generator)
 
     def sample(self, row: int) -> Sample:
-        return Sample(self.pictures[row], self.sentences[row], self.questions[row])
+        return Sample(self.pictures[row], self.sentences[row], self.questions[row], foils=self.foils[row])
 
 
 def shapes_corpus(
@@ -50,7 +51,8 @@ def shapes_corpus(
     return ShapesCorpus(*cached(file, scenes, resolution, lambda: _drawn(scenes, resolution, tokenizer, note)))
 
 
-Drawn = tuple[torch.Tensor, list[list[Ids]], list[list[tuple[Ids, Ids]]]]
+Drawn = tuple[torch.Tensor, list[list[Ids]], list[list[tuple[Ids, Ids]]], list[list[list[Ids]]]]
+Chunk = tuple[np.ndarray, list[list[Ids]], list[list[tuple[Ids, Ids]]], list[list[list[Ids]]]]
 
 
 def _drawn(scenes: int, resolution: int, tokenizer: Tokenizer, note: Callable[[str], None]) -> Drawn:
@@ -62,21 +64,21 @@ def _drawn(scenes: int, resolution: int, tokenizer: Tokenizer, note: Callable[[s
     return _joined(in_processes(job, chunks, processes))
 
 
-def _joined(parts: Iterable[tuple[np.ndarray, list[list[Ids]], list[list[tuple[Ids, Ids]]]]]) -> Drawn:
-    pictures, said, asked = zip(*parts, strict=True)
-    return torch.from_numpy(np.concatenate(pictures)), list(chain(*said)), list(chain(*asked))
+def _joined(parts: Iterable[Chunk]) -> Drawn:
+    pictures, said, asked, foils = zip(*parts, strict=True)
+    return torch.from_numpy(np.concatenate(pictures)), list(chain(*said)), list(chain(*asked)), list(chain(*foils))
 
 
-def _chunk(
-    indices: range, resolution: int, tokenizer: Tokenizer
-) -> tuple[np.ndarray, list[list[Ids]], list[list[tuple[Ids, Ids]]]]:
+def _chunk(indices: range, resolution: int, tokenizer: Tokenizer) -> Chunk:
     pictures = np.empty((len(indices), resolution, resolution, 3), dtype=np.uint8)
     said: list[list[Ids]] = []
     asked: list[list[tuple[Ids, Ids]]] = []
+    foils: list[list[list[Ids]]] = []
     for place, index in enumerate(indices):
         scene = sample_scene("train", index, "dominant" if index % DOMINANT_SHARE == 0 else "scene")
         pictures[place] = np.asarray(draw(scene, resolution))
         texts = [text for text, _ in short_captions(scene, SHORT_CAPTIONS)] + [text for text, _ in long_caption(scene)]
         said.append([tokenizer.ids(text) for text in dict.fromkeys(texts)])
         asked.append([(tokenizer.ids(q.text), tokenizer.ids(q.answer)) for q in questions(scene, QUESTIONS)])
-    return pictures, said, asked
+        foils.append([[tokenizer.ids(text) for text, _ in choice.captions] for choice in choices(scene)])
+    return pictures, said, asked, foils

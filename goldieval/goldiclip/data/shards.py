@@ -15,7 +15,7 @@ from goldieval.data.webdataset import TarImage
 from goldieval.errors import GoldievalError
 from goldieval.goldiclip.data.corpus import BadSampleError, Sample
 from goldieval.goldiclip.data.pictures import decoded
-from goldieval.goldiclip.data.said import FIELDS, parsed, questions, sentences
+from goldieval.goldiclip.data.said import FIELDS, foils, parsed, questions, sentences
 from goldieval.goldiclip.data.shard_index import NOWHERE, index_of
 from goldieval.goldiclip.tokenizer import Tokenizer
 
@@ -68,7 +68,8 @@ class Shards:
         entry = parsed(where, _read(where, text))
         said, bad = sentences(where, entry, self.fields, self.tokenizer)
         asked, dropped = questions(where, entry, self.tokenizer)
-        return Sample(decoded(where, _read(where, picture)), said, asked, bad + dropped)
+        false, wrong = foils(where, entry, self.tokenizer)
+        return Sample(decoded(where, _read(where, picture)), said, asked, bad + dropped + wrong, false)
 
 
 def _read(where: str, member: TarImage) -> bytes:

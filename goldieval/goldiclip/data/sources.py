@@ -59,4 +59,5 @@ def views_of(recipe: Recipe) -> Views:
         global_area=data.global_area,
         local_area=data.local_area,
         token_targets=data.token_targets,
+        foils="foils" in recipe.objectives,
     )
