@@ -88,6 +88,17 @@ def test_questions_of_every_form(tmp_path: Path) -> None:
     assert one_row(tmp_path, caption="x", vqa=None).bad == []
 
 
+def test_foils_of_every_form(tmp_path: Path) -> None:
+    sample = one_row(tmp_path, caption="x", foils=[["a b", "b a"], ["a"], "text", ["a", " "], ["a", "b", "c"]])
+    texts = [[tokenizer().decode(ids).strip() for ids in choice] for choice in sample.foils]
+    assert texts == [["a b", "b a"], ["a", "b", "c"]]
+    assert [(bad.kind, bad.what[:6]) for bad in sample.bad] == [
+        ("foils that are no captions", f"list {number}") for number in (2, 3, 4)
+    ]
+    assert one_row(tmp_path, caption="x", foils="text").bad[0].kind == "foils that are no captions"
+    assert list(one_row(tmp_path, caption="x").foils) == []
+
+
 # JSON Lines
 
 
