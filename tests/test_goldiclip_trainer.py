@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import pickle
@@ -151,6 +152,16 @@ def test_resumed_equals_uninterrupted(tmp_path: Path, muon_lr: float | None) -> 
     assert [row["step"] for row in log_of(tmp_path / "cut")] == [1, 2, 3, 4, 5, 6]
 
 
+def test_the_scaler_of_half_precision_goes_on(tmp_path: Path) -> None:
+    before = trainer(tmp_path)
+    state = before.state
+    scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    dataclasses.replace(state, scaler=scaler).save(tmp_path / "step-000001", 1, before.about())
+    other = torch.amp.GradScaler("cpu", init_scale=2.0)
+    assert dataclasses.replace(state, scaler=other).restore(tmp_path / "step-000001") == 1
+    assert other.state_dict() == scaler.state_dict() and other.state_dict()["scale"] == 1024
+
+
 def test_what_is_restored_matters(tmp_path: Path) -> None:
     """The comparison above is no tautology: the trained model is not the fresh one, and seeds differ."""
     end = trainer(tmp_path / "a").run()
@@ -211,6 +222,31 @@ def test_learned_weights_of_a_report_are_those_of_its_step(tmp_path: Path) -> No
     for report in trainer(tmp_path, chosen).steps():
         parts = [w * report.losses[name] - math.log(2 * w) / 2 for name, w in report.weights.items()]
         assert report.total == pytest.approx(sum(parts), rel=1e-4)
+
+
+def test_learned_weights_settle_at_the_logarithm_of_their_losses(tmp_path: Path) -> None:
+    """A run so short that the losses hardly move: each s ends within 0.1 of ln L, wherever its start was."""
+    objectives = dict.fromkeys(["softmax", "conditioned", "token_classes"], 1.0)
+    running = trainer(
+        tmp_path,
+        recipe(
+            model={**SIZES, "token_classes": True},
+            objectives=objectives,
+            weighting={"kind": "uncertainty", "lr": 0.1, "warm_up": 1},
+            optimiser=optimiser(steps=60, lr=1e-7),
+        ),
+    )
+    weights = running.raw.weights
+    assert weights is not None
+    seen: dict[str, list[float]] = {name: [] for name in objectives}
+    for report in running.steps():
+        if report.step == 1:
+            for s in weights.s.values():
+                s.data += 0.7
+        for name, loss in report.losses.items():
+            seen[name].append(loss)
+    for name, losses in seen.items():
+        assert abs(float(weights.s[name].detach()) - math.log(sum(losses[-20:]) / 20)) < 0.1, name
 
 
 def test_foreign_captions_are_drawn_anew_in_every_step(tmp_path: Path) -> None:

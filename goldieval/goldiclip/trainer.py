@@ -69,7 +69,9 @@ class Trainer:
         self.optimiser = optimiser_of(student, recipe)
         self.schedule = schedule_of(self.optimiser, recipe)
         self.raw = student
-        self.state = TrainingState(recipe, student, self.teacher, self.optimiser, self.schedule)
+        self.state = TrainingState(
+            recipe, student, self.teacher, self.optimiser, self.schedule, self.accelerator.scaler
+        )
         found = latest(out) if resume else None
         self.step = self.state.restore(found) if found else 0
         self.student, self.optimiser = self.accelerator.prepare(student, self.optimiser)

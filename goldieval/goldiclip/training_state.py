@@ -20,7 +20,7 @@ MAY_CHANGE = ("name", "title", "init", "data.path", "data.workers", "evaluation.
 
 @dataclass(frozen=True)
 class TrainingState:
-    """Model and teacher, centres and document frequencies, loss weights, optimiser, schedule.
+    """Model and teacher, centres and document frequencies, loss weights, optimiser, schedule, scaler of half precision.
 
     Data need no state: the batch of a step is the same whenever it is asked for.
     """
@@ -30,6 +30,7 @@ class TrainingState:
     teacher: GoldiClip
     optimiser: torch.optim.Optimizer
     schedule: torch.optim.lr_scheduler.LRScheduler
+    scaler: torch.amp.GradScaler | None = None
 
     def save(self, folder: Path, step: int, about: About) -> None:
         """Write a checkpoint folder, whole or not at all."""
@@ -41,6 +42,7 @@ class TrainingState:
             "schedule": self.schedule.state_dict(),
             "losses": self.student.losses.state_dict(),
             "weights": weights.state_dict() if weights is not None else {},
+            "scaler": self.scaler.state_dict() if self.scaler is not None else {},
         }
         save_folder(folder, self.student.model, self.teacher, about, state)
 
@@ -63,6 +65,8 @@ class TrainingState:
                 self.student.weights.load_state_dict(state["weights"])
             self.optimiser.load_state_dict(state["optimiser"])
             self.schedule.load_state_dict(state["schedule"])
+            if self.scaler is not None:
+                self.scaler.load_state_dict(state["scaler"])
             return int(state["step"])
         except (KeyError, RuntimeError, TypeError, ValueError) as error:
             raise GoldievalError(
