@@ -320,7 +320,7 @@ def test_scores_fit_the_window_and_no_name_is_cut(
         assert "…" not in text
 
 
-@pytest.mark.parametrize("columns", [40, 60, 80, 100])
+@pytest.mark.parametrize("columns", [40, 60, 80, 120])
 def test_list_of_tasks_fits_the_window_and_no_word_is_cut(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
     tasks = json.loads(goldieval("ls", "--json").out)
@@ -329,7 +329,25 @@ def test_list_of_tasks_fits_the_window_and_no_word_is_cut(monkeypatch: pytest.Mo
     assert "…" not in text
     words = set(text.split())
     for task in tasks:
-        assert {task["task"], task["family"], f"{task['images']:,}"} <= words
+        shown = {task["task"], *task["licence"].split(), *task["data"].split()}
+        assert shown | ({task["family"], f"{task['images']:,}"} if columns >= 110 else set()) <= words
+
+
+def test_list_of_tasks_is_a_table_in_80_columns_with_the_last_score(
+    precomputed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    goldieval(*precomputed)
+    goldieval(*precomputed, "--limit", "3")  # a subset is no score of the task
+    (record,) = [each for each in records(Path("results")) if each["task"]["limit"] is None]
+    score = record["metrics"]["t2i_r1"]["value"]
+    Path("given/card.yaml").write_text(Path("given/card.yaml").read_text() + "chance: 0.1667\n")
+    table = goldieval("ls", "--tasks-dir", "given").out.splitlines()
+    assert table[0].split() == ["task", "data", "size", "chance", "last", "score", "licence"]
+    (row,) = [line.split() for line in table if line.startswith("mine ")]
+    assert row == ["mine", "present", "–", "17", f"{100 * score:.1f}", "mine"]
+    (row,) = [line.split() for line in table if line.startswith("shapes-zeroshot ")]
+    assert row[:4] == ["shapes-zeroshot", "made", "here", "–"]
 
 
 @pytest.mark.parametrize("columns", [40, 80])
