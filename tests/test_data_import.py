@@ -40,7 +40,7 @@ def written(*arguments: str) -> dict[str, Any]:
     ran = goldieval("data", "import", *arguments)
     assert (ran.code, ran.err) == (0, ""), ran.err
     file = ran.out.rpartition("--tasks ")[2].strip()
-    done = goldieval("run", "--model", toy_model(Path()), "--tasks", f"./{file}", "--no-cache")
+    done = goldieval("run", "--model", toy_model(Path.cwd()), "--tasks", f"./{file}", "--no-cache")
     assert done.code == 0, done.out + done.err
     found: dict[str, Any] = yaml.safe_load(Path(file).read_text())
     assert len(Path(file).read_text().splitlines()) <= 26
@@ -226,7 +226,7 @@ def test_folder_of_a_known_task_is_linked_in_and_left_as_it_is(layout: dict[str,
     assert (ran.code, ran.err) == (0, ""), ran.err
     assert "4 images, 8 texts, as its card expects" in ran.out
     assert snapshot(own) == before
-    assert goldieval("run", "--model", toy_model(Path()), "--tasks", task, "--no-cache").code == 0
+    assert goldieval("run", "--model", toy_model(Path.cwd()), "--tasks", task, "--no-cache").code == 0
     (record,) = records(Path("results"))
     assert record["data"]["origins"] == ["a folder of the user's own"]
     assert goldieval("data", "check", task).code == 0
@@ -344,6 +344,6 @@ def test_real_coco_folder_is_linked_in_for_its_task() -> None:
     source = {"path": "", "id": "coco", "annotations": "annotations/captions_val2017.json", "images": "val2017"}
     about = content("coco", "retrieval", expect={"images": 238, "texts": 1191}, source=source)
     Path("card.yaml").write_text(yaml.safe_dump(about))
+    assert "238 images instead of 5,000" in refused("coco-val2017", str(DATA / "coco_mini"))
     assert goldieval("data", "import", "./card.yaml", str(DATA / "coco_mini")).code == 0
     assert (root() / "coco/val2017").resolve() == (DATA / "coco_mini/images/val2017").resolve()
-    assert "238 images instead of 5,000" in refused("coco-val2017", str(DATA / "coco_mini"), "--data-dir", ".")
