@@ -8,12 +8,13 @@ from pathlib import Path
 
 from goldieval.adapter import ModelInfo
 from goldieval.card import Task
+from goldieval.data.fetch.lockfile import labels
 from goldieval.data.samples import ImageSource
 from goldieval.embeddings import Chunk, Space, Store
 from goldieval.encode import plan_images, plan_texts
 from goldieval.errors import TaskError, listing
 from goldieval.prepare import Loaded, load_task_data
-from goldieval.registry import Selection
+from goldieval.registry import Selection, command_name
 from goldieval.scoring.mode import needs_vectors
 
 
@@ -21,7 +22,7 @@ from goldieval.scoring.mode import needs_vectors
 class Item:
     """One task of a run: what was read of it, or why it cannot be run.
 
-    asked: the scoring mode that the run asks for; None leaves it to the card.
+    asked: the scoring mode that the run asks for; None leaves it to the card.   origins: where the files come from.
     """
 
     task: Task
@@ -30,6 +31,7 @@ class Item:
     failure: str = ""
     heading: str = ""
     asked: str | None = None
+    origins: list[str] = field(default_factory=list)
 
     def scoring(self, info: ModelInfo) -> str:
         """Return the scoring mode in which a model meets this task."""
@@ -93,7 +95,7 @@ class Reader:
             item = Item(task, folder, heading=selection.headings.get(task.name, ""), asked=self._scoring)
             items.append(item)
             if lacking:
-                how = task.card.source.how_to_get(folder)
+                how = task.card.source.how_to_get(folder, command_name(task))
                 item.failure = f"no data: {folder} lacks {listing(lacking)}. To get it: {how}"
             else:
                 self._load(item)
@@ -101,17 +103,18 @@ class Reader:
 
     def _load(self, item: Item) -> None:
         key = (item.task.name, item.task.hash, item.folder)
-        if key not in self._read:
-            try:
+        try:
+            item.origins = labels(item.folder) if item.task.card.source.on_disk else []
+            if key not in self._read:
                 self._read[key] = load_task_data(item.task, item.folder, self._limit, self._workers)
-            except TaskError as error:
-                self._read[key] = str(error)
+        except TaskError as error:
+            self._read[key] = str(error)
         known = self._read[key]
         item.loaded = None if isinstance(known, str) else known
         item.failure = known if isinstance(known, str) else ""
 
     def _left_out(self, task: Task, why: str) -> LeftOut:
-        return LeftOut(task, why, task.card.source.how_to_get(task.folder(self.root)))
+        return LeftOut(task, why, task.card.source.how_to_get(task.folder(self.root), command_name(task)))
 
 
 def plan_towers(plan: Plan, store: Store) -> None:

@@ -81,12 +81,9 @@ def load_task_data(task: Task, folder: Path, limit: int | None, workers: int) ->
     Raises:
         TaskError: whatever is wrong with the data, with file, row or count.
     """
-    dataset = task.card.source.read(folder)
-    prepared = family_of(task.card.family).prepare(task, dataset)
-    seen = _counts(prepared)
-    _check_counts(task, seen)
+    prepared, seen = counted(task, folder)
     if limit is not None:
-        prepared = family_of(task.card.family).prepare(task, limited(dataset, limit))
+        prepared = family_of(task.card.family).prepare(task, limited(prepared.dataset, limit))
     images = prepared.dataset.images
     found = image_keys([image.source for image in images], workers)
     unreadable = {
@@ -94,6 +91,18 @@ def load_task_data(task: Task, folder: Path, limit: int | None, workers: int) ->
     }
     keys = ["" if isinstance(key, OSError) else key for key in found]
     return Loaded(prepared, keys, unreadable, _data_hash(prepared.dataset, keys), seen)
+
+
+def counted(task: Task, folder: Path) -> tuple[Prepared, dict[str, int]]:
+    """Read the samples of a task and count them; no picture is opened.
+
+    Raises:
+        TaskError: whatever is wrong with the data, a count that the card does not expect included.
+    """
+    prepared = family_of(task.card.family).prepare(task, task.card.source.read(folder))
+    seen = _counts(prepared)
+    _check_counts(task, seen)
+    return prepared, seen
 
 
 def _counts(prepared: Prepared) -> dict[str, int]:

@@ -80,9 +80,13 @@ class TaskPart(_Part):
 
 
 class DataPart(_Part):
-    """What it was run on: counts expected by the card and seen, unreadable pictures, a hash over all contents."""
+    """What it was run on: counts expected by the card and seen, unreadable pictures, a hash over all contents.
+
+    origins: where the files of the source come from, ``repository@commit`` or an address; empty if unknown.
+    """
 
     source: str
+    origins: list[str] = []
     sha256: str = ""
     expected: dict[str, int] = {}
     seen: dict[str, int] = {}

@@ -132,6 +132,11 @@ class Catalogue:
         return [self.tasks[name]]
 
 
+def command_name(task: Task) -> str:
+    """Return what names a task in any command: its id where it ships, else the path of its card."""
+    return task.name if task.file.parent == packaged("tasks") else str(task.file)
+
+
 def _distinct(tasks: list[Task]) -> list[Task]:
     """Return each task once. Raises GoldievalError for two cards of one name, which would share a record's name."""
     by_name: dict[str, Task] = {}

@@ -216,6 +216,7 @@ def _data_part(item: Item, loaded: Loaded | None) -> DataPart:
     source = item.task.card.source
     return DataPart(
         source=source.id or source.path or source.reader,
+        origins=item.origins,
         sha256=loaded.sha256 if loaded else "",
         expected=item.task.card.expect.model_dump(exclude_none=True),
         seen=loaded.seen if loaded else {},

@@ -43,8 +43,11 @@ def test_every_option_that_a_page_names_exists(page: Path) -> None:
     from goldieval.cli import app
 
     command = typer.main.get_command(app)
-    known = {verb: {flag for option in sub.params for flag in option.opts} for verb, sub in command.commands.items()}  # type: ignore[attr-defined]
-    for line in re.findall(r"goldieval ((?:run|ls|show|doctor)\b[^`\n]*)", page.read_text()):
+    verbs = dict(command.commands)  # type: ignore[attr-defined]
+    verbs |= {f"data-{name}": part for name, part in verbs["data"].commands.items()}
+    known = {verb: {flag for option in sub.params for flag in option.opts} for verb, sub in verbs.items()}
+    text = re.sub(r"goldieval data (?=get|check|where|import)", "goldieval data-", page.read_text())
+    for line in re.findall(r"goldieval ((?:run|ls|show|doctor|data-[a-z]+)\b[^`\n]*)", text):
         verb, *words = shlex.split(line, comments=True)
         assert {word for word in words if word.startswith("--")} <= known[verb], line
 

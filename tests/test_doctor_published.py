@@ -84,7 +84,7 @@ def test_missing_data_is_no_pass(listing: Listing, tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(published, "evaluate", lambda *_, **__: pytest.fail("weights would be fetched in vain"))
     (check,) = published.checks(None, "cpu")
     assert check.passed is False and "not verified" in check.found
-    how = f"hf download clip-benchmark/wds_mscoco_captions --repo-type dataset --local-dir {tmp_path / 'coco-karpathy'}"
+    how = f"goldieval data get coco-karpathy --data-dir {tmp_path}"
     assert check.found.splitlines()[-1] == how
 
 
@@ -154,9 +154,7 @@ def test_the_command_passes(listing: Listing) -> None:
 def test_commands_to_copy_are_not_wrapped(listing: Listing, tmp_path: Path) -> None:
     listing("random,coco-karpathy,t2i_r1,0.3,0.003,a paper")
     shown = CliRunner().invoke(app, ["doctor", "--verify", "--device", "cpu"], env={"COLUMNS": "60"})
-    how = (
-        f"     hf download clip-benchmark/wds_mscoco_captions --repo-type dataset --local-dir {tmp_path}/coco-karpathy"
-    )
+    how = f"     goldieval data get coco-karpathy --data-dir {tmp_path}"
     assert shown.exit_code == 1 and how in shown.stdout.splitlines()
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from goldieval.cli.data import data
 from goldieval.cli.doctor import doctor
 from goldieval.cli.ls import ls
 from goldieval.cli.run import run
@@ -26,6 +27,7 @@ app = typer.Typer(
 )
 for verb in (run, ls, show, train, doctor):
     app.command()(verb)
+app.add_typer(data)
 
 
 @app.callback()

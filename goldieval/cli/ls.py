@@ -14,12 +14,14 @@ from rich.table import Table
 from rich.text import Text
 
 from goldieval.card import Task
+from goldieval.care.where import state
 from goldieval.data.paths import data_root
-from goldieval.record import find_records, read_record
+from goldieval.record import Record, find_records, read_record
 from goldieval.registry import Catalogue, describe_family, model_families
 from goldieval.report.numbers import label
 
 LAST_COLUMN = 12  # least width of the one column that may wrap
+WIDE = 110  # columns from which tasks are listed with their family, images and headline
 
 
 class What(str, Enum):
@@ -52,6 +54,8 @@ def ls(
     if not rows:
         console.print(f"no {what.value} match {pattern!r}", markup=False)
         return
+    if what is What.tasks:
+        rows = [_task_cells(row, wide=console.width >= WIDE) for row in rows]
     shown = [name for name in rows[0] if name != "file"]
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold", pad_edge=False)
     for name in shown:
@@ -68,23 +72,43 @@ def ls(
 
 
 def _tasks(data_dir: Path | None, tasks_dir: Path | None, out: Path) -> list[dict[str, Any]]:
-    root = data_root(data_dir)
-    return [_task(task, root) for task in Catalogue(tasks_dir).tasks.values()]
+    root, newest = data_root(data_dir), _newest(out)
+    return [_task(task, root, newest.get(task.name)) for task in Catalogue(tasks_dir).tasks.values()]
 
 
-def _task(task: Task, root: Path) -> dict[str, Any]:
+def _task(task: Task, root: Path, last: Record | None) -> dict[str, Any]:
     card = task.card
-    folder = task.folder(root)
-    here = not card.source.on_disk or (folder.is_dir() and not card.source.missing(folder))
     return {
         "task": card.name,
         "family": card.family,
-        "data": "made here" if not card.source.on_disk else "present" if here else "missing",
+        "data": state(task, root),
+        "megabytes": card.source.megabytes,
         "images": card.expect.images,
         "headline": label(card.headline),
         "chance": card.chance,
+        "score": last.headline.value if last and last.headline else None,
+        "model": last.model.spec if last else None,
         "licence": card.licence,
     }
+
+
+def _newest(out: Path) -> dict[str, Record]:
+    """Return of each task the newest record of all of it, as its card has it."""
+    records = [read_record(file) for file in find_records(out)] if out.is_dir() else []
+    whole = [record for record in records if record.headline and not (record.task.limit or record.task.overrides)]
+    return {record.task.name: record for record in sorted(whole, key=lambda record: record.run.started)}
+
+
+def _task_cells(row: dict[str, Any], wide: bool) -> dict[str, str]:
+    """What a terminal shows of a task: chance and the last score in percent, as the tables of a run have them."""
+    megabytes, chance, rank = row["megabytes"], row["chance"], "rank" in row["headline"]
+    size = "–" if megabytes is None else f"{megabytes:,} MB" if megabytes < 1000 else f"{megabytes / 1000:,.1f} GB"
+    cells = {"task": row["task"], "data": row["data"], "size": "–" if row["data"] == "made here" else size}
+    if wide:
+        cells |= {"family": row["family"], "images": _cell(row["images"]), "headline": row["headline"]}
+    cells["chance"] = "–" if chance is None else f"{chance if rank else 100 * chance:.2g}"
+    cells["last score"] = "–" if row["score"] is None else f"{row['score'] if rank else 100 * row['score']:.1f}"
+    return cells | {"licence": row["licence"]}
 
 
 def _suites(data_dir: Path | None, tasks_dir: Path | None, out: Path) -> list[dict[str, Any]]:

@@ -18,8 +18,13 @@ def data_root(given: Path | None = None) -> Path:
     """``--data-dir``, else ``$GOLDIEVAL_DATA``, else the cache folder. A source lies in ``<root>/<source id>/``."""
     if given is not None:
         return _existing(given, "--data-dir")
+    return _existing(default_root(), "$GOLDIEVAL_DATA") if os.environ.get("GOLDIEVAL_DATA") else default_root()
+
+
+def default_root() -> Path:
+    """Return the data root of a command without ``--data-dir``, whether it exists or not."""
     named = os.environ.get("GOLDIEVAL_DATA")
-    return _existing(Path(named), "$GOLDIEVAL_DATA") if named else cache_root() / "data"
+    return Path(named) if named else cache_root() / "data"
 
 
 def store_root() -> Path:

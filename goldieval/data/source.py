@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from goldieval.data.paths import inside
+from goldieval.data.paths import default_root, inside
 from goldieval.data.samples import Dataset
 from goldieval.errors import TaskError
 
@@ -73,12 +73,18 @@ class Source(BaseModel):
         """Return what ``needs`` names and ``folder`` lacks; empty when the data are present."""
         return [name for name in self.needs() if not inside(folder, name).exists()]
 
-    def how_to_get(self, folder: Path) -> str:
-        """Return the one command or instruction that brings the data."""
-        if self.hub:
-            pin = f" --revision {self.revision}" if self.revision != "main" else ""
-            return f"hf download {self.hub} --repo-type dataset{pin} --local-dir {tilde(folder)}"
-        return self.manual or f"put its files into {tilde(folder)}"
+    def how_to_get(self, folder: Path, task: str) -> str:
+        """Return the one command or instruction that brings the data of a task (its id, or the path of its card)."""
+        if not (self.hub or self.urls):
+            return self.manual or f"put its files into {tilde(folder)}"
+        command = f"goldieval data get {task}{self._root_option(folder)}"
+        return f"{command} (what it cannot fetch, by hand: {self.manual})" if self.manual else command
+
+    def _root_option(self, folder: Path) -> str:
+        """Return ``--data-dir``, where the folder is not below the root that a command without it would take."""
+        if not self.id or folder == inside(default_root(), self.id):
+            return ""
+        return f" --data-dir {tilde(folder.parents[len(Path(self.id).parts) - 1])}"
 
     def read(self, folder: Path) -> Dataset:
         """Read the samples. Raises TaskError naming file, row and key for whatever is wrong."""

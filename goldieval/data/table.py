@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -31,7 +32,8 @@ class TableSource(Source):
 
     image_id: column with the sample id; the image column by default.
     pictures: false when the rows are ids without picture files (precomputed embeddings).
-    images: folder that the paths in ``image`` start from.   classes: file with class names in label order.
+    images: folder that the paths in ``image`` start from.   classes: file with class names in label order; without it
+    a label column that holds names tells them itself.
     A row with a single caption may name an image that another row named: its captions are joined.
     """
 
@@ -50,9 +52,10 @@ class TableSource(Source):
         return [self.file, self.images, *([self.classes] if self.classes else [])]
 
     def read(self, folder: Path) -> Dataset:
-        names = read_lines(inside(folder, self.classes)) if self.classes else None
+        file = inside(folder, self.file)
+        names = read_lines(inside(folder, self.classes)) if self.classes else self._classes_in(file)
         rows: dict[str, Row] = {}
-        for where, entry in read_table(inside(folder, self.file)):
+        for where, entry in read_table(file):
             row = self._row(folder, where, entry, names)
             known = rows.setdefault(row.image.id, row)
             if known is not row:
@@ -60,6 +63,11 @@ class TableSource(Source):
                     raise TaskError(f"{where}: image id {row.image.id!r} appears twice. Give every image one row.")
                 rows[row.image.id] = Row(known.image, known.label, [*known.captions, *row.captions])
         return dataset_of(list(rows.values()), names)
+
+    def _classes_in(self, file: Path) -> list[str] | None:
+        """Return the class names of a label column that holds names and no numbers, sorted."""
+        values = {str(entry.get(self.label)).strip() for _, entry in read_table(file)} if self.label else set()
+        return None if not values or any(re.fullmatch("-?[0-9]+", value) for value in values) else sorted(values)
 
     def _row(self, folder: Path, where: str, entry: dict[str, Any], names: list[str] | None) -> Row:
         name = str(_value(where, entry, self.image))

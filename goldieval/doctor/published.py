@@ -124,7 +124,7 @@ def _lacking(name: str, options: Options) -> str:
     missing = (source.missing(folder) if folder.is_dir() else ["any file"]) if source.on_disk else []
     if not missing:
         return ""
-    return f"no data: {tilde(folder)} lacks {listing(missing)}. To get it:\n{source.how_to_get(folder)}"
+    return f"no data: {tilde(folder)} lacks {listing(missing)}. To get it:\n{source.how_to_get(folder, task.name)}"
 
 
 def _how_to_get_weights(model: str, options: Options) -> str:

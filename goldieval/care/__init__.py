@@ -1,0 +1,1 @@
+"""Data that look after themselves: what ``goldieval data`` does, without its screen."""

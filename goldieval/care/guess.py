@@ -1,0 +1,176 @@
+"""What a folder of the user's own holds: web datasets, COCO captions, a table, or class folders."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from goldieval.care.columns import Columns, Rows, UndecidedError, UnfitError, columns_of, folders_below, picture_root
+from goldieval.data.folder import PICTURES
+from goldieval.data.table import read_table
+from goldieval.data.webdataset import samples_of
+from goldieval.errors import GoldievalError, TaskError
+
+TABLES = {".csv": "CSV", ".tsv": "TSV", ".jsonl": "JSON Lines", ".json": "JSON"}
+DEPTH = 2
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the user says; empty where we find it out. file: table, caption file or folder, below the folder."""
+
+    family: str | None = None
+    file: str = ""
+    image: str = ""
+    caption: str = ""
+    label: str = ""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """source: the card's block without its place.   place: file or folder that decides.   said: for a line."""
+
+    source: dict[str, Any]
+    family: str
+    place: str
+    said: str
+
+
+def find(folder: Path, wishes: Wishes) -> Finding:
+    """Find out what a folder holds.
+
+    Raises:
+        GoldievalError: nothing that can be read, or several things; names them, and the option that decides.
+    """
+    faults: list[GoldievalError] = []
+    for kind in (_webdatasets, _coco, _tables, _class_folders):
+        found = [each for each in kind(folder, wishes, faults) if wishes.file in ("", each.place)]
+        if len(found) > 1:
+            raise UndecidedError(
+                f"{found[0].place} and {found[1].place} could both be it: add --file {found[0].place}."
+            )
+        if found:
+            return found[0]
+        if undecided := [fault for fault in faults if isinstance(fault, UndecidedError)]:
+            raise undecided[0]
+    if faults:
+        raise faults[0]
+    asked = f" as {wishes.file}" if wishes.file else ""
+    want = {"retrieval": "captions", "zeroshot": "classes"}.get(wishes.family or "", "captions or classes")
+    raise GoldievalError(
+        f"{folder} holds no pictures with {want}{asked}: no class folders, CSV, TSV, JSON Lines, COCO captions or web "
+        "dataset. Name the table with --file, or write a card."
+    )
+
+
+def _wanted(family: str, wishes: Wishes) -> bool:
+    return wishes.family in (None, family)
+
+
+def _webdatasets(folder: Path, wishes: Wishes, faults: list[GoldievalError]) -> list[Finding]:
+    """``<split>/nshards.txt`` beside tars; the first sample tells classes from captions."""
+    found = []
+    for place in folders_below(folder, 1):
+        first = place / "0.tar"
+        if not first.is_file():
+            continue
+        if not (place / "nshards.txt").is_file():
+            faults.append(UndecidedError(f"{place} holds tars but no nshards.txt: write their number into that file."))
+            continue
+        _, members = next(samples_of(first), ("", {}))
+        family = "zeroshot" if "cls" in members else "retrieval"
+        if _wanted(family, wishes):
+            said = f"a web dataset, {'classes in .cls' if family == 'zeroshot' else 'captions in .txt'}"
+            found.append(Finding({"reader": "webdataset", "split": place.name}, family, place.name, said))
+    return found
+
+
+def _coco(folder: Path, wishes: Wishes, faults: list[GoldievalError]) -> list[Finding]:
+    found = []
+    for file in _files(folder, [".json"]) if _wanted("retrieval", wishes) else []:
+        name = file.relative_to(folder).as_posix()
+        content = _json(file)
+        if wishes.file not in ("", name) or not isinstance(content, dict) or not _has_captions(content):
+            continue
+        names = [str(image.get("file_name")) for image in content["images"][:20]]
+        root = picture_root(folder, names)
+        if root is None:
+            faults.append(UnfitError(f"{name}: its pictures (first: {', '.join(names[:1])}) are not below {folder}."))
+            continue
+        source = {"reader": "coco", "annotations": name, "images": root}
+        found.append(Finding(source, "retrieval", name, f"COCO captions in {name}, pictures in {root}"))
+    return found
+
+
+def _has_captions(content: dict[str, Any]) -> bool:
+    parts = content.get("images"), content.get("annotations")
+    if not all(isinstance(part, list) and part and isinstance(part[0], dict) for part in parts):
+        return False
+    return "caption" in content["annotations"][0] and "file_name" in content["images"][0]
+
+
+def _tables(folder: Path, wishes: Wishes, faults: list[GoldievalError]) -> list[Finding]:
+    found = []
+    for file in _files(folder, list(TABLES)):
+        name = file.relative_to(folder).as_posix()
+        if wishes.file not in ("", name) or (file.suffix == ".json" and not isinstance(_json(file), list)):
+            continue
+        try:
+            rows: Rows = [row for _, row in read_table(file)]
+            if not rows:
+                raise UnfitError(f"{name} has no rows.")
+            named = {"image": wishes.image, "caption": wishes.caption, "label": wishes.label}
+            columns = columns_of(rows, folder, name, named, wishes.family or _named_family(wishes))
+        except (TaskError, UnfitError, UndecidedError) as error:
+            faults.append(error)
+            continue
+        found.append(_of_table(file, name, columns))
+    return found
+
+
+def _named_family(wishes: Wishes) -> str | None:
+    return "retrieval" if wishes.caption else "zeroshot" if wishes.label else None
+
+
+def _of_table(file: Path, name: str, columns: Columns) -> Finding:
+    family = "retrieval" if columns.caption else "zeroshot"
+    what = f"captions in {columns.caption!r}" if columns.caption else f"classes in {columns.label!r}"
+    said = f"a {TABLES[file.suffix.lower()]} table {name}, pictures in {columns.image!r}, {what}"
+    return Finding({"reader": "table", "file": name, **columns.source(family)}, family, name, said)
+
+
+def _class_folders(folder: Path, wishes: Wishes, faults: list[GoldievalError]) -> list[Finding]:
+    if not _wanted("zeroshot", wishes):
+        return []
+    places = [place for place in (folder, *folders_below(folder, DEPTH)) if _holds_classes(place)]
+    names = [place.relative_to(folder).as_posix() for place in places]
+    return [
+        Finding({"reader": "folder", **({"folder_name": name} if name != "." else {})}, "zeroshot", name, said)
+        for name in names
+        if (said := f"class folders{f' in {name}' if name != '.' else ''}")
+    ]
+
+
+def _holds_classes(place: Path) -> bool:
+    """Two folders or more, and a picture directly in each."""
+    folders = folders_below(place, 1)
+    return len(folders) > 1 and all(any(_is_picture(file) for file in each.iterdir()) for each in folders)
+
+
+def _is_picture(file: Path) -> bool:
+    return file.suffix.lower() in PICTURES and not file.name.startswith(".")
+
+
+def _files(folder: Path, endings: Sequence[str]) -> list[Path]:
+    places = (folder, *folders_below(folder, DEPTH))
+    return sorted(file for place in places for file in place.iterdir() if file.suffix.lower() in endings)
+
+
+def _json(file: Path) -> Any:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None

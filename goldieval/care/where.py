@@ -1,0 +1,53 @@
+"""``goldieval data where``: the folder of each task, whether its data are there, and the room that they take."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from goldieval.card import Task
+from goldieval.data.fetch.lockfile import labels
+
+
+def state(task: Task, root: Path) -> str:
+    """Return ``present``, ``missing`` or ``made here``."""
+    source = task.card.source
+    if not source.on_disk:
+        return "made here"
+    folder = task.folder(root)
+    return "present" if folder.is_dir() and not source.missing(folder) else "missing"
+
+
+def places(tasks: Iterable[Task], root: Path) -> list[dict[str, Any]]:
+    """Return for each task its state, folder, bytes on disk (of all tasks in that folder) and origins."""
+    sizes: dict[Path, int] = {}
+    rows = []
+    for task in tasks:
+        on_disk, folder = task.card.source.on_disk, task.folder(root)
+        if on_disk and folder not in sizes:
+            sizes[folder] = bytes_in(folder)
+        rows.append(
+            {
+                "task": task.name,
+                "data": state(task, root),
+                "folder": str(folder) if on_disk else None,
+                "bytes": sizes[folder] if on_disk else None,
+                "origins": labels(folder) if on_disk else [],
+            }
+        )
+    return rows
+
+
+def bytes_in(folder: Path) -> int:
+    """Return the size of all files below a folder; what is behind a link is counted too, each file once."""
+    total, seen = 0, set()
+    for place, folders, files in os.walk(folder, followlinks=True):
+        about = os.stat(place)
+        if (about.st_dev, about.st_ino) in seen:  # a link that leads back up
+            folders.clear()
+            continue
+        seen.add((about.st_dev, about.st_ino))
+        total += sum(os.stat(file).st_size for name in files if os.path.exists(file := os.path.join(place, name)))
+    return total

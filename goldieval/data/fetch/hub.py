@@ -1,0 +1,110 @@
+"""Files of a dataset repository on the Hugging Face Hub, at one commit. Its scripts and pickles are never fetched."""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeVar
+
+from goldieval.data.fetch.download import Wanted
+from goldieval.data.fetch.patience import Refused, Transient, check_status, patiently
+from goldieval.data.paths import inside
+from goldieval.errors import GoldievalError
+
+DATA = frozenset({".parquet", ".tar", ".json", ".jsonl", ".csv", ".tsv", ".txt", ".jpg", ".jpeg", ".png", ".zip"})
+HOME = "https://huggingface.co"
+_COMMIT = re.compile("[0-9a-f]{40}")
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a repository holds of what is asked for. left_out: asked for, but no kind of file that is data."""
+
+    commit: str
+    wanted: list[Wanted]
+    left_out: list[str]
+
+
+def offline() -> bool:
+    """True where the user forbids the network; read anew each time, for the hub library reads it once."""
+    return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
+
+
+def endpoint() -> str:
+    return (os.environ.get("HF_ENDPOINT") or HOME).rstrip("/")
+
+
+def at_endpoint(url: str) -> tuple[str, dict[str, str]]:
+    """Return where a file's address leads from here, and the headers for it: only the Hub gets the Hub's token."""
+    path = url.removeprefix(f"{HOME}/")
+    if path == url and not url.startswith(f"{endpoint()}/"):
+        return url, {}
+    return (url if path == url else f"{endpoint()}/{path}"), _headers()
+
+
+def list_files(repository: str, revision: str, globs: list[str], note: Callable[[str], None]) -> Listing:
+    """Ask for the commit of a revision, and for the files at that commit that match the globs (all, where none).
+
+    Raises:
+        Refused: no such repository or revision, or no permission.
+        GoldievalError: the Hub cannot be reached, names a file outside the folder, or has no data files there.
+    """
+    from huggingface_hub import HfApi, hf_hub_url
+
+    what = f"{endpoint()}/datasets/{repository}"
+
+    def about() -> Any:  # one question for commit and files, so that both are of the same moment
+        return HfApi(endpoint=endpoint()).dataset_info(repository, revision=revision, files_metadata=True)
+
+    answer = patiently(what, lambda: _asked(what, about), note)
+    at, found = str(answer.sha), answer.siblings or []
+    if _COMMIT.fullmatch(revision) and at != revision:
+        raise GoldievalError(f"{what}: asked for commit {revision}, the server answers with {at}.")
+    asked = [file for file in found if not globs or any(fnmatch.fnmatch(file.rfilename, glob) for glob in globs)]
+    data = [file for file in asked if PurePosixPath(file.rfilename).suffix.lower() in DATA]
+    for file in data:
+        inside(Path("/folder"), file.rfilename)
+    if not data:
+        has = ", ".join(sorted({PurePosixPath(file.rfilename).suffix or file.rfilename for file in found})) or "nothing"
+        raise GoldievalError(f"{what} has no data files {' '.join(globs)} at {at[:12]}, only {has}.")
+    headers = _headers()
+    wanted = [
+        Wanted(
+            path=file.rfilename,
+            url=hf_hub_url(repository, file.rfilename, repo_type="dataset", revision=at, endpoint=endpoint()),
+            bytes=file.size,
+            sha256=file.lfs.sha256 if file.lfs else "",
+            git="" if file.lfs else file.blob_id or "",
+            headers=headers,
+        )
+        for file in data
+    ]
+    return Listing(at, wanted, [file.rfilename for file in asked if file not in data])
+
+
+def _headers() -> dict[str, str]:
+    from huggingface_hub import get_token
+
+    token = get_token()  # $HF_TOKEN, else what `hf auth login` has stored
+    return {"Authorization": f"Bearer {token}"} if token else {}
+
+
+def _asked(what: str, question: Callable[[], T]) -> T:
+    """Turn the hub library's errors into ours; its messages are not shown, for they repeat what was sent."""
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    try:
+        return question()
+    except HFValidationError:
+        raise GoldievalError(f"{what}: no valid name of a repository.") from None
+    except HfHubHTTPError as error:
+        check_status(what, error.response.status_code, error.response.headers.get("retry-after"))
+        raise Refused(what, error.response.status_code) from None
+    except Exception as error:  # of whichever HTTP library the hub library uses
+        raise Transient(f"no connection ({type(error).__name__})") from None

@@ -1,0 +1,100 @@
+"""``.goldieval-source.json`` in a data folder: where its files come from, with their sizes and hashes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from goldieval.errors import GoldievalError, TaskError
+from goldieval.files import atomic_write
+
+NAME = ".goldieval-source.json"
+SCHEMA = 1
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class HeldFile(_Part):
+    """One file as it was when it was written."""
+
+    bytes: int
+    sha256: str
+
+
+class Origin(_Part):
+    """One thing that was fetched, or a folder of the user's own that was linked in.
+
+    hub, revision, hub_files: a repository as the card asks for it.   commit: what ``revision`` was then.
+    url, to: a file on the web and where it went.   bytes, sha256: of the archive, where it was unpacked.
+    adopted: the user's own folder.   files: what came of it, by path below the data folder.
+    """
+
+    hub: str = ""
+    revision: str = ""
+    hub_files: list[str] = []
+    commit: str = ""
+    url: str = ""
+    to: str = ""
+    bytes: int | None = None
+    sha256: str = ""
+    adopted: str = ""
+    files: dict[str, HeldFile] = {}
+
+    @property
+    def asked(self) -> tuple[object, ...]:
+        """What makes it the answer to a card's question."""
+        return self.hub, self.revision, tuple(self.hub_files), self.url, self.to, self.adopted
+
+    @property
+    def label(self) -> str:
+        """How a record names it; a path of the user's is nobody else's business."""
+        return f"{self.hub}@{self.commit}" if self.hub else self.url or "a folder of the user's own"
+
+
+class Lock(_Part):
+    schema_version: int = SCHEMA
+    origins: list[Origin] = Field(min_length=1)
+
+    def origin(self, asked: tuple[object, ...]) -> Origin | None:
+        return next((origin for origin in self.origins if origin.asked == asked), None)
+
+
+def read_lock(folder: Path) -> Lock | None:
+    """Return what was written down of a folder; None where nothing was.
+
+    Raises:
+        TaskError: a damaged file, or one of a newer version.
+    """
+    file = folder / NAME
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        version = content.get("schema_version") if isinstance(content, dict) else None
+        if isinstance(version, int) and version > SCHEMA:
+            raise TaskError(f"{file} was written by a newer goldieval: upgrade it.")
+        return Lock.model_validate(content)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, ValidationError) as error:
+        what = "broken" if isinstance(error, ValueError) else str(error)
+        raise TaskError(f"{file} is {what}. Delete it and run `goldieval data get` again.") from None
+
+
+def write_lock(folder: Path, new: list[Origin]) -> None:
+    """Add origins to a folder's lock file, in the place of those that answered the same."""
+    known = read_lock(folder)
+    kept = [old for old in (known.origins if known else []) if old.asked not in {origin.asked for origin in new}]
+    content = Lock(origins=[*kept, *new]).model_dump_json(indent=1, exclude_defaults=True)
+    try:
+        atomic_write(folder / NAME, (content + "\n").encode())
+    except OSError as error:
+        raise GoldievalError(f"cannot write {folder / NAME}: {error.strerror or error}.") from error
+
+
+def labels(folder: Path) -> list[str]:
+    """Return how a record names a folder's origins; empty where the folder was filled by hand."""
+    lock = read_lock(folder) if folder.is_dir() else None
+    return sorted({origin.label for origin in lock.origins}) if lock else []

@@ -1,0 +1,68 @@
+"""Trying again: after 429 and 5xx, and where a connection breaks; never for what will not change."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from goldieval.errors import GoldievalError
+
+TRIES = 5  # in a row without a byte of progress
+LONGEST = 300.0  # seconds that a server may ask us to wait
+pause = time.sleep
+
+T = TypeVar("T")
+
+
+class Transient(Exception):
+    """May be gone in a moment. after: seconds that the server asked for."""
+
+    def __init__(self, reason: str, after: float | None = None) -> None:
+        super().__init__(reason)
+        self.after = after
+
+
+class Refused(GoldievalError):
+    """The server's final word. status: HTTP."""
+
+    def __init__(self, what: str, status: int) -> None:
+        super().__init__(f"{what}: HTTP {status}")
+        self.status = status
+
+
+def check_status(what: str, status: int, retry_after: str | None) -> None:
+    """Raise Transient or Refused for an HTTP status of 400 or more."""
+    if status == 429 or status >= 500:
+        after = float(retry_after) if retry_after and retry_after.strip().isdigit() else None
+        raise Transient(f"HTTP {status}", after)
+    if status >= 400:
+        raise Refused(what, status)
+
+
+def patiently(
+    what: str, attempt: Callable[[], T], note: Callable[[str], None], progress: Callable[[], int] = lambda: 0
+) -> T:
+    """Call ``attempt`` until it succeeds or has failed ``TRIES`` times without progress.
+
+    Args:
+        progress: bytes that are safe so far.   note: told each time that we wait.
+
+    Raises:
+        GoldievalError: it went on failing, or the server asks for too long a wait.
+    """
+    failures, safe = 0, progress()
+    while True:
+        try:
+            return attempt()
+        except Transient as error:
+            now = progress()
+            failures, safe = (1 if now > safe else failures + 1), now
+            wait = 2.0 ** (failures - 1) if error.after is None else error.after
+            if failures >= TRIES or wait > LONGEST:
+                asked = (
+                    f", and the server asks to wait {wait:,.0f} s" if wait > LONGEST else f" ({TRIES} times in a row)"
+                )
+                raise GoldievalError(f"{what}: {error}{asked}. Later, the same command goes on from here.") from None
+            note(f"{what}: {error}; trying again in {wait:.0f} s")
+            pause(wait)
