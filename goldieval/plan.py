@@ -76,8 +76,10 @@ class Plan:
 class Reader:
     """Reads each task once, however many models meet it."""
 
-    def __init__(self, root: Path, limit: int | None, workers: int, scoring: str | None = None) -> None:
-        self.root, self._limit, self._workers, self._scoring = root, limit, workers, scoring
+    def __init__(
+        self, root: Path, limit: int | None, workers: int, scoring: str | None = None, subset: str = ""
+    ) -> None:
+        self.root, self._limit, self._workers, self._scoring, self._subset = root, limit, workers, scoring, subset
         self._read: dict[tuple[str, str, Path], Loaded | str] = {}
 
     def items(self, selection: Selection) -> tuple[list[Item], list[LeftOut]]:
@@ -103,7 +105,7 @@ class Reader:
         key = (item.task.name, item.task.hash, item.folder)
         if key not in self._read:
             try:
-                self._read[key] = load_task_data(item.task, item.folder, self._limit, self._workers)
+                self._read[key] = load_task_data(item.task, item.folder, self._limit, self._workers, self._subset)
             except TaskError as error:
                 self._read[key] = str(error)
         known = self._read[key]

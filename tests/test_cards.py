@@ -158,7 +158,7 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
     (content(source={"folder_name": 3}), "source.folder_name: "),
     (content("parquet", source={"files": []}), "source.files: "),
     (content("shapes", source={"content": "zeroshot", "scenes": 0}), "source.scenes: "),
-    (content("tables"), "reader"),
+    (content("tabel"), "reader"),
     (_without("family"), "family"),
     (content(family="zeroshots"), "family"),
     (content(params={"prompts": ["a photo"]}), "params.prompts: prompt 'a photo' has no {c}"),
