@@ -13,6 +13,7 @@ class Pinned(BaseModel):
     """Prompts or class names of the installed clip-benchmark, pinned so that a drift is an error and not a surprise.
 
     sha256: of the list as compact JSON.   version: the clip-benchmark release that it was taken from.
+    drop: entries to leave out of it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -20,6 +21,7 @@ class Pinned(BaseModel):
     clip_benchmark: str
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
     version: str
+    drop: list[str] = []
 
 
 class Params(BaseModel):
