@@ -67,6 +67,7 @@ class Adapter(Protocol):
 
     Optional members, found by their name:
       ``trim(tokens) -> tokens``: cut the padding off a batch where that is exact (causal tower, end-token pooling).
+      ``count_tokens(texts) -> list[int] | None``: tokens of each text with its marks, before any cut; None if unknown.
       ``inference() -> context manager``: put the model in evaluation mode, and back afterwards.
       ``patch_tokens``, ``pool``: text-conditioned scoring, see ``TextConditioned``.
       ``generate``: answers to questions, see ``Answering``.

@@ -14,17 +14,18 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from goldieval.data.readers import AnySource
 from goldieval.errors import GoldievalError
-from goldieval.families.params import ChoiceParams, RetrievalParams, VqaParams, ZeroshotParams
+from goldieval.families.params import ChoiceParams, ProbeParams, RetrievalParams, VqaParams, ZeroshotParams
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
 class Expect(BaseModel):
-    """Counts that the data must have; a difference fails the task."""
+    """Counts that the data must have; another fails the task. ``train`` are images beside the ``images`` scored."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     images: Annotated[int, Field(ge=1)] | None = None
+    train: Annotated[int, Field(ge=1)] | None = None
     texts: Annotated[int, Field(ge=1)] | None = None
     classes: Annotated[int, Field(ge=1)] | None = None
 
@@ -70,6 +71,14 @@ class ZeroshotCard(CardBase):
         return ["acc1", "acc5", "mean_per_class_recall"]
 
 
+class ProbeCard(CardBase):
+    family: Literal["probe"]
+    params: ProbeParams = ProbeParams()
+
+    def metrics(self) -> list[str]:
+        return ["acc1", "acc5", "mean_per_class_recall"]
+
+
 class AccuracyCard(CardBase):
     params: ChoiceParams | VqaParams
 
@@ -81,14 +90,19 @@ class ChoiceCard(AccuracyCard):
     family: Literal["choice"]
     params: ChoiceParams = ChoiceParams()
 
+    def metrics(self) -> list[str]:
+        mean = ["mean_accuracy"] if len(self.params.strata) > 1 else []
+        sets = ["text_score", "image_score", "group_score"] if self.params.sets else []
+        return [*super().metrics(), *mean, *sets]
+
 
 class VqaCard(AccuracyCard):
     family: Literal["vqa"]
     params: VqaParams = VqaParams()
 
 
-AnyCard = ChoiceCard | RetrievalCard | VqaCard | ZeroshotCard
-FAMILIES = ("choice", "retrieval", "vqa", "zeroshot")
+AnyCard = ChoiceCard | ProbeCard | RetrievalCard | VqaCard | ZeroshotCard
+FAMILIES = ("choice", "probe", "retrieval", "vqa", "zeroshot")
 _CARD: TypeAdapter[AnyCard] = TypeAdapter(Annotated[AnyCard, Field(discriminator="family")])
 
 # What names, describes or locates a task, but does not change what is computed.
@@ -118,8 +132,11 @@ class Task:
 
     @cached_property
     def hash(self) -> str:
-        """SHA-256 of everything on the card that can change a number."""
-        content = self.card.model_dump(mode="json", exclude=_NOT_IDENTITY)
+        """SHA-256 of everything on the card that can change a number.
+
+        Defaults are left out, so that a field which is added later leaves the hashes of cards without it alone.
+        """
+        content = self.card.model_dump(mode="json", exclude=_NOT_IDENTITY, exclude_defaults=True)
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def folder(self, root: Path) -> Path:

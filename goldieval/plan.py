@@ -78,8 +78,10 @@ class Plan:
 class Reader:
     """Reads each task once, however many models meet it."""
 
-    def __init__(self, root: Path, limit: int | None, workers: int, scoring: str | None = None) -> None:
-        self.root, self._limit, self._workers, self._scoring = root, limit, workers, scoring
+    def __init__(
+        self, root: Path, limit: int | None, workers: int, scoring: str | None = None, subset: str = ""
+    ) -> None:
+        self.root, self._limit, self._workers, self._scoring, self._subset = root, limit, workers, scoring, subset
         self._read: dict[tuple[str, str, Path], Loaded | str] = {}
 
     def items(self, selection: Selection) -> tuple[list[Item], list[LeftOut]]:
@@ -106,7 +108,7 @@ class Reader:
         try:
             item.origins = labels(item.folder) if item.task.card.source.on_disk else []
             if key not in self._read:
-                self._read[key] = load_task_data(item.task, item.folder, self._limit, self._workers)
+                self._read[key] = load_task_data(item.task, item.folder, self._limit, self._workers, self._subset)
         except TaskError as error:
             self._read[key] = str(error)
         known = self._read[key]

@@ -11,7 +11,7 @@ import numpy as np
 
 from goldieval.card import Task
 from goldieval.data.samples import Dataset, ImageSource, NoImage
-from goldieval.data.subset import keep_images, limited
+from goldieval.data.subset import keep_images, limited, present
 from goldieval.encode import image_keys, text_key
 from goldieval.errors import TaskError, listing
 from goldieval.families.base import Prepared, family_of
@@ -22,7 +22,9 @@ class Loaded:
     """A task that is ready to be encoded.
 
     keys: content key of every image, empty where it could not be read.   unreadable: image id to reason.
-    sha256: over ids, contents, texts and labels.   seen: counts before any limit.
+    sha256: over ids, contents, texts and labels.   seen: counts before any limit or subset.
+    prepared_sha256: of what the card's ``prepare`` steps made.   present: images whose picture is there, where only
+    those are run.
     """
 
     prepared: Prepared
@@ -30,6 +32,8 @@ class Loaded:
     unreadable: dict[str, str]
     sha256: str
     seen: dict[str, int]
+    prepared_sha256: str = ""
+    present: int | None = None
 
     @property
     def pictureless(self) -> bool:
@@ -75,39 +79,52 @@ class Loaded:
         return replace(self, prepared=prepared, keys=keys, unreadable=bad)
 
 
-def load_task_data(task: Task, folder: Path, limit: int | None, workers: int) -> Loaded:
+def load_task_data(task: Task, folder: Path, limit: int | None, workers: int, subset: str = "") -> Loaded:
     """Read, check and hash the samples of a task.
+
+    Args:
+        subset: "present" leaves out the images whose picture file is missing.
 
     Raises:
         TaskError: whatever is wrong with the data, with file, row or count.
     """
-    prepared, seen = counted(task, folder)
+    prepared, seen, prepared_sha256 = counted(task, folder)
+    dataset, there = prepared.dataset, None
+    if subset:
+        dataset = present(dataset)
+        there = len(dataset.images)
     if limit is not None:
-        prepared = family_of(task.card.family).prepare(task, limited(prepared.dataset, limit))
+        dataset = limited(dataset, limit)
+    if dataset is not prepared.dataset:
+        prepared = family_of(task.card.family).prepare(task, dataset)
     images = prepared.dataset.images
     found = image_keys([image.source for image in images], workers)
     unreadable = {
         image.id: str(key.strerror or key) for image, key in zip(images, found, strict=True) if isinstance(key, OSError)
     }
     keys = ["" if isinstance(key, OSError) else key for key in found]
-    return Loaded(prepared, keys, unreadable, _data_hash(prepared.dataset, keys), seen)
+    return Loaded(prepared, keys, unreadable, _data_hash(prepared.dataset, keys), seen, prepared_sha256, there)
 
 
-def counted(task: Task, folder: Path) -> tuple[Prepared, dict[str, int]]:
-    """Read the samples of a task and count them; no picture is opened.
+def counted(task: Task, folder: Path) -> tuple[Prepared, dict[str, int], str]:
+    """Read the samples of a task and count them; no picture is opened. Also return the hash of what was prepared.
 
     Raises:
         TaskError: whatever is wrong with the data, a count that the card does not expect included.
     """
-    prepared = family_of(task.card.family).prepare(task, task.card.source.read(folder))
+    dataset, prepared_sha256 = task.card.source.prepared(folder)
+    prepared = family_of(task.card.family).prepare(task, dataset)
     seen = _counts(prepared)
     _check_counts(task, seen)
-    return prepared, seen
+    return prepared, seen, prepared_sha256
 
 
 def _counts(prepared: Prepared) -> dict[str, int]:
     dataset = prepared.dataset
-    counts = {"images": len(dataset.images)}
+    train = int(dataset.train.sum()) if dataset.train is not None else 0
+    counts = {"images": len(dataset.images) - train}
+    if train:
+        counts["train"] = train
     if dataset.texts:
         counts["texts"] = len(dataset.texts)
     if dataset.labels is not None:
@@ -141,6 +158,10 @@ def _data_hash(dataset: Dataset, keys: list[str]) -> str:
         total.update(np.ascontiguousarray(dataset.positives, dtype=np.int64).data)
     if dataset.choices is not None:
         total.update(np.ascontiguousarray(dataset.choices, dtype=np.int64).data)
+    if dataset.train is not None:
+        total.update(b"train" + np.packbits(dataset.train).tobytes())
+    if dataset.sets is not None:
+        total.update(np.ascontiguousarray(dataset.sets, dtype=np.int64).data)
     if dataset.answers is not None:
         total.update("\n".join(dataset.answers).encode())
     for name, mask in sorted(dataset.strata.items()):

@@ -76,4 +76,6 @@ def _pinned(task: Task, pin: Pinned, file: str) -> list[str]:
             f"{task.file}: {pin.clip_benchmark!r} in {file} of clip-benchmark {version} is not what this card pins. "
             f"It matches clip-benchmark {pin.version}: uv pip install clip-benchmark=={pin.version}"
         )
-    return values
+    if unknown := [name for name in pin.drop if name not in values]:
+        raise TaskError(f"{task.file}: {pin.clip_benchmark!r} in {file} has no {unknown[0]!r} to drop.")
+    return [value for value in values if value not in pin.drop]

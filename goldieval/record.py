@@ -61,7 +61,10 @@ class ModelPart(_Part):
 
 
 class TaskPart(_Part):
-    """What was run. ``scoring`` is the resolved mode; ``overrides`` came from --set; ``limit`` marks a subset."""
+    """What was run. ``scoring`` is the resolved mode; ``overrides`` came from --set.
+
+    ``limit`` and ``subset`` mark a part of the data, never comparable with the whole task.
+    """
 
     name: str
     family: str
@@ -73,24 +76,70 @@ class TaskPart(_Part):
     scoring: str
     overrides: dict[str, Any] = {}
     limit: int | None = None
+    subset: str = ""
     headline: str
     heading: str = ""
     prompts_sha256: str = ""
     class_names_sha256: str = ""
 
 
+class Duplicates(_Part):
+    """Captions that equal one of another image after stripping white space, and the images that have one.
+
+    raw_captions, raw_images: the same without stripping.
+    """
+
+    captions: int
+    images: int
+    raw_captions: int
+    raw_images: int
+
+
 class DataPart(_Part):
     """What it was run on: counts expected by the card and seen, unreadable pictures, a hash over all contents.
 
     origins: where the files of the source come from, ``repository@commit`` or an address; empty if unknown.
+    prepared_sha256: of what the card's ``prepare`` steps made.   duplicates: of captions, where the task has them.
     """
 
     source: str
     origins: list[str] = []
     sha256: str = ""
+    prepared_sha256: str = ""
     expected: dict[str, int] = {}
     seen: dict[str, int] = {}
     unreadable: dict[str, str] = {}
+    duplicates: Duplicates | None = None
+
+
+class Truncation(_Part):
+    """Texts that are longer than the model's context, by its own tokenizer; lengths in tokens, marks included."""
+
+    context: int
+    texts: int
+    cut: int
+    share: Finite
+    median: int
+    longest: int
+
+
+class Probe(_Part):
+    """How a linear probe was fitted, and what was chosen without looking at a test image.
+
+    train, heldout: images fitted on, and held out of them to choose.   penalties: tried, on the squared weights over
+    the mean loss; penalty: the chosen one.   heldout_accuracy: of each penalty, in their order.   steps: of the solver
+    in the last fit.
+    """
+
+    features: str
+    solver: str
+    train: int
+    heldout: int
+    heldout_by: str
+    penalties: list[Finite]
+    heldout_accuracy: list[Finite]
+    penalty: Finite
+    steps: int
 
 
 class Ties(_Part):
@@ -142,6 +191,7 @@ class Record(_Part):
 
     setting: hash of what was asked.   key: hash of that and of the data, of all that the numbers depend on.
     approximation: by direction (t2i, i2t, i2c); empty where scores are exact.
+    truncation: None where no texts are searched or the model cannot tell.   probe: of a linear probe.
     """
 
     schema_version: int = SCHEMA
@@ -155,6 +205,8 @@ class Record(_Part):
     metrics: dict[str, Metric] = {}
     ties: Ties = Ties()
     approximation: dict[str, Approximation] = {}
+    truncation: Truncation | None = None
+    probe: Probe | None = None
     warnings: list[str] = []
     environment: dict[str, str]
     run: RunPart
@@ -169,9 +221,10 @@ class Record(_Part):
         return {name: metric.value for name, metric in self.metrics.items()}
 
 
-def setting_key(info: ModelInfo, task: Task, scoring: str, limit: int | None) -> str:
+def setting_key(info: ModelInfo, task: Task, scoring: str, limit: int | None, subset: str = "") -> str:
     """Hash what was asked: model, precision, task with its overrides, scoring mode, subset."""
-    return _hash([info.fingerprint, info.precision, task.name, task.card.version, task.hash, scoring, limit])
+    asked = [info.fingerprint, info.precision, task.name, task.card.version, task.hash, scoring, limit]
+    return _hash([*asked, *([subset] if subset else [])])
 
 
 def record_key(setting: str, data: DataPart) -> str:

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from goldieval.adapter import Adapter, LoadOptions, Model, ModelInfo, Precomputed, load
+from goldieval.data.duplicates import repeats
 from goldieval.data.paths import data_root
+from goldieval.data.samples import Dataset
 from goldieval.embeddings import open_store
 from goldieval.encode import Batching
 from goldieval.environment import environment, pick_device
@@ -20,13 +22,26 @@ from goldieval.families.base import Scored, family_of
 from goldieval.files import check_writable
 from goldieval.plan import Item, Plan, Reader, plan_towers
 from goldieval.prepare import Loaded
-from goldieval.record import DataPart, ModelPart, Record, RunPart, TaskPart, Ties, record_key, setting_key, write_record
+from goldieval.record import (
+    DataPart,
+    Duplicates,
+    ModelPart,
+    Record,
+    RunPart,
+    TaskPart,
+    Ties,
+    Truncation,
+    record_key,
+    setting_key,
+    write_record,
+)
 from goldieval.registry import Catalogue, Selection
 from goldieval.results import Results
 from goldieval.scoring.cosine import exact
 from goldieval.scoring.mode import needs_pool, one_mode
 from goldieval.screen import Screen
 from goldieval.spec import ModelSpec, expand, parse_spec
+from goldieval.token_counts import told, truncation
 from goldieval.vectors import Vectors, computed, looked_up, timed
 
 
@@ -35,7 +50,8 @@ class Options:
     """What ``goldieval run`` and ``evaluate`` can be told.
 
     out: folder for the records, or None to write none.   overrides: card parameters that ``--set`` replaces.
-    limit: that many images of each task, marked as a subset.   allow_bad: unreadable pictures that may be left out.
+    limit: that many images of each task, marked as a subset.   subset: "present" leaves out the images whose picture
+    file is missing, marked as a subset.   allow_bad: unreadable pictures that may be left out.
     scoring: mode of all tasks that compare images with texts; None leaves it to the cards and the model.
     """
 
@@ -52,6 +68,7 @@ class Options:
     offline: bool = False
     dry_run: bool = False
     scoring: str | None = None
+    subset: str = ""
 
 
 def evaluate(
@@ -98,7 +115,10 @@ class _Run:
         self.options, self.names, self.screen = options, names, screen
         self.catalogue = Catalogue(options.tasks_dir)
         self.device = pick_device(options.device)
-        self.reader = Reader(data_root(options.data_dir), options.limit, options.batching.workers, options.scoring)
+        if options.subset not in ("", "present"):
+            raise GoldievalError(f"--subset {options.subset!r}: there is only present, the pictures that are here.")
+        workers = options.batching.workers
+        self.reader = Reader(data_root(options.data_dir), options.limit, workers, options.scoring, options.subset)
         if not names:
             raise GoldievalError("no tasks named. See: goldieval ls tasks")
         selection = self.catalogue.select(names)
@@ -129,7 +149,7 @@ class _Run:
             if self.options.dry_run:
                 return []
             vectors = (
-                looked_up(loaded, self.options.limit is not None)
+                looked_up(loaded, self.options.limit is not None or bool(self.options.subset))
                 if isinstance(loaded, Precomputed)
                 else computed(loaded, plan, self.options.batching, self.screen, seconds)
             )
@@ -152,18 +172,27 @@ class _Run:
                     scored = family_of(item.task.card.family).score(loaded.prepared, evidence)
             except TaskError as error:
                 failure = str(error)
-        record = self._describe(item, info, loaded, scored, failure, self._run_part(vectors, seconds | vectors.seconds))
+        run = self._run_part(vectors, seconds | vectors.seconds)
+        cut = truncation(vectors.token_counts(loaded), info.context_length) if scored and loaded else None
+        record = self._describe(item, info, loaded, scored, failure, run, cut)
         if self.options.out is not None:
             path = write_record(self.options.out, record, scored.outcomes if scored else None)
             self.screen.wrote(record, path)
         return record
 
     def _describe(
-        self, item: Item, info: ModelInfo, loaded: Loaded | None, scored: Scored | None, failure: str, run: RunPart
+        self,
+        item: Item,
+        info: ModelInfo,
+        loaded: Loaded | None,
+        scored: Scored | None,
+        failure: str,
+        run: RunPart,
+        cut: Truncation | None,
     ) -> Record:
         task = self._task_part(item, info, loaded)
         data = _data_part(item, loaded)
-        setting = setting_key(info, item.task, task.scoring, self.options.limit)
+        setting = setting_key(info, item.task, task.scoring, self.options.limit, self.options.subset)
         left_out = f"{len(data.unreadable):,} unreadable images left out" if data.unreadable else ""
         return Record(
             setting=setting,
@@ -176,7 +205,9 @@ class _Run:
             metrics=scored.metrics if scored else {},
             ties=scored.ties if scored else Ties(),
             approximation=scored.approximation if scored else {},
-            warnings=scored.warnings if scored else [],
+            truncation=cut,
+            probe=scored.probe if scored else None,
+            warnings=[*told(cut), *scored.warnings] if scored else [],
             environment=environment(self.device),
             run=run,
         )
@@ -187,13 +218,14 @@ class _Run:
             name=card.name,
             family=card.family,
             version=card.version,
-            protocol=item.task.protocol,
+            protocol=item.task.protocol + _marked(loaded),
             title=card.title,
             licence=card.licence,
             card_sha256=item.task.hash,
             scoring=item.scoring(info),
             overrides=item.task.overrides,
             limit=self.options.limit,
+            subset=self.options.subset,
             headline=card.headline,
             heading=item.heading,
             **(loaded.prepared.details if loaded else {}),
@@ -218,10 +250,31 @@ def _data_part(item: Item, loaded: Loaded | None) -> DataPart:
         source=source.id or source.path or source.reader,
         origins=item.origins,
         sha256=loaded.sha256 if loaded else "",
+        prepared_sha256=loaded.prepared_sha256 if loaded else "",
         expected=item.task.card.expect.model_dump(exclude_none=True),
         seen=loaded.seen if loaded else {},
         unreadable=loaded.unreadable if loaded else {},
+        duplicates=_duplicates(loaded.prepared.dataset) if loaded else None,
     )
+
+
+def _duplicates(dataset: Dataset) -> Duplicates | None:
+    """Count captions that several images share; only where texts are searched for their images."""
+    if dataset.owner is None or dataset.positives is None:
+        return None
+    said = [text.text for text in dataset.texts]
+    stripped, raw = repeats([text.strip() for text in said], dataset.owner), repeats(said, dataset.owner)
+    return Duplicates(
+        captions=stripped.captions, images=stripped.images, raw_captions=raw.captions, raw_images=raw.images
+    )
+
+
+def _marked(loaded: Loaded | None) -> str:
+    """Return what a subset adds to the protocol: other pictures are another column."""
+    if loaded is None or loaded.present is None:
+        return ""
+    whole = loaded.seen["images"] + loaded.seen.get("train", 0)
+    return f" + only the {loaded.present:,} of {whole:,} pictures that are present"
 
 
 def _check_out(out: Path) -> None:

@@ -15,6 +15,7 @@ from torch import nn
 from goldieval.adapter import ModelInfo
 from goldieval.padding import trim
 from goldieval.precision import full_float32
+from goldieval.token_counts import token_counts
 
 # What a tokenizer does to these (case, punctuation, accents, numbers, length) tells it from any other.
 PROBE_TEXTS = ["A photo of 3 dogs, two cats & one étude!", "don't UPPER-case   it…", "犬 🐕 ß", "word " * 300]
@@ -80,6 +81,10 @@ class TorchAdapter:
 
     def tokenize(self, texts: Sequence[str]) -> torch.Tensor:
         return self.tokenizer(list(texts))
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int] | None:
+        """Return the tokens of each text before any cut, or None where the tokenizer cannot tell."""
+        return token_counts(self.tokenizer, texts)
 
     def encode_image(self, pixels: torch.Tensor) -> torch.Tensor:
         with self._autocast():

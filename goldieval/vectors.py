@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -34,6 +34,7 @@ class Vectors:
     streamed: patch tokens of a task's pictures, shape (images, patches, dim), with what failed; None where the model
     has no text-conditioned pooling.   answered: answers by text id, with what failed; None where it has no decoder.
     seconds: wall time of what was streamed or answered, by phase; whoever scores a task empties it before.
+    counted: tokens of texts before they are cut; None where the model cannot tell.
     """
 
     images: Callable[[Loaded], np.ndarray]
@@ -45,13 +46,21 @@ class Vectors:
     pool: Pool | None = None
     answered: Callable[[Loaded], tuple[dict[str, str], dict[str, str]]] | None = None
     seconds: dict[str, float] = field(default_factory=dict)
+    counted: Callable[[Sequence[str]], list[int] | None] | None = None
+
+    def token_counts(self, loaded: Loaded) -> list[int] | None:
+        """Return the tokens of each text that is searched, uncut; None where there are none or the model is mute."""
+        texts = [text.text for text in loaded.prepared.dataset.texts] if loaded.prepared.texts else []
+        return self.counted(texts) if self.counted and texts else None
 
     def evidence(
         self, loaded: Loaded, scoring: str, allow_bad: int, device: str
-    ) -> tuple[Loaded, Similarity | list[str]]:
+    ) -> tuple[Loaded, Similarity | list[str] | torch.Tensor]:
         """Return the task without its unreadable pictures, and what its family scores in a mode."""
         if scoring == "generate":
             return self.answers(loaded, allow_bad)
+        if scoring == "features":
+            return self.features(loaded, allow_bad, device)
         return self.similarity(loaded, scoring, allow_bad, device)
 
     def answers(self, loaded: Loaded, allow_bad: int) -> tuple[Loaded, list[str]]:
@@ -65,6 +74,15 @@ class Vectors:
         given, failed = self.answered(loaded)
         loaded = loaded.without(failed, allow_bad)
         return loaded, [given[text.id] for text in loaded.prepared.dataset.texts]
+
+    def features(self, loaded: Loaded, allow_bad: int, device: str) -> tuple[Loaded, torch.Tensor]:
+        """Return the task without its unreadable pictures, and the unit vector of each picture, (images, dim).
+
+        Raises:
+            TaskError: too many unreadable pictures, or useless embeddings.
+        """
+        loaded = loaded.without(self.failed, allow_bad)
+        return loaded, unit(self.images(loaded), "image").to(device)
 
     def similarity(self, loaded: Loaded, scoring: str, allow_bad: int, device: str) -> tuple[Loaded, Similarity]:
         """Return the task without its unreadable pictures, and the similarity of the rest in a scoring mode.
@@ -124,6 +142,7 @@ def computed(model: Adapter, plan: Plan, batching: Batching, screen: Screen, sec
         images.space.failed,
         encoded,
         {"images": len(images.contents) - encoded["images"], "texts": len(texts.contents) - encoded["texts"]},
+        counted=getattr(model, "count_tokens", None),
     )
     if isinstance(model, TextConditioned):
         vectors.pool = model.pool

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -55,9 +56,10 @@ def by_hand(**params: Any) -> choice.Scored:
 
 def test_by_hand() -> None:
     scored = by_hand(strata=["add", "swap"])
-    assert values(scored) == {"accuracy": pytest.approx(0.5), "accuracy_add": 0.0, "accuracy_swap": 0.75}
+    each = {"accuracy": pytest.approx(0.5), "accuracy_add": 0.0, "accuracy_swap": 0.75}
+    assert values(scored) == each | {"mean_accuracy": 0.375}
     assert {metric.chance for metric in scored.metrics.values()} == {0.5}
-    assert [metric.n for metric in scored.metrics.values()] == [3, 1, 2]
+    assert [metric.n for metric in scored.metrics.values()] == [3, 1, 2, 3]
     assert scored.ties.queries == 1 and len(scored.warnings) == 1
     assert set(values(by_hand())) == {"accuracy"}
 
@@ -79,6 +81,42 @@ def test_one_text_may_choose_among_images() -> None:
     assert scored.outcomes["direction"].tolist() == ["i2t", "i2t", "t2i", "t2i"]
     assert scored.outcomes["sample_id"].tolist() == ["t0", "t1", "pic0", "pic1"]
     assert scored.outcomes["rank_low"].tolist() == [1, 1, 1, 2]
+
+
+def test_sets_are_right_if_all_of_them_are() -> None:
+    """Two examples: the first is right on both sides, the second only where an image chooses among texts."""
+    scores = torch.tensor([[5, 1, 0, 0], [2, 6, 0, 0], [0, 0, 9, 8], [0, 0, 4, 5.0]])  # images by texts
+    queries = [[(0, 0), (0, 1)], [(1, 1), (1, 0)], [(0, 0), (1, 0)], [(1, 1), (0, 1)]]
+    both = queries + [[(image + 2, text + 2) for image, text in query] for query in queries]
+    data = Dataset(
+        [*pictures(4)],
+        texts=[TextSample(f"t{row}", f"text {row}") for row in range(4)],
+        owner=np.arange(4),
+        choices=np.array(both),
+        sets=np.repeat([0, 1], 4),
+    )
+
+    class Given:
+        def pairs(self, images: torch.Tensor, texts: torch.Tensor) -> torch.Tensor:
+            return scores[images, texts]
+
+    scored = choice.score(choice.prepare(task(sets=True), data), Given())  # type: ignore[arg-type]
+    assert values(scored) == {"accuracy": 0.875, "text_score": 1.0, "image_score": 0.5, "group_score": 0.5}
+    assert [scored.metrics[name].chance for name in ("text_score", "image_score")] == [0.25, 0.25]
+    assert scored.metrics["group_score"].chance == pytest.approx(1 / 6) and scored.metrics["group_score"].n == 2
+    part = keep_images(data, np.array([True, True, True, False]))
+    assert part.sets is not None and part.sets.tolist() == [0] * 4
+    with pytest.raises(TaskError, match="no sets of queries"):
+        choice.prepare(task(sets=True), dataset(5, [0, 1, 2, 1, 2], CHOICES))
+
+
+def test_chance_of_sets_is_that_of_random_scores() -> None:
+    """Every order of four scores: each side right in a quarter of them, the whole in a sixth."""
+    orders = list(itertools.permutations(range(4)))
+    text = [a > b and d > c for a, b, c, d in orders]  # scores of (image 0, text 0), (0, 1), (1, 0), (1, 1)
+    image = [a > c and d > b for a, b, c, d in orders]
+    both = [one and other for one, other in zip(text, image, strict=True)]
+    assert (sum(text) / 24, sum(image) / 24, sum(both) / 24) == (0.25, 0.25, 1 / 6)
 
 
 def test_a_query_stays_as_long_as_all_its_candidates() -> None:

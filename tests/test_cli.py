@@ -29,6 +29,7 @@ FLAGS = {
         "--precision",
         "--workers",
         "--limit",
+        "--subset",
         "--scoring",
         "--set",
         "--allow-bad",

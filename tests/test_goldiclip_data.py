@@ -13,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from open_clip import SimpleTokenizer
 
+from goldieval.data.derive.sentences import sentences_of
 from goldieval.goldiclip.config import FULL_MERGES, ModelConfig
 from goldieval.goldiclip.data.batches import Batch, Batches, Views
-from goldieval.goldiclip.data.captions import LONGEST, sample, sentences_of
+from goldieval.goldiclip.data.captions import LONGEST, sample
 from goldieval.goldiclip.data.crops import crops_of, random_boxes
 from goldieval.goldiclip.data.pictures import MEAN, STD
 from goldieval.goldiclip.data.shapes import ShapesCorpus, shapes_corpus

@@ -62,7 +62,7 @@ def _first_that_reads(task: Task, folder: Path, layouts: list[Links], given: Pat
         try:
             if lacking := task.card.source.missing(trial):
                 raise GoldievalError(f"it lacks {listing(lacking)}")
-            prepared, seen = counted(task, trial)
+            prepared, seen, _ = counted(task, trial)
             check_pictures(prepared.dataset)
             return links, ", ".join(f"{number:,} {what}" for what, number in seen.items())
         except GoldievalError as error:

@@ -98,7 +98,7 @@ def _read(task: Task, folder: Path, workers: int) -> tuple[list[str], dict[str, 
     """Return the counts, and id and reason of each picture that cannot be decoded. Raises TaskError."""
     from goldieval.prepare import counted
 
-    prepared, seen = counted(task, folder)
+    prepared, seen, _ = counted(task, folder)
     images = [image for image in prepared.dataset.images if not isinstance(image.source, NoImage)]
     with ThreadPoolExecutor(workers) as threads:
         reasons = threads.map(_reason, images) if task.card.source.on_disk else iter([])

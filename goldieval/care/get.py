@@ -83,7 +83,7 @@ def count(job: Job, note: Callable[[str], None]) -> None:
         if lacking := task.card.source.missing(job.folder):
             how = task.card.source.manual or "its card should name another source"
             raise GoldievalError(f"{task.name} still lacks {', '.join(lacking)}. By hand: {how}")
-        _, seen = counted(task, job.folder)
+        _, seen, _ = counted(task, job.folder)
         found = ", ".join(f"{number:,} {what}" for what, number in seen.items())
         as_expected = ", as its card expects" if task.card.expect.model_dump(exclude_none=True) else ""
         note(f"{task.name}: {found}{as_expected}")

@@ -10,7 +10,7 @@ from typing import Any
 
 from goldieval.care.columns import Columns, Rows, UndecidedError, UnfitError, columns_of, folders_below, picture_root
 from goldieval.data.folder import PICTURES
-from goldieval.data.table import read_table
+from goldieval.data.rows import read_table
 from goldieval.data.webdataset import samples_of
 from goldieval.errors import GoldievalError, TaskError
 

@@ -45,7 +45,7 @@ def write_card(folder: Path, wishes: Wishes, name: str | None, out: Path | None)
     found = find(folder, wishes)
     content = _content(name, found)
     with tempfile.TemporaryDirectory() as scratch:
-        prepared, seen = counted(_task(content, folder, Path(scratch)), folder)
+        prepared, seen, _ = counted(_task(content, folder, Path(scratch)), folder)
     check_pictures(prepared.dataset)
     content["expect"] = seen
     content["chance"] = float(f"{_chance(content['headline'], seen, prepared.dataset):.4g}")

@@ -34,6 +34,9 @@ def run(
     limit: Annotated[
         int | None, typer.Option(min=1, help="Only that many images of each task; marked as a subset.")
     ] = None,
+    subset: Annotated[
+        str, typer.Option(help="present: only images whose picture file is here; marked as a subset.")
+    ] = "",
     scoring: Annotated[
         str | None,
         typer.Option(help="global, conditioned or shortlist:K; else what the card says, or the model was made for."),
@@ -75,6 +78,7 @@ def run(
         offline,
         dry_run,
         scoring,
+        subset,
     )
     screen = Terminal(Console(stderr=json_))
     records = evaluate(model, ",".join(tasks), options=options, screen=screen)

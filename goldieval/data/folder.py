@@ -14,11 +14,15 @@ PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", 
 
 
 class FolderSource(Source):
-    """``folder_name`` holds one folder a class; ``classes`` is a file with the folder names in label order."""
+    """``folder_name`` holds one folder a class; ``classes`` is a file with the folder names in label order.
+
+    exclude: folders that are no class.
+    """
 
     reader: Literal["folder"]
     folder_name: str = "."
     classes: str = ""
+    exclude: list[str] = []
 
     def needs(self) -> list[str]:
         return [self.folder_name, *([self.classes] if self.classes else [])]
@@ -26,6 +30,7 @@ class FolderSource(Source):
     def read(self, folder: Path) -> Dataset:
         top = inside(folder, self.folder_name)
         present = sorted(entry.name for entry in top.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+        present = [name for name in present if name not in self.exclude]
         names = read_lines(inside(folder, self.classes)) if self.classes else present
         unknown = sorted(set(present) - set(names))
         if unknown:

@@ -7,13 +7,29 @@ from typing import Annotated
 from pydantic import Field
 
 from goldieval.data.coco import CocoSource
+from goldieval.data.contrast import ContrastSource
+from goldieval.data.crossed import CrossedSource
 from goldieval.data.folder import FolderSource
 from goldieval.data.parquet import ParquetSource
+from goldieval.data.relevance import RelevanceSource
 from goldieval.data.shapes.reader import ShapesSource
-from goldieval.data.table import RelevanceSource, TableSource
+from goldieval.data.sidecar import SidecarSource
+from goldieval.data.table import TableSource, TablesSource
+from goldieval.data.vqa import VqaSource
 from goldieval.data.webdataset import WebdatasetSource
 
 AnySource = Annotated[
-    CocoSource | FolderSource | ParquetSource | RelevanceSource | ShapesSource | TableSource | WebdatasetSource,
+    CocoSource
+    | ContrastSource
+    | CrossedSource
+    | FolderSource
+    | ParquetSource
+    | RelevanceSource
+    | ShapesSource
+    | SidecarSource
+    | TableSource
+    | TablesSource
+    | VqaSource
+    | WebdatasetSource,
     Field(discriminator="reader"),
 ]

@@ -97,6 +97,9 @@ class Dataset:
     choices: for each query its candidates as pairs (image index, text index), the true one first, shape
     (queries, candidates, 2): one image with several texts, or one text with several images.
     answers, types: of each text, a question about its owner, the answer and the type of question, shape (texts,).
+    agreement: how many annotators gave that answer, shape (texts,).
+    sets: for each query the set of queries that counts as one, right if all are right, shape (queries,).
+    train: images to learn from and not to score, shape (images,); all others are the test images.
     strata: groups of queries that can be reported apart, name to mask, shape (queries,). A query is a row of
     ``choices``, or a text where there are none.
     """
@@ -110,6 +113,9 @@ class Dataset:
     choices: np.ndarray | None = None
     answers: np.ndarray | None = None
     types: np.ndarray | None = None
+    agreement: np.ndarray | None = None
+    sets: np.ndarray | None = None
+    train: np.ndarray | None = None
     strata: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from goldieval.data.derive.steps import Prepare, digest
 from goldieval.data.paths import default_root, inside
 from goldieval.data.samples import Dataset
 from goldieval.errors import TaskError
@@ -36,6 +37,7 @@ class Source(BaseModel):
     hub, revision: dataset repository on the Hugging Face Hub whose files these are.   hub_files: globs, all by default.
     urls: files on the web.   megabytes: download size of all.
     manual: what to do where no command can fetch the files.
+    prepare: steps between what was read and what is run.   prepared_sha256: of their output, where it is known.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -49,6 +51,8 @@ class Source(BaseModel):
     urls: list[Download] = []
     megabytes: int | None = None
     manual: str = ""
+    prepare: Prepare | None = None
+    prepared_sha256: Annotated[str, Field(pattern="^([0-9a-f]{64})?$")] = ""
 
     @model_validator(mode="after")
     def _one_place(self) -> Source:
@@ -89,6 +93,24 @@ class Source(BaseModel):
     def read(self, folder: Path) -> Dataset:
         """Read the samples. Raises TaskError naming file, row and key for whatever is wrong."""
         raise NotImplementedError
+
+    def prepared(self, folder: Path) -> tuple[Dataset, str]:
+        """Read the samples and take the ``prepare`` steps; return also the hash of their output, "" without steps.
+
+        Raises:
+            TaskError: as ``read``, or the output is not what the card pins.
+        """
+        dataset = self.read(folder)
+        if self.prepare is None:
+            return dataset, ""
+        dataset = self.prepare.apply(dataset)
+        made = digest(dataset)
+        if self.prepared_sha256 and made != self.prepared_sha256:
+            raise TaskError(
+                f"what `prepare` makes of {tilde(folder)} has SHA-256 {made[:12]}…, the card pins "
+                f"{self.prepared_sha256[:12]}…: these are other texts or other ids. Get the data again."
+            )
+        return dataset, made
 
 
 def tilde(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Fewer samples of a dataset: for ``--limit``, and for pictures that cannot be read."""
+"""Fewer samples of a dataset: for ``--limit``, for ``--subset present``, and for pictures that cannot be read."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import hashlib
 
 import numpy as np
 
-from goldieval.data.samples import Dataset
+from goldieval.data.samples import Dataset, FileImage
+from goldieval.errors import TaskError
 
 
 def keep_images(dataset: Dataset, keep: np.ndarray) -> Dataset:
@@ -14,6 +15,7 @@ def keep_images(dataset: Dataset, keep: np.ndarray) -> Dataset:
     images = [image for image, kept in zip(dataset.images, keep, strict=True) if kept]
     labels = dataset.labels[keep] if dataset.labels is not None else None
     part = Dataset(images, labels, dataset.class_names)
+    part.train = dataset.train[keep] if dataset.train is not None else None
     if dataset.owner is None:
         return part
     keep_text = queries = keep[dataset.owner]
@@ -22,6 +24,7 @@ def keep_images(dataset: Dataset, keep: np.ndarray) -> Dataset:
     part.owner = new_image[dataset.owner[keep_text]]
     part.answers = dataset.answers[keep_text] if dataset.answers is not None else None
     part.types = dataset.types[keep_text] if dataset.types is not None else None
+    part.agreement = dataset.agreement[keep_text] if dataset.agreement is not None else None
     if dataset.positives is not None:
         text, image = dataset.positives[keep_text[dataset.positives[:, 0]] & keep[dataset.positives[:, 1]]].T
         part.positives = np.stack([new_text[text], new_image[image]], axis=1)
@@ -29,6 +32,7 @@ def keep_images(dataset: Dataset, keep: np.ndarray) -> Dataset:
         image, text = dataset.choices[..., 0], dataset.choices[..., 1]
         queries = (keep[image] & keep_text[text]).all(axis=1)
         part.choices = np.stack([new_image[image[queries]], new_text[text[queries]]], axis=-1)
+        part.sets = dataset.sets[queries] if dataset.sets is not None else None
     part.strata = {name: mask[queries] for name, mask in dataset.strata.items()}
     return part
 
@@ -41,6 +45,18 @@ def limited(dataset: Dataset, most: int) -> Dataset:
     keep = np.zeros(len(dataset.images), dtype=bool)
     keep[drawn] = True
     return keep_images(dataset, keep)
+
+
+def present(dataset: Dataset) -> Dataset:
+    """Return the part whose picture files are there.
+
+    Raises:
+        TaskError: none is.
+    """
+    keep = np.array([not isinstance(image.source, FileImage) or image.source.file.exists() for image in dataset.images])
+    if not keep.any():
+        raise TaskError(f"--subset present: none of the {len(keep):,} pictures is there.")
+    return dataset if keep.all() else keep_images(dataset, keep)
 
 
 def _hash(id: str) -> bytes:

@@ -2,43 +2,41 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import json
+import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from goldieval.data.paths import inside
-from goldieval.data.samples import (
-    Dataset,
-    FileImage,
-    ImageSample,
-    ImageSource,
-    NoImage,
-    Row,
-    TextSample,
-    dataset_of,
-)
+from goldieval.data.rows import read_table, value_of
+from goldieval.data.samples import Dataset, FileImage, ImageSample, ImageSource, NoImage, Row, dataset_of
 from goldieval.data.source import Source, read_lines
-from goldieval.errors import TaskError, listing
+from goldieval.errors import TaskError
 
 
-class TableSource(Source):
-    """Columns are named by the card: ``image`` (path), and ``label`` (name or index) or ``caption`` (text or list).
+class Table(BaseModel):
+    """One table file. Columns are named by the card: ``image`` (path), and ``label`` or ``caption`` (text or list).
 
+    records: key of the list in a JSON file that is no list.   where: rows to take, by column and value.
+    rows: only so many, the first ones.
     image_id: column with the sample id; the image column by default.
     pictures: false when the rows are ids without picture files (precomputed embeddings).
-    images: folder that the paths in ``image`` start from.   classes: file with class names in label order; without it
-    a label column that holds names tells them itself.
+    images: folder that the paths in ``image`` start from.   picture: file name there, ``{}`` for the image column.
+    classes: file with class names in label order; without it a label column that holds names tells them itself.
     A row with a single caption may name an image that another row named: its captions are joined.
+    A column may be a path into nested values, as ``conversations.1.value``.
     """
 
-    reader: Literal["table"]
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
     file: str
+    records: str = ""
+    where: dict[str, str] = {}
+    rows: Annotated[int, Field(ge=1)] | None = None
     image: str = "image"
     image_id: str = ""
     label: str = ""
@@ -46,85 +44,97 @@ class TableSource(Source):
     caption_id: str = ""
     classes: str = ""
     images: str = "."
+    picture: str = "{}"
     pictures: bool = True
 
-    def needs(self) -> list[str]:
+    @field_validator("picture")
+    @classmethod
+    def _has_one_place_for_the_column(cls, picture: str) -> str:
+        if picture.count("{}") != 1:
+            raise ValueError(f"{picture!r} needs one {{}} where the image column goes")
+        return picture
+
+    def files(self) -> list[str]:
+        """Return what must lie in the folder."""
         return [self.file, self.images, *([self.classes] if self.classes else [])]
 
-    def read(self, folder: Path) -> Dataset:
-        file = inside(folder, self.file)
-        names = read_lines(inside(folder, self.classes)) if self.classes else self._classes_in(file)
+    def names(self, folder: Path) -> list[str] | None:
+        """Return the class names: of the file that the card names, else of a label column that holds names."""
+        return read_lines(inside(folder, self.classes)) if self.classes else self._classes_in(inside(folder, self.file))
+
+    def read_rows(self, folder: Path, names: list[str] | None) -> list[Row]:
+        """Return one row an image. Raises TaskError with file and row."""
         rows: dict[str, Row] = {}
-        for where, entry in read_table(file):
-            row = self._row(folder, where, entry, names)
+        for place, entry in self._entries(inside(folder, self.file)):
+            row = self._row(folder, place, entry, names)
             known = rows.setdefault(row.image.id, row)
             if known is not row:
                 if not row.captions:
-                    raise TaskError(f"{where}: image id {row.image.id!r} appears twice. Give every image one row.")
+                    raise TaskError(f"{place}: image id {row.image.id!r} appears twice. Give every image one row.")
                 rows[row.image.id] = Row(known.image, known.label, [*known.captions, *row.captions])
-        return dataset_of(list(rows.values()), names)
+        return list(rows.values())
+
+    def _entries(self, file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+        wanted = (
+            (place, entry)
+            for place, entry in read_table(file, self.records)
+            if all(str(value_of(place, entry, column)) == value for column, value in self.where.items())
+        )
+        return itertools.islice(wanted, self.rows)
 
     def _classes_in(self, file: Path) -> list[str] | None:
         """Return the class names of a label column that holds names and no numbers, sorted."""
-        values = {str(entry.get(self.label)).strip() for _, entry in read_table(file)} if self.label else set()
+        values = {str(entry.get(self.label)).strip() for _, entry in self._entries(file)} if self.label else set()
         return None if not values or any(re.fullmatch("-?[0-9]+", value) for value in values) else sorted(values)
 
     def _row(self, folder: Path, where: str, entry: dict[str, Any], names: list[str] | None) -> Row:
-        name = str(_value(where, entry, self.image))
-        id = str(_value(where, entry, self.image_id)) if self.image_id else name
-        source: ImageSource = FileImage(inside(inside(folder, self.images), name)) if self.pictures else NoImage()
-        label = _label(where, _value(where, entry, self.label), names) if self.label else None
-        return Row(ImageSample(id, source, name if self.pictures else ""), label, self._captions(where, entry, id))
+        path = self.picture.replace("{}", str(value_of(where, entry, self.image)))
+        id = str(value_of(where, entry, self.image_id)) if self.image_id else path
+        source: ImageSource = FileImage(inside(inside(folder, self.images), path)) if self.pictures else NoImage()
+        label = _label(where, value_of(where, entry, self.label), names) if self.label else None
+        return Row(ImageSample(id, source, path if self.pictures else ""), label, self._captions(where, entry, id))
 
     def _captions(self, where: str, entry: dict[str, Any], image_id: str) -> list[tuple[str, str]]:
         if not self.caption:
             return []
-        value = _value(where, entry, self.caption)
+        value = value_of(where, entry, self.caption)
         texts = ["" if text is None else str(text) for text in (value if isinstance(value, list) else [value])]
         if not all(text.strip() for text in texts):
             raise TaskError(f"{where}: empty caption. Remove it or write what it should say.")
         if not self.caption_id:
             return _named(image_id, texts, in_order=isinstance(value, list))
-        ids = _value(where, entry, self.caption_id)
+        ids = value_of(where, entry, self.caption_id)
         ids = ids if isinstance(ids, list) else [ids]
         if len(ids) != len(texts):
             raise TaskError(f"{where}: {len(ids)} entries in {self.caption_id!r} but {len(texts)} captions.")
         return [(str(id), text) for id, text in zip(ids, texts, strict=True)]
 
 
-class RelevanceSource(Source):
-    """Ids without pictures, for precomputed embeddings: one row a text, naming its text and all images it is true of.
+class TableSource(Source, Table):
+    """A table as a card's source."""
 
-    file: JSON Lines or CSV with one row a text.   image_ids: column with the id, or the list of ids, of its images.
-    gallery: file with every image id, one a line.
-    """
-
-    reader: Literal["relevance"]
-    file: str
-    gallery: str
-    text_id: str = "id"
-    text: str = "text"
-    image_ids: str = "image_ids"
+    reader: Literal["table"]
 
     def needs(self) -> list[str]:
-        return [self.file, self.gallery]
+        return self.files()
 
     def read(self, folder: Path) -> Dataset:
-        images = [ImageSample(id, NoImage()) for id in read_lines(inside(folder, self.gallery))]
-        row_of = {image.id: row for row, image in enumerate(images)}
-        texts: list[TextSample] = []
-        pairs: list[tuple[int, int]] = []
-        owner: list[int] = []
-        for where, entry in read_table(inside(folder, self.file)):
-            named = _value(where, entry, self.image_ids)
-            ids = [str(id) for id in (named if isinstance(named, list) else [named])]
-            unknown = [id for id in ids if id not in row_of]
-            if unknown or not ids:
-                raise TaskError(f"{where}: image ids that {self.gallery} lacks: {listing(unknown) or '(none named)'}.")
-            pairs += [(len(texts), row_of[id]) for id in dict.fromkeys(ids)]
-            owner.append(row_of[ids[0]])
-            texts.append(TextSample(str(_value(where, entry, self.text_id)), str(_value(where, entry, self.text))))
-        return Dataset(images, texts=texts, positives=np.asarray(pairs).reshape(-1, 2), owner=np.asarray(owner))
+        names = self.names(folder)
+        return dataset_of(self.read_rows(folder, names), names)
+
+
+class TablesSource(Source):
+    """Several tables, one after the other; an image belongs to one of them."""
+
+    reader: Literal["tables"]
+    parts: Annotated[list[Table], Field(min_length=1)]
+
+    def needs(self) -> list[str]:
+        return list(dict.fromkeys(name for part in self.parts for name in part.files()))
+
+    def read(self, folder: Path) -> Dataset:
+        names = self.parts[0].names(folder)
+        return dataset_of([row for part in self.parts for row in part.read_rows(folder, names)], names)
 
 
 def _named(image_id: str, texts: list[str], in_order: bool) -> list[tuple[str, str]]:
@@ -135,61 +145,6 @@ def _named(image_id: str, texts: list[str], in_order: bool) -> list[tuple[str, s
     if in_order:
         return [(f"{image_id}#{number}", text) for number, text in enumerate(texts)]
     return [(f"{image_id}#{hashlib.sha256(text.encode()).hexdigest()[:8]}", text) for text in texts]
-
-
-def read_table(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield (place for error messages, row) from a .csv, .tsv, .jsonl or .json file.
-
-    Raises:
-        TaskError: an unknown ending, broken JSON (with its line), or a row that is no mapping.
-    """
-    readers = {".csv": _csv, ".tsv": _csv, ".jsonl": _json_lines, ".json": _json_list}
-    if file.suffix.lower() not in readers:
-        raise TaskError(f"{file}: unknown table format; write .csv, .tsv, .jsonl or .json.")
-    try:
-        for number, row in readers[file.suffix.lower()](file):
-            if not isinstance(row, dict):
-                raise TaskError(f"{file}:{number}: a row must map column names to values.")
-            yield f"{file}:{number}", row
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise TaskError(f"cannot read {file}: {error}") from error
-
-
-def _csv(file: Path) -> Iterator[tuple[int, Any]]:
-    with file.open(encoding="utf-8-sig", newline="") as stream:
-        reader = csv.DictReader(stream, delimiter="\t" if file.suffix.lower() == ".tsv" else ",")
-        for row in reader:
-            if None in row:
-                raise TaskError(f"{file}:{reader.line_num}: more values than columns; quote texts that hold commas.")
-            yield reader.line_num, row
-
-
-def _json_lines(file: Path) -> Iterator[tuple[int, Any]]:
-    with file.open(encoding="utf-8") as stream:
-        for number, line in enumerate(stream, start=1):
-            if line.strip():
-                yield number, _parse(line, f"{file}:{number}")
-
-
-def _json_list(file: Path) -> Iterator[tuple[int, Any]]:
-    rows = _parse(file.read_text(encoding="utf-8"), str(file))
-    if not isinstance(rows, list):
-        raise TaskError(f"{file}: expected a JSON list with one entry an image.")
-    yield from enumerate(rows, start=1)
-
-
-def _parse(text: str, where: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise TaskError(f"{where}: broken JSON: {error}") from error
-
-
-def _value(where: str, entry: dict[str, Any], column: str) -> Any:
-    value = entry.get(column)
-    if value is None:
-        raise TaskError(f"{where}: no column {column!r}; it has {', '.join(map(str, entry))}.")
-    return value
 
 
 def _label(where: str, value: Any, names: list[str] | None) -> int:

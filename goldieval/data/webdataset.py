@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from goldieval.data.folder import PICTURES
 from goldieval.data.samples import Dataset, EncodedImage, ImageSample, Row, dataset_of
 from goldieval.data.source import Source, read_lines
@@ -33,32 +35,57 @@ class TarImage(EncodedImage):
 
 
 class WebdatasetSource(Source):
-    """``<split>/nshards.txt`` says how many shards there must be; ``classnames.txt`` gives the label order."""
+    """``<split>/nshards.txt`` says how many shards there must be; ``classnames.txt`` gives the label order.
+
+    train: a second split, to learn from (a probe's).
+    """
 
     reader: Literal["webdataset"]
     split: str = "test"
+    train: str = ""
 
     def needs(self) -> list[str]:
-        return [f"{self.split}/nshards.txt"]
+        return [f"{split}/nshards.txt" for split in self._splits]
 
     def missing(self, folder: Path) -> list[str]:
-        lacking = super().missing(folder)
-        return lacking or [name for name in self._shards(folder) if not (folder / name).exists()]
+        shards = (name for split in self._splits for name in _shards(folder, split))
+        return super().missing(folder) or [name for name in shards if not (folder / name).exists()]
 
     def read(self, folder: Path) -> Dataset:
-        rows = [row for shard in self._shards(folder) for row in _rows(folder, shard)]
-        keys = [row.image.id.partition("/")[2] for row in rows]
-        if len(set(keys)) == len(keys):  # the shard is no property of the sample where keys alone tell them apart
-            rows = [_renamed(row, key) for row, key in zip(rows, keys, strict=True)]
-        names = folder / "classnames.txt"
-        return dataset_of(rows, read_lines(names) if names.exists() else None)
+        file = folder / "classnames.txt"
+        names = read_lines(file) if file.exists() else None
+        parts = [_split_rows(folder, split) for split in self._splits]
+        if not self.train:
+            return dataset_of(parts[0], names)
+        rows = [
+            _renamed(row, f"{split}/{row.image.id}")
+            for split, part in zip(self._splits, parts, strict=True)
+            for row in part
+        ]
+        dataset = dataset_of(rows, names)
+        dataset.train = np.arange(len(rows)) >= len(parts[0])
+        return dataset
 
-    def _shards(self, folder: Path) -> list[str]:
-        file = folder / self.split / "nshards.txt"
-        count = " ".join(read_lines(file))
-        if not re.fullmatch(r"[0-9]+", count):
-            raise TaskError(f"{file} should hold the number of shards, but holds {count[:40]!r}.")
-        return [f"{self.split}/{number}.tar" for number in range(int(count))]
+    @property
+    def _splits(self) -> list[str]:
+        return [self.split, *([self.train] if self.train else [])]
+
+
+def _shards(folder: Path, split: str) -> list[str]:
+    file = folder / split / "nshards.txt"
+    count = " ".join(read_lines(file))
+    if not re.fullmatch(r"[0-9]+", count):
+        raise TaskError(f"{file} should hold the number of shards, but holds {count[:40]!r}.")
+    return [f"{split}/{number}.tar" for number in range(int(count))]
+
+
+def _split_rows(folder: Path, split: str) -> list[Row]:
+    """Return a split's rows; the shard is no property of a sample where keys alone tell them apart."""
+    rows = [row for shard in _shards(folder, split) for row in _rows(folder, shard)]
+    keys = [row.image.id.partition("/")[2] for row in rows]
+    if len(set(keys)) < len(keys):
+        return rows
+    return [_renamed(row, key) for row, key in zip(rows, keys, strict=True)]
 
 
 def _rows(folder: Path, shard: str) -> Iterator[Row]:

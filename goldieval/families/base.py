@@ -14,7 +14,7 @@ from goldieval.data.samples import Dataset, TextSample
 from goldieval.errors import TaskError, listing
 from goldieval.metrics.intervals import Interval, clustered_means
 from goldieval.metrics.ranks import Ranks
-from goldieval.record import Approximation, Metric, Ties
+from goldieval.record import Approximation, Metric, Probe, Ties
 
 
 @dataclass
@@ -35,7 +35,7 @@ class Prepared:
 class Scored:
     """Metrics by name, one row a query of outcomes, and what the reader must know.
 
-    approximation: what a shortlist loses, by direction.
+    approximation: what a shortlist loses, by direction.   probe: how a linear probe was fitted.
     """
 
     metrics: dict[str, Metric]
@@ -43,6 +43,7 @@ class Scored:
     ties: Ties
     warnings: list[str] = field(default_factory=list)
     approximation: dict[str, Approximation] = field(default_factory=dict)
+    probe: Probe | None = None
 
 
 class Family(Protocol):
@@ -57,7 +58,8 @@ class Family(Protocol):
         """Turn what the model did into outcomes and metrics.
 
         Args:
-            evidence: the ``Similarity`` of the task's images and texts; where scoring is "generate", the answers.
+            evidence: the ``Similarity`` of the task's images and texts; where scoring is "generate", the answers;
+                where it is "features", the unit vectors of the images.
         """
 
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 
 from goldieval.card import Task
 from goldieval.data.samples import Dataset
 from goldieval.errors import TaskError
-from goldieval.families.base import Prepared, Scored, accuracies, check_strata, masks, ties_of
+from goldieval.families.base import Prepared, Scored, accuracies, check_strata, masks, metric, ties_of
 from goldieval.families.params import ChoiceParams
 from goldieval.metrics.accuracy import true_class_ranks
+from goldieval.metrics.intervals import clustered_mean_of_groups, clustered_means
+from goldieval.record import Metric
 from goldieval.scoring.similarity import Similarity
 
-SUMMARY = ("accuracy",)
+SUMMARY = ("accuracy", "mean_accuracy", "text_score", "image_score", "group_score")
 
 
 def prepare(task: Task, dataset: Dataset) -> Prepared:
@@ -25,6 +29,8 @@ def prepare(task: Task, dataset: Dataset) -> Prepared:
     if not len(dataset.choices):
         raise TaskError(f"nothing is to be chosen about these {len(dataset.images):,} images: take more of them.")
     check_strata(dataset, params.strata)
+    if params.sets and dataset.sets is None:
+        raise TaskError("params.sets: these data have no sets of queries.")
     return Prepared(task, dataset, dataset.texts)
 
 
@@ -55,4 +61,39 @@ def score(prepared: Prepared, similarity: Similarity) -> Scored:
         "image": np.asarray([dataset.images[row].path for row in images[:, 0]], dtype=object),
         "text": np.asarray([dataset.texts[row].text for row in texts[:, 0]], dtype=object),
     }
-    return Scored(accuracies(ranks.hits(1), images[:, 0], chance, strata, card.ceiling), outcomes, ties, warnings)
+    hits = ranks.hits(1)
+    metrics = accuracies(hits, images[:, 0], chance, strata, card.ceiling)
+    if len(strata) > 1:
+        metrics["mean_accuracy"] = _mean_over(strata, hits, images[:, 0], chance, card.ceiling)
+    if card.params.sets:
+        assert dataset.sets is not None
+        metrics |= _set_scores(hits, by_image, dataset.sets, card.ceiling)
+    return Scored(metrics, outcomes, ties, warnings)
+
+
+def _mean_over(
+    strata: Mapping[str, np.ndarray], hits: np.ndarray, clusters: np.ndarray, chance: np.ndarray, ceiling: float | None
+) -> Metric:
+    """Return the mean of the strata's accuracies, a small one counting as much as a large one."""
+    rows = np.concatenate([np.flatnonzero(mask) for mask in strata.values()])
+    groups = np.repeat(np.arange(len(strata)), [int(mask.sum()) for mask in strata.values()])
+    guess = float(np.mean([chance[mask].mean() for mask in strata.values()]))
+    return metric(clustered_mean_of_groups(hits[rows], groups, clusters[rows]), guess, ceiling)
+
+
+def _set_scores(hits: np.ndarray, by_image: np.ndarray, sets: np.ndarray, ceiling: float | None) -> dict[str, Metric]:
+    """Return Winoground's scores: a set of queries is right if all are (text: those of its images choosing a text).
+
+    A set is two images and two texts. Ties are broken at random and apart. Chance is that of four scores in random
+    order: each side's two queries are right in 6 of 24 orders, all four in 4 of them.
+    """
+    _, which = np.unique(sets, return_inverse=True)
+    sides = {"text_score": by_image, "image_score": ~by_image, "group_score": np.ones(len(hits), dtype=bool)}
+    chances = {"text_score": 6 / 24, "image_score": 6 / 24, "group_score": 4 / 24}
+    found = {}
+    for name, side in sides.items():
+        right = np.ones(int(which.max()) + 1)
+        np.multiply.at(right, which[side], hits[side])
+        (mean,) = clustered_means(right[:, None], np.arange(len(right)), [(0.0, 1.0)])
+        found[name] = metric(mean, chances[name], ceiling)
+    return found

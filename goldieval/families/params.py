@@ -13,6 +13,7 @@ class Pinned(BaseModel):
     """Prompts or class names of the installed clip-benchmark, pinned so that a drift is an error and not a surprise.
 
     sha256: of the list as compact JSON.   version: the clip-benchmark release that it was taken from.
+    drop: entries to leave out of it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -20,6 +21,7 @@ class Pinned(BaseModel):
     clip_benchmark: str
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
     version: str
+    drop: list[str] = []
 
 
 class Params(BaseModel):
@@ -39,7 +41,7 @@ class Params(BaseModel):
 
 
 # Groups of queries of the data whose scores are reported beside the whole, as ``<metric>_<stratum>``.
-Strata = list[Annotated[str, Field(pattern="^[a-z0-9]+$")]]
+Strata = list[Annotated[str, Field(pattern="^[a-z0-9_]+$")]]
 
 
 class RetrievalParams(Params):
@@ -66,12 +68,33 @@ class ZeroshotParams(Params):
 
 
 class ChoiceParams(Params):
+    """``sets``: queries come in sets that are right together; text, image and group scores are reported."""
+
     strata: Strata = []
+    sets: bool = False
 
     def mode(self, own: str, asked: str | None = None) -> str:
         """Return the scoring mode. A few candidates are no gallery: where a shortlist is asked for, all are scored."""
         wanted = super().mode(own, asked)
         return "conditioned" if shortlist_size(wanted) else wanted
+
+
+class ProbeParams(BaseModel):
+    """How a linear probe is fitted.
+
+    penalties: tried, on the squared weights over the mean loss.   heldout: part of train that chooses among them.
+    steps: of the solver, at most.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    penalties: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)] = [1, 0.1, 0.01, 1e-3, 1e-4, 1e-5]
+    heldout: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    steps: Annotated[int, Field(ge=1)] = 300
+
+    def mode(self, own: str, asked: str | None = None) -> Literal["features"]:
+        """The image embeddings are learned from; no text is compared."""
+        return "features"
 
 
 class VqaParams(BaseModel):

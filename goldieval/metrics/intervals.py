@@ -104,6 +104,23 @@ def mean_per_class(hits: np.ndarray, labels: np.ndarray, seed: int = 0) -> Inter
     return _interval(hits, value, draws, len(hits), (0.0, 1.0))
 
 
+def clustered_mean_of_groups(hits: np.ndarray, groups: np.ndarray, clusters: np.ndarray, seed: int = 0) -> Interval:
+    """Mean over groups of each group's share of hits, all groups alike whatever their size; the same bootstrap.
+
+    Args:
+        hits: (queries,) in 0..1.   groups, clusters: (queries,) index of each; a cluster may reach over groups.
+    """
+    names, group = np.unique(groups, return_inverse=True)
+    _, which = np.unique(clusters, return_inverse=True)
+    count, inside = int(which.max()) + 1, group[:, None] == np.arange(len(names))
+    columns = [np.bincount(which, weights, count) for one in inside.T for weights in (hits * one, one.astype(float))]
+    drawn = _resampled(np.stack(columns, axis=1), seed)
+    with np.errstate(invalid="ignore"):
+        means = np.nanmean(drawn[:, 0::2] / drawn[:, 1::2], axis=1)  # a draw may lack a small group
+    value = float(np.mean([hits[one].mean() for one in inside.T]))
+    return _interval(hits, value, means, count, (0.0, 1.0))
+
+
 def _interval(outcomes: np.ndarray, value: float, draws: np.ndarray, clusters: int, ends: Ends) -> Interval:
     """Percentile interval, or where all outcomes are the same what their number allows."""
     if np.ptp(outcomes) <= ROUNDING:

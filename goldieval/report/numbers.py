@@ -8,6 +8,7 @@ from goldieval.record import Metric
 
 _LABELS = {
     "acc": "top-{}",
+    "mean_accuracy": "mean accuracy",
     "mean_per_class_recall": "mean per class",
     "r": "{} R@{}",
     "mean_rank": "{} mean rank",
@@ -22,10 +23,13 @@ def label(name: str) -> str:
     ('T2I R@10', 'top-1', 'I2T median rank', 'mean per class')
     >>> label("t2i_r1_heldout"), label("accuracy"), label("accuracy_colour")
     ('T2I R@1 heldout', 'accuracy', 'accuracy colour')
+    >>> label("accuracy_add_obj"), label("group_score")
+    ('accuracy add obj', 'group score')
     """
-    whole, _, stratum = name.rpartition("_")
-    if whole == "accuracy" or re.fullmatch("(t2i|i2t)_r[0-9]+", whole):
-        return f"{label(whole)} {stratum}"
+    if part := re.fullmatch("(accuracy|(?:t2i|i2t)_r[0-9]+)_(.+)", name):
+        return f"{label(part[1])} {part[2].replace('_', ' ')}"
+    if name.endswith("_score"):
+        return name.replace("_", " ")
     side, stem, k = re.fullmatch(r"(?:(t2i|i2t)_)?(.*?)([0-9]*)", name).groups()  # type: ignore[union-attr]
     parts = [part for part in (side and side.upper(), k) if part]
     return _LABELS[stem].format(*parts) if stem in _LABELS else name

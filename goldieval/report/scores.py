@@ -73,6 +73,8 @@ def _protocols(shown: Shown) -> Iterator[Text]:
     for record, _ in shown:
         task = record.task
         yield Text(f"{task.name}: {task.protocol}; {task.scoring} scoring", "dim")
+        if task.subset:
+            yield Text("  only the pictures that are present, never comparable with the whole task", "yellow")
         if task.limit:
             yield Text(f"  a subset of {task.limit:,} images, comparable with the same subset only", "yellow")
         if record.status == "partial":

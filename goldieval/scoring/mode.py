@@ -48,8 +48,8 @@ def shortlist_size(mode: str) -> int:
 
 
 def needs_vectors(mode: str) -> bool:
-    """Whether a mode compares one vector an image."""
-    return mode == "global" or shortlist_size(mode) > 0
+    """Whether a mode takes one vector an image, to compare or to learn from."""
+    return mode in ("global", "features") or shortlist_size(mode) > 0
 
 
 def needs_pool(mode: str) -> bool:

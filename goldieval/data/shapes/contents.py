@@ -26,6 +26,19 @@ def zeroshot(images: list[ImageSample], scenes: Sequence[Scene]) -> Dataset:
     )
 
 
+def probe(images: list[ImageSample], scenes: Sequence[Scene]) -> Dataset:
+    """Return "dominant" scenes of train, to learn from, and of another split, those of the classes that train has."""
+    learned = {scene.label for scene in scenes if scene.split == "train"}
+    rows = [row for row, scene in enumerate(scenes) if scene.label in learned]
+    new = {label: number for number, label in enumerate(sorted(learned))}
+    return Dataset(
+        images=[images[row] for row in rows],
+        labels=np.array([new[scenes[row].label] for row in rows], dtype=np.int64),
+        class_names=[" ".join(CLASSES[label]) for label in new],
+        train=np.array([scenes[row].split == "train" for row in rows]),
+    )
+
+
 def retrieval(images: list[ImageSample], scenes: Sequence[Scene], captions_per_scene: int) -> Dataset:
     """Return short captions as queries."""
     return _captioned(images, scenes, [short_captions(scene, captions_per_scene) for scene in scenes])

@@ -20,6 +20,8 @@ from goldieval.data.source import Source
 if TYPE_CHECKING:
     from PIL import Image
 
+Content = Literal["zeroshot", "retrieval", "question", "question-answer", "finegrained", "composition", "vqa", "probe"]
+
 
 @dataclass(frozen=True)
 class SceneImage:
@@ -38,15 +40,19 @@ class SceneImage:
 
 
 class ShapesSource(Source):
-    """The ``source`` of a card on the built-in world. ``resolution`` is the pictures' width and height in pixels."""
+    """The ``source`` of a card on the built-in world. ``resolution`` is the pictures' width and height in pixels.
+
+    train_scenes: scenes of the train split, for ``probe`` to learn from.
+    """
 
     reader: Literal["shapes"]
-    content: Literal["zeroshot", "retrieval", "question", "question-answer", "finegrained", "composition", "vqa"]
+    content: Content
     split: Split = "test"
     scenes: int = Field(ge=1)
     resolution: int = Field(default=128, ge=SMALLEST_RESOLUTION)
     captions_per_scene: int = Field(default=2, ge=1)
     questions_per_scene: int = Field(default=4, ge=1)
+    train_scenes: int = Field(default=2000, ge=1)
 
     @property
     def on_disk(self) -> bool:
@@ -62,10 +68,16 @@ class ShapesSource(Source):
         Raises:
             TaskError: more scenes than the split has.
         """
-        kind: Kind = "dominant" if self.content == "zeroshot" else "scene"
-        scenes = [sample_scene(self.split, index, kind) for index in range(len(split_seeds(self.split, self.scenes)))]
+        kind: Kind = "dominant" if self.content in ("zeroshot", "probe") else "scene"
+        scenes = _scenes(self.split, self.scenes, kind)
+        if self.content == "probe":
+            scenes += _scenes("train", self.train_scenes, kind)
         images = [ImageSample(scene.id, SceneImage(scene, self.resolution)) for scene in scenes]
         return _CONTENTS[self.content](self, images, scenes)
+
+
+def _scenes(split: Split, number: int, kind: Kind) -> list[Scene]:
+    return [sample_scene(split, index, kind) for index in range(len(split_seeds(split, number)))]
 
 
 _CONTENTS: dict[str, Callable[[ShapesSource, list[ImageSample], list[Scene]], Dataset]] = {
@@ -75,5 +87,6 @@ _CONTENTS: dict[str, Callable[[ShapesSource, list[ImageSample], list[Scene]], Da
     "question-answer": lambda source, images, scenes: contents.asked(images, scenes, source.questions_per_scene, True),
     "finegrained": lambda _, images, scenes: contents.finegrained(images, scenes),
     "composition": lambda _, images, scenes: contents.composition(images, scenes),
+    "probe": lambda _, images, scenes: contents.probe(images, scenes),
     "vqa": lambda source, images, scenes: contents.vqa(images, scenes, source.questions_per_scene),
 }

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from random import Random
 
 LONGEST = 3  # sentences a caption
-
-
-def sentences_of(text: str) -> list[str]:
-    """Split a caption at newlines, ``</s>`` and full stops; strip; drop what is empty."""
-    return [part.strip() for part in re.split(r"\n|</s>|\.", text) if part.strip()]
 
 
 def sample(

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar, overload
 
-from goldieval.goldiclip.data.captions import sentences_of
+from goldieval.data.derive.sentences import sentences_of
 from goldieval.goldiclip.data.corpus import Bad, BadSampleError, Ids
 from goldieval.goldiclip.tokenizer import Tokenizer
 

@@ -1,0 +1,65 @@
+"""A true caption against a false one: SugarCrepe's files, a JSON mapping of items a kind of falsehood."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field
+
+from goldieval.data.paths import inside
+from goldieval.data.rows import read_json, value_of
+from goldieval.data.samples import Dataset, FileImage, ImageSample, TextSample
+from goldieval.data.source import Source
+from goldieval.errors import TaskError
+
+
+class ContrastSource(Source):
+    """``files`` are JSON files in the folder ``annotations``; each is a group of queries, named by its stem.
+
+    An item maps ``image`` (file name below ``images``), ``true`` and ``false`` (captions).
+    """
+
+    reader: Literal["contrast"]
+    annotations: str = "."
+    files: Annotated[list[str], Field(min_length=1)]
+    images: str
+    image: str = "filename"
+    true: str = "caption"
+    false: str = "negative_caption"
+
+    def needs(self) -> list[str]:
+        return [*(f"{self.annotations}/{name}" for name in self.files), self.images]
+
+    def read(self, folder: Path) -> Dataset:
+        images: dict[str, int] = {}
+        texts: list[TextSample] = []
+        owner: list[int] = []
+        groups: list[str] = []
+        for name in self.files:
+            file = inside(folder, f"{self.annotations}/{name}")
+            items = read_json(file)
+            if not isinstance(items, dict):
+                raise TaskError(f"{file} should map item numbers to items.")
+            for key, item in items.items():
+                where = f"{file}: item {key}"
+                if not isinstance(item, dict):
+                    raise TaskError(f"{where} should map {self.image}, {self.true} and {self.false}.")
+                row = images.setdefault(str(value_of(where, item, self.image)), len(images))
+                said = [str(value_of(where, item, side)) for side in (self.true, self.false)]
+                stem = Path(name).stem
+                texts += [TextSample(f"{stem}-{key}-{number}", text) for number, text in enumerate(said)]
+                owner += [row, row]
+                groups.append(stem)
+        if not groups:
+            raise TaskError(f"{folder}: no items in {', '.join(self.files)}.")
+        pairs = np.stack([np.array(owner), np.arange(len(texts))], axis=1)
+        top, kinds = inside(folder, self.images), np.array(groups)
+        return Dataset(
+            images=[ImageSample(name, FileImage(inside(top, name)), f"{self.images}/{name}") for name in images],
+            texts=texts,
+            owner=np.array(owner),
+            choices=pairs.reshape(len(groups), 2, 2),
+            strata={Path(name).stem: kinds == Path(name).stem for name in self.files},
+        )

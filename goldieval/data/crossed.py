@@ -1,0 +1,59 @@
+"""Two pictures and two captions with the same words, each caption true of one picture: Winoground's examples."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field
+
+from goldieval.data.paths import inside
+from goldieval.data.rows import read_table, value_of
+from goldieval.data.samples import Dataset, FileImage, ImageSample, TextSample
+from goldieval.data.source import Source
+from goldieval.errors import TaskError
+
+# Queries of one example as (true image, true text), (other image, other text): each image asks, then each text.
+QUERIES = (((0, 0), (0, 1)), ((1, 1), (1, 0)), ((0, 0), (1, 0)), ((1, 1), (0, 1)))
+Two = Annotated[list[str], Field(min_length=2, max_length=2)]
+
+
+class CrossedSource(Source):
+    """``file`` has one row an example; ``pair`` and ``captions`` name its columns, in matching order.
+
+    images: folder of the pictures.   picture: file name there, ``{}`` for the column.
+    """
+
+    reader: Literal["crossed"]
+    file: str
+    images: str
+    example: str = "id"
+    pair: Two = ["image_0", "image_1"]
+    captions: Two = ["caption_0", "caption_1"]
+    picture: str = "{}"
+
+    def needs(self) -> list[str]:
+        return [self.file, self.images]
+
+    def read(self, folder: Path) -> Dataset:
+        images: list[ImageSample] = []
+        texts: list[TextSample] = []
+        top = inside(folder, self.images)
+        for where, entry in read_table(inside(folder, self.file)):
+            id = str(value_of(where, entry, self.example))
+            for number, (picture, caption) in enumerate(zip(self.pair, self.captions, strict=True)):
+                name = self.picture.replace("{}", str(value_of(where, entry, picture)))
+                images.append(ImageSample(f"{id}-{number}", FileImage(inside(top, name)), f"{self.images}/{name}"))
+                texts.append(TextSample(f"{id}-{number}", str(value_of(where, entry, caption))))
+        if not images:
+            raise TaskError(f"{inside(folder, self.file)} holds no examples.")
+        examples = len(images) // 2
+        first = 2 * np.arange(examples)[:, None, None, None]
+        return Dataset(
+            images=images,
+            texts=texts,
+            owner=np.arange(len(texts)),
+            choices=(first + np.array(QUERIES)).reshape(-1, 2, 2),
+            sets=np.repeat(np.arange(examples), len(QUERIES)),
+        )

@@ -1,0 +1,49 @@
+"""Ids without pictures, for precomputed embeddings: one row a text, naming all images that it is true of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from goldieval.data.paths import inside
+from goldieval.data.rows import read_table, value_of
+from goldieval.data.samples import Dataset, ImageSample, NoImage, TextSample
+from goldieval.data.source import Source, read_lines
+from goldieval.errors import TaskError, listing
+
+
+class RelevanceSource(Source):
+    """Ids without pictures, for precomputed embeddings: one row a text, naming its text and all images it is true of.
+
+    file: JSON Lines or CSV with one row a text.   image_ids: column with the id, or the list of ids, of its images.
+    gallery: file with every image id, one a line.
+    """
+
+    reader: Literal["relevance"]
+    file: str
+    gallery: str
+    text_id: str = "id"
+    text: str = "text"
+    image_ids: str = "image_ids"
+
+    def needs(self) -> list[str]:
+        return [self.file, self.gallery]
+
+    def read(self, folder: Path) -> Dataset:
+        images = [ImageSample(id, NoImage()) for id in read_lines(inside(folder, self.gallery))]
+        row_of = {image.id: row for row, image in enumerate(images)}
+        texts: list[TextSample] = []
+        pairs: list[tuple[int, int]] = []
+        owner: list[int] = []
+        for where, entry in read_table(inside(folder, self.file)):
+            named = value_of(where, entry, self.image_ids)
+            ids = [str(id) for id in (named if isinstance(named, list) else [named])]
+            unknown = [id for id in ids if id not in row_of]
+            if unknown or not ids:
+                raise TaskError(f"{where}: image ids that {self.gallery} lacks: {listing(unknown) or '(none named)'}.")
+            pairs += [(len(texts), row_of[id]) for id in dict.fromkeys(ids)]
+            owner.append(row_of[ids[0]])
+            texts.append(TextSample(str(value_of(where, entry, self.text_id)), str(value_of(where, entry, self.text))))
+        return Dataset(images, texts=texts, positives=np.asarray(pairs).reshape(-1, 2), owner=np.asarray(owner))

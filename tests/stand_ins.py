@@ -1,0 +1,209 @@
+"""Tiny data in the format of a card's own source, and a copy of the card that expects them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+from helpers import json_lines, picture, png_bytes, tar
+
+from goldieval.card import Task
+from goldieval.prompts import CLASS_NAMES, resolve
+
+LONG = "A red bus waits at the stop. It is raining.\nA man with an umbrella boards it. He is late"
+
+
+def stand_in(task: Task, root: Path) -> Path:
+    """Write data for ``task`` below ``root`` and return the card that runs on them; everything else is as shipped."""
+    content = task.card.model_dump(mode="json", exclude_unset=True)
+    source = content["source"]
+    names = _class_names(task)
+    source["path"] = str(root / "data")
+    source.pop("id", None)
+    source.pop("prepared_sha256", None)
+    content["expect"] = MAKERS[source["reader"]](root / "data", source, names) if source["reader"] in MAKERS else {}
+    if names and content["params"].get("class_names"):
+        content["params"]["class_names"] = names
+    if not task.card.source.on_disk:
+        source.pop("path")
+        source |= {"scenes": 24} | ({"train_scenes": 112} if source["content"] == "probe" else {})
+    file = root / f"{task.name}.yaml"
+    file.write_text(yaml.safe_dump(content, sort_keys=False))
+    return file
+
+
+def _class_names(task: Task) -> list[str]:
+    """Return the first few of the card's own class names; its pins are checked on the way."""
+    if task.card.family not in ("zeroshot", "probe"):
+        return []
+    given = getattr(task.card.params, "class_names", None)
+    return resolve(task, given, CLASS_NAMES)[:4] if given else [f"class {number}" for number in range(4)]
+
+
+def _webdataset(folder: Path, source: dict[str, Any], names: list[str]) -> dict[str, int]:
+    splits = [source.get("split", "test"), *([source["train"]] if "train" in source else [])]
+    for split in splits:
+        members: dict[str, bytes] = {}
+        for row in range(8):
+            members[f"s{row}.png"] = png_bytes(row + 100 * splits.index(split))
+            said = (
+                {f"s{row}.cls": str(row % 4).encode()} if names else {f"s{row}.txt": f"one {row}\ntwo {row}".encode()}
+            )
+            members |= said
+        tar(folder / split / "0.tar", dict(list(members.items())[:8]))
+        tar(folder / split / "1.tar", dict(list(members.items())[8:]))
+        (folder / split / "nshards.txt").write_text("2")
+    if names:
+        (folder / "classnames.txt").write_text("\n".join(names))
+        return {"images": 8, "classes": 4} | ({"train": 8} if "train" in source else {})
+    return {"images": 8, "texts": 16}
+
+
+def _folder(folder: Path, source: dict[str, Any], names: list[str]) -> dict[str, int]:
+    for row, name in enumerate(["BACKGROUND_Google", *(f"folder {row}" for row in range(len(names)))]):
+        for number in range(3):
+            picture(folder / source["folder_name"] / name / f"image_{number:04d}.png", 10 * row + number)
+    source["prepare"]["random_split"]["sizes"] = [5, 7]
+    return {"images": 7, "classes": 4}
+
+
+def _coco(folder: Path, source: dict[str, Any], names: list[str]) -> dict[str, int]:
+    images = [{"id": row, "file_name": f"{row:012d}.png"} for row in (7, 3, 5)]
+    said = [
+        {"id": 10 * image["id"] + n, "image_id": image["id"], "caption": f"c {n} {image['id']}"}
+        for image in images
+        for n in range(6)
+    ]
+    for image in images:
+        picture(folder / source["images"] / str(image["file_name"]), int(image["id"]))
+    _json(folder / source["annotations"], {"images": images, "annotations": said})
+    return {"images": 3, "texts": 15 if "prepare" in source else 18}
+
+
+def _table(folder: Path, source: dict[str, Any], names: list[str]) -> dict[str, int]:
+    rows = []
+    for row in range(4):
+        name = f"p{row}.png"
+        picture(folder / source.get("images", ".") / name, row)
+        entry: dict[str, Any] = {source.get("image", "image"): name} | source.get("where", {})
+        text = f"{row} is here. {LONG}"
+        caption = source["caption"]
+        if "." in caption:
+            entry["conversations"] = [{}, {"value": text}]
+        else:
+            entry[caption] = [text, f"short {row}"] if caption == "caption" else text
+        rows.append(entry)
+    if "where" in source:
+        rows.append(rows[0] | dict.fromkeys(source["where"], "another"))
+    if source["file"].endswith(".json"):
+        _json(folder / source["file"], rows)
+    else:
+        json_lines(folder / source["file"], rows)
+    if source["caption"] == "caption":
+        return {"images": 4, "texts": 8}
+    return {"images": 4, "texts": 20 if "sentences" in source.get("prepare", {}) else 4}
+
+
+def _tables(folder: Path, source: dict[str, Any], names: list[str]) -> dict[str, int]:
+    for number, part in enumerate(source["parts"]):
+        part["picture"] = part["picture"].replace(".jpg", ".png")
+        name = f"x{number}" + ("" if part["picture"].endswith(".png") else ".png")
+        picture(folder / part["picture"].replace("{}", name), number)
+        json_lines(folder / part["file"], [{part["image"]: name, part["caption"]: f"{number} is it. {LONG}."}])
+    return {"images": 3, "texts": 15 if "sentences" in source["prepare"] else 3}
+
+
+def _sidecar(folder: Path, source: dict[str, Any], names: list[str]) -> dict[str, int]:
+    files = []
+    for row in range(3):
+        picture(folder / source["images"] / f"{row}.png", row)
+        file = folder / source["captions"] / f"{row}-data.json"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if source.get("format") == "json":
+            extra = LONG if row else ""
+            _json(file, {"image": f"{row}.png", "short_caption": f"short {row}.", "extra_caption": extra})
+            files.append(file.name)
+        else:
+            file.with_name(f"{row}.txt").write_text(f"line {row} \nand more")
+    if "listed" in source:
+        _json(folder / source["listed"], {"train": files[:1], "valid": files[1:2], "test": files[2:]})
+    return {"images": 3, "texts": 3}
+
+
+def _contrast(folder: Path, source: dict[str, Any], names: list[str]) -> dict[str, int]:
+    for number, name in enumerate(source["files"]):
+        items = {
+            str(key): {"filename": f"{key}.png", "caption": f"{name} {key}", "negative_caption": f"no {name} {key}"}
+            for key in range(1 + number % 2)
+        }
+        _json(folder / source["annotations"] / name, items)
+    for key in range(2):
+        picture(folder / source["images"] / f"{key}.png", key)
+    return {"images": 2, "texts": 2 * sum(1 + number % 2 for number in range(len(source["files"])))}
+
+
+def _crossed(folder: Path, source: dict[str, Any], names: list[str]) -> dict[str, int]:
+    rows = [
+        {
+            "id": n,
+            "image_0": f"ex_{n}_0",
+            "image_1": f"ex_{n}_1",
+            "caption_0": f"a to b {n}",
+            "caption_1": f"b to a {n}",
+        }
+        for n in range(3)
+    ]
+    for row in rows:
+        for side in ("image_0", "image_1"):
+            picture(folder / source["images"] / f"{row[side]}.png", len(rows) * int(row["id"]) + int(side[-1]))
+    json_lines(folder / source["file"], rows)
+    return {"images": 6, "texts": 6}
+
+
+def _vqa(folder: Path, source: dict[str, Any], names: list[str]) -> dict[str, int]:
+    images = [{"id": row, "file_name": f"COCO_val2014_{row:012d}.png"} for row in range(3)]
+    for image in images:
+        picture(folder / source["images"] / str(image["file_name"]), int(str(image["id"])))
+    _json(folder / source["gallery"], {"images": images, "annotations": []})
+    asked = [(1, 0, "What is it?", "bus"), (2, 0, "Is it?", "yes"), (3, 1, "what is it", "bus")]
+    asked += [(4, 2, "Who?", "him"), (5, 9, "?", "x")]
+    _json(
+        folder / source["questions"],
+        {"questions": [{"question_id": id, "image_id": image, "question": text} for id, image, text, _ in asked]},
+    )
+    _json(
+        folder / source["annotations"],
+        {
+            "annotations": [
+                {
+                    "question_id": id,
+                    "multiple_choice_answer": answer,
+                    "answer_type": "yes/no" if answer == "yes" else "other",
+                    "answers": [{"answer": answer}] * 4 + [{"answer": "else"}] * 6,
+                }
+                for id, _, _, answer in asked
+            ]
+        },
+    )
+    return {"images": 3, "texts": 3}
+
+
+def _json(file: Path, content: Any) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(content))
+
+
+MAKERS: dict[str, Callable[[Path, dict[str, Any], list[str]], dict[str, int]]] = {
+    "coco": _coco,
+    "contrast": _contrast,
+    "crossed": _crossed,
+    "folder": _folder,
+    "sidecar": _sidecar,
+    "table": _table,
+    "tables": _tables,
+    "vqa": _vqa,
+    "webdataset": _webdataset,
+}

@@ -1,0 +1,51 @@
+"""Every shipped card runs end to end on tiny data in its own source's format, so that each reader really reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from helpers import toy_model
+from stand_ins import stand_in
+
+from goldieval import evaluate
+from goldieval.card import Task, load_card
+from goldieval.registry import packaged
+
+SHIPPED = sorted(packaged("tasks").glob("*.yaml"))
+
+
+@pytest.fixture(params=SHIPPED, ids=lambda file: file.stem)
+def shipped(request: pytest.FixtureRequest) -> Task:
+    return load_card(request.param)
+
+
+def test_card_runs_on_a_stand_in_of_its_own_format(shipped: Task, tmp_path: Path) -> None:
+    card = stand_in(shipped, tmp_path)
+    model = toy_model(tmp_path) if shipped.card.source.on_disk else "goldiclip"
+    (record,) = evaluate(model, str(card), out=None, cache=False)
+    assert record.status == "ok", record.reason
+    assert record.headline is not None and record.headline.chance is not None
+    assert record.task.headline == shipped.card.headline
+    assert bool(record.data.prepared_sha256) == (shipped.card.source.prepare is not None)
+    assert set(shipped.card.metrics()) >= {name for name in record.metrics if not name.endswith("_rank")}
+    if shipped.card.family == "zeroshot":
+        assert {"acc1", "mean_per_class_recall"} <= set(record.metrics)
+
+
+def test_card_says_where_its_data_come_from_and_pins_what_can_be_pinned(shipped: Task) -> None:
+    """A hub repository is pinned by a commit, or resolved and recorded when it is fetched; a file has an address."""
+    source = shipped.card.source
+    assert shipped.card.licence
+    if not source.on_disk:
+        return
+    assert source.hub or source.urls or source.manual
+    assert source.revision == "main" or (source.hub and len(source.revision) == 40)
+    assert source.megabytes or source.hub or source.manual
+    known = sum(url.bytes or 0 for url in source.urls) / 1e6
+    assert not source.urls or abs((source.megabytes or 0) - known) < 5
+
+
+def test_every_reader_of_files_has_a_card_or_a_test_of_its_own() -> None:
+    readers = {load_card(file).card.source.reader for file in SHIPPED}
+    assert readers >= {"coco", "contrast", "crossed", "folder", "sidecar", "table", "tables", "vqa", "webdataset"}
