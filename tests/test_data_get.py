@@ -279,6 +279,17 @@ def test_listing_that_names_a_path_outside_is_refused(hub: Server, of_hub: str, 
     assert not hub.asked("/resolve/") and everything(tmp_path) == before
 
 
+def test_terminal_gets_a_bar_and_a_line_for_each_whole_file() -> None:
+    stream = io.StringIO()
+    with FetchScreen(Console(file=stream, force_terminal=True, width=100)) as screen:
+        screen.at("a.tar", 1_000_000, 4_000_000)
+        screen.at("b.tar", 1_000_000, None)
+        assert screen._progress is not None
+        screen._progress.refresh()
+        screen.at("a.tar", 4_000_000, 4_000_000)
+    assert "1.0/4.0 MB" in stream.getvalue() and "a.tar  4.0 MB" in stream.getvalue()
+
+
 # The disk
 
 
@@ -316,7 +327,13 @@ def test_files_of_the_users_own_behind_a_link_are_not_written(hub: Server, of_hu
 # Two at once
 
 
-HOLDER = "import sys, time, filelock; filelock.FileLock(sys.argv[1]).acquire(); print(flush=True); time.sleep(600)"
+HOLDER = """
+import sys, time, filelock
+lock = filelock.FileLock(sys.argv[1])
+lock.acquire()
+print(flush=True)
+time.sleep(99)
+"""
 
 
 def test_second_get_waits_for_the_first_and_takes_over_when_that_is_killed(hub: Server, of_hub: str) -> None:
@@ -333,7 +350,10 @@ def test_second_get_waits_for_the_first_and_takes_over_when_that_is_killed(hub: 
                     first.kill()
 
         (job,) = jobs([load_card(Path(of_hub))], root())
-        carry_out(job, False, Listening(Console(quiet=True)))
+        try:
+            carry_out(job, False, Listening(Console(quiet=True)))
+        finally:
+            first.kill()
     assert said[0] == "another goldieval is fetching mine; waiting for it" and not job.failure
     assert (root() / "mine/test/1.tar").exists()
 
@@ -387,7 +407,11 @@ def test_archive_from_an_address_is_unpacked_and_each_file_written_down(tmp_path
         assert set(lock()["origins"][0]["files"]) == set(PICTURES)
         assert len(server.asked("pictures.zip")) == 1
         assert "here already" in goldieval("data", "get", task).out
+        assert "here already" in goldieval("data", "get", task, "--repair").out
         assert len(server.asked("pictures.zip")) == 1
+        (root() / "mine/pictures/cat/1.png").write_bytes(png_bytes(1)[:-1] + b"x")
+        assert goldieval("data", "get", task, "--repair", "--yes").code == 0
+        assert goldieval("data", "check", task).code == 0
 
 
 @pytest.mark.parametrize("wrong", [{"sha256": "0" * 64}, {"md5": "0" * 32}, {"bytes": 7}])

@@ -624,6 +624,6 @@ def test_source_id_cannot_leave_the_data_root(tmp_path: Path) -> None:
 
 def test_how_to_get_is_a_command_where_there_is_one(tmp_path: Path) -> None:
     hub = source("webdataset", path="", id="x", hub="org/name", revision="abc")
-    assert hub.how_to_get(tmp_path, "mine") == "goldieval data get mine"
+    assert hub.how_to_get(tmp_path, "mine") == f"goldieval data get mine --data-dir {tmp_path.parent}"
     assert source("folder", manual="ask the authors").how_to_get(tmp_path, "mine") == "ask the authors"
     assert str(tmp_path) in source("folder").how_to_get(tmp_path, "mine")

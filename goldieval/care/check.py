@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from goldieval.card import Task
-from goldieval.data.fetch.lockfile import HeldFile, Lock, read_lock
+from goldieval.data.fetch.lockfile import Lock, difference, read_lock
 from goldieval.data.paths import inside
 from goldieval.data.samples import ImageSample, NoImage
 from goldieval.data.source import tilde
@@ -74,24 +73,8 @@ def _differing(folder: Path, lock: Lock) -> Iterator[str]:
     """Yield what of the files that were fetched is not as it was then."""
     for origin in lock.origins:
         for name, held in origin.files.items():
-            if fault := _difference(inside(folder, name), held):
+            if fault := difference(inside(folder, name), held):
                 yield f"{name}: {fault}"
-
-
-def _difference(file: Path, held: HeldFile) -> str:
-    try:
-        size = file.stat().st_size
-        if size != held.bytes:
-            return f"{size:,} bytes instead of {held.bytes:,}"
-        with file.open("rb") as stream:
-            total = hashlib.sha256()
-            while chunk := stream.read(2**20):
-                total.update(chunk)
-    except FileNotFoundError:
-        return "is missing"
-    except OSError as error:
-        return str(error.strerror or error)
-    return "" if total.hexdigest() == held.sha256 else "SHA-256 is not that of the file that was fetched"
 
 
 def _read(task: Task, folder: Path, workers: int) -> tuple[list[str], dict[str, str]]:

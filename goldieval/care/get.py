@@ -64,12 +64,9 @@ def carry_out(job: Job, repair: bool, tell: Teller) -> None:
 
     def work() -> None:
         with held(job.folder, tell.note):
-            before = job.plan
             _plan(job, repair, tell.note)
             if job.plan is not None and job.plan.parts:
                 fetch_all(job.plan, tell)
-            else:
-                job.plan = before
         count(job, tell.note)
 
     _guarded(job, work)

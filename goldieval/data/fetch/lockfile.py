@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -92,6 +93,23 @@ def write_lock(folder: Path, new: list[Origin]) -> None:
         atomic_write(folder / NAME, (content + "\n").encode())
     except OSError as error:
         raise GoldievalError(f"cannot write {folder / NAME}: {error.strerror or error}.") from error
+
+
+def difference(file: Path, held: HeldFile) -> str:
+    """Say how a file differs from what it was when it was written; empty where it does not."""
+    try:
+        size = file.stat().st_size
+        if size != held.bytes:
+            return f"{size:,} bytes instead of {held.bytes:,}"
+        with file.open("rb") as stream:
+            total = hashlib.sha256()
+            while chunk := stream.read(2**20):
+                total.update(chunk)
+    except FileNotFoundError:
+        return "is missing"
+    except OSError as error:
+        return str(error.strerror or error)
+    return "" if total.hexdigest() == held.sha256 else "SHA-256 is not that of the file that was fetched"
 
 
 def labels(folder: Path) -> list[str]:

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from goldieval.data.fetch.download import Wanted
 from goldieval.data.fetch.hub import at_endpoint, list_files, offline
-from goldieval.data.fetch.lockfile import Lock, Origin, read_lock
+from goldieval.data.fetch.lockfile import Lock, Origin, difference, read_lock
 from goldieval.data.paths import inside
 from goldieval.data.source import Download, Source, tilde
 from goldieval.errors import GoldievalError
@@ -79,7 +79,7 @@ def plan_fetch(sources: Sequence[Source], folder: Path, repair: bool, note: Call
     if lock is None and not lacking and not repair:
         return FetchPlan(folder, reason="here already, not by this command; --repair fetches what differs")
     wanted = _asked(sources)
-    open_ = [part for part in wanted if repair or not _here(part, lock, folder)]
+    open_ = [part for part in wanted if not _here(part, lock, folder, by_hash=repair)]
     if not wanted or (not open_ and lacking):
         steps = " ".join(dict.fromkeys(source.manual for source in sources if source.manual))
         raise GoldievalError(f"no command fetches it. By hand: {steps or f'put its files into {tilde(folder)}'}")
@@ -108,12 +108,14 @@ def _asked(sources: Sequence[Source]) -> list[_Question]:
     return list(asked.values())
 
 
-def _here(question: _Question, lock: Lock | None, folder: Path) -> bool:
-    """True where all files of an origin have the size that they were written with."""
+def _here(question: _Question, lock: Lock | None, folder: Path, by_hash: bool) -> bool:
+    """True where all files of an origin have the size, or the hash, that they were written with."""
     known = lock.origin(question[0].asked) if lock else None
     if known is None:
         return False
     paths = ((inside(folder, name), held) for name, held in known.files.items())
+    if by_hash:
+        return not any(difference(path, held) for path, held in paths)
     return all(path.is_file() and path.stat().st_size == held.bytes for path, held in paths)
 
 
