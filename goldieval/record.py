@@ -117,7 +117,7 @@ class Truncation(_Part):
     texts: int
     cut: int
     share: Finite
-    median: int
+    median: Finite
     longest: int
 
 
