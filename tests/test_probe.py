@@ -93,6 +93,13 @@ def test_a_penalty_at_the_end_of_the_list_is_told(tmp_path: Path) -> None:
     assert any("at the end of those tried" in line for line in told)
 
 
+def test_a_solver_that_ran_out_of_steps_is_told(tmp_path: Path) -> None:
+    features, labels = clouds(60, 3, 8, spread=2.0)
+    data = dataset(labels, np.arange(60) < 40)
+    assert any("took all 2 steps" in line for line in scored(tmp_path, features, data, steps=2).warnings)
+    assert not any("steps" in line for line in scored(tmp_path, features, data, penalties=[1], steps=500).warnings)
+
+
 def test_held_out_part_is_a_tenth_of_each_class_whatever_the_order() -> None:
     ids, labels = [f"i{row}" for row in range(60)], np.arange(60) % 3
     rows = probe.held_out(ids, labels, 0.1)
