@@ -119,7 +119,7 @@ class Truncation(_Part):
     texts: int
     cut: int
     share: Finite
-    median: int
+    median: Finite
     longest: int
 
 

@@ -35,7 +35,7 @@ def truncation(counts: Sequence[int] | None, context: int) -> Truncation | None:
         texts=len(lengths),
         cut=cut,
         share=cut / len(lengths),
-        median=int(np.median(lengths)),
+        median=float(np.median(lengths)),
         longest=int(lengths.max()),
     )
 
@@ -46,5 +46,5 @@ def told(found: Truncation | None) -> list[str]:
         return []
     return [
         f"{100 * found.share:.1f} % of the texts are longer than the model's context of {found.context} tokens "
-        f"(median {found.median}): it sees only their beginnings"
+        f"(median {found.median:g}): it sees only their beginnings"
     ]

@@ -130,7 +130,7 @@ def _sidecar(folder: Path, source: dict[str, Any], names: list[str]) -> dict[str
             file.with_name(f"{row}.txt").write_text(f"line {row} \nand more")
     if "listed" in source:
         _json(folder / source["listed"], {"train": files[:1], "valid": files[1:2], "test": files[2:]})
-    return {"images": 3, "texts": 3}
+    return {"images": 3, "texts": 6 if "sentences" in source.get("prepare", {}) else 3}
 
 
 def _contrast(folder: Path, source: dict[str, Any], names: list[str]) -> dict[str, int]:
@@ -139,7 +139,7 @@ def _contrast(folder: Path, source: dict[str, Any], names: list[str]) -> dict[st
             str(key): {"filename": f"{key}.png", "caption": f"{name} {key}", "negative_caption": f"no {name} {key}"}
             for key in range(1 + number % 2)
         }
-        _json(folder / source["annotations"] / name, items)
+        _json(folder / source.get("annotations", ".") / name, items)
     for key in range(2):
         picture(folder / source["images"] / f"{key}.png", key)
     return {"images": 2, "texts": 2 * sum(1 + number % 2 for number in range(len(source["files"])))}

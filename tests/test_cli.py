@@ -414,6 +414,7 @@ def test_ls_says_whether_data_are_here(tmp_path: Path) -> None:
     assert (found["mine"], found["cifar10"], found["shapes-zeroshot"]) == ("present", "missing", "made here")
     assert [row["task"] for row in json.loads(goldieval("ls", "tasks", "coco*", "--json").out)] == [
         "coco-karpathy",
+        "coco-val2017-first5",
         "coco-val2017",
     ]
 

@@ -8,8 +8,9 @@ import pytest
 from helpers import toy_model
 from stand_ins import stand_in
 
-from goldieval import evaluate
+from goldieval import evaluate, load_task
 from goldieval.card import Task, load_card
+from goldieval.errors import GoldievalError
 from goldieval.registry import packaged
 
 SHIPPED = sorted(packaged("tasks").glob("*.yaml"))
@@ -31,6 +32,27 @@ def test_card_runs_on_a_stand_in_of_its_own_format(shipped: Task, tmp_path: Path
     assert set(shipped.card.metrics()) >= {name for name in record.metrics if not name.endswith("_rank")}
     if shipped.card.family == "zeroshot":
         assert {"acc1", "mean_per_class_recall"} <= set(record.metrics)
+
+
+@pytest.mark.parametrize("example", ["my-descriptions", "my-contrast", "my-probe"])
+def test_worked_example_of_the_docs_runs(example: str, tmp_path: Path) -> None:
+    task = load_card(Path(__file__).parents[1] / "docs/examples" / f"{example}.yaml")
+    (record,) = evaluate(toy_model(tmp_path), str(stand_in(task, tmp_path)), out=None, cache=False)
+    assert record.status == "ok" and record.headline is not None, record.reason
+
+
+def test_pictures_that_are_missing_fail_a_task_and_are_left_out_of_a_subset(tmp_path: Path) -> None:
+    card = stand_in(load_task("sugarcrepe"), tmp_path)
+    (tmp_path / "data/val2017/1.png").unlink()
+    model = toy_model(tmp_path)
+    (whole,) = evaluate(model, str(card), out=None, cache=False)
+    assert whole.status == "failed" and "1 of 2 images cannot be read" in whole.reason
+    (part,) = evaluate(model, str(card), out=None, cache=False, subset="present")
+    assert part.status == "ok" and part.metrics["accuracy"].n == 7
+    assert part.task.subset == "present" and "only the 1 of 2 pictures that are present" in part.task.protocol
+    assert part.setting != whole.setting and part.data.seen == whole.data.seen
+    with pytest.raises(GoldievalError, match="there is only present"):
+        evaluate(model, str(card), out=None, subset="all")
 
 
 def test_card_says_where_its_data_come_from_and_pins_what_can_be_pinned(shipped: Task) -> None:

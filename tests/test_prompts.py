@@ -26,7 +26,8 @@ PINS = [
 @pytest.mark.parametrize(("task", "pin", "file"), PINS)
 def test_pin_of_a_shipped_card_is_the_installed_list(task: Task, pin: Pinned, file: str) -> None:
     values = resolve(task, pin, file)
-    assert digest(values) == pin.sha256 and values == clip_benchmark_entry(pin.clip_benchmark, file)
+    whole = clip_benchmark_entry(pin.clip_benchmark, file)
+    assert digest(whole) == pin.sha256 and values == [value for value in whole if value not in pin.drop]
     if file == PROMPTS:
         assert all("{c}" in prompt for prompt in values)
     else:
@@ -35,13 +36,19 @@ def test_pin_of_a_shipped_card_is_the_installed_list(task: Task, pin: Pinned, fi
 
 def test_every_real_classification_card_pins_its_prompts() -> None:
     real = [task for task in Catalogue().tasks.values() if task.card.family == "zeroshot" and task.card.source.on_disk]
-    assert len(real) == 6 and all(isinstance(task.card.params, ZeroshotParams) for task in real)
+    assert len(real) == 13 and all(isinstance(task.card.params, ZeroshotParams) for task in real)
     assert {task.name for task in real} == {pin.values[0].name for pin in PINS}
 
 
 def test_number_of_prompts_is_the_protocols() -> None:
     found = {name: len(clip_benchmark_entry(name, PROMPTS)) for name in ("cifar10", "cifar100", "cars", "pets")}
     assert found == {"cifar10": 18, "cifar100": 18, "cars": 8, "pets": 1}
+
+
+def test_an_entry_to_drop_must_be_there(tmp_path: Path) -> None:
+    task, pin = _pinned(tmp_path, sha256=digest(clip_benchmark_entry("cifar10", PROMPTS)))
+    with pytest.raises(TaskError, match="has no 'background' to drop"):
+        resolve(task, pin.model_copy(update={"drop": ["background"]}), PROMPTS)
 
 
 def _pinned(tmp_path: Path, entry: str = "cifar10", sha256: str = "0" * 64) -> tuple[Task, Pinned]:

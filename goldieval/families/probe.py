@@ -64,6 +64,8 @@ def score(prepared: Prepared, features: torch.Tensor) -> Scored:
     ties, warnings = ties_of([ranks], [1, 5] if len(names) > 5 else [1])
     if probe.penalty in (probe.penalties[0], probe.penalties[-1]) and len(probe.penalties) > 1:
         warnings.append(f"the chosen penalty {probe.penalty:g} is at the end of those tried: try more with --set")
+    if probe.steps >= card.params.steps:
+        warnings.append(f"the solver took all {probe.steps} steps: its optimum is not reached, see --set steps=N")
     ids = np.asarray([dataset.images[row].id for row in tested], dtype=object)
     outcomes = {
         "direction": np.full(len(tested), "i2c", dtype=object),

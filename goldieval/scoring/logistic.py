@@ -46,6 +46,7 @@ def fit(
     solver = torch.optim.LBFGS(
         [weight, bias],
         max_iter=steps,
+        max_eval=10 * steps,
         history_size=20,
         tolerance_grad=1e-6,
         tolerance_change=1e-9,
