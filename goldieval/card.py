@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from goldieval.data.readers import AnySource
 from goldieval.errors import GoldievalError
-from goldieval.families.params import ChoiceParams, RetrievalParams, VqaParams, ZeroshotParams
+from goldieval.families.params import ChoiceParams, RetrievalParams, SegmentationParams, VqaParams, ZeroshotParams
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
@@ -87,8 +87,16 @@ class VqaCard(AccuracyCard):
     params: VqaParams = VqaParams()
 
 
-AnyCard = ChoiceCard | RetrievalCard | VqaCard | ZeroshotCard
-FAMILIES = ("choice", "retrieval", "vqa", "zeroshot")
+class SegmentationCard(CardBase):
+    family: Literal["segmentation"]
+    params: SegmentationParams
+
+    def metrics(self) -> list[str]:
+        return ["miou", "macc", "aacc"]
+
+
+AnyCard = ChoiceCard | RetrievalCard | SegmentationCard | VqaCard | ZeroshotCard
+FAMILIES = ("choice", "retrieval", "segmentation", "vqa", "zeroshot")
 _CARD: TypeAdapter[AnyCard] = TypeAdapter(Annotated[AnyCard, Field(discriminator="family")])
 
 # What names, describes or locates a task, but does not change what is computed.

@@ -6,7 +6,9 @@ import hashlib
 import io
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -39,6 +41,14 @@ class Metric(_Part):
     ceiling: Finite | None = None
 
 
+class ClassScore(_Part):
+    """One class of a segmentation: intersection over union, accuracy, labelled pixels; null where there are none."""
+
+    iou: Finite | None
+    accuracy: Finite | None
+    pixels: int
+
+
 class ModelPart(_Part):
     """Who was evaluated. The fingerprint covers weights and architecture.
 
@@ -61,7 +71,10 @@ class ModelPart(_Part):
 
 
 class TaskPart(_Part):
-    """What was run. ``scoring`` is the resolved mode; ``overrides`` came from --set; ``limit`` marks a subset."""
+    """What was run. ``scoring`` is the resolved mode; ``overrides`` came from --set; ``limit`` marks a subset.
+
+    settings: the parameters that moved published numbers, where a family has any.
+    """
 
     name: str
     family: str
@@ -77,16 +90,21 @@ class TaskPart(_Part):
     heading: str = ""
     prompts_sha256: str = ""
     class_names_sha256: str = ""
+    settings: dict[str, Any] = {}
 
 
 class DataPart(_Part):
-    """What it was run on: counts expected by the card and seen, unreadable pictures, a hash over all contents."""
+    """What it was run on: counts expected by the card and seen, unreadable pictures, a hash over all contents.
+
+    pixels: of masks: all, ignored (no label), and the classes_present in them.
+    """
 
     source: str
     sha256: str = ""
     expected: dict[str, int] = {}
     seen: dict[str, int] = {}
     unreadable: dict[str, str] = {}
+    pixels: dict[str, int] = {}
 
 
 class Ties(_Part):
@@ -138,6 +156,7 @@ class Record(_Part):
 
     setting: hash of what was asked.   key: hash of that and of the data, of all that the numbers depend on.
     approximation: by direction (t2i, i2t, i2c); empty where scores are exact.
+    classes: of a segmentation, by name.   pictures: files with truth and prediction side by side, beside this one.
     """
 
     schema_version: int = SCHEMA
@@ -152,6 +171,8 @@ class Record(_Part):
     ties: Ties = Ties()
     approximation: dict[str, Approximation] = {}
     warnings: list[str] = []
+    classes: dict[str, ClassScore] = {}
+    pictures: list[str] = []
     environment: dict[str, str]
     run: RunPart
     outcomes: Outcomes | None = None
@@ -187,8 +208,10 @@ def record_path(out: Path, record: Record) -> Path:
     return out / f"{model}-{record.model.fingerprint[:8]}" / f"{name}{'.failed' if failed else ''}.json"
 
 
-def write_record(out: Path, record: Record, outcomes: dict[str, np.ndarray] | None) -> Path:
-    """Write the outcomes and the record that names them, both whole or neither; return the record's path.
+def write_record(
+    out: Path, record: Record, outcomes: dict[str, np.ndarray] | None, pictures: Mapping[str, bytes] = MappingProxyType({})
+) -> Path:
+    """Write outcomes, pictures and the record that names them, all whole or none; return the record's path.
 
     Raises:
         GoldievalError: the folder cannot be written or the disk is full; nothing half-written is left.
@@ -201,9 +224,14 @@ def write_record(out: Path, record: Record, outcomes: dict[str, np.ndarray] | No
         made = Outcomes(file=file.name, sha256=hashlib.sha256(table).hexdigest(), rows=rows)
         record = record.model_copy(update={"outcomes": made})
         files[file] = table
+    if pictures:
+        folder = f"{path.stem}-pictures"
+        record = record.model_copy(update={"pictures": [f"{folder}/{name}" for name in pictures]})
+        files |= {path.parent / folder / name: content for name, content in pictures.items()}
     files[path] = (record.model_dump_json(indent=1) + "\n").encode()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        for file in files:
+            file.parent.mkdir(parents=True, exist_ok=True)
         atomic_write_all(files)
     except OSError as error:
         raise GoldievalError(

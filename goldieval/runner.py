@@ -36,6 +36,7 @@ class Options:
 
     out: folder for the records, or None to write none.   overrides: card parameters that ``--set`` replaces.
     limit: that many images of each task, marked as a subset.   allow_bad: unreadable pictures that may be left out.
+    save_images: pictures of each segmentation to write, with truth and prediction.
     scoring: mode of all tasks that compare images with texts; None leaves it to the cards and the model.
     """
 
@@ -52,6 +53,7 @@ class Options:
     offline: bool = False
     dry_run: bool = False
     scoring: str | None = None
+    save_images: int = 0
 
 
 def evaluate(
@@ -105,6 +107,8 @@ class _Run:
         _check_overrides(selection, options.overrides)
         if options.scoring is not None:
             _check_scoring(selection, options.scoring)
+        if options.save_images and not any(task.card.family == "segmentation" for task in selection.tasks):
+            raise GoldievalError("--save-images: none of these tasks is a segmentation, which alone makes pictures.")
         if options.out is not None and not options.dry_run:
             _check_out(options.out)
 
@@ -133,6 +137,7 @@ class _Run:
                 if isinstance(loaded, Precomputed)
                 else computed(loaded, plan, self.options.batching, self.screen, seconds)
             )
+            vectors.show = self.options.save_images
             records = [self._record(item, info, vectors, dict(seconds)) for item in plan.items]
         self.screen.finished(plan, records)
         return records
@@ -154,7 +159,8 @@ class _Run:
                 failure = str(error)
         record = self._describe(item, info, loaded, scored, failure, self._run_part(vectors, seconds | vectors.seconds))
         if self.options.out is not None:
-            path = write_record(self.options.out, record, scored.outcomes if scored else None)
+            outcomes, pictures = (scored.outcomes, scored.pictures) if scored else (None, {})
+            path = write_record(self.options.out, record, outcomes, pictures)
             self.screen.wrote(record, path)
         return record
 
@@ -162,7 +168,7 @@ class _Run:
         self, item: Item, info: ModelInfo, loaded: Loaded | None, scored: Scored | None, failure: str, run: RunPart
     ) -> Record:
         task = self._task_part(item, info, loaded)
-        data = _data_part(item, loaded)
+        data = _data_part(item, loaded, scored)
         setting = setting_key(info, item.task, task.scoring, self.options.limit)
         left_out = f"{len(data.unreadable):,} unreadable images left out" if data.unreadable else ""
         return Record(
@@ -176,6 +182,7 @@ class _Run:
             metrics=scored.metrics if scored else {},
             ties=scored.ties if scored else Ties(),
             approximation=scored.approximation if scored else {},
+            classes=scored.classes if scored else {},
             warnings=scored.warnings if scored else [],
             environment=environment(self.device),
             run=run,
@@ -212,7 +219,7 @@ class _Run:
         )
 
 
-def _data_part(item: Item, loaded: Loaded | None) -> DataPart:
+def _data_part(item: Item, loaded: Loaded | None, scored: Scored | None) -> DataPart:
     source = item.task.card.source
     return DataPart(
         source=source.id or source.path or source.reader,
@@ -220,6 +227,7 @@ def _data_part(item: Item, loaded: Loaded | None) -> DataPart:
         expected=item.task.card.expect.model_dump(exclude_none=True),
         seen=loaded.seen if loaded else {},
         unreadable=loaded.unreadable if loaded else {},
+        pixels=scored.pixels if scored else {},
     )
 
 

@@ -14,6 +14,8 @@ def keep_images(dataset: Dataset, keep: np.ndarray) -> Dataset:
     images = [image for image, kept in zip(dataset.images, keep, strict=True) if kept]
     labels = dataset.labels[keep] if dataset.labels is not None else None
     part = Dataset(images, labels, dataset.class_names)
+    if dataset.masks is not None:
+        part.masks = [mask for mask, kept in zip(dataset.masks, keep, strict=True) if kept]
     if dataset.owner is None:
         return part
     keep_text = queries = keep[dataset.owner]

@@ -62,22 +62,22 @@ class TableSource(Source):
         return dataset_of(list(rows.values()), names)
 
     def _row(self, folder: Path, where: str, entry: dict[str, Any], names: list[str] | None) -> Row:
-        name = str(_value(where, entry, self.image))
-        id = str(_value(where, entry, self.image_id)) if self.image_id else name
+        name = str(cell(where, entry, self.image))
+        id = str(cell(where, entry, self.image_id)) if self.image_id else name
         source: ImageSource = FileImage(inside(inside(folder, self.images), name)) if self.pictures else NoImage()
-        label = _label(where, _value(where, entry, self.label), names) if self.label else None
+        label = _label(where, cell(where, entry, self.label), names) if self.label else None
         return Row(ImageSample(id, source, name if self.pictures else ""), label, self._captions(where, entry, id))
 
     def _captions(self, where: str, entry: dict[str, Any], image_id: str) -> list[tuple[str, str]]:
         if not self.caption:
             return []
-        value = _value(where, entry, self.caption)
+        value = cell(where, entry, self.caption)
         texts = ["" if text is None else str(text) for text in (value if isinstance(value, list) else [value])]
         if not all(text.strip() for text in texts):
             raise TaskError(f"{where}: empty caption. Remove it or write what it should say.")
         if not self.caption_id:
             return _named(image_id, texts, in_order=isinstance(value, list))
-        ids = _value(where, entry, self.caption_id)
+        ids = cell(where, entry, self.caption_id)
         ids = ids if isinstance(ids, list) else [ids]
         if len(ids) != len(texts):
             raise TaskError(f"{where}: {len(ids)} entries in {self.caption_id!r} but {len(texts)} captions.")
@@ -108,14 +108,14 @@ class RelevanceSource(Source):
         pairs: list[tuple[int, int]] = []
         owner: list[int] = []
         for where, entry in read_table(inside(folder, self.file)):
-            named = _value(where, entry, self.image_ids)
+            named = cell(where, entry, self.image_ids)
             ids = [str(id) for id in (named if isinstance(named, list) else [named])]
             unknown = [id for id in ids if id not in row_of]
             if unknown or not ids:
                 raise TaskError(f"{where}: image ids that {self.gallery} lacks: {listing(unknown) or '(none named)'}.")
             pairs += [(len(texts), row_of[id]) for id in dict.fromkeys(ids)]
             owner.append(row_of[ids[0]])
-            texts.append(TextSample(str(_value(where, entry, self.text_id)), str(_value(where, entry, self.text))))
+            texts.append(TextSample(str(cell(where, entry, self.text_id)), str(cell(where, entry, self.text))))
         return Dataset(images, texts=texts, positives=np.asarray(pairs).reshape(-1, 2), owner=np.asarray(owner))
 
 
@@ -177,7 +177,8 @@ def _parse(text: str, where: str) -> Any:
         raise TaskError(f"{where}: broken JSON: {error}") from error
 
 
-def _value(where: str, entry: dict[str, Any], column: str) -> Any:
+def cell(where: str, entry: dict[str, Any], column: str) -> Any:
+    """Return a row's value in a column. Raises TaskError where it has none."""
     value = entry.get(column)
     if value is None:
         raise TaskError(f"{where}: no column {column!r}; it has {', '.join(map(str, entry))}.")

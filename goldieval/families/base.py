@@ -14,7 +14,7 @@ from goldieval.data.samples import Dataset, TextSample
 from goldieval.errors import TaskError, listing
 from goldieval.metrics.intervals import Interval, clustered_means
 from goldieval.metrics.ranks import Ranks
-from goldieval.record import Approximation, Metric, Ties
+from goldieval.record import Approximation, ClassScore, Metric, Ties
 
 
 @dataclass
@@ -27,7 +27,7 @@ class Prepared:
     task: Task
     dataset: Dataset
     texts: list[TextSample]
-    details: dict[str, str] = field(default_factory=dict)
+    details: dict[str, Any] = field(default_factory=dict)
     extra: Any = None
 
 
@@ -35,7 +35,9 @@ class Prepared:
 class Scored:
     """Metrics by name, one row a query of outcomes, and what the reader must know.
 
-    approximation: what a shortlist loses, by direction.
+    approximation: what a shortlist loses, by direction.   classes: scores of single classes, by name.
+    pixels: of masks, in all and ignored, and the classes present.
+    pictures: PNG files by name, where they were asked for.
     """
 
     metrics: dict[str, Metric]
@@ -43,6 +45,9 @@ class Scored:
     ties: Ties
     warnings: list[str] = field(default_factory=list)
     approximation: dict[str, Approximation] = field(default_factory=dict)
+    classes: dict[str, ClassScore] = field(default_factory=dict)
+    pixels: dict[str, int] = field(default_factory=dict)
+    pictures: dict[str, bytes] = field(default_factory=dict)
 
 
 class Family(Protocol):
@@ -57,7 +62,8 @@ class Family(Protocol):
         """Turn what the model did into outcomes and metrics.
 
         Args:
-            evidence: the ``Similarity`` of the task's images and texts; where scoring is "generate", the answers.
+            evidence: the ``Similarity`` of the task's images and texts; where scoring is "generate", the answers;
+                where it is "dense:…", the areas of a map of every picture.
         """
 
 

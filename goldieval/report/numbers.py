@@ -9,6 +9,9 @@ from goldieval.record import Metric
 _LABELS = {
     "acc": "top-{}",
     "mean_per_class_recall": "mean per class",
+    "miou": "mIoU",
+    "macc": "mean accuracy",
+    "aacc": "pixel accuracy",
     "r": "{} R@{}",
     "mean_rank": "{} mean rank",
     "median_rank": "{} median rank",

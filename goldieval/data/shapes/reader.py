@@ -14,6 +14,7 @@ from pydantic import Field
 from goldieval.data.samples import Dataset, ImageSample
 from goldieval.data.shapes import contents
 from goldieval.data.shapes.draw import DRAWING_VERSION, SMALLEST_RESOLUTION, draw
+from goldieval.data.shapes.segments import segmentation
 from goldieval.data.shapes.world import Kind, Scene, Split, sample_scene, split_seeds
 from goldieval.data.source import Source
 
@@ -41,7 +42,9 @@ class ShapesSource(Source):
     """The ``source`` of a card on the built-in world. ``resolution`` is the pictures' width and height in pixels."""
 
     reader: Literal["shapes"]
-    content: Literal["zeroshot", "retrieval", "question", "question-answer", "finegrained", "composition", "vqa"]
+    content: Literal[
+        "zeroshot", "retrieval", "question", "question-answer", "finegrained", "composition", "vqa", "segmentation"
+    ]
     split: Split = "test"
     scenes: int = Field(ge=1)
     resolution: int = Field(default=128, ge=SMALLEST_RESOLUTION)
@@ -75,5 +78,6 @@ _CONTENTS: dict[str, Callable[[ShapesSource, list[ImageSample], list[Scene]], Da
     "question-answer": lambda source, images, scenes: contents.asked(images, scenes, source.questions_per_scene, True),
     "finegrained": lambda _, images, scenes: contents.finegrained(images, scenes),
     "composition": lambda _, images, scenes: contents.composition(images, scenes),
+    "segmentation": lambda source, images, scenes: segmentation(images, scenes, source.resolution),
     "vqa": lambda source, images, scenes: contents.vqa(images, scenes, source.questions_per_scene),
 }
