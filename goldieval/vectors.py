@@ -50,7 +50,7 @@ class Vectors:
     streamed: Callable[[Loaded], tuple[torch.Tensor, dict[str, str]]] | None = None
     pool: Pool | None = None
     answered: Callable[[Loaded], tuple[dict[str, str], dict[str, str]]] | None = None
-    mapped: Callable[[Loaded, int], Maps] | None = None
+    mapped: Callable[[Loaded, str, int], Maps] | None = None
     show: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -61,7 +61,7 @@ class Vectors:
         if scoring == "generate":
             return self.answers(loaded, allow_bad)
         if is_dense(scoring):
-            return self.segments(loaded, allow_bad)
+            return self.segments(loaded, scoring, allow_bad)
         return self.similarity(loaded, scoring, allow_bad, device)
 
     def answers(self, loaded: Loaded, allow_bad: int) -> tuple[Loaded, list[str]]:
@@ -76,7 +76,7 @@ class Vectors:
         loaded = loaded.without(failed, allow_bad)
         return loaded, [given[text.id] for text in loaded.prepared.dataset.texts]
 
-    def segments(self, loaded: Loaded, allow_bad: int) -> tuple[Loaded, Segmented]:
+    def segments(self, loaded: Loaded, scoring: str, allow_bad: int) -> tuple[Loaded, Segmented]:
         """Return the task without its unreadable pictures, and the areas of the maps of the rest.
 
         Raises:
@@ -84,7 +84,7 @@ class Vectors:
         """
         if self.mapped is None:
             raise TaskError("this model gives no patch features: its adapter has no dense(pixels, attention).")
-        maps = self.mapped(loaded, self.show)
+        maps = self.mapped(loaded, scoring, self.show)
         loaded = loaded.without(maps.failed, allow_bad)
         return loaded, maps.segmented(loaded)
 
@@ -153,12 +153,12 @@ def computed(model: Adapter, plan: Plan, batching: Batching, screen: Screen, sec
     if isinstance(model, Answering):
         vectors.answered = lambda loaded: _answers(model, loaded, batching, screen, vectors.seconds)
     if isinstance(model, Dense):
-        vectors.mapped = lambda loaded, show: _maps(model, loaded, vectors, show, batching, screen)
+        vectors.mapped = lambda loaded, mode, show: _maps(model, loaded, mode, vectors, show, batching, screen)
     return vectors
 
 
 def _maps(
-    model: Dense, loaded: Loaded, vectors: Vectors, show: int, batching: Batching, screen: Screen
+    model: Dense, loaded: Loaded, mode: str, vectors: Vectors, show: int, batching: Batching, screen: Screen
 ) -> Maps:
     from goldieval.families.segmentation import predictor
     from goldieval.segment import maps
@@ -172,7 +172,7 @@ def _maps(
     ):
         device = str(getattr(model, "device", "cpu"))
         texts = torch.as_tensor(vectors.texts(loaded)).to(device)
-        predict = predictor(loaded.prepared, texts, model.dense, vectors.pool, batching.images)
+        predict = predictor(loaded.prepared, mode, texts, model.dense, vectors.pool, batching.images)
         return maps(model, loaded, predict, device, show, pool, meter)
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from goldieval.scoring.mode import checked_mode, dense_mode, shortlist_size
+from goldieval.scoring.mode import checked_mode, dense_mode, needs_pool, shortlist_size
 
 
 class Pinned(BaseModel):
@@ -101,7 +101,8 @@ class SegmentationParams(BaseModel):
     crop, stride: of the sliding window, pixels of the resized picture.
     attention: of the last block: ``plain``, or ``csa``, by like queries and like keys (SCLIP).
     reading: what a patch says of a text: ``projection`` (cosine of its own vector), ``pooling`` (of itself pooled for
-        the text), ``attention-map`` (the attention it gets); the latter two need text-conditioned pooling.
+        the text), ``attention-map`` (the attention it gets); the latter two need text-conditioned pooling. ``auto`` is
+        pooling for models that score text-conditioned, else projection; the record holds what it was resolved to.
     scale: factor of the logits before the softmax over names.   probability_threshold, area_threshold: for sets whose
         class 0 is background: pixels less sure than that, and classes on at most that share of all other classes'
         pixels, become background.
@@ -117,7 +118,7 @@ class SegmentationParams(BaseModel):
     crop: Pixels = 224
     stride: Pixels = 112
     attention: Literal["plain", "csa"] = "plain"
-    reading: Literal["projection", "pooling", "attention-map"] = "projection"
+    reading: Literal["auto", "projection", "pooling", "attention-map"] = "auto"
     scale: Annotated[float, Field(gt=0)] = 40.0
     probability_threshold: Share = 0.0
     area_threshold: Share = 0.0
@@ -132,4 +133,5 @@ class SegmentationParams(BaseModel):
 
     def mode(self, own: str, asked: str | None = None) -> str:
         """Patches are compared with texts, by an attention and a reading that never share a column with others."""
-        return dense_mode(self.attention, self.reading)
+        own_reading = "pooling" if needs_pool(own) else "projection"
+        return dense_mode(self.attention, own_reading if self.reading == "auto" else self.reading)

@@ -25,6 +25,7 @@ from goldieval.prompts import CLASS_NAMES, PROMPTS, digest, fill, resolve
 from goldieval.record import ClassScore, Metric, Ties
 from goldieval.scoring.conditioned import Pool
 from goldieval.scoring.cosine import unit
+from goldieval.scoring.mode import dense_parts
 from goldieval.scoring.patches import reader
 from goldieval.scoring.segments import Decision, segment
 from goldieval.scoring.similarity import ensemble
@@ -88,6 +89,7 @@ def prepare(task: Task, dataset: Dataset) -> Prepared:
 
 def predictor(
     prepared: Prepared,
+    mode: str,
     texts: torch.Tensor,
     dense: Callable[[torch.Tensor, str], torch.Tensor],
     pool: Pool | None,
@@ -96,22 +98,23 @@ def predictor(
     """Return the function from a resized picture, ready for the tower, and the original's size to classes by pixel.
 
     Args:
-        texts: embeddings of the task's texts, (texts, dim), not normalised.   dense, pool: the model's, see
-            ``adapter.Dense``.   batch: windows at a time; memory does not depend on the picture beyond that.
+        mode: attention and reading, see ``scoring.mode.dense_mode``.   texts: embeddings of the task's
+            texts, (texts, dim), not normalised.   dense, pool: the model's, see ``adapter.Dense``.   batch: windows at a time; memory does not depend on the picture beyond that.
 
     Raises:
         TaskError: useless embeddings, or a reading that the model does not have.
     """
     params, spoken = prepared.task.card.params, prepared.extra
     assert isinstance(params, SegmentationParams)
+    attention, reading = dense_parts(mode)
     units = _name_vectors(prepared, texts)
-    read = reader(params.reading, units, texts.float().norm(dim=-1).mean() * units, pool)
+    read = reader(reading, units, texts.float().norm(dim=-1).mean() * units, pool)
     owner = torch.tensor(spoken.owner, device=units.device)
     thresholds = params.probability_threshold, params.area_threshold
     decision = Decision(owner, len(spoken.labels), params.scale, *thresholds)
 
     def encode(windows: torch.Tensor) -> torch.Tensor:
-        return read(_checked(dense(windows, params.attention), units))
+        return read(_checked(dense(windows, attention), units))
 
     def predict(pixels: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
         return segment(slide(pixels, encode, size, params.crop, params.stride, batch), decision)

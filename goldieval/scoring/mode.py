@@ -69,6 +69,12 @@ def dense_mode(attention: str, reading: str) -> str:
     return f"dense:{attention}:{reading}"
 
 
+def dense_parts(mode: str) -> tuple[str, str]:
+    """Return attention and reading of a dense mode."""
+    _, attention, reading = mode.split(":")
+    return attention, reading
+
+
 def is_dense(mode: str) -> bool:
     """Whether a mode compares patches with texts."""
     return mode.startswith("dense:")
