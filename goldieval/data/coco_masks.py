@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from goldieval.data.mask_files import LabelledSource
-from goldieval.data.masks import VALUES, Labels, MaskSource, labels
+from goldieval.data.masks import OUTSIDE, VALUES, Labels, MaskSource, labels
 from goldieval.data.paths import inside
 from goldieval.data.samples import Dataset, FileImage, ImageSample
 from goldieval.errors import TaskError, listing
@@ -105,20 +103,20 @@ class CocoMasksSource(LabelledSource):
         return [name for name in (self.annotations, self.images, self.masks) if name]
 
     def read(self, folder: Path) -> Dataset:
-        index = _index(inside(folder, self.annotations))
-        categories = {int(entry["id"]): str(entry["name"]) for entry in index.dataset["categories"]}
+        content, by_image = _read(inside(folder, self.annotations))
+        categories = {int(entry["id"]): str(entry["name"]) for entry in content["categories"]}
         ids = [int(value) for value in self.values] or sorted(categories)
         if lacking := [str(id) for id in ids if id not in categories]:
             raise TaskError(f"{self.annotations} has no category {listing(lacking)}.")
         if too_large := [str(id) for id in ids if id >= VALUES]:
             raise TaskError(f"{self.annotations}: category ids above {VALUES - 1}: {listing(too_large)}.")
         behind = self.others == "background"
-        meaning = labels(ids, [] if behind else [NOTHING], rest=0 if behind else -2)
+        meaning = labels(ids, [] if behind else [NOTHING], rest=0 if behind else OUTSIDE)
         names = [*(["background"] if behind else []), *(categories[id] for id in ids)]
-        pictures = sorted(index.dataset["images"], key=lambda entry: entry["id"])
+        pictures = sorted(content["images"], key=lambda entry: entry["id"])
         return Dataset(
             images=[self._image(folder, entry) for entry in pictures],
-            masks=[self._mask(folder, index, entry, meaning) for entry in pictures],
+            masks=[self._mask(folder, by_image[entry["id"]], entry, meaning) for entry in pictures],
             class_names=names,
         )
 
@@ -126,8 +124,9 @@ class CocoMasksSource(LabelledSource):
         path = f"{self.images}/{entry['file_name']}"
         return ImageSample(path, FileImage(inside(folder, path)), path)
 
-    def _mask(self, folder: Path, index: Any, entry: dict[str, Any], meaning: Labels) -> MaskSource:
-        found = index.imgToAnns.get(entry["id"], [])
+    def _mask(
+        self, folder: Path, found: list[dict[str, Any]], entry: dict[str, Any], meaning: Labels
+    ) -> MaskSource:
         where = f"{self.annotations}, image {entry['id']}"
         if self.masks:
             if len(found) != 1:
@@ -141,15 +140,17 @@ class CocoMasksSource(LabelledSource):
         return OutlineMask(outlines, (int(entry["height"]), int(entry["width"])), meaning, where)
 
 
-def _index(file: Path) -> Any:
-    """Read an annotation file with pycocotools, without its chatter."""
-    from pycocotools.coco import COCO
-
+def _read(file: Path) -> tuple[dict[str, Any], dict[int, list[dict[str, Any]]]]:
+    """Return an annotation file and its annotations by image. pycocotools' own index knows no panoptic files."""
     try:
-        with redirect_stdout(io.StringIO()):
-            index = COCO(str(file))
-        if not all(index.dataset.get(key) for key in ("images", "annotations", "categories")):
-            raise TaskError(f"{file} has no images, annotations or categories.")
-    except (OSError, ValueError, KeyError, TypeError, AssertionError) as error:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        by_image: dict[int, list[dict[str, Any]]] = {image["id"]: [] for image in content["images"]}
+        strays = [str(entry["image_id"]) for entry in content["annotations"] if entry["image_id"] not in by_image]
+        for entry in content["annotations"] if not strays else []:
+            by_image[entry["image_id"]].append(entry)
+        [(entry["id"], entry["name"]) for entry in content["categories"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise TaskError(f"cannot read {file} as COCO annotations: {type(error).__name__}: {error}") from None
-    return index
+    if strays:
+        raise TaskError(f"{file}: {len(strays):,} annotations of images it does not list: {listing(strays)}.")
+    return content, by_image

@@ -71,7 +71,7 @@ def prepare(task: Task, dataset: Dataset) -> Prepared:
     prompts = resolve(task, params.prompts, PROMPTS)
     given = None if params.class_names is None else resolve(task, params.class_names, CLASS_NAMES)
     labels, names = _names(dataset.class_names, defined, given)
-    spoken = [(number, name) for number, line in enumerate(names) for name in _synonyms(line)]
+    spoken = [(number, name) for number, line in enumerate(names) for name in _spelled(line)[1]]
     bare = [prompt for prompt in prompts if "{c}" not in prompt]
     if bare:
         raise TaskError(f"prompt {bare[0]!r} has no {{c}} where the class name goes.")
@@ -176,18 +176,20 @@ def _names(
         raise TaskError(f"class names and labels are of different length: {', '.join(lengths)}.")
     labels = next(iter(there.values()))
     if labels is given:
-        labels = [_synonyms(line)[0] for line in labels]
+        labels = [_spelled(line)[0] for line in labels]
     doubled = [label for number, label in enumerate(labels) if label in labels[:number]]
-    if doubled:
+    if doubled:  # records tell classes by their label
         raise TaskError(f"two classes of one name: {listing(doubled)}.")
     return labels, given or labels
 
 
-def _synonyms(line: str) -> list[str]:
-    names = [name.strip() for name in line.split(",") if name.strip()]
+def _spelled(line: str) -> tuple[str, list[str]]:
+    """Return the label and the names of ``label: name, name``; without a label the first name is it."""
+    label, _, spoken = line.rpartition(":")
+    names = [name.strip() for name in spoken.split(",") if name.strip()]
     if not names:
         raise TaskError(f"class name {line!r} says nothing.")
-    return names
+    return label.strip() or names[0], names
 
 
 def _name_vectors(prepared: Prepared, texts: torch.Tensor) -> torch.Tensor:
