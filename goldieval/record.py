@@ -209,7 +209,10 @@ def record_path(out: Path, record: Record) -> Path:
 
 
 def write_record(
-    out: Path, record: Record, outcomes: dict[str, np.ndarray] | None, pictures: Mapping[str, bytes] = MappingProxyType({})
+    out: Path,
+    record: Record,
+    outcomes: dict[str, np.ndarray] | None,
+    pictures: Mapping[str, bytes] = MappingProxyType({}),
 ) -> Path:
     """Write outcomes, pictures and the record that names them, all whole or none; return the record's path.
 

@@ -33,7 +33,7 @@ class Read:
 
 @dataclass
 class Maps:
-    """Areas and pixels by image id, what could not be decoded by content key, and the first pictures that were asked for."""
+    """Areas and pixels by image id, what could not be decoded by content key, and the first pictures, if asked for."""
 
     areas: dict[str, np.ndarray] = field(default_factory=dict)
     pixels: dict[str, int] = field(default_factory=dict)

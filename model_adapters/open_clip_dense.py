@@ -10,10 +10,10 @@ from goldieval.goldiclip.dense import at_least_a_patch, correlated_block, positi
 
 
 def dense_tower(module: Any) -> Any | None:
-    """Return the image tower if it is a plain ViT of open_clip's with a class token, else None (ResNets, timm, CoCa)."""
+    """Return the image tower if it is a ViT of open_clip's with a class token, else None (ResNets, timm, CoCa)."""
     from open_clip.transformer import ResidualAttentionBlock, VisionTransformer
 
-    tower = getattr(module, "visual", None)
+    tower: Any = getattr(module, "visual", None)
     plain = isinstance(tower, VisionTransformer) and tower.attn_pool is None
     if not plain or not all(isinstance(block, ResidualAttentionBlock) for block in tower.transformer.resblocks):
         return None
@@ -40,5 +40,5 @@ def dense(tower: Any, pixels: torch.Tensor, correlated: bool) -> torch.Tensor:
         hidden = block(hidden)
     hidden = correlated_block(last, hidden) if correlated else last(hidden)
     patches: torch.Tensor = tower.ln_post(hidden[:, 1:])
-    projected = patches if tower.proj is None else patches @ tower.proj
-    return projected.unflatten(1, (rows, columns))
+    projected: torch.Tensor = patches if tower.proj is None else patches @ tower.proj
+    return projected.reshape(len(pixels), rows, columns, -1)

@@ -124,9 +124,7 @@ class CocoMasksSource(LabelledSource):
         path = f"{self.images}/{entry['file_name']}"
         return ImageSample(path, FileImage(inside(folder, path)), path)
 
-    def _mask(
-        self, folder: Path, found: list[dict[str, Any]], entry: dict[str, Any], meaning: Labels
-    ) -> MaskSource:
+    def _mask(self, folder: Path, found: list[dict[str, Any]], entry: dict[str, Any], meaning: Labels) -> MaskSource:
         where = f"{self.annotations}, image {entry['id']}"
         if self.masks:
             if len(found) != 1:

@@ -93,7 +93,9 @@ class MasksSource(LabelledSource):
         pairs = list(self._rows(folder) if self.file else self._files(folder))
         lacking = [mask for _, mask in pairs if not inside(folder, mask).is_file()]
         if lacking:
-            raise TaskError(f"{len(lacking):,} of {len(pairs):,} pictures have no mask: {folder} lacks {listing(lacking)}.")
+            raise TaskError(
+                f"{len(lacking):,} of {len(pairs):,} pictures have no mask: {folder} lacks {listing(lacking)}."
+            )
         return Dataset(
             images=[ImageSample(image, FileImage(inside(folder, image)), image) for image, _ in pairs],
             masks=[FileMask(inside(folder, mask), meaning) for _, mask in pairs],

@@ -131,7 +131,7 @@ def _fault(image: ImageSample, mask: np.ndarray, classes: int) -> str:
     outside = np.unique(mask[mask >= classes]).tolist()
     if outside:
         return f"{image.id} has labels {listing(map(str, outside))} outside the classes 0..{classes - 1}"
-    size = image.source.size() if isinstance(image.source, EncodedImage) else None
+    size = image.source.dimensions() if isinstance(image.source, EncodedImage) else None
     if size is not None and size != mask.shape[::-1]:
         return f"{image.id} is {size[0]} x {size[1]} pixels, its mask {mask.shape[1]} x {mask.shape[0]}"
     return ""

@@ -42,7 +42,7 @@ class EncodedImage:
     def key(self) -> str:
         return hashlib.sha256(self.read()).hexdigest()
 
-    def size(self) -> tuple[int, int] | None:
+    def dimensions(self) -> tuple[int, int] | None:
         """Return width and height from the file's header, None where it is no picture."""
         from PIL import Image
 

@@ -46,7 +46,9 @@ class Definition:
         if reduce_zero_label and self.classes[0] == "background":
             return Definition(self.name, self.classes[1:], self.palette[1:], True)
         how = "takes value 0 for no label" if self.reduces else "has a class for value 0"
-        raise TaskError(f"mmsegmentation's {self.name} {how}: set source.reduce_zero_label to {str(self.reduces).lower()}.")
+        raise TaskError(
+            f"mmsegmentation's {self.name} {how}: set source.reduce_zero_label to {str(self.reduces).lower()}."
+        )
 
 
 @cache
@@ -71,7 +73,7 @@ def areas(found: torch.Tensor, truth: torch.Tensor, classes: int) -> np.ndarray:
     Args:
         found: predicted classes.   truth: labels, ``IGNORED`` where there is none; both (height, width).
     """
-    counter = _quiet_import("mmseg.evaluation.metrics.iou_metric").IoUMetric
+    counter = quiet_import("mmseg.evaluation.metrics.iou_metric").IoUMetric
     total = np.zeros((4, classes), dtype=np.int64)
     parts = zip(torch.split(found.flatten(), EXACT), torch.split(truth.flatten(), EXACT), strict=True)
     for claimed, true in parts:
@@ -85,17 +87,19 @@ def resized(picture: np.ndarray, short_side: int, long_side: int) -> np.ndarray:
 
     Bilinear by OpenCV, without smoothing; the short side as asked for unless the long one would pass ``long_side``.
     """
-    small: np.ndarray = _quiet_import("mmcv.image").imrescale(picture, (long_side, short_side), interpolation="bilinear", backend="cv2")
+    small: np.ndarray = quiet_import("mmcv.image").imrescale(
+        picture, (long_side, short_side), interpolation="bilinear", backend="cv2"
+    )
     return small
 
 
 @cache
 def _data_sets() -> dict[str, Any]:
-    members = [member for member in vars(_quiet_import("mmseg.datasets")).values() if inspect.isclass(member)]
+    members = [member for member in vars(quiet_import("mmseg.datasets")).values() if inspect.isclass(member)]
     return {member.__name__: member for member in members if getattr(member, "METAINFO", {}).get("palette")}
 
 
-def _quiet_import(name: str) -> Any:
+def quiet_import(name: str) -> Any:
     """Import without its chatter of optional parts that nobody asked for.
 
     One at a time: threads read pictures, and the screen that one of them silenced must not stay another's.
@@ -114,7 +118,7 @@ def _quiet_import(name: str) -> Any:
 
 
 def colours(count: int, taken: Sequence[Colour] = ()) -> list[Colour]:
-    """Return ``taken``, or where there are none as many colours as classes, neighbours far apart (PASCAL VOC's rule)."""
+    """Return ``taken``, or where there are none a colour for each class, neighbours far apart (PASCAL VOC's rule)."""
     return list(taken) or [_voc_colour(number + 1) for number in range(count)]
 
 

@@ -95,8 +95,9 @@ class SegmentationParams(BaseModel):
     """Open-vocabulary segmentation without training (SCLIP's pipeline); every field has moved a published number.
 
     definition: data set of mmsegmentation whose classes and colours these labels have, for data that name none.
-    class_names: what the texts call each class in label order, several names with commas between them (``background:
-        sky, wall`` gives the label too); a class scores what its best name scores. A string is a file beside the card, one class a line. None: the names of the labels.
+    class_names: what the texts call each class in label order, several names with commas between them
+        (``background: sky, wall`` gives the label too); a class scores what its best name scores. A string is a file
+        beside the card, one class a line. None: the names of the labels.
     short_side, long_side: pictures are resized to this short side, unless the long one would become longer than that.
     crop, stride: of the sliding window, pixels of the resized picture.
     attention: of the last block: ``plain``, or ``csa``, by like queries and like keys (SCLIP).
@@ -126,7 +127,9 @@ class SegmentationParams(BaseModel):
     @model_validator(mode="after")
     def _windows_leave_no_gap(self) -> SegmentationParams:
         if self.stride > self.crop:
-            raise ValueError(f"stride {self.stride} is larger than crop {self.crop}: pixels between windows are never seen")
+            raise ValueError(
+                f"stride {self.stride} is larger than crop {self.crop}: pixels between windows are never seen"
+            )
         if self.short_side > self.long_side:
             raise ValueError(f"short_side {self.short_side} is larger than long_side {self.long_side}")
         return self

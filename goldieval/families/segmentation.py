@@ -32,6 +32,7 @@ from goldieval.scoring.similarity import ensemble
 from goldieval.scoring.windows import slide
 
 SUMMARY = ("miou", "macc", "aacc")
+AREAS = ("intersection", "union", "predicted", "labelled")  # as metrics.miou orders them
 
 
 class Spoken(NamedTuple):
@@ -98,8 +99,9 @@ def predictor(
     """Return the function from a resized picture, ready for the tower, and the original's size to classes by pixel.
 
     Args:
-        mode: attention and reading, see ``scoring.mode.dense_mode``.   texts: embeddings of the task's
-            texts, (texts, dim), not normalised.   dense, pool: the model's, see ``adapter.Dense``.   batch: windows at a time; memory does not depend on the picture beyond that.
+        mode: attention and reading, see ``scoring.mode.dense_mode``.   texts: embeddings of the task's texts,
+            (texts, dim), not normalised.   dense, pool: the model's, see ``adapter.Dense``.   batch: windows at a
+            time; memory does not depend on the picture beyond that.
 
     Raises:
         TaskError: useless embeddings, or a reading that the model does not have.
@@ -140,7 +142,10 @@ def score(prepared: Prepared, evidence: Segmented) -> Scored:
         "direction": np.full(count, "segmentation", dtype=object),
         "sample_id": ids,
         "cluster_id": ids,
-        **{name: _lists(evidence.areas[:, row]) for row, name in enumerate(("intersection", "union", "predicted", "labelled"))},
+        **{
+            name: _lists(evidence.areas[:, row])
+            for row, name in enumerate(("intersection", "union", "predicted", "labelled"))
+        },
         "image": np.asarray([image.path for image in dataset.images], dtype=object),
     }
     few = [f"{count:,} images: intervals of means over classes are reliable from {miou.RELIABLE_FROM} on"]
@@ -204,7 +209,8 @@ def _checked(features: torch.Tensor, units: torch.Tensor) -> torch.Tensor:
     """Raise TaskError for features that cannot be compared with the texts."""
     if features.ndim != 4 or features.shape[-1] != units.shape[-1]:
         raise TaskError(
-            f"dense() gave features of shape {tuple(features.shape)}; (windows, rows, columns, {units.shape[-1]}) is needed."
+            f"dense() gave features of shape {tuple(features.shape)} instead of "
+            f"(windows, rows, columns, {units.shape[-1]})."
         )
     if not bool(torch.isfinite(features).all()):
         raise TaskError("dense() gave NaN or infinite features.")

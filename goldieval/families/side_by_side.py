@@ -88,11 +88,15 @@ def _entries(shown: Shown, labels: Sequence[str]) -> list[tuple[int, str]]:
     """Return (class, text) with the share of pixels in truth and prediction."""
     known = max(int((shown.truth != IGNORED).sum()), 1)
     true, found = (
-        np.bincount(classes[classes != IGNORED].ravel(), minlength=len(labels)) for classes in (shown.truth, shown.prediction)
+        np.bincount(classes[classes != IGNORED].ravel(), minlength=len(labels))
+        for classes in (shown.truth, shown.prediction)
     )
     there = sorted(np.flatnonzero(true + found), key=lambda row: (-true[row], -found[row]))
     entries = [
-        (int(row), f"{labels[row][:14]} {100 * true[row] / known:.0f} / {100 * found[row] / shown.prediction.size:.0f} %")
+        (
+            int(row),
+            f"{labels[row][:14]} {100 * true[row] / known:.0f} / {100 * found[row] / shown.prediction.size:.0f} %",
+        )
         for row in there
     ]
     ignored = (shown.truth == IGNORED).mean()

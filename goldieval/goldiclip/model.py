@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from goldieval.goldiclip.config import ModelConfig
-from goldieval.goldiclip.dense import at_least_a_patch
 from goldieval.goldiclip.decoder import LONGEST_ANSWER, make_decoder
+from goldieval.goldiclip.dense import at_least_a_patch
 from goldieval.goldiclip.pooling import TextConditionedPool
 from goldieval.goldiclip.towers import TextTower, VisionTower
 
@@ -56,7 +56,7 @@ class GoldiClip(nn.Module):
         height, width = (side // patch for side in pixels.shape[-2:])
         _, tokens = self.vision(pixels[..., : height * patch, : width * patch], correlated)
         patches: torch.Tensor = self.image_projection(tokens)
-        return patches.unflatten(1, (height, width))
+        return patches.reshape(len(pixels), height, width, -1)
 
     def encode_image(self, pixels: torch.Tensor) -> torch.Tensor:
         """Return the global feature (n, dim), not normalised."""

@@ -30,7 +30,9 @@ def reader(reading: str, units: torch.Tensor, texts: torch.Tensor, pool: Pool | 
     if reading == "projection":
         return lambda features: _projection(features, units)
     if pool is None:
-        raise TaskError(f"this model has no text-conditioned pooling for reading {reading}: use --set reading=projection.")
+        raise TaskError(
+            f"this model has no text-conditioned pooling for reading {reading}: use --set reading=projection."
+        )
     return lambda features: _READINGS[reading](features, units, texts, pool)
 
 
@@ -47,20 +49,20 @@ def _pooling(features: torch.Tensor, units: torch.Tensor, texts: torch.Tensor, p
     """
     flat = features.float().flatten(1, 2)
     gates, values = _gates(flat, texts, pool), pool.keys_values(flat)[1]
-    weight, bias = pool.out.weight.float().unflatten(1, (values.shape[1], -1)), pool.out.bias.float()
+    weight, bias = pool.out.weight.float().view(pool.out.out_features, values.shape[1], -1), pool.out.bias.float()
     heads = torch.einsum("dhk,nhlk->nlhd", weight, values)
     along = (gates * torch.einsum("nlhd,td->nlth", heads, units)).sum(-1) + units @ bias
     gram = heads @ heads.transpose(-1, -2)
     square = ((gates @ gram) * gates).sum(-1) + 2 * (gates @ (heads @ bias)[..., None])[..., 0] + bias.square().sum()
     cosines = along / square.clamp_min(1e-12).sqrt()
-    return cosines.transpose(1, 2).unflatten(2, features.shape[1:3])
+    return cosines.transpose(1, 2).reshape(len(features), -1, *features.shape[1:3])
 
 
 def _attention_map(features: torch.Tensor, units: torch.Tensor, texts: torch.Tensor, pool: Pool) -> torch.Tensor:
     """Attention that a patch gets of the text among all patches of the window and the null slot, mean over heads."""
     logits = _attention_logits(features.float().flatten(1, 2), texts, pool)
     weights = F.pad(logits, (0, 1)).softmax(-1)[..., :-1].mean(1)
-    return weights.unflatten(2, features.shape[1:3])
+    return weights.reshape(len(features), -1, *features.shape[1:3])
 
 
 def _gates(patches: torch.Tensor, texts: torch.Tensor, pool: Pool) -> torch.Tensor:
@@ -71,7 +73,8 @@ def _gates(patches: torch.Tensor, texts: torch.Tensor, pool: Pool) -> torch.Tens
 def _attention_logits(patches: torch.Tensor, texts: torch.Tensor, pool: Pool) -> torch.Tensor:
     """(n, heads, texts, patches); the null slot's logit is 0."""
     queries, (keys, _) = pool.queries(texts.float()), pool.keys_values(patches)
-    return torch.einsum("thk,nhlk->nhtl", queries, keys) * float(keys.shape[-1]) ** -0.5
+    logits: torch.Tensor = torch.einsum("thk,nhlk->nhtl", queries, keys) * float(keys.shape[-1]) ** -0.5
+    return logits
 
 
 _READINGS: dict[str, Callable[[torch.Tensor, torch.Tensor, torch.Tensor, Pool], torch.Tensor]] = {

@@ -1,4 +1,4 @@
-"""From logits to a class for every pixel: scale, softmax over names, the best of a class's names, thresholds, arg-max."""
+"""From logits to a class for every pixel: scale, softmax over names, a class's best name, thresholds, arg-max."""
 
 from __future__ import annotations
 

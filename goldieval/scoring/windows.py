@@ -1,4 +1,4 @@
-"""Sliding windows over a picture: logits of patches, averaged where windows overlap and resized, by two matrix products.
+"""Sliding windows over a picture: patch logits, averaged where windows overlap and resized, by two matrix products.
 
 A window's logits are upsampled from its patches to its pixels, windows are averaged, and the average is resized to the
 original picture (SCLIP, section 3.3; mmsegmentation's ``slide_inference``). All three are linear and act on rows and on
@@ -98,7 +98,8 @@ def slide(
         parts.append(encode(torch.stack(windows)).float())
     logits = torch.cat(parts)
     rows, columns = logits.shape[2:]
-    grid = logits.unflatten(0, (len(tops), len(lefts))).permute(2, 0, 3, 1, 4).flatten(3, 4).flatten(1, 2)
+    placed = logits.view(len(tops), len(lefts), -1, rows, columns).permute(2, 0, 3, 1, 4)
+    grid = placed.flatten(3, 4).flatten(1, 2)
     sides = zip(pixels.shape[1:], size, (rows, columns), strict=True)
     vertical, horizontal = (spread(length, target, cells, crop, stride) for length, target, cells in sides)
     return SlidingLogits(grid.contiguous(), vertical.to(grid.device), horizontal.to(grid.device))
