@@ -103,10 +103,6 @@ def _looked_up(table: torch.Tensor, windows: torch.Tensor) -> torch.Tensor:
     return table.expand(len(windows), -1, -1, -1)
 
 
-def _looked_up(table: torch.Tensor, windows: torch.Tensor) -> torch.Tensor:
-    return table.expand(len(windows), -1, -1, -1)
-
-
 def memory(device: torch.device) -> None:
     """Print the peak beside the encoder: patch logits come from a table instead of a network."""
     for height, width in ((336, 500), (672, 1000)):

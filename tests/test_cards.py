@@ -15,6 +15,7 @@ from goldieval.card import Task, load_card
 from goldieval.data.samples import Dataset, ImageSample, NoImage, TextSample
 from goldieval.errors import GoldievalError
 from goldieval.families.base import Prepared, family_of
+from goldieval.families.segmentation import Segmented
 from goldieval.registry import Catalogue, packaged
 from goldieval.scoring.similarity import GlobalSimilarity
 
@@ -24,6 +25,7 @@ METRICS = {
     "retrieval": {f"{side}_r{k}" for side in ("t2i", "i2t") for k in (1, 5, 10)},
     "choice": {"accuracy"},
     "vqa": {"accuracy"},
+    "segmentation": {"miou"},
 }
 # specs/protocols.md, A1 and A2: the variants of issue 2.
 COUNTS = {
@@ -44,6 +46,15 @@ COUNTS = {
     "shapes-finegrained": {"images": 1_000, "texts": 6_468},
     "shapes-composition": {"images": 1_000, "texts": 6_276},
     "shapes-vqa": {"images": 1_000, "texts": 4_000},
+    "voc20": {"images": 1_449, "classes": 20},
+    "voc21": {"images": 1_449, "classes": 21},
+    "pc59": {"images": 5_105, "classes": 59},
+    "pc60": {"images": 5_105, "classes": 60},
+    "ade20k": {"images": 2_000, "classes": 150},
+    "coco-stuff": {"images": 5_000, "classes": 171},
+    "coco-object": {"images": 5_000, "classes": 81},
+    "cityscapes": {"images": 500, "classes": 19},
+    "shapes-segmentation": {"images": 500, "classes": 64},
 }
 
 
@@ -76,7 +87,11 @@ def test_shipped_real_card_says_how_to_get_its_data(shipped: Task, tmp_path: Pat
 
 
 def test_chance_on_the_card_is_what_the_family_computes(shipped: Task) -> None:
-    stand_ins = {"zeroshot": _stand_in_zeroshot, "retrieval": _stand_in_retrieval}
+    stand_ins = {
+        "zeroshot": _stand_in_zeroshot,
+        "retrieval": _stand_in_retrieval,
+        "segmentation": _stand_in_segmentation,
+    }
     scored = stand_ins.get(shipped.card.family, _on_its_own_data)(shipped)
     assert shipped.card.chance == pytest.approx(scored[shipped.card.headline].chance, rel=1e-3)
 
@@ -86,6 +101,23 @@ def _stand_in_zeroshot(task: Task) -> dict[str, Any]:
     task = task.override({"prompts": ["{c}"], "class_names": [f"class {n}" for n in range(count)]})
     dataset = Dataset([ImageSample(str(n), NoImage()) for n in range(count)], labels=np.arange(count))
     return _scored(family_of("zeroshot").prepare(task, dataset), count, count)
+
+
+def _stand_in_segmentation(task: Task) -> dict[str, Any]:
+    """Classes of equal area, but for drawn scenes, whose areas are known; nothing is found."""
+    count = task.card.expect.classes or 0
+    labelled = np.ones(count, dtype=np.int64)
+    if not task.card.source.on_disk:
+        masks = task.card.source.read(Path()).masks or []
+        labelled = sum(np.bincount(raw[raw >= 0], minlength=count) for raw in (mask.read() for mask in masks))  # type: ignore[assignment]
+    nothing = np.zeros_like(labelled)
+    areas = np.stack([nothing, labelled, nothing, labelled])[None]
+    dataset = Dataset([ImageSample("0", NoImage())], masks=[])
+    prepared = family_of("segmentation").prepare(
+        task.override({"prompts": ["{c}"], "class_names": [f"class {n}" for n in range(count)], "definition": ""}),
+        dataset,
+    )
+    return family_of("segmentation").score(prepared, Segmented(areas, int(labelled.sum()))).metrics
 
 
 def _on_its_own_data(task: Task) -> dict[str, Any]:

@@ -29,6 +29,7 @@ FLAGS = {
         "--precision",
         "--workers",
         "--limit",
+        "--save-images",
         "--scoring",
         "--set",
         "--allow-bad",

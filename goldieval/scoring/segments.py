@@ -46,7 +46,7 @@ def class_scores(logits: torch.Tensor, decision: Decision) -> torch.Tensor:
     if len(names) == decision.classes:
         return names
     scores = names.new_zeros(decision.classes, *names.shape[1:])
-    return scores.index_reduce_(0, decision.owner, names, "amax")
+    return scores.scatter_reduce_(0, decision.owner[:, None, None].expand_as(names), names, "amax")
 
 
 def _best_names(logits: SlidingLogits, decision: Decision) -> torch.Tensor:
