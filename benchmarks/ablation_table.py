@@ -30,6 +30,7 @@ TASKS = {
     "shapes-finegrained": "fine-grained",
     "shapes-composition": "composition",
     "shapes-vqa": "VQA",
+    "shapes-segmentation": "segmentation",
 }
 STEPS = ("ab", "bc", "cd", "ce", "ef", "fg", "fh", "hi", "fi", "jh", "bh", "hk")  # of which to what
 

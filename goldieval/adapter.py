@@ -71,6 +71,7 @@ class Adapter(Protocol):
       ``inference() -> context manager``: put the model in evaluation mode, and back afterwards.
       ``patch_tokens``, ``pool``: text-conditioned scoring, see ``TextConditioned``.
       ``generate``: answers to questions, see ``Answering``.
+      ``normalise``, ``dense``: features of patches for segmentation, see ``Dense``.
     """
 
     def describe(self) -> ModelInfo:
@@ -127,6 +128,21 @@ class Answering(Sees, Protocol):
 
     def generate(self, pixels: torch.Tensor, questions: Sequence[str]) -> list[str]:
         """Answer ``questions[i]`` about picture ``i`` of a batch from ``preprocess``, in words."""
+
+
+@runtime_checkable
+class Dense(Protocol):
+    """An adapter that gives features of patches, for windows of any size."""
+
+    def normalise(self, picture: torch.Tensor) -> torch.Tensor:
+        """Turn a picture (3, height, width) of values 0 to 1 into input of the image tower, at its own size."""
+
+    def dense(self, pixels: torch.Tensor, attention: str) -> torch.Tensor:
+        """Encode windows (n, 3, height, width); return projected patch features (n, rows, columns, dim).
+
+        Args:
+            attention: of the last block: ``plain``, or ``csa`` (by like queries and like keys, SCLIP).
+        """
 
 
 Model = Adapter | Precomputed

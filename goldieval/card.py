@@ -14,7 +14,14 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from goldieval.data.readers import AnySource
 from goldieval.errors import GoldievalError
-from goldieval.families.params import ChoiceParams, ProbeParams, RetrievalParams, VqaParams, ZeroshotParams
+from goldieval.families.params import (
+    ChoiceParams,
+    ProbeParams,
+    RetrievalParams,
+    SegmentationParams,
+    VqaParams,
+    ZeroshotParams,
+)
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
@@ -101,8 +108,16 @@ class VqaCard(AccuracyCard):
     params: VqaParams = VqaParams()
 
 
-AnyCard = ChoiceCard | ProbeCard | RetrievalCard | VqaCard | ZeroshotCard
-FAMILIES = ("choice", "probe", "retrieval", "vqa", "zeroshot")
+class SegmentationCard(CardBase):
+    family: Literal["segmentation"]
+    params: SegmentationParams
+
+    def metrics(self) -> list[str]:
+        return ["miou", "macc", "aacc"]
+
+
+AnyCard = ChoiceCard | ProbeCard | RetrievalCard | SegmentationCard | VqaCard | ZeroshotCard
+FAMILIES = ("choice", "probe", "retrieval", "segmentation", "vqa", "zeroshot")
 _CARD: TypeAdapter[AnyCard] = TypeAdapter(Annotated[AnyCard, Field(discriminator="family")])
 
 # What names, describes or locates a task, but does not change what is computed.

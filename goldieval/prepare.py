@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from goldieval.card import Task
+from goldieval.data.masks import check_masks
 from goldieval.data.samples import Dataset, ImageSource, NoImage
 from goldieval.data.subset import keep_images, limited, present
 from goldieval.encode import image_keys, text_key
@@ -97,13 +98,16 @@ def load_task_data(task: Task, folder: Path, limit: int | None, workers: int, su
         dataset = limited(dataset, limit)
     if dataset is not prepared.dataset:
         prepared = family_of(task.card.family).prepare(task, dataset)
-    images = prepared.dataset.images
+    images, masks = prepared.dataset.images, prepared.dataset.masks
+    mask_keys = [] if masks is None else check_masks(images, masks, seen["classes"], workers)
     found = image_keys([image.source for image in images], workers)
     unreadable = {
         image.id: str(key.strerror or key) for image, key in zip(images, found, strict=True) if isinstance(key, OSError)
     }
     keys = ["" if isinstance(key, OSError) else key for key in found]
-    return Loaded(prepared, keys, unreadable, _data_hash(prepared.dataset, keys), seen, prepared_sha256, there)
+    return Loaded(
+        prepared, keys, unreadable, _data_hash(prepared.dataset, keys, mask_keys), seen, prepared_sha256, there
+    )
 
 
 def counted(task: Task, folder: Path) -> tuple[Prepared, dict[str, int], str]:
@@ -127,7 +131,7 @@ def _counts(prepared: Prepared) -> dict[str, int]:
         counts["train"] = train
     if dataset.texts:
         counts["texts"] = len(dataset.texts)
-    if dataset.labels is not None:
+    if dataset.labels is not None or dataset.masks is not None:
         counts["classes"] = len(prepared.extra[0])
     return counts
 
@@ -146,8 +150,8 @@ def _check_counts(task: Task, seen: dict[str, int]) -> None:
         )
 
 
-def _data_hash(dataset: Dataset, keys: list[str]) -> str:
-    """Hash ids, contents, texts, labels, relevance and answers: what a paper can state that it ran on."""
+def _data_hash(dataset: Dataset, keys: list[str], mask_keys: list[str]) -> str:
+    """Hash ids, contents, texts, labels, relevance, answers and masks: what a paper can state that it ran on."""
     total = hashlib.sha256()
     labels = dataset.labels if dataset.labels is not None else np.zeros(len(keys), dtype=np.int64)
     for image, key, label in zip(dataset.images, keys, labels, strict=True):
@@ -164,6 +168,7 @@ def _data_hash(dataset: Dataset, keys: list[str]) -> str:
         total.update(np.ascontiguousarray(dataset.sets, dtype=np.int64).data)
     if dataset.answers is not None:
         total.update("\n".join(dataset.answers).encode())
+    total.update("\n".join(mask_keys).encode())
     for name, mask in sorted(dataset.strata.items()):
         total.update(name.encode() + np.packbits(mask).tobytes())
     return total.hexdigest()

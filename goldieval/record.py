@@ -6,7 +6,9 @@ import hashlib
 import io
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -39,6 +41,14 @@ class Metric(_Part):
     ceiling: Finite | None = None
 
 
+class ClassScore(_Part):
+    """One class of a segmentation: intersection over union, accuracy, labelled pixels; null where there are none."""
+
+    iou: Finite | None
+    accuracy: Finite | None
+    pixels: int
+
+
 class ModelPart(_Part):
     """Who was evaluated. The fingerprint covers weights and architecture.
 
@@ -64,6 +74,7 @@ class TaskPart(_Part):
     """What was run. ``scoring`` is the resolved mode; ``overrides`` came from --set.
 
     ``limit`` and ``subset`` mark a part of the data, never comparable with the whole task.
+    settings: the parameters that moved published numbers, where a family has any.
     """
 
     name: str
@@ -81,6 +92,7 @@ class TaskPart(_Part):
     heading: str = ""
     prompts_sha256: str = ""
     class_names_sha256: str = ""
+    settings: dict[str, Any] = {}
 
 
 class Duplicates(_Part):
@@ -100,6 +112,7 @@ class DataPart(_Part):
 
     origins: where the files of the source come from, ``repository@commit`` or an address; empty if unknown.
     prepared_sha256: of what the card's ``prepare`` steps made.   duplicates: of captions, where the task has them.
+    pixels: of masks: all, ignored (no label), and the classes_present in them.
     """
 
     source: str
@@ -110,6 +123,7 @@ class DataPart(_Part):
     seen: dict[str, int] = {}
     unreadable: dict[str, str] = {}
     duplicates: Duplicates | None = None
+    pixels: dict[str, int] = {}
 
 
 class Truncation(_Part):
@@ -192,6 +206,7 @@ class Record(_Part):
     setting: hash of what was asked.   key: hash of that and of the data, of all that the numbers depend on.
     approximation: by direction (t2i, i2t, i2c); empty where scores are exact.
     truncation: None where no texts are searched or the model cannot tell.   probe: of a linear probe.
+    classes: of a segmentation, by name.   pictures: files with truth and prediction side by side, beside this one.
     """
 
     schema_version: int = SCHEMA
@@ -208,6 +223,8 @@ class Record(_Part):
     truncation: Truncation | None = None
     probe: Probe | None = None
     warnings: list[str] = []
+    classes: dict[str, ClassScore] = {}
+    pictures: list[str] = []
     environment: dict[str, str]
     run: RunPart
     outcomes: Outcomes | None = None
@@ -244,8 +261,13 @@ def record_path(out: Path, record: Record) -> Path:
     return out / f"{model}-{record.model.fingerprint[:8]}" / f"{name}{'.failed' if failed else ''}.json"
 
 
-def write_record(out: Path, record: Record, outcomes: dict[str, np.ndarray] | None) -> Path:
-    """Write the outcomes and the record that names them, both whole or neither; return the record's path.
+def write_record(
+    out: Path,
+    record: Record,
+    outcomes: dict[str, np.ndarray] | None,
+    pictures: Mapping[str, bytes] = MappingProxyType({}),
+) -> Path:
+    """Write outcomes, pictures and the record that names them, all whole or none; return the record's path.
 
     Raises:
         GoldievalError: the folder cannot be written or the disk is full; nothing half-written is left.
@@ -258,9 +280,14 @@ def write_record(out: Path, record: Record, outcomes: dict[str, np.ndarray] | No
         made = Outcomes(file=file.name, sha256=hashlib.sha256(table).hexdigest(), rows=rows)
         record = record.model_copy(update={"outcomes": made})
         files[file] = table
+    if pictures:
+        folder = f"{path.stem}-pictures"
+        record = record.model_copy(update={"pictures": [f"{folder}/{name}" for name in pictures]})
+        files |= {path.parent / folder / name: content for name, content in pictures.items()}
     files[path] = (record.model_dump_json(indent=1) + "\n").encode()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        for file in files:
+            file.parent.mkdir(parents=True, exist_ok=True)
         atomic_write_all(files)
     except OSError as error:
         raise GoldievalError(

@@ -52,6 +52,7 @@ class Options:
     out: folder for the records, or None to write none.   overrides: card parameters that ``--set`` replaces.
     limit: that many images of each task, marked as a subset.   subset: "present" leaves out the images whose picture
     file is missing, marked as a subset.   allow_bad: unreadable pictures that may be left out.
+    save_images: pictures of each segmentation to write, with truth and prediction.
     scoring: mode of all tasks that compare images with texts; None leaves it to the cards and the model.
     """
 
@@ -69,6 +70,7 @@ class Options:
     dry_run: bool = False
     scoring: str | None = None
     subset: str = ""
+    save_images: int = 0
 
 
 def evaluate(
@@ -125,6 +127,8 @@ class _Run:
         _check_overrides(selection, options.overrides)
         if options.scoring is not None:
             _check_scoring(selection, options.scoring)
+        if options.save_images and not any(task.card.family == "segmentation" for task in selection.tasks):
+            raise GoldievalError("--save-images: none of these tasks is a segmentation, which alone makes pictures.")
         if options.out is not None and not options.dry_run:
             _check_out(options.out)
 
@@ -153,6 +157,7 @@ class _Run:
                 if isinstance(loaded, Precomputed)
                 else computed(loaded, plan, self.options.batching, self.screen, seconds)
             )
+            vectors.show = self.options.save_images
             records = [self._record(item, info, vectors, dict(seconds)) for item in plan.items]
         self.screen.finished(plan, records)
         return records
@@ -176,7 +181,8 @@ class _Run:
         cut = truncation(vectors.token_counts(loaded), info.context_length) if scored and loaded else None
         record = self._describe(item, info, loaded, scored, failure, run, cut)
         if self.options.out is not None:
-            path = write_record(self.options.out, record, scored.outcomes if scored else None)
+            outcomes, pictures = (scored.outcomes, scored.pictures) if scored else (None, {})
+            path = write_record(self.options.out, record, outcomes, pictures)
             self.screen.wrote(record, path)
         return record
 
@@ -191,7 +197,7 @@ class _Run:
         cut: Truncation | None,
     ) -> Record:
         task = self._task_part(item, info, loaded)
-        data = _data_part(item, loaded)
+        data = _data_part(item, loaded, scored)
         setting = setting_key(info, item.task, task.scoring, self.options.limit, self.options.subset)
         left_out = f"{len(data.unreadable):,} unreadable images left out" if data.unreadable else ""
         return Record(
@@ -205,6 +211,7 @@ class _Run:
             metrics=scored.metrics if scored else {},
             ties=scored.ties if scored else Ties(),
             approximation=scored.approximation if scored else {},
+            classes=scored.classes if scored else {},
             truncation=cut,
             probe=scored.probe if scored else None,
             warnings=[*told(cut), *scored.warnings] if scored else [],
@@ -244,7 +251,7 @@ class _Run:
         )
 
 
-def _data_part(item: Item, loaded: Loaded | None) -> DataPart:
+def _data_part(item: Item, loaded: Loaded | None, scored: Scored | None) -> DataPart:
     source = item.task.card.source
     return DataPart(
         source=source.id or source.path or source.reader,
@@ -255,6 +262,7 @@ def _data_part(item: Item, loaded: Loaded | None) -> DataPart:
         seen=loaded.seen if loaded else {},
         unreadable=loaded.unreadable if loaded else {},
         duplicates=_duplicates(loaded.prepared.dataset) if loaded else None,
+        pixels=scored.pixels if scored else {},
     )
 
 

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
 
-from goldieval.adapter import Adapter, Answering, Precomputed, TextConditioned, inference
+from goldieval.adapter import Adapter, Answering, Dense, Precomputed, TextConditioned, inference
 from goldieval.data.samples import ImageSource
 from goldieval.encode import Batching, encode, image_computer, text_computer, text_key
 from goldieval.errors import GoldievalError, TaskError
@@ -20,10 +20,14 @@ from goldieval.plan import Plan, Tower
 from goldieval.prepare import Loaded
 from goldieval.scoring.conditioned import Pool
 from goldieval.scoring.cosine import check_finite, unit
-from goldieval.scoring.mode import needs_vectors, shortlist_size
+from goldieval.scoring.mode import is_dense, needs_vectors, shortlist_size
 from goldieval.scoring.similarity import ConditionedSimilarity, GlobalSimilarity, ShortlistSimilarity, Similarity
 from goldieval.screen import Screen
 from goldieval.stream import answers, patch_tokens
+
+if TYPE_CHECKING:
+    from goldieval.families.segmentation import Segmented
+    from goldieval.segment import Maps
 
 
 @dataclass
@@ -33,6 +37,8 @@ class Vectors:
     failed: content key to reason, of pictures that could not be decoded.   encoded, reused: contents by tower.
     streamed: patch tokens of a task's pictures, shape (images, patches, dim), with what failed; None where the model
     has no text-conditioned pooling.   answered: answers by text id, with what failed; None where it has no decoder.
+    mapped: a class for every pixel of a task's pictures; None where the model gives no patch features.
+    show: how many pictures of a task are kept with what was made of them.
     seconds: wall time of what was streamed or answered, by phase; whoever scores a task empties it before.
     counted: tokens of texts before they are cut; None where the model cannot tell.
     """
@@ -45,6 +51,8 @@ class Vectors:
     streamed: Callable[[Loaded], tuple[torch.Tensor, dict[str, str]]] | None = None
     pool: Pool | None = None
     answered: Callable[[Loaded], tuple[dict[str, str], dict[str, str]]] | None = None
+    mapped: Callable[[Loaded, str, int], Maps] | None = None
+    show: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
     counted: Callable[[Sequence[str]], list[int] | None] | None = None
 
@@ -55,12 +63,14 @@ class Vectors:
 
     def evidence(
         self, loaded: Loaded, scoring: str, allow_bad: int, device: str
-    ) -> tuple[Loaded, Similarity | list[str] | torch.Tensor]:
+    ) -> tuple[Loaded, Similarity | list[str] | torch.Tensor | Segmented]:
         """Return the task without its unreadable pictures, and what its family scores in a mode."""
         if scoring == "generate":
             return self.answers(loaded, allow_bad)
         if scoring == "features":
             return self.features(loaded, allow_bad, device)
+        if is_dense(scoring):
+            return self.segments(loaded, scoring, allow_bad)
         return self.similarity(loaded, scoring, allow_bad, device)
 
     def answers(self, loaded: Loaded, allow_bad: int) -> tuple[Loaded, list[str]]:
@@ -83,6 +93,18 @@ class Vectors:
         """
         loaded = loaded.without(self.failed, allow_bad)
         return loaded, unit(self.images(loaded), "image").to(device)
+
+    def segments(self, loaded: Loaded, scoring: str, allow_bad: int) -> tuple[Loaded, Segmented]:
+        """Return the task without its unreadable pictures, and the areas of the maps of the rest.
+
+        Raises:
+            TaskError: too many unreadable pictures, masks that do not fit, or a model without patch features.
+        """
+        if self.mapped is None:
+            raise TaskError("this model gives no patch features: its adapter has no dense(pixels, attention).")
+        maps = self.mapped(loaded, scoring, self.show)
+        loaded = loaded.without(maps.failed, allow_bad)
+        return loaded, maps.segmented(loaded)
 
     def similarity(self, loaded: Loaded, scoring: str, allow_bad: int, device: str) -> tuple[Loaded, Similarity]:
         """Return the task without its unreadable pictures, and the similarity of the rest in a scoring mode.
@@ -149,7 +171,28 @@ def computed(model: Adapter, plan: Plan, batching: Batching, screen: Screen, sec
         vectors.streamed = lambda loaded: _patches(model, loaded, batching, screen, vectors.seconds)
     if isinstance(model, Answering):
         vectors.answered = lambda loaded: _answers(model, loaded, batching, screen, vectors.seconds)
+    if isinstance(model, Dense):
+        vectors.mapped = lambda loaded, mode, show: _maps(model, loaded, mode, vectors, show, batching, screen)
     return vectors
+
+
+def _maps(
+    model: Dense, loaded: Loaded, mode: str, vectors: Vectors, show: int, batching: Batching, screen: Screen
+) -> Maps:
+    from goldieval.families.segmentation import predictor
+    from goldieval.segment import maps
+
+    _pictured(loaded)
+    with (
+        inference(model),
+        ThreadPoolExecutor(batching.workers) as pool,
+        timed(vectors.seconds, "segment"),
+        screen.meter("maps", len(loaded.keys)) as meter,
+    ):
+        device = str(getattr(model, "device", "cpu"))
+        texts = torch.as_tensor(vectors.texts(loaded)).to(device)
+        predict = predictor(loaded.prepared, mode, texts, model.dense, vectors.pool, batching.images)
+        return maps(model, loaded, predict, device, show, pool, meter)
 
 
 def _answers(

@@ -51,6 +51,11 @@ def _adapter(module: Any, about: Any, spec: str, options: LoadOptions) -> Model:
                 patches: torch.Tensor = module.image_features(pixels.to(self.device)).patches
             return patches
 
+        def dense(self, pixels: torch.Tensor, attention: str) -> torch.Tensor:
+            with self._autocast():
+                features: torch.Tensor = module.dense(pixels.to(self.device), correlated=attention == "csa")
+            return features
+
         @property
         def pool(self) -> Any:
             return module.pool

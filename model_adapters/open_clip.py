@@ -52,19 +52,26 @@ def load(spec: ModelSpec, options: LoadOptions) -> Model:
 
 
 def adapter_of(module: Any, preprocess: Any, tokenizer: Any, **about: Any) -> Model:
-    """Wrap an open_clip module, with exact text trimming where its text tower allows it."""
+    """Wrap an open_clip module, with exact text trimming and dense features where its towers allow them."""
     from goldieval.torch_adapter import TorchAdapter
+    from model_adapters.open_clip_dense import dense, dense_tower
 
-    tower = trimmable_tower(module)
-    if tower is None:
-        return TorchAdapter(module, preprocess, tokenizer, **about)
+    tower, vision = trimmable_tower(module), dense_tower(module)
 
     class Trimming(TorchAdapter):
         def encode_text(self, tokens: Any) -> Any:
             with self._autocast():
                 return encode_any_length(tower, tokens.to(self.device, non_blocking=True))
 
-    return Trimming(module, preprocess, tokenizer, trims=True, **about)
+    class WithPatches(TorchAdapter):
+        def dense(self, pixels: Any, attention: str) -> Any:
+            with self._autocast():
+                return dense(vision, pixels.to(self.device, non_blocking=True), attention == "csa")
+
+    bases = [base for base, has in ((Trimming, tower), (WithPatches, vision)) if has is not None]
+    wrapped = type("OpenClip", (*bases, TorchAdapter), {})
+    made: Model = wrapped(module, preprocess, tokenizer, trims=tower is not None, **about)
+    return made
 
 
 def trimmable_tower(module: Any) -> Any | None:

@@ -15,6 +15,7 @@ from goldieval.card import Task, load_card
 from goldieval.data.samples import Dataset, ImageSample, NoImage, TextSample
 from goldieval.errors import GoldievalError
 from goldieval.families.base import Prepared, family_of
+from goldieval.families.segmentation import Segmented
 from goldieval.registry import Catalogue, packaged
 from goldieval.scoring.similarity import GlobalSimilarity
 
@@ -25,6 +26,7 @@ METRICS = {
     "choice": {"accuracy", "mean_accuracy", "group_score"},
     "probe": {"acc1", "acc5", "mean_per_class_recall"},
     "vqa": {"accuracy"},
+    "segmentation": {"miou"},
 }
 # specs/protocols.md, A1 and A2: the variants of issue 2.
 COUNTS = {
@@ -69,6 +71,15 @@ COUNTS = {
     "shapes-finegrained": {"images": 1_000, "texts": 6_468},
     "shapes-composition": {"images": 1_000, "texts": 6_276},
     "shapes-vqa": {"images": 1_000, "texts": 4_000},
+    "voc20": {"images": 1_449, "classes": 20},
+    "voc21": {"images": 1_449, "classes": 21},
+    "pc59": {"images": 5_105, "classes": 59},
+    "pc60": {"images": 5_105, "classes": 60},
+    "ade20k": {"images": 2_000, "classes": 150},
+    "coco-stuff": {"images": 5_000, "classes": 171},
+    "coco-object": {"images": 5_000, "classes": 81},
+    "cityscapes": {"images": 500, "classes": 19},
+    "shapes-segmentation": {"images": 500, "classes": 64},
 }
 
 
@@ -111,6 +122,7 @@ def test_chance_on_the_card_is_what_the_family_computes(shipped: Task) -> None:
         "retrieval": _stand_in_retrieval,
         "probe": _stand_in_probe,
         "choice": _stand_in_choice,
+        "segmentation": _stand_in_segmentation,
     }
     scored = stand_ins.get(shipped.card.family, _on_its_own_data)(shipped)
     assert shipped.card.chance == pytest.approx(scored[shipped.card.headline].chance, rel=1e-3)
@@ -147,6 +159,23 @@ def _stand_in_choice(task: Task) -> dict[str, Any]:
         strata=dict.fromkeys(getattr(task.card.params, "strata", []), np.ones(4, dtype=bool)),
     )
     return _scored(family_of("choice").prepare(task, dataset), 4, 4)
+
+
+def _stand_in_segmentation(task: Task) -> dict[str, Any]:
+    """Classes of equal area, but for drawn scenes, whose areas are known; nothing is found."""
+    count = task.card.expect.classes or 0
+    labelled = np.ones(count, dtype=np.int64)
+    if not task.card.source.on_disk:
+        masks = task.card.source.read(Path()).masks or []
+        labelled = sum(np.bincount(raw[raw >= 0], minlength=count) for raw in (mask.read() for mask in masks))  # type: ignore[assignment]
+    nothing = np.zeros_like(labelled)
+    areas = np.stack([nothing, labelled, nothing, labelled])[None]
+    dataset = Dataset([ImageSample("0", NoImage())], masks=[])
+    prepared = family_of("segmentation").prepare(
+        task.override({"prompts": ["{c}"], "class_names": [f"class {n}" for n in range(count)], "definition": ""}),
+        dataset,
+    )
+    return family_of("segmentation").score(prepared, Segmented(areas, int(labelled.sum()))).metrics
 
 
 def _on_its_own_data(task: Task) -> dict[str, Any]:

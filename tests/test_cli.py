@@ -30,6 +30,7 @@ FLAGS = {
         "--workers",
         "--limit",
         "--subset",
+        "--save-images",
         "--scoring",
         "--set",
         "--allow-bad",

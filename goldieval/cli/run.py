@@ -47,6 +47,9 @@ def run(
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Neither use nor keep embeddings.")] = False,
     offline: Annotated[bool, typer.Option("--offline", help="Never fetch model weights.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 also where a suite's task was left out.")] = False,
+    save_images: Annotated[
+        int, typer.Option(min=0, help="Pictures of each segmentation to write, with truth and prediction.")
+    ] = 0,
     json_: Annotated[bool, typer.Option("--json", help="Print the records as JSON and nothing else.")] = False,
 ) -> None:
     """Evaluate models on tasks: plan, encode once, score, record.
@@ -79,6 +82,7 @@ def run(
         dry_run,
         scoring,
         subset,
+        save_images,
     )
     screen = Terminal(Console(stderr=json_))
     records = evaluate(model, ",".join(tasks), options=options, screen=screen)

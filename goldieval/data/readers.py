@@ -7,9 +7,11 @@ from typing import Annotated
 from pydantic import Field
 
 from goldieval.data.coco import CocoSource
+from goldieval.data.coco_masks import CocoMasksSource
 from goldieval.data.contrast import ContrastSource
 from goldieval.data.crossed import CrossedSource
 from goldieval.data.folder import FolderSource
+from goldieval.data.mask_files import MasksSource
 from goldieval.data.parquet import ParquetSource
 from goldieval.data.relevance import RelevanceSource
 from goldieval.data.shapes.reader import ShapesSource
@@ -19,10 +21,12 @@ from goldieval.data.vqa import VqaSource
 from goldieval.data.webdataset import WebdatasetSource
 
 AnySource = Annotated[
-    CocoSource
+    CocoMasksSource
+    | CocoSource
     | ContrastSource
     | CrossedSource
     | FolderSource
+    | MasksSource
     | ParquetSource
     | RelevanceSource
     | ShapesSource

@@ -16,6 +16,8 @@ from goldieval.errors import TaskError, listing
 if TYPE_CHECKING:
     from PIL import Image
 
+    from goldieval.data.masks import MaskSource
+
 
 class ImageSource(Protocol):
     """Where one picture comes from. Cheap to hold, read only when asked, safe to share among threads."""
@@ -39,6 +41,16 @@ class EncodedImage:
 
     def key(self) -> str:
         return hashlib.sha256(self.read()).hexdigest()
+
+    def dimensions(self) -> tuple[int, int] | None:
+        """Return width and height from the file's header, None where it is no picture."""
+        from PIL import Image
+
+        try:
+            with Image.open(io.BytesIO(self.read())) as picture:
+                return picture.size
+        except Exception:  # whoever opens the picture says what is wrong with it
+            return None
 
     def open(self) -> Image.Image:
         from PIL import Image
@@ -96,6 +108,7 @@ class Dataset:
     owner: for each text the image that it was written for, shape (texts,); the cluster of its outcome.
     choices: for each query its candidates as pairs (image index, text index), the true one first, shape
     (queries, candidates, 2): one image with several texts, or one text with several images.
+    masks: the class of every pixel of each image.
     answers, types: of each text, a question about its owner, the answer and the type of question, shape (texts,).
     agreement: how many annotators gave that answer, shape (texts,).
     sets: for each query the set of queries that counts as one, right if all are right, shape (queries,).
@@ -116,6 +129,7 @@ class Dataset:
     agreement: np.ndarray | None = None
     sets: np.ndarray | None = None
     train: np.ndarray | None = None
+    masks: list[MaskSource] | None = None
     strata: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -16,6 +16,8 @@ def keep_images(dataset: Dataset, keep: np.ndarray) -> Dataset:
     labels = dataset.labels[keep] if dataset.labels is not None else None
     part = Dataset(images, labels, dataset.class_names)
     part.train = dataset.train[keep] if dataset.train is not None else None
+    if dataset.masks is not None:
+        part.masks = [mask for mask, kept in zip(dataset.masks, keep, strict=True) if kept]
     if dataset.owner is None:
         return part
     keep_text = queries = keep[dataset.owner]

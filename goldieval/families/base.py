@@ -14,7 +14,7 @@ from goldieval.data.samples import Dataset, TextSample
 from goldieval.errors import TaskError, listing
 from goldieval.metrics.intervals import Interval, clustered_means
 from goldieval.metrics.ranks import Ranks
-from goldieval.record import Approximation, Metric, Probe, Ties
+from goldieval.record import Approximation, ClassScore, Metric, Probe, Ties
 
 
 @dataclass
@@ -27,7 +27,7 @@ class Prepared:
     task: Task
     dataset: Dataset
     texts: list[TextSample]
-    details: dict[str, str] = field(default_factory=dict)
+    details: dict[str, Any] = field(default_factory=dict)
     extra: Any = None
 
 
@@ -36,6 +36,9 @@ class Scored:
     """Metrics by name, one row a query of outcomes, and what the reader must know.
 
     approximation: what a shortlist loses, by direction.   probe: how a linear probe was fitted.
+    classes: scores of single classes, by name.
+    pixels: of masks, in all and ignored, and the classes present.
+    pictures: PNG files by name, where they were asked for.
     """
 
     metrics: dict[str, Metric]
@@ -44,6 +47,9 @@ class Scored:
     warnings: list[str] = field(default_factory=list)
     approximation: dict[str, Approximation] = field(default_factory=dict)
     probe: Probe | None = None
+    classes: dict[str, ClassScore] = field(default_factory=dict)
+    pixels: dict[str, int] = field(default_factory=dict)
+    pictures: dict[str, bytes] = field(default_factory=dict)
 
 
 class Family(Protocol):
@@ -59,7 +65,8 @@ class Family(Protocol):
 
         Args:
             evidence: the ``Similarity`` of the task's images and texts; where scoring is "generate", the answers;
-                where it is "features", the unit vectors of the images.
+                where it is "features", the unit vectors of the images;
+                where it is "dense:…", the areas of a map of every picture.
         """
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from goldieval.scoring.mode import checked_mode, shortlist_size
+from goldieval.scoring.mode import checked_mode, dense_mode, needs_pool, shortlist_size
 
 
 class Pinned(BaseModel):
@@ -51,20 +51,23 @@ class RetrievalParams(Params):
     strata: Strata = []
 
 
+def _each_has_a_place_for_the_class(prompts: object) -> object:
+    bare = [prompt for prompt in prompts if "{c}" not in prompt] if isinstance(prompts, list) else []
+    if bare:
+        raise ValueError(f"prompt {bare[0]!r} has no {{c}} where the class name goes")
+    return prompts
+
+
+Prompts = Annotated[
+    Pinned | str | Annotated[list[str], Field(min_length=1)], AfterValidator(_each_has_a_place_for_the_class)
+]
+
+
 class ZeroshotParams(Params):
     """``{c}`` in a prompt stands for the class name. A string names a text file beside the card, one entry a line."""
 
-    prompts: Pinned | str | Annotated[list[str], Field(min_length=1)]
+    prompts: Prompts
     class_names: Pinned | str | Annotated[list[str], Field(min_length=1)] | None = None
-
-    @field_validator("prompts")
-    @classmethod
-    def _each_has_a_place_for_the_class(cls, prompts: object) -> object:
-        if isinstance(prompts, list):
-            bare = [prompt for prompt in prompts if "{c}" not in prompt]
-            if bare:
-                raise ValueError(f"prompt {bare[0]!r} has no {{c}} where the class name goes")
-        return prompts
 
 
 class ChoiceParams(Params):
@@ -105,3 +108,56 @@ class VqaParams(BaseModel):
     def mode(self, own: str, asked: str | None = None) -> Literal["generate"]:
         """The model writes its answers; nothing is compared."""
         return "generate"
+
+
+Pixels = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+class SegmentationParams(BaseModel):
+    """Open-vocabulary segmentation without training (SCLIP's pipeline); every field has moved a published number.
+
+    definition: data set of mmsegmentation whose classes and colours these labels have, for data that name none.
+    class_names: what the texts call each class in label order, several names with commas between them
+        (``background: sky, wall`` gives the label too); a class scores what its best name scores. A string is a file
+        beside the card, one class a line. None: the names of the labels.
+    short_side, long_side: pictures are resized to this short side, unless the long one would become longer than that.
+    crop, stride: of the sliding window, pixels of the resized picture.
+    attention: of the last block: ``plain``, or ``csa``, by like queries and like keys (SCLIP).
+    reading: what a patch says of a text: ``projection`` (cosine of its own vector), ``pooling`` (of itself pooled for
+        the text), ``attention-map`` (the attention it gets); the latter two need text-conditioned pooling. ``auto`` is
+        pooling for models that score text-conditioned, else projection; the record holds what it was resolved to.
+    scale: factor of the logits before the softmax over names.   probability_threshold, area_threshold: for sets whose
+        class 0 is background: pixels less sure than that, and classes on at most that share of all other classes'
+        pixels, become background.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    definition: str = ""
+    class_names: str | Annotated[list[str], Field(min_length=1)] | None = None
+    prompts: Prompts
+    short_side: Pixels = 336
+    long_side: Pixels = 2048
+    crop: Pixels = 224
+    stride: Pixels = 112
+    attention: Literal["plain", "csa"] = "plain"
+    reading: Literal["auto", "projection", "pooling", "attention-map"] = "auto"
+    scale: Annotated[float, Field(gt=0)] = 40.0
+    probability_threshold: Share = 0.0
+    area_threshold: Share = 0.0
+
+    @model_validator(mode="after")
+    def _windows_leave_no_gap(self) -> SegmentationParams:
+        if self.stride > self.crop:
+            raise ValueError(
+                f"stride {self.stride} is larger than crop {self.crop}: pixels between windows are never seen"
+            )
+        if self.short_side > self.long_side:
+            raise ValueError(f"short_side {self.short_side} is larger than long_side {self.long_side}")
+        return self
+
+    def mode(self, own: str, asked: str | None = None) -> str:
+        """Patches are compared with texts, by an attention and a reading that never share a column with others."""
+        own_reading = "pooling" if needs_pool(own) else "projection"
+        return dense_mode(self.attention, own_reading if self.reading == "auto" else self.reading)

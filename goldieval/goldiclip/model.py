@@ -10,6 +10,7 @@ from torch import nn
 
 from goldieval.goldiclip.config import ModelConfig
 from goldieval.goldiclip.decoder import LONGEST_ANSWER, make_decoder
+from goldieval.goldiclip.dense import at_least_a_patch
 from goldieval.goldiclip.pooling import TextConditionedPool
 from goldieval.goldiclip.towers import TextTower, VisionTower
 
@@ -47,6 +48,15 @@ class GoldiClip(nn.Module):
         """Encode pictures (n, 3, height, width)."""
         start, patches = self.vision(pixels)
         return ImageFeatures(self.image_projection(start), self.image_projection(patches), patches)
+
+    def dense(self, pixels: torch.Tensor, correlated: bool) -> torch.Tensor:
+        """Project the patches of windows (n, 3, height, width) of any size; return (n, rows, columns, dim)."""
+        patch = self.config.patch_size
+        pixels = at_least_a_patch(pixels, patch)
+        height, width = (side // patch for side in pixels.shape[-2:])
+        _, tokens = self.vision(pixels[..., : height * patch, : width * patch], correlated)
+        patches: torch.Tensor = self.image_projection(tokens)
+        return patches.reshape(len(pixels), height, width, -1)
 
     def encode_image(self, pixels: torch.Tensor) -> torch.Tensor:
         """Return the global feature (n, dim), not normalised."""

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from open_clip.transformer import LayerNorm, Transformer
 from torch import nn
 
 from goldieval.goldiclip.attention import self_attention
 from goldieval.goldiclip.config import ModelConfig
+from goldieval.goldiclip.dense import correlated_block, positions_for
 
 
 def patch_stem(width: int, patch: int) -> nn.Module:
@@ -40,8 +40,11 @@ class VisionTower(nn.Module):
         self.ln_pre, self.ln_post = LayerNorm(width), LayerNorm(width)
         self.transformer = Transformer(width, config.vision_layers, config.vision_heads)
 
-    def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(self, pixels: torch.Tensor, correlated: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
         """Encode pictures, shape (n, 3, height, width), any multiple of the patch size.
+
+        Args:
+            correlated: let the last block attend by like queries and like keys, see ``dense.correlated_block``.
 
         Returns:
             class token (n, width), patch tokens (n, patches, width)
@@ -49,17 +52,15 @@ class VisionTower(nn.Module):
         grid = self.patches(pixels)
         tokens = grid.flatten(2).transpose(1, 2)
         start = self.class_token.to(tokens.dtype).expand(len(tokens), 1, -1)
-        tokens = torch.cat([start, tokens], dim=1) + self._positions(*grid.shape[-2:]).to(tokens.dtype)
-        tokens = self.ln_post(run(self.transformer.resblocks, self.ln_pre(tokens), causal=False))
+        positions = positions_for(self.positions, self.side, *grid.shape[-2:])
+        hidden = self.ln_pre(torch.cat([start, tokens], dim=1) + positions.to(tokens.dtype))
+        blocks = self.transformer.resblocks
+        if correlated:
+            hidden = correlated_block(blocks[-1], run(blocks[:-1], hidden, causal=False))
+        else:
+            hidden = run(blocks, hidden, causal=False)
+        tokens = self.ln_post(hidden)
         return tokens[:, 0], tokens[:, 1:]
-
-    def _positions(self, rows: int, columns: int) -> torch.Tensor:
-        """Position embeddings for a grid; interpolated for crops, untouched at the model's own size."""
-        if (rows, columns) == (self.side, self.side):
-            return self.positions
-        grid = self.positions[1:].T.reshape(1, -1, self.side, self.side).float()
-        grid = F.interpolate(grid, size=(rows, columns), mode="bicubic", align_corners=False, antialias=False)
-        return torch.cat([self.positions[:1], grid[0].flatten(1).T.to(self.positions.dtype)])
 
 
 class TextTower(nn.Module):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -88,6 +88,31 @@ def clustered_median(outcomes: np.ndarray, clusters: np.ndarray, ends: Ends, see
         reached = np.cumsum(weights[which[order]])
         draws[number] = outcomes[order[np.searchsorted(reached, reached[-1] / 2)]]
     return _interval(outcomes, float(np.median(outcomes)), draws, count, ends)
+
+
+def bootstrapped(
+    sums: np.ndarray,
+    statistics: Callable[[np.ndarray], np.ndarray],
+    ends: Sequence[Ends],
+    method: str,
+    seed: int = 0,
+) -> list[Interval]:
+    """Functions of sums over clusters, such as ratios of areas: percentile bootstrap of the clusters.
+
+    Args:
+        sums: (clusters, columns) of what is added up.   statistics: sums (draws, columns) to values (draws, metrics).
+        ends: for each metric its lowest and highest value.   method: how the interval is to be called.
+    """
+    values, draws = statistics(sums.sum(axis=0, keepdims=True))[0], statistics(_resampled(sums, seed))
+    intervals = []
+    for value, drawn, end in zip(values, draws.T, ends, strict=True):
+        if np.ptp(drawn) <= ROUNDING:
+            intervals.append(_allowed(sums, float(value), len(sums), end))
+            continue
+        low, high = np.quantile(drawn, [0.025, 0.975])
+        low, high = float(min(low, value)), float(max(high, value))
+        intervals.append(Interval(float(value), low, high, len(sums), len(sums), method))
+    return intervals
 
 
 def mean_per_class(hits: np.ndarray, labels: np.ndarray, seed: int = 0) -> Interval:

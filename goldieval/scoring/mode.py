@@ -1,4 +1,7 @@
-"""Scoring modes by name: ``global``, ``conditioned``, ``shortlist:K``; ``auto`` is the model's own. No torch here."""
+"""Scoring modes by name: ``global``, ``conditioned``, ``shortlist:K``; ``auto`` is the model's own. No torch here.
+
+Families that do not compare whole pictures with texts have one mode each: ``generate``, ``dense:ATTENTION:READING``.
+"""
 
 from __future__ import annotations
 
@@ -55,3 +58,23 @@ def needs_vectors(mode: str) -> bool:
 def needs_pool(mode: str) -> bool:
     """Whether a mode pools patches for each text."""
     return mode == "conditioned" or shortlist_size(mode) > 0
+
+
+def dense_mode(attention: str, reading: str) -> str:
+    """Return the mode in which patches are compared with texts.
+
+    >>> dense_mode("csa", "projection")
+    'dense:csa:projection'
+    """
+    return f"dense:{attention}:{reading}"
+
+
+def dense_parts(mode: str) -> tuple[str, str]:
+    """Return attention and reading of a dense mode."""
+    _, attention, reading = mode.split(":")
+    return attention, reading
+
+
+def is_dense(mode: str) -> bool:
+    """Whether a mode compares patches with texts."""
+    return mode.startswith("dense:")

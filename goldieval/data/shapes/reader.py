@@ -14,13 +14,16 @@ from pydantic import Field
 from goldieval.data.samples import Dataset, ImageSample
 from goldieval.data.shapes import contents
 from goldieval.data.shapes.draw import DRAWING_VERSION, SMALLEST_RESOLUTION, draw
+from goldieval.data.shapes.segments import segmentation
 from goldieval.data.shapes.world import Kind, Scene, Split, sample_scene, split_seeds
 from goldieval.data.source import Source
 
 if TYPE_CHECKING:
     from PIL import Image
 
-Content = Literal["zeroshot", "retrieval", "question", "question-answer", "finegrained", "composition", "vqa", "probe"]
+Content = Literal[
+    "zeroshot", "retrieval", "question", "question-answer", "finegrained", "composition", "vqa", "probe", "segmentation"
+]
 
 
 @dataclass(frozen=True)
@@ -88,5 +91,6 @@ _CONTENTS: dict[str, Callable[[ShapesSource, list[ImageSample], list[Scene]], Da
     "finegrained": lambda _, images, scenes: contents.finegrained(images, scenes),
     "composition": lambda _, images, scenes: contents.composition(images, scenes),
     "probe": lambda _, images, scenes: contents.probe(images, scenes),
+    "segmentation": lambda source, images, scenes: segmentation(images, scenes, source.resolution),
     "vqa": lambda source, images, scenes: contents.vqa(images, scenes, source.questions_per_scene),
 }

@@ -1,0 +1,137 @@
+"""Masks: a class for every pixel, read from 8-bit PNGs or from COCO's annotations, never resized."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from goldieval.data.samples import EncodedImage, ImageSample
+from goldieval.errors import TaskError, listing
+
+IGNORED = -1  # a pixel without a label: counted nowhere
+OUTSIDE = -2
+VALUES = 256  # of an 8-bit mask
+ONE_CHANNEL = ("L", "P", "1")
+
+
+class MaskSource(Protocol):
+    """Where one mask comes from. Cheap to hold, read only when asked, safe to share among threads."""
+
+    def key(self) -> str:
+        """Return an identity of the content and of how values become classes. Raises OSError if it cannot be read."""
+
+    def read(self) -> np.ndarray:
+        """Return class indices int16, (height, width), ``IGNORED`` where there is no label. Raises TaskError."""
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Which class a raw value means. table: of 256 values the class, ``IGNORED`` or ``OUTSIDE``."""
+
+    table: tuple[int, ...]
+
+    def classes(self, raw: np.ndarray, where: str) -> np.ndarray:
+        """Return class indices of raw values, any shape. Raises TaskError for a value that means nothing."""
+        found: np.ndarray = np.asarray(self.table, dtype=np.int16)[raw]
+        if (found == OUTSIDE).any():
+            strange = np.unique(raw[found == OUTSIDE]).tolist()
+            raise TaskError(
+                f"{where}: values {listing(map(str, strange))} are neither a class nor to be ignored: "
+                "see source.values, source.classes and source.ignore."
+            )
+        return found
+
+    @property
+    def identity(self) -> str:
+        return hashlib.sha256(repr(self.table).encode()).hexdigest()
+
+
+def labels(values: Sequence[int], ignore: Sequence[int], zero_is_no_label: bool = False, rest: int = OUTSIDE) -> Labels:
+    """Return the labels of raw ``values`` in class order; with none given, a value is its class.
+
+    Args:
+        ignore: raw values without a label.   zero_is_no_label: value 0 is ignored and the others count from 1
+            (mmsegmentation's ``reduce_zero_label``).   rest: what other values mean; class 0 moves the others up by 1.
+
+    >>> labels([7, 9], [255]).table[6:10], labels([], [255], zero_is_no_label=True).table[:3]
+    ((-2, 0, -2, 1), (-1, 0, 1))
+    """
+    first = 1 if rest == 0 else 0
+    table = [rest] * VALUES if values else [value - zero_is_no_label for value in range(VALUES)]
+    for number, value in enumerate(values):
+        table[value] = number + first
+    for value in ignore:
+        table[value] = IGNORED
+    return Labels(tuple(table))
+
+
+@dataclass(frozen=True)
+class FileMask:
+    """An 8-bit PNG, greyscale or with a palette, whose values are the labels."""
+
+    file: Path
+    labels: Labels
+
+    def key(self) -> str:
+        return hashlib.sha256(self.file.read_bytes() + self.labels.identity.encode()).hexdigest()
+
+    def read(self) -> np.ndarray:
+        return self.labels.classes(read_values(self.file), str(self.file))
+
+
+def read_values(file: Path) -> np.ndarray:
+    """Return the raw values of a mask, uint8. Raises TaskError for colours, 16 bits, or what is no picture."""
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(file.read_bytes())) as picture:
+            mode, values = picture.mode, np.asarray(picture)
+    except Exception as error:  # Pillow's plugins raise OSError, ValueError, SyntaxError … on broken files
+        raise TaskError(f"mask {file} cannot be read: {type(error).__name__}: {error}") from None
+    if mode.startswith("I") or mode == "F":
+        raise TaskError(f"mask {file} has 16 bits or more a pixel; labels have 8. Save it as an 8-bit PNG.")
+    if mode not in ONE_CHANNEL:
+        raise TaskError(
+            f"mask {file} is a {mode} picture of colours, not of labels: a palette PNG was saved as {mode}. "
+            "Use the original with its palette, or save the class numbers as greyscale."
+        )
+    return values.astype(np.uint8)
+
+
+def check_masks(images: Sequence[ImageSample], masks: Sequence[MaskSource], classes: int, workers: int) -> list[str]:
+    """Read every mask once, before any model does its work; return their content keys.
+
+    Raises:
+        TaskError: masks that cannot be read, have labels outside the classes, or are not as large as their picture.
+    """
+
+    def check(pair: tuple[ImageSample, MaskSource]) -> tuple[str, str]:
+        image, mask = pair
+        try:
+            return mask.key(), _fault(image, mask.read(), classes)
+        except OSError as error:
+            raise TaskError(f"the mask of {image.id} cannot be read: {error}") from None
+
+    with ThreadPoolExecutor(workers) as pool:
+        checked = list(pool.map(check, zip(images, masks, strict=True)))
+    faults = [fault for _, fault in checked if fault]
+    if faults:
+        raise TaskError(f"{len(faults):,} of {len(masks):,} masks do not fit: {listing(faults)}.")
+    return [key for key, _ in checked]
+
+
+def _fault(image: ImageSample, mask: np.ndarray, classes: int) -> str:
+    outside = np.unique(mask[mask >= classes]).tolist()
+    if outside:
+        return f"{image.id} has labels {listing(map(str, outside))} outside the classes 0..{classes - 1}"
+    size = image.source.dimensions() if isinstance(image.source, EncodedImage) else None
+    if size is not None and size != mask.shape[::-1]:
+        return f"{image.id} is {size[0]} x {size[1]} pixels, its mask {mask.shape[1]} x {mask.shape[0]}"
+    return ""

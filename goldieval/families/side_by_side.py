@@ -1,0 +1,103 @@
+"""A picture, its truth and its prediction side by side, with a legend of the classes that occur: PNG bytes."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from goldieval.data.masks import IGNORED
+
+HIGHEST = 480  # pixels of a panel
+SMALLEST = 96
+MARGIN, LINE = 8, 18
+VEIL = 0.35  # how much of the picture shows through the classes
+PAPER, INK, UNLABELLED = (255, 255, 255), (20, 20, 20), (255, 255, 255)
+HATCH = 6  # pixels between the strokes on what has no label
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One picture (height, width, 3) uint8, with truth and prediction as class indices (height, width)."""
+
+    id: str
+    number: int
+    picture: np.ndarray
+    truth: np.ndarray
+    prediction: np.ndarray
+
+    @property
+    def name(self) -> str:
+        """File name: the order in the data, and what the picture is called."""
+        stem = "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in PurePosixPath(self.id).stem)
+        return f"{self.number:04d}-{stem[-60:]}.png"
+
+
+def drawn(shown: Shown, labels: Sequence[str], palette: Sequence[tuple[int, int, int]]) -> bytes:
+    """Return three panels and a legend: every class of the truth or the prediction, the largest in the truth first."""
+    scale = min(HIGHEST / max(shown.truth.shape), max(1.0, SMALLEST * 2 / max(shown.truth.shape)))
+    height, width = (max(1, round(side * scale)) for side in shown.truth.shape)
+    picture = Image.fromarray(shown.picture).resize((width, height), Image.Resampling.BILINEAR)
+    maps = [_resized(classes, width, height) for classes in (shown.truth, shown.prediction)]
+    panels = [picture, *(_coloured(picture, classes, palette) for classes in maps)]
+    room = max(width, SMALLEST)
+    total = 3 * room + 4 * MARGIN
+    entries = _entries(shown, labels)
+    columns = max(1, (total - 2 * MARGIN) // 200)
+    below = -(-len(entries) // columns) * LINE
+    sheet = Image.new("RGB", (total, 3 * MARGIN + LINE + height + below), PAPER)
+    pen = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(size=13)
+    for number, (panel, title) in enumerate(zip(panels, ("picture", "truth", "prediction"), strict=True)):
+        left = MARGIN + number * (room + MARGIN)
+        pen.text((left, MARGIN // 2), title, INK, font)
+        sheet.paste(panel, (left, MARGIN + LINE))
+    for number, (colour_of, text) in enumerate(entries):
+        left = MARGIN + number % columns * 200
+        top = 2 * MARGIN + LINE + height + number // columns * LINE
+        pen.rectangle((left, top + 2, left + 12, top + 14), UNLABELLED if colour_of < 0 else palette[colour_of], INK)
+        pen.text((left + 18, top), text, INK, font)
+    stream = io.BytesIO()
+    sheet.save(stream, "PNG")
+    return stream.getvalue()
+
+
+def _resized(classes: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Take the nearest pixel's class: classes are not mixed."""
+    rows = np.minimum(np.arange(height) * classes.shape[0] // height, classes.shape[0] - 1)
+    columns = np.minimum(np.arange(width) * classes.shape[1] // width, classes.shape[1] - 1)
+    taken: np.ndarray = classes[rows[:, None], columns[None]]
+    return taken
+
+
+def _coloured(picture: Image.Image, classes: np.ndarray, palette: Sequence[tuple[int, int, int]]) -> Image.Image:
+    """Lay the classes' colours over the grey picture; what has no label is hatched white."""
+    table = np.array([*palette, UNLABELLED], dtype=np.float32)
+    grey = np.asarray(picture.convert("L"), dtype=np.float32)[..., None]
+    mixed = VEIL * grey + (1 - VEIL) * table[np.where(classes == IGNORED, len(palette), classes)]
+    stroke = np.add.outer(np.arange(classes.shape[0]), np.arange(classes.shape[1])) % HATCH == 0
+    mixed[(classes == IGNORED) & stroke] = INK
+    return Image.fromarray(mixed.astype(np.uint8))
+
+
+def _entries(shown: Shown, labels: Sequence[str]) -> list[tuple[int, str]]:
+    """Return (class, text) with the share of pixels in truth and prediction."""
+    known = max(int((shown.truth != IGNORED).sum()), 1)
+    true, found = (
+        np.bincount(classes[classes != IGNORED].ravel(), minlength=len(labels))
+        for classes in (shown.truth, shown.prediction)
+    )
+    there = sorted(np.flatnonzero(true + found), key=lambda row: (-true[row], -found[row]))
+    entries = [
+        (
+            int(row),
+            f"{labels[row][:14]} {100 * true[row] / known:.0f} / {100 * found[row] / shown.prediction.size:.0f} %",
+        )
+        for row in there
+    ]
+    ignored = (shown.truth == IGNORED).mean()
+    return entries + ([(IGNORED, f"no label {100 * ignored:.0f} %")] if ignored else [])

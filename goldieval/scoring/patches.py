@@ -1,0 +1,83 @@
+"""Three readings of what a patch says of a text: its own vector, itself pooled for the text, or the attention it gets.
+
+Models without text-conditioned pooling (CLIP, COSMOS) have the first alone. Which of them FLAIR's and GoldiCLIP's
+segmentation scores were made with is not published.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+
+from goldieval.errors import TaskError
+from goldieval.scoring.conditioned import Pool
+
+Read = Callable[[torch.Tensor], torch.Tensor]
+
+
+def reader(reading: str, units: torch.Tensor, texts: torch.Tensor, pool: Pool | None) -> Read:
+    """Return the function from patch features (n, rows, columns, dim) to logits (n, texts, rows, columns).
+
+    Args:
+        reading: ``projection``, ``pooling`` or ``attention-map``.   units: (texts, dim) unit vectors.
+        texts: the same at the length that the model's texts have.   pool: the model's pooling, if it has one.
+
+    Raises:
+        TaskError: a reading that needs a pooling which the model does not have.
+    """
+    if reading == "projection":
+        return lambda features: _projection(features, units)
+    if pool is None:
+        raise TaskError(
+            f"this model has no text-conditioned pooling for reading {reading}: use --set reading=projection."
+        )
+    return lambda features: _READINGS[reading](features, units, texts, pool)
+
+
+def _projection(features: torch.Tensor, units: torch.Tensor) -> torch.Tensor:
+    """Cosine of the projected patch with the text."""
+    return torch.einsum("nrcd,td->ntrc", F.normalize(features.float(), dim=-1), units)
+
+
+def _pooling(features: torch.Tensor, units: torch.Tensor, texts: torch.Tensor, pool: Pool) -> torch.Tensor:
+    """Cosine of the text with what it pools from one patch as the only key and value, beside the null slot (FLAIR).
+
+    A head then weighs the patch by sigmoid(q . k), so the pooled vector is a sum over heads g_h u_h + b with u_h the
+    head's value through the output projection: its product with the text and its norm need the u_h once a patch only.
+    """
+    flat = features.float().flatten(1, 2)
+    gates, values = _gates(flat, texts, pool), pool.keys_values(flat)[1]
+    weight, bias = pool.out.weight.float().view(pool.out.out_features, values.shape[1], -1), pool.out.bias.float()
+    heads = torch.einsum("dhk,nhlk->nlhd", weight, values)
+    along = (gates * torch.einsum("nlhd,td->nlth", heads, units)).sum(-1) + units @ bias
+    gram = heads @ heads.transpose(-1, -2)
+    square = ((gates @ gram) * gates).sum(-1) + 2 * (gates @ (heads @ bias)[..., None])[..., 0] + bias.square().sum()
+    cosines = along / square.clamp_min(1e-12).sqrt()
+    return cosines.transpose(1, 2).reshape(len(features), -1, *features.shape[1:3])
+
+
+def _attention_map(features: torch.Tensor, units: torch.Tensor, texts: torch.Tensor, pool: Pool) -> torch.Tensor:
+    """Attention that a patch gets of the text among all patches of the window and the null slot, mean over heads."""
+    logits = _attention_logits(features.float().flatten(1, 2), texts, pool)
+    weights = F.pad(logits, (0, 1)).softmax(-1)[..., :-1].mean(1)
+    return weights.reshape(len(features), -1, *features.shape[1:3])
+
+
+def _gates(patches: torch.Tensor, texts: torch.Tensor, pool: Pool) -> torch.Tensor:
+    """(n, patches, texts, heads)"""
+    return _attention_logits(patches, texts, pool).sigmoid().permute(0, 3, 2, 1).contiguous()
+
+
+def _attention_logits(patches: torch.Tensor, texts: torch.Tensor, pool: Pool) -> torch.Tensor:
+    """(n, heads, texts, patches); the null slot's logit is 0."""
+    queries, (keys, _) = pool.queries(texts.float()), pool.keys_values(patches)
+    logits: torch.Tensor = torch.einsum("thk,nhlk->nhtl", queries, keys) * float(keys.shape[-1]) ** -0.5
+    return logits
+
+
+_READINGS: dict[str, Callable[[torch.Tensor, torch.Tensor, torch.Tensor, Pool], torch.Tensor]] = {
+    "pooling": _pooling,
+    "attention-map": _attention_map,
+}

@@ -1,0 +1,68 @@
+"""From logits to a class for every pixel: scale, softmax over names, a class's best name, thresholds, arg-max."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from goldieval.scoring.windows import SlidingLogits
+
+
+@dataclass(frozen=True)
+class Decision:
+    """How pixels are given a class (SCLIP's released pipeline).
+
+    owner: (names,) class of each name, in ascending order.   scale: factor of the logits.
+    probability: pixels whose best class has less than this become class 0.
+    area: classes beside 0 that are best on at most this share of all such pixels are taken out of the picture.
+    """
+
+    owner: torch.Tensor
+    classes: int
+    scale: float = 40.0
+    probability: float = 0.0
+    area: float = 0.0
+
+
+def segment(logits: SlidingLogits, decision: Decision) -> torch.Tensor:
+    """Return the class of every pixel, int64, shape (height, width)."""
+    if not decision.probability and not decision.area:
+        return _best_names(logits, decision)
+    kept = _large_enough(logits, decision) if decision.area else None
+    found = torch.empty(logits.size, dtype=torch.int64, device=logits.patches.device)
+    for rows, columns, tile in logits.tiles():
+        scores = class_scores(tile, decision)
+        if kept is not None:
+            scores = scores * kept[:, None, None]
+        best, classes = scores.max(0)
+        found[rows, columns] = classes.masked_fill(best < decision.probability, 0)
+    return found
+
+
+def class_scores(logits: torch.Tensor, decision: Decision) -> torch.Tensor:
+    """Return probabilities (classes, height, width) of logits (names, height, width): a class has its best name's."""
+    names = (logits * decision.scale).softmax(0)
+    if len(names) == decision.classes:
+        return names
+    scores = names.new_zeros(decision.classes, *names.shape[1:])
+    return scores.scatter_reduce_(0, decision.owner[:, None, None].expand_as(names), names, "amax")
+
+
+def _best_names(logits: SlidingLogits, decision: Decision) -> torch.Tensor:
+    """Without thresholds scale and softmax change no arg-max, and are left out."""
+    found = torch.empty(logits.size, dtype=torch.int64, device=logits.patches.device)
+    for rows, columns, tile in logits.tiles():
+        found[rows, columns] = decision.owner[tile.argmax(0)]
+    return found
+
+
+def _large_enough(logits: SlidingLogits, decision: Decision) -> torch.Tensor:
+    """Return 1 for class 0 and for each class of enough area, else 0."""
+    counts = torch.zeros(decision.classes, device=logits.patches.device)
+    for _, _, tile in logits.tiles():
+        best = class_scores(tile, decision).argmax(0).flatten()
+        counts += torch.bincount(best, minlength=decision.classes)
+    kept = counts > decision.area * counts[1:].sum()
+    kept[0] = True
+    return kept.float()

@@ -1,0 +1,44 @@
+"""Projected patch features of open_clip's own ViTs, for windows of any size. A new open_clip touches this file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from goldieval.goldiclip.dense import at_least_a_patch, correlated_block, positions_for
+
+
+def dense_tower(module: Any) -> Any | None:
+    """Return the image tower if it is a ViT of open_clip's with a class token, else None (ResNets, timm, CoCa)."""
+    from open_clip.transformer import ResidualAttentionBlock, VisionTransformer
+
+    tower: Any = getattr(module, "visual", None)
+    plain = isinstance(tower, VisionTransformer) and tower.attn_pool is None
+    if not plain or not all(isinstance(block, ResidualAttentionBlock) for block in tower.transformer.resblocks):
+        return None
+    return tower
+
+
+def dense(tower: Any, pixels: torch.Tensor, correlated: bool) -> torch.Tensor:
+    """Encode windows (n, 3, height, width): last layer's patches, final LayerNorm, projection (as COSMOS, SCLIP).
+
+    Args:
+        correlated: let the last block attend by like queries and like keys.
+
+    Returns:
+        (n, rows, columns, dim), not normalised
+    """
+    grid = tower.conv1(at_least_a_patch(pixels, tower.patch_size[0]))
+    rows, columns = grid.shape[-2:]
+    tokens = grid.flatten(2).transpose(1, 2)
+    start = tower.class_embedding.to(tokens.dtype).expand(len(tokens), 1, -1)
+    positions = positions_for(tower.positional_embedding, tower.grid_size[0], rows, columns)
+    hidden = tower.ln_pre(torch.cat([start, tokens], dim=1) + positions.to(tokens.dtype))
+    *blocks, last = tower.transformer.resblocks
+    for block in blocks:
+        hidden = block(hidden)
+    hidden = correlated_block(last, hidden) if correlated else last(hidden)
+    patches: torch.Tensor = tower.ln_post(hidden[:, 1:])
+    projected: torch.Tensor = patches if tower.proj is None else patches @ tower.proj
+    return projected.reshape(len(pixels), rows, columns, -1)
