@@ -51,15 +51,19 @@ def load(spec: ModelSpec, options: LoadOptions) -> Model:
     )
 
 
-def adapter_of(module: Any, preprocess: Any, tokenizer: Any, **about: Any) -> Model:
-    """Wrap an open_clip module, with exact text trimming where its text tower allows it."""
+def adapter_of(module: Any, preprocess: Any, tokenizer: Any, kind: Any = None, **about: Any) -> Model:
+    """Wrap an open_clip module, with exact text trimming where its text tower allows it.
+
+    kind: the adapter's class, for families that offer more than ``TorchAdapter``.
+    """
     from goldieval.torch_adapter import TorchAdapter
 
-    tower = trimmable_tower(module)
+    kind, tower = kind or TorchAdapter, trimmable_tower(module)
     if tower is None:
-        return TorchAdapter(module, preprocess, tokenizer, **about)
+        plain: Model = kind(module, preprocess, tokenizer, **about)
+        return plain
 
-    class Trimming(TorchAdapter):
+    class Trimming(kind):  # type: ignore[misc]
         def encode_text(self, tokens: Any) -> Any:
             with self._autocast():
                 return encode_any_length(tower, tokens.to(self.device, non_blocking=True))
@@ -118,7 +122,7 @@ def load_weights(module: Any, file: Path, architecture: str) -> None:
     except RuntimeError as error:
         if "weights_only" in str(error):  # a TorchScript archive, OpenAI's own format
             raise GoldievalError(f"{file} is a TorchScript program, not tensors; it is not loaded.") from error
-        raise GoldievalError(f"{file} does not fit {architecture}: {_mismatch(error)}") from error
+        raise GoldievalError(f"{file} does not fit {architecture}: {mismatch(error)}") from error
     except Exception as error:
         raise GoldievalError(
             f"{file} is no readable checkpoint: {type(error).__name__}: {_first_line(error)}"
@@ -231,7 +235,7 @@ def _tokenizer(architecture: str) -> Any:
         ) from error
 
 
-def _mismatch(error: RuntimeError) -> str:
+def mismatch(error: RuntimeError) -> str:
     """Sum up torch's report of keys and sizes, which runs to hundreds of lines."""
     lines = [line.strip() for line in str(error).splitlines()[1:] if line.strip()]
     return f"{listing(lines, 2)}"[:400] if lines else _first_line(error)

@@ -40,7 +40,7 @@ FLAGS = {
     ],
     "ls": ["what", "pattern", "--data-dir", "--tasks-dir", "--out", "--json"],
     "show": ["place", "--json"],
-    "doctor": ["--model", "--verify", "--data-dir", "--device", "--offline", "--json"],
+    "doctor": ["--model", "--verify", "--all", "--plan", "--report", "--data-dir", "--device", "--offline", "--json"],
 }
 HEAVY = ["torch", "transformers", "pandas", "datasets", "open_clip"]
 LONG = "a-task-of-ours-with-a-long-name"
