@@ -18,6 +18,7 @@ from goldieval.goldiclip.objectives.contrastive import sigmoid_contrastive, soft
 from goldieval.goldiclip.objectives.decoding import decoding_loss, targets_of
 from goldieval.goldiclip.objectives.distillation import DinoLoss, cosine, info_nce
 from goldieval.goldiclip.objectives.token_classes import InverseDocumentFrequency, k_hot, token_class_loss
+from goldieval.goldiclip.peer_losses import PEERS
 from goldieval.goldiclip.recipe import Recipe
 from goldieval.padding import lengths
 
@@ -89,6 +90,7 @@ class Losses(nn.Module):
             "caption": self._caption,
             "vqa": self._vqa,
             "token_classes": self._token_classes,
+            **PEERS,
         }
 
     def forward(self, step: Step) -> dict[str, torch.Tensor]:

@@ -10,7 +10,17 @@ from goldieval.goldiclip.config import ModelConfig
 from goldieval.goldiclip.data.captions import LONGEST
 
 Objective = Literal[
-    "softmax", "sigmoid", "conditioned", "distil_agnostic", "distil_conditioned", "caption", "vqa", "token_classes"
+    "softmax",
+    "sigmoid",
+    "conditioned",
+    "distil_agnostic",
+    "distil_conditioned",
+    "caption",
+    "vqa",
+    "token_classes",
+    "views",
+    "cross_modal",
+    "grouping",
 ]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
@@ -38,7 +48,9 @@ class DataPart(_Part):
 
     path: JSON Lines file, or folder or pattern of shards.   fields: of captions in a sample's JSON; all known ones by
     default.   workers: processes that read ahead; chosen by the source where not given.
-    sentences: a caption joins 1 to so many.
+    sentences: a caption joins 1 to so many.   single_sentences: so many captions, the last, are of one.
+    globals: crops of the whole picture's kind (COSMOS has 2).
+    whole_for_classes: token classes are of all that is said of an image, not of its captions alone (DualCaption).
     """
 
     source: Literal["shapes", "jsonl", "shards"] = "shapes"
@@ -52,6 +64,9 @@ class DataPart(_Part):
     global_area: Area = (0.8, 1.0)
     local_area: Area = (0.1, 0.4)
     sentences: Count = LONGEST
+    single_sentences: Annotated[int, Field(ge=0)] = 0
+    globals: Count = 1
+    whole_for_classes: bool = False
     questions: Count = 1
     questions_as_captions: bool = False
 
@@ -143,6 +158,15 @@ class Recipe(_Part):
             raise ValueError(f"objective {min(distils)} with teacher.loss dino needs model.prototypes")
         if "token_classes" in self.objectives and not self.model.token_classes:
             raise ValueError("objective token_classes needs model.token_classes: true")
+        for part in ("cross_modal", "grouping"):
+            if part in self.objectives and not getattr(self.model, part):
+                raise ValueError(f"objective {part} needs model.{part}: true")
+        if "cross_modal" in self.objectives and not self.data.locals:
+            raise ValueError("objective cross_modal needs data.locals of 1 or more")
+        if "cross_modal" in self.objectives and self.data.globals > self.data.captions:
+            raise ValueError(f"data.globals {self.data.globals} exceeds data.captions {self.data.captions}")
+        if self.data.single_sentences > self.data.captions:
+            raise ValueError(f"data.single_sentences exceeds data.captions {self.data.captions}")
         if self.data.locals and self.data.local_size % self.model.patch_size:
             raise ValueError(f"data.local_size {self.data.local_size} is not divisible by the patch size")
         if self.data.source == "shapes" and self.optimiser.batch_size > self.data.scenes:

@@ -23,7 +23,8 @@ class Batch:
     """One process's share of a step.
 
     pixels: (b, 3, side, side), cropped mildly.   whole: the same pictures uncropped, for the teacher.
-    crops: (b, views, 3, small, small).   captions: (b, k, length) framed ids.   caption_ids: the same, bare.
+    crops: (b, views, 3, small, small).   others: (b, others, 3, side, side), like pixels.
+    captions: (b, k, length) framed ids.   caption_ids: the same, bare.
     question, answer: (b, q, length) framed ids; where a picture has fewer questions an answer that has ended
     before it began, which leaves nothing to predict.
     asked: whether any of ours has a question.   bad: what was left out.
@@ -32,6 +33,7 @@ class Batch:
     pixels: torch.Tensor
     whole: torch.Tensor
     crops: torch.Tensor
+    others: torch.Tensor
     captions: torch.Tensor
     caption_ids: list[list[Ids]]
     question: torch.Tensor
@@ -54,7 +56,9 @@ class Batch:
 class Views:
     """How a sample is shown.
 
-    captions: k, of up to ``sentences`` sentences.   questions: q.   locals_: local crops of ``local_size`` pixels.
+    captions: k, of up to ``sentences`` sentences, the last ``single_sentences`` of one.   questions: q.
+    locals_: local crops of ``local_size`` pixels.   globals_: crops of the model's size.
+    whole_for_classes: the bare ids have one row more, with all sentences of the image.
     questions_as_captions: question and answer stand in for the last caption (the ablation without a decoder).
     size: of pixels and whole, where the corpus does not hold pictures of the model's size.
     """
@@ -68,6 +72,9 @@ class Views:
     sentences: int = LONGEST
     questions: int = 1
     size: int = 64
+    globals_: int = 1
+    single_sentences: int = 0
+    whole_for_classes: bool = False
 
 
 class Batches:
@@ -153,11 +160,14 @@ class Batches:
         asked = [self._asked(own, rng) for own, rng in zip(samples, rngs, strict=True)]
         captions = [self._captions(own, rng, pairs) for own, rng, pairs in zip(samples, rngs, asked, strict=True)]
         framed = self.tokenizer.padded([caption for own in captions for caption in own])
+        if self.views.whole_for_classes:
+            captions = [[*said, list(chain(*own.sentences))] for said, own in zip(captions, samples, strict=True)]
         question, answer = self._questions(asked)
         return Batch(
             pixels=pictures.mild,
             whole=pictures.whole,
             crops=pictures.views,
+            others=pictures.others,
             captions=framed.view(len(samples), self.views.captions, -1),
             caption_ids=captions,
             question=question,
@@ -171,7 +181,9 @@ class Batches:
         generator, views = torch.Generator().manual_seed(self.seed * 1_000_003 + draw), self.views
         mild = random_boxes(self.batch_size, views.global_area, generator)[ours]
         local = [random_boxes(self.batch_size, views.local_area, generator)[ours] for _ in range(views.locals_)]
-        return Cuts(torch.rand(self.batch_size, generator=generator)[ours], mild, local)
+        place = torch.rand(self.batch_size, generator=generator)[ours]
+        others = [random_boxes(self.batch_size, views.global_area, generator)[ours] for _ in range(1, views.globals_)]
+        return Cuts(place, mild, local, others)
 
     def _asked(self, own: Sample, rng: Random) -> list[tuple[Ids, Ids]]:
         count = len(own.questions)
@@ -189,7 +201,9 @@ class Batches:
         return question.view(len(asked), count, -1), answer.view(len(asked), count, -1)
 
     def _captions(self, own: Sample, rng: Random, asked: list[tuple[Ids, Ids]]) -> list[Ids]:
-        captions = sample(own.sentences, self.views.captions, self._join, rng, self.views.sentences)
+        single = self.views.single_sentences
+        captions = sample(own.sentences, self.views.captions - single, self._join, rng, self.views.sentences)
+        captions += sample(own.sentences, single, self._join, rng, 1)
         if self.views.questions_as_captions and asked:
             captions[-1] = [*asked[0][0], *asked[0][1]]
         return captions
