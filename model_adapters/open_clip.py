@@ -29,7 +29,7 @@ def load(spec: ModelSpec, options: LoadOptions) -> Model:
     _check_architecture(spec, architecture, open_clip.list_models())
     if tag and spec.where:
         raise GoldievalError(f"model {spec.text!r}: give a tag or a file, not both.")
-    file, about = _weights_of_tag(architecture, tag, options) if tag else (spec.where, {})
+    file, about = _weights_of_tag(architecture, tag, options) if tag else (spec.where, usual_transform(architecture))
     with seeded(0), _quietly():
         module, _, preprocess = open_clip.create_model_and_transforms(
             architecture,
@@ -202,6 +202,19 @@ def _check_tag(architecture: str, tag: str, config: dict[str, Any]) -> None:
         known = list_pretrained_tags_by_model(architecture)
         near = did_you_mean(tag, known) or f" It has {listing(known, 8) or 'none'}."
         raise GoldievalError(f"open_clip has no weights {tag!r} for {architecture}.{near}")
+
+
+def usual_transform(architecture: str) -> dict[str, Any]:
+    """Return what all named weights of an architecture share of their picture transform; empty where they differ.
+
+    A checkpoint file does not say its transform; of SigLIP or Perception Encoder it is not CLIP's.
+    """
+    from open_clip.pretrained import get_pretrained_cfg, list_pretrained_tags_by_model
+
+    keys = ("mean", "std", "interpolation", "resize_mode")
+    tags = list_pretrained_tags_by_model(architecture)
+    known = [{key: get_pretrained_cfg(architecture, tag).get(key) for key in keys} for tag in tags]
+    return known[0] if known and all(each == known[0] for each in known) else {}
 
 
 def _sibling(architecture: str) -> str:

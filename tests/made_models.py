@@ -105,7 +105,7 @@ def clip_tokenizer(folder: Path) -> Any:
 CORPUS = ["a dog", "a photo of a large red circle left of two small blue squares", "two cats on a sofa", "étude 3"]
 
 
-def _trained(lower: bool) -> Any:
+def unigram(lower: bool) -> Any:
     """Train a small unigram tokenizer with SigLIP's rules: lower case, one end token, which also pads."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
@@ -126,7 +126,7 @@ def _siglip(folder: Path) -> None:
     from transformers import SiglipConfig, SiglipImageProcessor, SiglipModel, SiglipProcessor
 
     torch.manual_seed(4)
-    tokenizer = _trained(lower=True)
+    tokenizer = unigram(lower=True)
     tokenizer.model_input_names = ["input_ids"]
     text = TOWERS | {"vocab_size": 100, "max_position_embeddings": 64, "eos_token_id": 1, "pad_token_id": 1}
     vision = TOWERS | {"image_size": 32, "patch_size": 16}
@@ -142,4 +142,4 @@ def _siglip2(folder: Path) -> None:
     vision = TOWERS | {"num_patches": 16, "patch_size": 16}
     Siglip2Model(Siglip2Config(text_config=text, vision_config=vision)).save_pretrained(folder)
     pictures = Siglip2ImageProcessor(patch_size=16, max_num_patches=256)
-    Siglip2Processor(pictures, _trained(lower=True)).save_pretrained(folder)
+    Siglip2Processor(pictures, unigram(lower=True)).save_pretrained(folder)
