@@ -16,26 +16,20 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from goldieval.goldiclip.recipe import Recipe
-from goldieval.goldiclip.recipe_files import load_recipe
-from goldieval.results import load_results
+from trainings import ROOT, python, rate_of, trained
 
-ROOT = Path(__file__).parents[1]
+from goldieval.goldiclip.recipe_files import load_recipe
+
 RESULTS = ROOT / "results/ablation"
 RUNS = Path("runs/ablation")  # relative, as it stands in the records; trainings run in ROOT
 RATES = RESULTS / "rates.json"
-MEASURED_STEPS = 6
 SCENES, OTHER_SCENES = 20_000, (5_000, 80_000)
 CURVE_ROWS, CURVE_SEEDS = ("b", "h"), 2
 START = "ablation/start"
@@ -95,20 +89,9 @@ def measured(rows: list[str], threads: int) -> dict[str, float]:
     rates: dict[str, float] = json.loads(RATES.read_text()) if RATES.exists() else {}
     for name in rows:
         if name not in rates:
-            rates[name] = float(_python(["-c", _MEASURE, ROWS[name].recipe, str(MEASURED_STEPS)], threads))
+            rates[name] = rate_of(ROWS[name].recipe, {"data.scenes": 1000}, threads)
             RATES.write_text(json.dumps(rates, indent=1) + "\n")
     return rates
-
-
-_MEASURE = """
-import statistics, sys, tempfile
-from pathlib import Path
-from goldieval.goldiclip.recipe_files import load_recipe
-from goldieval.goldiclip.trainer import Trainer
-recipe = load_recipe(sys.argv[1], {"data.scenes": 1000, "optimiser.steps": int(sys.argv[2]) + 2})
-rates = [report.rate for report in Trainer(recipe, Path(tempfile.mkdtemp())).steps()]
-print(statistics.median(rates[2:]))
-"""
 
 
 def changes_of(run: Run, rates: dict[str, float], steps: int | None) -> dict[str, Any]:
@@ -135,7 +118,7 @@ def train_start(scenes: int, threads: int) -> None:
     folder = start_of(scenes)
     if not (ROOT / folder).is_dir():
         settings = ["--set", f"data.scenes={scenes}", "--out", str(folder.parent), "--resume"]
-        _python(["-m", "goldieval", "train", START, *settings], threads)
+        python(["-m", "goldieval", "train", START, *settings], threads)
 
 
 def learned_weights() -> dict[str, float]:
@@ -150,42 +133,8 @@ def learned_weights() -> dict[str, float]:
 
 def train(run: Run, changes: dict[str, Any], threads: int) -> None:
     """Train, evaluate and write the run's file; a cut run goes on."""
-    out = RUNS / run.name
-    settings = [part for key, value in changes.items() for part in ("--set", f"{key}={json.dumps(value)}")]
-    start = time.monotonic()
-    _python(["-m", "goldieval", "train", ROWS[run.row].recipe, "--out", str(out), "--resume", *settings], threads)
-    recipe = load_recipe(ROWS[run.row].recipe, changes)
-    log = [json.loads(line) for line in (ROOT / out / "log.jsonl").read_text().splitlines()]
-    content = summary(run, recipe, log, out)
-    temporary = run.file.with_suffix(".tmp")
-    temporary.write_text(json.dumps(content, indent=1) + "\n")
-    temporary.replace(run.file)
-    print(f"{run.name}: {time.monotonic() - start:.0f} s", flush=True)
-
-
-def summary(run: Run, recipe: Recipe, log: list[dict[str, Any]], out: Path) -> dict[str, Any]:
-    """Return the run's file: the recipe as trained, what it cost, the last losses and weights, the records."""
-    records = [record.model_dump(mode="json", exclude={"outcomes"}) for record in load_results(ROOT / out / "results")]
-    return {
-        "row": run.row,
-        "seed": run.seed,
-        "scenes": run.scenes,
-        "images_seen": log[-1]["images_seen"],
-        "images_per_second": statistics.median(line["rate"] for line in log),
-        "losses": log[-1]["losses"],
-        "weights": log[-1]["weights"],
-        "recipe": recipe.model_dump(mode="json"),
-        "records": records,
-    }
-
-
-def _python(arguments: list[str], threads: int) -> str:
-    """Run Python on so many threads; return what it printed. The process ends with ours."""
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
-    done = subprocess.run([sys.executable, *arguments], env=environment, cwd=ROOT, capture_output=True, text=True)
-    if done.returncode:
-        raise SystemExit(f"{' '.join(arguments[:5])} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
-    return done.stdout
+    about = {"row": run.row, "seed": run.seed, "scenes": run.scenes}
+    trained(run.file, RUNS / run.name, ROWS[run.row].recipe, changes, about, threads)
 
 
 def main() -> None:

@@ -63,7 +63,7 @@ class TorchAdapter:
         tower = f"{fingerprint}/{self.precision}/{self.device.type}/{_versions('torch', 'open-clip-torch')}"
         pixels = [self.preprocess(picture) for picture in _probe_pictures()]
         transform = _digest(_tensor_bytes(*pixels)) + _versions("pillow", "torchvision")
-        tokens = self.tokenizer(PROBE_TEXTS)
+        tokens = self.tokenizer.probe() if hasattr(self.tokenizer, "probe") else self.tokenizer(PROBE_TEXTS)
         tokenizer = _digest(_tensor_bytes(tokens))
         return ModelInfo(
             spec=self.spec,

@@ -29,7 +29,7 @@ def load(spec: ModelSpec, options: LoadOptions) -> Model:
     _check_architecture(spec, architecture, open_clip.list_models())
     if tag and spec.where:
         raise GoldievalError(f"model {spec.text!r}: give a tag or a file, not both.")
-    file, about = _weights_of_tag(architecture, tag, options) if tag else (spec.where, {})
+    file, about = _weights_of_tag(architecture, tag, options) if tag else (spec.where, usual_transform(architecture))
     with seeded(0), _quietly():
         module, _, preprocess = open_clip.create_model_and_transforms(
             architecture,
@@ -51,8 +51,11 @@ def load(spec: ModelSpec, options: LoadOptions) -> Model:
     )
 
 
-def adapter_of(module: Any, preprocess: Any, tokenizer: Any, **about: Any) -> Model:
-    """Wrap an open_clip module, with exact text trimming and dense features where its towers allow them."""
+def adapter_of(module: Any, preprocess: Any, tokenizer: Any, kind: Any = None, **about: Any) -> Model:
+    """Wrap an open_clip module, with exact text trimming and dense features where its towers allow them.
+
+    kind: the adapter's class, for families that offer more than ``TorchAdapter``.
+    """
     from goldieval.torch_adapter import TorchAdapter
     from model_adapters.open_clip_dense import dense, dense_tower
 
@@ -69,7 +72,7 @@ def adapter_of(module: Any, preprocess: Any, tokenizer: Any, **about: Any) -> Mo
                 return dense(vision, pixels.to(self.device, non_blocking=True), attention == "csa")
 
     bases = [base for base, has in ((Trimming, tower), (WithPatches, vision)) if has is not None]
-    wrapped = type("OpenClip", (*bases, TorchAdapter), {})
+    wrapped = type("OpenClip", (*bases, kind or TorchAdapter), {})
     made: Model = wrapped(module, preprocess, tokenizer, trims=tower is not None, **about)
     return made
 
@@ -125,7 +128,7 @@ def load_weights(module: Any, file: Path, architecture: str) -> None:
     except RuntimeError as error:
         if "weights_only" in str(error):  # a TorchScript archive, OpenAI's own format
             raise GoldievalError(f"{file} is a TorchScript program, not tensors; it is not loaded.") from error
-        raise GoldievalError(f"{file} does not fit {architecture}: {_mismatch(error)}") from error
+        raise GoldievalError(f"{file} does not fit {architecture}: {mismatch(error)}") from error
     except Exception as error:
         raise GoldievalError(
             f"{file} is no readable checkpoint: {type(error).__name__}: {_first_line(error)}"
@@ -207,6 +210,19 @@ def _check_tag(architecture: str, tag: str, config: dict[str, Any]) -> None:
         raise GoldievalError(f"open_clip has no weights {tag!r} for {architecture}.{near}")
 
 
+def usual_transform(architecture: str) -> dict[str, Any]:
+    """Return what all named weights of an architecture share of their picture transform; empty where they differ.
+
+    A checkpoint file does not say its transform; of SigLIP or Perception Encoder it is not CLIP's.
+    """
+    from open_clip.pretrained import get_pretrained_cfg, list_pretrained_tags_by_model
+
+    keys = ("mean", "std", "interpolation", "resize_mode")
+    tags = list_pretrained_tags_by_model(architecture)
+    known = [{key: get_pretrained_cfg(architecture, tag).get(key) for key in keys} for tag in tags]
+    return known[0] if known and all(each == known[0] for each in known) else {}
+
+
 def _sibling(architecture: str) -> str:
     """The architecture of the same shape with the other GELU."""
     plain = architecture.removesuffix("-quickgelu")
@@ -238,7 +254,7 @@ def _tokenizer(architecture: str) -> Any:
         ) from error
 
 
-def _mismatch(error: RuntimeError) -> str:
+def mismatch(error: RuntimeError) -> str:
     """Sum up torch's report of keys and sizes, which runs to hundreds of lines."""
     lines = [line.strip() for line in str(error).splitlines()[1:] if line.strip()]
     return f"{listing(lines, 2)}"[:400] if lines else _first_line(error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ import open_clip
 import pytest
 import torch
 from helpers import embeddings_folder, one_line, toy_model
+from made_models import cosmos_file, flair_file, huggingface_folder, superclip_file
 from open_clip import factory, pretrained
 from PIL import Image
 from safetensors.torch import save_file
@@ -118,14 +120,31 @@ def _letters(texts: list[str]) -> torch.Tensor:
     return torch.tensor([[min(ord(letter), 299) for letter in text[:20].ljust(20)] for text in texts])
 
 
-CONTRACT = ["random", "open_clip:TINY", "open_clip:TINY-custom", "open_clip:TINY-attends-to-padding"]
+CONTRACT = ["random", "open_clip:TINY", "open_clip:TINY-custom", "open_clip:TINY-attends-to-padding", "goldiclip"]
+RELEASED = {
+    "flair@FILE": flair_file,
+    "cosmos@FILE": cosmos_file,
+    "cosmos:teacher@FILE": cosmos_file,
+    "superclip@FILE": superclip_file,
+    "huggingface@CLIP": lambda folder: huggingface_folder(folder, "clip"),
+    "huggingface@SIGLIP": lambda folder: huggingface_folder(folder, "siglip"),
+}
 
 
-@pytest.fixture(params=[*CONTRACT, "open_clip:TINY@FILE", "FILE.py:load", "from_module"])
-def make(request: pytest.FixtureRequest, tmp_path: Path, checkpoint: Path) -> Any:
+@pytest.fixture(scope="module")
+def released(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Models in the files of other code bases, by the kind of their spec."""
+    folder = tmp_path_factory.mktemp("released")
+    return {spec: f"{spec.partition('@')[0]}@{make(folder)}" for spec, make in RELEASED.items()}
+
+
+@pytest.fixture(params=[*CONTRACT, *RELEASED, "open_clip:TINY@FILE", "FILE.py:load", "from_module"])
+def make(request: pytest.FixtureRequest, tmp_path: Path, checkpoint: Path, released: dict[str, str]) -> Any:
     """Return a function that makes the same model again."""
     if request.param == "from_module":
         return lambda: from_module(Module(), _pixels, _letters)
+    if request.param in released:
+        return lambda: load_model(released[request.param])
     spec = {"open_clip:TINY@FILE": f"open_clip:TINY@{checkpoint}", "FILE.py:load": toy_model(tmp_path)}
     return lambda: load_model(spec.get(request.param, request.param))
 
@@ -184,6 +203,71 @@ def test_trimmed_texts_have_the_embeddings_of_padded_ones(spec: str) -> None:
         with inference(model):
             padded, short = model.encode_text(tokens), model.encode_text(trimmed)
         torch.testing.assert_close(nn.functional.normalize(short), nn.functional.normalize(padded), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("kind", RELEASED)
+def test_texts_of_released_models_may_be_trimmed_where_that_is_claimed(released: dict[str, str], kind: str) -> None:
+    model: Any = load_model(released[kind])
+    tokens = model.tokenize(TEXTS[:2])
+    assert hasattr(model, "trim") == (kind != "huggingface@SIGLIP")
+    if hasattr(model, "trim"):
+        assert model.trim(tokens).shape[1] < tokens.shape[1]
+        with inference(model):
+            padded, short = model.encode_text(tokens), model.encode_text(model.trim(tokens))
+        torch.testing.assert_close(nn.functional.normalize(short), nn.functional.normalize(padded), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("kind", RELEASED)
+def test_fingerprint_of_released_models_changes_with_any_weight_and_modes_come_back(
+    released: dict[str, str], kind: str
+) -> None:
+    model: Any = load_model(released[kind])
+    before = model.describe()
+    for parameter in list(model.module.parameters())[:: max(1, len(list(model.module.parameters())) // 5)]:
+        with torch.no_grad():
+            parameter.view(-1)[0] += 1e-3
+        after = model.describe()
+        assert after.fingerprint != before.fingerprint and after.image_identity != before.image_identity
+        before = after
+    _modes_survive(model, next(iter(model.module.children())))
+
+
+@pytest.mark.parametrize("kind", [kind for kind in RELEASED if not kind.startswith("huggingface")])
+def test_released_file_that_is_missing_damaged_pickled_or_of_another_layout_is_one_line(
+    released: dict[str, str], kind: str, tmp_path: Path
+) -> None:
+    spec, _, place = released[kind].partition("@")
+    file, whole = tmp_path / Path(place).name, Path(place).read_bytes()
+    assert "no checkpoint" in refused(f"{spec}@{file}")
+    for content in (whole[: len(whole) // 2], b"", b"<html>404</html>"):
+        file.write_bytes(content)
+        assert file.name in refused(f"{spec}@{file}")
+    torch.save({"state_dict": {"visual.conv1.weight": torch.zeros(1)}, "extra": Evil(tmp_path / "was_run")}, file)
+    assert file.name in refused(f"{spec}@{file}") and not (tmp_path / "was_run").exists()
+    wrong = torch.load(place, weights_only=True)
+    for state in (wrong.get("state_dict"), wrong.get("student"), wrong.get("teacher")):
+        for name in [name for name in state or {} if name.endswith("resblocks.1.mlp.c_fc.weight")]:
+            state[name] = torch.zeros(7, 64)
+    torch.save(wrong, file)
+    assert "does not fit" in refused(f"{spec}@{file}") and "size mismatch" in refused(f"{spec}@{file}")
+    torch.save({"state_dict": {"module.encoder.weight": torch.zeros(3)}}, file)
+    assert "no image tower" in refused(f"{spec}@{file}")
+    assert "write" in refused(spec.partition(":")[0])
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        ("cosmos:teacher@{flair}", "no teacher"),
+        ("flair@{superclip}", "no FLAIR checkpoint"),
+        ("superclip@{cosmos}", "holds|has no text_decoder"),
+        ("flair:flair-merged33m", "Did you mean flair-merged30m"),
+        ("flair:flair-merged30m@{flair}", "not both"),
+    ],
+)
+def test_released_layouts_are_told_apart(released: dict[str, str], content: str, line: str) -> None:
+    files = {kind.partition("@")[0]: spec.partition("@")[2] for kind, spec in released.items()}
+    assert re.search(line, refused(content.format(**files)))
 
 
 @pytest.mark.parametrize("spec", ["random:3", "open_clip:TINY"])

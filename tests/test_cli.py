@@ -57,7 +57,7 @@ FLAGS = {
         "--data-dir",
         "--tasks-dir",
     ],
-    "doctor": ["--model", "--verify", "--data-dir", "--device", "--offline", "--json"],
+    "doctor": ["--model", "--verify", "--all", "--plan", "--report", "--data-dir", "--device", "--offline", "--json"],
 }
 HEAVY = ["torch", "transformers", "pandas", "datasets", "open_clip"]
 LONG = "a-task-of-ours-with-a-long-name"

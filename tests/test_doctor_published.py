@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
+from goldieval import known
 from goldieval.cli import app, main
 from goldieval.data import remote
 from goldieval.doctor import published
@@ -19,8 +21,17 @@ from goldieval.registry import load_task
 from goldieval.runner import evaluate
 from goldieval.spec import parse_spec
 
-HEADER = "model,task,metric,value,tolerance,source\n"
+NAMES = ("model", "task", "metric", "value", "tolerance", "source")
+ABOUT: dict[str, Any] = {
+    **dict.fromkeys(("hub", "architecture", "images", "licence"), "made up"),
+    "megabytes": 600,
+    "gmacs": [17.4, 3.0],
+}
 Listing = Callable[..., None]
+
+
+def is_number(text: str | None) -> bool:
+    return bool(text) and text.replace(".", "").isdigit()
 
 
 @pytest.fixture(scope="module")
@@ -36,16 +47,23 @@ def listing(tmp_path: Path, store: Path, monkeypatch: pytest.MonkeyPatch) -> Lis
     monkeypatch.chdir(tmp_path)
 
     def replace(*rows: str) -> None:
-        file = tmp_path / "verify.csv"
-        file.write_text(HEADER + "".join(f"{row}\n" for row in rows))
-        monkeypatch.setattr(published, "verify_file", lambda: file)
+        file = tmp_path / f"checkpoints-{len(list(tmp_path.glob('checkpoints-*')))}.yaml"
+        parts = [dict(zip(NAMES, row.split(","), strict=False)) for row in rows]
+        models = dict.fromkeys(part.pop("model") for part in parts)
+        found = [{**ABOUT, "name": f"c{place}", "model": model} for place, model in enumerate(models)]
+        for row, part in zip(rows, parts, strict=True):
+            numbers = {**part, **{key: float(part[key]) for key in ("value", "tolerance") if is_number(part.get(key))}}
+            found[list(models).index(row.split(",")[0])].setdefault("published", []).append({**numbers, "quick": True})
+        file.write_text(yaml.safe_dump({"checkpoints": found}))
+        monkeypatch.setattr(known, "catalogue_file", lambda: file)
 
     return replace
 
 
-def test_the_shipped_list() -> None:
+def test_the_quick_list() -> None:
     found = published.entries()
-    assert [(entry.task, entry.metric, entry.value, entry.tolerance) for entry in found] == [
+    numbers = [(each.task, each.number.metric, each.number.value, each.number.tolerance) for each in found]
+    assert numbers == [
         ("coco-karpathy", "t2i_r1", 0.3309, 0.003),
         ("flickr30k-test", "t2i_r1", 0.6216, 0.004),
         ("pets", "mean_per_class_recall", 0.8886, 0.005),
@@ -103,18 +121,16 @@ def test_missing_weights_are_no_pass_and_the_others_go_on(listing: Listing, monk
 @pytest.mark.parametrize(
     "row", ["random,shapes-retrieval,t2i_r1,high,0.1,a", "random,shapes-retrieval", "random,,t2i_r1,0.1,0.1,a"]
 )
-def test_a_broken_list_names_the_row(listing: Listing, row: str) -> None:
+def test_a_broken_catalogue_names_the_place(listing: Listing, row: str) -> None:
     listing("random,shapes-retrieval,t2i_r1,0.1,0.1,a", row)
-    with pytest.raises(GoldievalError, match=r"verify\.csv:3: "):
+    with pytest.raises(GoldievalError, match=r"checkpoints-0\.yaml: checkpoints\.0\.published\.1\."):
         published.checks(None, "cpu")
 
 
-def test_bad_input(listing: Listing, tmp_path: Path) -> None:
+def test_bad_input(listing: Listing) -> None:
     listing("random,shapes-retrieval,t2i_r1,0.1,0.1,a")
     with pytest.raises(GoldievalError, match="no device 'tpu'"):
         published.checks(None, "tpu")
-    with pytest.raises(GoldievalError, match="cannot read"):
-        published.entries(tmp_path / "nowhere.csv")
 
 
 BROKEN = """

@@ -15,11 +15,14 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from goldieval.errors import GoldievalError
+
 if TYPE_CHECKING:
     from goldieval.doctor.check import Check
 
 MARKS = {True: ("ok  ", "green"), False: ("FAIL", "bold red"), None: ("note", "yellow")}
 NAME_WIDTH = 21  # of the longest usual name, so that the parts of one report line up
+PUBLISHED = "published numbers"
 NARROWEST = 30  # columns for what was found, however small the terminal
 
 
@@ -28,6 +31,9 @@ def doctor(
     verify: Annotated[
         bool, typer.Option("--verify", help="Reproduce published numbers of public checkpoints.")
     ] = False,
+    all_: Annotated[bool, typer.Option("--all", help="With --verify: the whole catalogue, not the quick few.")] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="With --verify: print what would be run and stop.")] = False,
+    report: Annotated[Path | None, typer.Option(help="With --verify: write what matched as Markdown.")] = None,
     data_dir: Annotated[
         Path | None, typer.Option(help="Folder of the data; else $GOLDIEVAL_DATA, else the cache.")
     ] = None,
@@ -39,16 +45,27 @@ def doctor(
 
     goldieval doctor --model open_clip:ViT-B-16@epoch_32.pt
     """
+    if (all_ or plan or report) and not verify:
+        raise GoldievalError("--all, --plan and --report belong to --verify.")
+    if plan:
+        from goldieval.doctor import evidence
+
+        print(evidence.plan(all_, as_json=json_))
+        return
     if offline:
         os.environ["HF_HUB_OFFLINE"] = "1"  # read once, when the hub library is imported
     console = Console()
     done: list[tuple[str, Check]] = []
-    for part, examine in _parts(model, verify, data_dir, device, offline):
+    for part, examine in _parts(model, verify, all_, data_dir, device, offline):
         checks = examine()
         done += [(part, check) for check in checks]
         if not json_:
             console.print(Text(part, "bold"))
             _print(checks, console)
+    if report:
+        from goldieval.doctor import evidence
+
+        evidence.write(report, [check for part, check in done if part == PUBLISHED])
     failed = sum(check.passed is False for _, check in done)
     if json_:
         print(json.dumps([{"part": part, **asdict(check)} for part, check in done], indent=1))
@@ -60,7 +77,7 @@ def doctor(
 
 
 def _parts(
-    model: str | None, verify: bool, data_dir: Path | None, device: str, offline: bool
+    model: str | None, verify: bool, everything: bool, data_dir: Path | None, device: str, offline: bool
 ) -> Iterator[tuple[str, Callable[[], list[Check]]]]:
     """Yield heading and work of each part, so that the first is read while the next runs."""
     from goldieval.doctor import install
@@ -77,7 +94,7 @@ def _parts(
         from goldieval.report.console import Terminal
 
         screen = Terminal(Console(stderr=True))
-        yield "published numbers", partial(published.checks, data_dir, device, offline, screen)
+        yield PUBLISHED, partial(published.checks, data_dir, device, offline, screen, everything)
 
 
 def _print(checks: list[Check], console: Console) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -13,49 +12,49 @@ from goldieval.data.source import tilde
 from goldieval.doctor.check import Check, reason
 from goldieval.environment import pick_device
 from goldieval.errors import GoldievalError, listing
+from goldieval.known import Checkpoint, Number, checkpoints
 from goldieval.record import Record
-from goldieval.registry import load_task, packaged
+from goldieval.registry import load_task
 from goldieval.runner import Options, evaluate
 from goldieval.screen import Screen
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One published number. value and tolerance in the metric's own unit: recall and accuracy are fractions."""
+    """One published number of one checkpoint of the catalogue."""
 
-    model: str
-    task: str
-    metric: str
-    value: float
-    tolerance: float
-    source: str
+    checkpoint: Checkpoint
+    number: Number
+
+    @property
+    def model(self) -> str:
+        return self.checkpoint.model
+
+    @property
+    def task(self) -> str:
+        return self.number.task
 
     @property
     def name(self) -> str:
-        return f"{self.task} {self.metric}"
+        return f"{self.task} {self.number.metric}"
 
 
-def verify_file() -> Path:
-    """Return the list of what is verified."""
-    return packaged("results/published") / "verify.csv"
-
-
-def entries(file: Path | None = None) -> list[Entry]:
-    """Read the list.
+def entries(everything: bool = False) -> list[Entry]:
+    """Return what is verified: the few quick numbers, or all of the catalogue.
 
     Raises:
-        GoldievalError: no such file, or a row with a missing or wrong cell, by its number.
+        GoldievalError: the catalogue is broken.
     """
-    file = file or verify_file()
-    try:
-        with file.open(newline="", encoding="utf-8") as stream:
-            return [_entry(file, number, row) for number, row in enumerate(csv.DictReader(stream), start=2)]
-    except OSError as error:
-        raise GoldievalError(f"cannot read {file}: {error.strerror}. Reinstall goldieval.") from error
+    every = [Entry(checkpoint, number) for checkpoint in checkpoints() for number in checkpoint.published]
+    return [entry for entry in every if everything or entry.number.quick]
 
 
 def checks(
-    data_dir: Path | None = None, device: str = "auto", offline: bool = False, screen: Screen | None = None
+    data_dir: Path | None = None,
+    device: str = "auto",
+    offline: bool = False,
+    screen: Screen | None = None,
+    everything: bool = False,
 ) -> list[Check]:
     """Evaluate every listed checkpoint on its tasks, each model loaded once, and compare.
 
@@ -66,7 +65,7 @@ def checks(
     """
     pick_device(device)
     options = Options(out=None, data_dir=data_dir, device=device, offline=offline)
-    listed = sorted(entries(), key=lambda entry: entry.model)
+    listed = sorted(entries(everything), key=lambda entry: entry.model)
     return [
         check
         for model, group in groupby(listed, key=lambda entry: entry.model)
@@ -76,16 +75,17 @@ def checks(
 
 def compare(entry: Entry, record: Record) -> Check:
     """Hold a record against a published number; the tolerance is what re-runs of the same weights have shown."""
+    number = entry.number
     if record.status != "ok":
         return Check(entry.name, False, f"{entry.model}: {record.reason}")
-    if entry.metric not in record.metrics:
-        found = f"{entry.task} gives no {entry.metric}; it has {listing(record.metrics, 9)}"
+    if number.metric not in record.metrics:
+        found = f"{entry.task} gives no {number.metric}; it has {listing(record.metrics, 9)}"
         return Check(entry.name, False, found)
-    ours = record.metrics[entry.metric].value
-    both = f"{ours:.4f} here, {entry.value:.4f} published, tolerance {entry.tolerance:g}"
-    if abs(ours - entry.value) <= entry.tolerance + 1e-9:
-        return Check(entry.name, True, f"{both} ({entry.model}; {entry.source})")
-    return Check(entry.name, False, f"{both} ({entry.source}). {diagnosis(record)}")
+    ours = record.metrics[number.metric].value
+    both = f"{ours:.4f} here, {number.value:.4f} published, tolerance {number.tolerance:g}"
+    if abs(ours - number.value) <= number.tolerance + 1e-9:
+        return Check(entry.name, True, f"{both} ({entry.model}; {number.source})")
+    return Check(entry.name, False, f"{both} ({entry.model}; {number.source}). {diagnosis(record)}")
 
 
 def diagnosis(record: Record) -> str:
@@ -119,7 +119,10 @@ def _of_model(model: str, group: Sequence[Entry], options: Options, screen: Scre
 
 def _lacking(name: str, options: Options) -> str:
     """Return why a task cannot be run here and how to get its data, or nothing."""
-    task = load_task(name)
+    try:
+        task = load_task(name)
+    except GoldievalError as error:
+        return str(error)
     source, folder = task.card.source, task.folder(data_root(options.data_dir))
     missing = (source.missing(folder) if folder.is_dir() else ["any file"]) if source.on_disk else []
     if not missing:
@@ -131,14 +134,3 @@ def _how_to_get_weights(model: str, options: Options) -> str:
     """Any run fetches named weights; under --offline that is the step to take first, elsewhere."""
     step = f"goldieval run --model {model} --tasks shapes-zeroshot"
     return f". To get them, with a network:\n{step}" if options.offline else f". To try again:\n{step}"
-
-
-def _entry(file: Path, number: int, row: dict[str, str]) -> Entry:
-    try:
-        cells = {name: row[name].strip() for name in ("model", "task", "metric", "source")}
-        entry = Entry(**cells, value=float(row["value"]), tolerance=float(row["tolerance"]))
-    except (KeyError, AttributeError, TypeError, ValueError) as error:
-        raise GoldievalError(f"{file}:{number}: a cell is missing or no number ({error}).") from None
-    if not (all(cells.values()) and entry.tolerance >= 0):
-        raise GoldievalError(f"{file}:{number}: empty cell or negative tolerance.")
-    return entry

@@ -22,7 +22,7 @@ from goldieval.files import usual_mode
 from goldieval.goldiclip.config import ModelConfig
 from goldieval.goldiclip.model import GoldiClip
 
-TRAINING_ONLY = ("agnostic_head.", "conditioned_head.", "token_head.")
+TRAINING_ONLY = ("agnostic_head.", "conditioned_head.", "token_head.", "cross_modal.", "grouping.")
 
 
 @dataclass(frozen=True)

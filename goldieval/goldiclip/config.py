@@ -20,6 +20,7 @@ class ModelConfig(BaseModel):
     merges: how many of CLIP's byte-pair merges the tokenizer keeps; any text still tokenises, by bytes at worst.
     decoder: none, or one of our two readings of "encoder-integrated decoder".   prototypes: of DINO heads.
     token_classes: a head that predicts the caption's tokens from the patches (SuperCLIP).
+    cross_modal: attention between the modalities (COSMOS).   grouping: a scale for grouped patches (DreamLIP).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -41,6 +42,8 @@ class ModelConfig(BaseModel):
     decoder_layers: Count = 2
     prototypes: Annotated[int, Field(ge=0)] = 0
     token_classes: bool = False
+    cross_modal: bool = False
+    grouping: bool = False
 
     @property
     def vocab_size(self) -> int:

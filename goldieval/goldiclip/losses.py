@@ -24,6 +24,7 @@ from goldieval.goldiclip.objectives.token_classes import (
     target_entropy,
     token_class_loss,
 )
+from goldieval.goldiclip.peer_losses import PEERS
 from goldieval.goldiclip.recipe import Recipe
 from goldieval.padding import lengths
 
@@ -102,6 +103,7 @@ class Losses(nn.Module):
             "vqa": self._vqa,
             "token_classes": self._token_classes,
             "foils": self._foils,
+            **PEERS,
         }
 
     def forward(self, step: Step) -> dict[str, torch.Tensor]:

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from goldieval.goldiclip.config import ModelConfig
+from goldieval.goldiclip.cross_modal import CrossModal, Grouping
 from goldieval.goldiclip.decoder import LONGEST_ANSWER, make_decoder
 from goldieval.goldiclip.dense import at_least_a_patch
 from goldieval.goldiclip.pooling import TextConditionedPool
@@ -43,6 +44,10 @@ class GoldiClip(nn.Module):
             self.conditioned_head = DinoHead(config.embed_dim, config.prototypes)
         if config.token_classes:
             self.token_head = TokenHead(config.vision_width, config.vocab_size)
+        if config.cross_modal:
+            self.cross_modal = CrossModal(config)
+        if config.grouping:
+            self.grouping = Grouping()
 
     def image_features(self, pixels: torch.Tensor) -> ImageFeatures:
         """Encode pictures (n, 3, height, width)."""

@@ -19,6 +19,9 @@ Objective = Literal[
     "vqa",
     "token_classes",
     "foils",
+    "views",
+    "cross_modal",
+    "grouping",
 ]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
@@ -46,7 +49,8 @@ class DataPart(_Part):
 
     path: JSON Lines file, or folder or pattern of shards.   fields: of captions in a sample's JSON; all known ones by
     default.   workers: processes that read ahead; chosen by the source where not given.
-    sentences: a caption joins 1 to so many.
+    sentences: a caption joins 1 to so many.   single_sentences: so many captions, the last, are of one.
+    globals: crops of the whole picture's kind (COSMOS has 2).
     token_targets: token classes are those of the captions that were drawn, or of all that is said of the image.
     """
 
@@ -61,6 +65,8 @@ class DataPart(_Part):
     global_area: Area = (0.8, 1.0)
     local_area: Area = (0.1, 0.4)
     sentences: Count = LONGEST
+    single_sentences: Annotated[int, Field(ge=0)] = 0
+    globals: Count = 1
     questions: Count = 1
     questions_as_captions: bool = False
     token_targets: Literal["captions", "image"] = "captions"
@@ -163,6 +169,15 @@ class Recipe(_Part):
             raise ValueError(f"objective {min(distils)} with teacher.loss dino needs model.prototypes")
         if "token_classes" in self.objectives and not self.model.token_classes:
             raise ValueError("objective token_classes needs model.token_classes: true")
+        for part in ("cross_modal", "grouping"):
+            if part in self.objectives and not getattr(self.model, part):
+                raise ValueError(f"objective {part} needs model.{part}: true")
+        if "cross_modal" in self.objectives and not self.data.locals:
+            raise ValueError("objective cross_modal needs data.locals of 1 or more")
+        if "cross_modal" in self.objectives and self.data.globals > self.data.captions:
+            raise ValueError(f"data.globals {self.data.globals} exceeds data.captions {self.data.captions}")
+        if self.data.single_sentences > self.data.captions:
+            raise ValueError(f"data.single_sentences exceeds data.captions {self.data.captions}")
         if self.data.locals and self.data.local_size % self.model.patch_size:
             raise ValueError(f"data.local_size {self.data.local_size} is not divisible by the patch size")
         if self.data.source == "shapes" and self.optimiser.batch_size > self.data.scenes:

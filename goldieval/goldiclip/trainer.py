@@ -184,7 +184,9 @@ class Trainer:
         self.schedule.step()
         if self.accelerator.sync_gradients:
             with torch.no_grad():
-                self.raw.model.logit_scale.clamp_(0, HIGHEST_SCALE)
+                for name, scale in self.raw.model.named_parameters():
+                    if name.endswith("logit_scale"):
+                        scale.clamp_(0, HIGHEST_SCALE)
             update_teacher(self.teacher, self.raw.model, self.recipe.teacher.momentum)
         return total, losses, weights, norm
 

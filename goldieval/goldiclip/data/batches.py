@@ -24,7 +24,8 @@ class Batch:
     """One process's share of a step.
 
     pixels: (b, 3, side, side), cropped mildly.   whole: the same pictures uncropped, for the teacher.
-    crops: (b, views, 3, small, small).   captions: (b, k, length) framed ids.   caption_ids: the same, bare.
+    crops: (b, views, 3, small, small).   others: (b, others, 3, side, side), like pixels.
+    captions: (b, k, length) framed ids.   caption_ids: the same, bare.
     foils: (b, candidates, length) framed ids, the true caption first.   foiled: (b, candidates) which are real.
     said: of each picture the texts whose tokens it is to be classified by, see ``Views``.
     question, answer: (b, q, length) framed ids; where a picture has fewer questions an answer that has ended
@@ -35,6 +36,7 @@ class Batch:
     pixels: torch.Tensor
     whole: torch.Tensor
     crops: torch.Tensor
+    others: torch.Tensor
     captions: torch.Tensor
     caption_ids: list[list[Ids]]
     said: list[list[Ids]]
@@ -60,7 +62,8 @@ class Batch:
 class Views:
     """How a sample is shown.
 
-    captions: k, of up to ``sentences`` sentences.   questions: q.   locals_: local crops of ``local_size`` pixels.
+    captions: k, of up to ``sentences`` sentences, the last ``single_sentences`` of one.   questions: q.
+    locals_: local crops of ``local_size`` pixels.   globals_: crops of the model's size.
     questions_as_captions: question and answer stand in for the last caption (the ablation without a decoder).
     size: of pixels and whole, where the corpus does not hold pictures of the model's size.
     foils: whether a true caption with its false ones is drawn.
@@ -78,6 +81,8 @@ class Views:
     size: int = 64
     token_targets: Literal["captions", "image"] = "captions"
     foils: bool = False
+    globals_: int = 1
+    single_sentences: int = 0
 
 
 class Batches:
@@ -168,6 +173,7 @@ class Batches:
             pixels=pictures.mild,
             whole=pictures.whole,
             crops=pictures.views,
+            others=pictures.others,
             captions=framed.view(len(samples), self.views.captions, -1),
             caption_ids=captions,
             said=[list(own.sentences) for own in samples] if self.views.token_targets == "image" else captions,
@@ -183,7 +189,9 @@ class Batches:
         generator, views = torch.Generator().manual_seed(self.seed * 1_000_003 + draw), self.views
         mild = random_boxes(self.batch_size, views.global_area, generator)[ours]
         local = [random_boxes(self.batch_size, views.local_area, generator)[ours] for _ in range(views.locals_)]
-        return Cuts(torch.rand(self.batch_size, generator=generator)[ours], mild, local)
+        place = torch.rand(self.batch_size, generator=generator)[ours]
+        others = [random_boxes(self.batch_size, views.global_area, generator)[ours] for _ in range(1, views.globals_)]
+        return Cuts(place, mild, local, others)
 
     def _asked(self, own: Sample, rng: Random) -> list[tuple[Ids, Ids]]:
         count = len(own.questions)
@@ -210,7 +218,9 @@ class Batches:
         return {"foils": framed.view(len(drawn), most, -1), "foiled": torch.arange(most) < counts[:, None]}
 
     def _captions(self, own: Sample, rng: Random, asked: list[tuple[Ids, Ids]]) -> list[Ids]:
-        captions = sample(own.sentences, self.views.captions, self._join, rng, self.views.sentences)
+        single = self.views.single_sentences
+        captions = sample(own.sentences, self.views.captions - single, self._join, rng, self.views.sentences)
+        captions += sample(own.sentences, single, self._join, rng, 1)
         if self.views.questions_as_captions and asked:
             captions[-1] = [*asked[0][0], *asked[0][1]]
         return captions

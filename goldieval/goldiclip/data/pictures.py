@@ -23,20 +23,23 @@ class Cuts:
 
     A picture is looked at through its largest square, so that nothing is squeezed; all boxes are shares of it.
     place: (n,) where along the longer side the square lies, 0 to 1.   mild: (n, 4) boxes.   views: (n, 4) boxes each.
+    others: (n, 4) boxes of further crops of the model's size.
     """
 
     place: torch.Tensor
     mild: torch.Tensor
     views: Sequence[torch.Tensor]
+    others: Sequence[torch.Tensor] = ()
 
 
 @dataclass(frozen=True)
 class Shown:
-    """whole, mild: (n, 3, size, size).   views: (n, views, 3, small, small)."""
+    """whole, mild: (n, 3, size, size).   views: (n, views, 3, small, small).   others: (n, others, 3, size, size)."""
 
     whole: torch.Tensor
     mild: torch.Tensor
     views: torch.Tensor
+    others: torch.Tensor
 
 
 def decoded(where: str, data: bytes) -> Image.Image:
@@ -60,7 +63,8 @@ def shown(pictures: Sequence[Image.Image | torch.Tensor], cuts: Cuts, size: int,
 def _together(pictures: torch.Tensor, cuts: Cuts, small: int) -> Shown:
     whole = _normalised(pictures)
     views = [crops_of(whole, boxes, small) for boxes in cuts.views]
-    return Shown(whole, crops_of(whole, cuts.mild, whole.shape[-1]), _stacked(views, whole))
+    others = [crops_of(whole, boxes, whole.shape[-1]) for boxes in cuts.others]
+    return Shown(whole, crops_of(whole, cuts.mild, whole.shape[-1]), _stacked(views, whole), _stacked(others, whole))
 
 
 def _one_by_one(pictures: Sequence[Image.Image], cuts: Cuts, size: int, small: int) -> Shown:
@@ -73,7 +77,8 @@ def _one_by_one(pictures: Sequence[Image.Image], cuts: Cuts, size: int, small: i
         return _normalised(torch.from_numpy(np.stack(parts)))
 
     whole = cut(everything, size)
-    return Shown(whole, cut(cuts.mild, size), _stacked([cut(boxes, small) for boxes in cuts.views], whole))
+    views = _stacked([cut(boxes, small) for boxes in cuts.views], whole)
+    return Shown(whole, cut(cuts.mild, size), views, _stacked([cut(boxes, size) for boxes in cuts.others], whole))
 
 
 def square(width: int, height: int, place: float) -> tuple[float, float, int]:

@@ -53,6 +53,8 @@ def views_of(recipe: Recipe) -> Views:
         sentences=data.sentences,
         questions=data.questions,
         questions_as_captions=data.questions_as_captions,
+        single_sentences=data.single_sentences,
+        globals_=data.globals,
         locals_=data.locals,
         local_size=data.local_size,
         size=recipe.model.image_size,

@@ -1,0 +1,37 @@
+"""The tiny recipe of every method on Shapes, three seeds each: methods compared on one trainer, not code bases.
+
+    uv run python benchmarks/methods.py --measure                # images per second, and what all would take
+    uv run python benchmarks/methods.py --jobs 2                 # everything; stop and start it as you like
+    uv run python benchmarks/study_table.py methods              # the table
+
+Equal images seen, towers, optimiser and scenes; what a method is made of (its captions, crops and losses) is its own, so
+that time differs, and the table says by how much. A run that has its file in results/methods is skipped.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from trainings import ROOT, Planned, Study, study_main, whole_run
+
+from goldieval.goldiclip.recipe_files import load_recipe
+
+STUDY = Study(ROOT / "results/methods", Path("runs/methods"))
+METHODS = ("clip", "siglip", "dreamlip", "flair", "cosmos", "superclip", "superclip-dual", "goldiclip")
+SEEDS = 3
+
+
+def planned() -> list[Planned]:
+    """Return the runs, first one seed of everything, then the next."""
+    return [run(method, seed) for seed in range(SEEDS) for method in METHODS]
+
+
+def run(method: str, seed: int) -> Planned:
+    base = load_recipe("clip-tiny")
+    changes = {"seed": seed, "data.scenes": base.data.scenes, "optimiser.warm_up": base.optimiser.warm_up}
+    steps = whole_run(changes, base.optimiser.steps)
+    return Planned(f"{method}-seed{seed}", f"{method}-tiny", steps, {"row": method, "seed": seed})
+
+
+if __name__ == "__main__":
+    study_main(__doc__, STUDY, planned())

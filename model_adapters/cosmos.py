@@ -1,0 +1,66 @@
+"""COSMOS's released weights: ``cosmos:cosmos_vitb16_merged30m``, ``cosmos@FILE``, ``cosmos:teacher@FILE``.
+
+At inference it is an ordinary CLIP; the student is meant unless the teacher is named. They are two models.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from goldieval.adapter import LoadOptions, Model
+from goldieval.spec import ModelSpec
+from model_adapters.layout import adapter, clip_of
+from model_adapters.tensors import locate, read
+
+# Of the training alone: cross-modal attention, the maps of its tokens, and the scale of the distillation.
+TRAINING_ONLY = (
+    "visual.attn_cross_pool.",
+    "text_attn_cross_pool.",
+    "image_token_mapping.",
+    "text_token_mapping.",
+    "distill_logit_scale",
+)
+WHO = ("student", "teacher")
+
+
+def load(spec: ModelSpec, options: LoadOptions) -> Model:
+    """Load the student or the teacher of a checkpoint in the layout of COSMOS's released code.
+
+    Raises:
+        GoldievalError: no such file or name, no such model in it, or a file that is not of that layout.
+    """
+    import torch
+
+    from goldieval.torch_adapter import TorchAdapter
+
+    class Cosmos(TorchAdapter):
+        """Takes pictures of any size that is a multiple of the patch, as COSMOS's local crops are."""
+
+        def encode_image(self, pixels: torch.Tensor) -> torch.Tensor:
+            visual: Any = self.module.visual
+            if tuple(pixels.shape[-2:]) == tuple(visual.image_size):
+                return super().encode_image(pixels)
+            positions = {"positional_embedding": positions_at(visual, *pixels.shape[-2:])}
+            with self._autocast():
+                features: torch.Tensor = torch.func.functional_call(visual, positions, (pixels.to(self.device),))
+            return features
+
+    first, _, rest = spec.name.partition("/")
+    who, name = (first, rest) if first in WHO else ("", spec.name)
+    stored = read(locate(spec, name, options))
+    state = stored.model(who)
+    state = {part: tensor for part, tensor in state.items() if not part.startswith(TRAINING_ONLY)}
+    return adapter(clip_of(state, stored), Cosmos, spec.text, "cosmos", options)
+
+
+def positions_at(visual: Any, height: int, width: int) -> Any:
+    """Interpolate position embeddings as DINO does: the scale is that of the grid plus a tenth of a patch."""
+    import torch
+    import torch.nn.functional as F
+
+    rows, columns = height // visual.patch_size[0], width // visual.patch_size[1]
+    table = visual.positional_embedding
+    grid = table[1:].T.reshape(1, -1, *visual.grid_size)
+    scale = ((rows + 0.1) / visual.grid_size[0], (columns + 0.1) / visual.grid_size[1])
+    grid = F.interpolate(grid, scale_factor=scale, mode="bicubic")
+    return torch.cat([table[:1], grid[0].flatten(1).T])

@@ -1,0 +1,77 @@
+"""FLAIR's released weights: ``flair:flair-merged30m``, ``flair:OWNER/REPO/FILE@REVISION``, ``flair@FILE``.
+
+Scores are text-conditioned by default, as in the paper; ``--scoring global`` and ``shortlist:K`` are the others.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from goldieval.adapter import LoadOptions, Model
+from goldieval.errors import GoldievalError
+from goldieval.spec import ModelSpec
+from model_adapters.layout import adapter, clip_of
+from model_adapters.open_clip import mismatch
+from model_adapters.tensors import locate, read
+
+POOL = "visual_proj."
+POOL_HEADS = 8  # whatever the width: no tensor says it
+PROJECTIONS = {"image_post.proj": "visual.proj", "text_post.proj": "text_projection"}
+
+
+def load(spec: ModelSpec, options: LoadOptions) -> Model:
+    """Load a checkpoint in the layout of FLAIR's released code (sizes of any kind).
+
+    Raises:
+        GoldievalError: no such file or name, or a file that is not of that layout.
+    """
+    import torch
+
+    from goldieval.torch_adapter import TorchAdapter
+
+    class Flair(TorchAdapter):
+        """Adds what text-conditioned scoring needs."""
+
+        scoring = "conditioned"
+
+        def patch_tokens(self, pixels: torch.Tensor) -> torch.Tensor:
+            """Final LayerNorm, then the projection that the class token has too."""
+            visual: Any = self.module.visual
+            with self._autocast():
+                hidden = visual.transformer(visual._embeds(pixels.to(self.device, non_blocking=True)))
+                patches: torch.Tensor = visual._pool(hidden)[1] @ visual.proj
+            return patches
+
+        @property
+        def pool(self) -> Any:
+            return self.module.pool
+
+    stored = read(locate(spec, spec.name, options))
+    state = {PROJECTIONS.get(name, name): tensor for name, tensor in stored.model().items()}
+    pooling = {name.removeprefix(POOL): state.pop(name) for name in list(state) if name.startswith(POOL)}
+    if not pooling or "text_projection" not in state:
+        raise GoldievalError(f"{stored.file} is no FLAIR checkpoint: it has no {POOL}… or no text_post.proj.")
+    module = clip_of(state, stored)
+    heads = int(stored.config.get("pool_heads", POOL_HEADS))
+    module.pool = pool_of(pooling, state["visual.proj"].shape[1], heads, str(stored.file))
+    return adapter(module, Flair, spec.text, "flair", options)
+
+
+def pool_of(state: dict[str, Any], dim: int, heads: int, where: str) -> Any:
+    """Return our pooling with the weights of torch's attention and of the LayerNorms before it."""
+    from goldieval.goldiclip.pooling import TextConditionedPool
+
+    if dim % heads:
+        raise GoldievalError(f"{where}: {heads} heads do not divide the pooling's width of {dim}.")
+    pool = TextConditionedPool(dim, heads)
+    try:
+        ours = {name: tensor for name, tensor in state.items() if name.startswith("ln_")}
+        for part in ("weight", "bias"):
+            thirds = state[f"attn.in_proj_{part}"].chunk(3)
+            ours |= {f"{name}.{part}": third for name, third in zip(("query", "key", "value"), thirds, strict=True)}
+            ours[f"out.{part}"] = state[f"attn.out_proj.{part}"]
+        pool.load_state_dict(ours)
+    except (KeyError, RuntimeError, ValueError) as error:
+        detail = mismatch(error) if isinstance(error, RuntimeError) else f"it lacks {error}"
+        raise GoldievalError(f"{where}: the pooling does not fit: {detail}") from error
+    return pool

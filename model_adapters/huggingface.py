@@ -1,0 +1,238 @@
+"""Dual encoders of the transformers library: ``huggingface:OWNER/REPO@REVISION``, or ``huggingface:FOLDER`` on disk.
+
+CLIP, SigLIP, SigLIP 2 and whatever else has image and text features, each with its own processor: picture transform,
+text rules, padding and masks are the model's. Safetensors alone are read, and no code of a repository is run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from goldieval.adapter import LoadOptions, Model, ModelInfo
+from goldieval.errors import GoldievalError
+from goldieval.spec import ModelSpec
+
+if TYPE_CHECKING:
+    import torch
+    from PIL import Image
+
+WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
+
+
+def load(spec: ModelSpec, options: LoadOptions) -> Model:
+    """Load a model, its tokenizer and its image processor.
+
+    Raises:
+        GoldievalError: no such folder or repository, weights that are pickled, damaged or do not fit their config, a
+            model that is no dual encoder or needs code of its repository, or files not here under ``--offline``.
+    """
+    from transformers import AutoModel, AutoProcessor
+
+    place, revision = _place(spec)
+    folder = Path(place)
+    if folder.is_dir():
+        _check_folder(folder)
+    else:
+        _announce(place, revision, options)
+    how = {"revision": revision, "local_files_only": options.offline, "trust_remote_code": False}
+    try:
+        with _quietly():
+            import torch
+
+            processor = AutoProcessor.from_pretrained(place, **how)
+            module, report = AutoModel.from_pretrained(
+                place, use_safetensors=True, dtype=torch.float32, output_loading_info=True, **how
+            )
+    except Exception as error:  # transformers wraps what can go wrong in many types
+        raise GoldievalError(f"model {spec.text!r} cannot be loaded: {_line(error)}") from error
+    if lacking := sorted(report["missing_keys"]):
+        raise GoldievalError(f"model {spec.text!r}: {len(lacking)} weights are missing, for example {lacking[0]}.")
+    for part in ("get_image_features", "get_text_features"):
+        if not hasattr(module, part):
+            raise GoldievalError(f"model {spec.text!r}: {type(module).__name__} is no dual encoder, it lacks {part}.")
+    for part in ("tokenizer", "image_processor"):
+        if not hasattr(processor, part):
+            raise GoldievalError(f"model {spec.text!r}: its processor ({type(processor).__name__}) has no {part}.")
+    return _adapter(module.to(options.device).eval(), processor, spec.text, options)
+
+
+def _adapter(module: Any, processor: Any, spec: str, options: LoadOptions) -> Model:
+
+    from goldieval.torch_adapter import TorchAdapter
+
+    class HuggingFace(TorchAdapter):
+        """Calls the model's own feature methods with what its processor made."""
+
+        def describe(self) -> ModelInfo:
+            info = super().describe()
+            return replace(
+                info,
+                image_identity=_with_version(info.image_identity),
+                text_identity=_with_version(info.text_identity),
+                resolution=info.resolution if pictures.plain else 0,
+            )
+
+        def encode_image(self, pixels: torch.Tensor) -> torch.Tensor:
+            with self._autocast():
+                return _features(module.get_image_features(**pictures.unpack(pixels.to(self.device))))
+
+        def encode_text(self, tokens: torch.Tensor) -> torch.Tensor:
+            with self._autocast():
+                return _features(module.get_text_features(**texts.unpack(tokens.to(self.device))))
+
+    pictures, texts = Pictures(module, processor), Texts(module, processor)
+    return HuggingFace(
+        module, pictures, texts, spec=spec, family="huggingface", precision=options.precision, trims=texts.causal
+    )
+
+
+class Pictures:
+    """A processor's image side. Most give one tensor a picture; SigLIP 2's NaFlex gives patches, a mask and a shape,
+    which travel as one row of numbers and are taken apart again before the tower.
+    """
+
+    def __init__(self, module: Any, processor: Any) -> None:
+        from PIL import Image
+
+        self._processor = processor
+        self._taken = set(inspect.signature(module.get_image_features).parameters)
+        parts = self._parts(Image.new("RGB", (64, 48)))
+        self._like = {name: (part.shape, part.dtype) for name, part in parts.items()}
+
+    @property
+    def plain(self) -> bool:
+        return list(self._like) == ["pixel_values"]
+
+    def __call__(self, image: Image.Image) -> torch.Tensor:
+        import torch
+
+        parts = self._parts(image)
+        if self.plain:
+            return parts["pixel_values"]
+        return torch.cat([part.float().flatten() for part in parts.values()])
+
+    def unpack(self, pixels: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return the arguments of the tower for a batch."""
+        import torch
+
+        if self.plain:
+            return {"pixel_values": pixels}
+        sizes = [shape.numel() for shape, _ in self._like.values()]
+        parts = zip(self._like.items(), torch.split(pixels, sizes, dim=1), strict=True)
+        return {name: part.view(len(part), *shape).to(dtype) for (name, (shape, dtype)), part in parts}
+
+    def _parts(self, image: Image.Image) -> dict[str, torch.Tensor]:
+        made = self._processor(images=image, return_tensors="pt")
+        return {name: part[0] for name, part in made.items() if name in self._taken}
+
+
+class Texts:
+    """A processor's text side: token ids (texts, context), padded to the length that the model was made for.
+
+    What the processor's mask leaves out is stored as -1 - id, so that ids and mask are one table. CLIP's tower is
+    causal: there what lies behind the end does not matter, is 0, and may be cut off.
+    """
+
+    def __init__(self, module: Any, processor: Any) -> None:
+        self._processor = processor
+        config = getattr(module.config, "text_config", module.config)
+        longest = getattr(config, "max_position_embeddings", None) or processor.tokenizer.model_max_length
+        self.context_length = int(min(longest, processor.tokenizer.model_max_length))
+        self.causal = config.model_type == "clip_text_model"
+        self._masked = False
+
+    def __call__(self, texts: list[str]) -> torch.Tensor:
+        made = self._processor(
+            text=texts, return_tensors="pt", padding="max_length", truncation=True, max_length=self.context_length
+        )
+        ids: torch.Tensor = made["input_ids"]
+        if "attention_mask" not in made:
+            return ids
+        self._masked, left_out = True, made["attention_mask"] == 0
+        return ids.masked_fill(left_out, 0) if self.causal else ids.where(~left_out, -1 - ids)
+
+    def unpack(self, tokens: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return the arguments of the tower for a batch."""
+        ids = tokens.where(tokens >= 0, -1 - tokens)
+        return {"input_ids": ids, "attention_mask": (tokens >= 0).long()} if self._masks else {"input_ids": ids}
+
+    @property
+    def _masks(self) -> bool:
+        if not self._masked and not self.causal:
+            self(["a"])  # a store that holds token ids may never have asked this tokenizer
+        return self._masked and not self.causal
+
+
+def _features(made: Any) -> torch.Tensor:
+    """Return the projected features; newer versions of transformers wrap them with all token states."""
+    features: torch.Tensor = getattr(made, "pooler_output", made)
+    return features
+
+
+def _place(spec: ModelSpec) -> tuple[str, str]:
+    """Return folder or repository, and revision. Raises GoldievalError for neither, or a folder that is not there."""
+    name, revision = (spec.name, spec.where or "main") if spec.name else (spec.where, "main")
+    expanded = str(Path(name).expanduser())
+    if not name or (not Path(expanded).is_dir() and (not spec.name or name.count("/") != 1 or name[0] in "./~")):
+        raise GoldievalError(
+            f"model {spec.text!r}: no folder {name or '(none named)'}. Write {spec.family}:OWNER/REPO or a folder."
+        )
+    return (expanded, "main") if Path(expanded).is_dir() else (name, revision)
+
+
+def _check_folder(folder: Path) -> None:
+    """Refuse a folder without a config, or with pickled weights only."""
+    if not (folder / "config.json").is_file():
+        raise GoldievalError(f"{folder} holds no config.json: it is no model of transformers.")
+    if not any((folder / name).is_file() for name in WEIGHTS):
+        pickled = next(iter(sorted(folder.glob("*.bin"))), None)
+        why = f"{pickled.name} is pickled and is not loaded" if pickled else "there is no model.safetensors"
+        raise GoldievalError(f"{folder}: {why}. Save it again with model.save_pretrained(FOLDER).")
+
+
+def _announce(repository: str, revision: str, options: LoadOptions) -> None:
+    """Say what will be fetched and how large it is. Raises GoldievalError where it is not here and ``--offline``."""
+    from huggingface_hub import hf_hub_url, try_to_load_from_cache
+
+    from goldieval.data.remote import first_there
+
+    if any(isinstance(try_to_load_from_cache(repository, name, revision=revision), str) for name in WEIGHTS):
+        return
+    addresses = [hf_hub_url(repository, name, revision=revision) for name in WEIGHTS]
+    if options.offline:
+        raise GoldievalError(f"{repository} is not on this machine and --offline is set ({addresses[0]}).")
+    place, size = first_there(addresses)
+    options.announce(f"fetching {repository}: {size / 1e6:,.0f} MB from {place}")
+
+
+def _with_version(identity: str) -> str:
+    return hashlib.sha256(f"{identity}/transformers={version('transformers')}".encode()).hexdigest()
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Keep transformers from reporting on standard error what is checked here."""
+    from transformers.utils import logging
+
+    before, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def _line(error: BaseException) -> str:
+    """Return the first line that says something; transformers' reports run over many."""
+    lines = (line.strip() for line in str(error).splitlines())
+    return f"{type(error).__name__}: {next((line for line in lines if len(line) > 10), '')}"[:300]

@@ -1,0 +1,29 @@
+"""SuperCLIP's released weights: ``superclip:OWNER/REPO/FILE@REVISION``, ``superclip@FILE``.
+
+The class head of the training is dropped.
+"""
+
+from __future__ import annotations
+
+from goldieval.adapter import LoadOptions, Model
+from goldieval.errors import GoldievalError
+from goldieval.spec import ModelSpec
+from model_adapters.layout import adapter, clip_of
+from model_adapters.tensors import locate, read
+
+HEAD = ("text_decoder.", "cap_fq", "num_samples")  # token classifier and the document frequencies of its loss
+MASK = "attn_mask"  # a constant that some versions of open_clip save
+
+
+def load(spec: ModelSpec, options: LoadOptions) -> Model:
+    """Load a checkpoint in the layout of SuperCLIP's released code, an open_clip CLIP with one head more.
+
+    Raises:
+        GoldievalError: no such file or name, or a file that is not of that layout.
+    """
+    stored = read(locate(spec, spec.name, options))
+    state = {name.removeprefix("text."): tensor for name, tensor in stored.model().items()}
+    if not any(name.startswith(HEAD[0]) for name in state):
+        raise GoldievalError(f"{stored.file} has no {HEAD[0]}… head: load it as open_clip:ARCHITECTURE@FILE.")
+    kept = {name: tensor for name, tensor in state.items() if not name.startswith(HEAD) and name != MASK}
+    return adapter(clip_of(kept, stored), None, spec.text, "superclip", options)
