@@ -31,6 +31,8 @@ def test_tasks_are_selected_by_glob() -> None:
         "cifar10-probe",
         "cifar100",
         "coco-karpathy",
+        "coco-object",
+        "coco-stuff",
         "coco-val2017",
         "coco-val2017-first5",
     ]

@@ -16,6 +16,7 @@ HIGHEST = 480  # pixels of a panel
 SMALLEST = 96
 MARGIN, LINE = 8, 18
 VEIL = 0.35  # how much of the picture shows through the classes
+PALE = 0.7  # how much white lies on what is not counted
 PAPER, INK, UNLABELLED = (255, 255, 255), (20, 20, 20), (255, 255, 255)
 HATCH = 6  # pixels between the strokes on what has no label
 
@@ -43,7 +44,7 @@ def drawn(shown: Shown, labels: Sequence[str], palette: Sequence[tuple[int, int,
     height, width = (max(1, round(side * scale)) for side in shown.truth.shape)
     picture = Image.fromarray(shown.picture).resize((width, height), Image.Resampling.BILINEAR)
     maps = [_resized(classes, width, height) for classes in (shown.truth, shown.prediction)]
-    panels = [picture, *(_coloured(picture, classes, palette) for classes in maps)]
+    panels = [picture, *(_coloured(picture, classes, maps[0] == IGNORED, palette) for classes in maps)]
     room = max(width, SMALLEST)
     total = 3 * room + 4 * MARGIN
     entries = _entries(shown, labels)
@@ -74,28 +75,31 @@ def _resized(classes: np.ndarray, width: int, height: int) -> np.ndarray:
     return taken
 
 
-def _coloured(picture: Image.Image, classes: np.ndarray, palette: Sequence[tuple[int, int, int]]) -> Image.Image:
-    """Lay the classes' colours over the grey picture; what has no label is hatched white."""
+def _coloured(
+    picture: Image.Image, classes: np.ndarray, ignored: np.ndarray, palette: Sequence[tuple[int, int, int]]
+) -> Image.Image:
+    """Lay the classes' colours over the grey picture; what has no label in the truth is pale and hatched."""
     table = np.array([*palette, UNLABELLED], dtype=np.float32)
     grey = np.asarray(picture.convert("L"), dtype=np.float32)[..., None]
     mixed = VEIL * grey + (1 - VEIL) * table[np.where(classes == IGNORED, len(palette), classes)]
+    mixed[ignored] = (1 - PALE) * mixed[ignored] + PALE * np.array(UNLABELLED, dtype=np.float32)
     stroke = np.add.outer(np.arange(classes.shape[0]), np.arange(classes.shape[1])) % HATCH == 0
-    mixed[(classes == IGNORED) & stroke] = INK
+    mixed[ignored & stroke] = INK
     return Image.fromarray(mixed.astype(np.uint8))
 
 
 def _entries(shown: Shown, labels: Sequence[str]) -> list[tuple[int, str]]:
-    """Return (class, text) with the share of pixels in truth and prediction."""
+    """Return (class, text) with the share of labelled pixels in truth and prediction."""
     known = max(int((shown.truth != IGNORED).sum()), 1)
     true, found = (
-        np.bincount(classes[classes != IGNORED].ravel(), minlength=len(labels))
+        np.bincount(classes[shown.truth != IGNORED].ravel(), minlength=len(labels))
         for classes in (shown.truth, shown.prediction)
     )
     there = sorted(np.flatnonzero(true + found), key=lambda row: (-true[row], -found[row]))
     entries = [
         (
             int(row),
-            f"{labels[row][:14]} {100 * true[row] / known:.0f} / {100 * found[row] / shown.prediction.size:.0f} %",
+            f"{labels[row][:14]} {100 * true[row] / known:.0f} / {100 * found[row] / known:.0f} %",
         )
         for row in there
     ]

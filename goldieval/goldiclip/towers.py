@@ -52,8 +52,8 @@ class VisionTower(nn.Module):
         grid = self.patches(pixels)
         tokens = grid.flatten(2).transpose(1, 2)
         start = self.class_token.to(tokens.dtype).expand(len(tokens), 1, -1)
-        positions = positions_for(self.positions, self.side, *grid.shape[-2:])
-        hidden = self.ln_pre(torch.cat([start, tokens], dim=1) + positions.to(tokens.dtype))
+        tokens = torch.cat([start, tokens], dim=1) + self._positions(*grid.shape[-2:]).to(tokens.dtype)
+        hidden = self.ln_pre(tokens)
         blocks = self.transformer.resblocks
         if correlated:
             hidden = correlated_block(blocks[-1], run(blocks[:-1], hidden, causal=False))
@@ -61,6 +61,10 @@ class VisionTower(nn.Module):
             hidden = run(blocks, hidden, causal=False)
         tokens = self.ln_post(hidden)
         return tokens[:, 0], tokens[:, 1:]
+
+    def _positions(self, rows: int, columns: int) -> torch.Tensor:
+        """Position embeddings for a grid; interpolated for crops, untouched at the model's own size."""
+        return positions_for(self.positions, self.side, rows, columns)
 
 
 class TextTower(nn.Module):
