@@ -622,6 +622,21 @@ def _upload(
     return saved
 
 
+def test_released_weights_come_from_a_hub_revision_once(hub: type[_Hub], tmp_path: Path) -> None:
+    saved = flair_file(tmp_path)
+    hub.files = {"/org/flair/resolve/v2/sub/flair.pt": saved.read_bytes()}
+    told: list[str] = []
+    spec = parse_spec("flair:org/flair/sub/flair.pt@v2")
+    model = load(spec, LoadOptions(announce=told.append))
+    assert model.describe().fingerprint == load_model(f"flair@{saved}").describe().fingerprint
+    assert len(told) == 1 and f"{saved.stat().st_size / 1e6:,.0f} MB" in told[0]
+    hub.asked.clear()
+    again = load(spec, LoadOptions(offline=True, announce=told.append))
+    assert again.describe().fingerprint == model.describe().fingerprint and len(told) == 1 and not hub.asked
+    assert "cannot reach" in refused("flair:org/flair/other.pt")
+    assert "--offline" in refused("flair:org/flair/other.pt", offline=True)
+
+
 def test_weights_that_the_hub_lacks_are_one_line(hub: type[_Hub], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(pretrained._PRETRAINED, "TINY", {"mini": pretrained._pcfg(hf_hub="org/tiny/")})
     line = refused("open_clip:TINY/mini")
