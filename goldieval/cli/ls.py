@@ -20,8 +20,7 @@ from goldieval.record import Record, find_records, read_record
 from goldieval.registry import Catalogue, describe_family, model_families
 from goldieval.report.numbers import label
 
-LAST_COLUMN = 12  # least width of the one column that may wrap
-WIDE = 110  # columns from which tasks are listed with their family, images and headline
+WIDE = 130  # columns from which tasks are listed with their family, images and headline
 
 
 class What(str, Enum):
@@ -63,7 +62,8 @@ def ls(
     for row in rows:
         table.add_row(*(_cell(row[name]) for name in shown))
     fixed = sum(max(len(name), *(len(_cell(row[name])) for row in rows)) + 1 for name in shown[:-1])
-    if fixed + LAST_COLUMN <= console.width:
+    longest = max(len(word) for row in rows for word in _cell(row[shown[-1]]).split() or [""])
+    if fixed + longest <= console.width:  # the last column wraps between words
         console.print(table)
         return
     for row in rows:
@@ -107,7 +107,7 @@ def _task_cells(row: dict[str, Any], wide: bool) -> dict[str, str]:
     if wide:
         cells |= {"family": row["family"], "images": _cell(row["images"]), "headline": row["headline"]}
     cells["chance"] = "–" if chance is None else f"{chance if rank else 100 * chance:.2g}"
-    cells["last score"] = "–" if row["score"] is None else f"{row['score'] if rank else 100 * row['score']:.1f}"
+    cells["score"] = "–" if row["score"] is None else f"{row['score'] if rank else 100 * row['score']:.1f}"
     return cells | {"licence": row["licence"]}
 
 
