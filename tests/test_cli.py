@@ -40,6 +40,19 @@ FLAGS = {
     ],
     "ls": ["what", "pattern", "--data-dir", "--tasks-dir", "--out", "--json"],
     "show": ["place", "--json"],
+    "compare": [
+        "a",
+        "b",
+        "--out",
+        "--tasks",
+        "--all-metrics",
+        "--seeds",
+        "--samples",
+        "--html",
+        "--data-dir",
+        "--tasks-dir",
+        "--json",
+    ],
     "doctor": ["--model", "--verify", "--data-dir", "--device", "--offline", "--json"],
 }
 HEAVY = ["torch", "transformers", "pandas", "datasets", "open_clip"]
