@@ -44,7 +44,7 @@ def test_every_option_that_a_page_names_exists(page: Path) -> None:
 
     command = typer.main.get_command(app)
     known = {verb: {flag for option in sub.params for flag in option.opts} for verb, sub in command.commands.items()}  # type: ignore[attr-defined]
-    for line in re.findall(r"goldieval ((?:run|ls|show|doctor)\b[^`\n]*)", page.read_text()):
+    for line in re.findall(r"goldieval ((?:run|ls|show|compare|doctor)\b[^`\n]*)", page.read_text()):
         verb, *words = shlex.split(line, comments=True)
         assert {word for word in words if word.startswith("--")} <= known[verb], line
 

@@ -57,7 +57,7 @@ class Paired:
         return max(smallest_difference(self.standard_error, level), least)
 
 
-def mcnemar(a: np.ndarray, b: np.ndarray, clusters: np.ndarray | None = None) -> Paired:
+def mcnemar(a: np.ndarray, b: np.ndarray, clusters: np.ndarray | None = None, resamples: int = RESAMPLES) -> Paired:
     """Compare accuracies: exact McNemar (1947), the binomial test of the queries on which A and B differ.
 
     Where clusters hold several queries each, A and B are exchanged for whole clusters instead, still exactly: the null
@@ -65,6 +65,7 @@ def mcnemar(a: np.ndarray, b: np.ndarray, clusters: np.ndarray | None = None) ->
 
     Args:
         a, b: (queries,) hits, 0 or 1.   clusters: (queries,) what was drawn together; each query by itself by default.
+        resamples: for the interval of the difference; p needs none.
 
     >>> found = mcnemar(np.repeat([1, 0, 0], [50, 2, 48]), np.repeat([1, 0, 1], [50, 2, 48]))
     >>> found.gains, found.losses, round(found.difference, 2), found.p < 1e-13
@@ -75,7 +76,7 @@ def mcnemar(a: np.ndarray, b: np.ndarray, clusters: np.ndarray | None = None) ->
     p = exchange_p((sums[:, 1] - sums[:, 0]).round().astype(int))
     test = MCNEMAR if len(sums) == len(a) else f"{MCNEMAR} by cluster"
     scores = np.array([np.mean(a), np.mean(b)])
-    return _paired(a, b, scores, _ratios(drawn_sums(sums, RESAMPLES)), p, len(sums), test, room=True)
+    return _paired(a, b, scores, _ratios(drawn_sums(sums, resamples)), p, len(sums), test, room=True)
 
 
 def paired_means(

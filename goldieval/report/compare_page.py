@@ -52,7 +52,7 @@ def write_page(
 
 def render(found: Comparison, flipped: Sequence[Sequence[Flip]], thumbnails: Thumbnails) -> str:
     """Return the page's HTML."""
-    template = Path(__file__).with_suffix(".html").read_text(encoding="utf-8")
+    template = (Path(__file__).parent / "templates" / "compare.html").read_text(encoding="utf-8")
     page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True).from_string(template)
     sides = {"a": models(found.a), "b": models(found.b)}
     rows = [
