@@ -99,8 +99,8 @@ def power(name: str, comparisons: int, seed: int, level: float = LEVEL) -> tuple
     """
     generator, test = np.random.default_rng(seed), TESTS[name]
     shift = 0.03
-    for _ in range(3):
-        pilot = [test(generator, shift) for _ in range(40)]
+    for pilots in (comparisons // 8, comparisons // 4, comparisons // 2):
+        pilot = [test(generator, shift) for _ in range(pilots)]
         wanted = float(np.mean([found.smallest(level) for found in pilot]))
         shift *= wanted / max(float(np.mean([found.difference for found in pilot])), 1e-3)
     runs = [test(generator, shift) for _ in range(comparisons)]
