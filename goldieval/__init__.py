@@ -7,17 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from goldieval.adapter import from_module, load_model
+    from goldieval.comparison.compare import compare
     from goldieval.errors import GoldievalError
     from goldieval.registry import load_task
     from goldieval.results import Results, load_results
     from goldieval.runner import evaluate
 
 __version__ = version("goldieval")
-__all__ = ["GoldievalError", "Results", "evaluate", "from_module", "load_model", "load_results", "load_task"]
+__all__ = ["GoldievalError", "Results", "compare", "evaluate", "from_module", "load_model", "load_results", "load_task"]
 
 _HOME = {
     "GoldievalError": "goldieval.errors",
     "Results": "goldieval.results",
+    "compare": "goldieval.comparison.compare",
     "evaluate": "goldieval.runner",
     "from_module": "goldieval.adapter",
     "load_model": "goldieval.adapter",

@@ -47,7 +47,7 @@ def test_every_option_that_a_page_names_exists(page: Path) -> None:
     verbs |= {f"data-{name}": part for name, part in verbs["data"].commands.items()}
     known = {verb: {flag for option in sub.params for flag in option.opts} for verb, sub in verbs.items()}
     text = re.sub(r"goldieval data (?=get|check|where|import)", "goldieval data-", page.read_text())
-    for line in re.findall(r"goldieval ((?:run|ls|show|doctor|data-[a-z]+)\b[^`\n]*)", text):
+    for line in re.findall(r"goldieval ((?:run|ls|show|compare|table|doctor|data-[a-z]+)\b[^`\n]*)", text):
         verb, *words = shlex.split(line, comments=True)
         assert {word for word in words if word.startswith("--")} <= known[verb], line
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from goldieval.cli.compare import compare
 from goldieval.cli.data import data
 from goldieval.cli.doctor import doctor
 from goldieval.cli.ls import ls
@@ -25,7 +26,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for verb in (run, ls, show, train, doctor):
+for verb in (run, ls, show, compare, train, doctor):
     app.command()(verb)
 app.add_typer(data)
 

@@ -66,7 +66,7 @@ def clustered_means(outcomes: np.ndarray, clusters: np.ndarray, ends: Sequence[E
     count = int(which.max()) + 1
     sums = np.stack([np.bincount(which, column, count) for column in outcomes.T], axis=1)
     sizes = np.bincount(which, minlength=count).astype(float)
-    drawn = _resampled(np.column_stack([sums, sizes]), seed)
+    drawn = resampled(np.column_stack([sums, sizes]), seed)
     means = drawn[:, :-1] / drawn[:, -1:]
     even = np.ptp(sums / sizes[:, None], axis=0) <= ROUNDING  # every cluster has the same mean: so have all draws
     columns = zip(outcomes.T, means.T, even, ends, strict=True)
@@ -166,14 +166,18 @@ def _allowed(outcomes: np.ndarray, value: float, clusters: int, ends: Ends) -> I
     return Interval(value, low, high, len(outcomes), clusters, "wilson, all clusters the same")
 
 
-def _resampled(sums: np.ndarray, seed: int) -> np.ndarray:
-    """Sums over clusters drawn with replacement, shape (RESAMPLES, columns), in blocks of bounded memory."""
+def resampled(sums: np.ndarray, seed: int = 0, resamples: int = RESAMPLES) -> np.ndarray:
+    """Sums over clusters drawn with replacement, shape (resamples, columns), in blocks of bounded memory.
+
+    Args:
+        sums: (clusters, columns) of what is added up.
+    """
     count = len(sums)
-    block = max(1, min(RESAMPLES, 8_000_000 // count))
-    weights = _weights(count, RESAMPLES, seed)
+    block = max(1, min(resamples, 8_000_000 // count))
+    weights = _weights(count, resamples, seed)
     parts = []
-    for start in range(0, RESAMPLES, block):
-        rows = [next(weights) for _ in range(min(block, RESAMPLES - start))]
+    for start in range(0, resamples, block):
+        rows = [next(weights) for _ in range(min(block, resamples - start))]
         parts.append(np.stack(rows).astype(np.float64) @ sums)
     return np.concatenate(parts)
 

@@ -1,0 +1,99 @@
+"""Is B better than A: every task that both have, on the same samples, Holm over all tests, three words of verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from goldieval.comparison.curve import curve_of
+from goldieval.comparison.pairs import Pair, Unpaired, pair
+from goldieval.comparison.result import Comparison
+from goldieval.comparison.rows import rows_of
+from goldieval.comparison.sides import Library, Side, command
+from goldieval.errors import GoldievalError, did_you_mean
+
+
+def compare(
+    a: str | Path,
+    b: str | Path,
+    results: str | Path = "results",
+    *,
+    tasks: Sequence[str] = (),
+    all_metrics: bool = False,
+    seeds: bool = False,
+) -> Comparison:
+    """Compare two models by their records; nothing is run.
+
+    Args:
+        a, b: model specs (globs too), beginnings of fingerprints, record files or folders.   results: where records
+            are looked up.   tasks: only these.   all_metrics: not the headline alone.
+        seeds: the models of a glob are seeds of one recipe, though their records do not say so.
+
+    Raises:
+        GoldievalError: a side without records (with the command that makes them), or no samples in common.
+    """
+    folder = Path(results)
+    library = Library(folder)
+    one, other = library.side(str(a)), library.side(str(b))
+    _check(one, other, library, tasks)
+    if tasks:
+        one, other = _only(one, tasks), _only(other, tasks)
+        _check(one, other, library, tasks)
+    several = {"A": _several(one, seeds), "B": _several(other, seeds)}
+    left, right = (each.models if several[name] else each.models[-1:] for name, each in (("A", one), ("B", other)))
+    groups = [pair(one.of(x), other.of(y)) for x in left for y in right]
+    pairs = _distinct([found for group, _ in groups for found in group])
+    unpaired = groups[0][1]
+    notes, refused = _notes(unpaired, one, other, folder)
+    curves = {name: each for name, each in (("A", one), ("B", other)) if len(each.models) > 1 and not several[name]}
+    for name, each in curves.items():
+        last = each.entries[-1].record.model.spec
+        notes.append(f"{name} names {len(each.models)} checkpoints: tested is the last, {last}")
+    rows, kept, untested = rows_of(pairs, all_metrics)
+    if not rows:
+        raise GoldievalError("nothing to compare: " + "; ".join([*refused, *notes, *untested]))
+    return Comparison(
+        one, other, rows, kept, notes + untested, refused, curve_of({"A": one, "B": other}) if curves else []
+    )
+
+
+def _only(side: Side, tasks: Sequence[str]) -> Side:
+    return replace(side, entries=[entry for entry in side.entries if entry.record.task.name in tasks])
+
+
+def _check(a: Side, b: Side, library: Library, tasks: Sequence[str]) -> None:
+    """Raise where a side has no record, with the one command that makes what is lacking."""
+    lacking = [side for side in (a, b) if not side.entries]
+    if not lacking:
+        return
+    there = [entry.record.task for side in (a, b) for entry in side.entries]
+    names = tasks or [task.name for task in there] or ["retrieval", "zeroshot"]
+    limits = {task.limit for task in there} or {None}
+    limit = limits.pop() if len(limits) == 1 else None
+    what = " and of ".join(dict.fromkeys(side.text for side in lacking))
+    specs = list(dict.fromkeys(side.text for side in lacking if side.spec))
+    near = did_you_mean(lacking[0].text, {entry.record.model.spec for entry in library.entries})
+    how = f" To make it: {command(specs, names, library.results, limit)}" if specs else ""
+    raise GoldievalError(f"no record of {what} in {library.results}.{near}{how}")
+
+
+def _several(side: Side, asked: bool) -> bool:
+    return side.seeds or (asked and len(side.models) > 1)
+
+
+def _distinct(pairs: list[Pair]) -> list[Pair]:
+    return list({(each.a.file, each.b.file): each for each in pairs}.values())
+
+
+def _notes(unpaired: list[Unpaired], a: Side, b: Side, results: Path) -> tuple[list[str], list[str]]:
+    """Return what is lacking, with the one command that makes it, and what was refused."""
+    notes, refused = [], [f"{each.task}: {each.reason}" for each in unpaired if not each.lacking]
+    for name, side in (("A", a), ("B", b)):
+        tasks = [each for each in unpaired if each.lacking == name]
+        limits = {each.limit for each in tasks}
+        for limit in sorted(limits, key=lambda most: most or 0):
+            some = [each.task for each in tasks if each.limit == limit]
+            how = command([side.entries[-1].record.model.spec], some, results, limit)
+            notes.append(f"{name} has no record of {', '.join(some)}. To make it: {how}")
+    return notes, refused

@@ -1,0 +1,28 @@
+"""The headline of every checkpoint that a glob names, against the images that it has seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from goldieval.comparison.result import Point
+from goldieval.comparison.sides import Side
+
+
+def curve_of(sides: Mapping[str, Side]) -> list[Point]:
+    """Return one point a record, by task, side and images seen."""
+    points = [
+        Point(
+            side=name,
+            spec=entry.record.model.spec,
+            task=entry.record.task.name,
+            metric=entry.record.task.headline,
+            images_seen=entry.record.model.images_seen,
+            value=entry.record.headline.value,
+            low=entry.record.headline.low,
+            high=entry.record.headline.high,
+        )
+        for name, side in sides.items()
+        for entry in side.entries
+        if entry.record.headline
+    ]
+    return sorted(points, key=lambda point: (point.task, point.side))

@@ -1,0 +1,112 @@
+"""Records of the same samples under A and under B; whatever cannot be paired, with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from goldieval.comparison.sides import Entry
+from goldieval.comparison.values import Values
+from goldieval.errors import GoldievalError
+from goldieval.record import Record
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One task, its record under A and under B.   note: how the two were run differently, if they were."""
+
+    a: Entry
+    b: Entry
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Unpaired:
+    """A task that is not compared, and why. lacking: the side ("A", "B") that has no record of it, or ""."""
+
+    task: str
+    reason: str
+    lacking: str = ""
+    limit: int | None = None
+
+
+def pair(a: list[Entry], b: list[Entry]) -> tuple[list[Pair], list[Unpaired]]:
+    """Pair the records of two models, task by task."""
+    left, right = _by_task(a), _by_task(b)
+    pairs: list[Pair] = []
+    rest: list[Unpaired] = []
+    for task in sorted(set(left) | set(right)):
+        sides = {"A": left.get(task, []), "B": right.get(task, [])}
+        lacking = next((side for side, entries in sides.items() if not entries), "")
+        if lacking:
+            known = next(entry for entries in sides.values() for entry in entries).record.task
+            failure = _failure(a if lacking == "A" else b, task)
+            reason = f"{lacking} failed: {failure}" if failure else f"{lacking} has no record of it"
+            rest.append(Unpaired(task, reason, "" if failure else lacking, known.limit))
+            continue
+        found, reason = _match(sides["A"], sides["B"])
+        pairs += found
+        rest += [Unpaired(task, reason)] if reason else []
+    return pairs, rest
+
+
+def _by_task(entries: list[Entry]) -> dict[str, list[Entry]]:
+    result: dict[str, list[Entry]] = {}
+    for entry in entries:
+        if entry.record.status != "failed":
+            result.setdefault(entry.record.task.name, []).append(entry)
+    return result
+
+
+def _failure(entries: list[Entry], task: str) -> str:
+    found = [entry.record for entry in entries if entry.record.task.name == task and entry.record.status == "failed"]
+    return found[-1].reason if found else ""
+
+
+def _match(a: list[Entry], b: list[Entry]) -> tuple[list[Pair], str]:
+    """Return the pairs of one task, or why there are none."""
+    same = [(one, other) for one in a for other in b if not difference(one.record, other.record)]
+    if not same:
+        return [], difference(a[0].record, b[0].record)
+    alike = [Pair(one, other) for one, other in same if not _how(one.record, other.record)]
+    if alike:
+        return alike, ""
+    if len(same) > 1:
+        return [], "a side has several records that were scored differently: name the files"
+    ((one, other),) = same
+    return [Pair(one, other, _how(one.record, other.record))], ""
+
+
+def difference(a: Record, b: Record) -> str:
+    """Return in what the samples of two records of one task differ, or an empty string."""
+    words = {
+        "version of the task": (a.task.version, b.task.version),
+        "subset": tuple(f"{each.task.limit:,} images" if each.task.limit else "all" for each in (a, b)),
+        "card": (a.task.card_sha256[:8], b.task.card_sha256[:8]),
+        "unreadable pictures": tuple(", ".join(sorted(each.data.unreadable)) or "none" for each in (a, b)),
+        "data": (a.data.sha256[:8], b.data.sha256[:8]),
+    }
+    first = next((name for name, (one, other) in words.items() if one != other), "")
+    return f"not the same samples: {first} {words[first][0]} under A, {words[first][1]} under B" if first else ""
+
+
+def _how(a: Record, b: Record) -> str:
+    """Return how two records of the same samples were made differently: one may compare them, and should know."""
+    words = {"scoring": (a.task.scoring, b.task.scoring), "precision": (a.model.precision, b.model.precision)}
+    return ", ".join(f"{name} {one} and {other}" for name, (one, other) in words.items() if one != other)
+
+
+def aligned(a: Values, b: Values, where: str) -> Values:
+    """Return B's outcomes in A's order.
+
+    Raises:
+        GoldievalError: the sample ids of the two differ, or repeat so that they cannot be told apart.
+    """
+    if len(a.ids) == len(b.ids) and np.array_equal(a.ids, b.ids):
+        return b
+    rows: Mapping[str, int] = {id: row for row, id in enumerate(b.ids)}
+    if len(a.ids) != len(b.ids) or len(rows) != len(b.ids) or set(rows) != set(a.ids):
+        raise GoldievalError(f"{where}: the sample ids of A and B differ, {len(a.ids):,} and {len(b.ids):,} queries.")
+    return b.ordered(np.array([rows[id] for id in a.ids]))

@@ -1,0 +1,123 @@
+"""From pairs of records to tested rows: outcomes read, aligned, tested, adjusted, judged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from goldieval.comparison.pairs import Pair, aligned
+from goldieval.comparison.result import Row, Verdict
+from goldieval.comparison.sides import Entry
+from goldieval.comparison.values import Columns, Values, influence, score, test, values_of
+from goldieval.metrics.paired import LEVEL, Paired
+from goldieval.metrics.pvalues import holm
+from goldieval.metrics.seeds import Seeded, seeded
+from goldieval.record import read_outcomes
+
+
+@dataclass(frozen=True)
+class _Tested:
+    pair: Pair
+    metric: str
+    found: Paired | Seeded
+    lower: bool
+    clusters: int
+    n: int
+    seeds: tuple[int, int]
+
+
+def rows_of(pairs: Sequence[Pair], all_metrics: bool) -> tuple[list[Row], list[Pair], list[str]]:
+    """Test every task; return rows, the first pair of records of each, and a line for what could not be tested.
+
+    Several pairs of one task are seeds and make one row.
+
+    Raises:
+        GoldievalError: outcomes that cannot be read, or whose sample ids differ.
+    """
+    tested: list[_Tested] = []
+    untested = []
+    for found in _by_task(pairs):
+        record = found[0].a.record
+        common = [name for name in record.metrics if name in found[0].b.record.metrics]
+        sides = tuple(_columns([getattr(each, side) for each in found]) for side in ("a", "b"))
+        lacking = []
+        for name in common if all_metrics else [record.task.headline]:
+            values = [[values_of(name, columns) for columns in side] for side in sides]
+            known = [[each for each in side if each is not None] for side in values]
+            if known == values:
+                tested.append(_tested(found[0], name, known[0], known[1]))
+            else:
+                lacking.append(name)
+        if lacking:
+            untested.append(f"{record.task.name}: not tested, the per-sample outcomes do not hold {', '.join(lacking)}")
+    adjusted = holm([each.found.p for each in tested])
+    rows = [_row(each, p, LEVEL / len(tested)) for each, p in zip(tested, adjusted, strict=True)]
+    return rows, [each.pair for each in tested], untested
+
+
+def _by_task(pairs: Sequence[Pair]) -> list[list[Pair]]:
+    tasks: dict[tuple[Any, ...], list[Pair]] = {}
+    for each in pairs:
+        record = each.a.record
+        task = record.task
+        key = (task.name, task.limit, task.card_sha256, task.scoring, record.model.precision, each.note)
+        tasks.setdefault(key, []).append(each)
+    return list(tasks.values())
+
+
+def _columns(entries: list[Entry]) -> list[Columns]:
+    """Return the outcomes of each record, each read once."""
+    distinct = {entry.file: entry for entry in entries}.values()
+    return [read_outcomes(entry.file, entry.record) for entry in distinct]
+
+
+def _tested(pair: Pair, metric: str, a: list[Values], b: list[Values]) -> _Tested:
+    where = f"{pair.a.record.task.name}, {metric}"
+    a, b = ([aligned(a[0], each, where) for each in side] for side in (a, b))
+    found = test(a[0], b[0]) if len(a) == len(b) == 1 else _of_seeds(a, b)
+    clusters = len(influence(a[0]))
+    return _Tested(pair, metric, found, a[0].lower, clusters, len(a[0].ids), (len(a), len(b)))
+
+
+def _of_seeds(a: list[Values], b: list[Values]) -> Seeded:
+    scores = [np.array([score(each) for each in side]) for side in (a, b)]
+    moved = [np.stack([influence(each) for each in side], axis=1) for side in (a, b)]
+    return seeded(scores[0], scores[1], moved[0], moved[1])
+
+
+def _row(tested: _Tested, p: float, strictest: float) -> Row:
+    found, task = tested.found, tested.pair.a.record.task
+    ups = found.difference < 0 if tested.lower else found.difference > 0
+    verdict: Verdict = "not separable" if p > LEVEL else "better" if ups else "worse"
+    gains, losses = (found.gains, found.losses) if isinstance(found, Paired) else (None, None)
+    if tested.lower and gains is not None:
+        gains, losses = losses, gains
+    return Row(
+        task=task.name,
+        metric=tested.metric,
+        protocol=task.protocol,
+        limit=task.limit,
+        heading=task.heading,
+        a=found.a,
+        b=found.b,
+        difference=found.difference,
+        low=found.low,
+        high=found.high,
+        p_alone=found.p,
+        p=p,
+        verdict=verdict,
+        smallest=found.smallest(strictest),
+        method=found.method if isinstance(found, Paired) else "Welch's t over seeds and samples",
+        n=tested.n,
+        clusters=tested.clusters,
+        gains=gains,
+        losses=losses,
+        seeds=tested.seeds,
+        seed_sd=(None, None) if isinstance(found, Paired) else found.seed_sd,
+        seed_error=None if isinstance(found, Paired) else found.seed_error,
+        sample_error=None if isinstance(found, Paired) else found.sample_error,
+        note=tested.pair.note,
+    )

@@ -1,0 +1,130 @@
+"""A comparison as one self-contained page: verdicts with their intervals, curves, what flipped with pictures.
+
+Everything that a record or a data set says is escaped by the template; the page holds no script and asks for nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+
+from goldieval.comparison.flips import Flip
+from goldieval.comparison.pairs import Pair
+from goldieval.comparison.result import Comparison, Point, Row, models
+from goldieval.data.paths import data_root
+from goldieval.errors import GoldievalError
+from goldieval.files import atomic_write
+from goldieval.report.numbers import label, value
+from goldieval.report.thumbnails import Thumbnails
+from goldieval.report.verdicts import chance, signed, summary
+
+HALF_WIDTH = 85  # of an interval's drawing, in pixels to either side of no difference
+PLOT = (50.0, 590.0, 210.0, 10.0)  # left, right, bottom, top
+
+
+def write_page(
+    file: Path,
+    found: Comparison,
+    flipped: Sequence[Sequence[Flip]],
+    data_dir: Path | None = None,
+    tasks_dir: Path | None = None,
+) -> None:
+    """Write the page whole or not at all.
+
+    Args:
+        flipped: for each row what flipped.   data_dir, tasks_dir: where pictures and cards are looked for.
+
+    Raises:
+        GoldievalError: the file cannot be written.
+    """
+    page = render(found, flipped, Thumbnails(data_root(data_dir), tasks_dir))
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        atomic_write(file, page.encode())
+    except OSError as error:
+        raise GoldievalError(f"cannot write {file}: {error.strerror or error}. Name another --html.") from error
+
+
+def render(found: Comparison, flipped: Sequence[Sequence[Flip]], thumbnails: Thumbnails) -> str:
+    """Return the page's HTML."""
+    template = (Path(__file__).parent / "templates" / "compare.html").read_text(encoding="utf-8")
+    page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True).from_string(template)
+    sides = {"a": models(found.a), "b": models(found.b)}
+    rows = [
+        _row(row, pair, flips, _reach(found.rows, row), thumbnails)
+        for row, pair, flips in zip(found.rows, found.pairs, flipped or [[]] * len(found.rows), strict=True)
+    ]
+    return page.render(
+        a=sides["a"][-1],
+        b=sides["b"][-1],
+        sides=sides,
+        summary=summary(found.rows),
+        rows=rows,
+        curves=_curves(found.curve),
+        notes=found.notes,
+        refused=found.refused,
+    )
+
+
+def _reach(rows: Sequence[Row], row: Row) -> float:
+    """Return the largest end of all intervals in the unit of this row: shares and ranks have a scale each."""
+    ranks = row.metric.endswith("_rank")
+    alike = [each for each in rows if each.metric.endswith("_rank") == ranks]
+    return max([abs(end) for each in alike for end in (each.low, each.high)]) or 1.0
+
+
+def _row(row: Row, pair: Pair, flips: Sequence[Flip], reach: float, thumbnails: Thumbnails) -> dict[str, Any]:
+    folder = thumbnails.folder(pair.a.record)
+    about = [row.protocol, row.method, f"{row.n:,} queries", f"{row.clusters:,} clusters"]
+    about += [f"a subset of {row.limit:,} images"] if row.limit else []
+    about += [f"B gains {row.gains:,} and loses {row.losses:,}"] if row.gains is not None else []
+    about += [f"{row.seeds[0]} and {row.seeds[1]} seeds"] if row.seeds != (1, 1) else []
+    return {
+        "task": row.task,
+        "label": label(row.metric),
+        "a": value(row.metric, row.a),
+        "b": value(row.metric, row.b),
+        **{name: signed(row.metric, getattr(row, name)) for name in ("difference", "low", "high")},
+        "x": [round(90 + HALF_WIDTH * end / reach, 1) for end in (row.low, row.difference, row.high)],
+        "p": chance(row.p),
+        "smallest": value(row.metric, row.smallest),
+        "verdict": row.verdict,
+        "style": row.verdict.split()[0],
+        "about": "; ".join([*about, *([row.note] if row.note else []), *([row.heading] if row.heading else [])]),
+        "flips": [asdict(flip) | {"picture": thumbnails.data_uri(folder, flip.image)} for flip in flips],
+    }
+
+
+def _curves(points: Sequence[Point]) -> list[dict[str, Any]]:
+    return [_curve(task, list(group)) for task, group in groupby(points, lambda point: point.task)]
+
+
+def _curve(task: str, points: list[Point]) -> dict[str, Any]:
+    """Place the points of one task; a model that has not said what it has seen stands at 0."""
+    left, right, bottom, top = PLOT
+    most = max([point.images_seen or 0 for point in points]) or 1
+    low, high = min(point.low for point in points), max(point.high for point in points)
+
+    def height(score: float) -> float:
+        return round(bottom + (top - bottom) * (score - low) / ((high - low) or 1.0), 1)
+
+    name = f"{task}, {label(points[0].metric)}"
+    placed = [
+        {
+            "side": point.side,
+            "spec": point.spec,
+            "shown": value(point.metric, point.value),
+            "x": round(left + (right - left) * (point.images_seen or 0) / most, 1),
+            "y": height(point.value),
+            "low": height(point.low),
+            "high": height(point.high),
+        }
+        for point in points
+    ]
+    ends = {"top": value(points[0].metric, high), "bottom": value(points[0].metric, low)}
+    return {"name": name, "points": placed, "most": f"{most:,}", **ends}

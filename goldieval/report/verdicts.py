@@ -1,0 +1,161 @@
+"""A comparison on the terminal: one row a test, stacked lines where that is too wide; nothing is ever cut."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+from rich.console import Console, Group, RenderableType
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+from goldieval.comparison.flips import Flip
+from goldieval.comparison.result import Comparison, Row, models
+from goldieval.comparison.sides import Side
+from goldieval.report.numbers import label, value
+
+STYLES = {"better": "bold green", "worse": "bold red", "not separable": "yellow"}
+
+
+def verdicts(found: Comparison, console: Console) -> RenderableType:
+    """Return who was compared, the verdict on every task, and what was not compared."""
+    table = _wide(found.rows)
+    room = Measurement.get(console, console.options.update(max_width=1000), table).maximum
+    return Group(
+        *_who("A", found.a),
+        *_who("B", found.b),
+        Text(),
+        table if room <= console.width else Group(*_narrow(found.rows)),
+        Text(),
+        *_remarks(found),
+        *(Text(f"not compared, {line}", "red") for line in found.refused),
+        *(Text(line, "dim") for line in found.notes),
+        Text(summary(found.rows), "bold"),
+    )
+
+
+def summary(rows: Sequence[Row]) -> str:
+    """Return the verdicts in one line.
+
+    >>> summary([])
+    'B against A: 0 better, 0 worse, 0 not separable'
+    """
+    words = [f"{sum(row.verdict == verdict for row in rows)} {verdict}" for verdict in STYLES]
+    return f"B against A: {', '.join(words)}"
+
+
+def signed(metric: str, number: float) -> str:
+    """Return a difference with its sign.
+
+    >>> signed("acc1", 0.0123), signed("t2i_mean_rank", -3.0)
+    ('+1.2', '-3.0')
+    """
+    return ("+" if number >= 0 else "-") + value(metric, abs(number))
+
+
+def chance(p: float) -> str:
+    """Return a p-value as people read it.
+
+    >>> chance(0.00001), chance(0.0312), chance(0.5)
+    ('<0.001', '0.031', '0.50')
+    """
+    return "<0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
+
+
+def _who(name: str, side: Side) -> Iterator[Text]:
+    known = models(side)
+    first = known[-1]
+    more = f", and {len(known) - 1} more" if len(known) > 1 else ""
+    yield Text(f"{name}  {first['spec']}  {first['fingerprint'][:8]}  {first['precision']}{more}", "bold")
+    for notice in dict.fromkeys(model["notice"] for model in known if model["notice"]):
+        yield Text(f"   {notice}", "yellow")
+
+
+def _wide(rows: Sequence[Row]) -> Table:
+    table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold", pad_edge=False)
+    for name in ("task", "metric", "A", "B", "B-A", "95 %", "p", "could see", "B is"):
+        table.add_column(name, justify="left" if name in ("task", "metric", "B is") else "right", no_wrap=True)
+    for task, group in groupby(rows, lambda row: row.task):
+        for place, row in enumerate(group):
+            table.add_row(
+                Text(task if place == 0 else "", "bold"),
+                Text(label(row.metric)),
+                value(row.metric, row.a),
+                value(row.metric, row.b),
+                signed(row.metric, row.difference),
+                f"{signed(row.metric, row.low)} {signed(row.metric, row.high)}",
+                chance(row.p),
+                value(row.metric, row.smallest),
+                Text(row.verdict, STYLES[row.verdict]),
+            )
+    return table
+
+
+def _narrow(rows: Sequence[Row]) -> Iterator[Text]:
+    for row in rows:
+        yield Text.assemble((f"{row.task} {label(row.metric)}: ", "bold"), (row.verdict, STYLES[row.verdict]))
+        ends = f"{signed(row.metric, row.low)} to {signed(row.metric, row.high)}"
+        scores = f"A {value(row.metric, row.a)}, B {value(row.metric, row.b)}"
+        yield Text(f"  {scores}: {signed(row.metric, row.difference)} ({ends})")
+        yield Text(f"  p {chance(row.p)}, could see {value(row.metric, row.smallest)}", "dim")
+
+
+def _remarks(found: Comparison) -> Iterator[Text]:
+    """How the verdicts were made: tests, samples, seeds, subsets."""
+    rows = found.rows
+    many = f"p adjusted for {len(rows)} tests (Holm)" if len(rows) > 1 else "one test"
+    yield Text(f"{many}; could see: the smallest difference seen with 80 % power", "dim")
+    for (task, method), group in groupby(rows, lambda row: (row.task, row.method)):
+        row = next(group)
+        of = f"{row.n:,} queries" + (f" in {row.clusters:,} clusters" if row.clusters != row.n else "")
+        yield Text(f"{task}: {row.protocol}; {method}, {of}", "dim")
+        if row.heading:
+            yield Text(f"  {row.heading}", "yellow")
+        if row.limit:
+            yield Text(f"  a subset of {row.limit:,} images", "yellow")
+        if row.note:
+            yield Text(f"  {row.note}", "yellow")
+        if row.gains is not None:
+            yield Text(f"  {label(row.metric)}: B gains {row.gains:,} queries and loses {row.losses:,}", "dim")
+        if row.seed_error is not None and row.sample_error is not None:
+            yield Text(f"  {_seeds(row)}")
+
+
+def _seeds(row: Row) -> str:
+    """Where a difference between recipes scatters from."""
+    sd = [value(row.metric, each) if each is not None else "not known (one seed)" for each in row.seed_sd]
+    errors = value(row.metric, row.seed_error), value(row.metric, row.sample_error)
+    return (
+        f"{row.seeds[0]} and {row.seeds[1]} seeds: scores scatter between seeds by {sd[0]} under A, {sd[1]} under B; "
+        f"the difference by {errors[0]} with seeds and {errors[1]} with samples"
+    )
+
+
+def curve(found: Comparison) -> RenderableType:
+    """Return score against images seen, where a side is a row of checkpoints."""
+    parts: list[RenderableType] = []
+    for task, group in groupby(found.curve, lambda point: point.task):
+        points = list(group)
+        parts += [Text(), Text(f"{task} {label(points[0].metric)} by images seen", "bold")]
+        for point in points:
+            seen = f"{point.images_seen:,}" if point.images_seen is not None else "not known"
+            ends = f"{value(point.metric, point.low)}–{value(point.metric, point.high)}"
+            parts.append(
+                Text(f"  {point.side}  {seen:>13}  {value(point.metric, point.value):>5}  {ends:>11}  {point.spec}")
+            )
+    return Group(*parts)
+
+
+def flips(found: Comparison, flipped: Sequence[Sequence[Flip]]) -> RenderableType:
+    """Return the queries that one model gets and the other misses."""
+    parts: list[RenderableType] = []
+    for row, listed in zip(found.rows, flipped, strict=True):
+        parts += [Text(), Text(f"{row.task} {label(row.metric)}: what flipped", "bold")]
+        parts += [] if listed else [Text("  nothing")]
+        for flip in listed:
+            marks = [name for name, true in (("tie", flip.tied), ("text repeated", flip.repeated)) if true]
+            tail = f"  [{', '.join(marks)}]" if marks else ""
+            parts.append(Text(f"  {flip.what:6} {flip.sample}  A {flip.a}, B {flip.b}{tail}"))
+            parts += [Text(f"         {line}", "dim") for line in (flip.image, flip.text) if line]
+    return Group(*parts)

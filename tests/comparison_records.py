@@ -1,0 +1,105 @@
+"""Records of invented models, written as a run writes them, for tests of comparison and pages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from goldieval.families.base import metric
+from goldieval.metrics.intervals import share
+from goldieval.record import DataPart, ModelPart, Record, RunPart, TaskPart, write_record
+
+
+def classified(
+    out: Path, spec: str, hits: np.ndarray, *, task: str = "mine", fingerprint: str = "", **changes: Any
+) -> Path:
+    """Write a zero-shot record whose images are hit where ``hits`` is 1; return its file.
+
+    changes: fields of the record's model, task and data parts, by name; ``images``, ``texts`` replace those columns.
+    """
+    count = len(hits)
+    ids = np.array([f"i{row}" for row in range(count)], dtype=object)
+    outcomes = {
+        "direction": np.full(count, "i2c", dtype=object),
+        "sample_id": changes.pop("ids", ids),
+        "cluster_id": ids,
+        "label": np.arange(count) % 3,
+        "prediction": (np.arange(count) + 1 - hits.astype(int)) % 3,
+        "place": 1 - hits.astype(int),
+        "rank_low": 2 - hits.astype(int),
+        "rank_high": 2 - hits.astype(int),
+        "image": changes.pop("images", np.full(count, "", dtype=object)),
+        "text": changes.pop("texts", np.array([f"class {row % 3}" for row in range(count)], dtype=object)),
+    }
+    return _written(out, spec, "zeroshot", "acc1", {"acc1": metric(share(hits))}, outcomes, task, fingerprint, changes)
+
+
+def segmented(out: Path, spec: str, inside: np.ndarray, union: np.ndarray, **changes: Any) -> Path:
+    """Write a record with areas of every class, both (images, classes)."""
+    ids = np.array([f"i{row}" for row in range(len(inside))], dtype=object)
+    outcomes = {
+        "direction": np.full(len(inside), "segmentation", dtype=object),
+        "sample_id": ids,
+        "cluster_id": ids,
+        "intersection": np.array([*inside, None], dtype=object)[:-1],
+        "union": np.array([*union, None], dtype=object)[:-1],
+    }
+    values = {"miou": metric(share((inside > 0).astype(float).ravel()))}
+    return _written(out, spec, "segmentation", "miou", values, outcomes, "areas", "", changes)
+
+
+def _written(
+    out: Path,
+    spec: str,
+    family: str,
+    headline: str,
+    metrics: dict[str, Any],
+    outcomes: dict[str, np.ndarray],
+    task: str,
+    fingerprint: str,
+    changes: dict[str, Any],
+) -> Path:
+    fingerprint = fingerprint or (spec.encode().hex() + "0" * 64)[:64]
+    parts: dict[str, Any] = {
+        "spec": spec,
+        "family": "toy",
+        "fingerprint": fingerprint,
+        "parameters": 0,
+        "resolution": 0,
+        "context_length": 0,
+        "precision": "fp32",
+        "home": "",
+        "notice": "",
+    }
+    about: dict[str, Any] = {
+        "name": task,
+        "family": family,
+        "version": 1,
+        "protocol": "all",
+        "title": "Mine",
+        "licence": "mine",
+        "card_sha256": "c" * 64,
+        "scoring": "global",
+        "headline": headline,
+    }
+    data: dict[str, Any] = {"source": "mine", "sha256": "d" * 64}
+    status = changes.pop("status", "ok")
+    subset = str(changes.get("limit", "all"))
+    for known, fields in ((parts, ModelPart), (about, TaskPart), (data, DataPart)):
+        known |= {name: changes.pop(name) for name in list(changes) if name in fields.model_fields}
+    assert not changes, changes
+    record = Record(
+        setting=fingerprint,
+        key=(fingerprint[:4] + about["card_sha256"][:2] + subset + "0" * 64)[:64],
+        status=status,
+        reason="it broke" if status == "failed" else "",
+        model=ModelPart(**parts),
+        task=TaskPart(**about),
+        data=DataPart(**data),
+        metrics={} if status == "failed" else metrics,
+        environment={},
+        run=RunPart(command="python", started="", device="cpu", batch={}, seconds={}, encoded={}, reused={}),
+    )
+    return write_record(out, record, None if status == "failed" else outcomes)

@@ -1,0 +1,38 @@
+"""Quick versions of the simulations in ``benchmarks``: coverage, false positives, power; wide Monte Carlo margins."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+
+import compare_errors
+import interval_coverage
+
+
+@pytest.mark.parametrize("score", [0.1, 0.3, 0.5, 0.9])
+@pytest.mark.parametrize("units", [500, 5000])
+def test_wilsons_interval_covers_93_to_97_percent(units: int, score: float) -> None:
+    assert 0.93 <= interval_coverage.wilson_exactly(units, score, 0, 0) <= 0.97
+
+
+@pytest.mark.parametrize("method", ["bootstrap of clusters of five", "bootstrap within ten classes"])
+def test_bootstrap_intervals_cover_about_95_percent(method: str) -> None:
+    covered = interval_coverage.METHODS[method](500, 0.3, 150, 1)
+    assert abs(covered - 0.95) <= 0.02 + 3 * np.sqrt(0.95 * 0.05 / 150)
+
+
+def test_equal_models_are_rarely_called_different_after_holm() -> None:
+    _, family = compare_errors.false_positives(40, 2)
+    assert family <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 40)
+
+
+@pytest.mark.parametrize("test", ["exact McNemar, 1,000 images", "3 and 3 seeds, 1,000 images"])
+def test_the_reported_smallest_difference_is_seen_in_about_80_of_100(test: str) -> None:
+    reported, true, seen = compare_errors.power(test, 80, 3)
+    assert true == pytest.approx(reported, rel=0.2)
+    assert abs(seen - 0.8) <= 0.05 + 3 * np.sqrt(0.8 * 0.2 / 80)
