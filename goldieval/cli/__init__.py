@@ -14,6 +14,7 @@ from goldieval.cli.doctor import doctor
 from goldieval.cli.ls import ls
 from goldieval.cli.run import run
 from goldieval.cli.show import show
+from goldieval.cli.table import table
 from goldieval.cli.train import train
 from goldieval.errors import GoldievalError, InterruptedRunError
 
@@ -26,7 +27,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for verb in (run, ls, show, compare, train, doctor):
+for verb in (run, ls, show, compare, table, train, doctor):
     app.command()(verb)
 app.add_typer(data)
 

@@ -103,7 +103,7 @@ def bootstrapped(
         sums: (clusters, columns) of what is added up.   statistics: sums (draws, columns) to values (draws, metrics).
         ends: for each metric its lowest and highest value.   method: how the interval is to be called.
     """
-    values, draws = statistics(sums.sum(axis=0, keepdims=True))[0], statistics(_resampled(sums, seed))
+    values, draws = statistics(sums.sum(axis=0, keepdims=True))[0], statistics(resampled(sums, seed))
     intervals = []
     for value, drawn, end in zip(values, draws.T, ends, strict=True):
         if np.ptp(drawn) <= ROUNDING:
@@ -139,7 +139,7 @@ def clustered_mean_of_groups(hits: np.ndarray, groups: np.ndarray, clusters: np.
     _, which = np.unique(clusters, return_inverse=True)
     count, inside = int(which.max()) + 1, group[:, None] == np.arange(len(names))
     columns = [np.bincount(which, weights, count) for one in inside.T for weights in (hits * one, one.astype(float))]
-    drawn = _resampled(np.stack(columns, axis=1), seed)
+    drawn = resampled(np.stack(columns, axis=1), seed)
     with np.errstate(invalid="ignore"):
         means = np.nanmean(drawn[:, 0::2] / drawn[:, 1::2], axis=1)  # a draw may lack a small group
     value = float(np.mean([hits[one].mean() for one in inside.T]))

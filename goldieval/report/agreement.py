@@ -1,0 +1,181 @@
+"""Does a table that stands in a paper still agree with the records? Cell by cell, for a paper's own checks."""
+
+from __future__ import annotations
+
+import csv
+import html
+import io
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from pathlib import Path
+
+from goldieval.errors import GoldievalError
+from goldieval.report.formats import FORMATS
+from goldieval.report.grid import Grid
+
+Lines = list[list[str]]
+_NUMBER = re.compile(r"[-+]?[0-9][0-9,]*(?:\.[0-9]+)?")
+_FEET = ("n", "separable")
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """One cell. there: in the file.   here: from the records, to the same number of digits."""
+
+    row: str
+    column: str
+    there: str
+    here: str
+
+    def __str__(self) -> str:
+        return f"{self.row} / {self.column}: {self.there} in the file, {self.here} from the records"
+
+
+def disagreements(file: Path, grid: Grid) -> list[Disagreement]:
+    """Compare the numbers of a table file (.tex, .md, .html, .csv, as ``table`` writes it) with the table as it is now.
+
+    Rows and columns are found by name, so a paper may leave some out or order them otherwise. What the file shows with
+    fewer digits is compared with as many.
+
+    Raises:
+        GoldievalError: the file cannot be read, or there is no table in it.
+    """
+    kinds = {".tex": "latex", ".md": "markdown", ".html": "html", ".csv": "csv"}
+    if file.suffix not in kinds:
+        raise GoldievalError(f"--check {file}: name a .tex, .md, .html or .csv file.")
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise GoldievalError(f"--check {file}: cannot be read: {error}") from error
+    kind = kinds[file.suffix]
+    there, here = _cells(_READERS[kind](text)), _cells(_READERS[kind](FORMATS[kind](grid)))
+    if not there:
+        raise GoldievalError(f"--check {file}: no table with numbers in it.")
+    return [found for key, cell in there.items() if (found := _compare(key, cell, here.get(key, ""))) is not None]
+
+
+def _compare(key: tuple[int, str, str], there: str, here: str) -> Disagreement | None:
+    _, row, column = key
+    old, new = _NUMBER.search(there), _NUMBER.search(here)
+    if old is None:
+        known = new is not None and there.strip() in ("–", "-", "--")
+        return Disagreement(row, column, "a dash", here) if known else None
+    if new is None:
+        return Disagreement(row, column, there, "nothing")
+    digits = len(old.group().partition(".")[2])
+    unit = 10.0**-digits
+    one, other = (float(number.group().replace(",", "")) for number in (old, new))
+    shown = f"{other:.{digits}f}"
+    same = f"{one:.{digits}f}" == shown or abs(one - other) < 0.5 * unit - 1e-9
+    return None if same else Disagreement(row, column, old.group(), new.group())
+
+
+def _cells(panels: list[Lines]) -> dict[tuple[int, str, str], str]:
+    """Return cells by panel, row name and column name. The first line of a panel names its columns."""
+    found: dict[tuple[int, str, str], str] = {}
+    titles: list[list[str]] = []
+    for lines in panels:
+        titles += [] if lines[0] in titles else [lines[0]]
+        number = titles.index(lines[0])  # panels are told apart by their columns: a paper may show some of them only
+        header, *rows = lines
+        for row in rows:
+            if len(row) == len(header) and row[0] not in _FEET:
+                for column, cell in zip(header[1:], row[1:], strict=True):
+                    if cell.strip():
+                        found[number, row[0], column] = cell
+    return found
+
+
+def _markdown(text: str) -> list[Lines]:
+    panels: list[Lines] = []
+    open_ = False
+    for line in text.splitlines():
+        if not line.startswith("|"):
+            open_ = False
+            continue
+        if not open_:
+            panels.append([])
+            open_ = True
+        cells = [_plain_markdown(cell) for cell in re.split(r"(?<!\\)\|", line.strip().strip("|"))]
+        if not all(re.fullmatch(r"[-: ]+", cell) for cell in cells):
+            panels[-1].append(cells)
+    return [panel for panel in panels if panel]
+
+
+def _plain_markdown(cell: str) -> str:
+    cell = re.sub(r"<sup>.*?</sup>|</?u>", "", cell)
+    cell = re.sub(r"(?<!\\)\*", "", cell)
+    return html.unescape(re.sub(r"\\([\\`*_\[\]|~])", r"\1", cell)).strip()
+
+
+def _latex(text: str) -> list[Lines]:
+    panels = []
+    for body in re.findall(r"\\begin\{tabular\}\{[^}]*\}(.*?)\\end\{tabular\}", text, re.DOTALL):
+        body = re.sub(r"(?<!\\)%.*", "", body)
+        lines = [line for line in re.split(r"\\\\", body) if re.search(r"(?<!\\)&", line)]
+        panels.append([[_plain_latex(cell) for cell in re.split(r"(?<!\\)&", line)] for line in lines])
+    return [panel for panel in panels if panel]
+
+
+def _plain_latex(cell: str) -> str:
+    cell = re.sub(r"\\(toprule|midrule|bottomrule)\b|\\multicolumn\{\d+\}\{l\}", "", cell)
+    cell = re.sub(r"\$\^\{[0-9,]*\}\$", "", cell)
+    cell = re.sub(r"\{\\scriptsize.*$", "", cell)
+    cell = re.sub(r"\\(textbf|textit|underline)\s*\{", "{", cell)
+    names = {"textbackslash": "\\", "textless": "<", "textgreater": ">", "textbar": "|", "textasciitilde": "~",
+             "textasciicircum": "^", "textquotedbl": '"', "dots": "…"}  # fmt: skip
+    cell = re.sub(r"\\([a-zA-Z]+)\{\}", lambda found: names.get(found[1], found[0]), cell)
+    cell = re.sub(r"(?<!\\)[{}]", "", cell)
+    return re.sub(r"\\([&%$#_{}])", r"\1", cell).replace("--", "–").strip()
+
+
+class _Tables(HTMLParser):
+    """Collects the text of table cells; footnote marks are left out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.panels: list[Lines] = []
+        self._cell: list[str] | None = None
+        self._mark = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "table":
+            self.panels.append([])
+        elif tag == "tr" and self.panels:
+            self.panels[-1].append([])
+        elif tag in ("td", "th") and self.panels and self.panels[-1]:
+            self._cell = []
+        elif tag == "sup":
+            self._mark += 1
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "sup":
+            self._mark -= 1
+        elif tag in ("td", "th") and self._cell is not None:
+            self.panels[-1][-1].append("".join(self._cell).strip())
+            self._cell = None
+
+    def handle_data(self, data: str) -> None:
+        if self._cell is not None and not self._mark:
+            self._cell.append(data)
+
+
+def _html(text: str) -> list[Lines]:
+    parser = _Tables()
+    parser.feed(text)
+    return [panel for panel in parser.panels if panel]
+
+
+def _csv(text: str) -> list[Lines]:
+    """Every number is a row of its own there: one panel of three columns, the key in the first."""
+    rows = list(csv.DictReader(io.StringIO(text)))
+    keyed = [
+        [f"{row.get('model', '')} ({row.get('panel', '')})", row.get("column", ""), row.get("value", "")]
+        for row in rows
+    ]
+    return [[["", column], [name, value or "–"]] for name, column, value in keyed]
+
+
+_READERS: dict[str, Callable[[str], list[Lines]]] = {"markdown": _markdown, "latex": _latex, "html": _html, "csv": _csv}

@@ -1,0 +1,99 @@
+"""From a table's spec and the scores there are to a grid of cells."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from goldieval.errors import GoldievalError, did_you_mean
+from goldieval.report.grid import Cell, Grid, GridPanel
+from goldieval.report.marks import mark
+from goldieval.report.rows import PanelRows
+from goldieval.report.sources import Sources
+from goldieval.report.table_spec import Column, Panel, TableSpec
+
+
+def build(spec: TableSpec, sources: Sources, allow: bool = False) -> Grid:
+    """Lay out a table.
+
+    Args:
+        allow: settings that differ stand in one column, with a footnote and without marks.
+
+    Raises:
+        GoldievalError: the spec shows the built-in world's tasks beside others.
+    """
+    grid = Grid(spec.table, spec.title, spec.digits, spec.intervals, [], notes=list(spec.notes))
+    for panel in spec.panels:
+        columns = _columns(spec, panel, sources, grid)
+        _apart(spec, columns, sources)
+        if columns:
+            groups = panel.groups or spec.groups
+            grid.panels += PanelRows(grid, sources, columns, spec, allow).panels(panel.title, groups)
+    for laid in grid.panels:
+        _deltas(grid, laid, spec.delta)
+        grid.faults += mark(laid, spec.marks)
+        _feet(laid)
+    grid.panels = [panel for panel in grid.panels if any(True for _ in panel.rows)]
+    return grid
+
+
+def _columns(spec: TableSpec, panel: Panel, sources: Sources, grid: Grid) -> list[Column]:
+    if panel.columns == "records":
+        found = {record.task.name: record.task.headline for _, record in sources.records}
+        kept = {task: metric for task, metric in sorted(found.items()) if sources.made_here(task) == spec.made_here}
+        return [Column(task=task, metric=metric) for task, metric in kept.items()]
+    known = []
+    for column in panel.columns:
+        if fault := _fault(column, sources):
+            grid.faults.append(f"table {spec.table}: {fault}")
+        else:
+            known.append(column)
+    return known
+
+
+def _fault(column: Column, sources: Sources) -> str:
+    """Return what is wrong with a column, or nothing."""
+    published, task, metric = sources.published, column.task, column.metric
+    measured = {(record.task.name, name) for _, record in sources.records for name in record.metrics}
+    if task not in sources.tasks and task not in published.tasks and not any(task == name for name, _ in measured):
+        if any(unread in published.tasks for unread in column.unread):
+            return ""
+        return f"no task {task!r} for a column.{did_you_mean(task, {*sources.tasks, *published.tasks})}"
+    metrics = list(sources.tasks[task].card.metrics()) if task in sources.tasks else []
+    metrics += [name for other, name in published.columns | measured if other == task]
+    return "" if metric in metrics else f"task {task} has no metric {metric!r}.{did_you_mean(metric, metrics)}"
+
+
+def _apart(spec: TableSpec, columns: Sequence[Column], sources: Sources) -> None:
+    """Raise GoldievalError where drawn scenes would stand in a table of anything else."""
+    for column in columns:
+        if column.task in sources.tasks and sources.made_here(column.task) != spec.made_here:
+            must = "made_here: true, and no other tasks" if not spec.made_here else "tasks of the built-in world only"
+            raise GoldievalError(
+                f"table {spec.table}: {column.task}: drawn scenes never stand beside real data: it needs {must}."
+            )
+
+
+def _deltas(grid: Grid, panel: GridPanel, baseline: str) -> None:
+    """Give every comparable cell its difference from the row of that name."""
+    base = next((row for row in panel.rows if row.name == baseline), None)
+    if not baseline or base is None:
+        return
+    for row in panel.rows:
+        for cell, zero in zip(row.cells, base.cells, strict=True):
+            if row is not base and cell.comparable and zero.comparable and _both(cell, zero):
+                cell.delta = cell.score.value - zero.score.value  # type: ignore[union-attr,operator]
+
+
+def _both(cell: Cell, other: Cell) -> bool:
+    return all(one.score is not None and one.score.value is not None for one in (cell, other))
+
+
+def _feet(panel: GridPanel) -> None:
+    """Fill in n and the smallest separable difference of each column: the largest that a model of ours has there."""
+    for place in range(len(panel.columns)):
+        scores = [cell.score for cell in panel.column(place) if cell.score and cell.score.value is not None]
+        measured = [score for score in scores if score.kind == "ours" and score.n]
+        counts = sorted({score.n for score in measured or scores if score.n})
+        panel.n.append("/".join(f"{count:,}" for count in counts))
+        widths = [width for score in measured or scores if (width := score.separable)]
+        panel.separable.append(max(widths) if widths else None)

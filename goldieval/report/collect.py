@@ -1,0 +1,52 @@
+"""The records of several places, as far as they can be read, with one line for each that cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from goldieval.errors import GoldievalError
+from goldieval.record import Record, find_records, read_record
+
+
+@dataclass
+class Collected:
+    """Records with their files, and what could not be read, one line each."""
+
+    records: list[tuple[Path, Record]] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+
+
+def collect(places: Iterable[Path], missing_ok: bool = False) -> Collected:
+    """Read every record in files and folders; of one model, task and setting found twice, the later run stands.
+
+    Args:
+        missing_ok: a place that is not there holds no records.
+
+    Raises:
+        GoldievalError: no such place.
+    """
+    found = Collected()
+    for place in places:
+        if missing_ok and not place.exists():
+            continue
+        for file in find_records(place):
+            try:
+                found.records.append((file, read_record(file)))
+            except GoldievalError as error:
+                found.faults.append(str(error))
+    latest: dict[tuple[str, str, str], tuple[Path, Record]] = {}
+    for file, record in sorted(found.records, key=lambda one: one[1].run.started):
+        latest[record.model.fingerprint + record.model.spec, record.setting, record.key] = file, record
+    found.records = _without_old_failures(list(latest.values()))
+    return found
+
+
+def _without_old_failures(records: list[tuple[Path, Record]]) -> list[tuple[Path, Record]]:
+    done = {(record.model.fingerprint, record.setting) for _, record in records if record.status != "failed"}
+    return [
+        (file, record)
+        for file, record in records
+        if record.status != "failed" or (record.model.fingerprint, record.setting) not in done
+    ]

@@ -1,0 +1,68 @@
+"""HTML: one self-contained file without scripts; whatever came from a file is escaped."""
+
+from __future__ import annotations
+
+from html import escape
+
+from goldieval.report.formats.feet import foot_rows, legend, shown_name
+from goldieval.report.grid import Cell, Grid, GridPanel, Row
+
+STYLE = """
+body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem;color:#1b1b1b;background:#fff}
+table{border-collapse:collapse;margin:.4rem 0 1.2rem;border-top:2px solid;border-bottom:2px solid}
+th,td{padding:.22rem .7rem;text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
+th:first-child,td:first-child{text-align:left}thead th{border-bottom:1px solid}
+.group th{border-top:1px solid #999;font-weight:600}.published{font-style:italic;color:#555}
+.second{text-decoration:underline}small{color:#777}.foot td{color:#777;border-top:1px solid #ccc;font-size:.86em}
+.wide{overflow-x:auto}.notes{font-size:.86em;color:#444}.notes p{margin:.1rem 0}
+"""
+
+
+def to_html(grid: Grid) -> str:
+    return (
+        "<!doctype html>\n<html lang=en><head><meta charset=utf-8>"
+        "<meta http-equiv=Content-Security-Policy content=\"default-src 'none'; style-src 'unsafe-inline'\">"
+        f"<title>{escape(grid.title)}</title><style>{STYLE}</style></head>\n<body><h1>{escape(grid.title)}</h1>\n"
+        f"{body(grid)}</body></html>\n"
+    )
+
+
+def body(grid: Grid) -> str:
+    """Return the panels, legend and footnotes without the page around them."""
+    panels = "".join(
+        (f"<h3>{escape(panel.title)}</h3>\n" if panel.title else "") + _panel(grid, panel) for panel in grid.panels
+    )
+    notes = "".join(f"<p>{escape(line)}</p>\n" for line in legend(grid))
+    feet = "".join(f"<p><sup>{number}</sup> {escape(text)}</p>\n" for number, text in enumerate(grid.footnotes, 1))
+    return f"{panels}<div class=notes>{notes}{feet}</div>"
+
+
+def _panel(grid: Grid, panel: GridPanel) -> str:
+    head = "".join(f"<th>{escape(column)}</th>" for column in ["", *panel.columns])
+    lines = [f"<div class=wide><table><thead><tr>{head}</tr></thead><tbody>"]
+    for group in panel.groups:
+        if group.title:
+            lines.append(f"<tr class=group><th colspan={len(panel.columns) + 1}>{escape(group.title)}</th></tr>")
+        lines += [_row(grid, row) for row in group.rows]
+    for name, cells in foot_rows(grid, panel):
+        lines.append(f"<tr class=foot><td>{name}</td>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>")
+    return "\n".join([*lines, "</tbody></table></div>\n"])
+
+
+def _row(grid: Grid, row: Row) -> str:
+    cells = "".join(f"<td>{_cell(grid, cell)}</td>" for cell in row.cells)
+    return f"<tr class={row.kind}><td>{escape(shown_name(row))}{_marks(row.notes)}</td>{cells}</tr>"
+
+
+def _cell(grid: Grid, cell: Cell) -> str:
+    if cell.score is None:
+        return ""
+    text = grid.value(cell)
+    text = f"<b>{text}</b>" if cell.best else f"<span class=second>{text}</span>" if cell.second else text
+    half, delta = grid.half_width(cell), grid.difference(cell)
+    extra = (f" <small>±&nbsp;{half}</small>" if half else "") + (f" <small>({delta})</small>" if delta else "")
+    return text + extra + _marks(cell.notes)
+
+
+def _marks(notes: list[int]) -> str:
+    return f"<sup>{','.join(map(str, notes))}</sup>" if notes else ""

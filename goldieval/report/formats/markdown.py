@@ -1,0 +1,58 @@
+"""Markdown: pipes and line breaks in names are escaped, what is no markup of ours stays text."""
+
+from __future__ import annotations
+
+import re
+
+from goldieval.report.formats.feet import foot_rows, legend, shown_name
+from goldieval.report.grid import Cell, Grid, GridPanel, Row
+
+
+def escape(text: str) -> str:
+    """Return text that Markdown shows as it is.
+
+    >>> escape("a|b <b>*x*</b>")
+    'a\\\\|b &lt;b&gt;\\\\*x\\\\*&lt;/b&gt;'
+    """
+    text = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`*_\[\]|~])", r"\\\1", text)
+
+
+def to_markdown(grid: Grid) -> str:
+    lines = [f"**{escape(grid.title)}**"]
+    for panel in grid.panels:
+        lines += ["", *([f"*{escape(panel.title)}*", ""] if panel.title else []), *_panel(grid, panel)]
+    lines += ["", *(f"{escape(line)}  " for line in legend(grid))] if grid.panels else []
+    lines += [f"<sup>{number}</sup> {escape(text)}  " for number, text in enumerate(grid.footnotes, 1)]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _panel(grid: Grid, panel: GridPanel) -> list[str]:
+    lines = [_line(["", *map(escape, panel.columns)]), _line(["---", *["--:"] * len(panel.columns)])]
+    for group in panel.groups:
+        if group.title:
+            lines.append(_line([f"**{escape(group.title)}**", *[""] * len(panel.columns)]))
+        lines += [_line([_name(row), *(_cell(grid, row, cell) for cell in row.cells)]) for row in group.rows]
+    return lines + [_line([name, *cells]) for name, cells in foot_rows(grid, panel)]
+
+
+def _name(row: Row) -> str:
+    name = escape(shown_name(row))
+    return (f"*{name}*" if row.kind == "published" else name) + _marks(row.notes)
+
+
+def _cell(grid: Grid, row: Row, cell: Cell) -> str:
+    text = grid.value(cell)
+    half, delta = grid.half_width(cell), grid.difference(cell)
+    text = f"**{text}**" if cell.best else f"<u>{text}</u>" if cell.second else text
+    text = f"*{text}*" if row.kind == "published" and text != "–" and cell.score else text
+    text += f" ± {half}" if half else ""
+    return (text + (f" ({delta})" if delta else "") if cell.score else "") + _marks(cell.notes)
+
+
+def _marks(notes: list[int]) -> str:
+    return f"<sup>{','.join(map(str, notes))}</sup>" if notes else ""
+
+
+def _line(cells: list[str]) -> str:
+    return "| " + " | ".join(cells) + " |"

@@ -1,0 +1,185 @@
+"""Results of other harnesses, read so that they stand in our tables, marked as imported and without intervals.
+
+clip-benchmark's JSON and CSV, the result CSVs in open_clip's docs, lmms-eval's JSON. What their names mean here is
+data: names.yaml beside this file. A number whose name is not there is counted and said, never guessed.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from goldieval.card import read_yaml
+from goldieval.errors import GoldievalError, listing
+from goldieval.report.score import Score
+
+Row = dict[str, Any]
+
+
+@dataclass
+class Imported:
+    """What was read, and the lines about what was not."""
+
+    scores: list[Score] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+
+
+@cache
+def _names() -> dict[str, dict[str, Any]]:
+    return read_yaml(Path(__file__).with_name("names.yaml"))
+
+
+def read_imports(places: Iterable[Path]) -> Imported:
+    """Read files, and every .json and .csv below folders.
+
+    Raises:
+        GoldievalError: no such place, or a named file that is none of the formats.
+    """
+    found = Imported()
+    for place in places:
+        if not place.exists():
+            raise GoldievalError(f"--import {place}: no such file or folder.")
+        inside = place.is_dir()
+        for file in sorted([*place.rglob("*.json"), *place.rglob("*.csv")]) if inside else [place]:
+            try:
+                _add(file, found)
+            except GoldievalError as error:
+                if not inside:
+                    raise
+                found.faults.append(str(error))
+    return found
+
+
+def _add(file: Path, found: Imported) -> None:
+    skipped: list[str] = []
+    for number in _numbers(file):
+        if number.unknown:
+            skipped.append(number.unknown)
+            continue
+        unit = "score" if number.metric == "perception" else "percent"
+        note = f"imported from {file.name}" + (f"; {number.note}" if number.note else "")
+        found.scores.append(
+            Score(number.model, "imported", number.task, number.metric, number.value, unit, note=note, source=str(file),
+                  file=file)
+        )  # fmt: skip
+    if skipped:
+        unique = list(dict.fromkeys(skipped))
+        found.faults.append(f"{file}: {len(skipped):,} numbers left out, with no name here: {listing(unique)}")
+
+
+@dataclass(frozen=True)
+class Number:
+    """One number in our words; ``unknown`` says what of it has no name here."""
+
+    model: str = ""
+    task: str = ""
+    metric: str = ""
+    value: float = 0.0
+    note: str = ""
+    unknown: str = ""
+
+
+def _numbers(file: Path) -> Iterator[Number]:
+    try:
+        text = file.read_text(encoding="utf-8")
+        if file.suffix == ".json":
+            yield from _json(file, json.loads(text))
+        else:
+            yield from _csv(file, list(csv.DictReader(text.splitlines())))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, csv.Error) as error:
+        raise GoldievalError(f"cannot read {file}: {error}") from error
+
+
+def _json(file: Path, content: Any) -> Iterator[Number]:
+    if isinstance(content, dict) and isinstance(content.get("metrics"), dict) and "dataset" in content:
+        yield from _clip_benchmark(file, {**content, **content["metrics"]})
+    elif isinstance(content, dict) and isinstance(content.get("results"), dict):
+        yield from _lmms_eval(file, content)
+    else:
+        raise _unknown(file)
+
+
+def _csv(file: Path, rows: list[Row]) -> Iterator[Number]:
+    columns = set(rows[0]) if rows else set()
+    if {"dataset", "model", "pretrained"} <= columns:
+        for row in rows:
+            yield from _clip_benchmark(file, row)
+    elif {"name", "pretrained"} <= columns:
+        for row in rows:
+            yield from _open_clip(file, row)
+    else:
+        raise _unknown(file)
+
+
+def _unknown(file: Path) -> GoldievalError:
+    return GoldievalError(
+        f"{file} is no result file that is known here: clip-benchmark's JSON or CSV, open_clip's CSV, lmms-eval's JSON."
+    )
+
+
+def _clip_benchmark(file: Path, row: Row) -> Iterator[Number]:
+    names = _names()["clip_benchmark"]
+    model = _model(row["model"], row.get("pretrained", ""))
+    dataset = str(row["dataset"]).removeprefix("wds/").removeprefix("vtab/").replace("/", "_")
+    for theirs, metric in names["metrics"].items():
+        if (value := _finite(file, theirs, row.get(theirs))) is not None:
+            task = names["tasks"].get(dataset, "")
+            yield Number(model, task, metric, value, unknown="" if task else f"data set {dataset}")
+
+
+def _open_clip(file: Path, row: Row) -> Iterator[Number]:
+    known = _names()["open_clip"]
+    for theirs, cell in row.items():
+        if theirs in known["columns"]:
+            if (value := _finite(file, theirs, cell)) is not None:
+                place = known["columns"][theirs]
+                yield Number(_model(row["name"], row["pretrained"]), place[0], place[1], value)
+        elif theirs not in known["about"]:
+            yield Number(unknown=f"column {theirs}")
+
+
+def _lmms_eval(file: Path, content: Row) -> Iterator[Number]:
+    known, config = _names()["lmms_eval"], content.get("config") or {}
+    model = str(content.get("model_name") or config.get("model_args") or config.get("model") or file.stem)
+    for task, metrics in content["results"].items():
+        if task not in known:
+            yield Number(unknown=f"task {task}")
+            continue
+        ours = known[task]
+        cell = next((metrics[name] for name in _filters(ours["metric"], metrics)), None)
+        if (value := _finite(file, task, cell)) is None:
+            yield Number(unknown=f"metric {ours['metric']} of {task}")
+            continue
+        yield Number(model, ours["task"], ours["as"], value / ours.get("divide", 1), ours.get("note", ""))
+
+
+def _filters(name: str, metrics: Row) -> list[str]:
+    """Return keys of a metric as lmms-eval writes them: alone, or with a filter after a comma."""
+    return [key for key in metrics if key == name or key.startswith(f"{name},")]
+
+
+def _finite(file: Path, name: str, cell: Any) -> float | None:
+    """Return a number; None for an empty cell.
+
+    Raises:
+        GoldievalError: something that is no finite number.
+    """
+    if cell is None or cell == "":
+        return None
+    try:
+        value = float(cell)
+    except (TypeError, ValueError):
+        raise GoldievalError(f"{file}: {name}: {cell!r} is no number.") from None
+    if not math.isfinite(value):
+        raise GoldievalError(f"{file}: {name}: {cell} is no finite number.")
+    return value
+
+
+def _model(name: Any, pretrained: Any) -> str:
+    return f"{name}/{pretrained}" if pretrained else str(name)

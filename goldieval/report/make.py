@@ -1,0 +1,73 @@
+"""Everything that a table, its page and its plot are made of, from what lies on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from goldieval.errors import GoldievalError
+from goldieval.registry import Catalogue
+from goldieval.report.build import build
+from goldieval.report.collect import collect
+from goldieval.report.grid import Grid
+from goldieval.report.imports import read_imports
+from goldieval.report.published import load_published
+from goldieval.report.sources import Sources
+from goldieval.report.table_spec import Column, TableSpec, load_spec
+
+RESULTS = [Path("results")]
+
+
+@dataclass(frozen=True)
+class Made:
+    """A laid-out table with its spec and its sources."""
+
+    spec: TableSpec
+    sources: Sources
+    grid: Grid
+
+
+def make_table(
+    spec: str | TableSpec,
+    results: Sequence[Path] = RESULTS,
+    imports: Sequence[Path] = (),
+    tasks_dir: Path | None = None,
+    allow: bool = False,
+    delta: str | None = None,
+    digits: int | None = None,
+) -> Made:
+    """Read records, published numbers and imports, and lay out a table. Nothing is measured.
+
+    Raises:
+        GoldievalError: no such table, a fault in its file, a named place that is not there.
+    """
+    loaded = load_spec(spec) if isinstance(spec, str) else spec
+    changes = {name: value for name, value in (("delta", delta), ("digits", digits)) if value is not None}
+    loaded = loaded.model_copy(update=changes)
+    found = collect(results, missing_ok=list(results) == RESULTS)
+    others = read_imports(imports)
+    sources = Sources(load_published(), Catalogue(tasks_dir).tasks, found.records, others.scores)
+    grid = build(loaded, sources, allow)
+    grid.faults[:0] = [*found.faults, *others.faults]
+    names = [row.name for panel in grid.panels for row in panel.rows]
+    if delta and delta not in names:
+        raise GoldievalError(f"--delta {delta!r}: no such row. There are {', '.join(map(repr, names[:8]))}.")
+    grid.hints += _hints(loaded, sources, grid)
+    return Made(loaded, sources, grid)
+
+
+def _hints(spec: TableSpec, sources: Sources, grid: Grid) -> list[str]:
+    """Return the one command that makes the records which this table has room for, where there are none."""
+    if any(row.kind == "ours" for panel in grid.panels for row in panel.rows):
+        return []
+    drawn = bool(sources.records) and all(sources.made_here(record.task.name) for _, record in sources.records)
+    if drawn and any(panel.columns == "records" for panel in spec.panels):
+        return ["all records here are of drawn scenes, which stand in a table of their own: goldieval table shapes"]
+    wanted = [column.task for panel in spec.panels for column in panel.columns if isinstance(column, Column)]
+    tasks = list(dict.fromkeys(task for task in wanted if task in sources.tasks))
+    if not tasks and all(isinstance(panel.columns, list) for panel in spec.panels):
+        return []
+    model = "goldiclip" if spec.made_here else "MODEL"
+    names = ",".join(tasks) or "retrieval,zeroshot"
+    return [f"no records for this table. This makes them: goldieval run --model {model} --tasks {names}"]

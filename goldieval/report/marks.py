@@ -1,0 +1,70 @@
+"""Best in bold, second underlined: among rows that can be compared, and only where the difference can be separated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import pairwise
+
+from goldieval.errors import GoldievalError
+from goldieval.metrics.intervals import Z95
+from goldieval.record import read_outcomes
+from goldieval.report.grid import Cell, GridPanel
+from goldieval.report.score import Score, lower_is_better
+from goldieval.report.table_spec import Marks
+
+
+def mark(panel: GridPanel, marks: Marks) -> list[str]:
+    """Mark a panel's cells, column by column; return a line for each pair of records that cannot be tested."""
+    scopes = [list(panel.rows)] if marks.within == "panel" else [group.rows for group in panel.groups]
+    faults: list[str] = []
+    for rows in scopes:
+        for place in range(len(panel.columns)):
+            try:
+                _mark([row.cells[place] for row in rows], marks)
+            except GoldievalError as error:
+                faults.append(f"{panel.columns[place]}: nothing is marked: {error}")
+    return faults
+
+
+def _mark(cells: Iterable[Cell], marks: Marks) -> None:
+    """The first gets its mark where it is separable from the second, the second where it is so from the third."""
+    valued = [(cell, score) for cell in cells if cell.comparable and (score := cell.score) and score.value is not None]
+    if not valued:
+        return
+    down = not lower_is_better(valued[0][1].metric)
+    ranked = sorted(valued, key=lambda pair: pair[1].value or 0.0, reverse=down)
+    steps = [separated(first, second) for (_, first), (_, second) in pairwise(ranked[:3])]
+    ranked[0][0].best = marks.best == "bold" and steps[:1] == [True]
+    if len(steps) == 2:
+        ranked[1][0].second = marks.second == "underline" and steps == [True, True]
+
+
+def separated(a: Score, b: Score) -> bool:
+    """True where two scores differ by more than chance allows, at the 5 % level.
+
+    Where their errors alone say so, that is enough. Otherwise two records of the same samples are tested in
+    pairs, which sees smaller differences. A paper's row without n is never separated from anything.
+    """
+    if a.error is None or b.error is None or a.value is None or b.value is None:
+        return False
+    return bool(abs(a.value - b.value) > Z95 * (a.error**2 + b.error**2) ** 0.5) or _paired(a, b)
+
+
+def _paired(a: Score, b: Score) -> bool:
+    """Test two records of the same samples; False where there are no outcomes of both, or a seed is the sample.
+
+    Raises:
+        GoldievalError: outcomes that are not those of their records.
+    """
+    if any(one.file is None or one.record is None or one.record.outcomes is None for one in (a, b)):
+        return False
+    from goldieval.comparison.pairs import aligned, difference
+    from goldieval.comparison.values import test, values_of
+    from goldieval.metrics.paired import LEVEL  # imports scipy.stats, most of a second
+
+    if difference(a.record, b.record):  # type: ignore[arg-type]
+        return False
+    left, right = (values_of(one.metric, read_outcomes(one.file, one.record)) for one in (a, b))  # type: ignore[arg-type]
+    if left is None or right is None:
+        return False
+    return test(left, aligned(left, right, a.task)).p <= LEVEL

@@ -1,0 +1,161 @@
+"""A page to send to a colleague: one file, no network. Leaderboard, every task, the data-efficiency plot.
+
+Whatever comes from records, papers or other harnesses is text: jinja2 escapes it, and the page's policy lets no script
+run but the one that is written here.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections import defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from goldieval.errors import GoldievalError
+from goldieval.files import atomic_write
+from goldieval.record import Record
+from goldieval.report.efficiency import efficiency
+from goldieval.report.formats.html import body
+from goldieval.report.numbers import interval, label, value
+from goldieval.report.score import Score, display_name, of_record
+from goldieval.report.settings import setting_of
+from goldieval.report.svg import efficiency_plot, interval_bar
+
+if TYPE_CHECKING:
+    from goldieval.report.make import Made
+
+TEMPLATES = Path(__file__).with_name("templates")
+
+
+def write_page(file: Path, made: Made) -> int:
+    """Write the page of a table and of all records that it was made from; return its size in bytes.
+
+    Raises:
+        GoldievalError: the file cannot be written; nothing half-written is left.
+    """
+    content = (page(made) + "\n").encode()
+    try:
+        atomic_write(file, content)
+    except OSError as error:
+        raise GoldievalError(f"--html {file}: {error.strerror or error}.") from error
+    return len(content)
+
+
+def page(made: Made) -> str:
+    """Return the page."""
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    template, style, script = (
+        (TEMPLATES / f"page.{kind}").read_text(encoding="utf-8") for kind in ("html", "css", "js")
+    )
+    script = script.strip()
+    rows, tasks = _rows(made), _tasks(made)
+    found = efficiency(made.spec, made.sources)
+    drawn = [
+        efficiency_plot(found, axis, text)
+        for axis, text in (("unique_pairs", "unique pairs"), ("images_seen", "images seen"))
+        if found and found.points
+    ]
+    return environment.from_string(template).render(
+        title=made.grid.title,
+        style=style,
+        script=script,
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        table=body(made.grid),
+        rows=rows,
+        tasks=tasks,
+        linked={task["name"] for task in tasks},
+        metrics=sorted({row["metric"] for row in rows}),
+        models=len({row["model"] for row in rows}),
+        plots=[plot for plot in drawn if plot],
+        plot_title=found.title if found else "",
+        left_out=", ".join(found.left_out) if found else "",
+    )
+
+
+def _rows(made: Made) -> list[dict[str, Any]]:
+    """Return every number of the records, and those of papers and imports that share a task with them."""
+    sources = made.sources
+    records = [record for _, record in sources.records if made.spec.made_here == sources.made_here(record.task.name)]
+    rows = [
+        _row(score, _badges(record), name == record.task.headline)
+        for record in records
+        for name in record.metrics
+        if (score := of_record(record, name)) is not None
+    ]
+    headlines = {record.task.name: record.task.headline for record in records}
+    shown = {
+        (cell.score.task, cell.score.metric)
+        for panel in made.grid.panels
+        for row in panel.rows
+        for cell in row.cells
+        if cell.score
+    }
+    others = [*sources.imported, *sources.published.scores]
+    for score in others:
+        if score.value is not None and ((score.task, score.metric) in shown or score.task in headlines):
+            badges = [{"text": text, "kind": ""} for text in (score.protocol, score.grade or score.kind) if text]
+            main = headlines.get(score.task) == score.metric or (score.task not in headlines)
+            rows.append(_row(score, badges, main))
+    return sorted(rows, key=lambda row: (row["task"], row["metric"], -row["sort"], row["model"]))
+
+
+def _row(score: Score, badges: list[dict[str, str]], headline: bool) -> dict[str, Any]:
+    number = score.value if score.value is not None else 0.0
+    percent = score.unit == "percent"
+    half = None if score.low is None or score.high is None else (score.high - score.low) / 2
+    scale = 100 if percent else 1
+    return {
+        "model": score.model, "kind": score.kind, "task": score.task, "metric": score.metric,
+        "label": label(score.metric), "sort": round(scale * number, 6), "value": f"{scale * number:,.1f}",
+        "half": "" if half is None else f"{scale * half:.1f}", "n": score.n,
+        "n_text": f"{score.n:,}" if score.n else "", "headline": headline, "badges": badges,
+        "bar": interval_bar(number, score.low, score.high) if percent else "",
+        "note": "; ".join(text for text in (score.source, score.note) if text),
+    }  # fmt: skip
+
+
+def _badges(record: Record) -> list[dict[str, str]]:
+    setting = setting_of(record)
+    plain = [(setting.protocol, ""), (f"{setting.scoring} scoring", "scoring"), (setting.precision, "")]
+    odd = [(text, "odd") for text in setting.oddities()]  # first, so that a narrow window shows them
+    return [{"text": text, "kind": kind} for text, kind in [*odd, *plain]]
+
+
+def _tasks(made: Made) -> list[dict[str, Any]]:
+    """Return each task with what it is and every record's metrics."""
+    by_task: dict[str, list[Record]] = defaultdict(list)
+    for _, record in made.sources.records:
+        if made.spec.made_here == made.sources.made_here(record.task.name):
+            by_task[record.task.name].append(record)
+    return [_task(name, records) for name, records in sorted(by_task.items())]
+
+
+def _task(name: str, records: list[Record]) -> dict[str, Any]:
+    first = records[0]
+    expected = ", ".join(f"{count:,} {what}" for what, count in first.data.expected.items())
+    facts = [
+        ("protocol", first.task.protocol),
+        ("licence", first.task.licence),
+        ("data", expected),
+        ("family", first.task.family),
+    ]
+    models = [_model(record) for record in sorted(records, key=lambda one: (display_name(one), one.model.fingerprint))]
+    return {"name": name, "title": first.task.title, "facts": facts, "models": models}
+
+
+def _model(record: Record) -> dict[str, Any]:
+    whose, run = record.model, record.run
+    about = [
+        f"{whose.spec} [{whose.fingerprint[:8]}]", whose.notice, *(badge["text"] for badge in _badges(record)),
+        f"{sum(run.seconds.values()):,.0f} s on {run.device}", "" if record.status == "ok" else record.status,
+    ]  # fmt: skip
+    lines = [
+        [label(name), value(name, found.value), interval(name, found), f"{found.n:,}",
+         *(value(name, more) for more in (found.chance, found.ceiling, found.separable))]
+        for name, found in record.metrics.items()
+    ]  # fmt: skip
+    warnings = [*record.warnings, *([f"{record.status}: {record.reason}"] if record.reason else [])]
+    return {"name": display_name(record), "about": "; ".join(filter(None, about)), "lines": lines, "warnings": warnings}

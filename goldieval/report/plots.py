@@ -1,0 +1,78 @@
+"""The data-efficiency plot as PNG or PDF, drawn by matplotlib."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from goldieval.errors import GoldievalError
+from goldieval.files import atomic_write
+from goldieval.report.efficiency import Efficiency, Point, efficiency
+
+if TYPE_CHECKING:
+    from goldieval.report.make import Made
+
+AXES = (("unique_pairs", "unique pairs"), ("images_seen", "images seen"))
+COLOURS = {"ours": "#b3541e", "published": "#777777", "imported": "#2b6777"}
+
+
+def write_plot(file: Path, made: Made) -> int:
+    """Draw the plot that the table's spec names; return the file's size in bytes.
+
+    Raises:
+        GoldievalError: another ending than .png or .pdf, no plot in the spec, nothing to draw, or no place to write.
+    """
+    if file.suffix not in (".png", ".pdf"):
+        raise GoldievalError(f"--plot {file}: name a .png or .pdf file.")
+    found = efficiency(made.spec, made.sources)
+    if found is None:
+        raise GoldievalError(f"--plot: table {made.spec.table} names no plot (plot: {{task: ..., metric: ...}}).")
+    if not found.points:
+        raise GoldievalError(f"--plot: no score of {found.title} has known training data.")
+    try:
+        atomic_write(file, _draw(found, file.suffix[1:]))
+    except OSError as error:
+        raise GoldievalError(f"--plot {file}: {error.strerror or error}.") from error
+    return file.stat().st_size
+
+
+def _draw(found: Efficiency, kind: str) -> bytes:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    shown = [(name, text) for name, text in AXES if any(getattr(point, name) for point in found.points)]
+    figure = Figure(figsize=(6.2 * len(shown), 4.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    for place, (name, text) in enumerate(shown):
+        axes = figure.add_subplot(1, len(shown), place + 1)
+        _panel(axes, [point for point in found.points if getattr(point, name)], name)
+        axes.set_xlabel(text)
+        axes.set_ylabel(f"{found.title}, %")
+    figure.suptitle("filled: measured here, with 95 % intervals; hollow: published", fontsize=9)
+    stream = io.BytesIO()
+    dates = {"pdf": {"CreationDate": None}, "png": {"Software": None}}[kind]  # the same data give the same file
+    figure.savefig(stream, format=kind, dpi=160, metadata=dates)
+    return stream.getvalue()
+
+
+def _panel(axes: Any, points: list[Point], name: str) -> None:
+    axes.set_xscale("log")
+    axes.margins(x=0.18)
+    axes.grid(alpha=0.3)
+    for point in points:
+        colour, x = COLOURS[point.kind], getattr(point, name)
+        if point.low is not None and point.high is not None:
+            axes.plot([x, x], [point.low, point.high], color=colour, linewidth=1.2)
+        hollow = "none" if point.kind == "published" else colour
+        axes.plot([x], [point.score], "o", color=colour, markerfacecolor=hollow, markersize=5)
+        # a name is text, never mathematics: matplotlib reads $...$ as a formula and may fail on it
+        axes.annotate(
+            point.name,
+            (x, point.score),
+            textcoords="offset points",
+            xytext=(5, 3),
+            fontsize=6,
+            parse_math=False,
+            annotation_clip=False,
+        )

@@ -1,0 +1,118 @@
+"""Numbers from papers, as results/published holds them: one vocabulary of models, tasks and metrics with the cards."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from goldieval.errors import GoldievalError, did_you_mean
+from goldieval.registry import packaged
+from goldieval.report.score import Score
+
+COLUMNS = ["model", "arch", "train_images", "task", "protocol", "metric", "value", "unit", "source", "grade", "note"]
+GRADES = ("code", "paper", "image", "given", "issue", "secondary")  # best first
+UNITS = ("percent", "points", "score", "metres")
+NOT_FACTS = ("models.csv",)
+
+
+@dataclass(frozen=True)
+class PublishedModel:
+    """A model of a paper. unique_pairs, images_seen: of its training, where known.   spec: what loads it, or empty."""
+
+    name: str
+    arch: str
+    train_images: str
+    unique_pairs: int | None
+    images_seen: int | None
+    spec: str
+    note: str
+
+
+class Published:
+    """All published models and numbers."""
+
+    def __init__(self, models: dict[str, PublishedModel], scores: list[Score]) -> None:
+        self.models = models
+        self.scores = scores
+        self._cells: dict[tuple[str, str, str], list[Score]] = {}
+        for score in scores:
+            self._cells.setdefault((score.model, score.task, score.metric), []).append(score)
+        self._protocols: dict[tuple[str, str], Counter[str]] = {}
+        for score in scores:
+            self._protocols.setdefault((score.task, score.metric), Counter())[score.protocol] += 1
+        self.columns = {(score.task, score.metric) for score in scores}
+        self.tasks = {score.task for score in scores}
+
+    def find(self, model: str, task: str, metric: str) -> list[Score]:
+        """Return what is published of that, best evidence first."""
+        found = self._cells.get((model, task, metric), [])
+        return sorted(found, key=lambda score: GRADES.index(score.grade))
+
+    def usual_protocol(self, task: str, metric: str) -> str:
+        """Return the protocol that most rows of a column have."""
+        counts = self._protocols.get((task, metric), Counter())
+        return max(counts, key=lambda name: (counts[name], name), default="")
+
+    def check_model(self, name: str) -> str:
+        """Return what is wrong with a name, or an empty string."""
+        if name in self.models:
+            return ""
+        return f"no published model {name!r}.{did_you_mean(name, self.models)}"
+
+
+def load_published(folder: Path | None = None) -> Published:
+    """Read results/published (or ``folder``).
+
+    Raises:
+        GoldievalError: a file cannot be read, or a row is wrong: file, line, what.
+    """
+    folder = folder or packaged("results/published")
+    models = {model.name: model for model in map(_model, *zip(*_rows(folder / "models.csv"), strict=True))}
+    files = sorted(file for file in folder.glob("*.csv") if file.name not in NOT_FACTS)
+    scores = [_score(place, row, models) for file in files for place, row in _rows(file)]
+    return Published(models, scores)
+
+
+def _rows(file: Path) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield each row with its place, as ``file:line``."""
+    try:
+        with file.open(newline="", encoding="utf-8") as stream:
+            reader = csv.DictReader(stream)
+            for row in reader:
+                if None in row or None in row.values():
+                    raise GoldievalError(f"{file}:{reader.line_num}: {len(reader.fieldnames or [])} cells expected.")
+                yield f"{file}:{reader.line_num}", row
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise GoldievalError(f"cannot read {file}: {error}") from error
+
+
+def _model(place: str, row: dict[str, str]) -> PublishedModel:
+    try:
+        pairs, seen = (int(row[name]) if row[name] else None for name in ("unique_pairs", "images_seen"))
+        return PublishedModel(row["model"], row["arch"], row["train_images"], pairs, seen, row["spec"], row["note"])
+    except (KeyError, ValueError) as error:
+        raise GoldievalError(f"{place}: {error}: a model needs model, arch, train_images and whole numbers.") from None
+
+
+def _score(place: str, row: dict[str, str], models: dict[str, PublishedModel]) -> Score:
+    if missing := [name for name in COLUMNS if name not in row]:
+        raise GoldievalError(f"{place}: no column {missing[0]!r}.")
+    if row["model"] not in models:
+        raise GoldievalError(f"{place}: {row['model']!r} is not in models.csv.{did_you_mean(row['model'], models)}")
+    for column, known in (("grade", GRADES), ("unit", UNITS)):
+        if row[column] not in known:
+            raise GoldievalError(f"{place}: {column} {row[column]!r} is none of {', '.join(known)}.")
+    if not row["value"] and not row["note"]:
+        raise GoldievalError(f"{place}: an empty value needs a note that says what is known.")
+    try:
+        value = float(row["value"]) if row["value"] else None
+    except ValueError:
+        raise GoldievalError(f"{place}: value {row['value']!r} is no number. Leave it empty if not readable.") from None
+    scale = 100 if row["unit"] == "percent" else 1
+    return Score(
+        row["model"], "published", row["task"], row["metric"], None if value is None else value / scale, row["unit"],
+        protocol=row["protocol"], source=row["source"], grade=row["grade"], note=row["note"],
+    )  # fmt: skip

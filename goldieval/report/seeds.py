@@ -1,0 +1,41 @@
+"""Rows of one recipe that differ by seed alone, folded into their mean: then seeds are the sample."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from statistics import fmean, stdev
+
+from goldieval.report.grid import Cell, Grid, Row
+from goldieval.report.score import Score
+
+
+def fold_seeds(rows: Sequence[Row], seeds: str, grid: Grid) -> list[Row]:
+    """Return the rows as they are, or one row a name: the mean over seeds, its half-width from their scatter."""
+    if seeds != "mean":
+        return list(rows)
+    by_name: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        by_name[row.name].append(row)
+    return [_mean(group, grid) if len(group) > 1 else group[0] for group in by_name.values()]
+
+
+def _mean(rows: list[Row], grid: Grid) -> Row:
+    cells = [_mean_cell(list(cells)) for cells in zip(*(row.cells for row in rows), strict=True)]
+    note = f"mean of {len(rows)} seeds; ± is the 95 % interval of that mean, from the scatter over seeds"
+    return Row(rows[0].name, rows[0].kind, cells, [grid.footnote(note)])
+
+
+def _mean_cell(cells: list[Cell]) -> Cell:
+    """Mean of several cells with Student's interval; a cell that one seed lacks is not filled in."""
+    from scipy.stats import t as student
+
+    scores = [cell.score for cell in cells if cell.score is not None and cell.score.value is not None]
+    if len(scores) < 2:
+        return Cell()
+    values = [score.value for score in scores if score.value is not None]
+    middle, count = fmean(values), len(values)
+    half = float(student.ppf(0.975, count - 1)) * stdev(values) / count**0.5
+    score: Score = replace(scores[0], value=middle, low=middle - half, high=middle + half, n=count, record=None)
+    return Cell(score, all(cell.comparable for cell in cells), notes=cells[0].notes)

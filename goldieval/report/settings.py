@@ -1,0 +1,78 @@
+"""Under what a record was measured: what differs in it never shares a column, unless that is asked for."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from goldieval.record import Record
+
+PRECISIONS = ("fp32", "bf16", "fp16")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What has to be the same for two records to stand in one column."""
+
+    protocol: str
+    version: int
+    scoring: str
+    precision: str
+    limit: int | None
+    partial: str
+    card: str
+    data: str
+
+    @property
+    def whole(self) -> bool:
+        """Measured on everything, as the card says."""
+        return self.limit is None and not self.partial
+
+    def differences(self, other: Setting) -> list[str]:
+        """Say in words what is different here, most important first."""
+        found = []
+        if self.protocol != other.protocol:
+            found.append(f"protocol {self.protocol}")
+        if self.scoring != other.scoring:
+            found.append(f"{self.scoring} scoring")
+        if self.precision != other.precision:
+            found.append(self.precision)
+        if self.version != other.version:
+            found.append(f"version {self.version} of the task")
+        elif self.card != other.card and self.protocol == other.protocol:
+            found.append(f"another card of that name ({self.card[:8]})")
+        if self.data != other.data and self.limit == other.limit and self.partial == other.partial:
+            found.append(f"other data ({self.data[:8]})")
+        return self.oddities() + found
+
+    def oddities(self) -> list[str]:
+        """Say what makes it less than a full measurement."""
+        found = [f"subset of {self.limit:,} images"] if self.limit is not None else []
+        return found + ([f"PARTIAL: {self.partial}"] if self.partial else [])
+
+
+def setting_of(record: Record) -> Setting:
+    task, partial = record.task, record.status == "partial"
+    reason = (record.reason or "incomplete") if partial else ""
+    return Setting(
+        task.protocol, task.version, task.scoring, record.model.precision, task.limit, reason, task.card_sha256,
+        record.data.sha256,
+    )  # fmt: skip
+
+
+def main_setting(settings: Sequence[Setting], cards_protocol: str = "") -> Setting | None:
+    """Choose the setting of a column: whole, as the card says, then what most models have, then the highest precision.
+
+    None: there is none that may stand beside full measurements.
+    """
+    whole = [setting for setting in settings if setting.whole]
+    as_card = [setting for setting in whole if setting.protocol == cards_protocol]
+    if not (as_card or whole):
+        return None
+    counted = Counter(as_card or whole)
+    return min(counted, key=lambda one: (-counted[one], _precision(one), one.scoring, one.protocol, one.data))
+
+
+def _precision(setting: Setting) -> int:
+    return PRECISIONS.index(setting.precision) if setting.precision in PRECISIONS else len(PRECISIONS)

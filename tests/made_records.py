@@ -1,0 +1,58 @@
+"""Records that nobody measured, for tests of what is done with records."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from goldieval.metrics.intervals import wilson
+from goldieval.record import DataPart, Metric, ModelPart, Record, RunPart, TaskPart, write_record
+from goldieval.registry import Catalogue
+
+_CARDS: dict[str, Any] = {}
+
+
+def sha(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def share(value: float, n: int) -> Metric:
+    low, high = wilson(value * n, n)
+    return Metric(value=value, low=low, high=high, n=n, clusters=n, method="wilson", separable=0.028, chance=0.1)
+
+
+def made(task: str, model: str = "random", value: float = 0.5, n: int = 5000, **changes: Any) -> Record:
+    """Return a record of a shipped card. changes: fields of any part, as ``precision="bf16"``."""
+    if not _CARDS:
+        _CARDS.update(Catalogue().tasks)
+    card = _CARDS[task].card
+    own = {
+        "spec": model, "family": "made", "fingerprint": sha(model), "parameters": 1, "resolution": 224,
+        "context_length": 77, "precision": "fp32", "home": "", "notice": "", "recipe": "", "images_seen": None,
+        "unique_pairs": None, "seed": None,
+    }  # fmt: skip
+    about = {
+        "name": card.name, "family": card.family, "version": card.version, "protocol": card.protocol,
+        "title": card.title, "licence": card.licence, "card_sha256": sha(card.name), "scoring": "global",
+        "overrides": {}, "limit": None, "headline": card.headline,
+    }  # fmt: skip
+    rest: dict[str, Any] = {"status": "ok", "reason": "", "warnings": [], "outcomes": None}
+    metrics = changes.pop("metrics", {card.headline: share(value, n)})
+    data = changes.pop("data", sha("data of " + task))
+    for name, given in changes.items():
+        (own if name in own else about if name in about else rest)[name] = given
+    key = sha(repr((own, about, data)))
+    return Record(
+        setting=key, key=key, model=ModelPart(**own), task=TaskPart(**about), metrics=metrics,
+        data=DataPart(source="made", sha256=data, expected={"images": n}),
+        environment={}, **rest,
+        run=RunPart(command="", started="2026", device="cpu", batch={}, seconds={"score": 1.0}, encoded={}, reused={}),
+    )  # fmt: skip
+
+
+def write(folder: Path, *records: Record) -> Path:
+    """Write records where ``table`` looks for them; return the folder."""
+    for record in records:
+        write_record(folder, record, None)
+    return folder

@@ -1,0 +1,137 @@
+"""Results of other harnesses: read by what their files really look like, marked, and never guessed."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers import goldieval, one_line
+
+from goldieval.report.imports import read_imports
+
+ZEROSHOT = {
+    "dataset": "wds/vtab/pets", "model": "ViT-B-16", "pretrained": "openai", "task": "zeroshot_classification",
+    "metrics": {"acc1": 0.889, "acc5": 0.994, "mean_per_class_recall": 0.8845}, "language": "en",
+}  # fmt: skip
+RETRIEVAL = {
+    "dataset": "wds/mscoco_captions", "model": "ViT-B-16", "pretrained": "openai", "task": "zeroshot_retrieval",
+    "metrics": {"image_retrieval_recall@1": 0.331, "text_retrieval_recall@1": 0.524}, "language": "en",
+}  # fmt: skip
+BUILT = (
+    "acc1,acc5,mean_per_class_recall,dataset,model,pretrained,task,mean_average_precision,"
+    "image_retrieval_recall@5,text_retrieval_recall@5,model_fullname"
+)  # the header of clip-benchmark's benchmark.csv
+OPEN_CLIP = (
+    "name,pretrained,params (M),FLOPs (B),Average score,Flickr image retr. R@1,MSCOCO text retr. R@10,"
+    "WinoGAViL avg jaccard score"
+)  # columns of open_clip's docs/openclip_retrieval_results.csv
+LMMS = {
+    "results": {
+        "gqa": {"alias": "gqa", "exact_match,none": 0.575, "exact_match_stderr,none": 0.004},
+        "mme": {"alias": "mme", "mme_cognition_score,none": 300.0, "mme_perception_score,none": 1562.0},
+        "pope": {"alias": "pope", "pope_accuracy,none": 0.86, "pope_f1_score,none": 0.85},
+        "textvqa_val": {"alias": "textvqa_val", "exact_match,none": 0.484},
+        "docvqa_val": {"alias": "docvqa_val", "anls,none": 0.2},
+    },
+    "config": {"model": "llava", "model_args": "pretrained=superclip-b"},
+}
+
+
+def found(file: Path) -> dict[tuple[str, str, str], float]:
+    return {(score.model, score.task, score.metric): score.value or 0 for score in read_imports([file]).scores}
+
+
+def put(folder: Path, name: str, content: Any) -> Path:
+    file = folder / name
+    file.write_text(content if isinstance(content, str) else json.dumps(content))
+    return file
+
+
+def test_clip_benchmark_json(tmp_path: Path) -> None:
+    pets = found(put(tmp_path, "a.json", ZEROSHOT))
+    assert pets["ViT-B-16/openai", "pets", "mean_per_class_recall"] == 0.8845 and len(pets) == 3
+    coco = found(put(tmp_path, "b.json", RETRIEVAL))
+    assert coco == {
+        ("ViT-B-16/openai", "coco-karpathy", "t2i_r1"): 0.331,
+        ("ViT-B-16/openai", "coco-karpathy", "i2t_r1"): 0.524,
+    }
+
+
+def test_clip_benchmark_csv_with_its_empty_cells(tmp_path: Path) -> None:
+    rows = ["0.44,0.76,0.449,vtab/dtd,ViT-B-16,openai,zeroshot_classification,,,,ViT-B-16 openai",
+            ",,,flickr30k,ViT-B-16,openai,zeroshot_retrieval,,0.855,0.963,ViT-B-16 openai"]  # fmt: skip
+    numbers = found(put(tmp_path, "benchmark.csv", "\n".join([BUILT, *rows]) + "\n"))
+    assert numbers["ViT-B-16/openai", "dtd", "acc1"] == 0.44
+    assert numbers["ViT-B-16/openai", "flickr30k-test", "t2i_r5"] == 0.855 and len(numbers) == 5
+
+
+def test_open_clip_csv_says_what_it_leaves_out(tmp_path: Path) -> None:
+    file = put(
+        tmp_path,
+        "openclip_retrieval_results.csv",
+        f"{OPEN_CLIP}\nViT-B-16,openai,149.62,41.09,0.65,0.6216,0.8462,0.51\n",
+    )
+    assert found(file) == {
+        ("ViT-B-16/openai", "flickr30k-test", "t2i_r1"): 0.6216,
+        ("ViT-B-16/openai", "coco-karpathy", "i2t_r10"): 0.8462,
+    }
+    assert read_imports([file]).faults == [
+        f"{file}: 1 numbers left out, with no name here: column WinoGAViL avg jaccard score"
+    ]
+
+
+def test_lmms_eval_json_keeps_the_metric_that_the_paper_means(tmp_path: Path) -> None:
+    read = read_imports([put(tmp_path, "results.json", LMMS)])
+    scores = {(score.task, score.metric): score for score in read.scores}
+    assert scores["llava-gqa", "accuracy"].value == 0.575 and scores["llava-pope", "f1"].value == 0.85
+    assert (scores["llava-mme", "perception"].value, scores["llava-mme", "perception"].unit) == (1562.0, "score")
+    assert "no OCR tokens" in scores["llava-textvqa", "accuracy"].note
+    assert {score.model for score in read.scores} == {"pretrained=superclip-b"}
+    (line,) = read.faults
+    assert "task docvqa_val" in line
+
+
+def test_imported_rows_join_the_table_marked_and_without_marks(tmp_path: Path) -> None:
+    folder = tmp_path / "old"
+    folder.mkdir()
+    put(folder, "a.json", {**RETRIEVAL, "metrics": {"image_retrieval_recall@1": 0.99}})
+    ran = goldieval("table", "superclip-zeroshot", "--import", str(folder), "--format", "markdown")
+    assert ran.code == 0
+    (row,) = [line for line in ran.out.splitlines() if "ViT-B-16/openai" in line]
+    assert row.startswith("| ViT-B-16/openai \\* |") and "| 99.0<sup>" in row
+    assert "imported from a.json" in ran.out and "Rows marked \\* are imported" in ran.out
+    rows = list(
+        csv.DictReader(
+            goldieval("table", "superclip-zeroshot", "--import", str(folder), "--format", "csv").out.splitlines()
+        )
+    )
+    (source,) = {row["source"] for row in rows if row["kind"] == "imported"}
+    assert source == str(folder / "a.json")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "line"),
+    [
+        ("a.json", "{", "cannot read"),
+        ("a.json", {"x": 1}, "is no result file that is known here"),
+        ("a.csv", "x,y\n1,2\n", "is no result file that is known here"),
+        ("a.json", {**ZEROSHOT, "metrics": {"acc1": "much"}}, "acc1: 'much' is no number"),
+        ("a.json", {**ZEROSHOT, "metrics": {"acc1": float("nan")}}, "is no finite number"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path, name: str, content: Any, line: str) -> None:
+    file = put(tmp_path, name, content)
+    ran = goldieval("table", "superclip-llava", "--import", str(file))
+    assert ran.code == 2 and line in one_line(ran.err) and name in ran.err
+
+
+def test_in_a_folder_the_other_files_are_still_read(tmp_path: Path) -> None:
+    folder = tmp_path / "old"
+    folder.mkdir()
+    put(folder, "bad.json", "{")
+    put(folder, "good.json", LMMS)
+    read = read_imports([folder])
+    assert len(read.scores) == 4 and any("bad.json" in fault for fault in read.faults)

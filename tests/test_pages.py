@@ -1,0 +1,195 @@
+"""Pages and plots: one file without network, nothing from a record runs, and they are what a browser can use."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import time
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from browser import browser, needs_chromium
+from helpers import goldieval, one_line
+from made_records import made, share, write
+
+from goldieval.record import Record
+from goldieval.registry import Catalogue
+from goldieval.report.efficiency import efficiency
+from goldieval.report.make import Made, make_table
+from goldieval.report.page import page
+from goldieval.report.table_spec import load_spec
+
+HOSTILE = """"><img src=x onerror="alert(1)"><script>window.ran=1</script></script>'`{{7*7}}${9}"""
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def real_tasks() -> list[str]:
+    return [name for name, task in Catalogue().tasks.items() if task.card.source.on_disk]
+
+
+def leaderboard(*records: Record, name: str = "leaderboard") -> Made:
+    Path("results").mkdir(exist_ok=True)
+    return make_table(name, [write(Path("results"), *records)])
+
+
+def full(models: int = 20, tasks: int = 20) -> list[Record]:
+    """Return records of every real task here, some under other names, with six metrics each."""
+    names, found = real_tasks(), []
+    for number in range(tasks):
+        task = names[number % len(names)]
+        card = Catalogue().tasks[task].card
+        metrics = {name: share(0.3 + number / 100, 5000) for name in card.metrics()[:6]}
+        metrics.setdefault(card.headline, share(0.4, 5000))
+        for model in range(models):
+            found.append(made(task, f"open_clip:ViT-B-16@a/epoch_{model}.pt", name=f"{task}-{number}", metrics=metrics,
+                              images_seen=10**6 * (model + 1), unique_pairs=10**6))  # fmt: skip
+    return found
+
+
+class Tags(HTMLParser):
+    """Every tag with its attributes."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+
+def hostile() -> Record:
+    return made("coco-karpathy", HOSTILE, title=HOSTILE, protocol=HOSTILE, licence=HOSTILE, notice=HOSTILE,
+                warnings=[HOSTILE], status="partial", reason=HOSTILE)  # fmt: skip
+
+
+def test_nothing_from_a_record_becomes_a_tag_a_handler_or_a_script() -> None:
+    tags = Tags(page(leaderboard(hostile(), made("coco-karpathy", "good")))).found
+    assert [tag for tag, _ in tags].count("script") == 1
+    assert "img" not in {tag for tag, _ in tags}
+    assert [name for _, attributes in tags for name in attributes if name.startswith("on")] == []
+
+
+def test_only_the_script_that_is_written_there_may_run_and_nothing_is_fetched() -> None:
+    text = page(leaderboard(made("coco-karpathy", "a")))
+    (script,) = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    (policy,) = [attributes["content"] for _, attributes in Tags(text).found if "http-equiv" in attributes]
+    assert policy and f"script-src 'sha256-{digest}'" in policy and "default-src 'none'" in policy
+    links = [attributes.get("href") or "" for tag, attributes in Tags(text).found if tag in ("a", "link")]
+    assert all(link.startswith("#") for link in links)
+    assert not any("src" in attributes for _, attributes in Tags(text).found)
+
+
+def test_twenty_models_by_twenty_tasks_stay_under_two_megabytes() -> None:
+    made_table = leaderboard(*full())
+    assert len(made_table.sources.records) == 400
+    assert len(page(made_table).encode()) < 2e6
+
+
+def test_the_page_holds_every_metric_with_badges_and_its_task() -> None:
+    text = page(leaderboard(made("coco-karpathy", "a", 0.5, limit=100, scoring="conditioned", precision="bf16")))
+    assert 'id="task-coco-karpathy"' in text
+    for badge in ("karpathy test of val2014, all captions", "conditioned scoring", "bf16", "subset of 100 images"):
+        assert re.search(rf'<span class="badge[^"]*">{re.escape(badge)}</span>', text), badge
+    assert 'class="published" data-kind="published" data-task="coco-karpathy"' in text  # papers' rows of that task
+
+
+def test_drawn_scenes_have_a_page_of_their_own() -> None:
+    records = made("shapes-retrieval", "a"), made("coco-karpathy", "b")
+    real, drawn = page(leaderboard(*records)), page(leaderboard(*records, name="shapes"))
+    assert "shapes-retrieval" not in real and "coco-karpathy" not in drawn and "shapes-retrieval" in drawn
+
+
+def test_the_page_is_written_whole_or_one_line_says_why() -> None:
+    write(Path("results"), made("coco-karpathy", "a"))
+    ran = goldieval("table", "--html", "page.html")
+    assert ran.code == 0 and "page.html: " in ran.out and Path("page.html").read_text().endswith("</html>\n")
+    ran = goldieval("table", "--html", "nowhere/page.html")
+    assert ran.code == 2 and "--html nowhere/page.html" in one_line(ran.err)
+
+
+# The data-efficiency plot
+
+
+def test_points_know_their_training_data_and_published_models_are_among_them() -> None:
+    records = [made("coco-val2017", "ours", 0.3, images_seen=10**7, unique_pairs=10**6),
+               made("coco-val2017", "unknown", 0.2),
+               made("coco-val2017", "odd", 0.9, precision="bf16", images_seen=1, unique_pairs=1)]  # fmt: skip
+    made_table = leaderboard(*records, name="goldiclip-retrieval")
+    found = efficiency(made_table.spec, made_table.sources)
+    assert found
+    points = {point.name: point for point in found.points}
+    assert (points["ours"].score, points["ours"].unique_pairs) == (pytest.approx(30.0), 10**6)
+    assert points["ours"].low is not None and points["FLAIR Merged-30M B/16"].low is None
+    assert points["FLAIR Merged-30M B/16"].images_seen == 32 * 30_000_000
+    assert "unknown" in found.left_out and "odd" not in points
+
+
+@pytest.mark.parametrize(("ending", "magic"), [("png", b"\x89PNG"), ("pdf", b"%PDF")])
+def test_plots_are_pictures_also_with_names_that_look_like_formulas(ending: str, magic: bytes) -> None:
+    pairs: dict[str, Any] = {"images_seen": 10**7, "unique_pairs": 10**6}
+    write(Path("results"), made("coco-val2017", r"$\frac{x$ & _", 0.3, **pairs))
+    ran = goldieval("table", "goldiclip-retrieval", "--plot", f"plot.{ending}")
+    assert ran.code == 0, ran.err
+    assert Path(f"plot.{ending}").read_bytes().startswith(magic)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["goldiclip-retrieval", "--plot", "x.gif"], "name a .png or .pdf file"),
+        (["superclip-llava", "--plot", "x.png"], "names no plot"),
+        (["shapes", "--plot", "x.png"], "no score of shapes-retrieval"),
+    ],
+)
+def test_no_plot_is_one_line(arguments: list[str], line: str) -> None:
+    ran = goldieval("table", *arguments)
+    assert ran.code == 2 and line in one_line(ran.err) and not Path(arguments[-1]).exists()
+
+
+def test_every_plot_that_a_shipped_table_names_can_be_drawn_with_a_record() -> None:
+    for name in ("goldiclip-retrieval", "superclip-zeroshot", "shapes"):
+        assert load_spec(name).plot is not None
+
+
+# In a browser
+
+
+@needs_chromium
+def test_the_page_in_chromium_sorts_filters_opens_and_runs_nothing_of_ours(tmp_path: Path) -> None:
+    records = [made("coco-karpathy", f"model-{number}", number / 10) for number in range(1, 6)]
+    others = [
+        made("cifar10", f"model-{number}", 1 - number / 10, metrics={"acc1": share(1 - number / 10, 10000)})
+        for number in (1, 2)
+    ]
+    (tmp_path / "page.html").write_text(page(leaderboard(*records, *others, hostile())))
+    shown = "[...document.querySelectorAll('#board tbody tr')].filter(r => !r.hidden).map(r => r.cells[0].textContent)"
+    scores = "[...document.querySelectorAll('#board tbody tr')].filter(r => !r.hidden).map(r => +r.cells[3].dataset.v)"
+    score = "document.querySelectorAll('#board th button')[3].click()"
+    kinds = "document.querySelectorAll('.kind').forEach(b => { b.checked = b.value === 'ours'; }); "
+    changed = "document.getElementById('filters').dispatchEvent(new Event('input', {bubbles: true}))"
+    with browser(tmp_path / "profile") as chromium:
+        chromium.open(tmp_path / "page.html")
+        assert chromium.run("document.querySelectorAll('script, img').length") == 1 and not chromium.run("window.ran")
+        chromium.run(kinds + changed)
+        assert set(chromium.run(shown)) == {*(f"model-{number}" for number in range(1, 6)), HOSTILE}
+        chromium.run(score)
+        assert chromium.run(scores) == sorted(chromium.run(scores), reverse=True)
+        chromium.run(score)
+        assert chromium.run(scores) == sorted(chromium.run(scores))
+        chromium.run("document.getElementById('find').value = 'model-2 cifar'; " + changed)
+        assert chromium.run(shown) == ["model-2"]
+        assert chromium.run("document.getElementById('count').textContent").startswith("1 of ")
+        chromium.run("location.hash = '#task-cifar10'")
+        deadline = time.monotonic() + 10
+        while not chromium.run("document.getElementById('task-cifar10').open"):
+            assert time.monotonic() < deadline, "the link does not open its task"
+        assert chromium.errors == []
