@@ -7,11 +7,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 from helpers import json_lines, picture, png_bytes, tar
+from PIL import Image
 
 from goldieval.card import Task
-from goldieval.prompts import CLASS_NAMES, resolve
+from goldieval.data.mask_files import MasksSource
+from goldieval.data.source import read_lines
+from goldieval.families.params import SegmentationParams
+from goldieval.prompts import CLASS_NAMES, PROMPTS, resolve
 
 LONG = "A red bus waits at the stop. It is raining.\nA man with an umbrella boards it. He is late"
 
@@ -27,12 +32,23 @@ def stand_in(task: Task, root: Path) -> Path:
     content["expect"] = MAKERS[source["reader"]](root / "data", source, names) if source["reader"] in MAKERS else {}
     if names and content["params"].get("class_names"):
         content["params"]["class_names"] = names
+    if task.card.family == "segmentation" and task.card.source.on_disk:
+        content["expect"]["classes"] = task.card.expect.classes
+        content["params"] |= _few_texts(task)
     if not task.card.source.on_disk:
         source.pop("path")
         source |= {"scenes": 24} | ({"train_scenes": 112} if source["content"] == "probe" else {})
     file = root / f"{task.name}.yaml"
     file.write_text(yaml.safe_dump(content, sort_keys=False))
     return file
+
+
+def _few_texts(task: Task) -> dict[str, Any]:
+    """One prompt instead of the card's, whose pin is checked on the way, and its class names as a list."""
+    params = task.card.params
+    assert isinstance(params, SegmentationParams) and isinstance(params.class_names, str)
+    assert resolve(task, params.prompts, PROMPTS)
+    return {"prompts": ["a {c}"], "class_names": read_lines(task.file.parent / params.class_names)}
 
 
 def _class_names(task: Task) -> list[str]:
@@ -60,6 +76,25 @@ def _webdataset(folder: Path, source: dict[str, Any], names: list[str]) -> dict[
         (folder / "classnames.txt").write_text("\n".join(names))
         return {"images": 8, "classes": 4} | ({"train": 8} if "train" in source else {})
     return {"images": 8, "texts": 16}
+
+
+def _masks(folder: Path, source: dict[str, Any], names: list[str]) -> dict[str, int]:
+    """Three pictures, each half of one class and half of another, by the raw values that the source lists."""
+    labelled = MasksSource.model_validate({**source, "path": "."})
+    raw = [int(value) for value in labelled.values[:2]] or [1, 2]
+    stems = [f"city/p{row}" if source.get("image_suffix") else f"p{row}" for row in range(3)]
+    for row, stem in enumerate(stems):
+        picture(folder / source["images"] / f"{stem}{source.get('image_suffix', '.png')}", row)
+        with Image.open(folder / source["images"] / f"{stem}{source.get('image_suffix', '.png')}") as shown:
+            mask = np.full((shown.height, shown.width), raw[0], dtype=np.uint8)
+        mask[:, : mask.shape[1] // 2] = raw[1]
+        file = folder / source["masks"] / f"{stem}{source.get('mask_suffix', '.png')}"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(mask).save(file)
+    if "names" in source:
+        (folder / source["names"]).parent.mkdir(parents=True, exist_ok=True)
+        (folder / source["names"]).write_text("\n".join(stems))
+    return {"images": 3}
 
 
 def _folder(folder: Path, source: dict[str, Any], names: list[str]) -> dict[str, int]:
@@ -197,6 +232,7 @@ def _json(file: Path, content: Any) -> None:
 
 
 MAKERS: dict[str, Callable[[Path, dict[str, Any], list[str]], dict[str, int]]] = {
+    "masks": _masks,
     "coco": _coco,
     "contrast": _contrast,
     "crossed": _crossed,

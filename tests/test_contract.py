@@ -24,6 +24,7 @@ def shipped(request: pytest.FixtureRequest) -> Task:
 def test_card_runs_on_a_stand_in_of_its_own_format(shipped: Task, tmp_path: Path) -> None:
     card = stand_in(shipped, tmp_path)
     model = toy_model(tmp_path) if shipped.card.source.on_disk else "goldiclip"
+    model = "random" if shipped.card.family == "segmentation" and shipped.card.source.on_disk else model
     (record,) = evaluate(model, str(card), out=None, cache=False)
     assert record.status == "ok", record.reason
     assert record.headline is not None and record.headline.chance is not None
