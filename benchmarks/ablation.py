@@ -33,6 +33,7 @@ RATES = RESULTS / "rates.json"
 SCENES, OTHER_SCENES = 20_000, (5_000, 80_000)
 CURVE_ROWS, CURVE_SEEDS = ("b", "h"), 2
 START = "ablation/start"
+STEPS = 300  # of a row, after the start
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def measured(rows: list[str], threads: int) -> dict[str, float]:
 def changes_of(run: Run, rates: dict[str, float], steps: int | None) -> dict[str, Any]:
     """Return what this run replaces in its row's recipe."""
     row = ROWS[run.row]
-    whole = steps or load_recipe(row.recipe).optimiser.steps
+    whole = steps or STEPS
     if row.compute_of:
         whole = round(whole * rates[run.row] / rates[row.compute_of])
     changes: dict[str, Any] = {"seed": run.seed, "data.scenes": run.scenes, "optimiser.steps": whole}
@@ -142,7 +143,7 @@ def main() -> None:
     parser.add_argument("--rows", default=",".join(ROWS), help="letters, separated by commas")
     parser.add_argument("--jobs", type=int, default=1, help="trainings at a time")
     parser.add_argument("--threads", type=int, default=1, help="of each training")
-    parser.add_argument("--steps", type=int, help="of every row but (j), instead of the recipes'")
+    parser.add_argument("--steps", type=int, help=f"of every row but (j), instead of {STEPS}")
     parser.add_argument("--measure", action="store_true", help="measure, print the cost of everything, and stop")
     options = parser.parse_args()
     rows = options.rows.split(",")
@@ -153,7 +154,7 @@ def main() -> None:
     todo = [run for run in runs(rows) if not run.file.exists()]
     seconds = 0.0
     for run in todo:
-        steps = options.steps or load_recipe(ROWS[run.row].recipe).optimiser.steps
+        steps = options.steps or STEPS
         seconds += (
             steps * load_recipe(ROWS[run.row].recipe).optimiser.batch_size / rates[ROWS[run.row].compute_of or run.row]
         )

@@ -115,5 +115,5 @@ def test_a_warm_start_is_a_part_of_the_recipe() -> None:
     assert recipe.active(0) == recipe.active(9) == ["token_classes"] and recipe.active(10) == list(recipe.objectives)
     with pytest.raises(GoldievalError, match=r"warm_start\.objectives: token_classes is not among objectives"):
         load_recipe("clip-tiny", start)
-    with pytest.raises(GoldievalError, match=r"warm_start\.steps 300 leaves nothing of optimiser\.steps"):
-        load_recipe("ablation/k_token_classes", {**start, "warm_start.steps": 300})
+    with pytest.raises(GoldievalError, match=r"warm_start\.steps 600 leaves nothing of optimiser\.steps"):
+        load_recipe("ablation/k_token_classes", {**start, "warm_start.steps": 600})
