@@ -24,7 +24,8 @@ from typing import NamedTuple
 
 import local_webdatasets as local
 
-from goldieval.record import Record, find_records, read_record
+from goldieval.record import Record
+from goldieval.record_files import find_records, read_record
 
 PEER_NAMES = {
     f"{ours}_r{k}": f"{theirs}_retrieval_recall@{k}"

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, overload
 
-from goldieval.record import Record, find_records, read_record
+from goldieval.record import Record
+from goldieval.record_files import find_records, read_record
 
 if TYPE_CHECKING:
     import pandas as pd

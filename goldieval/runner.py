@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from goldieval.adapter import Adapter, LoadOptions, Model, ModelInfo, Precomputed, load
-from goldieval.data.duplicates import repeats
 from goldieval.data.paths import data_root
-from goldieval.data.samples import Dataset
+from goldieval.describe import data_part, run_part, task_part
 from goldieval.embeddings import open_store
 from goldieval.encode import Batching
 from goldieval.environment import environment, pick_device
@@ -23,18 +19,15 @@ from goldieval.files import check_writable
 from goldieval.plan import Item, Plan, Reader, plan_towers
 from goldieval.prepare import Loaded
 from goldieval.record import (
-    DataPart,
-    Duplicates,
     ModelPart,
     Record,
     RunPart,
-    TaskPart,
     Ties,
     Truncation,
     record_key,
     setting_key,
-    write_record,
 )
+from goldieval.record_files import write_record
 from goldieval.registry import Catalogue, Selection
 from goldieval.results import Results
 from goldieval.scoring.cosine import exact
@@ -177,7 +170,7 @@ class _Run:
                     scored = family_of(item.task.card.family).score(loaded.prepared, evidence)
             except TaskError as error:
                 failure = str(error)
-        run = self._run_part(vectors, seconds | vectors.seconds)
+        run = run_part(vectors, self.device, self.options.batching, seconds | vectors.seconds)
         cut = truncation(vectors.token_counts(loaded), info.context_length) if scored and loaded else None
         record = self._describe(item, info, loaded, scored, failure, run, cut)
         if self.options.out is not None:
@@ -196,8 +189,8 @@ class _Run:
         run: RunPart,
         cut: Truncation | None,
     ) -> Record:
-        task = self._task_part(item, info, loaded)
-        data = _data_part(item, loaded, scored)
+        task = task_part(item, info, loaded, self.options.limit, self.options.subset)
+        data = data_part(item, loaded, scored)
         setting = setting_key(info, item.task, task.scoring, self.options.limit, self.options.subset)
         left_out = f"{len(data.unreadable):,} unreadable images left out" if data.unreadable else ""
         return Record(
@@ -218,71 +211,6 @@ class _Run:
             environment=environment(self.device),
             run=run,
         )
-
-    def _task_part(self, item: Item, info: ModelInfo, loaded: Loaded | None) -> TaskPart:
-        card = item.task.card
-        return TaskPart(
-            name=card.name,
-            family=card.family,
-            version=card.version,
-            protocol=item.task.protocol + _marked(loaded),
-            title=card.title,
-            licence=card.licence,
-            card_sha256=item.task.hash,
-            scoring=item.scoring(info),
-            overrides=item.task.overrides,
-            limit=self.options.limit,
-            subset=self.options.subset,
-            headline=card.headline,
-            heading=item.heading,
-            **(loaded.prepared.details if loaded else {}),
-        )
-
-    def _run_part(self, vectors: Vectors, seconds: dict[str, float]) -> RunPart:
-        batching = self.options.batching
-        return RunPart(
-            command=shlex.join(["goldieval", *sys.argv[1:]]) if Path(sys.argv[0]).stem == "goldieval" else "python",
-            started=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            device=self.device,
-            batch={"images": batching.images, "texts": batching.texts},
-            seconds={phase: round(value, 3) for phase, value in seconds.items()},
-            encoded=vectors.encoded,
-            reused=vectors.reused,
-        )
-
-
-def _data_part(item: Item, loaded: Loaded | None, scored: Scored | None) -> DataPart:
-    source = item.task.card.source
-    return DataPart(
-        source=source.id or source.path or source.reader,
-        origins=item.origins,
-        sha256=loaded.sha256 if loaded else "",
-        prepared_sha256=loaded.prepared_sha256 if loaded else "",
-        expected=item.task.card.expect.model_dump(exclude_none=True),
-        seen=loaded.seen if loaded else {},
-        unreadable=loaded.unreadable if loaded else {},
-        duplicates=_duplicates(loaded.prepared.dataset) if loaded else None,
-        pixels=scored.pixels if scored else {},
-    )
-
-
-def _duplicates(dataset: Dataset) -> Duplicates | None:
-    """Count captions that several images share; only where texts are searched for their images."""
-    if dataset.owner is None or dataset.positives is None:
-        return None
-    said = [text.text for text in dataset.texts]
-    stripped, raw = repeats([text.strip() for text in said], dataset.owner), repeats(said, dataset.owner)
-    return Duplicates(
-        captions=stripped.captions, images=stripped.images, raw_captions=raw.captions, raw_images=raw.images
-    )
-
-
-def _marked(loaded: Loaded | None) -> str:
-    """Return what a subset adds to the protocol: other pictures are another column."""
-    if loaded is None or loaded.present is None:
-        return ""
-    whole = loaded.seen["images"] + loaded.seen.get("train", 0)
-    return f" + only the {loaded.present:,} of {whole:,} pictures that are present"
 
 
 def _check_out(out: Path) -> None:

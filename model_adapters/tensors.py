@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from goldieval.adapter import LoadOptions
-from goldieval.errors import GoldievalError, listing
+from goldieval.errors import GoldievalError
 from goldieval.spec import ModelSpec
 
 if TYPE_CHECKING:
@@ -172,10 +172,6 @@ def _config(said: Any, file: Path) -> dict[str, Any]:
                 raise GoldievalError(f"cannot read {beside}: {_line(error)}") from error
             return content.get("model_cfg", content) if isinstance(content, dict) else {}
     return {}
-
-
-def unexpected(file: Path, names: list[str]) -> GoldievalError:
-    return GoldievalError(f"{file} has tensors that its layout does not know: {listing(names, 3)}.")
 
 
 def _line(error: BaseException) -> str:

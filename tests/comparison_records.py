@@ -9,7 +9,8 @@ import numpy as np
 
 from goldieval.families.base import metric
 from goldieval.metrics.intervals import share
-from goldieval.record import DataPart, ModelPart, Record, RunPart, TaskPart, write_record
+from goldieval.record import DataPart, ModelPart, Record, RunPart, TaskPart
+from goldieval.record_files import write_record
 
 
 def classified(

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from goldieval.metrics.intervals import wilson
-from goldieval.record import DataPart, Metric, ModelPart, Record, RunPart, TaskPart, write_record
+from goldieval.record import DataPart, Metric, ModelPart, Record, RunPart, TaskPart
+from goldieval.record_files import write_record
 from goldieval.registry import Catalogue
 
 _CARDS: dict[str, Any] = {}

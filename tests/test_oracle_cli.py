@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from goldieval.record import Record, find_records, read_outcomes, read_record
+from goldieval.record import Record
+from goldieval.record_files import find_records, read_outcomes, read_record
 from goldieval.runner import evaluate
 
 CHECKOUT = Path(__file__).resolve().parents[1]

@@ -18,22 +18,8 @@ from pydantic import ValidationError
 from goldieval.adapter import Model, ModelInfo, from_module
 from goldieval.card import RetrievalCard, Task
 from goldieval.errors import GoldievalError
-from goldieval.record import (
-    SCHEMA,
-    DataPart,
-    Metric,
-    ModelPart,
-    Record,
-    RunPart,
-    TaskPart,
-    find_records,
-    read_outcomes,
-    read_record,
-    record_key,
-    record_path,
-    setting_key,
-    write_record,
-)
+from goldieval.record import SCHEMA, DataPart, Metric, ModelPart, Record, RunPart, TaskPart, record_key, setting_key
+from goldieval.record_files import find_records, read_outcomes, read_record, record_path, write_record
 from goldieval.results import load_results
 from goldieval.runner import evaluate
 

@@ -15,7 +15,7 @@ from goldieval.data.samples import Dataset, TextSample
 from goldieval.data.subset import keep_images
 from goldieval.errors import TaskError
 from goldieval.families import vqa
-from goldieval.record import read_outcomes, read_record
+from goldieval.record_files import read_outcomes, read_record
 
 TRUE = ["red", "red", "blue", "yes", "no", "yes"]
 TYPES = ["colour"] * 3 + ["existence"] * 3

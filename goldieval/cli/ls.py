@@ -16,7 +16,8 @@ from rich.text import Text
 from goldieval.card import Task
 from goldieval.care.where import state
 from goldieval.data.paths import data_root
-from goldieval.record import Record, find_records, read_record
+from goldieval.record import Record
+from goldieval.record_files import find_records, read_record
 from goldieval.registry import Catalogue, describe_family, model_families
 from goldieval.report.numbers import label
 

@@ -15,7 +15,7 @@ from goldieval.comparison.values import Columns, Values, influence, score, test,
 from goldieval.metrics.paired import LEVEL, Paired
 from goldieval.metrics.pvalues import holm
 from goldieval.metrics.seeds import Seeded, seeded
-from goldieval.record import read_outcomes
+from goldieval.record_files import read_outcomes
 
 
 @dataclass(frozen=True)

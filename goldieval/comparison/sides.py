@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from goldieval.errors import GoldievalError, did_you_mean, listing
-from goldieval.record import Record, find_records, read_record
+from goldieval.record import Record
+from goldieval.record_files import find_records, read_record
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from goldieval.errors import GoldievalError
-from goldieval.record import Record, find_records, read_record
+from goldieval.record import Record
+from goldieval.record_files import find_records, read_record
 
 
 @dataclass

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from goldieval.errors import GoldievalError
 from goldieval.metrics.intervals import Z95
-from goldieval.record import read_outcomes
+from goldieval.record_files import read_outcomes
 from goldieval.report.grid import Cell, GridPanel
 from goldieval.report.score import Score, lower_is_better
 from goldieval.report.table_spec import Marks
