@@ -154,6 +154,14 @@ def curve_table(table: Table, about: dict[tuple[str, int], dict[str, Any]]) -> l
     return markdown(["row", "unique scenes", "epochs", *TASKS.values()], lines)
 
 
+def rewrite(page: Path, body: str) -> None:
+    """Put a table between the markers of a page, and print it."""
+    text = page.read_text()
+    before, after = text[: text.index(START) + len(START)], text[text.index(END) :]
+    page.write_text(f"{before}\n\n{body}\n\n{after}")
+    print(body)
+
+
 def main() -> None:
     table, about = read(file for file in RESULTS.glob("*-seed*.json"))
     scatter = {task: pooled([cells[task] for cells in table.values() if task in cells]) for task in TASKS}
@@ -163,11 +171,7 @@ def main() -> None:
         ["Score against unique scenes, at equal images seen:", "", *curve_table(table, about)],
     ]
     body = "\n\n".join("\n".join(part) for part in parts)
-    file = RESULTS / "README.md"
-    text = file.read_text()
-    before, after = text[: text.index(START) + len(START)], text[text.index(END) :]
-    file.write_text(f"{before}\n\n{body}\n\n{after}")
-    print(body)
+    rewrite(RESULTS / "README.md", body)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from typing import Any
 
 import methods
 import superclip_batches
-from ablation_table import END, START, TASKS, Cell, half_width, markdown, number, pooled, separable
+from ablation_table import TASKS, Cell, half_width, markdown, number, pooled, rewrite, separable
 from trainings import Planned, Study
 
 STUDIES: dict[str, tuple[Study, Sequence[Planned]]] = {
@@ -67,11 +67,7 @@ def main() -> None:
     study, planned = STUDIES[parser.parse_args().study]
     rows, runs = read(study.results.glob("*-seed*.json"))
     body = "\n".join(table(rows, runs, list(dict.fromkeys(run.about["row"] for run in planned))))
-    file = study.results / "README.md"
-    text = file.read_text()
-    before, after = text[: text.index(START) + len(START)], text[text.index(END) :]
-    file.write_text(f"{before}\n\n{body}\n\n{after}")
-    print(body)
+    rewrite(study.results / "README.md", body)
 
 
 if __name__ == "__main__":
