@@ -11,6 +11,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
+import ablation_table
 import methods
 import study_table
 import superclip_batches
@@ -69,7 +70,7 @@ def test_the_table_is_written_from_the_records(tmp_path: Path, monkeypatch: pyte
             }
             run = {"row": row, "seed": seed, "images_seen": 38_400, "images_per_second": 50.0, "records": [record]}
             (tmp_path / f"{row}-seed{seed}.json").write_text(json.dumps(run))
-    (tmp_path / "README.md").write_text(f"before\n{study_table.START}\nformer\n{study_table.END}\nafter\n")
+    (tmp_path / "README.md").write_text(f"before\n{ablation_table.START}\nformer\n{ablation_table.END}\nafter\n")
     study = trainings.Study(tmp_path, Path("runs/x"))
     monkeypatch.setattr(study_table, "STUDIES", {"methods": (study, methods.planned())})
     monkeypatch.setattr(sys, "argv", ["study_table.py", "methods"])
