@@ -247,7 +247,7 @@ def test_captions_of_a_batch() -> None:
 
 
 def test_questions_as_captions_and_no_local_crops() -> None:
-    plain, asked = batches().at(0), batches(questions_as_captions=True).at(0)
+    plain, asked = batches().at(0), batches(questions_as_captions="answered").at(0)
     assert torch.equal(plain.question, asked.question)
     for own, with_question, question, answer in zip(
         plain.caption_ids, asked.caption_ids, asked.question.tolist(), asked.answer.tolist(), strict=True

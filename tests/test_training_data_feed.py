@@ -247,7 +247,7 @@ def test_a_share_without_questions_counts_zero_beside_others(decoder: str, tmp_p
 
 def test_questions_as_captions_where_there_are_some(tmp_path: Path) -> None:
     file = image_text_folder(tmp_path, 8, asked=4)
-    plain, asked = batches(file).at(0), batches(file, questions_as_captions=True).at(0)
+    plain, asked = batches(file).at(0), batches(file, questions_as_captions="answered").at(0)
     order = torch.randperm(8, generator=torch.Generator().manual_seed(0))[:4].tolist()
     assert 0 < sum(number < 4 for number in order) < 4
     for number, before, after in zip(order, plain.caption_ids, asked.caption_ids, strict=True):

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from goldieval.goldiclip.config import ModelConfig
-from goldieval.goldiclip.data.captions import LONGEST
+from goldieval.goldiclip.data.captions import LONGEST, QuestionsAsCaptions
 
 Objective = Literal[
     "softmax",
@@ -68,7 +68,7 @@ class DataPart(_Part):
     single_sentences: Annotated[int, Field(ge=0)] = 0
     globals: Count = 1
     questions: Count = 1
-    questions_as_captions: bool = False
+    questions_as_captions: QuestionsAsCaptions = "no"
     token_targets: Literal["captions", "image"] = "captions"
 
     @model_validator(mode="after")

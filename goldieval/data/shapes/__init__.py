@@ -2,6 +2,7 @@
 
 from goldieval.data.shapes.composition import choices
 from goldieval.data.shapes.draw import boxes, draw, instance_mask, semantic_mask
+from goldieval.data.shapes.foils import foils
 from goldieval.data.shapes.language import long_caption, object_sentences, short_captions
 from goldieval.data.shapes.questions import questions
 from goldieval.data.shapes.reader import ShapesSource
@@ -15,6 +16,7 @@ __all__ = [
     "boxes",
     "choices",
     "draw",
+    "foils",
     "instance_mask",
     "long_caption",
     "object_sentences",

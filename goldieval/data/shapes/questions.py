@@ -16,17 +16,26 @@ from goldieval.data.shapes.meaning import ATTRIBUTES, QUESTION_TYPES, RELATIONS,
 from goldieval.data.shapes.relevance import answer
 from goldieval.data.shapes.world import COLOURS, FILLS, HELD_OUT, PLACES, SHAPES, SIZES, Scene
 
-# {the}, {a} and {many} stand for the subject, {relation} and {other} for the rest of a relation question.
+# {the}, {a} and {many} stand for the subject, {relation} and {other} for the rest of a relation question. The last one
+# says nothing that the others of all types do not say: whoever knows the words can answer it, in an order never seen.
 TEMPLATES = {
-    "colour": ("What colour is {the}?", "Which colour does {the} have?", "The colour of {the} is what?"),
-    "shape": ("What shape is {the}?", "Which shape does {the} have?", "The form of {the} is what?"),
-    "size": ("Is {the} small or large?", "What size is {the}?", "How big is {the}?"),
-    "fill": ("How is {the} filled?", "Is {the} solid, striped or outlined?", "What is the fill of {the}?"),
-    "place": ("Where is {the}?", "In which part of the picture is {the}?", "What is the place of {the}?"),
-    "count": ("How many {many} are there?", "How many {many} can be seen?", "What is the number of {many}?"),
+    "colour": ("What colour is {the}?", "Which colour does {the} have?", "What is the colour of {the}?",
+               "The colour of {the} is what?"),
+    "shape": ("What shape is {the}?", "Which shape does {the} have?", "What is the form of {the}?",
+              "The form of {the} is what?"),
+    "size": ("Is {the} small or large?", "What size is {the}?", "Which size does {the} have?",
+             "What is the size of {the}?"),
+    "fill": ("How is {the} filled?", "Is {the} solid, striped or outlined?", "Which fill does {the} have?",
+             "What is the fill of {the}?"),
+    "place": ("Where is {the}?", "In which part of the picture is {the}?", "What place does {the} have?",
+              "What is the place of {the}?"),
+    "count": ("How many {many} are there?", "How many {many} can be seen?", "What number of {many} is there?",
+              "What is the number of {many}?"),
     "relation": ("Is {the} {relation} {other}?", "Is it true that {the} is {relation} {other}?",
-                 "Would you say that {the} is {relation} {other}?"),
-    "existence": ("Is there {a}?", "Does the picture show {a}?", "Can you see {a}?"),
+                 "Does the picture show that {the} is {relation} {other}?",
+                 "Can it be seen that {the} is {relation} {other}?"),
+    "existence": ("Is there {a}?", "Does the picture show {a}?", "Is it true that there is {a}?",
+                  "Can {a} be seen in the picture?"),
 }  # fmt: skip
 WORDS = {"shape": SHAPES, "colour": COLOURS, "size": SIZES, "fill": FILLS, "place": PLACES}
 HELD_OUT_SHARE = 0.5  # of the test split's questions

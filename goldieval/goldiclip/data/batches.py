@@ -12,7 +12,7 @@ import torch
 
 from goldieval.errors import GoldievalError
 from goldieval.goldiclip.data.bad_samples import MOST_BAD_SAMPLES, TooManyBadError
-from goldieval.goldiclip.data.captions import LONGEST, sample
+from goldieval.goldiclip.data.captions import LONGEST, QuestionsAsCaptions, sample
 from goldieval.goldiclip.data.corpus import Bad, BadSampleError, Corpus, Ids, Sample
 from goldieval.goldiclip.data.crops import random_boxes
 from goldieval.goldiclip.data.pictures import Cuts, shown
@@ -64,7 +64,8 @@ class Views:
 
     captions: k, of up to ``sentences`` sentences, the last ``single_sentences`` of one.   questions: q.
     locals_: local crops of ``local_size`` pixels.   globals_: crops of the model's size.
-    questions_as_captions: question and answer stand in for the last caption (the ablation without a decoder).
+    questions_as_captions: a question stands in for the last caption, with its answer (the ablation without a
+        decoder), or with or without it by the throw of a coin.
     size: of pixels and whole, where the corpus does not hold pictures of the model's size.
     foils: whether a true caption with its false ones is drawn.
     token_targets: token classes are those of the captions that were drawn, or of all that is said of the image.
@@ -75,7 +76,7 @@ class Views:
     local_size: int = 32
     global_area: tuple[float, float] = (0.8, 1.0)
     local_area: tuple[float, float] = (0.1, 0.4)
-    questions_as_captions: bool = False
+    questions_as_captions: QuestionsAsCaptions = "no"
     sentences: int = LONGEST
     questions: int = 1
     size: int = 64
@@ -221,6 +222,8 @@ class Batches:
         single = self.views.single_sentences
         captions = sample(own.sentences, self.views.captions - single, self._join, rng, self.views.sentences)
         captions += sample(own.sentences, single, self._join, rng, 1)
-        if self.views.questions_as_captions and asked:
-            captions[-1] = [*asked[0][0], *asked[0][1]]
+        if self.views.questions_as_captions != "no" and asked:
+            question, answer = asked[0]
+            bare = self.views.questions_as_captions == "either" and rng.random() < 0.5
+            captions[-1] = [*question, *([] if bare else answer)]
         return captions

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from random import Random
+from typing import Literal
 
 LONGEST = 3  # sentences a caption
+QuestionsAsCaptions = Literal["no", "answered", "either"]
 
 
 def sample(

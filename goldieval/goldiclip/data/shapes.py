@@ -10,7 +10,7 @@ from itertools import chain
 import numpy as np
 import torch
 
-from goldieval.data.shapes import choices, draw, long_caption, questions, sample_scene, short_captions
+from goldieval.data.shapes import draw, foils, long_caption, questions, sample_scene, short_captions
 from goldieval.goldiclip.data.corpus import Ids, Sample
 from goldieval.goldiclip.data.processes import cores, in_processes
 from goldieval.goldiclip.data.shapes_cache import cached, file_of
@@ -65,20 +65,20 @@ def _drawn(scenes: int, resolution: int, tokenizer: Tokenizer, note: Callable[[s
 
 
 def _joined(parts: Iterable[Chunk]) -> Drawn:
-    pictures, said, asked, foils = zip(*parts, strict=True)
-    return torch.from_numpy(np.concatenate(pictures)), list(chain(*said)), list(chain(*asked)), list(chain(*foils))
+    pictures, said, asked, against = zip(*parts, strict=True)
+    return torch.from_numpy(np.concatenate(pictures)), list(chain(*said)), list(chain(*asked)), list(chain(*against))
 
 
 def _chunk(indices: range, resolution: int, tokenizer: Tokenizer) -> Chunk:
     pictures = np.empty((len(indices), resolution, resolution, 3), dtype=np.uint8)
     said: list[list[Ids]] = []
     asked: list[list[tuple[Ids, Ids]]] = []
-    foils: list[list[list[Ids]]] = []
+    against: list[list[list[Ids]]] = []
     for place, index in enumerate(indices):
         scene = sample_scene("train", index, "dominant" if index % DOMINANT_SHARE == 0 else "scene")
         pictures[place] = np.asarray(draw(scene, resolution))
         texts = [text for text, _ in short_captions(scene, SHORT_CAPTIONS)] + [text for text, _ in long_caption(scene)]
         said.append([tokenizer.ids(text) for text in dict.fromkeys(texts)])
         asked.append([(tokenizer.ids(q.text), tokenizer.ids(q.answer)) for q in questions(scene, QUESTIONS)])
-        foils.append([[tokenizer.ids(text) for text, _ in choice.captions] for choice in choices(scene)])
-    return pictures, said, asked, foils
+        against.append([[tokenizer.ids(text) for text, _ in group] for group in foils(scene)])
+    return pictures, said, asked, against
