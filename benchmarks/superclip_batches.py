@@ -4,7 +4,7 @@
     uv run python benchmarks/superclip_batches.py --jobs 2       # everything; stop and start it as you like
     uv run python benchmarks/study_table.py superclip-batches    # the table
 
-Equal images seen (those of the tiny recipes) at every batch size; learning rates go with the square root of the batch,
+Equal images seen at every batch size; learning rates go with the square root of the batch,
 warm-up lasts equally many images, and both methods have one caption an image and everything else alike. A run that has
 its file in results/superclip-batches is skipped, one that was cut goes on from its last checkpoint.
 """
@@ -19,6 +19,7 @@ from goldieval.goldiclip.recipe_files import load_recipe
 
 STUDY = Study(ROOT / "results/superclip-batches", Path("runs/superclip-batches"))
 METHODS, BATCHES, SEEDS = ("clip", "superclip"), (32, 128, 512), 3
+IMAGES = 16_384  # seen by every run
 
 
 def planned() -> list[Planned]:
@@ -39,7 +40,7 @@ def run(method: str, batch: int, seed: int) -> Planned:
         "optimiser.warm_up": max(1, round(base.warm_up / ratio)),
     }
     about = {"row": f"{method}, batch {batch}", "seed": seed, "method": method, "batch": batch}
-    return Planned(f"{method}-{batch}-seed{seed}", recipe, whole_run(changes, round(base.steps / ratio)), about)
+    return Planned(f"{method}-{batch}-seed{seed}", recipe, whole_run(changes, IMAGES // batch), about)
 
 
 if __name__ == "__main__":

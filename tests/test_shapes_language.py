@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections import Counter
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from goldieval.data.shapes.foils import foils
 from goldieval.data.shapes.language import long_caption, object_sentences, short_captions, unique_reference
 from goldieval.data.shapes.meaning import ATTRIBUTES, QUESTION_TYPES, Ask, Query, Relation, Wanted
 from goldieval.data.shapes.phrases import a, each_with_article, joined
@@ -202,9 +204,31 @@ def test_held_out_phrasings_occur_in_test_only() -> None:
     assert not any(question.text.startswith(opening) for question in train for opening in openings)
 
 
+def test_held_out_phrasings_say_nothing_in_words_that_training_never_shows() -> None:
+    words = [
+        (set(re.findall("[a-z]+", text.lower())), index)
+        for texts in TEMPLATES.values()
+        for index, text in enumerate(texts)
+    ]
+    shown = set().union(*(some for some, index in words if index < 3))
+    assert all(some <= shown for some, _ in words)
+
+
+def test_foils_are_one_true_caption_and_false_ones_whose_words_are_all_in_the_picture() -> None:
+    groups = [(scene, group) for scene in TRAIN for group in foils(scene)]
+    assert len(groups) > 1.5 * len(TRAIN)
+    for scene, group in groups:
+        assert [satisfies(query, scene) for _, query in group] == [True, *[False] * (len(group) - 1)]
+        assert len({text for text, _ in group}) == len(group) >= 2
+        single = [query.objects[0] for _, query in group if len(query.objects) == 1]
+        for name in ("shape", "colour", "size", "fill", "place"):
+            assert {getattr(one, name) for one in single} - {None} <= {getattr(obj, name) for obj in scene.objects}
+
+
 def test_train_texts_never_name_a_held_out_pair() -> None:
     named = [one for scene in TRAIN for q in questions(scene, 9) for one in (q.meaning.subject, q.meaning.other) if one]
     named += [one for scene in TRAIN for _, query in short_captions(scene, 4) for one in query.objects]
+    named += [one for scene in TRAIN for group in foils(scene) for _, query in group for one in query.objects]
     assert not {(one.colour, one.shape) for one in named} & HELD_OUT
 
 
