@@ -34,7 +34,7 @@ from goldieval.scoring.cosine import exact
 from goldieval.scoring.mode import needs_pool, one_mode
 from goldieval.screen import Screen
 from goldieval.spec import ModelSpec, expand, parse_spec
-from goldieval.token_counts import told, truncation
+from goldieval.token_counts import cut_queries, told, truncation
 from goldieval.vectors import Vectors, computed, looked_up, timed
 
 
@@ -171,7 +171,7 @@ class _Run:
             except TaskError as error:
                 failure = str(error)
         run = run_part(vectors, self.device, self.options.batching, seconds | vectors.seconds)
-        cut = truncation(vectors.token_counts(loaded), info.context_length) if scored and loaded else None
+        cut = _truncated(scored, loaded, vectors, info.context_length) if scored and loaded else None
         record = self._describe(item, info, loaded, scored, failure, run, cut)
         if self.options.out is not None:
             outcomes, pictures = (scored.outcomes, scored.pictures) if scored else (None, {})
@@ -211,6 +211,15 @@ class _Run:
             environment=environment(self.device),
             run=run,
         )
+
+
+def _truncated(scored: Scored, loaded: Loaded, vectors: Vectors, context: int) -> Truncation | None:
+    """Return what the model's context cuts, and mark it in the outcomes where the model can tell."""
+    counts = vectors.token_counts(loaded)
+    if counts and "text" in scored.outcomes:
+        texts = [text.text for text in loaded.prepared.dataset.texts]
+        scored.outcomes["cut"] = cut_queries(scored.outcomes["text"].tolist(), texts, counts, context)
+    return truncation(counts, context)
 
 
 def _check_out(out: Path) -> None:

@@ -40,6 +40,17 @@ def truncation(counts: Sequence[int] | None, context: int) -> Truncation | None:
     )
 
 
+def cut_queries(queries: Sequence[str], texts: Sequence[str], counts: Sequence[int], context: int) -> np.ndarray:
+    """Say of each query whether the context cuts its text, shape (queries,).
+
+    Args:
+        queries: texts of the outcomes, empty where an image is the query.   texts, counts: of the task, with their
+            lengths in tokens.   context: 0 where the model has none.
+    """
+    long = {text for text, count in zip(texts, counts, strict=True) if 0 < context < count}
+    return np.array([text in long for text in queries], dtype=bool)
+
+
 def told(found: Truncation | None) -> list[str]:
     """Return a line for the reader where enough is cut to matter."""
     if found is None or found.share < WORTH_TELLING:

@@ -18,7 +18,8 @@ def classified(
 ) -> Path:
     """Write a zero-shot record whose images are hit where ``hits`` is 1; return its file.
 
-    changes: fields of the record's model, task and data parts, by name; ``images``, ``texts`` replace those columns.
+    changes: fields of the record's model, task and data parts, by name; ``images``, ``texts``, ``ids``
+    replace those columns of the outcomes, ``columns`` any.
     """
     count = len(hits)
     ids = np.array([f"i{row}" for row in range(count)], dtype=object)
@@ -33,7 +34,7 @@ def classified(
         "rank_high": 2 - hits.astype(int),
         "image": changes.pop("images", np.full(count, "", dtype=object)),
         "text": changes.pop("texts", np.array([f"class {row % 3}" for row in range(count)], dtype=object)),
-    }
+    } | changes.pop("columns", {})
     return _written(out, spec, "zeroshot", "acc1", {"acc1": metric(share(hits))}, outcomes, task, fingerprint, changes)
 
 

@@ -8,8 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from browser import browser, needs_chromium
 from comparison_records import classified
 from helpers import goldieval, one_line, picture
+
+from goldieval import load_task
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{ 7*7 }}"
 
@@ -106,3 +109,43 @@ def test_twenty_tasks_stay_under_2_mb(tmp_path: Path, monkeypatch: pytest.Monkey
             classified(tmp_path / "results", f"toy:{number}", np.arange(100) % 2 == number, task=f"t{task}")
     assert goldieval("compare", "toy:0", "toy:1", "--html", "page.html").code == 0
     assert (tmp_path / "page.html").stat().st_size < 2_000_000
+
+
+def test_a_text_that_is_cut_is_marked_with_whose_context_is_too_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    long = np.arange(20) % 4
+    for number, cut in enumerate((long == 0, long < 2)):
+        hits = np.full(20, float(number))
+        classified(tmp_path / "results", f"toy:{number}", hits, columns={"cut": cut})
+    assert goldieval("compare", "toy:0", "toy:1", "--html", "page.html", "--samples", "20").code == 0
+    text = Parsed((tmp_path / "page.html").read_text()).text
+    assert text.count("text cut under A and B") == 5 and text.count("text cut under") == 10
+    assert "text cut under B" in goldieval("compare", "toy:0", "toy:1", "--samples", "20").out
+
+
+@needs_chromium
+def test_in_chromium_a_flip_opens_with_its_picture_and_nothing_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Drawn scenes, hostile names and captions."""
+    monkeypatch.chdir(tmp_path)
+    ids = np.array([image.id for image in load_task("shapes-zeroshot").card.source.image_samples(tmp_path)[:40]])
+    for number in range(2):
+        classified(
+            tmp_path / "results", f"toy:{HOSTILE}{number}", np.full(40, float(number)), task="shapes-zeroshot",
+            fingerprint=f"{number}" * 8, texts=np.full(40, HOSTILE, dtype=object), ids=ids.astype(object),
+            columns={"cluster_id": ids.astype(object)},
+        )  # fmt: skip
+    assert goldieval("compare", "0000", "1111", "--html", "page.html").code == 0
+    with browser(tmp_path / "profile") as chromium:
+        chromium.open(tmp_path / "page.html")
+        chromium.run("document.querySelector('details').open = false")
+        chromium.run("document.querySelector('summary').click()")
+        assert chromium.run("document.querySelector('details').open")
+        sizes = chromium.run("[...document.querySelectorAll('.flip img')].map(i => [i.naturalWidth, i.naturalHeight])")
+        assert sizes == [[128, 128]] * 12
+        assert chromium.run("document.querySelectorAll('script').length") == 0
+        assert HOSTILE in chromium.run("document.querySelector('.flip').textContent")
+        assert chromium.errors == []

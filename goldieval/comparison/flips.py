@@ -17,20 +17,23 @@ from goldieval.record_files import read_outcomes
 class Flip:
     """One query whose outcome differs.
 
-    what: gained (B gets it, A does not) or lost.   image: path relative to the data's folder.   a, b: what each model
-    did, a rank or an answer.   tied: a negative scores like the best positive under A or B.
-    repeated: another query of the task has the same text.
+    what: gained (B gets it, A does not) or lost.   picture: id of its image; image: path relative to the data's
+    folder, where it is a file.   a, b: what each model did, a rank or an answer.
+    tied: a negative scores like the best positive under A or B.   repeated: another query of the task has the same
+    text.   cut: whose context is too short for the text: "A", "B", "A and B", or "" (also where it is not known).
     """
 
     what: Literal["gained", "lost"]
     direction: str
     sample: str
+    picture: str
     image: str
     text: str
     a: str
     b: str
     tied: bool
     repeated: bool
+    cut: str
 
 
 def flips_of(pair: Pair, metric: str, most: int) -> list[Flip]:
@@ -56,12 +59,18 @@ def flips_of(pair: Pair, metric: str, most: int) -> list[Flip]:
                     what=what,  # type: ignore[arg-type]
                     direction=str(columns[0]["direction"][first]),
                     sample=str(a.ids[query]),
+                    picture=str(columns[0]["cluster_id"][first]),
                     image=str(columns[0]["image"][first]) if "image" in columns[0] else "",
                     text=str(texts[query]),
                     a=shown[0][query],
                     b=shown[1][query],
                     tied=any(_tied(each, of[query]) for each, of in zip(columns, rows, strict=True)),
                     repeated=bool(texts[query]) and often[texts[query]] > 1 and "label" not in columns[0],
+                    cut=" and ".join(
+                        side
+                        for side, each, of in zip("AB", columns, rows, strict=True)
+                        if "cut" in each and each["cut"][of[query]]
+                    ),
                 )
             )
     return found

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from goldieval.data.derive.steps import Prepare, digest
 from goldieval.data.paths import default_root, inside
-from goldieval.data.samples import Dataset
+from goldieval.data.samples import Dataset, ImageSample
 from goldieval.errors import TaskError
 
 
@@ -111,6 +111,10 @@ class Source(BaseModel):
                 f"{self.prepared_sha256[:12]}…: these are other texts or other ids. Get the data again."
             )
         return dataset, made
+
+    def image_samples(self, folder: Path) -> list[ImageSample]:
+        """Return the pictures alone, for whoever wants to look at some. Raises TaskError as ``prepared`` does."""
+        return self.prepared(folder)[0].images
 
 
 def tilde(path: Path) -> str:

@@ -79,7 +79,7 @@ def _reach(rows: Sequence[Row], row: Row) -> float:
 
 
 def _row(row: Row, pair: Pair, flips: Sequence[Flip], reach: float, thumbnails: Thumbnails) -> dict[str, Any]:
-    folder = thumbnails.folder(pair.a.record)
+    pictures, missing = thumbnails.of(pair.a.record, flips)
     about = [row.protocol, row.method, f"{row.n:,} queries", f"{row.clusters:,} clusters"]
     about += [f"a subset of {row.limit:,} images"] if row.limit else []
     about += [f"B gains {row.gains:,} and loses {row.losses:,}"] if row.gains is not None else []
@@ -96,7 +96,8 @@ def _row(row: Row, pair: Pair, flips: Sequence[Flip], reach: float, thumbnails: 
         "verdict": row.verdict,
         "style": row.verdict.split()[0],
         "about": "; ".join([*about, *([row.note] if row.note else []), *([row.heading] if row.heading else [])]),
-        "flips": [asdict(flip) | {"picture": thumbnails.data_uri(folder, flip.image)} for flip in flips],
+        "flips": [asdict(flip) | {"address": address} for flip, address in zip(flips, pictures, strict=True)],
+        "pictures_missing": missing,
     }
 
 

@@ -1,20 +1,22 @@
-"""Small pictures of samples for a page, where they lie as files under the data root."""
+"""Small pictures of samples for a page, opened by the reader of their task: files, archives, drawn scenes."""
 
 from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from PIL import Image
-
+from goldieval.comparison.flips import Flip
 from goldieval.data.paths import inside
-from goldieval.errors import TaskError
+from goldieval.data.samples import FileImage, ImageSource
+from goldieval.errors import GoldievalError, TaskError
 from goldieval.record import Record
 from goldieval.registry import Catalogue
 
 SIDE = 160  # pixels
 QUALITY = 70
+Finder = Callable[[Flip], ImageSource | None]
 
 
 class Thumbnails:
@@ -23,26 +25,35 @@ class Thumbnails:
     def __init__(self, root: Path, tasks_dir: Path | None = None) -> None:
         self._root, self._catalogue = root, Catalogue(tasks_dir)
 
-    def folder(self, record: Record) -> Path | None:
-        """Return where a task's pictures lie: as its card says where it is known, else by the source in the record."""
-        task = self._catalogue.tasks.get(record.task.name)
+    def of(self, record: Record, flips: Sequence[Flip]) -> tuple[list[str], str]:
+        """Return for each flip a JPEG inside an address or an empty string, and why none of a task is there."""
+        if not flips:
+            return [], ""
         try:
-            folder = task.folder(self._root) if task else inside(self._root, record.data.source)
-        except TaskError:
-            return None
-        return folder if folder.is_dir() else None
+            find = self._finder(record)
+        except GoldievalError as error:
+            return [""] * len(flips), str(error)
+        return [_address(find, flip) for flip in flips], ""
 
-    def data_uri(self, folder: Path | None, name: str) -> str:
-        """Return a picture as a JPEG inside an address, or an empty string."""
-        if folder is None or not name:
-            return ""
-        try:
-            with Image.open(inside(folder, name)) as picture:
-                picture.draft("RGB", (SIDE, SIDE))
-                small = picture.convert("RGB")
-        except (TaskError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-            return ""
-        small.thumbnail((SIDE, SIDE))
-        stream = io.BytesIO()
-        small.save(stream, "JPEG", quality=QUALITY)
-        return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode()
+    def _finder(self, record: Record) -> Finder:
+        """Return what knows the picture of a flip: the reader of its card, else files below the record's source."""
+        task = self._catalogue.tasks.get(record.task.name)
+        if task is None:
+            folder = inside(self._root, record.data.source)
+            return lambda flip: FileImage(inside(folder, flip.image)) if flip.image else None
+        sources = {image.id: image.source for image in task.card.source.image_samples(task.folder(self._root))}
+        return lambda flip: sources.get(flip.picture)
+
+
+def _address(find: Finder, flip: Flip) -> str:
+    try:
+        source = find(flip)
+        small = source.open() if source else None
+    except (TaskError, OSError):
+        return ""
+    if small is None:
+        return ""
+    small.thumbnail((SIDE, SIDE))
+    stream = io.BytesIO()
+    small.save(stream, "JPEG", quality=QUALITY)
+    return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode()

@@ -154,7 +154,9 @@ def flips(found: Comparison, flipped: Sequence[Sequence[Flip]]) -> RenderableTyp
         parts += [Text(), Text(f"{row.task} {label(row.metric)}: what flipped", "bold")]
         parts += [] if listed else [Text("  nothing")]
         for flip in listed:
-            marks = [name for name, true in (("tie", flip.tied), ("text repeated", flip.repeated)) if true]
+            cut = f"text cut under {flip.cut}"
+            known = (("tie", flip.tied), ("text repeated", flip.repeated), (cut, flip.cut))
+            marks = [name for name, true in known if true]
             tail = f"  [{', '.join(marks)}]" if marks else ""
             parts.append(Text(f"  {flip.what:6} {flip.sample}  A {flip.a}, B {flip.b}{tail}"))
             parts += [Text(f"         {line}", "dim") for line in (flip.image, flip.text) if line]

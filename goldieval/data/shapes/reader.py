@@ -71,12 +71,16 @@ class ShapesSource(Source):
         Raises:
             TaskError: more scenes than the split has.
         """
+        return _CONTENTS[self.content](self, self.image_samples(folder), self._scenes())
+
+    def image_samples(self, folder: Path) -> list[ImageSample]:
+        """Return the pictures alone: what is true of them takes longer to find out."""
+        return [ImageSample(scene.id, SceneImage(scene, self.resolution)) for scene in self._scenes()]
+
+    def _scenes(self) -> list[Scene]:
         kind: Kind = "dominant" if self.content in ("zeroshot", "probe") else "scene"
         scenes = _scenes(self.split, self.scenes, kind)
-        if self.content == "probe":
-            scenes += _scenes("train", self.train_scenes, kind)
-        images = [ImageSample(scene.id, SceneImage(scene, self.resolution)) for scene in scenes]
-        return _CONTENTS[self.content](self, images, scenes)
+        return scenes + _scenes("train", self.train_scenes, kind) if self.content == "probe" else scenes
 
 
 def _scenes(split: Split, number: int, kind: Kind) -> list[Scene]:
