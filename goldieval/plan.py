@@ -46,6 +46,11 @@ class LeftOut:
     reason: str
     how: str
 
+    @property
+    def how_to_get_any(self) -> str:
+        """``how`` for this and all tasks that are got alike: TASK stands for the name where that is part of it."""
+        return self.how.replace(f"data get {command_name(self.task)}", "data get TASK")
+
 
 @dataclass
 class Tower:

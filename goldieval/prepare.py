@@ -100,8 +100,6 @@ def load_task_data(task: Task, folder: Path, limit: int | None, workers: int, su
         prepared = family_of(task.card.family).prepare(task, dataset)
     images, masks = prepared.dataset.images, prepared.dataset.masks
     mask_keys = [] if masks is None else check_masks(images, masks, seen["classes"], workers)
-    if masks is not None:  # names and prompts may lie in files, which the card's own hash does not see
-        mask_keys += [prepared.details["class_names_sha256"], prepared.details["prompts_sha256"]]
     found = image_keys([image.source for image in images], workers)
     unreadable = {
         image.id: str(key.strerror or key) for image, key in zip(images, found, strict=True) if isinstance(key, OSError)

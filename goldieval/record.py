@@ -236,9 +236,12 @@ def setting_key(info: ModelInfo, task: Task, scoring: str, limit: int | None, su
     return _hash([*asked, *([subset] if subset else [])])
 
 
-def record_key(setting: str, data: DataPart) -> str:
-    """Hash whatever changes the numbers: another key is another file, the same key the same numbers."""
-    return _hash([setting, data.sha256, sorted(data.unreadable)])
+def record_key(setting: str, data: DataPart, task: TaskPart) -> str:
+    """Hash whatever changes the numbers: another key is another file, the same key the same numbers.
+
+    Prompts and class names may lie in files beside the card, of which its own hash in the setting knows no content.
+    """
+    return _hash([setting, data.sha256, sorted(data.unreadable), task.prompts_sha256, task.class_names_sha256])
 
 
 def _hash(parts: list[Any]) -> str:

@@ -195,7 +195,7 @@ class _Run:
         left_out = f"{len(data.unreadable):,} unreadable images left out" if data.unreadable else ""
         return Record(
             setting=setting,
-            key=record_key(setting, data),
+            key=record_key(setting, data, task),
             status="failed" if failure else "partial" if left_out else "ok",
             reason=failure or left_out,
             model=ModelPart(**{name: getattr(info, name) for name in ModelPart.model_fields}),

@@ -167,11 +167,11 @@ def test_no_spec_leads_out_of_the_folder(tmp_path: Path, spec: str) -> None:
     assert path.resolve().parent.parent == (tmp_path / "out").resolve() and len(files(tmp_path / "out")) == 2
 
 
-DATA = DataPart(source="s", sha256="d" * 64)
+DATA, PART = DataPart(source="s", sha256="d" * 64), record().task
 
 
 def key(info: ModelInfo = INFO, task: Task = TASK, scoring: str = "global", limit: int | None = None) -> str:
-    return record_key(setting_key(info, task, scoring, limit), DATA)
+    return record_key(setting_key(info, task, scoring, limit), DATA, PART)
 
 
 def test_the_key_names_all_that_changes_the_numbers() -> None:
@@ -186,8 +186,10 @@ def test_the_key_names_all_that_changes_the_numbers() -> None:
         key(task=replace(TASK, card=TASK.card.model_copy(update={"name": "other"}))),
         key(info=replace(INFO, precision="bf16")),
         key(info=replace(INFO, fingerprint="e" * 64)),
-        record_key(setting, DATA.model_copy(update={"sha256": "c" * 64})),
-        record_key(setting, DATA.model_copy(update={"unreadable": {"a.jpg": "truncated"}})),
+        record_key(setting, DATA.model_copy(update={"sha256": "c" * 64}), PART),
+        record_key(setting, DATA.model_copy(update={"unreadable": {"a.jpg": "truncated"}}), PART),
+        record_key(setting, DATA, PART.model_copy(update={"prompts_sha256": "p" * 64})),
+        record_key(setting, DATA, PART.model_copy(update={"class_names_sha256": "p" * 64})),
     ]
     assert len(set(keys)) == len(keys)
 
@@ -197,7 +199,7 @@ def test_the_key_names_nothing_else() -> None:
     said = replace(TASK, file=Path("/elsewhere.yaml"), card=TASK.card.model_copy(update={"title": "T", "tags": ["x"]}))
     assert key(typed, said) == key()
     setting = setting_key(INFO, TASK, "global", None)
-    assert record_key(setting, DATA.model_copy(update={"source": "a copy of it"})) == key()
+    assert record_key(setting, DATA.model_copy(update={"source": "a copy of it"}), PART) == key()
 
 
 @pytest.mark.parametrize("call", ["fsync", "replace"])

@@ -85,6 +85,8 @@ def difference(a: Record, b: Record) -> str:
         "version of the task": (a.task.version, b.task.version),
         "subset": tuple(f"{each.task.limit:,} images" if each.task.limit else "all" for each in (a, b)),
         "card": (a.task.card_sha256[:8], b.task.card_sha256[:8]),
+        "prompts": (a.task.prompts_sha256[:8], b.task.prompts_sha256[:8]),
+        "class names": (a.task.class_names_sha256[:8], b.task.class_names_sha256[:8]),
         "unreadable pictures": tuple(", ".join(sorted(each.data.unreadable)) or "none" for each in (a, b)),
         "data": (a.data.sha256[:8], b.data.sha256[:8]),
     }

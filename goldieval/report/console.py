@@ -9,6 +9,7 @@ from itertools import groupby
 from pathlib import Path
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
@@ -72,15 +73,19 @@ class Terminal(Screen):
             if record.status == "failed":
                 self._line(f"{record.task.name} FAILED: {record.reason}", "red")
         self.left_out += plan.left_out
-        for reason, group in groupby(plan.left_out, lambda left: left.reason):
-            self._line(f"\nnot run, {reason}:", "bold")
-            for left in group:
-                count = left.task.card.expect.images
-                size = left.task.card.source.megabytes
-                images, megabytes = f", {count:,} images" if count else "", f", {size:,} MB" if size else ""
-                self._line(f"  {left.task.name}{images}{megabytes}")
-                self._line(f"    {left.how}", "dim")
+        self._not_run(plan.left_out)
         self._next(plan, records)
+
+    def _not_run(self, left_out: list[LeftOut]) -> None:
+        """Say what was left out and why; tasks whose data come by the same command share a paragraph."""
+        for reason, group in groupby(left_out, lambda left: left.reason):
+            self._line(f"\nnot run, {reason}:", "bold")
+            by_command: dict[str, list[LeftOut]] = {}
+            for left in group:
+                by_command.setdefault(left.how_to_get_any, []).append(left)
+            for how, tasks in by_command.items():
+                self.console.print(Padding("; ".join(map(_sized, tasks)), (0, 0, 0, 2)), highlight=False)
+                self._line(f"    {how if len(tasks) > 1 else tasks[0].how}", "dim")
 
     def _next(self, plan: Plan, records: list[Record]) -> None:
         """The one command worth trying now."""
@@ -96,6 +101,11 @@ class Terminal(Screen):
     def _line(self, line: str, style: str = "") -> None:
         """Print without breaking lines: paths and commands are there to be copied."""
         self.console.print(Text(line, style), soft_wrap=True)
+
+
+def _sized(left: LeftOut) -> str:
+    count, size = left.task.card.expect.images, left.task.card.source.megabytes
+    return left.task.name + (f", {count:,} images" if count else "") + (f", {size:,} MB" if size else "")
 
 
 def _work(tower: Tower) -> str:

@@ -23,6 +23,7 @@ class Setting:
     partial: str
     card: str
     data: str
+    prompts: str
 
     @property
     def whole(self) -> bool:
@@ -42,6 +43,8 @@ class Setting:
             found.append(f"version {self.version} of the task")
         elif self.card != other.card and self.protocol == other.protocol:
             found.append(f"another card of that name ({self.card[:8]})")
+        elif self.prompts != other.prompts and self.protocol == other.protocol:
+            found.append(f"other prompts or class names ({self.prompts[:8]})")
         if self.data != other.data and self.limit == other.limit and self.partial == other.partial:
             found.append(f"other data ({self.data[:8]})")
         return self.oddities() + found
@@ -57,7 +60,7 @@ def setting_of(record: Record) -> Setting:
     reason = (record.reason or "incomplete") if partial else ""
     return Setting(
         task.protocol, task.version, task.scoring, record.model.precision, task.limit, reason, task.card_sha256,
-        record.data.sha256,
+        record.data.sha256, task.prompts_sha256 + task.class_names_sha256,
     )  # fmt: skip
 
 
