@@ -401,6 +401,30 @@ def test_check_by_hand_made_tables_with_fewer_digits_rows_and_columns(tmp_path: 
     assert ran.code == 1 and "Nobody / COCO: 12.0 in the file, nothing from the records" in ran.err
 
 
+@pytest.mark.parametrize(
+    ("format_", "ending"), [("latex", "tex"), ("markdown", "md"), ("html", "html"), ("csv", "csv")]
+)
+def test_check_looks_a_value_up_in_its_own_panel(tmp_path: Path, format_: str, ending: str) -> None:
+    """Two panels with the same header and rows; only the second disagrees, by the value that the first one has."""
+    columns = [{"task": task, "metric": "t2i_r1", "label": "R@1"} for task in ("coco-karpathy", "flickr30k-test")]
+    place = spec(tmp_path, panels=[{"columns": [column]} for column in columns],
+                 groups=[{"title": "ours", "records": ["*"]}])  # fmt: skip
+    write(Path("results"), made("coco-karpathy", "m", 0.51, 5000), made("flickr30k-test", "m", 0.72, 5000))
+    paper = tmp_path / f"paper.{ending}"
+    text = goldieval("table", place, "--format", format_).out
+    first, second = ("51.0", "72.0") if format_ != "csv" else ("0.51", "0.72")
+    paper.write_text(text)
+    assert goldieval("table", place, "--check", str(paper)).code == 0
+    paper.write_text(text.replace(f"{second}", first))
+    ran = goldieval("table", place, "--check", str(paper))
+    (line,) = ran.err.strip().splitlines()
+    assert ran.code == 1 and f"{first} in the file, {second} from the records" in line
+    if format_ == "markdown":  # a paper with the second panel alone
+        head, rest = text.split("\n\n", 1)
+        paper.write_text(head + "\n\n" + rest.split("\n\n", 1)[1])
+        assert goldieval("table", place, "--check", str(paper)).code == 0
+
+
 @pytest.mark.parametrize("content", [None, "no table"])
 def test_check_of_no_table_is_one_line(tmp_path: Path, content: str | None) -> None:
     if content:
