@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -57,3 +58,15 @@ def write(folder: Path, *records: Record) -> Path:
     for record in records:
         write_record(folder, record, None)
     return folder
+
+
+def study_run(
+    folder: Path, name: str, row: str, seed: int, scores: dict[str, float], scenes: int | None = None, **changes: Any
+) -> None:
+    """Write a run file of a training study, headline scores by task."""
+    records = [
+        made(task, f"{name}@{seed}", value, seed=seed, **changes).model_dump(mode="json", exclude={"outcomes"})
+        for task, value in scores.items()
+    ]
+    run = {"row": row, "seed": seed, "scenes": scenes, "images_seen": 40_000, "images_per_second": 50.0}
+    (folder / f"{name}-seed{seed}.json").write_text(json.dumps({**run, "records": records}))

@@ -6,7 +6,6 @@ import json
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,9 +15,12 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
 import ablation
 import ablation_table
-from ablation_table import Cell, half_width, pooled, read, separable
+import study_table
+from made_records import study_run
 
 from goldieval.goldiclip.recipe_files import load_recipe
+from goldieval.metrics.pooled import half_width, pooled, separable
+from goldieval.report.table_spec import load_spec
 
 RATES = dict.fromkeys(ablation.ROWS, 100.0) | {"h": 40.0}
 
@@ -52,17 +54,12 @@ def test_the_last_row_takes_the_weights_that_were_learned(tmp_path: Path, monkey
     assert ablation.learned_weights() == {"softmax": pytest.approx(0.3), "vqa": 1.0}
 
 
-def cells(*scores: list[float]) -> list[Cell]:
-    return [Cell(dict(enumerate(row))) for row in scores]
-
-
 def test_intervals_are_students() -> None:
     """With one row the pooled interval is the plain t interval; with two it is the pooled t test's."""
-    (one,) = cells([10.0, 12.0, 11.5])
-    low, high = stats.t.interval(0.95, 2, one.mean, stats.sem([10.0, 12.0, 11.5]))
-    assert half_width(*pooled([one]), 1 / 3) == pytest.approx((high - low) / 2)
     first, second = [10.0, 12.0, 11.5], [14.0, 13.0, 15.5, 15.0, 14.1]
-    deviation, freedom = pooled(cells(first, second))
+    low, high = stats.t.interval(0.95, 2, np.mean(first), stats.sem(first))
+    assert half_width(*pooled([first]), 1 / 3) == pytest.approx((high - low) / 2)
+    deviation, freedom = pooled([first, second])
     width = half_width(deviation, freedom, 1 / 3 + 1 / 5)
     test = stats.ttest_ind(second, first).confidence_interval(0.95)
     assert freedom == 6
@@ -70,38 +67,35 @@ def test_intervals_are_students() -> None:
 
 
 def test_the_smallest_separable_difference_is_found_four_times_of_five() -> None:
-    deviation, seeds, runs = 1.3, 3, 4000
-    difference = separable(deviation, 26, seeds)
+    """Also with few degrees of freedom, where adding up Student's quantiles promises too little."""
+    deviation, seeds, runs, freedom = 1.3, 3, 20_000, 4
     generator = np.random.default_rng(0)
-    means = generator.normal([0, difference], deviation / np.sqrt(seeds), (runs, 2))
-    spread = deviation * np.sqrt(generator.chisquare(26, runs) / 26)
-    found = np.abs(means[:, 1] - means[:, 0]) > [half_width(s, 26, 2 / seeds) for s in spread]
-    assert found.mean() == pytest.approx(0.8, abs=0.03)
+    spread = deviation * np.sqrt(generator.chisquare(freedom, runs) / freedom)
+    reported = np.mean([separable(each, freedom, seeds) for each in spread[:2000]])
+    means = generator.normal([0, reported], deviation / np.sqrt(seeds), (runs, 2))
+    found = np.abs(means[:, 1] - means[:, 0]) > half_width(1.0, freedom, 2 / seeds) * spread
+    assert found.mean() == pytest.approx(0.8, abs=0.02)
     assert np.isnan(separable(float("nan"), 0, 3))
 
 
 def test_tables_are_written_from_the_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def run(row: str, seed: int, scenes: int, value: float) -> None:
-        record: dict[str, Any] = {
-            "task": {"name": "shapes-retrieval", "headline": "t2i_r1"},
-            "metrics": {"t2i_r1": {"value": value}},
-        }
-        failed = {"task": {"name": "shapes-vqa", "headline": "accuracy"}, "metrics": {}}
-        recipe = {"title": f"ablation ({row}): its title"}
-        content = {"row": row, "seed": seed, "scenes": scenes, "images_seen": 40_000, "recipe": recipe}
-        (tmp_path / f"{row}-{scenes}-seed{seed}.json").write_text(json.dumps({**content, "records": [record, failed]}))
-
     for seed, value in enumerate((0.10, 0.11, 0.12)):
-        run("b", seed, 20_000, value)
-        run("h", seed, 20_000, value + 0.2)
-    run("h", 0, 5_000, 0.05)
-    (tmp_path / "README.md").write_text(f"before\n{ablation_table.START}\nformer\n{ablation_table.END}\nafter\n")
+        for row, more in (("b", 0.0), ("h", 0.2)):
+            study_run(tmp_path, f"{row}-20000", row, seed, {"shapes-retrieval": value + more}, scenes=20_000)
+    study_run(tmp_path, "h-5000", "h", 0, {"shapes-retrieval": 0.05}, scenes=5_000)
+    (tmp_path / "README.md").write_text(f"before\n{study_table.START}\nformer\n{study_table.END}\nafter\n")
     monkeypatch.setattr(ablation_table, "RESULTS", tmp_path)
-    table, _ = read(tmp_path.glob("*.json"))
-    assert table["b", 20_000]["shapes-retrieval"].scores == pytest.approx({0: 10, 1: 11, 2: 12})
     ablation_table.main()
     text = (tmp_path / "README.md").read_text()
     assert text.startswith("before") and text.endswith("after\n") and "former" not in text
-    assert "| (b) its title | 3 | 40k | 11.0 ± 1.6 | - |" in text
-    assert "| (b) to (h) | **+20.0 ± 2.3** |" in text
+    assert "| (b) CLIP with the same captions as all rows below | 3 | 40,000 | 50 | 11.0 ± 1.6 |" in text
+    assert "| (b) to (h) | **+20.0 ± 2.3** | - |" in text
     assert "| (h) | 5,000 | 8.0 | 5.0 |" in text
+
+
+def test_the_tables_rows_are_the_plans() -> None:
+    study = load_spec("ablation").panels[0].study
+    assert study and list(study.rows) == list(ablation.ROWS) and study.scenes == ablation.SCENES
+    for row, title in study.rows.items():
+        named = load_recipe(ablation.ROWS[row].recipe).title.removeprefix("ablation ")
+        assert row == "j" or title == named.replace(": ", " ", 1)

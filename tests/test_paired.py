@@ -8,14 +8,17 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binomtest, false_discovery_control, permutation_test, wilcoxon
+from scipy.special import gamma
+from scipy.stats import binomtest, false_discovery_control, nct, norm, permutation_test, t, wilcoxon
 
 from goldieval.metrics.accuracy import mean_per_class
-from goldieval.metrics.detectable import smallest_by_mcnemar
+from goldieval.metrics.detectable import smallest_by_mcnemar, smallest_by_student
 from goldieval.metrics.draws import drawn_sums, swapped_sums
 from goldieval.metrics.intervals import Z80, Z95, resampled
 from goldieval.metrics.paired import mcnemar, mean_iou, paired_mean_per_class, paired_means, paired_sums
-from goldieval.metrics.pvalues import exchange_p, holm, swap_p
+from goldieval.metrics.pvalues import bootstrap_p, exchange_null, exchange_p, holm, swap_p
+from goldieval.metrics.seeds import seeded
+from goldieval.metrics.tails import Tail, bootstrap_tail, exchange_tail, swap_tail
 
 SHARES = st.lists(st.tuples(st.booleans(), st.booleans(), st.integers(0, 4)), min_size=1, max_size=60)
 
@@ -177,6 +180,67 @@ def test_the_smallest_difference_of_mcnemar_is_seen_in_80_of_100_comparisons() -
     p = {each: binomtest(each, discordant).pvalue for each in set(gains.tolist())}
     seen = np.mean([p[each] <= 0.05 for each in gains.tolist()])
     assert seen == pytest.approx(0.8, abs=3 * np.sqrt(0.16 / 2000))
+
+
+def test_tails_give_the_p_of_their_tests_at_the_observed_difference() -> None:
+    moved = np.random.default_rng(10).integers(-3, 4, 60)
+    exact = exchange_tail(*exchange_null(moved), 240)
+    drawn, observed = swapped_sums(moved[:, None] / 240.0, 4000)[:, 0], moved.sum() / 240
+    resampled_ = np.random.default_rng(11).normal(observed, 0.02, 4000).round(3)
+    swap, bootstrap = swap_tail(drawn), bootstrap_tail(resampled_, observed)
+    assert p_of(exact, observed) == pytest.approx(exchange_p(moved), rel=1e-9)
+    assert p_of(swap, observed) == pytest.approx(swap_p(drawn, observed))
+    assert p_of(bootstrap, observed) == pytest.approx(bootstrap_p(resampled_))
+    for tail in (exact, swap, bootstrap):
+        for level in (0.3, 0.05, 0.01):
+            edge = tail.critical(level)
+            assert p_of(tail, edge + 1e-6) <= level < p_of(tail, edge - 1 / 240)
+    assert np.sqrt(exact.mean_square) == pytest.approx(np.sqrt((moved**2).sum()) / 240)
+
+
+def p_of(tail: Tail, difference: float) -> float:
+    """Return the p of the smallest size that is at least as large."""
+    return float(tail.p[np.searchsorted(tail.sizes, abs(difference) - 1e-7)])
+
+
+def test_the_smallest_difference_of_whole_images_is_seen_in_80_of_100_comparisons() -> None:
+    """2.8 standard errors are seen in 75 only: swapped images scatter by the difference too, and hits come in steps."""
+    generator = np.random.default_rng(12)
+    images, found = np.repeat(np.arange(60), 4), []
+    for _ in range(600):
+        easy = generator.beta(0.7, 0.7, (60, 1))
+        a, b = (generator.random((60, 4)) < 0.1 + 0.7 * easy + shift for shift in (0.0, 0.118))
+        found.append(mcnemar(a.ravel() * 1.0, b.ravel() * 1.0, images, resamples=100))
+    differences, seen = np.array([each.difference for each in found]), np.mean([each.p <= 0.05 for each in found])
+    smallest = np.mean([each.smallest() for each in found])
+    assert differences.mean() == pytest.approx(smallest, rel=0.05)
+    there = norm.cdf(norm.ppf(seen) + (smallest - differences.mean()) / differences.std())
+    assert there == pytest.approx(0.8, abs=1.5 * np.sqrt(0.16 / 600))
+
+
+def test_a_difference_far_above_the_smallest_does_not_widen_it() -> None:
+    generator = np.random.default_rng(13)
+    images, a = np.repeat(np.arange(400), 2), (generator.random(800) < 0.3) * 1.0
+    near, far = (paired_means(a, (generator.random(800) < share) * 1.0, images) for share in (0.35, 0.95))
+    assert far.smallest() < near.smallest()
+
+
+@pytest.mark.parametrize("level", [0.05, 0.005])
+def test_the_smallest_difference_of_a_t_test_is_scipys_noncentral_t(level: float) -> None:
+    for freedom in (2, 4, 30):
+        critical = t.isf(level / 2, freedom)
+        unbiased = np.sqrt(2 / freedom) * gamma((freedom + 1) / 2) / gamma(freedom / 2)
+        smallest = smallest_by_student(1.0, freedom, level)
+        assert nct.sf(critical, freedom, smallest * unbiased) == pytest.approx(0.8, abs=2e-3)
+
+
+@pytest.mark.parametrize("seeds", [(3, 3), (1, 3)])
+def test_equal_recipes_are_told_apart_in_at_most_5_of_100_comparisons_by_seeds(seeds: tuple[int, int]) -> None:
+    """A side of one seed borrows the other's scatter: that is one estimate, not two."""
+    generator = np.random.default_rng(14)
+    moved = [generator.normal(0, 1e-4, (50, count)) for count in seeds]
+    p = [seeded(*(generator.normal(0.5, 0.02, count) for count in seeds), *moved).p for _ in range(1500)]
+    assert np.mean(np.array(p) <= 0.05) <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 1500)
 
 
 def test_a_stricter_level_needs_a_larger_difference() -> None:

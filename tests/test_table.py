@@ -87,7 +87,14 @@ def protocols(column: Column) -> set[str]:
 def test_the_tables_that_papers_have_are_there() -> None:
     paper = {f"goldiclip-{name}" for name in ("retrieval", "fine-grained", "long", "question", "classification")}
     paper |= {f"superclip-{name}" for name in ("zeroshot", "caption-mix", "vision", "llava")}
-    assert paper | {"goldiclip-segmentation", "shapes", "ablation", "leaderboard"} == set(shipped_specs())
+    assert paper | {
+        "goldiclip-segmentation",
+        "shapes",
+        "ablation",
+        "methods",
+        "superclip-batches",
+        "leaderboard",
+    } == set(shipped_specs())
 
 
 def test_with_nothing_run_the_published_rows_stand_there_and_the_command() -> None:
@@ -135,7 +142,7 @@ def test_two_checkpoints_of_one_recipe_are_told_apart_and_seeds_can_be_folded(tm
     (panel,) = table("shapes", *runs).grid.panels
     assert len({row.name for row in panel.rows}) == 3
     folded = table("ablation", *runs).grid
-    (row,) = folded.panels[0].rows
+    (row,) = folded.panels[1].rows
     score = row.cells[0].score
     assert score and score.value == pytest.approx(0.32) and score.n == 3
     assert score.high is not None and score.high - 0.32 == pytest.approx(4.3027 * 0.01 / 3**0.5, rel=1e-3)
@@ -392,6 +399,30 @@ def test_check_by_hand_made_tables_with_fewer_digits_rows_and_columns(tmp_path: 
     paper.write_text(r"\begin{tabular}{lr} & COCO \\ Nobody & 12.0 \\ \end{tabular}")
     ran = goldieval("table", spec(tmp_path), "--check", str(paper))
     assert ran.code == 1 and "Nobody / COCO: 12.0 in the file, nothing from the records" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("format_", "ending"), [("latex", "tex"), ("markdown", "md"), ("html", "html"), ("csv", "csv")]
+)
+def test_check_looks_a_value_up_in_its_own_panel(tmp_path: Path, format_: str, ending: str) -> None:
+    """Two panels with the same header and rows; only the second disagrees, by the value that the first one has."""
+    columns = [{"task": task, "metric": "t2i_r1", "label": "R@1"} for task in ("coco-karpathy", "flickr30k-test")]
+    place = spec(tmp_path, panels=[{"columns": [column]} for column in columns],
+                 groups=[{"title": "ours", "records": ["*"]}])  # fmt: skip
+    write(Path("results"), made("coco-karpathy", "m", 0.51, 5000), made("flickr30k-test", "m", 0.72, 5000))
+    paper = tmp_path / f"paper.{ending}"
+    text = goldieval("table", place, "--format", format_).out
+    first, second = ("51.0", "72.0") if format_ != "csv" else ("0.51", "0.72")
+    paper.write_text(text)
+    assert goldieval("table", place, "--check", str(paper)).code == 0
+    paper.write_text(text.replace(f"{second}", first))
+    ran = goldieval("table", place, "--check", str(paper))
+    (line,) = ran.err.strip().splitlines()
+    assert ran.code == 1 and f"{first} in the file, {second} from the records" in line
+    if format_ == "markdown":  # a paper with the second panel alone
+        head, rest = text.split("\n\n", 1)
+        paper.write_text(head + "\n\n" + rest.split("\n\n", 1)[1])
+        assert goldieval("table", place, "--check", str(paper)).code == 0
 
 
 @pytest.mark.parametrize("content", [None, "no table"])

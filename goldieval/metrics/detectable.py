@@ -3,20 +3,65 @@
 from __future__ import annotations
 
 from functools import partial
-from statistics import NormalDist
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.stats import binom
+from scipy.special import gammaln, ndtr
+from scipy.stats import binom, chi2
+from scipy.stats import t as student
 
-from goldieval.metrics.intervals import ROUNDING, Z80
+from goldieval.metrics.intervals import ROUNDING, Z80, Z95
+from goldieval.metrics.tails import Tail
 
 POWER = 0.80
 
 
-def smallest_difference(standard_error: float, level: float = 0.05) -> float:
-    """Smallest difference that a two-sided test at this level sees with 80 % power, by the normal approximation."""
-    return (NormalDist().inv_cdf(1 - level / 2) + Z80) * standard_error
+def smallest_by_tails(
+    exchange: Tail, bootstrap: Tail | None, standard_error: float, observed: float, level: float = 0.05
+) -> float:
+    """Smallest true difference that is seen with 80 % power by a test that rejects where all of its tails do.
+
+    A difference as measured is the true one and an error, nearly normal: it exceeds what the test asks for in 80 % of
+    comparisons where the true one does so by Z80 standard errors. What the test asks for is read off its own
+    distributions: they come in steps, and they are drawn, so that the larger of two asks for more than either would.
+    Exchanged models scatter by the standard error and, beyond it, by the difference itself: where the smallest one is
+    less than the observed one, that part is so much less.
+
+    Args:
+        exchange, bootstrap: tails of the test.   standard_error, observed: of and the difference itself.
+    """
+    wide = exchange.mean_square
+    own = min(standard_error**2, wide)
+    asked = exchange.critical(level) / np.sqrt(wide) if wide else 0.0
+    floor = bootstrap.critical(level) if bootstrap else 0.0
+
+    def lacking(true: float) -> float:
+        part = min(1.0, true / abs(observed)) if observed else 1.0
+        needed = max(asked * np.sqrt(own + (wide - own) * part**2), floor)
+        return float(needed + Z80 * standard_error - true)
+
+    most = lacking(0.0) + lacking(abs(observed)) + abs(observed)  # beyond the root: nothing asks for more than both
+    return float(brentq(lacking, 0.0, most)) if most else 0.0
+
+
+def smallest_by_student(standard_error: float, freedom: float, level: float = 0.05) -> float:
+    """Smallest difference that a t test sees, whose standard error was estimated with so many degrees of freedom.
+
+    Power is that of the noncentral t: over the standard errors that might have been found. The true one is sought in
+    the found one, which is too small on average (the constant c4 of quality control charts).
+
+    >>> round(smallest_by_student(1.0, 1e6), 3), round(smallest_by_student(1.0, 4), 3)
+    (2.802, 4.001)
+    """
+    critical = float(student.isf(level / 2, freedom))
+    estimates = np.sqrt(chi2.ppf((np.arange(1000) + 0.5) / 1000, freedom) / freedom)  # in units of the true one
+
+    def power(true: float) -> float:
+        return float(ndtr(true - critical * estimates).mean())
+
+    needed = float(brentq(lambda true: power(true) - POWER, 0.0, critical * estimates[-1] + 2 * Z95))
+    short = np.sqrt(2 / freedom) * np.exp(gammaln((freedom + 1) / 2) - gammaln(freedom / 2))
+    return needed * standard_error / float(short)
 
 
 def smallest_by_mcnemar(discordant: int, n: int, level: float = 0.05) -> float:

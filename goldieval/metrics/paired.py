@@ -7,14 +7,15 @@ exchanged as a whole.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from goldieval.metrics.detectable import fewest_differing, smallest_by_mcnemar, smallest_difference
+from goldieval.metrics.detectable import fewest_differing, smallest_by_mcnemar, smallest_by_tails
 from goldieval.metrics.draws import blocks, drawn_sums, swapped_sums
 from goldieval.metrics.intervals import ROUNDING, wilson
-from goldieval.metrics.pvalues import bootstrap_p, exchange_p, swap_p
+from goldieval.metrics.pvalues import bootstrap_p, exchange_null, exchange_p, swap_p
+from goldieval.metrics.tails import Tail, bootstrap_tail, exchange_tail, swap_tail
 
 LEVEL = 0.05
 RESAMPLES = 10_000
@@ -28,7 +29,7 @@ class Paired:
 
     p: two-sided, of one test (see ``holm``).   standard_error: of the difference.   gains, losses: queries on which B
     does better, and worse, than A.   n: queries.   clusters: independent units among them.   method: the test.
-    exact: it is McNemar's exact one, of independent queries.
+    exchange, bootstrap: the p that its parts give differences of other sizes; without any it is McNemar's exact test.
     """
 
     a: float
@@ -42,7 +43,8 @@ class Paired:
     n: int
     clusters: int
     method: str
-    exact: bool = False
+    exchange: Tail | None = field(default=None, repr=False)
+    bootstrap: Tail | None = field(default=None, repr=False)
 
     @property
     def difference(self) -> float:
@@ -50,11 +52,11 @@ class Paired:
 
     def smallest(self, level: float = LEVEL) -> float:
         """Smallest difference that this test sees with 80 % power, on samples like these and at this level."""
-        discordant = self.gains + self.losses
-        if self.exact:
-            return smallest_by_mcnemar(discordant, self.n, level)
+        if self.exchange is None:
+            return smallest_by_mcnemar(self.gains + self.losses, self.n, level)
         least = fewest_differing(level) / self.n  # even where no query differs, so many must before any test can see it
-        return max(smallest_difference(self.standard_error, level), least)
+        seen = smallest_by_tails(self.exchange, self.bootstrap, self.standard_error, self.difference, level)
+        return max(seen, least)
 
 
 def mcnemar(a: np.ndarray, b: np.ndarray, clusters: np.ndarray | None = None, resamples: int = RESAMPLES) -> Paired:
@@ -73,10 +75,12 @@ def mcnemar(a: np.ndarray, b: np.ndarray, clusters: np.ndarray | None = None, re
     """
     which = np.arange(len(a)) if clusters is None else np.unique(clusters, return_inverse=True)[1]
     sums = _cluster_sums(a, b, which)
-    p = exchange_p((sums[:, 1] - sums[:, 0]).round().astype(int))
-    test = MCNEMAR if len(sums) == len(a) else f"{MCNEMAR} by cluster"
+    moved = (sums[:, 1] - sums[:, 0]).round().astype(int)
+    single = len(sums) == len(a)
+    test, tail = (MCNEMAR, None) if single else (f"{MCNEMAR} by cluster", exchange_tail(*exchange_null(moved), len(a)))
     scores = np.array([np.mean(a), np.mean(b)])
-    return _paired(a, b, scores, _ratios(drawn_sums(sums, resamples)), p, len(sums), test, room=True)
+    found = _paired(a, b, scores, _ratios(drawn_sums(sums, resamples)), exchange_p(moved), len(sums), test, room=True)
+    return replace(found, exchange=tail)
 
 
 def paired_means(
@@ -92,8 +96,7 @@ def paired_means(
     draws = _ratios(drawn_sums(sums, resamples))
     swaps = swapped_sums(sums[:, 1:2] - sums[:, :1], resamples)[:, 0] / len(a)
     scores = np.array([np.mean(a), np.mean(b)])
-    p = max(bootstrap_p(draws[1] - draws[0]), swap_p(swaps, scores[1] - scores[0]))
-    return _paired(a, b, scores, draws, p, len(sums), BOOTSTRAP, room=shares)
+    return _drawn(a, b, scores, draws, swaps, len(sums), BOOTSTRAP, room=shares)
 
 
 def paired_mean_per_class(a: np.ndarray, b: np.ndarray, labels: np.ndarray, resamples: int = RESAMPLES) -> Paired:
@@ -116,8 +119,7 @@ def paired_mean_per_class(a: np.ndarray, b: np.ndarray, labels: np.ndarray, resa
         draws[:, rows] = (np.einsum("c,rck->rk", weights, drawn) @ kinds).T
     differing = table[:, 1] + table[:, 2]
     swaps = (2 * generator.binomial(differing, 0.5, (resamples, len(classes))) - differing) @ weights
-    p = max(bootstrap_p(draws[1] - draws[0]), swap_p(swaps, scores[1] - scores[0]))
-    return _paired(a, b, scores, draws, p, len(a), f"{BOOTSTRAP} within classes", room=True)
+    return _drawn(a, b, scores, draws, swaps, len(a), f"{BOOTSTRAP} within classes", room=True)
 
 
 def paired_sums(a: np.ndarray, b: np.ndarray, statistic: Statistic, resamples: int = 4_000) -> Paired:
@@ -132,9 +134,8 @@ def paired_sums(a: np.ndarray, b: np.ndarray, statistic: Statistic, resamples: i
     total, moved = (a + b).sum(axis=0), swapped_sums((b - a).astype(float), resamples)
     swaps = statistic((total + moved) / 2) - statistic((total - moved) / 2)
     scores = np.array([statistic(side.sum(axis=0, keepdims=True).astype(float))[0] for side in (a, b)])
-    p = max(bootstrap_p(draws[1] - draws[0]), swap_p(swaps, scores[1] - scores[0]))
     singles = [statistic(side.astype(float)) for side in (a, b)]
-    return _paired(singles[0], singles[1], scores, draws, p, len(a), BOOTSTRAP, room=True)
+    return _drawn(singles[0], singles[1], scores, draws, swaps, len(a), BOOTSTRAP, room=True)
 
 
 def mean_iou(classes: int) -> Statistic:
@@ -163,6 +164,23 @@ def _ratios(sums: np.ndarray) -> np.ndarray:
     """Means of A and of B, shape (2, draws), of sums with sizes, shape (draws, 3)."""
     means: np.ndarray = (sums[:, :2] / sums[:, 2:]).T
     return means
+
+
+def _drawn(
+    a: np.ndarray,
+    b: np.ndarray,
+    scores: np.ndarray,
+    draws: np.ndarray,
+    swaps: np.ndarray,
+    clusters: int,
+    test: str,
+    room: bool,
+) -> Paired:
+    """Put together a test by drawing: what ``_paired`` takes, and swaps, (draws,) differences of exchanged models."""
+    differences, difference = draws[1] - draws[0], float(scores[1] - scores[0])
+    p = max(bootstrap_p(differences), swap_p(swaps, difference))
+    found = _paired(a, b, scores, draws, p, clusters, test, room)
+    return replace(found, exchange=swap_tail(swaps), bootstrap=bootstrap_tail(differences, difference))
 
 
 def _paired(
@@ -194,5 +212,4 @@ def _paired(
         n=len(a),
         clusters=clusters,
         method=test,
-        exact=test == MCNEMAR,
     )

@@ -32,14 +32,23 @@ def exchange_p(differences: np.ndarray) -> float:
     if np.abs(differences).max(initial=0) <= 1:  # McNemar's: a binomial test, quick and exact in its tails
         gains, losses = int((differences > 0).sum()), int((differences < 0).sum())
         return float(binomtest(gains, gains + losses).pvalue) if gains + losses else 1.0
+    sums, chances = exchange_null(differences)
+    return min(1.0, float(chances[np.abs(sums) >= abs(int(differences.sum()))].sum()))
+
+
+def exchange_null(differences: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return what a sum of integers can be if each might as well have the other sign, and the chance of each.
+
+    >>> [each.round(9).tolist() for each in exchange_null(np.array([2, 1]))]
+    [[-3, -1, 1, 3], [0.25, 0.25, 0.25, 0.25]]
+    """
     sizes, counts = np.unique(np.abs(differences[differences != 0]), return_counts=True)
     null: np.ndarray = np.ones(1)  # of (sum + largest possible sum) / 2, which is the sum of sizes with a plus
     for size, count in zip(sizes, counts, strict=True):
         spread = np.zeros(size * count + 1)
         spread[::size] = binom.pmf(np.arange(count + 1), count, 0.5)
         null = np.convolve(null, spread)
-    sums = np.abs(2 * np.arange(len(null)) - (len(null) - 1))
-    return min(1.0, float(null[sums >= abs(int(differences.sum()))].sum()))
+    return 2 * np.arange(len(null)) - (len(null) - 1), null
 
 
 def bootstrap_p(differences: np.ndarray) -> float:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import t as student
 
-from goldieval.metrics.detectable import POWER
+from goldieval.metrics.detectable import smallest_by_student
 
 
 @dataclass(frozen=True)
@@ -37,12 +37,8 @@ class Seeded:
         return float(np.hypot(self.seed_error, self.sample_error))
 
     def smallest(self, level: float = 0.05) -> float:
-        """Smallest difference that this test sees with 80 % power at this level, with as many seeds and samples.
-
-        A standard deviation of few trainings is too small on average, by about 1 in 4 degrees of freedom.
-        """
-        needed = student.isf(level / 2, self.freedom) + student.isf(1 - POWER, self.freedom)
-        return float(needed) * self.standard_error / (1 - 1 / (4 * self.freedom))
+        """Smallest difference that this test sees with 80 % power at this level, with as many seeds and samples."""
+        return smallest_by_student(self.standard_error, self.freedom, level)
 
 
 def seeded(a: np.ndarray, b: np.ndarray, of_a: np.ndarray, of_b: np.ndarray) -> Seeded:
@@ -50,7 +46,7 @@ def seeded(a: np.ndarray, b: np.ndarray, of_a: np.ndarray, of_b: np.ndarray) -> 
 
     A score is mean + seed + sample + (seed x sample). Scores of seeds scatter by the second and the last; of what the
     samples do to the difference of means, that last part is taken out again, so that it is counted once. A side with
-    one seed is taken to scatter like the other.
+    one seed is taken to scatter like the other; then one estimate stands for both, with its own degrees of freedom.
 
     Args:
         a, b: (seeds,) scores.   of_a, of_b: (clusters, seeds) what each cluster moves each score by.
@@ -61,13 +57,14 @@ def seeded(a: np.ndarray, b: np.ndarray, of_a: np.ndarray, of_b: np.ndarray) -> 
     if max(len(a), len(b)) < 2:
         raise ValueError("seeds of one side at least must be several")
     spread = [float(np.var(side, ddof=1)) if len(side) > 1 else None for side in (a, b)]
-    seeds = [(known if known is not None else other) or 0.0 for known, other in (spread, spread[::-1])]
+    seeds = [(own if own is not None else other) or 0.0 for own, other in (spread, spread[::-1])]
     parts = [variance / len(side) for variance, side in zip(seeds, (a, b), strict=True)]
-    freedoms = [len(side) - 1 if len(side) > 1 else len(other) - 1 for side, other in ((a, b), (b, a))]
+    known = [(part, len(side) - 1) for part, side in zip(parts, (a, b), strict=True)]
+    scatter = known if min(len(a), len(b)) > 1 else [(sum(parts), max(len(a), len(b)) - 1)]
     mixed = sum(_interaction(side) for side in (of_a, of_b))
     samples = max(0.0, float(((of_b.mean(axis=1) - of_a.mean(axis=1)) ** 2).sum()) - mixed)
     total = sum(parts) + samples
-    pieces = [*zip(parts, freedoms, strict=True), (samples, len(of_a) - 1)]
+    pieces = [*scatter, (samples, len(of_a) - 1)]
     below = sum(part**2 / max(freedom, 1) for part, freedom in pieces)
     freedom = total**2 / below if below else float(len(of_a) - 1)
     difference, error = float(b.mean() - a.mean()), float(np.sqrt(total))

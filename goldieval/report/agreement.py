@@ -16,6 +16,7 @@ from goldieval.report.formats import FORMATS
 from goldieval.report.grid import Grid
 
 Lines = list[list[str]]
+Cells = dict[tuple[str, str], str]  # by row name and column name
 _NUMBER = re.compile(r"[-+]?[0-9][0-9,]*(?:\.[0-9]+)?")
 _FEET = ("n", "separable")
 
@@ -50,14 +51,42 @@ def disagreements(file: Path, grid: Grid) -> list[Disagreement]:
     except (OSError, UnicodeDecodeError) as error:
         raise GoldievalError(f"--check {file}: cannot be read: {error}") from error
     kind = kinds[file.suffix]
-    there, here = _cells(_READERS[kind](text)), _cells(_READERS[kind](FORMATS[kind](grid)))
-    if not there:
+    there, here = ([_cells(lines) for lines in _READERS[kind](one)] for one in (text, FORMATS[kind](grid)))
+    if not any(there):
         raise GoldievalError(f"--check {file}: no table with numbers in it.")
-    return [found for key, cell in there.items() if (found := _compare(key, cell, here.get(key, ""))) is not None]
+    pairs = _panels(there, here)
+    return [
+        found
+        for cells, known in pairs
+        for key, cell in cells.items()
+        if (found := _compare(key, cell, known.get(key, ""))) is not None
+    ]
 
 
-def _compare(key: tuple[int, str, str], there: str, here: str) -> Disagreement | None:
-    _, row, column = key
+def _panels(there: list[Cells], here: list[Cells]) -> list[tuple[Cells, Cells]]:
+    """Pair each panel of the file with the one of ours that it is: the one with most cells of its row and column names.
+
+    Panels may have equal names: then the one that more values agree with, then the first that is not taken yet. So a
+    paper may show some panels only.
+    """
+    free = list(range(len(here)))
+    pairs = []
+    for cells in there:
+
+        def fit(place: int, cells: Cells = cells) -> tuple[int, int, int]:
+            shared = cells.keys() & here[place].keys()
+            agree = sum(_compare(key, cells[key], here[place][key]) is None for key in shared)
+            return len(shared), agree, -place
+
+        best = max(free, key=fit, default=None)
+        pairs.append((cells, here[best] if best is not None else {}))
+        if best is not None and cells.keys() & here[best].keys():
+            free.remove(best)
+    return pairs
+
+
+def _compare(key: tuple[str, str], there: str, here: str) -> Disagreement | None:
+    row, column = key
     old, new = _NUMBER.search(there), _NUMBER.search(here)
     if old is None:
         known = new is not None and there.strip() in ("–", "-", "--")
@@ -72,20 +101,16 @@ def _compare(key: tuple[int, str, str], there: str, here: str) -> Disagreement |
     return None if same else Disagreement(row, column, old.group(), new.group())
 
 
-def _cells(panels: list[Lines]) -> dict[tuple[int, str, str], str]:
-    """Return cells by panel, row name and column name. The first line of a panel names its columns."""
-    found: dict[tuple[int, str, str], str] = {}
-    titles: list[list[str]] = []
-    for lines in panels:
-        titles += [] if lines[0] in titles else [lines[0]]
-        number = titles.index(lines[0])  # panels are told apart by their columns: a paper may show some of them only
-        header, *rows = lines
-        for row in rows:
-            if len(row) == len(header) and row[0] not in _FEET:
-                for column, cell in zip(header[1:], row[1:], strict=True):
-                    if cell.strip():
-                        found[number, row[0], column] = cell
-    return found
+def _cells(lines: Lines) -> Cells:
+    """Return a panel's cells by row name and column name. Its first line names the columns."""
+    header, *rows = lines
+    return {
+        (row[0], column): cell
+        for row in rows
+        if len(row) == len(header) and row[0] not in _FEET
+        for column, cell in zip(header[1:], row[1:], strict=True)
+        if cell.strip()
+    }
 
 
 def _markdown(text: str) -> list[Lines]:
@@ -169,13 +194,20 @@ def _html(text: str) -> list[Lines]:
 
 
 def _csv(text: str) -> list[Lines]:
-    """Every number is a row of its own there: one panel of three columns, the key in the first."""
-    rows = list(csv.DictReader(io.StringIO(text)))
-    keyed = [
-        [f"{row.get('model', '')} ({row.get('panel', '')})", row.get("column", ""), row.get("value", "")]
-        for row in rows
-    ]
-    return [[["", column], [name, value or "–"]] for name, column, value in keyed]
+    """Every number is a row of its own there; a panel ends where its title changes, or a cell comes again."""
+    panels: list[tuple[str, dict[str, dict[str, str]]]] = []
+    for row in csv.DictReader(io.StringIO(text)):
+        title, model, column = (row.get(name) or "" for name in ("panel", "model", "column"))
+        if not panels or panels[-1][0] != title or column in panels[-1][1].get(model, {}):
+            panels.append((title, {}))
+        panels[-1][1].setdefault(model, {})[column] = row.get("value") or "–"
+    return [_lines(title, rows) for title, rows in panels]
+
+
+def _lines(title: str, rows: dict[str, dict[str, str]]) -> Lines:
+    columns = list(dict.fromkeys(column for row in rows.values() for column in row))
+    lines = [[f"{model} ({title})", *(row.get(column, "") for column in columns)] for model, row in rows.items()]
+    return [["", *columns], *lines]
 
 
 _READERS: dict[str, Callable[[str], list[Lines]]] = {"markdown": _markdown, "latex": _latex, "html": _html, "csv": _csv}

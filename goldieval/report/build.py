@@ -9,6 +9,7 @@ from goldieval.report.grid import Cell, Grid, GridPanel
 from goldieval.report.marks import mark
 from goldieval.report.rows import PanelRows
 from goldieval.report.sources import Sources
+from goldieval.report.studies import study_panel
 from goldieval.report.table_spec import Column, Panel, TableSpec
 
 
@@ -25,13 +26,20 @@ def build(spec: TableSpec, sources: Sources, allow: bool = False) -> Grid:
     for panel in spec.panels:
         columns = _columns(spec, panel, sources, grid)
         _apart(spec, columns, sources)
-        if columns:
+        if columns and panel.study:
+            runs, protocols = (
+                sources.runs.get(panel.study.folder, []),
+                [sources.protocol(each.task) for each in columns],
+            )
+            grid.panels.append(study_panel(panel.title, panel.study, columns, runs, grid, protocols))
+        elif columns:
             groups = panel.groups or spec.groups
             grid.panels += PanelRows(grid, sources, columns, spec, allow).panels(panel.title, groups)
     for laid in grid.panels:
         _deltas(grid, laid, spec.delta)
         grid.faults += mark(laid, spec.marks)
-        _feet(laid)
+        if not laid.separable:
+            _feet(laid)
     grid.panels = [panel for panel in grid.panels if any(True for _ in panel.rows)]
     return grid
 

@@ -42,7 +42,10 @@ class RowGroup:
 
 @dataclass
 class GridPanel:
-    """Rows that share columns. n, separable: per column, empty where not known.   metrics: of the columns, by name."""
+    """Rows that share columns. n, separable: per column, empty where not known.   metrics: of the columns, by name.
+
+    separable_means: what ``separable`` is here, where it is not what it is of records.
+    """
 
     title: str
     columns: list[str]
@@ -50,6 +53,7 @@ class GridPanel:
     groups: list[RowGroup]
     n: list[str] = field(default_factory=list)
     separable: list[float | None] = field(default_factory=list)
+    separable_means: str = ""
 
     @property
     def rows(self) -> Iterator[Row]:
@@ -84,7 +88,7 @@ class Grid:
 
     def number(self, value: float, unit: str, signed: bool = False) -> str:
         """Return a value as it is printed: percent from a fraction; metres with two digits more, scores without."""
-        digits = {"metres": self.digits + 2, "score": max(0, self.digits - 1)}.get(unit, self.digits)
+        digits = {"metres": self.digits + 2, "score": max(0, self.digits - 1), "count": 0}.get(unit, self.digits)
         scaled = 100 * value if unit == "percent" else value
         return f"{scaled:{'+' if signed else ''},.{digits}f}"
 

@@ -14,6 +14,7 @@ from goldieval.report.grid import Grid
 from goldieval.report.imports import read_imports
 from goldieval.report.published import load_published
 from goldieval.report.sources import Sources
+from goldieval.report.studies import read_runs, study_folder
 from goldieval.report.table_spec import Column, TableSpec, load_spec
 
 RESULTS = [Path("results")]
@@ -48,13 +49,33 @@ def make_table(
     found = collect(results, missing_ok=list(results) == RESULTS)
     others = read_imports(imports)
     sources = Sources(load_published(), Catalogue(tasks_dir).tasks, found.records, others.scores)
-    grid = build(loaded, sources, allow)
+    grid = _built(loaded, sources, allow, list(results))
     grid.faults[:0] = [*found.faults, *others.faults]
     names = [row.name for panel in grid.panels for row in panel.rows]
     if delta and delta not in names:
         raise GoldievalError(f"--delta {delta!r}: no such row. There are {', '.join(map(repr, names[:8]))}.")
     grid.hints += _hints(loaded, sources, grid)
     return Made(loaded, sources, grid)
+
+
+def _built(spec: TableSpec, sources: Sources, allow: bool, results: list[Path]) -> Grid:
+    """Lay out a table with the runs of its studies; their records join the others afterwards, for page and plot."""
+    faults, hints = [], []
+    for study in [panel.study for panel in spec.panels if panel.study]:
+        folder = study_folder(study.folder, results, shipped=results == RESULTS)
+        if folder is None:
+            places = ", ".join(str(place / study.folder) for place in results)
+            hints.append(f"no runs of this study in {places}. This makes them, in a checkout: {study.command}")
+            continue
+        sources.runs[study.folder], unread = read_runs(folder)
+        faults += unread
+    grid = build(spec, sources, allow)
+    grid.faults[:0] = faults
+    grid.hints += hints
+    sources.records += [
+        (file, record) for runs in sources.runs.values() for file, run in runs for record in run.records
+    ]
+    return grid
 
 
 def _hints(spec: TableSpec, sources: Sources, grid: Grid) -> list[str]:

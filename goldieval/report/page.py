@@ -99,7 +99,7 @@ def _rows(made: Made) -> list[dict[str, Any]]:
             badges = [{"text": text, "kind": ""} for text in (score.protocol, score.grade or score.kind) if text]
             main = headlines.get(score.task) == score.metric or (score.task not in headlines)
             rows.append(_row(score, badges, main))
-    return sorted(rows, key=lambda row: (row["task"], row["metric"], -row["sort"], row["model"]))
+    return sorted(rows, key=lambda row: (row["task"], row["metric"], row["group"], -row["sort"], row["model"]))
 
 
 def _row(score: Score, badges: list[dict[str, str]], headline: bool) -> dict[str, Any]:
@@ -107,6 +107,7 @@ def _row(score: Score, badges: list[dict[str, str]], headline: bool) -> dict[str
     percent = score.unit == "percent"
     half = None if score.low is None or score.high is None else (score.high - score.low) / 2
     scale = 100 if percent else 1
+    setting = [badge["text"] for badge in badges if badge["text"] != score.grade]
     return {
         "model": score.model, "kind": score.kind, "task": score.task, "metric": score.metric,
         "label": label(score.metric), "sort": round(scale * number, 6), "value": f"{scale * number:,.1f}",
@@ -114,6 +115,7 @@ def _row(score: Score, badges: list[dict[str, str]], headline: bool) -> dict[str
         "n_text": f"{score.n:,}" if score.n else "", "headline": headline, "badges": badges,
         "bar": interval_bar(number, score.low, score.high) if percent else "",
         "note": "; ".join(text for text in (score.source, score.note) if text),
+        "group": " · ".join([score.task, label(score.metric), *setting]),
     }  # fmt: skip
 
 

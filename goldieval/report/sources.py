@@ -9,6 +9,7 @@ from goldieval.card import Task
 from goldieval.record import Record
 from goldieval.report.published import Published
 from goldieval.report.score import Score
+from goldieval.report.studies import Runs
 from goldieval.report.table_spec import Column
 
 
@@ -20,6 +21,7 @@ class Sources:
     tasks: dict[str, Task]
     records: list[tuple[Path, Record]] = field(default_factory=list)
     imported: list[Score] = field(default_factory=list)
+    runs: dict[str, Runs] = field(default_factory=dict)  # by the folder of their study
 
     def made_here(self, task: str) -> bool:
         """True for a task of the built-in world."""

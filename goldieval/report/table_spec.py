@@ -43,10 +43,29 @@ class Group(_Part):
     imported: list[str] = []
 
 
+class Study(_Part):
+    """Trainings, one file a run in ``results/FOLDER``. rows: what files call a row, to how the table does, in order.
+
+    scenes: only runs on so many drawn scenes.   seeds: planned a row.   facts: of a run that are columns.
+    command: what makes the runs.
+    """
+
+    folder: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+    rows: Annotated[dict[str, str], Field(min_length=1)]
+    scenes: int | None = None
+    seeds: Annotated[int, Field(ge=1)] = 3
+    facts: list[Literal["seeds", "images_seen", "images_per_second"]] = ["seeds", "images_seen", "images_per_second"]
+    command: str
+
+
 class Panel(_Part):
-    """A part of the table with its own columns. ``columns: records`` is the headline of every task that has records."""
+    """A part of the table with its own columns. ``columns: records`` is the headline of every task that has records.
+
+    study: its rows are the runs of a training study, not groups.
+    """
 
     title: str = ""
+    study: Study | None = None
     columns: Literal["records"] | Annotated[list[Column], Field(min_length=1)]
     groups: list[Group] = []
 

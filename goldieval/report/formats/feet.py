@@ -5,6 +5,7 @@ from __future__ import annotations
 from goldieval.report.grid import Grid, GridPanel, Row
 
 PUBLISHED = "Rows in italics are published numbers, not measured here."
+SEPARABLE = "separable: smallest difference that two independent models would show here with 80 % power."
 IMPORTED = "Rows marked * are imported from other harnesses, without intervals."
 
 
@@ -24,12 +25,9 @@ def legend(grid: Grid) -> list[str]:
         (any(grid.half_width(cell) for cell in cells), "± is half a 95 % interval."),
         (any(cell.best for cell in cells), "Bold: best, and separable from the second at 5 %."),
         (any(cell.second for cell in cells), "Underlined: second, and separable from the third."),
-        (
-            any(value for panel in grid.panels for value in panel.separable),
-            "separable: smallest difference that two independent models would show here with 80 % power.",
-        ),
     ]
-    return [*grid.notes, *(text for there, text in known if there)]
+    shown = [panel.separable_means or SEPARABLE for panel in grid.panels if any(panel.separable)]
+    return [*grid.notes, *(text for there, text in known if there), *dict.fromkeys(shown)]
 
 
 def shown_name(row: Row) -> str:

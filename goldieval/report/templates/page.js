@@ -5,6 +5,25 @@
   const rows = [...body.rows];
   const texts = rows.map((row) => row.textContent.toLowerCase());
 
+  // What was measured under another setting is another group: rows are sorted inside of groups, never across.
+  const places = new Map();
+  rows.forEach((row) => places.has(row.dataset.group) || places.set(row.dataset.group, places.size));
+  const heads = () => {
+    body.querySelectorAll("tr.group").forEach((head) => head.remove());
+    let last = null;
+    [...body.rows].filter((row) => !row.hidden).forEach((row) => {
+      if (row.dataset.group !== last) {
+        last = row.dataset.group;
+        const head = document.createElement("tr"), cell = document.createElement("th");
+        head.className = "group";
+        cell.colSpan = row.cells.length;
+        cell.textContent = last;
+        head.append(cell);
+        row.before(head);
+      }
+    });
+  };
+
   const filter = () => {
     const words = $("find").value.toLowerCase().split(/\s+/).filter(Boolean);
     const task = $("task").value, metric = $("metric").value;
@@ -19,6 +38,7 @@
       shown += fits;
     });
     $("count").textContent = `${shown} of ${rows.length}`;
+    heads();
   };
 
   const value = (row, column, kind) => {
@@ -33,9 +53,12 @@
     header.setAttribute("aria-sort", order);
     const sign = order === "ascending" ? 1 : -1;
     [...rows].sort((a, b) => {
+      const group = places.get(a.dataset.group) - places.get(b.dataset.group);
+      if (group) return group;
       const x = value(a, column, kind), y = value(b, column, kind);
       return x < y ? -sign : x > y ? sign : 0;
     }).forEach((row) => body.append(row));
+    heads();
   };
 
   const open = () => {

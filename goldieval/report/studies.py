@@ -1,0 +1,171 @@
+"""Training studies as tables: one JSON file a run, ``NAME-seedN.json``, holds its row, its seed and its records."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from goldieval.card import validation_line
+from goldieval.errors import GoldievalError
+from goldieval.record import SCHEMA, Record
+from goldieval.registry import packaged
+from goldieval.report.grid import Cell, Grid, GridPanel, Row, RowGroup
+from goldieval.report.score import Score
+from goldieval.report.settings import Setting, main_setting, setting_of
+from goldieval.report.table_spec import Column, Study
+
+FACTS = {"seeds": "seeds", "images_seen": "images seen", "images_per_second": "images/s"}
+MEANS = "Mean over seeds; its interval is Student's, from the scatter over seeds, pooled over the rows of a column."
+LONE = "one seed: its interval takes the scatter of the other rows"
+ALONE = "one seed, and no row has two: no interval, and nothing can be told from chance"
+
+
+class Run(BaseModel):
+    """One training. scenes, images_seen, images_per_second: of its data and cost.   records: of its evaluation."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    row: str
+    seed: int
+    scenes: int | None = None
+    images_seen: int
+    images_per_second: float | None = None
+    recipe: dict[str, Any] = {}
+    records: list[Record]
+
+
+Runs = list[tuple[Path, Run]]
+Scores = dict[int, float]  # seed to score
+
+
+def study_folder(name: str, places: Sequence[Path], shipped: bool) -> Path | None:
+    """Return where the runs of a study lie: in a place or its folder of that name, else where they ship."""
+    wanted = [folder for place in places for folder in (place / name, place)]
+    wanted += [packaged(f"results/{name}")] if shipped else []
+    return next((folder for folder in wanted if folder.is_dir() and any(folder.glob("*-seed*.json"))), None)
+
+
+def read_runs(folder: Path) -> tuple[Runs, list[str]]:
+    """Return the runs in a folder, sorted by file, and one line for each file that is none."""
+    runs, faults = [], []
+    for file in sorted(folder.glob("*-seed*.json")):
+        try:
+            runs.append((file, _read(file)))
+        except GoldievalError as error:
+            faults.append(str(error))
+    return runs, faults
+
+
+def _read(file: Path) -> Run:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        run = Run.model_validate(content)
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise GoldievalError(f"cannot read the run {file}: {error}") from error
+    except ValidationError as error:
+        raise GoldievalError(f"{file} is no run of a study: {validation_line(error)}") from None
+    if newer := [record.schema_version for record in run.records if record.schema_version > SCHEMA]:
+        raise GoldievalError(f"{file} has record schema {newer[0]}, this goldieval reads up to {SCHEMA}: upgrade it.")
+    return run
+
+
+def scores_of(runs: Runs, column: Column, protocol: str = "") -> tuple[dict[tuple[str, int | None], Scores], list[str]]:
+    """Return a column's scores as fractions by (row, scenes) and seed, and what was left out, one line each.
+
+    Only records of one setting: as the card says, then what most runs have. How a model scores belongs to its row.
+    """
+    found = [
+        (file, run, record)
+        for file, run in runs
+        for record in run.records
+        if record.task.name == column.task and column.metric in record.metrics
+    ]
+    main = main_setting([_setting(record) for _, _, record in found], protocol)
+    scores: dict[tuple[str, int | None], Scores] = defaultdict(dict)
+    faults = []
+    for file, run, record in found:
+        mine = _setting(record)
+        differs = mine.differences(main) if main else mine.oddities()
+        if differs:
+            faults.append(f"{file.name}: {column.task} is left out: {', '.join(differs)}")
+        else:
+            scores[run.row, run.scenes][run.seed] = record.metrics[column.metric].value
+    return dict(scores), faults
+
+
+def _setting(record: Record) -> Setting:
+    return replace(setting_of(record), scoring="")
+
+
+def study_panel(title: str, study: Study, columns: Sequence[Column], runs: Runs, grid: Grid,
+                protocols: Sequence[str]) -> GridPanel:  # fmt: skip
+    """Return a row for each planned row, with or without runs, and columns of what its runs cost and scored.
+
+    Args:
+        protocols: of the columns' cards.
+    """
+    from goldieval.metrics.pooled import half_width, pooled, separable  # imports scipy.stats, most of a second
+
+    kept = [(file, run) for file, run in runs if study.scenes is None or run.scenes == study.scenes]
+    unknown = sorted({run.row for _, run in kept} - set(study.rows))
+    grid.faults += [f"table {grid.name}: row {row!r} of the runs is not in its rows" for row in unknown]
+    own: dict[str, list[Run]] = {row: [run for _, run in kept if run.row == row] for row in study.rows}
+    cells: dict[str, list[Cell]] = {row: [_fact(name, own[row]) for name in study.facts] for row in study.rows}
+    smallest: list[float | None] = [None] * len(study.facts)
+    for column, protocol in zip(columns, protocols, strict=True):
+        scores, faults = scores_of(kept, column, protocol)
+        grid.faults += faults
+        deviation, freedom = pooled(list(of_row.values()) for of_row in scores.values())
+        for row in study.rows:
+            of_row = scores.get((row, study.scenes or next((run.scenes for run in own[row]), None)), {})
+            half = half_width(deviation, freedom, 1 / len(of_row)) if of_row else math.nan
+            cells[row].append(_mean(study.rows[row], column, of_row, half, len(own[row]), grid))
+        least = separable(deviation, freedom, study.seeds)
+        smallest.append(None if math.isnan(least) else least)
+    if kept:
+        grid.notes.append(MEANS)
+    rows = [
+        Row(_name(name, own[row]), "ours", cells[row], _scoring(own[row], columns, grid))
+        for row, name in study.rows.items()
+    ]
+    names = [*(FACTS[name] for name in study.facts), *(column.label or column.task for column in columns)]
+    metrics = [*study.facts, *(column.metric for column in columns)]
+    legend = f"separable: smallest difference of two rows of {study.seeds} seeds that a t test finds with 80 % power."
+    return GridPanel(title, names, metrics, [RowGroup("", rows)], [], smallest, legend)
+
+
+def _name(name: str, runs: Sequence[Run]) -> str:
+    return name if runs else f"{name}: no run yet"
+
+
+def _scoring(runs: Sequence[Run], columns: Sequence[Column], grid: Grid) -> list[int]:
+    """Return the footnote of a row that is scored in a way of its own."""
+    shown = {column.task for column in columns}
+    tasks = [record.task for run in runs for record in run.records if record.task.name in shown and record.metrics]
+    ways = sorted({task.scoring for task in tasks} - {"global"})
+    return [grid.footnote(f"{', '.join(ways)} scoring")] if ways else []
+
+
+def _fact(name: str, runs: Sequence[Run]) -> Cell:
+    """Return how many seeds there are, or the mean of what the runs say of their cost."""
+    known = [value for run in runs if (value := getattr(run, name, None)) is not None]
+    number = len(runs) if name == "seeds" else fmean(known) if known else None
+    return Cell(Score("", "ours", "", name, number, "count"), comparable=False) if runs and number else Cell()
+
+
+def _mean(name: str, column: Column, scores: Scores, half: float, runs: int, grid: Grid) -> Cell:
+    if not scores:
+        return Cell()
+    middle, count = fmean(scores.values()), len(scores)
+    low, high = (None, None) if math.isnan(half) else (middle - half, middle + half)
+    notes = [] if count > 1 else [grid.footnote(LONE if low is not None else ALONE)]
+    notes += [grid.footnote(f"of {count} of the row's {runs} seeds")] if count < runs else []
+    return Cell(Score(name, "ours", column.task, column.metric, middle, low=low, high=high), notes=notes)
