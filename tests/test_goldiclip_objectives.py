@@ -13,6 +13,7 @@ import pytest
 import torch
 import torch.multiprocessing as mp
 import torch.nn.functional as F
+from accelerate.state import AcceleratorState
 from open_clip.loss import ClipLoss, SigLipLoss
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -698,7 +699,10 @@ def _mean(tensor: torch.Tensor, world: int) -> torch.Tensor:
 
 @pytest.fixture(scope="module")
 def together(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Two processes' results, each on its share; and those of one on the joined batch."""
+    """Two processes' results, each on its share; and those of one on the joined batch. All in full precision:
+    accelerate keeps the first one of a process, and hands it on to its children by the environment."""
+    AcceleratorState._reset_state(reset_partial_state=True)
+    os.environ.pop("ACCELERATE_MIXED_PRECISION", None)
     folder = tmp_path_factory.mktemp("two")
     started = mp.start_processes(worker, (2, str(folder)), nprocs=2, join=False, start_method="spawn")
     alone = computed(0, 1, folder)
