@@ -254,6 +254,13 @@ def test_questions_as_captions_and_no_local_crops() -> None:
     ):
         words = [id for id in question[0] + answer[0] if 0 < id < tokenizer().sot_token_id]
         assert with_question[:-1] == own[:-1] and with_question[-1] == words
+    either = batches(questions_as_captions="either").at(0)
+    pairs = zip(either.caption_ids, asked.caption_ids, asked.question.tolist(), strict=True)
+    bare = [[id for id in question[0] if 0 < id < tokenizer().sot_token_id] for _, _, question in pairs]
+    last = [own[-1] for own in either.caption_ids]
+    whole = [own[-1] for own in asked.caption_ids]
+    assert all(text in (short, long) for text, short, long in zip(last, bare, whole, strict=True))
+    assert last != bare and last != whole
     three = batches(questions=3).at(0)
     assert three.question.shape[:2] == three.answer.shape[:2] == (8, 3)
     for own in torch.cat([three.question, three.answer], dim=-1):
