@@ -28,6 +28,7 @@ def same(left: ShapesCorpus, right: ShapesCorpus) -> bool:
         torch.equal(left.pictures, right.pictures)
         and left.sentences == right.sentences
         and left.questions == right.questions
+        and left.foils == right.foils
     )
 
 
@@ -44,6 +45,7 @@ def forbid(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_scenes_are_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = make()
+    assert len({len(group) for own in drawn.foils for group in own}) > 1  # so that their borders have to be kept
     file = file_of(SCENES, SIDE, tokenizer())
     assert file.is_file()
     forbid(monkeypatch)

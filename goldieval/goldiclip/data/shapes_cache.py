@@ -26,7 +26,6 @@ from goldieval.goldiclip.tokenizer import Tokenizer
 MOST_BYTES = 2**30  # pictures beyond this are drawn anew: 80,000 scenes at 64 px still fit
 
 Content = tuple[torch.Tensor, list[list[Ids]], list[list[tuple[Ids, Ids]]], list[list[list[Ids]]]]
-CANDIDATES = 4  # of a choice: the true caption and its foils
 
 
 def file_of(scenes: int, resolution: int, tokenizer: Tokenizer) -> Path:
@@ -64,12 +63,13 @@ def _read(file: Path, scenes: int, resolution: int) -> Content | None:
         sentences = _unflattened(parts["sentences"], parts["sentence_lengths"], parts["sentence_counts"])
         texts = _unflattened(parts["questions"], parts["question_lengths"], parts["question_counts"])
         foils = _unflattened(parts["foils"], parts["foil_lengths"], parts["foil_counts"])
+        groups = _split(parts["foil_groups"].tolist(), parts["foil_group_counts"].tolist())
     except (OSError, KeyError, SafetensorError):
         return None
     if len(sentences) != scenes or len(texts) != scenes:
         return None
     asked = [list(zip(own[::2], own[1::2], strict=True)) for own in texts]
-    return pictures, sentences, asked, [_chunks(own, CANDIDATES) for own in foils]
+    return pictures, sentences, asked, [_split(own, sizes) for own, sizes in zip(foils, groups, strict=True)]
 
 
 def _write(file: Path, content: Content) -> None:
@@ -82,6 +82,8 @@ def _write(file: Path, content: Content) -> None:
         **dict(zip(("sentences", "sentence_lengths", "sentence_counts"), sentence, strict=True)),
         **dict(zip(("questions", "question_lengths", "question_counts"), question, strict=True)),
         **dict(zip(("foils", "foil_lengths", "foil_counts"), foil, strict=True)),
+        "foil_groups": torch.tensor([len(group) for own in foils for group in own], dtype=torch.int32),
+        "foil_group_counts": torch.tensor([len(own) for own in foils], dtype=torch.int32),
     }
     try:
         atomic_write(file, save(parts))
@@ -99,10 +101,6 @@ def _flattened(nested: Sequence[Sequence[Ids]]) -> tuple[torch.Tensor, torch.Ten
 def _unflattened(ids: torch.Tensor, lengths: torch.Tensor, counts: torch.Tensor) -> list[list[Ids]]:
     texts = _split(ids.tolist(), lengths.tolist())
     return _split(texts, counts.tolist())
-
-
-def _chunks(items: list[Any], size: int) -> list[list[Any]]:
-    return [items[start : start + size] for start in range(0, len(items), size)]
 
 
 def _split(items: list[Any], lengths: list[int]) -> list[list[Any]]:
