@@ -1,4 +1,4 @@
-"""The tiny recipe of every method on Shapes, three seeds each: methods compared on one trainer, not code bases.
+"""A tiny recipe of every method on Shapes, three seeds each: methods compared on one trainer, not code bases.
 
     uv run python benchmarks/methods.py --measure                # images per second, and what all would take
     uv run python benchmarks/methods.py --jobs 2                 # everything; stop and start it as you like
