@@ -33,7 +33,7 @@ RATES = RESULTS / "rates.json"
 SCENES, OTHER_SCENES = 20_000, (5_000, 80_000)
 CURVE_ROWS, CURVE_SEEDS = ("b", "h"), 2
 START = "ablation/start"
-STEPS = 300  # of a row, after the start
+STEPS = 200  # of a row, after the start
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,8 @@ ROWS = {
     "i": Row("ablation/i_final_weights"),
     "j": Row("ablation/b_clip", compute_of="h"),
     "k": Row("ablation/k_token_classes"),
+    "l": Row("ablation/l_question_beside_captions"),
+    "m": Row("ablation/m_little_distillation"),
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections import Counter
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -529,19 +530,21 @@ def test_foil_loss_is_the_mean_surprise_at_the_true_caption() -> None:
     assert value(foil_loss(scores, torch.zeros(4, 3).bool())) == 0
 
 
-def test_foils_are_scored_by_the_global_and_by_the_conditioned_feature() -> None:
-    """A plain loop over the choices that the data draw."""
-    chosen, student = recipe("foils"), model()
+@pytest.mark.parametrize("scoring", ["global", "conditioned"])
+def test_foils_are_scored_as_the_model_is(scoring: str) -> None:
+    """A plain loop over the groups that the data draw."""
+    data = {"scenes": 32, "captions": 2, "foils": 2}
+    chosen, student = recipe("foils", batch_size=32, scoring=scoring, data=data), model()
     step = step_of(chosen, student)
-    assert step.batch.foiled.any() and not step.batch.foiled.all()  # scenes of one object have nothing to exchange
+    groups = [(row, group) for row, real in enumerate(step.batch.foiled) for group in range(2) if real[group, 0]]
+    rows = Counter(row for row, _ in groups)
+    assert set(rows.values()) == {1, 2} and len(rows) < len(step.batch.foiled)  # of some scenes there are one or none
     terms = []
-    for row, real in enumerate(step.batch.foiled):
-        if not real[0]:
-            continue
-        texts = student.encode_text(step.batch.foils[row])
+    for row, group in groups:
+        texts = student.encode_text(step.batch.foils[row, group])
         conditioned = student.pool(texts[None], step.image.patches[row : row + 1])[0]
-        for image in (step.image.pooled[row : row + 1], conditioned):
-            terms.append(-(student.logit_scale.exp() * (unit(image) * unit(texts)).sum(-1)).log_softmax(0)[0])
+        image = conditioned if scoring == "conditioned" else step.image.pooled[row : row + 1]
+        terms.append(-(student.logit_scale.exp() * (unit(image) * unit(texts)).sum(-1)).log_softmax(0)[0])
     torch.testing.assert_close(Losses(chosen)(step)["foils"], torch.stack(terms).mean(), atol=1e-5, rtol=1e-4)
 
 
@@ -556,7 +559,7 @@ def test_foils_are_drawn_last() -> None:
 
 
 def test_derivative_minimum_and_scale_of_an_uncertainty_weight() -> None:
-    weights = UncertaintyWeights(["a"], warm_up=0)
+    weights = UncertaintyWeights({"a": 1.0}, warm_up=0)
     for s, loss in ((0.3, 2.0), (-1.0, 0.1)):
         weights.s["a"].data.fill_(s)
         weights.s["a"].grad = None
@@ -572,8 +575,19 @@ def test_derivative_minimum_and_scale_of_an_uncertainty_weight() -> None:
         assert weights.weights()["a"] == pytest.approx(0.5 / (factor * 9), rel=1e-5)
 
 
+def test_what_matters_more_multiplies_the_gradient_and_leaves_the_rest_point() -> None:
+    weights = UncertaintyWeights({"a": 3.0, "b": 1.0}, warm_up=0)
+    losses = {name: torch.tensor(2.0, requires_grad=True) for name in "ab"}
+    for s in weights.s.values():
+        s.data.fill_(math.log(2.0))
+    weights(losses).backward()
+    assert value(losses["a"].grad) == pytest.approx(3 * value(losses["b"].grad)) == pytest.approx(3 * 0.25)
+    assert weights.weights() == {"a": pytest.approx(0.75), "b": pytest.approx(0.25)}
+    assert [value(s.grad) for s in weights.s.values()] == pytest.approx([0, 0], abs=1e-6)
+
+
 def test_weights_and_losses_sum_to_the_total() -> None:
-    weights = UncertaintyWeights(["a", "b"], warm_up=0)
+    weights = UncertaintyWeights(dict.fromkeys(["a", "b"], 1.0), warm_up=0)
     weights.s["a"].data.fill_(1.5)
     losses = {"a": torch.tensor(4.0), "b": torch.tensor(0.3)}
     by_hand = sum(weights.weights()[name] * float(loss) + float(weights.s[name]) / 2 for name, loss in losses.items())
@@ -582,14 +596,14 @@ def test_weights_and_losses_sum_to_the_total() -> None:
 
 def test_starts_at_the_logarithm_of_the_mean_of_the_first_steps() -> None:
     """Of the steps in which the loss was active; from then on the optimiser alone moves it."""
-    weights = UncertaintyWeights(["a", "rare"], warm_up=3)
+    weights = UncertaintyWeights(dict.fromkeys(["a", "rare"], 1.0), warm_up=3)
     for number in range(8):
         losses = {"a": torch.tensor(float(number + 1))} | ({"rare": torch.tensor(7.0)} if number == 5 else {})
         weights(losses)
     assert value(weights.s["a"]) == pytest.approx(math.log(2))
     assert value(weights.s["rare"]) == pytest.approx(math.log(7))
     assert weights.seen.tolist() == [3, 1]
-    asked = UncertaintyWeights(["a"]).eval()
+    asked = UncertaintyWeights({"a": 1.0}).eval()
     asked({"a": torch.tensor(5.0)})
     assert value(asked.s["a"]) == 0  # evaluation leaves no trace
 
@@ -604,7 +618,7 @@ def run(weights: UncertaintyWeights, losses: dict[str, float], steps: int) -> No
 
 def test_short_run_converges_to_the_logarithm_and_masked_losses_stay() -> None:
     """The losses fell to a quarter after the first steps, so that the weights have a way to go."""
-    weights = UncertaintyWeights(["large", "middle", "small", "masked"], warm_up=5)
+    weights = UncertaintyWeights(dict.fromkeys(["large", "middle", "small", "masked"], 1.0), warm_up=5)
     for _ in range(5):
         weights({"large": torch.tensor(160.0), "middle": torch.tensor(8.0), "small": torch.tensor(0.8)})
     weights.s["masked"].data.fill_(0.75)
@@ -617,7 +631,7 @@ def test_short_run_converges_to_the_logarithm_and_masked_losses_stay() -> None:
 
 def test_bounds_are_kept_and_do_not_hold_a_weight_for_ever() -> None:
     """Adam steps past a bound; where the loss turns, the weight must come back."""
-    weights = UncertaintyWeights(["a", "b"], warm_up=1)
+    weights = UncertaintyWeights(dict.fromkeys(["a", "b"], 1.0), warm_up=1)
     weights({"a": torch.tensor(1e-9), "b": torch.tensor(1e9)})
     assert (value(weights.s["a"]), value(weights.s["b"])) == (LOWEST, HIGHEST)
     run(weights, {"a": 1e-9, "b": 1e9}, 50)
@@ -628,7 +642,7 @@ def test_bounds_are_kept_and_do_not_hold_a_weight_for_ever() -> None:
 
 
 def test_weights_stay_float32_under_autocast() -> None:
-    weights = UncertaintyWeights(["a"], warm_up=0)
+    weights = UncertaintyWeights({"a": 1.0}, warm_up=0)
     weights.s["a"].data.fill_(0.1234567)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         total = weights({"a": torch.tensor(1.2345678).bfloat16()})
@@ -679,7 +693,7 @@ def computed(rank: int, world: int, folder: Path) -> dict[str, Any]:
     for rows in hot.split(2):
         documents.count(rows[rank::world])
     result["documents"] = documents.state_dict(), documents.weights()
-    weights = UncertaintyWeights(["a"])
+    weights = UncertaintyWeights({"a": 1.0})
     weights({"a": torch.tensor([1.0, 5.0])[rank::world].mean()})
     result["s"] = weights.s["a"].detach()
     for objectives, kind in ((ALL, "uncertainty"), (("softmax",), "fixed")):

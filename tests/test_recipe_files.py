@@ -70,7 +70,8 @@ def test_rows_of_the_ablation_differ_in_nothing_but_the_method(name: str) -> Non
     assert row.seed == base.seed
     parts = {"decoder", "token_classes"}
     assert row.model.model_dump(exclude=parts) == base.model.model_dump(exclude=parts)
-    assert row.data.captions == (1 if name.endswith("one_caption") else base.data.captions)
+    captions = {"one_caption": 1, "beside_captions": 3}  # the last words of a row's name
+    assert row.data.captions == captions.get("_".join(name.split("_")[-2:]), base.data.captions)
 
 
 def test_the_papers_settings_at_b16() -> None:

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from goldieval.goldiclip.data import shapes
 from goldieval.goldiclip.data.shapes import ShapesCorpus, shapes_corpus
-from goldieval.goldiclip.data.shapes_cache import file_of
+from goldieval.goldiclip.data.shapes_cache import cached, file_of
 from goldieval.goldiclip.tokenizer import Tokenizer
 
 SCENES, SIDE = 6, 16
@@ -45,7 +45,6 @@ def forbid(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_scenes_are_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = make()
-    assert len({len(group) for own in drawn.foils for group in own}) > 1  # so that their borders have to be kept
     file = file_of(SCENES, SIDE, tokenizer())
     assert file.is_file()
     forbid(monkeypatch)
@@ -53,6 +52,16 @@ def test_scenes_are_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert same(drawn, again) and all(isinstance(pair, tuple) for own in again.questions for pair in own)
     with pytest.raises(AssertionError, match="drawn again"):
         make(SCENES + 1)
+
+
+def test_groups_of_foils_keep_their_sizes(tmp_path: Path) -> None:
+    """Those of the drawn world are four each; those of another one need not be."""
+    drawn, file = make(), tmp_path / "scenes.safetensors"
+    uneven = [[group[: 2 + place] for place, group in enumerate(own)] for own in drawn.foils]
+    assert {len(group) for own in uneven for group in own} == {2, 3}
+    content = (drawn.pictures, drawn.sentences, drawn.questions, uneven)
+    cached(file, SCENES, SIDE, lambda: content)
+    assert cached(file, SCENES, SIDE, lambda: pytest.fail("drawn again"))[3] == uneven
 
 
 def test_everything_that_changes_the_content_changes_the_name(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -205,15 +205,13 @@ class Losses(nn.Module):
         return token_class_loss(step.model.token_head(step.image.raw), hot, weights) - target_entropy(hot, weights)
 
     def _foils(self, step: Step) -> torch.Tensor:
-        """The true caption against its false ones, by the global and by the text-conditioned score."""
-        texts = encode_bucketed(step.model.encode_text, step.batch.foils.flatten(0, 1))
-        texts = texts.view(*step.batch.foils.shape[:2], -1)
-        scale, aim = step.model.logit_scale.exp(), unit(texts.float())
-        scores = (
-            (unit(image.float()) * aim).sum(-1)
-            for image in (step.image.pooled[:, None], step.model.pool(texts, step.image.patches))
-        )
-        return torch.stack([foil_loss(scale * cosines, step.batch.foiled) for cosines in scores]).mean()
+        """The true caption against its false ones, by the score that the model is used with."""
+        foils, real = step.batch.foils, step.batch.foiled
+        texts = encode_bucketed(step.model.encode_text, foils.flatten(0, 2)).view(len(foils), -1, step.texts.shape[-1])
+        conditioned = self.recipe.scoring == "conditioned"
+        image = step.model.pool(texts, step.image.patches) if conditioned else step.image.pooled[:, None]
+        cosines = (unit(image) * unit(texts)).sum(-1).view(real.shape)
+        return foil_loss(step.model.logit_scale.exp() * cosines.flatten(0, 1), real.flatten(0, 1))
 
 
 def unit(features: torch.Tensor) -> torch.Tensor:

@@ -45,7 +45,9 @@ class _Part(BaseModel):
 
 
 class DataPart(_Part):
-    """scenes: unique training scenes of the built-in world.   captions, questions, locals (crops): so many an image.
+    """scenes: unique training scenes of the built-in world.
+
+    captions, questions, locals (crops), foils (groups of a true caption and false ones): so many an image.
 
     path: JSON Lines file, or folder or pattern of shards.   fields: of captions in a sample's JSON; all known ones by
     default.   workers: processes that read ahead; chosen by the source where not given.
@@ -69,6 +71,7 @@ class DataPart(_Part):
     globals: Count = 1
     questions: Count = 1
     questions_as_captions: QuestionsAsCaptions = "no"
+    foils: Count = 1
     token_targets: Literal["captions", "image"] = "captions"
 
     @model_validator(mode="after")
@@ -133,7 +136,7 @@ class Evaluation(_Part):
 
 
 class Recipe(_Part):
-    """objectives: name to weight (the weight counts under fixed weighting).
+    """objectives: name to weight; under uncertainty weighting it multiplies what is learned.
 
     init: checkpoint whose weights are the start; parts that it lacks begin at random.
     logit_scale, logit_bias: of all contrastive losses at the start; the softmax has no bias.

@@ -21,8 +21,8 @@ class Student(nn.Module):
         self.model = GoldiClip(recipe.model, math.log(recipe.logit_scale), recipe.logit_bias)
         self.losses = Losses(recipe)
         learned = recipe.weighting.kind == "uncertainty"
-        self.weights = UncertaintyWeights(list(recipe.objectives), recipe.weighting.warm_up) if learned else None
         self.fixed: dict[str, float] = {str(name): weight for name, weight in recipe.objectives.items()}
+        self.weights = UncertaintyWeights(self.fixed, recipe.weighting.warm_up) if learned else None
 
     def forward(self, step: Step) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         losses = self.losses(step)

@@ -26,7 +26,7 @@ class Batch:
     pixels: (b, 3, side, side), cropped mildly.   whole: the same pictures uncropped, for the teacher.
     crops: (b, views, 3, small, small).   others: (b, others, 3, side, side), like pixels.
     captions: (b, k, length) framed ids.   caption_ids: the same, bare.
-    foils: (b, candidates, length) framed ids, the true caption first.   foiled: (b, candidates) which are real.
+    foils: (b, groups, candidates, length) framed ids, the true caption first.   foiled: which are real, likewise.
     said: of each picture the texts whose tokens it is to be classified by, see ``Views``.
     question, answer: (b, q, length) framed ids; where a picture has fewer questions an answer that has ended
     before it began, which leaves nothing to predict.
@@ -67,7 +67,7 @@ class Views:
     questions_as_captions: a question stands in for the last caption, with its answer (the ablation without a
         decoder), or with or without it by the throw of a coin.
     size: of pixels and whole, where the corpus does not hold pictures of the model's size.
-    foils: whether a true caption with its false ones is drawn.
+    foils: so many groups of a true caption with its false ones.
     token_targets: token classes are those of the captions that were drawn, or of all that is said of the image.
     """
 
@@ -81,7 +81,7 @@ class Views:
     questions: int = 1
     size: int = 64
     token_targets: Literal["captions", "image"] = "captions"
-    foils: bool = False
+    foils: int = 0
     globals_: int = 1
     single_sentences: int = 0
 
@@ -210,13 +210,16 @@ class Batches:
         return question.view(len(asked), count, -1), answer.view(len(asked), count, -1)
 
     def _foils(self, all_foils: list[Sequence[Sequence[Ids]]], rngs: list[Random]) -> dict[str, torch.Tensor]:
-        """Draw one choice an image; drawn last, so that nothing else depends on whether foils are wanted."""
-        wanted = zip(all_foils if self.views.foils else [()] * len(rngs), rngs, strict=True)
-        drawn: list[Sequence[Ids]] = [rng.choice(foils) if foils else [] for foils, rng in wanted]
-        most = max(1, *map(len, drawn))
-        framed = self.tokenizer.padded([text for own in drawn for text in [*own, *[[]] * (most - len(own))]])
-        counts = torch.tensor([len(own) for own in drawn])
-        return {"foils": framed.view(len(drawn), most, -1), "foiled": torch.arange(most) < counts[:, None]}
+        """Draw groups; drawn last, so that nothing else depends on whether foils are wanted."""
+        most = max(1, self.views.foils)
+        drawn = [
+            rng.sample(foils, min(self.views.foils, len(foils))) for foils, rng in zip(all_foils, rngs, strict=True)
+        ]
+        groups: list[Sequence[Ids]] = [group for own in drawn for group in [*own, *[[]] * (most - len(own))]]
+        longest = max(1, *map(len, groups))
+        framed = self.tokenizer.padded([text for own in groups for text in [*own, *[[]] * (longest - len(own))]])
+        counts = torch.tensor([len(own) for own in groups]).view(len(rngs), most, 1)
+        return {"foils": framed.view(len(rngs), most, longest, -1), "foiled": torch.arange(longest) < counts}
 
     def _captions(self, own: Sample, rng: Random, asked: list[tuple[Ids, Ids]]) -> list[Ids]:
         single = self.views.single_sentences

@@ -61,5 +61,5 @@ def views_of(recipe: Recipe) -> Views:
         global_area=data.global_area,
         local_area=data.local_area,
         token_targets=data.token_targets,
-        foils="foils" in recipe.objectives,
+        foils=recipe.data.foils if "foils" in recipe.objectives else 0,
     )
