@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -15,6 +16,7 @@ from goldieval.data.masks import IGNORED
 HIGHEST = 480  # pixels of a panel
 SMALLEST = 96
 MARGIN, LINE = 8, 18
+SWATCH, GAP = 18, 14  # of the legend: before a name, between columns
 VEIL = 0.35  # how much of the picture shows through the classes
 PALE = 0.7  # how much white lies on what is not counted
 PAPER, INK, UNLABELLED = (255, 255, 255), (20, 20, 20), (255, 255, 255)
@@ -47,21 +49,22 @@ def drawn(shown: Shown, labels: Sequence[str], palette: Sequence[tuple[int, int,
     panels = [picture, *(_coloured(picture, classes, maps[0] == IGNORED, palette) for classes in maps)]
     room = max(width, SMALLEST)
     total = 3 * room + 4 * MARGIN
-    entries = _entries(shown, labels)
-    columns = max(1, (total - 2 * MARGIN) // 200)
+    font = ImageFont.load_default(size=13)
+    entries = _entries(shown, labels, lambda text: total - 2 * MARGIN - SWATCH >= font.getlength(text))
+    wide = SWATCH + GAP + math.ceil(max((font.getlength(text) for _, text in entries), default=0))
+    columns = max(1, (total - 2 * MARGIN + GAP) // wide)
     below = -(-len(entries) // columns) * LINE
     sheet = Image.new("RGB", (total, 3 * MARGIN + LINE + height + below), PAPER)
     pen = ImageDraw.Draw(sheet)
-    font = ImageFont.load_default(size=13)
     for number, (panel, title) in enumerate(zip(panels, ("picture", "truth", "prediction"), strict=True)):
         left = MARGIN + number * (room + MARGIN)
         pen.text((left, MARGIN // 2), title, INK, font)
         sheet.paste(panel, (left, MARGIN + LINE))
     for number, (colour_of, text) in enumerate(entries):
-        left = MARGIN + number % columns * 200
+        left = MARGIN + number % columns * wide
         top = 2 * MARGIN + LINE + height + number // columns * LINE
         pen.rectangle((left, top + 2, left + 12, top + 14), UNLABELLED if colour_of < 0 else palette[colour_of], INK)
-        pen.text((left + 18, top), text, INK, font)
+        pen.text((left + SWATCH, top), text, INK, font)
     stream = io.BytesIO()
     sheet.save(stream, "PNG")
     return stream.getvalue()
@@ -88,8 +91,8 @@ def _coloured(
     return Image.fromarray(mixed.astype(np.uint8))
 
 
-def _entries(shown: Shown, labels: Sequence[str]) -> list[tuple[int, str]]:
-    """Return (class, text) with the share of labelled pixels in truth and prediction."""
+def _entries(shown: Shown, labels: Sequence[str], fits: Callable[[str], bool]) -> list[tuple[int, str]]:
+    """Return (class, text) with the share of labelled pixels in truth and prediction; too long a name is cut."""
     known = max(int((shown.truth != IGNORED).sum()), 1)
     true, found = (
         np.bincount(classes[shown.truth != IGNORED].ravel(), minlength=len(labels))
@@ -99,9 +102,15 @@ def _entries(shown: Shown, labels: Sequence[str]) -> list[tuple[int, str]]:
     entries = [
         (
             int(row),
-            f"{labels[row][:14]} {100 * true[row] / known:.0f} / {100 * found[row] / known:.0f} %",
+            _fitted(labels[row], f" {100 * true[row] / known:.0f} / {100 * found[row] / known:.0f} %", fits),
         )
         for row in there
     ]
     ignored = (shown.truth == IGNORED).mean()
     return entries + ([(IGNORED, f"no label {100 * ignored:.0f} %")] if ignored else [])
+
+
+def _fitted(name: str, end: str, fits: Callable[[str], bool]) -> str:
+    """Return the longest beginning of a name that fits before its end, with an ellipsis where it is not all of it."""
+    cuts = [name, *(f"{name[:length].rstrip()}…" for length in range(len(name) - 1, 0, -1))]
+    return next((cut + end for cut in cuts if fits(cut + end)), end.strip())
