@@ -257,9 +257,9 @@ def _interpolate_as_cosmos(model: GoldiClip) -> None:
     """DINO's way: the scale is taken from the grid plus 0.1 of a patch, ours from the grid itself."""
     tower, plain = model.vision, model.vision._positions
 
-    def positions(rows: int, columns: int, boxes: None) -> torch.Tensor:
+    def positions(rows: int, columns: int) -> torch.Tensor:
         if (rows, columns) == (tower.side, tower.side):
-            return plain(rows, columns, boxes)
+            return plain(rows, columns)
         grid = tower.positions[1:].T.reshape(1, -1, tower.side, tower.side)
         scale = ((rows + 0.1) / tower.side, (columns + 0.1) / tower.side)
         grid = F.interpolate(grid, scale_factor=scale, mode="bicubic")

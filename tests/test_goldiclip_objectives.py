@@ -20,7 +20,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from goldieval.goldiclip.config import ModelConfig
 from goldieval.goldiclip.data.batches import Batch, Batches
-from goldieval.goldiclip.data.crops import crops_of
 from goldieval.goldiclip.data.shapes import ShapesCorpus, shapes_corpus
 from goldieval.goldiclip.data.sources import views_of
 from goldieval.goldiclip.ema import teacher_of, update_teacher
@@ -554,21 +553,6 @@ def test_foils_are_drawn_last() -> None:
     with_foils, without = batch_of(recipe("softmax", "foils")), batch_of(recipe("softmax"))
     assert with_foils.caption_ids == without.caption_ids and torch.equal(with_foils.question, without.question)
     assert torch.equal(with_foils.crops, without.crops) and not without.foiled.any()
-
-
-def test_local_crops_may_keep_their_places() -> None:
-    """The batch says where each crop lies: cutting there gives the crop; the places reach the student's local view."""
-    data = {"scenes": 32, "captions": 2, "locals": 2, "local_size": 16, "local_positions": "picture"}
-    chosen, student = recipe("distil_agnostic", data=data, teacher={"loss": "cosine"}), model()
-    batch = batch_of(chosen)
-    assert batch.boxes is not None and batch.boxes.shape == (8, 2, 4)
-    for view in range(2):
-        cut = crops_of(batch.whole, batch.boxes[:, view], 16)
-        torch.testing.assert_close(cut, batch.crops[:, view])
-    plain = batch_of(recipe("distil_agnostic", data={**data, "local_positions": "crop"}, teacher={"loss": "cosine"}))
-    assert plain.boxes is None and torch.equal(plain.crops, batch.crops)
-    expected = student.image_features(batch.crops.flatten(0, 1), batch.boxes.flatten(0, 1)).pooled
-    torch.testing.assert_close(step_of(chosen, student).local.pooled, expected)
 
 
 # Uncertainty weights

@@ -8,7 +8,6 @@ import torch.nn.functional as F
 from torch import nn
 
 from goldieval.goldiclip.config import ModelConfig
-from goldieval.goldiclip.dense import positions_in
 from goldieval.goldiclip.pooling import TextConditionedPool
 from goldieval.goldiclip.towers import VisionTower
 
@@ -151,7 +150,7 @@ def test_crops_of_any_size_have_their_own_patches() -> None:
     """A crop has its own grid; positions are untouched at the model's size; a batch of crops equals each alone."""
     torch.manual_seed(0)
     tower = VisionTower(CONFIG)
-    assert tower._positions(4, 4, None) is tower.positions
+    assert tower._positions(4, 4) is tower.positions
     pictures, small = torch.randn(2, 3, 32, 32), torch.randn(4, 3, 16, 16)
     start, patches = tower(pictures)
     assert start.shape == (2, 32) and patches.shape == (2, 16, 32)
@@ -159,21 +158,6 @@ def test_crops_of_any_size_have_their_own_patches() -> None:
     assert few.shape == (4, 4, 32)
     alone = torch.cat([tower(crop[None])[1] for crop in small])
     torch.testing.assert_close(alone, few, atol=1e-5, rtol=0)
-
-
-def test_crops_can_keep_the_places_that_they_were_cut_from() -> None:
-    """A quarter has its own corner of the grid; halfway between two patches is their mean."""
-    positions = torch.randn(17, 6)
-    grid = positions[1:].view(4, 4, 6)
-    boxes = torch.tensor([[0.5, 0.0, 1.0, 0.5], [0.0, 0.5, 0.5, 1.0], [0.125, 0.0, 0.625, 0.5]])
-    right, lower, between = positions_in(positions, 4, 2, 2, boxes)
-    torch.testing.assert_close(right, torch.cat([positions[:1], grid[:2, 2:].flatten(0, 1)]))
-    torch.testing.assert_close(lower, torch.cat([positions[:1], grid[2:, :2].flatten(0, 1)]))
-    torch.testing.assert_close(between[1:].view(2, 2, 6), (grid[:2, :2] + grid[:2, 1:3]) / 2)
-    torch.testing.assert_close(positions_in(positions, 4, 4, 4, torch.tensor([[0.0, 0.0, 1.0, 1.0]]))[0], positions)
-    pixels, tower = torch.randn(2, 3, 16, 16), VisionTower(CONFIG)
-    _, there = tower(pixels, boxes=boxes[:2])
-    assert (there - tower(pixels)[1]).abs().max() > 1e-3
 
 
 def test_final_norm_is_applied_to_all_tokens() -> None:

@@ -562,7 +562,6 @@ def test_there_are_shipped_recipes() -> None:
         ({"data.local_area": [0.4, 0.1]}, "data.local_area: the lowest share comes first, not 0.4 before 0.1"),
         ({"data.global_area": [0.0, 1.0]}, "data.global_area"),
         ({"data.local_size": 30, "data.locals": 1}, "data.local_size 30 is not divisible by the patch size"),
-        ({"data.local_positions": "picture", "data.locals": 0}, "data.local_positions picture needs data.locals"),
         ({"data.scenes": 100}, "batch_size 128 exceeds data.scenes 100"),
         ({"objectives.vqa": 1.0}, "objective vqa needs model.decoder"),
         ({"objectives.caption": 1.0}, "objective caption needs model.decoder"),

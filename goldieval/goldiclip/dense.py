@@ -9,7 +9,6 @@ import torch.nn.functional as F
 from torch import nn
 
 from goldieval.goldiclip.attention import attention, by_head, joined_heads
-from goldieval.goldiclip.boxes import placed
 
 
 def correlated_block(block: Any, hidden: torch.Tensor) -> torch.Tensor:
@@ -48,19 +47,3 @@ def positions_for(positions: torch.Tensor, side: int, rows: int, columns: int) -
     grid = positions[1:].T.reshape(1, -1, side, side).float()
     grid = F.interpolate(grid, size=(rows, columns), mode="bicubic", align_corners=False, antialias=False)
     return torch.cat([positions[:1], grid[0].flatten(1).T.to(positions.dtype)])
-
-
-def positions_in(positions: torch.Tensor, side: int, rows: int, columns: int, boxes: torch.Tensor) -> torch.Tensor:
-    """Position embeddings of the places that crops were cut from.
-
-    Args:
-        positions: (1 + side**2, width), the class token's first.   boxes: (n, 4), see ``data.crops.random_boxes``.
-
-    Returns:
-        (n, 1 + rows * columns, width)
-    """
-    grid = positions[1:].T.reshape(1, -1, side, side).float().expand(len(boxes), -1, -1, -1)
-    places = F.affine_grid(placed(boxes).float(), [len(boxes), 1, rows, columns], align_corners=False)
-    there = F.grid_sample(grid, places, mode="bilinear", padding_mode="border", align_corners=False)
-    patches = there.flatten(2).transpose(1, 2).to(positions.dtype)
-    return torch.cat([positions[:1].expand(len(boxes), 1, -1), patches], dim=1)

@@ -74,8 +74,7 @@ class Step:
     @cached_property
     def local(self) -> ImageFeatures:
         """Features of all local crops, flattened to (b * views, …)."""
-        boxes = self.batch.boxes
-        return self.model.image_features(self.batch.crops.flatten(0, 1), None if boxes is None else boxes.flatten(0, 1))
+        return self.model.image_features(self.batch.crops.flatten(0, 1))
 
     @cached_property
     def taught(self) -> ImageFeatures:

@@ -49,9 +49,9 @@ class GoldiClip(nn.Module):
         if config.grouping:
             self.grouping = Grouping()
 
-    def image_features(self, pixels: torch.Tensor, boxes: torch.Tensor | None = None) -> ImageFeatures:
-        """Encode pictures (n, 3, height, width), or crops with the places that they have in their pictures."""
-        start, patches = self.vision(pixels, boxes=boxes)
+    def image_features(self, pixels: torch.Tensor) -> ImageFeatures:
+        """Encode pictures (n, 3, height, width)."""
+        start, patches = self.vision(pixels)
         return ImageFeatures(self.image_projection(start), self.image_projection(patches), patches)
 
     def dense(self, pixels: torch.Tensor, correlated: bool) -> torch.Tensor:

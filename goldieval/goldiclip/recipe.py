@@ -53,7 +53,6 @@ class DataPart(_Part):
     default.   workers: processes that read ahead; chosen by the source where not given.
     sentences: a caption joins 1 to so many.   single_sentences: so many captions, the last, are of one.
     globals: crops of the whole picture's kind (COSMOS has 2).
-    local_positions: a patch of a local crop has the position that it has in the crop (as in DINO), or in the picture.
     token_targets: token classes are those of the captions that were drawn, or of all that is said of the image.
     """
 
@@ -67,7 +66,6 @@ class DataPart(_Part):
     local_size: Count = 32
     global_area: Area = (0.8, 1.0)
     local_area: Area = (0.1, 0.4)
-    local_positions: Literal["crop", "picture"] = "crop"
     sentences: Count = LONGEST
     single_sentences: Annotated[int, Field(ge=0)] = 0
     globals: Count = 1
@@ -183,8 +181,6 @@ class Recipe(_Part):
             raise ValueError(f"data.globals {self.data.globals} exceeds data.captions {self.data.captions}")
         if self.data.single_sentences > self.data.captions:
             raise ValueError(f"data.single_sentences exceeds data.captions {self.data.captions}")
-        if self.data.local_positions == "picture" and not self.data.locals:
-            raise ValueError("data.local_positions picture needs data.locals of 1 or more")
         if self.data.locals and self.data.local_size % self.model.patch_size:
             raise ValueError(f"data.local_size {self.data.local_size} is not divisible by the patch size")
         if self.data.source == "shapes" and self.optimiser.batch_size > self.data.scenes:

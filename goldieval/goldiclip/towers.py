@@ -11,7 +11,7 @@ from torch import nn
 
 from goldieval.goldiclip.attention import self_attention
 from goldieval.goldiclip.config import ModelConfig
-from goldieval.goldiclip.dense import correlated_block, positions_for, positions_in
+from goldieval.goldiclip.dense import correlated_block, positions_for
 
 
 def patch_stem(width: int, patch: int) -> nn.Module:
@@ -40,24 +40,19 @@ class VisionTower(nn.Module):
         self.ln_pre, self.ln_post = LayerNorm(width), LayerNorm(width)
         self.transformer = Transformer(width, config.vision_layers, config.vision_heads)
 
-    def forward(
-        self, pixels: torch.Tensor, correlated: bool = False, boxes: torch.Tensor | None = None
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(self, pixels: torch.Tensor, correlated: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
         """Encode pictures, shape (n, 3, height, width), any multiple of the patch size.
 
         Args:
             correlated: let the last block attend by like queries and like keys, see ``dense.correlated_block``.
-            boxes: (n, 4), where in their pictures these crops lie (left, top, right, bottom as shares): patches get
-                the positions that they have there.
 
         Returns:
             class token (n, width), patch tokens (n, patches, width)
         """
         grid = self.patches(pixels)
-        rows, columns = grid.shape[-2:]
         tokens = grid.flatten(2).transpose(1, 2)
         start = self.class_token.to(tokens.dtype).expand(len(tokens), 1, -1)
-        tokens = torch.cat([start, tokens], dim=1) + self._positions(rows, columns, boxes).to(tokens.dtype)
+        tokens = torch.cat([start, tokens], dim=1) + self._positions(*grid.shape[-2:]).to(tokens.dtype)
         hidden = self.ln_pre(tokens)
         blocks = self.transformer.resblocks
         if correlated:
@@ -67,10 +62,8 @@ class VisionTower(nn.Module):
         tokens = self.ln_post(hidden)
         return tokens[:, 0], tokens[:, 1:]
 
-    def _positions(self, rows: int, columns: int, boxes: torch.Tensor | None) -> torch.Tensor:
+    def _positions(self, rows: int, columns: int) -> torch.Tensor:
         """Position embeddings for a grid; interpolated for crops, untouched at the model's own size."""
-        if boxes is not None:
-            return positions_in(self.positions, self.side, rows, columns, boxes)
         return positions_for(self.positions, self.side, rows, columns)
 
 

@@ -24,8 +24,7 @@ class Batch:
     """One process's share of a step.
 
     pixels: (b, 3, side, side), cropped mildly.   whole: the same pictures uncropped, for the teacher.
-    crops: (b, views, 3, small, small).   boxes: (b, views, 4), where they lie, if crops keep their places.
-    others: (b, others, 3, side, side), like pixels.
+    crops: (b, views, 3, small, small).   others: (b, others, 3, side, side), like pixels.
     captions: (b, k, length) framed ids.   caption_ids: the same, bare.
     foils: (b, groups, candidates, length) framed ids, the true caption first.   foiled: which are real, likewise.
     said: of each picture the texts whose tokens it is to be classified by, see ``Views``.
@@ -45,7 +44,6 @@ class Batch:
     answer: torch.Tensor
     foils: torch.Tensor
     foiled: torch.Tensor
-    boxes: torch.Tensor | None = None
     asked: bool = True
     bad: list[Bad] = field(default_factory=list)
 
@@ -66,7 +64,6 @@ class Views:
 
     captions: k, of up to ``sentences`` sentences, the last ``single_sentences`` of one.   questions: q.
     locals_: local crops of ``local_size`` pixels.   globals_: crops of the model's size.
-    local_positions: of patches in local crops, see the recipe.
     questions_as_captions: a question stands in for the last caption, with its answer (the ablation without a
         decoder), or with or without it by the throw of a coin.
     size: of pixels and whole, where the corpus does not hold pictures of the model's size.
@@ -87,7 +84,6 @@ class Views:
     foils: int = 0
     globals_: int = 1
     single_sentences: int = 0
-    local_positions: Literal["crop", "picture"] = "crop"
 
 
 class Batches:
@@ -185,7 +181,6 @@ class Batches:
             question=question,
             answer=answer,
             **self._foils([own.foils for own in samples], rngs),
-            boxes=torch.stack(list(cuts.views), 1) if self.views.local_positions == "picture" else None,
             asked=any(asked),
             bad=bad,
         )

@@ -5,8 +5,6 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
-from goldieval.goldiclip.boxes import placed
-
 
 def random_boxes(count: int, area: tuple[float, float], generator: torch.Generator) -> torch.Tensor:
     """Draw squares of random area and place inside a picture.
@@ -31,5 +29,18 @@ def crops_of(pictures: torch.Tensor, boxes: torch.Tensor, size: int) -> torch.Te
     Returns:
         (n, 3, size, size)
     """
-    grid = F.affine_grid(placed(boxes), [len(pictures), 3, size, size], align_corners=False)
+    grid = F.affine_grid(_affine(boxes), [len(pictures), 3, size, size], align_corners=False)
     return F.grid_sample(pictures, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
+
+
+def _affine(boxes: torch.Tensor) -> torch.Tensor:
+    """Matrices that map the result's square onto each box, in grid coordinates from -1 to 1, shape (n, 2, 3)."""
+    left, top, right, bottom = boxes.T
+    zero = torch.zeros_like(left)
+    return torch.stack(
+        [
+            torch.stack([right - left, zero, left + right - 1], dim=1),
+            torch.stack([zero, bottom - top, top + bottom - 1], dim=1),
+        ],
+        dim=1,
+    )

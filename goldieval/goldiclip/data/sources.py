@@ -60,7 +60,6 @@ def views_of(recipe: Recipe) -> Views:
         size=recipe.model.image_size,
         global_area=data.global_area,
         local_area=data.local_area,
-        local_positions=data.local_positions,
         token_targets=data.token_targets,
         foils=recipe.data.foils if "foils" in recipe.objectives else 0,
     )
