@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -17,7 +17,9 @@ LONG_ENOUGH_S = 10.0
 
 @dataclass(frozen=True)
 class Cost:
-    """batch: that was measured.   rate: images per second of all processes.   images, seconds: of the whole recipe.
+    """batch: that was measured.   images, seconds: of the whole recipe.
+
+    rate: images per second of all processes, the mean over the recipe's phases where it has a warm start.
 
     memory: bytes of one process at its peak, 0 where that is not known.
     """
@@ -40,7 +42,8 @@ def cost_of(trainer: Trainer) -> Cost:
     """Measure a trainer; its model is of no use afterwards, and nothing is written.
 
     One process doubles the batch up to the recipe's own as long as it fits and steps are quick: a rate hardly depends
-    on it, and no laptop does a step of 4,096. Several processes measure the recipe's own batch.
+    on it, and no laptop does a step of 4,096. Several processes measure the recipe's own batch. A warm start, in which
+    fewer objectives act, is measured by itself.
 
     Raises:
         BatchTooLargeError: not even the smallest batch fits, or the share of one of several processes does not.
@@ -54,15 +57,22 @@ def cost_of(trainer: Trainer) -> Cost:
             found = _measured(trainer, whole, size)
         except BatchTooLargeError:
             break
-    return found
+    if trainer.recipe.warm_start is None:
+        return found
+    steps, warm = trainer.recipe.optimiser.steps, trainer.recipe.warm_start.steps
+    slowness = warm / _measured(trainer, whole, found.batch, first=0).rate + (steps - warm) / found.rate
+    return replace(found, rate=steps / slowness)
 
 
-def _measured(trainer: Trainer, whole: int, size: int) -> Cost:
+def _measured(trainer: Trainer, whole: int, size: int, first: int | None = None) -> Cost:
+    """Measure the steps from ``first``; without it those in which all objectives act."""
+    start = trainer.recipe.warm_start
     device = trainer.accelerator.device
     if device.type == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
     trainer.restart(size)
+    trainer.step = first if first is not None else start.steps if start else 0
     rates: list[float] = []
     for report in trainer.steps():
         rates.append(report.rate)
