@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 
 from goldieval.goldiclip import cost
 from goldieval.goldiclip.recipe_files import load_recipe
+from goldieval.goldiclip.run_folder import Report
 from goldieval.goldiclip.trainer import Trainer
 
 WARM = {"steps": 30, "objectives": ["token_classes"]}
@@ -29,7 +31,7 @@ def test_a_warm_start_is_measured_by_itself(tmp_path: Path, monkeypatch: pytest.
         assert cost.cost_of(trainer).seconds == pytest.approx(27)
     real = trainer.steps
 
-    def watched():  # type: ignore[no-untyped-def]
+    def watched() -> Iterator[Report]:
         for report in real():
             acting.append(len(report.losses))
             yield report
