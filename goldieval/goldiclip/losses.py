@@ -207,7 +207,8 @@ class Losses(nn.Module):
     def _foils(self, step: Step) -> torch.Tensor:
         """The true caption against its false ones, by the score that the model is used with."""
         foils, real = step.batch.foils, step.batch.foiled
-        texts = encode_bucketed(step.model.encode_text, foils.flatten(0, 2)).unflatten(0, (len(foils), -1))
+        texts = encode_bucketed(step.model.encode_text, foils.flatten(0, 2))
+        texts = texts.view(len(foils), -1, texts.shape[-1])
         conditioned = self.recipe.scoring == "conditioned"
         image = step.model.pool(texts, step.image.patches) if conditioned else step.image.pooled[:, None]
         cosines = (unit(image) * unit(texts)).sum(-1).view(real.shape)
