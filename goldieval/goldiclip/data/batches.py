@@ -18,6 +18,8 @@ from goldieval.goldiclip.data.crops import random_boxes
 from goldieval.goldiclip.data.pictures import Cuts, shown
 from goldieval.goldiclip.tokenizer import Tokenizer
 
+BARE = 2 / 3  # ``questions_as_captions: either``: how often the answer is left out
+
 
 @dataclass
 class Batch:
@@ -227,6 +229,6 @@ class Batches:
         captions += sample(own.sentences, single, self._join, rng, 1)
         if self.views.questions_as_captions != "no" and asked:
             question, answer = asked[0]
-            bare = self.views.questions_as_captions == "either" and rng.random() < 0.5
+            bare = self.views.questions_as_captions == "either" and rng.random() < BARE
             captions[-1] = [*question, *([] if bare else answer)]
         return captions
