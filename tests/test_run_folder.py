@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import resource
@@ -147,20 +148,23 @@ def test_an_evaluation_that_was_cut_is_made_up_for(tmp_path: Path) -> None:
     assert len(asked) == 2
 
 
-@pytest.fixture
+@contextlib.contextmanager
 def small_disk() -> Iterator[None]:
-    """Files end at 20 kB: a log can be written, a checkpoint cannot."""
+    """Files end at 20 kB: a log can be written, a checkpoint cannot. Nor can pytest's own output: no fixture."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    signal.signal(signal.SIGXFSZ, handler)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
 
 
-def test_a_full_disk_is_one_line_and_leaves_whole_checkpoints(cut: Path, small_disk: None) -> None:
+def test_a_full_disk_is_one_line_and_leaves_whole_checkpoints(cut: Path) -> None:
     running = trainer(cut, resume=True)
-    line = message(running.run)
+    with small_disk():
+        line = message(running.run)
     assert "cannot write checkpoint" in line and "step-000004" in line and "--resume" in line
     assert sorted(path.name for path in cut.iterdir()) == [".lock", "log.jsonl", "step-000002"]
 
