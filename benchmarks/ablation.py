@@ -59,6 +59,8 @@ ROWS = {
     "k": Row("ablation/k_token_classes"),
     "l": Row("ablation/l_question_beside_captions"),
     "m": Row("ablation/m_little_distillation"),
+    "n": Row("ablation/n_distillation_dino"),
+    "o": Row("ablation/o_distillation_cosine"),
 }
 
 

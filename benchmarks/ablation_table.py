@@ -21,7 +21,7 @@ from goldieval.report.make import make_table
 from goldieval.report.studies import Runs, scores_of
 from goldieval.report.table_spec import Column, load_spec
 
-STEPS = ("ab", "bc", "cd", "ce", "ef", "fg", "fh", "hi", "fi", "jh", "bh", "hk", "cl", "cm")  # of which to what
+STEPS = "ab bc cd ce ef fg fh hi fi jh bh hk cl cm en eo".split()  # which row to which
 Table = dict[str, dict[tuple[str, int | None], dict[int, float]]]  # column to (row, scenes) to seed to score
 
 
