@@ -21,7 +21,8 @@ from goldieval.report.make import make_table
 from goldieval.report.studies import Runs, scores_of
 from goldieval.report.table_spec import Column, load_spec
 
-STEPS = "ab bc cd ce ef fg fh hi fi jh bh hk cl cm en eo".split()  # which row to which
+# Of which row to which:
+STEPS = ["ab", "bc", "cd", "ce", "ef", "fg", "fh", "hi", "fi", "jh", "bh", "hk", "cl", "cm", "en", "eo"]
 Table = dict[str, dict[tuple[str, int | None], dict[int, float]]]  # column to (row, scenes) to seed to score
 
 
