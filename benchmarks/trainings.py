@@ -79,7 +79,7 @@ def summary(recipe: Recipe, log: list[dict[str, Any]], out: Path) -> dict[str, A
     """Return the recipe as trained, what it cost, the last losses and weights, the records."""
     records = [record.model_dump(mode="json", exclude={"outcomes"}) for record in load_results(ROOT / out / "results")]
     return {
-        "images_seen": log[-1]["images_seen"],
+        "images_seen": recipe.optimiser.steps * recipe.optimiser.batch_size,  # without those of init
         "images_per_second": statistics.median(line["rate"] for line in log),
         "losses": log[-1]["losses"],
         "weights": log[-1]["weights"],

@@ -58,6 +58,8 @@ def _adapter(module: Any, about: Any, spec: str, options: LoadOptions) -> Model:
 
         @property
         def pool(self) -> Any:
+            if not about.pools:
+                raise AttributeError("the pooling of this checkpoint was not trained")  # so it is no TextConditioned
             return module.pool
 
         def generate(self, pixels: torch.Tensor, questions: Sequence[str]) -> list[str]:
@@ -78,7 +80,7 @@ def _adapter(module: Any, about: Any, spec: str, options: LoadOptions) -> Model:
         precision=options.precision,
         trims=True,
         home=about.home,
-        notice=f"GoldiCLIP-R (reconstruction): {about.notice}",
+        notice=f"{about.method}: {about.notice}",
     )
     adapter.scoring = about.scoring
     return adapter

@@ -158,7 +158,7 @@ def test_the_scaler_of_half_precision_goes_on(tmp_path: Path) -> None:
     scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
     dataclasses.replace(state, scaler=scaler).save(tmp_path / "step-000001", 1, before.about())
     other = torch.amp.GradScaler("cpu", init_scale=2.0)
-    assert dataclasses.replace(state, scaler=other).restore(tmp_path / "step-000001") == 1
+    assert dataclasses.replace(state, scaler=other).restore(tmp_path / "step-000001")[0] == 1
     assert other.state_dict() == scaler.state_dict() and other.state_dict()["scale"] == 1024
 
 
@@ -325,6 +325,15 @@ def test_accumulated_steps_move_student_and_teacher_once(tmp_path: Path) -> None
         assert [same(before, after) for before, after in pairwise(models)] == [True, True, False] * 2
     for name, weights in teachers[6].items():
         torch.testing.assert_close(weights, (teachers[3][name] + students[6][name]) / 2)
+
+
+def test_without_a_bound_no_gradient_is_clipped(tmp_path: Path) -> None:
+    free, bound, clipped = (
+        trainer(tmp_path / str(clip), recipe(optimiser=optimiser(clip=clip))).run() for clip in (None, 1e9, 1e-3)
+    )
+    ours, theirs, others = (load_weights(folder)[0].state_dict() for folder in (free, bound, clipped))
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    assert any(not torch.equal(ours[name], others[name]) for name in ours)
 
 
 def test_accumulated_gradients_are_clipped_as_one(tmp_path: Path) -> None:
@@ -600,6 +609,32 @@ def test_unknown_recipes_and_broken_files_are_one_line(tmp_path: Path) -> None:
     (tmp_path / "b.yaml").write_text("- 1")
     assert "expected a mapping" in message(lambda: load_recipe(str(tmp_path / "b.yaml")))
     assert "no recipe" in message(lambda: load_recipe(str(tmp_path / "c.yaml")))
+
+
+def test_other_data_do_not_take_over_how_many_scenes(tmp_path: Path) -> None:
+    files = {"source": "jsonl", "path": "mine.jsonl"}
+    changed = load_recipe("goldiclip-tiny", {f"data.{key}": value for key, value in files.items()})
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"extends": "goldiclip-tiny", "name": "mine", "data": files}))
+    for chosen in (changed, load_recipe(str(tmp_path / "mine.yaml"))):
+        assert chosen.data.source == "jsonl" and chosen.data.captions == 4
+    wrong = {"data.source": "jsonl", "data.path": "mine.jsonl", "data.scenes": 80_000}
+    line = message(lambda: load_recipe("goldiclip-tiny", wrong))
+    assert line.startswith("recipe goldiclip-tiny with --set data.source, ") and "scenes are of source shapes" in line
+
+
+@pytest.mark.parametrize(
+    ("name", "method", "pools"),
+    [
+        ("goldiclip-b16", "GoldiCLIP-R (reconstruction)", True),
+        ("ablation/g_vqa_in_encoder", "GoldiCLIP-R (reconstruction)", True),
+        ("flair-tiny", "goldieval's trainer (reimplementation)", True),
+        ("clip-tiny", "goldieval's trainer (reimplementation)", False),
+        ("cosmos-b16", "goldieval's trainer (reimplementation)", False),
+    ],
+)
+def test_a_recipe_says_whose_scores_it_makes(name: str, method: str, pools: bool) -> None:
+    recipe = load_recipe(name)
+    assert (recipe.method, recipe.pools) == (method, pools)
 
 
 def test_changes_are_written_into_the_recipe() -> None:

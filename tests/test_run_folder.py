@@ -125,6 +125,34 @@ def test_another_recipe_is_not_gone_on_with(changes: dict[str, Any], says: str, 
     assert "cannot resume" in line and "step-000002" in line and says in line
 
 
+def test_foils_are_trained_by_the_score_that_scoring_names(tmp_path: Path) -> None:
+    foils = {"objectives": {"softmax": 1.0, "foils": 1.0}, "data": {**RECIPE["data"], "foils": 1}}
+    with pytest.raises(KillError):
+        trainer(tmp_path, recipe(**foils)).run(killed)
+    line = message(lambda: trainer(tmp_path, recipe(**foils, scoring="conditioned"), resume=True))
+    assert "cannot resume" in line and "scoring global, not conditioned" in line
+
+
+def test_data_that_have_grown_are_not_gone_on_with(cut: Path) -> None:
+    grown = shapes_corpus(41, 32, Tokenizer(RECIPE["model"]["merges"], 77))
+    line = message(lambda: Trainer(recipe(), cut, resume=True, corpus=grown))
+    assert "was trained on 40 images, there are 41 now" in line and "--set init=" in line
+
+
+def test_images_seen_are_those_of_the_whole_training(cut: Path, tmp_path: Path) -> None:
+    """With those of the checkpoint that a run began with, also after a cut; that file may be gone by then."""
+    before = load_weights(cut / "step-000002")[1].images_seen
+    moved = cut.rename(tmp_path / "before")
+    onwards = recipe(init=str(moved / "step-000002"))
+    with pytest.raises(KillError):
+        trainer(tmp_path / "next", onwards).run(killed)
+    moved.rename(tmp_path / "gone")
+    last = trainer(tmp_path / "next", onwards, resume=True).run()
+    assert before == 16 and load_weights(last)[1].images_seen == 16 + 32
+    lines = [json.loads(line) for line in (tmp_path / "next" / "log.jsonl").read_text().splitlines()]
+    assert [line["images_seen"] for line in lines] == [24, 32, 40, 48]
+
+
 def test_what_changes_no_weight_may_change(cut: Path) -> None:
     changes = {"save_every": 1, "keep": 7, "title": "other", "scoring": "conditioned", "evaluation": {"every": 4}}
     resumed = trainer(cut, recipe(**changes), resume=True).run()
@@ -188,6 +216,16 @@ def test_an_evaluation_that_cannot_be_run_does_not_end_a_training(cut: Path) -> 
     (cut / "taken").touch()
     Examiner(recipe(evaluation={"every": 2}).evaluation, cut / "taken", said)(cut / "step-000002")
     assert len(said.lines) == 1 and said.lines[0].startswith("step-000002  evaluation failed: ")
+
+
+def test_an_evaluation_that_does_not_fit_does_not_end_a_training(cut: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise torch.OutOfMemoryError("out of memory\nand much more")
+
+    said = Said()
+    monkeypatch.setattr("goldieval.report.examiner.evaluate", full)
+    Examiner(recipe(evaluation={"every": 2}).evaluation, cut / "taken", said)(cut / "step-000002")
+    assert said.lines == ["step-000002  evaluation failed: OutOfMemoryError: out of memory"]
 
 
 def test_a_task_that_there_is_not_is_said_before_training(tmp_path: Path) -> None:

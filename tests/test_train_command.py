@@ -12,6 +12,7 @@ import yaml
 from accelerate.state import AcceleratorState
 from helpers import goldieval, one_line
 
+from goldieval.errors import GoldievalError
 from goldieval.goldiclip import cost
 from goldieval.goldiclip.checkpoint import load_weights
 from goldieval.goldiclip.shipped import LARGEST, ship
@@ -141,7 +142,25 @@ def test_a_checkpoint_ships_and_says_how_it_was_trained(recipe: Path, tmp_path: 
         *("--out", tmp_path / "out", "--json", "--no-cache"),
     )
     (record,) = json.loads(ran.out)
-    assert record["model"]["notice"] == "GoldiCLIP-R (reconstruction): a test" and record["model"]["images_seen"] == 32
+    assert record["model"]["notice"] == "goldieval's trainer (reimplementation): a test"
+    assert record["model"]["images_seen"] == 32
+    asked = ("run", "--model", f"goldiclip@{file}", "--tasks", "shapes-retrieval", "--limit", "5", "--no-cache")
+    refused = goldieval(*asked, "--scoring", "conditioned", "--out", tmp_path / "out")
+    assert refused.code and "conditioned" in one_line(refused.err)  # nothing has trained its pooling
+
+
+def test_a_checkpoint_too_large_to_ship_leaves_what_ships(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert goldieval("train", recipe, "--out", tmp_path / "run", "--set", "evaluation.every=0").code == 0
+    file = tmp_path / "small.safetensors"
+    file.write_bytes(b"what ships")
+    monkeypatch.setattr("goldieval.goldiclip.shipped.LARGEST", 1000)
+    with pytest.raises(GoldievalError, match="more than the"):
+        ship(tmp_path / "run" / "step-000004", file)
+    assert file.read_bytes() == b"what ships" and not [
+        path for path in tmp_path.iterdir() if path.name.startswith("tmp")
+    ]
 
 
 def test_an_unknown_recipe_or_key_is_one_line(recipe: Path, tmp_path: Path) -> None:

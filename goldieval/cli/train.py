@@ -20,7 +20,7 @@ def train(
         int, typer.Option(min=0, help="Training samples that may be unusable, in each process, before it stops.")
     ] = 100,
 ) -> None:
-    """Train a model; the newest checkpoint runs as goldiclip@FOLDER.
+    """Train a model; its checkpoints run as goldiclip@FOLDER/step-000500.
 
     goldieval train goldiclip-tiny --dry-run
 

@@ -29,7 +29,9 @@ TRAINING_ONLY = ("agnostic_head.", "conditioned_head.", "token_head.", "cross_mo
 class About:
     """What a weights file says of itself.
 
-    images_seen, unique_images: of the training.   home: built-in world it was made for.   notice: goes with scores.
+    images_seen: with those of the checkpoint that it began with.   unique_images: of its own corpus.
+    home: built-in world it was made for.   notice: goes with scores.
+    method: what tables call it.   pools: whether the text-conditioned pooling was trained; else it scores globally.
     """
 
     config: ModelConfig
@@ -40,6 +42,8 @@ class About:
     scoring: str = "global"
     home: str = ""
     notice: str = ""
+    pools: bool = True
+    method: str = "GoldiCLIP-R (reconstruction)"
 
 
 def save_weights(
@@ -71,7 +75,7 @@ def load_weights(file: Path) -> tuple[GoldiClip, About]:
     """
     file = file / "model.safetensors" if file.is_dir() else file
     if not file.is_file():
-        raise GoldievalError(f"no checkpoint {file}.")
+        raise GoldievalError(f"no checkpoint {file}: name a folder step-… of a run, or a weights file.")
     try:
         with safe_open(str(file), framework="pt") as stored:
             content = json.loads((stored.metadata() or {})["goldiclip"])
@@ -87,19 +91,27 @@ def load_weights(file: Path) -> tuple[GoldiClip, About]:
     return model, about
 
 
-def start_from(model: GoldiClip, file: Path) -> None:
+def start_from(model: GoldiClip, file: Path) -> About:
     """Give a model the weights of a checkpoint; decoder and training heads that the checkpoint lacks stay as they are.
+
+    Returns:
+        what the checkpoint says of itself
 
     Raises:
         GoldievalError: see ``load_weights``; or a tensor that is missing or of another shape.
     """
-    state = load_weights(file)[0].state_dict()
+    try:
+        begun, about = load_weights(file)
+    except GoldievalError as error:
+        raise GoldievalError(f"init: {error}") from None
+    state = begun.state_dict()
     ours = model.state_dict()
     missing = [name for name in ours if name not in state and not name.startswith(("decoder.", *TRAINING_ONLY))]
     other = [name for name, tensor in state.items() if name in ours and tensor.shape != ours[name].shape]
     if missing or other:
         raise GoldievalError(f"init: {file} does not fit the recipe's model: {listing([*missing, *other])}.")
     model.load_state_dict({name: tensor for name, tensor in state.items() if name in ours}, strict=False)
+    return about
 
 
 def _fill(model: GoldiClip, state: dict[str, torch.Tensor], file: Path) -> None:

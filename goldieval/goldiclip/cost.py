@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from goldieval.goldiclip.gather import averaged
 from goldieval.goldiclip.trainer import BatchTooLargeError, Trainer
 
 MEASURED_STEPS = 4
@@ -76,7 +77,8 @@ def _measured(trainer: Trainer, whole: int, size: int, first: int | None = None)
     rates: list[float] = []
     for report in trainer.steps():
         rates.append(report.rate)
-        if len(rates) == MEASURED_STEPS or sum(size / rate for rate in rates) > LONG_ENOUGH_S:
+        spent = averaged(torch.tensor(sum(size / rate for rate in rates), device=device))  # all processes stop at once
+        if len(rates) == MEASURED_STEPS or float(spent) > LONG_ENOUGH_S:
             break
     return Cost(
         parameters=sum(parameter.numel() for parameter in trainer.raw.model.parameters()),

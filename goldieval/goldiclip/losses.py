@@ -46,6 +46,15 @@ class Step:
         return self.model.image_features(self.batch.pixels)
 
     @cached_property
+    def globals(self) -> torch.Tensor:
+        """Features of all global crops, (b, crops, d)."""
+        first, others = self.image.pooled[:, None], self.batch.others
+        if not others.shape[1]:
+            return first
+        rest = self.model.encode_image(others.flatten(0, 1))
+        return torch.cat([first, rest.view(*others.shape[:2], -1)], dim=1)
+
+    @cached_property
     def texts(self) -> torch.Tensor:
         """(b, k, d), not normalised."""
         flat = encode_bucketed(self.model.encode_text, self.batch.captions.flatten(0, 1))

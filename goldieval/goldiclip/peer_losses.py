@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def views(step: Step) -> torch.Tensor:
     """COSMOS's contrastive part: the global crops alone, with all captions; local crops in it over-fit."""
     scale = step.model.logit_scale.exp()
-    return view_contrast(_unit(_globals(step)), _unit(step.texts), scale, step.first)
+    return view_contrast(_unit(step.globals), _unit(step.texts), scale, step.first)
 
 
 def cross_modal(step: Step) -> torch.Tensor:
@@ -27,7 +27,7 @@ def cross_modal(step: Step) -> torch.Tensor:
     crops = _by_image(step.local.pooled, batch.pixels)
     length = batch.captions.shape[-1]
     said = F.pad(batch.captions[:, 0], (0, model.config.context_length - length))  # words and padding, as released
-    images = model.cross_modal.images(torch.cat([_globals(step), crops], dim=1), model.text(said)[1])
+    images = model.cross_modal.images(torch.cat([step.globals, crops], dim=1), model.text(said)[1])
     texts = model.cross_modal.texts(step.texts, step.image.raw)
     with torch.no_grad():
         shown = (
@@ -47,14 +47,6 @@ def grouping(step: Step) -> torch.Tensor:
 
 
 PEERS: dict[str, Callable[[Step], torch.Tensor]] = {"views": views, "cross_modal": cross_modal, "grouping": grouping}
-
-
-def _globals(step: Step) -> torch.Tensor:
-    """Features of all global crops, (b, crops, d)."""
-    first, others = step.image.pooled[:, None], step.batch.others
-    if not others.shape[1]:
-        return first
-    return torch.cat([first, _by_image(step.model.encode_image(others.flatten(0, 1)), others)], dim=1)
 
 
 def _by_image(features: torch.Tensor, images: torch.Tensor) -> torch.Tensor:

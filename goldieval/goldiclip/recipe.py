@@ -96,6 +96,7 @@ class Weighting(_Part):
 class Optimiser(_Part):
     """AdamW with warm-up and cosine to zero; weight decay on matrices only.
 
+    clip: largest norm of the gradient; null: any.
     muon_lr: learning rate of Muon, which then moves the matrices of transformer blocks instead of AdamW.
     """
 
@@ -107,7 +108,7 @@ class Optimiser(_Part):
     betas: tuple[Beta, Beta] = (0.9, 0.98)
     eps: Positive = 1e-6
     warm_up: Annotated[int, Field(ge=0)] = 200
-    clip: Positive = 1.0
+    clip: Positive | None = 1.0
     accumulate: Count = 1
     precision: Literal["no", "bf16", "fp16"] = "no"
 
@@ -196,6 +197,18 @@ class Recipe(_Part):
         if self.warm_start.steps >= self.optimiser.steps:
             raise ValueError(f"warm_start.steps {self.warm_start.steps} leaves nothing of optimiser.steps")
         return self
+
+    @property
+    def method(self) -> str:
+        """What tables call it: the trainer's other recipes are CLIP's, FLAIR's and so on, not GoldiCLIP's."""
+        ours = {"distil_conditioned", "vqa"} <= set(self.objectives)
+        return "GoldiCLIP-R (reconstruction)" if ours else "goldieval's trainer (reimplementation)"
+
+    @property
+    def pools(self) -> bool:
+        """Whether an objective trains the text-conditioned pooling."""
+        trained: set[Objective] = {"conditioned", "distil_conditioned", "vqa"}
+        return bool(trained & set(self.objectives)) or ("foils" in self.objectives and self.scoring == "conditioned")
 
     def active(self, step: int) -> list[Objective]:
         """Return the objectives that act in the step that has ``step`` others before it."""

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from goldieval.card import read_yaml, validation_line
-from goldieval.errors import GoldievalError, did_you_mean
+from goldieval.errors import GoldievalError, did_you_mean, listing
 from goldieval.goldiclip.recipe import Recipe
 
 HERE = Path(__file__).parent
@@ -25,26 +25,30 @@ def load_recipe(name: str, changes: dict[str, Any] | None = None) -> Recipe:
     """Read a shipped recipe by name, or any by path.
 
     ``extends: NAME`` in a recipe takes over another shipped recipe: objectives and plain values are replaced, the keys
-    of the other parts one by one. ``model.size`` fills in the values of a size.
+    of the other parts one by one; other data than drawn scenes do not take over how many scenes. ``model.size`` fills
+    in the values of a size.
 
     Args:
         changes: dotted keys (``optimiser.lr``) to values.
 
     Raises:
-        GoldievalError: one line naming the file and each wrong key.
+        GoldievalError: one line naming the recipe and each wrong key.
     """
     file = Path(name) if name.endswith((".yaml", ".yml")) else RECIPES / f"{name}.yaml"
     if not file.is_file():
         known = recipe_names()
         raise GoldievalError(f"no recipe {name!r}.{did_you_mean(name, known)} There is {', '.join(known)}.")
     content = _extended(file)
-    for key, value in (changes or {}).items():
-        _set(content, key.split("."), value)
+    if changes:
+        _forget_scenes(content, {"source": changes.get("data.source", "shapes")})
+        for key, value in changes.items():
+            _set(content, key.split("."), value)
     content["model"] = _sized(content.get("model"), file)
     try:
         return Recipe.model_validate(content)
     except ValidationError as error:
-        raise GoldievalError(f"{file}: {validation_line(error)}") from None
+        with_these = f" with --set {listing(changes)}" if changes else ""
+        raise GoldievalError(f"recipe {name}{with_these}: {validation_line(error)}") from None
 
 
 def _extended(file: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
@@ -55,10 +59,17 @@ def _extended(file: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
     if not parent.is_file() or parent in (*above, file):
         raise GoldievalError(f"{file}: extends names {parent.stem}, which is no shipped recipe that could be extended.")
     merged = _extended(parent, (*above, file))
+    _forget_scenes(merged, content.get("data"))
     for key, value in content.items():
         part = isinstance(value, dict) and isinstance(merged.get(key), dict) and key != "objectives"
         merged[key] = {**merged[key], **value} if part else value
     return merged
+
+
+def _forget_scenes(content: dict[str, Any], data: Any) -> None:
+    """Drop how many scenes a recipe draws where ``data`` replace them by files."""
+    if isinstance(data, dict) and data.get("source", "shapes") != "shapes" and isinstance(content.get("data"), dict):
+        content["data"].pop("scenes", None)
 
 
 def _sized(model: Any, file: Path) -> Any:

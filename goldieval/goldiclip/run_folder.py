@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -66,10 +67,11 @@ class RunFolder:
             yield
 
     def log(self, report: Report) -> None:
-        """Append a step. Raises GoldievalError, for example where the disk is full."""
+        """Append a step; a gradient that overflowed in fp16 is null. Raises GoldievalError, as for a full disk."""
+        norm = report.gradient_norm if math.isfinite(report.gradient_norm) else None
         try:
             with self._log.open("a", encoding="utf-8") as log:
-                log.write(json.dumps(vars(report)) + "\n")
+                log.write(json.dumps({**vars(report), "gradient_norm": norm}) + "\n")
         except OSError as error:
             raise self._unwritable(error) from error
 

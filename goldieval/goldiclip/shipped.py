@@ -6,6 +6,7 @@ python -m goldieval.goldiclip.shipped CHECKPOINT
 from __future__ import annotations
 
 import sys
+import tempfile
 from pathlib import Path
 
 from goldieval.errors import GoldievalError
@@ -33,13 +34,20 @@ def ship(checkpoint: Path, file: Path = WEIGHTS) -> None:
 
     model, about = load_weights(checkpoint)
     file.parent.mkdir(parents=True, exist_ok=True)
-    save_weights(model, about, file, dtype=torch.float16, slim=True)
-    if (size := file.stat().st_size) > LARGEST:
-        file.unlink()
-        raise GoldievalError(
-            f"{checkpoint}: {size / 1e6:.1f} MB are more than the {LARGEST / 1e6:.0f} MB that may ship."
-        )
+    with tempfile.TemporaryDirectory(dir=file.parent) as folder:
+        slim = Path(folder) / file.name
+        save_weights(model, about, slim, dtype=torch.float16, slim=True)
+        if (size := slim.stat().st_size) > LARGEST:
+            raise GoldievalError(
+                f"{checkpoint}: {size / 1e6:.1f} MB are more than the {LARGEST / 1e6:.0f} MB that may ship."
+            )
+        slim.replace(file)
 
 
 if __name__ == "__main__":
-    ship(Path(sys.argv[1]))
+    if len(sys.argv) != 2:
+        sys.exit("error: name one checkpoint, as in runs/goldiclip-tiny/step-008000.")
+    try:
+        ship(Path(sys.argv[1]))
+    except GoldievalError as error:
+        sys.exit(f"error: {error}")

@@ -63,8 +63,8 @@ class Trainer:
         torch.manual_seed(recipe.seed)
         self.tokenizer = Tokenizer(recipe.model.merges, recipe.model.context_length)
         student = Student(recipe)
-        if recipe.init:
-            start_from(student.model, Path(recipe.init))
+        found = latest(out) if resume else None
+        begun = start_from(student.model, Path(recipe.init)) if recipe.init and not found else None
         self.teacher = teacher_of(student.model).to(self.accelerator.device)
         self.optimiser = optimiser_of(student, recipe)
         self.schedule = schedule_of(self.optimiser, recipe)
@@ -72,10 +72,18 @@ class Trainer:
         self.state = TrainingState(
             recipe, student, self.teacher, self.optimiser, self.schedule, self.accelerator.scaler
         )
-        found = latest(out) if resume else None
-        self.step = self.state.restore(found) if found else 0
+        self.step = 0
+        if found:
+            self.step, begun = self.state.restore(found)
+        # Of the checkpoints that this one began with
+        self.seen_before = begun.images_seen - self.step * recipe.optimiser.batch_size if begun else 0
         self.student, self.optimiser = self.accelerator.prepare(student, self.optimiser)
         self.corpus = corpus_of(recipe, self.tokenizer, note) if corpus is None else corpus
+        if found and begun and begun.unique_images != len(self.corpus):
+            raise GoldievalError(
+                f"cannot resume: {found} was trained on {begun.unique_images:,} images, there are {len(self.corpus):,} "
+                f"now. Bring the same data back, or begin a new run with --set init={found} and another --out."
+            )
         self.bad_samples = BadSamples(max_bad_samples, note)
         self.batches = self._feed()
 
@@ -160,7 +168,7 @@ class Trainer:
             everywhere = averaged(torch.stack([total, *losses.values()])).tolist()
             yield Report(
                 self.step,
-                self.step * self.recipe.optimiser.batch_size,
+                self.images_seen,
                 dict(zip(losses, everywhere[1:], strict=True)),
                 weights,
                 everywhere[0],
@@ -198,7 +206,8 @@ class Trainer:
         """Clip the whole gradient, once it has been accumulated; in fp16 the scaler deals with one that overflowed."""
         if not self.accelerator.sync_gradients:
             return 0.0
-        norm = float(self.accelerator.clip_grad_norm_(self.raw.model.parameters(), self.recipe.optimiser.clip))
+        most = self.recipe.optimiser.clip or math.inf  # then the norm is measured and nothing changed
+        norm = float(self.accelerator.clip_grad_norm_(self.raw.model.parameters(), most))
         if not math.isfinite(norm) and self.accelerator.scaler is None:
             self._stop(f"the gradient is {norm}", losses)
         return norm
@@ -208,20 +217,28 @@ class Trainer:
         good = latest(self.folder.out)
         raise GoldievalError(
             f"training stopped at step {self.step:,}: {reason} ({values}). "
-            f"Last good checkpoint: {good or 'none yet'}. Lower optimiser.lr, or go on from there with --resume."
+            f"Last good checkpoint: {good or 'none yet'}. Begin again with a lower optimiser.lr and another --out; "
+            "--set init=CHECKPOINT keeps what it has learned."
         )
+
+    @property
+    def images_seen(self) -> int:
+        """With those of the checkpoint that the recipe's ``init`` names."""
+        return self.seen_before + self.step * self.recipe.optimiser.batch_size
 
     def about(self) -> About:
         recipe = self.recipe
         return About(
             recipe.model,
             recipe.name,
-            self.step * recipe.optimiser.batch_size,
+            self.images_seen,
             len(self.corpus),
             recipe.seed,
             recipe.scoring,
             home="shapes" if recipe.data.source == "shapes" else "",
             notice=recipe.title,
+            pools=recipe.pools,
+            method=recipe.method,
         )
 
     def save(self) -> None:

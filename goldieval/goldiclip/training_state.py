@@ -14,7 +14,8 @@ from goldieval.goldiclip.model import GoldiClip
 from goldieval.goldiclip.recipe import Recipe
 from goldieval.goldiclip.student import Student
 
-# Of a recipe, what a resumed run may change because no weight depends on it; the data may have moved.
+# Of a recipe, what a resumed run may change because no weight depends on it; the data may have moved. Foils alone are
+# trained by the score that ``scoring`` names.
 MAY_CHANGE = ("name", "title", "init", "data.path", "data.workers", "evaluation.", "save_every", "keep", "scoring")
 
 
@@ -46,14 +47,14 @@ class TrainingState:
         }
         save_folder(folder, self.student.model, self.teacher, about, state)
 
-    def restore(self, folder: Path) -> int:
-        """Read a checkpoint folder into this state; return its step.
+    def restore(self, folder: Path) -> tuple[int, About]:
+        """Read a checkpoint folder into this state; return its step and what it says of itself.
 
         Raises:
             GoldievalError: a checkpoint that cannot be read, or of a recipe that would have trained other weights.
         """
         state = load_state(folder)
-        model, _ = load_weights(folder)
+        model, about = load_weights(folder)
         teacher, _ = load_weights(folder / "teacher.safetensors")
         try:
             if "recipe" in state:  # older checkpoints do not say
@@ -67,7 +68,7 @@ class TrainingState:
             self.schedule.load_state_dict(state["schedule"])
             if self.scaler is not None:
                 self.scaler.load_state_dict(state["scaler"])
-            return int(state["step"])
+            return int(state["step"]), about
         except (KeyError, RuntimeError, TypeError, ValueError) as error:
             raise GoldievalError(
                 f"cannot resume: {folder} does not fit recipe {self.recipe.name}; was it written by another version "
@@ -76,10 +77,11 @@ class TrainingState:
 
     def _check(self, folder: Path, before: Recipe) -> None:
         then, now = _flat(before.model_dump(mode="json")), _flat(self.recipe.model_dump(mode="json"))
+        may = tuple(key for key in MAY_CHANGE if key != "scoring" or "foils" not in self.recipe.objectives)
         changed = [
             f"{key} {then.get(key)}, not {now.get(key)}"
             for key in sorted(then.keys() | now.keys())
-            if then.get(key) != now.get(key) and not key.startswith(MAY_CHANGE)
+            if then.get(key) != now.get(key) and not key.startswith(may)
         ]
         if changed:
             raise GoldievalError(

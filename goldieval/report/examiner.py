@@ -36,12 +36,17 @@ class Examiner:
             Catalogue().select(self.evaluation.tasks)
 
     def __call__(self, checkpoint: Path) -> None:
-        """Evaluate a checkpoint folder. What fails is a line, a task also a failed record; training goes on."""
+        """Evaluate a checkpoint folder. What fails is a line, a task also a failed record; training goes on.
+
+        That holds for every error, such as memory that the training holds: it would come again after each --resume.
+        """
         tasks, limit = list(self.evaluation.tasks), self.evaluation.limit
         try:
             records = evaluate(f"goldiclip@{checkpoint}", tasks, out=self.out, limit=limit, cache=False)
-        except GoldievalError as error:
-            self.screen.say(f"{checkpoint.name}  evaluation failed: {error}")
+        except Exception as error:
+            told = str(error).splitlines() or [""]
+            kind = "" if isinstance(error, GoldievalError) else f"{type(error).__name__}: "
+            self.screen.say(f"{checkpoint.name}  evaluation failed: {kind}{told[0]}")
             return
         for record in records:
             headline = record.task.headline

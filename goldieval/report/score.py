@@ -11,7 +11,7 @@ from goldieval.metrics.intervals import Z80, Z95, wilson
 from goldieval.record import Metric, Record
 
 Kind = Literal["ours", "published", "imported"]
-RECONSTRUCTION = re.compile(r"^(?P<name>[^:]+ \(reconstruction\)):")
+RECONSTRUCTION = re.compile(r"^(?P<name>[^:]+ \((reconstruction|reimplementation)\)):")
 SHARES = ("acc1", "acc5", "accuracy")  # besides recalls: means of independent outcomes of 0 or 1
 
 

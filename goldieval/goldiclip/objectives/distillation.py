@@ -52,5 +52,5 @@ def info_nce(student: torch.Tensor, teacher: torch.Tensor, first: int = 0, scale
 
 
 def cosine(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
-    """One minus the cosine, shapes broadcast over leading dimensions."""
-    return (1 - F.cosine_similarity(student, teacher.detach(), dim=-1)).mean()
+    """One minus the cosine in float32, shapes broadcast over leading dimensions."""
+    return (1 - F.cosine_similarity(student.float(), teacher.detach().float(), dim=-1)).mean()
