@@ -4,6 +4,8 @@ python benchmarks/train_step.py                                  # tiny, bf16, o
 python benchmarks/train_step.py --precision no
 python benchmarks/train_step.py --size b16                       # ViT-B/16 at 224 with CLIP's vocabulary: for a GPU
 
+Sizes are those of the recipes (sizes.yaml), with the stem that open_clip has; a recipe's own stem is `overlap`.
+
 The peer is open_clip's CLIP of the same sizes and weights with its ClipLoss, AdamW with its groups, its clamp of the scale
 and no clipping, as its trainer steps by default. It comes twice: with texts padded to 77, as its tokenizer makes them, and
 with a context cut to the longest text of the batch, which is the harder one to beat and the one that counts.
@@ -22,7 +24,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,37 +40,13 @@ NEVER_CLIPS = 1e6
 
 @dataclass(frozen=True)
 class Size:
-    """model: of a recipe.   prototypes, decoder_layers, local_size: of the objectives that need them.   batch: images."""
+    """Of the recipes at a ``model.size``.   local_size: pixels of a local crop.   batch: images."""
 
-    model: dict[str, Any]
-    prototypes: int
-    decoder_layers: int
     local_size: int
     batch: int
 
 
-SIZES = {
-    "tiny": Size({"merges": 6000}, 1024, 2, 32, 128),
-    "b16": Size(
-        {
-            "image_size": 224,
-            "patch_size": 16,
-            "vision_width": 768,
-            "vision_layers": 12,
-            "vision_heads": 12,
-            "text_width": 512,
-            "text_layers": 12,
-            "text_heads": 8,
-            "embed_dim": 512,
-            "pool_heads": 8,
-            "merges": 48894,
-        },
-        8192,
-        4,
-        96,
-        256,
-    ),
-}
+SIZES = {"tiny": Size(24, 64), "b16": Size(96, 256)}
 
 DISTILS = ("softmax", "conditioned", "distil_agnostic", "distil_conditioned")
 ALL = (*DISTILS, "vqa", "token_classes")
@@ -100,13 +78,16 @@ class Ready:
 class Bench:
     """Builds sides that share a corpus, a size and a precision."""
 
-    def __init__(self, size: Size, precision: str) -> None:
+    def __init__(self, name: str, size: Size, precision: str) -> None:
+        from goldieval.card import read_yaml
         from goldieval.goldiclip.config import ModelConfig
         from goldieval.goldiclip.data.shapes import shapes_corpus
+        from goldieval.goldiclip.recipe_files import SIZES as FILE
         from goldieval.goldiclip.tokenizer import Tokenizer
 
         self.size, self.precision = size, precision
-        self.config = ModelConfig.model_validate(size.model)
+        self.model = {**read_yaml(FILE)[name], "stem": "patch"}  # the stem that the peer has
+        self.config = ModelConfig.model_validate(self.model)
         tokenizer = Tokenizer(self.config.merges, self.config.context_length)
         self.corpus = shapes_corpus(size.batch, self.config.image_size, tokenizer)
 
@@ -116,17 +97,12 @@ class Bench:
         from goldieval.goldiclip.trainer import Trainer
 
         distils = "distil_agnostic" in objectives
-        parts = {
-            "decoder": decoder,
-            "decoder_layers": self.size.decoder_layers,
-            "prototypes": self.size.prototypes if distils else 0,
-            "token_classes": "token_classes" in objectives,
-        }
+        parts = {"decoder": decoder, "token_classes": "token_classes" in objectives}
         recipe = Recipe.model_validate(
             {
                 "name": "train_step",
                 "title": "benchmark",
-                "model": {**self.size.model, **parts},
+                "model": {**self.model, **parts},
                 "data": {
                     "scenes": self.size.batch,
                     "captions": captions,
@@ -134,6 +110,7 @@ class Bench:
                     "local_size": self.size.local_size,
                 },
                 "objectives": dict.fromkeys(objectives, 1.0),
+                "teacher": {"loss": "info_nce"},
                 "weighting": {"kind": "uncertainty" if learned else "fixed"},
                 "optimiser": {
                     "steps": 10**9,  # the learning rate stays where it is
@@ -326,8 +303,8 @@ def main() -> int:
     parser.add_argument("--only-peer", action="store_true", help="leave out what each objective adds")
     arguments = parser.parse_args()
     size = SIZES[arguments.size]
-    size = Size(**{**vars(size), "batch": arguments.batch or size.batch})
-    bench, rate = Bench(size, arguments.precision), matrix_rate(arguments.precision)
+    size = replace(size, batch=arguments.batch or size.batch)
+    bench, rate = Bench(arguments.size, size, arguments.precision), matrix_rate(arguments.precision)
     where = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{torch.get_num_threads()} threads"
     print(f"{arguments.size}, {size.batch} images, {arguments.precision}, torch {torch.__version__}, {where}, "
           f"load {os.getloadavg()[0]:.1f}, matrix rate {rate / 1e12:.3f} TFLOP/s\n")  # fmt: skip

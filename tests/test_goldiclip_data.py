@@ -261,6 +261,21 @@ def test_questions_as_captions_and_no_local_crops() -> None:
     whole = [own[-1] for own in asked.caption_ids]
     assert all(text in (short, long) for text, short, long in zip(last, bare, whole, strict=True))
     assert last != bare and last != whole
+    assert all(
+        text == long
+        for text, long, answer in zip(last, whole, asked.answer.tolist(), strict=True)
+        if [id for id in answer[0] if 0 < id < tokenizer().sot_token_id]
+        in (tokenizer().ids("no"), tokenizer().ids("0"))
+    )
+    both = batches(questions_as_captions="answered", questions=2, question_captions=2).at(0)
+    for captions, questions, answers in zip(
+        both.caption_ids, both.question.tolist(), both.answer.tolist(), strict=True
+    ):
+        pairs_of = [
+            [id for id in question + answer if 0 < id < tokenizer().sot_token_id]
+            for question, answer in zip(questions, answers, strict=True)
+        ]
+        assert captions[-2:] == pairs_of[::-1]
     three = batches(questions=3).at(0)
     assert three.question.shape[:2] == three.answer.shape[:2] == (8, 3)
     for own in torch.cat([three.question, three.answer], dim=-1):

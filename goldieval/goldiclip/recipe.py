@@ -71,11 +71,14 @@ class DataPart(_Part):
     globals: Count = 1
     questions: Count = 1
     questions_as_captions: QuestionsAsCaptions = "no"
+    question_captions: Count = 1
     foils: Count = 1
     token_targets: Literal["captions", "image"] = "captions"
 
     @model_validator(mode="after")
     def _source_has_what_it_needs(self) -> DataPart:
+        if self.question_captions > min(self.captions, self.questions):
+            raise ValueError(f"question_captions {self.question_captions} exceeds captions or questions")
         if self.source == "shapes" and (self.path or self.fields):
             raise ValueError("path and fields are of files; say source jsonl or shards")
         if self.source != "shapes" and not self.path:

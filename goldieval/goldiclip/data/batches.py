@@ -19,6 +19,7 @@ from goldieval.goldiclip.data.pictures import Cuts, shown
 from goldieval.goldiclip.tokenizer import Tokenizer
 
 BARE = 2 / 3  # ``questions_as_captions: either``: how often the answer is left out
+DENIALS = "no", "0"  # the question alone would say of a picture what is not in it
 
 
 @dataclass
@@ -66,8 +67,8 @@ class Views:
 
     captions: k, of up to ``sentences`` sentences, the last ``single_sentences`` of one.   questions: q.
     locals_: local crops of ``local_size`` pixels.   globals_: crops of the model's size.
-    questions_as_captions: a question stands in for the last caption, with its answer (the ablation without a
-        decoder), or with or without it by the throw of a coin.
+    questions_as_captions: questions stand in for the last ``question_captions`` captions, with their answers (the
+        ablation without a decoder), or with or without, where the answer denies nothing.
     size: of pixels and whole, where the corpus does not hold pictures of the model's size.
     foils: so many groups of a true caption with its false ones.
     token_targets: token classes are those of the captions that were drawn, or of all that is said of the image.
@@ -79,6 +80,7 @@ class Views:
     global_area: tuple[float, float] = (0.8, 1.0)
     local_area: tuple[float, float] = (0.1, 0.4)
     questions_as_captions: QuestionsAsCaptions = "no"
+    question_captions: int = 1
     sentences: int = LONGEST
     questions: int = 1
     size: int = 64
@@ -117,7 +119,7 @@ class Batches:
         self.corpus, self.tokenizer, self.views = corpus, tokenizer, views
         self.batch_size, self.seed, self.rank, self.world = batch_size, seed, rank, world
         self.most_bad = most_bad
-        self._join = tokenizer.ids(".")
+        self._join, self._denials = tokenizer.ids("."), [tokenizer.ids(word) for word in DENIALS]
         self._epoch, self._order = -1, torch.empty(0, dtype=torch.long)
         self._unusable: dict[int, Bad] = {}
 
@@ -227,8 +229,8 @@ class Batches:
         single = self.views.single_sentences
         captions = sample(own.sentences, self.views.captions - single, self._join, rng, self.views.sentences)
         captions += sample(own.sentences, single, self._join, rng, 1)
-        if self.views.questions_as_captions != "no" and asked:
-            question, answer = asked[0]
-            bare = self.views.questions_as_captions == "either" and rng.random() < BARE
-            captions[-1] = [*question, *([] if bare else answer)]
+        if self.views.questions_as_captions != "no":
+            for place, (question, answer) in enumerate(asked[: self.views.question_captions], start=1):
+                bare = self.views.questions_as_captions == "either" and rng.random() < BARE
+                captions[-place] = [*question, *([] if bare and answer not in self._denials else answer)]
         return captions

@@ -53,6 +53,7 @@ def views_of(recipe: Recipe) -> Views:
         sentences=data.sentences,
         questions=data.questions,
         questions_as_captions=data.questions_as_captions,
+        question_captions=data.question_captions,
         single_sentences=data.single_sentences,
         globals_=data.globals,
         locals_=data.locals,
