@@ -18,9 +18,6 @@ from goldieval.goldiclip.data.crops import random_boxes
 from goldieval.goldiclip.data.pictures import Cuts, shown
 from goldieval.goldiclip.tokenizer import Tokenizer
 
-BARE = 2 / 3  # ``questions_as_captions: either``: how often the answer is left out
-DENIALS = "no", "0"  # the question alone would say of a picture what is not in it
-
 
 @dataclass
 class Batch:
@@ -68,7 +65,7 @@ class Views:
     captions: k, of up to ``sentences`` sentences, the last ``single_sentences`` of one.   questions: q.
     locals_: local crops of ``local_size`` pixels.   globals_: crops of the model's size.
     questions_as_captions: questions stand in for the last ``question_captions`` captions, with their answers (the
-        ablation without a decoder), or with or without, where the answer denies nothing.
+        ablation without a decoder), or with or without them by the throw of a coin.
     size: of pixels and whole, where the corpus does not hold pictures of the model's size.
     foils: so many groups of a true caption with its false ones.
     token_targets: token classes are those of the captions that were drawn, or of all that is said of the image.
@@ -119,7 +116,7 @@ class Batches:
         self.corpus, self.tokenizer, self.views = corpus, tokenizer, views
         self.batch_size, self.seed, self.rank, self.world = batch_size, seed, rank, world
         self.most_bad = most_bad
-        self._join, self._denials = tokenizer.ids("."), [tokenizer.ids(word) for word in DENIALS]
+        self._join = tokenizer.ids(".")
         self._epoch, self._order = -1, torch.empty(0, dtype=torch.long)
         self._unusable: dict[int, Bad] = {}
 
@@ -231,6 +228,6 @@ class Batches:
         captions += sample(own.sentences, single, self._join, rng, 1)
         if self.views.questions_as_captions != "no":
             for place, (question, answer) in enumerate(asked[: self.views.question_captions], start=1):
-                bare = self.views.questions_as_captions == "either" and rng.random() < BARE
-                captions[-place] = [*question, *([] if bare and answer not in self._denials else answer)]
+                bare = self.views.questions_as_captions == "either" and rng.random() < 0.5
+                captions[-place] = [*question, *([] if bare else answer)]
         return captions
