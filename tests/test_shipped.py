@@ -32,7 +32,9 @@ def test_the_file_is_small_and_is_what_the_shipped_recipe_trains() -> None:
     recipe = load_recipe("goldiclip-tiny")
     assert WEIGHTS.stat().st_size <= LARGEST
     assert about.config == recipe.model and about.recipe == recipe.name and about.home == "shapes"
-    assert about.images_seen == recipe.optimiser.steps * recipe.optimiser.batch_size
+    start = load_recipe("goldiclip-tiny-start")
+    assert recipe.init == f"runs/{start.name}/step-{start.optimiser.steps:06d}"
+    assert about.images_seen == sum(part.optimiser.steps * part.optimiser.batch_size for part in (start, recipe))
     assert about.unique_images == recipe.data.scenes and about.seed == recipe.seed and about.scoring == "conditioned"
     assert about.notice == recipe.title == NOTICE
     assert model.decoder is not None

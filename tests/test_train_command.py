@@ -128,6 +128,12 @@ def test_a_dry_run_beside_a_finished_run(recipe: Path, tmp_path: Path) -> None:
     assert "32 images in 4 steps" in "".join(dry_run(recipe, "--out", tmp_path / "run", "--resume"))
 
 
+def test_a_dry_run_does_not_need_the_checkpoint_to_begin_with(recipe: Path) -> None:
+    assert "32 images in 4 steps" in "".join(dry_run(recipe, "--set", "init=runs/nowhere/step-000100"))
+    refused = one_line(goldieval("train", recipe, "--set", "init=runs/nowhere/step-000100").err)
+    assert "init: no checkpoint runs/nowhere/step-000100" in refused
+
+
 def test_a_checkpoint_ships_and_says_how_it_was_trained(recipe: Path, tmp_path: Path) -> None:
     assert goldieval("train", recipe, "--out", tmp_path / "run", "--set", "evaluation.every=0").code == 0
     file = tmp_path / "weights" / "small.safetensors"

@@ -22,9 +22,9 @@ def train(
 ) -> None:
     """Train a model; its checkpoints run as goldiclip@FOLDER/step-000500.
 
-    goldieval train goldiclip-tiny --dry-run
+    goldieval train goldiclip-tiny-start --dry-run
 
-    accelerate launch -m goldieval train goldiclip-tiny
+    accelerate launch -m goldieval train goldiclip-tiny-start
     """
     from goldieval.cli.overrides import parse_overrides
     from goldieval.errors import GoldievalError, InterruptedRunError
@@ -52,6 +52,7 @@ def train(
         absent = missing(chosen.data)
         tokenizer = Tokenizer(chosen.model.merges, chosen.model.context_length)
         made_up = MadeUp(chosen.optimiser.batch_size, chosen.model.image_size, tokenizer) if absent else None
+        chosen = chosen.model_copy(update={"init": ""})  # cost does not depend on it, and it may not be trained yet
         trainer = Trainer(chosen, folder, corpus=made_up, max_bad_samples=max_bad_samples, note=note)
         TrainingScreen(console, chosen).cost(cost_of(trainer), absent)
         return

@@ -46,7 +46,7 @@ def ship(checkpoint: Path, file: Path = WEIGHTS) -> None:
 
 if __name__ == "__main__":
     if len(sys.argv) != 2:
-        sys.exit("error: name one checkpoint, as in runs/goldiclip-tiny/step-008000.")
+        sys.exit("error: name one checkpoint, as in runs/goldiclip-tiny/step-001600.")
     try:
         ship(Path(sys.argv[1]))
     except GoldievalError as error:
