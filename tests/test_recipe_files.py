@@ -68,7 +68,7 @@ def test_rows_of_the_ablation_differ_in_nothing_but_the_method(name: str) -> Non
     start = name == "ablation/start"  # what they all begin with
     assert row.optimiser == base.optimiser.model_copy(update={"steps": row.optimiser.steps} if start else {})
     assert row.seed == base.seed
-    parts = {"decoder", "token_classes"}
+    parts = {"decoder", "token_classes", "prototypes"}
     assert row.model.model_dump(exclude=parts) == base.model.model_dump(exclude=parts)
     captions = {"one_caption": 1, "beside_captions": 3}  # the last words of a row's name
     assert row.data.captions == captions.get("_".join(name.split("_")[-2:]), base.data.captions)
@@ -81,7 +81,7 @@ def test_the_papers_settings_at_b16() -> None:
     assert (optimiser.lr, optimiser.weight_decay, optimiser.betas) == (5e-4, 0.2, (0.9, 0.98))
     assert (optimiser.eps, optimiser.warm_up, optimiser.batch_size) == (1e-6, 2000, 4096)
     assert 31.5 < optimiser.steps * optimiser.batch_size / 27e6 < 32.5  # epochs
-    assert flair.data.captions == 10 and flair.data.sentences == 3
+    assert flair.data.captions == 10 and flair.data.sentences == 3 and optimiser.clip is None
     assert flair.logit_scale == pytest.approx(1 / 0.07) and flair.logit_bias == -10
     assert siglip.logit_scale == 10 and siglip.data.captions == 1
     assert superclip.optimiser.steps * superclip.optimiser.batch_size == 512_000_000
