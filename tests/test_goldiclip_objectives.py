@@ -227,6 +227,7 @@ def test_cosine_and_info_nce_have_closed_forms() -> None:
     student, teacher = units(B, 2, DIM), units(B, 1, DIM, seed=1)
     torch.testing.assert_close(cosine(student, teacher), 1 - (student * teacher).sum(-1).mean())
     assert value(cosine(3 * teacher, teacher)) == pytest.approx(0, abs=1e-6)
+    assert cosine(student.bfloat16(), teacher.bfloat16()).dtype == torch.float32  # near 1 bfloat16 has few steps
     gallery = units(B, B, DIM, seed=2)
     terms = [
         -(10 * student[i, view] @ gallery[i].T).log_softmax(-1)[i]  # image i is right, for row i's caption

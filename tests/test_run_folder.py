@@ -153,6 +153,11 @@ def test_images_seen_are_those_of_the_whole_training(cut: Path, tmp_path: Path) 
     assert [line["images_seen"] for line in lines] == [24, 32, 40, 48]
 
 
+def test_a_gradient_that_overflowed_is_null_in_the_log(tmp_path: Path) -> None:
+    RunFolder(tmp_path).log(Report(1, 8, {"softmax": 1.0}, {"softmax": 1.0}, 1.0, float("inf"), 5.0))
+    assert '"gradient_norm": null' in (tmp_path / "log.jsonl").read_text()
+
+
 def test_what_changes_no_weight_may_change(cut: Path) -> None:
     changes = {"save_every": 1, "keep": 7, "title": "other", "scoring": "conditioned", "evaluation": {"every": 4}}
     resumed = trainer(cut, recipe(**changes), resume=True).run()

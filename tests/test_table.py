@@ -134,6 +134,12 @@ def test_a_reconstruction_has_its_own_name_never_the_papers() -> None:
     assert by_kind["GoldiCLIP-R (reconstruction), goldiclip-b16"] == "ours" and by_kind["GoldiCLIP B/16"] == "published"
 
 
+def test_another_method_of_our_trainer_has_not_the_name_of_the_reconstruction() -> None:
+    notice = "goldieval's trainer (reimplementation): CLIP"
+    grid = table("goldiclip-retrieval", made("coco-val2017", "c@x.pt", 0.3, notice=notice, recipe="clip-b16")).grid
+    assert "goldieval's trainer (reimplementation), clip-b16" in {row.name for part in grid.panels for row in part.rows}
+
+
 def test_two_checkpoints_of_one_recipe_are_told_apart_and_seeds_can_be_folded(tmp_path: Path) -> None:
     runs = [
         made("shapes-retrieval", f"g@{seed}", 0.3 + seed / 100, notice=RECON["notice"], recipe="ablation/h", seed=seed)
