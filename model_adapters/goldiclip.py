@@ -37,6 +37,8 @@ def _adapter(module: Any, about: Any, spec: str, options: LoadOptions) -> Model:
     class Goldiclip(TorchAdapter):
         """Adds what text-conditioned scoring and answering need, and how the checkpoint was trained."""
 
+        pool: Any  # set where it was trained only: without it this is no TextConditioned
+
         def describe(self) -> ModelInfo:
             return replace(
                 super().describe(),
@@ -55,12 +57,6 @@ def _adapter(module: Any, about: Any, spec: str, options: LoadOptions) -> Model:
             with self._autocast():
                 features: torch.Tensor = module.dense(pixels.to(self.device), correlated=attention == "csa")
             return features
-
-        @property
-        def pool(self) -> Any:
-            if not about.pools:
-                raise AttributeError("the pooling of this checkpoint was not trained")  # so it is no TextConditioned
-            return module.pool
 
         def generate(self, pixels: torch.Tensor, questions: Sequence[str]) -> list[str]:
             """Answer one question about each picture through the decoder."""
@@ -83,4 +79,6 @@ def _adapter(module: Any, about: Any, spec: str, options: LoadOptions) -> Model:
         notice=f"{about.method}: {about.notice}",
     )
     adapter.scoring = about.scoring
+    if about.pools:
+        adapter.pool = module.pool
     return adapter
