@@ -31,6 +31,7 @@ def _adapter(module: Any, about: Any, spec: str, options: LoadOptions) -> Model:
     import torch
     from open_clip.transform import PreprocessCfg, image_transform_v2
 
+    from goldieval.goldiclip.model import ImageFeatures
     from goldieval.goldiclip.tokenizer import Tokenizer
     from goldieval.torch_adapter import TorchAdapter
 
@@ -59,11 +60,13 @@ def _adapter(module: Any, about: Any, spec: str, options: LoadOptions) -> Model:
             return features
 
         def generate(self, pixels: torch.Tensor, questions: Sequence[str]) -> list[str]:
-            """Answer one question about each picture through the decoder."""
+            """Answer one question about each picture through the decoder; equal pictures in a row are encoded once."""
             if module.decoder is None:
                 raise TaskError("this checkpoint was trained without a decoder: it cannot answer questions.")
             ids = tokenizer.padded([tokenizer.ids(question) for question in questions]).to(self.device)
-            answers = module.generate(ids, module.image_features(pixels.to(self.device)))
+            pictures, rows = torch.unique_consecutive(pixels.to(self.device), return_inverse=True, dim=0)
+            features = ImageFeatures(*(part[rows] for part in module.image_features(pictures)))
+            answers = module.generate(ids, features)
             return [tokenizer.decode(answer[answer < tokenizer.sot_token_id].tolist()).strip() for answer in answers]
 
     tokenizer = Tokenizer(about.config.merges, about.config.context_length)

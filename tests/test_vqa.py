@@ -7,15 +7,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from helpers import TOY_MODEL, goldieval, records, toy_model
 from test_families import pictures, values
 
+from goldieval import adapter
+from goldieval.adapter import Answering, LoadOptions
 from goldieval.card import Task, VqaCard
 from goldieval.data.samples import Dataset, TextSample
+from goldieval.data.shapes import draw, sample_scene
 from goldieval.data.subset import keep_images
 from goldieval.errors import TaskError
 from goldieval.families import vqa
+from goldieval.goldiclip.towers import VisionTower
 from goldieval.record_files import read_outcomes, read_record
+from goldieval.spec import parse_spec
 
 TRUE = ["red", "red", "blue", "yes", "no", "yes"]
 TYPES = ["colour"] * 3 + ["existence"] * 3
@@ -140,3 +146,23 @@ def test_a_model_without_generate_fails_this_task_only(tmp_path: Path) -> None:
     assert ran.code == 1 and "shapes-composition FAILED" not in ran.out
     (line,) = [line for line in ran.out.splitlines() if line.startswith("shapes-vqa FAILED")]
     assert line.endswith("this model cannot answer questions: its adapter has no generate(pixels, questions).")
+
+
+def test_goldiclip_encodes_a_picture_once_for_its_questions(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = adapter.load(parse_spec("goldiclip"), LoadOptions())
+    assert isinstance(model, Answering)
+    one, other = (model.preprocess(draw(sample_scene("test", index), 128)) for index in (0, 1))
+    questions = ["what colour is the circle?", "how many objects are there?", "what is below the circle?"] * 2
+    shown = [one, one, one, other, one, one]
+    with torch.inference_mode():
+        alone = [model.generate(pixels[None], [asked])[0] for pixels, asked in zip(shown, questions, strict=True)]
+        encoded: list[int] = []
+        forward = VisionTower.forward
+
+        def counted(self: VisionTower, pixels: torch.Tensor, correlated: bool = False) -> Any:
+            encoded.append(len(pixels))
+            return forward(self, pixels, correlated)
+
+        monkeypatch.setattr(VisionTower, "forward", counted)
+        assert model.generate(torch.stack(shown), questions) == alone
+    assert encoded == [3] and len(set(alone)) > 1

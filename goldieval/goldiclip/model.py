@@ -81,19 +81,24 @@ class GoldiClip(nn.Module):
                 then the first n / images questions are asked about the first image, and so on.
         """
         assert self.decoder is not None, "this model has no decoder"
+        logits: torch.Tensor = self.decoder(self.text, question, answer, features.raw, *self._asked(question, features))
+        return logits
+
+    def _asked(self, question: torch.Tensor, features: ImageFeatures) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the patches pooled for each question (n, dim) and its token states (n, length, text width)."""
         end, states = self.text(question)
         asked = self.text_projection(end).unflatten(0, (len(features.patches), -1))
-        pooled = self.pool(asked, features.patches).flatten(0, 1)
-        logits: torch.Tensor = self.decoder(self.text, question, answer, features.raw, pooled, states)
-        return logits
+        return self.pool(asked, features.patches).flatten(0, 1), states
 
     @torch.no_grad()
     def generate(self, question: torch.Tensor, features: ImageFeatures, longest: int = LONGEST_ANSWER) -> torch.Tensor:
         """Answer greedily; return ids (n, up to ``longest``) that stop at, and are padded with, end-of-text."""
-        end = self.config.end_of_text
+        assert self.decoder is not None, "this model has no decoder"
+        end, asked = self.config.end_of_text, self._asked(question, features)
         answer = torch.full((len(question), 1), end - 1, device=question.device)
         for _ in range(longest):
-            following = self.answer_logits(question, answer, features)[:, -1].argmax(-1, keepdim=True)
+            logits = self.decoder(self.text, question, answer, features.raw, *asked)
+            following = logits[:, -1].argmax(-1, keepdim=True)
             ended = (answer[:, 1:] == end).any(1, keepdim=True)
             answer = torch.cat([answer, torch.where(ended, end, following)], dim=1)
             if bool((answer[:, 1:] == end).any(1).all()):
