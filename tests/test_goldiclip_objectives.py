@@ -531,11 +531,11 @@ def test_foil_loss_is_the_mean_surprise_at_the_true_caption() -> None:
     assert value(foil_loss(scores, torch.zeros(4, 3).bool())) == 0
 
 
-@pytest.mark.parametrize("scoring", ["global", "conditioned"])
-def test_foils_are_scored_as_the_model_is(scoring: str) -> None:
+@pytest.mark.parametrize("objective", ["foils", "foils_conditioned"])
+def test_foils_by_a_loop(objective: str) -> None:
     """A plain loop over the groups that the data draw."""
     data = {"scenes": 32, "captions": 2, "foils": 2}
-    chosen, student = recipe("foils", batch_size=32, scoring=scoring, data=data), model()
+    chosen, student = recipe(objective, batch_size=32, data=data), model()
     step = step_of(chosen, student)
     groups = [(row, group) for row, real in enumerate(step.batch.foiled) for group in range(2) if real[group, 0]]
     rows = Counter(row for row, _ in groups)
@@ -544,9 +544,9 @@ def test_foils_are_scored_as_the_model_is(scoring: str) -> None:
     for row, group in groups:
         texts = student.encode_text(step.batch.foils[row, group])
         conditioned = student.pool(texts[None], step.image.patches[row : row + 1])[0]
-        image = conditioned if scoring == "conditioned" else step.image.pooled[row : row + 1]
+        image = conditioned if objective == "foils_conditioned" else step.image.pooled[row : row + 1]
         terms.append(-(student.logit_scale.exp() * (unit(image) * unit(texts)).sum(-1)).log_softmax(0)[0])
-    torch.testing.assert_close(Losses(chosen)(step)["foils"], torch.stack(terms).mean(), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(Losses(chosen)(step)[objective], torch.stack(terms).mean(), atol=1e-5, rtol=1e-4)
 
 
 def test_foils_are_drawn_last() -> None:
@@ -655,7 +655,16 @@ def test_weights_stay_float32_under_autocast() -> None:
 # Two processes
 
 
-ALL = (*CONTRASTS, "distil_agnostic", "distil_conditioned", "caption", "vqa", "token_classes", "foils")
+ALL = (
+    *CONTRASTS,
+    "distil_agnostic",
+    "distil_conditioned",
+    "caption",
+    "vqa",
+    "token_classes",
+    "foils",
+    "foils_conditioned",
+)
 FORMS = [f"{name} {form}" for name in ("distil_agnostic", "distil_conditioned") for form in ("info_nce", "cosine")]
 CASES = (*ALL, *FORMS, "caption in_encoder", "vqa in_encoder")
 

@@ -125,14 +125,6 @@ def test_another_recipe_is_not_gone_on_with(changes: dict[str, Any], says: str, 
     assert "cannot resume" in line and "step-000002" in line and says in line
 
 
-def test_foils_are_trained_by_the_score_that_scoring_names(tmp_path: Path) -> None:
-    foils = {"objectives": {"softmax": 1.0, "foils": 1.0}, "data": {**RECIPE["data"], "foils": 1}}
-    with pytest.raises(KillError):
-        trainer(tmp_path, recipe(**foils)).run(killed)
-    line = message(lambda: trainer(tmp_path, recipe(**foils, scoring="conditioned"), resume=True))
-    assert "cannot resume" in line and "scoring global, not conditioned" in line
-
-
 def test_data_that_have_grown_are_not_gone_on_with(cut: Path) -> None:
     grown = shapes_corpus(41, 32, Tokenizer(RECIPE["model"]["merges"], 77))
     line = message(lambda: Trainer(recipe(), cut, resume=True, corpus=grown))

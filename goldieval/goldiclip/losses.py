@@ -74,6 +74,12 @@ class Step:
         """Whether any picture of all processes has false captions; the same answer everywhere."""
         return anywhere(bool(self.batch.foiled.any()), self.batch.foils.device)
 
+    @cached_property
+    def foils(self) -> torch.Tensor:
+        """Texts of foils, (b, groups * candidates, d), not normalised."""
+        texts = encode_bucketed(self.model.encode_text, self.batch.foils.flatten(0, 2))
+        return texts.view(len(self.batch.foils), -1, texts.shape[-1])
+
     @property
     def first(self) -> int:
         """Row of our first image among those of all processes."""
@@ -112,16 +118,17 @@ class Losses(nn.Module):
             "vqa": self._vqa,
             "token_classes": self._token_classes,
             "foils": self._foils,
+            "foils_conditioned": self._foils_conditioned,
             **PEERS,
         }
 
     def forward(self, step: Step) -> dict[str, torch.Tensor]:
         """Return the losses that are active in this step; the learned weights of the others rest.
 
-        Where no process's share has a question, ``vqa`` is left out; ``foils`` likewise.
+        Where no process's share has a question, ``vqa`` is left out; the losses of foils likewise.
         """
         active = self.recipe.active(step.number)
-        there = {"vqa": lambda: step.asked, "foils": lambda: step.foiled}
+        there = {"vqa": lambda: step.asked, "foils": lambda: step.foiled, "foils_conditioned": lambda: step.foiled}
         names = [name for name in active if there.get(name, lambda: True)()]
         return {name: self._table[name](step) for name in names or active}
 
@@ -214,14 +221,19 @@ class Losses(nn.Module):
         return token_class_loss(step.model.token_head(step.image.raw), hot, weights) - target_entropy(hot, weights)
 
     def _foils(self, step: Step) -> torch.Tensor:
-        """The true caption against its false ones, by the score that the model is used with."""
-        foils, real = step.batch.foils, step.batch.foiled
-        texts = encode_bucketed(step.model.encode_text, foils.flatten(0, 2))
-        texts = texts.view(len(foils), -1, texts.shape[-1])
-        conditioned = self.recipe.scoring == "conditioned"
-        image = step.model.pool(texts, step.image.patches) if conditioned else step.image.pooled[:, None]
-        cosines = (unit(image) * unit(texts)).sum(-1).view(real.shape)
-        return foil_loss(step.model.logit_scale.exp() * cosines.flatten(0, 1), real.flatten(0, 1))
+        """The true caption against its false ones."""
+        return _chosen(step, step.image.pooled[:, None])
+
+    def _foils_conditioned(self, step: Step) -> torch.Tensor:
+        """The same by the features pooled for each of them."""
+        return _chosen(step, step.model.pool(step.foils, step.image.patches))
+
+
+def _chosen(step: Step, image: torch.Tensor) -> torch.Tensor:
+    """image: features (b, 1 or groups * candidates, d)."""
+    real = step.batch.foiled
+    cosines = (unit(image) * unit(step.foils)).sum(-1).view(real.shape)
+    return foil_loss(step.model.logit_scale.exp() * cosines.flatten(0, 1), real.flatten(0, 1))
 
 
 def unit(features: torch.Tensor) -> torch.Tensor:

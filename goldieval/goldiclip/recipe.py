@@ -19,6 +19,7 @@ Objective = Literal[
     "vqa",
     "token_classes",
     "foils",
+    "foils_conditioned",
     "views",
     "cross_modal",
     "grouping",
@@ -210,8 +211,12 @@ class Recipe(_Part):
     @property
     def pools(self) -> bool:
         """Whether an objective trains the text-conditioned pooling."""
-        trained: set[Objective] = {"conditioned", "distil_conditioned", "vqa"}
-        return bool(trained & set(self.objectives)) or ("foils" in self.objectives and self.scoring == "conditioned")
+        return bool({"conditioned", "distil_conditioned", "vqa", "foils_conditioned"} & set(self.objectives))
+
+    @property
+    def foiled(self) -> bool:
+        """Whether an objective needs false captions."""
+        return bool({"foils", "foils_conditioned"} & set(self.objectives))
 
     def active(self, step: int) -> list[Objective]:
         """Return the objectives that act in the step that has ``step`` others before it."""

@@ -77,11 +77,10 @@ class TrainingState:
 
     def _check(self, folder: Path, before: Recipe) -> None:
         then, now = _flat(before.model_dump(mode="json")), _flat(self.recipe.model_dump(mode="json"))
-        may = tuple(key for key in MAY_CHANGE if key != "scoring" or "foils" not in self.recipe.objectives)
         changed = [
             f"{key} {then.get(key)}, not {now.get(key)}"
             for key in sorted(then.keys() | now.keys())
-            if then.get(key) != now.get(key) and not key.startswith(may)
+            if then.get(key) != now.get(key) and not key.startswith(MAY_CHANGE)
         ]
         if changed:
             raise GoldievalError(

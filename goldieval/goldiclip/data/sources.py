@@ -62,5 +62,5 @@ def views_of(recipe: Recipe) -> Views:
         global_area=data.global_area,
         local_area=data.local_area,
         token_targets=data.token_targets,
-        foils=recipe.data.foils if "foils" in recipe.objectives else 0,
+        foils=data.foils if recipe.foiled else 0,
     )
