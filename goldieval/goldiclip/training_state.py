@@ -14,8 +14,7 @@ from goldieval.goldiclip.model import GoldiClip
 from goldieval.goldiclip.recipe import Recipe
 from goldieval.goldiclip.student import Student
 
-# Of a recipe, what a resumed run may change because no weight depends on it; the data may have moved. Foils alone are
-# trained by the score that ``scoring`` names.
+# Of a recipe, what a resumed run may change because no weight depends on it; the data may have moved.
 MAY_CHANGE = ("name", "title", "init", "data.path", "data.workers", "evaluation.", "save_every", "keep", "scoring")
 
 
