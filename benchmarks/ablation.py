@@ -61,6 +61,8 @@ ROWS = {
     "m": Row("ablation/m_little_distillation"),
     "n": Row("ablation/n_distillation_dino"),
     "o": Row("ablation/o_distillation_cosine"),
+    "p": Row("ablation/p_uncertain_dino"),
+    "q": Row("ablation/q_uncertain_cosine"),
 }
 
 

@@ -22,7 +22,7 @@ from goldieval.report.studies import Runs, scores_of
 from goldieval.report.table_spec import Column, load_spec
 
 # Of which row to which:
-STEPS = ["ab", "bc", "cd", "ce", "ef", "fg", "fh", "hi", "fi", "jh", "bh", "hk", "cl", "cm", "en", "eo"]
+STEPS = ["ab", "bc", "cd", "ce", "ef", "fg", "fh", "hi", "fi", "jh", "bh", "hk", "cl", "cm", "en", "eo", "hp", "hq"]
 Table = dict[str, dict[tuple[str, int | None], dict[int, float]]]  # column to (row, scenes) to seed to score
 
 

@@ -28,7 +28,7 @@ RATES = dict.fromkeys(ablation.ROWS, 100.0) | {"h": 40.0}
 def test_the_plan_is_the_one_announced() -> None:
     """Five seeds for (b) and (h), three for the rest; for the curve two seeds more at two other sizes."""
     planned = list(ablation.runs(list(ablation.ROWS)))
-    assert len({run.name for run in planned}) == len(planned) == 57
+    assert len({run.name for run in planned}) == len(planned) == 63
     at_20k = Counter(run.row for run in planned if run.scenes == 20_000)
     assert at_20k == {**dict.fromkeys(ablation.ROWS, 3), "b": 5, "h": 5}
     curve = Counter((run.row, run.scenes) for run in planned if run.scenes != 20_000)

@@ -230,7 +230,7 @@ class Losses(nn.Module):
 
 
 def _chosen(step: Step, image: torch.Tensor) -> torch.Tensor:
-    """image: features (b, 1 or groups * candidates, d)."""
+    """Return the loss of choosing the true caption by its cosine. image: (b, 1 or groups * candidates, d)."""
     real = step.batch.foiled
     cosines = (unit(image) * unit(step.foils)).sum(-1).view(real.shape)
     return foil_loss(step.model.logit_scale.exp() * cosines.flatten(0, 1), real.flatten(0, 1))
