@@ -257,11 +257,19 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert ran.code == 0 and "going on from step 2" in ran.out
 
 
+LAUNCHED = """
+import atexit, runpy, torch
+atexit.register(lambda: print("still together:", torch.distributed.is_initialized()))
+runpy.run_module("goldieval", run_name="__main__")
+"""
+
+
 def test_two_processes_on_the_cpu_are_one_run(cut: Path) -> None:
-    """They speak once, share each batch, and go on from a checkpoint that one process has written."""
-    file = cut.parent / "mine.yaml"
+    """They speak once, share each batch, go on from a checkpoint that one process has written, and take leave."""
+    file, script = cut.parent / "mine.yaml", cut.parent / "launched.py"
     file.write_text(yaml.safe_dump({**RECIPE, "save_every": 2, "evaluation": {}}))
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "goldieval"]
+    script.write_text(LAUNCHED)
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", str(script)]
     ran = subprocess.run(
         [*launch, "train", str(file), "--out", str(cut), "--resume"],
         env={**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"},
@@ -270,6 +278,7 @@ def test_two_processes_on_the_cpu_are_one_run(cut: Path) -> None:
         timeout=300,
     )
     assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.count("still together: False") == 2
     assert ran.stdout.count("a test") == ran.stdout.count("going on from step 2") == 1
     assert [json.loads(line)["step"] for line in (cut / "log.jsonl").read_text().splitlines()] == [1, 2, 3, 4]
     alone = load_weights(trainer(cut.parent / "alone").run())[0].state_dict()

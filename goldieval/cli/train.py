@@ -35,7 +35,7 @@ def train(
     from goldieval.goldiclip.checkpoint import latest
     from goldieval.goldiclip.cost import cost_of
     from goldieval.goldiclip.data.made_up import MadeUp, missing
-    from goldieval.goldiclip.launch import is_main_process
+    from goldieval.goldiclip.launch import is_main_process, leave
     from goldieval.goldiclip.tokenizer import Tokenizer
     from goldieval.goldiclip.trainer import Trainer
     from goldieval.report.examiner import Examiner
@@ -55,6 +55,7 @@ def train(
         chosen = chosen.model_copy(update={"init": ""})  # cost does not depend on it, and it may not be trained yet
         trainer = Trainer(chosen, folder, corpus=made_up, max_bad_samples=max_bad_samples, note=note)
         TrainingScreen(console, chosen).cost(cost_of(trainer), absent)
+        leave()
         return
     screen = TrainingScreen(console, chosen)
     examiner = Examiner(chosen.evaluation, folder / "results", screen)
@@ -72,3 +73,4 @@ def train(
     tasks = "shapes" if chosen.data.source == "shapes" else "retrieval,zeroshot"
     line = f"checkpoint {last}; evaluate it: goldieval run --model goldiclip@{last} --tasks {tasks}"
     console.print(Text(line), soft_wrap=True)
+    leave()

@@ -19,3 +19,12 @@ def on_cpu() -> bool:
 def is_main_process() -> bool:
     """Whether this process writes and speaks for all."""
     return bool(PartialState(cpu=on_cpu(), timeout=PATIENCE).is_main_process)
+
+
+def leave() -> None:
+    """Take leave of the other processes, at an orderly end; nothing happens where there are none.
+
+    Otherwise a thread of gloo may still hold tensors while Python ends, which aborts a process that has done all its
+    work (pytorch/pytorch#179291).
+    """
+    PartialState(cpu=on_cpu()).destroy_process_group()
