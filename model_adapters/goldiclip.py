@@ -64,8 +64,9 @@ def _adapter(module: Any, about: Any, spec: str, options: LoadOptions) -> Model:
             if module.decoder is None:
                 raise TaskError("this checkpoint was trained without a decoder: it cannot answer questions.")
             ids = tokenizer.padded([tokenizer.ids(question) for question in questions]).to(self.device)
-            pictures, rows = torch.unique_consecutive(pixels.to(self.device), return_inverse=True, dim=0)
-            features = ImageFeatures(*(part[rows] for part in module.image_features(pictures)))
+            pictures, rows = torch.unique_consecutive(pixels, return_inverse=True, dim=0)
+            seen = module.image_features(pictures.to(self.device))
+            features = ImageFeatures(*(part[rows] for part in seen))
             answers = module.generate(ids, features)
             return [tokenizer.decode(answer[answer < tokenizer.sot_token_id].tolist()).strip() for answer in answers]
 

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -32,8 +32,9 @@ from goldieval.goldiclip.objectives.distillation import DinoLoss, cosine, info_n
 from goldieval.goldiclip.objectives.foils import foil_loss
 from goldieval.goldiclip.objectives.token_classes import InverseDocumentFrequency, k_hot, token_class_loss
 from goldieval.goldiclip.objectives.uncertainty import HIGHEST, LOWEST, UncertaintyWeights
+from goldieval.goldiclip.peer_losses import PEERS
 from goldieval.goldiclip.pooling import TextConditionedPool
-from goldieval.goldiclip.recipe import Recipe
+from goldieval.goldiclip.recipe import Objective, Recipe
 from goldieval.goldiclip.student import Student
 from goldieval.goldiclip.tokenizer import Tokenizer
 from goldieval.goldiclip.trainer import Trainer
@@ -655,16 +656,7 @@ def test_weights_stay_float32_under_autocast() -> None:
 # Two processes
 
 
-ALL = (
-    *CONTRASTS,
-    "distil_agnostic",
-    "distil_conditioned",
-    "caption",
-    "vqa",
-    "token_classes",
-    "foils",
-    "foils_conditioned",
-)
+ALL = tuple(name for name in get_args(Objective) if name not in PEERS)
 FORMS = [f"{name} {form}" for name in ("distil_agnostic", "distil_conditioned") for form in ("info_nce", "cosine")]
 CASES = (*ALL, *FORMS, "caption in_encoder", "vqa in_encoder")
 
