@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+from collections.abc import Iterator
+from multiprocessing import active_children
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import pytest
@@ -90,19 +94,55 @@ class Fragile:
         return self.corpus.sample(number)
 
 
-def run_through(corpus: Fragile) -> None:
-    fragile = Feed(Batches(corpus, tokenizer(), Views(size=16), 4, 0), 3, 1, BadSamples())
+def fragile(folder: Path, error: type[Exception] | None = None) -> Feed:
+    corpus = Fragile(JsonLines(image_text_folder(folder, 12), tokenizer()), error)
+    return Feed(Batches(corpus, tokenizer(), Views(size=16), 4, 0), 3, 1, BadSamples())
+
+
+def run_through(ahead: Feed) -> None:
     for step in range(3):
-        fragile.at(step)
+        ahead.at(step)
 
 
 def test_a_worker_that_dies_is_one_line(tmp_path: Path) -> None:
-    corpus = JsonLines(image_text_folder(tmp_path, 12), tokenizer())
     with pytest.raises(GoldievalError, match="data worker died") as failure:
-        run_through(Fragile(corpus))
+        run_through(fragile(tmp_path))
     one_line(str(failure.value))
-    with pytest.raises(RuntimeError, match="a fault of ours"):
-        run_through(Fragile(corpus, RuntimeError))
+
+
+@pytest.mark.parametrize("error", [RuntimeError, OSError, EOFError, UnpicklingError])
+def test_an_error_within_a_worker_is_not_taken_for_its_death(error: type[Exception], tmp_path: Path) -> None:
+    with pytest.raises(error, match="a fault of ours"):
+        run_through(fragile(tmp_path, error))
+
+
+@pytest.mark.parametrize(
+    "error", [ConnectionResetError(104, "Connection reset by peer"), EOFError(), UnpicklingError("truncated")]
+)
+def test_a_pipe_that_breaks_before_the_worker_is_seen_to_be_dead_is_its_death(error: Exception, tmp_path: Path) -> None:
+    def broken() -> Iterator[Batch]:
+        raise error
+        yield
+
+    ahead = feed(image_text_folder(tmp_path, 12), 1)
+    ahead._stream, ahead._next = broken(), 0
+    with pytest.raises(GoldievalError, match="data worker died") as failure:
+        ahead.at(0)
+    one_line(str(failure.value))
+
+
+def test_a_death_does_not_break_into_what_the_training_is_doing(tmp_path: Path) -> None:
+    """torch's handler of SIGCHLD would raise in the midst of a step, or of writing a checkpoint."""
+    before, others = signal.getsignal(signal.SIGCHLD), active_children()
+    ahead = feed(image_text_folder(tmp_path, 12), 1)
+    ahead.at(0)
+    (worker,) = set(active_children()) - set(others)
+    worker.kill()
+    assert worker.pid and os.waitid(os.P_PID, worker.pid, os.WEXITED | os.WNOWAIT)  # dead, and torch can still see it
+    assert signal.getsignal(signal.SIGCHLD) is before
+    with pytest.raises(GoldievalError, match="data worker died"):
+        for step in range(1, 8):
+            ahead.at(step)
 
 
 def test_workers_are_as_many_as_the_recipe_says_or_the_source_needs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pickle import UnpicklingError
 
 import torch
 from torch.utils.data import DataLoader, Dataset
@@ -39,15 +42,17 @@ class Feed:
 
     def _ahead(self, step: int) -> Made:
         if step != self._next:
-            self._stream = iter(self._loader(step))
+            with _signals_kept():
+                self._stream = iter(self._loader(step))
         self._next = step + 1
         try:
             return next(self._stream)
-        except RuntimeError as error:
-            if "DataLoader worker (pid" not in str(error):  # else an error within it, which is ours to mend
+        except (RuntimeError, OSError, EOFError, UnpicklingError) as error:
+            if not _of_a_death(error):  # else an error within a worker, which is ours to mend
                 raise
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise GoldievalError(
-                f"a data worker died ({str(error).splitlines()[0]}). Lower data.workers or optimiser.batch_size: "
+                f"a data worker died ({reason}). Lower data.workers or optimiser.batch_size: "
                 "workers need memory, and shared memory, for two batches each."
             ) from error
 
@@ -75,3 +80,22 @@ def _made(batches: Batches, step: int) -> Made:
         return batches.at(step)
     except TooManyBadError as error:
         return error
+
+
+@contextmanager
+def _signals_kept() -> Iterator[None]:
+    """Undo the handler of SIGCHLD that a loader installs: it raises wherever the training is when a worker dies.
+
+    Without it a death is found where the batch is asked for, within seconds.
+    """
+    before = signal.getsignal(signal.SIGCHLD)
+    yield
+    if signal.getsignal(signal.SIGCHLD) is not before:
+        signal.signal(signal.SIGCHLD, before or signal.SIG_DFL)  # None: not one of Python's
+
+
+def _of_a_death(error: Exception) -> bool:
+    """Whether a worker is gone: torch says so, or its end of the pipe broke before torch could see it."""
+    if isinstance(error, RuntimeError):
+        return "DataLoader worker (pid" in str(error) or "Pin memory thread exited" in str(error)
+    return not str(error).startswith("Caught ")  # as torch words what a worker raised
