@@ -17,7 +17,7 @@ BLOCKS = (".resblocks.", "decoder.blocks.", "decoder.cross.")
 
 
 class MuonAndAdamW(torch.optim.Optimizer):
-    """Muon and AdamW as one optimiser: one schedule, one state, one step."""
+    """Muon and AdamW as one optimiser: one learning-rate schedule, one state, one step."""
 
     def __init__(self, muon: torch.optim.Optimizer, adamw: torch.optim.Optimizer) -> None:
         super().__init__([*muon.param_groups, *adamw.param_groups], {})
@@ -37,12 +37,14 @@ class MuonAndAdamW(torch.optim.Optimizer):
         self._share()
 
     def _share(self) -> None:
-        """The groups are the parts' own, so that a schedule moves their learning rates."""
+        """The groups are the parts' own, so that their learning rates are set through ours."""
         self.param_groups = [group for part in self.parts.values() for group in part.param_groups]
 
 
 def optimiser_of(student: Student, recipe: Recipe) -> torch.optim.Optimizer:
     """Return AdamW, or with ``optimiser.muon_lr`` Muon for the matrices of transformer blocks and AdamW for the rest.
+
+    Each group remembers its learning rate as ``initial_lr``, of which a step's is a share: see :func:`set_rates`.
 
     Raises:
         GoldievalError: this torch has no Muon.
@@ -51,17 +53,21 @@ def optimiser_of(student: Student, recipe: Recipe) -> torch.optim.Optimizer:
     by_muon = matrices_of_blocks(student) if chosen.muon_lr else []
     groups = parameter_groups(student, recipe, without=by_muon)
     adamw = torch.optim.AdamW(groups, lr=chosen.lr, betas=chosen.betas, eps=chosen.eps)
-    if not chosen.muon_lr:
-        return adamw
+    both = MuonAndAdamW(_muon(by_muon, chosen.muon_lr, chosen.weight_decay), adamw) if chosen.muon_lr else adamw
+    for group in both.param_groups:
+        group["initial_lr"] = group["lr"]
+    return both
+
+
+def _muon(matrices: list[nn.Parameter], lr: float, weight_decay: float) -> torch.optim.Optimizer:
     if not hasattr(torch.optim, "Muon"):
         raise GoldievalError(f"optimiser.muon_lr needs torch 2.9 or later, and this is {torch.__version__}.")
-    muon = torch.optim.Muon(
-        by_muon,
-        lr=chosen.muon_lr,
-        weight_decay=chosen.weight_decay,
+    return torch.optim.Muon(
+        matrices,
+        lr=lr,
+        weight_decay=weight_decay,
         adjust_lr_fn="match_rms_adamw",  # updates as large as AdamW's, so that learning rates are of one kind
     )
-    return MuonAndAdamW(muon, adamw)
 
 
 def matrices_of_blocks(student: Student) -> list[nn.Parameter]:
@@ -83,8 +89,11 @@ def parameter_groups(student: Student, recipe: Recipe, without: list[nn.Paramete
     return groups
 
 
-def schedule_of(optimiser: torch.optim.Optimizer, recipe: Recipe) -> torch.optim.lr_scheduler.LRScheduler:
-    return torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: warm_cosine(step, recipe))
+def set_rates(optimiser: torch.optim.Optimizer, step: int, recipe: Recipe) -> None:
+    """Give every group the learning rate of ``step``: it depends on nothing else, so no state is kept of it."""
+    factor = warm_cosine(step, recipe)
+    for group in optimiser.param_groups:
+        group["lr"] = group["initial_lr"] * factor
 
 
 def warm_cosine(step: int, recipe: Recipe) -> float:

@@ -24,7 +24,7 @@ from goldieval.goldiclip.ema import teacher_of, update_teacher
 from goldieval.goldiclip.gather import averaged
 from goldieval.goldiclip.launch import on_cpu
 from goldieval.goldiclip.losses import Step
-from goldieval.goldiclip.optimiser import optimiser_of, schedule_of
+from goldieval.goldiclip.optimiser import optimiser_of, set_rates
 from goldieval.goldiclip.recipe import HIGHEST_LOGIT_SCALE, Recipe
 from goldieval.goldiclip.run_folder import Report, RunFolder
 from goldieval.goldiclip.student import Student
@@ -67,11 +67,8 @@ class Trainer:
         begun = start_from(student.model, Path(recipe.init)) if recipe.init and not found else None
         self.teacher = teacher_of(student.model).to(self.accelerator.device)
         self.optimiser = optimiser_of(student, recipe)
-        self.schedule = schedule_of(self.optimiser, recipe)
         self.raw = student
-        self.state = TrainingState(
-            recipe, student, self.teacher, self.optimiser, self.schedule, self.accelerator.scaler
-        )
+        self.state = TrainingState(recipe, student, self.teacher, self.optimiser, self.accelerator.scaler)
         self.step = 0
         if found:
             self.step, begun = self.state.restore(found)
@@ -187,9 +184,9 @@ class Trainer:
             weights = self.raw.weight_values()
             self.accelerator.backward(total)
             norm = self._clip(losses)
+            set_rates(self.optimiser, self.step, self.recipe)
             self.optimiser.step()
             self.optimiser.zero_grad()
-        self.schedule.step()
         if self.accelerator.sync_gradients:
             with torch.no_grad():
                 for name, scale in self.raw.model.named_parameters():

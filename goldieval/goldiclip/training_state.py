@@ -20,16 +20,15 @@ MAY_CHANGE = ("name", "title", "init", "data.path", "data.workers", "evaluation.
 
 @dataclass(frozen=True)
 class TrainingState:
-    """Model and teacher, centres and document frequencies, loss weights, optimiser, schedule, scaler of half precision.
+    """Model and teacher, centres and document frequencies, loss weights, optimiser, scaler of half precision.
 
-    Data need no state: the batch of a step is the same whenever it is asked for.
+    Data and learning rates need no state: those of a step are the same whenever they are asked for.
     """
 
     recipe: Recipe
     student: Student
     teacher: GoldiClip
     optimiser: torch.optim.Optimizer
-    schedule: torch.optim.lr_scheduler.LRScheduler
     scaler: torch.amp.GradScaler | None = None
 
     def save(self, folder: Path, step: int, about: About) -> None:
@@ -39,7 +38,6 @@ class TrainingState:
             "step": step,
             "recipe": self.recipe.model_dump(mode="json"),
             "optimiser": self.optimiser.state_dict(),
-            "schedule": self.schedule.state_dict(),
             "losses": self.student.losses.state_dict(),
             "weights": weights.state_dict() if weights is not None else {},
             "scaler": self.scaler.state_dict() if self.scaler is not None else {},
@@ -64,7 +62,6 @@ class TrainingState:
             if self.student.weights is not None:
                 self.student.weights.load_state_dict(state["weights"])
             self.optimiser.load_state_dict(state["optimiser"])
-            self.schedule.load_state_dict(state["schedule"])
             if self.scaler is not None:
                 self.scaler.load_state_dict(state["scaler"])
             return int(state["step"]), about
