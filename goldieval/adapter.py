@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from goldieval.errors import GoldievalError, did_you_mean
+from goldieval.errors import GoldievalError, did_you_mean, first_line
 from goldieval.registry import model_families
 from goldieval.spec import ModelSpec, parse_spec
 
@@ -160,7 +160,9 @@ def load(spec: ModelSpec, options: LoadOptions) -> Model:
     except GoldievalError:
         raise
     except Exception as error:
-        raise GoldievalError(f"model {spec.text!r} cannot be loaded: {type(error).__name__}: {_line(error)}") from error
+        raise GoldievalError(
+            f"model {spec.text!r} cannot be loaded: {type(error).__name__}: {first_line(error)}"
+        ) from error
     if not isinstance(model, Adapter | Precomputed):
         lacking = [
             name
@@ -219,12 +221,10 @@ def _from_file(spec: ModelSpec) -> Callable[[ModelSpec, LoadOptions], Any]:
     try:
         found.loader.exec_module(module)
     except Exception as error:
-        raise GoldievalError(f"model {spec.text!r}: {path} fails: {type(error).__name__}: {_line(error)}") from error
+        raise GoldievalError(
+            f"model {spec.text!r}: {path} fails: {type(error).__name__}: {first_line(error)}"
+        ) from error
     if not callable(getattr(module, spec.name, None)):
         raise GoldievalError(f"model {spec.text!r}: {path} has no function {spec.name!r}.")
     make: Callable[[ModelSpec, LoadOptions], Any] = getattr(module, spec.name)
     return make
-
-
-def _line(error: BaseException) -> str:
-    return next(iter(str(error).splitlines()), "")[:200]

@@ -18,6 +18,11 @@ class TaskError(GoldievalError):
     """One task cannot be run or scored; the other tasks of the run go on."""
 
 
+def first_line(error: BaseException, most: int = 200) -> str:
+    """Return the first line of what an error says, at most ``most`` characters; its type if it says nothing."""
+    return next(iter(str(error).splitlines()), type(error).__name__)[:most]
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return ``" Did you mean a, b?"`` for the nearest known names, or an empty string."""
     near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)

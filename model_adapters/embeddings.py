@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from goldieval.adapter import LoadOptions, Model, ModelInfo
-from goldieval.errors import GoldievalError, TaskError, listing
+from goldieval.errors import GoldievalError, TaskError, first_line, listing
 from goldieval.spec import ModelSpec
 
 
@@ -81,7 +81,7 @@ def _matrix(file: Path) -> np.ndarray:
     try:
         array = np.load(file, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise GoldievalError(f"cannot read {file} as a plain array: {str(error).splitlines()[0]}") from error
+        raise GoldievalError(f"cannot read {file} as a plain array: {first_line(error)}") from error
     if not isinstance(array, np.ndarray):
         raise GoldievalError(f"{file}: expected one plain array, but it is an archive of arrays.")
     if array.ndim != 2 or array.dtype.kind != "f":

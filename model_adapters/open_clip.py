@@ -5,15 +5,15 @@ Without weights the model is seeded and random, for smoke tests and baselines.
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from goldieval.adapter import LoadOptions, Model
-from goldieval.errors import GoldievalError, did_you_mean, listing
+from goldieval.errors import GoldievalError, did_you_mean, first_line, listing
 from goldieval.spec import ModelSpec
+from goldieval.untrusted import only_tensors
 
 
 def load(spec: ModelSpec, options: LoadOptions) -> Model:
@@ -119,19 +119,17 @@ def load_weights(module: Any, file: Path, architecture: str) -> None:
     if not file.is_file():
         raise GoldievalError(f"no checkpoint {file}.")
     try:
-        load_checkpoint(module, str(file), strict=True, weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise GoldievalError(
-            f"{file} is not loaded: it is damaged, or holds code or objects beside tensors ({_first_line(error)}). "
-            'Save it again as torch.save({"state_dict": model.state_dict()}, FILE).'
-        ) from error
+        with only_tensors(file):
+            load_checkpoint(module, str(file), strict=True, weights_only=True)
+    except GoldievalError:
+        raise
     except RuntimeError as error:
         if "weights_only" in str(error):  # a TorchScript archive, OpenAI's own format
             raise GoldievalError(f"{file} is a TorchScript program, not tensors; it is not loaded.") from error
         raise GoldievalError(f"{file} does not fit {architecture}: {mismatch(error)}") from error
     except Exception as error:
         raise GoldievalError(
-            f"{file} is no readable checkpoint: {type(error).__name__}: {_first_line(error)}"
+            f"{file} is no readable checkpoint: {type(error).__name__}: {first_line(error)}"
         ) from error
 
 
@@ -186,7 +184,7 @@ def _weights_of_tag(architecture: str, tag: str, options: LoadOptions) -> tuple[
         raise
     except Exception as error:
         raise GoldievalError(
-            f"cannot fetch the weights {architecture}/{tag}: {type(error).__name__}: {_first_line(error)}"
+            f"cannot fetch the weights {architecture}/{tag}: {type(error).__name__}: {first_line(error)}"
         ) from error
     return file, config
 
@@ -249,7 +247,7 @@ def _tokenizer(architecture: str) -> Any:
         return open_clip.get_tokenizer(architecture)
     except Exception as error:
         raise GoldievalError(
-            f"the tokenizer of {architecture} is not on this machine and cannot be fetched: {_first_line(error)}. "
+            f"the tokenizer of {architecture} is not on this machine and cannot be fetched: {first_line(error)}. "
             "Fetch it once on a machine with a network, without --offline."
         ) from error
 
@@ -257,8 +255,4 @@ def _tokenizer(architecture: str) -> Any:
 def mismatch(error: RuntimeError) -> str:
     """Sum up torch's report of keys and sizes, which runs to hundreds of lines."""
     lines = [line.strip() for line in str(error).splitlines()[1:] if line.strip()]
-    return f"{listing(lines, 2)}"[:400] if lines else _first_line(error)
-
-
-def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)[:200]
+    return f"{listing(lines, 2)}"[:400] if lines else first_line(error)

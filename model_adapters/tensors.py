@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from goldieval.adapter import LoadOptions
-from goldieval.errors import GoldievalError
+from goldieval.errors import GoldievalError, first_line
 from goldieval.spec import ModelSpec
+from goldieval.untrusted import only_tensors
 
 if TYPE_CHECKING:
     import torch
@@ -112,7 +113,7 @@ def hub_file(repository: str, file: str, revision: str, options: LoadOptions) ->
     try:
         return Path(hf_hub_download(repository, file, revision=revision))
     except Exception as error:
-        raise GoldievalError(f"cannot fetch {address}: {type(error).__name__}: {_line(error)}") from error
+        raise GoldievalError(f"cannot fetch {address}: {type(error).__name__}: {first_line(error)}") from error
 
 
 def _safetensors(file: Path) -> Stored:
@@ -123,23 +124,22 @@ def _safetensors(file: Path) -> Stored:
             tensors = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118
             said = json.loads((content.metadata() or {}).get("config", "{}"))
     except (SafetensorError, OSError, ValueError) as error:
-        raise GoldievalError(f"{file} is no readable safetensors checkpoint: {_line(error)}") from error
+        raise GoldievalError(f"{file} is no readable safetensors checkpoint: {first_line(error)}") from error
     return Stored(file, tensors, _config(said, file))
 
 
 def _torch(file: Path) -> Stored:
-    import pickle
-
     import torch
 
     try:
-        content = torch.load(file, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise GoldievalError(
-            f"{file} is not loaded: it is damaged, or holds code or objects beside tensors ({_line(error)})."
-        ) from error
+        with only_tensors(file):
+            content = torch.load(file, map_location="cpu", weights_only=True)
+    except GoldievalError:
+        raise
     except Exception as error:  # torch wraps what can go wrong in many types
-        raise GoldievalError(f"{file} is no readable checkpoint: {type(error).__name__}: {_line(error)}") from error
+        raise GoldievalError(
+            f"{file} is no readable checkpoint: {type(error).__name__}: {first_line(error)}"
+        ) from error
     said = content.get("config", {}) if isinstance(content, dict) else {}
     return Stored(file, dict(_flat(content)), _config(said, file))
 
@@ -169,10 +169,6 @@ def _config(said: Any, file: Path) -> dict[str, Any]:
             try:
                 content = json.loads(beside.read_text(encoding="utf-8"))
             except (OSError, ValueError) as error:
-                raise GoldievalError(f"cannot read {beside}: {_line(error)}") from error
+                raise GoldievalError(f"cannot read {beside}: {first_line(error)}") from error
             return content.get("model_cfg", content) if isinstance(content, dict) else {}
     return {}
-
-
-def _line(error: BaseException) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)[:200]

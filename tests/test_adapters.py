@@ -395,6 +395,7 @@ class Evil:
         return Path.touch, (self.marker,)
 
 
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("name", ["evil.pt", "evil.bin", "plain.pkl", "evil.npy", "evil.npz"])
 def test_code_in_a_checkpoint_is_refused_and_not_run(
     tmp_path: Path, weights: dict[str, torch.Tensor], name: str
@@ -407,7 +408,9 @@ def test_code_in_a_checkpoint_is_refused_and_not_run(
         (np.save if name.endswith("y") else np.savez)(file, np.array([Evil(marker)], dtype=object))
     else:
         torch.save(content, file)
-    assert name in refused(f"open_clip:TINY@{file}")
+    line = refused(f"open_clip:TINY@{file}")
+    assert name in line and "set to `False`" not in line  # torch's advice is to run it
+    assert ("it holds" in line) == (name in ("evil.pt", "evil.bin"))
     assert not marker.exists()
 
 
@@ -421,7 +424,8 @@ def test_file_that_is_damaged_or_something_else_is_refused_by_name(checkpoint: P
     }.items():
         file = checkpoint.with_name(name)
         file.write_bytes(content)
-        assert name in refused(f"open_clip:TINY@{file}")
+        line = refused(f"open_clip:TINY@{file}")
+        assert name in line and "does not fit" not in line
 
 
 @pytest.mark.parametrize("content", [{}, [1, 2], {"state_dict": {}}, {"state_dict": 3}, torch.ones(3)], ids=str)
@@ -430,6 +434,7 @@ def test_file_without_a_state_dict_is_refused_by_name(tmp_path: Path, content: A
     assert "other.pt" in refused(f"open_clip:TINY@{tmp_path}/other.pt")
 
 
+@pytest.mark.filterwarnings("error:.*TorchScript archive")
 def test_torchscript_archive_is_refused_for_what_it_is(tmp_path: Path) -> None:
     """OpenAI's own files are TorchScript: they hold code, whatever their sizes."""
     torch.jit.script(nn.Linear(2, 2)).save(str(tmp_path / "ViT-B-32.pt"))

@@ -16,7 +16,7 @@ from goldieval.cli.run import run
 from goldieval.cli.show import show
 from goldieval.cli.table import table
 from goldieval.cli.train import train
-from goldieval.errors import GoldievalError, InterruptedRunError
+from goldieval.errors import GoldievalError, InterruptedRunError, first_line
 
 INTERRUPTED = 130
 
@@ -69,6 +69,7 @@ def _explain(error: BaseException) -> int:
     if hasattr(error, "format_message"):  # wrong options and arguments, from typer
         console.print(f"error: {error.format_message()} See goldieval --help.", markup=False, highlight=False)
         return 2
-    line = (str(error).splitlines() or [""])[0]
-    console.print(f"error: {type(error).__name__}: {line} (a fault of goldieval; --debug shows where)", markup=False)
+    console.print(
+        f"error: {type(error).__name__}: {first_line(error)} (a fault of goldieval; --debug shows where)", markup=False
+    )
     return 2

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from goldieval.errors import GoldievalError
+from goldieval.errors import GoldievalError, first_line
 
 Subject = TypeVar("Subject")
 
@@ -34,5 +34,5 @@ def examine(probe: Callable[[Subject], Check], subject: Subject) -> Check:
 
 def reason(error: BaseException) -> str:
     """Return the first line of an error; its type is said only where the message was not written for the user."""
-    line = next(iter(str(error).splitlines()), "")[:300]
+    line = first_line(error, 300)
     return line if isinstance(error, GoldievalError) else f"{type(error).__name__}: {line}"

@@ -17,10 +17,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from goldieval.card import validation_line
-from goldieval.errors import GoldievalError, listing
+from goldieval.errors import GoldievalError, first_line, listing
 from goldieval.files import usual_mode
 from goldieval.goldiclip.config import ModelConfig
 from goldieval.goldiclip.model import GoldiClip
+from goldieval.untrusted import only_tensors
 
 TRAINING_ONLY = ("agnostic_head.", "conditioned_head.", "token_head.", "cross_modal.", "grouping.")
 
@@ -82,7 +83,7 @@ def load_weights(file: Path) -> tuple[GoldiClip, About]:
             state = {name: stored.get_tensor(name).float() for name in stored.keys()}  # noqa: SIM118
         about = About(**{**content, "config": ModelConfig.model_validate(content["config"])})
     except (SafetensorError, OSError, ValueError) as error:
-        detail = validation_line(error) if isinstance(error, ValidationError) else str(error).splitlines()[0]
+        detail = validation_line(error) if isinstance(error, ValidationError) else first_line(error)
         raise GoldievalError(f"{file} is no readable safetensors checkpoint: {detail}") from error
     except (KeyError, TypeError) as error:
         raise GoldievalError(f"{file} was not written by goldieval train: it carries no model config.") from error
@@ -139,7 +140,7 @@ def save_folder(folder: Path, model: GoldiClip, teacher: GoldiClip, about: About
         _write_folder(folder, model, teacher, about, state)
     except (OSError, RuntimeError, SafetensorError) as error:  # torch and safetensors wrap what the system says
         raise GoldievalError(
-            f"cannot write checkpoint {folder}: {str(error).splitlines()[0]}. Is the disk full? "
+            f"cannot write checkpoint {folder}: {first_line(error)}. Is the disk full? "
             "Older checkpoints are whole: mend it and go on with --resume."
         ) from error
 
@@ -165,11 +166,12 @@ def load_state(folder: Path) -> dict[str, Any]:
     Raises:
         GoldievalError: missing, truncated, or with code in it.
     """
+    file = folder / "state.pt"
     try:
-        state: object = torch.load(folder / "state.pt", map_location="cpu", weights_only=True)
+        with only_tensors(file, "Name another --out."):
+            state: object = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # torch wraps what can go wrong in many types
-        detail = str(error).splitlines() or [type(error).__name__]
-        raise GoldievalError(f"cannot resume from {folder}: {detail[0]}") from error
+        raise GoldievalError(f"cannot resume from {folder}: {first_line(error, 500)}") from error
     if not isinstance(state, dict):
         raise GoldievalError(f"cannot resume from {folder}: state.pt was not written by goldieval train.")
     return state

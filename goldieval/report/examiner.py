@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from goldieval.errors import GoldievalError
+from goldieval.errors import GoldievalError, first_line
 from goldieval.goldiclip.recipe import Evaluation
 from goldieval.registry import Catalogue
 from goldieval.report.numbers import value
@@ -44,9 +44,8 @@ class Examiner:
         try:
             records = evaluate(f"goldiclip@{checkpoint}", tasks, out=self.out, limit=limit, cache=False)
         except Exception as error:
-            told = str(error).splitlines() or [""]
             kind = "" if isinstance(error, GoldievalError) else f"{type(error).__name__}: "
-            self.screen.say(f"{checkpoint.name}  evaluation failed: {kind}{told[0]}")
+            self.screen.say(f"{checkpoint.name}  evaluation failed: {kind}{first_line(error)}")
             return
         for record in records:
             headline = record.task.headline

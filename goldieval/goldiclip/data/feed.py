@@ -10,7 +10,7 @@ from pickle import UnpicklingError
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from goldieval.errors import GoldievalError
+from goldieval.errors import GoldievalError, first_line
 from goldieval.goldiclip.data.bad_samples import BadSamples, TooManyBadError
 from goldieval.goldiclip.data.batches import Batch, Batches
 
@@ -50,9 +50,8 @@ class Feed:
         except (RuntimeError, OSError, EOFError, UnpicklingError) as error:
             if not _of_a_death(error):  # else an error within a worker, which is ours to mend
                 raise
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise GoldievalError(
-                f"a data worker died ({reason}). Lower data.workers or optimiser.batch_size: "
+                f"a data worker died ({first_line(error)}). Lower data.workers or optimiser.batch_size: "
                 "workers need memory, and shared memory, for two batches each."
             ) from error
 
