@@ -16,7 +16,7 @@ BELOW = {
     "data": {"data", "errors", "files"},
     "care": {"care", "families", "prepare", "registry", "card", "data", "errors", "files"},
     "families": {"families", "scoring", "metrics", "data", "card", "errors", "prompts", "record"},
-    "goldiclip": {"goldiclip", "data", "card", "errors", "files", "padding"},
+    "goldiclip": {"goldiclip", "data", "card", "errors", "files", "padding", "untrusted"},
 }
 
 
