@@ -6,6 +6,7 @@ import dataclasses
 import json
 import math
 import pickle
+import shutil
 from collections.abc import Callable
 from functools import cache
 from itertools import pairwise
@@ -314,7 +315,7 @@ def test_learning_rate_warms_up_and_falls_to_zero() -> None:
     assert warm_cosine(0, recipe(optimiser=optimiser(warm_up=0))) == 1
 
 
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error::UserWarning")
 def test_accumulated_steps_move_student_and_teacher_once(tmp_path: Path) -> None:
     running = trainer(tmp_path, recipe(optimiser=optimiser(accumulate=3), teacher={"momentum": 0.5}))
     teachers = [{name: weights.clone() for name, weights in running.teacher.state_dict().items()}]
@@ -447,7 +448,19 @@ def test_truncated_checkpoints_are_refused(run: Path, name: str, keep: int) -> N
     file = run / "step-000003" / name
     file.write_bytes(file.read_bytes()[:keep])
     line = message(lambda: trainer(run, resume=True))
-    assert "step-000003" in line and (name == "state.pt" or name in line)
+    assert f"step-000003/{name}" in line and (name != "state.pt" or "damaged" in line)
+
+
+def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one(tmp_path: Path) -> None:
+    """As the line says that refuses it."""
+    whole = trainer(tmp_path).run()
+    weights = (whole / "model.safetensors").read_bytes()
+    (whole / "state.pt").write_bytes(b"")
+    assert f"Remove {whole} to go on" in message(lambda: trainer(tmp_path, resume=True))
+    shutil.rmtree(whole)
+    resumed = trainer(tmp_path, resume=True)
+    assert resumed.step == 3 and resumed.run() == whole
+    assert (whole / "model.safetensors").read_bytes() == weights and len(log_of(tmp_path)) == resumed.step
 
 
 class Code:
@@ -455,7 +468,7 @@ class Code:
         return (exec, ("raise SystemExit('code of a checkpoint was run')",))
 
 
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error::UserWarning")
 @pytest.mark.parametrize("write", [lambda file: torch.save({"step": Code()}, file), lambda file: _pickle(file)])
 def test_code_in_a_checkpoint_is_never_run(run: Path, write: Callable[[Path], None]) -> None:
     write(run / "step-000003" / "state.pt")

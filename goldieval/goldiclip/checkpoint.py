@@ -168,10 +168,12 @@ def load_state(folder: Path) -> dict[str, Any]:
     """
     file = folder / "state.pt"
     try:
-        with only_tensors(file, "Name another --out."):
+        with only_tensors(file, f"Remove {folder} to go on from the checkpoint before it, or name another --out."):
             state: object = torch.load(file, map_location="cpu", weights_only=True)
+    except GoldievalError as error:
+        raise GoldievalError(f"cannot resume: {error}") from error
     except Exception as error:  # torch wraps what can go wrong in many types
-        raise GoldievalError(f"cannot resume from {folder}: {first_line(error, 500)}") from error
+        raise GoldievalError(f"cannot resume from {folder}: {first_line(error)}") from error
     if not isinstance(state, dict):
         raise GoldievalError(f"cannot resume from {folder}: state.pt was not written by goldieval train.")
     return state

@@ -53,10 +53,11 @@ def optimiser_of(student: Student, recipe: Recipe) -> torch.optim.Optimizer:
     by_muon = matrices_of_blocks(student) if chosen.muon_lr else []
     groups = parameter_groups(student, recipe, without=by_muon)
     adamw = torch.optim.AdamW(groups, lr=chosen.lr, betas=chosen.betas, eps=chosen.eps)
-    both = MuonAndAdamW(_muon(by_muon, chosen.muon_lr, chosen.weight_decay), adamw) if chosen.muon_lr else adamw
-    for group in both.param_groups:
+    muon = _muon(by_muon, chosen.muon_lr, chosen.weight_decay) if chosen.muon_lr else None
+    optimiser = MuonAndAdamW(muon, adamw) if muon else adamw
+    for group in optimiser.param_groups:
         group["initial_lr"] = group["lr"]
-    return both
+    return optimiser
 
 
 def _muon(matrices: list[nn.Parameter], lr: float, weight_decay: float) -> torch.optim.Optimizer:

@@ -88,9 +88,11 @@ def _signals_kept() -> Iterator[None]:
     Without it a death is found where the batch is asked for, within seconds.
     """
     before = signal.getsignal(signal.SIGCHLD)
-    yield
-    if signal.getsignal(signal.SIGCHLD) is not before:
-        signal.signal(signal.SIGCHLD, before or signal.SIG_DFL)  # None: not one of Python's
+    try:
+        yield
+    finally:
+        if signal.getsignal(signal.SIGCHLD) is not before:
+            signal.signal(signal.SIGCHLD, before or signal.SIG_DFL)  # None: not one of Python's
 
 
 def _of_a_death(error: Exception) -> bool:
