@@ -20,14 +20,19 @@ class _Part(BaseModel):
 
 
 class Metric(_Part):
-    """A value with its 95 % interval; shares are fractions. ``separable``: smallest difference seen with 80 % power."""
+    """A value with its 95 % interval; shares are fractions.
+
+    low, high: null where no interval holds.   unreliable: why the interval may not hold, or why there is none.
+    separable: smallest difference seen with 80 % power.
+    """
 
     value: Finite
-    low: Finite
-    high: Finite
+    low: Finite | None
+    high: Finite | None
     n: int
     clusters: int
     method: str
+    unreliable: str = ""
     separable: Finite | None = None
     chance: Finite | None = None
     ceiling: Finite | None = None

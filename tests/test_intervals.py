@@ -56,7 +56,7 @@ def test_clustered_means_have_the_width_of_the_normal_approximation() -> None:
     by_share, by_rank = clustered_means(np.stack([hits, ranks], axis=1), clusters, [SHARE, (1.0, 10.0)])
     assert (by_share.high - by_share.low) / 2 == pytest.approx(half, rel=0.08)
     assert (by_rank.high - by_rank.low) / 2 == pytest.approx(9 * half, rel=0.08)
-    assert (by_share.n, by_share.clusters, by_share.method) == (len(hits), 800, "cluster bootstrap")
+    assert (by_share.n, by_share.clusters, by_share.method) == (len(hits), 800, "jackknife of clusters")
     assert by_share.value == pytest.approx(hits.mean())
 
 

@@ -210,7 +210,7 @@ def test_the_smallest_difference_of_whole_images_is_seen_in_80_of_100_comparison
     for _ in range(600):
         easy = generator.beta(0.7, 0.7, (60, 1))
         a, b = (generator.random((60, 4)) < 0.1 + 0.7 * easy + shift for shift in (0.0, 0.118))
-        found.append(mcnemar(a.ravel() * 1.0, b.ravel() * 1.0, images, resamples=100))
+        found.append(mcnemar(a.ravel() * 1.0, b.ravel() * 1.0, images))
     differences, seen = np.array([each.difference for each in found]), np.mean([each.p <= 0.05 for each in found])
     smallest = np.mean([each.smallest() for each in found])
     assert differences.mean() == pytest.approx(smallest, rel=0.05)

@@ -148,12 +148,11 @@ def score(prepared: Prepared, evidence: Segmented) -> Scored:
         },
         "image": np.asarray([image.path for image in dataset.images], dtype=object),
     }
-    few = [f"{count:,} images: intervals of means over classes are reliable from {miou.RELIABLE_FROM} on"]
     return Scored(
         metrics,
         outcomes,
         Ties(),
-        few if count < miou.RELIABLE_FROM else [],
+        [],
         classes=_by_class(spoken.labels, total),
         pixels={
             "all": evidence.pixels,

@@ -1,37 +1,53 @@
-"""95 % intervals: Wilson for shares, cluster bootstrap for the rest, and never one of width 0 for want of variety."""
+"""95 % intervals: none of width 0 for want of variety, and marked where they may not hold.
+
+How often each kind covers the truth is simulated in ``benchmarks/interval_coverage.py``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
 
-Z95 = NormalDist().inv_cdf(0.975)
+from goldieval.metrics.class_variance import class_variance
+from goldieval.metrics.effective import Z95, Ends, Spread, difference_ends, jackknife, mean_ends, share_ends, wilson_ends
+
 Z80 = NormalDist().inv_cdf(0.80)
 RESAMPLES = 2000
 ROUNDING = 1e-9  # outcomes closer than this are the same
-Ends = tuple[float, float]
+FEW = 10  # units fewer than these are too few to judge by
+REPEATS = 30  # samples beyond the first of their class, fewer say too little of the variance within classes
+SKEWED = 25  # Cochran (1977): a mean is nearly normal from 25 times the squared skewness on
+SHARE, DIFFERENCE = (0.0, 1.0), (-1.0, 1.0)
+CLUSTERS = "jackknife of clusters"
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A value with its 95 % interval. n: outcomes; clusters: independent units among them; method: how it was made."""
+    """A value with its 95 % interval.
+
+    low, high: None where no interval holds.   n: outcomes.   clusters: independent units among them.
+    method: how it was made.   unreliable: why it may not hold the truth in 95 of 100 samples, or why there is none.
+    """
 
     value: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     n: int
     clusters: int
     method: str
+    unreliable: str = ""
 
     @property
-    def separable(self) -> float:
+    def separable(self) -> float | None:
         """Smallest difference that two independent models at this score would show with 80 % power at the 5 % level.
 
-        A paired comparison on the same samples usually separates less than this.
+        A paired comparison on the same samples usually separates less than this. None without an interval.
         """
+        if self.low is None or self.high is None:
+            return None
         standard_error = (self.high - self.low) / (2 * Z95)
         return (Z95 + Z80) * float(np.sqrt(2)) * standard_error
 
@@ -42,128 +58,139 @@ def wilson(hits: float, n: int) -> tuple[float, float]:
     >>> tuple(round(end, 4) for end in wilson(50, 100))
     (0.4038, 0.5962)
     """
-    share, z2 = hits / n, Z95**2
-    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = Z95 * np.sqrt(share * (1 - share) / n + z2 / (4 * n * n)) / (1 + z2 / n)
-    return 0.0 if hits == 0 else float(middle - half), 1.0 if hits == n else float(middle + half)
+    return wilson_ends(hits / n, n, Z95)
 
 
 def share(hits: np.ndarray) -> Interval:
-    """Mean of independent outcomes in 0..1 with Wilson's interval."""
+    """Mean of independent outcomes of 0 or 1 with Wilson's interval, at 1 to 3 hits or misses Brown, Cai and DasGupta's.
+
+    At so few Wilson's excludes shares that often show them (it covers 0.84 where 0.2 hits are expected); their lower end
+    (2001, section 4.1.1) is that of a Poisson mean.
+    """
     hits = hits.astype(float)
-    low, high = wilson(float(hits.sum()), len(hits))
-    return Interval(float(hits.mean()), low, high, len(hits), len(hits), "wilson")
+    n, count = len(hits), float(hits.sum())
+    low, high = wilson(count, n)
+    if 0 < count <= min(3, n / 2):
+        low = min(low, _poisson(count) / n)
+    if 0 < n - count <= min(3, n / 2):
+        high = max(high, 1 - _poisson(n - count) / n)
+    return Interval(float(hits.mean()), low, high, n, n, "wilson", few(n))
 
 
-def clustered_means(outcomes: np.ndarray, clusters: np.ndarray, ends: Sequence[Ends], seed: int = 0) -> list[Interval]:
-    """Means of outcomes whose clusters (the captions of one image) were drawn together: percentile bootstrap.
+def few(units: int, what: str = "independent outcomes") -> str:
+    """Return that there are too few units to judge by, or an empty string."""
+    return f"fewer than {FEW} {what}" if units < FEW else ""
+
+
+def clustered_means(outcomes: np.ndarray, clusters: np.ndarray, ends: Sequence[Ends]) -> list[Interval]:
+    """Means of outcomes whose clusters (the captions of one image) were drawn together: jackknife over clusters.
 
     Args:
         outcomes: (queries, metrics).   clusters: (queries,) cluster index.
         ends: for each metric the lowest and highest value that an outcome can take.
     """
     _, which = np.unique(clusters, return_inverse=True)
-    count = int(which.max()) + 1
-    sums = np.stack([np.bincount(which, column, count) for column in outcomes.T], axis=1)
-    sizes = np.bincount(which, minlength=count).astype(float)
-    drawn = resampled(np.column_stack([sums, sizes]), seed)
-    means = drawn[:, :-1] / drawn[:, -1:]
-    even = np.ptp(sums / sizes[:, None], axis=0) <= ROUNDING  # every cluster has the same mean: so have all draws
-    columns = zip(outcomes.T, means.T, even, ends, strict=True)
+    sizes = np.bincount(which).astype(float)
     return [
-        _allowed(column, float(column.mean()), count, end)
-        if same
-        else _interval(column, float(column.mean()), draws, count, end)
-        for column, draws, same, end in columns
+        _clustered_mean(column.astype(float), which, sizes, end)
+        for column, end in zip(outcomes.T, ends, strict=True)
     ]
 
 
+def _clustered_mean(outcomes: np.ndarray, which: np.ndarray, sizes: np.ndarray, ends: Ends) -> Interval:
+    count, n = len(sizes), len(outcomes)
+    binary = bool(np.isin(outcomes, (0.0, 1.0)).all())
+    if count == n and ends == SHARE and binary:
+        return share(outcomes)
+    value = float(outcomes.mean())
+    if count == 1:
+        return Interval(value, *mean_ends(value, Spread(0.0, 1.0, 1), ends), n, 1, CLUSTERS, few(1, "independent units"))
+    sums = np.bincount(which, outcomes, count)
+    spread = jackknife((outcomes.sum() - sums) / (n - sizes))
+    if np.ptp(sums / sizes) <= ROUNDING or spread.variance <= ROUNDING**2:
+        spread = spread._replace(variance=0.0)
+        low, high = mean_ends(value, spread, ends)
+        return Interval(value, low, high, n, count, "wilson, all clusters the same", few(count, "independent units"))
+    if ends == SHARE:
+        low, high = share_ends(value, spread)
+        doubt = few(_rarer(sums, sizes), "units with the rarer outcome")
+    elif ends == DIFFERENCE:
+        low, high = difference_ends(value, float((outcomes**2).mean()), spread)
+        doubt = ""
+    else:
+        low, high = mean_ends(value, spread, ends)
+        doubt = _skewed(sums - value * sizes)
+    return Interval(value, low, high, n, count, CLUSTERS, few(count, "independent units") or doubt)
+
+
 def clustered_median(outcomes: np.ndarray, clusters: np.ndarray, ends: Ends, seed: int = 0) -> Interval:
-    """Median of outcomes under the same bootstrap, shape (queries,)."""
+    """Median of outcomes, shape (queries,): percentile bootstrap of clusters."""
     _, which = np.unique(clusters, return_inverse=True)
-    count = int(which.max()) + 1
+    count, value = int(which.max()) + 1, float(np.median(outcomes))
+    doubt = few(count, "independent units")
+    if np.ptp(outcomes) <= ROUNDING:
+        low, high = mean_ends(value, Spread(0.0, 1.0, count), ends)
+        return Interval(value, low, high, len(outcomes), count, "wilson, all clusters the same", doubt)
     order = np.argsort(outcomes, kind="stable")
     draws = np.empty(RESAMPLES // 4)
     for number, weights in enumerate(_weights(count, len(draws), seed)):
         reached = np.cumsum(weights[which[order]])
         draws[number] = outcomes[order[np.searchsorted(reached, reached[-1] / 2)]]
-    return _interval(outcomes, float(np.median(outcomes)), draws, count, ends)
+    low, high = (float(end) for end in np.quantile(draws, [0.025, 0.975]))
+    return Interval(value, min(low, value), max(high, value), len(outcomes), count, "cluster bootstrap", doubt)
 
 
-def bootstrapped(
-    sums: np.ndarray,
-    statistics: Callable[[np.ndarray], np.ndarray],
-    ends: Sequence[Ends],
-    method: str,
-    seed: int = 0,
-) -> list[Interval]:
-    """Functions of sums over clusters, such as ratios of areas: percentile bootstrap of the clusters.
-
-    Args:
-        sums: (clusters, columns) of what is added up.   statistics: sums (draws, columns) to values (draws, metrics).
-        ends: for each metric its lowest and highest value.   method: how the interval is to be called.
-    """
-    values, draws = statistics(sums.sum(axis=0, keepdims=True))[0], statistics(resampled(sums, seed))
-    intervals = []
-    for value, drawn, end in zip(values, draws.T, ends, strict=True):
-        if np.ptp(drawn) <= ROUNDING:
-            intervals.append(_allowed(sums, float(value), len(sums), end))
-            continue
-        low, high = np.quantile(drawn, [0.025, 0.975])
-        low, high = float(min(low, value)), float(max(high, value))
-        intervals.append(Interval(float(value), low, high, len(sums), len(sums), method))
-    return intervals
+def mean_per_class(hits: np.ndarray, labels: np.ndarray) -> Interval:
+    """Mean over classes of the share of hits: Wilson's at the effective number of samples."""
+    _, which = np.unique(labels, return_inverse=True)
+    sizes, right = np.bincount(which).astype(float), np.bincount(which, hits.astype(float))
+    found = class_variance(np.stack([sizes - right, right], axis=1), np.array([0.0, 1.0]))
+    value = float((right / sizes).mean())
+    low, high = share_ends(value, found.spread)
+    doubt = "" if found.repeats >= REPEATS else f"fewer than {REPEATS} samples beyond the first of their class"
+    return Interval(value, low, high, len(hits), len(hits), "wilson, variance within classes", doubt)
 
 
-def mean_per_class(hits: np.ndarray, labels: np.ndarray, seed: int = 0) -> Interval:
-    """Mean over classes of the share of hits; the bootstrap draws within each class."""
-    hits = hits.astype(float)
-    classes, which = np.unique(labels, return_inverse=True)
-    sizes = np.bincount(which)
-    shares = np.bincount(which, hits) / sizes
-    generator = np.random.Generator(np.random.PCG64(seed))
-    draws = (generator.binomial(sizes, np.clip(shares, 0, 1), size=(RESAMPLES, len(classes))) / sizes).mean(axis=1)
-    value = float(shares.mean())
-    if np.ptp(draws) <= ROUNDING < np.ptp(hits):  # every class all hit or all missed: drawing within it shows nothing
-        return Interval(value, *wilson(value * len(hits), len(hits)), len(hits), len(hits), "wilson, no class mixed")
-    return _interval(hits, value, draws, len(hits), (0.0, 1.0))
-
-
-def clustered_mean_of_groups(hits: np.ndarray, groups: np.ndarray, clusters: np.ndarray, seed: int = 0) -> Interval:
-    """Mean over groups of each group's share of hits, all groups alike whatever their size; the same bootstrap.
+def clustered_mean_of_groups(hits: np.ndarray, groups: np.ndarray, clusters: np.ndarray) -> Interval:
+    """Mean over groups of each group's share of hits, all groups alike whatever their size: jackknife over clusters.
 
     Args:
         hits: (queries,) in 0..1.   groups, clusters: (queries,) index of each; a cluster may reach over groups.
     """
     names, group = np.unique(groups, return_inverse=True)
     _, which = np.unique(clusters, return_inverse=True)
-    count, inside = int(which.max()) + 1, group[:, None] == np.arange(len(names))
-    columns = [np.bincount(which, weights, count) for one in inside.T for weights in (hits * one, one.astype(float))]
-    drawn = resampled(np.stack(columns, axis=1), seed)
-    with np.errstate(invalid="ignore"):
-        means = np.nanmean(drawn[:, 0::2] / drawn[:, 1::2], axis=1)  # a draw may lack a small group
-    value = float(np.mean([hits[one].mean() for one in inside.T]))
-    return _interval(hits, value, means, count, (0.0, 1.0))
+    count, shape = int(which.max()) + 1, (int(which.max()) + 1, len(names))
+    sums, sizes = np.zeros(shape), np.zeros(shape)
+    np.add.at(sums, (which, group), hits)
+    np.add.at(sizes, (which, group), 1.0)
+    total, whole = sums.sum(axis=0), sizes.sum(axis=0)
+    value, left = float((total / whole).mean()), whole - sizes
+    shares = np.divide(total - sums, left, out=np.broadcast_to(total / whole, shape).copy(), where=left > 0)
+    spread = jackknife(shares.mean(axis=1)) if count > 1 else Spread(0.0, 1.0, 1)
+    spread = spread._replace(units=len(names) ** 2 / float((1 / (sizes > 0).sum(axis=0)).sum()))
+    low, high = share_ends(value, spread)
+    doubt = few(int((sizes > 0).sum(axis=0).min()), "independent units in the smallest group")
+    return Interval(value, low, high, len(hits), count, CLUSTERS, doubt)
 
 
-def _interval(outcomes: np.ndarray, value: float, draws: np.ndarray, clusters: int, ends: Ends) -> Interval:
-    """Percentile interval, or where all outcomes are the same what their number allows."""
-    if np.ptp(outcomes) <= ROUNDING:
-        return _allowed(outcomes, value, clusters, ends)
-    low, high = np.quantile(draws, [0.025, 0.975])
-    low, high = float(min(low, value)), float(max(high, value))
-    return Interval(value, low, high, len(outcomes), clusters, "cluster bootstrap")
+def _rarer(sums: np.ndarray, sizes: np.ndarray) -> int:
+    """Return how many clusters hold a hit, or hold a miss, whichever are fewer."""
+    return int(min((sums > ROUNDING).sum(), (sums < sizes - ROUNDING).sum()))
 
 
-def _allowed(outcomes: np.ndarray, value: float, clusters: int, ends: Ends) -> Interval:
-    """The interval of outcomes without variety: a bootstrap of them would have width 0.
+def _skewed(moved: np.ndarray) -> str:
+    """Return that a mean of so skewed parts is not nearly normal, by Cochran's rule, or an empty string."""
+    centred = moved - moved.mean()
+    skewness = float((centred**3).mean()) / max(float((centred**2).mean()), ROUNDING) ** 1.5
+    needed = int(np.ceil(SKEWED * skewness**2))
+    return f"outcomes are skewed: {needed:,} independent units are needed" if len(moved) < needed else ""
 
-    ``clusters`` equal ones leave room for a share of others of at most Wilson's bound on none of that many; at the
-    most each of those would lie at one end of what an outcome can be.
-    """
-    room = wilson(0, clusters)[1]
-    low, high = (value + room * (end - value) for end in ends)
-    return Interval(value, low, high, len(outcomes), clusters, "wilson, all clusters the same")
+
+def _poisson(count: float) -> float:
+    """Return the mean of which a Poisson variable reaches ``count`` in 5 of 100 samples."""
+    from scipy.special import gammaincinv  # slow to import
+
+    return float(gammaincinv(count, 0.05))
 
 
 def resampled(sums: np.ndarray, seed: int = 0, resamples: int = RESAMPLES) -> np.ndarray:

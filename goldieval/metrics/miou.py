@@ -6,12 +6,40 @@ label left out.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from goldieval.metrics.intervals import Interval, bootstrapped
+from goldieval.metrics.effective import jackknife, share_ends
+from goldieval.metrics.intervals import Interval, few
 
 INTERSECTION, UNION, PREDICTED, LABELLED = range(4)
-RELIABLE_FROM = 500  # images; below, classes of few images make a bootstrap of the mean over classes too narrow
+RARE = 5  # a class in fewer images is rare
+SOME, MANY = 0.10, 0.30  # shares of rare classes from which on an interval is unreliable, and not given
+NOTHING = "none"
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """Why the interval of a mean over classes may not hold; hopeless: it does not, and none is given."""
+
+    reason: str = ""
+    hopeless: bool = False
+
+
+def unsure(images: np.ndarray) -> Doubt:
+    """Return what the number of images of each class, shape (classes,), says of intervals of means over classes.
+
+    A class that few images show is as often missed by another sample of images, and then leaves the mean: no resampling
+    knows. The limits are from ``benchmarks/interval_coverage.py``.
+
+    >>> unsure(np.array([40, 30, 2])).hopeless, unsure(np.array([40] * 8 + [2])).reason
+    (True, '1 of 9 classes are in fewer than 5 images')
+    """
+    rare, classes = int((images < RARE).sum()), len(images)
+    if rare <= SOME * classes:
+        return Doubt()
+    return Doubt(f"{rare:,} of {classes:,} classes are in fewer than {RARE} images", rare > MANY * classes)
 
 
 def per_class(total: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -32,18 +60,30 @@ def per_class(total: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def scores(areas: np.ndarray) -> dict[str, Interval]:
     """Return ``miou`` and ``macc`` (means over classes), and ``aacc`` (share of pixels), with intervals by image."""
     count, _, classes = areas.shape
-    sums = areas.reshape(count, -1).astype(float)
-    unreliable = f", unreliable under {RELIABLE_FROM} images" if count < RELIABLE_FROM else ""
+    total = areas.sum(axis=0).astype(float)
+    values, without = _means(total[None])[0], _means(total - areas)
+    by_class = unsure((areas[:, LABELLED] > 0).sum(axis=0))
+    doubts = {"miou": by_class, "macc": by_class, "aacc": Doubt()}
+    return {
+        name: _interval(float(value), column, doubts[name])
+        for (name, value), column in zip(zip(doubts, values, strict=True), without.T, strict=True)
+    }
 
-    def statistics(totals: np.ndarray) -> np.ndarray:
-        total = totals.reshape(len(totals), 4, classes)
-        iou, accuracy = per_class(total)
-        pixels = total[:, INTERSECTION].sum(-1) / np.maximum(total[:, LABELLED].sum(-1), 1)
-        return np.stack([_mean(iou), _mean(accuracy), pixels], axis=1)
 
-    method = f"bootstrap by image{unreliable}"
-    found = bootstrapped(sums, statistics, [(0.0, 1.0)] * 3, method)
-    return dict(zip(("miou", "macc", "aacc"), found, strict=True))
+def _means(totals: np.ndarray) -> np.ndarray:
+    """Return miou, macc and aacc of summed areas, shape (…, 3)."""
+    iou, accuracy = per_class(totals)
+    pixels = totals[..., INTERSECTION, :].sum(-1) / np.maximum(totals[..., LABELLED, :].sum(-1), 1)
+    return np.stack([_mean(iou), _mean(accuracy), pixels], axis=-1)
+
+
+def _interval(value: float, without: np.ndarray, doubt: Doubt) -> Interval:
+    """Return the interval of a score from what it is without each image."""
+    count = len(without)
+    if doubt.hopeless or count < 2:
+        return Interval(value, None, None, count, count, NOTHING, doubt.reason or few(count, "images"))
+    low, high = share_ends(value, jackknife(without))
+    return Interval(value, low, high, count, count, "jackknife of images", few(count, "images") or doubt.reason)
 
 
 def blind(labelled: np.ndarray) -> dict[str, float]:

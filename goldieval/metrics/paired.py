@@ -1,7 +1,7 @@
 """Is B better than A on the same samples: exact McNemar or paired cluster bootstrap.
 
 Differences are B minus A. Samples that were drawn together (the captions of one image) are one cluster, resampled and
-exchanged as a whole.
+exchanged as a whole. Intervals of differences are not the bootstrap's: they come from a variance, see ``effective``.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from goldieval.metrics.class_variance import class_variance
 from goldieval.metrics.detectable import fewest_differing, smallest_by_mcnemar, smallest_by_tails
 from goldieval.metrics.draws import blocks, drawn_sums, swapped_sums
-from goldieval.metrics.intervals import ROUNDING, wilson
+from goldieval.metrics.effective import SURE, Ends, Spread, difference_ends, jackknife, mean_ends, quantile
+from goldieval.metrics.intervals import ROUNDING
 from goldieval.metrics.pvalues import bootstrap_p, exchange_null, exchange_p, swap_p
 from goldieval.metrics.tails import Tail, bootstrap_tail, exchange_tail, swap_tail
 
@@ -27,15 +29,16 @@ Statistic = Callable[[np.ndarray], np.ndarray]  # sums (draws, columns) to score
 class Paired:
     """Two scores on the same samples, their difference B - A with its 95 % interval, and how probable it is by chance.
 
-    p: two-sided, of one test (see ``holm``).   standard_error: of the difference.   gains, losses: queries on which B
-    does better, and worse, than A.   n: queries.   clusters: independent units among them.   method: the test.
+    low, high: None where no interval holds.   p: two-sided, of one test (see ``holm``).
+    standard_error: of the difference.   gains, losses: queries on which B does better, and worse, than A.
+    n: queries.   clusters: independent units among them.   method: the test.
     exchange, bootstrap: the p that its parts give differences of other sizes; without any it is McNemar's exact test.
     """
 
     a: float
     b: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     p: float
     standard_error: float
     gains: int
@@ -59,7 +62,7 @@ class Paired:
         return max(seen, least)
 
 
-def mcnemar(a: np.ndarray, b: np.ndarray, clusters: np.ndarray | None = None, resamples: int = RESAMPLES) -> Paired:
+def mcnemar(a: np.ndarray, b: np.ndarray, clusters: np.ndarray | None = None) -> Paired:
     """Compare accuracies: exact McNemar (1947), the binomial test of the queries on which A and B differ.
 
     Where clusters hold several queries each, A and B are exchanged for whole clusters instead, still exactly: the null
@@ -67,7 +70,6 @@ def mcnemar(a: np.ndarray, b: np.ndarray, clusters: np.ndarray | None = None, re
 
     Args:
         a, b: (queries,) hits, 0 or 1.   clusters: (queries,) what was drawn together; each query by itself by default.
-        resamples: for the interval of the difference; p needs none.
 
     >>> found = mcnemar(np.repeat([1, 0, 0], [50, 2, 48]), np.repeat([1, 0, 1], [50, 2, 48]))
     >>> found.gains, found.losses, round(found.difference, 2), found.p < 1e-13
@@ -78,8 +80,11 @@ def mcnemar(a: np.ndarray, b: np.ndarray, clusters: np.ndarray | None = None, re
     moved = (sums[:, 1] - sums[:, 0]).round().astype(int)
     single = len(sums) == len(a)
     test, tail = (MCNEMAR, None) if single else (f"{MCNEMAR} by cluster", exchange_tail(*exchange_null(moved), len(a)))
-    scores = np.array([np.mean(a), np.mean(b)])
-    found = _paired(a, b, scores, _ratios(drawn_sums(sums, resamples)), exchange_p(moved), len(sums), test, room=True)
+    spread = _of_means(sums)
+    if single:  # outcomes are independent: their variance is known with their share
+        spread = spread._replace(freedom=SURE)
+    ends = _share_ends(a, b, spread)
+    found = _paired(a, b, (np.mean(a), np.mean(b)), exchange_p(moved), test, spread, ends, len(sums))
     return replace(found, exchange=tail)
 
 
@@ -93,10 +98,12 @@ def paired_means(
         shares: outcomes lie in 0..1; ranks do not.
     """
     sums = _cluster_sums(a, b, np.unique(clusters, return_inverse=True)[1])
-    draws = _ratios(drawn_sums(sums, resamples))
+    draws = _difference(drawn_sums(sums, resamples))
     swaps = swapped_sums(sums[:, 1:2] - sums[:, :1], resamples)[:, 0] / len(a)
-    scores = np.array([np.mean(a), np.mean(b)])
-    return _drawn(a, b, scores, draws, swaps, len(sums), BOOTSTRAP, room=shares)
+    spread, difference = _of_means(sums), float(np.mean(b) - np.mean(a))
+    half = quantile(spread.freedom) * float(np.sqrt(spread.variance))
+    ends = _share_ends(a, b, spread) if shares else (difference - half, difference + half)
+    return _drawn(a, b, (np.mean(a), np.mean(b)), draws, swaps, BOOTSTRAP, spread, ends, len(sums))
 
 
 def paired_mean_per_class(a: np.ndarray, b: np.ndarray, labels: np.ndarray, resamples: int = RESAMPLES) -> Paired:
@@ -107,35 +114,46 @@ def paired_mean_per_class(a: np.ndarray, b: np.ndarray, labels: np.ndarray, resa
     """
     classes, which = np.unique(labels, return_inverse=True)
     kinds = np.array([[0, 0], [1, 0], [0, 1], [1, 1]], dtype=float)  # hit by A, by B
+    moves = kinds[:, 1] - kinds[:, 0]
     table = np.zeros((len(classes), 4), dtype=np.int64)
     np.add.at(table, (which, (a + 2 * b).round().astype(int)), 1)
     sizes = table.sum(axis=1)
     weights = 1 / (sizes * len(classes))
     scores = weights @ table @ kinds
     generator = np.random.Generator(np.random.PCG64(0))
-    draws = np.empty((2, resamples))
+    draws = np.empty(resamples)
     for rows in blocks(resamples, 4 * len(classes)):
         drawn = generator.multinomial(sizes, table / sizes[:, None], (rows.stop - rows.start, len(classes)))
-        draws[:, rows] = (np.einsum("c,rck->rk", weights, drawn) @ kinds).T
+        draws[rows] = np.einsum("c,rck->rk", weights, drawn) @ moves
     differing = table[:, 1] + table[:, 2]
     swaps = (2 * generator.binomial(differing, 0.5, (resamples, len(classes))) - differing) @ weights
-    return _drawn(a, b, scores, draws, swaps, len(a), f"{BOOTSTRAP} within classes", room=True)
+    signs = np.stack([table[:, 0] + table[:, 3], table[:, 1], table[:, 2]], axis=1)
+    spread = class_variance(signs.astype(float), np.array([0.0, -1.0, 1.0])).spread
+    ends = difference_ends(float(scores[1] - scores[0]), float(weights @ differing), spread)
+    return _drawn(a, b, (scores[0], scores[1]), draws, swaps, f"{BOOTSTRAP} within classes", spread, ends, len(a))
 
 
-def paired_sums(a: np.ndarray, b: np.ndarray, statistic: Statistic, resamples: int = 4_000) -> Paired:
+def paired_sums(
+    a: np.ndarray, b: np.ndarray, statistic: Statistic, resamples: int = 4_000, interval: bool = True
+) -> Paired:
     """Compare any function of sums over clusters, such as mean intersection over union: paired cluster bootstrap.
 
     Args:
         a, b: (clusters, columns) of what is added up.   statistic: sums (draws, columns) to scores (draws,).
+        interval: whether one can hold, see ``miou.unsure``.
     """
     columns = a.shape[1]
     drawn = drawn_sums(np.hstack([a, b]).astype(float), resamples)
-    draws = np.stack([statistic(drawn[:, :columns]), statistic(drawn[:, columns:])])
-    total, moved = (a + b).sum(axis=0), swapped_sums((b - a).astype(float), resamples)
-    swaps = statistic((total + moved) / 2) - statistic((total - moved) / 2)
-    scores = np.array([statistic(side.sum(axis=0, keepdims=True).astype(float))[0] for side in (a, b)])
+    draws = statistic(drawn[:, columns:]) - statistic(drawn[:, :columns])
+    totals = [side.sum(axis=0, keepdims=True).astype(float) for side in (a, b)]
+    both, moved = totals[0] + totals[1], swapped_sums((b - a).astype(float), resamples)
+    swaps = statistic((both + moved) / 2) - statistic((both - moved) / 2)
+    scores = [float(statistic(total)[0]) for total in totals]
     singles = [statistic(side.astype(float)) for side in (a, b)]
-    return _drawn(singles[0], singles[1], scores, draws, swaps, len(a), BOOTSTRAP, room=True)
+    without = [statistic(total - side) for total, side in zip(totals, (a, b), strict=True)]
+    spread = jackknife(without[1] - without[0]) if len(a) > 1 else Spread(0.0, 1.0, 1)
+    ends = mean_ends(scores[1] - scores[0], spread, (-1.0, 1.0)) if interval else None
+    return _drawn(singles[0], singles[1], (scores[0], scores[1]), draws, swaps, BOOTSTRAP, spread, ends, len(a))
 
 
 def mean_iou(classes: int) -> Statistic:
@@ -160,53 +178,67 @@ def _cluster_sums(a: np.ndarray, b: np.ndarray, which: np.ndarray) -> np.ndarray
     return np.stack([np.bincount(which, a), np.bincount(which, b), np.bincount(which)], axis=1)
 
 
-def _ratios(sums: np.ndarray) -> np.ndarray:
-    """Means of A and of B, shape (2, draws), of sums with sizes, shape (draws, 3)."""
-    means: np.ndarray = (sums[:, :2] / sums[:, 2:]).T
-    return means
+def _difference(sums: np.ndarray) -> np.ndarray:
+    """Mean of B less mean of A, shape (draws,), of sums with sizes, shape (draws, 3)."""
+    differences: np.ndarray = (sums[:, 1] - sums[:, 0]) / sums[:, 2]
+    return differences
+
+
+def _of_means(sums: np.ndarray) -> Spread:
+    """Return the spread of a difference of means, of sums by cluster with sizes, shape (clusters, 3)."""
+    return jackknife(_difference(sums.sum(axis=0) - sums)) if len(sums) > 1 else Spread(0.0, 1.0, 1)
+
+
+def _share_ends(a: np.ndarray, b: np.ndarray, spread: Spread) -> Ends:
+    """Return the interval of a difference of shares."""
+    return difference_ends(float(np.mean(b) - np.mean(a)), float(np.mean((b - a) ** 2)), spread)
 
 
 def _drawn(
     a: np.ndarray,
     b: np.ndarray,
-    scores: np.ndarray,
+    scores: tuple[float, float],
     draws: np.ndarray,
     swaps: np.ndarray,
-    clusters: int,
     test: str,
-    room: bool,
+    spread: Spread,
+    ends: Ends | None,
+    clusters: int,
 ) -> Paired:
-    """Put together a test by drawing: what ``_paired`` takes, and swaps, (draws,) differences of exchanged models."""
-    differences, difference = draws[1] - draws[0], float(scores[1] - scores[0])
-    p = max(bootstrap_p(differences), swap_p(swaps, difference))
-    found = _paired(a, b, scores, draws, p, clusters, test, room)
-    return replace(found, exchange=swap_tail(swaps), bootstrap=bootstrap_tail(differences, difference))
+    """Put together a test by drawing: what ``_paired`` takes, draws and swaps, (draws,) differences of the bootstrap
+    and of exchanged models.
+    """
+    difference = float(scores[1] - scores[0])
+    p = max(bootstrap_p(draws), swap_p(swaps, difference))
+    found = _paired(a, b, scores, p, test, spread, ends, clusters)
+    return replace(found, exchange=swap_tail(swaps), bootstrap=bootstrap_tail(draws, difference))
 
 
 def _paired(
-    a: np.ndarray, b: np.ndarray, scores: np.ndarray, draws: np.ndarray, p: float, clusters: int, test: str, room: bool
+    a: np.ndarray,
+    b: np.ndarray,
+    scores: tuple[float, float],
+    p: float,
+    test: str,
+    spread: Spread,
+    ends: Ends | None,
+    clusters: int,
 ) -> Paired:
-    """Put together what was found.
+    """Put together what was found; what the test cannot tell from 0 the interval does not exclude.
 
     Args:
-        a, b: one outcome a query.   scores: (2,) of A and of B.   draws: (2, resamples) of them.
-        room: without any variety the interval is as wide as the number of clusters allows for shares.
+        a, b: one outcome per query.   scores: of A and of B.
     """
-    differences = draws[1] - draws[0]
-    difference = float(scores[1] - scores[0])
-    low, high = (float(end) for end in np.quantile(differences, [0.025, 0.975]))
-    if np.ptp(differences) <= ROUNDING and room:
-        free = wilson(0, clusters)[1]
-        low, high = difference - free * (1 + difference), difference + free * (1 - difference)
-    if p > LEVEL:  # what the test cannot tell from 0 the interval does not exclude
+    low, high = ends or (None, None)
+    if low is not None and high is not None and p > LEVEL:
         low, high = min(low, 0.0), max(high, 0.0)
     return Paired(
         a=float(scores[0]),
         b=float(scores[1]),
-        low=min(low, difference),
-        high=max(high, difference),
+        low=low,
+        high=high,
         p=p,
-        standard_error=float(differences.std()),
+        standard_error=float(np.sqrt(spread.variance)),
         gains=int((b > a + ROUNDING).sum()),
         losses=int((b < a - ROUNDING).sum()),
         n=len(a),
