@@ -34,7 +34,7 @@ class Results(Sequence[Record]):
         return {record.task.name: record.values() for record in self._records}
 
     def frame(self) -> pd.DataFrame:
-        """Return one row a metric: model, task, protocol, scoring, status, value, low, high, n, chance."""
+        """Return one row a metric: model, task, protocol, scoring, status, value, low, high (None: no interval), n, chance, unreliable."""
         import pandas as pd
 
         return pd.DataFrame(
@@ -46,7 +46,7 @@ class Results(Sequence[Record]):
                     "scoring": record.task.scoring,
                     "status": record.status,
                     "metric": name,
-                    **metric.model_dump(include={"value", "low", "high", "n", "chance", "separable"}),
+                    **metric.model_dump(include={"value", "low", "high", "n", "chance", "separable", "unreliable"}),
                 }
                 for record in self._records
                 for name, metric in record.metrics.items()

@@ -60,6 +60,7 @@ COUNTS = {
     "vqa-retrieval-recon-question": {"images": 5_000},
     "vqa-retrieval-recon-question-answer": {"images": 5_000},
     "sugarcrepe": {"images": 1_560, "texts": 2 * 7_511},
+    "sugarcrepe-2023": {"images": 1_561, "texts": 2 * 7_512},
     "winoground": {"images": 800, "texts": 800},
     "imagenet-probe": {"images": 50_000, "train": 1_281_167, "classes": 1_000},
     "cifar10-probe": {"images": 10_000, "classes": 10},

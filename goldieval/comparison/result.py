@@ -18,6 +18,7 @@ Verdict = Literal["better", "worse", "not separable"]
 class Row:
     """One metric of one task. Shares are fractions; the difference is B - A.
 
+    low, high: None where no interval holds.
     p: adjusted by Holm for all rows.   verdict: of B.   smallest: the smallest difference that this test could have
     seen with 80 % power at Holm's strictest level.   gains, losses: queries that B gets and A misses, and the reverse.
     seeds: how many on each side; seed_sd, seed_error, sample_error: see ``metrics.seeds``; None without several.
@@ -31,8 +32,8 @@ class Row:
     a: float
     b: float
     difference: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     p_alone: float
     p: float
     verdict: Verdict
@@ -59,8 +60,8 @@ class Point:
     metric: str
     images_seen: int | None
     value: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from goldieval.metrics.miou import unsure
 from goldieval.metrics.paired import Paired, mcnemar, mean_iou, paired_mean_per_class, paired_means, paired_sums
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ class Values:
 
     ids: (queries,) sample ids.   outcomes: (queries,), or for areas (images, 2 x classes).   groups: (queries,) what
     was drawn together, or for means over classes the label.   kind: which test, a key of ``TESTS``.
-    lower: a smaller score is the better one.
+    lower: a smaller score is the better one.   shown: (classes,) images that show each, of areas.
     """
 
     ids: np.ndarray
@@ -31,6 +32,7 @@ class Values:
     groups: np.ndarray
     kind: str
     lower: bool = False
+    shown: np.ndarray | None = None
 
     def ordered(self, order: np.ndarray) -> Values:
         """Return the queries in another order."""
@@ -71,7 +73,9 @@ def _of_class_means(values: Values) -> np.ndarray:
     which = np.unique(values.groups, return_inverse=True)[1]
     sizes = np.bincount(which)
     shares = np.bincount(which, values.outcomes) / sizes
-    moved: np.ndarray = (values.outcomes - shares[which]) / (sizes[which] * len(sizes))
+    single = sizes == 1  # of these at most that they lie about the mean of all
+    around, scale = np.where(single, shares.mean(), shares), np.sqrt(sizes / np.maximum(sizes - 1, 1))
+    moved: np.ndarray = (values.outcomes - around[which]) * scale[which] / (sizes[which] * len(sizes))
     return moved
 
 
@@ -93,12 +97,17 @@ def _by_mcnemar(a: Values, b: Values) -> Paired:
     return paired_means(a.outcomes, b.outcomes, a.groups) if fractions else mcnemar(a.outcomes, b.outcomes, a.groups)
 
 
+def _by_areas(a: Values, b: Values) -> Paired:
+    interval = a.shown is None or not unsure(a.shown).hopeless
+    return paired_sums(a.outcomes, b.outcomes, mean_iou(a.outcomes.shape[1] // 2), interval=interval)
+
+
 _TESTS: dict[str, Callable[[Values, Values], Paired]] = {
     "accuracy": _by_mcnemar,
     "mean": lambda a, b: paired_means(a.outcomes, b.outcomes, a.groups),
     "rank": lambda a, b: paired_means(a.outcomes, b.outcomes, a.groups, shares=False),
     "per class": lambda a, b: paired_mean_per_class(a.outcomes, b.outcomes, a.groups),
-    "miou": lambda a, b: paired_sums(a.outcomes, b.outcomes, mean_iou(a.outcomes.shape[1] // 2)),
+    "miou": _by_areas,
 }
 
 
@@ -142,7 +151,8 @@ def _miou(columns: Columns) -> Values | None:
     if not {"intersection", "union"} <= set(columns):
         return None
     areas = np.hstack([np.stack(list(columns[name])) for name in ("intersection", "union")])
-    return Values(columns["sample_id"], areas, columns["cluster_id"], "miou")
+    shown = (np.stack(list(columns["labelled"])) > 0).sum(axis=0) if "labelled" in columns else None
+    return Values(columns["sample_id"], areas, columns["cluster_id"], "miou", shown=shown)
 
 
 _READERS: tuple[tuple[str, Callable[..., Values | None]], ...] = (

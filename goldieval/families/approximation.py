@@ -46,7 +46,7 @@ def told(approximated: Mapping[str, Approximation]) -> list[str]:
 
 
 def _line(direction: str, part: Approximation, name: str, loss: Metric) -> str:
-    ends = f"{100 * loss.low:.1f} to {100 * loss.high:.1f}"
+    ends = " to ".join("not known" if end is None else f"{100 * end:.1f}" for end in (loss.low, loss.high))
     return (
         f"a shortlist of {part.shortlist:,} is an approximation: on {part.queries:,} of {part.of:,} {direction} "
         f"queries {name} loses {100 * loss.value:.1f} points to exact scores (95 %: {ends})"

@@ -10,7 +10,8 @@ from scipy.special import gammaln, ndtr
 from scipy.stats import binom, chi2
 from scipy.stats import t as student
 
-from goldieval.metrics.intervals import ROUNDING, Z80, Z95
+from goldieval.metrics.effective import Z95
+from goldieval.metrics.intervals import ROUNDING, Z80
 from goldieval.metrics.tails import Tail
 
 POWER = 0.80

@@ -21,7 +21,7 @@ from goldieval.errors import GoldievalError
 from goldieval.files import atomic_write
 from goldieval.report.numbers import label, value
 from goldieval.report.thumbnails import Thumbnails
-from goldieval.report.verdicts import chance, signed, summary
+from goldieval.report.verdicts import chance, ends, signed, summary
 
 HALF_WIDTH = 85  # of an interval's drawing, in pixels to either side of no difference
 PLOT = (50.0, 590.0, 210.0, 10.0)  # left, right, bottom, top
@@ -75,7 +75,7 @@ def _reach(rows: Sequence[Row], row: Row) -> float:
     """Return the largest end of all intervals in the unit of this row: shares and ranks have a scale each."""
     ranks = row.metric.endswith("_rank")
     alike = [each for each in rows if each.metric.endswith("_rank") == ranks]
-    return max([abs(end) for each in alike for end in (each.low, each.high)]) or 1.0
+    return max([abs(end) for each in alike for end in (each.low, each.high, each.difference) if end is not None]) or 1.0
 
 
 def _row(row: Row, pair: Pair, flips: Sequence[Flip], reach: float, thumbnails: Thumbnails) -> dict[str, Any]:
@@ -89,8 +89,12 @@ def _row(row: Row, pair: Pair, flips: Sequence[Flip], reach: float, thumbnails: 
         "label": label(row.metric),
         "a": value(row.metric, row.a),
         "b": value(row.metric, row.b),
-        **{name: signed(row.metric, getattr(row, name)) for name in ("difference", "low", "high")},
-        "x": [round(90 + HALF_WIDTH * end / reach, 1) for end in (row.low, row.difference, row.high)],
+        "difference": signed(row.metric, row.difference),
+        "ends": ends(row),
+        "x": [
+            round(90 + HALF_WIDTH * (row.difference if end is None else end) / reach, 1)
+            for end in (row.low, row.difference, row.high)
+        ],
         "p": chance(row.p),
         "smallest": value(row.metric, row.smallest),
         "verdict": row.verdict,
@@ -109,7 +113,8 @@ def _curve(task: str, points: list[Point]) -> dict[str, Any]:
     """Place the points of one task; a model that has not said what it has seen stands at 0."""
     left, right, bottom, top = PLOT
     most = max([point.images_seen or 0 for point in points]) or 1
-    low, high = min(point.low for point in points), max(point.high for point in points)
+    known = [end for point in points for end in (point.low, point.value, point.high) if end is not None]
+    low, high = min(known), max(known)
 
     def height(score: float) -> float:
         return round(bottom + (top - bottom) * (score - low) / ((high - low) or 1.0), 1)
@@ -122,8 +127,8 @@ def _curve(task: str, points: list[Point]) -> dict[str, Any]:
             "shown": value(point.metric, point.value),
             "x": round(left + (right - left) * (point.images_seen or 0) / most, 1),
             "y": height(point.value),
-            "low": height(point.low),
-            "high": height(point.high),
+            "low": height(point.value if point.low is None else point.low),
+            "high": height(point.value if point.high is None else point.high),
         }
         for point in points
     ]

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from itertools import pairwise
 
 from goldieval.errors import GoldievalError
-from goldieval.metrics.intervals import Z95
+from goldieval.metrics.effective import Z95
 from goldieval.record_files import read_outcomes
 from goldieval.report.grid import Cell, GridPanel
 from goldieval.report.score import Score, lower_is_better

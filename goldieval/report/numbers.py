@@ -8,7 +8,7 @@ from goldieval.record import Metric
 
 _LABELS = {
     "acc": "top-{}",
-    "mean_accuracy": "mean accuracy",
+    "mean_accuracy": "accuracy, mean of groups",
     "mean_per_class_recall": "mean per class",
     "miou": "mIoU",
     "macc": "mean accuracy",
@@ -46,7 +46,11 @@ def value(name: str, number: float | None) -> str:
 
 
 def interval(name: str, metric: Metric) -> str:
-    return f"{value(name, metric.low)}–{value(name, metric.high)}"
+    """Return the ends of an interval, marked where it may not hold, or that there is none."""
+    if metric.low is None or metric.high is None:
+        return "none"
+    ends = f"{value(name, metric.low)}–{value(name, metric.high)}"
+    return f"{ends} unreliable" if metric.unreliable else ends
 
 
 def duration(seconds: float) -> str:

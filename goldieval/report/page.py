@@ -19,6 +19,7 @@ from goldieval.report.efficiency import efficiency
 from goldieval.report.formats.html import body
 from goldieval.report.numbers import interval, label, value
 from goldieval.report.score import Score, display_name, of_record
+from goldieval.report.scores import doubts
 from goldieval.report.settings import setting_of
 from goldieval.report.svg import efficiency_plot, interval_bar
 
@@ -159,5 +160,5 @@ def _model(record: Record) -> dict[str, Any]:
          *(value(name, more) for more in (found.chance, found.ceiling, found.separable))]
         for name, found in record.metrics.items()
     ]  # fmt: skip
-    warnings = [*record.warnings, *([f"{record.status}: {record.reason}"] if record.reason else [])]
+    warnings = [*record.warnings, *doubts(record, list(record.metrics)), *([f"{record.status}: {record.reason}"] if record.reason else [])]
     return {"name": display_name(record), "about": "; ".join(filter(None, about)), "lines": lines, "warnings": warnings}

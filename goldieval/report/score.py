@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from goldieval.metrics.intervals import Z80, Z95, wilson
+from goldieval.metrics.effective import Z95
+from goldieval.metrics.intervals import Z80, wilson
 from goldieval.record import Metric, Record
 
 Kind = Literal["ours", "published", "imported"]

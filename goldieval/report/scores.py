@@ -70,7 +70,7 @@ def _narrow(shown: Shown) -> Iterator[Text]:
 
 
 def _protocols(shown: Shown) -> Iterator[Text]:
-    for record, _ in shown:
+    for record, names in shown:
         task = record.task
         yield Text(f"{task.name}: {task.protocol}; {task.scoring} scoring", "dim")
         if task.subset:
@@ -79,4 +79,15 @@ def _protocols(shown: Shown) -> Iterator[Text]:
             yield Text(f"  a subset of {task.limit:,} images, comparable with the same subset only", "yellow")
         if record.status == "partial":
             yield Text(f"  PARTIAL: {record.reason}", "red")
-        yield from (Text(f"  warning: {warning}", "yellow") for warning in record.warnings)
+        yield from (Text(f"  warning: {warning}", "yellow") for warning in [*record.warnings, *doubts(record, names)])
+
+
+def doubts(record: Record, names: Sequence[str]) -> list[str]:
+    """Return a line for each reason why intervals of these metrics are unreliable or left out."""
+    by_reason: dict[str, list[str]] = {}
+    for name in names:
+        metric = record.metrics[name]
+        what = "no interval" if metric.low is None else "interval unreliable"
+        if metric.unreliable:
+            by_reason.setdefault(f"{what}: {metric.unreliable}", []).append(label(name))
+    return [f"{', '.join(which)}: {reason}" for reason, which in by_reason.items()]

@@ -63,6 +63,13 @@ def chance(p: float) -> str:
     return "<0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
 
 
+def ends(row: Row, between: str = " to ") -> str:
+    """Return the interval of a difference, or that there is none."""
+    if row.low is None or row.high is None:
+        return "none"
+    return f"{signed(row.metric, row.low)}{between}{signed(row.metric, row.high)}"
+
+
 def _who(name: str, side: Side) -> Iterator[Text]:
     known = models(side)
     first = known[-1]
@@ -84,7 +91,7 @@ def _wide(rows: Sequence[Row]) -> Table:
                 value(row.metric, row.a),
                 value(row.metric, row.b),
                 signed(row.metric, row.difference),
-                f"{signed(row.metric, row.low)} {signed(row.metric, row.high)}",
+                ends(row, " "),
                 chance(row.p),
                 value(row.metric, row.smallest),
                 Text(row.verdict, STYLES[row.verdict]),
@@ -95,9 +102,8 @@ def _wide(rows: Sequence[Row]) -> Table:
 def _narrow(rows: Sequence[Row]) -> Iterator[Text]:
     for row in rows:
         yield Text.assemble((f"{row.task} {label(row.metric)}: ", "bold"), (row.verdict, STYLES[row.verdict]))
-        ends = f"{signed(row.metric, row.low)} to {signed(row.metric, row.high)}"
         scores = f"A {value(row.metric, row.a)}, B {value(row.metric, row.b)}"
-        yield Text(f"  {scores}: {signed(row.metric, row.difference)} ({ends})")
+        yield Text(f"  {scores}: {signed(row.metric, row.difference)} ({ends(row)})")
         yield Text(f"  p {chance(row.p)}, could see {value(row.metric, row.smallest)}", "dim")
 
 
@@ -140,9 +146,9 @@ def curve(found: Comparison) -> RenderableType:
         parts += [Text(), Text(f"{task} {label(points[0].metric)} by images seen", "bold")]
         for point in points:
             seen = f"{point.images_seen:,}" if point.images_seen is not None else "not known"
-            ends = f"{value(point.metric, point.low)}–{value(point.metric, point.high)}"
+            width = f"{value(point.metric, point.low)}–{value(point.metric, point.high)}" if point.low is not None else "none"
             parts.append(
-                Text(f"  {point.side}  {seen:>13}  {value(point.metric, point.value):>5}  {ends:>11}  {point.spec}")
+                Text(f"  {point.side}  {seen:>13}  {value(point.metric, point.value):>5}  {width:>11}  {point.spec}")
             )
     return Group(*parts)
 
