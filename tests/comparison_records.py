@@ -39,7 +39,11 @@ def classified(
 
 
 def segmented(out: Path, spec: str, inside: np.ndarray, union: np.ndarray, **changes: Any) -> Path:
-    """Write a record with areas of every class, both (images, classes)."""
+    """Write a record with areas of every class, both (images, classes).
+
+    changes: ``labelled`` adds that column; the rest are fields of the record's parts.
+    """
+    labelled = changes.pop("labelled", None)
     ids = np.array([f"i{row}" for row in range(len(inside))], dtype=object)
     outcomes = {
         "direction": np.full(len(inside), "segmentation", dtype=object),
@@ -48,6 +52,8 @@ def segmented(out: Path, spec: str, inside: np.ndarray, union: np.ndarray, **cha
         "intersection": np.array([*inside, None], dtype=object)[:-1],
         "union": np.array([*union, None], dtype=object)[:-1],
     }
+    if labelled is not None:
+        outcomes["labelled"] = np.array([*labelled, None], dtype=object)[:-1]
     values = {"miou": metric(share((inside > 0).astype(float).ravel()))}
     return _written(out, spec, "segmentation", "miou", values, outcomes, "areas", "", changes)
 
