@@ -17,9 +17,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import segmentation_worlds as worlds
 from scipy.stats import binom
 
-import segmentation_worlds as worlds
 from goldieval.metrics import miou
 from goldieval.metrics.intervals import (
     DIFFERENCE,
@@ -193,7 +193,9 @@ def differences(samples: int) -> Iterator[Row]:
                 found, few = _mcnemars(units, differing, lead, samples), units * differing <= 10
                 yield counted(f"accuracy difference, {name}", 0.5, truth, found, few)
                 count = max(samples // 8, 100)
-                yield counted(f"recall difference, {name}", 0.5, truth, _recall_pairs(units, differing, lead, count), few)
+                yield counted(
+                    f"recall difference, {name}", 0.5, truth, _recall_pairs(units, differing, lead, count), few
+                )
     for units in (50, 500):
         lost = np.random.default_rng(8).random((samples, units)) < 0.03
         losses = (clustered_means(each[:, None] * 1.0, np.arange(units), [DIFFERENCE])[0] for each in lost)
@@ -276,8 +278,7 @@ def main() -> int:
             mark = "" if not row.judged or row.right else " (!)"
             covered = f"{100 * row.covered:.1f}{mark}" if row.none < 0.5 else "–"
             print(
-                f"| {row.name} | {row.score:.2f} | {covered} "
-                f"| {row.unreliable:.0%} | {row.none:.0%} |",
+                f"| {row.name} | {row.score:.2f} | {covered} | {row.unreliable:.0%} | {row.none:.0%} |",
                 flush=True,
             )
             failed += [row.name] if mark else []

@@ -34,7 +34,10 @@ class Results(Sequence[Record]):
         return {record.task.name: record.values() for record in self._records}
 
     def frame(self) -> pd.DataFrame:
-        """Return one row a metric: model, task, protocol, scoring, status, value, low, high (None: no interval), n, chance, unreliable."""
+        """Return one row a metric: model, task, protocol, scoring, status, value, low, high, n, chance, unreliable.
+
+        low and high are None where there is no interval.
+        """
         import pandas as pd
 
         return pd.DataFrame(

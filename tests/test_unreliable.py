@@ -96,7 +96,8 @@ def test_a_comparison_of_miou_has_its_test_and_no_interval_where_none_holds(tmp_
 
 
 @pytest.mark.parametrize(
-    ("sizes", "marked"), [([1] * 20, True), ([5] * 3, True), ([1] * 50 + [2] * 50, False), ([2] * 20 + [10] * 20, False)]
+    ("sizes", "marked"),
+    [([1] * 20, True), ([5] * 3, True), ([1] * 50 + [2] * 50, False), ([2] * 20 + [10] * 20, False)],
 )
 def test_means_over_classes_that_say_too_little_are_marked(sizes: list[int], marked: bool) -> None:
     labels = np.repeat(np.arange(len(sizes)), sizes)

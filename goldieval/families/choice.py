@@ -74,7 +74,7 @@ def score(prepared: Prepared, similarity: Similarity) -> Scored:
 def _mean_over(
     strata: Mapping[str, np.ndarray], hits: np.ndarray, clusters: np.ndarray, chance: np.ndarray, ceiling: float | None
 ) -> Metric:
-    """Return the mean of the strata's accuracies, a small one counting as much as a large one (``accuracy`` is of items)."""
+    """Return the mean of the strata's accuracies, a small one counting as much as a large one."""
     rows = np.concatenate([np.flatnonzero(mask) for mask in strata.values()])
     groups = np.repeat(np.arange(len(strata)), [int(mask.sum()) for mask in strata.values()])
     guess = float(np.mean([chance[mask].mean() for mask in strata.values()]))

@@ -1,8 +1,9 @@
 """The variance of a mean over classes, where classes may have one sample each.
 
 A class of n samples tells its own variance with n - 1 degrees of freedom: of a single sample nothing, of two next to
-nothing. What it does not tell comes from the other classes: empirical Bayes with a Dirichlet prior, whose mean is that of
-classes of about the same size as far as they differ from the rest, and whose strength is how alike samples of one class are.
+nothing. What it does not tell comes from the other classes: empirical Bayes with a Dirichlet prior. The prior's mean is
+that of classes of about the same size, as far as they differ from the rest; its strength is how alike samples of one
+class are.
 """
 
 from __future__ import annotations
@@ -20,7 +21,10 @@ OCTAVES = 6  # sizes from 2**6 on are one group
 
 @dataclass(frozen=True)
 class ClassVariance:
-    """spread: of the mean over classes.   repeats: samples beyond the first of each class, all that tells of variance."""
+    """What samples say of the variance of a mean over classes.
+
+    spread: of that mean.   repeats: samples beyond the first of each class; they are all that tells of variance.
+    """
 
     spread: Spread
     repeats: int

@@ -1,8 +1,8 @@
 """95 % intervals from a variance: as wide as those of so many independent outcomes as have that variance.
 
-Korn and Graubard (1998) take the interval of a share at the effective number of outcomes; Dean and Pagano (2015) and Franco
-et al. (2019) find Wilson's the best of those for clustered samples. A variance that was itself estimated from a few units
-is paid for with Student's quantile.
+Korn and Graubard (1998) take the interval of a share at the effective number of outcomes; Dean and Pagano (2015) and
+Franco et al. (2019) find Wilson's the best of those for clustered samples. A variance that was itself estimated from a
+few units is paid for with Student's quantile.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def share_ends(value: float, spread: Spread) -> Ends:
 
 
 def difference_ends(value: float, square: float, spread: Spread) -> Ends:
-    """Return the interval of a mean of differences in -1..1: Bonett and Price's (2012), one difference more of each sign.
+    """Return the interval of a mean of differences in -1..1: Bonett and Price's (2012), one more of each sign.
 
     Args:
         value, square: means of the differences and of their squares.

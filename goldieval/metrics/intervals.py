@@ -12,7 +12,16 @@ from statistics import NormalDist
 import numpy as np
 
 from goldieval.metrics.class_variance import class_variance
-from goldieval.metrics.effective import Z95, Ends, Spread, difference_ends, jackknife, mean_ends, share_ends, wilson_ends
+from goldieval.metrics.effective import (
+    Z95,
+    Ends,
+    Spread,
+    difference_ends,
+    jackknife,
+    mean_ends,
+    share_ends,
+    wilson_ends,
+)
 
 Z80 = NormalDist().inv_cdf(0.80)
 RESAMPLES = 2000
@@ -62,10 +71,10 @@ def wilson(hits: float, n: int) -> tuple[float, float]:
 
 
 def share(hits: np.ndarray) -> Interval:
-    """Mean of independent outcomes of 0 or 1 with Wilson's interval, at 1 to 3 hits or misses Brown, Cai and DasGupta's.
+    """Mean of independent outcomes of 0 or 1 with Wilson's interval; at 1 to 3 hits or misses its outer end is widened.
 
-    At so few Wilson's excludes shares that often show them (it covers 0.84 where 0.2 hits are expected); their lower end
-    (2001, section 4.1.1) is that of a Poisson mean.
+    There Wilson's excludes shares that often show so few (it covers 0.84 where 0.2 hits are expected): the end is that
+    of a Poisson mean (Brown, Cai and DasGupta 2001).
     """
     hits = hits.astype(float)
     n, count = len(hits), float(hits.sum())
@@ -92,8 +101,7 @@ def clustered_means(outcomes: np.ndarray, clusters: np.ndarray, ends: Sequence[E
     _, which = np.unique(clusters, return_inverse=True)
     sizes = np.bincount(which).astype(float)
     return [
-        _clustered_mean(column.astype(float), which, sizes, end)
-        for column, end in zip(outcomes.T, ends, strict=True)
+        _clustered_mean(column.astype(float), which, sizes, end) for column, end in zip(outcomes.T, ends, strict=True)
     ]
 
 
@@ -104,7 +112,9 @@ def _clustered_mean(outcomes: np.ndarray, which: np.ndarray, sizes: np.ndarray, 
         return share(outcomes)
     value = float(outcomes.mean())
     if count == 1:
-        return Interval(value, *mean_ends(value, Spread(0.0, 1.0, 1), ends), n, 1, CLUSTERS, few(1, "independent units"))
+        return Interval(
+            value, *mean_ends(value, Spread(0.0, 1.0, 1), ends), n, 1, CLUSTERS, few(1, "independent units")
+        )
     sums = np.bincount(which, outcomes, count)
     spread = jackknife((outcomes.sum() - sums) / (n - sizes))
     if np.ptp(sums / sizes) <= ROUNDING or spread.variance <= ROUNDING**2:

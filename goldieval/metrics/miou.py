@@ -59,7 +59,6 @@ def per_class(total: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def scores(areas: np.ndarray) -> dict[str, Interval]:
     """Return ``miou`` and ``macc`` (means over classes), and ``aacc`` (share of pixels), with intervals by image."""
-    count, _, classes = areas.shape
     total = areas.sum(axis=0).astype(float)
     values, without = _means(total[None])[0], _means(total - areas)
     by_class = unsure((areas[:, LABELLED] > 0).sum(axis=0))

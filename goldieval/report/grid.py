@@ -101,7 +101,7 @@ class Grid:
     def half_width(self, cell: Cell) -> str:
         """Return half the 95 % interval, or nothing where none was measured."""
         score = cell.score
-        if not self.intervals or score is None or score.low is None or score.high is None:
+        if not self.intervals or score is None or score.unreliable or score.low is None or score.high is None:
             return ""
         return self.number((score.high - score.low) / 2, score.unit)
 

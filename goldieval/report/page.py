@@ -160,5 +160,6 @@ def _model(record: Record) -> dict[str, Any]:
          *(value(name, more) for more in (found.chance, found.ceiling, found.separable))]
         for name, found in record.metrics.items()
     ]  # fmt: skip
-    warnings = [*record.warnings, *doubts(record, list(record.metrics)), *([f"{record.status}: {record.reason}"] if record.reason else [])]
+    reason = [f"{record.status}: {record.reason}"] if record.reason else []
+    warnings = [*record.warnings, *doubts(record, list(record.metrics)), *reason]
     return {"name": display_name(record), "about": "; ".join(filter(None, about)), "lines": lines, "warnings": warnings}

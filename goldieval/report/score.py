@@ -40,8 +40,16 @@ class Score:
     record: Record | None = None
 
     @property
+    def unreliable(self) -> str:
+        """Why the interval may not hold, or an empty string."""
+        measured = self.record.metrics.get(self.metric) if self.record else None
+        return measured.unreliable if measured else ""
+
+    @property
     def error(self) -> float | None:
-        """Standard error: of the interval, else of a share with that n, else not known."""
+        """Standard error: of the interval, else of a share with that n, else not known; not of an unreliable one."""
+        if self.unreliable:
+            return None
         if self.low is not None and self.high is not None:
             return (self.high - self.low) / (2 * Z95)
         if self.value is None or self.n is None or not is_share(self.metric) or not 0 <= self.value <= 1:

@@ -146,7 +146,11 @@ def curve(found: Comparison) -> RenderableType:
         parts += [Text(), Text(f"{task} {label(points[0].metric)} by images seen", "bold")]
         for point in points:
             seen = f"{point.images_seen:,}" if point.images_seen is not None else "not known"
-            width = f"{value(point.metric, point.low)}–{value(point.metric, point.high)}" if point.low is not None else "none"
+            width = (
+                f"{value(point.metric, point.low)}–{value(point.metric, point.high)}"
+                if point.low is not None
+                else "none"
+            )
             parts.append(
                 Text(f"  {point.side}  {seen:>13}  {value(point.metric, point.value):>5}  {width:>11}  {point.spec}")
             )
