@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy.special import gamma
 from scipy.stats import binomtest, false_discovery_control, nct, norm, permutation_test, t, wilcoxon
 
+from goldieval.comparison.values import Values, influence
 from goldieval.metrics.accuracy import mean_per_class
 from goldieval.metrics.detectable import smallest_by_mcnemar, smallest_by_student
 from goldieval.metrics.draws import drawn_sums, swapped_sums
@@ -264,3 +265,30 @@ def test_equal_models_are_told_apart_in_at_most_5_of_100_comparisons(test: str) 
         }
         rejected += ways[test]().p <= 0.05
     assert rejected / 200 <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 200)
+
+
+def test_the_standard_error_and_the_smallest_difference_hold_where_classes_are_small() -> None:
+    """Drawing within classes of two gives half their variance."""
+    generator, labels = np.random.default_rng(15), np.repeat(np.arange(40), np.repeat([2, 10], 20))
+    scores = np.tile([0.2, 0.6], 20)[labels]
+    found = []
+    for _ in range(250):
+        common = generator.random(len(labels))
+        mixed = np.where(generator.random((2, len(labels))) < 0.5, common, generator.random((2, len(labels))))
+        found.append(paired_mean_per_class((mixed[0] < scores) * 1.0, (mixed[1] < scores + 0.2) * 1.0, labels, 400))
+    differences = np.array([each.difference for each in found])
+    errors = np.array([each.standard_error for each in found])
+    assert np.sqrt((errors**2).mean()) == pytest.approx(differences.std(), rel=0.13)
+    smallest, seen = np.mean([each.smallest() for each in found]), np.mean([each.p <= 0.05 for each in found])
+    there = norm.cdf(norm.ppf(seen) + (smallest - differences.mean()) / differences.std())
+    assert there == pytest.approx(0.8, abs=0.08)
+
+
+def test_what_seeds_take_for_the_variance_of_samples_is_that_of_the_classes() -> None:
+    labels = np.repeat([0, 1, 2, 3], [2, 3, 50, 1])
+    hits = (np.arange(len(labels)) % 3 == 0) * 1.0
+    values = Values(np.arange(len(labels)), hits, labels, "per class")
+    shares = [hits[labels == label].mean() for label in range(4)]
+    own = [hits[labels == label].var(ddof=1) / (labels == label).sum() for label in range(3)]
+    single = (hits[-1] - np.mean(shares)) ** 2
+    assert (influence(values) ** 2).sum() == pytest.approx((sum(own) + single) / 16)
