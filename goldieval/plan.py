@@ -109,25 +109,25 @@ class Reader:
             try:
                 lacking = self._lacking(item)
             except TaskError as error:
-                lacking = []
+                lacking = ""
                 item.fail(error)
             if lacking and item.by_suite:
                 left_out.append(self._left_out(task, "its data are not on this machine"))
                 continue
             items.append(item)
-            if lacking:
-                how = task.card.source.how_to_get(item.folder, command_name(task))
-                item.failure = f"no data: {item.folder} lacks {listing(lacking)}. To get it: {how}"
-            elif not item.failure:
+            item.failure = item.failure or lacking
+            if not item.failure:
                 self._load(item)
         return items, left_out
 
-    def _lacking(self, item: Item) -> list[str]:
-        """Find the folder of a task and return what it lacks. Raises TaskError where that cannot be told."""
-        source = item.task.card.source
+    def _lacking(self, item: Item) -> str:
+        """Find the folder of a task; return a line on what it lacks, or nothing. Raises TaskError if that fails."""
+        task, source = item.task, item.task.card.source
         with contained("looking for its data"):
-            item.folder = item.task.folder(self.root)
-            return source.missing(item.folder) if item.folder.is_dir() or not source.on_disk else ["it"]
+            item.folder = task.folder(self.root)
+            lacking = source.missing(item.folder) if item.folder.is_dir() or not source.on_disk else ["it"]
+            how = source.how_to_get(item.folder, command_name(task)) if lacking else ""
+            return f"no data: {item.folder} lacks {listing(lacking)}. To get it: {how}" if lacking else ""
 
     def _load(self, item: Item) -> None:
         key = (item.task.name, item.task.hash, item.folder)
@@ -146,7 +146,11 @@ class Reader:
             item.loaded = known
 
     def _left_out(self, task: Task, why: str) -> LeftOut:
-        return LeftOut(task, why, task.card.source.how_to_get(task.folder(self.root), command_name(task)))
+        try:
+            with contained("looking for a way to get it"):
+                return LeftOut(task, why, task.card.source.how_to_get(task.folder(self.root), command_name(task)))
+        except TaskError as error:
+            return LeftOut(task, why, str(error))
 
 
 def plan_towers(plan: Plan, store: Store) -> None:

@@ -43,7 +43,8 @@ def unit(embeddings: np.ndarray | torch.Tensor, what: str) -> torch.Tensor:
     vectors /= lengths
     if len(vectors) > 1 and float((vectors - vectors[0]).abs().max()) < 1e-6:
         raise TaskError(
-            f"all {len(vectors):,} {what} embeddings are the same, of different inputs: the model tells none apart."
+            f"all {len(vectors):,} {what} embeddings are the same though their inputs differ: "
+            "the model has collapsed, or cuts them all to the same input."
         )
     return vectors
 
