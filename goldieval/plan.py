@@ -133,9 +133,8 @@ class Reader:
         key = (item.task.name, item.task.hash, item.folder)
         try:
             if key not in self._read:
-                with contained(f"reading {item.folder}"):
-                    self._read[key] = load_task_data(item.task, item.folder, self._limit, self._workers, self._subset)
-            with contained(f"reading {item.folder}"):
+                self._read[key] = load_task_data(item.task, item.folder, self._limit, self._workers, self._subset)
+            with contained(f"reading the lock file of {item.folder}"):
                 item.origins = labels(item.folder) if item.task.card.source.on_disk else []
         except TaskError as error:
             self._read[key] = str(error)
