@@ -76,7 +76,7 @@ def mutated(draw: st.DrawFn, valid: Any) -> Any:
 
 
 def _replace(draw: st.DrawFn, parent: Any, key: Any) -> None:
-    parent[key] = draw(strange)
+    parent[key] = deepcopy(draw(strange))
 
 
 def _remove(draw: st.DrawFn, parent: Any, key: Any) -> None:
