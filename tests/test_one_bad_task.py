@@ -402,3 +402,52 @@ def test_equal_class_names_and_equal_captions_are_the_datas_fault(tmp_path: Path
     (tmp_path / "data" / "t.csv").write_text("image,said\na/0.png,one\nb/0.png,two\n")
     ran = run(toy_model(tmp_path), str(file))
     assert "all 2 pictures are the same to the byte" in ran.out
+
+
+# The other verbs
+
+
+def test_data_check_goes_on_after_a_reader_that_raises(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = FolderSource.read
+
+    def read(self: FolderSource, folder: Path) -> Any:
+        return raising(OverflowError("too large"))() if "bad" in str(folder) else whole(self, folder)
+
+    monkeypatch.setattr(FolderSource, "read", read)
+    ran = goldieval("data", "check", two_tasks(tmp_path))
+    assert ran.code == 1 and "good: ok, 3 images, 2 classes" in ran.out
+    assert "bad: OverflowError while reading" in ran.out and "Traceback" not in ran.out + ran.err
+
+
+def test_data_where_goes_on_after_a_damaged_lock_file(tmp_path: Path) -> None:
+    tasks = two_tasks(tmp_path)
+    (tmp_path / "bad" / "data" / ".goldieval-source.json").write_text("[" * 3000)
+    ran = goldieval("data", "where", tasks)
+    assert ran.code == 1 and "good: present" in ran.out
+    assert one_line(ran.err).startswith("error: bad: ") and ".goldieval-source.json is broken" in ran.err
+
+
+def test_doctor_goes_on_after_a_probe_that_ends_the_program() -> None:
+    from goldieval.doctor.check import examine, examine_all
+
+    def probe(_: None) -> Any:
+        raise SystemExit("3")
+
+    assert examine(probe, None).found == "SystemExit: 3"
+    (check,) = examine_all("load", lambda: probe(None))
+    assert (check.name, check.passed) == ("load", False)
+
+
+def test_a_training_sample_that_raises_is_counted_and_another_takes_its_place() -> None:
+    from types import SimpleNamespace
+
+    from goldieval.goldiclip.data.batches import Batches
+
+    class Corpus:
+        def sample(self, row: int) -> Any:
+            return raising(RecursionError("deep"))() if row == 0 else SimpleNamespace(bad=[], row=row)
+
+    feed: Any = SimpleNamespace(_order=[0, 1, 2, 3], batch_size=2, most_bad=3, corpus=Corpus(), _unusable={})
+    bad: list[Any] = []
+    assert Batches._usable(feed, 0, bad).row == 2
+    assert [str(one) for one in bad] == ["sample 0: cannot be used: RecursionError: deep"]
