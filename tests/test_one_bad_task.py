@@ -451,3 +451,17 @@ def test_a_training_sample_that_raises_is_counted_and_another_takes_its_place() 
     bad: list[Any] = []
     assert Batches._usable(feed, 0, bad).row == 2
     assert [str(one) for one in bad] == ["sample 0: cannot be used: RecursionError: deep"]
+
+
+def test_a_bad_card_or_suite_among_others_is_named_and_left_out(tmp_path: Path) -> None:
+    cards, model = suite(tmp_path, []), toy_model(tmp_path)
+    (cards / "broken.yaml").write_text("name: broken\nversion: x\n")
+    (cards / "suites" / "broken.yaml").write_text("suite: [")
+    arguments = ["run", "--model", model, "--tasks-dir", cards, "--out", "out", "--tasks"]
+    ran = goldieval(*arguments, "mine")
+    assert ran.code == 0 and [record["status"] for record in records(Path("out"))] == ["ok"]
+    lines = ran.err.splitlines()
+    assert len(lines) == 2 and all(line.startswith("warning: ") and "broken.yaml" in line for line in lines)
+    named = goldieval(*arguments, "broken")
+    assert named.code == 2 and "no task or suite 'broken'" in named.err and "Not read: " in named.err
+    assert "mine" in goldieval("ls", "tasks", "--tasks-dir", cards).out
