@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from goldieval.data.readers import AnySource
-from goldieval.errors import GoldievalError
+from goldieval.errors import GoldievalError, first_line
 from goldieval.families.params import (
     ChoiceParams,
     ProbeParams,
@@ -193,6 +193,8 @@ def read_yaml(file: Path) -> dict[str, Any]:
         mark = getattr(error, "problem_mark", None)
         place = f"{file}:{mark.line + 1}" if mark else str(file)
         raise GoldievalError(f"{place}: broken YAML: {getattr(error, 'problem', None) or error}") from error
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:  # a day 32, 5,000 digits
+        raise GoldievalError(f"{file}: broken YAML: {type(error).__name__}: {first_line(error)}") from error
     if not isinstance(content, dict):
         raise GoldievalError(f"{file}: expected a mapping of keys to values.")
     return content

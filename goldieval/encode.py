@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 import numpy as np
 
 from goldieval.adapter import Adapter, Sees
+from goldieval.core.faults import contained, in_words
+from goldieval.core.halves import Faults, in_halves
 from goldieval.data.samples import ImageSource, UndecodableError
 from goldieval.embeddings import Chunk, Space, chunks_of
+from goldieval.errors import AdapterError, TaskError
 
 if TYPE_CHECKING:
     import torch
@@ -56,6 +59,8 @@ def image_keys(sources: Sequence[ImageSource], workers: int) -> list[str | OSErr
             return source.key()
         except OSError as error:
             return error
+        except Exception as error:  # a name that no system takes, a container that is not what it seems
+            return OSError(in_words(error))
 
     with ThreadPoolExecutor(workers) as pool:
         return list(pool.map(key, sources))
@@ -85,7 +90,9 @@ def encode(space: Space, chunks: Sequence[Chunk], compute: Callable[[Chunk], Enc
                     continue
                 if not space.holds(chunk):
                     keys, embeddings, failed = compute(chunk)
-                    space.write(chunk, keys, embeddings, _for_good(space, failed))
+                    lasting = _for_good(space, failed)
+                    if keys or lasting:  # a chunk of nothing would stand in the way of the next try
+                        space.write(chunk, keys, embeddings, lasting)
                     done += len(chunk.keys)
                 else:
                     meter.advance(len(chunk.keys))
@@ -108,21 +115,35 @@ def _for_good(space: Space, failed: Mapping[str, OSError]) -> dict[str, str]:
 
 
 def image_computer(
-    model: Adapter, sources: Mapping[str, ImageSource], batching: Batching, pool: ThreadPoolExecutor, meter: Meter
+    model: Adapter,
+    sources: Mapping[str, ImageSource],
+    batching: Batching,
+    pool: ThreadPoolExecutor,
+    meter: Meter,
+    faults: Faults | None = None,
 ) -> Callable[[Chunk], Encoded]:
-    """Return the function that encodes one chunk of pictures; threads decode ahead of the tower."""
-    import torch
+    """Return the function that encodes one chunk of pictures; threads decode ahead of the tower.
+
+    faults: takes up the pictures on which the model fails.
+    """
+    faults, rows_of = faults or Faults(), _Rows("encode_image")
 
     def compute(chunk: Chunk) -> Encoded:
         good: list[str] = []
         failed: dict[str, OSError] = {}
         parts = []
         for batch in batches(decoded(model, chunk.keys, sources, pool), batching.images):
-            usable = [(key, pixels) for key, pixels in batch if not isinstance(pixels, OSError)]
             failed |= {key: error for key, error in batch if isinstance(error, OSError)}
-            if usable:
-                parts.append(_numpy(model.encode_image(torch.stack([pixels for _, pixels in usable]))))
-                good += [key for key, _ in usable]
+            faults.reasons |= {key: str(error) for key, error in batch if isinstance(error, TaskError)}
+            usable = [(key, pixels) for key, pixels in batch if not isinstance(pixels, Exception)]
+            keys, inputs = [key for key, _ in usable], [pixels for _, pixels in usable]
+
+            def work(rows: Sequence[int], inputs: list[torch.Tensor] = inputs) -> np.ndarray:
+                return rows_of(model.encode_image(stacked([inputs[row] for row in rows])), len(rows))
+
+            for rows, part in in_halves(keys, work, faults, "encoding it"):
+                parts.append(part)
+                good += [keys[row] for row in rows]
             meter.advance(len(batch))
         return good, _joined(parts), failed
 
@@ -131,13 +152,21 @@ def image_computer(
 
 def decoded(
     model: Sees, keys: Sequence[str], sources: Mapping[str, ImageSource], pool: ThreadPoolExecutor
-) -> Iterator[tuple[str, torch.Tensor | OSError]]:
-    """Yield each picture ready for the tower, or the error that it gave; threads work a chunk ahead."""
+) -> Iterator[tuple[str, torch.Tensor | OSError | TaskError]]:
+    """Yield each picture ready for the tower, or the error that it gave; threads work a chunk ahead.
 
-    def prepare(key: str) -> torch.Tensor | OSError:
+    An OSError is one of the picture, a TaskError one of the model's own ``preprocess``.
+    """
+
+    def prepare(key: str) -> torch.Tensor | OSError | TaskError:
         try:
-            return model.preprocess(sources[key].open())
+            picture = sources[key].open()
         except OSError as error:
+            return error
+        try:
+            with contained("preprocessing it"):
+                return model.preprocess(picture)
+        except TaskError as error:
             return error
 
     for start in range(0, len(keys), IMAGES_PER_CHUNK):
@@ -145,24 +174,56 @@ def decoded(
         yield from zip(part, pool.map(prepare, part), strict=True)
 
 
+def stacked(inputs: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Return inputs of the image tower as one batch. Raises AdapterError where ``preprocess`` made no such inputs."""
+    import torch
+
+    strange = next((pixels for pixels in inputs if not isinstance(pixels, torch.Tensor)), None)
+    if strange is not None:
+        raise AdapterError(f"preprocess() must return a tensor; it returned {type(strange).__name__}.")
+    shapes = dict.fromkeys(tuple(pixels.shape) for pixels in inputs)
+    if len(shapes) > 1:
+        raise AdapterError(f"preprocess() must give all pictures one shape; it gave {' and '.join(map(str, shapes))}.")
+    return torch.stack(list(inputs))
+
+
 def text_computer(
-    model: Adapter, texts: Mapping[str, str], batching: Batching, meter: Meter
+    model: Adapter, texts: Mapping[str, str], batching: Batching, meter: Meter, faults: Faults | None = None
 ) -> Callable[[Chunk], Encoded]:
-    """Return the function that encodes one chunk of texts, sorted by tokens and trimmed where the model says it may."""
+    """Return the function that encodes one chunk of texts, sorted by tokens and trimmed where the model says it may.
+
+    faults: takes up the texts on which the model fails.
+    """
     from goldieval.padding import lengths
 
     trim = getattr(model, "trim", None)
+    faults, rows_of = faults or Faults(), _Rows("encode_text")
 
     def compute(chunk: Chunk) -> Encoded:
-        tokens = model.tokenize([texts[key] for key in chunk.keys])
-        order = lengths(tokens).argsort(stable=True) if trim else range(len(tokens))
-        rows = [int(row) for row in order]
-        parts = []
-        for start in range(0, len(rows), batching.texts):
-            batch = tokens[rows[start : start + batching.texts]]
-            parts.append(_numpy(model.encode_text(trim(batch) if trim else batch)))
-            meter.advance(len(batch))
-        return [chunk.keys[row] for row in rows], _joined(parts), {}
+        good: list[str] = []
+        parts, left = [], len(chunk.keys)
+
+        def tokenized(rows: Sequence[int]) -> torch.Tensor:
+            return _tokens(model.tokenize([texts[chunk.keys[row]] for row in rows]), len(rows))
+
+        for group, tokens in in_halves(chunk.keys, tokenized, faults, "tokenizing it"):
+            order = lengths(tokens).argsort(stable=True) if trim else range(len(tokens))
+            places = [int(place) for place in order]
+            for start in range(0, len(places), batching.texts):
+                batch = places[start : start + batching.texts]
+                keys = [chunk.keys[group[place]] for place in batch]
+
+                def work(rows: Sequence[int], tokens: torch.Tensor = tokens, batch: list[int] = batch) -> np.ndarray:
+                    chosen = tokens[[batch[row] for row in rows]]
+                    return rows_of(model.encode_text(trim(chosen) if trim else chosen), len(rows))
+
+                for rows, part in in_halves(keys, work, faults, "encoding it"):
+                    parts.append(part)
+                    good += [keys[row] for row in rows]
+                left -= len(batch)
+                meter.advance(len(batch))
+        meter.advance(left)  # what could not be tokenized
+        return good, _joined(parts), {}
 
     return compute
 
@@ -179,9 +240,38 @@ def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
         yield batch
 
 
-def _numpy(features: torch.Tensor) -> np.ndarray:
-    array: np.ndarray = features.float().cpu().numpy()
-    return array
+class _Rows:
+    """Checks what an encoder returns, batch by batch, and gives it as float32 rows on the host."""
+
+    def __init__(self, encoder: str) -> None:
+        self._encoder, self._width = encoder, 0
+
+    def __call__(self, features: torch.Tensor, count: int) -> np.ndarray:
+        """Return (count, dim). Raises AdapterError for anything else, or another width than the batch before."""
+        import torch
+
+        if not isinstance(features, torch.Tensor):
+            raise AdapterError(f"{self._encoder}() must return a tensor; it returned {type(features).__name__}.")
+        if features.ndim != 2 or len(features) != count or features.shape[1] == 0 or features.is_complex():
+            found = f"{features.dtype} {tuple(features.shape)}"
+            raise AdapterError(f"{self._encoder}() must return floats of shape ({count}, dim); it returned {found}.")
+        array: np.ndarray = features.float().cpu().numpy()
+        self._width = self._width or array.shape[1]
+        if array.shape[1] != self._width:
+            raise AdapterError(
+                f"{self._encoder}() returned rows of {self._width} numbers for one batch and {array.shape[1]} "
+                "for another."
+            )
+        return array
+
+
+def _tokens(tokens: torch.Tensor, count: int) -> torch.Tensor:
+    import torch
+
+    if not isinstance(tokens, torch.Tensor) or tokens.ndim < 1 or len(tokens) != count:
+        found = tuple(tokens.shape) if isinstance(tokens, torch.Tensor) else type(tokens).__name__
+        raise AdapterError(f"tokenize() must return a tensor with one row per text, {count}; it returned {found}.")
+    return tokens
 
 
 def _joined(parts: list[np.ndarray]) -> np.ndarray:

@@ -26,8 +26,17 @@ def environment(device: str) -> dict[str, str]:
     """Return versions, and the processor that ran the model."""
     import torch
 
-    name = torch.cuda.get_device_name(device) if device.startswith("cuda") else platform.processor() or "cpu"
-    return versions() | {"device": name, "threads": str(torch.get_num_threads()), "cores": str(os.cpu_count())}
+    counts = {"threads": str(torch.get_num_threads()), "cores": str(os.cpu_count())}
+    return versions() | {"device": _device_name(device)} | counts
+
+
+def _device_name(device: str) -> str:
+    import torch
+
+    try:
+        return torch.cuda.get_device_name(device) if device.startswith("cuda") else platform.processor() or "cpu"
+    except Exception:  # a device that has failed answers no question; the record of that failure must be written
+        return device
 
 
 def pick_device(asked: str) -> str:

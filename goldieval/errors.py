@@ -18,6 +18,14 @@ class TaskError(GoldievalError):
     """One task cannot be run or scored; the other tasks of the run go on."""
 
 
+class NotApplicableError(TaskError):
+    """The model lacks a capability that the task needs: no failure where a suite chose the task."""
+
+
+class AdapterError(TaskError):
+    """An adapter returns something else than it promises, whatever it is given."""
+
+
 def first_line(error: BaseException, most: int = 200) -> str:
     """Return the first line of what an error says, at most ``most`` characters; its type if it says nothing."""
     return next(iter(str(error).splitlines()), type(error).__name__)[:most]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from goldieval.adapter import ModelInfo
 from goldieval.card import Task
+from goldieval.core.faults import contained, writable
 from goldieval.data.fetch.lockfile import labels
 from goldieval.data.samples import ImageSource
 from goldieval.embeddings import Chunk, Space, Store
@@ -22,6 +23,7 @@ from goldieval.scoring.mode import needs_vectors
 class Item:
     """One task of a run: what was read of it, or why it cannot be run.
 
+    by_suite: chosen by a suite and not by its own name: what does not apply to a model is left out of its run.
     asked: the scoring mode that the run asks for; None leaves it to the card.   origins: where the files come from.
     """
 
@@ -32,6 +34,11 @@ class Item:
     heading: str = ""
     asked: str | None = None
     origins: list[str] = field(default_factory=list)
+    by_suite: bool = False
+
+    def fail(self, error: TaskError) -> None:
+        """Take a failure up: the task is recorded with its reason, and nothing more is done for it."""
+        self.loaded, self.failure = None, writable(str(error))
 
     def scoring(self, info: ModelInfo) -> str:
         """Return the scoring mode in which a model meets this task."""
@@ -40,7 +47,7 @@ class Item:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A task of a suite that is not run, why, and how to get it."""
+    """A task of a suite that is not run, why, and how to get it; ``how`` is empty where there is no way."""
 
     task: Task
     reason: str
@@ -75,9 +82,12 @@ class Plan:
     images: Tower | None = None
     texts: Tower | None = None
 
-    @property
-    def runnable(self) -> list[Loaded]:
-        return [item.loaded for item in self.items if item.loaded is not None]
+    def leave_out(self, item: Item, why: str) -> bool:
+        """Take a task of a suite that does not apply to the model out of the run; return False for one by name."""
+        if item.by_suite:
+            self.items.remove(item)
+            self.left_out.append(LeftOut(item.task, f"not applicable: {why.rstrip('.')}", ""))
+        return item.by_suite
 
 
 class Reader:
@@ -94,41 +104,62 @@ class Reader:
         left_out = [self._left_out(task, why) for task, why in selection.left_out]
         items = []
         for task in selection.tasks:
-            folder = task.folder(self.root)
-            lacking = task.card.source.missing(folder) if folder.is_dir() or not task.card.source.on_disk else ["it"]
-            if lacking and task.name not in selection.by_name:
+            item = Item(task, self.root, heading=selection.headings.get(task.name, ""), asked=self._scoring)
+            item.by_suite = task.name not in selection.by_name
+            try:
+                lacking = self._lacking(item)
+            except TaskError as error:
+                lacking = ""
+                item.fail(error)
+            if lacking and item.by_suite:
                 left_out.append(self._left_out(task, "its data are not on this machine"))
                 continue
-            item = Item(task, folder, heading=selection.headings.get(task.name, ""), asked=self._scoring)
             items.append(item)
-            if lacking:
-                how = task.card.source.how_to_get(folder, command_name(task))
-                item.failure = f"no data: {folder} lacks {listing(lacking)}. To get it: {how}"
-            else:
+            item.failure = item.failure or lacking
+            if not item.failure:
                 self._load(item)
         return items, left_out
+
+    def _lacking(self, item: Item) -> str:
+        """Find the folder of a task; return a line on what it lacks, or nothing. Raises TaskError if that fails."""
+        task, source = item.task, item.task.card.source
+        with contained("looking for its data"):
+            item.folder = task.folder(self.root)
+            lacking = source.missing(item.folder) if item.folder.is_dir() or not source.on_disk else ["it"]
+            how = source.how_to_get(item.folder, command_name(task)) if lacking else ""
+            return f"no data: {item.folder} lacks {listing(lacking)}. To get it: {how}" if lacking else ""
 
     def _load(self, item: Item) -> None:
         key = (item.task.name, item.task.hash, item.folder)
         try:
-            item.origins = labels(item.folder) if item.task.card.source.on_disk else []
             if key not in self._read:
                 self._read[key] = load_task_data(item.task, item.folder, self._limit, self._workers, self._subset)
+            with contained(f"reading the lock file of {item.folder}"):
+                item.origins = labels(item.folder) if item.task.card.source.on_disk else []
         except TaskError as error:
             self._read[key] = str(error)
         known = self._read[key]
-        item.loaded = None if isinstance(known, str) else known
-        item.failure = known if isinstance(known, str) else ""
+        if isinstance(known, str):
+            item.fail(TaskError(known))
+        else:
+            item.loaded = known
 
     def _left_out(self, task: Task, why: str) -> LeftOut:
-        return LeftOut(task, why, task.card.source.how_to_get(task.folder(self.root), command_name(task)))
+        try:
+            with contained("looking for a way to get it"):
+                return LeftOut(task, why, task.card.source.how_to_get(task.folder(self.root), command_name(task)))
+        except TaskError as error:
+            return LeftOut(task, why, str(error))
 
 
 def plan_towers(plan: Plan, store: Store) -> None:
     """Find what each tower must still encode, every distinct content once over all tasks."""
-    by_vector = [item.loaded for item in plan.items if item.loaded and needs_vectors(item.scoring(plan.info))]
-    sources = {key: source for loaded in by_vector for key, source in loaded.sources.items()}
-    texts = {key: text for loaded in plan.runnable for key, text in loaded.texts.items()}
+    sources: dict[str, ImageSource] = {}
+    texts: dict[str, str] = {}
+    for item in plan.items:
+        if item.loaded is not None and not item.failure:
+            sources |= item.loaded.sources if needs_vectors(item.scoring(plan.info)) else {}
+            texts |= item.loaded.texts
     image_space, text_space = store.space(plan.info.image_identity), store.space(plan.info.text_identity)
     plan.images = Tower(sources, image_space, plan_images(image_space, sources))
     plan.texts = Tower(texts, text_space, plan_texts(text_space, texts))

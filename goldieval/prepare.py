@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from goldieval.card import Task
+from goldieval.core.faults import contained
 from goldieval.data.masks import check_masks
 from goldieval.data.samples import Dataset, ImageSource, NoImage
 from goldieval.data.subset import keep_images, limited, present
@@ -87,8 +88,13 @@ def load_task_data(task: Task, folder: Path, limit: int | None, workers: int, su
         subset: "present" leaves out the images whose picture file is missing.
 
     Raises:
-        TaskError: whatever is wrong with the data, with file, row or count.
+        TaskError: whatever is wrong with the data, with file, row or count; also for what a reader did not foresee.
     """
+    with contained(f"reading {folder}"):
+        return _loaded(task, folder, limit, workers, subset)
+
+
+def _loaded(task: Task, folder: Path, limit: int | None, workers: int, subset: str) -> Loaded:
     prepared, seen, prepared_sha256 = counted(task, folder)
     dataset, there = prepared.dataset, None
     if subset:

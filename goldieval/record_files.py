@@ -76,10 +76,10 @@ def read_record(file: Path) -> Record:
         if isinstance(newer, int) and newer > SCHEMA:
             raise GoldievalError(f"{file} has record schema {newer}, this goldieval reads up to {SCHEMA}: upgrade it.")
         return Record.model_validate(content)
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise GoldievalError(f"cannot read the record {file}: {error}") from error
     except ValidationError as error:
         raise GoldievalError(f"{file} is no record: {validation_line(error)}") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise GoldievalError(f"cannot read the record {file}: {error}") from error
 
 
 def read_outcomes(file: Path, record: Record) -> dict[str, np.ndarray]:

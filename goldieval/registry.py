@@ -7,18 +7,21 @@ import fnmatch
 import glob
 import importlib.metadata
 import importlib.util
-from collections.abc import Iterable
+import warnings
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from goldieval.card import Task, load_card, read_yaml, validation_line
-from goldieval.errors import GoldievalError, did_you_mean
+from goldieval.errors import GoldievalError, did_you_mean, listing
 
 MODELS = "goldieval.models"
 TASKS = "goldieval.tasks"
+T = TypeVar("T")
 
 
 def packaged(name: str) -> Path:
@@ -63,9 +66,13 @@ class Selection:
 
 
 class Catalogue:
-    """All cards and suites that can be named: shipped, from installed packages, from the user's folder."""
+    """All cards and suites that can be named: shipped, from installed packages, from the user's folder.
+
+    broken: cards and suites that cannot be read, with the reason. They are left out with a warning.
+    """
 
     def __init__(self, tasks_dir: Path | None = None) -> None:
+        self.broken: dict[Path, str] = {}
         self.tasks: dict[str, Task] = {}
         self.suites: dict[str, Suite] = {}
         for folder in [packaged("tasks"), *_plugin_folders(), *([tasks_dir] if tasks_dir else [])]:
@@ -75,17 +82,30 @@ class Catalogue:
         if not folder.is_dir():
             raise GoldievalError(f"task folder {folder} does not exist.")
         for file in sorted(folder.glob("*.yaml")):
-            task = load_card(file)
+            task = self._sound(file, load_card)
+            if task is None:
+                continue
             if task.name in self.tasks:
                 raise GoldievalError(f"{file}: task {task.name!r} already exists in {self.tasks[task.name].file}.")
             self.tasks[task.name] = task
         for file in sorted((folder / "suites").glob("*.yaml")):
-            suite = _load_suite(file)
+            suite = self._sound(file, _load_suite)
+            if suite is None:
+                continue
             if suite.suite in self.suites:
                 raise GoldievalError(f"{file}: a suite {suite.suite!r} exists already; its content is fixed.")
             self.suites[suite.suite] = suite
         if clash := sorted(set(self.suites) & set(self.tasks)):
             raise GoldievalError(f"{folder}: {clash[0]!r} is the name of a suite and of a task. Rename one.")
+
+    def _sound(self, file: Path, read: Callable[[Path], T]) -> T | None:
+        """Return what a file holds; one that is broken is told of and None."""
+        try:
+            return read(file)
+        except GoldievalError as error:
+            self.broken[file] = str(error)
+            warnings.warn(f"{error} (left out)", stacklevel=2)
+            return None
 
     def select(self, names: Iterable[str], home: str = "") -> Selection:
         """Resolve suites, task ids, globs over ids and paths of cards, for a model whose home world is ``home``.
@@ -128,7 +148,8 @@ class Catalogue:
             return [self.tasks[task] for task in found]
         if name not in self.tasks:
             near = did_you_mean(name, [*self.tasks, *self.suites])
-            raise GoldievalError(f"no task or suite {name!r}.{near} See: goldieval ls tasks")
+            broken = f" Not read: {listing(self.broken.values(), 1)}." if self.broken else ""
+            raise GoldievalError(f"no task or suite {name!r}.{near}{broken} See: goldieval ls tasks")
         return [self.tasks[name]]
 
 

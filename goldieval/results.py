@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, overload
 
 from goldieval.record import Record
@@ -14,10 +15,14 @@ if TYPE_CHECKING:
 
 
 class Results(Sequence[Record]):
-    """A sequence of records."""
+    """A sequence of records.
 
-    def __init__(self, records: list[Record]) -> None:
+    models_failed: of a run of several models, those that could not be evaluated at all, with the reason.
+    """
+
+    def __init__(self, records: list[Record], models_failed: Mapping[str, str] = MappingProxyType({})) -> None:
         self._records = records
+        self.models_failed = dict(models_failed)
 
     @overload
     def __getitem__(self, index: int) -> Record: ...

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from goldieval.adapter import Adapter, LoadOptions, Model, ModelInfo, Precomputed, load
+from goldieval.core.faults import contained, writable
 from goldieval.data.paths import data_root
 from goldieval.describe import data_part, run_part, task_part
 from goldieval.embeddings import open_store
 from goldieval.encode import Batching
 from goldieval.environment import environment, pick_device
-from goldieval.errors import GoldievalError, TaskError, did_you_mean
+from goldieval.errors import GoldievalError, NotApplicableError, TaskError, did_you_mean
 from goldieval.families.base import Scored, family_of
 from goldieval.files import check_writable
 from goldieval.plan import Item, Plan, Reader, plan_towers
@@ -35,7 +37,7 @@ from goldieval.scoring.mode import needs_pool, one_mode
 from goldieval.screen import Screen
 from goldieval.spec import ModelSpec, expand, parse_spec
 from goldieval.token_counts import cut_queries, told, truncation
-from goldieval.vectors import Vectors, computed, looked_up, timed
+from goldieval.vectors import Vectors, check_applicable, computed, looked_up, timed, unusable
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,11 @@ def evaluate(
     screen: Screen | None = None,
     **settings: Any,
 ) -> Results:
-    """Evaluate a model on tasks; return one record a task, also for those that failed.
+    """Evaluate a model on tasks; return one record per task, also for those that failed.
+
+    Whatever is raised while one task is read, encoded or scored is that task's failure, and the others go on. A task
+    that a suite names and that does not apply to the model (it has no decoder, say) has no record; named by itself it
+    fails. Of several models, one that cannot be loaded is left out; ``Results.models_failed`` holds the reason.
 
     Args:
         model: a spec (a glob over checkpoints gives several models), several specs, or a loaded adapter, see
@@ -83,13 +89,13 @@ def evaluate(
         settings: fields of ``Options`` by name, for example ``out=None`` to write nothing, ``limit=500``.
 
     Raises:
-        GoldievalError: bad input that concerns the whole run.
+        GoldievalError: bad input that concerns the whole run, or no model that can be evaluated.
     """
     options = replace(options or Options(), **settings)
     names = [name.strip() for name in (tasks.split(",") if isinstance(tasks, str) else tasks) if name.strip()]
     models = _models(model)
     run = _Run(options, names, screen or Screen())
-    return Results([record for each in models for record in run.model(each)])
+    return run.all(models)
 
 
 def _models(model: str | Model | Sequence[str]) -> list[ModelSpec | Model]:
@@ -118,6 +124,8 @@ class _Run:
             raise GoldievalError("no tasks named. See: goldieval ls tasks")
         selection = self.catalogue.select(names)
         _check_overrides(selection, options.overrides)
+        for task in selection.tasks:
+            task.override(options.overrides)
         if options.scoring is not None:
             _check_scoring(selection, options.scoring)
         if options.save_images and not any(task.card.family == "segmentation" for task in selection.tasks):
@@ -125,12 +133,33 @@ class _Run:
         if options.out is not None and not options.dry_run:
             _check_out(options.out)
 
+    def all(self, models: Sequence[ModelSpec | Model]) -> Results:
+        """Run all tasks on each model.
+
+        Raises:
+            GoldievalError: none of the models can be evaluated.
+        """
+        if len(models) == 1:
+            return Results(self.model(models[0]))
+        records: list[Record] = []
+        lost: dict[str, str] = {}
+        for model in models:
+            spec = model.text if isinstance(model, ModelSpec) else type(model).__name__
+            try:
+                with contained("evaluating it"):
+                    records += self.model(model)
+            except TaskError as error:
+                lost[spec] = str(error)
+                self.screen.model_failed(spec, lost[spec])
+        if models and len(lost) == len(models):
+            first = next(iter(lost.values()))
+            raise GoldievalError(f"none of the {len(models)} models can be evaluated; the first: {first}")
+        return Results(records, lost)
+
     def model(self, model: ModelSpec | Model) -> list[Record]:
         """Run all tasks on one model."""
         seconds: dict[str, float] = {}
-        with timed(seconds, "load_model"):
-            loaded = self._load(model) if isinstance(model, ModelSpec) else model
-            info = loaded.describe()
+        loaded, info = self._loaded(model, seconds)
         if needs_pool(self.options.scoring or "") and getattr(loaded, "pool", None) is None:
             raise GoldievalError(
                 f"--scoring {self.options.scoring}: {info.spec} has no text-conditioned pooling; use --scoring global."
@@ -139,45 +168,99 @@ class _Run:
             selection = self.catalogue.select(self.names, info.home)
             selection.tasks = [task.override(self.options.overrides) for task in selection.tasks]
             plan = Plan(info, *self.reader.items(selection))
+        for item in list(plan.items):
+            _check_item(item, loaded, plan)
         with open_store(self.options.cache) as store:
             if isinstance(loaded, Adapter):
                 plan_towers(plan, store)
             self.screen.plan(plan)
             if self.options.dry_run:
                 return []
-            vectors = (
-                looked_up(loaded, self.options.limit is not None or bool(self.options.subset))
-                if isinstance(loaded, Precomputed)
-                else computed(loaded, plan, self.options.batching, self.screen, seconds)
-            )
-            vectors.show = self.options.save_images
-            records = [self._record(item, info, vectors, dict(seconds)) for item in plan.items]
+            vectors = self._vectors(loaded, plan, seconds)
+            made = [self._record(item, plan, vectors, dict(seconds)) for item in list(plan.items)]
+        records = [record for record in made if record is not None]
         self.screen.finished(plan, records)
         return records
 
-    def _load(self, spec: ModelSpec) -> Model:
+    def _loaded(self, model: ModelSpec | Model, seconds: dict[str, float]) -> tuple[Model, ModelInfo]:
+        """Load and describe a model. Raises GoldievalError, whatever its adapter raises."""
         options = self.options
-        return load(spec, LoadOptions(self.device, options.precision, options.offline, self.screen.note))
+        told = LoadOptions(self.device, options.precision, options.offline, self.screen.note)
+        with timed(seconds, "load_model"):
+            if not isinstance(model, ModelSpec):
+                return model, model.describe()  # the caller's own: what it raises is the caller's too
+            with contained(f"loading the model {model.text}"):
+                loaded = load(model, told)
+                return loaded, loaded.describe()
 
-    def _record(self, item: Item, info: ModelInfo, vectors: Vectors, seconds: dict[str, float]) -> Record:
-        scored, failure, loaded = None, item.failure, item.loaded
-        vectors.seconds.clear()
-        if loaded is not None:
+    def _vectors(self, loaded: Model, plan: Plan, seconds: dict[str, float]) -> Vectors:
+        """Return what the tasks are scored with; where the model cannot be used at all, every task fails."""
+        options = self.options
+        if isinstance(loaded, Precomputed):
+            vectors = looked_up(loaded, options.limit is not None or bool(options.subset))
+        else:
             try:
-                with timed(seconds, "score"), exact(self.device):
+                with contained("encoding", GoldievalError):
+                    vectors = computed(loaded, plan, options.batching, self.screen, seconds)
+            except TaskError as error:
+                for item in plan.items:
+                    item.failure = item.failure or str(error)
+                vectors = unusable(str(error))
+        vectors.show = options.save_images
+        return vectors
+
+    def _record(self, item: Item, plan: Plan, vectors: Vectors, seconds: dict[str, float]) -> Record | None:
+        """Score a task and write its record; None for a task that is left out after all."""
+        scored, loaded, info = None, item.loaded, plan.info
+        vectors.seconds.clear()
+        if loaded is not None and not item.failure:
+            try:
+                with timed(seconds, "score"), contained("scoring"), exact(self.device):
                     mode = item.scoring(info)
                     loaded, evidence = vectors.evidence(loaded, mode, self.options.allow_bad, self.device)
                     scored = family_of(item.task.card.family).score(loaded.prepared, evidence)
+            except NotApplicableError as error:
+                if plan.leave_out(item, str(error)):
+                    return None
+                item.failure = str(error)
             except TaskError as error:
-                failure = str(error)
+                item.failure = str(error)
+        record, scored = self._described(item, info, loaded, scored, vectors, seconds)
+        return self._written(record, scored) if self.options.out is not None else record
+
+    def _described(
+        self,
+        item: Item,
+        info: ModelInfo,
+        loaded: Loaded | None,
+        scored: Scored | None,
+        vectors: Vectors,
+        seconds: dict[str, float],
+    ) -> tuple[Record, Scored | None]:
+        """Return the record; of a task that cannot be described after all, the one of its failure."""
         run = run_part(vectors, self.device, self.options.batching, seconds | vectors.seconds)
-        cut = _truncated(scored, loaded, vectors, info.context_length) if scored and loaded else None
-        record = self._describe(item, info, loaded, scored, failure, run, cut)
-        if self.options.out is not None:
-            outcomes, pictures = (scored.outcomes, scored.pictures) if scored else (None, {})
-            path = write_record(self.options.out, record, outcomes, pictures)
-            self.screen.wrote(record, path)
-        return record
+        failure = writable(item.failure)
+        try:
+            with contained("describing its result"):
+                cut = _truncated(scored, loaded, vectors, info.context_length) if scored and loaded else None
+                return self._describe(item, info, loaded, scored, failure, run, cut), scored
+        except TaskError as error:
+            return self._describe(item, info, None, None, failure or str(error), run, None), None
+
+    def _written(self, record: Record, scored: Scored | None) -> Record:
+        """Write a record; return it, or the record of a failure with the same numbers where it cannot be written."""
+        assert self.options.out is not None
+        outcomes, pictures = (scored.outcomes, scored.pictures) if scored else (None, {})
+        try:
+            with contained("writing its record"):
+                self.screen.wrote(record, write_record(self.options.out, record, outcomes, pictures))
+                return record
+        except TaskError as error:
+            failed = record.model_copy(update={"status": "failed", "reason": str(error)})
+        with suppress(TaskError), contained("writing its failure"):
+            bare = failed.model_copy(update={"metrics": {}, "classes": {}, "approximation": {}, "probe": None})
+            self.screen.wrote(bare, write_record(self.options.out, bare, None))
+        return failed
 
     def _describe(
         self,
@@ -211,6 +294,20 @@ class _Run:
             environment=environment(self.device),
             run=run,
         )
+
+
+def _check_item(item: Item, model: Model, plan: Plan) -> None:
+    """Leave a task out, or fail it where it was named, before any work is done for it that the model cannot end."""
+    if item.loaded is None:
+        return
+    try:
+        with contained("preparing"):
+            check_applicable(model, item.loaded, item.scoring(plan.info))
+    except NotApplicableError as error:
+        if not plan.leave_out(item, str(error)):
+            item.failure = str(error)
+    except TaskError as error:
+        item.fail(error)
 
 
 def _truncated(scored: Scored, loaded: Loaded, vectors: Vectors, context: int) -> Truncation | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,10 +26,14 @@ class Quiet:
 
 
 class Screen:
-    """Says nothing; subclasses say it on a terminal."""
+    """Says nothing but what would be missed, as a Python warning; subclasses say it all on a terminal."""
 
     def note(self, line: str) -> None:
         """Something the user should know while it happens."""
+
+    def model_failed(self, spec: str, reason: str) -> None:
+        """One of several models cannot be evaluated; the others go on."""
+        warnings.warn(f"model {spec} was not evaluated: {reason}", stacklevel=2)
 
     def plan(self, plan: Plan) -> None:
         """The whole plan, before any work."""

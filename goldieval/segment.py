@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from goldieval.adapter import Dense
+from goldieval.core.faults import contained
 from goldieval.encode import Meter
 from goldieval.errors import TaskError
 from goldieval.families.mmseg_parts import areas, resized
@@ -64,7 +65,8 @@ def maps(
         if isinstance(read, OSError):
             found.failed[loaded.keys[row]] = str(read)
         else:
-            prediction = predict(read.pixels.to(device), read.mask.shape)
+            with contained(f"segmenting {image.path}"):
+                prediction = predict(read.pixels.to(device), read.mask.shape)
             truth = torch.from_numpy(read.mask).to(prediction.device)
             found.areas[image.id] = areas(prediction, truth, classes)
             found.pixels[image.id] = read.mask.size
@@ -95,7 +97,8 @@ def _read(model: Dense, loaded: Loaded, row: int) -> Read | OSError:
         picture = np.asarray(image.source.open())
     except OSError as error:
         return error
-    mask = dataset.masks[row].read()
+    with contained(f"reading the mask of {image.path}"):
+        mask = dataset.masks[row].read()
     if mask.shape != picture.shape[:2]:
         sizes = f"{picture.shape[1]} x {picture.shape[0]} pixels, its mask {mask.shape[1]} x {mask.shape[0]}"
         raise TaskError(f"{image.id} is {sizes}.")

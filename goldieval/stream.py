@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from goldieval.adapter import Answering, TextConditioned
 from goldieval.data.samples import ImageSource
-from goldieval.encode import Batching, Meter, batches, decoded
-from goldieval.errors import TaskError
+from goldieval.encode import Batching, Meter, batches, decoded, stacked
+from goldieval.errors import AdapterError, TaskError
 from goldieval.prepare import Loaded
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def patch_tokens(
         usable = [pixels for _, pixels in batch if not isinstance(pixels, OSError)]
         failed |= {key: str(error) for key, error in batch if isinstance(error, OSError)}
         if usable:
-            parts.append(model.patch_tokens(torch.stack(usable)).float())
+            parts.append(_patches(model.patch_tokens(stacked(_sound(usable))), len(usable)))
         meter.advance(len(batch))
     return torch.cat(parts) if parts else torch.empty(0, 0, 0), failed
 
@@ -54,8 +54,6 @@ def answers(
     Raises:
         TaskError: the model gives something else than one string a question.
     """
-    import torch
-
     dataset = loaded.prepared.dataset
     assert dataset.owner is not None
     asked: dict[str, list[int]] = defaultdict(list)  # content key to rows of questions
@@ -68,14 +66,30 @@ def answers(
             if isinstance(pixels, OSError):
                 failed[key] = str(pixels)
             else:
-                yield from ((row, pixels) for row in asked[key])
+                (sound,) = _sound([pixels])
+                yield from ((row, sound) for row in asked[key])
 
     given: dict[str, str] = {}
     for batch in batches(pairs(), batching.images):
         texts = [dataset.texts[row] for row, _ in batch]
-        words = model.generate(torch.stack([pixels for _, pixels in batch]), [text.text for text in texts])
+        words = model.generate(stacked([pixels for _, pixels in batch]), [text.text for text in texts])
         if len(words) != len(texts) or not all(isinstance(word, str) for word in words):
             raise TaskError(f"generate() must return one string a question: {len(texts)} were asked.")
         given |= {text.id: word for text, word in zip(texts, words, strict=True)}
         meter.advance(len(batch))
     return given, failed
+
+
+def _sound(inputs: Sequence[torch.Tensor | TaskError]) -> list[torch.Tensor]:
+    """Return the inputs. Raises what ``preprocess`` raised for one of them: all of them are this task's own."""
+    for pixels in inputs:
+        if isinstance(pixels, TaskError):
+            raise pixels
+    return [pixels for pixels in inputs if not isinstance(pixels, TaskError)]
+
+
+def _patches(tokens: torch.Tensor, count: int) -> torch.Tensor:
+    """Return patch tokens in float32. Raises AdapterError unless their shape is (count, patches, dim)."""
+    if tokens.ndim != 3 or len(tokens) != count:
+        raise AdapterError(f"patch_tokens() must return ({count}, patches, dim); it returned {tuple(tokens.shape)}.")
+    return tokens.float()

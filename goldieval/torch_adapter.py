@@ -13,7 +13,7 @@ from PIL import Image
 from torch import nn
 
 from goldieval.adapter import ModelInfo
-from goldieval.errors import TaskError
+from goldieval.errors import NotApplicableError
 from goldieval.padding import trim
 from goldieval.precision import full_float32
 from goldieval.token_counts import token_counts
@@ -88,13 +88,19 @@ class TorchAdapter:
         return token_counts(self.tokenizer, texts)
 
     def normalise(self, picture: torch.Tensor) -> torch.Tensor:
-        """Subtract the mean and divide by the deviation that the transform has. Raises TaskError where it has none."""
+        """Subtract the mean and divide by the deviation that the transform has.
+
+        Raises:
+            NotApplicableError: it has none.
+        """
         from torchvision.transforms import Normalize
 
         steps = getattr(self.preprocess, "transforms", [])
         normalize = next((step for step in steps if isinstance(step, Normalize)), None)
         if normalize is None:
-            raise TaskError("this model's transform has no step Normalize: dense features need its mean and deviation.")
+            raise NotApplicableError(
+                "this model's transform has no step Normalize: dense features need its mean and deviation."
+            )
         normalised: torch.Tensor = normalize(picture)
         return normalised
 

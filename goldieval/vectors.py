@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 import torch
 
-from goldieval.adapter import Adapter, Answering, Dense, Precomputed, TextConditioned, inference
-from goldieval.data.samples import ImageSource
+from goldieval.adapter import Adapter, Answering, Dense, Model, Precomputed, TextConditioned, inference
+from goldieval.core.halves import Faults
+from goldieval.data.samples import ImageSample, ImageSource
 from goldieval.encode import Batching, encode, image_computer, text_computer, text_key
-from goldieval.errors import GoldievalError, TaskError
+from goldieval.errors import GoldievalError, NotApplicableError, TaskError, listing
 from goldieval.plan import Plan, Tower
 from goldieval.prepare import Loaded
 from goldieval.scoring.conditioned import Pool
 from goldieval.scoring.cosine import check_finite, unit
-from goldieval.scoring.mode import is_dense, needs_vectors, shortlist_size
+from goldieval.scoring.mode import is_dense, needs_pool, needs_vectors, shortlist_size
 from goldieval.scoring.similarity import ConditionedSimilarity, GlobalSimilarity, ShortlistSimilarity, Similarity
 from goldieval.screen import Screen
 from goldieval.stream import answers, patch_tokens
@@ -28,6 +29,23 @@ from goldieval.stream import answers, patch_tokens
 if TYPE_CHECKING:
     from goldieval.families.segmentation import Segmented
     from goldieval.segment import Maps
+
+NO_ANSWERS = "this model cannot answer questions: its adapter has no generate(pixels, questions)."
+NO_PATCHES = "this model gives no patch features: its adapter has no dense(pixels, attention)."
+NO_POOLING = "this model has no text-conditioned pooling for {} scoring: use --scoring global."
+NO_PICTURES = "this task has ids but no pictures: run it with --model embeddings:FOLDER."
+
+
+def check_applicable(model: Model, loaded: Loaded, mode: str) -> None:
+    """Raise NotApplicableError where a model lacks what a task needs in a mode, before any work is done."""
+    if isinstance(model, Adapter) and loaded.pictureless:
+        raise NotApplicableError(NO_PICTURES)
+    if mode == "generate" and not isinstance(model, Answering):
+        raise NotApplicableError(NO_ANSWERS)
+    if is_dense(mode) and not isinstance(model, Dense):
+        raise NotApplicableError(NO_PATCHES)
+    if needs_pool(mode) and not isinstance(model, TextConditioned):
+        raise NotApplicableError(NO_POOLING.format(mode))
 
 
 @dataclass
@@ -80,7 +98,7 @@ class Vectors:
             TaskError: too many unreadable pictures, or a model that cannot answer.
         """
         if self.answered is None:
-            raise TaskError("this model cannot answer questions: its adapter has no generate(pixels, questions).")
+            raise NotApplicableError(NO_ANSWERS)
         given, failed = self.answered(loaded)
         loaded = loaded.without(failed, allow_bad)
         return loaded, [given[text.id] for text in loaded.prepared.dataset.texts]
@@ -92,7 +110,7 @@ class Vectors:
             TaskError: too many unreadable pictures, or useless embeddings.
         """
         loaded = loaded.without(self.failed, allow_bad)
-        return loaded, unit(self.images(loaded), "image").to(device)
+        return loaded, self._image_units(loaded).to(device)
 
     def segments(self, loaded: Loaded, scoring: str, allow_bad: int) -> tuple[Loaded, Segmented]:
         """Return the task without its unreadable pictures, and the areas of the maps of the rest.
@@ -101,7 +119,7 @@ class Vectors:
             TaskError: too many unreadable pictures, masks that do not fit, or a model without patch features.
         """
         if self.mapped is None:
-            raise TaskError("this model gives no patch features: its adapter has no dense(pixels, attention).")
+            raise NotApplicableError(NO_PATCHES)
         maps = self.mapped(loaded, scoring, self.show)
         loaded = loaded.without(maps.failed, allow_bad)
         return loaded, maps.segmented(loaded)
@@ -115,20 +133,26 @@ class Vectors:
         if needs_vectors(scoring):
             loaded = loaded.without(self.failed, allow_bad)
         if scoring == "global":
-            images, texts = unit(self.images(loaded), "image"), unit(self.texts(loaded), "text")
+            images, texts = self._image_units(loaded), _text_units(loaded, self.texts(loaded))
             return loaded, GlobalSimilarity(images.to(device), texts.to(device))
         if self.streamed is None or self.pool is None:
-            raise TaskError(f"this model has no text-conditioned pooling for {scoring} scoring: use --scoring global.")
+            raise NotApplicableError(NO_POOLING.format(scoring))
         patches, failed = self.streamed(loaded)
         loaded = loaded.without(failed, allow_bad)
         check_finite(patches, "patch")
         raw = torch.as_tensor(self.texts(loaded))
-        unit(raw, "text")
+        _text_units(loaded, raw)
         patches, raw = patches.to(device), raw.to(device)
         if size := shortlist_size(scoring):
-            images = unit(self.images(loaded), "image").to(device)
+            images = self._image_units(loaded).to(device)
             return loaded, ShortlistSimilarity(self.pool, patches, raw, images, size)
         return loaded, ConditionedSimilarity(self.pool, patches, raw)
+
+    def _image_units(self, loaded: Loaded) -> torch.Tensor:
+        """Return the unit vector of each picture, (images, dim). Raises TaskError where there is nothing to tell."""
+        if len(loaded.keys) > 1 and len(set(loaded.keys)) == 1 and not loaded.pictureless:
+            raise TaskError(f"all {len(loaded.keys):,} pictures are the same to the byte: there is nothing to tell.")
+        return unit(self.images(loaded), "image")
 
 
 def looked_up(model: Precomputed, subset: bool) -> Vectors:
@@ -139,6 +163,15 @@ def looked_up(model: Precomputed, subset: bool) -> Vectors:
     )
 
 
+def unusable(reason: str) -> Vectors:
+    """Vectors of a model that cannot be used at all."""
+
+    def fail(_: Loaded) -> np.ndarray:
+        raise TaskError(reason)
+
+    return Vectors(fail, fail)
+
+
 def computed(model: Adapter, plan: Plan, batching: Batching, screen: Screen, seconds: dict[str, float]) -> Vectors:
     """Encode what the plan says is missing; the rest is in the store already.
 
@@ -147,20 +180,28 @@ def computed(model: Adapter, plan: Plan, batching: Batching, screen: Screen, sec
     """
     images, texts = cast(Tower, plan.images), cast(Tower, plan.texts)
     encoded = {}
+    unseen, unread = Faults(), Faults()
     with inference(model), ThreadPoolExecutor(batching.workers) as pool, _full_disk_is_plain():
         with timed(seconds, "encode_images"), screen.meter("images", images.missing) as meter:
             sources = cast(Mapping[str, ImageSource], images.contents)
             encoded["images"] = encode(
-                images.space, images.chunks, image_computer(model, sources, batching, pool, meter), meter
+                images.space, images.chunks, image_computer(model, sources, batching, pool, meter, unseen), meter
             )
         with timed(seconds, "encode_texts"), screen.meter("texts", texts.missing) as meter:
             strings = cast(Mapping[str, str], texts.contents)
-            encoded["texts"] = encode(texts.space, texts.chunks, text_computer(model, strings, batching, meter), meter)
+            encoded["texts"] = encode(
+                texts.space, texts.chunks, text_computer(model, strings, batching, meter, unread), meter
+            )
     if damaged := images.space.repaired + texts.space.repaired:
         screen.note(f"{damaged:,} damaged chunks of the embedding store were found and encoded again")
     vectors = Vectors(
-        lambda loaded: _gather(images, _pictured(loaded)),
-        lambda loaded: _gather(texts, [text_key(text.text) for text in loaded.prepared.texts]),
+        lambda loaded: _gather(images, _pictured(loaded), unseen, [image.path for image in _images(loaded)]),
+        lambda loaded: _gather(
+            texts,
+            [text_key(text.text) for text in loaded.prepared.texts],
+            unread,
+            [f"text {text.text[:60]!r}" for text in loaded.prepared.texts],
+        ),
         images.space.failed,
         encoded,
         {"images": len(images.contents) - encoded["images"], "texts": len(texts.contents) - encoded["texts"]},
@@ -234,11 +275,35 @@ def timed(seconds: dict[str, float], phase: str) -> Iterator[None]:
 
 def _pictured(loaded: Loaded) -> list[str]:
     if loaded.pictureless:
-        raise TaskError("this task has ids but no pictures: run it with --model embeddings:FOLDER.")
+        raise NotApplicableError(NO_PICTURES)
     return loaded.keys
 
 
-def _gather(tower: Tower, keys: list[str]) -> np.ndarray:
+def _images(loaded: Loaded) -> list[ImageSample]:
+    return loaded.prepared.dataset.images
+
+
+def _text_units(loaded: Loaded, embeddings: np.ndarray | torch.Tensor) -> torch.Tensor:
+    """Return the unit vector of each text, (texts, dim). Raises TaskError where there is nothing to tell."""
+    said = {text.text for text in loaded.prepared.texts}
+    if len(said) == 1 and len(loaded.prepared.texts) > 1:
+        count = len(loaded.prepared.texts)
+        raise TaskError(f"all {count:,} texts are the same, {said.pop()[:60]!r}: there is nothing to tell.")
+    return unit(embeddings, "text")
+
+
+def _gather(tower: Tower, keys: list[str], faults: Faults, names: list[str]) -> np.ndarray:
+    """Return the embeddings of contents, in their order.
+
+    Raises:
+        TaskError: the model fails on some of them; the first are named.
+    """
+    failing = {name: faults.reasons[key] for name, key in zip(names, keys, strict=True) if key in faults.reasons}
+    if failing and faults.given_up:
+        raise TaskError(f"the model fails on whatever it is given: {faults.given_up}")
+    if failing:
+        named = listing([f"{name} ({reason})" for name, reason in failing.items()], 1)
+        raise TaskError(f"the model fails on {len(failing):,} of {len(keys):,}: {named}.")
     try:
         return tower.space.gather(keys)
     except KeyError:

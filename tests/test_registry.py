@@ -142,8 +142,11 @@ def test_suite_of_an_unknown_task_is_refused_with_the_nearest(tmp_path: Path) ->
 
 def test_fault_in_a_suite_is_one_line_with_file_and_key(tmp_path: Path) -> None:
     _suite(tmp_path, "ours", ["cifar10"], colour="red")
-    with pytest.raises(GoldievalError, match=r"ours\.yaml: colour: unknown key"):
-        Catalogue(tmp_path)
+    with pytest.warns(UserWarning, match=r"ours\.yaml: colour: unknown key"):
+        catalogue = Catalogue(tmp_path)
+    assert list(catalogue.broken) == [tmp_path / "suites" / "ours.yaml"] and "ours" not in catalogue.suites
+    with pytest.raises(GoldievalError, match=r"no task or suite 'ours'.* Not read: .*colour: unknown key"):
+        catalogue.select(["ours"])
 
 
 def _suite(folder: Path, name: str, tasks: list[str], **more: str) -> None:

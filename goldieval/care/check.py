@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from goldieval.card import Task
+from goldieval.core.faults import contained, in_words
 from goldieval.data.fetch.lockfile import Lock, difference, read_lock
 from goldieval.data.paths import inside
 from goldieval.data.samples import ImageSample, NoImage
 from goldieval.data.source import tilde
-from goldieval.errors import GoldievalError, TaskError, listing
+from goldieval.errors import TaskError, listing
 from goldieval.registry import command_name
 
 
@@ -34,14 +35,23 @@ class Checked:
 
 
 def check(task: Task, root: Path, workers: int) -> Checked:
-    """Compare a task's data with its lock file and its card, and decode every picture."""
+    """Compare a task's data with its lock file and its card, and decode every picture; what raises is a fault too."""
+    try:
+        with contained("checking its data"):
+            return _checked(task, root, workers)
+    except TaskError as error:
+        return Checked(task, [], [Fault(str(error), "goldieval --debug data check shows where it happened")])
+
+
+def _checked(task: Task, root: Path, workers: int) -> Checked:
     source, folder = task.card.source, task.folder(root)
     get = source.how_to_get(folder, command_name(task))
     lacking = (source.missing(folder) if folder.is_dir() else ["any file"]) if source.on_disk else []
     if lacking:
         return Checked(task, [], [Fault(f"{tilde(folder)} lacks {listing(lacking)}", get)])
     try:
-        lock = read_lock(folder) if source.on_disk else None
+        with contained("reading its lock file"):
+            lock = read_lock(folder) if source.on_disk else None
     except TaskError as error:
         return Checked(task, [], [Fault(str(error), get)])
     mend = _mend(task, get, lock)
@@ -50,8 +60,9 @@ def check(task: Task, root: Path, workers: int) -> Checked:
         [f"{sum(len(origin.files) for origin in lock.origins):,} files as fetched"] if lock and not differing else []
     )
     try:
-        seen, unreadable = _read(task, folder, workers)
-    except GoldievalError as error:
+        with contained("reading it"):
+            seen, unreadable = _read(task, folder, workers)
+    except TaskError as error:
         return Checked(task, facts, differing or [Fault(str(error), mend)])
     if unreadable:
         named = listing(f"{id} ({reason})" for id, reason in unreadable.items())
@@ -94,4 +105,6 @@ def _reason(image: ImageSample) -> str:
         image.source.open()
     except OSError as error:
         return str(error.strerror or error)
+    except Exception as error:
+        return in_words(error)
     return ""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from goldieval.card import Task
+from goldieval.core.faults import contained
 from goldieval.data.fetch.download import Teller
 from goldieval.data.fetch.get import fetch_all
 from goldieval.data.fetch.holding import held
@@ -92,7 +93,8 @@ def _plan(job: Job, repair: bool, note: Callable[[str], None]) -> None:
 
 def _guarded(job: Job, work: Callable[[], None]) -> None:
     try:
-        work()
+        with contained("fetching", GoldievalError):
+            work()
     except Refused as error:
         job.failure = f"{error}. {_steps(job, error.status)}"
     except GoldievalError as error:

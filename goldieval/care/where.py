@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from goldieval.card import Task
+from goldieval.core.faults import contained
 from goldieval.data.fetch.lockfile import labels
+from goldieval.errors import TaskError
 
 
 def state(task: Task, root: Path) -> str:
@@ -21,23 +23,34 @@ def state(task: Task, root: Path) -> str:
 
 
 def places(tasks: Iterable[Task], root: Path) -> list[dict[str, Any]]:
-    """Return for each task its state, folder, bytes on disk (of all tasks in that folder) and origins."""
+    """Return for each task its state, folder, bytes on disk (of all tasks in that folder) and origins.
+
+    A task about which that cannot be said has the state ``unknown``, and the reason under ``fault``.
+    """
     sizes: dict[Path, int] = {}
     rows = []
     for task in tasks:
-        on_disk, folder = task.card.source.on_disk, task.folder(root)
-        if on_disk and folder not in sizes:
-            sizes[folder] = bytes_in(folder)
-        rows.append(
-            {
-                "task": task.name,
-                "data": state(task, root),
-                "folder": str(folder) if on_disk else None,
-                "bytes": sizes[folder] if on_disk else None,
-                "origins": labels(folder) if on_disk else [],
-            }
-        )
+        row: dict[str, Any] = {"task": task.name, "data": "", "folder": None, "bytes": None, "origins": []}
+        try:
+            with contained("looking for its data"):
+                row |= _place(task, root, sizes)
+        except TaskError as error:
+            row |= {"data": "unknown", "fault": str(error)}
+        rows.append(row)
     return rows
+
+
+def _place(task: Task, root: Path, sizes: dict[Path, int]) -> dict[str, Any]:
+    """Return where the data of a task are. sizes: of folders that were counted already; taken up and added to."""
+    on_disk, folder = task.card.source.on_disk, task.folder(root)
+    if on_disk and folder not in sizes:
+        sizes[folder] = bytes_in(folder)
+    return {
+        "data": state(task, root),
+        "folder": str(folder) if on_disk else None,
+        "bytes": sizes[folder] if on_disk else None,
+        "origins": labels(folder) if on_disk else [],
+    }
 
 
 def bytes_in(folder: Path) -> int:

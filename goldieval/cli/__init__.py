@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from goldieval.cli.chatter import kept_off
 from goldieval.cli.compare import compare
 from goldieval.cli.data import data
 from goldieval.cli.doctor import doctor
@@ -16,9 +17,11 @@ from goldieval.cli.run import run
 from goldieval.cli.show import show
 from goldieval.cli.table import table
 from goldieval.cli.train import train
+from goldieval.core.faults import in_words, out_of_memory
 from goldieval.errors import GoldievalError, InterruptedRunError, first_line
 
 INTERRUPTED = 130
+OURS = ("goldieval", "model_adapters")
 
 app = typer.Typer(
     name="goldieval",
@@ -44,7 +47,8 @@ def main() -> None:
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     debug = len(arguments) < len(sys.argv) - 1
     try:
-        code = app(args=arguments, standalone_mode=False)
+        with kept_off(_warn, debug):
+            code = app(args=arguments, standalone_mode=False)
         if code == INTERRUPTED:
             code = _explain(KeyboardInterrupt())
     except (GoldievalError, typer.Exit, typer.Abort, KeyboardInterrupt, Exception) as error:
@@ -52,6 +56,10 @@ def main() -> None:
             raise
         code = _explain(error)
     sys.exit(code or 0)
+
+
+def _warn(line: str) -> None:
+    Console(stderr=True, soft_wrap=True).print(f"warning: {line}", markup=False, highlight=False)
 
 
 def _explain(error: BaseException) -> int:
@@ -62,14 +70,23 @@ def _explain(error: BaseException) -> int:
     if isinstance(error, KeyboardInterrupt | typer.Abort):
         console.print("interrupted; the same command goes on from here", markup=False)
         return INTERRUPTED
-    if isinstance(error, GoldievalError):
-        stopped = isinstance(error, InterruptedRunError)
-        console.print(f"{'interrupted' if stopped else 'error'}: {error}", markup=False, highlight=False)
-        return INTERRUPTED if stopped else 2
-    if hasattr(error, "format_message"):  # wrong options and arguments, from typer
-        console.print(f"error: {error.format_message()} See goldieval --help.", markup=False, highlight=False)
-        return 2
-    console.print(
-        f"error: {type(error).__name__}: {first_line(error)} (a fault of goldieval; --debug shows where)", markup=False
-    )
+    if isinstance(error, InterruptedRunError):
+        console.print(f"interrupted: {error}", markup=False, highlight=False)
+        return INTERRUPTED
+    console.print(f"error: {_line(error)}", markup=False, highlight=False)
     return 2
+
+
+def _line(error: BaseException) -> str:
+    """Return what to tell the user. What is neither theirs nor the machine's nor a library's is our own fault."""
+    if isinstance(error, GoldievalError):
+        return str(error)
+    if hasattr(error, "format_message"):  # wrong options and arguments, from typer
+        return f"{error.format_message()} See goldieval --help."
+    if out_of_memory(error):
+        return in_words(error)
+    if isinstance(error, OSError):
+        return f"{in_words(error)}."
+    if isinstance(error, ImportError) and not (error.name or "").startswith(OURS):
+        return f"{first_line(error)}: a package is missing or does not fit; goldieval doctor says which."
+    return f"{type(error).__name__}: {first_line(error)} (a fault of goldieval; --debug shows where)"

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -108,16 +108,29 @@ def where(
     goldieval data where cifar10
     """
     from goldieval.care.where import places
-    from goldieval.data.source import tilde
 
     root = _root(data_dir)
     rows = places(_chosen(tasks, tasks_dir), root)
     if json_:
         print(json.dumps({"root": str(root), "tasks": rows}, indent=1))
-        return
+    else:
+        _show_places(rows, root)
+    faults = [row for row in rows if "fault" in row]
+    for row in faults:
+        line = f"error: {row['task']}: {row['fault']}"
+        Console(stderr=True, soft_wrap=True).print(line, markup=False, highlight=False)
+    if faults:
+        raise typer.Exit(1)
+
+
+def _show_places(rows: list[dict[str, Any]], root: Path) -> None:
+    from goldieval.data.source import tilde
+
     console = Console()
     console.print(Text(f"data root: {tilde(root)}"), soft_wrap=True)
     for row in rows:
+        if "fault" in row:
+            continue
         if row["folder"] is None:
             console.print(Text(f"{row['task']}: made here"), soft_wrap=True)
             continue

@@ -85,10 +85,14 @@ def _parts(
     yield "install", partial(install.checks, data_dir)
     if model:
         from goldieval.doctor import probes
+        from goldieval.doctor.check import examine_all
         from goldieval.spec import expand, parse_spec
 
-        for spec in expand(parse_spec(model)):
-            yield f"model {spec.text}", partial(probes.checks, spec.text, device, offline)
+        specs = expand(parse_spec(model))
+        for spec in specs:
+            probed = partial(probes.checks, spec.text, device, offline)
+            others = len(specs) > 1 or verify  # which go on where this one cannot be loaded
+            yield f"model {spec.text}", partial(examine_all, "load", probed) if others else probed
     if verify:
         from goldieval.doctor import published
         from goldieval.report.console import Terminal

@@ -18,6 +18,6 @@ def parse_overrides(pairs: list[str]) -> dict[str, Any]:
             raise GoldievalError(f"--set {pair!r}: write KEY=VALUE.")
         try:
             result[key] = yaml.safe_load(value)
-        except yaml.YAMLError:
+        except (yaml.YAMLError, ValueError, TypeError, RecursionError):  # a day 32, 5,000 digits, 1,000 brackets
             raise GoldievalError(f"--set {pair!r}: the value is no YAML.") from None
     return result

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from goldieval.core.faults import contained
 from goldieval.data.derive.steps import Prepare, digest
 from goldieval.data.paths import default_root, inside
 from goldieval.data.samples import Dataset, ImageSample
@@ -100,7 +101,8 @@ class Source(BaseModel):
         Raises:
             TaskError: as ``read``, or the output is not what the card pins.
         """
-        dataset = self.read(folder)
+        with contained(f"reading {tilde(folder)}"):
+            dataset = self.read(folder)
         if self.prepare is None:
             return dataset, ""
         dataset = self.prepare.apply(dataset)

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from goldieval.errors import GoldievalError, first_line
+from goldieval.core.faults import contained, in_words
+from goldieval.errors import TaskError
 
 Subject = TypeVar("Subject")
 
@@ -27,12 +28,21 @@ class Check:
 def examine(probe: Callable[[Subject], Check], subject: Subject) -> Check:
     """Run one probe; one that raises becomes a failure under its own name, so that the others go on."""
     try:
-        return probe(subject)
-    except Exception as error:
+        with contained():
+            return probe(subject)
+    except TaskError as error:
         return Check(probe.__name__.replace("_", " "), False, reason(error))
+
+
+def examine_all(name: str, examination: Callable[[], list[Check]]) -> list[Check]:
+    """Run an examination of several checks; one that raises becomes a failure under ``name``."""
+    try:
+        with contained():
+            return examination()
+    except TaskError as error:
+        return [Check(name, False, reason(error))]
 
 
 def reason(error: BaseException) -> str:
     """Return the first line of an error; its type is said only where the message was not written for the user."""
-    line = first_line(error, 300)
-    return line if isinstance(error, GoldievalError) else f"{type(error).__name__}: {line}"
+    return next(iter(in_words(error).splitlines()), "")[:300]

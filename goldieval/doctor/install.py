@@ -10,7 +10,7 @@ from pathlib import Path
 from goldieval.data.paths import data_root, store_root
 from goldieval.data.source import tilde
 from goldieval.doctor import cards, names
-from goldieval.doctor.check import Check, examine, reason
+from goldieval.doctor.check import Check, examine, examine_all, reason
 from goldieval.environment import versions
 from goldieval.errors import GoldievalError, listing
 from goldieval.files import check_writable
@@ -32,7 +32,7 @@ def checks(data_dir: Path | None = None) -> list[Check]:
         data_folder(root),
         *(examine(names.import_name, name) for name in names.NAMES),
         examine(names.model_families, None),
-        *cards.checks(),
+        *examine_all("task cards", cards.checks),
     ]
 
 

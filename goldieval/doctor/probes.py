@@ -5,10 +5,12 @@ from __future__ import annotations
 import torch
 
 from goldieval.adapter import LoadOptions, Model, Precomputed, inference, load
+from goldieval.core.faults import contained
 from goldieval.doctor import inputs, numerics, stored
 from goldieval.doctor.check import Check, examine, reason
 from goldieval.doctor.subject import Subject
 from goldieval.environment import pick_device
+from goldieval.errors import GoldievalError, TaskError
 from goldieval.spec import ModelSpec, parse_spec
 
 INSIDE = (
@@ -34,8 +36,10 @@ def checks(model_spec: str, device: str = "auto", offline: bool = False) -> list
     Raises:
         GoldievalError: the model cannot be loaded, or there is no such device.
     """
-    spec = parse_spec(model_spec)
-    return probe(load(spec, LoadOptions(pick_device(device), offline=offline)), spec)
+    spec, options = parse_spec(model_spec), LoadOptions(pick_device(device), offline=offline)
+    with contained(f"loading the model {spec.text}", GoldievalError):
+        model = load(spec, options)
+    return probe(model, spec)
 
 
 def probe(model: Model, spec: ModelSpec) -> list[Check]:
@@ -43,8 +47,9 @@ def probe(model: Model, spec: ModelSpec) -> list[Check]:
     if isinstance(model, Precomputed):
         return [examine(each, stored.Stored(model, spec)) for each in stored.PROBES]
     try:
-        subject = Subject(model, model.describe())
-    except Exception as error:
+        with contained():
+            subject = Subject(model, model.describe())
+    except TaskError as error:
         return [Check("describe", False, reason(error))]
     before = _modes(subject)
     with inference(model):

@@ -35,6 +35,8 @@ def prepare(task: Task, dataset: Dataset) -> Prepared:
     names = dataset.class_names if given is None else resolve(task, given, CLASS_NAMES)
     if not names:
         raise TaskError("no class names: give params.class_names, or source.classes with one name a line.")
+    if len(names) > 1 and len(set(names)) == 1:
+        raise TaskError(f"all {len(names):,} class names are {names[0]!r}: there is nothing to tell apart.")
     _same_order(names, dataset.class_names)
     check_labels(dataset.labels.tolist(), names, [image.id for image in dataset.images])
     bare = [prompt for prompt in prompts if "{c}" not in prompt]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import groupby
 from pathlib import Path
 
 from rich.console import Console
@@ -34,6 +33,9 @@ class Terminal(Screen):
     def note(self, line: str) -> None:
         self._line(line)
 
+    def model_failed(self, spec: str, reason: str) -> None:
+        self._line(f"model {spec} FAILED: {reason}", "red")
+
     def plan(self, plan: Plan) -> None:
         info = plan.info
         size = f", {info.parameters / 1e6:,.1f} M parameters, {info.resolution} px" if info.parameters else ""
@@ -41,7 +43,7 @@ class Terminal(Screen):
         if info.notice:
             self._line(f"  {info.notice}", "yellow")
         for item in plan.items:
-            if item.loaded is None:
+            if item.failure or item.loaded is None:
                 self._line(f"  {item.task.name}: cannot run: {item.failure}", "red")
             else:
                 data = item.loaded.prepared
@@ -78,14 +80,15 @@ class Terminal(Screen):
 
     def _not_run(self, left_out: list[LeftOut]) -> None:
         """Say what was left out and why; tasks whose data come by the same command share a paragraph."""
-        for reason, group in groupby(left_out, lambda left: left.reason):
+        for reason in dict.fromkeys(left.reason for left in left_out):
             self._line(f"\nnot run, {reason}:", "bold")
             by_command: dict[str, list[LeftOut]] = {}
-            for left in group:
+            for left in (left for left in left_out if left.reason == reason):
                 by_command.setdefault(left.how_to_get_any, []).append(left)
             for how, tasks in by_command.items():
                 self.console.print(Padding("; ".join(map(_sized, tasks)), (0, 0, 0, 2)), highlight=False)
-                self._line(f"    {how if len(tasks) > 1 else tasks[0].how}", "dim")
+                if how:
+                    self._line(f"    {how if len(tasks) > 1 else tasks[0].how}", "dim")
 
     def _next(self, plan: Plan, records: list[Record]) -> None:
         """The one command worth trying now."""

@@ -70,7 +70,7 @@ def load_published(folder: Path | None = None) -> Published:
         GoldievalError: a file cannot be read, or a row is wrong: file, line, what.
     """
     folder = folder or packaged("results/published")
-    models = {model.name: model for model in map(_model, *zip(*_rows(folder / "models.csv"), strict=True))}
+    models = {model.name: model for model in (_model(*row) for row in _rows(folder / "models.csv"))}
     files = sorted(file for file in folder.glob("*.csv") if file.name not in NOT_FACTS)
     scores = [_score(place, row, models) for file in files for place, row in _rows(file)]
     return Published(models, scores)

@@ -42,7 +42,10 @@ def unit(embeddings: np.ndarray | torch.Tensor, what: str) -> torch.Tensor:
         raise TaskError(f"{int((lengths == 0).sum()):,} of {len(vectors):,} {what} embeddings are zero.")
     vectors /= lengths
     if len(vectors) > 1 and float((vectors - vectors[0]).abs().max()) < 1e-6:
-        raise TaskError(f"all {len(vectors):,} {what} embeddings are the same: the encoder has collapsed.")
+        raise TaskError(
+            f"all {len(vectors):,} {what} embeddings are the same though their inputs differ: "
+            "the model has collapsed, or cuts them all to the same input."
+        )
     return vectors
 
 

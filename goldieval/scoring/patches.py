@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 
-from goldieval.errors import TaskError
+from goldieval.errors import NotApplicableError
 from goldieval.scoring.conditioned import Pool
 
 Read = Callable[[torch.Tensor], torch.Tensor]
@@ -25,12 +25,12 @@ def reader(reading: str, units: torch.Tensor, texts: torch.Tensor, pool: Pool | 
         texts: the same at the length that the model's texts have.   pool: the model's pooling, if it has one.
 
     Raises:
-        TaskError: a reading that needs a pooling which the model does not have.
+        NotApplicableError: a reading that needs a pooling which the model does not have.
     """
     if reading == "projection":
         return lambda features: _projection(features, units)
     if pool is None:
-        raise TaskError(
+        raise NotApplicableError(
             f"this model has no text-conditioned pooling for reading {reading}: use --set reading=projection."
         )
     return lambda features: _READINGS[reading](features, units, texts, pool)

@@ -6,7 +6,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from goldieval.errors import GoldievalError, TaskError
 from goldieval.files import atomic_write
@@ -79,8 +79,8 @@ def read_lock(folder: Path) -> Lock | None:
         return Lock.model_validate(content)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, ValidationError) as error:
-        what = "broken" if isinstance(error, ValueError) else str(error)
+    except (OSError, ValueError, RecursionError) as error:
+        what = str(error) if isinstance(error, OSError) else "broken"
         raise TaskError(f"{file} is {what}. Delete it and run `goldieval data get` again.") from None
 
 

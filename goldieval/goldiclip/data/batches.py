@@ -10,6 +10,7 @@ from typing import Literal
 
 import torch
 
+from goldieval.core.faults import in_words
 from goldieval.errors import GoldievalError
 from goldieval.goldiclip.data.bad_samples import MOST_BAD_SAMPLES, TooManyBadError
 from goldieval.goldiclip.data.captions import LONGEST, QuestionsAsCaptions, sample
@@ -160,6 +161,8 @@ class Batches:
                     return chosen
             except BadSampleError as error:
                 self._unusable[row] = error.bad
+            except Exception as error:  # what no corpus foresaw; too many of them end the run as any others do
+                self._unusable[row] = BadSampleError(f"sample {row}", "cannot be used", in_words(error)).bad
             bad.append(self._unusable[row])
         raise TooManyBadError(bad)
 
