@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -46,22 +46,30 @@ def load(spec: ModelSpec, options: LoadOptions) -> Model:
     file, about = _weights_of_tag(architecture, tag, options) if tag else (spec.where, usual_transform(architecture))
     build = partial(_built, architecture, about)
     with no_code(bool(NAMED_ELSEWHERE & set(open_clip.get_model_config(architecture)["text_cfg"]))):
-        module, preprocess = build(Sizes())
-        said, context = [], None
+        built = Built(*build(Sizes()))
         if file:
-            module, preprocess, said = with_weights(module, preprocess, build, Path(file), architecture)
-            context = module.context_length if said else None
-        tokenizer = _tokenizer(architecture, context)
+            built = with_weights(built, build, Path(file), architecture)
+        tokenizer = _tokenizer(architecture, built.sizes.context)
     return adapter_of(
-        module.to(options.device),
-        preprocess,
+        built.module.to(options.device),
+        built.preprocess,
         tokenizer,
         spec=spec.text,
         family="open_clip",
         precision=options.precision,
         notice="" if file else "random weights: every score should be at chance",
-        checkpoint="; ".join(said),
+        checkpoint="; ".join(built.said),
     )
+
+
+@dataclass(frozen=True)
+class Built:
+    """A module with its transform.   sizes: what differs from the config.   said: how its file was read."""
+
+    module: Any
+    preprocess: Any
+    sizes: Sizes = field(default_factory=Sizes)
+    said: list[str] = field(default_factory=list)
 
 
 def _built(architecture: str, about: dict[str, Any], sizes: Sizes) -> tuple[Any, Any]:
@@ -141,23 +149,19 @@ def encode_any_length(tower: Any, tokens: Any) -> Any:
     return projection(pooled) if callable(projection) else pooled @ projection
 
 
-def with_weights(
-    module: Any, preprocess: Any, build: Callable[[Sizes], tuple[Any, Any]], file: Path, architecture: str
-) -> tuple[Any, Any, list[str]]:
+def with_weights(built: Built, build: Callable[[Sizes], tuple[Any, Any]], file: Path, architecture: str) -> Built:
     """Fill a module from a training checkpoint or a bare state dict, built again where the file has other sizes.
 
     Args:
         build: makes module and transform of an architecture in other sizes.
 
-    Returns:
-        module, transform, and what a reader must know of how the file was read
-
     Raises:
         GoldievalError: no such file, not a checkpoint, code or objects in it, or tensors that do not fit.
     """
+    module, preprocess = built.module, built.preprocess
     if file.suffix in (".npz", ".npy"):
         _big_vision(module, file, architecture)
-        return module, preprocess, []
+        return built
     stored = read(file)
     found = without(find(_converted(module, stored), layouts_of(module)), CONSTANTS)
     state, extra, said = dict(found.state), list(found.extra), list(found.said)
@@ -171,7 +175,7 @@ def with_weights(
     elif getattr(module, BIAS, None) is not None and BIAS not in state and "logit_scale" in state:
         state[BIAS] = state["logit_scale"].new_zeros(())  # as open_clip begins with it
     fill(module, state, extra, stored.file, architecture, hint(state, architecture))
-    return module, preprocess, said
+    return Built(module, preprocess, sizes, said)
 
 
 def layouts_of(module: Any) -> list[dict[str, str]]:
