@@ -45,8 +45,9 @@ def load(spec: ModelSpec, options: LoadOptions) -> Model:
         raise GoldievalError(f"model {spec.text!r}: give a tag or a file, not both.")
     file, about = _weights_of_tag(architecture, tag, options) if tag else (spec.where, usual_transform(architecture))
     build = partial(_built, architecture, about)
-    with no_code(bool(NAMED_ELSEWHERE & set(open_clip.get_model_config(architecture)["text_cfg"]))):
-        built = Built(*build(Sizes()))
+    elsewhere = NAMED_ELSEWHERE & set(open_clip.get_model_config(architecture)["text_cfg"])
+    with no_code(bool(elsewhere)):
+        built = Built(*(_from_elsewhere(architecture, build) if elsewhere else build(Sizes())))
         if file:
             built = with_weights(built, build, Path(file), architecture)
         tokenizer = _tokenizer(architecture, built.sizes.context)
@@ -60,6 +61,17 @@ def load(spec: ModelSpec, options: LoadOptions) -> Model:
         notice="" if file else "random weights: every score should be at chance",
         checkpoint="; ".join(built.said),
     )
+
+
+def _from_elsewhere(architecture: str, build: Callable[[Sizes], tuple[Any, Any]]) -> tuple[Any, Any]:
+    """Build a model whose text tower transformers describes. Raises GoldievalError where that is not to be had."""
+    try:
+        return build(Sizes())
+    except Exception as error:  # of transformers, the hub library and whichever HTTP library it uses
+        raise GoldievalError(
+            f"the text tower of {architecture} is not on this machine and cannot be fetched: {first_line(error)} "
+            "Fetch it once on a machine with a network, without --offline."
+        ) from error
 
 
 @dataclass(frozen=True)

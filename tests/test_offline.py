@@ -169,25 +169,26 @@ def cards(folder: Path) -> dict[str, Path]:
         picture(folder / "table" / "data" / f"{n}.png", n)
         picture(folder / "coco" / "data" / "images" / f"{n}.png", n)
     json_lines(folder / "table" / "data" / "rows.jsonl", rows)
-    tar(
-        folder / "shards" / "data" / "0.tar",
-        {f"{n}.{end}": png_bytes(n) if end == "png" else f"caption {n}".encode() for n in range(3) for end in ("png", "txt")},
-    )  # fmt: skip
+    test = folder / "webdataset" / "data" / "test"
+    tar(test / "0.tar", {f"{n}.png": png_bytes(n) for n in range(3)} | {f"{n}.txt": b"a caption" for n in range(3)})
+    (test / "nshards.txt").write_text("1")
     annotations = {
         "images": [{"id": n, "file_name": f"{n}.png", "height": 8, "width": 8} for n in range(3)],
         "annotations": [{"id": n, "image_id": n, "caption": f"caption {n}"} for n in range(3)],
     }
     (folder / "coco" / "data" / "captions.json").write_text(json.dumps(annotations))
+    rows_of = {"file": "rows.jsonl", "image": "image", "caption": "caption"}
+    captions = {"annotations": "captions.json", "images": "images"}
     return {
         "folder": card(folder / "folder"),
-        "table": card(folder / "table", "table", "retrieval", source={"file": "rows.jsonl", "image": "image", "caption": "caption"}),
-        "shards": card(folder / "shards", "webdataset", "retrieval", source={"shards": "*.tar"}),
-        "coco": card(folder / "coco", "coco", "retrieval", source={"annotations": "captions.json", "images": "images"}),
-    }  # fmt: skip
+        "table": card(folder / "table", "table", "retrieval", source=rows_of),
+        "webdataset": card(folder / "webdataset", "webdataset", "retrieval"),
+        "coco": card(folder / "coco", "coco", "retrieval", source=captions),
+    }
 
 
 @pytest.mark.usefixtures("empty_hub")
-@pytest.mark.parametrize("reader", ["folder", "table", "shards", "coco"])
+@pytest.mark.parametrize("reader", ["folder", "table", "webdataset", "coco"])
 def test_no_reader_opens_a_socket(reader: str, tmp_path: Path, opened: list[str]) -> None:
     file = cards(tmp_path)[reader]
     (record,) = evaluate("random", str(file), out=None, offline=True, cache=False, data_dir=file.parent)
