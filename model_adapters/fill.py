@@ -47,8 +47,8 @@ def differences(ours: Mapping[str, torch.Tensor], state: Mapping[str, torch.Tens
         for key, part in state.items()
         if key in ours and part.shape != ours[key].shape
     ]
-    lines = [f"{len(missing):,} of {len(ours):,} tensors are missing ({listing(missing, SHOWN)})"] if missing else []
-    lines += [f"{len(more):,} tensors are no part of it ({listing(more, SHOWN)})"] if more else []
+    lines = [f"{len(missing):,} of {len(ours):,} tensors missing ({listing(missing, SHOWN)})"] if missing else []
+    lines += [f"{len(more):,} more than it has ({listing(more, SHOWN)})"] if more else []
     return lines + ([f"{shapes[0]}{f', and {len(shapes) - 1:,} others' if len(shapes) > 1 else ''}"] if shapes else [])
 
 

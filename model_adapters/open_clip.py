@@ -186,7 +186,7 @@ def with_weights(built: Built, build: Callable[[Sizes], tuple[Any, Any]], file: 
         said.append(f"{BIAS} left out: cosines do not need it")
     elif getattr(module, BIAS, None) is not None and BIAS not in state and "logit_scale" in state:
         state[BIAS] = state["logit_scale"].new_zeros(())  # as open_clip begins with it
-    fill(module, state, extra, stored.file, architecture, hint(state, architecture))
+    fill(module, state, extra, stored.file, architecture, hint(state, stored.tensors, architecture))
     return Built(module, preprocess, sizes, said)
 
 

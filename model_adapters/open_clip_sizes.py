@@ -6,7 +6,7 @@ open_clip would interpolate them into the sizes of its config without a word: an
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -131,9 +131,9 @@ def _of_config(config: dict[str, Any]) -> tuple[int, ...]:
     )
 
 
-def hint(state: Mapping[str, torch.Tensor], architecture: str) -> str:
-    """Return which other architecture a file fits, or whose names its tensors have; empty where nothing is known."""
-    if any("vision_model." in name for name in state):
+def hint(state: Mapping[str, torch.Tensor], names: Iterable[str], architecture: str) -> str:
+    """Return which other architecture a model fits, or whose names a file has; empty where nothing is known."""
+    if any("vision_model." in name for name in names):
         return " Its names are those of transformers: write huggingface:FOLDER."
     others = [name for name in architectures_of(state) if name != architecture]
     return f" Its sizes are those of {listing(others, 4)}." if others and architecture not in others else ""

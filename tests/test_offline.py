@@ -170,7 +170,10 @@ def cards(folder: Path) -> dict[str, Path]:
         picture(folder / "coco" / "data" / "images" / f"{n}.png", n)
     json_lines(folder / "table" / "data" / "rows.jsonl", rows)
     test = folder / "webdataset" / "data" / "test"
-    tar(test / "0.tar", {f"{n}.png": png_bytes(n) for n in range(3)} | {f"{n}.txt": b"a caption" for n in range(3)})
+    tar(
+        test / "0.tar",
+        {f"{n}.png": png_bytes(n) for n in range(3)} | {f"{n}.txt": f"caption {n}".encode() for n in range(3)},
+    )
     (test / "nshards.txt").write_text("1")
     annotations = {
         "images": [{"id": n, "file_name": f"{n}.png", "height": 8, "width": 8} for n in range(3)],
@@ -178,12 +181,12 @@ def cards(folder: Path) -> dict[str, Path]:
     }
     (folder / "coco" / "data" / "captions.json").write_text(json.dumps(annotations))
     rows_of = {"file": "rows.jsonl", "image": "image", "caption": "caption"}
-    captions = {"annotations": "captions.json", "images": "images"}
+    of_coco = {"annotations": "captions.json", "images": "images"}
     return {
         "folder": card(folder / "folder"),
         "table": card(folder / "table", "table", "retrieval", source=rows_of),
         "webdataset": card(folder / "webdataset", "webdataset", "retrieval"),
-        "coco": card(folder / "coco", "coco", "retrieval", source=captions),
+        "coco": card(folder / "coco", "coco", "retrieval", source=of_coco),
     }
 
 
