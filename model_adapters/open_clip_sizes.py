@@ -78,7 +78,8 @@ def _grid(module: Any) -> _Grid | None:
         extra = len(visual.positional_embedding) - math.prod(visual.grid_size)
         return _Grid("visual.positional_embedding", tuple(visual.grid_size), extra, visual.patch_size[0])
     trunk = getattr(visual, "trunk", None)
-    patches, table = getattr(trunk, "patch_embed", None), getattr(trunk, "pos_embed", None)
+    patches: Any = getattr(trunk, "patch_embed", None)
+    table: Any = getattr(trunk, "pos_embed", None)
     if table is None or table.ndim != 3 or not hasattr(patches, "grid_size"):
         return None
     extra = table.shape[1] - math.prod(patches.grid_size)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -48,7 +48,7 @@ class Found:
         return [line for line in lines if line]
 
 
-def find(stored: Stored, layouts: list[Mapping[str, str]], part: str = "") -> Found:
+def find(stored: Stored, layouts: Sequence[Mapping[str, str]], part: str = "") -> Found:
     """Return the model of a file in the layout that fits best.
 
     Args:
