@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from goldieval.core.offline import offline
 from goldieval.errors import GoldievalError, did_you_mean, first_line
 from goldieval.registry import model_families
 from goldieval.spec import ModelSpec, parse_spec
@@ -55,6 +57,7 @@ class ModelInfo:
     scoring: str = "global"
     home: str = ""
     notice: str = ""
+    checkpoint: str = ""
     recipe: str = ""
     images_seen: int | None = None
     unique_pairs: int | None = None
@@ -154,9 +157,11 @@ def load(spec: ModelSpec, options: LoadOptions) -> Model:
     Raises:
         GoldievalError: an unknown family (the nearest are suggested), or whatever the adapter finds wrong.
     """
+    spec = replace(spec, where=os.path.expanduser(spec.where))
     make = _from_file(spec) if spec.family == "file" else _family(spec)
     try:
-        model = make(spec, options)
+        with offline(options.offline):
+            model = make(spec, options)
     except GoldievalError:
         raise
     except Exception as error:

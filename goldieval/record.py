@@ -49,6 +49,7 @@ class ClassScore(_Part):
 class ModelPart(_Part):
     """Who was evaluated. The fingerprint covers weights and architecture.
 
+    checkpoint: how its file was read, where that is not plain.
     recipe, images_seen, unique_pairs (distinct images with their captions), seed: of the training, where it is known.
     """
 
@@ -61,6 +62,7 @@ class ModelPart(_Part):
     precision: str
     home: str
     notice: str
+    checkpoint: str = ""
     recipe: str = ""
     images_seen: int | None = None
     unique_pairs: int | None = None

@@ -10,6 +10,7 @@ from typing import Any
 
 from goldieval.adapter import Adapter, LoadOptions, Model, ModelInfo, Precomputed, load
 from goldieval.core.faults import contained, writable
+from goldieval.core.offline import offline
 from goldieval.data.paths import data_root
 from goldieval.describe import data_part, run_part, task_part
 from goldieval.embeddings import open_store
@@ -47,6 +48,7 @@ class Options:
     out: folder for the records, or None to write none.   overrides: card parameters that ``--set`` replaces.
     limit: that many images of each task, marked as a subset.   subset: "present" leaves out the images whose picture
     file is missing, marked as a subset.   allow_bad: unreadable pictures that may be left out.
+    offline: no socket is opened: what is not on this machine is an error.
     save_images: pictures of each segmentation to write, with truth and prediction.
     scoring: mode of all tasks that compare images with texts; None leaves it to the cards and the model.
     """
@@ -94,8 +96,8 @@ def evaluate(
     options = replace(options or Options(), **settings)
     names = [name.strip() for name in (tasks.split(",") if isinstance(tasks, str) else tasks) if name.strip()]
     models = _models(model)
-    run = _Run(options, names, screen or Screen())
-    return run.all(models)
+    with offline(options.offline):
+        return _Run(options, names, screen or Screen()).all(models)
 
 
 def _models(model: str | Model | Sequence[str]) -> list[ModelSpec | Model]:

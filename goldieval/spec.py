@@ -27,7 +27,9 @@ class ModelSpec:
 
 
 def parse_spec(text: str) -> ModelSpec:
-    """Split a model spec at the first ``:`` and the last ``@``.
+    """Split a model spec at the first ``:`` and the first ``@`` behind it; a NAME that is a folder here is kept whole.
+
+    Architectures and repositories have no ``@`` in their names; files and folders may.
 
     Raises:
         GoldievalError: an empty part, or a spec that does not begin with a family name.
@@ -35,7 +37,7 @@ def parse_spec(text: str) -> ModelSpec:
     >>> parse_spec("open_clip:ViT-B-32@runs/epoch_32.pt")
     ModelSpec(text='open_clip:ViT-B-32@runs/epoch_32.pt', family='open_clip', name='ViT-B-32', where='runs/epoch_32.pt')
     """
-    if text.startswith((".", "/")):
+    if text.startswith((".", "/", "~")):
         return _file_spec(text)
     match = _FAMILY.match(text)
     rest = text[match.end() :] if match else ""
@@ -45,7 +47,8 @@ def parse_spec(text: str) -> ModelSpec:
         spec = ModelSpec(text, match.group(), where=rest[1:])
         empty = not spec.where.strip()
     else:
-        name, at, where = rest[1:].rpartition("@") if "@" in rest else (rest[1:], "", "")
+        folder = os.path.isdir(os.path.expanduser(rest[1:]))
+        name, at, where = (rest[1:], "", "") if folder else rest[1:].partition("@")
         spec = ModelSpec(text, match.group(), name, where)
         empty = bool(rest and not name.strip()) or bool(at and not where.strip())
     if empty:
@@ -57,7 +60,7 @@ def _file_spec(text: str) -> ModelSpec:
     file, _, function = text.rpartition(":")
     if not file.endswith(".py") or not function.isidentifier():
         raise GoldievalError(f"model {text!r} looks like a path. Write ./FILE.py:FUNCTION, or FAMILY[:NAME]@FILE.")
-    return ModelSpec(text, "file", function, file)
+    return ModelSpec(text, "file", function, os.path.expanduser(file))
 
 
 def expand(spec: ModelSpec) -> list[ModelSpec]:
@@ -66,14 +69,35 @@ def expand(spec: ModelSpec) -> list[ModelSpec]:
     Raises:
         GoldievalError: the glob matches nothing.
     """
+    stem = spec.text.removesuffix(spec.where)
     spec = replace(spec, where=os.path.expanduser(spec.where))
     if spec.family == "file" or not glob.has_magic(spec.where) or os.path.exists(spec.where):
         return [spec]
-    files = sorted(glob.glob(spec.where, recursive=True), key=_natural)
+    pattern, part = split_part(spec.where)
+    files = sorted(glob.glob(_literal(pattern), recursive=True), key=_natural)
     if not files:
-        raise GoldievalError(f"model {spec.text!r}: no file matches {spec.where}.")
-    stem = spec.text.rpartition("@")[0] + "@"
-    return [replace(spec, text=stem + file, where=file) for file in files]
+        raise GoldievalError(f"model {spec.text!r}: no file matches {pattern}.")
+    found = [f"{file}#{part}" if part else file for file in files]
+    return [replace(spec, text=stem + where, where=where) for where in found]
+
+
+def split_part(where: str) -> tuple[str, str]:
+    """Return file and part of ``FILE#PART``, which names one of several models in a file; a file of that name has none.
+
+    >>> split_part("runs/last.pt#ema"), split_part("run#1/last.pt")
+    (('runs/last.pt', 'ema'), ('run#1/last.pt', ''))
+    """
+    file, mark, part = where.rpartition("#")
+    return (file, part) if mark and part and "/" not in part and not os.path.exists(where) else (where, "")
+
+
+def _literal(pattern: str) -> str:
+    """Escape the folders of a pattern that are there as they are written, as ``run[1]`` in ``run[1]/*.pt``."""
+    parts = pattern.split("/")
+    for end in range(len(parts) - 1, 0, -1):
+        if os.path.isdir(folder := "/".join(parts[:end])):
+            return "/".join([glob.escape(folder), *parts[end:]])
+    return pattern
 
 
 def _natural(name: str) -> list[int | str]:

@@ -45,12 +45,13 @@ class TorchAdapter:
         trims: bool = False,
         home: str = "",
         notice: str = "",
+        checkpoint: str = "",
     ) -> None:
         self.module = module
         self.preprocess = preprocess
         self.tokenizer = tokenizer
         self.spec, self.family, self.precision = spec, family, precision
-        self.home, self.notice = home, notice
+        self.home, self.notice, self.checkpoint = home, notice, checkpoint
         if trims:
             self.trim = trim
 
@@ -78,6 +79,7 @@ class TorchAdapter:
             scoring=self.scoring,
             home=self.home,
             notice=self.notice,
+            checkpoint=self.checkpoint,
         )
 
     def tokenize(self, texts: Sequence[str]) -> torch.Tensor:

@@ -13,10 +13,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from goldieval.errors import GoldievalError
+from goldieval.errors import GoldievalError, listing
 
 SAVE_AGAIN = 'Save the tensors alone: torch.save({"state_dict": model.state_dict()}, FILE).'
 COPY_AGAIN = "Copy or fetch it again."
+WEIGHTS = (".pt", ".pth", ".bin", ".ckpt", ".safetensors", ".npz")
 CHATTER = "Detected pickle protocol|'torch.load' received a zip file that looks like a TorchScript archive"
 
 
@@ -50,3 +51,46 @@ def _of_a_cut(error: Exception) -> bool:
     if isinstance(error, OSError):
         return error.errno == errno.EINVAL
     return isinstance(error, EOFError) or "PytorchStreamReader" in str(error)
+
+
+def check_is_weights(file: Path) -> None:
+    """Refuse what is plainly no weights file, by its first bytes, with what it is.
+
+    Raises:
+        GoldievalError: missing, a folder, empty, a pointer of Git LFS, a web page or another text.
+    """
+    if file.is_dir():
+        inside = sorted(each.name for each in file.iterdir() if each.suffix in WEIGHTS)
+        held = (
+            f"it holds {listing(inside)}; name a file, or {file}/*{Path(inside[0]).suffix}" if inside else "name a file"
+        )
+        raise GoldievalError(f"no checkpoint {file}: it is a folder; {held}.")
+    if not file.is_file():
+        raise GoldievalError(f"no checkpoint {file}.")
+    try:
+        with file.open("rb") as stream:
+            start = stream.read(512)
+    except OSError as error:
+        raise GoldievalError(f"cannot read {file}: {error.strerror or error}.") from error
+    if what := _no_weights(start):
+        raise GoldievalError(f"{file} is not loaded: {what}")
+
+
+def is_safetensors(file: Path) -> bool:
+    """Whether a file begins as safetensors do (length of a JSON header, then the header), whatever its name."""
+    with file.open("rb") as stream:
+        start = stream.read(9)
+    return len(start) == 9 and start[8:] == b"{" and not start.startswith(b"PK")
+
+
+def _no_weights(start: bytes) -> str:
+    """Return what the first bytes of a file give away and what to do, or an empty string."""
+    text = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if not text:
+        return f"it is empty. {COPY_AGAIN}"
+    if text.startswith(b"version https://git-lfs"):
+        return "it is a pointer of Git LFS, not the weights. Fetch them: git lfs pull."
+    if text.startswith((b"<!doctype", b"<html", b"<?xml", b"<head")):
+        return f"it is a web page, not the weights. {COPY_AGAIN}"
+    printable = all(byte >= 32 or byte in b"\t\r\n" for byte in start) and len(text) > 8
+    return f"it is a text, not the weights. {COPY_AGAIN}" if printable and start.isascii() else ""

@@ -9,8 +9,9 @@ from typing import Any
 
 from goldieval.adapter import LoadOptions, Model
 from goldieval.spec import ModelSpec
-from model_adapters.layout import adapter, clip_of
-from model_adapters.tensors import locate, read
+from model_adapters.layout import adapter, clip_of, only_model
+from model_adapters.locate import locate
+from model_adapters.tensors import read
 
 # Of the training alone: cross-modal attention, the maps of its tokens, and the scale of the distillation.
 TRAINING_ONLY = (
@@ -48,9 +49,8 @@ def load(spec: ModelSpec, options: LoadOptions) -> Model:
     first, _, rest = spec.name.partition("/")
     who, name = (first, rest) if first in WHO else ("", spec.name)
     stored = read(locate(spec, name, options))
-    state = stored.model(who)
-    state = {part: tensor for part, tensor in state.items() if not part.startswith(TRAINING_ONLY)}
-    return adapter(clip_of(state, stored), Cosmos, spec.text, "cosmos", options)
+    state, said = only_model(stored, "teacher" if who == "teacher" else "", TRAINING_ONLY)
+    return adapter(clip_of(state, stored), Cosmos, spec.text, "cosmos", options, said)
 
 
 def positions_at(visual: Any, height: int, width: int) -> Any:

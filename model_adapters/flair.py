@@ -5,14 +5,16 @@ Scores are text-conditioned by default, as in the paper; ``--scoring global`` an
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from goldieval.adapter import LoadOptions, Model
 from goldieval.errors import GoldievalError
 from goldieval.spec import ModelSpec
-from model_adapters.layout import adapter, clip_of
-from model_adapters.open_clip import mismatch
-from model_adapters.tensors import locate, read
+from model_adapters.fill import fill
+from model_adapters.layout import adapter, clip_of, only_model
+from model_adapters.locate import locate
+from model_adapters.tensors import read
 
 POOL = "visual_proj."
 POOL_HEADS = 8  # whatever the width: no tensor says it
@@ -47,31 +49,31 @@ def load(spec: ModelSpec, options: LoadOptions) -> Model:
             return self.module.pool
 
     stored = read(locate(spec, spec.name, options))
-    state = {PROJECTIONS.get(name, name): tensor for name, tensor in stored.model().items()}
+    found, said = only_model(stored)
+    state = {PROJECTIONS.get(name, name): tensor for name, tensor in found.items()}
     pooling = {name.removeprefix(POOL): state.pop(name) for name in list(state) if name.startswith(POOL)}
     if not pooling or "text_projection" not in state:
         raise GoldievalError(f"{stored.file} is no FLAIR checkpoint: it has no {POOL}… or no text_post.proj.")
     module = clip_of(state, stored)
     heads = int(stored.config.get("pool_heads", POOL_HEADS))
-    module.pool = pool_of(pooling, state["visual.proj"].shape[1], heads, str(stored.file))
-    return adapter(module, Flair, spec.text, "flair", options)
+    module.pool = pool_of(pooling, state["visual.proj"].shape[1], heads, stored.file)
+    return adapter(module, Flair, spec.text, "flair", options, said)
 
 
-def pool_of(state: dict[str, Any], dim: int, heads: int, where: str) -> Any:
+def pool_of(state: dict[str, Any], dim: int, heads: int, file: Path) -> Any:
     """Return our pooling with the weights of torch's attention and of the LayerNorms before it."""
     from goldieval.goldiclip.pooling import TextConditionedPool
 
     if dim % heads:
-        raise GoldievalError(f"{where}: {heads} heads do not divide the pooling's width of {dim}.")
-    pool = TextConditionedPool(dim, heads)
+        raise GoldievalError(f"{file}: {heads} heads do not divide the pooling's width of {dim}.")
+    ours = {name: tensor for name, tensor in state.items() if name.startswith("ln_")}
     try:
-        ours = {name: tensor for name, tensor in state.items() if name.startswith("ln_")}
         for part in ("weight", "bias"):
             thirds = state[f"attn.in_proj_{part}"].chunk(3)
             ours |= {f"{name}.{part}": third for name, third in zip(("query", "key", "value"), thirds, strict=True)}
             ours[f"out.{part}"] = state[f"attn.out_proj.{part}"]
-        pool.load_state_dict(ours)
-    except (KeyError, RuntimeError, ValueError) as error:
-        detail = mismatch(error) if isinstance(error, RuntimeError) else f"it lacks {error}"
-        raise GoldievalError(f"{where}: the pooling does not fit: {detail}") from error
+    except (KeyError, ValueError) as error:
+        raise GoldievalError(f"{file}: the pooling does not fit: it lacks or has a strange {error}.") from error
+    pool = TextConditionedPool(dim, heads)
+    fill(pool, ours, [], file, "FLAIR's pooling")
     return pool

@@ -10,6 +10,8 @@ from typing import Any
 from goldieval.adapter import LoadOptions, Model, ModelInfo
 from goldieval.errors import GoldievalError, TaskError
 from goldieval.spec import ModelSpec
+from goldieval.untrusted import check_is_weights
+from model_adapters.fill import check_finite
 
 
 def load(spec: ModelSpec, options: LoadOptions) -> Model:
@@ -23,7 +25,11 @@ def load(spec: ModelSpec, options: LoadOptions) -> Model:
 
     if spec.name:
         raise GoldievalError(f"model {spec.text!r}: write goldiclip, or goldiclip@CHECKPOINT.")
-    module, about = load_weights(Path(spec.where) if spec.where else shipped_weights())
+    file = Path(spec.where) if spec.where else shipped_weights()
+    if not file.is_dir():
+        check_is_weights(file)
+    module, about = load_weights(file)
+    check_finite(module.state_dict(), file)
     return _adapter(module.to(options.device).eval(), about, spec.text, options)
 
 
@@ -31,6 +37,7 @@ def _adapter(module: Any, about: Any, spec: str, options: LoadOptions) -> Model:
     import torch
     from open_clip.transform import PreprocessCfg, image_transform_v2
 
+    from goldieval.goldiclip.data.sources import told
     from goldieval.goldiclip.model import ImageFeatures
     from goldieval.goldiclip.tokenizer import Tokenizer
     from goldieval.torch_adapter import TorchAdapter
@@ -80,7 +87,7 @@ def _adapter(module: Any, about: Any, spec: str, options: LoadOptions) -> Model:
         precision=options.precision,
         trims=True,
         home=about.home,
-        notice=f"{about.method}: {about.notice}",
+        notice="; ".join(part for part in (f"{about.method}: {about.notice}", told(about.trained_on)) if part),
     )
     adapter.scoring = about.scoring
     if about.pools:

@@ -1,7 +1,8 @@
 """Dual encoders of the transformers library: ``huggingface:OWNER/REPO@REVISION``, or ``huggingface:FOLDER`` on disk.
 
 CLIP, SigLIP, SigLIP 2 and whatever else has image and text features, each with its own processor: picture transform,
-text rules, padding and masks are the model's. Safetensors alone are read, and no code of a repository is run.
+text rules, padding and masks are the model's. Safetensors alone are read, and no code of a repository is run: what
+names any is refused, without a question, before transformers sees it.
 """
 
 from __future__ import annotations
@@ -16,14 +17,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from goldieval.adapter import LoadOptions, Model, ModelInfo
+from goldieval.core.offline import is_offline
 from goldieval.errors import GoldievalError
 from goldieval.spec import ModelSpec
+from model_adapters.fill import check_finite
+from model_adapters.no_code import check_no_code, no_code
 
 if TYPE_CHECKING:
     import torch
     from PIL import Image
 
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
+WANTED = ["*.json", "*.txt", "*.model", "model.safetensors", "model-*.safetensors"]  # no Python, no pickles
 
 
 def load(spec: ModelSpec, options: LoadOptions) -> Model:
@@ -36,20 +41,20 @@ def load(spec: ModelSpec, options: LoadOptions) -> Model:
     from transformers import AutoModel, AutoProcessor
 
     place, revision = _place(spec)
-    folder = Path(place)
-    if folder.is_dir():
-        _check_folder(folder)
-    else:
-        _announce(place, revision, options)
-    how = {"revision": revision, "local_files_only": options.offline, "trust_remote_code": False}
+    folder = Path(place) if Path(place).is_dir() else _fetched(place, revision, options)
+    _check_folder(folder)
+    check_no_code(folder)
+    how = {"local_files_only": True, "trust_remote_code": False}
     try:
-        with _quietly():
+        with _quietly(), no_code():
             import torch
 
-            processor = AutoProcessor.from_pretrained(place, **how)
+            processor = AutoProcessor.from_pretrained(folder, **how)
             module, report = AutoModel.from_pretrained(
-                place, use_safetensors=True, dtype=torch.float32, output_loading_info=True, **how
+                folder, use_safetensors=True, dtype=torch.float32, output_loading_info=True, **how
             )
+    except GoldievalError as error:
+        raise GoldievalError(f"model {spec.text!r}: {error}") from error
     except Exception as error:  # transformers wraps what can go wrong in many types
         raise GoldievalError(f"model {spec.text!r} cannot be loaded: {_line(error)}") from error
     if lacking := sorted(report["missing_keys"]):
@@ -60,6 +65,7 @@ def load(spec: ModelSpec, options: LoadOptions) -> Model:
     for part in ("tokenizer", "image_processor"):
         if not hasattr(processor, part):
             raise GoldievalError(f"model {spec.text!r}: its processor ({type(processor).__name__}) has no {part}.")
+    check_finite(module.state_dict(), folder)
     return _adapter(module.to(options.device).eval(), processor, spec.text, options)
 
 
@@ -197,19 +203,35 @@ def _check_folder(folder: Path) -> None:
         raise GoldievalError(f"{folder}: {why}. Save it again with model.save_pretrained(FOLDER).")
 
 
-def _announce(repository: str, revision: str, options: LoadOptions) -> None:
-    """Say what will be fetched and how large it is. Raises GoldievalError where it is not here and ``--offline``."""
-    from huggingface_hub import hf_hub_url, try_to_load_from_cache
+def _fetched(repository: str, revision: str, options: LoadOptions) -> Path:
+    """Return the folder of a repository in the hub's cache, fetched if need be: weights, JSON and vocabularies alone.
+
+    Raises:
+        GoldievalError: not here where the network is forbidden, or it cannot be fetched.
+    """
+    from huggingface_hub import hf_hub_url, snapshot_download, try_to_load_from_cache
 
     from goldieval.data.remote import first_there
 
-    if any(isinstance(try_to_load_from_cache(repository, name, revision=revision), str) for name in WEIGHTS):
-        return
-    addresses = [hf_hub_url(repository, name, revision=revision) for name in WEIGHTS]
-    if options.offline:
-        raise GoldievalError(f"{repository} is not on this machine and --offline is set ({addresses[0]}).")
-    place, size = first_there(addresses)
-    options.announce(f"fetching {repository}: {size / 1e6:,.0f} MB from {place}")
+    cached = any(isinstance(try_to_load_from_cache(repository, name, revision=revision), str) for name in WEIGHTS)
+    if not cached:
+        addresses = [hf_hub_url(repository, name, revision=revision) for name in WEIGHTS]
+        if is_offline():
+            raise GoldievalError(f"{repository} is not on this machine and --offline is set ({addresses[0]}).")
+        place, size = first_there(addresses)
+        options.announce(f"fetching {repository}: {size / 1e6:,.0f} MB from {place}")
+    try:
+        return Path(
+            snapshot_download(
+                repository,
+                revision=revision,
+                allow_patterns=WANTED,
+                ignore_patterns=["*/*"],
+                local_files_only=is_offline(),
+            )
+        )
+    except Exception as error:  # of the hub library and of whichever HTTP library it uses
+        raise GoldievalError(f"cannot fetch {repository}: {_line(error)}") from error
 
 
 def _with_version(identity: str) -> str:

@@ -11,15 +11,36 @@ from typing import TYPE_CHECKING, Any
 
 from goldieval.adapter import LoadOptions, Model
 from goldieval.errors import GoldievalError
-from model_adapters.open_clip import adapter_of, mismatch, seeded
+from model_adapters.fill import fill
+from model_adapters.open_clip import CONSTANTS, adapter_of, seeded
 from model_adapters.tensors import Stored
+from model_adapters.unwrap import find, without
 
 if TYPE_CHECKING:
     import torch
 
+FIRST = "visual.conv1.weight"
 HEAD_WIDTH = 64
 CLIP_VOCABULARY = 49408
 State = dict[str, "torch.Tensor"]
+
+
+def only_model(stored: Stored, part: str = "", drop: tuple[str, ...] = ()) -> tuple[State, list[str]]:
+    """Return one model's state dict in float32, and what a reader must know of how the file was read.
+
+    Args:
+        part: a word in the prefix, where the file holds several models.   drop: beginnings of names of the training.
+
+    Raises:
+        GoldievalError: there is no such model in it, or several and none is named.
+    """
+    found = without(find(stored, [{FIRST: FIRST}], part), CONSTANTS)
+    if not found.state:
+        raise GoldievalError(f"{stored.file} holds no image tower (no tensor {FIRST}).")
+    state = found.state | {name: part for name, part in found.extra.items() if not name.startswith(drop)}
+    return {
+        name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()
+    }, found.said
 
 
 def clip_of(state: State, stored: Stored) -> Any:
@@ -36,10 +57,7 @@ def clip_of(state: State, stored: Stored) -> Any:
         raise GoldievalError(f"{stored.file} is not of CLIP's layout: it lacks or has a strange {error}.") from error
     with seeded(0):
         module = open_clip.CLIP(**sizes)
-    try:
-        module.load_state_dict(state)
-    except RuntimeError as error:
-        raise GoldievalError(f"{stored.file} does not fit the sizes of its first layers: {mismatch(error)}") from error
+    fill(module, state, [], stored.file, "the sizes of its first layers")
     return module
 
 
@@ -72,8 +90,12 @@ def sizes_of(state: State, config: dict[str, Any], file: Path) -> dict[str, Any]
     }
 
 
-def adapter(module: Any, kind: Any, spec: str, family: str, options: LoadOptions, **about: Any) -> Model:
-    """Wrap a filled model with CLIP's transform and tokenizer; ``kind`` is the adapter's class or None."""
+def adapter(module: Any, kind: Any, spec: str, family: str, options: LoadOptions, said: list[str]) -> Model:
+    """Wrap a filled model with CLIP's transform and tokenizer; ``kind`` is the adapter's class or None.
+
+    Args:
+        said: what a reader must know of how the file was read.
+    """
     from open_clip.transform import PreprocessCfg, image_transform_v2
 
     return adapter_of(
@@ -84,7 +106,7 @@ def adapter(module: Any, kind: Any, spec: str, family: str, options: LoadOptions
         spec=spec,
         family=family,
         precision=options.precision,
-        **about,
+        checkpoint="; ".join(said),
     )
 
 

@@ -5,15 +5,29 @@ Without weights the model is seeded and random, for smoke tests and baselines.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from goldieval.adapter import LoadOptions, Model
+from goldieval.core.offline import is_offline
 from goldieval.errors import GoldievalError, did_you_mean, first_line, listing
 from goldieval.spec import ModelSpec
-from goldieval.untrusted import only_tensors
+from goldieval.untrusted import check_is_weights
+from model_adapters.fill import check_finite, fill
+from model_adapters.no_code import no_code
+from model_adapters.open_clip_sizes import Sizes, hint, sizes_of
+from model_adapters.tensors import Stored, read
+from model_adapters.unwrap import find, without
+
+BIAS = "logit_bias"
+# Of other versions of CLIP's code: sizes, masks and indices that a module makes itself.
+CONSTANTS = ("attn_mask", "position_ids", "input_resolution", "context_length", "vocab_size", "n_averaged")
+MOBILE = "image_encoder.model.patch_emb"
+NAMED_ELSEWHERE = {"hf_model_name", "hf_tokenizer_name"}  # parts of a model that transformers makes
 
 
 def load(spec: ModelSpec, options: LoadOptions) -> Model:
@@ -30,25 +44,64 @@ def load(spec: ModelSpec, options: LoadOptions) -> Model:
     if tag and spec.where:
         raise GoldievalError(f"model {spec.text!r}: give a tag or a file, not both.")
     file, about = _weights_of_tag(architecture, tag, options) if tag else (spec.where, usual_transform(architecture))
-    with seeded(0), _quietly():
-        module, _, preprocess = open_clip.create_model_and_transforms(
-            architecture,
-            image_mean=about.get("mean"),
-            image_std=about.get("std"),
-            image_interpolation=about.get("interpolation"),
-            image_resize_mode=about.get("resize_mode"),
-        )
-    if file:
-        load_weights(module, Path(file), architecture)
+    build = partial(_built, architecture, about)
+    elsewhere = NAMED_ELSEWHERE & set(open_clip.get_model_config(architecture)["text_cfg"])
+    with no_code(bool(elsewhere)):
+        built = Built(*(_from_elsewhere(architecture, build) if elsewhere else build(Sizes())))
+        if file:
+            built = with_weights(built, build, Path(file), architecture)
+        tokenizer = _tokenizer(architecture, built.sizes.context)
     return adapter_of(
-        module.to(options.device),
-        preprocess,
-        _tokenizer(architecture),
+        built.module.to(options.device),
+        built.preprocess,
+        tokenizer,
         spec=spec.text,
         family="open_clip",
         precision=options.precision,
         notice="" if file else "random weights: every score should be at chance",
+        checkpoint="; ".join(built.said),
     )
+
+
+def _from_elsewhere(architecture: str, build: Callable[[Sizes], tuple[Any, Any]]) -> tuple[Any, Any]:
+    """Build a model whose text tower transformers describes. Raises GoldievalError where that is not to be had."""
+    try:
+        return build(Sizes())
+    except Exception as error:  # of transformers, the hub library and whichever HTTP library it uses
+        raise GoldievalError(
+            f"the text tower of {architecture} is not on this machine and cannot be fetched: {first_line(error)} "
+            "Fetch it once on a machine with a network, without --offline."
+        ) from error
+
+
+@dataclass(frozen=True)
+class Built:
+    """A module with its transform.   sizes: what differs from the config.   said: how its file was read."""
+
+    module: Any
+    preprocess: Any
+    sizes: Sizes = field(default_factory=Sizes)
+    said: list[str] = field(default_factory=list)
+
+
+def _built(architecture: str, about: dict[str, Any], sizes: Sizes) -> tuple[Any, Any]:
+    """Return a module with seeded weights, of other sizes than its config's where they are given, and its transform."""
+    import open_clip
+
+    with seeded(0), _quietly():
+        module, _, preprocess = open_clip.create_model_and_transforms(
+            architecture,
+            pretrained_text=False,
+            image_mean=about.get("mean"),
+            image_std=about.get("std"),
+            image_interpolation=about.get("interpolation"),
+            image_resize_mode=about.get("resize_mode"),
+            force_image_size=sizes.image,
+            force_context_length=sizes.context,
+        )
+        if sizes.image and hasattr(module.visual, "trunk"):
+            module.visual.set_input_size(sizes.image)
+    return module, preprocess
 
 
 def adapter_of(module: Any, preprocess: Any, tokenizer: Any, kind: Any = None, **about: Any) -> Model:
@@ -108,29 +161,82 @@ def encode_any_length(tower: Any, tokens: Any) -> Any:
     return projection(pooled) if callable(projection) else pooled @ projection
 
 
-def load_weights(module: Any, file: Path, architecture: str) -> None:
-    """Load a training checkpoint or a bare state dict into ``module``; only tensors are read from the file.
+def with_weights(built: Built, build: Callable[[Sizes], tuple[Any, Any]], file: Path, architecture: str) -> Built:
+    """Fill a module from a training checkpoint or a bare state dict, built again where the file has other sizes.
+
+    Args:
+        build: makes module and transform of an architecture in other sizes.
 
     Raises:
-        GoldievalError: no such file, not a checkpoint, code or objects in it, or sizes that do not fit.
+        GoldievalError: no such file, not a checkpoint, code or objects in it, or tensors that do not fit.
     """
+    module, preprocess = built.module, built.preprocess
+    if file.suffix in (".npz", ".npy"):
+        _big_vision(module, file, architecture)
+        return built
+    stored = read(file)
+    found = without(find(_converted(module, stored), layouts_of(module)), CONSTANTS)
+    state, extra, said = dict(found.state), list(found.extra), list(found.said)
+    sizes = sizes_of(state, module, stored.file)
+    if sizes != Sizes():
+        said += sizes.said(module)
+        module, preprocess = build(sizes)
+    if BIAS in extra and getattr(module, BIAS, None) is None:
+        extra.remove(BIAS)
+        said.append(f"{BIAS} left out: cosines do not need it")
+    elif getattr(module, BIAS, None) is not None and BIAS not in state and "logit_scale" in state:
+        state[BIAS] = state["logit_scale"].new_zeros(())  # as open_clip begins with it
+    fill(module, state, extra, stored.file, architecture, hint(state, stored.tensors, architecture))
+    return Built(module, preprocess, sizes, said)
+
+
+def layouts_of(module: Any) -> list[dict[str, str]]:
+    """Return the names in a file of each tensor of a module: open_clip's two layouts differ in the prefix ``text.``."""
+    names = list(module.state_dict())
+    if hasattr(module, "text"):
+        return [{name: name for name in names}, {name.removeprefix("text."): name for name in names}]
+    image = ("visual.", "logit_")
+    return [
+        {name: name for name in names},
+        {name if name.startswith(image) else f"text.{name}": name for name in names},
+    ]
+
+
+def _converted(module: Any, stored: Stored) -> Stored:
+    """Rename Apple's MobileCLIP tensors as open_clip does; others stay as they are."""
+    from open_clip.convert import convert_state_dict
+
+    prefix = next((name.partition(MOBILE)[0] for name in stored.tensors if MOBILE in name), None)
+    if prefix is None:
+        return stored
+    own = {name.removeprefix(prefix): part for name, part in stored.tensors.items() if name.startswith(prefix)}
+    return replace(stored, tensors=convert_state_dict(module, own))
+
+
+def _big_vision(module: Any, file: Path, architecture: str) -> None:
+    """Load SigLIP's own arrays, which open_clip knows how to read; pickles in them are refused by NumPy.
+
+    Raises:
+        GoldievalError: no such file, damaged, or of another size than the architecture's.
+    """
+    import numpy as np
     from open_clip.factory import load_checkpoint
 
-    if not file.is_file():
-        raise GoldievalError(f"no checkpoint {file}.")
+    check_is_weights(file)
     try:
-        with only_tensors(file):
-            load_checkpoint(module, str(file), strict=True, weights_only=True)
+        with np.load(file) as arrays:
+            rows = arrays["params/img/pos_embedding"].shape[1] if "params/img/pos_embedding" in arrays else None
+        own = getattr(getattr(module.visual, "trunk", None), "pos_embed", None)
+        if rows is not None and own is not None and rows != own.shape[1]:
+            raise GoldievalError(f"{file} has {rows:,} image positions, {architecture} has {own.shape[1]:,}.")
+        load_checkpoint(module, str(file), strict=True, weights_only=True)
     except GoldievalError:
         raise
-    except RuntimeError as error:
-        if "weights_only" in str(error):  # a TorchScript archive, OpenAI's own format
-            raise GoldievalError(f"{file} is a TorchScript program, not tensors; it is not loaded.") from error
-        raise GoldievalError(f"{file} does not fit {architecture}: {mismatch(error)}") from error
-    except Exception as error:
+    except Exception as error:  # of NumPy, and of open_clip where an array is missing
         raise GoldievalError(
             f"{file} is no readable checkpoint: {type(error).__name__}: {first_line(error)}"
         ) from error
+    check_finite(module.state_dict(), file)
 
 
 @contextmanager
@@ -232,7 +338,7 @@ def _announce(architecture: str, tag: str, config: dict[str, Any], options: Load
     from goldieval.data.remote import addresses, first_there
 
     places = addresses(config.get("hf_hub", ""), config.get("url", ""))
-    if options.offline:
+    if is_offline():
         raise GoldievalError(
             f"weights {architecture}/{tag} are not on this machine and --offline is set ({places[0]})."
         )
@@ -240,19 +346,13 @@ def _announce(architecture: str, tag: str, config: dict[str, Any], options: Load
     options.announce(f"fetching {architecture}/{tag}: {size / 1e6:,.0f} MB from {place}")
 
 
-def _tokenizer(architecture: str) -> Any:
+def _tokenizer(architecture: str, context_length: int | None = None) -> Any:
     import open_clip
 
     try:
-        return open_clip.get_tokenizer(architecture)
+        return open_clip.get_tokenizer(architecture, context_length=context_length)
     except Exception as error:
         raise GoldievalError(
             f"the tokenizer of {architecture} is not on this machine and cannot be fetched: {first_line(error)}. "
             "Fetch it once on a machine with a network, without --offline."
         ) from error
-
-
-def mismatch(error: RuntimeError) -> str:
-    """Sum up torch's report of keys and sizes, which runs to hundreds of lines."""
-    lines = [line.strip() for line in str(error).splitlines()[1:] if line.strip()]
-    return f"{listing(lines, 2)}"[:400] if lines else first_line(error)

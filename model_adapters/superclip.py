@@ -8,11 +8,11 @@ from __future__ import annotations
 from goldieval.adapter import LoadOptions, Model
 from goldieval.errors import GoldievalError
 from goldieval.spec import ModelSpec
-from model_adapters.layout import adapter, clip_of
-from model_adapters.tensors import locate, read
+from model_adapters.layout import adapter, clip_of, only_model
+from model_adapters.locate import locate
+from model_adapters.tensors import read
 
 HEAD = ("text_decoder.", "cap_fq", "num_samples")  # token classifier and the document frequencies of its loss
-MASK = "attn_mask"  # a constant that some versions of open_clip save
 
 
 def load(spec: ModelSpec, options: LoadOptions) -> Model:
@@ -22,8 +22,9 @@ def load(spec: ModelSpec, options: LoadOptions) -> Model:
         GoldievalError: no such file or name, or a file that is not of that layout.
     """
     stored = read(locate(spec, spec.name, options))
-    state = {name.removeprefix("text."): tensor for name, tensor in stored.model().items()}
+    found, said = only_model(stored)
+    state = {name.removeprefix("text."): tensor for name, tensor in found.items()}
     if not any(name.startswith(HEAD[0]) for name in state):
         raise GoldievalError(f"{stored.file} has no {HEAD[0]}… head: load it as open_clip:ARCHITECTURE@FILE.")
-    kept = {name: tensor for name, tensor in state.items() if not name.startswith(HEAD) and name != MASK}
-    return adapter(clip_of(kept, stored), None, spec.text, "superclip", options)
+    kept = {name: tensor for name, tensor in state.items() if not name.startswith(HEAD)}
+    return adapter(clip_of(kept, stored), None, spec.text, "superclip", options, said)

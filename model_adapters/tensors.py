@@ -1,7 +1,4 @@
-"""Weights files of other code bases: tensors only, from a file, a hub repository or the catalogue's name.
-
-Found are the towers in them by their first layer, whatever wrappers and containers they lie in.
-"""
+"""Weights files of other code bases: tensors only, by their whole path in the file."""
 
 from __future__ import annotations
 
@@ -11,124 +8,60 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from goldieval.adapter import LoadOptions
 from goldieval.errors import GoldievalError, first_line
-from goldieval.spec import ModelSpec
-from goldieval.untrusted import only_tensors
+from goldieval.spec import split_part
+from goldieval.untrusted import check_is_weights, is_safetensors, only_tensors
 
 if TYPE_CHECKING:
     import torch
 
-FIRST = "visual.conv1.weight"
-ENDINGS = (".pt", ".pth", ".bin", ".ckpt", ".safetensors")
 CONFIGS = ("config.json", "open_clip_config.json")
+MOMENTS = ("optim", "opt_", "exp_avg", "momentum_buffer", "grad")  # of an optimiser: named as the weights, and none
 
 
 @dataclass(frozen=True)
 class Stored:
-    """What a file holds: tensors by their whole name, and what it or a file beside it says of the sizes."""
+    """What a file holds: tensors by their whole name, and what it or a file beside it says of the sizes.
+
+    part: which of several models in it is meant, as FILE#PART says.
+    """
 
     file: Path
     tensors: dict[str, torch.Tensor]
     config: dict[str, Any] = field(default_factory=dict)
-
-    def model(self, who: str = "") -> dict[str, torch.Tensor]:
-        """Return one model's state dict in float32, without the prefixes of its wrappers.
-
-        Args:
-            who: a word in the prefix, where the file holds several models (student, teacher).
-
-        Raises:
-            GoldievalError: there is no such model in it, or several and none is named.
-        """
-        prefixes = [name[: -len(FIRST)] for name in self.tensors if name == FIRST or name.endswith(f".{FIRST}")]
-        chosen = [prefix for prefix in prefixes if who in prefix] or ([] if "teacher" in who else prefixes)
-        if len(chosen) > 1:
-            chosen = [prefix for prefix in chosen if "teacher" not in prefix]
-        if len(chosen) != 1:
-            held = f"{len(prefixes)} models" if prefixes else "no image tower (no tensor visual.conv1.weight)"
-            raise GoldievalError(f"{self.file} holds {held}{f' and no {who}' if who else ''}; expected one.")
-        start = chosen[0]
-        state = {name.removeprefix(start): part for name, part in self.tensors.items() if name.startswith(start)}
-        return {name: part.float() if part.is_floating_point() else part for name, part in state.items()}
+    part: str = ""
 
 
-def read(file: Path) -> Stored:
-    """Read a safetensors file, or a torch file that holds tensors and plain values alone.
+def read(place: Path) -> Stored:
+    """Read a safetensors file, or a torch file that holds tensors and plain values alone; FILE#PART names a part.
 
     Raises:
-        GoldievalError: missing, damaged, code or objects in it, or no tensors.
+        GoldievalError: missing, damaged, something else, code or objects in it, or no tensors.
     """
-    if not file.is_file():
-        raise GoldievalError(f"no checkpoint {file}.")
-    stored = _safetensors(file) if file.suffix == ".safetensors" else _torch(file)
-    if not stored.tensors:
+    name, part = split_part(str(place))
+    file = Path(name)
+    check_is_weights(file)
+    tensors, said = _safetensors(file) if is_safetensors(file) else _torch(file)
+    if not tensors:
         raise GoldievalError(f"{file} holds no state dict.")
-    return stored
+    if lacking := [name for name, tensor in tensors.items() if tensor.is_meta]:
+        raise GoldievalError(f"{file}: {lacking[0]} has a shape and no values. Save the weights themselves.")
+    return Stored(file, tensors, _config(said, file), part)
 
 
-def locate(spec: ModelSpec, name: str, options: LoadOptions) -> Path:
-    """Return the weights file that a spec means, fetched if need be.
-
-    Args:
-        name: NAME of the spec, or what is left of it: empty (then WHERE is a file), the catalogue's short name, or
-            OWNER/REPOSITORY/FILE on the hub (then WHERE is a revision).
-
-    Raises:
-        GoldievalError: nothing of these, or a file that is neither here nor to be fetched.
-    """
-    from goldieval.known import weights_of
-
-    if not name:
-        if not spec.where:
-            raise GoldievalError(f"model {spec.text!r}: write {spec.family}@FILE or {spec.family}:OWNER/REPO/FILE.")
-        return Path(spec.where)
-    if spec.where.endswith(ENDINGS):
-        raise GoldievalError(f"model {spec.text!r}: give a name or a file, not both.")
-    if name.count("/") >= 2:
-        owner, repository, file = name.split("/", 2)
-        return hub_file(f"{owner}/{repository}", file, spec.where or "main", options)
-    repository, file, revision = weights_of(spec.family, name)
-    return hub_file(repository, file, spec.where or revision, options)
-
-
-def hub_file(repository: str, file: str, revision: str, options: LoadOptions) -> Path:
-    """Return a file of a hub repository, from the cache if it is there; what is fetched is announced with its size.
-
-    Raises:
-        GoldievalError: not here under ``--offline``, or it cannot be fetched.
-    """
-    from huggingface_hub import hf_hub_download, hf_hub_url, try_to_load_from_cache
-
-    from goldieval.data.remote import first_there
-
-    cached = try_to_load_from_cache(repository, file, revision=revision)
-    if isinstance(cached, str):
-        return Path(cached)
-    address = hf_hub_url(repository, file, revision=revision)
-    if options.offline:
-        raise GoldievalError(f"{repository}/{file} is not on this machine and --offline is set ({address}).")
-    place, size = first_there([address])
-    options.announce(f"fetching {repository}/{file}: {size / 1e6:,.0f} MB from {place}")
-    try:
-        return Path(hf_hub_download(repository, file, revision=revision))
-    except Exception as error:
-        raise GoldievalError(f"cannot fetch {address}: {type(error).__name__}: {first_line(error)}") from error
-
-
-def _safetensors(file: Path) -> Stored:
+def _safetensors(file: Path) -> tuple[dict[str, torch.Tensor], Any]:
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(str(file), framework="pt") as content:
             tensors = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118
             said = json.loads((content.metadata() or {}).get("config", "{}"))
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, OSError, ValueError, RecursionError) as error:
         raise GoldievalError(f"{file} is no readable safetensors checkpoint: {first_line(error)}") from error
-    return Stored(file, tensors, _config(said, file))
+    return {name: tensor for name, tensor in tensors.items() if not name.startswith(MOMENTS)}, said
 
 
-def _torch(file: Path) -> Stored:
+def _torch(file: Path) -> tuple[dict[str, torch.Tensor], Any]:
     import torch
 
     try:
@@ -137,23 +70,36 @@ def _torch(file: Path) -> Stored:
     except GoldievalError:
         raise
     except Exception as error:  # torch wraps what can go wrong in many types
+        if "weights_only" in str(error):  # a TorchScript archive, OpenAI's own format
+            raise GoldievalError(f"{file} is a TorchScript program, not tensors; it is not loaded.") from error
         raise GoldievalError(
             f"{file} is no readable checkpoint: {type(error).__name__}: {first_line(error)}"
         ) from error
     said = content.get("config", {}) if isinstance(content, dict) else {}
-    return Stored(file, dict(_flat(content)), _config(said, file))
+    return dict(_flat(content)), said
 
 
 def _flat(content: Any, prefix: str = "") -> Iterator[tuple[str, torch.Tensor]]:
-    """Yield the tensors in nested mappings; the moments of an optimiser are no model."""
+    """Yield the tensors in nested mappings and lists; the moments of an optimiser are no model."""
     import torch
 
-    if isinstance(content, Mapping):
-        for name, value in content.items():
-            if isinstance(value, torch.Tensor):
-                yield f"{prefix}{name}", value
-            elif not str(name).startswith("optim"):
-                yield from _flat(value, f"{prefix}{name}.")
+    inner = content.items() if isinstance(content, Mapping) else _numbered(content)
+    for name, value in inner:
+        if isinstance(value, torch.Tensor):
+            yield f"{prefix}{name}", value
+        elif not str(name).startswith(MOMENTS):
+            yield from _flat(value, f"{prefix}{name}.")
+
+
+def _numbered(content: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield the mappings in a list by their number, and pairs of name and tensor by their name."""
+    import torch
+
+    for number, each in enumerate(content if isinstance(content, list | tuple) else ()):
+        if isinstance(each, Mapping):
+            yield number, each
+        elif isinstance(each, tuple | list) and len(each) == 2 and isinstance(each[1], torch.Tensor):
+            yield each[0], each[1]
 
 
 def _config(said: Any, file: Path) -> dict[str, Any]:
@@ -168,7 +114,7 @@ def _config(said: Any, file: Path) -> dict[str, Any]:
         if beside.is_file():
             try:
                 content = json.loads(beside.read_text(encoding="utf-8"))
-            except (OSError, ValueError) as error:
+            except (OSError, ValueError, RecursionError) as error:
                 raise GoldievalError(f"cannot read {beside}: {first_line(error)}") from error
             return content.get("model_cfg", content) if isinstance(content, dict) else {}
     return {}

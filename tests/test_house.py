@@ -15,7 +15,7 @@ BELOW = {
     "core": {"core", "errors"},
     "metrics": {"metrics", "errors"},
     "scoring": {"scoring", "metrics", "errors", "precision"},
-    "data": {"data", "errors", "files"},
+    "data": {"data", "core", "errors", "files"},
     "care": {"care", "families", "prepare", "registry", "card", "data", "errors", "files"},
     "families": {"families", "scoring", "metrics", "data", "card", "errors", "prompts", "record"},
     "goldiclip": {"goldiclip", "data", "card", "errors", "files", "padding", "untrusted"},

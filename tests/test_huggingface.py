@@ -170,7 +170,7 @@ def test_a_repository_that_brings_its_own_code_is_refused_and_not_run(own: Path)
     config |= {"model_type": "of_their_own", "auto_map": {"AutoConfig": "theirs.C", "AutoModel": "theirs.M"}}
     (own / "config.json").write_text(json.dumps(config))
     (own / "theirs.py").write_text(f"open({str(own / 'was_run')!r}, 'w')\n")
-    assert "cannot be loaded" in refused(f"huggingface:{own}")
+    assert "config.json asks to run code (auto_map)" in refused(f"huggingface:{own}")
     assert not (own / "was_run").exists()
 
 

@@ -18,7 +18,10 @@ GOOD = [
     ("open_clip:ViT-B-32/openai", "open_clip", "ViT-B-32/openai", ""),
     ("open_clip:ViT-B-32@runs/e.pt", "open_clip", "ViT-B-32", "runs/e.pt"),
     ("open_clip:ViT-B-32@C:/runs/e.pt", "open_clip", "ViT-B-32", "C:/runs/e.pt"),
-    ("open_clip:A@x@y", "open_clip", "A@x", "y"),
+    ("open_clip:A@x@y", "open_clip", "A", "x@y"),
+    ("open_clip:A@a@b/epoch.pt", "open_clip", "A", "a@b/epoch.pt"),
+    ("open_clip:A@run 1@x/epoch 2.pt#ema", "open_clip", "A", "run 1@x/epoch 2.pt#ema"),
+    ("goldiclip@a@b/step-1", "goldiclip", "", "a@b/step-1"),
     ("hf:org/name@rev", "hf", "org/name", "rev"),
     ("hf:org/name:variant", "hf", "org/name:variant", ""),
     ("embeddings:/data/flickr", "embeddings", "/data/flickr", ""),
@@ -55,7 +58,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("text", "family", "name", "where"), GOOD)
-def test_spec_splits_at_the_first_colon_and_the_last_at(text: str, family: str, name: str, where: str) -> None:
+def test_spec_splits_at_the_first_colon_and_the_next_at(text: str, family: str, name: str, where: str) -> None:
     spec = parse_spec(text)
     assert (spec.text, spec.family, spec.name, spec.where) == (text, family, name, where)
 
@@ -100,3 +103,19 @@ def test_existing_file_with_brackets_in_its_name_is_that_file(tmp_path: Path) ->
     assert [spec.where for spec in expand(parse_spec(f"goldiclip@{file}"))] == [str(file)]
     (found,) = expand(parse_spec(f"goldiclip@{tmp_path}/*.pt"))
     assert expand(found) == [found]
+
+
+def test_a_folder_that_is_here_is_a_name_with_its_at(tmp_path: Path) -> None:
+    (tmp_path / "a@b").mkdir()
+    spec = parse_spec(f"embeddings:{tmp_path}/a@b")
+    assert (spec.name, spec.where) == (f"{tmp_path}/a@b", "")
+
+
+def test_glob_in_a_folder_with_brackets_and_ats_keeps_the_part_that_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / "run[1]@x"
+    folder.mkdir()
+    for epoch in (2, 10):
+        (folder / f"e{epoch}.pt").touch()
+    found = expand(parse_spec(f"open_clip:A@{folder}/e*.pt#ema"))
+    assert [spec.where for spec in found] == [f"{folder}/e2.pt#ema", f"{folder}/e10.pt#ema"]
+    assert [parse_spec(spec.text) for spec in found] == found

@@ -148,7 +148,7 @@ def test_a_checkpoint_ships_and_says_how_it_was_trained(recipe: Path, tmp_path: 
         *("--out", tmp_path / "out", "--json", "--no-cache"),
     )
     (record,) = json.loads(ran.out)
-    assert record["model"]["notice"] == "goldieval's trainer (reimplementation): a test"
+    assert record["model"]["notice"] == "goldieval's trainer (reimplementation): a test; trained on drawn scenes"
     assert record["model"]["images_seen"] == 32
     asked = ("run", "--model", f"goldiclip@{file}", "--tasks", "shapes-retrieval", "--limit", "5", "--no-cache")
     refused = goldieval(*asked, "--scoring", "conditioned", "--out", tmp_path / "out")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -52,8 +51,6 @@ def doctor(
 
         print(evidence.plan(all_, as_json=json_))
         return
-    if offline:
-        os.environ["HF_HUB_OFFLINE"] = "1"  # read once, when the hub library is imported
     console = Console()
     done: list[tuple[str, Check]] = []
     for part, examine in _parts(model, verify, all_, data_dir, device, offline):

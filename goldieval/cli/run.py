@@ -61,8 +61,6 @@ def run(
     overrides = parse_overrides(set_)
     if precision not in ("fp32", "bf16", "fp16"):
         raise GoldievalError(f"--precision {precision!r}: choose fp32, bf16 or fp16.")
-    if offline:
-        os.environ["HF_HUB_OFFLINE"] = "1"  # read once, when the hub library is imported
     from goldieval.encode import Batching
     from goldieval.report.console import Terminal
     from goldieval.runner import Options, evaluate

@@ -6,6 +6,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from goldieval.core.offline import is_offline
 from goldieval.errors import GoldievalError
 
 # The files that open_clip asks a hub repository for, in its order, where the tag names none.
@@ -38,8 +39,10 @@ def first_there(candidates: list[str], timeout_s: float = 20) -> tuple[str, int]
     """Ask the server for the first address that exists; return it with its size in bytes.
 
     Raises:
-        GoldievalError: the server cannot be reached, or has none of them.
+        GoldievalError: the network is forbidden, the server cannot be reached, or has none of them.
     """
+    if is_offline():
+        raise GoldievalError(f"it is not on this machine and --offline is set ({candidates[0]}).")
     fault = ""
     for address in candidates:
         request = urllib.request.Request(address, method="HEAD")

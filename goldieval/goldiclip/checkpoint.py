@@ -32,6 +32,7 @@ class About:
 
     images_seen: with those of the checkpoint that it began with.   unique_images: of its own corpus.
     home: built-in world it was made for.   notice: goes with scores.
+    trained_on: its data in order, with those of the checkpoint that it began with; empty in older files.
     method: what tables call it.   pools: whether the text-conditioned pooling was trained; else it scores globally.
     """
 
@@ -45,6 +46,7 @@ class About:
     notice: str = ""
     pools: bool = True
     method: str = "GoldiCLIP-R (reconstruction)"
+    trained_on: tuple[str, ...] = ()
 
 
 def save_weights(
@@ -81,7 +83,8 @@ def load_weights(file: Path) -> tuple[GoldiClip, About]:
         with safe_open(str(file), framework="pt") as stored:
             content = json.loads((stored.metadata() or {})["goldiclip"])
             state = {name: stored.get_tensor(name).float() for name in stored.keys()}  # noqa: SIM118
-        about = About(**{**content, "config": ModelConfig.model_validate(content["config"])})
+        config, trained_on = ModelConfig.model_validate(content["config"]), tuple(content.get("trained_on", ()))
+        about = About(**{**content, "config": config, "trained_on": trained_on})
     except (SafetensorError, OSError, ValueError) as error:
         detail = validation_line(error) if isinstance(error, ValidationError) else first_line(error)
         raise GoldievalError(f"{file} is no readable safetensors checkpoint: {detail}") from error

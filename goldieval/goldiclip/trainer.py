@@ -19,7 +19,7 @@ from goldieval.goldiclip.data.bad_samples import MOST_BAD_SAMPLES, BadSamples
 from goldieval.goldiclip.data.batches import Batches
 from goldieval.goldiclip.data.corpus import Corpus
 from goldieval.goldiclip.data.feed import Feed
-from goldieval.goldiclip.data.sources import corpus_of, views_of, workers_of
+from goldieval.goldiclip.data.sources import corpus_of, history, home_of, named, views_of, workers_of
 from goldieval.goldiclip.ema import teacher_of, update_teacher
 from goldieval.goldiclip.gather import averaged
 from goldieval.goldiclip.launch import on_cpu
@@ -74,6 +74,7 @@ class Trainer:
             self.step, begun = self.state.restore(found)
         # Of the checkpoints that this one began with
         self.seen_before = begun.images_seen - self.step * recipe.optimiser.batch_size if begun else 0
+        self.trained_before = history(begun)[:-1] if found else history(begun)
         self.student, self.optimiser = self.accelerator.prepare(student, self.optimiser)
         self.corpus = corpus_of(recipe, self.tokenizer, note) if corpus is None else corpus
         if found and begun and begun.unique_images != len(self.corpus):
@@ -225,6 +226,7 @@ class Trainer:
 
     def about(self) -> About:
         recipe = self.recipe
+        trained_on = (*self.trained_before, named(recipe.data, len(self.corpus)))
         return About(
             recipe.model,
             recipe.name,
@@ -232,10 +234,11 @@ class Trainer:
             len(self.corpus),
             recipe.seed,
             recipe.scoring,
-            home="shapes" if recipe.data.source == "shapes" else "",
+            home=home_of(trained_on),
             notice=recipe.title,
             pools=recipe.pools,
             method=recipe.method,
+            trained_on=trained_on,
         )
 
     def save(self) -> None:

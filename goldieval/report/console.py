@@ -42,6 +42,8 @@ class Terminal(Screen):
         self._line(f"model {info.spec}{size}, {info.precision}", "bold")
         if info.notice:
             self._line(f"  {info.notice}", "yellow")
+        if info.checkpoint:
+            self._line(f"  checkpoint: {info.checkpoint}")
         for item in plan.items:
             if item.failure or item.loaded is None:
                 self._line(f"  {item.task.name}: cannot run: {item.failure}", "red")

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from itertools import groupby
 from pathlib import Path
 
+from goldieval.goldiclip.checkpoint import About
 from goldieval.goldiclip.data.batches import Views
 from goldieval.goldiclip.data.corpus import Corpus
 from goldieval.goldiclip.data.jsonl import JsonLines
 from goldieval.goldiclip.data.shapes import shapes_corpus
 from goldieval.goldiclip.data.shards import Shards
-from goldieval.goldiclip.recipe import Recipe
+from goldieval.goldiclip.recipe import DataPart, Recipe
 from goldieval.goldiclip.tokenizer import Tokenizer
 
 MOST_WORKERS = 8
+DRAWN = "drawn scenes"
+UNNAMED = "images that its first checkpoint does not name"
 
 
 def corpus_of(recipe: Recipe, tokenizer: Tokenizer, note: Callable[[str], None] = lambda line: None) -> Corpus:
@@ -30,6 +34,33 @@ def corpus_of(recipe: Recipe, tokenizer: Tokenizer, note: Callable[[str], None] 
         "shards": lambda: Shards(data.path, tokenizer, data.fields, note),
     }
     return openers[data.source]()
+
+
+def named(data: DataPart, images: int) -> str:
+    """Return what a corpus is called where a checkpoint says what it was trained on."""
+    return DRAWN if data.source == "shapes" else f"{images:,} images of {Path(data.path).resolve().name}"
+
+
+def history(begun: About | None) -> tuple[str, ...]:
+    """Return what a checkpoint was trained on, in order; older ones say of drawn scenes alone."""
+    if begun is None:
+        return ()
+    return tuple(begun.trained_on) or (DRAWN if begun.home else UNNAMED,)
+
+
+def home_of(trained_on: tuple[str, ...]) -> str:
+    """Return the built-in world that all of the training data came from, or an empty string."""
+    return "shapes" if set(trained_on) == {DRAWN} else ""
+
+
+def told(trained_on: tuple[str, ...]) -> str:
+    """Return what a reader is told of the training data: ``trained on drawn scenes, then on 1,200 images of pets``.
+
+    >>> told(("drawn scenes", "drawn scenes", "1,200 images of pets"))
+    'trained on drawn scenes, then on 1,200 images of pets'
+    """
+    corpora = [corpus for corpus, _ in groupby(trained_on)]
+    return f"trained on {', then on '.join(corpora)}" if corpora else ""
 
 
 def workers_of(recipe: Recipe, processes: int) -> int:

@@ -1,0 +1,89 @@
+"""The network, forbidden: one switch for the command line, Python and the libraries that read the hub."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import wraps
+from typing import Any
+
+VARIABLES = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE")
+# Copies of the switch that libraries take when they are imported.
+COPIES = (
+    ("huggingface_hub.constants", "HF_HUB_OFFLINE"),
+    ("transformers.utils.hub", "_is_offline_mode"),
+    ("datasets.config", "HF_HUB_OFFLINE"),
+)
+_forbidden: ContextVar[bool] = ContextVar("forbidden", default=False)
+
+
+def is_offline() -> bool:
+    """Return whether the network is forbidden here: by ``offline``, or by the user's ``HF_HUB_OFFLINE``."""
+    said = (os.environ.get(name, "").upper() for name in VARIABLES[:2])
+    return any(value in ("1", "ON", "YES", "TRUE") for value in said)
+
+
+@contextmanager
+def offline(forbidden: bool = True) -> Iterator[None]:
+    """Within it the hub libraries read their caches alone, and this thread connects to no other machine.
+
+    The variables are set as well, for processes that are started within. Nothing changes where ``forbidden`` is false.
+
+    Raises:
+        ConnectionError: in the block, where something tries to look up or reach another machine.
+    """
+    if not forbidden:
+        yield
+        return
+    _guard_sockets()
+    variables = {name: os.environ.get(name) for name in VARIABLES}
+    copies = {copy: getattr(sys.modules[copy[0]], copy[1]) for copy in _loaded()}
+    os.environ.update(dict.fromkeys(VARIABLES, "1"))
+    for module, name in copies:
+        setattr(sys.modules[module], name, True)
+    token = _forbidden.set(True)
+    try:
+        yield
+    finally:
+        _forbidden.reset(token)
+        for name, value in variables.items():
+            os.environ.pop(name)
+            os.environ.update({name: value} if value is not None else {})
+        for copy in _loaded():  # also those of libraries that were imported within
+            setattr(sys.modules[copy[0]], copy[1], copies.get(copy, is_offline()))
+
+
+def _loaded() -> list[tuple[str, str]]:
+    return [copy for copy in COPIES if copy[0] in sys.modules and hasattr(sys.modules[copy[0]], copy[1])]
+
+
+def _guard_sockets() -> None:
+    """Put a gate before Python's sockets, once; it is shut in the threads that are within ``offline``."""
+    if isinstance(socket.socket, type) and not hasattr(socket.socket.connect, "guarded"):
+        socket.socket.connect = _guarded(socket.socket.connect, lambda own, address: address)  # type: ignore[method-assign]
+        socket.socket.connect_ex = _guarded(socket.socket.connect_ex, lambda own, address: address)  # type: ignore[method-assign]
+    if not hasattr(socket.getaddrinfo, "guarded"):
+        socket.getaddrinfo = _guarded(socket.getaddrinfo, lambda host, *_, **__: (host,))
+
+
+def _guarded(call: Callable[..., Any], address_of: Callable[..., Any]) -> Any:
+    @wraps(call)
+    def gate(*args: Any, **kwargs: Any) -> Any:
+        if _forbidden.get() and _elsewhere(address := address_of(*args, **kwargs)):
+            raise ConnectionError(f"offline: no connection to {address[0]}")
+        return call(*args, **kwargs)
+
+    gate.guarded = True  # type: ignore[attr-defined]
+    return gate
+
+
+def _elsewhere(address: Any) -> bool:
+    """Whether an address is of another machine; addresses of this one, and paths of Unix sockets, are not."""
+    if not isinstance(address, tuple):
+        return False
+    host = address[0].decode() if isinstance(address[0], bytes) else str(address[0] or "localhost")
+    return not (host in ("localhost", "::1", "0.0.0.0", "::") or host.startswith("127."))

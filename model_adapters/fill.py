@@ -1,0 +1,76 @@
+"""Give a module the tensors of a file: all of them, of its own shapes, finite; or one line that says what differs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from goldieval.errors import GoldievalError, listing
+
+if TYPE_CHECKING:
+    import torch
+
+SHOWN = 3
+
+
+def fill(
+    module: Any, state: Mapping[str, torch.Tensor], extra: list[str], file: Path, name: str, hint: str = ""
+) -> None:
+    """Load ``state`` into ``module``; a scale of shape (1,) is a number as well.
+
+    Args:
+        extra: names in the file that are no part of the module.   name: of the module.   hint: what to do instead.
+
+    Raises:
+        GoldievalError: tensors that are missing, more, of another shape, no real numbers, NaN or infinite.
+    """
+    ours = module.state_dict()
+    state = {key: _as_number(part, ours[key]) if key in ours else part for key, part in state.items()}
+    if faults := differences(ours, state, extra):
+        raise GoldievalError(f"{file} does not fit {name}: {'; '.join(faults)}.{hint}")
+    check_numbers(state, ours, file)
+    module.load_state_dict(state)
+
+
+def _as_number(part: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """Return a scale in the module's form: of shape () or (1,)."""
+    return part.reshape(like.shape) if part.numel() == like.numel() == 1 else part
+
+
+def differences(ours: Mapping[str, torch.Tensor], state: Mapping[str, torch.Tensor], extra: list[str]) -> list[str]:
+    """Return what of names and shapes differs, a line a kind."""
+    missing = [key for key in ours if key not in state]
+    more = [*extra, *(key for key in state if key not in ours)]
+    shapes = [
+        f"size mismatch for {key}: {tuple(ours[key].shape)} in the model, {tuple(part.shape)} in the file"
+        for key, part in state.items()
+        if key in ours and part.shape != ours[key].shape
+    ]
+    lines = [f"{len(missing):,} of {len(ours):,} tensors missing ({listing(missing, SHOWN)})"] if missing else []
+    lines += [f"{len(more):,} more than it has ({listing(more, SHOWN)})"] if more else []
+    return lines + ([f"{shapes[0]}{f', and {len(shapes) - 1:,} others' if len(shapes) > 1 else ''}"] if shapes else [])
+
+
+def check_numbers(state: Mapping[str, torch.Tensor], like: Mapping[str, torch.Tensor], file: Path) -> None:
+    """Refuse weights that were quantised, are complex, or are not finite: a training that diverged leaves such.
+
+    Raises:
+        GoldievalError: with the first tensor by name.
+    """
+    other = [key for key, part in state.items() if like[key].is_floating_point() and not part.is_floating_point()]
+    if other:
+        raise GoldievalError(
+            f"{file}: {other[0]} is {state[other[0]].dtype}, not floating point. Quantised weights are not read."
+        )
+    check_finite(state, file)
+
+
+def check_finite(state: Mapping[str, torch.Tensor], file: Path) -> None:
+    """Raise GoldievalError where a tensor has NaN or infinity in it."""
+    bad = [key for key, part in state.items() if part.is_floating_point() and not bool(part.float().isfinite().all())]
+    if bad:
+        raise GoldievalError(
+            f"{file}: {len(bad):,} of {len(state):,} tensors hold NaN or infinity ({listing(bad, SHOWN)}): the "
+            "training diverged, or the file is damaged. Take an earlier checkpoint."
+        )

@@ -1,0 +1,140 @@
+"""Image size and context length that a checkpoint was trained with, read off its position embeddings.
+
+open_clip would interpolate them into the sizes of its config without a word: another model, with other scores.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from goldieval.errors import GoldievalError, listing
+
+if TYPE_CHECKING:
+    import torch
+
+STRIDE = 32  # of open_clip's ResNets
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What differs from the config: side of the square pictures in pixels, texts in tokens; None where nothing does."""
+
+    image: int | None = None
+    context: int | None = None
+
+    def said(self, module: Any) -> list[str]:
+        """Return a line for plan and record; ``module`` has the sizes of the config."""
+        own = module.visual.image_size
+        parts = [f"{self.image} px (the config says {own[0] if isinstance(own, tuple) else own})"] if self.image else []
+        parts += [f"{self.context} tokens (the config says {module.context_length})"] if self.context else []
+        return [f"sizes from the tensors: {' and '.join(parts)}"] if parts else []
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """Position embeddings of an image tower: their name, rows of ``grid`` besides ``extra`` ones, pixels a patch."""
+
+    name: str
+    grid: tuple[int, int]
+    extra: int
+    patch: int
+
+
+def sizes_of(state: Mapping[str, torch.Tensor], module: Any, file: Path) -> Sizes:
+    """Compare the position embeddings of a state dict with those of a module that was built from the config.
+
+    Raises:
+        GoldievalError: pictures that are not square, for no tensor says their two sides.
+    """
+    return Sizes(_image(state, module, file), _context(state, module))
+
+
+def _image(state: Mapping[str, torch.Tensor], module: Any, file: Path) -> int | None:
+    grid = _grid(module)
+    if grid is None or grid.name not in state:
+        return None
+    rows = math.prod(state[grid.name].shape[:-1])
+    if rows == math.prod(grid.grid) + grid.extra:
+        return None
+    side = math.isqrt(max(rows - grid.extra, 0))
+    if side * side != rows - grid.extra or not side or grid.grid[0] != grid.grid[1]:
+        raise GoldievalError(
+            f"{file}: {grid.name} has {rows:,} positions, {grid.extra} of them beside the grid: that is no square, "
+            "and no tensor says the sides of other pictures. Such a model needs a config of its own."
+        )
+    return side * grid.patch
+
+
+def _grid(module: Any) -> _Grid | None:
+    visual = module.visual
+    if hasattr(visual, "attnpool") and hasattr(visual.attnpool, "positional_embedding"):
+        side = math.isqrt(len(visual.attnpool.positional_embedding) - 1)
+        return _Grid("visual.attnpool.positional_embedding", (side, side), 1, STRIDE)
+    if hasattr(visual, "positional_embedding") and hasattr(visual, "grid_size"):
+        extra = len(visual.positional_embedding) - math.prod(visual.grid_size)
+        return _Grid("visual.positional_embedding", tuple(visual.grid_size), extra, visual.patch_size[0])
+    trunk = getattr(visual, "trunk", None)
+    patches: Any = getattr(trunk, "patch_embed", None)
+    table: Any = getattr(trunk, "pos_embed", None)
+    if table is None or table.ndim != 3 or not hasattr(patches, "grid_size"):
+        return None
+    extra = table.shape[1] - math.prod(patches.grid_size)
+    return _Grid("visual.trunk.pos_embed", tuple(patches.grid_size), extra, patches.patch_size[0])
+
+
+def _context(state: Mapping[str, torch.Tensor], module: Any) -> int | None:
+    for name in ("positional_embedding", "text.positional_embedding"):
+        own = getattr(getattr(module, "text", module), "positional_embedding", None)
+        if name in state and own is not None and len(state[name]) != len(own):
+            return int(module.context_length) + len(state[name]) - len(own)
+    return None
+
+
+def architectures_of(state: Mapping[str, torch.Tensor]) -> list[str]:
+    """Return open_clip's architectures of plain ViTs whose widths, depths, patch and vocabulary are those of a file."""
+    from open_clip.factory import get_model_config, list_models
+
+    found = _signature(state)
+    return [name for name in list_models() if found and _of_config(get_model_config(name)) == found]
+
+
+def _signature(state: Mapping[str, torch.Tensor]) -> tuple[int, ...]:
+    text = "" if "token_embedding.weight" in state else "text."
+    try:
+        width, _, patch, _ = state["visual.conv1.weight"].shape
+        vocabulary, text_width = state[f"{text}token_embedding.weight"].shape
+        dim = state["visual.proj"].shape[1]
+    except (KeyError, ValueError, IndexError):
+        return ()
+    layers = [
+        len({name.removeprefix(start).split(".")[0] for name in state if name.startswith(start)})
+        for start in ("visual.transformer.resblocks.", f"{text}transformer.resblocks.")
+    ]
+    return (width, patch, layers[0], dim, text_width, layers[1], vocabulary)
+
+
+def _of_config(config: dict[str, Any]) -> tuple[int, ...]:
+    vision, text = config["vision_cfg"], config["text_cfg"]
+    if "timm_model_name" in vision or "hf_model_name" in text or not isinstance(vision.get("layers"), int):
+        return ()
+    return (
+        vision.get("width", 768),
+        vision.get("patch_size", 16),
+        vision["layers"],
+        config["embed_dim"],
+        text.get("width", 512),
+        text.get("layers", 12),
+        text.get("vocab_size", 49408),
+    )
+
+
+def hint(state: Mapping[str, torch.Tensor], names: Iterable[str], architecture: str) -> str:
+    """Return which other architecture a model fits, or whose names a file has; empty where nothing is known."""
+    if any("vision_model." in name for name in names):
+        return " Its names are those of transformers: write huggingface:FOLDER."
+    others = [name for name in architectures_of(state) if name != architecture]
+    return f" Its sizes are those of {listing(others, 4)}." if others and architecture not in others else ""

@@ -1,0 +1,167 @@
+"""Find a model in a file by its own tensor names, whatever containers and wrappers it lies in.
+
+A file may hold several (student and teacher, a model and its moving average): FILE#NAME says which.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from goldieval.errors import GoldievalError, listing
+from model_adapters.tensors import Stored
+
+if TYPE_CHECKING:
+    import torch
+
+# Parts of a name that only say which wrapper of torch, DeepSpeed or FSDP a module was saved in.
+TRANSPARENT = {"module", "_orig_mod", "_forward_module", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
+AVERAGED = re.compile("ema|teacher|momentum|swa|averag|target|shadow")
+WHOLE = 0.6  # of the names of the best prefix; a tower alone has fewer, for the towers' names are alike
+USUAL = ("", "state_dict", "state_dict.module")  # how open_clip itself saves
+
+
+@dataclass(frozen=True)
+class Found:
+    """A model in a file.
+
+    state: tensors by the model's own names.   extra: others with the same prefix.   where: containers and wrappers.
+    others: further models in the file.   beside: tensors that are of no model.
+    """
+
+    state: dict[str, torch.Tensor]
+    extra: dict[str, torch.Tensor]
+    where: str
+    others: list[str] = field(default_factory=list)
+    beside: list[str] = field(default_factory=list)
+
+    @property
+    def said(self) -> list[str]:
+        """What a reader must know of how the file was read; nothing where it is as open_clip saves it."""
+        lines = [f"read from {self.where}" if self.where not in USUAL else ""]
+        if self.others:
+            lines = [f"read from {self.where or 'the top'}; the file holds {listing(self.others)} too (FILE#NAME)"]
+        lines += [f"left out: {listing(self.beside)}"] if self.beside else []
+        return [line for line in lines if line]
+
+
+def find(stored: Stored, layouts: Sequence[Mapping[str, str]], part: str = "") -> Found:
+    """Return the model of a file in the layout that fits best.
+
+    Args:
+        layouts: of each, names in a file to names in the model; all are needed but for what a caller can do without.
+        part: a word in the prefix, where the file holds several models; what the spec says after ``#`` goes first.
+
+    Raises:
+        GoldievalError: several models and none is named, or none of that name. A model that is not whole is returned
+            as far as it goes, for the caller knows what may be missing.
+    """
+    tries = [(layout, _prefixes(stored.tensors, layout)) for layout in layouts]
+    layout, counts = max(tries, key=lambda each: max(each[1].values(), default=0))
+    if not counts:
+        return Found({}, {}, "", beside=list(stored.tensors))
+    models = [prefix for prefix, count in counts.items() if count > WHOLE * max(counts.values())]
+    if wanted := stored.part or part:
+        chosen = _only(_named(models, wanted), stored, f"no {wanted}, only {_names(models)}")
+    else:
+        chosen = _default(models, stored, layout)
+    return _cut(chosen, models, stored, layout)
+
+
+def _cut(chosen: str, models: list[str], stored: Stored, layout: Mapping[str, str]) -> Found:
+    """Take the tensors of one prefix, without those of other models that lie deeper."""
+    others = [prefix for prefix in models if prefix != chosen]
+    deeper = tuple(prefix for prefix in others if prefix.startswith(chosen))
+    plain = _plain_names(stored.tensors, layout)
+    own = {
+        name.removeprefix(chosen): raw
+        for raw, name in plain.items()
+        if name.startswith(chosen) and not (deeper and name.startswith(deeper))
+    }
+    state = {layout[name]: stored.tensors[raw] for name, raw in own.items() if name in layout}
+    first = next(((raw, name) for name, raw in own.items() if name in layout), ("", ""))
+    return Found(
+        state,
+        {name: stored.tensors[raw] for name, raw in own.items() if name not in layout},
+        first[0].removesuffix(first[1]).rstrip(".") if first[0].endswith(first[1]) else chosen.rstrip("."),
+        [_label(prefix) for prefix in others],
+        [raw for raw, name in plain.items() if not name.startswith(tuple(models))],
+    )
+
+
+def _prefixes(names: Collection[str], layout: Mapping[str, str]) -> Counter[str]:
+    """Count the names of the layout behind each prefix that has any."""
+    counts: Counter[str] = Counter()
+    for name in _plain_names(names, layout).values():
+        counts.update(prefix for prefix, rest in _splits(name) if rest in layout)
+    return counts
+
+
+def _splits(name: str) -> Iterator[tuple[str, str]]:
+    """Yield ``("", "a.b")`` and ``("a.", "b")`` of ``"a.b"``."""
+    yield "", name
+    for dot in re.finditer(r"\.", name):
+        yield name[: dot.end()], name[dot.end() :]
+
+
+def _plain_names(names: Collection[str], layout: Mapping[str, str]) -> dict[str, str]:
+    """Return each name without the marks of wrappers; all as they are where two would become one."""
+    drop = TRANSPARENT - {part for name in layout for part in name.split(".")}
+    plain = {name: ".".join(part for part in name.split(".") if part not in drop) for name in names}
+    return plain if len(set(plain.values())) == len(plain) else {name: name for name in names}
+
+
+def _default(models: list[str], stored: Stored, layout: Mapping[str, str]) -> str:
+    """Return the one model, or the one that is no average or teacher, or either of two that are the same."""
+    trained = [prefix for prefix in models if not AVERAGED.search(prefix)]
+    if len(models) > 1 and len(trained) != 1 and _same(models, stored, layout):
+        return models[0]
+    return _only(trained if len(trained) == 1 else models, stored, "no model")
+
+
+def _only(prefixes: list[str], stored: Stored, none: str) -> str:
+    if len(prefixes) == 1:
+        return prefixes[0]
+    if not prefixes:
+        raise GoldievalError(f"{stored.file} holds {none}.")
+    raise GoldievalError(
+        f"{stored.file} holds {len(prefixes)} models, {_names(prefixes)}. "
+        f"Name one after the file, as in {stored.file.name}#{_label(prefixes[0])}"
+    )
+
+
+def _same(models: list[str], stored: Stored, layout: Mapping[str, str]) -> bool:
+    import torch
+
+    first, *rest = (_cut(prefix, models, stored, layout).state for prefix in models)
+    return all(
+        other.keys() == first.keys() and all(torch.equal(part, other[name]) for name, part in first.items())
+        for other in rest
+    )
+
+
+def _named(prefixes: list[str], wanted: str) -> list[str]:
+    """Return the prefixes that a word means: all of one, else a whole part of it, else a piece of a part."""
+    meant = [
+        [prefix for prefix in prefixes if _label(prefix) == wanted.strip(".")],
+        [prefix for prefix in prefixes if wanted in prefix.split(".")],
+        [prefix for prefix in prefixes if wanted in prefix],
+    ]
+    return next((found for found in meant if found), [])
+
+
+def _label(prefix: str) -> str:
+    return prefix.rstrip(".") or "top"
+
+
+def _names(prefixes: list[str]) -> str:
+    return " and ".join(_label(prefix) for prefix in prefixes)
+
+
+def without(found: Found, harmless: Collection[str]) -> Found:
+    """Leave out tensors beyond the model's own that are known not to matter (their last part is named)."""
+    extra = {name: part for name, part in found.extra.items() if name.rpartition(".")[2] not in harmless}
+    return replace(found, extra=extra)
