@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
@@ -14,7 +14,7 @@ import torch
 
 from goldieval.adapter import Adapter, Answering, Dense, Precomputed, TextConditioned, inference
 from goldieval.data.samples import ImageSource
-from goldieval.encode import Batching, encode, image_computer, text_computer, text_key
+from goldieval.encode import Batching, encode, image_computer, plan_images, plan_texts, text_computer, text_key
 from goldieval.errors import GoldievalError, TaskError
 from goldieval.plan import Plan, Tower
 from goldieval.prepare import Loaded
@@ -146,21 +146,38 @@ def computed(model: Adapter, plan: Plan, batching: Batching, screen: Screen, sec
         GoldievalError: the disk is full. Whole chunks stay stored; the same command goes on from there.
     """
     images, texts = cast(Tower, plan.images), cast(Tower, plan.texts)
-    encoded = {}
-    with inference(model), ThreadPoolExecutor(batching.workers) as pool, _full_disk_is_plain():
-        with timed(seconds, "encode_images"), screen.meter("images", images.missing) as meter:
-            sources = cast(Mapping[str, ImageSource], images.contents)
-            encoded["images"] = encode(
-                images.space, images.chunks, image_computer(model, sources, batching, pool, meter), meter
-            )
-        with timed(seconds, "encode_texts"), screen.meter("texts", texts.missing) as meter:
-            strings = cast(Mapping[str, str], texts.contents)
-            encoded["texts"] = encode(texts.space, texts.chunks, text_computer(model, strings, batching, meter), meter)
-    if damaged := images.space.repaired + texts.space.repaired:
-        screen.note(f"{damaged:,} damaged chunks of the embedding store were found and encoded again")
+
+    def encode_images() -> int:
+        """Encode the pictures that are not stored now."""
+        sources = cast(Mapping[str, ImageSource], images.contents)
+        chunks = plan_images(images.space, sources)
+        with (
+            inference(model),
+            ThreadPoolExecutor(batching.workers) as pool,
+            _full_disk_is_plain(),
+            timed(seconds, "encode_images"),
+            screen.meter("images", sum(len(chunk.keys) for chunk in chunks)) as meter,
+        ):
+            return encode(images.space, chunks, image_computer(model, sources, batching, pool, meter), meter)
+
+    def encode_texts() -> int:
+        """Encode the texts that are not stored now."""
+        strings = cast(Mapping[str, str], texts.contents)
+        chunks = plan_texts(texts.space, strings)
+        with (
+            inference(model),
+            _full_disk_is_plain(),
+            timed(seconds, "encode_texts"),
+            screen.meter("texts", sum(len(chunk.keys) for chunk in chunks)) as meter,
+        ):
+            return encode(texts.space, chunks, text_computer(model, strings, batching, meter), meter)
+
+    encoded = {"images": encode_images(), "texts": encode_texts()}
+    for line in dict.fromkeys([*images.space.notes, *texts.space.notes]):
+        screen.note(line)
     vectors = Vectors(
-        lambda loaded: _gather(images, _pictured(loaded)),
-        lambda loaded: _gather(texts, [text_key(text.text) for text in loaded.prepared.texts]),
+        lambda loaded: _gather(images, _pictured(loaded), encode_images),
+        lambda loaded: _gather(texts, [text_key(text.text) for text in loaded.prepared.texts], encode_texts),
         images.space.failed,
         encoded,
         {"images": len(images.contents) - encoded["images"], "texts": len(texts.contents) - encoded["texts"]},
@@ -238,12 +255,17 @@ def _pictured(loaded: Loaded) -> list[str]:
     return loaded.keys
 
 
-def _gather(tower: Tower, keys: list[str]) -> np.ndarray:
+def _gather(tower: Tower, keys: list[str], again: Callable[[], int]) -> np.ndarray:
+    """Return stored embeddings; what has been removed or damaged since it was encoded is encoded ``again``, once."""
+    with suppress(KeyError):
+        return tower.space.gather(keys)
+    again()
     try:
         return tower.space.gather(keys)
     except KeyError:
         raise GoldievalError(
-            "stored embeddings were removed while they were in use: run the same command again."
+            f"stored embeddings in {tower.space.folder} are removed while they are in use. Raise $GOLDIEVAL_STORE_GB "
+            "of those that share the store, or use --no-cache."
         ) from None
 
 
