@@ -118,8 +118,9 @@ def test_chunks_that_may_not_be_read_are_encoded_for_this_run(
             raise PermissionError(errno.EACCES, "Permission denied", str(file))
         return real(file, *arguments, **options)
 
-    monkeypatch.setattr(Path, "open", refuse)
-    code, said, after = run()
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", refuse)
+        code, said, after = run()
     assert (code, after) == (0, before)
     assert "cannot be read: Permission denied" in said and "encoded for this run alone" in said
     assert "$GOLDIEVAL_STORE" in said and {file: file.read_bytes() for file in whole} == whole
