@@ -24,6 +24,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from goldieval.core.checksums import checksum
 from goldieval.core.locks import held
 from goldieval.core.temporary import sweep, temporary_folder
 from goldieval.data.paths import store_root
@@ -281,10 +282,9 @@ def open_store(cache: bool = True) -> Iterator[Store]:
 
 
 def _checksum(file: Path, array: np.ndarray, about: dict[str, str]) -> str:
-    """SHA-256 over identity, chunk, shape, contents' keys, failures and values: whatever changed, it shows."""
-    whose = [file.parent.name, file.stem]
-    head = json.dumps([*whose, list(array.shape), str(array.dtype), about["keys"], about["failed"]])
-    return hashlib.sha256(head.encode() + np.ascontiguousarray(array).tobytes()).hexdigest()
+    """SHA-256 over identity, chunk, contents' keys, failures and values: whatever changed, it shows."""
+    name = json.dumps([file.parent.name, file.stem, about["keys"], about["failed"]])
+    return checksum(name, {"embeddings": np.ascontiguousarray(array)})
 
 
 def _limit() -> float:

@@ -13,7 +13,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
 
-from goldieval.errors import GoldievalError
+from goldieval.errors import GoldievalError, first_line
 from goldieval.goldiclip.checkpoint import About, latest, start_from
 from goldieval.goldiclip.data.bad_samples import MOST_BAD_SAMPLES, BadSamples
 from goldieval.goldiclip.data.batches import Batches
@@ -191,7 +191,7 @@ class Trainer:
             self.accelerator.backward(total)
             norm = self._clip(losses)
             set_rates(self.optimiser, self.step, self.recipe)
-            self.optimiser.step()
+            self._move(losses)
             self.optimiser.zero_grad()
         if self.accelerator.sync_gradients:
             with torch.no_grad():
@@ -200,6 +200,14 @@ class Trainer:
                         scale.clamp_(0, HIGHEST_SCALE)
             update_teacher(self.teacher, self.raw.model, self.recipe.teacher.momentum)
         return total, losses, weights, norm
+
+    def _move(self, losses: dict[str, torch.Tensor]) -> None:
+        try:
+            self.optimiser.step()
+        except RuntimeError as error:
+            if "without overflow" in str(error):  # of a step size that is no float32
+                self._stop(f"the optimiser says: {first_line(error)}", losses)
+            raise
 
     def _check(self, total: torch.Tensor, losses: dict[str, torch.Tensor]) -> None:
         """Stop, in all processes, if a loss is of no use in one of them."""
