@@ -250,8 +250,8 @@ class Trainer:
         good = latest(self.folder.out, self.proven)
         raise GoldievalError(
             f"training stopped at step {self.step:,}: {reason}{f' ({values})' if values else ''}. "
-            f"Last good checkpoint: {good or 'none yet'}. Begin again with a lower optimiser.lr and another --out; "
-            "--set init=CHECKPOINT keeps what it has learned."
+            f"Last good checkpoint: {good or 'none yet'}. Begin again with a lower optimiser.lr and another --out"
+            + (f"; --set init={good} keeps what it has learned." if good else ".")
         )
 
     @property
