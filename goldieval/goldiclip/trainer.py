@@ -249,10 +249,11 @@ class Trainer:
         values = ", ".join(f"{name} {float(loss.detach()):.4g}" for name, loss in losses.items())
         good, newest = latest(self.folder.out, self.proven), latest(self.folder.out)
         newer = f" ({newest} is newer, and what this step began with)" if newest != good else ""
+        init = f"; --set init={good} keeps what it has learned" if good else ""
         raise GoldievalError(
             f"training stopped at step {self.step:,}: {reason}{f' ({values})' if values else ''}. "
-            f"Last good checkpoint: {good or 'none yet'}{newer}. Begin again with a lower optimiser.lr and another --out"
-            + (f"; --set init={good} keeps what it has learned." if good else ".")
+            f"Last good checkpoint: {good or 'none yet'}{newer}. "
+            f"Begin again with a lower optimiser.lr and another --out{init}."
         )
 
     @property
