@@ -106,14 +106,14 @@ def _command(arguments: list[str], environment: dict[str, str], root: Path) -> N
 
 
 def _write_records(out: Path) -> None:
-    """Write two records over each other in turn, fifty times."""
+    """Write two records over each other in turn, twenty times."""
     import numpy as np
 
     from goldieval.record import Record
     from goldieval.record_files import write_record
 
     record = Record.model_validate_json((out.parent / "record.json").read_text())
-    for turn in range(50):
+    for turn in range(20):
         write_record(out, record, {"rank": np.full(5_000, turn % 2), "query": np.arange(5_000)})
 
 
