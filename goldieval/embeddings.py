@@ -1,34 +1,41 @@
 """A content-addressed store of embeddings: fixed chunks, written whole or not at all, shared by processes.
 
 Layout: ``<root>/<tower identity>/<chunk>.safetensors``. The identity covers all that can change an embedding besides
-the content (weights, transform, tokenizer, dtype); a chunk is named after the contents that it holds.
+the content (weights, transform, tokenizer, dtype); a chunk is named after the contents that it holds. Its checksum
+covers both names: a chunk that was renamed, or comes from another model, is as damaged as one with a flipped bit.
+
+Chunks that cannot be read or kept (permissions, a read-only store) are held in memory for the run that made them.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import math
 import os
-import shutil
 import tempfile
-import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock, Timeout
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from goldieval.core.checksums import checksum
+from goldieval.core.locks import held
+from goldieval.core.temporary import sweep, temporary_folder
 from goldieval.data.paths import store_root
-from goldieval.errors import GoldievalError
+from goldieval.errors import GoldievalError, listing
 from goldieval.files import atomic_write, check_writable
 
 DEFAULT_LIMIT_GB = 20.0
-LEFTOVER_S = 3600.0  # no write takes this long
+FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
+
+
+Content = tuple[list[str], dict[str, str], np.ndarray]  # keys, failed, embeddings
 
 
 @dataclass(frozen=True)
@@ -55,18 +62,21 @@ def chunks_of(keys: Sequence[str], size: int) -> list[Chunk]:
 class Space:
     """All stored embeddings of one tower of one model.
 
-    failed: contents that could not be decoded, with the reason.   repaired: damaged chunks found and removed.
+    failed: contents that could not be decoded, with the reason.   repaired: damaged chunks that were found.
+    forbidden: why chunks that are there, or the folder, cannot be used, by their path.
     """
 
     folder: Path
     failed: dict[str, str] = field(default_factory=dict)
     repaired: int = 0
+    forbidden: dict[Path, str] = field(default_factory=dict)
+    _held: dict[Path, Content] = field(default_factory=dict)
     _place: dict[str, tuple[Path, int]] = field(default_factory=dict)
     _known: set[Path] = field(default_factory=set)
 
     def refresh(self) -> None:
         """Take up chunks that were written, by this process or another, since the last look."""
-        for file in sorted(set(self.folder.glob("*.safetensors")) - self._known):
+        for file in sorted({*self.folder.glob("*.safetensors"), *self._held} - self._known):
             if (content := self._load(file)) is not None:
                 self._known.add(file)
                 keys, failed, _ = content
@@ -78,7 +88,8 @@ class Space:
         return [key for key in dict.fromkeys(keys) if key not in self._place and key not in self.failed]
 
     def holds(self, chunk: Chunk) -> bool:
-        return (self.folder / f"{chunk.name}.safetensors").exists()
+        """Whether a chunk can be read now."""
+        return self._load(self._file(chunk)) is not None
 
     def gather(self, keys: Sequence[str]) -> np.ndarray:
         """Return stored embeddings in the order of ``keys``, shape (keys, dim), float32.
@@ -95,32 +106,64 @@ class Space:
             if content is None:
                 self._forget(file)
                 raise KeyError(str(file))
-            os.utime(file)
+            with suppress(OSError):  # a store that others own, or that trimming has come to
+                os.utime(file)
             array = content[2]
             result = np.empty((len(keys), array.shape[1]), dtype=np.float32) if result is None else result
             result[positions] = array[[self._place[keys[position]][1] for position in positions]]
         return np.empty((0, 0), dtype=np.float32) if result is None else result
 
     def write(self, chunk: Chunk, keys: Sequence[str], embeddings: np.ndarray, failed: dict[str, str]) -> None:
-        """Store a chunk's embeddings, shape (keys, dim), and which of its contents failed; atomic."""
-        array = np.ascontiguousarray(embeddings, dtype=np.float32)
+        """Store a chunk's embeddings, shape (keys, dim), and which of its contents failed; atomic.
+
+        Where this user may not write, or not read the chunk that is there, they are held in memory for this run.
+
+        Raises:
+            OSError: for other reasons, such as a full disk.
+        """
+        file, array = self._file(chunk), np.ascontiguousarray(embeddings, dtype=np.float32)
         about = {"keys": "\n".join(keys), "failed": json.dumps(failed)}
-        about["sha256"] = _checksum(array, about)
-        atomic_write(self.folder / f"{chunk.name}.safetensors", save({"embeddings": array}, metadata=about))
+        about["sha256"] = _checksum(file, array, about)
+        self._known.discard(file)
+        if file not in self.forbidden and self.folder not in self.forbidden:
+            try:
+                atomic_write(file, save({"embeddings": array}, metadata=about))
+                return
+            except OSError as error:
+                if error.errno not in FORBIDDEN:
+                    raise
+                self.forbidden[self.folder] = f"cannot be written: {error.strerror or error}"
+        self._held[file] = list(keys), dict(failed), array
 
     @contextmanager
     def claim(self, chunk: Chunk, wait_s: float = 0) -> Iterator[bool]:
-        """Hold a chunk for encoding; yields False if another process holds it. Freed when the holder dies."""
-        lock = FileLock(self.folder / f"{chunk.name}.lock", timeout=wait_s)
-        try:
-            lock.acquire()
-        except Timeout:
-            yield False
-            return
-        try:
-            yield True
-        finally:
-            lock.release()
+        """Hold a chunk for encoding; yields False if another process holds it. Freed when the holder dies.
+
+        Where the file system has no locks two processes may encode the same chunk, to the same bits.
+        """
+        with held(self._file(chunk).with_suffix(".lock"), wait_s) as ours:
+            yield ours
+
+    def _file(self, chunk: Chunk) -> Path:
+        return self.folder / f"{chunk.name}.safetensors"
+
+    @property
+    def notes(self) -> list[str]:
+        """What the user should know of the state of this store, one line each; empty where all is well."""
+        lines = []
+        if self.repaired:
+            lines.append(
+                f"{self.repaired:,} damaged chunks of the embedding store were found and encoded again "
+                "(a flipped bit, another model's, or written by an older goldieval)"
+            )
+        if self._held:
+            where = {self.folder: self.folder.parent}
+            named = listing([f"{where.get(path, path)} {why}" for path, why in self.forbidden.items()], most=1)
+            lines.append(
+                f"embedding store: {named}; what is lacking is encoded for this run alone. "
+                "Change the permissions, or name another folder in $GOLDIEVAL_STORE."
+            )
+        return lines
 
     def rate(self) -> float:
         """Return the contents per second that encoding reached here last time, or 0 if it never ran."""
@@ -130,28 +173,44 @@ class Space:
             return 0.0
 
     def note_rate(self, rate: float) -> None:
-        atomic_write(self.folder / "rate.txt", f"{rate:.3f}\n".encode())
+        with suppress(OSError):  # a convenience
+            atomic_write(self.folder / "rate.txt", f"{rate:.3f}\n".encode())
 
     def sweep_locks(self) -> None:
         """Remove the lock files of chunks that are stored."""
         for lock in self.folder.glob("*.lock"):
             if lock.with_suffix(".safetensors").exists():
-                lock.unlink(missing_ok=True)
+                with suppress(OSError):
+                    lock.unlink(missing_ok=True)
 
-    def _load(self, file: Path) -> tuple[list[str], dict[str, str], np.ndarray] | None:
-        """Read a chunk, or remove it and return None if it is damaged."""
+    def _load(self, file: Path) -> Content | None:
+        """Read a chunk, or return None if it is not there, cannot be read, or is damaged; the latter is removed."""
+        if file in self._held:
+            return self._held[file]
         try:
+            with file.open("rb"):  # safetensors says that a file which may not be read is not there
+                pass
             with safe_open(str(file), framework="numpy") as stored:
                 about, array = stored.metadata(), stored.get_tensor("embeddings")
-            if about["sha256"] != _checksum(array, about):
+            if about["sha256"] != _checksum(file, array, about):
                 raise ValueError("checksum")
+            self.forbidden.pop(file, None)
             return about["keys"].split("\n") if about["keys"] else [], json.loads(about["failed"]), array
-        except OSError:  # taken away by another process, or not readable now: not here, but no reason to remove it
+        except FileNotFoundError:  # taken away by another process
+            return None
+        except OSError as error:
+            self.forbidden[file] = f"cannot be read: {error.strerror or error}"
             return None
         except (SafetensorError, KeyError, ValueError, TypeError):
-            self.repaired += 1
-            file.unlink(missing_ok=True)
+            self._remove_damaged(file)
             return None
+
+    def _remove_damaged(self, file: Path) -> None:
+        self.repaired += file not in self.forbidden
+        try:
+            file.unlink(missing_ok=True)
+        except OSError as error:
+            self.forbidden[file] = f"is damaged and cannot be removed: {error.strerror or error}"
 
     def _forget(self, file: Path) -> None:
         self._known.discard(file)
@@ -165,26 +224,29 @@ class Store:
         self.root, self.limit_gb = root, limit_gb
 
     def space(self, identity: str) -> Space:
-        """Open the space of one tower identity.
+        """Open the space of one tower identity; one that may be read alone serves what it has.
 
         Raises:
-            GoldievalError: the store's folder cannot be written.
+            GoldievalError: the store's folder cannot be made or written.
         """
         space = Space(self.root / identity[:32])
         try:
             check_writable(space.folder)
+            sweep(space.folder)
         except OSError as error:
-            raise GoldievalError(
-                f"cannot write to the embedding store {self.root}: {error.strerror or error}. "
-                "Name another folder in $GOLDIEVAL_STORE, or use --no-cache."
-            ) from error
+            if error.errno not in FORBIDDEN or not self.root.is_dir():
+                raise GoldievalError(
+                    f"cannot write to the embedding store {self.root}: {error.strerror or error}. "
+                    "Name another folder in $GOLDIEVAL_STORE, or use --no-cache."
+                ) from error
+            space.forbidden[space.folder] = f"cannot be written: {error.strerror or error}"
         space.refresh()
         return space
 
     def trim(self) -> int:
         """Remove the chunks that were not used for longest until the limit is kept; return the bytes freed."""
         found = [(file, stat) for file in self.root.glob("*/*.safetensors") if (stat := _stat(file)) is not None]
-        self._sweep_leftovers()
+        sweep(*self.root.glob("*/"))
         if math.isinf(self.limit_gb):
             return 0
         excess = sum(stat.st_size for _, stat in found) - int(self.limit_gb * 1e9)
@@ -192,21 +254,16 @@ class Store:
         for file, stat in sorted(found, key=lambda entry: entry[1].st_mtime):
             if freed >= excess:
                 break
-            file.unlink(missing_ok=True)
-            freed += stat.st_size
-        return freed
-
-    def _sweep_leftovers(self) -> None:
-        """Remove the temporary files of writers that were killed."""
-        for file in self.root.glob("*/.*"):
-            if (stat := _stat(file)) is not None and time.time() - stat.st_mtime > LEFTOVER_S:
+            with suppress(OSError):  # another user's
                 file.unlink(missing_ok=True)
+                freed += stat.st_size
+        return freed
 
 
 def _stat(file: Path) -> os.stat_result | None:
     try:
         return file.stat()
-    except FileNotFoundError:
+    except OSError:
         return None
 
 
@@ -218,17 +275,16 @@ def open_store(cache: bool = True) -> Iterator[Store]:
         yield store
         store.trim()
         return
-    folder = tempfile.mkdtemp(prefix="goldieval-")
-    try:
-        yield Store(Path(folder))
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    scratch = Path(tempfile.gettempdir())
+    sweep(scratch)  # stores of runs that were killed
+    with temporary_folder(scratch, "goldieval") as folder:
+        yield Store(folder)
 
 
-def _checksum(array: np.ndarray, about: dict[str, str]) -> str:
-    """SHA-256 over shape, contents' keys, failures and values: a flipped bit anywhere shows."""
-    head = json.dumps([list(array.shape), str(array.dtype), about["keys"], about["failed"]])
-    return hashlib.sha256(head.encode() + np.ascontiguousarray(array).tobytes()).hexdigest()
+def _checksum(file: Path, array: np.ndarray, about: dict[str, str]) -> str:
+    """SHA-256 over identity, chunk, contents' keys, failures and values: whatever changed, it shows."""
+    name = json.dumps([file.parent.name, file.stem, about["keys"], about["failed"]])
+    return checksum(name, {"embeddings": np.ascontiguousarray(array)})
 
 
 def _limit() -> float:

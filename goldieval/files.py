@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from filelock import FileLock
+from goldieval.core.locks import held
+from goldieval.core.temporary import sweep, temporary_file
 
 
 def check_writable(folder: Path) -> None:
@@ -22,10 +23,10 @@ def check_writable(folder: Path) -> None:
 @contextmanager
 def one_at_a_time(file: Path) -> Iterator[None]:
     """Hold the lock of a file that is about to be made; no lock where its folder cannot be written or knows none."""
-    with ExitStack() as held:
-        with suppress(OSError, NotImplementedError):  # the latter: a network file system without locks
+    with ExitStack() as stack:
+        with suppress(OSError):
             check_writable(file.parent)
-            held.enter_context(FileLock(file.with_suffix(".lock")))
+            stack.enter_context(held(file.with_suffix(".lock")))
         yield
 
 
@@ -40,24 +41,68 @@ def atomic_write(file: Path, content: bytes) -> None:
 
 
 def atomic_write_all(contents: dict[Path, bytes]) -> None:
-    """Write several files whole or none of them: all lie on the disk before the first takes its name."""
-    staged: dict[Path, Path] = {}
-    new = [file for file in contents if not file.exists()]
+    """Write several files: all lie on the disk before the first takes its name, in the order given.
+
+    A reader, or a kill, may meet the first without the last; so the last is the one that names the others. If one
+    cannot be given its name, the new ones before it are removed, but none that another process has put there since.
+    """
+    sweep(*dict.fromkeys(file.parent for file in contents))
+    with ExitStack() as stack:
+        staged = {file: _staged(stack, file, content) for file, content in contents.items()}
+        placed: list[tuple[Path, os.stat_result]] = []
+        try:
+            for file, ready in staged.items():
+                about, new = ready.stat(), not file.exists()
+                if file == next(reversed(staged)):
+                    flush_folders(other.parent for other in staged)
+                os.replace(ready, file)
+                placed += [(file, about)] if new else []
+        except BaseException:
+            _take_back(placed)
+            raise
+    flush_folders(file.parent for file in contents)
+
+
+def _take_back(placed: list[tuple[Path, os.stat_result]]) -> None:
+    for file, about in placed:
+        with suppress(OSError):
+            if os.path.samestat(file.stat(), about):
+                file.unlink()
+
+
+def holds(file: Path, content: bytes) -> bool:
+    """Whether a file has this content."""
     try:
-        for file, content in contents.items():
-            handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name[:40]}.")
-            staged[file] = Path(temporary)
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(content)
-                stream.flush()
-                os.fsync(stream.fileno())
-            usual_mode(Path(temporary))
-        for file, ready in staged.items():
-            os.replace(ready, file)
-    except BaseException:
-        for file in [*staged.values(), *new]:
-            file.unlink(missing_ok=True)
-        raise
+        return file.stat().st_size == len(content) and file.read_bytes() == content
+    except OSError:
+        return False
+
+
+def _staged(stack: ExitStack, file: Path, content: bytes) -> Path:
+    handle, temporary = stack.enter_context(temporary_file(file))
+    with os.fdopen(os.dup(handle), "wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+    usual_mode(temporary)
+    return temporary
+
+
+def flush(file: Path) -> None:
+    """Bring a file's content to the disk."""
+    with file.open("rb") as stream:
+        os.fsync(stream.fileno())
+
+
+def flush_folders(folders: Iterable[Path]) -> None:
+    """Bring renames to the disk, where the system can: after a power cut a file has its new name."""
+    for folder in dict.fromkeys(folders):
+        with suppress(OSError):
+            handle = os.open(folder, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
 
 
 def _umask() -> int:

@@ -1,12 +1,19 @@
-"""Records as files: one JSON and one Parquet of per-sample outcomes for each model and task, whole or not at all."""
+"""Records as files: one JSON and one Parquet of per-sample outcomes for each model and task, whole or not at all.
+
+A file that a record names is never written over: other outcomes get another name, and the record that names them takes
+the old one's place last. So a reader, a kill and a second writer always meet a record with its own outcomes.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import json
+import os
 import re
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 
@@ -14,8 +21,10 @@ import numpy as np
 from pydantic import ValidationError
 
 from goldieval.card import validation_line
+from goldieval.core.locks import held_folder
+from goldieval.core.temporary import LEFTOVER_S, sweep
 from goldieval.errors import GoldievalError
-from goldieval.files import atomic_write_all
+from goldieval.files import atomic_write_all, holds
 from goldieval.record import SCHEMA, Outcomes, Record
 
 
@@ -33,35 +42,87 @@ def write_record(
     outcomes: dict[str, np.ndarray] | None,
     pictures: Mapping[str, bytes] = MappingProxyType({}),
 ) -> Path:
-    """Write outcomes, pictures and the record that names them, all whole or none; return the record's path.
+    """Write outcomes, pictures, and last the record that names them; return the record's path.
 
     Raises:
-        GoldievalError: the folder cannot be written or the disk is full; nothing half-written is left.
+        GoldievalError: the folder cannot be written or the disk is full; a record that was there is as it was.
     """
     path = record_path(out, record)
-    files: dict[Path, bytes] = {}
-    if outcomes is not None:
-        file, table = path.with_suffix(".parquet"), _parquet(outcomes)
-        rows = len(next(iter(outcomes.values())))
-        made = Outcomes(file=file.name, sha256=hashlib.sha256(table).hexdigest(), rows=rows)
-        record = record.model_copy(update={"outcomes": made})
-        files[file] = table
-    if pictures:
-        folder = f"{path.stem}-pictures"
-        record = record.model_copy(update={"pictures": [f"{folder}/{name}" for name in pictures]})
-        files |= {path.parent / folder / name: content for name, content in pictures.items()}
-    files[path] = (record.model_dump_json(indent=1) + "\n").encode()
     try:
-        for file in files:
-            file.parent.mkdir(parents=True, exist_ok=True)
-        atomic_write_all(files)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with held_folder(path.parent):
+            _write_beside(path, record, outcomes, pictures)
     except OSError as error:
         raise GoldievalError(
             f"cannot write {path}: {error.strerror or error}. Free some space or name --out."
         ) from error
     if record.status != "failed":
-        record_path(out, record.model_copy(update={"status": "failed"})).unlink(missing_ok=True)
+        with suppress(OSError):
+            record_path(out, record.model_copy(update={"status": "failed"})).unlink(missing_ok=True)
     return path
+
+
+def _write_beside(
+    path: Path, record: Record, outcomes: dict[str, np.ndarray] | None, pictures: Mapping[str, bytes]
+) -> None:
+    files: dict[Path, bytes] = {}
+    if outcomes is not None:
+        table = _parquet(outcomes)
+        sha256 = hashlib.sha256(table).hexdigest()
+        file = _free(path.with_suffix(".parquet"), path.with_name(f"{path.stem}-{sha256[:8]}.parquet"), table)
+        made = Outcomes(file=file.name, sha256=sha256, rows=len(next(iter(outcomes.values()))))
+        record = record.model_copy(update={"outcomes": made})
+        files[file] = table
+    if pictures:
+        folder = _folder_for(path, pictures)
+        folder.mkdir(exist_ok=True)
+        record = record.model_copy(update={"pictures": [f"{folder.name}/{name}" for name in pictures]})
+        files |= {folder / name: content for name, content in pictures.items()}
+    files[path] = (record.model_dump_json(indent=1) + "\n").encode()
+    before = _named(path)
+    atomic_write_all(files)
+    with suppress(OSError):
+        _remove_superseded(path, before, _named(path))
+
+
+def _free(usual: Path, own: Path, content: bytes) -> Path:
+    """Return the usual name, unless a file with another content has it, which a record may name."""
+    return usual if not usual.exists() or holds(usual, content) else own
+
+
+def _folder_for(path: Path, pictures: Mapping[str, bytes]) -> Path:
+    """Return a folder beside the record in which no other pictures lie."""
+    usual = path.with_name(f"{path.stem}-pictures")
+    if all(_free(usual / name, usual, content) != usual for name, content in pictures.items()):
+        return usual
+    digest = hashlib.sha256(b"".join(hashlib.sha256(content).digest() for content in pictures.values()))
+    return usual.with_name(f"{usual.name}-{digest.hexdigest()[:8]}")
+
+
+def _named(path: Path) -> str:
+    """Return the outcomes that the record on the disk names; empty where there is none that can be read."""
+    try:
+        outcomes = read_record(path).outcomes
+    except GoldievalError:
+        return ""
+    return outcomes.file if outcomes else ""
+
+
+def _remove_superseded(path: Path, before: str, now: str) -> None:
+    """Remove outcomes of this record that it has not named for long: who read the record just now may need them."""
+    own = re.compile(re.escape(path.stem) + r"(-[0-9a-f]{8})?\.parquet")
+    for file in path.parent.iterdir():
+        if not own.fullmatch(file.name) or file.name == now:
+            continue
+        if file.name == before:
+            os.utime(file)
+        elif time.time() - file.stat().st_mtime > LEFTOVER_S:
+            file.unlink(missing_ok=True)
+
+
+def sweep_results(out: Path) -> None:
+    """Remove what runs that were killed have left half-written in a results folder."""
+    sweep(out, *out.glob("*/"), *out.glob("*/*-pictures*/"))
 
 
 def read_record(file: Path) -> Record:

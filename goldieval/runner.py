@@ -30,7 +30,7 @@ from goldieval.record import (
     record_key,
     setting_key,
 )
-from goldieval.record_files import write_record
+from goldieval.record_files import sweep_results, write_record
 from goldieval.registry import Catalogue, Selection
 from goldieval.results import Results
 from goldieval.scoring.cosine import exact
@@ -324,6 +324,7 @@ def _truncated(scored: Scored, loaded: Loaded, vectors: Vectors, context: int) -
 def _check_out(out: Path) -> None:
     try:
         check_writable(out)
+        sweep_results(out)
     except OSError as error:
         raise GoldievalError(
             f"cannot write results to {out}: {error.strerror or error}. Name another --out."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
@@ -15,7 +15,7 @@ import torch
 from goldieval.adapter import Adapter, Answering, Dense, Model, Precomputed, TextConditioned, inference
 from goldieval.core.halves import Faults
 from goldieval.data.samples import ImageSample, ImageSource
-from goldieval.encode import Batching, encode, image_computer, text_computer, text_key
+from goldieval.encode import Batching, encode, image_computer, plan_images, plan_texts, text_computer, text_key
 from goldieval.errors import GoldievalError, NotApplicableError, TaskError, listing
 from goldieval.plan import Plan, Tower
 from goldieval.prepare import Loaded
@@ -179,28 +179,46 @@ def computed(model: Adapter, plan: Plan, batching: Batching, screen: Screen, sec
         GoldievalError: the disk is full. Whole chunks stay stored; the same command goes on from there.
     """
     images, texts = cast(Tower, plan.images), cast(Tower, plan.texts)
-    encoded = {}
     unseen, unread = Faults(), Faults()
-    with inference(model), ThreadPoolExecutor(batching.workers) as pool, _full_disk_is_plain():
-        with timed(seconds, "encode_images"), screen.meter("images", images.missing) as meter:
-            sources = cast(Mapping[str, ImageSource], images.contents)
-            encoded["images"] = encode(
-                images.space, images.chunks, image_computer(model, sources, batching, pool, meter, unseen), meter
-            )
-        with timed(seconds, "encode_texts"), screen.meter("texts", texts.missing) as meter:
-            strings = cast(Mapping[str, str], texts.contents)
-            encoded["texts"] = encode(
-                texts.space, texts.chunks, text_computer(model, strings, batching, meter, unread), meter
-            )
-    if damaged := images.space.repaired + texts.space.repaired:
-        screen.note(f"{damaged:,} damaged chunks of the embedding store were found and encoded again")
+
+    def encode_images() -> int:
+        """Encode the pictures that are not stored now."""
+        sources = cast(Mapping[str, ImageSource], images.contents)
+        chunks = plan_images(images.space, sources)
+        with (
+            inference(model),
+            ThreadPoolExecutor(batching.workers) as pool,
+            _full_disk_is_plain(),
+            timed(seconds, "encode_images"),
+            screen.meter("images", sum(len(chunk.keys) for chunk in chunks)) as meter,
+        ):
+            return encode(images.space, chunks, image_computer(model, sources, batching, pool, meter, unseen), meter)
+
+    def encode_texts() -> int:
+        """Encode the texts that are not stored now."""
+        strings = cast(Mapping[str, str], texts.contents)
+        chunks = plan_texts(texts.space, strings)
+        with (
+            inference(model),
+            _full_disk_is_plain(),
+            timed(seconds, "encode_texts"),
+            screen.meter("texts", sum(len(chunk.keys) for chunk in chunks)) as meter,
+        ):
+            return encode(texts.space, chunks, text_computer(model, strings, batching, meter, unread), meter)
+
+    encoded = {"images": encode_images(), "texts": encode_texts()}
+    for line in dict.fromkeys([*images.space.notes, *texts.space.notes]):
+        screen.note(line)
     vectors = Vectors(
-        lambda loaded: _gather(images, _pictured(loaded), unseen, [image.path for image in _images(loaded)]),
+        lambda loaded: _gather(
+            images, _pictured(loaded), unseen, [image.path for image in _images(loaded)], encode_images
+        ),
         lambda loaded: _gather(
             texts,
             [text_key(text.text) for text in loaded.prepared.texts],
             unread,
             [f"text {text.text[:60]!r}" for text in loaded.prepared.texts],
+            encode_texts,
         ),
         images.space.failed,
         encoded,
@@ -292,8 +310,10 @@ def _text_units(loaded: Loaded, embeddings: np.ndarray | torch.Tensor) -> torch.
     return unit(embeddings, "text")
 
 
-def _gather(tower: Tower, keys: list[str], faults: Faults, names: list[str]) -> np.ndarray:
+def _gather(tower: Tower, keys: list[str], faults: Faults, names: list[str], again: Callable[[], int]) -> np.ndarray:
     """Return the embeddings of contents, in their order.
+
+    What has been removed or damaged since it was encoded is encoded ``again``, once.
 
     Raises:
         TaskError: the model fails on some of them; the first are named.
@@ -304,11 +324,15 @@ def _gather(tower: Tower, keys: list[str], faults: Faults, names: list[str]) -> 
     if failing:
         named = listing([f"{name} ({reason})" for name, reason in failing.items()], 1)
         raise TaskError(f"the model fails on {len(failing):,} of {len(keys):,}: {named}.")
+    with suppress(KeyError):
+        return tower.space.gather(keys)
+    again()
     try:
         return tower.space.gather(keys)
     except KeyError:
         raise GoldievalError(
-            "stored embeddings were removed while they were in use: run the same command again."
+            f"stored embeddings in {tower.space.folder} are removed while they are in use. Raise $GOLDIEVAL_STORE_GB "
+            "of those that share the store, or use --no-cache."
         ) from None
 
 

@@ -88,7 +88,25 @@ def without_a_question(file: Path) -> None:
     save_file({**parts, "question_counts": parts["question_counts"][:-1].contiguous()}, file)
 
 
-@pytest.mark.parametrize("spoil", [damaged, foreign, of_other_scenes, without_a_question, lambda file: file.unlink()])
+def with_a_flipped_bit(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[-7] ^= 1
+    file.write_bytes(content)
+
+
+def of_another_name(file: Path) -> None:
+    """As many scenes of the same size, cached under another name: of another tokenizer, or drawn by other code."""
+    other = file.with_name("other.safetensors")
+    sentences = [[[1, 2]]] * SCENES
+    drawn = (torch.zeros(SCENES, SIDE, SIDE, 3, dtype=torch.uint8), sentences, [[]] * SCENES, [[]] * SCENES)
+    cached(other, SCENES, SIDE, lambda: drawn)  # type: ignore[arg-type, return-value]
+    other.replace(file)
+
+
+SPOILS = [damaged, foreign, of_other_scenes, without_a_question, with_a_flipped_bit, of_another_name, Path.unlink]
+
+
+@pytest.mark.parametrize("spoil", SPOILS)
 def test_a_doubtful_file_is_drawn_again(spoil: object, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn, file = make(), file_of(SCENES, SIDE, tokenizer())
     spoil(file)  # type: ignore[operator]

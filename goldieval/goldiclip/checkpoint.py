@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,9 +15,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from goldieval.card import validation_line
+from goldieval.core.temporary import SUFFIX, temporary_file, temporary_folder
 from goldieval.errors import GoldievalError, first_line, listing
-from goldieval.files import usual_mode
+from goldieval.files import flush, flush_folders, usual_mode
 from goldieval.goldiclip.config import ModelConfig
+from goldieval.goldiclip.manifest import check_file, write_manifest
 from goldieval.goldiclip.model import GoldiClip
 from goldieval.untrusted import only_tensors
 
@@ -59,22 +59,19 @@ def save_weights(
     if dtype is not None:
         state = {name: tensor.to(dtype) for name, tensor in state.items()}
     content = {**vars(about), "config": about.config.model_dump()}
-    handle, temporary = tempfile.mkstemp(dir=file.parent, suffix=".tmp")
-    os.close(handle)
-    try:
+    with temporary_file(file) as (_, temporary):
         save_file(state, temporary, metadata={"goldiclip": json.dumps(content)})
-        usual_mode(Path(temporary))
-        Path(temporary).replace(file)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        usual_mode(temporary)
+        flush(temporary)
+        temporary.replace(file)
+    flush_folders([file.parent])
 
 
 def load_weights(file: Path) -> tuple[GoldiClip, About]:
     """Read a weights file (or the ``model.safetensors`` of a checkpoint folder) into a model of its own size.
 
     Raises:
-        GoldievalError: missing, truncated, not of this trainer, or of a shape that its config does not have.
+        GoldievalError: missing, truncated, damaged, not of this trainer, or of a shape that its config does not have.
     """
     file = file / "model.safetensors" if file.is_dir() else file
     if not file.is_file():
@@ -92,6 +89,7 @@ def load_weights(file: Path) -> tuple[GoldiClip, About]:
         raise GoldievalError(f"{file} was not written by goldieval train: it carries no model config.") from error
     model = GoldiClip(about.config)
     _fill(model, state, file)
+    check_file(file)
     return model, about
 
 
@@ -109,6 +107,8 @@ def start_from(model: GoldiClip, file: Path) -> About:
     except GoldievalError as error:
         raise GoldievalError(f"init: {error}") from None
     state = begun.state_dict()
+    if bad := not_finite(state):
+        raise GoldievalError(f"init: {file} holds weights that are not finite ({bad}). Take an earlier checkpoint.")
     ours = model.state_dict()
     missing = [name for name in ours if name not in state and not name.startswith(("decoder.", *TRAINING_ONLY))]
     other = [name for name, tensor in state.items() if name in ours and tensor.shape != ours[name].shape]
@@ -134,7 +134,7 @@ def _fill(model: GoldiClip, state: dict[str, torch.Tensor], file: Path) -> None:
 
 
 def save_folder(folder: Path, model: GoldiClip, teacher: GoldiClip, about: About, state: dict[str, Any]) -> None:
-    """Write ``model.safetensors``, ``teacher.safetensors`` and ``state.pt`` as one folder, whole or not at all.
+    """Write ``model.safetensors``, ``teacher.safetensors``, ``state.pt`` and their manifest as one folder, or nothing.
 
     Raises:
         GoldievalError: a full disk, or another reason why nothing could be written.
@@ -150,17 +150,35 @@ def save_folder(folder: Path, model: GoldiClip, teacher: GoldiClip, about: About
 
 def _write_folder(folder: Path, model: GoldiClip, teacher: GoldiClip, about: About, state: dict[str, Any]) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-    try:
+    with temporary_folder(folder.parent, folder.name) as temporary:
         save_weights(model, about, temporary / "model.safetensors")
         save_weights(teacher, about, temporary / "teacher.safetensors")
         torch.save(state, temporary / "state.pt")
+        flush(temporary / "state.pt")
+        write_manifest(temporary)
         usual_mode(temporary)
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_whole(folder)
         temporary.rename(folder)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
+    flush_folders([folder.parent])
+
+
+def remove_whole(folder: Path) -> None:
+    """Remove a checkpoint: it loses its name first, so that a kill leaves no half of it under that name."""
+    if folder.exists():
+        aside = folder.with_name(f".{folder.name}.old{SUFFIX}")
+        shutil.rmtree(aside, ignore_errors=True)
+        folder.rename(aside)
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def not_finite(state: Any, name: str = "") -> str:
+    """Return the name of the first tensor with a NaN or an infinity in nested states; empty where there is none."""
+    if isinstance(state, torch.Tensor):
+        return "" if not state.is_floating_point() or bool(torch.isfinite(state).all()) else name
+    if not isinstance(state, dict):
+        return ""
+    found = (not_finite(value, f"{name}.{key}" if name else str(key)) for key, value in state.items())
+    return next(filter(None, found), "")
 
 
 def load_state(folder: Path) -> dict[str, Any]:
@@ -179,16 +197,23 @@ def load_state(folder: Path) -> dict[str, Any]:
         raise GoldievalError(f"cannot resume from {folder}: {first_line(error)}") from error
     if not isinstance(state, dict):
         raise GoldievalError(f"cannot resume from {folder}: state.pt was not written by goldieval train.")
+    check_file(file)
     return state
 
 
 def checkpoints(folder: Path) -> list[Path]:
     """Return the checkpoints in a run's folder that it could go on from, oldest first; other names are not its own."""
-    found = [(re.fullmatch("step-([0-9]{6,})", path.parent.name), path.parent) for path in folder.glob("*/state.pt")]
-    return [path for _, path in sorted((int(name[1]), path) for name, path in found if name)]
+    found = [(step_of(path.parent), path.parent) for path in folder.glob("*/state.pt")]
+    return [path for _, path in sorted((step, path) for step, path in found if step is not None)]
 
 
-def latest(folder: Path) -> Path | None:
-    """Return the newest whole checkpoint in a run's folder."""
-    found = checkpoints(folder)
+def step_of(checkpoint: Path) -> int | None:
+    """Return the step in a checkpoint's name; None for any other name."""
+    name = re.fullmatch("step-([0-9]{6,})", checkpoint.name)
+    return int(name[1]) if name else None
+
+
+def latest(folder: Path, until: int | None = None) -> Path | None:
+    """Return the newest whole checkpoint in a run's folder, or the newest of no later step than ``until``."""
+    found = [path for path in checkpoints(folder) if until is None or (step_of(path) or 0) <= until]
     return found[-1] if found else None

@@ -10,11 +10,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
+from goldieval.core.locks import held
+from goldieval.core.temporary import SUFFIX, sweep
 from goldieval.errors import GoldievalError
 from goldieval.files import atomic_write, check_writable
-from goldieval.goldiclip.checkpoint import checkpoints
+from goldieval.goldiclip.checkpoint import checkpoints, latest, remove_whole
 
 
 @dataclass(frozen=True)
@@ -49,18 +49,17 @@ class RunFolder:
         Raises:
             GoldievalError: the folder cannot be written, or another run is writing it.
         """
-        with ExitStack() as held:
+        with ExitStack() as stack:
             try:
                 check_writable(self.out)
-                held.enter_context(FileLock(self.out / ".lock", timeout=0))
-            except Timeout:
-                raise GoldievalError(f"another run is writing to {self.out}. Name another --out.") from None
-            except NotImplementedError:
-                pass  # a network file system without locks
             except OSError as error:
                 raise self._unwritable(error) from error
-            for half in self.out.glob(".step-*"):
-                shutil.rmtree(half, ignore_errors=True)
+            if not stack.enter_context(held(self.out / ".lock", wait_s=0)):
+                raise GoldievalError(f"another run is writing to {self.out}. Name another --out.")
+            sweep(self.out)
+            for half in self.out.glob(".step-*"):  # of older versions
+                if not half.name.endswith(SUFFIX):
+                    shutil.rmtree(half, ignore_errors=True)
             if self._log.exists():
                 lines = self._log.read_text(encoding="utf-8").splitlines(keepends=True)
                 atomic_write(self._log, "".join(lines[:step]).encode())
@@ -75,10 +74,12 @@ class RunFolder:
         except OSError as error:
             raise self._unwritable(error) from error
 
-    def prune(self, keep: int) -> None:
-        """Remove all but the newest ``keep`` checkpoints."""
+    def prune(self, keep: int, proven: int = 0) -> None:
+        """Remove all but the newest ``keep`` checkpoints, and the newest that is good: of a step up to ``proven``."""
+        good = latest(self.out, proven)
         for old in checkpoints(self.out)[:-keep]:
-            shutil.rmtree(old)
+            if old != good:
+                remove_whole(old)
 
     def evaluated(self, step: int) -> Path:
         """Return the file that says that the evaluation of a checkpoint has been finished."""

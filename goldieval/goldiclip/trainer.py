@@ -13,7 +13,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
 
-from goldieval.errors import GoldievalError
+from goldieval.errors import GoldievalError, first_line
 from goldieval.goldiclip.checkpoint import About, latest, start_from
 from goldieval.goldiclip.data.bad_samples import MOST_BAD_SAMPLES, BadSamples
 from goldieval.goldiclip.data.batches import Batches
@@ -21,9 +21,10 @@ from goldieval.goldiclip.data.corpus import Corpus
 from goldieval.goldiclip.data.feed import Feed
 from goldieval.goldiclip.data.sources import corpus_of, history, home_of, named, views_of, workers_of
 from goldieval.goldiclip.ema import teacher_of, update_teacher
-from goldieval.goldiclip.gather import averaged
+from goldieval.goldiclip.gather import anywhere, averaged
 from goldieval.goldiclip.launch import on_cpu
 from goldieval.goldiclip.losses import Step
+from goldieval.goldiclip.manifest import has_manifest
 from goldieval.goldiclip.optimiser import optimiser_of, set_rates
 from goldieval.goldiclip.recipe import HIGHEST_LOGIT_SCALE, Recipe
 from goldieval.goldiclip.run_folder import Report, RunFolder
@@ -72,6 +73,10 @@ class Trainer:
         self.step = 0
         if found:
             self.step, begun = self.state.restore(found)
+            if not has_manifest(found):
+                note(f"{found} is of an older goldieval, without checksums: damage to it would not be found")
+        self.proven = self.step - recipe.optimiser.accumulate  # checkpoints up to this step are good, see _one
+        self.shown: tuple[torch.Tensor, torch.Tensor] | None = None
         # Of the checkpoints that this one began with
         self.seen_before = begun.images_seen - self.step * recipe.optimiser.batch_size if begun else 0
         self.trained_before = history(begun)[:-1] if found else history(begun)
@@ -182,11 +187,12 @@ class Trainer:
             with self.accelerator.autocast():
                 total, losses = self.student(Step(self.raw.model, self.teacher, batch, generator, self.step))
             self._check(total, losses)
+            self.shown = batch.pixels[:2].clone(), batch.captions[:2].flatten(0, 1).clone()
             weights = self.raw.weight_values()
             self.accelerator.backward(total)
             norm = self._clip(losses)
             set_rates(self.optimiser, self.step, self.recipe)
-            self.optimiser.step()
+            self._move(losses)
             self.optimiser.zero_grad()
         if self.accelerator.sync_gradients:
             with torch.no_grad():
@@ -196,9 +202,37 @@ class Trainer:
             update_teacher(self.teacher, self.raw.model, self.recipe.teacher.momentum)
         return total, losses, weights, norm
 
+    def _move(self, losses: dict[str, torch.Tensor]) -> None:
+        try:
+            self.optimiser.step()
+        except RuntimeError as error:
+            if "without overflow" in str(error):  # of a step size that is no float32
+                self._stop(f"the optimiser says: {first_line(error)}", losses)
+            raise
+
     def _check(self, total: torch.Tensor, losses: dict[str, torch.Tensor]) -> None:
-        if not (bool(torch.isfinite(total)) and float(total.detach()) < EXPLODED):
-            self._stop(f"the loss is {float(total.detach()):.4g}", losses)
+        """Stop, in all processes, if a loss is of no use in one of them."""
+        here = not (bool(torch.isfinite(total)) and float(total.detach()) < EXPLODED)
+        if anywhere(here, self.accelerator.device):
+            whose = "the loss" if here else "the loss of another process is of no use; here it"
+            self._stop(f"{whose} is {float(total.detach()):.4g}", losses)
+
+    def _check_weights(self) -> None:
+        """Stop, in all processes, before a checkpoint is written that is of no use: with a NaN, or giving some."""
+        bad = self.state.not_finite()
+        reason = f"numbers are no longer finite ({bad})" if bad else self._useless_features()
+        if anywhere(bool(reason), self.accelerator.device):
+            self._stop(f"after this step {reason or 'another process has numbers that are not finite'}", {})
+
+    @torch.no_grad()
+    def _useless_features(self) -> str:
+        """Say which features of samples of the last batch are not finite; the weights may be, and still overflow."""
+        if self.shown is None:
+            return ""
+        model, (pixels, captions) = self.raw.model, self.shown
+        features = {"picture": model.encode_image(pixels), "text": model.encode_text(captions)}
+        bad = [kind for kind, found in features.items() if not bool(torch.isfinite(found).all())]
+        return f"the features of a {bad[0]} are not finite" if bad else ""
 
     def _clip(self, losses: dict[str, torch.Tensor]) -> float:
         """Clip the whole gradient, once it has been accumulated; in fp16 the scaler deals with one that overflowed."""
@@ -208,15 +242,19 @@ class Trainer:
         norm = float(self.accelerator.clip_grad_norm_(self.raw.model.parameters(), most))
         if not math.isfinite(norm) and self.accelerator.scaler is None:
             self._stop(f"the gradient is {norm}", losses)
+        if math.isfinite(norm):
+            self.proven = self.step + 1 - self.recipe.optimiser.accumulate  # of the weights that gave this gradient
         return norm
 
     def _stop(self, reason: str, losses: dict[str, torch.Tensor]) -> NoReturn:
         values = ", ".join(f"{name} {float(loss.detach()):.4g}" for name, loss in losses.items())
-        good = latest(self.folder.out)
+        good, newest = latest(self.folder.out, self.proven), latest(self.folder.out)
+        newer = f" ({newest} is newer, and what this step began with)" if newest != good else ""
+        init = f"; --set init={good} keeps what it has learned" if good else ""
         raise GoldievalError(
-            f"training stopped at step {self.step:,}: {reason} ({values}). "
-            f"Last good checkpoint: {good or 'none yet'}. Begin again with a lower optimiser.lr and another --out; "
-            "--set init=CHECKPOINT keeps what it has learned."
+            f"training stopped at step {self.step:,}: {reason}{f' ({values})' if values else ''}. "
+            f"Last good checkpoint: {good or 'none yet'}{newer}. "
+            f"Begin again with a lower optimiser.lr and another --out{init}."
         )
 
     @property
@@ -242,7 +280,16 @@ class Trainer:
         )
 
     def save(self) -> None:
-        """Write a checkpoint and drop the oldest."""
+        """Write a checkpoint and drop the oldest.
+
+        A checkpoint is good if all its numbers and the features that it gives are finite, which is seen to here, and
+        the step after it was; of the last one no step follows. The newest good one is kept, whatever ``keep`` says.
+
+        Raises:
+            GoldievalError: it would not be good, or cannot be written.
+        """
+        self._check_weights()
         if self.accelerator.is_main_process:
             self.state.save(self.folder.step(self.step), self.step, self.about())
-            self.folder.prune(self.recipe.keep)
+            last = self.step == self.recipe.optimiser.steps
+            self.folder.prune(self.recipe.keep, self.step if last else self.proven)

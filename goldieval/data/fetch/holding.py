@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
+from goldieval.core.locks import held as locked
 from goldieval.errors import GoldievalError
+from goldieval.files import check_writable
 
 
 @contextmanager
@@ -18,22 +18,17 @@ def held(folder: Path, note: Callable[[str], None]) -> Iterator[None]:
     Raises:
         GoldievalError: the data root cannot be written.
     """
-    lock = FileLock(beside(folder, "lock"))
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            note(f"another goldieval is fetching {folder.name}; waiting for it")
-            lock.acquire()
+        check_writable(folder.parent)
     except OSError as error:
         raise GoldievalError(
             f"cannot write to {folder.parent}: {error.strerror or error}. Name another --data-dir."
         ) from error
-    try:
+    with ExitStack() as stack:
+        if not stack.enter_context(locked(beside(folder, "lock"), wait_s=0)):
+            note(f"another goldieval is fetching {folder.name}; waiting for it")
+            stack.enter_context(locked(beside(folder, "lock")))
         yield
-    finally:
-        lock.release()
 
 
 def beside(folder: Path, what: str) -> Path:

@@ -14,10 +14,11 @@ from typing import Any
 
 import PIL
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
 
 import goldieval.data.shapes as world
+from goldieval.core.checksums import checksum
 from goldieval.data.paths import cache_root
 from goldieval.files import atomic_write, one_at_a_time
 from goldieval.goldiclip.data.corpus import Ids
@@ -56,7 +57,10 @@ def cached(file: Path, scenes: int, resolution: int, drawn: Callable[[], Content
 
 def _read(file: Path, scenes: int, resolution: int) -> Content | None:
     try:
-        parts = load_file(file)
+        with safe_open(str(file), framework="pt") as stored:
+            parts = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+            if (stored.metadata() or {})["sha256"] != _checksum(file, parts):
+                return None
         pictures = parts["pictures"]
         if pictures.shape != (scenes, resolution, resolution, 3) or pictures.dtype != torch.uint8:
             return None
@@ -86,9 +90,13 @@ def _write(file: Path, content: Content) -> None:
         "foil_group_counts": torch.tensor([len(own) for own in foils], dtype=torch.int32),
     }
     try:
-        atomic_write(file, save(parts))
+        atomic_write(file, save(parts, {"sha256": _checksum(file, parts)}))
     except OSError:
         return  # a full disk costs the next start some seconds, and this run nothing
+
+
+def _checksum(file: Path, parts: dict[str, torch.Tensor]) -> str:
+    return checksum(file.stem, {name: part.contiguous().numpy() for name, part in parts.items()})
 
 
 def _flattened(nested: Sequence[Sequence[Ids]]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -145,18 +145,18 @@ def _read(file: Path) -> ShardIndex:
             )
     except (OSError, KeyError, TypeError, ValueError, SafetensorError):
         return ShardIndex()
-    return index if checksum == _checksum(index) else ShardIndex()
+    return index if checksum == _checksum(file, index) else ShardIndex()
 
 
 def _write(file: Path, index: ShardIndex) -> None:
     parts = {"counts": torch.tensor(index.counts, dtype=torch.int64), "rows": torch.from_numpy(index.rows)}
-    about = {"shards": json.dumps(index.stamps), "checksum": _checksum(index)}
+    about = {"shards": json.dumps(index.stamps), "checksum": _checksum(file, index)}
     try:
         atomic_write(file, save(parts, about))
     except OSError:
         return  # a full disk costs the next start some time, and this run nothing
 
 
-def _checksum(index: ShardIndex) -> str:
-    named = json.dumps([index.stamps, index.counts, index.rows.shape, str(index.rows.dtype)])
+def _checksum(file: Path, index: ShardIndex) -> str:
+    named = json.dumps([file.stem, index.stamps, index.counts, index.rows.shape, str(index.rows.dtype)])
     return f"{zlib.crc32(np.ascontiguousarray(index.rows).view(np.uint8).data, zlib.crc32(named.encode())):08x}"

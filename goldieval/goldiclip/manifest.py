@@ -1,0 +1,51 @@
+"""``manifest.json`` of a checkpoint folder: SHA-256 and size of each of its files, so that a flipped bit is found."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+from goldieval.errors import GoldievalError
+from goldieval.files import atomic_write
+
+NAME = "manifest.json"
+
+
+def write_manifest(folder: Path) -> None:
+    """Write down all files of a folder as they are now."""
+    files = {file.name: _state(file) for file in sorted(folder.iterdir())}
+    atomic_write(folder / NAME, (json.dumps({"files": files}, indent=1) + "\n").encode())
+
+
+def has_manifest(folder: Path) -> bool:
+    """Whether a checkpoint can be checked; those of older versions cannot."""
+    return (folder / NAME).is_file()
+
+
+def check_file(file: Path) -> None:
+    """Compare a file with the manifest beside it; a file without one, or that is not in it, is taken as it is.
+
+    Raises:
+        GoldievalError: it is not what was written, or the manifest is damaged.
+    """
+    if not has_manifest(file.parent):
+        return
+    try:
+        written = json.loads((file.parent / NAME).read_text(encoding="utf-8"))["files"].get(file.name)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise GoldievalError(f"{file.parent / NAME} is damaged: the checkpoint cannot be trusted.") from error
+    try:
+        same = written is None or written == _state(file)
+    except OSError as error:
+        raise GoldievalError(f"{file} cannot be read: {error.strerror or error}.") from error
+    if not same:
+        raise GoldievalError(
+            f"{file} is damaged: its SHA-256 is not that of {NAME}. Copy it anew, or take another checkpoint."
+        )
+
+
+def _state(file: Path) -> dict[str, str | int]:
+    with file.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    return {"bytes": file.stat().st_size, "sha256": digest}
