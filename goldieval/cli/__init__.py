@@ -6,7 +6,6 @@ import sys
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from goldieval.cli.compare import compare
 from goldieval.cli.data import data
@@ -16,6 +15,7 @@ from goldieval.cli.run import run
 from goldieval.cli.show import show
 from goldieval.cli.table import table
 from goldieval.cli.train import train
+from goldieval.core.display import Console, guarded, leave_pipe, show_traceback
 from goldieval.errors import GoldievalError, InterruptedRunError, first_line
 
 INTERRUPTED = 130
@@ -43,15 +43,24 @@ def main() -> None:
     """Run the command line: 0 all right, 1 a task failed or is partial, 2 bad input, 130 interrupted."""
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     debug = len(arguments) < len(sys.argv) - 1
+    with guarded():
+        sys.exit(_run(arguments, debug))
+
+
+def _run(arguments: list[str], debug: bool) -> int:
     try:
         code = app(args=arguments, standalone_mode=False)
         if code == INTERRUPTED:
             code = _explain(KeyboardInterrupt())
+        sys.stdout.flush()  # here, so that a full disk or a closed pipe is met where it can be said
+    except BrokenPipeError:
+        leave_pipe()
     except (GoldievalError, typer.Exit, typer.Abort, KeyboardInterrupt, Exception) as error:
         if debug and not isinstance(error, typer.Exit):
+            sys.excepthook = show_traceback
             raise
         code = _explain(error)
-    sys.exit(code or 0)
+    return code or 0
 
 
 def _explain(error: BaseException) -> int:
@@ -60,16 +69,14 @@ def _explain(error: BaseException) -> int:
     if isinstance(error, typer.Exit):
         return error.exit_code
     if isinstance(error, KeyboardInterrupt | typer.Abort):
-        console.print("interrupted; the same command goes on from here", markup=False)
+        console.print("interrupted; the same command goes on from here")
         return INTERRUPTED
     if isinstance(error, GoldievalError):
         stopped = isinstance(error, InterruptedRunError)
-        console.print(f"{'interrupted' if stopped else 'error'}: {error}", markup=False, highlight=False)
+        console.print(f"{'interrupted' if stopped else 'error'}: {error}")
         return INTERRUPTED if stopped else 2
     if hasattr(error, "format_message"):  # wrong options and arguments, from typer
-        console.print(f"error: {error.format_message()} See goldieval --help.", markup=False, highlight=False)
+        console.print(f"error: {error.format_message()} See goldieval --help.")
         return 2
-    console.print(
-        f"error: {type(error).__name__}: {first_line(error)} (a fault of goldieval; --debug shows where)", markup=False
-    )
+    console.print(f"error: {type(error).__name__}: {first_line(error)} (a fault of goldieval; --debug shows where)")
     return 2

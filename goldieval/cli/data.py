@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.text import Text
 
+from goldieval.core.display import Console, Text, print_json
 from goldieval.errors import GoldievalError
 
 if TYPE_CHECKING:
@@ -113,7 +112,7 @@ def where(
     root = _root(data_dir)
     rows = places(_chosen(tasks, tasks_dir), root)
     if json_:
-        print(json.dumps({"root": str(root), "tasks": rows}, indent=1))
+        print_json({"root": str(root), "tasks": rows})
         return
     console = Console()
     console.print(Text(f"data root: {tilde(root)}"), soft_wrap=True)
@@ -164,7 +163,7 @@ def import_(
         (task,) = _one(what[0], tasks_dir)
         line = adopt(task, Path(what[1]).expanduser(), _root(data_dir))
         console.print(Text(line), soft_wrap=True)
-        console.print(Text(f"  goldieval run --model random --tasks {what[0]}"), soft_wrap=True)
+        console.print(Text(f"  goldieval run --model random --tasks {shlex.quote(what[0])}"), soft_wrap=True)
         return
     if len(what) != 1:
         raise GoldievalError("write `data import TASK FOLDER`, or `data import FOLDER` for data of your own.")
@@ -172,7 +171,10 @@ def import_(
     card, lines = write_card(Path(what[0]).expanduser(), wishes, name, out)
     for line in lines:
         console.print(Text(line), soft_wrap=True)
-    console.print(Text(f"wrote {tilde(card)}; run it: goldieval run --model random --tasks {card}"), soft_wrap=True)
+    console.print(
+        Text(f"wrote {tilde(card)}; run it: goldieval run --model random --tasks {shlex.quote(str(card))}"),
+        soft_wrap=True,
+    )
 
 
 def _own_options(*values: object) -> list[tuple[str, object]]:
@@ -238,6 +240,6 @@ def _finish(work: list[Job]) -> None:
     """Failures last, each in a line, so that they are not scrolled away."""
     failed = [job for job in work if job.failure]
     for job in failed:
-        Console(stderr=True, soft_wrap=True).print(f"error: {job.names}: {job.failure}", markup=False, highlight=False)
+        Console(stderr=True, soft_wrap=True).print(f"error: {job.names}: {job.failure}")
     if failed:
         raise typer.Exit(1)
