@@ -11,10 +11,11 @@ import goldieval
 
 HOUSE = Path(goldieval.__file__).parent
 BELOW = {
+    "core": {"core"},
     "metrics": {"metrics", "errors"},
     "scoring": {"scoring", "metrics", "errors", "precision"},
-    "data": {"data", "errors", "files"},
-    "care": {"care", "families", "prepare", "registry", "card", "data", "errors", "files"},
+    "data": {"data", "core", "errors", "files"},
+    "care": {"care", "core", "families", "prepare", "registry", "card", "data", "errors", "files"},
     "families": {"families", "scoring", "metrics", "data", "card", "errors", "prompts", "record"},
     "goldiclip": {"goldiclip", "data", "card", "errors", "files", "padding", "untrusted"},
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from typing import Annotated
 
@@ -15,7 +16,7 @@ from goldieval.cli.run import run
 from goldieval.cli.show import show
 from goldieval.cli.table import table
 from goldieval.cli.train import train
-from goldieval.core.display import Console, guarded, leave_pipe, show_traceback
+from goldieval.core.display import Console, discard_output, guarded, leave_pipe, show_traceback
 from goldieval.errors import GoldievalError, InterruptedRunError, first_line
 
 INTERRUPTED = 130
@@ -77,6 +78,10 @@ def _explain(error: BaseException) -> int:
         return INTERRUPTED if stopped else 2
     if hasattr(error, "format_message"):  # wrong options and arguments, from typer
         console.print(f"error: {error.format_message()} See goldieval --help.")
+        return 2
+    if isinstance(error, OSError) and error.filename is None and error.errno in (errno.ENOSPC, errno.EIO):
+        discard_output()
+        console.print(f"error: cannot write the output: {error.strerror}.")
         return 2
     console.print(f"error: {type(error).__name__}: {first_line(error)} (a fault of goldieval; --debug shows where)")
     return 2

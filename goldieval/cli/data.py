@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from goldieval.core.display import Console, Text, print_json
+from goldieval.core.text import argument
 from goldieval.errors import GoldievalError
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ def import_(
         (task,) = _one(what[0], tasks_dir)
         line = adopt(task, Path(what[1]).expanduser(), _root(data_dir))
         console.print(Text(line), soft_wrap=True)
-        console.print(Text(f"  goldieval run --model random --tasks {shlex.quote(what[0])}"), soft_wrap=True)
+        console.print(Text(f"  goldieval run --model random --tasks {argument(what[0])}"), soft_wrap=True)
         return
     if len(what) != 1:
         raise GoldievalError("write `data import TASK FOLDER`, or `data import FOLDER` for data of your own.")
@@ -172,7 +172,7 @@ def import_(
     for line in lines:
         console.print(Text(line), soft_wrap=True)
     console.print(
-        Text(f"wrote {tilde(card)}; run it: goldieval run --model random --tasks {shlex.quote(str(card))}"),
+        Text(f"wrote {tilde(card)}; run it: goldieval run --model random --tasks {argument(str(card))}"),
         soft_wrap=True,
     )
 

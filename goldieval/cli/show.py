@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from goldieval.core.display import Console, Text, print_json
+from goldieval.core.text import argument
 
 
 def show(
@@ -32,7 +33,8 @@ def show(
         return
     console = Console()
     if not records:
-        make = f"no records in {place}. Make some: goldieval run --model goldiclip --tasks retrieval,zeroshot"
+        own = "" if place == Path("results") else f" --out {argument(str(place))}"
+        make = f"no records in {place}. Make some: goldieval run --model goldiclip --tasks retrieval,zeroshot{own}"
         console.print(make, soft_wrap=True)
     ordered = sorted(records, key=lambda record: (record.model.spec, record.model.fingerprint, record.task.name))
     for (spec, fingerprint), group in groupby(ordered, lambda record: (record.model.spec, record.model.fingerprint)):

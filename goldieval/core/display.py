@@ -100,9 +100,14 @@ def show_traceback(kind: type[BaseException], error: BaseException, trace: Trace
 
 def leave_pipe() -> None:
     """End quietly: whoever read the output has gone."""
-    with suppress(OSError, ValueError, AttributeError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    discard_output()
     raise SystemExit(PIPE_CLOSED)
+
+
+def discard_output() -> None:
+    """Let nothing more be written to a standard output that takes nothing, not even at the end of the process."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class Guarded:
@@ -134,7 +139,8 @@ def guarded() -> Iterator[None]:
     for stream in before:
         with suppress(AttributeError, OSError, ValueError):
             stream.reconfigure(errors="goldieval.stand_in")  # type: ignore[union-attr]
-    sys.stdout, sys.stderr = (stream and Guarded(stream) for stream in before)  # type: ignore[assignment]
+    # A stream that the shell has closed is None.
+    sys.stdout, sys.stderr = (Guarded(stream or open(os.devnull, "w")) for stream in before)  # type: ignore[assignment]  # noqa: SIM115
     try:
         yield
     finally:

@@ -8,6 +8,7 @@ instead: nothing acts, nothing hides, and nothing is dropped silently.
 from __future__ import annotations
 
 import re
+import shlex
 import unicodedata
 
 # Control characters but for tab and line feed, DEL and C1; soft hyphen; fillers that look like nothing; formats (zero
@@ -64,6 +65,16 @@ def inert(text: str) -> str:
     line = one_line(text)
     begins = unicodedata.normalize("NFKC", line.lstrip()[:1])  # full-width signs count as well
     return f"'{line}" if begins and begins[0] in _FORMULA else line
+
+
+def argument(text: str) -> str:
+    """Return text as one argument of a command that a person copies; a home folder's sign stays one.
+
+    >>> argument("my data/x"), argument("~/my data"), argument("results")
+    ("'my data/x'", "~/'my data'", 'results')
+    """
+    home, rest = ("~/", text[2:]) if text.startswith("~/") else ("", text)
+    return home + (shlex.quote(rest) if rest or not home else "")
 
 
 def fitting(text: str, encoding: str | None) -> str:
