@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from goldieval.core.display import Console, print_text
+from goldieval.core.display import Console, print_html, print_text
 from goldieval.errors import GoldievalError
 
 if TYPE_CHECKING:
@@ -85,7 +85,8 @@ def _print(grid: Grid, format_: Format) -> None:
     if format_ is not Format.terminal:
         from goldieval.report.formats import FORMATS
 
-        print_text(FORMATS[format_.value](grid))
+        write = print_html if format_ is Format.html else print_text
+        write(FORMATS[format_.value](grid))
         return
     from goldieval.report.formats.terminal import to_terminal
 

@@ -93,6 +93,12 @@ def print_text(text: str) -> None:
     print(printable(text), end="" if text.endswith("\n") else "\n")
 
 
+def print_html(text: str) -> None:
+    """Print a page, which says of itself that it is UTF-8; where the terminal's encoding is another, in ASCII."""
+    utf8 = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("-", "") == "utf8"
+    print_text(text if utf8 else printable(text).encode("ascii", "xmlcharrefreplace").decode())
+
+
 def show_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """Print a traceback as Python does, what the error says being a string of others; for ``sys.excepthook``."""
     print(printable("".join(traceback.format_exception(kind, error, trace))), end="", file=sys.stderr)
