@@ -85,7 +85,7 @@ def _by_task(pairs: Sequence[Pair]) -> list[list[Pair]]:
 def _columns(entries: list[Entry]) -> list[Columns]:
     """Return the outcomes of each record, each read once."""
     distinct = {entry.file: entry for entry in entries}.values()
-    read = [read_outcomes(entry.file, entry.record) for entry in distinct]
+    read: list[Columns] = [read_outcomes(entry.file, entry.record) for entry in distinct]
     for columns in read:
         if lacking := [name for name in ("sample_id", "cluster_id", "direction") if name not in columns]:
             raise GoldievalError(f"the per-sample outcomes have no column {', '.join(lacking)}.")

@@ -65,7 +65,7 @@ class Console(rich.console.Console):
     def file(self, new_file: IO[str]) -> None:
         self._file = new_file
 
-    def render_str(self, text: str, **settings: Any) -> rich.text.Text:  # type: ignore[override]
+    def render_str(self, text: str, **settings: Any) -> rich.text.Text:
         return super().render_str(_shown(text), **settings)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
@@ -146,7 +146,7 @@ def guarded() -> Iterator[None]:
         with suppress(AttributeError, OSError, ValueError):
             stream.reconfigure(errors="goldieval.stand_in")  # type: ignore[union-attr]
     # A stream that the shell has closed is None.
-    sys.stdout, sys.stderr = (Guarded(stream or open(os.devnull, "w")) for stream in before)  # type: ignore[assignment]  # noqa: SIM115
+    sys.stdout, sys.stderr = (Guarded(stream or open(os.devnull, "w")) for stream in before)  # noqa: SIM115
     try:
         yield
     finally:
@@ -164,7 +164,8 @@ def _shown(text: str) -> str:
     return fitting(one_line(text), getattr(sys.stdout, "encoding", None))
 
 
-def _unguarded(stream: Any) -> Any:
+def _unguarded(stream: Any) -> IO[str]:
     while (below := getattr(stream, "rich_proxied_file", None)) is not None:
         stream = below
-    return stream
+    found: IO[str] = stream
+    return found

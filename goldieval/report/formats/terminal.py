@@ -50,7 +50,7 @@ def _narrow(grid: Grid, panel: GridPanel) -> Iterator[Text]:
             yield _name(row)
             for column, cell in zip(panel.columns, row.cells, strict=True):
                 if cell.score is not None:
-                    yield Text(f"  {column} ") + _cell(grid, row, cell)
+                    yield Text(f"  {column} ").append(_cell(grid, row, cell))
     for name, cells in foot_rows(grid, panel):
         pairs = [f"{column} {cell}" for column, cell in zip(panel.columns, cells, strict=True) if cell]
         yield Text(f"{name}: {'; '.join(pairs)}", "dim")
