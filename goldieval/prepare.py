@@ -26,7 +26,7 @@ class Loaded:
     keys: content key of every image, empty where it could not be read.   unreadable: image id to reason.
     sha256: over ids, contents, texts and labels.   seen: counts before any limit or subset.
     prepared_sha256: of what the card's ``prepare`` steps made.   present: images whose picture is there, where only
-    those are run.
+    those are run and others are not there.   limit: how many images were asked for, where there are more.
     """
 
     prepared: Prepared
@@ -36,6 +36,7 @@ class Loaded:
     seen: dict[str, int]
     prepared_sha256: str = ""
     present: int | None = None
+    limit: int | None = None
 
     @property
     def pictureless(self) -> bool:
@@ -99,7 +100,8 @@ def _loaded(task: Task, folder: Path, limit: int | None, workers: int, subset: s
     dataset, there = prepared.dataset, None
     if subset:
         dataset = present(dataset)
-        there = len(dataset.images)
+        there = len(dataset.images) if dataset is not prepared.dataset else None
+    limit = limit if limit is not None and limit < len(dataset.images) else None
     if limit is not None:
         dataset = limited(dataset, limit)
     if dataset is not prepared.dataset:
@@ -112,7 +114,7 @@ def _loaded(task: Task, folder: Path, limit: int | None, workers: int, subset: s
     }
     keys = ["" if isinstance(key, OSError) else key for key in found]
     return Loaded(
-        prepared, keys, unreadable, _data_hash(prepared.dataset, keys, mask_keys), seen, prepared_sha256, there
+        prepared, keys, unreadable, _data_hash(prepared.dataset, keys, mask_keys), seen, prepared_sha256, there, limit
     )
 
 

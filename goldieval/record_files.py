@@ -27,6 +27,8 @@ from goldieval.errors import GoldievalError
 from goldieval.files import atomic_write_all, holds
 from goldieval.record import SCHEMA, Outcomes, Record
 
+MOST_BYTES = 64_000_000  # of one record file
+
 
 def record_path(out: Path, record: Record) -> Path:
     """Return ``<out>/<model>/<task>@<version>-<key>.json``; a failure is named by its setting, never over a success."""
@@ -132,6 +134,8 @@ def read_record(file: Path) -> Record:
         GoldievalError: not a record, truncated, or written by a newer version; one line naming the file.
     """
     try:
+        if file.stat().st_size > MOST_BYTES:
+            raise GoldievalError(f"{file} is no record: it holds more than {MOST_BYTES / 1e6:,.0f} MB.")
         content = json.loads(file.read_text(encoding="utf-8"))
         newer = isinstance(content, dict) and content.get("schema_version", 0)
         if isinstance(newer, int) and newer > SCHEMA:
@@ -139,7 +143,9 @@ def read_record(file: Path) -> Record:
         return Record.model_validate(content)
     except ValidationError as error:
         raise GoldievalError(f"{file} is no record: {validation_line(error)}") from None
-    except (OSError, ValueError, RecursionError) as error:
+    except RecursionError:
+        raise GoldievalError(f"{file} is no record: it is nested too deeply.") from None
+    except (OSError, ValueError) as error:  # the latter: no UTF-8, no JSON, or a number of thousands of digits
         raise GoldievalError(f"cannot read the record {file}: {error}") from error
 
 
@@ -149,10 +155,13 @@ def read_outcomes(file: Path, record: Record) -> dict[str, np.ndarray]:
     Raises:
         GoldievalError: the Parquet file is missing or is not the one that the record names.
     """
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     if record.outcomes is None:
         raise GoldievalError(f"{file}: a {record.status} record has no per-sample outcomes.")
+    if Path(record.outcomes.file).name != record.outcomes.file:
+        raise GoldievalError(f"{file}: its outcomes {record.outcomes.file!r} do not lie beside it.")
     table = file.with_name(record.outcomes.file)
     try:
         content = table.read_bytes()
@@ -160,7 +169,10 @@ def read_outcomes(file: Path, record: Record) -> dict[str, np.ndarray]:
         raise GoldievalError(f"{file}: its outcomes {table.name} cannot be read: {error.strerror}") from error
     if hashlib.sha256(content).hexdigest() != record.outcomes.sha256:
         raise GoldievalError(f"{file} and {table.name} disagree: run the task again.")
-    columns = pq.read_table(io.BytesIO(content))
+    try:
+        columns = pq.read_table(io.BytesIO(content))
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise GoldievalError(f"{table} is no Parquet file: {error}") from error
     return {name: columns[name].to_numpy() for name in columns.column_names}
 
 
@@ -174,7 +186,7 @@ def find_records(place: Path) -> list[Path]:
         return [place]
     if not place.is_dir():
         raise GoldievalError(f"no results in {place}: no such file or folder.")
-    return sorted(file for file in place.rglob("*@*-*.json") if not file.name.startswith("."))
+    return sorted(file for file in place.rglob("*@*-*.json") if file.is_file() and not file.name.startswith("."))
 
 
 def _parquet(outcomes: dict[str, np.ndarray]) -> bytes:

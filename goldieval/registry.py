@@ -17,6 +17,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from goldieval.card import Task, load_card, read_yaml, validation_line
+from goldieval.core.text import argument
 from goldieval.errors import GoldievalError, did_you_mean, listing
 
 MODELS = "goldieval.models"
@@ -155,7 +156,7 @@ class Catalogue:
 
 def command_name(task: Task) -> str:
     """Return what names a task in any command: its id where it ships, else the path of its card."""
-    return task.name if task.file.parent == packaged("tasks") else str(task.file)
+    return task.name if task.file.parent == packaged("tasks") else argument(str(task.file))
 
 
 def _distinct(tasks: list[Task]) -> list[Task]:

@@ -156,7 +156,7 @@ class _Run:
         if models and len(lost) == len(models):
             first = next(iter(lost.values()))
             raise GoldievalError(f"none of the {len(models)} models can be evaluated; the first: {first}")
-        return Results(records, lost)
+        return Results(records, models_failed=lost)
 
     def model(self, model: ModelSpec | Model) -> list[Record]:
         """Run all tasks on one model."""
@@ -274,9 +274,11 @@ class _Run:
         run: RunPart,
         cut: Truncation | None,
     ) -> Record:
-        task = task_part(item, info, loaded, self.options.limit, self.options.subset)
+        limit = loaded.limit if loaded else self.options.limit
+        subset = "" if loaded and loaded.present is None else self.options.subset
+        task = task_part(item, info, loaded, limit, subset)
         data = data_part(item, loaded, scored)
-        setting = setting_key(info, item.task, task.scoring, self.options.limit, self.options.subset)
+        setting = setting_key(info, item.task, task.scoring, limit, subset)
         left_out = f"{len(data.unreadable):,} unreadable images left out" if data.unreadable else ""
         return Record(
             setting=setting,

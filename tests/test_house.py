@@ -16,7 +16,7 @@ BELOW = {
     "metrics": {"metrics", "errors"},
     "scoring": {"scoring", "metrics", "errors", "precision"},
     "data": {"data", "core", "errors", "files"},
-    "care": {"care", "families", "prepare", "registry", "card", "data", "errors", "files"},
+    "care": {"care", "core", "families", "prepare", "registry", "card", "data", "errors", "files"},
     "families": {"families", "scoring", "metrics", "data", "card", "errors", "prompts", "record"},
     "goldiclip": {"goldiclip", "data", "card", "errors", "files", "padding", "untrusted"},
 }

@@ -10,6 +10,7 @@ from goldieval.card import Task
 from goldieval.care.columns import folders_below
 from goldieval.care.guess import Wishes, find
 from goldieval.care.own import check_pictures
+from goldieval.core.text import argument
 from goldieval.data.fetch.holding import beside, held
 from goldieval.data.fetch.lockfile import Origin, write_lock
 from goldieval.data.fetch.unpack import clear
@@ -127,5 +128,5 @@ def _why_not(task: Task, given: Path) -> str:
         return f"{where} is no data of {task.name}: it lacks {lacking}."
     return (
         f"{where} lacks {lacking}; it holds {found.said}. Another copy of the pictures is another task: "
-        f"goldieval data import {where} --family {found.family} --name {task.name}-own"
+        f"goldieval data import {argument(str(where))} --family {found.family} --name {task.name}-own"
     )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from goldieval.cli.chatter import kept_off
 from goldieval.cli.compare import compare
@@ -17,6 +17,7 @@ from goldieval.cli.run import run
 from goldieval.cli.show import show
 from goldieval.cli.table import table
 from goldieval.cli.train import train
+from goldieval.core.display import Console, discard_output, guarded, leave_pipe, show_traceback
 from goldieval.core.faults import in_words, out_of_memory
 from goldieval.errors import GoldievalError, InterruptedRunError, first_line
 
@@ -46,20 +47,29 @@ def main() -> None:
     """Run the command line: 0 all right, 1 a task failed or is partial, 2 bad input, 130 interrupted."""
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     debug = len(arguments) < len(sys.argv) - 1
+    with guarded():
+        sys.exit(_run(arguments, debug))
+
+
+def _run(arguments: list[str], debug: bool) -> int:
     try:
         with kept_off(_warn, debug):
             code = app(args=arguments, standalone_mode=False)
         if code == INTERRUPTED:
             code = _explain(KeyboardInterrupt())
+        sys.stdout.flush()  # here, so that a full disk or a closed pipe is met where it can be said
+    except BrokenPipeError:
+        leave_pipe()
     except (GoldievalError, typer.Exit, typer.Abort, KeyboardInterrupt, Exception) as error:
         if debug and not isinstance(error, typer.Exit):
+            sys.excepthook = show_traceback
             raise
         code = _explain(error)
-    sys.exit(code or 0)
+    return code or 0
 
 
 def _warn(line: str) -> None:
-    Console(stderr=True, soft_wrap=True).print(f"warning: {line}", markup=False, highlight=False)
+    Console(stderr=True, soft_wrap=True).print(f"warning: {line}")
 
 
 def _explain(error: BaseException) -> int:
@@ -68,12 +78,16 @@ def _explain(error: BaseException) -> int:
     if isinstance(error, typer.Exit):
         return error.exit_code
     if isinstance(error, KeyboardInterrupt | typer.Abort):
-        console.print("interrupted; the same command goes on from here", markup=False)
+        console.print("interrupted; the same command goes on from here")
         return INTERRUPTED
     if isinstance(error, InterruptedRunError):
-        console.print(f"interrupted: {error}", markup=False, highlight=False)
+        console.print(f"interrupted: {error}")
         return INTERRUPTED
-    console.print(f"error: {_line(error)}", markup=False, highlight=False)
+    if isinstance(error, OSError) and error.filename is None and error.errno in (errno.ENOSPC, errno.EIO):
+        discard_output()
+        console.print(f"error: cannot write the output: {error.strerror}.")
+        return 2
+    console.print(f"error: {_line(error)}")
     return 2
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
+
+from goldieval.core.display import Console, print_json
 
 FLIPS_ON_A_PAGE = 12
 
@@ -54,14 +54,13 @@ def compare(
         write_page(html, found, flipped, data_dir, tasks_dir)
     if json_:
         listed = [[asdict(flip) for flip in each] for each in flipped]
-        print(json.dumps(found.plain() | ({"flips": listed} if samples else {}), indent=1))
+        print_json(found.plain() | ({"flips": listed} if samples else {}))
     else:
         console = Console()
-        console.print(verdicts(found, console))
-        console.print(curve(found))
+        console.parts([*verdicts(found, console), *curve(found)])
         if samples:
-            console.print(flips(found, flipped), soft_wrap=True)
+            console.parts(flips(found, flipped))
         if html is not None:
-            console.print(f"page: {html}", markup=False, soft_wrap=True)
+            console.print(f"page: {html}", soft_wrap=True)
     if found.refused:
         raise typer.Exit(1)

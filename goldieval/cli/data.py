@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Callable
@@ -10,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.text import Text
 
+from goldieval.core.display import Console, Text, print_json
+from goldieval.core.text import argument
 from goldieval.errors import GoldievalError
 
 if TYPE_CHECKING:
@@ -112,13 +111,12 @@ def where(
     root = _root(data_dir)
     rows = places(_chosen(tasks, tasks_dir), root)
     if json_:
-        print(json.dumps({"root": str(root), "tasks": rows}, indent=1))
+        print_json({"root": str(root), "tasks": rows})
     else:
         _show_places(rows, root)
     faults = [row for row in rows if "fault" in row]
     for row in faults:
-        line = f"error: {row['task']}: {row['fault']}"
-        Console(stderr=True, soft_wrap=True).print(line, markup=False, highlight=False)
+        Console(stderr=True, soft_wrap=True).print(f"error: {row['task']}: {row['fault']}")
     if faults:
         raise typer.Exit(1)
 
@@ -177,7 +175,7 @@ def import_(
         (task,) = _one(what[0], tasks_dir)
         line = adopt(task, Path(what[1]).expanduser(), _root(data_dir))
         console.print(Text(line), soft_wrap=True)
-        console.print(Text(f"  goldieval run --model random --tasks {what[0]}"), soft_wrap=True)
+        console.print(Text(f"  goldieval run --model random --tasks {argument(what[0])}"), soft_wrap=True)
         return
     if len(what) != 1:
         raise GoldievalError("write `data import TASK FOLDER`, or `data import FOLDER` for data of your own.")
@@ -185,7 +183,10 @@ def import_(
     card, lines = write_card(Path(what[0]).expanduser(), wishes, name, out)
     for line in lines:
         console.print(Text(line), soft_wrap=True)
-    console.print(Text(f"wrote {tilde(card)}; run it: goldieval run --model random --tasks {card}"), soft_wrap=True)
+    console.print(
+        Text(f"wrote {tilde(card)}; run it: goldieval run --model random --tasks {argument(str(card))}"),
+        soft_wrap=True,
+    )
 
 
 def _own_options(*values: object) -> list[tuple[str, object]]:
@@ -251,6 +252,6 @@ def _finish(work: list[Job]) -> None:
     """Failures last, each in a line, so that they are not scrolled away."""
     failed = [job for job in work if job.failure]
     for job in failed:
-        Console(stderr=True, soft_wrap=True).print(f"error: {job.names}: {job.failure}", markup=False, highlight=False)
+        Console(stderr=True, soft_wrap=True).print(f"error: {job.names}: {job.failure}")
     if failed:
         raise typer.Exit(1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -11,9 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.text import Text
 
+from goldieval.core.display import Console, Text, print_json, print_text
 from goldieval.errors import GoldievalError
 
 if TYPE_CHECKING:
@@ -49,7 +47,7 @@ def doctor(
     if plan:
         from goldieval.doctor import evidence
 
-        print(evidence.plan(all_, as_json=json_))
+        print_text(evidence.plan(all_, as_json=json_))
         return
     console = Console()
     done: list[tuple[str, Check]] = []
@@ -65,7 +63,7 @@ def doctor(
         evidence.write(report, [check for part, check in done if part == PUBLISHED])
     failed = sum(check.passed is False for _, check in done)
     if json_:
-        print(json.dumps([{"part": part, **asdict(check)} for part, check in done], indent=1))
+        print_json([{"part": part, **asdict(check)} for part, check in done])
     else:
         verdict = f"{failed} of {len(done)} checks FAILED" if failed else f"nothing wrong in {len(done)} checks"
         console.print(Text(verdict, "bold red" if failed else "bold green"))
@@ -106,7 +104,8 @@ def _print(checks: list[Check], console: Console) -> None:
         mark, style = MARKS[check.passed]
         first, *commands = check.found.splitlines() or [""]
         wrapped = textwrap.wrap(first, max(console.width - indent, NARROWEST), break_on_hyphens=False) or [""]
-        found = f"\n{' ' * indent}".join(wrapped)
-        console.print(Text.assemble((mark, style), f" {check.name:{name_width}} {found}"), soft_wrap=True)
+        console.print(Text.assemble((mark, style), f" {check.name:{name_width}} {wrapped[0]}"), soft_wrap=True)
+        for line in wrapped[1:]:
+            console.print(Text(" " * indent + line), soft_wrap=True)
         for command in commands:
             console.print(Text(f"     {command}"), soft_wrap=True)

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import fnmatch
-import json
+from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from goldieval.card import Task
 from goldieval.care.where import state
+from goldieval.core.display import Console, Text, print_json
 from goldieval.data.paths import data_root
 from goldieval.record import Record
-from goldieval.record_files import find_records, read_record
 from goldieval.registry import Catalogue, describe_family, model_families
+from goldieval.report.faults import warn
 from goldieval.report.numbers import label
+from goldieval.results import Entry, Found, read_folder, read_records
 
 WIDE = 130  # columns from which tasks are listed with their family, images and headline
 
@@ -48,11 +48,11 @@ def ls(
     rows = _ROWS[what](data_dir, tasks_dir, out)
     rows = [row for row in rows if fnmatch.fnmatch(str(next(iter(row.values()))), pattern)]
     if json_:
-        print(json.dumps(rows, indent=1))
+        print_json(rows)
         return
     console = Console()
     if not rows:
-        console.print(f"no {what.value} match {pattern!r}", markup=False)
+        console.print(f"no {what.value} match {pattern!r}")
         return
     if what is What.tasks:
         rows = [_task_cells(row, wide=console.width >= WIDE) for row in rows]
@@ -95,7 +95,7 @@ def _task(task: Task, root: Path, last: Record | None) -> dict[str, Any]:
 
 def _newest(out: Path) -> dict[str, Record]:
     """Return of each task the newest record of all of it, as its card has it."""
-    records = [read_record(file) for file in find_records(out)] if out.is_dir() else []
+    records = [entry.record for entry in _entries(out, lambda place: read_records([place]))]
     whole = [record for record in records if record.headline and not (record.task.limit or record.task.overrides)]
     return {record.task.name: record for record in sorted(whole, key=lambda record: record.run.started)}
 
@@ -126,8 +126,8 @@ def _models(data_dir: Path | None, tasks_dir: Path | None, out: Path) -> list[di
 
 def _results(data_dir: Path | None, tasks_dir: Path | None, out: Path) -> list[dict[str, Any]]:
     rows = []
-    for file in find_records(out) if out.is_dir() else []:
-        record = read_record(file)
+    for entry in _entries(out):
+        record = entry.record
         rows.append(
             {
                 "model": record.model.spec,
@@ -136,10 +136,17 @@ def _results(data_dir: Path | None, tasks_dir: Path | None, out: Path) -> list[d
                 "headline": label(record.task.headline),
                 "score": record.headline.value if record.headline else None,
                 "status": record.status,
-                "file": str(file),
+                "file": str(entry.file),
             }
         )
     return rows
+
+
+def _entries(out: Path, read: Callable[[Path], Found] = read_folder) -> list[Entry]:
+    """Read the records of a folder, if it is there; bad ones are warned of."""
+    found = read(out) if out.is_dir() else Found()
+    warn(found.faults)
+    return found.entries
 
 
 def _cell(value: Any) -> str:

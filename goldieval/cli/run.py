@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from goldieval.cli.overrides import parse_overrides
+from goldieval.core.display import Console, print_json
 from goldieval.errors import GoldievalError
 
 
@@ -85,7 +85,7 @@ def run(
     screen = Terminal(Console(stderr=json_))
     records = evaluate(model, ",".join(tasks), options=options, screen=screen)
     if json_:
-        print("[" + ",\n".join(record.model_dump_json() for record in records) + "]")
+        print_json([record.model_dump(mode="json") for record in records], indent=None)
     whole = all(record.status == "ok" for record in records) and not records.models_failed
     if not whole or (strict and screen.left_out):
         raise typer.Exit(1)

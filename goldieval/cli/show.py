@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.text import Text
+
+from goldieval.core.display import Console, Text, print_json
+from goldieval.core.text import argument
 
 
 def show(
@@ -21,26 +22,28 @@ def show(
 
     goldieval show results/random-0123abcd/shapes-retrieval@1-0123abcd.json
     """
+    from goldieval.report.faults import warn
     from goldieval.report.scores import scores
     from goldieval.results import load_results
 
     records = load_results(place)
+    warn(records.faults)
     if json_:
-        print("[" + ",\n".join(record.model_dump_json() for record in records) + "]")
+        print_json([record.model_dump(mode="json") for record in records], indent=None)
         return
     console = Console()
     if not records:
-        console.print(
-            Text(f"no records in {place}. Make some: goldieval run --model goldiclip --tasks retrieval,zeroshot")
-        )
+        own = "" if place == Path("results") else f" --out {argument(str(place))}"
+        make = f"no records in {place}. Make some: goldieval run --model goldiclip --tasks retrieval,zeroshot{own}"
+        console.print(make, soft_wrap=True)
     ordered = sorted(records, key=lambda record: (record.model.spec, record.model.fingerprint, record.task.name))
     for (spec, fingerprint), group in groupby(ordered, lambda record: (record.model.spec, record.model.fingerprint)):
         ours = list(group)
         console.print(Text(f"{spec}  {fingerprint[:8]}  {ours[0].model.precision}", "bold"))
         if ours[0].model.notice:
             console.print(Text(f"  {ours[0].model.notice}", "yellow"))
-        console.print(scores(ours, console, every_metric=True))
+        console.parts(scores(ours, console, every_metric=True))
         for record in ours:
             if record.status == "failed":
-                console.print(Text(f"{record.task.name} FAILED: {record.reason}", "red"))
+                console.print(Text(f"{record.task.name} FAILED: {record.reason}", "red"), soft_wrap=True)
         console.print()

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
+from goldieval.core.display import Console, print_html, print_text
 from goldieval.errors import GoldievalError
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ def table(
     goldieval table --html leaderboard.html --plot efficiency.pdf
     """
     from goldieval.report.agreement import disagreements
+    from goldieval.report.faults import warn
     from goldieval.report.make import make_table
 
     made = make_table(spec, out, import_, tasks_dir, allow, delta, digits)
@@ -62,8 +63,7 @@ def table(
     if strict and grid.faults:
         raise GoldievalError(grid.faults[0])
     errors = Console(stderr=True, soft_wrap=True)
-    for fault in grid.faults:
-        errors.print(f"warning: {fault}", markup=False, highlight=False)
+    warn(grid.faults)
     if check is not None:
         _check(check, disagreements(check, grid), errors)
         return
@@ -78,29 +78,30 @@ def table(
     if html is None and plot is None:
         _print(grid, format_)
         for hint in grid.hints:
-            errors.print(hint, markup=False, highlight=False)
+            errors.print(hint)
 
 
 def _print(grid: Grid, format_: Format) -> None:
     if format_ is not Format.terminal:
         from goldieval.report.formats import FORMATS
 
-        print(FORMATS[format_.value](grid), end="")
+        write = print_html if format_ is Format.html else print_text
+        write(FORMATS[format_.value](grid))
         return
     from goldieval.report.formats.terminal import to_terminal
 
-    console = Console(highlight=False)
-    console.print(to_terminal(grid, console))
+    console = Console()
+    console.parts(to_terminal(grid, console))
 
 
 def _written(file: Path, size: int) -> None:
-    print(f"{file}: {size / 1e3:,.0f} kB")
+    Console().print(f"{file}: {size / 1e3:,.0f} kB", soft_wrap=True)
 
 
 def _check(file: Path, found: list, errors: Console) -> None:
     if not found:
-        print(f"{file} agrees")
+        Console().print(f"{file} agrees", soft_wrap=True)
         return
     for cell in found:
-        errors.print(f"{file}: {cell}", markup=False, highlight=False)
+        errors.print(f"{file}: {cell}")
     raise typer.Exit(1)

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.text import Text
+
+from goldieval.core.display import Console, Text
+from goldieval.core.text import argument
 
 
 def train(
@@ -71,6 +72,7 @@ def train(
     if trainer.bad_samples.samples:
         note(f"{trainer.bad_samples.summary()}; listed in {trainer.bad_samples.log}")
     tasks = "shapes" if chosen.data.source == "shapes" else "retrieval,zeroshot"
-    line = f"checkpoint {last}; evaluate it: goldieval run --model goldiclip@{last} --tasks {tasks}"
+    spec = argument(f"goldiclip@{last}")
+    line = f"checkpoint {last}; evaluate it: goldieval run --model {spec} --tasks {tasks}"
     console.print(Text(line), soft_wrap=True)
     leave()

@@ -11,7 +11,7 @@ from goldieval.comparison.pairs import Pair, Unpaired, pair
 from goldieval.comparison.result import Comparison
 from goldieval.comparison.rows import rows_of
 from goldieval.comparison.sides import Library, Side, command
-from goldieval.errors import GoldievalError, did_you_mean
+from goldieval.errors import GoldievalError, did_you_mean, listing
 
 
 def compare(
@@ -45,12 +45,14 @@ def compare(
     groups = [pair(one.of(x), other.of(y)) for x in left for y in right]
     pairs = _distinct([found for group, _ in groups for found in group])
     unpaired = groups[0][1]
-    notes, refused = _notes(unpaired, one, other, folder)
+    notes, refused = _notes(unpaired, one, other)
     curves = {name: each for name, each in (("A", one), ("B", other)) if len(each.models) > 1 and not several[name]}
     for name, each in curves.items():
         last = each.entries[-1].record.model.spec
         notes.append(f"{name} names {len(each.models)} checkpoints: tested is the last, {last}")
-    rows, kept, untested = rows_of(pairs, all_metrics)
+    rows, kept, untested, unreadable = rows_of(pairs, all_metrics)
+    refused += unreadable
+    notes += dict.fromkeys(f"left out: {fault}" for side in (one, other) for fault in side.faults)
     if not rows:
         raise GoldievalError("nothing to compare: " + "; ".join([*refused, *notes, *untested]))
     return Comparison(
@@ -67,15 +69,16 @@ def _check(a: Side, b: Side, library: Library, tasks: Sequence[str]) -> None:
     lacking = [side for side in (a, b) if not side.entries]
     if not lacking:
         return
-    there = [entry.record.task for side in (a, b) for entry in side.entries]
-    names = tasks or [task.name for task in there] or ["retrieval", "zeroshot"]
-    limits = {task.limit for task in there} or {None}
-    limit = limits.pop() if len(limits) == 1 else None
+    there = [entry for side in (a, b) for entry in side.entries]
+    names = tasks or [entry.record.task.name for entry in there] or ["retrieval", "zeroshot"]
     what = " and of ".join(dict.fromkeys(side.text for side in lacking))
     specs = list(dict.fromkeys(side.text for side in lacking if side.spec))
     near = did_you_mean(lacking[0].text, {entry.record.model.spec for entry in library.entries})
-    how = f" To make it: {command(specs, names, library.results, limit)}" if specs else ""
-    raise GoldievalError(f"no record of {what} in {library.results}.{near}{how}")
+    how = f" To make it: {command(specs, there, names, library.results)}" if specs else ""
+    where = ", ".join(dict.fromkeys(str(library.results if side.spec else side.text) for side in lacking))
+    faults = list(dict.fromkeys(fault for side in lacking for fault in side.faults))
+    left_out = f" Left out: {listing(faults)}." if faults else ""
+    raise GoldievalError(f"no record of {what} in {where}.{near}{how}{left_out}")
 
 
 def _several(side: Side, asked: bool) -> bool:
@@ -86,14 +89,14 @@ def _distinct(pairs: list[Pair]) -> list[Pair]:
     return list({(each.a.file, each.b.file): each for each in pairs}.values())
 
 
-def _notes(unpaired: list[Unpaired], a: Side, b: Side, results: Path) -> tuple[list[str], list[str]]:
+def _notes(unpaired: list[Unpaired], a: Side, b: Side) -> tuple[list[str], list[str]]:
     """Return what is lacking, with the one command that makes it, and what was refused."""
     notes, refused = [], [f"{each.task}: {each.reason}" for each in unpaired if not each.lacking]
-    for name, side in (("A", a), ("B", b)):
-        tasks = [each for each in unpaired if each.lacking == name]
-        limits = {each.limit for each in tasks}
-        for limit in sorted(limits, key=lambda most: most or 0):
-            some = [each.task for each in tasks if each.limit == limit]
-            how = command([side.entries[-1].record.model.spec], some, results, limit)
+    for name, side, other in (("A", a, b), ("B", b, a)):
+        lacking = {each.task: each.limit for each in unpaired if each.lacking == name}
+        for limit in sorted(set(lacking.values()), key=lambda most: most or 0):
+            some = [task for task, most in lacking.items() if most == limit]
+            like = [e for e in other.entries if e.record.task.name in some and e.record.task.limit == limit]
+            how = command([side.entries[-1].record.model.spec], like, some, side.out)
             notes.append(f"{name} has no record of {', '.join(some)}. To make it: {how}")
     return notes, refused

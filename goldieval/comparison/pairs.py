@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from goldieval.comparison.sides import Entry
 from goldieval.comparison.values import Values
 from goldieval.errors import GoldievalError
 from goldieval.record import Record
+from goldieval.results import Entry
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,13 @@ import numpy as np
 
 from goldieval.comparison.pairs import Pair, aligned
 from goldieval.comparison.result import Row, Verdict
-from goldieval.comparison.sides import Entry
 from goldieval.comparison.values import Columns, Values, influence, score, test, values_of
+from goldieval.errors import GoldievalError, first_line
 from goldieval.metrics.paired import LEVEL, Paired
 from goldieval.metrics.pvalues import holm
 from goldieval.metrics.seeds import Seeded, seeded
 from goldieval.record_files import read_outcomes
+from goldieval.results import Entry
 
 
 @dataclass(frozen=True)
@@ -29,33 +30,46 @@ class _Tested:
     seeds: tuple[int, int]
 
 
-def rows_of(pairs: Sequence[Pair], all_metrics: bool) -> tuple[list[Row], list[Pair], list[str]]:
+def rows_of(pairs: Sequence[Pair], all_metrics: bool) -> tuple[list[Row], list[Pair], list[str], list[str]]:
     """Test every task; return rows, the first pair of records of each, and a line for what could not be tested.
 
-    Several pairs of one task are seeds and make one row.
-
-    Raises:
-        GoldievalError: outcomes that cannot be read, or whose sample ids differ.
+    Several pairs of one task are seeds and make one row. The last list names tasks whose outcomes cannot be read, or
+    whose sample ids differ: they cost themselves, not the other tasks.
     """
     tested: list[_Tested] = []
-    untested = []
+    untested, refused = [], []
     for found in _by_task(pairs):
-        record = found[0].a.record
-        common = [name for name in record.metrics if name in found[0].b.record.metrics]
-        sides = tuple(_columns([getattr(each, side) for each in found]) for side in ("a", "b"))
-        lacking = []
-        for name in common if all_metrics else [record.task.headline]:
-            values = [[values_of(name, columns) for columns in side] for side in sides]
-            known = [[each for each in side if each is not None] for side in values]
-            if known == values:
-                tested.append(_tested(found[0], name, known[0], known[1]))
-            else:
-                lacking.append(name)
+        name = found[0].a.record.task.name
+        try:
+            of_task, lacking = _task(found, all_metrics)
+        except GoldievalError as error:
+            refused.append(f"{name}: {error}")
+            continue
+        except (LookupError, TypeError, ValueError, ArithmeticError) as error:
+            refused.append(f"{name}: its outcomes are not those of such a task ({first_line(error)}).")
+            continue
+        tested += of_task
         if lacking:
-            untested.append(f"{record.task.name}: not tested, the per-sample outcomes do not hold {', '.join(lacking)}")
+            untested.append(f"{name}: not tested, the per-sample outcomes do not hold {', '.join(lacking)}")
     adjusted = holm([each.found.p for each in tested])
     rows = [_row(each, p, LEVEL / len(tested)) for each, p in zip(tested, adjusted, strict=True)]
-    return rows, [each.pair for each in tested], untested
+    return rows, [each.pair for each in tested], untested, refused
+
+
+def _task(found: Sequence[Pair], all_metrics: bool) -> tuple[list[_Tested], list[str]]:
+    """Test the metrics of one task; also return the names of those that the outcomes do not hold."""
+    record = found[0].a.record
+    common = [name for name in record.metrics if name in found[0].b.record.metrics]
+    sides = tuple(_columns([getattr(each, side) for each in found]) for side in ("a", "b"))
+    tested, lacking = [], []
+    for name in common if all_metrics else [record.task.headline]:
+        values = [[values_of(name, columns) for columns in side] for side in sides]
+        known = [[each for each in side if each is not None] for side in values]
+        if known == values:
+            tested.append(_tested(found[0], name, known[0], known[1]))
+        else:
+            lacking.append(name)
+    return tested, lacking
 
 
 def _by_task(pairs: Sequence[Pair]) -> list[list[Pair]]:
@@ -71,7 +85,11 @@ def _by_task(pairs: Sequence[Pair]) -> list[list[Pair]]:
 def _columns(entries: list[Entry]) -> list[Columns]:
     """Return the outcomes of each record, each read once."""
     distinct = {entry.file: entry for entry in entries}.values()
-    return [read_outcomes(entry.file, entry.record) for entry in distinct]
+    read: list[Columns] = [read_outcomes(entry.file, entry.record) for entry in distinct]
+    for columns in read:
+        if lacking := [name for name in ("sample_id", "cluster_id", "direction") if name not in columns]:
+            raise GoldievalError(f"the per-sample outcomes have no column {', '.join(lacking)}.")
+    return read
 
 
 def _tested(pair: Pair, metric: str, a: list[Values], b: list[Values]) -> _Tested:

@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import fnmatch
 import glob
+import json
 import re
-import shlex
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from goldieval.core.text import argument
 from goldieval.errors import GoldievalError, did_you_mean, listing
 from goldieval.record import Record
-from goldieval.record_files import find_records, read_record
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A record and the file it came from."""
-
-    file: Path
-    record: Record
+from goldieval.record_files import find_records
+from goldieval.results import Entry, Found, read_records
 
 
 @dataclass(frozen=True)
@@ -28,12 +23,14 @@ class Side:
     """One side of a comparison.
 
     text: as the user wrote it.   entries: its records, by model in natural order.   spec: text is a model spec, so that
-    ``run`` can make records of it.
+    ``run`` can make records of it.   out: the ``--out`` of the runs that made its records.   faults: files left out.
     """
 
     text: str
     entries: list[Entry]
     spec: bool = False
+    out: Path = Path("results")
+    faults: list[str] = field(default_factory=list)
 
     @property
     def models(self) -> list[str]:
@@ -57,34 +54,42 @@ class Library:
 
     def __init__(self, results: Path) -> None:
         self.results = results
-        self._entries: list[Entry] | None = None
+        self._found: Found | None = None
+
+    @property
+    def found(self) -> Found:
+        if self._found is None:
+            self._found = read_records([self.results]) if self.results.is_dir() else Found()
+        return self._found
 
     @property
     def entries(self) -> list[Entry]:
-        if self._entries is None:
-            self._entries = _read([self.results]) if self.results.is_dir() else []
-        return self._entries
+        return self.found.entries
 
     def side(self, text: str) -> Side:
         """Return the records that ``text`` names; none for a spec that has not been run.
 
         Raises:
-            GoldievalError: a fingerprint of no record or of several models, or an unreadable record.
+            GoldievalError: a fingerprint of no record or of several models, or a named file that is no record.
         """
         if places := _places(text):
-            return Side(text, _ordered(_read(places)))
+            found = read_records(places)
+            return Side(text, _ordered(found.entries), out=_out(found.entries, places), faults=found.faults)
         by_spec = [entry for entry in self.entries if _is(entry.record.model.spec, text)]
         if by_spec:
-            return Side(text, _ordered(by_spec), spec=True)
+            return self._looked_up(text, by_spec, spec=True)
         if re.fullmatch("[0-9a-f]{4,64}", text):
             return self._by_fingerprint(text)
         if "/" in text and not {":", "@"} & set(text):
             raise GoldievalError(f"{text}: no such record, folder or model with records in {self.results}.")
-        return Side(text, [], spec=True)
+        return self._looked_up(text, [], spec=True)
+
+    def _looked_up(self, text: str, entries: list[Entry], spec: bool = False) -> Side:
+        return Side(text, _ordered(entries), spec, self.results, self.found.faults)
 
     def _by_fingerprint(self, text: str) -> Side:
         found = [entry for entry in self.entries if entry.record.model.fingerprint.startswith(text)]
-        side = Side(text, _ordered(found))
+        side = self._looked_up(text, found)
         if not found:
             known = {entry.record.model.fingerprint[:8] for entry in self.entries}
             near = did_you_mean(text, known) or f" There are: {listing(sorted(known))}." if known else ""
@@ -94,22 +99,51 @@ class Library:
         return side
 
 
-def command(specs: Iterable[str], tasks: Iterable[str], results: Path, limit: int | None = None) -> str:
-    """Return the command that makes the records that are not there."""
-    models = " ".join(f"--model {shlex.quote(spec)}" for spec in specs)
-    less = f" --limit {limit}" if limit else ""
-    return f"goldieval run {models} --tasks {','.join(sorted(set(tasks)))}{less} --out {shlex.quote(str(results))}"
+def command(specs: Iterable[str], like: Sequence[Entry], tasks: Iterable[str], out: Path) -> str:
+    """Return the command that makes the records that are not there.
+
+    Args:
+        like: records of these tasks that are there, whose precision, subset and parameters the others need.
+    """
+    models = " ".join(f"--model {argument(spec)}" for spec in specs)
+    more = _settings([entry.record for entry in like])
+    return f"goldieval run {models} --tasks {','.join(sorted(set(tasks)))}{more} --out {argument(str(out))}"
+
+
+def _settings(records: Sequence[Record]) -> str:
+    """Return the options in which runs of these records agree and differ from a plain run."""
+    found = [
+        {
+            "--limit": str(record.task.limit or ""),
+            "--subset": record.task.subset,
+            "--precision": "" if record.model.precision == "fp32" else record.model.precision,
+            **{f"--set {key}": f"{key}={_plain(value)}" for key, value in record.task.overrides.items()},
+        }
+        for record in records
+    ]
+    agreed = dict(found[0]) if found else {}
+    for other in found[1:]:
+        agreed = {name: value for name, value in agreed.items() if other.get(name) == value}
+    return "".join(f" {name.split()[0]} {argument(value)}" for name, value in agreed.items() if value)
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _out(entries: Sequence[Entry], places: Sequence[Path]) -> Path:
+    """Return the folder that runs were told to write to: they make one below it for each model."""
+    if not entries:
+        return places[0]
+    folder = entries[0].file.parent
+    return folder.parent if folder.name.endswith(entries[0].record.model.fingerprint[:8]) else folder
 
 
 def _places(text: str) -> list[Path]:
     """Return the files and folders of records of this name or glob; a folder without any may share a model's name."""
     names = [text] if Path(text).exists() else sorted(glob.glob(text, recursive=True))
-    return [Path(name) for name in names if Path(name).is_file() or find_records(Path(name))]
-
-
-def _read(places: list[Path]) -> list[Entry]:
-    files = dict.fromkeys(file for place in places for file in find_records(place) if file.suffix != ".parquet")
-    return [Entry(file, read_record(file)) for file in files]
+    places = [Path(name) for name in names if Path(name).is_file() or find_records(Path(name))]
+    return [place for place in places if place.suffix != ".parquet" or len(names) == 1]
 
 
 def _is(spec: str, text: str) -> bool:
@@ -122,7 +156,8 @@ def _ordered(entries: list[Entry]) -> list[Entry]:
     def place(entry: Entry) -> tuple[float, list[tuple[int, int, str]], str]:
         model = entry.record.model
         parts = re.split(r"([0-9]+)", model.spec)
-        natural = [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts]
+        digits = [part.lstrip("0") if part.isdecimal() else None for part in parts]  # longer is larger
+        natural = [(1, 0, text) if d is None else (0, len(d), d) for text, d in zip(parts, digits, strict=True)]
         return model.images_seen or 0, natural, str(entry.file)
 
     return sorted(entries, key=place)

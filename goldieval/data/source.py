@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from goldieval.core.faults import contained
+from goldieval.core.text import argument
 from goldieval.data.derive.steps import Prepare, digest
 from goldieval.data.paths import default_root, inside
 from goldieval.data.samples import Dataset, ImageSample
@@ -89,7 +90,7 @@ class Source(BaseModel):
         """Return ``--data-dir``, where the folder is not below the root that a command without it would take."""
         if not self.id or folder == inside(default_root(), self.id):
             return ""
-        return f" --data-dir {tilde(folder.parents[len(Path(self.id).parts) - 1])}"
+        return f" --data-dir {argument(tilde(folder.parents[len(Path(self.id).parts) - 1]))}"
 
     def read(self, folder: Path) -> Dataset:
         """Read the samples. Raises TaskError naming file, row and key for whatever is wrong."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
+from goldieval.core.text import argument
 from goldieval.data.paths import data_root
 from goldieval.data.source import tilde
 from goldieval.doctor.check import Check, reason
@@ -95,7 +96,7 @@ def diagnosis(record: Record) -> str:
     prompts = f"prompts (SHA-256 {task.prompts_sha256[:12]})" if task.prompts_sha256 else "captions (no prompt added)"
     return (
         f"Look at: 1 split ({task.protocol}; {seen}); 2 {prompts}; 3 activation, 4 normalisation and 5 resize "
-        f"({record.model.resolution} px), shown by:\ngoldieval doctor --model {record.model.spec}"
+        f"({record.model.resolution} px), shown by:\ngoldieval doctor --model {argument(record.model.spec)}"
     )
 
 
@@ -132,5 +133,5 @@ def _lacking(name: str, options: Options) -> str:
 
 def _how_to_get_weights(model: str, options: Options) -> str:
     """Any run fetches named weights; under --offline that is the step to take first, elsewhere."""
-    step = f"goldieval run --model {model} --tasks shapes-zeroshot"
+    step = f"goldieval run --model {argument(model)} --tasks shapes-zeroshot"
     return f". To get them, with a network:\n{step}" if options.offline else f". To try again:\n{step}"

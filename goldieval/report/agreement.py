@@ -132,7 +132,7 @@ def _markdown(text: str) -> list[Lines]:
 def _plain_markdown(cell: str) -> str:
     cell = re.sub(r"<sup>.*?</sup>|</?u>", "", cell)
     cell = re.sub(r"(?<!\\)\*", "", cell)
-    return html.unescape(re.sub(r"\\([\\`*_\[\]|~])", r"\1", cell)).strip()
+    return html.unescape(re.sub(r"\\([\\`*_\[\]|~$#+=-])", r"\1", cell)).strip()
 
 
 def _latex(text: str) -> list[Lines]:

@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from goldieval.errors import GoldievalError
 from goldieval.record import Record
-from goldieval.record_files import find_records, read_record
+from goldieval.results import read_records
 
 
 @dataclass
@@ -28,15 +27,8 @@ def collect(places: Iterable[Path], missing_ok: bool = False) -> Collected:
     Raises:
         GoldievalError: no such place.
     """
-    found = Collected()
-    for place in places:
-        if missing_ok and not place.exists():
-            continue
-        for file in find_records(place):
-            try:
-                found.records.append((file, read_record(file)))
-            except GoldievalError as error:
-                found.faults.append(str(error))
+    read = read_records(place for place in places if not missing_ok or place.exists())
+    found = Collected([(entry.file, entry.record) for entry in read.entries], read.faults)
     latest: dict[tuple[str, str, str], tuple[Path, Record]] = {}
     for file, record in sorted(found.records, key=lambda one: one[1].run.started):
         latest[record.model.fingerprint + record.model.spec, record.setting, record.key] = file, record

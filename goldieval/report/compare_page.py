@@ -19,6 +19,7 @@ from goldieval.comparison.result import Comparison, Point, Row, models
 from goldieval.data.paths import data_root
 from goldieval.errors import GoldievalError
 from goldieval.files import atomic_write
+from goldieval.report.formats.html import shown
 from goldieval.report.numbers import label, value
 from goldieval.report.thumbnails import Thumbnails
 from goldieval.report.verdicts import chance, ends, signed, summary
@@ -53,13 +54,13 @@ def write_page(
 def render(found: Comparison, flipped: Sequence[Sequence[Flip]], thumbnails: Thumbnails) -> str:
     """Return the page's HTML."""
     template = (Path(__file__).parent / "templates" / "compare.html").read_text(encoding="utf-8")
-    page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True).from_string(template)
+    page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, finalize=shown)
     sides = {"a": models(found.a), "b": models(found.b)}
     rows = [
         _row(row, pair, flips, _reach(found.rows, row), thumbnails)
         for row, pair, flips in zip(found.rows, found.pairs, flipped or [[]] * len(found.rows), strict=True)
     ]
-    return page.render(
+    return page.from_string(template).render(
         a=sides["a"][-1],
         b=sides["b"][-1],
         sides=sides,

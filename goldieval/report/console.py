@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rich.console import Console
 from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
-from rich.text import Text
 
+from goldieval.core.display import Console, Text
+from goldieval.core.text import argument
 from goldieval.encode import Meter
 from goldieval.plan import LeftOut, Plan, Tower
 from goldieval.record import Record
@@ -72,7 +72,7 @@ class Terminal(Screen):
     def finished(self, plan: Plan, records: list[Record]) -> None:
         self.console.print()
         if any(record.metrics for record in records):
-            self.console.print(scores(records, self.console))
+            self.console.parts(scores(records, self.console))
         for record in records:
             if record.status == "failed":
                 self._line(f"{record.task.name} FAILED: {record.reason}", "red")
@@ -83,12 +83,13 @@ class Terminal(Screen):
     def _not_run(self, left_out: list[LeftOut]) -> None:
         """Say what was left out and why; tasks whose data come by the same command share a paragraph."""
         for reason in dict.fromkeys(left.reason for left in left_out):
-            self._line(f"\nnot run, {reason}:", "bold")
+            self.console.print()
+            self._line(f"not run, {reason}:", "bold")
             by_command: dict[str, list[LeftOut]] = {}
             for left in (left for left in left_out if left.reason == reason):
                 by_command.setdefault(left.how_to_get_any, []).append(left)
             for how, tasks in by_command.items():
-                self.console.print(Padding("; ".join(map(_sized, tasks)), (0, 0, 0, 2)), highlight=False)
+                self.console.print(Padding("; ".join(map(_sized, tasks)), (0, 0, 0, 2)))
                 if how:
                     self._line(f"    {how if len(tasks) > 1 else tasks[0].how}", "dim")
 
@@ -96,12 +97,14 @@ class Terminal(Screen):
         """The one command worth trying now."""
         self.console.print()
         if self._paths:
-            self._line(f"records in {self._paths[0].parent}; all metrics: goldieval show {self._paths[0].parent}")
+            folder = self._paths[0].parent
+            self._line(f"records in {folder}; all metrics: goldieval show {argument(str(folder))}")
+            self._paths.clear()  # the next model of the run has a folder of its own
         if plan.info.home and any(record.task.heading for record in records):
             self._line("next, your checkpoint on real pictures:", "bold")
             self._line("  goldieval run --model open_clip:ViT-B-16@FILE --tasks coco-karpathy --data-dir DIR")
         elif records and all(record.status == "ok" for record in records):
-            self._line("next, is the install right?  goldieval doctor --model " + plan.info.spec)
+            self._line("next, is the install right?  goldieval doctor --model " + argument(plan.info.spec))
 
     def _line(self, line: str, style: str = "") -> None:
         """Print without breaking lines: paths and commands are there to be copied."""
@@ -124,7 +127,7 @@ def _work(tower: Tower) -> str:
 
 def _bar(console: Console) -> Progress:
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         _Rate(),

@@ -51,16 +51,15 @@ def _published(task: str, metric: str, spec: TableSpec, sources: Sources) -> lis
         for column in panel.columns
         if isinstance(column, Column) and (column.task, column.metric) == (task, metric) and column.protocol
     }
-    points: dict[str, Point] = {}
-    for score in sources.published.scores:
-        fits = (score.task, score.metric) == (task, metric) and (not protocols or score.protocol in protocols)
-        if fits and score.value is not None and score.unit == "percent":
-            best = sources.published.find(score.model, task, metric)[0]
-            about, value = sources.published.models[score.model], best.value if best.value is not None else score.value
-            points[score.model] = Point(
-                score.model, "published", 100 * value, None, None, about.unique_pairs, about.images_seen
-            )
-    return list(points.values())
+    points = []
+    for about in sources.published.models.values():
+        for score in sources.published.find(about.name, task, metric):  # best evidence first
+            fits = not protocols or score.protocol in protocols
+            if fits and score.value is not None and score.unit == "percent":
+                value = 100 * score.value
+                points.append(Point(about.name, "published", value, None, None, about.unique_pairs, about.images_seen))
+                break
+    return points
 
 
 def _measured(task: str, metric: str, sources: Sources) -> list[Point]:
@@ -69,7 +68,7 @@ def _measured(task: str, metric: str, sources: Sources) -> list[Point]:
     points = []
     for record in records:
         score = of_record(record, metric)
-        if setting_of(record) != main or score is None or score.value is None:
+        if setting_of(record) != main or not main.whole or score is None or score.value is None:
             continue
         low, high = (None if end is None else 100 * end for end in (score.low, score.high))
         whose = record.model

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from goldieval.core.text import argument
 from goldieval.errors import GoldievalError
 from goldieval.registry import Catalogue
 from goldieval.report.build import build
@@ -54,7 +55,7 @@ def make_table(
     names = [row.name for panel in grid.panels for row in panel.rows]
     if delta and delta not in names:
         raise GoldievalError(f"--delta {delta!r}: no such row. There are {', '.join(map(repr, names[:8]))}.")
-    grid.hints += _hints(loaded, sources, grid)
+    grid.hints += _hints(loaded, sources, grid, results, tasks_dir)
     return Made(loaded, sources, grid)
 
 
@@ -78,7 +79,7 @@ def _built(spec: TableSpec, sources: Sources, allow: bool, results: list[Path]) 
     return grid
 
 
-def _hints(spec: TableSpec, sources: Sources, grid: Grid) -> list[str]:
+def _hints(spec: TableSpec, sources: Sources, grid: Grid, results: Sequence[Path], tasks_dir: Path | None) -> list[str]:
     """Return the one command that makes the records which this table has room for, where there are none."""
     if any(row.kind == "ours" for panel in grid.panels for row in panel.rows):
         return []
@@ -91,4 +92,6 @@ def _hints(spec: TableSpec, sources: Sources, grid: Grid) -> list[str]:
         return []
     model = "goldiclip" if spec.made_here else "MODEL"
     names = ",".join(tasks) or "retrieval,zeroshot"
-    return [f"no records for this table. This makes them: goldieval run --model {model} --tasks {names}"]
+    own = f" --tasks-dir {argument(str(tasks_dir))}" if tasks_dir else ""
+    own += f" --out {argument(str(results[0]))}" if results and list(results) != RESULTS else ""
+    return [f"no records for this table. This makes them: goldieval run --model {model} --tasks {names}{own}"]

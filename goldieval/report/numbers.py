@@ -33,9 +33,10 @@ def label(name: str) -> str:
         return f"{label(part[1])} {part[2].replace('_', ' ')}"
     if name.endswith("_score"):
         return name.replace("_", " ")
-    side, stem, k = re.fullmatch(r"(?:(t2i|i2t)_)?(.*?)([0-9]*)", name).groups()  # type: ignore[union-attr]
-    parts = [part for part in (side and side.upper(), k) if part]
-    return _LABELS[stem].format(*parts) if stem in _LABELS else name
+    found = re.fullmatch(r"(?:(t2i|i2t)_)?(.*?)([0-9]*)", name)
+    parts = [part for part in (found[1] and found[1].upper(), found[3]) if part] if found else []
+    pattern = _LABELS.get(found[2], "") if found else ""
+    return pattern.format(*parts) if pattern and pattern.count("{}") == len(parts) else name
 
 
 def value(name: str, number: float | None) -> str:

@@ -16,7 +16,7 @@ from goldieval.errors import GoldievalError
 from goldieval.files import atomic_write
 from goldieval.record import Record
 from goldieval.report.efficiency import efficiency
-from goldieval.report.formats.html import body
+from goldieval.report.formats.html import body, shown
 from goldieval.report.numbers import interval, label, value
 from goldieval.report.score import Score, display_name, of_record
 from goldieval.report.scores import doubts
@@ -47,7 +47,9 @@ def page(made: Made) -> str:
     """Return the page."""
     from jinja2 import Environment, StrictUndefined
 
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=shown
+    )
     template, style, script = (
         (TEMPLATES / f"page.{kind}").read_text(encoding="utf-8") for kind in ("html", "css", "js")
     )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from goldieval.core.text import one_line
 from goldieval.errors import GoldievalError
 from goldieval.files import atomic_write
 from goldieval.report.efficiency import Efficiency, Point, efficiency
@@ -48,11 +50,13 @@ def _draw(found: Efficiency, kind: str) -> bytes:
         axes = figure.add_subplot(1, len(shown), place + 1)
         _panel(axes, [point for point in found.points if getattr(point, name)], name)
         axes.set_xlabel(text)
-        axes.set_ylabel(f"{found.title}, %")
+        axes.set_ylabel(f"{one_line(found.title)}, %", parse_math=False)
     figure.suptitle("filled: measured here, with 95 % intervals; hollow: published", fontsize=9)
     stream = io.BytesIO()
     dates = {"pdf": {"CreationDate": None}, "png": {"Software": None}}[kind]  # the same data give the same file
-    figure.savefig(stream, format=kind, dpi=160, metadata=dates)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)  # it is drawn as a box
+        figure.savefig(stream, format=kind, dpi=160, metadata=dates)
     return stream.getvalue()
 
 
@@ -68,7 +72,7 @@ def _panel(axes: Any, points: list[Point], name: str) -> None:
         axes.plot([x], [point.score], "o", color=colour, markerfacecolor=hollow, markersize=5)
         # a name is text, never mathematics: matplotlib reads $...$ as a formula and may fail on it
         axes.annotate(
-            point.name,
+            one_line(point.name),
             (x, point.score),
             textcoords="offset points",
             xytext=(5, 3),

@@ -99,15 +99,31 @@ class PanelRows:
             by_task[record.task.name].append((file, record))
         for place, (column, main) in enumerate(zip(self.columns, mains, strict=True)):
             for file, record in by_task[column.task]:
+                if self._elsewhere(column, record):
+                    continue
                 if score := of_record(record, column.metric, file):
                     self._put(rows, score, record, place, main)
         return sorted(rows.values(), key=lambda row: row.name)
+
+    def _elsewhere(self, column: Column, record: Record) -> bool:
+        """Return whether another column of the table is for the scoring mode of a record and this one is not."""
+        if record.status == "failed" or fnmatch.fnmatchcase(record.task.scoring, column.scoring):
+            return False
+        others = [other for panel in self.spec.panels if panel.columns != "records" for other in panel.columns]
+        return any(
+            isinstance(other, Column)
+            and (other.task, other.metric) == (column.task, column.metric)
+            and fnmatch.fnmatchcase(record.task.scoring, other.scoring)
+            for other in others
+        )
 
     def _put(
         self, rows: dict[tuple[str, str], Row], score: Score, record: Record, place: int, main: Setting | None
     ) -> None:
         mine = setting_of(record)
-        differs = "" if score.value is None else ", ".join(mine.differences(main) if main else mine.oddities())
+        # A column whose scoring mode no record has is told apart by the whole of what a record is.
+        what = mine.differences(main) if main else [*mine.oddities(), f"{mine.scoring} scoring"]
+        differs = "" if score.value is None else ", ".join(what)
         target = rows if self.allow or not differs else self.apart[differs]
         cell = Cell(score, comparable=not (differs and self.allow) and score.value is not None)
         if differs and self.allow:

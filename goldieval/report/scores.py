@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from rich.console import Console, Group, RenderableType
+from rich.console import RenderableType
 from rich.measure import Measurement
 from rich.table import Table
-from rich.text import Text
 
+from goldieval.core.display import Console, Text
 from goldieval.families.base import family_of
 from goldieval.record import Record
 from goldieval.report.numbers import interval, label, value
@@ -17,7 +17,7 @@ from goldieval.report.numbers import interval, label, value
 Shown = Sequence[tuple[Record, list[str]]]
 
 
-def scores(records: Sequence[Record], console: Console, every_metric: bool = False) -> RenderableType:
+def scores(records: Sequence[Record], console: Console, every_metric: bool = False) -> list[RenderableType]:
     """Return the records of one model, self-tests apart under their heading, with the protocol of each."""
     parts: list[RenderableType] = []
     scored = [record for record in records if record.metrics]
@@ -26,8 +26,8 @@ def scores(records: Sequence[Record], console: Console, every_metric: bool = Fal
         parts += [Text(heading, "bold yellow")] if heading else []
         table = _wide(shown)
         room = Measurement.get(console, console.options.update(max_width=1000), table).maximum
-        parts += [table if room <= console.width else Group(*_narrow(shown)), *_protocols(shown)]
-    return Group(*parts)
+        parts += [*([table] if room <= console.width else _narrow(shown)), *_protocols(shown)]
+    return parts
 
 
 def _names(record: Record, every: bool) -> list[str]:

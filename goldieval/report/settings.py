@@ -20,6 +20,7 @@ class Setting:
     scoring: str
     precision: str
     limit: int | None
+    subset: str
     partial: str
     card: str
     data: str
@@ -28,7 +29,7 @@ class Setting:
     @property
     def whole(self) -> bool:
         """Measured on everything, as the card says."""
-        return self.limit is None and not self.partial
+        return self.limit is None and not self.subset and not self.partial
 
     def differences(self, other: Setting) -> list[str]:
         """Say in words what is different here, most important first."""
@@ -45,13 +46,15 @@ class Setting:
             found.append(f"another card of that name ({self.card[:8]})")
         elif self.prompts != other.prompts and self.protocol == other.protocol:
             found.append(f"other prompts or class names ({self.prompts[:8]})")
-        if self.data != other.data and self.limit == other.limit and self.partial == other.partial:
+        parts = [(each.limit, each.subset, each.partial) for each in (self, other)]
+        if self.data != other.data and parts[0] == parts[1]:
             found.append(f"other data ({self.data[:8]})")
         return self.oddities() + found
 
     def oddities(self) -> list[str]:
         """Say what makes it less than a full measurement."""
         found = [f"subset of {self.limit:,} images"] if self.limit is not None else []
+        found += [f"only the pictures {self.subset}"] if self.subset else []
         return found + ([f"PARTIAL: {self.partial}"] if self.partial else [])
 
 
@@ -59,21 +62,20 @@ def setting_of(record: Record) -> Setting:
     task, partial = record.task, record.status == "partial"
     reason = (record.reason or "incomplete") if partial else ""
     return Setting(
-        task.protocol, task.version, task.scoring, record.model.precision, task.limit, reason, task.card_sha256,
-        record.data.sha256, task.prompts_sha256 + task.class_names_sha256,
+        task.protocol, task.version, task.scoring, record.model.precision, task.limit, task.subset, reason,
+        task.card_sha256, record.data.sha256, task.prompts_sha256 + task.class_names_sha256,
     )  # fmt: skip
 
 
 def main_setting(settings: Sequence[Setting], cards_protocol: str = "") -> Setting | None:
     """Choose the setting of a column: whole, as the card says, then what most models have, then the highest precision.
 
-    None: there is none that may stand beside full measurements.
+    Where none is whole, the one that others are told apart from; where there is none at all, None.
     """
-    whole = [setting for setting in settings if setting.whole]
-    as_card = [setting for setting in whole if setting.protocol == cards_protocol]
-    if not (as_card or whole):
+    whole = [setting for setting in settings if setting.whole] or list(settings)
+    counted = Counter([setting for setting in whole if setting.protocol == cards_protocol] or whole)
+    if not counted:
         return None
-    counted = Counter(as_card or whole)
     return min(counted, key=lambda one: (-counted[one], _precision(one), one.scoring, one.protocol, one.data))
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 from math import log10
 
 from goldieval.report.efficiency import Efficiency, Point
+from goldieval.report.formats.html import escape
 
 WIDTH, HEIGHT, LEFT, BOTTOM = 520, 330, 48, 40
 

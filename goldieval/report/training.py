@@ -6,10 +6,9 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.text import Text
 
+from goldieval.core.display import Console, Text
 from goldieval.goldiclip.recipe import Recipe
 from goldieval.report.numbers import duration
 
@@ -27,7 +26,7 @@ class TrainingScreen:
         self.console, self.recipe = console, recipe
         self._last = 0.0
         self._bar = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),

@@ -5,34 +5,34 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from rich.console import Console, Group, RenderableType
+from rich.console import RenderableType
 from rich.measure import Measurement
 from rich.table import Table
-from rich.text import Text
 
 from goldieval.comparison.flips import Flip
 from goldieval.comparison.result import Comparison, Row, models
 from goldieval.comparison.sides import Side
+from goldieval.core.display import Console, Text
 from goldieval.report.numbers import label, value
 
 STYLES = {"better": "bold green", "worse": "bold red", "not separable": "yellow"}
 
 
-def verdicts(found: Comparison, console: Console) -> RenderableType:
+def verdicts(found: Comparison, console: Console) -> list[RenderableType]:
     """Return who was compared, the verdict on every task, and what was not compared."""
     table = _wide(found.rows)
     room = Measurement.get(console, console.options.update(max_width=1000), table).maximum
-    return Group(
+    return [
         *_who("A", found.a),
         *_who("B", found.b),
         Text(),
-        table if room <= console.width else Group(*_narrow(found.rows)),
+        *([table] if room <= console.width else _narrow(found.rows)),
         Text(),
         *_remarks(found),
-        *(Text(f"not compared, {line}", "red") for line in found.refused),
-        *(Text(line, "dim") for line in found.notes),
+        *(Text(f"not compared, {line}", "red", whole=True) for line in found.refused),
+        *(Text(line, "dim", whole=True) for line in found.notes),
         Text(summary(found.rows), "bold"),
-    )
+    ]
 
 
 def summary(rows: Sequence[Row]) -> str:
@@ -138,7 +138,7 @@ def _seeds(row: Row) -> str:
     )
 
 
-def curve(found: Comparison) -> RenderableType:
+def curve(found: Comparison) -> list[RenderableType]:
     """Return score against images seen, where a side is a row of checkpoints."""
     parts: list[RenderableType] = []
     for task, group in groupby(found.curve, lambda point: point.task):
@@ -154,10 +154,10 @@ def curve(found: Comparison) -> RenderableType:
             parts.append(
                 Text(f"  {point.side}  {seen:>13}  {value(point.metric, point.value):>5}  {width:>11}  {point.spec}")
             )
-    return Group(*parts)
+    return parts
 
 
-def flips(found: Comparison, flipped: Sequence[Sequence[Flip]]) -> RenderableType:
+def flips(found: Comparison, flipped: Sequence[Sequence[Flip]]) -> list[RenderableType]:
     """Return the queries that one model gets and the other misses."""
     parts: list[RenderableType] = []
     for row, listed in zip(found.rows, flipped, strict=True):
@@ -168,6 +168,6 @@ def flips(found: Comparison, flipped: Sequence[Sequence[Flip]]) -> RenderableTyp
             known = (("tie", flip.tied), ("text repeated", flip.repeated), (cut, flip.cut))
             marks = [name for name, true in known if true]
             tail = f"  [{', '.join(marks)}]" if marks else ""
-            parts.append(Text(f"  {flip.what:6} {flip.sample}  A {flip.a}, B {flip.b}{tail}"))
-            parts += [Text(f"         {line}", "dim") for line in (flip.image, flip.text) if line]
-    return Group(*parts)
+            parts.append(Text(f"  {flip.what:6} {flip.sample}  A {flip.a}, B {flip.b}{tail}", whole=True))
+            parts += [Text(f"         {line}", "dim", whole=True) for line in (flip.image, flip.text) if line]
+    return parts

@@ -1,16 +1,19 @@
-"""CSV: one number a row, unrounded and unmarked, for whatever comes next."""
+"""CSV: one number a row, unrounded and unmarked, for whatever comes next; no cell of it is a formula."""
 
 from __future__ import annotations
 
 import csv
 import io
 
-from goldieval.report.grid import Grid
+from goldieval.core.text import inert
+from goldieval.report.grid import Cell, Grid, Row
+from goldieval.report.score import Score
 
 COLUMNS = [
     "panel", "group", "model", "kind", "column", "task", "metric", "value", "unit", "low", "high", "n", "best",
     "second", "delta", "protocol", "scoring", "source", "notes",
 ]  # fmt: skip
+UNITS = {"percent": "fraction"}  # what tables print in percent is a fraction here
 
 
 def to_csv(grid: Grid) -> str:
@@ -23,20 +26,34 @@ def to_csv(grid: Grid) -> str:
             for row in group.rows:
                 for column, cell in zip(panel.columns, row.cells, strict=True):
                     if (score := cell.score) is not None:
-                        writer.writerow(
-                            {
-                                "panel": panel.title, "group": group.title, "model": _inert(row.name), "kind": row.kind,
-                                "column": column, "task": score.task, "metric": score.metric, "value": score.value,
-                                "unit": score.unit, "low": score.low, "high": score.high, "n": score.n,
-                                "best": int(cell.best), "second": int(cell.second), "delta": cell.delta,
-                                "protocol": score.protocol, "source": score.source or score.file or "",
-                                "scoring": score.record.task.scoring if score.record else "",
-                                "notes": "; ".join(grid.footnotes[note - 1] for note in [*row.notes, *cell.notes]),
-                            }
-                        )  # fmt: skip
+                        writer.writerow(_row(grid, panel.title, group.title, row, column, cell, score))
     return stream.getvalue()
 
 
-def _inert(text: str) -> str:
-    """Return a name that no spreadsheet takes for a formula."""
-    return f"'{text}" if text[:1] in "=+-@\t\r" else text
+def _row(
+    grid: Grid, panel: str, group: str, row: Row, column: str, cell: Cell, score: Score
+) -> dict[str, str | int | float | None]:
+    texts = {
+        "panel": panel, "group": group, "model": row.name, "kind": row.kind, "column": column, "task": score.task,
+        "metric": score.metric, "unit": UNITS.get(score.unit, score.unit), "protocol": score.protocol,
+        "source": str(score.source or score.file or ""),
+        "scoring": score.record.task.scoring if score.record else "",
+        "notes": "; ".join(grid.footnotes[note - 1] for note in [*row.notes, *cell.notes]),
+    }  # fmt: skip
+    numbers = {
+        "value": _plain(score.value),
+        "low": _plain(score.low),
+        "high": _plain(score.high),
+        "delta": _plain(cell.delta),
+    }
+    counts = {"n": score.n, "best": int(cell.best), "second": int(cell.second)}
+    return {name: inert(text) for name, text in texts.items()} | numbers | counts
+
+
+def _plain(value: float | None) -> float | None:
+    """Return a number without what binary fractions add behind its tenth digit.
+
+    >>> _plain(0.7559999999999999), _plain(None)
+    (0.756, None)
+    """
+    return None if value is None else float(f"{value:.10g}")

@@ -1,9 +1,11 @@
-"""HTML: one self-contained file without scripts; whatever came from a file is escaped."""
+"""HTML: one self-contained file without scripts; whatever came from a file is escaped, and seen."""
 
 from __future__ import annotations
 
-from html import escape
+import html
+from typing import Any
 
+from goldieval.core.text import one_line
 from goldieval.report.formats.feet import foot_rows, legend, shown_name
 from goldieval.report.grid import Cell, Grid, GridPanel, Row
 
@@ -16,6 +18,20 @@ th:first-child,td:first-child{text-align:left}thead th{border-bottom:1px solid}
 .second{text-decoration:underline}small{color:#777}.foot td{color:#777;border-top:1px solid #ccc;font-size:.86em}
 .wide{overflow-x:auto}.notes{font-size:.86em;color:#444}.notes p{margin:.1rem 0}
 """
+
+
+def escape(text: str) -> str:
+    """Return text that a page shows as it is, every character of it.
+
+    >>> escape("<b>\u202ex")
+    '&lt;b&gt;\\\\u202ex'
+    """
+    return html.escape(one_line(text))
+
+
+def shown(value: Any) -> Any:
+    """Return what a template prints of a value: of a string every character; markup of ours stays. For jinja2."""
+    return one_line(value) if type(value) is str else value
 
 
 def to_html(grid: Grid) -> str:

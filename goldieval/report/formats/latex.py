@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from goldieval.core.text import one_line
 from goldieval.report.formats.feet import foot_rows, legend, shown_name
 from goldieval.report.grid import Cell, Grid, GridPanel, Row
 
@@ -19,7 +20,9 @@ def escape(text: str) -> str:
     >>> escape(r"50 % of \input{x}_1")
     '50 \\% of \\textbackslash{}input\\{x\\}\\_1'
     """
-    return "".join(_ESCAPES.get(char, char if _printable(char) else "?") for char in " ".join(text.split()))
+    return "".join(
+        _ESCAPES.get(char, char if _printable(char) else "?") for char in one_line(" ".join(text.split(" ")))
+    )
 
 
 def _printable(char: str) -> bool:

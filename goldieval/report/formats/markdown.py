@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from goldieval.core.text import one_line
 from goldieval.report.formats.feet import foot_rows, legend, shown_name
 from goldieval.report.grid import Cell, Grid, GridPanel, Row
 
@@ -14,8 +15,9 @@ def escape(text: str) -> str:
     >>> escape("a|b <b>*x*</b>")
     'a\\\\|b &lt;b&gt;\\\\*x\\\\*&lt;/b&gt;'
     """
-    text = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return re.sub(r"([\\`*_\[\]|~])", r"\\\1", text)
+    text = one_line(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    text = re.sub(r"([\\`*_\[\]|~$])", r"\\\1", text)
+    return re.sub(r"^( *)([#+=-]|[0-9]+[.)])(?= |$)", r"\1\\\2", text)  # no heading, rule or list where a line begins
 
 
 def to_markdown(grid: Grid) -> str:

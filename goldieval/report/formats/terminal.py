@@ -4,28 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rich.console import Console, Group, RenderableType
+from rich.console import RenderableType
 from rich.measure import Measurement
 from rich.table import Table
-from rich.text import Text
 
+from goldieval.core.display import Console, Text
 from goldieval.report.formats.feet import foot_rows, legend, shown_name
 from goldieval.report.grid import Cell, Grid, GridPanel, Row
 
 _STYLES = {"published": "italic", "ours": "", "imported": "cyan"}
 
 
-def to_terminal(grid: Grid, console: Console) -> RenderableType:
+def to_terminal(grid: Grid, console: Console) -> list[RenderableType]:
     """Return the whole table for a console of its width."""
     parts: list[RenderableType] = [Text(grid.title, "bold")]
     for panel in grid.panels:
         parts += [Text(""), *([Text(panel.title, "bold")] if panel.title else [])]
         table = _wide(grid, panel)
         room = Measurement.get(console, console.options.update(max_width=1000), table).maximum
-        parts += [table] if room <= console.width else list(_narrow(grid, panel))
+        parts += [table] if room <= console.width else _narrow(grid, panel)
     parts += [Text(""), *(Text(line, "dim") for line in legend(grid))] if grid.panels else []
     parts += [Text(f"[{number}] {text}", "dim") for number, text in enumerate(grid.footnotes, 1)]
-    return Group(*parts)
+    return parts
 
 
 def _wide(grid: Grid, panel: GridPanel) -> Table:
@@ -50,7 +50,7 @@ def _narrow(grid: Grid, panel: GridPanel) -> Iterator[Text]:
             yield _name(row)
             for column, cell in zip(panel.columns, row.cells, strict=True):
                 if cell.score is not None:
-                    yield Text(f"  {column} ") + _cell(grid, row, cell)
+                    yield Text(f"  {column} ").append(_cell(grid, row, cell))
     for name, cells in foot_rows(grid, panel):
         pairs = [f"{column} {cell}" for column, cell in zip(panel.columns, cells, strict=True) if cell]
         yield Text(f"{name}: {'; '.join(pairs)}", "dim")
