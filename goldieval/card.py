@@ -9,9 +9,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from goldieval.core.yaml_files import read_yaml
 from goldieval.data.readers import AnySource
 from goldieval.errors import GoldievalError
 from goldieval.families.params import (
@@ -169,33 +169,6 @@ class Task:
         content = self.card.model_dump(mode="json")
         content["params"] = {**content["params"], **known}
         return replace(self, card=_checked(content, f"--set for {self.name}"), overrides=self.overrides | known)
-
-
-class _NoRepeats(yaml.SafeLoader):
-    """Safe YAML in which a key given twice is a fault, not a silent choice of the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for place, key in enumerate(keys):
-            if key in keys[:place]:
-                mark = node.value[place][0].start_mark
-                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is given twice", mark)
-        return super().construct_mapping(node, deep)
-
-
-def read_yaml(file: Path) -> dict[str, Any]:
-    """Read a YAML mapping. Raises GoldievalError with file and line for anything else."""
-    try:
-        content = yaml.load(file.read_text(encoding="utf-8"), Loader=_NoRepeats)
-    except (OSError, UnicodeDecodeError) as error:
-        raise GoldievalError(f"cannot read {file}: {error}") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f"{file}:{mark.line + 1}" if mark else str(file)
-        raise GoldievalError(f"{place}: broken YAML: {getattr(error, 'problem', None) or error}") from error
-    if not isinstance(content, dict):
-        raise GoldievalError(f"{file}: expected a mapping of keys to values.")
-    return content
 
 
 def load_card(file: Path) -> Task:

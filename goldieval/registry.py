@@ -14,7 +14,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from goldieval.card import Task, load_card, read_yaml, validation_line
+from goldieval.card import Task, load_card, validation_line
+from goldieval.core.yaml_files import read_yaml
 from goldieval.errors import GoldievalError, did_you_mean
 
 MODELS = "goldieval.models"

@@ -11,12 +11,13 @@ import goldieval
 
 HOUSE = Path(goldieval.__file__).parent
 BELOW = {
-    "metrics": {"metrics", "errors"},
-    "scoring": {"scoring", "metrics", "errors", "precision"},
-    "data": {"data", "errors", "files"},
-    "care": {"care", "families", "prepare", "registry", "card", "data", "errors", "files"},
-    "families": {"families", "scoring", "metrics", "data", "card", "errors", "prompts", "record"},
-    "goldiclip": {"goldiclip", "data", "card", "errors", "files", "padding", "untrusted"},
+    "core": {"core", "errors", "files"},
+    "metrics": {"metrics", "errors", "core"},
+    "scoring": {"scoring", "metrics", "errors", "precision", "core"},
+    "data": {"data", "errors", "files", "core"},
+    "care": {"care", "families", "prepare", "registry", "card", "data", "errors", "files", "core"},
+    "families": {"families", "scoring", "metrics", "data", "card", "errors", "prompts", "record", "core"},
+    "goldiclip": {"goldiclip", "data", "card", "errors", "files", "padding", "untrusted", "core"},
 }
 
 

@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from goldieval.card import read_yaml
+from goldieval.core.yaml_files import read_yaml
 from goldieval.errors import GoldievalError, listing
 from goldieval.report.score import Score
 

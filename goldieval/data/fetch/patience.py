@@ -10,7 +10,10 @@ from goldieval.errors import GoldievalError
 
 TRIES = 5  # in a row without a byte of progress
 LONGEST = 300.0  # seconds that a server may ask us to wait
+SLOWEST = 1_000  # bytes a second, over a minute
+WINDOW_S = 60.0
 pause = time.sleep
+clock = time.monotonic
 
 T = TypeVar("T")
 
@@ -29,6 +32,22 @@ class Refused(GoldievalError):
     def __init__(self, what: str, status: int) -> None:
         super().__init__(f"{what}: HTTP {status}")
         self.status = status
+
+
+class Pace:
+    """Ends a connection that trickles, which no timeout for silence does."""
+
+    def __init__(self, done: int) -> None:
+        self._since, self._done = clock(), done
+
+    def check(self, done: int) -> None:
+        """Take in how many bytes are here. Raises Transient below ``SLOWEST``."""
+        passed = clock() - self._since
+        if passed < WINDOW_S:
+            return
+        if done - self._done < SLOWEST * passed:
+            raise Transient(f"fewer than {SLOWEST:,} bytes a second came")
+        self._since, self._done = clock(), done
 
 
 def check_status(what: str, status: int, retry_after: str | None) -> None:
