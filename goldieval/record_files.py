@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +13,9 @@ import numpy as np
 from pydantic import ValidationError
 
 from goldieval.card import validation_line
+from goldieval.core.limits import RECORD_BYTES
+from goldieval.core.paths import inside
+from goldieval.core.reading import read_json
 from goldieval.errors import GoldievalError
 from goldieval.files import atomic_write_all
 from goldieval.record import SCHEMA, Outcomes, Record
@@ -71,15 +73,15 @@ def read_record(file: Path) -> Record:
         GoldievalError: not a record, truncated, or written by a newer version; one line naming the file.
     """
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = read_json(file, RECORD_BYTES)
         newer = isinstance(content, dict) and content.get("schema_version", 0)
         if isinstance(newer, int) and newer > SCHEMA:
             raise GoldievalError(f"{file} has record schema {newer}, this goldieval reads up to {SCHEMA}: upgrade it.")
         return Record.model_validate(content)
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise GoldievalError(f"cannot read the record {file}: {error}") from error
     except ValidationError as error:
         raise GoldievalError(f"{file} is no record: {validation_line(error)}") from None
+    except (OSError, ValueError) as error:
+        raise GoldievalError(f"cannot read the record {file}: {error}") from error
 
 
 def read_outcomes(file: Path, record: Record) -> dict[str, np.ndarray]:
@@ -92,7 +94,7 @@ def read_outcomes(file: Path, record: Record) -> dict[str, np.ndarray]:
 
     if record.outcomes is None:
         raise GoldievalError(f"{file}: a {record.status} record has no per-sample outcomes.")
-    table = file.with_name(record.outcomes.file)
+    table = inside(file.parent, record.outcomes.file)
     try:
         content = table.read_bytes()
     except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +30,11 @@ class Screen:
 
     def note(self, line: str) -> None:
         """Something the user should know while it happens."""
+
+    def broken(self, why: str, asked: bool) -> None:
+        """A card cannot be read; asked: the user wanted it, so the run is not whole."""
+        if asked:
+            print(f"error: {why}", file=sys.stderr)
 
     def plan(self, plan: Plan) -> None:
         """The whole plan, before any work."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from goldieval.card import Task
-from goldieval.data.fetch.lockfile import Lock, difference, read_lock
+from goldieval.data.fetch.lockfile import Lock, claimed_lock, difference
 from goldieval.data.paths import inside
 from goldieval.data.samples import ImageSample, NoImage
 from goldieval.data.source import tilde
@@ -41,7 +41,7 @@ def check(task: Task, root: Path, workers: int) -> Checked:
     if lacking:
         return Checked(task, [], [Fault(f"{tilde(folder)} lacks {listing(lacking)}", get)])
     try:
-        lock = read_lock(folder) if source.on_disk else None
+        lock = claimed_lock(folder)[0] if source.on_disk else None
     except TaskError as error:
         return Checked(task, [], [Fault(str(error), get)])
     mend = _mend(task, get, lock)

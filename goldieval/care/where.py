@@ -9,35 +9,41 @@ from typing import Any
 
 from goldieval.card import Task
 from goldieval.data.fetch.lockfile import labels
+from goldieval.errors import TaskError
 
 
 def state(task: Task, root: Path) -> str:
-    """Return ``present``, ``missing`` or ``made here``."""
+    """Return ``present``, ``missing``, ``made here``, or ``refused`` where the card names files outside its folder."""
     source = task.card.source
     if not source.on_disk:
         return "made here"
-    folder = task.folder(root)
-    return "present" if folder.is_dir() and not source.missing(folder) else "missing"
+    try:
+        folder = task.folder(root)
+        return "present" if folder.is_dir() and not source.missing(folder) else "missing"
+    except TaskError:
+        return "refused"
 
 
 def places(tasks: Iterable[Task], root: Path) -> list[dict[str, Any]]:
-    """Return for each task its state, folder, bytes on disk (of all tasks in that folder) and origins."""
+    """Return for each task its state, folder, bytes on disk (of all tasks in that folder) and origins.
+
+    A task of which that cannot be said has ``fault``, a line that says why.
+    """
     sizes: dict[Path, int] = {}
-    rows = []
-    for task in tasks:
-        on_disk, folder = task.card.source.on_disk, task.folder(root)
-        if on_disk and folder not in sizes:
+    return [_place(task, root, sizes) for task in tasks]
+
+
+def _place(task: Task, root: Path, sizes: dict[Path, int]) -> dict[str, Any]:
+    row = {"task": task.name, "data": state(task, root), "folder": None, "bytes": None, "origins": []}
+    if not task.card.source.on_disk:
+        return row
+    try:
+        folder = task.folder(root)
+        if folder not in sizes:
             sizes[folder] = bytes_in(folder)
-        rows.append(
-            {
-                "task": task.name,
-                "data": state(task, root),
-                "folder": str(folder) if on_disk else None,
-                "bytes": sizes[folder] if on_disk else None,
-                "origins": labels(folder) if on_disk else [],
-            }
-        )
-    return rows
+        return row | {"folder": str(folder), "bytes": sizes[folder], "origins": labels(folder)}
+    except (TaskError, OSError) as error:
+        return row | {"fault": str(error)}
 
 
 def bytes_in(folder: Path) -> int:

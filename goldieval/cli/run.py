@@ -88,5 +88,5 @@ def run(
     records = evaluate(model, ",".join(tasks), options=options, screen=screen)
     if json_:
         print("[" + ",\n".join(record.model_dump_json() for record in records) + "]")
-    if any(record.status != "ok" for record in records) or (strict and screen.left_out):
+    if any(record.status != "ok" for record in records) or screen.lacks_cards or (strict and screen.left_out):
         raise typer.Exit(1)

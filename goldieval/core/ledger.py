@@ -72,4 +72,6 @@ def _change(key: str, value: Any) -> None:
         with one_at_a_time(file):
             atomic_write(file, json.dumps(_read() | {key: value}, indent=1).encode())
     except OSError as error:
-        raise GoldievalError(f"cannot write {file}: {error.strerror or error}. Name another $XDG_CACHE_HOME.") from error
+        raise GoldievalError(
+            f"cannot write {file}: {error.strerror or error}. Name another $XDG_CACHE_HOME."
+        ) from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 MB, GB = 10**6, 10**9
 
 YAML_BYTES = 2 * MB  # a card has 2 kB; this many are parsed in a second or two
-YAML_NODES = 200_000  # values and keys, aliases written out
+YAML_NODES = 100_000  # values and keys, aliases written out
 YAML_DEPTH = 40  # levels of nesting
 YAML_NUMBER = 100  # characters of a number
 TEXT_BYTES = 64 * MB  # lists of lines: class names, prompts, file names

@@ -12,6 +12,11 @@ from goldieval.errors import TaskError
 
 GIVEN = "GOLDIEVAL_FOLDERS"  # named in messages and read by ``core.ledger``
 
+
+class LinkOutError(TaskError):
+    """A link below a folder leads out of it."""
+
+
 _short = reprlib.Repr()
 _short.maxstring = 120
 
@@ -19,11 +24,12 @@ _short.maxstring = 120
 def inside(root: Path, name: str) -> Path:
     """Return ``root/name`` as an absolute path, refusing a name that leaves the folder.
 
-    A name may be absolute where it lies below the folder. Links are followed where they end inside the folder, or inside
-    a folder that the user gave: one of ``$GOLDIEVAL_FOLDERS``, or one that ``goldieval data import`` linked in.
+    A name may be absolute where it lies below the folder. Links are followed where they end inside the folder, or in a
+    folder that the user gave: one of ``$GOLDIEVAL_FOLDERS``, or one that ``goldieval data import`` linked in.
 
     Raises:
-        TaskError: the name leads out of the folder by ``..``, as an absolute path or by a link, or is no file name.
+        LinkOutError: a link leads out of the folder.
+        TaskError: the name leads out of it by ``..`` or as an absolute path, or is no file name.
     """
     if not isinstance(name, str | os.PathLike) or "\0" in os.fspath(name):
         raise TaskError(f"{_short.repr(name)} is no file name. Write one relative to {root}.")
@@ -33,9 +39,9 @@ def inside(root: Path, name: str) -> Path:
         path = _by_another_way(top, path, name)
     end = _real(path)
     if not _below(end, _real(top)) and not any(_below(end, folder) for folder in given_folders()):
-        raise TaskError(
-            f"{_short.repr(os.fspath(name))} leads by a link out of its folder {root}, to {_short.repr(end)}. If that is "
-            f"yours and may be read, name its folder in ${GIVEN}."
+        raise LinkOutError(
+            f"{_short.repr(os.fspath(name))} leads by a link out of its folder {root}, to {_short.repr(end)}. If that "
+            f"is yours and may be read, name its folder in ${GIVEN}."
         )
     return Path(path)
 

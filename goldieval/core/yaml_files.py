@@ -17,6 +17,7 @@ from goldieval.core.limits import YAML_BYTES, YAML_DEPTH, YAML_NODES, YAML_NUMBE
 from goldieval.core.reading import read_text
 from goldieval.errors import GoldievalError
 
+MERGE = "tag:yaml.org,2002:merge"
 _Parser: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same in C, where PyYAML was built with libyaml
 
 
@@ -26,6 +27,8 @@ class _Loader(_Parser):  # type: ignore[misc]
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
         for key, _ in node.value:
+            if key.tag == MERGE:
+                continue
             if not isinstance(key, yaml.ScalarNode):
                 raise ConstructorError(None, None, "a key must be one plain value", key.start_mark)
             name = self.construct_object(key, deep=True)
@@ -65,12 +68,18 @@ def read_yaml(file: Path) -> dict[str, Any]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"{file}:{mark.line + 1}" if mark else str(file)
-        raise GoldievalError(f"{place}: broken YAML: {getattr(error, 'problem', None) or error}") from error
+        raise GoldievalError(f"{place}: broken YAML: {_line(error)}") from error
     except (ValueError, ArithmeticError, RecursionError) as error:
         raise GoldievalError(f"{file}: broken YAML: {error}") from error
     if not isinstance(content, dict):
         raise GoldievalError(f"{file}: expected a mapping of keys to values.")
     return content
+
+
+def _line(error: yaml.YAMLError) -> str:
+    """What is wrong, in a line; PyYAML says the half of it in ``context``."""
+    parts = [getattr(error, name, None) or "" for name in ("context", "problem")]
+    return " ".join((" ".join(parts).strip() or str(error)).split())[:200]
 
 
 class _Measure:

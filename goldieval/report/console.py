@@ -29,10 +29,15 @@ class Terminal(Screen):
     def __init__(self, console: Console) -> None:
         self.console = console
         self.left_out: list[LeftOut] = []
+        self.lacks_cards = False  # that were asked for
         self._paths: list[Path] = []
 
     def note(self, line: str) -> None:
         self._line(line)
+
+    def broken(self, why: str, asked: bool) -> None:
+        self.lacks_cards |= asked
+        self._line(f"error: {why}" if asked else f"a card is left out: {why}", "red" if asked else "yellow")
 
     def plan(self, plan: Plan) -> None:
         info = plan.info

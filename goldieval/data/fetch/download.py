@@ -26,7 +26,6 @@ from goldieval.errors import GoldievalError
 
 CHUNK = 2**20
 TIMEOUT_S = 60  # without a byte
-PROGRESS = 2**16  # bytes that must come before a broken connection counts as the first again
 SPARE = 10**8  # bytes that a download leaves free on the disk
 PAGES = (".html", ".htm", ".xhtml")
 
@@ -69,7 +68,7 @@ def fetch(wanted: Wanted, target: Path, tell: Teller) -> HeldFile:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise _disk(error, target.parent) from error
-    patiently(what, lambda: _stream(wanted, part, tell), tell.note, lambda: _size(part) // PROGRESS)
+    patiently(what, lambda: _stream(wanted, part, tell), tell.note, lambda: _size(part))
     held, fault = examine(part, wanted)
     if fault:
         _forget(part)
@@ -149,17 +148,18 @@ def _check(said: Answer, wanted: Wanted, part: Path) -> None:
     if wanted.bytes is not None and said.total not in (None, wanted.bytes):
         _forget(part)
         raise GoldievalError(
-            f"{what}: the server has {said.total:,} bytes instead of {wanted.bytes:,}. It is another file now, or a page "
-            "of the server's; nothing of it is kept."
+            f"{what}: the server has {said.total:,} bytes instead of {wanted.bytes:,}. It is another file now, or a "
+            "page of the server's; nothing of it is kept."
         )
     if said.encoded and not _declared(wanted):
         raise GoldievalError(
-            f"{what}: the server sends it packed ({said.encoded!r}), so that it cannot be checked. Give sha256 in the card."
+            f"{what}: the server sends it packed ({said.encoded!r}), so that it cannot be checked. Give sha256 in the "
+            "card."
         )
     if said.end_is_unknown and wanted.bytes is None and not _declared(wanted):
         raise GoldievalError(
-            f"{what}: the server does not say how long it is, so a part could not be told from the whole. Give bytes or "
-            "sha256 in the card."
+            f"{what}: the server does not say how long it is, so a part could not be told from the whole. Give bytes "
+            "or sha256 in the card."
         )
     if said.page and wanted.bytes is None and not _declared(wanted) and not wanted.path.lower().endswith(PAGES):
         raise GoldievalError(f"{what}: a web page came instead of the file. Does it ask for a login?")

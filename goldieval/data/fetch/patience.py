@@ -9,6 +9,7 @@ from typing import TypeVar
 from goldieval.errors import GoldievalError
 
 TRIES = 5  # in a row without a byte of progress
+MOST_TRIES = 1_000  # of one file, with progress
 LONGEST = 300.0  # seconds that a server may ask us to wait
 SLOWEST = 1_000  # bytes a second, over a minute
 WINDOW_S = 60.0
@@ -24,6 +25,10 @@ class Transient(Exception):
     def __init__(self, reason: str, after: float | None = None) -> None:
         super().__init__(reason)
         self.after = after
+
+
+class Trickle(Transient):
+    """It goes on, but too slowly to count as progress."""
 
 
 class Refused(GoldievalError):
@@ -46,7 +51,7 @@ class Pace:
         if passed < WINDOW_S:
             return
         if done - self._done < SLOWEST * passed:
-            raise Transient(f"fewer than {SLOWEST:,} bytes a second came")
+            raise Trickle(f"fewer than {SLOWEST:,} bytes a second came")
         self._since, self._done = clock(), done
 
 
@@ -71,17 +76,18 @@ def patiently(
         GoldievalError: it went on failing, or the server asks for too long a wait.
     """
     failures, safe = 0, progress()
-    while True:
+    for tried in range(1, MOST_TRIES + 1):
         try:
             return attempt()
         except Transient as error:
             now = progress()
-            failures, safe = (1 if now > safe else failures + 1), now
+            goes_on = now > safe and not isinstance(error, Trickle)
+            failures, safe = (1 if goes_on else failures + 1), now
             wait = 2.0 ** (failures - 1) if error.after is None else error.after
-            if failures >= TRIES or wait > LONGEST:
-                asked = (
-                    f", and the server asks to wait {wait:,.0f} s" if wait > LONGEST else f" ({TRIES} times in a row)"
-                )
+            if failures >= TRIES or wait > LONGEST or tried == MOST_TRIES:
+                often = f" ({TRIES} times in a row)" if failures >= TRIES else f" ({tried:,} times)"
+                asked = f", and the server asks to wait {wait:,.0f} s" if wait > LONGEST else often
                 raise GoldievalError(f"{what}: {error}{asked}. Later, the same command goes on from here.") from None
             note(f"{what}: {error}; trying again in {wait:.0f} s")
             pause(wait)
+    raise AssertionError("the last try returns or raises")

@@ -108,15 +108,26 @@ def _open(archive: Path, shown: str) -> Iterator[tuple[Iterable[_Member], Any]]:
     with archive.open("rb") as packed:
         start = packed.read(6)
     opener = next((opener for mark, opener in _PACKERS.items() if start.startswith(mark)), open)
-    with opener(archive, "rb") as stream:
-        try:
-            tarred = tarfile.open(fileobj=Guarded(stream, bound(archive.stat().st_size)), mode="r:")
-        except tarfile.ReadError:
-            raise GoldievalError(
-                f"{shown} is neither a zip nor a tar. Is it the page of a login, or another file?"
-            ) from None
-        with tarred:
-            yield (_Member(_clean(m.name), m.isfile(), m.isdir(), m.size, m) for m in tarred), tarred.extractfile
+    with opener(archive, "rb") as stream, _tar(Guarded(stream, bound(archive.stat().st_size)), shown) as tarred:
+        yield _of_tar(tarred), tarred.extractfile
+
+
+def _tar(stream: Guarded, shown: str) -> tarfile.TarFile:
+    try:
+        return tarfile.open(fileobj=stream, mode="r:")  # type: ignore[call-overload,no-any-return]
+    except (tarfile.ReadError, OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+        raise GoldievalError(
+            f"{shown} is neither a zip nor a tar, or is damaged. Is it the page of a login, or another file?"
+        ) from error
+
+
+def _of_tar(tarred: tarfile.TarFile) -> Iterator[_Member]:
+    """Yield the members; tarfile takes a damaged header, and the end of the file, for the end of the archive."""
+    for about in tarred:
+        yield _Member(_clean(about.name), about.isfile(), about.isdir(), about.size, about)
+    tarred.fileobj.seek(tarred.offset)  # type: ignore[union-attr,attr-defined]
+    if tarred.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):  # type: ignore[union-attr]
+        raise tarfile.ReadError("it ends before its end-of-archive mark")
 
 
 def _of_zip(about: zipfile.ZipInfo) -> _Member:
@@ -145,8 +156,8 @@ def _checked(found: Iterable[_Member], packed: int, to: Path, shown: str) -> lis
         if total > most or len(members) > many:
             what = f"{len(members):,} members" if len(members) > many else f"{total:,} bytes or more"
             raise GoldievalError(
-                f"{shown} has {packed:,} bytes and would unpack to {what}: nothing was unpacked. If that is right, unpack "
-                "it yourself and use `goldieval data import`."
+                f"{shown} has {packed:,} bytes and would unpack to {what}: nothing was unpacked. If that is right, "
+                "unpack it yourself and use `goldieval data import`."
             )
         if total > free:
             raise OSError(errno.ENOSPC, "")
@@ -159,7 +170,7 @@ def _check(member: _Member, shown: str) -> None:
         raise GoldievalError(f"{shown}: member {member.name!r} would leave the data folder: nothing was unpacked.")
     if not (member.is_file or member.is_folder):
         raise GoldievalError(f"{shown}: member {member.name!r} is a link or a device: nothing was unpacked.")
-    if "\0" in member.name or not member.name.isascii() and _is_no_text(member.name):
+    if "\0" in member.name or (not member.name.isascii() and _is_no_text(member.name)):
         raise GoldievalError(f"{shown}: the name {member.name!r} is not UTF-8: nothing was unpacked.")
 
 
