@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from goldieval.core.yaml_files import read_yaml
 from goldieval.data.readers import AnySource
-from goldieval.errors import GoldievalError
+from goldieval.errors import GoldievalError, TaskError
 from goldieval.families.params import (
     ChoiceParams,
     ProbeParams,
@@ -177,7 +177,13 @@ def load_card(file: Path) -> Task:
     Raises:
         GoldievalError: one line naming the file and each wrong key.
     """
-    return Task(_checked(read_yaml(file), str(file)), file)
+    task = Task(_checked(read_yaml(file), str(file)), file)
+    if task.card.source.path:
+        try:
+            task.folder(Path())
+        except TaskError as error:
+            raise GoldievalError(f"{file}: source.path: {error}") from None
+    return task
 
 
 def _checked(content: dict[str, Any], where: str) -> AnyCard:

@@ -94,8 +94,14 @@ class Reader:
         left_out = [self._left_out(task, why) for task, why in selection.left_out]
         items = []
         for task in selection.tasks:
-            folder = task.folder(self.root)
-            lacking = task.card.source.missing(folder) if folder.is_dir() or not task.card.source.on_disk else ["it"]
+            try:
+                folder = task.folder(self.root)
+                here = folder.is_dir() or not task.card.source.on_disk
+                lacking = task.card.source.missing(folder) if here else ["it"]
+            except TaskError as error:
+                items.append(Item(task, self.root, heading=selection.headings.get(task.name, ""), asked=self._scoring))
+                items[-1].failure = str(error)
+                continue
             if lacking and task.name not in selection.by_name:
                 left_out.append(self._left_out(task, "its data are not on this machine"))
                 continue

@@ -161,10 +161,14 @@ def _checked(found: Iterable[_Member], packed: int, to: Path, shown: str) -> lis
             )
         if total > free:
             raise OSError(errno.ENOSPC, "")
+    if not any(member.is_file for member in members):
+        raise GoldievalError(f"{shown} holds no files.")
     return members
 
 
 def _check(member: _Member, shown: str) -> None:
+    if member.size < 0:
+        raise tarfile.ReadError(f"{member.name!r} has a size below 0")
     windows = PureWindowsPath(member.name)  # its separators and drives, besides those of other systems
     if member.name.startswith("/") or windows.drive or windows.root or ".." in windows.parts:
         raise GoldievalError(f"{shown}: member {member.name!r} would leave the data folder: nothing was unpacked.")
@@ -193,6 +197,8 @@ def _extract(read: Any, member: _Member, to: Path) -> HeldFile:
                 raise zipfile.BadZipFile(f"{member.name!r} is longer than it says")
             stream.write(chunk)
             total.update(chunk)
+    if size < member.size:
+        raise zipfile.BadZipFile(f"{member.name!r} is shorter than it says")
     return HeldFile(bytes=size, sha256=total.hexdigest())
 
 
