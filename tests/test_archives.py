@@ -23,6 +23,7 @@ from goldieval.errors import GoldievalError
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bounds of a thousandth, so that bombs are small too."""
     monkeypatch.setattr(unpacking, "UNPACKED_FLOOR", 1_000_000)
+    monkeypatch.setattr(unpacking, "MEMBERS", 500)
 
 
 def member(name: str, size: int, kind: bytes = tarfile.REGTYPE, **more: object) -> bytes:
@@ -110,8 +111,8 @@ BOMBS: dict[str, tuple[Callable[[], bytes], str]] = {
     ),
     "a member behind 2^50": (lambda: member("d", 2**50, tarfile.DIRTYPE) + member("a", 0) + END, "damaged|would"),
     "many empty members": (
-        lambda: gzip.compress(b"".join(member(str(number), 0) for number in range(10_500)) + END),
-        "would unpack to 10,[0-9]{3} members",
+        lambda: gzip.compress(b"".join(member(str(number), 0) for number in range(600)) + END),
+        "would unpack to 501 members",
     ),
     "no end mark": (lambda: pad(member("a", 3) + b"abc"), "end-of-archive mark"),
     "damaged header in the middle": (

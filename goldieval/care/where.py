@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from goldieval.card import Task
+from goldieval.core.paths import inside
 from goldieval.data.fetch.lockfile import labels
 from goldieval.errors import TaskError
 
@@ -34,7 +35,7 @@ def places(tasks: Iterable[Task], root: Path) -> list[dict[str, Any]]:
 
 
 def _place(task: Task, root: Path, sizes: dict[Path, int]) -> dict[str, Any]:
-    row = {"task": task.name, "data": state(task, root), "folder": None, "bytes": None, "origins": []}
+    row: dict[str, Any] = {"task": task.name, "data": state(task, root), "folder": None, "bytes": None, "origins": []}
     if not task.card.source.on_disk:
         return row
     try:
@@ -46,8 +47,15 @@ def _place(task: Task, root: Path, sizes: dict[Path, int]) -> dict[str, Any]:
         return row | {"fault": str(error)}
 
 
+def _may_be_read(folder: Path, place: str) -> bool:
+    try:
+        return inside(folder, place) is not None
+    except TaskError:  # a link that leads out
+        return False
+
+
 def bytes_in(folder: Path) -> int:
-    """Return the size of all files below a folder; what is behind a link is counted too, each file once."""
+    """Return the size of all files below a folder; what is behind a link that may be followed, too."""
     total, seen = 0, set()
     for place, folders, files in os.walk(folder, followlinks=True):
         about = os.stat(place)
@@ -55,5 +63,6 @@ def bytes_in(folder: Path) -> int:
             folders.clear()
             continue
         seen.add((about.st_dev, about.st_ino))
+        folders[:] = [name for name in folders if _may_be_read(folder, os.path.join(place, name))]
         total += sum(os.stat(file).st_size for name in files if os.path.exists(file := os.path.join(place, name)))
     return total

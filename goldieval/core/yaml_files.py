@@ -116,7 +116,7 @@ class _Measure:
     def _meant(self, event: AliasEvent) -> int:
         if event.anchor in self._open:
             _refuse(event, "an alias inside what it stands for")
-        return self._anchors.get(event.anchor, 1)  # an unknown one is the loader's to refuse
+        return self._anchors.get(event.anchor or "", 1)  # an unknown one is the loader's to refuse
 
 
 def _plain(event: NodeEvent) -> None:
@@ -130,4 +130,4 @@ def _plain(event: NodeEvent) -> None:
 
 
 def _refuse(event: yaml.Event, why: str) -> None:
-    raise ConstructorError(None, None, why, event.start_mark)
+    raise ConstructorError(None, None, why, event.start_mark)  # type: ignore[arg-type]

@@ -63,6 +63,8 @@ class ParquetSource(Source):
 
     def _paths(self, folder: Path) -> list[Path]:
         inside(folder, self.files)  # a glob must not leave the folder either
+        if self.files.count("**") > 2:
+            raise TaskError(f"source.files: {self.files[:60]!r} has more than two '**'.")
         try:
             found = sorted(folder.glob(self.files)) if folder.is_dir() else []
         except (ValueError, NotImplementedError) as error:

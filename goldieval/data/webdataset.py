@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 
 from goldieval.core.limits import PICTURE_BYTES, SHARDS
+from goldieval.core.tars import Guarded, open_tar
 from goldieval.data.folder import PICTURES
 from goldieval.data.paths import inside
 from goldieval.data.samples import Dataset, EncodedImage, ImageSample, Row, dataset_of
@@ -28,7 +29,7 @@ class TarImage(EncodedImage):
     size: int
 
     def read(self) -> bytes:
-        if self.size > PICTURE_BYTES:
+        if not 0 <= self.size <= PICTURE_BYTES:
             raise OSError(f"it has {self.size:,} bytes, more than a picture or text may have")
         with self.tar.open("rb") as stream:
             stream.seek(self.offset)
@@ -127,7 +128,7 @@ def samples_of(tar: Path) -> Iterator[tuple[str, dict[str, TarImage]]]:
     samples: dict[str, dict[str, TarImage]] = {}
     try:
         _check_end(tar)
-        with tarfile.open(tar, "r:") as archive:
+        with tar.open("rb") as stream, open_tar(Guarded(stream, tar.stat().st_size)) as archive:
             for member in archive:
                 if member.isfile():
                     folder, _, name = member.name.rpartition("/")
@@ -137,7 +138,7 @@ def samples_of(tar: Path) -> Iterator[tuple[str, dict[str, TarImage]]]:
                     if ending.lower() in members:
                         raise tarfile.ReadError(f"it holds {member.name} twice")
                     members[ending.lower()] = TarImage(tar, member.offset_data, member.size)
-    except (OSError, tarfile.TarError) as error:
+    except (OSError, tarfile.TarError, ValueError, OverflowError) as error:
         raise TaskError(f"{tar} is no readable tar: {error}. Fetch it again.") from error
     yield from samples.items()
 

@@ -21,6 +21,7 @@ from pathlib import Path, PureWindowsPath
 from typing import IO, Any
 
 from goldieval.core.limits import HEADER_BYTES, MEMBER_BYTES, MEMBERS, UNPACKED_FLOOR, UNPACKED_RATIO
+from goldieval.core.tars import Guarded, open_tar
 from goldieval.data.fetch.lockfile import HeldFile
 from goldieval.errors import GoldievalError
 
@@ -35,24 +36,6 @@ _BROKEN = (
 def bound(packed: int) -> int:
     """Return how many bytes an archive of ``packed`` bytes may unpack to."""
     return UNPACKED_FLOOR + UNPACKED_RATIO * packed
-
-
-class Guarded:
-    """What tarfile reads from: refuses headers of any size, and to unpack beyond a bound on the way to a member."""
-
-    def __init__(self, stream: Any, most: int) -> None:
-        self._stream, self._most = stream, most
-        self.seekable, self.tell = stream.seekable, stream.tell
-
-    def read(self, size: int) -> bytes:
-        if not 0 <= size <= HEADER_BYTES:
-            raise tarfile.ReadError(f"a header of {size:,} bytes")
-        return bytes(self._stream.read(size))
-
-    def seek(self, place: int, whence: int = os.SEEK_SET) -> int:
-        if whence == os.SEEK_SET and place > self._most + CHUNK * 100:
-            raise tarfile.ReadError(f"a member behind {place:,} bytes")
-        return int(self._stream.seek(place, whence))
 
 
 @dataclass(frozen=True)
@@ -114,7 +97,7 @@ def _open(archive: Path, shown: str) -> Iterator[tuple[Iterable[_Member], Any]]:
 
 def _tar(stream: Guarded, shown: str) -> tarfile.TarFile:
     try:
-        return tarfile.open(fileobj=stream, mode="r:")  # type: ignore[call-overload,no-any-return]
+        return open_tar(stream)
     except (tarfile.ReadError, OSError, EOFError, zlib.error, lzma.LZMAError) as error:
         raise GoldievalError(
             f"{shown} is neither a zip nor a tar, or is damaged. Is it the page of a login, or another file?"
@@ -125,8 +108,8 @@ def _of_tar(tarred: tarfile.TarFile) -> Iterator[_Member]:
     """Yield the members; tarfile takes a damaged header, and the end of the file, for the end of the archive."""
     for about in tarred:
         yield _Member(_clean(about.name), about.isfile(), about.isdir(), about.size, about)
-    tarred.fileobj.seek(tarred.offset)  # type: ignore[union-attr,attr-defined]
-    if tarred.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):  # type: ignore[union-attr]
+    tarred.fileobj.seek(tarred.offset)
+    if tarred.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
         raise tarfile.ReadError("it ends before its end-of-archive mark")
 
 
