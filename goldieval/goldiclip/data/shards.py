@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
@@ -105,15 +106,15 @@ def shards_of(path: str) -> list[Path]:
     Raises:
         GoldievalError: there is none, or one that the pattern names is not there.
     """
-    if Path(path).is_dir():
+    _check(path)
+    if os.path.isdir(path):
         found = sorted(Path(path).glob("*.tar"))
         if not found:
             raise GoldievalError(f"data.path: folder {path} holds no *.tar.")
         return [_own(shard) for shard in found]
-    _check(path)
     shards: dict[Path, None] = {}
     for name in _braces(path):
-        matching = [name] if Path(name).is_file() else sorted(glob(name))
+        matching = [name] if os.path.isfile(name) else sorted(glob(name))
         if not matching:
             raise GoldievalError(f"data.path: there is no shard {name}.")
         shards |= dict.fromkeys(_own(Path(match)) for match in matching)
@@ -133,6 +134,8 @@ def _own(shard: Path) -> Path:
 
 def _check(pattern: str) -> None:
     """Refuse a pattern that would take for ever to write out."""
+    if "\0" in pattern:
+        raise GoldievalError(f"data.path: {pattern[:60]!r} is no file name.")
     if len(pattern) > PATTERN or pattern.count("{") > GROUPS:
         raise GoldievalError(f"data.path: a pattern of more than {PATTERN:,} characters or {GROUPS} groups of braces.")
     sizes = (int(last) - int(first) for first, last in re.findall(r"\{([0-9]+)\.\.([0-9]+)\}", pattern))
