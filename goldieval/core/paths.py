@@ -10,7 +10,7 @@ from pathlib import Path
 from goldieval.core.ledger import given_folders
 from goldieval.errors import TaskError
 
-GIVEN = "GOLDIEVAL_FOLDERS"  # named in messages and read by ``core.ledger``
+GIVEN = "GOLDIEVAL_FOLDERS"  # read by ``core.ledger``
 
 
 class LinkOutError(TaskError):
