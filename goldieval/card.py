@@ -9,11 +9,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from goldieval.core.yaml_files import read_yaml
 from goldieval.data.readers import AnySource
-from goldieval.errors import GoldievalError, first_line
+from goldieval.errors import GoldievalError, TaskError
 from goldieval.families.params import (
     ChoiceParams,
     ProbeParams,
@@ -171,42 +171,19 @@ class Task:
         return replace(self, card=_checked(content, f"--set for {self.name}"), overrides=self.overrides | known)
 
 
-class _NoRepeats(yaml.SafeLoader):
-    """Safe YAML in which a key given twice is a fault, not a silent choice of the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for place, key in enumerate(keys):
-            if key in keys[:place]:
-                mark = node.value[place][0].start_mark
-                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is given twice", mark)
-        return super().construct_mapping(node, deep)
-
-
-def read_yaml(file: Path) -> dict[str, Any]:
-    """Read a YAML mapping. Raises GoldievalError with file and line for anything else."""
-    try:
-        content = yaml.load(file.read_text(encoding="utf-8"), Loader=_NoRepeats)
-    except (OSError, UnicodeDecodeError) as error:
-        raise GoldievalError(f"cannot read {file}: {error}") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f"{file}:{mark.line + 1}" if mark else str(file)
-        raise GoldievalError(f"{place}: broken YAML: {getattr(error, 'problem', None) or error}") from error
-    except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:  # a day 32, 5,000 digits
-        raise GoldievalError(f"{file}: broken YAML: {type(error).__name__}: {first_line(error)}") from error
-    if not isinstance(content, dict):
-        raise GoldievalError(f"{file}: expected a mapping of keys to values.")
-    return content
-
-
 def load_card(file: Path) -> Task:
     """Read and check one task card.
 
     Raises:
         GoldievalError: one line naming the file and each wrong key.
     """
-    return Task(_checked(read_yaml(file), str(file)), file)
+    task = Task(_checked(read_yaml(file), str(file)), file)
+    if task.card.source.path:
+        try:
+            task.folder(Path())
+        except TaskError as error:
+            raise GoldievalError(f"{file}: source.path: {error}") from None
+    return task
 
 
 def _checked(content: dict[str, Any], where: str) -> AnyCard:

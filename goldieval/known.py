@@ -8,7 +8,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from goldieval.card import read_yaml, validation_line
+from goldieval.card import validation_line
+from goldieval.core.yaml_files import read_yaml
 from goldieval.errors import GoldievalError, did_you_mean
 from goldieval.registry import packaged
 from goldieval.spec import parse_spec

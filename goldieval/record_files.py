@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import os
 import re
 import time
@@ -21,13 +20,14 @@ import numpy as np
 from pydantic import ValidationError
 
 from goldieval.card import validation_line
+from goldieval.core.limits import RECORD_BYTES
 from goldieval.core.locks import held_folder
+from goldieval.core.paths import inside
+from goldieval.core.reading import read_json
 from goldieval.core.temporary import LEFTOVER_S, sweep
 from goldieval.errors import GoldievalError
 from goldieval.files import atomic_write_all, holds
 from goldieval.record import SCHEMA, Outcomes, Record
-
-MOST_BYTES = 64_000_000  # of one record file
 
 
 def record_path(out: Path, record: Record) -> Path:
@@ -134,18 +134,14 @@ def read_record(file: Path) -> Record:
         GoldievalError: not a record, truncated, or written by a newer version; one line naming the file.
     """
     try:
-        if file.stat().st_size > MOST_BYTES:
-            raise GoldievalError(f"{file} is no record: it holds more than {MOST_BYTES / 1e6:,.0f} MB.")
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = read_json(file, RECORD_BYTES)
         newer = isinstance(content, dict) and content.get("schema_version", 0)
         if isinstance(newer, int) and newer > SCHEMA:
             raise GoldievalError(f"{file} has record schema {newer}, this goldieval reads up to {SCHEMA}: upgrade it.")
         return Record.model_validate(content)
     except ValidationError as error:
         raise GoldievalError(f"{file} is no record: {validation_line(error)}") from None
-    except RecursionError:
-        raise GoldievalError(f"{file} is no record: it is nested too deeply.") from None
-    except (OSError, ValueError) as error:  # the latter: no UTF-8, no JSON, or a number of thousands of digits
+    except (OSError, ValueError) as error:  # the latter: no UTF-8, no JSON, too deep, a number of thousands of digits
         raise GoldievalError(f"cannot read the record {file}: {error}") from error
 
 
@@ -162,7 +158,7 @@ def read_outcomes(file: Path, record: Record) -> dict[str, np.ndarray]:
         raise GoldievalError(f"{file}: a {record.status} record has no per-sample outcomes.")
     if Path(record.outcomes.file).name != record.outcomes.file:
         raise GoldievalError(f"{file}: its outcomes {record.outcomes.file!r} do not lie beside it.")
-    table = file.with_name(record.outcomes.file)
+    table = inside(file.parent, record.outcomes.file)
     try:
         content = table.read_bytes()
     except OSError as error:

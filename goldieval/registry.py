@@ -7,22 +7,20 @@ import fnmatch
 import glob
 import importlib.metadata
 import importlib.util
-import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from goldieval.card import Task, load_card, read_yaml, validation_line
+from goldieval.card import Task, load_card, validation_line
 from goldieval.core.text import argument
+from goldieval.core.yaml_files import read_yaml
 from goldieval.errors import GoldievalError, did_you_mean, listing
 
 MODELS = "goldieval.models"
 TASKS = "goldieval.tasks"
-T = TypeVar("T")
 
 
 def packaged(name: str) -> Path:
@@ -58,24 +56,38 @@ class Selection:
 
     by_name: tasks that the user named one by one; missing data there is a failure.
     left_out: tasks of a suite that this model does not meet, each with the reason.
+    broken: what was asked for and has no readable card, with a line that says why; the others go on without it.
     """
 
     tasks: list[Task] = field(default_factory=list)
     by_name: set[str] = field(default_factory=set)
     headings: dict[str, str] = field(default_factory=dict)
     left_out: list[tuple[Task, str]] = field(default_factory=list)
+    broken: dict[str, str] = field(default_factory=dict)
+
+
+class _NameTakenError(GoldievalError):
+    """name: what a card or suite wanted to be called."""
+
+    def __init__(self, name: str, line: str) -> None:
+        super().__init__(line)
+        self.name = name
 
 
 class Catalogue:
     """All cards and suites that can be named: shipped, from installed packages, from the user's folder.
 
-    broken: cards and suites that cannot be read, with the reason. They are left out with a warning.
+    broken: name to a line that says why, of cards and suites that cannot be used; the others can. A card that cannot be
+    read goes by the name of its file.
+
+    Raises:
+        GoldievalError: the user's folder is not there.
     """
 
     def __init__(self, tasks_dir: Path | None = None) -> None:
-        self.broken: dict[Path, str] = {}
         self.tasks: dict[str, Task] = {}
         self.suites: dict[str, Suite] = {}
+        self.broken: dict[str, str] = {}
         for folder in [packaged("tasks"), *_plugin_folders(), *([tasks_dir] if tasks_dir else [])]:
             self._add(folder)
 
@@ -83,68 +95,84 @@ class Catalogue:
         if not folder.is_dir():
             raise GoldievalError(f"task folder {folder} does not exist.")
         for file in sorted(folder.glob("*.yaml")):
-            task = self._sound(file, load_card)
-            if task is None:
-                continue
-            if task.name in self.tasks:
-                raise GoldievalError(f"{file}: task {task.name!r} already exists in {self.tasks[task.name].file}.")
-            self.tasks[task.name] = task
+            self._guarded(file, self._add_card)
         for file in sorted((folder / "suites").glob("*.yaml")):
-            suite = self._sound(file, _load_suite)
-            if suite is None:
-                continue
-            if suite.suite in self.suites:
-                raise GoldievalError(f"{file}: a suite {suite.suite!r} exists already; its content is fixed.")
-            self.suites[suite.suite] = suite
-        if clash := sorted(set(self.suites) & set(self.tasks)):
-            raise GoldievalError(f"{folder}: {clash[0]!r} is the name of a suite and of a task. Rename one.")
+            self._guarded(file, self._add_suite)
 
-    def _sound(self, file: Path, read: Callable[[Path], T]) -> T | None:
-        """Return what a file holds; one that is broken is told of and None."""
+    def _guarded(self, file: Path, add: Callable[[Path], None]) -> None:
         try:
-            return read(file)
+            add(file)
+        except _NameTakenError as error:
+            self.broken[error.name] = str(error)
         except GoldievalError as error:
-            self.broken[file] = str(error)
-            warnings.warn(f"{error} (left out)", stacklevel=2)
-            return None
+            self.broken[file.stem] = str(error)
+
+    def _add_card(self, file: Path) -> None:
+        task = load_card(file)
+        if task.name in self.tasks:
+            other = self.tasks[task.name].file
+            raise _NameTakenError(task.name, f"{file}: task {task.name!r} already exists in {other}.")
+        if task.name in self.suites:
+            raise _NameTakenError(task.name, f"{file}: {task.name!r} is the name of a suite and of a task. Rename one.")
+        self.tasks[task.name] = task
+
+    def _add_suite(self, file: Path) -> None:
+        suite = _load_suite(file)
+        name = suite.suite
+        if name in self.suites:
+            raise _NameTakenError(name, f"{file}: a suite {name!r} exists already; its content is fixed.")
+        if name in self.tasks:
+            raise _NameTakenError(name, f"{file}: {name!r} is the name of a suite and of a task. Rename one.")
+        self.suites[name] = suite
 
     def select(self, names: Iterable[str], home: str = "") -> Selection:
         """Resolve suites, task ids, globs over ids and paths of cards, for a model whose home world is ``home``.
 
         Raises:
-            GoldievalError: a name that is nothing of these; the nearest names are suggested.
+            GoldievalError: a name that is nothing of these (the nearest names are suggested), or no card can be read.
         """
         selection = Selection()
         for name in names:
-            if name in self.suites:
+            if name in self.broken:
+                selection.broken[name] = self.broken[name]
+            elif name in self.suites:
                 self._select_suite(self.suites[name], home, selection)
             else:
-                found = self._named(name)
+                found = self._named(name, selection)
                 selection.by_name.update(task.name for task in found)
                 selection.tasks += found
+        if selection.broken and not selection.tasks:
+            raise GoldievalError("; ".join(selection.broken.values()))
         selection.tasks = _distinct(selection.tasks)
         chosen = {task.name for task in selection.tasks}
         selection.left_out = [(task, why) for task, why in selection.left_out if task.name not in chosen]
         return selection
 
     def _select_suite(self, suite: Suite, home: str, selection: Selection) -> None:
-        real = [self._known(name, suite) for name in suite.tasks]
+        real = self._known(suite.tasks, suite, selection)
         if home not in suite.home:
             selection.tasks += real
             return
         at_home = suite.home[home]
-        selection.tasks += [self._known(name, suite) for name in at_home.tasks]
+        selection.tasks += self._known(at_home.tasks, suite, selection)
         selection.headings |= dict.fromkeys(at_home.tasks, at_home.heading)
         selection.left_out += [(task, f"this model is at home in {home}") for task in real]
 
-    def _known(self, name: str, suite: Suite) -> Task:
-        if name not in self.tasks:
-            raise GoldievalError(f"suite {suite.suite}: no task {name!r}.{did_you_mean(name, self.tasks)}")
-        return self.tasks[name]
+    def _known(self, names: list[str], suite: Suite, selection: Selection) -> list[Task]:
+        for name in names:
+            if name not in self.tasks and name not in self.broken:
+                raise GoldievalError(f"suite {suite.suite}: no task {name!r}.{did_you_mean(name, self.tasks)}")
+            if name not in self.tasks:
+                selection.broken[name] = self.broken[name]
+        return [self.tasks[name] for name in names if name in self.tasks]
 
-    def _named(self, name: str) -> list[Task]:
+    def _named(self, name: str, selection: Selection) -> list[Task]:
         if name.endswith((".yaml", ".yml")) or "/" in name:
-            return [load_card(Path(name))]
+            try:
+                return [load_card(Path(name))]
+            except GoldievalError as error:
+                selection.broken[name] = str(error)
+                return []
         if glob.has_magic(name) and (found := fnmatch.filter(self.tasks, name)):
             return [self.tasks[task] for task in found]
         if name not in self.tasks:

@@ -125,6 +125,8 @@ class _Run:
         if not names:
             raise GoldievalError("no tasks named. See: goldieval ls tasks")
         selection = self.catalogue.select(names)
+        for name, why in (self.catalogue.broken | selection.broken).items():
+            self.screen.broken(why, asked=name in selection.broken)
         _check_overrides(selection, options.overrides)
         for task in selection.tasks:
             task.override(options.overrides)

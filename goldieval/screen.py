@@ -35,6 +35,11 @@ class Screen:
         """One of several models cannot be evaluated; the others go on."""
         warnings.warn(f"model {spec} was not evaluated: {reason}", stacklevel=2)
 
+    def broken(self, why: str, asked: bool) -> None:
+        """A card cannot be read; asked: the user wanted it, so the run is not whole."""
+        if asked:
+            warnings.warn(f"a card was left out: {why}", stacklevel=2)
+
     def plan(self, plan: Plan) -> None:
         """The whole plan, before any work."""
 

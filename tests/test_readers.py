@@ -618,8 +618,10 @@ def test_parquet_glob_cannot_leave_the_folder(tmp_path: Path) -> None:
 
 
 def test_source_id_cannot_leave_the_data_root(tmp_path: Path) -> None:
-    with pytest.raises(TaskError, match="would leave its folder"):
-        source("folder", path="", id="../x").folder(tmp_path, tmp_path)
+    for id in ("../x", "/etc", "a/../../b", "a/..", ".", "..", ".hidden", "a//b", "a/", "a\\b", "a\0", "a\n"):
+        with pytest.raises(ValueError, match="is no folder below the data root"):
+            source("folder", path="", id=id)
+    assert source("folder", path="", id="coco/v1.0").folder(tmp_path, tmp_path) == tmp_path / "coco/v1.0"
 
 
 def test_how_to_get_is_a_command_where_there_is_one(tmp_path: Path) -> None:

@@ -21,6 +21,13 @@ DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 TEXTS = DATA / "annotations"
 pytestmark = pytest.mark.skipif(not TEXTS.is_dir(), reason=f"no real data in {DATA}")
 
+
+@pytest.fixture(autouse=True)
+def given(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Links may lead to the real data."""
+    monkeypatch.setenv("GOLDIEVAL_FOLDERS", str(DATA))
+
+
 # shared/data/README.md: items of SugarCrepe whose picture is in coco_mini.
 SUGARCREPE = {
     "add_att": 39,

@@ -119,19 +119,19 @@ def test_missing_user_folder_is_refused(tmp_path: Path) -> None:
 def test_task_name_that_exists_already_is_refused(tmp_path: Path) -> None:
     card(tmp_path, name="cifar10")
     with pytest.raises(GoldievalError, match=r"card\.yaml.*'cifar10' already exists in .*cifar10\.yaml"):
-        Catalogue(tmp_path)
+        Catalogue(tmp_path).select(["cifar10"])
 
 
 def test_suite_name_that_exists_already_is_refused(tmp_path: Path) -> None:
     _suite(tmp_path, "retrieval", ["cifar10"])
-    with pytest.raises(GoldievalError, match="retrieval"):
-        Catalogue(tmp_path)
+    with pytest.raises(GoldievalError, match="a suite 'retrieval' exists already"):
+        Catalogue(tmp_path).select(["retrieval"])
 
 
 def test_task_that_a_suite_of_its_name_would_hide_is_refused(tmp_path: Path) -> None:
     card(tmp_path, name="retrieval")
-    with pytest.raises(GoldievalError, match="retrieval"):
-        Catalogue(tmp_path)
+    with pytest.raises(GoldievalError, match="'retrieval' is the name of a suite and of a task"):
+        Catalogue(tmp_path).select(["retrieval"])
 
 
 def test_suite_of_an_unknown_task_is_refused_with_the_nearest(tmp_path: Path) -> None:
@@ -142,11 +142,27 @@ def test_suite_of_an_unknown_task_is_refused_with_the_nearest(tmp_path: Path) ->
 
 def test_fault_in_a_suite_is_one_line_with_file_and_key(tmp_path: Path) -> None:
     _suite(tmp_path, "ours", ["cifar10"], colour="red")
-    with pytest.warns(UserWarning, match=r"ours\.yaml: colour: unknown key"):
-        catalogue = Catalogue(tmp_path)
-    assert list(catalogue.broken) == [tmp_path / "suites" / "ours.yaml"] and "ours" not in catalogue.suites
-    with pytest.raises(GoldievalError, match=r"no task or suite 'ours'.* Not read: .*colour: unknown key"):
-        catalogue.select(["ours"])
+    with pytest.raises(GoldievalError, match=r"ours\.yaml: colour: unknown key"):
+        Catalogue(tmp_path).select(["ours"])
+
+
+def test_one_bad_card_leaves_the_others(tmp_path: Path) -> None:
+    card(tmp_path, name="good")
+    (tmp_path / "bad.yaml").write_text("name: [")
+    catalogue = Catalogue(tmp_path)
+    assert "good" in catalogue.tasks and "cifar10" in catalogue.tasks and list(catalogue.broken) == ["bad"]
+    found = catalogue.select(["good", "bad", str(tmp_path / "bad.yaml"), str(tmp_path / "gone.yaml")])
+    assert [task.name for task in found.tasks] == ["good"] and len(found.broken) == 3
+    assert all("bad.yaml" in why or "gone.yaml" in why for why in found.broken.values())
+    with pytest.raises(GoldievalError, match=r"bad\.yaml:.*broken YAML"):
+        catalogue.select(["bad"])
+
+
+def test_suite_with_one_bad_card_has_the_others(tmp_path: Path) -> None:
+    _suite(tmp_path, "ours", ["cifar10", "bad"])
+    (tmp_path / "bad.yaml").write_text("name: [")
+    found = Catalogue(tmp_path).select(["ours"])
+    assert [task.name for task in found.tasks] == ["cifar10"] and list(found.broken) == ["bad"]
 
 
 def _suite(folder: Path, name: str, tasks: list[str], **more: str) -> None:

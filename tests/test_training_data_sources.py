@@ -287,7 +287,7 @@ def test_pictures_of_every_mode_become_rgb(mode: str) -> None:
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="real pictures lie beside the project, and are absent here")
-def test_real_pictures_at_the_papers_sizes(tmp_path: Path) -> None:
+def test_real_pictures_at_the_papers_sizes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """From JSON Lines as it came and from a shard: 224 px globals, 96 px locals; the same batch."""
     rows = [json.loads(line) for line in (REAL / "captions_val2017.jsonl").read_text().splitlines()[:8]]
     samples = {
@@ -296,6 +296,7 @@ def test_real_pictures_at_the_papers_sizes(tmp_path: Path) -> None:
     }
     shard(tmp_path / "0.tar", samples)
     (tmp_path / "pictures").symlink_to(REAL / "images")
+    monkeypatch.setenv("GOLDIEVAL_FOLDERS", str(REAL))
     lines = [{"image": own["file"].replace("images", "pictures", 1), "captions": own["captions"]} for own in rows]
     (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, lines)))
     views = Views(captions=8, locals_=2, local_size=96, size=224)

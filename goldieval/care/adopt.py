@@ -10,6 +10,7 @@ from goldieval.card import Task
 from goldieval.care.columns import folders_below
 from goldieval.care.guess import Wishes, find
 from goldieval.care.own import check_pictures
+from goldieval.core.ledger import give
 from goldieval.core.text import argument
 from goldieval.data.fetch.holding import beside, held
 from goldieval.data.fetch.lockfile import Origin, write_lock
@@ -59,6 +60,7 @@ def _first_that_reads(task: Task, folder: Path, layouts: list[Links], given: Pat
     trial, faults = beside(folder, "trial"), []
     for links in layouts:
         clear(trial)
+        give([str(given), *map(str, links.values())])
         _link(links | _existing(folder), trial)
         try:
             if lacking := task.card.source.missing(trial):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from goldieval.card import Task
 from goldieval.core.faults import contained, in_words
-from goldieval.data.fetch.lockfile import Lock, difference, read_lock
+from goldieval.data.fetch.lockfile import Lock, claimed_lock, difference
 from goldieval.data.paths import inside
 from goldieval.data.samples import ImageSample, NoImage
 from goldieval.data.source import tilde
@@ -51,7 +51,7 @@ def _checked(task: Task, root: Path, workers: int) -> Checked:
         return Checked(task, [], [Fault(f"{tilde(folder)} lacks {listing(lacking)}", get)])
     try:
         with contained("reading its lock file"):
-            lock = read_lock(folder) if source.on_disk else None
+            lock = claimed_lock(folder)[0] if source.on_disk else None
     except TaskError as error:
         return Checked(task, [], [Fault(str(error), get)])
     mend = _mend(task, get, lock)

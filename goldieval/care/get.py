@@ -15,7 +15,7 @@ from goldieval.data.fetch.hub import endpoint
 from goldieval.data.fetch.patience import Refused
 from goldieval.data.fetch.plan import FetchPlan, plan_fetch
 from goldieval.data.source import tilde
-from goldieval.errors import GoldievalError
+from goldieval.errors import GoldievalError, TaskError, first_line
 from goldieval.registry import command_name
 
 
@@ -45,16 +45,23 @@ class Job:
 def jobs(tasks: Iterable[Task], root: Path) -> list[Job]:
     """Group tasks by the folder that they share; what is made here and not read needs none."""
     by_folder: dict[Path, Job] = {}
+    refused: list[Job] = []
     for task in tasks:
-        if task.card.source.on_disk:
+        if not task.card.source.on_disk:
+            continue
+        try:
             folder = task.folder(root)
-            by_folder.setdefault(folder, Job(folder)).tasks.append(task)
-    return list(by_folder.values())
+        except TaskError as error:
+            refused.append(Job(root, [task], failure=str(error)))
+            continue
+        by_folder.setdefault(folder, Job(folder)).tasks.append(task)
+    return [*by_folder.values(), *refused]
 
 
 def plan(job: Job, repair: bool, note: Callable[[str], None]) -> None:
     """Set the job's plan, or its failure."""
-    _guarded(job, lambda: _plan(job, repair, note))
+    if not job.failure:
+        _guarded(job, lambda: _plan(job, repair, note))
 
 
 def carry_out(job: Job, repair: bool, tell: Teller) -> None:
@@ -99,6 +106,8 @@ def _guarded(job: Job, work: Callable[[], None]) -> None:
         job.failure = f"{error}. {_steps(job, error.status)}"
     except GoldievalError as error:
         job.failure = str(error)
+    except Exception as error:  # of one source; the others are fetched
+        job.failure = f"{type(error).__name__}: {first_line(error)} in {tilde(job.folder)}"
 
 
 def _steps(job: Job, status: int) -> str:

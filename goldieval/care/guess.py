@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from goldieval.care.columns import Columns, Rows, UndecidedError, UnfitError, columns_of, folders_below, picture_root
+from goldieval.core.reading import read_json
 from goldieval.data.folder import PICTURES
 from goldieval.data.rows import read_table
 from goldieval.data.webdataset import samples_of
@@ -171,6 +171,6 @@ def _files(folder: Path, endings: Sequence[str]) -> list[Path]:
 
 def _json(file: Path) -> Any:
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
+        return read_json(file)
     except (OSError, ValueError):
         return None

@@ -9,17 +9,21 @@ from typing import Any
 
 from goldieval.card import Task
 from goldieval.core.faults import contained
+from goldieval.core.paths import inside
 from goldieval.data.fetch.lockfile import labels
 from goldieval.errors import TaskError
 
 
 def state(task: Task, root: Path) -> str:
-    """Return ``present``, ``missing`` or ``made here``."""
+    """Return ``present``, ``missing``, ``made here``, or ``refused`` where the card names files outside its folder."""
     source = task.card.source
     if not source.on_disk:
         return "made here"
-    folder = task.folder(root)
-    return "present" if folder.is_dir() and not source.missing(folder) else "missing"
+    try:
+        folder = task.folder(root)
+        return "present" if folder.is_dir() and not source.missing(folder) else "missing"
+    except TaskError:
+        return "refused"
 
 
 def places(tasks: Iterable[Task], root: Path) -> list[dict[str, Any]]:
@@ -40,6 +44,13 @@ def places(tasks: Iterable[Task], root: Path) -> list[dict[str, Any]]:
     return rows
 
 
+def _may_be_read(folder: Path, place: str) -> bool:
+    try:
+        return inside(folder, place) is not None
+    except TaskError:  # a link that leads out
+        return False
+
+
 def _place(task: Task, root: Path, sizes: dict[Path, int]) -> dict[str, Any]:
     """Return where the data of a task are. sizes: of folders that were counted already; taken up and added to."""
     on_disk, folder = task.card.source.on_disk, task.folder(root)
@@ -54,7 +65,7 @@ def _place(task: Task, root: Path, sizes: dict[Path, int]) -> dict[str, Any]:
 
 
 def bytes_in(folder: Path) -> int:
-    """Return the size of all files below a folder; what is behind a link is counted too, each file once."""
+    """Return the size of all files below a folder; what is behind a link that may be followed, too."""
     total, seen = 0, set()
     for place, folders, files in os.walk(folder, followlinks=True):
         about = os.stat(place)
@@ -62,5 +73,6 @@ def bytes_in(folder: Path) -> int:
             folders.clear()
             continue
         seen.add((about.st_dev, about.st_ino))
+        folders[:] = [name for name in folders if _may_be_read(folder, os.path.join(place, name))]
         total += sum(os.stat(file).st_size for name in files if os.path.exists(file := os.path.join(place, name)))
     return total

@@ -46,7 +46,7 @@ def get(
     from goldieval.report.fetching import FetchScreen
 
     screen = FetchScreen(Console())
-    chosen = _chosen(tasks, tasks_dir)
+    chosen, broken = _chosen(tasks, tasks_dir)
     work = jobs(chosen, _root(data_dir))
     for name in sorted({task.name for task in chosen if not task.card.source.on_disk}):
         screen.note(f"{name}: made here, nothing to fetch")
@@ -55,7 +55,7 @@ def get(
         _show_plan(job, screen.note)
     open_ = [job for job in work if job.plan and job.plan.parts]
     if dry_run:
-        _finish(work)
+        _say_faults([*broken, *_failures(work)])
         return
     if open_ and not yes:
         _confirm(open_)
@@ -63,7 +63,7 @@ def get(
         for job in work:
             if not job.failure:
                 carry_out(job, repair, screen)
-    _finish(work)
+    _say_faults([*broken, *_failures(work)])
 
 
 @data.command()
@@ -80,7 +80,8 @@ def check(
     from goldieval.care.check import check as examine
 
     console, root, wrong = Console(), _root(data_dir), 0
-    for task in _chosen(tasks, tasks_dir):
+    chosen, broken = _chosen(tasks, tasks_dir)
+    for task in chosen:
         found = examine(task, root, workers)
         wrong += len(found.faults)
         if not found.faults:
@@ -89,6 +90,7 @@ def check(
             console.print(Text(f"{task.name}: {fault.what}", "red"), soft_wrap=True)
         for mend in dict.fromkeys(fault.mend for fault in found.faults):
             console.print(Text(f"  to mend it: {mend}"), soft_wrap=True)
+    _say_faults(broken)
     if wrong:
         raise typer.Exit(1)
 
@@ -109,19 +111,17 @@ def where(
     from goldieval.care.where import places
 
     root = _root(data_dir)
-    rows = places(_chosen(tasks, tasks_dir), root)
+    chosen, broken = _chosen(tasks, tasks_dir)
+    rows = places(chosen, root)
+    faults = [*broken, *(f"{row['task']}: {row['fault']}" for row in rows if "fault" in row)]
     if json_:
         print_json({"root": str(root), "tasks": rows})
     else:
-        _show_places(rows, root)
-    faults = [row for row in rows if "fault" in row]
-    for row in faults:
-        Console(stderr=True, soft_wrap=True).print(f"error: {row['task']}: {row['fault']}")
-    if faults:
-        raise typer.Exit(1)
+        _show_places(root, rows)
+    _say_faults(faults)
 
 
-def _show_places(rows: list[dict[str, Any]], root: Path) -> None:
+def _show_places(root: Path, rows: list[dict[str, Any]]) -> None:
     from goldieval.data.source import tilde
 
     console = Console()
@@ -130,7 +130,7 @@ def _show_places(rows: list[dict[str, Any]], root: Path) -> None:
         if "fault" in row:
             continue
         if row["folder"] is None:
-            console.print(Text(f"{row['task']}: made here"), soft_wrap=True)
+            console.print(Text(f"{row['task']}: {row['data']}"), soft_wrap=True)
             continue
         size = f", {row['bytes'] / 1e6:,.1f} MB" if row["bytes"] else ""
         console.print(Text(f"{row['task']}: {row['data']}{size}, {tilde(Path(row['folder']))}"), soft_wrap=True)
@@ -200,18 +200,22 @@ def _root(data_dir: Path | None) -> Path:
     return data_root(data_dir)
 
 
-def _chosen(names: list[str] | None, tasks_dir: Path | None) -> list[Task]:
+def _chosen(names: list[str] | None, tasks_dir: Path | None) -> tuple[list[Task], list[str]]:
+    """Return the tasks that are meant, and a line for each card that is meant and cannot be read."""
     from goldieval.registry import Catalogue
 
     catalogue = Catalogue(tasks_dir)
     asked = [part.strip() for name in names or [] for part in name.split(",") if part.strip()]
     if names and not asked:
         raise GoldievalError("no tasks named. See: goldieval ls tasks")
-    return catalogue.select(asked).tasks if asked else list(catalogue.tasks.values())
+    if not asked:
+        return list(catalogue.tasks.values()), list(catalogue.broken.values())
+    selection = catalogue.select(asked)
+    return selection.tasks, list(selection.broken.values())
 
 
 def _one(name: str, tasks_dir: Path | None) -> list[Task]:
-    found = _chosen([name], tasks_dir)
+    found, _ = _chosen([name], tasks_dir)
     if len(found) != 1:
         raise GoldievalError(f"{name!r} names {len(found)} tasks; a folder is linked in for one.")
     return found
@@ -248,10 +252,13 @@ def _confirm(work: list[Job]) -> None:
         raise typer.Exit(2)
 
 
-def _finish(work: list[Job]) -> None:
-    """Failures last, each in a line, so that they are not scrolled away."""
-    failed = [job for job in work if job.failure]
-    for job in failed:
-        Console(stderr=True, soft_wrap=True).print(f"error: {job.names}: {job.failure}")
-    if failed:
+def _failures(work: list[Job]) -> list[str]:
+    return [f"{job.names}: {job.failure}" for job in work if job.failure]
+
+
+def _say_faults(faults: list[str]) -> None:
+    """Failures last, each in a line, so that they are not scrolled away. Raises typer.Exit where there is one."""
+    for fault in faults:
+        Console(stderr=True, soft_wrap=True).print(f"error: {fault}")
+    if faults:
         raise typer.Exit(1)

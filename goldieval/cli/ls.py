@@ -74,7 +74,10 @@ def ls(
 
 def _tasks(data_dir: Path | None, tasks_dir: Path | None, out: Path) -> list[dict[str, Any]]:
     root, newest = data_root(data_dir), _newest(out)
-    return [_task(task, root, newest.get(task.name)) for task in Catalogue(tasks_dir).tasks.values()]
+    catalogue = Catalogue(tasks_dir)
+    for why in catalogue.broken.values():
+        Console(stderr=True, soft_wrap=True).print(f"a card is left out: {why}", markup=False, highlight=False)
+    return [_task(task, root, newest.get(task.name)) for task in catalogue.tasks.values()]
 
 
 def _task(task: Task, root: Path, last: Record | None) -> dict[str, Any]:

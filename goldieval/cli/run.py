@@ -86,6 +86,6 @@ def run(
     records = evaluate(model, ",".join(tasks), options=options, screen=screen)
     if json_:
         print_json([record.model_dump(mode="json") for record in records], indent=None)
-    whole = all(record.status == "ok" for record in records) and not records.models_failed
+    whole = all(record.status == "ok" for record in records) and not (records.models_failed or screen.lacks_cards)
     if not whole or (strict and screen.left_out):
         raise typer.Exit(1)

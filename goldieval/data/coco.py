@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, Literal
 
+from goldieval.core.reading import read_json
 from goldieval.data.paths import inside
 from goldieval.data.samples import Dataset, FileImage, ImageSample, Row, dataset_of
 from goldieval.data.source import Source
@@ -41,7 +41,7 @@ class CocoSource(Source):
 
 def _load(file: Path) -> tuple[dict[int, str], list[dict[str, Any]]]:
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = read_json(file)
         images = [(image["id"], image["file_name"]) for image in content["images"]]
         captions = [{key: entry[key] for key in ("id", "image_id", "caption")} for entry in content["annotations"]]
     except (OSError, ValueError, KeyError, TypeError) as error:

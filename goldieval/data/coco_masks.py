@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from goldieval.core.reading import read_json
 from goldieval.data.mask_files import LabelledSource
 from goldieval.data.masks import OUTSIDE, VALUES, Labels, MaskSource, labels
 from goldieval.data.paths import inside
@@ -141,7 +142,7 @@ class CocoMasksSource(LabelledSource):
 def _read(file: Path) -> tuple[dict[str, Any], dict[int, list[dict[str, Any]]]]:
     """Return an annotation file and its annotations by image. pycocotools' own index knows no panoptic files."""
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = read_json(file)
         by_image: dict[int, list[dict[str, Any]]] = {image["id"]: [] for image in content["images"]}
         strays = [str(entry["image_id"]) for entry in content["annotations"] if entry["image_id"] not in by_image]
         for entry in content["annotations"] if not strays else []:

@@ -36,7 +36,7 @@ class FolderSource(Source):
         if unknown:
             raise TaskError(f"{top}: folders that {self.classes} does not name: {listing(unknown)}.")
         rows = [
-            Row(ImageSample(path, FileImage(folder / path), path), label)
+            Row(ImageSample(path, FileImage(inside(folder, path)), path), label)
             for label, name in enumerate(names)
             for path in _pictures(folder, inside(top, name))
         ]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator
 
+from goldieval.core.reading import read_json
 from goldieval.data.folder import PICTURES
 from goldieval.data.masks import OUTSIDE, VALUES, FileMask, Labels, labels
 from goldieval.data.paths import inside
@@ -127,7 +127,7 @@ class MasksSource(LabelledSource):
 def _named(file: Path) -> dict[int, str]:
     """Read ``{"0": "wall", …}``, sorted by value."""
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = read_json(file)
         pairs: Sequence[tuple[int, str]] = [(int(value), str(name)) for value, name in content.items()]
     except (OSError, ValueError, AttributeError) as error:
         raise TaskError(f"cannot read {file} as JSON from value to name: {error}") from None

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from goldieval.core.limits import GB, PARQUET_RATIO, PARQUET_ROWS
 from goldieval.data.paths import cache_root, inside
 from goldieval.data.samples import Dataset, EncodedImage, ImageSample, Row, dataset_of
 from goldieval.data.source import Source, read_lines
@@ -50,7 +51,7 @@ class ParquetSource(Source):
 
     def read(self, folder: Path) -> Dataset:
         rows: list[Row] = []
-        names = read_lines(folder / self.classes) if self.classes else None
+        names = read_lines(inside(folder, self.classes)) if self.classes else None
         for path in self._paths(folder):
             table = _open(path)
             lacking = {self.image, self.id_column, self.label, self.caption} - {"", *table.column_names}
@@ -62,7 +63,13 @@ class ParquetSource(Source):
 
     def _paths(self, folder: Path) -> list[Path]:
         inside(folder, self.files)  # a glob must not leave the folder either
-        return sorted(folder.glob(self.files)) if folder.is_dir() else []
+        if self.files.count("**") > 2:
+            raise TaskError(f"source.files: {self.files[:60]!r} has more than two '**'.")
+        try:
+            found = sorted(folder.glob(self.files)) if folder.is_dir() else []
+        except (ValueError, NotImplementedError) as error:
+            raise TaskError(f"source.files: {self.files!r} is no pattern of files: {error}.") from error
+        return [inside(folder, file.relative_to(folder).as_posix()) for file in found]
 
     def _rows(self, table: Any, path: Path, names: list[str] | None) -> list[Row]:
         small = table.select_columns([name for name in (self.id_column, self.label, self.caption) if name])
@@ -87,12 +94,24 @@ def _label(where: str, value: Any, names: list[str] | None) -> int | None:
     raise TaskError(f"{where}: label {value!r} is neither a class index nor a name in source.classes.")
 
 
+def check_parquet(file: Path) -> None:
+    """Refuse a file that says of itself that it would fill the memory or the disk. Raises ValueError."""
+    import pyarrow.parquet as pq
+
+    about = pq.read_metadata(file)
+    unpacked = sum(about.row_group(number).total_byte_size for number in range(about.num_row_groups))
+    most = GB + PARQUET_RATIO * file.stat().st_size
+    if about.num_rows > PARQUET_ROWS or unpacked > most:
+        raise ValueError(f"{about.num_rows:,} rows, {unpacked:,} bytes unpacked: more than a file of its size may have")
+
+
 def _open(path: Path) -> Any:
     from datasets import Dataset as Table
     from datasets.utils import logging
 
     logging.disable_progress_bar()
     try:
+        check_parquet(path)
         return Table.from_parquet(str(path), cache_dir=str(cache_root() / "parquet"))
     except Exception as error:  # the library wraps pyarrow's errors in its own
         raise TaskError(f"cannot read {path} as parquet: {error}".splitlines()[0]) from error

@@ -1,17 +1,15 @@
-"""Where data lie, and file names that stay inside their folder."""
+"""Where data lie."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-from goldieval.errors import GoldievalError, TaskError
+from goldieval.core.ledger import cache_root
+from goldieval.core.paths import inside
+from goldieval.errors import GoldievalError
 
-
-def cache_root() -> Path:
-    """The user's cache folder for this program (XDG_CACHE_HOME is honoured)."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "goldieval"
+__all__ = ["cache_root", "data_root", "default_root", "inside", "store_root"]
 
 
 def data_root(given: Path | None = None) -> Path:
@@ -37,14 +35,3 @@ def _existing(folder: Path, where: str) -> Path:
     if not folder.is_dir():
         raise GoldievalError(f"{where} names {folder}, which is no folder. Create it or name another.")
     return folder
-
-
-def inside(root: Path, name: str) -> Path:
-    """Return ``root/name``, refusing a name that would leave the folder (``..``, absolute paths).
-
-    Links below the root are the user's own and are followed.
-    """
-    path = Path(os.path.normpath(root / name))
-    if not path.is_relative_to(os.path.normpath(root)):
-        raise TaskError(f"file name {name!r} would leave its folder {root}. Write it relative to that folder.")
-    return path

@@ -45,10 +45,14 @@ def first_there(candidates: list[str], timeout_s: float = 20) -> tuple[str, int]
         raise GoldievalError(f"it is not on this machine and --offline is set ({candidates[0]}).")
     fault = ""
     for address in candidates:
+        if not address.startswith(("https://", "http://")):
+            fault = "no address on the web"
+            continue
         request = urllib.request.Request(address, method="HEAD")
         try:
             with urllib.request.urlopen(request, timeout=timeout_s) as answer:
-                return address, int(answer.headers["x-linked-size"] or answer.headers["content-length"] or 0)
+                size = int(answer.headers["x-linked-size"] or answer.headers["content-length"] or 0)
+                return address, max(0, size)
         except urllib.error.HTTPError as error:
             fault = f"HTTP {error.code}"
         except (OSError, ValueError) as error:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from goldieval.core.limits import JSON_BYTES, ROW_BYTES
+from goldieval.core.reading import parse_json, read_text
 from goldieval.errors import TaskError
 
 
@@ -36,7 +37,7 @@ def read_table(file: Path, records: str = "") -> Iterator[tuple[str, dict[str, A
 def read_json(file: Path) -> Any:
     """Return what a JSON file holds. Raises TaskError if it cannot be read or is no JSON."""
     try:
-        return _parse(file.read_text(encoding="utf-8"), str(file))
+        return _parse(read_text(file, JSON_BYTES), str(file))
     except (OSError, UnicodeDecodeError) as error:
         raise TaskError(f"cannot read {file}: {error}") from error
 
@@ -75,7 +76,9 @@ def _csv(file: Path) -> Iterator[tuple[int, Any]]:
 
 def _json_lines(file: Path) -> Iterator[tuple[int, Any]]:
     with file.open(encoding="utf-8") as stream:
-        for number, line in enumerate(stream, start=1):
+        for number, line in enumerate(iter(lambda: stream.readline(ROW_BYTES), ""), start=1):
+            if len(line) == ROW_BYTES:
+                raise TaskError(f"{file}:{number}: a row of {ROW_BYTES:,} characters or more.")
             if line.strip():
                 yield number, _parse(line, f"{file}:{number}")
 
@@ -92,6 +95,6 @@ def _json_list(file: Path, records: str) -> Iterator[tuple[int, Any]]:
 
 def _parse(text: str, where: str) -> Any:
     try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
+        return parse_json(text)
+    except ValueError as error:
         raise TaskError(f"{where}: broken JSON: {error}") from error

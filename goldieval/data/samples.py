@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from goldieval.core.limits import PICTURE_BYTES
+from goldieval.core.reading import read_bytes
 from goldieval.errors import TaskError, listing
 
 if TYPE_CHECKING:
@@ -68,7 +70,7 @@ class FileImage(EncodedImage):
     file: Path
 
     def read(self) -> bytes:
-        return self.file.read_bytes()
+        return read_bytes(self.file, PICTURE_BYTES)
 
 
 @dataclass(frozen=True)

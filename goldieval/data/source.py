@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from goldieval.core.faults import contained
+from goldieval.core.paths import LinkOutError
+from goldieval.core.reading import read_text
 from goldieval.core.text import argument
 from goldieval.data.derive.steps import Prepare, digest
 from goldieval.data.paths import default_root, inside
@@ -32,10 +36,16 @@ class Download(BaseModel):
     bytes: Annotated[int, Field(ge=1)] | None = None
 
 
+def _below_the_data_root(id: str) -> str:
+    if id and not re.fullmatch("[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*", id):
+        raise ValueError(f"{id[:60]!r} is no folder below the data root; write letters, digits, '.', '_', '-' and '/'")
+    return id
+
+
 class Source(BaseModel):
     """A task card's ``source`` block. ``reader`` picks the subclass; the rest is checked by it.
 
-    id: folder below the data root.   path: or a folder relative to the card (absolute is allowed).
+    id: folder below the data root.   path: or a folder below the card's own, or an absolute one.
     hub, revision: dataset repository on the Hugging Face Hub whose files these are.   hub_files: globs, all by default.
     urls: files on the web.   megabytes: download size of all.
     manual: what to do where no command can fetch the files.
@@ -45,7 +55,7 @@ class Source(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     reader: str
-    id: str = ""
+    id: Annotated[str, AfterValidator(_below_the_data_root)] = ""
     path: str = ""
     hub: str = ""
     revision: str = "main"
@@ -68,8 +78,14 @@ class Source(BaseModel):
         return True
 
     def folder(self, root: Path, card_folder: Path) -> Path:
-        """Return the folder of this source's files: below the data root, or beside the card."""
-        return inside(root, self.id) if self.id else (card_folder / self.path)
+        """Return the folder of this source's files, absolute: below the data root or the card's folder, or as named.
+
+        Raises:
+            TaskError: the path leaves the card's folder without being absolute, or a link leads out.
+        """
+        if self.id:
+            return inside(root, self.id)
+        return Path(os.path.abspath(self.path)) if os.path.isabs(self.path) else inside(card_folder, self.path)
 
     def needs(self) -> list[str]:
         """Return the files and folders, relative to ``folder``, that must exist before reading."""
@@ -77,7 +93,7 @@ class Source(BaseModel):
 
     def missing(self, folder: Path) -> list[str]:
         """Return what ``needs`` names and ``folder`` lacks; empty when the data are present."""
-        return [name for name in self.needs() if not inside(folder, name).exists()]
+        return [name for name in self.needs() if not is_there(folder, name)]
 
     def how_to_get(self, folder: Path, task: str) -> str:
         """Return the one command or instruction that brings the data of a task (its id, or the path of its card)."""
@@ -103,7 +119,7 @@ class Source(BaseModel):
             TaskError: as ``read``, or the output is not what the card pins.
         """
         with contained(f"reading {tilde(folder)}"):
-            dataset = self.read(folder)
+            dataset = self.read(folder.absolute())
         if self.prepare is None:
             return dataset, ""
         dataset = self.prepare.apply(dataset)
@@ -120,6 +136,20 @@ class Source(BaseModel):
         return self.prepared(folder)[0].images
 
 
+def is_there(folder: Path, name: str) -> bool:
+    """Whether there is such a file; one behind a link that is not followed is, and its reader says why it is not.
+
+    Raises:
+        TaskError: the name leaves the folder.
+    """
+    try:
+        return inside(folder, name).exists()
+    except LinkOutError:
+        return os.path.exists(os.path.normpath(os.path.join(folder, name)))
+    except OSError:  # a name that is too long
+        return False
+
+
 def tilde(path: Path) -> str:
     """Return a path with the home folder written as ``~``, as one would type it."""
     home = Path.home()
@@ -129,6 +159,6 @@ def tilde(path: Path) -> str:
 def read_lines(file: Path) -> list[str]:
     """Return the stripped, non-empty lines of a UTF-8 text file (class names, templates)."""
     try:
-        return [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+        return [line.strip() for line in read_text(file).splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise TaskError(f"cannot read {file}: {error}") from error

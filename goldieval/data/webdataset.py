@@ -11,9 +11,12 @@ from typing import Literal
 
 import numpy as np
 
+from goldieval.core.limits import PICTURE_BYTES, SHARDS
+from goldieval.core.tars import Guarded, open_tar
 from goldieval.data.folder import PICTURES
+from goldieval.data.paths import inside
 from goldieval.data.samples import Dataset, EncodedImage, ImageSample, Row, dataset_of
-from goldieval.data.source import Source, read_lines
+from goldieval.data.source import Source, is_there, read_lines
 from goldieval.errors import TaskError
 
 
@@ -26,6 +29,8 @@ class TarImage(EncodedImage):
     size: int
 
     def read(self) -> bytes:
+        if not 0 <= self.size <= PICTURE_BYTES:
+            raise OSError(f"it has {self.size:,} bytes, more than a picture or text may have")
         with self.tar.open("rb") as stream:
             stream.seek(self.offset)
             data = stream.read(self.size)
@@ -48,11 +53,13 @@ class WebdatasetSource(Source):
         return [f"{split}/nshards.txt" for split in self._splits]
 
     def missing(self, folder: Path) -> list[str]:
+        if lacking := super().missing(folder):
+            return lacking
         shards = (name for split in self._splits for name in _shards(folder, split))
-        return super().missing(folder) or [name for name in shards if not (folder / name).exists()]
+        return [name for name in shards if not is_there(folder, name)]
 
     def read(self, folder: Path) -> Dataset:
-        file = folder / "classnames.txt"
+        file = inside(folder, "classnames.txt")
         names = read_lines(file) if file.exists() else None
         parts = [_split_rows(folder, split) for split in self._splits]
         if not self.train:
@@ -72,10 +79,10 @@ class WebdatasetSource(Source):
 
 
 def _shards(folder: Path, split: str) -> list[str]:
-    file = folder / split / "nshards.txt"
+    file = inside(folder, f"{split}/nshards.txt")
     count = " ".join(read_lines(file))
-    if not re.fullmatch(r"[0-9]+", count):
-        raise TaskError(f"{file} should hold the number of shards, but holds {count[:40]!r}.")
+    if not re.fullmatch(r"[0-9]{1,9}", count) or int(count) > SHARDS:
+        raise TaskError(f"{file} should hold the number of shards, at most {SHARDS:,}, but holds {count[:40]!r}.")
     return [f"{split}/{number}.tar" for number in range(int(count))]
 
 
@@ -90,13 +97,14 @@ def _split_rows(folder: Path, split: str) -> list[Row]:
 
 def _rows(folder: Path, shard: str) -> Iterator[Row]:
     """Yield one row a sample; members of a sample share everything before the first dot of their file name."""
-    for key, members in samples_of(folder / shard):
-        where = f"{folder / shard}: sample {key}"
+    tar = inside(folder, shard)
+    for key, members in samples_of(tar):
+        where = f"{tar}: sample {key}"
         picture = next((member for ending, member in members.items() if f".{ending}" in PICTURES), None)
         if picture is None:
             raise TaskError(f"{where} has no picture, only .{', .'.join(members)}.")
         id = f"{Path(shard).stem}/{key}"
-        image = ImageSample(id, TarImage(folder / shard, picture.offset, picture.size), f"{shard}/{key}")
+        image = ImageSample(id, TarImage(tar, picture.offset, picture.size), f"{shard}/{key}")
         if "cls" in members:
             yield Row(image, _label(where, members["cls"].read()))
         elif "txt" in members:
@@ -120,7 +128,7 @@ def samples_of(tar: Path) -> Iterator[tuple[str, dict[str, TarImage]]]:
     samples: dict[str, dict[str, TarImage]] = {}
     try:
         _check_end(tar)
-        with tarfile.open(tar, "r:") as archive:
+        with tar.open("rb") as stream, open_tar(Guarded(stream, tar.stat().st_size)) as archive:
             for member in archive:
                 if member.isfile():
                     folder, _, name = member.name.rpartition("/")
@@ -130,7 +138,7 @@ def samples_of(tar: Path) -> Iterator[tuple[str, dict[str, TarImage]]]:
                     if ending.lower() in members:
                         raise tarfile.ReadError(f"it holds {member.name} twice")
                     members[ending.lower()] = TarImage(tar, member.offset_data, member.size)
-    except (OSError, tarfile.TarError) as error:
+    except (OSError, tarfile.TarError, ValueError, OverflowError) as error:
         raise TaskError(f"{tar} is no readable tar: {error}. Fetch it again.") from error
     yield from samples.items()
 

@@ -7,7 +7,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from goldieval.card import read_yaml, validation_line
+from goldieval.card import validation_line
+from goldieval.core.paths import inside
+from goldieval.core.yaml_files import read_yaml
 from goldieval.errors import GoldievalError, did_you_mean, listing
 from goldieval.goldiclip.recipe import Recipe
 
@@ -34,7 +36,7 @@ def load_recipe(name: str, changes: dict[str, Any] | None = None) -> Recipe:
     Raises:
         GoldievalError: one line naming the recipe and each wrong key.
     """
-    file = Path(name) if name.endswith((".yaml", ".yml")) else RECIPES / f"{name}.yaml"
+    file = Path(name) if name.endswith((".yaml", ".yml")) else inside(RECIPES, f"{name}.yaml")
     if not file.is_file():
         known = recipe_names()
         raise GoldievalError(f"no recipe {name!r}.{did_you_mean(name, known)} There is {', '.join(known)}.")
@@ -55,7 +57,7 @@ def _extended(file: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
     content = read_yaml(file)
     if "extends" not in content:
         return content
-    parent = RECIPES / f"{content.pop('extends')}.yaml"
+    parent = inside(RECIPES, f"{content.pop('extends')}.yaml")
     if not parent.is_file() or parent in (*above, file):
         raise GoldievalError(f"{file}: extends names {parent.stem}, which is no shipped recipe that could be extended.")
     merged = _extended(parent, (*above, file))

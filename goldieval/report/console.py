@@ -28,6 +28,7 @@ class Terminal(Screen):
     def __init__(self, console: Console) -> None:
         self.console = console
         self.left_out: list[LeftOut] = []
+        self.lacks_cards = False  # that were asked for
         self._paths: list[Path] = []
 
     def note(self, line: str) -> None:
@@ -35,6 +36,10 @@ class Terminal(Screen):
 
     def model_failed(self, spec: str, reason: str) -> None:
         self._line(f"model {spec} FAILED: {reason}", "red")
+
+    def broken(self, why: str, asked: bool) -> None:
+        self.lacks_cards |= asked
+        self._line(f"error: {why}" if asked else f"a card is left out: {why}", "red" if asked else "yellow")
 
     def plan(self, plan: Plan) -> None:
         info = plan.info

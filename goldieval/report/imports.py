@@ -7,7 +7,6 @@ data: names.yaml beside this file. A number whose name is not there is counted a
 from __future__ import annotations
 
 import csv
-import json
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -15,7 +14,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from goldieval.card import read_yaml
+from goldieval.core.limits import RECORD_BYTES
+from goldieval.core.reading import parse_json, read_text
+from goldieval.core.yaml_files import read_yaml
 from goldieval.errors import GoldievalError, listing
 from goldieval.report.score import Score
 
@@ -87,12 +88,12 @@ class Number:
 
 def _numbers(file: Path) -> Iterator[Number]:
     try:
-        text = file.read_text(encoding="utf-8")
+        text = read_text(file, RECORD_BYTES)
         if file.suffix == ".json":
-            yield from _json(file, json.loads(text))
+            yield from _json(file, parse_json(text))
         else:
             yield from _csv(file, list(csv.DictReader(text.splitlines())))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, csv.Error) as error:
+    except (OSError, ValueError, csv.Error) as error:
         raise GoldievalError(f"cannot read {file}: {error}") from error
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections import defaultdict
 from collections.abc import Sequence
@@ -14,6 +13,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from goldieval.card import validation_line
+from goldieval.core.limits import RECORD_BYTES
+from goldieval.core.reading import read_json
 from goldieval.errors import GoldievalError
 from goldieval.record import SCHEMA, Record
 from goldieval.registry import packaged
@@ -66,12 +67,12 @@ def read_runs(folder: Path) -> tuple[Runs, list[str]]:
 
 def _read(file: Path) -> Run:
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = read_json(file, RECORD_BYTES)
         run = Run.model_validate(content)
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise GoldievalError(f"cannot read the run {file}: {error}") from error
     except ValidationError as error:
         raise GoldievalError(f"{file} is no run of a study: {validation_line(error)}") from None
+    except (OSError, ValueError) as error:
+        raise GoldievalError(f"cannot read the run {file}: {error}") from error
     if newer := [record.schema_version for record in run.records if record.schema_version > SCHEMA]:
         raise GoldievalError(f"{file} has record schema {newer[0]}, this goldieval reads up to {SCHEMA}: upgrade it.")
     return run

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from goldieval.card import read_yaml, validation_line
+from goldieval.card import validation_line
+from goldieval.core.yaml_files import read_yaml
 from goldieval.errors import GoldievalError, did_you_mean
 
 SPECS = Path(__file__).parent / "specs"

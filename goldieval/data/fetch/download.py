@@ -7,21 +7,27 @@ import hashlib
 import http.client
 import json
 import os
+import shutil
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any, Protocol
 
+from goldieval.core.limits import RECORD_BYTES
+from goldieval.core.reading import read_json
+from goldieval.data.fetch.answer import Answer, Version, read_answer
 from goldieval.data.fetch.lockfile import HeldFile
-from goldieval.data.fetch.patience import Refused, Transient, check_status, patiently
+from goldieval.data.fetch.patience import Pace, Refused, Transient, check_status, patiently
 from goldieval.errors import GoldievalError
 
 CHUNK = 2**20
-TIMEOUT_S = 60
+TIMEOUT_S = 60  # without a byte
+SPARE = 10**8  # bytes that a download leaves free on the disk
+PAGES = (".html", ".htm", ".xhtml")
 
 
 class Teller(Protocol):
@@ -104,45 +110,95 @@ def plain(url: str) -> str:
 
 
 def _stream(wanted: Wanted, part: Path, tell: Teller) -> None:
-    """Fetch what ``part`` lacks. Raises Transient where the connection breaks."""
-    start, validator = _size(part), _validator(part)
-    declared = wanted.sha256 or wanted.md5 or wanted.git
-    if start and (not (declared or validator) or (wanted.bytes is not None and start > wanted.bytes)):
+    """Fetch what ``part`` lacks.
+
+    Raises:
+        Transient: the connection broke, or the file has changed since the first part of it came.
+        GoldievalError: what the server says of the file does not fit itself or what its source declares.
+    """
+    start, known = _size(part), _version(part)
+    if start and (not (_declared(wanted) or known.validator) or start > (wanted.bytes or start)):
         _forget(part)
         start = 0
     if start and start == wanted.bytes:
         return
     headers = {"Range": f"bytes={start}-"} if start else {}
-    if start and validator:
-        headers["If-Range"] = validator
+    if start and known.validator:
+        headers["If-Range"] = known.validator
     with _opened(wanted, headers, part) as answer:
-        if answer.status != 206:
-            start = 0
-        length = answer.headers.get("content-length")
-        total = start + int(length) if length else None
-        _remember(part, answer.headers)
-        done = _write(answer, part, start, total, wanted, tell)
-    if total is not None and done < total:
+        said = read_answer(answer.status, answer.headers, start, plain(wanted.url))
+        if said.start and known.differs(said.version):
+            _forget(part)
+            raise Transient("the file has changed on the server; it is fetched anew")
+        _check(said, wanted, part)
+        _remember(part, said.version)
+        done = _write(answer, part, said, wanted, tell)
+    whole = wanted.bytes if said.total is None else said.total
+    if whole is not None and done < whole:
         raise Transient("the connection was closed early")
 
 
-def _write(answer: Any, part: Path, start: int, total: int | None, wanted: Wanted, tell: Teller) -> int:
-    done = start
-    with _disk_open(part, "ab" if start else "wb") as stream:
-        while True:
-            try:
-                chunk = answer.read(CHUNK)
-            except (OSError, http.client.HTTPException) as error:
-                raise Transient(f"the connection broke ({type(error).__name__})") from error
-            if not chunk:
-                return done
+def _declared(wanted: Wanted) -> str:
+    return wanted.sha256 or wanted.md5 or wanted.git
+
+
+def _check(said: Answer, wanted: Wanted, part: Path) -> None:
+    """Refuse before the first byte what cannot be the file, or could not be told from a part of it."""
+    what = plain(wanted.url)
+    if wanted.bytes is not None and said.total not in (None, wanted.bytes):
+        _forget(part)
+        raise GoldievalError(
+            f"{what}: the server has {said.total:,} bytes instead of {wanted.bytes:,}. It is another file now, or a "
+            "page of the server's; nothing of it is kept."
+        )
+    if said.encoded and not _declared(wanted):
+        raise GoldievalError(
+            f"{what}: the server sends it packed ({said.encoded!r}), so that it cannot be checked. Give sha256 in the "
+            "card."
+        )
+    if said.end_is_unknown and wanted.bytes is None and not _declared(wanted):
+        raise GoldievalError(
+            f"{what}: the server does not say how long it is, so a part could not be told from the whole. Give bytes "
+            "or sha256 in the card."
+        )
+    if said.page and wanted.bytes is None and not _declared(wanted) and not wanted.path.lower().endswith(PAGES):
+        raise GoldievalError(f"{what}: a web page came instead of the file. Does it ask for a login?")
+    _check_free(part, (said.total or wanted.bytes or 0) - said.start)
+
+
+def _check_free(part: Path, needed: int) -> None:
+    free = shutil.disk_usage(part.parent).free
+    if needed > free - SPARE:
+        raise _disk(OSError(errno.ENOSPC, ""), part)
+
+
+def _write(answer: Any, part: Path, said: Answer, wanted: Wanted, tell: Teller) -> int:
+    """Append what comes; not a byte beyond the size that the server or the source has named."""
+    done, most = said.start, said.total if said.total is not None else wanted.bytes
+    pace = Pace(done)
+    with _disk_open(part, "ab" if said.start else "wb") as stream:
+        while done != said.end and (chunk := _more(answer)):
+            done += len(chunk)
+            if most is not None and done > most:
+                _forget(part)
+                raise GoldievalError(f"{plain(wanted.url)}: more than {most:,} bytes came; nothing of it is kept.")
+            if most is None:
+                _check_free(part, len(chunk))
             try:
                 stream.write(chunk)
                 stream.flush()
             except OSError as error:
                 raise _disk(error, part) from error
-            done += len(chunk)
-            tell.at(wanted.path, done, total or wanted.bytes)
+            tell.at(wanted.path, done, most)
+            pace.check(done)
+    return done
+
+
+def _more(answer: Any) -> bytes:
+    try:
+        return bytes(answer.read1(CHUNK))
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        raise Transient(f"the connection broke ({type(error).__name__})") from error
 
 
 def _opened(wanted: Wanted, headers: Mapping[str, str], part: Path) -> Any:
@@ -182,18 +238,16 @@ def _about(part: Path) -> Path:
     return part.with_name(f"{part.name}.etag")
 
 
-def _validator(part: Path) -> str:
+def _version(part: Path) -> Version:
+    """Return which version of a file ``part`` is the beginning of."""
     with suppress(OSError, ValueError, TypeError):
-        return str(json.loads(_about(part).read_text(encoding="utf-8"))["etag"])
-    return ""
+        return Version(**read_json(_about(part), RECORD_BYTES))
+    return Version()
 
 
-def _remember(part: Path, headers: Any) -> None:
-    """Keep what tells this version of the file from another; a weak validator does not."""
-    etag = headers.get("etag") or ""
-    strong = etag if etag.startswith('"') else headers.get("last-modified") or ""
+def _remember(part: Path, version: Version) -> None:
     with _disk_open(_about(part), "w") as stream:
-        stream.write(json.dumps({"etag": strong}))
+        stream.write(json.dumps(asdict(version)))
 
 
 def _forget(part: Path) -> None:

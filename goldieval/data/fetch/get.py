@@ -8,7 +8,7 @@ from pathlib import Path
 
 from goldieval.data.fetch.download import Teller, Wanted, examine, fetch
 from goldieval.data.fetch.holding import beside
-from goldieval.data.fetch.lockfile import HeldFile, Origin, write_lock
+from goldieval.data.fetch.lockfile import NAME, HeldFile, Origin, write_lock
 from goldieval.data.fetch.plan import FetchPlan, Part
 from goldieval.data.fetch.unpack import clear, move_in, unpack
 from goldieval.data.paths import inside
@@ -73,7 +73,9 @@ def _as_wanted(file: Path, wanted: Wanted) -> HeldFile | None:
 
 def _own(folder: Path, name: str) -> Path:
     """Return a path below the folder; refuse one behind a link, where the user's own files lie."""
-    path = inside(folder, name)
+    path = Path(os.path.normpath(folder / name))
+    if path == folder / NAME:
+        raise GoldievalError(f"a file of the source is named {NAME}, as our own list of what was fetched")
     for place in (path, *path.parents):
         if place == folder.parent:
             break
@@ -81,7 +83,7 @@ def _own(folder: Path, name: str) -> Path:
             raise GoldievalError(
                 f"{tilde(place)} is a link to files of your own; remove the link to fetch in its place"
             )
-    return path
+    return inside(folder, name)
 
 
 def _check_room(plan: FetchPlan, staging: Path) -> None:

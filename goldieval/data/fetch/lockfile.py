@@ -1,13 +1,19 @@
-"""``.goldieval-source.json`` in a data folder: where its files come from, with their sizes and hashes."""
+"""``.goldieval-source.json`` in a data folder: where its files come from, with their sizes and hashes.
+
+Anyone can write such a file. It is believed where it is, to the last byte, what this user's goldieval wrote into this
+folder (``core.ledger``); what another one claims is used to check files, never to say where they come from.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from goldieval.core.ledger import vouch, vouched
+from goldieval.core.limits import JSON_BYTES
+from goldieval.core.reading import parse_json, read_bytes
 from goldieval.errors import GoldievalError, TaskError
 from goldieval.files import atomic_write
 
@@ -65,22 +71,33 @@ class Lock(_Part):
 
 
 def read_lock(folder: Path) -> Lock | None:
-    """Return what was written down of a folder; None where nothing was.
+    """Return what this user's goldieval wrote down of a folder; None where it wrote nothing.
+
+    Raises:
+        TaskError: as ``claimed_lock``.
+    """
+    lock, sha256 = claimed_lock(folder)
+    return lock if lock and vouched(folder) == sha256 else None
+
+
+def claimed_lock(folder: Path) -> tuple[Lock | None, str]:
+    """Return what a folder says of itself, whoever wrote it, and the SHA-256 of that.
 
     Raises:
         TaskError: a damaged file, or one of a newer version.
     """
     file = folder / NAME
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        data = read_bytes(file, JSON_BYTES)
+        content = parse_json(data)
         version = content.get("schema_version") if isinstance(content, dict) else None
         if isinstance(version, int) and version > SCHEMA:
             raise TaskError(f"{file} was written by a newer goldieval: upgrade it.")
-        return Lock.model_validate(content)
+        return Lock.model_validate(content), hashlib.sha256(data).hexdigest()
     except FileNotFoundError:
-        return None
-    except (OSError, ValueError, RecursionError) as error:
-        what = str(error) if isinstance(error, OSError) else "broken"
+        return None, ""
+    except (OSError, ValueError) as error:
+        what = "broken" if isinstance(error, ValueError) else str(error)
         raise TaskError(f"{file} is {what}. Delete it and run `goldieval data get` again.") from None
 
 
@@ -88,11 +105,12 @@ def write_lock(folder: Path, new: list[Origin]) -> None:
     """Add origins to a folder's lock file, in the place of those that answered the same."""
     known = read_lock(folder)
     kept = [old for old in (known.origins if known else []) if old.asked not in {origin.asked for origin in new}]
-    content = Lock(origins=[*kept, *new]).model_dump_json(indent=1, exclude_defaults=True)
+    content = (Lock(origins=[*kept, *new]).model_dump_json(indent=1, exclude_defaults=True) + "\n").encode()
     try:
-        atomic_write(folder / NAME, (content + "\n").encode())
+        atomic_write(folder / NAME, content)
     except OSError as error:
         raise GoldievalError(f"cannot write {folder / NAME}: {error.strerror or error}.") from error
+    vouch(folder, hashlib.sha256(content).hexdigest())
 
 
 def difference(file: Path, held: HeldFile) -> str:
@@ -113,6 +131,6 @@ def difference(file: Path, held: HeldFile) -> str:
 
 
 def labels(folder: Path) -> list[str]:
-    """Return how a record names a folder's origins; empty where the folder was filled by hand."""
+    """Return how a record names a folder's origins; empty where it was filled by hand or by another user."""
     lock = read_lock(folder) if folder.is_dir() else None
     return sorted({origin.label for origin in lock.origins}) if lock else []

@@ -9,8 +9,12 @@ from typing import TypeVar
 from goldieval.errors import GoldievalError
 
 TRIES = 5  # in a row without a byte of progress
+MOST_TRIES = 1_000  # of one file, with progress
 LONGEST = 300.0  # seconds that a server may ask us to wait
+SLOWEST = 1_000  # bytes a second, over a minute
+WINDOW_S = 60.0
 pause = time.sleep
+clock = time.monotonic
 
 T = TypeVar("T")
 
@@ -23,12 +27,32 @@ class Transient(Exception):
         self.after = after
 
 
+class Trickle(Transient):
+    """It goes on, but too slowly to count as progress."""
+
+
 class Refused(GoldievalError):
     """The server's final word. status: HTTP."""
 
     def __init__(self, what: str, status: int) -> None:
         super().__init__(f"{what}: HTTP {status}")
         self.status = status
+
+
+class Pace:
+    """Ends a connection that trickles, which no timeout for silence does."""
+
+    def __init__(self, done: int) -> None:
+        self._since, self._done = clock(), done
+
+    def check(self, done: int) -> None:
+        """Take in how many bytes are here. Raises Transient below ``SLOWEST``."""
+        passed = clock() - self._since
+        if passed < WINDOW_S:
+            return
+        if done - self._done < SLOWEST * passed:
+            raise Trickle(f"fewer than {SLOWEST:,} bytes a second came")
+        self._since, self._done = clock(), done
 
 
 def check_status(what: str, status: int, retry_after: str | None) -> None:
@@ -52,17 +76,18 @@ def patiently(
         GoldievalError: it went on failing, or the server asks for too long a wait.
     """
     failures, safe = 0, progress()
-    while True:
+    for tried in range(1, MOST_TRIES + 1):
         try:
             return attempt()
         except Transient as error:
             now = progress()
-            failures, safe = (1 if now > safe else failures + 1), now
+            goes_on = now > safe and not isinstance(error, Trickle)
+            failures, safe = (1 if goes_on else failures + 1), now
             wait = 2.0 ** (failures - 1) if error.after is None else error.after
-            if failures >= TRIES or wait > LONGEST:
-                asked = (
-                    f", and the server asks to wait {wait:,.0f} s" if wait > LONGEST else f" ({TRIES} times in a row)"
-                )
+            if failures >= TRIES or wait > LONGEST or tried == MOST_TRIES:
+                often = f" ({TRIES} times in a row)" if failures >= TRIES else f" ({tried:,} times)"
+                asked = f", and the server asks to wait {wait:,.0f} s" if wait > LONGEST else often
                 raise GoldievalError(f"{what}: {error}{asked}. Later, the same command goes on from here.") from None
             note(f"{what}: {error}; trying again in {wait:.0f} s")
             pause(wait)
+    raise AssertionError("the last try returns or raises")

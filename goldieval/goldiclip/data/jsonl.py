@@ -8,7 +8,9 @@ from pathlib import Path
 
 import torch
 
-from goldieval.data.paths import inside
+from goldieval.core.limits import PICTURE_BYTES, ROW_BYTES
+from goldieval.core.paths import inside
+from goldieval.core.reading import read_bytes
 from goldieval.errors import GoldievalError, TaskError
 from goldieval.goldiclip.data.corpus import BadSampleError, Sample
 from goldieval.goldiclip.data.pictures import decoded
@@ -34,13 +36,15 @@ class JsonLines:
             raise GoldievalError(f"data.path: cannot read {file}: {error.strerror or error}.") from error
 
     def _find_rows(self) -> None:
-        place = 0
+        place, number, begins = 0, 1, True
         with self.file.open("rb") as stream:
-            for number, line in enumerate(stream, start=1):
-                if line.strip():
+            while piece := stream.readline(ROW_BYTES):  # a longer row comes in pieces
+                if begins and piece.strip():
                     self._starts.append(place)
                     self._numbers.append(number)
-                place += len(line)
+                place += len(piece)
+                begins = piece.endswith(b"\n")
+                number += begins
 
     def __len__(self) -> int:
         return len(self._starts)
@@ -62,16 +66,19 @@ class JsonLines:
         try:
             with self.file.open("rb") as stream:
                 stream.seek(self._starts[row])
-                return stream.readline()
+                line = stream.readline(ROW_BYTES)
         except OSError as error:
             raise BadSampleError(where, "unreadable row", str(error)) from error
+        if len(line) == ROW_BYTES and not line.endswith(b"\n"):
+            raise BadSampleError(where, "unreadable row", f"longer than {ROW_BYTES:,} bytes")
+        return line
 
     def _picture(self, where: str, name: object) -> bytes:
-        if not isinstance(name, str) or not name:
-            raise BadSampleError(where, "no picture", "image names no file")
+        if not isinstance(name, str) or not name or "\0" in name:
+            raise BadSampleError(where, "no picture", f"image names no file: {name!r}")
         try:
-            return inside(self.file.parent, name).read_bytes()
+            return read_bytes(inside(self.file.parent, name), PICTURE_BYTES)
         except TaskError as error:
             raise BadSampleError(where, "picture outside its folder", repr(name)) from error
-        except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
+        except OSError as error:
             raise BadSampleError(where, "no picture", f"cannot read {name!r}") from error

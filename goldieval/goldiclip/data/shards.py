@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
@@ -11,8 +12,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from goldieval.core.limits import GROUPS, PATTERN, SHARDS
+from goldieval.core.paths import inside
 from goldieval.data.webdataset import TarImage
-from goldieval.errors import GoldievalError
+from goldieval.errors import GoldievalError, TaskError
 from goldieval.goldiclip.data.corpus import BadSampleError, Sample
 from goldieval.goldiclip.data.pictures import decoded
 from goldieval.goldiclip.data.said import FIELDS, foils, parsed, questions, sentences
@@ -103,18 +106,41 @@ def shards_of(path: str) -> list[Path]:
     Raises:
         GoldievalError: there is none, or one that the pattern names is not there.
     """
-    if Path(path).is_dir():
+    _check(path)
+    if os.path.isdir(path):
         found = sorted(Path(path).glob("*.tar"))
         if not found:
             raise GoldievalError(f"data.path: folder {path} holds no *.tar.")
-        return found
-    shards: list[Path] = []
+        return [_own(shard) for shard in found]
+    shards: dict[Path, None] = {}
     for name in _braces(path):
-        matching = [name] if Path(name).is_file() else sorted(glob(name))
+        matching = [name] if os.path.isfile(name) else sorted(glob(name))
         if not matching:
             raise GoldievalError(f"data.path: there is no shard {name}.")
-        shards += map(Path, matching)
-    return list(dict.fromkeys(shards))
+        shards |= dict.fromkeys(_own(Path(match)) for match in matching)
+        if len(shards) > SHARDS:
+            raise GoldievalError(f"data.path: more than {SHARDS:,} shards.")
+    return list(shards)
+
+
+def _own(shard: Path) -> Path:
+    """Return the shard; the training data's own folder is the one that it lies in."""
+    try:
+        inside(shard.parent, shard.name)
+    except TaskError as error:
+        raise GoldievalError(f"data.path: {error}") from error
+    return shard
+
+
+def _check(pattern: str) -> None:
+    """Refuse a pattern that would take for ever to write out."""
+    if "\0" in pattern:
+        raise GoldievalError(f"data.path: {pattern[:60]!r} is no file name.")
+    if len(pattern) > PATTERN or pattern.count("{") > GROUPS:
+        raise GoldievalError(f"data.path: a pattern of more than {PATTERN:,} characters or {GROUPS} groups of braces.")
+    sizes = (int(last) - int(first) for first, last in re.findall(r"\{([0-9]+)\.\.([0-9]+)\}", pattern))
+    if any(size >= SHARDS for size in sizes):
+        raise GoldievalError(f"data.path: {pattern} names more than {SHARDS:,} shards.")
 
 
 def _braces(pattern: str) -> Iterator[str]:

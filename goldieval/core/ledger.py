@@ -1,0 +1,77 @@
+"""What this user's own goldieval did, written down outside all data folders, where no data set can write.
+
+Two things are believed only from here: where a folder's files were fetched from, and which folders of the user's own
+were linked in, so that links may lead there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from goldieval.errors import GoldievalError
+from goldieval.files import atomic_write, one_at_a_time
+
+
+def cache_root() -> Path:
+    """The user's cache folder for this program (XDG_CACHE_HOME is honoured)."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "goldieval"
+
+
+def given_folders() -> list[str]:
+    """Return the folders, links resolved, that links may lead to: ``$GOLDIEVAL_FOLDERS`` and what was linked in."""
+    named = os.environ.get("GOLDIEVAL_FOLDERS", "").split(os.pathsep)
+    linked = _read().get("given", [])
+    return [os.path.realpath(folder) for folder in (*named, *linked) if isinstance(folder, str) and folder]
+
+
+def give(folders: list[str]) -> None:
+    """Write down that the user linked these folders in. Raises GoldievalError where the cache cannot be written."""
+    known = [folder for folder in _read().get("given", []) if isinstance(folder, str)]
+    new = [os.path.realpath(folder) for folder in folders]
+    if set(new) - set(known):
+        _change("given", list(dict.fromkeys([*known, *new])))
+
+
+def vouch(folder: Path, sha256: str) -> None:
+    """Write down the hash of the list of origins that was just written for a data folder.
+
+    Raises:
+        GoldievalError: the cache cannot be written.
+    """
+    known = _read().get("fetched", {})
+    _change("fetched", {**(known if isinstance(known, dict) else {}), os.path.realpath(folder): sha256})
+
+
+def vouched(folder: Path) -> str:
+    """Return the hash that ``vouch`` wrote down for a data folder; empty where it did not."""
+    known = _read().get("fetched", {})
+    found = known.get(os.path.realpath(folder), "") if isinstance(known, dict) else ""
+    return found if isinstance(found, str) else ""
+
+
+def _file() -> Path:
+    return cache_root() / "folders.json"
+
+
+def _read() -> dict[str, Any]:
+    with suppress(OSError, ValueError, RecursionError):
+        content = json.loads(_file().read_text(encoding="utf-8"))
+        return content if isinstance(content, dict) else {}
+    return {}
+
+
+def _change(key: str, value: Any) -> None:
+    file = _file()
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with one_at_a_time(file):
+            atomic_write(file, json.dumps(_read() | {key: value}, indent=1).encode())
+    except OSError as error:
+        raise GoldievalError(
+            f"cannot write {file}: {error.strerror or error}. Name another $XDG_CACHE_HOME."
+        ) from error

@@ -1,0 +1,50 @@
+"""Reading files of strangers: regular files only, and no more than a bound."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+from goldieval.core.limits import JSON_BYTES, TEXT_BYTES
+
+
+def read_bytes(file: Path, most: int) -> bytes:
+    """Return a file's content.
+
+    Raises:
+        OSError: it cannot be read, is no regular file (a pipe would be waited for without end), or is larger than
+            ``most`` bytes, also where it grows while it is read.
+    """
+    descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    with os.fdopen(descriptor, "rb") as stream:
+        about = os.fstat(descriptor)
+        if stat.S_ISDIR(about.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(file))
+        if not stat.S_ISREG(about.st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", str(file))
+        content = stream.read(most + 1) if about.st_size <= most else b""
+        if about.st_size > most or len(content) > most:
+            raise OSError(errno.EFBIG, f"larger than {most:,} bytes", str(file))
+        return content
+
+
+def read_text(file: Path, most: int = TEXT_BYTES) -> str:
+    """Return a UTF-8 text without its byte order mark. Raises OSError as ``read_bytes``, or UnicodeDecodeError."""
+    return read_bytes(file, most).decode("utf-8-sig")
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Parse JSON. Raises ValueError also for nesting or a number beyond what Python takes."""
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+
+
+def read_json(file: Path, most: int = JSON_BYTES) -> Any:
+    """Return what a JSON file of at most ``most`` bytes holds. Raises OSError as ``read_bytes``, or ValueError."""
+    return parse_json(read_text(file, most))
