@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 import numpy as np
 
 from goldieval.adapter import Adapter, Sees
-from goldieval.data.samples import ImageSource, UndecodableError
+from goldieval.data.samples import ImageSource
 from goldieval.embeddings import Chunk, Space, chunks_of
 
 if TYPE_CHECKING:
@@ -103,6 +103,8 @@ def encode(space: Space, chunks: Sequence[Chunk], compute: Callable[[Chunk], Enc
 
 def _for_good(space: Space, failed: Mapping[str, OSError]) -> dict[str, str]:
     """Return the failures that belong to the content; a failure to read counts for this run and is tried again."""
+    from goldieval.data.decode import UndecodableError
+
     space.failed |= {key: str(error) for key, error in failed.items()}
     return {key: str(error) for key, error in failed.items() if isinstance(error, UndecodableError)}
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from goldieval.card import Task
-from goldieval.data.masks import check_masks
+from goldieval.data.masks import check_masks, without_pixels
 from goldieval.data.samples import Dataset, ImageSource, NoImage
 from goldieval.data.subset import keep_images, limited, present
 from goldieval.encode import image_keys, text_key
@@ -98,8 +98,7 @@ def load_task_data(task: Task, folder: Path, limit: int | None, workers: int, su
         dataset = limited(dataset, limit)
     if dataset is not prepared.dataset:
         prepared = family_of(task.card.family).prepare(task, dataset)
-    images, masks = prepared.dataset.images, prepared.dataset.masks
-    mask_keys = [] if masks is None else check_masks(images, masks, seen["classes"], workers)
+    images, mask_keys = prepared.dataset.images, _mask_keys(prepared, seen, workers)
     found = image_keys([image.source for image in images], workers)
     unreadable = {
         image.id: str(key.strerror or key) for image, key in zip(images, found, strict=True) if isinstance(key, OSError)
@@ -108,6 +107,16 @@ def load_task_data(task: Task, folder: Path, limit: int | None, workers: int, su
     return Loaded(
         prepared, keys, unreadable, _data_hash(prepared.dataset, keys, mask_keys), seen, prepared_sha256, there
     )
+
+
+def _mask_keys(prepared: Prepared, seen: dict[str, int], workers: int) -> list[str]:
+    """Check every mask and note the classes that none has; return the masks' content keys."""
+    dataset = prepared.dataset
+    if dataset.masks is None:
+        return []
+    found = check_masks(dataset.images, dataset.masks, seen["classes"], workers)
+    dataset.notes = [*dataset.notes, *without_pixels(found.pixels, prepared.extra.labels)]
+    return found.keys
 
 
 def counted(task: Task, folder: Path) -> tuple[Prepared, dict[str, int], str]:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from goldieval.data.derive.steps import Prepare, digest
 from goldieval.data.paths import default_root, inside
 from goldieval.data.samples import Dataset, ImageSample
+from goldieval.data.texts import read_text
 from goldieval.errors import TaskError
 
 
@@ -124,8 +125,5 @@ def tilde(path: Path) -> str:
 
 
 def read_lines(file: Path) -> list[str]:
-    """Return the stripped, non-empty lines of a UTF-8 text file (class names, templates)."""
-    try:
-        return [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise TaskError(f"cannot read {file}: {error}") from error
+    """Return the stripped, non-empty lines of a text file (class names, templates). Raises TaskError."""
+    return [line.strip() for line in read_text(file).splitlines() if line.strip()]
