@@ -37,7 +37,7 @@ class CocoSource(Source):
 
 
 def _captions(file: Path, entries: list[Entry]) -> list[tuple[str, str]]:
-    """Return id and text of an image's captions, in the order of their ids. Raises TaskError naming one without text."""
+    """Return id and text of an image's captions, sorted by id. Raises TaskError naming one without text."""
     for entry in entries:
         check_id(f"{file}: a caption of image {entry['image_id']}", entry, "id")
     if len({id_text(entry["id"]) for entry in entries}) < len(entries):

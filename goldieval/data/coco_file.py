@@ -64,7 +64,7 @@ def entries_of(file: Path, content: Any, key: str) -> list[Entry]:
     """Return the list under a key. Raises TaskError where there is none, or one that holds something else."""
     found = content.get(key) if isinstance(content, dict) else None
     if not isinstance(found, list):
-        raise TaskError(f"{file} is no COCO annotation file: it has no list {key!r}.")
+        raise TaskError(f"{file} has no list {key!r}, so it is no such file as COCO has.")
     for place, entry in enumerate(found):
         if not isinstance(entry, dict):
             raise TaskError(f"{file}: {key}[{place}] is {str(entry)[:40]!r}, no mapping.")

@@ -38,8 +38,9 @@ class LabelledSource(Source):
     """What readers of masks share.
 
     values: raw values in class order, with ranges like "0-10"; none: a value is its class.   ignore: raw values of
-    pixels without a label; unless it is given, 255 where that is no class of ``values``.   reduce_zero_label: value 0 is ignored, the others count from 1.   others: values that are
-    in no list are an error, or the class "background" before all others.
+    pixels without a label; unless it is given, 255 where that is no class of ``values``.   reduce_zero_label: value 0
+    is ignored, the others count from 1.   others: values that are in no list are an error, or the class "background"
+    before all others.
     classes: file with the class names: one a line in class order, or JSON from raw value to name.
     """
 

@@ -75,8 +75,8 @@ class ParquetSource(Source):
             entry = small[number] if small.column_names else {}
             id = f"{path.name}#{number}"
             if self.id_column:
-                id = str(value_of(f"{path}: row {number}", entry, self.id_column, ()))
-            where = f"{path}: row {number}"
+                id = str(value_of(f"{path}#{number}", entry, self.id_column, ()))
+            where = f"{path}#{number}"
             texts = texts_in(where, _decoded(where, entry), self.caption) if self.caption else []
             captions = [(f"{id}#{place}", text) for place, text in enumerate(texts)]
             image = ImageSample(id, ParquetImage(pictures, self.image, number), f"{path.name}#{number}")
