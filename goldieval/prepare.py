@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -129,6 +130,7 @@ def counted(task: Task, folder: Path) -> tuple[Prepared, dict[str, int], str]:
     prepared = family_of(task.card.family).prepare(task, dataset)
     seen = _counts(prepared)
     _check_counts(task, seen)
+    _refuse_sure(task, seen)
     return prepared, seen, prepared_sha256
 
 
@@ -157,6 +159,20 @@ def _check_counts(task: Task, seen: dict[str, int]) -> None:
             f"the data are not what {task.file.name} expects: {', '.join(wrong)}. "
             "Another split or a partial copy gives another result; fetch the data again, or write a card of your own."
         )
+
+
+def _refuse_sure(task: Task, seen: dict[str, int]) -> None:
+    """Raise TaskError where every answer is right, so that there is nothing to measure: chance is 100 %."""
+    headline = task.card.headline
+    recall = re.fullmatch("(t2i|i2t)_r([0-9]+).*", headline)
+    candidates = seen["texts" if recall and recall[1] == "i2t" else "images"]
+    if seen.get("classes") == 1:
+        why = "the data have one class"
+    elif recall and (seen["images"] == 1 or int(recall[2]) >= candidates):
+        why = f"{headline} looks among {candidates:,} candidates for one of the first {recall[2]}"
+    else:
+        return
+    raise TaskError(f"chance is 100 %, so there is nothing to measure: {why}.")
 
 
 def _data_hash(dataset: Dataset, keys: list[str], mask_keys: list[str]) -> str:

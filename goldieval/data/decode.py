@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,8 +22,7 @@ MOST_PIXELS = 178_956_970  # where Pillow stops; a picture of so many takes 0.5 
 DEEP = "16 bits scaled to 8"  # raise the words when the rule changes: they are part of such pictures' keys
 BITS_PER_SAMPLE, PHOTOMETRIC, WHITE_IS_ZERO = 258, 262, 0  # TIFF
 
-# Pillow's remarks on damaged EXIF, palettes, and sizes below its own limit; what matters is an error here.
-warnings.filterwarnings("ignore", module=r"PIL\.")
+PILLOW = r"PIL\."
 
 
 class UndecodableError(OSError):
@@ -90,6 +90,7 @@ def _deep_header(data: bytes) -> bool:
 @contextmanager
 def opened(data: bytes) -> Iterator[Image.Image]:
     """Open an image file's bytes with Pillow, within the limit of pixels. Raises UndecodableError, TooLargeError."""
+    _silence_pillow()
     limit = Image.MAX_IMAGE_PIXELS = most_pixels()
     try:
         with Image.open(io.BytesIO(data)) as picture:
@@ -107,6 +108,12 @@ def opened(data: bytes) -> Iterator[Image.Image]:
         raise OSError("there is not enough memory to decode it") from error
     except Exception as error:  # Pillow's plugins raise OSError, ValueError, SyntaxError … on broken files
         raise UndecodableError(f"{type(error).__name__}: {error}") from error
+
+
+def _silence_pillow() -> None:
+    """Keep Pillow's remarks (damaged EXIF, palettes, sizes) off the screen; what matters is an error here."""
+    if ("ignore", None, Warning, re.compile(PILLOW), 0) not in warnings.filters:
+        warnings.filterwarnings("ignore", module=PILLOW)
 
 
 def _check_size(size: tuple[int, int], limit: int) -> None:
