@@ -106,10 +106,15 @@ def folders_below(folder: Path, depth: int) -> list[Path]:
             entry
             for place in level
             for entry in sorted(place.iterdir())
-            if not is_leftover(entry.name) and entry.is_dir()
+            if not is_leftover(entry.name) and entry.is_dir() and not _leads_up(entry)
         ]
         found += level
     return found
+
+
+def _leads_up(entry: Path) -> bool:
+    """True for a link to a folder that it lies in."""
+    return entry.is_symlink() and entry.parent.resolve().is_relative_to(entry.resolve())
 
 
 def _pick(shown: str, role: str, candidates: list[str], rows: Rows, named: dict[str, str]) -> str:
