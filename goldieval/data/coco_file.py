@@ -50,9 +50,9 @@ def read_coco(file: Path) -> CocoFile:
         raise TaskError(f"{file}: duplicate image ids: {listing(_doubled(images))}.")
     strays = []
     for place, entry in enumerate(entries_of(file, content, "annotations")):
-        image = check_id(f"{file}: annotations[{place}]", entry, "image_id")
-        if image in annotations:
-            annotations[image].append(entry)
+        owner = check_id(f"{file}: annotations[{place}]", entry, "image_id")
+        if owner in annotations:
+            annotations[owner].append(entry)
         else:
             strays.append(str(entry.get("id", place)))
     if strays:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 LIMIT = "GOLDIEVAL_MAX_PIXELS"
 MOST_PIXELS = 178_956_970  # where Pillow stops; a picture of so many takes 0.5 GB
@@ -98,7 +98,7 @@ def opened(data: bytes) -> Iterator[Image.Image]:
             yield picture
     except (UndecodableError, TooLargeError):
         raise
-    except Image.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         raise UndecodableError("no picture format that Pillow knows") from error
     except Image.DecompressionBombError as error:
         raise TooLargeError(

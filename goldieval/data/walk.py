@@ -85,7 +85,8 @@ def _not_entered(root: Path, entry: os.DirEntry[str], above: tuple[str, ...]) ->
     if leads_out(root, Path(entry.path)):
         return LINK
     if _is_folder(entry):
-        return LOOP if os.path.realpath(entry.path) in above else ""
+        target = os.path.realpath(entry.path)
+        return LOOP if any(Path(seen).is_relative_to(target) for seen in above) else ""
     return "" if not os.path.exists(entry.path) or entry.is_file() else NO_FILE  # a broken link is named when opened
 
 
