@@ -15,7 +15,8 @@ import numpy as np
 from goldieval.adapter import Adapter, Sees
 from goldieval.core.faults import contained, in_words
 from goldieval.core.halves import Faults, in_halves
-from goldieval.data.samples import ImageSource, UndecodableError
+from goldieval.data.decode import UndecodableError
+from goldieval.data.samples import ImageSource
 from goldieval.embeddings import Chunk, Space, chunks_of
 from goldieval.errors import AdapterError, TaskError
 
@@ -110,6 +111,7 @@ def encode(space: Space, chunks: Sequence[Chunk], compute: Callable[[Chunk], Enc
 
 def _for_good(space: Space, failed: Mapping[str, OSError]) -> dict[str, str]:
     """Return the failures that belong to the content; a failure to read counts for this run and is tried again."""
+
     space.failed |= {key: str(error) for key, error in failed.items()}
     return {key: str(error) for key, error in failed.items() if isinstance(error, UndecodableError)}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 
 from goldieval.card import Task
 from goldieval.core.faults import contained
-from goldieval.data.masks import check_masks
+from goldieval.data.masks import check_masks, without_pixels
 from goldieval.data.samples import Dataset, ImageSource, NoImage
 from goldieval.data.subset import keep_images, limited, present
 from goldieval.encode import image_keys, text_key
@@ -106,8 +107,7 @@ def _loaded(task: Task, folder: Path, limit: int | None, workers: int, subset: s
         dataset = limited(dataset, limit)
     if dataset is not prepared.dataset:
         prepared = family_of(task.card.family).prepare(task, dataset)
-    images, masks = prepared.dataset.images, prepared.dataset.masks
-    mask_keys = [] if masks is None else check_masks(images, masks, seen["classes"], workers)
+    images, mask_keys = prepared.dataset.images, _mask_keys(prepared, seen, workers)
     found = image_keys([image.source for image in images], workers)
     unreadable = {
         image.id: str(key.strerror or key) for image, key in zip(images, found, strict=True) if isinstance(key, OSError)
@@ -116,6 +116,16 @@ def _loaded(task: Task, folder: Path, limit: int | None, workers: int, subset: s
     return Loaded(
         prepared, keys, unreadable, _data_hash(prepared.dataset, keys, mask_keys), seen, prepared_sha256, there, limit
     )
+
+
+def _mask_keys(prepared: Prepared, seen: dict[str, int], workers: int) -> list[str]:
+    """Check every mask and note the classes that none has; return the masks' content keys."""
+    dataset = prepared.dataset
+    if dataset.masks is None:
+        return []
+    found = check_masks(dataset.images, dataset.masks, seen["classes"], workers)
+    dataset.notes = [*dataset.notes, *without_pixels(found.pixels, prepared.extra.labels)]
+    return found.keys
 
 
 def counted(task: Task, folder: Path) -> tuple[Prepared, dict[str, int], str]:
@@ -128,6 +138,7 @@ def counted(task: Task, folder: Path) -> tuple[Prepared, dict[str, int], str]:
     prepared = family_of(task.card.family).prepare(task, dataset)
     seen = _counts(prepared)
     _check_counts(task, seen)
+    _refuse_sure(task, seen)
     return prepared, seen, prepared_sha256
 
 
@@ -156,6 +167,20 @@ def _check_counts(task: Task, seen: dict[str, int]) -> None:
             f"the data are not what {task.file.name} expects: {', '.join(wrong)}. "
             "Another split or a partial copy gives another result; fetch the data again, or write a card of your own."
         )
+
+
+def _refuse_sure(task: Task, seen: dict[str, int]) -> None:
+    """Raise TaskError where every answer is right, so that there is nothing to measure: chance is 100 %."""
+    headline = task.card.headline
+    recall = re.fullmatch("(t2i|i2t)_r([0-9]+).*", headline)
+    candidates = seen["texts" if recall and recall[1] == "i2t" else "images"]
+    if seen.get("classes") == 1:
+        why = "the data have one class"
+    elif recall and (seen["images"] == 1 or int(recall[2]) >= candidates):
+        why = f"{headline} looks among {candidates:,} candidates for one of the first {recall[2]}"
+    else:
+        return
+    raise TaskError(f"chance is 100 %, so there is nothing to measure: {why}.")
 
 
 def _data_hash(dataset: Dataset, keys: list[str], mask_keys: list[str]) -> str:

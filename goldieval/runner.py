@@ -296,7 +296,7 @@ class _Run:
             classes=scored.classes if scored else {},
             truncation=cut,
             probe=scored.probe if scored else None,
-            warnings=[*told(cut), *scored.warnings] if scored else [],
+            warnings=[*told(cut), *_notes(loaded), *scored.warnings] if scored else [],
             environment=environment(self.device),
             run=run,
         )
@@ -323,6 +323,11 @@ def _truncated(scored: Scored, loaded: Loaded, vectors: Vectors, context: int) -
         texts = [text.text for text in loaded.prepared.dataset.texts]
         scored.outcomes["cut"] = cut_queries(scored.outcomes["text"].tolist(), texts, counts, context)
     return truncation(counts, context)
+
+
+def _notes(loaded: Loaded | None) -> list[str]:
+    """Return what of the data was left out, or looks wrong in them."""
+    return loaded.prepared.dataset.notes if loaded else []
 
 
 def _check_out(out: Path) -> None:

@@ -222,11 +222,11 @@ def test_coco_annotations_with_faults_are_one_line(tmp_path: Path) -> None:
     assert mask[3:5, 3:5].tolist() == [[2, 2], [2, 2]]  # the smaller one is on top
     assert (mask == 1).sum() > 15 and mask[0, 0] == mask[9, 11] == 0
     file.write_text(json.dumps(content | {"categories": [{"id": 300, "name": "x"}]}))
-    assert "category ids above 255" in reason(card)
+    assert "annotation 1: category 3 is not among the file's categories" in reason(card)
     file.write_text(json.dumps(content | {"images": []}))
     assert "annotations of images it does not list" in reason(card)
     file.write_text('{"images": [')
-    assert "as COCO annotations" in reason(card)
+    assert "a.json: broken JSON" in reason(card)
 
 
 def test_sixteen_bits_never_wrap(tmp_path: Path) -> None:

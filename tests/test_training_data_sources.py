@@ -265,18 +265,15 @@ def test_the_teacher_sees_a_square_picture_as_evaluation_does() -> None:
     assert torch.equal(ours.whole, ours.mild)
 
 
-def test_pictures_are_turned_upright() -> None:
+def test_pictures_are_not_turned_as_in_evaluation() -> None:
+    """Neither clip-benchmark nor open_clip applies EXIF orientation, so training does not either."""
     stored = Image.new("RGB", (20, 10), "red")
     stored.paste("blue", (0, 0, 10, 10))  # stored left
     exif, stream = Image.Exif(), io.BytesIO()
-    exif[0x0112] = 6  # to be turned a quarter clockwise: left becomes top
+    exif[0x0112] = 6  # says: turn a quarter clockwise
     stored.save(stream, "PNG", exif=exif)
-    upright = decoded("here", stream.getvalue())
-    assert (
-        upright.size == (10, 20)
-        and upright.getpixel((5, 2)) == (0, 0, 255)
-        and upright.getpixel((5, 17)) == (255, 0, 0)
-    )
+    picture = decoded("here", stream.getvalue())
+    assert (picture.size, picture.getpixel((2, 5)), picture.getpixel((17, 5))) == ((20, 10), (0, 0, 255), (255, 0, 0))
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "I;16"])

@@ -15,6 +15,7 @@ from goldieval.core.text import argument
 from goldieval.data.fetch.holding import beside, held
 from goldieval.data.fetch.lockfile import Origin, write_lock
 from goldieval.data.fetch.unpack import clear
+from goldieval.data.masks import check_masks
 from goldieval.data.source import Source, tilde
 from goldieval.errors import GoldievalError, listing
 
@@ -51,7 +52,7 @@ def adopt(task: Task, given: Path, root: Path) -> str:
                 place.parent.mkdir(parents=True, exist_ok=True)
                 place.symlink_to(target)
         write_lock(folder, [Origin(adopted=str(given.resolve()))])
-    return f"{task.name}: linked {tilde(given)} into {tilde(folder)}; {seen}, as its card expects"
+    return f"{task.name}: linked {tilde(given)} into {tilde(folder)}; {seen}"
 
 
 def _first_that_reads(task: Task, folder: Path, layouts: list[Links], given: Path) -> tuple[Links, str]:
@@ -66,8 +67,12 @@ def _first_that_reads(task: Task, folder: Path, layouts: list[Links], given: Pat
             if lacking := task.card.source.missing(trial):
                 raise GoldievalError(f"it lacks {listing(lacking)}")
             prepared, seen, _ = counted(task, trial)
-            check_pictures(prepared.dataset)
-            return links, ", ".join(f"{number:,} {what}" for what, number in seen.items())
+            if gone := check_pictures(prepared.dataset):
+                raise GoldievalError(f"{len(gone):,} of its {seen['images']:,} pictures are not there: {listing(gone)}")
+            if prepared.dataset.masks is not None:
+                check_masks(prepared.dataset.images, prepared.dataset.masks, seen["classes"], os.cpu_count() or 1)
+            found = ", ".join(f"{number:,} {what}" for what, number in seen.items())
+            return links, "; ".join([f"{found}, as its card expects", *prepared.dataset.notes])
         except GoldievalError as error:
             faults.append(str(error).replace(str(trial), str(folder)))
         finally:

@@ -10,6 +10,7 @@ from pathlib import Path
 from goldieval.card import Task
 from goldieval.core.faults import contained, in_words
 from goldieval.data.fetch.lockfile import Lock, claimed_lock, difference
+from goldieval.data.masks import check_masks
 from goldieval.data.paths import inside
 from goldieval.data.samples import ImageSample, NoImage
 from goldieval.data.source import tilde
@@ -97,7 +98,9 @@ def _read(task: Task, folder: Path, workers: int) -> tuple[list[str], dict[str, 
     with ThreadPoolExecutor(workers) as threads:
         reasons = threads.map(_reason, images) if task.card.source.on_disk else iter([])
         unreadable = {image.id: reason for image, reason in zip(images, reasons, strict=False) if reason}
-    return [f"{number:,} {what}" for what, number in seen.items()], unreadable
+    if prepared.dataset.masks is not None:
+        check_masks(prepared.dataset.images, prepared.dataset.masks, seen["classes"], workers)
+    return [*(f"{number:,} {what}" for what, number in seen.items()), *prepared.dataset.notes], unreadable
 
 
 def _reason(image: ImageSample) -> str:

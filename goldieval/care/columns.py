@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from goldieval.data.folder import PICTURES
+from goldieval.data.labels import class_names_in, label_text
+from goldieval.data.names import below
+from goldieval.data.rows import is_missing
+from goldieval.data.walk import PICTURES, is_leftover
 from goldieval.errors import GoldievalError
 
 # Names that people give these columns; they decide only where content leaves several.
@@ -60,7 +63,7 @@ def columns_of(rows: Rows, folder: Path, shown: str, named: dict[str, str], fami
         if name and name not in names:
             raise UndecidedError(f"{shown} has no column {name!r} for --{role}; it has {', '.join(names)}.")
     pictures = [name for name in names if _all(rows, name, _is_picture)]
-    roots = {name: root for name in (pictures or []) if (root := picture_root(folder, _some(rows, name))) is not None}
+    roots = {name: root for name in (pictures or []) if (root := picture_root(folder, _texts(rows, name))) is not None}
     if named.get("image") and named["image"] not in roots:
         raise UndecidedError(f"{shown}: the files that {named['image']!r} names are not below {folder}.")
     if pictures and not roots:
@@ -82,26 +85,36 @@ def columns_of(rows: Rows, folder: Path, shown: str, named: dict[str, str], fami
     return Columns(image, roots[image], caption, label)
 
 
-def picture_root(folder: Path, names: Iterable[str]) -> str | None:
-    """Return the folder below ``folder`` that all of some relative file names start from, or None."""
-    names = list(names)
+def picture_root(folder: Path, names: Sequence[str]) -> str | None:
+    """Return the folder below ``folder`` where most of some file names are, the nearest of equals; None if none is."""
+    some = names[:: max(1, len(names) // LOOKED_AT)]
+    best, most = None, 0
     for place in (folder, *folders_below(folder, 2)):
-        if names and all(not name.startswith("/") and (place / name).is_file() for name in names):
-            return place.relative_to(folder).as_posix()
-    return None
+        found = sum((place / below(place, name)).is_file() for name in some if "\0" not in name)
+        if found > most:
+            best, most = place.relative_to(folder).as_posix(), found
+        if most == len(some):
+            break
+    return best
 
 
 def folders_below(folder: Path, depth: int) -> list[Path]:
     """Return the visible folders below a folder, nearest first."""
     found, level = [], [folder]
     for _ in range(depth):
-        level = [entry for place in level for entry in sorted(place.iterdir()) if _visible(entry) and entry.is_dir()]
+        level = [
+            entry
+            for place in level
+            for entry in sorted(place.iterdir())
+            if not is_leftover(entry.name) and entry.is_dir() and not _leads_up(entry)
+        ]
         found += level
     return found
 
 
-def _visible(entry: Path) -> bool:
-    return not entry.name.startswith(".")
+def _leads_up(entry: Path) -> bool:
+    """True for a link to a folder that it lies in."""
+    return entry.is_symlink() and entry.parent.resolve().is_relative_to(entry.resolve())
 
 
 def _pick(shown: str, role: str, candidates: list[str], rows: Rows, named: dict[str, str]) -> str:
@@ -131,12 +144,14 @@ def _tell_the_same(rows: Rows, one: str, other: str) -> bool:
 
 
 def _all(rows: Rows, name: str, fits: Callable[[Any], bool]) -> bool:
+    """True where nearly all values fit, those that say nothing left aside: the reader names their rows."""
     some = [row.get(name) for row in rows[:LOOKED_AT]]
-    return bool(some) and sum(fits(value) for value in some) > 0.9 * len(some)
+    there = [value for value in some if not is_missing(value)]
+    return bool(there) and sum(fits(value) for value in there) > 0.9 * len(there)
 
 
-def _some(rows: Rows, name: str) -> list[str]:
-    return [str(row.get(name)) for row in rows[:20]]
+def _texts(rows: Rows, name: str) -> list[str]:
+    return [str(row[name]) for row in rows if not is_missing(row.get(name))]
 
 
 def _is_picture(value: Any) -> bool:
@@ -151,7 +166,13 @@ def _is_text(value: Any) -> bool:
 
 def _is_label(rows: Rows, name: str) -> bool:
     """A class comes again and again."""
-    values = [row.get(name) for row in rows]
-    if not all(isinstance(value, str | int) and not isinstance(value, bool) and value != "" for value in values):
+    values = [row.get(name) for row in rows if not is_missing(row.get(name))]
+    if not all(isinstance(value, str | int | float) and not isinstance(value, bool) for value in values):
         return False
-    return 1 < len({str(value) for value in values}) < len(values)
+    return 1 < len({label_text(name, value) for value in values}) < len(values)
+
+
+def numbered_classes(rows: Rows, column: str) -> list[str]:
+    """Return the labels of a column that holds numbers, or nothing where it holds names."""
+    labels = {label_text(column, row[column]) for row in rows if not is_missing(row.get(column))}
+    return [] if class_names_in(labels) else sorted(labels, key=lambda label: (len(label), label))

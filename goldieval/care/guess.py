@@ -7,14 +7,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from goldieval.care.columns import Columns, Rows, UndecidedError, UnfitError, columns_of, folders_below, picture_root
-from goldieval.core.reading import read_json
-from goldieval.data.folder import PICTURES
-from goldieval.data.rows import read_table
+from goldieval.care.columns import (
+    Columns,
+    Rows,
+    UndecidedError,
+    UnfitError,
+    columns_of,
+    folders_below,
+    numbered_classes,
+    picture_root,
+)
+from goldieval.data.rows import read_json, read_table
+from goldieval.data.walk import is_leftover, is_picture
 from goldieval.data.webdataset import samples_of
-from goldieval.errors import GoldievalError, TaskError
+from goldieval.errors import GoldievalError, TaskError, listing
 
 TABLES = {".csv": "CSV", ".tsv": "TSV", ".jsonl": "JSON Lines", ".json": "JSON"}
+CLASS_NAMES = "classes.txt"
 DEPTH = 2
 
 
@@ -92,10 +101,10 @@ def _coco(folder: Path, wishes: Wishes, faults: list[GoldievalError]) -> list[Fi
     found = []
     for file in _files(folder, [".json"]) if _wanted("retrieval", wishes) else []:
         name = file.relative_to(folder).as_posix()
-        content = _json(file)
-        if wishes.file not in ("", name) or not isinstance(content, dict) or not _has_captions(content):
+        content = _json(file, faults) if wishes.file in ("", name) else None
+        if not isinstance(content, dict) or not _has_captions(content):
             continue
-        names = [str(image.get("file_name")) for image in content["images"][:20]]
+        names = [str(image.get("file_name")) for image in content["images"] if isinstance(image, dict)]
         root = picture_root(folder, names)
         if root is None:
             faults.append(UnfitError(f"{name}: its pictures (first: {', '.join(names[:1])}) are not below {folder}."))
@@ -116,7 +125,7 @@ def _tables(folder: Path, wishes: Wishes, faults: list[GoldievalError]) -> list[
     found = []
     for file in _files(folder, list(TABLES)):
         name = file.relative_to(folder).as_posix()
-        if wishes.file not in ("", name) or (file.suffix == ".json" and not isinstance(_json(file), list)):
+        if wishes.file not in ("", name) or (file.suffix == ".json" and not isinstance(_json(file, faults), list)):
             continue
         try:
             rows: Rows = [row for _, row in read_table(file)]
@@ -127,7 +136,11 @@ def _tables(folder: Path, wishes: Wishes, faults: list[GoldievalError]) -> list[
         except (TaskError, UnfitError, UndecidedError) as error:
             faults.append(error)
             continue
-        found.append(_of_table(file, name, columns))
+        numbers = numbered_classes(rows, columns.label) if columns.label and not columns.caption else []
+        if numbers and not (folder / CLASS_NAMES).is_file():
+            faults.append(UndecidedError(_names_wanted(folder, name, columns.label, numbers)))
+            continue
+        found.append(_of_table(file, name, columns, CLASS_NAMES if numbers else ""))
     return found
 
 
@@ -135,11 +148,19 @@ def _named_family(wishes: Wishes) -> str | None:
     return "retrieval" if wishes.caption else "zeroshot" if wishes.label else None
 
 
-def _of_table(file: Path, name: str, columns: Columns) -> Finding:
+def _names_wanted(folder: Path, table: str, column: str, numbers: Sequence[str]) -> str:
+    return (
+        f"{table}: column {column!r} holds class numbers ({listing(numbers, 5)}), and a model is asked for names. "
+        f"Write them into {folder / CLASS_NAMES}, one per line, that of class 0 first, and run the same command again."
+    )
+
+
+def _of_table(file: Path, name: str, columns: Columns, classes: str) -> Finding:
     family = "retrieval" if columns.caption else "zeroshot"
     what = f"captions in {columns.caption!r}" if columns.caption else f"classes in {columns.label!r}"
     said = f"a {TABLES[file.suffix.lower()]} table {name}, pictures in {columns.image!r}, {what}"
-    return Finding({"reader": "table", "file": name, **columns.source(family)}, family, name, said)
+    named = {"classes": classes} if classes else {}
+    return Finding({"reader": "table", "file": name, **columns.source(family), **named}, family, name, said)
 
 
 def _class_folders(folder: Path, wishes: Wishes, faults: list[GoldievalError]) -> list[Finding]:
@@ -157,20 +178,19 @@ def _class_folders(folder: Path, wishes: Wishes, faults: list[GoldievalError]) -
 def _holds_classes(place: Path) -> bool:
     """Two folders or more, and a picture directly in each."""
     folders = folders_below(place, 1)
-    return len(folders) > 1 and all(any(_is_picture(file) for file in each.iterdir()) for each in folders)
-
-
-def _is_picture(file: Path) -> bool:
-    return file.suffix.lower() in PICTURES and not file.name.startswith(".")
+    return len(folders) > 1 and all(any(is_picture(file.name) for file in each.iterdir()) for each in folders)
 
 
 def _files(folder: Path, endings: Sequence[str]) -> list[Path]:
     places = (folder, *folders_below(folder, DEPTH))
-    return sorted(file for place in places for file in place.iterdir() if file.suffix.lower() in endings)
+    files = (file for place in places for file in place.iterdir() if file.is_file() and not is_leftover(file.name))
+    return sorted(file for file in files if file.suffix.lower() in endings)
 
 
-def _json(file: Path) -> Any:
+def _json(file: Path, faults: list[GoldievalError]) -> Any:
+    """Return what a JSON file holds; None, and a fault noted, where it cannot be read."""
     try:
         return read_json(file)
-    except (OSError, ValueError):
+    except TaskError as error:
+        faults.append(error)
         return None

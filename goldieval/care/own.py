@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +14,9 @@ import yaml
 
 from goldieval.card import Task, load_card
 from goldieval.care.guess import Finding, Wishes, find
-from goldieval.data.samples import Dataset, NoImage
+from goldieval.data.samples import Dataset, EncodedImage, FileImage, ImageSample, NoImage
 from goldieval.data.source import tilde
-from goldieval.errors import GoldievalError, TaskError
+from goldieval.errors import GoldievalError, TaskError, listing
 from goldieval.files import atomic_write
 from goldieval.registry import Catalogue
 
@@ -21,11 +24,17 @@ SAMPLE = 16  # pictures that are opened before a folder is taken in
 FAMILIES = ("retrieval", "zeroshot")
 
 
-def write_card(folder: Path, wishes: Wishes, name: str | None, out: Path | None) -> tuple[Path, list[str]]:
-    """Find out what a folder holds, read it, and write its card; nothing in the folder is changed.
+@dataclass(frozen=True)
+class Written:
+    """card: the file.   lines: what was found, and what of it is left out.   options: what its first run needs."""
 
-    Returns:
-        The card, and lines that say what was found.
+    card: Path
+    lines: list[str]
+    options: str = ""
+
+
+def write_card(folder: Path, wishes: Wishes, name: str | None, out: Path | None) -> Written:
+    """Find out what a folder holds, read it, and write its card; nothing in the folder is changed.
 
     Raises:
         GoldievalError: no folder, nothing that can be read or two ways to read it, a name that is taken.
@@ -46,21 +55,56 @@ def write_card(folder: Path, wishes: Wishes, name: str | None, out: Path | None)
     content = _content(name, found)
     with tempfile.TemporaryDirectory() as scratch:
         prepared, seen, _ = counted(_task(content, folder, Path(scratch)), folder)
-    check_pictures(prepared.dataset)
+    lacking = check_pictures(prepared.dataset)
     content["expect"] = seen
     content["chance"] = float(f"{_chance(content['headline'], seen, prepared.dataset):.4g}")
     _write(file, content, folder)
-    return file, [f"{tilde(folder)}: {found.said}", ", ".join(f"{number:,} {what}" for what, number in seen.items())]
+    counts = ", ".join(f"{number:,} {what}" for what, number in seen.items())
+    lines = [f"{tilde(folder)}: {found.said}", counts, *prepared.dataset.notes, *_told_lacking(lacking, seen["images"])]
+    return Written(file, lines, " --subset present" if lacking else "")
 
 
-def check_pictures(dataset: Dataset) -> None:
-    """Open some pictures, evenly spread. Raises TaskError naming the first that is none."""
+def check_pictures(dataset: Dataset) -> list[str]:
+    """Look at the header of every picture, and decode some, evenly spread; return the paths of those that lack.
+
+    Raises:
+        TaskError: pictures that are none, or all lack; names the first.
+    """
     images = [image for image in dataset.images if not isinstance(image.source, NoImage)]
-    for image in images[:: max(1, len(images) // SAMPLE)]:
-        try:
+    lacking = [image.path or image.id for image in images if _lacks(image)]
+    there = [image for image in images if not _lacks(image)]
+    if images and not there:
+        raise TaskError(f"none of the {len(images):,} pictures is there: {listing(lacking)}.")
+    decoded = {id(image) for image in there[:: max(1, len(there) // SAMPLE)]}
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        found = list(pool.map(lambda image: _fault(image, id(image) in decoded), there))
+    faults = [f"{image.path or image.id} ({fault})" for image, fault in zip(there, found, strict=True) if fault]
+    if faults:
+        raise TaskError(f"{len(faults):,} of {len(images):,} pictures cannot be read: {listing(faults)}.")
+    return lacking
+
+
+def _lacks(image: ImageSample) -> bool:
+    return isinstance(image.source, FileImage) and not os.path.lexists(image.source.file)
+
+
+def _fault(image: ImageSample, whole: bool) -> str:
+    try:
+        if whole or not isinstance(image.source, EncodedImage):
             image.source.open()
-        except OSError as error:
-            raise TaskError(f"picture {image.path or image.id} cannot be read: {error.strerror or error}.") from error
+        else:
+            image.source.check()
+    except OSError as error:
+        return str(error.strerror or error)
+    return ""
+
+
+def _told_lacking(lacking: list[str], images: int) -> list[str]:
+    if not lacking:
+        return []
+    return [
+        f"{len(lacking):,} of {images:,} pictures are not there: {listing(lacking)}; --subset present runs the rest"
+    ]
 
 
 def _content(name: str, found: Finding) -> dict[str, Any]:

@@ -180,13 +180,11 @@ def import_(
     if len(what) != 1:
         raise GoldievalError("write `data import TASK FOLDER`, or `data import FOLDER` for data of your own.")
     wishes = Wishes(family, file or "", image or "", caption or "", label or "")
-    card, lines = write_card(Path(what[0]).expanduser(), wishes, name, out)
-    for line in lines:
+    written = write_card(Path(what[0]).expanduser(), wishes, name, out)
+    for line in written.lines:
         console.print(Text(line), soft_wrap=True)
-    console.print(
-        Text(f"wrote {tilde(card)}; run it: goldieval run --model random --tasks {argument(str(card))}"),
-        soft_wrap=True,
-    )
+    command = f"goldieval run --model random{written.options} --tasks {argument(str(written.card))}"
+    console.print(Text(f"wrote {tilde(written.card)}; run it: {command}"), soft_wrap=True)
 
 
 def _own_options(*values: object) -> list[tuple[str, object]]:

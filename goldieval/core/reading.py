@@ -22,14 +22,23 @@ def read_bytes(file: Path, most: int) -> bytes:
     descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     with os.fdopen(descriptor, "rb") as stream:
         about = os.fstat(descriptor)
-        if stat.S_ISDIR(about.st_mode):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(file))
-        if not stat.S_ISREG(about.st_mode):
-            raise OSError(errno.EINVAL, "not a regular file", str(file))
+        _check_kind(about.st_mode, file)
         content = stream.read(most + 1) if about.st_size <= most else b""
         if about.st_size > most or len(content) > most:
             raise OSError(errno.EFBIG, f"larger than {most:,} bytes", str(file))
         return content
+
+
+def check_regular(file: Path) -> None:
+    """Raise OSError for a file that is not there or is no regular one."""
+    _check_kind(file.stat().st_mode, file)
+
+
+def _check_kind(mode: int, file: Path) -> None:
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(file))
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "not a regular file", str(file))
 
 
 def read_text(file: Path, most: int = TEXT_BYTES) -> str:

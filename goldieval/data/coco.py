@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from goldieval.core.reading import read_json
+from goldieval.data.coco_file import Entry, check_id, id_text, in_order, read_coco
+from goldieval.data.names import below, picture_file
 from goldieval.data.paths import inside
+from goldieval.data.rows import text_in
 from goldieval.data.samples import Dataset, FileImage, ImageSample, Row, dataset_of
 from goldieval.data.source import Source
-from goldieval.errors import TaskError, listing
+from goldieval.errors import TaskError
 
 
 class CocoSource(Source):
@@ -23,29 +25,23 @@ class CocoSource(Source):
         return [self.annotations, self.images]
 
     def read(self, folder: Path) -> Dataset:
-        file = inside(folder, self.annotations)
-        images, captions = _load(file)
-        pictures = inside(folder, self.images)
-        by_image: dict[int, list[tuple[str, str]]] = {id: [] for id in images}
-        strays = [str(caption["id"]) for caption in captions if caption["image_id"] not in by_image]
-        if strays:
-            raise TaskError(f"{file}: {len(strays):,} captions of images it does not list: {listing(strays)}.")
-        for caption in sorted(captions, key=lambda caption: caption["id"]):
-            by_image[caption["image_id"]].append((str(caption["id"]), str(caption["caption"] or "")))
-        rows = [
-            Row(ImageSample(name, FileImage(inside(pictures, name)), f"{self.images}/{name}"), captions=by_image[id])
-            for id, name in sorted(images.items())
-        ]
+        file, pictures = inside(folder, self.annotations), inside(folder, self.images)
+        found = read_coco(file)
+        rows = []
+        for image in found.images:
+            name = below(pictures, str(image["file_name"]))
+            source = FileImage(picture_file(f"{file}: image {image['id']}", pictures, name, "file_name"))
+            captions = _captions(file, found.of(image))
+            rows.append(Row(ImageSample(str(image["file_name"]), source, f"{self.images}/{name}"), captions=captions))
         return dataset_of(rows)
 
 
-def _load(file: Path) -> tuple[dict[int, str], list[dict[str, Any]]]:
-    try:
-        content = read_json(file)
-        images = [(image["id"], image["file_name"]) for image in content["images"]]
-        captions = [{key: entry[key] for key in ("id", "image_id", "caption")} for entry in content["annotations"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise TaskError(f"{file} is no COCO caption file: {type(error).__name__}: {error}") from error
-    if len(dict(images)) != len(images):
-        raise TaskError(f"{file}: duplicate image ids.")
-    return dict(images), captions
+def _captions(file: Path, entries: list[Entry]) -> list[tuple[str, str]]:
+    """Return id and text of an image's captions, sorted by id. Raises TaskError naming one without text."""
+    for entry in entries:
+        check_id(f"{file}: a caption of image {entry['image_id']}", entry, "id")
+    if len({id_text(entry["id"]) for entry in entries}) < len(entries):
+        raise TaskError(f"{file}: two captions of image {entries[0]['image_id']} have the same id.")
+    return [
+        (str(entry["id"]), text_in(f"{file}: caption {entry['id']}", entry, "caption")) for entry in in_order(entries)
+    ]

@@ -1,28 +1,33 @@
-"""COCO's own masks: panoptic PNGs with their JSON, or things and stuff as outlines, through pycocotools."""
+"""COCO's own masks: panoptic PNGs with their JSON, or things and stuff as outlines."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from goldieval.core.reading import read_json
+from goldieval.data.coco_file import CocoFile, Entry, check_id, entries_of, read_coco
 from goldieval.data.mask_files import LabelledSource
 from goldieval.data.masks import OUTSIDE, VALUES, Labels, MaskSource, labels
+from goldieval.data.names import below, picture_file
+from goldieval.data.outlines import filled
 from goldieval.data.paths import inside
+from goldieval.data.rows import text_in
 from goldieval.data.samples import Dataset, FileImage, ImageSample
 from goldieval.errors import TaskError, listing
 
-NOTHING = 0  # COCO's category ids begin with 1
+NOTHING = 0  # raw value of a pixel without a category
+MOST_CATEGORIES = 10_000
 
 
 @dataclass(frozen=True)
 class PanopticMask:
-    """A PNG whose colours are segment ids, and the category of each segment."""
+    """A PNG whose colours are segment ids, and the raw value of each segment's category."""
 
     file: Path
     categories: tuple[tuple[int, int], ...]
@@ -33,13 +38,13 @@ class PanopticMask:
         return hashlib.sha256(self.file.read_bytes() + about).hexdigest()
 
     def read(self) -> np.ndarray:
-        from PIL import Image
+        from goldieval.data.decode import opened
 
         try:
-            with Image.open(self.file) as picture:
+            with opened(self.file.read_bytes()) as picture:
                 colours = np.asarray(picture.convert("RGB")).astype(np.int64)
-        except Exception as error:
-            raise TaskError(f"mask {self.file} cannot be read: {type(error).__name__}: {error}") from None
+        except OSError as error:
+            raise TaskError(f"mask {self.file} cannot be read: {error.strerror or error}") from None
         segments, where = np.unique(colours @ np.array([1, 1 << 8, 1 << 16]), return_inverse=True)
         known = dict(self.categories) | {0: NOTHING}
         strays = [str(segment) for segment in segments if int(segment) not in known]
@@ -51,7 +56,10 @@ class PanopticMask:
 
 @dataclass(frozen=True)
 class OutlineMask:
-    """Outlines or run lengths of one picture; the larger lie below, so that small things stay visible."""
+    """Outlines or run lengths of one picture; the larger lie below, so that small things stay visible.
+
+    outlines: raw value of the category, and the outline as JSON.
+    """
 
     outlines: tuple[tuple[int, str], ...]
     size: tuple[int, int]
@@ -72,20 +80,10 @@ class OutlineMask:
         return self.labels.classes(raw, self.where)
 
     def _filled(self, outline: Any) -> np.ndarray:
-        from pycocotools import mask
-
-        height, width = self.size
         try:
-            if isinstance(outline, list):
-                runs = mask.merge(mask.frPyObjects(outline, height, width))
-            else:
-                runs = mask.frPyObjects(outline, height, width) if isinstance(outline["counts"], list) else outline
-            filled: np.ndarray = mask.decode(runs).astype(bool)
-        except Exception as error:
-            raise TaskError(f"{self.where}: an outline cannot be filled: {type(error).__name__}: {error}") from None
-        if filled.shape != self.size:
-            raise TaskError(f"{self.where}: run lengths for {filled.shape}, the picture is {self.size}.")
-        return filled
+            return filled(outline, self.size)
+        except Exception as error:  # pycocotools raises whatever its C code raises
+            raise TaskError(f"{self.where}: an outline cannot be filled: {error}.") from None
 
 
 class CocoMasksSource(LabelledSource):
@@ -104,52 +102,105 @@ class CocoMasksSource(LabelledSource):
         return [name for name in (self.annotations, self.images, self.masks) if name]
 
     def read(self, folder: Path) -> Dataset:
-        content, by_image = _read(inside(folder, self.annotations))
-        categories = {int(entry["id"]): str(entry["name"]) for entry in content["categories"]}
+        file = inside(folder, self.annotations)
+        found = read_coco(file)
+        categories = _categories(file, found.content)
         ids = [int(value) for value in self.values] or sorted(categories)
         if lacking := [str(id) for id in ids if id not in categories]:
             raise TaskError(f"{self.annotations} has no category {listing(lacking)}.")
-        if too_large := [str(id) for id in ids if id >= VALUES]:
-            raise TaskError(f"{self.annotations}: category ids above {VALUES - 1}: {listing(too_large)}.")
+        raw = raw_values([*categories, *ids])
         behind = self.others == "background"
-        meaning = labels(ids, [] if behind else [NOTHING], rest=0 if behind else OUTSIDE)
+        meaning = labels([raw[id] for id in ids], [] if behind else [NOTHING], rest=0 if behind else OUTSIDE)
         names = [*(["background"] if behind else []), *(categories[id] for id in ids)]
-        pictures = sorted(content["images"], key=lambda entry: entry["id"])
         return Dataset(
-            images=[self._image(folder, entry) for entry in pictures],
-            masks=[self._mask(folder, by_image[entry["id"]], entry, meaning) for entry in pictures],
+            images=[self._image(folder, file, entry) for entry in found.images],
+            masks=[self._mask(folder, found, entry, raw, meaning) for entry in found.images],
             class_names=names,
         )
 
-    def _image(self, folder: Path, entry: dict[str, Any]) -> ImageSample:
-        path = f"{self.images}/{entry['file_name']}"
-        return ImageSample(path, FileImage(inside(folder, path)), path)
+    def _image(self, folder: Path, file: Path, entry: Entry) -> ImageSample:
+        top = inside(folder, self.images)
+        source = FileImage(picture_file(f"{file}: image {entry['id']}", top, entry["file_name"], "file_name"))
+        return ImageSample(
+            f"{self.images}/{entry['file_name']}", source, f"{self.images}/{below(top, str(entry['file_name']))}"
+        )
 
-    def _mask(self, folder: Path, found: list[dict[str, Any]], entry: dict[str, Any], meaning: Labels) -> MaskSource:
-        where = f"{self.annotations}, image {entry['id']}"
-        if self.masks:
-            if len(found) != 1:
-                raise TaskError(f"{where}: {len(found)} panoptic annotations instead of 1.")
-            segments = tuple((int(part["id"]), int(part["category_id"])) for part in found[0]["segments_info"])
-            file = inside(inside(folder, self.masks), found[0]["file_name"])
-            if not file.is_file():
-                raise TaskError(f"{where}: no mask {file}.")
-            return PanopticMask(file, segments, meaning)
-        outlines = tuple((int(part["category_id"]), json.dumps(part["segmentation"])) for part in found)
-        return OutlineMask(outlines, (int(entry["height"]), int(entry["width"])), meaning, where)
+    def _mask(self, folder: Path, found: CocoFile, entry: Entry, raw: dict[int, int], meaning: Labels) -> MaskSource:
+        where, parts = f"{self.annotations}, image {entry['id']}", found.of(entry)
+        if not self.masks:
+            outlines = tuple((_raw(where, part, raw), _outline(where, part)) for part in parts)
+            return OutlineMask(outlines, _size(where, entry), meaning, where)
+        if len(parts) != 1:
+            raise TaskError(f"{where}: {len(parts)} panoptic annotations instead of 1.")
+        segments = tuple(
+            (_whole(where, part, "id"), _raw(where, part, raw)) for part in _list_in(where, parts[0], "segments_info")
+        )
+        file = picture_file(where, inside(folder, self.masks), parts[0].get("file_name"), "file_name")
+        if not file.is_file():
+            raise TaskError(f"{where}: no mask {file}.")
+        return PanopticMask(file, segments, meaning)
 
 
-def _read(file: Path) -> tuple[dict[str, Any], dict[int, list[dict[str, Any]]]]:
-    """Return an annotation file and its annotations by image. pycocotools' own index knows no panoptic files."""
-    try:
-        content = read_json(file)
-        by_image: dict[int, list[dict[str, Any]]] = {image["id"]: [] for image in content["images"]}
-        strays = [str(entry["image_id"]) for entry in content["annotations"] if entry["image_id"] not in by_image]
-        for entry in content["annotations"] if not strays else []:
-            by_image[entry["image_id"]].append(entry)
-        [(entry["id"], entry["name"]) for entry in content["categories"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise TaskError(f"cannot read {file} as COCO annotations: {type(error).__name__}: {error}") from None
-    if strays:
-        raise TaskError(f"{file}: {len(strays):,} annotations of images it does not list: {listing(strays)}.")
-    return content, by_image
+def raw_values(ids: Sequence[int]) -> dict[int, int]:
+    """Return the raw value by which masks know each category: its id, unless one is 0 or does not fit in 8 bits.
+
+    >>> raw_values([1, 90]), raw_values([0, 7, 1001])
+    ({1: 1, 90: 90}, {0: 1, 7: 2, 1001: 3})
+    """
+    known = sorted(set(ids))
+    if all(NOTHING < id < VALUES for id in known):
+        return {id: id for id in known}
+    return {id: number for number, id in enumerate(known, start=1)}
+
+
+def _categories(file: Path, content: Entry) -> dict[int, str]:
+    """Return the name of each category. Raises TaskError for one without id or name, or twice."""
+    found: dict[int, str] = {}
+    for place, entry in enumerate(entries_of(file, content, "categories")):
+        where = f"{file}: categories[{place}]"
+        id = _whole(where, entry, "id")
+        if id in found:
+            raise TaskError(f"{where}: id {id} is that of another category, too.")
+        found[id] = text_in(where, entry, "name")
+    if not 0 < len(found) <= MOST_CATEGORIES:
+        raise TaskError(f"{file} has {len(found):,} categories; there may be 1 to {MOST_CATEGORIES:,}.")
+    return found
+
+
+def _whole(where: str, entry: Entry, key: str) -> int:
+    text = check_id(where, entry, key)
+    if not text.isdecimal():
+        raise TaskError(f"{where}: {key!r} should be a number from 0 on, but is {text[:40]!r}.")
+    return int(text)
+
+
+def _raw(where: str, part: Any, raw: dict[int, int]) -> int:
+    if not isinstance(part, dict):
+        raise TaskError(f"{where}: an annotation is {str(part)[:40]!r}, no mapping.")
+    where = f"{where}, annotation {part.get('id')}"
+    category = _whole(where, part, "category_id")
+    if category not in raw:
+        raise TaskError(f"{where}: category {category} is not among the file's categories.")
+    return raw[category]
+
+
+def _outline(where: str, part: Entry) -> str:
+    if not isinstance(part.get("segmentation"), list | dict) or not part["segmentation"]:
+        raise TaskError(f"{where}, annotation {part.get('id')}: it has no outline under 'segmentation'.")
+    return json.dumps(part["segmentation"])
+
+
+def _list_in(where: str, part: Entry, key: str) -> list[Any]:
+    if not isinstance(part.get(key), list):
+        raise TaskError(f"{where}: its annotation has no list {key!r}.")
+    found: list[Any] = part[key]
+    return found
+
+
+def _size(where: str, entry: Entry) -> tuple[int, int]:
+    from goldieval.data.decode import LIMIT, most_pixels
+
+    height, width = (_whole(where, entry, key) for key in ("height", "width"))
+    if not 0 < height * width <= most_pixels():
+        raise TaskError(f"{where}: {width:,} x {height:,} pixels; there may be 1 to {most_pixels():,} ({LIMIT}).")
+    return height, width

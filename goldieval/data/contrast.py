@@ -8,8 +8,9 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
+from goldieval.data.names import below, file_name
 from goldieval.data.paths import inside
-from goldieval.data.rows import read_json, value_of
+from goldieval.data.rows import read_json, text_in
 from goldieval.data.samples import Dataset, FileImage, ImageSample, TextSample
 from goldieval.data.source import Source
 from goldieval.errors import TaskError
@@ -46,8 +47,8 @@ class ContrastSource(Source):
                 where = f"{file}: item {key}"
                 if not isinstance(item, dict):
                     raise TaskError(f"{where} should map {self.image}, {self.true} and {self.false}.")
-                row = images.setdefault(str(value_of(where, item, self.image)), len(images))
-                said = [str(value_of(where, item, side)) for side in (self.true, self.false)]
+                row = images.setdefault(file_name(where, item.get(self.image), self.image), len(images))
+                said = [text_in(where, item, side) for side in (self.true, self.false)]
                 stem = Path(name).stem
                 texts += [TextSample(f"{stem}-{key}-{number}", text) for number, text in enumerate(said)]
                 owner += [row, row]
@@ -57,7 +58,9 @@ class ContrastSource(Source):
         pairs = np.stack([np.array(owner), np.arange(len(texts))], axis=1)
         top, kinds = inside(folder, self.images), np.array(groups)
         return Dataset(
-            images=[ImageSample(name, FileImage(inside(top, name)), f"{self.images}/{name}") for name in images],
+            images=[
+                ImageSample(name, FileImage(inside(top, below(top, name))), f"{self.images}/{name}") for name in images
+            ],
             texts=texts,
             owner=np.array(owner),
             choices=pairs.reshape(len(groups), 2, 2),

@@ -8,8 +8,9 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
+from goldieval.data.names import picture_file
 from goldieval.data.paths import inside
-from goldieval.data.rows import read_table, value_of
+from goldieval.data.rows import read_table, text_in
 from goldieval.data.samples import Dataset, FileImage, ImageSample, TextSample
 from goldieval.data.source import Source
 from goldieval.errors import TaskError
@@ -41,11 +42,15 @@ class CrossedSource(Source):
         texts: list[TextSample] = []
         top = inside(folder, self.images)
         for where, entry in read_table(inside(folder, self.file)):
-            id = str(value_of(where, entry, self.example))
+            id = text_in(where, entry, self.example)
             for number, (picture, caption) in enumerate(zip(self.pair, self.captions, strict=True)):
-                name = self.picture.replace("{}", str(value_of(where, entry, picture)))
-                images.append(ImageSample(f"{id}-{number}", FileImage(inside(top, name)), f"{self.images}/{name}"))
-                texts.append(TextSample(f"{id}-{number}", str(value_of(where, entry, caption))))
+                name = self.picture.replace("{}", text_in(where, entry, picture))
+                images.append(
+                    ImageSample(
+                        f"{id}-{number}", FileImage(picture_file(where, top, name, picture)), f"{self.images}/{name}"
+                    )
+                )
+                texts.append(TextSample(f"{id}-{number}", text_in(where, entry, caption)))
         if not images:
             raise TaskError(f"{inside(folder, self.file)} holds no examples.")
         examples = len(images) // 2

@@ -5,12 +5,25 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from goldieval.data.names import printable
 from goldieval.data.paths import inside
 from goldieval.data.samples import Dataset, FileImage, ImageSample, Row, dataset_of
 from goldieval.data.source import Source, read_lines
+from goldieval.data.walk import (
+    HIDDEN,
+    LINK,
+    PICTURES,
+    LeftOut,
+    ending_of,
+    files_below,
+    is_leftover,
+    is_picture,
+    leads_out,
+    told,
+)
 from goldieval.errors import TaskError, listing
 
-PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm"})
+__all__ = ["PICTURES", "FolderSource"]
 
 
 class FolderSource(Source):
@@ -29,20 +42,50 @@ class FolderSource(Source):
 
     def read(self, folder: Path) -> Dataset:
         top = inside(folder, self.folder_name)
-        present = sorted(entry.name for entry in top.iterdir() if entry.is_dir() and not entry.name.startswith("."))
-        present = [name for name in present if name not in self.exclude]
+        if not top.is_dir():
+            raise TaskError(f"{top} is no folder.")
+        left_out: LeftOut = LeftOut()
+        present = [name for name in _class_folders(folder, top, left_out) if name not in self.exclude]
         names = read_lines(inside(folder, self.classes)) if self.classes else present
         unknown = sorted(set(present) - set(names))
         if unknown:
-            raise TaskError(f"{top}: folders that {self.classes} does not name: {listing(unknown)}.")
+            raise TaskError(f"{top}: folders that {self.classes} does not name: {listing(map(printable, unknown))}.")
+        _check_class_names(top, names)
+        found = {name: _pictures(folder, inside(top, name), left_out) for name in names}
         rows = [
             Row(ImageSample(path, FileImage(inside(folder, path)), path), label)
             for label, name in enumerate(names)
-            for path in _pictures(folder, inside(top, name))
+            for path in found[name]
         ]
-        return dataset_of(rows, names)
+        empty = [name for name in names if not found[name]]
+        notes = [f"{len(empty):,} classes without a picture: {listing(empty)}"] if empty else []
+        return dataset_of(rows, names, [*notes, *told(left_out)])
 
 
-def _pictures(folder: Path, class_folder: Path) -> list[str]:
-    found = (file for file in class_folder.rglob("*") if file.suffix.lower() in PICTURES and file.name[0] != ".")
-    return sorted(file.relative_to(folder).as_posix() for file in found)
+def _class_folders(folder: Path, top: Path, left_out: LeftOut) -> list[str]:
+    """Return the folders of a folder; count those of systems, links that lead out, and pictures in no class."""
+    found = []
+    for entry in sorted(top.iterdir()):
+        if entry.is_dir():
+            reason = HIDDEN if is_leftover(entry.name) else LINK if leads_out(folder, entry) else ""
+            if not reason:
+                found.append(entry.name)
+        else:
+            reason = "in no class folder" if is_picture(entry.name) else ""
+        if reason:
+            left_out[ending_of(entry), reason] += 1
+    return found
+
+
+def _check_class_names(top: Path, names: list[str]) -> None:
+    """Refuse a folder whose name cannot be said to a model. Raises TaskError."""
+    strange = [printable(name) for name in names if printable(name) != name]
+    if strange:
+        raise TaskError(f"{top}: a folder's name is its class, but {listing(strange)} is no UTF-8. Rename the folder.")
+
+
+def _pictures(folder: Path, class_folder: Path, left_out: LeftOut) -> list[str]:
+    if not class_folder.is_dir():
+        return []
+    place = class_folder.relative_to(folder)
+    return sorted((place / name).as_posix() for name in files_below(folder, class_folder, left_out))

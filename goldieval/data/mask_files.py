@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator
 
-from goldieval.core.reading import read_json
-from goldieval.data.folder import PICTURES
 from goldieval.data.masks import OUTSIDE, VALUES, FileMask, Labels, labels
+from goldieval.data.names import file_name, picture_file
 from goldieval.data.paths import inside
-from goldieval.data.rows import read_table, value_of
+from goldieval.data.rows import read_json, read_table, value_of
 from goldieval.data.samples import Dataset, FileImage, ImageSample
 from goldieval.data.source import Source, read_lines
+from goldieval.data.walk import LeftOut, files_below, is_leftover, is_picture, told
 from goldieval.errors import TaskError, listing
 
 
@@ -38,8 +38,9 @@ class LabelledSource(Source):
     """What readers of masks share.
 
     values: raw values in class order, with ranges like "0-10"; none: a value is its class.   ignore: raw values of
-    pixels without a label.   reduce_zero_label: value 0 is ignored, the others count from 1.   others: values that are
-    in no list are an error, or the class "background" before all others.
+    pixels without a label; unless it is given, 255 where that is no class of ``values``.   reduce_zero_label: value 0
+    is ignored, the others count from 1.   others: values that are in no list are an error, or the class "background"
+    before all others.
     classes: file with the class names: one a line in class order, or JSON from raw value to name.
     """
 
@@ -51,8 +52,14 @@ class LabelledSource(Source):
 
     def labelling(self, folder: Path) -> tuple[Labels, list[str] | None]:
         """Return what raw values mean, and the class names where the data have them. Raises TaskError."""
-        ignore = [int(value) for value in self.ignore]
         values, names = [int(value) for value in self.values], None
+        ignore = [int(value) for value in self.ignore]
+        if "ignore" not in self.model_fields_set:
+            ignore = [value for value in ignore if value not in values]
+        if both := [str(value) for value in ignore if value in values]:
+            raise TaskError(
+                f"source.ignore and source.values both list {listing(both)}: a value is a class or ignored."
+            )
         if self.classes.endswith(".json"):
             named = {value: name for value, name in _named(inside(folder, self.classes)).items() if value not in ignore}
             values, names = values or list(named), list(named.values())
@@ -90,7 +97,8 @@ class MasksSource(LabelledSource):
 
     def read(self, folder: Path) -> Dataset:
         meaning, names = self.labelling(folder)
-        pairs = list(self._rows(folder) if self.file else self._files(folder))
+        left_out: LeftOut = LeftOut()
+        pairs = list(self._rows(folder) if self.file else self._files(folder, left_out))
         lacking = [mask for _, mask in pairs if not inside(folder, mask).is_file()]
         if lacking:
             raise TaskError(
@@ -100,37 +108,76 @@ class MasksSource(LabelledSource):
             images=[ImageSample(image, FileImage(inside(folder, image)), image) for image, _ in pairs],
             masks=[FileMask(inside(folder, mask), meaning) for _, mask in pairs],
             class_names=names,
+            notes=told(left_out),
         )
 
     def _rows(self, folder: Path) -> Iterator[tuple[str, str]]:
         for where, row in read_table(inside(folder, self.file)):
-            yield str(value_of(where, row, self.image)), str(value_of(where, row, self.mask))
+            named = [file_name(where, value_of(where, row, column), column) for column in (self.image, self.mask)]
+            for column, name in zip((self.image, self.mask), named, strict=True):
+                picture_file(where, folder, name, column)  # refuses one that lies elsewhere, with its row
+            yield named[0], named[1]
 
-    def _files(self, folder: Path) -> Iterator[tuple[str, str]]:
-        top = inside(folder, self.images)
-        present = [file.relative_to(top).as_posix() for file in sorted(top.rglob("*")) if self._is_picture(file)]
-        by_stem = {self._stem(name): name for name in present}
+    def _files(self, folder: Path, left_out: LeftOut) -> Iterator[tuple[str, str]]:
+        top, masks = inside(folder, self.images), inside(folder, self.masks)
+        found = files_below(folder, top, left_out, lambda name: self._is_picture(name) or _within(top / name, masks))
+        present = [name for name in found if not self._is_mask_of(top / name, masks)]
+        by_stem: dict[str, str] = {}
+        for name in present:
+            other = by_stem.setdefault(self._stem(name), name)
+            if other is not name:
+                raise TaskError(
+                    f"{top} holds {other} and {name}, two pictures for one mask. Say by image_suffix which are meant."
+                )
+        if not present:
+            raise TaskError(f"{top} holds no pictures{self._besides_masks(top, masks)}.")
         wanted = read_lines(inside(folder, self.names)) if self.names else list(by_stem)
         if lacking := [name for name in wanted if name not in by_stem]:
             raise TaskError(f"{len(lacking):,} pictures of {self.names} are not in {top}: {listing(lacking)}.")
+        self._count_spare(folder, masks, wanted if not self.names else None, left_out)
         for stem in wanted:
             yield f"{self.images}/{by_stem[stem]}", f"{self.masks}/{stem}{self.mask_suffix}"
 
-    def _is_picture(self, file: Path) -> bool:
-        ending = file.name.endswith(self.image_suffix) if self.image_suffix else file.suffix.lower() in PICTURES
-        return ending and not file.name.startswith(".")
+    def _is_picture(self, name: str) -> bool:
+        file = name.rpartition("/")[2]
+        return (file.endswith(self.image_suffix) and not is_leftover(file)) if self.image_suffix else is_picture(name)
+
+    def _is_mask_of(self, file: Path, masks: Path) -> bool:
+        """True for what lies in the masks' folder and ends as masks do, unless the pictures' ending is more exact."""
+        if not _within(file, masks):
+            return False
+        exact = len(self.image_suffix) > len(self.mask_suffix) and file.name.endswith(self.image_suffix)
+        return not exact and (file.name.endswith(self.mask_suffix) or not self._is_picture(file.name))
+
+    def _count_spare(self, folder: Path, masks: Path, used: list[str] | None, left_out: LeftOut) -> None:
+        """Count the masks that no picture has, where the card does not choose among the pictures."""
+        if used is None or not masks.is_dir():
+            return
+        there = files_below(folder, masks, LeftOut(), lambda name: name.endswith(self.mask_suffix))
+        spare = {name for name in there if self._is_mask_of(masks / name, masks)}
+        left_out[self.mask_suffix, "masks without a picture"] += len(
+            spare - {f"{stem}{self.mask_suffix}" for stem in used}
+        )
+
+    def _besides_masks(self, top: Path, masks: Path) -> str:
+        if not top.is_relative_to(masks):
+            return ""
+        return f" besides the masks, which end with {self.mask_suffix}: set image_suffix or mask_suffix"
 
     def _stem(self, name: str) -> str:
         return name.removesuffix(self.image_suffix) if self.image_suffix else name.rpartition(".")[0]
 
 
+def _within(file: Path, folder: Path) -> bool:
+    return file.is_relative_to(folder)
+
+
 def _named(file: Path) -> dict[int, str]:
     """Read ``{"0": "wall", …}``, sorted by value."""
-    try:
-        content = read_json(file)
-        pairs: Sequence[tuple[int, str]] = [(int(value), str(name)) for value, name in content.items()]
-    except (OSError, ValueError, AttributeError) as error:
-        raise TaskError(f"cannot read {file} as JSON from value to name: {error}") from None
+    content = read_json(file)
+    if not isinstance(content, dict) or not all(value.isdecimal() for value in content):
+        raise TaskError(f"cannot read {file} as JSON from value to name.")
+    pairs = [(int(value), str(name)) for value, name in content.items()]
     strange = [str(value) for value, _ in pairs if not 0 <= value < VALUES]
     if strange:
         raise TaskError(f"{file}: values outside 0..{VALUES - 1}: {listing(strange)}.")

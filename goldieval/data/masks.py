@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -33,7 +32,7 @@ class MaskSource(Protocol):
 
 @dataclass(frozen=True)
 class Labels:
-    """Which class a raw value means. table: of 256 values the class, ``IGNORED`` or ``OUTSIDE``."""
+    """Which class a raw value means. table: of each raw value the class, ``IGNORED`` or ``OUTSIDE``."""
 
     table: tuple[int, ...]
 
@@ -64,7 +63,8 @@ def labels(values: Sequence[int], ignore: Sequence[int], zero_is_no_label: bool 
     ((-2, 0, -2, 1), (-1, 0, 1))
     """
     first = 1 if rest == 0 else 0
-    table = [rest] * VALUES if values else [value - zero_is_no_label for value in range(VALUES)]
+    size = max([VALUES, *(value + 1 for value in values)])
+    table = [rest] * size if values else [value - zero_is_no_label for value in range(VALUES)]
     for number, value in enumerate(values):
         table[value] = number + first
     for value in ignore:
@@ -88,13 +88,13 @@ class FileMask:
 
 def read_values(file: Path) -> np.ndarray:
     """Return the raw values of a mask, uint8. Raises TaskError for colours, 16 bits, or what is no picture."""
-    from PIL import Image
+    from goldieval.data.decode import opened
 
     try:
-        with Image.open(io.BytesIO(file.read_bytes())) as picture:
+        with opened(file.read_bytes()) as picture:
             mode, values = picture.mode, np.asarray(picture)
-    except Exception as error:  # Pillow's plugins raise OSError, ValueError, SyntaxError … on broken files
-        raise TaskError(f"mask {file} cannot be read: {type(error).__name__}: {error}") from None
+    except OSError as error:
+        raise TaskError(f"mask {file} cannot be read: {error.strerror or error}") from None
     if mode.startswith("I") or mode == "F":
         raise TaskError(f"mask {file} has 16 bits or more a pixel; labels have 8. Save it as an 8-bit PNG.")
     if mode not in ONE_CHANNEL:
@@ -105,26 +105,78 @@ def read_values(file: Path) -> np.ndarray:
     return values.astype(np.uint8)
 
 
-def check_masks(images: Sequence[ImageSample], masks: Sequence[MaskSource], classes: int, workers: int) -> list[str]:
-    """Read every mask once, before any model does its work; return their content keys.
+@dataclass(frozen=True)
+class Checked:
+    """What reading every mask told.
 
-    Raises:
-        TaskError: masks that cannot be read, have labels outside the classes, or are not as large as their picture.
+    keys: content key of each.   pixels: (classes,) labelled pixels of each class.   ignored: pixels without a label.
     """
 
-    def check(pair: tuple[ImageSample, MaskSource]) -> tuple[str, str]:
+    keys: list[str]
+    pixels: np.ndarray
+    ignored: int
+
+
+def check_masks(images: Sequence[ImageSample], masks: Sequence[MaskSource], classes: int, workers: int) -> Checked:
+    """Read every mask once, before any model does its work.
+
+    Raises:
+        TaskError: masks that cannot be read, have labels outside the classes, or are not as large as their picture; all
+            labelled pixels of one class, so that no model is needed.
+    """
+
+    def check(pair: tuple[ImageSample, MaskSource]) -> tuple[str, str, np.ndarray]:
         image, mask = pair
         try:
-            return mask.key(), _fault(image, mask.read(), classes)
+            key, read = mask.key(), mask.read()
         except OSError as error:
             raise TaskError(f"the mask of {image.id} cannot be read: {error}") from None
+        fault = _fault(image, read, classes)
+        return key, fault, np.bincount((read[read < classes] + 1).ravel(), minlength=classes + 1)
 
     with ThreadPoolExecutor(workers) as pool:
         checked = list(pool.map(check, zip(images, masks, strict=True)))
-    faults = [fault for _, fault in checked if fault]
+    faults = [fault for _, fault, _ in checked if fault]
     if faults:
         raise TaskError(f"{len(faults):,} of {len(masks):,} masks do not fit: {listing(faults)}.")
-    return [key for key, _ in checked]
+    counts = np.sum([counted for _, _, counted in checked], axis=0)
+    found = Checked([key for key, _, _ in checked], counts[1:], int(counts[0]))
+    _refuse_one_class(found, masks)
+    return found
+
+
+def without_pixels(pixels: np.ndarray, names: Sequence[str]) -> list[str]:
+    """Return a line about the classes that no pixel has, or none where each has some."""
+    absent = [name for name, count in zip(names, pixels, strict=True) if not count]
+    return [f"{len(absent):,} of {len(names):,} classes have no pixel in any mask: {listing(absent)}"] if absent else []
+
+
+def _refuse_one_class(found: Checked, masks: Sequence[MaskSource]) -> None:
+    """Raise TaskError where a map that never looks is right everywhere: the chance of that task is 100 %."""
+    (present,) = np.nonzero(found.pixels)
+    if len(present) > 1:
+        return
+    if not len(present):
+        raise TaskError(f"no pixel has a label: every one is ignored{_hint(masks)}.")
+    raise TaskError(
+        f"every labelled pixel is of class {present[0]}, so chance is 100 % and there is nothing to measure"
+        f"{f' ({found.ignored:,} pixels are ignored)' if found.ignored else ''}{_hint(masks)}."
+    )
+
+
+def _hint(masks: Sequence[MaskSource]) -> str:
+    """Say what values the first masks hold, where they are files: 0 and 255 are often meant as two classes."""
+    files = [mask for mask in masks if isinstance(mask, FileMask)][:8]
+    if not files:
+        return ""
+    seen = sorted({int(value) for mask in files for value in np.unique(read_values(mask.file))})
+    ignored = [str(value) for value in seen if files[0].labels.table[value] == IGNORED]
+    words = f"; the masks hold the values {listing(map(str, seen), 8)}"
+    if ignored:
+        words += (
+            f", of which source.ignore leaves out {listing(ignored)}. If those are classes, list all in source.values"
+        )
+    return f"{words}, as `values: {seen[:8]}`" if ignored and len(seen) <= 8 else words
 
 
 def _fault(image: ImageSample, mask: np.ndarray, classes: int) -> str:

@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from goldieval.core.limits import GB, PARQUET_RATIO, PARQUET_ROWS
+from goldieval.data.labels import index_of
 from goldieval.data.paths import cache_root, inside
+from goldieval.data.rows import texts_in, value_of
 from goldieval.data.samples import Dataset, EncodedImage, ImageSample, Row, dataset_of
 from goldieval.data.source import Source, read_lines
+from goldieval.data.texts import text_of
 from goldieval.errors import TaskError
 
 
@@ -77,21 +80,31 @@ class ParquetSource(Source):
         rows = []
         for number in range(len(table)):
             entry = small[number] if small.column_names else {}
-            id = str(entry[self.id_column]) if self.id_column else f"{path.name}#{number}"
-            texts = entry.get(self.caption, [])
-            texts = texts if isinstance(texts, list) else [texts]
-            captions = [(f"{id}#{place}", "" if text is None else str(text)) for place, text in enumerate(texts)]
+            id = f"{path.name}#{number}"
+            if self.id_column:
+                id = str(value_of(f"{path}#{number}", entry, self.id_column, ()))
+            where = f"{path}#{number}"
+            texts = texts_in(where, _decoded(where, entry), self.caption) if self.caption else []
+            captions = [(f"{id}#{place}", text) for place, text in enumerate(texts)]
             image = ImageSample(id, ParquetImage(pictures, self.image, number), f"{path.name}#{number}")
-            rows.append(Row(image, _label(f"{path}: {id}", entry.get(self.label), names), captions))
+            rows.append(Row(image, self._label(where, entry, names), captions))
         return rows
 
+    def _label(self, where: str, entry: dict[str, Any], names: list[str] | None) -> int | None:
+        if not self.label:
+            return None
+        value = value_of(where, _decoded(where, entry), self.label, ())
+        if isinstance(value, bool):
+            raise TaskError(f"{where}: label {value!r} is neither a class index nor a name in source.classes.")
+        return index_of(where, value, names)
 
-def _label(where: str, value: Any, names: list[str] | None) -> int | None:
-    if value is None or (isinstance(value, int) and not isinstance(value, bool)):
-        return value
-    if isinstance(value, str) and names and value in names:
-        return names.index(value)
-    raise TaskError(f"{where}: label {value!r} is neither a class index nor a name in source.classes.")
+
+def _decoded(where: str, entry: dict[str, Any]) -> dict[str, Any]:
+    """Return a row with its binary columns as text. Raises TaskError where they are none."""
+    return {
+        name: text_of(value, f"{where}, column {name!r}") if isinstance(value, bytes) else value
+        for name, value in entry.items()
+    }
 
 
 def check_parquet(file: Path) -> None:

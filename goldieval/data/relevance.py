@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from goldieval.data.paths import inside
-from goldieval.data.rows import read_table, value_of
+from goldieval.data.rows import read_table, text_in, value_of
 from goldieval.data.samples import Dataset, ImageSample, NoImage, TextSample
 from goldieval.data.source import Source, read_lines
 from goldieval.errors import TaskError, listing
@@ -45,5 +45,5 @@ class RelevanceSource(Source):
                 raise TaskError(f"{where}: image ids that {self.gallery} lacks: {listing(unknown) or '(none named)'}.")
             pairs += [(len(texts), row_of[id]) for id in dict.fromkeys(ids)]
             owner.append(row_of[ids[0]])
-            texts.append(TextSample(str(value_of(where, entry, self.text_id)), str(value_of(where, entry, self.text))))
+            texts.append(TextSample(text_in(where, entry, self.text_id), text_in(where, entry, self.text)))
         return Dataset(images, texts=texts, positives=np.asarray(pairs).reshape(-1, 2), owner=np.asarray(owner))

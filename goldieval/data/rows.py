@@ -3,84 +3,176 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
-from pathlib import Path
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from goldieval.core.limits import JSON_BYTES, ROW_BYTES
-from goldieval.core.reading import parse_json, read_text
-from goldieval.errors import TaskError
+from goldieval.core.limits import ROW_BYTES
+from goldieval.data.names import printable
+from goldieval.data.texts import check_encodable, opened, parse_json, read_json
+from goldieval.data.walk import PICTURES
+from goldieval.errors import TaskError, listing
+
+__all__ = ["MISSING", "empty", "is_missing", "raw_value", "read_json", "read_table", "text_in", "texts_in", "value_of"]
+
+# What Python, pandas, R, SQL and Excel write for "no value", besides nothing at all, null and NaN.
+MISSING = ("nan", "NaN", "<NA>", "NA", "#N/A", "N/A", "n/a", "NULL", "null", "None")
+LONGEST_FIELD = 2**24  # characters of a CSV field
+
+Row = dict[str, Any]
 
 
-def read_table(file: Path, records: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+def read_table(file: Path, records: str = "") -> Iterator[tuple[str, Row]]:
     """Yield (place for error messages, row) from a .csv, .tsv, .jsonl, .jsonlines or .json file.
 
     Args:
         records: key under which a JSON file's list stands; without it the file is the list.
 
     Raises:
-        TaskError: an unknown ending, broken JSON (with its line), or a row that is no mapping.
+        TaskError: an unknown ending, text that is no Unicode, broken JSON (with its line), or a row that is no mapping.
     """
     readers = {".csv": _csv, ".tsv": _csv, ".jsonl": _json_lines, ".jsonlines": _json_lines}
     ending = file.suffix.lower()
     if ending not in (*readers, ".json"):
         raise TaskError(f"{file}: unknown table format; write .csv, .tsv, .jsonl or .json.")
-    try:
-        for number, row in _json_list(file, records) if ending == ".json" else readers[ending](file):
-            if not isinstance(row, dict):
-                raise TaskError(f"{file}:{number}: a row must map column names to values.")
-            yield f"{file}:{number}", row
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise TaskError(f"cannot read {file}: {error}") from error
+    for number, row in _json_list(file, records) if ending == ".json" else readers[ending](file):
+        if not isinstance(row, dict):
+            raise TaskError(f"{file}:{number}: a row must map column names to values.")
+        yield f"{file}:{number}", row
 
 
-def read_json(file: Path) -> Any:
-    """Return what a JSON file holds. Raises TaskError if it cannot be read or is no JSON."""
-    try:
-        return _parse(read_text(file, JSON_BYTES), str(file))
-    except (OSError, UnicodeDecodeError) as error:
-        raise TaskError(f"cannot read {file}: {error}") from error
+def is_missing(value: Any, markers: Sequence[str] = MISSING) -> bool:
+    """True where a row says nothing: null, NaN, or a text that stands for it.
+
+    >>> is_missing(float("nan")), is_missing(" "), is_missing("NULL"), is_missing("none"), is_missing(0)
+    (True, True, True, False, False)
+    """
+    if isinstance(value, float):
+        return math.isnan(value)
+    return value is None or (isinstance(value, str) and (not value.strip() or value.strip() in markers))
 
 
-def value_of(where: str, entry: dict[str, Any], column: str) -> Any:
+def value_of(where: str, entry: Row, column: str, markers: Sequence[str] = MISSING) -> Any:
     """Return a row's value; ``a.1.b`` names a place inside a nested one where no column is called that.
 
     Raises:
         TaskError: no such column, or nothing in it.
     """
-    value = entry.get(column) if column in entry else _nested(entry, column)
-    if value is None:
+    value = raw_value(where, entry, column)
+    if is_missing(value, markers):
+        raise TaskError(f"{where}: {empty(column, value)}")
+    return value
+
+
+def raw_value(where: str, entry: Row, column: str) -> Any:
+    """Return a row's value, missing or not. Raises TaskError where there is no such column."""
+    there, value = (True, entry[column]) if column in entry else _nested(entry, column)
+    if not there:
         raise TaskError(f"{where}: no column {column!r}; it has {', '.join(map(str, entry))}.")
     return value
 
 
-def _nested(value: Any, path: str) -> Any:
+def empty(column: str, value: Any) -> str:
+    """Return the words for a missing value."""
+    if isinstance(value, str) and value.strip():
+        return (
+            f"empty {column}: {value!r} stands for no value. Fill it in or take the row out (in a table, "
+            "`no_value: []` in the card's source makes it a word)."
+        )
+    return f"empty {column}. Fill it in or take the row out."
+
+
+def text_in(where: str, entry: Row, column: str, markers: Sequence[str] = MISSING) -> str:
+    """Return the text in a column; a number counts as its digits. Raises TaskError for anything else."""
+    return _text(where, column, value_of(where, entry, column, markers))
+
+
+def texts_in(where: str, entry: Row, column: str, markers: Sequence[str] = MISSING) -> list[str]:
+    """Return the texts in a column that holds one or a list of them. Raises TaskError naming the row."""
+    value = raw_value(where, entry, column)
+    if not isinstance(value, list):
+        return [text_in(where, entry, column, markers)]
+    for number, text in enumerate(value, start=1):
+        if is_missing(text, markers):
+            raise TaskError(f"{where}: {empty(column, text).removesuffix('.')} (number {number} of its list).")
+    return [_text(where, column, text) for text in value]
+
+
+def _text(where: str, column: str, value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise TaskError(f"{where}: column {column!r} should hold a text, but holds {str(value)[:40]!r}.")
+    return check_encodable(str(value), f"{where}, column {column!r}")
+
+
+def _nested(value: Any, path: str) -> tuple[bool, Any]:
     for step in path.split("."):
-        if isinstance(value, list) and step.isdigit() and int(step) < len(value):
+        if isinstance(value, list) and step.isdecimal() and int(step) < len(value):
             value = value[int(step)]
         elif isinstance(value, dict) and step in value:
             value = value[step]
         else:
-            return None
-    return value
+            return False, None
+    return True, value
 
 
-def _csv(file: Path) -> Iterator[tuple[int, Any]]:
-    with file.open(encoding="utf-8-sig", newline="") as stream:
-        reader = csv.DictReader(stream, delimiter="\t" if file.suffix.lower() == ".tsv" else ",")
-        for row in reader:
-            if None in row:
-                raise TaskError(f"{file}:{reader.line_num}: more values than columns; quote texts that hold commas.")
-            yield reader.line_num, row
+def _csv(file: Path) -> Iterator[tuple[int, Row]]:
+    """Yield rows; those in which no cell says anything are blank lines."""
+    csv.field_size_limit(LONGEST_FIELD)
+    with opened(file, newline="") as stream:
+        reader = csv.reader(stream, delimiter=_separator(file), strict=True)
+        columns: list[str] = []
+        try:
+            for cells in reader:
+                if not any(cells):
+                    continue
+                if not columns:
+                    columns = _columns(file, cells)
+                    continue
+                yield reader.line_num, _row(f"{file}:{reader.line_num}", columns, cells)
+        except csv.Error as error:
+            raise TaskError(
+                f"{file}:{reader.line_num}: {error}. A text that holds quotes stands in quotes, with each of its own "
+                "doubled."
+            ) from None
+
+
+def _separator(file: Path) -> str:
+    """A tab in a .tsv, else a comma; where the first line of a .csv has none, the semicolon or tab that it has."""
+    if file.suffix.lower() == ".tsv":
+        return "\t"
+    with opened(file) as stream:
+        first = stream.readline(LONGEST_FIELD)
+    return "," if "," in first else next((mark for mark in ";\t" if mark in first), ",")
+
+
+def _columns(file: Path, cells: list[str]) -> list[str]:
+    columns = [name.strip() for name in cells]
+    doubled = sorted({name for name in columns if name and columns.count(name) > 1})
+    if doubled:
+        raise TaskError(f"{file}: two columns are called {listing(map(repr, doubled))}. Rename one.")
+    if any(PurePosixPath(name).suffix.lower() in PICTURES for name in columns):
+        raise TaskError(
+            f"{file}: its first line ({printable(','.join(columns))[:60]!r}) names a picture, not columns. "
+            "Write a line of column names above it."
+        )
+    return columns
+
+
+def _row(where: str, columns: list[str], cells: list[str]) -> Row:
+    if any(cells[len(columns) :]):
+        raise TaskError(f"{where}: more values than columns; quote texts that hold commas.")
+    filled = [*cells, *[None] * (len(columns) - len(cells))]
+    return dict(zip(columns, filled, strict=False))
 
 
 def _json_lines(file: Path) -> Iterator[tuple[int, Any]]:
-    with file.open(encoding="utf-8") as stream:
+    with opened(file) as stream:
         for number, line in enumerate(iter(lambda: stream.readline(ROW_BYTES), ""), start=1):
             if len(line) == ROW_BYTES:
                 raise TaskError(f"{file}:{number}: a row of {ROW_BYTES:,} characters or more.")
             if line.strip():
-                yield number, _parse(line, f"{file}:{number}")
+                yield number, parse_json(line, f"{file}:{number}")
 
 
 def _json_list(file: Path, records: str) -> Iterator[tuple[int, Any]]:
@@ -91,10 +183,3 @@ def _json_list(file: Path, records: str) -> Iterator[tuple[int, Any]]:
             f"{file}: expected a JSON list with one entry an image{f' under {records!r}' if records else ''}."
         )
     yield from enumerate(rows, start=1)
-
-
-def _parse(text: str, where: str) -> Any:
-    try:
-        return parse_json(text)
-    except ValueError as error:
-        raise TaskError(f"{where}: broken JSON: {error}") from error

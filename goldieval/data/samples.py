@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +11,8 @@ import numpy as np
 
 from goldieval.core.limits import PICTURE_BYTES
 from goldieval.core.reading import read_bytes
+from goldieval.data.names import printable
+from goldieval.data.texts import check_encodable
 from goldieval.errors import TaskError, listing
 
 if TYPE_CHECKING:
@@ -31,10 +31,6 @@ class ImageSource(Protocol):
         """Return the decoded RGB picture. Raises OSError if it cannot be read or decoded."""
 
 
-class UndecodableError(OSError):
-    """The bytes are here but are no picture: true of the content for good, unlike a failure to read it."""
-
-
 class EncodedImage:
     """An image file's bytes, wherever they lie. Subclasses say how to read them."""
 
@@ -42,27 +38,29 @@ class EncodedImage:
         raise NotImplementedError
 
     def key(self) -> str:
-        return hashlib.sha256(self.read()).hexdigest()
+        from goldieval.data.decode import key_of
+
+        return key_of(self.read())
 
     def dimensions(self) -> tuple[int, int] | None:
         """Return width and height from the file's header, None where it is no picture."""
-        from PIL import Image
+        from goldieval.data.decode import size_of
 
         try:
-            with Image.open(io.BytesIO(self.read())) as picture:
-                return picture.size
-        except Exception:  # whoever opens the picture says what is wrong with it
+            return size_of(self.read())
+        except OSError:  # whoever opens the picture says what is wrong with it
             return None
 
-    def open(self) -> Image.Image:
-        from PIL import Image
+    def check(self) -> None:
+        """Raise OSError for whatever the file's header tells of a picture that cannot be decoded."""
+        from goldieval.data.decode import check
 
-        data = self.read()
-        try:
-            with Image.open(io.BytesIO(data)) as picture:
-                return picture.convert("RGB")
-        except Exception as error:  # Pillow's plugins raise OSError, ValueError, SyntaxError … on broken files
-            raise UndecodableError(f"{type(error).__name__}: {error}") from error
+        check(self.read())
+
+    def open(self) -> Image.Image:
+        from goldieval.data.decode import decode
+
+        return decode(self.read())
 
 
 @dataclass(frozen=True)
@@ -70,7 +68,10 @@ class FileImage(EncodedImage):
     file: Path
 
     def read(self) -> bytes:
-        return read_bytes(self.file, PICTURE_BYTES)
+        try:
+            return read_bytes(self.file, PICTURE_BYTES)
+        except ValueError as error:  # a zero byte, or half of a surrogate pair
+            raise OSError(f"no file can have this name: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -86,19 +87,34 @@ class NoImage:
 
 @dataclass(frozen=True)
 class ImageSample:
-    """One picture. ``id`` comes from the data; ``path`` is relative to the data's folder, for reports."""
+    """One picture. ``id`` comes from the data; ``path`` is relative to the data's folder, for reports.
+
+    Both are kept as ``names.printable`` writes them, whatever bytes the names have.
+    """
 
     id: str
     source: ImageSource
     path: str = ""
 
+    def __post_init__(self) -> None:
+        for name in ("id", "path"):
+            object.__setattr__(self, name, printable(getattr(self, name)))
+
 
 @dataclass(frozen=True)
 class TextSample:
-    """One caption, question or prompt. ``id`` comes from the data."""
+    """One caption, question or prompt. ``id`` comes from the data.
+
+    Raises:
+        TaskError: the text is no Unicode.
+    """
 
     id: str
     text: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "id", printable(self.id))
+        check_encodable(self.text, f"text {self.id}")
 
 
 @dataclass
@@ -114,6 +130,7 @@ class Dataset:
     answers, types: of each text, a question about its owner, the answer and the type of question, shape (texts,).
     agreement: how many annotators gave that answer, shape (texts,).
     sets: for each query the set of queries that counts as one, right if all are right, shape (queries,).
+    notes: what was left out of the data or looks wrong in them, a line each, for the screen and the record.
     train: images to learn from and not to score, shape (images,); all others are the test images.
     strata: groups of queries that can be reported apart, name to mask, shape (queries,). A query is a row of
     ``choices``, or a text where there are none.
@@ -133,6 +150,7 @@ class Dataset:
     train: np.ndarray | None = None
     masks: list[MaskSource] | None = None
     strata: dict[str, np.ndarray] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         refuse_duplicates("image", [image.id for image in self.images])
@@ -140,8 +158,10 @@ class Dataset:
         empty = [text.id for text in self.texts if not text.text.strip()]
         if empty:
             raise TaskError(f"{len(empty):,} empty texts: {listing(empty)}. Remove them or write what they should say.")
+        for name in self.class_names or ():
+            check_encodable(name, f"class name {printable(name)!r}")
         if not self.images:
-            raise TaskError("no images found")
+            raise TaskError("no images found" + (f": {'; '.join(self.notes)}" if self.notes else ""))
 
 
 @dataclass
@@ -153,7 +173,7 @@ class Row:
     captions: Sequence[tuple[str, str]] = ()
 
 
-def dataset_of(rows: list[Row], class_names: list[str] | None = None) -> Dataset:
+def dataset_of(rows: list[Row], class_names: list[str] | None = None, notes: Sequence[str] = ()) -> Dataset:
     """Turn rows of one image each into a dataset; every caption's one positive is its own image.
 
     Raises:
@@ -172,6 +192,7 @@ def dataset_of(rows: list[Row], class_names: list[str] | None = None) -> Dataset
         texts=texts,
         positives=np.stack([np.arange(len(texts)), owner], axis=1) if texts else None,
         owner=owner if texts else None,
+        notes=list(notes),
     )
 
 

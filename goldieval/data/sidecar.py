@@ -7,11 +7,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from goldieval.data.folder import PICTURES
+from goldieval.data.names import picture_file
 from goldieval.data.paths import inside
-from goldieval.data.rows import read_json, value_of
+from goldieval.data.rows import empty, is_missing, raw_value, read_json, text_in
 from goldieval.data.samples import Dataset, FileImage, ImageSample, Row, dataset_of
 from goldieval.data.source import Source
+from goldieval.data.texts import read_text
+from goldieval.data.walk import HIDDEN, LINK, OTHER, LeftOut, ending_of, is_leftover, is_picture, leads_out, told
 from goldieval.errors import TaskError, listing
 
 
@@ -40,40 +42,62 @@ class SidecarSource(Source):
         files = [inside(captions, name) for name in self._files(folder, captions)]
         if not files:
             raise TaskError(f"{captions} holds no .{self.format} file.")
-        pictures = {file.stem: file.name for file in images.iterdir() if file.suffix.lower() in PICTURES}
+        left_out: LeftOut = LeftOut()
+        pictures = _pictures(folder, images, left_out, f".{self.format}" if images == captions else "")
         found = [self._of_text(file, pictures) if self.format == "txt" else self._of_json(file) for file in files]
-        return dataset_of(
-            [
-                Row(ImageSample(name, FileImage(inside(images, name)), f"{self.images}/{name}"), captions=said)
-                for name, said in found
-            ]
-        )
+        rows = [
+            Row(ImageSample(name, FileImage(picture_file(where, images, name, self.image)), f"{self.images}/{name}"),
+                captions=said)
+            for where, name, said in found
+        ]  # fmt: skip
+        spare = {name for names in pictures.values() for name in names} - {name for _, name, _ in found}
+        notes = [f"{len(spare):,} pictures without a caption file: {listing(sorted(spare))}"] if spare else []
+        return dataset_of(rows, notes=[*(notes if not self.listed else []), *told(left_out)])
 
     def _files(self, folder: Path, captions: Path) -> list[str]:
         if not self.listed:
-            return sorted(file.name for file in captions.glob(f"*.{self.format}"))
+            there = (file.name for file in captions.glob(f"*.{self.format}"))
+            return sorted(name for name in there if not is_leftover(name))
         file = inside(folder, self.listed)
         lists = read_json(file)
         if not isinstance(lists, dict) or (lacking := [name for name in self.lists if name not in lists]):
             raise TaskError(f"{file} has no list {listing(lacking) if isinstance(lists, dict) else self.lists}.")
         return [str(name) for key in self.lists for name in lists[key]]
 
-    def _of_text(self, file: Path, pictures: dict[str, str]) -> tuple[str, list[tuple[str, str]]]:
-        """Return the picture's name and its one caption. A picture that is not there gets the likeliest name."""
-        try:
-            text = file.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise TaskError(f"cannot read {file}: {error}") from error
-        name = pictures.get(file.stem, f"{file.stem}.jpg")
-        return name, [(f"{name}#0", text)]
+    def _of_text(self, file: Path, pictures: dict[str, list[str]]) -> tuple[str, str, list[tuple[str, str]]]:
+        """Return file, picture's name and its one caption. A picture that is not there gets the likeliest name."""
+        text = read_text(file)
+        if not text.strip():
+            raise TaskError(f"{file} is an empty caption. Write what it should say, or take the file out.")
+        name, *others = pictures.get(file.stem, [f"{file.stem}.jpg"])
+        if others:
+            raise TaskError(f"{file} could be of {listing([name, *others])}. Leave one of these pictures.")
+        return str(file), name, [(f"{name}#0", text)]
 
-    def _of_json(self, file: Path) -> tuple[str, list[tuple[str, str]]]:
+    def _of_json(self, file: Path) -> tuple[str, str, list[tuple[str, str]]]:
         entry: Any = read_json(file)
         if not isinstance(entry, dict):
             raise TaskError(f"{file} should hold a mapping with {self.image!r} and {', '.join(self.caption)}.")
-        name = str(value_of(str(file), entry, self.image))
-        texts = [str(value_of(str(file), entry, key)) for key in self.caption]
+        name = text_in(str(file), entry, self.image)
+        texts = [self._text(str(file), entry, key) for key in self.caption]
         said = [(f"{name}#{number}", text) for number, text in enumerate(texts) if text.strip()]
         if not said:
-            raise TaskError(f"{file}: {' and '.join(self.caption)} are empty.")
-        return name, said
+            raise TaskError(f"{file}: {empty(' and '.join(self.caption), None)}")
+        return str(file), name, said
+
+    def _text(self, where: str, entry: dict[str, Any], key: str) -> str:
+        """Return a text; an empty one does not count. Raises TaskError for null, and where there is no such key."""
+        value = raw_value(where, entry, key)
+        return "" if isinstance(value, str) and is_missing(value, ()) else text_in(where, entry, key)
+
+
+def _pictures(folder: Path, images: Path, left_out: LeftOut, captions: str) -> dict[str, list[str]]:
+    """Return the pictures of a folder by stem. captions: ending of the caption files that lie among them, if any do."""
+    found: dict[str, list[str]] = {}
+    for file in sorted(images.iterdir()):
+        reason = HIDDEN if is_leftover(file.name) else LINK if leads_out(folder, file) else ""
+        if not reason and is_picture(file.name):
+            found.setdefault(file.stem, []).append(file.name)
+        elif reason or file.suffix != captions:
+            left_out[ending_of(file), reason or OTHER] += 1
+    return found

@@ -11,11 +11,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from goldieval.core.faults import contained
 from goldieval.core.paths import LinkOutError
-from goldieval.core.reading import read_text
 from goldieval.core.text import argument
 from goldieval.data.derive.steps import Prepare, digest
 from goldieval.data.paths import default_root, inside
 from goldieval.data.samples import Dataset, ImageSample
+from goldieval.data.texts import read_text
 from goldieval.errors import TaskError
 
 
@@ -157,8 +157,5 @@ def tilde(path: Path) -> str:
 
 
 def read_lines(file: Path) -> list[str]:
-    """Return the stripped, non-empty lines of a UTF-8 text file (class names, templates)."""
-    try:
-        return [line.strip() for line in read_text(file).splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise TaskError(f"cannot read {file}: {error}") from error
+    """Return the stripped, non-empty lines of a text file (class names, templates). Raises TaskError."""
+    return [line.strip() for line in read_text(file).splitlines() if line.strip()]

@@ -14,7 +14,7 @@ def keep_images(dataset: Dataset, keep: np.ndarray) -> Dataset:
     """Return the dataset with the images where ``keep``, shape (images,), is true, and the texts written for them."""
     images = [image for image, kept in zip(dataset.images, keep, strict=True) if kept]
     labels = dataset.labels[keep] if dataset.labels is not None else None
-    part = Dataset(images, labels, dataset.class_names)
+    part = Dataset(images, labels, dataset.class_names, notes=dataset.notes)
     part.train = dataset.train[keep] if dataset.train is not None else None
     if dataset.masks is not None:
         part.masks = [mask for mask, kept in zip(dataset.masks, keep, strict=True) if kept]

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from goldieval.data.labels import class_names_in, index_of, label_text
+from goldieval.data.names import below, file_name, picture_file
 from goldieval.data.paths import inside
-from goldieval.data.rows import read_table, value_of
+from goldieval.data.rows import MISSING, raw_value, read_table, text_in, texts_in, value_of
 from goldieval.data.samples import Dataset, FileImage, ImageSample, ImageSource, NoImage, Row, dataset_of
 from goldieval.data.source import Source, read_lines
 from goldieval.errors import TaskError
@@ -27,6 +28,7 @@ class Table(BaseModel):
     pictures: false when the rows are ids without picture files (precomputed embeddings).
     images: folder that the paths in ``image`` start from.   picture: file name there, ``{}`` for the image column.
     classes: file with class names in label order; without it a label column that holds names tells them itself.
+    no_value: texts that stand for no value, besides an empty one, null and NaN; a row without a value is an error.
     A row with a single caption may name an image that another row named: its captions are joined.
     A column may be a path into nested values, as ``conversations.1.value``.
     """
@@ -46,6 +48,7 @@ class Table(BaseModel):
     images: str = "."
     picture: str = "{}"
     pictures: bool = True
+    no_value: list[str] = list(MISSING)
 
     @field_validator("picture")
     @classmethod
@@ -69,40 +72,44 @@ class Table(BaseModel):
             row = self._row(folder, place, entry, names)
             known = rows.setdefault(row.image.id, row)
             if known is not row:
-                if not row.captions:
-                    raise TaskError(f"{place}: image id {row.image.id!r} appears twice. Give every image one row.")
-                rows[row.image.id] = Row(known.image, known.label, [*known.captions, *row.captions])
+                rows[row.image.id] = Row(known.image, known.label, _joined(place, known, row))
         return list(rows.values())
 
     def _entries(self, file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         wanted = (
             (place, entry)
             for place, entry in read_table(file, self.records)
-            if all(str(value_of(place, entry, column)) == value for column, value in self.where.items())
+            if all(str(raw_value(place, entry, column)) == value for column, value in self.where.items())
         )
         return itertools.islice(wanted, self.rows)
 
     def _classes_in(self, file: Path) -> list[str] | None:
         """Return the class names of a label column that holds names and no numbers, sorted."""
-        values = {str(entry.get(self.label)).strip() for _, entry in self._entries(file)} if self.label else set()
-        return None if not values or any(re.fullmatch("-?[0-9]+", value) for value in values) else sorted(values)
+        if not self.label:
+            return None
+        return class_names_in(
+            label_text(place, value_of(place, entry, self.label, self.no_value)) for place, entry in self._entries(file)
+        )
 
     def _row(self, folder: Path, where: str, entry: dict[str, Any], names: list[str] | None) -> Row:
-        path = self.picture.replace("{}", str(value_of(where, entry, self.image)))
-        id = str(value_of(where, entry, self.image_id)) if self.image_id else path
-        source: ImageSource = FileImage(inside(inside(folder, self.images), path)) if self.pictures else NoImage()
-        label = _label(where, value_of(where, entry, self.label), names) if self.label else None
+        given = value_of(where, entry, self.image, self.no_value)
+        if self.pictures:
+            given = file_name(where, given, self.image)
+        path = self.picture.replace("{}", str(given))
+        id = text_in(where, entry, self.image_id, self.no_value) if self.image_id else path
+        source: ImageSource = NoImage()
+        if self.pictures:
+            top = inside(folder, self.images)
+            source, path = FileImage(picture_file(where, top, path, self.image)), below(top, path)
+        label = index_of(where, value_of(where, entry, self.label, self.no_value), names) if self.label else None
         return Row(ImageSample(id, source, path if self.pictures else ""), label, self._captions(where, entry, id))
 
     def _captions(self, where: str, entry: dict[str, Any], image_id: str) -> list[tuple[str, str]]:
         if not self.caption:
             return []
-        value = value_of(where, entry, self.caption)
-        texts = ["" if text is None else str(text) for text in (value if isinstance(value, list) else [value])]
-        if not all(text.strip() for text in texts):
-            raise TaskError(f"{where}: empty caption. Remove it or write what it should say.")
+        texts = texts_in(where, entry, self.caption, self.no_value)
         if not self.caption_id:
-            return _named(image_id, texts, in_order=isinstance(value, list))
+            return _named(image_id, texts, in_order=isinstance(raw_value(where, entry, self.caption), list))
         ids = value_of(where, entry, self.caption_id)
         ids = ids if isinstance(ids, list) else [ids]
         if len(ids) != len(texts):
@@ -147,11 +154,12 @@ def _named(image_id: str, texts: list[str], in_order: bool) -> list[tuple[str, s
     return [(f"{image_id}#{hashlib.sha256(text.encode()).hexdigest()[:8]}", text) for text in texts]
 
 
-def _label(where: str, value: Any, names: list[str] | None) -> int:
-    text = str(value).strip()
-    if names and text in names:
-        return names.index(text)
-    try:
-        return int(text)
-    except ValueError:
-        raise TaskError(f"{where}: label {text!r} is neither a class name nor an index.") from None
+def _joined(where: str, known: Row, again: Row) -> list[tuple[str, str]]:
+    """Return the captions of two rows of one image. Raises TaskError where the second has none, or one of the first."""
+    if not again.captions:
+        raise TaskError(f"{where}: image id {known.image.id!r} appears twice. Give every image one row.")
+    said = dict(known.captions)
+    for id, text in again.captions:
+        if said.get(id) == text:
+            raise TaskError(f"{where}: image {known.image.id!r} has the caption {text[:60]!r} twice. Take one row out.")
+    return [*known.captions, *again.captions]

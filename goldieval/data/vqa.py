@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
+from goldieval.data.coco_file import Entry, check_id, entries_of, id_text, in_order
+from goldieval.data.names import file_name, picture_file
 from goldieval.data.paths import inside
-from goldieval.data.rows import read_json
+from goldieval.data.rows import read_json, text_in
 from goldieval.data.samples import Dataset, FileImage, ImageSample, TextSample
 from goldieval.data.source import Source
 from goldieval.errors import TaskError, listing
@@ -30,45 +32,57 @@ class VqaSource(Source):
         return [self.questions, self.annotations, self.gallery, self.images]
 
     def read(self, folder: Path) -> Dataset:
-        files = {int(id): str(name) for id, name in _columns(inside(folder, self.gallery), "images", "id", "file_name")}
-        row_of = {id: row for row, id in enumerate(sorted(files))}
-        answers = {
-            id: (answer, kind, sum(given["answer"] == answer for given in all_given))
-            for id, answer, kind, all_given in _columns(
-                inside(folder, self.annotations),
-                "annotations",
-                "question_id",
-                "multiple_choice_answer",
-                "answer_type",
-                "answers",
-            )
-        }
+        gallery = inside(folder, self.gallery)
+        images = in_order(_checked(gallery, "images"))
+        row_of = {id_text(image["id"]): row for row, image in enumerate(images)}
+        file = inside(folder, self.annotations)
+        answers = {_id(file, entry, "question_id"): entry for entry in entries_of(file, read_json(file), "annotations")}
         file = inside(folder, self.questions)
         asked = [
-            (id, row_of[image], text)
-            for id, image, text in _columns(file, "questions", "question_id", "image_id", "question")
-            if image in row_of
+            (entry, row_of[image])
+            for entry in entries_of(file, read_json(file), "questions")
+            if (image := _id(file, entry, "image_id")) in row_of
         ]
-        if lacking := [str(id) for id, _, _ in asked if id not in answers]:
+        ids = [_id(file, entry, "question_id") for entry, _ in asked]
+        if lacking := [id for id in ids if id not in answers]:
             raise TaskError(f"{file}: {len(lacking):,} questions without an annotation: {listing(lacking)}.")
+        given = [_answer(inside(folder, self.annotations), id, answers[id]) for id in ids]
         top = inside(folder, self.images)
-        given = [answers[id] for id, _, _ in asked]
         return Dataset(
-            images=[
-                ImageSample(files[id], FileImage(inside(top, files[id])), f"{self.images}/{files[id]}") for id in row_of
+            images=[self._image(gallery, top, image) for image in images],
+            texts=[
+                TextSample(str(entry["question_id"]), text_in(f"{file}: question {id}", entry, "question"))
+                for id, (entry, _) in zip(ids, asked, strict=True)
             ],
-            texts=[TextSample(str(id), text) for id, _, text in asked],
-            owner=np.array([row for _, row, _ in asked], dtype=np.int64),
+            owner=np.array([row for _, row in asked], dtype=np.int64),
             answers=np.array([answer for answer, _, _ in given], dtype=object),
             types=np.array([kind for _, kind, _ in given], dtype=object),
             agreement=np.array([agreed for _, _, agreed in given], dtype=np.int64),
         )
 
+    def _image(self, gallery: Path, top: Path, image: Entry) -> ImageSample:
+        where, name = f"{gallery}: image {image['id']}", str(image["file_name"])
+        return ImageSample(name, FileImage(picture_file(where, top, name, "file_name")), f"{self.images}/{name}")
 
-def _columns(file: Path, key: str, *columns: str) -> list[tuple[Any, ...]]:
-    """Return columns of the list under ``key``. Raises TaskError where the file is not of that form."""
-    content = read_json(file)
-    try:
-        return [tuple(entry[column] for column in columns) for entry in content[key]]
-    except (KeyError, TypeError) as error:
-        raise TaskError(f"{file} has no list {key!r} with {', '.join(columns)}: {error}") from error
+
+def _checked(file: Path, key: str) -> list[Entry]:
+    """Return a gallery's images. Raises TaskError for one without id or file name."""
+    found = entries_of(file, read_json(file), key)
+    for place, image in enumerate(found):
+        check_id(f"{file}: {key}[{place}]", image, "id")
+        file_name(f"{file}: {key}[{place}]", image.get("file_name"), "file_name")
+    return list({id_text(image["id"]): image for image in found}.values())
+
+
+def _id(file: Path, entry: Entry, key: str) -> str:
+    return check_id(f"{file}: {str(entry)[:60]}", entry, key)
+
+
+def _answer(file: Path, id: str, entry: Entry) -> tuple[str, str, int]:
+    """Return answer, type and how many annotators gave it. Raises TaskError naming the question."""
+    where = f"{file}: question {id}"
+    answer, kind = (text_in(where, entry, key, ()) for key in ("multiple_choice_answer", "answer_type"))
+    given = entry.get("answers")
+    if not isinstance(given, list) or not all(isinstance(one, dict) and "answer" in one for one in given):
+        raise TaskError(f"{where}: 'answers' should be a list of mappings with 'answer'.")
+    return answer, kind, sum(one["answer"] == answer for one in given)

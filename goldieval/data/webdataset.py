@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -13,10 +13,13 @@ import numpy as np
 
 from goldieval.core.limits import PICTURE_BYTES, SHARDS
 from goldieval.core.tars import Guarded, open_tar
-from goldieval.data.folder import PICTURES
+from goldieval.data.labels import index_of
+from goldieval.data.names import printable
 from goldieval.data.paths import inside
 from goldieval.data.samples import Dataset, EncodedImage, ImageSample, Row, dataset_of
 from goldieval.data.source import Source, is_there, read_lines
+from goldieval.data.texts import text_of
+from goldieval.data.walk import HIDDEN, PICTURES, LeftOut, is_leftover, told
 from goldieval.errors import TaskError
 
 
@@ -61,15 +64,16 @@ class WebdatasetSource(Source):
     def read(self, folder: Path) -> Dataset:
         file = inside(folder, "classnames.txt")
         names = read_lines(file) if file.exists() else None
-        parts = [_split_rows(folder, split) for split in self._splits]
+        left_out: LeftOut = LeftOut()
+        parts = [_split_rows(folder, split, left_out) for split in self._splits]
         if not self.train:
-            return dataset_of(parts[0], names)
+            return dataset_of(parts[0], names, told(left_out))
         rows = [
             _renamed(row, f"{split}/{row.image.id}")
             for split, part in zip(self._splits, parts, strict=True)
             for row in part
         ]
-        dataset = dataset_of(rows, names)
+        dataset = dataset_of(rows, names, told(left_out))
         dataset.train = np.arange(len(rows)) >= len(parts[0])
         return dataset
 
@@ -86,32 +90,40 @@ def _shards(folder: Path, split: str) -> list[str]:
     return [f"{split}/{number}.tar" for number in range(int(count))]
 
 
-def _split_rows(folder: Path, split: str) -> list[Row]:
+def _split_rows(folder: Path, split: str, left_out: LeftOut) -> list[Row]:
     """Return a split's rows; the shard is no property of a sample where keys alone tell them apart."""
-    rows = [row for shard in _shards(folder, split) for row in _rows(folder, shard)]
+    rows = [row for shard in _shards(folder, split) for row in _rows(folder, shard, left_out)]
     keys = [row.image.id.partition("/")[2] for row in rows]
     if len(set(keys)) < len(keys):
         return rows
     return [_renamed(row, key) for row, key in zip(rows, keys, strict=True)]
 
 
-def _rows(folder: Path, shard: str) -> Iterator[Row]:
+def _rows(folder: Path, shard: str, left_out: LeftOut) -> Iterator[Row]:
     """Yield one row a sample; members of a sample share everything before the first dot of their file name."""
     tar = inside(folder, shard)
-    for key, members in samples_of(tar):
-        where = f"{tar}: sample {key}"
-        picture = next((member for ending, member in members.items() if f".{ending}" in PICTURES), None)
+    for key, members in samples_of(tar, left_out):
+        where = f"{tar}: sample {printable(key)}"
+        picture = picture_of(where, members)
         if picture is None:
-            raise TaskError(f"{where} has no picture, only .{', .'.join(members)}.")
+            raise TaskError(f"{where} has no picture, only .{', .'.join(map(printable, members))}.")
         id = f"{Path(shard).stem}/{key}"
         image = ImageSample(id, TarImage(tar, picture.offset, picture.size), f"{shard}/{key}")
         if "cls" in members:
-            yield Row(image, _label(where, members["cls"].read()))
+            yield Row(image, _label(where, members["cls"]))
         elif "txt" in members:
-            captions = members["txt"].read().decode("utf-8", errors="replace").splitlines()
+            captions = text_of(members["txt"].read(), f"{where}, .txt").splitlines()
             yield Row(image, captions=[(f"{id}#{number}", text) for number, text in enumerate(captions)])
         else:
             raise TaskError(f"{where} has neither a .cls nor a .txt file.")
+
+
+def picture_of(where: str, members: Mapping[str, TarImage]) -> TarImage | None:
+    """Return the picture among a sample's members. Raises TaskError where there are two."""
+    found = [ending for ending in members if f".{ending}" in PICTURES]
+    if len(found) > 1:
+        raise TaskError(f"{where} has {len(found)} pictures, .{' and .'.join(found)}. Leave one.")
+    return members[found[0]] if found else None
 
 
 def _renamed(row: Row, id: str) -> Row:
@@ -119,41 +131,67 @@ def _renamed(row: Row, id: str) -> Row:
     return Row(replace(row.image, id=id), row.label, captions)
 
 
-def samples_of(tar: Path) -> Iterator[tuple[str, dict[str, TarImage]]]:
+def samples_of(tar: Path, left_out: LeftOut | None = None) -> Iterator[tuple[str, dict[str, TarImage]]]:
     """Yield key and members (ending to where it lies) of every sample, reading headers only.
 
+    Args:
+        left_out: members that are no part of a sample, such as links and what macOS adds, are counted in it.
+
     Raises:
-        TaskError: no tar, a compressed or truncated one, or a member that is there twice.
+        TaskError: no tar, a compressed or truncated one, a damaged header, or a member that is there twice.
     """
     samples: dict[str, dict[str, TarImage]] = {}
+    left_out = LeftOut() if left_out is None else left_out
     try:
-        _check_end(tar)
-        with tar.open("rb") as stream, open_tar(Guarded(stream, tar.stat().st_size)) as archive:
+        end = _check_end(tar)
+        with tar.open("rb") as stream, open_tar(Guarded(stream, end)) as archive:
             for member in archive:
-                if member.isfile():
-                    folder, _, name = member.name.rpartition("/")
-                    stem, _, ending = name.partition(".")
+                _check_member(member, end)
+                folder, _, name = member.name.rpartition("/")
+                stem, _, ending = name.partition(".")
+                if reason := _not_taken(member, name):
+                    left_out[f".{printable(ending)}"[:12], reason] += 1
+                elif member.isfile():
                     key = f"{folder}/{stem}".removeprefix("./").removeprefix("/")
                     members = samples.setdefault(key, {})
                     if ending.lower() in members:
-                        raise tarfile.ReadError(f"it holds {member.name} twice")
+                        raise tarfile.ReadError(f"it holds {printable(member.name)} twice")
                     members[ending.lower()] = TarImage(tar, member.offset_data, member.size)
-    except (OSError, tarfile.TarError, ValueError, OverflowError) as error:
+    except Exception as error:  # tarfile lets ValueError, OverflowError, MemoryError … of damaged headers through
         raise TaskError(f"{tar} is no readable tar: {error}. Fetch it again.") from error
     yield from samples.items()
 
 
-def _check_end(tar: Path) -> None:
-    """Refuse a tar that does not end with a block of zeros: cut between two samples it would read as a shorter set."""
+def _check_member(member: tarfile.TarInfo, end: int) -> None:
+    """Refuse what cannot be read by offset and size, or would never end."""
+    shown = printable(member.name)[:80]
+    if "\0" in member.name:
+        raise tarfile.ReadError(f"the name of member {shown!r} holds a zero byte")
+    if member.issparse():
+        raise tarfile.ReadError(f"member {shown!r} is sparse, and its bytes do not lie in one piece")
+    if not 0 <= member.size <= end - member.offset_data:
+        raise tarfile.ReadError(f"member {shown!r} declares {member.size:,} bytes, more than the file has left")
+
+
+def _not_taken(member: tarfile.TarInfo, name: str) -> str:
+    if any(is_leftover(part) for part in member.name.split("/") if part not in (".", "..")):
+        return HIDDEN
+    return "links in a tar" if member.issym() or member.islnk() else ""
+
+
+def _check_end(tar: Path) -> int:
+    """Return the size of a tar that ends with a block of zeros: cut between two samples it would be a shorter set."""
     with tar.open("rb") as stream:
-        stream.seek(0, 2)
-        stream.seek(max(0, stream.tell() - 512))
+        size = stream.seek(0, 2)
+        stream.seek(max(0, size - 512))
         if stream.read().strip(b"\0"):
             raise tarfile.ReadError("it ends before its end-of-archive mark")
+    return size
 
 
-def _label(where: str, text: bytes) -> int:
+def _label(where: str, member: TarImage) -> int:
+    text = text_of(member.read(), f"{where}, .cls").strip()
     try:
-        return int(text)
-    except ValueError:
+        return index_of(where, text, None)
+    except TaskError:
         raise TaskError(f"{where}: label {text[:20]!r} is no class index.") from None

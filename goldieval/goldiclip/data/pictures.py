@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
+from goldieval.data.decode import decode
 from goldieval.goldiclip.data.corpus import BadSampleError
 from goldieval.goldiclip.data.crops import crops_of
 
@@ -43,13 +43,11 @@ class Shown:
 
 
 def decoded(where: str, data: bytes) -> Image.Image:
-    """Decode the picture of a sample, upright and in RGB. Raises BadSampleError."""
+    """Decode the picture of a sample in RGB, exactly as evaluation does. Raises BadSampleError."""
     try:
-        with Image.open(io.BytesIO(data)) as picture:
-            return ImageOps.exif_transpose(picture).convert("RGB")
-    except Exception as error:  # Pillow's plugins raise OSError, ValueError, SyntaxError … on broken files
-        detail = "no picture format that Pillow knows" if isinstance(error, UnidentifiedImageError) else error
-        raise BadSampleError(where, "unreadable picture", str(detail)) from error
+        return decode(data)
+    except OSError as error:
+        raise BadSampleError(where, "unreadable picture", str(error)) from error
 
 
 def shown(pictures: Sequence[Image.Image | torch.Tensor], cuts: Cuts, size: int, small: int) -> Shown:

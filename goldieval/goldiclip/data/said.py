@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar, overload
 
 from goldieval.data.derive.sentences import sentences_of
+from goldieval.data.texts import LONE
 from goldieval.goldiclip.data.corpus import Bad, BadSampleError, Ids
 from goldieval.goldiclip.tokenizer import Tokenizer
 
@@ -50,7 +51,14 @@ def parsed(where: str, text: bytes) -> dict[str, Any]:
         raise BadSampleError(where, "broken JSON", place) from error
     if not isinstance(entry, dict):
         raise BadSampleError(where, "broken JSON", "it is no object with fields")
+    if not _is_unicode(text, entry):
+        raise BadSampleError(where, "broken text", "half of a surrogate pair: it is no Unicode")
     return entry
+
+
+def _is_unicode(text: bytes, entry: dict[str, Any]) -> bool:
+    r"""False where a text of the entry holds half of a surrogate pair, which only an escape (``\ud83d``) can bring."""
+    return b"\\ud" not in text.lower() or not LONE.search(json.dumps(entry, ensure_ascii=False))
 
 
 def sentences(

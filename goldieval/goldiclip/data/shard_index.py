@@ -22,10 +22,11 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-import goldieval.data.folder as pictures
+import goldieval.data.walk as walk
 import goldieval.data.webdataset as webdataset
+from goldieval.data.names import printable
 from goldieval.data.paths import cache_root
-from goldieval.data.webdataset import TarImage, samples_of
+from goldieval.data.webdataset import TarImage, picture_of, samples_of
 from goldieval.errors import TaskError
 from goldieval.files import atomic_write, one_at_a_time
 from goldieval.goldiclip.data.processes import cores, in_processes
@@ -91,7 +92,7 @@ def index_of(path: str, shards: Sequence[Path], note: Callable[[str], None]) -> 
 def file_of(path: str) -> Path:
     """Return where the index of a folder or pattern lies, or will lie."""
     digest = hashlib.sha256(os.path.abspath(path).encode())
-    for source in (webdataset.__file__, pictures.__file__, __file__):
+    for source in (webdataset.__file__, walk.__file__, __file__):
         digest.update(Path(source).read_bytes())
     return cache_root() / "shard-indexes" / f"{digest.hexdigest()[:32]}.safetensors"
 
@@ -116,8 +117,8 @@ def _read_headers(missing: list[Stamp], parts: dict[Stamp, np.ndarray], note: Ca
 
 def _members(shard: Path) -> np.ndarray:
     rows: list[tuple[int, int, int, int]] = []
-    for _, members in samples_of(shard):
-        picture = next((member for ending, member in members.items() if f".{ending}" in pictures.PICTURES), None)
+    for key, members in samples_of(shard):
+        picture = picture_of(f"{shard}: sample {printable(key)}", members)
         text = members.get("json")
         if picture or text:  # else some other file, such as a shard's own README
             rows.append((*_place(picture), *_place(text)))

@@ -14,6 +14,7 @@ import torch
 
 from goldieval.core.limits import GROUPS, PATTERN, SHARDS
 from goldieval.core.paths import inside
+from goldieval.data.names import printable
 from goldieval.data.webdataset import TarImage
 from goldieval.errors import GoldievalError, TaskError
 from goldieval.goldiclip.data.corpus import BadSampleError, Sample
@@ -88,11 +89,11 @@ def _key(member: TarImage | None) -> str:
         assert member is not None
         with member.tar.open("rb") as stream:
             stream.seek(member.offset - tarfile.BLOCKSIZE)
-            name = tarfile.TarInfo.frombuf(stream.read(tarfile.BLOCKSIZE), "utf-8", "replace").name
+            name = tarfile.TarInfo.frombuf(stream.read(tarfile.BLOCKSIZE), "utf-8", "surrogateescape").name
     except (OSError, tarfile.TarError):
         return "(its header cannot be read)"
     folder, _, file = name.rpartition("/")
-    return f"{folder}/{file.partition('.')[0]}".removeprefix("./").removeprefix("/")
+    return printable(f"{folder}/{file.partition('.')[0]}").removeprefix("./").removeprefix("/")
 
 
 def _shuffled(block: list[torch.Tensor], generator: torch.Generator) -> torch.Tensor:

@@ -1,0 +1,81 @@
+"""COCO's outlines and run lengths as masks, each checked before a library written in C gets to see it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+Size = tuple[int, int]  # height, width
+
+
+def filled(outline: Any, size: Size) -> np.ndarray:
+    """Return where an annotation lies, bool, of shape ``size``.
+
+    Args:
+        outline: polygons as lists of x, y, x, y …, or run lengths as ``{"size": …, "counts": list or text}``.
+
+    Raises:
+        ValueError: says what is wrong with it.
+    """
+    if isinstance(outline, dict):
+        return _runs(outline, size)
+    if not isinstance(outline, list) or not outline:
+        raise ValueError("it has no outline")
+    for polygon in outline:
+        _check_polygon(polygon, size)
+    from pycocotools import mask
+
+    drawn: np.ndarray = mask.decode(mask.merge(mask.frPyObjects(outline, *size))).astype(bool)
+    return drawn
+
+
+def _check_polygon(polygon: Any, size: Size) -> None:
+    """A polygon of two points would be drawn as a box, and the edges of a far one fill the memory."""
+    if not isinstance(polygon, list) or len(polygon) < 6 or len(polygon) % 2:
+        raise ValueError("a polygon is no list of three points or more")
+    if not all(isinstance(number, int | float) and math.isfinite(number) for number in polygon):
+        raise ValueError("a polygon holds what is no number")
+    if max(map(abs, polygon)) > 10 * max(size):
+        raise ValueError(f"a polygon goes as far as {max(map(abs, polygon)):,.0f}, outside a picture of {_shown(size)}")
+
+
+def _runs(outline: dict[str, Any], size: Size) -> np.ndarray:
+    declared, counts = outline.get("size"), outline.get("counts")
+    if declared != list(size):
+        raise ValueError(f"run lengths for {declared}, the picture is {list(size)} (height, width)")
+    if isinstance(counts, str):
+        counts = _unpacked(counts)
+    if not isinstance(counts, list) or not all(type(count) is int and count >= 0 for count in counts):
+        raise ValueError("its run lengths are no list of numbers and no text of them")
+    if sum(counts) != size[0] * size[1]:
+        raise ValueError(f"its run lengths cover {sum(counts):,} pixels, the picture has {size[0] * size[1]:,}")
+    values = np.arange(len(counts)) % 2 == 1
+    return np.repeat(values, counts).reshape(size, order="F")
+
+
+def _unpacked(text: str) -> list[int]:
+    """Read run lengths as COCO packs them: 5 bits a character, a sixth says that more follow, then differences."""
+    counts: list[int] = []
+    value = shift = 0
+    for letter in text:
+        bits = ord(letter) - 48
+        if not 0 <= bits < 64:
+            raise ValueError(f"its run lengths hold the character {letter!r}")
+        value |= (bits & 31) << shift
+        shift += 5
+        if bits & 32:
+            if shift > 60:
+                raise ValueError("its run lengths hold a number without end")
+            continue
+        value -= (1 << shift) if bits & 16 else 0
+        counts.append(value + (counts[-2] if len(counts) > 2 else 0))
+        value = shift = 0
+    if shift:
+        raise ValueError("its run lengths end within a number")
+    return counts
+
+
+def _shown(size: Size) -> str:
+    return f"{size[1]:,} x {size[0]:,} pixels"
