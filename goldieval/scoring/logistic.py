@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import torch
 from scipy.optimize import minimize
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 ROWS = 16_384  # per block; its scores against 1,000 classes are 131 MB
 DEVIATION = 1e-4  # smallest that a feature is divided by: below it is the rounding of float32 embeddings, not a feature
@@ -107,10 +108,16 @@ def one_thread_where_small(products: int) -> Iterator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        with threadpool_limits(limits=1, user_api="blas"):
+        with _pools().limit(limits=1, user_api="blas"):
             yield
     finally:
         torch.set_num_threads(before)
+
+
+@cache
+def _pools() -> ThreadpoolController:
+    """Return the thread pools of the process, among them that of scipy's linear algebra; to find them takes 20 ms."""
+    return ThreadpoolController()
 
 
 class _Objective:
