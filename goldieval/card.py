@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -38,10 +38,15 @@ class Expect(BaseModel):
 
 
 class CardBase(BaseModel):
-    """The fields of every card. ``chance`` and ``ceiling`` are of the headline metric, as fractions."""
+    """The fields of every card. ``chance`` and ``ceiling`` are of the headline metric, as fractions.
+
+    ``recipe`` counts the ways in which the code has computed what such a card asks for. It is part of the identity of
+    every card of the family, users' own as well: results of another recipe never share a column.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    recipe: ClassVar[int] = 1
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
     version: Annotated[int, Field(ge=1)]
     protocol: Annotated[str, Field(min_length=1)]
@@ -79,6 +84,7 @@ class ZeroshotCard(CardBase):
 
 
 class ProbeCard(CardBase):
+    recipe = 2  # 1: float32, the penalty chosen by the number of held-out images
     family: Literal["probe"]
     params: ProbeParams = ProbeParams()
 
@@ -152,6 +158,7 @@ class Task:
         Defaults are left out, so that a field which is added later leaves the hashes of cards without it alone.
         """
         content = self.card.model_dump(mode="json", exclude=_NOT_IDENTITY, exclude_defaults=True)
+        content |= {"recipe": self.card.recipe} if self.card.recipe > 1 else {}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def folder(self, root: Path) -> Path:

@@ -140,8 +140,9 @@ class Probe(_Part):
     """How a linear probe was fitted, and what was chosen without looking at a test image.
 
     train, heldout: images fitted on, and held out of them to choose.   penalties: tried, on the squared weights over
-    the mean loss; penalty: the chosen one.   heldout_accuracy: of each penalty, in their order.   steps: of the solver
-    in the last fit.
+    the mean loss; penalty: the chosen one.   heldout_accuracy, heldout_loss: of each penalty, in their order; the loss
+    (nats) chooses.   steps: of the solver in the last fit.   converged: whether that reached its optimum. Records of
+    the first recipe have no loss and do not say whether it converged.
     """
 
     features: str
@@ -151,8 +152,10 @@ class Probe(_Part):
     heldout_by: str
     penalties: list[Finite]
     heldout_accuracy: list[Finite]
+    heldout_loss: list[Finite] = []
     penalty: Finite
     steps: int
+    converged: bool | None = None
 
 
 class Ties(_Part):

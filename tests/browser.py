@@ -64,7 +64,7 @@ class Page:
         for domain in ("Runtime", "Log", "Network", "Page"):
             self.call(f"{domain}.enable")
         self.call("Page.navigate", url=file.resolve().as_uri())
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 300
         while self.run("document.readyState") != "complete" or self.run("location.href") == "about:blank":
             assert time.monotonic() < deadline, "the page does not load"
             time.sleep(0.02)

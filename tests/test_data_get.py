@@ -332,7 +332,7 @@ import sys, time, filelock
 lock = filelock.FileLock(sys.argv[1])
 lock.acquire()
 print(flush=True)
-time.sleep(99)
+time.sleep(600)
 """
 
 

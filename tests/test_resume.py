@@ -59,10 +59,12 @@ def slow(spec: Any, options: Any) -> Any:
     class Slow(TorchAdapter):
         def encode_image(self, pixels: torch.Tensor) -> torch.Tensor:
             meet()
+            hold()
             time.sleep(float(os.environ.get("SLEEP_S", "0")))
             return super().encode_image(pixels)
 
         def encode_text(self, tokens: torch.Tensor) -> torch.Tensor:
+            hold()
             time.sleep(float(os.environ.get("SLEEP_S", "0")))
             return super().encode_text(tokens)
 
@@ -82,9 +84,16 @@ def meet() -> None:
         return
     place, count = Path(os.environ["PLACE"]), int(os.environ["TOGETHER"])
     (place / str(os.getpid())).touch()
-    end = time.monotonic() + 60
+    end = time.monotonic() + 600
     while len(list(place.iterdir())) < count and time.monotonic() < end:
         time.sleep(0.02)
+
+
+def hold() -> None:
+    """Encode nothing more once as many chunks as $HOLD says are there, however late this process is killed for it."""
+    count = int(os.environ.get("HOLD", "0"))
+    while count and len(list(Path(os.environ["GOLDIEVAL_STORE"]).rglob("*.safetensors"))) >= count:
+        time.sleep(0.05)
 
 
 def command(arguments: list[str], environment: dict[str, str], log: Path) -> None:
@@ -123,7 +132,7 @@ class Run(NamedTuple):
         return process
 
     def finish(self, process: ForkServerProcess) -> None:
-        process.join(120)
+        process.join(600)
         assert process.exitcode == 0, self.log.read_text()
 
     def inodes(self) -> dict[str, int]:
@@ -174,7 +183,7 @@ def test_a_killed_run_goes_on_where_it_was_and_gives_the_same_bits(tmp_path: Pat
     """Killed once among the pictures (3 chunks) and once among the texts (2)."""
     run, written = Run(tmp_path / "run"), {}
     for chunks in (1, 3):
-        process = run.start(SLEEP_S="0.1")
+        process = run.start(HOLD=str(chunks))
         while len(run.inodes()) < chunks and process.is_alive():
             time.sleep(0.01)
         process.kill()

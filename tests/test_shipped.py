@@ -17,12 +17,21 @@ from goldieval.torch_adapter import module_fingerprint
 NOTICE = "tiny reconstruction, 64 px, trained on drawn scenes; not the paper's ViT-B/16, whose weights are not public"
 CARD = WEIGHTS.parent / "README.md"
 
+PROCESSORS = 2e-5  # more than scores differ by between instruction sets (AVX2, AVX-512) and numbers of threads
+ONE_MORE = {"shapes-vqa": 0.1, "shapes-probe": 0.12, "shapes-segmentation": 0.05}  # points: an answer, an image, pixels
+
 
 @pytest.fixture(scope="module")
 def records(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Record]:
-    """All Shapes tasks whole, as ``goldieval run --model goldiclip --tasks shapes`` gives them."""
+    """All Shapes tasks whole, as ``goldieval run --model goldiclip --tasks shapes`` gives them.
+
+    Scores within ``PROCESSORS`` count as ties, so that ``ties.gap`` says what another processor may move a number by.
+    """
     out = tmp_path_factory.mktemp("shipped")
-    ran = goldieval("run", "--model", "goldiclip", "--tasks", "shapes", "--out", out, "--json", "--no-cache")
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("metrics.ranks", "metrics.accuracy", "scoring.shortlist"):
+            patch.setattr(f"goldieval.{module}.TIE", PROCESSORS)
+        ran = goldieval("run", "--model", "goldiclip", "--tasks", "shapes", "--out", out, "--json", "--no-cache")
     assert ran.code == 0, ran.err
     return {record["task"]["name"]: Record.model_validate(record) for record in json.loads(ran.out)}
 
@@ -59,18 +68,20 @@ def test_the_first_command_of_the_readme(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_every_number_on_the_card_is_what_the_model_scores(records: dict[str, Record]) -> None:
-    """The card has one row a task: ``| task | metric | score | chance | share of the way |``; scores to 0.3 points."""
+    """The card has one row per task: ``| task | metric | score | chance | way |``, rounded to 0.1 and 1 points."""
     rows = [line.strip("| \n").split("|") for line in CARD.read_text().splitlines() if line.startswith("| `shapes-")]
     said = {row[0].strip(" `"): [cell.strip() for cell in row[1:]] for row in rows}
     assert set(said) == set(records)
     for name, record in records.items():
-        metric = record.metrics[record.task.headline]
-        assert metric.chance is not None
-        way = (metric.value - metric.chance) / ((metric.ceiling or 1.0) - metric.chance)
+        metric, moves = record.metrics[record.task.headline], 100 * record.ties.gap + ONE_MORE.get(name, 0.0)
+        assert metric.chance is not None and moves < 0.6, name
+        most = (metric.ceiling or 1.0) - metric.chance
         _, score, chance, share = said[name]
-        assert float(score) == pytest.approx(100 * metric.value, abs=0.3), name
-        assert float(chance) == pytest.approx(100 * metric.chance, abs=0.06), name
-        assert float(share.rstrip(" %")) == pytest.approx(100 * way, abs=0.6), name
+        assert float(score) == pytest.approx(100 * metric.value, abs=0.051 + moves), name
+        assert float(chance) == pytest.approx(100 * metric.chance, abs=0.051), name
+        assert float(share.rstrip(" %")) == pytest.approx(
+            100 * (metric.value - metric.chance) / most, abs=0.51 + moves / most
+        ), name
 
 
 def test_records_of_the_model_say_how_it_was_trained(records: dict[str, Record]) -> None:

@@ -214,7 +214,7 @@ from goldieval.data.samples import FileImage
 from goldieval.embeddings import Chunk, Space
 with Space(pathlib.Path(sys.argv[1])).claim(Chunk(tuple(sys.argv[2:]))) as ours:
     print(ours, flush=True)
-    time.sleep(120)
+    time.sleep(600)
 """
 
 

@@ -364,7 +364,7 @@ def test_latex_compiles(tmp_path: Path) -> None:
     head = r"\documentclass{article}\usepackage[T1]{fontenc}\usepackage{booktabs}\begin{document}"
     (tmp_path / "paper.tex").write_text(f"{head}\n{body}\n\\end{{document}}\n")
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-draftmode", "paper.tex"]
-    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=120, check=False)
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=600, check=False)
     assert ran.returncode == 0, ran.stdout.decode(errors="replace")[-2000:]
 
 

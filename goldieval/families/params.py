@@ -82,18 +82,23 @@ class ChoiceParams(Params):
         return "conditioned" if shortlist_size(wanted) else wanted
 
 
+PENALTIES = [10, 1, 0.1, 0.01, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7]
+
+
 class ProbeParams(BaseModel):
     """How a linear probe is fitted.
 
-    penalties: tried, on the squared weights over the mean loss.   heldout: part of train that chooses among them.
-    steps: of the solver, at most.
+    Attributes:
+        penalties: on the squared weights over the mean loss, tried from the strongest on.
+        heldout: part of train that chooses among them.
+        steps: maximum number of solver steps.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    penalties: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)] = [1, 0.1, 0.01, 1e-3, 1e-4, 1e-5]
+    penalties: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)] = PENALTIES
     heldout: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    steps: Annotated[int, Field(ge=1)] = 300
+    steps: Annotated[int, Field(ge=1)] = 5000
 
     def mode(self, own: str, asked: str | None = None) -> Literal["features"]:
         """The image embeddings are learned from; no text is compared."""

@@ -10,6 +10,7 @@ import hashlib
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from goldieval.card import Task
 from goldieval.data.samples import Dataset, check_labels
@@ -19,12 +20,17 @@ from goldieval.families.params import ProbeParams
 from goldieval.metrics.accuracy import true_class_ranks
 from goldieval.metrics.intervals import mean_per_class, share
 from goldieval.record import Metric, Probe
-from goldieval.scoring.logistic import Linear, fit
+from goldieval.scoring.logistic import TOLERANCE, Linear, fit
 
 SUMMARY = ("acc1", "acc5", "mean_per_class_recall")
 FEATURES = "image embeddings of unit length, standardised by the mean and deviation of the images fitted on"
-SOLVER = "logistic regression, L2 on the weights, L-BFGS from the next larger penalty's solution, no augmentation"
+SOLVER = (
+    "logistic regression, L2 on the weights, L-BFGS in float64 until the gradient is "
+    f"{TOLERANCE:g} of the penalty, no augmentation"
+)
 HELD_OUT_BY = "of each class the images whose ids hash lowest"
+NO_WORSE = 1e-3  # nats of held-out loss that are no reason to prefer a weaker penalty
+PATIENCE = 2  # penalties in a row that are worse than the best so far, after which no weaker one is tried
 
 
 def prepare(task: Task, dataset: Dataset) -> Prepared:
@@ -57,15 +63,12 @@ def score(prepared: Prepared, features: torch.Tensor) -> Scored:
     labels = torch.as_tensor(dataset.labels, device=features.device)
     fitted = np.flatnonzero(dataset.train)
     held = fitted[held_out([dataset.images[row].id for row in fitted], dataset.labels[fitted], card.params.heldout)]
-    model, probe = choose(features, labels, len(names), np.setdiff1d(fitted, held), held, card.params)
+    model, probe, doubts = choose(features, labels, len(names), np.setdiff1d(fitted, held), held, card.params)
     tested = np.flatnonzero(~dataset.train)
-    ranks, predictions, places = true_class_ranks(model.scores(features[tested]), labels[tested])
+    scores = model.scores(features[tested])
+    ranks, predictions, places = true_class_ranks(scores, labels[tested].to(scores.device))
     metrics = _metrics(places, dataset.labels[tested], len(names), card.ceiling)
     ties, warnings = ties_of([ranks], [1, 5] if len(names) > 5 else [1])
-    if probe.penalty in (probe.penalties[0], probe.penalties[-1]) and len(probe.penalties) > 1:
-        warnings.append(f"the chosen penalty {probe.penalty:g} is at the end of those tried: try more with --set")
-    if probe.steps >= card.params.steps:
-        warnings.append(f"the solver took all {probe.steps} steps: its optimum is not reached, see --set steps=N")
     ids = np.asarray([dataset.images[row].id for row in tested], dtype=object)
     outcomes = {
         "direction": np.full(len(tested), "i2c", dtype=object),
@@ -79,39 +82,84 @@ def score(prepared: Prepared, features: torch.Tensor) -> Scored:
         "image": np.asarray([dataset.images[row].path for row in tested], dtype=object),
         "text": np.asarray([names[label] for label in dataset.labels[tested]], dtype=object),
     }
-    return Scored(metrics, outcomes, ties, warnings, probe=probe)
+    return Scored(metrics, outcomes, ties, warnings + doubts, probe=probe)
 
 
 def choose(
     features: torch.Tensor, labels: torch.Tensor, classes: int, rest: np.ndarray, held: np.ndarray, params: ProbeParams
-) -> tuple[Linear, Probe]:
-    """Try every penalty on ``rest``, take the one that is best on ``held``, and fit it to both.
+) -> tuple[Linear, Probe, list[str]]:
+    """Try penalties on ``rest``, take the one that is best on ``held``, and fit it to both.
 
-    Of equally good penalties the largest is taken. ``rest`` and ``held`` are row indices.
+    Penalties are tried from the strongest on, until ``PATIENCE`` in a row are worse than the best so far. The strongest
+    whose held-out loss is within ``NO_WORSE`` of the lowest is taken: a loss is smooth where the number of right
+    images is not, so that the last bits of the embeddings do not choose.
+
+    Args:
+        features: (rows, dim).
+        labels: class indices, (rows,).
+        classes: number of classes.
+        rest: rows to fit on while choosing.
+        held: rows held out to choose by.
+        params: penalties and maximum number of solver steps.
+
+    Returns:
+        The model, what was chosen how, and what the reader must know of it.
     """
     penalties = sorted(params.penalties, reverse=True)
-    accuracy: list[float] = []
     models: list[Linear] = []
-    for penalty in penalties:
+    losses: list[float] = []
+    accuracy: list[float] = []
+    while len(models) < len(penalties) and not _past_the_best(losses):
         start = models[-1] if models else None
-        models.append(fit(features[rest], labels[rest], classes, penalty, params.steps, start))
-        right = models[-1].scores(features[held]).argmax(1) == labels[held]
-        accuracy.append(float(right.float().mean()))
-    best = int(np.argmax(accuracy))
+        models.append(fit(features[rest], labels[rest], classes, penalties[len(models)], params.steps, start))
+        scores, true = models[-1].scores(features[held]), labels[held]
+        losses.append(float(F.cross_entropy(scores, true.to(scores.device))))
+        accuracy.append(float((scores.argmax(1) == true.to(scores.device)).double().mean()))
+    tried, best = penalties[: len(models)], _chosen(losses)
     both = np.sort(np.concatenate([rest, held]))
-    final = fit(features[both], labels[both], classes, penalties[best], params.steps, models[best])
+    final = fit(features[both], labels[both], classes, tried[best], params.steps, models[best])
     probe = Probe(
         features=FEATURES,
         solver=f"{SOLVER}, at most {params.steps} steps",
         train=len(both),
         heldout=len(held),
         heldout_by=HELD_OUT_BY,
-        penalties=penalties,
+        penalties=tried,
         heldout_accuracy=accuracy,
-        penalty=penalties[best],
+        heldout_loss=losses,
+        penalty=tried[best],
         steps=final.steps,
+        converged=final.converged,
     )
-    return final, probe
+    unfinished = [penalty for penalty, model in zip(tried, models, strict=True) if not model.converged]
+    return final, probe, _doubts(probe, penalties, unfinished)
+
+
+def _chosen(losses: list[float]) -> int:
+    """Return the place of the first loss within ``NO_WORSE`` of the lowest."""
+    return int(np.argmax(np.array(losses) <= min(losses) + NO_WORSE))
+
+
+def _past_the_best(losses: list[float]) -> bool:
+    return len(losses) > PATIENCE and min(losses[-PATIENCE:]) > min(losses) + NO_WORSE
+
+
+def _doubts(probe: Probe, penalties: list[float], unfinished: list[float]) -> list[str]:
+    """Return warnings: an optimum that was not reached, a choice at an end of the card's penalties."""
+    found: list[str] = []
+    if unfinished or not probe.converged:
+        where = ", ".join(f"{penalty:g}" for penalty in dict.fromkeys([*unfinished, probe.penalty]))
+        found.append(
+            f"the solver did not reach its optimum at penalty {where}, so another machine may get another score: "
+            "raise the maximum number of steps with --set steps=N"
+        )
+    ends = {penalties[0]: "stronger", penalties[-1]: "weaker"}
+    if len(penalties) > 1 and probe.penalty in ends:
+        found.append(
+            f"the chosen penalty {probe.penalty:g} is at the end of those tried: "
+            f"try {ends[probe.penalty]} ones with --set penalties=[...]"
+        )
+    return found
 
 
 def held_out(ids: list[str], labels: np.ndarray, part: float) -> np.ndarray:
