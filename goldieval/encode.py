@@ -111,7 +111,6 @@ def encode(space: Space, chunks: Sequence[Chunk], compute: Callable[[Chunk], Enc
 
 def _for_good(space: Space, failed: Mapping[str, OSError]) -> dict[str, str]:
     """Return the failures that belong to the content; a failure to read counts for this run and is tried again."""
-
     space.failed |= {key: str(error) for key, error in failed.items()}
     return {key: str(error) for key, error in failed.items() if isinstance(error, UndecodableError)}
 
