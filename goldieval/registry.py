@@ -103,9 +103,12 @@ class Catalogue:
         try:
             add(file)
         except _NameTakenError as error:
-            self.broken[error.name] = str(error)
+            self._leave_out(error.name, error)
         except GoldievalError as error:
-            self.broken[file.stem] = str(error)
+            self._leave_out(file.stem, error)
+
+    def _leave_out(self, name: str, error: GoldievalError) -> None:
+        self.broken[name] = "; ".join([*([self.broken[name]] if name in self.broken else []), str(error)])
 
     def _add_card(self, file: Path) -> None:
         task = load_card(file)

@@ -50,7 +50,11 @@ OUTLINES = {
 PANOPTIC = {
     "images": COCO["images"],
     "annotations": [
-        {"image_id": image, "file_name": "m0.png", "segments_info": [{"id": 65793, "category_id": 1}]}
+        {
+            "image_id": image,
+            "file_name": "m1.png",
+            "segments_info": [{"id": 1, "category_id": 1}, {"id": 2, "category_id": 2}],
+        }
         for image in (3, 7)
     ],
     "categories": OUTLINES["categories"],
@@ -60,6 +64,7 @@ LISTS = [
     {"image": "p0.png", "caption": ["a cat", "it sits"], "ids": ["x", "y"]},
     {"image": "p1.png", "caption": ["a dog"], "ids": [3]},
 ]
+NESTED = {"rows": [{"image": row["image"], "said": [{"value": row["caption"]}]} for row in ROWS]}
 CONTRAST = {
     "0": {"filename": "p0.png", "caption": "a cat", "negative_caption": "a dog"},
     "1": {"filename": "p1.png", "caption": "a dog", "negative_caption": "no dog"},
@@ -148,7 +153,7 @@ CASES = {
         "table",
         "retrieval",
         {"file": "t.json", "records": "rows", "caption": "said.0.value"},
-        {"t.json": ({"rows": [{"image": "p0.png", "said": [{"value": "a cat"}]}]}, as_json)},
+        {"t.json": (NESTED, as_json)},
     ),
     "csv": Case("table", "retrieval", {"file": "t.csv", "caption": "caption"}, {"t.csv": (ROWS, as_csv)}),
     "csv labels": Case(
@@ -173,7 +178,7 @@ CASES = {
         "sidecar",
         "retrieval",
         {"captions": "s", "images": ".", "format": "json", "caption": ["caption", "extra"]},
-        {"s/p0.json": (SIDECAR, as_json)},
+        {"s/p0.json": (SIDECAR, as_json), "s/p1.json": (SIDECAR | {"image": "p1.png"}, as_json)},
     ),
     "sidecar listed": Case(
         "sidecar",
@@ -190,11 +195,14 @@ CASES = {
 
 @pytest.fixture(scope="module")
 def pictures() -> Iterator[Path]:
-    """A folder with two pictures and a mask; each input is written beside them."""
+    """A folder with two pictures, a mask and a panoptic mask; each input is written beside them."""
     folder = Path(tempfile.mkdtemp())
     picture(folder / "p0.png", 0)
     picture(folder / "p1.png", 1)
     Image.fromarray(np.eye(8, dtype=np.uint8)).save(folder / "m0.png")
+    segments = np.zeros((8, 8, 3), dtype=np.uint8)
+    segments[..., 0] = np.eye(8) + 1
+    Image.fromarray(segments).save(folder / "m1.png")
     yield folder
     shutil.rmtree(folder)
 

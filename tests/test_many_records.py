@@ -61,7 +61,7 @@ def test_python_gets_the_good_ones_and_the_faults() -> None:
     spoil(Path("results", "x"))
     found = load_results("results")
     assert len(found) == 1 and len(found.faults) == len(BAD) + 1
-    with pytest.raises(GoldievalError, match="nested too deeply"):
+    with pytest.raises(GoldievalError, match="nested too deep"):
         load_results("results/x/deep@1-0.json")
 
 

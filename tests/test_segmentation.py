@@ -245,8 +245,8 @@ def test_shipped_model_is_above_chance_on_shapes_and_the_readings_differ(tmp_pat
     assert len(by_mode) == len(readings) == len({record["key"] for record in made})
     first = next(record for record in made if not record["task"]["overrides"])
     assert first["task"]["scoring"] == "dense:plain:pooling"
-    assert first["metrics"]["miou"]["low"] > first["metrics"]["miou"]["chance"]
-    assert first["metrics"]["macc"]["low"] > first["metrics"]["macc"]["chance"]
+    for name in ("miou", "macc"):  # 60 pictures are too few for an interval of 64 classes
+        assert first["metrics"][name]["value"] > 10 * first["metrics"][name]["chance"]
     asked = next(record for record in made if record["task"]["overrides"] == {"reading": "pooling"})
     assert asked["metrics"] == first["metrics"] and asked["key"] != first["key"]
     assert {record["task"]["scoring"].split(":", 1)[1] for record in made} == {

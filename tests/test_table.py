@@ -125,7 +125,7 @@ def test_after_a_real_run_our_rows_stand_in_their_own_group(tmp_path: Path) -> N
     columns = [{"task": "coco-karpathy-mine", "metric": "t2i_r1", "label": "mine"}]
     ran = goldieval("table", spec(tmp_path, panels=[{"columns": columns}]))
     assert ran.code == 0 and ran.err == ""
-    assert re.search(r"ours *\n *embeddings:\S+ +\d+\.\d ± \d+\.\d", ran.out)
+    assert re.search(r"ours *\n *embeddings:\S+ +\d+\.\d *\n", ran.out)  # too few queries for an interval
 
 
 def test_a_reconstruction_has_its_own_name_never_the_papers() -> None:

@@ -77,10 +77,10 @@ def test_workers_make_the_same_batches_in_order(tmp_path: Path) -> None:
 
 
 class Fragile:
-    """A corpus that kills the worker that reads its last row, or fails in it."""
+    """A corpus that kills the worker that reads its last row."""
 
-    def __init__(self, corpus: JsonLines, error: type[Exception] | None = None) -> None:
-        self.corpus, self.error = corpus, error
+    def __init__(self, corpus: JsonLines) -> None:
+        self.corpus = corpus
         self.order = corpus.order
 
     def __len__(self) -> int:
@@ -88,15 +88,30 @@ class Fragile:
 
     def sample(self, number: int) -> Sample:
         if number == 11 and get_worker_info() is not None:
-            if self.error:
-                raise self.error("a fault of ours")
             os._exit(7)
         return self.corpus.sample(number)
 
 
-def fragile(folder: Path, error: type[Exception] | None = None) -> Feed:
-    corpus = Fragile(JsonLines(image_text_folder(folder, 12), tokenizer()), error)
+class Faulty(Batches):
+    """Batches of which the last cannot be put together in a worker, for a reason that is no sample's."""
+
+    error: type[Exception]
+
+    def at(self, step: int) -> Batch:
+        if step == 2 and get_worker_info() is not None:
+            raise self.error("a fault of ours")
+        return super().at(step)
+
+
+def fragile(folder: Path) -> Feed:
+    corpus = Fragile(JsonLines(image_text_folder(folder, 12), tokenizer()))
     return Feed(Batches(corpus, tokenizer(), Views(size=16), 4, 0), 3, 1, BadSamples())
+
+
+def faulty(folder: Path, error: type[Exception]) -> Feed:
+    batches = Faulty(JsonLines(image_text_folder(folder, 12), tokenizer()), tokenizer(), Views(size=16), 4, 0)
+    batches.error = error
+    return Feed(batches, 3, 1, BadSamples())
 
 
 def run_through(ahead: Feed) -> None:
@@ -113,7 +128,7 @@ def test_a_worker_that_dies_is_one_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize("error", [RuntimeError, OSError, EOFError, UnpicklingError])
 def test_an_error_within_a_worker_is_not_taken_for_its_death(error: type[Exception], tmp_path: Path) -> None:
     with pytest.raises(error, match="a fault of ours"):
-        run_through(fragile(tmp_path, error))
+        run_through(faulty(tmp_path, error))
 
 
 @pytest.mark.parametrize(

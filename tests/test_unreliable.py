@@ -11,9 +11,9 @@ from comparison_records import segmented
 from helpers import goldieval as run
 from made_records import made, share
 from made_records import write as write_records
-from rich.console import Console
 
 import goldieval
+from goldieval.core.display import Console
 from goldieval.families.base import metric
 from goldieval.metrics import miou
 from goldieval.metrics.intervals import clustered_mean_of_groups, clustered_means, mean_per_class
@@ -39,7 +39,7 @@ def rare_areas(images: int, classes: int = 59, seed: int = 0) -> np.ndarray:
 
 def printed(*records: Record, width: int = 200) -> str:
     console = Console(width=width, record=True)
-    console.print(scores(list(records), console))
+    console.parts(scores(list(records), console))
     return console.export_text()
 
 
