@@ -92,9 +92,7 @@ def test_pipe_in_place_of_a_picture_is_not_waited_for(tmp_path: Path) -> None:
     (tmp_path / "data/cat/0.png").unlink()
     os.mkfifo(tmp_path / "data/cat/0.png")
     (record,) = evaluate("random", str(card(tmp_path)), out=None)
-    assert record.status == "ok" and any("pipe" in line or "not a file" in line for line in record.warnings), (
-        record.warnings
-    )
+    assert record.status == "ok" and "left out: 1 .png (neither file nor folder)" in record.warnings
 
 
 def test_sparse_file_is_not_read_into_memory(tmp_path: Path) -> None:
@@ -161,11 +159,8 @@ def test_get_goes_on_after_a_bad_card_and_a_bad_source(tmp_path: Path, monkeypat
     cards = [tmp_path / f"cards/{name}.yaml" for name in ("bad", "odd", "good")]
     ran = goldieval("data", "get", *cards, "--yes")
     assert ran.code == 1 and "mine: here already" in ran.out
-    assert (
-        "bad.yaml" in ran.err
-        and "odd: ZeroDivisionError while fetching: odd" in ran.err
-        and len(ran.err.splitlines()) == 2
-    )
+    bad, odd = ran.err.splitlines()
+    assert "bad.yaml" in bad and "odd: ZeroDivisionError while fetching: odd" in odd
 
 
 @pytest.mark.parametrize("verb", [("data", "where"), ("ls", "tasks"), ("data", "check", "good")])
