@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import pairwise, permutations
 from unittest import mock
 
@@ -20,7 +21,8 @@ from goldieval.scoring.cosine import class_ranks, retrieval_ranks, unit
 COLUMNS = ("above", "tied", "tied_positives", "positives")
 
 
-def first_ranks(scores: np.ndarray, positive: np.ndarray) -> np.ndarray:
+@cache
+def first_ranks(scores: tuple[float, ...], positive: tuple[bool, ...]) -> np.ndarray:
     """Rank of the first positive in every order of the gallery that sorts the scores, ties broken in all ways."""
     orders = permutations(range(len(scores)))
     sorting = [order for order in orders if all(scores[a] >= scores[b] for a, b in pairwise(order))]
@@ -32,7 +34,7 @@ def check(ranks: Ranks, scores: np.ndarray, relevant: np.ndarray) -> None:
     assert ranks.gallery == scores.shape[1]
     assert ranks.positives.tolist() == relevant.sum(1).tolist()
     for query in np.flatnonzero(relevant.any(1)):
-        firsts = first_ranks(scores[query], relevant[query])
+        firsts = first_ranks(tuple(scores[query].tolist()), tuple(relevant[query].tolist()))
         assert (ranks.low[query], ranks.high[query]) == (firsts.min(), firsts.max())
         assert ranks.expected()[query] == pytest.approx(firsts.mean(), abs=1e-9)
         for k in range(1, ranks.gallery + 3):
