@@ -120,12 +120,14 @@ def _csv(file: Path) -> Iterator[tuple[int, Row]]:
     """Yield rows; those in which no cell says anything are blank lines."""
     csv.field_size_limit(LONGEST_FIELD)
     with opened(file, newline="") as stream:
-        reader = csv.reader(stream, delimiter=_separator(file), strict=True)
+        separator = _separator(file)
+        reader = csv.reader(stream, delimiter=separator, strict=True)
         columns: list[str] = []
         try:
             for cells in reader:
                 if not any(cells):
                     continue
+                _refuse_swallowed(f"{file}:{reader.line_num}", cells, separator)
                 if not columns:
                     columns = _columns(file, cells)
                     continue
@@ -135,6 +137,18 @@ def _csv(file: Path) -> Iterator[tuple[int, Row]]:
                 f"{file}:{reader.line_num}: {error}. A text that holds quotes stands in quotes, with each of its own "
                 "doubled."
             ) from None
+
+
+def _refuse_swallowed(where: str, cells: list[str], separator: str) -> None:
+    """Raise TaskError for a cell that a stray quote opened many lines above, and that holds rows of their own."""
+    for cell in cells:
+        first, *more = cell.splitlines() or [""]
+        parts = [part for line in more for part in line.split(separator)]
+        if any(PurePosixPath(part.strip()).suffix.lower() in PICTURES for part in parts):
+            raise TaskError(
+                f"{where}: the quote that ends here began {len(more)} lines above ({printable(first)[:30]!r}), and "
+                "rows lie between. A text that begins with a quote stands in quotes, with its own doubled."
+            )
 
 
 def _separator(file: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -15,8 +16,10 @@ from goldieval.data.names import below, file_name, picture_file
 from goldieval.data.paths import inside
 from goldieval.data.rows import MISSING, raw_value, read_table, text_in, texts_in, value_of
 from goldieval.data.samples import Dataset, FileImage, ImageSample, ImageSource, NoImage, Row, dataset_of
-from goldieval.data.source import Source, read_lines
+from goldieval.data.source import Source, read_names
 from goldieval.errors import TaskError
+
+LIST = re.compile(r"""\[\s*(['"]).*\1\s*\]""", re.DOTALL)  # as pandas writes one into a cell
 
 
 class Table(BaseModel):
@@ -63,7 +66,7 @@ class Table(BaseModel):
 
     def names(self, folder: Path) -> list[str] | None:
         """Return the class names: of the file that the card names, else of a label column that holds names."""
-        return read_lines(inside(folder, self.classes)) if self.classes else self._classes_in(inside(folder, self.file))
+        return read_names(inside(folder, self.classes)) if self.classes else self._classes_in(inside(folder, self.file))
 
     def read_rows(self, folder: Path, names: list[str] | None) -> list[Row]:
         """Return one row an image. Raises TaskError with file and row."""
@@ -109,7 +112,13 @@ class Table(BaseModel):
             return []
         texts = texts_in(where, entry, self.caption, self.no_value)
         if not self.caption_id:
-            return _named(image_id, texts, in_order=isinstance(raw_value(where, entry, self.caption), list))
+            in_list = isinstance(raw_value(where, entry, self.caption), list)
+            if not in_list and LIST.fullmatch(texts[0].strip()):
+                raise TaskError(
+                    f"{where}: column {self.caption!r} holds a list written as text ({texts[0][:40]!r}). Write JSON "
+                    "Lines, or a row for each caption."
+                )
+            return _named(image_id, texts, in_list)
         ids = value_of(where, entry, self.caption_id)
         ids = ids if isinstance(ids, list) else [ids]
         if len(ids) != len(texts):
