@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -18,8 +17,6 @@ from goldieval.data.rows import MISSING, raw_value, read_table, text_in, texts_i
 from goldieval.data.samples import Dataset, FileImage, ImageSample, ImageSource, NoImage, Row, dataset_of
 from goldieval.data.source import Source, read_names
 from goldieval.errors import TaskError
-
-LIST = re.compile(r"""\[\s*(['"]).*\1\s*\]""", re.DOTALL)  # as pandas writes one into a cell
 
 
 class Table(BaseModel):
@@ -112,13 +109,7 @@ class Table(BaseModel):
             return []
         texts = texts_in(where, entry, self.caption, self.no_value)
         if not self.caption_id:
-            in_list = isinstance(raw_value(where, entry, self.caption), list)
-            if not in_list and LIST.fullmatch(texts[0].strip()):
-                raise TaskError(
-                    f"{where}: column {self.caption!r} holds a list written as text ({texts[0][:40]!r}). Write JSON "
-                    "Lines, or a row for each caption."
-                )
-            return _named(image_id, texts, in_list)
+            return _named(image_id, texts, in_order=isinstance(raw_value(where, entry, self.caption), list))
         ids = value_of(where, entry, self.caption_id)
         ids = ids if isinstance(ids, list) else [ids]
         if len(ids) != len(texts):

@@ -25,7 +25,7 @@ MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-LOOKED_AT = 4096  # bytes in which a text in UTF-16 has a zero
+LOOKED_AT = 4096  # bytes in which a text in UTF-16 has a zero byte
 LONE = re.compile("[\ud800-\udfff]")
 
 
@@ -54,8 +54,8 @@ def _without_zeros(text: str, where: str) -> str:
     """Return a text. Raises TaskError for zero characters: UTF-16 without its mark reads as UTF-8 with such."""
     if "\0" in text:
         raise TaskError(
-            f"cannot read {where}: character {text.index(chr(0)) + 1} is a zero, so it is no text, or one in UTF-16 "
-            "without a byte order mark. Save it as UTF-8."
+            f"cannot read {where}: character {text.index(chr(0)) + 1} is a zero byte, so it is no text, or one in "
+            "UTF-16 without a byte order mark. Save it as UTF-8."
         )
     return text
 

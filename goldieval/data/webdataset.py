@@ -116,9 +116,8 @@ def _rows(folder: Path, shard: str, left_out: LeftOut) -> Iterator[Row]:
             yield Row(image, _label(where, members["cls"]))
         elif "txt" in members:
             captions = text_of(members["txt"].read(), f"{where}, .txt").splitlines()
-            if not captions or any(is_missing(text) for text in captions):
-                said = next(filter(is_missing, captions), "")
-                raise TaskError(f"{where}: {empty('.txt', None)}" + (f" It holds {said!r}." if said.strip() else ""))
+            if missing := [text for text in captions or [""] if is_missing(text)]:
+                raise TaskError(f"{where}: {empty('caption in .txt', missing[0])}")
             yield Row(image, captions=[(f"{id}#{number}", text) for number, text in enumerate(captions)])
         else:
             raise TaskError(f"{where} has neither a .cls nor a .txt file.")
