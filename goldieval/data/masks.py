@@ -120,7 +120,8 @@ def read_values(file: Path) -> np.ndarray:
 
 def _scale(picture: Image.Image) -> int:
     """Return by how much Pillow multiplies grey values of 2 or 4 bits, so that they fill 8."""
-    packed = picture.tile[0].args if picture.tile else ""
+    tiles = getattr(picture, "tile", ())
+    packed = tiles[0].args if tiles else ""
     return GREY_SCALES.get(packed[0] if isinstance(packed, tuple) else str(packed), 1)
 
 
