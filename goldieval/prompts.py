@@ -11,7 +11,7 @@ from functools import cache
 
 from goldieval.card import Task
 from goldieval.data.paths import inside
-from goldieval.data.source import read_lines
+from goldieval.data.source import read_lines, read_names
 from goldieval.errors import TaskError
 from goldieval.families.params import Pinned
 
@@ -31,7 +31,7 @@ def resolve(task: Task, given: Pinned | str | Sequence[str], file: str) -> list[
     if isinstance(given, Pinned):
         return _pinned(task, given, file)
     if isinstance(given, str):
-        return read_lines(inside(task.file.parent, given))
+        return (read_names if file == CLASS_NAMES else read_lines)(inside(task.file.parent, given))
     return list(given)
 
 

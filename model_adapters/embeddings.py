@@ -1,6 +1,6 @@
 """Precomputed embeddings of a model that runs elsewhere: ``embeddings:FOLDER``.
 
-The folder holds image_embeddings.npy with image_ids.txt, and text_embeddings.npy with text_ids.txt (one id a line).
+The folder holds image_embeddings.npy with image_ids.txt, and text_embeddings.npy with text_ids.txt (one id per line).
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from goldieval.adapter import LoadOptions, Model, ModelInfo
+from goldieval.core.limits import JSON_BYTES
+from goldieval.core.reading import check_regular
+from goldieval.data.texts import read_text
 from goldieval.errors import GoldievalError, TaskError, first_line, listing
 from goldieval.spec import ModelSpec
 
@@ -55,9 +58,9 @@ class _Side:
         self.array = _matrix(folder / f"{kind}_embeddings.npy")
         names = folder / f"{kind}_ids.txt"
         try:
-            ids = names.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise GoldievalError(f"cannot read {names}: {error}. It gives the id of each row, one a line.") from error
+            ids = read_text(names, JSON_BYTES).splitlines()
+        except TaskError as error:
+            raise GoldievalError(f"{error} It gives the id of each row, one per line.") from error
         self.row_of = {id: row for row, id in enumerate(ids)}
         if len(ids) != len(self.array) or len(self.row_of) != len(ids):
             twice = len(ids) - len(self.row_of)
@@ -74,13 +77,15 @@ class _Side:
                 f"{self.kind} ids do not match one to one: the task has {len(ids):,}, {self.folder} has "
                 f"{len(self.row_of):,}; {len(missing):,} of the task's are missing there{examples}, {extra:,} are more."
             )
-        return self.array[[self.row_of[id] for id in ids]].astype(np.float32)
+        with np.errstate(over="ignore"):  # what is too large becomes infinite, and that is refused
+            return self.array[[self.row_of[id] for id in ids]].astype(np.float32)
 
 
 def _matrix(file: Path) -> np.ndarray:
     try:
+        check_regular(file)
         array = np.load(file, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except Exception as error:  # numpy lets OverflowError, TokenError, BadZipFile … of damaged headers through
         raise GoldievalError(f"cannot read {file} as a plain array: {first_line(error)}") from error
     if not isinstance(array, np.ndarray):
         raise GoldievalError(f"{file}: expected one plain array, but it is an archive of arrays.")

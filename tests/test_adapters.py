@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import re
 import socket
@@ -722,6 +723,22 @@ def _pickled(file: Path) -> None:
     np.save(file, np.array([Evil(file.with_name("was_run"))], dtype=object), allow_pickle=True)
 
 
+def _header(text: str) -> Any:
+    about = f"{{'descr': '<f4', 'fortran_order': False, {text}}}\n".encode()
+    return lambda file: file.write_bytes(b"\x93NUMPY\1\0" + len(about).to_bytes(2, "little") + about + bytes(64))
+
+
+def test_ids_may_have_a_byte_order_mark_and_what_overflows_says_nothing(
+    tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    folder = _folder(tmp_path)
+    (folder / "image_ids.txt").write_text("a\nb\nc\n", encoding="utf-8-sig")
+    np.save(folder / "image_embeddings.npy", np.full((3, 4), 1e300))
+    model: Any = load_model(f"embeddings:{folder}")
+    assert np.isinf(model.image_embeddings(["a"], subset=True)).all()  # refused where it is scored
+    assert not [warning for warning in recwarn if issubclass(warning.category, RuntimeWarning)]
+
+
 @pytest.mark.parametrize(
     ("spoil", "line"),
     [
@@ -735,6 +752,12 @@ def _pickled(file: Path) -> None:
         (lambda file: file.write_bytes(b""), "cannot read"),
         (lambda file: np.savez(file.open("wb"), a=np.zeros((3, 4))), "image_embeddings.npy"),
         (_pickled, "image_embeddings.npy as a plain array"),
+        (_header("'shape': (3, 99999999999999999999)"), "cannot read"),
+        (_header("'shape': (True, 4)"), "cannot read"),
+        (_header("(" * 3000), "cannot read"),
+        (lambda file: file.write_bytes(b"PK\3\4aaaa"), "cannot read"),
+        (lambda file: (file.unlink(), os.mkfifo(file)), "not a regular file"),
+        (lambda file: file.with_name("image_ids.txt").write_bytes(b"a\nb\n\xe9"), "byte 5 (line 3) is not UTF-8"),
     ],
 )
 def test_fault_in_an_embeddings_folder_is_one_line(tmp_path: Path, spoil: Any, line: str) -> None:

@@ -463,3 +463,145 @@ def test_a_name_in_a_tar_that_is_not_utf8_is_kept_in_writing() -> None:
     put("test/0.tar", stream.getvalue())
     put("test/nshards.txt", "1")
     assert read("webdataset").images[0].id == "caf\\xe9"
+
+
+# Numbers as names, lists as text, rows that a quote swallows
+
+
+@pytest.mark.parametrize("label", ["0", "0.0"])
+def test_where_class_names_are_other_numbers_a_label_is_a_name(label: str) -> None:
+    put("classes.txt", "1\n2\n3\n")
+    put("c.csv", "image,label\nimg/0.png,1\nimg/1.png,3\nimg/2.png,2\n")
+    assert np.asarray(read("table", file="c.csv", label="label", classes="classes.txt").labels).tolist() == [0, 2, 1]
+    put("c.csv", f"image,label\nimg/0.png,1\nimg/1.png,{label}\n")
+    assert "c.csv:3: label '0' is no class name" in refused("table", file="c.csv", label="label", classes="classes.txt")
+    put("c.jsonl", '{"image": "img/0.png", "label": 1}')
+    assert "that name or of that number" in refused("table", file="c.jsonl", label="label", classes="classes.txt")
+
+
+def test_a_parquet_label_is_the_number_of_a_class_whatever_its_name() -> None:
+    from datasets import ClassLabel, Features, Value
+    from datasets import Dataset as Table
+
+    features = Features({"image": Value("binary"), "label": ClassLabel(names=["1", "10", "2"])})
+    Table.from_dict({"image": [png_bytes()] * 3, "label": [0, 1, 2]}, features=features).to_parquet("mine/x.parquet")
+    assert np.asarray(read("parquet", label="label").labels).tolist() == [0, 1, 2]
+
+
+def test_an_empty_line_in_a_class_list_is_refused() -> None:
+    put("classes.txt", "cat\n\ndog\n\n")
+    put("c.csv", "image,label\nimg/0.png,0\nimg/1.png,1\n")
+    assert "classes.txt:2: an empty line" in refused("table", file="c.csv", label="label", classes="classes.txt")
+    put("classes.txt", "cat\ndog\n\n")
+    assert read("table", file="c.csv", label="label", classes="classes.txt").class_names == ["cat", "dog"]
+
+
+@pytest.mark.parametrize("cell", ["['a red square', 'a box']", '[""a red square"", ""a box""]'])
+def test_a_list_written_as_text_is_no_caption(cell: str) -> None:
+    put("c.csv", f'image,caption\nimg/0.png,"{cell}"\n')
+    assert "c.csv:2: column 'caption' holds a list written as text" in refused("table", file="c.csv", caption="caption")
+
+
+def test_rows_that_a_stray_quote_swallows_are_not_lost() -> None:
+    put("c.tsv", 'image\tcaption\nimg/0.png\t"one two\nimg/1.png\tthree\nimg/2.png\tfour"\n')
+    assert "c.tsv:4: the quote that ends here began 2 lines above" in refused("table", file="c.tsv", caption="caption")
+    put("c.csv", 'image,caption\nimg/0.png,"one, two\nand three, four"\n')
+    assert [text.text for text in read("table", file="c.csv", caption="caption").texts] == ["one, two\nand three, four"]
+
+
+def test_utf16_without_a_mark_is_no_text_with_zeros() -> None:
+    put("img/0.txt", "a red square".encode("utf-16-le"))
+    assert "0.txt: character 2 is a zero byte" in refused("sidecar", captions="img", images="img")
+    put("c.csv", "image,caption\nimg/0.png,a\n".encode("utf-16-le"))
+    assert "UTF-16 without a byte order mark" in refused("table", file="c.csv", caption="caption")
+
+
+@pytest.mark.parametrize("text", ["nan", " NaN\n", "None"])
+def test_a_text_file_that_stands_for_no_value_is_no_caption(text: str) -> None:
+    put("img/0.txt", text)
+    assert "0.txt is an empty caption" in refused("sidecar", captions="img", images="img")
+    tar(Path("mine/test/0.tar"), {"a.png": png_bytes(), "a.txt": text.encode()})
+    put("test/nshards.txt", "1")
+    assert "sample a: empty caption in .txt" in refused("webdataset")
+
+
+def test_a_compressed_tar_and_one_that_lacks_are_said() -> None:
+    import gzip
+
+    put("a.tar", gzip.compress(b"x" * 2000))
+    Path("mine/test").mkdir()
+    put("test/nshards.txt", "1")
+    assert "0.tar is not there" in refused("webdataset")
+    Path("mine/a.tar").rename("mine/test/0.tar")
+    assert "unpack it with gunzip" in refused("webdataset")
+
+
+# Masks that lose bits, and what a segment may be called
+
+
+def mask_of(file: str) -> np.ndarray:
+    from goldieval.data.masks import read_values
+
+    return read_values(Path(file))
+
+
+def test_jpeg_masks_are_refused() -> None:
+    Image.fromarray(np.eye(9, dtype=np.uint8)).save("m.jpg", quality=100)
+    with pytest.raises(TaskError, match=r"m.jpg is a JPEG"):
+        mask_of("m.jpg")
+
+
+@pytest.mark.parametrize("bits", [2, 4])
+def test_grey_masks_of_few_bits_keep_their_values(bits: int) -> None:
+    import struct
+    import zlib
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    rows = b"\0\x1b" if bits == 2 else b"\0\x01\x23"  # four values from 0 to 3
+    head = struct.pack(">IIBBBBB", 4, 1, bits, 0, 0, 0, 0)
+    chunks = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    Path("m.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunks)
+    assert mask_of("m.png").tolist() == [[0, 1, 2, 3]]
+
+
+def test_a_panoptic_segment_0_that_is_listed_is_a_segment() -> None:
+    from goldieval.data.coco_masks import PanopticMask
+    from goldieval.data.masks import labels
+
+    Image.fromarray(np.uint8([[[0, 0, 0], [7, 0, 0]]])).save("p.png")
+    meaning = labels([1, 2], [0])
+    assert PanopticMask(Path("p.png"), ((0, 1), (7, 2)), meaning).read().tolist() == [[0, 1]]
+    assert PanopticMask(Path("p.png"), ((7, 2),), meaning).read().tolist() == [[-1, 1]]
+
+
+def test_a_class_without_a_name_is_refused() -> None:
+    put("classes.json", '{"0": "wall", "1": null}')
+    assert "classes.json: empty 1" in refused("masks", images="img", masks="img", classes="classes.json")
+
+
+# What `data import` says of a folder in which it finds nothing
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("x.parquet", "1 .parquet (a card with `reader: parquet`"),
+        ("00000.tar", "<split>/0.tar"),
+        ("c.ndjson", "name JSON Lines .jsonl"),
+        ("c.csv.gz", "unpack what is compressed"),
+    ],
+)
+def test_a_folder_in_which_nothing_is_found_is_described(name: str, said: str) -> None:
+    put(name, b"x")
+    code, out = imported()
+    assert code == 2 and "3 .png" in one_line(out) and said in one_line(out)
+
+
+def test_a_class_folder_without_a_picture_is_named() -> None:
+    for name in ("a", "b"):
+        picture(Path(f"mine/{name}/0.png"))
+    Path("mine/c").mkdir()
+    code, out = imported()
+    assert code == 2 and "c have no picture of their own" in one_line(out)

@@ -114,3 +114,19 @@ def test_nothing_but_an_oserror_comes_of_damaged_bytes() -> None:
             spoilt[rng.integers(0, len(spoilt))] ^= 255
             with contextlib.suppress(OSError):
                 decode(bytes(spoilt))
+
+
+@pytest.mark.parametrize("begins", [b"%!PS-Adobe-3.0 EPSF-3.0\n", b"\xc5\xd0\xd3\xc6" + bytes(28)])
+def test_postscript_is_a_program_and_is_not_run(begins: bytes, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Pillow hands it to Ghostscript, whatever the file's ending is."""
+    import subprocess
+
+    def run(*arguments: object, **options: object) -> None:
+        raise AssertionError("a program was started")
+
+    for name in ("run", "call", "check_call", "check_output", "Popen"):
+        monkeypatch.setattr(subprocess, name, run)
+    file = tmp_path / "0.png"
+    file.write_bytes(begins + b"%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n")
+    with pytest.raises(UndecodableError, match="PostScript is a program"):
+        FileImage(file).open()

@@ -399,7 +399,7 @@ def test_webdataset_samples_may_lie_in_folders_with_dots(tmp_path: Path) -> None
         ({"s0.cls": b"0"}, "sample s0 has no picture, only .cls"),
         ({"s0.png": b"x", "s0.cls": b"cat"}, "sample s0: label 'cat' is no class index"),
         ({"s0.png": b"x", "s0.cls": b"2"}, "1 labels outside 0..1: "),
-        ({"s0.png": b"x", "s0.txt": b"a\n\nb"}, "1 empty texts: "),
+        ({"s0.png": b"x", "s0.txt": b"a\n\nb"}, "sample s0: empty caption in .txt"),
         ({}, "no images found"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,8 @@ def failure_of(corpus: JsonLines | Shards, number: int) -> Bad:
         ('{"image": "pictures/1.jpg", "captions": []}', "no caption", "captions"),
         ('{"image": "pictures/1.jpg", "caption": " . \\n"}', "no caption", "caption"),
         ('{"image": "pictures/1.jpg", "caption": 3}', "no caption", "caption"),
+        ('{"image": "pictures/1.jpg", "caption": "nan"}', "no caption", "says nothing, 'nan' in caption"),
+        ('{"image": "pictures/1.jpg", "caption": "[\'a\', \'b\']"}', "no caption", "a list written as text"),
         ('{"captions": ["a"]}', "no picture", "names no file"),
         ('{"image": 3, "captions": ["a"]}', "no picture", "names no file"),
         ('{"image": "pictures/none.jpg", "captions": ["a"]}', "no picture", "none.jpg"),
@@ -54,6 +57,19 @@ def test_bad_rows(text: str, kind: str, what: str, tmp_path: Path) -> None:
     bad = failure_of(JsonLines(file, tokenizer()), 1)
     assert (bad.where, bad.kind) == (f"{file}:2", kind) and what in bad.what
     assert JsonLines(file, tokenizer()).sample(2).bad == []
+
+
+def test_an_answer_that_is_nan_is_none(tmp_path: Path) -> None:
+    asked = '[{"question": "how many?", "answer": NaN}, {"question": "how many?", "answer": 2}]'
+    file = image_text_folder(tmp_path, 2, r1=f'{{"image": "pictures/1.jpg", "caption": "a", "vqa": {asked}}}')
+    sample = JsonLines(file, tokenizer()).sample(1)
+    assert [bad.kind for bad in sample.bad] == ["empty answer"] and len(sample.questions) == 1
+
+
+def test_rows_are_not_read_from_a_pipe(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "train.jsonl")
+    with pytest.raises(GoldievalError, match="not a regular file"):
+        JsonLines(tmp_path / "train.jsonl", tokenizer())
 
 
 def test_a_row_that_is_no_text_at_all(tmp_path: Path) -> None:

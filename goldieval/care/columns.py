@@ -146,7 +146,7 @@ def _tell_the_same(rows: Rows, one: str, other: str) -> bool:
 def _all(rows: Rows, name: str, fits: Callable[[Any], bool]) -> bool:
     """True where nearly all values fit, those that say nothing left aside: the reader names their rows."""
     some = [row.get(name) for row in rows[:LOOKED_AT]]
-    there = [value for value in some if not is_missing(value)]
+    there = [value for value in some if not is_missing(value) and value != []]
     return bool(there) and sum(fits(value) for value in there) > 0.9 * len(there)
 
 
@@ -160,7 +160,7 @@ def _is_picture(value: Any) -> bool:
 
 def _is_text(value: Any) -> bool:
     """A caption has several words; an id or a class name seldom has."""
-    texts = value if isinstance(value, list) else [value]
+    texts = [text for text in value if not is_missing(text)] if isinstance(value, list) else [value]
     return bool(texts) and all(isinstance(text, str) and len(text.split()) >= 3 for text in texts)
 
 

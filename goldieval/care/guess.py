@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +19,26 @@ from goldieval.care.columns import (
     numbered_classes,
     picture_root,
 )
+from goldieval.data.labels import NUMBER
 from goldieval.data.rows import read_json, read_table
-from goldieval.data.walk import is_leftover, is_picture
+from goldieval.data.walk import ending_of, is_leftover, is_picture
 from goldieval.data.webdataset import samples_of
 from goldieval.errors import GoldievalError, TaskError, listing
 
 TABLES = {".csv": "CSV", ".tsv": "TSV", ".jsonl": "JSON Lines", ".json": "JSON"}
 CLASS_NAMES = "classes.txt"
 DEPTH = 2
+MOST_SEEN = 100_000  # files that are counted where nothing was found
+HINTS = {
+    ".parquet": "a card with `reader: parquet` reads Parquet files",
+    ".tar": "a web dataset is <split>/0.tar, 1.tar … with their number in <split>/nshards.txt",
+    ".ndjson": "name JSON Lines .jsonl",
+    ".gz": "unpack what is compressed",
+    ".zip": "unpack what is compressed",
+    ".xlsx": "save a spreadsheet as CSV",
+    ".json": "JSON is a list of rows, in pandas to_json(orient='records'), or COCO's with 'file_name' and 'caption'",
+    ".txt": "a card with `reader: sidecar` reads a text file beside each picture",
+}
 
 
 @dataclass(frozen=True)
@@ -71,8 +85,20 @@ def find(folder: Path, wishes: Wishes) -> Finding:
     want = {"retrieval": "captions", "zeroshot": "classes"}.get(wishes.family or "", "captions or classes")
     raise GoldievalError(
         f"{folder} holds no pictures with {want}{asked}: no class folders, CSV, TSV, JSON Lines, COCO captions or web "
-        "dataset. Name the table with --file, or write a card."
+        f"dataset. {_seen(folder)} Name the table with --file, or write a card."
     )
+
+
+def _seen(folder: Path) -> str:
+    """Return what lies in a folder in which we found nothing, and what that may need."""
+    counts: Counter[str] = Counter()
+    places = (folder, *folders_below(folder, DEPTH))
+    for file in islice((file for place in places for file in place.iterdir()), MOST_SEEN):
+        if not is_leftover(file.name) and not file.is_dir():
+            counts[ending_of(file)] += 1
+    hints = [hint for ending, hint in HINTS.items() if counts[ending] > (1 if ending == ".txt" else 0)]
+    held = listing([f"{count:,} {ending}" for ending, count in counts.most_common()], 6) or "no file"
+    return f"It holds {held}{f' ({hints[0]})' if hints else ''}."
 
 
 def _wanted(family: str, wishes: Wishes) -> bool:
@@ -118,14 +144,17 @@ def _has_captions(content: dict[str, Any]) -> bool:
     parts = content.get("images"), content.get("annotations")
     if not all(isinstance(part, list) and part and isinstance(part[0], dict) for part in parts):
         return False
-    return "caption" in content["annotations"][0] and "file_name" in content["images"][0]
+    said = any(isinstance(each, dict) and "caption" in each for each in content["annotations"])
+    return said and any(isinstance(each, dict) and "file_name" in each for each in content["images"])
 
 
 def _tables(folder: Path, wishes: Wishes, faults: list[GoldievalError]) -> list[Finding]:
     found = []
     for file in _files(folder, list(TABLES)):
         name = file.relative_to(folder).as_posix()
-        if wishes.file not in ("", name) or (file.suffix == ".json" and not isinstance(_json(file, faults), list)):
+        if wishes.file not in ("", name):
+            continue
+        if file.suffix.lower() == ".json" and not isinstance(_json(file, faults), list):
             continue
         try:
             rows: Rows = [row for _, row in read_table(file)]
@@ -149,6 +178,12 @@ def _named_family(wishes: Wishes) -> str | None:
 
 
 def _names_wanted(folder: Path, table: str, column: str, numbers: Sequence[str]) -> str:
+    if words := [label for label in numbers if not NUMBER.fullmatch(label)]:
+        digits = [label for label in numbers if NUMBER.fullmatch(label)]
+        return (
+            f"{table}: column {column!r} holds class names ({listing(words, 3)}) and class numbers "
+            f"({listing(digits, 3)}). Write one kind."
+        )
     return (
         f"{table}: column {column!r} holds class numbers ({listing(numbers, 5)}), and a model is asked for names. "
         f"Write them into {folder / CLASS_NAMES}, one per line, that of class 0 first, and run the same command again."
@@ -166,7 +201,9 @@ def _of_table(file: Path, name: str, columns: Columns, classes: str) -> Finding:
 def _class_folders(folder: Path, wishes: Wishes, faults: list[GoldievalError]) -> list[Finding]:
     if not _wanted("zeroshot", wishes):
         return []
-    places = [place for place in (folder, *folders_below(folder, DEPTH)) if _holds_classes(place)]
+    looked_at = (folder, *folders_below(folder, DEPTH))
+    places = [place for place in looked_at if _holds_classes(place)]
+    faults += [] if places else [fault for place in looked_at if (fault := _nearly_classes(place))]
     names = [place.relative_to(folder).as_posix() for place in places]
     return [
         Finding({"reader": "folder", **({"folder_name": name} if name != "." else {})}, "zeroshot", name, said)
@@ -178,7 +215,23 @@ def _class_folders(folder: Path, wishes: Wishes, faults: list[GoldievalError]) -
 def _holds_classes(place: Path) -> bool:
     """Two folders or more, and a picture directly in each."""
     folders = folders_below(place, 1)
-    return len(folders) > 1 and all(any(is_picture(file.name) for file in each.iterdir()) for each in folders)
+    return len(folders) > 1 and all(_holds_pictures(each) for each in folders)
+
+
+def _holds_pictures(folder: Path) -> bool:
+    return any(is_picture(file.name) for file in folder.iterdir())
+
+
+def _nearly_classes(place: Path) -> UnfitError | None:
+    """Return what keeps folders with pictures from being classes: others beside them that have none."""
+    folders = folders_below(place, 1)
+    without = [each.name for each in folders if not _holds_pictures(each)]
+    if not without or len(folders) - len(without) < 2:
+        return None
+    return UnfitError(
+        f"{place}: {len(folders) - len(without):,} folders could be classes, but {listing(without)} have no picture of "
+        "their own. Take these out, or write a card with `reader: folder` (`exclude` names folders that are no class)."
+    )
 
 
 def _files(folder: Path, endings: Sequence[str]) -> list[Path]:

@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from goldieval.core.limits import PICTURE_BYTES
+from goldieval.core.reading import read_bytes
 from goldieval.data.coco_file import CocoFile, Entry, check_id, entries_of, read_coco
 from goldieval.data.mask_files import LabelledSource
 from goldieval.data.masks import OUTSIDE, VALUES, Labels, MaskSource, labels
@@ -35,18 +37,18 @@ class PanopticMask:
 
     def key(self) -> str:
         about = f"{self.categories}{self.labels.identity}".encode()
-        return hashlib.sha256(self.file.read_bytes() + about).hexdigest()
+        return hashlib.sha256(read_bytes(self.file, PICTURE_BYTES) + about).hexdigest()
 
     def read(self) -> np.ndarray:
         from goldieval.data.decode import opened
 
         try:
-            with opened(self.file.read_bytes()) as picture:
+            with opened(read_bytes(self.file, PICTURE_BYTES)) as picture:
                 colours = np.asarray(picture.convert("RGB")).astype(np.int64)
         except OSError as error:
             raise TaskError(f"mask {self.file} cannot be read: {error.strerror or error}") from None
         segments, where = np.unique(colours @ np.array([1, 1 << 8, 1 << 16]), return_inverse=True)
-        known = dict(self.categories) | {0: NOTHING}
+        known = {0: NOTHING} | dict(self.categories)
         strays = [str(segment) for segment in segments if int(segment) not in known]
         if strays:
             raise TaskError(f"mask {self.file}: segments that its annotation does not list: {listing(strays)}.")
@@ -135,6 +137,8 @@ class CocoMasksSource(LabelledSource):
         segments = tuple(
             (_whole(where, part, "id"), _raw(where, part, raw)) for part in _list_in(where, parts[0], "segments_info")
         )
+        if len(dict(segments)) < len(segments):
+            raise TaskError(f"{where}: its segments_info lists a segment id twice.")
         file = picture_file(where, inside(folder, self.masks), parts[0].get("file_name"), "file_name")
         if not file.is_file():
             raise TaskError(f"{where}: no mask {file}.")

@@ -13,6 +13,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -22,6 +23,8 @@ MOST_PIXELS = 178_956_970  # where Pillow stops; a picture of so many takes 0.5 
 DEEP = "16 bits scaled to 8"  # raise the words when the rule changes: they are part of such pictures' keys
 BITS_PER_SAMPLE, PHOTOMETRIC, WHITE_IS_ZERO = 258, 262, 0  # TIFF
 
+PROGRAMS = frozenset({"EPS", "WMF"})  # PostScript goes to Ghostscript, metafiles to Windows
+POSTSCRIPT = (b"%!PS", b"\xc5\xd0\xd3\xc6")
 PILLOW = r"PIL\."
 
 
@@ -93,12 +96,14 @@ def opened(data: bytes) -> Iterator[Image.Image]:
     _silence_pillow()
     limit = Image.MAX_IMAGE_PIXELS = most_pixels()
     try:
-        with Image.open(io.BytesIO(data)) as picture:
+        with Image.open(io.BytesIO(data), formats=_formats()) as picture:
             _check_size(picture.size, limit)
             yield picture
     except (UndecodableError, TooLargeError):
         raise
     except UnidentifiedImageError as error:
+        if data.startswith(POSTSCRIPT):
+            raise UndecodableError("PostScript is a program, and no program of the data is run") from None
         raise UndecodableError("no picture format that Pillow knows") from error
     except Image.DecompressionBombError as error:
         raise TooLargeError(
@@ -108,6 +113,13 @@ def opened(data: bytes) -> Iterator[Image.Image]:
         raise OSError("there is not enough memory to decode it") from error
     except Exception as error:  # Pillow's plugins raise OSError, ValueError, SyntaxError … on broken files
         raise UndecodableError(f"{type(error).__name__}: {error}") from error
+
+
+@cache
+def _formats() -> list[str]:
+    """Return the formats that Pillow reads by itself: without those that it hands to a program of the machine."""
+    Image.init()
+    return [name for name in Image.ID if name not in PROGRAMS]
 
 
 def _silence_pillow() -> None:

@@ -8,7 +8,7 @@ from typing import Literal
 from goldieval.data.names import printable
 from goldieval.data.paths import inside
 from goldieval.data.samples import Dataset, FileImage, ImageSample, Row, dataset_of
-from goldieval.data.source import Source, read_lines
+from goldieval.data.source import Source, read_names
 from goldieval.data.walk import (
     HIDDEN,
     LINK,
@@ -46,7 +46,7 @@ class FolderSource(Source):
             raise TaskError(f"{top} is no folder.")
         left_out: LeftOut = LeftOut()
         present = [name for name in _class_folders(folder, top, left_out) if name not in self.exclude]
-        names = read_lines(inside(folder, self.classes)) if self.classes else present
+        names = read_names(inside(folder, self.classes)) if self.classes else present
         unknown = sorted(set(present) - set(names))
         if unknown:
             raise TaskError(f"{top}: folders that {self.classes} does not name: {listing(map(printable, unknown))}.")

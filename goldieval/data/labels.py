@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from goldieval.data.texts import check_encodable
-from goldieval.errors import TaskError
+from goldieval.errors import TaskError, listing
 
 # pandas writes 0.0 for 0 wherever a column has a missing value.
 NUMBER = re.compile(r"-?[0-9]{1,18}(\.0*)?")
@@ -35,11 +35,33 @@ def class_names_in(labels: Iterable[str]) -> list[str] | None:
 
 
 def index_of(where: str, value: Any, names: list[str] | None) -> int:
-    """Return the class that a label means: by name, else by number. Raises TaskError where it is neither."""
+    """Return the class that a label means: by name, else by number.
+
+    Where numbers are the names of other classes than those that they count (``1``, ``2``, ``3``), a text is a name.
+
+    Raises:
+        TaskError: it is neither, or could be either.
+    """
     label = label_text(where, value)
+    ambiguous = bool(names) and any(_is_of_another(name, place) for place, name in enumerate(names or ()))
+    if ambiguous and not isinstance(value, str):
+        raise TaskError(
+            f"{where}: label {label} could be the class of that name or of that number, for class names are numbers, "
+            f"too ({listing(names or (), 3)}). Write names in words, or labels as text."
+        )
     for written in (str(value).strip(), label):
         if names and written in names:
             return names.index(written)
+    if ambiguous:
+        raise TaskError(
+            f"{where}: label {label[:40]!r} is no class name ({listing(names or (), 3)}), and as numbers are names "
+            "here, it does not count as one. Write names in words."
+        )
     if not NUMBER.fullmatch(label):
         raise TaskError(f"{where}: label {label[:40]!r} is neither a class name nor an index.")
     return int(label.partition(".")[0])
+
+
+def _is_of_another(name: str, place: int) -> bool:
+    """True for a class name that reads as the number of another class."""
+    return bool(NUMBER.fullmatch(name)) and int(name.partition(".")[0]) != place

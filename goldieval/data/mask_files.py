@@ -11,9 +11,9 @@ from pydantic import AfterValidator
 from goldieval.data.masks import OUTSIDE, VALUES, FileMask, Labels, labels
 from goldieval.data.names import file_name, picture_file
 from goldieval.data.paths import inside
-from goldieval.data.rows import read_json, read_table, value_of
+from goldieval.data.rows import read_json, read_table, text_in, value_of
 from goldieval.data.samples import Dataset, FileImage, ImageSample
-from goldieval.data.source import Source, read_lines
+from goldieval.data.source import Source, read_lines, read_names
 from goldieval.data.walk import LeftOut, files_below, is_leftover, is_picture, told
 from goldieval.errors import TaskError, listing
 
@@ -64,7 +64,7 @@ class LabelledSource(Source):
             named = {value: name for value, name in _named(inside(folder, self.classes)).items() if value not in ignore}
             values, names = values or list(named), list(named.values())
         elif self.classes:
-            names = read_lines(inside(folder, self.classes))
+            names = read_names(inside(folder, self.classes))
         if self.reduce_zero_label and (values or self.others == "background"):
             raise TaskError("source.reduce_zero_label is for values that count from 1; leave it out beside a list.")
         if names is not None and values and len(names) != len(values):
@@ -177,7 +177,7 @@ def _named(file: Path) -> dict[int, str]:
     content = read_json(file)
     if not isinstance(content, dict) or not all(value.isdecimal() for value in content):
         raise TaskError(f"cannot read {file} as JSON from value to name.")
-    pairs = [(int(value), str(name)) for value, name in content.items()]
+    pairs = [(int(value), text_in(str(file), content, value)) for value in content]
     strange = [str(value) for value, _ in pairs if not 0 <= value < VALUES]
     if strange:
         raise TaskError(f"{file}: values outside 0..{VALUES - 1}: {listing(strange)}.")

@@ -7,17 +7,24 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from goldieval.core.limits import PICTURE_BYTES
+from goldieval.core.reading import read_bytes
 from goldieval.data.samples import EncodedImage, ImageSample
 from goldieval.errors import TaskError, listing
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 IGNORED = -1  # a pixel without a label: counted nowhere
 OUTSIDE = -2
 VALUES = 256  # of an 8-bit mask
 ONE_CHANNEL = ("L", "P", "1")
+LOSSY = ("JPEG", "MPO")  # in one channel; others that lose bits are in colours
+GREY_SCALES = {"L;2": 85, "L;4": 17}
 
 
 class MaskSource(Protocol):
@@ -80,7 +87,7 @@ class FileMask:
     labels: Labels
 
     def key(self) -> str:
-        return hashlib.sha256(self.file.read_bytes() + self.labels.identity.encode()).hexdigest()
+        return hashlib.sha256(read_bytes(self.file, PICTURE_BYTES) + self.labels.identity.encode()).hexdigest()
 
     def read(self) -> np.ndarray:
         return self.labels.classes(read_values(self.file), str(self.file))
@@ -91,10 +98,16 @@ def read_values(file: Path) -> np.ndarray:
     from goldieval.data.decode import opened
 
     try:
-        with opened(file.read_bytes()) as picture:
-            mode, values = picture.mode, np.asarray(picture)
+        with opened(read_bytes(file, PICTURE_BYTES)) as picture:
+            mode, kind, scale = picture.mode, picture.format, _scale(picture)
+            values = np.asarray(picture)
     except OSError as error:
         raise TaskError(f"mask {file} cannot be read: {error.strerror or error}") from None
+    if kind in LOSSY:
+        raise TaskError(
+            f"mask {file} is a {kind}, which changes values at the edges of things, so that pixels get other classes. "
+            "Save masks as PNG from their source; converted JPEGs stay wrong."
+        )
     if mode.startswith("I") or mode == "F":
         raise TaskError(f"mask {file} has 16 bits or more a pixel; labels have 8. Save it as an 8-bit PNG.")
     if mode not in ONE_CHANNEL:
@@ -102,7 +115,14 @@ def read_values(file: Path) -> np.ndarray:
             f"mask {file} is a {mode} picture of colours, not of labels: a palette PNG was saved as {mode}. "
             "Use the original with its palette, or save the class numbers as greyscale."
         )
-    return values.astype(np.uint8)
+    return values.astype(np.uint8) // scale
+
+
+def _scale(picture: Image.Image) -> int:
+    """Return by how much Pillow multiplies grey values of 2 or 4 bits, so that they fill 8."""
+    tiles = getattr(picture, "tile", ())
+    packed = tiles[0].args if tiles else ""
+    return GREY_SCALES.get(packed[0] if isinstance(packed, tuple) else str(packed), 1)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from goldieval.data.labels import index_of
 from goldieval.data.paths import cache_root, inside
 from goldieval.data.rows import texts_in, value_of
 from goldieval.data.samples import Dataset, EncodedImage, ImageSample, Row, dataset_of
-from goldieval.data.source import Source, read_lines
+from goldieval.data.source import Source, read_names
 from goldieval.data.texts import text_of
 from goldieval.errors import TaskError
 
@@ -54,14 +54,15 @@ class ParquetSource(Source):
 
     def read(self, folder: Path) -> Dataset:
         rows: list[Row] = []
-        names = read_lines(inside(folder, self.classes)) if self.classes else None
+        names = read_names(inside(folder, self.classes)) if self.classes else None
         for path in self._paths(folder):
             table = _open(path)
             lacking = {self.image, self.id_column, self.label, self.caption} - {"", *table.column_names}
             if lacking:
                 raise TaskError(f"{path} has no column {', '.join(sorted(lacking))}; it has {table.column_names}.")
-            names = names or getattr(table.features.get(self.label), "names", None)
-            rows += self._rows(table, path, names)
+            own = getattr(table.features.get(self.label), "names", None)  # then labels are their indices
+            names = names or own
+            rows += self._rows(table, path, None if own else names)
         return dataset_of(rows, names)
 
     def _paths(self, folder: Path) -> list[Path]:

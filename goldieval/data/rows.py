@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -14,10 +15,22 @@ from goldieval.data.texts import check_encodable, opened, parse_json, read_json
 from goldieval.data.walk import PICTURES
 from goldieval.errors import TaskError, listing
 
-__all__ = ["MISSING", "empty", "is_missing", "raw_value", "read_json", "read_table", "text_in", "texts_in", "value_of"]
+__all__ = [
+    "LIST",
+    "MISSING",
+    "empty",
+    "is_missing",
+    "raw_value",
+    "read_json",
+    "read_table",
+    "text_in",
+    "texts_in",
+    "value_of",
+]
 
 # What Python, pandas, R, SQL and Excel write for "no value", besides nothing at all, null and NaN.
 MISSING = ("nan", "NaN", "<NA>", "NA", "#N/A", "N/A", "n/a", "NULL", "null", "None")
+LIST = re.compile(r"""\[\s*(['"]).*\1\s*\]""", re.DOTALL)  # written as text, as pandas does in a CSV
 LONGEST_FIELD = 2**24  # characters of a CSV field
 
 Row = dict[str, Any]
@@ -92,7 +105,13 @@ def texts_in(where: str, entry: Row, column: str, markers: Sequence[str] = MISSI
     """Return the texts in a column that holds one or a list of them. Raises TaskError naming the row."""
     value = raw_value(where, entry, column)
     if not isinstance(value, list):
-        return [text_in(where, entry, column, markers)]
+        text = text_in(where, entry, column, markers)
+        if LIST.fullmatch(text.strip()):
+            raise TaskError(
+                f"{where}: column {column!r} holds a list written as text ({text[:40]!r}). Write JSON Lines, or a row "
+                "for each of its texts."
+            )
+        return [text]
     for number, text in enumerate(value, start=1):
         if is_missing(text, markers):
             raise TaskError(f"{where}: {empty(column, text).removesuffix('.')} (number {number} of its list).")
@@ -120,12 +139,14 @@ def _csv(file: Path) -> Iterator[tuple[int, Row]]:
     """Yield rows; those in which no cell says anything are blank lines."""
     csv.field_size_limit(LONGEST_FIELD)
     with opened(file, newline="") as stream:
-        reader = csv.reader(stream, delimiter=_separator(file), strict=True)
+        separator = _separator(file)
+        reader = csv.reader(stream, delimiter=separator, strict=True)
         columns: list[str] = []
         try:
             for cells in reader:
                 if not any(cells):
                     continue
+                _refuse_swallowed(f"{file}:{reader.line_num}", cells, separator)
                 if not columns:
                     columns = _columns(file, cells)
                     continue
@@ -135,6 +156,18 @@ def _csv(file: Path) -> Iterator[tuple[int, Row]]:
                 f"{file}:{reader.line_num}: {error}. A text that holds quotes stands in quotes, with each of its own "
                 "doubled."
             ) from None
+
+
+def _refuse_swallowed(where: str, cells: list[str], separator: str) -> None:
+    """Raise TaskError for a cell that a stray quote opened many lines above, and that holds rows of their own."""
+    for cell in cells:
+        first, *more = cell.splitlines() or [""]
+        parts = [part for line in more for part in line.split(separator)]
+        if any(PurePosixPath(part.strip()).suffix.lower() in PICTURES for part in parts):
+            raise TaskError(
+                f"{where}: the quote that ends here began {len(more)} lines above ({printable(first)[:30]!r}), and "
+                "rows lie between. A text that begins with a quote stands in quotes, with its own doubled."
+            )
 
 
 def _separator(file: Path) -> str:

@@ -67,8 +67,9 @@ class SidecarSource(Source):
     def _of_text(self, file: Path, pictures: dict[str, list[str]]) -> tuple[str, str, list[tuple[str, str]]]:
         """Return file, picture's name and its one caption. A picture that is not there gets the likeliest name."""
         text = read_text(file)
-        if not text.strip():
-            raise TaskError(f"{file} is an empty caption. Write what it should say, or take the file out.")
+        if is_missing(text):
+            said = f" ({text.strip()} stands for no value)" if text.strip() else ""
+            raise TaskError(f"{file} is an empty caption{said}. Write what it should say, or take the file out.")
         name, *others = pictures.get(file.stem, [f"{file.stem}.jpg"])
         if others:
             raise TaskError(f"{file} could be of {listing([name, *others])}. Leave one of these pictures.")

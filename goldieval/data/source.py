@@ -157,5 +157,20 @@ def tilde(path: Path) -> str:
 
 
 def read_lines(file: Path) -> list[str]:
-    """Return the stripped, non-empty lines of a text file (class names, templates). Raises TaskError."""
+    """Return the stripped, non-empty lines of a text file (templates, file names). Raises TaskError."""
     return [line.strip() for line in read_text(file).splitlines() if line.strip()]
+
+
+def read_names(file: Path) -> list[str]:
+    """Return class names, one per line: a line's place is the number of its class.
+
+    Raises:
+        TaskError: an empty line between others, behind which every class would be another.
+    """
+    lines = [line.strip() for line in read_text(file).rstrip().splitlines()]
+    if "" in lines:
+        raise TaskError(
+            f"{file}:{lines.index('') + 1}: an empty line among the class names, so it is not clear which number the "
+            "next has. Take it out, or write the name that is missing."
+        )
+    return lines

@@ -15,7 +15,7 @@ from goldieval.data.names import below, file_name, picture_file
 from goldieval.data.paths import inside
 from goldieval.data.rows import MISSING, raw_value, read_table, text_in, texts_in, value_of
 from goldieval.data.samples import Dataset, FileImage, ImageSample, ImageSource, NoImage, Row, dataset_of
-from goldieval.data.source import Source, read_lines
+from goldieval.data.source import Source, read_names
 from goldieval.errors import TaskError
 
 
@@ -63,7 +63,7 @@ class Table(BaseModel):
 
     def names(self, folder: Path) -> list[str] | None:
         """Return the class names: of the file that the card names, else of a label column that holds names."""
-        return read_lines(inside(folder, self.classes)) if self.classes else self._classes_in(inside(folder, self.file))
+        return read_names(inside(folder, self.classes)) if self.classes else self._classes_in(inside(folder, self.file))
 
     def read_rows(self, folder: Path, names: list[str] | None) -> list[Row]:
         """Return one row an image. Raises TaskError with file and row."""

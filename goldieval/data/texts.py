@@ -25,6 +25,7 @@ MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+LOOKED_AT = 4096  # bytes in which a text in UTF-16 has a zero byte
 LONE = re.compile("[\ud800-\udfff]")
 
 
@@ -40,13 +41,23 @@ def encoding_of(start: bytes) -> str:
 def text_of(data: bytes, where: str) -> str:
     """Decode a text. Raises TaskError naming the first byte that is not Unicode, and its line."""
     try:
-        return data.decode(encoding_of(data[:4]))
+        return _without_zeros(data.decode(encoding_of(data[:4])), where)
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise TaskError(
             f"cannot read {where}: byte {error.start + 1} (line {line}) is not {error.encoding.upper()}. "
             "Save the text as UTF-8."
         ) from None
+
+
+def _without_zeros(text: str, where: str) -> str:
+    """Return a text. Raises TaskError for zero characters: UTF-16 without its mark reads as UTF-8 with such."""
+    if "\0" in text:
+        raise TaskError(
+            f"cannot read {where}: character {text.index(chr(0)) + 1} is a zero byte, so it is no text, or one in "
+            "UTF-16 without a byte order mark. Save it as UTF-8."
+        )
+    return text
 
 
 def read_text(file: Path, most: int = TEXT_BYTES) -> str:
@@ -63,7 +74,10 @@ def opened(file: Path, newline: str | None = None) -> Iterator[TextIO]:
     try:
         check_regular(file)
         with file.open("rb") as stream:
-            encoding = encoding_of(stream.read(4))
+            start = stream.read(LOOKED_AT)
+        encoding = encoding_of(start)
+        if encoding in ("utf-8", "utf-8-sig") and b"\0" in start:
+            _without_zeros(start.decode("latin-1"), str(file))
         with file.open(encoding=encoding, newline=newline) as text:
             yield text
     except UnicodeDecodeError:

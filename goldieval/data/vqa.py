@@ -36,7 +36,10 @@ class VqaSource(Source):
         images = in_order(_checked(gallery, "images"))
         row_of = {id_text(image["id"]): row for row, image in enumerate(images)}
         file = inside(folder, self.annotations)
-        answers = {_id(file, entry, "question_id"): entry for entry in entries_of(file, read_json(file), "annotations")}
+        annotated = entries_of(file, read_json(file), "annotations")
+        answers = {_id(file, entry, "question_id"): entry for entry in annotated}
+        if len(answers) < len(annotated):
+            raise TaskError(f"{file}: {len(annotated) - len(answers):,} annotations of questions that have one.")
         file = inside(folder, self.questions)
         asked = [
             (entry, row_of[image])
@@ -71,7 +74,9 @@ def _checked(file: Path, key: str) -> list[Entry]:
     for place, image in enumerate(found):
         check_id(f"{file}: {key}[{place}]", image, "id")
         file_name(f"{file}: {key}[{place}]", image.get("file_name"), "file_name")
-    return list({id_text(image["id"]): image for image in found}.values())
+    if len({id_text(image["id"]) for image in found}) < len(found):
+        raise TaskError(f"{file}: two images have the same id.")
+    return found
 
 
 def _id(file: Path, entry: Entry, key: str) -> str:

@@ -16,11 +16,14 @@ from goldieval.core.tars import Guarded, open_tar
 from goldieval.data.labels import index_of
 from goldieval.data.names import printable
 from goldieval.data.paths import inside
+from goldieval.data.rows import empty, is_missing
 from goldieval.data.samples import Dataset, EncodedImage, ImageSample, Row, dataset_of
-from goldieval.data.source import Source, is_there, read_lines
+from goldieval.data.source import Source, is_there, read_lines, read_names
 from goldieval.data.texts import text_of
 from goldieval.data.walk import HIDDEN, PICTURES, LeftOut, is_leftover, told
 from goldieval.errors import TaskError
+
+GZIP = b"\x1f\x8b"
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ class WebdatasetSource(Source):
 
     def read(self, folder: Path) -> Dataset:
         file = inside(folder, "classnames.txt")
-        names = read_lines(file) if file.exists() else None
+        names = read_names(file) if file.exists() else None
         left_out: LeftOut = LeftOut()
         parts = [_split_rows(folder, split, left_out) for split in self._splits]
         if not self.train:
@@ -113,6 +116,8 @@ def _rows(folder: Path, shard: str, left_out: LeftOut) -> Iterator[Row]:
             yield Row(image, _label(where, members["cls"]))
         elif "txt" in members:
             captions = text_of(members["txt"].read(), f"{where}, .txt").splitlines()
+            if missing := [text for text in captions or [""] if is_missing(text)]:
+                raise TaskError(f"{where}: {empty('caption in .txt', missing[0])}")
             yield Row(image, captions=[(f"{id}#{number}", text) for number, text in enumerate(captions)])
         else:
             raise TaskError(f"{where} has neither a .cls nor a .txt file.")
@@ -157,8 +162,11 @@ def samples_of(tar: Path, left_out: LeftOut | None = None) -> Iterator[tuple[str
                     if ending.lower() in members:
                         raise tarfile.ReadError(f"it holds {printable(member.name)} twice")
                     members[ending.lower()] = TarImage(tar, member.offset_data, member.size)
+    except FileNotFoundError:
+        raise TaskError(f"{tar} is not there.") from None
     except Exception as error:  # tarfile lets ValueError, OverflowError, MemoryError … of damaged headers through
-        raise TaskError(f"{tar} is no readable tar: {error}. Fetch it again.") from error
+        again = "" if "gunzip" in str(error) else " Fetch it again."
+        raise TaskError(f"{tar} is no readable tar: {error}.{again}") from error
     yield from samples.items()
 
 
@@ -182,6 +190,8 @@ def _not_taken(member: tarfile.TarInfo, name: str) -> str:
 def _check_end(tar: Path) -> int:
     """Return the size of a tar that ends with a block of zeros: cut between two samples it would be a shorter set."""
     with tar.open("rb") as stream:
+        if stream.read(len(GZIP)) == GZIP:
+            raise tarfile.ReadError("it is compressed, and pictures are read in place: unpack it with gunzip")
         size = stream.seek(0, 2)
         stream.seek(max(0, size - 512))
         if stream.read().strip(b"\0"):

@@ -10,7 +10,8 @@ import torch
 
 from goldieval.core.limits import PICTURE_BYTES, ROW_BYTES
 from goldieval.core.paths import inside
-from goldieval.core.reading import read_bytes
+from goldieval.core.reading import check_regular, read_bytes
+from goldieval.data.names import below
 from goldieval.errors import GoldievalError, TaskError
 from goldieval.goldiclip.data.corpus import BadSampleError, Sample
 from goldieval.goldiclip.data.pictures import decoded
@@ -37,6 +38,7 @@ class JsonLines:
 
     def _find_rows(self) -> None:
         place, number, begins = 0, 1, True
+        check_regular(self.file)
         with self.file.open("rb") as stream:
             while piece := stream.readline(ROW_BYTES):  # a longer row comes in pieces
                 if begins and piece.strip():
@@ -77,7 +79,7 @@ class JsonLines:
         if not isinstance(name, str) or not name or "\0" in name:
             raise BadSampleError(where, "no picture", f"image names no file: {name!r}")
         try:
-            return read_bytes(inside(self.file.parent, name), PICTURE_BYTES)
+            return read_bytes(inside(self.file.parent, below(self.file.parent, name)), PICTURE_BYTES)
         except TaskError as error:
             raise BadSampleError(where, "picture outside its folder", repr(name)) from error
         except OSError as error:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar, overload
 
 from goldieval.data.derive.sentences import sentences_of
+from goldieval.data.rows import LIST, MISSING, is_missing
 from goldieval.data.texts import LONE
 from goldieval.goldiclip.data.corpus import Bad, BadSampleError, Ids
 from goldieval.goldiclip.tokenizer import Tokenizer
@@ -74,11 +75,17 @@ def sentences(
     for name in fields:
         value = entry.get(name)
         for text in value if isinstance(value, list) else [value]:
-            if isinstance(text, str):
+            if isinstance(text, str) and text.strip() in MISSING:
+                bad.append(Bad(where, "a caption that says nothing", f"{text.strip()!r} in {name}"))
+            elif isinstance(text, str) and LIST.fullmatch(text.strip()):
+                bad.append(Bad(where, "a list written as text", f"in {name}"))
+            elif isinstance(text, str):
                 found += sentences_of(text)
             elif text is not None:
                 bad.append(Bad(where, "a caption that is no text", f"in {name}"))
     if not found:
+        if bad:
+            raise BadSampleError(where, "no caption", f"{bad[0].kind}, {bad[0].what}")
         raise BadSampleError(where, "no caption", f"its fields are {', '.join(map(str, entry)) or 'none'}")
     return Lazy(found, tokenizer.ids), bad
 
@@ -120,5 +127,5 @@ def _text(pair: Any, side: str) -> str:
     """Return one side of a pair as text; counts may be numbers."""
     value = pair.get(side) if isinstance(pair, dict) else None
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return str(value)
+        return "" if is_missing(value) else str(value)
     return value.strip() if isinstance(value, str) else ""
