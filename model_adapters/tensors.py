@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import torch
 
 CONFIGS = ("config.json", "open_clip_config.json")
+REPEATED = 10**6  # bytes of a tensor that need not be in the file: constants are often saved as views
 MOMENTS = ("optim", "opt_", "exp_avg", "momentum_buffer", "grad")  # of an optimiser: named as the weights, and none
 
 
@@ -46,7 +47,19 @@ def read(place: Path) -> Stored:
         raise GoldievalError(f"{file} holds no state dict.")
     if lacking := [name for name, tensor in tensors.items() if tensor.is_meta]:
         raise GoldievalError(f"{file}: {lacking[0]} has a shape and no values. Save the weights themselves.")
+    for name, tensor in tensors.items():
+        _check_values(name, tensor, file)
     return Stored(file, tensors, _config(said, file), part)
+
+
+def _check_values(name: str, tensor: torch.Tensor, file: Path) -> None:
+    """Refuse a tensor that shows a few values again and again: copied, it would fill the memory."""
+    here = tensor.untyped_storage().nbytes() if str(tensor.layout) == "torch.strided" else 0
+    if tensor.numel() * tensor.element_size() > here + REPEATED:
+        raise GoldievalError(
+            f"{file}: {name[:80]} has a shape of {tensor.numel():,} values, and the file has fewer. "
+            "Save the weights themselves, contiguous and dense."
+        )
 
 
 def _safetensors(file: Path) -> tuple[dict[str, torch.Tensor], Any]:
