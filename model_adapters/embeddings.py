@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from goldieval.adapter import LoadOptions, Model, ModelInfo
+from goldieval.core.limits import JSON_BYTES
+from goldieval.core.reading import check_regular, read_text
 from goldieval.errors import GoldievalError, TaskError, first_line, listing
 from goldieval.spec import ModelSpec
 
@@ -55,7 +57,7 @@ class _Side:
         self.array = _matrix(folder / f"{kind}_embeddings.npy")
         names = folder / f"{kind}_ids.txt"
         try:
-            ids = names.read_text(encoding="utf-8").splitlines()
+            ids = read_text(names, JSON_BYTES).splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise GoldievalError(f"cannot read {names}: {error}. It gives the id of each row, one a line.") from error
         self.row_of = {id: row for row, id in enumerate(ids)}
@@ -79,6 +81,7 @@ class _Side:
 
 def _matrix(file: Path) -> np.ndarray:
     try:
+        check_regular(file)
         array = np.load(file, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise GoldievalError(f"cannot read {file} as a plain array: {first_line(error)}") from error

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from goldieval.core.limits import RECORD_BYTES
+from goldieval.core.reading import read_json
 from goldieval.errors import GoldievalError, first_line
 from goldieval.spec import split_part
 from goldieval.untrusted import check_is_weights, is_safetensors, only_tensors
@@ -126,7 +128,7 @@ def _config(said: Any, file: Path) -> dict[str, Any]:
     for beside in (file.with_suffix(".json"), *(file.with_name(name) for name in CONFIGS)):
         if beside.is_file():
             try:
-                content = json.loads(beside.read_text(encoding="utf-8"))
+                content = read_json(beside, RECORD_BYTES)
             except (OSError, ValueError, RecursionError) as error:
                 raise GoldievalError(f"cannot read {beside}: {first_line(error)}") from error
             return content.get("model_cfg", content) if isinstance(content, dict) else {}

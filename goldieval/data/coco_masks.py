@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from goldieval.core.limits import PICTURE_BYTES
+from goldieval.core.reading import read_bytes
 from goldieval.data.coco_file import CocoFile, Entry, check_id, entries_of, read_coco
 from goldieval.data.mask_files import LabelledSource
 from goldieval.data.masks import OUTSIDE, VALUES, Labels, MaskSource, labels
@@ -35,13 +37,13 @@ class PanopticMask:
 
     def key(self) -> str:
         about = f"{self.categories}{self.labels.identity}".encode()
-        return hashlib.sha256(self.file.read_bytes() + about).hexdigest()
+        return hashlib.sha256(read_bytes(self.file, PICTURE_BYTES) + about).hexdigest()
 
     def read(self) -> np.ndarray:
         from goldieval.data.decode import opened
 
         try:
-            with opened(self.file.read_bytes()) as picture:
+            with opened(read_bytes(self.file, PICTURE_BYTES)) as picture:
                 colours = np.asarray(picture.convert("RGB")).astype(np.int64)
         except OSError as error:
             raise TaskError(f"mask {self.file} cannot be read: {error.strerror or error}") from None

@@ -11,6 +11,8 @@ from typing import Protocol
 
 import numpy as np
 
+from goldieval.core.limits import PICTURE_BYTES
+from goldieval.core.reading import read_bytes
 from goldieval.data.samples import EncodedImage, ImageSample
 from goldieval.errors import TaskError, listing
 
@@ -80,7 +82,7 @@ class FileMask:
     labels: Labels
 
     def key(self) -> str:
-        return hashlib.sha256(self.file.read_bytes() + self.labels.identity.encode()).hexdigest()
+        return hashlib.sha256(read_bytes(self.file, PICTURE_BYTES) + self.labels.identity.encode()).hexdigest()
 
     def read(self) -> np.ndarray:
         return self.labels.classes(read_values(self.file), str(self.file))
@@ -91,7 +93,7 @@ def read_values(file: Path) -> np.ndarray:
     from goldieval.data.decode import opened
 
     try:
-        with opened(file.read_bytes()) as picture:
+        with opened(read_bytes(file, PICTURE_BYTES)) as picture:
             mode, values = picture.mode, np.asarray(picture)
     except OSError as error:
         raise TaskError(f"mask {file} cannot be read: {error.strerror or error}") from None

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from goldieval.core.limits import GB, PARQUET_RATIO, PARQUET_ROWS
+from goldieval.core.reading import check_regular
 from goldieval.data.labels import index_of
 from goldieval.data.paths import cache_root, inside
 from goldieval.data.rows import texts_in, value_of
@@ -125,6 +126,7 @@ def _open(path: Path) -> Any:
 
     logging.disable_progress_bar()
     try:
+        check_regular(path)
         check_parquet(path)
         return Table.from_parquet(str(path), cache_dir=str(cache_root() / "parquet"))
     except Exception as error:  # the library wraps pyarrow's errors in its own

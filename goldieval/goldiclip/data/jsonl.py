@@ -10,7 +10,7 @@ import torch
 
 from goldieval.core.limits import PICTURE_BYTES, ROW_BYTES
 from goldieval.core.paths import inside
-from goldieval.core.reading import read_bytes
+from goldieval.core.reading import check_regular, read_bytes
 from goldieval.errors import GoldievalError, TaskError
 from goldieval.goldiclip.data.corpus import BadSampleError, Sample
 from goldieval.goldiclip.data.pictures import decoded
@@ -31,6 +31,7 @@ class JsonLines:
         self.file, self.tokenizer, self.fields = file, tokenizer, tuple(fields) or FIELDS
         self._starts, self._numbers = array("q"), array("q")
         try:
+            check_regular(file)
             self._find_rows()
         except OSError as error:
             raise GoldievalError(f"data.path: cannot read {file}: {error.strerror or error}.") from error
