@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,9 +58,10 @@ def read(place: Path) -> Stored:
 def _check_values(name: str, tensor: torch.Tensor, file: Path) -> None:
     """Refuse a tensor that shows a few values again and again: copied, it would fill the memory."""
     here = tensor.untyped_storage().nbytes() if str(tensor.layout) == "torch.strided" else 0
-    if tensor.numel() * tensor.element_size() > here + REPEATED:
+    values = math.prod(max(1, side) for side in tensor.shape)  # a side of 0 would let the others be of any size
+    if values * tensor.element_size() > here + REPEATED:
         raise GoldievalError(
-            f"{file}: {name[:80]} has a shape of {tensor.numel():,} values, and the file has fewer. "
+            f"{file}: {name[:80]} has a shape of {values:,} values, and the file has fewer. "
             "Save the weights themselves, contiguous and dense."
         )
 

@@ -39,6 +39,18 @@ def test_tensors_that_repeat_a_few_values_are_refused(make: Any, tmp_path: Path)
     assert "has a shape of 64,000,000,000 values" in refused(f"{file.stem}@{file}")
 
 
+def test_tensor_without_values_declares_no_size(tmp_path: Path) -> None:
+    state = torch.load(flair_file(tmp_path), weights_only=True)["state_dict"]
+    name = next(name for name in state if name.endswith("image_post.proj"))
+    save_file(state | {name: torch.zeros(0, 10**9)}, tmp_path / "a.safetensors")
+    assert "has a shape of 1,000,000,000 values" in refused(f"flair@{tmp_path / 'a.safetensors'}")
+
+
+def test_deep_config_of_own_checkpoint_is_one_line(tmp_path: Path) -> None:
+    save_file({"a": torch.zeros(1)}, tmp_path / "a.safetensors", metadata={"goldiclip": "[" * 100_000})
+    assert "no readable safetensors checkpoint" in refused(f"goldiclip@{tmp_path / 'a.safetensors'}")
+
+
 @pytest.mark.parametrize("make", [flair_file, superclip_file])
 def test_texts_have_a_longest_context(make: Any, tmp_path: Path) -> None:
     file = make(tmp_path)

@@ -83,7 +83,7 @@ def load_weights(file: Path) -> tuple[GoldiClip, About]:
             state = {name: stored.get_tensor(name).float() for name in stored.keys()}  # noqa: SIM118
         config, trained_on = ModelConfig.model_validate(content["config"]), tuple(content.get("trained_on", ()))
         about = About(**{**content, "config": config, "trained_on": trained_on})
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, OSError, ValueError, RecursionError) as error:
         detail = validation_line(error) if isinstance(error, ValidationError) else first_line(error)
         raise GoldievalError(f"{file} is no readable safetensors checkpoint: {detail}") from error
     except (KeyError, TypeError) as error:
