@@ -20,10 +20,10 @@ import numpy as np
 from pydantic import ValidationError
 
 from goldieval.card import validation_line
-from goldieval.core.limits import RECORD_BYTES
+from goldieval.core.limits import OUTCOME_BYTES, RECORD_BYTES
 from goldieval.core.locks import held_folder
 from goldieval.core.paths import inside
-from goldieval.core.reading import read_json
+from goldieval.core.reading import read_bytes, read_json
 from goldieval.core.temporary import LEFTOVER_S, sweep
 from goldieval.errors import GoldievalError
 from goldieval.files import atomic_write_all, holds
@@ -160,7 +160,7 @@ def read_outcomes(file: Path, record: Record) -> dict[str, np.ndarray]:
         raise GoldievalError(f"{file}: its outcomes {record.outcomes.file!r} do not lie beside it.")
     table = inside(file.parent, record.outcomes.file)
     try:
-        content = table.read_bytes()
+        content = read_bytes(table, OUTCOME_BYTES)
     except OSError as error:
         raise GoldievalError(f"{file}: its outcomes {table.name} cannot be read: {error.strerror}") from error
     if hashlib.sha256(content).hexdigest() != record.outcomes.sha256:

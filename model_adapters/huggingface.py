@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,8 +18,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from goldieval.adapter import LoadOptions, Model, ModelInfo
-from goldieval.core.offline import is_offline
-from goldieval.errors import GoldievalError
+from goldieval.core.declared import check_outline
+from goldieval.core.limits import RECORD_BYTES
+from goldieval.core.offline import is_offline, offline
+from goldieval.core.reading import read_json
+from goldieval.errors import GoldievalError, first_line
 from goldieval.spec import ModelSpec
 from model_adapters.fill import check_finite
 from model_adapters.no_code import check_no_code, no_code
@@ -38,7 +42,7 @@ def load(spec: ModelSpec, options: LoadOptions) -> Model:
         GoldievalError: no such folder or repository, weights that are pickled, damaged or do not fit their config, a
             model that is no dual encoder or needs code of its repository, or files not here under ``--offline``.
     """
-    from transformers import AutoModel, AutoProcessor
+    from transformers import AutoConfig, AutoModel, AutoProcessor
 
     place, revision = _place(spec)
     folder = Path(place) if Path(place).is_dir() else _fetched(place, revision, options)
@@ -46,9 +50,12 @@ def load(spec: ModelSpec, options: LoadOptions) -> Model:
     check_no_code(folder)
     how = {"local_files_only": True, "trust_remote_code": False}
     try:
-        with _quietly(), no_code():
+        with _quietly(), no_code(), offline():  # all of it is here: what a file names besides is another model's
             import torch
 
+            with torch.device("meta"):
+                outline = AutoModel.from_config(AutoConfig.from_pretrained(folder, **how), trust_remote_code=False)
+            check_outline(outline, sum(file.stat().st_size for file in folder.glob("*.safetensors")), folder)
             processor = AutoProcessor.from_pretrained(folder, **how)
             module, report = AutoModel.from_pretrained(
                 folder, use_safetensors=True, dtype=torch.float32, output_loading_info=True, **how
@@ -201,6 +208,19 @@ def _check_folder(folder: Path) -> None:
         pickled = next(iter(sorted(folder.glob("*.bin"))), None)
         why = f"{pickled.name} is pickled and is not loaded" if pickled else "there is no model.safetensors"
         raise GoldievalError(f"{folder}: {why}. Save it again with model.save_pretrained(FOLDER).")
+    for index in folder.glob("*.index.json"):
+        _check_index(index)
+
+
+def _check_index(index: Path) -> None:
+    """Refuse an index of weights that lie elsewhere, or are no safetensors."""
+    try:
+        names = set(read_json(index, RECORD_BYTES)["weight_map"].values())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise GoldievalError(f"{index} is no index of weights: {first_line(error)}") from error
+    strange = [str(name) for name in names if not re.fullmatch(r"[^/\\\0]+\.safetensors", str(name))]
+    if strange:
+        raise GoldievalError(f"{index} names {min(strange)[:80]!r}, which is no safetensors file beside it.")
 
 
 def _fetched(repository: str, revision: str, options: LoadOptions) -> Path:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from goldieval.adapter import LoadOptions, Model
+from goldieval.core.declared import check_context
 from goldieval.errors import GoldievalError
 from model_adapters.fill import fill
 from model_adapters.open_clip import CONSTANTS, adapter_of, seeded
@@ -65,6 +66,7 @@ def sizes_of(state: State, config: dict[str, Any], file: Path) -> dict[str, Any]
     """Return the arguments of open_clip's CLIP."""
     width, _, patch, _ = state["visual.conv1.weight"].shape
     context, text_width = state["positional_embedding"].shape
+    check_context(context, file)
     side = math.isqrt(len(state["visual.positional_embedding"]) - 1)
     heads = {side: _heads(side, own, config, file) for side, own in (("vision", width), ("text", text_width))}
     return {

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
+from goldieval.core.declared import check_declared
+from goldieval.core.reading import read_text
 from goldieval.errors import GoldievalError, first_line
 
 CODE = ("auto_map", "custom_pipelines", "trust_remote_code")
@@ -49,15 +51,18 @@ def check_no_code(folder: Path) -> None:
     for file in sorted(folder.rglob("*.json")):
         if file.name == "adapter_config.json":
             raise GoldievalError(f"{file}: an adapter on another model. Merge the two and save them as one.")
-        if file.name != "tokenizer.json" and (key := _code_in(_json(file))):
+        if file.name == "tokenizer.json":
+            continue
+        content = _json(file)
+        if key := _code_in(content):
             raise GoldievalError(f"{file} asks to run code ({key}); goldieval runs no code of a repository.")
+        if file.name.endswith("config.json"):
+            check_declared(content, file)
 
 
 def _json(file: Path) -> Any:
     try:
-        if file.stat().st_size > LARGEST:
-            raise GoldievalError(f"{file} has {file.stat().st_size:,} bytes; no JSON file of a model is that large.")
-        return json.loads(file.read_text(encoding="utf-8-sig"), object_pairs_hook=list)  # doubled keys count as well
+        return json.loads(read_text(file, LARGEST), object_pairs_hook=list)  # doubled keys count as well
     except (OSError, ValueError, RecursionError) as error:
         raise GoldievalError(f"{file} is no readable JSON: {first_line(error) or type(error).__name__}") from error
 
@@ -78,7 +83,7 @@ def _code_in(content: Any) -> str:
 def _leads_to_code(key: str, value: Any) -> bool:
     if key in CODE:
         return bool(value)
-    return key.endswith("attn_implementation") and isinstance(value, str) and "/" in value  # a kernel of the hub
+    return key.endswith("attn_implementation") and "/" in json.dumps(value)  # a kernel of the hub, of any part
 
 
 def _refuse(*_: Any, **__: Any) -> NoReturn:

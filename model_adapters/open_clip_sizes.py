@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from goldieval.core.declared import check_context
 from goldieval.errors import GoldievalError, listing
 
 if TYPE_CHECKING:
@@ -48,9 +49,11 @@ def sizes_of(state: Mapping[str, torch.Tensor], module: Any, file: Path) -> Size
     """Compare the position embeddings of a state dict with those of a module that was built from the config.
 
     Raises:
-        GoldievalError: pictures that are not square, for no tensor says their two sides.
+        GoldievalError: pictures that are not square, for no tensor says their two sides; texts without end.
     """
-    return Sizes(_image(state, module, file), _context(state, module))
+    context = _context(state, module)
+    check_context(context or 0, file)
+    return Sizes(_image(state, module, file), context)
 
 
 def _image(state: Mapping[str, torch.Tensor], module: Any, file: Path) -> int | None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from goldieval.core.limits import RECORD_BYTES
+from goldieval.core.reading import read_json
 from goldieval.errors import GoldievalError, first_line
 from goldieval.spec import split_part
 from goldieval.untrusted import check_is_weights, is_safetensors, only_tensors
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     import torch
 
 CONFIGS = ("config.json", "open_clip_config.json")
+REPEATED = 10**6  # bytes of a tensor that need not be in the file: constants are often saved as views
 MOMENTS = ("optim", "opt_", "exp_avg", "momentum_buffer", "grad")  # of an optimiser: named as the weights, and none
 
 
@@ -46,7 +50,20 @@ def read(place: Path) -> Stored:
         raise GoldievalError(f"{file} holds no state dict.")
     if lacking := [name for name, tensor in tensors.items() if tensor.is_meta]:
         raise GoldievalError(f"{file}: {lacking[0]} has a shape and no values. Save the weights themselves.")
+    for name, tensor in tensors.items():
+        _check_values(name, tensor, file)
     return Stored(file, tensors, _config(said, file), part)
+
+
+def _check_values(name: str, tensor: torch.Tensor, file: Path) -> None:
+    """Refuse a tensor that shows a few values again and again: copied, it would fill the memory."""
+    here = tensor.untyped_storage().nbytes() if str(tensor.layout) == "torch.strided" else 0
+    values = math.prod(max(1, side) for side in tensor.shape)  # a side of 0 would let the others be of any size
+    if values * tensor.element_size() > here + REPEATED:
+        raise GoldievalError(
+            f"{file}: {name[:80]} has a shape of {values:,} values, and the file has fewer. "
+            "Save the weights themselves, contiguous and dense."
+        )
 
 
 def _safetensors(file: Path) -> tuple[dict[str, torch.Tensor], Any]:
@@ -113,7 +130,7 @@ def _config(said: Any, file: Path) -> dict[str, Any]:
     for beside in (file.with_suffix(".json"), *(file.with_name(name) for name in CONFIGS)):
         if beside.is_file():
             try:
-                content = json.loads(beside.read_text(encoding="utf-8"))
+                content = read_json(beside, RECORD_BYTES)
             except (OSError, ValueError, RecursionError) as error:
                 raise GoldievalError(f"cannot read {beside}: {first_line(error)}") from error
             return content.get("model_cfg", content) if isinstance(content, dict) else {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,23 @@ from helpers import card, class_folders, content, goldieval, json_lines, one_lin
 from test_archives import END, member, pad
 from training_samples import tokenizer
 
-from goldieval import evaluate
+from goldieval import evaluate, load_model
+from goldieval.card import load_card
 from goldieval.core import reading
 from goldieval.data import parquet, rows
+from goldieval.data.coco_masks import PanopticMask
+from goldieval.data.masks import FileMask, labels, read_values
+from goldieval.data.samples import FileImage
 from goldieval.data.webdataset import samples_of
 from goldieval.errors import GoldievalError, TaskError
 from goldieval.goldiclip.data import jsonl
 from goldieval.goldiclip.data.corpus import BadSampleError
 from goldieval.goldiclip.data.shards import shards_of
 from goldieval.goldiclip.recipe_files import load_recipe
-from goldieval.record_files import read_record
+from goldieval.record_files import read_outcomes, read_record
+from goldieval.report.imports import read_imports
+from goldieval.report.table_spec import load_spec
+from goldieval.results import read_folder
 
 DEEP = '{"a":' + "[" * 200_000
 
@@ -93,6 +101,43 @@ def test_pipe_in_place_of_a_picture_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "data/cat/0.png")
     (record,) = evaluate("random", str(card(tmp_path)), out=None)
     assert record.status == "ok" and "left out: 1 .png (neither file nor folder)" in record.warnings
+    with pytest.raises(OSError, match="not a regular file"):
+        FileImage(tmp_path / "data/cat/0.png").read()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda pipe: list(samples_of(pipe)),
+        lambda pipe: parquet._open(pipe),
+        lambda pipe: jsonl.JsonLines(pipe, tokenizer()),
+        lambda pipe: read_values(pipe),
+        lambda pipe: FileMask(pipe, labels([], [])).key(),
+        lambda pipe: PanopticMask(pipe, (), labels([], [])).read(),
+        lambda pipe: read_record(pipe),
+        lambda pipe: load_model(f"embeddings:{pipe.parent}"),
+        lambda pipe: read_imports([pipe]),
+        lambda pipe: load_spec(str(pipe)),
+        lambda pipe: load_card(pipe),
+    ],
+)
+def test_pipe_in_place_of_any_file_is_not_waited_for(read: Callable[[Path], object], tmp_path: Path) -> None:
+    pipe = tmp_path / "image_embeddings.npy"  # the name is told nobody but the embeddings
+    os.mkfifo(pipe)
+    with pytest.raises((GoldievalError, OSError), match="not a regular file"):
+        read(pipe)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_pipe_in_place_of_outcomes_is_not_waited_for(tmp_path: Path) -> None:
+    evaluate("random", "shapes-zeroshot", out=tmp_path, cache=False, limit=8)
+    ((file, record),) = [(entry.file, entry.record) for entry in read_folder(tmp_path).entries]
+    assert record.outcomes
+    (file.parent / record.outcomes.file).unlink()
+    os.mkfifo(file.parent / record.outcomes.file)
+    with pytest.raises(GoldievalError, match="not a regular file"):
+        read_outcomes(file, record)
 
 
 def test_sparse_file_is_not_read_into_memory(tmp_path: Path) -> None:

@@ -240,12 +240,25 @@ def test_a_plug_in_that_asks_the_network_anyway_is_one_line(tmp_path: Path) -> N
 def test_another_thread_keeps_its_network() -> None:
     """A training loop that evaluates offline may go on with its log elsewhere."""
     said: list[bool] = []
+    within = threading.Event()
+    thread = threading.Thread(target=lambda: within.wait() and said.append(_forbidden_here()))
+    thread.start()
     with offline():
-        thread = threading.Thread(target=lambda: said.append(_forbidden_here()))
-        thread.start()
+        within.set()
         thread.join()
         assert _forbidden_here()
     assert said == [False]
+
+
+def test_threads_that_are_started_offline_are_bound_until_it_ends() -> None:
+    """Readers decode in threads, and libraries fetch in them; a pool may outlive the block."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(1) as pool:
+        with offline():
+            assert pool.submit(_forbidden_here).result()
+            assert pool.submit(lambda: ThreadPoolExecutor(1).submit(_forbidden_here).result()).result()
+        assert not pool.submit(_forbidden_here).result()
 
 
 def _forbidden_here() -> bool:

@@ -91,3 +91,16 @@ def test_source_cannot_bring_a_list_of_origins(tmp_path: Path, monkeypatch: pyte
             card(tmp_path, source={"path": "", "id": "mine", "urls": urls})
             ran = goldieval("data", "get", tmp_path / "card.yaml", "--yes")
             assert ran.code == 1 and "our own list of what was fetched" in ran.err
+
+
+def test_two_processes_lose_nothing_that_the_other_wrote_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    from goldieval.core.ledger import give, given_folders, vouch, vouched
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folders = [tmp_path / str(number) for number in range(24)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda folder: (vouch(folder, folder.name), give([str(folder)])), folders))
+    assert [vouched(folder) for folder in folders] == [folder.name for folder in folders]
+    assert {str(folder) for folder in folders} <= set(given_folders())

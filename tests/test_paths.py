@@ -229,3 +229,13 @@ def test_record_names_no_outcomes_elsewhere(file: str, tmp_path: Path) -> None:
     other = record.model_copy(update={"outcomes": record.outcomes.model_copy(update={"file": file})})
     with pytest.raises(GoldievalError):
         read_outcomes(made, other)
+
+
+def test_plan_says_which_folder_a_card_reads_elsewhere(tmp_path: Path) -> None:
+    """An absolute path may lead anywhere, since the user's own cards need it; so it is said before anything is run."""
+    class_folders(tmp_path / "private", {"cat": 2, "dog": 2})
+    class_folders(tmp_path / "cards/data", {"cat": 2, "dog": 2})
+    for path, said in ((str(tmp_path / "private"), True), ("data", False), (str(tmp_path / "cards/data"), False)):
+        file = card(tmp_path / "cards", source={"path": path})
+        ran = goldieval("run", "--model", "random", "--tasks", file, "--dry-run")
+        assert ran.code == 0 and (f"of {tmp_path / 'private'}" in ran.out.replace("\n", " ")) == said

@@ -99,3 +99,16 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
 
 def test_all_that_ships_is_read() -> None:
     assert Catalogue().tasks and Catalogue().suites
+
+
+@pytest.mark.parametrize("key", ["k", "a_longer_key"])
+def test_own_key_comes_before_one_that_is_taken_in(key: str, tmp_path: Path) -> None:
+    """Also where a mapping that takes in another is itself taken in before it is read; of several, the first counts."""
+    (tmp_path / "a.yaml").write_text(
+        f"base: &c {{{key}: 0}}\nx: {{b: &b {{<<: *c, {key}: 1}}}}\na: {{<<: *b, z: 2}}\nd: {{<<: [*b, *c]}}\n"
+    )
+    read = read_yaml(tmp_path / "a.yaml")
+    assert read["x"]["b"] == read["d"] == {key: 1} and read["a"] == {key: 1, "z": 2}
+    (tmp_path / "a.yaml").write_text("a: {<<: [1]}")
+    with pytest.raises(GoldievalError, match="takes in mappings only"):
+        read_yaml(tmp_path / "a.yaml")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -25,16 +26,14 @@ def cache_root() -> Path:
 def given_folders() -> list[str]:
     """Return the folders, links resolved, that links may lead to: ``$GOLDIEVAL_FOLDERS`` and what was linked in."""
     named = os.environ.get("GOLDIEVAL_FOLDERS", "").split(os.pathsep)
-    linked = _read().get("given", [])
-    return [os.path.realpath(folder) for folder in (*named, *linked) if isinstance(folder, str) and folder]
+    return [os.path.realpath(folder) for folder in (*named, *_given(_read())) if folder]
 
 
 def give(folders: list[str]) -> None:
     """Write down that the user linked these folders in. Raises GoldievalError where the cache cannot be written."""
-    known = [folder for folder in _read().get("given", []) if isinstance(folder, str)]
     new = [os.path.realpath(folder) for folder in folders]
-    if set(new) - set(known):
-        _change("given", list(dict.fromkeys([*known, *new])))
+    if set(new) - set(_given(_read())):
+        _change(lambda content: content | {"given": list(dict.fromkeys([*_given(content), *new]))})
 
 
 def vouch(folder: Path, sha256: str) -> None:
@@ -43,15 +42,23 @@ def vouch(folder: Path, sha256: str) -> None:
     Raises:
         GoldievalError: the cache cannot be written.
     """
-    known = _read().get("fetched", {})
-    _change("fetched", {**(known if isinstance(known, dict) else {}), os.path.realpath(folder): sha256})
+    _change(lambda content: content | {"fetched": _fetched(content) | {os.path.realpath(folder): sha256}})
 
 
 def vouched(folder: Path) -> str:
     """Return the hash that ``vouch`` wrote down for a data folder; empty where it did not."""
-    known = _read().get("fetched", {})
-    found = known.get(os.path.realpath(folder), "") if isinstance(known, dict) else ""
+    found = _fetched(_read()).get(os.path.realpath(folder), "")
     return found if isinstance(found, str) else ""
+
+
+def _given(content: dict[str, Any]) -> list[str]:
+    given = content.get("given")
+    return [folder for folder in given if isinstance(folder, str)] if isinstance(given, list) else []
+
+
+def _fetched(content: dict[str, Any]) -> dict[str, Any]:
+    fetched = content.get("fetched")
+    return fetched if isinstance(fetched, dict) else {}
 
 
 def _file() -> Path:
@@ -65,12 +72,13 @@ def _read() -> dict[str, Any]:
     return {}
 
 
-def _change(key: str, value: Any) -> None:
+def _change(change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """Change what is written down, read anew under the lock: another process may have added to it meanwhile."""
     file = _file()
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with one_at_a_time(file):
-            atomic_write(file, json.dumps(_read() | {key: value}, indent=1).encode())
+            atomic_write(file, json.dumps(change(_read()), indent=1).encode())
     except OSError as error:
         raise GoldievalError(
             f"cannot write {file}: {error.strerror or error}. Name another $XDG_CACHE_HOME."

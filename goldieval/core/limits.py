@@ -10,6 +10,7 @@ YAML_DEPTH = 40  # levels of nesting
 YAML_NUMBER = 100  # characters of a number
 TEXT_BYTES = 64 * MB  # lists of lines: class names, prompts, file names
 RECORD_BYTES = 64 * MB  # a record, what says where a folder's files come from, a ledger
+OUTCOME_BYTES = 4 * GB  # per-sample outcomes of one record
 JSON_BYTES = 4 * GB  # annotations of a data set; LVIS has 1 GB
 ROW_BYTES = 16 * MB  # one row of JSON Lines
 PICTURE_BYTES = GB  # one encoded picture or mask

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -18,7 +19,15 @@ COPIES = (
     ("transformers.utils.hub", "_is_offline_mode"),
     ("datasets.config", "HF_HUB_OFFLINE"),
 )
-_forbidden: ContextVar[bool] = ContextVar("forbidden", default=False)
+
+
+class _Block:
+    """One ``with offline()``. Threads that are started within it are bound by it as well, as long as it lasts."""
+
+    open = True
+
+
+_block: ContextVar[_Block | None] = ContextVar("block", default=None)
 
 
 def is_offline() -> bool:
@@ -29,7 +38,8 @@ def is_offline() -> bool:
 
 @contextmanager
 def offline(forbidden: bool = True) -> Iterator[None]:
-    """Within it the hub libraries read their caches alone, and this thread connects to no other machine.
+    """Within it the hub libraries read their caches alone, and this thread connects to no other machine, nor does any
+    thread that it starts. Threads that were there before keep their network.
 
     The variables are set as well, for processes that are started within. Nothing changes where ``forbidden`` is false.
 
@@ -45,11 +55,13 @@ def offline(forbidden: bool = True) -> Iterator[None]:
     os.environ.update(dict.fromkeys(VARIABLES, "1"))
     for module, name in copies:
         setattr(sys.modules[module], name, True)
-    token = _forbidden.set(True)
+    block = _Block()
+    token = _block.set(block)
     try:
         yield
     finally:
-        _forbidden.reset(token)
+        block.open = False
+        _block.reset(token)
         for name, value in variables.items():
             os.environ.pop(name)
             os.environ.update({name: value} if value is not None else {})
@@ -63,17 +75,45 @@ def _loaded() -> list[tuple[str, str]]:
 
 def _guard_sockets() -> None:
     """Put a gate before Python's sockets, once; it is shut in the threads that are within ``offline``."""
+    if not hasattr(threading.Thread.start, "guarded"):
+        threading.Thread.start = _handing_on(threading.Thread.start)  # type: ignore[method-assign]
     if isinstance(socket.socket, type) and not hasattr(socket.socket.connect, "guarded"):
         socket.socket.connect = _guarded(socket.socket.connect, lambda own, address: address)  # type: ignore[method-assign]
         socket.socket.connect_ex = _guarded(socket.socket.connect_ex, lambda own, address: address)  # type: ignore[method-assign]
     if not hasattr(socket.getaddrinfo, "guarded"):
         socket.getaddrinfo = _guarded(socket.getaddrinfo, lambda host, *_, **__: (host,))
+        for name in ("gethostbyname", "gethostbyname_ex"):
+            setattr(socket, name, _guarded(getattr(socket, name), lambda host: (host,)))
+
+
+def _shut() -> bool:
+    block = _block.get()
+    return block is not None and block.open
+
+
+def _handing_on(start: Callable[[threading.Thread], None]) -> Any:
+    """Return what replaces ``Thread.start``: a new thread begins with no context of its own."""
+
+    @wraps(start)
+    def started(thread: threading.Thread) -> None:
+        if _shut():
+            run, block = thread.run, _block.get()
+
+            def bound() -> None:
+                _block.set(block)
+                run()
+
+            thread.run = bound  # type: ignore[method-assign]
+        start(thread)
+
+    started.guarded = True  # type: ignore[attr-defined]
+    return started
 
 
 def _guarded(call: Callable[..., Any], address_of: Callable[..., Any]) -> Any:
     @wraps(call)
     def gate(*args: Any, **kwargs: Any) -> Any:
-        if _forbidden.get() and _elsewhere(address := address_of(*args, **kwargs)):
+        if _shut() and _elsewhere(address := address_of(*args, **kwargs)):
             raise ConnectionError(f"offline: no connection to {address[0]}")
         return call(*args, **kwargs)
 

@@ -24,19 +24,35 @@ _Parser: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same in C, w
 class _Loader(_Parser):  # type: ignore[misc]
     """Safe YAML in which a key given twice is a fault, not a silent choice of the last."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[Any] = set()
-        for key, _ in node.value:
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Put the pairs of mappings that one takes in (``<<``) before its own; its own come first, then the earliest.
+
+        PyYAML 6.0.4 takes others where a mapping that is taken in takes in one itself.
+        """
+        if hasattr(node, "flat"):
+            return
+        node.flat = True  # type: ignore[attr-defined]
+        own: dict[Any, Any] = {}
+        taken: dict[Any, Any] = {}
+        for key, value in node.value:
             if key.tag == MERGE:
+                self._take_in(value, taken)
                 continue
             if not isinstance(key, yaml.ScalarNode):
                 raise ConstructorError(None, None, "a key must be one plain value", key.start_mark)
             name = self.construct_object(key, deep=True)
-            if name in seen:
+            if name in own:
                 raise ConstructorError(None, None, f"key {str(name)[:40]!r} is given twice", key.start_mark)
-            seen.add(name)
-        made: dict[Any, Any] = super().construct_mapping(node, deep)
-        return made
+            own[name] = key, value
+        node.value = [*(pair for name, pair in taken.items() if name not in own), *own.values()]
+
+    def _take_in(self, node: yaml.Node, taken: dict[Any, Any]) -> None:
+        for each in node.value if isinstance(node, yaml.SequenceNode) else [node]:
+            if not isinstance(each, yaml.MappingNode):
+                raise ConstructorError(None, None, "'<<' takes in mappings only", each.start_mark)
+            self.flatten_mapping(each)
+            for key, value in each.value:
+                taken.setdefault(self.construct_object(key, deep=True), (key, value))
 
     def number(self, node: yaml.ScalarNode) -> Any:
         if len(node.value) > YAML_NUMBER:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from goldieval.core.limits import GB, PARQUET_RATIO, PARQUET_ROWS
+from goldieval.core.reading import check_regular
 from goldieval.data.labels import index_of
 from goldieval.data.paths import cache_root, inside
 from goldieval.data.rows import texts_in, value_of
@@ -14,6 +16,8 @@ from goldieval.data.samples import Dataset, EncodedImage, ImageSample, Row, data
 from goldieval.data.source import Source, read_names
 from goldieval.data.texts import text_of
 from goldieval.errors import TaskError
+
+BATCH = 1_000  # rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +29,7 @@ class ParquetImage(EncodedImage):
     row: int
 
     def read(self) -> bytes:
-        value = self.table[self.row][self.column]
+        value = self.table[self.row].column(self.column)[0].as_py()
         data = value.get("bytes") if isinstance(value, dict) else value
         if not isinstance(data, bytes):
             raise OSError(f"row {self.row}: column {self.column!r} holds no image bytes")
@@ -76,11 +80,9 @@ class ParquetSource(Source):
         return [inside(folder, file.relative_to(folder).as_posix()) for file in found]
 
     def _rows(self, table: Any, path: Path, names: list[str] | None) -> list[Row]:
-        small = table.select_columns([name for name in (self.id_column, self.label, self.caption) if name])
-        pictures = _undecoded(table, self.image)
+        pictures = _stored(table, [self.image])
         rows = []
-        for number in range(len(table)):
-            entry = small[number] if small.column_names else {}
+        for number, entry in enumerate(_entries(table, [self.id_column, self.label, self.caption])):
             id = f"{path.name}#{number}"
             if self.id_column:
                 id = str(value_of(f"{path}#{number}", entry, self.id_column, ()))
@@ -125,15 +127,25 @@ def _open(path: Path) -> Any:
 
     logging.disable_progress_bar()
     try:
+        check_regular(path)
         check_parquet(path)
         return Table.from_parquet(str(path), cache_dir=str(cache_root() / "parquet"))
     except Exception as error:  # the library wraps pyarrow's errors in its own
         raise TaskError(f"cannot read {path} as parquet: {error}".splitlines()[0]) from error
 
 
-def _undecoded(table: Any, column: str) -> Any:
-    from datasets import Image
+def _entries(table: Any, columns: list[str]) -> Iterator[dict[str, Any]]:
+    """Yield each row's values in the columns that are named."""
+    named = [column for column in columns if column]
+    if not named:
+        yield from ({} for _ in range(len(table)))
+        return
+    for batch in _stored(table, named).iter(BATCH):
+        yield from batch.to_pylist()
 
-    table = table.select_columns([column])
-    is_image = isinstance(table.features[column], Image)
-    return table.cast_column(column, Image(decode=False)) if is_image else table
+
+def _stored(table: Any, columns: list[str]) -> Any:
+    """Return columns as they lie in the file. A column may say of itself that it is a picture or a sound in another
+    file or on the web, which the library would open.
+    """
+    return table.select_columns(list(dict.fromkeys(columns))).with_format("arrow")

@@ -87,6 +87,10 @@ class Source(BaseModel):
             return inside(root, self.id)
         return Path(os.path.abspath(self.path)) if os.path.isabs(self.path) else inside(card_folder, self.path)
 
+    def leads_elsewhere(self, card: Path) -> bool:
+        """Whether a card names a folder that lies neither beside it nor below the data root, which the user is told."""
+        return os.path.isabs(self.path) and not Path(os.path.abspath(self.path)).is_relative_to(card.parent.absolute())
+
     def needs(self) -> list[str]:
         """Return the files and folders, relative to ``folder``, that must exist before reading."""
         raise NotImplementedError

@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 
 from goldieval.core.limits import PICTURE_BYTES, SHARDS
+from goldieval.core.reading import check_regular
 from goldieval.core.tars import Guarded, open_tar
 from goldieval.data.labels import index_of
 from goldieval.data.names import printable
@@ -148,6 +149,7 @@ def samples_of(tar: Path, left_out: LeftOut | None = None) -> Iterator[tuple[str
     samples: dict[str, dict[str, TarImage]] = {}
     left_out = LeftOut() if left_out is None else left_out
     try:
+        check_regular(tar)
         end = _check_end(tar)
         with tar.open("rb") as stream, open_tar(Guarded(stream, end)) as archive:
             for member in archive:

@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from goldieval.card import validation_line
+from goldieval.core.declared import check_outline
 from goldieval.core.temporary import SUFFIX, temporary_file, temporary_folder
 from goldieval.errors import GoldievalError, first_line, listing
 from goldieval.files import flush, flush_folders, usual_mode
@@ -82,11 +83,13 @@ def load_weights(file: Path) -> tuple[GoldiClip, About]:
             state = {name: stored.get_tensor(name).float() for name in stored.keys()}  # noqa: SIM118
         config, trained_on = ModelConfig.model_validate(content["config"]), tuple(content.get("trained_on", ()))
         about = About(**{**content, "config": config, "trained_on": trained_on})
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, OSError, ValueError, RecursionError) as error:
         detail = validation_line(error) if isinstance(error, ValidationError) else first_line(error)
         raise GoldievalError(f"{file} is no readable safetensors checkpoint: {detail}") from error
     except (KeyError, TypeError) as error:
         raise GoldievalError(f"{file} was not written by goldieval train: it carries no model config.") from error
+    with torch.device("meta"):
+        check_outline(GoldiClip(about.config), file.stat().st_size, file)
     model = GoldiClip(about.config)
     _fill(model, state, file)
     check_file(file)

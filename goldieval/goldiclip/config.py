@@ -6,7 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from goldieval.core.declared import CONTEXT, LAYERS
+
 Count = Annotated[int, Field(ge=1)]
+Layers = Annotated[int, Field(ge=1, le=LAYERS)]
 DecoderKind = Literal["none", "through_encoder", "in_encoder"]
 Stem = Literal["patch", "overlap"]
 FULL_MERGES = 48894  # of CLIP's own BPE file; the vocabulary is then 49,408
@@ -29,17 +32,17 @@ class ModelConfig(BaseModel):
     patch_size: Count = 8
     stem: Stem = "patch"
     vision_width: Count = 192
-    vision_layers: Count = 6
+    vision_layers: Layers = 6
     vision_heads: Count = 3
     text_width: Count = 128
-    text_layers: Count = 4
+    text_layers: Layers = 4
     text_heads: Count = 4
-    context_length: Annotated[int, Field(ge=3)] = 77
+    context_length: Annotated[int, Field(ge=3, le=CONTEXT)] = 77
     merges: Annotated[int, Field(ge=0, le=FULL_MERGES)] = 2000
     embed_dim: Count = 128
     pool_heads: Count = 4
     decoder: DecoderKind = "none"
-    decoder_layers: Count = 2
+    decoder_layers: Layers = 2
     prototypes: Annotated[int, Field(ge=0)] = 0
     token_classes: bool = False
     cross_modal: bool = False

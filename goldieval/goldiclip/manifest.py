@@ -6,6 +6,8 @@ import hashlib
 import json
 from pathlib import Path
 
+from goldieval.core.limits import RECORD_BYTES
+from goldieval.core.reading import read_json
 from goldieval.errors import GoldievalError
 from goldieval.files import atomic_write
 
@@ -32,7 +34,7 @@ def check_file(file: Path) -> None:
     if not has_manifest(file.parent):
         return
     try:
-        written = json.loads((file.parent / NAME).read_text(encoding="utf-8"))["files"].get(file.name)
+        written = read_json(file.parent / NAME, RECORD_BYTES)["files"].get(file.name)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise GoldievalError(f"{file.parent / NAME} is damaged: the checkpoint cannot be trusted.") from error
     try:

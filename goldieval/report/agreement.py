@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
 
+from goldieval.core.reading import read_text
 from goldieval.errors import GoldievalError
 from goldieval.report.formats import FORMATS
 from goldieval.report.grid import Grid
@@ -47,7 +48,7 @@ def disagreements(file: Path, grid: Grid) -> list[Disagreement]:
     if file.suffix not in kinds:
         raise GoldievalError(f"--check {file}: name a .tex, .md, .html or .csv file.")
     try:
-        text = file.read_text(encoding="utf-8")
+        text = read_text(file)
     except (OSError, UnicodeDecodeError) as error:
         raise GoldievalError(f"--check {file}: cannot be read: {error}") from error
     kind = kinds[file.suffix]

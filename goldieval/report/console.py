@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 
 from goldieval.core.display import Console, Text
 from goldieval.core.text import argument
+from goldieval.data.source import tilde
 from goldieval.encode import Meter
 from goldieval.plan import LeftOut, Plan, Tower
 from goldieval.record import Record
@@ -55,7 +56,10 @@ class Terminal(Screen):
             else:
                 data = item.loaded.prepared
                 texts = len(data.texts or data.dataset.texts)
-                self._line(f"  {item.task.name}: {len(data.dataset.images):,} images, {texts:,} texts")
+                elsewhere = (
+                    f", of {tilde(item.folder)}" if item.task.card.source.leads_elsewhere(item.task.file) else ""
+                )
+                self._line(f"  {item.task.name}: {len(data.dataset.images):,} images, {texts:,} texts{elsewhere}")
         for name, tower in (("images", plan.images), ("texts", plan.texts)):
             if tower is not None and tower.contents:
                 self._line(f"  {name}: {_work(tower)}")

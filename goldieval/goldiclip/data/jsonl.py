@@ -32,6 +32,7 @@ class JsonLines:
         self.file, self.tokenizer, self.fields = file, tokenizer, tuple(fields) or FIELDS
         self._starts, self._numbers = array("q"), array("q")
         try:
+            check_regular(file)
             self._find_rows()
         except OSError as error:
             raise GoldievalError(f"data.path: cannot read {file}: {error.strerror or error}.") from error

@@ -1,0 +1,194 @@
+"""Files of strangers that declare more than they hold, or lead elsewhere: refused in a line before memory is taken."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from helpers import one_line, png_bytes
+from made_models import cosmos_file, flair_file, huggingface_folder, superclip_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+from goldieval import load_model
+from goldieval.core.declared import CONTEXT
+from goldieval.data.parquet import ParquetSource
+from goldieval.errors import GoldievalError, TaskError
+from goldieval.goldiclip.shipped import shipped_weights
+
+
+def refused(spec: str) -> str:
+    with pytest.raises(GoldievalError) as caught:
+        load_model(spec)
+    return one_line(str(caught.value))
+
+
+@pytest.mark.parametrize("make", [flair_file, superclip_file, cosmos_file])
+def test_tensors_that_repeat_a_few_values_are_refused(make: Any, tmp_path: Path) -> None:
+    """A view with steps of 0 is plain tensors to torch, and 10**9 rows when it is copied."""
+    file = make(tmp_path)
+    content = torch.load(file, weights_only=True)
+    for state in (part for part in content.values() if isinstance(part, dict)):
+        state["module.positional_embedding"] = torch.zeros(1).expand(10**9, 64)
+    torch.save(content, file)
+    assert "has a shape of 64,000,000,000 values" in refused(f"{file.stem}@{file}")
+
+
+def test_tensor_without_values_declares_no_size(tmp_path: Path) -> None:
+    state = torch.load(flair_file(tmp_path), weights_only=True)["state_dict"]
+    name = next(name for name in state if name.endswith("image_post.proj"))
+    save_file(state | {name: torch.zeros(0, 10**9)}, tmp_path / "a.safetensors")
+    assert "has a shape of 1,000,000,000 values" in refused(f"flair@{tmp_path / 'a.safetensors'}")
+
+
+def test_deep_config_of_own_checkpoint_is_one_line(tmp_path: Path) -> None:
+    save_file({"a": torch.zeros(1)}, tmp_path / "a.safetensors", metadata={"goldiclip": "[" * 100_000})
+    assert "no readable safetensors checkpoint" in refused(f"goldiclip@{tmp_path / 'a.safetensors'}")
+
+
+@pytest.mark.parametrize("make", [flair_file, superclip_file])
+def test_texts_have_a_longest_context(make: Any, tmp_path: Path) -> None:
+    file = make(tmp_path)
+    content = torch.load(file, weights_only=True)
+    state = content["state_dict"]
+    name = next(name for name in state if name.endswith("positional_embedding") and "visual" not in name)
+    state[name] = torch.zeros(CONTEXT + 1, 64)
+    torch.save(content, file)
+    assert f"texts of {CONTEXT + 1:,} tokens" in refused(f"{file.stem}@{file}")
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        {"text_layers": 10**9},
+        {"context_length": 10**9},
+        {"image_size": 8 * 10**6},
+        {"vision_width": 64 * 10**6},
+        {"embed_dim": 4 * 10**8},
+        {"prototypes": 10**12},
+    ],
+    ids=str,
+)
+def test_own_checkpoint_takes_no_more_than_its_bytes_allow(sizes: dict[str, int], tmp_path: Path) -> None:
+    with safe_open(str(shipped_weights()), "pt") as stored:
+        about = json.loads(stored.metadata()["goldiclip"])
+    about["config"] |= sizes
+    file = tmp_path / "hostile.safetensors"
+    save_file(load_file(shipped_weights()), file, metadata={"goldiclip": json.dumps(about)})
+    line = refused(f"goldiclip@{file}")
+    assert "declares a model of" in line or next(iter(sizes)) in line
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return huggingface_folder(tmp_path_factory.mktemp("clip"), "clip")
+
+
+@pytest.fixture
+def own(clip: Path, tmp_path: Path) -> Path:
+    shutil.copytree(clip, tmp_path / "own")
+    return tmp_path / "own"
+
+
+def changed(file: Path, part: str, **keys: Any) -> None:
+    content = json.loads(file.read_text())
+    (content[part] if part else content).update(keys)
+    file.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize(
+    ("file", "part", "keys"),
+    [
+        ("config.json", "text_config", {"num_hidden_layers": 10**6}),
+        ("config.json", "vision_config", {"image_size": 10**6}),
+        ("config.json", "text_config", {"vocab_size": 10**11}),
+        ("config.json", "vision_config", {"intermediate_size": 10**11}),
+        ("processor_config.json", "image_processor", {"crop_size": {"height": 10**5, "width": 10**5}}),
+        ("processor_config.json", "image_processor", {"size": {"shortest_edge": 1e9}}),
+    ],
+    ids=str,
+)
+def test_config_of_the_hub_has_bounds(own: Path, file: str, part: str, keys: dict[str, Any]) -> None:
+    changed(own / file, part, **keys)
+    line = refused(f"huggingface:{own}")
+    assert next(iter(keys)) in line or "more than the" in line or "declares a model of" in line
+
+
+@pytest.mark.parametrize("name", ["../outside.safetensors", "weights.bin", "/tmp/x.safetensors", "a/b.safetensors", 3])
+def test_index_of_weights_leads_nowhere_else(own: Path, name: Any) -> None:
+    names = dict.fromkeys(load_file(own / "model.safetensors"), name)
+    (own / "model.safetensors").rename(own.parent / "outside.safetensors")
+    (own / "model.safetensors.index.json").write_text(json.dumps({"weight_map": names}))
+    assert "model.safetensors.index.json names" in refused(f"huggingface:{own}")
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"audio_tokenizer": {"audio_tokenizer_class": "DacModel", "audio_tokenizer_name_or_path": "some/one"}},
+        {"model_type": "vision-text-dual-encoder", "text_config": {"model_type": "bert"},
+         "vision_config": {"model_type": "timm_wrapper", "architecture": "hf-hub:some/one"}},
+    ],
+    ids=["processor", "tower"],
+)  # fmt: skip
+def test_model_that_names_another_repository_asks_no_network(
+    own: Path, keys: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr("socket.getaddrinfo", lambda *about, **_: asked.append(about))
+    monkeypatch.setattr("socket.socket.connect", lambda *about: asked.append(about))
+    for file in ("config.json", "processor_config.json"):
+        changed(own / file, "", **keys)
+    refused(f"huggingface:{own}")
+    assert not asked
+
+
+def test_kernels_of_one_part_are_code_as_well(own: Path) -> None:
+    changed(own / "config.json", "", attn_implementation={"text_config": "someone/kernel"})
+    assert "asks to run code (attn_implementation)" in refused(f"huggingface:{own}")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_pipes_and_devices_in_a_model_are_not_waited_for(own: Path) -> None:
+    os.mkfifo(own / "generation_config.json")
+    assert "not a regular file" in refused(f"huggingface:{own}")
+    (own / "generation_config.json").unlink()
+    (own / "generation_config.json").symlink_to("/dev/zero")
+    assert "not a regular file" in refused(f"huggingface:{own}")
+
+
+@pytest.mark.parametrize("kind", ["Image", "Audio"])
+@pytest.mark.parametrize("column", ["caption", "image"])
+def test_parquet_opens_no_file_that_a_row_names(
+    kind: str, column: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The schema of a file may call any column a picture elsewhere: on this disk, or on the web."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "private.png").write_bytes(png_bytes())
+    place = [{"bytes": None, "path": str(tmp_path / "private.png")}]
+    columns = {"image": [png_bytes()], "caption": ["a cat"]} | {column: place}
+    features = {
+        "image": {"_type": "Value", "dtype": "binary"},
+        "caption": {"_type": "Value", "dtype": "string"},
+        column: {"_type": kind},
+    }
+    told = {"huggingface": json.dumps({"info": {"features": features}})}
+    folder = tmp_path / "data"
+    folder.mkdir()
+    pq.write_table(pa.table(columns).replace_schema_metadata(told), folder / "a.parquet")
+    source = ParquetSource(reader="parquet", path="data", caption="caption")
+    if column == "caption":
+        with pytest.raises(TaskError, match="'caption' should hold a text"):
+            source.read(folder)
+        return
+    (sample,) = source.read(folder).images
+    with pytest.raises(OSError, match="holds no image bytes"):
+        sample.source.open()
