@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from goldieval.core.faults import contained
 from goldieval.core.yaml_files import read_yaml
 from goldieval.data.readers import AnySource
 from goldieval.errors import GoldievalError, TaskError
@@ -187,7 +188,8 @@ def load_card(file: Path) -> Task:
     task = Task(_checked(read_yaml(file), str(file)), file)
     if task.card.source.path:
         try:
-            task.folder(Path())
+            with contained("looking for its folder"):
+                task.folder(Path())
         except TaskError as error:
             raise GoldievalError(f"{file}: source.path: {error}") from None
     return task

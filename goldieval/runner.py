@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from goldieval.adapter import Adapter, LoadOptions, Model, ModelInfo, Precomputed, load
+from goldieval.adapter import Adapter, LoadOptions, Model, ModelInfo, Precomputed, described, load
 from goldieval.core.faults import contained, writable
 from goldieval.core.offline import offline
 from goldieval.data.paths import data_root
@@ -192,10 +192,10 @@ class _Run:
         told = LoadOptions(self.device, options.precision, options.offline, self.screen.note)
         with timed(seconds, "load_model"):
             if not isinstance(model, ModelSpec):
-                return model, model.describe()  # the caller's own: what it raises is the caller's too
+                return model, described(model)  # the caller's own: what it raises is the caller's too
             with contained(f"loading the model {model.text}"):
                 loaded = load(model, told)
-                return loaded, loaded.describe()
+                return loaded, described(loaded)
 
     def _vectors(self, loaded: Model, plan: Plan, seconds: dict[str, float]) -> Vectors:
         """Return what the tasks are scored with; where the model cannot be used at all, every task fails."""
