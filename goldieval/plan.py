@@ -19,7 +19,6 @@ from goldieval.prepare import Loaded, load_task_data
 from goldieval.registry import Selection, command_name
 from goldieval.scoring.mode import needs_vectors
 
-
 HALF_MOVED = "{} is half there: a fetch was cut while its files moved in. To go on with it: {}"
 
 

@@ -49,7 +49,9 @@ def _checked(task: Task, root: Path, workers: int) -> Checked:
     source, folder = task.card.source, task.folder(root)
     get = source.how_to_get(folder, command_name(task))
     if source.on_disk and half_moved(folder):
-        return Checked(task, [], [Fault(f"{tilde(folder)} is half there: a fetch was cut while its files moved in", get)])
+        return Checked(
+            task, [], [Fault(f"{tilde(folder)} is half there: a fetch was cut while its files moved in", get)]
+        )
     lacking = (source.missing(folder) if folder.is_dir() else ["any file"]) if source.on_disk else []
     if lacking:
         return Checked(task, [], [Fault(f"{tilde(folder)} lacks {listing(lacking)}", get)])
