@@ -28,6 +28,7 @@ CONTEXT = multiprocessing.get_context("forkserver")
 LOADED = ["goldieval.runner", "goldieval.report.console", "goldieval.report.examiner", "goldieval.goldiclip.trainer"]
 REPOSITORY = Path(__file__).parents[1]
 ONLY_HERE = {"command", "started", "seconds", "encoded", "reused"}  # of a record's ``run``: no two runs share them
+WRITES = 20  # of a record
 MOST_TRIES_IN_A_ROW = 12  # then a try is left alone, so that a storm ends
 RECIPE = """
 name: storm
@@ -97,7 +98,7 @@ def _command(arguments: list[str], environment: dict[str, str], root: Path) -> N
     os.dup2(stream, 2)
     os.environ.update(environment)
     if arguments[0] == "record":
-        _write_records(Path(arguments[1]))
+        _write_records(Path(arguments[1]), int(arguments[2]))
         return
     from goldieval.cli import main
 
@@ -105,15 +106,15 @@ def _command(arguments: list[str], environment: dict[str, str], root: Path) -> N
     main()
 
 
-def _write_records(out: Path) -> None:
-    """Write two records over each other in turn, twenty times."""
+def _write_records(out: Path, times: int) -> None:
+    """Write two records over each other in turn."""
     import numpy as np
 
     from goldieval.record import Record
     from goldieval.record_files import write_record
 
     record = Record.model_validate_json((out.parent / "record.json").read_text())
-    for turn in range(20):
+    for turn in range(times):
         write_record(out, record, {"rank": np.full(5_000, turn % 2), "query": np.arange(5_000)})
 
 
@@ -190,7 +191,7 @@ def records(folder: Path) -> dict[str, str]:
     for file in find_records(folder) if folder.is_dir() else []:
         record = read_record(file)
         outcomes = {name: column.tolist() for name, column in read_outcomes(file, record).items()}
-        content = record.model_dump(mode="json", exclude={"run": ONLY_HERE, "environment": True})
+        content = record.model_dump(mode="json", exclude={"run": ONLY_HERE, "environment": True, "sha256": True})
         found[str(file.relative_to(folder))] = json.dumps([content, outcomes], sort_keys=True)
     return found
 
@@ -274,7 +275,7 @@ def _whole_records(out: Path) -> dict[str, str]:
 
 
 RECORD = Scene(
-    lambda root: ["record", str(_record(root).parent / "out")],
+    lambda root: ["record", str(_record(root).parent / "out"), str(WRITES)],
     lambda root: _whole_records(root / "out"),
     lambda root: records(root / "out"),
 )

@@ -11,9 +11,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from pydantic import TypeAdapter, ValidationError
+
+from goldieval.card import validation_line
+from goldieval.core.faults import writable
 from goldieval.core.offline import offline
-from goldieval.errors import GoldievalError, did_you_mean, first_line
+from goldieval.errors import AdapterError, GoldievalError, did_you_mean, first_line, listing
 from goldieval.registry import model_families
+from goldieval.scoring.mode import checked_mode
 from goldieval.spec import ModelSpec, parse_spec
 
 if TYPE_CHECKING:
@@ -149,6 +154,33 @@ class Dense(Protocol):
 
 
 Model = Adapter | Precomputed
+_INFO = TypeAdapter(ModelInfo)
+
+
+def described(model: Model) -> ModelInfo:
+    """Return what a model says of itself; what UTF-8 cannot hold, such as a file's name, is written out.
+
+    Raises:
+        AdapterError: it gives no ``ModelInfo``, or one with a field of another type, with no such scoring mode, or
+            empty where records and stored embeddings are named after it.
+    """
+    info: object = model.describe()
+    if not isinstance(info, ModelInfo):
+        raise AdapterError(f"describe() must return a ModelInfo; it returned {type(info).__name__}.")
+    values = {name: writable(value) if isinstance(value, str) else value for name, value in vars(info).items()}
+    try:
+        info = _INFO.validate_python(values)
+        checked_mode(info.scoring)
+    except ValidationError as error:
+        raise AdapterError(f"describe() returned a ModelInfo with {validation_line(error)}.") from error
+    except ValueError as error:
+        raise AdapterError(f"describe() returned a ModelInfo with {error}.") from error
+    identities = () if isinstance(model, Precomputed) else ("image_identity", "text_identity")
+    if empty := [name for name in ("spec", "fingerprint", *identities) if not getattr(info, name)]:
+        raise AdapterError(
+            f"describe() returned a ModelInfo without {listing(empty)}: records or embeddings are kept under it."
+        )
+    return info
 
 
 def load(spec: ModelSpec, options: LoadOptions) -> Model:

@@ -14,6 +14,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -116,7 +117,8 @@ class Space:
     def write(self, chunk: Chunk, keys: Sequence[str], embeddings: np.ndarray, failed: dict[str, str]) -> None:
         """Store a chunk's embeddings, shape (keys, dim), and which of its contents failed; atomic.
 
-        Where this user may not write, or not read the chunk that is there, they are held in memory for this run.
+        Where this user may not write, or not read the chunk that is there, they are held in memory for this run; so
+        are embeddings with NaN or infinite values, which a passing fault or a bug of the adapter may have made.
 
         Raises:
             OSError: for other reasons, such as a full disk.
@@ -125,7 +127,8 @@ class Space:
         about = {"keys": "\n".join(keys), "failed": json.dumps(failed)}
         about["sha256"] = _checksum(file, array, about)
         self._known.discard(file)
-        if file not in self.forbidden and self.folder not in self.forbidden:
+        sound = bool(np.isfinite(array).all())
+        if sound and file not in self.forbidden and self.folder not in self.forbidden:
             try:
                 atomic_write(file, save({"embeddings": array}, metadata=about))
                 return
@@ -156,7 +159,7 @@ class Space:
                 f"{self.repaired:,} damaged chunks of the embedding store were found and encoded again "
                 "(a flipped bit, another model's, or written by an older goldieval)"
             )
-        if self._held:
+        if self._held and self.forbidden:
             where = {self.folder: self.folder.parent}
             named = listing([f"{where.get(path, path)} {why}" for path, why in self.forbidden.items()], most=1)
             lines.append(
@@ -229,7 +232,7 @@ class Store:
         Raises:
             GoldievalError: the store's folder cannot be made or written.
         """
-        space = Space(self.root / identity[:32])
+        space = Space(self.root / _folder_name(identity))
         try:
             check_writable(space.folder)
             sweep(space.folder)
@@ -258,6 +261,14 @@ class Store:
                 file.unlink(missing_ok=True)
                 freed += stat.st_size
         return freed
+
+
+def _folder_name(identity: str) -> str:
+    """Return the identity where it is a plain, short name; else the first half of a SHA-256: of it, or it itself."""
+    if re.fullmatch("[A-Za-z0-9_-]{1,32}", identity):
+        return identity
+    digest = identity if re.fullmatch("[0-9a-f]{64}", identity) else hashlib.sha256(identity.encode()).hexdigest()
+    return digest[:32]
 
 
 def _stat(file: Path) -> os.stat_result | None:

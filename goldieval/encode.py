@@ -256,7 +256,7 @@ class _Rows:
         if features.ndim != 2 or len(features) != count or features.shape[1] == 0 or features.is_complex():
             found = f"{features.dtype} {tuple(features.shape)}"
             raise AdapterError(f"{self._encoder}() must return floats of shape ({count}, dim); it returned {found}.")
-        array: np.ndarray = features.float().cpu().numpy()
+        array: np.ndarray = features.detach().float().cpu().numpy()
         self._width = self._width or array.shape[1]
         if array.shape[1] != self._width:
             raise AdapterError(

@@ -28,7 +28,11 @@ class AdapterError(TaskError):
 
 def first_line(error: BaseException, most: int = 200) -> str:
     """Return the first line of what an error says, at most ``most`` characters; its type if it says nothing."""
-    return next(iter(str(error).splitlines()), type(error).__name__)[:most]
+    try:
+        said = str(error)
+    except Exception:  # exceptions of others may fail at that as well
+        said = ""
+    return next(iter(said.splitlines()), type(error).__name__)[:most]
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

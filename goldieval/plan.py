@@ -9,6 +9,7 @@ from pathlib import Path
 from goldieval.adapter import ModelInfo
 from goldieval.card import Task
 from goldieval.core.faults import contained, writable
+from goldieval.data.fetch.holding import half_moved
 from goldieval.data.fetch.lockfile import labels
 from goldieval.data.samples import ImageSource
 from goldieval.embeddings import Chunk, Space, Store
@@ -17,6 +18,8 @@ from goldieval.errors import TaskError, listing
 from goldieval.prepare import Loaded, load_task_data
 from goldieval.registry import Selection, command_name
 from goldieval.scoring.mode import needs_vectors
+
+HALF_MOVED = "{} is half there: a fetch was cut while its files moved in. To go on with it: {}"
 
 
 @dataclass
@@ -125,6 +128,8 @@ class Reader:
         task, source = item.task, item.task.card.source
         with contained("looking for its data"):
             item.folder = task.folder(self.root)
+            if source.on_disk and half_moved(item.folder):
+                return HALF_MOVED.format(item.folder, source.how_to_get(item.folder, command_name(task)))
             lacking = source.missing(item.folder) if item.folder.is_dir() or not source.on_disk else ["it"]
             how = source.how_to_get(item.folder, command_name(task)) if lacking else ""
             return f"no data: {item.folder} lacks {listing(lacking)}. To get it: {how}" if lacking else ""

@@ -209,6 +209,7 @@ class Record(_Part):
     approximation: by direction (t2i, i2t, i2c); empty where scores are exact.
     truncation: None where no texts are searched or the model cannot tell.   probe: of a linear probe.
     classes: of a segmentation, by name.   pictures: files with truth and prediction side by side, beside this one.
+    sha256: of all the rest of the file, see ``record_files``; empty before it is written, and in older ones.
     """
 
     schema_version: int = SCHEMA
@@ -230,6 +231,7 @@ class Record(_Part):
     environment: dict[str, str]
     run: RunPart
     outcomes: Outcomes | None = None
+    sha256: str = ""
 
     @property
     def headline(self) -> Metric | None:

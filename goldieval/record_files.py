@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import os
 import re
 import time
@@ -15,6 +16,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from pydantic import ValidationError
@@ -43,8 +45,12 @@ def write_record(
     record: Record,
     outcomes: dict[str, np.ndarray] | None,
     pictures: Mapping[str, bytes] = MappingProxyType({}),
+    asked: str = "",
 ) -> Path:
     """Write outcomes, pictures, and last the record that names them; return the record's path.
+
+    A failure of the same setting is removed after a success, and one of the setting ``asked``: before data are read
+    nobody knows that a limit leaves nothing out.
 
     Raises:
         GoldievalError: the folder cannot be written or the disk is full; a record that was there is as it was.
@@ -58,9 +64,9 @@ def write_record(
         raise GoldievalError(
             f"cannot write {path}: {error.strerror or error}. Free some space or name --out."
         ) from error
-    if record.status != "failed":
+    for setting in (record.setting, asked or record.setting) if record.status != "failed" else ():
         with suppress(OSError):
-            record_path(out, record.model_copy(update={"status": "failed"})).unlink(missing_ok=True)
+            record_path(out, record.model_copy(update={"status": "failed", "setting": setting})).unlink(missing_ok=True)
     return path
 
 
@@ -80,11 +86,22 @@ def _write_beside(
         folder.mkdir(exist_ok=True)
         record = record.model_copy(update={"pictures": [f"{folder.name}/{name}" for name in pictures]})
         files |= {folder / name: content for name, content in pictures.items()}
-    files[path] = (record.model_dump_json(indent=1) + "\n").encode()
+    files[path] = (sealed(record).model_dump_json(indent=1) + "\n").encode()
     before = _named(path)
     atomic_write_all(files)
     with suppress(OSError):
         _remove_superseded(path, before, _named(path))
+
+
+def sealed(record: Record) -> Record:
+    """Return the record with the checksum of what it says, so that a flipped bit in its file is found."""
+    return record.model_copy(update={"sha256": _digest(json.loads(record.model_dump_json()))})
+
+
+def _digest(content: dict[str, Any]) -> str:
+    """Return the SHA-256 of a record's JSON without ``sha256``: keys sorted, no white space."""
+    rest = {key: value for key, value in content.items() if key != "sha256"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def _free(usual: Path, own: Path, content: bytes) -> Path:
@@ -138,7 +155,12 @@ def read_record(file: Path) -> Record:
         newer = isinstance(content, dict) and content.get("schema_version", 0)
         if isinstance(newer, int) and newer > SCHEMA:
             raise GoldievalError(f"{file} has record schema {newer}, this goldieval reads up to {SCHEMA}: upgrade it.")
-        return Record.model_validate(content)
+        record = Record.model_validate(content)
+        if record.sha256 and record.sha256 != _digest(content):
+            raise GoldievalError(
+                f"{file} is damaged, or was changed by hand: its sha256 is not that of its content. Run the task again."
+            )
+        return record
     except ValidationError as error:
         raise GoldievalError(f"{file} is no record: {validation_line(error)}") from None
     except (OSError, ValueError) as error:  # the latter: no UTF-8, no JSON, too deep, a number of thousands of digits

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from goldieval.adapter import Adapter, LoadOptions, Model, ModelInfo, Precomputed, load
+from goldieval.adapter import Adapter, LoadOptions, Model, ModelInfo, Precomputed, described, load
 from goldieval.core.faults import contained, writable
 from goldieval.core.offline import offline
 from goldieval.data.paths import data_root
@@ -192,10 +192,10 @@ class _Run:
         told = LoadOptions(self.device, options.precision, options.offline, self.screen.note)
         with timed(seconds, "load_model"):
             if not isinstance(model, ModelSpec):
-                return model, model.describe()  # the caller's own: what it raises is the caller's too
+                return model, described(model)  # the caller's own: what it raises is the caller's too
             with contained(f"loading the model {model.text}"):
                 loaded = load(model, told)
-                return loaded, loaded.describe()
+                return loaded, described(loaded)
 
     def _vectors(self, loaded: Model, plan: Plan, seconds: dict[str, float]) -> Vectors:
         """Return what the tasks are scored with; where the model cannot be used at all, every task fails."""
@@ -230,7 +230,8 @@ class _Run:
             except TaskError as error:
                 item.failure = str(error)
         record, scored = self._described(item, info, loaded, scored, vectors, seconds)
-        return self._written(record, scored) if self.options.out is not None else record
+        asked = setting_key(info, item.task, record.task.scoring, self.options.limit, self.options.subset)
+        return self._written(record, scored, asked) if self.options.out is not None else record
 
     def _described(
         self,
@@ -251,13 +252,13 @@ class _Run:
         except TaskError as error:
             return self._describe(item, info, None, None, failure or str(error), run, None), None
 
-    def _written(self, record: Record, scored: Scored | None) -> Record:
+    def _written(self, record: Record, scored: Scored | None, asked: str) -> Record:
         """Write a record; return it, or the record of a failure with the same numbers where it cannot be written."""
         assert self.options.out is not None
         outcomes, pictures = (scored.outcomes, scored.pictures) if scored else (None, {})
         try:
             with contained("writing its record"):
-                self.screen.wrote(record, write_record(self.options.out, record, outcomes, pictures))
+                self.screen.wrote(record, write_record(self.options.out, record, outcomes, pictures, asked))
                 return record
         except TaskError as error:
             failed = record.model_copy(update={"status": "failed", "reason": str(error)})

@@ -330,6 +330,14 @@ def test_what_stops_a_run_is_not_contained(error: BaseException) -> None:
         raise error
 
 
+def test_an_exception_that_cannot_even_be_printed_has_its_type() -> None:
+    class MuteError(Exception):
+        def __str__(self) -> str:
+            raise ValueError
+
+    assert in_words(MuteError(), "encoding") == "MuteError while encoding: MuteError"
+
+
 def test_words_for_exceptions() -> None:
     assert in_words(MemoryError(), "encoding").startswith("out of memory while encoding")
     assert in_words(OSError(errno.EIO, "Input/output error", "a/b"), "reading") == (

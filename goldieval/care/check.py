@@ -9,6 +9,7 @@ from pathlib import Path
 
 from goldieval.card import Task
 from goldieval.core.faults import contained, in_words
+from goldieval.data.fetch.holding import half_moved
 from goldieval.data.fetch.lockfile import Lock, claimed_lock, difference
 from goldieval.data.masks import check_masks
 from goldieval.data.paths import inside
@@ -47,6 +48,10 @@ def check(task: Task, root: Path, workers: int) -> Checked:
 def _checked(task: Task, root: Path, workers: int) -> Checked:
     source, folder = task.card.source, task.folder(root)
     get = source.how_to_get(folder, command_name(task))
+    if source.on_disk and half_moved(folder):
+        return Checked(
+            task, [], [Fault(f"{tilde(folder)} is half there: a fetch was cut while its files moved in", get)]
+        )
     lacking = (source.missing(folder) if folder.is_dir() else ["any file"]) if source.on_disk else []
     if lacking:
         return Checked(task, [], [Fault(f"{tilde(folder)} lacks {listing(lacking)}", get)])

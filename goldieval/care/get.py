@@ -10,7 +10,7 @@ from goldieval.card import Task
 from goldieval.core.faults import contained
 from goldieval.data.fetch.download import Teller
 from goldieval.data.fetch.get import fetch_all
-from goldieval.data.fetch.holding import held
+from goldieval.data.fetch.holding import held, tidy
 from goldieval.data.fetch.hub import endpoint
 from goldieval.data.fetch.patience import Refused
 from goldieval.data.fetch.plan import FetchPlan, plan_fetch
@@ -75,6 +75,7 @@ def carry_out(job: Job, repair: bool, tell: Teller) -> None:
             _plan(job, repair, tell.note)
             if job.plan is not None and job.plan.parts:
                 fetch_all(job.plan, tell)
+            tidy(job.folder)
         count(job, tell.note)
 
     _guarded(job, work)

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from goldieval.data.fetch.download import Teller, Wanted, examine, fetch
-from goldieval.data.fetch.holding import beside
+from goldieval.data.fetch.holding import moving_in, staging
 from goldieval.data.fetch.lockfile import NAME, HeldFile, Origin, write_lock
 from goldieval.data.fetch.plan import FetchPlan, Part
 from goldieval.data.fetch.unpack import clear, move_in, unpack
@@ -23,14 +23,13 @@ def fetch_all(plan: FetchPlan, tell: Teller) -> None:
         Refused: the source says no.
         GoldievalError: as ``download.fetch`` and ``unpack.unpack``; no room on the disk; a target behind a link.
     """
-    staging = beside(plan.folder, "fetching")
-    _check_room(plan, staging)
+    collected = staging(plan.folder)
+    _check_room(plan, collected)
     for part in plan.parts:
-        place = staging / part.digest
+        place = collected / part.digest
         origin = _unpacked(plan.folder, part, place, tell) if part.unpack else _files(plan.folder, part, place, tell)
         write_lock(plan.folder, [origin])
         clear(place)
-    clear(staging)
 
 
 def _files(folder: Path, part: Part, place: Path, tell: Teller) -> Origin:
@@ -39,11 +38,12 @@ def _files(folder: Path, part: Part, place: Path, tell: Teller) -> Origin:
         staged = place / wanted.path
         here = _as_wanted(_own(folder, wanted.path), wanted) or _as_wanted(staged, wanted)
         held[wanted.path] = here or fetch(wanted, staged, tell)
-    for wanted in part.wanted:
-        staged, target = place / wanted.path, _own(folder, wanted.path)
-        if staged.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(staged, target)
+    with moving_in(folder):
+        for wanted in part.wanted:
+            staged, target = place / wanted.path, _own(folder, wanted.path)
+            if staged.exists():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                os.replace(staged, target)
     return part.origin.model_copy(update={"files": held})
 
 
@@ -59,7 +59,8 @@ def _unpacked(folder: Path, part: Part, place: Path, tell: Teller) -> Origin:
     named = {(below / name).as_posix(): file for name, file in files.items()}
     for name in named:
         _own(folder, name)
-    move_in(members, inside(folder, str(below)))
+    with moving_in(folder):
+        move_in(members, inside(folder, str(below)))
     return part.origin.model_copy(update={"bytes": held.bytes, "sha256": held.sha256, "files": named})
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from goldieval.core.ledger import cache_root
 from goldieval.core.locks import held as locked
+from goldieval.core.temporary import sweep
 from goldieval.errors import GoldievalError
 from goldieval.files import check_writable
 
@@ -29,6 +32,36 @@ def held(folder: Path, note: Callable[[str], None]) -> Iterator[None]:
             note(f"another goldieval is fetching {folder.name}; waiting for it")
             stack.enter_context(locked(beside(folder, "lock")))
         yield
+
+
+def staging(folder: Path) -> Path:
+    """Return where a fetch collects its files. It is there as long as the last fetch has not ended well."""
+    return beside(folder, "fetching")
+
+
+@contextmanager
+def moving_in(folder: Path) -> Iterator[None]:
+    """Leave a mark for as long as files move into a data folder: it stays where that is cut, until a fetch ends."""
+    mark = _mark(folder)
+    mark.parent.mkdir(parents=True, exist_ok=True)
+    mark.touch()
+    yield
+    mark.unlink(missing_ok=True)
+
+
+def half_moved(folder: Path) -> bool:
+    """Whether a data folder may hold a part of what was fetched: its files are moving in, or that was cut."""
+    return _mark(folder).exists()
+
+
+def tidy(folder: Path) -> None:
+    """Remove what fetches of a data folder have left. Whoever calls holds the folder's lock, and it is whole."""
+    shutil.rmtree(staging(folder), ignore_errors=True)
+    sweep(folder, cache_root())
+
+
+def _mark(folder: Path) -> Path:
+    return staging(folder) / "moving"
 
 
 def beside(folder: Path, what: str) -> Path:

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 from goldieval.data.fetch.download import Wanted
+from goldieval.data.fetch.holding import half_moved, staging
 from goldieval.data.fetch.hub import at_endpoint, list_files, offline
 from goldieval.data.fetch.lockfile import Lock, Origin, difference, read_lock
 from goldieval.data.paths import inside
@@ -76,10 +77,11 @@ def plan_fetch(sources: Sequence[Source], folder: Path, repair: bool, note: Call
     lacking = [source for source in sources if not folder.is_dir() or source.missing(folder)]
     if adopted and not lacking:
         return FetchPlan(folder, reason=f"linked to your {adopted}")
-    if lock is None and not lacking and not repair:
+    cut = staging(folder).exists()  # the last fetch: what is here may be a part of it
+    if lock is None and not lacking and not repair and not cut:
         return FetchPlan(folder, reason="here already, not by this command; --repair fetches what differs")
     wanted = _asked(sources)
-    open_ = [part for part in wanted if not _here(part, lock, folder, by_hash=repair)]
+    open_ = [part for part in wanted if not _here(part, lock, folder, by_hash=repair or half_moved(folder))]
     if not wanted or (not open_ and lacking):
         steps = " ".join(dict.fromkeys(source.manual for source in sources if source.manual))
         raise GoldievalError(f"no command fetches it. By hand: {steps or f'put its files into {tilde(folder)}'}")
