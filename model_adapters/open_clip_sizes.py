@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import torch
 
 STRIDE = 32  # of open_clip's ResNets
+SIDE, TOKENS = 4_096, 8_192  # no model reads more; memory grows with the square, whatever the size of the file
 
 
 @dataclass(frozen=True)
@@ -48,9 +49,14 @@ def sizes_of(state: Mapping[str, torch.Tensor], module: Any, file: Path) -> Size
     """Compare the position embeddings of a state dict with those of a module that was built from the config.
 
     Raises:
-        GoldievalError: pictures that are not square, for no tensor says their two sides.
+        GoldievalError: pictures that are not square, for no tensor says their two sides, or sizes that no model has.
     """
-    return Sizes(_image(state, module, file), _context(state, module))
+    found = Sizes(_image(state, module, file), _context(state, module))
+    if found.image is not None and found.image > SIDE:
+        raise GoldievalError(f"{file}: positions for pictures of {found.image:,} px; at most {SIDE:,} are read.")
+    if found.context is not None and not 1 < found.context <= TOKENS:
+        raise GoldievalError(f"{file}: positions for texts of {found.context:,} tokens; 2 to {TOKENS:,} are read.")
+    return found
 
 
 def _image(state: Mapping[str, torch.Tensor], module: Any, file: Path) -> int | None:
@@ -136,5 +142,5 @@ def hint(state: Mapping[str, torch.Tensor], names: Iterable[str], architecture: 
     """Return which other architecture a model fits, or whose names a file has; empty where nothing is known."""
     if any("vision_model." in name for name in names):
         return " Its names are those of transformers: write huggingface:FOLDER."
-    others = [name for name in architectures_of(state) if name != architecture]
-    return f" Its sizes are those of {listing(others, 4)}." if others and architecture not in others else ""
+    fitting = architectures_of(state)
+    return f" Its sizes are those of {listing(fitting, 4)}." if fitting and architecture not in fitting else ""
