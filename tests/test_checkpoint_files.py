@@ -197,9 +197,7 @@ def test_two_models_that_nothing_tells_apart_are_refused_by_name(tmp_path: Path,
     assert info(saved(tmp_path, {"a": state, "b": state}, "same.pt")).fingerprint == info(f"{file}#a").fingerprint
 
 
-def test_a_teacher_with_a_tensor_more_is_not_taken_for_the_only_model(
-    tmp_path: Path, state: State, bare: Any
-) -> None:
+def test_a_teacher_with_a_tensor_more_is_not_taken_for_the_only_model(tmp_path: Path, state: State, bare: Any) -> None:
     other = state_of(seed=8)
     less = {name: part for name, part in state.items() if name != "logit_scale"}
     file = saved(tmp_path, {"student": less, "teacher": other})

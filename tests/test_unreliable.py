@@ -39,7 +39,8 @@ def rare_areas(images: int, classes: int = 59, seed: int = 0) -> np.ndarray:
 
 def printed(*records: Record, width: int = 200) -> str:
     console = Console(width=width, record=True)
-    console.print(scores(list(records), console))
+    for part in scores(list(records), console):
+        console.print(part)
     return console.export_text()
 
 
