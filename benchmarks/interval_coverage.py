@@ -249,8 +249,7 @@ def _paired_segmentation(world: worlds.World, images: int, samples: int) -> Iter
         a, b = (worlds.areas(world, images, np.random.default_rng(seed), worse) for worse in (0.0, 0.1))
         sides = [np.hstack([each[:, miou.INTERSECTION], each[:, miou.UNION]]) for each in (a, b)]
         shown = (a[:, miou.LABELLED] > 0).sum(axis=0)
-        interval = not miou.unsure(shown).hopeless
-        yield paired_sums(sides[0], sides[1], mean_iou(world.classes), RESAMPLES, interval)
+        yield paired_sums(sides[0], sides[1], mean_iou(world.classes), RESAMPLES, miou.unsure(shown))
 
 
 KINDS: dict[str, Callable[[int], Iterator[Row]]] = {

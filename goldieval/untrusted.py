@@ -5,13 +5,16 @@ torch's own words for a file with code in it advise to run that code.
 
 from __future__ import annotations
 
+import argparse
 import errno
+import pathlib
 import pickle
 import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from goldieval.errors import GoldievalError, listing
 
@@ -25,15 +28,20 @@ CHATTER = "Detected pickle protocol|'torch.load' received a zip file that looks 
 def only_tensors(file: Path, advice: str = "") -> Iterator[None]:
     """Around a ``torch.load`` of ``file`` with ``weights_only=True``.
 
+    Options of a command line, paths and NumPy's numbers, which trainers save beside the weights, are plain values.
+
     advice: what to do, where neither saving the tensors alone nor copying the file again would help.
 
     Raises:
         GoldievalError: the file holds other objects, named where torch names them, or is damaged.
     """
+    from torch.serialization import safe_globals
+
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", CHATTER, UserWarning)
         try:
-            yield
+            with safe_globals(_plain_values()):
+                yield
         except pickle.UnpicklingError as error:
             found = re.search(r"GLOBAL (\S+)", str(error))
             what = f"it holds {found[1]} beside tensors" if found else "it is damaged, or a pickle of something else"
@@ -44,6 +52,17 @@ def only_tensors(file: Path, advice: str = "") -> Iterator[None]:
             if not _of_a_cut(error):
                 raise
             raise GoldievalError(f"{file} is not loaded: it is damaged or cut short. {advice or COPY_AGAIN}") from error
+
+
+def _plain_values() -> list[Any]:
+    """Return what a pickle may name besides tensors: types that hold values and run nothing."""
+    import numpy as np
+
+    scalar: Any = np.float64(0).__reduce__()[0]
+    numbers = [type(np.dtype(name)) for name in ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?")]
+    aliases = [(scalar, f"{module}.multiarray.scalar") for module in ("numpy.core", "numpy._core")]
+    paths = [pathlib.PosixPath, pathlib.PurePosixPath, pathlib.PureWindowsPath]
+    return [argparse.Namespace, *paths, *aliases, np.dtype, *numbers]
 
 
 def _of_a_cut(error: Exception) -> bool:

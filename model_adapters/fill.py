@@ -63,6 +63,9 @@ def check_numbers(state: Mapping[str, torch.Tensor], like: Mapping[str, torch.Te
         raise GoldievalError(
             f"{file}: {other[0]} is {state[other[0]].dtype}, not floating point. Quantised weights are not read."
         )
+    packed = [key for key, part in state.items() if part.layout != like[key].layout]
+    if packed:
+        raise GoldievalError(f"{file}: {packed[0]} is stored as {state[packed[0]].layout}. Save it dense: .to_dense().")
     check_finite(state, file)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import version
@@ -66,6 +66,7 @@ def load(spec: ModelSpec, options: LoadOptions) -> Model:
         raise GoldievalError(f"model {spec.text!r} cannot be loaded: {_line(error)}") from error
     if lacking := sorted(report["missing_keys"]):
         raise GoldievalError(f"model {spec.text!r}: {len(lacking)} weights are missing, for example {lacking[0]}.")
+    _check_tensors(folder, module, report["unexpected_keys"], spec.text)
     for part in ("get_image_features", "get_text_features"):
         if not hasattr(module, part):
             raise GoldievalError(f"model {spec.text!r}: {type(module).__name__} is no dual encoder, it lacks {part}.")
@@ -74,6 +75,31 @@ def load(spec: ModelSpec, options: LoadOptions) -> Model:
             raise GoldievalError(f"model {spec.text!r}: its processor ({type(processor).__name__}) has no {part}.")
     check_finite(module.state_dict(), folder)
     return _adapter(module.to(options.device).eval(), processor, spec.text, options)
+
+
+def _check_tensors(folder: Path, module: Any, more: Collection[str], name: str) -> None:
+    """Refuse tensors that transformers would drop or cast without a word: adapters beside weights, whole numbers.
+
+    Raises:
+        GoldievalError: with the first tensor by name.
+    """
+    from safetensors import safe_open
+
+    own = module.state_dict()
+    parts = {key.partition(".")[0] for key in own}
+    mixed = sorted(key for key in more if key.partition(".")[0] in parts and not key.endswith("position_ids"))
+    if mixed:
+        raise GoldievalError(
+            f"model {name!r}: {len(mixed):,} tensors more than it has, for example {mixed[0]}. Merge adapters first."
+        )
+    for file in sorted(folder.glob("*.safetensors")):
+        with safe_open(str(file), framework="pt") as content:
+            kinds = {key: content.get_slice(key).get_dtype() for key in content.keys() if key in own}  # noqa: SIM118
+        whole = [key for key, kind in kinds.items() if own[key].is_floating_point() and kind[0] not in "FB"]
+        if whole:
+            raise GoldievalError(
+                f"model {name!r}: {whole[0]} is {kinds[whole[0]]}, not floating point. Quantised weights are not read."
+            )
 
 
 def _adapter(module: Any, processor: Any, spec: str, options: LoadOptions) -> Model:

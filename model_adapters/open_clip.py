@@ -23,7 +23,7 @@ from model_adapters.open_clip_sizes import Sizes, hint, sizes_of
 from model_adapters.tensors import Stored, read
 from model_adapters.unwrap import find, without
 
-BIAS = "logit_bias"
+BIAS, SCALE = "logit_bias", "logit_scale"
 # Of other versions of CLIP's code: sizes, masks and indices that a module makes itself.
 CONSTANTS = ("attn_mask", "position_ids", "input_resolution", "context_length", "vocab_size", "n_averaged")
 MOBILE = "image_encoder.model.patch_emb"
@@ -186,6 +186,9 @@ def with_weights(built: Built, build: Callable[[Sizes], tuple[Any, Any]], file: 
         said.append(f"{BIAS} left out: cosines do not need it")
     elif getattr(module, BIAS, None) is not None and BIAS not in state and "logit_scale" in state:
         state[BIAS] = state["logit_scale"].new_zeros(())  # as open_clip begins with it
+    if state and SCALE not in state:
+        state[SCALE] = module.state_dict()[SCALE]
+        said.append(f"no {SCALE} in the file: cosines do not need it")
     fill(module, state, extra, stored.file, architecture, hint(state, stored.tensors, architecture))
     return Built(module, preprocess, sizes, said)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from goldieval.core.declared import check_context
+from goldieval.core.declared import CONTEXT, EDGE
 from goldieval.errors import GoldievalError, listing
 
 if TYPE_CHECKING:
@@ -49,11 +49,14 @@ def sizes_of(state: Mapping[str, torch.Tensor], module: Any, file: Path) -> Size
     """Compare the position embeddings of a state dict with those of a module that was built from the config.
 
     Raises:
-        GoldievalError: pictures that are not square, for no tensor says their two sides; texts without end.
+        GoldievalError: pictures that are not square, for no tensor says their two sides, or sizes that no model has.
     """
-    context = _context(state, module)
-    check_context(context or 0, file)
-    return Sizes(_image(state, module, file), context)
+    found = Sizes(_image(state, module, file), _context(state, module))
+    if found.image is not None and found.image > EDGE:
+        raise GoldievalError(f"{file}: positions for pictures of {found.image:,} px; at most {EDGE:,} are read.")
+    if found.context is not None and not 1 < found.context <= CONTEXT:
+        raise GoldievalError(f"{file}: positions for texts of {found.context:,} tokens; 2 to {CONTEXT:,} are read.")
+    return found
 
 
 def _image(state: Mapping[str, torch.Tensor], module: Any, file: Path) -> int | None:
@@ -139,5 +142,5 @@ def hint(state: Mapping[str, torch.Tensor], names: Iterable[str], architecture: 
     """Return which other architecture a model fits, or whose names a file has; empty where nothing is known."""
     if any("vision_model." in name for name in names):
         return " Its names are those of transformers: write huggingface:FOLDER."
-    others = [name for name in architectures_of(state) if name != architecture]
-    return f" Its sizes are those of {listing(others, 4)}." if others and architecture not in others else ""
+    fitting = architectures_of(state)
+    return f" Its sizes are those of {listing(fitting, 4)}." if fitting and architecture not in fitting else ""

@@ -63,12 +63,20 @@ def find(stored: Stored, layouts: Sequence[Mapping[str, str]], part: str = "") -
     layout, counts = max(tries, key=lambda each: max(each[1].values(), default=0))
     if not counts:
         return Found({}, {}, "", beside=list(stored.tensors))
-    models = [prefix for prefix, count in counts.items() if count > WHOLE * max(counts.values())]
+    models = _models(counts, len(layout))
     if wanted := stored.part or part:
         chosen = _only(_named(models, wanted), stored, f"no {wanted}, only {_names(models)}")
     else:
         chosen = _default(models, stored, layout)
     return _cut(chosen, models, stored, layout)
+
+
+def _models(counts: Counter[str], whole: int) -> list[str]:
+    """Return the prefixes that hold a model; of a file with a part of one model alone the prefix that holds most."""
+    most = max(counts.values())
+    if most < WHOLE * whole:
+        return [min((prefix for prefix in counts if counts[prefix] == most), key=len)]
+    return [prefix for prefix, count in counts.items() if count > WHOLE * most]
 
 
 def _cut(chosen: str, models: list[str], stored: Stored, layout: Mapping[str, str]) -> Found:

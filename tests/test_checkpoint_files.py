@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -196,11 +197,12 @@ def test_two_models_that_nothing_tells_apart_are_refused_by_name(tmp_path: Path,
     assert info(saved(tmp_path, {"a": state, "b": state}, "same.pt")).fingerprint == info(f"{file}#a").fingerprint
 
 
-def test_a_teacher_with_a_tensor_more_is_not_taken_for_the_only_model(tmp_path: Path, state: State) -> None:
+def test_a_teacher_with_a_tensor_more_is_not_taken_for_the_only_model(tmp_path: Path, state: State, bare: Any) -> None:
     other = state_of(seed=8)
     less = {name: part for name, part in state.items() if name != "logit_scale"}
     file = saved(tmp_path, {"student": less, "teacher": other})
-    assert "1 of" in refused(file) and "logit_scale" in refused(file)
+    about = info(file)
+    assert about.fingerprint == bare.fingerprint and "read from student; the file holds teacher too" in about.checkpoint
 
 
 def test_what_lies_beside_a_model_is_said_and_what_is_mixed_with_it_refused(tmp_path: Path, state: State) -> None:
@@ -293,6 +295,43 @@ def test_constants_of_other_versions_do_not_matter(tmp_path: Path, state: State,
     assert about.fingerprint == bare.fingerprint
 
 
+@pytest.mark.parametrize(
+    "value", [argparse.Namespace(lr=1, out=Path("runs")), np.float64(0.3), np.int64(3), Path("runs/a")], ids=type
+)
+def test_plain_values_of_a_trainer_beside_the_weights_are_read(
+    tmp_path: Path, state: State, bare: Any, value: Any
+) -> None:
+    assert info(saved(tmp_path, {"state_dict": state, "args": value})).fingerprint == bare.fingerprint
+
+
+class Runs:
+    """An object that writes a file where its pickle is executed."""
+
+    def __reduce__(self) -> Any:
+        return exec, ("open('executed', 'w').close()",)
+
+
+def test_no_plain_value_carries_code(tmp_path: Path, state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for value in (Runs(), argparse.Namespace(it=Runs()), np.array([Runs()], dtype=object)):
+        refused(saved(tmp_path, {"state_dict": state, "args": value}))
+    assert not (tmp_path / "executed").exists()
+
+
+def test_a_model_without_its_temperature_is_read_and_that_is_said(tmp_path: Path, state: State, bare: Any) -> None:
+    less = {name: part for name, part in state.items() if name != "logit_scale"}
+    about = info(saved(tmp_path, {"state_dict": less}))
+    assert about.checkpoint == "no logit_scale in the file: cosines do not need it"
+    model: Any = load_model(f"open_clip:FILES-PLAIN@{tmp_path / 'epoch.pt'}")
+    whole: Any = load_model(f"open_clip:FILES-PLAIN@{saved(tmp_path, state, 'whole.pt')}")
+    with inference(model), inference(whole):
+        assert torch.equal(*(each.encode_text(each.tokenize(["a dog"])) for each in (model, whole)))
+
+
+def test_the_architecture_that_fits_is_not_told_to_be_another(tmp_path: Path, state: State) -> None:
+    assert "Its sizes" not in refused(saved(tmp_path, state | {"visual.proj_lora": torch.ones(2)}))
+
+
 def with_nan(state: State) -> State:
     return state | {"visual.proj": state["visual.proj"].clone().fill_(float("nan"))}
 
@@ -314,6 +353,17 @@ WRONG: dict[str, tuple[Callable[[State], Any], str]] = {
     ),
     "other patch": (
         lambda state: state | {"visual.conv1.weight": torch.zeros(32, 3, 8, 8)}, "mismatch for visual.conv1.weight",
+    ),
+    "sparse": (lambda state: state | {"visual.proj": state["visual.proj"].to_sparse()}, "visual.proj is stored as .*"),
+    "one tower": (
+        lambda state: {k: v for k, v in state.items() if k.startswith("visual.")}, "tensors missing .positional_emb",
+    ),
+    "no tokens": (lambda state: state | {"positional_embedding": torch.zeros(0, 32)}, "texts of 0 tokens"),
+    "10 million tokens": (
+        lambda state: state | {"positional_embedding": torch.zeros(1, 1).expand(10**7, 32)}, "10,000,000 tokens",
+    ),
+    "a million patches": (
+        lambda state: state | {"visual.positional_embedding": torch.zeros(1, 1).expand(10**6 + 1, 32)}, "16,000 px",
     ),
     "arrays": (lambda state: {"state_dict": {k: v.numpy() for k, v in state.items()}}, "it holds .* beside tensors"),
 }  # fmt: skip

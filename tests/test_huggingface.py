@@ -174,6 +174,18 @@ def test_a_repository_that_brings_its_own_code_is_refused_and_not_run(own: Path)
     assert not (own / "was_run").exists()
 
 
+def test_adapters_beside_the_weights_and_quantised_weights_are_refused(own: Path) -> None:
+    file = own / "model.safetensors"
+    weights = load_file(file)
+    name = next(key for key in weights if key.endswith("q_proj.weight"))
+    save_file(weights | {name.replace("weight", "lora_A.weight"): torch.ones(2, 2)}, file, {"format": "pt"})
+    assert "1 tensors more than it has" in refused(f"huggingface:{own}")
+    save_file(weights | {name: weights[name].to(torch.int8)}, file, {"format": "pt"})
+    assert f"{name} is I8, not floating point" in refused(f"huggingface:{own}")
+    save_file(weights | {"classifier.weight": torch.ones(2)}, file, {"format": "pt"})
+    load_model(f"huggingface:{own}")
+
+
 def test_what_is_no_dual_encoder_is_named(own: Path) -> None:
     from transformers import CLIPVisionConfig, CLIPVisionModel
 

@@ -60,6 +60,32 @@ def test_clip_benchmark_json(tmp_path: Path) -> None:
     }
 
 
+def test_clip_benchmarks_splits_of_sugarcrepe_and_winoground_have_their_own_names(tmp_path: Path) -> None:
+    about = {"model": "ViT-B-32", "pretrained": "openai", "task": "image_caption_selection", "language": "en"}
+    selection = {"image_acc": 1.0, "text_acc": 0.614, "acc": 0.614}
+    crepe = put(tmp_path, "a.json", about | {"dataset": "sugar_crepe/swap_obj", "metrics": selection})
+    assert found(crepe) == {("ViT-B-32/openai", "sugarcrepe", "accuracy_swap_obj"): 0.614}
+    pairs = {"image_acc": 0.1, "text_acc": 0.3, "acc": 0.08}
+    assert found(put(tmp_path, "b.json", about | {"dataset": "winoground", "metrics": pairs})) == {
+        ("ViT-B-32/openai", "winoground", "image_score"): 0.1,
+        ("ViT-B-32/openai", "winoground", "text_score"): 0.3,
+        ("ViT-B-32/openai", "winoground", "group_score"): 0.08,
+    }
+
+
+def test_what_clip_benchmark_calls_by_a_name_of_its_own_is_counted_and_said(tmp_path: Path) -> None:
+    file = put(tmp_path, "a.json", ZEROSHOT | {"dataset": "pets", "metrics": {"acc1": 0.9, "acc_top7": 0.99}})
+    (fault,) = read_imports([file]).faults
+    assert "1 numbers left out, with no name here: metric acc_top7 of pets" in fault
+    for name, task in (
+        ("wds/vtab/caltech101", "caltech101-102"),
+        ("vtab/caltech101", "caltech101-102"),
+        ("caltech101", ""),
+    ):
+        scores = read_imports([put(tmp_path, "b.json", ZEROSHOT | {"dataset": name})]).scores
+        assert {score.task for score in scores} == ({task} if task else set())
+
+
 def test_clip_benchmark_csv_with_its_empty_cells(tmp_path: Path) -> None:
     rows = ["0.44,0.76,0.449,vtab/dtd,ViT-B-16,openai,zeroshot_classification,,,,ViT-B-16 openai",
             ",,,flickr30k,ViT-B-16,openai,zeroshot_retrieval,,0.855,0.963,ViT-B-16 openai"]  # fmt: skip

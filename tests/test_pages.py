@@ -130,6 +130,8 @@ def test_points_know_their_training_data_and_published_models_are_among_them() -
     assert (points["ours"].score, points["ours"].unique_pairs) == (pytest.approx(30.0), 10**6)
     assert points["ours"].low is not None and points["FLAIR Merged-30M B/16"].low is None
     assert points["FLAIR Merged-30M B/16"].images_seen == 32 * 30_000_000
+    assert points["FLAIR Merged-30M B/16"].label == "FLAIR Merged-30M B/16 (text-conditioned scores)"
+    assert points["COSMOS Merged-30M B/16"].label == "COSMOS Merged-30M B/16"
     assert "unknown" in found.left_out and "odd" not in points
 
 

@@ -100,7 +100,7 @@ def test_the_tables_that_papers_have_are_there() -> None:
 def test_with_nothing_run_the_published_rows_stand_there_and_the_command() -> None:
     ran = goldieval("table", "goldiclip-retrieval")
     assert ran.code == 0
-    assert re.search(r"FLAIR Merged-30M B/16 +53\.3 +68\.0 +81\.1 +94\.7", ran.out)
+    assert re.search(r"FLAIR Merged-30M B/16 +53\.3 \[3\] +68\.0 \[3\] +81\.1 \[3\] +94\.7 \[3\]", ran.out)
     assert re.search(r"GoldiCLIP B/16 +– \[1\]", ran.out) and "+2.2 over the best baseline (abstract)" in ran.out
     assert "goldieval run --model MODEL --tasks coco-val2017,flickr30k-val" in ran.err
 
@@ -205,6 +205,57 @@ def test_published_rows_of_another_protocol_stay_out(tmp_path: Path) -> None:
 
 
 # Marks, differences, feet
+
+
+CONDITIONED = "text-conditioned scores: not comparable with the rest of this column"
+
+
+def cells_of(made_table: Made, name: str) -> list[Cell]:
+    return next(row.cells for panel in made_table.grid.panels for row in panel.rows if row.name == name)
+
+
+@pytest.mark.parametrize(
+    ("scoring", "model", "note"),
+    [
+        ("global", "FLAIR Merged-30M B/16", CONDITIONED),
+        ("shortlist:128", "FLAIR Merged-30M B/16", CONDITIONED),
+        ("conditioned", "COSMOS Merged-30M B/16", "global scores: not comparable with the rest of this column"),
+    ],
+)
+def test_a_published_row_that_scores_in_another_way_has_a_footnote_and_no_mark(
+    tmp_path: Path, scoring: str, model: str, note: str
+) -> None:
+    groups = [
+        {"title": "p", "published": ["FLAIR Merged-30M B/16", "COSMOS Merged-30M B/16"]},
+        {"title": "o", "records": ["*"]},
+    ]
+    column = {"task": "coco-val2017", "metric": "t2i_r1"}
+    place = spec(tmp_path, groups=groups, panels=[{"columns": [column]}])
+    laid = table(place, made("coco-val2017", "ours", 0.30, scoring=scoring))
+    (marked,) = cells_of(laid, model)
+    assert not marked.comparable and [laid.grid.footnotes[number - 1] for number in marked.notes] == [note]
+    assert all(note in format_(laid.grid) for format_ in FORMATS.values())
+    if scoring == "conditioned":
+        assert cells_of(laid, "FLAIR Merged-30M B/16")[0].comparable
+    if scoring == "global":
+        assert cells_of(laid, "COSMOS Merged-30M B/16")[0].comparable
+
+
+def test_published_segmentation_stands_beside_records_of_its_own_attention_only(tmp_path: Path) -> None:
+    groups = [{"title": "p", "published": ["FLAIR Merged-30M B/16"]}, {"title": "o", "records": ["*"]}]
+    place = spec(tmp_path, groups=groups, panels=[{"columns": "records"}])
+    for attention, value in (("plain", 0.73), ("csa", 0.41)):
+        record = made("voc20", "ours", 0.30, scoring=f"dense:{attention}:projection")
+        laid = make_table(place, [write(tmp_path / attention, record)])
+        (cell,) = cells_of(laid, "FLAIR Merged-30M B/16")
+        assert cell.comparable and cell.score is not None and cell.score.value == value
+    csa_alone = made("pc59", "ours", 0.30, scoring="dense:plain:projection")
+    groups[0]["published"] = ["OpenAI CLIP B/16"]
+    laid = make_table(
+        spec(tmp_path, groups=groups, panels=[{"columns": "records"}]), [write(tmp_path / "p", csa_alone)]
+    )
+    (cell,) = cells_of(laid, "OpenAI CLIP B/16")
+    assert not cell.comparable and "dense:csa scores" in laid.grid.footnotes[cell.notes[0] - 1]
 
 
 def test_marks_need_a_difference_that_can_be_separated(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from goldieval.core.display import Console
 from goldieval.families.base import metric
 from goldieval.metrics import miou
 from goldieval.metrics.intervals import clustered_mean_of_groups, clustered_means, mean_per_class
+from goldieval.metrics.paired import Paired, mcnemar, paired_mean_per_class, paired_means
 from goldieval.record import Metric, Record
 from goldieval.report.score import of_record
 from goldieval.report.scores import scores
@@ -93,6 +95,24 @@ def test_a_comparison_of_miou_has_its_test_and_no_interval_where_none_holds(tmp_
     page = tmp_path / "page.html"
     shown = run("compare", str(files[0]), str(files[1]), "--html", str(page))
     assert shown.code == 0 and " none " in shown.out and "None" not in page.read_text()
+    assert "mIoU: no interval:" in shown.out and row.unreliable in shown.out and row.unreliable in page.read_text()
+
+
+@pytest.mark.parametrize(
+    ("compare", "reason"),
+    [
+        (lambda a, b: mcnemar(a[:8], b[:8]), "fewer than 10 independent units"),
+        (lambda a, b: paired_means(a, b, np.arange(100) // 20), "fewer than 10 independent units"),
+        (lambda a, b: paired_mean_per_class(a, b, np.arange(100)), "fewer than 30 samples beyond the first"),
+        (lambda a, b: mcnemar(a, b), ""),
+        (lambda a, b: paired_means(a, b, np.arange(100) // 5), ""),
+        (lambda a, b: paired_mean_per_class(a, b, np.arange(100) % 5), ""),
+    ],
+)
+def test_a_difference_says_where_its_interval_may_not_hold(compare: Callable[..., Paired], reason: str) -> None:
+    a, b = (np.random.default_rng(seed).integers(0, 2, 100).astype(float) for seed in (1, 2))
+    found = compare(a, b)
+    assert found.unreliable.startswith(reason) and bool(found.unreliable) == bool(reason)
 
 
 @pytest.mark.parametrize(

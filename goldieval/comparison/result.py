@@ -18,7 +18,7 @@ Verdict = Literal["better", "worse", "not separable"]
 class Row:
     """One metric of one task. Shares are fractions; the difference is B - A.
 
-    low, high: None where no interval holds.
+    low, high: None where no interval holds.   unreliable: why the interval may not hold, or why there is none.
     p: adjusted by Holm for all rows.   verdict: of B.   smallest: the smallest difference that this test could have
     seen with 80 % power at Holm's strictest level.   gains, losses: queries that B gets and A misses, and the reverse.
     seeds: how many on each side; seed_sd, seed_error, sample_error: see ``metrics.seeds``; None without several.
@@ -48,6 +48,7 @@ class Row:
     seed_error: float | None = None
     sample_error: float | None = None
     note: str = ""
+    unreliable: str = ""
 
 
 @dataclass(frozen=True)

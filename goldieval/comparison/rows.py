@@ -138,4 +138,5 @@ def _row(tested: _Tested, p: float, strictest: float) -> Row:
         seed_error=None if isinstance(found, Paired) else found.seed_error,
         sample_error=None if isinstance(found, Paired) else found.sample_error,
         note=tested.pair.note,
+        unreliable=found.unreliable if isinstance(found, Paired) else "",
     )

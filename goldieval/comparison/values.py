@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from goldieval.metrics.miou import unsure
+from goldieval.metrics.miou import Doubt, unsure
 from goldieval.metrics.paired import Paired, mcnemar, mean_iou, paired_mean_per_class, paired_means, paired_sums
 
 if TYPE_CHECKING:
@@ -98,8 +98,8 @@ def _by_mcnemar(a: Values, b: Values) -> Paired:
 
 
 def _by_areas(a: Values, b: Values) -> Paired:
-    interval = a.shown is None or not unsure(a.shown).hopeless
-    return paired_sums(a.outcomes, b.outcomes, mean_iou(a.outcomes.shape[1] // 2), interval=interval)
+    doubt = Doubt() if a.shown is None else unsure(a.shown)
+    return paired_sums(a.outcomes, b.outcomes, mean_iou(a.outcomes.shape[1] // 2), doubt=doubt)
 
 
 _TESTS: dict[str, Callable[[Values, Values], Paired]] = {

@@ -91,6 +91,11 @@ def few(units: int, what: str = "independent outcomes") -> str:
     return f"fewer than {FEW} {what}" if units < FEW else ""
 
 
+def few_repeats(repeats: int) -> str:
+    """Return that samples say too little of the variance within classes, or an empty string."""
+    return "" if repeats >= REPEATS else f"fewer than {REPEATS} samples beyond the first of their class"
+
+
 def clustered_means(outcomes: np.ndarray, clusters: np.ndarray, ends: Sequence[Ends]) -> list[Interval]:
     """Means of outcomes whose clusters (the captions of one image) were drawn together: jackknife over clusters.
 
@@ -157,7 +162,7 @@ def mean_per_class(hits: np.ndarray, labels: np.ndarray) -> Interval:
     found = class_variance(np.stack([sizes - right, right], axis=1), np.array([0.0, 1.0]))
     value = float((right / sizes).mean())
     low, high = share_ends(value, found.spread)
-    doubt = "" if found.repeats >= REPEATS else f"fewer than {REPEATS} samples beyond the first of their class"
+    doubt = few_repeats(found.repeats)
     return Interval(value, low, high, len(hits), len(hits), "wilson, variance within classes", doubt)
 
 

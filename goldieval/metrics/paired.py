@@ -15,13 +15,15 @@ from goldieval.metrics.class_variance import class_variance
 from goldieval.metrics.detectable import fewest_differing, smallest_by_mcnemar, smallest_by_tails
 from goldieval.metrics.draws import blocks, drawn_sums, swapped_sums
 from goldieval.metrics.effective import SURE, Ends, Spread, difference_ends, jackknife, mean_ends, quantile
-from goldieval.metrics.intervals import ROUNDING
+from goldieval.metrics.intervals import ROUNDING, few, few_repeats
+from goldieval.metrics.miou import Doubt
 from goldieval.metrics.pvalues import bootstrap_p, exchange_null, exchange_p, swap_p
 from goldieval.metrics.tails import Tail, bootstrap_tail, exchange_tail, swap_tail
 
 LEVEL = 0.05
 RESAMPLES = 10_000
 MCNEMAR, BOOTSTRAP = "exact McNemar", "paired cluster bootstrap"
+SURE_OF = Doubt()
 Statistic = Callable[[np.ndarray], np.ndarray]  # sums (draws, columns) to scores (draws,)
 
 
@@ -29,7 +31,8 @@ Statistic = Callable[[np.ndarray], np.ndarray]  # sums (draws, columns) to score
 class Paired:
     """Two scores on the same samples, their difference B - A with its 95 % interval, and how probable it is by chance.
 
-    low, high: None where no interval holds.   p: two-sided, of one test (see ``holm``).
+    low, high: None where no interval holds.   unreliable: why the interval may not hold, or why there is none.
+    p: two-sided, of one test (see ``holm``).
     standard_error: of the difference.   gains, losses: queries on which B does better, and worse, than A.
     n: queries.   clusters: independent units among them.   method: the test.
     exchange, bootstrap: the p that its parts give differences of other sizes; without any it is McNemar's exact test.
@@ -46,6 +49,7 @@ class Paired:
     n: int
     clusters: int
     method: str
+    unreliable: str = ""
     exchange: Tail | None = field(default=None, repr=False)
     bootstrap: Tail | None = field(default=None, repr=False)
 
@@ -128,19 +132,21 @@ def paired_mean_per_class(a: np.ndarray, b: np.ndarray, labels: np.ndarray, resa
     differing = table[:, 1] + table[:, 2]
     swaps = (2 * generator.binomial(differing, 0.5, (resamples, len(classes))) - differing) @ weights
     signs = np.stack([table[:, 0] + table[:, 3], table[:, 1], table[:, 2]], axis=1)
-    spread = class_variance(signs.astype(float), np.array([0.0, -1.0, 1.0])).spread
+    variance = class_variance(signs.astype(float), np.array([0.0, -1.0, 1.0]))
+    spread = variance.spread
     ends = difference_ends(float(scores[1] - scores[0]), float(weights @ differing), spread)
-    return _drawn(a, b, (scores[0], scores[1]), draws, swaps, f"{BOOTSTRAP} within classes", spread, ends, len(a))
+    found = _drawn(a, b, (scores[0], scores[1]), draws, swaps, f"{BOOTSTRAP} within classes", spread, ends, len(a))
+    return replace(found, unreliable=found.unreliable or few_repeats(variance.repeats))
 
 
 def paired_sums(
-    a: np.ndarray, b: np.ndarray, statistic: Statistic, resamples: int = 4_000, interval: bool = True
+    a: np.ndarray, b: np.ndarray, statistic: Statistic, resamples: int = 4_000, doubt: Doubt = SURE_OF
 ) -> Paired:
     """Compare any function of sums over clusters, such as mean intersection over union: paired cluster bootstrap.
 
     Args:
         a, b: (clusters, columns) of what is added up.   statistic: sums (draws, columns) to scores (draws,).
-        interval: whether one can hold, see ``miou.unsure``.
+        doubt: why an interval may not hold, or that none does, see ``miou.unsure``.
     """
     columns = a.shape[1]
     drawn = drawn_sums(np.hstack([a, b]).astype(float), resamples)
@@ -152,8 +158,9 @@ def paired_sums(
     singles = [statistic(side.astype(float)) for side in (a, b)]
     without = [statistic(total - side) for total, side in zip(totals, (a, b), strict=True)]
     spread = jackknife(without[1] - without[0]) if len(a) > 1 else Spread(0.0, 1.0, 1)
-    ends = mean_ends(scores[1] - scores[0], spread, (-1.0, 1.0)) if interval else None
-    return _drawn(singles[0], singles[1], (scores[0], scores[1]), draws, swaps, BOOTSTRAP, spread, ends, len(a))
+    ends = mean_ends(scores[1] - scores[0], spread, (-1.0, 1.0)) if not doubt.hopeless else None
+    found = _drawn(singles[0], singles[1], (scores[0], scores[1]), draws, swaps, BOOTSTRAP, spread, ends, len(a))
+    return replace(found, unreliable=doubt.reason or found.unreliable)
 
 
 def mean_iou(classes: int) -> Statistic:
@@ -244,4 +251,5 @@ def _paired(
         n=len(a),
         clusters=clusters,
         method=test,
+        unreliable=few(clusters, "independent units"),
     )

@@ -103,5 +103,5 @@ def _feet(panel: GridPanel) -> None:
         measured = [score for score in scores if score.kind == "ours" and score.n]
         counts = sorted({score.n for score in measured or scores if score.n})
         panel.n.append("/".join(f"{count:,}" for count in counts))
-        widths = [width for score in measured or scores if (width := score.separable)]
+        widths = [width for score in measured or scores if not score.unreliable and (width := score.separable)]
         panel.separable.append(max(widths) if widths else None)

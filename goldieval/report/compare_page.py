@@ -83,6 +83,7 @@ def _row(row: Row, pair: Pair, flips: Sequence[Flip], reach: float, thumbnails: 
     pictures, missing = thumbnails.of(pair.a.record, flips)
     about = [row.protocol, row.method, f"{row.n:,} queries", f"{row.clusters:,} clusters"]
     about += [f"a subset of {row.limit:,} images"] if row.limit else []
+    about += [f"interval: {row.unreliable}"] if row.unreliable else []
     about += [f"B gains {row.gains:,} and loses {row.losses:,}"] if row.gains is not None else []
     about += [f"{row.seeds[0]} and {row.seeds[1]} seeds"] if row.seeds != (1, 1) else []
     return {

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import fnmatch
 from dataclasses import dataclass
 
+from goldieval.record import Record
 from goldieval.report.numbers import label
 from goldieval.report.score import Kind, display_name, of_record
-from goldieval.report.settings import main_setting, setting_of
+from goldieval.report.settings import Setting, main_setting, scoring_name, setting_of
 from goldieval.report.sources import Sources
 from goldieval.report.table_spec import Column, TableSpec
 
 
 @dataclass(frozen=True)
 class Point:
-    """One model. score, low, high: in percent.   unique_pairs, images_seen: None where not known."""
+    """One model. score, low, high: in percent.   unique_pairs, images_seen: None where not known.
+
+    otherwise: how it scores, where that is not how the others do.
+    """
 
     name: str
     kind: Kind
@@ -22,6 +27,12 @@ class Point:
     high: float | None
     unique_pairs: int | None
     images_seen: int | None
+    otherwise: str = ""
+
+    @property
+    def label(self) -> str:
+        """What it is called where it is drawn."""
+        return f"{self.name} ({self.otherwise})" if self.otherwise else self.name
 
 
 @dataclass(frozen=True)
@@ -45,6 +56,10 @@ def efficiency(spec: TableSpec, sources: Sources) -> Efficiency | None:
 
 
 def _published(task: str, metric: str, spec: TableSpec, sources: Sources) -> list[Point]:
+    """Return published models; one that scores in another way than the records, or than most, says so."""
+    own = _main(task, metric, sources)
+    usual = sources.published.usual_protocol(task, metric, own.scoring if own else "")
+    scoring = own.scoring if own else sources.published.usual_scoring(task, metric, usual)
     protocols = {
         column.protocol
         for panel in spec.panels
@@ -57,18 +72,28 @@ def _published(task: str, metric: str, spec: TableSpec, sources: Sources) -> lis
             fits = not protocols or score.protocol in protocols
             if fits and score.value is not None and score.unit == "percent":
                 value = 100 * score.value
-                points.append(Point(about.name, "published", value, None, None, about.unique_pairs, about.images_seen))
+                other = "" if fnmatch.fnmatchcase(scoring, score.scoring) else scoring_name(score.scoring)
+                known = (about.unique_pairs, about.images_seen)
+                points.append(Point(about.name, "published", value, None, None, *known, otherwise=other))
                 break
     return points
 
 
+def _records(task: str, metric: str, sources: Sources) -> list[Record]:
+    return [record for _, record in sources.records if record.task.name == task and metric in record.metrics]
+
+
+def _main(task: str, metric: str, sources: Sources) -> Setting | None:
+    settings = [setting_of(record) for record in _records(task, metric, sources)]
+    return main_setting(settings, sources.protocol(task))
+
+
 def _measured(task: str, metric: str, sources: Sources) -> list[Point]:
-    records = [record for _, record in sources.records if record.task.name == task and metric in record.metrics]
-    main = main_setting([setting_of(record) for record in records], sources.protocol(task))
+    main = _main(task, metric, sources)
     points = []
-    for record in records:
+    for record in _records(task, metric, sources):
         score = of_record(record, metric)
-        if setting_of(record) != main or not main.whole or score is None or score.value is None:
+        if main is None or setting_of(record) != main or not main.whole or score is None or score.value is None:
             continue
         low, high = (None if end is None else 100 * end for end in (score.low, score.high))
         whose = record.model

@@ -99,7 +99,7 @@ def _numbers(file: Path) -> Iterator[Number]:
 
 def _json(file: Path, content: Any) -> Iterator[Number]:
     if isinstance(content, dict) and isinstance(content.get("metrics"), dict) and "dataset" in content:
-        yield from _clip_benchmark(file, {**content, **content["metrics"]})
+        yield from _clip_benchmark(file, {**content, "metrics": "", **content["metrics"]})
     elif isinstance(content, dict) and isinstance(content.get("results"), dict):
         yield from _lmms_eval(file, content)
     else:
@@ -125,13 +125,26 @@ def _unknown(file: Path) -> GoldievalError:
 
 
 def _clip_benchmark(file: Path, row: Row) -> Iterator[Number]:
-    names = _names()["clip_benchmark"]
     model = _model(row["model"], row.get("pretrained", ""))
-    dataset = str(row["dataset"]).removeprefix("wds/").removeprefix("vtab/").replace("/", "_")
-    for theirs, metric in names["metrics"].items():
-        if (value := _finite(file, theirs, row.get(theirs))) is not None:
-            task = names["tasks"].get(dataset, "")
-            yield Number(model, task, metric, value, unknown="" if task else f"data set {dataset}")
+    task, metrics = _clip_benchmark_names(str(row["dataset"]))
+    for theirs, cell in row.items():
+        if theirs in _names()["clip_benchmark"]["about"] or (value := _finite(file, theirs, cell)) is None:
+            continue
+        unknown = "" if task else f"data set {row['dataset']}"
+        unknown = unknown if not task or theirs in metrics else f"metric {theirs} of {row['dataset']}"
+        yield Number(model, task, metrics.get(theirs, ""), value, unknown=unknown)
+
+
+def _clip_benchmark_names(dataset: str) -> tuple[str, dict[str, str]]:
+    """Return what a data set of theirs is here, empty where it is nothing, and what its metrics are."""
+    names = _names()["clip_benchmark"]
+    plain = dataset.removeprefix("wds/").removeprefix("vtab/")
+    whole, _, split = plain.partition("/")
+    if split and whole in names["splits"]:
+        task, theirs, ours = names["splits"][whole]
+        return task, {theirs: f"{ours}_{split}"}
+    task = "" if plain in names["only"] and "vtab/" not in dataset else names["tasks"].get(plain.replace("/", "_"), "")
+    return task, names["metrics_of"].get(plain, names["metrics"])
 
 
 def _open_clip(file: Path, row: Row) -> Iterator[Number]:

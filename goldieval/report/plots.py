@@ -72,7 +72,7 @@ def _panel(axes: Any, points: list[Point], name: str) -> None:
         axes.plot([x], [point.score], "o", color=colour, markerfacecolor=hollow, markersize=5)
         # a name is text, never mathematics: matplotlib reads $...$ as a formula and may fail on it
         axes.annotate(
-            one_line(point.name),
+            one_line(point.label),
             (x, point.score),
             textcoords="offset points",
             xytext=(5, 3),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import fnmatch
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ COLUMNS = ["model", "arch", "train_images", "task", "protocol", "metric", "value
 GRADES = ("code", "paper", "image", "given", "issue", "secondary")  # best first
 UNITS = ("percent", "points", "score", "metres")
 NOT_FACTS = ("models.csv",)
+SCORINGS = {"training-free, plain patches": "dense:plain:*", "training-free, CSA": "dense:csa:*", "setting unknown": ""}
 
 
 @dataclass(frozen=True)
@@ -40,9 +42,10 @@ class Published:
         self._cells: dict[tuple[str, str, str], list[Score]] = {}
         for score in scores:
             self._cells.setdefault((score.model, score.task, score.metric), []).append(score)
-        self._protocols: dict[tuple[str, str], Counter[str]] = {}
+        self._settings: dict[tuple[str, str], Counter[tuple[str, str]]] = {}
         for score in scores:
-            self._protocols.setdefault((score.task, score.metric), Counter())[score.protocol] += 1
+            settings = self._settings.setdefault((score.task, score.metric), Counter())
+            settings[score.protocol, score.scoring] += 1
         self.columns = {(score.task, score.metric) for score in scores}
         self.tasks = {score.task for score in scores}
 
@@ -51,9 +54,23 @@ class Published:
         found = self._cells.get((model, task, metric), [])
         return sorted(found, key=lambda score: GRADES.index(score.grade))
 
-    def usual_protocol(self, task: str, metric: str) -> str:
-        """Return the protocol that most rows of a column have."""
-        counts = self._protocols.get((task, metric), Counter())
+    def usual_protocol(self, task: str, metric: str, scoring: str = "") -> str:
+        """Return the protocol that most rows of a column have, of those that score as the column does if there are any.
+
+        Args:
+            scoring: mode of the records in the column.
+        """
+        counts: Counter[str] = Counter()
+        fitting = set()
+        for (protocol, pattern), count in self._settings.get((task, metric), Counter()).items():
+            counts[protocol] += count
+            fitting |= {protocol} if fnmatch.fnmatchcase(scoring, pattern) else set()
+        return max(counts, key=lambda name: (name in fitting, counts[name], name), default="")
+
+    def usual_scoring(self, task: str, metric: str, protocol: str) -> str:
+        """Return how most rows of a column under a protocol score, as a glob over scoring modes."""
+        settings = self._settings.get((task, metric), Counter())
+        counts = {scoring: count for (name, scoring), count in settings.items() if name == protocol}
         return max(counts, key=lambda name: (counts[name], name), default="")
 
     def check_model(self, name: str) -> str:
@@ -115,4 +132,5 @@ def _score(place: str, row: dict[str, str], models: dict[str, PublishedModel]) -
     return Score(
         row["model"], "published", row["task"], row["metric"], None if value is None else value / scale, row["unit"],
         protocol=row["protocol"], source=row["source"], grade=row["grade"], note=row["note"],
+        scoring=row.get("scoring") or SCORINGS.get(row["protocol"], "global"),
     )  # fmt: skip

@@ -14,7 +14,7 @@ from goldieval.report.grid import Cell, Grid, GridPanel, Row, RowGroup
 from goldieval.report.numbers import label
 from goldieval.report.score import Score, display_name, of_record
 from goldieval.report.seeds import fold_seeds
-from goldieval.report.settings import Setting, main_setting, setting_of
+from goldieval.report.settings import Setting, main_setting, scoring_name, setting_of
 from goldieval.report.sources import Sources
 from goldieval.report.table_spec import Column, Group, TableSpec
 
@@ -52,22 +52,24 @@ class PanelRows:
         return main_setting(fits, self.sources.protocol(column.task))
 
     def _rows(self, group: Group, mains: Sequence[Setting | None]) -> list[Row]:
-        rows = [row for name in group.published if (row := self._published(name))]
+        rows = [row for name in group.published if (row := self._published(name, mains))]
         rows += fold_seeds(self._records(group.records, mains), self.spec.seeds, self.grid)
         return rows + self._imported(group.imported)
 
-    def _published(self, name: str) -> Row | None:
+    def _published(self, name: str, mains: Sequence[Setting | None]) -> Row | None:
         if fault := self.sources.published.check_model(name):
             line = f"table {self.spec.table}: {fault}"
             if line not in self.grid.faults:
                 self.grid.faults.append(line)
             return None
-        cells = [self._published_cell(name, column) for column in self.columns]
+        cells = [self._published_cell(name, column, main) for column, main in zip(self.columns, mains, strict=True)]
         return Row(name, "published", cells) if any(cell.score for cell in cells) else None
 
-    def _published_cell(self, name: str, column: Column) -> Cell:
-        found = self.sources.published.find(name, column.task, column.metric)
-        protocol = column.protocol or self.sources.published.usual_protocol(column.task, column.metric)
+    def _published_cell(self, name: str, column: Column, main: Setting | None) -> Cell:
+        published, scoring = self.sources.published, main.scoring if main else ""
+        found = published.find(name, column.task, column.metric)
+        protocol = column.protocol or published.usual_protocol(column.task, column.metric, scoring)
+        scoring = scoring or published.usual_scoring(column.task, column.metric, protocol)
         same = [score for score in found if score.protocol == protocol]
         allowed = [score for score in found if score.protocol in column.allow or self.allow]
         unread = [
@@ -78,18 +80,21 @@ class PanelRows:
         ]
         for scores, comparable in ((same, True), (allowed, False), (unread, False)):
             if scores:
-                return self._shown(scores, comparable and scores[0].value is not None, column)
+                return self._shown(scores, comparable and scores[0].value is not None, column, scoring)
         return Cell()
 
-    def _shown(self, scores: Sequence[Score], comparable: bool, column: Column) -> Cell:
+    def _shown(self, scores: Sequence[Score], comparable: bool, column: Column, scoring: str) -> Cell:
         score = scores[0]
+        otherwise = comparable and bool(score.scoring) and not fnmatch.fnmatchcase(scoring, score.scoring)
         notes = [self.grid.footnote(score.note)] if score.note else []
         if not comparable and score.value is not None and not score.note:
             notes.append(self.grid.footnote(f"{score.protocol}: {OTHER_COLUMN}"))
+        if otherwise:
+            notes.append(self.grid.footnote(f"{scoring_name(score.scoring)}: {OTHER_COLUMN}"))
         if score.grade in ("secondary", "issue"):
             notes.append(self.grid.footnote(f"secondary source: {score.source}"))
         n = self.sources.expected(column) if score.value is not None else None
-        return Cell(replace(score, n=n), comparable, notes=notes)
+        return Cell(replace(score, n=n), comparable and not otherwise, notes=notes)
 
     def _records(self, patterns: Sequence[str], mains: Sequence[Setting | None]) -> list[Row]:
         rows: dict[tuple[str, str], Row] = {}

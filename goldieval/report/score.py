@@ -20,7 +20,8 @@ SHARES = ("acc1", "acc5", "accuracy")  # besides recalls: means of independent o
 class Score:
     """A value (a fraction where the unit is percent; None: known to exist, not readable) and what it rests on.
 
-    n: independent outcomes; None where it is not known.   note: what a reader must know.   file: where it was read.
+    n: independent outcomes; None where it is not known.   scoring: a glob over scoring modes; empty where a paper does
+    not say.   note: what a reader must know.   file: where it was read.
     """
 
     model: str
@@ -33,6 +34,7 @@ class Score:
     high: float | None = None
     n: int | None = None
     protocol: str = ""
+    scoring: str = ""
     source: str = ""
     grade: str = ""
     note: str = ""
@@ -96,5 +98,5 @@ def of_record(record: Record, metric: str, file: Path | None = None) -> Score | 
     unit = "rank" if metric.endswith("_rank") else "percent"
     return Score(
         name, "ours", task.name, metric, found.value, unit, found.low, found.high, found.n, task.protocol,
-        file=file, record=record,
+        task.scoring, file=file, record=record,
     )  # fmt: skip

@@ -58,6 +58,18 @@ class Setting:
         return found + ([f"PARTIAL: {self.partial}"] if self.partial else [])
 
 
+def scoring_name(pattern: str) -> str:
+    """Return how a scoring mode is called in a footnote.
+
+    >>> scoring_name("conditioned"), scoring_name("dense:csa:*")
+    ('text-conditioned scores', 'dense:csa scores')
+    """
+    if not pattern:
+        return "setting unknown"
+    mode = pattern.removesuffix(":*")
+    return f"{'text-conditioned' if mode == 'conditioned' else mode} scores"
+
+
 def setting_of(record: Record) -> Setting:
     task, partial = record.task, record.status == "partial"
     reason = (record.reason or "incomplete") if partial else ""

@@ -78,7 +78,7 @@ def _point(point: Point, x: float, up: _Scale) -> str:
     line = ""
     if point.low is not None and point.high is not None:
         line = f'<path class=ci d="M{x} {up.place(point.low)}V{up.place(point.high)}"/>'
-    name, y = escape(point.name), up.place(point.score)
+    name, y = escape(point.label), up.place(point.score)
     return (
         f"<g class={point.kind}>{line}<circle cx={x} cy={y} r=4><title>{name}: {point.score:.1f}</title></circle>"
         f"<text x={x + 6} y={y + 3} class=small>{name}</text></g>"

@@ -67,7 +67,8 @@ def ends(row: Row, between: str = " to ") -> str:
     """Return the interval of a difference, or that there is none."""
     if row.low is None or row.high is None:
         return "none"
-    return f"{signed(row.metric, row.low)}{between}{signed(row.metric, row.high)}"
+    doubt = " unreliable" if row.unreliable else ""
+    return f"{signed(row.metric, row.low)}{between}{signed(row.metric, row.high)}{doubt}"
 
 
 def _who(name: str, side: Side) -> Iterator[Text]:
@@ -122,6 +123,9 @@ def _remarks(found: Comparison) -> Iterator[Text]:
             yield Text(f"  a subset of {row.limit:,} images", "yellow")
         if row.note:
             yield Text(f"  {row.note}", "yellow")
+        if row.unreliable:
+            what = "no interval" if row.low is None else "interval unreliable"
+            yield Text(f"  {label(row.metric)}: {what}: {row.unreliable}", "yellow")
         if row.gains is not None:
             yield Text(f"  {label(row.metric)}: B gains {row.gains:,} queries and loses {row.losses:,}", "dim")
         if row.seed_error is not None and row.sample_error is not None:

@@ -37,7 +37,7 @@ def _row(
         "panel": panel, "group": group, "model": row.name, "kind": row.kind, "column": column, "task": score.task,
         "metric": score.metric, "unit": UNITS.get(score.unit, score.unit), "protocol": score.protocol,
         "source": str(score.source or score.file or ""),
-        "scoring": score.record.task.scoring if score.record else "",
+        "scoring": score.scoring.removesuffix(":*").strip("*"),
         "notes": "; ".join(grid.footnotes[note - 1] for note in [*row.notes, *cell.notes]),
     }  # fmt: skip
     numbers = {
