@@ -163,6 +163,26 @@ print(*sorted(name for name in sys.modules if "." not in name))
 """
 
 
+DOOR = """
+import io, sys, contextlib
+from goldieval.cli import main
+sys.argv = ["goldieval", *sys.argv[1:]]
+with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
+    main()
+print(*sys.modules)
+"""
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["compare", "--help"], ["data", "get", "--help"], ["rnu"]])
+def test_help_and_a_typo_are_answered_without_a_library(arguments: list[str]) -> None:
+    """What only asks how to ask does not pay for the arrays, pictures and cards of the verbs."""
+    ran = subprocess.run([sys.executable, "-c", DOOR, *arguments], capture_output=True, text=True, check=True)
+    imported = set(ran.stdout.split())
+    assert "goldieval" in imported
+    assert not imported & {*HEAVY, "numpy", "PIL", "yaml", "pyarrow", "filelock"}  # typer may import pydantic itself
+    assert not imported & {"goldieval.card", "goldieval.record", "goldieval.registry", "goldieval.runner"}
+
+
 def test_help_and_ls_import_nothing_heavy() -> None:
     ran = subprocess.run([sys.executable, "-c", LIGHT], capture_output=True, text=True, timeout=600, check=False)
     assert ran.returncode == 0, ran.stderr
