@@ -62,8 +62,9 @@ def run(
     if precision not in ("fp32", "bf16", "fp16"):
         raise GoldievalError(f"--precision {precision!r}: choose fp32, bf16 or fp16.")
     from goldieval.encode import Batching
+    from goldieval.engine.options import Options
     from goldieval.report.console import Terminal
-    from goldieval.runner import Options, evaluate
+    from goldieval.runner import evaluate
 
     options = Options(
         out,

@@ -19,20 +19,24 @@ def compare(
     b: str | Path,
     results: str | Path = "results",
     *,
-    tasks: Sequence[str] = (),
+    tasks: str | Sequence[str] = (),
     all_metrics: bool = False,
     seeds: bool = False,
 ) -> Comparison:
     """Compare two models by their records; nothing is run.
 
     Args:
-        a, b: model specs (globs too), beginnings of fingerprints, record files or folders.   results: where records
-            are looked up.   tasks: only these.   all_metrics: not the headline alone.
+        a: model spec (a glob too), beginning of a fingerprint, record file or folder.
+        b: the same; the verdict is about B.
+        results: folder in which records are looked up.
+        tasks: only these, as a list or separated by commas.
+        all_metrics: every metric, not the headline alone.
         seeds: the models of a glob are seeds of one recipe, though their records do not say so.
 
     Raises:
         GoldievalError: a side without records (with the command that makes them), or no samples in common.
     """
+    tasks = [name.strip() for name in tasks.split(",") if name.strip()] if isinstance(tasks, str) else tasks
     folder = Path(results)
     library = Library(folder)
     one, other = library.side(str(a)), library.side(str(b))
