@@ -137,7 +137,10 @@ def test_verbs_and_flags_are_frozen() -> None:
     """Scripts of others call these names: take one away, or give it another meaning, only with a reason."""
     found = {name: [o for p in verb.params for o in p.opts] for name, verb in _verbs().items()}
     assert {name: sorted(flags) for name, flags in found.items()} == {n: sorted(flags) for n, flags in FLAGS.items()}
-    assert [option for parameter in _command().params for option in parameter.opts] == ["--debug"]
+    assert [option for parameter in _command().params for option in parameter.opts] == [
+        "--debug",
+        "--version",
+    ]
 
 
 def test_every_option_says_what_it_does() -> None:
