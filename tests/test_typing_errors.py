@@ -63,4 +63,4 @@ def test_compare_does_not_propose_to_run_a_typo(tmp_path: Path) -> None:
 
 def test_data_whose_folder_is_not_there(tmp_path: Path) -> None:
     (record,) = evaluate("random", "cifar10", out=None, data_dir=tmp_path)
-    assert record.reason.startswith(f"no data: there is no folder {tmp_path / 'cifar10'}. To get it: goldieval data get")
+    assert record.reason.startswith(f"no data: there is no folder {tmp_path / 'cifar10'}. To get it: goldieval data")
