@@ -211,7 +211,7 @@ def validation_line(error: ValidationError) -> str:
     for fault in error.errors(include_url=False):
         key = ".".join(str(part) for part in _without_choice_tags(fault["loc"]))
         message = {"extra_forbidden": "unknown key", "missing": "is missing"}.get(fault["type"], fault["msg"])
-        parts.setdefault(key, message.removeprefix("Value error, "))
+        parts.setdefault(key, message.removeprefix("Value error, ").partition(", unable to parse")[0])
     return "; ".join(f"{key}: {message}" if key else message for key, message in parts.items())
 
 

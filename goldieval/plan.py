@@ -130,9 +130,12 @@ class Reader:
             item.folder = task.folder(self.root)
             if source.on_disk and half_moved(item.folder):
                 return HALF_MOVED.format(item.folder, source.how_to_get(item.folder, command_name(task)))
-            lacking = source.missing(item.folder) if item.folder.is_dir() or not source.on_disk else ["it"]
-            how = source.how_to_get(item.folder, command_name(task)) if lacking else ""
-            return f"no data: {item.folder} lacks {listing(lacking)}. To get it: {how}" if lacking else ""
+            there = item.folder.is_dir() or not source.on_disk
+            lacking = source.missing(item.folder) if there else []
+            if there and not lacking:
+                return ""
+            what = f"{item.folder} lacks {listing(lacking)}" if there else f"there is no folder {item.folder}"
+            return f"no data: {what}. To get it: {source.how_to_get(item.folder, command_name(task))}"
 
     def _load(self, item: Item) -> None:
         key = (item.task.name, item.task.hash, item.folder)

@@ -84,11 +84,11 @@ class Catalogue:
         GoldievalError: the user's folder is not there.
     """
 
-    def __init__(self, tasks_dir: Path | None = None) -> None:
+    def __init__(self, tasks_dir: str | Path | None = None) -> None:
         self.tasks: dict[str, Task] = {}
         self.suites: dict[str, Suite] = {}
         self.broken: dict[str, str] = {}
-        for folder in [packaged("tasks"), *_plugin_folders(), *([tasks_dir] if tasks_dir else [])]:
+        for folder in [packaged("tasks"), *_plugin_folders(), *([Path(tasks_dir)] if tasks_dir else [])]:
             self._add(folder)
 
     def _add(self, folder: Path) -> None:
@@ -241,13 +241,13 @@ def describe_family(point: importlib.metadata.EntryPoint) -> str:
     return document.splitlines()[0].replace("``", "") if document else ""
 
 
-def load_task(name: str, tasks_dir: Path | None = None) -> Task:
+def load_task(name: str | Path, tasks_dir: str | Path | None = None) -> Task:
     """Return one task by id or by the path of its card.
 
     Raises:
         GoldievalError: an unknown id, or a card with a fault.
     """
-    found = Catalogue(tasks_dir).select([name]).tasks
+    found = Catalogue(tasks_dir).select([str(name)]).tasks
     if len(found) != 1:
         raise GoldievalError(f"{name!r} names {len(found)} tasks, not one.")
     return found[0]

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from goldieval.adapter import Adapter, LoadOptions, Model, ModelInfo, Precomputed, described, load
 from goldieval.core.faults import contained, writable
-from goldieval.core.offline import offline
+from goldieval.core.offline import offline as without_network
 from goldieval.data.paths import data_root
 from goldieval.describe import data_part, run_part, task_part
 from goldieval.embeddings import open_store
 from goldieval.encode import Batching
+from goldieval.engine.arguments import models_of, task_names
+from goldieval.engine.options import Options, checked
 from goldieval.environment import environment, pick_device
 from goldieval.errors import GoldievalError, NotApplicableError, TaskError, did_you_mean
 from goldieval.families.base import Scored, family_of
@@ -36,47 +39,32 @@ from goldieval.results import Results
 from goldieval.scoring.cosine import exact
 from goldieval.scoring.mode import needs_pool, one_mode
 from goldieval.screen import Screen
-from goldieval.spec import ModelSpec, expand, parse_spec
+from goldieval.spec import ModelSpec
 from goldieval.token_counts import cut_queries, told, truncation
 from goldieval.vectors import Vectors, check_applicable, computed, looked_up, timed, unusable
 
 
-@dataclass(frozen=True)
-class Options:
-    """What ``goldieval run`` and ``evaluate`` can be told.
-
-    out: folder for the records, or None to write none.   overrides: card parameters that ``--set`` replaces.
-    limit: that many images of each task, marked as a subset.   subset: "present" leaves out the images whose picture
-    file is missing, marked as a subset.   allow_bad: unreadable pictures that may be left out.
-    offline: no socket is opened: what is not on this machine is an error.
-    save_images: pictures of each segmentation to write, with truth and prediction.
-    scoring: mode of all tasks that compare images with texts; None leaves it to the cards and the model.
-    """
-
-    out: Path | None = Path("results")
-    data_dir: Path | None = None
-    tasks_dir: Path | None = None
-    device: str = "auto"
-    precision: str = "fp32"
-    batching: Batching = field(default_factory=Batching)
-    overrides: dict[str, Any] = field(default_factory=dict)
-    limit: int | None = None
-    allow_bad: int = 0
-    cache: bool = True
-    offline: bool = False
-    dry_run: bool = False
-    scoring: str | None = None
-    subset: str = ""
-    save_images: int = 0
-
-
 def evaluate(
-    model: str | Model | Sequence[str],
-    tasks: str | Sequence[str],
+    model: str | Path | Model | Sequence[str | Path | Model],
+    tasks: str | Path | Sequence[str | Path],
     *,
+    out: str | Path | None = "results",
+    data_dir: str | Path | None = None,
+    tasks_dir: str | Path | None = None,
+    device: str = "auto",
+    precision: str = "fp32",
+    batching: Batching = Batching(),
+    overrides: Mapping[str, Any] = MappingProxyType({}),
+    limit: int | None = None,
+    allow_bad: int = 0,
+    cache: bool = True,
+    offline: bool = False,
+    dry_run: bool = False,
+    scoring: str | None = None,
+    subset: str = "",
+    save_images: int = 0,
     options: Options | None = None,
     screen: Screen | None = None,
-    **settings: Any,
 ) -> Results:
     """Evaluate a model on tasks; return one record per task, also for those that failed.
 
@@ -85,27 +73,55 @@ def evaluate(
     fails. Of several models, one that cannot be loaded is left out; ``Results.models_failed`` holds the reason.
 
     Args:
-        model: a spec (a glob over checkpoints gives several models), several specs, or a loaded adapter, see
-            ``from_module``. Data are read once, however many models meet them.
+        model: a spec (a glob over checkpoints gives several models), a loaded adapter, see ``from_module``, or several
+            of them. Data are read once, however many models meet them.
         tasks: task ids, suites, globs or card paths, as a list or separated by commas.
-        settings: fields of ``Options`` by name, for example ``out=None`` to write nothing, ``limit=500``.
+        out: folder for the records, or None to write none.
+        data_dir: folder of the data; else ``$GOLDIEVAL_DATA``, else the cache.
+        tasks_dir: folder with task cards of your own.
+        device: auto, cpu, cuda, cuda:N or mps; for models that are loaded here.
+        precision: fp32, bf16 or fp16, of the encoders; scores are always fp32.
+        batching: images and texts in a batch, and threads that read and decode.
+        overrides: parameters of the cards to replace, as ``--set`` does.
+        limit: only that many images of each task, marked as a subset.
+        allow_bad: unreadable pictures of a task that may be left out.
+        cache: use and keep embeddings.
+        offline: open no socket; what is not on this machine is an error.
+        dry_run: plan only, and return no record.
+        scoring: global, conditioned or shortlist:K for all tasks that compare images with texts; None leaves it to
+            the cards and the model.
+        subset: "present" leaves out images whose picture file is missing, marked as a subset.
+        save_images: pictures of each segmentation to write, with truth and prediction.
+        options: all of these at once, from ``out`` to ``save_images``, instead of the keywords.
+        screen: told what happens; silent where it is not given.
 
     Raises:
         GoldievalError: bad input that concerns the whole run, or no model that can be evaluated.
     """
-    options = replace(options or Options(), **settings)
-    names = [name.strip() for name in (tasks.split(",") if isinstance(tasks, str) else tasks) if name.strip()]
-    models = _models(model)
-    with offline(options.offline):
-        return _Run(options, names, screen or Screen()).all(models)
-
-
-def _models(model: str | Model | Sequence[str]) -> list[ModelSpec | Model]:
-    if isinstance(model, str):
-        return list(expand(parse_spec(model)))
-    if isinstance(model, Sequence):
-        return [each for spec in model for each in _models(spec)]
-    return [model]
+    settings = {
+        "out": out,
+        "data_dir": data_dir,
+        "tasks_dir": tasks_dir,
+        "device": device,
+        "precision": precision,
+        "batching": batching,
+        "overrides": overrides,
+        "limit": limit,
+        "allow_bad": allow_bad,
+        "cache": cache,
+        "offline": offline,
+        "dry_run": dry_run,
+        "scoring": scoring,
+        "subset": subset,
+        "save_images": save_images,
+    }
+    if options is None:
+        options = checked(settings)
+    elif given := [name for name, value in settings.items() if value != getattr(Options(), name)]:
+        raise GoldievalError(f"evaluate: options and {', '.join(given)} are both given: name each setting once.")
+    models = models_of(model)
+    with without_network(options.offline):
+        return _Run(options, task_names(tasks), screen or Screen()).all(models)
 
 
 class _Run:

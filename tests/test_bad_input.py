@@ -119,7 +119,7 @@ def test_unknown_key_on_a_card(toy: str, tmp_path: Path) -> None:
 
 def test_missing_folder(toy: str, tmp_path: Path) -> None:
     line = fails(run(toy, card(tmp_path)))
-    assert f"no data: {tmp_path}/data lacks" in line and "To get it:" in line
+    assert f"no data: there is no folder {tmp_path}/data. " in line and "To get it:" in line
 
 
 def test_missing_file_in_the_folder(toy: str, tmp_path: Path) -> None:

@@ -137,7 +137,10 @@ def test_verbs_and_flags_are_frozen() -> None:
     """Scripts of others call these names: take one away, or give it another meaning, only with a reason."""
     found = {name: [o for p in verb.params for o in p.opts] for name, verb in _verbs().items()}
     assert {name: sorted(flags) for name, flags in found.items()} == {n: sorted(flags) for n, flags in FLAGS.items()}
-    assert [option for parameter in _command().params for option in parameter.opts] == ["--debug"]
+    assert [option for parameter in _command().params for option in parameter.opts] == [
+        "--debug",
+        "--version",
+    ]
 
 
 def test_every_option_says_what_it_does() -> None:
@@ -161,6 +164,26 @@ for arguments in (["--help"], ["run", "--help"], ["ls"], ["ls", "suites"], ["ls"
     assert said.getvalue().strip(), arguments
 print(*sorted(name for name in sys.modules if "." not in name))
 """
+
+
+DOOR = """
+import io, sys, contextlib
+from goldieval.cli import main
+sys.argv = ["goldieval", *sys.argv[1:]]
+with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
+    main()
+print(*sys.modules)
+"""
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["compare", "--help"], ["data", "get", "--help"], ["rnu"]])
+def test_help_and_a_typo_are_answered_without_a_library(arguments: list[str]) -> None:
+    """What only asks how to ask does not pay for the arrays, pictures and cards of the verbs."""
+    ran = subprocess.run([sys.executable, "-c", DOOR, *arguments], capture_output=True, text=True, check=True)
+    imported = set(ran.stdout.split())
+    assert "goldieval" in imported
+    assert not imported & {*HEAVY, "numpy", "PIL", "yaml", "pyarrow", "filelock"}  # typer may import pydantic itself
+    assert not imported & {"goldieval.card", "goldieval.record", "goldieval.registry", "goldieval.runner"}
 
 
 def test_help_and_ls_import_nothing_heavy() -> None:

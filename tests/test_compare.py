@@ -57,7 +57,7 @@ def test_sides_the_other_way_round_turn_the_verdict(results: Path) -> None:
         ("toy:a", "toy:new", "no record of toy:new in results. Did you mean toy:b, toy:a? "
          "To make it: goldieval run --model toy:new --tasks mine --out results"),
         ("toy:x y", "toy:a", "goldieval run --model 'toy:x y' --tasks mine --out results"),
-        ("one", "two", "goldieval run --model one --model two --tasks retrieval,zeroshot --out results"),
+        ("random:1", "random:2", "run --model random:1 --model random:2 --tasks retrieval,zeroshot --out results"),
         ("ffff", "toy:a", "no record in results has a fingerprint that begins with ffff."),
         ("no/such", "toy:a", "no/such: no such record, folder or model"),
         ("toy.txt", "toy:a", "toy.txt is no record"),
@@ -279,7 +279,7 @@ def test_compare_writes_nothing(results: Path, tmp_path: Path) -> None:
 
 
 def test_nothing_in_common_is_an_error(tmp_path: Path) -> None:
-    classified(tmp_path / "results", "toy:a", hits(10), task="one")
+    classified(tmp_path / "results", "toy:a", hits(10), task="random:1")
     classified(tmp_path / "results", "toy:b", hits(10), task="two")
     with pytest.raises(GoldievalError, match=r"nothing to compare: A has no record of two\. To make it: goldieval run"):
         library.compare("toy:a", "toy:b")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import errno
+import re
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -36,9 +37,20 @@ for verb in (run, ls, show, compare, table, train, doctor):
 app.add_typer(data)
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        from goldieval import __version__
+
+        Console().print(f"goldieval {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def _options(
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
 ) -> None:
     """Evaluate, compare and train data-efficient CLIP models."""
 
@@ -77,6 +89,8 @@ def _explain(error: BaseException) -> int:
     console = Console(stderr=True, soft_wrap=True)
     if isinstance(error, typer.Exit):
         return error.exit_code
+    if type(error).__name__ == "NoArgsIsHelpError":  # the help has been printed
+        return 2
     if isinstance(error, KeyboardInterrupt | typer.Abort):
         console.print("interrupted; the same command goes on from here")
         return INTERRUPTED
@@ -91,12 +105,26 @@ def _explain(error: BaseException) -> int:
     return 2
 
 
+def _usage(error: Any) -> str:
+    """Return what is wrong with the options or arguments, in one sentence, and where to read more."""
+    context = getattr(error, "ctx", None)
+    said = re.sub(r"\bValue error, |Input should be (?=greater|less)|, unable to parse .*", "", error.format_message())
+    said = said.replace(": greater", ": write a number greater").replace(": less", ": write a number less")
+    said = said.replace("Input should be a valid", "write a valid").rstrip(".")
+    return f"{said}{'' if said.endswith('?') else '.'} See: goldieval {' '.join([*_path(context), '--help'])}"
+
+
+def _path(context: Any) -> list[str]:
+    """Return the verb, and its part, in which an error was found."""
+    return [] if context is None or context.parent is None else [*_path(context.parent), str(context.info_name)]
+
+
 def _line(error: BaseException) -> str:
     """Return what to tell the user. What is neither theirs nor the machine's nor a library's is our own fault."""
     if isinstance(error, GoldievalError):
         return str(error)
     if hasattr(error, "format_message"):  # wrong options and arguments, from typer
-        return f"{error.format_message()} See goldieval --help."
+        return _usage(error)
     if out_of_memory(error):
         return in_words(error)
     if isinstance(error, OSError):

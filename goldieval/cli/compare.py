@@ -44,8 +44,7 @@ def compare(
     from goldieval.comparison.flips import flips_of
     from goldieval.report.verdicts import curve, flips, verdicts
 
-    named = [name.strip() for name in tasks.split(",") if name.strip()]
-    found = comparison.compare(a, b, out, tasks=named, all_metrics=all_metrics, seeds=seeds)
+    found = comparison.compare(a, b, out, tasks=tasks, all_metrics=all_metrics, seeds=seeds)
     most = samples or (FLIPS_ON_A_PAGE if html else 0)
     flipped = [flips_of(pair, row.metric, most) for row, pair in zip(found.rows, found.pairs, strict=True) if most]
     if html is not None:

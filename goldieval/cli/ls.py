@@ -6,20 +6,16 @@ import fnmatch
 from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
-from goldieval.card import Task
-from goldieval.care.where import state
 from goldieval.core.display import Console, Text, print_json
-from goldieval.data.paths import data_root
-from goldieval.record import Record
-from goldieval.registry import Catalogue, describe_family, model_families
-from goldieval.report.faults import warn
-from goldieval.report.numbers import label
-from goldieval.results import Entry, Found, read_folder, read_records
+
+if TYPE_CHECKING:
+    from goldieval.card import Task
+    from goldieval.record import Record
+    from goldieval.results import Entry, Found
 
 WIDE = 130  # columns from which tasks are listed with their family, images and headline
 
@@ -57,6 +53,8 @@ def ls(
     if what is What.tasks:
         rows = [_task_cells(row, wide=console.width >= WIDE) for row in rows]
     shown = [name for name in rows[0] if name != "file"]
+    from rich.table import Table
+
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold", pad_edge=False)
     for name in shown:
         table.add_column(name, no_wrap=name != shown[-1])
@@ -73,6 +71,9 @@ def ls(
 
 
 def _tasks(data_dir: Path | None, tasks_dir: Path | None, out: Path) -> list[dict[str, Any]]:
+    from goldieval.data.paths import data_root
+    from goldieval.registry import Catalogue
+
     root, newest = data_root(data_dir), _newest(out)
     catalogue = Catalogue(tasks_dir)
     for why in catalogue.broken.values():
@@ -81,6 +82,9 @@ def _tasks(data_dir: Path | None, tasks_dir: Path | None, out: Path) -> list[dic
 
 
 def _task(task: Task, root: Path, last: Record | None) -> dict[str, Any]:
+    from goldieval.care.where import state
+    from goldieval.report.numbers import label
+
     card = task.card
     return {
         "task": card.name,
@@ -98,6 +102,8 @@ def _task(task: Task, root: Path, last: Record | None) -> dict[str, Any]:
 
 def _newest(out: Path) -> dict[str, Record]:
     """Return of each task the newest record of all of it, as its card has it."""
+    from goldieval.results import read_records
+
     records = [entry.record for entry in _entries(out, lambda place: read_records([place]))]
     whole = [record for record in records if record.headline and not (record.task.limit or record.task.overrides)]
     return {record.task.name: record for record in sorted(whole, key=lambda record: record.run.started)}
@@ -116,11 +122,15 @@ def _task_cells(row: dict[str, Any], wide: bool) -> dict[str, str]:
 
 
 def _suites(data_dir: Path | None, tasks_dir: Path | None, out: Path) -> list[dict[str, Any]]:
+    from goldieval.registry import Catalogue
+
     suites = Catalogue(tasks_dir).suites.values()
     return [{"suite": suite.suite, "title": suite.title, "tasks": ", ".join(suite.tasks)} for suite in suites]
 
 
 def _models(data_dir: Path | None, tasks_dir: Path | None, out: Path) -> list[dict[str, Any]]:
+    from goldieval.registry import describe_family, model_families
+
     return [
         {"family": name, "from": point.dist.name if point.dist else point.module, "what": describe_family(point)}
         for name, point in sorted(model_families().items())
@@ -128,8 +138,11 @@ def _models(data_dir: Path | None, tasks_dir: Path | None, out: Path) -> list[di
 
 
 def _results(data_dir: Path | None, tasks_dir: Path | None, out: Path) -> list[dict[str, Any]]:
+    from goldieval.report.numbers import label
+    from goldieval.results import read_folder
+
     rows = []
-    for entry in _entries(out):
+    for entry in _entries(out, read_folder):
         record = entry.record
         rows.append(
             {
@@ -145,9 +158,13 @@ def _results(data_dir: Path | None, tasks_dir: Path | None, out: Path) -> list[d
     return rows
 
 
-def _entries(out: Path, read: Callable[[Path], Found] = read_folder) -> list[Entry]:
+def _entries(out: Path, read: Callable[[Path], Found]) -> list[Entry]:
     """Read the records of a folder, if it is there; bad ones are warned of."""
-    found = read(out) if out.is_dir() else Found()
+    from goldieval.report.faults import warn
+
+    if not out.is_dir():
+        return []
+    found = read(out)
     warn(found.faults)
     return found.entries
 

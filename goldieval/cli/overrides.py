@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import yaml
-
 from goldieval.errors import GoldievalError
 
 
 def parse_overrides(pairs: list[str]) -> dict[str, Any]:
     """Parse pairs. Raises GoldievalError for one without ``=`` or with broken YAML."""
+    import yaml
+
     result = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")

@@ -62,25 +62,28 @@ def run(
     if precision not in ("fp32", "bf16", "fp16"):
         raise GoldievalError(f"--precision {precision!r}: choose fp32, bf16 or fp16.")
     from goldieval.encode import Batching
+    from goldieval.engine.options import checked
     from goldieval.report.console import Terminal
-    from goldieval.runner import Options, evaluate
+    from goldieval.runner import evaluate
 
-    options = Options(
-        out,
-        data_dir,
-        tasks_dir,
-        device,
-        precision,
-        Batching(batch_size, 2 * batch_size, workers),
-        overrides,
-        limit,
-        allow_bad,
-        not no_cache,
-        offline,
-        dry_run,
-        scoring,
-        subset,
-        save_images,
+    options = checked(
+        {
+            "out": out,
+            "data_dir": data_dir,
+            "tasks_dir": tasks_dir,
+            "device": device,
+            "precision": precision,
+            "batching": Batching(batch_size, 2 * batch_size, workers),
+            "overrides": overrides,
+            "limit": limit,
+            "allow_bad": allow_bad,
+            "cache": not no_cache,
+            "offline": offline,
+            "dry_run": dry_run,
+            "scoring": scoring,
+            "subset": subset,
+            "save_images": save_images,
+        }
     )
     screen = Terminal(Console(stderr=json_))
     records = evaluate(model, ",".join(tasks), options=options, screen=screen)

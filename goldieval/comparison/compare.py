@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from goldieval.comparison.result import Comparison
 from goldieval.comparison.rows import rows_of
 from goldieval.comparison.sides import Library, Side, command
 from goldieval.errors import GoldievalError, did_you_mean, listing
+from goldieval.registry import Catalogue, model_families
 
 
 def compare(
@@ -19,23 +21,28 @@ def compare(
     b: str | Path,
     results: str | Path = "results",
     *,
-    tasks: Sequence[str] = (),
+    tasks: str | Sequence[str] = (),
     all_metrics: bool = False,
     seeds: bool = False,
 ) -> Comparison:
     """Compare two models by their records; nothing is run.
 
     Args:
-        a, b: model specs (globs too), beginnings of fingerprints, record files or folders.   results: where records
-            are looked up.   tasks: only these.   all_metrics: not the headline alone.
+        a: model spec (a glob too), beginning of a fingerprint, record file or folder.
+        b: the same; the verdict is about B.
+        results: folder in which records are looked up.
+        tasks: only these, as a list or separated by commas.
+        all_metrics: every metric, not the headline alone.
         seeds: the models of a glob are seeds of one recipe, though their records do not say so.
 
     Raises:
         GoldievalError: a side without records (with the command that makes them), or no samples in common.
     """
+    tasks = [name.strip() for name in tasks.split(",") if name.strip()] if isinstance(tasks, str) else tasks
     folder = Path(results)
     library = Library(folder)
     one, other = library.side(str(a)), library.side(str(b))
+    _check_names(one, other, tasks)
     _check(one, other, library, tasks)
     if tasks:
         one, other = _only(one, tasks), _only(other, tasks)
@@ -54,14 +61,35 @@ def compare(
     refused += unreadable
     notes += dict.fromkeys(f"left out: {fault}" for side in (one, other) for fault in side.faults)
     if not rows:
-        raise GoldievalError("nothing to compare: " + "; ".join([*refused, *notes, *untested]))
+        why = "; ".join(line.rstrip(".") for line in [*refused, *notes, *untested])
+        raise GoldievalError(f"nothing to compare: {why}")
     return Comparison(
         one, other, rows, kept, notes + untested, refused, curve_of({"A": one, "B": other}) if curves else []
     )
 
 
+def _of_a_family(text: str, library: Library) -> bool:
+    """Whether a model spec can be meant: its family is installed, or has records here."""
+    known = {*model_families(), *(_family(entry.record.model.spec) for entry in library.entries)}
+    return text.startswith((".", "/", "~")) or _family(text) in known
+
+
+def _family(spec: str) -> str:
+    return re.split("[:@]", spec, maxsplit=1)[0]
+
+
 def _only(side: Side, tasks: Sequence[str]) -> Side:
     return replace(side, entries=[entry for entry in side.entries if entry.record.task.name in tasks])
+
+
+def _check_names(a: Side, b: Side, tasks: Sequence[str]) -> None:
+    """Raise for a task that no card and no record has."""
+    there = {entry.record.task.name for side in (a, b) for entry in side.entries}
+    shipped = Catalogue().tasks if set(tasks) - there else {}
+    for name in tasks:
+        if name not in there and name not in shipped:
+            near = did_you_mean(name, {*there, *shipped}) or f" These records are of {listing(sorted(there))}."
+            raise GoldievalError(f"compare: no task {name!r}.{near}")
 
 
 def _check(a: Side, b: Side, library: Library, tasks: Sequence[str]) -> None:
@@ -72,9 +100,11 @@ def _check(a: Side, b: Side, library: Library, tasks: Sequence[str]) -> None:
     there = [entry for side in (a, b) for entry in side.entries]
     names = tasks or [entry.record.task.name for entry in there] or ["retrieval", "zeroshot"]
     what = " and of ".join(dict.fromkeys(side.text for side in lacking))
-    specs = list(dict.fromkeys(side.text for side in lacking if side.spec))
+    unknown = [side.text for side in lacking if side.spec and not _of_a_family(side.text, library)]
+    specs = [] if unknown else list(dict.fromkeys(side.text for side in lacking if side.spec))
     near = did_you_mean(lacking[0].text, {entry.record.model.spec for entry in library.entries})
     how = f" To make it: {command(specs, there, names, library.results)}" if specs else ""
+    how += "".join(f" {text} is no folder and of no model family." for text in dict.fromkeys(unknown))
     where = ", ".join(dict.fromkeys(str(library.results if side.spec else side.text) for side in lacking))
     faults = list(dict.fromkeys(fault for side in lacking for fault in side.faults))
     left_out = f" Left out: {listing(faults)}." if faults else ""

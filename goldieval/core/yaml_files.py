@@ -70,11 +70,17 @@ _Loader.add_constructor("tag:yaml.org,2002:float", _Loader.number)
 _Loader.add_constructor("tag:yaml.org,2002:timestamp", _Loader.text)
 
 
+def _reason(file: Path, error: OSError) -> str:
+    return "it is a folder, name one YAML file in it" if file.is_dir() else error.strerror or str(error)
+
+
 def read_yaml(file: Path) -> dict[str, Any]:
     """Read a YAML mapping. Raises GoldievalError with file and line for anything else."""
     try:
         text = read_text(file, YAML_BYTES)
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise GoldievalError(f"cannot read {file}: {_reason(file, error)}.") from error
+    except UnicodeDecodeError as error:
         raise GoldievalError(f"cannot read {file}: {error}") from error
     try:
         measure = _Measure()

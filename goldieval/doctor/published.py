@@ -11,12 +11,13 @@ from goldieval.core.text import argument
 from goldieval.data.paths import data_root
 from goldieval.data.source import tilde
 from goldieval.doctor.check import Check, reason
+from goldieval.engine.options import Options
 from goldieval.environment import pick_device
 from goldieval.errors import GoldievalError, listing
 from goldieval.known import Checkpoint, Number, checkpoints
 from goldieval.record import Record
 from goldieval.registry import load_task
-from goldieval.runner import Options, evaluate
+from goldieval.runner import evaluate
 from goldieval.screen import Screen
 
 

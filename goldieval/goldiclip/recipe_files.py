@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +39,7 @@ def load_recipe(name: str, changes: dict[str, Any] | None = None) -> Recipe:
     """
     file = Path(name) if name.endswith((".yaml", ".yml")) else inside(RECIPES, f"{name}.yaml")
     if not file.is_file():
-        known = recipe_names()
-        raise GoldievalError(f"no recipe {name!r}.{did_you_mean(name, known)} There is {', '.join(known)}.")
+        raise GoldievalError(_no_recipe(name, file))
     content = _extended(file)
     if changes:
         _forget_scenes(content, {"source": changes.get("data.source", "shapes")})
@@ -50,7 +50,30 @@ def load_recipe(name: str, changes: dict[str, Any] | None = None) -> Recipe:
         return Recipe.model_validate(content)
     except ValidationError as error:
         with_these = f" with --set {listing(changes)}" if changes else ""
-        raise GoldievalError(f"recipe {name}{with_these}: {validation_line(error)}") from None
+        near = "".join(_near(key, content) for key in changes or () if _unknown(key, error))
+        raise GoldievalError(f"recipe {name}{with_these}: {validation_line(error)}.{near}") from None
+
+
+def _no_recipe(name: str, file: Path) -> str:
+    if name.endswith((".yaml", ".yml")):
+        return f"no file {file}." if not file.exists() else f"{file} is no file."
+    known = recipe_names()
+    return f"no recipe {name!r}.{did_you_mean(name, known)} There is {', '.join(known)}."
+
+
+def _unknown(key: str, error: ValidationError) -> bool:
+    faults = error.errors(include_url=False)
+    return any(each["type"] == "extra_forbidden" and ".".join(map(str, each["loc"])) == key for each in faults)
+
+
+def _near(key: str, content: dict[str, Any]) -> str:
+    """Suggest the dotted keys that a mistyped key, or one without its part, may have meant."""
+    known = {f"{part}.{inner}" for part, values in content.items() if isinstance(values, dict) for inner in values}
+    known = {*known, *content} - {key}
+    names = {each.rpartition(".")[2] for each in known}
+    near = difflib.get_close_matches(key.rpartition(".")[2], names, n=1, cutoff=0.5)
+    meant = sorted(each for each in known if each.rpartition(".")[2] in near)
+    return f" Did you mean {', '.join(meant)}?" if meant else ""
 
 
 def _extended(file: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:

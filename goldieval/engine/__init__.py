@@ -1,0 +1,1 @@
+"""One run: what it can be told."""
