@@ -98,7 +98,7 @@ def evaluate(
     Raises:
         GoldievalError: bad input that concerns the whole run, or no model that can be evaluated.
     """
-    settings = {
+    settings: dict[str, Any] = {
         "out": out,
         "data_dir": data_dir,
         "tasks_dir": tasks_dir,
@@ -115,10 +115,10 @@ def evaluate(
         "subset": subset,
         "save_images": save_images,
     }
-    if options is None:
-        options = checked(settings)
-    elif given := [name for name, value in settings.items() if value != getattr(Options(), name)]:
+    asked, usual = checked(settings), Options()
+    if options is not None and (given := [name for name in settings if getattr(asked, name) != getattr(usual, name)]):
         raise GoldievalError(f"evaluate: options and {', '.join(given)} are both given: name each setting once.")
+    options = options or asked
     models = models_of(model)
     with without_network(options.offline):
         return _Run(options, task_names(tasks), screen or Screen()).all(models)
