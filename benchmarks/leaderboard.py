@@ -18,7 +18,7 @@ from statistics import median
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from made_records import made, share, write
 
-from goldieval.registry import Catalogue
+from goldieval.tasks.catalogue import Catalogue
 
 MODELS, TASKS, ROUNDS = 50, 20, 5
 

@@ -24,8 +24,8 @@ from typing import NamedTuple
 
 import local_webdatasets as local
 
-from goldieval.record import Record
-from goldieval.record_files import find_records, read_record
+from goldieval.records.files import find_records, read_record
+from goldieval.records.schema import Record
 
 PEER_NAMES = {
     f"{ours}_r{k}": f"{theirs}_retrieval_recall@{k}"
@@ -151,7 +151,7 @@ def compare(arguments: argparse.Namespace, work: Path) -> int:
         print(
             f"{exported.name}: {len(exported.keys):,} images, {exported.texts:,} {'captions' if exported.retrieval else 'prompts'}"
         )
-    ours_imports = import_seconds(sys.executable, "goldieval.runner, open_clip", work)
+    ours_imports = import_seconds(sys.executable, "goldieval.engine.run, open_clip", work)
     their_imports = import_seconds(arguments.oracle_python, "clip_benchmark.cli", work)
     print(f"python and imports alone: ours {ours_imports}, clip-benchmark {their_imports}", flush=True)
 

@@ -25,7 +25,12 @@ from pathlib import Path
 from typing import Any
 
 CONTEXT = multiprocessing.get_context("forkserver")
-LOADED = ["goldieval.runner", "goldieval.report.console", "goldieval.report.examiner", "goldieval.goldiclip.trainer"]
+LOADED = [
+    "goldieval.engine.run",
+    "goldieval.report.console",
+    "goldieval.report.examiner",
+    "goldieval.goldiclip.trainer",
+]
 REPOSITORY = Path(__file__).parents[1]
 ONLY_HERE = {"command", "started", "seconds", "encoded", "reused"}  # of a record's ``run``: no two runs share them
 WRITES = 20  # of a record
@@ -110,8 +115,8 @@ def _write_records(out: Path, times: int) -> None:
     """Write two records over each other in turn."""
     import numpy as np
 
-    from goldieval.record import Record
-    from goldieval.record_files import write_record
+    from goldieval.records.files import write_record
+    from goldieval.records.schema import Record
 
     record = Record.model_validate_json((out.parent / "record.json").read_text())
     for turn in range(times):
@@ -185,7 +190,7 @@ def digest(file: Path) -> str:
 
 def records(folder: Path) -> dict[str, str]:
     """Return the records of a folder by name, without what no two runs share, each with its outcomes."""
-    from goldieval.record_files import find_records, read_outcomes, read_record
+    from goldieval.records.files import find_records, read_outcomes, read_record
 
     found = {}
     for file in find_records(folder) if folder.is_dir() else []:

@@ -22,10 +22,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from goldieval.adapter import inference, load_model
-from goldieval.embeddings import chunks_of
-from goldieval.encode import TEXTS_PER_CHUNK, Batching, text_computer, text_key
-from goldieval.screen import Quiet
+from goldieval.engine.encode import TEXTS_PER_CHUNK, Batching, text_computer, text_key
+from goldieval.engine.progress import Quiet
+from goldieval.engine.store import chunks_of
+from goldieval.models.adapter import inference, load_model
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 COCO = CHECKOUT.parent / "shared/data/annotations/coco_val2017/captions_val2017.json"

@@ -79,11 +79,11 @@ class Bench:
     """Builds sides that share a corpus, a size and a precision."""
 
     def __init__(self, name: str, size: Size, precision: str) -> None:
-        from goldieval.card import read_yaml
         from goldieval.goldiclip.config import ModelConfig
         from goldieval.goldiclip.data.shapes import shapes_corpus
         from goldieval.goldiclip.recipe_files import SIZES as FILE
         from goldieval.goldiclip.tokenizer import Tokenizer
+        from goldieval.tasks.card import read_yaml
 
         self.size, self.precision = size, precision
         self.model = {**read_yaml(FILE)[name], "stem": "patch"}  # the stem that the peer has

@@ -17,7 +17,7 @@ from typing import Any
 
 from goldieval.goldiclip.recipe import Recipe
 from goldieval.goldiclip.recipe_files import load_recipe
-from goldieval.results import load_results
+from goldieval.records.results import load_results
 
 ROOT = Path(__file__).parents[1]
 MEASURED_STEPS = 6

@@ -5,26 +5,29 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from goldieval.adapter import from_module, load_model
-    from goldieval.comparison.compare import compare
-    from goldieval.errors import GoldievalError
-    from goldieval.registry import load_task
-    from goldieval.results import Results, load_results
-    from goldieval.runner import evaluate
+from goldieval.core.moved import install
 
+if TYPE_CHECKING:
+    from goldieval.comparison.compare import compare
+    from goldieval.core.errors import GoldievalError
+    from goldieval.engine.run import evaluate
+    from goldieval.models.adapter import from_module, load_model
+    from goldieval.records.results import Results, load_results
+    from goldieval.tasks.catalogue import load_task
+
+install()
 __version__ = version("goldieval")
 __all__ = ["GoldievalError", "Results", "compare", "evaluate", "from_module", "load_model", "load_results", "load_task"]
 
 _HOME = {
-    "GoldievalError": "goldieval.errors",
-    "Results": "goldieval.results",
+    "GoldievalError": "goldieval.core.errors",
+    "Results": "goldieval.records.results",
     "compare": "goldieval.comparison.compare",
-    "evaluate": "goldieval.runner",
-    "from_module": "goldieval.adapter",
-    "load_model": "goldieval.adapter",
-    "load_results": "goldieval.results",
-    "load_task": "goldieval.registry",
+    "evaluate": "goldieval.engine.run",
+    "from_module": "goldieval.models.adapter",
+    "load_model": "goldieval.models.adapter",
+    "load_results": "goldieval.records.results",
+    "load_task": "goldieval.tasks.catalogue",
 }
 
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from goldieval.adapter import LoadOptions, Model
-from goldieval.spec import ModelSpec
+from goldieval.models.adapter import LoadOptions, Model
+from goldieval.models.spec import ModelSpec
 from model_adapters.layout import adapter, clip_of, only_model
 from model_adapters.locate import locate
 from model_adapters.tensors import read
@@ -32,7 +32,7 @@ def load(spec: ModelSpec, options: LoadOptions) -> Model:
     """
     import torch
 
-    from goldieval.torch_adapter import TorchAdapter
+    from goldieval.models.torch_adapter import TorchAdapter
 
     class Cosmos(TorchAdapter):
         """Takes pictures of any size that is a multiple of the patch, as COSMOS's local crops are."""

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from goldieval.adapter import LoadOptions, Model, ModelInfo
+from goldieval.core.errors import GoldievalError, TaskError, first_line, listing
 from goldieval.core.limits import JSON_BYTES
 from goldieval.core.reading import check_regular
 from goldieval.data.texts import read_text
-from goldieval.errors import GoldievalError, TaskError, first_line, listing
-from goldieval.spec import ModelSpec
+from goldieval.models.adapter import LoadOptions, Model, ModelInfo
+from goldieval.models.spec import ModelSpec
 
 
 def load(spec: ModelSpec, options: LoadOptions) -> Model:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from goldieval.errors import GoldievalError, listing
+from goldieval.core.errors import GoldievalError, listing
 
 if TYPE_CHECKING:
     import torch

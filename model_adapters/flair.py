@@ -8,9 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from goldieval.adapter import LoadOptions, Model
-from goldieval.errors import GoldievalError
-from goldieval.spec import ModelSpec
+from goldieval.core.errors import GoldievalError
+from goldieval.models.adapter import LoadOptions, Model
+from goldieval.models.spec import ModelSpec
 from model_adapters.fill import fill
 from model_adapters.layout import adapter, clip_of, only_model
 from model_adapters.locate import locate
@@ -29,7 +29,7 @@ def load(spec: ModelSpec, options: LoadOptions) -> Model:
     """
     import torch
 
-    from goldieval.torch_adapter import TorchAdapter
+    from goldieval.models.torch_adapter import TorchAdapter
 
     class Flair(TorchAdapter):
         """Adds what text-conditioned scoring needs."""

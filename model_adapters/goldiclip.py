@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from goldieval.adapter import LoadOptions, Model, ModelInfo
-from goldieval.errors import GoldievalError, TaskError
-from goldieval.spec import ModelSpec
-from goldieval.untrusted import check_is_weights
+from goldieval.core.errors import GoldievalError, TaskError
+from goldieval.models.adapter import LoadOptions, Model, ModelInfo
+from goldieval.models.safe_load import check_is_weights
+from goldieval.models.spec import ModelSpec
 from model_adapters.fill import check_finite
 
 
@@ -40,7 +40,7 @@ def _adapter(module: Any, about: Any, spec: str, options: LoadOptions) -> Model:
     from goldieval.goldiclip.data.sources import told
     from goldieval.goldiclip.model import ImageFeatures
     from goldieval.goldiclip.tokenizer import Tokenizer
-    from goldieval.torch_adapter import TorchAdapter
+    from goldieval.models.torch_adapter import TorchAdapter
 
     class Goldiclip(TorchAdapter):
         """Adds what text-conditioned scoring and answering need, and how the checkpoint was trained."""

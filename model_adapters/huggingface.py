@@ -17,13 +17,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from goldieval.adapter import LoadOptions, Model, ModelInfo
 from goldieval.core.declared import check_outline
+from goldieval.core.errors import GoldievalError, first_line
 from goldieval.core.limits import RECORD_BYTES
 from goldieval.core.offline import is_offline, offline
 from goldieval.core.reading import read_json
-from goldieval.errors import GoldievalError, first_line
-from goldieval.spec import ModelSpec
+from goldieval.models.adapter import LoadOptions, Model, ModelInfo
+from goldieval.models.spec import ModelSpec
 from model_adapters.fill import check_finite
 from model_adapters.no_code import check_no_code, no_code
 
@@ -104,7 +104,7 @@ def _check_tensors(folder: Path, module: Any, more: Collection[str], name: str) 
 
 def _adapter(module: Any, processor: Any, spec: str, options: LoadOptions) -> Model:
 
-    from goldieval.torch_adapter import TorchAdapter
+    from goldieval.models.torch_adapter import TorchAdapter
 
     class HuggingFace(TorchAdapter):
         """Calls the model's own feature methods with what its processor made."""

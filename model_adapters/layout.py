@@ -9,9 +9,9 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from goldieval.adapter import LoadOptions, Model
 from goldieval.core.declared import check_context
-from goldieval.errors import GoldievalError
+from goldieval.core.errors import GoldievalError
+from goldieval.models.adapter import LoadOptions, Model
 from model_adapters.fill import fill
 from model_adapters.open_clip import CONSTANTS, adapter_of, seeded
 from model_adapters.tensors import Stored

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from goldieval.adapter import LoadOptions
+from goldieval.core.errors import GoldievalError, first_line
 from goldieval.core.offline import is_offline
-from goldieval.errors import GoldievalError, first_line
-from goldieval.spec import ModelSpec
+from goldieval.models.adapter import LoadOptions
+from goldieval.models.spec import ModelSpec
 
 ENDINGS = (".pt", ".pth", ".bin", ".ckpt", ".safetensors")
 
@@ -22,7 +22,7 @@ def locate(spec: ModelSpec, name: str, options: LoadOptions) -> Path:
     Raises:
         GoldievalError: nothing of these, or a file that is neither here nor to be fetched.
     """
-    from goldieval.known import weights_of
+    from goldieval.models.checkpoints import weights_of
 
     if not name:
         if not spec.where:

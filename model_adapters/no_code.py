@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from goldieval.core.declared import check_declared
+from goldieval.core.errors import GoldievalError, first_line
 from goldieval.core.reading import read_text
-from goldieval.errors import GoldievalError, first_line
 
 CODE = ("auto_map", "custom_pipelines", "trust_remote_code")
 LARGEST = 64_000_000  # bytes of a JSON file; vocabularies are the largest, with some 20 MB

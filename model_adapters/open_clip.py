@@ -12,11 +12,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from goldieval.adapter import LoadOptions, Model
+from goldieval.core.errors import GoldievalError, did_you_mean, first_line, listing
 from goldieval.core.offline import is_offline
-from goldieval.errors import GoldievalError, did_you_mean, first_line, listing
-from goldieval.spec import ModelSpec
-from goldieval.untrusted import check_is_weights
+from goldieval.models.adapter import LoadOptions, Model
+from goldieval.models.safe_load import check_is_weights
+from goldieval.models.spec import ModelSpec
 from model_adapters.fill import check_finite, fill
 from model_adapters.no_code import no_code
 from model_adapters.open_clip_sizes import Sizes, hint, sizes_of
@@ -109,7 +109,7 @@ def adapter_of(module: Any, preprocess: Any, tokenizer: Any, kind: Any = None, *
 
     kind: the adapter's class, for families that offer more than ``TorchAdapter``.
     """
-    from goldieval.torch_adapter import TorchAdapter
+    from goldieval.models.torch_adapter import TorchAdapter
     from model_adapters.open_clip_dense import dense, dense_tower
 
     tower, vision = trimmable_tower(module), dense_tower(module)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from goldieval.core.declared import CONTEXT, EDGE
-from goldieval.errors import GoldievalError, listing
+from goldieval.core.errors import GoldievalError, listing
 
 if TYPE_CHECKING:
     import torch

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from goldieval.adapter import LoadOptions, Model
-from goldieval.errors import GoldievalError
-from goldieval.spec import ModelSpec
+from goldieval.core.errors import GoldievalError
+from goldieval.models.adapter import LoadOptions, Model
+from goldieval.models.spec import ModelSpec
 from model_adapters.open_clip import adapter_of, seeded
 
 ARCHITECTURE = {

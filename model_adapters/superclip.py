@@ -5,9 +5,9 @@ The class head of the training is dropped.
 
 from __future__ import annotations
 
-from goldieval.adapter import LoadOptions, Model
-from goldieval.errors import GoldievalError
-from goldieval.spec import ModelSpec
+from goldieval.core.errors import GoldievalError
+from goldieval.models.adapter import LoadOptions, Model
+from goldieval.models.spec import ModelSpec
 from model_adapters.layout import adapter, clip_of, only_model
 from model_adapters.locate import locate
 from model_adapters.tensors import read

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from goldieval.core.errors import GoldievalError, first_line
 from goldieval.core.limits import RECORD_BYTES
 from goldieval.core.reading import read_json
-from goldieval.errors import GoldievalError, first_line
-from goldieval.spec import split_part
-from goldieval.untrusted import check_is_weights, is_safetensors, only_tensors
+from goldieval.models.safe_load import check_is_weights, is_safetensors, only_tensors
+from goldieval.models.spec import split_part
 
 if TYPE_CHECKING:
     import torch

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from goldieval.errors import GoldievalError, listing
+from goldieval.core.errors import GoldievalError, listing
 from model_adapters.tensors import Stored
 
 if TYPE_CHECKING:

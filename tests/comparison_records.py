@@ -9,8 +9,8 @@ import numpy as np
 
 from goldieval.families.base import metric
 from goldieval.metrics.intervals import share
-from goldieval.record import DataPart, ModelPart, Record, RunPart, TaskPart
-from goldieval.record_files import write_record
+from goldieval.records.files import write_record
+from goldieval.records.schema import DataPart, ModelPart, Record, RunPart, TaskPart
 
 
 def classified(

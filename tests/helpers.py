@@ -23,7 +23,7 @@ TOY_MODEL = '''
 import numpy as np
 import torch
 
-from goldieval.adapter import ModelInfo
+from goldieval.models.adapter import ModelInfo
 
 
 class Toy:

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from goldieval.metrics.intervals import wilson
-from goldieval.record import DataPart, Metric, ModelPart, Record, RunPart, TaskPart
-from goldieval.record_files import write_record
-from goldieval.registry import Catalogue
+from goldieval.records.files import write_record
+from goldieval.records.parts import Metric
+from goldieval.records.schema import DataPart, ModelPart, Record, RunPart, TaskPart
+from goldieval.tasks.catalogue import Catalogue
 
 _CARDS: dict[str, Any] = {}
 

@@ -12,11 +12,11 @@ import yaml
 from helpers import json_lines, picture, png_bytes, tar
 from PIL import Image
 
-from goldieval.card import Task
 from goldieval.data.mask_files import MasksSource
 from goldieval.data.source import read_lines
-from goldieval.families.params import SegmentationParams
-from goldieval.prompts import CLASS_NAMES, PROMPTS, resolve
+from goldieval.tasks.card import Task
+from goldieval.tasks.params import SegmentationParams
+from goldieval.tasks.prompts import CLASS_NAMES, PROMPTS, resolve
 
 LONG = "A red bus waits at the stop. It is raining.\nA man with an umbrella boards it. He is late"
 

@@ -25,9 +25,9 @@ from safetensors.torch import save_file
 from torch import nn
 
 from goldieval import from_module, load_model
-from goldieval.adapter import Adapter, LoadOptions, ModelInfo, Precomputed, inference, load
-from goldieval.errors import GoldievalError, TaskError
-from goldieval.spec import parse_spec
+from goldieval.core.errors import GoldievalError, TaskError
+from goldieval.models.adapter import Adapter, LoadOptions, ModelInfo, Precomputed, inference, load
+from goldieval.models.spec import parse_spec
 
 TINY: dict[str, Any] = {
     "embed_dim": 32,

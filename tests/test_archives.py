@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from goldieval.core.errors import GoldievalError
 from goldieval.data.fetch import unpack as unpacking
 from goldieval.data.fetch.unpack import unpack
-from goldieval.errors import GoldievalError
 
 
 @pytest.fixture(autouse=True)

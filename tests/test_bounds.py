@@ -15,22 +15,22 @@ from test_archives import END, member, pad
 from training_samples import tokenizer
 
 from goldieval import evaluate, load_model
-from goldieval.card import load_card
 from goldieval.core import reading
+from goldieval.core.errors import GoldievalError, TaskError
 from goldieval.data import parquet, rows
 from goldieval.data.coco_masks import PanopticMask
 from goldieval.data.masks import FileMask, labels, read_values
 from goldieval.data.samples import FileImage
 from goldieval.data.webdataset import samples_of
-from goldieval.errors import GoldievalError, TaskError
 from goldieval.goldiclip.data import jsonl
 from goldieval.goldiclip.data.corpus import BadSampleError
 from goldieval.goldiclip.data.shards import shards_of
 from goldieval.goldiclip.recipe_files import load_recipe
-from goldieval.record_files import read_outcomes, read_record
+from goldieval.records.files import read_outcomes, read_record
+from goldieval.records.results import read_folder
 from goldieval.report.imports import read_imports
 from goldieval.report.table_spec import load_spec
-from goldieval.results import read_folder
+from goldieval.tasks.card import load_card
 
 DEEP = '{"a":' + "[" * 200_000
 
@@ -186,7 +186,7 @@ def test_recipe_extends_only_what_ships(tmp_path: Path) -> None:
 
 
 def test_get_goes_on_after_a_bad_card_and_a_bad_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from goldieval.care import get
+    from goldieval.data.manage import get
 
     class_folders(tmp_path / "cards/good", {"cat": 2, "dog": 2})
     about: dict[str, Any] = {"source": {"path": "good"}}

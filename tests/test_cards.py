@@ -11,13 +11,13 @@ import torch
 import yaml
 from helpers import card, content
 
-from goldieval.card import Task, load_card
+from goldieval.core.errors import GoldievalError
 from goldieval.data.samples import Dataset, ImageSample, NoImage, TextSample
-from goldieval.errors import GoldievalError
 from goldieval.families.base import Prepared, family_of
 from goldieval.families.segmentation import Segmented
-from goldieval.registry import Catalogue, packaged
 from goldieval.scoring.similarity import GlobalSimilarity
+from goldieval.tasks.card import Task, load_card
+from goldieval.tasks.catalogue import Catalogue, packaged
 
 SHIPPED = sorted(packaged("tasks").glob("*.yaml"))
 METRICS = {

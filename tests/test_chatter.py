@@ -123,7 +123,7 @@ def test_a_fault_of_goldieval_is_only_what_is_one(monkeypatch: pytest.MonkeyPatc
     def broken(*_: Any, **__: Any) -> None:
         raise error
 
-    monkeypatch.setattr("goldieval.runner.evaluate", broken)
+    monkeypatch.setattr("goldieval.engine.run.evaluate", broken)
     ran = goldieval("run", "--model", "random", "--tasks", "shapes")
     said = one_line(ran.err) if "fault of goldieval" not in line else ran.err
     assert ran.code == 2 and line in said and ("fault of goldieval" in line or "fault of goldieval" not in said)

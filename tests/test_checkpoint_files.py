@@ -20,8 +20,8 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from goldieval import load_model
-from goldieval.adapter import inference
-from goldieval.errors import GoldievalError
+from goldieval.core.errors import GoldievalError
+from goldieval.models.adapter import inference
 
 State = dict[str, torch.Tensor]
 RESNET = {"image_size": 64, "layers": [1, 1, 1, 1], "width": 16}

@@ -11,15 +11,15 @@ import pytest
 import torch
 from test_families import pictures, values
 
-from goldieval.card import ChoiceCard, Task
+from goldieval.core.errors import TaskError
 from goldieval.data.samples import Dataset, TextSample
 from goldieval.data.subset import keep_images
-from goldieval.errors import TaskError
 from goldieval.families import choice
 from goldieval.goldiclip.pooling import TextConditionedPool
 from goldieval.scoring.conditioned import conditioned_matrix
 from goldieval.scoring.cosine import unit
 from goldieval.scoring.similarity import ConditionedSimilarity, GlobalSimilarity
+from goldieval.tasks.card import ChoiceCard, Task
 
 
 def task(**params: Any) -> Task:

@@ -14,7 +14,7 @@ import pytest
 import typer
 from helpers import Ran, card, class_folders, goldieval, one_line, records, retrieval_embeddings, toy_model
 
-from goldieval.errors import GoldievalError
+from goldieval.core.errors import GoldievalError
 
 FLAGS = {
     "train": ["recipe", "--out", "--set", "--resume", "--dry-run", "--max-bad-samples"],
@@ -183,7 +183,12 @@ def test_help_and_a_typo_are_answered_without_a_library(arguments: list[str]) ->
     imported = set(ran.stdout.split())
     assert "goldieval" in imported
     assert not imported & {*HEAVY, "numpy", "PIL", "yaml", "pyarrow", "filelock"}  # typer may import pydantic itself
-    assert not imported & {"goldieval.card", "goldieval.record", "goldieval.registry", "goldieval.runner"}
+    assert not imported & {
+        "goldieval.tasks.card",
+        "goldieval.records.schema",
+        "goldieval.tasks.catalogue",
+        "goldieval.engine.run",
+    }
 
 
 def test_help_and_ls_import_nothing_heavy() -> None:
@@ -329,7 +334,7 @@ def test_fault_of_our_own_is_one_line_too(precomputed: list[str], monkeypatch: p
     def broken(*_: Any, **__: Any) -> None:
         raise RuntimeError("first\nsecond")
 
-    monkeypatch.setattr("goldieval.runner.evaluate", broken)
+    monkeypatch.setattr("goldieval.engine.run.evaluate", broken)
     ran = goldieval(*precomputed)
     assert ran.code == 2 and "Traceback" not in ran.err
     assert ran.err.strip().splitlines() == ["error: RuntimeError: first (a fault of goldieval; --debug shows where)"]
@@ -341,7 +346,7 @@ def test_interrupted_run_exits_130(precomputed: list[str], monkeypatch: pytest.M
     def stopped(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("goldieval.runner.evaluate", stopped)
+    monkeypatch.setattr("goldieval.engine.run.evaluate", stopped)
     ran = goldieval(*precomputed)
     assert ran.code == 130 and "interrupted" in one_line(ran.err)
 

@@ -12,7 +12,7 @@ from helpers import card, class_folders, goldieval, one_line, retrieval_embeddin
 from scipy.stats import binomtest
 
 import goldieval as library
-from goldieval.errors import GoldievalError
+from goldieval.core.errors import GoldievalError
 
 
 def hits(rights: int, count: int = 400, shift: int = 0) -> np.ndarray:

@@ -14,12 +14,12 @@ from PIL import Image
 from stand_ins import stand_in
 
 from goldieval import evaluate, load_task
-from goldieval.card import Task, load_card
 from goldieval.comparison.flips import Flip
-from goldieval.errors import GoldievalError
-from goldieval.record_files import find_records, read_outcomes, read_record
-from goldieval.registry import packaged
+from goldieval.core.errors import GoldievalError
+from goldieval.records.files import find_records, read_outcomes, read_record
 from goldieval.report.thumbnails import Thumbnails
+from goldieval.tasks.card import Task, load_card
+from goldieval.tasks.catalogue import packaged
 
 SHIPPED = sorted(packaged("tasks").glob("*.yaml"))
 

@@ -14,12 +14,12 @@ from helpers import content, goldieval, one_line, png_bytes, records, toy_model
 from hub_server import Server, serving
 from test_data_get import zipped
 
-from goldieval.card import load_card
 from goldieval.core import ledger
 from goldieval.data.fetch import get, lockfile
 from goldieval.data.fetch.holding import half_moved, staging
 from goldieval.data.fetch.plan import plan_fetch
 from goldieval.data.paths import data_root
+from goldieval.tasks.card import load_card
 
 NAMES = ("cat", "dog", "eel")
 

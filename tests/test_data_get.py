@@ -23,11 +23,11 @@ from helpers import content, goldieval, one_line, png_bytes, records, tar, toy_m
 from hub_server import COMMIT, Server, serving
 from rich.console import Console
 
-from goldieval.card import load_card
-from goldieval.care.get import carry_out, jobs
 from goldieval.data.fetch import download, patience
 from goldieval.data.fetch.download import Wanted, fetch
+from goldieval.data.manage.get import carry_out, jobs
 from goldieval.report.fetching import FetchScreen
+from goldieval.tasks.card import load_card
 
 NAMES = ["cat", "dog", "eel"]
 

@@ -14,8 +14,8 @@ import pytest
 import yaml
 from helpers import class_folders, content, goldieval, json_lines, one_line, picture, png_bytes, records, tar, toy_model
 
-from goldieval.card import load_card
-from goldieval.prepare import counted
+from goldieval.engine.load import counted
+from goldieval.tasks.card import load_card
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT.parent / "shared" / "data"

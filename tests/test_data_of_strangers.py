@@ -17,15 +17,15 @@ from PIL import Image
 from pydantic import TypeAdapter
 from training_samples import image_text_folder, tokenizer
 
-from goldieval.card import load_card
+from goldieval.core.errors import TaskError
 from goldieval.data.names import printable
 from goldieval.data.readers import AnySource
 from goldieval.data.samples import Dataset
 from goldieval.data.source import Source
-from goldieval.errors import TaskError
+from goldieval.engine.load import load_task_data
 from goldieval.goldiclip.data.corpus import BadSampleError
 from goldieval.goldiclip.data.jsonl import JsonLines
-from goldieval.prepare import load_task_data
+from goldieval.tasks.card import load_card
 
 SOURCE: TypeAdapter[Source] = TypeAdapter(AnySource)
 WORDS = ["a red square here", "a tall green tree", "an old man reads"]

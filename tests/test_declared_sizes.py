@@ -17,8 +17,8 @@ from safetensors.torch import load_file, save_file
 
 from goldieval import load_model
 from goldieval.core.declared import CONTEXT
+from goldieval.core.errors import GoldievalError, TaskError
 from goldieval.data.parquet import ParquetSource
-from goldieval.errors import GoldievalError, TaskError
 from goldieval.goldiclip.shipped import shipped_weights
 
 

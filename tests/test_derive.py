@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from goldieval import evaluate
-from goldieval.card import load_card
+from goldieval.core.errors import GoldievalError, TaskError
 from goldieval.data.derive.questions import Asked, normalised, sampled
 from goldieval.data.derive.sentences import rejoined, sentences_of
 from goldieval.data.derive.split import random_split
 from goldieval.data.derive.steps import Prepare, digest
 from goldieval.data.samples import Dataset, ImageSample, NoImage, Row, dataset_of
-from goldieval.errors import GoldievalError, TaskError
+from goldieval.tasks.card import load_card
 
 
 def captioned(*captions: list[str]) -> Dataset:

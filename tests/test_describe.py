@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from helpers import card, class_folders, goldieval, one_line, toy_model
 
-from goldieval.adapter import ModelInfo, described
-from goldieval.embeddings import Chunk, Store
-from goldieval.errors import AdapterError
+from goldieval.core.errors import AdapterError
+from goldieval.engine.store import Chunk, Store
+from goldieval.models.adapter import ModelInfo, described
 
 INFO = ModelInfo("mine", "file", "f" * 64, image_identity="a" * 64, text_identity="b" * 64)
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from goldieval.card import load_card
-from goldieval.record import Record
-from goldieval.registry import Catalogue
+from goldieval.records.schema import Record
+from goldieval.tasks.card import load_card
+from goldieval.tasks.catalogue import Catalogue
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from goldieval import registry
+from goldieval.core.errors import GoldievalError
 from goldieval.doctor import cards, install, names
 from goldieval.doctor.check import Check
-from goldieval.errors import GoldievalError
-from goldieval.registry import Catalogue, load_task
+from goldieval.tasks import catalogue as registry
+from goldieval.tasks.catalogue import Catalogue, load_task
 
 
 @pytest.fixture(autouse=True)

@@ -13,13 +13,13 @@ import torch
 from PIL import Image
 from torch import nn
 
-from goldieval.adapter import from_module
+from goldieval.core.errors import GoldievalError
 from goldieval.doctor.check import Check
 from goldieval.doctor.inputs import KNOWN
 from goldieval.doctor.probes import checks, probe
-from goldieval.errors import GoldievalError
-from goldieval.spec import parse_spec
-from goldieval.torch_adapter import TorchAdapter
+from goldieval.models.adapter import from_module
+from goldieval.models.spec import parse_spec
+from goldieval.models.torch_adapter import TorchAdapter
 
 CONTEXT, END, SIDE = 32, 257, 16
 OPENAI = KNOWN["OpenAI's"]

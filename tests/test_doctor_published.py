@@ -12,14 +12,14 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from goldieval import known
 from goldieval.cli import app, main
+from goldieval.core.errors import GoldievalError
 from goldieval.data import remote
 from goldieval.doctor import published
-from goldieval.errors import GoldievalError
-from goldieval.registry import load_task
-from goldieval.runner import evaluate
-from goldieval.spec import parse_spec
+from goldieval.engine.run import evaluate
+from goldieval.models import checkpoints as known
+from goldieval.models.spec import parse_spec
+from goldieval.tasks.catalogue import load_task
 
 NAMES = ("model", "task", "metric", "value", "tolerance", "source")
 ABOUT: dict[str, Any] = {
@@ -134,7 +134,7 @@ def test_bad_input(listing: Listing) -> None:
 
 
 BROKEN = """
-from goldieval.adapter import load_model
+from goldieval.models.adapter import load_model
 
 def load(spec, options):
     model = load_model("random")

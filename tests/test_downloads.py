@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from goldieval.core.errors import GoldievalError
 from goldieval.data.fetch import download, patience
 from goldieval.data.fetch.download import Wanted, fetch
-from goldieval.errors import GoldievalError
 
 DATA = bytes(range(256)) * 40  # 10,240 bytes
 

@@ -12,14 +12,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from goldieval.card import RetrievalCard, Task, ZeroshotCard
+from goldieval.core.errors import TaskError
 from goldieval.data.samples import Dataset, ImageSample, NoImage, Row, TextSample, dataset_of
 from goldieval.data.subset import keep_images, limited
-from goldieval.errors import TaskError
 from goldieval.families import retrieval, zeroshot
 from goldieval.families.base import Prepared, Scored
 from goldieval.scoring.cosine import unit
 from goldieval.scoring.similarity import GlobalSimilarity
+from goldieval.tasks.card import RetrievalCard, Task, ZeroshotCard
 
 BASE: dict[str, Any] = {
     "name": "tiny",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from goldieval.files import one_at_a_time
+from goldieval.core.files import one_at_a_time
 
 
 def test_the_second_waits_for_the_first(tmp_path: Path) -> None:

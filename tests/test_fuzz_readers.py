@@ -24,10 +24,10 @@ from hypothesis import strategies as st
 from PIL import Image
 from strange import TEXTS, as_csv, as_json, as_json_lines, as_text, damaged, many, mutated
 
-from goldieval.card import Task, load_card
+from goldieval.core.errors import GoldievalError, TaskError
 from goldieval.data.readers import AnySource
-from goldieval.errors import GoldievalError, TaskError
-from goldieval.prepare import Loaded, load_task_data
+from goldieval.engine.load import Loaded, load_task_data
+from goldieval.tasks.card import Task, load_card
 
 COCO = {
     "images": [

@@ -22,15 +22,15 @@ from hypothesis import strategies as st
 from made_records import made
 from strange import as_json, damaged, many, mutated
 
-from goldieval.card import load_card, read_yaml
+from goldieval.core.errors import GoldievalError
 from goldieval.data.fetch.lockfile import labels, read_lock
-from goldieval.errors import GoldievalError
 from goldieval.goldiclip.recipe_files import RECIPES, load_recipe
-from goldieval.record_files import read_outcomes, read_record
-from goldieval.registry import Catalogue, packaged
+from goldieval.models.spec import expand, parse_spec
+from goldieval.records.files import read_outcomes, read_record
 from goldieval.report.published import load_published
 from goldieval.report.table_spec import SPECS, load_spec
-from goldieval.spec import expand, parse_spec
+from goldieval.tasks.card import load_card, read_yaml
+from goldieval.tasks.catalogue import Catalogue, packaged
 
 CARDS = ("coco-karpathy", "cifar10", "sugarcrepe", "ade20k", "shapes-vqa", "shapes-probe")
 LOCK = {

@@ -20,7 +20,7 @@ from accelerate.state import AcceleratorState
 from helpers import one_line
 from safetensors.torch import save_file
 
-from goldieval.errors import GoldievalError
+from goldieval.core.errors import GoldievalError
 from goldieval.goldiclip.checkpoint import About, latest, load_state, load_weights, save_folder, save_weights
 from goldieval.goldiclip.config import ModelConfig
 from goldieval.goldiclip.data.shapes import ShapesCorpus, shapes_corpus

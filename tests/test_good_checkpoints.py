@@ -14,7 +14,7 @@ from accelerate.state import AcceleratorState
 from helpers import goldieval, one_line
 from test_train_command import RECIPE
 
-from goldieval.errors import GoldievalError
+from goldieval.core.errors import GoldievalError
 from goldieval.goldiclip.checkpoint import checkpoints, load_weights, not_finite, save_weights
 from goldieval.goldiclip.data.shapes import ShapesCorpus, shapes_corpus
 from goldieval.goldiclip.recipe import Recipe

@@ -19,8 +19,8 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from goldieval import load_model
-from goldieval.adapter import inference
-from goldieval.errors import GoldievalError
+from goldieval.core.errors import GoldievalError
+from goldieval.models.adapter import inference
 
 TEXTS = ["A dog!", "a photo of a large red circle left of two small blue squares", "two cats, on a sofa.", "dog " * 90]
 

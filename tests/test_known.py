@@ -12,10 +12,10 @@ from helpers import goldieval
 from open_clip.factory import get_model_config
 from open_clip.pretrained import get_pretrained_cfg
 
-from goldieval.errors import GoldievalError
-from goldieval.known import checkpoints, weights_of
-from goldieval.registry import Catalogue, model_families
-from goldieval.spec import parse_spec
+from goldieval.core.errors import GoldievalError
+from goldieval.models.checkpoints import checkpoints, weights_of
+from goldieval.models.spec import parse_spec
+from goldieval.tasks.catalogue import Catalogue, model_families
 
 # What a row may name; cards that are not here yet are planned as such, and fail where they are verified.
 TASKS = {

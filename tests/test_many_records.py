@@ -14,14 +14,14 @@ from comparison_records import classified
 from helpers import class_folders, goldieval, toy_model
 from made_records import made, write
 
-from goldieval.errors import GoldievalError
-from goldieval.record_files import read_outcomes
+from goldieval.core.errors import GoldievalError
+from goldieval.engine.run import evaluate
+from goldieval.records.files import read_outcomes
+from goldieval.records.results import load_results
 from goldieval.report.formats import FORMATS
 from goldieval.report.make import make_table
 from goldieval.report.numbers import label
 from goldieval.report.published import load_published
-from goldieval.results import load_results
-from goldieval.runner import evaluate
 
 BAD = {
     "cut": b'{"setting": "', "newer": b'{"schema_version": 99}', "text": b"hello", "bytes": b"\xff\xfe\x00",

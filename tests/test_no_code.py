@@ -15,7 +15,7 @@ from helpers import one_line
 from made_models import huggingface_folder
 
 from goldieval import load_model
-from goldieval.errors import GoldievalError
+from goldieval.core.errors import GoldievalError
 from model_adapters.no_code import check_no_code, no_code
 
 FILES = (

@@ -30,9 +30,9 @@ from open_clip import factory
 
 import goldieval as library
 from goldieval import evaluate, load_model
-from goldieval.adapter import inference
+from goldieval.core.errors import GoldievalError
 from goldieval.core.offline import is_offline, offline
-from goldieval.errors import GoldievalError
+from goldieval.models.adapter import inference
 
 ELSEWHERE = SIZES | {"text_cfg": SIZES["text_cfg"] | {"hf_tokenizer_name": "someone/tokenizer"}}
 TOWER = SIZES | {"text_cfg": {"hf_model_name": "someone/tower", "hf_tokenizer_name": "someone/tower"}}
@@ -102,7 +102,7 @@ KINDS = (*FAMILIES, "huggingface clip", "huggingface siglip", "huggingface sigli
 
 
 def test_every_family_stands_in_the_list() -> None:
-    from goldieval.registry import model_families
+    from goldieval.tasks.catalogue import model_families
 
     tested = {kind.partition(" ")[0] for kind in KINDS} | {"embeddings"}
     assert {name for name, point in model_families().items() if point.value.startswith("model_adapters.")} <= tested

@@ -12,10 +12,10 @@ import pytest
 from helpers import Ran, card, class_folders, content, goldieval, one_line, records, toy_model
 
 import goldieval as library
+from goldieval.core.errors import AdapterError, GoldievalError, InterruptedRunError, TaskError
 from goldieval.core.faults import contained, in_words
 from goldieval.core.halves import PATIENCE_AT_FIRST, Faults, in_halves
 from goldieval.data.folder import FolderSource
-from goldieval.errors import AdapterError, GoldievalError, InterruptedRunError, TaskError
 
 
 @pytest.fixture(autouse=True)
@@ -118,7 +118,7 @@ def test_a_source_that_raises_before_it_is_read_fails_its_task(
 
 
 @by_type
-@pytest.mark.parametrize("place", ["goldieval.families.zeroshot.score", "goldieval.runner._truncated"])
+@pytest.mark.parametrize("place", ["goldieval.families.zeroshot.score", "goldieval.engine.run._truncated"])
 def test_what_raises_after_encoding_fails_its_task(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, error: BaseException
 ) -> None:
@@ -137,14 +137,14 @@ def test_what_raises_after_encoding_fails_its_task(
 def test_a_record_that_cannot_be_written_is_its_own_failure_and_its_numbers_are_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from goldieval.record_files import write_record as whole
+    from goldieval.records.files import write_record as whole
 
     def full(out: Path, record: Any, *rest: Any) -> Path:
         if record.task.name == "bad":
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return whole(out, record, *rest)
 
-    monkeypatch.setattr("goldieval.runner.write_record", full)
+    monkeypatch.setattr("goldieval.engine.run.write_record", full)
     ran = run(toy_model(tmp_path), two_tasks(tmp_path))
     assert ran.code == 1 and "bad FAILED: OSError while writing its record: No space left on device" in ran.out
     assert [record["task"]["name"] for record in records(Path("out"))] == ["good"]
@@ -165,7 +165,7 @@ def test_debug_shows_the_traceback_and_the_run_goes_on(tmp_path: Path, monkeypat
     monkeypatch.setattr(FolderSource, "prepared", raising(ZeroDivisionError("in the reader")))
     ran = goldieval("--debug", "run", "--model", toy_model(tmp_path), "--tasks", two_tasks(tmp_path), "--out", "out")
     assert ran.code == 1 and len(records(Path("out"))) == 2
-    assert "ZeroDivisionError: in the reader" in ran.err and 'prepare.py", line' in ran.err
+    assert "ZeroDivisionError: in the reader" in ran.err and 'load.py", line' in ran.err
 
 
 # A model that fails
@@ -380,7 +380,7 @@ def test_what_is_found_out_while_scoring_is_not_applicable_too(tmp_path: Path) -
         "    def encode_text_now(self): pass\n    def encode_image",
     )
     file = Path(model.rpartition(":")[0])
-    late = "from goldieval.errors import NotApplicableError\nimport goldieval.families.zeroshot as family\n\n"
+    late = "from goldieval.core.errors import NotApplicableError\nimport goldieval.families.zeroshot as family\n\n"
     late += "def _no(*_): raise NotApplicableError('needs colour.')\n"
     file.write_text(
         file.read_text().replace("def load(spec, options):", "def load(spec, options):\n    family.score = _no")

@@ -19,7 +19,7 @@ from open_clip import factory
 from open_clip.factory import get_model_config
 
 from goldieval import load_model
-from goldieval.adapter import inference
+from goldieval.models.adapter import inference
 from model_adapters.open_clip import usual_transform
 
 VISION = {"image_size": 32, "layers": 1, "width": 32, "head_width": 16, "patch_size": 16}

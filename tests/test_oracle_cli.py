@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from goldieval.record import Record
-from goldieval.record_files import find_records, read_outcomes, read_record
-from goldieval.runner import evaluate
+from goldieval.engine.run import evaluate
+from goldieval.records.files import find_records, read_outcomes, read_record
+from goldieval.records.schema import Record
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 SHARED_DATA = CHECKOUT.parent / "shared/data"

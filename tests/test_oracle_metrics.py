@@ -19,13 +19,13 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from goldieval.card import Task, load_card
 from goldieval.data.samples import Dataset, ImageSample, NoImage, TextSample
 from goldieval.families import retrieval, zeroshot
 from goldieval.metrics.accuracy import mean_per_class
 from goldieval.metrics.ranks import Ranks
 from goldieval.scoring.cosine import class_ranks, retrieval_ranks, unit
 from goldieval.scoring.similarity import GlobalSimilarity
+from goldieval.tasks.card import Task, load_card
 
 peer_retrieval = pytest.importorskip("clip_benchmark.metrics.zeroshot_retrieval")
 peer_zeroshot = pytest.importorskip("clip_benchmark.metrics.zeroshot_classification")

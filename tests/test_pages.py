@@ -15,12 +15,12 @@ from browser import browser, needs_chromium
 from helpers import goldieval, one_line
 from made_records import made, share, write
 
-from goldieval.record import Record
-from goldieval.registry import Catalogue
+from goldieval.records.schema import Record
 from goldieval.report.efficiency import efficiency
 from goldieval.report.make import Made, make_table
 from goldieval.report.page import page
 from goldieval.report.table_spec import load_spec
+from goldieval.tasks.catalogue import Catalogue
 
 HOSTILE = """"><img src=x onerror="alert(1)"><script>window.ran=1</script></script>'`{{7*7}}${9}"""
 

@@ -12,13 +12,13 @@ from helpers import card, class_folders, goldieval, one_line, picture
 from training_samples import tokenizer
 
 from goldieval import evaluate
-from goldieval.card import load_card
+from goldieval.core.errors import GoldievalError, TaskError
 from goldieval.core.paths import LinkOutError, inside
-from goldieval.errors import GoldievalError, TaskError
 from goldieval.goldiclip.data.corpus import BadSampleError
 from goldieval.goldiclip.data.jsonl import JsonLines
 from goldieval.goldiclip.data.shards import shards_of
-from goldieval.record_files import read_outcomes, read_record
+from goldieval.records.files import read_outcomes, read_record
+from goldieval.tasks.card import load_card
 
 ROOTS = {".": "top", "": "top", "../top": "top", "top": "", "top/below/..": "", "./top/": "", "way": "", "top/.": ""}
 LEAVE = [

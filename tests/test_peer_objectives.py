@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from safetensors import safe_open
 
-from goldieval.errors import GoldievalError
+from goldieval.core.errors import GoldievalError
 from goldieval.goldiclip.cross_modal import CrossPool
 from goldieval.goldiclip.losses import Step
 from goldieval.goldiclip.objectives.conditioned import conditioned_sigmoid, sampled_columns

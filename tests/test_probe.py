@@ -13,14 +13,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from goldieval import evaluate
-from goldieval.card import ProbeCard, load_card
+from goldieval.core.errors import TaskError
 from goldieval.data.samples import Dataset, ImageSample, NoImage
 from goldieval.data.subset import keep_images
-from goldieval.errors import TaskError
 from goldieval.families import probe
 from goldieval.families.base import Scored
 from goldieval.scoring import logistic
 from goldieval.scoring.logistic import RESOLUTION, SMALL, TOLERANCE, fit, one_thread_where_small
+from goldieval.tasks.card import ProbeCard, load_card
 
 
 def clouds(rows: int, classes: int, dim: int, seed: int = 0, spread: float = 1.0) -> tuple[torch.Tensor, np.ndarray]:

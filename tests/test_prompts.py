@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from helpers import card
 
-from goldieval.card import Task, load_card
-from goldieval.errors import TaskError
-from goldieval.families.params import Pinned, ZeroshotParams
-from goldieval.prompts import CLASS_NAMES, PROMPTS, _clip_benchmark, clip_benchmark_entry, digest, fill, resolve
-from goldieval.registry import Catalogue
+from goldieval.core.errors import TaskError
+from goldieval.tasks.card import Task, load_card
+from goldieval.tasks.catalogue import Catalogue
+from goldieval.tasks.params import Pinned, ZeroshotParams
+from goldieval.tasks.prompts import CLASS_NAMES, PROMPTS, _clip_benchmark, clip_benchmark_entry, digest, fill, resolve
 
 PINS = [
     pytest.param(task, pin, file, id=f"{task.name}-{field}")

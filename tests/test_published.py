@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from goldieval.errors import GoldievalError
-from goldieval.registry import Catalogue, packaged
+from goldieval.core.errors import GoldievalError
 from goldieval.report.published import COLUMNS, NOT_FACTS, Published, load_published
+from goldieval.tasks.catalogue import Catalogue, packaged
 
 SETTING = "leaderboard page, setting unknown"
 GOLDICLIP = [

@@ -12,7 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from goldieval.errors import TaskError
+from goldieval.core.errors import TaskError
 from goldieval.metrics.accuracy import true_class_ranks
 from goldieval.metrics.ranks import TIE, RankCounter, Ranks
 from goldieval.scoring import cosine

@@ -15,10 +15,10 @@ import pytest
 from helpers import class_folders, json_lines, picture, png_bytes, tar
 from pydantic import TypeAdapter
 
+from goldieval.core.errors import TaskError
 from goldieval.data.readers import AnySource
 from goldieval.data.samples import Dataset
 from goldieval.data.source import Source
-from goldieval.errors import TaskError
 
 SOURCE: TypeAdapter[Source] = TypeAdapter(AnySource)
 

@@ -14,8 +14,9 @@ from open_clip import SimpleTokenizer
 
 from goldieval import evaluate, load_task
 from goldieval.data.samples import Dataset
-from goldieval.prompts import CLASS_NAMES, resolve
-from goldieval.token_counts import token_counts, truncation
+from goldieval.engine.truncation import truncation
+from goldieval.models.token_counts import token_counts
+from goldieval.tasks.prompts import CLASS_NAMES, resolve
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 TEXTS = DATA / "annotations"

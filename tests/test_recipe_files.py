@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from goldieval.errors import GoldievalError
+from goldieval.core.errors import GoldievalError
 from goldieval.goldiclip.config import FULL_MERGES, ModelConfig
 from goldieval.goldiclip.model import GoldiClip
 from goldieval.goldiclip.recipe_files import load_recipe, recipe_names

@@ -15,13 +15,15 @@ import torch
 from PIL import Image
 from pydantic import ValidationError
 
-from goldieval.adapter import Model, ModelInfo, from_module
-from goldieval.card import RetrievalCard, Task
-from goldieval.errors import GoldievalError
-from goldieval.record import SCHEMA, DataPart, Metric, ModelPart, Record, RunPart, TaskPart, record_key, setting_key
-from goldieval.record_files import find_records, read_outcomes, read_record, record_path, write_record
-from goldieval.results import load_results
-from goldieval.runner import evaluate
+from goldieval.core.errors import GoldievalError
+from goldieval.engine.run import evaluate
+from goldieval.models.adapter import Model, ModelInfo, from_module
+from goldieval.records.files import find_records, read_outcomes, read_record, record_path, write_record
+from goldieval.records.keys import record_key, setting_key
+from goldieval.records.parts import Metric
+from goldieval.records.results import load_results
+from goldieval.records.schema import SCHEMA, DataPart, ModelPart, Record, RunPart, TaskPart
+from goldieval.tasks.card import RetrievalCard, Task
 
 INFO = ModelInfo("mine@a/epoch_3.pt", "open_clip", "f" * 64, "image", "text")
 TASK = Task(

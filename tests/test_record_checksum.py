@@ -10,8 +10,8 @@ import pytest
 from helpers import card, class_folders, goldieval, records, toy_model
 from made_records import made
 
-from goldieval.errors import GoldievalError
-from goldieval.record_files import read_record, write_record
+from goldieval.core.errors import GoldievalError
+from goldieval.records.files import read_record, write_record
 
 
 def written(folder: Path) -> Path:

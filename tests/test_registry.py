@@ -10,8 +10,8 @@ import pytest
 import yaml
 from helpers import card
 
-from goldieval.errors import GoldievalError
-from goldieval.registry import Catalogue, Selection, describe_family, load_task, model_families
+from goldieval.core.errors import GoldievalError
+from goldieval.tasks.catalogue import Catalogue, Selection, describe_family, load_task, model_families
 
 REAL_RETRIEVAL = ["coco-karpathy", "flickr30k-test"]
 

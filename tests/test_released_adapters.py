@@ -13,8 +13,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from goldieval import load_model
-from goldieval.adapter import TextConditioned, inference
-from goldieval.errors import GoldievalError
+from goldieval.core.errors import GoldievalError
+from goldieval.models.adapter import TextConditioned, inference
 from goldieval.scoring.conditioned import conditioned_matrix
 from goldieval.scoring.shortlist import Stages, shortlists
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 if TYPE_CHECKING:
-    from goldieval.record import Record
+    from goldieval.records.schema import Record
 
 IMAGES, TEXTS = 600, 1199  # one caption occurs twice
 CARD = f"""
@@ -39,7 +39,7 @@ def slow(spec: Any, options: Any) -> Any:
     import torch
     from torch import nn
 
-    from goldieval.torch_adapter import TorchAdapter
+    from goldieval.models.torch_adapter import TorchAdapter
 
     def layer() -> nn.Module:
         return nn.TransformerEncoderLayer(16, 2, 32, dropout=0.0, batch_first=True)
@@ -126,7 +126,8 @@ class Run(NamedTuple):
         arguments += ["--device", "cpu", "--workers", "1"]
         variables = dict(os.environ) | {"GOLDIEVAL_STORE": str(self.root / "store")} | environment
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["goldieval.runner", "goldieval.report.console", "pyarrow.parquet", "pandas"])
+        modules = ["goldieval.engine.run", "goldieval.report.console", "pyarrow.parquet", "pandas"]
+        context.set_forkserver_preload(modules)
         process = context.Process(target=command, args=(arguments, variables, self.log), daemon=True)
         process.start()
         return process
@@ -145,7 +146,7 @@ class Run(NamedTuple):
 
     @property
     def record(self) -> Record:
-        from goldieval.results import load_results
+        from goldieval.records.results import load_results
 
         (record,) = load_results(self.root / self.out)
         return record

@@ -17,16 +17,16 @@ from helpers import goldieval, records
 from PIL import Image
 
 from goldieval import evaluate, load_model
-from goldieval.adapter import Dense, ModelInfo
-from goldieval.card import Task, load_card
 from goldieval.data.masks import IGNORED
 from goldieval.data.shapes.reader import ShapesSource
 from goldieval.families.base import family_of
 from goldieval.goldiclip.pooling import TextConditionedPool
 from goldieval.metrics import miou
-from goldieval.registry import Catalogue, packaged
+from goldieval.models.adapter import Dense, ModelInfo
 from goldieval.scoring.conditioned import conditioned_matrix
 from goldieval.scoring.patches import reader
+from goldieval.tasks.card import Task, load_card
+from goldieval.tasks.catalogue import Catalogue, packaged
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 EXAMPLES = Path(__file__).resolve().parents[1] / "docs" / "examples"
@@ -399,7 +399,7 @@ def test_mmseg_is_imported_by_segmentation_alone_and_never_its_ops(tmp_path: Pat
     import sys
 
     code = (
-        "import sys; from goldieval import evaluate; import goldieval.families.zeroshot, goldieval.runner;"
+        "import sys; from goldieval import evaluate; import goldieval.families.zeroshot, goldieval.engine.run;"
         "assert 'mmseg' not in sys.modules;"
         "r, = evaluate('random', 'shapes-segmentation', out=None, limit=4); assert r.status == 'ok', r.reason;"
         "assert 'mmseg' in sys.modules; assert not [m for m in sys.modules if m.startswith('mmcv.ops')]"

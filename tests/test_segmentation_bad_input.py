@@ -13,10 +13,10 @@ import yaml
 from helpers import goldieval, one_line, records
 from PIL import Image
 
-from goldieval.card import load_card
+from goldieval.core.errors import GoldievalError, TaskError
 from goldieval.data.masks import FileMask, labels
-from goldieval.errors import GoldievalError, TaskError
-from goldieval.prepare import load_task_data
+from goldieval.engine.load import load_task_data
+from goldieval.tasks.card import load_card
 
 
 def data(folder: Path, classes: int = 3, **changes: Any) -> Path:

@@ -11,11 +11,11 @@ import PIL
 import pytest
 from pydantic import ValidationError
 
+from goldieval.core.errors import TaskError
 from goldieval.data.shapes.language import short_captions
 from goldieval.data.shapes.reader import SceneImage, ShapesSource
 from goldieval.data.shapes.relevance import satisfies
 from goldieval.data.shapes.world import sample_scene
-from goldieval.errors import TaskError
 
 
 def source(**changes: Any) -> ShapesSource:

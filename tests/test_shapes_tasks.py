@@ -12,7 +12,6 @@ import pytest
 import torch
 from helpers import goldieval, records
 
-from goldieval.card import Task
 from goldieval.data.samples import Dataset
 from goldieval.data.shapes import answer, questions, sample_scene, satisfies
 from goldieval.data.shapes.composition import choices
@@ -21,9 +20,10 @@ from goldieval.data.shapes.questions import QUESTION_TYPES
 from goldieval.data.shapes.reader import ShapesSource
 from goldieval.data.shapes.relevance import answered
 from goldieval.families.base import Prepared, Scored, family_of
-from goldieval.registry import Catalogue
 from goldieval.scoring.cosine import unit
 from goldieval.scoring.similarity import GlobalSimilarity
+from goldieval.tasks.card import Task
+from goldieval.tasks.catalogue import Catalogue
 
 COMPARING = ("shapes-question", "shapes-question-answer", "shapes-finegrained", "shapes-composition")
 SCENES = [sample_scene("test", index) for index in range(150)]

@@ -8,6 +8,7 @@ from collections import Counter
 
 import pytest
 
+from goldieval.core.errors import TaskError
 from goldieval.data.shapes.language import long_caption, short_captions
 from goldieval.data.shapes.questions import questions
 from goldieval.data.shapes.world import (
@@ -24,7 +25,6 @@ from goldieval.data.shapes.world import (
     sample_scene,
     split_seeds,
 )
-from goldieval.errors import TaskError
 
 # Scenes and texts are part of the shapes tasks' identity. If this changes, results before and after do not compare.
 WORLD_SHA256 = "6fb5340fe9156848fefe7c8a0d0d214417a435c2d594305c03a5d42443099071"

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from training_samples import jpeg, row, shard, shards, tokenizer
 
-from goldieval.errors import GoldievalError
+from goldieval.core.errors import GoldievalError
 from goldieval.goldiclip.data import shard_index
 from goldieval.goldiclip.data.corpus import BadSampleError
 from goldieval.goldiclip.data.shard_index import file_of

@@ -11,8 +11,8 @@ from helpers import goldieval
 from goldieval.goldiclip.checkpoint import load_weights
 from goldieval.goldiclip.recipe_files import load_recipe
 from goldieval.goldiclip.shipped import LARGEST, WEIGHTS, shipped_weights
-from goldieval.record import Record
-from goldieval.torch_adapter import module_fingerprint
+from goldieval.models.torch_adapter import module_fingerprint
+from goldieval.records.schema import Record
 
 NOTICE = "tiny reconstruction, 64 px, trained on drawn scenes; not the paper's ViT-B/16, whose weights are not public"
 CARD = WEIGHTS.parent / "README.md"

@@ -18,8 +18,8 @@ from test_conditioned_scoring import made, pool_of, tiles
 
 from goldieval.families.approximation import Direction, approximations, told
 from goldieval.metrics.ranks import Ranks
-from goldieval.record_files import read_record
-from goldieval.results import load_results
+from goldieval.records.files import read_record
+from goldieval.records.results import load_results
 from goldieval.scoring import audit, shortlist
 from goldieval.scoring.conditioned import conditioned_matrix
 from goldieval.scoring.cosine import unit

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from goldieval.errors import GoldievalError
-from goldieval.spec import expand, parse_spec
+from goldieval.core.errors import GoldievalError
+from goldieval.models.spec import expand, parse_spec
 
 GOOD = [
     ("random", "random", "", ""),

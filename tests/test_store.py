@@ -19,13 +19,13 @@ from helpers import card, class_folders, toy_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from goldieval.core.errors import GoldievalError
 from goldieval.data.samples import FileImage
-from goldieval.embeddings import Chunk, Space, Store, chunks_of, open_store
-from goldieval.encode import Batching, encode, image_computer, plan_images, plan_texts, text_computer, text_key
-from goldieval.errors import GoldievalError
-from goldieval.record import Record
-from goldieval.runner import evaluate
-from goldieval.screen import Quiet
+from goldieval.engine.encode import Batching, encode, image_computer, plan_images, plan_texts, text_computer, text_key
+from goldieval.engine.progress import Quiet
+from goldieval.engine.run import evaluate
+from goldieval.engine.store import Chunk, Space, Store, chunks_of, open_store
+from goldieval.records.schema import Record
 
 KEYS = [text_key(str(number)) for number in range(5)]
 CHUNK = Chunk(tuple(KEYS))
@@ -73,7 +73,7 @@ def test_stored_chunks_never_move_the_borders_of_the_others(data: st.DataObject,
     texts = {text_key("w" * (number % 5) + str(number)): "w" * (number % 5) + str(number) for number in range(count)}
     with (
         tempfile.TemporaryDirectory() as folder,
-        mock.patch.multiple("goldieval.encode", IMAGES_PER_CHUNK=size, TEXTS_PER_CHUNK=size),
+        mock.patch.multiple("goldieval.engine.encode", IMAGES_PER_CHUNK=size, TEXTS_PER_CHUNK=size),
     ):
         for plan in (plan_texts, plan_images):
             store = Store(Path(folder) / plan.__name__)
@@ -90,7 +90,7 @@ def test_stored_chunks_never_move_the_borders_of_the_others(data: st.DataObject,
 
 def test_texts_of_a_length_share_chunks(tmp_path: Path) -> None:
     texts = {text_key(text): text for text in ("aaaa", "b", "cc", "d", "eeeee", "ff")}
-    with mock.patch("goldieval.encode.TEXTS_PER_CHUNK", 2):
+    with mock.patch("goldieval.engine.encode.TEXTS_PER_CHUNK", 2):
         chunks = plan_texts(Store(tmp_path).space("one"), texts)
     assert [sorted(texts[key] for key in chunk.keys) for chunk in chunks] == [
         ["b", "d"],
@@ -211,7 +211,7 @@ def run(folder: Path, **options: object) -> Record:
 HOLD = """
 import pathlib, sys, time
 from goldieval.data.samples import FileImage
-from goldieval.embeddings import Chunk, Space
+from goldieval.engine.store import Chunk, Space
 with Space(pathlib.Path(sys.argv[1])).claim(Chunk(tuple(sys.argv[2:]))) as ours:
     print(ours, flush=True)
     time.sleep(600)

@@ -14,10 +14,10 @@ from filelock import FileLock
 from helpers import card, class_folders, goldieval, toy_model
 from safetensors.numpy import save
 
-from goldieval import embeddings
-from goldieval.embeddings import Chunk, Store, chunks_of, open_store
-from goldieval.encode import encode, text_key
-from goldieval.screen import Quiet
+from goldieval.engine import store as embeddings
+from goldieval.engine.encode import encode, text_key
+from goldieval.engine.progress import Quiet
+from goldieval.engine.store import Chunk, Store, chunks_of, open_store
 
 KEYS = [text_key(str(number)) for number in range(4)]
 VECTORS = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
@@ -30,7 +30,7 @@ def run(tmp_path: Path) -> Callable[[], tuple[Any, ...]]:
     arguments = ["run", "--model", toy_model(tmp_path), "--tasks", str(card(tmp_path)), "--out", tmp_path / "out"]
 
     def ran() -> tuple[Any, ...]:
-        from goldieval.results import load_results
+        from goldieval.records.results import load_results
 
         done = goldieval(*arguments)
         (record,) = load_results(tmp_path / "out")

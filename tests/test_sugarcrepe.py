@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-from goldieval.card import Task
+from goldieval.core.errors import TaskError
 from goldieval.data.samples import Dataset, ImageSample, NoImage, TextSample
-from goldieval.errors import TaskError
+from goldieval.engine.load import _check_counts
 from goldieval.families import choice
 from goldieval.families.base import Scored
-from goldieval.prepare import _check_counts
-from goldieval.registry import load_task
 from goldieval.report.numbers import label
+from goldieval.tasks.card import Task
+from goldieval.tasks.catalogue import load_task
 
 ORACLES = Path(__file__).parents[2] / "shared/data/oracles"
 SPLITS = {

@@ -17,7 +17,7 @@ import yaml
 from helpers import goldieval, one_line, retrieval_embeddings
 from made_records import made, sha, share, write
 
-from goldieval.record_files import write_record
+from goldieval.records.files import write_record
 from goldieval.report.formats import FORMATS
 from goldieval.report.formats.latex import escape
 from goldieval.report.grid import Cell, Grid, GridPanel

@@ -13,12 +13,12 @@ import yaml
 from accelerate.state import AcceleratorState
 from helpers import goldieval, one_line
 
-from goldieval.errors import GoldievalError
+from goldieval.core.errors import GoldievalError
 from goldieval.goldiclip import cost
 from goldieval.goldiclip.checkpoint import load_weights
 from goldieval.goldiclip.shipped import LARGEST, ship
 from goldieval.goldiclip.trainer import Trainer
-from goldieval.results import load_results
+from goldieval.records.results import load_results
 
 RECIPE: dict[str, Any] = {
     "name": "mine",

@@ -12,7 +12,7 @@ import yaml
 from helpers import goldieval, one_line
 from training_samples import image_text_folder, jpeg, recipe, row, shard, shards, tokenizer
 
-from goldieval.errors import GoldievalError
+from goldieval.core.errors import GoldievalError
 from goldieval.goldiclip.data.bad_samples import BadSamples, TooManyBadError
 from goldieval.goldiclip.data.batches import Batch, Batches, Views
 from goldieval.goldiclip.data.corpus import Bad, BadSampleError, Sample

@@ -18,7 +18,7 @@ from helpers import one_line
 from torch.utils.data import get_worker_info
 from training_samples import image_text_folder, recipe, row, shards, tokenizer
 
-from goldieval.errors import GoldievalError
+from goldieval.core.errors import GoldievalError
 from goldieval.goldiclip.checkpoint import load_state, load_weights
 from goldieval.goldiclip.data.bad_samples import BadSamples
 from goldieval.goldiclip.data.batches import Batch, Batches, Views

@@ -17,7 +17,7 @@ from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
 from training_samples import image_text_folder, jpeg, recipe, row, shard, shards, tokenizer
 
-from goldieval.errors import GoldievalError
+from goldieval.core.errors import GoldievalError
 from goldieval.goldiclip.data import shard_index
 from goldieval.goldiclip.data import shards as shards_module
 from goldieval.goldiclip.data.batches import Batches, Views

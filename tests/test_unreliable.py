@@ -19,7 +19,8 @@ from goldieval.families.base import metric
 from goldieval.metrics import miou
 from goldieval.metrics.intervals import clustered_mean_of_groups, clustered_means, mean_per_class
 from goldieval.metrics.paired import Paired, mcnemar, paired_mean_per_class, paired_means
-from goldieval.record import Metric, Record
+from goldieval.records.parts import Metric
+from goldieval.records.schema import Record
 from goldieval.report.score import of_record
 from goldieval.report.scores import scores
 

@@ -11,17 +11,17 @@ import torch
 from helpers import TOY_MODEL, goldieval, records, toy_model
 from test_families import pictures, values
 
-from goldieval import adapter
-from goldieval.adapter import Answering, LoadOptions
-from goldieval.card import Task, VqaCard
+from goldieval.core.errors import TaskError
 from goldieval.data.samples import Dataset, TextSample
 from goldieval.data.shapes import draw, sample_scene
 from goldieval.data.subset import keep_images
-from goldieval.errors import TaskError
 from goldieval.families import vqa
 from goldieval.goldiclip.towers import VisionTower
-from goldieval.record_files import read_outcomes, read_record
-from goldieval.spec import parse_spec
+from goldieval.models import adapter
+from goldieval.models.adapter import Answering, LoadOptions
+from goldieval.models.spec import parse_spec
+from goldieval.records.files import read_outcomes, read_record
+from goldieval.tasks.card import Task, VqaCard
 
 TRUE = ["red", "red", "blue", "yes", "no", "yes"]
 TYPES = ["colour"] * 3 + ["existence"] * 3

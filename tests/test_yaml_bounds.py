@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from goldieval.card import load_card
 from goldieval.core import yaml_files
+from goldieval.core.errors import GoldievalError
 from goldieval.core.yaml_files import read_yaml
-from goldieval.errors import GoldievalError
 from goldieval.goldiclip.recipe_files import load_recipe
-from goldieval.registry import Catalogue
 from goldieval.report.table_spec import load_spec
+from goldieval.tasks.card import load_card
+from goldieval.tasks.catalogue import Catalogue
 
 BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 40))
 MERGES = "a0: &a0 {x: 1}\n" + "".join(f"a{n}: &a{n} {{<<: [*a{n - 1}, *a{n - 1}]}}\n" for n in range(1, 40))

@@ -19,8 +19,8 @@ from goldieval.cli.show import show
 from goldieval.cli.table import table
 from goldieval.cli.train import train
 from goldieval.core.display import Console, discard_output, guarded, leave_pipe, show_traceback
+from goldieval.core.errors import GoldievalError, InterruptedRunError, first_line
 from goldieval.core.faults import in_words, out_of_memory
-from goldieval.errors import GoldievalError, InterruptedRunError, first_line
 
 INTERRUPTED = 130
 OURS = ("goldieval", "model_adapters")

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from goldieval.core.display import Console, Text, print_json
+from goldieval.core.errors import GoldievalError
 from goldieval.core.text import argument
-from goldieval.errors import GoldievalError
 
 if TYPE_CHECKING:
-    from goldieval.card import Task
-    from goldieval.care.get import Job
+    from goldieval.data.manage.get import Job
+    from goldieval.tasks.card import Task
 
 data = typer.Typer(
     name="data",
@@ -42,7 +42,7 @@ def get(
 
     goldieval data get cifar10 flickr30k-test
     """
-    from goldieval.care.get import carry_out, jobs, plan
+    from goldieval.data.manage.get import carry_out, jobs, plan
     from goldieval.report.fetching import FetchScreen
 
     screen = FetchScreen(Console())
@@ -77,7 +77,7 @@ def check(
 
     goldieval data check cifar10
     """
-    from goldieval.care.check import check as examine
+    from goldieval.data.manage.check import check as examine
 
     console, root, wrong = Console(), _root(data_dir), 0
     chosen, broken = _chosen(tasks, tasks_dir)
@@ -108,7 +108,7 @@ def where(
 
     goldieval data where cifar10
     """
-    from goldieval.care.where import places
+    from goldieval.data.manage.locate import places
 
     root = _root(data_dir)
     chosen, broken = _chosen(tasks, tasks_dir)
@@ -162,9 +162,9 @@ def import_(
 
     goldieval data import mydata/ --family retrieval
     """
-    from goldieval.care.adopt import adopt
-    from goldieval.care.guess import Wishes
-    from goldieval.care.own import write_card
+    from goldieval.data.manage.detect import Wishes
+    from goldieval.data.manage.link import adopt
+    from goldieval.data.manage.write_card import write_card
     from goldieval.data.source import tilde
 
     console = Console()
@@ -200,7 +200,7 @@ def _root(data_dir: Path | None) -> Path:
 
 def _chosen(names: list[str] | None, tasks_dir: Path | None) -> tuple[list[Task], list[str]]:
     """Return the tasks that are meant, and a line for each card that is meant and cannot be read."""
-    from goldieval.registry import Catalogue
+    from goldieval.tasks.catalogue import Catalogue
 
     catalogue = Catalogue(tasks_dir)
     asked = [part.strip() for name in names or [] for part in name.split(",") if part.strip()]

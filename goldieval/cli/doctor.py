@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from goldieval.core.display import Console, Text, print_json, print_text
-from goldieval.errors import GoldievalError
+from goldieval.core.errors import GoldievalError
 
 if TYPE_CHECKING:
     from goldieval.doctor.check import Check
@@ -81,7 +81,7 @@ def _parts(
     if model:
         from goldieval.doctor import probes
         from goldieval.doctor.check import examine_all
-        from goldieval.spec import expand, parse_spec
+        from goldieval.models.spec import expand, parse_spec
 
         specs = expand(parse_spec(model))
         for spec in specs:

@@ -13,9 +13,9 @@ import typer
 from goldieval.core.display import Console, Text, print_json
 
 if TYPE_CHECKING:
-    from goldieval.card import Task
-    from goldieval.record import Record
-    from goldieval.results import Entry, Found
+    from goldieval.records.results import Entry, Found
+    from goldieval.records.schema import Record
+    from goldieval.tasks.card import Task
 
 WIDE = 130  # columns from which tasks are listed with their family, images and headline
 
@@ -72,7 +72,7 @@ def ls(
 
 def _tasks(data_dir: Path | None, tasks_dir: Path | None, out: Path) -> list[dict[str, Any]]:
     from goldieval.data.paths import data_root
-    from goldieval.registry import Catalogue
+    from goldieval.tasks.catalogue import Catalogue
 
     root, newest = data_root(data_dir), _newest(out)
     catalogue = Catalogue(tasks_dir)
@@ -82,7 +82,7 @@ def _tasks(data_dir: Path | None, tasks_dir: Path | None, out: Path) -> list[dic
 
 
 def _task(task: Task, root: Path, last: Record | None) -> dict[str, Any]:
-    from goldieval.care.where import state
+    from goldieval.data.manage.locate import state
     from goldieval.report.numbers import label
 
     card = task.card
@@ -102,7 +102,7 @@ def _task(task: Task, root: Path, last: Record | None) -> dict[str, Any]:
 
 def _newest(out: Path) -> dict[str, Record]:
     """Return of each task the newest record of all of it, as its card has it."""
-    from goldieval.results import read_records
+    from goldieval.records.results import read_records
 
     records = [entry.record for entry in _entries(out, lambda place: read_records([place]))]
     whole = [record for record in records if record.headline and not (record.task.limit or record.task.overrides)]
@@ -122,14 +122,14 @@ def _task_cells(row: dict[str, Any], wide: bool) -> dict[str, str]:
 
 
 def _suites(data_dir: Path | None, tasks_dir: Path | None, out: Path) -> list[dict[str, Any]]:
-    from goldieval.registry import Catalogue
+    from goldieval.tasks.catalogue import Catalogue
 
     suites = Catalogue(tasks_dir).suites.values()
     return [{"suite": suite.suite, "title": suite.title, "tasks": ", ".join(suite.tasks)} for suite in suites]
 
 
 def _models(data_dir: Path | None, tasks_dir: Path | None, out: Path) -> list[dict[str, Any]]:
-    from goldieval.registry import describe_family, model_families
+    from goldieval.tasks.catalogue import describe_family, model_families
 
     return [
         {"family": name, "from": point.dist.name if point.dist else point.module, "what": describe_family(point)}
@@ -138,8 +138,8 @@ def _models(data_dir: Path | None, tasks_dir: Path | None, out: Path) -> list[di
 
 
 def _results(data_dir: Path | None, tasks_dir: Path | None, out: Path) -> list[dict[str, Any]]:
+    from goldieval.records.results import read_folder
     from goldieval.report.numbers import label
-    from goldieval.results import read_folder
 
     rows = []
     for entry in _entries(out, read_folder):

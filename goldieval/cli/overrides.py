@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from goldieval.errors import GoldievalError
+from goldieval.core.errors import GoldievalError
 
 
 def parse_overrides(pairs: list[str]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import typer
 
 from goldieval.cli.overrides import parse_overrides
 from goldieval.core.display import Console, print_json
-from goldieval.errors import GoldievalError
+from goldieval.core.errors import GoldievalError
 
 
 def run(
@@ -61,10 +61,10 @@ def run(
     overrides = parse_overrides(set_)
     if precision not in ("fp32", "bf16", "fp16"):
         raise GoldievalError(f"--precision {precision!r}: choose fp32, bf16 or fp16.")
-    from goldieval.encode import Batching
+    from goldieval.engine.encode import Batching
     from goldieval.engine.options import checked
+    from goldieval.engine.run import evaluate
     from goldieval.report.console import Terminal
-    from goldieval.runner import evaluate
 
     options = checked(
         {

@@ -22,9 +22,9 @@ def show(
 
     goldieval show results/random-0123abcd/shapes-retrieval@1-0123abcd.json
     """
+    from goldieval.records.results import load_results
     from goldieval.report.faults import warn
     from goldieval.report.scores import scores
-    from goldieval.results import load_results
 
     records = load_results(place)
     warn(records.faults)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from goldieval.core.display import Console, print_html, print_text
-from goldieval.errors import GoldievalError
+from goldieval.core.errors import GoldievalError
 
 if TYPE_CHECKING:
     from goldieval.report.grid import Grid

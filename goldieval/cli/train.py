@@ -28,7 +28,7 @@ def train(
     accelerate launch -m goldieval train goldiclip-tiny-start
     """
     from goldieval.cli.overrides import parse_overrides
-    from goldieval.errors import GoldievalError, InterruptedRunError
+    from goldieval.core.errors import GoldievalError, InterruptedRunError
     from goldieval.goldiclip.recipe_files import load_recipe
 
     chosen = load_recipe(recipe, parse_overrides(set_))

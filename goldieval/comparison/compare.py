@@ -12,8 +12,8 @@ from goldieval.comparison.pairs import Pair, Unpaired, pair
 from goldieval.comparison.result import Comparison
 from goldieval.comparison.rows import rows_of
 from goldieval.comparison.sides import Library, Side, command
-from goldieval.errors import GoldievalError, did_you_mean, listing
-from goldieval.registry import Catalogue, model_families
+from goldieval.core.errors import GoldievalError, did_you_mean, listing
+from goldieval.tasks.catalogue import Catalogue, model_families
 
 
 def compare(

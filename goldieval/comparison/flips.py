@@ -10,7 +10,7 @@ import numpy as np
 
 from goldieval.comparison.pairs import Pair, aligned
 from goldieval.comparison.values import Columns, values_of
-from goldieval.record_files import read_outcomes
+from goldieval.records.files import read_outcomes
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from goldieval.comparison.values import Values
-from goldieval.errors import GoldievalError
-from goldieval.record import Record
-from goldieval.results import Entry
+from goldieval.core.errors import GoldievalError
+from goldieval.records.results import Entry
+from goldieval.records.schema import Record
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,12 @@ import numpy as np
 from goldieval.comparison.pairs import Pair, aligned
 from goldieval.comparison.result import Row, Verdict
 from goldieval.comparison.values import Columns, Values, influence, score, test, values_of
-from goldieval.errors import GoldievalError, first_line
+from goldieval.core.errors import GoldievalError, first_line
 from goldieval.metrics.paired import LEVEL, Paired
 from goldieval.metrics.pvalues import holm
 from goldieval.metrics.seeds import Seeded, seeded
-from goldieval.record_files import read_outcomes
-from goldieval.results import Entry
+from goldieval.records.files import read_outcomes
+from goldieval.records.results import Entry
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from goldieval.core.errors import GoldievalError, did_you_mean, listing
 from goldieval.core.text import argument
-from goldieval.errors import GoldievalError, did_you_mean, listing
-from goldieval.record import Record
-from goldieval.record_files import find_records
-from goldieval.results import Entry, Found, read_records
+from goldieval.records.files import find_records
+from goldieval.records.results import Entry, Found, read_records
+from goldieval.records.schema import Record
 
 
 @dataclass(frozen=True)

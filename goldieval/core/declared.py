@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from goldieval.errors import GoldievalError
+from goldieval.core.errors import GoldievalError
 
 LAYERS = 1_000
 EDGE = 8_192  # pixels of a picture's side

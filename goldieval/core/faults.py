@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from goldieval.errors import GoldievalError, InterruptedRunError, TaskError, first_line
+from goldieval.core.errors import GoldievalError, InterruptedRunError, TaskError, first_line
 
 LOG = logging.getLogger("goldieval")
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from goldieval.core.errors import AdapterError, TaskError
 from goldieval.core.faults import contained
-from goldieval.errors import AdapterError, TaskError
 
 # Failures in a row after which the rest is not tried: before anything has worked, and after. One bad item in a batch
 # of 1,024 makes eleven.

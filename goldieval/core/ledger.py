@@ -13,8 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from goldieval.errors import GoldievalError
-from goldieval.files import atomic_write, one_at_a_time
+from goldieval.core.errors import GoldievalError
+from goldieval.core.files import atomic_write, one_at_a_time
 
 
 def cache_root() -> Path:

@@ -7,8 +7,8 @@ import reprlib
 from functools import lru_cache
 from pathlib import Path
 
+from goldieval.core.errors import TaskError
 from goldieval.core.ledger import given_folders
-from goldieval.errors import TaskError
 
 GIVEN = "GOLDIEVAL_FOLDERS"  # read by ``core.ledger``
 

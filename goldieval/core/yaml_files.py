@@ -13,9 +13,9 @@ import yaml
 from yaml.constructor import ConstructorError
 from yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, NodeEvent, ScalarEvent
 
+from goldieval.core.errors import GoldievalError
 from goldieval.core.limits import YAML_BYTES, YAML_DEPTH, YAML_NODES, YAML_NUMBER
 from goldieval.core.reading import read_text
-from goldieval.errors import GoldievalError
 
 MERGE = "tag:yaml.org,2002:merge"
 _Parser: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same in C, where PyYAML was built with libyaml

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from goldieval.core.errors import TaskError
 from goldieval.data.coco_file import Entry, check_id, id_text, in_order, read_coco
 from goldieval.data.names import below, picture_file
 from goldieval.data.paths import inside
 from goldieval.data.rows import text_in
 from goldieval.data.samples import Dataset, FileImage, ImageSample, Row, dataset_of
 from goldieval.data.source import Source
-from goldieval.errors import TaskError
 
 
 class CocoSource(Source):

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from goldieval.core.errors import TaskError, listing
 from goldieval.data.names import file_name
 from goldieval.data.texts import read_json
-from goldieval.errors import TaskError, listing
 
 Entry = dict[str, Any]
 

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from goldieval.core.errors import TaskError, listing
 from goldieval.core.limits import PICTURE_BYTES
 from goldieval.core.reading import read_bytes
 from goldieval.data.coco_file import CocoFile, Entry, check_id, entries_of, read_coco
@@ -21,7 +22,6 @@ from goldieval.data.outlines import filled
 from goldieval.data.paths import inside
 from goldieval.data.rows import text_in
 from goldieval.data.samples import Dataset, FileImage, ImageSample
-from goldieval.errors import TaskError, listing
 
 NOTHING = 0  # raw value of a pixel without a category
 MOST_CATEGORIES = 10_000

@@ -8,12 +8,12 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
+from goldieval.core.errors import TaskError
 from goldieval.data.names import below, file_name
 from goldieval.data.paths import inside
 from goldieval.data.rows import read_json, text_in
 from goldieval.data.samples import Dataset, FileImage, ImageSample, TextSample
 from goldieval.data.source import Source
-from goldieval.errors import TaskError
 
 
 class ContrastSource(Source):

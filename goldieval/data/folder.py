@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from goldieval.core.errors import TaskError, listing
 from goldieval.data.names import printable
 from goldieval.data.paths import inside
 from goldieval.data.samples import Dataset, FileImage, ImageSample, Row, dataset_of
@@ -21,7 +22,6 @@ from goldieval.data.walk import (
     leads_out,
     told,
 )
-from goldieval.errors import TaskError, listing
 
 __all__ = ["PICTURES", "FolderSource"]
 

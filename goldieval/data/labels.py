@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from goldieval.core.errors import TaskError, listing
 from goldieval.data.texts import check_encodable
-from goldieval.errors import TaskError, listing
 
 # pandas writes 0.0 for 0 wherever a column has a missing value.
 NUMBER = re.compile(r"-?[0-9]{1,18}(\.0*)?")

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator
 
+from goldieval.core.errors import TaskError, listing
 from goldieval.data.masks import OUTSIDE, VALUES, FileMask, Labels, labels
 from goldieval.data.names import file_name, picture_file
 from goldieval.data.paths import inside
@@ -15,7 +16,6 @@ from goldieval.data.rows import read_json, read_table, text_in, value_of
 from goldieval.data.samples import Dataset, FileImage, ImageSample
 from goldieval.data.source import Source, read_lines, read_names
 from goldieval.data.walk import LeftOut, files_below, is_leftover, is_picture, told
-from goldieval.errors import TaskError, listing
 
 
 def _expanded(values: list[int | str]) -> list[int | str]:

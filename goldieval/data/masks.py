@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from goldieval.core.errors import TaskError, listing
 from goldieval.core.limits import PICTURE_BYTES
 from goldieval.core.reading import read_bytes
 from goldieval.data.samples import EncodedImage, ImageSample
-from goldieval.errors import TaskError, listing
 
 if TYPE_CHECKING:
     from PIL import Image

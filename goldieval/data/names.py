@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from goldieval.core.errors import TaskError
 from goldieval.data.paths import inside
 from goldieval.data.texts import LONE
-from goldieval.errors import TaskError
 
 
 def printable(name: str) -> str:

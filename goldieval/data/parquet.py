@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from goldieval.core.errors import TaskError
 from goldieval.core.limits import GB, PARQUET_RATIO, PARQUET_ROWS
 from goldieval.core.reading import check_regular
 from goldieval.data.labels import index_of
@@ -15,7 +16,6 @@ from goldieval.data.rows import texts_in, value_of
 from goldieval.data.samples import Dataset, EncodedImage, ImageSample, Row, dataset_of
 from goldieval.data.source import Source, read_names
 from goldieval.data.texts import text_of
-from goldieval.errors import TaskError
 
 BATCH = 1_000  # rows
 

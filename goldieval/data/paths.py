@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from goldieval.core.errors import GoldievalError
 from goldieval.core.ledger import cache_root
 from goldieval.core.paths import inside
-from goldieval.errors import GoldievalError
 
 __all__ = ["cache_root", "data_root", "default_root", "inside", "store_root"]
 

@@ -7,11 +7,11 @@ from typing import Literal
 
 import numpy as np
 
+from goldieval.core.errors import TaskError, listing
 from goldieval.data.paths import inside
 from goldieval.data.rows import read_table, text_in, value_of
 from goldieval.data.samples import Dataset, ImageSample, NoImage, TextSample
 from goldieval.data.source import Source, read_lines
-from goldieval.errors import TaskError, listing
 
 
 class RelevanceSource(Source):

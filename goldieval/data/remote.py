@@ -6,8 +6,8 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from goldieval.core.errors import GoldievalError
 from goldieval.core.offline import is_offline
-from goldieval.errors import GoldievalError
 
 # The files that open_clip asks a hub repository for, in its order, where the tag names none.
 HUB_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")

@@ -9,11 +9,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from goldieval.core.errors import TaskError, listing
 from goldieval.core.limits import ROW_BYTES
 from goldieval.data.names import printable
 from goldieval.data.texts import check_encodable, opened, parse_json, read_json
 from goldieval.data.walk import PICTURES
-from goldieval.errors import TaskError, listing
 
 __all__ = [
     "LIST",

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from goldieval.core.errors import TaskError, listing
 from goldieval.data.names import picture_file
 from goldieval.data.paths import inside
 from goldieval.data.rows import empty, is_missing, raw_value, read_json, text_in
@@ -14,7 +15,6 @@ from goldieval.data.samples import Dataset, FileImage, ImageSample, Row, dataset
 from goldieval.data.source import Source
 from goldieval.data.texts import read_text
 from goldieval.data.walk import HIDDEN, LINK, OTHER, LeftOut, ending_of, is_leftover, is_picture, leads_out, told
-from goldieval.errors import TaskError, listing
 
 
 class SidecarSource(Source):

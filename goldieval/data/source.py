@@ -9,6 +9,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from goldieval.core.errors import TaskError
 from goldieval.core.faults import contained
 from goldieval.core.paths import LinkOutError
 from goldieval.core.text import argument
@@ -16,7 +17,6 @@ from goldieval.data.derive.steps import Prepare, digest
 from goldieval.data.paths import default_root, inside
 from goldieval.data.samples import Dataset, ImageSample
 from goldieval.data.texts import read_text
-from goldieval.errors import TaskError
 
 
 class Download(BaseModel):

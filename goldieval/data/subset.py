@@ -6,8 +6,8 @@ import hashlib
 
 import numpy as np
 
+from goldieval.core.errors import TaskError
 from goldieval.data.samples import Dataset, FileImage
-from goldieval.errors import TaskError
 
 
 def keep_images(dataset: Dataset, keep: np.ndarray) -> Dataset:

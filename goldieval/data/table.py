@@ -10,13 +10,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from goldieval.core.errors import TaskError
 from goldieval.data.labels import class_names_in, index_of, label_text
 from goldieval.data.names import below, file_name, picture_file
 from goldieval.data.paths import inside
 from goldieval.data.rows import MISSING, raw_value, read_table, text_in, texts_in, value_of
 from goldieval.data.samples import Dataset, FileImage, ImageSample, ImageSource, NoImage, Row, dataset_of
 from goldieval.data.source import Source, read_names
-from goldieval.errors import TaskError
 
 
 class Table(BaseModel):

@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
+from goldieval.core.errors import TaskError
 from goldieval.core.limits import JSON_BYTES, TEXT_BYTES
 from goldieval.core.reading import check_regular, read_bytes
-from goldieval.errors import TaskError
 
 # UTF-32 first: its little-endian mark begins with that of UTF-16.
 MARKS = (

@@ -7,13 +7,13 @@ from typing import Literal
 
 import numpy as np
 
+from goldieval.core.errors import TaskError, listing
 from goldieval.data.coco_file import Entry, check_id, entries_of, id_text, in_order
 from goldieval.data.names import file_name, picture_file
 from goldieval.data.paths import inside
 from goldieval.data.rows import read_json, text_in
 from goldieval.data.samples import Dataset, FileImage, ImageSample, TextSample
 from goldieval.data.source import Source
-from goldieval.errors import TaskError, listing
 
 
 class VqaSource(Source):

@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
+from goldieval.core.errors import TaskError, listing
 from goldieval.data.names import printable
 from goldieval.data.paths import inside
-from goldieval.errors import TaskError, listing
 
 PICTURES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".pnm"}

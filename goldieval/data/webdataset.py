@@ -11,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 
+from goldieval.core.errors import TaskError
 from goldieval.core.limits import PICTURE_BYTES, SHARDS
 from goldieval.core.reading import check_regular
 from goldieval.core.tars import Guarded, open_tar
@@ -22,7 +23,6 @@ from goldieval.data.samples import Dataset, EncodedImage, ImageSample, Row, data
 from goldieval.data.source import Source, is_there, read_lines, read_names
 from goldieval.data.texts import text_of
 from goldieval.data.walk import HIDDEN, PICTURES, LeftOut, is_leftover, told
-from goldieval.errors import TaskError
 
 GZIP = b"\x1f\x8b"
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from goldieval.card import Task
+from goldieval.core.environment import versions
+from goldieval.core.errors import GoldievalError, listing
 from goldieval.doctor.check import Check, reason
-from goldieval.environment import versions
-from goldieval.errors import GoldievalError, listing
-from goldieval.families.params import Pinned
-from goldieval.prompts import CLASS_NAMES, PROMPTS, resolve
-from goldieval.registry import Catalogue
+from goldieval.tasks.card import Task
+from goldieval.tasks.catalogue import Catalogue
+from goldieval.tasks.params import Pinned
+from goldieval.tasks.prompts import CLASS_NAMES, PROMPTS, resolve
 
 # The file of clip-benchmark in which a card's parameter is pinned.
 FILES = {"prompts": PROMPTS, "class_names": CLASS_NAMES}

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from goldieval.core.errors import TaskError
 from goldieval.core.faults import contained, in_words
-from goldieval.errors import TaskError
 
 Subject = TypeVar("Subject")
 

@@ -6,15 +6,15 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
 
-from goldieval import __version__
+from goldieval.core.errors import GoldievalError
+from goldieval.core.files import atomic_write
 from goldieval.doctor.check import Check
 from goldieval.doctor.published import Entry, entries
-from goldieval.errors import GoldievalError
-from goldieval.files import atomic_write
-from goldieval.registry import load_task
+from goldieval.tasks.catalogue import load_task
 
 # What an estimate assumes, in thousand million multiply-adds a second: 8 cores, and one recent GPU in half precision.
 CPU_RATE, GPU_RATE = 300.0, 30_000.0
@@ -75,7 +75,7 @@ def write(file: Path, checks: Sequence[Check]) -> None:
     text = [
         "# Published numbers, run again",
         "",
-        f"Written by `goldieval doctor --verify --report` on {day}, goldieval {__version__}: {matched} of "
+        f"Written by `goldieval doctor --verify --report` on {day}, goldieval {version('goldieval')}: {matched} of "
         f"{len(checks)} numbers matched, {len(checks) - matched - not_run} did not, {not_run} were not run.",
         "",
         *("| verdict | task and metric | what was found |", "|---|---|---|", *rows),

@@ -7,13 +7,13 @@ import os
 import shutil
 from pathlib import Path
 
+from goldieval.core.environment import versions
+from goldieval.core.errors import GoldievalError, listing
+from goldieval.core.files import check_writable
 from goldieval.data.paths import data_root, store_root
 from goldieval.data.source import tilde
 from goldieval.doctor import cards, names
 from goldieval.doctor.check import Check, examine, examine_all, reason
-from goldieval.environment import versions
-from goldieval.errors import GoldievalError, listing
-from goldieval.files import check_writable
 
 RESULTS = Path("results")
 

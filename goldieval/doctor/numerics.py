@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 
+from goldieval.core.errors import listing
 from goldieval.doctor.check import Check
 from goldieval.doctor.subject import Subject
-from goldieval.errors import listing
 from goldieval.scoring.cosine import unit
 
 # Distances of unit vectors: no cosine with any third vector can move by more. Half precision rounds at about 1e-3.

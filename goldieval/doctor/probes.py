@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import torch
 
-from goldieval.adapter import LoadOptions, Model, Precomputed, inference, load
+from goldieval.core.environment import pick_device
+from goldieval.core.errors import GoldievalError, TaskError
 from goldieval.core.faults import contained
 from goldieval.doctor import inputs, numerics, stored
 from goldieval.doctor.check import Check, examine, reason
 from goldieval.doctor.subject import Subject
-from goldieval.environment import pick_device
-from goldieval.errors import GoldievalError, TaskError
-from goldieval.spec import ModelSpec, parse_spec
+from goldieval.models.adapter import LoadOptions, Model, Precomputed, inference, load
+from goldieval.models.spec import ModelSpec, parse_spec
 
 INSIDE = (
     numerics.evaluation_mode,

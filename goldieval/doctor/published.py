@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
+from goldieval.core.environment import pick_device
+from goldieval.core.errors import GoldievalError, listing
 from goldieval.core.text import argument
 from goldieval.data.paths import data_root
 from goldieval.data.source import tilde
 from goldieval.doctor.check import Check, reason
 from goldieval.engine.options import Options
-from goldieval.environment import pick_device
-from goldieval.errors import GoldievalError, listing
-from goldieval.known import Checkpoint, Number, checkpoints
-from goldieval.record import Record
-from goldieval.registry import load_task
-from goldieval.runner import evaluate
-from goldieval.screen import Screen
+from goldieval.engine.progress import Screen
+from goldieval.engine.run import evaluate
+from goldieval.models.checkpoints import Checkpoint, Number, checkpoints
+from goldieval.records.schema import Record
+from goldieval.tasks.catalogue import load_task
 
 
 @dataclass(frozen=True)

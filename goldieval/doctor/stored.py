@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from goldieval.adapter import Precomputed
 from goldieval.doctor.check import Check
+from goldieval.models.adapter import Precomputed
+from goldieval.models.spec import ModelSpec
 from goldieval.scoring.cosine import unit
-from goldieval.spec import ModelSpec
 
 
 @dataclass

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from PIL import Image
 
-from goldieval.adapter import Adapter, ModelInfo
 from goldieval.data.shapes import draw, sample_scene
+from goldieval.models.adapter import Adapter, ModelInfo
 
 # Width and height in pixels: square, tall, wide, tiny, odd, a strip.
 SIZES = ((128, 128), (96, 160), (200, 120), (48, 48), (333, 217), (64, 192), (256, 256), (140, 139))

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from goldieval.adapter import Model
-from goldieval.errors import GoldievalError
-from goldieval.spec import ModelSpec, expand, parse_spec
+from goldieval.core.errors import GoldievalError
+from goldieval.models.adapter import Model
+from goldieval.models.spec import ModelSpec, expand, parse_spec
 
 
 def models_of(model: Any) -> list[ModelSpec | Model]:

@@ -11,9 +11,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, StrictBool, ValidationError
 from pydantic.dataclasses import dataclass
 
-from goldieval.card import validation_line
-from goldieval.encode import Batching
-from goldieval.errors import GoldievalError
+from goldieval.core.errors import GoldievalError
+from goldieval.engine.encode import Batching
+from goldieval.tasks.card import validation_line
 
 
 def _whole(value: Any) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from goldieval.metrics.intervals import clustered_means, share
-from goldieval.record import Approximation, Metric
+from goldieval.records.parts import Approximation, Metric
 from goldieval.scoring.audit import SEED, Audit
 
 

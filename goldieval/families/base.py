@@ -9,12 +9,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from goldieval.card import Task
+from goldieval.core.errors import TaskError, listing
 from goldieval.data.samples import Dataset, TextSample
-from goldieval.errors import TaskError, listing
 from goldieval.metrics.intervals import Interval, clustered_means
 from goldieval.metrics.ranks import Ranks
-from goldieval.record import Approximation, ClassScore, Metric, Probe, Ties
+from goldieval.records.parts import Approximation, ClassScore, Metric, Probe, Ties
+from goldieval.tasks.card import Task
 
 
 @dataclass

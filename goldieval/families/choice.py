@@ -7,15 +7,15 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
-from goldieval.card import Task
+from goldieval.core.errors import TaskError
 from goldieval.data.samples import Dataset
-from goldieval.errors import TaskError
 from goldieval.families.base import Prepared, Scored, accuracies, check_strata, masks, metric, ties_of
-from goldieval.families.params import ChoiceParams
 from goldieval.metrics.accuracy import true_class_ranks
 from goldieval.metrics.intervals import clustered_mean_of_groups, clustered_means
-from goldieval.record import Metric
+from goldieval.records.parts import Metric
 from goldieval.scoring.similarity import Similarity
+from goldieval.tasks.card import Task
+from goldieval.tasks.params import ChoiceParams
 
 SUMMARY = ("accuracy", "mean_accuracy", "text_score", "image_score", "group_score")
 

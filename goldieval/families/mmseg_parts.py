@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from goldieval.core.errors import TaskError, did_you_mean
 from goldieval.data.masks import IGNORED
-from goldieval.errors import TaskError, did_you_mean
 
 Colour = tuple[int, int, int]
 _IMPORTS = threading.Lock()

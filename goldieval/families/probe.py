@@ -12,15 +12,15 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from goldieval.card import Task
+from goldieval.core.errors import TaskError, listing
 from goldieval.data.samples import Dataset, check_labels
-from goldieval.errors import TaskError, listing
 from goldieval.families.base import Prepared, Scored, metric, ties_of
-from goldieval.families.params import ProbeParams
 from goldieval.metrics.accuracy import true_class_ranks
 from goldieval.metrics.intervals import mean_per_class, share
-from goldieval.record import Metric, Probe
+from goldieval.records.parts import Metric, Probe
 from goldieval.scoring.logistic import TOLERANCE, Linear, fit
+from goldieval.tasks.card import Task
+from goldieval.tasks.params import ProbeParams
 
 SUMMARY = ("acc1", "acc5", "mean_per_class_recall")
 FEATURES = "image embeddings of unit length, standardised by the mean and deviation of the images fitted on"

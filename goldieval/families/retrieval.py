@@ -7,16 +7,16 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from goldieval.card import Task
+from goldieval.core.errors import TaskError
 from goldieval.data.samples import Dataset
-from goldieval.errors import TaskError
 from goldieval.families.approximation import Direction, approximations, told
 from goldieval.families.base import Prepared, Scored, check_strata, masks, median_metric, metric, ties_of
-from goldieval.families.params import RetrievalParams
 from goldieval.metrics.intervals import clustered_means, clustered_median
 from goldieval.metrics.ranks import Ranks
-from goldieval.record import Metric
+from goldieval.records.parts import Metric
 from goldieval.scoring.similarity import Similarity
+from goldieval.tasks.card import Task
+from goldieval.tasks.params import RetrievalParams
 
 SUMMARY = ("t2i_r1", "t2i_r5", "i2t_r1", "i2t_r5")
 

@@ -12,17 +12,14 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from goldieval.card import Task
+from goldieval.core.errors import TaskError, listing
 from goldieval.data.mask_files import LabelledSource
 from goldieval.data.samples import Dataset, TextSample
-from goldieval.errors import TaskError, listing
 from goldieval.families.base import Prepared, Scored, metric
 from goldieval.families.mmseg_parts import Colour, Definition, colours, definition
-from goldieval.families.params import SegmentationParams
 from goldieval.families.side_by_side import Shown, drawn
 from goldieval.metrics import miou
-from goldieval.prompts import CLASS_NAMES, PROMPTS, digest, fill, resolve
-from goldieval.record import ClassScore, Metric, Ties
+from goldieval.records.parts import ClassScore, Metric, Ties
 from goldieval.scoring.conditioned import Pool
 from goldieval.scoring.cosine import unit
 from goldieval.scoring.mode import dense_parts
@@ -30,6 +27,9 @@ from goldieval.scoring.patches import reader
 from goldieval.scoring.segments import Decision, segment
 from goldieval.scoring.similarity import ensemble
 from goldieval.scoring.windows import slide
+from goldieval.tasks.card import Task
+from goldieval.tasks.params import SegmentationParams
+from goldieval.tasks.prompts import CLASS_NAMES, PROMPTS, digest, fill, resolve
 
 SUMMARY = ("miou", "macc", "aacc")
 AREAS = ("intersection", "union", "predicted", "labelled")  # as metrics.miou orders them

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from goldieval.card import Task
+from goldieval.core.errors import TaskError
 from goldieval.data.samples import Dataset
-from goldieval.errors import TaskError
 from goldieval.families.base import Prepared, Scored, accuracies, check_strata, masks
-from goldieval.families.params import VqaParams
-from goldieval.record import Ties
+from goldieval.records.parts import Ties
+from goldieval.tasks.card import Task
+from goldieval.tasks.params import VqaParams
 
 SUMMARY = ("accuracy",)
 

@@ -10,16 +10,16 @@ import re
 import numpy as np
 import torch
 
-from goldieval.card import Task
+from goldieval.core.errors import TaskError
 from goldieval.data.samples import Dataset, TextSample, check_labels
-from goldieval.errors import TaskError
 from goldieval.families.approximation import Direction, approximations, told
 from goldieval.families.base import Prepared, Scored, metric, ties_of
-from goldieval.families.params import ZeroshotParams
 from goldieval.metrics.intervals import mean_per_class, share
-from goldieval.prompts import CLASS_NAMES, PROMPTS, digest, fill, resolve
-from goldieval.record import Metric
+from goldieval.records.parts import Metric
 from goldieval.scoring.similarity import Similarity
+from goldieval.tasks.card import Task
+from goldieval.tasks.params import ZeroshotParams
+from goldieval.tasks.prompts import CLASS_NAMES, PROMPTS, digest, fill, resolve
 
 SUMMARY = ("acc1", "acc5", "mean_per_class_recall")
 

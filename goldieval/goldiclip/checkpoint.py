@@ -14,15 +14,15 @@ from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from goldieval.card import validation_line
 from goldieval.core.declared import check_outline
+from goldieval.core.errors import GoldievalError, first_line, listing
+from goldieval.core.files import flush, flush_folders, usual_mode
 from goldieval.core.temporary import SUFFIX, temporary_file, temporary_folder
-from goldieval.errors import GoldievalError, first_line, listing
-from goldieval.files import flush, flush_folders, usual_mode
 from goldieval.goldiclip.config import ModelConfig
 from goldieval.goldiclip.manifest import check_file, write_manifest
 from goldieval.goldiclip.model import GoldiClip
-from goldieval.untrusted import only_tensors
+from goldieval.models.safe_load import only_tensors
+from goldieval.tasks.card import validation_line
 
 TRAINING_ONLY = ("agnostic_head.", "conditioned_head.", "token_head.", "cross_modal.", "grouping.")
 

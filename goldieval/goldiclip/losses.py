@@ -26,7 +26,7 @@ from goldieval.goldiclip.objectives.token_classes import (
 )
 from goldieval.goldiclip.peer_losses import PEERS
 from goldieval.goldiclip.recipe import Recipe
-from goldieval.padding import lengths
+from goldieval.models.padding import lengths
 
 BUCKETS = 4
 

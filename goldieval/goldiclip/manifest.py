@@ -6,10 +6,10 @@ import hashlib
 import json
 from pathlib import Path
 
+from goldieval.core.errors import GoldievalError
+from goldieval.core.files import atomic_write
 from goldieval.core.limits import RECORD_BYTES
 from goldieval.core.reading import read_json
-from goldieval.errors import GoldievalError
-from goldieval.files import atomic_write
 
 NAME = "manifest.json"
 

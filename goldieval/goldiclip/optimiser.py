@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from goldieval.errors import GoldievalError
+from goldieval.core.errors import GoldievalError
 from goldieval.goldiclip.recipe import Recipe
 from goldieval.goldiclip.student import Student
 

@@ -10,10 +10,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from goldieval.core.errors import GoldievalError
+from goldieval.core.files import atomic_write, check_writable
 from goldieval.core.locks import held
 from goldieval.core.temporary import SUFFIX, sweep
-from goldieval.errors import GoldievalError
-from goldieval.files import atomic_write, check_writable
 from goldieval.goldiclip.checkpoint import checkpoints, latest, remove_whole
 
 

@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from goldieval.errors import GoldievalError
+from goldieval.core.errors import GoldievalError
 
 WEIGHTS = Path(__file__).parent / "weights" / "goldiclip-tiny.safetensors"
 LARGEST = 12_000_000  # bytes

@@ -13,7 +13,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
 
-from goldieval.errors import GoldievalError, first_line
+from goldieval.core.errors import GoldievalError, first_line
 from goldieval.goldiclip.checkpoint import About, latest, start_from
 from goldieval.goldiclip.data.bad_samples import MOST_BAD_SAMPLES, BadSamples
 from goldieval.goldiclip.data.batches import Batches

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from goldieval.errors import GoldievalError, listing
+from goldieval.core.errors import GoldievalError, listing
 from goldieval.goldiclip.checkpoint import About, load_state, load_weights, not_finite, save_folder
 from goldieval.goldiclip.model import GoldiClip
 from goldieval.goldiclip.recipe import Recipe

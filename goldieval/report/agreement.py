@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
 
+from goldieval.core.errors import GoldievalError
 from goldieval.core.reading import read_text
-from goldieval.errors import GoldievalError
 from goldieval.report.formats import FORMATS
 from goldieval.report.grid import Grid
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from goldieval.errors import GoldievalError, did_you_mean
+from goldieval.core.errors import GoldievalError, did_you_mean
 from goldieval.report.grid import Cell, Grid, GridPanel
 from goldieval.report.marks import mark
 from goldieval.report.rows import PanelRows

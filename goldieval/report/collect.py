@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from goldieval.record import Record
-from goldieval.results import read_records
+from goldieval.records.results import read_records
+from goldieval.records.schema import Record
 
 
 @dataclass

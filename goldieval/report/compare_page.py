@@ -16,9 +16,9 @@ from jinja2 import Environment, StrictUndefined
 from goldieval.comparison.flips import Flip
 from goldieval.comparison.pairs import Pair
 from goldieval.comparison.result import Comparison, Point, Row, models
+from goldieval.core.errors import GoldievalError
+from goldieval.core.files import atomic_write
 from goldieval.data.paths import data_root
-from goldieval.errors import GoldievalError
-from goldieval.files import atomic_write
 from goldieval.report.formats.html import shown
 from goldieval.report.numbers import label, value
 from goldieval.report.thumbnails import Thumbnails

@@ -13,12 +13,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from goldieval.core.display import Console, Text
 from goldieval.core.text import argument
 from goldieval.data.source import tilde
-from goldieval.encode import Meter
-from goldieval.plan import LeftOut, Plan, Tower
-from goldieval.record import Record
+from goldieval.engine.encode import Meter
+from goldieval.engine.plan import LeftOut, Plan, Tower
+from goldieval.engine.progress import Screen
+from goldieval.records.schema import Record
 from goldieval.report.numbers import duration
 from goldieval.report.scores import scores
-from goldieval.screen import Screen
 
 PLAIN_EVERY_S = 10.0
 

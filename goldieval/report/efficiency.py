@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 from dataclasses import dataclass
 
-from goldieval.record import Record
+from goldieval.records.schema import Record
 from goldieval.report.numbers import label
 from goldieval.report.score import Kind, display_name, of_record
 from goldieval.report.settings import Setting, main_setting, scoring_name, setting_of

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from goldieval.errors import GoldievalError, first_line
+from goldieval.core.errors import GoldievalError, first_line
+from goldieval.engine.run import evaluate
 from goldieval.goldiclip.recipe import Evaluation
-from goldieval.registry import Catalogue
 from goldieval.report.numbers import value
-from goldieval.runner import evaluate
+from goldieval.tasks.catalogue import Catalogue
 
 
 class Says(Protocol):

@@ -14,10 +14,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from goldieval.core.errors import GoldievalError, listing
 from goldieval.core.limits import RECORD_BYTES
 from goldieval.core.reading import parse_json, read_text
 from goldieval.core.yaml_files import read_yaml
-from goldieval.errors import GoldievalError, listing
 from goldieval.report.score import Score
 
 Row = dict[str, Any]

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from goldieval.core.errors import GoldievalError
 from goldieval.core.text import argument
-from goldieval.errors import GoldievalError
-from goldieval.registry import Catalogue
 from goldieval.report.build import build
 from goldieval.report.collect import collect
 from goldieval.report.grid import Grid
@@ -17,6 +16,7 @@ from goldieval.report.published import load_published
 from goldieval.report.sources import Sources
 from goldieval.report.studies import read_runs, study_folder
 from goldieval.report.table_spec import Column, TableSpec, load_spec
+from goldieval.tasks.catalogue import Catalogue
 
 RESULTS = [Path("results")]
 

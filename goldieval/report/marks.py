@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import pairwise
 
-from goldieval.errors import GoldievalError
+from goldieval.core.errors import GoldievalError
 from goldieval.metrics.effective import Z95
-from goldieval.record_files import read_outcomes
+from goldieval.records.files import read_outcomes
 from goldieval.report.grid import Cell, GridPanel
 from goldieval.report.score import Score, lower_is_better
 from goldieval.report.table_spec import Marks

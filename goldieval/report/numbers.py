@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from goldieval.record import Metric
+from goldieval.records.parts import Metric
 
 _LABELS = {
     "acc": "top-{}",

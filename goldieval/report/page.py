@@ -12,9 +12,9 @@ from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from goldieval.errors import GoldievalError
-from goldieval.files import atomic_write
-from goldieval.record import Record
+from goldieval.core.errors import GoldievalError
+from goldieval.core.files import atomic_write
+from goldieval.records.schema import Record
 from goldieval.report.efficiency import efficiency
 from goldieval.report.formats.html import body, shown
 from goldieval.report.numbers import interval, label, value

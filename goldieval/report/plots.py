@@ -7,9 +7,9 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from goldieval.core.errors import GoldievalError
+from goldieval.core.files import atomic_write
 from goldieval.core.text import one_line
-from goldieval.errors import GoldievalError
-from goldieval.files import atomic_write
 from goldieval.report.efficiency import Efficiency, Point, efficiency
 
 if TYPE_CHECKING:

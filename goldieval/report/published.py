@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from goldieval.errors import GoldievalError, did_you_mean
-from goldieval.registry import packaged
+from goldieval.core.errors import GoldievalError, did_you_mean
 from goldieval.report.score import Score
+from goldieval.tasks.catalogue import packaged
 
 COLUMNS = ["model", "arch", "train_images", "task", "protocol", "metric", "value", "unit", "source", "grade", "note"]
 GRADES = ("code", "paper", "image", "given", "issue", "secondary")  # best first

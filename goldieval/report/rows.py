@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
-from goldieval.record import Record
+from goldieval.records.schema import Record
 from goldieval.report.grid import Cell, Grid, GridPanel, Row, RowGroup
 from goldieval.report.numbers import label
 from goldieval.report.score import Score, display_name, of_record

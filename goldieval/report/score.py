@@ -9,7 +9,8 @@ from typing import Literal
 
 from goldieval.metrics.effective import Z95
 from goldieval.metrics.intervals import Z80, wilson
-from goldieval.record import Metric, Record
+from goldieval.records.parts import Metric
+from goldieval.records.schema import Record
 
 Kind = Literal["ours", "published", "imported"]
 RECONSTRUCTION = re.compile(r"^(?P<name>[^:]+ \((reconstruction|reimplementation)\)):")

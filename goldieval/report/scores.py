@@ -11,7 +11,7 @@ from rich.table import Table
 
 from goldieval.core.display import Console, Text
 from goldieval.families.base import family_of
-from goldieval.record import Record
+from goldieval.records.schema import Record
 from goldieval.report.numbers import interval, label, value
 
 Shown = Sequence[tuple[Record, list[str]]]

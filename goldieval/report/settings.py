@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from goldieval.record import Record
+from goldieval.records.schema import Record
 
 PRECISIONS = ("fp32", "bf16", "fp16")
 

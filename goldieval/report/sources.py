@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from goldieval.card import Task
-from goldieval.record import Record
+from goldieval.records.schema import Record
 from goldieval.report.published import Published
 from goldieval.report.score import Score
 from goldieval.report.studies import Runs
 from goldieval.report.table_spec import Column
+from goldieval.tasks.card import Task
 
 
 @dataclass

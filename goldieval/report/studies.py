@@ -12,16 +12,16 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from goldieval.card import validation_line
+from goldieval.core.errors import GoldievalError
 from goldieval.core.limits import RECORD_BYTES
 from goldieval.core.reading import read_json
-from goldieval.errors import GoldievalError
-from goldieval.record import SCHEMA, Record
-from goldieval.registry import packaged
+from goldieval.records.schema import SCHEMA, Record
 from goldieval.report.grid import Cell, Grid, GridPanel, Row, RowGroup
 from goldieval.report.score import Score
 from goldieval.report.settings import Setting, main_setting, setting_of
 from goldieval.report.table_spec import Column, Study
+from goldieval.tasks.card import validation_line
+from goldieval.tasks.catalogue import packaged
 
 FACTS = {"seeds": "seeds", "images_seen": "images seen", "images_per_second": "images/s"}
 MEANS = "Mean over seeds; its interval is Student's, from the scatter over seeds, pooled over the rows of a column."

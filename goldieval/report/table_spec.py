@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from goldieval.card import validation_line
+from goldieval.core.errors import GoldievalError, did_you_mean
 from goldieval.core.yaml_files import read_yaml
-from goldieval.errors import GoldievalError, did_you_mean
+from goldieval.tasks.card import validation_line
 
 SPECS = Path(__file__).parent / "specs"
 

@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from goldieval.comparison.flips import Flip
+from goldieval.core.errors import GoldievalError, TaskError
 from goldieval.data.paths import inside
 from goldieval.data.samples import FileImage, ImageSource
-from goldieval.errors import GoldievalError, TaskError
-from goldieval.record import Record
-from goldieval.registry import Catalogue
+from goldieval.records.schema import Record
+from goldieval.tasks.catalogue import Catalogue
 
 SIDE = 160  # pixels
 QUALITY = 70

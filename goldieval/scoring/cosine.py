@@ -8,10 +8,10 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
-from goldieval.errors import TaskError
+from goldieval.core.errors import TaskError
+from goldieval.core.precision import full_float32
 from goldieval.metrics.accuracy import ClassRanks, joined_classes, true_class_ranks
 from goldieval.metrics.ranks import RankCounter, Ranks
-from goldieval.precision import full_float32
 
 # A tile of 512 x 8,192 float32 is 16 MB: large enough for the matrix product, small enough for the cache of most CPUs.
 TEXTS, IMAGES = 512, 8192

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from goldieval.errors import GoldievalError
+from goldieval.core.errors import GoldievalError
 
 CHOICES = "choose auto, global, conditioned or shortlist:K with K from 1 on, for example shortlist:128"
 _SHORTLIST = re.compile("shortlist:([1-9][0-9]{0,8})")

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 
-from goldieval.errors import NotApplicableError
+from goldieval.core.errors import NotApplicableError
 from goldieval.scoring.conditioned import Pool
 
 Read = Callable[[torch.Tensor], torch.Tensor]

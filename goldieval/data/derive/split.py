@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from goldieval.errors import TaskError
+from goldieval.core.errors import TaskError
 
 
 def random_split(total: int, sizes: Sequence[int], seed: int) -> list[np.ndarray]:

@@ -10,10 +10,10 @@ from typing import Annotated
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from goldieval.core.errors import TaskError
 from goldieval.data.derive import captions, questions, sentences, split
 from goldieval.data.samples import Dataset, TextSample
 from goldieval.data.subset import keep_images
-from goldieval.errors import TaskError
 
 Positive = Annotated[int, Field(ge=1)]
 

@@ -17,12 +17,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any, Protocol
 
+from goldieval.core.errors import GoldievalError
 from goldieval.core.limits import RECORD_BYTES
 from goldieval.core.reading import read_json
 from goldieval.data.fetch.answer import Answer, Version, read_answer
 from goldieval.data.fetch.lockfile import HeldFile
 from goldieval.data.fetch.patience import Pace, Refused, Transient, check_status, patiently
-from goldieval.errors import GoldievalError
 
 CHUNK = 2**20
 TIMEOUT_S = 60  # without a byte

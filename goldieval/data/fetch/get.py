@@ -6,6 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
+from goldieval.core.errors import GoldievalError
 from goldieval.data.fetch.download import Teller, Wanted, examine, fetch
 from goldieval.data.fetch.holding import moving_in, staging
 from goldieval.data.fetch.lockfile import NAME, HeldFile, Origin, write_lock
@@ -13,7 +14,6 @@ from goldieval.data.fetch.plan import FetchPlan, Part
 from goldieval.data.fetch.unpack import clear, move_in, unpack
 from goldieval.data.paths import inside
 from goldieval.data.source import tilde
-from goldieval.errors import GoldievalError
 
 
 def fetch_all(plan: FetchPlan, tell: Teller) -> None:

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from goldieval.core.errors import GoldievalError
+from goldieval.core.files import check_writable
 from goldieval.core.ledger import cache_root
 from goldieval.core.locks import held as locked
 from goldieval.core.temporary import sweep
-from goldieval.errors import GoldievalError
-from goldieval.files import check_writable
 
 
 @contextmanager

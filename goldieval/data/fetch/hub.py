@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
+from goldieval.core.errors import GoldievalError
 from goldieval.data.fetch.download import Wanted
 from goldieval.data.fetch.patience import Refused, Transient, check_status, patiently
 from goldieval.data.paths import inside
-from goldieval.errors import GoldievalError
 
 DATA = frozenset({".parquet", ".tar", ".json", ".jsonl", ".csv", ".tsv", ".txt", ".jpg", ".jpeg", ".png", ".zip"})
 HOME = "https://huggingface.co"

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from goldieval.core.errors import GoldievalError, TaskError
+from goldieval.core.files import atomic_write
 from goldieval.core.ledger import vouch, vouched
 from goldieval.core.limits import JSON_BYTES
 from goldieval.core.reading import parse_json, read_bytes
-from goldieval.errors import GoldievalError, TaskError
-from goldieval.files import atomic_write
 
 NAME = ".goldieval-source.json"
 SCHEMA = 1

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from goldieval.errors import GoldievalError
+from goldieval.core.errors import GoldievalError
 
 TRIES = 5  # in a row without a byte of progress
 MOST_TRIES = 1_000  # of one file, with progress

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
+from goldieval.core.errors import GoldievalError
 from goldieval.data.fetch.download import Wanted
 from goldieval.data.fetch.holding import half_moved, staging
 from goldieval.data.fetch.hub import at_endpoint, list_files, offline
 from goldieval.data.fetch.lockfile import Lock, Origin, difference, read_lock
 from goldieval.data.paths import inside
 from goldieval.data.source import Download, Source, tilde
-from goldieval.errors import GoldievalError
 
 
 @dataclass(frozen=True)

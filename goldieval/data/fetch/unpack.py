@@ -20,10 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 from typing import IO, Any
 
+from goldieval.core.errors import GoldievalError
 from goldieval.core.limits import HEADER_BYTES, MEMBER_BYTES, MEMBERS, UNPACKED_FLOOR, UNPACKED_RATIO
 from goldieval.core.tars import Guarded, open_tar
 from goldieval.data.fetch.lockfile import HeldFile
-from goldieval.errors import GoldievalError
 
 CHUNK = HEADER_BYTES
 _PACKERS: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}

@@ -12,8 +12,8 @@ import random
 from dataclasses import asdict, dataclass
 from typing import Literal, get_args
 
+from goldieval.core.errors import TaskError
 from goldieval.data.shapes.dice import below, choose, dice, one_to, shuffled
-from goldieval.errors import TaskError
 
 Split = Literal["train", "validation", "test"]
 Kind = Literal["scene", "dominant"]

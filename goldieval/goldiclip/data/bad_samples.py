@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from goldieval.errors import GoldievalError
+from goldieval.core.errors import GoldievalError
 from goldieval.goldiclip.data.corpus import Bad
 
 MOST_BAD_SAMPLES = 100

@@ -10,8 +10,8 @@ from typing import Literal
 
 import torch
 
+from goldieval.core.errors import GoldievalError
 from goldieval.core.faults import in_words
-from goldieval.errors import GoldievalError
 from goldieval.goldiclip.data.bad_samples import MOST_BAD_SAMPLES, TooManyBadError
 from goldieval.goldiclip.data.captions import LONGEST, QuestionsAsCaptions, sample
 from goldieval.goldiclip.data.corpus import Bad, BadSampleError, Corpus, Ids, Sample

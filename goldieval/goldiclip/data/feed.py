@@ -10,7 +10,7 @@ from pickle import UnpicklingError
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from goldieval.errors import GoldievalError, first_line
+from goldieval.core.errors import GoldievalError, first_line
 from goldieval.goldiclip.data.bad_samples import BadSamples, TooManyBadError
 from goldieval.goldiclip.data.batches import Batch, Batches
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import torch
 
+from goldieval.core.errors import GoldievalError, TaskError
 from goldieval.core.limits import PICTURE_BYTES, ROW_BYTES
 from goldieval.core.paths import inside
 from goldieval.core.reading import check_regular, read_bytes
 from goldieval.data.names import below
-from goldieval.errors import GoldievalError, TaskError
 from goldieval.goldiclip.data.corpus import BadSampleError, Sample
 from goldieval.goldiclip.data.pictures import decoded
 from goldieval.goldiclip.data.said import FIELDS, foils, parsed, questions, sentences

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from goldieval.errors import GoldievalError
+from goldieval.core.errors import GoldievalError
 from goldieval.goldiclip.data.corpus import Ids, Sample
 from goldieval.goldiclip.data.shards import shards_of
 from goldieval.goldiclip.recipe import DataPart

@@ -19,8 +19,8 @@ from safetensors.torch import save
 
 import goldieval.data.shapes as world
 from goldieval.core.checksums import checksum
+from goldieval.core.files import atomic_write, one_at_a_time
 from goldieval.data.paths import cache_root
-from goldieval.files import atomic_write, one_at_a_time
 from goldieval.goldiclip.data.corpus import Ids
 from goldieval.goldiclip.tokenizer import Tokenizer
 

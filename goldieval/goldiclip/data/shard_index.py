@@ -24,11 +24,11 @@ from safetensors.torch import save
 
 import goldieval.data.walk as walk
 import goldieval.data.webdataset as webdataset
+from goldieval.core.errors import TaskError
+from goldieval.core.files import atomic_write, one_at_a_time
 from goldieval.data.names import printable
 from goldieval.data.paths import cache_root
 from goldieval.data.webdataset import TarImage, picture_of, samples_of
-from goldieval.errors import TaskError
-from goldieval.files import atomic_write, one_at_a_time
 from goldieval.goldiclip.data.processes import cores, in_processes
 
 NOTE_EVERY_S = 10.0

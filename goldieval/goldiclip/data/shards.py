@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from goldieval.core.errors import GoldievalError, TaskError
 from goldieval.core.limits import GROUPS, PATTERN, SHARDS
 from goldieval.core.paths import inside
 from goldieval.data.names import printable
 from goldieval.data.webdataset import TarImage
-from goldieval.errors import GoldievalError, TaskError
 from goldieval.goldiclip.data.corpus import BadSampleError, Sample
 from goldieval.goldiclip.data.pictures import decoded
 from goldieval.goldiclip.data.said import FIELDS, foils, parsed, questions, sentences

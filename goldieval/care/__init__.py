@@ -1,1 +1,0 @@
-"""Data that look after themselves: what ``goldieval data`` does, without its screen."""

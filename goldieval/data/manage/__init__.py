@@ -1,0 +1,1 @@
+"""What ``goldieval data`` does, without its screen."""

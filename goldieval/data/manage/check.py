@@ -1,0 +1,118 @@
+"""``goldieval data check``: what is wrong with the data of a task, and the one command that mends it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from goldieval.core.errors import TaskError, listing
+from goldieval.core.faults import contained, in_words
+from goldieval.data.fetch.holding import half_moved
+from goldieval.data.fetch.lockfile import Lock, claimed_lock, difference
+from goldieval.data.masks import check_masks
+from goldieval.data.paths import inside
+from goldieval.data.samples import ImageSample, NoImage
+from goldieval.data.source import tilde
+from goldieval.tasks.card import Task
+from goldieval.tasks.catalogue import command_name
+
+
+@dataclass(frozen=True)
+class Fault:
+    """what: file or count and what is wrong with it.   mend: a command, or what to do by hand."""
+
+    what: str
+    mend: str
+
+
+@dataclass(frozen=True)
+class Checked:
+    """facts: what was found in order, for a line.   faults: empty where all is well."""
+
+    task: Task
+    facts: list[str]
+    faults: list[Fault]
+
+
+def check(task: Task, root: Path, workers: int) -> Checked:
+    """Compare a task's data with its lock file and its card, and decode every picture; what raises is a fault too."""
+    try:
+        with contained("checking its data"):
+            return _checked(task, root, workers)
+    except TaskError as error:
+        return Checked(task, [], [Fault(str(error), "goldieval --debug data check shows where it happened")])
+
+
+def _checked(task: Task, root: Path, workers: int) -> Checked:
+    source, folder = task.card.source, task.folder(root)
+    get = source.how_to_get(folder, command_name(task))
+    if source.on_disk and half_moved(folder):
+        return Checked(
+            task, [], [Fault(f"{tilde(folder)} is half there: a fetch was cut while its files moved in", get)]
+        )
+    lacking = (source.missing(folder) if folder.is_dir() else ["any file"]) if source.on_disk else []
+    if lacking:
+        return Checked(task, [], [Fault(f"{tilde(folder)} lacks {listing(lacking)}", get)])
+    try:
+        with contained("reading its lock file"):
+            lock = claimed_lock(folder)[0] if source.on_disk else None
+    except TaskError as error:
+        return Checked(task, [], [Fault(str(error), get)])
+    mend = _mend(task, get, lock)
+    differing = [Fault(what, mend) for what in _differing(folder, lock)] if lock else []
+    facts = (
+        [f"{sum(len(origin.files) for origin in lock.origins):,} files as fetched"] if lock and not differing else []
+    )
+    try:
+        with contained("reading it"):
+            seen, unreadable = _read(task, folder, workers)
+    except TaskError as error:
+        return Checked(task, facts, differing or [Fault(str(error), mend)])
+    if unreadable:
+        named = listing(f"{id} ({reason})" for id, reason in unreadable.items())
+        differing = differing or [Fault(f"{len(unreadable):,} pictures cannot be read: {named}", mend)]
+    return Checked(task, [*facts, *seen], differing)
+
+
+def _mend(task: Task, get: str, lock: Lock | None) -> str:
+    if lock and any(origin.adopted for origin in lock.origins):
+        place = next(origin.adopted for origin in lock.origins if origin.adopted)
+        return f"mend the files in your {place}"
+    if not (task.card.source.hub or task.card.source.urls):
+        return get
+    command, sep, rest = get.partition(" (")
+    return f"{command} --repair{sep}{rest}"
+
+
+def _differing(folder: Path, lock: Lock) -> Iterator[str]:
+    """Yield what of the files that were fetched is not as it was then."""
+    for origin in lock.origins:
+        for name, held in origin.files.items():
+            if fault := difference(inside(folder, name), held):
+                yield f"{name}: {fault}"
+
+
+def _read(task: Task, folder: Path, workers: int) -> tuple[list[str], dict[str, str]]:
+    """Return the counts, and id and reason of each picture that cannot be decoded. Raises TaskError."""
+    from goldieval.engine.load import counted
+
+    prepared, seen, _ = counted(task, folder)
+    images = [image for image in prepared.dataset.images if not isinstance(image.source, NoImage)]
+    with ThreadPoolExecutor(workers) as threads:
+        reasons = threads.map(_reason, images) if task.card.source.on_disk else iter([])
+        unreadable = {image.id: reason for image, reason in zip(images, reasons, strict=False) if reason}
+    if prepared.dataset.masks is not None:
+        check_masks(prepared.dataset.images, prepared.dataset.masks, seen["classes"], workers)
+    return [*(f"{number:,} {what}" for what, number in seen.items()), *prepared.dataset.notes], unreadable
+
+
+def _reason(image: ImageSample) -> str:
+    try:
+        image.source.open()
+    except OSError as error:
+        return str(error.strerror or error)
+    except Exception as error:
+        return in_words(error)
+    return ""

@@ -1,0 +1,178 @@
+"""Which columns of a table hold picture, caption and class: told by their content, by name only between equals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from goldieval.core.errors import GoldievalError
+from goldieval.data.labels import class_names_in, label_text
+from goldieval.data.names import below
+from goldieval.data.rows import is_missing
+from goldieval.data.walk import PICTURES, is_leftover
+
+# Names that people give these columns; they decide only where content leaves several.
+USUAL = {
+    "image": {"image", "images", "img", "file", "file_name", "filename", "filepath", "image_path", "path", "picture"},
+    "caption": {"caption", "captions", "text", "texts", "sentence", "sentences", "raw"},
+    "label": {"label", "labels", "class", "class_name", "category", "target"},
+}
+LOOKED_AT = 200  # rows that say what a column is
+
+Rows = list[dict[str, Any]]
+
+
+class UndecidedError(GoldievalError):
+    """There are several, and nothing in the data says which."""
+
+
+class UnfitError(GoldievalError):
+    """This is no table of pictures with captions or classes."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """image: column; images: folder that its paths start from.   caption, label: a column, or empty."""
+
+    image: str
+    images: str
+    caption: str = ""
+    label: str = ""
+
+    def source(self, family: str) -> dict[str, str]:
+        """Return what a card's source says of them."""
+        kept = {"image": self.image, "images": self.images if self.images != "." else ""}
+        kept |= {"caption": self.caption} if family == "retrieval" else {"label": self.label}
+        return {key: value for key, value in kept.items() if value}
+
+
+def columns_of(rows: Rows, folder: Path, shown: str, named: dict[str, str], family: str | None) -> Columns:
+    """Find the columns.
+
+    Args:
+        shown: the table's name.   named: by role (image, caption, label), what the user says.
+
+    Raises:
+        UndecidedError: two columns could be it; names both, and the option that decides.
+        UnfitError: no picture column, or neither captions nor classes.
+    """
+    names = list(dict.fromkeys(name for row in rows[:LOOKED_AT] for name in row))
+    for role, name in named.items():
+        if name and name not in names:
+            raise UndecidedError(f"{shown} has no column {name!r} for --{role}; it has {', '.join(names)}.")
+    pictures = [name for name in names if _all(rows, name, _is_picture)]
+    roots = {name: root for name in (pictures or []) if (root := picture_root(folder, _texts(rows, name))) is not None}
+    if named.get("image") and named["image"] not in roots:
+        raise UndecidedError(f"{shown}: the files that {named['image']!r} names are not below {folder}.")
+    if pictures and not roots:
+        first = str(rows[0].get(pictures[0]))
+        raise UnfitError(f"{shown}: the pictures of column {pictures[0]!r} (first: {first}) are not below {folder}.")
+    image = _pick(shown, "image", list(roots), rows, named)
+    if not image:
+        raise UnfitError(f"{shown} has no column with names of picture files; it has {', '.join(names)}.")
+    rest = [name for name in names if name not in pictures]
+    caption = label = ""
+    if family in (None, "retrieval"):
+        caption = _pick(shown, "caption", [name for name in rest if _all(rows, name, _is_text)], rows, named)
+    if family == "zeroshot" or (family is None and not caption):
+        label = _pick(shown, "label", [name for name in rest if _is_label(rows, name)], rows, named)
+    if not caption and not label:
+        wanted = {"retrieval": "captions", "zeroshot": "classes"}.get(family or "", "captions or classes")
+        options = {"retrieval": "--caption", "zeroshot": "--label"}.get(family or "", "--caption or --label")
+        raise UnfitError(f"{shown}: no column looks like {wanted}; name one of {', '.join(rest)} with {options}.")
+    return Columns(image, roots[image], caption, label)
+
+
+def picture_root(folder: Path, names: Sequence[str]) -> str | None:
+    """Return the folder below ``folder`` where most of some file names are, the nearest of equals; None if none is."""
+    some = names[:: max(1, len(names) // LOOKED_AT)]
+    best, most = None, 0
+    for place in (folder, *folders_below(folder, 2)):
+        found = sum((place / below(place, name)).is_file() for name in some if "\0" not in name)
+        if found > most:
+            best, most = place.relative_to(folder).as_posix(), found
+        if most == len(some):
+            break
+    return best
+
+
+def folders_below(folder: Path, depth: int) -> list[Path]:
+    """Return the visible folders below a folder, nearest first."""
+    found, level = [], [folder]
+    for _ in range(depth):
+        level = [
+            entry
+            for place in level
+            for entry in sorted(place.iterdir())
+            if not is_leftover(entry.name) and entry.is_dir() and not _leads_up(entry)
+        ]
+        found += level
+    return found
+
+
+def _leads_up(entry: Path) -> bool:
+    """True for a link to a folder that it lies in."""
+    return entry.is_symlink() and entry.parent.resolve().is_relative_to(entry.resolve())
+
+
+def _pick(shown: str, role: str, candidates: list[str], rows: Rows, named: dict[str, str]) -> str:
+    """Return the column of a role, or an empty string where there is none."""
+    if named.get(role):
+        return named[role]
+    distinct = _without_twins(candidates, rows) if role == "label" else candidates
+    usual = [name for name in distinct if name.lower() in USUAL[role]]
+    left = usual if len(distinct) > 1 and usual else distinct
+    if len(left) > 1:
+        raise UndecidedError(f"{shown}: columns {left[0]!r} and {left[1]!r} could both hold the {role}: add --{role}.")
+    return left[0] if left else ""
+
+
+def _without_twins(candidates: list[str], rows: Rows) -> list[str]:
+    """Leave out columns that say the same in other words (name and number of a class); names are kept, not numbers."""
+    kept: list[str] = []
+    for name in sorted(candidates, key=lambda name: isinstance(rows[0].get(name), int) or str(rows[0][name]).isdigit()):
+        if not any(_tell_the_same(rows, name, other) for other in kept):
+            kept.append(name)
+    return kept
+
+
+def _tell_the_same(rows: Rows, one: str, other: str) -> bool:
+    pairs = {(str(row.get(one)), str(row.get(other))) for row in rows}
+    return len(pairs) == len({a for a, _ in pairs}) == len({b for _, b in pairs})
+
+
+def _all(rows: Rows, name: str, fits: Callable[[Any], bool]) -> bool:
+    """True where nearly all values fit, those that say nothing left aside: the reader names their rows."""
+    some = [row.get(name) for row in rows[:LOOKED_AT]]
+    there = [value for value in some if not is_missing(value) and value != []]
+    return bool(there) and sum(fits(value) for value in there) > 0.9 * len(there)
+
+
+def _texts(rows: Rows, name: str) -> list[str]:
+    return [str(row[name]) for row in rows if not is_missing(row.get(name))]
+
+
+def _is_picture(value: Any) -> bool:
+    return isinstance(value, str) and PurePosixPath(value).suffix.lower() in PICTURES
+
+
+def _is_text(value: Any) -> bool:
+    """A caption has several words; an id or a class name seldom has."""
+    texts = [text for text in value if not is_missing(text)] if isinstance(value, list) else [value]
+    return bool(texts) and all(isinstance(text, str) and len(text.split()) >= 3 for text in texts)
+
+
+def _is_label(rows: Rows, name: str) -> bool:
+    """A class comes again and again."""
+    values = [row.get(name) for row in rows if not is_missing(row.get(name))]
+    if not all(isinstance(value, str | int | float) and not isinstance(value, bool) for value in values):
+        return False
+    return 1 < len({label_text(name, value) for value in values}) < len(values)
+
+
+def numbered_classes(rows: Rows, column: str) -> list[str]:
+    """Return the labels of a column that holds numbers, or nothing where it holds names."""
+    labels = {label_text(column, row[column]) for row in rows if not is_missing(row.get(column))}
+    return [] if class_names_in(labels) else sorted(labels, key=lambda label: (len(label), label))

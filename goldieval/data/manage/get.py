@@ -1,0 +1,128 @@
+"""``goldieval data get``: the plan, the fetch, and the count that says whether it worked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from goldieval.core.errors import GoldievalError, TaskError, first_line
+from goldieval.core.faults import contained
+from goldieval.data.fetch.download import Teller
+from goldieval.data.fetch.get import fetch_all
+from goldieval.data.fetch.holding import held, tidy
+from goldieval.data.fetch.hub import endpoint
+from goldieval.data.fetch.patience import Refused
+from goldieval.data.fetch.plan import FetchPlan, plan_fetch
+from goldieval.data.source import tilde
+from goldieval.tasks.card import Task
+from goldieval.tasks.catalogue import command_name
+
+
+@dataclass
+class Job:
+    """The tasks of one data folder. failure: why it cannot be had, in a line."""
+
+    folder: Path
+    tasks: list[Task] = field(default_factory=list)
+    plan: FetchPlan | None = None
+    failure: str = ""
+
+    @property
+    def names(self) -> str:
+        return ", ".join(task.name for task in self.tasks)
+
+    @property
+    def megabytes(self) -> int | None:
+        """What the cards say of the size; the largest, for they share files."""
+        return max((task.card.source.megabytes or 0 for task in self.tasks), default=0) or None
+
+    @property
+    def licences(self) -> str:
+        return "; ".join(dict.fromkeys(task.card.licence for task in self.tasks))
+
+
+def jobs(tasks: Iterable[Task], root: Path) -> list[Job]:
+    """Group tasks by the folder that they share; what is made here and not read needs none."""
+    by_folder: dict[Path, Job] = {}
+    refused: list[Job] = []
+    for task in tasks:
+        if not task.card.source.on_disk:
+            continue
+        try:
+            folder = task.folder(root)
+        except TaskError as error:
+            refused.append(Job(root, [task], failure=str(error)))
+            continue
+        by_folder.setdefault(folder, Job(folder)).tasks.append(task)
+    return [*by_folder.values(), *refused]
+
+
+def plan(job: Job, repair: bool, note: Callable[[str], None]) -> None:
+    """Set the job's plan, or its failure."""
+    if not job.failure:
+        _guarded(job, lambda: _plan(job, repair, note))
+
+
+def carry_out(job: Job, repair: bool, tell: Teller) -> None:
+    """Fetch what the plan names, holding the folder, and count; sets the job's failure.
+
+    The plan is made again once the folder is ours: another fetch may have ended in between.
+    """
+
+    def work() -> None:
+        with held(job.folder, tell.note):
+            _plan(job, repair, tell.note)
+            if job.plan is not None and job.plan.parts:
+                fetch_all(job.plan, tell)
+            tidy(job.folder)
+        count(job, tell.note)
+
+    _guarded(job, work)
+
+
+def count(job: Job, note: Callable[[str], None]) -> None:
+    """Read each task with its own reader and compare with its card. Raises TaskError."""
+    from goldieval.engine.load import counted
+
+    for task in job.tasks:
+        if lacking := task.card.source.missing(job.folder):
+            how = task.card.source.manual or "its card should name another source"
+            raise GoldievalError(f"{task.name} still lacks {', '.join(lacking)}. By hand: {how}")
+        _, seen, _ = counted(task, job.folder)
+        found = ", ".join(f"{number:,} {what}" for what, number in seen.items())
+        as_expected = ", as its card expects" if task.card.expect.model_dump(exclude_none=True) else ""
+        note(f"{task.name}: {found}{as_expected}")
+
+
+def _plan(job: Job, repair: bool, note: Callable[[str], None]) -> None:
+    job.plan = plan_fetch([task.card.source for task in job.tasks], job.folder, repair, note)
+
+
+def _guarded(job: Job, work: Callable[[], None]) -> None:
+    try:
+        with contained("fetching", GoldievalError):
+            work()
+    except Refused as error:
+        job.failure = f"{error}. {_steps(job, error.status)}"
+    except GoldievalError as error:
+        job.failure = str(error)
+    except Exception as error:  # of one source; the others are fetched
+        job.failure = f"{type(error).__name__}: {first_line(error)} in {tilde(job.folder)}"
+
+
+def _steps(job: Job, status: int) -> str:
+    """What a person does where the source refuses: ask for access, or fetch by hand."""
+    source = job.tasks[0].card.source
+    command = f"goldieval data get {command_name(job.tasks[0])}"
+    manual = f" By hand: {source.manual}" if source.manual else ""
+    if status in (401, 403) and source.hub:
+        page = f"{endpoint()}/datasets/{source.hub}"
+        return (
+            f"It is gated, private or not there. 1. Log in and accept its terms: {page} "
+            f"2. Make a token that may read: {endpoint()}/settings/tokens 3. HF_TOKEN=… {command}{manual}"
+        )
+    if status in (401, 403):
+        return f"It asks for a login.{manual or f' Fetch it in a browser and put it into {tilde(job.folder)}'}"
+    gone = "It is not there any more, or not at that revision."
+    return f"{gone}{manual or f' Get its files elsewhere and put them into {tilde(job.folder)}'}"

@@ -1,0 +1,139 @@
+"""Link a folder that the user already has into the data root, where a task's own reader reads it as it should be."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from goldieval.core.errors import GoldievalError, listing
+from goldieval.core.ledger import give
+from goldieval.core.text import argument
+from goldieval.data.fetch.holding import beside, held
+from goldieval.data.fetch.lockfile import Origin, write_lock
+from goldieval.data.fetch.unpack import clear
+from goldieval.data.manage.columns import folders_below
+from goldieval.data.manage.detect import Wishes, find
+from goldieval.data.manage.write_card import check_pictures
+from goldieval.data.masks import check_masks
+from goldieval.data.source import Source, tilde
+from goldieval.tasks.card import Task
+
+DEPTH = 3
+PICKLES = ("*.pkl", "*.pickle", "data_batch_[0-9]", "test_batch", "batches.meta")
+
+Links = dict[str, Path]
+
+
+def adopt(task: Task, given: Path, root: Path) -> str:
+    """Link what a task needs of ``given`` into its data folder; return a line that says so.
+
+    Several layouts are tried: the one that the reader wants, a folder further down, pieces in other places. The one
+    taken is read, counted and some of its pictures opened before the first link is made.
+
+    Raises:
+        GoldievalError: no layout fits; says what is missing, or what is wrong with the one that came nearest.
+    """
+    source, folder = task.card.source, task.folder(root)
+    if not given.is_dir():
+        raise GoldievalError(f"{given} is no folder.")
+    if not source.on_disk or not source.id:
+        raise GoldievalError(f"{task.name} reads no folder below the data root, so none can be linked in.")
+    if folder.is_dir() and not source.missing(folder):
+        raise GoldievalError(f"{task.name} has its data in {tilde(folder)} already. Remove that folder first.")
+    layouts = list(_layouts(source, given.resolve()))
+    if not layouts:
+        raise GoldievalError(_why_not(task, given))
+    with held(folder, lambda line: None):
+        links, seen = _first_that_reads(task, folder, layouts, given)
+        for name, target in links.items():
+            place = folder / name
+            if not place.exists():
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.symlink_to(target)
+        write_lock(folder, [Origin(adopted=str(given.resolve()))])
+    return f"{task.name}: linked {tilde(given)} into {tilde(folder)}; {seen}"
+
+
+def _first_that_reads(task: Task, folder: Path, layouts: list[Links], given: Path) -> tuple[Links, str]:
+    from goldieval.engine.load import counted
+
+    trial, faults = beside(folder, "trial"), []
+    for links in layouts:
+        clear(trial)
+        give([str(given), *map(str, links.values())])
+        _link(links | _existing(folder), trial)
+        try:
+            if lacking := task.card.source.missing(trial):
+                raise GoldievalError(f"it lacks {listing(lacking)}")
+            prepared, seen, _ = counted(task, trial)
+            if gone := check_pictures(prepared.dataset):
+                raise GoldievalError(f"{len(gone):,} of its {seen['images']:,} pictures are not there: {listing(gone)}")
+            if prepared.dataset.masks is not None:
+                check_masks(prepared.dataset.images, prepared.dataset.masks, seen["classes"], os.cpu_count() or 1)
+            found = ", ".join(f"{number:,} {what}" for what, number in seen.items())
+            return links, "; ".join([f"{found}, as its card expects", *prepared.dataset.notes])
+        except GoldievalError as error:
+            faults.append(str(error).replace(str(trial), str(folder)))
+        finally:
+            clear(trial)
+    raise GoldievalError(f"{tilde(given)} is not linked in: {faults[-1]}")
+
+
+def _layouts(source: Source, given: Path) -> Iterator[Links]:
+    """Yield what could be linked: a folder as it is, one further down, then pieces by their names."""
+    places = (given, *folders_below(given, DEPTH))
+    for place in places:
+        if not source.missing(place):
+            yield {entry.name: entry for entry in sorted(place.iterdir()) if not entry.name.startswith(".")}
+    pieces = {need: _called(places, need) for need in source.needs() if need not in (".", "")}
+    if all(pieces.values()):
+        whole = {entry.name: entry for entry in given.iterdir() if not entry.name.startswith(".")}
+        for number in range(max(map(len, pieces.values()), default=0)):
+            chosen = {need: found[min(number, len(found) - 1)] for need, found in pieces.items()}
+            tops = {Path(need).parts[0] for need in chosen}
+            yield {name: entry for name, entry in whole.items() if name not in tops} | chosen
+
+
+def _called(places: tuple[Path, ...], need: str) -> list[Path]:
+    """Return files or folders that end like a needed path, those that share most of it first."""
+    parts = Path(need).parts
+    for length in range(len(parts), 0, -1):
+        found = [place.joinpath(*parts[-length:]) for place in places if place.joinpath(*parts[-length:]).exists()]
+        if found:
+            return found
+    return []
+
+
+def _existing(folder: Path) -> Links:
+    return {entry.name: entry for entry in folder.iterdir() if entry.name[0] != "."} if folder.is_dir() else {}
+
+
+def _link(links: Links, place: Path) -> None:
+    place.mkdir(parents=True)
+    for name, target in links.items():
+        link = place / name
+        link.parent.mkdir(parents=True, exist_ok=True)
+        if not os.path.lexists(link):
+            link.symlink_to(target)
+
+
+def _why_not(task: Task, given: Path) -> str:
+    """Say what is missing, and what to do with a layout that this task's reader does not read."""
+    source, where = task.card.source, tilde(given)
+    places = (given, *folders_below(given, DEPTH))
+    pickles = [file.name for place in places for pattern in PICKLES for file in place.glob(pattern)]
+    if pickles:
+        return (
+            f"{where} holds Python pickles ({pickles[0]}), which can run any code when opened, so they are never read. "
+            f"What is read instead: goldieval data get {task.name}, or class folders of pictures."
+        )
+    lacking = listing(source.missing(given))
+    try:
+        found = find(given, Wishes())
+    except GoldievalError:
+        return f"{where} is no data of {task.name}: it lacks {lacking}."
+    return (
+        f"{where} lacks {lacking}; it holds {found.said}. Another copy of the pictures is another task: "
+        f"goldieval data import {argument(str(where))} --family {found.family} --name {task.name}-own"
+    )

@@ -1,0 +1,78 @@
+"""``goldieval data where``: the folder of each task, whether its data are there, and the room that they take."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from goldieval.core.errors import TaskError
+from goldieval.core.faults import contained
+from goldieval.core.paths import inside
+from goldieval.data.fetch.lockfile import labels
+from goldieval.tasks.card import Task
+
+
+def state(task: Task, root: Path) -> str:
+    """Return ``present``, ``missing``, ``made here``, or ``refused`` where the card names files outside its folder."""
+    source = task.card.source
+    if not source.on_disk:
+        return "made here"
+    try:
+        folder = task.folder(root)
+        return "present" if folder.is_dir() and not source.missing(folder) else "missing"
+    except TaskError:
+        return "refused"
+
+
+def places(tasks: Iterable[Task], root: Path) -> list[dict[str, Any]]:
+    """Return for each task its state, folder, bytes on disk (of all tasks in that folder) and origins.
+
+    A task about which that cannot be said has the state ``unknown``, and the reason under ``fault``.
+    """
+    sizes: dict[Path, int] = {}
+    rows = []
+    for task in tasks:
+        row: dict[str, Any] = {"task": task.name, "data": "", "folder": None, "bytes": None, "origins": []}
+        try:
+            with contained("looking for its data"):
+                row |= _place(task, root, sizes)
+        except TaskError as error:
+            row |= {"data": "unknown", "fault": str(error)}
+        rows.append(row)
+    return rows
+
+
+def _may_be_read(folder: Path, place: str) -> bool:
+    try:
+        return inside(folder, place) is not None
+    except TaskError:  # a link that leads out
+        return False
+
+
+def _place(task: Task, root: Path, sizes: dict[Path, int]) -> dict[str, Any]:
+    """Return where the data of a task are. sizes: of folders that were counted already; taken up and added to."""
+    on_disk, folder = task.card.source.on_disk, task.folder(root)
+    if on_disk and folder not in sizes:
+        sizes[folder] = bytes_in(folder)
+    return {
+        "data": state(task, root),
+        "folder": str(folder) if on_disk else None,
+        "bytes": sizes[folder] if on_disk else None,
+        "origins": labels(folder) if on_disk else [],
+    }
+
+
+def bytes_in(folder: Path) -> int:
+    """Return the size of all files below a folder; what is behind a link that may be followed, too."""
+    total, seen = 0, set()
+    for place, folders, files in os.walk(folder, followlinks=True):
+        about = os.stat(place)
+        if (about.st_dev, about.st_ino) in seen:  # a link that leads back up
+            folders.clear()
+            continue
+        seen.add((about.st_dev, about.st_ino))
+        folders[:] = [name for name in folders if _may_be_read(folder, os.path.join(place, name))]
+        total += sum(os.stat(file).st_size for name in files if os.path.exists(file := os.path.join(place, name)))
+    return total

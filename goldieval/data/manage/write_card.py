@@ -1,0 +1,154 @@
+"""A card for data of the user's own, written once it has been read with it."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from goldieval.core.errors import GoldievalError, TaskError, listing
+from goldieval.core.files import atomic_write
+from goldieval.data.manage.detect import Finding, Wishes, find
+from goldieval.data.samples import Dataset, EncodedImage, FileImage, ImageSample, NoImage
+from goldieval.data.source import tilde
+from goldieval.tasks.card import Task, load_card
+from goldieval.tasks.catalogue import Catalogue
+
+SAMPLE = 16  # pictures that are opened before a folder is taken in
+FAMILIES = ("retrieval", "zeroshot")
+
+
+@dataclass(frozen=True)
+class Written:
+    """card: the file.   lines: what was found, and what of it is left out.   options: what its first run needs."""
+
+    card: Path
+    lines: list[str]
+    options: str = ""
+
+
+def write_card(folder: Path, wishes: Wishes, name: str | None, out: Path | None) -> Written:
+    """Find out what a folder holds, read it, and write its card; nothing in the folder is changed.
+
+    Raises:
+        GoldievalError: no folder, nothing that can be read or two ways to read it, a name that is taken.
+    """
+    from goldieval.engine.load import counted
+
+    if not folder.is_dir():
+        raise GoldievalError(f"{folder} is no folder.")
+    if wishes.family not in (None, *FAMILIES):
+        raise GoldievalError(f"--family {wishes.family!r}: choose {' or '.join(FAMILIES)}.")
+    name = name or re.sub("[^a-z0-9._-]+", "-", folder.resolve().name.lower()).strip("-._") or "mine"
+    file = out or Path(f"{name}.yaml")
+    if file.exists():
+        raise GoldievalError(f"{file} exists already. Name another --name or --out.")
+    if name in Catalogue().tasks:
+        raise GoldievalError(f"a task {name!r} exists already. Name yours with --name.")
+    found = find(folder, wishes)
+    content = _content(name, found)
+    with tempfile.TemporaryDirectory() as scratch:
+        prepared, seen, _ = counted(_task(content, folder, Path(scratch)), folder)
+    lacking = check_pictures(prepared.dataset)
+    content["expect"] = seen
+    content["chance"] = float(f"{_chance(content['headline'], seen, prepared.dataset):.4g}")
+    _write(file, content, folder)
+    counts = ", ".join(f"{number:,} {what}" for what, number in seen.items())
+    lines = [f"{tilde(folder)}: {found.said}", counts, *prepared.dataset.notes, *_told_lacking(lacking, seen["images"])]
+    return Written(file, lines, " --subset present" if lacking else "")
+
+
+def check_pictures(dataset: Dataset) -> list[str]:
+    """Look at the header of every picture, and decode some, evenly spread; return the paths of those that lack.
+
+    Raises:
+        TaskError: pictures that are none, or all lack; names the first.
+    """
+    images = [image for image in dataset.images if not isinstance(image.source, NoImage)]
+    lacking = [image.path or image.id for image in images if _lacks(image)]
+    there = [image for image in images if not _lacks(image)]
+    if images and not there:
+        raise TaskError(f"none of the {len(images):,} pictures is there: {listing(lacking)}.")
+    decoded = {id(image) for image in there[:: max(1, len(there) // SAMPLE)]}
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        found = list(pool.map(lambda image: _fault(image, id(image) in decoded), there))
+    faults = [f"{image.path or image.id} ({fault})" for image, fault in zip(there, found, strict=True) if fault]
+    if faults:
+        raise TaskError(f"{len(faults):,} of {len(images):,} pictures cannot be read: {listing(faults)}.")
+    return lacking
+
+
+def _lacks(image: ImageSample) -> bool:
+    return isinstance(image.source, FileImage) and not os.path.lexists(image.source.file)
+
+
+def _fault(image: ImageSample, whole: bool) -> str:
+    try:
+        if whole or not isinstance(image.source, EncodedImage):
+            image.source.open()
+        else:
+            image.source.check()
+    except OSError as error:
+        return str(error.strerror or error)
+    return ""
+
+
+def _told_lacking(lacking: list[str], images: int) -> list[str]:
+    if not lacking:
+        return []
+    return [
+        f"{len(lacking):,} of {images:,} pictures are not there: {listing(lacking)}; --subset present runs the rest"
+    ]
+
+
+def _content(name: str, found: Finding) -> dict[str, Any]:
+    about: dict[str, dict[str, Any]] = {
+        "retrieval": {"params": {"k": [1, 5, 10]}, "headline": "t2i_r1"},
+        "zeroshot": {"params": {"prompts": ["a photo of a {c}."]}, "headline": "acc1"},
+    }
+    return {
+        "name": name,
+        "family": found.family,
+        "version": 1,
+        "protocol": "all of it" + (", one prompt" if found.family == "zeroshot" else ""),
+        "title": f"{name}, data of our own",
+        "licence": "not stated",
+        "source": found.source,
+        "expect": {},
+        **about[found.family],
+    }
+
+
+def _task(content: dict[str, Any], folder: Path, scratch: Path) -> Task:
+    file = scratch / "card.yaml"
+    file.write_text(_yaml(content, folder, scratch), encoding="utf-8")
+    return load_card(file)
+
+
+def _yaml(content: dict[str, Any], folder: Path, beside: Path) -> str:
+    """A path below the card's folder is written relative to it, so that both can move together."""
+    place, home = folder.resolve(), beside.resolve()
+    path = place.relative_to(home).as_posix() if place.is_relative_to(home) else str(place)
+    source = {"reader": content["source"]["reader"], "path": path, **content["source"]}
+    kept = {key: value for key, value in (content | {"source": source}).items() if value != {}}
+    return yaml.safe_dump(kept, sort_keys=False, allow_unicode=True, width=110, default_flow_style=None)
+
+
+def _write(file: Path, content: dict[str, Any], folder: Path) -> None:
+    note = "# Written by `goldieval data import`. Raise version when you change what is measured.\n"
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        atomic_write(file, (note + _yaml(content, folder, file.parent)).encode())
+    except OSError as error:
+        raise GoldievalError(f"cannot write {file}: {error.strerror or error}. Name another --out.") from error
+
+
+def _chance(headline: str, seen: dict[str, int], dataset: Dataset) -> float:
+    """What a guess gets: one in the classes, or a text's one picture in the gallery."""
+    return 1 / seen["classes"] if headline == "acc1" else 1 / len(dataset.images)

@@ -1,0 +1,168 @@
+"""The adapter of any torch module with ``encode_image`` and ``encode_text``."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from importlib.metadata import PackageNotFoundError, version
+
+import torch
+from PIL import Image
+from torch import nn
+
+from goldieval.core.errors import NotApplicableError
+from goldieval.core.precision import full_float32
+from goldieval.models.adapter import ModelInfo
+from goldieval.models.padding import trim
+from goldieval.models.token_counts import token_counts
+
+# What a tokenizer does to these (case, punctuation, accents, numbers, length) tells it from any other.
+PROBE_TEXTS = ["A photo of 3 dogs, two cats & one étude!", "don't UPPER-case   it…", "犬 🐕 ß", "word " * 300]
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class TorchAdapter:
+    """Wraps a module, its picture transform and its tokenizer.
+
+    scoring: the mode that the model was made for.
+    trims: token ids are zero-padded at the end and the text tower is causal with end-token pooling, so that a
+    batch may be cut to its longest text; ``encode_text`` of the module must then take any length.
+    """
+
+    scoring = "global"
+
+    def __init__(
+        self,
+        module: nn.Module,
+        preprocess: Callable[[Image.Image], torch.Tensor],
+        tokenizer: Callable[[list[str]], torch.Tensor],
+        *,
+        spec: str,
+        family: str,
+        precision: str = "fp32",
+        trims: bool = False,
+        home: str = "",
+        notice: str = "",
+        checkpoint: str = "",
+    ) -> None:
+        self.module = module
+        self.preprocess = preprocess
+        self.tokenizer = tokenizer
+        self.spec, self.family, self.precision = spec, family, precision
+        self.home, self.notice, self.checkpoint = home, notice, checkpoint
+        if trims:
+            self.trim = trim
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.module.parameters()).device
+
+    def describe(self) -> ModelInfo:
+        fingerprint = module_fingerprint(self.module)
+        tower = f"{fingerprint}/{self.precision}/{self.device.type}/{_versions('torch', 'open-clip-torch')}"
+        pixels = [self.preprocess(picture) for picture in _probe_pictures()]
+        transform = _digest(_tensor_bytes(*pixels)) + _versions("pillow", "torchvision")
+        tokens = self.tokenizer.probe() if hasattr(self.tokenizer, "probe") else self.tokenizer(PROBE_TEXTS)
+        tokenizer = _digest(_tensor_bytes(tokens))
+        return ModelInfo(
+            spec=self.spec,
+            family=self.family,
+            fingerprint=fingerprint,
+            image_identity=_digest(f"image/{tower}/{transform}".encode()),
+            text_identity=_digest(f"text/{tower}/{tokenizer}".encode()),
+            parameters=sum(parameter.numel() for parameter in self.module.parameters()),
+            resolution=pixels[0].shape[-1],
+            context_length=tokens.shape[-1],
+            precision=self.precision,
+            scoring=self.scoring,
+            home=self.home,
+            notice=self.notice,
+            checkpoint=self.checkpoint,
+        )
+
+    def tokenize(self, texts: Sequence[str]) -> torch.Tensor:
+        return self.tokenizer(list(texts))
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int] | None:
+        """Return the tokens of each text before any cut, or None where the tokenizer cannot tell."""
+        return token_counts(self.tokenizer, texts)
+
+    def normalise(self, picture: torch.Tensor) -> torch.Tensor:
+        """Subtract the mean and divide by the deviation that the transform has.
+
+        Raises:
+            NotApplicableError: it has none.
+        """
+        from torchvision.transforms import Normalize
+
+        steps = getattr(self.preprocess, "transforms", [])
+        normalize = next((step for step in steps if isinstance(step, Normalize)), None)
+        if normalize is None:
+            raise NotApplicableError(
+                "this model's transform has no step Normalize: dense features need its mean and deviation."
+            )
+        normalised: torch.Tensor = normalize(picture)
+        return normalised
+
+    def encode_image(self, pixels: torch.Tensor) -> torch.Tensor:
+        with self._autocast():
+            features: torch.Tensor = self.module.encode_image(pixels.to(self.device, non_blocking=True))  # type: ignore[operator]
+        return features
+
+    def encode_text(self, tokens: torch.Tensor) -> torch.Tensor:
+        with self._autocast():
+            features: torch.Tensor = self.module.encode_text(tokens.to(self.device, non_blocking=True))  # type: ignore[operator]
+        return features
+
+    @contextmanager
+    def inference(self) -> Iterator[None]:
+        was_training = [part for part in self.module.modules() if part.training]
+        self.module.eval()
+        try:
+            with torch.inference_mode(), full_float32() if self.precision == "fp32" else nullcontext():
+                yield
+        finally:
+            for part in was_training:
+                part.training = True
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, dtype=DTYPES[self.precision], enabled=self.precision != "fp32")
+
+
+def module_fingerprint(module: nn.Module) -> str:
+    """SHA-256 over the architecture (its printed form: layers, sizes, activations) and every tensor of the state.
+
+    Modes and dropout do not count; the same weights saved elsewhere, or with other file metadata, agree.
+    """
+    total = hashlib.sha256(f"{type(module).__module__}.{type(module).__qualname__}\n{module!r}".encode())
+    for name, tensor in sorted(module.state_dict().items()):
+        total.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        total.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return total.hexdigest()
+
+
+def _probe_pictures() -> list[Image.Image]:
+    """Noise in two shapes: what a transform does to them (resize, crop, normalise) tells it from any other."""
+    sizes = ((320, 200), (50, 80))
+    return [Image.frombytes("RGB", size, random.Random(0).randbytes(3 * size[0] * size[1])) for size in sizes]
+
+
+def _tensor_bytes(*tensors: torch.Tensor) -> bytes:
+    return b"".join(tensor.detach().cpu().contiguous().numpy().tobytes() for tensor in tensors)
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _versions(*packages: str) -> str:
+    return ",".join(f"{package}={_version(package)}" for package in packages)
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "none"

@@ -1,0 +1,1 @@
+"""Result records: schema, files on disk, and their reader."""

@@ -1,0 +1,217 @@
+"""Records as files: one JSON and one Parquet of per-sample outcomes for each model and task, whole or not at all.
+
+A file that a record names is never written over: other outcomes get another name, and the record that names them takes
+the old one's place last. So a reader, a kill and a second writer always meet a record with its own outcomes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import re
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from pydantic import ValidationError
+
+from goldieval.core.errors import GoldievalError
+from goldieval.core.files import atomic_write_all, holds
+from goldieval.core.limits import OUTCOME_BYTES, RECORD_BYTES
+from goldieval.core.locks import held_folder
+from goldieval.core.paths import inside
+from goldieval.core.reading import read_bytes, read_json
+from goldieval.core.temporary import LEFTOVER_S, sweep
+from goldieval.records.parts import Outcomes
+from goldieval.records.schema import SCHEMA, Record
+from goldieval.tasks.card import validation_line
+
+
+def record_path(out: Path, record: Record) -> Path:
+    """Return ``<out>/<model>/<task>@<version>-<key>.json``; a failure is named by its setting, never over a success."""
+    model = re.sub(r"[^A-Za-z0-9._-]+", "_", record.model.spec).strip("._")[-60:]
+    failed = record.status == "failed"
+    name = f"{record.task.name}@{record.task.version}-{(record.setting if failed else record.key)[:8]}"
+    return out / f"{model}-{record.model.fingerprint[:8]}" / f"{name}{'.failed' if failed else ''}.json"
+
+
+def write_record(
+    out: Path,
+    record: Record,
+    outcomes: dict[str, np.ndarray] | None,
+    pictures: Mapping[str, bytes] = MappingProxyType({}),
+    asked: str = "",
+) -> Path:
+    """Write outcomes, pictures, and last the record that names them; return the record's path.
+
+    A failure of the same setting is removed after a success, and one of the setting ``asked``: before data are read
+    nobody knows that a limit leaves nothing out.
+
+    Raises:
+        GoldievalError: the folder cannot be written or the disk is full; a record that was there is as it was.
+    """
+    path = record_path(out, record)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with held_folder(path.parent):
+            _write_beside(path, record, outcomes, pictures)
+    except OSError as error:
+        raise GoldievalError(
+            f"cannot write {path}: {error.strerror or error}. Free some space or name --out."
+        ) from error
+    for setting in (record.setting, asked or record.setting) if record.status != "failed" else ():
+        with suppress(OSError):
+            record_path(out, record.model_copy(update={"status": "failed", "setting": setting})).unlink(missing_ok=True)
+    return path
+
+
+def _write_beside(
+    path: Path, record: Record, outcomes: dict[str, np.ndarray] | None, pictures: Mapping[str, bytes]
+) -> None:
+    files: dict[Path, bytes] = {}
+    if outcomes is not None:
+        table = _parquet(outcomes)
+        sha256 = hashlib.sha256(table).hexdigest()
+        file = _free(path.with_suffix(".parquet"), path.with_name(f"{path.stem}-{sha256[:8]}.parquet"), table)
+        made = Outcomes(file=file.name, sha256=sha256, rows=len(next(iter(outcomes.values()))))
+        record = record.model_copy(update={"outcomes": made})
+        files[file] = table
+    if pictures:
+        folder = _folder_for(path, pictures)
+        folder.mkdir(exist_ok=True)
+        record = record.model_copy(update={"pictures": [f"{folder.name}/{name}" for name in pictures]})
+        files |= {folder / name: content for name, content in pictures.items()}
+    files[path] = (sealed(record).model_dump_json(indent=1) + "\n").encode()
+    before = _named(path)
+    atomic_write_all(files)
+    with suppress(OSError):
+        _remove_superseded(path, before, _named(path))
+
+
+def sealed(record: Record) -> Record:
+    """Return the record with the checksum of what it says, so that a flipped bit in its file is found."""
+    return record.model_copy(update={"sha256": _digest(json.loads(record.model_dump_json()))})
+
+
+def _digest(content: dict[str, Any]) -> str:
+    """Return the SHA-256 of a record's JSON without ``sha256``: keys sorted, no white space."""
+    rest = {key: value for key, value in content.items() if key != "sha256"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _free(usual: Path, own: Path, content: bytes) -> Path:
+    """Return the usual name, unless a file with another content has it, which a record may name."""
+    return usual if not usual.exists() or holds(usual, content) else own
+
+
+def _folder_for(path: Path, pictures: Mapping[str, bytes]) -> Path:
+    """Return a folder beside the record in which no other pictures lie."""
+    usual = path.with_name(f"{path.stem}-pictures")
+    if all(_free(usual / name, usual, content) != usual for name, content in pictures.items()):
+        return usual
+    digest = hashlib.sha256(b"".join(hashlib.sha256(content).digest() for content in pictures.values()))
+    return usual.with_name(f"{usual.name}-{digest.hexdigest()[:8]}")
+
+
+def _named(path: Path) -> str:
+    """Return the outcomes that the record on the disk names; empty where there is none that can be read."""
+    try:
+        outcomes = read_record(path).outcomes
+    except GoldievalError:
+        return ""
+    return outcomes.file if outcomes else ""
+
+
+def _remove_superseded(path: Path, before: str, now: str) -> None:
+    """Remove outcomes of this record that it has not named for long: who read the record just now may need them."""
+    own = re.compile(re.escape(path.stem) + r"(-[0-9a-f]{8})?\.parquet")
+    for file in path.parent.iterdir():
+        if not own.fullmatch(file.name) or file.name == now:
+            continue
+        if file.name == before:
+            os.utime(file)
+        elif time.time() - file.stat().st_mtime > LEFTOVER_S:
+            file.unlink(missing_ok=True)
+
+
+def sweep_results(out: Path) -> None:
+    """Remove what runs that were killed have left half-written in a results folder."""
+    sweep(out, *out.glob("*/"), *out.glob("*/*-pictures*/"))
+
+
+def read_record(file: Path) -> Record:
+    """Read one record.
+
+    Raises:
+        GoldievalError: not a record, truncated, or written by a newer version; one line naming the file.
+    """
+    try:
+        content = read_json(file, RECORD_BYTES)
+        newer = isinstance(content, dict) and content.get("schema_version", 0)
+        if isinstance(newer, int) and newer > SCHEMA:
+            raise GoldievalError(f"{file} has record schema {newer}, this goldieval reads up to {SCHEMA}: upgrade it.")
+        record = Record.model_validate(content)
+        if record.sha256 and record.sha256 != _digest(content):
+            raise GoldievalError(
+                f"{file} is damaged, or was changed by hand: its sha256 is not that of its content. Run the task again."
+            )
+        return record
+    except ValidationError as error:
+        raise GoldievalError(f"{file} is no record: {validation_line(error)}") from None
+    except (OSError, ValueError) as error:  # the latter: no UTF-8, no JSON, too deep, a number of thousands of digits
+        raise GoldievalError(f"cannot read the record {file}: {error}") from error
+
+
+def read_outcomes(file: Path, record: Record) -> dict[str, np.ndarray]:
+    """Read the per-sample outcomes of the record in ``file``.
+
+    Raises:
+        GoldievalError: the Parquet file is missing or is not the one that the record names.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if record.outcomes is None:
+        raise GoldievalError(f"{file}: a {record.status} record has no per-sample outcomes.")
+    if Path(record.outcomes.file).name != record.outcomes.file:
+        raise GoldievalError(f"{file}: its outcomes {record.outcomes.file!r} do not lie beside it.")
+    table = inside(file.parent, record.outcomes.file)
+    try:
+        content = read_bytes(table, OUTCOME_BYTES)
+    except OSError as error:
+        raise GoldievalError(f"{file}: its outcomes {table.name} cannot be read: {error.strerror}") from error
+    if hashlib.sha256(content).hexdigest() != record.outcomes.sha256:
+        raise GoldievalError(f"{file} and {table.name} disagree: run the task again.")
+    try:
+        columns = pq.read_table(io.BytesIO(content))
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise GoldievalError(f"{table} is no Parquet file: {error}") from error
+    return {name: columns[name].to_numpy() for name in columns.column_names}
+
+
+def find_records(place: Path) -> list[Path]:
+    """Return the record files in a folder (or the one file), sorted.
+
+    Raises:
+        GoldievalError: no such place.
+    """
+    if place.is_file():
+        return [place]
+    if not place.is_dir():
+        raise GoldievalError(f"no results in {place}: no such file or folder.")
+    return sorted(file for file in place.rglob("*@*-*.json") if file.is_file() and not file.name.startswith("."))
+
+
+def _parquet(outcomes: dict[str, np.ndarray]) -> bytes:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    buffer = io.BytesIO()
+    pq.write_table(pa.table({name: pa.array(list(column)) for name, column in outcomes.items()}), buffer)
+    return buffer.getvalue()

@@ -1,0 +1,133 @@
+"""The one reader of records, and the records of a run or a folder as one object for notebooks and training loops."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, overload
+
+from goldieval.core.errors import GoldievalError
+from goldieval.records.files import find_records, read_record
+from goldieval.records.schema import Record
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A record and the file it came from."""
+
+    file: Path
+    record: Record
+
+
+@dataclass(frozen=True)
+class Found:
+    """Records with their files, and one line for each file that is none or cannot be read."""
+
+    entries: list[Entry] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+
+
+def read_records(places: Iterable[Path]) -> Found:
+    """Read every record in files and folders, each file once. A bad file in a folder costs itself alone.
+
+    Raises:
+        GoldievalError: no such place, or a file that was named and is no record.
+    """
+    found = Found()
+    read: set[Path] = set()
+    for place in places:
+        for file in find_records(place):
+            if file in read:
+                continue
+            read.add(file)
+            try:
+                found.entries.append(Entry(file, read_record(file)))
+            except GoldievalError as error:
+                if file == place:
+                    raise
+                found.faults.append(str(error))
+    return found
+
+
+class Results(Sequence[Record]):
+    """A sequence of records.
+
+    Attributes:
+        faults: one line for each file of the folder that could not be read.
+        models_failed: of a run of several models, those that could not be evaluated at all, with the reason.
+    """
+
+    def __init__(
+        self,
+        records: list[Record],
+        faults: Sequence[str] = (),
+        models_failed: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        self._records = records
+        self.faults = list(faults)
+        self.models_failed = dict(models_failed)
+
+    @overload
+    def __getitem__(self, index: int) -> Record: ...
+    @overload
+    def __getitem__(self, index: slice) -> Results: ...
+    def __getitem__(self, index: int | slice) -> Record | Results:
+        return Results(self._records[index]) if isinstance(index, slice) else self._records[index]
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def metrics(self) -> dict[str, dict[str, float]]:
+        """Return plain floats by task and metric; of several models, the last."""
+        return {record.task.name: record.values() for record in self._records}
+
+    def frame(self) -> pd.DataFrame:
+        """Return one row a metric: model, task, protocol, scoring, status, value, low, high, n, chance, unreliable.
+
+        low and high are None where there is no interval.
+        """
+        import pandas as pd
+
+        return pd.DataFrame(
+            [
+                {
+                    "model": record.model.spec,
+                    "task": record.task.name,
+                    "protocol": record.task.protocol,
+                    "scoring": record.task.scoring,
+                    "status": record.status,
+                    "metric": name,
+                    **metric.model_dump(include={"value", "low", "high", "n", "chance", "separable", "unreliable"}),
+                }
+                for record in self._records
+                for name, metric in record.metrics.items()
+            ]
+        )
+
+
+def read_folder(place: Path) -> Found:
+    """Read all records in a folder, or one file.
+
+    Raises:
+        GoldievalError: no such place, a file that is no record, or a folder in which no record can be read.
+    """
+    found = read_records([place])
+    if found.faults and not found.entries:
+        more = f" ({len(found.faults) - 1:,} more like it)" if len(found.faults) > 1 else ""
+        raise GoldievalError(found.faults[0] + more)
+    return found
+
+
+def load_results(place: str | Path = "results") -> Results:
+    """Read all records in a folder, or one file; what cannot be read is named in ``faults``.
+
+    Raises:
+        GoldievalError: as ``read_folder``.
+    """
+    found = read_folder(Path(place))
+    return Results([entry.record for entry in found.entries], found.faults)

@@ -1,0 +1,1 @@
+"""Task cards, their parameters and prompts, and the catalogue that finds them."""

@@ -1,0 +1,27 @@
+"""Import paths of 0.1: the same modules, with a warning, for one release."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import pytest
+
+from goldieval.core.moved import MOVED
+
+
+@pytest.mark.parametrize("old", MOVED)
+def test_an_old_name_is_the_module_itself_and_warns(old: str) -> None:
+    sys.modules.pop(old, None)
+    with pytest.warns(DeprecationWarning, match=rf"{old} is now {MOVED[old]}"):
+        found = importlib.import_module(old)
+    assert found is importlib.import_module(MOVED[old])
+
+
+def test_an_adapter_of_0_1_is_an_adapter_of_today() -> None:
+    sys.modules.pop("goldieval.adapter", None)
+    with pytest.warns(DeprecationWarning):
+        from goldieval.adapter import Adapter  # type: ignore[import-not-found]
+    from goldieval.models.adapter import Adapter as Today
+
+    assert Adapter is Today
