@@ -359,11 +359,12 @@ WRONG: dict[str, tuple[Callable[[State], Any], str]] = {
         lambda state: {k: v for k, v in state.items() if k.startswith("visual.")}, "tensors missing .positional_emb",
     ),
     "no tokens": (lambda state: state | {"positional_embedding": torch.zeros(0, 32)}, "texts of 0 tokens"),
-    "10 million tokens": (
-        lambda state: state | {"positional_embedding": torch.zeros(1, 1).expand(10**7, 32)}, "10,000,000 tokens",
+    "20,000 tokens": (lambda state: state | {"positional_embedding": torch.zeros(20_000, 32)}, "20,000 tokens"),
+    "263,169 patches": (
+        lambda state: state | {"visual.positional_embedding": torch.zeros(513**2 + 1, 32)}, "px; at most 8,192",
     ),
-    "a million patches": (
-        lambda state: state | {"visual.positional_embedding": torch.zeros(1, 1).expand(10**6 + 1, 32)}, "16,000 px",
+    "10 million tokens that are not there": (
+        lambda state: state | {"positional_embedding": torch.zeros(1, 1).expand(10**7, 32)}, "the file has fewer",
     ),
     "arrays": (lambda state: {"state_dict": {k: v.numpy() for k, v in state.items()}}, "it holds .* beside tensors"),
 }  # fmt: skip

@@ -624,7 +624,7 @@ def test_unknown_recipes_and_broken_files_are_one_line(tmp_path: Path) -> None:
     assert "a.yaml" in message(lambda: load_recipe(str(tmp_path / "a.yaml")))
     (tmp_path / "b.yaml").write_text("- 1")
     assert "expected a mapping" in message(lambda: load_recipe(str(tmp_path / "b.yaml")))
-    assert "no recipe" in message(lambda: load_recipe(str(tmp_path / "c.yaml")))
+    assert "no file" in message(lambda: load_recipe(str(tmp_path / "c.yaml")))
 
 
 def test_other_data_do_not_take_over_how_many_scenes(tmp_path: Path) -> None:
