@@ -12,6 +12,7 @@ from goldieval.core.limits import RECORD_BYTES
 from goldieval.core.reading import read_json
 
 NAME = "manifest.json"
+BLOCK = 2**20  # bytes read at a time
 
 
 def write_manifest(folder: Path) -> None:
@@ -49,5 +50,7 @@ def check_file(file: Path) -> None:
 
 def _state(file: Path) -> dict[str, str | int]:
     with file.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    return {"bytes": file.stat().st_size, "sha256": digest}
+        digest = hashlib.sha256()
+        while block := stream.read(BLOCK):
+            digest.update(block)
+    return {"bytes": file.stat().st_size, "sha256": digest.hexdigest()}
