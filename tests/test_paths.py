@@ -17,6 +17,7 @@ from goldieval.core.paths import LinkOutError, inside
 from goldieval.goldiclip.data.corpus import BadSampleError
 from goldieval.goldiclip.data.jsonl import JsonLines
 from goldieval.goldiclip.data.shards import shards_of
+from goldieval.goldiclip.recipe_files import load_recipe
 from goldieval.records.files import read_outcomes, read_record
 from goldieval.tasks.card import load_card
 
@@ -87,7 +88,6 @@ def test_long_and_strange_names_are_one_short_line(top: Path) -> None:
     assert len(str(raised.value)) < 400 + len(str(top)) and "\n" not in str(raised.value)
     assert "\x1b" not in str(raised.value)
     assert not inside(top, "loop").exists()
-    assert inside(top, "y" * 5_000).is_absolute()
 
 
 def test_root_folder_holds_everything(top: Path) -> None:
@@ -239,3 +239,11 @@ def test_plan_says_which_folder_a_card_reads_elsewhere(tmp_path: Path) -> None:
         file = card(tmp_path / "cards", source={"path": path})
         ran = goldieval("run", "--model", "random", "--tasks", file, "--dry-run")
         assert ran.code == 0 and (f"of {tmp_path / 'private'}" in ran.out.replace("\n", " ")) == said
+
+
+def test_a_name_that_no_file_system_takes_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(TaskError, match="longer than a file name may be"):
+        inside(tmp_path, "é" * 130 + ".png")
+    (tmp_path / "recipe.yaml").write_text(f"extends: {'é' * 130}\n")
+    with pytest.raises(GoldievalError, match="longer than a file name may be"):
+        load_recipe(str(tmp_path / "recipe.yaml"))

@@ -105,7 +105,7 @@ def show_traceback(kind: type[BaseException], error: BaseException, trace: Trace
 
 
 def leave_pipe() -> None:
-    """End quietly: whoever read the output has gone."""
+    """End quietly: the reader of the output has gone."""
     discard_output()
     raise SystemExit(PIPE_CLOSED)
 

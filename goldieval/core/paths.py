@@ -10,6 +10,7 @@ from pathlib import Path
 from goldieval.core.errors import TaskError
 from goldieval.core.ledger import given_folders
 
+NAME_BYTES = 255  # of one part of a path, on the common file systems
 GIVEN = "GOLDIEVAL_FOLDERS"  # read by ``core.ledger``
 
 
@@ -33,6 +34,8 @@ def inside(root: Path, name: str) -> Path:
     """
     if not isinstance(name, str | os.PathLike) or "\0" in os.fspath(name):
         raise TaskError(f"{_short.repr(name)} is no file name. Write one relative to {root}.")
+    if any(len(part.encode("utf-8", "surrogatepass")) > NAME_BYTES for part in os.fspath(name).split(os.sep)):
+        raise TaskError(f"{_short.repr(os.fspath(name))} is longer than a file name may be, {NAME_BYTES} bytes.")
     top = os.path.abspath(root)
     path = os.path.normpath(os.path.join(top, name))
     if not _below(path, top):

@@ -1,4 +1,4 @@
-"""Reading files of strangers: regular files only, and no more than a bound."""
+"""Reading files of unknown origin: regular files only, and no more than a bound."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tar files of strangers: a header is read into memory whole, so its size is bounded."""
+"""Tar files of unknown origin: a header is read into memory whole, so its size is bounded."""
 
 from __future__ import annotations
 

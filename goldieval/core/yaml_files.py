@@ -1,4 +1,4 @@
-"""YAML of strangers, in bounded time and memory: cards, suites, recipes, tables, lists of checkpoints.
+"""YAML of unknown origin, in bounded time and memory: cards, suites, recipes, tables, lists of checkpoints.
 
 A file is looked through as a stream of events before anything is made of it: its bytes, its depth, and its values with
 every alias written out are bounded, tags and keys that are no plain values are refused.

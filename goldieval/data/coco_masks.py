@@ -134,9 +134,8 @@ class CocoMasksSource(LabelledSource):
             return OutlineMask(outlines, _size(where, entry), meaning, where)
         if len(parts) != 1:
             raise TaskError(f"{where}: {len(parts)} panoptic annotations instead of 1.")
-        segments = tuple(
-            (_whole(where, part, "id"), _raw(where, part, raw)) for part in _list_in(where, parts[0], "segments_info")
-        )
+        values = [(_raw(where, part, raw), part) for part in _list_in(where, parts[0], "segments_info")]
+        segments = tuple((_whole(where, part, "id"), value) for value, part in values)
         if len(dict(segments)) < len(segments):
             raise TaskError(f"{where}: its segments_info lists a segment id twice.")
         file = picture_file(where, inside(folder, self.masks), parts[0].get("file_name"), "file_name")

@@ -36,7 +36,7 @@ def _check_polygon(polygon: Any, size: Size) -> None:
     if not isinstance(polygon, list) or len(polygon) < 6 or len(polygon) % 2:
         raise ValueError("a polygon is no list of three points or more")
     if not all(isinstance(number, int | float) and math.isfinite(number) for number in polygon):
-        raise ValueError("a polygon holds what is no number")
+        raise ValueError("a polygon holds something that is not a number")
     if max(map(abs, polygon)) > 10 * max(size):
         raise ValueError(f"a polygon goes as far as {max(map(abs, polygon)):,.0f}, outside a picture of {_shown(size)}")
 

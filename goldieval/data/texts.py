@@ -1,4 +1,4 @@
-"""Text of files of strangers: Unicode or refused, never with replacement characters in it.
+"""Text of files of unknown origin: Unicode or refused, never with replacement characters in it.
 
 A byte order mark says which Unicode it is (UTF-8, UTF-16, UTF-32) and is dropped; without one a file is UTF-8.
 """
