@@ -1,6 +1,6 @@
 """Real pictures from ../shared/data as local web datasets in clip-benchmark's layout, each with a task card of ours.
 
-Shared by ``run_vs_clip_benchmark.py`` and ``tests/test_oracle_cli.py``; writes below the folder that it is given only.
+Shared by ``run_vs_clip_benchmark.py`` and ``tests/engine/test_oracle_cli.py``; writes below the folder that it is given only.
 """
 
 from __future__ import annotations

@@ -1,0 +1,14 @@
+"""Samples without pictures, and the scores of a family as plain numbers."""
+
+from __future__ import annotations
+
+from goldieval.data.samples import ImageSample, NoImage
+from goldieval.families.base import Scored
+
+
+def pictures(count: int) -> list[ImageSample]:
+    return [ImageSample(f"pic{row}", NoImage(), f"pictures/{row}.jpg") for row in range(count)]
+
+
+def values(scored: Scored) -> dict[str, float]:
+    return {name: metric.value for name, metric in scored.metrics.items()}
