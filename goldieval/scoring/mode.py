@@ -50,9 +50,9 @@ def shortlist_size(mode: str) -> int:
     return int(found[1]) if found else 0
 
 
-def needs_vectors(mode: str) -> bool:
-    """Whether a mode takes one vector an image, to compare or to learn from."""
-    return mode in ("global", "features") or shortlist_size(mode) > 0
+def needs_image_embeddings(mode: str) -> bool:
+    """Whether images are compared with texts by one embedding each, at least at first."""
+    return mode == "global" or shortlist_size(mode) > 0
 
 
 def needs_pool(mode: str) -> bool:
@@ -73,8 +73,3 @@ def dense_parts(mode: str) -> tuple[str, str]:
     """Return attention and reading of a dense mode."""
     _, attention, reading = mode.split(":")
     return attention, reading
-
-
-def is_dense(mode: str) -> bool:
-    """Whether a mode compares patches with texts."""
-    return mode.startswith("dense:")
