@@ -23,7 +23,7 @@ import rich.text
 from rich.console import ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-from goldieval.core.text import fitting, one_line, printable, stand_in
+from goldieval.core.text import ascii_substitute, fit_encoding, one_line, printable
 
 PIPE_CLOSED = 141  # what a shell says of a program that wrote to a pipe without a reader
 _CURSOR_UP = re.compile(r"(\n|\x1b\[A)*")  # all that progress bars of libraries write besides text
@@ -116,7 +116,7 @@ def discard_output() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-class Guarded:
+class GuardedStream:
     """A text stream that writes what is visible; everything else is the stream's own."""
 
     def __init__(self, stream: IO[str]) -> None:
@@ -146,7 +146,7 @@ def guarded() -> Iterator[None]:
         with suppress(AttributeError, OSError, ValueError):
             stream.reconfigure(errors="goldieval.stand_in")  # type: ignore[union-attr]
     # A stream that the shell has closed is None.
-    sys.stdout, sys.stderr = (Guarded(stream or open(os.devnull, "w")) for stream in before)  # noqa: SIM115
+    sys.stdout, sys.stderr = (GuardedStream(stream or open(os.devnull, "w")) for stream in before)  # noqa: SIM115
     try:
         yield
     finally:
@@ -156,12 +156,12 @@ def guarded() -> Iterator[None]:
 def _encode_error(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
-    return "".join(map(stand_in, error.object[error.start : error.end])), error.end
+    return "".join(map(ascii_substitute, error.object[error.start : error.end])), error.end
 
 
 def _shown(text: str) -> str:
     """Return one line in the terminal's own characters, so that columns are as wide as they will be printed."""
-    return fitting(one_line(text), getattr(sys.stdout, "encoding", None))
+    return fit_encoding(one_line(text), getattr(sys.stdout, "encoding", None))
 
 
 def _unguarded(stream: Any) -> IO[str]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from goldieval.core.locks import held
+from goldieval.core.locks import lock_file
 from goldieval.core.temporary import sweep, temporary_file
 
 
@@ -21,16 +21,16 @@ def check_writable(folder: Path) -> None:
 
 
 @contextmanager
-def one_at_a_time(file: Path) -> Iterator[None]:
+def exclusive_lock(file: Path) -> Iterator[None]:
     """Hold the lock of a file that is about to be made; no lock where its folder cannot be written or knows none."""
     with ExitStack() as stack:
         with suppress(OSError):
             check_writable(file.parent)
-            stack.enter_context(held(file.with_suffix(".lock")))
+            stack.enter_context(lock_file(file.with_suffix(".lock")))
         yield
 
 
-def usual_mode(path: Path) -> None:
+def set_default_permissions(path: Path) -> None:
     """Give what began as a private temporary file or folder the permissions that any other gets."""
     path.chmod((0o777 if path.is_dir() else 0o666) & ~_umask())
 
@@ -70,7 +70,7 @@ def _take_back(placed: list[tuple[Path, os.stat_result]]) -> None:
                 file.unlink()
 
 
-def holds(file: Path, content: bytes) -> bool:
+def has_content(file: Path, content: bytes) -> bool:
     """Whether a file has this content."""
     try:
         return file.stat().st_size == len(content) and file.read_bytes() == content
@@ -84,7 +84,7 @@ def _staged(stack: ExitStack, file: Path, content: bytes) -> Path:
         stream.write(content)
         stream.flush()
         os.fsync(stream.fileno())
-    usual_mode(temporary)
+    set_default_permissions(temporary)
     return temporary
 
 

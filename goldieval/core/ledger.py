@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from goldieval.core.errors import GoldievalError
-from goldieval.core.files import atomic_write, one_at_a_time
+from goldieval.core.files import atomic_write, exclusive_lock
 
 
 def cache_root() -> Path:
@@ -23,20 +23,20 @@ def cache_root() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "goldieval"
 
 
-def given_folders() -> list[str]:
+def allowed_folders() -> list[str]:
     """Return the folders, links resolved, that links may lead to: ``$GOLDIEVAL_FOLDERS`` and what was linked in."""
     named = os.environ.get("GOLDIEVAL_FOLDERS", "").split(os.pathsep)
     return [os.path.realpath(folder) for folder in (*named, *_given(_read())) if folder]
 
 
-def give(folders: list[str]) -> None:
+def allow_folders(folders: list[str]) -> None:
     """Write down that the user linked these folders in. Raises GoldievalError where the cache cannot be written."""
     new = [os.path.realpath(folder) for folder in folders]
     if set(new) - set(_given(_read())):
         _change(lambda content: content | {"given": list(dict.fromkeys([*_given(content), *new]))})
 
 
-def vouch(folder: Path, sha256: str) -> None:
+def record_origins_hash(folder: Path, sha256: str) -> None:
     """Write down the hash of the list of origins that was just written for a data folder.
 
     Raises:
@@ -45,8 +45,8 @@ def vouch(folder: Path, sha256: str) -> None:
     _change(lambda content: content | {"fetched": _fetched(content) | {os.path.realpath(folder): sha256}})
 
 
-def vouched(folder: Path) -> str:
-    """Return the hash that ``vouch`` wrote down for a data folder; empty where it did not."""
+def recorded_origins_hash(folder: Path) -> str:
+    """Return the hash that ``record_origins_hash`` wrote down for a data folder; empty where it did not."""
     found = _fetched(_read()).get(os.path.realpath(folder), "")
     return found if isinstance(found, str) else ""
 
@@ -77,7 +77,7 @@ def _change(change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
     file = _file()
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with one_at_a_time(file):
+        with exclusive_lock(file):
             atomic_write(file, json.dumps(change(_read()), indent=1).encode())
     except OSError as error:
         raise GoldievalError(

@@ -21,7 +21,7 @@ NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.E
 
 
 @contextmanager
-def held(lock: Path, wait_s: float = FOREVER) -> Iterator[bool]:
+def lock_file(lock: Path, wait_s: float = FOREVER) -> Iterator[bool]:
     """Hold a lock file; yield False if another process still holds it after ``wait_s`` seconds.
 
     Yields True as well where no lock can be had: a file system without locks, a folder that is read-only, a lock file
@@ -55,10 +55,10 @@ def _lockable(lock: Path) -> bool:
     if fcntl is None:
         return True
     with lock.open("ab") as stream:
-        return hold(stream.fileno()) is not None
+        return try_lock(stream.fileno()) is not None
 
 
-def hold(descriptor: int) -> bool | None:
+def try_lock(descriptor: int) -> bool | None:
     """Lock an open file or folder until it is closed: True if it is ours, False if another's, None without locks."""
     if fcntl is None:
         return None
@@ -69,7 +69,7 @@ def hold(descriptor: int) -> bool | None:
     return True
 
 
-def wait_for(descriptor: int) -> None:
+def wait_for_lock(descriptor: int) -> None:
     """Lock an open file or folder as soon as its holder lets go; without locks nothing is waited for."""
     if fcntl is not None:
         with suppress(OSError):
@@ -77,22 +77,22 @@ def wait_for(descriptor: int) -> None:
 
 
 @contextmanager
-def held_folder(folder: Path, wait_s: float = 60.0) -> Iterator[None]:
+def lock_folder(folder: Path, wait_s: float = 60.0) -> Iterator[None]:
     """Hold a folder itself, which leaves no lock file; after ``wait_s`` seconds, or without locks, go on regardless."""
     try:
-        handle = opened(folder)
+        handle = open_for_lock(folder)
     except OSError:  # a system that opens no folders
         yield
         return
     try:
         end = time.monotonic() + wait_s
-        while hold(handle) is False and time.monotonic() < end:
+        while try_lock(handle) is False and time.monotonic() < end:
             time.sleep(0.02)
         yield
     finally:
         os.close(handle)
 
 
-def opened(path: Path) -> int:
+def open_for_lock(path: Path) -> int:
     """Open a file or folder as something to lock; raises OSError."""
     return os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))

@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from goldieval.core.errors import TaskError
-from goldieval.core.ledger import given_folders
+from goldieval.core.ledger import allowed_folders
 
 NAME_BYTES = 255  # of one part of a path, on the common file systems
 GIVEN = "GOLDIEVAL_FOLDERS"  # read by ``core.ledger``
@@ -41,7 +41,7 @@ def inside(root: Path, name: str) -> Path:
     if not _below(path, top):
         path = _by_another_way(top, path, name)
     end = _real(path)
-    if not _below(end, _real(top)) and not any(_below(end, folder) for folder in given_folders()):
+    if not _below(end, _real(top)) and not any(_below(end, folder) for folder in allowed_folders()):
         raise LinkOutError(
             f"{_short.repr(os.fspath(name))} leads by a link out of its folder {root}, to {_short.repr(end)}. If that "
             f"is yours and may be read, name its folder in ${GIVEN}."

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from goldieval.core.locks import hold, opened, wait_for
+from goldieval.core.locks import open_for_lock, try_lock, wait_for_lock
 
 SUFFIX = ".goldieval-tmp"
 LEFTOVER_S = 3600.0  # no write takes this long
@@ -25,7 +25,7 @@ def temporary_file(target: Path) -> Iterator[tuple[int, Path]]:
     """Make a hidden file beside ``target``, as (descriptor, path); what has not been renamed by the end is removed."""
     while True:
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=_prefix(target.name), suffix=SUFFIX)
-        wait_for(handle)
+        wait_for_lock(handle)
         if os.fstat(handle).st_nlink:
             break
         os.close(handle)  # somebody who tidied up came between: it was not locked yet
@@ -55,10 +55,10 @@ def temporary_folder(parent: Path, name: str) -> Iterator[Path]:
 
 def _held_folder(path: Path) -> int | None:
     try:
-        handle = opened(path)
+        handle = open_for_lock(path)
     except OSError:  # a system that opens no folders, or one that has been removed
         return None
-    wait_for(handle)
+    wait_for_lock(handle)
     return handle
 
 
@@ -80,11 +80,11 @@ def sweep(*folders: Path) -> None:
 
 def _remove_if_left(path: Path) -> None:
     try:
-        handle = opened(path)
+        handle = open_for_lock(path)
     except OSError:  # gone, or another user's
         return
     try:
-        ours = hold(handle)
+        ours = try_lock(handle)
         if ours or (ours is None and time.time() - os.fstat(handle).st_mtime > LEFTOVER_S):
             _remove(path)
     finally:

@@ -20,7 +20,7 @@ _UNSEEN = re.compile(
 )
 _FORMULA = "=+-@"
 
-STAND_INS = {
+ASCII_SUBSTITUTES = {
     "–": "-", "—": "-", "‑": "-", "−": "-", "±": "+-", "×": "x", "·": ".", "•": "*", "…": "...", "≥": ">=", "≤": "<=",
     "≈": "~", "→": "->", "←": "<-", "‘": "'", "’": "'", "“": '"', "”": '"', "\u00a0": " ", "━": "-", "╸": "-", "╺": "-",
     "─": "-", "│": "|", "┃": "|", "╭": "+", "╮": "+", "╰": "+", "╯": "+", "√": "sqrt",
@@ -56,7 +56,7 @@ def escaped(char: str) -> str:
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
-def inert(text: str) -> str:
+def formula_safe(text: str) -> str:
     """Return one line that no spreadsheet takes for a formula: an apostrophe stands before one that could be.
 
     >>> inert("=1+1"), inert(" @x"), inert("B/16")
@@ -67,7 +67,7 @@ def inert(text: str) -> str:
     return f"'{line}" if begins and begins[0] in _FORMULA else line
 
 
-def argument(text: str) -> str:
+def shell_argument(text: str) -> str:
     """Return text as one argument of a command that a person copies; a home folder's sign stays one.
 
     >>> argument("my data/x"), argument("~/my data"), argument("results")
@@ -77,7 +77,7 @@ def argument(text: str) -> str:
     return home + (shlex.quote(rest) if rest or not home else "")
 
 
-def fitting(text: str, encoding: str | None) -> str:
+def fit_encoding(text: str, encoding: str | None) -> str:
     """Return text with an ASCII stand-in for whatever an encoding lacks.
 
     >>> fitting("0.5 ± 0.1 – ≥", "ascii"), fitting("±", "latin-1")
@@ -92,14 +92,14 @@ def fitting(text: str, encoding: str | None) -> str:
     return text
 
 
-def stand_in(char: str) -> str:
+def ascii_substitute(char: str) -> str:
     """Return ASCII for one character."""
-    return STAND_INS.get(char) or escaped(char)
+    return ASCII_SUBSTITUTES.get(char) or escaped(char)
 
 
 def _fitting(char: str, encoding: str) -> str:
     try:
         char.encode(encoding)
     except UnicodeEncodeError:
-        return stand_in(char)
+        return ascii_substitute(char)
     return char

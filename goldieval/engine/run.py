@@ -9,12 +9,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from goldieval.core.containment import contained, utf8_safe
 from goldieval.core.environment import environment, pick_device
 from goldieval.core.errors import GoldievalError, NotApplicableError, TaskError, did_you_mean
-from goldieval.core.faults import contained, writable
 from goldieval.core.files import check_writable
 from goldieval.core.offline import offline as without_network
-from goldieval.data.paths import data_root
+from goldieval.data.roots import data_root
 from goldieval.engine.arguments import models_of, task_names
 from goldieval.engine.describe import data_part, run_part, task_part
 from goldieval.engine.encode import Batching
@@ -26,7 +26,7 @@ from goldieval.engine.store import open_store
 from goldieval.engine.truncation import cut_queries, truncation, truncation_warnings
 from goldieval.engine.vectors import Vectors, check_applicable, computed, looked_up, timed, unusable
 from goldieval.families.base import Scored, family_of
-from goldieval.models.adapter import Adapter, LoadOptions, Model, ModelInfo, Precomputed, described, load
+from goldieval.models.adapter import Adapter, LoadOptions, Model, ModelInfo, Precomputed, checked_info, load
 from goldieval.models.spec import ModelSpec
 from goldieval.records.files import sweep_results, write_record
 from goldieval.records.keys import record_key, setting_key
@@ -202,10 +202,10 @@ class _Run:
         told = LoadOptions(self.device, options.precision, options.offline, self.screen.note)
         with timed(seconds, "load_model"):
             if not isinstance(model, ModelSpec):
-                return model, described(model)  # the caller's own: what it raises is the caller's too
+                return model, checked_info(model)  # the caller's own: what it raises is the caller's too
             with contained(f"loading the model {model.text}"):
                 loaded = load(model, told)
-                return loaded, described(loaded)
+                return loaded, checked_info(loaded)
 
     def _vectors(self, loaded: Model, plan: Plan, seconds: dict[str, float]) -> Vectors:
         """Return what the tasks are scored with; where the model cannot be used at all, every task fails."""
@@ -254,7 +254,7 @@ class _Run:
     ) -> tuple[Record, Scored | None]:
         """Return the record; of a task that cannot be described after all, the one of its failure."""
         run = run_part(vectors, self.device, self.options.batching, seconds | vectors.seconds)
-        failure = writable(item.failure)
+        failure = utf8_safe(item.failure)
         try:
             with contained("describing its result"):
                 cut = _truncated(scored, loaded, vectors, info.context_length) if scored and loaded else None

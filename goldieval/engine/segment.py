@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
+from goldieval.core.containment import contained
 from goldieval.core.errors import TaskError
-from goldieval.core.faults import contained
 from goldieval.engine.encode import Meter
 from goldieval.engine.load import Loaded
 from goldieval.families.mmseg_parts import areas, resized
 from goldieval.families.segmentation import Segmented
-from goldieval.families.side_by_side import Shown
+from goldieval.families.side_by_side import SegmentedImage
 from goldieval.models.adapter import Dense
 from goldieval.tasks.params import SegmentationParams
 
@@ -39,7 +39,7 @@ class Maps:
     areas: dict[str, np.ndarray] = field(default_factory=dict)
     pixels: dict[str, int] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
-    shown: list[Shown] = field(default_factory=list)
+    shown: list[SegmentedImage] = field(default_factory=list)
 
     def segmented(self, loaded: Loaded) -> Segmented:
         """Return the areas in the order of the task's pictures."""
@@ -71,7 +71,7 @@ def maps(
             found.areas[image.id] = areas(prediction, truth, classes)
             found.pixels[image.id] = read.mask.size
             if len(found.shown) < show:
-                found.shown.append(Shown(image.id, row, read.picture, read.mask, prediction.cpu().numpy()))
+                found.shown.append(SegmentedImage(image.id, row, read.picture, read.mask, prediction.cpu().numpy()))
         meter.advance(1)
     return found
 

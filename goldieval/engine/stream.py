@@ -11,7 +11,7 @@ from goldieval.core.errors import AdapterError, TaskError
 from goldieval.data.samples import ImageSource
 from goldieval.engine.encode import Batching, Meter, batches, decoded, stacked
 from goldieval.engine.load import Loaded
-from goldieval.models.adapter import Answering, TextConditioned
+from goldieval.models.adapter import Generative, TextConditioned
 
 if TYPE_CHECKING:
     import torch
@@ -44,7 +44,7 @@ def patch_tokens(
 
 
 def answers(
-    model: Answering, loaded: Loaded, batching: Batching, pool: ThreadPoolExecutor, meter: Meter
+    model: Generative, loaded: Loaded, batching: Batching, pool: ThreadPoolExecutor, meter: Meter
 ) -> tuple[dict[str, str], dict[str, str]]:
     """Let the model answer every question of a task; each picture is decoded once, however many are asked about it.
 

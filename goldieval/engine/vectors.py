@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 import torch
 
+from goldieval.core.bisection import BatchFailures
 from goldieval.core.errors import GoldievalError, NotApplicableError, TaskError, listing
-from goldieval.core.halves import Faults
 from goldieval.data.samples import ImageSample, ImageSource
 from goldieval.engine.encode import Batching, encode, image_computer, plan_images, plan_texts, text_computer, text_key
 from goldieval.engine.load import Loaded
 from goldieval.engine.plan import Plan, Tower
 from goldieval.engine.progress import Screen
 from goldieval.engine.stream import answers, patch_tokens
-from goldieval.models.adapter import Adapter, Answering, Dense, Model, Precomputed, TextConditioned, inference
+from goldieval.models.adapter import Adapter, Dense, Generative, Model, Precomputed, TextConditioned, inference
 from goldieval.scoring.conditioned import Pool
 from goldieval.scoring.cosine import check_finite, unit
 from goldieval.scoring.mode import is_dense, needs_pool, needs_vectors, shortlist_size
@@ -40,7 +40,7 @@ def check_applicable(model: Model, loaded: Loaded, mode: str) -> None:
     """Raise NotApplicableError where a model lacks what a task needs in a mode, before any work is done."""
     if isinstance(model, Adapter) and loaded.pictureless:
         raise NotApplicableError(NO_PICTURES)
-    if mode == "generate" and not isinstance(model, Answering):
+    if mode == "generate" and not isinstance(model, Generative):
         raise NotApplicableError(NO_ANSWERS)
     if is_dense(mode) and not isinstance(model, Dense):
         raise NotApplicableError(NO_PATCHES)
@@ -179,7 +179,7 @@ def computed(model: Adapter, plan: Plan, batching: Batching, screen: Screen, sec
         GoldievalError: the disk is full. Whole chunks stay stored; the same command goes on from there.
     """
     images, texts = cast(Tower, plan.images), cast(Tower, plan.texts)
-    unseen, unread = Faults(), Faults()
+    unseen, unread = BatchFailures(), BatchFailures()
 
     def encode_images() -> int:
         """Encode the pictures that are not stored now."""
@@ -228,7 +228,7 @@ def computed(model: Adapter, plan: Plan, batching: Batching, screen: Screen, sec
     if isinstance(model, TextConditioned):
         vectors.pool = model.pool
         vectors.streamed = lambda loaded: _patches(model, loaded, batching, screen, vectors.seconds)
-    if isinstance(model, Answering):
+    if isinstance(model, Generative):
         vectors.answered = lambda loaded: _answers(model, loaded, batching, screen, vectors.seconds)
     if isinstance(model, Dense):
         vectors.mapped = lambda loaded, mode, show: _maps(model, loaded, mode, vectors, show, batching, screen)
@@ -255,7 +255,7 @@ def _maps(
 
 
 def _answers(
-    model: Answering, loaded: Loaded, batching: Batching, screen: Screen, seconds: dict[str, float]
+    model: Generative, loaded: Loaded, batching: Batching, screen: Screen, seconds: dict[str, float]
 ) -> tuple[dict[str, str], dict[str, str]]:
     _pictured(loaded)
     with (
@@ -310,7 +310,9 @@ def _text_units(loaded: Loaded, embeddings: np.ndarray | torch.Tensor) -> torch.
     return unit(embeddings, "text")
 
 
-def _gather(tower: Tower, keys: list[str], faults: Faults, names: list[str], again: Callable[[], int]) -> np.ndarray:
+def _gather(
+    tower: Tower, keys: list[str], faults: BatchFailures, names: list[str], again: Callable[[], int]
+) -> np.ndarray:
     """Return the embeddings of contents, in their order.
 
     What has been removed or damaged since it was encoded is encoded ``again``, once.

@@ -17,7 +17,7 @@ from goldieval.data.mask_files import LabelledSource
 from goldieval.data.samples import Dataset, TextSample
 from goldieval.families.base import Prepared, Scored, metric
 from goldieval.families.mmseg_parts import Colour, Definition, colours, definition
-from goldieval.families.side_by_side import Shown, drawn
+from goldieval.families.side_by_side import SegmentedImage, drawn
 from goldieval.metrics import miou
 from goldieval.records.parts import ClassScore, Metric, Ties
 from goldieval.scoring.conditioned import Pool
@@ -57,7 +57,7 @@ class Segmented:
 
     areas: np.ndarray
     pixels: int
-    shown: list[Shown] = field(default_factory=list)
+    shown: list[SegmentedImage] = field(default_factory=list)
 
 
 def prepare(task: Task, dataset: Dataset) -> Prepared:

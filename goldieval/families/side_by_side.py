@@ -24,7 +24,7 @@ HATCH = 6  # pixels between the strokes on what has no label
 
 
 @dataclass(frozen=True)
-class Shown:
+class SegmentedImage:
     """One picture (height, width, 3) uint8, with truth and prediction as class indices (height, width)."""
 
     id: str
@@ -40,7 +40,7 @@ class Shown:
         return f"{self.number:04d}-{stem[-60:]}.png"
 
 
-def drawn(shown: Shown, labels: Sequence[str], palette: Sequence[tuple[int, int, int]]) -> bytes:
+def drawn(shown: SegmentedImage, labels: Sequence[str], palette: Sequence[tuple[int, int, int]]) -> bytes:
     """Return three panels and a legend: every class of the truth or the prediction, the largest in the truth first."""
     scale = min(HIGHEST / max(shown.truth.shape), max(1.0, SMALLEST * 2 / max(shown.truth.shape)))
     height, width = (max(1, round(side * scale)) for side in shown.truth.shape)
@@ -91,7 +91,7 @@ def _coloured(
     return Image.fromarray(mixed.astype(np.uint8))
 
 
-def _entries(shown: Shown, labels: Sequence[str], fits: Callable[[str], bool]) -> list[tuple[int, str]]:
+def _entries(shown: SegmentedImage, labels: Sequence[str], fits: Callable[[str], bool]) -> list[tuple[int, str]]:
     """Return (class, text) with the share of labelled pixels in truth and prediction; too long a name is cut."""
     known = max(int((shown.truth != IGNORED).sum()), 1)
     true, found = (

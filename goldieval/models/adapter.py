@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from pydantic import TypeAdapter, ValidationError
 
+from goldieval.core.containment import utf8_safe
 from goldieval.core.errors import AdapterError, GoldievalError, did_you_mean, first_line, listing
-from goldieval.core.faults import writable
 from goldieval.core.offline import offline
 from goldieval.models.spec import ModelSpec, parse_spec
 from goldieval.scoring.mode import checked_mode
@@ -78,7 +78,7 @@ class Adapter(Protocol):
       ``count_tokens(texts) -> list[int] | None``: tokens of each text with its marks, before any cut; None if unknown.
       ``inference() -> context manager``: put the model in evaluation mode, and back afterwards.
       ``patch_tokens``, ``pool``: text-conditioned scoring, see ``TextConditioned``.
-      ``generate``: answers to questions, see ``Answering``.
+      ``generate``: answers to questions, see ``Generative``.
       ``normalise``, ``dense``: features of patches for segmentation, see ``Dense``.
     """
 
@@ -114,14 +114,14 @@ class Precomputed(Protocol):
         """Return (texts, dim) float32 in the order of ``ids``; the same rule."""
 
 
-class Sees(Protocol):
+class ImagePreprocessor(Protocol):
     """Whatever takes pictures."""
 
     def preprocess(self, image: Image.Image) -> torch.Tensor: ...
 
 
 @runtime_checkable
-class TextConditioned(Sees, Protocol):
+class TextConditioned(ImagePreprocessor, Protocol):
     """An adapter whose image feature depends on the text that asks (FLAIR, GoldiCLIP)."""
 
     pool: Pool
@@ -131,7 +131,7 @@ class TextConditioned(Sees, Protocol):
 
 
 @runtime_checkable
-class Answering(Sees, Protocol):
+class Generative(ImagePreprocessor, Protocol):
     """An adapter with a decoder that answers questions about pictures."""
 
     def generate(self, pixels: torch.Tensor, questions: Sequence[str]) -> list[str]:
@@ -157,7 +157,7 @@ Model = Adapter | Precomputed
 _INFO = TypeAdapter(ModelInfo)
 
 
-def described(model: Model) -> ModelInfo:
+def checked_info(model: Model) -> ModelInfo:
     """Return what a model says of itself; what UTF-8 cannot hold, such as a file's name, is written out.
 
     Raises:
@@ -167,7 +167,7 @@ def described(model: Model) -> ModelInfo:
     info: object = model.describe()
     if not isinstance(info, ModelInfo):
         raise AdapterError(f"describe() must return a ModelInfo; it returned {type(info).__name__}.")
-    values = {name: writable(value) if isinstance(value, str) else value for name, value in vars(info).items()}
+    values = {name: utf8_safe(value) if isinstance(value, str) else value for name, value in vars(info).items()}
     try:
         info = _INFO.validate_python(values)
         checked_mode(info.scoring)

@@ -22,7 +22,7 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Number(_Part):
+class PublishedNumber(_Part):
     """One published number in the metric's own unit: recall, accuracy and mIoU are fractions.
 
     tolerance: what re-runs of the same weights have shown.   quick: checked without ``--all``.
@@ -54,7 +54,7 @@ class Checkpoint(_Part):
     megabytes: Positive
     gmacs: tuple[Positive, Positive]
     note: str = ""
-    published: list[Number] = []
+    published: list[PublishedNumber] = []
 
     @property
     def family(self) -> str:

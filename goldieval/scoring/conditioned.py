@@ -41,7 +41,7 @@ class TextSide(NamedTuple):
     offsets: torch.Tensor
 
 
-class Memory(NamedTuple):
+class PatchKeysValues(NamedTuple):
     """Keys and values of images with the null slot, each (images, heads, patches + 1, head width)."""
 
     keys: torch.Tensor
@@ -68,18 +68,18 @@ class ConditionedScorer:
     def __len__(self) -> int:
         return len(self.texts.offsets)
 
-    def memory(self, patches: torch.Tensor) -> Memory:
+    def memory(self, patches: torch.Tensor) -> PatchKeysValues:
         """Project images (n, patches, dim), once for all texts."""
         keys, values = self.pool.keys_values(patches.float())
-        return Memory(F.pad(keys, (0, 0, 0, 1)), F.pad(values, (0, 0, 0, 1)))
+        return PatchKeysValues(F.pad(keys, (0, 0, 0, 1)), F.pad(values, (0, 0, 0, 1)))
 
-    def tile(self, memory: Memory, first: int, last: int) -> torch.Tensor:
+    def tile(self, memory: PatchKeysValues, first: int, last: int) -> torch.Tensor:
         """Score images against texts ``first`` to ``last``; return (texts, n)."""
         queries, weights, offsets = (part[first:last] for part in self.texts)
         shared = queries.transpose(0, 1)[None].expand(len(memory.keys), -1, -1, -1)
         return self._cosine(_attended(shared, memory), weights, offsets).T
 
-    def lists(self, memory: Memory, texts: torch.Tensor) -> torch.Tensor:
+    def lists(self, memory: PatchKeysValues, texts: torch.Tensor) -> torch.Tensor:
         """Score each image against a list of its own, text indices of shape (n, m); return (n, m)."""
         queries, weights, offsets = (part[texts] for part in self.texts)
         return self._cosine(_attended(queries.transpose(1, 2), memory), weights, offsets)
@@ -118,7 +118,7 @@ def _held(device: torch.device) -> int:
     return PROJECTED if device.type == "cpu" else DEVICE_PROJECTED
 
 
-def _attended(queries: torch.Tensor, memory: Memory) -> torch.Tensor:
+def _attended(queries: torch.Tensor, memory: PatchKeysValues) -> torch.Tensor:
     """Attend with (images, heads, texts, head width); return the heads side by side, (images, texts, dim)."""
     return F.scaled_dot_product_attention(queries, memory.keys, memory.values).transpose(1, 2).flatten(2)
 
@@ -177,7 +177,7 @@ def listed_pairs(scorer: ConditionedScorer, patches: torch.Tensor, pairs: torch.
             left = left[:here, None].clamp_max(step)
             places = torch.arange(int(left[0]))[None].expand(here, -1)
             wanted, rows = places < left, starts[tile[:here], None] + first + torch.minimum(places, left - 1)
-            found = scorer.lists(Memory(*(part[:here] for part in memory)), texts[rows].to(device))
+            found = scorer.lists(PatchKeysValues(*(part[:here] for part in memory)), texts[rows].to(device))
             scores[order[rows[wanted]].to(device)] = found[wanted.to(device)]
     return scores
 

@@ -16,7 +16,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from goldieval import load_model
-from goldieval.core.declared import CONTEXT
+from goldieval.core.declared_sizes import CONTEXT
 from goldieval.core.errors import GoldievalError, TaskError
 from goldieval.data.parquet import ParquetSource
 from goldieval.goldiclip.shipped import shipped_weights

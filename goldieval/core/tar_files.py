@@ -9,7 +9,7 @@ from typing import Any
 from goldieval.core.limits import HEADER_BYTES
 
 
-class Guarded:
+class BoundedStream:
     """What tarfile reads from: refuses headers of any size, and to unpack beyond a bound on the way to a member."""
 
     def __init__(self, stream: Any, most: int) -> None:
@@ -27,6 +27,6 @@ class Guarded:
         return int(self._stream.seek(place, whence))
 
 
-def open_tar(stream: Guarded) -> tarfile.TarFile:
+def open_tar(stream: BoundedStream) -> tarfile.TarFile:
     """Open an unpacked tar for reading. Raises tarfile.TarError."""
     return tarfile.open(fileobj=stream, mode="r:")  # type: ignore[call-overload,no-any-return]

@@ -38,24 +38,24 @@ def contained(doing: str = "", passing: type[GoldievalError] = TaskError) -> Ite
         LOG.debug("while %s", doing or "working", exc_info=error)
         if isinstance(error, passing):
             raise
-        raise TaskError(in_words(error, doing)) from error
+        raise TaskError(error_line(error, doing)) from error
 
 
-def in_words(error: BaseException, doing: str = "") -> str:
+def error_line(error: BaseException, doing: str = "") -> str:
     """Return one line about an exception: its own where it was written for the user, else its type and first line.
 
     >>> in_words(ValueError("embedded null byte"), "reading its data")
     'ValueError while reading its data: embedded null byte'
     """
     if isinstance(error, GoldievalError):
-        return writable(str(error))
+        return utf8_safe(str(error))
     work = f" while {doing}" if doing else ""
     if out_of_memory(error):
-        return writable(f"out of memory{work} ({first_line(error)}): try a smaller --batch-size or fewer --workers")
+        return utf8_safe(f"out of memory{work} ({first_line(error)}): try a smaller --batch-size or fewer --workers")
     if isinstance(error, OSError) and error.strerror:
         where = f": {error.filename}" if error.filename is not None else ""
-        return writable(f"{type(error).__name__}{work}: {error.strerror}{where}")
-    return writable(f"{type(error).__name__}{work}: {first_line(error)}")
+        return utf8_safe(f"{type(error).__name__}{work}: {error.strerror}{where}")
+    return utf8_safe(f"{type(error).__name__}{work}: {first_line(error)}")
 
 
 def out_of_memory(error: BaseException) -> bool:
@@ -63,7 +63,7 @@ def out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
 
 
-def writable(text: str) -> str:
+def utf8_safe(text: str) -> str:
     r"""Return the text with what UTF-8 cannot hold written out, so that it fits into any record.
 
     >>> writable("a lone \udce9")

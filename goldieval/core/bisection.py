@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from goldieval.core.containment import contained
 from goldieval.core.errors import AdapterError, TaskError
-from goldieval.core.faults import contained
 
 # Failures in a row after which the rest is not tried: before anything has worked, and after. One bad item in a batch
 # of 1,024 makes eleven.
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 @dataclass
-class Faults:
+class BatchFailures:
     """What the work failed on.
 
     reasons: of each item that failed, by its key.   given_up: why nothing more is tried; empty while it is.
@@ -42,8 +42,8 @@ class Faults:
         return True
 
 
-def in_halves(
-    keys: Sequence[str], work: Callable[[Sequence[int]], T], faults: Faults, doing: str
+def bisect_failures(
+    keys: Sequence[str], work: Callable[[Sequence[int]], T], faults: BatchFailures, doing: str
 ) -> Iterator[tuple[Sequence[int], T]]:
     """Yield what ``work`` makes of all rows together or, where it raises, of each half, down to single rows.
 
