@@ -165,7 +165,8 @@ def _refuse_swallowed(where: str, cells: list[str], separator: str) -> None:
         parts = [part for line in more for part in line.split(separator)]
         if any(PurePosixPath(part.strip()).suffix.lower() in PICTURES for part in parts):
             raise TaskError(
-                f"{where}: the quote that ends here began {len(more)} lines above ({escape_undecodable(first)[:30]!r}), and "
+                f"{where}: the quote that ends here began {len(more)} lines above "
+                f"({escape_undecodable(first)[:30]!r}), and "
                 "rows lie between. A text that begins with a quote stands in quotes, with its own doubled."
             )
 
