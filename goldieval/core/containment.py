@@ -1,4 +1,4 @@
-"""Exceptions that nobody foresaw: each costs the task at which it happened, and never the run."""
+"""Containment of unexpected exceptions: each fails the task in which it occurred, but never the whole run."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from goldieval.core.errors import GoldievalError, InterruptedRunError, TaskError
 
 LOG = logging.getLogger("goldieval")
 
-# What ends a run whatever it is at work on.
+# Exceptions that end a run, whatever it is doing.
 STOPS = (KeyboardInterrupt, GeneratorExit, InterruptedRunError)
 
 
 @contextmanager
 def contained(doing: str = "", passing: type[GoldievalError] = TaskError) -> Iterator[None]:
-    """Turn whatever is raised inside into a TaskError of one line; Ctrl-C stays what it is.
+    """Convert any exception raised inside into a one-line TaskError; Ctrl-C passes through.
 
-    Everything else counts, ``SystemExit`` and the panics of compiled extensions too, which are no ``Exception``.
-    The exception itself is the cause of the TaskError, and goes with its traceback to the logger ``goldieval`` at
+    This includes ``SystemExit`` and the panics of compiled extensions, which do not derive from ``Exception``. The
+    original exception is the cause of the TaskError and is logged with its traceback to the logger ``goldieval`` at
     level DEBUG, which ``--debug`` shows.
 
     Args:
-        doing: the work inside, for example ``"reading its data"``; part of the line where the exception was not
+        doing: The work inside, for example ``"reading its data"``; part of the message if the exception was not
             written for the user.
-        passing: errors that come out as they are.
+        passing: Errors that are raised unchanged.
 
     Raises:
-        TaskError: instead of any other exception.
+        TaskError: Instead of any other exception.
     """
     try:
         yield
@@ -42,9 +42,9 @@ def contained(doing: str = "", passing: type[GoldievalError] = TaskError) -> Ite
 
 
 def error_line(error: BaseException, doing: str = "") -> str:
-    """Return one line about an exception: its own where it was written for the user, else its type and first line.
+    """Return a one-line message for an exception: its own if it was written for the user, else type and first line.
 
-    >>> in_words(ValueError("embedded null byte"), "reading its data")
+    >>> error_line(ValueError("embedded null byte"), "reading its data")
     'ValueError while reading its data: embedded null byte'
     """
     if isinstance(error, GoldievalError):
@@ -59,14 +59,14 @@ def error_line(error: BaseException, doing: str = "") -> str:
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out, of the machine or of a device."""
+    """Return whether the machine or a device ran out of memory."""
     return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
 
 
 def utf8_safe(text: str) -> str:
-    r"""Return the text with what UTF-8 cannot hold written out, so that it fits into any record.
+    r"""Return the text with characters that UTF-8 cannot encode written as escapes, so that any record can hold it.
 
-    >>> writable("a lone \udce9")
+    >>> utf8_safe("a lone \udce9")
     'a lone \\udce9'
     """
     return text.encode("utf-8", "backslashreplace").decode("utf-8")

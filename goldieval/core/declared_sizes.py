@@ -1,4 +1,4 @@
-"""Sizes that a model's files declare, held against the bytes that they have: a few kB may not ask for all memory."""
+"""Sizes declared in a model's files, checked against the size of the files: a few kB must not allocate all memory."""
 
 from __future__ import annotations
 
@@ -10,52 +10,55 @@ from typing import Any
 from goldieval.core.errors import GoldievalError
 
 LAYERS = 1_000
-EDGE = 8_192  # pixels of a picture's side
-CONTEXT = 16_384  # tokens of a text; masks have the square of it
-FLOOR, RATIO = 10**9, 8  # bytes: a model may take this much memory, and this many times the size of its files
+EDGE = 8_192  # pixels per side of an image
+CONTEXT = 16_384  # tokens of a text; attention masks have the square of it
+FLOOR, RATIO = 10**9, 8  # bytes: a model may take FLOOR plus RATIO times the size of its files
 _EDGES = frozenset({"size", "crop_size", "pad_size", "image_size", "height", "width", "shortest_edge"})
 
 
 def check_declared(content: Any, file: Path) -> None:
-    """Refuse a config that asks for more layers or larger pictures than any model has.
+    """Refuse a configuration that declares more layers or larger images than any known model has.
 
     Args:
-        content: of a JSON file, mappings as lists of pairs.
+        content: Content of a JSON file, with mappings as lists of pairs.
+        file: The file, for the error message.
 
     Raises:
-        GoldievalError: with file, key and value.
+        GoldievalError: A value is too large; names file, key and value.
     """
     for key, value in _numbers(content):
         most = EDGE if key in _EDGES else LAYERS if "layers" in key or "depth" in key else math.inf
         if value > most:
-            raise GoldievalError(f"{file}: {key} {value:,} is more than the {most:,} that are taken.")
+            raise GoldievalError(f"{file}: {key} {value:,} exceeds the maximum of {most:,}.")
 
 
 def check_context(tokens: int, file: Path) -> None:
-    """Refuse a text tower of more tokens than any has. Raises GoldievalError."""
+    """Raise GoldievalError if a text tower has a longer context than any known model."""
     if tokens > CONTEXT:
-        raise GoldievalError(f"{file} declares texts of {tokens:,} tokens, more than the {CONTEXT:,} that are taken.")
+        raise GoldievalError(f"{file} declares texts of {tokens:,} tokens, more than the maximum of {CONTEXT:,}.")
 
 
 def check_outline(outline: Any, packed: int, file: Path) -> None:
     """Refuse a model that would take far more memory than its files have bytes.
 
     Args:
-        outline: the module on torch's device ``meta``, which takes no memory.   packed: bytes of its files.
+        outline: The module on torch's ``meta`` device, where it takes no memory.
+        packed: Total size of its files in bytes.
+        file: The file, for the error message.
 
     Raises:
-        GoldievalError: with both numbers.
+        GoldievalError: The model is too large; gives both sizes.
     """
     needed = sum(part.numel() * part.element_size() for part in (*outline.parameters(), *outline.buffers()))
     if needed > FLOOR + RATIO * packed:
         raise GoldievalError(
-            f"{file} has {packed:,} bytes and declares a model of {needed:,}: the sizes in its config are not those of "
-            "its weights."
+            f"{file} has {packed:,} bytes but declares a model of {needed:,} bytes: the sizes in its config do not "
+            "match its weights."
         )
 
 
 def _numbers(content: Any) -> Iterator[tuple[str, float]]:
-    """Yield each number with the nearest key above it."""
+    """Yield each number together with the nearest key above it."""
     todo = [("", content)]
     while todo:
         key, value = todo.pop()

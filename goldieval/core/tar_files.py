@@ -1,4 +1,4 @@
-"""Tar files of unknown origin: a header is read into memory whole, so its size is bounded."""
+"""Tar files of unknown origin. tarfile reads headers into memory completely, so their size is limited here."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from goldieval.core.limits import HEADER_BYTES
 
 
 class BoundedStream:
-    """What tarfile reads from: refuses headers of any size, and to unpack beyond a bound on the way to a member."""
+    """Input stream for tarfile that refuses oversized headers and limits how much is unpacked to reach a member."""
 
     def __init__(self, stream: Any, most: int) -> None:
         self._stream, self._most = stream, most
