@@ -7,9 +7,9 @@ import sys
 from datetime import datetime, timezone
 from pathlib import Path
 
+from goldieval.core.containment import contained, utf8_safe
 from goldieval.core.environment import environment
 from goldieval.core.errors import TaskError
-from goldieval.core.faults import contained, writable
 from goldieval.data.duplicates import repeats
 from goldieval.data.samples import Dataset
 from goldieval.engine.embeddings import Embeddings
@@ -35,7 +35,7 @@ class Describer:
         self, item: Item, loaded: Loaded | None, scored: Scored | None, seconds: dict[str, float]
     ) -> tuple[Record, Scored | None]:
         """Return the record of a task and what was scored; of a task that cannot be described, a record of failure."""
-        run, failure = self._run_part(seconds), writable(item.failure)
+        run, failure = self._run_part(seconds), utf8_safe(item.failure)
         try:
             with contained("describing its result"):
                 cut = self._truncation(scored, loaded)

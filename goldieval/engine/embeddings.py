@@ -10,8 +10,8 @@ from typing import cast
 
 import numpy as np
 
+from goldieval.core.bisection import BatchFailures
 from goldieval.core.errors import GoldievalError, TaskError, listing
-from goldieval.core.halves import Faults
 from goldieval.core.timing import timed
 from goldieval.data.samples import ImageSource
 from goldieval.engine.encode import encode, image_computer, plan_images, plan_texts, text_computer, text_key
@@ -104,7 +104,7 @@ class StoredEmbeddings(Embeddings):
         super().__init__()
         self._model, self._batching, self._reporter, self._seconds = model, batching, reporter, seconds
         self._images, self._texts = cast(Tower, plan.images), cast(Tower, plan.texts)
-        self._image_faults, self._text_faults = Faults(), Faults()
+        self._image_faults, self._text_faults = BatchFailures(), BatchFailures()
         self.encoded = {"images": self._encode_images(), "texts": self._encode_texts()}
         towers = {"images": self._images, "texts": self._texts}
         self.reused = {name: len(tower.contents) - self.encoded[name] for name, tower in towers.items()}
@@ -149,7 +149,9 @@ class StoredEmbeddings(Embeddings):
             return encode(space, chunks, compute, meter)
 
 
-def _gather(tower: Tower, keys: list[str], faults: Faults, names: list[str], again: Callable[[], int]) -> np.ndarray:
+def _gather(
+    tower: Tower, keys: list[str], faults: BatchFailures, names: list[str], again: Callable[[], int]
+) -> np.ndarray:
     """Return the embeddings of contents, in their order.
 
     Args:

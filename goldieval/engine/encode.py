@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from goldieval.core.bisection import BatchFailures, bisect_failures
+from goldieval.core.containment import error_line
 from goldieval.core.errors import AdapterError, TaskError
-from goldieval.core.faults import in_words
-from goldieval.core.halves import Faults, in_halves
 from goldieval.core.meter import Meter
 from goldieval.data.decode import UndecodableError
 from goldieval.data.samples import ImageSource
@@ -43,7 +43,7 @@ def image_keys(sources: Sequence[ImageSource], workers: int) -> list[str | OSErr
         except OSError as error:
             return error
         except Exception as error:  # a name that no system takes, a container that is not what it seems
-            return OSError(in_words(error))
+            return OSError(error_line(error))
 
     with ThreadPoolExecutor(workers) as pool:
         return list(pool.map(key, sources))
@@ -103,13 +103,13 @@ def image_computer(
     batching: Batching,
     pool: ThreadPoolExecutor,
     meter: Meter,
-    faults: Faults | None = None,
+    faults: BatchFailures | None = None,
 ) -> Callable[[Chunk], Encoded]:
     """Return the function that encodes one chunk of pictures; threads decode ahead of the tower.
 
     faults: takes up the pictures on which the model fails.
     """
-    faults, rows_of = faults or Faults(), _Rows("encode_image")
+    faults, rows_of = faults or BatchFailures(), _Rows("encode_image")
 
     def compute(chunk: Chunk) -> Encoded:
         good: list[str] = []
@@ -124,7 +124,7 @@ def image_computer(
             def work(rows: Sequence[int], inputs: list[torch.Tensor] = inputs) -> np.ndarray:
                 return rows_of(model.encode_image(stacked([inputs[row] for row in rows])), len(rows))
 
-            for rows, part in in_halves(keys, work, faults, "encoding it"):
+            for rows, part in bisect_failures(keys, work, faults, "encoding it"):
                 parts.append(part)
                 good += [keys[row] for row in rows]
             meter.advance(len(batch))
@@ -134,7 +134,7 @@ def image_computer(
 
 
 def text_computer(
-    model: Adapter, texts: Mapping[str, str], batching: Batching, meter: Meter, faults: Faults | None = None
+    model: Adapter, texts: Mapping[str, str], batching: Batching, meter: Meter, faults: BatchFailures | None = None
 ) -> Callable[[Chunk], Encoded]:
     """Return the function that encodes one chunk of texts, sorted by tokens and trimmed where the model says it may.
 
@@ -143,7 +143,7 @@ def text_computer(
     from goldieval.models.padding import lengths
 
     trim = getattr(model, "trim", None)
-    faults, rows_of = faults or Faults(), _Rows("encode_text")
+    faults, rows_of = faults or BatchFailures(), _Rows("encode_text")
 
     def compute(chunk: Chunk) -> Encoded:
         good: list[str] = []
@@ -152,7 +152,7 @@ def text_computer(
         def tokenized(rows: Sequence[int]) -> torch.Tensor:
             return _tokens(model.tokenize([texts[chunk.keys[row]] for row in rows]), len(rows))
 
-        for group, tokens in in_halves(chunk.keys, tokenized, faults, "tokenizing it"):
+        for group, tokens in bisect_failures(chunk.keys, tokenized, faults, "tokenizing it"):
             order = lengths(tokens).argsort(stable=True) if trim else range(len(tokens))
             places = [int(place) for place in order]
             for start in range(0, len(places), batching.texts):
@@ -163,7 +163,7 @@ def text_computer(
                     chosen = tokens[[batch[row] for row in rows]]
                     return rows_of(model.encode_text(trim(chosen) if trim else chosen), len(rows))
 
-                for rows, part in in_halves(keys, work, faults, "encoding it"):
+                for rows, part in bisect_failures(keys, work, faults, "encoding it"):
                     parts.append(part)
                     good += [keys[row] for row in rows]
                 left -= len(batch)

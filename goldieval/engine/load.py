@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from goldieval.core.containment import contained
 from goldieval.core.errors import TaskError, listing
-from goldieval.core.faults import contained
 from goldieval.data.masks import check_masks, without_pixels
 from goldieval.data.samples import Dataset, ImageSource, NoImage
 from goldieval.data.subset import keep_images, limited, present

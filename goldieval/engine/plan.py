@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from goldieval.core.containment import contained, utf8_safe
 from goldieval.core.errors import TaskError, listing
-from goldieval.core.faults import contained, writable
-from goldieval.data.fetch.holding import half_moved
-from goldieval.data.fetch.lockfile import labels
+from goldieval.data.fetch.lockfile import origin_labels
+from goldieval.data.fetch.staging import is_incomplete
 from goldieval.data.samples import ImageSource
 from goldieval.engine.encode import plan_images, plan_texts
 from goldieval.engine.load import Loaded, load_task_data
@@ -53,7 +53,7 @@ class Item:
 
     def fail(self, error: TaskError) -> None:
         """Note a failure: the task is recorded with its reason, and nothing more is done for it."""
-        self.loaded, self.failure = None, writable(str(error))
+        self.loaded, self.failure = None, utf8_safe(str(error))
 
     def scoring(self, info: ModelInfo) -> str:
         """Return the scoring mode in which a model meets this task."""
@@ -160,7 +160,7 @@ class Reader:
         task, source = item.task, item.task.card.source
         with contained("looking for its data"):
             item.folder = task.folder(self.root)
-            if source.on_disk and half_moved(item.folder):
+            if source.on_disk and is_incomplete(item.folder):
                 return HALF_MOVED.format(item.folder, source.how_to_get(item.folder, command_name(task)))
             there = item.folder.is_dir() or not source.on_disk
             lacking = source.missing(item.folder) if there else []
@@ -175,7 +175,7 @@ class Reader:
             if key not in self._read:
                 self._read[key] = load_task_data(item.task, item.folder, self._limit, self._workers, self._subset)
             with contained(f"reading the lock file of {item.folder}"):
-                item.origins = labels(item.folder) if item.task.card.source.on_disk else []
+                item.origins = origin_labels(item.folder) if item.task.card.source.on_disk else []
         except TaskError as error:
             self._read[key] = str(error)
         known = self._read[key]

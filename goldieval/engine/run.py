@@ -9,12 +9,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from goldieval.core.containment import contained
 from goldieval.core.environment import pick_device
 from goldieval.core.errors import GoldievalError, NotApplicableError, TaskError
-from goldieval.core.faults import contained
 from goldieval.core.offline import offline as without_network
 from goldieval.core.timing import timed
-from goldieval.data.paths import data_root
+from goldieval.data.roots import data_root
 from goldieval.engine.arguments import models_of, task_names
 from goldieval.engine.check import check_settings
 from goldieval.engine.describe import Describer
@@ -26,7 +26,7 @@ from goldieval.engine.store import open_store
 from goldieval.engine.task_run import LoadedTaskRun
 from goldieval.families.base import Scored
 from goldieval.families.similarity import check_requested_mode
-from goldieval.models.adapter import Adapter, LoadOptions, Model, ModelInfo, Precomputed, described, load
+from goldieval.models.adapter import Adapter, LoadOptions, Model, ModelInfo, Precomputed, checked_info, load
 from goldieval.models.inputs import Batching
 from goldieval.models.spec import ModelSpec
 from goldieval.records.files import write_record
@@ -194,10 +194,10 @@ class _Run:
         load_options = LoadOptions(self.device, options.precision, options.offline, self.reporter.note)
         with timed(seconds, "load_model"):
             if not isinstance(model, ModelSpec):
-                return model, described(model)  # the caller's own: what it raises is the caller's too
+                return model, checked_info(model)  # the caller's own: what it raises is the caller's too
             with contained(f"loading the model {model.text}"):
                 loaded = load(model, load_options)
-                return loaded, described(loaded)
+                return loaded, checked_info(loaded)
 
     def _embeddings(self, model: Model, plan: Plan, seconds: dict[str, float]) -> Embeddings:
         """Encode what is missing; where the model cannot encode at all, every task fails."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
+from goldieval.core.containment import contained
 from goldieval.core.errors import TaskError
-from goldieval.core.faults import contained
 from goldieval.core.threads import map_ahead
 from goldieval.data.masks import MaskSource
 from goldieval.data.samples import ImageSample

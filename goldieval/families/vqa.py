@@ -14,7 +14,7 @@ from goldieval.core.errors import NotApplicableError, TaskError
 from goldieval.data.samples import Dataset
 from goldieval.families.aggregates import accuracies, check_strata, masks
 from goldieval.families.base import Family, Prepared, Scored, TaskRun, params_of
-from goldieval.models.adapter import Answering, Model
+from goldieval.models.adapter import Generative, Model
 from goldieval.models.inputs import batches, decoded, sound, stacked
 from goldieval.records.parts import Ties
 from goldieval.tasks.card import Task
@@ -57,7 +57,7 @@ class Vqa(Family[VqaPrepared, list[str]]):
         )
 
     def check_model(self, model: Model, mode: str) -> None:
-        if not isinstance(model, Answering):
+        if not isinstance(model, Generative):
             raise NotApplicableError(NO_DECODER)
 
     def encodes_images(self, mode: str) -> bool:
@@ -73,7 +73,7 @@ class Vqa(Family[VqaPrepared, list[str]]):
             TaskError: the model returns something else than one string for each question.
         """
         model, questions = run.model, run.prepared.dataset.texts
-        assert isinstance(model, Answering), NO_DECODER
+        assert isinstance(model, Generative), NO_DECODER
         failed: dict[str, str] = {}
         answers: dict[str, str] = {}
         with (
@@ -123,7 +123,7 @@ FAMILY = Vqa()
 
 
 def _questions(
-    model: Answering, run: TaskRun[VqaPrepared], pool: ThreadPoolExecutor, failed: dict[str, str]
+    model: Generative, run: TaskRun[VqaPrepared], pool: ThreadPoolExecutor, failed: dict[str, str]
 ) -> Iterator[tuple[int, torch.Tensor]]:
     """Yield every question's row with its picture, picture by picture; note in ``failed`` what cannot be decoded."""
     rows: dict[str, list[int]] = defaultdict(list)  # content key to rows of questions

@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from goldieval.core.containment import contained
 from goldieval.core.errors import AdapterError, TaskError
-from goldieval.core.faults import contained
 from goldieval.data.samples import ImageSource
-from goldieval.models.adapter import Sees
+from goldieval.models.adapter import ImagePreprocessor
 
 if TYPE_CHECKING:
     import torch
@@ -37,7 +37,7 @@ class Batching:
 
 
 def decoded(
-    model: Sees, keys: Sequence[str], sources: Mapping[str, ImageSource], pool: ThreadPoolExecutor
+    model: ImagePreprocessor, keys: Sequence[str], sources: Mapping[str, ImageSource], pool: ThreadPoolExecutor
 ) -> Iterator[tuple[str, torch.Tensor | OSError | TaskError]]:
     """Yield each picture as an input of the image tower, or the error that it caused.
 

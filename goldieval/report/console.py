@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 
 from goldieval.core.display import Console, Text
 from goldieval.core.meter import Meter
-from goldieval.core.text import argument
+from goldieval.core.text import shell_argument
 from goldieval.data.source import tilde
 from goldieval.engine.plan import LeftOut, Plan, Tower
 from goldieval.engine.reporter import Reporter
@@ -107,13 +107,13 @@ class Terminal(Reporter):
         self.console.print()
         if self._paths:
             folder = self._paths[0].parent
-            self._line(f"records in {folder}; all metrics: goldieval show {argument(str(folder))}")
+            self._line(f"records in {folder}; all metrics: goldieval show {shell_argument(str(folder))}")
             self._paths.clear()  # the next model of the run has a folder of its own
         if plan.info.home and any(record.task.heading for record in records):
             self._line("next, your checkpoint on real pictures:", "bold")
             self._line("  goldieval run --model open_clip:ViT-B-16@FILE --tasks coco-karpathy --data-dir DIR")
         elif records and all(record.status == "ok" for record in records):
-            self._line("next, is the install right?  goldieval doctor --model " + argument(plan.info.spec))
+            self._line("next, is the install right?  goldieval doctor --model " + shell_argument(plan.info.spec))
 
     def _line(self, line: str, style: str = "") -> None:
         """Print without breaking lines: paths and commands are there to be copied."""

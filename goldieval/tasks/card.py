@@ -11,8 +11,8 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from goldieval.core.containment import contained
 from goldieval.core.errors import GoldievalError, TaskError, did_you_mean
-from goldieval.core.faults import contained
 from goldieval.core.yaml_files import read_yaml
 from goldieval.data.readers import AnySource
 from goldieval.tasks.params import (

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import cache
 
 from goldieval.core.errors import TaskError
-from goldieval.data.paths import inside
+from goldieval.data.roots import inside
 from goldieval.data.source import read_lines, read_names
 from goldieval.tasks.card import Task
 from goldieval.tasks.params import Pinned

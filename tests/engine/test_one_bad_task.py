@@ -13,9 +13,9 @@ import pytest
 from helpers import Ran, card, class_folders, content, goldieval, one_line, records, toy_model
 
 import goldieval as library
+from goldieval.core.bisection import PATIENCE_AT_FIRST, BatchFailures, bisect_failures
+from goldieval.core.containment import contained, error_line
 from goldieval.core.errors import AdapterError, GoldievalError, InterruptedRunError, TaskError
-from goldieval.core.faults import contained, in_words
-from goldieval.core.halves import PATIENCE_AT_FIRST, Faults, in_halves
 from goldieval.data.folder import FolderSource
 from goldieval.families.base import Prepared
 from goldieval.families.zeroshot import Zeroshot
@@ -300,8 +300,8 @@ def test_halving_finds_the_items_at_fault_and_keeps_the_order_of_the_rest() -> N
             raise ValueError("bad")
         return chosen
 
-    faults = Faults()
-    made = [key for _, part in in_halves(keys, work, faults, "trying it") for key in part]
+    faults = BatchFailures()
+    made = [key for _, part in bisect_failures(keys, work, faults, "trying it") for key in part]
     assert made == [key for key in keys if key not in bad] and set(faults.reasons) == bad and not faults.given_up
 
 
@@ -312,8 +312,8 @@ def test_what_never_works_is_given_up_after_a_few_tries() -> None:
         tried.append(len(rows))
         raise ValueError("no")
 
-    keys, faults = [str(number) for number in range(10_000)], Faults()
-    assert list(in_halves(keys, work, faults, "trying it")) == []
+    keys, faults = [str(number) for number in range(10_000)], BatchFailures()
+    assert list(bisect_failures(keys, work, faults, "trying it")) == []
     assert len(tried) == PATIENCE_AT_FIRST and set(faults.reasons) == set(keys) and faults.given_up
 
 
@@ -324,7 +324,7 @@ def test_a_broken_promise_is_not_halved() -> None:
         tried.append(len(rows))
         raise AdapterError("one row for a batch")
 
-    list(in_halves(["a", "b"], work, Faults(), ""))
+    list(bisect_failures(["a", "b"], work, BatchFailures(), ""))
     assert tried == [2]
 
 
@@ -339,15 +339,15 @@ def test_an_exception_that_cannot_even_be_printed_has_its_type() -> None:
         def __str__(self) -> str:
             raise ValueError
 
-    assert in_words(MuteError(), "encoding") == "MuteError while encoding: MuteError"
+    assert error_line(MuteError(), "encoding") == "MuteError while encoding: MuteError"
 
 
 def test_words_for_exceptions() -> None:
-    assert in_words(MemoryError(), "encoding").startswith("out of memory while encoding")
-    assert in_words(OSError(errno.EIO, "Input/output error", "a/b"), "reading") == (
+    assert error_line(MemoryError(), "encoding").startswith("out of memory while encoding")
+    assert error_line(OSError(errno.EIO, "Input/output error", "a/b"), "reading") == (
         "OSError while reading: Input/output error: a/b"
     )
-    assert in_words(ValueError("one\ntwo\udce9")) == "ValueError: one"
+    assert error_line(ValueError("one\ntwo\udce9")) == "ValueError: one"
 
 
 # Not applicable

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from goldieval.core.errors import TaskError
-from goldieval.data.samples import Dataset, Row, TextSample, dataset_of
+from goldieval.data.samples import AnnotatedImage, Dataset, TextSample, dataset_of
 from goldieval.data.subset import keep_images, limited
 from goldieval.families import retrieval, zeroshot
 from goldieval.families.base import Prepared, Scored
@@ -46,7 +46,9 @@ def captioned(captions: Sequence[int]) -> Dataset:
     """Images with that many captions each."""
     return dataset_of(
         [
-            Row(image, captions=[(f"{image.id}#{number}", f"words {image.id} {number}") for number in range(count)])
+            AnnotatedImage(
+                image, captions=[(f"{image.id}#{number}", f"words {image.id} {number}") for number in range(count)]
+            )
             for image, count in zip(pictures(len(captions)), captions, strict=True)
         ]
     )

@@ -18,7 +18,7 @@ from goldieval.data.subset import keep_images
 from goldieval.families import vqa
 from goldieval.goldiclip.towers import VisionTower
 from goldieval.models import adapter
-from goldieval.models.adapter import Answering, LoadOptions
+from goldieval.models.adapter import Generative, LoadOptions
 from goldieval.models.spec import parse_spec
 from goldieval.records.files import read_outcomes, read_record
 from goldieval.tasks.card import Task, VqaCard
@@ -153,7 +153,7 @@ def test_a_model_without_generate_fails_this_task_only(tmp_path: Path) -> None:
 
 def test_goldiclip_encodes_a_picture_once_for_its_questions(monkeypatch: pytest.MonkeyPatch) -> None:
     model = adapter.load(parse_spec("goldiclip"), LoadOptions())
-    assert isinstance(model, Answering)
+    assert isinstance(model, Generative)
     one, other = (model.preprocess(draw(sample_scene("test", index), 128)) for index in (0, 1))
     questions = ["what colour is the circle?", "how many objects are there?", "what is below the circle?"] * 2
     shown = [one, one, one, other, one, one]

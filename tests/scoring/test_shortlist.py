@@ -398,7 +398,7 @@ def test_a_mode_that_does_not_exist_is_one_line(tmp_path: Path, mode: str) -> No
 def test_two_modes_or_nothing_to_compare_are_one_line(tmp_path: Path) -> None:
     start = ["run", "--model", "random", "--out", tmp_path, "--scoring", "global", "--tasks"]
     ran = goldieval(*start, "shapes-retrieval", "--set", "scoring=conditioned")
-    assert ran.code == 2 and "two scoring modes are asked for, conditioned and global" in one_line(ran.err)
+    assert ran.code == 2 and "two scoring modes are requested, conditioned and global" in one_line(ran.err)
     ran = goldieval(*start, "shapes-vqa")
     assert ran.code == 2 and "none of these tasks compares images with texts" in one_line(ran.err)
 
