@@ -12,7 +12,7 @@ from goldieval.data.samples import Dataset
 from goldieval.families.base import Prepared, Scored, accuracies, check_strata, masks, metric, ties_of
 from goldieval.metrics.accuracy import true_class_ranks
 from goldieval.metrics.intervals import clustered_mean_of_groups, clustered_means
-from goldieval.records.parts import Metric
+from goldieval.records.parts import MeasuredMetric
 from goldieval.scoring.similarity import Similarity
 from goldieval.tasks.card import Task
 from goldieval.tasks.params import ChoiceParams
@@ -73,7 +73,7 @@ def score(prepared: Prepared, similarity: Similarity) -> Scored:
 
 def _mean_over(
     strata: Mapping[str, np.ndarray], hits: np.ndarray, clusters: np.ndarray, chance: np.ndarray, ceiling: float | None
-) -> Metric:
+) -> MeasuredMetric:
     """Return the mean of the strata's accuracies, a small one counting as much as a large one."""
     rows = np.concatenate([np.flatnonzero(mask) for mask in strata.values()])
     groups = np.repeat(np.arange(len(strata)), [int(mask.sum()) for mask in strata.values()])
@@ -81,7 +81,9 @@ def _mean_over(
     return metric(clustered_mean_of_groups(hits[rows], groups, clusters[rows]), guess, ceiling)
 
 
-def _set_scores(hits: np.ndarray, by_image: np.ndarray, sets: np.ndarray, ceiling: float | None) -> dict[str, Metric]:
+def _set_scores(
+    hits: np.ndarray, by_image: np.ndarray, sets: np.ndarray, ceiling: float | None
+) -> dict[str, MeasuredMetric]:
     """Return Winoground's scores: a set of queries is right if all are (text: those of its images choosing a text).
 
     A set is two images and two texts. Ties are broken at random and apart. Chance is that of four scores in random

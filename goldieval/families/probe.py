@@ -17,7 +17,7 @@ from goldieval.data.samples import Dataset, check_labels
 from goldieval.families.base import Prepared, Scored, metric, ties_of
 from goldieval.metrics.accuracy import true_class_ranks
 from goldieval.metrics.intervals import mean_per_class, share
-from goldieval.records.parts import Metric, Probe
+from goldieval.records.parts import MeasuredMetric, Probe
 from goldieval.scoring.logistic import TOLERANCE, Linear, fit
 from goldieval.tasks.card import Task
 from goldieval.tasks.params import ProbeParams
@@ -178,7 +178,7 @@ def held_out(ids: list[str], labels: np.ndarray, part: float) -> np.ndarray:
     return np.array(sorted(rows))
 
 
-def _metrics(places: np.ndarray, labels: np.ndarray, classes: int, ceiling: float | None) -> dict[str, Metric]:
+def _metrics(places: np.ndarray, labels: np.ndarray, classes: int, ceiling: float | None) -> dict[str, MeasuredMetric]:
     found = {"acc1": metric(share(places < 1), 1 / classes, ceiling)}
     if classes > 5:
         found["acc5"] = metric(share(places < 5), 5 / classes, ceiling)

@@ -13,7 +13,7 @@ from goldieval.families.approximation import Direction, approximations, told
 from goldieval.families.base import Prepared, Scored, check_strata, masks, median_metric, metric, ties_of
 from goldieval.metrics.intervals import clustered_means, clustered_median
 from goldieval.metrics.ranks import Ranks
-from goldieval.records.parts import Metric
+from goldieval.records.parts import MeasuredMetric
 from goldieval.scoring.similarity import Similarity
 from goldieval.tasks.card import Task
 from goldieval.tasks.params import RetrievalParams
@@ -73,7 +73,7 @@ class _Side:
         self._clusters = np.asarray(clusters, dtype=object)[asked]
         self._strata = {stratum: mask[asked] for stratum, mask in masks(dataset, strata).items()}
 
-    def metrics(self, k: list[int], ceiling: float | None) -> dict[str, Metric]:
+    def metrics(self, k: list[int], ceiling: float | None) -> dict[str, MeasuredMetric]:
         ranks = self.ranks
         _, clusters = np.unique(self._clusters.astype(str), return_inverse=True)
         rank_ends = (1.0, float(ranks.gallery))

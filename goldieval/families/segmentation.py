@@ -19,7 +19,7 @@ from goldieval.families.base import Prepared, Scored, metric
 from goldieval.families.mmseg_parts import Colour, Definition, colours, definition
 from goldieval.families.side_by_side import Shown, drawn
 from goldieval.metrics import miou
-from goldieval.records.parts import ClassScore, Metric, Ties
+from goldieval.records.parts import ClassScore, MeasuredMetric, Ties
 from goldieval.scoring.conditioned import Pool
 from goldieval.scoring.cosine import unit
 from goldieval.scoring.mode import dense_parts
@@ -132,7 +132,7 @@ def score(prepared: Prepared, evidence: Segmented) -> Scored:
     if not labelled.any():
         raise TaskError("no pixel has a label: every one is ignored.")
     chance = miou.blind(labelled)
-    metrics: dict[str, Metric] = {
+    metrics: dict[str, MeasuredMetric] = {
         name: metric(found, chance[name], ceiling if name == prepared.task.card.headline else None)
         for name, found in miou.scores(evidence.areas).items()
     }

@@ -15,7 +15,7 @@ from goldieval.data.samples import Dataset, TextSample, check_labels
 from goldieval.families.approximation import Direction, approximations, told
 from goldieval.families.base import Prepared, Scored, metric, ties_of
 from goldieval.metrics.intervals import mean_per_class, share
-from goldieval.records.parts import Metric
+from goldieval.records.parts import MeasuredMetric
 from goldieval.scoring.similarity import Similarity
 from goldieval.tasks.card import Task
 from goldieval.tasks.params import ZeroshotParams
@@ -57,7 +57,7 @@ def score(prepared: Prepared, similarity: Similarity) -> Scored:
     rows = torch.tensor([row_of[text] for text in filled]).view(len(names), per_class)
     ranks, predictions, places = similarity.classes(rows, torch.as_tensor(dataset.labels))
     count = len(names)
-    metrics: dict[str, Metric] = {"acc1": metric(share(places < 1), 1 / count, card.ceiling)}
+    metrics: dict[str, MeasuredMetric] = {"acc1": metric(share(places < 1), 1 / count, card.ceiling)}
     if count > 5:
         metrics["acc5"] = metric(share(places < 5), 5 / count, card.ceiling)
     metrics["mean_per_class_recall"] = metric(mean_per_class(places < 1, dataset.labels), 1 / count, card.ceiling)

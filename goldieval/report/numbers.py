@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from goldieval.records.parts import Metric
+from goldieval.records.parts import MeasuredMetric
 
 _LABELS = {
     "acc": "top-{}",
@@ -46,7 +46,7 @@ def value(name: str, number: float | None) -> str:
     return f"{number:,.1f}" if name.endswith("_rank") else f"{100 * number:.1f}"
 
 
-def interval(name: str, metric: Metric) -> str:
+def interval(name: str, metric: MeasuredMetric) -> str:
     """Return the ends of an interval, marked where it may not hold, or that there is none."""
     if metric.low is None or metric.high is None:
         return "none"

@@ -9,7 +9,7 @@ from typing import Literal
 
 from goldieval.metrics.effective import Z95
 from goldieval.metrics.intervals import Z80, wilson
-from goldieval.records.parts import Metric
+from goldieval.records.parts import MeasuredMetric
 from goldieval.records.schema import Record
 
 Kind = Literal["ours", "published", "imported"]
@@ -95,7 +95,7 @@ def of_record(record: Record, metric: str, file: Path | None = None) -> Score | 
         return Score(name, "ours", task.name, metric, None, note=f"failed: {record.reason}", file=file, record=record)
     if metric not in record.metrics:
         return None
-    found: Metric = record.metrics[metric]
+    found: MeasuredMetric = record.metrics[metric]
     unit = "rank" if metric.endswith("_rank") else "percent"
     return Score(
         name, "ours", task.name, metric, found.value, unit, found.low, found.high, found.n, task.protocol,
