@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from goldieval.data.samples import Dataset, ImageSource, NoImage
 from goldieval.data.subset import keep_images, limited, present
 from goldieval.engine.encode import image_keys, text_key
 from goldieval.families.base import Prepared, family_of
+from goldieval.metrics.registry import metric_of
 from goldieval.tasks.card import Task
 
 
@@ -171,16 +171,8 @@ def _check_counts(task: Task, seen: dict[str, int]) -> None:
 
 def _refuse_sure(task: Task, seen: dict[str, int]) -> None:
     """Raise TaskError where every answer is right, so that there is nothing to measure: chance is 100 %."""
-    headline = task.card.headline
-    recall = re.fullmatch("(t2i|i2t)_r([0-9]+).*", headline)
-    candidates = seen["texts" if recall and recall[1] == "i2t" else "images"]
-    if seen.get("classes") == 1:
-        why = "the data have one class"
-    elif recall and (seen["images"] == 1 or int(recall[2]) >= candidates):
-        why = f"{headline} looks among {candidates:,} candidates for one of the first {recall[2]}"
-    else:
-        return
-    raise TaskError(f"chance is 100 %, so there is nothing to measure: {why}.")
+    if why := metric_of(task.card.headline).certainty(seen):
+        raise TaskError(f"chance is 100 %, so there is nothing to measure: {why}.")
 
 
 def _data_hash(dataset: Dataset, keys: list[str], mask_keys: list[str]) -> str:
