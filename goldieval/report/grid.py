@@ -25,7 +25,7 @@ class Cell:
 
 
 @dataclass
-class Row:
+class GridRow:
     """One model under one setting."""
 
     name: str
@@ -37,7 +37,7 @@ class Row:
 @dataclass
 class RowGroup:
     title: str
-    rows: list[Row]
+    rows: list[GridRow]
 
 
 @dataclass
@@ -56,7 +56,7 @@ class GridPanel:
     separable_means: str = ""
 
     @property
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Iterator[GridRow]:
         return (row for group in self.groups for row in group.rows)
 
     def column(self, place: int) -> list[Cell]:

@@ -35,7 +35,7 @@ def _names(record: Record, every: bool) -> list[str]:
     if every:
         return list(record.metrics)
     apart = [name for name in record.metrics if name.startswith(f"{record.task.headline}_")]
-    return [name for name in family_of(record.task.family).SUMMARY if name in record.metrics] + apart
+    return [name for name in family_of(record.task.family).summary if name in record.metrics] + apart
 
 
 def _wide(shown: Shown) -> Table:
