@@ -1,4 +1,4 @@
-"""Parquet files as the Hugging Face Hub keeps them: an image column, and a label or a caption column."""
+"""Parquet files as on the Hugging Face Hub: an image column, and a label or a caption column."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BATCH = 1_000  # rows
 
 @dataclass(frozen=True, eq=False)
 class ParquetImage(EncodedImage):
-    """Row ``row`` of a memory-mapped table; bytes are fetched when asked for."""
+    """Row ``row`` of a memory-mapped table; its bytes are read on demand."""
 
     table: Any
     column: str
@@ -37,9 +37,15 @@ class ParquetImage(EncodedImage):
 
 
 class ParquetSource(Source):
-    """``files`` is a glob below the folder; ``id_column`` names the sample (file name and row where there is none).
+    """Parquet files as a card's source.
 
-    classes: file with class names, where the column carries none of its own.
+    Attributes:
+        files: Glob pattern below the folder.
+        image: Column of the image.
+        id_column: Column of the sample id; by default the id is file name and row.
+        label: Column of the label.
+        caption: Column of the caption, or list of captions.
+        classes: File with class names, if the label column has none of its own.
     """
 
     reader: Literal["parquet"]
@@ -64,19 +70,19 @@ class ParquetSource(Source):
             lacking = {self.image, self.id_column, self.label, self.caption} - {"", *table.column_names}
             if lacking:
                 raise TaskError(f"{path} has no column {', '.join(sorted(lacking))}; it has {table.column_names}.")
-            own = getattr(table.features.get(self.label), "names", None)  # then labels are their indices
+            own = getattr(table.features.get(self.label), "names", None)  # if present, labels are indices into it
             names = names or own
             rows += self._rows(table, path, None if own else names)
         return dataset_of(rows, names)
 
     def _paths(self, folder: Path) -> list[Path]:
-        inside(folder, self.files)  # a glob must not leave the folder either
+        inside(folder, self.files)  # the glob pattern must stay inside the folder as well
         if self.files.count("**") > 2:
             raise TaskError(f"source.files: {self.files[:60]!r} has more than two '**'.")
         try:
             found = sorted(folder.glob(self.files)) if folder.is_dir() else []
         except (ValueError, NotImplementedError) as error:
-            raise TaskError(f"source.files: {self.files!r} is no pattern of files: {error}.") from error
+            raise TaskError(f"source.files: {self.files!r} is not a valid glob pattern: {error}.") from error
         return [inside(folder, file.relative_to(folder).as_posix()) for file in found]
 
     def _rows(self, table: Any, path: Path, names: list[str] | None) -> list[AnnotatedImage]:
@@ -103,7 +109,7 @@ class ParquetSource(Source):
 
 
 def _decoded(where: str, entry: dict[str, Any]) -> dict[str, Any]:
-    """Return a row with its binary columns as text. Raises TaskError where they are none."""
+    """Return a row with its binary columns decoded as text. Raises TaskError if they are not text."""
     return {
         name: text_of(value, f"{where}, column {name!r}") if isinstance(value, bytes) else value
         for name, value in entry.items()
@@ -111,14 +117,14 @@ def _decoded(where: str, entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def check_parquet(file: Path) -> None:
-    """Refuse a file that says of itself that it would fill the memory or the disk. Raises ValueError."""
+    """Raise ValueError for a file whose metadata declare a size that would exhaust memory or disk."""
     import pyarrow.parquet as pq
 
     about = pq.read_metadata(file)
     unpacked = sum(about.row_group(number).total_byte_size for number in range(about.num_row_groups))
     most = GB + PARQUET_RATIO * file.stat().st_size
     if about.num_rows > PARQUET_ROWS or unpacked > most:
-        raise ValueError(f"{about.num_rows:,} rows, {unpacked:,} bytes unpacked: more than a file of its size may have")
+        raise ValueError(f"{about.num_rows:,} rows, {unpacked:,} bytes unpacked: too much for a file of its size")
 
 
 def _open(path: Path) -> Any:
@@ -130,12 +136,12 @@ def _open(path: Path) -> Any:
         check_regular(path)
         check_parquet(path)
         return Table.from_parquet(str(path), cache_dir=str(cache_root() / "parquet"))
-    except Exception as error:  # the library wraps pyarrow's errors in its own
+    except Exception as error:  # the library wraps pyarrow's errors in its own types
         raise TaskError(f"cannot read {path} as parquet: {error}".splitlines()[0]) from error
 
 
 def _entries(table: Any, columns: list[str]) -> Iterator[dict[str, Any]]:
-    """Yield each row's values in the columns that are named."""
+    """Yield each row's values in the named columns."""
     named = [column for column in columns if column]
     if not named:
         yield from ({} for _ in range(len(table)))
@@ -145,7 +151,8 @@ def _entries(table: Any, columns: list[str]) -> Iterator[dict[str, Any]]:
 
 
 def _stored(table: Any, columns: list[str]) -> Any:
-    """Return columns as they lie in the file. A column may say of itself that it is a picture or a sound in another
-    file or on the web, which the library would open.
+    """Return columns as stored in the file.
+
+    A column may declare itself an image or a sound in another file or on the web, which the library would open.
     """
     return table.select_columns(list(dict.fromkeys(columns))).with_format("arrow")

@@ -163,7 +163,7 @@ REFUSED: dict[str, tuple[Callable[[Path], None], list[str], str]] = {
     "no such column": (_two_captions, ["--caption", "text"], "t.csv has no column 'text' for --caption; it has pic"),
     "pictures elsewhere": (_no_pictures, [], "the pictures of column 'pic' (first: gone/0.png) are not below mine"),
     "no pictures": (_only_numbers, [], "t.csv has no column with names of picture files; it has a, b."),
-    "broken picture": (_broken_picture, [], "1 of 4 pictures cannot be read: img/0.png (no picture format"),
+    "broken picture": (_broken_picture, [], "1 of 4 pictures cannot be read: img/0.png (not an image format"),
     "captions are no classes": (_two_captions, ["--family", "zeroshot"], "no column looks like classes; name one of"),
     "nothing": (lambda folder: folder.mkdir(), [], "mine holds no pictures with captions or classes"),
     "no folder": (lambda folder: None, [], "mine is no folder"),

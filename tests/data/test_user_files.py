@@ -151,8 +151,8 @@ def test_tables_are_read(name: str) -> None:
 
 
 BAD_CSV: dict[str, tuple[str, str]] = {
-    "no header": ("img/0.png,one\nimg/1.png,two\n", "names a picture, not columns"),
-    "a column twice": ("image,caption,caption\nimg/0.png,a,b\n", "two columns are called 'caption'"),
+    "no header": ("img/0.png,one\nimg/1.png,two\n", "names an image, not columns"),
+    "a column twice": ("image,caption,caption\nimg/0.png,a,b\n", "two columns are named 'caption'"),
     "more values": ("image,caption\nimg/0.png,a,b\n", "c.csv:2: more values than columns"),
     "fewer values": ("image,caption\nimg/0.png\n", "c.csv:2: empty caption"),
     "an open quote": ('image,caption\nimg/0.png,"a\nimg/1.png,b\n', "c.csv:3: unexpected end of data"),
@@ -254,9 +254,9 @@ def test_coco_categories_may_count_from_anywhere(first: int) -> None:
         ({"category_id": 7}, "image 0, annotation 0: category 7 is not among"),
         ({"category_id": None}, "'category_id' should be a number"),
         ({"image_id": None}, "annotations[0]: 'image_id' should be a number or a text"),
-        ({"segmentation": [[1, 1, 2, 2]]}, "a polygon is no list of three points"),
-        ({"segmentation": [[0, 0, 1e12, 0, 1e12, 1e12]]}, "outside a picture of 8 x 8"),
-        ({"segmentation": {"size": [8, 8], "counts": [1, 2]}}, "cover 3 pixels, the picture has 64"),
+        ({"segmentation": [[1, 1, 2, 2]]}, "a polygon is not a list of three or more points"),
+        ({"segmentation": [[0, 0, 1e12, 0, 1e12, 1e12]]}, "outside an image of 8 x 8"),
+        ({"segmentation": {"size": [8, 8], "counts": [1, 2]}}, "cover 3 pixels, but the image has 64"),
         ({"segmentation": {"size": [8, 8], "counts": "PPYo1"}}, "run lengths"),
         ({"segmentation": {"size": [9, 9], "counts": [81]}}, "run lengths for [9, 9]"),
     ],
@@ -305,7 +305,7 @@ def test_masks_of_0_and_255_are_refused_with_the_values_seen() -> None:
     with pytest.raises(TaskError) as caught:
         loaded(masked(halves(0, 255)))
     line = one_line(str(caught.value))
-    assert "chance is 100 %" in line and "source.ignore leaves out 255" in line and "`values: [0, 255]`" in line
+    assert "chance is 100 %" in line and "source.ignore excludes 255" in line and "`values: [0, 255]`" in line
 
 
 def test_a_listed_value_of_255_is_a_class() -> None:
@@ -337,10 +337,10 @@ def test_pictures_that_end_as_masks_do_need_an_ending() -> None:
 def test_two_pictures_of_one_stem_are_named() -> None:
     file = masked(halves(0, 1))
     Image.open("mine/img/0.png").save("mine/img/0.jpg")
-    with pytest.raises(TaskError, match=r"holds 0\.jpg and 0\.png, two pictures for one mask"):
+    with pytest.raises(TaskError, match=r"holds 0\.jpg and 0\.png, two images for one mask"):
         loaded(file)
     put("img/0.txt", "a caption")
-    assert "could be of 0.jpg, 0.png" in refused("sidecar", captions="img", images="img")
+    assert "matches 0.jpg, 0.png" in refused("sidecar", captions="img", images="img")
 
 
 # Folders
@@ -359,10 +359,10 @@ def test_what_is_left_out_of_folders_is_counted_before_a_count_is_pinned() -> No
     ran = goldieval("data", "import", "own")
     assert ran.code == 0 and "4 images, 2 classes" in ran.out, ran.err
     for line in (
-        "1 .heic, 1 .txt (no picture by its ending)",
+        "1 .heic, 1 .txt (not an image file)",
         "1 .png (in no class folder)",
         "(neither file nor folder)",
-        "1 folders (a link to a folder above it)",
+        "1 folders (a link to a parent folder)",
         "2 folders, 1 .db, 1 .png (hidden",
     ):
         assert line in ran.out, ran.out
@@ -378,7 +378,7 @@ def test_a_file_name_that_is_not_utf8_is_scored() -> None:
     ran = goldieval("run", "--model", "random", "--tasks", "own.yaml", "--no-cache")
     assert ran.code == 0, ran.out + ran.err
     (folder / "dog").rename(folder / os.fsdecode(b"caf\xe9"))
-    assert "is its class, but caf\\xe9 is no UTF-8" in goldieval("data", "import", "own", "--name", "b").err
+    assert "is its class, but caf\\xe9 is not UTF-8" in goldieval("data", "import", "own", "--name", "b").err
     assert escape_undecodable("a\udce9\\b") == "a\\xe9\\\\b"
 
 
@@ -429,7 +429,7 @@ def test_damaged_tars_are_one_line(make: Callable[[], bytes]) -> None:
     Path("mine/test").mkdir()
     put("test/0.tar", make() + bytes(1024))
     put("test/nshards.txt", "1")
-    assert "0.tar is no readable tar" in refused("webdataset")
+    assert "0.tar is not a readable tar" in refused("webdataset")
 
 
 def test_what_macos_adds_to_a_tar_is_left_out_and_said() -> None:
@@ -443,7 +443,7 @@ def test_what_macos_adds_to_a_tar_is_left_out_and_said() -> None:
     tar(Path("mine/test/0.tar"), members | {"b.cls": "\ufeff0".encode()})
     put("test/nshards.txt", "1")
     dataset = read("webdataset")
-    assert np.asarray(dataset.labels).tolist() == [1, 0] and "hidden, or left by a system" in dataset.notes[0]
+    assert np.asarray(dataset.labels).tolist() == [1, 0] and "hidden or system file" in dataset.notes[0]
 
 
 def test_two_pictures_of_one_sample_are_refused() -> None:
@@ -474,9 +474,11 @@ def test_where_class_names_are_other_numbers_a_label_is_a_name(label: str) -> No
     put("c.csv", "image,label\nimg/0.png,1\nimg/1.png,3\nimg/2.png,2\n")
     assert np.asarray(read("table", file="c.csv", label="label", classes="classes.txt").labels).tolist() == [0, 2, 1]
     put("c.csv", f"image,label\nimg/0.png,1\nimg/1.png,{label}\n")
-    assert "c.csv:3: label '0' is no class name" in refused("table", file="c.csv", label="label", classes="classes.txt")
+    assert "c.csv:3: label '0' is not a class name" in refused(
+        "table", file="c.csv", label="label", classes="classes.txt"
+    )
     put("c.jsonl", '{"image": "img/0.png", "label": 1}')
-    assert "that name or of that number" in refused("table", file="c.jsonl", label="label", classes="classes.txt")
+    assert "a class name or a class number" in refused("table", file="c.jsonl", label="label", classes="classes.txt")
 
 
 def test_a_parquet_label_is_the_number_of_a_class_whatever_its_name() -> None:

@@ -790,7 +790,7 @@ def test_python_file_may_use_dataclasses_with_postponed_annotations(tmp_path: Pa
     text = (
         "from __future__ import annotations\nfrom dataclasses import dataclass\n\n\n@dataclass\nclass A:\n    a: int\n"
     )
-    assert "no adapter" in refused(_file(tmp_path, text + "\n\ndef load(spec, options):\n    return A(1)\n"))
+    assert "is not an adapter" in refused(_file(tmp_path, text + "\n\ndef load(spec, options):\n    return A(1)\n"))
 
 
 @pytest.mark.parametrize(
