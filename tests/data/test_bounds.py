@@ -203,7 +203,7 @@ def test_get_goes_on_after_a_bad_card_and_a_bad_source(tmp_path: Path, monkeypat
     monkeypatch.setattr(get, "plan_fetch", plan)
     cards = [tmp_path / f"cards/{name}.yaml" for name in ("bad", "odd", "good")]
     ran = goldieval("data", "get", *cards, "--yes")
-    assert ran.code == 1 and "mine: here already" in ran.out
+    assert ran.code == 1 and "mine: already present" in ran.out
     bad, odd = ran.err.splitlines()
     assert "bad.yaml" in bad and "odd: ZeroDivisionError while fetching: odd" in odd
 

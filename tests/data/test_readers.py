@@ -633,7 +633,7 @@ def test_parquet_glob_cannot_leave_the_folder(tmp_path: Path) -> None:
 
 def test_source_id_cannot_leave_the_data_root(tmp_path: Path) -> None:
     for id in ("../x", "/etc", "a/../../b", "a/..", ".", "..", ".hidden", "a//b", "a/", "a\\b", "a\0", "a\n"):
-        with pytest.raises(ValueError, match="is no folder below the data root"):
+        with pytest.raises(ValueError, match="is not a folder below the data root"):
             source("folder", path="", id=id)
     assert source("folder", path="", id="coco/v1.0").folder(tmp_path, tmp_path) == tmp_path / "coco/v1.0"
 

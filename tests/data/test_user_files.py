@@ -92,7 +92,7 @@ def test_half_of_a_surrogate_pair_is_refused_with_its_row() -> None:
     put("c.jsonl", '{"image": "img/0.png", "caption": "a \\ud83d face"}')
     assert "c.jsonl:1, column 'caption': character 3 is \\ud83d" in refused("table", file="c.jsonl", caption="caption")
     put("c.jsonl", '{"image": "img/\\ud83d.png", "caption": "x"}')
-    assert "c.jsonl:1: 'image' names a file that is no Unicode" in refused("table", file="c.jsonl", caption="caption")
+    assert "c.jsonl:1: 'image' names a file that is not Unicode" in refused("table", file="c.jsonl", caption="caption")
     corpus = JsonLines(image_text_folder(Path("train"), 2, r1='{"image": "x", "caption": "\\ud83d"}'), tokenizer())
     with pytest.raises(BadSampleError, match="surrogate"):
         corpus.sample(1)
@@ -213,7 +213,7 @@ def test_coco_ids_of_any_type_are_joined(images: list[Any], annotations: list[An
 def test_pictures_that_lack_are_named_before_the_card_is_written() -> None:
     coco([image(n) for n in range(5)], [{"id": n, "image_id": n, "caption": f"x {n}"} for n in range(5)])
     code, said = imported()
-    assert code == 0 and "2 of 5 pictures are not there: img/3.png, img/4.png" in said
+    assert code == 0 and "2 of 5 images are missing: img/3.png, img/4.png" in said
     command = said.rpartition("run it: ")[2].split()
     assert command[-4:] == ["--subset", "present", "--tasks", "mine.yaml"]
     assert goldieval(*command[1:], "--no-cache").code == 0
@@ -330,7 +330,7 @@ def test_masks_beside_their_pictures_are_no_pictures() -> None:
 
 
 def test_pictures_that_end_as_masks_do_need_an_ending() -> None:
-    with pytest.raises(TaskError, match="holds no pictures besides the masks, which end with"):
+    with pytest.raises(TaskError, match="holds no images besides the masks, which end with"):
         loaded(masked(halves(0, 1), pictures="img", masks="img"))
 
 
@@ -393,7 +393,7 @@ def test_no_card_is_written_for_a_picture_that_no_run_can_read() -> None:
     folder = class_folders(Path("own"), {"cat": 40, "dog": 2})
     Image.fromarray(np.zeros((4, 4), np.float32)).save(folder / "cat/7.tif")
     ran = goldieval("data", "import", "own")
-    assert ran.code == 2 and "1 of 43 pictures cannot be read: cat/7.tif (it has floating-point" in one_line(ran.err)
+    assert ran.code == 2 and "1 of 43 images cannot be read: cat/7.tif (it has floating-point" in one_line(ran.err)
     assert not Path("own.yaml").exists()
 
 
@@ -449,7 +449,7 @@ def test_what_macos_adds_to_a_tar_is_left_out_and_said() -> None:
 def test_two_pictures_of_one_sample_are_refused() -> None:
     tar(Path("mine/test/0.tar"), {"a.png": png_bytes(), "a.jpg": png_bytes(), "a.cls": b"0"})
     put("test/nshards.txt", "1")
-    assert "sample a has 2 pictures, .png and .jpg" in refused("webdataset")
+    assert "sample a has 2 images, .png and .jpg" in refused("webdataset")
 
 
 def test_a_name_in_a_tar_that_is_not_utf8_is_kept_in_writing() -> None:
@@ -533,7 +533,7 @@ def test_a_compressed_tar_and_one_that_lacks_are_said() -> None:
     put("a.tar", gzip.compress(b"x" * 2000))
     Path("mine/test").mkdir()
     put("test/nshards.txt", "1")
-    assert "0.tar is not there" in refused("webdataset")
+    assert "0.tar does not exist" in refused("webdataset")
     Path("mine/a.tar").rename("mine/test/0.tar")
     assert "unpack it with gunzip" in refused("webdataset")
 
@@ -606,4 +606,4 @@ def test_a_class_folder_without_a_picture_is_named() -> None:
         picture(Path(f"mine/{name}/0.png"))
     Path("mine/c").mkdir()
     code, out = imported()
-    assert code == 2 and "c have no picture of their own" in one_line(out)
+    assert code == 2 and "c hold no images of their own" in one_line(out)

@@ -233,5 +233,5 @@ def test_sixteen_bits_never_wrap(tmp_path: Path) -> None:
     """Value 257 as uint8 would be 1, a class."""
     (tmp_path / "masks").mkdir()
     save(tmp_path, 0, np.full((4, 4), 257), "I;16")
-    with pytest.raises(TaskError, match="16 bits"):
+    with pytest.raises(TaskError, match="16 or more bits"):
         FileMask(tmp_path / "masks/0.png", label_table([], [255])).read()
