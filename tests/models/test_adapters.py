@@ -260,7 +260,7 @@ def test_released_file_that_is_missing_damaged_pickled_or_of_another_layout_is_o
     ("content", "line"),
     [
         ("cosmos:teacher@{flair}", "no teacher"),
-        ("flair@{superclip}", "no FLAIR checkpoint"),
+        ("flair@{superclip}", "is not a FLAIR checkpoint"),
         ("superclip@{cosmos}", "holds|has no text_decoder"),
         ("flair:flair-merged33m", "Did you mean flair-merged30m"),
         ("flair:flair-merged30m@{flair}", "not both"),
