@@ -248,9 +248,9 @@ def _check_index(index: Path) -> None:
         names = set(read_json(index, RECORD_BYTES)["weight_map"].values())
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise GoldievalError(f"{index} is not an index of weights: {first_line(error)}") from error
-    strange = [str(name) for name in names if not re.fullmatch(r"[^/\\\0]+\.safetensors", str(name))]
-    if strange:
-        raise GoldievalError(f"{index} names {min(strange)[:80]!r}, which is not a safetensors file beside it.")
+    invalid = [str(name) for name in names if not re.fullmatch(r"[^/\\\0]+\.safetensors", str(name))]
+    if invalid:
+        raise GoldievalError(f"{index} names {min(invalid)[:80]!r}, which is not a safetensors file beside it.")
 
 
 def _fetched(repository: str, revision: str, options: LoadOptions) -> Path:

@@ -46,7 +46,7 @@ class FolderSource(Source):
     def read(self, folder: Path) -> Dataset:
         top = inside(folder, self.folder_name)
         if not top.is_dir():
-            raise TaskError(f"{top} is no folder.")
+            raise TaskError(f"{top} is not a folder.")
         left_out: LeftOut = LeftOut()
         present = [name for name in _class_folders(folder, top, left_out) if name not in self.exclude]
         names = read_names(inside(folder, self.classes)) if self.classes else present
@@ -84,9 +84,9 @@ def _class_folders(folder: Path, top: Path, left_out: LeftOut) -> list[str]:
 
 def _check_class_names(top: Path, names: list[str]) -> None:
     """Raise TaskError for a folder whose name cannot be used in a prompt."""
-    strange = [escape_undecodable(name) for name in names if escape_undecodable(name) != name]
-    if strange:
-        raise TaskError(f"{top}: a folder's name is its class, but {listing(strange)} is not UTF-8. Rename the folder.")
+    invalid = [escape_undecodable(name) for name in names if escape_undecodable(name) != name]
+    if invalid:
+        raise TaskError(f"{top}: a folder's name is its class, but {listing(invalid)} is not UTF-8. Rename the folder.")
 
 
 def _pictures(folder: Path, class_folder: Path, left_out: LeftOut) -> list[str]:

@@ -185,7 +185,7 @@ def _named(file: Path) -> dict[int, str]:
     if not isinstance(content, dict) or not all(value.isdecimal() for value in content):
         raise TaskError(f"cannot read {file} as a JSON mapping from value to name.")
     pairs = [(int(value), text_in(str(file), content, value)) for value in content]
-    strange = [str(value) for value, _ in pairs if not 0 <= value < VALUES]
-    if strange:
-        raise TaskError(f"{file}: values outside 0..{VALUES - 1}: {listing(strange)}.")
+    invalid = [str(value) for value, _ in pairs if not 0 <= value < VALUES]
+    if invalid:
+        raise TaskError(f"{file}: values outside 0..{VALUES - 1}: {listing(invalid)}.")
     return dict(sorted(pairs))

@@ -51,9 +51,9 @@ class Labels:
         """Return class indices of raw values of any shape. Raises TaskError for a value without a meaning."""
         found: np.ndarray = np.asarray(self.table, dtype=np.int16)[raw]
         if (found == OUTSIDE).any():
-            strange = np.unique(raw[found == OUTSIDE]).tolist()
+            invalid = np.unique(raw[found == OUTSIDE]).tolist()
             raise TaskError(
-                f"{where}: values {listing(map(str, strange))} are neither classes nor ignored: "
+                f"{where}: values {listing(map(str, invalid))} are neither classes nor ignored: "
                 "see source.values, source.classes and source.ignore."
             )
         return found

@@ -75,9 +75,11 @@ class Gallery:
 
     def _fits(self, wanted: ObjectDescription) -> np.ndarray:
         if wanted not in self.fits:
-            said = [(name, getattr(wanted, name)) for name in ATTRIBUTES if getattr(wanted, name) is not None]
+            mentioned = [(name, getattr(wanted, name)) for name in ATTRIBUTES if getattr(wanted, name) is not None]
             there = self.attributes["shape"] != ""
-            self.fits[wanted] = np.logical_and.reduce([there, *(self.attributes[name] == word for name, word in said)])
+            self.fits[wanted] = np.logical_and.reduce(
+                [there, *(self.attributes[name] == word for name, word in mentioned)]
+            )
         return self.fits[wanted]
 
     def _values(self, name: str) -> np.ndarray:
