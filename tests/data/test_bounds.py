@@ -100,7 +100,7 @@ def test_long_rows_have_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(BadSampleError, match="unreadable row") as raised:
         corpus.sample(1)
     assert raised.value.bad.where.endswith(":2") and "longer than" in raised.value.bad.what
-    with pytest.raises(TaskError, match=r"t\.jsonl:2: a row of"):
+    with pytest.raises(TaskError, match=r"t\.jsonl:2: a row has"):
         list(table_files.read_table(file))
 
 
@@ -167,7 +167,7 @@ def test_sparse_file_is_not_read_into_memory(tmp_path: Path) -> None:
 )
 def test_header_of_a_shard_has_a_bound(data: bytes, tmp_path: Path) -> None:
     (tmp_path / "0.tar").write_bytes(pad(member("a.cls", 1) + b"0") + data)
-    with pytest.raises(TaskError, match="is no readable tar"):
+    with pytest.raises(TaskError, match="is not a readable tar"):
         list(samples_of(tmp_path / "0.tar"))
 
 
@@ -213,7 +213,7 @@ def test_get_goes_on_after_a_bad_card_and_a_bad_source(tmp_path: Path, monkeypat
     monkeypatch.setattr(get, "plan_fetch", plan)
     cards = [tmp_path / f"cards/{name}.yaml" for name in ("bad", "odd", "good")]
     ran = goldieval("data", "get", *cards, "--yes")
-    assert ran.code == 1 and "mine: here already" in ran.out
+    assert ran.code == 1 and "mine: present, but not downloaded" in ran.out
     bad, odd = ran.err.splitlines()
     assert "bad.yaml" in bad and "odd: ZeroDivisionError while fetching: odd" in odd
 
