@@ -129,7 +129,7 @@ def _row(tested: _Tested, p: float, strictest: float) -> Row:
         p_alone=found.p,
         p=p,
         verdict=verdict,
-        smallest=found.smallest(strictest),
+        minimum_detectable_difference=found.minimum_detectable_difference(strictest),
         method=found.method if isinstance(found, Paired) else "Welch's t over seeds and samples",
         n=tested.n,
         clusters=tested.clusters,

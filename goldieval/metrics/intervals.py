@@ -50,10 +50,10 @@ class Interval:
     unreliable: str = ""
 
     @property
-    def separable(self) -> float | None:
-        """Smallest difference that two independent models at this score would show with 80 % power at the 5 % level.
+    def minimum_detectable_difference(self) -> float | None:
+        """Smallest difference of two independent models at this score that a test at 5 % detects with 80 % power.
 
-        A paired comparison on the same samples usually separates less than this. None without an interval.
+        A paired comparison on the same samples usually detects less than this. None without an interval.
         """
         if self.low is None or self.high is None:
             return None

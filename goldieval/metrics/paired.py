@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from goldieval.metrics.class_variance import class_variance
-from goldieval.metrics.detectable import fewest_differing, smallest_by_mcnemar, smallest_by_tails
 from goldieval.metrics.draws import blocks, drawn_sums, swapped_sums
 from goldieval.metrics.effective import SURE, Ends, Spread, difference_ends, jackknife, mean_ends, quantile
 from goldieval.metrics.intervals import ROUNDING, few, few_repeats
+from goldieval.metrics.minimum_detectable_difference import fewest_differing, mdd_by_mcnemar, mdd_by_tails
 from goldieval.metrics.miou import Doubt
 from goldieval.metrics.pvalues import bootstrap_p, exchange_null, exchange_p, swap_p
 from goldieval.metrics.tails import Tail, bootstrap_tail, exchange_tail, swap_tail
@@ -58,13 +58,13 @@ class Paired:
     def difference(self) -> float:
         return self.b - self.a
 
-    def smallest(self, level: float = LEVEL) -> float:
-        """Smallest difference that this test sees with 80 % power, on samples like these and at this level."""
+    def minimum_detectable_difference(self, level: float = LEVEL) -> float:
+        """Return the smallest difference that this test detects with 80 % power, on samples like these."""
         if self.exchange is None:
-            return smallest_by_mcnemar(self.gains + self.losses, self.n, level)
+            return mdd_by_mcnemar(self.gains + self.losses, self.n, level)
         least = fewest_differing(level) / self.n  # even where no query differs, so many must before any test can see it
-        seen = smallest_by_tails(self.exchange, self.bootstrap, self.standard_error, self.difference, level)
-        return max(seen, least)
+        found = mdd_by_tails(self.exchange, self.bootstrap, self.standard_error, self.difference, level)
+        return max(found, least)
 
 
 def mcnemar(a: np.ndarray, b: np.ndarray, clusters: np.ndarray | None = None) -> Paired:

@@ -8,7 +8,7 @@ from statistics import fmean
 
 from scipy.stats import t as student
 
-from goldieval.metrics.detectable import smallest_by_student
+from goldieval.metrics.minimum_detectable_difference import mdd_by_student
 
 
 def pooled(rows: Iterable[Sequence[float]]) -> tuple[float, int]:
@@ -28,6 +28,6 @@ def half_width(deviation: float, freedom: int, share: float) -> float:
     return float(student.ppf(0.975, freedom)) * deviation * math.sqrt(share) if freedom else math.nan
 
 
-def separable(deviation: float, freedom: int, seeds: int) -> float:
-    """Return the smallest difference of two rows of so many seeds that a t test at 5 % finds with 80 % power."""
-    return smallest_by_student(deviation * math.sqrt(2 / seeds), freedom) if freedom else math.nan
+def minimum_detectable_difference(deviation: float, freedom: int, seeds: int) -> float:
+    """Return the smallest difference of two rows of so many seeds that a t test at 5 % detects with 80 % power."""
+    return mdd_by_student(deviation * math.sqrt(2 / seeds), freedom) if freedom else math.nan

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import t as student
 
-from goldieval.metrics.detectable import smallest_by_student
+from goldieval.metrics.minimum_detectable_difference import mdd_by_student
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,9 @@ class Seeded:
     def standard_error(self) -> float:
         return float(np.hypot(self.seed_error, self.sample_error))
 
-    def smallest(self, level: float = 0.05) -> float:
-        """Smallest difference that this test sees with 80 % power at this level, with as many seeds and samples."""
-        return smallest_by_student(self.standard_error, self.freedom, level)
+    def minimum_detectable_difference(self, level: float = 0.05) -> float:
+        """Return the smallest difference that this test detects with 80 % power, with as many seeds and samples."""
+        return mdd_by_student(self.standard_error, self.freedom, level)
 
 
 def seeded(a: np.ndarray, b: np.ndarray, of_a: np.ndarray, of_b: np.ndarray) -> Seeded:
