@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,35 +21,19 @@ from goldieval.records.schema import Record
 from goldieval.report.scores import scores
 from goldieval.tasks.card import load_card
 
-DEFINITION = '''
-"""Mean reciprocal rank of a query's best positive."""
-
-from goldieval.metrics.rank_metric import DIRECTION, RankMetric, both_directions
-
-
-class MeanReciprocalRank(RankMetric):
-    """Mean of 1 / rank, of one direction."""
-
-    pattern = f"{DIRECTION}_reciprocal_rank"
-    label_format = "{direction} mean reciprocal rank"
-
-    @classmethod
-    def names(cls, params):
-        return both_directions(["reciprocal_rank"])
-
-    def per_query(self, ranks):
-        return 1 / ranks.expected()
-'''
+RECIPE = Path(__file__).parents[2] / "CONTRIBUTING.md"
 NAME, LABEL = "t2i_reciprocal_rank", "T2I mean reciprocal rank"
 
 
 @pytest.fixture
 def definition(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Write the one file, as if it lay beside the other definitions."""
+    """Write the file of the recipe in CONTRIBUTING.md, as if it lay beside the other definitions."""
+    recipe = re.search(r"\*\*A metric\*\*.*?```python\n(.*?)```", RECIPE.read_text(encoding="utf-8"), re.DOTALL)
+    assert recipe
     folder = tmp_path / "definitions"
     folder.mkdir()
     file = folder / "reciprocal_rank.py"
-    file.write_text(DEFINITION)
+    file.write_text(recipe[1])
     monkeypatch.setattr(definitions, "__path__", [*definitions.__path__, str(folder)])
     registry.refresh()
     yield file
