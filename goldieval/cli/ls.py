@@ -71,7 +71,7 @@ def ls(
 
 
 def _tasks(data_dir: Path | None, tasks_dir: Path | None, out: Path) -> list[dict[str, Any]]:
-    from goldieval.data.paths import data_root
+    from goldieval.data.roots import data_root
     from goldieval.tasks.catalogue import Catalogue
 
     root, newest = data_root(data_dir), _newest(out)

@@ -15,7 +15,7 @@ Verdict = Literal["better", "worse", "not separable"]
 
 
 @dataclass(frozen=True)
-class Row:
+class MetricComparison:
     """One metric of one task. Shares are fractions; differences are B - A.
 
     Attributes:
@@ -74,7 +74,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Point:
+class CurvePoint:
     """A checkpoint's score on one task, for the curve of a glob.
 
     Attributes:
@@ -114,11 +114,11 @@ class Comparison:
 
     a: Side
     b: Side
-    rows: list[Row]
+    rows: list[MetricComparison]
     pairs: list[Pair]
     notes: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
-    curve: list[Point] = field(default_factory=list)
+    curve: list[CurvePoint] = field(default_factory=list)
 
     def plain(self) -> dict[str, Any]:
         """Return what JSON needs."""

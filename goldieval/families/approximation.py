@@ -1,4 +1,4 @@
-"""What a shortlist loses, as the record holds it and as the reader is told."""
+"""What a shortlist loses, for the record and for the reader."""
 
 from __future__ import annotations
 
@@ -14,7 +14,12 @@ from goldieval.scoring.audit import SEED, Audit
 
 @dataclass(frozen=True)
 class Direction:
-    """metrics: k by name of metric.   clusters: what was drawn together, one number a query of the whole task."""
+    """One direction of a search.
+
+    Attributes:
+        metrics: k by name of metric.
+        clusters: number of the cluster that each query of the whole task was drawn with, shape (queries,).
+    """
 
     metrics: Mapping[str, int]
     clusters: np.ndarray
@@ -40,8 +45,8 @@ def _approximation(audit: Audit, direction: Direction) -> Approximation:
     )
 
 
-def told(approximated: Mapping[str, Approximation]) -> list[str]:
-    """Return a line a direction, in points of its first metric."""
+def loss_warnings(approximated: Mapping[str, Approximation]) -> list[str]:
+    """Return one line for each direction, in points of its first metric."""
     return [_line(name, part, *next(iter(part.loss.items()))) for name, part in approximated.items()]
 
 

@@ -26,7 +26,7 @@ class Cell:
 
 
 @dataclass
-class Row:
+class GridRow:
     """One model under one setting."""
 
     name: str
@@ -38,7 +38,7 @@ class Row:
 @dataclass
 class RowGroup:
     title: str
-    rows: list[Row]
+    rows: list[GridRow]
 
 
 @dataclass
@@ -58,7 +58,7 @@ class GridPanel:
     mdd_means: str = ""
 
     @property
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Iterator[GridRow]:
         return (row for group in self.groups for row in group.rows)
 
     def column(self, place: int) -> list[Cell]:

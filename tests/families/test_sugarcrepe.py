@@ -48,7 +48,7 @@ def scored(task: Task, splits: list[str], files: list[str], right: np.ndarray) -
         choices=pairs,
         strata={name: kinds == name for name in dict.fromkeys(splits)},
     )
-    return choice.score(choice.prepare(task, data), Answers(right))  # type: ignore[arg-type]
+    return choice.FAMILY.score(choice.FAMILY.prepare(task, data), Answers(right))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_the_headline_is_the_papers_and_no_two_numbers_share_a_name() -> None:
     for name in SWAP_OBJ:
         card = load_task(name).card
         assert card.headline == "accuracy" and "mean of the 7 splits" in card.protocol
-    assert {"accuracy", "mean_accuracy"} <= set(choice.SUMMARY)
+    assert {"accuracy", "mean_accuracy"} <= set(choice.FAMILY.summary)
     assert len({label(name) for name in ("accuracy", "mean_accuracy", "macc", "mean_per_class_recall", "aacc")}) == 5
 
 

@@ -15,7 +15,7 @@ from made_records import write as write_records
 
 import goldieval
 from goldieval.core.display import Console
-from goldieval.families.base import metric
+from goldieval.families.aggregates import metric
 from goldieval.metrics import miou
 from goldieval.metrics.intervals import clustered_mean_of_groups, clustered_means, mean_per_class
 from goldieval.metrics.paired import Paired, mcnemar, paired_mean_per_class, paired_means

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from goldieval.families.base import metric
+from goldieval.families.aggregates import metric
 from goldieval.metrics.intervals import share
 from goldieval.metrics.registry import metric_of
 from goldieval.records.files import write_record

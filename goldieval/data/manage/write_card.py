@@ -14,7 +14,7 @@ import yaml
 
 from goldieval.core.errors import GoldievalError, TaskError, listing
 from goldieval.core.files import atomic_write
-from goldieval.data.manage.detect import Finding, Wishes, find
+from goldieval.data.manage.detect import DetectionHints, Finding, detect
 from goldieval.data.samples import Dataset, EncodedImage, FileImage, ImageSample, NoImage
 from goldieval.data.source import tilde
 from goldieval.metrics.registry import metric_of
@@ -34,7 +34,7 @@ class Written:
     options: str = ""
 
 
-def write_card(folder: Path, wishes: Wishes, name: str | None, out: Path | None) -> Written:
+def write_card(folder: Path, wishes: DetectionHints, name: str | None, out: Path | None) -> Written:
     """Find out what a folder holds, read it, and write its card; nothing in the folder is changed.
 
     Raises:
@@ -52,7 +52,7 @@ def write_card(folder: Path, wishes: Wishes, name: str | None, out: Path | None)
         raise GoldievalError(f"{file} exists already. Name another --name or --out.")
     if name in Catalogue().tasks:
         raise GoldievalError(f"a task {name!r} exists already. Name yours with --name.")
-    found = find(folder, wishes)
+    found = detect(folder, wishes)
     content = _content(name, found)
     with tempfile.TemporaryDirectory() as scratch:
         prepared, seen, _ = counted(_task(content, folder, Path(scratch)), folder)

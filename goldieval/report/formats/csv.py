@@ -5,9 +5,9 @@ from __future__ import annotations
 import csv
 import io
 
-from goldieval.core.text import inert
+from goldieval.core.text import formula_safe
 from goldieval.metrics.units import UNITS
-from goldieval.report.grid import Cell, Grid, Row
+from goldieval.report.grid import Cell, Grid, GridRow
 from goldieval.report.score import Score
 
 COLUMNS = [
@@ -31,7 +31,7 @@ def to_csv(grid: Grid) -> str:
 
 
 def _row(
-    grid: Grid, panel: str, group: str, row: Row, column: str, cell: Cell, score: Score
+    grid: Grid, panel: str, group: str, row: GridRow, column: str, cell: Cell, score: Score
 ) -> dict[str, str | int | float | None]:
     texts = {
         "panel": panel, "group": group, "model": row.name, "kind": row.kind, "column": column, "task": score.task,
@@ -47,7 +47,7 @@ def _row(
         "delta": _plain(cell.delta),
     }
     counts = {"n": score.n, "best": int(cell.best), "second": int(cell.second)}
-    return {name: inert(text) for name, text in texts.items()} | numbers | counts
+    return {name: formula_safe(text) for name, text in texts.items()} | numbers | counts
 
 
 def _plain(value: float | None) -> float | None:

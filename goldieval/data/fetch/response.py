@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from goldieval.data.fetch.patience import Refused, Transient
+from goldieval.data.fetch.retry import Refused, Transient
 
 _SPAN = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)")
 
@@ -33,7 +33,7 @@ class Version:
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """start, end: first byte that comes, and the first that does not.   total: bytes of the whole file.
 
     end and total are None where the server does not say.
@@ -50,7 +50,7 @@ class Answer:
     version: Version = field(default_factory=Version)
 
 
-def read_answer(status: int, headers: Any, asked: int, what: str) -> Answer:
+def read_response(status: int, headers: Any, asked: int, what: str) -> Response:
     """Return what an answer to a request for all bytes from ``asked`` on means.
 
     Args:
@@ -73,7 +73,7 @@ def read_answer(status: int, headers: Any, asked: int, what: str) -> Answer:
     }
     etag = (headers.get("etag") or "").strip()
     version = Version(etag if etag.startswith('"') else "", headers.get("last-modified") or "", total)
-    return Answer(start, end, total, version=version, **about)
+    return Response(start, end, total, version=version, **about)
 
 
 def _length(headers: Any, what: str, status: int) -> int | None:

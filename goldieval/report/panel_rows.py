@@ -10,12 +10,12 @@ from functools import cached_property
 from pathlib import Path
 
 from goldieval.records.schema import Record
-from goldieval.report.grid import Cell, Grid, GridPanel, Row, RowGroup
+from goldieval.report.grid import Cell, Grid, GridPanel, GridRow, RowGroup
 from goldieval.report.numbers import label
 from goldieval.report.score import Score, display_name, of_record
 from goldieval.report.seeds import fold_seeds
 from goldieval.report.settings import Setting, main_setting, scoring_name, setting_of
-from goldieval.report.sources import Sources
+from goldieval.report.table_sources import TableSources
 from goldieval.report.table_spec import Column, Group, TableSpec
 
 OTHER_COLUMN = "not comparable with the rest of this column"
@@ -26,11 +26,11 @@ class PanelRows:
     """One panel of the spec: the main grid and one more for each other setting that records were made under."""
 
     grid: Grid
-    sources: Sources
+    sources: TableSources
     columns: list[Column]
     spec: TableSpec
     allow: bool
-    apart: dict[str, dict[tuple[str, str], Row]] = field(default_factory=lambda: defaultdict(dict))
+    apart: dict[str, dict[tuple[str, str], GridRow]] = field(default_factory=lambda: defaultdict(dict))
 
     def panels(self, title: str, groups: Sequence[Group]) -> list[GridPanel]:
         mains = [self._main(column) for column in self.columns]
@@ -51,19 +51,19 @@ class PanelRows:
         fits = [setting_of(record) for record in of_task if fnmatch.fnmatchcase(record.task.scoring, column.scoring)]
         return main_setting(fits, self.sources.protocol(column.task))
 
-    def _rows(self, group: Group, mains: Sequence[Setting | None]) -> list[Row]:
+    def _rows(self, group: Group, mains: Sequence[Setting | None]) -> list[GridRow]:
         rows = [row for name in group.published if (row := self._published(name, mains))]
         rows += fold_seeds(self._records(group.records, mains), self.spec.seeds, self.grid)
         return rows + self._imported(group.imported)
 
-    def _published(self, name: str, mains: Sequence[Setting | None]) -> Row | None:
+    def _published(self, name: str, mains: Sequence[Setting | None]) -> GridRow | None:
         if fault := self.sources.published.check_model(name):
             line = f"table {self.spec.table}: {fault}"
             if line not in self.grid.faults:
                 self.grid.faults.append(line)
             return None
         cells = [self._published_cell(name, column, main) for column, main in zip(self.columns, mains, strict=True)]
-        return Row(name, "published", cells) if any(cell.score for cell in cells) else None
+        return GridRow(name, "published", cells) if any(cell.score for cell in cells) else None
 
     def _published_cell(self, name: str, column: Column, main: Setting | None) -> Cell:
         published, scoring = self.sources.published, main.scoring if main else ""
@@ -96,8 +96,8 @@ class PanelRows:
         n = self.sources.expected(column) if score.value is not None else None
         return Cell(replace(score, n=n), comparable and not otherwise, notes=notes)
 
-    def _records(self, patterns: Sequence[str], mains: Sequence[Setting | None]) -> list[Row]:
-        rows: dict[tuple[str, str], Row] = {}
+    def _records(self, patterns: Sequence[str], mains: Sequence[Setting | None]) -> list[GridRow]:
+        rows: dict[tuple[str, str], GridRow] = {}
         chosen = [(file, record) for file, record in self.sources.records if _matches(record, patterns)]
         by_task: dict[str, list[tuple[Path, Record]]] = defaultdict(list)
         for file, record in chosen:
@@ -123,7 +123,7 @@ class PanelRows:
         )
 
     def _put(
-        self, rows: dict[tuple[str, str], Row], score: Score, record: Record, place: int, main: Setting | None
+        self, rows: dict[tuple[str, str], GridRow], score: Score, record: Record, place: int, main: Setting | None
     ) -> None:
         mine = setting_of(record)
         # A column whose scoring mode no record has is told apart by the whole of what a record is.
@@ -137,10 +137,10 @@ class PanelRows:
             cell.notes.append(self.grid.footnote(score.note))
         name = self._name(record)
         key = (record.model.fingerprint + record.model.precision, name)
-        row = target.setdefault(key, Row(name, "ours", [Cell() for _ in self.columns]))
+        row = target.setdefault(key, GridRow(name, "ours", [Cell() for _ in self.columns]))
         if row.cells[place].score is not None and differs:  # --allow, and the model has the column's own setting too
             more = f"{name}, {differs}"
-            row = target.setdefault((key[0], more), Row(more, "ours", [Cell() for _ in self.columns]))
+            row = target.setdefault((key[0], more), GridRow(more, "ours", [Cell() for _ in self.columns]))
         row.cells[place] = cell
 
     @cached_property
@@ -161,13 +161,13 @@ class PanelRows:
         by_seed = whose.seed is not None and sum(seed == whose.seed for _, seed in same) == 1
         return f"{name}, seed {whose.seed}" if by_seed else f"{name} [{whose.fingerprint[:8]}]"
 
-    def _imported(self, patterns: Sequence[str]) -> list[Row]:
-        rows: dict[str, Row] = {}
+    def _imported(self, patterns: Sequence[str]) -> list[GridRow]:
+        rows: dict[str, GridRow] = {}
         for place, column in enumerate(self.columns):
             for score in self.sources.imported:
                 wanted = any(fnmatch.fnmatchcase(score.model, pattern) for pattern in patterns)
                 if wanted and (score.task, score.metric) == (column.task, column.metric):
-                    row = rows.setdefault(score.model, Row(score.model, "imported", [Cell() for _ in self.columns]))
+                    row = rows.setdefault(score.model, GridRow(score.model, "imported", [Cell() for _ in self.columns]))
                     row.cells[place] = Cell(score, comparable=False, notes=[self.grid.footnote(score.note)])
         return sorted(rows.values(), key=lambda row: row.name)
 

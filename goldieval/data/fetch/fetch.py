@@ -7,16 +7,16 @@ import shutil
 from pathlib import Path
 
 from goldieval.core.errors import GoldievalError
-from goldieval.data.fetch.download import Teller, Wanted, examine, fetch
-from goldieval.data.fetch.holding import moving_in, staging
-from goldieval.data.fetch.lockfile import NAME, HeldFile, Origin, write_lock
-from goldieval.data.fetch.plan import FetchPlan, Part
+from goldieval.data.fetch.download import FetchProgress, FileRequest, fetch, hash_file
+from goldieval.data.fetch.lockfile import NAME, FileHash, Origin, write_lock
+from goldieval.data.fetch.plan import FetchPlan, OriginPlan
+from goldieval.data.fetch.staging import moving_files, staging
 from goldieval.data.fetch.unpack import clear, move_in, unpack
-from goldieval.data.paths import inside
+from goldieval.data.roots import inside
 from goldieval.data.source import tilde
 
 
-def fetch_all(plan: FetchPlan, tell: Teller) -> None:
+def fetch_all(plan: FetchPlan, tell: FetchProgress) -> None:
     """Fetch what a plan names. Whoever calls holds the folder's lock.
 
     Raises:
@@ -32,13 +32,13 @@ def fetch_all(plan: FetchPlan, tell: Teller) -> None:
         clear(place)
 
 
-def _files(folder: Path, part: Part, place: Path, tell: Teller) -> Origin:
-    held: dict[str, HeldFile] = {}
+def _files(folder: Path, part: OriginPlan, place: Path, tell: FetchProgress) -> Origin:
+    held: dict[str, FileHash] = {}
     for wanted in part.wanted:
         staged = place / wanted.path
         here = _as_wanted(_own(folder, wanted.path), wanted) or _as_wanted(staged, wanted)
         held[wanted.path] = here or fetch(wanted, staged, tell)
-    with moving_in(folder):
+    with moving_files(folder):
         for wanted in part.wanted:
             staged, target = place / wanted.path, _own(folder, wanted.path)
             if staged.exists():
@@ -47,7 +47,7 @@ def _files(folder: Path, part: Part, place: Path, tell: Teller) -> Origin:
     return part.origin.model_copy(update={"files": held})
 
 
-def _unpacked(folder: Path, part: Part, place: Path, tell: Teller) -> Origin:
+def _unpacked(folder: Path, part: OriginPlan, place: Path, tell: FetchProgress) -> Origin:
     (wanted,) = part.wanted
     archive = place / wanted.path
     held = _as_wanted(archive, wanted) or fetch(wanted, archive, tell)
@@ -59,16 +59,16 @@ def _unpacked(folder: Path, part: Part, place: Path, tell: Teller) -> Origin:
     named = {(below / name).as_posix(): file for name, file in files.items()}
     for name in named:
         _own(folder, name)
-    with moving_in(folder):
+    with moving_files(folder):
         move_in(members, inside(folder, str(below)))
     return part.origin.model_copy(update={"bytes": held.bytes, "sha256": held.sha256, "files": named})
 
 
-def _as_wanted(file: Path, wanted: Wanted) -> HeldFile | None:
+def _as_wanted(file: Path, wanted: FileRequest) -> FileHash | None:
     """Return what a file is if it is the wanted one, going by the hashes that its source declares."""
     if not file.is_file() or not (wanted.sha256 or wanted.md5 or wanted.git):
         return None
-    held, fault = examine(file, wanted)
+    held, fault = hash_file(file, wanted)
     return None if fault else held
 
 

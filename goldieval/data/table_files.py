@@ -11,8 +11,8 @@ from typing import Any
 
 from goldieval.core.errors import TaskError, listing
 from goldieval.core.limits import ROW_BYTES
-from goldieval.data.names import printable
-from goldieval.data.texts import check_encodable, opened, parse_json, read_json
+from goldieval.data.file_names import escape_undecodable
+from goldieval.data.text_files import check_encodable, open_text, parse_json_text, read_json_file
 from goldieval.data.walk import PICTURES
 
 __all__ = [
@@ -21,7 +21,7 @@ __all__ = [
     "empty",
     "is_missing",
     "raw_value",
-    "read_json",
+    "read_json_file",
     "read_table",
     "text_in",
     "texts_in",
@@ -33,10 +33,10 @@ MISSING = ("nan", "NaN", "<NA>", "NA", "#N/A", "N/A", "n/a", "NULL", "null", "No
 LIST = re.compile(r"""\[\s*(['"]).*\1\s*\]""", re.DOTALL)  # written as text, as pandas does in a CSV
 LONGEST_FIELD = 2**24  # characters of a CSV field
 
-Row = dict[str, Any]
+TableRow = dict[str, Any]
 
 
-def read_table(file: Path, records: str = "") -> Iterator[tuple[str, Row]]:
+def read_table(file: Path, records: str = "") -> Iterator[tuple[str, TableRow]]:
     """Yield (place for error messages, row) from a .csv, .tsv, .jsonl, .jsonlines or .json file.
 
     Args:
@@ -66,7 +66,7 @@ def is_missing(value: Any, markers: Sequence[str] = MISSING) -> bool:
     return value is None or (isinstance(value, str) and (not value.strip() or value.strip() in markers))
 
 
-def value_of(where: str, entry: Row, column: str, markers: Sequence[str] = MISSING) -> Any:
+def value_of(where: str, entry: TableRow, column: str, markers: Sequence[str] = MISSING) -> Any:
     """Return a row's value; ``a.1.b`` names a place inside a nested one where no column is called that.
 
     Raises:
@@ -78,7 +78,7 @@ def value_of(where: str, entry: Row, column: str, markers: Sequence[str] = MISSI
     return value
 
 
-def raw_value(where: str, entry: Row, column: str) -> Any:
+def raw_value(where: str, entry: TableRow, column: str) -> Any:
     """Return a row's value, missing or not. Raises TaskError where there is no such column."""
     there, value = (True, entry[column]) if column in entry else _nested(entry, column)
     if not there:
@@ -96,12 +96,12 @@ def empty(column: str, value: Any) -> str:
     return f"empty {column}. Fill it in or take the row out."
 
 
-def text_in(where: str, entry: Row, column: str, markers: Sequence[str] = MISSING) -> str:
+def text_in(where: str, entry: TableRow, column: str, markers: Sequence[str] = MISSING) -> str:
     """Return the text in a column; a number counts as its digits. Raises TaskError for anything else."""
     return _text(where, column, value_of(where, entry, column, markers))
 
 
-def texts_in(where: str, entry: Row, column: str, markers: Sequence[str] = MISSING) -> list[str]:
+def texts_in(where: str, entry: TableRow, column: str, markers: Sequence[str] = MISSING) -> list[str]:
     """Return the texts in a column that holds one or a list of them. Raises TaskError naming the row."""
     value = raw_value(where, entry, column)
     if not isinstance(value, list):
@@ -135,10 +135,10 @@ def _nested(value: Any, path: str) -> tuple[bool, Any]:
     return True, value
 
 
-def _csv(file: Path) -> Iterator[tuple[int, Row]]:
+def _csv(file: Path) -> Iterator[tuple[int, TableRow]]:
     """Yield rows; those in which no cell says anything are blank lines."""
     csv.field_size_limit(LONGEST_FIELD)
-    with opened(file, newline="") as stream:
+    with open_text(file, newline="") as stream:
         separator = _separator(file)
         reader = csv.reader(stream, delimiter=separator, strict=True)
         columns: list[str] = []
@@ -165,7 +165,8 @@ def _refuse_swallowed(where: str, cells: list[str], separator: str) -> None:
         parts = [part for line in more for part in line.split(separator)]
         if any(PurePosixPath(part.strip()).suffix.lower() in PICTURES for part in parts):
             raise TaskError(
-                f"{where}: the quote that ends here began {len(more)} lines above ({printable(first)[:30]!r}), and "
+                f"{where}: the quote that ends here began {len(more)} lines above "
+                f"({escape_undecodable(first)[:30]!r}), and "
                 "rows lie between. A text that begins with a quote stands in quotes, with its own doubled."
             )
 
@@ -174,7 +175,7 @@ def _separator(file: Path) -> str:
     """A tab in a .tsv, else a comma; where the first line of a .csv has none, the semicolon or tab that it has."""
     if file.suffix.lower() == ".tsv":
         return "\t"
-    with opened(file) as stream:
+    with open_text(file) as stream:
         first = stream.readline(LONGEST_FIELD)
     return "," if "," in first else next((mark for mark in ";\t" if mark in first), ",")
 
@@ -186,13 +187,13 @@ def _columns(file: Path, cells: list[str]) -> list[str]:
         raise TaskError(f"{file}: two columns are called {listing(map(repr, doubled))}. Rename one.")
     if any(PurePosixPath(name).suffix.lower() in PICTURES for name in columns):
         raise TaskError(
-            f"{file}: its first line ({printable(','.join(columns))[:60]!r}) names a picture, not columns. "
+            f"{file}: its first line ({escape_undecodable(','.join(columns))[:60]!r}) names a picture, not columns. "
             "Write a line of column names above it."
         )
     return columns
 
 
-def _row(where: str, columns: list[str], cells: list[str]) -> Row:
+def _row(where: str, columns: list[str], cells: list[str]) -> TableRow:
     if any(cells[len(columns) :]):
         raise TaskError(f"{where}: more values than columns; quote texts that hold commas.")
     filled = [*cells, *[None] * (len(columns) - len(cells))]
@@ -200,16 +201,16 @@ def _row(where: str, columns: list[str], cells: list[str]) -> Row:
 
 
 def _json_lines(file: Path) -> Iterator[tuple[int, Any]]:
-    with opened(file) as stream:
+    with open_text(file) as stream:
         for number, line in enumerate(iter(lambda: stream.readline(ROW_BYTES), ""), start=1):
             if len(line) == ROW_BYTES:
                 raise TaskError(f"{file}:{number}: a row of {ROW_BYTES:,} characters or more.")
             if line.strip():
-                yield number, parse_json(line, f"{file}:{number}")
+                yield number, parse_json_text(line, f"{file}:{number}")
 
 
 def _json_list(file: Path, records: str) -> Iterator[tuple[int, Any]]:
-    content = read_json(file)
+    content = read_json_file(file)
     rows = content.get(records) if records and isinstance(content, dict) else content
     if not isinstance(rows, list):
         raise TaskError(

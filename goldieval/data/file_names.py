@@ -6,11 +6,11 @@ import os
 from pathlib import Path
 
 from goldieval.core.errors import TaskError
-from goldieval.data.paths import inside
-from goldieval.data.texts import LONE
+from goldieval.data.roots import inside
+from goldieval.data.text_files import LONE_SURROGATE
 
 
-def printable(name: str) -> str:
+def escape_undecodable(name: str) -> str:
     r"""Return a name that every file and screen can hold; names that are Unicode stay as they are.
 
     Python reads a byte that is not UTF-8 as a lone surrogate; it is written ``\xNN`` here, other lone surrogates
@@ -19,9 +19,9 @@ def printable(name: str) -> str:
     >>> printable("caf\udce9.png"), printable("a\\b.png")
     ('caf\\xe9.png', 'a\\b.png')
     """
-    if not LONE.search(name):
+    if not LONE_SURROGATE.search(name):
         return name
-    return LONE.sub(lambda found: _escaped(ord(found[0])), name.replace("\\", "\\\\"))
+    return LONE_SURROGATE.sub(lambda found: _escaped(ord(found[0])), name.replace("\\", "\\\\"))
 
 
 def _escaped(code: int) -> str:
@@ -37,12 +37,12 @@ def file_name(where: str, value: object, column: str) -> str:
         raise TaskError(f"{where}: {column!r} names no file.")
     if "\0" in name:
         raise TaskError(f"{where}: {column!r} names a file with a zero byte in it, {name[:40]!r}.")
-    if LONE.search(name):
-        raise TaskError(f"{where}: {column!r} names a file that is no Unicode text: {printable(name)!r}.")
+    if LONE_SURROGATE.search(name):
+        raise TaskError(f"{where}: {column!r} names a file that is no Unicode text: {escape_undecodable(name)!r}.")
     return name
 
 
-def below(folder: Path, name: str) -> str:
+def relative_name(folder: Path, name: str) -> str:
     r"""Return a file name as it stands below ``folder``.
 
     An absolute one that lies there loses the folder's part; a Windows path (``img\0.png``) gets slashes where only
@@ -60,7 +60,7 @@ def below(folder: Path, name: str) -> str:
 
 def picture_file(where: str, folder: Path, value: object, column: str) -> Path:
     """Return the file inside ``folder`` that a row names. Raises TaskError with the row."""
-    name = below(folder, file_name(where, value, column))
+    name = relative_name(folder, file_name(where, value, column))
     try:
         return inside(folder, name)
     except TaskError as error:

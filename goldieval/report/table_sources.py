@@ -14,7 +14,7 @@ from goldieval.tasks.card import Task
 
 
 @dataclass
-class Sources:
+class TableSources:
     """All that a table may show."""
 
     published: Published

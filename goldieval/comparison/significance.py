@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from goldieval.comparison.pairs import Pair, aligned
-from goldieval.comparison.result import Row, Verdict
+from goldieval.comparison.result import MetricComparison, Verdict
 from goldieval.core.errors import GoldievalError, first_line
 from goldieval.metrics.metric import Metric
 from goldieval.metrics.paired import LEVEL, Paired
@@ -31,7 +31,9 @@ class _Tested:
     seeds: tuple[int, int]
 
 
-def rows_of(pairs: Sequence[Pair], all_metrics: bool) -> tuple[list[Row], list[Pair], list[str], list[str]]:
+def rows_of(
+    pairs: Sequence[Pair], all_metrics: bool
+) -> tuple[list[MetricComparison], list[Pair], list[str], list[str]]:
     """Test every task; return rows, the first pair of records of each, and a line for what could not be tested.
 
     Several pairs of one task are seeds and make one row. The last list names tasks whose outcomes cannot be read, or
@@ -107,7 +109,7 @@ def _of_seeds(metric: Metric, a: list[QueryValues], b: list[QueryValues]) -> See
     return seeded(scores[0], scores[1], moved[0], moved[1])
 
 
-def _row(tested: _Tested, p: float, strictest: float) -> Row:
+def _row(tested: _Tested, p: float, strictest: float) -> MetricComparison:
     found, task = tested.found, tested.pair.a.record.task
     lower = tested.metric.lower_is_better
     ups = found.difference < 0 if lower else found.difference > 0
@@ -115,7 +117,7 @@ def _row(tested: _Tested, p: float, strictest: float) -> Row:
     gains, losses = (found.gains, found.losses) if isinstance(found, Paired) else (None, None)
     if lower and gains is not None:
         gains, losses = losses, gains
-    return Row(
+    return MetricComparison(
         task=task.name,
         metric=tested.metric.name,
         protocol=task.protocol,

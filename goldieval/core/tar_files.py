@@ -1,4 +1,4 @@
-"""Tar files of unknown origin: a header is read into memory whole, so its size is bounded."""
+"""Tar files of unknown origin. tarfile reads headers into memory completely, so their size is limited here."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 from goldieval.core.limits import HEADER_BYTES
 
 
-class Guarded:
-    """What tarfile reads from: refuses headers of any size, and to unpack beyond a bound on the way to a member."""
+class BoundedStream:
+    """Input stream for tarfile that refuses oversized headers and limits how much is unpacked to reach a member."""
 
     def __init__(self, stream: Any, most: int) -> None:
         self._stream, self._most = stream, most
@@ -27,6 +27,6 @@ class Guarded:
         return int(self._stream.seek(place, whence))
 
 
-def open_tar(stream: Guarded) -> tarfile.TarFile:
+def open_tar(stream: BoundedStream) -> tarfile.TarFile:
     """Open an unpacked tar for reading. Raises tarfile.TarError."""
     return tarfile.open(fileobj=stream, mode="r:")  # type: ignore[call-overload,no-any-return]

@@ -26,7 +26,7 @@ MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 LOOKED_AT = 4096  # bytes in which a text in UTF-16 has a zero byte
-LONE = re.compile("[\ud800-\udfff]")
+LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def encoding_of(start: bytes) -> str:
@@ -60,7 +60,7 @@ def _without_zeros(text: str, where: str) -> str:
     return text
 
 
-def read_text(file: Path, most: int = TEXT_BYTES) -> str:
+def read_text_file(file: Path, most: int = TEXT_BYTES) -> str:
     """Read a text file of at most ``most`` bytes. Raises TaskError if it cannot be read or is no Unicode."""
     try:
         return text_of(read_bytes(file, most), str(file))
@@ -69,7 +69,7 @@ def read_text(file: Path, most: int = TEXT_BYTES) -> str:
 
 
 @contextmanager
-def opened(file: Path, newline: str | None = None) -> Iterator[TextIO]:
+def open_text(file: Path, newline: str | None = None) -> Iterator[TextIO]:
     """Open a text file to be read line by line. Raises TaskError if it cannot be read or is no Unicode."""
     try:
         check_regular(file)
@@ -87,7 +87,7 @@ def opened(file: Path, newline: str | None = None) -> Iterator[TextIO]:
         raise TaskError(f"cannot read {file}: {getattr(error, 'strerror', None) or error}.") from None
 
 
-def parse_json(text: str, where: str) -> Any:
+def parse_json_text(text: str, where: str) -> Any:
     """Parse JSON; NaN and Infinity, which JSON does not know but Python writes, are no values (None).
 
     Raises:
@@ -102,14 +102,14 @@ def parse_json(text: str, where: str) -> Any:
         raise TaskError(f"{where}: broken JSON: {error}.") from None
 
 
-def read_json(file: Path) -> Any:
+def read_json_file(file: Path) -> Any:
     """Return what a JSON file holds. Raises TaskError if it cannot be read or is no JSON."""
-    return parse_json(read_text(file, JSON_BYTES), str(file))
+    return parse_json_text(read_text_file(file, JSON_BYTES), str(file))
 
 
 def check_encodable(text: str, where: str) -> str:
     r"""Return the text. Raises TaskError for half of a surrogate pair (JSON's ``"\ud83d"``): no model can read it."""
-    if found := LONE.search(text):
+    if found := LONE_SURROGATE.search(text):
         raise TaskError(
             f"{where}: character {found.start() + 1} is \\u{ord(found[0]):04x}, half of a surrogate pair, so this is "
             "no Unicode text. Mend it where it was written."

@@ -27,7 +27,7 @@ class Transient(Exception):
         self.after = after
 
 
-class Trickle(Transient):
+class TooSlow(Transient):
     """It goes on, but too slowly to count as progress."""
 
 
@@ -39,7 +39,7 @@ class Refused(GoldievalError):
         self.status = status
 
 
-class Pace:
+class SpeedCheck:
     """Ends a connection that trickles, which no timeout for silence does."""
 
     def __init__(self, done: int) -> None:
@@ -51,7 +51,7 @@ class Pace:
         if passed < WINDOW_S:
             return
         if done - self._done < SLOWEST * passed:
-            raise Trickle(f"fewer than {SLOWEST:,} bytes a second came")
+            raise TooSlow(f"fewer than {SLOWEST:,} bytes a second came")
         self._since, self._done = clock(), done
 
 
@@ -64,7 +64,7 @@ def check_status(what: str, status: int, retry_after: str | None) -> None:
         raise Refused(what, status)
 
 
-def patiently(
+def with_retries(
     what: str, attempt: Callable[[], T], note: Callable[[str], None], progress: Callable[[], int] = lambda: 0
 ) -> T:
     """Call ``attempt`` until it succeeds or has failed ``TRIES`` times without progress.
@@ -81,7 +81,7 @@ def patiently(
             return attempt()
         except Transient as error:
             now = progress()
-            goes_on = now > safe and not isinstance(error, Trickle)
+            goes_on = now > safe and not isinstance(error, TooSlow)
             failures, safe = (1 if goes_on else failures + 1), now
             wait = 2.0 ** (failures - 1) if error.after is None else error.after
             if failures >= TRIES or wait > LONGEST or tried == MOST_TRIES:

@@ -1,4 +1,4 @@
-"""Work on a batch that may fail for a few of its items: those are found by halving, and cost nobody else anything."""
+"""Batches that fail because of a few of their items: bisection isolates those items, and all others are processed."""
 
 from __future__ import annotations
 
@@ -6,21 +6,23 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from goldieval.core.containment import contained
 from goldieval.core.errors import AdapterError, TaskError
-from goldieval.core.faults import contained
 
-# Failures in a row after which the rest is not tried: before anything has worked, and after. One bad item in a batch
-# of 1,024 makes eleven.
+# Number of consecutive failures after which the remaining items are not tried: before the first success, and after it.
+# One bad item in a batch of 1,024 causes eleven consecutive failures.
 PATIENCE_AT_FIRST, PATIENCE = 16, 256
 
 T = TypeVar("T")
 
 
 @dataclass
-class Faults:
-    """What the work failed on.
+class BatchFailures:
+    """Items on which the work failed.
 
-    reasons: of each item that failed, by its key.   given_up: why nothing more is tried; empty while it is.
+    Attributes:
+        reasons: Reason for each failed item, by its key.
+        given_up: Why no further items are tried; empty as long as they are.
     """
 
     reasons: dict[str, str] = field(default_factory=dict)
@@ -32,7 +34,7 @@ class Faults:
         self._in_a_row, self._patience = 0, PATIENCE
 
     def failed(self, keys: Sequence[str], error: TaskError) -> bool:
-        """Take a failure into account; return whether halves of it are worth trying."""
+        """Register a failure; return whether the two halves of the batch should be tried."""
         self._in_a_row += 1
         if isinstance(error, AdapterError) or self._in_a_row >= self._patience:
             self.given_up = str(error)
@@ -42,14 +44,16 @@ class Faults:
         return True
 
 
-def in_halves(
-    keys: Sequence[str], work: Callable[[Sequence[int]], T], faults: Faults, doing: str
+def bisect_failures(
+    keys: Sequence[str], work: Callable[[Sequence[int]], T], faults: BatchFailures, doing: str
 ) -> Iterator[tuple[Sequence[int], T]]:
-    """Yield what ``work`` makes of all rows together or, where it raises, of each half, down to single rows.
+    """Yield the result of ``work`` for all rows together or, where it raises, for each half, down to single rows.
 
     Args:
-        keys: of the items, by row.   work: takes rows.   faults: takes up the keys of the rows that fail alone.
-            doing: names the work in their reasons.
+        keys: Keys of the items, by row.
+        work: Processes the given rows.
+        faults: Receives the keys of the rows that fail on their own.
+        doing: Describes the work in the reasons, for example ``"encoding images"``.
     """
     waiting: list[Sequence[int]] = [range(len(keys))] if keys else []
     while waiting:

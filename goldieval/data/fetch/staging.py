@@ -10,12 +10,12 @@ from pathlib import Path
 from goldieval.core.errors import GoldievalError
 from goldieval.core.files import check_writable
 from goldieval.core.ledger import cache_root
-from goldieval.core.locks import held as locked
+from goldieval.core.locks import lock_file
 from goldieval.core.temporary import sweep
 
 
 @contextmanager
-def held(folder: Path, note: Callable[[str], None]) -> Iterator[None]:
+def lock_for_fetch(folder: Path, note: Callable[[str], None]) -> Iterator[None]:
     """Hold a data folder's lock, waiting for another fetch to end. The kernel drops the lock of one that was killed.
 
     Raises:
@@ -28,19 +28,19 @@ def held(folder: Path, note: Callable[[str], None]) -> Iterator[None]:
             f"cannot write to {folder.parent}: {error.strerror or error}. Name another --data-dir."
         ) from error
     with ExitStack() as stack:
-        if not stack.enter_context(locked(beside(folder, "lock"), wait_s=0)):
+        if not stack.enter_context(lock_file(hidden_sibling(folder, "lock"), wait_s=0)):
             note(f"another goldieval is fetching {folder.name}; waiting for it")
-            stack.enter_context(locked(beside(folder, "lock")))
+            stack.enter_context(lock_file(hidden_sibling(folder, "lock")))
         yield
 
 
 def staging(folder: Path) -> Path:
     """Return where a fetch collects its files. It is there as long as the last fetch has not ended well."""
-    return beside(folder, "fetching")
+    return hidden_sibling(folder, "fetching")
 
 
 @contextmanager
-def moving_in(folder: Path) -> Iterator[None]:
+def moving_files(folder: Path) -> Iterator[None]:
     """Leave a mark for as long as files move into a data folder: it stays where that is cut, until a fetch ends."""
     mark = _mark(folder)
     mark.parent.mkdir(parents=True, exist_ok=True)
@@ -49,12 +49,12 @@ def moving_in(folder: Path) -> Iterator[None]:
     mark.unlink(missing_ok=True)
 
 
-def half_moved(folder: Path) -> bool:
+def is_incomplete(folder: Path) -> bool:
     """Whether a data folder may hold a part of what was fetched: its files are moving in, or that was cut."""
     return _mark(folder).exists()
 
 
-def tidy(folder: Path) -> None:
+def remove_leftovers(folder: Path) -> None:
     """Remove what fetches of a data folder have left. Whoever calls holds the folder's lock, and it is whole."""
     shutil.rmtree(staging(folder), ignore_errors=True)
     sweep(folder, cache_root())
@@ -64,6 +64,6 @@ def _mark(folder: Path) -> Path:
     return staging(folder) / "moving"
 
 
-def beside(folder: Path, what: str) -> Path:
+def hidden_sibling(folder: Path, what: str) -> Path:
     """Return a hidden path next to a data folder, on the same disk, so that renames are whole."""
     return folder.with_name(f".{folder.name}.{what}")
