@@ -13,6 +13,7 @@ import numpy as np
 
 from goldieval.core.meter import Meter
 from goldieval.data.samples import Dataset, ImageSource, TextSample
+from goldieval.metrics.registry import metric_of
 from goldieval.models.adapter import Model
 from goldieval.models.inputs import Batching
 from goldieval.records.parts import Approximation, ClassScore, MeasuredMetric, Probe, Ties
@@ -137,11 +138,10 @@ class TaskRun(Protocol[_T_co]):
 class Family(ABC, Generic[PreparedT, Evidence]):
     """One kind of task, from samples to metrics.
 
-    ``summary`` names the metrics that a run's table shows; ``draws_pictures`` says whether the family can draw what
-    was predicted.
+    Attributes:
+        draws_pictures: whether the family can draw what was predicted.
     """
 
-    summary: ClassVar[tuple[str, ...]]
     draws_pictures: ClassVar[bool] = False
 
     @abstractmethod
@@ -187,7 +187,7 @@ class Family(ABC, Generic[PreparedT, Evidence]):
             prepared: the task before any limit.
             counts: number of ``images``, ``texts`` and ``classes``.
         """
-        return "the data have one class" if counts.get("classes") == 1 else ""
+        return metric_of(prepared.task.card.headline).certainty(counts)
 
 
 def family_of(name: str) -> Family[Any, Any]:

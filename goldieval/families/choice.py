@@ -38,8 +38,6 @@ class ChoicePrepared(Prepared[ChoiceParams]):
 class Choice(SimilarityFamily[ChoicePrepared]):
     """Accuracy of choosing the true image-text pair among a few."""
 
-    summary = ("accuracy", "mean_accuracy", "text_score", "image_score", "group_score")
-
     def prepare(self, task: Task, dataset: Dataset) -> ChoicePrepared:
         """Check that the data have candidates to choose from. Raises TaskError."""
         params = params_of(task, ChoiceParams)

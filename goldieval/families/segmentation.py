@@ -48,7 +48,6 @@ class SegmentationEvidence:
 class Segmentation(Family[SegmentationPrepared, SegmentationEvidence]):
     """Mean intersection over union of predicted maps."""
 
-    summary = ("miou", "macc", "aacc")
     draws_pictures = True
 
     def prepare(self, task: Task, dataset: Dataset) -> SegmentationPrepared:
