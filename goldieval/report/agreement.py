@@ -19,7 +19,7 @@ from goldieval.report.grid import Grid
 Lines = list[list[str]]
 Cells = dict[tuple[str, str], str]  # by row name and column name
 _NUMBER = re.compile(r"[-+]?[0-9][0-9,]*(?:\.[0-9]+)?")
-_FEET = ("n", "separable")
+_FEET = ("n", "MDD", "separable")  # the last is what tables of 0.1 call the minimum detectable difference
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ def build(spec: TableSpec, sources: TableSources, allow: bool = False) -> Grid:
     for laid in grid.panels:
         _deltas(grid, laid, spec.delta)
         grid.faults += mark(laid, spec.marks)
-        if not laid.separable:
+        if not laid.mdd:
             _feet(laid)
     grid.panels = [panel for panel in grid.panels if any(True for _ in panel.rows)]
     return grid
@@ -97,11 +97,15 @@ def _both(cell: Cell, other: Cell) -> bool:
 
 
 def _feet(panel: GridPanel) -> None:
-    """Fill in n and the smallest separable difference of each column: the largest that a model of ours has there."""
+    """Fill in n and the minimum detectable difference of each column: the largest that a model of ours has there."""
     for place in range(len(panel.columns)):
         scores = [cell.score for cell in panel.column(place) if cell.score and cell.score.value is not None]
         measured = [score for score in scores if score.kind == "ours" and score.n]
         counts = sorted({score.n for score in measured or scores if score.n})
         panel.n.append("/".join(f"{count:,}" for count in counts))
-        widths = [width for score in measured or scores if not score.unreliable and (width := score.separable)]
-        panel.separable.append(max(widths) if widths else None)
+        widths = [
+            width
+            for score in measured or scores
+            if not score.unreliable and (width := score.minimum_detectable_difference)
+        ]
+        panel.mdd.append(max(widths) if widths else None)

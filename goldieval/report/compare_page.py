@@ -101,7 +101,7 @@ def _row(
             for end in (row.low, row.difference, row.high)
         ],
         "p": chance(row.p),
-        "smallest": value(row.metric, row.smallest),
+        "mdd": value(row.metric, row.minimum_detectable_difference),
         "verdict": row.verdict,
         "style": row.verdict.split()[0],
         "about": "; ".join([*about, *([row.note] if row.note else []), *([row.heading] if row.heading else [])]),

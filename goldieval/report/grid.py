@@ -43,9 +43,10 @@ class RowGroup:
 
 @dataclass
 class GridPanel:
-    """Rows that share columns. n, separable: per column, empty where not known.   metrics: of the columns, by name.
+    """Rows that share columns. n, mdd: per column, empty where not known; mdd is the
+    minimum detectable difference.   metrics: of the columns, by name.
 
-    separable_means: what ``separable`` is here, where it is not what it is of records.
+    mdd_means: what it is a difference of, where that is not two independent models.
     """
 
     title: str
@@ -53,8 +54,8 @@ class GridPanel:
     metrics: list[str]
     groups: list[RowGroup]
     n: list[str] = field(default_factory=list)
-    separable: list[float | None] = field(default_factory=list)
-    separable_means: str = ""
+    mdd: list[float | None] = field(default_factory=list)
+    mdd_means: str = ""
 
     @property
     def rows(self) -> Iterator[GridRow]:
@@ -109,6 +110,6 @@ class Grid:
             return ""
         return self.number(cell.delta, cell.score.unit, signed=True)
 
-    def smallest(self, panel: GridPanel) -> list[str]:
-        """Return the smallest separable difference of each column as printed."""
-        return ["" if one is None else self.number(one, PERCENT.name) for one in panel.separable]
+    def mdd(self, panel: GridPanel) -> list[str]:
+        """Return the minimum detectable difference of each column as printed."""
+        return ["" if one is None else self.number(one, PERCENT.name) for one in panel.mdd]

@@ -61,8 +61,8 @@ class Score:
         return (high - low) / (2 * Z95)
 
     @property
-    def separable(self) -> float | None:
-        """Smallest difference that two independent models at this score would show with 80 % power."""
+    def minimum_detectable_difference(self) -> float | None:
+        """Smallest difference of two independent models at this score that is found with 80 % power."""
         measured = self.record.metrics[self.metric].separable if self.record and self.record.metrics else None
         return measured or (None if self.error is None else (Z95 + Z80) * 2**0.5 * self.error)
 

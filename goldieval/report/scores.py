@@ -12,6 +12,7 @@ from rich.table import Table
 from goldieval.core.display import Console, Text
 from goldieval.metrics.registry import metric_of
 from goldieval.records.schema import Record
+from goldieval.report.formats.feet import MDD
 from goldieval.report.numbers import interval, label, value
 
 Shown = Sequence[tuple[Record, list[str]]]
@@ -27,7 +28,7 @@ def scores(records: Sequence[Record], console: Console, every_metric: bool = Fal
         table = _wide(shown)
         room = Measurement.get(console, console.options.update(max_width=1000), table).maximum
         parts += [*([table] if room <= console.width else _narrow(shown)), *_protocols(shown)]
-    return parts
+    return parts + ([Text(MDD, "dim")] if scored else [])
 
 
 def _names(record: Record, every: bool) -> list[str]:
@@ -41,7 +42,7 @@ def _names(record: Record, every: bool) -> list[str]:
 
 def _wide(shown: Shown) -> Table:
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold", pad_edge=False)
-    for name in ("task", "metric", "score", "95 %", "n", "chance", "ceiling", "separable"):
+    for name in ("task", "metric", "score", "95 %", "n", "chance", "ceiling", "MDD"):
         table.add_column(name, justify="left" if name in ("task", "metric") else "right", no_wrap=True)
     for record, names in shown:
         for row, name in enumerate(names):
@@ -66,7 +67,7 @@ def _narrow(shown: Shown) -> Iterator[Text]:
         for name in names:
             metric = record.metrics[name]
             yield Text(f"  {label(name)} {value(name, metric.value)} [{interval(name, metric)}] n {metric.n:,}")
-            known = [("chance", metric.chance), ("ceiling", metric.ceiling), ("separable", metric.separable)]
+            known = [("chance", metric.chance), ("ceiling", metric.ceiling), ("MDD", metric.separable)]
             yield Text("    " + ", ".join(f"{what} {value(name, number)}" for what, number in known), "dim")
 
 

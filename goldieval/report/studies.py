@@ -113,14 +113,18 @@ def study_panel(title: str, study: Study, columns: Sequence[Column], runs: Runs,
     Args:
         protocols: of the columns' cards.
     """
-    from goldieval.metrics.pooled import half_width, pooled, separable  # imports scipy.stats, most of a second
+    from goldieval.metrics.pooled import (  # imports scipy.stats, most of a second
+        half_width,
+        minimum_detectable_difference,
+        pooled,
+    )
 
     kept = [(file, run) for file, run in runs if study.scenes is None or run.scenes == study.scenes]
     unknown = sorted({run.row for _, run in kept} - set(study.rows))
     grid.faults += [f"table {grid.name}: row {row!r} of the runs is not in its rows" for row in unknown]
     own: dict[str, list[Run]] = {row: [run for _, run in kept if run.row == row] for row in study.rows}
     cells: dict[str, list[Cell]] = {row: [_fact(name, own[row]) for name in study.facts] for row in study.rows}
-    smallest: list[float | None] = [None] * len(study.facts)
+    mdd: list[float | None] = [None] * len(study.facts)
     for column, protocol in zip(columns, protocols, strict=True):
         scores, faults = scores_of(kept, column, protocol)
         grid.faults += faults
@@ -129,8 +133,8 @@ def study_panel(title: str, study: Study, columns: Sequence[Column], runs: Runs,
             of_row = scores.get((row, study.scenes or next((run.scenes for run in own[row]), None)), {})
             half = half_width(deviation, freedom, 1 / len(of_row)) if of_row else math.nan
             cells[row].append(_mean(study.rows[row], column, of_row, half, len(own[row]), grid))
-        least = separable(deviation, freedom, study.seeds)
-        smallest.append(None if math.isnan(least) else least)
+        least = minimum_detectable_difference(deviation, freedom, study.seeds)
+        mdd.append(None if math.isnan(least) else least)
     if kept:
         grid.notes.append(MEANS)
     rows = [
@@ -139,8 +143,8 @@ def study_panel(title: str, study: Study, columns: Sequence[Column], runs: Runs,
     ]
     names = [*(FACTS[name] for name in study.facts), *(column.label or column.task for column in columns)]
     metrics = [*study.facts, *(column.metric for column in columns)]
-    legend = f"separable: smallest difference of two rows of {study.seeds} seeds that a t test finds with 80 % power."
-    return GridPanel(title, names, metrics, [RowGroup("", rows)], [], smallest, legend)
+    legend = f"MDD: minimum detectable difference of two rows of {study.seeds} seeds, by a t test with 80 % power."
+    return GridPanel(title, names, metrics, [RowGroup("", rows)], [], mdd, legend)
 
 
 def _name(name: str, runs: Sequence[Run]) -> str:

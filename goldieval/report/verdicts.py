@@ -82,7 +82,7 @@ def _who(name: str, side: Side) -> Iterator[Text]:
 
 def _wide(rows: Sequence[MetricComparison]) -> Table:
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold", pad_edge=False)
-    for name in ("task", "metric", "A", "B", "B-A", "95 %", "p", "could see", "B is"):
+    for name in ("task", "metric", "A", "B", "B-A", "95 %", "p", "MDD", "B is"):
         table.add_column(name, justify="left" if name in ("task", "metric", "B is") else "right", no_wrap=True)
     for task, group in groupby(rows, lambda row: row.task):
         for place, row in enumerate(group):
@@ -94,7 +94,7 @@ def _wide(rows: Sequence[MetricComparison]) -> Table:
                 signed(row.metric, row.difference),
                 ends(row, " "),
                 chance(row.p),
-                value(row.metric, row.smallest),
+                value(row.metric, row.minimum_detectable_difference),
                 Text(row.verdict, STYLES[row.verdict]),
             )
     return table
@@ -105,14 +105,14 @@ def _narrow(rows: Sequence[MetricComparison]) -> Iterator[Text]:
         yield Text.assemble((f"{row.task} {label(row.metric)}: ", "bold"), (row.verdict, STYLES[row.verdict]))
         scores = f"A {value(row.metric, row.a)}, B {value(row.metric, row.b)}"
         yield Text(f"  {scores}: {signed(row.metric, row.difference)} ({ends(row)})")
-        yield Text(f"  p {chance(row.p)}, could see {value(row.metric, row.smallest)}", "dim")
+        yield Text(f"  p {chance(row.p)}, MDD {value(row.metric, row.minimum_detectable_difference)}", "dim")
 
 
 def _remarks(found: Comparison) -> Iterator[Text]:
     """How the verdicts were made: tests, samples, seeds, subsets."""
     rows = found.rows
     many = f"p adjusted for {len(rows)} tests (Holm)" if len(rows) > 1 else "one test"
-    yield Text(f"{many}; could see: the smallest difference seen with 80 % power", "dim")
+    yield Text(f"{many}; MDD: minimum detectable difference, found with 80 % power", "dim")
     for (task, method), group in groupby(rows, lambda row: (row.task, row.method)):
         row = next(group)
         of = f"{row.n:,} queries" + (f" in {row.clusters:,} clusters" if row.clusters != row.n else "")
