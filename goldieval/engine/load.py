@@ -17,6 +17,7 @@ from goldieval.data.samples import Dataset, ImageSource, NoImage
 from goldieval.data.subset import keep_images, limited, present
 from goldieval.engine.encode import image_keys, text_key
 from goldieval.families.base import Prepared, family_of
+from goldieval.metrics.registry import metric_of
 from goldieval.tasks.card import Task
 
 
