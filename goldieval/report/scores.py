@@ -1,4 +1,4 @@
-"""Records as one table, or as stacked lines where the window is too narrow for it; nothing is ever cut."""
+"""Records as one table, or as stacked lines where the window is too narrow; nothing is truncated."""
 
 from __future__ import annotations
 
@@ -19,7 +19,13 @@ Shown = Sequence[tuple[Record, list[str]]]
 
 
 def scores(records: Sequence[Record], console: Console, every_metric: bool = False) -> list[RenderableType]:
-    """Return the records of one model, self-tests apart under their heading, with the protocol of each."""
+    """Return the scores of one model's records, grouped by heading, with the protocol of each task.
+
+    Args:
+        records: of one model.
+        console: whose width decides the layout.
+        every_metric: whether all metrics are shown, not only those of the summary.
+    """
     parts: list[RenderableType] = []
     scored = [record for record in records if record.metrics]
     for heading, group in groupby(sorted(scored, key=lambda record: record.task.heading), lambda r: r.task.heading):
@@ -32,7 +38,7 @@ def scores(records: Sequence[Record], console: Console, every_metric: bool = Fal
 
 
 def _names(record: Record, every: bool) -> list[str]:
-    """A run shows the metrics of the summary, the headline, and the headline once more for each of its strata."""
+    """Return the metrics of a record to show: by default the summary, the headline, and that of each stratum."""
     if every:
         return list(record.metrics)
     headline, metrics = record.task.headline, [metric_of(name) for name in record.metrics]
@@ -85,7 +91,7 @@ def _protocols(shown: Shown) -> Iterator[Text]:
 
 
 def doubts(record: Record, names: Sequence[str]) -> list[str]:
-    """Return a line for each reason why intervals of these metrics are unreliable or left out."""
+    """Return one line for each reason why intervals of these metrics are unreliable or missing."""
     by_reason: dict[str, list[str]] = {}
     for name in names:
         metric = record.metrics[name]

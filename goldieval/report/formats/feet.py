@@ -1,4 +1,4 @@
-"""What all formats say below the rows, in the same words."""
+"""Lines below the rows of a table, the same in all formats."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ IMPORTED = "Rows marked * are imported from other harnesses, without intervals."
 
 
 def foot_rows(grid: Grid, panel: GridPanel) -> list[tuple[str, list[str]]]:
-    """Return n and the minimum detectable difference of each column, where any is known."""
+    """Return the rows of n and of the minimum detectable difference, where any is known."""
     rows = [("n", panel.n), ("MDD", grid.mdd(panel))]
     return [(name, cells) for name, cells in rows if any(cells)]
 
 
 def legend(grid: Grid) -> list[str]:
-    """Return the sentences that explain what is in the table, only those that apply."""
+    """Return the sentences that explain the table, as far as they apply."""
     rows = [row for panel in grid.panels for row in panel.rows]
     cells = [cell for row in rows for cell in row.cells]
     known = [
