@@ -30,7 +30,7 @@ from goldieval.core.reading import read_bytes, read_json
 from goldieval.core.temporary import LEFTOVER_S, sweep
 from goldieval.records.parts import Outcomes
 from goldieval.records.schema import SCHEMA, Record
-from goldieval.tasks.card import validation_line
+from goldieval.tasks.validation import validation_line
 
 
 def record_path(out: Path, record: Record) -> Path:

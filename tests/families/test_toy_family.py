@@ -32,7 +32,7 @@ from goldieval.tasks.params import FamilyParams
 
 
 class NeighbourParams(FamilyParams):
-    def mode(self, own, asked=None):
+    def mode(self, model_mode, requested=None):
         return "neighbours"
 
 

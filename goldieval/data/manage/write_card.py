@@ -39,7 +39,7 @@ def write_card(folder: Path, wishes: DetectionHints, name: str | None, out: Path
     Raises:
         GoldievalError: no folder, nothing that can be read or two ways to read it, a name that is taken.
     """
-    from goldieval.engine.load import counted
+    from goldieval.engine.load import prepare_and_count
 
     if not folder.is_dir():
         raise GoldievalError(f"{folder} is no folder.")
@@ -54,7 +54,7 @@ def write_card(folder: Path, wishes: DetectionHints, name: str | None, out: Path
     found = detect(folder, wishes)
     content = _content(name, found)
     with tempfile.TemporaryDirectory() as scratch:
-        prepared, seen, _ = counted(_task(content, folder, Path(scratch)), folder)
+        prepared, seen, _ = prepare_and_count(_task(content, folder, Path(scratch)), folder)
     lacking = check_pictures(prepared.dataset)
     content["expect"] = seen
     content["chance"] = float(f"{_chance(content['headline'], seen, prepared.dataset):.4g}")
