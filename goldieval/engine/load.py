@@ -17,6 +17,7 @@ from goldieval.data.samples import Dataset, ImageSource, NoImage
 from goldieval.data.subset import keep_images, limited, present
 from goldieval.engine.encode import image_keys, text_key
 from goldieval.families.base import Prepared, family_of
+from goldieval.metrics.registry import metric_of
 from goldieval.tasks.card import Task
 
 
@@ -167,7 +168,7 @@ def prepare_and_count(task: Task, folder: Path) -> tuple[Prepared[Any], dict[str
     prepared = family.prepare(task, dataset)
     seen = _counts(prepared)
     _check_counts(task, seen)
-    if reason := family.certain(prepared, seen):
+    if reason := metric_of(task.card.headline).certainty(seen):
         raise TaskError(f"chance is 100 %, so there is nothing to measure: {reason}.")
     return prepared, seen, prepared_sha256
 

@@ -19,6 +19,7 @@ from goldieval.comparison.result import Comparison, CurvePoint, MetricComparison
 from goldieval.core.errors import GoldievalError
 from goldieval.core.files import atomic_write
 from goldieval.data.roots import data_root
+from goldieval.metrics.registry import metric_of
 from goldieval.report.formats.html import shown
 from goldieval.report.numbers import label, value
 from goldieval.report.thumbnails import Thumbnails
@@ -74,8 +75,8 @@ def render(found: Comparison, flipped: Sequence[Sequence[Flip]], thumbnails: Thu
 
 def _reach(rows: Sequence[MetricComparison], row: MetricComparison) -> float:
     """Return the largest end of all intervals in the unit of this row: shares and ranks have a scale each."""
-    ranks = row.metric.endswith("_rank")
-    alike = [each for each in rows if each.metric.endswith("_rank") == ranks]
+    unit = metric_of(row.metric).unit
+    alike = [each for each in rows if metric_of(each.metric).unit == unit]
     return max([abs(end) for each in alike for end in (each.low, each.high, each.difference) if end is not None]) or 1.0
 
 

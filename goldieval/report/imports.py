@@ -18,6 +18,7 @@ from goldieval.core.errors import GoldievalError, listing
 from goldieval.core.limits import RECORD_BYTES
 from goldieval.core.reading import parse_json, read_text
 from goldieval.core.yaml_files import read_yaml
+from goldieval.metrics.registry import metric_of
 from goldieval.report.score import Score
 
 Fields = dict[str, Any]
@@ -63,7 +64,7 @@ def _add(file: Path, found: Imported) -> None:
         if number.unknown:
             skipped.append(number.unknown)
             continue
-        unit = "score" if number.metric == "perception" else "percent"
+        unit = metric_of(number.metric).unit.name
         note = f"imported from {file.name}" + (f"; {number.note}" if number.note else "")
         found.scores.append(
             Score(number.model, "imported", number.task, number.metric, number.value, unit, note=note, source=str(file),

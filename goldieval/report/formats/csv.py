@@ -6,6 +6,7 @@ import csv
 import io
 
 from goldieval.core.text import formula_safe
+from goldieval.metrics.units import UNITS
 from goldieval.report.grid import Cell, Grid, GridRow
 from goldieval.report.score import Score
 
@@ -13,7 +14,6 @@ COLUMNS = [
     "panel", "group", "model", "kind", "column", "task", "metric", "value", "unit", "low", "high", "n", "best",
     "second", "delta", "protocol", "scoring", "source", "notes",
 ]  # fmt: skip
-UNITS = {"percent": "fraction"}  # what tables print in percent is a fraction here
 
 
 def to_csv(grid: Grid) -> str:
@@ -35,7 +35,7 @@ def _row(
 ) -> dict[str, str | int | float | None]:
     texts = {
         "panel": panel, "group": group, "model": row.name, "kind": row.kind, "column": column, "task": score.task,
-        "metric": score.metric, "unit": UNITS.get(score.unit, score.unit), "protocol": score.protocol,
+        "metric": score.metric, "unit": UNITS[score.unit].stored_as, "protocol": score.protocol,
         "source": str(score.source or score.file or ""),
         "scoring": score.scoring.removesuffix(":*").strip("*"),
         "notes": "; ".join(grid.footnotes[note - 1] for note in [*row.notes, *cell.notes]),
