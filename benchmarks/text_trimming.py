@@ -24,8 +24,8 @@ import torch.nn.functional as F
 
 from goldieval.core.meter import SilentMeter
 from goldieval.engine.chunk_encoders import text_chunk_encoder
+from goldieval.engine.chunks import chunks_of
 from goldieval.engine.encode import TEXTS_PER_CHUNK, text_key
-from goldieval.engine.space import chunks_of
 from goldieval.models.adapter import inference, load_model
 from goldieval.models.inputs import Batching
 

@@ -12,7 +12,7 @@ from goldieval.core.bisection import BatchFailures, bisect_failures
 from goldieval.core.errors import AdapterError, TaskError
 from goldieval.core.meter import Meter
 from goldieval.data.samples import ImageSource
-from goldieval.engine.space import Chunk
+from goldieval.engine.chunks import Chunk
 from goldieval.models.adapter import Adapter
 from goldieval.models.inputs import Batching, batches, decoded, stacked
 

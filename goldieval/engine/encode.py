@@ -12,7 +12,8 @@ from goldieval.core.meter import Meter
 from goldieval.data.decode import UndecodableError
 from goldieval.data.samples import ImageSource
 from goldieval.engine.chunk_encoders import EncodedChunk
-from goldieval.engine.space import Chunk, Space, chunks_of
+from goldieval.engine.chunks import Chunk, chunks_of
+from goldieval.engine.space import Space
 
 # Sizes of a chunk in contents: small enough that a killed run loses seconds, large enough to hold many batches.
 IMAGES_PER_CHUNK = 256

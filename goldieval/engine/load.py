@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,8 +12,9 @@ import numpy as np
 from goldieval.core.containment import contained
 from goldieval.core.errors import TaskError, listing
 from goldieval.data.masks import check_masks, without_pixels
-from goldieval.data.samples import Dataset, ImageSource, NoImage
+from goldieval.data.samples import ImageSource, NoImage
 from goldieval.data.subset import keep_images, limited, present
+from goldieval.engine.data_hash import data_hash
 from goldieval.engine.encode import image_keys, text_key
 from goldieval.families.base import Prepared, family_of
 from goldieval.metrics.registry import metric_of
@@ -132,7 +132,7 @@ def _load(task: Task, folder: Path, limit: int | None, workers: int, subset: str
             for image, error in zip(images, results, strict=True)
             if isinstance(error, OSError)
         },
-        sha256=_data_hash(prepared.dataset, keys, mask_keys),
+        sha256=data_hash(prepared.dataset, keys, mask_keys),
         seen=seen,
         prepared_sha256=prepared_sha256,
         present=present_count,
@@ -198,27 +198,3 @@ def _check_counts(task: Task, seen: dict[str, int]) -> None:
             f"the data are not what {task.file.name} expects: {', '.join(differences)}. "
             "Another split or a partial copy gives other results; fetch the data again, or write your own card."
         )
-
-
-def _data_hash(dataset: Dataset, keys: list[str], mask_keys: list[str]) -> str:
-    """Return the SHA-256 over ids, contents, texts, labels, relevance, answers and masks of a task."""
-    total = hashlib.sha256()
-    labels = dataset.labels if dataset.labels is not None else np.zeros(len(keys), dtype=np.int64)
-    for image, key, label in zip(dataset.images, keys, labels, strict=True):
-        total.update(f"{image.id}\t{key}\t{label}\n".encode())
-    for text in dataset.texts:
-        total.update(f"{text.id}\t{text.text}\n".encode())
-    if dataset.positives is not None:
-        total.update(np.ascontiguousarray(dataset.positives, dtype=np.int64).data)
-    if dataset.choices is not None:
-        total.update(np.ascontiguousarray(dataset.choices, dtype=np.int64).data)
-    if dataset.train is not None:
-        total.update(b"train" + np.packbits(dataset.train).tobytes())
-    if dataset.sets is not None:
-        total.update(np.ascontiguousarray(dataset.sets, dtype=np.int64).data)
-    if dataset.answers is not None:
-        total.update("\n".join(dataset.answers).encode())
-    total.update("\n".join(mask_keys).encode())
-    for name, mask in sorted(dataset.strata.items()):
-        total.update(name.encode() + np.packbits(mask).tobytes())
-    return total.hexdigest()

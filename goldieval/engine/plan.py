@@ -10,9 +10,10 @@ from typing import Any
 from goldieval.core.containment import utf8_safe
 from goldieval.core.errors import TaskError
 from goldieval.data.samples import ImageSource
+from goldieval.engine.chunks import Chunk
 from goldieval.engine.encode import plan_images, plan_texts
 from goldieval.engine.load import LoadedTask
-from goldieval.engine.space import Chunk, Space
+from goldieval.engine.space import Space
 from goldieval.engine.store import Store
 from goldieval.families.base import Family, family_of
 from goldieval.models.adapter import ModelInfo

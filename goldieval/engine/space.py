@@ -1,9 +1,4 @@
-"""Stored embeddings of one tower of one model: fixed chunks, each written atomically, shared by processes.
-
-Layout: ``<root>/<tower identity>/<chunk>.safetensors``. The identity covers everything that can change an embedding
-except the content itself (weights, transform, tokenizer, dtype); a chunk is named after the contents that it holds. Its
-checksum covers both names, so that a chunk which was renamed, or which belongs to another model, is detected as damaged
-just like one with a flipped bit.
+"""All stored embeddings of one tower of one model, shared by processes.
 
 Chunks that cannot be read or written (permissions, a read-only store) are kept in memory for the current run.
 """
@@ -11,8 +6,6 @@ Chunks that cannot be read or written (permissions, a read-only store) are kept 
 from __future__ import annotations
 
 import errno
-import hashlib
-import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -20,41 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
-from goldieval.core.checksums import checksum
 from goldieval.core.errors import listing
 from goldieval.core.files import atomic_write
 from goldieval.core.locks import lock_file
+from goldieval.engine.chunks import Chunk, ChunkContent, DamagedChunkError, chunk_bytes, read_chunk
 
 PERMISSION_ERRORS = {errno.EACCES, errno.EPERM, errno.EROFS}
-
-ChunkContent = tuple[list[str], dict[str, str], np.ndarray]  # keys, failed, embeddings
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """Contents that are always encoded together and in this order: the unit of the store.
-
-    Attributes:
-        keys: content keys, in the order of encoding.
-    """
-
-    keys: tuple[str, ...]
-
-    @property
-    def name(self) -> str:
-        return hashlib.sha256("\n".join(self.keys).encode()).hexdigest()[:32]
-
-
-def chunks_of(keys: Sequence[str], size: int) -> list[Chunk]:
-    """Split sorted content keys into chunks of ``size``.
-
-    Whole chunks that are already stored drop out of ``keys`` without moving the boundaries of the others, so that a
-    resumed run, or a second process, repeats exactly the same batches.
-    """
-    return [Chunk(tuple(keys[start : start + size])) for start in range(0, len(keys), size)]
 
 
 @dataclass
@@ -132,13 +97,11 @@ class Space:
             OSError: writing failed for a reason other than permissions, such as a full disk.
         """
         file, array = self._file(chunk), np.ascontiguousarray(embeddings, dtype=np.float32)
-        metadata = {"keys": "\n".join(keys), "failed": json.dumps(failed)}
-        metadata["sha256"] = _checksum(file, array, metadata)
         self._indexed.discard(file)
         finite = bool(np.isfinite(array).all())
         if finite and file not in self.unusable and self.folder not in self.unusable:
             try:
-                atomic_write(file, save({"embeddings": array}, metadata=metadata))
+                atomic_write(file, chunk_bytes(file, (list(keys), failed, array)))
                 return
             except OSError as error:
                 if error.errno not in PERMISSION_ERRORS:
@@ -207,21 +170,15 @@ class Space:
         if file in self._in_memory:
             return self._in_memory[file]
         try:
-            with file.open("rb"):  # safetensors reports a file without read permission as missing
-                pass
-            with safe_open(str(file), framework="numpy") as stored:
-                metadata, array = stored.metadata(), stored.get_tensor("embeddings")
-            if metadata["sha256"] != _checksum(file, array, metadata):
-                raise ValueError("checksum")
+            content = read_chunk(file)
             self.unusable.pop(file, None)
-            keys = metadata["keys"].split("\n") if metadata["keys"] else []
-            return keys, json.loads(metadata["failed"]), array
+            return content
         except FileNotFoundError:  # removed by another process
             return None
         except OSError as error:
             self.unusable[file] = f"cannot be read: {error.strerror or error}"
             return None
-        except (SafetensorError, KeyError, ValueError, TypeError):
+        except DamagedChunkError:
             self._remove_damaged(file)
             return None
 
@@ -235,9 +192,3 @@ class Space:
     def _remove_from_index(self, file: Path) -> None:
         self._indexed.discard(file)
         self._locations = {key: location for key, location in self._locations.items() if location[0] != file}
-
-
-def _checksum(file: Path, array: np.ndarray, metadata: dict[str, str]) -> str:
-    """Return the SHA-256 over tower identity, chunk name, content keys, failures and values."""
-    name = json.dumps([file.parent.name, file.stem, metadata["keys"], metadata["failed"]])
-    return checksum(name, {"embeddings": np.ascontiguousarray(array)})

@@ -8,7 +8,7 @@ import torch
 
 from goldieval.core.meter import SilentMeter
 from goldieval.engine.chunk_encoders import image_chunk_encoder, text_chunk_encoder
-from goldieval.engine.space import Chunk
+from goldieval.engine.chunks import Chunk
 from goldieval.models.inputs import Batching
 
 

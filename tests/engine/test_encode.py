@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from stored_chunks import KEYS, VECTORS
 
 from goldieval.core.meter import SilentMeter
+from goldieval.engine.chunks import Chunk, chunks_of
 from goldieval.engine.encode import encode, plan_images, plan_texts, text_key
-from goldieval.engine.space import Chunk, chunks_of
 from goldieval.engine.store import Store
 
 

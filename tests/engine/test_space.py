@@ -11,8 +11,9 @@ import pytest
 from stored_chunks import CHUNK, KEYS, VECTORS, stored
 
 from goldieval.core.meter import SilentMeter
+from goldieval.engine.chunks import Chunk, chunks_of
 from goldieval.engine.encode import encode
-from goldieval.engine.space import Chunk, Space, chunks_of
+from goldieval.engine.space import Space
 from goldieval.engine.store import Store
 
 
@@ -84,7 +85,8 @@ def test_no_flipped_bit_anywhere_gives_another_embedding(tmp_path: Path) -> None
 HOLD = """
 import pathlib, sys, time
 from goldieval.data.samples import FileImage
-from goldieval.engine.space import Chunk, Space
+from goldieval.engine.chunks import Chunk
+from goldieval.engine.space import Space
 with Space(pathlib.Path(sys.argv[1])).claim(Chunk(tuple(sys.argv[2:]))) as acquired:
     print(acquired, flush=True)
     time.sleep(600)

@@ -14,8 +14,8 @@ from stored_chunks import CHUNK, KEYS, VECTORS, stored
 
 from goldieval.core.errors import GoldievalError
 from goldieval.data.samples import FileImage
+from goldieval.engine.chunks import Chunk
 from goldieval.engine.run import evaluate
-from goldieval.engine.space import Chunk
 from goldieval.engine.store import Store, open_store
 from goldieval.records.schema import Record
 

@@ -18,8 +18,9 @@ from safetensors.numpy import save
 import goldieval.engine.space
 import goldieval.engine.store
 from goldieval.core.meter import SilentMeter
+from goldieval.engine.chunks import Chunk, chunks_of
 from goldieval.engine.encode import encode, text_key
-from goldieval.engine.space import Chunk, Space, chunks_of
+from goldieval.engine.space import Space
 from goldieval.engine.store import Store, open_store
 
 KEYS = [text_key(str(number)) for number in range(4)]

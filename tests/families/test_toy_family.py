@@ -11,7 +11,7 @@ import pytest
 from helpers import TOY_MODEL, card, class_folders, goldieval, records, toy_model
 
 from goldieval import families
-from goldieval.tasks.card import CARD_TYPES
+from goldieval.tasks.card_types import CARD_TYPES
 
 NEIGHBOURS = '''
 """Nearest neighbour: the class of the most similar other image. Its evidence is one index for each image."""
@@ -27,7 +27,7 @@ from goldieval.families.aggregates import accuracies
 from goldieval.families.base import Family, Prepared, Scored, params_of
 from goldieval.families.similarity import unit_images
 from goldieval.records.parts import Ties
-from goldieval.tasks.card import CardBase
+from goldieval.tasks.card_types import CardBase
 from goldieval.tasks.params import FamilyParams
 
 

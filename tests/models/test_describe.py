@@ -12,7 +12,7 @@ import pytest
 from helpers import card, class_folders, goldieval, one_line, toy_model
 
 from goldieval.core.errors import AdapterError
-from goldieval.engine.space import Chunk
+from goldieval.engine.chunks import Chunk
 from goldieval.engine.store import Store
 from goldieval.models.adapter import ModelInfo, checked_info
 

@@ -23,7 +23,8 @@ from goldieval.records.keys import record_key, setting_key
 from goldieval.records.parts import MeasuredMetric
 from goldieval.records.results import load_results
 from goldieval.records.schema import SCHEMA, DataPart, ModelPart, Record, RunPart, TaskPart
-from goldieval.tasks.card import RetrievalCard, Task
+from goldieval.tasks.card import Task
+from goldieval.tasks.card_types import RetrievalCard
 
 INFO = ModelInfo("mine@a/epoch_3.pt", "open_clip", "f" * 64, "image", "text")
 TASK = Task(

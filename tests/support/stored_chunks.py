@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from goldieval.engine.chunks import Chunk
 from goldieval.engine.encode import text_key
-from goldieval.engine.space import Chunk
 from goldieval.engine.store import Store
 
 KEYS = [text_key(str(number)) for number in range(5)]
