@@ -137,7 +137,7 @@ def test_outcomes_that_disagree_or_are_gone_are_one_clear_line(tmp_path: Path) -
     other = write_record(tmp_path / "other", record(), OUTCOMES | {"rank_low": np.array([1, 8])})
     table = path.with_suffix(".parquet")
     table.write_bytes(other.with_suffix(".parquet").read_bytes())
-    with pytest.raises(GoldievalError, match="do not match. Run the task again"):
+    with pytest.raises(GoldievalError, match=r"do not match\. Run the task again"):
         read_outcomes(path, written)
     table.unlink()
     with pytest.raises(GoldievalError, match=r"outcomes .*parquet cannot be read: No such file"):
