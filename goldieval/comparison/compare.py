@@ -13,7 +13,8 @@ from goldieval.comparison.result import Comparison
 from goldieval.comparison.sides import Library, Side, command
 from goldieval.comparison.significance import rows_of
 from goldieval.core.errors import GoldievalError, did_you_mean, listing
-from goldieval.tasks.catalogue import Catalogue, model_families
+from goldieval.tasks.catalogue import Catalogue
+from goldieval.tasks.plugins import model_families
 
 
 def compare(

@@ -22,7 +22,7 @@ from goldieval.goldiclip.config import ModelConfig
 from goldieval.goldiclip.manifest import check_file, write_manifest
 from goldieval.goldiclip.model import GoldiClip
 from goldieval.models.safe_load import only_tensors
-from goldieval.tasks.card import validation_line
+from goldieval.tasks.validation import validation_line
 
 TRAINING_ONLY = ("agnostic_head.", "conditioned_head.", "token_head.", "cross_modal.", "grouping.")
 

@@ -12,7 +12,7 @@ from goldieval.core.errors import GoldievalError, did_you_mean, listing
 from goldieval.core.paths import inside
 from goldieval.core.yaml_files import read_yaml
 from goldieval.goldiclip.recipe import Recipe
-from goldieval.tasks.card import validation_line
+from goldieval.tasks.validation import validation_line
 
 HERE = Path(__file__).parent
 RECIPES, SIZES = HERE / "recipes", HERE / "sizes.yaml"

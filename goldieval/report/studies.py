@@ -20,8 +20,8 @@ from goldieval.report.grid import Cell, Grid, GridPanel, GridRow, RowGroup
 from goldieval.report.score import Score
 from goldieval.report.settings import Setting, main_setting, setting_of
 from goldieval.report.table_spec import Column, Study
-from goldieval.tasks.card import validation_line
 from goldieval.tasks.catalogue import packaged
+from goldieval.tasks.validation import validation_line
 
 FACTS = {"seeds": "seeds", "images_seen": "images seen", "images_per_second": "images/s"}
 MEANS = "Mean over seeds; its interval is Student's, from the scatter over seeds, pooled over the rows of a column."

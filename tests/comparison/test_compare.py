@@ -60,7 +60,7 @@ def test_sides_the_other_way_round_turn_the_verdict(results: Path) -> None:
         ("random:1", "random:2", "run --model random:1 --model random:2 --tasks retrieval,zeroshot --out results"),
         ("ffff", "toy:a", "no record in results has a fingerprint that begins with ffff."),
         ("no/such", "toy:a", "no/such: no such record, folder or model"),
-        ("toy.txt", "toy:a", "toy.txt is no record"),
+        ("toy.txt", "toy:a", "toy.txt is not a record"),
     ],
 )  # fmt: skip
 def test_a_side_without_records_is_one_line_with_the_command_that_makes_them(
@@ -81,7 +81,7 @@ def test_broken_records_are_one_line(results: Path) -> None:
     file = next(results.rglob("toy_a*/*.json"))
     file.with_suffix(".parquet").write_bytes(b"other")
     ran = goldieval("compare", "toy:a", "toy:b")
-    assert ran.code == 2 and "disagree" in one_line(ran.err)
+    assert ran.code == 2 and "do not match" in one_line(ran.err)
     file.write_text(file.read_text()[:100])
     ran = goldieval("compare", "toy:a", "toy:b")
     assert ran.code == 2 and str(file.name) in one_line(ran.err)

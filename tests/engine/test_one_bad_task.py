@@ -148,7 +148,7 @@ def test_a_record_that_cannot_be_written_is_its_own_failure_and_its_numbers_are_
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return whole(out, record, *rest)
 
-    monkeypatch.setattr("goldieval.engine.run.write_record", full)
+    monkeypatch.setattr("goldieval.engine.evaluator.write_record", full)
     ran = run(toy_model(tmp_path), two_tasks(tmp_path))
     assert ran.code == 1 and "bad FAILED: OSError while writing its record: No space left on device" in ran.out
     assert [record["task"]["name"] for record in records(Path("out"))] == ["good"]

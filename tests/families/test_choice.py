@@ -19,7 +19,8 @@ from goldieval.goldiclip.pooling import TextConditionedPool
 from goldieval.scoring.conditioned import conditioned_matrix
 from goldieval.scoring.cosine import unit
 from goldieval.scoring.similarity import ConditionedSimilarity, GlobalSimilarity
-from goldieval.tasks.card import ChoiceCard, Task
+from goldieval.tasks.card import Task
+from goldieval.tasks.card_types import ChoiceCard
 
 
 def task(**params: Any) -> Task:

@@ -20,7 +20,8 @@ from goldieval.families import probe
 from goldieval.families.base import Scored
 from goldieval.scoring import logistic
 from goldieval.scoring.logistic import RESOLUTION, SMALL, TOLERANCE, fit, one_thread_where_small
-from goldieval.tasks.card import ProbeCard, load_card
+from goldieval.tasks.card import load_card
+from goldieval.tasks.card_types import ProbeCard
 
 
 def clouds(rows: int, classes: int, dim: int, seed: int = 0, spread: float = 1.0) -> tuple[torch.Tensor, np.ndarray]:

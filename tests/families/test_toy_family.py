@@ -11,7 +11,7 @@ import pytest
 from helpers import TOY_MODEL, card, class_folders, goldieval, records, toy_model
 
 from goldieval import families
-from goldieval.tasks.card import CARD_TYPES
+from goldieval.tasks.card_types import CARD_TYPES
 
 NEIGHBOURS = '''
 """Nearest neighbour: the class of the most similar other image. Its evidence is one index for each image."""
@@ -23,16 +23,16 @@ from typing import Literal
 import numpy as np
 
 from goldieval.core.errors import TaskError
-from goldieval.families.aggregates import accuracies
+from goldieval.families.aggregates import measure
 from goldieval.families.base import Family, Prepared, Scored, params_of
 from goldieval.families.similarity import unit_images
 from goldieval.records.parts import Ties
-from goldieval.tasks.card import CardBase
+from goldieval.tasks.card_types import CardBase
 from goldieval.tasks.params import FamilyParams
 
 
 class NeighbourParams(FamilyParams):
-    def mode(self, own, asked=None):
+    def mode(self, model_mode, requested=None):
         return "neighbours"
 
 
@@ -56,16 +56,16 @@ class Neighbours(Family[Prepared[NeighbourParams], np.ndarray]):
 
     def score(self, prepared, evidence):
         labels, ids = prepared.dataset.labels, [image.id for image in prepared.dataset.images]
-        right = (labels[evidence] == labels).astype(float)
+        right = labels[evidence] == labels
         chance = np.array([(labels == label).mean() for label in labels])
         outcomes = {
             "direction": np.full(len(ids), "neighbours", dtype=object),
             "sample_id": np.array(ids, dtype=object),
             "cluster_id": np.array(ids, dtype=object),
             "neighbour": np.array([ids[row] for row in evidence], dtype=object),
-            "right": right.astype(bool),
+            "right": right,
         }
-        return Scored(accuracies(right, np.arange(len(ids)), chance, {}, None), outcomes, Ties())
+        return Scored(measure(prepared.task, outcomes, {"chance": chance}, {}), outcomes, Ties())
 
 
 FAMILY = Neighbours()
