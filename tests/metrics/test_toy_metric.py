@@ -112,10 +112,8 @@ def test_a_side_of_several_seeds_is_compared_by_it(results: Path) -> None:
 
 
 def test_a_run_measures_it(definition: Path, tmp_path: Path) -> None:
-    folder = retrieval_embeddings(tmp_path / "data", headline=NAME)
-    ran = goldieval(
-        "run", "--model", f"embeddings:{folder}", "--tasks", folder / "card.yaml", "--out", tmp_path / "out"
-    )
+    folder, out = retrieval_embeddings(tmp_path / "data", headline=NAME), tmp_path / "out"
+    ran = goldieval("run", "--model", f"embeddings:{folder}", "--tasks", folder / "card.yaml", "--out", out)
     assert ran.code == 0 and LABEL in ran.out, ran.out + ran.err
     (record,) = library.load_results(out)
     ranks = record.metrics["t2i_mean_rank"], record.metrics[NAME]
