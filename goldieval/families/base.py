@@ -13,7 +13,6 @@ import numpy as np
 
 from goldieval.core.meter import Meter
 from goldieval.data.samples import Dataset, ImageSource, TextSample
-from goldieval.metrics.registry import metric_of
 from goldieval.models.adapter import Model
 from goldieval.models.inputs import Batching
 from goldieval.records.parts import Approximation, ClassScore, MeasuredMetric, Probe, Ties
@@ -179,15 +178,6 @@ class Family(ABC, Generic[PreparedT, Evidence]):
             prepared: the task whose samples the evidence is about.
             evidence: what ``collect`` returned.
         """
-
-    def certain(self, prepared: PreparedT, counts: Mapping[str, int]) -> str:
-        """Return why every answer is right, so that there is nothing to measure; empty where that is not so.
-
-        Args:
-            prepared: the task before any limit.
-            counts: number of ``images``, ``texts`` and ``classes``.
-        """
-        return metric_of(prepared.task.card.headline).certainty(counts)
 
 
 def family_of(name: str) -> Family[Any, Any]:

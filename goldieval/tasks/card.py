@@ -99,16 +99,12 @@ class ProbeCard(CardBase):
     params: ProbeParams = ProbeParams()
 
 
-class AccuracyCard(CardBase):
-    params: ChoiceParams | VqaParams
-
-
-class ChoiceCard(AccuracyCard):
+class ChoiceCard(CardBase):
     family: Literal["choice"]
     params: ChoiceParams = ChoiceParams()
 
 
-class VqaCard(AccuracyCard):
+class VqaCard(CardBase):
     family: Literal["vqa"]
     params: VqaParams = VqaParams()
 
