@@ -39,8 +39,8 @@ def train(
     from goldieval.goldiclip.launch import is_main_process, leave
     from goldieval.goldiclip.tokenizer import Tokenizer
     from goldieval.goldiclip.trainer import Trainer
-    from goldieval.report.examiner import Examiner
     from goldieval.report.training import TrainingScreen
+    from goldieval.report.training_evaluation import TrainingEvaluation
 
     if latest(folder) and not (resume or dry_run):
         raise GoldievalError(f"{folder} holds a run already. Go on with --resume, or name another --out.")
@@ -59,13 +59,13 @@ def train(
         leave()
         return
     screen = TrainingScreen(console, chosen)
-    examiner = Examiner(chosen.evaluation, folder / "results", screen)
+    evaluation = TrainingEvaluation(chosen.evaluation, folder / "results", screen)
     try:
         trainer = Trainer(chosen, folder, resume=resume, max_bad_samples=max_bad_samples, note=note)
         if resume:
-            screen.going_on(trainer.step)
+            screen.resuming(trainer.step)
         with screen:
-            last = trainer.run(screen.step, examiner)
+            last = trainer.run(screen.step, evaluation)
     except KeyboardInterrupt:
         again = "the same command with --resume goes on from {}" if latest(folder) else "there is no checkpoint yet"
         raise InterruptedRunError(again.format(latest(folder))) from None

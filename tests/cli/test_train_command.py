@@ -90,7 +90,7 @@ def test_a_dry_run_without_the_data_measures_made_up_pictures(source: str, recip
     content = {**RECIPE, "data": {"source": source, "path": str(tmp_path / "none"), "captions": 2, "workers": 0}}
     recipe.write_text(yaml.safe_dump(content))
     first, *rest = dry_run(recipe, "--out", tmp_path / "run")
-    assert str(tmp_path / "none") in first and "made-up pictures" in first
+    assert str(tmp_path / "none") in first and "synthetic pictures" in first
     assert "over 4 steps of 8 on 1 x" in rest[1] and rest[2].startswith("32 images in 4 steps")
     assert "none" in one_line(goldieval("train", recipe, "--out", tmp_path / "run").err)
     assert not (tmp_path / "run").exists()

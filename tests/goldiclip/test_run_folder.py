@@ -28,7 +28,7 @@ from goldieval.goldiclip.recipe import Recipe
 from goldieval.goldiclip.run_folder import Report, RunFolder
 from goldieval.goldiclip.tokenizer import Tokenizer
 from goldieval.goldiclip.trainer import Trainer
-from goldieval.report.examiner import Examiner
+from goldieval.report.training_evaluation import TrainingEvaluation
 
 
 @pytest.fixture(autouse=True)
@@ -204,14 +204,14 @@ class Said:
     def __init__(self) -> None:
         self.lines: list[str] = []
 
-    def say(self, line: str) -> None:
+    def print_line(self, line: str) -> None:
         self.lines.append(line)
 
 
 def test_an_evaluation_that_cannot_be_run_does_not_end_a_training(cut: Path) -> None:
     said = Said()
     (cut / "taken").touch()
-    Examiner(recipe(evaluation={"every": 2}).evaluation, cut / "taken", said)(cut / "step-000002")
+    TrainingEvaluation(recipe(evaluation={"every": 2}).evaluation, cut / "taken", said)(cut / "step-000002")
     assert len(said.lines) == 1 and said.lines[0].startswith("step-000002  evaluation failed: ")
 
 
@@ -220,8 +220,8 @@ def test_an_evaluation_that_does_not_fit_does_not_end_a_training(cut: Path, monk
         raise torch.OutOfMemoryError("out of memory\nand much more")
 
     said = Said()
-    monkeypatch.setattr("goldieval.report.examiner.evaluate", full)
-    Examiner(recipe(evaluation={"every": 2}).evaluation, cut / "taken", said)(cut / "step-000002")
+    monkeypatch.setattr("goldieval.report.training_evaluation.evaluate", full)
+    TrainingEvaluation(recipe(evaluation={"every": 2}).evaluation, cut / "taken", said)(cut / "step-000002")
     assert said.lines == ["step-000002  evaluation failed: OutOfMemoryError: out of memory"]
 
 
@@ -254,7 +254,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     stop = 99
     AcceleratorState._reset_state(reset_partial_state=True)
     ran = goldieval("train", file, "--out", tmp_path / "run", "--resume")
-    assert ran.code == 0 and "going on from step 2" in ran.out
+    assert ran.code == 0 and "resuming from step 2" in ran.out
 
 
 LAUNCHED = """
@@ -280,7 +280,7 @@ def test_two_processes_on_the_cpu_are_one_run(cut: Path) -> None:
     )
     assert ran.returncode == 0, ran.stderr
     assert [(cut.parent / f"still-together-{rank}").read_text() for rank in range(2)] == ["False", "False"]
-    assert ran.stdout.count("a test") == ran.stdout.count("going on from step 2") == 1
+    assert ran.stdout.count("a test") == ran.stdout.count("resuming from step 2") == 1
     assert [json.loads(line)["step"] for line in (cut / "log.jsonl").read_text().splitlines()] == [1, 2, 3, 4]
     alone = load_weights(trainer(cut.parent / "alone").run())[0].state_dict()
     both = load_weights(cut / "step-000004")[0].state_dict()
