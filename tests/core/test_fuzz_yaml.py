@@ -1,6 +1,6 @@
-"""Every small file of a stranger that is no data: cards, suites, recipes, tables, records, lock files, numbers.
+"""Fuzzing of all small files other than data: cards, suites, recipes, tables, records, lock files, numbers.
 
-Whatever they hold, reading gives a value or one line of ours, within a bound on time. More inputs: see ``strange``.
+Whatever they contain, reading gives a value or a one-line error within a time limit. For more inputs see ``fuzzing``.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def yaml_of(file: Path) -> Any:
 
 
 def one_line_or_value(read: Callable[[], Any]) -> Any:
-    """Return what was read, or None for a refusal of one line."""
+    """Return what was read, or None for a one-line error."""
     try:
         return read()
     except GoldievalError as error:

@@ -39,7 +39,7 @@ def close(ours: torch.Tensor, theirs: torch.Tensor) -> None:
 
 
 def written(folder: Path, name: str, how: str) -> Path:
-    """Write a golden model as its authors might have; return the file."""
+    """Write a golden model in the layout of its authors; return the file."""
     config, tensors = values(name)
     file = folder / f"{name}.{'safetensors' if how == 'safetensors' else 'pt'}"
     state = weights(tensors)
@@ -57,7 +57,7 @@ def written(folder: Path, name: str, how: str) -> Path:
 @golden
 @pytest.mark.parametrize("how", ["training", "safetensors", "bare"])
 def test_flair_gives_the_released_features_and_scores(tmp_path: Path, how: str) -> None:
-    """Conditioned logits have scale and bias, global ones the scale only."""
+    """Conditioned logits have scale and bias, global ones only the scale."""
     _, tensors = values("flair")
     model: Any = load_model(f"flair@{written(tmp_path, 'flair', how)}")
     assert isinstance(model, TextConditioned) and model.describe().scoring == "conditioned"
@@ -99,7 +99,7 @@ def test_flair_shortlist_rescores_the_best_by_cosine(tmp_path: Path) -> None:
 @pytest.mark.parametrize("how", ["training", "safetensors"])
 @pytest.mark.parametrize("who", ["student", "teacher"])
 def test_cosmos_gives_the_released_features(tmp_path: Path, who: str, how: str) -> None:
-    """Global and local crops of the student; the teacher sees global ones alone."""
+    """Global and local crops for the student; the teacher receives only global ones."""
     _, tensors = values("cosmos")
     file = written(tmp_path, "cosmos", how)
     model: Any = load_model(f"cosmos:{who}@{file}")
@@ -133,7 +133,7 @@ def test_superclip_gives_the_released_features_without_its_head(tmp_path: Path, 
 
 @golden
 @pytest.mark.parametrize("name", ["flair", "superclip", "cosmos"])
-def test_a_vocabulary_that_nobody_knows_takes_token_ids_alone(tmp_path: Path, name: str) -> None:
+def test_an_unknown_vocabulary_accepts_only_token_ids(tmp_path: Path, name: str) -> None:
     model: Any = load_model(f"{name}@{written(tmp_path, name, 'safetensors')}")
     assert model.describe().context_length == 77
     with pytest.raises(GoldievalError, match="no tokenizer is known"):

@@ -22,7 +22,7 @@ LONG = "A red bus waits at the stop. It is raining.\nA man with an umbrella boar
 
 
 def stand_in(task: Task, root: Path) -> Path:
-    """Write data for ``task`` below ``root`` and return the card that runs on them; everything else is as shipped."""
+    """Write data for ``task`` below ``root`` and return a card that runs on them, otherwise unchanged."""
     content = task.card.model_dump(mode="json", exclude_unset=True)
     source = content["source"]
     names = _class_names(task)
@@ -44,7 +44,7 @@ def stand_in(task: Task, root: Path) -> Path:
 
 
 def _few_texts(task: Task) -> dict[str, Any]:
-    """One prompt instead of the card's, whose pin is checked on the way, and its class names as a list."""
+    """Return one prompt instead of the card's, whose hash is checked, and its class names as a list."""
     params = task.card.params
     assert isinstance(params, SegmentationParams) and isinstance(params.class_names, str)
     assert resolve(task, params.prompts, PROMPTS)
@@ -52,7 +52,7 @@ def _few_texts(task: Task) -> dict[str, Any]:
 
 
 def _class_names(task: Task) -> list[str]:
-    """Return the first few of the card's own class names; its pins are checked on the way."""
+    """Return the first few of the card's own class names, after checking its hashes."""
     if task.card.family not in ("zeroshot", "probe"):
         return []
     given = getattr(task.card.params, "class_names", None)
@@ -79,7 +79,7 @@ def _webdataset(folder: Path, source: dict[str, Any], names: list[str]) -> dict[
 
 
 def _masks(folder: Path, source: dict[str, Any], names: list[str]) -> dict[str, int]:
-    """Three pictures, each half of one class and half of another, by the raw values that the source lists."""
+    """Write three images, each half of one class and half of another, with the raw values that the source lists."""
     labelled = MasksSource.model_validate({**source, "path": "."})
     raw = [int(value) for value in labelled.values[:2]] or [1, 2]
     stems = [f"city/p{row}" if source.get("image_suffix") else f"p{row}" for row in range(3)]
