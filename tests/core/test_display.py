@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 from comparison_records import classified
 from helpers import goldieval, picture
-from made_records import made, write
 from rich.progress import Progress, TextColumn
 from rich.table import Table
+from synthetic_records import made, write
 
 import goldieval as package
 from goldieval.core.display import Console, GuardedStream, Text, guarded, print_json

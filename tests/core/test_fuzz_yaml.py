@@ -16,11 +16,11 @@ from typing import Any
 
 import pytest
 import yaml
+from fuzzing import as_json, damaged, many, mutated
 from helpers import goldieval
 from hypothesis import given
 from hypothesis import strategies as st
-from made_records import made
-from strange import as_json, damaged, many, mutated
+from synthetic_records import made
 
 from goldieval.core.errors import GoldievalError
 from goldieval.data.fetch.lockfile import origin_labels, read_lock

@@ -25,8 +25,8 @@ from helpers import (
     tar,
     toy_model,
 )
-from made_models import SIZES, clip_state, cosmos_file, flair_file, huggingface_folder, superclip_file
 from open_clip import factory
+from tiny_models import SIZES, clip_state, cosmos_file, flair_file, huggingface_folder, superclip_file
 
 import goldieval as library
 from goldieval import evaluate, load_model

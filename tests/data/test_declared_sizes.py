@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import torch
 from helpers import one_line, png_bytes
-from made_models import cosmos_file, flair_file, huggingface_folder, superclip_file
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+from tiny_models import cosmos_file, flair_file, huggingface_folder, superclip_file
 
 from goldieval import load_model
 from goldieval.core.declared_sizes import CONTEXT

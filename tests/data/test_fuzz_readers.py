@@ -18,11 +18,11 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 import yaml
+from fuzzing import TEXTS, as_csv, as_json, as_json_lines, as_text, damaged, many, mutated
 from helpers import content, picture, png_bytes
 from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
-from strange import TEXTS, as_csv, as_json, as_json_lines, as_text, damaged, many, mutated
 
 from goldieval.core.errors import GoldievalError, TaskError
 from goldieval.data.readers import AnySource

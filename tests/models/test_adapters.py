@@ -18,10 +18,10 @@ import open_clip
 import pytest
 import torch
 from helpers import embeddings_folder, one_line, toy_model
-from made_models import cosmos_file, flair_file, huggingface_folder, superclip_file
 from open_clip import factory, pretrained
 from PIL import Image
 from safetensors.torch import save_file
+from tiny_models import cosmos_file, flair_file, huggingface_folder, superclip_file
 from torch import nn
 
 from goldieval import from_module, load_model

@@ -14,10 +14,10 @@ import open_clip
 import pytest
 import torch
 from helpers import goldieval, one_line, records
-from made_models import cosmos_file, flair_file, superclip_file
 from open_clip import factory
 from PIL import Image
 from safetensors.torch import save_file
+from tiny_models import cosmos_file, flair_file, superclip_file
 
 from goldieval import load_model
 from goldieval.core.errors import GoldievalError

@@ -14,9 +14,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 from helpers import one_line
-from made_models import huggingface_folder
 from PIL import Image
 from safetensors.torch import load_file, save_file
+from tiny_models import huggingface_folder
 
 from goldieval import load_model
 from goldieval.core.errors import GoldievalError

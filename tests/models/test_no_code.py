@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from helpers import one_line
-from made_models import huggingface_folder
+from tiny_models import huggingface_folder
 
 from goldieval import load_model
 from goldieval.core.errors import GoldievalError

@@ -14,9 +14,9 @@ import open_clip
 import pytest
 import torch
 import torch.nn.functional as F
-from made_models import CORPUS, unigram
 from open_clip import factory
 from open_clip.factory import get_model_config
+from tiny_models import CORPUS, unigram
 
 from goldieval import load_model
 from goldieval.models.adapter import inference
