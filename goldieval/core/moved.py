@@ -31,14 +31,11 @@ MOVED = {
     "goldieval.registry": "goldieval.tasks.catalogue",
     "goldieval.results": "goldieval.records.results",
     "goldieval.runner": "goldieval.engine.run",
-    "goldieval.screen": "goldieval.engine.progress",
-    "goldieval.segment": "goldieval.engine.segment",
+    "goldieval.screen": "goldieval.engine.reporter",
     "goldieval.spec": "goldieval.models.spec",
-    "goldieval.stream": "goldieval.engine.stream",
     "goldieval.token_counts": "goldieval.models.token_counts",
     "goldieval.torch_adapter": "goldieval.models.torch_adapter",
     "goldieval.untrusted": "goldieval.models.safe_load",
-    "goldieval.vectors": "goldieval.engine.vectors",
 }
 
 

@@ -14,7 +14,7 @@ from goldieval.data.roots import data_root
 from goldieval.data.source import tilde
 from goldieval.doctor.check import Check, reason
 from goldieval.engine.options import Options
-from goldieval.engine.progress import Screen
+from goldieval.engine.reporter import Reporter
 from goldieval.engine.run import evaluate
 from goldieval.models.checkpoints import Checkpoint, PublishedNumber, checkpoints
 from goldieval.records.schema import Record
@@ -55,7 +55,7 @@ def checks(
     data_dir: Path | None = None,
     device: str = "auto",
     offline: bool = False,
-    screen: Screen | None = None,
+    reporter: Reporter | None = None,
     everything: bool = False,
 ) -> list[Check]:
     """Evaluate every listed checkpoint on its tasks, each model loaded once, and compare.
@@ -71,7 +71,7 @@ def checks(
     return [
         check
         for model, group in groupby(listed, key=lambda entry: entry.model)
-        for check in _of_model(model, list(group), options, screen)
+        for check in _of_model(model, list(group), options, reporter)
     ]
 
 
@@ -101,12 +101,12 @@ def diagnosis(record: Record) -> str:
     )
 
 
-def _of_model(model: str, group: Sequence[PublishedEntry], options: Options, screen: Screen | None) -> list[Check]:
+def _of_model(model: str, group: Sequence[PublishedEntry], options: Options, reporter: Reporter | None) -> list[Check]:
     """Run one model on those of its tasks whose data are here, so that no weights are fetched in vain."""
     lacking = {entry.task: _lacking(entry.task, options) for entry in group}
     runnable = [task for task, why in lacking.items() if not why]
     try:
-        done = evaluate(model, runnable, options=options, screen=screen) if runnable else []
+        done = evaluate(model, runnable, options=options, reporter=reporter) if runnable else []
         records = {record.task.name: record for record in done}
     except Exception as error:  # the other models go on
         lacking |= dict.fromkeys(runnable, f"{reason(error).rstrip('.')}{_how_to_get_weights(model, options)}")

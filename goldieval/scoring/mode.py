@@ -50,9 +50,9 @@ def shortlist_size(mode: str) -> int:
     return int(found[1]) if found else 0
 
 
-def needs_vectors(mode: str) -> bool:
-    """Return whether a mode uses one vector per image, to compare or to train a probe on."""
-    return mode in ("global", "features") or shortlist_size(mode) > 0
+def needs_image_embeddings(mode: str) -> bool:
+    """Return whether images are compared with texts by one embedding each, at least at first."""
+    return mode == "global" or shortlist_size(mode) > 0
 
 
 def needs_pool(mode: str) -> bool:
@@ -73,8 +73,3 @@ def dense_parts(mode: str) -> tuple[str, str]:
     """Return attention and reading of a dense mode."""
     _, attention, reading = mode.split(":")
     return attention, reading
-
-
-def is_dense(mode: str) -> bool:
-    """Return whether a mode compares patches with texts."""
-    return mode.startswith("dense:")

@@ -46,6 +46,13 @@ def fill(prompts: Sequence[str], class_name: str) -> list[str]:
     return [prompt.replace("{c}", class_name) for prompt in prompts]
 
 
+def check_prompts(prompts: Sequence[str]) -> None:
+    """Raise TaskError for a prompt without a place for the class name."""
+    bare = [prompt for prompt in prompts if "{c}" not in prompt]
+    if bare:
+        raise TaskError(f"prompt {bare[0]!r} has no {{c}} where the class name goes.")
+
+
 def clip_benchmark_entry(name: str, file: str) -> list[str]:
     """Return one entry of clip-benchmark's prompt or class-name file. Its package is never imported, only read.
 

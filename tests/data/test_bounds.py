@@ -17,7 +17,7 @@ from training_samples import tokenizer
 from goldieval import evaluate, load_model
 from goldieval.core import reading
 from goldieval.core.errors import GoldievalError, TaskError
-from goldieval.data import parquet, table_files
+from goldieval.data import parquet_columns, table_files
 from goldieval.data.coco_masks import PanopticMask
 from goldieval.data.masks import FileMask, label_table, read_values
 from goldieval.data.samples import FileImage
@@ -47,7 +47,17 @@ def test_number_of_shards_is_limited(count: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "pattern",
-    ["{0..99999999999}.tar", "{a,b}" * 40 + ".tar", "{" * 5_000, "{a" + "," * 5_000, "{0..999999}{0..9999999}.tar"],
+    [
+        "{0..99999999999}.tar",
+        "{a,b}" * 40 + ".tar",
+        "{" * 5_000,
+        "{a" + "," * 5_000,
+        "{0..999999}{0..9999999}.tar",
+        "{{0..9999},x}{0..999}.tar",
+        "{a{0..1000},{0..1000}}{-1000..0}",
+        "{1..9..0}" * 7,
+        "{0..9}}",
+    ],
 )
 def test_shard_patterns_are_limited(pattern: str) -> None:
     with pytest.raises(GoldievalError, match=r"data\.path") as raised:
@@ -110,7 +120,7 @@ def test_pipe_in_place_of_an_image_does_not_block(tmp_path: Path) -> None:
     "read",
     [
         lambda pipe: list(samples_of(pipe)),
-        lambda pipe: parquet._open(pipe),
+        lambda pipe: parquet_columns.open_columns(pipe, []),
         lambda pipe: jsonl.JsonLines(pipe, tokenizer()),
         lambda pipe: read_values(pipe),
         lambda pipe: FileMask(pipe, label_table([], [])).key(),
@@ -166,12 +176,12 @@ def test_parquet_that_unpacks_to_too_much_is_refused(tmp_path: Path, monkeypatch
     import pyarrow.parquet as pq
 
     pq.write_table(pa.table({"image": ["x" * 200] * 5_000}), tmp_path / "a.parquet", use_dictionary=False)
-    parquet.check_parquet(tmp_path / "a.parquet")
+    parquet_columns.check_parquet(tmp_path / "a.parquet")
     for name, bound in (("GB", 1_000), ("PARQUET_ROWS", 4_999)):
-        with monkeypatch.context() as patch, pytest.raises(ValueError, match="too much for a file of its size"):
-            patch.setattr(parquet, "PARQUET_RATIO", 1)
-            patch.setattr(parquet, name, bound)
-            parquet.check_parquet(tmp_path / "a.parquet")
+        with monkeypatch.context() as patch, pytest.raises(ValueError, match="more than a file of its size may have"):
+            patch.setattr(parquet_columns, "PARQUET_RATIO", 1)
+            patch.setattr(parquet_columns, name, bound)
+            parquet_columns.check_parquet(tmp_path / "a.parquet")
 
 
 def test_recipe_extends_only_included_recipes(tmp_path: Path) -> None:
@@ -203,7 +213,7 @@ def test_get_continues_after_a_bad_card_and_a_bad_source(tmp_path: Path, monkeyp
     monkeypatch.setattr(get, "plan_fetch", plan)
     cards = [tmp_path / f"cards/{name}.yaml" for name in ("bad", "odd", "good")]
     ran = goldieval("data", "get", *cards, "--yes")
-    assert ran.code == 1 and "mine: already present" in ran.out
+    assert ran.code == 1 and "mine: present, but not downloaded" in ran.out
     bad, odd = ran.err.splitlines()
     assert "bad.yaml" in bad and "odd: ZeroDivisionError while fetching: odd" in odd
 

@@ -495,6 +495,43 @@ def test_parquet_takes_class_names_from_the_file_itself(tmp_path: Path) -> None:
     assert dataset.class_names == ["dog", "cat"] and labels_of(dataset) == {"0.parquet#0": 1}
 
 
+def test_parquet_class_names_of_the_hub_are_read_from_the_schema_and_checked(tmp_path: Path) -> None:
+    """No library of the Hub is needed for them; labels are indices, also where a name is another's number."""
+
+    def read_with(names: object, labels: list[Any]) -> Any:
+        features = {"label": {"names": names, "_type": "ClassLabel"}}
+        about = {"huggingface": json.dumps({"info": {"features": features}})}
+        table = pa.table({"image": _images(*range(len(labels))), "label": labels})
+        pq.write_table(table.replace_schema_metadata(about), tmp_path / "0.parquet")
+        return read(tmp_path, "parquet", label="label")
+
+    assert list(labels_of(read_with(["1", "0"], [1, 0])).values()) == [1, 0]
+    assert list(labels_of(read_with(["dog", "cat"], ["cat", "dog"])).values()) == [1, 0]
+    for names, line in (("dog", "no list of texts"), (["a", 1], "no list of texts"), (["a", "a"], "has a twice")):
+        with pytest.raises(TaskError, match=f"0.parquet, column 'label': .*{line}"):
+            read_with(names, [0])
+    about = {"huggingface": "{"}
+    pq.write_table(pa.table({"image": _images(0)}).replace_schema_metadata(about), tmp_path / "0.parquet")
+    with pytest.raises(TaskError, match=r"0.parquet as parquet"):
+        read(tmp_path, "parquet")
+
+
+def test_parquet_that_changed_is_unpacked_again(tmp_path: Path) -> None:
+    for captions in (["one"], ["two"], ["three and more"]):
+        _parquet(tmp_path / "0.parquet", {"image": _images(0), "caption": captions})
+        assert list(texts_of(read(tmp_path, "parquet", caption="caption")).values()) == captions
+
+
+def test_parquet_of_several_groups_and_dictionaries_is_one_table(tmp_path: Path) -> None:
+    """A column of few values is kept as a dictionary, each group with its own; a mapped file takes them all."""
+    captions = [f"caption {number % 70}" for number in range(250)]
+    table = pa.table({"image": _images(*range(250)), "caption": pa.array(captions).dictionary_encode()})
+    pq.write_table(table, tmp_path / "0.parquet", row_group_size=60)
+    dataset = read(tmp_path, "parquet", caption="caption")
+    assert list(texts_of(dataset).values()) == captions
+    assert len({image.source.key() for image in dataset.images}) == 250
+
+
 def test_parquet_labels_by_name_follow_the_class_file_or_are_refused(tmp_path: Path) -> None:
     _parquet(tmp_path / "0.parquet", {"image": _images(0, 1), "label": ["cat", "dog"]})
     (tmp_path / "classes.txt").write_text("dog\ncat\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import pkgutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from goldieval.core.bisection import PATIENCE_AT_FIRST, BatchFailures, bisect_fa
 from goldieval.core.containment import contained, error_line
 from goldieval.core.errors import AdapterError, GoldievalError, InterruptedRunError, TaskError
 from goldieval.data.folder import FolderSource
+from goldieval.families.base import Prepared
+from goldieval.families.zeroshot import Zeroshot
 
 
 @pytest.fixture(autouse=True)
@@ -118,16 +121,17 @@ def test_a_source_that_raises_before_it_is_read_fails_its_task(
 
 
 @by_type
-@pytest.mark.parametrize("place", ["goldieval.families.zeroshot.score", "goldieval.engine.run._truncated"])
+@pytest.mark.parametrize(
+    "place", ["goldieval.families.zeroshot.Zeroshot.score", "goldieval.engine.describe.mark_truncated"]
+)
 def test_what_raises_after_encoding_fails_its_task(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, error: BaseException
 ) -> None:
-    module, _, name = place.rpartition(".")
-    whole = getattr(__import__(module, fromlist=[name]), name)
+    whole = pkgutil.resolve_name(place)
     tasks = two_tasks(tmp_path)
 
     def sometimes(*args: Any) -> Any:
-        prepared = getattr(args[1], "prepared", args[0])  # of what is loaded, or itself
+        prepared = next(value for value in args if isinstance(value, Prepared))
         return raising(error)() if prepared.task.name == "bad" else whole(*args)
 
     monkeypatch.setattr(place, sometimes)
@@ -380,19 +384,19 @@ def test_what_is_found_out_while_scoring_is_not_applicable_too(tmp_path: Path) -
         "    def encode_text_now(self): pass\n    def encode_image",
     )
     file = Path(model.rpartition(":")[0])
-    late = "from goldieval.core.errors import NotApplicableError\nimport goldieval.families.zeroshot as family\n\n"
+    late = "from goldieval.core.errors import NotApplicableError\nfrom goldieval.families import zeroshot\n\n"
     late += "def _no(*_): raise NotApplicableError('needs colour.')\n"
     file.write_text(
-        file.read_text().replace("def load(spec, options):", "def load(spec, options):\n    family.score = _no")
+        file.read_text().replace(
+            "def load(spec, options):", "def load(spec, options):\n    zeroshot.Zeroshot.score = _no"
+        )
     )
     file.write_text(file.read_text().replace("import numpy as np\n", f"import numpy as np\n{late}", 1))
-    import goldieval.families.zeroshot as family
-
-    whole = family.score
+    whole = Zeroshot.score
     try:
         ran = goldieval("run", "--model", model, "--tasks-dir", cards, "--out", "out", "--tasks", "mix")
     finally:
-        family.score = whole
+        Zeroshot.score = whole  # type: ignore[method-assign]
     assert ran.code == 0 and "not applicable: needs colour" in ran.out and not records(Path("out"))
 
 
@@ -410,7 +414,7 @@ def test_equal_class_names_and_equal_captions_are_the_datas_fault(tmp_path: Path
     file.write_text(yaml.safe_dump(rows))
     (tmp_path / "data" / "t.csv").write_text("image,said\na/0.png,same\nb/0.png,same\n")
     ran = run(toy_model(tmp_path), str(file))
-    assert "all 2 texts are the same, 'same': there is nothing to tell" in ran.out
+    assert "all 2 texts are the same, 'same': there is nothing to compare" in ran.out
     (tmp_path / "data" / "b" / "0.png").write_bytes((tmp_path / "data" / "a" / "0.png").read_bytes())
     (tmp_path / "data" / "t.csv").write_text("image,said\na/0.png,one\nb/0.png,two\n")
     ran = run(toy_model(tmp_path), str(file))

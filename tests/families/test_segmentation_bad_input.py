@@ -143,7 +143,7 @@ def test_zero_is_read_as_mmseg_reads_it_or_refused(tmp_path: Path) -> None:
 def test_names_must_be_there_and_differ(tmp_path: Path) -> None:
     assert "no class names" in reason(data(tmp_path / "a", params={"class_names": None}))
     assert "two classes of one name: a" in reason(data(tmp_path / "b", params={"class_names": ["a", "a, x", "b"]}))
-    assert "says nothing" in reason(data(tmp_path / "c", params={"class_names": ["a", " , ", "b"]}))
+    assert "has no name in it" in reason(data(tmp_path / "c", params={"class_names": ["a", " , ", "b"]}))
 
 
 CARDS: list[tuple[dict[str, Any], str]] = [

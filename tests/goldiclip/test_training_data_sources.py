@@ -184,6 +184,9 @@ def test_many_shards_are_indexed_in_several_processes(tmp_path: Path, monkeypatc
         ("a*.tar", ["a0.tar", "a1.tar", "a10.tar"]),
         ("{a1.tar,a*.tar}", ["a1.tar", "a0.tar", "a10.tar"]),
         ("a1.tar", ["a1.tar"]),
+        ("{a{0,10},b1}.tar", ["a0.tar", "a10.tar", "b1.tar"]),
+        ("a{10..0..-10}.tar", ["a10.tar", "a0.tar"]),
+        ("{a..b}1.tar", ["a1.tar", "b1.tar"]),
     ],
 )
 def test_patterns_name_shards(pattern: str, names: list[str], tmp_path: Path) -> None:

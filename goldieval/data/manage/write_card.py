@@ -17,6 +17,7 @@ from goldieval.core.files import atomic_write
 from goldieval.data.manage.detect import DetectionHints, Finding, detect
 from goldieval.data.samples import Dataset, EncodedImage, FileImage, ImageSample, NoImage
 from goldieval.data.source import tilde
+from goldieval.metrics.registry import metric_of
 from goldieval.tasks.card import Task, load_card
 from goldieval.tasks.catalogue import Catalogue
 
@@ -63,7 +64,8 @@ def write_card(folder: Path, hints: DetectionHints, name: str | None, out: Path 
         prepared, seen, _ = counted(_task(content, folder, Path(scratch)), folder)
     lacking = check_pictures(prepared.dataset)
     content["expect"] = seen
-    content["chance"] = float(f"{_chance(content['headline'], seen, prepared.dataset):.4g}")
+    chance = metric_of(content["headline"]).chance(seen)
+    content |= {"chance": float(f"{chance:.4g}")} if chance is not None else {}
     _write(file, content, folder)
     counts = ", ".join(f"{number:,} {what}" for what, number in seen.items())
     lines = [
@@ -158,8 +160,3 @@ def _write(file: Path, content: dict[str, Any], folder: Path) -> None:
         atomic_write(file, (note + _yaml(content, folder, file.parent)).encode())
     except OSError as error:
         raise GoldievalError(f"cannot write {file}: {error.strerror or error}. Choose another --out.") from error
-
-
-def _chance(headline: str, seen: dict[str, int], dataset: Dataset) -> float:
-    """Return the chance level: one of the classes, or a text's one image in the gallery."""
-    return 1 / seen["classes"] if headline == "acc1" else 1 / len(dataset.images)

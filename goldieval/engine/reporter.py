@@ -1,4 +1,4 @@
-"""What a run tells whoever watches it. The terminal's version is in ``report``; a training loop hears nothing."""
+"""What a run reports while it works. The version for terminals is in ``report``."""
 
 from __future__ import annotations
 
@@ -8,25 +8,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from goldieval.engine.encode import Meter
+from goldieval.core.meter import Meter, SilentMeter
 
 if TYPE_CHECKING:
     from goldieval.engine.plan import Plan
     from goldieval.records.schema import Record
 
 
-class Quiet:
-    """A meter that nobody reads."""
-
-    def advance(self, count: int) -> None:
-        pass
-
-    def waiting(self) -> None:
-        pass
-
-
-class Screen:
-    """Says nothing but what would be missed, as a Python warning; subclasses say it all on a terminal."""
+class Reporter:
+    """Reports nothing but what would be missed, as a Python warning; a subclass shows everything on a terminal."""
 
     def note(self, line: str) -> None:
         """Something the user should know while it happens."""
@@ -35,7 +25,7 @@ class Screen:
         """One of several models cannot be evaluated; the others go on."""
         warnings.warn(f"model {spec} was not evaluated: {reason}", stacklevel=2)
 
-    def broken(self, why: str, asked: bool) -> None:
+    def card_unreadable(self, why: str, asked: bool) -> None:
         """A card cannot be read; asked: the user wanted it, so the run is not whole."""
         if asked:
             warnings.warn(f"a card was left out: {why}", stacklevel=2)
@@ -44,9 +34,9 @@ class Screen:
         """The whole plan, before any work."""
 
     @contextmanager
-    def meter(self, tower: str, total: int) -> Iterator[Meter]:
-        """Progress of one tower, in contents."""
-        yield Quiet()
+    def meter(self, unit: str, total: int) -> Iterator[Meter]:
+        """Show the progress of one piece of work; ``unit`` says what is counted."""
+        yield SilentMeter()
 
     def wrote(self, record: Record, path: Path) -> None:
         """A record is on disk."""
