@@ -90,10 +90,10 @@ def test_previous_settings_are_restored() -> None:
     ],
 )
 def test_whose_warnings_are_shown(category: type[Warning], file: str, shown: bool) -> None:
-    said: list[str] = []
-    with kept_off(said.append):
+    lines: list[str] = []
+    with kept_off(lines.append):
         warnings.showwarning("look", category, file, 1)
-    assert said == (["look"] if shown else [])
+    assert lines == (["look"] if shown else [])
 
 
 def test_the_python_interface_leaves_the_filters_of_its_caller_alone(noisy: list[str]) -> None:
@@ -127,8 +127,8 @@ def test_only_internal_errors_are_reported_as_such(
 
     monkeypatch.setattr("goldieval.engine.run.evaluate", broken)
     ran = goldieval("run", "--model", "random", "--tasks", "shapes")
-    said = one_line(ran.err) if "fault of goldieval" not in line else ran.err
-    assert ran.code == 2 and line in said and ("fault of goldieval" in line or "fault of goldieval" not in said)
+    output = one_line(ran.err) if "fault of goldieval" not in line else ran.err
+    assert ran.code == 2 and line in output and ("fault of goldieval" in line or "fault of goldieval" not in output)
 
 
 def test_a_reader_that_closes_the_pipe_gets_no_traceback() -> None:

@@ -50,8 +50,8 @@ def one_line_or_value(read: Callable[[], Any]) -> Any:
     try:
         return read()
     except GoldievalError as error:
-        said = str(error)
-        assert said.strip() and "Traceback" not in said and len(said) < 20_000
+        message = str(error)
+        assert message.strip() and "Traceback" not in message and len(message) < 20_000
         return None
 
 

@@ -239,15 +239,15 @@ def test_a_plug_in_that_uses_the_network_anyway_is_one_line(tmp_path: Path) -> N
 
 def test_other_threads_keep_network_access() -> None:
     """A training loop that evaluates offline may still log to a server."""
-    said: list[bool] = []
+    forbidden: list[bool] = []
     within = threading.Event()
-    thread = threading.Thread(target=lambda: within.wait() and said.append(_forbidden_here()))
+    thread = threading.Thread(target=lambda: within.wait() and forbidden.append(_forbidden_here()))
     thread.start()
     with offline():
         within.set()
         thread.join()
         assert _forbidden_here()
-    assert said == [False]
+    assert forbidden == [False]
 
 
 def test_threads_that_are_started_offline_are_bound_until_it_ends() -> None:

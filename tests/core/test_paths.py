@@ -235,10 +235,10 @@ def test_plan_says_which_folder_a_card_reads_elsewhere(tmp_path: Path) -> None:
     """An absolute path may be anywhere, since the user's own cards need it; it is therefore shown before a run."""
     class_folders(tmp_path / "private", {"cat": 2, "dog": 2})
     class_folders(tmp_path / "cards/data", {"cat": 2, "dog": 2})
-    for path, said in ((str(tmp_path / "private"), True), ("data", False), (str(tmp_path / "cards/data"), False)):
+    for path, shown in ((str(tmp_path / "private"), True), ("data", False), (str(tmp_path / "cards/data"), False)):
         file = card(tmp_path / "cards", source={"path": path})
         ran = goldieval("run", "--model", "random", "--tasks", file, "--dry-run")
-        assert ran.code == 0 and (f"of {tmp_path / 'private'}" in ran.out.replace("\n", " ")) == said
+        assert ran.code == 0 and (f"of {tmp_path / 'private'}" in ran.out.replace("\n", " ")) == shown
 
 
 def test_a_name_too_long_for_file_systems_is_one_line(tmp_path: Path) -> None:

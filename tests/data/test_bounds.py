@@ -133,7 +133,7 @@ def test_pipe_in_place_of_an_image_does_not_block(tmp_path: Path) -> None:
     ],
 )
 def test_pipe_in_place_of_any_file_does_not_block(read: Callable[[Path], object], tmp_path: Path) -> None:
-    pipe = tmp_path / "image_embeddings.npy"  # the name is told nobody but the embeddings
+    pipe = tmp_path / "image_embeddings.npy"  # only the embeddings adapter uses this name
     os.mkfifo(pipe)
     with pytest.raises((GoldievalError, OSError), match="not a regular file"):
         read(pipe)

@@ -180,10 +180,10 @@ def test_parquet_opens_no_file_that_a_row_names(
         "caption": {"_type": "Value", "dtype": "string"},
         column: {"_type": kind},
     }
-    told = {"huggingface": json.dumps({"info": {"features": features}})}
+    metadata = {"huggingface": json.dumps({"info": {"features": features}})}
     folder = tmp_path / "data"
     folder.mkdir()
-    pq.write_table(pa.table(columns).replace_schema_metadata(told), folder / "a.parquet")
+    pq.write_table(pa.table(columns).replace_schema_metadata(metadata), folder / "a.parquet")
     source = ParquetSource(reader="parquet", path="data", caption="caption")
     if column == "caption":
         with pytest.raises(TaskError, match="'caption' should hold a text"):

@@ -85,9 +85,9 @@ def test_a_deep_picture_is_another_content_than_when_it_was_clipped() -> None:
 def test_palette_with_transparency_and_the_first_of_several_frames() -> None:
     palette = Image.new("P", (4, 4), 1)
     palette.putpalette([0, 0, 0, 200, 100, 50])
-    with warnings.catch_warnings(record=True) as said:
+    with warnings.catch_warnings(record=True) as caught:
         assert decode(encoded(palette, "PNG", transparency=bytes([0, 128]))).getpixel((0, 0)) == (200, 100, 50)
-    assert not said
+    assert not caught
     frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue")]
     data = encoded(frames[0], "TIFF", save_all=True, append_images=frames[1:])
     assert decode(data).getpixel((0, 0)) == (255, 0, 0)
@@ -98,9 +98,9 @@ def test_the_limit_of_pixels_is_ours_and_can_be_raised(monkeypatch: pytest.Monke
     Image.new("1", (200, 100)).save(file)
     for limit in ("10000", "19999"):  # beyond twice the limit, and below, where Pillow only warns
         monkeypatch.setenv(LIMIT, limit)
-        with warnings.catch_warnings(record=True) as said, pytest.raises(TooLargeError, match=LIMIT):
+        with warnings.catch_warnings(record=True) as caught, pytest.raises(TooLargeError, match=LIMIT):
             FileImage(file).open()
-        assert not said
+        assert not caught
     monkeypatch.setenv(LIMIT, "20000")
     assert FileImage(file).open().size == (200, 100)
 

@@ -239,7 +239,7 @@ def test_the_valid_case_is_read(pictures: Path, name: str) -> None:
     case = CASES[name]
     _write(pictures, case, {file: make(valid) for file, (valid, make) in case.files.items()})
     found = reads_or_refuses(task_of(case, pictures), pictures)
-    assert isinstance(found, Loaded) or "chance is 100 %" in found  # said of what was read: some cases have one picture
+    assert isinstance(found, Loaded) or "chance is 100 %" in found  # some cases have one picture
 
 
 @pytest.mark.parametrize("name", CASES)

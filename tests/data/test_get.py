@@ -342,11 +342,11 @@ def test_second_get_waits_for_the_first_and_takes_over_when_that_is_killed(hub: 
     command = [sys.executable, "-c", HOLDER, str(root() / ".mine.lock")]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as first:
         assert first.stdout is not None and first.stdout.readline()
-        said = []
+        notes = []
 
         class Listening(FetchScreen):
             def note(self, line: str, style: str = "") -> None:
-                said.append(line)
+                notes.append(line)
                 if "waiting" in line:
                     assert not hub.asked("/resolve/")
                     first.kill()
@@ -356,7 +356,7 @@ def test_second_get_waits_for_the_first_and_takes_over_when_that_is_killed(hub: 
             carry_out(job, False, Listening(Console(quiet=True)))
         finally:
             first.kill()
-    assert said[0] == "another goldieval is fetching mine; waiting for it" and not job.failure
+    assert notes[0] == "another goldieval is fetching mine; waiting for it" and not job.failure
     assert (root() / "mine/test/1.tar").exists()
 
 

@@ -125,8 +125,8 @@ def test_coco_captions() -> None:
 
 @pytest.mark.parametrize("ending", ["cls", "txt"])
 def test_web_dataset(ending: str) -> None:
-    said = {"cls": b"%d", "txt": b"caption %d\nand another"}[ending]
-    members = {f"{n}.{kind}": data for n in range(2) for kind, data in (("png", png_bytes(n)), (ending, said % n))}
+    content = {"cls": b"%d", "txt": b"caption %d\nand another"}[ending]
+    members = {f"{n}.{kind}": data for n in range(2) for kind, data in (("png", png_bytes(n)), (ending, content % n))}
     tar(Path("mine/test/0.tar"), members)
     assert "holds tars but no nshards.txt" in refused("mine")
     Path("mine/test/nshards.txt").write_text("1")

@@ -128,8 +128,10 @@ def test_a_caption_mentions_everything_in_its_query() -> None:
 def test_long_caption_says_everything() -> None:
     for scene in SCENES[:100]:
         queries = [query for _, query in long_caption(scene)]
-        said = {query.objects[0] for query in queries if len(query.objects) == 1}
-        assert said == {ObjectDescription(**{name: getattr(obj, name) for name in ATTRIBUTES}) for obj in scene.objects}
+        mentioned = {query.objects[0] for query in queries if len(query.objects) == 1}
+        assert mentioned == {
+            ObjectDescription(**{name: getattr(obj, name) for name in ATTRIBUTES}) for obj in scene.objects
+        }
         assert sum(len(query.relations) for query in queries) == len(scene.objects) - 1
         assert [query.background for query in queries if query.background] == [scene.background]
         assert all(text[0].isupper() and text.endswith(".") for text, _ in long_caption(scene))

@@ -64,12 +64,12 @@ def imported(*options: str) -> tuple[int, str]:
 @pytest.mark.parametrize("name", ["c.csv", "c.jsonl", "c.json"])
 def test_a_byte_order_mark_determines_the_encoding(name: str, encoding: str) -> None:
     rows = [{"image": f"img/{n}.png", "caption": f"étude {n}"} for n in range(3)]
-    said = {
+    contents = {
         "c.csv": "image,caption\r" + "\r".join(",".join(row.values()) for row in rows),
         "c.jsonl": "\n".join(json.dumps(row, ensure_ascii=False) for row in rows),
         "c.json": json.dumps(rows, ensure_ascii=False),
     }
-    put(name, said[name].encode(encoding))
+    put(name, contents[name].encode(encoding))
     assert [text.text for text in read("table", file=name, caption="caption").texts] == [
         "étude 0",
         "étude 1",
@@ -105,8 +105,8 @@ def test_a_lone_surrogate_is_refused_with_its_row() -> None:
 def test_a_missing_caption_is_refused(value: str) -> None:
     put("c.jsonl", '{"image": "img/0.png", "caption": "fine"}\n{"image": "img/1.png", "caption": ' + value + "}")
     assert "c.jsonl:2: empty caption" in refused("table", file="c.jsonl", caption="caption")
-    code, said = imported("--caption", "caption")
-    assert code == 2 and "c.jsonl:2: empty caption" in one_line(said) and not Path("mine.yaml").exists()
+    code, output = imported("--caption", "caption")
+    assert code == 2 and "c.jsonl:2: empty caption" in one_line(output) and not Path("mine.yaml").exists()
 
 
 @pytest.mark.parametrize("value", ["", "nan", "N/A", "NULL"])
@@ -120,11 +120,11 @@ def test_a_missing_label_is_refused(value: str) -> None:
 @pytest.mark.parametrize("labels", [("0.0", "1.0", "0.0"), ("0", "1", "0"), ("0", "1.0", "0")])
 def test_class_numbers_require_names(labels: tuple[str, ...]) -> None:
     put("c.csv", "image,label\n" + "".join(f"img/{n}.png,{label}\n" for n, label in enumerate(labels)))
-    code, said = imported("--label", "label")
-    assert code == 2 and "class numbers (0, 1)" in said and "mine/classes.txt" in one_line(said)
+    code, output = imported("--label", "label")
+    assert code == 2 and "class numbers (0, 1)" in output and "mine/classes.txt" in one_line(output)
     put("classes.txt", "cat\ndog\n")
-    code, said = imported("--label", "label")
-    assert code == 0, said
+    code, output = imported("--label", "label")
+    assert code == 0, output
     dataset = load_card(Path("mine.yaml")).card.source.read(Path("mine"))
     assert dataset.class_names == ["cat", "dog"] and np.asarray(dataset.labels).tolist() == [0, 1, 0]
 
@@ -178,8 +178,8 @@ def test_a_caption_that_is_not_text_is_refused(value: str) -> None:
 def test_absolute_paths_below_the_folder_are_read() -> None:
     here = Path.cwd() / "mine"
     put("c.csv", "image,caption\n" + "".join(f"{here}/img/{n}.png,{WORDS[n]}\n" for n in range(3)))
-    code, said = imported()
-    assert code == 0, said
+    code, output = imported()
+    assert code == 0, output
     task = load_card(Path("mine.yaml"))
     loaded = load_task_data(task, task.folder(Path()), None, 1)
     assert not loaded.unreadable and loaded.prepared.dataset.images[0].path == "img/0.png"
@@ -212,9 +212,9 @@ def test_coco_ids_of_any_type_are_joined(images: list[Any], annotations: list[An
 
 def test_missing_images_are_reported_before_the_card_is_written() -> None:
     coco([image(n) for n in range(5)], [{"id": n, "image_id": n, "caption": f"x {n}"} for n in range(5)])
-    code, said = imported()
-    assert code == 0 and "2 of 5 images are missing: img/3.png, img/4.png" in said
-    command = said.rpartition("run it: ")[2].split()
+    code, output = imported()
+    assert code == 0 and "2 of 5 images are missing: img/3.png, img/4.png" in output
+    command = output.rpartition("run it: ")[2].split()
     assert command[-4:] == ["--subset", "present", "--tasks", "mine.yaml"]
     assert goldieval(*command[1:], "--no-cache").code == 0
 
@@ -587,7 +587,7 @@ def test_a_class_without_a_name_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "expected"),
     [
         ("x.parquet", "1 .parquet (a card with `reader: parquet`"),
         ("00000.tar", "<split>/0.tar"),
@@ -595,10 +595,10 @@ def test_a_class_without_a_name_is_refused() -> None:
         ("c.csv.gz", "unpack what is compressed"),
     ],
 )
-def test_a_folder_without_a_known_layout_is_described(name: str, said: str) -> None:
+def test_a_folder_without_a_known_layout_is_described(name: str, expected: str) -> None:
     put(name, b"x")
     code, out = imported()
-    assert code == 2 and "3 .png" in one_line(out) and said in one_line(out)
+    assert code == 2 and "3 .png" in one_line(out) and expected in one_line(out)
 
 
 def test_a_class_folder_without_a_picture_is_named() -> None:

@@ -592,15 +592,15 @@ def test_named_weights_are_announced_with_their_size_and_fetched_once(
     file: str,
 ) -> None:
     saved = _upload(hub, tmp_path, monkeypatch, weights, place, file)
-    told: list[str] = []
-    model = load(parse_spec("open_clip:TINY/mini"), LoadOptions(announce=told.append))
+    announced: list[str] = []
+    model = load(parse_spec("open_clip:TINY/mini"), LoadOptions(announce=announced.append))
     assert model.describe().fingerprint == load_model(f"open_clip:TINY@{checkpoint}").describe().fingerprint
-    assert len(told) == 1 and f"{saved.stat().st_size / 1e6:,.0f} MB" in told[0] and file in told[0]
+    assert len(announced) == 1 and f"{saved.stat().st_size / 1e6:,.0f} MB" in announced[0] and file in announced[0]
     assert [line for line in hub.asked if line.startswith("GET /org")] == [f"GET /org/tiny/resolve/main/{file}"]
 
-    again = load(parse_spec("open_clip:TINY/mini"), LoadOptions(offline=True, announce=told.append))
+    again = load(parse_spec("open_clip:TINY/mini"), LoadOptions(offline=True, announce=announced.append))
     assert again.describe().fingerprint == model.describe().fingerprint
-    assert len(told) == 1, "what is here already is not announced"
+    assert len(announced) == 1, "what is here already is not announced"
 
 
 def test_offline_cached_weights_are_loaded_without_a_request(
@@ -632,14 +632,14 @@ def _upload(
 def test_released_weights_come_from_a_hub_revision_once(hub: type[_Hub], tmp_path: Path) -> None:
     saved = flair_file(tmp_path)
     hub.files = {"/org/flair/resolve/v2/sub/flair.pt": saved.read_bytes()}
-    told: list[str] = []
+    announced: list[str] = []
     spec = parse_spec("flair:org/flair/sub/flair.pt@v2")
-    model = load(spec, LoadOptions(announce=told.append))
+    model = load(spec, LoadOptions(announce=announced.append))
     assert model.describe().fingerprint == load_model(f"flair@{saved}").describe().fingerprint
-    assert len(told) == 1 and f"{saved.stat().st_size / 1e6:,.0f} MB" in told[0]
+    assert len(announced) == 1 and f"{saved.stat().st_size / 1e6:,.0f} MB" in announced[0]
     hub.asked.clear()
-    again = load(spec, LoadOptions(offline=True, announce=told.append))
-    assert again.describe().fingerprint == model.describe().fingerprint and len(told) == 1 and not hub.asked
+    again = load(spec, LoadOptions(offline=True, announce=announced.append))
+    assert again.describe().fingerprint == model.describe().fingerprint and len(announced) == 1 and not hub.asked
     assert "cannot reach" in refused("flair:org/flair/other.pt")
     assert "--offline" in refused("flair:org/flair/other.pt", offline=True)
 

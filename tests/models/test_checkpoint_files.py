@@ -265,8 +265,8 @@ def test_plan_and_record_show_the_sizes_and_the_wrappers(tmp_path: Path) -> None
         "--out", tmp_path / "out",
     )  # fmt: skip
     assert ran.code == 0, ran.err
-    said = " ".join(ran.out.split())
-    assert "read from model; sizes from the tensors: 64 px (the config says 32) and 24 tokens" in said
+    output = " ".join(ran.out.split())
+    assert "read from model; sizes from the tensors: 64 px (the config says 32) and 24 tokens" in output
     (record,) = records(tmp_path / "out")
     assert record["model"]["resolution"] == 64 and record["model"]["context_length"] == 24
     assert "64 px" in record["model"]["checkpoint"]
@@ -376,8 +376,8 @@ WRONG: dict[str, tuple[Callable[[State], Any], str]] = {
 @pytest.mark.parametrize("what", WRONG)
 def test_weights_that_are_wrong_are_one_short_line(tmp_path: Path, state: State, what: str) -> None:
     make, line = WRONG[what]
-    said = refused(saved(tmp_path, make(state)))
-    assert re.search(line, said) and "epoch.pt" in said and len(said) < 500, said
+    message = refused(saved(tmp_path, make(state)))
+    assert re.search(line, message) and "epoch.pt" in message and len(message) < 500, message
 
 
 def test_another_architecture_is_named_where_it_fits(tmp_path: Path) -> None:

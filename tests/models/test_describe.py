@@ -18,7 +18,7 @@ from goldieval.models.adapter import ModelInfo, checked_info
 INFO = ModelInfo("mine", "file", "f" * 64, image_identity="a" * 64, text_identity="b" * 64)
 
 
-def said(info: object) -> ModelInfo:
+def validated(info: object) -> ModelInfo:
     return checked_info(SimpleNamespace(describe=lambda: info))  # type: ignore[arg-type]
 
 
@@ -31,17 +31,17 @@ def said(info: object) -> ModelInfo:
 )
 def test_a_wrong_field_is_named(field: str, value: Any) -> None:
     with pytest.raises(AdapterError, match=field if field != "scoring" else "no scoring mode 'odd'") as raised:
-        said(replace(INFO, **{field: value}))
+        validated(replace(INFO, **{field: value}))
     one_line(str(raised.value))
 
 
 def test_anything_else_than_a_model_info_is_refused() -> None:
     with pytest.raises(AdapterError, match="returned dict"):
-        said({"spec": "mine"})
+        validated({"spec": "mine"})
 
 
 def test_numpy_numbers_and_names_that_are_not_utf_8_are_accepted() -> None:
-    info = said(replace(INFO, parameters=np.int64(3), spec="mine@\udce9.pt"))
+    info = validated(replace(INFO, parameters=np.int64(3), spec="mine@\udce9.pt"))
     assert info.parameters == 3 and info.spec == "mine@\\udce9.pt"
 
 

@@ -89,16 +89,16 @@ def test_cosmos_gives_the_released_features(tmp_path: Path, who: str, how: str) 
     _, tensors = golden("cosmos")
     file = written(tmp_path, "cosmos", how)
     model: Any = load_model(f"cosmos:{who}@{file}")
-    crops, said = list(tensors["in.images_global"]), tensors["in.text"]
+    crops, tokens = list(tensors["in.images_global"]), tensors["in.text"]
     if who == "student":
         crops += list(tensors["in.images_local"])
         assert load_model(f"cosmos@{file}").describe().fingerprint == model.describe().fingerprint
     else:
-        said = said[:2]
+        tokens = tokens[:2]
         assert load_model(f"cosmos@{file}").describe().fingerprint != model.describe().fingerprint
     with inference(model):
         image = torch.cat([model.encode_image(crop) for crop in crops])
-        text = model.encode_text(said.flatten(0, 1))
+        text = model.encode_text(tokens.flatten(0, 1))
     close(F.normalize(image, dim=-1), tensors[f"out.{who}.image_features"])
     close(F.normalize(text, dim=-1), tensors[f"out.{who}.text_features"])
 

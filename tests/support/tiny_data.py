@@ -65,10 +65,10 @@ def _webdataset(folder: Path, source: dict[str, Any], names: list[str]) -> dict[
         members: dict[str, bytes] = {}
         for row in range(8):
             members[f"s{row}.png"] = png_bytes(row + 100 * splits.index(split))
-            said = (
+            labels = (
                 {f"s{row}.cls": str(row % 4).encode()} if names else {f"s{row}.txt": f"one {row}\ntwo {row}".encode()}
             )
-            members |= said
+            members |= labels
         tar(folder / split / "0.tar", dict(list(members.items())[:8]))
         tar(folder / split / "1.tar", dict(list(members.items())[8:]))
         (folder / split / "nshards.txt").write_text("2")
@@ -107,14 +107,14 @@ def _folder(folder: Path, source: dict[str, Any], names: list[str]) -> dict[str,
 
 def _coco(folder: Path, source: dict[str, Any], names: list[str]) -> dict[str, int]:
     images = [{"id": row, "file_name": f"{row:012d}.png"} for row in (7, 3, 5)]
-    said = [
+    annotations = [
         {"id": 10 * image["id"] + n, "image_id": image["id"], "caption": f"c {n} {image['id']}"}
         for image in images
         for n in range(6)
     ]
     for image in images:
         picture(folder / source["images"] / str(image["file_name"]), int(image["id"]))
-    _json(folder / source["annotations"], {"images": images, "annotations": said})
+    _json(folder / source["annotations"], {"images": images, "annotations": annotations})
     return {"images": 3, "texts": 15 if "prepare" in source else 18}
 
 
