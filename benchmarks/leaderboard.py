@@ -16,7 +16,7 @@ from pathlib import Path
 from statistics import median
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
-from made_records import made, share, write
+from synthetic_records import made, share, write
 
 from goldieval.tasks.catalogue import Catalogue
 

@@ -266,7 +266,7 @@ TRAIN = Scene(
 def _record(root: Path) -> Path:
     """Write down the record that is to be written, once for all tries."""
     sys.path.insert(0, str(REPOSITORY / "tests"))
-    from made_records import made
+    from synthetic_records import made
 
     file = root / "record.json"
     if not file.exists():

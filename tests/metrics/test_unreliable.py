@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from comparison_records import segmented
 from helpers import goldieval as run
-from made_records import made, share
-from made_records import write as write_records
+from synthetic_records import made, share
+from synthetic_records import write as write_records
 
 import goldieval
 from goldieval.core.display import Console

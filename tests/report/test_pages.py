@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from browser import browser, needs_chromium
 from helpers import goldieval, one_line
-from made_records import made, share, write
+from synthetic_records import made, share, write
 
 from goldieval.records.schema import Record
 from goldieval.report.efficiency import efficiency

@@ -16,7 +16,7 @@ import study_table
 import superclip_batches
 import trainings
 from helpers import goldieval
-from made_records import study_run
+from synthetic_records import study_run
 
 from goldieval.report.make import make_table
 from goldieval.report.table_spec import load_spec

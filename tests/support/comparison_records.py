@@ -1,4 +1,4 @@
-"""Records of invented models, written as a run writes them, for tests of comparison and pages."""
+"""Records of fictitious models, as written by a run, for tests of comparison and pages."""
 
 from __future__ import annotations
 
