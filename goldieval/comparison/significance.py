@@ -10,10 +10,12 @@ import numpy as np
 
 from goldieval.comparison.pairs import Pair, aligned
 from goldieval.comparison.result import MetricComparison, Verdict
-from goldieval.comparison.values import Columns, Values, influence, score, test, values_of
 from goldieval.core.errors import GoldievalError, first_line
+from goldieval.metrics.metric import Metric
 from goldieval.metrics.paired import LEVEL, Paired
 from goldieval.metrics.pvalues import holm
+from goldieval.metrics.query_values import Columns, QueryValues
+from goldieval.metrics.registry import metric_of
 from goldieval.metrics.seeds import Seeded, seeded
 from goldieval.records.files import read_outcomes
 from goldieval.records.results import Entry
@@ -22,9 +24,8 @@ from goldieval.records.results import Entry
 @dataclass(frozen=True)
 class _Tested:
     pair: Pair
-    metric: str
+    metric: Metric
     found: Paired | Seeded
-    lower: bool
     clusters: int
     n: int
     seeds: tuple[int, int]
@@ -36,7 +37,7 @@ def rows_of(
     """Test every task; return rows, the first pair of records of each, and a line for what could not be tested.
 
     Several pairs of one task are seeds and make one row. The last list names tasks whose outcomes cannot be read, or
-    whose sample ids differ: they cost themselves, not the other tasks.
+    whose sample ids differ; the other tasks are compared.
     """
     tested: list[_Tested] = []
     untested, refused = [], []
@@ -59,18 +60,18 @@ def rows_of(
 
 
 def _task(found: Sequence[Pair], all_metrics: bool) -> tuple[list[_Tested], list[str]]:
-    """Test the metrics of one task; also return the names of those that the outcomes do not hold."""
+    """Test the metrics of one task; also return the names of those that the outcomes do not contain."""
     record = found[0].a.record
     common = [name for name in record.metrics if name in found[0].b.record.metrics]
     sides = tuple(_columns([getattr(each, side) for each in found]) for side in ("a", "b"))
     tested, lacking = [], []
-    for name in common if all_metrics else [record.task.headline]:
-        values = [[values_of(name, columns) for columns in side] for side in sides]
+    for metric in map(metric_of, common if all_metrics else [record.task.headline]):
+        values = [[metric.values(columns) if metric.comparable else None for columns in side] for side in sides]
         known = [[each for each in side if each is not None] for side in values]
         if known == values:
-            tested.append(_tested(found[0], name, known[0], known[1]))
+            tested.append(_tested(found[0], metric, known[0], known[1]))
         else:
-            lacking.append(name)
+            lacking.append(metric.name)
     return tested, lacking
 
 
@@ -85,7 +86,7 @@ def _by_task(pairs: Sequence[Pair]) -> list[list[Pair]]:
 
 
 def _columns(entries: list[Entry]) -> list[Columns]:
-    """Return the outcomes of each record, each read once."""
+    """Return the outcomes of each record; every file is read once."""
     distinct = {entry.file: entry for entry in entries}.values()
     read: list[Columns] = [read_outcomes(entry.file, entry.record) for entry in distinct]
     for columns in read:
@@ -94,30 +95,31 @@ def _columns(entries: list[Entry]) -> list[Columns]:
     return read
 
 
-def _tested(pair: Pair, metric: str, a: list[Values], b: list[Values]) -> _Tested:
-    where = f"{pair.a.record.task.name}, {metric}"
+def _tested(pair: Pair, metric: Metric, a: list[QueryValues], b: list[QueryValues]) -> _Tested:
+    where = f"{pair.a.record.task.name}, {metric.name}"
     a, b = ([aligned(a[0], each, where) for each in side] for side in (a, b))
-    found = test(a[0], b[0]) if len(a) == len(b) == 1 else _of_seeds(a, b)
-    clusters = len(influence(a[0]))
-    return _Tested(pair, metric, found, a[0].lower, clusters, len(a[0].ids), (len(a), len(b)))
+    found = metric.paired(a[0], b[0]) if len(a) == len(b) == 1 else _of_seeds(metric, a, b)
+    clusters = len(metric.influence(a[0]))
+    return _Tested(pair, metric, found, clusters, len(a[0].ids), (len(a), len(b)))
 
 
-def _of_seeds(a: list[Values], b: list[Values]) -> Seeded:
-    scores = [np.array([score(each) for each in side]) for side in (a, b)]
-    moved = [np.stack([influence(each) for each in side], axis=1) for side in (a, b)]
+def _of_seeds(metric: Metric, a: list[QueryValues], b: list[QueryValues]) -> Seeded:
+    scores = [np.array([metric.score(each) for each in side]) for side in (a, b)]
+    moved = [np.stack([metric.influence(each) for each in side], axis=1) for side in (a, b)]
     return seeded(scores[0], scores[1], moved[0], moved[1])
 
 
 def _row(tested: _Tested, p: float, strictest: float) -> MetricComparison:
     found, task = tested.found, tested.pair.a.record.task
-    ups = found.difference < 0 if tested.lower else found.difference > 0
+    lower = tested.metric.lower_is_better
+    ups = found.difference < 0 if lower else found.difference > 0
     verdict: Verdict = "not separable" if p > LEVEL else "better" if ups else "worse"
     gains, losses = (found.gains, found.losses) if isinstance(found, Paired) else (None, None)
-    if tested.lower and gains is not None:
+    if lower and gains is not None:
         gains, losses = losses, gains
     return MetricComparison(
         task=task.name,
-        metric=tested.metric,
+        metric=tested.metric.name,
         protocol=task.protocol,
         limit=task.limit,
         heading=task.heading,
@@ -129,7 +131,7 @@ def _row(tested: _Tested, p: float, strictest: float) -> MetricComparison:
         p_alone=found.p,
         p=p,
         verdict=verdict,
-        smallest=found.smallest(strictest),
+        minimum_detectable_difference=found.minimum_detectable_difference(strictest),
         method=found.method if isinstance(found, Paired) else "Welch's t over seeds and samples",
         n=tested.n,
         clusters=tested.clusters,

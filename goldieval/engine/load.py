@@ -17,6 +17,7 @@ from goldieval.data.samples import Dataset, ImageSource, NoImage
 from goldieval.data.subset import keep_images, limited, present
 from goldieval.engine.encode import image_keys, text_key
 from goldieval.families.base import Prepared, family_of
+from goldieval.metrics.registry import metric_of
 from goldieval.tasks.card import Task
 
 
@@ -146,7 +147,7 @@ def counted(task: Task, folder: Path) -> tuple[Prepared[Any], dict[str, int], st
     prepared = family.prepare(task, dataset)
     seen = _counts(prepared)
     _check_counts(task, seen)
-    if why := family.certain(prepared, seen):
+    if why := metric_of(task.card.headline).certainty(seen):
         raise TaskError(f"chance is 100 %, so there is nothing to measure: {why}.")
     return prepared, seen, prepared_sha256
 

@@ -10,7 +10,7 @@ from goldieval.core.errors import TaskError, listing
 from goldieval.data.samples import Dataset
 from goldieval.metrics.intervals import Interval, clustered_means
 from goldieval.metrics.ranks import Ranks
-from goldieval.records.parts import Metric, Ties
+from goldieval.records.parts import MeasuredMetric, Ties
 
 
 def check_strata(dataset: Dataset, names: Sequence[str]) -> None:
@@ -27,7 +27,7 @@ def masks(dataset: Dataset, names: Sequence[str]) -> dict[str, np.ndarray]:
 
 def accuracies(
     hits: np.ndarray, clusters: np.ndarray, chance: np.ndarray, strata: Mapping[str, np.ndarray], ceiling: float | None
-) -> dict[str, Metric]:
+) -> dict[str, MeasuredMetric]:
     """Return ``accuracy`` and ``accuracy_<stratum>``.
 
     Args:
@@ -43,14 +43,16 @@ def accuracies(
     }
 
 
-def metric(interval: Interval, chance: float | None = None, ceiling: float | None = None) -> Metric:
+def metric(interval: Interval, chance: float | None = None, ceiling: float | None = None) -> MeasuredMetric:
     """Return the record's form of a mean."""
-    return Metric(**vars(interval), separable=interval.separable, chance=chance, ceiling=ceiling)
+    return MeasuredMetric(
+        **vars(interval), separable=interval.minimum_detectable_difference, chance=chance, ceiling=ceiling
+    )
 
 
-def median_metric(interval: Interval) -> Metric:
+def median_metric(interval: Interval) -> MeasuredMetric:
     """Return the record's form of a median, whose interval says nothing of what a difference would need."""
-    return Metric(**vars(interval))
+    return MeasuredMetric(**vars(interval))
 
 
 def ties_of(ranks: list[Ranks], k: list[int]) -> tuple[Ties, list[str]]:

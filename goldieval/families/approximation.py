@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from goldieval.metrics.intervals import clustered_means, share
-from goldieval.records.parts import Approximation, Metric
+from goldieval.records.parts import Approximation, MeasuredMetric
 from goldieval.scoring.audit import SEED, Audit
 
 
@@ -39,9 +39,9 @@ def _approximation(audit: Audit, direction: Direction) -> Approximation:
         queries=len(audit.rows),
         of=audit.of,
         seed=SEED,
-        best_lost=Metric(**vars(share(audit.best_lost))),
-        positive_lost=Metric(**vars(share(audit.positive_lost))),
-        loss={name: Metric(**vars(mean)) for name, mean in zip(direction.metrics, means, strict=True)},
+        best_lost=MeasuredMetric(**vars(share(audit.best_lost))),
+        positive_lost=MeasuredMetric(**vars(share(audit.positive_lost))),
+        loss={name: MeasuredMetric(**vars(mean)) for name, mean in zip(direction.metrics, means, strict=True)},
     )
 
 
@@ -50,7 +50,7 @@ def loss_warnings(approximated: Mapping[str, Approximation]) -> list[str]:
     return [_line(name, part, *next(iter(part.loss.items()))) for name, part in approximated.items()]
 
 
-def _line(direction: str, part: Approximation, name: str, loss: Metric) -> str:
+def _line(direction: str, part: Approximation, name: str, loss: MeasuredMetric) -> str:
     ends = " to ".join("not known" if end is None else f"{100 * end:.1f}" for end in (loss.low, loss.high))
     return (
         f"a shortlist of {part.shortlist:,} is an approximation: on {part.queries:,} of {part.of:,} {direction} "

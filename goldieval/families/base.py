@@ -15,7 +15,7 @@ from goldieval.core.meter import Meter
 from goldieval.data.samples import Dataset, ImageSource, TextSample
 from goldieval.models.adapter import Model
 from goldieval.models.inputs import Batching
-from goldieval.records.parts import Approximation, ClassScore, Metric, Probe, Ties
+from goldieval.records.parts import Approximation, ClassScore, MeasuredMetric, Probe, Ties
 from goldieval.tasks.card import Task
 from goldieval.tasks.params import FamilyParams
 
@@ -59,7 +59,7 @@ class Scored:
         pictures: PNG files by name, where they were asked for.
     """
 
-    metrics: dict[str, Metric]
+    metrics: dict[str, MeasuredMetric]
     outcomes: dict[str, np.ndarray]
     ties: Ties
     warnings: list[str] = field(default_factory=list)
@@ -137,11 +137,10 @@ class TaskRun(Protocol[_T_co]):
 class Family(ABC, Generic[PreparedT, Evidence]):
     """One kind of task, from samples to metrics.
 
-    ``summary`` names the metrics that a run's table shows; ``draws_pictures`` says whether the family can draw what
-    was predicted.
+    Attributes:
+        draws_pictures: whether the family can draw what was predicted.
     """
 
-    summary: ClassVar[tuple[str, ...]]
     draws_pictures: ClassVar[bool] = False
 
     @abstractmethod
@@ -179,15 +178,6 @@ class Family(ABC, Generic[PreparedT, Evidence]):
             prepared: the task whose samples the evidence is about.
             evidence: what ``collect`` returned.
         """
-
-    def certain(self, prepared: PreparedT, counts: Mapping[str, int]) -> str:
-        """Return why every answer is right, so that there is nothing to measure; empty where that is not so.
-
-        Args:
-            prepared: the task before any limit.
-            counts: number of ``images``, ``texts`` and ``classes``.
-        """
-        return "the data have one class" if counts.get("classes") == 1 else ""
 
 
 def family_of(name: str) -> Family[Any, Any]:

@@ -15,7 +15,7 @@ from goldieval.families.base import Prepared, Scored, params_of
 from goldieval.families.similarity import SimilarityFamily
 from goldieval.metrics.accuracy import true_class_ranks
 from goldieval.metrics.intervals import clustered_mean_of_groups, clustered_means
-from goldieval.records.parts import Metric
+from goldieval.records.parts import MeasuredMetric
 from goldieval.scoring.similarity import Similarity
 from goldieval.tasks.card import Task
 from goldieval.tasks.params import ChoiceParams
@@ -37,8 +37,6 @@ class ChoicePrepared(Prepared[ChoiceParams]):
 
 class Choice(SimilarityFamily[ChoicePrepared]):
     """Accuracy of choosing the true image-text pair among a few."""
-
-    summary = ("accuracy", "mean_accuracy", "text_score", "image_score", "group_score")
 
     def prepare(self, task: Task, dataset: Dataset) -> ChoicePrepared:
         """Check that the data have candidates to choose from. Raises TaskError."""
@@ -101,7 +99,7 @@ FAMILY = Choice()
 
 def _mean_over(
     strata: Mapping[str, np.ndarray], hits: np.ndarray, clusters: np.ndarray, chance: np.ndarray, ceiling: float | None
-) -> Metric:
+) -> MeasuredMetric:
     """Return the mean of the strata's accuracies, a small one counting as much as a large one."""
     rows = np.concatenate([np.flatnonzero(mask) for mask in strata.values()])
     groups = np.repeat(np.arange(len(strata)), [int(mask.sum()) for mask in strata.values()])
@@ -109,7 +107,9 @@ def _mean_over(
     return metric(clustered_mean_of_groups(hits[rows], groups, clusters[rows]), guess, ceiling)
 
 
-def _set_scores(hits: np.ndarray, by_image: np.ndarray, sets: np.ndarray, ceiling: float | None) -> dict[str, Metric]:
+def _set_scores(
+    hits: np.ndarray, by_image: np.ndarray, sets: np.ndarray, ceiling: float | None
+) -> dict[str, MeasuredMetric]:
     """Return Winoground's scores: a set of queries is right if all are (text: those of its images choosing a text).
 
     A set is two images and two texts. Ties are broken at random and apart. Chance is that of four scores in random

@@ -11,7 +11,7 @@ from goldieval.data.samples import ImageSample, TextSample
 from goldieval.families.aggregates import metric
 from goldieval.metrics.intervals import mean_per_class, share
 from goldieval.metrics.ranks import Ranks
-from goldieval.records.parts import Metric
+from goldieval.records.parts import MeasuredMetric
 
 
 def distinct_texts(texts: Iterable[str]) -> list[TextSample]:
@@ -25,7 +25,9 @@ def rows_of(filled: Sequence[Sequence[str]], texts: Sequence[TextSample]) -> tor
     return torch.tensor([[row_of[text] for text in prompts] for prompts in filled])
 
 
-def class_metrics(places: np.ndarray, labels: np.ndarray, classes: int, ceiling: float | None) -> dict[str, Metric]:
+def class_metrics(
+    places: np.ndarray, labels: np.ndarray, classes: int, ceiling: float | None
+) -> dict[str, MeasuredMetric]:
     """Return top-1 and top-5 accuracy (of more than five classes) and the mean recall over classes.
 
     Args:

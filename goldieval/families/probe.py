@@ -53,8 +53,6 @@ class ProbePrepared(Prepared[ProbeParams]):
 class LinearProbe(Family[ProbePrepared, torch.Tensor]):
     """Accuracy of logistic regression on image embeddings."""
 
-    summary = ("acc1", "acc5", "mean_per_class_recall")
-
     def prepare(self, task: Task, dataset: Dataset) -> ProbePrepared:
         """Check that there are labels, and images of every class to learn from and to score. Raises TaskError."""
         labels, train = dataset.labels, dataset.train

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +16,7 @@ from goldieval.families.base import Prepared, Scored, params_of
 from goldieval.families.similarity import SimilarityFamily
 from goldieval.metrics.intervals import clustered_means, clustered_median
 from goldieval.metrics.ranks import Ranks
-from goldieval.records.parts import Metric
+from goldieval.records.parts import MeasuredMetric
 from goldieval.scoring.similarity import Similarity
 from goldieval.tasks.card import Task
 from goldieval.tasks.params import RetrievalParams
@@ -39,8 +38,6 @@ class RetrievalPrepared(Prepared[RetrievalParams]):
 class Retrieval(SimilarityFamily[RetrievalPrepared]):
     """Recall at k and ranks, text to image and image to text."""
 
-    summary = ("t2i_r1", "t2i_r5", "i2t_r1", "i2t_r5")
-
     def prepare(self, task: Task, dataset: Dataset) -> RetrievalPrepared:
         """Check that the data pair texts with images. Raises TaskError."""
         params = params_of(task, RetrievalParams)
@@ -59,15 +56,6 @@ class Retrieval(SimilarityFamily[RetrievalPrepared]):
             positives=dataset.positives,
             owner=dataset.owner,
         )
-
-    def certain(self, prepared: RetrievalPrepared, counts: Mapping[str, int]) -> str:
-        """Recall at k is certain where no more than k candidates are searched."""
-        headline = prepared.task.card.headline
-        recall = re.fullmatch("(t2i|i2t)_r([0-9]+).*", headline)
-        candidates = counts["texts" if recall and recall[1] == "i2t" else "images"]
-        if recall and (counts["images"] == 1 or int(recall[2]) >= candidates):
-            return f"{headline} looks among {candidates:,} candidates for one of the first {recall[2]}"
-        return super().certain(prepared, counts)
 
     def score(self, prepared: RetrievalPrepared, evidence: Similarity) -> Scored:
         """Rank both ways. Texts are clustered by the image they were written for; images are their own clusters."""
@@ -110,7 +98,7 @@ class _Side:
         self._texts = np.flatnonzero(has_positive) if name == "t2i" else None
         self._strata = {stratum: mask[has_positive] for stratum, mask in masks(dataset, strata).items()}
 
-    def metrics(self, k: list[int], ceiling: float | None) -> dict[str, Metric]:
+    def metrics(self, k: list[int], ceiling: float | None) -> dict[str, MeasuredMetric]:
         ranks = self.ranks
         _, clusters = np.unique(self._clusters.astype(str), return_inverse=True)
         rank_ends = (1.0, float(ranks.gallery))

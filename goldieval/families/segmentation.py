@@ -21,7 +21,7 @@ from goldieval.families.segmentation_maps import predicted_maps, predictor
 from goldieval.families.side_by_side import DrawnPicture, side_by_side
 from goldieval.metrics import miou
 from goldieval.models.adapter import Dense, Model
-from goldieval.records.parts import ClassScore, Metric, Ties
+from goldieval.records.parts import ClassScore, MeasuredMetric, Ties
 from goldieval.tasks.card import Task
 from goldieval.tasks.params import SegmentationParams
 from goldieval.tasks.prompts import PROMPTS, check_prompts, digest, fill, resolve
@@ -48,7 +48,6 @@ class SegmentationEvidence:
 class Segmentation(Family[SegmentationPrepared, SegmentationEvidence]):
     """Mean intersection over union of predicted maps."""
 
-    summary = ("miou", "macc", "aacc")
     draws_pictures = True
 
     def prepare(self, task: Task, dataset: Dataset) -> SegmentationPrepared:
@@ -107,8 +106,8 @@ class Segmentation(Family[SegmentationPrepared, SegmentationEvidence]):
         labelled = total[miou.LABELLED]
         if not labelled.any():
             raise TaskError("no pixel has a label: every one is ignored.")
-        chance = miou.blind(labelled)
-        metrics: dict[str, Metric] = {
+        chance = miou.chance_scores(labelled)
+        metrics: dict[str, MeasuredMetric] = {
             name: metric(found, chance[name], card.ceiling if name == card.headline else None)
             for name, found in miou.scores(evidence.areas).items()
         }

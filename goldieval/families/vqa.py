@@ -41,8 +41,6 @@ class VqaPrepared(Prepared[VqaParams]):
 class Vqa(Family[VqaPrepared, list[str]]):
     """Accuracy of answers that the model writes."""
 
-    summary = ("accuracy",)
-
     def prepare(self, task: Task, dataset: Dataset) -> VqaPrepared:
         """Check that the data have questions with answers. No text is encoded. Raises TaskError."""
         params = params_of(task, VqaParams)

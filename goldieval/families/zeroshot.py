@@ -42,8 +42,6 @@ class ZeroshotPrepared(Prepared[ZeroshotParams]):
 class Zeroshot(SimilarityFamily[ZeroshotPrepared]):
     """Accuracy of the class whose prompts are most similar to the image."""
 
-    summary = ("acc1", "acc5", "mean_per_class_recall")
-
     def prepare(self, task: Task, dataset: Dataset) -> ZeroshotPrepared:
         """Fill every class name into every prompt. Raises TaskError where labels or names lack or do not match."""
         params = params_of(task, ZeroshotParams)

@@ -15,6 +15,7 @@ from goldieval.core.containment import contained
 from goldieval.core.errors import GoldievalError, TaskError, did_you_mean
 from goldieval.core.yaml_files import read_yaml
 from goldieval.data.readers import AnySource
+from goldieval.metrics.registry import names_of
 from goldieval.tasks.params import (
     ChoiceParams,
     FamilyParams,
@@ -79,25 +80,17 @@ class CardBase(BaseModel):
 
     def metrics(self) -> list[str]:
         """Return the names that ``headline`` may be."""
-        raise NotImplementedError
+        return names_of(self.family, self.params)
 
 
 class RetrievalCard(CardBase):
     family: Literal["retrieval"]
     params: RetrievalParams = RetrievalParams()
 
-    def metrics(self) -> list[str]:
-        kinds = [*(f"r{k}" for k in self.params.k), "mean_rank", "median_rank"]
-        whole = [f"{side}_{kind}" for side in ("t2i", "i2t") for kind in kinds]
-        return whole + [f"t2i_r{k}_{stratum}" for stratum in self.params.strata for k in self.params.k]
-
 
 class ZeroshotCard(CardBase):
     family: Literal["zeroshot"]
     params: ZeroshotParams
-
-    def metrics(self) -> list[str]:
-        return ["acc1", "acc5", "mean_per_class_recall"]
 
 
 class ProbeCard(CardBase):
@@ -105,28 +98,13 @@ class ProbeCard(CardBase):
     family: Literal["probe"]
     params: ProbeParams = ProbeParams()
 
-    def metrics(self) -> list[str]:
-        return ["acc1", "acc5", "mean_per_class_recall"]
 
-
-class AccuracyCard(CardBase):
-    params: ChoiceParams | VqaParams
-
-    def metrics(self) -> list[str]:
-        return ["accuracy", *(f"accuracy_{stratum}" for stratum in self.params.strata)]
-
-
-class ChoiceCard(AccuracyCard):
+class ChoiceCard(CardBase):
     family: Literal["choice"]
     params: ChoiceParams = ChoiceParams()
 
-    def metrics(self) -> list[str]:
-        mean = ["mean_accuracy"] if len(self.params.strata) > 1 else []
-        sets = ["text_score", "image_score", "group_score"] if self.params.sets else []
-        return [*super().metrics(), *mean, *sets]
 
-
-class VqaCard(AccuracyCard):
+class VqaCard(CardBase):
     family: Literal["vqa"]
     params: VqaParams = VqaParams()
 
@@ -134,9 +112,6 @@ class VqaCard(AccuracyCard):
 class SegmentationCard(CardBase):
     family: Literal["segmentation"]
     params: SegmentationParams
-
-    def metrics(self) -> list[str]:
-        return ["miou", "macc", "aacc"]
 
 
 # What names, describes or locates a task, but does not change what is computed.

@@ -35,7 +35,7 @@ def test_scores_fit_the_window_and_no_name_is_cut(
     for text in (ran.out, again.out):
         shown = _table(text)
         assert all(len(line) <= columns for line in shown)
-        for name in (LONG, "top-1", "top-5", "mean per class", "chance", "ceiling", "separable"):
+        for name in (LONG, "top-1", "top-5", "mean per class", "chance", "ceiling", "MDD"):
             assert any(name in line for line in shown), name
         assert "…" not in text
 

@@ -110,7 +110,7 @@ def test_an_adapter_on_another_model_is_refused(own: Path, monkeypatch: pytest.M
 @pytest.mark.parametrize("content", [b"{", b"[" * 100_000, b'{"a": "\xff"}'], ids=["cut", "deep", "bytes"])
 def test_json_that_cannot_be_read_is_one_line(own: Path, content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     (own / "preprocessor_config.json").write_bytes(content)
-    assert "preprocessor_config.json is no readable JSON" in refused(own, monkeypatch)
+    assert "preprocessor_config.json is not readable JSON" in refused(own, monkeypatch)
 
 
 @pytest.mark.parametrize("content", ["[]", "3", '"x"', "[1, [2, {}]]", '{"auto_map": {}}'])
