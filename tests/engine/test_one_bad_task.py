@@ -201,7 +201,7 @@ def test_a_picture_on_which_the_model_fails_costs_the_tasks_that_have_it(tmp_pat
         tmp_path,
         "preprocess",
         "        return torch.from_numpy",
-        "        if len(set(image.getdata())) == 1: raise ZeroDivisionError('flat')\n        return torch.from_numpy",
+        "        if len(image.getcolors()) == 1: raise ZeroDivisionError('flat')\n        return torch.from_numpy",
     )
     assert "cat bad/1.png (ZeroDivisionError while preprocessing it: flat)" in only_bad_fails(
         run(model, tasks, "--no-cache")
