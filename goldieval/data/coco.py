@@ -1,4 +1,4 @@
-"""COCO caption annotations: one JSON with ``images`` and ``annotations``."""
+"""COCO caption annotations: one JSON file with ``images`` and ``annotations``."""
 
 from __future__ import annotations
 
@@ -7,15 +7,20 @@ from typing import Literal
 
 from goldieval.core.errors import TaskError
 from goldieval.data.coco_file import Entry, check_id, id_text, in_order, read_coco
-from goldieval.data.names import below, picture_file
-from goldieval.data.paths import inside
-from goldieval.data.rows import text_in
-from goldieval.data.samples import Dataset, FileImage, ImageSample, Row, dataset_of
+from goldieval.data.file_names import picture_file, relative_name
+from goldieval.data.roots import inside
+from goldieval.data.samples import AnnotatedImage, Dataset, FileImage, ImageSample, dataset_of
 from goldieval.data.source import Source
+from goldieval.data.table_files import text_in
 
 
 class CocoSource(Source):
-    """``annotations`` is the captions file, ``images`` the folder with the pictures that it names."""
+    """COCO captions as a card's source.
+
+    Attributes:
+        annotations: The captions file.
+        images: Folder of the images that it names.
+    """
 
     reader: Literal["coco"]
     annotations: str
@@ -29,15 +34,17 @@ class CocoSource(Source):
         found = read_coco(file)
         rows = []
         for image in found.images:
-            name = below(pictures, str(image["file_name"]))
+            name = relative_name(pictures, str(image["file_name"]))
             source = FileImage(picture_file(f"{file}: image {image['id']}", pictures, name, "file_name"))
             captions = _captions(file, found.of(image))
-            rows.append(Row(ImageSample(str(image["file_name"]), source, f"{self.images}/{name}"), captions=captions))
+            rows.append(
+                AnnotatedImage(ImageSample(str(image["file_name"]), source, f"{self.images}/{name}"), captions=captions)
+            )
         return dataset_of(rows)
 
 
 def _captions(file: Path, entries: list[Entry]) -> list[tuple[str, str]]:
-    """Return id and text of an image's captions, sorted by id. Raises TaskError naming one without text."""
+    """Return id and text of an image's captions, sorted by id. Raises TaskError for a caption without text."""
     for entry in entries:
         check_id(f"{file}: a caption of image {entry['image_id']}", entry, "id")
     if len({id_text(entry["id"]) for entry in entries}) < len(entries):

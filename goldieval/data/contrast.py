@@ -1,4 +1,4 @@
-"""A true caption against a false one: SugarCrepe's files, a JSON mapping of items a kind of falsehood."""
+"""A true caption and a false one: SugarCrepe's files, one JSON mapping of items per type of falsehood."""
 
 from __future__ import annotations
 
@@ -9,17 +9,25 @@ import numpy as np
 from pydantic import Field
 
 from goldieval.core.errors import TaskError
-from goldieval.data.names import below, file_name
-from goldieval.data.paths import inside
-from goldieval.data.rows import read_json, text_in
+from goldieval.data.file_names import file_name, relative_name
+from goldieval.data.roots import inside
 from goldieval.data.samples import Dataset, FileImage, ImageSample, TextSample
 from goldieval.data.source import Source
+from goldieval.data.table_files import read_json_file, text_in
 
 
 class ContrastSource(Source):
-    """``files`` are JSON files in the folder ``annotations``; each is a group of queries, named by its stem.
+    """Pairs of a true and a false caption as a card's source.
 
     An item maps ``image`` (file name below ``images``), ``true`` and ``false`` (captions).
+
+    Attributes:
+        annotations: Folder of the JSON files.
+        files: JSON files in that folder; each is a group of queries, named by its stem.
+        images: Folder of the images.
+        image: Key of the image's file name.
+        true: Key of the true caption.
+        false: Key of the false caption.
     """
 
     reader: Literal["contrast"]
@@ -40,7 +48,7 @@ class ContrastSource(Source):
         groups: list[str] = []
         for name in self.files:
             file = inside(folder, f"{self.annotations}/{name}")
-            items = read_json(file)
+            items = read_json_file(file)
             if not isinstance(items, dict):
                 raise TaskError(f"{file} should map item numbers to items.")
             for key, item in items.items():
@@ -48,9 +56,9 @@ class ContrastSource(Source):
                 if not isinstance(item, dict):
                     raise TaskError(f"{where} should map {self.image}, {self.true} and {self.false}.")
                 row = images.setdefault(file_name(where, item.get(self.image), self.image), len(images))
-                said = [text_in(where, item, side) for side in (self.true, self.false)]
+                captions = [text_in(where, item, side) for side in (self.true, self.false)]
                 stem = Path(name).stem
-                texts += [TextSample(f"{stem}-{key}-{number}", text) for number, text in enumerate(said)]
+                texts += [TextSample(f"{stem}-{key}-{number}", text) for number, text in enumerate(captions)]
                 owner += [row, row]
                 groups.append(stem)
         if not groups:
@@ -59,7 +67,8 @@ class ContrastSource(Source):
         top, kinds = inside(folder, self.images), np.array(groups)
         return Dataset(
             images=[
-                ImageSample(name, FileImage(inside(top, below(top, name))), f"{self.images}/{name}") for name in images
+                ImageSample(name, FileImage(inside(top, relative_name(top, name))), f"{self.images}/{name}")
+                for name in images
             ],
             texts=texts,
             owner=np.array(owner),

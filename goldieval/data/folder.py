@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Literal
 
 from goldieval.core.errors import TaskError, listing
-from goldieval.data.names import printable
-from goldieval.data.paths import inside
-from goldieval.data.samples import Dataset, FileImage, ImageSample, Row, dataset_of
+from goldieval.data.file_names import escape_undecodable
+from goldieval.data.roots import inside
+from goldieval.data.samples import AnnotatedImage, Dataset, FileImage, ImageSample, dataset_of
 from goldieval.data.source import Source, read_names
 from goldieval.data.walk import (
     HIDDEN,
@@ -20,16 +20,19 @@ from goldieval.data.walk import (
     is_leftover,
     is_picture,
     leads_out,
-    told,
+    left_out_notes,
 )
 
 __all__ = ["PICTURES", "FolderSource"]
 
 
 class FolderSource(Source):
-    """``folder_name`` holds one folder a class; ``classes`` is a file with the folder names in label order.
+    """Class folders as a card's source.
 
-    exclude: folders that are no class.
+    Attributes:
+        folder_name: Folder with one folder per class.
+        classes: File with the folder names in label order.
+        exclude: Folders that are not classes.
     """
 
     reader: Literal["folder"]
@@ -43,27 +46,29 @@ class FolderSource(Source):
     def read(self, folder: Path) -> Dataset:
         top = inside(folder, self.folder_name)
         if not top.is_dir():
-            raise TaskError(f"{top} is no folder.")
+            raise TaskError(f"{top} is not a folder.")
         left_out: LeftOut = LeftOut()
         present = [name for name in _class_folders(folder, top, left_out) if name not in self.exclude]
         names = read_names(inside(folder, self.classes)) if self.classes else present
         unknown = sorted(set(present) - set(names))
         if unknown:
-            raise TaskError(f"{top}: folders that {self.classes} does not name: {listing(map(printable, unknown))}.")
+            raise TaskError(
+                f"{top}: folders that {self.classes} does not name: {listing(map(escape_undecodable, unknown))}."
+            )
         _check_class_names(top, names)
         found = {name: _pictures(folder, inside(top, name), left_out) for name in names}
         rows = [
-            Row(ImageSample(path, FileImage(inside(folder, path)), path), label)
+            AnnotatedImage(ImageSample(path, FileImage(inside(folder, path)), path), label)
             for label, name in enumerate(names)
             for path in found[name]
         ]
         empty = [name for name in names if not found[name]]
         notes = [f"{len(empty):,} classes without a picture: {listing(empty)}"] if empty else []
-        return dataset_of(rows, names, [*notes, *told(left_out)])
+        return dataset_of(rows, names, [*notes, *left_out_notes(left_out)])
 
 
 def _class_folders(folder: Path, top: Path, left_out: LeftOut) -> list[str]:
-    """Return the folders of a folder; count those of systems, links that lead out, and pictures in no class."""
+    """Return the class folders; count system folders, links that point outside, and images that are in no class."""
     found = []
     for entry in sorted(top.iterdir()):
         if entry.is_dir():
@@ -78,10 +83,10 @@ def _class_folders(folder: Path, top: Path, left_out: LeftOut) -> list[str]:
 
 
 def _check_class_names(top: Path, names: list[str]) -> None:
-    """Refuse a folder whose name cannot be said to a model. Raises TaskError."""
-    strange = [printable(name) for name in names if printable(name) != name]
-    if strange:
-        raise TaskError(f"{top}: a folder's name is its class, but {listing(strange)} is no UTF-8. Rename the folder.")
+    """Raise TaskError for a folder whose name cannot be used in a prompt."""
+    invalid = [escape_undecodable(name) for name in names if escape_undecodable(name) != name]
+    if invalid:
+        raise TaskError(f"{top}: a folder's name is its class, but {listing(invalid)} is not UTF-8. Rename the folder.")
 
 
 def _pictures(folder: Path, class_folder: Path, left_out: LeftOut) -> list[str]:

@@ -1,4 +1,4 @@
-"""Parquet files as the Hugging Face Hub keeps them: an image column, and a label or a caption column."""
+"""Parquet files as on the Hugging Face Hub: an image column, and a label or a caption column."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from typing import Any, Literal
 from goldieval.core.errors import TaskError
 from goldieval.data.labels import index_of
 from goldieval.data.parquet_columns import class_names, open_columns
-from goldieval.data.paths import inside
-from goldieval.data.rows import texts_in, value_of
-from goldieval.data.samples import Dataset, EncodedImage, ImageSample, Row, dataset_of
+from goldieval.data.roots import inside
+from goldieval.data.samples import AnnotatedImage, Dataset, EncodedImage, ImageSample, dataset_of
 from goldieval.data.source import Source, read_names
-from goldieval.data.texts import text_of
+from goldieval.data.table_files import texts_in, value_of
+from goldieval.data.text_files import text_of
 
 
 @dataclass(frozen=True, eq=False)
 class ParquetImage(EncodedImage):
-    """One picture of a table that is mapped into memory; its bytes are fetched when asked for.
+    """Row ``row`` of a memory-mapped table; its bytes are read on demand.
 
-    A column may say of itself that it is a picture in another file or on the web; only bytes that lie in it are taken.
+    A column may declare itself an image in another file or on the web; only bytes in the column itself are read.
     """
 
     table: Any
@@ -50,9 +50,15 @@ class Labels:
 
 
 class ParquetSource(Source):
-    """``files`` is a glob below the folder; ``id_column`` names the sample (file name and row where there is none).
+    """Parquet files as a card's source.
 
-    classes: file with class names, where the column carries none of its own.
+    Attributes:
+        files: Glob pattern below the folder.
+        image: Column of the image.
+        id_column: Column of the sample id; by default the id is file name and row.
+        label: Column of the label.
+        caption: Column of the caption, or list of captions.
+        classes: File with class names, if the label column has none of its own.
     """
 
     reader: Literal["parquet"]
@@ -70,7 +76,7 @@ class ParquetSource(Source):
         return super().missing(folder) or ([] if self._paths(folder) else [self.files])
 
     def read(self, folder: Path) -> Dataset:
-        rows: list[Row] = []
+        rows: list[AnnotatedImage] = []
         names = read_names(inside(folder, self.classes)) if self.classes else None
         for path in self._paths(folder):
             wanted = [self.image, self.id_column, self.label, self.caption]
@@ -81,16 +87,16 @@ class ParquetSource(Source):
         return dataset_of(rows, names)
 
     def _paths(self, folder: Path) -> list[Path]:
-        inside(folder, self.files)  # a glob must not leave the folder either
+        inside(folder, self.files)  # the glob pattern must stay inside the folder as well
         if self.files.count("**") > 2:
             raise TaskError(f"source.files: {self.files[:60]!r} has more than two '**'.")
         try:
             found = sorted(folder.glob(self.files)) if folder.is_dir() else []
         except (ValueError, NotImplementedError) as error:
-            raise TaskError(f"source.files: {self.files!r} is no pattern of files: {error}.") from error
+            raise TaskError(f"source.files: {self.files!r} is not a valid glob pattern: {error}.") from error
         return [inside(folder, file.relative_to(folder).as_posix()) for file in found]
 
-    def _rows(self, table: Any, path: Path, labels: Labels) -> list[Row]:
+    def _rows(self, table: Any, path: Path, labels: Labels) -> list[AnnotatedImage]:
         rows = []
         for number, entry in enumerate(_entries(table, [self.id_column, self.label, self.caption])):
             id = f"{path.name}#{number}"
@@ -100,7 +106,7 @@ class ParquetSource(Source):
             texts = texts_in(where, _decoded(where, entry), self.caption) if self.caption else []
             captions = [(f"{id}#{place}", text) for place, text in enumerate(texts)]
             image = ImageSample(id, ParquetImage(table, self.image, number), f"{path.name}#{number}")
-            rows.append(Row(image, self._label(where, entry, labels), captions))
+            rows.append(AnnotatedImage(image, self._label(where, entry, labels), captions))
         return rows
 
     def _label(self, where: str, entry: dict[str, Any], labels: Labels) -> int | None:
@@ -113,7 +119,7 @@ class ParquetSource(Source):
 
 
 def _decoded(where: str, entry: dict[str, Any]) -> dict[str, Any]:
-    """Return a row with its binary columns as text. Raises TaskError where they are none."""
+    """Return a row with its binary columns decoded as text. Raises TaskError if they are not text."""
     return {
         name: text_of(value, f"{where}, column {name!r}") if isinstance(value, bytes) else value
         for name, value in entry.items()
@@ -121,7 +127,7 @@ def _decoded(where: str, entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def _entries(table: Any, columns: list[str]) -> Iterator[dict[str, Any]]:
-    """Yield each row's values in the columns that are named."""
+    """Yield each row's values in the named columns."""
     named = [column for column in columns if column]
     if not named:
         yield from ({} for _ in range(table.num_rows))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from goldieval.core.errors import TaskError, listing
-from goldieval.core.files import one_at_a_time, usual_mode
+from goldieval.core.files import exclusive_lock, set_default_permissions
 from goldieval.core.ledger import cache_root
 from goldieval.core.limits import GB, PARQUET_RATIO, PARQUET_ROWS
 from goldieval.core.reading import check_regular
@@ -94,7 +94,7 @@ def _unpacked(path: Path, columns: Sequence[str]) -> Path:
     identity = json.dumps([str(path.absolute()), about.st_size, about.st_mtime_ns, sorted(set(columns))])
     file = cache_root() / "parquet" / f"{hashlib.sha256(identity.encode()).hexdigest()[:32]}.arrow"
     if not file.exists():
-        with one_at_a_time(file):
+        with exclusive_lock(file):
             if not file.exists():
                 file.parent.mkdir(parents=True, exist_ok=True)
                 sweep(file.parent)
@@ -111,7 +111,7 @@ def _unpack(path: Path, columns: list[str], target: Path) -> None:
         with pa.OSFile(str(temporary), "wb") as sink, pa.ipc.new_stream(sink, schema) as stream:
             for batch in packed.iter_batches(BATCH, columns=columns):
                 stream.write_batch(batch.select(columns))
-        usual_mode(temporary)
+        set_default_permissions(temporary)
         temporary.replace(target)
 
 

@@ -1,4 +1,4 @@
-"""Tables with one row an image: CSV, TSV, JSON Lines or a JSON list, naming picture and label or captions."""
+"""Tables with one row per image: CSV, TSV, JSON Lines or a JSON list, with image and label or captions."""
 
 from __future__ import annotations
 
@@ -11,26 +11,34 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from goldieval.core.errors import TaskError
+from goldieval.data.file_names import file_name, picture_file, relative_name
 from goldieval.data.labels import class_names_in, index_of, label_text
-from goldieval.data.names import below, file_name, picture_file
-from goldieval.data.paths import inside
-from goldieval.data.rows import MISSING, raw_value, read_table, text_in, texts_in, value_of
-from goldieval.data.samples import Dataset, FileImage, ImageSample, ImageSource, NoImage, Row, dataset_of
+from goldieval.data.roots import inside
+from goldieval.data.samples import AnnotatedImage, Dataset, FileImage, ImageSample, ImageSource, NoImage, dataset_of
 from goldieval.data.source import Source, read_names
+from goldieval.data.table_files import MISSING, raw_value, read_table, text_in, texts_in, value_of
 
 
 class Table(BaseModel):
-    """One table file. Columns are named by the card: ``image`` (path), and ``label`` or ``caption`` (text or list).
+    """One table file. A row with a single caption may name an image of an earlier row; its captions are joined.
 
-    records: key of the list in a JSON file that is no list.   where: rows to take, by column and value.
-    rows: only so many, the first ones.
-    image_id: column with the sample id; the image column by default.
-    pictures: false when the rows are ids without picture files (precomputed embeddings).
-    images: folder that the paths in ``image`` start from.   picture: file name there, ``{}`` for the image column.
-    classes: file with class names in label order; without it a label column that holds names tells them itself.
-    no_value: texts that stand for no value, besides an empty one, null and NaN; a row without a value is an error.
-    A row with a single caption may name an image that another row named: its captions are joined.
-    A column may be a path into nested values, as ``conversations.1.value``.
+    A column may be a path into nested values, such as ``conversations.1.value``.
+
+    Attributes:
+        file: The table.
+        records: Key of the list in a JSON file that is not a list.
+        where: Rows to use, by column and value.
+        rows: Maximum number of rows, from the first.
+        image: Column of the image's path.
+        image_id: Column of the sample id; by default the image column.
+        label: Column of the label.
+        caption: Column of the caption, or list of captions.
+        caption_id: Column of the caption's id, or list of ids.
+        classes: File with class names in label order; by default, names are taken from the label column.
+        images: Folder that image paths are relative to.
+        picture: File name pattern in ``images``, with ``{}`` for the image column.
+        pictures: Whether there are image files; false for ids of precomputed embeddings.
+        no_value: Texts that mark a missing value, besides an empty text, null and NaN; a missing value is an error.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -54,25 +62,25 @@ class Table(BaseModel):
     @classmethod
     def _has_one_place_for_the_column(cls, picture: str) -> str:
         if picture.count("{}") != 1:
-            raise ValueError(f"{picture!r} needs one {{}} where the image column goes")
+            raise ValueError(f"{picture!r} needs one {{}} in the place of the image column")
         return picture
 
     def files(self) -> list[str]:
-        """Return what must lie in the folder."""
+        """Return the files and folders that must exist."""
         return [self.file, self.images, *([self.classes] if self.classes else [])]
 
     def names(self, folder: Path) -> list[str] | None:
-        """Return the class names: of the file that the card names, else of a label column that holds names."""
+        """Return the class names from the file in ``classes``, or from a label column that contains names."""
         return read_names(inside(folder, self.classes)) if self.classes else self._classes_in(inside(folder, self.file))
 
-    def read_rows(self, folder: Path, names: list[str] | None) -> list[Row]:
-        """Return one row an image. Raises TaskError with file and row."""
-        rows: dict[str, Row] = {}
+    def read_rows(self, folder: Path, names: list[str] | None) -> list[AnnotatedImage]:
+        """Return one row per image. Raises TaskError with file and row."""
+        rows: dict[str, AnnotatedImage] = {}
         for place, entry in self._entries(inside(folder, self.file)):
             row = self._row(folder, place, entry, names)
             known = rows.setdefault(row.image.id, row)
             if known is not row:
-                rows[row.image.id] = Row(known.image, known.label, _joined(place, known, row))
+                rows[row.image.id] = AnnotatedImage(known.image, known.label, _joined(place, known, row))
         return list(rows.values())
 
     def _entries(self, file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -84,14 +92,14 @@ class Table(BaseModel):
         return itertools.islice(wanted, self.rows)
 
     def _classes_in(self, file: Path) -> list[str] | None:
-        """Return the class names of a label column that holds names and no numbers, sorted."""
+        """Return the sorted class names in the label column, or None if it contains numbers."""
         if not self.label:
             return None
         return class_names_in(
             label_text(place, value_of(place, entry, self.label, self.no_value)) for place, entry in self._entries(file)
         )
 
-    def _row(self, folder: Path, where: str, entry: dict[str, Any], names: list[str] | None) -> Row:
+    def _row(self, folder: Path, where: str, entry: dict[str, Any], names: list[str] | None) -> AnnotatedImage:
         given = value_of(where, entry, self.image, self.no_value)
         if self.pictures:
             given = file_name(where, given, self.image)
@@ -100,9 +108,11 @@ class Table(BaseModel):
         source: ImageSource = NoImage()
         if self.pictures:
             top = inside(folder, self.images)
-            source, path = FileImage(picture_file(where, top, path, self.image)), below(top, path)
+            source, path = FileImage(picture_file(where, top, path, self.image)), relative_name(top, path)
         label = index_of(where, value_of(where, entry, self.label, self.no_value), names) if self.label else None
-        return Row(ImageSample(id, source, path if self.pictures else ""), label, self._captions(where, entry, id))
+        return AnnotatedImage(
+            ImageSample(id, source, path if self.pictures else ""), label, self._captions(where, entry, id)
+        )
 
     def _captions(self, where: str, entry: dict[str, Any], image_id: str) -> list[tuple[str, str]]:
         if not self.caption:
@@ -131,7 +141,7 @@ class TableSource(Source, Table):
 
 
 class TablesSource(Source):
-    """Several tables, one after the other; an image belongs to one of them."""
+    """Several tables in sequence; each image belongs to one of them."""
 
     reader: Literal["tables"]
     parts: Annotated[list[Table], Field(min_length=1)]
@@ -145,21 +155,21 @@ class TablesSource(Source):
 
 
 def _named(image_id: str, texts: list[str], in_order: bool) -> list[tuple[str, str]]:
-    """Give captions ids: their place in the row's list, or where each has a row of its own, a hash of the text.
+    """Return captions with ids: their position in the row's list or, with one row per caption, a hash of the text.
 
-    The order of rows is no property of the data, so it must not enter an id.
+    The order of rows is not a property of the data and must not affect an id.
     """
     if in_order:
         return [(f"{image_id}#{number}", text) for number, text in enumerate(texts)]
     return [(f"{image_id}#{hashlib.sha256(text.encode()).hexdigest()[:8]}", text) for text in texts]
 
 
-def _joined(where: str, known: Row, again: Row) -> list[tuple[str, str]]:
-    """Return the captions of two rows of one image. Raises TaskError where the second has none, or one of the first."""
+def _joined(where: str, known: AnnotatedImage, again: AnnotatedImage) -> list[tuple[str, str]]:
+    """Return the captions of two rows of one image. Raises TaskError if the second has none, or repeats one."""
     if not again.captions:
-        raise TaskError(f"{where}: image id {known.image.id!r} appears twice. Give every image one row.")
-    said = dict(known.captions)
+        raise TaskError(f"{where}: image id {known.image.id!r} occurs twice. Give every image one row.")
+    texts = dict(known.captions)
     for id, text in again.captions:
-        if said.get(id) == text:
-            raise TaskError(f"{where}: image {known.image.id!r} has the caption {text[:60]!r} twice. Take one row out.")
+        if texts.get(id) == text:
+            raise TaskError(f"{where}: image {known.image.id!r} has the caption {text[:60]!r} twice. Remove one row.")
     return [*known.captions, *again.captions]

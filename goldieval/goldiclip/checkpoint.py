@@ -14,9 +14,9 @@ from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from goldieval.core.declared import check_outline
+from goldieval.core.declared_sizes import check_outline
 from goldieval.core.errors import GoldievalError, first_line, listing
-from goldieval.core.files import flush, flush_folders, usual_mode
+from goldieval.core.files import flush, flush_folders, set_default_permissions
 from goldieval.core.temporary import SUFFIX, temporary_file, temporary_folder
 from goldieval.goldiclip.config import ModelConfig
 from goldieval.goldiclip.manifest import check_file, write_manifest
@@ -62,7 +62,7 @@ def save_weights(
     content = {**vars(about), "config": about.config.model_dump()}
     with temporary_file(file) as (_, temporary):
         save_file(state, temporary, metadata={"goldiclip": json.dumps(content)})
-        usual_mode(temporary)
+        set_default_permissions(temporary)
         flush(temporary)
         temporary.replace(file)
     flush_folders([file.parent])
@@ -159,7 +159,7 @@ def _write_folder(folder: Path, model: GoldiClip, teacher: GoldiClip, about: Abo
         torch.save(state, temporary / "state.pt")
         flush(temporary / "state.pt")
         write_manifest(temporary)
-        usual_mode(temporary)
+        set_default_permissions(temporary)
         remove_whole(folder)
         temporary.rename(folder)
     flush_folders([folder.parent])

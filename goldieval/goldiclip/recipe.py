@@ -45,7 +45,7 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class DataPart(_Part):
+class DataSettings(_Part):
     """scenes: unique training scenes of the built-in world.
 
     captions, questions, locals (crops), foils (groups of a true caption and false ones): so many an image.
@@ -77,7 +77,7 @@ class DataPart(_Part):
     token_targets: Literal["captions", "image"] = "captions"
 
     @model_validator(mode="after")
-    def _source_has_what_it_needs(self) -> DataPart:
+    def _source_has_what_it_needs(self) -> DataSettings:
         if self.question_captions > min(self.captions, self.questions):
             raise ValueError(f"question_captions {self.question_captions} exceeds captions or questions")
         if self.source == "shapes" and (self.path or self.fields):
@@ -150,7 +150,7 @@ class Recipe(_Part):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)*$")]
     title: str
     model: ModelConfig = ModelConfig()
-    data: DataPart = DataPart()
+    data: DataSettings = DataSettings()
     objectives: Annotated[dict[Objective, Positive], Field(min_length=1)]
     warm_start: WarmStart | None = None
     weighting: Weighting = Weighting()

@@ -1,7 +1,7 @@
-"""Results of other harnesses, read so that they stand in our tables, marked as imported and without intervals.
+"""Results of other harnesses for tables, marked as imported and without intervals.
 
-clip-benchmark's JSON and CSV, the result CSVs in open_clip's docs, lmms-eval's JSON. What their names mean here is
-data: names.yaml beside this file. A number whose name is not there is counted and said, never guessed.
+Formats are clip-benchmark's JSON and CSV, the result CSVs in open_clip's documentation, and lmms-eval's JSON. The file
+names.yaml maps their names to ours. Numbers whose name is not in it are left out and reported.
 """
 
 from __future__ import annotations
@@ -18,14 +18,20 @@ from goldieval.core.errors import GoldievalError, listing
 from goldieval.core.limits import RECORD_BYTES
 from goldieval.core.reading import parse_json, read_text
 from goldieval.core.yaml_files import read_yaml
+from goldieval.metrics.registry import metric_of
 from goldieval.report.score import Score
 
-Row = dict[str, Any]
+Fields = dict[str, Any]
 
 
 @dataclass
 class Imported:
-    """What was read, and the lines about what was not."""
+    """Imported results.
+
+    Attributes:
+        scores: the numbers.
+        faults: one line for each file or name that was left out.
+    """
 
     scores: list[Score] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
@@ -40,7 +46,7 @@ def read_imports(places: Iterable[Path]) -> Imported:
     """Read files, and every .json and .csv below folders.
 
     Raises:
-        GoldievalError: no such place, or a named file that is none of the formats.
+        GoldievalError: no such place, or a file that has none of the formats.
     """
     found = Imported()
     for place in places:
@@ -63,7 +69,7 @@ def _add(file: Path, found: Imported) -> None:
         if number.unknown:
             skipped.append(number.unknown)
             continue
-        unit = "score" if number.metric == "perception" else "percent"
+        unit = metric_of(number.metric).unit.name
         note = f"imported from {file.name}" + (f"; {number.note}" if number.note else "")
         found.scores.append(
             Score(number.model, "imported", number.task, number.metric, number.value, unit, note=note, source=str(file),
@@ -75,8 +81,17 @@ def _add(file: Path, found: Imported) -> None:
 
 
 @dataclass(frozen=True)
-class Number:
-    """One number in our words; ``unknown`` says what of it has no name here."""
+class ImportedNumber:
+    """One number under our names.
+
+    Attributes:
+        model: name of the model.
+        task: our name of the task.
+        metric: our name of the metric.
+        value: a fraction, or a score in its own unit.
+        note: what a reader must know.
+        unknown: what of its name is not in names.yaml; else empty.
+    """
 
     model: str = ""
     task: str = ""
@@ -86,7 +101,7 @@ class Number:
     unknown: str = ""
 
 
-def _numbers(file: Path) -> Iterator[Number]:
+def _numbers(file: Path) -> Iterator[ImportedNumber]:
     try:
         text = read_text(file, RECORD_BYTES)
         if file.suffix == ".json":
@@ -97,7 +112,7 @@ def _numbers(file: Path) -> Iterator[Number]:
         raise GoldievalError(f"cannot read {file}: {error}") from error
 
 
-def _json(file: Path, content: Any) -> Iterator[Number]:
+def _json(file: Path, content: Any) -> Iterator[ImportedNumber]:
     if isinstance(content, dict) and isinstance(content.get("metrics"), dict) and "dataset" in content:
         yield from _clip_benchmark(file, {**content, "metrics": "", **content["metrics"]})
     elif isinstance(content, dict) and isinstance(content.get("results"), dict):
@@ -106,7 +121,7 @@ def _json(file: Path, content: Any) -> Iterator[Number]:
         raise _unknown(file)
 
 
-def _csv(file: Path, rows: list[Row]) -> Iterator[Number]:
+def _csv(file: Path, rows: list[Fields]) -> Iterator[ImportedNumber]:
     columns = set(rows[0]) if rows else set()
     if {"dataset", "model", "pretrained"} <= columns:
         for row in rows:
@@ -124,7 +139,7 @@ def _unknown(file: Path) -> GoldievalError:
     )
 
 
-def _clip_benchmark(file: Path, row: Row) -> Iterator[Number]:
+def _clip_benchmark(file: Path, row: Fields) -> Iterator[ImportedNumber]:
     model = _model(row["model"], row.get("pretrained", ""))
     task, metrics = _clip_benchmark_names(str(row["dataset"]))
     for theirs, cell in row.items():
@@ -132,11 +147,11 @@ def _clip_benchmark(file: Path, row: Row) -> Iterator[Number]:
             continue
         unknown = "" if task else f"data set {row['dataset']}"
         unknown = unknown if not task or theirs in metrics else f"metric {theirs} of {row['dataset']}"
-        yield Number(model, task, metrics.get(theirs, ""), value, unknown=unknown)
+        yield ImportedNumber(model, task, metrics.get(theirs, ""), value, unknown=unknown)
 
 
 def _clip_benchmark_names(dataset: str) -> tuple[str, dict[str, str]]:
-    """Return what a data set of theirs is here, empty where it is nothing, and what its metrics are."""
+    """Return the task of one of their data sets, empty where there is none, and the names of its metrics."""
     names = _names()["clip_benchmark"]
     plain = dataset.removeprefix("wds/").removeprefix("vtab/")
     whole, _, split = plain.partition("/")
@@ -147,34 +162,34 @@ def _clip_benchmark_names(dataset: str) -> tuple[str, dict[str, str]]:
     return task, names["metrics_of"].get(plain, names["metrics"])
 
 
-def _open_clip(file: Path, row: Row) -> Iterator[Number]:
+def _open_clip(file: Path, row: Fields) -> Iterator[ImportedNumber]:
     known = _names()["open_clip"]
     for theirs, cell in row.items():
         if theirs in known["columns"]:
             if (value := _finite(file, theirs, cell)) is not None:
                 place = known["columns"][theirs]
-                yield Number(_model(row["name"], row["pretrained"]), place[0], place[1], value)
+                yield ImportedNumber(_model(row["name"], row["pretrained"]), place[0], place[1], value)
         elif theirs not in known["about"]:
-            yield Number(unknown=f"column {theirs}")
+            yield ImportedNumber(unknown=f"column {theirs}")
 
 
-def _lmms_eval(file: Path, content: Row) -> Iterator[Number]:
+def _lmms_eval(file: Path, content: Fields) -> Iterator[ImportedNumber]:
     known, config = _names()["lmms_eval"], content.get("config") or {}
     model = str(content.get("model_name") or config.get("model_args") or config.get("model") or file.stem)
     for task, metrics in content["results"].items():
         if task not in known:
-            yield Number(unknown=f"task {task}")
+            yield ImportedNumber(unknown=f"task {task}")
             continue
         ours = known[task]
         cell = next((metrics[name] for name in _filters(ours["metric"], metrics)), None)
         if (value := _finite(file, task, cell)) is None:
-            yield Number(unknown=f"metric {ours['metric']} of {task}")
+            yield ImportedNumber(unknown=f"metric {ours['metric']} of {task}")
             continue
-        yield Number(model, ours["task"], ours["as"], value / ours.get("divide", 1), ours.get("note", ""))
+        yield ImportedNumber(model, ours["task"], ours["as"], value / ours.get("divide", 1), ours.get("note", ""))
 
 
-def _filters(name: str, metrics: Row) -> list[str]:
-    """Return keys of a metric as lmms-eval writes them: alone, or with a filter after a comma."""
+def _filters(name: str, metrics: Fields) -> list[str]:
+    """Return the keys of a metric in lmms-eval's results: its name, alone or with a filter after a comma."""
     return [key for key in metrics if key == name or key.startswith(f"{name},")]
 
 

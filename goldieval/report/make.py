@@ -1,4 +1,4 @@
-"""Everything that a table, its page and its plot are made of, from what lies on disk."""
+"""A table with its sources, from the files on disk."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from goldieval.core.errors import GoldievalError
-from goldieval.core.text import argument
+from goldieval.core.text import shell_argument
 from goldieval.report.build import build
 from goldieval.report.collect import collect
 from goldieval.report.grid import Grid
 from goldieval.report.imports import read_imports
 from goldieval.report.published import load_published
-from goldieval.report.sources import Sources
 from goldieval.report.studies import read_runs, study_folder
+from goldieval.report.table_sources import TableSources
 from goldieval.report.table_spec import Column, TableSpec, load_spec
 from goldieval.tasks.catalogue import Catalogue
 
@@ -23,10 +23,16 @@ RESULTS = [Path("results")]
 
 @dataclass(frozen=True)
 class Made:
-    """A laid-out table with its spec and its sources."""
+    """A table with its specification and its sources.
+
+    Attributes:
+        spec: the specification.
+        sources: everything that it may show.
+        grid: the table.
+    """
 
     spec: TableSpec
-    sources: Sources
+    sources: TableSources
     grid: Grid
 
 
@@ -39,17 +45,26 @@ def make_table(
     delta: str | None = None,
     digits: int | None = None,
 ) -> Made:
-    """Read records, published numbers and imports, and lay out a table. Nothing is measured.
+    """Read records, published numbers and imports, and lay out a table; nothing is measured.
+
+    Args:
+        spec: specification, or the name or the file of one.
+        results: folders and files of records.
+        imports: results of other harnesses.
+        tasks_dir: folder of the user's task cards.
+        allow: whether different settings may share a column.
+        delta: row from which differences are shown, instead of the specification's.
+        digits: digits behind the point of a percentage, instead of the specification's.
 
     Raises:
-        GoldievalError: no such table, a fault in its file, a named place that is not there.
+        GoldievalError: no such table, an invalid specification, or a place that does not exist.
     """
     loaded = load_spec(spec) if isinstance(spec, str) else spec
     changes = {name: value for name, value in (("delta", delta), ("digits", digits)) if value is not None}
     loaded = loaded.model_copy(update=changes)
     found = collect(results, missing_ok=list(results) == RESULTS)
     others = read_imports(imports)
-    sources = Sources(load_published(), Catalogue(tasks_dir).tasks, found.records, others.scores)
+    sources = TableSources(load_published(), Catalogue(tasks_dir).tasks, found.records, others.scores)
     grid = _built(loaded, sources, allow, list(results))
     grid.faults[:0] = [*found.faults, *others.faults]
     names = [row.name for panel in grid.panels for row in panel.rows]
@@ -59,8 +74,8 @@ def make_table(
     return Made(loaded, sources, grid)
 
 
-def _built(spec: TableSpec, sources: Sources, allow: bool, results: list[Path]) -> Grid:
-    """Lay out a table with the runs of its studies; their records join the others afterwards, for page and plot."""
+def _built(spec: TableSpec, sources: TableSources, allow: bool, results: list[Path]) -> Grid:
+    """Lay out a table with the runs of its studies, whose records are added to the others for page and plot."""
     faults, hints = [], []
     for study in [panel.study for panel in spec.panels if panel.study]:
         folder = study_folder(study.folder, results, shipped=results == RESULTS)
@@ -79,8 +94,10 @@ def _built(spec: TableSpec, sources: Sources, allow: bool, results: list[Path]) 
     return grid
 
 
-def _hints(spec: TableSpec, sources: Sources, grid: Grid, results: Sequence[Path], tasks_dir: Path | None) -> list[str]:
-    """Return the one command that makes the records which this table has room for, where there are none."""
+def _hints(
+    spec: TableSpec, sources: TableSources, grid: Grid, results: Sequence[Path], tasks_dir: Path | None
+) -> list[str]:
+    """Return the command that makes the records of this table, where there are none."""
     if any(row.kind == "ours" for panel in grid.panels for row in panel.rows):
         return []
     drawn = bool(sources.records) and all(sources.made_here(record.task.name) for _, record in sources.records)
@@ -92,6 +109,6 @@ def _hints(spec: TableSpec, sources: Sources, grid: Grid, results: Sequence[Path
         return []
     model = "goldiclip" if spec.made_here else "MODEL"
     names = ",".join(tasks) or "retrieval,zeroshot"
-    own = f" --tasks-dir {argument(str(tasks_dir))}" if tasks_dir else ""
-    own += f" --out {argument(str(results[0]))}" if results and list(results) != RESULTS else ""
+    own = f" --tasks-dir {shell_argument(str(tasks_dir))}" if tasks_dir else ""
+    own += f" --out {shell_argument(str(results[0]))}" if results and list(results) != RESULTS else ""
     return [f"no records for this table. This makes them: goldieval run --model {model} --tasks {names}{own}"]

@@ -1,4 +1,4 @@
-"""Best in bold, second underlined: among rows that can be compared, and only where the difference can be separated."""
+"""Marks of the best and the second value of a column, among comparable rows, where differences are significant."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from itertools import pairwise
 
 from goldieval.core.errors import GoldievalError
 from goldieval.metrics.effective import Z95
+from goldieval.metrics.registry import metric_of
 from goldieval.records.files import read_outcomes
 from goldieval.report.grid import Cell, GridPanel
-from goldieval.report.score import Score, lower_is_better
+from goldieval.report.score import Score
 from goldieval.report.table_spec import Marks
 
 
 def mark(panel: GridPanel, marks: Marks) -> list[str]:
-    """Mark a panel's cells, column by column; return a line for each pair of records that cannot be tested."""
+    """Mark the cells of a panel, column by column; return one line for each column that cannot be tested."""
     scopes = [list(panel.rows)] if marks.within == "panel" else [group.rows for group in panel.groups]
     faults: list[str] = []
     for rows in scopes:
@@ -27,11 +28,11 @@ def mark(panel: GridPanel, marks: Marks) -> list[str]:
 
 
 def _mark(cells: Iterable[Cell], marks: Marks) -> None:
-    """The first gets its mark where it is separable from the second, the second where it is so from the third."""
+    """Mark the best where it differs significantly from the second, and the second where it does from the third."""
     valued = [(cell, score) for cell in cells if cell.comparable and (score := cell.score) and score.value is not None]
     if not valued:
         return
-    down = not lower_is_better(valued[0][1].metric)
+    down = not metric_of(valued[0][1].metric).lower_is_better
     ranked = sorted(valued, key=lambda pair: pair[1].value or 0.0, reverse=down)
     steps = [separated(first, second) for (_, first), (_, second) in pairwise(ranked[:3])]
     ranked[0][0].best = marks.best == "bold" and steps[:1] == [True]
@@ -40,10 +41,10 @@ def _mark(cells: Iterable[Cell], marks: Marks) -> None:
 
 
 def separated(a: Score, b: Score) -> bool:
-    """True where two scores differ by more than chance allows, at the 5 % level.
+    """Return whether two scores differ significantly at the 5 % level.
 
-    Where their errors alone say so, that is enough. Otherwise two records of the same samples are tested in
-    pairs, which sees smaller differences. A paper's row without n is never separated from anything.
+    They do if their standard errors show it. Otherwise two records of the same samples are tested in pairs, which has
+    more power. A published score without n never differs significantly.
     """
     if a.error is None or b.error is None or a.value is None or b.value is None:
         return False
@@ -51,20 +52,20 @@ def separated(a: Score, b: Score) -> bool:
 
 
 def _paired(a: Score, b: Score) -> bool:
-    """Test two records of the same samples; False where there are no outcomes of both, or a seed is the sample.
+    """Test two records of the same samples; False where one has no outcomes or is a mean over seeds.
 
     Raises:
-        GoldievalError: outcomes that are not those of their records.
+        GoldievalError: outcomes do not belong to their record.
     """
     if any(one.file is None or one.record is None or one.record.outcomes is None for one in (a, b)):
         return False
     from goldieval.comparison.pairs import aligned, difference
-    from goldieval.comparison.values import test, values_of
     from goldieval.metrics.paired import LEVEL  # imports scipy.stats, most of a second
 
     if difference(a.record, b.record):  # type: ignore[arg-type]
         return False
-    left, right = (values_of(one.metric, read_outcomes(one.file, one.record)) for one in (a, b))  # type: ignore[arg-type]
-    if left is None or right is None:
+    metric = metric_of(a.metric)
+    left, right = (metric.values(read_outcomes(one.file, one.record)) for one in (a, b))  # type: ignore[arg-type]
+    if left is None or right is None or not metric.comparable:
         return False
-    return test(left, aligned(left, right, a.task)).p <= LEVEL
+    return metric.paired(left, aligned(left, right, a.task)).p <= LEVEL

@@ -1,4 +1,4 @@
-"""One number of one model on one task, wherever it comes from: a record, a paper, another harness."""
+"""One number of one model on one task, from a record, a paper or another harness."""
 
 from __future__ import annotations
 
@@ -9,20 +9,35 @@ from typing import Literal
 
 from goldieval.metrics.effective import Z95
 from goldieval.metrics.intervals import Z80, wilson
-from goldieval.records.parts import Metric
+from goldieval.metrics.registry import metric_of
+from goldieval.records.parts import MeasuredMetric
 from goldieval.records.schema import Record
 
 Kind = Literal["ours", "published", "imported"]
 RECONSTRUCTION = re.compile(r"^(?P<name>[^:]+ \((reconstruction|reimplementation)\)):")
-SHARES = ("acc1", "acc5", "accuracy")  # besides recalls: means of independent outcomes of 0 or 1
 
 
 @dataclass(frozen=True)
 class Score:
-    """A value (a fraction where the unit is percent; None: known to exist, not readable) and what it rests on.
+    """One number with its origin.
 
-    n: independent outcomes; None where it is not known.   scoring: a glob over scoring modes; empty where a paper does
-    not say.   note: what a reader must know.   file: where it was read.
+    Attributes:
+        model: name of the model.
+        kind: where the number comes from.
+        task: name of the task.
+        metric: name of the metric.
+        value: a fraction where the unit is percent; None where a number exists and could not be read.
+        unit: name of its unit.
+        low: lower end of its interval.
+        high: upper end.
+        n: number of independent outcomes; None where it is not known.
+        protocol: of the task.
+        scoring: glob over scoring modes; empty where a paper does not state it.
+        source: where it was published.
+        grade: grade of the evidence.
+        note: what a reader must know.
+        file: from which it was read.
+        record: that it was measured in.
     """
 
     model: str
@@ -44,44 +59,31 @@ class Score:
 
     @property
     def unreliable(self) -> str:
-        """Why the interval may not hold, or an empty string."""
+        """Why the interval may not hold; empty where it does."""
         measured = self.record.metrics.get(self.metric) if self.record else None
         return measured.unreliable if measured else ""
 
     @property
     def error(self) -> float | None:
-        """Standard error: of the interval, else of a share with that n, else not known; not of an unreliable one."""
+        """Standard error from the interval, else from n for a proportion; None where it is not known or unreliable."""
         if self.unreliable:
             return None
         if self.low is not None and self.high is not None:
             return (self.high - self.low) / (2 * Z95)
-        if self.value is None or self.n is None or not is_share(self.metric) or not 0 <= self.value <= 1:
+        if self.value is None or self.n is None or not metric_of(self.metric).is_proportion or not 0 <= self.value <= 1:
             return None
         low, high = wilson(self.value * self.n, self.n)
         return (high - low) / (2 * Z95)
 
     @property
-    def separable(self) -> float | None:
-        """Smallest difference that two independent models at this score would show with 80 % power."""
+    def minimum_detectable_difference(self) -> float | None:
+        """Smallest difference of two independent models at this score that a test at 5 % detects with 80 % power."""
         measured = self.record.metrics[self.metric].separable if self.record and self.record.metrics else None
         return measured or (None if self.error is None else (Z95 + Z80) * 2**0.5 * self.error)
 
 
-def is_share(metric: str) -> bool:
-    """True for a mean of outcomes that are right or wrong, whose interval follows from n.
-
-    >>> is_share("t2i_r10"), is_share("acc1"), is_share("miou"), is_share("mean_per_class_recall")
-    (True, True, False, False)
-    """
-    return metric in SHARES or bool(re.fullmatch("(t2i|i2t)_r[0-9]+", metric))
-
-
-def lower_is_better(metric: str) -> bool:
-    return metric == "rmse" or metric.endswith("_rank")
-
-
 def display_name(record: Record) -> str:
-    """Return how a table calls the model of a record: a reconstruction by its own name, never by the paper's."""
+    """Return the name of a record's model in tables; a reconstruction never has the name of the paper's model."""
     model = record.model
     if found := RECONSTRUCTION.match(model.notice):
         return f"{found['name']}, {model.recipe}" if model.recipe else found["name"]
@@ -89,14 +91,14 @@ def display_name(record: Record) -> str:
 
 
 def of_record(record: Record, metric: str, file: Path | None = None) -> Score | None:
-    """Return a metric of a record; of a failed one a value that is not there, with the reason; else None."""
+    """Return a metric of a record: of a failed one without a value and with the reason; None where it has none."""
     name, task = display_name(record), record.task
     if record.status == "failed":
         return Score(name, "ours", task.name, metric, None, note=f"failed: {record.reason}", file=file, record=record)
     if metric not in record.metrics:
         return None
-    found: Metric = record.metrics[metric]
-    unit = "rank" if metric.endswith("_rank") else "percent"
+    found: MeasuredMetric = record.metrics[metric]
+    unit = metric_of(metric).unit.name
     return Score(
         name, "ours", task.name, metric, found.value, unit, found.low, found.high, found.n, task.protocol,
         task.scoring, file=file, record=record,

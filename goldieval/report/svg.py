@@ -1,11 +1,11 @@
-"""Small drawings for pages: an interval as a bar, the data-efficiency plot. Plain SVG, every text escaped."""
+"""Drawings for pages as SVG, with escaped text: an interval as a bar, and the data-efficiency plot."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from math import log10
 
-from goldieval.report.efficiency import Efficiency, Point
+from goldieval.report.efficiency import Efficiency, EfficiencyPoint
 from goldieval.report.formats.html import escape
 
 WIDTH, HEIGHT, LEFT, BOTTOM = 520, 330, 48, 40
@@ -24,7 +24,7 @@ def interval_bar(value: float, low: float | None, high: float | None) -> str:
 
 
 def efficiency_plot(found: Efficiency, axis: str, title: str) -> str:
-    """Return score against ``axis`` (unique_pairs or images_seen) , logarithmic; nothing where none is known."""
+    """Return scores against ``axis`` (unique_pairs or images_seen) on a logarithmic scale; empty without any point."""
     points = [point for point in found.points if getattr(point, axis)]
     if not points:
         return ""
@@ -38,7 +38,7 @@ def efficiency_plot(found: Efficiency, axis: str, title: str) -> str:
 
 
 class _Scale:
-    """Data to pixels, with a margin on both sides."""
+    """A linear map from data to pixels, with a margin on both sides."""
 
     def __init__(self, values: Sequence[float], start: float, end: float) -> None:
         room = max(max(values) - min(values), 0.2) * 0.08
@@ -65,7 +65,7 @@ def _axes(across: _Scale, up: _Scale, x_title: str, y_title: str) -> list[str]:
 
 
 def _count(power: int) -> str:
-    """10^9 as 1B.
+    """Return a power of ten as text.
 
     >>> _count(3), _count(7), _count(10)
     ('1k', '10M', '10B')
@@ -74,7 +74,7 @@ def _count(power: int) -> str:
     return f"{10 ** (power % 3)}{unit}"
 
 
-def _point(point: Point, x: float, up: _Scale) -> str:
+def _point(point: EfficiencyPoint, x: float, up: _Scale) -> str:
     line = ""
     if point.low is not None and point.high is not None:
         line = f'<path class=ci d="M{x} {up.place(point.low)}V{up.place(point.high)}"/>'

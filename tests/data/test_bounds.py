@@ -17,9 +17,9 @@ from training_samples import tokenizer
 from goldieval import evaluate, load_model
 from goldieval.core import reading
 from goldieval.core.errors import GoldievalError, TaskError
-from goldieval.data import parquet_columns, rows
+from goldieval.data import parquet_columns, table_files
 from goldieval.data.coco_masks import PanopticMask
-from goldieval.data.masks import FileMask, labels, read_values
+from goldieval.data.masks import FileMask, label_table, read_values
 from goldieval.data.samples import FileImage
 from goldieval.data.webdataset import samples_of
 from goldieval.goldiclip.data import jsonl
@@ -91,7 +91,7 @@ def test_broken_and_deep_json_is_one_line_for_every_reader(text: str, tmp_path: 
 
 def test_long_rows_have_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jsonl, "ROW_BYTES", 1_000)
-    monkeypatch.setattr(rows, "ROW_BYTES", 1_000)
+    monkeypatch.setattr(table_files, "ROW_BYTES", 1_000)
     picture(tmp_path / "a.png")
     row = {"image": "a.png", "captions": ["a red square"]}
     file = json_lines(tmp_path / "t.jsonl", [row, row | {"more": "x" * 3_000}, row])
@@ -100,8 +100,8 @@ def test_long_rows_have_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(BadSampleError, match="unreadable row") as raised:
         corpus.sample(1)
     assert raised.value.bad.where.endswith(":2") and "longer than" in raised.value.bad.what
-    with pytest.raises(TaskError, match=r"t\.jsonl:2: a row of"):
-        list(rows.read_table(file))
+    with pytest.raises(TaskError, match=r"t\.jsonl:2: a row has"):
+        list(table_files.read_table(file))
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
@@ -123,8 +123,8 @@ def test_pipe_in_place_of_a_picture_is_not_waited_for(tmp_path: Path) -> None:
         lambda pipe: parquet_columns.open_columns(pipe, []),
         lambda pipe: jsonl.JsonLines(pipe, tokenizer()),
         lambda pipe: read_values(pipe),
-        lambda pipe: FileMask(pipe, labels([], [])).key(),
-        lambda pipe: PanopticMask(pipe, (), labels([], [])).read(),
+        lambda pipe: FileMask(pipe, label_table([], [])).key(),
+        lambda pipe: PanopticMask(pipe, (), label_table([], [])).read(),
         lambda pipe: read_record(pipe),
         lambda pipe: load_model(f"embeddings:{pipe.parent}"),
         lambda pipe: read_imports([pipe]),
@@ -167,7 +167,7 @@ def test_sparse_file_is_not_read_into_memory(tmp_path: Path) -> None:
 )
 def test_header_of_a_shard_has_a_bound(data: bytes, tmp_path: Path) -> None:
     (tmp_path / "0.tar").write_bytes(pad(member("a.cls", 1) + b"0") + data)
-    with pytest.raises(TaskError, match="is no readable tar"):
+    with pytest.raises(TaskError, match="is not a readable tar"):
         list(samples_of(tmp_path / "0.tar"))
 
 
@@ -213,7 +213,7 @@ def test_get_goes_on_after_a_bad_card_and_a_bad_source(tmp_path: Path, monkeypat
     monkeypatch.setattr(get, "plan_fetch", plan)
     cards = [tmp_path / f"cards/{name}.yaml" for name in ("bad", "odd", "good")]
     ran = goldieval("data", "get", *cards, "--yes")
-    assert ran.code == 1 and "mine: here already" in ran.out
+    assert ran.code == 1 and "mine: present, but not downloaded" in ran.out
     bad, odd = ran.err.splitlines()
     assert "bad.yaml" in bad and "odd: ZeroDivisionError while fetching: odd" in odd
 

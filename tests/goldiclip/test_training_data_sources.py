@@ -214,7 +214,7 @@ def test_absent_and_damaged_shards_are_one_line(tmp_path: Path) -> None:
     whole.write_bytes(whole.read_bytes()[:1500])
     assert "0.tar" in says(tmp_path / "s") and "end-of-archive" in says(tmp_path / "s")
     whole.write_bytes(b"text")
-    assert "no readable tar" in says(tmp_path / "s")
+    assert "not a readable tar" in says(tmp_path / "s")
     with tarfile.open(whole, "w") as archive:
         for _ in range(2):
             archive.addfile(tarfile.TarInfo("a.json"), io.BytesIO())

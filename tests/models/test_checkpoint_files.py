@@ -255,7 +255,7 @@ def _timm() -> Any:
 
 def test_positions_that_are_no_square_are_refused(tmp_path: Path, state: State) -> None:
     file = saved(tmp_path, state | {"visual.positional_embedding": torch.zeros(7, 32)})
-    assert "visual.positional_embedding has 7 positions" in refused(file) and "no square" in refused(file)
+    assert "visual.positional_embedding has 7 positions" in refused(file) and "not a square" in refused(file)
 
 
 def test_plan_and_record_say_the_sizes_and_the_wrappers(tmp_path: Path) -> None:
@@ -361,12 +361,15 @@ WRONG: dict[str, tuple[Callable[[State], Any], str]] = {
     "no tokens": (lambda state: state | {"positional_embedding": torch.zeros(0, 32)}, "texts of 0 tokens"),
     "20,000 tokens": (lambda state: state | {"positional_embedding": torch.zeros(20_000, 32)}, "20,000 tokens"),
     "263,169 patches": (
-        lambda state: state | {"visual.positional_embedding": torch.zeros(513**2 + 1, 32)}, "px; at most 8,192",
+        lambda state: state | {"visual.positional_embedding": torch.zeros(513**2 + 1, 32)}, "px; the maximum is 8,192",
     ),
     "10 million tokens that are not there": (
         lambda state: state | {"positional_embedding": torch.zeros(1, 1).expand(10**7, 32)}, "the file has fewer",
     ),
-    "arrays": (lambda state: {"state_dict": {k: v.numpy() for k, v in state.items()}}, "it holds .* beside tensors"),
+    "arrays": (
+        lambda state: {"state_dict": {k: v.numpy() for k, v in state.items()}},
+        "it contains .* in addition to tensors",
+    ),
 }  # fmt: skip
 
 
@@ -384,7 +387,7 @@ def test_another_architecture_is_named_where_it_fits(tmp_path: Path) -> None:
 
 NO_WEIGHTS = {
     b"": "empty",
-    b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 3\n": "pointer of Git LFS",
+    b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 3\n": "Git LFS pointer",
     b"<!DOCTYPE html><html><body>404</body></html>": "web page",
     b"\n <html>404</html>": "web page",
     b"these are no weights at all, but words\n": "a text",

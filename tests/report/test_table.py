@@ -275,12 +275,14 @@ def test_published_rows_without_n_are_never_marked(tmp_path: Path) -> None:
 
 
 def test_lower_is_better_for_errors(tmp_path: Path) -> None:
-    from goldieval.report.grid import Row, RowGroup
+    from goldieval.report.grid import GridRow, RowGroup
     from goldieval.report.marks import mark
     from goldieval.report.table_spec import Marks
 
     rows = [
-        Row(name, "ours", [Cell(Score(name, "ours", "t", "t2i_mean_rank", value, "rank", value - 0.1, value + 0.1, 9))])
+        GridRow(
+            name, "ours", [Cell(Score(name, "ours", "t", "t2i_mean_rank", value, "rank", value - 0.1, value + 0.1, 9))]
+        )
         for name, value in (("far", 9.0), ("near", 2.0), ("middle", 5.0))
     ]
     panel = GridPanel("", ["rank"], ["t2i_mean_rank"], [RowGroup("", rows)])
@@ -289,11 +291,11 @@ def test_lower_is_better_for_errors(tmp_path: Path) -> None:
     assert [row.name for row in rows if row.cells[0].second] == ["middle"]
 
 
-def test_differences_from_a_baseline_half_widths_n_and_separable(tmp_path: Path) -> None:
+def test_differences_from_a_baseline_half_widths_n_and_mdd(tmp_path: Path) -> None:
     records = made("coco-karpathy", "a", 0.5, 25010), made("coco-karpathy", "b", 0.55, 25010)
     grid = table(spec(tmp_path), *records, delta="a").grid
     text = FORMATS["markdown"](grid)
-    assert "| b | **55.0** ± 0.6 (+5.0) |" in text and "| n | 25,010 |" in text and "| separable | 2.8 |" in text
+    assert "| b | **55.0** ± 0.6 (+5.0) |" in text and "| n | 25,010 |" in text and "| MDD | 2.8 |" in text
     ran = goldieval("table", spec(tmp_path), "--delta", "nobody")
     assert ran.code == 2 and "no such row" in one_line(ran.err)
 

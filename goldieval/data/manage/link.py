@@ -1,4 +1,4 @@
-"""Link a folder that the user already has into the data root, where a task's own reader reads it as it should be."""
+"""Linking of an existing folder into the data root, in the layout that a task's reader expects."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from goldieval.core.errors import GoldievalError, listing
-from goldieval.core.ledger import give
-from goldieval.core.text import argument
-from goldieval.data.fetch.holding import beside, held
+from goldieval.core.ledger import allow_folders
+from goldieval.core.text import shell_argument
 from goldieval.data.fetch.lockfile import Origin, write_lock
+from goldieval.data.fetch.staging import hidden_sibling, lock_for_fetch
 from goldieval.data.fetch.unpack import clear
 from goldieval.data.manage.columns import folders_below
-from goldieval.data.manage.detect import Wishes, find
+from goldieval.data.manage.detect import DetectionHints, detect
 from goldieval.data.manage.write_card import check_pictures
 from goldieval.data.masks import check_masks
 from goldieval.data.source import Source, tilde
@@ -25,26 +25,26 @@ PICKLES = ("*.pkl", "*.pickle", "data_batch_[0-9]", "test_batch", "batches.meta"
 Links = dict[str, Path]
 
 
-def adopt(task: Task, given: Path, root: Path) -> str:
-    """Link what a task needs of ``given`` into its data folder; return a line that says so.
+def link_folder(task: Task, given: Path, root: Path) -> str:
+    """Link the files that a task needs from ``given`` into its data folder; return a line that describes the result.
 
-    Several layouts are tried: the one that the reader wants, a folder further down, pieces in other places. The one
-    taken is read, counted and some of its pictures opened before the first link is made.
+    Several layouts are tried: the expected one, a subfolder, and individual files in other places. A layout is read and
+    counted and some of its images are opened before the first link is created.
 
     Raises:
-        GoldievalError: no layout fits; says what is missing, or what is wrong with the one that came nearest.
+        GoldievalError: No layout fits; the message says what is missing, or what is wrong with the closest one.
     """
     source, folder = task.card.source, task.folder(root)
     if not given.is_dir():
-        raise GoldievalError(f"{given} is no folder.")
+        raise GoldievalError(f"{given} is not a folder.")
     if not source.on_disk or not source.id:
-        raise GoldievalError(f"{task.name} reads no folder below the data root, so none can be linked in.")
+        raise GoldievalError(f"{task.name} has no folder below the data root, so nothing can be linked in.")
     if folder.is_dir() and not source.missing(folder):
         raise GoldievalError(f"{task.name} has its data in {tilde(folder)} already. Remove that folder first.")
     layouts = list(_layouts(source, given.resolve()))
     if not layouts:
         raise GoldievalError(_why_not(task, given))
-    with held(folder, lambda line: None):
+    with lock_for_fetch(folder, lambda line: None):
         links, seen = _first_that_reads(task, folder, layouts, given)
         for name, target in links.items():
             place = folder / name
@@ -58,17 +58,17 @@ def adopt(task: Task, given: Path, root: Path) -> str:
 def _first_that_reads(task: Task, folder: Path, layouts: list[Links], given: Path) -> tuple[Links, str]:
     from goldieval.engine.load import counted
 
-    trial, faults = beside(folder, "trial"), []
+    trial, faults = hidden_sibling(folder, "trial"), []
     for links in layouts:
         clear(trial)
-        give([str(given), *map(str, links.values())])
+        allow_folders([str(given), *map(str, links.values())])
         _link(links | _existing(folder), trial)
         try:
             if lacking := task.card.source.missing(trial):
                 raise GoldievalError(f"it lacks {listing(lacking)}")
             prepared, seen, _ = counted(task, trial)
             if gone := check_pictures(prepared.dataset):
-                raise GoldievalError(f"{len(gone):,} of its {seen['images']:,} pictures are not there: {listing(gone)}")
+                raise GoldievalError(f"{len(gone):,} of its {seen['images']:,} images are missing: {listing(gone)}")
             if prepared.dataset.masks is not None:
                 check_masks(prepared.dataset.images, prepared.dataset.masks, seen["classes"], os.cpu_count() or 1)
             found = ", ".join(f"{number:,} {what}" for what, number in seen.items())
@@ -81,7 +81,7 @@ def _first_that_reads(task: Task, folder: Path, layouts: list[Links], given: Pat
 
 
 def _layouts(source: Source, given: Path) -> Iterator[Links]:
-    """Yield what could be linked: a folder as it is, one further down, then pieces by their names."""
+    """Yield candidate layouts: a folder as it is, a subfolder, then individual files by name."""
     places = (given, *folders_below(given, DEPTH))
     for place in places:
         if not source.missing(place):
@@ -96,7 +96,7 @@ def _layouts(source: Source, given: Path) -> Iterator[Links]:
 
 
 def _called(places: tuple[Path, ...], need: str) -> list[Path]:
-    """Return files or folders that end like a needed path, those that share most of it first."""
+    """Return files or folders whose path ends like a required path, with the longest common ending first."""
     parts = Path(need).parts
     for length in range(len(parts), 0, -1):
         found = [place.joinpath(*parts[-length:]) for place in places if place.joinpath(*parts[-length:]).exists()]
@@ -119,21 +119,21 @@ def _link(links: Links, place: Path) -> None:
 
 
 def _why_not(task: Task, given: Path) -> str:
-    """Say what is missing, and what to do with a layout that this task's reader does not read."""
+    """Return what is missing, and what to do with a layout that this task's reader does not support."""
     source, where = task.card.source, tilde(given)
     places = (given, *folders_below(given, DEPTH))
     pickles = [file.name for place in places for pattern in PICKLES for file in place.glob(pattern)]
     if pickles:
         return (
             f"{where} holds Python pickles ({pickles[0]}), which can run any code when opened, so they are never read. "
-            f"What is read instead: goldieval data get {task.name}, or class folders of pictures."
+            f"Supported instead: goldieval data get {task.name}, or class folders of images."
         )
     lacking = listing(source.missing(given))
     try:
-        found = find(given, Wishes())
+        found = detect(given, DetectionHints())
     except GoldievalError:
-        return f"{where} is no data of {task.name}: it lacks {lacking}."
+        return f"{where} is not data of {task.name}: it lacks {lacking}."
     return (
-        f"{where} lacks {lacking}; it holds {found.said}. Another copy of the pictures is another task: "
-        f"goldieval data import {argument(str(where))} --family {found.family} --name {task.name}-own"
+        f"{where} lacks {lacking}; it holds {found.description}. Another copy of the images is another task: "
+        f"goldieval data import {shell_argument(str(where))} --family {found.family} --name {task.name}-own"
     )

@@ -1,4 +1,4 @@
-"""Many scenes as arrays: which of them satisfy a caption, and which give a question an answer."""
+"""Many scenes as arrays: which of them satisfy a caption, and which give a question a certain answer."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from goldieval.data.shapes.meaning import ATTRIBUTES, RELATIONS, Ask, Query, Wanted, holds
+from goldieval.data.shapes.meaning import ATTRIBUTES, RELATIONS, ObjectDescription, SceneQuery, SceneQuestion, holds
 from goldieval.data.shapes.world import Background, Scene
 
 
@@ -17,12 +17,12 @@ class Gallery:
     def __init__(self, scenes: Sequence[Scene]) -> None:
         self.scenes = scenes
         self.slots = max((len(scene.objects) for scene in scenes), default=0)
-        self.fits: dict[Wanted, np.ndarray] = {}  # (scenes, slots): which objects a constraint fits
-        self.backgrounds: dict[Background, np.ndarray] = {}  # (scenes,): which scenes lie on it
+        self.fits: dict[ObjectDescription, np.ndarray] = {}  # (scenes, slots): objects that match a description
+        self.backgrounds: dict[Background, np.ndarray] = {}  # (scenes,): scenes with a background
         self.holds = {name: self._related(name) for name in RELATIONS}  # (scenes, slots, slots)
-        self.attributes = {name: self._values(name) for name in ATTRIBUTES}  # (scenes, slots) of words, "" if no object
+        self.attributes = {name: self._values(name) for name in ATTRIBUTES}  # (scenes, slots) of words, "" if empty
 
-    def satisfying(self, query: Query) -> np.ndarray:
+    def satisfying(self, query: SceneQuery) -> np.ndarray:
         """Return the indices of the scenes that satisfy a query."""
         number = len(query.objects)
         fits = [self._fits(wanted) for wanted in query.objects]
@@ -34,7 +34,7 @@ class Gallery:
         rows = np.flatnonzero(possible)
         if not number or not len(rows):
             return rows
-        # (rows, slots, … slots): one axis for each object of the query; true where that assignment works.
+        # (rows, slots, … slots): one axis per object of the query; true for assignments that satisfy it.
         works = _distinct(number, self.slots)
         for axis, one in enumerate(fits):
             works = works & _spread(one[rows], number, axis)
@@ -42,8 +42,8 @@ class Gallery:
             works = works & _spread_pair(self.holds[relation.name][rows], number, relation.first, relation.second)
         return np.asarray(rows[works.reshape(len(rows), -1).any(axis=1)])
 
-    def answering(self, meaning: Ask, answer: str | None) -> np.ndarray:
-        """Return the indices of the scenes to which a question applies, with that answer unless it is None."""
+    def answering(self, meaning: SceneQuestion, answer: str | None) -> np.ndarray:
+        """Return the indices of the scenes to which a question applies, with the given answer unless it is None."""
         fits = self._fits(meaning.subject)
         number = fits.sum(axis=1)
         if meaning.type in ("count", "existence"):
@@ -55,8 +55,10 @@ class Gallery:
             return self._answering_relation(meaning, answer, rows, slot)
         return rows if answer is None else np.asarray(rows[self.attributes[meaning.type][rows, slot] == answer])
 
-    def _answering_relation(self, meaning: Ask, answer: str | None, rows: np.ndarray, slot: np.ndarray) -> np.ndarray:
-        """Of the scenes ``rows``, where the subject is in ``slot``, keep those with one other object that fits."""
+    def _answering_relation(
+        self, meaning: SceneQuestion, answer: str | None, rows: np.ndarray, slot: np.ndarray
+    ) -> np.ndarray:
+        """Return those of ``rows``, whose subject is in ``slot``, with exactly one other object that matches."""
         assert meaning.other is not None and meaning.relation is not None
         fits = self._fits(meaning.other)[rows]
         other = fits.argmax(axis=1)
@@ -71,11 +73,13 @@ class Gallery:
             self.backgrounds[background] = np.array(same, dtype=bool)
         return self.backgrounds[background]
 
-    def _fits(self, wanted: Wanted) -> np.ndarray:
+    def _fits(self, wanted: ObjectDescription) -> np.ndarray:
         if wanted not in self.fits:
-            said = [(name, getattr(wanted, name)) for name in ATTRIBUTES if getattr(wanted, name) is not None]
+            mentioned = [(name, getattr(wanted, name)) for name in ATTRIBUTES if getattr(wanted, name) is not None]
             there = self.attributes["shape"] != ""
-            self.fits[wanted] = np.logical_and.reduce([there, *(self.attributes[name] == word for name, word in said)])
+            self.fits[wanted] = np.logical_and.reduce(
+                [there, *(self.attributes[name] == word for name, word in mentioned)]
+            )
         return self.fits[wanted]
 
     def _values(self, name: str) -> np.ndarray:
@@ -93,7 +97,7 @@ class Gallery:
 
 
 def _distinct(number: int, slots: int) -> np.ndarray:
-    """Return (1, slots, … slots): whether the chosen slots all differ."""
+    """Return whether the chosen slots all differ, shape (1, slots, … slots)."""
     index = np.indices((slots,) * number)
     pairs = itertools.combinations(range(number), 2)
     different = np.logical_and.reduce(
@@ -103,13 +107,13 @@ def _distinct(number: int, slots: int) -> np.ndarray:
 
 
 def _spread(fits: np.ndarray, number: int, axis: int) -> np.ndarray:
-    """Give (rows, slots) one axis for each of ``number`` objects, so that it varies along the given one."""
+    """Reshape (rows, slots) to one axis per object, varying along the given one of ``number`` axes."""
     rows, slots = fits.shape
     return fits.reshape(rows, *(slots if i == axis else 1 for i in range(number)))
 
 
 def _spread_pair(related: np.ndarray, number: int, first: int, second: int) -> np.ndarray:
-    """The same for (rows, slots, slots), which varies along two axes."""
+    """Reshape (rows, slots, slots) likewise, varying along two axes."""
     rows, slots, _ = related.shape
     ordered = related if first < second else related.transpose(0, 2, 1)
     return ordered.reshape(rows, *(slots if i in (first, second) else 1 for i in range(number)))

@@ -1,6 +1,6 @@
-"""Questions about scenes, each with its one answer and a meaning that can be executed on any scene.
+"""Questions about scenes, each with its only answer and a meaning that can be evaluated on any scene.
 
-The last phrasing of every type is held out: it occurs in the test split only.
+The last phrasing of every type is held out: it occurs only in the test split.
 """
 
 from __future__ import annotations
@@ -12,12 +12,20 @@ from dataclasses import dataclass, replace
 
 from goldieval.data.shapes import phrases
 from goldieval.data.shapes.dice import below, chance, choose, dice, shuffled
-from goldieval.data.shapes.meaning import ATTRIBUTES, QUESTION_TYPES, RELATIONS, Ask, Wanted, holds, known
+from goldieval.data.shapes.meaning import (
+    ATTRIBUTES,
+    QUESTION_TYPES,
+    RELATIONS,
+    ObjectDescription,
+    SceneQuestion,
+    describe,
+    holds,
+)
 from goldieval.data.shapes.relevance import answer
 from goldieval.data.shapes.world import COLOURS, FILLS, HELD_OUT, PLACES, SHAPES, SIZES, Scene
 
-# {the}, {a} and {many} stand for the subject, {relation} and {other} for the rest of a relation question. The last one
-# says nothing that the others of all types do not say: whoever knows the words can answer it, in an order never seen.
+# {the}, {a} and {many} are replaced by the subject, {relation} and {other} by the rest of a relation question. The last
+# phrasing uses only words that occur in the others, in an order that does not occur in training.
 TEMPLATES = {
     "colour": ("What colour is {the}?", "Which colour does {the} have?", "What is the colour of {the}?",
                "The colour of {the} is what?"),
@@ -44,7 +52,17 @@ TRIES_PER_QUESTION = 10
 
 @dataclass(frozen=True)
 class Question:
-    """``template`` names the phrasing, such as "colour-2"; ``answer`` is one of a few words, a number or yes / no."""
+    """A question with its answer.
+
+    Attributes:
+        id: Id of the question.
+        type: One of ``QUESTION_TYPES``.
+        template: Phrasing, for example "colour-2".
+        held_out: Whether the phrasing is held out from training.
+        text: The question.
+        answer: One of a few words, a number, or yes / no.
+        meaning: Its meaning.
+    """
 
     id: str
     type: str
@@ -52,15 +70,15 @@ class Question:
     held_out: bool
     text: str
     answer: str
-    meaning: Ask
+    meaning: SceneQuestion
 
 
 def questions(scene: Scene, n: int) -> list[Question]:
-    """Return ``n`` questions of different meaning, types in turn; fewer where the scene has no more to ask."""
+    """Return ``n`` questions of different meaning, alternating between types; fewer if the scene allows no more."""
     rng = dice("questions", scene.kind, scene.seed)
     types = itertools.cycle(shuffled(rng, QUESTION_TYPES))
     found: list[Question] = []
-    asked: set[Ask] = set()
+    asked: set[SceneQuestion] = set()
     for type in itertools.islice(types, n * TRIES_PER_QUESTION):
         meaning = _ASKS[type](rng, scene, type)
         if meaning is None or meaning in asked or _names_held_out(meaning, scene):
@@ -72,12 +90,12 @@ def questions(scene: Scene, n: int) -> list[Question]:
     return found
 
 
-def _question(rng: random.Random, scene: Scene, meaning: Ask, number: int) -> Question:
+def _question(rng: random.Random, scene: Scene, meaning: SceneQuestion, number: int) -> Question:
     seen = len(TEMPLATES[meaning.type]) - 1
     held_out = scene.split == "test" and chance(rng, HELD_OUT_SHARE)
     template = seen if held_out else below(rng, seen)
     reply = answer(meaning, scene)
-    assert reply is not None, f"{scene.id}: a question was asked that does not apply: {meaning}"
+    assert reply is not None, f"{scene.id}: the question does not apply: {meaning}"
     return Question(
         id=f"{scene.id}?{number}",
         type=meaning.type,
@@ -89,7 +107,7 @@ def _question(rng: random.Random, scene: Scene, meaning: Ask, number: int) -> Qu
     )
 
 
-def _text(rng: random.Random, template: str, meaning: Ask) -> str:
+def _text(rng: random.Random, template: str, meaning: SceneQuestion) -> str:
     subject = phrases.noun_phrase(rng, meaning.subject, synonyms=False)
     text = template.format(
         the=f"the {subject}",
@@ -101,34 +119,34 @@ def _text(rng: random.Random, template: str, meaning: Ask) -> str:
     return text[0].upper() + text[1:]
 
 
-def _names_held_out(meaning: Ask, scene: Scene) -> bool:
-    """Say whether a held-out pair is named outside test: "Is there ...?" would teach that the answer is always no."""
+def _names_held_out(meaning: SceneQuestion, scene: Scene) -> bool:
+    """Return whether a held-out pair is named outside test: "Is there ...?" would always have the answer no."""
     named = [(one.colour, one.shape) for one in (meaning.subject, meaning.other) if one]
     return scene.split != "test" and not HELD_OUT.isdisjoint(named)
 
 
-def _unique(rng: random.Random, scene: Scene, index: int, names: list[str]) -> Wanted | None:
-    """Return one or two of the named attributes that mean this object and no other."""
+def _unique(rng: random.Random, scene: Scene, index: int, names: list[str]) -> ObjectDescription | None:
+    """Return one or two of the named attributes that identify this object uniquely."""
     obj = scene.objects[index]
-    options = [known(obj, some) for length in (1, 2) for some in itertools.combinations(names, length)]
+    options = [describe(obj, some) for length in (1, 2) for some in itertools.combinations(names, length)]
     unique = [wanted for wanted in options if sum(wanted.fits(other) for other in scene.objects) == 1]
     return choose(rng, unique) if unique else None
 
 
-def _attribute(rng: random.Random, scene: Scene, type: str) -> Ask | None:
+def _attribute(rng: random.Random, scene: Scene, type: str) -> SceneQuestion | None:
     names = [name for name in ATTRIBUTES if name != type]
     subject = _unique(rng, scene, below(rng, len(scene.objects)), names)
-    return Ask(type, subject) if subject else None
+    return SceneQuestion(type, subject) if subject else None
 
 
-def _count(rng: random.Random, scene: Scene, type: str) -> Ask:
+def _count(rng: random.Random, scene: Scene, type: str) -> SceneQuestion:
     names = choose(rng, (["shape"], ["colour"], ["size"], ["fill"], ["colour", "shape"], ["size", "shape"]))
-    wanted = known(choose(rng, scene.objects), names)
-    return Ask(type, _changed(rng, wanted) if chance(rng, 0.25) else wanted)
+    wanted = describe(choose(rng, scene.objects), names)
+    return SceneQuestion(type, _changed(rng, wanted) if chance(rng, 0.25) else wanted)
 
 
-def _relation(rng: random.Random, scene: Scene, type: str) -> Ask | None:
-    """Ask of two objects; which relation is asked for is chosen so that yes and no are equally frequent."""
+def _relation(rng: random.Random, scene: Scene, type: str) -> SceneQuestion | None:
+    """Ask about two objects; the relation is chosen so that yes and no are equally frequent."""
     if len(scene.objects) < 2:
         return None
     first, second = shuffled(rng, range(len(scene.objects)))[:2]
@@ -138,27 +156,27 @@ def _relation(rng: random.Random, scene: Scene, type: str) -> Ask | None:
         return None
     yes = chance(rng, 0.5)
     fitting = [name for name in RELATIONS if holds(name, scene.objects[first], scene.objects[second]) == yes]
-    return Ask(type, subject, choose(rng, fitting), other)
+    return SceneQuestion(type, subject, choose(rng, fitting), other)
 
 
-def _existence(rng: random.Random, scene: Scene, type: str) -> Ask | None:
-    """Ask for something that is there, or for something with one word changed that is not."""
+def _existence(rng: random.Random, scene: Scene, type: str) -> SceneQuestion | None:
+    """Ask for an object that exists, or for one with an attribute changed that does not."""
     names = choose(rng, (["shape"], ["colour", "shape"], ["fill", "shape"], ["size", "colour"], ["shape", "place"]))
-    wanted = known(choose(rng, scene.objects), names)
+    wanted = describe(choose(rng, scene.objects), names)
     if chance(rng, 0.5):
-        return Ask(type, wanted)
+        return SceneQuestion(type, wanted)
     absent = _changed(rng, wanted)
-    return None if any(absent.fits(obj) for obj in scene.objects) else Ask(type, absent)
+    return None if any(absent.fits(obj) for obj in scene.objects) else SceneQuestion(type, absent)
 
 
-def _changed(rng: random.Random, wanted: Wanted) -> Wanted:
-    """Return the constraint with one of its words exchanged."""
+def _changed(rng: random.Random, wanted: ObjectDescription) -> ObjectDescription:
+    """Return the description with one attribute changed."""
     name = choose(rng, [name for name in ATTRIBUTES if getattr(wanted, name)])
     word = choose(rng, [word for word in WORDS[name] if word != getattr(wanted, name)])
     return replace(wanted, **{name: word})
 
 
-_ASKS: dict[str, Callable[[random.Random, Scene, str], Ask | None]] = {
+_ASKS: dict[str, Callable[[random.Random, Scene, str], SceneQuestion | None]] = {
     **dict.fromkeys(ATTRIBUTES, _attribute),
     "count": _count,
     "relation": _relation,

@@ -10,8 +10,8 @@ from typing import Literal
 
 import torch
 
+from goldieval.core.containment import error_line
 from goldieval.core.errors import GoldievalError
-from goldieval.core.faults import in_words
 from goldieval.goldiclip.data.bad_samples import MOST_BAD_SAMPLES, TooManyBadError
 from goldieval.goldiclip.data.captions import LONGEST, QuestionsAsCaptions, sample
 from goldieval.goldiclip.data.corpus import Bad, BadSampleError, Corpus, Ids, Sample
@@ -162,7 +162,7 @@ class Batches:
             except BadSampleError as error:
                 self._unusable[row] = error.bad
             except Exception as error:  # what no corpus foresaw; too many of them end the run as any others do
-                self._unusable[row] = BadSampleError(f"sample {row}", "cannot be used", in_words(error)).bad
+                self._unusable[row] = BadSampleError(f"sample {row}", "cannot be used", error_line(error)).bad
             bad.append(self._unusable[row])
         raise TooManyBadError(bad)
 

@@ -12,7 +12,7 @@ from PIL import Image
 from goldieval.core.errors import GoldievalError
 from goldieval.goldiclip.data.corpus import Ids, Sample
 from goldieval.goldiclip.data.shards import shards_of
-from goldieval.goldiclip.recipe import DataPart
+from goldieval.goldiclip.recipe import DataSettings
 from goldieval.goldiclip.tokenizer import Tokenizer
 
 SENTENCE = "a brown dog with a red collar runs across the wide green lawn"  # about as long as DreamLIP's
@@ -45,7 +45,7 @@ class MadeUp:
         return Sample(Image.fromarray(noise), [said] * SENTENCES, asked)
 
 
-def missing(data: DataPart) -> str:
+def missing(data: DataSettings) -> str:
     """Return what is not there of a recipe's data, as a line, or nothing; damaged data are there."""
     if data.source == "shards":
         try:

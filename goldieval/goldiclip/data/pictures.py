@@ -33,7 +33,7 @@ class Cuts:
 
 
 @dataclass(frozen=True)
-class Shown:
+class ImageViews:
     """whole, mild: (n, 3, size, size).   views: (n, views, 3, small, small).   others: (n, others, 3, size, size)."""
 
     whole: torch.Tensor
@@ -50,7 +50,7 @@ def decoded(where: str, data: bytes) -> Image.Image:
         raise BadSampleError(where, "unreadable picture", str(error)) from error
 
 
-def shown(pictures: Sequence[Image.Image | torch.Tensor], cuts: Cuts, size: int, small: int) -> Shown:
+def shown(pictures: Sequence[Image.Image | torch.Tensor], cuts: Cuts, size: int, small: int) -> ImageViews:
     """Cut pictures of any size; those that all lie in memory at the model's size are cut at once."""
     drawn = [picture for picture in pictures if isinstance(picture, torch.Tensor)]
     if len(drawn) == len(pictures):
@@ -58,14 +58,16 @@ def shown(pictures: Sequence[Image.Image | torch.Tensor], cuts: Cuts, size: int,
     return _one_by_one([picture for picture in pictures if isinstance(picture, Image.Image)], cuts, size, small)
 
 
-def _together(pictures: torch.Tensor, cuts: Cuts, small: int) -> Shown:
+def _together(pictures: torch.Tensor, cuts: Cuts, small: int) -> ImageViews:
     whole = _normalised(pictures)
     views = [crops_of(whole, boxes, small) for boxes in cuts.views]
     others = [crops_of(whole, boxes, whole.shape[-1]) for boxes in cuts.others]
-    return Shown(whole, crops_of(whole, cuts.mild, whole.shape[-1]), _stacked(views, whole), _stacked(others, whole))
+    return ImageViews(
+        whole, crops_of(whole, cuts.mild, whole.shape[-1]), _stacked(views, whole), _stacked(others, whole)
+    )
 
 
-def _one_by_one(pictures: Sequence[Image.Image], cuts: Cuts, size: int, small: int) -> Shown:
+def _one_by_one(pictures: Sequence[Image.Image], cuts: Cuts, size: int, small: int) -> ImageViews:
     squares = [square(*picture.size, place) for picture, place in zip(pictures, cuts.place.tolist(), strict=True)]
     everything = torch.tensor([[0.0, 0.0, 1.0, 1.0]]).expand(len(pictures), -1)
 
@@ -76,7 +78,7 @@ def _one_by_one(pictures: Sequence[Image.Image], cuts: Cuts, size: int, small: i
 
     whole = cut(everything, size)
     views = _stacked([cut(boxes, small) for boxes in cuts.views], whole)
-    return Shown(whole, cut(cuts.mild, size), views, _stacked([cut(boxes, size) for boxes in cuts.others], whole))
+    return ImageViews(whole, cut(cuts.mild, size), views, _stacked([cut(boxes, size) for boxes in cuts.others], whole))
 
 
 def square(width: int, height: int, place: float) -> tuple[float, float, int]:

@@ -13,7 +13,7 @@ from goldieval.goldiclip.data.corpus import Corpus
 from goldieval.goldiclip.data.jsonl import JsonLines
 from goldieval.goldiclip.data.shapes import shapes_corpus
 from goldieval.goldiclip.data.shards import Shards
-from goldieval.goldiclip.recipe import DataPart, Recipe
+from goldieval.goldiclip.recipe import DataSettings, Recipe
 from goldieval.goldiclip.tokenizer import Tokenizer
 
 MOST_WORKERS = 8
@@ -36,7 +36,7 @@ def corpus_of(recipe: Recipe, tokenizer: Tokenizer, note: Callable[[str], None] 
     return openers[data.source]()
 
 
-def named(data: DataPart, images: int) -> str:
+def named(data: DataSettings, images: int) -> str:
     """Return what a corpus is called where a checkpoint says what it was trained on."""
     return DRAWN if data.source == "shapes" else f"{images:,} images of {Path(data.path).resolve().name}"
 

@@ -1,4 +1,4 @@
-"""The terminal: one table a panel, or stacked lines where the window is too narrow for it; nothing is ever cut."""
+"""The terminal: one table per panel, or stacked lines where the window is too narrow; nothing is truncated."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from rich.table import Table
 
 from goldieval.core.display import Console, Text
 from goldieval.report.formats.feet import foot_rows, legend, shown_name
-from goldieval.report.grid import Cell, Grid, GridPanel, Row
+from goldieval.report.grid import Cell, Grid, GridPanel, GridRow
 
 _STYLES = {"published": "italic", "ours": "", "imported": "cyan"}
 
 
 def to_terminal(grid: Grid, console: Console) -> list[RenderableType]:
-    """Return the whole table for a console of its width."""
+    """Return the whole table, laid out for the width of a console."""
     parts: list[RenderableType] = [Text(grid.title, "bold")]
     for panel in grid.panels:
         parts += [Text(""), *([Text(panel.title, "bold")] if panel.title else [])]
@@ -56,11 +56,11 @@ def _narrow(grid: Grid, panel: GridPanel) -> Iterator[Text]:
         yield Text(f"{name}: {'; '.join(pairs)}", "dim")
 
 
-def _name(row: Row) -> Text:
+def _name(row: GridRow) -> Text:
     return Text(shown_name(row) + _marks(row.notes), _STYLES[row.kind])
 
 
-def _cell(grid: Grid, row: Row, cell: Cell) -> Text:
+def _cell(grid: Grid, row: GridRow, cell: Cell) -> Text:
     if cell.score is None:
         return Text("")
     style = f"{_STYLES[row.kind]} {'bold' if cell.best else 'underline' if cell.second else ''}".strip()

@@ -1,0 +1,43 @@
+"""Everything that a table may show: published numbers, cards, records, imported results."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from goldieval.records.schema import Record
+from goldieval.report.published import Published
+from goldieval.report.score import Score
+from goldieval.report.studies import Runs
+from goldieval.report.table_spec import Column
+from goldieval.tasks.card import Task
+
+
+@dataclass
+class TableSources:
+    """Everything that a table may show.
+
+    Attributes:
+        published: published numbers.
+        tasks: by name.
+        records: each with its file.
+        imported: results of other harnesses.
+        runs: of training studies, by folder.
+    """
+
+    published: Published
+    tasks: dict[str, Task]
+    records: list[tuple[Path, Record]] = field(default_factory=list)
+    imported: list[Score] = field(default_factory=list)
+    runs: dict[str, Runs] = field(default_factory=dict)  # by the folder of their study
+
+    def made_here(self, task: str) -> bool:
+        """Return whether a task belongs to the built-in world."""
+        return task in self.tasks and not self.tasks[task].card.source.on_disk
+
+    def protocol(self, task: str) -> str:
+        return self.tasks[task].card.protocol if task in self.tasks else ""
+
+    def expected(self, column: Column) -> int | None:
+        """Return the number of independent units that the card expects: images, since their captions are dependent."""
+        return self.tasks[column.task].card.expect.images if column.task in self.tasks else None
