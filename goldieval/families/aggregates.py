@@ -1,4 +1,4 @@
-"""What families share when they turn outcomes into metrics: strata, accuracies, ties, the record's form of a mean."""
+"""Helpers of the families for turning outcomes into metrics: strata, accuracies, ties, and metrics of a record."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from goldieval.records.parts import MeasuredMetric, Ties
 
 
 def check_strata(dataset: Dataset, names: Sequence[str]) -> None:
-    """Raise TaskError where a card asks for a group of queries that the data do not have."""
-    if lacking := [name for name in names if name not in dataset.strata]:
+    """Raise TaskError if a card names a group of queries that the data do not have."""
+    if missing := [name for name in names if name not in dataset.strata]:
         has = f"they have {', '.join(dataset.strata)}" if dataset.strata else "they have none"
-        raise TaskError(f"params.strata: the data have no group {listing(lacking)}; {has}.")
+        raise TaskError(f"params.strata: the data have no group {listing(missing)}; {has}.")
 
 
 def masks(dataset: Dataset, names: Sequence[str]) -> dict[str, np.ndarray]:
-    """Return the masks of the groups that have a query left (a subset may have lost some)."""
+    """Return the masks of the groups that have at least one query; in a subset some may be empty."""
     return {name: dataset.strata[name] for name in names if dataset.strata[name].any()}
 
 
@@ -31,8 +31,11 @@ def accuracies(
     """Return ``accuracy`` and ``accuracy_<stratum>``.
 
     Args:
-        hits: probability that each query is right, (queries,).   clusters: (queries,) what was drawn together.
-        chance: (queries,) what a guess gets.   strata: masks.
+        hits: probability that the answer to each query is right, shape (queries,).
+        clusters: sampling unit of each query, such as its image, shape (queries,).
+        chance: probability that a random guess is right, shape (queries,).
+        strata: masks of the queries by group, each of shape (queries,).
+        ceiling: best possible score, if it is known.
     """
     groups = {"accuracy": np.ones(len(hits), dtype=bool), **{f"accuracy_{name}": strata[name] for name in strata}}
     return {
@@ -44,19 +47,24 @@ def accuracies(
 
 
 def metric(interval: Interval, chance: float | None = None, ceiling: float | None = None) -> MeasuredMetric:
-    """Return the record's form of a mean."""
+    """Return a mean in the form of the record, with its minimum detectable difference."""
     return MeasuredMetric(
         **vars(interval), separable=interval.minimum_detectable_difference, chance=chance, ceiling=ceiling
     )
 
 
 def median_metric(interval: Interval) -> MeasuredMetric:
-    """Return the record's form of a median, whose interval says nothing of what a difference would need."""
+    """Return a median in the form of the record; its interval gives no minimum detectable difference."""
     return MeasuredMetric(**vars(interval))
 
 
 def ties_of(ranks: list[Ranks], k: list[int]) -> tuple[Ties, list[str]]:
-    """Count the queries that hang on ties, and warn where breaking them moves recall by over 0.1 point."""
+    """Count the queries that depend on ties, and warn if breaking them changes a recall by more than 0.1 points.
+
+    Args:
+        ranks: ranks in each direction.
+        k: numbers of retrieved items at which recall is computed.
+    """
     gap = max(float(np.mean(rank.low <= cut) - np.mean(rank.high <= cut)) for rank in ranks for cut in k)
     queries = sum(int((rank.tied > 0).sum()) for rank in ranks)
     text = f"ties are worth up to {100 * gap:.1f} points: {queries:,} queries score a negative like their positive"

@@ -1,4 +1,4 @@
-"""Choice: among a few image-text pairs one is true; a query is right if the model scores that one highest."""
+"""Choice: one of a few image-text pairs is true, and a query is right if the model scores that pair highest."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ChoicePrepared(Prepared[ChoiceParams]):
     Attributes:
         choices: candidates of each query as pairs (image index, text index), the true one first, shape
             (queries, candidates, 2).
-        sets: set of queries that each query belongs to, shape (queries,), where sets are scored.
+        sets: index of the set to which each query belongs, shape (queries,); None if sets are not scored.
     """
 
     choices: np.ndarray
@@ -39,14 +39,14 @@ class Choice(SimilarityFamily[ChoicePrepared]):
     """Accuracy of choosing the true image-text pair among a few."""
 
     def prepare(self, task: Task, dataset: Dataset) -> ChoicePrepared:
-        """Check that the data have candidates to choose from. Raises TaskError."""
+        """Check that the data have candidates to choose from. Raises TaskError if not."""
         params = params_of(task, ChoiceParams)
         if dataset.choices is None or dataset.owner is None:
             raise TaskError(
-                "choice needs candidates, but the data have none: this reader makes no true and false pairs."
+                "choice needs candidates, but the data have none: use a reader of true and false pairs, such as contrast."
             )
         if not len(dataset.choices):
-            raise TaskError(f"nothing is to be chosen about these {len(dataset.images):,} images: take more of them.")
+            raise TaskError(f"no query is about these {len(dataset.images):,} images: take more of them.")
         check_strata(dataset, params.strata)
         if params.sets and dataset.sets is None:
             raise TaskError("params.sets: these data have no sets of queries.")
@@ -60,9 +60,9 @@ class Choice(SimilarityFamily[ChoicePrepared]):
         )
 
     def score(self, prepared: ChoicePrepared, evidence: Similarity) -> Scored:
-        """Score every candidate; queries about one image are one cluster.
+        """Score every candidate. Queries about the same image form a cluster.
 
-        Ties count as their expected value: the true pair comes first, so that arg-max would give it all of them.
+        Ties count as their expected value, since arg-max would always choose the true pair, which comes first.
         """
         dataset, ceiling = prepared.dataset, prepared.task.card.ceiling
         images, texts = prepared.choices[..., 0], prepared.choices[..., 1]
@@ -100,7 +100,7 @@ FAMILY = Choice()
 def _mean_over(
     strata: Mapping[str, np.ndarray], hits: np.ndarray, clusters: np.ndarray, chance: np.ndarray, ceiling: float | None
 ) -> MeasuredMetric:
-    """Return the mean of the strata's accuracies, a small one counting as much as a large one."""
+    """Return the mean of the accuracies of the strata, all with the same weight."""
     rows = np.concatenate([np.flatnonzero(mask) for mask in strata.values()])
     groups = np.repeat(np.arange(len(strata)), [int(mask.sum()) for mask in strata.values()])
     guess = float(np.mean([chance[mask].mean() for mask in strata.values()]))
@@ -110,18 +110,26 @@ def _mean_over(
 def _set_scores(
     hits: np.ndarray, by_image: np.ndarray, sets: np.ndarray, ceiling: float | None
 ) -> dict[str, MeasuredMetric]:
-    """Return Winoground's scores: a set of queries is right if all are (text: those of its images choosing a text).
+    """Return Winoground's scores: a set is right if all its queries are.
 
-    A set is two images and two texts. Ties are broken at random and apart. Chance is that of four scores in random
-    order: each side's two queries are right in 6 of 24 orders, all four in 4 of them.
+    A set has two images and two texts. The text score covers the two queries that choose a text for an image, the image
+    score those that choose an image for a text, and the group score all four. Ties are broken at random, independently
+    for each query. Chance is that of four scores in random order: the two queries of one side are right in 6 of 24
+    orders, all four in 4 of them.
+
+    Args:
+        hits: probability that each query is right, shape (queries,).
+        by_image: whether each query chooses a text for an image, shape (queries,).
+        sets: index of the set of each query, shape (queries,).
+        ceiling: best possible score, if it is known.
     """
-    _, which = np.unique(sets, return_inverse=True)
+    _, set_of = np.unique(sets, return_inverse=True)
     sides = {"text_score": by_image, "image_score": ~by_image, "group_score": np.ones(len(hits), dtype=bool)}
     chances = {"text_score": 6 / 24, "image_score": 6 / 24, "group_score": 4 / 24}
-    found = {}
+    scores = {}
     for name, side in sides.items():
-        right = np.ones(int(which.max()) + 1)
-        np.multiply.at(right, which[side], hits[side])
+        right = np.ones(int(set_of.max()) + 1)
+        np.multiply.at(right, set_of[side], hits[side])
         (mean,) = clustered_means(right[:, None], np.arange(len(right)), [(0.0, 1.0)])
-        found[name] = metric(mean, chances[name], ceiling)
-    return found
+        scores[name] = metric(mean, chances[name], ceiling)
+    return scores
