@@ -43,7 +43,7 @@ class Choice(SimilarityFamily[ChoicePrepared]):
         params = params_of(task, ChoiceParams)
         if dataset.choices is None or dataset.owner is None:
             raise TaskError(
-                "choice needs candidates, but the data have none: use a reader of true and false pairs, such as contrast."
+                "choice needs candidates, but the data have none: use a reader of pairs, such as contrast."
             )
         if not len(dataset.choices):
             raise TaskError(f"no query is about these {len(dataset.images):,} images: take more of them.")
