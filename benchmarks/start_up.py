@@ -58,7 +58,7 @@ def cost(arguments: list[str], checkout: Path, rounds: int = ROUNDS) -> float:
 
 def records(folder: Path) -> None:
     """Write records of 100 models on 20 tasks, 24 metrics each, under the names that ``run`` gives them."""
-    from made_records import made, share
+    from synthetic_records import made, share
 
     from goldieval.records.files import record_path, sealed
     from goldieval.tasks.catalogue import Catalogue
@@ -108,8 +108,7 @@ def main() -> int:
         for command in commands:
             many = (
                 ["show", str(results)] == command
-                or (command[0] == "run"
-                and len(command) > 2)
+                or (command[0] == "run" and len(command) > 2)
                 or command[1:2] == ["results"]
             )
             seconds = cost(command, checkout, 3 if many else ROUNDS)

@@ -18,10 +18,10 @@ from goldieval.tasks.card import Task
 
 
 def check_strata(dataset: Dataset, names: Sequence[str]) -> None:
-    """Raise TaskError where a card asks for a group of queries that the data do not have."""
-    if lacking := [name for name in names if name not in dataset.strata]:
+    """Raise TaskError if a card names a group of queries that the data do not have."""
+    if missing := [name for name in names if name not in dataset.strata]:
         has = f"they have {', '.join(dataset.strata)}" if dataset.strata else "they have none"
-        raise TaskError(f"params.strata: the data have no group {listing(lacking)}; {has}.")
+        raise TaskError(f"params.strata: the data have no group {listing(missing)}; {has}.")
 
 
 def measure(task: Task, outcomes: Columns, context: Columns, counts: Mapping[str, int]) -> dict[str, MeasuredMetric]:
@@ -58,7 +58,12 @@ def strata_columns(dataset: Dataset, names: Sequence[str]) -> dict[str, np.ndarr
 
 
 def ties_of(ranks: list[Ranks], k: list[int]) -> tuple[Ties, list[str]]:
-    """Count the queries that hang on ties, and warn where breaking them moves recall by over 0.1 point."""
+    """Count the queries that depend on ties, and warn if breaking them changes a recall by more than 0.1 points.
+
+    Args:
+        ranks: ranks in each direction.
+        k: numbers of retrieved items at which recall is computed.
+    """
     gap = max(float(np.mean(rank.low <= cut) - np.mean(rank.high <= cut)) for rank in ranks for cut in k)
     queries = sum(int((rank.tied > 0).sum()) for rank in ranks)
     text = f"ties are worth up to {100 * gap:.1f} points: {queries:,} queries score a negative like their positive"

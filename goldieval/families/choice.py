@@ -1,4 +1,4 @@
-"""Choice: among a few image-text pairs one is true; a query is right if the model scores that one highest."""
+"""Choice: one of a few image-text pairs is true, and a query is right if the model scores that pair highest."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ChoicePrepared(Prepared[ChoiceParams]):
     Attributes:
         choices: candidates of each query as pairs (image index, text index), the true one first, shape
             (queries, candidates, 2).
-        sets: set of queries that each query belongs to, shape (queries,), where sets are scored.
+        sets: index of the set to which each query belongs, shape (queries,); None if sets are not scored.
     """
 
     choices: np.ndarray
@@ -36,14 +36,12 @@ class Choice(SimilarityFamily[ChoicePrepared]):
     """Accuracy of choosing the true image-text pair among a few."""
 
     def prepare(self, task: Task, dataset: Dataset) -> ChoicePrepared:
-        """Check that the data have candidates to choose from. Raises TaskError."""
+        """Check that the data have candidates to choose from. Raises TaskError if not."""
         params = params_of(task, ChoiceParams)
         if dataset.choices is None or dataset.owner is None:
-            raise TaskError(
-                "choice needs candidates, but the data have none: this reader makes no true and false pairs."
-            )
+            raise TaskError("choice needs candidates, but the data have none: use a reader of pairs, such as contrast.")
         if not len(dataset.choices):
-            raise TaskError(f"nothing is to be chosen about these {len(dataset.images):,} images: take more of them.")
+            raise TaskError(f"no query is about these {len(dataset.images):,} images: take more of them.")
         check_strata(dataset, params.strata)
         if params.sets and dataset.sets is None:
             raise TaskError("params.sets: these data have no sets of queries.")
@@ -57,9 +55,9 @@ class Choice(SimilarityFamily[ChoicePrepared]):
         )
 
     def score(self, prepared: ChoicePrepared, evidence: Similarity) -> Scored:
-        """Score every candidate; queries about one image are one cluster.
+        """Score every candidate. Queries about the same image form a cluster.
 
-        Ties count as their expected value: the true pair comes first, so that arg-max would give it all of them.
+        Ties count as their expected value, since arg-max would always choose the true pair, which comes first.
         """
         dataset = prepared.dataset
         images, texts = prepared.choices[..., 0], prepared.choices[..., 1]

@@ -1,4 +1,4 @@
-"""What the families that predict a class share: texts of classes, metrics and outcomes."""
+"""Helpers of the families that predict a class: texts of classes, metrics and outcomes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def distinct_texts(texts: Iterable[str]) -> list[TextSample]:
 
 
 def rows_of(filled: Sequence[Sequence[str]], texts: Sequence[TextSample]) -> torch.Tensor:
-    """Return the index among ``texts`` of every prompt of every name, shape (names, prompts)."""
+    """Return the index in ``texts`` of every prompt of every name, shape (names, prompts)."""
     row_of = {text.id: row for row, text in enumerate(texts)}
     return torch.tensor([[row_of[text] for text in prompts] for prompts in filled])
 
@@ -39,7 +39,16 @@ def class_outcomes(
     predictions: np.ndarray,
     places: np.ndarray,
 ) -> dict[str, np.ndarray]:
-    """Return the columns of the outcomes, one row for each image."""
+    """Return the columns of the outcomes, one row per image.
+
+    Args:
+        images: the images.
+        labels: true class of each image, shape (images,).
+        names: names of the classes.
+        ranks: rank of the true class of each image.
+        predictions: predicted class of each image, shape (images,).
+        places: position of the true class in the ranking of the model, shape (images,).
+    """
     ids = np.asarray([image.id for image in images], dtype=object)
     return {
         "direction": np.full(len(ids), "i2c", dtype=object),

@@ -1,4 +1,4 @@
-"""Image-text retrieval: recall at k both ways, a query hit if any of its positives is in the first k."""
+"""Image-text retrieval: recall at k in both directions. A query is a hit if any of its positives is in the top k."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from goldieval.tasks.params import RetrievalParams
 
 @dataclass(kw_only=True)
 class RetrievalPrepared(Prepared[RetrievalParams]):
-    """Images and texts that are searched for each other.
+    """Images and texts that retrieve each other.
 
     Attributes:
         positives: pairs (text index, image index), shape (pairs, 2).
-        owner: image that each text was written for, shape (texts,).
+        owner: index of the image that each text was written for, shape (texts,).
     """
 
     positives: np.ndarray
@@ -37,7 +37,7 @@ class Retrieval(SimilarityFamily[RetrievalPrepared]):
     """Recall at k and ranks, text to image and image to text."""
 
     def prepare(self, task: Task, dataset: Dataset) -> RetrievalPrepared:
-        """Check that the data pair texts with images. Raises TaskError."""
+        """Check that the data have pairs of texts and images. Raises TaskError if not."""
         params = params_of(task, RetrievalParams)
         if dataset.positives is None or dataset.owner is None:
             raise TaskError("retrieval needs captions, but the data have none: name the caption column in `source`.")
@@ -45,7 +45,7 @@ class Retrieval(SimilarityFamily[RetrievalPrepared]):
             raise TaskError(f"no text belongs to these {len(dataset.images):,} images: take more of them.")
         check_strata(dataset, params.strata)
         if len(dataset.positives) == 0:
-            raise TaskError("no text is true of any image.")
+            raise TaskError("no text describes any of the images: check the positives of the data.")
         return RetrievalPrepared(
             task=task,
             params=params,
@@ -56,7 +56,7 @@ class Retrieval(SimilarityFamily[RetrievalPrepared]):
         )
 
     def score(self, prepared: RetrievalPrepared, evidence: Similarity) -> Scored:
-        """Rank both ways. Texts are clustered by the image they were written for; images are their own clusters."""
+        """Rank in both directions. Texts are clustered by the image they were written for, each image is a cluster."""
         dataset, params, owner = prepared.dataset, prepared.params, prepared.owner
         t2i, i2t = evidence.retrieval(torch.as_tensor(prepared.positives))
         text_ids = [text.id for text in dataset.texts]
@@ -83,7 +83,7 @@ FAMILY = Retrieval()
 
 
 class _Side:
-    """One direction, without the queries that have no positive (ids of a gallery that no text belongs to)."""
+    """One direction, without queries that have no positive (such as images of the gallery without a text)."""
 
     def __init__(
         self,

@@ -407,18 +407,18 @@ def test_equal_class_names_and_equal_captions_are_the_datas_fault(tmp_path: Path
     class_folders(tmp_path / "data", {"a": 2, "b": 1})
     file = card(tmp_path, params={"prompts": ["a {c}"], "class_names": ["cat", "cat"]})
     ran = run(toy_model(tmp_path), str(file))
-    assert "all 2 class names are 'cat': there is nothing to tell apart" in ran.out and "collapsed" not in ran.out
+    assert "all 2 class names are 'cat': there is nothing to distinguish" in ran.out and "collapsed" not in ran.out
     rows = content("table", "retrieval", source={"file": "t.csv", "caption": "said"})
     import yaml
 
     file.write_text(yaml.safe_dump(rows))
     (tmp_path / "data" / "t.csv").write_text("image,said\na/0.png,same\nb/0.png,same\n")
     ran = run(toy_model(tmp_path), str(file))
-    assert "all 2 texts are the same, 'same': there is nothing to compare" in ran.out
+    assert "all 2 texts are identical, 'same': there is nothing to compare" in ran.out
     (tmp_path / "data" / "b" / "0.png").write_bytes((tmp_path / "data" / "a" / "0.png").read_bytes())
     (tmp_path / "data" / "t.csv").write_text("image,said\na/0.png,one\nb/0.png,two\n")
     ran = run(toy_model(tmp_path), str(file))
-    assert "all 2 pictures are the same to the byte" in ran.out
+    assert "all 2 pictures are identical" in ran.out
 
 
 # The other verbs

@@ -146,7 +146,7 @@ def test_pairs_are_the_cells_of_the_matrix_in_both_modes() -> None:
 def test_refusals() -> None:
     with pytest.raises(TaskError, match="choice needs candidates"):
         choice.FAMILY.prepare(task(), Dataset(pictures(2)))
-    with pytest.raises(TaskError, match="nothing is to be chosen"):
+    with pytest.raises(TaskError, match="no query is about these"):
         choice.FAMILY.prepare(task(), dataset(0, [], []))
     with pytest.raises(TaskError, match="no group colour; they have swap, add"):
         choice.FAMILY.prepare(task(strata=["colour"]), dataset(5, [0, 1, 2, 1, 2], CHOICES, strata=STRATA))
