@@ -23,7 +23,7 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -66,13 +66,13 @@ Step = Callable[[], float]
 
 
 class Ready:
-    """A batch that is there already, for every step."""
+    """A loader whose batch is ready on the device, the same one for every step."""
 
-    def __init__(self, batch: Any) -> None:
-        self.batch = batch
+    def __init__(self, ready: Any) -> None:
+        self.ready = ready
 
-    def at(self, step: int) -> Any:
-        return self.batch
+    def batch(self, step: int) -> Any:
+        return self.ready
 
 
 class Bench:
@@ -126,22 +126,21 @@ class Bench:
             }
         )
         trainer = Trainer(recipe, Path("nothing-is-written"), corpus=self.corpus)
-        trainer.batches = Ready(trainer.batches.at(0).to(trainer.accelerator.device))  # type: ignore[assignment]
+        trainer.loader = Ready(trainer.loader.batch(0).to(trainer.accelerator.device))  # type: ignore[assignment]
         return trainer
 
     def ours(self, trainer: Any) -> Step:
-        reports: Iterator[Any] = trainer.steps()
-        return lambda: next(reports).total
+        return lambda: trainer.train_step().total
 
     def peer(self, trainer: Any, padded: bool) -> Step:
         """open_clip's step on the trainer's batch and its model's weights as they are now."""
         from open_clip.loss import ClipLoss
 
-        batch, device = trainer.batches.batch, trainer.accelerator.device
+        batch, device = trainer.loader.ready, trainer.accelerator.device
         images, texts = batch.pixels, batch.captions[:, 0]
         if padded:
             texts = nn.functional.pad(texts, (0, self.config.context_length - texts.shape[1]))
-        model = open_clips(trainer.raw.model, texts.shape[1]).to(device).train()
+        model = open_clips(trainer.student.model, texts.shape[1]).to(device).train()
         optimiser, loss = torch.optim.AdamW(groups(model), lr=LR, betas=BETAS, eps=EPS), ClipLoss()
 
         def step() -> float:

@@ -27,7 +27,8 @@ from pathlib import Path
 from goldieval.goldiclip.recipe_files import load_recipe
 from goldieval.goldiclip.trainer import Trainer
 recipe = load_recipe(sys.argv[1], json.loads(sys.argv[2]))
-rates = [report.rate for report in Trainer(recipe, Path(tempfile.mkdtemp())).steps()]
+trainer = Trainer(recipe, Path(tempfile.mkdtemp()))
+rates = [trainer.train_step().rate for _ in range(recipe.optimiser.steps)]
 print(statistics.median(rates[2:]))
 """
 

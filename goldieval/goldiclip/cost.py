@@ -75,13 +75,13 @@ def _measured(trainer: Trainer, whole: int, size: int, first: int | None = None)
     trainer.restart(size)
     trainer.step = first if first is not None else start.steps if start else 0
     rates: list[float] = []
-    for report in trainer.steps():
-        rates.append(report.rate)
+    while trainer.step < trainer.recipe.optimiser.steps:
+        rates.append(trainer.train_step().rate)
         spent = averaged(torch.tensor(sum(size / rate for rate in rates), device=device))  # all processes stop at once
         if len(rates) == MEASURED_STEPS or float(spent) > LONG_ENOUGH_S:
             break
     return Cost(
-        parameters=sum(parameter.numel() for parameter in trainer.raw.model.parameters()),
+        parameters=sum(parameter.numel() for parameter in trainer.student.model.parameters()),
         batch=size,
         steps=len(rates),
         rate=sorted(rates)[len(rates) // 2],

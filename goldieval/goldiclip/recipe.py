@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from goldieval.goldiclip.config import ModelConfig
-from goldieval.goldiclip.data.captions import LONGEST, QuestionsAsCaptions
+from goldieval.goldiclip.data.captions import MAX_SENTENCES, QuestionsAsCaptions
 
 Objective = Literal[
     "softmax",
@@ -26,7 +26,7 @@ Objective = Literal[
 ]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
-HIGHEST_LOGIT_SCALE = 100  # beyond it training does not let the scale grow either
+MAX_LOGIT_SCALE = 100  # beyond it training does not let the scale grow either
 SCENES = 20_000  # of the built-in world, unless the recipe says otherwise
 Share = Annotated[float, Field(gt=0, le=1)]
 Beta = Annotated[float, Field(ge=0, lt=1)]
@@ -67,7 +67,7 @@ class DataPart(_Part):
     local_size: Count = 32
     global_area: Area = (0.8, 1.0)
     local_area: Area = (0.1, 0.4)
-    sentences: Count = LONGEST
+    sentences: Count = MAX_SENTENCES
     single_sentences: Annotated[int, Field(ge=0)] = 0
     globals: Count = 1
     questions: Count = 1
@@ -157,7 +157,7 @@ class Recipe(_Part):
     init: str = ""
     optimiser: Optimiser
     teacher: Teacher = Teacher()
-    logit_scale: Annotated[float, Field(ge=1, le=HIGHEST_LOGIT_SCALE)] = 1 / 0.07
+    logit_scale: Annotated[float, Field(ge=1, le=MAX_LOGIT_SCALE)] = 1 / 0.07
     logit_bias: float = -10.0
     evaluation: Evaluation = Evaluation()
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
@@ -214,11 +214,11 @@ class Recipe(_Part):
         return bool({"conditioned", "distil_conditioned", "vqa", "foils_conditioned"} & set(self.objectives))
 
     @property
-    def foiled(self) -> bool:
+    def uses_foils(self) -> bool:
         """Whether an objective needs false captions."""
         return bool({"foils", "foils_conditioned"} & set(self.objectives))
 
-    def active(self, step: int) -> list[Objective]:
+    def active_objectives(self, step: int) -> list[Objective]:
         """Return the objectives that act in the step that has ``step`` others before it."""
         first = self.warm_start
         return list(first.objectives if first is not None and step < first.steps else self.objectives)

@@ -17,8 +17,9 @@ from tiny_recipe import RECIPE
 from goldieval.core.errors import GoldievalError
 from goldieval.goldiclip import cost
 from goldieval.goldiclip.checkpoint import load_weights
+from goldieval.goldiclip.data.batches import Batch
 from goldieval.goldiclip.shipped import LARGEST, ship
-from goldieval.goldiclip.trainer import Trainer
+from goldieval.goldiclip.student import Student
 from goldieval.records.results import load_results
 
 
@@ -104,14 +105,14 @@ def test_a_dry_run_stops_at_a_batch_that_takes_long(recipe: Path, monkeypatch: p
 
 
 def test_a_dry_run_stops_at_a_batch_that_does_not_fit(recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    one = Trainer._one
+    forward = Student.forward
 
-    def full(self: Trainer) -> Any:
-        if self.recipe.optimiser.batch_size > limit:
+    def full(self: Student, batch: Batch, *others: Any) -> Any:
+        if len(batch.pixels) > limit:
             raise torch.OutOfMemoryError
-        return one(self)
+        return forward(self, batch, *others)
 
-    monkeypatch.setattr(Trainer, "_one", full)
+    monkeypatch.setattr(Student, "forward", full)
     limit = 4
     assert "over 4 steps of 4 on" in dry_run(recipe)[1]
     limit = 1

@@ -25,7 +25,7 @@ from goldieval.core.errors import GoldievalError
 from goldieval.goldiclip.checkpoint import checkpoints, latest, load_weights
 from goldieval.goldiclip.data.shapes import ShapesCorpus, shapes_corpus
 from goldieval.goldiclip.recipe import Recipe
-from goldieval.goldiclip.run_folder import Report, RunFolder
+from goldieval.goldiclip.run_folder import RunFolder, StepReport
 from goldieval.goldiclip.tokenizer import Tokenizer
 from goldieval.goldiclip.trainer import Trainer
 from goldieval.report.examiner import Examiner
@@ -60,7 +60,7 @@ class KillError(BaseException):
     """Nothing in the code handles it, as nothing handles a kill."""
 
 
-def killed(report: Report) -> None:
+def killed(report: StepReport) -> None:
     if report.step == 3:
         raise KillError
 
@@ -103,7 +103,7 @@ def test_others_may_read_a_checkpoint(cut: Path) -> None:
 def test_a_folder_is_written_by_one_run(cut: Path) -> None:
     log = (cut / "log.jsonl").read_bytes()
     second = trainer(cut, resume=True)
-    with RunFolder(cut).begun(3):
+    with RunFolder(cut).writing(3):
         assert f"another run is writing to {cut}" in message(second.run)
     assert (cut / "log.jsonl").read_bytes() == log
     assert second.run().name == "step-000004"
@@ -146,7 +146,7 @@ def test_images_seen_are_those_of_the_whole_training(cut: Path, tmp_path: Path) 
 
 
 def test_a_gradient_that_overflowed_is_null_in_the_log(tmp_path: Path) -> None:
-    RunFolder(tmp_path).log(Report(1, 8, {"softmax": 1.0}, {"softmax": 1.0}, 1.0, float("inf"), 5.0))
+    RunFolder(tmp_path).log(StepReport(1, 8, {"softmax": 1.0}, {"softmax": 1.0}, 1.0, float("inf"), 5.0))
     assert '"gradient_norm": null' in (tmp_path / "log.jsonl").read_text()
 
 
@@ -237,7 +237,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     file.write_text(yaml.safe_dump({**RECIPE, "evaluation": {}, "save_every": 2}))
     log = RunFolder.log
 
-    def interrupted(folder: RunFolder, report: Report) -> None:
+    def interrupted(folder: RunFolder, report: StepReport) -> None:
         log(folder, report)
         if report.step == stop:
             raise KeyboardInterrupt

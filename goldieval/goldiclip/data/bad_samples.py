@@ -11,7 +11,7 @@ from pathlib import Path
 from goldieval.core.errors import GoldievalError
 from goldieval.goldiclip.data.corpus import Bad
 
-MOST_BAD_SAMPLES = 100
+MAX_BAD_SAMPLES = 100
 
 
 class TooManyBadError(Exception):
@@ -28,7 +28,7 @@ class BadSamples:
     most: samples allowed.   note: told of each.   log: JSON Lines file that each is written to, once it is set.
     """
 
-    def __init__(self, most: int = MOST_BAD_SAMPLES, note: Callable[[str], None] = lambda line: None) -> None:
+    def __init__(self, most: int = MAX_BAD_SAMPLES, note: Callable[[str], None] = lambda line: None) -> None:
         self.most, self._note = most, note
         self.log: Path | None = None
         self._seen: set[Bad] = set()
