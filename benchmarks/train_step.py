@@ -11,8 +11,8 @@ and no clipping, as its trainer steps by default. It comes twice: with texts pad
 with a context cut to the longest text of the batch, which is the harder one to beat and the one that counts.
 
 Claims checked, exit status 1 where the first fails: the same loss in each of the first steps; at least 0.95 of the peer's
-images per second. Both sides find their batch ready on the device: data are not timed. Ours does more in a step than the
-peer: it measures and clips the gradient, keeps the teacher's moving average and watches for a loss that is no number.
+images per second. Both have their batch ready on the device: loading data is not timed. Ours does more in a step than the
+peer: it measures and clips the gradient, updates the teacher's moving average and checks that the loss is finite.
 """
 
 from __future__ import annotations
@@ -40,7 +40,12 @@ NEVER_CLIPS = 1e6
 
 @dataclass(frozen=True)
 class Size:
-    """Of the recipes at a ``model.size``.   local_size: pixels of a local crop.   batch: images."""
+    """Sizes of the recipes at a ``model.size``.
+
+    Attributes:
+        local_size: Side of a local crop in pixels.
+        batch: Images per step.
+    """
 
     local_size: int
     batch: int

@@ -12,7 +12,7 @@ from goldieval.core.text import argument
 
 
 def train(
-    recipe: Annotated[str, typer.Argument(help="A shipped recipe by name, or the path of one.")],
+    recipe: Annotated[str, typer.Argument(help="Name of a shipped recipe, or path of a recipe.")],
     out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/RECIPE by default.")] = None,
     set_: Annotated[list[str], typer.Option("--set", help="KEY=VALUE, dotted: optimiser.lr=5e-4. Repeatable.")] = [],
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint in the folder.")] = False,
@@ -33,10 +33,10 @@ def train(
 
     chosen = load_recipe(recipe, parse_overrides(set_))
     folder = out or Path("runs") / chosen.name
-    from goldieval.goldiclip.checkpoint import latest
+    from goldieval.goldiclip.checkpoint_folder import latest
     from goldieval.goldiclip.cost import cost_of
-    from goldieval.goldiclip.data.made_up import MadeUp, missing
-    from goldieval.goldiclip.launch import is_main_process, leave
+    from goldieval.goldiclip.data.synthetic import SyntheticCorpus, missing_data
+    from goldieval.goldiclip.launch import is_main_process, shut_down
     from goldieval.goldiclip.tokenizer import Tokenizer
     from goldieval.goldiclip.trainer import Trainer
     from goldieval.report.examiner import Examiner
@@ -46,17 +46,18 @@ def train(
         raise GoldievalError(f"{folder} holds a run already. Go on with --resume, or name another --out.")
     console = Console(quiet=not is_main_process())
 
-    def note(line: str) -> None:  # of every process: each meets bad samples of its own
+    def note(line: str) -> None:  # in every process: each meets bad samples of its own
         Console().print(Text(line), soft_wrap=True)
 
     if dry_run:
-        absent = missing(chosen.data)
+        missing = missing_data(chosen.data)
         tokenizer = Tokenizer(chosen.model.merges, chosen.model.context_length)
-        made_up = MadeUp(chosen.optimiser.batch_size, chosen.model.image_size, tokenizer) if absent else None
-        chosen = chosen.model_copy(update={"init": ""})  # cost does not depend on it, and it may not be trained yet
-        trainer = Trainer(chosen, folder, corpus=made_up, max_bad_samples=max_bad_samples, note=note)
-        TrainingScreen(console, chosen).cost(cost_of(trainer), absent)
-        leave()
+        size = chosen.optimiser.batch_size, chosen.model.image_size
+        corpus = SyntheticCorpus(*size, tokenizer) if missing else None
+        chosen = chosen.model_copy(update={"init": ""})  # the cost does not depend on it, and it may not exist yet
+        trainer = Trainer(chosen, folder, corpus=corpus, max_bad_samples=max_bad_samples, note=note)
+        TrainingScreen(console, chosen).cost(cost_of(trainer), missing)
+        shut_down()
         return
     screen = TrainingScreen(console, chosen)
     examiner = Examiner(chosen.evaluation, folder / "results", screen)
@@ -75,4 +76,4 @@ def train(
     spec = argument(f"goldiclip@{last}")
     line = f"checkpoint {last}; evaluate it: goldieval run --model {spec} --tasks {tasks}"
     console.print(Text(line), soft_wrap=True)
-    leave()
+    shut_down()

@@ -11,8 +11,8 @@ from typing import NoReturn
 import torch
 
 from goldieval.core.errors import GoldievalError, first_line
-from goldieval.goldiclip.checkpoint import latest
-from goldieval.goldiclip.data.batches import Batch
+from goldieval.goldiclip.checkpoint_folder import latest
+from goldieval.goldiclip.data.batch import Batch
 from goldieval.goldiclip.gather import any_process
 from goldieval.goldiclip.model import GoldiClip
 

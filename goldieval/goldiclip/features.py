@@ -9,7 +9,7 @@ from functools import cached_property
 import torch
 import torch.nn.functional as F
 
-from goldieval.goldiclip.data.batches import Batch
+from goldieval.goldiclip.data.batch import Batch
 from goldieval.goldiclip.gather import any_process, gathered
 from goldieval.goldiclip.model import GoldiClip, ImageFeatures
 from goldieval.goldiclip.objective_state import ObjectiveState

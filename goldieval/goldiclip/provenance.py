@@ -6,7 +6,8 @@ from itertools import groupby
 from pathlib import Path
 
 from goldieval.goldiclip.checkpoint import CheckpointInfo
-from goldieval.goldiclip.recipe import DataPart, Recipe
+from goldieval.goldiclip.recipe import Recipe
+from goldieval.goldiclip.recipe_parts import DataPart
 
 DRAWN_SCENES = "drawn scenes"
 UNNAMED = "images that its first checkpoint does not name"

@@ -14,7 +14,7 @@ from goldieval.core.errors import GoldievalError
 from goldieval.core.files import atomic_write, check_writable
 from goldieval.core.locks import held
 from goldieval.core.temporary import SUFFIX, sweep
-from goldieval.goldiclip.checkpoint import checkpoints, latest, remove_whole
+from goldieval.goldiclip.checkpoint_folder import checkpoints, latest, remove_whole
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import nn
 
-from goldieval.goldiclip.data.batches import Batch
+from goldieval.goldiclip.data.batch import Batch
 from goldieval.goldiclip.features import StepFeatures
 from goldieval.goldiclip.losses import compute_losses
 from goldieval.goldiclip.model import GoldiClip

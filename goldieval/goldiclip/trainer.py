@@ -13,7 +13,8 @@ from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
 
 from goldieval.core.errors import GoldievalError
-from goldieval.goldiclip.checkpoint import latest, start_from
+from goldieval.goldiclip.checkpoint import start_from
+from goldieval.goldiclip.checkpoint_folder import latest
 from goldieval.goldiclip.data.bad_samples import MAX_BAD_SAMPLES, BadSamples
 from goldieval.goldiclip.data.batches import Batches
 from goldieval.goldiclip.data.corpus import Corpus

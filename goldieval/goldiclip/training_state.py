@@ -9,7 +9,8 @@ from typing import Any
 import torch
 
 from goldieval.core.errors import GoldievalError, listing
-from goldieval.goldiclip.checkpoint import CheckpointInfo, load_state, load_weights, not_finite, save_folder
+from goldieval.goldiclip.checkpoint import CheckpointInfo, load_weights, not_finite
+from goldieval.goldiclip.checkpoint_folder import load_state, save_folder
 from goldieval.goldiclip.model import GoldiClip
 from goldieval.goldiclip.recipe import Recipe
 from goldieval.goldiclip.student import Student

@@ -82,6 +82,6 @@ class TrainingScreen:
         if found.batch < optimiser.batch_size:
             lines.insert(2, f"a step of {optimiser.batch_size:,} is not measured here and needs more memory")
         if missing:
-            lines.insert(0, f"{missing} Measured on made-up pictures: reading yours may take longer.")
+            lines.insert(0, f"{missing} Measured on synthetic pictures: reading yours may take longer.")
         for line in lines:
             self.console.print(Text(line), soft_wrap=True)

@@ -15,7 +15,8 @@ from open_clip import SimpleTokenizer
 
 from goldieval.data.derive.sentences import sentences_of
 from goldieval.goldiclip.config import FULL_MERGES, ModelConfig
-from goldieval.goldiclip.data.batches import Batch, Batches
+from goldieval.goldiclip.data.batch import Batch
+from goldieval.goldiclip.data.batches import Batches
 from goldieval.goldiclip.data.captions import MAX_SENTENCES, sample_captions
 from goldieval.goldiclip.data.crops import crops_of, random_boxes
 from goldieval.goldiclip.data.pictures import MEAN, STD

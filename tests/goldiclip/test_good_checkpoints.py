@@ -15,7 +15,8 @@ from helpers import goldieval, one_line
 from tiny_recipe import RECIPE
 
 from goldieval.core.errors import GoldievalError
-from goldieval.goldiclip.checkpoint import checkpoints, load_weights, not_finite, save_weights
+from goldieval.goldiclip.checkpoint import load_weights, not_finite, save_weights
+from goldieval.goldiclip.checkpoint_folder import checkpoints
 from goldieval.goldiclip.data.shapes import ShapesCorpus, shapes_corpus
 from goldieval.goldiclip.recipe import Recipe
 from goldieval.goldiclip.run_folder import RunFolder

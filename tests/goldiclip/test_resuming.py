@@ -22,7 +22,8 @@ from trainings import (
     trainer,
 )
 
-from goldieval.goldiclip.checkpoint import latest, load_state, load_weights
+from goldieval.goldiclip.checkpoint import load_weights
+from goldieval.goldiclip.checkpoint_folder import latest, load_state
 from goldieval.goldiclip.provenance import checkpoint_info
 
 

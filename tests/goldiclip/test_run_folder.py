@@ -22,7 +22,8 @@ from helpers import goldieval, one_line
 from tiny_recipe import RECIPE
 
 from goldieval.core.errors import GoldievalError
-from goldieval.goldiclip.checkpoint import checkpoints, latest, load_weights
+from goldieval.goldiclip.checkpoint import load_weights
+from goldieval.goldiclip.checkpoint_folder import checkpoints, latest
 from goldieval.goldiclip.data.shapes import ShapesCorpus, shapes_corpus
 from goldieval.goldiclip.recipe import Recipe
 from goldieval.goldiclip.run_folder import RunFolder, StepReport
@@ -265,6 +266,7 @@ runpy.run_module("goldieval", run_name="__main__")
 """
 
 
+@pytest.mark.slow
 def test_two_processes_on_the_cpu_are_one_run(cut: Path) -> None:
     """They speak once, share each batch, go on from a checkpoint that one process has written, and take leave."""
     file, script = cut.parent / "mine.yaml", cut.parent / "launched.py"

@@ -10,7 +10,7 @@ from helpers import goldieval
 
 from goldieval.goldiclip.checkpoint import load_weights
 from goldieval.goldiclip.recipe_files import load_recipe
-from goldieval.goldiclip.shipped import LARGEST, WEIGHTS, shipped_weights
+from goldieval.goldiclip.shipped import MAX_BYTES, WEIGHTS, shipped_weights
 from goldieval.models.torch_adapter import module_fingerprint
 from goldieval.records.schema import Record
 
@@ -39,7 +39,7 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Record]:
 def test_the_file_is_small_and_is_what_the_shipped_recipe_trains() -> None:
     model, about = load_weights(shipped_weights())
     recipe = load_recipe("goldiclip-tiny")
-    assert WEIGHTS.stat().st_size <= LARGEST
+    assert WEIGHTS.stat().st_size <= MAX_BYTES
     assert about.config == recipe.model and about.recipe == recipe.name and about.home == "shapes"
     start = load_recipe("goldiclip-tiny-start")
     assert recipe.init == f"runs/{start.name}/step-{start.optimiser.steps:06d}"

@@ -20,7 +20,8 @@ from trainings import (
     trainer,
 )
 
-from goldieval.goldiclip.checkpoint import latest, load_weights
+from goldieval.goldiclip.checkpoint import load_weights
+from goldieval.goldiclip.checkpoint_folder import latest
 from goldieval.goldiclip.features import StepFeatures
 from goldieval.goldiclip.losses import LOSSES
 from goldieval.goldiclip.trainer import Trainer

@@ -14,7 +14,8 @@ from training_samples import image_text_folder, jpeg, recipe, recipe_showing, ro
 
 from goldieval.core.errors import GoldievalError
 from goldieval.goldiclip.data.bad_samples import BadSamples, TooManyBadError
-from goldieval.goldiclip.data.batches import Batch, Batches
+from goldieval.goldiclip.data.batch import Batch
+from goldieval.goldiclip.data.batches import Batches
 from goldieval.goldiclip.data.corpus import Bad, BadSampleError, Sample
 from goldieval.goldiclip.data.jsonl import JsonLines
 from goldieval.goldiclip.data.loader import BatchLoader

@@ -20,16 +20,17 @@ from training_samples import image_text_folder, recipe, recipe_showing, row, sha
 from trainings import steps_of
 
 from goldieval.core.errors import GoldievalError
-from goldieval.goldiclip.checkpoint import load_state, load_weights
+from goldieval.goldiclip.checkpoint import load_weights
+from goldieval.goldiclip.checkpoint_folder import load_state
 from goldieval.goldiclip.data.bad_samples import BadSamples
-from goldieval.goldiclip.data.batches import Batch, Batches
+from goldieval.goldiclip.data.batch import Batch
+from goldieval.goldiclip.data.batches import Batches
 from goldieval.goldiclip.data.corpus import Sample
 from goldieval.goldiclip.data.jsonl import JsonLines
 from goldieval.goldiclip.data.loader import BatchLoader
 from goldieval.goldiclip.data.sources import MAX_WORKERS, workers_of
 from goldieval.goldiclip.ema import teacher_of
 from goldieval.goldiclip.features import StepFeatures
-from goldieval.goldiclip.gather import any_process
 from goldieval.goldiclip.losses import compute_losses
 from goldieval.goldiclip.model import GoldiClip
 from goldieval.goldiclip.objective_state import ObjectiveState
@@ -319,17 +320,3 @@ def test_questions_as_captions_where_there_are_some(tmp_path: Path) -> None:
         question = row(number)["vqa"][0]
         words = [*tokenizer().ids(question["question"]), *tokenizer().ids(question["answer"])]
         assert after == ([before[0], words] if number < 4 else before)
-
-
-def test_all_processes_agree_whether_anything_is_asked(tmp_path: Path) -> None:
-    torch.multiprocessing.spawn(_worker, (2, str(tmp_path)), nprocs=2)
-    found = [torch.load(tmp_path / f"{rank}.pt") for rank in range(2)]
-    assert found[0] == found[1] == [False, True, True, True]
-    assert any_process(True, torch.device("cpu")) and not any_process(False, torch.device("cpu"))
-
-
-def _worker(rank: int, world: int, folder: str) -> None:
-    torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=world)
-    cases = ((False, False), (True, False), (False, True), (True, True))
-    torch.save([any_process(case[rank], torch.device("cpu")) for case in cases], f"{folder}/{rank}.pt")
-    torch.distributed.destroy_process_group()

@@ -165,7 +165,7 @@ def test_many_shards_are_indexed_in_several_processes(tmp_path: Path, monkeypatc
     folder = str(shards(tmp_path, [1, 2, 1, 0, 2, 1, 1, 1]))
     alone = Shards(folder, tokenizer())
     shard_index.file_of(folder).unlink()
-    monkeypatch.setattr(shard_index, "SHARDS_A_PROCESS", 1)
+    monkeypatch.setattr(shard_index, "SHARDS_PER_PROCESS", 1)
     monkeypatch.setattr(shard_index, "cores", lambda: 2)
     monkeypatch.setattr(shard_index, "NOTE_EVERY_S", -1.0)
     notes: list[str] = []

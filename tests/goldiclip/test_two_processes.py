@@ -32,6 +32,7 @@ from goldieval.goldiclip.objectives.uncertainty import UncertaintyWeights
 from goldieval.goldiclip.recipe import Recipe
 from goldieval.goldiclip.trainer import Trainer
 
+pytestmark = pytest.mark.slow  # two processes compute every objective, and train
 FORMS = [f"{name} {form}" for name in ("distil_agnostic", "distil_conditioned") for form in ("info_nce", "cosine")]
 
 

@@ -45,7 +45,7 @@ def test_weights_and_losses_sum_to_the_total() -> None:
     weights = UncertaintyWeights(dict.fromkeys(["a", "b"], 1.0), warm_up=0)
     weights.s["a"].data.fill_(1.5)
     losses = {"a": torch.tensor(4.0), "b": torch.tensor(0.3)}
-    by_hand = sum(weights.weights()[name] * float(loss) + float(weights.s[name]) / 2 for name, loss in losses.items())
+    by_hand = sum(weights.weights()[name] * float(loss) + value(weights.s[name]) / 2 for name, loss in losses.items())
     assert value(weights(losses)) == pytest.approx(by_hand)
 
 

@@ -9,13 +9,15 @@ import torch
 import torch.nn.functional as F
 
 from goldieval.goldiclip.config import ModelConfig
-from goldieval.goldiclip.data.batches import Batch, Batches
+from goldieval.goldiclip.data.batch import Batch
+from goldieval.goldiclip.data.batches import Batches
 from goldieval.goldiclip.data.shapes import ShapesCorpus, shapes_corpus
 from goldieval.goldiclip.ema import teacher_of
 from goldieval.goldiclip.features import StepFeatures
 from goldieval.goldiclip.model import GoldiClip
 from goldieval.goldiclip.objective_state import ObjectiveState
-from goldieval.goldiclip.recipe import Objective, Recipe
+from goldieval.goldiclip.recipe import Recipe
+from goldieval.goldiclip.recipe_parts import Objective
 from goldieval.goldiclip.tokenizer import Tokenizer
 
 B, K, DIM = 4, 3, 32

@@ -12,9 +12,10 @@ from torch.utils.data import DataLoader, Dataset
 
 from goldieval.core.errors import GoldievalError, first_line
 from goldieval.goldiclip.data.bad_samples import BadSamples, TooManyBadError
-from goldieval.goldiclip.data.batches import Batch, Batches
+from goldieval.goldiclip.data.batch import Batch
+from goldieval.goldiclip.data.batches import Batches
 
-Made = Batch | TooManyBadError  # an error travels from a worker as a value: raised there it would come as a traceback
+Made = Batch | TooManyBadError  # a worker returns the error: raised there, it would arrive as a traceback
 
 
 class BatchLoader:

@@ -52,7 +52,15 @@ class Crops:
 
 
 def decoded(where: str, data: bytes) -> Image.Image:
-    """Decode the picture of a sample in RGB, exactly as evaluation does. Raises BadSampleError."""
+    """Decode the picture of a sample in RGB, exactly as evaluation does.
+
+    Args:
+        where: File, and key or line, for messages.
+        data: Content of the image file.
+
+    Raises:
+        BadSampleError: It cannot be decoded.
+    """
     try:
         return decode(data)
     except OSError as error:

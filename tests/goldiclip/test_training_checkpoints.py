@@ -22,7 +22,8 @@ from trainings import (
     trainer,
 )
 
-from goldieval.goldiclip.checkpoint import CheckpointInfo, latest, load_state, load_weights, save_folder, save_weights
+from goldieval.goldiclip.checkpoint import CheckpointInfo, load_weights, save_weights
+from goldieval.goldiclip.checkpoint_folder import latest, load_state, save_folder
 from goldieval.goldiclip.config import ModelConfig
 from goldieval.goldiclip.model import GoldiClip
 
