@@ -17,7 +17,8 @@ from collections.abc import Callable
 import numpy as np
 from scipy.stats import norm
 
-from goldieval.metrics.paired import LEVEL, Paired, mcnemar, mean_iou, paired_mean_per_class, paired_means, paired_sums
+from goldieval.metrics.miou import mean_iou_of_sums
+from goldieval.metrics.paired import LEVEL, Paired, mcnemar, paired_mean_per_class, paired_means, paired_sums
 from goldieval.metrics.pvalues import holm
 from goldieval.metrics.seeds import Seeded, seeded
 
@@ -65,7 +66,7 @@ def by_iou(generator: np.random.Generator, better: float) -> Found:
     easy = generator.beta(2, 2, (UNITS, CLASSES))
     shares = [np.clip(0.5 * easy + 0.5 * generator.beta(2, 2, easy.shape) + each, 0, 1) for each in (0.0, better)]
     sides = [np.hstack([share * union, union]) for share in shares]
-    return paired_sums(sides[0], sides[1], mean_iou(CLASSES), resamples=RESAMPLES // 2)
+    return paired_sums(sides[0], sides[1], mean_iou_of_sums, resamples=RESAMPLES // 2)
 
 
 def by_seeds(generator: np.random.Generator, better: float) -> Found:

@@ -31,7 +31,7 @@ from goldieval.metrics.intervals import (
     mean_per_class,
     share,
 )
-from goldieval.metrics.paired import Paired, mcnemar, mean_iou, paired_mean_per_class, paired_means, paired_sums
+from goldieval.metrics.paired import Paired, mcnemar, paired_mean_per_class, paired_means, paired_sums
 
 LEAST, MOST = 0.92, 0.97
 SCORES = (0.01, 0.1, 0.3, 0.5, 0.9, 0.99)
@@ -249,7 +249,7 @@ def _paired_segmentation(world: worlds.World, images: int, samples: int) -> Iter
         a, b = (worlds.areas(world, images, np.random.default_rng(seed), worse) for worse in (0.0, 0.1))
         sides = [np.hstack([each[:, miou.INTERSECTION], each[:, miou.UNION]]) for each in (a, b)]
         shown = (a[:, miou.LABELLED] > 0).sum(axis=0)
-        yield paired_sums(sides[0], sides[1], mean_iou(world.classes), RESAMPLES, miou.unsure(shown))
+        yield paired_sums(sides[0], sides[1], miou.mean_iou_of_sums, RESAMPLES, miou.unsure(shown))
 
 
 KINDS: dict[str, Callable[[int], Iterator[Row]]] = {

@@ -14,7 +14,7 @@ import numpy as np
 from goldieval.core.errors import GoldievalError, TaskError, first_line, listing
 from goldieval.core.limits import JSON_BYTES
 from goldieval.core.reading import check_regular
-from goldieval.data.texts import read_text
+from goldieval.data.text_files import read_text_file
 from goldieval.models.adapter import LoadOptions, Model, ModelInfo
 from goldieval.models.spec import ModelSpec
 
@@ -58,7 +58,7 @@ class _Side:
         self.array = _matrix(folder / f"{kind}_embeddings.npy")
         names = folder / f"{kind}_ids.txt"
         try:
-            ids = read_text(names, JSON_BYTES).splitlines()
+            ids = read_text_file(names, JSON_BYTES).splitlines()
         except TaskError as error:
             raise GoldievalError(f"{error} It gives the id of each row, one per line.") from error
         self.row_of = {id: row for row, id in enumerate(ids)}

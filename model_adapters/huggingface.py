@@ -17,7 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from goldieval.core.declared import check_outline
+from goldieval.core.declared_sizes import check_outline
 from goldieval.core.errors import GoldievalError, first_line
 from goldieval.core.limits import RECORD_BYTES
 from goldieval.core.offline import is_offline, offline

@@ -9,13 +9,13 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from goldieval.core.declared import check_context
+from goldieval.core.declared_sizes import check_context
 from goldieval.core.errors import GoldievalError
 from goldieval.models.adapter import LoadOptions, Model
 from model_adapters.fill import fill
 from model_adapters.open_clip import CONSTANTS, adapter_of, seeded
-from model_adapters.tensors import Stored
-from model_adapters.unwrap import find, without
+from model_adapters.tensors import TensorFile
+from model_adapters.unwrap import find_model, without
 
 if TYPE_CHECKING:
     import torch
@@ -26,7 +26,7 @@ CLIP_VOCABULARY = 49408
 State = dict[str, "torch.Tensor"]
 
 
-def only_model(stored: Stored, part: str = "", drop: tuple[str, ...] = ()) -> tuple[State, list[str]]:
+def only_model(stored: TensorFile, part: str = "", drop: tuple[str, ...] = ()) -> tuple[State, list[str]]:
     """Return one model's state dict in float32, and what a reader must know of how the file was read.
 
     Args:
@@ -35,7 +35,7 @@ def only_model(stored: Stored, part: str = "", drop: tuple[str, ...] = ()) -> tu
     Raises:
         GoldievalError: there is no such model in it, or several and none is named.
     """
-    found = without(find(stored, [{FIRST: FIRST}], part), CONSTANTS)
+    found = without(find_model(stored, [{FIRST: FIRST}], part), CONSTANTS)
     if not found.state:
         raise GoldievalError(f"{stored.file} holds no image tower (no tensor {FIRST}).")
     state = found.state | {name: part for name, part in found.extra.items() if not name.startswith(drop)}
@@ -44,7 +44,7 @@ def only_model(stored: Stored, part: str = "", drop: tuple[str, ...] = ()) -> tu
     }, found.said
 
 
-def clip_of(state: State, stored: Stored) -> Any:
+def clip_of(state: State, stored: TensorFile) -> Any:
     """Build open_clip's CLIP in the size of a state dict and fill it; nothing may be missing or left over.
 
     Raises:

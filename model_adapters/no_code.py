@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
-from goldieval.core.declared import check_declared
+from goldieval.core.declared_sizes import check_declared
 from goldieval.core.errors import GoldievalError, first_line
 from goldieval.core.reading import read_text
 

@@ -20,8 +20,8 @@ from goldieval.models.spec import ModelSpec
 from model_adapters.fill import check_finite, fill
 from model_adapters.no_code import no_code
 from model_adapters.open_clip_sizes import Sizes, hint, sizes_of
-from model_adapters.tensors import Stored, read
-from model_adapters.unwrap import find, without
+from model_adapters.tensors import TensorFile, read
+from model_adapters.unwrap import find_model, without
 
 BIAS, SCALE = "logit_bias", "logit_scale"
 # Of other versions of CLIP's code: sizes, masks and indices that a module makes itself.
@@ -175,7 +175,7 @@ def with_weights(built: Built, build: Callable[[Sizes], tuple[Any, Any]], file: 
         _big_vision(module, file, architecture)
         return built
     stored = read(file)
-    found = without(find(_converted(module, stored), layouts_of(module)), CONSTANTS)
+    found = without(find_model(_converted(module, stored), layouts_of(module)), CONSTANTS)
     state, extra, said = dict(found.state), list(found.extra), list(found.said)
     sizes = sizes_of(state, module, stored.file)
     if sizes != Sizes():
@@ -205,7 +205,7 @@ def layouts_of(module: Any) -> list[dict[str, str]]:
     ]
 
 
-def _converted(module: Any, stored: Stored) -> Stored:
+def _converted(module: Any, stored: TensorFile) -> TensorFile:
     """Rename Apple's MobileCLIP tensors as open_clip does; others stay as they are."""
     from open_clip.convert import convert_state_dict
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from goldieval.core.declared import CONTEXT, EDGE
+from goldieval.core.declared_sizes import CONTEXT, EDGE
 from goldieval.core.errors import GoldievalError, listing
 
 if TYPE_CHECKING:

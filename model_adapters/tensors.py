@@ -24,7 +24,7 @@ MOMENTS = ("optim", "opt_", "exp_avg", "momentum_buffer", "grad")  # of an optim
 
 
 @dataclass(frozen=True)
-class Stored:
+class TensorFile:
     """What a file holds: tensors by their whole name, and what it or a file beside it says of the sizes.
 
     part: which of several models in it is meant, as FILE#PART says.
@@ -36,7 +36,7 @@ class Stored:
     part: str = ""
 
 
-def read(place: Path) -> Stored:
+def read(place: Path) -> TensorFile:
     """Read a safetensors file, or a torch file that holds tensors and plain values alone; FILE#PART names a part.
 
     Raises:
@@ -52,7 +52,7 @@ def read(place: Path) -> Stored:
         raise GoldievalError(f"{file}: {lacking[0]} has a shape and no values. Save the weights themselves.")
     for name, tensor in tensors.items():
         _check_values(name, tensor, file)
-    return Stored(file, tensors, _config(said, file), part)
+    return TensorFile(file, tensors, _config(said, file), part)
 
 
 def _check_values(name: str, tensor: torch.Tensor, file: Path) -> None:

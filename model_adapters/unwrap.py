@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from goldieval.core.errors import GoldievalError, listing
-from model_adapters.tensors import Stored
+from model_adapters.tensors import TensorFile
 
 if TYPE_CHECKING:
     import torch
@@ -25,7 +25,7 @@ USUAL = ("", "state_dict", "state_dict.module")  # how open_clip itself saves
 
 
 @dataclass(frozen=True)
-class Found:
+class UnwrappedModel:
     """A model in a file.
 
     state: tensors by the model's own names.   extra: others with the same prefix.   where: containers and wrappers.
@@ -48,7 +48,7 @@ class Found:
         return [line for line in lines if line]
 
 
-def find(stored: Stored, layouts: Sequence[Mapping[str, str]], part: str = "") -> Found:
+def find_model(stored: TensorFile, layouts: Sequence[Mapping[str, str]], part: str = "") -> UnwrappedModel:
     """Return the model of a file in the layout that fits best.
 
     Args:
@@ -62,7 +62,7 @@ def find(stored: Stored, layouts: Sequence[Mapping[str, str]], part: str = "") -
     tries = [(layout, _prefixes(stored.tensors, layout)) for layout in layouts]
     layout, counts = max(tries, key=lambda each: max(each[1].values(), default=0))
     if not counts:
-        return Found({}, {}, "", beside=list(stored.tensors))
+        return UnwrappedModel({}, {}, "", beside=list(stored.tensors))
     models = _models(counts, len(layout))
     if wanted := stored.part or part:
         chosen = _only(_named(models, wanted), stored, f"no {wanted}, only {_names(models)}")
@@ -79,7 +79,7 @@ def _models(counts: Counter[str], whole: int) -> list[str]:
     return [prefix for prefix, count in counts.items() if count > WHOLE * most]
 
 
-def _cut(chosen: str, models: list[str], stored: Stored, layout: Mapping[str, str]) -> Found:
+def _cut(chosen: str, models: list[str], stored: TensorFile, layout: Mapping[str, str]) -> UnwrappedModel:
     """Take the tensors of one prefix, without those of other models that lie deeper."""
     others = [prefix for prefix in models if prefix != chosen]
     deeper = tuple(prefix for prefix in others if prefix.startswith(chosen))
@@ -91,7 +91,7 @@ def _cut(chosen: str, models: list[str], stored: Stored, layout: Mapping[str, st
     }
     state = {layout[name]: stored.tensors[raw] for name, raw in own.items() if name in layout}
     first = next(((raw, name) for name, raw in own.items() if name in layout), ("", ""))
-    return Found(
+    return UnwrappedModel(
         state,
         {name: stored.tensors[raw] for name, raw in own.items() if name not in layout},
         first[0].removesuffix(first[1]).rstrip(".") if first[0].endswith(first[1]) else chosen.rstrip("."),
@@ -122,7 +122,7 @@ def _plain_names(names: Collection[str], layout: Mapping[str, str]) -> dict[str,
     return plain if len(set(plain.values())) == len(plain) else {name: name for name in names}
 
 
-def _default(models: list[str], stored: Stored, layout: Mapping[str, str]) -> str:
+def _default(models: list[str], stored: TensorFile, layout: Mapping[str, str]) -> str:
     """Return the one model, or the one that is no average or teacher, or either of two that are the same."""
     trained = [prefix for prefix in models if not AVERAGED.search(prefix)]
     if len(models) > 1 and len(trained) != 1 and _same(models, stored, layout):
@@ -130,7 +130,7 @@ def _default(models: list[str], stored: Stored, layout: Mapping[str, str]) -> st
     return _only(trained if len(trained) == 1 else models, stored, "no model")
 
 
-def _only(prefixes: list[str], stored: Stored, none: str) -> str:
+def _only(prefixes: list[str], stored: TensorFile, none: str) -> str:
     if len(prefixes) == 1:
         return prefixes[0]
     if not prefixes:
@@ -141,7 +141,7 @@ def _only(prefixes: list[str], stored: Stored, none: str) -> str:
     )
 
 
-def _same(models: list[str], stored: Stored, layout: Mapping[str, str]) -> bool:
+def _same(models: list[str], stored: TensorFile, layout: Mapping[str, str]) -> bool:
     import torch
 
     first, *rest = (_cut(prefix, models, stored, layout).state for prefix in models)
@@ -169,7 +169,7 @@ def _names(prefixes: list[str]) -> str:
     return " and ".join(_label(prefix) for prefix in prefixes)
 
 
-def without(found: Found, harmless: Collection[str]) -> Found:
+def without(found: UnwrappedModel, harmless: Collection[str]) -> UnwrappedModel:
     """Leave out tensors beyond the model's own that are known not to matter (their last part is named)."""
     extra = {name: part for name, part in found.extra.items() if name.rpartition(".")[2] not in harmless}
     return replace(found, extra=extra)

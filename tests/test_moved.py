@@ -18,6 +18,16 @@ def test_an_old_name_is_the_module_itself_and_warns(old: str) -> None:
     assert found is importlib.import_module(MOVED[old])
 
 
+@pytest.mark.parametrize(("old", "new"), [("Answering", "Generative"), ("Sees", "ImagePreprocessor")])
+def test_a_protocol_of_0_1_has_its_old_name_too(old: str, new: str) -> None:
+    from goldieval.models import adapter
+
+    with pytest.warns(DeprecationWarning, match=f"{old} is now {new}"):
+        assert getattr(adapter, old) is getattr(adapter, new)
+    with pytest.raises(AttributeError, match="has no attribute 'Answered'"):
+        _ = adapter.Answered  # type: ignore[attr-defined]
+
+
 def test_an_adapter_of_0_1_is_an_adapter_of_today() -> None:
     sys.modules.pop("goldieval.adapter", None)
     with pytest.warns(DeprecationWarning):

@@ -18,9 +18,9 @@ from goldieval.cli.run import run
 from goldieval.cli.show import show
 from goldieval.cli.table import table
 from goldieval.cli.train import train
+from goldieval.core.containment import error_line, out_of_memory
 from goldieval.core.display import Console, discard_output, guarded, leave_pipe, show_traceback
 from goldieval.core.errors import GoldievalError, InterruptedRunError, first_line
-from goldieval.core.faults import in_words, out_of_memory
 
 INTERRUPTED = 130
 OURS = ("goldieval", "model_adapters")
@@ -126,9 +126,9 @@ def _line(error: BaseException) -> str:
     if hasattr(error, "format_message"):  # wrong options and arguments, from typer
         return _usage(error)
     if out_of_memory(error):
-        return in_words(error)
+        return error_line(error)
     if isinstance(error, OSError):
-        return f"{in_words(error)}."
+        return f"{error_line(error)}."
     if isinstance(error, ImportError) and not (error.name or "").startswith(OURS):
         return f"{first_line(error)}: a package is missing or does not fit; goldieval doctor says which."
     return f"{type(error).__name__}: {first_line(error)} (a fault of goldieval; --debug shows where)"

@@ -12,7 +12,7 @@ import typer
 
 from goldieval.core.display import Console, Text, print_json
 from goldieval.core.errors import GoldievalError
-from goldieval.core.text import argument
+from goldieval.core.text import shell_argument
 
 if TYPE_CHECKING:
     from goldieval.data.manage.get import Job
@@ -108,11 +108,11 @@ def where(
 
     goldieval data where cifar10
     """
-    from goldieval.data.manage.locate import places
+    from goldieval.data.manage.locate import data_locations
 
     root = _root(data_dir)
     chosen, broken = _chosen(tasks, tasks_dir)
-    rows = places(chosen, root)
+    rows = data_locations(chosen, root)
     faults = [*broken, *(f"{row['task']}: {row['fault']}" for row in rows if "fault" in row)]
     if json_:
         print_json({"root": str(root), "tasks": rows})
@@ -162,8 +162,8 @@ def import_(
 
     goldieval data import mydata/ --family retrieval
     """
-    from goldieval.data.manage.detect import Wishes
-    from goldieval.data.manage.link import adopt
+    from goldieval.data.manage.detect import DetectionHints
+    from goldieval.data.manage.link import link_folder
     from goldieval.data.manage.write_card import write_card
     from goldieval.data.source import tilde
 
@@ -173,17 +173,17 @@ def import_(
         if given:
             raise GoldievalError(f"{given[0]} is for data of your own; {what[0]} has its card already. Leave it out.")
         (task,) = _one(what[0], tasks_dir)
-        line = adopt(task, Path(what[1]).expanduser(), _root(data_dir))
+        line = link_folder(task, Path(what[1]).expanduser(), _root(data_dir))
         console.print(Text(line), soft_wrap=True)
-        console.print(Text(f"  goldieval run --model random --tasks {argument(what[0])}"), soft_wrap=True)
+        console.print(Text(f"  goldieval run --model random --tasks {shell_argument(what[0])}"), soft_wrap=True)
         return
     if len(what) != 1:
         raise GoldievalError("write `data import TASK FOLDER`, or `data import FOLDER` for data of your own.")
-    wishes = Wishes(family, file or "", image or "", caption or "", label or "")
+    wishes = DetectionHints(family, file or "", image or "", caption or "", label or "")
     written = write_card(Path(what[0]).expanduser(), wishes, name, out)
     for line in written.lines:
         console.print(Text(line), soft_wrap=True)
-    command = f"goldieval run --model random{written.options} --tasks {argument(str(written.card))}"
+    command = f"goldieval run --model random{written.options} --tasks {shell_argument(str(written.card))}"
     console.print(Text(f"wrote {tilde(written.card)}; run it: {command}"), soft_wrap=True)
 
 
@@ -193,7 +193,7 @@ def _own_options(*values: object) -> list[tuple[str, object]]:
 
 
 def _root(data_dir: Path | None) -> Path:
-    from goldieval.data.paths import data_root
+    from goldieval.data.roots import data_root
 
     return data_root(data_dir)
 
@@ -220,7 +220,7 @@ def _one(name: str, tasks_dir: Path | None) -> list[Task]:
 
 
 def _show_plan(job: Job, note: Callable[[str], None]) -> None:
-    from goldieval.data.fetch.get import gigabytes
+    from goldieval.data.fetch.fetch import gigabytes
     from goldieval.data.source import tilde
 
     if job.failure:
@@ -240,7 +240,7 @@ def _show_plan(job: Job, note: Callable[[str], None]) -> None:
 
 
 def _confirm(work: list[Job]) -> None:
-    from goldieval.data.fetch.get import gigabytes
+    from goldieval.data.fetch.fetch import gigabytes
 
     sizes = [job.plan.bytes if job.plan else None for job in work]
     size = "it" if None in sizes else gigabytes(sum(size or 0 for size in sizes))

@@ -92,8 +92,8 @@ def _parts(
         from goldieval.doctor import published
         from goldieval.report.console import Terminal
 
-        screen = Terminal(Console(stderr=True))
-        yield PUBLISHED, partial(published.checks, data_dir, device, offline, screen, everything)
+        reporter = Terminal(Console(stderr=True))
+        yield PUBLISHED, partial(published.checks, data_dir, device, offline, reporter, everything)
 
 
 def _print(checks: list[Check], console: Console) -> None:

@@ -71,7 +71,7 @@ def ls(
 
 
 def _tasks(data_dir: Path | None, tasks_dir: Path | None, out: Path) -> list[dict[str, Any]]:
-    from goldieval.data.paths import data_root
+    from goldieval.data.roots import data_root
     from goldieval.tasks.catalogue import Catalogue
 
     root, newest = data_root(data_dir), _newest(out)
@@ -83,16 +83,18 @@ def _tasks(data_dir: Path | None, tasks_dir: Path | None, out: Path) -> list[dic
 
 def _task(task: Task, root: Path, last: Record | None) -> dict[str, Any]:
     from goldieval.data.manage.locate import state
-    from goldieval.report.numbers import label
+    from goldieval.metrics.registry import metric_of
 
     card = task.card
+    headline = metric_of(card.headline)
     return {
         "task": card.name,
         "family": card.family,
         "data": state(task, root),
         "megabytes": card.source.megabytes,
         "images": card.expect.images,
-        "headline": label(card.headline),
+        "headline": headline.label,
+        "unit": headline.unit.name,
         "chance": card.chance,
         "score": last.headline.value if last and last.headline else None,
         "model": last.model.spec if last else None,
@@ -111,13 +113,15 @@ def _newest(out: Path) -> dict[str, Record]:
 
 def _task_cells(row: dict[str, Any], wide: bool) -> dict[str, str]:
     """What a terminal shows of a task: chance and the last score in percent, as the tables of a run have them."""
-    megabytes, chance, rank = row["megabytes"], row["chance"], "rank" in row["headline"]
+    from goldieval.metrics.units import UNITS
+
+    megabytes, chance, unit = row["megabytes"], row["chance"], UNITS[row["unit"]]
     size = "–" if megabytes is None else f"{megabytes:,} MB" if megabytes < 1000 else f"{megabytes / 1000:,.1f} GB"
     cells = {"task": row["task"], "data": row["data"], "size": "–" if row["data"] == "made here" else size}
     if wide:
         cells |= {"family": row["family"], "images": _cell(row["images"]), "headline": row["headline"]}
-    cells["chance"] = "–" if chance is None else f"{chance if rank else 100 * chance:.2g}"
-    cells["score"] = "–" if row["score"] is None else f"{row['score'] if rank else 100 * row['score']:.1f}"
+    cells["chance"] = "–" if chance is None else f"{unit.scale * chance:.2g}"
+    cells["score"] = "–" if row["score"] is None else f"{unit.scale * row['score']:.1f}"
     return cells | {"licence": row["licence"]}
 
 

@@ -61,9 +61,9 @@ def run(
     overrides = parse_overrides(set_)
     if precision not in ("fp32", "bf16", "fp16"):
         raise GoldievalError(f"--precision {precision!r}: choose fp32, bf16 or fp16.")
-    from goldieval.engine.encode import Batching
     from goldieval.engine.options import checked
     from goldieval.engine.run import evaluate
+    from goldieval.models.inputs import Batching
     from goldieval.report.console import Terminal
 
     options = checked(
@@ -85,10 +85,10 @@ def run(
             "save_images": save_images,
         }
     )
-    screen = Terminal(Console(stderr=json_))
-    records = evaluate(model, ",".join(tasks), options=options, screen=screen)
+    reporter = Terminal(Console(stderr=json_))
+    records = evaluate(model, ",".join(tasks), options=options, reporter=reporter)
     if json_:
         print_json([record.model_dump(mode="json") for record in records], indent=None)
-    whole = all(record.status == "ok" for record in records) and not (records.models_failed or screen.lacks_cards)
-    if not whole or (strict and screen.left_out):
+    whole = all(record.status == "ok" for record in records) and not (records.models_failed or reporter.lacks_cards)
+    if not whole or (strict and reporter.left_out):
         raise typer.Exit(1)

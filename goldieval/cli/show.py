@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from goldieval.core.display import Console, Text, print_json
-from goldieval.core.text import argument
+from goldieval.core.text import shell_argument
 
 
 def show(
@@ -33,7 +33,7 @@ def show(
         return
     console = Console()
     if not records:
-        own = "" if place == Path("results") else f" --out {argument(str(place))}"
+        own = "" if place == Path("results") else f" --out {shell_argument(str(place))}"
         make = f"no records in {place}. Make some: goldieval run --model goldiclip --tasks retrieval,zeroshot{own}"
         console.print(make, soft_wrap=True)
     ordered = sorted(records, key=lambda record: (record.model.spec, record.model.fingerprint, record.task.name))

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from goldieval.core.display import Console, Text
-from goldieval.core.text import argument
+from goldieval.core.text import shell_argument
 
 
 def train(
@@ -73,7 +73,7 @@ def train(
     if trainer.bad_samples.samples:
         note(f"{trainer.bad_samples.summary()}; listed in {trainer.bad_samples.log}")
     tasks = "shapes" if chosen.data.source == "shapes" else "retrieval,zeroshot"
-    spec = argument(f"goldiclip@{last}")
+    spec = shell_argument(f"goldiclip@{last}")
     line = f"checkpoint {last}; evaluate it: goldieval run --model {spec} --tasks {tasks}"
     console.print(Text(line), soft_wrap=True)
     shut_down()

@@ -10,8 +10,8 @@ from pathlib import Path
 from goldieval.comparison.curve import curve_of
 from goldieval.comparison.pairs import Pair, Unpaired, pair
 from goldieval.comparison.result import Comparison
-from goldieval.comparison.rows import rows_of
 from goldieval.comparison.sides import Library, Side, command
+from goldieval.comparison.significance import rows_of
 from goldieval.core.errors import GoldievalError, did_you_mean, listing
 from goldieval.tasks.catalogue import Catalogue, model_families
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from goldieval.comparison.result import Point
+from goldieval.comparison.result import CurvePoint
 from goldieval.comparison.sides import Side
 
 
-def curve_of(sides: Mapping[str, Side]) -> list[Point]:
+def curve_of(sides: Mapping[str, Side]) -> list[CurvePoint]:
     """Return one point a record, by task, side and images seen."""
     points = [
-        Point(
+        CurvePoint(
             side=name,
             spec=entry.record.model.spec,
             task=entry.record.task.name,

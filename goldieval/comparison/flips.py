@@ -9,7 +9,8 @@ from typing import Literal
 import numpy as np
 
 from goldieval.comparison.pairs import Pair, aligned
-from goldieval.comparison.values import Columns, values_of
+from goldieval.metrics.query_values import Columns
+from goldieval.metrics.registry import metric_of
 from goldieval.records.files import read_outcomes
 
 
@@ -39,12 +40,13 @@ class Flip:
 def flips_of(pair: Pair, metric: str, most: int) -> list[Flip]:
     """Return at most so many gained and so many lost queries; none where scores are not of single queries."""
     columns = [read_outcomes(entry.file, entry.record) for entry in (pair.a, pair.b)]
-    a, b = (values_of(metric, each) for each in columns)
-    if a is None or b is None or a.outcomes.ndim > 1:
+    about = metric_of(metric)
+    a, b = (about.values(each) for each in columns)
+    if a is None or b is None or a.values.ndim > 1:
         return []
     b = aligned(a, b, pair.a.record.task.name)
-    change = (a.outcomes - b.outcomes) if a.lower else (b.outcomes - a.outcomes)
-    rows = [_rows(each, a.ids, metric) for each in columns]
+    change = (a.values - b.values) if about.lower_is_better else (b.values - a.values)
+    rows = [a.rows, b.rows]
     shown = [_shown(each, of) for each, of in zip(columns, rows, strict=True)]
     moved = np.abs(_log_ranks(columns[0])[rows[0]] - _log_ranks(columns[1])[rows[1]])
     texts = columns[0]["text"][rows[0]] if "text" in columns[0] else np.full(len(a.ids), "")
@@ -74,17 +76,6 @@ def flips_of(pair: Pair, metric: str, most: int) -> list[Flip]:
                 )
             )
     return found
-
-
-def _rows(columns: Columns, ids: np.ndarray, metric: str) -> np.ndarray:
-    """Return the rows of the file that hold these queries, in their order."""
-    side = metric.split("_")[0]
-    here = columns["direction"] == side if side in ("t2i", "i2t") else np.ones(len(columns["direction"]), dtype=bool)
-    rows = np.flatnonzero(here)
-    if np.array_equal(columns["sample_id"][rows], ids):
-        return rows
-    place = dict(zip(columns["sample_id"][rows], rows, strict=True))
-    return np.array([place[id] for id in ids])
 
 
 def _shown(columns: Columns, rows: np.ndarray) -> list[str]:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from goldieval.comparison.values import Values
 from goldieval.core.errors import GoldievalError
+from goldieval.metrics.query_values import QueryValues
 from goldieval.records.results import Entry
 from goldieval.records.schema import Record
 
@@ -100,7 +100,7 @@ def _how(a: Record, b: Record) -> str:
     return ", ".join(f"{name} {one} and {other}" for name, (one, other) in words.items() if one != other)
 
 
-def aligned(a: Values, b: Values, where: str) -> Values:
+def aligned(a: QueryValues, b: QueryValues, where: str) -> QueryValues:
     """Return B's outcomes in A's order.
 
     Raises:

@@ -15,7 +15,7 @@ Verdict = Literal["better", "worse", "not separable"]
 
 
 @dataclass(frozen=True)
-class Row:
+class MetricComparison:
     """One metric of one task. Shares are fractions; the difference is B - A.
 
     low, high: None where no interval holds.   unreliable: why the interval may not hold, or why there is none.
@@ -52,7 +52,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Point:
+class CurvePoint:
     """A checkpoint's score on one task, for the curve of a glob."""
 
     side: str
@@ -75,11 +75,11 @@ class Comparison:
 
     a: Side
     b: Side
-    rows: list[Row]
+    rows: list[MetricComparison]
     pairs: list[Pair]
     notes: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
-    curve: list[Point] = field(default_factory=list)
+    curve: list[CurvePoint] = field(default_factory=list)
 
     def plain(self) -> dict[str, Any]:
         """Return what JSON needs."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from goldieval.core.errors import GoldievalError, did_you_mean, listing
-from goldieval.core.text import argument
+from goldieval.core.text import shell_argument
 from goldieval.records.files import find_records
 from goldieval.records.results import Entry, Found, read_records
 from goldieval.records.schema import Record
@@ -105,9 +105,9 @@ def command(specs: Iterable[str], like: Sequence[Entry], tasks: Iterable[str], o
     Args:
         like: records of these tasks that are there, whose precision, subset and parameters the others need.
     """
-    models = " ".join(f"--model {argument(spec)}" for spec in specs)
+    models = " ".join(f"--model {shell_argument(spec)}" for spec in specs)
     more = _settings([entry.record for entry in like])
-    return f"goldieval run {models} --tasks {','.join(sorted(set(tasks)))}{more} --out {argument(str(out))}"
+    return f"goldieval run {models} --tasks {','.join(sorted(set(tasks)))}{more} --out {shell_argument(str(out))}"
 
 
 def _settings(records: Sequence[Record]) -> str:
@@ -124,7 +124,7 @@ def _settings(records: Sequence[Record]) -> str:
     agreed = dict(found[0]) if found else {}
     for other in found[1:]:
         agreed = {name: value for name, value in agreed.items() if other.get(name) == value}
-    return "".join(f" {name.split()[0]} {argument(value)}" for name, value in agreed.items() if value)
+    return "".join(f" {name.split()[0]} {shell_argument(value)}" for name, value in agreed.items() if value)
 
 
 def _plain(value: Any) -> str:

@@ -1,1 +1,1 @@
-"""What every other package may use, and what uses none of them."""
+"""Errors, files, locks, paths and display, which every other package may import; they import none of the others."""

@@ -1,4 +1,4 @@
-"""Checksums of cached tensors, over what they are for as well as what they hold."""
+"""Checksums of cached tensors, over their content and over the name under which they are stored."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 
 def checksum(name: str, arrays: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of arrays (NumPy), their names, shapes and types, and of the name that they are filed under.
+    """Return the SHA-256 of NumPy arrays: their content, names, shapes and types, and the name they are stored under.
 
-    A flipped bit and a file that was renamed or swapped with another both give another checksum.
+    A flipped bit changes the checksum, and so does a file that was renamed or exchanged with another.
     """
     head = [[key, list(array.shape), str(array.dtype)] for key, array in sorted(arrays.items())]
     total = hashlib.sha256(json.dumps([name, head]).encode())

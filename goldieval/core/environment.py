@@ -1,4 +1,4 @@
-"""What a result was computed with: versions, machine, devices."""
+"""The environment that a result was computed in: versions, machine, devices."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PACKAGES = ("goldieval", "torch", "torchvision", "open-clip-torch", "clip-benchm
 
 
 def versions() -> dict[str, str]:
-    """Return name and version of every package that can change a number, and of Python and the machine."""
+    """Return the versions of all packages that can affect results, and of Python and the machine."""
     found = {"python": platform.python_version(), "machine": f"{platform.system()} {platform.machine()}"}
     for package in PACKAGES:
         try:
@@ -23,7 +23,7 @@ def versions() -> dict[str, str]:
 
 
 def environment(device: str) -> dict[str, str]:
-    """Return versions, and the processor that ran the model."""
+    """Return the versions and the processor that runs the model."""
     import torch
 
     counts = {"threads": str(torch.get_num_threads()), "cores": str(os.cpu_count())}
@@ -35,15 +35,15 @@ def _device_name(device: str) -> str:
 
     try:
         return torch.cuda.get_device_name(device) if device.startswith("cuda") else platform.processor() or "cpu"
-    except Exception:  # a device that has failed answers no question; the record of that failure must be written
+    except Exception:  # a failed device may not report its name; the record of that failure must still be written
         return device
 
 
 def pick_device(asked: str) -> str:
-    """Resolve ``auto`` to the best device here.
+    """Resolve ``auto`` to the best available device.
 
     Raises:
-        GoldievalError: a device that this machine or this torch does not have.
+        GoldievalError: The requested device is not available on this machine or in this build of torch.
     """
     import torch
 
@@ -53,7 +53,7 @@ def pick_device(asked: str) -> str:
     kind, _, number = asked.partition(":")
     there = has.get(kind, False) and (not number or (number.isdigit() and int(number) < _count(kind)))
     if not there:
-        raise GoldievalError(f"no device {asked!r} here; there is {', '.join(name for name in has if has[name])}.")
+        raise GoldievalError(f"no device {asked!r}; available: {', '.join(name for name in has if has[name])}.")
     return asked
 
 

@@ -1,4 +1,4 @@
-"""The one kind of error that is meant for the person at the keyboard."""
+"""Errors with messages written for the user."""
 
 from __future__ import annotations
 
@@ -7,42 +7,42 @@ from collections.abc import Iterable
 
 
 class GoldievalError(Exception):
-    """Something the user can mend: one line saying what is wrong, where, and what to do."""
+    """An error that the user can resolve: one line that says what is wrong, where, and what to do."""
 
 
 class InterruptedRunError(GoldievalError):
-    """The person pressed Ctrl-C; says how to go on."""
+    """The user pressed Ctrl-C; the message says how to resume."""
 
 
 class TaskError(GoldievalError):
-    """One task cannot be run or scored; the other tasks of the run go on."""
+    """One task cannot be run or scored; the other tasks of the run continue."""
 
 
 class NotApplicableError(TaskError):
-    """The model lacks a capability that the task needs: no failure where a suite chose the task."""
+    """The model lacks a capability that the task requires; not a failure if the task was selected by a suite."""
 
 
 class AdapterError(TaskError):
-    """An adapter returns something else than it promises, whatever it is given."""
+    """An adapter violates its contract, whatever its input."""
 
 
 def first_line(error: BaseException, most: int = 200) -> str:
-    """Return the first line of what an error says, at most ``most`` characters; its type if it says nothing."""
+    """Return the first line of an error's message, at most ``most`` characters, or its type if the message is empty."""
     try:
-        said = str(error)
-    except Exception:  # exceptions of others may fail at that as well
-        said = ""
-    return next(iter(said.splitlines()), type(error).__name__)[:most]
+        message = str(error)
+    except Exception:  # ``__str__`` of a foreign exception may fail as well
+        message = ""
+    return next(iter(message.splitlines()), type(error).__name__)[:most]
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return ``" Did you mean a, b?"`` for the nearest known names, or an empty string."""
+    """Return ``" Did you mean a, b?"`` with the known names closest to ``name``, or an empty string."""
     near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
     return f" Did you mean {', '.join(near)}?" if near else ""
 
 
 def listing(names: Iterable[str], most: int = 3) -> str:
-    """Return the first few names and how many were left out, for use inside one error line."""
+    """Return the first names and the number of those omitted, for use within a one-line error message."""
     names = list(names)
     rest = f" and {len(names) - most:,} more" if len(names) > most else ""
     return ", ".join(names[:most]) + rest

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Files that are written completely or not at all."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from goldieval.core.locks import held
+from goldieval.core.locks import lock_file
 from goldieval.core.temporary import sweep, temporary_file
 
 
 def check_writable(folder: Path) -> None:
-    """Create ``folder`` if need be and write a byte into it. Raises OSError."""
+    """Create ``folder`` if necessary and write one byte into it. Raises OSError if that fails."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=folder) as probe:
         probe.write(b"0")
@@ -21,30 +21,31 @@ def check_writable(folder: Path) -> None:
 
 
 @contextmanager
-def one_at_a_time(file: Path) -> Iterator[None]:
-    """Hold the lock of a file that is about to be made; no lock where its folder cannot be written or knows none."""
+def exclusive_lock(file: Path) -> Iterator[None]:
+    """Hold the lock of a file that is about to be created, or no lock if its folder does not allow one."""
     with ExitStack() as stack:
         with suppress(OSError):
             check_writable(file.parent)
-            stack.enter_context(held(file.with_suffix(".lock")))
+            stack.enter_context(lock_file(file.with_suffix(".lock")))
         yield
 
 
-def usual_mode(path: Path) -> None:
-    """Give what began as a private temporary file or folder the permissions that any other gets."""
+def set_default_permissions(path: Path) -> None:
+    """Give a file or folder that was created as a private temporary one the default permissions."""
     path.chmod((0o777 if path.is_dir() else 0o666) & ~_umask())
 
 
 def atomic_write(file: Path, content: bytes) -> None:
-    """Write a file whole or not at all, also when the disk is full or the process dies."""
+    """Write a file completely or not at all, even if the disk is full or the process is killed."""
     atomic_write_all({file: content})
 
 
 def atomic_write_all(contents: dict[Path, bytes]) -> None:
-    """Write several files: all lie on the disk before the first takes its name, in the order given.
+    """Write several files: all are on disk before the first is renamed to its final name, in the given order.
 
-    A reader, or a kill, may meet the first without the last; so the last is the one that names the others. If one
-    cannot be given its name, the new ones before it are removed, but none that another process has put there since.
+    A reader, or a killed writer, may see the first file without the last; the last should therefore be the one that
+    refers to the others. If a file cannot be renamed, the new files before it are removed, except those that another
+    process has replaced in the meantime.
     """
     sweep(*dict.fromkeys(file.parent for file in contents))
     with ExitStack() as stack:
@@ -70,8 +71,8 @@ def _take_back(placed: list[tuple[Path, os.stat_result]]) -> None:
                 file.unlink()
 
 
-def holds(file: Path, content: bytes) -> bool:
-    """Whether a file has this content."""
+def has_content(file: Path, content: bytes) -> bool:
+    """Return whether a file has exactly this content."""
     try:
         return file.stat().st_size == len(content) and file.read_bytes() == content
     except OSError:
@@ -84,18 +85,18 @@ def _staged(stack: ExitStack, file: Path, content: bytes) -> Path:
         stream.write(content)
         stream.flush()
         os.fsync(stream.fileno())
-    usual_mode(temporary)
+    set_default_permissions(temporary)
     return temporary
 
 
 def flush(file: Path) -> None:
-    """Bring a file's content to the disk."""
+    """Flush a file's content to disk."""
     with file.open("rb") as stream:
         os.fsync(stream.fileno())
 
 
 def flush_folders(folders: Iterable[Path]) -> None:
-    """Bring renames to the disk, where the system can: after a power cut a file has its new name."""
+    """Flush renames in these folders to disk where the system supports it, so that they survive a power failure."""
     for folder in dict.fromkeys(folders):
         with suppress(OSError):
             handle = os.open(folder, os.O_RDONLY)

@@ -1,7 +1,7 @@
-"""What this user's own goldieval did, written down outside all data folders, where no data set can write.
+"""Record of the user's own actions, kept outside all data folders, where no data set can write.
 
-Two things are believed only from here: where a folder's files were fetched from, and which folders of the user's own
-were linked in, so that links may lead there.
+Two kinds of information are trusted only if they are recorded here: where the files of a data folder were fetched from,
+and which folders the user has linked in, so that symbolic links may point to them.
 """
 
 from __future__ import annotations
@@ -14,39 +14,39 @@ from pathlib import Path
 from typing import Any
 
 from goldieval.core.errors import GoldievalError
-from goldieval.core.files import atomic_write, one_at_a_time
+from goldieval.core.files import atomic_write, exclusive_lock
 
 
 def cache_root() -> Path:
-    """The user's cache folder for this program (XDG_CACHE_HOME is honoured)."""
+    """Return this program's cache folder (respects XDG_CACHE_HOME)."""
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "goldieval"
 
 
-def given_folders() -> list[str]:
-    """Return the folders, links resolved, that links may lead to: ``$GOLDIEVAL_FOLDERS`` and what was linked in."""
+def allowed_folders() -> list[str]:
+    """Return the resolved folders that links may point to: those in ``$GOLDIEVAL_FOLDERS`` and those linked in."""
     named = os.environ.get("GOLDIEVAL_FOLDERS", "").split(os.pathsep)
     return [os.path.realpath(folder) for folder in (*named, *_given(_read())) if folder]
 
 
-def give(folders: list[str]) -> None:
-    """Write down that the user linked these folders in. Raises GoldievalError where the cache cannot be written."""
+def allow_folders(folders: list[str]) -> None:
+    """Record that the user linked these folders in. Raises GoldievalError if the cache cannot be written."""
     new = [os.path.realpath(folder) for folder in folders]
     if set(new) - set(_given(_read())):
         _change(lambda content: content | {"given": list(dict.fromkeys([*_given(content), *new]))})
 
 
-def vouch(folder: Path, sha256: str) -> None:
-    """Write down the hash of the list of origins that was just written for a data folder.
+def record_origins_hash(folder: Path, sha256: str) -> None:
+    """Record the hash of the list of origins that was just written for a data folder.
 
     Raises:
-        GoldievalError: the cache cannot be written.
+        GoldievalError: The cache cannot be written.
     """
     _change(lambda content: content | {"fetched": _fetched(content) | {os.path.realpath(folder): sha256}})
 
 
-def vouched(folder: Path) -> str:
-    """Return the hash that ``vouch`` wrote down for a data folder; empty where it did not."""
+def recorded_origins_hash(folder: Path) -> str:
+    """Return the hash that ``record_origins_hash`` recorded for a data folder, or an empty string."""
     found = _fetched(_read()).get(os.path.realpath(folder), "")
     return found if isinstance(found, str) else ""
 
@@ -73,11 +73,11 @@ def _read() -> dict[str, Any]:
 
 
 def _change(change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
-    """Change what is written down, read anew under the lock: another process may have added to it meanwhile."""
+    """Change the record, read again under the lock because another process may have added to it."""
     file = _file()
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with one_at_a_time(file):
+        with exclusive_lock(file):
             atomic_write(file, json.dumps(change(_read()), indent=1).encode())
     except OSError as error:
         raise GoldievalError(

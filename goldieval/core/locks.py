@@ -1,4 +1,4 @@
-"""Locks between processes, and what happens where the file system knows none."""
+"""Locks between processes, with a fallback for file systems that do not support them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 
 try:
     import fcntl
-except ImportError:  # not on Windows, where filelock has its own way
+except ImportError:  # Windows, where filelock uses another mechanism
     fcntl = None  # type: ignore[assignment]
 
 FOREVER = -1.0
@@ -21,11 +21,12 @@ NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.E
 
 
 @contextmanager
-def held(lock: Path, wait_s: float = FOREVER) -> Iterator[bool]:
+def lock_file(lock: Path, wait_s: float = FOREVER) -> Iterator[bool]:
     """Hold a lock file; yield False if another process still holds it after ``wait_s`` seconds.
 
-    Yields True as well where no lock can be had: a file system without locks, a folder that is read-only, a lock file
-    of another user. Whoever calls must then stay right, if slower, without it. A lock is freed when its holder dies.
+    Also yields True if locking is impossible: on a file system without locks, in a read-only folder, or for a lock file
+    of another user. The caller must remain correct, if slower, without the lock. A lock is released when its holder
+    exits.
     """
     own = FileLock(lock)
     try:
@@ -42,7 +43,7 @@ def _acquired(own: FileLock, lock: Path, wait_s: float) -> bool:
     with suppress(Timeout):
         own.acquire(timeout=0)
         return True
-    if not _lockable(lock):  # filelock takes most errors for a holder
+    if not _lockable(lock):  # filelock treats most errors as a lock held by another process
         return True
     with suppress(Timeout):
         own.acquire(timeout=wait_s)
@@ -51,15 +52,15 @@ def _acquired(own: FileLock, lock: Path, wait_s: float) -> bool:
 
 
 def _lockable(lock: Path) -> bool:
-    """Whether the file system can lock this file, whoever holds it now."""
+    """Return whether the file system can lock this file, whoever holds the lock now."""
     if fcntl is None:
         return True
     with lock.open("ab") as stream:
-        return hold(stream.fileno()) is not None
+        return try_lock(stream.fileno()) is not None
 
 
-def hold(descriptor: int) -> bool | None:
-    """Lock an open file or folder until it is closed: True if it is ours, False if another's, None without locks."""
+def try_lock(descriptor: int) -> bool | None:
+    """Lock an open file or folder until it is closed: True if acquired, False if held, None if not supported."""
     if fcntl is None:
         return None
     try:
@@ -69,30 +70,30 @@ def hold(descriptor: int) -> bool | None:
     return True
 
 
-def wait_for(descriptor: int) -> None:
-    """Lock an open file or folder as soon as its holder lets go; without locks nothing is waited for."""
+def wait_for_lock(descriptor: int) -> None:
+    """Wait for the lock of an open file or folder; return at once if locks are not supported."""
     if fcntl is not None:
         with suppress(OSError):
             fcntl.flock(descriptor, fcntl.LOCK_EX)
 
 
 @contextmanager
-def held_folder(folder: Path, wait_s: float = 60.0) -> Iterator[None]:
-    """Hold a folder itself, which leaves no lock file; after ``wait_s`` seconds, or without locks, go on regardless."""
+def lock_folder(folder: Path, wait_s: float = 60.0) -> Iterator[None]:
+    """Lock a folder itself, which leaves no lock file; continue after ``wait_s`` seconds, or without lock support."""
     try:
-        handle = opened(folder)
-    except OSError:  # a system that opens no folders
+        handle = open_for_lock(folder)
+    except OSError:  # the system cannot open folders
         yield
         return
     try:
         end = time.monotonic() + wait_s
-        while hold(handle) is False and time.monotonic() < end:
+        while try_lock(handle) is False and time.monotonic() < end:
             time.sleep(0.02)
         yield
     finally:
         os.close(handle)
 
 
-def opened(path: Path) -> int:
-    """Open a file or folder as something to lock; raises OSError."""
+def open_for_lock(path: Path) -> int:
+    """Open a file or folder in order to lock it. Raises OSError if that fails."""
     return os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))

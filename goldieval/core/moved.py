@@ -1,4 +1,4 @@
-"""Modules of goldieval 0.1 under their old names, with a warning, for one release."""
+"""Modules of goldieval 0.1 under their former names, with a deprecation warning, for one release."""
 
 from __future__ import annotations
 
@@ -31,19 +31,16 @@ MOVED = {
     "goldieval.registry": "goldieval.tasks.catalogue",
     "goldieval.results": "goldieval.records.results",
     "goldieval.runner": "goldieval.engine.run",
-    "goldieval.screen": "goldieval.engine.progress",
-    "goldieval.segment": "goldieval.engine.segment",
+    "goldieval.screen": "goldieval.engine.reporter",
     "goldieval.spec": "goldieval.models.spec",
-    "goldieval.stream": "goldieval.engine.stream",
     "goldieval.token_counts": "goldieval.models.token_counts",
     "goldieval.torch_adapter": "goldieval.models.torch_adapter",
     "goldieval.untrusted": "goldieval.models.safe_load",
-    "goldieval.vectors": "goldieval.engine.vectors",
 }
 
 
 class _Moved(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Finds an old name and gives the module itself, so that its classes are the same ones."""
+    """Finds a former module name and returns the current module itself, so that its classes are identical."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
@@ -51,13 +48,13 @@ class _Moved(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         return importlib.machinery.ModuleSpec(name, self) if name in MOVED else None
 
     def exec_module(self, module: ModuleType) -> None:
-        """Put the module in the place of the empty one that was made for its old name."""
+        """Replace the empty module created for the former name by the current module."""
         old, new = module.__name__, MOVED[module.__name__]
-        warnings.warn(f"{old} is now {new}; the old name goes with release 0.3.", DeprecationWarning, stacklevel=2)
+        warnings.warn(f"{old} is now {new}; the old name is removed in 0.3.", DeprecationWarning, stacklevel=2)
         sys.modules[old] = importlib.import_module(new)
 
 
 def install() -> None:
-    """Let the old names be imported."""
+    """Make the former names importable."""
     if not any(isinstance(finder, _Moved) for finder in sys.meta_path):
         sys.meta_path.append(_Moved())

@@ -1,4 +1,4 @@
-"""The network, forbidden: one switch for the command line, Python and the libraries that read the hub."""
+"""Offline mode: one switch for the command line, Python, and the libraries that access the Hugging Face Hub."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from functools import wraps
 from typing import Any
 
 VARIABLES = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE")
-# Copies of the switch that libraries take when they are imported.
+# Copies of the setting that libraries make when they are imported.
 COPIES = (
     ("huggingface_hub.constants", "HF_HUB_OFFLINE"),
     ("transformers.utils.hub", "_is_offline_mode"),
@@ -22,7 +22,7 @@ COPIES = (
 
 
 class _Block:
-    """One ``with offline()``. Threads that are started within it are bound by it as well, as long as it lasts."""
+    """One ``with offline()`` block. It also binds threads started within it, until the block ends."""
 
     open = True
 
@@ -31,20 +31,20 @@ _block: ContextVar[_Block | None] = ContextVar("block", default=None)
 
 
 def is_offline() -> bool:
-    """Return whether the network is forbidden here: by ``offline``, or by the user's ``HF_HUB_OFFLINE``."""
-    said = (os.environ.get(name, "").upper() for name in VARIABLES[:2])
-    return any(value in ("1", "ON", "YES", "TRUE") for value in said)
+    """Return whether network access is forbidden here, by ``offline`` or by the user's ``HF_HUB_OFFLINE``."""
+    values = (os.environ.get(name, "").upper() for name in VARIABLES[:2])
+    return any(value in ("1", "ON", "YES", "TRUE") for value in values)
 
 
 @contextmanager
 def offline(forbidden: bool = True) -> Iterator[None]:
-    """Within it the hub libraries read their caches alone, and this thread connects to no other machine, nor does any
-    thread that it starts. Threads that were there before keep their network.
+    """Forbid network access inside the block: Hub libraries read only their caches, and connections are refused.
 
-    The variables are set as well, for processes that are started within. Nothing changes where ``forbidden`` is false.
+    This applies to the current thread and to threads that it starts; threads that exist already keep their access. The
+    environment variables are set as well, for processes started in the block. With ``forbidden=False`` nothing changes.
 
     Raises:
-        ConnectionError: in the block, where something tries to look up or reach another machine.
+        ConnectionError: In the block, if something tries to look up or reach another machine.
     """
     if not forbidden:
         yield
@@ -65,7 +65,7 @@ def offline(forbidden: bool = True) -> Iterator[None]:
         for name, value in variables.items():
             os.environ.pop(name)
             os.environ.update({name: value} if value is not None else {})
-        for copy in _loaded():  # also those of libraries that were imported within
+        for copy in _loaded():  # including those of libraries imported in the block
             setattr(sys.modules[copy[0]], copy[1], copies.get(copy, is_offline()))
 
 
@@ -74,7 +74,7 @@ def _loaded() -> list[tuple[str, str]]:
 
 
 def _guard_sockets() -> None:
-    """Put a gate before Python's sockets, once; it is shut in the threads that are within ``offline``."""
+    """Wrap Python's socket functions, once; they refuse connections in threads that are inside ``offline``."""
     if not hasattr(threading.Thread.start, "guarded"):
         threading.Thread.start = _handing_on(threading.Thread.start)  # type: ignore[method-assign]
     if isinstance(socket.socket, type) and not hasattr(socket.socket.connect, "guarded"):
@@ -92,7 +92,7 @@ def _shut() -> bool:
 
 
 def _handing_on(start: Callable[[threading.Thread], None]) -> Any:
-    """Return what replaces ``Thread.start``: a new thread begins with no context of its own."""
+    """Return a replacement for ``Thread.start`` that passes the block on: a new thread starts with an empty context."""
 
     @wraps(start)
     def started(thread: threading.Thread) -> None:
@@ -122,7 +122,7 @@ def _guarded(call: Callable[..., Any], address_of: Callable[..., Any]) -> Any:
 
 
 def _elsewhere(address: Any) -> bool:
-    """Whether an address is of another machine; addresses of this one, and paths of Unix sockets, are not."""
+    """Return whether an address belongs to another machine; local addresses and Unix sockets do not."""
     if not isinstance(address, tuple):
         return False
     host = address[0].decode() if isinstance(address[0], bytes) else str(address[0] or "localhost")

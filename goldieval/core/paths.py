@@ -1,4 +1,4 @@
-"""File names that stay inside their folder: one check for every reader, writer, trainer and card."""
+"""Paths that stay inside their folder: one check for every reader, writer, trainer and card."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from functools import lru_cache
 from pathlib import Path
 
 from goldieval.core.errors import TaskError
-from goldieval.core.ledger import given_folders
+from goldieval.core.ledger import allowed_folders
 
-NAME_BYTES = 255  # of one part of a path, on the common file systems
+NAME_BYTES = 255  # maximum length of a path component on common file systems
 GIVEN = "GOLDIEVAL_FOLDERS"  # read by ``core.ledger``
 
 
 class LinkOutError(TaskError):
-    """A link below a folder leads out of it."""
+    """A symbolic link inside a folder points outside it."""
 
 
 _short = reprlib.Repr()
@@ -25,26 +25,26 @@ _short.maxstring = 120
 def inside(root: Path, name: str) -> Path:
     """Return ``root/name`` as an absolute path, refusing a name that leaves the folder.
 
-    A name may be absolute where it lies below the folder. Links are followed where they end inside the folder, or in a
-    folder that the user gave: one of ``$GOLDIEVAL_FOLDERS``, or one that ``goldieval data import`` linked in.
+    The name may be absolute if it is below the folder. Links are followed if they end inside the folder, or in a folder
+    that the user has allowed: one listed in ``$GOLDIEVAL_FOLDERS``, or linked in by ``goldieval data import``.
 
     Raises:
-        LinkOutError: a link leads out of the folder.
-        TaskError: the name leads out of it by ``..`` or as an absolute path, or is no file name.
+        LinkOutError: A link points outside the folder.
+        TaskError: The name leaves the folder by ``..`` or as an absolute path, or is not a file name.
     """
     if not isinstance(name, str | os.PathLike) or "\0" in os.fspath(name):
-        raise TaskError(f"{_short.repr(name)} is no file name. Write one relative to {root}.")
+        raise TaskError(f"{_short.repr(name)} is not a file name. Write a path relative to {root}.")
     if any(len(part.encode("utf-8", "surrogatepass")) > NAME_BYTES for part in os.fspath(name).split(os.sep)):
-        raise TaskError(f"{_short.repr(os.fspath(name))} is longer than a file name may be, {NAME_BYTES} bytes.")
+        raise TaskError(f"{_short.repr(os.fspath(name))} is longer than the {NAME_BYTES} bytes of a file name.")
     top = os.path.abspath(root)
     path = os.path.normpath(os.path.join(top, name))
     if not _below(path, top):
         path = _by_another_way(top, path, name)
     end = _real(path)
-    if not _below(end, _real(top)) and not any(_below(end, folder) for folder in given_folders()):
+    if not _below(end, _real(top)) and not any(_below(end, folder) for folder in allowed_folders()):
         raise LinkOutError(
-            f"{_short.repr(os.fspath(name))} leads by a link out of its folder {root}, to {_short.repr(end)}. If that "
-            f"is yours and may be read, name its folder in ${GIVEN}."
+            f"{_short.repr(os.fspath(name))} is a link out of its folder {root}, to {_short.repr(end)}. To allow it, "
+            f"add the target's folder to ${GIVEN}."
         )
     return Path(path)
 
@@ -54,7 +54,7 @@ def _below(path: str, top: str) -> bool:
 
 
 def _by_another_way(top: str, path: str, name: str) -> str:
-    """An absolute name may go to the folder by another way than the folder's own name, past a link."""
+    """Resolve an absolute name that reaches the folder by another path than the folder's own, through a link."""
     real, end = _real(top), _real(path)
     if not os.path.isabs(name) or not _below(end, real):
         raise TaskError(
@@ -64,7 +64,7 @@ def _by_another_way(top: str, path: str, name: str) -> str:
 
 
 def _real(path: str) -> str:
-    """``os.path.realpath`` at a quarter of its cost where many files lie in one folder."""
+    """Return ``os.path.realpath``, at a quarter of its cost if many files are in one folder."""
     parent, name = os.path.split(path)
     try:
         about = os.stat(parent)
@@ -77,5 +77,5 @@ def _real(path: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _real_folder(folder: str, device: int, inode: int, changed: int) -> str:
-    """The other arguments make a folder that takes another's place a folder of its own."""
+    """Resolve a folder; the other arguments distinguish it from a folder that replaces it later."""
     return os.path.realpath(folder)

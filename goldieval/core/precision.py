@@ -1,4 +1,4 @@
-"""Plain float32, whatever the process around us has switched on."""
+"""Full float32 precision, whatever the surrounding process has enabled."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 
 @contextmanager
 def full_float32() -> Iterator[None]:
-    """Switch TF32 off for matrix products and convolutions: its 10 bits would move embeddings and ranks."""
+    """Disable TF32 for matrix products and convolutions: its 10-bit mantissa would change embeddings and ranks."""
     products, convolutions = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
     torch.set_float32_matmul_precision("highest")
     torch.backends.cudnn.allow_tf32 = False

@@ -1,4 +1,4 @@
-"""Reading files of unknown origin: regular files only, and no more than a bound."""
+"""Reading of files of unknown origin: regular files only, up to a maximum size."""
 
 from __future__ import annotations
 
@@ -15,9 +15,13 @@ from goldieval.core.limits import JSON_BYTES, TEXT_BYTES
 def read_bytes(file: Path, most: int) -> bytes:
     """Return a file's content.
 
+    Args:
+        file: The file to read.
+        most: Maximum size in bytes.
+
     Raises:
-        OSError: it cannot be read, is no regular file (a pipe would be waited for without end), or is larger than
-            ``most`` bytes, also where it grows while it is read.
+        OSError: The file cannot be read, is not a regular file (reading a pipe would block), or is larger than
+            ``most`` bytes, also if it grows while it is read.
     """
     descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     with os.fdopen(descriptor, "rb") as stream:
@@ -30,7 +34,7 @@ def read_bytes(file: Path, most: int) -> bytes:
 
 
 def check_regular(file: Path) -> None:
-    """Raise OSError for a file that is not there or is no regular one."""
+    """Raise OSError if a file does not exist or is not a regular file."""
     _check_kind(file.stat().st_mode, file)
 
 
@@ -42,12 +46,12 @@ def _check_kind(mode: int, file: Path) -> None:
 
 
 def read_text(file: Path, most: int = TEXT_BYTES) -> str:
-    """Return a UTF-8 text without its byte order mark. Raises OSError as ``read_bytes``, or UnicodeDecodeError."""
+    """Return a UTF-8 text without its byte order mark. Raises OSError like ``read_bytes``, or UnicodeDecodeError."""
     return read_bytes(file, most).decode("utf-8-sig")
 
 
 def parse_json(text: str | bytes) -> Any:
-    """Parse JSON. Raises ValueError also for nesting or a number beyond what Python takes."""
+    """Parse JSON. Raises ValueError, also for nesting or numbers beyond Python's limits."""
     try:
         return json.loads(text)
     except RecursionError:

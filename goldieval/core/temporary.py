@@ -1,7 +1,7 @@
-"""Temporary files and folders beside what they will become; those of writers that were killed are found and removed.
+"""Temporary files and folders beside their final location; those of writers that were killed are found and removed.
 
-A writer holds a lock on what it makes for as long as it lives, so the next one sees whose maker is gone. Where the file
-system has no locks, what has not been touched for ``LEFTOVER_S`` counts as left over.
+A writer holds a lock on its temporary files while it runs, so others can tell which ones are abandoned. On a file
+system without locks, a file that has not been modified for ``LEFTOVER_S`` counts as abandoned.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from goldieval.core.locks import hold, opened, wait_for
+from goldieval.core.locks import open_for_lock, try_lock, wait_for_lock
 
 SUFFIX = ".goldieval-tmp"
-LEFTOVER_S = 3600.0  # no write takes this long
+LEFTOVER_S = 3600.0  # seconds; no write takes this long
 
 
 @contextmanager
 def temporary_file(target: Path) -> Iterator[tuple[int, Path]]:
-    """Make a hidden file beside ``target``, as (descriptor, path); what has not been renamed by the end is removed."""
+    """Create a hidden file beside ``target``; yield descriptor and path, and remove it unless it has been renamed."""
     while True:
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=_prefix(target.name), suffix=SUFFIX)
-        wait_for(handle)
+        wait_for_lock(handle)
         if os.fstat(handle).st_nlink:
             break
-        os.close(handle)  # somebody who tidied up came between: it was not locked yet
+        os.close(handle)  # another process removed the file before it was locked
     path = Path(name)
     try:
         yield handle, path
@@ -39,13 +39,13 @@ def temporary_file(target: Path) -> Iterator[tuple[int, Path]]:
 
 @contextmanager
 def temporary_folder(parent: Path, name: str) -> Iterator[Path]:
-    """Make a hidden folder in ``parent``; what has not been renamed by the end is removed."""
+    """Create a hidden folder in ``parent`` and remove it at the end unless it has been renamed."""
     while True:
         path = Path(tempfile.mkdtemp(dir=parent, prefix=_prefix(name), suffix=SUFFIX))
         handle = _held_folder(path)
         if path.exists():
             break
-        _close(handle)  # see temporary_file
+        _close(handle)  # see ``temporary_file``
     try:
         yield path
     finally:
@@ -55,10 +55,10 @@ def temporary_folder(parent: Path, name: str) -> Iterator[Path]:
 
 def _held_folder(path: Path) -> int | None:
     try:
-        handle = opened(path)
-    except OSError:  # a system that opens no folders, or one that has been removed
+        handle = open_for_lock(path)
+    except OSError:  # the system cannot open folders, or the folder has been removed
         return None
-    wait_for(handle)
+    wait_for_lock(handle)
     return handle
 
 
@@ -68,11 +68,11 @@ def _close(handle: int | None) -> None:
 
 
 def sweep(*folders: Path) -> None:
-    """Remove what writers that are gone have left in these folders; never what a living one is writing."""
+    """Remove abandoned temporary files from these folders, but none of a writer that is still running."""
     for folder in folders:
         try:
             found = [entry.path for entry in os.scandir(folder) if entry.name.endswith(SUFFIX)]
-        except OSError:  # no such folder, or not ours to read
+        except OSError:  # missing, or not readable for us
             continue
         for path in found:
             _remove_if_left(Path(path))
@@ -80,11 +80,11 @@ def sweep(*folders: Path) -> None:
 
 def _remove_if_left(path: Path) -> None:
     try:
-        handle = opened(path)
-    except OSError:  # gone, or another user's
+        handle = open_for_lock(path)
+    except OSError:  # removed already, or owned by another user
         return
     try:
-        ours = hold(handle)
+        ours = try_lock(handle)
         if ours or (ours is None and time.time() - os.fstat(handle).st_mtime > LEFTOVER_S):
             _remove(path)
     finally:
@@ -98,9 +98,9 @@ def _remove(path: Path) -> None:
     try:
         path.unlink(missing_ok=True)
     except OSError:
-        return  # another user's folder
+        return  # folder of another user
 
 
 def _prefix(name: str) -> str:
-    """Begin with the target's name, cut so that file systems take it: at most 255 bytes with what follows."""
+    """Return a prefix from the target's name, shortened so that the whole name stays within 255 bytes."""
     return f".{name[:40]}."

@@ -1,8 +1,8 @@
-"""Strings of others made safe to show: whatever is not a visible character is written out as an escape.
+"""Escaping of foreign strings for display: every character that is not visible is replaced by an escape sequence.
 
-File names, captions, class names, records, model notices and messages of libraries may hold terminal escapes,
-right-to-left overrides, invisible characters or halves of surrogate pairs. A reader sees ``\\x1b`` or ``\\u202e``
-instead: nothing acts, nothing hides, and nothing is dropped silently.
+File names, captions, class names, records, model notices and messages of libraries may contain terminal escapes,
+right-to-left overrides, invisible characters or lone surrogates. They are displayed as ``\\x1b`` or ``\\u202e``:
+without effect, but not hidden and not silently removed.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import re
 import shlex
 import unicodedata
 
-# Control characters but for tab and line feed, DEL and C1; soft hyphen; fillers that look like nothing; formats (zero
-# width, bidirectional controls, byte order mark, tags); separators of lines; surrogates; private use; non-characters.
+# Control characters except tab and line feed, DEL and C1; soft hyphen; invisible fillers; format characters (zero
+# width, bidirectional controls, byte order mark, tags); line separators; surrogates; private use; non-characters.
 _UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u2028-\u202e"
     "\u2060-\u206f\u3164\ud800-\udfff\ue000-\uf8ff\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff"
@@ -20,16 +20,16 @@ _UNSEEN = re.compile(
 )
 _FORMULA = "=+-@"
 
-STAND_INS = {
+ASCII_SUBSTITUTES = {
     "–": "-", "—": "-", "‑": "-", "−": "-", "±": "+-", "×": "x", "·": ".", "•": "*", "…": "...", "≥": ">=", "≤": "<=",
     "≈": "~", "→": "->", "←": "<-", "‘": "'", "’": "'", "“": '"', "”": '"', "\u00a0": " ", "━": "-", "╸": "-", "╺": "-",
     "─": "-", "│": "|", "┃": "|", "╭": "+", "╮": "+", "╰": "+", "╯": "+", "√": "sqrt",
 }  # fmt: skip
-"""ASCII for characters of ours that a terminal's encoding may lack; other characters are written as escapes."""
+"""ASCII substitutes for characters used by this project that an encoding may lack; all others become escapes."""
 
 
 def printable(text: str) -> str:
-    r"""Return text in which every character is seen; lines and tabs stay.
+    r"""Return text in which every character is visible; line feeds and tabs are kept.
 
     >>> printable("a\x1b[31mb\u202ec\n")
     'a\\x1b[31mb\\u202ec\n'
@@ -38,7 +38,7 @@ def printable(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    r"""Return text that fills one line and no other: line feeds are written out, tabs become spaces.
+    r"""Return text on exactly one line: line feeds are escaped, tabs become spaces.
 
     >>> one_line("a\nerror: b")
     'a\\nerror: b'
@@ -47,7 +47,7 @@ def one_line(text: str) -> str:
 
 
 def escaped(char: str) -> str:
-    r"""Return the escape of one character, as Python writes it.
+    r"""Return the escape sequence of one character, in Python's notation.
 
     >>> escaped("\x9b"), escaped("\u202e"), escaped("\U000e0041")
     ('\\x9b', '\\u202e', '\\U000e0041')
@@ -56,31 +56,31 @@ def escaped(char: str) -> str:
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
-def inert(text: str) -> str:
-    """Return one line that no spreadsheet takes for a formula: an apostrophe stands before one that could be.
+def formula_safe(text: str) -> str:
+    """Return one line that no spreadsheet treats as a formula: a line that could be one is prefixed by an apostrophe.
 
-    >>> inert("=1+1"), inert(" @x"), inert("B/16")
+    >>> formula_safe("=1+1"), formula_safe(" @x"), formula_safe("B/16")
     ("'=1+1", "' @x", 'B/16')
     """
     line = one_line(text)
-    begins = unicodedata.normalize("NFKC", line.lstrip()[:1])  # full-width signs count as well
+    begins = unicodedata.normalize("NFKC", line.lstrip()[:1])  # also matches full-width signs
     return f"'{line}" if begins and begins[0] in _FORMULA else line
 
 
-def argument(text: str) -> str:
-    """Return text as one argument of a command that a person copies; a home folder's sign stays one.
+def shell_argument(text: str) -> str:
+    """Return text quoted as one argument of a shell command, with a leading ``~/`` left unquoted.
 
-    >>> argument("my data/x"), argument("~/my data"), argument("results")
+    >>> shell_argument("my data/x"), shell_argument("~/my data"), shell_argument("results")
     ("'my data/x'", "~/'my data'", 'results')
     """
     home, rest = ("~/", text[2:]) if text.startswith("~/") else ("", text)
     return home + (shlex.quote(rest) if rest or not home else "")
 
 
-def fitting(text: str, encoding: str | None) -> str:
-    """Return text with an ASCII stand-in for whatever an encoding lacks.
+def fit_encoding(text: str, encoding: str | None) -> str:
+    """Return text with an ASCII substitute for every character that the encoding lacks.
 
-    >>> fitting("0.5 ± 0.1 – ≥", "ascii"), fitting("±", "latin-1")
+    >>> fit_encoding("0.5 ± 0.1 – ≥", "ascii"), fit_encoding("±", "latin-1")
     ('0.5 +- 0.1 - >=', '±')
     """
     try:
@@ -92,14 +92,14 @@ def fitting(text: str, encoding: str | None) -> str:
     return text
 
 
-def stand_in(char: str) -> str:
-    """Return ASCII for one character."""
-    return STAND_INS.get(char) or escaped(char)
+def ascii_substitute(char: str) -> str:
+    """Return an ASCII substitute for one character."""
+    return ASCII_SUBSTITUTES.get(char) or escaped(char)
 
 
 def _fitting(char: str, encoding: str) -> str:
     try:
         char.encode(encoding)
     except UnicodeEncodeError:
-        return stand_in(char)
+        return ascii_substitute(char)
     return char

@@ -1,7 +1,7 @@
 """YAML of unknown origin, in bounded time and memory: cards, suites, recipes, tables, lists of checkpoints.
 
-A file is looked through as a stream of events before anything is made of it: its bytes, its depth, and its values with
-every alias written out are bounded, tags and keys that are no plain values are refused.
+A file is scanned as a stream of events before any object is constructed: its size, its depth and its number of values
+(with aliases expanded) are limited, and tags and keys that are not plain values are refused.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from goldieval.core.limits import YAML_BYTES, YAML_DEPTH, YAML_NODES, YAML_NUMBE
 from goldieval.core.reading import read_text
 
 MERGE = "tag:yaml.org,2002:merge"
-_Parser: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same in C, where PyYAML was built with libyaml
+_Parser: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C version, if PyYAML was built with libyaml
 
 
 class _Loader(_Parser):  # type: ignore[misc]
-    """Safe YAML in which a key given twice is a fault, not a silent choice of the last."""
+    """Safe YAML loader in which a duplicate key is an error, not a silent choice of the last one."""
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        """Put the pairs of mappings that one takes in (``<<``) before its own; its own come first, then the earliest.
+        """Insert the pairs of merged mappings (``<<``); the mapping's own keys take precedence, then the earliest.
 
-        PyYAML 6.0.4 takes others where a mapping that is taken in takes in one itself.
+        PyYAML 6.0.4 chooses differently if a merged mapping itself contains a merge.
         """
         if hasattr(node, "flat"):
             return
@@ -42,14 +42,14 @@ class _Loader(_Parser):  # type: ignore[misc]
                 raise ConstructorError(None, None, "a key must be one plain value", key.start_mark)
             name = self.construct_object(key, deep=True)
             if name in own:
-                raise ConstructorError(None, None, f"key {str(name)[:40]!r} is given twice", key.start_mark)
+                raise ConstructorError(None, None, f"duplicate key {str(name)[:40]!r}", key.start_mark)
             own[name] = key, value
         node.value = [*(pair for name, pair in taken.items() if name not in own), *own.values()]
 
     def _take_in(self, node: yaml.Node, taken: dict[Any, Any]) -> None:
         for each in node.value if isinstance(node, yaml.SequenceNode) else [node]:
             if not isinstance(each, yaml.MappingNode):
-                raise ConstructorError(None, None, "'<<' takes in mappings only", each.start_mark)
+                raise ConstructorError(None, None, "'<<' must refer to mappings", each.start_mark)
             self.flatten_mapping(each)
             for key, value in each.value:
                 taken.setdefault(self.construct_object(key, deep=True), (key, value))
@@ -61,7 +61,7 @@ class _Loader(_Parser):  # type: ignore[misc]
         return made(node)
 
     def text(self, node: yaml.ScalarNode) -> str:
-        """A date stays as it was written."""
+        """Keep a date as it was written."""
         return str(node.value)
 
 
@@ -71,11 +71,11 @@ _Loader.add_constructor("tag:yaml.org,2002:timestamp", _Loader.text)
 
 
 def _reason(file: Path, error: OSError) -> str:
-    return "it is a folder, name one YAML file in it" if file.is_dir() else error.strerror or str(error)
+    return "it is a folder; name a YAML file in it" if file.is_dir() else error.strerror or str(error)
 
 
 def read_yaml(file: Path) -> dict[str, Any]:
-    """Read a YAML mapping. Raises GoldievalError with file and line for anything else."""
+    """Read a YAML mapping. Raises GoldievalError with file and line if the file is anything else."""
     try:
         text = read_text(file, YAML_BYTES)
     except OSError as error:
@@ -90,22 +90,22 @@ def read_yaml(file: Path) -> dict[str, Any]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"{file}:{mark.line + 1}" if mark else str(file)
-        raise GoldievalError(f"{place}: broken YAML: {_line(error)}") from error
+        raise GoldievalError(f"{place}: invalid YAML: {_line(error)}") from error
     except (ValueError, ArithmeticError, RecursionError) as error:
-        raise GoldievalError(f"{file}: broken YAML: {error}") from error
+        raise GoldievalError(f"{file}: invalid YAML: {error}") from error
     if not isinstance(content, dict):
         raise GoldievalError(f"{file}: expected a mapping of keys to values.")
     return content
 
 
 def _line(error: yaml.YAMLError) -> str:
-    """What is wrong, in a line; PyYAML says the half of it in ``context``."""
+    """Return PyYAML's message on one line; a part of it is in ``context``."""
     parts = [getattr(error, name, None) or "" for name in ("context", "problem")]
     return " ".join((" ".join(parts).strip() or str(error)).split())[:200]
 
 
 class _Measure:
-    """The size of each open collection, and what every anchor stands for, aliases written out."""
+    """Size of each open collection and of each anchored value, with aliases expanded."""
 
     def __init__(self) -> None:
         self._sizes = [0]
@@ -113,7 +113,7 @@ class _Measure:
         self._anchors: dict[str, int] = {}
 
     def add(self, event: yaml.Event) -> None:
-        """Take in the next event. Raises yaml.YAMLError where the file goes beyond a bound."""
+        """Register the next event. Raises yaml.YAMLError if the file exceeds a limit."""
         if isinstance(event, AliasEvent):
             self._count(self._meant(event), None)
         elif isinstance(event, ScalarEvent):
@@ -128,7 +128,7 @@ class _Measure:
         if len(self._open) > YAML_DEPTH:
             _refuse(event, f"nested deeper than {YAML_DEPTH} levels")
         if self._sizes[-1] > YAML_NODES:
-            _refuse(event, f"more than {YAML_NODES:,} values, aliases written out")
+            _refuse(event, f"more than {YAML_NODES:,} values with aliases expanded")
 
     def _count(self, size: int, anchor: str | None) -> None:
         self._sizes[-1] += size
@@ -137,18 +137,18 @@ class _Measure:
 
     def _meant(self, event: AliasEvent) -> int:
         if event.anchor in self._open:
-            _refuse(event, "an alias inside what it stands for")
-        return self._anchors.get(event.anchor or "", 1)  # an unknown one is the loader's to refuse
+            _refuse(event, "an alias inside the value it refers to")
+        return self._anchors.get(event.anchor or "", 1)  # an unknown anchor is reported by the loader
 
 
 def _plain(event: NodeEvent) -> None:
     tag = getattr(event, "tag", None)
     if tag is not None:
-        _refuse(event, f"tag {str(tag)[:40]!r}; tags are not read")
+        _refuse(event, f"tag {str(tag)[:40]!r}; tags are not allowed")
     try:
         str(getattr(event, "value", "")).encode()
     except UnicodeEncodeError:
-        _refuse(event, "half of a surrogate pair, which is no character")
+        _refuse(event, "a lone surrogate, which is not a valid character")
 
 
 def _refuse(event: yaml.Event, why: str) -> None:

@@ -7,11 +7,11 @@ from typing import Literal
 
 from goldieval.core.errors import TaskError
 from goldieval.data.coco_file import Entry, check_id, id_text, in_order, read_coco
-from goldieval.data.names import below, picture_file
-from goldieval.data.paths import inside
-from goldieval.data.rows import text_in
-from goldieval.data.samples import Dataset, FileImage, ImageSample, Row, dataset_of
+from goldieval.data.file_names import picture_file, relative_name
+from goldieval.data.roots import inside
+from goldieval.data.samples import AnnotatedImage, Dataset, FileImage, ImageSample, dataset_of
 from goldieval.data.source import Source
+from goldieval.data.table_files import text_in
 
 
 class CocoSource(Source):
@@ -29,10 +29,12 @@ class CocoSource(Source):
         found = read_coco(file)
         rows = []
         for image in found.images:
-            name = below(pictures, str(image["file_name"]))
+            name = relative_name(pictures, str(image["file_name"]))
             source = FileImage(picture_file(f"{file}: image {image['id']}", pictures, name, "file_name"))
             captions = _captions(file, found.of(image))
-            rows.append(Row(ImageSample(str(image["file_name"]), source, f"{self.images}/{name}"), captions=captions))
+            rows.append(
+                AnnotatedImage(ImageSample(str(image["file_name"]), source, f"{self.images}/{name}"), captions=captions)
+            )
         return dataset_of(rows)
 
 

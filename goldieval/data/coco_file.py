@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from goldieval.core.errors import TaskError, listing
-from goldieval.data.names import file_name
-from goldieval.data.texts import read_json
+from goldieval.data.file_names import file_name
+from goldieval.data.text_files import read_json_file
 
 Entry = dict[str, Any]
 
@@ -39,7 +39,7 @@ def read_coco(file: Path) -> CocoFile:
     Raises:
         TaskError: no such file; an entry without id or file name, or twice; annotations of images that are not listed.
     """
-    content = read_json(file)
+    content = read_json_file(file)
     images = entries_of(file, content, "images")
     for place, image in enumerate(images):
         where = f"{file}: images[{place}]"

@@ -15,13 +15,13 @@ from goldieval.core.errors import TaskError, listing
 from goldieval.core.limits import PICTURE_BYTES
 from goldieval.core.reading import read_bytes
 from goldieval.data.coco_file import CocoFile, Entry, check_id, entries_of, read_coco
+from goldieval.data.file_names import picture_file, relative_name
 from goldieval.data.mask_files import LabelledSource
-from goldieval.data.masks import OUTSIDE, VALUES, Labels, MaskSource, labels
-from goldieval.data.names import below, picture_file
+from goldieval.data.masks import OUTSIDE, VALUES, Labels, MaskSource, label_table
 from goldieval.data.outlines import filled
-from goldieval.data.paths import inside
-from goldieval.data.rows import text_in
+from goldieval.data.roots import inside
 from goldieval.data.samples import Dataset, FileImage, ImageSample
+from goldieval.data.table_files import text_in
 
 NOTHING = 0  # raw value of a pixel without a category
 MOST_CATEGORIES = 10_000
@@ -40,10 +40,10 @@ class PanopticMask:
         return hashlib.sha256(read_bytes(self.file, PICTURE_BYTES) + about).hexdigest()
 
     def read(self) -> np.ndarray:
-        from goldieval.data.decode import opened
+        from goldieval.data.decode import open_image
 
         try:
-            with opened(read_bytes(self.file, PICTURE_BYTES)) as picture:
+            with open_image(read_bytes(self.file, PICTURE_BYTES)) as picture:
                 colours = np.asarray(picture.convert("RGB")).astype(np.int64)
         except OSError as error:
             raise TaskError(f"mask {self.file} cannot be read: {error.strerror or error}") from None
@@ -112,7 +112,7 @@ class CocoMasksSource(LabelledSource):
             raise TaskError(f"{self.annotations} has no category {listing(lacking)}.")
         raw = raw_values([*categories, *ids])
         behind = self.others == "background"
-        meaning = labels([raw[id] for id in ids], [] if behind else [NOTHING], rest=0 if behind else OUTSIDE)
+        meaning = label_table([raw[id] for id in ids], [] if behind else [NOTHING], rest=0 if behind else OUTSIDE)
         names = [*(["background"] if behind else []), *(categories[id] for id in ids)]
         return Dataset(
             images=[self._image(folder, file, entry) for entry in found.images],
@@ -124,7 +124,9 @@ class CocoMasksSource(LabelledSource):
         top = inside(folder, self.images)
         source = FileImage(picture_file(f"{file}: image {entry['id']}", top, entry["file_name"], "file_name"))
         return ImageSample(
-            f"{self.images}/{entry['file_name']}", source, f"{self.images}/{below(top, str(entry['file_name']))}"
+            f"{self.images}/{entry['file_name']}",
+            source,
+            f"{self.images}/{relative_name(top, str(entry['file_name']))}",
         )
 
     def _mask(self, folder: Path, found: CocoFile, entry: Entry, raw: dict[int, int], meaning: Labels) -> MaskSource:

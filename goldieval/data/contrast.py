@@ -9,11 +9,11 @@ import numpy as np
 from pydantic import Field
 
 from goldieval.core.errors import TaskError
-from goldieval.data.names import below, file_name
-from goldieval.data.paths import inside
-from goldieval.data.rows import read_json, text_in
+from goldieval.data.file_names import file_name, relative_name
+from goldieval.data.roots import inside
 from goldieval.data.samples import Dataset, FileImage, ImageSample, TextSample
 from goldieval.data.source import Source
+from goldieval.data.table_files import read_json_file, text_in
 
 
 class ContrastSource(Source):
@@ -40,7 +40,7 @@ class ContrastSource(Source):
         groups: list[str] = []
         for name in self.files:
             file = inside(folder, f"{self.annotations}/{name}")
-            items = read_json(file)
+            items = read_json_file(file)
             if not isinstance(items, dict):
                 raise TaskError(f"{file} should map item numbers to items.")
             for key, item in items.items():
@@ -59,7 +59,8 @@ class ContrastSource(Source):
         top, kinds = inside(folder, self.images), np.array(groups)
         return Dataset(
             images=[
-                ImageSample(name, FileImage(inside(top, below(top, name))), f"{self.images}/{name}") for name in images
+                ImageSample(name, FileImage(inside(top, relative_name(top, name))), f"{self.images}/{name}")
+                for name in images
             ],
             texts=texts,
             owner=np.array(owner),

@@ -9,11 +9,11 @@ import numpy as np
 from pydantic import Field
 
 from goldieval.core.errors import TaskError
-from goldieval.data.names import picture_file
-from goldieval.data.paths import inside
-from goldieval.data.rows import read_table, text_in
+from goldieval.data.file_names import picture_file
+from goldieval.data.roots import inside
 from goldieval.data.samples import Dataset, FileImage, ImageSample, TextSample
 from goldieval.data.source import Source
+from goldieval.data.table_files import read_table, text_in
 
 # Queries of one example as (true image, true text), (other image, other text): each image asks, then each text.
 QUERIES = (((0, 0), (0, 1)), ((1, 1), (1, 0)), ((0, 0), (1, 0)), ((1, 1), (0, 1)))

@@ -49,20 +49,20 @@ def decode(data: bytes) -> Image.Image:
         UndecodableError: no picture, a damaged one, or values without an agreed range.
         TooLargeError: more pixels than allowed.
     """
-    with opened(data) as picture:
+    with open_image(data) as picture:
         check_range(picture)
         return _from_deep(picture) if _is_deep(picture) else picture.convert("RGB")
 
 
-def check(data: bytes) -> None:
+def check_image(data: bytes) -> None:
     """Raise what ``decode`` would raise for all that a file's header tells; no pixel is decoded."""
-    with opened(data) as picture:
+    with open_image(data) as picture:
         check_range(picture)
 
 
 def size_of(data: bytes) -> tuple[int, int]:
     """Return width and height from a file's header. Raises as ``decode``."""
-    with opened(data) as picture:
+    with open_image(data) as picture:
         return picture.size
 
 
@@ -80,7 +80,7 @@ def key_of(data: bytes) -> str:
 
 def _deep_header(data: bytes) -> bool:
     try:
-        with opened(data) as picture:
+        with open_image(data) as picture:
             mode = picture.mode
             deep = _is_deep(picture)
     except OSError:
@@ -91,7 +91,7 @@ def _deep_header(data: bytes) -> bool:
 
 
 @contextmanager
-def opened(data: bytes) -> Iterator[Image.Image]:
+def open_image(data: bytes) -> Iterator[Image.Image]:
     """Open an image file's bytes with Pillow, within the limit of pixels. Raises UndecodableError, TooLargeError."""
     _silence_pillow()
     limit = Image.MAX_IMAGE_PIXELS = most_pixels()

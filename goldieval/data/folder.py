@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Literal
 
 from goldieval.core.errors import TaskError, listing
-from goldieval.data.names import printable
-from goldieval.data.paths import inside
-from goldieval.data.samples import Dataset, FileImage, ImageSample, Row, dataset_of
+from goldieval.data.file_names import escape_undecodable
+from goldieval.data.roots import inside
+from goldieval.data.samples import AnnotatedImage, Dataset, FileImage, ImageSample, dataset_of
 from goldieval.data.source import Source, read_names
 from goldieval.data.walk import (
     HIDDEN,
@@ -20,7 +20,7 @@ from goldieval.data.walk import (
     is_leftover,
     is_picture,
     leads_out,
-    told,
+    left_out_notes,
 )
 
 __all__ = ["PICTURES", "FolderSource"]
@@ -49,17 +49,19 @@ class FolderSource(Source):
         names = read_names(inside(folder, self.classes)) if self.classes else present
         unknown = sorted(set(present) - set(names))
         if unknown:
-            raise TaskError(f"{top}: folders that {self.classes} does not name: {listing(map(printable, unknown))}.")
+            raise TaskError(
+                f"{top}: folders that {self.classes} does not name: {listing(map(escape_undecodable, unknown))}."
+            )
         _check_class_names(top, names)
         found = {name: _pictures(folder, inside(top, name), left_out) for name in names}
         rows = [
-            Row(ImageSample(path, FileImage(inside(folder, path)), path), label)
+            AnnotatedImage(ImageSample(path, FileImage(inside(folder, path)), path), label)
             for label, name in enumerate(names)
             for path in found[name]
         ]
         empty = [name for name in names if not found[name]]
         notes = [f"{len(empty):,} classes without a picture: {listing(empty)}"] if empty else []
-        return dataset_of(rows, names, [*notes, *told(left_out)])
+        return dataset_of(rows, names, [*notes, *left_out_notes(left_out)])
 
 
 def _class_folders(folder: Path, top: Path, left_out: LeftOut) -> list[str]:
@@ -79,7 +81,7 @@ def _class_folders(folder: Path, top: Path, left_out: LeftOut) -> list[str]:
 
 def _check_class_names(top: Path, names: list[str]) -> None:
     """Refuse a folder whose name cannot be said to a model. Raises TaskError."""
-    strange = [printable(name) for name in names if printable(name) != name]
+    strange = [escape_undecodable(name) for name in names if escape_undecodable(name) != name]
     if strange:
         raise TaskError(f"{top}: a folder's name is its class, but {listing(strange)} is no UTF-8. Rename the folder.")
 

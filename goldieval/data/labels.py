@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from goldieval.core.errors import TaskError, listing
-from goldieval.data.texts import check_encodable
+from goldieval.data.text_files import check_encodable
 
 # pandas writes 0.0 for 0 wherever a column has a missing value.
 NUMBER = re.compile(r"-?[0-9]{1,18}(\.0*)?")

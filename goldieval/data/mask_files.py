@@ -9,13 +9,13 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator
 
 from goldieval.core.errors import TaskError, listing
-from goldieval.data.masks import OUTSIDE, VALUES, FileMask, Labels, labels
-from goldieval.data.names import file_name, picture_file
-from goldieval.data.paths import inside
-from goldieval.data.rows import read_json, read_table, text_in, value_of
+from goldieval.data.file_names import file_name, picture_file
+from goldieval.data.masks import OUTSIDE, VALUES, FileMask, Labels, label_table
+from goldieval.data.roots import inside
 from goldieval.data.samples import Dataset, FileImage, ImageSample
 from goldieval.data.source import Source, read_lines, read_names
-from goldieval.data.walk import LeftOut, files_below, is_leftover, is_picture, told
+from goldieval.data.table_files import read_json_file, read_table, text_in, value_of
+from goldieval.data.walk import LeftOut, files_below, is_leftover, is_picture, left_out_notes
 
 
 def _expanded(values: list[int | str]) -> list[int | str]:
@@ -70,7 +70,7 @@ class LabelledSource(Source):
         if names is not None and values and len(names) != len(values):
             raise TaskError(f"{len(names):,} class names in {self.classes} for {len(values):,} values of the labels.")
         rest = 0 if self.others == "background" else OUTSIDE
-        return labels(values, ignore, self.reduce_zero_label, rest), names
+        return label_table(values, ignore, self.reduce_zero_label, rest), names
 
 
 class MasksSource(LabelledSource):
@@ -108,7 +108,7 @@ class MasksSource(LabelledSource):
             images=[ImageSample(image, FileImage(inside(folder, image)), image) for image, _ in pairs],
             masks=[FileMask(inside(folder, mask), meaning) for _, mask in pairs],
             class_names=names,
-            notes=told(left_out),
+            notes=left_out_notes(left_out),
         )
 
     def _rows(self, folder: Path) -> Iterator[tuple[str, str]]:
@@ -174,7 +174,7 @@ def _within(file: Path, folder: Path) -> bool:
 
 def _named(file: Path) -> dict[int, str]:
     """Read ``{"0": "wall", …}``, sorted by value."""
-    content = read_json(file)
+    content = read_json_file(file)
     if not isinstance(content, dict) or not all(value.isdecimal() for value in content):
         raise TaskError(f"cannot read {file} as JSON from value to name.")
     pairs = [(int(value), text_in(str(file), content, value)) for value in content]

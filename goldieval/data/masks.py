@@ -59,7 +59,9 @@ class Labels:
         return hashlib.sha256(repr(self.table).encode()).hexdigest()
 
 
-def labels(values: Sequence[int], ignore: Sequence[int], zero_is_no_label: bool = False, rest: int = OUTSIDE) -> Labels:
+def label_table(
+    values: Sequence[int], ignore: Sequence[int], zero_is_no_label: bool = False, rest: int = OUTSIDE
+) -> Labels:
     """Return the labels of raw ``values`` in class order; with none given, a value is its class.
 
     Args:
@@ -95,10 +97,10 @@ class FileMask:
 
 def read_values(file: Path) -> np.ndarray:
     """Return the raw values of a mask, uint8. Raises TaskError for colours, 16 bits, or what is no picture."""
-    from goldieval.data.decode import opened
+    from goldieval.data.decode import open_image
 
     try:
-        with opened(read_bytes(file, PICTURE_BYTES)) as picture:
+        with open_image(read_bytes(file, PICTURE_BYTES)) as picture:
             mode, kind, scale = picture.mode, picture.format, _scale(picture)
             values = np.asarray(picture)
     except OSError as error:
@@ -126,7 +128,7 @@ def _scale(picture: Image.Image) -> int:
 
 
 @dataclass(frozen=True)
-class Checked:
+class MaskSummary:
     """What reading every mask told.
 
     keys: content key of each.   pixels: (classes,) labelled pixels of each class.   ignored: pixels without a label.
@@ -137,7 +139,7 @@ class Checked:
     ignored: int
 
 
-def check_masks(images: Sequence[ImageSample], masks: Sequence[MaskSource], classes: int, workers: int) -> Checked:
+def check_masks(images: Sequence[ImageSample], masks: Sequence[MaskSource], classes: int, workers: int) -> MaskSummary:
     """Read every mask once, before any model does its work.
 
     Raises:
@@ -160,7 +162,7 @@ def check_masks(images: Sequence[ImageSample], masks: Sequence[MaskSource], clas
     if faults:
         raise TaskError(f"{len(faults):,} of {len(masks):,} masks do not fit: {listing(faults)}.")
     counts = np.sum([counted for _, _, counted in checked], axis=0)
-    found = Checked([key for key, _, _ in checked], counts[1:], int(counts[0]))
+    found = MaskSummary([key for key, _, _ in checked], counts[1:], int(counts[0]))
     _refuse_one_class(found, masks)
     return found
 
@@ -171,7 +173,7 @@ def without_pixels(pixels: np.ndarray, names: Sequence[str]) -> list[str]:
     return [f"{len(absent):,} of {len(names):,} classes have no pixel in any mask: {listing(absent)}"] if absent else []
 
 
-def _refuse_one_class(found: Checked, masks: Sequence[MaskSource]) -> None:
+def _refuse_one_class(found: MaskSummary, masks: Sequence[MaskSource]) -> None:
     """Raise TaskError where a map that never looks is right everywhere: the chance of that task is 100 %."""
     (present,) = np.nonzero(found.pixels)
     if len(present) > 1:

@@ -11,11 +11,11 @@ from goldieval.core.errors import TaskError
 from goldieval.core.limits import GB, PARQUET_RATIO, PARQUET_ROWS
 from goldieval.core.reading import check_regular
 from goldieval.data.labels import index_of
-from goldieval.data.paths import cache_root, inside
-from goldieval.data.rows import texts_in, value_of
-from goldieval.data.samples import Dataset, EncodedImage, ImageSample, Row, dataset_of
+from goldieval.data.roots import cache_root, inside
+from goldieval.data.samples import AnnotatedImage, Dataset, EncodedImage, ImageSample, dataset_of
 from goldieval.data.source import Source, read_names
-from goldieval.data.texts import text_of
+from goldieval.data.table_files import texts_in, value_of
+from goldieval.data.text_files import text_of
 
 BATCH = 1_000  # rows
 
@@ -57,7 +57,7 @@ class ParquetSource(Source):
         return super().missing(folder) or ([] if self._paths(folder) else [self.files])
 
     def read(self, folder: Path) -> Dataset:
-        rows: list[Row] = []
+        rows: list[AnnotatedImage] = []
         names = read_names(inside(folder, self.classes)) if self.classes else None
         for path in self._paths(folder):
             table = _open(path)
@@ -79,7 +79,7 @@ class ParquetSource(Source):
             raise TaskError(f"source.files: {self.files!r} is no pattern of files: {error}.") from error
         return [inside(folder, file.relative_to(folder).as_posix()) for file in found]
 
-    def _rows(self, table: Any, path: Path, names: list[str] | None) -> list[Row]:
+    def _rows(self, table: Any, path: Path, names: list[str] | None) -> list[AnnotatedImage]:
         pictures = _stored(table, [self.image])
         rows = []
         for number, entry in enumerate(_entries(table, [self.id_column, self.label, self.caption])):
@@ -90,7 +90,7 @@ class ParquetSource(Source):
             texts = texts_in(where, _decoded(where, entry), self.caption) if self.caption else []
             captions = [(f"{id}#{place}", text) for place, text in enumerate(texts)]
             image = ImageSample(id, ParquetImage(pictures, self.image, number), f"{path.name}#{number}")
-            rows.append(Row(image, self._label(where, entry, names), captions))
+            rows.append(AnnotatedImage(image, self._label(where, entry, names), captions))
         return rows
 
     def _label(self, where: str, entry: dict[str, Any], names: list[str] | None) -> int | None:

@@ -8,10 +8,10 @@ from typing import Literal
 import numpy as np
 
 from goldieval.core.errors import TaskError, listing
-from goldieval.data.paths import inside
-from goldieval.data.rows import read_table, text_in, value_of
+from goldieval.data.roots import inside
 from goldieval.data.samples import Dataset, ImageSample, NoImage, TextSample
 from goldieval.data.source import Source, read_lines
+from goldieval.data.table_files import read_table, text_in, value_of
 
 
 class RelevanceSource(Source):

@@ -12,8 +12,8 @@ import numpy as np
 from goldieval.core.errors import TaskError, listing
 from goldieval.core.limits import PICTURE_BYTES
 from goldieval.core.reading import read_bytes
-from goldieval.data.names import printable
-from goldieval.data.texts import check_encodable
+from goldieval.data.file_names import escape_undecodable
+from goldieval.data.text_files import check_encodable
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -53,9 +53,9 @@ class EncodedImage:
 
     def check(self) -> None:
         """Raise OSError for whatever the file's header tells of a picture that cannot be decoded."""
-        from goldieval.data.decode import check
+        from goldieval.data.decode import check_image
 
-        check(self.read())
+        check_image(self.read())
 
     def open(self) -> Image.Image:
         from goldieval.data.decode import decode
@@ -98,7 +98,7 @@ class ImageSample:
 
     def __post_init__(self) -> None:
         for name in ("id", "path"):
-            object.__setattr__(self, name, printable(getattr(self, name)))
+            object.__setattr__(self, name, escape_undecodable(getattr(self, name)))
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ class TextSample:
     text: str
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "id", printable(self.id))
+        object.__setattr__(self, "id", escape_undecodable(self.id))
         check_encodable(self.text, f"text {self.id}")
 
 
@@ -159,13 +159,13 @@ class Dataset:
         if empty:
             raise TaskError(f"{len(empty):,} empty texts: {listing(empty)}. Remove them or write what they should say.")
         for name in self.class_names or ():
-            check_encodable(name, f"class name {printable(name)!r}")
+            check_encodable(name, f"class name {escape_undecodable(name)!r}")
         if not self.images:
             raise TaskError("no images found" + (f": {'; '.join(self.notes)}" if self.notes else ""))
 
 
 @dataclass
-class Row:
+class AnnotatedImage:
     """One image with what the data say of it: a label, or captions as (id, text)."""
 
     image: ImageSample
@@ -173,7 +173,7 @@ class Row:
     captions: Sequence[tuple[str, str]] = ()
 
 
-def dataset_of(rows: list[Row], class_names: list[str] | None = None, notes: Sequence[str] = ()) -> Dataset:
+def dataset_of(rows: list[AnnotatedImage], class_names: list[str] | None = None, notes: Sequence[str] = ()) -> Dataset:
     """Turn rows of one image each into a dataset; every caption's one positive is its own image.
 
     Raises:
@@ -196,7 +196,7 @@ def dataset_of(rows: list[Row], class_names: list[str] | None = None, notes: Seq
     )
 
 
-def _labels(rows: list[Row], class_names: list[str] | None) -> np.ndarray | None:
+def _labels(rows: list[AnnotatedImage], class_names: list[str] | None) -> np.ndarray | None:
     labels = [row.label for row in rows if row.label is not None]
     if not labels:
         return None

@@ -8,13 +8,23 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from goldieval.core.errors import TaskError, listing
-from goldieval.data.names import picture_file
-from goldieval.data.paths import inside
-from goldieval.data.rows import empty, is_missing, raw_value, read_json, text_in
-from goldieval.data.samples import Dataset, FileImage, ImageSample, Row, dataset_of
+from goldieval.data.file_names import picture_file
+from goldieval.data.roots import inside
+from goldieval.data.samples import AnnotatedImage, Dataset, FileImage, ImageSample, dataset_of
 from goldieval.data.source import Source
-from goldieval.data.texts import read_text
-from goldieval.data.walk import HIDDEN, LINK, OTHER, LeftOut, ending_of, is_leftover, is_picture, leads_out, told
+from goldieval.data.table_files import empty, is_missing, raw_value, read_json_file, text_in
+from goldieval.data.text_files import read_text_file
+from goldieval.data.walk import (
+    HIDDEN,
+    LINK,
+    OTHER,
+    LeftOut,
+    ending_of,
+    is_leftover,
+    is_picture,
+    leads_out,
+    left_out_notes,
+)
 
 
 class SidecarSource(Source):
@@ -46,27 +56,29 @@ class SidecarSource(Source):
         pictures = _pictures(folder, images, left_out, f".{self.format}" if images == captions else "")
         found = [self._of_text(file, pictures) if self.format == "txt" else self._of_json(file) for file in files]
         rows = [
-            Row(ImageSample(name, FileImage(picture_file(where, images, name, self.image)), f"{self.images}/{name}"),
-                captions=said)
-            for where, name, said in found
-        ]  # fmt: skip
+            AnnotatedImage(
+                ImageSample(name, FileImage(picture_file(where, images, name, self.image)), f"{self.images}/{name}"),
+                captions=captions,
+            )
+            for where, name, captions in found
+        ]
         spare = {name for names in pictures.values() for name in names} - {name for _, name, _ in found}
         notes = [f"{len(spare):,} pictures without a caption file: {listing(sorted(spare))}"] if spare else []
-        return dataset_of(rows, notes=[*(notes if not self.listed else []), *told(left_out)])
+        return dataset_of(rows, notes=[*(notes if not self.listed else []), *left_out_notes(left_out)])
 
     def _files(self, folder: Path, captions: Path) -> list[str]:
         if not self.listed:
             there = (file.name for file in captions.glob(f"*.{self.format}"))
             return sorted(name for name in there if not is_leftover(name))
         file = inside(folder, self.listed)
-        lists = read_json(file)
+        lists = read_json_file(file)
         if not isinstance(lists, dict) or (lacking := [name for name in self.lists if name not in lists]):
             raise TaskError(f"{file} has no list {listing(lacking) if isinstance(lists, dict) else self.lists}.")
         return [str(name) for key in self.lists for name in lists[key]]
 
     def _of_text(self, file: Path, pictures: dict[str, list[str]]) -> tuple[str, str, list[tuple[str, str]]]:
         """Return file, picture's name and its one caption. A picture that is not there gets the likeliest name."""
-        text = read_text(file)
+        text = read_text_file(file)
         if is_missing(text):
             said = f" ({text.strip()} stands for no value)" if text.strip() else ""
             raise TaskError(f"{file} is an empty caption{said}. Write what it should say, or take the file out.")
@@ -76,7 +88,7 @@ class SidecarSource(Source):
         return str(file), name, [(f"{name}#0", text)]
 
     def _of_json(self, file: Path) -> tuple[str, str, list[tuple[str, str]]]:
-        entry: Any = read_json(file)
+        entry: Any = read_json_file(file)
         if not isinstance(entry, dict):
             raise TaskError(f"{file} should hold a mapping with {self.image!r} and {', '.join(self.caption)}.")
         name = text_in(str(file), entry, self.image)

@@ -9,14 +9,14 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from goldieval.core.containment import contained
 from goldieval.core.errors import TaskError
-from goldieval.core.faults import contained
 from goldieval.core.paths import LinkOutError
-from goldieval.core.text import argument
+from goldieval.core.text import shell_argument
 from goldieval.data.derive.steps import Prepare, digest
-from goldieval.data.paths import default_root, inside
+from goldieval.data.roots import default_root, inside
 from goldieval.data.samples import Dataset, ImageSample
-from goldieval.data.texts import read_text
+from goldieval.data.text_files import read_text_file
 
 
 class Download(BaseModel):
@@ -110,7 +110,7 @@ class Source(BaseModel):
         """Return ``--data-dir``, where the folder is not below the root that a command without it would take."""
         if not self.id or folder == inside(default_root(), self.id):
             return ""
-        return f" --data-dir {argument(tilde(folder.parents[len(Path(self.id).parts) - 1]))}"
+        return f" --data-dir {shell_argument(tilde(folder.parents[len(Path(self.id).parts) - 1]))}"
 
     def read(self, folder: Path) -> Dataset:
         """Read the samples. Raises TaskError naming file, row and key for whatever is wrong."""
@@ -162,7 +162,7 @@ def tilde(path: Path) -> str:
 
 def read_lines(file: Path) -> list[str]:
     """Return the stripped, non-empty lines of a text file (templates, file names). Raises TaskError."""
-    return [line.strip() for line in read_text(file).splitlines() if line.strip()]
+    return [line.strip() for line in read_text_file(file).splitlines() if line.strip()]
 
 
 def read_names(file: Path) -> list[str]:
@@ -171,7 +171,7 @@ def read_names(file: Path) -> list[str]:
     Raises:
         TaskError: an empty line between others, behind which every class would be another.
     """
-    lines = [line.strip() for line in read_text(file).rstrip().splitlines()]
+    lines = [line.strip() for line in read_text_file(file).rstrip().splitlines()]
     if "" in lines:
         raise TaskError(
             f"{file}:{lines.index('') + 1}: an empty line among the class names, so it is not clear which number the "

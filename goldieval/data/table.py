@@ -11,12 +11,12 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from goldieval.core.errors import TaskError
+from goldieval.data.file_names import file_name, picture_file, relative_name
 from goldieval.data.labels import class_names_in, index_of, label_text
-from goldieval.data.names import below, file_name, picture_file
-from goldieval.data.paths import inside
-from goldieval.data.rows import MISSING, raw_value, read_table, text_in, texts_in, value_of
-from goldieval.data.samples import Dataset, FileImage, ImageSample, ImageSource, NoImage, Row, dataset_of
+from goldieval.data.roots import inside
+from goldieval.data.samples import AnnotatedImage, Dataset, FileImage, ImageSample, ImageSource, NoImage, dataset_of
 from goldieval.data.source import Source, read_names
+from goldieval.data.table_files import MISSING, raw_value, read_table, text_in, texts_in, value_of
 
 
 class Table(BaseModel):
@@ -65,14 +65,14 @@ class Table(BaseModel):
         """Return the class names: of the file that the card names, else of a label column that holds names."""
         return read_names(inside(folder, self.classes)) if self.classes else self._classes_in(inside(folder, self.file))
 
-    def read_rows(self, folder: Path, names: list[str] | None) -> list[Row]:
+    def read_rows(self, folder: Path, names: list[str] | None) -> list[AnnotatedImage]:
         """Return one row an image. Raises TaskError with file and row."""
-        rows: dict[str, Row] = {}
+        rows: dict[str, AnnotatedImage] = {}
         for place, entry in self._entries(inside(folder, self.file)):
             row = self._row(folder, place, entry, names)
             known = rows.setdefault(row.image.id, row)
             if known is not row:
-                rows[row.image.id] = Row(known.image, known.label, _joined(place, known, row))
+                rows[row.image.id] = AnnotatedImage(known.image, known.label, _joined(place, known, row))
         return list(rows.values())
 
     def _entries(self, file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -91,7 +91,7 @@ class Table(BaseModel):
             label_text(place, value_of(place, entry, self.label, self.no_value)) for place, entry in self._entries(file)
         )
 
-    def _row(self, folder: Path, where: str, entry: dict[str, Any], names: list[str] | None) -> Row:
+    def _row(self, folder: Path, where: str, entry: dict[str, Any], names: list[str] | None) -> AnnotatedImage:
         given = value_of(where, entry, self.image, self.no_value)
         if self.pictures:
             given = file_name(where, given, self.image)
@@ -100,9 +100,11 @@ class Table(BaseModel):
         source: ImageSource = NoImage()
         if self.pictures:
             top = inside(folder, self.images)
-            source, path = FileImage(picture_file(where, top, path, self.image)), below(top, path)
+            source, path = FileImage(picture_file(where, top, path, self.image)), relative_name(top, path)
         label = index_of(where, value_of(where, entry, self.label, self.no_value), names) if self.label else None
-        return Row(ImageSample(id, source, path if self.pictures else ""), label, self._captions(where, entry, id))
+        return AnnotatedImage(
+            ImageSample(id, source, path if self.pictures else ""), label, self._captions(where, entry, id)
+        )
 
     def _captions(self, where: str, entry: dict[str, Any], image_id: str) -> list[tuple[str, str]]:
         if not self.caption:
@@ -154,7 +156,7 @@ def _named(image_id: str, texts: list[str], in_order: bool) -> list[tuple[str, s
     return [(f"{image_id}#{hashlib.sha256(text.encode()).hexdigest()[:8]}", text) for text in texts]
 
 
-def _joined(where: str, known: Row, again: Row) -> list[tuple[str, str]]:
+def _joined(where: str, known: AnnotatedImage, again: AnnotatedImage) -> list[tuple[str, str]]:
     """Return the captions of two rows of one image. Raises TaskError where the second has none, or one of the first."""
     if not again.captions:
         raise TaskError(f"{where}: image id {known.image.id!r} appears twice. Give every image one row.")

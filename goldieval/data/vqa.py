@@ -9,11 +9,11 @@ import numpy as np
 
 from goldieval.core.errors import TaskError, listing
 from goldieval.data.coco_file import Entry, check_id, entries_of, id_text, in_order
-from goldieval.data.names import file_name, picture_file
-from goldieval.data.paths import inside
-from goldieval.data.rows import read_json, text_in
+from goldieval.data.file_names import file_name, picture_file
+from goldieval.data.roots import inside
 from goldieval.data.samples import Dataset, FileImage, ImageSample, TextSample
 from goldieval.data.source import Source
+from goldieval.data.table_files import read_json_file, text_in
 
 
 class VqaSource(Source):
@@ -36,14 +36,14 @@ class VqaSource(Source):
         images = in_order(_checked(gallery, "images"))
         row_of = {id_text(image["id"]): row for row, image in enumerate(images)}
         file = inside(folder, self.annotations)
-        annotated = entries_of(file, read_json(file), "annotations")
+        annotated = entries_of(file, read_json_file(file), "annotations")
         answers = {_id(file, entry, "question_id"): entry for entry in annotated}
         if len(answers) < len(annotated):
             raise TaskError(f"{file}: {len(annotated) - len(answers):,} annotations of questions that have one.")
         file = inside(folder, self.questions)
         asked = [
             (entry, row_of[image])
-            for entry in entries_of(file, read_json(file), "questions")
+            for entry in entries_of(file, read_json_file(file), "questions")
             if (image := _id(file, entry, "image_id")) in row_of
         ]
         ids = [_id(file, entry, "question_id") for entry, _ in asked]
@@ -70,7 +70,7 @@ class VqaSource(Source):
 
 def _checked(file: Path, key: str) -> list[Entry]:
     """Return a gallery's images. Raises TaskError for one without id or file name."""
-    found = entries_of(file, read_json(file), key)
+    found = entries_of(file, read_json_file(file), key)
     for place, image in enumerate(found):
         check_id(f"{file}: {key}[{place}]", image, "id")
         file_name(f"{file}: {key}[{place}]", image.get("file_name"), "file_name")

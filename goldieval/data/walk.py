@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
 from goldieval.core.errors import TaskError, listing
-from goldieval.data.names import printable
-from goldieval.data.paths import inside
+from goldieval.data.file_names import escape_undecodable
+from goldieval.data.roots import inside
 
 PICTURES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".pnm"}
@@ -101,10 +101,10 @@ def ending_of(entry: os.DirEntry[str] | Path) -> str:
     ending = PurePosixPath(entry.name).suffix.lower()
     if entry.is_dir():
         return "folders"
-    return printable(ending) if ending and len(ending) <= 12 else "others"
+    return escape_undecodable(ending) if ending and len(ending) <= 12 else "others"
 
 
-def told(left_out: LeftOut) -> list[str]:
+def left_out_notes(left_out: LeftOut) -> list[str]:
     """Return a line a reason, or none where nothing was left out.
 
     >>> told(Counter({(".txt", OTHER): 2, (".db", HIDDEN): 1}))

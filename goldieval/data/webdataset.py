@@ -14,15 +14,15 @@ import numpy as np
 from goldieval.core.errors import TaskError
 from goldieval.core.limits import PICTURE_BYTES, SHARDS
 from goldieval.core.reading import check_regular
-from goldieval.core.tars import Guarded, open_tar
+from goldieval.core.tar_files import BoundedStream, open_tar
+from goldieval.data.file_names import escape_undecodable
 from goldieval.data.labels import index_of
-from goldieval.data.names import printable
-from goldieval.data.paths import inside
-from goldieval.data.rows import empty, is_missing
-from goldieval.data.samples import Dataset, EncodedImage, ImageSample, Row, dataset_of
+from goldieval.data.roots import inside
+from goldieval.data.samples import AnnotatedImage, Dataset, EncodedImage, ImageSample, dataset_of
 from goldieval.data.source import Source, is_there, read_lines, read_names
-from goldieval.data.texts import text_of
-from goldieval.data.walk import HIDDEN, PICTURES, LeftOut, is_leftover, told
+from goldieval.data.table_files import empty, is_missing
+from goldieval.data.text_files import text_of
+from goldieval.data.walk import HIDDEN, PICTURES, LeftOut, is_leftover, left_out_notes
 
 GZIP = b"\x1f\x8b"
 
@@ -71,13 +71,13 @@ class WebdatasetSource(Source):
         left_out: LeftOut = LeftOut()
         parts = [_split_rows(folder, split, left_out) for split in self._splits]
         if not self.train:
-            return dataset_of(parts[0], names, told(left_out))
+            return dataset_of(parts[0], names, left_out_notes(left_out))
         rows = [
             _renamed(row, f"{split}/{row.image.id}")
             for split, part in zip(self._splits, parts, strict=True)
             for row in part
         ]
-        dataset = dataset_of(rows, names, told(left_out))
+        dataset = dataset_of(rows, names, left_out_notes(left_out))
         dataset.train = np.arange(len(rows)) >= len(parts[0])
         return dataset
 
@@ -94,7 +94,7 @@ def _shards(folder: Path, split: str) -> list[str]:
     return [f"{split}/{number}.tar" for number in range(int(count))]
 
 
-def _split_rows(folder: Path, split: str, left_out: LeftOut) -> list[Row]:
+def _split_rows(folder: Path, split: str, left_out: LeftOut) -> list[AnnotatedImage]:
     """Return a split's rows; the shard is no property of a sample where keys alone tell them apart."""
     rows = [row for shard in _shards(folder, split) for row in _rows(folder, shard, left_out)]
     keys = [row.image.id.partition("/")[2] for row in rows]
@@ -103,23 +103,23 @@ def _split_rows(folder: Path, split: str, left_out: LeftOut) -> list[Row]:
     return [_renamed(row, key) for row, key in zip(rows, keys, strict=True)]
 
 
-def _rows(folder: Path, shard: str, left_out: LeftOut) -> Iterator[Row]:
+def _rows(folder: Path, shard: str, left_out: LeftOut) -> Iterator[AnnotatedImage]:
     """Yield one row a sample; members of a sample share everything before the first dot of their file name."""
     tar = inside(folder, shard)
     for key, members in samples_of(tar, left_out):
-        where = f"{tar}: sample {printable(key)}"
+        where = f"{tar}: sample {escape_undecodable(key)}"
         picture = picture_of(where, members)
         if picture is None:
-            raise TaskError(f"{where} has no picture, only .{', .'.join(map(printable, members))}.")
+            raise TaskError(f"{where} has no picture, only .{', .'.join(map(escape_undecodable, members))}.")
         id = f"{Path(shard).stem}/{key}"
         image = ImageSample(id, TarImage(tar, picture.offset, picture.size), f"{shard}/{key}")
         if "cls" in members:
-            yield Row(image, _label(where, members["cls"]))
+            yield AnnotatedImage(image, _label(where, members["cls"]))
         elif "txt" in members:
             captions = text_of(members["txt"].read(), f"{where}, .txt").splitlines()
             if missing := [text for text in captions or [""] if is_missing(text)]:
                 raise TaskError(f"{where}: {empty('caption in .txt', missing[0])}")
-            yield Row(image, captions=[(f"{id}#{number}", text) for number, text in enumerate(captions)])
+            yield AnnotatedImage(image, captions=[(f"{id}#{number}", text) for number, text in enumerate(captions)])
         else:
             raise TaskError(f"{where} has neither a .cls nor a .txt file.")
 
@@ -132,9 +132,9 @@ def picture_of(where: str, members: Mapping[str, TarImage]) -> TarImage | None:
     return members[found[0]] if found else None
 
 
-def _renamed(row: Row, id: str) -> Row:
+def _renamed(row: AnnotatedImage, id: str) -> AnnotatedImage:
     captions = [(f"{id}#{number}", text) for number, (_, text) in enumerate(row.captions)]
-    return Row(replace(row.image, id=id), row.label, captions)
+    return AnnotatedImage(replace(row.image, id=id), row.label, captions)
 
 
 def samples_of(tar: Path, left_out: LeftOut | None = None) -> Iterator[tuple[str, dict[str, TarImage]]]:
@@ -151,18 +151,18 @@ def samples_of(tar: Path, left_out: LeftOut | None = None) -> Iterator[tuple[str
     try:
         check_regular(tar)
         end = _check_end(tar)
-        with tar.open("rb") as stream, open_tar(Guarded(stream, end)) as archive:
+        with tar.open("rb") as stream, open_tar(BoundedStream(stream, end)) as archive:
             for member in archive:
                 _check_member(member, end)
                 folder, _, name = member.name.rpartition("/")
                 stem, _, ending = name.partition(".")
                 if reason := _not_taken(member, name):
-                    left_out[f".{printable(ending)}"[:12], reason] += 1
+                    left_out[f".{escape_undecodable(ending)}"[:12], reason] += 1
                 elif member.isfile():
                     key = f"{folder}/{stem}".removeprefix("./").removeprefix("/")
                     members = samples.setdefault(key, {})
                     if ending.lower() in members:
-                        raise tarfile.ReadError(f"it holds {printable(member.name)} twice")
+                        raise tarfile.ReadError(f"it holds {escape_undecodable(member.name)} twice")
                     members[ending.lower()] = TarImage(tar, member.offset_data, member.size)
     except FileNotFoundError:
         raise TaskError(f"{tar} is not there.") from None
@@ -174,7 +174,7 @@ def samples_of(tar: Path, left_out: LeftOut | None = None) -> Iterator[tuple[str
 
 def _check_member(member: tarfile.TarInfo, end: int) -> None:
     """Refuse what cannot be read by offset and size, or would never end."""
-    shown = printable(member.name)[:80]
+    shown = escape_undecodable(member.name)[:80]
     if "\0" in member.name:
         raise tarfile.ReadError(f"the name of member {shown!r} holds a zero byte")
     if member.issparse():

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from goldieval.core.containment import contained, error_line
 from goldieval.core.errors import TaskError
-from goldieval.core.faults import contained, in_words
 
 Subject = TypeVar("Subject")
 
@@ -45,4 +45,4 @@ def examine_all(name: str, examination: Callable[[], list[Check]]) -> list[Check
 
 def reason(error: BaseException) -> str:
     """Return the first line of an error; its type is said only where the message was not written for the user."""
-    return next(iter(in_words(error).splitlines()), "")[:300]
+    return next(iter(error_line(error).splitlines()), "")[:300]

@@ -13,7 +13,7 @@ from pathlib import Path
 from goldieval.core.errors import GoldievalError
 from goldieval.core.files import atomic_write
 from goldieval.doctor.check import Check
-from goldieval.doctor.published import Entry, entries
+from goldieval.doctor.published import PublishedEntry, entries
 from goldieval.tasks.catalogue import load_task
 
 # What an estimate assumes, in thousand million multiply-adds a second: 8 cores, and one recent GPU in half precision.
@@ -87,7 +87,7 @@ def write(file: Path, checks: Sequence[Check]) -> None:
         raise GoldievalError(f"cannot write {file}: {error.strerror}.") from error
 
 
-def _line(name: str, group: Sequence[Entry]) -> Line:
+def _line(name: str, group: Sequence[PublishedEntry]) -> Line:
     first = group[0].checkpoint
     expected = {entry.number.metric: (entry.number.value, entry.number.tolerance) for entry in group}
     missing, data, gmacs = "", 0.0, None

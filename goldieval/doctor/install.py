@@ -10,7 +10,7 @@ from pathlib import Path
 from goldieval.core.environment import versions
 from goldieval.core.errors import GoldievalError, listing
 from goldieval.core.files import check_writable
-from goldieval.data.paths import data_root, store_root
+from goldieval.data.roots import data_root, store_root
 from goldieval.data.source import tilde
 from goldieval.doctor import cards, names
 from goldieval.doctor.check import Check, examine, examine_all, reason

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 
+from goldieval.core.containment import contained
 from goldieval.core.environment import pick_device
 from goldieval.core.errors import GoldievalError, TaskError
-from goldieval.core.faults import contained
 from goldieval.doctor import inputs, numerics, stored
 from goldieval.doctor.check import Check, examine, reason
 from goldieval.doctor.subject import Subject
@@ -45,7 +45,7 @@ def checks(model_spec: str, device: str = "auto", offline: bool = False) -> list
 def probe(model: Model, spec: ModelSpec) -> list[Check]:
     """Probe a loaded model. It is left as it was found, and that is checked too."""
     if isinstance(model, Precomputed):
-        return [examine(each, stored.Stored(model, spec)) for each in stored.PROBES]
+        return [examine(each, stored.StoredEmbeddings(model, spec)) for each in stored.PROBES]
     try:
         with contained():
             subject = Subject(model, model.describe())

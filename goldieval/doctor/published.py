@@ -9,24 +9,24 @@ from pathlib import Path
 
 from goldieval.core.environment import pick_device
 from goldieval.core.errors import GoldievalError, listing
-from goldieval.core.text import argument
-from goldieval.data.paths import data_root
+from goldieval.core.text import shell_argument
+from goldieval.data.roots import data_root
 from goldieval.data.source import tilde
 from goldieval.doctor.check import Check, reason
 from goldieval.engine.options import Options
-from goldieval.engine.progress import Screen
+from goldieval.engine.reporter import Reporter
 from goldieval.engine.run import evaluate
-from goldieval.models.checkpoints import Checkpoint, Number, checkpoints
+from goldieval.models.checkpoints import Checkpoint, PublishedNumber, checkpoints
 from goldieval.records.schema import Record
 from goldieval.tasks.catalogue import load_task
 
 
 @dataclass(frozen=True)
-class Entry:
+class PublishedEntry:
     """One published number of one checkpoint of the catalogue."""
 
     checkpoint: Checkpoint
-    number: Number
+    number: PublishedNumber
 
     @property
     def model(self) -> str:
@@ -41,13 +41,13 @@ class Entry:
         return f"{self.task} {self.number.metric}"
 
 
-def entries(everything: bool = False) -> list[Entry]:
+def entries(everything: bool = False) -> list[PublishedEntry]:
     """Return what is verified: the few quick numbers, or all of the catalogue.
 
     Raises:
         GoldievalError: the catalogue is broken.
     """
-    every = [Entry(checkpoint, number) for checkpoint in checkpoints() for number in checkpoint.published]
+    every = [PublishedEntry(checkpoint, number) for checkpoint in checkpoints() for number in checkpoint.published]
     return [entry for entry in every if everything or entry.number.quick]
 
 
@@ -55,7 +55,7 @@ def checks(
     data_dir: Path | None = None,
     device: str = "auto",
     offline: bool = False,
-    screen: Screen | None = None,
+    reporter: Reporter | None = None,
     everything: bool = False,
 ) -> list[Check]:
     """Evaluate every listed checkpoint on its tasks, each model loaded once, and compare.
@@ -71,11 +71,11 @@ def checks(
     return [
         check
         for model, group in groupby(listed, key=lambda entry: entry.model)
-        for check in _of_model(model, list(group), options, screen)
+        for check in _of_model(model, list(group), options, reporter)
     ]
 
 
-def compare(entry: Entry, record: Record) -> Check:
+def compare(entry: PublishedEntry, record: Record) -> Check:
     """Hold a record against a published number; the tolerance is what re-runs of the same weights have shown."""
     number = entry.number
     if record.status != "ok":
@@ -97,16 +97,16 @@ def diagnosis(record: Record) -> str:
     prompts = f"prompts (SHA-256 {task.prompts_sha256[:12]})" if task.prompts_sha256 else "captions (no prompt added)"
     return (
         f"Look at: 1 split ({task.protocol}; {seen}); 2 {prompts}; 3 activation, 4 normalisation and 5 resize "
-        f"({record.model.resolution} px), shown by:\ngoldieval doctor --model {argument(record.model.spec)}"
+        f"({record.model.resolution} px), shown by:\ngoldieval doctor --model {shell_argument(record.model.spec)}"
     )
 
 
-def _of_model(model: str, group: Sequence[Entry], options: Options, screen: Screen | None) -> list[Check]:
+def _of_model(model: str, group: Sequence[PublishedEntry], options: Options, reporter: Reporter | None) -> list[Check]:
     """Run one model on those of its tasks whose data are here, so that no weights are fetched in vain."""
     lacking = {entry.task: _lacking(entry.task, options) for entry in group}
     runnable = [task for task, why in lacking.items() if not why]
     try:
-        done = evaluate(model, runnable, options=options, screen=screen) if runnable else []
+        done = evaluate(model, runnable, options=options, reporter=reporter) if runnable else []
         records = {record.task.name: record for record in done}
     except Exception as error:  # the other models go on
         lacking |= dict.fromkeys(runnable, f"{reason(error).rstrip('.')}{_how_to_get_weights(model, options)}")
@@ -134,5 +134,5 @@ def _lacking(name: str, options: Options) -> str:
 
 def _how_to_get_weights(model: str, options: Options) -> str:
     """Any run fetches named weights; under --offline that is the step to take first, elsewhere."""
-    step = f"goldieval run --model {argument(model)} --tasks shapes-zeroshot"
+    step = f"goldieval run --model {shell_argument(model)} --tasks shapes-zeroshot"
     return f". To get them, with a network:\n{step}" if options.offline else f". To try again:\n{step}"

@@ -1,4 +1,4 @@
-"""What a record says of its task, its data and its run."""
+"""The record of one task run with one model: what was run, on which data, how, and what came out."""
 
 from __future__ import annotations
 
@@ -7,26 +7,109 @@ import sys
 from datetime import datetime, timezone
 from pathlib import Path
 
+from goldieval.core.containment import contained, utf8_safe
+from goldieval.core.environment import environment
+from goldieval.core.errors import TaskError
 from goldieval.data.duplicates import repeats
 from goldieval.data.samples import Dataset
-from goldieval.engine.encode import Batching
+from goldieval.engine.embeddings import Embeddings
 from goldieval.engine.load import Loaded
+from goldieval.engine.options import Options
 from goldieval.engine.plan import Item
-from goldieval.engine.vectors import Vectors
+from goldieval.engine.truncation import mark_truncated, truncation_warnings
 from goldieval.families.base import Scored
-from goldieval.models.adapter import ModelInfo
-from goldieval.records.parts import Duplicates
-from goldieval.records.schema import DataPart, RunPart, TaskPart
+from goldieval.models.adapter import Model, ModelInfo
+from goldieval.records.keys import record_key, setting_key
+from goldieval.records.parts import Duplicates, Ties, Truncation
+from goldieval.records.schema import DataPart, ModelPart, Record, RunPart, TaskPart
 
 
-def task_part(item: Item, info: ModelInfo, loaded: Loaded | None, limit: int | None, subset: str) -> TaskPart:
+class Describer:
+    """Writes down what one model did on the tasks of a run."""
+
+    def __init__(self, model: Model, info: ModelInfo, options: Options, device: str, embeddings: Embeddings) -> None:
+        self._model, self._info, self._options, self._device = model, info, options, device
+        self._embeddings = embeddings
+
+    def record(
+        self, item: Item, loaded: Loaded | None, scored: Scored | None, seconds: dict[str, float]
+    ) -> tuple[Record, Scored | None]:
+        """Return the record of a task and what was scored; of a task that cannot be described, a record of failure."""
+        run, failure = self._run_part(seconds), utf8_safe(item.failure)
+        try:
+            with contained("describing its result"):
+                cut = self._truncation(scored, loaded)
+                return self._record(item, loaded, scored, failure, run, cut), scored
+        except TaskError as error:
+            return self._record(item, None, None, failure or str(error), run, None), None
+
+    def requested_key(self, item: Item, record: Record) -> str:
+        """Return the key of the setting as it was asked for, whatever the data turned out to be."""
+        options = self._options
+        return setting_key(self._info, item.task, record.task.scoring, options.limit, options.subset)
+
+    def _truncation(self, scored: Scored | None, loaded: Loaded | None) -> Truncation | None:
+        if scored is None or loaded is None:
+            return None
+        return mark_truncated(self._model, loaded.prepared, scored.outcomes, self._info.context_length)
+
+    def _record(
+        self,
+        item: Item,
+        loaded: Loaded | None,
+        scored: Scored | None,
+        failure: str,
+        run: RunPart,
+        cut: Truncation | None,
+    ) -> Record:
+        info, options = self._info, self._options
+        limit = loaded.limit if loaded else options.limit
+        subset = "" if loaded and loaded.present is None else options.subset
+        task, data = _task_part(item, info, loaded, limit, subset), _data_part(item, loaded, scored)
+        setting = setting_key(info, item.task, task.scoring, limit, subset)
+        left_out = f"{len(data.unreadable):,} unreadable images left out" if data.unreadable else ""
+        notes = loaded.prepared.dataset.notes if loaded else []
+        return Record(
+            setting=setting,
+            key=record_key(setting, data, task),
+            status="failed" if failure else "partial" if left_out else "ok",
+            reason=failure or left_out,
+            model=ModelPart(**{name: getattr(info, name) for name in ModelPart.model_fields}),
+            task=task,
+            data=data,
+            metrics=scored.metrics if scored else {},
+            ties=scored.ties if scored else Ties(),
+            approximation=scored.approximation if scored else {},
+            classes=scored.classes if scored else {},
+            truncation=cut,
+            probe=scored.probe if scored else None,
+            warnings=[*truncation_warnings(cut), *notes, *scored.warnings] if scored else [],
+            environment=environment(self._device),
+            run=run,
+        )
+
+    def _run_part(self, seconds: dict[str, float]) -> RunPart:
+        """Return how it was run, as of now."""
+        batching = self._options.batching
+        return RunPart(
+            command=shlex.join(["goldieval", *sys.argv[1:]]) if Path(sys.argv[0]).stem == "goldieval" else "python",
+            started=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            device=self._device,
+            batch={"images": batching.images, "texts": batching.texts},
+            seconds={phase: round(value, 3) for phase, value in seconds.items()},
+            encoded=self._embeddings.encoded,
+            reused=self._embeddings.reused,
+        )
+
+
+def _task_part(item: Item, info: ModelInfo, loaded: Loaded | None, limit: int | None, subset: str) -> TaskPart:
     """Return what was run: the card, the resolved scoring mode, and which part of the data."""
     card = item.task.card
     return TaskPart(
         name=card.name,
         family=card.family,
         version=card.version,
-        protocol=item.task.protocol + _marked(loaded),
+        protocol=item.task.protocol + _subset_of_protocol(loaded),
         title=card.title,
         licence=card.licence,
         card_sha256=item.task.hash,
@@ -40,20 +123,7 @@ def task_part(item: Item, info: ModelInfo, loaded: Loaded | None, limit: int | N
     )
 
 
-def run_part(vectors: Vectors, device: str, batching: Batching, seconds: dict[str, float]) -> RunPart:
-    """Return how it was run, as of now."""
-    return RunPart(
-        command=shlex.join(["goldieval", *sys.argv[1:]]) if Path(sys.argv[0]).stem == "goldieval" else "python",
-        started=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        device=device,
-        batch={"images": batching.images, "texts": batching.texts},
-        seconds={phase: round(value, 3) for phase, value in seconds.items()},
-        encoded=vectors.encoded,
-        reused=vectors.reused,
-    )
-
-
-def data_part(item: Item, loaded: Loaded | None, scored: Scored | None) -> DataPart:
+def _data_part(item: Item, loaded: Loaded | None, scored: Scored | None) -> DataPart:
     """Return what a task was run on."""
     source = item.task.card.source
     return DataPart(
@@ -73,14 +143,14 @@ def _duplicates(dataset: Dataset) -> Duplicates | None:
     """Count captions that several images share; only where texts are searched for their images."""
     if dataset.owner is None or dataset.positives is None:
         return None
-    said = [text.text for text in dataset.texts]
-    stripped, raw = repeats([text.strip() for text in said], dataset.owner), repeats(said, dataset.owner)
+    texts = [text.text for text in dataset.texts]
+    stripped, raw = repeats([text.strip() for text in texts], dataset.owner), repeats(texts, dataset.owner)
     return Duplicates(
         captions=stripped.captions, images=stripped.images, raw_captions=raw.captions, raw_images=raw.images
     )
 
 
-def _marked(loaded: Loaded | None) -> str:
+def _subset_of_protocol(loaded: Loaded | None) -> str:
     """Return what a subset adds to the protocol: other pictures are another column."""
     if loaded is None or loaded.present is None:
         return ""

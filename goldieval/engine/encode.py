@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from goldieval.core.bisection import BatchFailures, bisect_failures
+from goldieval.core.containment import error_line
 from goldieval.core.errors import AdapterError, TaskError
-from goldieval.core.faults import contained, in_words
-from goldieval.core.halves import Faults, in_halves
+from goldieval.core.meter import Meter
 from goldieval.data.decode import UndecodableError
 from goldieval.data.samples import ImageSource
 from goldieval.engine.store import Chunk, Space, chunks_of
-from goldieval.models.adapter import Adapter, Sees
+from goldieval.models.adapter import Adapter
+from goldieval.models.inputs import Batching, batches, decoded, stacked
 
 if TYPE_CHECKING:
     import torch
@@ -27,25 +27,7 @@ if TYPE_CHECKING:
 IMAGES_PER_CHUNK = 256
 TEXTS_PER_CHUNK = 1024
 
-T = TypeVar("T")
 Encoded = tuple[list[str], np.ndarray, dict[str, OSError]]
-
-
-class Meter(Protocol):
-    """Told what is going on: ``advance(n)`` after each batch, ``waiting()`` while another process encodes."""
-
-    def advance(self, count: int) -> None: ...
-
-    def waiting(self) -> None: ...
-
-
-@dataclass(frozen=True)
-class Batching:
-    """How a tower is fed. Sizes in items; workers are threads that read and decode."""
-
-    images: int = 64
-    texts: int = 128
-    workers: int = os.cpu_count() or 1
 
 
 def text_key(text: str) -> str:
@@ -61,7 +43,7 @@ def image_keys(sources: Sequence[ImageSource], workers: int) -> list[str | OSErr
         except OSError as error:
             return error
         except Exception as error:  # a name that no system takes, a container that is not what it seems
-            return OSError(in_words(error))
+            return OSError(error_line(error))
 
     with ThreadPoolExecutor(workers) as pool:
         return list(pool.map(key, sources))
@@ -121,13 +103,13 @@ def image_computer(
     batching: Batching,
     pool: ThreadPoolExecutor,
     meter: Meter,
-    faults: Faults | None = None,
+    faults: BatchFailures | None = None,
 ) -> Callable[[Chunk], Encoded]:
     """Return the function that encodes one chunk of pictures; threads decode ahead of the tower.
 
     faults: takes up the pictures on which the model fails.
     """
-    faults, rows_of = faults or Faults(), _Rows("encode_image")
+    faults, rows_of = faults or BatchFailures(), _Rows("encode_image")
 
     def compute(chunk: Chunk) -> Encoded:
         good: list[str] = []
@@ -142,7 +124,7 @@ def image_computer(
             def work(rows: Sequence[int], inputs: list[torch.Tensor] = inputs) -> np.ndarray:
                 return rows_of(model.encode_image(stacked([inputs[row] for row in rows])), len(rows))
 
-            for rows, part in in_halves(keys, work, faults, "encoding it"):
+            for rows, part in bisect_failures(keys, work, faults, "encoding it"):
                 parts.append(part)
                 good += [keys[row] for row in rows]
             meter.advance(len(batch))
@@ -151,45 +133,8 @@ def image_computer(
     return compute
 
 
-def decoded(
-    model: Sees, keys: Sequence[str], sources: Mapping[str, ImageSource], pool: ThreadPoolExecutor
-) -> Iterator[tuple[str, torch.Tensor | OSError | TaskError]]:
-    """Yield each picture ready for the tower, or the error that it gave; threads work a chunk ahead.
-
-    An OSError is one of the picture, a TaskError one of the model's own ``preprocess``.
-    """
-
-    def prepare(key: str) -> torch.Tensor | OSError | TaskError:
-        try:
-            picture = sources[key].open()
-        except OSError as error:
-            return error
-        try:
-            with contained("preprocessing it"):
-                return model.preprocess(picture)
-        except TaskError as error:
-            return error
-
-    for start in range(0, len(keys), IMAGES_PER_CHUNK):
-        part = keys[start : start + IMAGES_PER_CHUNK]
-        yield from zip(part, pool.map(prepare, part), strict=True)
-
-
-def stacked(inputs: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Return inputs of the image tower as one batch. Raises AdapterError where ``preprocess`` made no such inputs."""
-    import torch
-
-    strange = next((pixels for pixels in inputs if not isinstance(pixels, torch.Tensor)), None)
-    if strange is not None:
-        raise AdapterError(f"preprocess() must return a tensor; it returned {type(strange).__name__}.")
-    shapes = dict.fromkeys(tuple(pixels.shape) for pixels in inputs)
-    if len(shapes) > 1:
-        raise AdapterError(f"preprocess() must give all pictures one shape; it gave {' and '.join(map(str, shapes))}.")
-    return torch.stack(list(inputs))
-
-
 def text_computer(
-    model: Adapter, texts: Mapping[str, str], batching: Batching, meter: Meter, faults: Faults | None = None
+    model: Adapter, texts: Mapping[str, str], batching: Batching, meter: Meter, faults: BatchFailures | None = None
 ) -> Callable[[Chunk], Encoded]:
     """Return the function that encodes one chunk of texts, sorted by tokens and trimmed where the model says it may.
 
@@ -198,7 +143,7 @@ def text_computer(
     from goldieval.models.padding import lengths
 
     trim = getattr(model, "trim", None)
-    faults, rows_of = faults or Faults(), _Rows("encode_text")
+    faults, rows_of = faults or BatchFailures(), _Rows("encode_text")
 
     def compute(chunk: Chunk) -> Encoded:
         good: list[str] = []
@@ -207,7 +152,7 @@ def text_computer(
         def tokenized(rows: Sequence[int]) -> torch.Tensor:
             return _tokens(model.tokenize([texts[chunk.keys[row]] for row in rows]), len(rows))
 
-        for group, tokens in in_halves(chunk.keys, tokenized, faults, "tokenizing it"):
+        for group, tokens in bisect_failures(chunk.keys, tokenized, faults, "tokenizing it"):
             order = lengths(tokens).argsort(stable=True) if trim else range(len(tokens))
             places = [int(place) for place in order]
             for start in range(0, len(places), batching.texts):
@@ -218,7 +163,7 @@ def text_computer(
                     chosen = tokens[[batch[row] for row in rows]]
                     return rows_of(model.encode_text(trim(chosen) if trim else chosen), len(rows))
 
-                for rows, part in in_halves(keys, work, faults, "encoding it"):
+                for rows, part in bisect_failures(keys, work, faults, "encoding it"):
                     parts.append(part)
                     good += [keys[row] for row in rows]
                 left -= len(batch)
@@ -227,18 +172,6 @@ def text_computer(
         return good, _joined(parts), {}
 
     return compute
-
-
-def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    """Yield lists of ``size`` items, the last one with what is left."""
-    batch = []
-    for item in items:
-        batch.append(item)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
 
 
 class _Rows:

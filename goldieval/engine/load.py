@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from goldieval.core.containment import contained
 from goldieval.core.errors import TaskError, listing
-from goldieval.core.faults import contained
 from goldieval.data.masks import check_masks, without_pixels
 from goldieval.data.samples import Dataset, ImageSource, NoImage
 from goldieval.data.subset import keep_images, limited, present
 from goldieval.engine.encode import image_keys, text_key
 from goldieval.families.base import Prepared, family_of
+from goldieval.metrics.registry import metric_of
 from goldieval.tasks.card import Task
 
 
@@ -24,13 +25,18 @@ from goldieval.tasks.card import Task
 class Loaded:
     """A task that is ready to be encoded.
 
-    keys: content key of every image, empty where it could not be read.   unreadable: image id to reason.
-    sha256: over ids, contents, texts and labels.   seen: counts before any limit or subset.
-    prepared_sha256: of what the card's ``prepare`` steps made.   present: images whose picture is there, where only
-    those are run and others are not there.   limit: how many images were asked for, where there are more.
+    Attributes:
+        prepared: the task with its samples.
+        keys: content key of every image, empty where its file cannot be read.
+        unreadable: image id to reason.
+        sha256: over ids, contents, texts and labels.
+        seen: counts before any limit or subset.
+        prepared_sha256: of what the card's ``prepare`` steps made.
+        present: number of images whose picture is there, where only those are run and others are missing.
+        limit: number of images that were asked for, where there are more.
     """
 
-    prepared: Prepared
+    prepared: Prepared[Any]
     keys: list[str]
     unreadable: dict[str, str]
     sha256: str
@@ -57,7 +63,8 @@ class Loaded:
         """Return the task without its unreadable pictures.
 
         Args:
-            failed: content key to reason, of pictures that could not be decoded.   allowed: how many may be missing.
+            failed: content key to reason, of pictures that could not be decoded.
+            allowed: how many may be missing.
 
         Raises:
             TaskError: more pictures are unreadable than allowed; names the first.
@@ -74,11 +81,12 @@ class Loaded:
                 f"Mend them, or score the rest with --allow-bad {len(bad)}."
             )
         keep = np.array([image.id not in bad for image in images])
+        if keep.all():
+            return self
         if not keep.any():
             raise TaskError(f"none of the {len(images):,} images can be read.")
-        prepared = family_of(self.prepared.task.card.family).prepare(
-            self.prepared.task, keep_images(self.prepared.dataset, keep)
-        )
+        task = self.prepared.task
+        prepared = family_of(task.card.family).prepare(task, keep_images(self.prepared.dataset, keep))
         keys = [key for key, kept in zip(self.keys, keep, strict=True) if kept]
         return replace(self, prepared=prepared, keys=keys, unreadable=bad)
 
@@ -118,31 +126,33 @@ def _loaded(task: Task, folder: Path, limit: int | None, workers: int, subset: s
     )
 
 
-def _mask_keys(prepared: Prepared, seen: dict[str, int], workers: int) -> list[str]:
+def _mask_keys(prepared: Prepared[Any], seen: dict[str, int], workers: int) -> list[str]:
     """Check every mask and note the classes that none has; return the masks' content keys."""
     dataset = prepared.dataset
     if dataset.masks is None:
         return []
     found = check_masks(dataset.images, dataset.masks, seen["classes"], workers)
-    dataset.notes = [*dataset.notes, *without_pixels(found.pixels, prepared.extra.labels)]
+    dataset.notes = [*dataset.notes, *without_pixels(found.pixels, prepared.class_labels or ())]
     return found.keys
 
 
-def counted(task: Task, folder: Path) -> tuple[Prepared, dict[str, int], str]:
+def counted(task: Task, folder: Path) -> tuple[Prepared[Any], dict[str, int], str]:
     """Read the samples of a task and count them; no picture is opened. Also return the hash of what was prepared.
 
     Raises:
         TaskError: whatever is wrong with the data, a count that the card does not expect included.
     """
     dataset, prepared_sha256 = task.card.source.prepared(folder)
-    prepared = family_of(task.card.family).prepare(task, dataset)
+    family = family_of(task.card.family)
+    prepared = family.prepare(task, dataset)
     seen = _counts(prepared)
     _check_counts(task, seen)
-    _refuse_sure(task, seen)
+    if why := metric_of(task.card.headline).certainty(seen):
+        raise TaskError(f"chance is 100 %, so there is nothing to measure: {why}.")
     return prepared, seen, prepared_sha256
 
 
-def _counts(prepared: Prepared) -> dict[str, int]:
+def _counts(prepared: Prepared[Any]) -> dict[str, int]:
     dataset = prepared.dataset
     train = int(dataset.train.sum()) if dataset.train is not None else 0
     counts = {"images": len(dataset.images) - train}
@@ -150,8 +160,8 @@ def _counts(prepared: Prepared) -> dict[str, int]:
         counts["train"] = train
     if dataset.texts:
         counts["texts"] = len(dataset.texts)
-    if dataset.labels is not None or dataset.masks is not None:
-        counts["classes"] = len(prepared.extra[0])
+    if prepared.class_labels is not None:
+        counts["classes"] = len(prepared.class_labels)
     return counts
 
 
@@ -167,20 +177,6 @@ def _check_counts(task: Task, seen: dict[str, int]) -> None:
             f"the data are not what {task.file.name} expects: {', '.join(wrong)}. "
             "Another split or a partial copy gives another result; fetch the data again, or write a card of your own."
         )
-
-
-def _refuse_sure(task: Task, seen: dict[str, int]) -> None:
-    """Raise TaskError where every answer is right, so that there is nothing to measure: chance is 100 %."""
-    headline = task.card.headline
-    recall = re.fullmatch("(t2i|i2t)_r([0-9]+).*", headline)
-    candidates = seen["texts" if recall and recall[1] == "i2t" else "images"]
-    if seen.get("classes") == 1:
-        why = "the data have one class"
-    elif recall and (seen["images"] == 1 or int(recall[2]) >= candidates):
-        why = f"{headline} looks among {candidates:,} candidates for one of the first {recall[2]}"
-    else:
-        return
-    raise TaskError(f"chance is 100 %, so there is nothing to measure: {why}.")
 
 
 def _data_hash(dataset: Dataset, keys: list[str], mask_keys: list[str]) -> str:

@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field, StrictBool, ValidationError
 from pydantic.dataclasses import dataclass
 
 from goldieval.core.errors import GoldievalError
-from goldieval.engine.encode import Batching
+from goldieval.models.inputs import Batching
 from goldieval.tasks.card import validation_line
 
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from goldieval.core.containment import contained, utf8_safe
 from goldieval.core.errors import TaskError, listing
-from goldieval.core.faults import contained, writable
-from goldieval.data.fetch.holding import half_moved
-from goldieval.data.fetch.lockfile import labels
+from goldieval.data.fetch.lockfile import origin_labels
+from goldieval.data.fetch.staging import is_incomplete
 from goldieval.data.samples import ImageSource
 from goldieval.engine.encode import plan_images, plan_texts
 from goldieval.engine.load import Loaded, load_task_data
 from goldieval.engine.store import Chunk, Space, Store
+from goldieval.families.base import Family, family_of
 from goldieval.models.adapter import ModelInfo
-from goldieval.scoring.mode import needs_vectors
 from goldieval.tasks.card import Task
 from goldieval.tasks.catalogue import Selection, command_name
 
@@ -26,8 +27,15 @@ HALF_MOVED = "{} is half there: a fetch was cut while its files moved in. To go 
 class Item:
     """One task of a run: what was read of it, or why it cannot be run.
 
-    by_suite: chosen by a suite and not by its own name: what does not apply to a model is left out of its run.
-    asked: the scoring mode that the run asks for; None leaves it to the card.   origins: where the files come from.
+    Attributes:
+        task: the card.
+        folder: of its data.
+        loaded: its samples, where they could be read.
+        failure: why it cannot be run, else empty.
+        heading: the suite's line over it.
+        asked: the scoring mode that the run asks for; None leaves it to the card.
+        origins: where the files come from.
+        by_suite: chosen by a suite and not by its own name: what does not apply to a model is left out of its run.
     """
 
     task: Task
@@ -39,9 +47,13 @@ class Item:
     origins: list[str] = field(default_factory=list)
     by_suite: bool = False
 
+    @property
+    def family(self) -> Family[Any, Any]:
+        return family_of(self.task.card.family)
+
     def fail(self, error: TaskError) -> None:
-        """Take a failure up: the task is recorded with its reason, and nothing more is done for it."""
-        self.loaded, self.failure = None, writable(str(error))
+        """Note a failure: the task is recorded with its reason, and nothing more is done for it."""
+        self.loaded, self.failure = None, utf8_safe(str(error))
 
     def scoring(self, info: ModelInfo) -> str:
         """Return the scoring mode in which a model meets this task."""
@@ -50,7 +62,13 @@ class Item:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A task of a suite that is not run, why, and how to get it; ``how`` is empty where there is no way."""
+    """A task of a suite that is not run.
+
+    Attributes:
+        task: the card.
+        reason: why it is not run.
+        how: how to get it; empty where there is no way.
+    """
 
     task: Task
     reason: str
@@ -64,7 +82,13 @@ class LeftOut:
 
 @dataclass
 class Tower:
-    """The work of one tower: contents by key, where they are stored, and the chunks that are not."""
+    """The work of one tower.
+
+    Attributes:
+        contents: pictures or texts by content key.
+        space: where their embeddings are stored.
+        chunks: what is not stored yet.
+    """
 
     contents: Mapping[str, str] | Mapping[str, ImageSource]
     space: Space
@@ -77,7 +101,15 @@ class Tower:
 
 @dataclass
 class Plan:
-    """Towers are None for precomputed embeddings, which encode nothing."""
+    """What one model has to do.
+
+    Attributes:
+        info: the model.
+        items: the tasks to run.
+        left_out: tasks of suites that are not run.
+        images: work of the image tower; None for precomputed embeddings.
+        texts: work of the text tower; None for precomputed embeddings.
+    """
 
     info: ModelInfo
     items: list[Item]
@@ -128,7 +160,7 @@ class Reader:
         task, source = item.task, item.task.card.source
         with contained("looking for its data"):
             item.folder = task.folder(self.root)
-            if source.on_disk and half_moved(item.folder):
+            if source.on_disk and is_incomplete(item.folder):
                 return HALF_MOVED.format(item.folder, source.how_to_get(item.folder, command_name(task)))
             there = item.folder.is_dir() or not source.on_disk
             lacking = source.missing(item.folder) if there else []
@@ -143,7 +175,7 @@ class Reader:
             if key not in self._read:
                 self._read[key] = load_task_data(item.task, item.folder, self._limit, self._workers, self._subset)
             with contained(f"reading the lock file of {item.folder}"):
-                item.origins = labels(item.folder) if item.task.card.source.on_disk else []
+                item.origins = origin_labels(item.folder) if item.task.card.source.on_disk else []
         except TaskError as error:
             self._read[key] = str(error)
         known = self._read[key]
@@ -166,7 +198,7 @@ def plan_towers(plan: Plan, store: Store) -> None:
     texts: dict[str, str] = {}
     for item in plan.items:
         if item.loaded is not None and not item.failure:
-            sources |= item.loaded.sources if needs_vectors(item.scoring(plan.info)) else {}
+            sources |= item.loaded.sources if item.family.encodes_images(item.scoring(plan.info)) else {}
             texts |= item.loaded.texts
     image_space, text_space = store.space(plan.info.image_identity), store.space(plan.info.text_identity)
     plan.images = Tower(sources, image_space, plan_images(image_space, sources))

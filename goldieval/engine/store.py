@@ -28,9 +28,9 @@ from safetensors.numpy import save
 from goldieval.core.checksums import checksum
 from goldieval.core.errors import GoldievalError, listing
 from goldieval.core.files import atomic_write, check_writable
-from goldieval.core.locks import held
+from goldieval.core.locks import lock_file
 from goldieval.core.temporary import sweep, temporary_folder
-from goldieval.data.paths import store_root
+from goldieval.data.roots import store_root
 
 DEFAULT_LIMIT_GB = 20.0
 FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -144,7 +144,7 @@ class Space:
 
         Where the file system has no locks two processes may encode the same chunk, to the same bits.
         """
-        with held(self._file(chunk).with_suffix(".lock"), wait_s) as ours:
+        with lock_file(self._file(chunk).with_suffix(".lock"), wait_s) as ours:
             yield ours
 
     def _file(self, chunk: Chunk) -> Path:

@@ -1,4 +1,4 @@
-"""What a shortlist loses, as the record holds it and as the reader is told."""
+"""What a shortlist loses, for the record and for the reader."""
 
 from __future__ import annotations
 
@@ -8,13 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from goldieval.metrics.intervals import clustered_means, share
-from goldieval.records.parts import Approximation, Metric
+from goldieval.records.parts import Approximation, MeasuredMetric
 from goldieval.scoring.audit import SEED, Audit
 
 
 @dataclass(frozen=True)
 class Direction:
-    """metrics: k by name of metric.   clusters: what was drawn together, one number a query of the whole task."""
+    """One direction of a search.
+
+    Attributes:
+        metrics: k by name of metric.
+        clusters: number of the cluster that each query of the whole task was drawn with, shape (queries,).
+    """
 
     metrics: Mapping[str, int]
     clusters: np.ndarray
@@ -34,18 +39,18 @@ def _approximation(audit: Audit, direction: Direction) -> Approximation:
         queries=len(audit.rows),
         of=audit.of,
         seed=SEED,
-        best_lost=Metric(**vars(share(audit.best_lost))),
-        positive_lost=Metric(**vars(share(audit.positive_lost))),
-        loss={name: Metric(**vars(mean)) for name, mean in zip(direction.metrics, means, strict=True)},
+        best_lost=MeasuredMetric(**vars(share(audit.best_lost))),
+        positive_lost=MeasuredMetric(**vars(share(audit.positive_lost))),
+        loss={name: MeasuredMetric(**vars(mean)) for name, mean in zip(direction.metrics, means, strict=True)},
     )
 
 
-def told(approximated: Mapping[str, Approximation]) -> list[str]:
-    """Return a line a direction, in points of its first metric."""
+def loss_warnings(approximated: Mapping[str, Approximation]) -> list[str]:
+    """Return one line for each direction, in points of its first metric."""
     return [_line(name, part, *next(iter(part.loss.items()))) for name, part in approximated.items()]
 
 
-def _line(direction: str, part: Approximation, name: str, loss: Metric) -> str:
+def _line(direction: str, part: Approximation, name: str, loss: MeasuredMetric) -> str:
     ends = " to ".join("not known" if end is None else f"{100 * end:.1f}" for end in (loss.low, loss.high))
     return (
         f"a shortlist of {part.shortlist:,} is an approximation: on {part.queries:,} of {part.of:,} {direction} "

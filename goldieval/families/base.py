@@ -1,47 +1,65 @@
-"""What a task family gives the runner."""
+"""What a task family is: a class that prepares a task, collects evidence from a model, and scores it."""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
 
-from goldieval.core.errors import TaskError, listing
-from goldieval.data.samples import Dataset, TextSample
-from goldieval.metrics.intervals import Interval, clustered_means
-from goldieval.metrics.ranks import Ranks
-from goldieval.records.parts import Approximation, ClassScore, Metric, Probe, Ties
+from goldieval.core.meter import Meter
+from goldieval.data.samples import Dataset, ImageSource, TextSample
+from goldieval.models.adapter import Model
+from goldieval.models.inputs import Batching
+from goldieval.records.parts import Approximation, ClassScore, MeasuredMetric, Probe, Ties
 from goldieval.tasks.card import Task
+from goldieval.tasks.params import FamilyParams
+
+Params = TypeVar("Params", bound=FamilyParams)
 
 
-@dataclass
-class Prepared:
-    """A task with its samples and every text that it needs encoded.
+@dataclass(kw_only=True)
+class Prepared(Generic[Params]):
+    """A task with its samples, checked for what its family needs. Families add fields of their own.
 
-    texts: in the order in which ``score`` gets their embeddings.   details: what of it enters the record.
+    Attributes:
+        task: the task card.
+        params: the card's parameters.
+        dataset: the samples.
+        texts: every text to be encoded, in the order in which its embeddings are returned.
+        details: what of the preparation enters the record's ``task``.
+        class_labels: name of each class, where the samples have classes.
     """
 
     task: Task
+    params: Params
     dataset: Dataset
-    texts: list[TextSample]
+    texts: list[TextSample] = field(default_factory=list)
     details: dict[str, Any] = field(default_factory=dict)
-    extra: Any = None
+    class_labels: list[str] | None = None
 
 
 @dataclass
 class Scored:
-    """Metrics by name, one row a query of outcomes, and what the reader must know.
+    """What a family measured.
 
-    approximation: what a shortlist loses, by direction.   probe: how a linear probe was fitted.
-    classes: scores of single classes, by name.
-    pixels: of masks, in all and ignored, and the classes present.
-    pictures: PNG files by name, where they were asked for.
+    Attributes:
+        metrics: by name.
+        outcomes: columns of the outcomes' file by name, one row for each query.
+        ties: queries whose rank depends on how ties are broken.
+        warnings: lines for the reader.
+        approximation: what a shortlist loses, by direction.
+        probe: how a linear probe was fitted.
+        classes: scores of single classes, by name.
+        pixels: number of pixels of masks, in all and ignored, and of classes present.
+        pictures: PNG files by name, where they were asked for.
     """
 
-    metrics: dict[str, Metric]
+    metrics: dict[str, MeasuredMetric]
     outcomes: dict[str, np.ndarray]
     ties: Ties
     warnings: list[str] = field(default_factory=list)
@@ -52,73 +70,130 @@ class Scored:
     pictures: dict[str, bytes] = field(default_factory=dict)
 
 
-class Family(Protocol):
-    """A module of this package. ``SUMMARY`` names the metrics that a run's table shows."""
+PreparedT = TypeVar("PreparedT", bound=Prepared[Any])
+Evidence = TypeVar("Evidence")
+_T_co = TypeVar("_T_co", bound=Prepared[Any], covariant=True)
 
-    SUMMARY: tuple[str, ...]
 
-    def prepare(self, task: Task, dataset: Dataset) -> Prepared:
-        """Check that the data have what the family needs. Raises TaskError."""
+class TaskRun(Protocol[_T_co]):
+    """One task in front of one model: what the engine provides while a family collects evidence.
 
-    def score(self, prepared: Prepared, evidence: Any) -> Scored:
-        """Turn what the model did into outcomes and metrics.
+    Attributes:
+        model: the model.
+        mode: the scoring mode, resolved.
+        device: where scores are computed.
+        batching: sizes of batches, and number of threads.
+        pictures_to_draw: how many pictures the user wants to see with what was predicted for them.
+    """
+
+    model: Model
+    mode: str
+    device: str
+    batching: Batching
+    pictures_to_draw: int
+
+    @property
+    def prepared(self) -> _T_co:
+        """The task, without the pictures that ``leave_out`` has taken out so far."""
+
+    @property
+    def keys(self) -> list[str]:
+        """Content key of each image of the dataset, empty where its file cannot be read."""
+
+    @property
+    def sources(self) -> Mapping[str, ImageSource]:
+        """Where each picture comes from, by content key."""
+
+    @property
+    def failed(self) -> Mapping[str, str]:
+        """Content key to reason, of the pictures that could not be encoded."""
+
+    def leave_out(self, failed: Mapping[str, str]) -> None:
+        """Take unreadable pictures out of ``prepared``, those included whose file cannot be read.
 
         Args:
-            evidence: the ``Similarity`` of the task's images and texts; where scoring is "generate", the answers;
-                where it is "features", the unit vectors of the images;
-                where it is "dense:…", the areas of a map of every picture.
+            failed: content key to reason.
+
+        Raises:
+            TaskError: more pictures are unreadable than the user allows.
+        """
+
+    def image_embeddings(self) -> np.ndarray:
+        """Return the embedding of each image, (images, dim), not normalised, after ``leave_out(failed)``."""
+
+    def text_embeddings(self) -> np.ndarray:
+        """Return the embedding of each of ``prepared.texts``, (texts, dim), not normalised."""
+
+    def working(self, phase: str, unit: str, total: int) -> AbstractContextManager[Meter]:
+        """Put the model in evaluation mode, time a phase of the work and show its progress.
+
+        Args:
+            phase: the name of the phase among the record's ``seconds``.
+            unit: what is counted.
+            total: number of items.
         """
 
 
-def family_of(name: str) -> Family:
-    """Return the module of a family; the card's type has already checked the name."""
-    module: Any = importlib.import_module(f"goldieval.families.{name}")
-    return module  # type: ignore[no-any-return]
+class Family(ABC, Generic[PreparedT, Evidence]):
+    """One kind of task, from samples to metrics.
 
-
-def check_strata(dataset: Dataset, names: Sequence[str]) -> None:
-    """Raise TaskError where a card asks for a group of queries that the data do not have."""
-    if lacking := [name for name in names if name not in dataset.strata]:
-        has = f"they have {', '.join(dataset.strata)}" if dataset.strata else "they have none"
-        raise TaskError(f"params.strata: the data have no group {listing(lacking)}; {has}.")
-
-
-def masks(dataset: Dataset, names: Sequence[str]) -> dict[str, np.ndarray]:
-    """Return the masks of the groups that have a query left (a subset may have lost some)."""
-    return {name: dataset.strata[name] for name in names if dataset.strata[name].any()}
-
-
-def accuracies(
-    hits: np.ndarray, clusters: np.ndarray, chance: np.ndarray, strata: Mapping[str, np.ndarray], ceiling: float | None
-) -> dict[str, Metric]:
-    """Return ``accuracy`` and ``accuracy_<stratum>``.
-
-    Args:
-        hits: probability that each query is right, (queries,).   clusters: (queries,) what was drawn together.
-        chance: (queries,) what a guess gets.   strata: masks.
+    Attributes:
+        draws_pictures: whether the family can draw what was predicted.
     """
-    groups = {"accuracy": np.ones(len(hits), dtype=bool), **{f"accuracy_{name}": strata[name] for name in strata}}
-    return {
-        name: metric(
-            clustered_means(hits[mask][:, None], clusters[mask], [(0.0, 1.0)])[0], float(chance[mask].mean()), ceiling
-        )
-        for name, mask in groups.items()
-    }
+
+    draws_pictures: ClassVar[bool] = False
+
+    @abstractmethod
+    def prepare(self, task: Task, dataset: Dataset) -> PreparedT:
+        """Check that the samples have what the family needs, and list the texts to be encoded.
+
+        Raises:
+            TaskError: something is missing or does not match.
+        """
+
+    def check_model(self, model: Model, mode: str) -> None:
+        """Check, before any work is done, that a model can do what the family needs of it in a scoring mode.
+
+        Raises:
+            NotApplicableError: the model cannot.
+        """
+
+    def encodes_images(self, mode: str) -> bool:
+        """Return whether one embedding of each image is needed in a scoring mode."""
+        return True
+
+    @abstractmethod
+    def collect(self, run: TaskRun[PreparedT]) -> Evidence:
+        """Get from the model what the score is made of; unreadable pictures are left out of ``run.prepared``.
+
+        Raises:
+            TaskError: too many unreadable pictures, or useless output of the model.
+        """
+
+    @abstractmethod
+    def score(self, prepared: PreparedT, evidence: Evidence) -> Scored:
+        """Turn evidence into outcomes and metrics.
+
+        Args:
+            prepared: the task whose samples the evidence is about.
+            evidence: what ``collect`` returned.
+        """
 
 
-def metric(interval: Interval, chance: float | None = None, ceiling: float | None = None) -> Metric:
-    """Return the record's form of a mean."""
-    return Metric(**vars(interval), separable=interval.separable, chance=chance, ceiling=ceiling)
+def family_of(name: str) -> Family[Any, Any]:
+    """Return the family of that name, the one in the module of that name; the card's type has checked the name."""
+    module = importlib.import_module(f"goldieval.families.{name}")
+    family: Family[Any, Any] = module.FAMILY
+    return family
 
 
-def median_metric(interval: Interval) -> Metric:
-    """Return the record's form of a median, whose interval says nothing of what a difference would need."""
-    return Metric(**vars(interval))
+def params_of(task: Task, kind: type[Params]) -> Params:
+    """Return the parameters of a task's card, which are of the family's own type.
 
-
-def ties_of(ranks: list[Ranks], k: list[int]) -> tuple[Ties, list[str]]:
-    """Count the queries that hang on ties, and warn where breaking them moves recall by over 0.1 point."""
-    gap = max(float(np.mean(rank.low <= cut) - np.mean(rank.high <= cut)) for rank in ranks for cut in k)
-    queries = sum(int((rank.tied > 0).sum()) for rank in ranks)
-    text = f"ties are worth up to {100 * gap:.1f} points: {queries:,} queries score a negative like their positive"
-    return Ties(queries=queries, gap=gap), [text] if gap > 0.001 else []
+    Raises:
+        TypeError: the card is one of another family.
+    """
+    params = task.card.params
+    if not isinstance(params, kind):
+        raise TypeError(f"{task.name} has {type(params).__name__}, not {kind.__name__}")
+    return params

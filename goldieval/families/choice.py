@@ -3,77 +3,103 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from goldieval.core.errors import TaskError
 from goldieval.data.samples import Dataset
-from goldieval.families.base import Prepared, Scored, accuracies, check_strata, masks, metric, ties_of
+from goldieval.families.aggregates import accuracies, check_strata, masks, metric, ties_of
+from goldieval.families.base import Prepared, Scored, params_of
+from goldieval.families.similarity import SimilarityFamily
 from goldieval.metrics.accuracy import true_class_ranks
 from goldieval.metrics.intervals import clustered_mean_of_groups, clustered_means
-from goldieval.records.parts import Metric
+from goldieval.records.parts import MeasuredMetric
 from goldieval.scoring.similarity import Similarity
 from goldieval.tasks.card import Task
 from goldieval.tasks.params import ChoiceParams
 
-SUMMARY = ("accuracy", "mean_accuracy", "text_score", "image_score", "group_score")
 
+@dataclass(kw_only=True)
+class ChoicePrepared(Prepared[ChoiceParams]):
+    """Queries with a few candidates each.
 
-def prepare(task: Task, dataset: Dataset) -> Prepared:
-    """Check that the data have candidates to choose from. Raises TaskError."""
-    params = task.card.params
-    assert isinstance(params, ChoiceParams)
-    if dataset.choices is None or dataset.owner is None:
-        raise TaskError("choice needs candidates, but the data have none: this reader makes no true and false pairs.")
-    if not len(dataset.choices):
-        raise TaskError(f"nothing is to be chosen about these {len(dataset.images):,} images: take more of them.")
-    check_strata(dataset, params.strata)
-    if params.sets and dataset.sets is None:
-        raise TaskError("params.sets: these data have no sets of queries.")
-    return Prepared(task, dataset, dataset.texts)
-
-
-def score(prepared: Prepared, similarity: Similarity) -> Scored:
-    """Score every candidate; queries about one image are one cluster.
-
-    Ties count as their expected value: the true pair comes first, so that arg-max would give it all of them.
+    Attributes:
+        choices: candidates of each query as pairs (image index, text index), the true one first, shape
+            (queries, candidates, 2).
+        sets: set of queries that each query belongs to, shape (queries,), where sets are scored.
     """
-    dataset, card = prepared.dataset, prepared.task.card
-    assert isinstance(card.params, ChoiceParams) and dataset.choices is not None
-    images, texts = dataset.choices[..., 0], dataset.choices[..., 1]
-    scores = similarity.pairs(torch.as_tensor(images.ravel()), torch.as_tensor(texts.ravel())).view(images.shape)
-    true = torch.zeros(len(images), dtype=torch.int64, device=scores.device)  # the true pair comes first
-    ranks, predictions, _ = true_class_ranks(scores, true)
-    chance = np.full(len(images), 1 / images.shape[1])
-    strata = masks(dataset, card.params.strata)
-    ties, warnings = ties_of([ranks], [1])
-    asked = np.array([dataset.images[row].id for row in images[:, 0]], dtype=object)
-    by_image = (images == images[:, :1]).all(axis=1)  # one image, several texts; else one text, several images
-    spoken = np.array([dataset.texts[row].id for row in texts[:, 0]], dtype=object)
-    outcomes = {
-        "direction": np.where(by_image, "i2t", "t2i").astype(object),
-        "sample_id": np.where(by_image, spoken, asked),
-        "cluster_id": asked,
-        "prediction": predictions,
-        "rank_low": ranks.low,
-        "rank_high": ranks.high,
-        "image": np.asarray([dataset.images[row].path for row in images[:, 0]], dtype=object),
-        "text": np.asarray([dataset.texts[row].text for row in texts[:, 0]], dtype=object),
-    }
-    hits = ranks.hits(1)
-    metrics = accuracies(hits, images[:, 0], chance, strata, card.ceiling)
-    if len(strata) > 1:
-        metrics["mean_accuracy"] = _mean_over(strata, hits, images[:, 0], chance, card.ceiling)
-    if card.params.sets:
-        assert dataset.sets is not None
-        metrics |= _set_scores(hits, by_image, dataset.sets, card.ceiling)
-    return Scored(metrics, outcomes, ties, warnings)
+
+    choices: np.ndarray
+    sets: np.ndarray | None = None
+
+
+class Choice(SimilarityFamily[ChoicePrepared]):
+    """Accuracy of choosing the true image-text pair among a few."""
+
+    def prepare(self, task: Task, dataset: Dataset) -> ChoicePrepared:
+        """Check that the data have candidates to choose from. Raises TaskError."""
+        params = params_of(task, ChoiceParams)
+        if dataset.choices is None or dataset.owner is None:
+            raise TaskError(
+                "choice needs candidates, but the data have none: this reader makes no true and false pairs."
+            )
+        if not len(dataset.choices):
+            raise TaskError(f"nothing is to be chosen about these {len(dataset.images):,} images: take more of them.")
+        check_strata(dataset, params.strata)
+        if params.sets and dataset.sets is None:
+            raise TaskError("params.sets: these data have no sets of queries.")
+        return ChoicePrepared(
+            task=task,
+            params=params,
+            dataset=dataset,
+            texts=dataset.texts,
+            choices=dataset.choices,
+            sets=dataset.sets if params.sets else None,
+        )
+
+    def score(self, prepared: ChoicePrepared, evidence: Similarity) -> Scored:
+        """Score every candidate; queries about one image are one cluster.
+
+        Ties count as their expected value: the true pair comes first, so that arg-max would give it all of them.
+        """
+        dataset, ceiling = prepared.dataset, prepared.task.card.ceiling
+        images, texts = prepared.choices[..., 0], prepared.choices[..., 1]
+        scores = evidence.pairs(torch.as_tensor(images.ravel()), torch.as_tensor(texts.ravel())).view(images.shape)
+        true = torch.zeros(len(images), dtype=torch.int64, device=scores.device)  # the true pair comes first
+        ranks, predictions, _ = true_class_ranks(scores, true)
+        chance = np.full(len(images), 1 / images.shape[1])
+        strata = masks(dataset, prepared.params.strata)
+        ties, warnings = ties_of([ranks], [1])
+        image_ids = np.array([dataset.images[row].id for row in images[:, 0]], dtype=object)
+        text_ids = np.array([dataset.texts[row].id for row in texts[:, 0]], dtype=object)
+        by_image = (images == images[:, :1]).all(axis=1)  # one image, several texts; else one text, several images
+        outcomes = {
+            "direction": np.where(by_image, "i2t", "t2i").astype(object),
+            "sample_id": np.where(by_image, text_ids, image_ids),
+            "cluster_id": image_ids,
+            "prediction": predictions,
+            "rank_low": ranks.low,
+            "rank_high": ranks.high,
+            "image": np.asarray([dataset.images[row].path for row in images[:, 0]], dtype=object),
+            "text": np.asarray([dataset.texts[row].text for row in texts[:, 0]], dtype=object),
+        }
+        hits = ranks.hits(1)
+        metrics = accuracies(hits, images[:, 0], chance, strata, ceiling)
+        if len(strata) > 1:
+            metrics["mean_accuracy"] = _mean_over(strata, hits, images[:, 0], chance, ceiling)
+        if prepared.sets is not None:
+            metrics |= _set_scores(hits, by_image, prepared.sets, ceiling)
+        return Scored(metrics, outcomes, ties, warnings)
+
+
+FAMILY = Choice()
 
 
 def _mean_over(
     strata: Mapping[str, np.ndarray], hits: np.ndarray, clusters: np.ndarray, chance: np.ndarray, ceiling: float | None
-) -> Metric:
+) -> MeasuredMetric:
     """Return the mean of the strata's accuracies, a small one counting as much as a large one."""
     rows = np.concatenate([np.flatnonzero(mask) for mask in strata.values()])
     groups = np.repeat(np.arange(len(strata)), [int(mask.sum()) for mask in strata.values()])
@@ -81,7 +107,9 @@ def _mean_over(
     return metric(clustered_mean_of_groups(hits[rows], groups, clusters[rows]), guess, ceiling)
 
 
-def _set_scores(hits: np.ndarray, by_image: np.ndarray, sets: np.ndarray, ceiling: float | None) -> dict[str, Metric]:
+def _set_scores(
+    hits: np.ndarray, by_image: np.ndarray, sets: np.ndarray, ceiling: float | None
+) -> dict[str, MeasuredMetric]:
     """Return Winoground's scores: a set of queries is right if all are (text: those of its images choosing a text).
 
     A set is two images and two texts. Ties are broken at random and apart. Chance is that of four scores in random

@@ -7,6 +7,7 @@ of another recipe (MAE's, which SuperCLIP reports) gives another number, and the
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -14,15 +15,16 @@ import torch.nn.functional as F
 
 from goldieval.core.errors import TaskError, listing
 from goldieval.data.samples import Dataset, check_labels
-from goldieval.families.base import Prepared, Scored, metric, ties_of
+from goldieval.families.aggregates import ties_of
+from goldieval.families.base import Family, Prepared, Scored, TaskRun, params_of
+from goldieval.families.classes import class_metrics, class_outcomes
+from goldieval.families.similarity import unit_images
 from goldieval.metrics.accuracy import true_class_ranks
-from goldieval.metrics.intervals import mean_per_class, share
-from goldieval.records.parts import Metric, Probe
+from goldieval.records.parts import Probe
 from goldieval.scoring.logistic import TOLERANCE, Linear, fit
 from goldieval.tasks.card import Task
 from goldieval.tasks.params import ProbeParams
 
-SUMMARY = ("acc1", "acc5", "mean_per_class_recall")
 FEATURES = "image embeddings of unit length, standardised by the mean and deviation of the images fitted on"
 SOLVER = (
     "logistic regression, L2 on the weights, L-BFGS in float64 until the gradient is "
@@ -33,56 +35,80 @@ NO_WORSE = 1e-3  # nats of held-out loss that are no reason to prefer a weaker p
 PATIENCE = 2  # penalties in a row that are worse than the best so far, after which no weaker one is tried
 
 
-def prepare(task: Task, dataset: Dataset) -> Prepared:
-    """Check that there are labels, and images of every class to learn from and to score. Raises TaskError."""
-    if dataset.labels is None:
-        raise TaskError("a probe needs labels, but the data have none: name the label column in `source`.")
-    if dataset.train is None or not dataset.train.any():
-        raise TaskError("a probe needs images to learn from, but the data have one split: name `train` in `source`.")
-    if dataset.train.all():
-        raise TaskError("a probe needs test images, but all of these are to learn from: take more of them.")
-    names = dataset.class_names or [str(label) for label in range(int(dataset.labels.max()) + 1)]
-    check_labels(dataset.labels.tolist(), names, [image.id for image in dataset.images])
-    unknown = sorted(set(dataset.labels[~dataset.train].tolist()) - set(dataset.labels[dataset.train].tolist()))
-    if unknown:
-        raise TaskError(
-            f"{len(unknown):,} classes have test images and none to learn from: {listing(names[c] for c in unknown)}."
-        )
-    return Prepared(task, dataset, [], extra=(names,))
+@dataclass(kw_only=True)
+class ProbePrepared(Prepared[ProbeParams]):
+    """Labelled images, some of them to learn from.
 
-
-def score(prepared: Prepared, features: torch.Tensor) -> Scored:
-    """Fit, choose and test.
-
-    Args:
-        features: unit vectors of all images in the dataset's order, (images, dim).
+    Attributes:
+        labels: class index of each image, shape (images,).
+        train: images to learn from, shape (images,); all others are the test images.
+        class_names: one for each class.
     """
-    dataset, card = prepared.dataset, prepared.task.card
-    assert isinstance(card.params, ProbeParams) and dataset.labels is not None and dataset.train is not None
-    (names,) = prepared.extra
-    labels = torch.as_tensor(dataset.labels, device=features.device)
-    fitted = np.flatnonzero(dataset.train)
-    held = fitted[held_out([dataset.images[row].id for row in fitted], dataset.labels[fitted], card.params.heldout)]
-    model, probe, doubts = choose(features, labels, len(names), np.setdiff1d(fitted, held), held, card.params)
-    tested = np.flatnonzero(~dataset.train)
-    scores = model.scores(features[tested])
-    ranks, predictions, places = true_class_ranks(scores, labels[tested].to(scores.device))
-    metrics = _metrics(places, dataset.labels[tested], len(names), card.ceiling)
-    ties, warnings = ties_of([ranks], [1, 5] if len(names) > 5 else [1])
-    ids = np.asarray([dataset.images[row].id for row in tested], dtype=object)
-    outcomes = {
-        "direction": np.full(len(tested), "i2c", dtype=object),
-        "sample_id": ids,
-        "cluster_id": ids,
-        "label": dataset.labels[tested],
-        "prediction": predictions,
-        "place": places,
-        "rank_low": ranks.low,
-        "rank_high": ranks.high,
-        "image": np.asarray([dataset.images[row].path for row in tested], dtype=object),
-        "text": np.asarray([names[label] for label in dataset.labels[tested]], dtype=object),
-    }
-    return Scored(metrics, outcomes, ties, warnings + doubts, probe=probe)
+
+    labels: np.ndarray
+    train: np.ndarray
+    class_names: list[str]
+
+
+class LinearProbe(Family[ProbePrepared, torch.Tensor]):
+    """Accuracy of logistic regression on image embeddings."""
+
+    def prepare(self, task: Task, dataset: Dataset) -> ProbePrepared:
+        """Check that there are labels, and images of every class to learn from and to score. Raises TaskError."""
+        labels, train = dataset.labels, dataset.train
+        if labels is None:
+            raise TaskError("a probe needs labels, but the data have none: name the label column in `source`.")
+        if train is None or not train.any():
+            raise TaskError(
+                "a probe needs images to learn from, but the data have one split: name `train` in `source`."
+            )
+        if train.all():
+            raise TaskError("a probe needs test images, but all of these are to learn from: take more of them.")
+        names = dataset.class_names or [str(label) for label in range(int(labels.max()) + 1)]
+        check_labels(labels.tolist(), names, [image.id for image in dataset.images])
+        unknown = sorted(set(labels[~train].tolist()) - set(labels[train].tolist()))
+        if unknown:
+            raise TaskError(
+                f"{len(unknown):,} classes have test images and none to learn from: "
+                f"{listing(names[label] for label in unknown)}."
+            )
+        return ProbePrepared(
+            task=task,
+            params=params_of(task, ProbeParams),
+            dataset=dataset,
+            class_labels=names,
+            labels=labels,
+            train=train,
+            class_names=names,
+        )
+
+    def collect(self, run: TaskRun[ProbePrepared]) -> torch.Tensor:
+        """Return the unit vector of each readable image, (images, dim)."""
+        return unit_images(run)
+
+    def score(self, prepared: ProbePrepared, evidence: torch.Tensor) -> Scored:
+        """Fit, choose the penalty and test.
+
+        Args:
+            prepared: the task.
+            evidence: unit vectors of all images in the dataset's order, (images, dim).
+        """
+        dataset, names, params = prepared.dataset, prepared.class_names, prepared.params
+        labels = torch.as_tensor(prepared.labels, device=evidence.device)
+        fitted = np.flatnonzero(prepared.train)
+        held = fitted[held_out([dataset.images[row].id for row in fitted], prepared.labels[fitted], params.heldout)]
+        model, probe, doubts = choose(evidence, labels, len(names), np.setdiff1d(fitted, held), held, params)
+        tested = np.flatnonzero(~prepared.train)
+        scores = model.scores(evidence[tested])
+        ranks, predictions, places = true_class_ranks(scores, labels[tested].to(scores.device))
+        true = prepared.labels[tested]
+        metrics = class_metrics(places, true, len(names), prepared.task.card.ceiling)
+        ties, warnings = ties_of([ranks], [1, 5] if len(names) > 5 else [1])
+        outcomes = class_outcomes([dataset.images[row] for row in tested], true, names, ranks, predictions, places)
+        return Scored(metrics, outcomes, ties, warnings + doubts, probe=probe)
+
+
+FAMILY = LinearProbe()
 
 
 def choose(
@@ -176,11 +202,3 @@ def held_out(ids: list[str], labels: np.ndarray, part: float) -> np.ndarray:
     if not rows:
         raise TaskError("a probe needs two images of some class to learn from: one is held out to choose the penalty.")
     return np.array(sorted(rows))
-
-
-def _metrics(places: np.ndarray, labels: np.ndarray, classes: int, ceiling: float | None) -> dict[str, Metric]:
-    found = {"acc1": metric(share(places < 1), 1 / classes, ceiling)}
-    if classes > 5:
-        found["acc5"] = metric(share(places < 5), 5 / classes, ceiling)
-    found["mean_per_class_recall"] = metric(mean_per_class(places < 1, labels), 1 / classes, ceiling)
-    return found

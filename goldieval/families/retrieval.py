@@ -3,77 +3,102 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from goldieval.core.errors import TaskError
 from goldieval.data.samples import Dataset
-from goldieval.families.approximation import Direction, approximations, told
-from goldieval.families.base import Prepared, Scored, check_strata, masks, median_metric, metric, ties_of
+from goldieval.families.aggregates import check_strata, masks, median_metric, metric, ties_of
+from goldieval.families.approximation import Direction, approximations, loss_warnings
+from goldieval.families.base import Prepared, Scored, params_of
+from goldieval.families.similarity import SimilarityFamily
 from goldieval.metrics.intervals import clustered_means, clustered_median
 from goldieval.metrics.ranks import Ranks
-from goldieval.records.parts import Metric
+from goldieval.records.parts import MeasuredMetric
 from goldieval.scoring.similarity import Similarity
 from goldieval.tasks.card import Task
 from goldieval.tasks.params import RetrievalParams
 
-SUMMARY = ("t2i_r1", "t2i_r5", "i2t_r1", "i2t_r5")
+
+@dataclass(kw_only=True)
+class RetrievalPrepared(Prepared[RetrievalParams]):
+    """Images and texts that are searched for each other.
+
+    Attributes:
+        positives: pairs (text index, image index), shape (pairs, 2).
+        owner: image that each text was written for, shape (texts,).
+    """
+
+    positives: np.ndarray
+    owner: np.ndarray
 
 
-def prepare(task: Task, dataset: Dataset) -> Prepared:
-    """Check that the data pair texts with images. Raises TaskError."""
-    params = task.card.params
-    assert isinstance(params, RetrievalParams)
-    if dataset.positives is None or dataset.owner is None:
-        raise TaskError("retrieval needs captions, but the data have none: name the caption column in `source`.")
-    if not dataset.texts:
-        raise TaskError(f"no text speaks of these {len(dataset.images):,} images: take more of them.")
-    check_strata(dataset, params.strata)
-    if len(dataset.positives) == 0:
-        raise TaskError("no text is true of any image.")
-    return Prepared(task, dataset, dataset.texts)
+class Retrieval(SimilarityFamily[RetrievalPrepared]):
+    """Recall at k and ranks, text to image and image to text."""
+
+    def prepare(self, task: Task, dataset: Dataset) -> RetrievalPrepared:
+        """Check that the data pair texts with images. Raises TaskError."""
+        params = params_of(task, RetrievalParams)
+        if dataset.positives is None or dataset.owner is None:
+            raise TaskError("retrieval needs captions, but the data have none: name the caption column in `source`.")
+        if not dataset.texts:
+            raise TaskError(f"no text belongs to these {len(dataset.images):,} images: take more of them.")
+        check_strata(dataset, params.strata)
+        if len(dataset.positives) == 0:
+            raise TaskError("no text is true of any image.")
+        return RetrievalPrepared(
+            task=task,
+            params=params,
+            dataset=dataset,
+            texts=dataset.texts,
+            positives=dataset.positives,
+            owner=dataset.owner,
+        )
+
+    def score(self, prepared: RetrievalPrepared, evidence: Similarity) -> Scored:
+        """Rank both ways. Texts are clustered by the image they were written for; images are their own clusters."""
+        dataset, params, owner = prepared.dataset, prepared.params, prepared.owner
+        t2i, i2t = evidence.retrieval(torch.as_tensor(prepared.positives))
+        text_ids = [text.id for text in dataset.texts]
+        image_ids = [image.id for image in dataset.images]
+        sides = [
+            _Side("t2i", t2i, text_ids, owner, dataset, params.strata),
+            _Side("i2t", i2t, image_ids, np.arange(len(image_ids)), dataset),
+        ]
+        ceiling = prepared.task.card.ceiling
+        metrics = {name: value for side in sides for name, value in side.metrics(params.k, ceiling).items()}
+        ties, warnings = ties_of([side.ranks for side in sides], params.k)
+        tables = [side.outcomes() for side in sides]
+        outcomes = {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
+        clusters = {"t2i": owner, "i2t": np.arange(len(image_ids))}
+        lost = approximations(
+            evidence.audits,
+            {side: Direction({f"{side}_r{k}": k for k in params.k}, units) for side, units in clusters.items()},
+        )
+        return Scored(metrics, outcomes, ties, [*loss_warnings(lost), *warnings], lost)
 
 
-def score(prepared: Prepared, similarity: Similarity) -> Scored:
-    """Rank both ways. Texts are clustered by the image that they were written for; images are their own clusters."""
-    dataset, params = prepared.dataset, prepared.task.card.params
-    assert isinstance(params, RetrievalParams) and dataset.positives is not None and dataset.owner is not None
-    t2i, i2t = similarity.retrieval(torch.as_tensor(dataset.positives))
-    text_ids = [text.id for text in dataset.texts]
-    image_ids = [image.id for image in dataset.images]
-    sides = [
-        _Side("t2i", t2i, text_ids, [image_ids[owner] for owner in dataset.owner], dataset, params.strata),
-        _Side("i2t", i2t, image_ids, image_ids, dataset),
-    ]
-    ceiling = prepared.task.card.ceiling
-    metrics = {name: value for side in sides for name, value in side.metrics(params.k, ceiling).items()}
-    ties, warnings = ties_of([side.ranks for side in sides], params.k)
-    tables = [side.outcomes() for side in sides]
-    outcomes = {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
-    clusters = {"t2i": dataset.owner, "i2t": np.arange(len(image_ids))}
-    lost = approximations(
-        similarity.audits,
-        {side: Direction({f"{side}_r{k}": k for k in params.k}, units) for side, units in clusters.items()},
-    )
-    return Scored(metrics, outcomes, ties, [*told(lost), *warnings], lost)
+FAMILY = Retrieval()
 
 
 class _Side:
-    """One direction, without the queries that have no positive (ids of a gallery that no text speaks of)."""
+    """One direction, without the queries that have no positive (ids of a gallery that no text belongs to)."""
 
     def __init__(
-        self, name: str, ranks: Ranks, ids: list[str], clusters: list[str], dataset: Dataset, strata: Sequence[str] = ()
+        self, name: str, ranks: Ranks, ids: list[str], owner: np.ndarray, dataset: Dataset, strata: Sequence[str] = ()
     ) -> None:
-        asked = ranks.positives > 0
-        self.name, self._dataset = name, dataset
-        self._rows = np.flatnonzero(asked)
-        self.ranks = ranks.of(asked)
-        self._ids = np.asarray(ids, dtype=object)[asked]
-        self._clusters = np.asarray(clusters, dtype=object)[asked]
-        self._strata = {stratum: mask[asked] for stratum, mask in masks(dataset, strata).items()}
+        has_positive = ranks.positives > 0
+        image_ids = np.asarray([image.id for image in dataset.images], dtype=object)
+        self.name, self.ranks = name, ranks.of(has_positive)
+        self._dataset, self._owner = dataset, owner[has_positive]
+        self._ids = np.asarray(ids, dtype=object)[has_positive]
+        self._clusters = image_ids[self._owner]
+        self._texts = np.flatnonzero(has_positive) if name == "t2i" else None
+        self._strata = {stratum: mask[has_positive] for stratum, mask in masks(dataset, strata).items()}
 
-    def metrics(self, k: list[int], ceiling: float | None) -> dict[str, Metric]:
+    def metrics(self, k: list[int], ceiling: float | None) -> dict[str, MeasuredMetric]:
         ranks = self.ranks
         _, clusters = np.unique(self._clusters.astype(str), return_inverse=True)
         rank_ends = (1.0, float(ranks.gallery))
@@ -96,18 +121,16 @@ class _Side:
         return result
 
     def outcomes(self) -> dict[str, np.ndarray]:
-        images, texts = self._dataset.images, self._dataset.texts
-        by_text = self.name == "t2i"
-        owner = self._dataset.owner if by_text else np.arange(len(images))
-        assert owner is not None
+        images, texts, count = self._dataset.images, self._dataset.texts, len(self._ids)
+        queries = [""] * count if self._texts is None else [texts[row].text for row in self._texts]
         return {
-            "direction": np.full(len(self._rows), self.name, dtype=object),
+            "direction": np.full(count, self.name, dtype=object),
             "sample_id": self._ids,
             "cluster_id": self._clusters,
             "rank_low": self.ranks.low,
             "rank_high": self.ranks.high,
             "tied_positives": self.ranks.tied_positives,
             "positives": self.ranks.positives,
-            "image": np.asarray([images[owner[row]].path for row in self._rows], dtype=object),
-            "text": np.asarray([texts[row].text if by_text else "" for row in self._rows], dtype=object),
+            "image": np.asarray([images[row].path for row in self._owner], dtype=object),
+            "text": np.asarray(queries, dtype=object),
         }

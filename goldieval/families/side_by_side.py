@@ -13,18 +13,18 @@ from PIL import Image, ImageDraw, ImageFont
 
 from goldieval.data.masks import IGNORED
 
-HIGHEST = 480  # pixels of a panel
-SMALLEST = 96
+PANEL_MAX = 480  # longer side of a panel, in pixels
+PANEL_MIN = 96
 MARGIN, LINE = 8, 18
 SWATCH, GAP = 18, 14  # of the legend: before a name, between columns
-VEIL = 0.35  # how much of the picture shows through the classes
-PALE = 0.7  # how much white lies on what is not counted
+PICTURE_OPACITY = 0.35  # of the grey picture under the colours of the classes
+WHITE_OPACITY = 0.7  # of the white over pixels that are not counted
 PAPER, INK, UNLABELLED = (255, 255, 255), (20, 20, 20), (255, 255, 255)
 HATCH = 6  # pixels between the strokes on what has no label
 
 
 @dataclass(frozen=True)
-class Shown:
+class DrawnPicture:
     """One picture (height, width, 3) uint8, with truth and prediction as class indices (height, width)."""
 
     id: str
@@ -40,17 +40,17 @@ class Shown:
         return f"{self.number:04d}-{stem[-60:]}.png"
 
 
-def drawn(shown: Shown, labels: Sequence[str], palette: Sequence[tuple[int, int, int]]) -> bytes:
+def side_by_side(sample: DrawnPicture, labels: Sequence[str], palette: Sequence[tuple[int, int, int]]) -> bytes:
     """Return three panels and a legend: every class of the truth or the prediction, the largest in the truth first."""
-    scale = min(HIGHEST / max(shown.truth.shape), max(1.0, SMALLEST * 2 / max(shown.truth.shape)))
-    height, width = (max(1, round(side * scale)) for side in shown.truth.shape)
-    picture = Image.fromarray(shown.picture).resize((width, height), Image.Resampling.BILINEAR)
-    maps = [_resized(classes, width, height) for classes in (shown.truth, shown.prediction)]
+    scale = min(PANEL_MAX / max(sample.truth.shape), max(1.0, PANEL_MIN * 2 / max(sample.truth.shape)))
+    height, width = (max(1, round(side * scale)) for side in sample.truth.shape)
+    picture = Image.fromarray(sample.picture).resize((width, height), Image.Resampling.BILINEAR)
+    maps = [_resized(classes, width, height) for classes in (sample.truth, sample.prediction)]
     panels = [picture, *(_coloured(picture, classes, maps[0] == IGNORED, palette) for classes in maps)]
-    room = max(width, SMALLEST)
+    room = max(width, PANEL_MIN)
     total = 3 * room + 4 * MARGIN
     font = ImageFont.load_default(size=13)
-    entries = _entries(shown, labels, lambda text: total - 2 * MARGIN - SWATCH >= font.getlength(text))
+    entries = _entries(sample, labels, lambda text: total - 2 * MARGIN - SWATCH >= font.getlength(text))
     wide = SWATCH + GAP + math.ceil(max((font.getlength(text) for _, text in entries), default=0))
     columns = max(1, (total - 2 * MARGIN + GAP) // wide)
     below = -(-len(entries) // columns) * LINE
@@ -84,19 +84,19 @@ def _coloured(
     """Lay the classes' colours over the grey picture; what has no label in the truth is pale and hatched."""
     table = np.array([*palette, UNLABELLED], dtype=np.float32)
     grey = np.asarray(picture.convert("L"), dtype=np.float32)[..., None]
-    mixed = VEIL * grey + (1 - VEIL) * table[np.where(classes == IGNORED, len(palette), classes)]
-    mixed[ignored] = (1 - PALE) * mixed[ignored] + PALE * np.array(UNLABELLED, dtype=np.float32)
+    mixed = PICTURE_OPACITY * grey + (1 - PICTURE_OPACITY) * table[np.where(classes == IGNORED, len(palette), classes)]
+    mixed[ignored] = (1 - WHITE_OPACITY) * mixed[ignored] + WHITE_OPACITY * np.array(UNLABELLED, dtype=np.float32)
     stroke = np.add.outer(np.arange(classes.shape[0]), np.arange(classes.shape[1])) % HATCH == 0
     mixed[ignored & stroke] = INK
     return Image.fromarray(mixed.astype(np.uint8))
 
 
-def _entries(shown: Shown, labels: Sequence[str], fits: Callable[[str], bool]) -> list[tuple[int, str]]:
+def _entries(sample: DrawnPicture, labels: Sequence[str], fits: Callable[[str], bool]) -> list[tuple[int, str]]:
     """Return (class, text) with the share of labelled pixels in truth and prediction; too long a name is cut."""
-    known = max(int((shown.truth != IGNORED).sum()), 1)
+    known = max(int((sample.truth != IGNORED).sum()), 1)
     true, found = (
-        np.bincount(classes[shown.truth != IGNORED].ravel(), minlength=len(labels))
-        for classes in (shown.truth, shown.prediction)
+        np.bincount(classes[sample.truth != IGNORED].ravel(), minlength=len(labels))
+        for classes in (sample.truth, sample.prediction)
     )
     there = sorted(np.flatnonzero(true + found), key=lambda row: (-true[row], -found[row]))
     entries = [
@@ -106,7 +106,7 @@ def _entries(shown: Shown, labels: Sequence[str], fits: Callable[[str], bool]) -
         )
         for row in there
     ]
-    ignored = (shown.truth == IGNORED).mean()
+    ignored = (sample.truth == IGNORED).mean()
     return entries + ([(IGNORED, f"no label {100 * ignored:.0f} %")] if ignored else [])
 
 

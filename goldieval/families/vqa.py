@@ -1,61 +1,139 @@
-"""Question answering: the model writes an answer to each question about its image; it must match to the letter."""
+"""Visual question answering: the model writes an answer to each question about an image; it must match exactly."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
+import torch
 
-from goldieval.core.errors import TaskError
+from goldieval.core.errors import NotApplicableError, TaskError
 from goldieval.data.samples import Dataset
-from goldieval.families.base import Prepared, Scored, accuracies, check_strata, masks
+from goldieval.families.aggregates import accuracies, check_strata, masks
+from goldieval.families.base import Family, Prepared, Scored, TaskRun, params_of
+from goldieval.models.adapter import Generative, Model
+from goldieval.models.inputs import batches, decoded, sound, stacked
 from goldieval.records.parts import Ties
 from goldieval.tasks.card import Task
 from goldieval.tasks.params import VqaParams
 
-SUMMARY = ("accuracy",)
+NO_DECODER = "this model cannot answer questions: its adapter has no generate(pixels, questions)."
 
 
-def prepare(task: Task, dataset: Dataset) -> Prepared:
-    """Check that the data have questions with answers. No text is encoded. Raises TaskError."""
-    params = task.card.params
-    assert isinstance(params, VqaParams)
-    if dataset.answers is None or dataset.owner is None:
-        raise TaskError("vqa needs questions with answers, but the data have none.")
-    if not dataset.texts:
-        raise TaskError(f"no question is asked about these {len(dataset.images):,} images: take more of them.")
-    check_strata(dataset, params.strata)
-    return Prepared(task, dataset, [])
+@dataclass(kw_only=True)
+class VqaPrepared(Prepared[VqaParams]):
+    """Questions about images.
 
-
-def score(prepared: Prepared, answers: Sequence[str]) -> Scored:
-    """Compare answers, one a question and in the questions' order, after lower-casing and stripping.
-
-    Chance is what the most frequent answer to each type of question gets: a model that never looks can reach it.
+    Attributes:
+        answers: true answer to each question, shape (questions,).
+        owner: image that each question is about, shape (questions,).
+        types: type of each question, shape (questions,); all empty where the data have none.
     """
-    dataset, card = prepared.dataset, prepared.task.card
-    assert isinstance(card.params, VqaParams) and dataset.answers is not None and dataset.owner is not None
-    given, true = (np.array([_plain(answer) for answer in side], dtype=object) for side in (answers, dataset.answers))
-    right = (given == true).astype(float)
-    types = dataset.types if dataset.types is not None else np.full(len(true), "")
-    guesses = {type: Counter(true[types == type]).most_common(1)[0][0] for type in dict.fromkeys(types.tolist())}
-    guessed = np.array([guesses[type] == answer for type, answer in zip(types, true, strict=True)], dtype=float)
-    metrics = accuracies(right, dataset.owner, guessed, masks(dataset, card.params.strata), card.ceiling)
-    asked = [dataset.images[row] for row in dataset.owner]
-    outcomes = {
-        "direction": np.full(len(true), "vqa", dtype=object),
-        "sample_id": np.asarray([text.id for text in dataset.texts], dtype=object),
-        "cluster_id": np.asarray([image.id for image in asked], dtype=object),
-        "type": types.astype(object),
-        "answer": true,
-        "given": given,
-        "right": right.astype(bool),
-        "image": np.asarray([image.path for image in asked], dtype=object),
-        "text": np.asarray([text.text for text in dataset.texts], dtype=object),
-    }
-    return Scored(metrics, outcomes, Ties(), [])
+
+    answers: np.ndarray
+    owner: np.ndarray
+    types: np.ndarray
 
 
-def _plain(answer: str) -> str:
+class Vqa(Family[VqaPrepared, list[str]]):
+    """Accuracy of answers that the model writes."""
+
+    def prepare(self, task: Task, dataset: Dataset) -> VqaPrepared:
+        """Check that the data have questions with answers. No text is encoded. Raises TaskError."""
+        params = params_of(task, VqaParams)
+        if dataset.answers is None or dataset.owner is None:
+            raise TaskError("vqa needs questions with answers, but the data have none.")
+        if not dataset.texts:
+            raise TaskError(f"no question is asked about these {len(dataset.images):,} images: take more of them.")
+        check_strata(dataset, params.strata)
+        types = dataset.types if dataset.types is not None else np.full(len(dataset.answers), "")
+        return VqaPrepared(
+            task=task, params=params, dataset=dataset, answers=dataset.answers, owner=dataset.owner, types=types
+        )
+
+    def check_model(self, model: Model, mode: str) -> None:
+        if not isinstance(model, Generative):
+            raise NotApplicableError(NO_DECODER)
+
+    def encodes_images(self, mode: str) -> bool:
+        return False
+
+    def collect(self, run: TaskRun[VqaPrepared]) -> list[str]:
+        """Let the model answer every question; each picture is decoded once, however many are asked about it.
+
+        Returns:
+            The answers to the questions about readable pictures, in the dataset's order.
+
+        Raises:
+            TaskError: the model returns something else than one string for each question.
+        """
+        model, questions = run.model, run.prepared.dataset.texts
+        assert isinstance(model, Generative), NO_DECODER
+        failed: dict[str, str] = {}
+        answers: dict[str, str] = {}
+        with (
+            run.working("generate", "answers", len(questions)) as meter,
+            ThreadPoolExecutor(run.batching.workers) as pool,
+        ):
+            for batch in batches(_questions(model, run, pool, failed), run.batching.images):
+                texts = [questions[row] for row, _ in batch]
+                given = model.generate(stacked([pixels for _, pixels in batch]), [text.text for text in texts])
+                if len(given) != len(texts) or not all(isinstance(answer, str) for answer in given):
+                    raise TaskError(f"generate() must return one string per question: {len(texts)} were asked.")
+                answers |= {text.id: answer for text, answer in zip(texts, given, strict=True)}
+                meter.advance(len(batch))
+        run.leave_out(failed)
+        return [answers[text.id] for text in run.prepared.dataset.texts]
+
+    def score(self, prepared: VqaPrepared, evidence: Sequence[str]) -> Scored:
+        """Compare answers, one for each question and in their order, after lower-casing and stripping.
+
+        Chance is what the most frequent answer to each type of question gets: it needs no look at the image.
+        """
+        dataset, card, types = prepared.dataset, prepared.task.card, prepared.types
+        given, true = (
+            np.array([_normalised(answer) for answer in answers], dtype=object)
+            for answers in (evidence, prepared.answers)
+        )
+        right = (given == true).astype(float)
+        guesses = {type: Counter(true[types == type]).most_common(1)[0][0] for type in dict.fromkeys(types.tolist())}
+        guessed = np.array([guesses[type] == answer for type, answer in zip(types, true, strict=True)], dtype=float)
+        metrics = accuracies(right, prepared.owner, guessed, masks(dataset, prepared.params.strata), card.ceiling)
+        images = [dataset.images[row] for row in prepared.owner]
+        outcomes = {
+            "direction": np.full(len(true), "vqa", dtype=object),
+            "sample_id": np.asarray([text.id for text in dataset.texts], dtype=object),
+            "cluster_id": np.asarray([image.id for image in images], dtype=object),
+            "type": types.astype(object),
+            "answer": true,
+            "given": given,
+            "right": right.astype(bool),
+            "image": np.asarray([image.path for image in images], dtype=object),
+            "text": np.asarray([text.text for text in dataset.texts], dtype=object),
+        }
+        return Scored(metrics, outcomes, Ties(), [])
+
+
+FAMILY = Vqa()
+
+
+def _questions(
+    model: Generative, run: TaskRun[VqaPrepared], pool: ThreadPoolExecutor, failed: dict[str, str]
+) -> Iterator[tuple[int, torch.Tensor]]:
+    """Yield every question's row with its picture, picture by picture; note in ``failed`` what cannot be decoded."""
+    rows: dict[str, list[int]] = defaultdict(list)  # content key to rows of questions
+    for row, owner in enumerate(run.prepared.owner.tolist()):
+        rows[run.keys[owner]].append(row)
+    for key, pixels in decoded(model, [key for key in rows if key], run.sources, pool):
+        if isinstance(pixels, OSError):
+            failed[key] = str(pixels)
+            continue
+        (usable,) = sound([pixels])
+        yield from ((row, usable) for row in rows[key])
+
+
+def _normalised(answer: str) -> str:
     return answer.strip().lower()

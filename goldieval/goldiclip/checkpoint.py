@@ -12,9 +12,9 @@ from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from goldieval.core.declared import check_outline
+from goldieval.core.declared_sizes import check_outline
 from goldieval.core.errors import GoldievalError, first_line, listing
-from goldieval.core.files import flush, flush_folders, usual_mode
+from goldieval.core.files import flush, flush_folders, set_default_permissions
 from goldieval.core.temporary import temporary_file
 from goldieval.goldiclip.config import ModelConfig
 from goldieval.goldiclip.manifest import check_file
@@ -76,7 +76,7 @@ def save_weights(
     content = {**vars(info), "config": info.config.model_dump()}
     with temporary_file(file) as (_, temporary):
         save_file(state, temporary, metadata={"goldiclip": json.dumps(content)})
-        usual_mode(temporary)
+        set_default_permissions(temporary)
         flush(temporary)
         temporary.replace(file)
     flush_folders([file.parent])

@@ -11,7 +11,7 @@ import torch
 from safetensors import SafetensorError
 
 from goldieval.core.errors import GoldievalError, first_line
-from goldieval.core.files import flush, flush_folders, usual_mode
+from goldieval.core.files import flush, flush_folders, set_default_permissions
 from goldieval.core.temporary import SUFFIX, temporary_folder
 from goldieval.goldiclip.checkpoint import CheckpointInfo, save_weights
 from goldieval.goldiclip.manifest import check_file, write_manifest
@@ -53,7 +53,7 @@ def _write_folder(
         torch.save(state, temporary / "state.pt")
         flush(temporary / "state.pt")
         write_manifest(temporary)
-        usual_mode(temporary)
+        set_default_permissions(temporary)
         remove_whole(folder)
         temporary.rename(folder)
     flush_folders([folder.parent])

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from goldieval.core.declared import CONTEXT, LAYERS
+from goldieval.core.declared_sizes import CONTEXT, LAYERS
 
 Count = Annotated[int, Field(ge=1)]
 Layers = Annotated[int, Field(ge=1, le=LAYERS)]

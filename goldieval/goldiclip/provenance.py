@@ -7,7 +7,7 @@ from pathlib import Path
 
 from goldieval.goldiclip.checkpoint import CheckpointInfo
 from goldieval.goldiclip.recipe import Recipe
-from goldieval.goldiclip.recipe_parts import DataPart
+from goldieval.goldiclip.recipe_parts import DataSettings
 
 DRAWN_SCENES = "drawn scenes"
 UNNAMED = "images that its first checkpoint does not name"
@@ -40,7 +40,7 @@ def checkpoint_info(
     )
 
 
-def corpus_name(data: DataPart, images: int) -> str:
+def corpus_name(data: DataSettings, images: int) -> str:
     """Return the name of a corpus in a checkpoint, such as ``1,200 images of pets``."""
     return DRAWN_SCENES if data.source == "shapes" else f"{images:,} images of {Path(data.path).resolve().name}"
 

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from goldieval.goldiclip.config import ModelConfig
 from goldieval.goldiclip.recipe_parts import (
     Count,
-    DataPart,
+    DataSettings,
     Evaluation,
     Objective,
     Optimiser,
@@ -49,7 +49,7 @@ class Recipe(Part):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)*$")]
     title: str
     model: ModelConfig = ModelConfig()
-    data: DataPart = DataPart()
+    data: DataSettings = DataSettings()
     objectives: Annotated[dict[Objective, Positive], Field(min_length=1)]
     warm_start: WarmStart | None = None
     weighting: Weighting = Weighting()

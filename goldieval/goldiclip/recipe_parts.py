@@ -46,7 +46,7 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class DataPart(Part):
+class DataSettings(Part):
     """Where training samples come from, and how each is shown.
 
     Attributes:
@@ -92,7 +92,7 @@ class DataPart(Part):
     token_targets: Literal["captions", "image"] = "captions"
 
     @model_validator(mode="after")
-    def _source_has_what_it_needs(self) -> DataPart:
+    def _source_has_what_it_needs(self) -> DataSettings:
         if self.question_captions > min(self.captions, self.questions):
             raise ValueError(f"question_captions {self.question_captions} exceeds captions or questions")
         if self.source == "shapes" and (self.path or self.fields):

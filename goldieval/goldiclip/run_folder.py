@@ -12,7 +12,7 @@ from pathlib import Path
 
 from goldieval.core.errors import GoldievalError
 from goldieval.core.files import atomic_write, check_writable
-from goldieval.core.locks import held
+from goldieval.core.locks import lock_file
 from goldieval.core.temporary import SUFFIX, sweep
 from goldieval.goldiclip.checkpoint_folder import checkpoints, latest, remove_whole
 
@@ -71,7 +71,7 @@ class RunFolder:
                 check_writable(self.out)
             except OSError as error:
                 raise self._unwritable(error) from error
-            if not stack.enter_context(held(self.out / ".lock", wait_s=0)):
+            if not stack.enter_context(lock_file(self.out / ".lock", wait_s=0)):
                 raise GoldievalError(f"another run is writing to {self.out}. Name another --out.")
             sweep(self.out)
             for unfinished in self.out.glob(".step-*"):  # as older versions named them

@@ -57,6 +57,35 @@ def per_class(total: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return inside / total[..., UNION, :], inside / total[..., LABELLED, :]
 
 
+def mean_iou(intersection: np.ndarray, union: np.ndarray) -> np.ndarray:
+    """Return the mean over classes of intersection over union; classes without any area are left out.
+
+    Args:
+        intersection: summed pixels by class, (…, classes).
+        union: the same of unions.
+
+    Returns:
+        (…,); 0 where no class has any area.
+
+    >>> float(mean_iou(np.array([6.0, 0.0]), np.array([8.0, 0.0])))  # the second class is nowhere
+    0.75
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return _mean(intersection / union)
+
+
+def mean_iou_of_sums(sums: np.ndarray) -> np.ndarray:
+    """Return the same of sums whose first half of columns are intersections and second half unions.
+
+    Args:
+        sums: (draws, 2 x classes).
+
+    Returns:
+        (draws,).
+    """
+    return mean_iou(*np.hsplit(sums, 2))
+
+
 def scores(areas: np.ndarray) -> dict[str, Interval]:
     """Return ``miou`` and ``macc`` (means over classes), and ``aacc`` (share of pixels), with intervals by image."""
     total = areas.sum(axis=0).astype(float)
@@ -64,20 +93,20 @@ def scores(areas: np.ndarray) -> dict[str, Interval]:
     by_class = unsure((areas[:, LABELLED] > 0).sum(axis=0))
     doubts = {"miou": by_class, "macc": by_class, "aacc": Doubt()}
     return {
-        name: _interval(float(value), column, doubts[name])
+        name: interval_of_images(float(value), column, doubts[name])
         for (name, value), column in zip(zip(doubts, values, strict=True), without.T, strict=True)
     }
 
 
 def _means(totals: np.ndarray) -> np.ndarray:
     """Return miou, macc and aacc of summed areas, shape (…, 3)."""
-    iou, accuracy = per_class(totals)
-    pixels = totals[..., INTERSECTION, :].sum(-1) / np.maximum(totals[..., LABELLED, :].sum(-1), 1)
-    return np.stack([_mean(iou), _mean(accuracy), pixels], axis=-1)
+    inside, labelled = totals[..., INTERSECTION, :], totals[..., LABELLED, :]
+    pixels = inside.sum(-1) / np.maximum(labelled.sum(-1), 1)
+    return np.stack([mean_iou(inside, totals[..., UNION, :]), _mean(per_class(totals)[1]), pixels], axis=-1)
 
 
-def _interval(value: float, without: np.ndarray, doubt: Doubt) -> Interval:
-    """Return the interval of a score from what it is without each image."""
+def interval_of_images(value: float, without: np.ndarray, doubt: Doubt) -> Interval:
+    """Return a score with its interval, from what the score is without each image, (images,)."""
     count = len(without)
     if doubt.hopeless or count < 2:
         return Interval(value, None, None, count, count, NOTHING, doubt.reason or few(count, "images"))

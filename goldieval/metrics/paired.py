@@ -24,6 +24,7 @@ LEVEL = 0.05
 RESAMPLES = 10_000
 MCNEMAR, BOOTSTRAP = "exact McNemar", "paired cluster bootstrap"
 SURE_OF = Doubt()
+_KINDS = np.array([[0, 0], [1, 0], [0, 1], [1, 1]], dtype=float)  # of samples: hit by A, hit by B
 Statistic = Callable[[np.ndarray], np.ndarray]  # sums (draws, columns) to scores (draws,)
 
 
@@ -92,6 +93,18 @@ def mcnemar(a: np.ndarray, b: np.ndarray, clusters: np.ndarray | None = None) ->
     return replace(found, exchange=tail)
 
 
+def paired_hits(a: np.ndarray, b: np.ndarray, clusters: np.ndarray) -> Paired:
+    """Compare shares of hits by ``mcnemar``, or by ``paired_means`` where ties share hits: these are no counts.
+
+    Args:
+        a: hits of A in 0..1, (queries,).
+        b: hits of B.
+        clusters: what was drawn together, (queries,).
+    """
+    shared = any(np.any(side % 1) for side in (a, b))
+    return paired_means(a, b, clusters) if shared else mcnemar(a, b, clusters)
+
+
 def paired_means(
     a: np.ndarray, b: np.ndarray, clusters: np.ndarray, resamples: int = RESAMPLES, shares: bool = True
 ) -> Paired:
@@ -116,27 +129,42 @@ def paired_mean_per_class(a: np.ndarray, b: np.ndarray, labels: np.ndarray, resa
     Args:
         a, b: (samples,) hits, 0 or 1.   labels: (samples,) classes.
     """
-    classes, which = np.unique(labels, return_inverse=True)
-    kinds = np.array([[0, 0], [1, 0], [0, 1], [1, 1]], dtype=float)  # hit by A, by B
-    moves = kinds[:, 1] - kinds[:, 0]
-    table = np.zeros((len(classes), 4), dtype=np.int64)
-    np.add.at(table, (which, (a + 2 * b).round().astype(int)), 1)
-    sizes = table.sum(axis=1)
-    weights = 1 / (sizes * len(classes))
-    scores = weights @ table @ kinds
+    table, weights = _hits_by_class(a, b, labels)
+    scores = weights @ table @ _KINDS
+    sizes, classes = table.sum(axis=1), len(table)
+    moves = _KINDS[:, 1] - _KINDS[:, 0]
     generator = np.random.Generator(np.random.PCG64(0))
     draws = np.empty(resamples)
-    for rows in blocks(resamples, 4 * len(classes)):
-        drawn = generator.multinomial(sizes, table / sizes[:, None], (rows.stop - rows.start, len(classes)))
+    for rows in blocks(resamples, 4 * classes):
+        drawn = generator.multinomial(sizes, table / sizes[:, None], (rows.stop - rows.start, classes))
         draws[rows] = np.einsum("c,rck->rk", weights, drawn) @ moves
     differing = table[:, 1] + table[:, 2]
-    swaps = (2 * generator.binomial(differing, 0.5, (resamples, len(classes))) - differing) @ weights
+    swaps = (2 * generator.binomial(differing, 0.5, (resamples, classes)) - differing) @ weights
     signs = np.stack([table[:, 0] + table[:, 3], table[:, 1], table[:, 2]], axis=1)
     variance = class_variance(signs.astype(float), np.array([0.0, -1.0, 1.0]))
     spread = variance.spread
     ends = difference_ends(float(scores[1] - scores[0]), float(weights @ differing), spread)
     found = _drawn(a, b, (scores[0], scores[1]), draws, swaps, f"{BOOTSTRAP} within classes", spread, ends, len(a))
     return replace(found, unreliable=found.unreliable or few_repeats(variance.repeats))
+
+
+def mean_per_class_scores(a: np.ndarray, b: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+    """Return the scores that ``paired_mean_per_class`` compares, A's and B's; its arguments."""
+    table, weights = _hits_by_class(a, b, labels)
+    scores = weights @ table @ _KINDS
+    return float(scores[0]), float(scores[1])
+
+
+def _hits_by_class(a: np.ndarray, b: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Count the samples of each class by who hits them.
+
+    Returns:
+        Counts in the order of ``_KINDS``, (classes, 4), and the weight of one sample of each class, (classes,).
+    """
+    classes, which = np.unique(labels, return_inverse=True)
+    table = np.zeros((len(classes), 4), dtype=np.int64)
+    np.add.at(table, (which, (a + 2 * b).round().astype(int)), 1)
+    return table, 1 / (table.sum(axis=1) * len(classes))
 
 
 def paired_sums(
@@ -161,23 +189,6 @@ def paired_sums(
     ends = mean_ends(scores[1] - scores[0], spread, (-1.0, 1.0)) if not doubt.hopeless else None
     found = _drawn(singles[0], singles[1], (scores[0], scores[1]), draws, swaps, BOOTSTRAP, spread, ends, len(a))
     return replace(found, unreliable=doubt.reason or found.unreliable)
-
-
-def mean_iou(classes: int) -> Statistic:
-    """Return the mean over classes of intersection over union, of columns (intersections, unions), ``classes`` each.
-
-    >>> float(mean_iou(2)(np.array([[6.0, 0.0, 8.0, 0.0]]))[0])  # the second class is nowhere
-    0.75
-    """
-
-    def statistic(sums: np.ndarray) -> np.ndarray:
-        inside, union = sums[:, :classes], sums[:, classes:]
-        there = union > 0
-        shares = np.divide(inside, union, out=np.zeros_like(inside, dtype=float), where=there)
-        mean: np.ndarray = shares.sum(axis=1) / np.maximum(there.sum(axis=1), 1)
-        return mean
-
-    return statistic
 
 
 def _cluster_sums(a: np.ndarray, b: np.ndarray, which: np.ndarray) -> np.ndarray:

@@ -1,1 +1,1 @@
-"""What a model offers, how a spec becomes one, and checkpoints read as tensors only."""
+"""The adapter protocol, loading of models by spec, and safe reading of checkpoints."""

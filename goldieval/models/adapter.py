@@ -1,10 +1,11 @@
-"""What a model must offer to be evaluated, and how a spec becomes such a model."""
+"""The protocols that a model implements to be evaluated, and loading of models by their spec."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -13,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from pydantic import TypeAdapter, ValidationError
 
+from goldieval.core.containment import utf8_safe
 from goldieval.core.errors import AdapterError, GoldievalError, did_you_mean, first_line, listing
-from goldieval.core.faults import writable
 from goldieval.core.offline import offline
 from goldieval.models.spec import ModelSpec, parse_spec
 from goldieval.scoring.mode import checked_mode
@@ -31,7 +32,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LoadOptions:
-    """How a model is loaded. precision: fp32, bf16 or fp16. announce: called with a line before anything is fetched."""
+    """How a model is loaded.
+
+    Attributes:
+        device: Device of torch, for example ``cpu`` or ``cuda:0``.
+        precision: ``fp32``, ``bf16`` or ``fp16``.
+        offline: Whether network access is forbidden.
+        announce: Called with one line of text before anything is downloaded.
+    """
 
     device: str = "cpu"
     precision: str = "fp32"
@@ -41,13 +49,26 @@ class LoadOptions:
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """Who a model is, for plans, records and the keys of its embeddings.
+    """Identity of a model, for plans, records and the keys of its embeddings.
 
-    fingerprint: SHA-256 over weights and architecture, never a typed name.
-    image_identity, text_identity: everything besides the content that can change an embedding of that tower.
-    scoring: the mode that ``scoring: auto`` means for this model.
-    home: the built-in world that the checkpoint was made for, if any.   notice: shown wherever its scores are.
-    recipe, images_seen, unique_pairs, seed: of the training, where the checkpoint says it.
+    Attributes:
+        spec: The spec that loads the model.
+        family: Name of the model family.
+        fingerprint: SHA-256 of weights and architecture, independent of any name.
+        image_identity: Everything besides the image that can affect an embedding of the image tower.
+        text_identity: Everything besides the text that can affect an embedding of the text tower.
+        parameters: Number of parameters.
+        resolution: Width of the input images in pixels.
+        context_length: Tokens of an input text.
+        precision: ``fp32``, ``bf16`` or ``fp16``.
+        scoring: Scoring mode that ``scoring: auto`` selects for this model.
+        home: Built-in world that the checkpoint was trained on, or empty.
+        notice: Text shown wherever the model's scores are.
+        checkpoint: File or name of the weights.
+        recipe: Recipe of the training, if the checkpoint records it.
+        images_seen: Number of images seen in training, with repetitions, if recorded.
+        unique_pairs: Number of distinct image-text pairs in training, if recorded.
+        seed: Random seed of the training, if recorded.
     """
 
     spec: str
@@ -71,103 +92,122 @@ class ModelInfo:
 
 @runtime_checkable
 class Adapter(Protocol):
-    """A model with an image and a text encoder. The runner batches, normalises and compares; an adapter does not.
+    """A model with an image and a text encoder. Batching, normalisation and comparison are done by the engine.
 
-    Optional members, found by their name:
-      ``trim(tokens) -> tokens``: cut the padding off a batch where that is exact (causal tower, end-token pooling).
-      ``count_tokens(texts) -> list[int] | None``: tokens of each text with its marks, before any cut; None if unknown.
-      ``inference() -> context manager``: put the model in evaluation mode, and back afterwards.
+    Optional members, found by name:
+      ``trim(tokens) -> tokens``: remove padding from a batch, where that is exact (causal tower, end-token pooling).
+      ``count_tokens(texts) -> list[int] | None``: tokens of each text with start and end tokens, before truncation;
+      None if unknown.
+      ``inference() -> context manager``: switch to evaluation mode, and back afterwards.
       ``patch_tokens``, ``pool``: text-conditioned scoring, see ``TextConditioned``.
-      ``generate``: answers to questions, see ``Answering``.
-      ``normalise``, ``dense``: features of patches for segmentation, see ``Dense``.
+      ``generate``: answers to questions, see ``Generative``.
+      ``normalise``, ``dense``: patch features for segmentation, see ``Dense``.
     """
 
     def describe(self) -> ModelInfo:
-        """Return the model's identity as of now (weights may have been trained since the last call)."""
+        """Return the model's current identity (weights may have changed since the last call)."""
 
     def preprocess(self, image: Image.Image) -> torch.Tensor:
-        """Turn an RGB picture into one input of the image tower, shape (channels, height, width)."""
+        """Convert an RGB image into one input of the image tower, shape (channels, height, width)."""
 
     def tokenize(self, texts: Sequence[str]) -> torch.Tensor:
-        """Turn texts into padded token ids, shape (texts, context)."""
+        """Convert texts into padded token ids, shape (texts, context)."""
 
     def encode_image(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Encode a batch from ``preprocess``; return (batch, dim), not normalised."""
+        """Encode a batch from ``preprocess``; return shape (batch, dim), not normalised."""
 
     def encode_text(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Encode a batch from ``tokenize``; return (batch, dim), not normalised."""
+        """Encode a batch from ``tokenize``; return shape (batch, dim), not normalised."""
 
 
 @runtime_checkable
 class Precomputed(Protocol):
-    """A model that ran elsewhere: its embeddings are looked up by sample id."""
+    """Embeddings computed outside goldieval, looked up by sample id."""
 
     def describe(self) -> ModelInfo: ...
 
     def image_embeddings(self, ids: Sequence[str], subset: bool = False) -> np.ndarray:
-        """Return (images, dim) float32 in the order of ``ids``.
+        """Return embeddings in the order of ``ids``, float32, shape (images, dim).
 
-        Raises TaskError unless the ids match one to one, or under ``subset`` are all there.
+        Args:
+            ids: Ids of the samples.
+            subset: Whether the stored embeddings may contain further ids.
+
+        Raises:
+            TaskError: The ids do not match one to one or, with ``subset``, some are missing.
         """
 
     def text_embeddings(self, ids: Sequence[str], subset: bool = False) -> np.ndarray:
-        """Return (texts, dim) float32 in the order of ``ids``; the same rule."""
+        """Return embeddings of texts, float32, shape (texts, dim); arguments as in ``image_embeddings``."""
 
 
-class Sees(Protocol):
-    """Whatever takes pictures."""
+class ImagePreprocessor(Protocol):
+    """Any model that accepts images."""
 
     def preprocess(self, image: Image.Image) -> torch.Tensor: ...
 
 
 @runtime_checkable
-class TextConditioned(Sees, Protocol):
-    """An adapter whose image feature depends on the text that asks (FLAIR, GoldiCLIP)."""
+class TextConditioned(ImagePreprocessor, Protocol):
+    """An adapter whose image embedding depends on the text it is compared with (FLAIR, GoldiCLIP)."""
 
     pool: Pool
 
     def patch_tokens(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Encode a batch from ``preprocess``; return projected patch tokens (batch, patches, dim)."""
+        """Encode a batch from ``preprocess``; return projected patch tokens, shape (batch, patches, dim)."""
 
 
 @runtime_checkable
-class Answering(Sees, Protocol):
-    """An adapter with a decoder that answers questions about pictures."""
+class Generative(ImagePreprocessor, Protocol):
+    """An adapter with a text decoder that answers questions about images."""
 
     def generate(self, pixels: torch.Tensor, questions: Sequence[str]) -> list[str]:
-        """Answer ``questions[i]`` about picture ``i`` of a batch from ``preprocess``, in words."""
+        """Answer ``questions[i]`` about image ``i`` of a batch from ``preprocess``."""
 
 
 @runtime_checkable
 class Dense(Protocol):
-    """An adapter that gives features of patches, for windows of any size."""
+    """An adapter that returns patch features for windows of any size."""
 
     def normalise(self, picture: torch.Tensor) -> torch.Tensor:
-        """Turn a picture (3, height, width) of values 0 to 1 into input of the image tower, at its own size."""
+        """Convert an image (3, height, width) with values in [0, 1] into input of the image tower, without resizing."""
 
     def dense(self, pixels: torch.Tensor, attention: str) -> torch.Tensor:
-        """Encode windows (n, 3, height, width); return projected patch features (n, rows, columns, dim).
+        """Encode windows (n, 3, height, width); return projected patch features, shape (n, rows, columns, dim).
 
         Args:
-            attention: of the last block: ``plain``, or ``csa`` (by like queries and like keys, SCLIP).
+            pixels: Windows from ``normalise``.
+            attention: Attention of the last block: ``plain``, or ``csa`` (correlative self-attention: query-query plus
+                key-key similarities, SCLIP).
         """
 
 
 Model = Adapter | Precomputed
+
+_RENAMED = {"Answering": "Generative", "Sees": "ImagePreprocessor"}
 _INFO = TypeAdapter(ModelInfo)
 
 
-def described(model: Model) -> ModelInfo:
-    """Return what a model says of itself; what UTF-8 cannot hold, such as a file's name, is written out.
+def __getattr__(name: str) -> Any:
+    """Return a protocol under its name of goldieval 0.1, with a warning, for one release."""
+    if name not in _RENAMED:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    new = _RENAMED[name]
+    warnings.warn(f"{__name__}.{name} is now {new}; the old name is removed in 0.3.", DeprecationWarning, stacklevel=2)
+    return globals()[new]
+
+
+def checked_info(model: Model) -> ModelInfo:
+    """Return the validated result of ``describe()``; characters that UTF-8 cannot encode are escaped.
 
     Raises:
-        AdapterError: it gives no ``ModelInfo``, or one with a field of another type, with no such scoring mode, or
-            empty where records and stored embeddings are named after it.
+        AdapterError: The result is not a ``ModelInfo``, a field has the wrong type, the scoring mode does not exist,
+            or a field is empty that names records and stored embeddings.
     """
     info: object = model.describe()
     if not isinstance(info, ModelInfo):
         raise AdapterError(f"describe() must return a ModelInfo; it returned {type(info).__name__}.")
-    values = {name: writable(value) if isinstance(value, str) else value for name, value in vars(info).items()}
+    values = {name: utf8_safe(value) if isinstance(value, str) else value for name, value in vars(info).items()}
     try:
         info = _INFO.validate_python(values)
         checked_mode(info.scoring)
@@ -178,7 +218,7 @@ def described(model: Model) -> ModelInfo:
     identities = () if isinstance(model, Precomputed) else ("image_identity", "text_identity")
     if empty := [name for name in ("spec", "fingerprint", *identities) if not getattr(info, name)]:
         raise AdapterError(
-            f"describe() returned a ModelInfo without {listing(empty)}: records or embeddings are kept under it."
+            f"describe() returned a ModelInfo without {listing(empty)}: records and embeddings are stored under it."
         )
     return info
 
@@ -187,7 +227,7 @@ def load(spec: ModelSpec, options: LoadOptions) -> Model:
     """Load the model that a spec names, through its family's entry point or from a Python file.
 
     Raises:
-        GoldievalError: an unknown family (the nearest are suggested), or whatever the adapter finds wrong.
+        GoldievalError: The family does not exist (similar names are suggested), or the adapter reports an error.
     """
     spec = replace(spec, where=os.path.expanduser(spec.where))
     make = _from_file(spec) if spec.family == "file" else _family(spec)
@@ -206,7 +246,9 @@ def load(spec: ModelSpec, options: LoadOptions) -> Model:
             for name in ("describe", "preprocess", "tokenize", "encode_image", "encode_text")
             if not hasattr(model, name)
         ]
-        raise GoldievalError(f"model {spec.text}: {type(model).__name__} is no adapter, it lacks {', '.join(lacking)}.")
+        raise GoldievalError(
+            f"model {spec.text}: {type(model).__name__} is not an adapter, it lacks {', '.join(lacking)}."
+        )
     return model
 
 
@@ -222,9 +264,9 @@ def from_module(
     *,
     name: str = "module",
 ) -> Model:
-    """Wrap a module that has ``encode_image`` and ``encode_text``, for use inside anyone's training loop.
+    """Wrap a module that has ``encode_image`` and ``encode_text``, for example inside a training loop.
 
-    The module stays the caller's: it is put in evaluation mode while it is used, and back afterwards.
+    The module remains the caller's: it is switched to evaluation mode while in use, and back afterwards.
     """
     from goldieval.models.torch_adapter import TorchAdapter
 
@@ -232,7 +274,7 @@ def from_module(
 
 
 def inference(model: Any) -> AbstractContextManager[Any]:
-    """Return the adapter's own ``inference()`` context, or one that does nothing."""
+    """Return the adapter's own ``inference()`` context, or a null context."""
     from contextlib import nullcontext
 
     return model.inference() if hasattr(model, "inference") else nullcontext()
@@ -248,13 +290,13 @@ def _family(spec: ModelSpec) -> Callable[[ModelSpec, LoadOptions], Any]:
 
 
 def _from_file(spec: ModelSpec) -> Callable[[ModelSpec, LoadOptions], Any]:
-    """Run a Python file that the user named by path; this is the one place where foreign code is run, on request."""
+    """Execute a Python file named by the user: the only place where foreign code is run, and only on request."""
     path = Path(spec.where)
     found = importlib.util.spec_from_file_location(f"goldieval_user_{path.stem}", path) if path.is_file() else None
     if found is None or found.loader is None:
         raise GoldievalError(f"model {spec.text!r}: no file {path}.")
     module = importlib.util.module_from_spec(found)
-    sys.modules[found.name] = module  # dataclasses and pickles look their module up
+    sys.modules[found.name] = module  # required by dataclasses and pickle
     try:
         found.loader.exec_module(module)
     except Exception as error:

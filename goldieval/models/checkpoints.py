@@ -1,4 +1,4 @@
-"""Public checkpoints by name, as data: where each comes from, what it is, and what was published of it."""
+"""Public checkpoints by name: source, properties and published results, read from a data file."""
 
 from __future__ import annotations
 
@@ -22,10 +22,16 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Number(_Part):
-    """One published number in the metric's own unit: recall, accuracy and mIoU are fractions.
+class PublishedNumber(_Part):
+    """One published result in the metric's own unit: recall, accuracy and mIoU are fractions.
 
-    tolerance: what re-runs of the same weights have shown.   quick: checked without ``--all``.
+    Attributes:
+        task: Name of the task.
+        metric: Name of the metric.
+        value: The published value.
+        tolerance: Deviation observed when the same weights were evaluated again.
+        source: Where the result was published.
+        quick: Whether it is verified without ``--all``.
     """
 
     task: Text
@@ -39,9 +45,18 @@ class Number(_Part):
 class Checkpoint(_Part):
     """One public checkpoint.
 
-    model: the spec that loads it.   hub: OWNER/REPO, or OWNER/REPO/FILE for families that read such a file.
-    images: that it was trained on, as its authors say.   gmacs: multiply-adds of one image and of one text, in thousand
-    millions.   megabytes: of the weights in float32.   note: what a person must know or do first.
+    Attributes:
+        name: Name in the catalogue.
+        model: The spec that loads it.
+        hub: OWNER/REPO, or OWNER/REPO/FILE for families that read such a file.
+        revision: Revision of the repository.
+        architecture: Name of the architecture.
+        images: Training images, as stated by the authors.
+        licence: Licence of the weights.
+        megabytes: Size of the weights in float32.
+        gmacs: Multiply-adds of one image and of one text, in 10^9.
+        note: What the user must know or do first.
+        published: Published results.
     """
 
     name: str
@@ -54,7 +69,7 @@ class Checkpoint(_Part):
     megabytes: Positive
     gmacs: tuple[Positive, Positive]
     note: str = ""
-    published: list[Number] = []
+    published: list[PublishedNumber] = []
 
     @property
     def family(self) -> str:
@@ -73,7 +88,7 @@ def checkpoints() -> tuple[Checkpoint, ...]:
     """Read the catalogue.
 
     Raises:
-        GoldievalError: no such file, a wrong key by its place, or a name that stands there twice.
+        GoldievalError: The file is missing, a key is wrong, or a name occurs twice.
     """
     return _read(catalogue_file())
 
@@ -86,15 +101,15 @@ def _read(file: Path) -> tuple[Checkpoint, ...]:
         raise GoldievalError(f"{file}: {validation_line(error)}") from None
     names = [each.name for each in found]
     if twice := {name for name in names if names.count(name) > 1}:
-        raise GoldievalError(f"{file}: {min(twice)} stands there twice.")
+        raise GoldievalError(f"{file}: {min(twice)} occurs twice.")
     return tuple(found)
 
 
 def weights_of(family: str, name: str) -> tuple[str, str, str]:
-    """Return repository, file and revision of a checkpoint that the catalogue knows for a family.
+    """Return repository, file and revision of a family's checkpoint from the catalogue.
 
     Raises:
-        GoldievalError: it knows none of that name; the nearest is suggested.
+        GoldievalError: There is no checkpoint of that name; similar names are suggested.
     """
     known = {each.name: each for each in checkpoints() if each.family == family and each.hub.count("/") >= 2}
     if name not in known:

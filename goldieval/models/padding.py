@@ -1,4 +1,4 @@
-"""Padding of token ids: zeros at the end, up to what the longest text of a batch needs."""
+"""Padding of token ids: trailing zeros up to the length of the longest text in a batch."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import torch
 
 
 def trim(tokens: torch.Tensor) -> torch.Tensor:
-    """Cut zero padding that the whole batch shares, shape (texts, context) to (texts, longest)."""
+    """Remove trailing zeros common to all rows, shape (texts, context) to (texts, longest)."""
     return tokens[:, : int(lengths(tokens).max())]
 
 
 def lengths(tokens: torch.Tensor) -> torch.Tensor:
-    """Length of every row up to its last id that is not 0, shape (texts,).
+    """Return the length of every row up to its last non-zero id, shape (texts,).
 
-    Zeros inside a text are no padding: in CLIP's vocabulary 0 is the "!" of, say, "!~".
+    Zeros within a text are not padding: in CLIP's vocabulary 0 is the "!" of, for example, "!~".
     """
     places = torch.arange(1, tokens.shape[1] + 1, device=tokens.device)
     return ((tokens != 0) * places).amax(dim=1)

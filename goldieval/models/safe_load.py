@@ -1,6 +1,6 @@
-"""Checkpoints of ``torch.save`` from anyone: tensors and plain values are read, code never; and what to say of a file.
+"""Safe loading of ``torch.save`` checkpoints of unknown origin: only tensors and plain values, never code.
 
-torch's own words for a file with code in it advise to run that code.
+The error messages here replace those of torch, which advise the user to run the code in such a file.
 """
 
 from __future__ import annotations
@@ -21,41 +21,43 @@ from goldieval.core.errors import GoldievalError, listing
 SAVE_AGAIN = 'Save the tensors alone: torch.save({"state_dict": model.state_dict()}, FILE).'
 COPY_AGAIN = "Copy or fetch it again."
 WEIGHTS = (".pt", ".pth", ".bin", ".ckpt", ".safetensors", ".npz")
-CHATTER = "Detected pickle protocol|'torch.load' received a zip file that looks like a TorchScript archive"
+LOADING_WARNINGS = "Detected pickle protocol|'torch.load' received a zip file that looks like a TorchScript archive"
 
 
 @contextmanager
 def only_tensors(file: Path, advice: str = "") -> Iterator[None]:
-    """Around a ``torch.load`` of ``file`` with ``weights_only=True``.
+    """Context for a ``torch.load`` of ``file`` with ``weights_only=True``.
 
-    Options of a command line, paths and NumPy's numbers, which trainers save beside the weights, are plain values.
+    Plain values include parsed command-line options, paths and NumPy scalars, which trainers save with the weights.
 
-    advice: what to do, where neither saving the tensors alone nor copying the file again would help.
+    Args:
+        file: The file, for error messages.
+        advice: What to do, if neither saving only the tensors nor copying the file again would help.
 
     Raises:
-        GoldievalError: the file holds other objects, named where torch names them, or is damaged.
+        GoldievalError: The file contains other objects (named if torch names them), or is damaged.
     """
     from torch.serialization import safe_globals
 
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", CHATTER, UserWarning)
+        warnings.filterwarnings("ignore", LOADING_WARNINGS, UserWarning)
         try:
             with safe_globals(_plain_values()):
                 yield
         except pickle.UnpicklingError as error:
             found = re.search(r"GLOBAL (\S+)", str(error))
-            what = f"it holds {found[1]} beside tensors" if found else "it is damaged, or a pickle of something else"
+            what = f"it contains {found[1]} in addition to tensors" if found else "it is damaged, or another pickle"
             raise GoldievalError(
                 f"{file} is not loaded: {what}, and objects in a checkpoint can run any code. {advice or SAVE_AGAIN}"
             ) from error
         except (RuntimeError, EOFError, OSError) as error:
-            if not _of_a_cut(error):
+            if not _is_truncation(error):
                 raise
-            raise GoldievalError(f"{file} is not loaded: it is damaged or cut short. {advice or COPY_AGAIN}") from error
+            raise GoldievalError(f"{file} is not loaded: it is damaged or truncated. {advice or COPY_AGAIN}") from error
 
 
 def _plain_values() -> list[Any]:
-    """Return what a pickle may name besides tensors: types that hold values and run nothing."""
+    """Return what a pickle may refer to besides tensors: types that only hold values."""
     import numpy as np
 
     scalar: Any = np.float64(0).__reduce__()[0]
@@ -65,18 +67,18 @@ def _plain_values() -> list[Any]:
     return [argparse.Namespace, *paths, *aliases, np.dtype, *numbers]
 
 
-def _of_a_cut(error: Exception) -> bool:
-    """Whether torch met the end of a file too early: it says so, finds nothing, or seeks before the beginning."""
+def _is_truncation(error: Exception) -> bool:
+    """Return whether torch reached the end of a file too early: EOFError, a missing archive entry, or a bad seek."""
     if isinstance(error, OSError):
         return error.errno == errno.EINVAL
     return isinstance(error, EOFError) or "PytorchStreamReader" in str(error)
 
 
 def check_is_weights(file: Path) -> None:
-    """Refuse what is plainly no weights file, by its first bytes, with what it is.
+    """Refuse a file whose first bytes show that it contains no weights.
 
     Raises:
-        GoldievalError: missing, a folder, empty, a pointer of Git LFS, a web page or another text.
+        GoldievalError: The file is missing, a folder, empty, a Git LFS pointer, a web page or another text.
     """
     if file.is_dir():
         inside = sorted(each.name for each in file.iterdir() if each.suffix in WEIGHTS)
@@ -96,20 +98,20 @@ def check_is_weights(file: Path) -> None:
 
 
 def is_safetensors(file: Path) -> bool:
-    """Whether a file begins as safetensors do (length of a JSON header, then the header), whatever its name."""
+    """Return whether a file begins like safetensors (length of a JSON header, then the header), whatever its name."""
     with file.open("rb") as stream:
         start = stream.read(9)
     return len(start) == 9 and start[8:] == b"{" and not start.startswith(b"PK")
 
 
 def _no_weights(start: bytes) -> str:
-    """Return what the first bytes of a file give away and what to do, or an empty string."""
+    """Return what the first bytes reveal about the file and what to do, or an empty string."""
     text = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if not text:
         return f"it is empty. {COPY_AGAIN}"
     if text.startswith(b"version https://git-lfs"):
-        return "it is a pointer of Git LFS, not the weights. Fetch them: git lfs pull."
+        return "it is a Git LFS pointer, not the weights. Fetch them: git lfs pull."
     if text.startswith((b"<!doctype", b"<html", b"<?xml", b"<head")):
         return f"it is a web page, not the weights. {COPY_AGAIN}"
     printable = all(byte >= 32 or byte in b"\t\r\n" for byte in start) and len(text) > 8
-    return f"it is a text, not the weights. {COPY_AGAIN}" if printable and start.isascii() else ""
+    return f"it is a text file, not the weights. {COPY_AGAIN}" if printable and start.isascii() else ""

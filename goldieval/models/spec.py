@@ -14,10 +14,13 @@ _FAMILY = re.compile(r"[A-Za-z0-9_.-]+")
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """A model as the user typed it.
+    """A model as specified by the user.
 
-    family: adapter name, or ``file`` for FILE.py:FUNCTION.   name: architecture, folder, hub id or function.
-    where: a file, a glob over checkpoints, or a hub revision; for ``file`` the Python file.
+    Attributes:
+        text: The spec as typed.
+        family: Name of the model family, or ``file`` for FILE.py:FUNCTION.
+        name: Architecture, folder, repository on the Hub, or function.
+        where: A file, a glob pattern of checkpoints, or a revision on the Hub; for ``file`` the Python file.
     """
 
     text: str
@@ -27,12 +30,12 @@ class ModelSpec:
 
 
 def parse_spec(text: str) -> ModelSpec:
-    """Split a model spec at the first ``:`` and the first ``@`` behind it; a NAME that is a folder here is kept whole.
+    """Split a model spec at the first ``:`` and the first ``@`` after it, unless NAME is an existing folder.
 
-    Architectures and repositories have no ``@`` in their names; files and folders may.
+    Architectures and repositories do not contain ``@`` in their names; files and folders may.
 
     Raises:
-        GoldievalError: an empty part, or a spec that does not begin with a family name.
+        GoldievalError: A part is empty, or the spec does not begin with a family name.
 
     >>> parse_spec("open_clip:ViT-B-32@runs/epoch_32.pt")
     ModelSpec(text='open_clip:ViT-B-32@runs/epoch_32.pt', family='open_clip', name='ViT-B-32', where='runs/epoch_32.pt')
@@ -42,7 +45,7 @@ def parse_spec(text: str) -> ModelSpec:
     match = _FAMILY.match(text)
     rest = text[match.end() :] if match else ""
     if not match or (rest and rest[0] not in ":@"):
-        raise GoldievalError(f"model {text!r} is no spec. Write FAMILY[:NAME][@WHERE] or ./FILE.py:FUNCTION.")
+        raise GoldievalError(f"model {text!r} is not a spec. Write FAMILY[:NAME][@WHERE] or ./FILE.py:FUNCTION.")
     if rest.startswith("@"):
         spec = ModelSpec(text, match.group(), where=rest[1:])
         empty = not spec.where.strip()
@@ -64,10 +67,10 @@ def _file_spec(text: str) -> ModelSpec:
 
 
 def expand(spec: ModelSpec) -> list[ModelSpec]:
-    """Return one spec a file where WHERE is a glob over checkpoints, in natural order; else the spec itself.
+    """Return one spec per file if WHERE is a glob pattern, in natural order; otherwise the spec itself.
 
     Raises:
-        GoldievalError: the glob matches nothing.
+        GoldievalError: No file matches the pattern.
     """
     stem = spec.text.removesuffix(spec.where)
     spec = replace(spec, where=os.path.expanduser(spec.where))
@@ -82,7 +85,7 @@ def expand(spec: ModelSpec) -> list[ModelSpec]:
 
 
 def split_part(where: str) -> tuple[str, str]:
-    """Return file and part of ``FILE#PART``, which names one of several models in a file; a file of that name has none.
+    """Split ``FILE#PART``, where PART names one of several models in a file, unless a file has that whole name.
 
     >>> split_part("runs/last.pt#ema"), split_part("run#1/last.pt")
     (('runs/last.pt', 'ema'), ('run#1/last.pt', ''))
@@ -92,7 +95,7 @@ def split_part(where: str) -> tuple[str, str]:
 
 
 def _literal(pattern: str) -> str:
-    """Escape the folders of a pattern that are there as they are written, as ``run[1]`` in ``run[1]/*.pt``."""
+    """Escape those folders of a pattern that exist literally, such as ``run[1]`` in ``run[1]/*.pt``."""
     parts = pattern.split("/")
     for end in range(len(parts) - 1, 0, -1):
         if os.path.isdir(folder := "/".join(parts[:end])):
@@ -101,5 +104,5 @@ def _literal(pattern: str) -> str:
 
 
 def _natural(name: str) -> list[int | str]:
-    """``epoch_9`` before ``epoch_10``."""
+    """Return a sort key that puts ``epoch_9`` before ``epoch_10``."""
     return [int(part) if part.isascii() and part.isdigit() else part for part in re.split(r"([0-9]+)", name)]

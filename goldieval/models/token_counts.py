@@ -1,4 +1,4 @@
-"""How long texts are to a model's tokenizer, before it cuts them."""
+"""Number of tokens of texts under a model's tokenizer, before truncation."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 
 def token_counts(tokenizer: Any, texts: Sequence[str]) -> list[int] | None:
-    """Return the tokens of each text with its start and end marks, uncut; None where the tokenizer cannot tell.
+    """Return the number of tokens of each text with start and end token, before truncation, or None if unknown.
 
-    It can if it is open_clip's own (``encode`` gives the ids without marks) or wraps one of transformers.
+    It is known for open_clip's own tokenizer (``encode`` returns ids without marks) and for wrappers of transformers.
     """
     if hasattr(tokenizer, "encode") and hasattr(tokenizer, "sot_token_id"):
         return [len(tokenizer.encode(text)) + 2 for text in texts]

@@ -1,4 +1,4 @@
-"""The adapter of any torch module with ``encode_image`` and ``encode_text``."""
+"""Adapter for any torch module with ``encode_image`` and ``encode_text``."""
 
 from __future__ import annotations
 
@@ -18,17 +18,19 @@ from goldieval.models.adapter import ModelInfo
 from goldieval.models.padding import trim
 from goldieval.models.token_counts import token_counts
 
-# What a tokenizer does to these (case, punctuation, accents, numbers, length) tells it from any other.
+# The ids of these texts (case, punctuation, accents, numbers, length) distinguish a tokenizer from any other.
 PROBE_TEXTS = ["A photo of 3 dogs, two cats & one étude!", "don't UPPER-case   it…", "犬 🐕 ß", "word " * 300]
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class TorchAdapter:
-    """Wraps a module, its picture transform and its tokenizer.
+    """Adapter for a module, its image transform and its tokenizer.
 
-    scoring: the mode that the model was made for.
-    trims: token ids are zero-padded at the end and the text tower is causal with end-token pooling, so that a
-    batch may be cut to its longest text; ``encode_text`` of the module must then take any length.
+    Attributes:
+        scoring: Scoring mode that the model was designed for.
+        trim: Present if ``trims`` is true: token ids are zero-padded at the end and the text tower is causal with
+            end-token pooling, so that a batch may be truncated to its longest text. The module's ``encode_text`` must
+            then accept any length.
     """
 
     scoring = "global"
@@ -86,14 +88,14 @@ class TorchAdapter:
         return self.tokenizer(list(texts))
 
     def count_tokens(self, texts: Sequence[str]) -> list[int] | None:
-        """Return the tokens of each text before any cut, or None where the tokenizer cannot tell."""
+        """Return the number of tokens of each text before truncation, or None if unknown."""
         return token_counts(self.tokenizer, texts)
 
     def normalise(self, picture: torch.Tensor) -> torch.Tensor:
-        """Subtract the mean and divide by the deviation that the transform has.
+        """Subtract the mean and divide by the standard deviation of the transform.
 
         Raises:
-            NotApplicableError: it has none.
+            NotApplicableError: The transform does not normalise.
         """
         from torchvision.transforms import Normalize
 
@@ -101,7 +103,7 @@ class TorchAdapter:
         normalize = next((step for step in steps if isinstance(step, Normalize)), None)
         if normalize is None:
             raise NotApplicableError(
-                "this model's transform has no step Normalize: dense features need its mean and deviation."
+                "this model's transform has no Normalize step: dense features need its mean and standard deviation."
             )
         normalised: torch.Tensor = normalize(picture)
         return normalised
@@ -132,9 +134,9 @@ class TorchAdapter:
 
 
 def module_fingerprint(module: nn.Module) -> str:
-    """SHA-256 over the architecture (its printed form: layers, sizes, activations) and every tensor of the state.
+    """Return the SHA-256 of the architecture (its repr: layers, sizes, activations) and of every tensor of the state.
 
-    Modes and dropout do not count; the same weights saved elsewhere, or with other file metadata, agree.
+    Training mode and dropout are ignored; the same weights saved elsewhere, or with other metadata, are identical.
     """
     total = hashlib.sha256(f"{type(module).__module__}.{type(module).__qualname__}\n{module!r}".encode())
     for name, tensor in sorted(module.state_dict().items()):
@@ -144,7 +146,7 @@ def module_fingerprint(module: nn.Module) -> str:
 
 
 def _probe_pictures() -> list[Image.Image]:
-    """Noise in two shapes: what a transform does to them (resize, crop, normalise) tells it from any other."""
+    """Return noise in two shapes: the transform's output (resize, crop, normalise) distinguishes it from any other."""
     sizes = ((320, 200), (50, 80))
     return [Image.frombytes("RGB", size, random.Random(0).randbytes(3 * size[0] * size[1])) for size in sizes]
 

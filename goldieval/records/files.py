@@ -22,9 +22,9 @@ import numpy as np
 from pydantic import ValidationError
 
 from goldieval.core.errors import GoldievalError
-from goldieval.core.files import atomic_write_all, holds
+from goldieval.core.files import atomic_write_all, has_content
 from goldieval.core.limits import OUTCOME_BYTES, RECORD_BYTES
-from goldieval.core.locks import held_folder
+from goldieval.core.locks import lock_folder
 from goldieval.core.paths import inside
 from goldieval.core.reading import read_bytes, read_json
 from goldieval.core.temporary import LEFTOVER_S, sweep
@@ -59,7 +59,7 @@ def write_record(
     path = record_path(out, record)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with held_folder(path.parent):
+        with lock_folder(path.parent):
             _write_beside(path, record, outcomes, pictures)
     except OSError as error:
         raise GoldievalError(
@@ -107,7 +107,7 @@ def _digest(content: dict[str, Any]) -> str:
 
 def _free(usual: Path, own: Path, content: bytes) -> Path:
     """Return the usual name, unless a file with another content has it, which a record may name."""
-    return usual if not usual.exists() or holds(usual, content) else own
+    return usual if not usual.exists() or has_content(usual, content) else own
 
 
 def _folder_for(path: Path, pictures: Mapping[str, bytes]) -> Path:

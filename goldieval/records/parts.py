@@ -15,7 +15,7 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Metric(Part):
+class MeasuredMetric(Part):
     """A value with its 95 % interval."""
 
     value: Finite = Field(description="The score: shares as fractions, ranks as they are.")
@@ -94,9 +94,11 @@ class Approximation(Part):
     queries: int = Field(description="Queries that were sampled.")
     of: int = Field(description="Queries that there are.")
     seed: int = Field(description="Seed of the sample.")
-    best_lost: Metric = Field(description="Share of queries whose best-scoring candidate is not on the shortlist.")
-    positive_lost: Metric = Field(description="Share of queries whose best positive is not on the shortlist.")
-    loss: dict[str, Metric] = Field(description="Exact less shortlisted score, by metric.")
+    best_lost: MeasuredMetric = Field(
+        description="Share of queries whose best-scoring candidate is not on the shortlist."
+    )
+    positive_lost: MeasuredMetric = Field(description="Share of queries whose best positive is not on the shortlist.")
+    loss: dict[str, MeasuredMetric] = Field(description="Exact less shortlisted score, by metric.")
 
 
 class Outcomes(Part):

@@ -11,7 +11,7 @@ from goldieval.records.parts import (
     ClassScore,
     Duplicates,
     Finite,
-    Metric,
+    MeasuredMetric,
     Outcomes,
     Part,
     Probe,
@@ -107,7 +107,7 @@ class Record(Part):
     model: ModelPart = Field(description="Who was evaluated.")
     task: TaskPart = Field(description="What was run.")
     data: DataPart = Field(description="What it was run on.")
-    metrics: dict[str, Metric] = Field(default={}, description="Metrics by name.")
+    metrics: dict[str, MeasuredMetric] = Field(default={}, description="Metrics by name.")
     ties: Ties = Field(default=Ties(), description="Queries that hang on ties.")
     approximation: dict[str, Approximation] = Field(
         default={}, description="Loss of a shortlist by direction (t2i, i2t, i2c); empty where scores are exact."
@@ -127,7 +127,7 @@ class Record(Part):
     sha256: str = Field(default="", description="SHA-256 of the rest of the file; empty in records of 0.1.")
 
     @property
-    def headline(self) -> Metric | None:
+    def headline(self) -> MeasuredMetric | None:
         return self.metrics.get(self.task.headline)
 
     def values(self) -> dict[str, float]:

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from goldieval.core.errors import GoldievalError, did_you_mean
 from goldieval.report.grid import Cell, Grid, GridPanel
 from goldieval.report.marks import mark
-from goldieval.report.rows import PanelRows
-from goldieval.report.sources import Sources
+from goldieval.report.panel_rows import PanelRows
 from goldieval.report.studies import study_panel
+from goldieval.report.table_sources import TableSources
 from goldieval.report.table_spec import Column, Panel, TableSpec
 
 
-def build(spec: TableSpec, sources: Sources, allow: bool = False) -> Grid:
+def build(spec: TableSpec, sources: TableSources, allow: bool = False) -> Grid:
     """Lay out a table.
 
     Args:
@@ -44,7 +44,7 @@ def build(spec: TableSpec, sources: Sources, allow: bool = False) -> Grid:
     return grid
 
 
-def _columns(spec: TableSpec, panel: Panel, sources: Sources, grid: Grid) -> list[Column]:
+def _columns(spec: TableSpec, panel: Panel, sources: TableSources, grid: Grid) -> list[Column]:
     if panel.columns == "records":
         found = {record.task.name: record.task.headline for _, record in sources.records}
         kept = {task: metric for task, metric in sorted(found.items()) if sources.made_here(task) == spec.made_here}
@@ -58,7 +58,7 @@ def _columns(spec: TableSpec, panel: Panel, sources: Sources, grid: Grid) -> lis
     return known
 
 
-def _fault(column: Column, sources: Sources) -> str:
+def _fault(column: Column, sources: TableSources) -> str:
     """Return what is wrong with a column, or nothing."""
     published, task, metric = sources.published, column.task, column.metric
     measured = {(record.task.name, name) for _, record in sources.records for name in record.metrics}
@@ -71,7 +71,7 @@ def _fault(column: Column, sources: Sources) -> str:
     return "" if metric in metrics else f"task {task} has no metric {metric!r}.{did_you_mean(metric, metrics)}"
 
 
-def _apart(spec: TableSpec, columns: Sequence[Column], sources: Sources) -> None:
+def _apart(spec: TableSpec, columns: Sequence[Column], sources: TableSources) -> None:
     """Raise GoldievalError where drawn scenes would stand in a table of anything else."""
     for column in columns:
         if column.task in sources.tasks and sources.made_here(column.task) != spec.made_here:

@@ -15,10 +15,11 @@ from jinja2 import Environment, StrictUndefined
 
 from goldieval.comparison.flips import Flip
 from goldieval.comparison.pairs import Pair
-from goldieval.comparison.result import Comparison, Point, Row, models
+from goldieval.comparison.result import Comparison, CurvePoint, MetricComparison, models
 from goldieval.core.errors import GoldievalError
 from goldieval.core.files import atomic_write
-from goldieval.data.paths import data_root
+from goldieval.data.roots import data_root
+from goldieval.metrics.registry import metric_of
 from goldieval.report.formats.html import shown
 from goldieval.report.numbers import label, value
 from goldieval.report.thumbnails import Thumbnails
@@ -72,14 +73,16 @@ def render(found: Comparison, flipped: Sequence[Sequence[Flip]], thumbnails: Thu
     )
 
 
-def _reach(rows: Sequence[Row], row: Row) -> float:
+def _reach(rows: Sequence[MetricComparison], row: MetricComparison) -> float:
     """Return the largest end of all intervals in the unit of this row: shares and ranks have a scale each."""
-    ranks = row.metric.endswith("_rank")
-    alike = [each for each in rows if each.metric.endswith("_rank") == ranks]
+    unit = metric_of(row.metric).unit
+    alike = [each for each in rows if metric_of(each.metric).unit == unit]
     return max([abs(end) for each in alike for end in (each.low, each.high, each.difference) if end is not None]) or 1.0
 
 
-def _row(row: Row, pair: Pair, flips: Sequence[Flip], reach: float, thumbnails: Thumbnails) -> dict[str, Any]:
+def _row(
+    row: MetricComparison, pair: Pair, flips: Sequence[Flip], reach: float, thumbnails: Thumbnails
+) -> dict[str, Any]:
     pictures, missing = thumbnails.of(pair.a.record, flips)
     about = [row.protocol, row.method, f"{row.n:,} queries", f"{row.clusters:,} clusters"]
     about += [f"a subset of {row.limit:,} images"] if row.limit else []
@@ -107,11 +110,11 @@ def _row(row: Row, pair: Pair, flips: Sequence[Flip], reach: float, thumbnails: 
     }
 
 
-def _curves(points: Sequence[Point]) -> list[dict[str, Any]]:
+def _curves(points: Sequence[CurvePoint]) -> list[dict[str, Any]]:
     return [_curve(task, list(group)) for task, group in groupby(points, lambda point: point.task)]
 
 
-def _curve(task: str, points: list[Point]) -> dict[str, Any]:
+def _curve(task: str, points: list[CurvePoint]) -> dict[str, Any]:
     """Place the points of one task; a model that has not said what it has seen stands at 0."""
     left, right, bottom, top = PLOT
     most = max([point.images_seen or 0 for point in points]) or 1

@@ -11,11 +11,11 @@ from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 
 from goldieval.core.display import Console, Text
-from goldieval.core.text import argument
+from goldieval.core.meter import Meter
+from goldieval.core.text import shell_argument
 from goldieval.data.source import tilde
-from goldieval.engine.encode import Meter
 from goldieval.engine.plan import LeftOut, Plan, Tower
-from goldieval.engine.progress import Screen
+from goldieval.engine.reporter import Reporter
 from goldieval.records.schema import Record
 from goldieval.report.numbers import duration
 from goldieval.report.scores import scores
@@ -23,7 +23,7 @@ from goldieval.report.scores import scores
 PLAIN_EVERY_S = 10.0
 
 
-class Terminal(Screen):
+class Terminal(Reporter):
     """Writes a run to a rich console."""
 
     def __init__(self, console: Console) -> None:
@@ -38,7 +38,7 @@ class Terminal(Screen):
     def model_failed(self, spec: str, reason: str) -> None:
         self._line(f"model {spec} FAILED: {reason}", "red")
 
-    def broken(self, why: str, asked: bool) -> None:
+    def card_unreadable(self, why: str, asked: bool) -> None:
         self.lacks_cards |= asked
         self._line(f"error: {why}" if asked else f"a card is left out: {why}", "red" if asked else "yellow")
 
@@ -107,13 +107,13 @@ class Terminal(Screen):
         self.console.print()
         if self._paths:
             folder = self._paths[0].parent
-            self._line(f"records in {folder}; all metrics: goldieval show {argument(str(folder))}")
+            self._line(f"records in {folder}; all metrics: goldieval show {shell_argument(str(folder))}")
             self._paths.clear()  # the next model of the run has a folder of its own
         if plan.info.home and any(record.task.heading for record in records):
             self._line("next, your checkpoint on real pictures:", "bold")
             self._line("  goldieval run --model open_clip:ViT-B-16@FILE --tasks coco-karpathy --data-dir DIR")
         elif records and all(record.status == "ok" for record in records):
-            self._line("next, is the install right?  goldieval doctor --model " + argument(plan.info.spec))
+            self._line("next, is the install right?  goldieval doctor --model " + shell_argument(plan.info.spec))
 
     def _line(self, line: str, style: str = "") -> None:
         """Print without breaking lines: paths and commands are there to be copied."""

@@ -9,12 +9,12 @@ from goldieval.records.schema import Record
 from goldieval.report.numbers import label
 from goldieval.report.score import Kind, display_name, of_record
 from goldieval.report.settings import Setting, main_setting, scoring_name, setting_of
-from goldieval.report.sources import Sources
+from goldieval.report.table_sources import TableSources
 from goldieval.report.table_spec import Column, TableSpec
 
 
 @dataclass(frozen=True)
-class Point:
+class EfficiencyPoint:
     """One model. score, low, high: in percent.   unique_pairs, images_seen: None where not known.
 
     otherwise: how it scores, where that is not how the others do.
@@ -40,11 +40,11 @@ class Efficiency:
     """Points of one column. left_out: models with a score whose training data are not known."""
 
     title: str
-    points: list[Point]
+    points: list[EfficiencyPoint]
     left_out: list[str]
 
 
-def efficiency(spec: TableSpec, sources: Sources) -> Efficiency | None:
+def efficiency(spec: TableSpec, sources: TableSources) -> Efficiency | None:
     """Return what the spec wants drawn, published models and records of the column's setting; None: no plot named."""
     if spec.plot is None:
         return None
@@ -55,7 +55,7 @@ def efficiency(spec: TableSpec, sources: Sources) -> Efficiency | None:
     return Efficiency(f"{task}, {label(metric)}", known, left_out)
 
 
-def _published(task: str, metric: str, spec: TableSpec, sources: Sources) -> list[Point]:
+def _published(task: str, metric: str, spec: TableSpec, sources: TableSources) -> list[EfficiencyPoint]:
     """Return published models; one that scores in another way than the records, or than most, says so."""
     own = _main(task, metric, sources)
     usual = sources.published.usual_protocol(task, metric, own.scoring if own else "")
@@ -74,21 +74,21 @@ def _published(task: str, metric: str, spec: TableSpec, sources: Sources) -> lis
                 value = 100 * score.value
                 other = "" if fnmatch.fnmatchcase(scoring, score.scoring) else scoring_name(score.scoring)
                 known = (about.unique_pairs, about.images_seen)
-                points.append(Point(about.name, "published", value, None, None, *known, otherwise=other))
+                points.append(EfficiencyPoint(about.name, "published", value, None, None, *known, otherwise=other))
                 break
     return points
 
 
-def _records(task: str, metric: str, sources: Sources) -> list[Record]:
+def _records(task: str, metric: str, sources: TableSources) -> list[Record]:
     return [record for _, record in sources.records if record.task.name == task and metric in record.metrics]
 
 
-def _main(task: str, metric: str, sources: Sources) -> Setting | None:
+def _main(task: str, metric: str, sources: TableSources) -> Setting | None:
     settings = [setting_of(record) for record in _records(task, metric, sources)]
     return main_setting(settings, sources.protocol(task))
 
 
-def _measured(task: str, metric: str, sources: Sources) -> list[Point]:
+def _measured(task: str, metric: str, sources: TableSources) -> list[EfficiencyPoint]:
     main = _main(task, metric, sources)
     points = []
     for record in _records(task, metric, sources):
@@ -98,6 +98,8 @@ def _measured(task: str, metric: str, sources: Sources) -> list[Point]:
         low, high = (None if end is None else 100 * end for end in (score.low, score.high))
         whose = record.model
         points.append(
-            Point(display_name(record), "ours", 100 * score.value, low, high, whose.unique_pairs, whose.images_seen)
+            EfficiencyPoint(
+                display_name(record), "ours", 100 * score.value, low, high, whose.unique_pairs, whose.images_seen
+            )
         )
     return points

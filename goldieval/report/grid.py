@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from goldieval.metrics.units import PERCENT, UNITS
 from goldieval.report.score import Kind, Score
 
 
@@ -25,7 +26,7 @@ class Cell:
 
 
 @dataclass
-class Row:
+class GridRow:
     """One model under one setting."""
 
     name: str
@@ -37,7 +38,7 @@ class Row:
 @dataclass
 class RowGroup:
     title: str
-    rows: list[Row]
+    rows: list[GridRow]
 
 
 @dataclass
@@ -56,7 +57,7 @@ class GridPanel:
     separable_means: str = ""
 
     @property
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Iterator[GridRow]:
         return (row for group in self.groups for row in group.rows)
 
     def column(self, place: int) -> list[Cell]:
@@ -88,9 +89,7 @@ class Grid:
 
     def number(self, value: float, unit: str, signed: bool = False) -> str:
         """Return a value as it is printed: percent from a fraction; metres with two digits more, scores without."""
-        digits = {"metres": self.digits + 2, "score": max(0, self.digits - 1), "count": 0}.get(unit, self.digits)
-        scaled = 100 * value if unit == "percent" else value
-        return f"{scaled:{'+' if signed else ''},.{digits}f}"
+        return UNITS[unit].text(value, self.digits, signed)
 
     def value(self, cell: Cell) -> str:
         """Return the value of a cell; a dash for one that is not known."""
@@ -112,4 +111,4 @@ class Grid:
 
     def smallest(self, panel: GridPanel) -> list[str]:
         """Return the smallest separable difference of each column as printed."""
-        return ["" if one is None else self.number(one, "percent") for one in panel.separable]
+        return ["" if one is None else self.number(one, PERCENT.name) for one in panel.separable]

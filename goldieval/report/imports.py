@@ -18,9 +18,10 @@ from goldieval.core.errors import GoldievalError, listing
 from goldieval.core.limits import RECORD_BYTES
 from goldieval.core.reading import parse_json, read_text
 from goldieval.core.yaml_files import read_yaml
+from goldieval.metrics.registry import metric_of
 from goldieval.report.score import Score
 
-Row = dict[str, Any]
+Fields = dict[str, Any]
 
 
 @dataclass
@@ -63,7 +64,7 @@ def _add(file: Path, found: Imported) -> None:
         if number.unknown:
             skipped.append(number.unknown)
             continue
-        unit = "score" if number.metric == "perception" else "percent"
+        unit = metric_of(number.metric).unit.name
         note = f"imported from {file.name}" + (f"; {number.note}" if number.note else "")
         found.scores.append(
             Score(number.model, "imported", number.task, number.metric, number.value, unit, note=note, source=str(file),
@@ -75,7 +76,7 @@ def _add(file: Path, found: Imported) -> None:
 
 
 @dataclass(frozen=True)
-class Number:
+class ImportedNumber:
     """One number in our words; ``unknown`` says what of it has no name here."""
 
     model: str = ""
@@ -86,7 +87,7 @@ class Number:
     unknown: str = ""
 
 
-def _numbers(file: Path) -> Iterator[Number]:
+def _numbers(file: Path) -> Iterator[ImportedNumber]:
     try:
         text = read_text(file, RECORD_BYTES)
         if file.suffix == ".json":
@@ -97,7 +98,7 @@ def _numbers(file: Path) -> Iterator[Number]:
         raise GoldievalError(f"cannot read {file}: {error}") from error
 
 
-def _json(file: Path, content: Any) -> Iterator[Number]:
+def _json(file: Path, content: Any) -> Iterator[ImportedNumber]:
     if isinstance(content, dict) and isinstance(content.get("metrics"), dict) and "dataset" in content:
         yield from _clip_benchmark(file, {**content, "metrics": "", **content["metrics"]})
     elif isinstance(content, dict) and isinstance(content.get("results"), dict):
@@ -106,7 +107,7 @@ def _json(file: Path, content: Any) -> Iterator[Number]:
         raise _unknown(file)
 
 
-def _csv(file: Path, rows: list[Row]) -> Iterator[Number]:
+def _csv(file: Path, rows: list[Fields]) -> Iterator[ImportedNumber]:
     columns = set(rows[0]) if rows else set()
     if {"dataset", "model", "pretrained"} <= columns:
         for row in rows:
@@ -124,7 +125,7 @@ def _unknown(file: Path) -> GoldievalError:
     )
 
 
-def _clip_benchmark(file: Path, row: Row) -> Iterator[Number]:
+def _clip_benchmark(file: Path, row: Fields) -> Iterator[ImportedNumber]:
     model = _model(row["model"], row.get("pretrained", ""))
     task, metrics = _clip_benchmark_names(str(row["dataset"]))
     for theirs, cell in row.items():
@@ -132,7 +133,7 @@ def _clip_benchmark(file: Path, row: Row) -> Iterator[Number]:
             continue
         unknown = "" if task else f"data set {row['dataset']}"
         unknown = unknown if not task or theirs in metrics else f"metric {theirs} of {row['dataset']}"
-        yield Number(model, task, metrics.get(theirs, ""), value, unknown=unknown)
+        yield ImportedNumber(model, task, metrics.get(theirs, ""), value, unknown=unknown)
 
 
 def _clip_benchmark_names(dataset: str) -> tuple[str, dict[str, str]]:
@@ -147,33 +148,33 @@ def _clip_benchmark_names(dataset: str) -> tuple[str, dict[str, str]]:
     return task, names["metrics_of"].get(plain, names["metrics"])
 
 
-def _open_clip(file: Path, row: Row) -> Iterator[Number]:
+def _open_clip(file: Path, row: Fields) -> Iterator[ImportedNumber]:
     known = _names()["open_clip"]
     for theirs, cell in row.items():
         if theirs in known["columns"]:
             if (value := _finite(file, theirs, cell)) is not None:
                 place = known["columns"][theirs]
-                yield Number(_model(row["name"], row["pretrained"]), place[0], place[1], value)
+                yield ImportedNumber(_model(row["name"], row["pretrained"]), place[0], place[1], value)
         elif theirs not in known["about"]:
-            yield Number(unknown=f"column {theirs}")
+            yield ImportedNumber(unknown=f"column {theirs}")
 
 
-def _lmms_eval(file: Path, content: Row) -> Iterator[Number]:
+def _lmms_eval(file: Path, content: Fields) -> Iterator[ImportedNumber]:
     known, config = _names()["lmms_eval"], content.get("config") or {}
     model = str(content.get("model_name") or config.get("model_args") or config.get("model") or file.stem)
     for task, metrics in content["results"].items():
         if task not in known:
-            yield Number(unknown=f"task {task}")
+            yield ImportedNumber(unknown=f"task {task}")
             continue
         ours = known[task]
         cell = next((metrics[name] for name in _filters(ours["metric"], metrics)), None)
         if (value := _finite(file, task, cell)) is None:
-            yield Number(unknown=f"metric {ours['metric']} of {task}")
+            yield ImportedNumber(unknown=f"metric {ours['metric']} of {task}")
             continue
-        yield Number(model, ours["task"], ours["as"], value / ours.get("divide", 1), ours.get("note", ""))
+        yield ImportedNumber(model, ours["task"], ours["as"], value / ours.get("divide", 1), ours.get("note", ""))
 
 
-def _filters(name: str, metrics: Row) -> list[str]:
+def _filters(name: str, metrics: Fields) -> list[str]:
     """Return keys of a metric as lmms-eval writes them: alone, or with a filter after a comma."""
     return [key for key in metrics if key == name or key.startswith(f"{name},")]
 

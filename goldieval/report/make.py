@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from goldieval.core.errors import GoldievalError
-from goldieval.core.text import argument
+from goldieval.core.text import shell_argument
 from goldieval.report.build import build
 from goldieval.report.collect import collect
 from goldieval.report.grid import Grid
 from goldieval.report.imports import read_imports
 from goldieval.report.published import load_published
-from goldieval.report.sources import Sources
 from goldieval.report.studies import read_runs, study_folder
+from goldieval.report.table_sources import TableSources
 from goldieval.report.table_spec import Column, TableSpec, load_spec
 from goldieval.tasks.catalogue import Catalogue
 
@@ -26,7 +26,7 @@ class Made:
     """A laid-out table with its spec and its sources."""
 
     spec: TableSpec
-    sources: Sources
+    sources: TableSources
     grid: Grid
 
 
@@ -49,7 +49,7 @@ def make_table(
     loaded = loaded.model_copy(update=changes)
     found = collect(results, missing_ok=list(results) == RESULTS)
     others = read_imports(imports)
-    sources = Sources(load_published(), Catalogue(tasks_dir).tasks, found.records, others.scores)
+    sources = TableSources(load_published(), Catalogue(tasks_dir).tasks, found.records, others.scores)
     grid = _built(loaded, sources, allow, list(results))
     grid.faults[:0] = [*found.faults, *others.faults]
     names = [row.name for panel in grid.panels for row in panel.rows]
@@ -59,7 +59,7 @@ def make_table(
     return Made(loaded, sources, grid)
 
 
-def _built(spec: TableSpec, sources: Sources, allow: bool, results: list[Path]) -> Grid:
+def _built(spec: TableSpec, sources: TableSources, allow: bool, results: list[Path]) -> Grid:
     """Lay out a table with the runs of its studies; their records join the others afterwards, for page and plot."""
     faults, hints = [], []
     for study in [panel.study for panel in spec.panels if panel.study]:
@@ -79,7 +79,9 @@ def _built(spec: TableSpec, sources: Sources, allow: bool, results: list[Path]) 
     return grid
 
 
-def _hints(spec: TableSpec, sources: Sources, grid: Grid, results: Sequence[Path], tasks_dir: Path | None) -> list[str]:
+def _hints(
+    spec: TableSpec, sources: TableSources, grid: Grid, results: Sequence[Path], tasks_dir: Path | None
+) -> list[str]:
     """Return the one command that makes the records which this table has room for, where there are none."""
     if any(row.kind == "ours" for panel in grid.panels for row in panel.rows):
         return []
@@ -92,6 +94,6 @@ def _hints(spec: TableSpec, sources: Sources, grid: Grid, results: Sequence[Path
         return []
     model = "goldiclip" if spec.made_here else "MODEL"
     names = ",".join(tasks) or "retrieval,zeroshot"
-    own = f" --tasks-dir {argument(str(tasks_dir))}" if tasks_dir else ""
-    own += f" --out {argument(str(results[0]))}" if results and list(results) != RESULTS else ""
+    own = f" --tasks-dir {shell_argument(str(tasks_dir))}" if tasks_dir else ""
+    own += f" --out {shell_argument(str(results[0]))}" if results and list(results) != RESULTS else ""
     return [f"no records for this table. This makes them: goldieval run --model {model} --tasks {names}{own}"]

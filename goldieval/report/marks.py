@@ -7,9 +7,10 @@ from itertools import pairwise
 
 from goldieval.core.errors import GoldievalError
 from goldieval.metrics.effective import Z95
+from goldieval.metrics.registry import metric_of
 from goldieval.records.files import read_outcomes
 from goldieval.report.grid import Cell, GridPanel
-from goldieval.report.score import Score, lower_is_better
+from goldieval.report.score import Score
 from goldieval.report.table_spec import Marks
 
 
@@ -31,7 +32,7 @@ def _mark(cells: Iterable[Cell], marks: Marks) -> None:
     valued = [(cell, score) for cell in cells if cell.comparable and (score := cell.score) and score.value is not None]
     if not valued:
         return
-    down = not lower_is_better(valued[0][1].metric)
+    down = not metric_of(valued[0][1].metric).lower_is_better
     ranked = sorted(valued, key=lambda pair: pair[1].value or 0.0, reverse=down)
     steps = [separated(first, second) for (_, first), (_, second) in pairwise(ranked[:3])]
     ranked[0][0].best = marks.best == "bold" and steps[:1] == [True]
@@ -59,12 +60,12 @@ def _paired(a: Score, b: Score) -> bool:
     if any(one.file is None or one.record is None or one.record.outcomes is None for one in (a, b)):
         return False
     from goldieval.comparison.pairs import aligned, difference
-    from goldieval.comparison.values import test, values_of
     from goldieval.metrics.paired import LEVEL  # imports scipy.stats, most of a second
 
     if difference(a.record, b.record):  # type: ignore[arg-type]
         return False
-    left, right = (values_of(one.metric, read_outcomes(one.file, one.record)) for one in (a, b))  # type: ignore[arg-type]
-    if left is None or right is None:
+    metric = metric_of(a.metric)
+    left, right = (metric.values(read_outcomes(one.file, one.record)) for one in (a, b))  # type: ignore[arg-type]
+    if left is None or right is None or not metric.comparable:
         return False
-    return test(left, aligned(left, right, a.task)).p <= LEVEL
+    return metric.paired(left, aligned(left, right, a.task)).p <= LEVEL

@@ -2,51 +2,21 @@
 
 from __future__ import annotations
 
-import re
-
-from goldieval.records.parts import Metric
-
-_LABELS = {
-    "acc": "top-{}",
-    "mean_accuracy": "accuracy, mean of groups",
-    "mean_per_class_recall": "mean per class",
-    "miou": "mIoU",
-    "macc": "mean accuracy",
-    "aacc": "pixel accuracy",
-    "r": "{} R@{}",
-    "mean_rank": "{} mean rank",
-    "median_rank": "{} median rank",
-}
+from goldieval.metrics.registry import metric_of
+from goldieval.records.parts import MeasuredMetric
 
 
 def label(name: str) -> str:
-    """Return a metric's name in the field's words.
-
-    >>> label("t2i_r10"), label("acc1"), label("i2t_median_rank"), label("mean_per_class_recall")
-    ('T2I R@10', 'top-1', 'I2T median rank', 'mean per class')
-    >>> label("t2i_r1_heldout"), label("accuracy"), label("accuracy_colour")
-    ('T2I R@1 heldout', 'accuracy', 'accuracy colour')
-    >>> label("accuracy_add_obj"), label("group_score")
-    ('accuracy add obj', 'group score')
-    """
-    if part := re.fullmatch("(accuracy|(?:t2i|i2t)_r[0-9]+)_(.+)", name):
-        return f"{label(part[1])} {part[2].replace('_', ' ')}"
-    if name.endswith("_score"):
-        return name.replace("_", " ")
-    found = re.fullmatch(r"(?:(t2i|i2t)_)?(.*?)([0-9]*)", name)
-    parts = [part for part in (found[1] and found[1].upper(), found[3]) if part] if found else []
-    pattern = _LABELS.get(found[2], "") if found else ""
-    return pattern.format(*parts) if pattern and pattern.count("{}") == len(parts) else name
+    """Return a metric's name in the field's words."""
+    return metric_of(name).label
 
 
 def value(name: str, number: float | None) -> str:
-    """Return a share in percent or a rank, with one digit; a dash for nothing."""
-    if number is None:
-        return "–"
-    return f"{number:,.1f}" if name.endswith("_rank") else f"{100 * number:.1f}"
+    """Return one of its numbers as it is shown: a share in percent or a rank, with one digit; a dash for none."""
+    return metric_of(name).text(number)
 
 
-def interval(name: str, metric: Metric) -> str:
+def interval(name: str, metric: MeasuredMetric) -> str:
     """Return the ends of an interval, marked where it may not hold, or that there is none."""
     if metric.low is None or metric.high is None:
         return "none"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from goldieval.core.errors import GoldievalError
 from goldieval.core.files import atomic_write
+from goldieval.metrics.units import PERCENT, UNITS
 from goldieval.records.schema import Record
 from goldieval.report.efficiency import efficiency
 from goldieval.report.formats.html import body, shown
@@ -107,16 +108,15 @@ def _rows(made: Made) -> list[dict[str, Any]]:
 
 def _row(score: Score, badges: list[dict[str, str]], headline: bool) -> dict[str, Any]:
     number = score.value if score.value is not None else 0.0
-    percent = score.unit == "percent"
+    unit = UNITS[score.unit]
     half = None if score.low is None or score.high is None else (score.high - score.low) / 2
-    scale = 100 if percent else 1
     setting = [badge["text"] for badge in badges if badge["text"] != score.grade]
     return {
         "model": score.model, "kind": score.kind, "task": score.task, "metric": score.metric,
-        "label": label(score.metric), "sort": round(scale * number, 6), "value": f"{scale * number:,.1f}",
-        "half": "" if half is None else f"{scale * half:.1f}", "n": score.n,
+        "label": label(score.metric), "sort": round(unit.scale * number, 6), "value": f"{unit.scale * number:,.1f}",
+        "half": "" if half is None else f"{unit.scale * half:.1f}", "n": score.n,
         "n_text": f"{score.n:,}" if score.n else "", "headline": headline, "badges": badges,
-        "bar": interval_bar(number, score.low, score.high) if percent else "",
+        "bar": interval_bar(number, score.low, score.high) if unit == PERCENT else "",
         "note": "; ".join(text for text in (score.source, score.note) if text),
         "group": " · ".join([score.task, label(score.metric), *setting]),
     }  # fmt: skip

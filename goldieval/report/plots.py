@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from goldieval.core.errors import GoldievalError
 from goldieval.core.files import atomic_write
 from goldieval.core.text import one_line
-from goldieval.report.efficiency import Efficiency, Point, efficiency
+from goldieval.report.efficiency import Efficiency, EfficiencyPoint, efficiency
 
 if TYPE_CHECKING:
     from goldieval.report.make import Made
@@ -60,7 +60,7 @@ def _draw(found: Efficiency, kind: str) -> bytes:
     return stream.getvalue()
 
 
-def _panel(axes: Any, points: list[Point], name: str) -> None:
+def _panel(axes: Any, points: list[EfficiencyPoint], name: str) -> None:
     axes.set_xscale("log")
     axes.margins(x=0.18)
     axes.grid(alpha=0.3)

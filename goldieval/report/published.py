@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from goldieval.core.errors import GoldievalError, did_you_mean
+from goldieval.metrics.units import UNITS
 from goldieval.report.score import Score
 from goldieval.tasks.catalogue import packaged
 
 COLUMNS = ["model", "arch", "train_images", "task", "protocol", "metric", "value", "unit", "source", "grade", "note"]
 GRADES = ("code", "paper", "image", "given", "issue", "secondary")  # best first
-UNITS = ("percent", "points", "score", "metres")
 NOT_FACTS = ("models.csv",)
 SCORINGS = {"training-free, plain patches": "dense:plain:*", "training-free, CSA": "dense:csa:*", "setting unknown": ""}
 
@@ -128,7 +128,7 @@ def _score(place: str, row: dict[str, str], models: dict[str, PublishedModel]) -
         value = float(row["value"]) if row["value"] else None
     except ValueError:
         raise GoldievalError(f"{place}: value {row['value']!r} is no number. Leave it empty if not readable.") from None
-    scale = 100 if row["unit"] == "percent" else 1
+    scale = UNITS[row["unit"]].scale
     return Score(
         row["model"], "published", row["task"], row["metric"], None if value is None else value / scale, row["unit"],
         protocol=row["protocol"], source=row["source"], grade=row["grade"], note=row["note"],

@@ -9,12 +9,12 @@ from typing import Literal
 
 from goldieval.metrics.effective import Z95
 from goldieval.metrics.intervals import Z80, wilson
-from goldieval.records.parts import Metric
+from goldieval.metrics.registry import metric_of
+from goldieval.records.parts import MeasuredMetric
 from goldieval.records.schema import Record
 
 Kind = Literal["ours", "published", "imported"]
 RECONSTRUCTION = re.compile(r"^(?P<name>[^:]+ \((reconstruction|reimplementation)\)):")
-SHARES = ("acc1", "acc5", "accuracy")  # besides recalls: means of independent outcomes of 0 or 1
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Score:
             return None
         if self.low is not None and self.high is not None:
             return (self.high - self.low) / (2 * Z95)
-        if self.value is None or self.n is None or not is_share(self.metric) or not 0 <= self.value <= 1:
+        if self.value is None or self.n is None or not metric_of(self.metric).is_proportion or not 0 <= self.value <= 1:
             return None
         low, high = wilson(self.value * self.n, self.n)
         return (high - low) / (2 * Z95)
@@ -65,19 +65,6 @@ class Score:
         """Smallest difference that two independent models at this score would show with 80 % power."""
         measured = self.record.metrics[self.metric].separable if self.record and self.record.metrics else None
         return measured or (None if self.error is None else (Z95 + Z80) * 2**0.5 * self.error)
-
-
-def is_share(metric: str) -> bool:
-    """True for a mean of outcomes that are right or wrong, whose interval follows from n.
-
-    >>> is_share("t2i_r10"), is_share("acc1"), is_share("miou"), is_share("mean_per_class_recall")
-    (True, True, False, False)
-    """
-    return metric in SHARES or bool(re.fullmatch("(t2i|i2t)_r[0-9]+", metric))
-
-
-def lower_is_better(metric: str) -> bool:
-    return metric == "rmse" or metric.endswith("_rank")
 
 
 def display_name(record: Record) -> str:
@@ -95,8 +82,8 @@ def of_record(record: Record, metric: str, file: Path | None = None) -> Score | 
         return Score(name, "ours", task.name, metric, None, note=f"failed: {record.reason}", file=file, record=record)
     if metric not in record.metrics:
         return None
-    found: Metric = record.metrics[metric]
-    unit = "rank" if metric.endswith("_rank") else "percent"
+    found: MeasuredMetric = record.metrics[metric]
+    unit = metric_of(metric).unit.name
     return Score(
         name, "ours", task.name, metric, found.value, unit, found.low, found.high, found.n, task.protocol,
         task.scoring, file=file, record=record,

@@ -10,7 +10,7 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from goldieval.core.display import Console, Text
-from goldieval.families.base import family_of
+from goldieval.metrics.registry import metric_of
 from goldieval.records.schema import Record
 from goldieval.report.numbers import interval, label, value
 
@@ -31,11 +31,12 @@ def scores(records: Sequence[Record], console: Console, every_metric: bool = Fal
 
 
 def _names(record: Record, every: bool) -> list[str]:
-    """A run shows its family's main metrics, and the headline once more for each of its strata."""
+    """A run shows the metrics of the summary, the headline, and the headline once more for each of its strata."""
     if every:
         return list(record.metrics)
-    apart = [name for name in record.metrics if name.startswith(f"{record.task.headline}_")]
-    return [name for name in family_of(record.task.family).SUMMARY if name in record.metrics] + apart
+    headline, metrics = record.task.headline, [metric_of(name) for name in record.metrics]
+    shown = [metric.name for metric in metrics if metric.in_summary or metric.name == headline]
+    return shown + [metric.name for metric in metrics if metric.stratum and metric.whole == headline]
 
 
 def _wide(shown: Shown) -> Table:

@@ -7,24 +7,24 @@ from collections.abc import Sequence
 from dataclasses import replace
 from statistics import fmean, stdev
 
-from goldieval.report.grid import Cell, Grid, Row
+from goldieval.report.grid import Cell, Grid, GridRow
 from goldieval.report.score import Score
 
 
-def fold_seeds(rows: Sequence[Row], seeds: str, grid: Grid) -> list[Row]:
+def fold_seeds(rows: Sequence[GridRow], seeds: str, grid: Grid) -> list[GridRow]:
     """Return the rows as they are, or one row a name: the mean over seeds, its half-width from their scatter."""
     if seeds != "mean":
         return list(rows)
-    by_name: dict[str, list[Row]] = defaultdict(list)
+    by_name: dict[str, list[GridRow]] = defaultdict(list)
     for row in rows:
         by_name[row.name].append(row)
     return [_mean(group, grid) if len(group) > 1 else group[0] for group in by_name.values()]
 
 
-def _mean(rows: list[Row], grid: Grid) -> Row:
+def _mean(rows: list[GridRow], grid: Grid) -> GridRow:
     cells = [_mean_cell(list(cells)) for cells in zip(*(row.cells for row in rows), strict=True)]
     note = f"mean of {len(rows)} seeds; ± is the 95 % interval of that mean, from the scatter over seeds"
-    return Row(rows[0].name, rows[0].kind, cells, [grid.footnote(note)])
+    return GridRow(rows[0].name, rows[0].kind, cells, [grid.footnote(note)])
 
 
 def _mean_cell(cells: list[Cell]) -> Cell:

@@ -16,7 +16,7 @@ from goldieval.core.errors import GoldievalError
 from goldieval.core.limits import RECORD_BYTES
 from goldieval.core.reading import read_json
 from goldieval.records.schema import SCHEMA, Record
-from goldieval.report.grid import Cell, Grid, GridPanel, Row, RowGroup
+from goldieval.report.grid import Cell, Grid, GridPanel, GridRow, RowGroup
 from goldieval.report.score import Score
 from goldieval.report.settings import Setting, main_setting, setting_of
 from goldieval.report.table_spec import Column, Study
@@ -134,7 +134,7 @@ def study_panel(title: str, study: Study, columns: Sequence[Column], runs: Runs,
     if kept:
         grid.notes.append(MEANS)
     rows = [
-        Row(_name(name, own[row]), "ours", cells[row], _scoring(own[row], columns, grid))
+        GridRow(_name(name, own[row]), "ours", cells[row], _scoring(own[row], columns, grid))
         for row, name in study.rows.items()
     ]
     names = [*(FACTS[name] for name in study.facts), *(column.label or column.task for column in columns)]

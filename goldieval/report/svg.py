@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import log10
 
-from goldieval.report.efficiency import Efficiency, Point
+from goldieval.report.efficiency import Efficiency, EfficiencyPoint
 from goldieval.report.formats.html import escape
 
 WIDTH, HEIGHT, LEFT, BOTTOM = 520, 330, 48, 40
@@ -74,7 +74,7 @@ def _count(power: int) -> str:
     return f"{10 ** (power % 3)}{unit}"
 
 
-def _point(point: Point, x: float, up: _Scale) -> str:
+def _point(point: EfficiencyPoint, x: float, up: _Scale) -> str:
     line = ""
     if point.low is not None and point.high is not None:
         line = f'<path class=ci d="M{x} {up.place(point.low)}V{up.place(point.high)}"/>'

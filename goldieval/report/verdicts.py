@@ -10,7 +10,7 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from goldieval.comparison.flips import Flip
-from goldieval.comparison.result import Comparison, Row, models
+from goldieval.comparison.result import Comparison, MetricComparison, models
 from goldieval.comparison.sides import Side
 from goldieval.core.display import Console, Text
 from goldieval.report.numbers import label, value
@@ -35,7 +35,7 @@ def verdicts(found: Comparison, console: Console) -> list[RenderableType]:
     ]
 
 
-def summary(rows: Sequence[Row]) -> str:
+def summary(rows: Sequence[MetricComparison]) -> str:
     """Return the verdicts in one line.
 
     >>> summary([])
@@ -63,7 +63,7 @@ def chance(p: float) -> str:
     return "<0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
 
 
-def ends(row: Row, between: str = " to ") -> str:
+def ends(row: MetricComparison, between: str = " to ") -> str:
     """Return the interval of a difference, or that there is none."""
     if row.low is None or row.high is None:
         return "none"
@@ -80,7 +80,7 @@ def _who(name: str, side: Side) -> Iterator[Text]:
         yield Text(f"   {notice}", "yellow")
 
 
-def _wide(rows: Sequence[Row]) -> Table:
+def _wide(rows: Sequence[MetricComparison]) -> Table:
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold", pad_edge=False)
     for name in ("task", "metric", "A", "B", "B-A", "95 %", "p", "could see", "B is"):
         table.add_column(name, justify="left" if name in ("task", "metric", "B is") else "right", no_wrap=True)
@@ -100,7 +100,7 @@ def _wide(rows: Sequence[Row]) -> Table:
     return table
 
 
-def _narrow(rows: Sequence[Row]) -> Iterator[Text]:
+def _narrow(rows: Sequence[MetricComparison]) -> Iterator[Text]:
     for row in rows:
         yield Text.assemble((f"{row.task} {label(row.metric)}: ", "bold"), (row.verdict, STYLES[row.verdict]))
         scores = f"A {value(row.metric, row.a)}, B {value(row.metric, row.b)}"
@@ -132,7 +132,7 @@ def _remarks(found: Comparison) -> Iterator[Text]:
             yield Text(f"  {_seeds(row)}")
 
 
-def _seeds(row: Row) -> str:
+def _seeds(row: MetricComparison) -> str:
     """Where a difference between recipes scatters from."""
     sd = [value(row.metric, each) if each is not None else "not known (one seed)" for each in row.seed_sd]
     errors = value(row.metric, row.seed_error), value(row.metric, row.sample_error)

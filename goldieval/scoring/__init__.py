@@ -1,1 +1,1 @@
-"""Image-text similarity in tiles. It knows tensors, not tasks, files or screens."""
+"""Image-text similarity in tiles. This package knows tensors, but not tasks, files or terminals."""

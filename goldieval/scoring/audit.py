@@ -1,4 +1,4 @@
-"""What a shortlist loses, measured on a seeded sample of queries against exact text-conditioned scores."""
+"""Loss of a shortlist against exact text-conditioned scores, measured on a seeded sample of queries."""
 
 from __future__ import annotations
 
@@ -19,11 +19,16 @@ Hits = Callable[[int], np.ndarray]
 
 @dataclass(frozen=True)
 class Audit:
-    """One direction; arrays have one entry a sampled query.
+    """Audit of one direction; arrays have one entry per sampled query.
 
-    size: of a shortlist.   rows: which queries were sampled.   of: how many there were to draw from.
-    exact, approximate: hits at k.   best_lost: whether all of the shortlist scores below the best of the gallery.
-    positive_lost: whether every positive on it (there may be none) scores below the best positive.
+    Attributes:
+        size: Length of a shortlist.
+        rows: Indices of the sampled queries.
+        of: Number of queries that were drawn from.
+        exact: Hits at k by exact scores.
+        approximate: Hits at k by the shortlist.
+        best_lost: Whether every item on the shortlist scores below the best of the gallery.
+        positive_lost: Whether every positive on the shortlist (possibly none) scores below the best positive.
     """
 
     size: int
@@ -36,27 +41,41 @@ class Audit:
 
 
 def sample(asked: np.ndarray) -> np.ndarray:
-    """Return at most ``SAMPLE`` of the true places of a mask, ascending, always the same."""
+    """Return at most ``SAMPLE`` indices of true entries of a mask, ascending, with a fixed seed."""
     rows = np.flatnonzero(asked)
     generator = np.random.Generator(np.random.PCG64(SEED))
     return np.sort(generator.choice(rows, min(SAMPLE, len(rows)), replace=False))
 
 
 def audit_texts(stages: Stages, own: Shortlists, ranks: Ranks, positives: torch.Tensor) -> Audit:
-    """Audit text to image; ``ranks`` are the shortlist's, ``positives`` pairs (text index, image index)."""
+    """Audit text to image.
+
+    Args:
+        stages: The two encodings of the task.
+        own: Shortlist of each text.
+        ranks: Ranks computed from the shortlists.
+        positives: Pairs (text index, image index), shape (pairs, 2).
+    """
     rows = sample(ranks.positives > 0)
     texts = stages.raw_texts[torch.as_tensor(rows, device=stages.raw_texts.device)]
     return _retrieval(own, ranks, rows, positives, conditioned_matrix(stages.pool, texts, stages.patches).T)
 
 
 def audit_images(stages: Stages, own: Shortlists, ranks: Ranks, positives: torch.Tensor) -> Audit:
-    """Audit image to text; ``positives`` are pairs (text index, image index)."""
+    """Audit image to text; arguments as in ``audit_texts``."""
     rows = sample(ranks.positives > 0)
     return _retrieval(own, ranks, rows, positives.flip(1), _image_rows(stages, rows))
 
 
 def audit_classes(stages: Stages, own: Shortlists, places: np.ndarray, labels: torch.Tensor) -> Audit:
-    """Audit image to class; ``places`` are the shortlist's."""
+    """Audit image to class.
+
+    Args:
+        stages: The two encodings of the task.
+        own: Shortlist of each image.
+        places: Place of the true class by the shortlist, shape (images,).
+        labels: Class indices, shape (images,).
+    """
     rows = sample(np.ones(len(labels), dtype=bool))
     here = torch.as_tensor(rows, device=labels.device)
     scores = _image_rows(stages, rows)
@@ -68,14 +87,22 @@ def audit_classes(stages: Stages, own: Shortlists, places: np.ndarray, labels: t
 
 
 def _image_rows(stages: Stages, rows: np.ndarray) -> torch.Tensor:
-    """Return exact scores of some images against all texts, (rows, texts)."""
+    """Return exact scores of some images against all texts, shape (rows, texts)."""
     scorer, (step, _) = ConditionedScorer(stages.pool, stages.raw_texts), tile_size(stages.patches.device)
     parts = torch.split(torch.as_tensor(rows, device=stages.patches.device), step)
     return torch.cat([scorer.rows(stages.patches[part]) for part in parts])
 
 
 def _retrieval(own: Shortlists, ranks: Ranks, rows: np.ndarray, positives: torch.Tensor, scores: torch.Tensor) -> Audit:
-    """Compare one direction; ``positives``: pairs (query, item).   scores: exact, (rows, gallery)."""
+    """Compare one direction.
+
+    Args:
+        own: Shortlist of each query.
+        ranks: Ranks computed from the shortlists.
+        rows: Indices of the sampled queries.
+        positives: Pairs (query, item), shape (pairs, 2).
+        scores: Exact scores, shape (rows, gallery).
+    """
     here = torch.as_tensor(rows, device=scores.device)
     place = torch.searchsorted(here, positives[:, 0].contiguous()).clamp_max(len(here) - 1)
     wanted = here[place] == positives[:, 0]
@@ -88,14 +115,14 @@ def _retrieval(own: Shortlists, ranks: Ranks, rows: np.ndarray, positives: torch
 
 
 def _lost(scores: torch.Tensor, wanted: torch.Tensor, members: torch.Tensor) -> np.ndarray:
-    """Whether the best wanted item on the list scores below the best wanted of the gallery; ties are no loss."""
+    """Return whether the best relevant item on the shortlist scores below the best of the gallery; ties are no loss."""
     scores = scores.masked_fill(~wanted, -torch.inf)
     lost: np.ndarray = (scores.gather(1, members).amax(1) < scores.amax(1) - TIE).cpu().numpy()
     return lost
 
 
 def _ranks(scores: torch.Tensor, relevant: torch.Tensor) -> Ranks:
-    """Rank whole rows of scores, (queries, gallery)."""
+    """Compute ranks from complete rows of scores, shape (queries, gallery)."""
     best = scores.masked_fill(~relevant, -torch.inf).amax(1, keepdim=True)
     reach = scores >= best - TIE
     above = (scores > best + TIE).sum(1)

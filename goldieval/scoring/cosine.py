@@ -1,4 +1,4 @@
-"""Cosine similarity in float32, tile by tile: the whole score matrix never exists."""
+"""Cosine similarity in float32, tile by tile: the complete score matrix is never in memory."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from goldieval.core.precision import full_float32
 from goldieval.metrics.accuracy import ClassRanks, joined_classes, true_class_ranks
 from goldieval.metrics.ranks import RankCounter, Ranks
 
-# A tile of 512 x 8,192 float32 is 16 MB: large enough for the matrix product, small enough for the cache of most CPUs.
+# A tile of 512 x 8,192 float32 is 16 MB: large enough for the matrix product, small enough for most CPU caches.
 TEXTS, IMAGES = 512, 8192
 PAIRS = 16384
 
 
 @contextmanager
 def exact(device: str) -> Iterator[None]:
-    """Compute in plain float32 whatever the caller has set: a training loop's TF32 or autocast would move ranks."""
+    """Compute in full float32 whatever the caller has set: a training loop's TF32 or autocast would change ranks."""
     with full_float32(), torch.no_grad(), torch.autocast(torch.device(device).type, enabled=False):
         yield
 
@@ -29,41 +29,44 @@ def unit(embeddings: np.ndarray | torch.Tensor, what: str) -> torch.Tensor:
     """Return unit vectors in float32.
 
     Args:
-        embeddings: (n, dim), any norm.   what: names them in errors.
+        embeddings: Embeddings of any norm, shape (n, dim).
+        what: Describes them in error messages, for example ``"image"``.
 
     Raises:
-        TaskError: NaN or infinite values, a zero vector, or all vectors the same; counting would call that a hit.
+        TaskError: Values are NaN or infinite, a vector is zero, or all vectors are equal, which would count as hits.
     """
     vectors: torch.Tensor = torch.as_tensor(embeddings, dtype=torch.float32).detach().clone()
     check_finite(vectors, what)
-    vectors /= vectors.abs().amax(dim=1, keepdim=True).clamp_min(torch.finfo(torch.float32).tiny)  # no overflow below
+    vectors /= vectors.abs().amax(dim=1, keepdim=True).clamp_min(torch.finfo(torch.float32).tiny)  # avoids overflow
     lengths = vectors.norm(dim=1, keepdim=True)
     if bool((lengths == 0).any()):
         raise TaskError(f"{int((lengths == 0).sum()):,} of {len(vectors):,} {what} embeddings are zero.")
     vectors /= lengths
     if len(vectors) > 1 and float((vectors - vectors[0]).abs().max()) < 1e-6:
         raise TaskError(
-            f"all {len(vectors):,} {what} embeddings are the same though their inputs differ: "
-            "the model has collapsed, or cuts them all to the same input."
+            f"all {len(vectors):,} {what} embeddings are equal although their inputs differ: "
+            "the model has collapsed, or truncates them all to the same input."
         )
     return vectors
 
 
 def check_finite(vectors: torch.Tensor, what: str) -> None:
-    """Raise TaskError with the number of rows that hold NaN or infinite values, shape (n, …)."""
+    """Raise TaskError with the number of rows of ``vectors``, shape (n, …), that contain NaN or infinite values."""
     bad = int((~torch.isfinite(vectors)).flatten(1).any(1).sum())
     if bad:
         raise TaskError(f"{bad:,} of {len(vectors):,} {what} embeddings hold NaN or infinite values.")
 
 
 def retrieval_ranks(texts: torch.Tensor, images: torch.Tensor, positives: torch.Tensor) -> tuple[Ranks, Ranks]:
-    """Rank both ways in one pass over the tiles.
+    """Rank both directions in one pass over the tiles.
 
     Args:
-        texts: (texts, dim) and images: (images, dim), unit vectors.   positives: (pairs, 2) text and image index.
+        texts: Unit vectors, shape (texts, dim).
+        images: Unit vectors, shape (images, dim).
+        positives: Pairs (text index, image index), shape (pairs, 2).
 
     Returns:
-        (text to image, image to text)
+        Ranks of text to image and of image to text.
     """
     scores = pair_scores(texts, images, positives)
     counter = RankCounter(positives, scores, len(texts), len(images))
@@ -78,23 +81,27 @@ def pair_scores(texts: torch.Tensor, images: torch.Tensor, pairs: torch.Tensor) 
     """Return the cosine of each pair, shape (pairs,).
 
     Args:
-        texts: (texts, dim) and images: (images, dim), unit vectors.   pairs: (pairs, 2) text and image index.
+        texts: Unit vectors, shape (texts, dim).
+        images: Unit vectors, shape (images, dim).
+        pairs: Pairs (text index, image index), shape (pairs, 2).
     """
     check_widths(texts, images)
     return torch.cat([(texts[part[:, 0]] * images[part[:, 1]]).sum(1) for part in torch.split(pairs, PAIRS)])
 
 
 def class_ranks(images: torch.Tensor, classes: torch.Tensor, labels: torch.Tensor) -> ClassRanks:
-    """Rank the true class of every image and predict one.
+    """Rank the true class of every image and predict a class.
 
     Args:
-        images: (images, dim) and classes: (classes, dim), unit vectors.   labels: (images,) class indices.
+        images: Unit vectors, shape (images, dim).
+        classes: Unit vectors, shape (classes, dim).
+        labels: Class indices, shape (images,).
     """
     parts = zip(torch.split(images, IMAGES), torch.split(labels, IMAGES), strict=True)
     return joined_classes([true_class_ranks(rows @ classes.T, true) for rows, true in parts])
 
 
 def check_widths(texts: torch.Tensor, images: torch.Tensor) -> None:
-    """Raise TaskError where the two towers' embeddings cannot be compared."""
+    """Raise TaskError if text and image embeddings have different dimensions."""
     if texts.shape[1] != images.shape[1]:
         raise TaskError(f"text embeddings are {texts.shape[1]} wide, image embeddings {images.shape[1]}.")

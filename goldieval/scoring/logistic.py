@@ -1,4 +1,4 @@
-"""Multinomial logistic regression on features, for linear probes: strictly convex, in float64, in blocks of rows."""
+"""Multinomial logistic regression for linear probes: strictly convex, in float64, in blocks of rows."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from scipy.optimize import minimize
 from threadpoolctl import ThreadpoolController
 
 ROWS = 16_384  # per block; its scores against 1,000 classes are 131 MB
-DEVIATION = 1e-4  # smallest that a feature is divided by: below it is the rounding of float32 embeddings, not a feature
-TOLERANCE = 1e-5  # largest entry of the gradient at the optimum, as a share of the penalty
-RESOLUTION = 1.5e-8  # of the gradient, where a float64 loss shows no further descent: the square root of its spacing
-SMALL = 100_000_000  # rows x dim x classes that one thread multiplies in less time than several need to meet
+DEVIATION = 1e-4  # minimum deviation to divide by; smaller ones are rounding of float32 embeddings, not features
+TOLERANCE = 1e-5  # largest entry of the gradient at the optimum, as a fraction of the penalty
+RESOLUTION = 1.5e-8  # of the gradient, at which a float64 loss shows no further descent: square root of its spacing
+SMALL = 100_000_000  # rows x dim x classes below which one thread is faster than the synchronisation of several
 CORRECTIONS = 20  # of L-BFGS
 
 
@@ -25,12 +25,12 @@ class Linear:
     """A fitted linear model: scores are ``(features - shift) * scale @ weight.T + bias``, all of it float64.
 
     Attributes:
-        shift: mean of each feature, (dim,).
-        scale: one over the deviation of each feature, (dim,).
-        weight: (classes, dim).
-        bias: (classes,).
-        steps: the solver took.
-        converged: whether the gradient is as small as ``optimal`` asks.
+        shift: Mean of each feature, shape (dim,).
+        scale: Reciprocal of the standard deviation of each feature, shape (dim,).
+        weight: Shape (classes, dim).
+        bias: Shape (classes,).
+        steps: Number of solver steps.
+        converged: Whether the gradient is small enough, see ``optimal``.
     """
 
     shift: torch.Tensor
@@ -52,18 +52,18 @@ def fit(
 ) -> Linear:
     """Minimise the mean cross-entropy plus ``penalty / 2`` times the sum of squared weights, by L-BFGS.
 
-    Features are standardised by their own mean and deviation; the bias is not penalised. The loss is strictly convex
-    in the weights, and the solver stops where the gradient is small (see ``optimal``), whatever the way there:
-    ``start`` only saves steps. Everything is float64; a device without it (MPS) leaves the fit to the CPU. Up to
-    ``SMALL`` products the CPU works with one thread.
+    Features are standardised by their own mean and standard deviation; the bias is not penalised. The loss is strictly
+    convex in the weights, and the solver stops where the gradient is small (see ``optimal``), whatever the starting
+    point: ``start`` only saves steps. Everything is float64; on a device without it (MPS) the fit runs on the CPU. Up
+    to ``SMALL`` products, the CPU uses one thread.
 
     Args:
-        features: (rows, dim).
-        labels: class indices, (rows,).
-        classes: number of classes.
-        penalty: on the squared weights over the mean loss, above 0.
-        steps: maximum number of solver steps.
-        start: model of the same features, classes and device to begin from.
+        features: Shape (rows, dim).
+        labels: Class indices, shape (rows,).
+        classes: Number of classes.
+        penalty: Weight of the squared weights relative to the mean loss, above 0.
+        steps: Maximum number of solver steps.
+        start: Model of the same features, classes and device to start from.
     """
     if features.device.type == "mps":
         features, labels = features.cpu(), labels.cpu()
@@ -88,19 +88,19 @@ def fit(
 
 
 def optimal(gradient: float, penalty: float) -> bool:
-    """Return whether the largest entry of the gradient is that of an optimum.
+    """Return whether the largest entry of the gradient is small enough for an optimum.
 
-    The loss is then within ``entries * gradient**2 / (2 * penalty)`` of its minimum: below 1e-5 nats for 10,000 weights
-    and a penalty of 1e-7.
+    The loss is then within ``entries * gradient**2 / (2 * penalty)`` of its minimum: less than 1e-5 nats for 10,000
+    weights and a penalty of 1e-7.
     """
     return gradient <= max(TOLERANCE * penalty, RESOLUTION)
 
 
 @contextmanager
 def one_thread_where_small(products: int) -> Iterator[None]:
-    """Compute with one thread inside where there are at most ``SMALL`` products, and as before afterwards.
+    """Use one thread inside the block if there are at most ``SMALL`` products, and restore the setting afterwards.
 
-    Threads meet after every product; where another process has their core, each meeting waits for the scheduler.
+    Threads synchronise after every product; if another process occupies their core, each time waits for the scheduler.
     """
     if products > SMALL:
         yield
@@ -116,12 +116,12 @@ def one_thread_where_small(products: int) -> Iterator[None]:
 
 @cache
 def _pools() -> ThreadpoolController:
-    """Return the thread pools of the process, among them that of scipy's linear algebra; to find them takes 20 ms."""
+    """Return the thread pools of the process, including that of scipy's linear algebra; finding them takes 20 ms."""
     return ThreadpoolController()
 
 
 class _Objective:
-    """Loss and gradient at a flat float64 vector: the rows of ``[weight | bias]``, (classes, dim + 1), one by one.
+    """Loss and gradient at a flat float64 vector: the rows of ``[weight | bias]``, (classes, dim + 1), concatenated.
 
     The standardisation is folded into weight and bias, so that the features are only ever multiplied.
     """
@@ -152,12 +152,12 @@ class _Objective:
         return float(loss), gradient.flatten().cpu().numpy()
 
     def parameters(self, vector: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return weight and bias of a flat vector, on the features' device."""
+        """Return weight and bias from a flat vector, on the features' device."""
         both = torch.from_numpy(vector.copy()).to(self.shift.device).view(self.classes, self.dim + 1)
         return both[:, :-1].contiguous(), both[:, -1].contiguous()
 
     def vector(self, start: Linear | None) -> np.ndarray:
-        """Return the flat vector of a model; of zeros where there is none."""
+        """Return the flat vector of a model, or zeros if there is none."""
         if start is None:
             return np.zeros(self.classes * (self.dim + 1))
         return torch.cat([start.weight, start.bias[:, None]], dim=1).flatten().cpu().numpy()
@@ -169,6 +169,6 @@ class _Objective:
 def _folded(
     weight: torch.Tensor, bias: torch.Tensor, shift: torch.Tensor, scale: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return weight and bias that give the same scores for features as they are."""
+    """Return weight and bias that give the same scores for features without standardisation."""
     scaled = weight * scale
     return scaled, bias - scaled @ shift

@@ -1,6 +1,6 @@
-"""Scoring modes by name: ``global``, ``conditioned``, ``shortlist:K``; ``auto`` is the model's own. No torch here.
+"""Names of scoring modes: ``global``, ``conditioned``, ``shortlist:K``; ``auto`` is the model's own. Without torch.
 
-Families that do not compare whole pictures with texts have one mode each: ``generate``, ``dense:ATTENTION:READING``.
+Families that do not compare whole images with texts have one mode each: ``generate``, ``dense:ATTENTION:READING``.
 """
 
 from __future__ import annotations
@@ -9,15 +9,15 @@ import re
 
 from goldieval.core.errors import GoldievalError
 
-CHOICES = "choose auto, global, conditioned or shortlist:K with K from 1 on, for example shortlist:128"
+CHOICES = "choose auto, global, conditioned or shortlist:K with an integer K of at least 1, for example shortlist:128"
 _SHORTLIST = re.compile("shortlist:([1-9][0-9]{0,8})")
 
 
 def checked_mode(mode: str) -> str:
-    """Return the mode.
+    """Return the mode if it is valid.
 
     Raises:
-        ValueError: no mode has such a name; the message says which there are.
+        ValueError: There is no mode of that name; the message lists the available ones.
 
     >>> checked_mode("shortlist:128")
     'shortlist:128'
@@ -28,15 +28,15 @@ def checked_mode(mode: str) -> str:
 
 
 def one_mode(*asked: object) -> str | None:
-    """Return the mode that a run asks for: ``--set scoring=MODE`` is another way to write ``--scoring MODE``.
+    """Return the mode requested for a run: ``--set scoring=MODE`` is equivalent to ``--scoring MODE``.
 
     Raises:
-        GoldievalError: no such mode, or two that differ.
+        GoldievalError: There is no such mode, or two different modes are requested.
     """
     modes = {str(mode) for mode in asked if mode is not None}
     if len(modes) > 1:
         raise GoldievalError(
-            f"two scoring modes are asked for, {' and '.join(sorted(modes))}: name one with --scoring."
+            f"two scoring modes are requested, {' and '.join(sorted(modes))}: choose one with --scoring."
         )
     try:
         return checked_mode(modes.pop()) if modes else None
@@ -45,18 +45,18 @@ def one_mode(*asked: object) -> str | None:
 
 
 def shortlist_size(mode: str) -> int:
-    """Return K of ``shortlist:K``, and 0 for another mode."""
+    """Return K of ``shortlist:K``, or 0 for any other mode."""
     found = _SHORTLIST.fullmatch(mode)
     return int(found[1]) if found else 0
 
 
-def needs_vectors(mode: str) -> bool:
-    """Whether a mode takes one vector an image, to compare or to learn from."""
-    return mode in ("global", "features") or shortlist_size(mode) > 0
+def needs_image_embeddings(mode: str) -> bool:
+    """Return whether images are compared with texts by one embedding each, at least at first."""
+    return mode == "global" or shortlist_size(mode) > 0
 
 
 def needs_pool(mode: str) -> bool:
-    """Whether a mode pools patches for each text."""
+    """Return whether a mode pools patch tokens for each text."""
     return mode == "conditioned" or shortlist_size(mode) > 0
 
 
@@ -73,8 +73,3 @@ def dense_parts(mode: str) -> tuple[str, str]:
     """Return attention and reading of a dense mode."""
     _, attention, reading = mode.split(":")
     return attention, reading
-
-
-def is_dense(mode: str) -> bool:
-    """Whether a mode compares patches with texts."""
-    return mode.startswith("dense:")

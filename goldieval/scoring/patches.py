@@ -1,7 +1,7 @@
-"""Three readings of what a patch says of a text: its own vector, itself pooled for the text, or the attention it gets.
+"""Three ways to score a patch for a text: its own vector, the patch pooled for the text, or its attention weight.
 
-Models without text-conditioned pooling (CLIP, COSMOS) have the first alone. Which of them FLAIR's and GoldiCLIP's
-segmentation scores were made with is not published.
+Models without text-conditioned pooling (CLIP, COSMOS) support only the first. Which of them was used for FLAIR's and
+GoldiCLIP's segmentation scores is not published.
 """
 
 from __future__ import annotations
@@ -21,11 +21,13 @@ def reader(reading: str, units: torch.Tensor, texts: torch.Tensor, pool: Pool | 
     """Return the function from patch features (n, rows, columns, dim) to logits (n, texts, rows, columns).
 
     Args:
-        reading: ``projection``, ``pooling`` or ``attention-map``.   units: (texts, dim) unit vectors.
-        texts: the same at the length that the model's texts have.   pool: the model's pooling, if it has one.
+        reading: ``projection``, ``pooling`` or ``attention-map``.
+        units: Unit vectors of the texts, shape (texts, dim).
+        texts: The same vectors with the length of the model's text embeddings, shape (texts, dim).
+        pool: The model's pooling, if it has one.
 
     Raises:
-        NotApplicableError: a reading that needs a pooling which the model does not have.
+        NotApplicableError: The reading requires a pooling that the model does not have.
     """
     if reading == "projection":
         return lambda features: _projection(features, units)
@@ -37,15 +39,15 @@ def reader(reading: str, units: torch.Tensor, texts: torch.Tensor, pool: Pool | 
 
 
 def _projection(features: torch.Tensor, units: torch.Tensor) -> torch.Tensor:
-    """Cosine of the projected patch with the text."""
+    """Return the cosine of the projected patch with the text."""
     return torch.einsum("nrcd,td->ntrc", F.normalize(features.float(), dim=-1), units)
 
 
 def _pooling(features: torch.Tensor, units: torch.Tensor, texts: torch.Tensor, pool: Pool) -> torch.Tensor:
-    """Cosine of the text with what it pools from one patch as the only key and value, beside the null slot (FLAIR).
+    """Return the cosine of the text with its pooling of one patch, the only key and value beside the null slot (FLAIR).
 
-    A head then weighs the patch by sigmoid(q . k), so the pooled vector is a sum over heads g_h u_h + b with u_h the
-    head's value through the output projection: its product with the text and its norm need the u_h once a patch only.
+    A head then weights the patch by sigmoid(q . k), so the pooled vector is a sum over heads g_h u_h + b, with u_h the
+    head's value after the output projection: its product with the text and its norm need the u_h only once per patch.
     """
     flat = features.float().flatten(1, 2)
     gates, values = _gates(flat, texts, pool), pool.keys_values(flat)[1]
@@ -59,19 +61,19 @@ def _pooling(features: torch.Tensor, units: torch.Tensor, texts: torch.Tensor, p
 
 
 def _attention_map(features: torch.Tensor, units: torch.Tensor, texts: torch.Tensor, pool: Pool) -> torch.Tensor:
-    """Attention that a patch gets of the text among all patches of the window and the null slot, mean over heads."""
+    """Return the text's attention to a patch among all patches of the window and the null slot, averaged over heads."""
     logits = _attention_logits(features.float().flatten(1, 2), texts, pool)
     weights = F.pad(logits, (0, 1)).softmax(-1)[..., :-1].mean(1)
     return weights.reshape(len(features), -1, *features.shape[1:3])
 
 
 def _gates(patches: torch.Tensor, texts: torch.Tensor, pool: Pool) -> torch.Tensor:
-    """(n, patches, texts, heads)"""
+    """Return sigmoid gates, shape (n, patches, texts, heads)."""
     return _attention_logits(patches, texts, pool).sigmoid().permute(0, 3, 2, 1).contiguous()
 
 
 def _attention_logits(patches: torch.Tensor, texts: torch.Tensor, pool: Pool) -> torch.Tensor:
-    """(n, heads, texts, patches); the null slot's logit is 0."""
+    """Return attention logits, shape (n, heads, texts, patches); the null slot's logit is 0."""
     queries, (keys, _) = pool.queries(texts.float()), pool.keys_values(patches)
     logits: torch.Tensor = torch.einsum("thk,nhlk->nhtl", queries, keys) * float(keys.shape[-1]) ** -0.5
     return logits

@@ -1,4 +1,4 @@
-"""From logits to a class for every pixel: scale, softmax over names, a class's best name, thresholds, arg-max."""
+"""From logits to a class for every pixel: scaling, softmax over names, best name per class, thresholds, arg-max."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from goldieval.scoring.windows import SlidingLogits
 
 @dataclass(frozen=True)
 class Decision:
-    """How pixels are given a class (SCLIP's released pipeline).
+    """How classes are assigned to pixels (SCLIP's released pipeline).
 
-    owner: (names,) class of each name, in ascending order.   scale: factor of the logits.
-    probability: pixels whose best class has less than this become class 0.
-    area: classes beside 0 that are best on at most this share of all such pixels are taken out of the picture.
+    Attributes:
+        owner: Class of each name, in ascending order, shape (names,).
+        classes: Number of classes.
+        scale: Factor applied to the logits.
+        probability: Pixels whose best class has a lower probability become class 0.
+        area: Classes other than 0 that are best on at most this fraction of all such pixels are removed.
     """
 
     owner: torch.Tensor
@@ -41,7 +44,7 @@ def segment(logits: SlidingLogits, decision: Decision) -> torch.Tensor:
 
 
 def class_scores(logits: torch.Tensor, decision: Decision) -> torch.Tensor:
-    """Return probabilities (classes, height, width) of logits (names, height, width): a class has its best name's."""
+    """Return probabilities (classes, height, width) from logits (names, height, width): the maximum over its names."""
     names = (logits * decision.scale).softmax(0)
     if len(names) == decision.classes:
         return names
@@ -50,7 +53,7 @@ def class_scores(logits: torch.Tensor, decision: Decision) -> torch.Tensor:
 
 
 def _best_names(logits: SlidingLogits, decision: Decision) -> torch.Tensor:
-    """Without thresholds scale and softmax change no arg-max, and are left out."""
+    """Return the arg-max; without thresholds, scale and softmax do not change it and are omitted."""
     found = torch.empty(logits.size, dtype=torch.int64, device=logits.patches.device)
     for rows, columns, tile in logits.tiles():
         found[rows, columns] = decision.owner[tile.argmax(0)]
@@ -58,7 +61,7 @@ def _best_names(logits: SlidingLogits, decision: Decision) -> torch.Tensor:
 
 
 def _large_enough(logits: SlidingLogits, decision: Decision) -> torch.Tensor:
-    """Return 1 for class 0 and for each class of enough area, else 0."""
+    """Return 1 for class 0 and for each class of sufficient area, else 0."""
     counts = torch.zeros(decision.classes, device=logits.patches.device)
     for _, _, tile in logits.tiles():
         best = class_scores(tile, decision).argmax(0).flatten()

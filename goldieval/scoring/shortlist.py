@@ -1,8 +1,8 @@
-"""Two-stage search, a declared approximation: the k candidates of best cosine are scored again, text-conditioned.
+"""Two-stage search, a declared approximation: the k nearest candidates by cosine are re-scored, text-conditioned.
 
-Every text shortlists images and every image texts, so that neither direction is cut down by the other. What is not on a
-query's shortlist comes behind all of it, in the order of the cosine. FLAIR's released code shortlists texts an image
-only and uses that for both directions: a text is then ranked among the images that happened to choose it.
+Every text shortlists images and every image shortlists texts, so that neither direction is restricted by the other.
+Items that are not on a query's shortlist rank after all of it, ordered by cosine. FLAIR's released code shortlists only
+texts per image and uses that for both directions: a text is then ranked among the images that happened to select it.
 """
 
 from __future__ import annotations
@@ -21,14 +21,27 @@ QUERIES, GALLERY = 512, 8192  # a tile of the first stage
 
 
 class Shortlists(NamedTuple):
-    """members: (queries, k) gallery indices.   scores: (queries, k) text-conditioned."""
+    """Shortlists of queries.
+
+    Attributes:
+        members: Gallery indices, shape (queries, k).
+        scores: Text-conditioned scores, shape (queries, k).
+    """
 
     members: torch.Tensor
     scores: torch.Tensor
 
 
 class Stages(NamedTuple):
-    """The two encodings of a task: unit vectors (images, dim) and (texts, dim); patches and raw texts for the pool."""
+    """The two encodings of a task.
+
+    Attributes:
+        pool: The model's pooling.
+        images: Unit vectors, shape (images, dim).
+        texts: Unit vectors, shape (texts, dim).
+        patches: Patch tokens, shape (images, patches, dim).
+        raw_texts: Text vectors before normalisation, shape (texts, dim).
+    """
 
     pool: Pool
     images: torch.Tensor
@@ -38,10 +51,12 @@ class Stages(NamedTuple):
 
 
 def nearest(queries: torch.Tensor, gallery: torch.Tensor, k: int) -> torch.Tensor:
-    """Return the k gallery items of best cosine for each query, (queries, k) or all where there are fewer.
+    """Return the k gallery items of highest cosine for each query, shape (queries, k), or all if there are fewer.
 
     Args:
-        queries: (queries, dim) and gallery: (gallery, dim), unit vectors.
+        queries: Unit vectors, shape (queries, dim).
+        gallery: Unit vectors, shape (gallery, dim).
+        k: Number of items per query.
     """
     return torch.cat([_nearest(part, gallery, min(k, len(gallery))) for part in torch.split(queries, QUERIES)])
 
@@ -59,7 +74,7 @@ def _nearest(queries: torch.Tensor, gallery: torch.Tensor, k: int) -> torch.Tens
 
 
 def shortlists(stages: Stages, k: int) -> tuple[Shortlists, Shortlists]:
-    """Return each text's list of images and each image's list of texts; a pair on both is scored once."""
+    """Return each text's shortlist of images and each image's shortlist of texts; a pair on both is scored once."""
     images, texts = nearest(stages.texts, stages.images, k), nearest(stages.images, stages.texts, k)
     count = len(stages.images)
     by_text = torch.arange(len(images), device=images.device)[:, None] * count + images
@@ -76,7 +91,16 @@ def shortlists(stages: Stages, k: int) -> tuple[Shortlists, Shortlists]:
 def shortlist_ranks(
     stages: Stages, lists: tuple[Shortlists, Shortlists], positives: torch.Tensor
 ) -> tuple[Ranks, Ranks]:
-    """Rank both ways; ``positives`` are pairs (text index, image index). Returns (text to image, image to text)."""
+    """Rank both directions.
+
+    Args:
+        stages: The two encodings of the task.
+        lists: Shortlists of texts and of images.
+        positives: Pairs (text index, image index), shape (pairs, 2).
+
+    Returns:
+        Ranks of text to image and of image to text.
+    """
     behind = retrieval_ranks(stages.texts, stages.images, positives)
     sides = zip(lists, behind, (positives, positives.flip(1)), strict=True)
     to_image, to_text = (side_ranks(own, cosine, pairs) for own, cosine, pairs in sides)
@@ -87,7 +111,9 @@ def side_ranks(own: Shortlists, behind: Ranks, positives: torch.Tensor) -> Ranks
     """Rank one direction.
 
     Args:
-        behind: ranks by cosine, for queries without a positive on the list.   positives: (pairs, 2) query, item.
+        own: Shortlist of each query.
+        behind: Ranks by cosine, for queries without a positive on the shortlist.
+        positives: Pairs (query, item), shape (pairs, 2).
     """
     members, scores = own
     relevant = _relevant(members, positives, behind.gallery)
@@ -97,7 +123,7 @@ def side_ranks(own: Shortlists, behind: Ranks, positives: torch.Tensor) -> Ranks
     tied = (reach & ~relevant).sum(1).cpu().numpy() - above
     tied_positives = (reach & relevant).sum(1).cpu().numpy()
     listed = relevant.any(1).cpu().numpy()
-    over = np.maximum(behind.above, members.shape[1])  # the whole list comes first
+    over = np.maximum(behind.above, members.shape[1])  # the whole shortlist ranks first
     left = np.maximum(behind.above + behind.tied - over, 0)
     return Ranks(
         np.where(listed, above, over),
@@ -109,13 +135,13 @@ def side_ranks(own: Shortlists, behind: Ranks, positives: torch.Tensor) -> Ranks
 
 
 def _relevant(members: torch.Tensor, positives: torch.Tensor, gallery: int) -> torch.Tensor:
-    """Return which members are positives of their query, booleans of the shape of ``members``."""
+    """Return which members are positives of their query, a boolean tensor of the shape of ``members``."""
     rows = torch.arange(len(members), device=members.device)[:, None]
     return torch.isin(rows * gallery + members, positives[:, 0] * gallery + positives[:, 1])
 
 
 def class_shortlists(stages: Stages, k: int) -> Shortlists:
-    """Return each image's list of classes, which stand in the place of texts."""
+    """Return each image's shortlist of classes, which take the place of texts."""
     classes = nearest(stages.images, stages.texts, k)
     rows = torch.arange(len(classes), device=classes.device)[:, None].expand_as(classes)
     pairs = torch.stack([classes.flatten(), rows.flatten()], dim=1)
@@ -124,8 +150,14 @@ def class_shortlists(stages: Stages, k: int) -> Shortlists:
 
 
 def shortlist_classes(stages: Stages, own: Shortlists, labels: torch.Tensor) -> ClassRanks:
-    """Rank the true class of every image and predict one of those on its list; ``labels``: (images,) class indices."""
-    order = own.members.argsort(1)  # among equals the first class comes first, as in the other modes
+    """Rank the true class of every image and predict a class from its shortlist.
+
+    Args:
+        stages: The two encodings of the task.
+        own: Shortlist of each image.
+        labels: Class indices, shape (images,).
+    """
+    order = own.members.argsort(1)  # ties are resolved in favour of the first class, as in the other modes
     members, scores = own.members.gather(1, order), own.scores.gather(1, order)
     behind = class_ranks(stages.images, stages.texts, labels)
     true = members == labels[:, None]

@@ -1,4 +1,4 @@
-"""Image-text similarity as a task family sees it: ranks, whatever the scoring mode behind them."""
+"""Image-text similarity as used by a task family: ranks, independent of the scoring mode."""
 
 from __future__ import annotations
 
@@ -25,26 +25,39 @@ class Similarity(Protocol):
     """Scores of a task's images against its texts."""
 
     def retrieval(self, positives: torch.Tensor) -> tuple[Ranks, Ranks]:
-        """Rank both ways; ``positives`` are pairs (text index, image index). Returns (text to image, image to text)."""
-
-    def classes(self, prompts: torch.Tensor, labels: torch.Tensor) -> ClassRanks:
-        """Rank the true class of every image and predict one.
+        """Rank both directions.
 
         Args:
-            prompts: (classes, prompts a class) text indices.   labels: (images,) class indices.
+            positives: Pairs (text index, image index), shape (pairs, 2).
+
+        Returns:
+            Ranks of text to image and of image to text.
+        """
+
+    def classes(self, prompts: torch.Tensor, labels: torch.Tensor) -> ClassRanks:
+        """Rank the true class of every image and predict a class.
+
+        Args:
+            prompts: Text indices of each class's prompts, shape (classes, prompts per class).
+            labels: Class indices, shape (images,).
         """
 
     def pairs(self, image_rows: torch.Tensor, text_rows: torch.Tensor) -> torch.Tensor:
-        """Score image ``image_rows[i]`` against text ``text_rows[i]``, float32, shape (pairs,)."""
+        """Score image ``image_rows[i]`` against text ``text_rows[i]``; return float32, shape (pairs,)."""
 
     @property
     def audits(self) -> Mapping[str, Audit]:
-        """What the ranks returned so far lose, by direction (t2i, i2t, i2c); empty where they are exact."""
+        """Losses of the ranks returned so far, by direction (t2i, i2t, i2c); empty if they are exact."""
 
 
 @dataclass(frozen=True)
 class GlobalSimilarity:
-    """Cosine of one vector an image and one a text; images (n, dim) and texts (m, dim) are unit vectors."""
+    """Cosine of one vector per image and one per text.
+
+    Attributes:
+        images: Unit vectors, shape (images, dim).
+        texts: Unit vectors, shape (texts, dim).
+    """
 
     images: torch.Tensor
     texts: torch.Tensor
@@ -67,7 +80,13 @@ class GlobalSimilarity:
 
 @dataclass(frozen=True)
 class ConditionedSimilarity:
-    """Each image pooled for each text; patches (n, patches, dim), texts (m, dim) as the encoder gives them."""
+    """Each image pooled for each text.
+
+    Attributes:
+        pool: The model's pooling.
+        patches: Patch tokens, shape (images, patches, dim).
+        texts: Text vectors as encoded, shape (texts, dim).
+    """
 
     pool: Pool
     patches: torch.Tensor
@@ -77,7 +96,7 @@ class ConditionedSimilarity:
         return conditioned_ranks(self.pool, self.texts, self.patches, positives.to(self.texts.device))
 
     def classes(self, prompts: torch.Tensor, labels: torch.Tensor) -> ClassRanks:
-        """A class asks with its ensemble vector, at the length that this model's texts have."""
+        """Rank classes; a class is queried by its ensemble vector, scaled to the length of this model's texts."""
         _, vectors = self._class_vectors(prompts)
         return conditioned_classes(self.pool, vectors, self.patches, labels.to(self.texts.device))
 
@@ -90,16 +109,19 @@ class ConditionedSimilarity:
         return {}
 
     def _class_vectors(self, prompts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return each class's unit vector, and the same at the mean length of this model's texts."""
+        """Return each class's unit vector, and the same scaled to the mean length of this model's texts."""
         vectors = ensemble(unit(self.texts, "text"), prompts)
         return vectors, self.texts.float().norm(dim=-1).mean() * vectors
 
 
 @dataclass(frozen=True)
 class ShortlistSimilarity(ConditionedSimilarity):
-    """The ``k`` candidates of best cosine a query are scored again, text-conditioned; pairs are scored exactly.
+    """The ``k`` candidates of highest cosine per query are re-scored, text-conditioned; pairs are scored exactly.
 
-    images: unit vectors (n, dim).   lost: what was measured of the loss, by direction.
+    Attributes:
+        images: Unit vectors, shape (images, dim).
+        k: Length of a shortlist.
+        lost: Measured losses, by direction.
     """
 
     images: torch.Tensor
@@ -111,7 +133,7 @@ class ShortlistSimilarity(ConditionedSimilarity):
         return self.lost
 
     def retrieval(self, positives: torch.Tensor) -> tuple[Ranks, Ranks]:
-        """Rank both ways; a list that holds the whole gallery is exact, and nothing is to be measured of it."""
+        """Rank both directions; if a shortlist holds the whole gallery, ranks are exact and there is no loss."""
         if self.k >= max(len(self.texts), len(self.images)):
             return super().retrieval(positives)
         positives = positives.to(self.texts.device)
@@ -125,7 +147,7 @@ class ShortlistSimilarity(ConditionedSimilarity):
         return ranks
 
     def classes(self, prompts: torch.Tensor, labels: torch.Tensor) -> ClassRanks:
-        """Each image chooses among its ``k`` classes of best cosine."""
+        """Rank classes; each image chooses among its ``k`` classes of highest cosine."""
         if self.k >= len(prompts):
             return super().classes(prompts, labels)
         stages, labels = self._stages(*self._class_vectors(prompts)), labels.to(self.texts.device)
@@ -140,5 +162,5 @@ class ShortlistSimilarity(ConditionedSimilarity):
 
 
 def ensemble(texts: torch.Tensor, prompts: torch.Tensor) -> torch.Tensor:
-    """Mean of each class's unit text vectors, normalised again, shape (classes, dim)."""
+    """Return the mean of each class's unit text vectors, normalised again, shape (classes, dim)."""
     return unit(texts[prompts.to(texts.device)].mean(dim=1), "class")

@@ -1,10 +1,10 @@
-"""Sliding windows over a picture: patch logits, averaged where windows overlap and resized, by two matrix products.
+"""Sliding windows over an image: patch logits, averaged where windows overlap and resized, by two matrix products.
 
 A window's logits are upsampled from its patches to its pixels, windows are averaged, and the average is resized to the
-original picture (SCLIP, section 3.3; mmsegmentation's ``slide_inference``). All three are linear and act on rows and on
-columns apart, and windows stand on a grid. So the logits of the whole picture are V P H' with P the patch logits of all
-windows side by side, about a sixtieth of the pixels; any tile of them is made when it is asked for, and nothing as
-large as the picture times the classes ever exists.
+original image (SCLIP, section 3.3; mmsegmentation's ``slide_inference``). All three steps are linear and separable into
+rows and columns, and windows lie on a grid. The logits of the whole image are therefore V P H', with P the patch logits
+of all windows side by side, about a sixtieth of the pixels. Any tile of them is computed on demand, and no array of the
+size of the image times the number of classes is ever allocated.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Encode = Callable[[torch.Tensor], torch.Tensor]
 
 
 def starts(length: int, crop: int, stride: int) -> list[int]:
-    """First pixel of every window along one side; the last one is shifted back to stay inside.
+    """Return the first pixel of every window along one side; the last window is shifted back to stay inside.
 
     >>> starts(500, 224, 112), starts(100, 224, 112)
     ([0, 112, 224, 276], [0])
@@ -30,11 +30,14 @@ def starts(length: int, crop: int, stride: int) -> list[int]:
 
 
 def spread(length: int, target: int, cells: int, crop: int, stride: int) -> torch.Tensor:
-    """Return what upsampling, averaging and resizing do along one side, shape (target, windows * cells).
+    """Return the matrix that upsamples, averages and resizes along one side, shape (target, windows * cells).
 
     Args:
-        length: pixels of the picture that the windows lie on.   target: pixels of the original.
-        cells: patches of a window along this side.
+        length: Pixels of the image that the windows lie on.
+        target: Pixels of the original image.
+        cells: Patches of a window along this side.
+        crop: Pixels of a window.
+        stride: Pixels between windows.
     """
     firsts, side = starts(length, crop, stride), min(crop, length)
     window = F.interpolate(torch.eye(cells)[None], size=side, mode="linear", align_corners=False)[0].T
@@ -48,10 +51,12 @@ def spread(length: int, target: int, cells: int, crop: int, stride: int) -> torc
 
 @dataclass(frozen=True)
 class SlidingLogits:
-    """Logits of a picture, not made yet.
+    """Logits of an image, computed on demand.
 
-    patches: (texts, rows of all windows, columns of all windows).   vertical: (height, rows).
-    horizontal: (width, columns).
+    Attributes:
+        patches: Shape (texts, rows of all windows, columns of all windows).
+        vertical: Shape (height, rows).
+        horizontal: Shape (width, columns).
     """
 
     patches: torch.Tensor
@@ -63,7 +68,7 @@ class SlidingLogits:
         return len(self.vertical), len(self.horizontal)
 
     def tiles(self, pixels: int = 0) -> Iterator[tuple[slice, slice, torch.Tensor]]:
-        """Yield rows, columns and logits (texts, rows, columns) of tiles of at most so many pixels."""
+        """Yield rows, columns and logits (texts, rows, columns) of tiles with at most ``pixels`` pixels."""
         most = pixels or (TILE if self.patches.device.type == "cpu" else DEVICE_TILE)
         height, width = self.size
         wide = min(width, most)
@@ -76,7 +81,7 @@ class SlidingLogits:
                 yield rows, columns, _product(across.transpose(1, 2), self.vertical[rows]).transpose(1, 2)
 
     def whole(self) -> torch.Tensor:
-        """Return all logits at once, (texts, height, width)."""
+        """Return all logits at once, shape (texts, height, width)."""
         ((_, _, logits),) = self.tiles(self.size[0] * self.size[1])
         return logits
 
@@ -84,11 +89,15 @@ class SlidingLogits:
 def slide(
     pixels: torch.Tensor, encode: Encode, size: tuple[int, int], crop: int, stride: int, batch: int
 ) -> SlidingLogits:
-    """Encode the windows of one picture, ``batch`` of them at a time.
+    """Encode the windows of one image, ``batch`` of them at a time.
 
     Args:
-        pixels: (channels, height, width).   encode: windows (n, channels, h, w) to logits (n, texts, rows, columns).
-        size: height and width of the original picture.   crop, stride: pixels; a shorter side is one small window.
+        pixels: Image, shape (channels, height, width).
+        encode: Maps windows (n, channels, h, w) to logits (n, texts, rows, columns).
+        size: Height and width of the original image.
+        crop: Window size in pixels; a shorter side gives one smaller window.
+        stride: Pixels between windows.
+        batch: Number of windows encoded at a time.
     """
     tops, lefts = (starts(length, crop, stride) for length in pixels.shape[1:])
     places = [(top, left) for top in tops for left in lefts]
@@ -106,7 +115,7 @@ def slide(
 
 
 def _product(patches: torch.Tensor, part: torch.Tensor) -> torch.Tensor:
-    """patches (texts, n, cells) times part (pixels, cells): (texts, n, pixels), by the cells that the part touches."""
+    """Return patches (texts, n, cells) times part (pixels, cells), shape (texts, n, pixels), for the cells in use."""
     touched = torch.nonzero(part.any(0)).flatten()
     first, last = int(touched[0]), int(touched[-1]) + 1
     return patches[..., first:last] @ part[:, first:last].T

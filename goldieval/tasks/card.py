@@ -7,16 +7,18 @@ import json
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from goldieval.core.errors import GoldievalError, TaskError
-from goldieval.core.faults import contained
+from goldieval.core.containment import contained
+from goldieval.core.errors import GoldievalError, TaskError, did_you_mean
 from goldieval.core.yaml_files import read_yaml
 from goldieval.data.readers import AnySource
+from goldieval.metrics.registry import names_of
 from goldieval.tasks.params import (
     ChoiceParams,
+    FamilyParams,
     ProbeParams,
     RetrievalParams,
     SegmentationParams,
@@ -38,11 +40,17 @@ class Expect(BaseModel):
     classes: Annotated[int, Field(ge=1)] | None = None
 
 
-class CardBase(BaseModel):
-    """The fields of every card. ``chance`` and ``ceiling`` are of the headline metric, as fractions.
+CARD_TYPES: dict[str, type[CardBase]] = {}  # by family
 
-    ``recipe`` counts the ways in which the code has computed what such a card asks for. It is part of the identity of
-    every card of the family, users' own as well: results of another recipe never share a column.
+
+class CardBase(BaseModel):
+    """The fields of every card. A subclass is the card type of the family that its field ``family`` names.
+
+    Attributes:
+        recipe: version of how the code computes what a card of this type asks for. It is part of the identity of every
+            card of the family, users' own as well: results of another recipe never share a column.
+        chance: of the headline metric, as a fraction.
+        ceiling: of the headline metric, as a fraction.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -60,28 +68,29 @@ class CardBase(BaseModel):
     ceiling: Fraction | None = None
     tags: list[str] = []
     cite: str = ""
+    family: str
+    params: FamilyParams
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        """Make the type known by the name of its family."""
+        super().__pydantic_init_subclass__(**kwargs)
+        for family in get_args(cls.model_fields["family"].annotation):
+            CARD_TYPES[family] = cls
 
     def metrics(self) -> list[str]:
         """Return the names that ``headline`` may be."""
-        raise NotImplementedError
+        return names_of(self.family, self.params)
 
 
 class RetrievalCard(CardBase):
     family: Literal["retrieval"]
     params: RetrievalParams = RetrievalParams()
 
-    def metrics(self) -> list[str]:
-        kinds = [*(f"r{k}" for k in self.params.k), "mean_rank", "median_rank"]
-        whole = [f"{side}_{kind}" for side in ("t2i", "i2t") for kind in kinds]
-        return whole + [f"t2i_r{k}_{stratum}" for stratum in self.params.strata for k in self.params.k]
-
 
 class ZeroshotCard(CardBase):
     family: Literal["zeroshot"]
     params: ZeroshotParams
-
-    def metrics(self) -> list[str]:
-        return ["acc1", "acc5", "mean_per_class_recall"]
 
 
 class ProbeCard(CardBase):
@@ -89,28 +98,13 @@ class ProbeCard(CardBase):
     family: Literal["probe"]
     params: ProbeParams = ProbeParams()
 
-    def metrics(self) -> list[str]:
-        return ["acc1", "acc5", "mean_per_class_recall"]
 
-
-class AccuracyCard(CardBase):
-    params: ChoiceParams | VqaParams
-
-    def metrics(self) -> list[str]:
-        return ["accuracy", *(f"accuracy_{stratum}" for stratum in self.params.strata)]
-
-
-class ChoiceCard(AccuracyCard):
+class ChoiceCard(CardBase):
     family: Literal["choice"]
     params: ChoiceParams = ChoiceParams()
 
-    def metrics(self) -> list[str]:
-        mean = ["mean_accuracy"] if len(self.params.strata) > 1 else []
-        sets = ["text_score", "image_score", "group_score"] if self.params.sets else []
-        return [*super().metrics(), *mean, *sets]
 
-
-class VqaCard(AccuracyCard):
+class VqaCard(CardBase):
     family: Literal["vqa"]
     params: VqaParams = VqaParams()
 
@@ -119,13 +113,6 @@ class SegmentationCard(CardBase):
     family: Literal["segmentation"]
     params: SegmentationParams
 
-    def metrics(self) -> list[str]:
-        return ["miou", "macc", "aacc"]
-
-
-AnyCard = ChoiceCard | ProbeCard | RetrievalCard | SegmentationCard | VqaCard | ZeroshotCard
-FAMILIES = ("choice", "probe", "retrieval", "segmentation", "vqa", "zeroshot")
-_CARD: TypeAdapter[AnyCard] = TypeAdapter(Annotated[AnyCard, Field(discriminator="family")])
 
 # What names, describes or locates a task, but does not change what is computed.
 _NOT_IDENTITY: Any = {
@@ -138,7 +125,7 @@ _NOT_IDENTITY: Any = {
 class Task:
     """A card, the file that it came from, and what ``--set`` changed in it."""
 
-    card: AnyCard
+    card: CardBase
     file: Path
     overrides: dict[str, Any] = field(default_factory=dict)
 
@@ -195,9 +182,15 @@ def load_card(file: Path) -> Task:
     return task
 
 
-def _checked(content: dict[str, Any], where: str) -> AnyCard:
+def _checked(content: dict[str, Any], where: str) -> CardBase:
+    family = content.get("family")
+    if family is None:
+        raise GoldievalError(f"{where}: family: is missing; choose {', '.join(sorted(CARD_TYPES))}")
+    if not isinstance(family, str) or family not in CARD_TYPES:
+        near = did_you_mean(str(family), CARD_TYPES) or f" Choose {', '.join(sorted(CARD_TYPES))}."
+        raise GoldievalError(f"{where}: family: there is no task family {family!r}.{near}")
     try:
-        card = _CARD.validate_python(content)
+        card = CARD_TYPES[family].model_validate(content)
     except ValidationError as error:
         raise GoldievalError(f"{where}: {validation_line(error)}") from None
     if card.headline not in card.metrics():
@@ -206,7 +199,7 @@ def _checked(content: dict[str, Any], where: str) -> AnyCard:
 
 
 def validation_line(error: ValidationError) -> str:
-    """Fold pydantic's report into one line: ``key: what is wrong; …``. Tags of typed choices are left out."""
+    """Return pydantic's report as one line, ``key: what is wrong; …``, without the tags of typed choices."""
     parts: dict[str, str] = {}
     for fault in error.errors(include_url=False):
         key = ".".join(str(part) for part in _without_choice_tags(fault["loc"]))
@@ -216,8 +209,8 @@ def validation_line(error: ValidationError) -> str:
 
 
 def _without_choice_tags(place: tuple[int | str, ...]) -> list[int | str]:
-    """``('retrieval', 'source', 'coco', 'images')`` names ``source.images``."""
-    kept = list(place[1:]) if place and place[0] in FAMILIES else list(place)
+    """``('source', 'coco', 'images')`` names ``source.images``."""
+    kept = list(place)
     if len(kept) > 1 and kept[0] == "source":
         del kept[1]
     return [part for part in kept if not (isinstance(part, str) and ("[" in part or part in ("str", "Pinned")))]

@@ -15,7 +15,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from goldieval.core.errors import GoldievalError, did_you_mean, listing
-from goldieval.core.text import argument
+from goldieval.core.text import shell_argument
 from goldieval.core.yaml_files import read_yaml
 from goldieval.tasks.card import Task, load_card, validation_line
 
@@ -187,7 +187,7 @@ class Catalogue:
 
 def command_name(task: Task) -> str:
     """Return what names a task in any command: its id where it ships, else the path of its card."""
-    return task.name if task.file.parent == packaged("tasks") else argument(str(task.file))
+    return task.name if task.file.parent == packaged("tasks") else shell_argument(str(task.file))
 
 
 def _distinct(tasks: list[Task]) -> list[Task]:

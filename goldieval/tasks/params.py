@@ -24,18 +24,32 @@ class Pinned(BaseModel):
     drop: list[str] = []
 
 
-class Params(BaseModel):
-    """Shared by the families that compare images with texts.
-
-    scoring: ``auto`` is the model's own declared mode; the record holds what it was resolved to.
-    """
+class FamilyParams(BaseModel):
+    """What the parameters of every family offer."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def mode(self, own: str, asked: str | None = None) -> str:
+        """Return the scoring mode in which a model meets the task.
+
+        Args:
+            own: the mode that the model declares for itself.
+            asked: the mode that the run asks for, if any.
+        """
+        raise NotImplementedError
+
+
+class SimilarityParams(FamilyParams):
+    """Shared by the families that compare images with texts.
+
+    Attributes:
+        scoring: ``auto`` is the model's own mode; the record holds what it was resolved to.
+    """
 
     scoring: Annotated[str, AfterValidator(checked_mode)] = "auto"
 
     def mode(self, own: str, asked: str | None = None) -> str:
-        """Return the scoring mode: what the run asks for, else the card; ``auto`` is the model's ``own``."""
+        """Return what the run asks for, else what the card says; ``auto`` is the model's own."""
         wanted = asked or self.scoring
         return own if wanted == "auto" else wanted
 
@@ -44,7 +58,7 @@ class Params(BaseModel):
 Strata = list[Annotated[str, Field(pattern="^[a-z0-9_]+$")]]
 
 
-class RetrievalParams(Params):
+class RetrievalParams(SimilarityParams):
     """``strata`` are groups of texts: recall of text to image is reported for each."""
 
     k: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)] = [1, 5, 10]
@@ -63,14 +77,14 @@ Prompts = Annotated[
 ]
 
 
-class ZeroshotParams(Params):
+class ZeroshotParams(SimilarityParams):
     """``{c}`` in a prompt stands for the class name. A string names a text file beside the card, one entry a line."""
 
     prompts: Prompts
     class_names: Pinned | str | Annotated[list[str], Field(min_length=1)] | None = None
 
 
-class ChoiceParams(Params):
+class ChoiceParams(SimilarityParams):
     """``sets``: queries come in sets that are right together; text, image and group scores are reported."""
 
     strata: Strata = []
@@ -85,7 +99,7 @@ class ChoiceParams(Params):
 PENALTIES = [10, 1, 0.1, 0.01, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7]
 
 
-class ProbeParams(BaseModel):
+class ProbeParams(FamilyParams):
     """How a linear probe is fitted.
 
     Attributes:
@@ -93,8 +107,6 @@ class ProbeParams(BaseModel):
         heldout: part of train that chooses among them.
         steps: maximum number of solver steps.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     penalties: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)] = PENALTIES
     heldout: Annotated[float, Field(gt=0, lt=1)] = 0.1
@@ -105,9 +117,7 @@ class ProbeParams(BaseModel):
         return "features"
 
 
-class VqaParams(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
+class VqaParams(FamilyParams):
     strata: Strata = []
 
     def mode(self, own: str, asked: str | None = None) -> Literal["generate"]:
@@ -119,7 +129,7 @@ Pixels = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 
 
-class SegmentationParams(BaseModel):
+class SegmentationParams(FamilyParams):
     """Open-vocabulary segmentation without training (SCLIP's pipeline); every field has moved a published number.
 
     definition: data set of mmsegmentation whose classes and colours these labels have, for data that name none.
@@ -136,8 +146,6 @@ class SegmentationParams(BaseModel):
         class 0 is background: pixels less sure than that, and classes on at most that share of all other classes'
         pixels, become background.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     definition: str = ""
     class_names: str | Annotated[list[str], Field(min_length=1)] | None = None

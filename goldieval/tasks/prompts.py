@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import cache
 
 from goldieval.core.errors import TaskError
-from goldieval.data.paths import inside
+from goldieval.data.roots import inside
 from goldieval.data.source import read_lines, read_names
 from goldieval.tasks.card import Task
 from goldieval.tasks.params import Pinned
@@ -44,6 +44,13 @@ def digest(values: Sequence[str]) -> str:
 def fill(prompts: Sequence[str], class_name: str) -> list[str]:
     """Put a class name in place of ``{c}`` in every prompt."""
     return [prompt.replace("{c}", class_name) for prompt in prompts]
+
+
+def check_prompts(prompts: Sequence[str]) -> None:
+    """Raise TaskError for a prompt without a place for the class name."""
+    bare = [prompt for prompt in prompts if "{c}" not in prompt]
+    if bare:
+        raise TaskError(f"prompt {bare[0]!r} has no {{c}} where the class name goes.")
 
 
 def clip_benchmark_entry(name: str, file: str) -> list[str]:

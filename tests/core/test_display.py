@@ -22,8 +22,8 @@ from rich.progress import Progress, TextColumn
 from rich.table import Table
 
 import goldieval as package
-from goldieval.core.display import Console, Guarded, Text, guarded, print_json
-from goldieval.core.text import argument, fitting, inert, one_line, printable
+from goldieval.core.display import Console, GuardedStream, Text, guarded, print_json
+from goldieval.core.text import fit_encoding, formula_safe, one_line, printable, shell_argument
 from goldieval.report.formats import FORMATS
 from goldieval.report.formats.latex import escape as latex
 from goldieval.report.formats.markdown import escape as markdown
@@ -101,7 +101,7 @@ def test_print_traceback_and_libraries_pass_the_gate(capsys: pytest.CaptureFixtu
 
 def test_a_console_below_a_guard_keeps_its_colours() -> None:
     stream = io.StringIO()
-    with redirect_stdout(Guarded(Guarded(stream))):  # type: ignore[type-var, arg-type]
+    with redirect_stdout(GuardedStream(GuardedStream(stream))):  # type: ignore[type-var, arg-type]
         Console(force_terminal=True, color_system="standard").print(Text(HOSTILE, "bold"))
     assert "\x1b[1m" in stream.getvalue() and "\\x1b[2J" in stream.getvalue()
 
@@ -202,7 +202,7 @@ def test_no_cell_of_a_csv_is_a_formula(cell: str) -> None:
 
 
 def test_true_numbers_stay_numbers_and_have_no_tail() -> None:
-    assert inert("-0.5") == "'-0.5" and inert("0.5") == "0.5"
+    assert formula_safe("-0.5") == "'-0.5" and formula_safe("0.5") == "0.5"
     write(Path("results"), made("cifar10", "a", 0.7559999999999999), made("cifar10", "b", 0.5))
     text = FORMATS["csv"](make_table("leaderboard", delta="a").grid)
     rows = [row for row in csv.DictReader(io.StringIO(text)) if row["kind"] == "ours"]
@@ -246,7 +246,7 @@ def test_html_is_utf_8_whatever_the_terminal_is() -> None:
 
 
 def test_stand_ins_are_as_wide_as_the_column_that_holds_them() -> None:
-    assert fitting("50 ± 1 – 猫", "ascii") == "50 +- 1 - \\u732b" and fitting("é ±", "latin-1") == "é ±"
+    assert fit_encoding("50 ± 1 – 猫", "ascii") == "50 +- 1 - \\u732b" and fit_encoding("é ±", "latin-1") == "é ±"
 
 
 def test_whoever_reads_no_further_ends_it_quietly() -> None:
@@ -268,4 +268,4 @@ def test_a_full_disk_is_one_line() -> None:
 
 
 def test_arguments_of_commands_to_copy_are_quoted() -> None:
-    assert argument("~/my data") == "~/'my data'" and argument("it's") == "'it'\"'\"'s'"
+    assert shell_argument("~/my data") == "~/'my data'" and shell_argument("it's") == "'it'\"'\"'s'"

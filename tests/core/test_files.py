@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from goldieval.core.files import one_at_a_time
+from goldieval.core.files import exclusive_lock
 
 
 def test_the_second_waits_for_the_first(tmp_path: Path) -> None:
     file, done = tmp_path / "new" / "a.bin", []
 
     def second() -> None:
-        with one_at_a_time(file):
+        with exclusive_lock(file):
             done.append(1)
 
-    with one_at_a_time(file):
+    with exclusive_lock(file):
         thread = threading.Thread(target=second)
         thread.start()
         thread.join(0.3)
@@ -32,7 +32,7 @@ def test_a_file_system_without_locks_is_no_error(tmp_path: Path, monkeypatch: py
         raise NotImplementedError("FileSystem does not appear to support flock")
 
     monkeypatch.setattr(FileLock, "_acquire", refuse)
-    with one_at_a_time(tmp_path / "a.bin"):
+    with exclusive_lock(tmp_path / "a.bin"):
         pass
-    with pytest.raises(OSError, match="of the caller"), one_at_a_time(tmp_path / "a.bin"):
+    with pytest.raises(OSError, match="of the caller"), exclusive_lock(tmp_path / "a.bin"):
         raise OSError("of the caller")

@@ -23,7 +23,7 @@ from made_records import made
 from strange import as_json, damaged, many, mutated
 
 from goldieval.core.errors import GoldievalError
-from goldieval.data.fetch.lockfile import labels, read_lock
+from goldieval.data.fetch.lockfile import origin_labels, read_lock
 from goldieval.goldiclip.recipe_files import RECIPES, load_recipe
 from goldieval.models.spec import expand, parse_spec
 from goldieval.records.files import read_outcomes, read_record
@@ -164,7 +164,7 @@ def test_records(folder: Path, data: st.DataObject) -> None:
 def test_lock_files(folder: Path, data: st.DataObject) -> None:
     (folder / ".goldieval-source.json").write_bytes(data.draw(damaged(as_json(data.draw(mutated(LOCK))))))
     one_line_or_value(lambda: read_lock(folder))
-    one_line_or_value(lambda: labels(folder))
+    one_line_or_value(lambda: origin_labels(folder))
 
 
 @given(data=st.data())

@@ -18,11 +18,11 @@ from goldieval.tasks.catalogue import Catalogue
 BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 40))
 MERGES = "a0: &a0 {x: 1}\n" + "".join(f"a{n}: &a{n} {{<<: [*a{n - 1}, *a{n - 1}]}}\n" for n in range(1, 40))
 HOSTILE = {
-    "aliases that double, and a key twice": (BOMB + "k: *a30\nk: *a30\n", "aliases written out"),
-    "a doubling alias as a key": (BOMB + "? *a30\n: 1\n? *a30\n: 2\n", "aliases written out"),
+    "aliases that double, and a key twice": (BOMB + "k: *a30\nk: *a30\n", "aliases expanded"),
+    "a doubling alias as a key": (BOMB + "? *a30\n: 1\n? *a30\n: 2\n", "aliases expanded"),
     "an alias as a key": ("a: &a [x]\n? *a\n: 1\n", "one plain value"),
-    "merges that double": (MERGES, "aliases written out"),
-    "an alias inside itself": ("a: &a [*a]\n", "inside what it stands for"),
+    "merges that double": (MERGES, "aliases expanded"),
+    "an alias inside itself": ("a: &a [*a]\n", "inside the value it refers to"),
     "deep lists": ("a: " + "[" * 100_000, "nested deeper|nesting depth"),
     "deep mappings": ("a: " + "{b: " * 50_000, "nested deeper|nesting depth"),
     "deep blocks": ("".join(" " * n + "a:\n" for n in range(500)), "nested deeper|nesting depth"),
@@ -31,12 +31,12 @@ HOSTILE = {
     "a long fraction of base 60": ("a: 1" + ":1" * 100_000 + ".0", "a number of"),
     "too many values": ("a: [" + "x," * 101_000 + "]", "more than"),
     "too many bytes": ("#" * 3_000_000, "larger than"),
-    "a tag": ("a: !!python/object/apply:os.system [id]\n", "tags are not read"),
-    "a key twice": ("a: 1\nb: 2\na: 3\n", "key 'a' is given twice"),
+    "a tag": ("a: !!python/object/apply:os.system [id]\n", "tags are not allowed"),
+    "a key twice": ("a: 1\nb: 2\na: 3\n", "duplicate key 'a'"),
     "a key twice as other types": ("1: 1\n0x1: 2\n", "given twice"),
     "two documents": ("a: 1\n---\nb: 2\n", "single document"),
-    "half a surrogate": ('a: "\\ud800"\n', "broken YAML"),
-    "a zero byte": ("a: \0\n", "broken YAML"),
+    "half a surrogate": ('a: "\\ud800"\n', "invalid YAML"),
+    "a zero byte": ("a: \0\n", "invalid YAML"),
     "a list": ("- a\n", "expected a mapping"),
     "nothing": ("", "expected a mapping"),
 }
@@ -58,7 +58,7 @@ def test_hostile_yaml_is_one_short_line(
 @pytest.mark.parametrize("read", [load_card, lambda file: load_recipe(str(file)), lambda file: load_spec(str(file))])
 def test_every_reader_of_yaml_has_the_bound(read: object, tmp_path: Path) -> None:
     (file := tmp_path / "any.yaml").write_text(BOMB + "k: 1\nk: 2\n")
-    with pytest.raises(GoldievalError, match="aliases written out"):
+    with pytest.raises(GoldievalError, match="aliases expanded"):
         read(file)  # type: ignore[operator]
 
 
@@ -110,5 +110,5 @@ def test_own_key_comes_before_one_that_is_taken_in(key: str, tmp_path: Path) -> 
     read = read_yaml(tmp_path / "a.yaml")
     assert read["x"]["b"] == read["d"] == {key: 1} and read["a"] == {key: 1, "z": 2}
     (tmp_path / "a.yaml").write_text("a: {<<: [1]}")
-    with pytest.raises(GoldievalError, match="takes in mappings only"):
+    with pytest.raises(GoldievalError, match="must refer to mappings"):
         read_yaml(tmp_path / "a.yaml")

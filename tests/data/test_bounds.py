@@ -17,9 +17,9 @@ from training_samples import tokenizer
 from goldieval import evaluate, load_model
 from goldieval.core import reading
 from goldieval.core.errors import GoldievalError, TaskError
-from goldieval.data import parquet, rows
+from goldieval.data import parquet, table_files
 from goldieval.data.coco_masks import PanopticMask
-from goldieval.data.masks import FileMask, labels, read_values
+from goldieval.data.masks import FileMask, label_table, read_values
 from goldieval.data.samples import FileImage
 from goldieval.data.webdataset import samples_of
 from goldieval.goldiclip.data import jsonl
@@ -81,7 +81,7 @@ def test_broken_and_deep_json_is_one_line_for_every_reader(text: str, tmp_path: 
 
 def test_long_rows_have_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jsonl, "ROW_BYTES", 1_000)
-    monkeypatch.setattr(rows, "ROW_BYTES", 1_000)
+    monkeypatch.setattr(table_files, "ROW_BYTES", 1_000)
     picture(tmp_path / "a.png")
     row = {"image": "a.png", "captions": ["a red square"]}
     file = json_lines(tmp_path / "t.jsonl", [row, row | {"more": "x" * 3_000}, row])
@@ -91,7 +91,7 @@ def test_long_rows_have_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         corpus.sample(1)
     assert raised.value.bad.where.endswith(":2") and "longer than" in raised.value.bad.what
     with pytest.raises(TaskError, match=r"t\.jsonl:2: a row of"):
-        list(rows.read_table(file))
+        list(table_files.read_table(file))
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
@@ -113,8 +113,8 @@ def test_pipe_in_place_of_a_picture_is_not_waited_for(tmp_path: Path) -> None:
         lambda pipe: parquet._open(pipe),
         lambda pipe: jsonl.JsonLines(pipe, tokenizer()),
         lambda pipe: read_values(pipe),
-        lambda pipe: FileMask(pipe, labels([], [])).key(),
-        lambda pipe: PanopticMask(pipe, (), labels([], [])).read(),
+        lambda pipe: FileMask(pipe, label_table([], [])).key(),
+        lambda pipe: PanopticMask(pipe, (), label_table([], [])).read(),
         lambda pipe: read_record(pipe),
         lambda pipe: load_model(f"embeddings:{pipe.parent}"),
         lambda pipe: read_imports([pipe]),

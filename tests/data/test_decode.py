@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from goldieval.data.decode import LIMIT, TooLargeError, UndecodableError, check, decode, key_of
+from goldieval.data.decode import LIMIT, TooLargeError, UndecodableError, check_image, decode, key_of
 from goldieval.data.samples import FileImage
 from goldieval.goldiclip.data.corpus import BadSampleError
 from goldieval.goldiclip.data.pictures import decoded
@@ -60,7 +60,7 @@ def test_white_is_zero_and_twelve_bits_are_read_as_such() -> None:
 )
 def test_values_without_an_agreed_range_are_refused_everywhere(pixels: np.ndarray) -> None:
     data = encoded(Image.fromarray(pixels), "TIFF")
-    for reads in (decode, check, key_of):
+    for reads in (decode, check_image, key_of):
         with pytest.raises(UndecodableError, match="nothing says what is black and what is white"):
             reads(data)
     with pytest.raises(BadSampleError, match="nothing says"):

@@ -14,18 +14,20 @@ from hypothesis import strategies as st
 
 from goldieval import evaluate
 from goldieval.core.errors import GoldievalError, TaskError
-from goldieval.data.derive.questions import Asked, normalised, sampled
+from goldieval.data.derive.questions import SourceQuestion, normalised, sampled
 from goldieval.data.derive.sentences import rejoined, sentences_of
 from goldieval.data.derive.split import random_split
 from goldieval.data.derive.steps import Prepare, digest
-from goldieval.data.samples import Dataset, ImageSample, NoImage, Row, dataset_of
+from goldieval.data.samples import AnnotatedImage, Dataset, ImageSample, NoImage, dataset_of
 from goldieval.tasks.card import load_card
 
 
 def captioned(*captions: list[str]) -> Dataset:
     return dataset_of(
         [
-            Row(ImageSample(f"i{row}", NoImage()), captions=[(f"i{row}/{n}", text) for n, text in enumerate(own)])
+            AnnotatedImage(
+                ImageSample(f"i{row}", NoImage()), captions=[(f"i{row}/{n}", text) for n, text in enumerate(own)]
+            )
             for row, own in enumerate(captions)
         ]
     )
@@ -76,12 +78,12 @@ def test_random_split_is_torchs_own() -> None:
 
 
 ASKED = [
-    Asked(11, 0, "What colour is it?", "red", "other", 9),
-    Asked(12, 0, "Is it big?", "yes", "yes/no", 10),
-    Asked(10, 0, "Who?", "a man", "other", 2),
-    Asked(21, 1, "what  colour is it", "Red.", "other", 1),
-    Asked(22, 1, "Where?", "street", "other", 3),
-    Asked(31, 2, "What colour is it?", "blue", "other", 4),
+    SourceQuestion(11, 0, "What colour is it?", "red", "other", 9),
+    SourceQuestion(12, 0, "Is it big?", "yes", "yes/no", 10),
+    SourceQuestion(10, 0, "Who?", "a man", "other", 2),
+    SourceQuestion(21, 1, "what  colour is it", "Red.", "other", 1),
+    SourceQuestion(22, 1, "Where?", "street", "other", 3),
+    SourceQuestion(31, 2, "What colour is it?", "blue", "other", 4),
 ]
 
 
@@ -111,9 +113,11 @@ def test_questions_are_sampled_by_the_rule() -> None:
     st.integers(1, 3),
 )
 def test_sampled_questions_by_brute_force(rows: list[Any], with_answer: bool, most: int) -> None:
-    asked = [Asked(n, image, text, answer, "other", agreed) for n, (image, text, answer, agreed) in enumerate(rows)]
+    asked = [
+        SourceQuestion(n, image, text, answer, "other", agreed) for n, (image, text, answer, agreed) in enumerate(rows)
+    ]
 
-    def same(a: Asked, b: Asked) -> bool:
+    def same(a: SourceQuestion, b: SourceQuestion) -> bool:
         answers = not with_answer or a.answer == b.answer
         return a.text.lower().rstrip("?") == b.text.lower().rstrip("?") and answers
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from goldieval.core.errors import GoldievalError
-from goldieval.data.fetch import download, patience
-from goldieval.data.fetch.download import Wanted, fetch
+from goldieval.data.fetch import download, retry
+from goldieval.data.fetch.download import FileRequest, fetch
 
 DATA = bytes(range(256)) * 40  # 10,240 bytes
 
@@ -57,7 +57,7 @@ class Raw:
 
 @pytest.fixture
 def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Raw]]:
-    monkeypatch.setattr(patience, "pause", lambda seconds: None)
+    monkeypatch.setattr(retry, "pause", lambda seconds: None)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     made: list[Raw] = []
 
@@ -87,7 +87,7 @@ def cut(data: bytes, *headers: str, at: int = 4000) -> bytes:
 
 
 def got(server: Raw, folder: Path, **about: Any) -> bytes:
-    fetch(Wanted("file.bin", server.url, **about), folder / "file.bin", Quiet())
+    fetch(FileRequest("file.bin", server.url, **about), folder / "file.bin", Quiet())
     return (folder / "file.bin").read_bytes()
 
 
@@ -251,14 +251,14 @@ def test_server_that_trickles_is_given_up(
 ) -> None:
     """Each look at the clock is a minute later: a byte in each minute is no progress."""
     minutes = iter(range(10_000))
-    monkeypatch.setattr(patience, "clock", lambda: 60.0 * next(minutes))
+    monkeypatch.setattr(retry, "clock", lambda: 60.0 * next(minutes))
     monkeypatch.setattr(download, "CHUNK", 1)
     server = serve(lambda request: [part(_asked(request), 10240, ETAG)])
-    assert "fewer than 1,000 bytes a second" in refused(server, tmp_path) and len(server.asked) == patience.TRIES
+    assert "fewer than 1,000 bytes a second" in refused(server, tmp_path) and len(server.asked) == retry.TRIES
 
 
 def test_bytes_that_come_one_by_one_are_given_up(serve: Callable[..., Raw], tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr(patience, "MOST_TRIES", 20)
+    monkeypatch.setattr(retry, "MOST_TRIES", 20)
 
     def one(request: str) -> Iterator[bytes]:
         start = _asked(request)

@@ -23,8 +23,8 @@ from helpers import content, goldieval, one_line, png_bytes, records, tar, toy_m
 from hub_server import COMMIT, Server, serving
 from rich.console import Console
 
-from goldieval.data.fetch import download, patience
-from goldieval.data.fetch.download import Wanted, fetch
+from goldieval.data.fetch import download, retry
+from goldieval.data.fetch.download import FileRequest, fetch
 from goldieval.data.manage.get import carry_out, jobs
 from goldieval.report.fetching import FetchScreen
 from goldieval.tasks.card import load_card
@@ -36,7 +36,7 @@ NAMES = ["cat", "dog", "eel"]
 def waits(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[float]:
     """Nobody waits here; how long they would have is kept."""
     waited: list[float] = []
-    monkeypatch.setattr(patience, "pause", waited.append)
+    monkeypatch.setattr(retry, "pause", waited.append)
     for name in ("HF_TOKEN", "HF_HUB_OFFLINE", "HUGGING_FACE_HUB_TOKEN", "http_proxy", "HTTP_PROXY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("COLUMNS", "100")
@@ -253,7 +253,7 @@ def test_token_does_not_follow_to_another_server(hub: Server, monkeypatch: pytes
         goldieval("data", "get", task, "--yes")
         assert other.keys == [""]
         with serving(Server(faults={"/x": [(302, f"{other.url}/web/a.txt")]})) as first:
-            wanted = Wanted("a.txt", f"{first.url}/web/x", headers={"Authorization": "Bearer hf_secret"})
+            wanted = FileRequest("a.txt", f"{first.url}/web/x", headers={"Authorization": "Bearer hf_secret"})
             fetch(wanted, tmp_path / "a.txt", FetchScreen(Console(quiet=True)))
             assert first.keys == ["Bearer hf_secret"] and other.keys == ["", ""]
     assert "hf_secret" not in repr(wanted)

@@ -15,10 +15,10 @@ from helpers import content, goldieval, one_line, png_bytes, records, toy_model
 from hub_server import Server, serving
 
 from goldieval.core import ledger
-from goldieval.data.fetch import get, lockfile
-from goldieval.data.fetch.holding import half_moved, staging
+from goldieval.data.fetch import fetch, lockfile
 from goldieval.data.fetch.plan import plan_fetch
-from goldieval.data.paths import data_root
+from goldieval.data.fetch.staging import is_incomplete, staging
+from goldieval.data.roots import data_root
 from goldieval.tasks.card import load_card
 
 NAMES = ("cat", "dog", "eel")
@@ -50,7 +50,7 @@ def killed_fetch(task: str) -> None:
     card = load_card(Path(task))
     folder = card.folder(data_root(None))
     with pytest.raises(KilledError):
-        get.fetch_all(plan_fetch([card.card.source], folder, False, print), mock.Mock())
+        fetch.fetch_all(plan_fetch([card.card.source], folder, False, print), mock.Mock())
 
 
 def test_what_is_half_there_is_neither_run_nor_found_whole_and_is_gone_on_with(
@@ -67,7 +67,7 @@ def test_what_is_half_there_is_neither_run_nor_found_whole_and_is_gone_on_with(
     with monkeypatch.context() as patched:
         patched.setattr(os, "replace", replace)
         killed_fetch(task)
-    assert sorted(path.name for path in (folder / "pictures").iterdir()) == ["cat", "dog"] and half_moved(folder)
+    assert sorted(path.name for path in (folder / "pictures").iterdir()) == ["cat", "dog"] and is_incomplete(folder)
     run = ("run", "--model", toy_model(tmp_path), "--tasks", task, "--out", "out")
     assert goldieval(*run).code == 1
     assert "half there" in one_line(records(tmp_path / "out")[0]["reason"])
@@ -97,5 +97,5 @@ def test_origins_are_known_where_the_fetch_was_killed_before_they_were_vouched_f
     (ledger.cache_root() / ".folders.json.x.goldieval-tmp").touch()
     ran = goldieval("data", "get", task, "--yes")
     assert (ran.code, ran.err) == (0, "") and (folder / "b.bin").exists()
-    assert lockfile.labels(folder) != [] and not staging(folder).exists()
+    assert lockfile.origin_labels(folder) != [] and not staging(folder).exists()
     assert [path.name for path in ledger.cache_root().glob(".*tmp")] == []

@@ -14,7 +14,7 @@ from hub_server import Server, serving
 
 from goldieval import evaluate
 from goldieval.core import ledger
-from goldieval.data.fetch.lockfile import NAME, labels
+from goldieval.data.fetch.lockfile import NAME, origin_labels
 
 CLAIM = {"schema_version": 1, "origins": [{"hub": "org/famous", "revision": "main", "commit": "c" * 40}]}
 
@@ -50,7 +50,7 @@ def fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_what_was_fetched_is_named(fetched: Path) -> None:
-    assert [label.rpartition("/")[2] for label in labels(fetched)] == ["names.txt"]
+    assert [label.rpartition("/")[2] for label in origin_labels(fetched)] == ["names.txt"]
 
 
 def changed(fetched: Path) -> Path:
@@ -76,7 +76,7 @@ def of_a_damaged_ledger(fetched: Path) -> Path:
 
 @pytest.mark.parametrize("spoil", [changed, elsewhere, of_another_user, of_a_damaged_ledger])
 def test_what_was_changed_or_lies_elsewhere_is_not_believed(spoil: Any, fetched: Path) -> None:
-    assert labels(spoil(fetched)) == []
+    assert origin_labels(spoil(fetched)) == []
 
 
 def test_source_cannot_bring_a_list_of_origins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,11 +96,11 @@ def test_source_cannot_bring_a_list_of_origins(tmp_path: Path, monkeypatch: pyte
 def test_two_processes_lose_nothing_that_the_other_wrote_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
-    from goldieval.core.ledger import give, given_folders, vouch, vouched
+    from goldieval.core.ledger import allow_folders, allowed_folders, record_origins_hash, recorded_origins_hash
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     folders = [tmp_path / str(number) for number in range(24)]
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda folder: (vouch(folder, folder.name), give([str(folder)])), folders))
-    assert [vouched(folder) for folder in folders] == [folder.name for folder in folders]
-    assert {str(folder) for folder in folders} <= set(given_folders())
+        list(pool.map(lambda folder: (record_origins_hash(folder, folder.name), allow_folders([str(folder)])), folders))
+    assert [recorded_origins_hash(folder) for folder in folders] == [folder.name for folder in folders]
+    assert {str(folder) for folder in folders} <= set(allowed_folders())

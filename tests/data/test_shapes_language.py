@@ -12,7 +12,14 @@ import pytest
 
 from goldieval.data.shapes.foils import foils
 from goldieval.data.shapes.language import long_caption, object_sentences, short_captions, unique_reference
-from goldieval.data.shapes.meaning import ATTRIBUTES, QUESTION_TYPES, Ask, Query, Relation, Wanted
+from goldieval.data.shapes.meaning import (
+    ATTRIBUTES,
+    QUESTION_TYPES,
+    ObjectDescription,
+    Relation,
+    SceneQuery,
+    SceneQuestion,
+)
 from goldieval.data.shapes.phrases import a, each_with_article, joined
 from goldieval.data.shapes.questions import TEMPLATES, questions
 from goldieval.data.shapes.relevance import answer, relevant, satisfies
@@ -32,40 +39,40 @@ BLUE_STAR = ("star", "blue", "large", "solid", "bottom left")
 RED_MOON = ("moon", "red", "small", "striped", "bottom right")
 KNOWN = scene_of(RED_STAR, BLUE_STAR, RED_MOON)
 
-STAR, MOON, RED = Wanted(shape="star"), Wanted(shape="moon"), Wanted(colour="red")
+STAR, MOON, RED = ObjectDescription(shape="star"), ObjectDescription(shape="moon"), ObjectDescription(colour="red")
 
 
 @pytest.mark.parametrize(
     ("query", "expected"),
     [
-        (Query(), True),
-        (Query((STAR,)), True),
-        (Query((STAR, STAR)), True),
-        (Query((STAR, STAR, STAR)), False),  # distinct objects for distinct mentions
-        (Query((RED, STAR)), True),
-        (Query((MOON, RED, STAR)), True),  # red must be the star then, and star the blue one
-        (Query((MOON, RED, Wanted(shape="star", colour="red"))), False),
-        (Query((Wanted(shape="star", fill="striped"),)), False),
-        (Query((STAR, MOON), (Relation(0, "left of", 1),)), True),
-        (Query((STAR, MOON), (Relation(1, "left of", 0),)), False),
-        (Query((STAR, MOON), (Relation(0, "above", 1),)), True),  # true of the red star only
-        (Query((Wanted(colour="blue"), MOON), (Relation(0, "above", 1),)), False),  # same row
-        (Query((Wanted(colour="blue"), STAR), (Relation(0, "left of", 1),)), False),  # same column
-        (Query((Wanted(colour="blue"), STAR), (Relation(0, "below", 1),)), True),
-        (Query(background=Background("grey", "plain")), True),
-        (Query(background=Background("grey", "striped")), False),
-        (Query((STAR,) * 6), False),
+        (SceneQuery(), True),
+        (SceneQuery((STAR,)), True),
+        (SceneQuery((STAR, STAR)), True),
+        (SceneQuery((STAR, STAR, STAR)), False),  # distinct objects for distinct mentions
+        (SceneQuery((RED, STAR)), True),
+        (SceneQuery((MOON, RED, STAR)), True),  # red must be the star then, and star the blue one
+        (SceneQuery((MOON, RED, ObjectDescription(shape="star", colour="red"))), False),
+        (SceneQuery((ObjectDescription(shape="star", fill="striped"),)), False),
+        (SceneQuery((STAR, MOON), (Relation(0, "left of", 1),)), True),
+        (SceneQuery((STAR, MOON), (Relation(1, "left of", 0),)), False),
+        (SceneQuery((STAR, MOON), (Relation(0, "above", 1),)), True),  # true of the red star only
+        (SceneQuery((ObjectDescription(colour="blue"), MOON), (Relation(0, "above", 1),)), False),  # same row
+        (SceneQuery((ObjectDescription(colour="blue"), STAR), (Relation(0, "left of", 1),)), False),  # same column
+        (SceneQuery((ObjectDescription(colour="blue"), STAR), (Relation(0, "below", 1),)), True),
+        (SceneQuery(background=Background("grey", "plain")), True),
+        (SceneQuery(background=Background("grey", "striped")), False),
+        (SceneQuery((STAR,) * 6), False),
     ],
 )
-def test_relevance_on_a_known_scene(query: Query, expected: bool) -> None:
+def test_relevance_on_a_known_scene(query: SceneQuery, expected: bool) -> None:
     assert satisfies(query, KNOWN) == expected
     assert relevant([query], [KNOWN]).tolist() == [[0, 0]] * expected
 
 
 def test_relevance_on_arrays_equals_the_plain_definition() -> None:
     captions = [caption for s in SCENES[:100] for caption in (*short_captions(s, 2), *long_caption(s)[:3])]
-    vague = [Query((STAR, Wanted(), RED), (Relation(2, "above", 0), Relation(0, "left of", 1)))]
-    vague += [Query((Wanted(),) * number) for number in range(7)]
+    vague = [SceneQuery((STAR, ObjectDescription(), RED), (Relation(2, "above", 0), Relation(0, "left of", 1)))]
+    vague += [SceneQuery((ObjectDescription(),) * number) for number in range(7)]
     queries = [query for _, query in captions] + vague
     expected = [(q, s) for q, query in enumerate(queries) for s, scene in enumerate(SCENES) if satisfies(query, scene)]
     assert relevant(queries, SCENES).tolist() == [list(pair) for pair in expected]
@@ -74,7 +81,7 @@ def test_relevance_on_arrays_equals_the_plain_definition() -> None:
 
 def test_relevance_of_nothing() -> None:
     assert relevant([], SCENES).shape == (0, 2)
-    assert relevant([Query((STAR,))], []).shape == (0, 2)
+    assert relevant([SceneQuery((STAR,))], []).shape == (0, 2)
 
 
 def test_every_caption_is_true_of_its_own_scene() -> None:
@@ -122,7 +129,7 @@ def test_long_caption_says_everything() -> None:
     for scene in SCENES[:100]:
         queries = [query for _, query in long_caption(scene)]
         said = {query.objects[0] for query in queries if len(query.objects) == 1}
-        assert said == {Wanted(**{name: getattr(obj, name) for name in ATTRIBUTES}) for obj in scene.objects}
+        assert said == {ObjectDescription(**{name: getattr(obj, name) for name in ATTRIBUTES}) for obj in scene.objects}
         assert sum(len(query.relations) for query in queries) == len(scene.objects) - 1
         assert [query.background for query in queries if query.background] == [scene.background]
         assert all(text[0].isupper() and text.endswith(".") for text, _ in long_caption(scene))
@@ -137,7 +144,7 @@ def test_object_sentences_follow_the_scene() -> None:
 
 def test_unique_reference_says_no_more_than_it_takes() -> None:
     twins = scene_of(RED_STAR, ("star", "red", "small", "solid", "centre"), RED_MOON)
-    assert unique_reference(twins, twins.objects[2]) == Wanted(shape="moon", colour="red")
+    assert unique_reference(twins, twins.objects[2]) == ObjectDescription(shape="moon", colour="red")
     assert unique_reference(twins, twins.objects[0]).place == "top left"
 
 
@@ -148,26 +155,26 @@ def test_articles_and_lists() -> None:
 
 
 ANSWERS = [
-    (Ask("colour", MOON), "red"),
-    (Ask("colour", STAR), None),  # two stars
-    (Ask("colour", Wanted(shape="heart")), None),  # none
-    (Ask("shape", Wanted(colour="blue")), "star"),
-    (Ask("size", MOON), "small"),
-    (Ask("fill", MOON), "striped"),
-    (Ask("place", Wanted(colour="blue")), "bottom left"),
-    (Ask("count", STAR), "2"),
-    (Ask("count", Wanted(shape="heart")), "0"),
-    (Ask("existence", Wanted(colour="blue", shape="moon")), "no"),
-    (Ask("existence", MOON), "yes"),
-    (Ask("relation", MOON, "right of", Wanted(colour="blue")), "yes"),
-    (Ask("relation", MOON, "above", Wanted(colour="blue")), "no"),
-    (Ask("relation", STAR, "left of", MOON), None),
-    (Ask("relation", MOON, "left of", Wanted(fill="striped")), None),  # the same object twice
+    (SceneQuestion("colour", MOON), "red"),
+    (SceneQuestion("colour", STAR), None),  # two stars
+    (SceneQuestion("colour", ObjectDescription(shape="heart")), None),  # none
+    (SceneQuestion("shape", ObjectDescription(colour="blue")), "star"),
+    (SceneQuestion("size", MOON), "small"),
+    (SceneQuestion("fill", MOON), "striped"),
+    (SceneQuestion("place", ObjectDescription(colour="blue")), "bottom left"),
+    (SceneQuestion("count", STAR), "2"),
+    (SceneQuestion("count", ObjectDescription(shape="heart")), "0"),
+    (SceneQuestion("existence", ObjectDescription(colour="blue", shape="moon")), "no"),
+    (SceneQuestion("existence", MOON), "yes"),
+    (SceneQuestion("relation", MOON, "right of", ObjectDescription(colour="blue")), "yes"),
+    (SceneQuestion("relation", MOON, "above", ObjectDescription(colour="blue")), "no"),
+    (SceneQuestion("relation", STAR, "left of", MOON), None),
+    (SceneQuestion("relation", MOON, "left of", ObjectDescription(fill="striped")), None),  # the same object twice
 ]
 
 
 @pytest.mark.parametrize(("meaning", "expected"), ANSWERS)
-def test_answers_on_a_known_scene(meaning: Ask, expected: str | None) -> None:
+def test_answers_on_a_known_scene(meaning: SceneQuestion, expected: str | None) -> None:
     assert answer(meaning, KNOWN) == expected
 
 
@@ -234,4 +241,4 @@ def test_relevance_does_not_depend_on_the_order_of_objects() -> None:
     turned = [replace(scene, objects=scene.objects[::-1]) for scene in SCENES]
     assert np.array_equal(relevant(queries, SCENES), relevant(queries, turned))
     for order in itertools.permutations(KNOWN.objects):
-        assert satisfies(Query((MOON, RED, STAR)), replace(KNOWN, objects=order))
+        assert satisfies(SceneQuery((MOON, RED, STAR)), replace(KNOWN, objects=order))

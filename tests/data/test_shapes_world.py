@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections import Counter
 
 import pytest
@@ -27,6 +28,8 @@ from goldieval.data.shapes.world import (
 )
 
 # Scenes and texts are part of the shapes tasks' identity. If this changes, results before and after do not compare.
+# The names that the classes of meanings had when the hash was taken.
+HASHED_NAMES = {"ObjectDescription": "Wanted", "SceneQuery": "Query", "SceneQuestion": "Ask"}
 WORLD_SHA256 = "6fb5340fe9156848fefe7c8a0d0d214417a435c2d594305c03a5d42443099071"
 
 
@@ -38,13 +41,17 @@ def pairs(scene: Scene) -> set[tuple[str, str]]:
     return {(o.colour, o.shape) for o in scene.objects}
 
 
+def hashed(meaning: object) -> str:
+    return re.sub("|".join(HASHED_NAMES), lambda found: HASHED_NAMES[found[0]], repr(meaning))
+
+
 def test_scenes_and_texts_are_the_same_on_every_platform() -> None:
     digest = hashlib.sha256()
     for kind in ("scene", "dominant"):
         for split in SPLITS:
             for scene in (sample_scene(split, index, kind) for index in range(40)):
-                captions = [(text, repr(query)) for text, query in short_captions(scene, 3) + long_caption(scene)]
-                asked = [repr(q) for q in questions(scene, 9)]
+                captions = [(text, hashed(query)) for text, query in short_captions(scene, 3) + long_caption(scene)]
+                asked = [hashed(q) for q in questions(scene, 9)]
                 digest.update(json.dumps([scene.to_json(), captions, asked]).encode())
     assert digest.hexdigest() == WORLD_SHA256
 

@@ -18,7 +18,7 @@ from pydantic import TypeAdapter
 from training_samples import image_text_folder, tokenizer
 
 from goldieval.core.errors import TaskError
-from goldieval.data.names import printable
+from goldieval.data.file_names import escape_undecodable
 from goldieval.data.readers import AnySource
 from goldieval.data.samples import Dataset
 from goldieval.data.source import Source
@@ -379,7 +379,7 @@ def test_a_file_name_that_is_not_utf8_is_scored() -> None:
     assert ran.code == 0, ran.out + ran.err
     (folder / "dog").rename(folder / os.fsdecode(b"caf\xe9"))
     assert "is its class, but caf\\xe9 is no UTF-8" in goldieval("data", "import", "own", "--name", "b").err
-    assert printable("a\udce9\\b") == "a\\xe9\\\\b"
+    assert escape_undecodable("a\udce9\\b") == "a\\xe9\\\\b"
 
 
 def test_one_class_is_refused() -> None:
@@ -568,10 +568,10 @@ def test_grey_masks_of_few_bits_keep_their_values(bits: int) -> None:
 
 def test_a_panoptic_segment_0_that_is_listed_is_a_segment() -> None:
     from goldieval.data.coco_masks import PanopticMask
-    from goldieval.data.masks import labels
+    from goldieval.data.masks import label_table
 
     Image.fromarray(np.uint8([[[0, 0, 0], [7, 0, 0]]])).save("p.png")
-    meaning = labels([1, 2], [0])
+    meaning = label_table([1, 2], [0])
     assert PanopticMask(Path("p.png"), ((0, 1), (7, 2)), meaning).read().tolist() == [[0, 1]]
     assert PanopticMask(Path("p.png"), ((7, 2),), meaning).read().tolist() == [[-1, 1]]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import pkgutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,12 @@ import pytest
 from helpers import Ran, card, class_folders, content, goldieval, one_line, records, toy_model
 
 import goldieval as library
+from goldieval.core.bisection import PATIENCE_AT_FIRST, BatchFailures, bisect_failures
+from goldieval.core.containment import contained, error_line
 from goldieval.core.errors import AdapterError, GoldievalError, InterruptedRunError, TaskError
-from goldieval.core.faults import contained, in_words
-from goldieval.core.halves import PATIENCE_AT_FIRST, Faults, in_halves
 from goldieval.data.folder import FolderSource
+from goldieval.families.base import Prepared
+from goldieval.families.zeroshot import Zeroshot
 
 
 @pytest.fixture(autouse=True)
@@ -118,16 +121,17 @@ def test_a_source_that_raises_before_it_is_read_fails_its_task(
 
 
 @by_type
-@pytest.mark.parametrize("place", ["goldieval.families.zeroshot.score", "goldieval.engine.run._truncated"])
+@pytest.mark.parametrize(
+    "place", ["goldieval.families.zeroshot.Zeroshot.score", "goldieval.engine.describe.mark_truncated"]
+)
 def test_what_raises_after_encoding_fails_its_task(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, error: BaseException
 ) -> None:
-    module, _, name = place.rpartition(".")
-    whole = getattr(__import__(module, fromlist=[name]), name)
+    whole = pkgutil.resolve_name(place)
     tasks = two_tasks(tmp_path)
 
     def sometimes(*args: Any) -> Any:
-        prepared = getattr(args[1], "prepared", args[0])  # of what is loaded, or itself
+        prepared = next(value for value in args if isinstance(value, Prepared))
         return raising(error)() if prepared.task.name == "bad" else whole(*args)
 
     monkeypatch.setattr(place, sometimes)
@@ -296,8 +300,8 @@ def test_halving_finds_the_items_at_fault_and_keeps_the_order_of_the_rest() -> N
             raise ValueError("bad")
         return chosen
 
-    faults = Faults()
-    made = [key for _, part in in_halves(keys, work, faults, "trying it") for key in part]
+    faults = BatchFailures()
+    made = [key for _, part in bisect_failures(keys, work, faults, "trying it") for key in part]
     assert made == [key for key in keys if key not in bad] and set(faults.reasons) == bad and not faults.given_up
 
 
@@ -308,8 +312,8 @@ def test_what_never_works_is_given_up_after_a_few_tries() -> None:
         tried.append(len(rows))
         raise ValueError("no")
 
-    keys, faults = [str(number) for number in range(10_000)], Faults()
-    assert list(in_halves(keys, work, faults, "trying it")) == []
+    keys, faults = [str(number) for number in range(10_000)], BatchFailures()
+    assert list(bisect_failures(keys, work, faults, "trying it")) == []
     assert len(tried) == PATIENCE_AT_FIRST and set(faults.reasons) == set(keys) and faults.given_up
 
 
@@ -320,7 +324,7 @@ def test_a_broken_promise_is_not_halved() -> None:
         tried.append(len(rows))
         raise AdapterError("one row for a batch")
 
-    list(in_halves(["a", "b"], work, Faults(), ""))
+    list(bisect_failures(["a", "b"], work, BatchFailures(), ""))
     assert tried == [2]
 
 
@@ -335,15 +339,15 @@ def test_an_exception_that_cannot_even_be_printed_has_its_type() -> None:
         def __str__(self) -> str:
             raise ValueError
 
-    assert in_words(MuteError(), "encoding") == "MuteError while encoding: MuteError"
+    assert error_line(MuteError(), "encoding") == "MuteError while encoding: MuteError"
 
 
 def test_words_for_exceptions() -> None:
-    assert in_words(MemoryError(), "encoding").startswith("out of memory while encoding")
-    assert in_words(OSError(errno.EIO, "Input/output error", "a/b"), "reading") == (
+    assert error_line(MemoryError(), "encoding").startswith("out of memory while encoding")
+    assert error_line(OSError(errno.EIO, "Input/output error", "a/b"), "reading") == (
         "OSError while reading: Input/output error: a/b"
     )
-    assert in_words(ValueError("one\ntwo\udce9")) == "ValueError: one"
+    assert error_line(ValueError("one\ntwo\udce9")) == "ValueError: one"
 
 
 # Not applicable
@@ -380,19 +384,19 @@ def test_what_is_found_out_while_scoring_is_not_applicable_too(tmp_path: Path) -
         "    def encode_text_now(self): pass\n    def encode_image",
     )
     file = Path(model.rpartition(":")[0])
-    late = "from goldieval.core.errors import NotApplicableError\nimport goldieval.families.zeroshot as family\n\n"
+    late = "from goldieval.core.errors import NotApplicableError\nfrom goldieval.families import zeroshot\n\n"
     late += "def _no(*_): raise NotApplicableError('needs colour.')\n"
     file.write_text(
-        file.read_text().replace("def load(spec, options):", "def load(spec, options):\n    family.score = _no")
+        file.read_text().replace(
+            "def load(spec, options):", "def load(spec, options):\n    zeroshot.Zeroshot.score = _no"
+        )
     )
     file.write_text(file.read_text().replace("import numpy as np\n", f"import numpy as np\n{late}", 1))
-    import goldieval.families.zeroshot as family
-
-    whole = family.score
+    whole = Zeroshot.score
     try:
         ran = goldieval("run", "--model", model, "--tasks-dir", cards, "--out", "out", "--tasks", "mix")
     finally:
-        family.score = whole
+        Zeroshot.score = whole  # type: ignore[method-assign]
     assert ran.code == 0 and "not applicable: needs colour" in ran.out and not records(Path("out"))
 
 
@@ -410,7 +414,7 @@ def test_equal_class_names_and_equal_captions_are_the_datas_fault(tmp_path: Path
     file.write_text(yaml.safe_dump(rows))
     (tmp_path / "data" / "t.csv").write_text("image,said\na/0.png,same\nb/0.png,same\n")
     ran = run(toy_model(tmp_path), str(file))
-    assert "all 2 texts are the same, 'same': there is nothing to tell" in ran.out
+    assert "all 2 texts are the same, 'same': there is nothing to compare" in ran.out
     (tmp_path / "data" / "b" / "0.png").write_bytes((tmp_path / "data" / "a" / "0.png").read_bytes())
     (tmp_path / "data" / "t.csv").write_text("image,said\na/0.png,one\nb/0.png,two\n")
     ran = run(toy_model(tmp_path), str(file))

@@ -20,11 +20,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from goldieval.core.errors import GoldievalError
+from goldieval.core.meter import SilentMeter
 from goldieval.data.samples import FileImage
-from goldieval.engine.encode import Batching, encode, image_computer, plan_images, plan_texts, text_computer, text_key
-from goldieval.engine.progress import Quiet
+from goldieval.engine.encode import encode, image_computer, plan_images, plan_texts, text_computer, text_key
 from goldieval.engine.run import evaluate
 from goldieval.engine.store import Chunk, Space, Store, chunks_of, open_store
+from goldieval.models.inputs import Batching
 from goldieval.records.schema import Record
 
 KEYS = [text_key(str(number)) for number in range(5)]
@@ -132,7 +133,7 @@ class Letter:
 
 def test_texts_sorted_and_trimmed_keep_their_own_embedding() -> None:
     texts = {text: text for text in ("ccc", "a", "eeeeeeee", "bb", "d", "ffff")}
-    compute = text_computer(Spelling(), texts, Batching(texts=2), Quiet())  # type: ignore[arg-type]
+    compute = text_computer(Spelling(), texts, Batching(texts=2), SilentMeter())  # type: ignore[arg-type]
     keys, vectors, failed = compute(Chunk(tuple(texts)))
     assert dict(zip(keys, vectors[:, 0], strict=True)) == {text: sum(map(ord, text)) for text in texts} and not failed
 
@@ -140,7 +141,7 @@ def test_texts_sorted_and_trimmed_keep_their_own_embedding() -> None:
 def test_a_picture_that_cannot_be_opened_does_not_move_the_others() -> None:
     sources = {f"key {letter}": Letter(letter) for letter in "axbcd"}
     with ThreadPoolExecutor(2) as pool:
-        compute = image_computer(Spelling(), sources, Batching(images=2), pool, Quiet())  # type: ignore[arg-type]
+        compute = image_computer(Spelling(), sources, Batching(images=2), pool, SilentMeter())  # type: ignore[arg-type]
         keys, vectors, failed = compute(Chunk(tuple(sources)))
     assert dict(zip(keys, vectors[:, 0], strict=True)) == {f"key {letter}": ord(letter) for letter in "abcd"}
     assert {key: str(error) for key, error in failed.items()} == {"key x": "broken"}
@@ -162,7 +163,7 @@ def test_damage_is_found_counted_and_mended(tmp_path: Path, damage: str) -> None
     file.write_bytes(DAMAGE[damage](file.read_bytes()))
     space = store.space("one")
     assert (space.repaired, space.missing(KEYS), file.exists()) == (1, KEYS, False)
-    assert encode(space, chunks_of(KEYS, 5), lambda chunk: (KEYS, VECTORS, {}), Quiet()) == 5
+    assert encode(space, chunks_of(KEYS, 5), lambda chunk: (KEYS, VECTORS, {}), SilentMeter()) == 5
     assert np.array_equal(space.gather(KEYS), VECTORS)
 
 
@@ -244,7 +245,7 @@ def test_a_chunk_that_another_process_finished_is_not_encoded_again(tmp_path: Pa
             fast.write(chunks[2], chunks[2].keys, VECTORS[4:], {})
         return list(chunk.keys), np.stack([VECTORS[KEYS.index(key)] for key in chunk.keys]), {}
 
-    assert encode(slow, chunks, compute, Quiet()) == 4
+    assert encode(slow, chunks, compute, SilentMeter()) == 4
     assert np.array_equal(slow.gather(KEYS), VECTORS)
     assert not list(tmp_path.rglob("*.lock"))
 

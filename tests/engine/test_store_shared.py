@@ -14,9 +14,9 @@ from filelock import FileLock
 from helpers import card, class_folders, goldieval, toy_model
 from safetensors.numpy import save
 
+from goldieval.core.meter import SilentMeter
 from goldieval.engine import store as embeddings
 from goldieval.engine.encode import encode, text_key
-from goldieval.engine.progress import Quiet
 from goldieval.engine.store import Chunk, Store, chunks_of, open_store
 
 KEYS = [text_key(str(number)) for number in range(4)]
@@ -59,7 +59,7 @@ def test_a_chunk_of_another_model_is_not_taken(tmp_path: Path) -> None:
     for name, scale in (("one", 1.0), ("two", -1.0)):
         space = store.space(name)
         assert space.missing(KEYS) == KEYS and space.repaired == 1 and "damaged" in space.notes[0]
-        encode(space, chunks_of(KEYS, 4), lambda chunk, scale=scale: (KEYS, scale * VECTORS, {}), Quiet())
+        encode(space, chunks_of(KEYS, 4), lambda chunk, scale=scale: (KEYS, scale * VECTORS, {}), SilentMeter())
         assert np.array_equal(space.gather(KEYS), scale * VECTORS)
 
 

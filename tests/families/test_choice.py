@@ -51,7 +51,7 @@ STRATA = {"swap": np.array([True, True, False]), "add": np.array([False, False, 
 
 def by_hand(**params: Any) -> choice.Scored:
     data = dataset(5, [0, 1, 2, 1, 2], CHOICES, strata=STRATA)
-    return choice.score(choice.prepare(task(**params), data), GlobalSimilarity(IMAGES, TEXTS))
+    return choice.FAMILY.score(choice.FAMILY.prepare(task(**params), data), GlobalSimilarity(IMAGES, TEXTS))
 
 
 def test_by_hand() -> None:
@@ -77,7 +77,7 @@ def test_one_text_may_choose_among_images() -> None:
     """Winoground's form: two images and two texts, each asked about the other two."""
     data = dataset(2, [0, 1], [[(0, 0), (0, 1)], [(1, 1), (1, 0)], [(0, 0), (1, 0)], [(1, 1), (0, 1)]])
     texts = unit(np.array([[2, 1, 0], [3, 2, 0.0]]), "text")
-    scored = choice.score(choice.prepare(task(), data), GlobalSimilarity(IMAGES, texts))
+    scored = choice.FAMILY.score(choice.FAMILY.prepare(task(), data), GlobalSimilarity(IMAGES, texts))
     assert scored.outcomes["direction"].tolist() == ["i2t", "i2t", "t2i", "t2i"]
     assert scored.outcomes["sample_id"].tolist() == ["t0", "t1", "pic0", "pic1"]
     assert scored.outcomes["rank_low"].tolist() == [1, 1, 1, 2]
@@ -100,14 +100,14 @@ def test_sets_are_right_if_all_of_them_are() -> None:
         def pairs(self, images: torch.Tensor, texts: torch.Tensor) -> torch.Tensor:
             return scores[images, texts]
 
-    scored = choice.score(choice.prepare(task(sets=True), data), Given())  # type: ignore[arg-type]
+    scored = choice.FAMILY.score(choice.FAMILY.prepare(task(sets=True), data), Given())  # type: ignore[arg-type]
     assert values(scored) == {"accuracy": 0.875, "text_score": 1.0, "image_score": 0.5, "group_score": 0.5}
     assert [scored.metrics[name].chance for name in ("text_score", "image_score")] == [0.25, 0.25]
     assert scored.metrics["group_score"].chance == pytest.approx(1 / 6) and scored.metrics["group_score"].n == 2
     part = keep_images(data, np.array([True, True, True, False]))
     assert part.sets is not None and part.sets.tolist() == [0] * 4
     with pytest.raises(TaskError, match="no sets of queries"):
-        choice.prepare(task(sets=True), dataset(5, [0, 1, 2, 1, 2], CHOICES))
+        choice.FAMILY.prepare(task(sets=True), dataset(5, [0, 1, 2, 1, 2], CHOICES))
 
 
 def test_chance_of_sets_is_that_of_random_scores() -> None:
@@ -124,8 +124,8 @@ def test_a_query_stays_as_long_as_all_its_candidates() -> None:
     part = keep_images(data, np.array([True, False, True]))
     assert part.choices is not None and part.choices.tolist() == [[[0, 0], [0, 0]]] * 0 + [[[1, 2], [1, 1]]]
     assert {name: mask.tolist() for name, mask in part.strata.items()} == {"swap": [False], "add": [True]}
-    scored = choice.score(
-        choice.prepare(task(strata=["add", "swap"]), part), GlobalSimilarity(IMAGES[[0, 2]], TEXTS[[0, 2, 4]])
+    scored = choice.FAMILY.score(
+        choice.FAMILY.prepare(task(strata=["add", "swap"]), part), GlobalSimilarity(IMAGES[[0, 2]], TEXTS[[0, 2, 4]])
     )
     assert values(scored) == {"accuracy": 0, "accuracy_add": 0}
 
@@ -144,8 +144,8 @@ def test_pairs_are_the_cells_of_the_matrix_in_both_modes() -> None:
 
 def test_refusals() -> None:
     with pytest.raises(TaskError, match="choice needs candidates"):
-        choice.prepare(task(), Dataset(pictures(2)))
+        choice.FAMILY.prepare(task(), Dataset(pictures(2)))
     with pytest.raises(TaskError, match="nothing is to be chosen"):
-        choice.prepare(task(), dataset(0, [], []))
+        choice.FAMILY.prepare(task(), dataset(0, [], []))
     with pytest.raises(TaskError, match="no group colour; they have swap, add"):
-        choice.prepare(task(strata=["colour"]), dataset(5, [0, 1, 2, 1, 2], CHOICES, strata=STRATA))
+        choice.FAMILY.prepare(task(strata=["colour"]), dataset(5, [0, 1, 2, 1, 2], CHOICES, strata=STRATA))

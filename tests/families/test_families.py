@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from goldieval.core.errors import TaskError
-from goldieval.data.samples import Dataset, Row, TextSample, dataset_of
+from goldieval.data.samples import AnnotatedImage, Dataset, TextSample, dataset_of
 from goldieval.data.subset import keep_images, limited
 from goldieval.families import retrieval, zeroshot
 from goldieval.families.base import Prepared, Scored
@@ -46,7 +46,9 @@ def captioned(captions: Sequence[int]) -> Dataset:
     """Images with that many captions each."""
     return dataset_of(
         [
-            Row(image, captions=[(f"{image.id}#{number}", f"words {image.id} {number}") for number in range(count)])
+            AnnotatedImage(
+                image, captions=[(f"{image.id}#{number}", f"words {image.id} {number}") for number in range(count)]
+            )
             for image, count in zip(pictures(len(captions)), captions, strict=True)
         ]
     )
@@ -62,8 +64,8 @@ TEXTS = torch.tensor([[6, 3, 2], [3, 6, 2], [3, 6, 2], [6, 3, 2]]) / 7
 
 
 def by_hand() -> Scored:
-    return retrieval.score(
-        retrieval.prepare(retrieval_task(k=[1, 2]), captioned([2, 1, 1])), GlobalSimilarity(IMAGES, TEXTS)
+    return retrieval.FAMILY.score(
+        retrieval.FAMILY.prepare(retrieval_task(k=[1, 2]), captioned([2, 1, 1])), GlobalSimilarity(IMAGES, TEXTS)
     )
 
 
@@ -113,8 +115,8 @@ def test_ties_that_decide_recall_are_counted_and_warned_of() -> None:
 def test_an_image_that_no_text_speaks_of_is_a_candidate_but_no_query() -> None:
     texts = [TextSample("t", "one")]
     dataset = Dataset(pictures(3), texts=texts, positives=np.array([[0, 0]]), owner=np.array([0]))
-    scored = retrieval.score(
-        retrieval.prepare(retrieval_task(k=[1]), dataset),
+    scored = retrieval.FAMILY.score(
+        retrieval.FAMILY.prepare(retrieval_task(k=[1]), dataset),
         GlobalSimilarity(IMAGES, unit(np.array([[1, 2, 0.0]]), "text")),
     )
     assert scored.outcomes["sample_id"].tolist() == ["t", "pic0"]
@@ -123,13 +125,13 @@ def test_an_image_that_no_text_speaks_of_is_a_candidate_but_no_query() -> None:
 
 def test_retrieval_refuses_data_without_captions() -> None:
     with pytest.raises(TaskError, match="needs captions"):
-        retrieval.prepare(retrieval_task(), Dataset(pictures(2)))
+        retrieval.FAMILY.prepare(retrieval_task(), Dataset(pictures(2)))
 
 
 def classify(names: list[str], labels: Sequence[int], images: Any, texts: Any, **card: Any) -> Scored:
-    prepared = zeroshot.prepare(zeroshot_task(**card), labelled(labels, names))
+    prepared = zeroshot.FAMILY.prepare(zeroshot_task(**card), labelled(labels, names))
     similarity = GlobalSimilarity(unit(np.array(images, dtype=float), "image"), unit(np.array(texts), "text"))
-    return zeroshot.score(prepared, similarity)
+    return zeroshot.FAMILY.score(prepared, similarity)
 
 
 def test_zeroshot_by_hand() -> None:
@@ -178,12 +180,12 @@ def test_the_ensemble_normalises_averages_and_normalises_again() -> None:
 
 
 def test_every_text_is_encoded_once_and_goes_to_its_class() -> None:
-    prepared = zeroshot.prepare(zeroshot_task(["{c}", "a {c}"]), labelled([0, 1, 2], ["cat", "a cat", "dog"]))
+    prepared = zeroshot.FAMILY.prepare(zeroshot_task(["{c}", "a {c}"]), labelled([0, 1, 2], ["cat", "a cat", "dog"]))
     texts = [text.text for text in prepared.texts]
     assert texts == ["cat", "a cat", "a a cat", "dog", "a dog"]
     vectors = torch.eye(5)
     images = unit(np.array([[1, 0.9, 0, 0, 0], [0, 0.9, 1, 0, 0], [0, 0, 0, 1, 1.0]]), "image")
-    assert values(zeroshot.score(prepared, GlobalSimilarity(images, vectors)))["acc1"] == 1
+    assert values(zeroshot.FAMILY.score(prepared, GlobalSimilarity(images, vectors)))["acc1"] == 1
 
 
 @pytest.mark.parametrize(
@@ -198,11 +200,13 @@ def test_classes_in_another_order_than_the_labels_are_refused(
     names: list[str], in_data: list[str], message: str
 ) -> None:
     with pytest.raises(TaskError, match=message):
-        zeroshot.prepare(zeroshot_task(class_names=names), labelled([0, 1], in_data))
+        zeroshot.FAMILY.prepare(zeroshot_task(class_names=names), labelled([0, 1], in_data))
 
 
 def test_class_names_may_be_written_more_nicely_than_in_the_data() -> None:
-    prepared = zeroshot.prepare(zeroshot_task(class_names=["Cat", "hot dog"]), labelled([0, 1], ["cat", "hot_dog"]))
+    prepared = zeroshot.FAMILY.prepare(
+        zeroshot_task(class_names=["Cat", "hot dog"]), labelled([0, 1], ["cat", "hot_dog"])
+    )
     assert [text.text for text in prepared.texts] == ["a Cat", "a hot dog"]
 
 
@@ -212,15 +216,15 @@ def test_class_names_may_be_written_more_nicely_than_in_the_data() -> None:
 )
 def test_labels_without_their_name_are_refused(labels: list[int], names: list[str] | None, message: str) -> None:
     with pytest.raises(TaskError, match=message):
-        zeroshot.prepare(zeroshot_task(), labelled(labels, names))
+        zeroshot.FAMILY.prepare(zeroshot_task(), labelled(labels, names))
     with pytest.raises(TaskError, match="needs labels"):
-        zeroshot.prepare(zeroshot_task(), Dataset(pictures(2)))
+        zeroshot.FAMILY.prepare(zeroshot_task(), Dataset(pictures(2)))
 
 
 def test_prompt_and_name_hashes_follow_their_content() -> None:
-    details = zeroshot.prepare(zeroshot_task(), labelled([0, 1], ["x", "y"])).details
-    other_prompt = zeroshot.prepare(zeroshot_task(["the {c}"]), labelled([0, 1], ["x", "y"])).details
-    other_names = zeroshot.prepare(zeroshot_task(), labelled([0, 1], ["x", "w"])).details
+    details = zeroshot.FAMILY.prepare(zeroshot_task(), labelled([0, 1], ["x", "y"])).details
+    other_prompt = zeroshot.FAMILY.prepare(zeroshot_task(["the {c}"]), labelled([0, 1], ["x", "y"])).details
+    other_names = zeroshot.FAMILY.prepare(zeroshot_task(), labelled([0, 1], ["x", "w"])).details
     assert [details[key] == other_prompt[key] for key in ("prompts_sha256", "class_names_sha256")] == [False, True]
     assert [details[key] == other_names[key] for key in ("prompts_sha256", "class_names_sha256")] == [True, False]
 
@@ -232,8 +236,8 @@ def test_permuted_labels_give_what_class_and_prediction_counts_predict() -> None
     texts = unit(generator.normal(size=(4, 8)), "text")
 
     def scored(order: np.ndarray) -> Scored:
-        prepared = zeroshot.prepare(zeroshot_task(), labelled(order, list("abcd")))
-        return zeroshot.score(prepared, GlobalSimilarity(images, texts))
+        prepared = zeroshot.FAMILY.prepare(zeroshot_task(), labelled(order, list("abcd")))
+        return zeroshot.FAMILY.score(prepared, GlobalSimilarity(images, texts))
 
     predicted = np.bincount(scored(labels).outcomes["prediction"], minlength=4)
     assert np.ptp(predicted) > 50
@@ -290,9 +294,9 @@ def test_a_limit_takes_the_same_images_whatever_their_order_and_keeps_the_order(
 
 
 def test_a_limited_retrieval_task_is_scored_on_its_own_gallery() -> None:
-    part: Prepared = retrieval.prepare(
+    part: Prepared = retrieval.FAMILY.prepare(
         retrieval_task(k=[1]), keep_images(captioned([2, 1, 1]), np.array([True, False, True]))
     )
-    scored = retrieval.score(part, GlobalSimilarity(IMAGES[[0, 2]], TEXTS[[0, 1, 3]]))
+    scored = retrieval.FAMILY.score(part, GlobalSimilarity(IMAGES[[0, 2]], TEXTS[[0, 1, 3]]))
     assert scored.outcomes["rank_low"].tolist()[:3] == [1, 1, 2]
     assert scored.metrics["t2i_r1"].chance == pytest.approx(1 / 2)

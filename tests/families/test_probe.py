@@ -109,7 +109,7 @@ def task(tmp_path: Path, **params: Any) -> Any:
 
 
 def scored(tmp_path: Path, features: torch.Tensor, data: Dataset, **params: Any) -> Scored:
-    return probe.score(probe.prepare(task(tmp_path, **params), data), features)
+    return probe.FAMILY.score(probe.FAMILY.prepare(task(tmp_path, **params), data), features)
 
 
 def test_only_test_images_are_scored_and_their_labels_are_not_learned_from(tmp_path: Path) -> None:
@@ -145,14 +145,14 @@ def on_the_fence(data: Dataset) -> torch.Tensor:
 def test_last_bits_of_the_embeddings_and_threads_do_not_choose(tmp_path: Path) -> None:
     """Another processor moves embeddings by about 1e-6: held-out images that sit on the fence turn no choice."""
     data = dataset(np.arange(300) % 2, np.arange(300) < 200)
-    features, prepared = on_the_fence(data), probe.prepare(task(tmp_path, penalties=[1, 0.1, 0.01, 1e-3]), data)
-    plain, before = probe.score(prepared, features), torch.get_num_threads()
+    features, prepared = on_the_fence(data), probe.FAMILY.prepare(task(tmp_path, penalties=[1, 0.1, 0.01, 1e-3]), data)
+    plain, before = probe.FAMILY.score(prepared, features), torch.get_num_threads()
     assert plain.probe is not None and plain.probe.converged
     try:
         for trial in range(100):
             torch.set_num_threads(2 if trial % 10 == 0 else 1)
             noise = torch.randn(features.shape, generator=torch.Generator().manual_seed(trial))
-            moved = probe.score(prepared, features + 1e-6 * noise)
+            moved = probe.FAMILY.score(prepared, features + 1e-6 * noise)
             assert moved.probe is not None and moved.probe.penalty == plain.probe.penalty
             assert abs(moved.metrics["acc1"].value - plain.metrics["acc1"].value) * 100 < 1.5
     finally:
@@ -217,13 +217,13 @@ def test_refusals_are_one_line(tmp_path: Path) -> None:
     labels, train = np.array([0, 1, 0, 1]), np.array([True, True, False, False])
     asked = task(tmp_path)
     with pytest.raises(TaskError, match="needs labels"):
-        probe.prepare(asked, Dataset([ImageSample("a", NoImage())]))
+        probe.FAMILY.prepare(asked, Dataset([ImageSample("a", NoImage())]))
     with pytest.raises(TaskError, match="name `train`"):
-        probe.prepare(asked, Dataset([ImageSample("a", NoImage())], labels=np.array([0])))
+        probe.FAMILY.prepare(asked, Dataset([ImageSample("a", NoImage())], labels=np.array([0])))
     with pytest.raises(TaskError, match="all of these are to learn from"):
-        probe.prepare(asked, dataset(labels, np.ones(4, dtype=bool)))
+        probe.FAMILY.prepare(asked, dataset(labels, np.ones(4, dtype=bool)))
     with pytest.raises(TaskError, match="1 classes have test images and none to learn from: c1"):
-        probe.prepare(asked, keep_images(dataset(labels, train), np.array([True, False, True, True])))
+        probe.FAMILY.prepare(asked, keep_images(dataset(labels, train), np.array([True, False, True, True])))
 
 
 def test_drawn_probe_learns_on_train_scenes_and_is_tested_on_others(tmp_path: Path) -> None:

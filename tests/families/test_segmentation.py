@@ -368,9 +368,9 @@ def test_cards_have_the_papers_setting(shipped: dict[str, Task]) -> None:
         assert (params.crop, params.stride, params.long_side, source.reduce_zero_label) == (224, 112, 2048, reduce)
         assert params.attention == "plain" and params.reading == "projection"
         prepared = family_of("segmentation").prepare(task, Dataset([ImageSample("0", NoImage())], masks=[]))
-        assert len(prepared.extra.labels) == classes and len(prepared.extra.owner) == queries, name
-        assert prepared.extra.prompts == 80 and len(prepared.extra.palette) == classes
-        assert (prepared.extra.labels[0] == "background") == (name in ("voc21", "pc60", "coco-object"))
+        assert len(prepared.classes.labels) == classes and len(prepared.classes.owner) == queries, name
+        assert len(prepared.filled[0]) == 80 and len(prepared.classes.palette) == classes
+        assert (prepared.classes.labels[0] == "background") == (name in ("voc21", "pc60", "coco-object"))
     raw = {name: labels_of(shipped[name]) for name in ("coco-stuff", "coco-object", "cityscapes")}
     assert [raw["coco-stuff"][value] for value in (0, 10, 12, 66, 69, 91, 181)] == [0, 10, 11, 60, 61, 80, 170]
     assert [raw["coco-object"][value] for value in (0, 89, 91, 181, 255)] == [1, 80, 0, 0, 0]

@@ -14,7 +14,7 @@ from helpers import goldieval, one_line, records
 from PIL import Image
 
 from goldieval.core.errors import GoldievalError, TaskError
-from goldieval.data.masks import FileMask, labels
+from goldieval.data.masks import FileMask, label_table
 from goldieval.engine.load import load_task_data
 from goldieval.tasks.card import load_card
 
@@ -137,13 +137,13 @@ def test_a_value_that_means_nothing_is_named(tmp_path: Path) -> None:
 def test_zero_is_read_as_mmseg_reads_it_or_refused(tmp_path: Path) -> None:
     card = data(tmp_path, params={"definition": "ADE20KDataset", "class_names": None})
     assert "takes value 0 for no label: set source.reduce_zero_label to true" in reason(card)
-    assert labels([], [255], True).classes(np.array([0, 1, 255]), "").tolist() == [-1, 0, -1]
+    assert label_table([], [255], True).classes(np.array([0, 1, 255]), "").tolist() == [-1, 0, -1]
 
 
 def test_names_must_be_there_and_differ(tmp_path: Path) -> None:
     assert "no class names" in reason(data(tmp_path / "a", params={"class_names": None}))
     assert "two classes of one name: a" in reason(data(tmp_path / "b", params={"class_names": ["a", "a, x", "b"]}))
-    assert "says nothing" in reason(data(tmp_path / "c", params={"class_names": ["a", " , ", "b"]}))
+    assert "has no name in it" in reason(data(tmp_path / "c", params={"class_names": ["a", " , ", "b"]}))
 
 
 CARDS: list[tuple[dict[str, Any], str]] = [
@@ -234,4 +234,4 @@ def test_sixteen_bits_never_wrap(tmp_path: Path) -> None:
     (tmp_path / "masks").mkdir()
     save(tmp_path, 0, np.full((4, 4), 257), "I;16")
     with pytest.raises(TaskError, match="16 bits"):
-        FileMask(tmp_path / "masks/0.png", labels([], [255])).read()
+        FileMask(tmp_path / "masks/0.png", label_table([], [255])).read()

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from goldieval.data.masks import IGNORED, FileMask, labels
+from goldieval.data.masks import IGNORED, FileMask, label_table
 from goldieval.families.mmseg_parts import areas, definition, quiet_import, resized
 from goldieval.metrics import miou
 from goldieval.scoring.patches import reader
@@ -151,7 +151,7 @@ def test_scores_are_ioumetrics(tmp_path: Path, reduce_zero_label: bool) -> None:
         Image.fromarray(raw).save(file := tmp_path / f"{number}.png")
         result = {"seg_map_path": str(file), "reduce_zero_label": reduce_zero_label, "seg_fields": []}
         truth = load.transform(result)["gt_seg_map"].reshape(size)
-        mask = FileMask(file, labels([], [255], reduce_zero_label)).read()
+        mask = FileMask(file, label_table([], [255], reduce_zero_label)).read()
         assert np.array_equal(np.where(mask == IGNORED, 255, mask), truth)
         found = rng.integers(0, 5, size)
         maps.append((found, truth))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from goldieval.families.side_by_side import LINE, Shown, _fitted, drawn
+from goldieval.families.side_by_side import LINE, DrawnPicture, _fitted, side_by_side
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ def test_columns_are_as_wide_as_the_longest_name() -> None:
     classes = np.arange(64).reshape(8, 8) % 4
 
     def height(names: list[str]) -> int:
-        shown = Shown("one", 0, np.zeros((8, 8, 3), np.uint8), classes, classes)
-        return Image.open(io.BytesIO(drawn(shown, names, [(9, 9, 9)] * 4))).height
+        shown = DrawnPicture("one", 0, np.zeros((8, 8, 3), np.uint8), classes, classes)
+        return Image.open(io.BytesIO(side_by_side(shown, names, [(9, 9, 9)] * 4))).height
 
     assert height(["a", "b", "c", "w" * 300]) - height(["a", "b", "c", "d"]) >= 2 * LINE

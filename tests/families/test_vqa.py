@@ -18,7 +18,7 @@ from goldieval.data.subset import keep_images
 from goldieval.families import vqa
 from goldieval.goldiclip.towers import VisionTower
 from goldieval.models import adapter
-from goldieval.models.adapter import Answering, LoadOptions
+from goldieval.models.adapter import Generative, LoadOptions
 from goldieval.models.spec import parse_spec
 from goldieval.records.files import read_outcomes, read_record
 from goldieval.tasks.card import Task, VqaCard
@@ -61,7 +61,7 @@ def dataset() -> Dataset:
 
 def test_by_hand() -> None:
     given = [" Red\n", "blue", "BLUE", "yes.", "no", "y"]
-    scored = vqa.score(vqa.prepare(task(strata=list(STRATA)), dataset()), given)
+    scored = vqa.FAMILY.score(vqa.FAMILY.prepare(task(strata=list(STRATA)), dataset()), given)
     assert values(scored) == {
         "accuracy": 3 / 6,
         "accuracy_colour": 2 / 3,
@@ -83,22 +83,25 @@ def test_by_hand() -> None:
 
 
 def test_who_guesses_the_most_frequent_answers_is_at_chance() -> None:
-    scored = vqa.score(vqa.prepare(task(strata=list(STRATA)), dataset()), ["red"] * 3 + ["yes"] * 3)
+    scored = vqa.FAMILY.score(vqa.FAMILY.prepare(task(strata=list(STRATA)), dataset()), ["red"] * 3 + ["yes"] * 3)
     assert all(metric.value == metric.chance for metric in scored.metrics.values())
 
 
 def test_a_subset_keeps_answers_with_their_questions() -> None:
     part = keep_images(dataset(), np.array([False, True]))
-    prepared = vqa.prepare(task(strata=["colour", "heldout"]), part)
-    assert values(vqa.score(prepared, ["yes", "no", "no"])) == {"accuracy": pytest.approx(2 / 3), "accuracy_heldout": 1}
+    prepared = vqa.FAMILY.prepare(task(strata=["colour", "heldout"]), part)
+    assert values(vqa.FAMILY.score(prepared, ["yes", "no", "no"])) == {
+        "accuracy": pytest.approx(2 / 3),
+        "accuracy_heldout": 1,
+    }
     assert not prepared.texts
 
 
 def test_refusals() -> None:
     with pytest.raises(TaskError, match="needs questions with answers"):
-        vqa.prepare(task(), Dataset(pictures(2)))
+        vqa.FAMILY.prepare(task(), Dataset(pictures(2)))
     with pytest.raises(TaskError, match=r"params\.strata: the data have no group size"):
-        vqa.prepare(task(strata=["size"]), dataset())
+        vqa.FAMILY.prepare(task(strata=["size"]), dataset())
 
 
 ANSWERING = TOY_MODEL.replace(
@@ -136,7 +139,7 @@ def test_a_model_that_answers_is_asked_in_batches_and_encodes_nothing(tmp_path: 
 @pytest.mark.parametrize("words", ["3", "None"])
 def test_answers_that_are_no_words_fail_the_task_in_one_line(tmp_path: Path, words: str) -> None:
     ran = _run(tmp_path, words)
-    assert ran.code == 1 and "shapes-vqa FAILED: generate() must return one string a question: 7" in ran.out
+    assert ran.code == 1 and "shapes-vqa FAILED: generate() must return one string per question: 7" in ran.out
 
 
 def test_a_model_without_generate_fails_this_task_only(tmp_path: Path) -> None:
@@ -150,7 +153,7 @@ def test_a_model_without_generate_fails_this_task_only(tmp_path: Path) -> None:
 
 def test_goldiclip_encodes_a_picture_once_for_its_questions(monkeypatch: pytest.MonkeyPatch) -> None:
     model = adapter.load(parse_spec("goldiclip"), LoadOptions())
-    assert isinstance(model, Answering)
+    assert isinstance(model, Generative)
     one, other = (model.preprocess(draw(sample_scene("test", index), 128)) for index in (0, 1))
     questions = ["what colour is the circle?", "how many objects are there?", "what is below the circle?"] * 2
     shown = [one, one, one, other, one, one]

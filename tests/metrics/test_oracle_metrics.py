@@ -209,8 +209,8 @@ def test_retrieval_family_gives_the_peers_six_numbers(tmp_path: Path) -> None:
 
     samples = [TextSample(text, text) for text in texts]
     dataset = Dataset(blank_images(150), texts=samples, positives=pairs(owner).numpy(), owner=owner)
-    prepared = retrieval.prepare(card(tmp_path, family="retrieval", headline="t2i_r1"), dataset)
-    ours = retrieval.score(prepared, similarity(images, embeddings)).metrics
+    prepared = retrieval.FAMILY.prepare(card(tmp_path, family="retrieval", headline="t2i_r1"), dataset)
+    ours = retrieval.FAMILY.score(prepared, similarity(images, embeddings)).metrics
     for k in (1, 5, 10):
         assert ours[f"t2i_r{k}"].value == pytest.approx(theirs[f"image_retrieval_recall@{k}"], abs=SAME)
         assert ours[f"i2t_r{k}"].value == pytest.approx(theirs[f"text_retrieval_recall@{k}"], abs=SAME)
@@ -287,11 +287,11 @@ def test_zeroshot_family_gives_the_peers_numbers(case: str, tmp_path: Path) -> N
     theirs = peer_zeroshot.evaluate(towers, loader, towers.tokenizer, names, prompts, "cpu", amp=False)
 
     dataset = Dataset(blank_images(300), labels.numpy(), names)
-    prepared = zeroshot.prepare(
+    prepared = zeroshot.FAMILY.prepare(
         card(tmp_path, family="zeroshot", headline="acc1", params={"prompts": prompts}), dataset
     )
     rows = towers.tokenizer([text.text for text in prepared.texts])
-    ours = zeroshot.score(prepared, similarity(images, embeddings[rows]))
+    ours = zeroshot.FAMILY.score(prepared, similarity(images, embeddings[rows]))
     assert {name: metric.value for name, metric in ours.metrics.items()} == pytest.approx(theirs, abs=SAME)
 
 

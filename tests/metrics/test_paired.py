@@ -11,13 +11,15 @@ from hypothesis import strategies as st
 from scipy.special import gamma
 from scipy.stats import binomtest, false_discovery_control, nct, norm, permutation_test, t, wilcoxon
 
-from goldieval.comparison.values import Values, influence
 from goldieval.metrics.accuracy import mean_per_class
 from goldieval.metrics.detectable import smallest_by_mcnemar, smallest_by_student
 from goldieval.metrics.draws import drawn_sums, swapped_sums
 from goldieval.metrics.intervals import Z80, Z95, resampled
-from goldieval.metrics.paired import mcnemar, mean_iou, paired_mean_per_class, paired_means, paired_sums
+from goldieval.metrics.miou import mean_iou_of_sums
+from goldieval.metrics.paired import mcnemar, paired_mean_per_class, paired_means, paired_sums
 from goldieval.metrics.pvalues import bootstrap_p, exchange_null, exchange_p, holm, swap_p
+from goldieval.metrics.query_values import QueryValues
+from goldieval.metrics.registry import metric_of
 from goldieval.metrics.seeds import seeded
 from goldieval.metrics.tails import Tail, bootstrap_tail, exchange_tail, swap_tail
 
@@ -126,7 +128,7 @@ def test_equal_models_are_never_told_apart_and_never_have_width_0() -> None:
         mcnemar(hits, hits),
         paired_means(hits, hits, np.arange(300) // 2),
         paired_mean_per_class(hits, hits, labels),
-        paired_sums(areas, areas, mean_iou(2)),
+        paired_sums(areas, areas, mean_iou_of_sums),
     ]
     for each in found:
         assert (each.p, each.difference, each.gains, each.losses) == (1.0, 0.0, 0, 0)
@@ -161,10 +163,10 @@ def test_sums_resample_and_exchange_images_as_wholes() -> None:
     union = generator.integers(50, 100, (600, 3))
     worse, better = (np.minimum(union, generator.integers(low, 90, (600, 3))) for low in (10, 30))
     a, b = np.hstack([worse, union]), np.hstack([better, union])
-    found = paired_sums(a, b, mean_iou(3))
+    found = paired_sums(a, b, mean_iou_of_sums)
     iou = [float(np.mean(side[:, :3].sum(0) / side[:, 3:].sum(0))) for side in (a, b)]
     assert [found.a, found.b] == pytest.approx(iou) and found.p < 0.001 and found.low > 0
-    assert paired_sums(b, a, mean_iou(3)).difference == pytest.approx(-found.difference)
+    assert paired_sums(b, a, mean_iou_of_sums).difference == pytest.approx(-found.difference)
 
 
 def test_few_differing_queries_never_prove_anything_by_bootstrap_alone() -> None:
@@ -287,8 +289,9 @@ def test_the_standard_error_and_the_smallest_difference_hold_where_classes_are_s
 def test_what_seeds_take_for_the_variance_of_samples_is_that_of_the_classes() -> None:
     labels = np.repeat([0, 1, 2, 3], [2, 3, 50, 1])
     hits = (np.arange(len(labels)) % 3 == 0) * 1.0
-    values = Values(np.arange(len(labels)), hits, labels, "per class")
+    rows = np.arange(len(labels))
+    values = QueryValues(rows, hits, labels, rows)
     shares = [hits[labels == label].mean() for label in range(4)]
     own = [hits[labels == label].var(ddof=1) / (labels == label).sum() for label in range(3)]
     single = (hits[-1] - np.mean(shares)) ** 2
-    assert (influence(values) ** 2).sum() == pytest.approx((sum(own) + single) / 16)
+    assert (metric_of("mean_per_class_recall").influence(values) ** 2).sum() == pytest.approx((sum(own) + single) / 16)

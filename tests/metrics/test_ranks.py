@@ -228,7 +228,7 @@ def test_one_broken_vector_is_refused(row: list[float], message: str) -> None:
 
 
 def test_vectors_that_differ_in_length_alone_are_constant() -> None:
-    with pytest.raises(TaskError, match="all 3 text embeddings are the same"):
+    with pytest.raises(TaskError, match="all 3 text embeddings are equal"):
         unit(np.array([[1.0, 2.0], [2.0, 4.0], [10.0, 20.0]]), "text")
     assert unit(np.array([[3.0, 4.0]]), "text").tolist() == [pytest.approx([0.6, 0.8])]
 

@@ -15,16 +15,16 @@ from made_records import write as write_records
 
 import goldieval
 from goldieval.core.display import Console
-from goldieval.families.base import metric
+from goldieval.families.aggregates import metric
 from goldieval.metrics import miou
 from goldieval.metrics.intervals import clustered_mean_of_groups, clustered_means, mean_per_class
 from goldieval.metrics.paired import Paired, mcnemar, paired_mean_per_class, paired_means
-from goldieval.records.parts import Metric
+from goldieval.records.parts import MeasuredMetric
 from goldieval.records.schema import Record
 from goldieval.report.score import of_record
 from goldieval.report.scores import scores
 
-NONE = Metric(
+NONE = MeasuredMetric(
     value=0.4, low=None, high=None, n=30, clusters=30, method="none",
     unreliable="20 of 59 classes are in fewer than 5 images",
 )  # fmt: skip
@@ -62,7 +62,9 @@ def test_a_record_keeps_the_mark_and_older_records_are_read(tmp_path: Path) -> N
     place = write_records(tmp_path, made("pc59", metrics={"miou": NONE, "macc": DOUBTFUL}))
     (record,) = goldieval.load_results(place)
     assert record.metrics == {"miou": NONE, "macc": DOUBTFUL}
-    assert Metric.model_validate({key: value for key, value in NONE.model_dump().items() if key != "unreliable"})
+    assert MeasuredMetric.model_validate(
+        {key: value for key, value in NONE.model_dump().items() if key != "unreliable"}
+    )
     frame = goldieval.load_results(place).frame()
     assert frame["unreliable"].tolist() == [NONE.unreliable, DOUBTFUL.unreliable]
     assert json.loads(record.model_dump_json())["metrics"]["miou"]["low"] is None

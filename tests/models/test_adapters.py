@@ -800,7 +800,7 @@ def test_python_file_may_use_dataclasses_with_postponed_annotations(tmp_path: Pa
         ("def load(:", "mine.py fails: SyntaxError"),
         ("import no_such_module", "mine.py fails: ModuleNotFoundError: No module named 'no_such_module'"),
         ("1 / 0", "mine.py fails: ZeroDivisionError"),
-        ("def load(spec, options):\n    return 3", "int is no adapter, it lacks describe, preprocess, tokenize"),
+        ("def load(spec, options):\n    return 3", "int is not an adapter, it lacks describe, preprocess, tokenize"),
         ("load = 3", "mine.py"),
         ("def load():\n    return 3", "mine.py"),
         ("def load(spec, options):\n    raise ValueError('no weights')", "no weights"),

@@ -366,7 +366,10 @@ WRONG: dict[str, tuple[Callable[[State], Any], str]] = {
     "10 million tokens that are not there": (
         lambda state: state | {"positional_embedding": torch.zeros(1, 1).expand(10**7, 32)}, "the file has fewer",
     ),
-    "arrays": (lambda state: {"state_dict": {k: v.numpy() for k, v in state.items()}}, "it holds .* beside tensors"),
+    "arrays": (
+        lambda state: {"state_dict": {k: v.numpy() for k, v in state.items()}},
+        "it contains .* in addition to tensors",
+    ),
 }  # fmt: skip
 
 
@@ -384,7 +387,7 @@ def test_another_architecture_is_named_where_it_fits(tmp_path: Path) -> None:
 
 NO_WEIGHTS = {
     b"": "empty",
-    b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 3\n": "pointer of Git LFS",
+    b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 3\n": "Git LFS pointer",
     b"<!DOCTYPE html><html><body>404</body></html>": "web page",
     b"\n <html>404</html>": "web page",
     b"these are no weights at all, but words\n": "a text",

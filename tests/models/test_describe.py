@@ -13,13 +13,13 @@ from helpers import card, class_folders, goldieval, one_line, toy_model
 
 from goldieval.core.errors import AdapterError
 from goldieval.engine.store import Chunk, Store
-from goldieval.models.adapter import ModelInfo, described
+from goldieval.models.adapter import ModelInfo, checked_info
 
 INFO = ModelInfo("mine", "file", "f" * 64, image_identity="a" * 64, text_identity="b" * 64)
 
 
 def said(info: object) -> ModelInfo:
-    return described(SimpleNamespace(describe=lambda: info))  # type: ignore[arg-type]
+    return checked_info(SimpleNamespace(describe=lambda: info))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from made_records import made
 
 from goldieval.core import locks, temporary
 from goldieval.core.files import atomic_write, atomic_write_all
-from goldieval.core.locks import held
+from goldieval.core.locks import lock_file
 from goldieval.core.temporary import SUFFIX, sweep, temporary_file, temporary_folder
 from goldieval.records.files import read_outcomes, read_record, sweep_results, write_record
 
@@ -192,12 +192,12 @@ def test_a_file_system_without_locks_never_waits(error: int, tmp_path: Path, mon
 
     monkeypatch.setattr(locks.fcntl, "flock", refuse)
     monkeypatch.setattr(FileLock, "_acquire", lambda lock: None)
-    with held(tmp_path / "a.lock") as ours:
+    with lock_file(tmp_path / "a.lock") as ours:
         assert ours
 
 
 def test_a_lock_that_another_holds_is_not_ours(tmp_path: Path) -> None:
-    with FileLock(tmp_path / "a.lock"), held(tmp_path / "a.lock", wait_s=0) as ours:
+    with FileLock(tmp_path / "a.lock"), lock_file(tmp_path / "a.lock", wait_s=0) as ours:
         assert not ours
-    with held(tmp_path / "a.lock", wait_s=0) as ours:
+    with lock_file(tmp_path / "a.lock", wait_s=0) as ours:
         assert ours

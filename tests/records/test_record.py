@@ -20,7 +20,7 @@ from goldieval.engine.run import evaluate
 from goldieval.models.adapter import Model, ModelInfo, from_module
 from goldieval.records.files import find_records, read_outcomes, read_record, record_path, write_record
 from goldieval.records.keys import record_key, setting_key
-from goldieval.records.parts import Metric
+from goldieval.records.parts import MeasuredMetric
 from goldieval.records.results import load_results
 from goldieval.records.schema import SCHEMA, DataPart, ModelPart, Record, RunPart, TaskPart
 from goldieval.tasks.card import RetrievalCard, Task
@@ -57,7 +57,9 @@ def record(**changes: Any) -> Record:
         "model": ModelPart(spec=INFO.spec, family="open_clip", fingerprint="f" * 64, **model),
         "task": TaskPart(**task, card_sha256="c", scoring="global", headline="t2i_r1"),
         "data": DataPart(source="s"),
-        "metrics": {"t2i_r1": Metric(value=0.5, low=0.25, high=0.75, n=2, clusters=2, method="m", separable=0.5)},
+        "metrics": {
+            "t2i_r1": MeasuredMetric(value=0.5, low=0.25, high=0.75, n=2, clusters=2, method="m", separable=0.5)
+        },
         "environment": {"python": "3"},
         "run": RunPart(**run, reused={}),
     }
@@ -148,7 +150,7 @@ def test_outcomes_that_disagree_or_are_gone_are_one_clear_line(tmp_path: Path) -
 def test_no_metric_is_nan_or_infinite(field: str, number: float) -> None:
     fields = {"value": 0.5, "low": 0, "high": 1, "n": 1, "clusters": 1, "method": "m"}
     with pytest.raises(ValidationError, match=field):
-        Metric(**fields | {field: number})  # type: ignore[arg-type]
+        MeasuredMetric(**fields | {field: number})  # type: ignore[arg-type]
 
 
 def test_a_failure_stands_beside_a_success_and_leaves_with_the_next(tmp_path: Path) -> None:

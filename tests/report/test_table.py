@@ -275,12 +275,14 @@ def test_published_rows_without_n_are_never_marked(tmp_path: Path) -> None:
 
 
 def test_lower_is_better_for_errors(tmp_path: Path) -> None:
-    from goldieval.report.grid import Row, RowGroup
+    from goldieval.report.grid import GridRow, RowGroup
     from goldieval.report.marks import mark
     from goldieval.report.table_spec import Marks
 
     rows = [
-        Row(name, "ours", [Cell(Score(name, "ours", "t", "t2i_mean_rank", value, "rank", value - 0.1, value + 0.1, 9))])
+        GridRow(
+            name, "ours", [Cell(Score(name, "ours", "t", "t2i_mean_rank", value, "rank", value - 0.1, value + 0.1, 9))]
+        )
         for name, value in (("far", 9.0), ("near", 2.0), ("middle", 5.0))
     ]
     panel = GridPanel("", ["rank"], ["t2i_mean_rank"], [RowGroup("", rows)])

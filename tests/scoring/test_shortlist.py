@@ -16,7 +16,7 @@ from helpers import card as write_card
 from helpers import class_folders, goldieval, one_line, records, toy_model
 from pools import made, pool_of, tiles
 
-from goldieval.families.approximation import Direction, approximations, told
+from goldieval.families.approximation import Direction, approximations, loss_warnings
 from goldieval.metrics.ranks import Ranks
 from goldieval.records.files import read_record
 from goldieval.records.results import load_results
@@ -261,7 +261,7 @@ def test_the_record_holds_the_loss_with_n_and_interval() -> None:
     assert (part.loss["t2i_r1"].value, part.loss["t2i_r1"].n, part.loss["t2i_r1"].clusters) == (0.25, 4, 3)
     none = part.loss["t2i_r5"]  # no loss seen is no loss of at most what so few queries can show
     assert none.value == 0 and none.low < -0.3 and none.high > 0.3
-    (line,) = told(found)
+    (line,) = loss_warnings(found)
     assert "shortlist of 8" in line and "4 of 6 t2i queries t2i_r1 loses 25.0 points" in line
 
 
@@ -398,7 +398,7 @@ def test_a_mode_that_does_not_exist_is_one_line(tmp_path: Path, mode: str) -> No
 def test_two_modes_or_nothing_to_compare_are_one_line(tmp_path: Path) -> None:
     start = ["run", "--model", "random", "--out", tmp_path, "--scoring", "global", "--tasks"]
     ran = goldieval(*start, "shapes-retrieval", "--set", "scoring=conditioned")
-    assert ran.code == 2 and "two scoring modes are asked for, conditioned and global" in one_line(ran.err)
+    assert ran.code == 2 and "two scoring modes are requested, conditioned and global" in one_line(ran.err)
     ran = goldieval(*start, "shapes-vqa")
     assert ran.code == 2 and "none of these tasks compares images with texts" in one_line(ran.err)
 

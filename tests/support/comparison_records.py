@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from goldieval.families.base import metric
+from goldieval.families.aggregates import metric
 from goldieval.metrics.intervals import share
 from goldieval.records.files import write_record
 from goldieval.records.schema import DataPart, ModelPart, Record, RunPart, TaskPart

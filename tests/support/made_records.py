@@ -9,7 +9,7 @@ from typing import Any
 
 from goldieval.metrics.intervals import wilson
 from goldieval.records.files import write_record
-from goldieval.records.parts import Metric
+from goldieval.records.parts import MeasuredMetric
 from goldieval.records.schema import DataPart, ModelPart, Record, RunPart, TaskPart
 from goldieval.tasks.catalogue import Catalogue
 
@@ -20,9 +20,11 @@ def sha(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def share(value: float, n: int) -> Metric:
+def share(value: float, n: int) -> MeasuredMetric:
     low, high = wilson(value * n, n)
-    return Metric(value=value, low=low, high=high, n=n, clusters=n, method="wilson", separable=0.028, chance=0.1)
+    return MeasuredMetric(
+        value=value, low=low, high=high, n=n, clusters=n, method="wilson", separable=0.028, chance=0.1
+    )
 
 
 def made(task: str, model: str = "random", value: float = 0.5, n: int = 5000, **changes: Any) -> Record:

@@ -14,7 +14,7 @@ from helpers import card, content
 from goldieval.core.errors import GoldievalError
 from goldieval.data.samples import Dataset, ImageSample, NoImage, TextSample
 from goldieval.families.base import Prepared, family_of
-from goldieval.families.segmentation import Segmented
+from goldieval.families.segmentation import SegmentationEvidence
 from goldieval.scoring.similarity import GlobalSimilarity
 from goldieval.tasks.card import Task, load_card
 from goldieval.tasks.catalogue import Catalogue, packaged
@@ -176,7 +176,7 @@ def _stand_in_segmentation(task: Task) -> dict[str, Any]:
         task.override({"prompts": ["{c}"], "class_names": [f"class {n}" for n in range(count)], "definition": ""}),
         dataset,
     )
-    return family_of("segmentation").score(prepared, Segmented(areas, int(labelled.sum()))).metrics
+    return family_of("segmentation").score(prepared, SegmentationEvidence(areas, int(labelled.sum()))).metrics
 
 
 def _on_its_own_data(task: Task) -> dict[str, Any]:

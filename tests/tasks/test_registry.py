@@ -154,7 +154,7 @@ def test_one_bad_card_leaves_the_others(tmp_path: Path) -> None:
     found = catalogue.select(["good", "bad", str(tmp_path / "bad.yaml"), str(tmp_path / "gone.yaml")])
     assert [task.name for task in found.tasks] == ["good"] and len(found.broken) == 3
     assert all("bad.yaml" in why or "gone.yaml" in why for why in found.broken.values())
-    with pytest.raises(GoldievalError, match=r"bad\.yaml:.*broken YAML"):
+    with pytest.raises(GoldievalError, match=r"bad\.yaml:.*invalid YAML"):
         catalogue.select(["bad"])
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Asked:
+class SourceQuestion:
     """A question about image ``image`` (row in the gallery).
 
     id: unique, ordered.   agreement: how many annotators gave ``answer``.   type: of the answer, as the data have it.
@@ -27,10 +27,10 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Query:
+class KeptQuestion:
     """A question that is kept, and the gallery rows of all images that carry it, ascending."""
 
-    asked: Asked
+    asked: SourceQuestion
     text: str
     images: tuple[int, ...]
 
@@ -45,8 +45,8 @@ def normalised(text: str) -> str:
 
 
 def sampled(
-    questions: Sequence[Asked], with_answer: bool, answer_type: str, agreement: int, most_images: int
-) -> list[Query]:
+    questions: Sequence[SourceQuestion], with_answer: bool, answer_type: str, agreement: int, most_images: int
+) -> list[KeptQuestion]:
     """Return at most one query an image, in the order of the gallery.
 
     A question may be a query if its answer is of ``answer_type``, at least ``agreement`` annotators gave that answer,
@@ -56,15 +56,15 @@ def sampled(
     carried: dict[Hashable, set[int]] = {}
     for asked in questions:
         carried.setdefault(_form(asked, with_answer), set()).add(asked.image)
-    kept: dict[int, Query] = {}
+    kept: dict[int, KeptQuestion] = {}
     for asked in sorted(questions, key=lambda asked: asked.id):
         images = carried[_form(asked, with_answer)]
         sure = asked.type == answer_type and asked.agreement >= agreement
         if sure and len(images) <= most_images and asked.image not in kept:
             text = f"{asked.text} {asked.answer}" if with_answer else asked.text
-            kept[asked.image] = Query(asked, text, tuple(sorted(images)))
+            kept[asked.image] = KeptQuestion(asked, text, tuple(sorted(images)))
     return [kept[image] for image in sorted(kept)]
 
 
-def _form(asked: Asked, with_answer: bool) -> Hashable:
+def _form(asked: SourceQuestion, with_answer: bool) -> Hashable:
     return normalised(asked.text), normalised(asked.answer) if with_answer else ""

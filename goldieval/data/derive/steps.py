@@ -162,11 +162,11 @@ def _named(image: str, before: Sequence[TextSample], after: list[str], renumber:
     return [TextSample(old.id, text) for old, text in zip(before, after, strict=False)]
 
 
-def _asked(dataset: Dataset) -> list[questions.Asked]:
+def _asked(dataset: Dataset) -> list[questions.SourceQuestion]:
     if dataset.answers is None or dataset.types is None or dataset.agreement is None or dataset.owner is None:
         raise TaskError("prepare.questions needs questions with answers, types and agreement: use the vqa reader.")
     columns = zip(dataset.texts, dataset.owner, dataset.answers, dataset.types, dataset.agreement, strict=True)
     return [
-        questions.Asked(int(text.id), int(image), text.text, str(answer), str(type), int(agreed))
+        questions.SourceQuestion(int(text.id), int(image), text.text, str(answer), str(type), int(agreed))
         for text, image, answer, type, agreed in columns
     ]

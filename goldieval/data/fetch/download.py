@@ -20,9 +20,9 @@ from typing import IO, Any, Protocol
 from goldieval.core.errors import GoldievalError
 from goldieval.core.limits import RECORD_BYTES
 from goldieval.core.reading import read_json
-from goldieval.data.fetch.answer import Answer, Version, read_answer
-from goldieval.data.fetch.lockfile import HeldFile
-from goldieval.data.fetch.patience import Pace, Refused, Transient, check_status, patiently
+from goldieval.data.fetch.lockfile import FileHash
+from goldieval.data.fetch.response import Response, Version, read_response
+from goldieval.data.fetch.retry import Refused, SpeedCheck, Transient, check_status, with_retries
 
 CHUNK = 2**20
 TIMEOUT_S = 60  # without a byte
@@ -30,7 +30,7 @@ SPARE = 10**8  # bytes that a download leaves free on the disk
 PAGES = (".html", ".htm", ".xhtml")
 
 
-class Teller(Protocol):
+class FetchProgress(Protocol):
     """Who hears how far a fetch is."""
 
     def note(self, line: str) -> None: ...
@@ -40,7 +40,7 @@ class Teller(Protocol):
 
 
 @dataclass(frozen=True)
-class Wanted:
+class FileRequest:
     """A file to fetch.
 
     path: below the data folder.   sha256, md5, git: hashes that its source declares, empty where it does not (``git``
@@ -56,20 +56,20 @@ class Wanted:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-def fetch(wanted: Wanted, target: Path, tell: Teller) -> HeldFile:
+def fetch(wanted: FileRequest, target: Path, tell: FetchProgress) -> FileHash:
     """Bring a file to ``target``; what came before an interruption is in ``<target>.part`` and is not fetched again.
 
     Raises:
         Refused: the server says no for good.
         GoldievalError: it cannot be reached, the disk is full, or the file is not what its source declares.
     """
-    what, part = plain(wanted.url), target.with_name(f"{target.name}.part")
+    what, part = without_secrets(wanted.url), target.with_name(f"{target.name}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise _disk(error, target.parent) from error
-    patiently(what, lambda: _stream(wanted, part, tell), tell.note, lambda: _size(part))
-    held, fault = examine(part, wanted)
+    with_retries(what, lambda: _stream(wanted, part, tell), tell.note, lambda: _size(part))
+    held, fault = hash_file(part, wanted)
     if fault:
         _forget(part)
         raise GoldievalError(
@@ -80,7 +80,7 @@ def fetch(wanted: Wanted, target: Path, tell: Teller) -> HeldFile:
     return held
 
 
-def examine(file: Path, wanted: Wanted) -> tuple[HeldFile, str]:
+def hash_file(file: Path, wanted: FileRequest) -> tuple[FileHash, str]:
     """Hash a file; return what it is, and how it differs from what its source declares (empty: it does not)."""
     size = file.stat().st_size
     sums = {
@@ -93,7 +93,7 @@ def examine(file: Path, wanted: Wanted) -> tuple[HeldFile, str]:
         while chunk := stream.read(CHUNK):
             for name in needed:
                 sums[name].update(chunk)
-    held = HeldFile(bytes=size, sha256=sums["sha256"].hexdigest())
+    held = FileHash(bytes=size, sha256=sums["sha256"].hexdigest())
     if wanted.bytes is not None and size != wanted.bytes:
         return held, f"{size:,} bytes instead of {wanted.bytes:,}"
     for name, title in (("sha256", "SHA-256"), ("md5", "MD5"), ("git", "git hash")):
@@ -103,13 +103,13 @@ def examine(file: Path, wanted: Wanted) -> tuple[HeldFile, str]:
     return held, ""
 
 
-def plain(url: str) -> str:
+def without_secrets(url: str) -> str:
     """Return an address without user, query and fragment, which may hold secrets."""
     parts = urllib.parse.urlsplit(url)
     return urllib.parse.urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
-def _stream(wanted: Wanted, part: Path, tell: Teller) -> None:
+def _stream(wanted: FileRequest, part: Path, tell: FetchProgress) -> None:
     """Fetch what ``part`` lacks.
 
     Raises:
@@ -126,7 +126,7 @@ def _stream(wanted: Wanted, part: Path, tell: Teller) -> None:
     if start and known.validator:
         headers["If-Range"] = known.validator
     with _opened(wanted, headers, part) as answer:
-        said = read_answer(answer.status, answer.headers, start, plain(wanted.url))
+        said = read_response(answer.status, answer.headers, start, without_secrets(wanted.url))
         if said.start and known.differs(said.version):
             _forget(part)
             raise Transient("the file has changed on the server; it is fetched anew")
@@ -138,13 +138,13 @@ def _stream(wanted: Wanted, part: Path, tell: Teller) -> None:
         raise Transient("the connection was closed early")
 
 
-def _declared(wanted: Wanted) -> str:
+def _declared(wanted: FileRequest) -> str:
     return wanted.sha256 or wanted.md5 or wanted.git
 
 
-def _check(said: Answer, wanted: Wanted, part: Path) -> None:
+def _check(said: Response, wanted: FileRequest, part: Path) -> None:
     """Refuse before the first byte what cannot be the file, or could not be told from a part of it."""
-    what = plain(wanted.url)
+    what = without_secrets(wanted.url)
     if wanted.bytes is not None and said.total not in (None, wanted.bytes):
         _forget(part)
         raise GoldievalError(
@@ -172,16 +172,18 @@ def _check_free(part: Path, needed: int) -> None:
         raise _disk(OSError(errno.ENOSPC, ""), part)
 
 
-def _write(answer: Any, part: Path, said: Answer, wanted: Wanted, tell: Teller) -> int:
+def _write(answer: Any, part: Path, said: Response, wanted: FileRequest, tell: FetchProgress) -> int:
     """Append what comes; not a byte beyond the size that the server or the source has named."""
     done, most = said.start, said.total if said.total is not None else wanted.bytes
-    pace = Pace(done)
+    pace = SpeedCheck(done)
     with _disk_open(part, "ab" if said.start else "wb") as stream:
         while done != said.end and (chunk := _more(answer)):
             done += len(chunk)
             if most is not None and done > most:
                 _forget(part)
-                raise GoldievalError(f"{plain(wanted.url)}: more than {most:,} bytes came; nothing of it is kept.")
+                raise GoldievalError(
+                    f"{without_secrets(wanted.url)}: more than {most:,} bytes came; nothing of it is kept."
+                )
             if most is None:
                 _check_free(part, len(chunk))
             try:
@@ -201,7 +203,7 @@ def _more(answer: Any) -> bytes:
         raise Transient(f"the connection broke ({type(error).__name__})") from error
 
 
-def _opened(wanted: Wanted, headers: Mapping[str, str], part: Path) -> Any:
+def _opened(wanted: FileRequest, headers: Mapping[str, str], part: Path) -> Any:
     request = urllib.request.Request(wanted.url, headers={"User-Agent": "goldieval", **headers})
     for name, value in wanted.headers.items():
         request.add_header(name, value)
@@ -211,8 +213,8 @@ def _opened(wanted: Wanted, headers: Mapping[str, str], part: Path) -> Any:
         if error.code == 416:  # what we have is not a beginning of what is there now
             _forget(part)
             raise Transient("HTTP 416") from None
-        check_status(plain(wanted.url), error.code, error.headers.get("retry-after"))
-        raise Refused(plain(wanted.url), error.code) from None
+        check_status(without_secrets(wanted.url), error.code, error.headers.get("retry-after"))
+        raise Refused(without_secrets(wanted.url), error.code) from None
     except (OSError, http.client.HTTPException) as error:
         raise Transient(f"no connection ({getattr(error, 'reason', None) or type(error).__name__})") from error
 
@@ -223,7 +225,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
         to, was = urllib.parse.urlsplit(newurl), urllib.parse.urlsplit(req.full_url)
         if to.scheme not in ("http", "https") or (was.scheme == "https" and to.scheme == "http"):
-            raise Refused(f"{plain(req.full_url)} leads to {plain(newurl)}", code)
+            raise Refused(f"{without_secrets(req.full_url)} leads to {without_secrets(newurl)}", code)
         request = super().redirect_request(req, fp, code, msg, headers, newurl)
         if request is not None and (to.scheme, to.netloc) != (was.scheme, was.netloc):
             request.remove_header("Authorization")

@@ -11,9 +11,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from goldieval.core.errors import GoldievalError
-from goldieval.data.fetch.download import Wanted
-from goldieval.data.fetch.patience import Refused, Transient, check_status, patiently
-from goldieval.data.paths import inside
+from goldieval.data.fetch.download import FileRequest
+from goldieval.data.fetch.retry import Refused, Transient, check_status, with_retries
+from goldieval.data.roots import inside
 
 DATA = frozenset({".parquet", ".tar", ".json", ".jsonl", ".csv", ".tsv", ".txt", ".jpg", ".jpeg", ".png", ".zip"})
 HOME = "https://huggingface.co"
@@ -27,11 +27,11 @@ class Listing:
     """What a repository holds of what is asked for. left_out: asked for, but no kind of file that is data."""
 
     commit: str
-    wanted: list[Wanted]
+    wanted: list[FileRequest]
     left_out: list[str]
 
 
-def offline() -> bool:
+def is_forbidden() -> bool:
     """True where the user forbids the network; read anew each time, for the hub library reads it once."""
     return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
 
@@ -62,7 +62,7 @@ def list_files(repository: str, revision: str, globs: list[str], note: Callable[
     def about() -> Any:  # one question for commit and files, so that both are of the same moment
         return HfApi(endpoint=endpoint()).dataset_info(repository, revision=revision, files_metadata=True)
 
-    answer = patiently(what, lambda: _asked(what, about), note)
+    answer = with_retries(what, lambda: _asked(what, about), note)
     at, found = str(answer.sha), answer.siblings or []
     if _COMMIT.fullmatch(revision) and at != revision:
         raise GoldievalError(f"{what}: asked for commit {revision}, the server answers with {at}.")
@@ -75,7 +75,7 @@ def list_files(repository: str, revision: str, globs: list[str], note: Callable[
         raise GoldievalError(f"{what} has no data files {' '.join(globs)} at {at[:12]}, only {has}.")
     headers = _headers()
     wanted = [
-        Wanted(
+        FileRequest(
             path=file.rfilename,
             url=hf_hub_url(repository, file.rfilename, repo_type="dataset", revision=at, endpoint=endpoint()),
             bytes=file.size,

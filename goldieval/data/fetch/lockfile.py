@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from goldieval.core.errors import GoldievalError, TaskError
 from goldieval.core.files import atomic_write
-from goldieval.core.ledger import vouch, vouched
+from goldieval.core.ledger import record_origins_hash, recorded_origins_hash
 from goldieval.core.limits import JSON_BYTES
 from goldieval.core.reading import parse_json, read_bytes
 
@@ -25,7 +25,7 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class HeldFile(_Part):
+class FileHash(_Part):
     """One file as it was when it was written."""
 
     bytes: int
@@ -49,7 +49,7 @@ class Origin(_Part):
     bytes: int | None = None
     sha256: str = ""
     adopted: str = ""
-    files: dict[str, HeldFile] = {}
+    files: dict[str, FileHash] = {}
 
     @property
     def asked(self) -> tuple[object, ...]:
@@ -77,7 +77,7 @@ def read_lock(folder: Path) -> Lock | None:
         TaskError: as ``claimed_lock``.
     """
     lock, sha256 = claimed_lock(folder)
-    return lock if lock and vouched(folder) == sha256 else None
+    return lock if lock and recorded_origins_hash(folder) == sha256 else None
 
 
 def claimed_lock(folder: Path) -> tuple[Lock | None, str]:
@@ -110,10 +110,10 @@ def write_lock(folder: Path, new: list[Origin]) -> None:
         atomic_write(folder / NAME, content)
     except OSError as error:
         raise GoldievalError(f"cannot write {folder / NAME}: {error.strerror or error}.") from error
-    vouch(folder, hashlib.sha256(content).hexdigest())
+    record_origins_hash(folder, hashlib.sha256(content).hexdigest())
 
 
-def difference(file: Path, held: HeldFile) -> str:
+def difference(file: Path, held: FileHash) -> str:
     """Say how a file differs from what it was when it was written; empty where it does not."""
     try:
         size = file.stat().st_size
@@ -130,7 +130,7 @@ def difference(file: Path, held: HeldFile) -> str:
     return "" if total.hexdigest() == held.sha256 else "SHA-256 is not that of the file that was fetched"
 
 
-def labels(folder: Path) -> list[str]:
+def origin_labels(folder: Path) -> list[str]:
     """Return how a record names a folder's origins; empty where it was filled by hand or by another user."""
     lock = read_lock(folder) if folder.is_dir() else None
     return sorted({origin.label for origin in lock.origins}) if lock else []

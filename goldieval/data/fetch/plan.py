@@ -9,23 +9,23 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 from goldieval.core.errors import GoldievalError
-from goldieval.data.fetch.download import Wanted
-from goldieval.data.fetch.holding import half_moved, staging
-from goldieval.data.fetch.hub import at_endpoint, list_files, offline
+from goldieval.data.fetch.download import FileRequest
+from goldieval.data.fetch.hub import at_endpoint, is_forbidden, list_files
 from goldieval.data.fetch.lockfile import Lock, Origin, difference, read_lock
-from goldieval.data.paths import inside
+from goldieval.data.fetch.staging import is_incomplete, staging
+from goldieval.data.roots import inside
 from goldieval.data.source import Download, Source, tilde
 
 
 @dataclass(frozen=True)
-class Part:
+class OriginPlan:
     """One origin of a source: a repository at a commit, or one file on the web.
 
     origin: as it will be written down, its files still unknown.   wanted: what it consists of; an archive is unpacked.
     """
 
     origin: Origin
-    wanted: list[Wanted]
+    wanted: list[FileRequest]
     unpack: bool = False
     left_out: list[str] = field(default_factory=list)
 
@@ -54,7 +54,7 @@ class FetchPlan:
     """parts: what is to be fetched.   reason: why nothing is, where nothing is."""
 
     folder: Path
-    parts: list[Part] = field(default_factory=list)
+    parts: list[OriginPlan] = field(default_factory=list)
     reason: str = ""
 
     @property
@@ -81,13 +81,13 @@ def plan_fetch(sources: Sequence[Source], folder: Path, repair: bool, note: Call
     if lock is None and not lacking and not repair and not cut:
         return FetchPlan(folder, reason="here already, not by this command; --repair fetches what differs")
     wanted = _asked(sources)
-    open_ = [part for part in wanted if not _here(part, lock, folder, by_hash=repair or half_moved(folder))]
+    open_ = [part for part in wanted if not _here(part, lock, folder, by_hash=repair or is_incomplete(folder))]
     if not wanted or (not open_ and lacking):
         steps = " ".join(dict.fromkeys(source.manual for source in sources if source.manual))
         raise GoldievalError(f"no command fetches it. By hand: {steps or f'put its files into {tilde(folder)}'}")
     if not open_:
         return FetchPlan(folder, reason="here already")
-    if offline():
+    if is_forbidden():
         raise GoldievalError(
             "HF_HUB_OFFLINE is set, so nothing is fetched. Unset it, or copy the folder from elsewhere"
         )
@@ -121,15 +121,15 @@ def _here(question: _Question, lock: Lock | None, folder: Path, by_hash: bool) -
     return all(path.is_file() and path.stat().st_size == held.bytes for path, held in paths)
 
 
-def _listed(question: _Question, note: Callable[[str], None]) -> Part:
+def _listed(question: _Question, note: Callable[[str], None]) -> OriginPlan:
     origin, download = question
     if download is not None:
         return _of_url(origin, download)
     found = list_files(origin.hub, origin.revision, origin.hub_files, note)
-    return Part(origin.model_copy(update={"commit": found.commit}), found.wanted, left_out=found.left_out)
+    return OriginPlan(origin.model_copy(update={"commit": found.commit}), found.wanted, left_out=found.left_out)
 
 
-def _of_url(origin: Origin, download: Download) -> Part:
+def _of_url(origin: Origin, download: Download) -> OriginPlan:
     name = PurePosixPath(unquote(urlsplit(download.url).path)).name
     path = name if download.unpack or download.to in (".", "") else download.to
     if not path or path in (".", ".."):
@@ -137,5 +137,5 @@ def _of_url(origin: Origin, download: Download) -> Part:
     inside(Path("/folder"), download.to)
     inside(Path("/folder"), path)
     url, headers = at_endpoint(download.url)
-    wanted = Wanted(path, url, download.bytes, download.sha256, download.md5, headers=headers)
-    return Part(origin, [wanted], download.unpack)
+    wanted = FileRequest(path, url, download.bytes, download.sha256, download.md5, headers=headers)
+    return OriginPlan(origin, [wanted], download.unpack)

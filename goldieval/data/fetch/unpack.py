@@ -22,8 +22,8 @@ from typing import IO, Any
 
 from goldieval.core.errors import GoldievalError
 from goldieval.core.limits import HEADER_BYTES, MEMBER_BYTES, MEMBERS, UNPACKED_FLOOR, UNPACKED_RATIO
-from goldieval.core.tars import Guarded, open_tar
-from goldieval.data.fetch.lockfile import HeldFile
+from goldieval.core.tar_files import BoundedStream, open_tar
+from goldieval.data.fetch.lockfile import FileHash
 
 CHUNK = HEADER_BYTES
 _PACKERS: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
@@ -47,7 +47,7 @@ class _Member:
     handle: Any
 
 
-def unpack(archive: Path, to: Path, shown: str) -> dict[str, HeldFile]:
+def unpack(archive: Path, to: Path, shown: str) -> dict[str, FileHash]:
     """Unpack into the new folder ``to``; return its files, by path below it.
 
     Args:
@@ -91,11 +91,11 @@ def _open(archive: Path, shown: str) -> Iterator[tuple[Iterable[_Member], Any]]:
     with archive.open("rb") as packed:
         start = packed.read(6)
     opener = next((opener for mark, opener in _PACKERS.items() if start.startswith(mark)), open)
-    with opener(archive, "rb") as stream, _tar(Guarded(stream, bound(archive.stat().st_size)), shown) as tarred:
+    with opener(archive, "rb") as stream, _tar(BoundedStream(stream, bound(archive.stat().st_size)), shown) as tarred:
         yield _of_tar(tarred), tarred.extractfile
 
 
-def _tar(stream: Guarded, shown: str) -> tarfile.TarFile:
+def _tar(stream: BoundedStream, shown: str) -> tarfile.TarFile:
     try:
         return open_tar(stream)
     except (tarfile.ReadError, OSError, EOFError, zlib.error, lzma.LZMAError) as error:
@@ -169,7 +169,7 @@ def _is_no_text(name: str) -> bool:
     return False
 
 
-def _extract(read: Any, member: _Member, to: Path) -> HeldFile:
+def _extract(read: Any, member: _Member, to: Path) -> FileHash:
     target, total, size = to / member.name, hashlib.sha256(), 0
     target.parent.mkdir(parents=True, exist_ok=True)
     source: IO[bytes]
@@ -182,7 +182,7 @@ def _extract(read: Any, member: _Member, to: Path) -> HeldFile:
             total.update(chunk)
     if size < member.size:
         raise zipfile.BadZipFile(f"{member.name!r} is shorter than it says")
-    return HeldFile(bytes=size, sha256=total.hexdigest())
+    return FileHash(bytes=size, sha256=total.hexdigest())
 
 
 def clear(folder: Path) -> None:

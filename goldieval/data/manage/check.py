@@ -7,12 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from goldieval.core.containment import contained, error_line
 from goldieval.core.errors import TaskError, listing
-from goldieval.core.faults import contained, in_words
-from goldieval.data.fetch.holding import half_moved
 from goldieval.data.fetch.lockfile import Lock, claimed_lock, difference
+from goldieval.data.fetch.staging import is_incomplete
 from goldieval.data.masks import check_masks
-from goldieval.data.paths import inside
+from goldieval.data.roots import inside
 from goldieval.data.samples import ImageSample, NoImage
 from goldieval.data.source import tilde
 from goldieval.tasks.card import Task
@@ -28,7 +28,7 @@ class Fault:
 
 
 @dataclass(frozen=True)
-class Checked:
+class CheckReport:
     """facts: what was found in order, for a line.   faults: empty where all is well."""
 
     task: Task
@@ -36,30 +36,30 @@ class Checked:
     faults: list[Fault]
 
 
-def check(task: Task, root: Path, workers: int) -> Checked:
+def check(task: Task, root: Path, workers: int) -> CheckReport:
     """Compare a task's data with its lock file and its card, and decode every picture; what raises is a fault too."""
     try:
         with contained("checking its data"):
             return _checked(task, root, workers)
     except TaskError as error:
-        return Checked(task, [], [Fault(str(error), "goldieval --debug data check shows where it happened")])
+        return CheckReport(task, [], [Fault(str(error), "goldieval --debug data check shows where it happened")])
 
 
-def _checked(task: Task, root: Path, workers: int) -> Checked:
+def _checked(task: Task, root: Path, workers: int) -> CheckReport:
     source, folder = task.card.source, task.folder(root)
     get = source.how_to_get(folder, command_name(task))
-    if source.on_disk and half_moved(folder):
-        return Checked(
+    if source.on_disk and is_incomplete(folder):
+        return CheckReport(
             task, [], [Fault(f"{tilde(folder)} is half there: a fetch was cut while its files moved in", get)]
         )
     lacking = (source.missing(folder) if folder.is_dir() else ["any file"]) if source.on_disk else []
     if lacking:
-        return Checked(task, [], [Fault(f"{tilde(folder)} lacks {listing(lacking)}", get)])
+        return CheckReport(task, [], [Fault(f"{tilde(folder)} lacks {listing(lacking)}", get)])
     try:
         with contained("reading its lock file"):
             lock = claimed_lock(folder)[0] if source.on_disk else None
     except TaskError as error:
-        return Checked(task, [], [Fault(str(error), get)])
+        return CheckReport(task, [], [Fault(str(error), get)])
     mend = _mend(task, get, lock)
     differing = [Fault(what, mend) for what in _differing(folder, lock)] if lock else []
     facts = (
@@ -69,11 +69,11 @@ def _checked(task: Task, root: Path, workers: int) -> Checked:
         with contained("reading it"):
             seen, unreadable = _read(task, folder, workers)
     except TaskError as error:
-        return Checked(task, facts, differing or [Fault(str(error), mend)])
+        return CheckReport(task, facts, differing or [Fault(str(error), mend)])
     if unreadable:
         named = listing(f"{id} ({reason})" for id, reason in unreadable.items())
         differing = differing or [Fault(f"{len(unreadable):,} pictures cannot be read: {named}", mend)]
-    return Checked(task, [*facts, *seen], differing)
+    return CheckReport(task, [*facts, *seen], differing)
 
 
 def _mend(task: Task, get: str, lock: Lock | None) -> str:
@@ -114,5 +114,5 @@ def _reason(image: ImageSample) -> str:
     except OSError as error:
         return str(error.strerror or error)
     except Exception as error:
-        return in_words(error)
+        return error_line(error)
     return ""

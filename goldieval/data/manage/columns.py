@@ -8,9 +8,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from goldieval.core.errors import GoldievalError
+from goldieval.data.file_names import relative_name
 from goldieval.data.labels import class_names_in, label_text
-from goldieval.data.names import below
-from goldieval.data.rows import is_missing
+from goldieval.data.table_files import is_missing
 from goldieval.data.walk import PICTURES, is_leftover
 
 # Names that people give these columns; they decide only where content leaves several.
@@ -90,7 +90,7 @@ def picture_root(folder: Path, names: Sequence[str]) -> str | None:
     some = names[:: max(1, len(names) // LOOKED_AT)]
     best, most = None, 0
     for place in (folder, *folders_below(folder, 2)):
-        found = sum((place / below(place, name)).is_file() for name in some if "\0" not in name)
+        found = sum((place / relative_name(place, name)).is_file() for name in some if "\0" not in name)
         if found > most:
             best, most = place.relative_to(folder).as_posix(), found
         if most == len(some):

@@ -21,7 +21,7 @@ from goldieval.data.manage.columns import (
     numbered_classes,
     picture_root,
 )
-from goldieval.data.rows import read_json, read_table
+from goldieval.data.table_files import read_json_file, read_table
 from goldieval.data.walk import ending_of, is_leftover, is_picture
 from goldieval.data.webdataset import samples_of
 
@@ -42,7 +42,7 @@ HINTS = {
 
 
 @dataclass(frozen=True)
-class Wishes:
+class DetectionHints:
     """What the user says; empty where we find it out. file: table, caption file or folder, below the folder."""
 
     family: str | None = None
@@ -62,7 +62,7 @@ class Finding:
     said: str
 
 
-def find(folder: Path, wishes: Wishes) -> Finding:
+def detect(folder: Path, wishes: DetectionHints) -> Finding:
     """Find out what a folder holds.
 
     Raises:
@@ -101,11 +101,11 @@ def _seen(folder: Path) -> str:
     return f"It holds {held}{f' ({hints[0]})' if hints else ''}."
 
 
-def _wanted(family: str, wishes: Wishes) -> bool:
+def _wanted(family: str, wishes: DetectionHints) -> bool:
     return wishes.family in (None, family)
 
 
-def _webdatasets(folder: Path, wishes: Wishes, faults: list[GoldievalError]) -> list[Finding]:
+def _webdatasets(folder: Path, wishes: DetectionHints, faults: list[GoldievalError]) -> list[Finding]:
     """``<split>/nshards.txt`` beside tars; the first sample tells classes from captions."""
     found = []
     for place in folders_below(folder, 1):
@@ -123,7 +123,7 @@ def _webdatasets(folder: Path, wishes: Wishes, faults: list[GoldievalError]) -> 
     return found
 
 
-def _coco(folder: Path, wishes: Wishes, faults: list[GoldievalError]) -> list[Finding]:
+def _coco(folder: Path, wishes: DetectionHints, faults: list[GoldievalError]) -> list[Finding]:
     found = []
     for file in _files(folder, [".json"]) if _wanted("retrieval", wishes) else []:
         name = file.relative_to(folder).as_posix()
@@ -148,7 +148,7 @@ def _has_captions(content: dict[str, Any]) -> bool:
     return said and any(isinstance(each, dict) and "file_name" in each for each in content["images"])
 
 
-def _tables(folder: Path, wishes: Wishes, faults: list[GoldievalError]) -> list[Finding]:
+def _tables(folder: Path, wishes: DetectionHints, faults: list[GoldievalError]) -> list[Finding]:
     found = []
     for file in _files(folder, list(TABLES)):
         name = file.relative_to(folder).as_posix()
@@ -173,7 +173,7 @@ def _tables(folder: Path, wishes: Wishes, faults: list[GoldievalError]) -> list[
     return found
 
 
-def _named_family(wishes: Wishes) -> str | None:
+def _named_family(wishes: DetectionHints) -> str | None:
     return "retrieval" if wishes.caption else "zeroshot" if wishes.label else None
 
 
@@ -198,7 +198,7 @@ def _of_table(file: Path, name: str, columns: Columns, classes: str) -> Finding:
     return Finding({"reader": "table", "file": name, **columns.source(family), **named}, family, name, said)
 
 
-def _class_folders(folder: Path, wishes: Wishes, faults: list[GoldievalError]) -> list[Finding]:
+def _class_folders(folder: Path, wishes: DetectionHints, faults: list[GoldievalError]) -> list[Finding]:
     if not _wanted("zeroshot", wishes):
         return []
     looked_at = (folder, *folders_below(folder, DEPTH))
@@ -243,7 +243,7 @@ def _files(folder: Path, endings: Sequence[str]) -> list[Path]:
 def _json(file: Path, faults: list[GoldievalError]) -> Any:
     """Return what a JSON file holds; None, and a fault noted, where it cannot be read."""
     try:
-        return read_json(file)
+        return read_json_file(file)
     except TaskError as error:
         faults.append(error)
         return None

@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from goldieval.core.containment import contained
 from goldieval.core.errors import GoldievalError, TaskError, first_line
-from goldieval.core.faults import contained
-from goldieval.data.fetch.download import Teller
-from goldieval.data.fetch.get import fetch_all
-from goldieval.data.fetch.holding import held, tidy
+from goldieval.data.fetch.download import FetchProgress
+from goldieval.data.fetch.fetch import fetch_all
 from goldieval.data.fetch.hub import endpoint
-from goldieval.data.fetch.patience import Refused
 from goldieval.data.fetch.plan import FetchPlan, plan_fetch
+from goldieval.data.fetch.retry import Refused
+from goldieval.data.fetch.staging import lock_for_fetch, remove_leftovers
 from goldieval.data.source import tilde
 from goldieval.tasks.card import Task
 from goldieval.tasks.catalogue import command_name
@@ -64,18 +64,18 @@ def plan(job: Job, repair: bool, note: Callable[[str], None]) -> None:
         _guarded(job, lambda: _plan(job, repair, note))
 
 
-def carry_out(job: Job, repair: bool, tell: Teller) -> None:
+def carry_out(job: Job, repair: bool, tell: FetchProgress) -> None:
     """Fetch what the plan names, holding the folder, and count; sets the job's failure.
 
     The plan is made again once the folder is ours: another fetch may have ended in between.
     """
 
     def work() -> None:
-        with held(job.folder, tell.note):
+        with lock_for_fetch(job.folder, tell.note):
             _plan(job, repair, tell.note)
             if job.plan is not None and job.plan.parts:
                 fetch_all(job.plan, tell)
-            tidy(job.folder)
+            remove_leftovers(job.folder)
         count(job, tell.note)
 
     _guarded(job, work)

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from goldieval.core.errors import GoldievalError, listing
-from goldieval.core.ledger import give
-from goldieval.core.text import argument
-from goldieval.data.fetch.holding import beside, held
+from goldieval.core.ledger import allow_folders
+from goldieval.core.text import shell_argument
 from goldieval.data.fetch.lockfile import Origin, write_lock
+from goldieval.data.fetch.staging import hidden_sibling, lock_for_fetch
 from goldieval.data.fetch.unpack import clear
 from goldieval.data.manage.columns import folders_below
-from goldieval.data.manage.detect import Wishes, find
+from goldieval.data.manage.detect import DetectionHints, detect
 from goldieval.data.manage.write_card import check_pictures
 from goldieval.data.masks import check_masks
 from goldieval.data.source import Source, tilde
@@ -25,7 +25,7 @@ PICKLES = ("*.pkl", "*.pickle", "data_batch_[0-9]", "test_batch", "batches.meta"
 Links = dict[str, Path]
 
 
-def adopt(task: Task, given: Path, root: Path) -> str:
+def link_folder(task: Task, given: Path, root: Path) -> str:
     """Link what a task needs of ``given`` into its data folder; return a line that says so.
 
     Several layouts are tried: the one that the reader wants, a folder further down, pieces in other places. The one
@@ -44,7 +44,7 @@ def adopt(task: Task, given: Path, root: Path) -> str:
     layouts = list(_layouts(source, given.resolve()))
     if not layouts:
         raise GoldievalError(_why_not(task, given))
-    with held(folder, lambda line: None):
+    with lock_for_fetch(folder, lambda line: None):
         links, seen = _first_that_reads(task, folder, layouts, given)
         for name, target in links.items():
             place = folder / name
@@ -58,10 +58,10 @@ def adopt(task: Task, given: Path, root: Path) -> str:
 def _first_that_reads(task: Task, folder: Path, layouts: list[Links], given: Path) -> tuple[Links, str]:
     from goldieval.engine.load import counted
 
-    trial, faults = beside(folder, "trial"), []
+    trial, faults = hidden_sibling(folder, "trial"), []
     for links in layouts:
         clear(trial)
-        give([str(given), *map(str, links.values())])
+        allow_folders([str(given), *map(str, links.values())])
         _link(links | _existing(folder), trial)
         try:
             if lacking := task.card.source.missing(trial):
@@ -130,10 +130,10 @@ def _why_not(task: Task, given: Path) -> str:
         )
     lacking = listing(source.missing(given))
     try:
-        found = find(given, Wishes())
+        found = detect(given, DetectionHints())
     except GoldievalError:
         return f"{where} is no data of {task.name}: it lacks {lacking}."
     return (
         f"{where} lacks {lacking}; it holds {found.said}. Another copy of the pictures is another task: "
-        f"goldieval data import {argument(str(where))} --family {found.family} --name {task.name}-own"
+        f"goldieval data import {shell_argument(str(where))} --family {found.family} --name {task.name}-own"
     )

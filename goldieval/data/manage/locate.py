@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from goldieval.core.containment import contained
 from goldieval.core.errors import TaskError
-from goldieval.core.faults import contained
 from goldieval.core.paths import inside
-from goldieval.data.fetch.lockfile import labels
+from goldieval.data.fetch.lockfile import origin_labels
 from goldieval.tasks.card import Task
 
 
@@ -26,7 +26,7 @@ def state(task: Task, root: Path) -> str:
         return "refused"
 
 
-def places(tasks: Iterable[Task], root: Path) -> list[dict[str, Any]]:
+def data_locations(tasks: Iterable[Task], root: Path) -> list[dict[str, Any]]:
     """Return for each task its state, folder, bytes on disk (of all tasks in that folder) and origins.
 
     A task about which that cannot be said has the state ``unknown``, and the reason under ``fault``.
@@ -60,7 +60,7 @@ def _place(task: Task, root: Path, sizes: dict[Path, int]) -> dict[str, Any]:
         "data": state(task, root),
         "folder": str(folder) if on_disk else None,
         "bytes": sizes[folder] if on_disk else None,
-        "origins": labels(folder) if on_disk else [],
+        "origins": origin_labels(folder) if on_disk else [],
     }
 
 

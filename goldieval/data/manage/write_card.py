@@ -14,9 +14,10 @@ import yaml
 
 from goldieval.core.errors import GoldievalError, TaskError, listing
 from goldieval.core.files import atomic_write
-from goldieval.data.manage.detect import Finding, Wishes, find
+from goldieval.data.manage.detect import DetectionHints, Finding, detect
 from goldieval.data.samples import Dataset, EncodedImage, FileImage, ImageSample, NoImage
 from goldieval.data.source import tilde
+from goldieval.metrics.registry import metric_of
 from goldieval.tasks.card import Task, load_card
 from goldieval.tasks.catalogue import Catalogue
 
@@ -33,7 +34,7 @@ class Written:
     options: str = ""
 
 
-def write_card(folder: Path, wishes: Wishes, name: str | None, out: Path | None) -> Written:
+def write_card(folder: Path, wishes: DetectionHints, name: str | None, out: Path | None) -> Written:
     """Find out what a folder holds, read it, and write its card; nothing in the folder is changed.
 
     Raises:
@@ -51,13 +52,14 @@ def write_card(folder: Path, wishes: Wishes, name: str | None, out: Path | None)
         raise GoldievalError(f"{file} exists already. Name another --name or --out.")
     if name in Catalogue().tasks:
         raise GoldievalError(f"a task {name!r} exists already. Name yours with --name.")
-    found = find(folder, wishes)
+    found = detect(folder, wishes)
     content = _content(name, found)
     with tempfile.TemporaryDirectory() as scratch:
         prepared, seen, _ = counted(_task(content, folder, Path(scratch)), folder)
     lacking = check_pictures(prepared.dataset)
     content["expect"] = seen
-    content["chance"] = float(f"{_chance(content['headline'], seen, prepared.dataset):.4g}")
+    chance = metric_of(content["headline"]).chance(seen)
+    content |= {"chance": float(f"{chance:.4g}")} if chance is not None else {}
     _write(file, content, folder)
     counts = ", ".join(f"{number:,} {what}" for what, number in seen.items())
     lines = [f"{tilde(folder)}: {found.said}", counts, *prepared.dataset.notes, *_told_lacking(lacking, seen["images"])]
@@ -147,8 +149,3 @@ def _write(file: Path, content: dict[str, Any], folder: Path) -> None:
         atomic_write(file, (note + _yaml(content, folder, file.parent)).encode())
     except OSError as error:
         raise GoldievalError(f"cannot write {file}: {error.strerror or error}. Name another --out.") from error
-
-
-def _chance(headline: str, seen: dict[str, int], dataset: Dataset) -> float:
-    """What a guess gets: one in the classes, or a text's one picture in the gallery."""
-    return 1 / seen["classes"] if headline == "acc1" else 1 / len(dataset.images)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from goldieval.data.shapes import phrases
 from goldieval.data.shapes.dice import choose, dice, shuffled
 from goldieval.data.shapes.language import OPENINGS, Caption
-from goldieval.data.shapes.meaning import RELATIONS, Query, Relation, Wanted, holds, known
+from goldieval.data.shapes.meaning import RELATIONS, ObjectDescription, Relation, SceneQuery, holds, known
 from goldieval.data.shapes.relevance import satisfies
 from goldieval.data.shapes.world import Obj, Scene
 
@@ -79,18 +79,22 @@ _KINDS: dict[str, Callable[[random.Random, Obj, Obj], tuple[Caption, ...]]] = {
 }
 
 
-def _exchange(one: Wanted, other: Wanted, names: Sequence[str]) -> tuple[Wanted, Wanted]:
+def _exchange(
+    one: ObjectDescription, other: ObjectDescription, names: Sequence[str]
+) -> tuple[ObjectDescription, ObjectDescription]:
     return (
         replace(one, **{name: getattr(other, name) for name in names}),
         replace(other, **{name: getattr(one, name) for name in names}),
     )
 
 
-def _caption(rng: random.Random, opening: str, one: Wanted, other: Wanted, relation: str | None = None) -> Caption:
+def _caption(
+    rng: random.Random, opening: str, one: ObjectDescription, other: ObjectDescription, relation: str | None = None
+) -> Caption:
     """Say it without synonyms, so that the words of two candidates differ in nothing but what is meant."""
     parts = [phrases.noun_phrase(rng, wanted, synonyms=False) for wanted in (one, other)]
     first, second = phrases.each_with_article((one, other), parts)
     if relation is None:
-        return f"{opening}{phrases.joined([first, second])}", Query((one, other))
+        return f"{opening}{phrases.joined([first, second])}", SceneQuery((one, other))
     text = f"{opening}{first} {phrases.RELATION_WORDS[relation][0]} {second}"
-    return text, Query((one, other), (Relation(0, relation, 1),))
+    return text, SceneQuery((one, other), (Relation(0, relation, 1),))

@@ -9,7 +9,7 @@ import numpy as np
 from goldieval.data.samples import Dataset, ImageSample, TextSample
 from goldieval.data.shapes.composition import choices
 from goldieval.data.shapes.language import Caption, long_caption, short_captions
-from goldieval.data.shapes.meaning import QUESTION_TYPES, Query
+from goldieval.data.shapes.meaning import QUESTION_TYPES, SceneQuery
 from goldieval.data.shapes.questions import Question, questions
 from goldieval.data.shapes.relevance import answered, relevant
 from goldieval.data.shapes.world import CLASSES, Scene
@@ -53,7 +53,7 @@ def finegrained(images: list[ImageSample], scenes: Sequence[Scene]) -> Dataset:
     return dataset
 
 
-def _kind(query: Query) -> str:
+def _kind(query: SceneQuery) -> str:
     return "background" if query.background else "relation" if query.relations else "object"
 
 

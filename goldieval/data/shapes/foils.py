@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from goldieval.data.shapes.composition import choices
 from goldieval.data.shapes.language import Caption
-from goldieval.data.shapes.meaning import Query
+from goldieval.data.shapes.meaning import SceneQuery
 from goldieval.data.shapes.world import HELD_OUT, Scene
 
 
@@ -17,5 +17,5 @@ def foils(scene: Scene) -> list[tuple[Caption, ...]]:
     return [group for group in groups if not any(_names_held_out(query) for _, query in group)]
 
 
-def _names_held_out(query: Query) -> bool:
+def _names_held_out(query: SceneQuery) -> bool:
     return not HELD_OUT.isdisjoint((one.colour, one.shape) for one in query.objects)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from goldieval.data.shapes.meaning import ATTRIBUTES, RELATIONS, Ask, Query, Wanted, holds
+from goldieval.data.shapes.meaning import ATTRIBUTES, RELATIONS, ObjectDescription, SceneQuery, SceneQuestion, holds
 from goldieval.data.shapes.world import Background, Scene
 
 
@@ -17,12 +17,12 @@ class Gallery:
     def __init__(self, scenes: Sequence[Scene]) -> None:
         self.scenes = scenes
         self.slots = max((len(scene.objects) for scene in scenes), default=0)
-        self.fits: dict[Wanted, np.ndarray] = {}  # (scenes, slots): which objects a constraint fits
+        self.fits: dict[ObjectDescription, np.ndarray] = {}  # (scenes, slots): which objects a constraint fits
         self.backgrounds: dict[Background, np.ndarray] = {}  # (scenes,): which scenes lie on it
         self.holds = {name: self._related(name) for name in RELATIONS}  # (scenes, slots, slots)
         self.attributes = {name: self._values(name) for name in ATTRIBUTES}  # (scenes, slots) of words, "" if no object
 
-    def satisfying(self, query: Query) -> np.ndarray:
+    def satisfying(self, query: SceneQuery) -> np.ndarray:
         """Return the indices of the scenes that satisfy a query."""
         number = len(query.objects)
         fits = [self._fits(wanted) for wanted in query.objects]
@@ -42,7 +42,7 @@ class Gallery:
             works = works & _spread_pair(self.holds[relation.name][rows], number, relation.first, relation.second)
         return np.asarray(rows[works.reshape(len(rows), -1).any(axis=1)])
 
-    def answering(self, meaning: Ask, answer: str | None) -> np.ndarray:
+    def answering(self, meaning: SceneQuestion, answer: str | None) -> np.ndarray:
         """Return the indices of the scenes to which a question applies, with that answer unless it is None."""
         fits = self._fits(meaning.subject)
         number = fits.sum(axis=1)
@@ -55,7 +55,9 @@ class Gallery:
             return self._answering_relation(meaning, answer, rows, slot)
         return rows if answer is None else np.asarray(rows[self.attributes[meaning.type][rows, slot] == answer])
 
-    def _answering_relation(self, meaning: Ask, answer: str | None, rows: np.ndarray, slot: np.ndarray) -> np.ndarray:
+    def _answering_relation(
+        self, meaning: SceneQuestion, answer: str | None, rows: np.ndarray, slot: np.ndarray
+    ) -> np.ndarray:
         """Of the scenes ``rows``, where the subject is in ``slot``, keep those with one other object that fits."""
         assert meaning.other is not None and meaning.relation is not None
         fits = self._fits(meaning.other)[rows]
@@ -71,7 +73,7 @@ class Gallery:
             self.backgrounds[background] = np.array(same, dtype=bool)
         return self.backgrounds[background]
 
-    def _fits(self, wanted: Wanted) -> np.ndarray:
+    def _fits(self, wanted: ObjectDescription) -> np.ndarray:
         if wanted not in self.fits:
             said = [(name, getattr(wanted, name)) for name in ATTRIBUTES if getattr(wanted, name) is not None]
             there = self.attributes["shape"] != ""

@@ -8,10 +8,10 @@ from collections.abc import Iterable
 
 from goldieval.data.shapes import phrases
 from goldieval.data.shapes.dice import chance, choose, dice, one_to, shuffled
-from goldieval.data.shapes.meaning import RELATIONS, Query, Relation, Wanted, holds, known
+from goldieval.data.shapes.meaning import RELATIONS, ObjectDescription, Relation, SceneQuery, holds, known
 from goldieval.data.shapes.world import Obj, Scene
 
-Caption = tuple[str, Query]
+Caption = tuple[str, SceneQuery]
 
 MENTIONED_SHARES = (0.15, 0.50, 0.35)  # probability that a short caption mentions 1, 2, 3 objects
 RELATED = 0.5  # probability that one of two or more mentioned objects is placed relative to another
@@ -55,7 +55,7 @@ def object_sentences(scene: Scene) -> list[Caption]:
     return [_object_sentence(rng, obj) for obj in scene.objects]
 
 
-def unique_reference(scene: Scene, obj: Obj) -> Wanted:
+def unique_reference(scene: Scene, obj: Obj) -> ObjectDescription:
     """Return the object's colour and shape, and as much more as it takes to mean no other object of the scene."""
     names = ("colour", "shape", "size", "fill", "place")
     options = [known(obj, names[:length]) for length in range(2, len(names) + 1)]
@@ -78,14 +78,14 @@ def _short_caption(rng: random.Random, scene: Scene) -> Caption:
     parts = phrases.each_with_article(wanted, [phrases.noun_phrase(rng, one) for one in wanted])
     opening = choose(rng, OPENINGS)
     if not related:
-        return opening + phrases.joined(parts), Query(wanted)
+        return opening + phrases.joined(parts), SceneQuery(wanted)
     name = choose(rng, [name for name in RELATIONS if holds(name, mentioned[0], mentioned[1])])
     pair = f"{parts[0]} {phrases.relation_phrase(rng, name)} {parts[1]}"
     text = ", and also ".join([pair, *parts[2:]])
-    return opening + text, Query(wanted, (Relation(0, name, 1),))
+    return opening + text, SceneQuery(wanted, (Relation(0, name, 1),))
 
 
-def _some_of(rng: random.Random, obj: Obj, alone: bool, placed: bool) -> Wanted:
+def _some_of(rng: random.Random, obj: Obj, alone: bool, placed: bool) -> ObjectDescription:
     """Return some attributes of an object: always its shape or its colour."""
     names = [name for name, share in (SAID_OF_ONE if alone else SAID).items() if chance(rng, share)]
     unnamed = chance(rng, UNNAMED) and "colour" in names
@@ -95,7 +95,7 @@ def _some_of(rng: random.Random, obj: Obj, alone: bool, placed: bool) -> Wanted:
 def _object_sentence(rng: random.Random, obj: Obj) -> Caption:
     phrase = phrases.noun_phrase(rng, known(obj, ("shape", "colour", "size", "fill")))
     text = choose(rng, OBJECT_SENTENCES).format(a=phrases.a(phrase), place=obj.place)
-    return phrases.sentence(text), Query((known(obj, ("shape", "colour", "size", "fill", "place")),))
+    return phrases.sentence(text), SceneQuery((known(obj, ("shape", "colour", "size", "fill", "place")),))
 
 
 def _relation_sentences(rng: random.Random, scene: Scene) -> list[Caption]:
@@ -108,9 +108,9 @@ def _relation_sentence(rng: random.Random, scene: Scene, first: Obj, second: Obj
     name = choose(rng, [name for name in RELATIONS if holds(name, first, second)])
     here, there = (phrases.noun_phrase(rng, one) for one in wanted)
     text = f"the {here} is {phrases.relation_phrase(rng, name)} the {there}"
-    return phrases.sentence(text), Query(wanted, (Relation(0, name, 1),))
+    return phrases.sentence(text), SceneQuery(wanted, (Relation(0, name, 1),))
 
 
 def _background_sentence(rng: random.Random, scene: Scene) -> Caption:
     text = choose(rng, BACKGROUND_SENTENCES).format(phrases.background_phrase(rng, scene.background))
-    return phrases.sentence(text), Query(background=scene.background)
+    return phrases.sentence(text), SceneQuery(background=scene.background)

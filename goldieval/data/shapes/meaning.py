@@ -10,7 +10,7 @@ ATTRIBUTES = ("shape", "colour", "size", "fill", "place")
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ObjectDescription:
     """What is said of one object; None means that nothing is said."""
 
     shape: str | None = None
@@ -33,25 +33,25 @@ class Relation:
 
 
 @dataclass(frozen=True)
-class Query:
+class SceneQuery:
     """What a sentence says: distinct objects, relations among them, and perhaps the background."""
 
-    objects: tuple[Wanted, ...] = ()
+    objects: tuple[ObjectDescription, ...] = ()
     relations: tuple[Relation, ...] = ()
     background: Background | None = None
 
 
 @dataclass(frozen=True)
-class Ask:
+class SceneQuestion:
     """What a question asks. ``type`` is one of ``QUESTION_TYPES``; a relation question names two objects.
 
     Attribute questions ask for that attribute of the one object that fits ``subject``.
     """
 
     type: str
-    subject: Wanted
+    subject: ObjectDescription
     relation: str | None = None
-    other: Wanted | None = None
+    other: ObjectDescription | None = None
 
 
 RELATIONS = ("left of", "right of", "above", "below")
@@ -68,6 +68,6 @@ def holds(relation: str, first: Obj, second: Obj) -> bool:
     }[relation]
 
 
-def known(obj: Obj, names: tuple[str, ...] | list[str]) -> Wanted:
+def known(obj: Obj, names: tuple[str, ...] | list[str]) -> ObjectDescription:
     """Return the constraint that says the named attributes of an object."""
-    return Wanted(**{name: getattr(obj, name) for name in names})
+    return ObjectDescription(**{name: getattr(obj, name) for name in names})

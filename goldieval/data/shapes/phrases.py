@@ -6,7 +6,7 @@ import random
 from collections.abc import Mapping, Sequence
 
 from goldieval.data.shapes.dice import chance, choose
-from goldieval.data.shapes.meaning import Wanted
+from goldieval.data.shapes.meaning import ObjectDescription
 from goldieval.data.shapes.world import Background
 
 SIZE_WORDS = {"small": ("small", "little", "tiny"), "large": ("large", "big", "huge")}
@@ -26,7 +26,7 @@ TEXTURE_PHRASES = {
 }
 
 
-def noun_phrase(rng: random.Random, wanted: Wanted, synonyms: bool = True) -> str:
+def noun_phrase(rng: random.Random, wanted: ObjectDescription, synonyms: bool = True) -> str:
     """Return the object without an article, such as "small striped red star in the top left"."""
 
     def word(table: Mapping[str, tuple[str, ...]], key: str) -> str:
@@ -42,7 +42,7 @@ def noun_phrase(rng: random.Random, wanted: Wanted, synonyms: bool = True) -> st
     return " ".join([*adjectives, noun, *place])
 
 
-def plural_phrase(rng: random.Random, wanted: Wanted) -> str:
+def plural_phrase(rng: random.Random, wanted: ObjectDescription) -> str:
     """Return the plural without an article; the constraint says nothing of the place."""
     phrase = noun_phrase(rng, wanted, synonyms=False)
     return phrase + ("es" if phrase.endswith("s") else "s")
@@ -52,7 +52,7 @@ def a(phrase: str) -> str:
     return f"{'an' if phrase[0] in 'aeiou' else 'a'} {phrase}"
 
 
-def each_with_article(wanted: Sequence[Wanted], phrases: Sequence[str]) -> list[str]:
+def each_with_article(wanted: Sequence[ObjectDescription], phrases: Sequence[str]) -> list[str]:
     """Put "a" or "an" before each phrase, and "another" where the same has been said before."""
     repeated = [one in wanted[:i] for i, one in enumerate(wanted)]
     return [f"another {phrase}" if again else a(phrase) for phrase, again in zip(phrases, repeated, strict=True)]

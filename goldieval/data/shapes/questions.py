@@ -12,7 +12,15 @@ from dataclasses import dataclass, replace
 
 from goldieval.data.shapes import phrases
 from goldieval.data.shapes.dice import below, chance, choose, dice, shuffled
-from goldieval.data.shapes.meaning import ATTRIBUTES, QUESTION_TYPES, RELATIONS, Ask, Wanted, holds, known
+from goldieval.data.shapes.meaning import (
+    ATTRIBUTES,
+    QUESTION_TYPES,
+    RELATIONS,
+    ObjectDescription,
+    SceneQuestion,
+    holds,
+    known,
+)
 from goldieval.data.shapes.relevance import answer
 from goldieval.data.shapes.world import COLOURS, FILLS, HELD_OUT, PLACES, SHAPES, SIZES, Scene
 
@@ -52,7 +60,7 @@ class Question:
     held_out: bool
     text: str
     answer: str
-    meaning: Ask
+    meaning: SceneQuestion
 
 
 def questions(scene: Scene, n: int) -> list[Question]:
@@ -60,7 +68,7 @@ def questions(scene: Scene, n: int) -> list[Question]:
     rng = dice("questions", scene.kind, scene.seed)
     types = itertools.cycle(shuffled(rng, QUESTION_TYPES))
     found: list[Question] = []
-    asked: set[Ask] = set()
+    asked: set[SceneQuestion] = set()
     for type in itertools.islice(types, n * TRIES_PER_QUESTION):
         meaning = _ASKS[type](rng, scene, type)
         if meaning is None or meaning in asked or _names_held_out(meaning, scene):
@@ -72,7 +80,7 @@ def questions(scene: Scene, n: int) -> list[Question]:
     return found
 
 
-def _question(rng: random.Random, scene: Scene, meaning: Ask, number: int) -> Question:
+def _question(rng: random.Random, scene: Scene, meaning: SceneQuestion, number: int) -> Question:
     seen = len(TEMPLATES[meaning.type]) - 1
     held_out = scene.split == "test" and chance(rng, HELD_OUT_SHARE)
     template = seen if held_out else below(rng, seen)
@@ -89,7 +97,7 @@ def _question(rng: random.Random, scene: Scene, meaning: Ask, number: int) -> Qu
     )
 
 
-def _text(rng: random.Random, template: str, meaning: Ask) -> str:
+def _text(rng: random.Random, template: str, meaning: SceneQuestion) -> str:
     subject = phrases.noun_phrase(rng, meaning.subject, synonyms=False)
     text = template.format(
         the=f"the {subject}",
@@ -101,13 +109,13 @@ def _text(rng: random.Random, template: str, meaning: Ask) -> str:
     return text[0].upper() + text[1:]
 
 
-def _names_held_out(meaning: Ask, scene: Scene) -> bool:
+def _names_held_out(meaning: SceneQuestion, scene: Scene) -> bool:
     """Say whether a held-out pair is named outside test: "Is there ...?" would teach that the answer is always no."""
     named = [(one.colour, one.shape) for one in (meaning.subject, meaning.other) if one]
     return scene.split != "test" and not HELD_OUT.isdisjoint(named)
 
 
-def _unique(rng: random.Random, scene: Scene, index: int, names: list[str]) -> Wanted | None:
+def _unique(rng: random.Random, scene: Scene, index: int, names: list[str]) -> ObjectDescription | None:
     """Return one or two of the named attributes that mean this object and no other."""
     obj = scene.objects[index]
     options = [known(obj, some) for length in (1, 2) for some in itertools.combinations(names, length)]
@@ -115,19 +123,19 @@ def _unique(rng: random.Random, scene: Scene, index: int, names: list[str]) -> W
     return choose(rng, unique) if unique else None
 
 
-def _attribute(rng: random.Random, scene: Scene, type: str) -> Ask | None:
+def _attribute(rng: random.Random, scene: Scene, type: str) -> SceneQuestion | None:
     names = [name for name in ATTRIBUTES if name != type]
     subject = _unique(rng, scene, below(rng, len(scene.objects)), names)
-    return Ask(type, subject) if subject else None
+    return SceneQuestion(type, subject) if subject else None
 
 
-def _count(rng: random.Random, scene: Scene, type: str) -> Ask:
+def _count(rng: random.Random, scene: Scene, type: str) -> SceneQuestion:
     names = choose(rng, (["shape"], ["colour"], ["size"], ["fill"], ["colour", "shape"], ["size", "shape"]))
     wanted = known(choose(rng, scene.objects), names)
-    return Ask(type, _changed(rng, wanted) if chance(rng, 0.25) else wanted)
+    return SceneQuestion(type, _changed(rng, wanted) if chance(rng, 0.25) else wanted)
 
 
-def _relation(rng: random.Random, scene: Scene, type: str) -> Ask | None:
+def _relation(rng: random.Random, scene: Scene, type: str) -> SceneQuestion | None:
     """Ask of two objects; which relation is asked for is chosen so that yes and no are equally frequent."""
     if len(scene.objects) < 2:
         return None
@@ -138,27 +146,27 @@ def _relation(rng: random.Random, scene: Scene, type: str) -> Ask | None:
         return None
     yes = chance(rng, 0.5)
     fitting = [name for name in RELATIONS if holds(name, scene.objects[first], scene.objects[second]) == yes]
-    return Ask(type, subject, choose(rng, fitting), other)
+    return SceneQuestion(type, subject, choose(rng, fitting), other)
 
 
-def _existence(rng: random.Random, scene: Scene, type: str) -> Ask | None:
+def _existence(rng: random.Random, scene: Scene, type: str) -> SceneQuestion | None:
     """Ask for something that is there, or for something with one word changed that is not."""
     names = choose(rng, (["shape"], ["colour", "shape"], ["fill", "shape"], ["size", "colour"], ["shape", "place"]))
     wanted = known(choose(rng, scene.objects), names)
     if chance(rng, 0.5):
-        return Ask(type, wanted)
+        return SceneQuestion(type, wanted)
     absent = _changed(rng, wanted)
-    return None if any(absent.fits(obj) for obj in scene.objects) else Ask(type, absent)
+    return None if any(absent.fits(obj) for obj in scene.objects) else SceneQuestion(type, absent)
 
 
-def _changed(rng: random.Random, wanted: Wanted) -> Wanted:
+def _changed(rng: random.Random, wanted: ObjectDescription) -> ObjectDescription:
     """Return the constraint with one of its words exchanged."""
     name = choose(rng, [name for name in ATTRIBUTES if getattr(wanted, name)])
     word = choose(rng, [word for word in WORDS[name] if word != getattr(wanted, name)])
     return replace(wanted, **{name: word})
 
 
-_ASKS: dict[str, Callable[[random.Random, Scene, str], Ask | None]] = {
+_ASKS: dict[str, Callable[[random.Random, Scene, str], SceneQuestion | None]] = {
     **dict.fromkeys(ATTRIBUTES, _attribute),
     "count": _count,
     "relation": _relation,

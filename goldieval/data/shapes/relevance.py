@@ -12,52 +12,52 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from goldieval.data.shapes.gallery import Gallery
-from goldieval.data.shapes.meaning import ATTRIBUTES, Ask, Query, Wanted, holds
+from goldieval.data.shapes.meaning import ATTRIBUTES, ObjectDescription, SceneQuery, SceneQuestion, holds
 from goldieval.data.shapes.world import Obj, Scene
 
 
-def satisfies(query: Query, scene: Scene) -> bool:
+def satisfies(query: SceneQuery, scene: Scene) -> bool:
     """Say whether distinct objects of the scene can be found for all that the query says."""
     if query.background not in (None, scene.background):
         return False
     return any(_fits(query, chosen) for chosen in itertools.permutations(scene.objects, len(query.objects)))
 
 
-def _fits(query: Query, chosen: Sequence[Obj]) -> bool:
+def _fits(query: SceneQuery, chosen: Sequence[Obj]) -> bool:
     objects = all(wanted.fits(obj) for wanted, obj in zip(query.objects, chosen, strict=True))
     return objects and all(holds(r.name, chosen[r.first], chosen[r.second]) for r in query.relations)
 
 
-def answer(meaning: Ask, scene: Scene) -> str | None:
+def answer(meaning: SceneQuestion, scene: Scene) -> str | None:
     """Return the question's one answer, or None where it does not apply (no such object, or more than one)."""
     return _ANSWERS[meaning.type](meaning, scene)
 
 
-def _fitting(wanted: Wanted | None, scene: Scene) -> list[Obj]:
+def _fitting(wanted: ObjectDescription | None, scene: Scene) -> list[Obj]:
     return [obj for obj in scene.objects if wanted and wanted.fits(obj)]
 
 
-def _attribute(meaning: Ask, scene: Scene) -> str | None:
+def _attribute(meaning: SceneQuestion, scene: Scene) -> str | None:
     found = _fitting(meaning.subject, scene)
     return str(getattr(found[0], meaning.type)) if len(found) == 1 else None
 
 
-def _count(meaning: Ask, scene: Scene) -> str:
+def _count(meaning: SceneQuestion, scene: Scene) -> str:
     return str(len(_fitting(meaning.subject, scene)))
 
 
-def _existence(meaning: Ask, scene: Scene) -> str:
+def _existence(meaning: SceneQuestion, scene: Scene) -> str:
     return "yes" if _fitting(meaning.subject, scene) else "no"
 
 
-def _relation(meaning: Ask, scene: Scene) -> str | None:
+def _relation(meaning: SceneQuestion, scene: Scene) -> str | None:
     first, second = _fitting(meaning.subject, scene), _fitting(meaning.other, scene)
     if len(first) != 1 or len(second) != 1 or first == second:
         return None
     return "yes" if holds(str(meaning.relation), first[0], second[0]) else "no"
 
 
-_ANSWERS: dict[str, Callable[[Ask, Scene], str | None]] = {
+_ANSWERS: dict[str, Callable[[SceneQuestion, Scene], str | None]] = {
     **dict.fromkeys(ATTRIBUTES, _attribute),
     "count": _count,
     "existence": _existence,
@@ -65,13 +65,13 @@ _ANSWERS: dict[str, Callable[[Ask, Scene], str | None]] = {
 }
 
 
-def relevant(queries: Sequence[Query], scenes: Sequence[Scene]) -> np.ndarray:
+def relevant(queries: Sequence[SceneQuery], scenes: Sequence[Scene]) -> np.ndarray:
     """Return all pairs (query index, scene index) where the scene satisfies the query, sorted; int64, (pairs, 2)."""
     gallery = Gallery(scenes)
     return _pairs([gallery.satisfying(query) for query in queries])
 
 
-def answered(meanings: Sequence[Ask], scenes: Sequence[Scene], answers: Sequence[str | None]) -> np.ndarray:
+def answered(meanings: Sequence[SceneQuestion], scenes: Sequence[Scene], answers: Sequence[str | None]) -> np.ndarray:
     """Return all pairs (question index, scene index) where the scene gives the question that answer; int64, (pairs, 2).
 
     An answer of None stands for any: the scenes to which the question applies.

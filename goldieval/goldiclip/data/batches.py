@@ -8,8 +8,8 @@ from random import Random
 
 import torch
 
+from goldieval.core.containment import error_line
 from goldieval.core.errors import GoldievalError
-from goldieval.core.faults import in_words
 from goldieval.goldiclip.data.bad_samples import MAX_BAD_SAMPLES, TooManyBadError
 from goldieval.goldiclip.data.batch import Batch
 from goldieval.goldiclip.data.captions import sample_captions
@@ -102,7 +102,7 @@ class Batches:
             except BadSampleError as error:
                 self._unusable[row] = error.bad
             except Exception as error:  # unforeseen by the corpus; too many of them end the run as any others do
-                self._unusable[row] = BadSampleError(f"sample {row}", "cannot be used", in_words(error)).bad
+                self._unusable[row] = BadSampleError(f"sample {row}", "cannot be used", error_line(error)).bad
             bad.append(self._unusable[row])
         raise TooManyBadError(bad)
 

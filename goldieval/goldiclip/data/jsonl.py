@@ -12,7 +12,7 @@ from goldieval.core.errors import GoldievalError, TaskError
 from goldieval.core.limits import PICTURE_BYTES, ROW_BYTES
 from goldieval.core.paths import inside
 from goldieval.core.reading import check_regular, read_bytes
-from goldieval.data.names import below
+from goldieval.data.file_names import relative_name
 from goldieval.goldiclip.data.corpus import BadSampleError, Sample
 from goldieval.goldiclip.data.pictures import decoded
 from goldieval.goldiclip.data.sample_json import FIELDS, sample_of
@@ -80,7 +80,7 @@ class JsonLines:
         if not isinstance(name, str) or not name or "\0" in name:
             raise BadSampleError(where, "no picture", f"image names no file: {name!r}")
         try:
-            return read_bytes(inside(self.file.parent, below(self.file.parent, name)), PICTURE_BYTES)
+            return read_bytes(inside(self.file.parent, relative_name(self.file.parent, name)), PICTURE_BYTES)
         except TaskError as error:
             raise BadSampleError(where, "picture outside its folder", repr(name)) from error
         except OSError as error:

@@ -9,8 +9,8 @@ from typing import Any, Generic, TypeVar, overload
 from PIL import Image
 
 from goldieval.data.derive.sentences import sentences_of
-from goldieval.data.rows import LIST, MISSING, is_missing
-from goldieval.data.texts import LONE
+from goldieval.data.table_files import LIST, MISSING, is_missing
+from goldieval.data.text_files import LONE_SURROGATE
 from goldieval.goldiclip.data.corpus import Bad, BadSampleError, Ids, Sample
 from goldieval.goldiclip.tokenizer import Tokenizer
 
@@ -91,7 +91,7 @@ def parsed(where: str, text: bytes) -> dict[str, Any]:
 
 def _is_unicode(text: bytes, entry: dict[str, Any]) -> bool:
     r"""Return False where a text holds half of a surrogate pair, which only an escape (``\ud83d``) can produce."""
-    return b"\\ud" not in text.lower() or not LONE.search(json.dumps(entry, ensure_ascii=False))
+    return b"\\ud" not in text.lower() or not LONE_SURROGATE.search(json.dumps(entry, ensure_ascii=False))
 
 
 def sentences(

@@ -19,8 +19,8 @@ from safetensors.torch import save
 
 import goldieval.data.shapes as world
 from goldieval.core.checksums import checksum
-from goldieval.core.files import atomic_write, one_at_a_time
-from goldieval.data.paths import cache_root
+from goldieval.core.files import atomic_write, exclusive_lock
+from goldieval.data.roots import cache_root
 from goldieval.goldiclip.data.corpus import Ids
 from goldieval.goldiclip.tokenizer import Tokenizer
 
@@ -46,7 +46,7 @@ def cached(file: Path, scenes: int, resolution: int, drawn: Callable[[], Content
     """Return the scenes in a file, or draw and keep them; of several processes, one draws."""
     if scenes * resolution**2 * 3 > MAX_BYTES:
         return drawn()
-    with one_at_a_time(file):
+    with exclusive_lock(file):
         found = _read(file, scenes, resolution)
         if found is not None:
             return found

@@ -25,9 +25,9 @@ from safetensors.torch import save
 import goldieval.data.walk as walk
 import goldieval.data.webdataset as webdataset
 from goldieval.core.errors import TaskError
-from goldieval.core.files import atomic_write, one_at_a_time
-from goldieval.data.names import printable
-from goldieval.data.paths import cache_root
+from goldieval.core.files import atomic_write, exclusive_lock
+from goldieval.data.file_names import escape_undecodable
+from goldieval.data.roots import cache_root
 from goldieval.data.webdataset import TarImage, picture_of, samples_of
 from goldieval.goldiclip.data.processes import cores, in_processes
 
@@ -91,7 +91,7 @@ def index_of(path: str, shards: Sequence[Path], note: Callable[[str], None]) -> 
     kept = _read(file)
     if kept.stamps == stamps:
         return kept
-    with one_at_a_time(file):
+    with exclusive_lock(file):
         kept = _read(file)  # another process may have made it meanwhile
         if kept.stamps == stamps:
             return kept
@@ -134,7 +134,7 @@ def _read_headers(missing: list[Stamp], parts: dict[Stamp, np.ndarray], note: Ca
 def _members(shard: Path) -> np.ndarray:
     rows: list[tuple[int, int, int, int]] = []
     for key, members in samples_of(shard):
-        picture = picture_of(f"{shard}: sample {printable(key)}", members)
+        picture = picture_of(f"{shard}: sample {escape_undecodable(key)}", members)
         text = members.get("json")
         if picture or text:  # else another file, such as a README of the shard
             rows.append((*_place(picture), *_place(text)))

@@ -15,7 +15,7 @@ import torch
 from goldieval.core.errors import GoldievalError, TaskError
 from goldieval.core.limits import GROUPS, PATTERN, SHARDS
 from goldieval.core.paths import inside
-from goldieval.data.names import printable
+from goldieval.data.file_names import escape_undecodable
 from goldieval.data.webdataset import TarImage
 from goldieval.goldiclip.data.corpus import BadSampleError, Sample
 from goldieval.goldiclip.data.pictures import decoded
@@ -90,7 +90,7 @@ def _key(member: TarImage | None) -> str:
     except (OSError, tarfile.TarError):
         return "(its header cannot be read)"
     folder, _, file = name.rpartition("/")
-    return printable(f"{folder}/{file.partition('.')[0]}").removeprefix("./").removeprefix("/")
+    return escape_undecodable(f"{folder}/{file.partition('.')[0]}").removeprefix("./").removeprefix("/")
 
 
 def _shuffled(block: list[torch.Tensor], generator: torch.Generator) -> torch.Tensor:

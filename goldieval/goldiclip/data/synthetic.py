@@ -12,7 +12,7 @@ from PIL import Image
 from goldieval.core.errors import GoldievalError
 from goldieval.goldiclip.data.corpus import Ids, Sample
 from goldieval.goldiclip.data.shards import shards_of
-from goldieval.goldiclip.recipe_parts import DataPart
+from goldieval.goldiclip.recipe_parts import DataSettings
 from goldieval.goldiclip.tokenizer import Tokenizer
 
 SENTENCE = "a brown dog with a red collar runs across the wide green lawn"  # about as long as DreamLIP's sentences
@@ -48,7 +48,7 @@ class SyntheticCorpus:
         return Sample(Image.fromarray(noise), [sentence] * SENTENCES, [pair])
 
 
-def missing_data(data: DataPart) -> str:
+def missing_data(data: DataSettings) -> str:
     """Return one line if the data of a recipe do not exist, else an empty string; damaged data exist."""
     if data.source == "shards":
         try:

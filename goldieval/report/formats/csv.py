@@ -5,15 +5,15 @@ from __future__ import annotations
 import csv
 import io
 
-from goldieval.core.text import inert
-from goldieval.report.grid import Cell, Grid, Row
+from goldieval.core.text import formula_safe
+from goldieval.metrics.units import UNITS
+from goldieval.report.grid import Cell, Grid, GridRow
 from goldieval.report.score import Score
 
 COLUMNS = [
     "panel", "group", "model", "kind", "column", "task", "metric", "value", "unit", "low", "high", "n", "best",
     "second", "delta", "protocol", "scoring", "source", "notes",
 ]  # fmt: skip
-UNITS = {"percent": "fraction"}  # what tables print in percent is a fraction here
 
 
 def to_csv(grid: Grid) -> str:
@@ -31,11 +31,11 @@ def to_csv(grid: Grid) -> str:
 
 
 def _row(
-    grid: Grid, panel: str, group: str, row: Row, column: str, cell: Cell, score: Score
+    grid: Grid, panel: str, group: str, row: GridRow, column: str, cell: Cell, score: Score
 ) -> dict[str, str | int | float | None]:
     texts = {
         "panel": panel, "group": group, "model": row.name, "kind": row.kind, "column": column, "task": score.task,
-        "metric": score.metric, "unit": UNITS.get(score.unit, score.unit), "protocol": score.protocol,
+        "metric": score.metric, "unit": UNITS[score.unit].stored_as, "protocol": score.protocol,
         "source": str(score.source or score.file or ""),
         "scoring": score.scoring.removesuffix(":*").strip("*"),
         "notes": "; ".join(grid.footnotes[note - 1] for note in [*row.notes, *cell.notes]),
@@ -47,7 +47,7 @@ def _row(
         "delta": _plain(cell.delta),
     }
     counts = {"n": score.n, "best": int(cell.best), "second": int(cell.second)}
-    return {name: inert(text) for name, text in texts.items()} | numbers | counts
+    return {name: formula_safe(text) for name, text in texts.items()} | numbers | counts
 
 
 def _plain(value: float | None) -> float | None:

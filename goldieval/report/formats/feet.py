@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from goldieval.report.grid import Grid, GridPanel, Row
+from goldieval.report.grid import Grid, GridPanel, GridRow
 
 PUBLISHED = "Rows in italics are published numbers, not measured here."
 SEPARABLE = "separable: smallest difference that two independent models would show here with 80 % power."
@@ -30,5 +30,5 @@ def legend(grid: Grid) -> list[str]:
     return [*grid.notes, *(text for there, text in known if there), *dict.fromkeys(shown)]
 
 
-def shown_name(row: Row) -> str:
+def shown_name(row: GridRow) -> str:
     return f"{row.name} *" if row.kind == "imported" else row.name

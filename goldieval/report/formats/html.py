@@ -7,7 +7,7 @@ from typing import Any
 
 from goldieval.core.text import one_line
 from goldieval.report.formats.feet import foot_rows, legend, shown_name
-from goldieval.report.grid import Cell, Grid, GridPanel, Row
+from goldieval.report.grid import Cell, Grid, GridPanel, GridRow
 
 STYLE = """
 body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem;color:#1b1b1b;background:#fff}
@@ -65,7 +65,7 @@ def _panel(grid: Grid, panel: GridPanel) -> str:
     return "\n".join([*lines, "</tbody></table></div>\n"])
 
 
-def _row(grid: Grid, row: Row) -> str:
+def _row(grid: Grid, row: GridRow) -> str:
     cells = "".join(f"<td>{_cell(grid, cell)}</td>" for cell in row.cells)
     return f"<tr class={row.kind}><td>{escape(shown_name(row))}{_marks(row.notes)}</td>{cells}</tr>"
 

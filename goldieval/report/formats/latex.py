@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from goldieval.core.text import one_line
 from goldieval.report.formats.feet import foot_rows, legend, shown_name
-from goldieval.report.grid import Cell, Grid, GridPanel, Row
+from goldieval.report.grid import Cell, Grid, GridPanel, GridRow
 
 _ESCAPES = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
@@ -59,12 +59,12 @@ def _panel(grid: Grid, panel: GridPanel) -> list[str]:
     return [*lines, r"\bottomrule", r"\end{tabular}"]
 
 
-def _name(row: Row) -> str:
+def _name(row: GridRow) -> str:
     name = escape(shown_name(row))
     return (rf"\textit{{{name}}}" if row.kind == "published" else name) + _marks(row.notes)
 
 
-def _cell(grid: Grid, row: Row, cell: Cell) -> str:
+def _cell(grid: Grid, row: GridRow, cell: Cell) -> str:
     if cell.score is None:
         return ""
     text = grid.value(cell).replace("–", "--")

@@ -6,7 +6,7 @@ import re
 
 from goldieval.core.text import one_line
 from goldieval.report.formats.feet import foot_rows, legend, shown_name
-from goldieval.report.grid import Cell, Grid, GridPanel, Row
+from goldieval.report.grid import Cell, Grid, GridPanel, GridRow
 
 
 def escape(text: str) -> str:
@@ -38,12 +38,12 @@ def _panel(grid: Grid, panel: GridPanel) -> list[str]:
     return lines + [_line([name, *cells]) for name, cells in foot_rows(grid, panel)]
 
 
-def _name(row: Row) -> str:
+def _name(row: GridRow) -> str:
     name = escape(shown_name(row))
     return (f"*{name}*" if row.kind == "published" else name) + _marks(row.notes)
 
 
-def _cell(grid: Grid, row: Row, cell: Cell) -> str:
+def _cell(grid: Grid, row: GridRow, cell: Cell) -> str:
     text = grid.value(cell)
     half, delta = grid.half_width(cell), grid.difference(cell)
     text = f"**{text}**" if cell.best else f"<u>{text}</u>" if cell.second else text

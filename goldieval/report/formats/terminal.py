@@ -10,7 +10,7 @@ from rich.table import Table
 
 from goldieval.core.display import Console, Text
 from goldieval.report.formats.feet import foot_rows, legend, shown_name
-from goldieval.report.grid import Cell, Grid, GridPanel, Row
+from goldieval.report.grid import Cell, Grid, GridPanel, GridRow
 
 _STYLES = {"published": "italic", "ours": "", "imported": "cyan"}
 
@@ -56,11 +56,11 @@ def _narrow(grid: Grid, panel: GridPanel) -> Iterator[Text]:
         yield Text(f"{name}: {'; '.join(pairs)}", "dim")
 
 
-def _name(row: Row) -> Text:
+def _name(row: GridRow) -> Text:
     return Text(shown_name(row) + _marks(row.notes), _STYLES[row.kind])
 
 
-def _cell(grid: Grid, row: Row, cell: Cell) -> Text:
+def _cell(grid: Grid, row: GridRow, cell: Cell) -> Text:
     if cell.score is None:
         return Text("")
     style = f"{_STYLES[row.kind]} {'bold' if cell.best else 'underline' if cell.second else ''}".strip()

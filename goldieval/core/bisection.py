@@ -1,0 +1,74 @@
+"""Batches that fail because of a few of their items: bisection isolates those items, and all others are processed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from goldieval.core.containment import contained
+from goldieval.core.errors import AdapterError, TaskError
+
+# Number of consecutive failures after which the remaining items are not tried: before the first success, and after it.
+# One bad item in a batch of 1,024 causes eleven consecutive failures.
+PATIENCE_AT_FIRST, PATIENCE = 16, 256
+
+T = TypeVar("T")
+
+
+@dataclass
+class BatchFailures:
+    """Items on which the work failed.
+
+    Attributes:
+        reasons: Reason for each failed item, by its key.
+        given_up: Why no further items are tried; empty as long as they are.
+    """
+
+    reasons: dict[str, str] = field(default_factory=dict)
+    given_up: str = ""
+    _in_a_row: int = 0
+    _patience: int = PATIENCE_AT_FIRST
+
+    def worked(self) -> None:
+        self._in_a_row, self._patience = 0, PATIENCE
+
+    def failed(self, keys: Sequence[str], error: TaskError) -> bool:
+        """Register a failure; return whether the two halves of the batch should be tried."""
+        self._in_a_row += 1
+        if isinstance(error, AdapterError) or self._in_a_row >= self._patience:
+            self.given_up = str(error)
+        if self.given_up or len(keys) == 1:
+            self.reasons |= dict.fromkeys(keys, str(error))
+            return False
+        return True
+
+
+def bisect_failures(
+    keys: Sequence[str], work: Callable[[Sequence[int]], T], faults: BatchFailures, doing: str
+) -> Iterator[tuple[Sequence[int], T]]:
+    """Yield the result of ``work`` for all rows together or, where it raises, for each half, down to single rows.
+
+    Args:
+        keys: Keys of the items, by row.
+        work: Processes the given rows.
+        faults: Receives the keys of the rows that fail on their own.
+        doing: Describes the work in the reasons, for example ``"encoding images"``.
+    """
+    waiting: list[Sequence[int]] = [range(len(keys))] if keys else []
+    while waiting:
+        rows = waiting.pop()
+        named = [keys[row] for row in rows]
+        if faults.given_up:
+            faults.reasons |= dict.fromkeys(named, faults.given_up)
+            continue
+        try:
+            with contained(doing):
+                made = work(rows)
+        except TaskError as error:
+            if faults.failed(named, error):
+                middle = len(rows) // 2
+                waiting += [rows[middle:], rows[:middle]]
+            continue
+        faults.worked()
+        yield rows, made

@@ -1,0 +1,68 @@
+"""Sizes declared in a model's files, checked against the size of the files: a few kB must not allocate all memory."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from goldieval.core.errors import GoldievalError
+
+LAYERS = 1_000
+EDGE = 8_192  # pixels per side of an image
+CONTEXT = 16_384  # tokens of a text; attention masks have the square of it
+FLOOR, RATIO = 10**9, 8  # bytes: a model may take FLOOR plus RATIO times the size of its files
+_EDGES = frozenset({"size", "crop_size", "pad_size", "image_size", "height", "width", "shortest_edge"})
+
+
+def check_declared(content: Any, file: Path) -> None:
+    """Refuse a configuration that declares more layers or larger images than any known model has.
+
+    Args:
+        content: Content of a JSON file, with mappings as lists of pairs.
+        file: The file, for the error message.
+
+    Raises:
+        GoldievalError: A value is too large; names file, key and value.
+    """
+    for key, value in _numbers(content):
+        most = EDGE if key in _EDGES else LAYERS if "layers" in key or "depth" in key else math.inf
+        if value > most:
+            raise GoldievalError(f"{file}: {key} {value:,} exceeds the maximum of {most:,}.")
+
+
+def check_context(tokens: int, file: Path) -> None:
+    """Raise GoldievalError if a text tower has a longer context than any known model."""
+    if tokens > CONTEXT:
+        raise GoldievalError(f"{file} declares texts of {tokens:,} tokens, more than the maximum of {CONTEXT:,}.")
+
+
+def check_outline(outline: Any, packed: int, file: Path) -> None:
+    """Refuse a model that would take far more memory than its files have bytes.
+
+    Args:
+        outline: The module on torch's ``meta`` device, where it takes no memory.
+        packed: Total size of its files in bytes.
+        file: The file, for the error message.
+
+    Raises:
+        GoldievalError: The model is too large; gives both sizes.
+    """
+    needed = sum(part.numel() * part.element_size() for part in (*outline.parameters(), *outline.buffers()))
+    if needed > FLOOR + RATIO * packed:
+        raise GoldievalError(
+            f"{file} has {packed:,} bytes but declares a model of {needed:,} bytes: the sizes in its config do not "
+            "match its weights."
+        )
+
+
+def _numbers(content: Any) -> Iterator[tuple[str, float]]:
+    """Yield each number together with the nearest key above it."""
+    todo = [("", content)]
+    while todo:
+        key, value = todo.pop()
+        if isinstance(value, list):
+            todo += [each if isinstance(each, tuple) else (key, each) for each in value]
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            yield key, value

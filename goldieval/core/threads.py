@@ -1,0 +1,30 @@
+"""Work in threads ahead of the one that needs it, with a bound on what is held in memory."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def map_ahead(function: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[tuple[Item, Result]]:
+    """Yield every item with the function's result, in order, while threads work on the following ones.
+
+    Args:
+        function: called once for each item, in a thread; what it raises is raised here.
+        items: taken one by one.
+        workers: number of threads; at most two more results than that are held at a time.
+    """
+    with ThreadPoolExecutor(workers) as pool:
+        pending: deque[tuple[Item, Future[Result]]] = deque()
+        for item in items:
+            pending.append((item, pool.submit(function, item)))
+            if len(pending) > workers + 1:
+                first, future = pending.popleft()
+                yield first, future.result()
+        for first, future in pending:
+            yield first, future.result()

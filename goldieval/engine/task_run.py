@@ -1,0 +1,75 @@
+"""One loaded task in front of one model, with what the engine does for every family."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from goldieval.core.meter import Meter
+from goldieval.core.timing import timed
+from goldieval.data.samples import ImageSource
+from goldieval.engine.embeddings import Embeddings
+from goldieval.engine.load import Loaded
+from goldieval.engine.options import Options
+from goldieval.engine.reporter import Reporter
+from goldieval.families.base import Prepared
+from goldieval.models.adapter import Model, inference
+
+
+class LoadedTaskRun:
+    """What a family gets while it collects evidence; see ``families.base.TaskRun``.
+
+    Attributes:
+        loaded: the task, without the pictures that were left out so far.
+        seconds: wall time by phase.
+    """
+
+    def __init__(
+        self,
+        loaded: Loaded,
+        model: Model,
+        mode: str,
+        device: str,
+        embeddings: Embeddings,
+        options: Options,
+        reporter: Reporter,
+        seconds: dict[str, float],
+    ) -> None:
+        self.loaded, self.model, self.mode, self.device = loaded, model, mode, device
+        self.batching, self.pictures_to_draw = options.batching, options.save_images
+        self.seconds, self._allow_bad = seconds, options.allow_bad
+        self._embeddings, self._reporter = embeddings, reporter
+
+    @property
+    def prepared(self) -> Prepared[Any]:
+        return self.loaded.prepared
+
+    @property
+    def keys(self) -> list[str]:
+        return self.loaded.keys
+
+    @property
+    def sources(self) -> dict[str, ImageSource]:
+        return self.loaded.sources
+
+    @property
+    def failed(self) -> Mapping[str, str]:
+        return self._embeddings.failed
+
+    def leave_out(self, failed: Mapping[str, str]) -> None:
+        self.loaded = self.loaded.without(failed, self._allow_bad)
+
+    def image_embeddings(self) -> np.ndarray:
+        self.leave_out(self.failed)
+        return self._embeddings.images(self.loaded)
+
+    def text_embeddings(self) -> np.ndarray:
+        return self._embeddings.texts(self.loaded)
+
+    @contextmanager
+    def working(self, phase: str, unit: str, total: int) -> Iterator[Meter]:
+        with inference(self.model), timed(self.seconds, phase), self._reporter.meter(unit, total) as meter:
+            yield meter

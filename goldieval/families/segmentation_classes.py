@@ -1,0 +1,103 @@
+"""A segmentation task that is prepared: its masks, its classes with their colours, and its texts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from goldieval.core.errors import TaskError, listing
+from goldieval.data.mask_files import LabelledSource
+from goldieval.data.masks import MaskSource
+from goldieval.families.base import Prepared
+from goldieval.families.mmseg_parts import Colour, Definition, colours, definition
+from goldieval.tasks.card import Task
+from goldieval.tasks.params import SegmentationParams
+from goldieval.tasks.prompts import CLASS_NAMES, resolve
+
+
+@dataclass(frozen=True)
+class SegmentationClasses:
+    """The classes of a task.
+
+    Attributes:
+        labels: label of each class, by which records tell classes apart.
+        lines: what the card or the data say of each class, as in ``params.class_names``.
+        names: every name by which a class is called in texts, several for some classes.
+        owner: class index of each name.
+        palette: colour of each class.
+    """
+
+    labels: list[str]
+    lines: list[str]
+    names: list[str]
+    owner: list[int]
+    palette: list[Colour]
+
+
+@dataclass(kw_only=True)
+class SegmentationPrepared(Prepared[SegmentationParams]):
+    """Pictures with masks, and every name of every class in every prompt.
+
+    Attributes:
+        masks: the class of every pixel of each image.
+        classes: labels, names and colours of the classes.
+        filled: text of every prompt of every name, shape (names, prompts).
+    """
+
+    masks: list[MaskSource]
+    classes: SegmentationClasses
+    filled: list[list[str]]
+
+
+def segmentation_classes(task: Task, params: SegmentationParams, in_data: list[str] | None) -> SegmentationClasses:
+    """Return the classes of a task.
+
+    Args:
+        task: the card.
+        params: its parameters.
+        in_data: names of the classes in the data, if the data have them.
+
+    Raises:
+        TaskError: no names, lists of different length, or two classes of one name.
+    """
+    source = task.card.source
+    defined = definition(params.definition) if params.definition else None
+    if defined is not None and isinstance(source, LabelledSource) and not source.values:
+        defined = defined.for_labels(source.reduce_zero_label)
+    given = None if params.class_names is None else resolve(task, params.class_names, CLASS_NAMES)
+    labels, lines = _labels_and_lines(in_data, defined, given)
+    owned = [(number, name) for number, line in enumerate(lines) for name in _parsed(line)[1]]
+    palette = colours(len(labels), defined.palette if defined else ())
+    return SegmentationClasses(labels, lines, [name for _, name in owned], [number for number, _ in owned], palette)
+
+
+def _labels_and_lines(
+    in_data: list[str] | None, defined: Definition | None, given: list[str] | None
+) -> tuple[list[str], list[str]]:
+    """Return the label of each class and what texts call it. Raises TaskError where the lists differ in length."""
+    lists = {
+        "the data": in_data,
+        f"mmsegmentation's {defined.name}" if defined else "": list(defined.classes) if defined else None,
+        "params.class_names": given,
+    }
+    there = {where: names for where, names in lists.items() if names}
+    if not there:
+        raise TaskError("no class names: give params.class_names, params.definition, or source.classes.")
+    lengths = [f"{len(names):,} in {where}" for where, names in there.items()]
+    if len({len(names) for names in there.values()}) > 1:
+        raise TaskError(f"class names and labels are of different length: {', '.join(lengths)}.")
+    labels = next(iter(there.values()))
+    if labels is given:
+        labels = [_parsed(line)[0] for line in labels]
+    doubled = [label for number, label in enumerate(labels) if label in labels[:number]]
+    if doubled:  # records tell classes by their label
+        raise TaskError(f"two classes of one name: {listing(doubled)}.")
+    return labels, given or labels
+
+
+def _parsed(line: str) -> tuple[str, list[str]]:
+    """Return the label and the names of ``label: name, name``; without a label the first name is it."""
+    label, _, names_part = line.rpartition(":")
+    names = [name.strip() for name in names_part.split(",") if name.strip()]
+    if not names:
+        raise TaskError(f"class name {line!r} has no name in it.")
+    return label.strip() or names[0], names

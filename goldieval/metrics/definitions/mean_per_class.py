@@ -1,0 +1,61 @@
+"""Mean per-class recall of a classification: every class counts the same, whatever its number of images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from goldieval.metrics.metric import Metric
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from goldieval.metrics.intervals import Interval
+    from goldieval.metrics.paired import Paired
+    from goldieval.metrics.query_values import Columns, QueryValues
+
+
+class MeanPerClassRecall(Metric):
+    """Mean over the classes that occur of the share of images whose first class is the true one."""
+
+    pattern = "mean_per_class_recall"
+    families = ("probe", "zeroshot")
+    label_format = "mean per class"
+    position = (1,)
+
+    def chance(self, counts: Mapping[str, int]) -> float | None:
+        """Return one in the number of classes."""
+        return 1 / counts["classes"] if "classes" in counts else None
+
+    def values(self, columns: Columns) -> QueryValues | None:
+        """Return hits, 0 or 1, grouped by label."""
+        from goldieval.metrics.query_values import select
+
+        if not {"place", "label"} <= set(columns):
+            return None
+        return replace(select(columns, (columns["place"] < 1).astype(float)), groups=columns["label"])
+
+    def score(self, values: QueryValues) -> float:
+        """Return the mean over classes."""
+        from goldieval.metrics.paired import mean_per_class_scores
+
+        return mean_per_class_scores(values.values, values.values, values.groups)[0]
+
+    def interval(self, values: QueryValues) -> Interval:
+        """Return the mean over classes with the interval that the variance within classes gives."""
+        from goldieval.metrics.intervals import mean_per_class
+
+        return mean_per_class(values.values, values.groups)
+
+    def influence(self, values: QueryValues) -> np.ndarray:
+        """Return by how much each image moves the score."""
+        from goldieval.metrics.influence import of_mean_per_class
+
+        return of_mean_per_class(values.values, values.groups)
+
+    def paired(self, a: QueryValues, b: QueryValues) -> Paired:
+        """Compare two models by the paired bootstrap within classes."""
+        from goldieval.metrics.paired import paired_mean_per_class
+
+        return paired_mean_per_class(a.values, b.values, a.groups)

@@ -1,0 +1,74 @@
+"""The mean and the median rank of a query's best positive, from 1; ties count as expected under random order."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from goldieval.metrics.rank_metric import DIRECTION, RankMetric, both_directions
+from goldieval.metrics.units import RANK
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from goldieval.metrics.intervals import Interval
+    from goldieval.metrics.paired import Paired
+    from goldieval.metrics.query_values import Columns, QueryValues
+    from goldieval.metrics.ranks import Ranks
+
+
+class MeanRank(RankMetric):
+    """Mean rank of one direction."""
+
+    pattern = f"{DIRECTION}_mean_rank"
+    label_format = "{direction} mean rank"
+    unit = RANK
+    lower_is_better = True
+    place = 1
+    in_summary = False
+
+    @classmethod
+    def names(cls, params: Any) -> list[str]:
+        """Return both directions."""
+        return both_directions(["mean_rank"])
+
+    def per_query(self, ranks: Ranks) -> np.ndarray:
+        return ranks.expected()
+
+    def values(self, columns: Columns) -> QueryValues | None:
+        """Return the expected rank of each query; without the size of the gallery there is no highest one."""
+        found = super().values(columns)
+        return replace(found, bounds=(1.0, math.inf)) if found else None
+
+    def paired(self, a: QueryValues, b: QueryValues) -> Paired:
+        """Compare two models; ranks are no shares, so that the interval of the difference is Student's."""
+        from goldieval.metrics.paired import paired_means
+
+        return paired_means(a.values, b.values, a.groups, shares=False)
+
+
+class MedianRank(MeanRank):
+    """Median rank of one direction. There is no test of two medians."""
+
+    pattern = f"{DIRECTION}_median_rank"
+    label_format = "{direction} median rank"
+    place = 2
+    comparable = False
+
+    @classmethod
+    def names(cls, params: Any) -> list[str]:
+        """Return both directions."""
+        return both_directions(["median_rank"])
+
+    def score(self, values: QueryValues) -> float:
+        """Return the median."""
+        import numpy as np
+
+        return float(np.median(values.values))
+
+    def interval(self, values: QueryValues) -> Interval:
+        """Return the median with the percentile interval of a bootstrap of clusters."""
+        from goldieval.metrics.intervals import clustered_median
+
+        return clustered_median(values.values, values.groups, values.bounds)

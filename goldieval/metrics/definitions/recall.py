@@ -1,0 +1,61 @@
+"""Recall at k: a query is a hit if any of its positives is among the first k candidates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from goldieval.metrics.rank_metric import DIRECTION, RankMetric, both_directions
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from goldieval.metrics.ranks import Ranks
+
+
+class Recall(RankMetric):
+    """Recall at k of one direction, of all queries or of those of one stratum."""
+
+    pattern = f"{DIRECTION}_r(?P<k>[0-9]+)(_(?P<stratum>.+))?"
+    label_format = "{direction} R@{k}"
+
+    @classmethod
+    def names(cls, params: Any) -> list[str]:
+        """Return both directions at every k, and text to image of every stratum."""
+        of_strata = [f"t2i_r{k}_{stratum}" for stratum in params.strata for k in params.k]
+        return both_directions([f"r{k}" for k in params.k]) + of_strata
+
+    @property
+    def k(self) -> int:
+        """Number of candidates among which a positive is looked for."""
+        return int(self.parts["k"])
+
+    @property
+    def place(self) -> int:
+        return 3 if self.stratum else 0
+
+    @property
+    def in_summary(self) -> bool:
+        return self.k in (1, 5) and not self.stratum
+
+    @property
+    def is_proportion(self) -> bool:
+        return not self.stratum
+
+    def chance(self, counts: Mapping[str, int]) -> float | None:
+        """Return k in the number of candidates: what a guess gets where a query has one positive."""
+        candidates = self._candidates(counts)
+        return min(1.0, self.k / candidates) if candidates else None
+
+    def certainty(self, counts: Mapping[str, int]) -> str:
+        """Return why every query is a hit: of one image, or of no more candidates than k."""
+        candidates = self._candidates(counts)
+        if counts["images"] > 1 and self.k < candidates:
+            return super().certainty(counts)
+        return f"{self.name} looks among {candidates:,} candidates for one of the first {self.k}"
+
+    def per_query(self, ranks: Ranks) -> np.ndarray:
+        return ranks.hits(self.k)
+
+    def _candidates(self, counts: Mapping[str, int]) -> int:
+        return counts["texts" if self.direction == "i2t" else "images"]

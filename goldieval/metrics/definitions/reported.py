@@ -1,0 +1,28 @@
+"""Metrics that only papers and other harnesses report, in units of their own; no family measures them."""
+
+from __future__ import annotations
+
+from goldieval.metrics.metric import Metric
+from goldieval.metrics.units import METRES, POINTS, SCORE
+
+
+class RootMeanSquareError(Metric):
+    """Error of estimated depth."""
+
+    pattern = "rmse"
+    unit = METRES
+    lower_is_better = True
+
+
+class Perception(Metric):
+    """The sum of MME's perception subtasks."""
+
+    pattern = "perception"
+    unit = SCORE
+
+
+class Gain(Metric):
+    """A difference from a baseline, in percentage points."""
+
+    pattern = "gain"
+    unit = POINTS

@@ -1,0 +1,55 @@
+"""Top-k accuracy of a classification: the true class is among the first k, in the order of arg-max."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from goldieval.metrics.metric import Metric
+
+if TYPE_CHECKING:
+    from goldieval.metrics.paired import Paired
+    from goldieval.metrics.query_values import Columns, QueryValues
+
+
+class TopK(Metric):
+    """Share of images whose true class is among the first k."""
+
+    pattern = "acc(?P<k>[0-9]+)"
+    families = ("probe", "zeroshot")
+    label_format = "top-{k}"
+    is_proportion = True
+
+    @classmethod
+    def names(cls, params: Any) -> list[str]:
+        """Return top-1 and top-5; records of at most five classes have no top-5."""
+        return ["acc1", "acc5"]
+
+    @property
+    def k(self) -> int:
+        """Number of classes among which the true one is looked for."""
+        return int(self.parts["k"])
+
+    @property
+    def position(self) -> tuple[int, ...]:
+        return (0,)
+
+    @property
+    def in_summary(self) -> bool:
+        return self.k in (1, 5)
+
+    def chance(self, counts: Mapping[str, int]) -> float | None:
+        """Return k in the number of classes."""
+        return min(1.0, self.k / counts["classes"]) if "classes" in counts else None
+
+    def values(self, columns: Columns) -> QueryValues | None:
+        """Return hits, 0 or 1."""
+        from goldieval.metrics.query_values import select
+
+        return select(columns, (columns["place"] < self.k).astype(float)) if "place" in columns else None
+
+    def paired(self, a: QueryValues, b: QueryValues) -> Paired:
+        """Compare two models by McNemar's exact test."""
+        from goldieval.metrics.paired import paired_hits
+
+        return paired_hits(a.values, b.values, a.groups)

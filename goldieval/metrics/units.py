@@ -1,0 +1,47 @@
+"""Units of scores: how a stored number is scaled and rounded for people."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A unit.
+
+    Attributes:
+        name: what tables and published numbers call it.
+        scale: what a stored number is multiplied by before it is shown.
+        stored_as: the unit of the stored number.
+        more_digits: digits behind the point beyond those that a table shows.
+        whole: shown without digits behind the point.
+    """
+
+    name: str
+    scale: float = 1.0
+    stored_as: str = ""
+    more_digits: int = 0
+    whole: bool = False
+
+    def text(self, number: float, digits: int = 1, signed: bool = False) -> str:
+        """Return a stored number as it is shown.
+
+        Args:
+            number: value in the unit in which it is stored.
+            digits: digits behind the point of a percentage.
+            signed: a positive number has a plus sign.
+
+        >>> PERCENT.text(0.1234), RANK.text(1234.5), UNITS["metres"].text(0.4, signed=True)
+        ('12.3', '1,234.5', '+0.400')
+        """
+        places = 0 if self.whole else max(0, digits + self.more_digits)
+        return f"{self.scale * number:{'+' if signed else ''},.{places}f}"
+
+
+PERCENT = Unit("percent", scale=100.0, stored_as="fraction")
+RANK = Unit("rank", stored_as="rank")
+POINTS = Unit("points", stored_as="points")
+SCORE = Unit("score", stored_as="score", more_digits=-1)
+METRES = Unit("metres", stored_as="metres", more_digits=2)
+COUNT = Unit("count", stored_as="count", whole=True)
+UNITS = {unit.name: unit for unit in (PERCENT, RANK, POINTS, SCORE, METRES, COUNT)}

@@ -1,0 +1,189 @@
+"""The rows of one panel; what was measured under another setting is kept apart here."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+from goldieval.records.schema import Record
+from goldieval.report.grid import Cell, Grid, GridPanel, GridRow, RowGroup
+from goldieval.report.numbers import label
+from goldieval.report.score import Score, display_name, of_record
+from goldieval.report.seeds import fold_seeds
+from goldieval.report.settings import Setting, main_setting, scoring_name, setting_of
+from goldieval.report.table_sources import TableSources
+from goldieval.report.table_spec import Column, Group, TableSpec
+
+OTHER_COLUMN = "not comparable with the rest of this column"
+
+
+@dataclass
+class PanelRows:
+    """One panel of the spec: the main grid and one more for each other setting that records were made under."""
+
+    grid: Grid
+    sources: TableSources
+    columns: list[Column]
+    spec: TableSpec
+    allow: bool
+    apart: dict[str, dict[tuple[str, str], GridRow]] = field(default_factory=lambda: defaultdict(dict))
+
+    def panels(self, title: str, groups: Sequence[Group]) -> list[GridPanel]:
+        mains = [self._main(column) for column in self.columns]
+        laid = [RowGroup(group.title, self._rows(group, mains)) for group in groups]
+        whole = [self._panel(title, [group for group in laid if group.rows])]
+        for setting, rows in sorted(self.apart.items()):
+            name = f"{title}: {setting}" if title else setting
+            group = RowGroup("", fold_seeds(list(rows.values()), self.spec.seeds, self.grid))
+            whole.append(_without_empty_columns(self._panel(name, [group])))
+        return whole
+
+    def _panel(self, title: str, groups: list[RowGroup]) -> GridPanel:
+        labels = [column.label or f"{column.task} {label(column.metric)}" for column in self.columns]
+        return GridPanel(title, labels, [column.metric for column in self.columns], groups)
+
+    def _main(self, column: Column) -> Setting | None:
+        of_task = [record for _, record in self.sources.records if record.task.name == column.task and record.metrics]
+        fits = [setting_of(record) for record in of_task if fnmatch.fnmatchcase(record.task.scoring, column.scoring)]
+        return main_setting(fits, self.sources.protocol(column.task))
+
+    def _rows(self, group: Group, mains: Sequence[Setting | None]) -> list[GridRow]:
+        rows = [row for name in group.published if (row := self._published(name, mains))]
+        rows += fold_seeds(self._records(group.records, mains), self.spec.seeds, self.grid)
+        return rows + self._imported(group.imported)
+
+    def _published(self, name: str, mains: Sequence[Setting | None]) -> GridRow | None:
+        if fault := self.sources.published.check_model(name):
+            line = f"table {self.spec.table}: {fault}"
+            if line not in self.grid.faults:
+                self.grid.faults.append(line)
+            return None
+        cells = [self._published_cell(name, column, main) for column, main in zip(self.columns, mains, strict=True)]
+        return GridRow(name, "published", cells) if any(cell.score for cell in cells) else None
+
+    def _published_cell(self, name: str, column: Column, main: Setting | None) -> Cell:
+        published, scoring = self.sources.published, main.scoring if main else ""
+        found = published.find(name, column.task, column.metric)
+        protocol = column.protocol or published.usual_protocol(column.task, column.metric, scoring)
+        scoring = scoring or published.usual_scoring(column.task, column.metric, protocol)
+        same = [score for score in found if score.protocol == protocol]
+        allowed = [score for score in found if score.protocol in column.allow or self.allow]
+        unread = [
+            score
+            for task in column.unread
+            for score in self.sources.published.find(name, task, column.metric)
+            if score.value is None
+        ]
+        for scores, comparable in ((same, True), (allowed, False), (unread, False)):
+            if scores:
+                return self._shown(scores, comparable and scores[0].value is not None, column, scoring)
+        return Cell()
+
+    def _shown(self, scores: Sequence[Score], comparable: bool, column: Column, scoring: str) -> Cell:
+        score = scores[0]
+        otherwise = comparable and bool(score.scoring) and not fnmatch.fnmatchcase(scoring, score.scoring)
+        notes = [self.grid.footnote(score.note)] if score.note else []
+        if not comparable and score.value is not None and not score.note:
+            notes.append(self.grid.footnote(f"{score.protocol}: {OTHER_COLUMN}"))
+        if otherwise:
+            notes.append(self.grid.footnote(f"{scoring_name(score.scoring)}: {OTHER_COLUMN}"))
+        if score.grade in ("secondary", "issue"):
+            notes.append(self.grid.footnote(f"secondary source: {score.source}"))
+        n = self.sources.expected(column) if score.value is not None else None
+        return Cell(replace(score, n=n), comparable and not otherwise, notes=notes)
+
+    def _records(self, patterns: Sequence[str], mains: Sequence[Setting | None]) -> list[GridRow]:
+        rows: dict[tuple[str, str], GridRow] = {}
+        chosen = [(file, record) for file, record in self.sources.records if _matches(record, patterns)]
+        by_task: dict[str, list[tuple[Path, Record]]] = defaultdict(list)
+        for file, record in chosen:
+            by_task[record.task.name].append((file, record))
+        for place, (column, main) in enumerate(zip(self.columns, mains, strict=True)):
+            for file, record in by_task[column.task]:
+                if self._elsewhere(column, record):
+                    continue
+                if score := of_record(record, column.metric, file):
+                    self._put(rows, score, record, place, main)
+        return sorted(rows.values(), key=lambda row: row.name)
+
+    def _elsewhere(self, column: Column, record: Record) -> bool:
+        """Return whether another column of the table is for the scoring mode of a record and this one is not."""
+        if record.status == "failed" or fnmatch.fnmatchcase(record.task.scoring, column.scoring):
+            return False
+        others = [other for panel in self.spec.panels if panel.columns != "records" for other in panel.columns]
+        return any(
+            isinstance(other, Column)
+            and (other.task, other.metric) == (column.task, column.metric)
+            and fnmatch.fnmatchcase(record.task.scoring, other.scoring)
+            for other in others
+        )
+
+    def _put(
+        self, rows: dict[tuple[str, str], GridRow], score: Score, record: Record, place: int, main: Setting | None
+    ) -> None:
+        mine = setting_of(record)
+        # A column whose scoring mode no record has is told apart by the whole of what a record is.
+        what = mine.differences(main) if main else [*mine.oddities(), f"{mine.scoring} scoring"]
+        differs = "" if score.value is None else ", ".join(what)
+        target = rows if self.allow or not differs else self.apart[differs]
+        cell = Cell(score, comparable=not (differs and self.allow) and score.value is not None)
+        if differs and self.allow:
+            cell.notes.append(self.grid.footnote(f"{differs}: {OTHER_COLUMN}"))
+        if score.note:
+            cell.notes.append(self.grid.footnote(score.note))
+        name = self._name(record)
+        key = (record.model.fingerprint + record.model.precision, name)
+        row = target.setdefault(key, GridRow(name, "ours", [Cell() for _ in self.columns]))
+        if row.cells[place].score is not None and differs:  # --allow, and the model has the column's own setting too
+            more = f"{name}, {differs}"
+            row = target.setdefault((key[0], more), GridRow(more, "ours", [Cell() for _ in self.columns]))
+        row.cells[place] = cell
+
+    @cached_property
+    def _same_name(self) -> dict[str, set[tuple[str, int | None]]]:
+        """Return which models, as fingerprint and seed, would be called alike."""
+        found: dict[str, set[tuple[str, int | None]]] = defaultdict(set)
+        for _, record in self.sources.records:
+            found[display_name(record)].add((record.model.fingerprint, record.model.seed))
+        return found
+
+    def _name(self, record: Record) -> str:
+        """Return a name that no other model of this table has."""
+        name, whose = display_name(record), record.model
+        same = self._same_name[name]
+        folded = self.spec.seeds == "mean" and whose.recipe and whose.seed is not None
+        if len(same) == 1 or folded:
+            return name
+        by_seed = whose.seed is not None and sum(seed == whose.seed for _, seed in same) == 1
+        return f"{name}, seed {whose.seed}" if by_seed else f"{name} [{whose.fingerprint[:8]}]"
+
+    def _imported(self, patterns: Sequence[str]) -> list[GridRow]:
+        rows: dict[str, GridRow] = {}
+        for place, column in enumerate(self.columns):
+            for score in self.sources.imported:
+                wanted = any(fnmatch.fnmatchcase(score.model, pattern) for pattern in patterns)
+                if wanted and (score.task, score.metric) == (column.task, column.metric):
+                    row = rows.setdefault(score.model, GridRow(score.model, "imported", [Cell() for _ in self.columns]))
+                    row.cells[place] = Cell(score, comparable=False, notes=[self.grid.footnote(score.note)])
+        return sorted(rows.values(), key=lambda row: row.name)
+
+
+def _matches(record: Record, patterns: Iterable[str]) -> bool:
+    names = (display_name(record), record.model.spec, record.model.recipe, record.model.fingerprint)
+    return any(
+        fnmatch.fnmatchcase(name, pattern) or (len(pattern) >= 6 and record.model.fingerprint.startswith(pattern))
+        for pattern in patterns
+        for name in names
+    )
+
+
+def _without_empty_columns(panel: GridPanel) -> GridPanel:
+    kept = [place for place in range(len(panel.columns)) if any(cell.score for cell in panel.column(place))]
+    for row in panel.rows:
+        row.cells = [row.cells[place] for place in kept]
+    columns, metrics = [panel.columns[place] for place in kept], [panel.metrics[place] for place in kept]
+    return GridPanel(panel.title, columns, metrics, panel.groups)

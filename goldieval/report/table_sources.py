@@ -1,0 +1,35 @@
+"""All that a table may show: published numbers, cards, records, imported results."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from goldieval.records.schema import Record
+from goldieval.report.published import Published
+from goldieval.report.score import Score
+from goldieval.report.studies import Runs
+from goldieval.report.table_spec import Column
+from goldieval.tasks.card import Task
+
+
+@dataclass
+class TableSources:
+    """All that a table may show."""
+
+    published: Published
+    tasks: dict[str, Task]
+    records: list[tuple[Path, Record]] = field(default_factory=list)
+    imported: list[Score] = field(default_factory=list)
+    runs: dict[str, Runs] = field(default_factory=dict)  # by the folder of their study
+
+    def made_here(self, task: str) -> bool:
+        """True for a task of the built-in world."""
+        return task in self.tasks and not self.tasks[task].card.source.on_disk
+
+    def protocol(self, task: str) -> str:
+        return self.tasks[task].card.protocol if task in self.tasks else ""
+
+    def expected(self, column: Column) -> int | None:
+        """Return how many independent units the card says there are: images, of which captions are drawn together."""
+        return self.tasks[column.task].card.expect.images if column.task in self.tasks else None
