@@ -105,7 +105,7 @@ def load_weights(file: Path) -> tuple[GoldiClip, CheckpointInfo]:
         info = CheckpointInfo(**{**content, "config": config, "trained_on": trained_on})
     except (SafetensorError, OSError, ValueError, RecursionError) as error:
         detail = validation_line(error) if isinstance(error, ValidationError) else first_line(error)
-        raise GoldievalError(f"{file} is no readable safetensors checkpoint: {detail}") from error
+        raise GoldievalError(f"{file} is not a readable safetensors checkpoint: {detail}") from error
     except (KeyError, TypeError) as error:
         raise GoldievalError(f"{file} was not written by goldieval train: it carries no model config.") from error
     with torch.device("meta"):
@@ -155,7 +155,7 @@ def _fill(model: GoldiClip, state: dict[str, torch.Tensor], file: Path) -> None:
     other = [name for name, tensor in state.items() if name not in ours or tensor.shape != ours[name].shape]
     if missing or other:
         raise GoldievalError(
-            f"{file}: {len(missing)} tensors missing, {len(other)} of another shape or name than config."
+            f"{file}: {len(missing)} tensors missing, {len(other)} of another shape or name than its config has."
         )
     model.load_state_dict(state, strict=False)
 

@@ -44,7 +44,7 @@ def check_file(file: Path) -> None:
         raise GoldievalError(f"{file} cannot be read: {error.strerror or error}.") from error
     if not same:
         raise GoldievalError(
-            f"{file} is damaged: its SHA-256 is not that of {NAME}. Copy it anew, or take another checkpoint."
+            f"{file} is damaged: its SHA-256 is not that of {NAME}. Copy it again, or take another checkpoint."
         )
 
 

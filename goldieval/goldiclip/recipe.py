@@ -101,7 +101,7 @@ class Recipe(Part):
         if foreign := set(self.warm_start.objectives) - set(self.objectives):
             raise ValueError(f"warm_start.objectives: {min(foreign)} is not among objectives")
         if self.warm_start.steps >= self.optimiser.steps:
-            raise ValueError(f"warm_start.steps {self.warm_start.steps} leaves nothing of optimiser.steps")
+            raise ValueError(f"warm_start.steps {self.warm_start.steps} is not less than optimiser.steps")
         return self
 
     @model_validator(mode="after")
@@ -114,7 +114,9 @@ class Recipe(Part):
         }
         for name, steps in intervals.items():
             if steps % self.optimiser.accumulate:
-                raise ValueError(f"{name} {steps} is no multiple of optimiser.accumulate {self.optimiser.accumulate}")
+                raise ValueError(
+                    f"{name} {steps} is not a multiple of optimiser.accumulate {self.optimiser.accumulate}"
+                )
         return self
 
     @property

@@ -83,7 +83,9 @@ def _extended(file: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
         return content
     parent = inside(RECIPES, f"{content.pop('extends')}.yaml")
     if not parent.is_file() or parent in (*above, file):
-        raise GoldievalError(f"{file}: extends names {parent.stem}, which is no shipped recipe that could be extended.")
+        raise GoldievalError(
+            f"{file}: extends names {parent.stem}, which is not a shipped recipe, or extends this one."
+        )
     merged = _extended(parent, (*above, file))
     _drop_scenes(merged, content.get("data"))
     for key, value in content.items():
@@ -113,6 +115,6 @@ def _set(content: dict[str, Any], path: list[str], value: Any) -> None:
     for part in path[:-1]:
         inner = content.setdefault(part, {})
         if not isinstance(inner, dict):
-            raise GoldievalError(f"--set {'.'.join(path)}: {part} holds no keys.")
+            raise GoldievalError(f"--set {'.'.join(path)}: {part} has no keys.")
         content = inner
     content[path[-1]] = value

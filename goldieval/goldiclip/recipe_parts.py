@@ -96,11 +96,11 @@ class DataSettings(Part):
         if self.question_captions > min(self.captions, self.questions):
             raise ValueError(f"question_captions {self.question_captions} exceeds captions or questions")
         if self.source == "shapes" and (self.path or self.fields):
-            raise ValueError("path and fields are of files; say source jsonl or shards")
+            raise ValueError("path and fields need source jsonl or shards")
         if self.source != "shapes" and not self.path:
             raise ValueError(f"source {self.source} needs a path")
         if self.source != "shapes" and self.scenes != SCENES:
-            raise ValueError(f"scenes are of source shapes; {self.source} trains on all that path holds")
+            raise ValueError(f"scenes needs source shapes; {self.source} trains on all samples of path")
         return self
 
 

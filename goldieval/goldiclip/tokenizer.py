@@ -21,11 +21,11 @@ class Tokenizer(SimpleTokenizer):  # type: ignore[misc]
             merges: Number of merges that are kept; all 48,894 give CLIP's tokenizer itself.
             context_length: Largest number of tokens of a text, with start and end of text.
         """
-        super().__init__(context_length=context_length)
-        full = SimpleTokenizer()
-        ranked: list[tuple[str, ...]] = sorted(full.bpe_ranks, key=full.bpe_ranks.__getitem__)[:merges]
-        numbered: list[tuple[str, int]] = sorted(full.encoder.items(), key=lambda item: item[1])
-        pieces = [piece for piece, _ in numbered[:BYTES]]
+        super().__init__(context_length=context_length)  # reads the whole BPE file
+        all_ranks: dict[tuple[str, ...], int] = vars(self)["bpe_ranks"]
+        all_ids: dict[str, int] = vars(self)["encoder"]
+        ranked = sorted(all_ranks, key=all_ranks.__getitem__)[:merges]
+        pieces = sorted(all_ids, key=all_ids.__getitem__)[:BYTES]
         vocabulary = [*pieces, *("".join(merge) for merge in ranked), *SPECIAL]
         self.encoder = {piece: number for number, piece in enumerate(vocabulary)}
         self.decoder = dict(enumerate(vocabulary))

@@ -121,7 +121,7 @@ class TrainingState:
         ]
         if changed:
             raise GoldievalError(
-                f"cannot resume: {folder} was trained with {listing(changed)}. Take its recipe, or name another --out."
+                f"cannot resume: {folder} was trained with {listing(changed)}. Use its recipe, or name another --out."
             )
 
 

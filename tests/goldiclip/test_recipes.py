@@ -60,7 +60,7 @@ def test_there_are_shipped_recipes() -> None:
             {"objectives.distil_conditioned": 1.0, "data.locals": 2},
             "objective distil_conditioned with teacher.loss dino needs model.prototypes",
         ),
-        ({"optimiser.steps.more": 1}, "steps holds no keys"),
+        ({"optimiser.steps.more": 1}, "steps has no keys"),
         ({"optimiser.betas": [0.9, 1.0]}, "optimiser.betas.1: Input should be less than 1"),
         ({"optimiser.lr": float("inf")}, "optimiser.lr: Input should be a finite number"),
         ({"logit_bias": float("nan")}, "logit_bias: Input should be a finite number"),
@@ -69,8 +69,8 @@ def test_there_are_shipped_recipes() -> None:
         ({"seed": -1}, "seed"),
         ({"name": "../../elsewhere"}, "name"),
         ({"name": ""}, "name"),
-        ({"optimiser.accumulate": 3}, "optimiser.steps 10 is no multiple of optimiser.accumulate 3"),
-        ({"optimiser.accumulate": 5, "save_every": 4}, "save_every 4 is no multiple of optimiser.accumulate 5"),
+        ({"optimiser.accumulate": 3}, "optimiser.steps 10 is not a multiple of optimiser.accumulate 3"),
+        ({"optimiser.accumulate": 5, "save_every": 4}, "save_every 4 is not a multiple of optimiser.accumulate 5"),
     ],
 )
 def test_wrong_recipes_are_one_line(changes: dict[str, Any], says: str, tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_other_data_do_not_take_over_how_many_scenes(tmp_path: Path) -> None:
         assert chosen.data.source == "jsonl" and chosen.data.captions == 4
     wrong = {"data.source": "jsonl", "data.path": "mine.jsonl", "data.scenes": 80_000}
     line = message(lambda: load_recipe("goldiclip-tiny", wrong))
-    assert line.startswith("recipe goldiclip-tiny with --set data.source, ") and "scenes are of source shapes" in line
+    assert line.startswith("recipe goldiclip-tiny with --set data.source, ") and "scenes needs source shapes" in line
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,7 @@ def test_the_first_command_of_the_readme(tmp_path: Path, monkeypatch: pytest.Mon
     assert "coco-karpathy" in ran.out and "shapes-retrieval" in ran.out and "shapes-zeroshot" in ran.out
 
 
+@pytest.mark.slow
 def test_every_number_on_the_card_is_what_the_model_scores(records: dict[str, Record]) -> None:
     """The card has one row per task: ``| task | metric | score | chance | way |``, rounded to 0.1 and 1 points."""
     rows = [line.strip("| \n").split("|") for line in CARD.read_text().splitlines() if line.startswith("| `shapes-")]
@@ -84,6 +85,7 @@ def test_every_number_on_the_card_is_what_the_model_scores(records: dict[str, Re
         ), name
 
 
+@pytest.mark.slow
 def test_records_of_the_model_say_how_it_was_trained(records: dict[str, Record]) -> None:
     recipe = load_recipe("goldiclip-tiny")
     for record in records.values():

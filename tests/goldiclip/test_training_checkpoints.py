@@ -97,13 +97,13 @@ def test_foreign_weights_are_refused(tmp_path: Path) -> None:
     assert "not written by goldieval train" in says({"goldiclip": "[]"})
     assert "not written by goldieval train" in says({"goldiclip": "{}"})
     assert "not written by goldieval train" in says({"goldiclip": json.dumps({"config": config, "later": 1})})
-    assert "no readable" in says({"goldiclip": "{"})
+    assert "not a readable" in says({"goldiclip": "{"})
     assert "is not divisible" in says({"goldiclip": json.dumps({"config": {**config, "vision_heads": 3}})})
     assert "unknown key" in says({"goldiclip": json.dumps({"config": {**config, "depth": 3}})})
     assert "tensors missing, 1 of another" in says({"goldiclip": json.dumps({"config": config})})
     assert "no checkpoint" in message(lambda: load_weights(tmp_path / "none.safetensors"))
     (tmp_path / "text.safetensors").write_text("hello " * 10)
-    assert "no readable" in message(lambda: load_weights(tmp_path / "text.safetensors"))
+    assert "not a readable" in message(lambda: load_weights(tmp_path / "text.safetensors"))
 
 
 def test_weights_of_another_shape_than_their_config_are_refused(finished: Path, tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def test_questions_of_every_form(tmp_path: Path) -> None:
     ]
     for foreign in ({"question": "a", "answer": "b"}, "text", 3):
         (bad,) = one_row(tmp_path, caption="x", vqa=foreign).bad
-        assert bad.kind == "vqa that is no list" and str(tmp_path / "a.jsonl:1") == bad.where
+        assert bad.kind == "vqa that is not a list" and str(tmp_path / "a.jsonl:1") == bad.where
     assert one_row(tmp_path, caption="x", vqa=None).bad == []
 
 
@@ -93,9 +93,9 @@ def test_foils_of_every_form(tmp_path: Path) -> None:
     texts = [[tokenizer().decode(ids).strip() for ids in choice] for choice in sample.foils]
     assert texts == [["a b", "b a"], ["a", "b", "c"]]
     assert [(bad.kind, bad.what[:6]) for bad in sample.bad] == [
-        ("foils that are no captions", f"list {number}") for number in (2, 3, 4)
+        ("foils that are not captions", f"list {number}") for number in (2, 3, 4)
     ]
-    assert one_row(tmp_path, caption="x", foils="text").bad[0].kind == "foils that are no captions"
+    assert one_row(tmp_path, caption="x", foils="text").bad[0].kind == "foils that are not captions"
     assert list(one_row(tmp_path, caption="x").foils) == []
 
 
@@ -316,8 +316,8 @@ def test_real_pictures_at_the_papers_sizes(tmp_path: Path, monkeypatch: pytest.M
     [
         ({"source": "jsonl", "path": ""}, "source jsonl needs a path"),
         ({"source": "shards", "path": ""}, "source shards needs a path"),
-        ({"source": "shapes", "path": "x"}, "path and fields are of files"),
-        ({"source": "jsonl", "scenes": 100}, "scenes are of source shapes"),
+        ({"source": "shapes", "path": "x"}, "path and fields need source jsonl"),
+        ({"source": "jsonl", "scenes": 100}, "scenes needs source shapes"),
         ({"workers": -1}, "workers"),
         ({"source": "video"}, "source"),
     ],

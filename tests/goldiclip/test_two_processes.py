@@ -33,9 +33,8 @@ from goldieval.goldiclip.recipe import Recipe
 from goldieval.goldiclip.trainer import Trainer
 
 pytestmark = pytest.mark.slow  # two processes compute every objective, and train
+
 FORMS = [f"{name} {form}" for name in ("distil_agnostic", "distil_conditioned") for form in ("info_nce", "cosine")]
-
-
 CASES = (*ALL, *FORMS, "caption in_encoder", "vqa in_encoder")
 
 

@@ -20,9 +20,7 @@ from goldieval.goldiclip.recipe import Recipe
 from goldieval.goldiclip.recipe_parts import Objective
 from goldieval.goldiclip.tokenizer import Tokenizer
 
-B, K, DIM = 4, 3, 32
-
-
+B, K, DIM = 4, 3, 32  # images, captions of each, width
 SCALE, BIAS = torch.tensor(12.0), torch.tensor(-6.0)
 
 
@@ -59,8 +57,13 @@ def value(loss: torch.Tensor) -> float:
 
 
 @cache
+def tokenizer() -> Tokenizer:
+    return Tokenizer(SIZES.merges, SIZES.context_length)
+
+
+@cache
 def corpus() -> ShapesCorpus:
-    return shapes_corpus(32, 32, Tokenizer(SIZES.merges, SIZES.context_length))
+    return shapes_corpus(32, 32, tokenizer())
 
 
 def recipe(*objectives: str, batch_size: int = 8, **changes: Any) -> Recipe:
@@ -76,8 +79,7 @@ def recipe(*objectives: str, batch_size: int = 8, **changes: Any) -> Recipe:
 
 
 def batch_of(chosen: Recipe, rank: int = 0, world: int = 1, step: int = 0) -> Batch:
-    tokenizer = Tokenizer(SIZES.merges, SIZES.context_length)
-    return Batches(corpus(), tokenizer, chosen, rank, world).at(step)
+    return Batches(corpus(), tokenizer(), chosen, rank, world).at(step)
 
 
 def model(sizes: ModelConfig = SIZES) -> GoldiClip:

@@ -83,9 +83,9 @@ def parsed(where: str, text: bytes) -> dict[str, Any]:
         reason = f"{error.msg} at character {error.pos + 1}" if isinstance(error, json.JSONDecodeError) else str(error)
         raise BadSampleError(where, "broken JSON", reason) from error
     if not isinstance(entry, dict):
-        raise BadSampleError(where, "broken JSON", "it is no object with fields")
+        raise BadSampleError(where, "broken JSON", "it is not an object with fields")
     if not _is_unicode(text, entry):
-        raise BadSampleError(where, "broken text", "half of a surrogate pair: it is no Unicode")
+        raise BadSampleError(where, "broken text", "half of a surrogate pair, which is not Unicode")
     return entry
 
 
@@ -117,13 +117,13 @@ def sentences(
         value = entry.get(name)
         for text in value if isinstance(value, list) else [value]:
             if isinstance(text, str) and text.strip() in MISSING:
-                bad.append(Bad(where, "a caption that says nothing", f"{text.strip()!r} in {name}"))
+                bad.append(Bad(where, "placeholder instead of a caption", f"{text.strip()!r} in {name}"))
             elif isinstance(text, str) and LIST.fullmatch(text.strip()):
                 bad.append(Bad(where, "a list written as text", f"in {name}"))
             elif isinstance(text, str):
                 found += sentences_of(text)
             elif text is not None:
-                bad.append(Bad(where, "a caption that is no text", f"in {name}"))
+                bad.append(Bad(where, "caption that is not a text", f"in {name}"))
     if not found:
         if bad:
             raise BadSampleError(where, "no caption", f"{bad[0].kind}, {bad[0].what}")
@@ -137,7 +137,7 @@ def questions(where: str, entry: dict[str, Any], tokenizer: Tokenizer) -> tuple[
     found: list[tuple[str, str]] = []
     bad: list[Bad] = []
     if pairs is not None and not isinstance(pairs, list):
-        bad.append(Bad(where, "vqa that is no list", f"it is {str(pairs)[:40]!r}"))
+        bad.append(Bad(where, "vqa that is not a list", f"it is {str(pairs)[:40]!r}"))
         pairs = None
     for number, pair in enumerate(pairs or (), start=1):
         question, answer = (_text(pair, side) for side in ("question", "answer"))
@@ -160,7 +160,7 @@ def foils(where: str, entry: dict[str, Any], tokenizer: Tokenizer) -> tuple[Sequ
         if are_texts and len(texts) > 1:
             found.append(texts)
         else:
-            bad.append(Bad(where, "foils that are no captions", f"list {number}: {str(texts)[:40]!r}"))
+            bad.append(Bad(where, "foils that are not captions", f"list {number}: {str(texts)[:40]!r}"))
     return Lazy(found, lambda texts: [tokenizer.ids(text) for text in texts]), bad
 
 

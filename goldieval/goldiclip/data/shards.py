@@ -133,7 +133,7 @@ def _own(shard: Path) -> Path:
 def _check(pattern: str) -> None:
     """Refuse a pattern that would expand to too many names."""
     if "\0" in pattern:
-        raise GoldievalError(f"data.path: {pattern[:60]!r} is no file name.")
+        raise GoldievalError(f"data.path: {pattern[:60]!r} is not a file name.")
     if len(pattern) > PATTERN or pattern.count("{") > GROUPS:
         raise GoldievalError(f"data.path: a pattern of more than {PATTERN:,} characters or {GROUPS} groups of braces.")
     sizes = (int(last) - int(first) for first, last in re.findall(r"\{([0-9]+)\.\.([0-9]+)\}", pattern))
