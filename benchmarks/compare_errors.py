@@ -107,7 +107,7 @@ def power(name: str, comparisons: int, seed: int, level: float = LEVEL) -> tuple
     """
     generator, test = np.random.default_rng(seed), TESTS[name]
     runs = [test(generator, SHIFTS[name]) for _ in range(comparisons)]
-    reported = float(np.mean([found.smallest(level) for found in runs]))
+    reported = float(np.mean([found.minimum_detectable_difference(level) for found in runs]))
     differences = np.array([found.difference for found in runs])
     seen = float(np.mean([found.p <= level and found.difference > 0 for found in runs]))
     there = norm.cdf(norm.ppf(seen) + (reported - differences.mean()) / differences.std())

@@ -1,1 +1,1 @@
-"""One file a model family; each is found through its entry point in the group ``goldieval.models``."""
+"""Adapters, one file per model family; each is found through an entry point of the group ``goldieval.models``."""

@@ -1,6 +1,6 @@
 """COSMOS's released weights: ``cosmos:cosmos_vitb16_merged30m``, ``cosmos@FILE``, ``cosmos:teacher@FILE``.
 
-At inference it is an ordinary CLIP; the student is meant unless the teacher is named. They are two models.
+At inference it is an ordinary CLIP. Student and teacher are two models; the student is the default.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from model_adapters.layout import adapter, clip_of, only_model
 from model_adapters.locate import locate
 from model_adapters.tensors import read
 
-# Of the training alone: cross-modal attention, the maps of its tokens, and the scale of the distillation.
+# Used only in training: cross-modal attention, its token projections, and the scale of the distillation.
 TRAINING_ONLY = (
     "visual.attn_cross_pool.",
     "text_attn_cross_pool.",
@@ -28,14 +28,14 @@ def load(spec: ModelSpec, options: LoadOptions) -> Model:
     """Load the student or the teacher of a checkpoint in the layout of COSMOS's released code.
 
     Raises:
-        GoldievalError: no such file or name, no such model in it, or a file that is not of that layout.
+        GoldievalError: The file or name does not exist, there is no such model in it, or its layout differs.
     """
     import torch
 
     from goldieval.models.torch_adapter import TorchAdapter
 
     class Cosmos(TorchAdapter):
-        """Takes pictures of any size that is a multiple of the patch, as COSMOS's local crops are."""
+        """Accepts images of any size that is a multiple of the patch size, like COSMOS's local crops."""
 
         def encode_image(self, pixels: torch.Tensor) -> torch.Tensor:
             visual: Any = self.module.visual
@@ -49,12 +49,12 @@ def load(spec: ModelSpec, options: LoadOptions) -> Model:
     first, _, rest = spec.name.partition("/")
     who, name = (first, rest) if first in WHO else ("", spec.name)
     stored = read(locate(spec, name, options))
-    state, said = only_model(stored, "teacher" if who == "teacher" else "", TRAINING_ONLY)
-    return adapter(clip_of(state, stored), Cosmos, spec.text, "cosmos", options, said)
+    state, notes = only_model(stored, "teacher" if who == "teacher" else "", TRAINING_ONLY)
+    return adapter(clip_of(state, stored), Cosmos, spec.text, "cosmos", options, notes)
 
 
 def positions_at(visual: Any, height: int, width: int) -> Any:
-    """Interpolate position embeddings as DINO does: the scale is that of the grid plus a tenth of a patch."""
+    """Interpolate position embeddings as in DINO, where the scale includes an offset of a tenth of a patch."""
     import torch
     import torch.nn.functional as F
 

@@ -1,6 +1,6 @@
-"""Precomputed embeddings of a model that runs elsewhere: ``embeddings:FOLDER``.
+"""Embeddings computed outside goldieval: ``embeddings:FOLDER``.
 
-The folder holds image_embeddings.npy with image_ids.txt, and text_embeddings.npy with text_ids.txt (one id per line).
+The folder contains image_embeddings.npy with image_ids.txt, and text_embeddings.npy with text_ids.txt (an id per line).
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ def load(spec: ModelSpec, options: LoadOptions) -> Model:
     """Read the arrays and their ids.
 
     Raises:
-        GoldievalError: no such folder or file, no plain float matrix, or another number of ids than rows.
+        GoldievalError: The folder or a file is missing, an array is not a plain float matrix, or the number of ids
+            differs from the number of rows.
     """
     if not spec.name or spec.where:
         raise GoldievalError(f"model {spec.text!r}: write embeddings:FOLDER.")
@@ -34,7 +35,7 @@ def load(spec: ModelSpec, options: LoadOptions) -> Model:
 
 
 class Embeddings:
-    """Looks embeddings up by sample id; for the prompts of classification the id is the filled prompt."""
+    """Looks up embeddings by sample id; for class prompts, the id is the filled-in prompt."""
 
     def __init__(self, spec: str, images: _Side, texts: _Side) -> None:
         self._spec, self._images, self._texts = spec, images, texts
@@ -77,7 +78,7 @@ class _Side:
                 f"{self.kind} ids do not match one to one: the task has {len(ids):,}, {self.folder} has "
                 f"{len(self.row_of):,}; {len(missing):,} of the task's are missing there{examples}, {extra:,} are more."
             )
-        with np.errstate(over="ignore"):  # what is too large becomes infinite, and that is refused
+        with np.errstate(over="ignore"):  # overflow gives infinity, which is refused later
             return self.array[[self.row_of[id] for id in ids]].astype(np.float32)
 
 
@@ -85,7 +86,7 @@ def _matrix(file: Path) -> np.ndarray:
     try:
         check_regular(file)
         array = np.load(file, mmap_mode="r", allow_pickle=False)
-    except Exception as error:  # numpy lets OverflowError, TokenError, BadZipFile … of damaged headers through
+    except Exception as error:  # for damaged headers, NumPy raises OverflowError, TokenError, BadZipFile …
         raise GoldievalError(f"cannot read {file} as a plain array: {first_line(error)}") from error
     if not isinstance(array, np.ndarray):
         raise GoldievalError(f"{file}: expected one plain array, but it is an archive of arrays.")

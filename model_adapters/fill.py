@@ -1,4 +1,4 @@
-"""Give a module the tensors of a file: all of them, of its own shapes, finite; or one line that says what differs."""
+"""Loading of a state dict into a module, with all differences in names, shapes and values reported in one line."""
 
 from __future__ import annotations
 
@@ -17,13 +17,18 @@ SHOWN = 3
 def fill(
     module: Any, state: Mapping[str, torch.Tensor], extra: list[str], file: Path, name: str, hint: str = ""
 ) -> None:
-    """Load ``state`` into ``module``; a scale of shape (1,) is a number as well.
+    """Load ``state`` into ``module``; a scalar of shape (1,) is accepted for shape () and vice versa.
 
     Args:
-        extra: names in the file that are no part of the module.   name: of the module.   hint: what to do instead.
+        module: The module.
+        state: Tensors by name.
+        extra: Names of tensors in the file that do not belong to the module.
+        file: The file, for error messages.
+        name: Name of the module, for error messages.
+        hint: What to do instead.
 
     Raises:
-        GoldievalError: tensors that are missing, more, of another shape, no real numbers, NaN or infinite.
+        GoldievalError: Tensors are missing, unexpected, of another shape, not real numbers, NaN or infinite.
     """
     ours = module.state_dict()
     state = {key: _as_number(part, ours[key]) if key in ours else part for key, part in state.items()}
@@ -34,12 +39,12 @@ def fill(
 
 
 def _as_number(part: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-    """Return a scale in the module's form: of shape () or (1,)."""
+    """Return a scalar in the module's shape, () or (1,)."""
     return part.reshape(like.shape) if part.numel() == like.numel() == 1 else part
 
 
 def differences(ours: Mapping[str, torch.Tensor], state: Mapping[str, torch.Tensor], extra: list[str]) -> list[str]:
-    """Return what of names and shapes differs, a line a kind."""
+    """Return the differences in names and shapes, one line per kind."""
     missing = [key for key in ours if key not in state]
     more = [*extra, *(key for key in state if key not in ours)]
     shapes = [
@@ -53,15 +58,15 @@ def differences(ours: Mapping[str, torch.Tensor], state: Mapping[str, torch.Tens
 
 
 def check_numbers(state: Mapping[str, torch.Tensor], like: Mapping[str, torch.Tensor], file: Path) -> None:
-    """Refuse weights that were quantised, are complex, or are not finite: a training that diverged leaves such.
+    """Refuse weights that are quantised, sparse, complex, or not finite, for example after a diverged training.
 
     Raises:
-        GoldievalError: with the first tensor by name.
+        GoldievalError: A tensor is not acceptable; names the first.
     """
     other = [key for key, part in state.items() if like[key].is_floating_point() and not part.is_floating_point()]
     if other:
         raise GoldievalError(
-            f"{file}: {other[0]} is {state[other[0]].dtype}, not floating point. Quantised weights are not read."
+            f"{file}: {other[0]} is {state[other[0]].dtype}, not floating point. Quantised weights are not supported."
         )
     packed = [key for key, part in state.items() if part.layout != like[key].layout]
     if packed:
@@ -70,10 +75,10 @@ def check_numbers(state: Mapping[str, torch.Tensor], like: Mapping[str, torch.Te
 
 
 def check_finite(state: Mapping[str, torch.Tensor], file: Path) -> None:
-    """Raise GoldievalError where a tensor has NaN or infinity in it."""
+    """Raise GoldievalError if a tensor contains NaN or infinity."""
     bad = [key for key, part in state.items() if part.is_floating_point() and not bool(part.float().isfinite().all())]
     if bad:
         raise GoldievalError(
             f"{file}: {len(bad):,} of {len(state):,} tensors hold NaN or infinity ({listing(bad, SHOWN)}): the "
-            "training diverged, or the file is damaged. Take an earlier checkpoint."
+            "training diverged, or the file is damaged. Use an earlier checkpoint."
         )

@@ -1,6 +1,6 @@
 """FLAIR's released weights: ``flair:flair-merged30m``, ``flair:OWNER/REPO/FILE@REVISION``, ``flair@FILE``.
 
-Scores are text-conditioned by default, as in the paper; ``--scoring global`` and ``shortlist:K`` are the others.
+Scores are text-conditioned by default, as in the paper; the alternatives are ``--scoring global`` and ``shortlist:K``.
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ from model_adapters.locate import locate
 from model_adapters.tensors import read
 
 POOL = "visual_proj."
-POOL_HEADS = 8  # whatever the width: no tensor says it
+POOL_HEADS = 8  # for any width; it cannot be derived from the tensors
 PROJECTIONS = {"image_post.proj": "visual.proj", "text_post.proj": "text_projection"}
 
 
 def load(spec: ModelSpec, options: LoadOptions) -> Model:
-    """Load a checkpoint in the layout of FLAIR's released code (sizes of any kind).
+    """Load a checkpoint in the layout of FLAIR's released code, of any size.
 
     Raises:
-        GoldievalError: no such file or name, or a file that is not of that layout.
+        GoldievalError: The file or name does not exist, or its layout differs.
     """
     import torch
 
     from goldieval.models.torch_adapter import TorchAdapter
 
     class Flair(TorchAdapter):
-        """Adds what text-conditioned scoring needs."""
+        """Adds the members that text-conditioned scoring requires."""
 
         scoring = "conditioned"
 
         def patch_tokens(self, pixels: torch.Tensor) -> torch.Tensor:
-            """Final LayerNorm, then the projection that the class token has too."""
+            """Apply the final LayerNorm and the same projection as for the class token."""
             visual: Any = self.module.visual
             with self._autocast():
                 hidden = visual.transformer(visual._embeds(pixels.to(self.device, non_blocking=True)))
@@ -49,15 +49,15 @@ def load(spec: ModelSpec, options: LoadOptions) -> Model:
             return self.module.pool
 
     stored = read(locate(spec, spec.name, options))
-    found, said = only_model(stored)
+    found, notes = only_model(stored)
     state = {PROJECTIONS.get(name, name): tensor for name, tensor in found.items()}
     pooling = {name.removeprefix(POOL): state.pop(name) for name in list(state) if name.startswith(POOL)}
     if not pooling or "text_projection" not in state:
-        raise GoldievalError(f"{stored.file} is no FLAIR checkpoint: it has no {POOL}… or no text_post.proj.")
+        raise GoldievalError(f"{stored.file} is not a FLAIR checkpoint: it has no {POOL}… or no text_post.proj.")
     module = clip_of(state, stored)
     heads = int(stored.config.get("pool_heads", POOL_HEADS))
     module.pool = pool_of(pooling, state["visual.proj"].shape[1], heads, stored.file)
-    return adapter(module, Flair, spec.text, "flair", options, said)
+    return adapter(module, Flair, spec.text, "flair", options, notes)
 
 
 def pool_of(state: dict[str, Any], dim: int, heads: int, file: Path) -> Any:
@@ -73,7 +73,7 @@ def pool_of(state: dict[str, Any], dim: int, heads: int, file: Path) -> Any:
             ours |= {f"{name}.{part}": third for name, third in zip(("query", "key", "value"), thirds, strict=True)}
             ours[f"out.{part}"] = state[f"attn.out_proj.{part}"]
     except (KeyError, ValueError) as error:
-        raise GoldievalError(f"{file}: the pooling does not fit: it lacks or has a strange {error}.") from error
+        raise GoldievalError(f"{file}: the pooling does not fit: missing or invalid {error}.") from error
     pool = TextConditionedPool(dim, heads)
     fill(pool, ours, [], file, "FLAIR's pooling")
     return pool

@@ -1,4 +1,4 @@
-"""GoldiCLIP-R, our reconstruction: ``goldiclip`` (the small model that ships), ``goldiclip@CHECKPOINT``."""
+"""GoldiCLIP-R, our reconstruction: ``goldiclip`` (the included small model), ``goldiclip@CHECKPOINT``."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from model_adapters.fill import check_finite
 
 
 def load(spec: ModelSpec, options: LoadOptions) -> Model:
-    """Load a checkpoint of the trainer, a weights file or a checkpoint folder; without one, the shipped model.
+    """Load a checkpoint of the trainer, a weights file or a checkpoint folder; by default the included model.
 
     Raises:
-        GoldievalError: a name (there is one family only), or a file that is no such checkpoint.
+        GoldievalError: A name is given, although there is only one family, or the file is not such a checkpoint.
     """
     from goldieval.goldiclip.checkpoint import load_weights
     from goldieval.goldiclip.shipped import shipped_weights
@@ -43,9 +43,9 @@ def _adapter(module: Any, about: Any, spec: str, options: LoadOptions) -> Model:
     from goldieval.models.torch_adapter import TorchAdapter
 
     class Goldiclip(TorchAdapter):
-        """Adds what text-conditioned scoring and answering need, and how the checkpoint was trained."""
+        """Adds text-conditioned scoring, question answering, and how the checkpoint was trained."""
 
-        pool: Any  # set where it was trained only: without it this is no TextConditioned
+        pool: Any  # set only if it was trained: without it this is not a TextConditioned adapter
 
         def describe(self) -> ModelInfo:
             return replace(
@@ -67,7 +67,7 @@ def _adapter(module: Any, about: Any, spec: str, options: LoadOptions) -> Model:
             return features
 
         def generate(self, pixels: torch.Tensor, questions: Sequence[str]) -> list[str]:
-            """Answer one question about each picture through the decoder; equal pictures in a row are encoded once."""
+            """Answer one question about each image with the decoder; consecutive equal images are encoded once."""
             if module.decoder is None:
                 raise TaskError("this checkpoint was trained without a decoder: it cannot answer questions.")
             ids = tokenizer.padded([tokenizer.ids(question) for question in questions]).to(self.device)

@@ -1,8 +1,8 @@
 """Dual encoders of the transformers library: ``huggingface:OWNER/REPO@REVISION``, or ``huggingface:FOLDER`` on disk.
 
-CLIP, SigLIP, SigLIP 2 and whatever else has image and text features, each with its own processor: picture transform,
-text rules, padding and masks are the model's. Safetensors alone are read, and no code of a repository is run: what
-names any is refused, without a question, before transformers sees it.
+CLIP, SigLIP, SigLIP 2 and other models with image and text features, each with its own processor: image transform,
+text normalisation, padding and masks are the model's. Only safetensors are read, and no code of a repository is run:
+a repository that refers to code is refused, without a prompt, before transformers sees it.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ if TYPE_CHECKING:
     from PIL import Image
 
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
-WANTED = ["*.json", "*.txt", "*.model", "model.safetensors", "model-*.safetensors"]  # no Python, no pickles
+WANTED = ["*.json", "*.txt", "*.model", "model.safetensors", "model-*.safetensors"]  # neither Python nor pickles
 
 
 def load(spec: ModelSpec, options: LoadOptions) -> Model:
     """Load a model, its tokenizer and its image processor.
 
     Raises:
-        GoldievalError: no such folder or repository, weights that are pickled, damaged or do not fit their config, a
-            model that is no dual encoder or needs code of its repository, or files not here under ``--offline``.
+        GoldievalError: The folder or repository does not exist; weights are pickled, damaged or do not match their
+            config; the model is not a dual encoder or requires code; or files are missing under ``--offline``.
     """
     from transformers import AutoConfig, AutoModel, AutoProcessor
 
@@ -50,7 +50,7 @@ def load(spec: ModelSpec, options: LoadOptions) -> Model:
     check_no_code(folder)
     how = {"local_files_only": True, "trust_remote_code": False}
     try:
-        with _quietly(), no_code(), offline():  # all of it is here: what a file names besides is another model's
+        with _quietly(), no_code(), offline():  # all files are local; any other reference is to another model
             import torch
 
             with torch.device("meta"):
@@ -62,14 +62,15 @@ def load(spec: ModelSpec, options: LoadOptions) -> Model:
             )
     except GoldievalError as error:
         raise GoldievalError(f"model {spec.text!r}: {error}") from error
-    except Exception as error:  # transformers wraps what can go wrong in many types
+    except Exception as error:  # transformers raises many types
         raise GoldievalError(f"model {spec.text!r} cannot be loaded: {_line(error)}") from error
     if lacking := sorted(report["missing_keys"]):
         raise GoldievalError(f"model {spec.text!r}: {len(lacking)} weights are missing, for example {lacking[0]}.")
     _check_tensors(folder, module, report["unexpected_keys"], spec.text)
     for part in ("get_image_features", "get_text_features"):
         if not hasattr(module, part):
-            raise GoldievalError(f"model {spec.text!r}: {type(module).__name__} is no dual encoder, it lacks {part}.")
+            kind = type(module).__name__
+            raise GoldievalError(f"model {spec.text!r}: {kind} is not a dual encoder, it lacks {part}.")
     for part in ("tokenizer", "image_processor"):
         if not hasattr(processor, part):
             raise GoldievalError(f"model {spec.text!r}: its processor ({type(processor).__name__}) has no {part}.")
@@ -78,10 +79,10 @@ def load(spec: ModelSpec, options: LoadOptions) -> Model:
 
 
 def _check_tensors(folder: Path, module: Any, more: Collection[str], name: str) -> None:
-    """Refuse tensors that transformers would drop or cast without a word: adapters beside weights, whole numbers.
+    """Refuse tensors that transformers would silently drop or cast, such as adapters and integers.
 
     Raises:
-        GoldievalError: with the first tensor by name.
+        GoldievalError: There is such a tensor; names the first.
     """
     from safetensors import safe_open
 
@@ -90,7 +91,7 @@ def _check_tensors(folder: Path, module: Any, more: Collection[str], name: str) 
     mixed = sorted(key for key in more if key.partition(".")[0] in parts and not key.endswith("position_ids"))
     if mixed:
         raise GoldievalError(
-            f"model {name!r}: {len(mixed):,} tensors more than it has, for example {mixed[0]}. Merge adapters first."
+            f"model {name!r}: {len(mixed):,} unexpected tensors, for example {mixed[0]}. Merge adapters first."
         )
     for file in sorted(folder.glob("*.safetensors")):
         with safe_open(str(file), framework="pt") as content:
@@ -98,7 +99,8 @@ def _check_tensors(folder: Path, module: Any, more: Collection[str], name: str) 
         whole = [key for key, kind in kinds.items() if own[key].is_floating_point() and kind[0] not in "FB"]
         if whole:
             raise GoldievalError(
-                f"model {name!r}: {whole[0]} is {kinds[whole[0]]}, not floating point. Quantised weights are not read."
+                f"model {name!r}: {whole[0]} is {kinds[whole[0]]}, not floating point. "
+                "Quantised weights are not supported."
             )
 
 
@@ -107,7 +109,7 @@ def _adapter(module: Any, processor: Any, spec: str, options: LoadOptions) -> Mo
     from goldieval.models.torch_adapter import TorchAdapter
 
     class HuggingFace(TorchAdapter):
-        """Calls the model's own feature methods with what its processor made."""
+        """Calls the model's own feature methods with the output of its processor."""
 
         def describe(self) -> ModelInfo:
             info = super().describe()
@@ -126,15 +128,17 @@ def _adapter(module: Any, processor: Any, spec: str, options: LoadOptions) -> Mo
             with self._autocast():
                 return _features(module.get_text_features(**texts.unpack(tokens.to(self.device))))
 
-    pictures, texts = Pictures(module, processor), Texts(module, processor)
+    pictures, texts = ImageInputs(module, processor), TextInputs(module, processor)
     return HuggingFace(
         module, pictures, texts, spec=spec, family="huggingface", precision=options.precision, trims=texts.causal
     )
 
 
-class Pictures:
-    """A processor's image side. Most give one tensor a picture; SigLIP 2's NaFlex gives patches, a mask and a shape,
-    which travel as one row of numbers and are taken apart again before the tower.
+class ImageInputs:
+    """The image part of a processor, with one tensor per image.
+
+    Most processors return such a tensor; SigLIP 2's NaFlex returns patches, a mask and a shape, which are concatenated
+    to one row of numbers here and separated again before the tower.
     """
 
     def __init__(self, module: Any, processor: Any) -> None:
@@ -172,11 +176,11 @@ class Pictures:
         return {name: part[0] for name, part in made.items() if name in self._taken}
 
 
-class Texts:
-    """A processor's text side: token ids (texts, context), padded to the length that the model was made for.
+class TextInputs:
+    """The text part of a processor: token ids (texts, context), padded to the model's context length.
 
-    What the processor's mask leaves out is stored as -1 - id, so that ids and mask are one table. CLIP's tower is
-    causal: there what lies behind the end does not matter, is 0, and may be cut off.
+    Ids that are masked out are stored as -1 - id, so that ids and mask are one tensor. CLIP's tower is causal: there,
+    ids after the end token have no effect, are set to 0, and may be truncated.
     """
 
     def __init__(self, module: Any, processor: Any) -> None:
@@ -205,18 +209,18 @@ class Texts:
     @property
     def _masks(self) -> bool:
         if not self._masked and not self.causal:
-            self(["a"])  # a store that holds token ids may never have asked this tokenizer
+            self(["a"])  # with stored token ids, this tokenizer may not have been called yet
         return self._masked and not self.causal
 
 
 def _features(made: Any) -> torch.Tensor:
-    """Return the projected features; newer versions of transformers wrap them with all token states."""
+    """Return the projected features, which newer versions of transformers wrap together with all token states."""
     features: torch.Tensor = getattr(made, "pooler_output", made)
     return features
 
 
 def _place(spec: ModelSpec) -> tuple[str, str]:
-    """Return folder or repository, and revision. Raises GoldievalError for neither, or a folder that is not there."""
+    """Return folder or repository, and revision. Raises GoldievalError for neither, or a folder that does not exist."""
     name, revision = (spec.name, spec.where or "main") if spec.name else (spec.where, "main")
     expanded = str(Path(name).expanduser())
     if not name or (not Path(expanded).is_dir() and (not spec.name or name.count("/") != 1 or name[0] in "./~")):
@@ -227,9 +231,9 @@ def _place(spec: ModelSpec) -> tuple[str, str]:
 
 
 def _check_folder(folder: Path) -> None:
-    """Refuse a folder without a config, or with pickled weights only."""
+    """Raise GoldievalError for a folder without a config, or with only pickled weights."""
     if not (folder / "config.json").is_file():
-        raise GoldievalError(f"{folder} holds no config.json: it is no model of transformers.")
+        raise GoldievalError(f"{folder} holds no config.json: it is not a model of transformers.")
     if not any((folder / name).is_file() for name in WEIGHTS):
         pickled = next(iter(sorted(folder.glob("*.bin"))), None)
         why = f"{pickled.name} is pickled and is not loaded" if pickled else "there is no model.safetensors"
@@ -239,21 +243,21 @@ def _check_folder(folder: Path) -> None:
 
 
 def _check_index(index: Path) -> None:
-    """Refuse an index of weights that lie elsewhere, or are no safetensors."""
+    """Raise GoldievalError for an index that refers to files elsewhere, or not to safetensors."""
     try:
         names = set(read_json(index, RECORD_BYTES)["weight_map"].values())
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise GoldievalError(f"{index} is no index of weights: {first_line(error)}") from error
-    strange = [str(name) for name in names if not re.fullmatch(r"[^/\\\0]+\.safetensors", str(name))]
-    if strange:
-        raise GoldievalError(f"{index} names {min(strange)[:80]!r}, which is no safetensors file beside it.")
+        raise GoldievalError(f"{index} is not an index of weights: {first_line(error)}") from error
+    invalid = [str(name) for name in names if not re.fullmatch(r"[^/\\\0]+\.safetensors", str(name))]
+    if invalid:
+        raise GoldievalError(f"{index} names {min(invalid)[:80]!r}, which is not a safetensors file beside it.")
 
 
 def _fetched(repository: str, revision: str, options: LoadOptions) -> Path:
-    """Return the folder of a repository in the hub's cache, fetched if need be: weights, JSON and vocabularies alone.
+    """Return the folder of a repository in the Hub's cache, downloaded if necessary: weights, JSON and vocabularies.
 
     Raises:
-        GoldievalError: not here where the network is forbidden, or it cannot be fetched.
+        GoldievalError: It is not cached and network access is forbidden, or the download failed.
     """
     from huggingface_hub import hf_hub_url, snapshot_download, try_to_load_from_cache
 
@@ -276,7 +280,7 @@ def _fetched(repository: str, revision: str, options: LoadOptions) -> Path:
                 local_files_only=is_offline(),
             )
         )
-    except Exception as error:  # of the hub library and of whichever HTTP library it uses
+    except Exception as error:  # from the Hub library and the HTTP library that it uses
         raise GoldievalError(f"cannot fetch {repository}: {_line(error)}") from error
 
 
@@ -286,7 +290,7 @@ def _with_version(identity: str) -> str:
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Keep transformers from reporting on standard error what is checked here."""
+    """Suppress transformers' reports on standard error about problems that are checked here."""
     from transformers.utils import logging
 
     before, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
@@ -301,6 +305,6 @@ def _quietly() -> Iterator[None]:
 
 
 def _line(error: BaseException) -> str:
-    """Return the first line that says something; transformers' reports run over many."""
+    """Return the first informative line; messages of transformers have many lines."""
     lines = (line.strip() for line in str(error).splitlines())
     return f"{type(error).__name__}: {next((line for line in lines if len(line) > 10), '')}"[:300]

@@ -1,6 +1,6 @@
-"""CLIP's own state-dict layout, which FLAIR, COSMOS, SuperCLIP and DreamLIP share: sizes read off the tensors.
+"""CLIP's own state-dict layout, shared by FLAIR, COSMOS, SuperCLIP and DreamLIP, with sizes derived from the tensors.
 
-The number of heads is in no tensor. It is what a config says, else width / 64, CLIP's rule.
+The number of heads cannot be derived. It is taken from a config, else it is width / 64, as in CLIP.
 """
 
 from __future__ import annotations
@@ -27,13 +27,15 @@ State = dict[str, "torch.Tensor"]
 
 
 def only_model(stored: TensorFile, part: str = "", drop: tuple[str, ...] = ()) -> tuple[State, list[str]]:
-    """Return one model's state dict in float32, and what a reader must know of how the file was read.
+    """Return one model's state dict in float32, and notes on how the file was read.
 
     Args:
-        part: a word in the prefix, where the file holds several models.   drop: beginnings of names of the training.
+        stored: The file.
+        part: A part of the prefix, if the file contains several models.
+        drop: Prefixes of tensors that are used only in training.
 
     Raises:
-        GoldievalError: there is no such model in it, or several and none is named.
+        GoldievalError: There is no such model, or there are several and none is named.
     """
     found = without(find_model(stored, [{FIRST: FIRST}], part), CONSTANTS)
     if not found.state:
@@ -41,21 +43,21 @@ def only_model(stored: TensorFile, part: str = "", drop: tuple[str, ...] = ()) -
     state = found.state | {name: part for name, part in found.extra.items() if not name.startswith(drop)}
     return {
         name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()
-    }, found.said
+    }, found.notes
 
 
 def clip_of(state: State, stored: TensorFile) -> Any:
-    """Build open_clip's CLIP in the size of a state dict and fill it; nothing may be missing or left over.
+    """Build open_clip's CLIP with the sizes of a state dict and load it; no tensor may be missing or left over.
 
     Raises:
-        GoldievalError: tensors that are missing, more, or of sizes that do not go together.
+        GoldievalError: Tensors are missing, unexpected, or of inconsistent sizes.
     """
     import open_clip
 
     try:
         sizes = sizes_of(state, stored.config, stored.file)
     except (KeyError, ValueError) as error:
-        raise GoldievalError(f"{stored.file} is not of CLIP's layout: it lacks or has a strange {error}.") from error
+        raise GoldievalError(f"{stored.file} is not in CLIP's layout: missing or invalid {error}.") from error
     with seeded(0):
         module = open_clip.CLIP(**sizes)
     fill(module, state, [], stored.file, "the sizes of its first layers")
@@ -92,11 +94,16 @@ def sizes_of(state: State, config: dict[str, Any], file: Path) -> dict[str, Any]
     }
 
 
-def adapter(module: Any, kind: Any, spec: str, family: str, options: LoadOptions, said: list[str]) -> Model:
-    """Wrap a filled model with CLIP's transform and tokenizer; ``kind`` is the adapter's class or None.
+def adapter(module: Any, kind: Any, spec: str, family: str, options: LoadOptions, notes: list[str]) -> Model:
+    """Wrap a loaded model with CLIP's transform and tokenizer.
 
     Args:
-        said: what a reader must know of how the file was read.
+        module: The model.
+        kind: Class of the adapter, or None.
+        spec: The spec that loaded it.
+        family: Name of the model family.
+        options: How it was loaded.
+        notes: Notes on how the file was read.
     """
     from open_clip.transform import PreprocessCfg, image_transform_v2
 
@@ -108,18 +115,18 @@ def adapter(module: Any, kind: Any, spec: str, family: str, options: LoadOptions
         spec=spec,
         family=family,
         precision=options.precision,
-        checkpoint="; ".join(said),
+        checkpoint="; ".join(notes),
     )
 
 
 class IdsOnly:
-    """Stands where a tokenizer would: this vocabulary is none that we know, so that the model takes token ids alone."""
+    """Placeholder for the tokenizer of an unknown vocabulary; such a model accepts only token ids."""
 
     def __init__(self, vocabulary: int, context_length: int) -> None:
         self.vocabulary, self.context_length = vocabulary, context_length
 
     def probe(self) -> torch.Tensor:
-        """Return token ids by which an adapter can be described."""
+        """Return token ids that identify the placeholder in ``describe``."""
         import torch
 
         return torch.zeros(1, self.context_length, dtype=torch.long)
@@ -149,23 +156,23 @@ def _ratio(state: State, tower: str) -> float:
 
 
 def _heads(side: str, width: int, config: dict[str, Any], file: Path) -> int:
-    """Return the heads of a tower: as a config says in any of the usual ways, else by CLIP's rule.
+    """Return the number of heads of a tower: from a config in any of the usual forms, else by CLIP's rule.
 
     Raises:
         GoldievalError: CLIP's rule does not apply, or the number does not divide the width.
     """
     tower = config.get(f"{side}_cfg", {})
     by_width = width // tower["head_width"] if "head_width" in tower else None
-    said = config.get(f"{side}_heads") or tower.get("heads") or by_width or config.get("heads")
-    heads = int(said or width // HEAD_WIDTH)
-    if not heads or width % heads or not (said or width % HEAD_WIDTH == 0):
+    declared = config.get(f"{side}_heads") or tower.get("heads") or by_width or config.get("heads")
+    heads = int(declared or width // HEAD_WIDTH)
+    if not heads or width % heads or not (declared or width % HEAD_WIDTH == 0):
         raise GoldievalError(
-            f"{file}: a {side} tower of width {width} cannot have {said or f'width / {HEAD_WIDTH}'} heads. "
+            f"{file}: a {side} tower of width {width} cannot have {declared or f'width / {HEAD_WIDTH}'} heads. "
             f'Put a config.json beside it with {{"vision_heads": …, "text_heads": …}}.'
         )
     return heads
 
 
 def _quick(config: dict[str, Any]) -> bool:
-    """Whether a config asks for QuickGELU; released FLAIR, COSMOS and SuperCLIP weights use the plain one."""
+    """Return whether a config specifies QuickGELU; released FLAIR, COSMOS and SuperCLIP weights use plain GELU."""
     return bool(config.get("quick_gelu")) or "quick" in str(config.get("activation", ""))

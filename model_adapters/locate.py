@@ -1,4 +1,4 @@
-"""Where the weights of a spec lie: a file, the catalogue's name, or a file of a hub repository."""
+"""Location of a spec's weights: a file, a name in the catalogue, or a file of a repository on the Hub."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ ENDINGS = (".pt", ".pth", ".bin", ".ckpt", ".safetensors")
 
 
 def locate(spec: ModelSpec, name: str, options: LoadOptions) -> Path:
-    """Return the weights file that a spec means, fetched if need be.
+    """Return the weights file of a spec, downloaded if necessary.
 
     Args:
-        name: NAME of the spec, or what is left of it: empty (then WHERE is a file), the catalogue's short name, or
-            OWNER/REPOSITORY/FILE on the hub (then WHERE is a revision).
+        spec: The spec.
+        name: NAME of the spec, or the rest of it: empty (then WHERE is a file), a name in the catalogue, or
+            OWNER/REPOSITORY/FILE on the Hub (then WHERE is a revision).
+        options: How the model is loaded.
 
     Raises:
-        GoldievalError: nothing of these, or a file that is neither here nor to be fetched.
+        GoldievalError: The name is none of these, or the file is neither local nor can be downloaded.
     """
     from goldieval.models.checkpoints import weights_of
 
@@ -38,10 +40,10 @@ def locate(spec: ModelSpec, name: str, options: LoadOptions) -> Path:
 
 
 def hub_file(repository: str, file: str, revision: str, options: LoadOptions) -> Path:
-    """Return a file of a hub repository, from the cache if it is there; what is fetched is announced with its size.
+    """Return a file of a repository on the Hub, from the cache if possible; downloads are announced with their size.
 
     Raises:
-        GoldievalError: not here under ``--offline``, or it cannot be fetched.
+        GoldievalError: It is not cached under ``--offline``, or the download failed.
     """
     from huggingface_hub import hf_hub_download, hf_hub_url, try_to_load_from_cache
 

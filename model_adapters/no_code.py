@@ -1,4 +1,4 @@
-"""Gates before transformers: it runs Python of a repository that asks for it, or asks the user whether it may."""
+"""Protection against remote code, which transformers would run, or ask the user to allow."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from goldieval.core.errors import GoldievalError, first_line
 from goldieval.core.reading import read_text
 
 CODE = ("auto_map", "custom_pipelines", "trust_remote_code")
-LARGEST = 64_000_000  # bytes of a JSON file; vocabularies are the largest, with some 20 MB
+LARGEST = 64_000_000  # bytes of a JSON file; vocabularies are the largest, with about 20 MB
 
 
 @contextmanager
 def no_code(wanted: bool = True) -> Iterator[None]:
-    """Within it transformers neither asks whether to run code of a repository nor imports any.
+    """Inside the block, transformers neither asks to run code of a repository nor imports any.
 
     Args:
-        wanted: false where transformers has no part in what is loaded, so that it need not be imported.
+        wanted: Whether transformers is used at all; if not, it is not imported.
 
     Raises:
-        GoldievalError: in the block, where code would be fetched or run.
+        GoldievalError: In the block, if code would be downloaded or run.
     """
     if not wanted:
         yield
@@ -34,7 +34,7 @@ def no_code(wanted: bool = True) -> Iterator[None]:
     gates = {"TIME_OUT_REMOTE_CODE": 0, "get_cached_module_file": _refuse, "get_class_in_module": _refuse}
     before = {name: getattr(dynamic_module_utils, name) for name in gates}
     try:
-        for name, gate in gates.items():  # a time-out of 0 seconds: it raises instead of asking
+        for name, gate in gates.items():  # with a time-out of 0 seconds it raises instead of asking
             setattr(dynamic_module_utils, name, gate)
         yield
     finally:
@@ -43,14 +43,14 @@ def no_code(wanted: bool = True) -> Iterator[None]:
 
 
 def check_no_code(folder: Path) -> None:
-    """Refuse a folder of which a JSON file names Python code, kernels of the hub, or another model to begin with.
+    """Refuse a folder with a JSON file that refers to Python code, kernels on the Hub, or another base model.
 
     Raises:
-        GoldievalError: with the file and the key; or a JSON file that cannot be read.
+        GoldievalError: There is such a file (names file and key), or a JSON file cannot be read.
     """
     for file in sorted(folder.rglob("*.json")):
         if file.name == "adapter_config.json":
-            raise GoldievalError(f"{file}: an adapter on another model. Merge the two and save them as one.")
+            raise GoldievalError(f"{file}: this is an adapter for another model. Merge both and save them as one.")
         if file.name == "tokenizer.json":
             continue
         content = _json(file)
@@ -62,13 +62,13 @@ def check_no_code(folder: Path) -> None:
 
 def _json(file: Path) -> Any:
     try:
-        return json.loads(read_text(file, LARGEST), object_pairs_hook=list)  # doubled keys count as well
+        return json.loads(read_text(file, LARGEST), object_pairs_hook=list)  # also keeps duplicate keys
     except (OSError, ValueError, RecursionError) as error:
-        raise GoldievalError(f"{file} is no readable JSON: {first_line(error) or type(error).__name__}") from error
+        raise GoldievalError(f"{file} is not readable JSON: {first_line(error) or type(error).__name__}") from error
 
 
 def _code_in(content: Any) -> str:
-    """Return the first key, however deep, that leads to code."""
+    """Return the first key, at any depth, that refers to code."""
     todo = [content] if isinstance(content, list) else []
     while todo:
         for each in todo.pop():
@@ -83,7 +83,7 @@ def _code_in(content: Any) -> str:
 def _leads_to_code(key: str, value: Any) -> bool:
     if key in CODE:
         return bool(value)
-    return key.endswith("attn_implementation") and "/" in json.dumps(value)  # a kernel of the hub, of any part
+    return key.endswith("attn_implementation") and "/" in json.dumps(value)  # a kernel on the Hub, for any part
 
 
 def _refuse(*_: Any, **__: Any) -> NoReturn:

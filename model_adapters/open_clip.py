@@ -1,6 +1,6 @@
 """open_clip models: ``open_clip:ARCH/TAG`` (named weights), ``open_clip:ARCH@FILE`` (a checkpoint), ``open_clip:ARCH``.
 
-Without weights the model is seeded and random, for smoke tests and baselines.
+Without weights, the model has seeded random weights, for smoke tests and baselines.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from model_adapters.tensors import TensorFile, read
 from model_adapters.unwrap import find_model, without
 
 BIAS, SCALE = "logit_bias", "logit_scale"
-# Of other versions of CLIP's code: sizes, masks and indices that a module makes itself.
+# Tensors of other versions of CLIP's code: sizes, masks and indices that a module creates itself.
 CONSTANTS = ("attn_mask", "position_ids", "input_resolution", "context_length", "vocab_size", "n_averaged")
 MOBILE = "image_encoder.model.patch_emb"
-NAMED_ELSEWHERE = {"hf_model_name", "hf_tokenizer_name"}  # parts of a model that transformers makes
+NAMED_ELSEWHERE = {"hf_model_name", "hf_tokenizer_name"}  # parts of a model that are built by transformers
 
 
 def load(spec: ModelSpec, options: LoadOptions) -> Model:
     """Load an open_clip model.
 
     Raises:
-        GoldievalError: unknown architecture or tag, a tag trained with the other GELU, weights that are not here
-            under ``--offline``, or a file that does not fit or is more than tensors.
+        GoldievalError: The architecture or tag does not exist, the tag was trained with the other GELU, weights are not
+            cached under ``--offline``, or a file does not fit or contains more than tensors.
     """
     import open_clip
 
@@ -59,15 +59,15 @@ def load(spec: ModelSpec, options: LoadOptions) -> Model:
         family="open_clip",
         precision=options.precision,
         notice="" if file else "random weights: every score should be at chance",
-        checkpoint="; ".join(built.said),
+        checkpoint="; ".join(built.notes),
     )
 
 
 def _from_elsewhere(architecture: str, build: Callable[[Sizes], tuple[Any, Any]]) -> tuple[Any, Any]:
-    """Build a model whose text tower transformers describes. Raises GoldievalError where that is not to be had."""
+    """Build a model whose text tower is defined by transformers. Raises GoldievalError if that is not available."""
     try:
         return build(Sizes())
-    except Exception as error:  # of transformers, the hub library and whichever HTTP library it uses
+    except Exception as error:  # from transformers, the Hub library and the HTTP library that it uses
         raise GoldievalError(
             f"the text tower of {architecture} is not on this machine and cannot be fetched: {first_line(error)} "
             "Fetch it once on a machine with a network, without --offline."
@@ -76,16 +76,23 @@ def _from_elsewhere(architecture: str, build: Callable[[Sizes], tuple[Any, Any]]
 
 @dataclass(frozen=True)
 class Built:
-    """A module with its transform.   sizes: what differs from the config.   said: how its file was read."""
+    """A module with its transform.
+
+    Attributes:
+        module: The module.
+        preprocess: Its image transform.
+        sizes: Differences from the config.
+        notes: Notes on how its file was read.
+    """
 
     module: Any
     preprocess: Any
     sizes: Sizes = field(default_factory=Sizes)
-    said: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def _built(architecture: str, about: dict[str, Any], sizes: Sizes) -> tuple[Any, Any]:
-    """Return a module with seeded weights, of other sizes than its config's where they are given, and its transform."""
+    """Return a module with seeded weights, with the given sizes in place of its config's, and its transform."""
     import open_clip
 
     with seeded(0), _quietly():
@@ -105,9 +112,14 @@ def _built(architecture: str, about: dict[str, Any], sizes: Sizes) -> tuple[Any,
 
 
 def adapter_of(module: Any, preprocess: Any, tokenizer: Any, kind: Any = None, **about: Any) -> Model:
-    """Wrap an open_clip module, with exact text trimming and dense features where its towers allow them.
+    """Wrap an open_clip module, with exact text trimming and dense features if its towers allow them.
 
-    kind: the adapter's class, for families that offer more than ``TorchAdapter``.
+    Args:
+        module: The module.
+        preprocess: Its image transform.
+        tokenizer: Its tokenizer.
+        kind: Class of the adapter, for families that offer more than ``TorchAdapter``.
+        about: Further arguments of ``TorchAdapter``.
     """
     from goldieval.models.torch_adapter import TorchAdapter
     from model_adapters.open_clip_dense import dense, dense_tower
@@ -131,9 +143,9 @@ def adapter_of(module: Any, preprocess: Any, tokenizer: Any, kind: Any = None, *
 
 
 def trimmable_tower(module: Any) -> Any | None:
-    """Return the text tower if dropping a text's padding cannot change its embedding, else None.
+    """Return the text tower if removing a text's padding cannot change its embedding, else None.
 
-    That holds for a causal mask with end-token pooling; not for towers that attend to padding (SigLIP).
+    This holds for a causal mask with end-token pooling, but not for towers that attend to padding (SigLIP).
     """
     from open_clip.transformer import TextTransformer
 
@@ -145,7 +157,7 @@ def trimmable_tower(module: Any) -> Any | None:
 
 
 def encode_any_length(tower: Any, tokens: Any) -> Any:
-    """Encode token ids of any length up to the context: open_clip's own forward takes the full context only."""
+    """Encode token ids of any length up to the context; open_clip's own forward accepts only the full context."""
     from open_clip.transformer import text_global_pool
 
     length = tokens.shape[1]
@@ -162,13 +174,16 @@ def encode_any_length(tower: Any, tokens: Any) -> Any:
 
 
 def with_weights(built: Built, build: Callable[[Sizes], tuple[Any, Any]], file: Path, architecture: str) -> Built:
-    """Fill a module from a training checkpoint or a bare state dict, built again where the file has other sizes.
+    """Load a training checkpoint or a state dict into a module, which is rebuilt if the file has other sizes.
 
     Args:
-        build: makes module and transform of an architecture in other sizes.
+        built: The module with its transform.
+        build: Builds module and transform of the architecture in other sizes.
+        file: The checkpoint.
+        architecture: Name of the architecture.
 
     Raises:
-        GoldievalError: no such file, not a checkpoint, code or objects in it, or tensors that do not fit.
+        GoldievalError: The file does not exist, is not a checkpoint, contains code or objects, or does not fit.
     """
     module, preprocess = built.module, built.preprocess
     if file.suffix in (".npz", ".npy"):
@@ -176,25 +191,25 @@ def with_weights(built: Built, build: Callable[[Sizes], tuple[Any, Any]], file: 
         return built
     stored = read(file)
     found = without(find_model(_converted(module, stored), layouts_of(module)), CONSTANTS)
-    state, extra, said = dict(found.state), list(found.extra), list(found.said)
+    state, extra, notes = dict(found.state), list(found.extra), list(found.notes)
     sizes = sizes_of(state, module, stored.file)
     if sizes != Sizes():
-        said += sizes.said(module)
+        notes += sizes.notes(module)
         module, preprocess = build(sizes)
     if BIAS in extra and getattr(module, BIAS, None) is None:
         extra.remove(BIAS)
-        said.append(f"{BIAS} left out: cosines do not need it")
+        notes.append(f"{BIAS} left out: cosines do not need it")
     elif getattr(module, BIAS, None) is not None and BIAS not in state and "logit_scale" in state:
         state[BIAS] = state["logit_scale"].new_zeros(())  # as open_clip begins with it
     if state and SCALE not in state:
         state[SCALE] = module.state_dict()[SCALE]
-        said.append(f"no {SCALE} in the file: cosines do not need it")
+        notes.append(f"no {SCALE} in the file: cosines do not need it")
     fill(module, state, extra, stored.file, architecture, hint(state, stored.tensors, architecture))
-    return Built(module, preprocess, sizes, said)
+    return Built(module, preprocess, sizes, notes)
 
 
 def layouts_of(module: Any) -> list[dict[str, str]]:
-    """Return the names in a file of each tensor of a module: open_clip's two layouts differ in the prefix ``text.``."""
+    """Return the mappings from names in a file to a module's names; open_clip's two layouts differ by ``text.``."""
     names = list(module.state_dict())
     if hasattr(module, "text"):
         return [{name: name for name in names}, {name.removeprefix("text."): name for name in names}]
@@ -206,7 +221,7 @@ def layouts_of(module: Any) -> list[dict[str, str]]:
 
 
 def _converted(module: Any, stored: TensorFile) -> TensorFile:
-    """Rename Apple's MobileCLIP tensors as open_clip does; others stay as they are."""
+    """Rename Apple's MobileCLIP tensors as in open_clip; other files are returned unchanged."""
     from open_clip.convert import convert_state_dict
 
     prefix = next((name.partition(MOBILE)[0] for name in stored.tensors if MOBILE in name), None)
@@ -217,10 +232,10 @@ def _converted(module: Any, stored: TensorFile) -> TensorFile:
 
 
 def _big_vision(module: Any, file: Path, architecture: str) -> None:
-    """Load SigLIP's own arrays, which open_clip knows how to read; pickles in them are refused by NumPy.
+    """Load SigLIP's NumPy arrays with open_clip's converter; NumPy refuses pickles in them.
 
     Raises:
-        GoldievalError: no such file, damaged, or of another size than the architecture's.
+        GoldievalError: The file does not exist, is damaged, or differs from the architecture in size.
     """
     import numpy as np
     from open_clip.factory import load_checkpoint
@@ -235,16 +250,16 @@ def _big_vision(module: Any, file: Path, architecture: str) -> None:
         load_checkpoint(module, str(file), strict=True, weights_only=True)
     except GoldievalError:
         raise
-    except Exception as error:  # of NumPy, and of open_clip where an array is missing
+    except Exception as error:  # from NumPy, and from open_clip if an array is missing
         raise GoldievalError(
-            f"{file} is no readable checkpoint: {type(error).__name__}: {first_line(error)}"
+            f"{file} is not a readable checkpoint: {type(error).__name__}: {first_line(error)}"
         ) from error
     check_finite(module.state_dict(), file)
 
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Draw random weights from ``seed`` and leave the caller's random state as it was."""
+    """Draw random weights from ``seed`` and restore the caller's random state."""
     import torch
 
     with torch.random.fork_rng(devices=[]):
@@ -254,7 +269,7 @@ def seeded(seed: int) -> Iterator[None]:
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Keep open_clip from warning that no weights were loaded: they are loaded, or not wanted, one step later."""
+    """Suppress open_clip's warning that no weights were loaded: they are loaded, or not wanted, in the next step."""
     import logging
 
     before = logging.root.manager.disable
@@ -274,9 +289,9 @@ def _check_architecture(spec: ModelSpec, architecture: str, known: list[str]) ->
 
 
 def _weights_of_tag(architecture: str, tag: str, options: LoadOptions) -> tuple[str, dict[str, Any]]:
-    """Return the file of named weights and what open_clip knows of them, after checks that it leaves to the user.
+    """Return the file of named weights and their properties in open_clip, after checks that open_clip does not make.
 
-    The file is taken from the cache without a call; only what is not there is fetched, by open_clip.
+    A cached file is used without network access; only a missing one is downloaded, by open_clip.
     """
     from open_clip.pretrained import download_pretrained, get_pretrained_cfg
 
@@ -299,7 +314,7 @@ def _weights_of_tag(architecture: str, tag: str, options: LoadOptions) -> tuple[
 
 
 def _check_tag(architecture: str, tag: str, config: dict[str, Any]) -> None:
-    """Refuse unknown weights, and those trained with the other GELU, for which there is an architecture of its own."""
+    """Refuse unknown weights, and those trained with the other GELU, for which there is a separate architecture."""
     from open_clip.factory import get_model_config
     from open_clip.pretrained import get_pretrained_cfg, list_pretrained_tags_by_model
 
@@ -318,9 +333,9 @@ def _check_tag(architecture: str, tag: str, config: dict[str, Any]) -> None:
 
 
 def usual_transform(architecture: str) -> dict[str, Any]:
-    """Return what all named weights of an architecture share of their picture transform; empty where they differ.
+    """Return the image transform options common to all named weights of an architecture; empty if they differ.
 
-    A checkpoint file does not say its transform; of SigLIP or Perception Encoder it is not CLIP's.
+    A checkpoint file does not contain its transform, and for SigLIP or Perception Encoder it is not CLIP's.
     """
     from open_clip.pretrained import get_pretrained_cfg, list_pretrained_tags_by_model
 
@@ -331,13 +346,13 @@ def usual_transform(architecture: str) -> dict[str, Any]:
 
 
 def _sibling(architecture: str) -> str:
-    """The architecture of the same shape with the other GELU."""
+    """Return the architecture of the same shape with the other GELU."""
     plain = architecture.removesuffix("-quickgelu")
     return plain if plain != architecture else f"{architecture}-quickgelu"
 
 
 def _announce(architecture: str, tag: str, config: dict[str, Any], options: LoadOptions) -> None:
-    """Say what will be fetched and how large it is, before it is. Raises GoldievalError under ``--offline``."""
+    """Announce a download and its size. Raises GoldievalError under ``--offline``."""
     from goldieval.data.remote import addresses, first_there
 
     places = addresses(config.get("hf_hub", ""), config.get("url", ""))

@@ -1,4 +1,4 @@
-"""Projected patch features of open_clip's own ViTs, for windows of any size. A new open_clip touches this file."""
+"""Projected patch features of open_clip's ViTs, for windows of any size. A new open_clip version affects this file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from goldieval.goldiclip.dense import at_least_a_patch, correlated_block, positi
 
 
 def dense_tower(module: Any) -> Any | None:
-    """Return the image tower if it is a ViT of open_clip's with a class token, else None (ResNets, timm, CoCa)."""
+    """Return the image tower if it is open_clip's ViT with a class token, else None (ResNets, timm, CoCa)."""
     from open_clip.transformer import ResidualAttentionBlock, VisionTransformer
 
     tower: Any = getattr(module, "visual", None)
@@ -21,13 +21,15 @@ def dense_tower(module: Any) -> Any | None:
 
 
 def dense(tower: Any, pixels: torch.Tensor, correlated: bool) -> torch.Tensor:
-    """Encode windows (n, 3, height, width): last layer's patches, final LayerNorm, projection (as COSMOS, SCLIP).
+    """Encode windows (n, 3, height, width): patches of the last layer, final LayerNorm, projection (as COSMOS, SCLIP).
 
     Args:
-        correlated: let the last block attend by like queries and like keys.
+        tower: The image tower.
+        pixels: The windows.
+        correlated: Use correlative self-attention (query-query plus key-key similarities) in the last block.
 
     Returns:
-        (n, rows, columns, dim), not normalised
+        Features, not normalised, shape (n, rows, columns, dim).
     """
     grid = tower.conv1(at_least_a_patch(pixels, tower.patch_size[0]))
     rows, columns = grid.shape[-2:]

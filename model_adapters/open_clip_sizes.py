@@ -1,6 +1,6 @@
-"""Image size and context length that a checkpoint was trained with, read off its position embeddings.
+"""Image size and context length of a checkpoint, derived from its position embeddings.
 
-open_clip would interpolate them into the sizes of its config without a word: another model, with other scores.
+open_clip would silently interpolate them to the sizes in its config, which is another model with other scores.
 """
 
 from __future__ import annotations
@@ -22,12 +22,17 @@ STRIDE = 32  # of open_clip's ResNets
 
 @dataclass(frozen=True)
 class Sizes:
-    """What differs from the config: side of the square pictures in pixels, texts in tokens; None where nothing does."""
+    """Differences from the config, or None if there are none.
+
+    Attributes:
+        image: Side of the square images in pixels.
+        context: Context length in tokens.
+    """
 
     image: int | None = None
     context: int | None = None
 
-    def said(self, module: Any) -> list[str]:
+    def notes(self, module: Any) -> list[str]:
         """Return a line for plan and record; ``module`` has the sizes of the config."""
         own = module.visual.image_size
         parts = [f"{self.image} px (the config says {own[0] if isinstance(own, tuple) else own})"] if self.image else []
@@ -37,7 +42,14 @@ class Sizes:
 
 @dataclass(frozen=True)
 class _Grid:
-    """Position embeddings of an image tower: their name, rows of ``grid`` besides ``extra`` ones, pixels a patch."""
+    """Position embeddings of an image tower.
+
+    Attributes:
+        name: Name of the tensor.
+        grid: Rows and columns of the grid.
+        extra: Number of positions besides the grid.
+        patch: Pixels per patch.
+    """
 
     name: str
     grid: tuple[int, int]
@@ -49,13 +61,13 @@ def sizes_of(state: Mapping[str, torch.Tensor], module: Any, file: Path) -> Size
     """Compare the position embeddings of a state dict with those of a module that was built from the config.
 
     Raises:
-        GoldievalError: pictures that are not square, for no tensor says their two sides, or sizes that no model has.
+        GoldievalError: Images are not square, so that their sides cannot be derived, or the sizes are implausible.
     """
     found = Sizes(_image(state, module, file), _context(state, module))
     if found.image is not None and found.image > EDGE:
-        raise GoldievalError(f"{file}: positions for pictures of {found.image:,} px; at most {EDGE:,} are read.")
+        raise GoldievalError(f"{file}: positions for images of {found.image:,} px; the maximum is {EDGE:,}.")
     if found.context is not None and not 1 < found.context <= CONTEXT:
-        raise GoldievalError(f"{file}: positions for texts of {found.context:,} tokens; 2 to {CONTEXT:,} are read.")
+        raise GoldievalError(f"{file}: positions for texts of {found.context:,} tokens; 2 to {CONTEXT:,} are allowed.")
     return found
 
 
@@ -69,8 +81,8 @@ def _image(state: Mapping[str, torch.Tensor], module: Any, file: Path) -> int | 
     side = math.isqrt(max(rows - grid.extra, 0))
     if side * side != rows - grid.extra or not side or grid.grid[0] != grid.grid[1]:
         raise GoldievalError(
-            f"{file}: {grid.name} has {rows:,} positions, {grid.extra} of them beside the grid: that is no square, "
-            "and no tensor says the sides of other pictures. Such a model needs a config of its own."
+            f"{file}: {grid.name} has {rows:,} positions, {grid.extra} of them besides the grid: this is not a square, "
+            "and the sides of other images cannot be derived. Such a model requires its own config."
         )
     return side * grid.patch
 
@@ -101,7 +113,7 @@ def _context(state: Mapping[str, torch.Tensor], module: Any) -> int | None:
 
 
 def architectures_of(state: Mapping[str, torch.Tensor]) -> list[str]:
-    """Return open_clip's architectures of plain ViTs whose widths, depths, patch and vocabulary are those of a file."""
+    """Return open_clip's plain ViT architectures with the widths, depths, patch size and vocabulary of a file."""
     from open_clip.factory import get_model_config, list_models
 
     found = _signature(state)
@@ -139,7 +151,7 @@ def _of_config(config: dict[str, Any]) -> tuple[int, ...]:
 
 
 def hint(state: Mapping[str, torch.Tensor], names: Iterable[str], architecture: str) -> str:
-    """Return which other architecture a model fits, or whose names a file has; empty where nothing is known."""
+    """Return which other architecture a model fits, or whose names a file has; empty if unknown."""
     if any("vision_model." in name for name in names):
         return " Its names are those of transformers: write huggingface:FOLDER."
     fitting = architectures_of(state)

@@ -1,4 +1,4 @@
-"""A small untrained CLIP: what chance looks like. ``random``, or ``random:SEED``."""
+"""A small untrained CLIP as a chance-level baseline: ``random``, or ``random:SEED``."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ ARCHITECTURE = {
 
 
 def load(spec: ModelSpec, options: LoadOptions) -> Model:
-    """Build the model from a seed (0 unless named); nothing is read or fetched."""
+    """Build the model from a seed (0 by default); nothing is read or downloaded."""
     import open_clip
     from open_clip.transform import PreprocessCfg, image_transform_v2
 
     if spec.where or (spec.name and not spec.name.isdecimal()):
-        raise GoldievalError(f"model {spec.text!r}: write random, or random:SEED with a whole number.")
+        raise GoldievalError(f"model {spec.text!r}: write random, or random:SEED with an integer.")
     with seeded(int(spec.name or 0)):
         module = open_clip.CLIP(**ARCHITECTURE)
     return adapter_of(

@@ -1,4 +1,4 @@
-"""Weights files of other code bases: tensors only, by their whole path in the file."""
+"""Weights files of other code bases: only tensors, by their complete path in the file."""
 
 from __future__ import annotations
 
@@ -19,15 +19,19 @@ if TYPE_CHECKING:
     import torch
 
 CONFIGS = ("config.json", "open_clip_config.json")
-REPEATED = 10**6  # bytes of a tensor that need not be in the file: constants are often saved as views
-MOMENTS = ("optim", "opt_", "exp_avg", "momentum_buffer", "grad")  # of an optimiser: named as the weights, and none
+REPEATED = 10**6  # bytes of a tensor that may be absent from the file: constants are often saved as views
+MOMENTS = ("optim", "opt_", "exp_avg", "momentum_buffer", "grad")  # optimiser state, which has the weights' names
 
 
 @dataclass(frozen=True)
 class TensorFile:
-    """What a file holds: tensors by their whole name, and what it or a file beside it says of the sizes.
+    """Content of a weights file.
 
-    part: which of several models in it is meant, as FILE#PART says.
+    Attributes:
+        file: The file.
+        tensors: Tensors by their complete name.
+        config: Sizes from the file or from a file beside it.
+        part: Which of several models in it is meant, from FILE#PART.
     """
 
     file: Path
@@ -37,31 +41,31 @@ class TensorFile:
 
 
 def read(place: Path) -> TensorFile:
-    """Read a safetensors file, or a torch file that holds tensors and plain values alone; FILE#PART names a part.
+    """Read a safetensors file, or a torch file that contains only tensors and plain values; FILE#PART names a part.
 
     Raises:
-        GoldievalError: missing, damaged, something else, code or objects in it, or no tensors.
+        GoldievalError: The file is missing, damaged, of another kind, contains code or objects, or no tensors.
     """
     name, part = split_part(str(place))
     file = Path(name)
     check_is_weights(file)
-    tensors, said = _safetensors(file) if is_safetensors(file) else _torch(file)
+    tensors, config = _safetensors(file) if is_safetensors(file) else _torch(file)
     if not tensors:
         raise GoldievalError(f"{file} holds no state dict.")
     if lacking := [name for name, tensor in tensors.items() if tensor.is_meta]:
-        raise GoldievalError(f"{file}: {lacking[0]} has a shape and no values. Save the weights themselves.")
+        raise GoldievalError(f"{file}: {lacking[0]} has a shape but no values. Save the weights themselves.")
     for name, tensor in tensors.items():
         _check_values(name, tensor, file)
-    return TensorFile(file, tensors, _config(said, file), part)
+    return TensorFile(file, tensors, _config(config, file), part)
 
 
 def _check_values(name: str, tensor: torch.Tensor, file: Path) -> None:
-    """Refuse a tensor that shows a few values again and again: copied, it would fill the memory."""
+    """Refuse a tensor that is an expanded view of few values: a copy of it would exhaust memory."""
     here = tensor.untyped_storage().nbytes() if str(tensor.layout) == "torch.strided" else 0
-    values = math.prod(max(1, side) for side in tensor.shape)  # a side of 0 would let the others be of any size
+    values = math.prod(max(1, side) for side in tensor.shape)  # a side of 0 would allow any other sides
     if values * tensor.element_size() > here + REPEATED:
         raise GoldievalError(
-            f"{file}: {name[:80]} has a shape of {values:,} values, and the file has fewer. "
+            f"{file}: {name[:80]} has a shape of {values:,} values, but the file has fewer. "
             "Save the weights themselves, contiguous and dense."
         )
 
@@ -72,10 +76,10 @@ def _safetensors(file: Path) -> tuple[dict[str, torch.Tensor], Any]:
     try:
         with safe_open(str(file), framework="pt") as content:
             tensors = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118
-            said = json.loads((content.metadata() or {}).get("config", "{}"))
+            config = json.loads((content.metadata() or {}).get("config", "{}"))
     except (SafetensorError, OSError, ValueError, RecursionError) as error:
-        raise GoldievalError(f"{file} is no readable safetensors checkpoint: {first_line(error)}") from error
-    return {name: tensor for name, tensor in tensors.items() if not name.startswith(MOMENTS)}, said
+        raise GoldievalError(f"{file} is not a readable safetensors checkpoint: {first_line(error)}") from error
+    return {name: tensor for name, tensor in tensors.items() if not name.startswith(MOMENTS)}, config
 
 
 def _torch(file: Path) -> tuple[dict[str, torch.Tensor], Any]:
@@ -86,18 +90,18 @@ def _torch(file: Path) -> tuple[dict[str, torch.Tensor], Any]:
             content = torch.load(file, map_location="cpu", weights_only=True)
     except GoldievalError:
         raise
-    except Exception as error:  # torch wraps what can go wrong in many types
-        if "weights_only" in str(error):  # a TorchScript archive, OpenAI's own format
+    except Exception as error:  # torch raises many types
+        if "weights_only" in str(error):  # a TorchScript archive, OpenAI's original format
             raise GoldievalError(f"{file} is a TorchScript program, not tensors; it is not loaded.") from error
         raise GoldievalError(
-            f"{file} is no readable checkpoint: {type(error).__name__}: {first_line(error)}"
+            f"{file} is not a readable checkpoint: {type(error).__name__}: {first_line(error)}"
         ) from error
-    said = content.get("config", {}) if isinstance(content, dict) else {}
-    return dict(_flat(content)), said
+    config = content.get("config", {}) if isinstance(content, dict) else {}
+    return dict(_flat(content)), config
 
 
 def _flat(content: Any, prefix: str = "") -> Iterator[tuple[str, torch.Tensor]]:
-    """Yield the tensors in nested mappings and lists; the moments of an optimiser are no model."""
+    """Yield the tensors in nested mappings and lists, except optimiser state."""
     import torch
 
     inner = content.items() if isinstance(content, Mapping) else _numbered(content)
@@ -109,7 +113,7 @@ def _flat(content: Any, prefix: str = "") -> Iterator[tuple[str, torch.Tensor]]:
 
 
 def _numbered(content: Any) -> Iterator[tuple[Any, Any]]:
-    """Yield the mappings in a list by their number, and pairs of name and tensor by their name."""
+    """Yield the mappings in a list by their index, and pairs of name and tensor by their name."""
     import torch
 
     for number, each in enumerate(content if isinstance(content, list | tuple) else ()):
@@ -119,14 +123,14 @@ def _numbered(content: Any) -> Iterator[tuple[Any, Any]]:
             yield each[0], each[1]
 
 
-def _config(said: Any, file: Path) -> dict[str, Any]:
-    """Return the sizes that the file says, else those of a JSON file beside it: of its own name, or of the usual ones.
+def _config(config: Any, file: Path) -> dict[str, Any]:
+    """Return the sizes in the file, else those of a JSON file beside it, with the same name or a usual one.
 
     Raises:
-        GoldievalError: such a JSON file that cannot be read.
+        GoldievalError: The JSON file cannot be read.
     """
-    if isinstance(said, dict) and said:
-        return said
+    if isinstance(config, dict) and config:
+        return config
     for beside in (file.with_suffix(".json"), *(file.with_name(name) for name in CONFIGS)):
         if beside.is_file():
             try:

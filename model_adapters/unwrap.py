@@ -1,6 +1,6 @@
-"""Find a model in a file by its own tensor names, whatever containers and wrappers it lies in.
+"""Search for a model in a file by its own tensor names, whatever containers and wrappers it is nested in.
 
-A file may hold several (student and teacher, a model and its moving average): FILE#NAME says which.
+A file may contain several (student and teacher, a model and its moving average): FILE#NAME selects one.
 """
 
 from __future__ import annotations
@@ -17,19 +17,23 @@ from model_adapters.tensors import TensorFile
 if TYPE_CHECKING:
     import torch
 
-# Parts of a name that only say which wrapper of torch, DeepSpeed or FSDP a module was saved in.
+# Parts of a name added by wrappers of torch, DeepSpeed or FSDP.
 TRANSPARENT = {"module", "_orig_mod", "_forward_module", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
 AVERAGED = re.compile("ema|teacher|momentum|swa|averag|target|shadow")
-WHOLE = 0.6  # of the names of the best prefix; a tower alone has fewer, for the towers' names are alike
+WHOLE = 0.6  # fraction of the best prefix's names; a single tower has fewer, because both towers use the same names
 USUAL = ("", "state_dict", "state_dict.module")  # how open_clip itself saves
 
 
 @dataclass(frozen=True)
 class UnwrappedModel:
-    """A model in a file.
+    """A model found in a file.
 
-    state: tensors by the model's own names.   extra: others with the same prefix.   where: containers and wrappers.
-    others: further models in the file.   beside: tensors that are of no model.
+    Attributes:
+        state: Tensors by the model's own names.
+        extra: Other tensors with the same prefix.
+        where: Containers and wrappers around the model.
+        others: Further models in the file.
+        beside: Tensors that belong to no model.
     """
 
     state: dict[str, torch.Tensor]
@@ -39,8 +43,8 @@ class UnwrappedModel:
     beside: list[str] = field(default_factory=list)
 
     @property
-    def said(self) -> list[str]:
-        """What a reader must know of how the file was read; nothing where it is as open_clip saves it."""
+    def notes(self) -> list[str]:
+        """Notes on how the file was read; empty if it is as saved by open_clip."""
         lines = [f"read from {self.where}" if self.where not in USUAL else ""]
         if self.others:
             lines = [f"read from {self.where or 'the top'}; the file holds {listing(self.others)} too (FILE#NAME)"]
@@ -52,12 +56,14 @@ def find_model(stored: TensorFile, layouts: Sequence[Mapping[str, str]], part: s
     """Return the model of a file in the layout that fits best.
 
     Args:
-        layouts: of each, names in a file to names in the model; all are needed but for what a caller can do without.
-        part: a word in the prefix, where the file holds several models; what the spec says after ``#`` goes first.
+        stored: The file.
+        layouts: Mappings from names in a file to names in the model; all names are required, except those that the
+            caller can do without.
+        part: A part of the prefix, if the file contains several models; overridden by the part after ``#`` in the spec.
 
     Raises:
-        GoldievalError: several models and none is named, or none of that name. A model that is not whole is returned
-            as far as it goes, for the caller knows what may be missing.
+        GoldievalError: There are several models and none is named, or none of that name. An incomplete model is
+            returned, because the caller knows what may be missing.
     """
     tries = [(layout, _prefixes(stored.tensors, layout)) for layout in layouts]
     layout, counts = max(tries, key=lambda each: max(each[1].values(), default=0))
@@ -72,7 +78,7 @@ def find_model(stored: TensorFile, layouts: Sequence[Mapping[str, str]], part: s
 
 
 def _models(counts: Counter[str], whole: int) -> list[str]:
-    """Return the prefixes that hold a model; of a file with a part of one model alone the prefix that holds most."""
+    """Return the prefixes of complete models; if there are none, the prefix with most of the names."""
     most = max(counts.values())
     if most < WHOLE * whole:
         return [min((prefix for prefix in counts if counts[prefix] == most), key=len)]
@@ -80,7 +86,7 @@ def _models(counts: Counter[str], whole: int) -> list[str]:
 
 
 def _cut(chosen: str, models: list[str], stored: TensorFile, layout: Mapping[str, str]) -> UnwrappedModel:
-    """Take the tensors of one prefix, without those of other models that lie deeper."""
+    """Return the tensors of one prefix, without those of other models nested below it."""
     others = [prefix for prefix in models if prefix != chosen]
     deeper = tuple(prefix for prefix in others if prefix.startswith(chosen))
     plain = _plain_names(stored.tensors, layout)
@@ -101,7 +107,7 @@ def _cut(chosen: str, models: list[str], stored: TensorFile, layout: Mapping[str
 
 
 def _prefixes(names: Collection[str], layout: Mapping[str, str]) -> Counter[str]:
-    """Count the names of the layout behind each prefix that has any."""
+    """Count the names of the layout after each prefix that has any."""
     counts: Counter[str] = Counter()
     for name in _plain_names(names, layout).values():
         counts.update(prefix for prefix, rest in _splits(name) if rest in layout)
@@ -109,21 +115,21 @@ def _prefixes(names: Collection[str], layout: Mapping[str, str]) -> Counter[str]
 
 
 def _splits(name: str) -> Iterator[tuple[str, str]]:
-    """Yield ``("", "a.b")`` and ``("a.", "b")`` of ``"a.b"``."""
+    """Yield the splits of ``"a.b"`` into prefix and rest: ``("", "a.b")`` and ``("a.", "b")``."""
     yield "", name
     for dot in re.finditer(r"\.", name):
         yield name[: dot.end()], name[dot.end() :]
 
 
 def _plain_names(names: Collection[str], layout: Mapping[str, str]) -> dict[str, str]:
-    """Return each name without the marks of wrappers; all as they are where two would become one."""
+    """Return each name without the marks of wrappers; all unchanged if two names would become equal."""
     drop = TRANSPARENT - {part for name in layout for part in name.split(".")}
     plain = {name: ".".join(part for part in name.split(".") if part not in drop) for name in names}
     return plain if len(set(plain.values())) == len(plain) else {name: name for name in names}
 
 
 def _default(models: list[str], stored: TensorFile, layout: Mapping[str, str]) -> str:
-    """Return the one model, or the one that is no average or teacher, or either of two that are the same."""
+    """Return the only model, or the only one that is not an average or teacher, or one of several identical ones."""
     trained = [prefix for prefix in models if not AVERAGED.search(prefix)]
     if len(models) > 1 and len(trained) != 1 and _same(models, stored, layout):
         return models[0]
@@ -152,7 +158,7 @@ def _same(models: list[str], stored: TensorFile, layout: Mapping[str, str]) -> b
 
 
 def _named(prefixes: list[str], wanted: str) -> list[str]:
-    """Return the prefixes that a word means: all of one, else a whole part of it, else a piece of a part."""
+    """Return the prefixes that a word refers to: equal to it, else with a part equal to it, else containing it."""
     meant = [
         [prefix for prefix in prefixes if _label(prefix) == wanted.strip(".")],
         [prefix for prefix in prefixes if wanted in prefix.split(".")],
@@ -170,6 +176,6 @@ def _names(prefixes: list[str]) -> str:
 
 
 def without(found: UnwrappedModel, harmless: Collection[str]) -> UnwrappedModel:
-    """Leave out tensors beyond the model's own that are known not to matter (their last part is named)."""
+    """Remove extra tensors that are known not to matter, given by the last part of their name."""
     extra = {name: part for name, part in found.extra.items() if name.rpartition(".")[2] not in harmless}
     return replace(found, extra=extra)

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-if "PYTEST_XDIST_WORKER" in os.environ:  # one process for each core: more threads than that only wait for each other
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault(
+    "OMP_NUM_THREADS", "1"
+)  # the tensors of the tests are small: more threads only wait for each other
 
 
 @pytest.fixture(autouse=True)

@@ -88,8 +88,8 @@ def check(
             console.print(Text(f"{task.name}: ok, {', '.join(found.facts)}"), soft_wrap=True)
         for fault in found.faults:
             console.print(Text(f"{task.name}: {fault.what}", "red"), soft_wrap=True)
-        for mend in dict.fromkeys(fault.mend for fault in found.faults):
-            console.print(Text(f"  to mend it: {mend}"), soft_wrap=True)
+        for fix in dict.fromkeys(fault.fix for fault in found.faults):
+            console.print(Text(f"  to fix it: {fix}"), soft_wrap=True)
     _say_faults(broken)
     if wrong:
         raise typer.Exit(1)

@@ -25,18 +25,19 @@ def compare(
     all_metrics: bool = False,
     seeds: bool = False,
 ) -> Comparison:
-    """Compare two models by their records; nothing is run.
+    """Compare two models by their records, without running anything.
 
     Args:
-        a: model spec (a glob too), beginning of a fingerprint, record file or folder.
+        a: model spec or glob over specs, beginning of a fingerprint, record file or folder.
         b: the same; the verdict is about B.
-        results: folder in which records are looked up.
-        tasks: only these, as a list or separated by commas.
-        all_metrics: every metric, not the headline alone.
-        seeds: the models of a glob are seeds of one recipe, though their records do not say so.
+        results: folder of the records.
+        tasks: names of the only tasks to compare, as a list or separated by commas.
+        all_metrics: whether to test every metric, not only the headline.
+        seeds: whether the models of a glob are seeds of one recipe, even if their records do not show it.
 
     Raises:
-        GoldievalError: a side without records (with the command that makes them), or no samples in common.
+        GoldievalError: a side has no records (the message names the command that makes them), or the sides have no
+            samples in common.
     """
     tasks = [name.strip() for name in tasks.split(",") if name.strip()] if isinstance(tasks, str) else tasks
     folder = Path(results)
@@ -69,9 +70,9 @@ def compare(
 
 
 def _of_a_family(text: str, library: Library) -> bool:
-    """Whether a model spec can be meant: its family is installed, or has records here."""
-    known = {*model_families(), *(_family(entry.record.model.spec) for entry in library.entries)}
-    return text.startswith((".", "/", "~")) or _family(text) in known
+    """Return whether the text may be a model spec: its family is installed, or has records."""
+    families = {*model_families(), *(_family(entry.record.model.spec) for entry in library.entries)}
+    return text.startswith((".", "/", "~")) or _family(text) in families
 
 
 def _family(spec: str) -> str:
@@ -83,7 +84,7 @@ def _only(side: Side, tasks: Sequence[str]) -> Side:
 
 
 def _check_names(a: Side, b: Side, tasks: Sequence[str]) -> None:
-    """Raise for a task that no card and no record has."""
+    """Raise GoldievalError for a task that no card and no record has."""
     there = {entry.record.task.name for side in (a, b) for entry in side.entries}
     shipped = Catalogue().tasks if set(tasks) - there else {}
     for name in tasks:
@@ -93,7 +94,7 @@ def _check_names(a: Side, b: Side, tasks: Sequence[str]) -> None:
 
 
 def _check(a: Side, b: Side, library: Library, tasks: Sequence[str]) -> None:
-    """Raise where a side has no record, with the one command that makes what is lacking."""
+    """Raise GoldievalError where a side has no record, with the command that makes it."""
     lacking = [side for side in (a, b) if not side.entries]
     if not lacking:
         return
@@ -120,7 +121,7 @@ def _distinct(pairs: list[Pair]) -> list[Pair]:
 
 
 def _notes(unpaired: list[Unpaired], a: Side, b: Side) -> tuple[list[str], list[str]]:
-    """Return what is lacking, with the one command that makes it, and what was refused."""
+    """Return one line for each side without some records, with the command that makes them, and the refused tasks."""
     notes, refused = [], [f"{each.task}: {each.reason}" for each in unpaired if not each.lacking]
     for name, side, other in (("A", a, b), ("B", b, a)):
         lacking = {each.task: each.limit for each in unpaired if each.lacking == name}

@@ -1,4 +1,4 @@
-"""The queries that one model gets and the other misses, those first whose rank moved most."""
+"""The queries that only one of two models gets right."""
 
 from __future__ import annotations
 
@@ -16,12 +16,21 @@ from goldieval.records.files import read_outcomes
 
 @dataclass(frozen=True)
 class Flip:
-    """One query whose outcome differs.
+    """One query whose outcome differs between A and B.
 
-    what: gained (B gets it, A does not) or lost.   picture: id of its image; image: path relative to the data's
-    folder, where it is a file.   a, b: what each model did, a rank or an answer.
-    tied: a negative scores like the best positive under A or B.   repeated: another query of the task has the same
-    text.   cut: whose context is too short for the text: "A", "B", "A and B", or "" (also where it is not known).
+    Attributes:
+        what: gained (B is right, A is not) or lost.
+        direction: of the query, such as ``t2i``.
+        sample: id of the query.
+        picture: id of its image.
+        image: path of the image relative to the data folder, where it is a file.
+        text: of the query, where there is one.
+        a: outcome under A, a rank or an answer.
+        b: outcome under B.
+        tied: whether a negative scores like the best positive under A or B.
+        repeated: whether another query of the task has the same text.
+        cut: models whose context is too short for the text: ``A``, ``B``, ``A and B``; empty also where that is not
+            known.
     """
 
     what: Literal["gained", "lost"]
@@ -37,49 +46,74 @@ class Flip:
     cut: str
 
 
+class _Side:
+    """The outcomes of one record, and the rows of them that hold the queries in their common order."""
+
+    def __init__(self, columns: Columns, rows: np.ndarray) -> None:
+        self.columns, self.rows = columns, rows
+        self.shown = _shown(columns, rows)
+        self.log_ranks = _log_ranks(columns)[rows]
+
+    def text(self, name: str, query: int) -> str:
+        """Return a column's entry for a query; empty where there is no such column."""
+        return str(self.columns[name][self.rows[query]]) if name in self.columns else ""
+
+    def tied(self, query: int) -> bool:
+        return _tied(self.columns, self.rows[query])
+
+    def cut(self, query: int) -> bool:
+        return "cut" in self.columns and bool(self.columns["cut"][self.rows[query]])
+
+
 def flips_of(pair: Pair, metric: str, most: int) -> list[Flip]:
-    """Return at most so many gained and so many lost queries; none where scores are not of single queries."""
+    """Return the gained and the lost queries of a pair of records, those whose rank changed most first.
+
+    Args:
+        pair: the records of A and B.
+        metric: name of the metric; one whose values are not of single queries has no flips.
+        most: maximum number of gained, and of lost, queries.
+    """
     columns = [read_outcomes(entry.file, entry.record) for entry in (pair.a, pair.b)]
     about = metric_of(metric)
     a, b = (about.values(each) for each in columns)
     if a is None or b is None or a.values.ndim > 1:
         return []
     b = aligned(a, b, pair.a.record.task.name)
-    change = (a.values - b.values) if about.lower_is_better else (b.values - a.values)
-    rows = [a.rows, b.rows]
-    shown = [_shown(each, of) for each, of in zip(columns, rows, strict=True)]
-    moved = np.abs(_log_ranks(columns[0])[rows[0]] - _log_ranks(columns[1])[rows[1]])
-    texts = columns[0]["text"][rows[0]] if "text" in columns[0] else np.full(len(a.ids), "")
-    often = Counter(texts.tolist())
+    gain = (a.values - b.values) if about.lower_is_better else (b.values - a.values)
+    sides = _Side(columns[0], a.rows), _Side(columns[1], b.rows)
+    change = np.abs(sides[0].log_ranks - sides[1].log_ranks)
+    counts = Counter(sides[0].text("text", query) for query in range(len(a.ids)))
     found: list[Flip] = []
-    for what, sign in (("gained", 1), ("lost", -1)):
-        queries = np.flatnonzero(sign * change > 0.5)
-        for query in queries[np.argsort(-moved[queries], kind="stable")][:most]:
-            first = rows[0][query]
-            found.append(
-                Flip(
-                    what=what,  # type: ignore[arg-type]
-                    direction=str(columns[0]["direction"][first]),
-                    sample=str(a.ids[query]),
-                    picture=str(columns[0]["cluster_id"][first]),
-                    image=str(columns[0]["image"][first]) if "image" in columns[0] else "",
-                    text=str(texts[query]),
-                    a=shown[0][query],
-                    b=shown[1][query],
-                    tied=any(_tied(each, of[query]) for each, of in zip(columns, rows, strict=True)),
-                    repeated=bool(texts[query]) and often[texts[query]] > 1 and "label" not in columns[0],
-                    cut=" and ".join(
-                        side
-                        for side, each, of in zip("AB", columns, rows, strict=True)
-                        if "cut" in each and each["cut"][of[query]]
-                    ),
-                )
-            )
+    for what, sign in _SIGNS.items():
+        queries = np.flatnonzero(sign * gain > 0.5)
+        queries = queries[np.argsort(-change[queries], kind="stable")][:most]
+        found += [_flip(what, int(query), sides, counts) for query in queries]
     return found
 
 
+_SIGNS: dict[Literal["gained", "lost"], int] = {"gained": 1, "lost": -1}
+
+
+def _flip(what: Literal["gained", "lost"], query: int, sides: tuple[_Side, _Side], counts: Counter[str]) -> Flip:
+    a = sides[0]
+    text = a.text("text", query)
+    return Flip(
+        what=what,
+        direction=a.text("direction", query),
+        sample=a.text("sample_id", query),
+        picture=a.text("cluster_id", query),
+        image=a.text("image", query),
+        text=text,
+        a=a.shown[query],
+        b=sides[1].shown[query],
+        tied=any(side.tied(query) for side in sides),
+        repeated=bool(text) and counts[text] > 1 and "label" not in a.columns,
+        cut=" and ".join(name for name, side in zip("AB", sides, strict=True) if side.cut(query)),
+    )
+
+
 def _shown(columns: Columns, rows: np.ndarray) -> list[str]:
-    """What the model did: its answer, its class, the rank of the best positive (a range where ties leave it open)."""
+    """Return the outcome of each query as text: the answer, or the rank of the best positive and the class."""
     if "given" in columns:
         return [
             f"{given} (true: {true})"
@@ -90,8 +124,8 @@ def _shown(columns: Columns, rows: np.ndarray) -> list[str]:
     if not {"label", "prediction"} <= set(columns):
         return ranks
     names = dict(zip(columns["label"].tolist(), columns["text"].tolist(), strict=True))
-    said = [names.get(label, f"class {label}") for label in columns["prediction"][rows].tolist()]
-    return [f"{name} ({rank})" for name, rank in zip(said, ranks, strict=True)]
+    predicted = [names.get(label, f"class {label}") for label in columns["prediction"][rows].tolist()]
+    return [f"{name} ({rank})" for name, rank in zip(predicted, ranks, strict=True)]
 
 
 def _log_ranks(columns: Columns) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Records of the same samples under A and under B; whatever cannot be paired, with its reason."""
+"""Records of the same samples under A and B, and the reason why others cannot be paired."""
 
 from __future__ import annotations
 
@@ -15,7 +15,13 @@ from goldieval.records.schema import Record
 
 @dataclass(frozen=True)
 class Pair:
-    """One task, its record under A and under B.   note: how the two were run differently, if they were."""
+    """The records of one task.
+
+    Attributes:
+        a: the record of A.
+        b: the record of B.
+        note: settings in which the two runs differ, if there are any.
+    """
 
     a: Entry
     b: Entry
@@ -24,7 +30,14 @@ class Pair:
 
 @dataclass(frozen=True)
 class Unpaired:
-    """A task that is not compared, and why. lacking: the side ("A", "B") that has no record of it, or ""."""
+    """A task that is not compared.
+
+    Attributes:
+        task: its name.
+        reason: why it is not compared.
+        lacking: the side, ``A`` or ``B``, that has no record of it; else empty.
+        limit: number of images of the subset that the other side has; None for all.
+    """
 
     task: str
     reason: str
@@ -80,7 +93,7 @@ def _match(a: list[Entry], b: list[Entry]) -> tuple[list[Pair], str]:
 
 
 def difference(a: Record, b: Record) -> str:
-    """Return in what the samples of two records of one task differ, or an empty string."""
+    """Return how the samples of two records of one task differ; empty where they are the same."""
     words = {
         "version of the task": (a.task.version, b.task.version),
         "subset": tuple(f"{each.task.limit:,} images" if each.task.limit else "all" for each in (a, b)),
@@ -95,16 +108,21 @@ def difference(a: Record, b: Record) -> str:
 
 
 def _how(a: Record, b: Record) -> str:
-    """Return how two records of the same samples were made differently: one may compare them, and should know."""
+    """Return the settings in which two records of the same samples differ; they may be compared."""
     words = {"scoring": (a.task.scoring, b.task.scoring), "precision": (a.model.precision, b.model.precision)}
     return ", ".join(f"{name} {one} and {other}" for name, (one, other) in words.items() if one != other)
 
 
 def aligned(a: QueryValues, b: QueryValues, where: str) -> QueryValues:
-    """Return B's outcomes in A's order.
+    """Return the values of B in the order of A.
+
+    Args:
+        a: values of A.
+        b: values of B.
+        where: task and metric, for the error message.
 
     Raises:
-        GoldievalError: the sample ids of the two differ, or repeat so that they cannot be told apart.
+        GoldievalError: the sample ids of the two differ, or are not unique.
     """
     if len(a.ids) == len(b.ids) and np.array_equal(a.ids, b.ids):
         return b

@@ -16,12 +16,34 @@ Verdict = Literal["better", "worse", "not separable"]
 
 @dataclass(frozen=True)
 class MetricComparison:
-    """One metric of one task. Shares are fractions; the difference is B - A.
+    """One metric of one task. Shares are fractions; differences are B - A.
 
-    low, high: None where no interval holds.   unreliable: why the interval may not hold, or why there is none.
-    p: adjusted by Holm for all rows.   verdict: of B.   smallest: the smallest difference that this test could have
-    seen with 80 % power at Holm's strictest level.   gains, losses: queries that B gets and A misses, and the reverse.
-    seeds: how many on each side; seed_sd, seed_error, sample_error: see ``metrics.seeds``; None without several.
+    Attributes:
+        task: its name.
+        metric: its name.
+        protocol: of the task.
+        limit: number of images of a subset; None for all.
+        heading: under which a run shows the task.
+        a: score of A; of several seeds their mean.
+        b: score of B.
+        difference: B - A.
+        low: lower end of the 95 % interval of the difference; None where no interval holds.
+        high: upper end.
+        p_alone: two-sided p of this test alone.
+        p: the same adjusted by Holm for all rows.
+        verdict: of B.
+        minimum_detectable_difference: what this test finds with 80 % power at Holm's strictest level.
+        method: the test.
+        n: queries.
+        clusters: independent units among them.
+        gains: queries on which B does better than A; None of several seeds.
+        losses: queries on which B does worse.
+        seeds: how many there are on each side.
+        seed_sd: standard deviation of scores between seeds of A and of B; None of a single one.
+        seed_error: standard error of the difference by the choice of seeds, see ``metrics.seeds``.
+        sample_error: the same by the choice of samples.
+        note: how the two were run differently, if they were.
+        unreliable: why the interval may not hold, or why there is none.
     """
 
     task: str
@@ -37,7 +59,7 @@ class MetricComparison:
     p_alone: float
     p: float
     verdict: Verdict
-    smallest: float
+    minimum_detectable_difference: float
     method: str
     n: int
     clusters: int
@@ -53,7 +75,18 @@ class MetricComparison:
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """A checkpoint's score on one task, for the curve of a glob."""
+    """A checkpoint's score on one task, for the curve of a glob.
+
+    Attributes:
+        side: A or B.
+        spec: of the model.
+        task: its name.
+        metric: the headline.
+        images_seen: by training; None where the record does not say.
+        value: the score.
+        low: lower end of its 95 % interval.
+        high: upper end.
+    """
 
     side: str
     spec: str
@@ -69,8 +102,14 @@ class CurvePoint:
 class Comparison:
     """What ``compare`` found.
 
-    pairs: the records of each row, A's and B's; of several seeds the first.   notes: what was not compared, and why.
-    refused: tasks whose samples differ.
+    Attributes:
+        a: the records of side A.
+        b: those of side B.
+        rows: one per test.
+        pairs: the records of each row, A's and B's; of several seeds the first.
+        notes: what was not compared, and why.
+        refused: tasks whose samples differ.
+        curve: scores of checkpoints, where a side is a row of them.
     """
 
     a: Side

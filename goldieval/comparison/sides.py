@@ -22,8 +22,12 @@ from goldieval.records.schema import Record
 class Side:
     """One side of a comparison.
 
-    text: as the user wrote it.   entries: its records, by model in natural order.   spec: text is a model spec, so that
-    ``run`` can make records of it.   out: the ``--out`` of the runs that made its records.   faults: files left out.
+    Attributes:
+        text: as the user wrote it.
+        entries: its records, by model in natural order.
+        spec: whether ``text`` is a model spec, for which ``run`` can make records.
+        out: the ``--out`` of the runs that made its records.
+        faults: one line for each file that was left out.
     """
 
     text: str
@@ -42,7 +46,7 @@ class Side:
 
     @property
     def seeds(self) -> bool:
-        """Whether these models differ in nothing but the seed of their training, as their records say."""
+        """Whether these models differ only in the seed of their training, according to their records."""
         models = [self.of(fingerprint)[0].record.model for fingerprint in self.models]
         same = {(model.recipe, model.images_seen, model.unique_pairs, model.precision) for model in models}
         drawn = {model.seed for model in models}
@@ -50,7 +54,7 @@ class Side:
 
 
 class Library:
-    """Records below the results folder, read once, and only where a side is no place of its own."""
+    """The records of the results folder, read once, and only if a side is not a file or a folder itself."""
 
     def __init__(self, results: Path) -> None:
         self.results = results
@@ -67,10 +71,10 @@ class Library:
         return self.found.entries
 
     def side(self, text: str) -> Side:
-        """Return the records that ``text`` names; none for a spec that has not been run.
+        """Return the records that ``text`` refers to; none for a spec that has not been run.
 
         Raises:
-            GoldievalError: a fingerprint of no record or of several models, or a named file that is no record.
+            GoldievalError: a fingerprint of no record or of several models, or a file that is not a record.
         """
         if places := _places(text):
             found = read_records(places)
@@ -100,10 +104,13 @@ class Library:
 
 
 def command(specs: Iterable[str], like: Sequence[Entry], tasks: Iterable[str], out: Path) -> str:
-    """Return the command that makes the records that are not there.
+    """Return the command that makes missing records.
 
     Args:
-        like: records of these tasks that are there, whose precision, subset and parameters the others need.
+        specs: of the models.
+        like: existing records of these tasks, whose precision, subset and parameters the missing ones need.
+        tasks: names of the tasks.
+        out: results folder.
     """
     models = " ".join(f"--model {shell_argument(spec)}" for spec in specs)
     more = _settings([entry.record for entry in like])
@@ -111,7 +118,7 @@ def command(specs: Iterable[str], like: Sequence[Entry], tasks: Iterable[str], o
 
 
 def _settings(records: Sequence[Record]) -> str:
-    """Return the options in which runs of these records agree and differ from a plain run."""
+    """Return the options that all runs of these records have in common."""
     found = [
         {
             "--limit": str(record.task.limit or ""),
@@ -132,7 +139,7 @@ def _plain(value: Any) -> str:
 
 
 def _out(entries: Sequence[Entry], places: Sequence[Path]) -> Path:
-    """Return the folder that runs were told to write to: they make one below it for each model."""
+    """Return the ``--out`` folder of the runs, in which each model has a folder."""
     if not entries:
         return places[0]
     folder = entries[0].file.parent
@@ -140,7 +147,7 @@ def _out(entries: Sequence[Entry], places: Sequence[Path]) -> Path:
 
 
 def _places(text: str) -> list[Path]:
-    """Return the files and folders of records of this name or glob; a folder without any may share a model's name."""
+    """Return the files and folders that match a name or a glob; a folder without records may be named like a model."""
     names = [text] if Path(text).exists() else sorted(glob.glob(text, recursive=True))
     places = [Path(name) for name in names if Path(name).is_file() or find_records(Path(name))]
     return [place for place in places if place.suffix != ".parquet" or len(names) == 1]
@@ -151,7 +158,7 @@ def _is(spec: str, text: str) -> bool:
 
 
 def _ordered(entries: list[Entry]) -> list[Entry]:
-    """Models by images seen, then by natural order of their specs (epoch_9 before epoch_10)."""
+    """Sort by images seen, then by the natural order of specs (epoch_9 before epoch_10)."""
 
     def place(entry: Entry) -> tuple[float, list[tuple[int, int, str]], str]:
         model = entry.record.model

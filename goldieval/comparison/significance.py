@@ -37,7 +37,7 @@ def rows_of(
     """Test every task; return rows, the first pair of records of each, and a line for what could not be tested.
 
     Several pairs of one task are seeds and make one row. The last list names tasks whose outcomes cannot be read, or
-    whose sample ids differ: they cost themselves, not the other tasks.
+    whose sample ids differ; the other tasks are compared.
     """
     tested: list[_Tested] = []
     untested, refused = [], []
@@ -60,7 +60,7 @@ def rows_of(
 
 
 def _task(found: Sequence[Pair], all_metrics: bool) -> tuple[list[_Tested], list[str]]:
-    """Test the metrics of one task; also return the names of those that the outcomes do not hold."""
+    """Test the metrics of one task; also return the names of those that the outcomes do not contain."""
     record = found[0].a.record
     common = [name for name in record.metrics if name in found[0].b.record.metrics]
     sides = tuple(_columns([getattr(each, side) for each in found]) for side in ("a", "b"))
@@ -86,7 +86,7 @@ def _by_task(pairs: Sequence[Pair]) -> list[list[Pair]]:
 
 
 def _columns(entries: list[Entry]) -> list[Columns]:
-    """Return the outcomes of each record, each read once."""
+    """Return the outcomes of each record; every file is read once."""
     distinct = {entry.file: entry for entry in entries}.values()
     read: list[Columns] = [read_outcomes(entry.file, entry.record) for entry in distinct]
     for columns in read:
@@ -131,7 +131,7 @@ def _row(tested: _Tested, p: float, strictest: float) -> MetricComparison:
         p_alone=found.p,
         p=p,
         verdict=verdict,
-        smallest=found.smallest(strictest),
+        minimum_detectable_difference=found.minimum_detectable_difference(strictest),
         method=found.method if isinstance(found, Paired) else "Welch's t over seeds and samples",
         n=tested.n,
         clusters=tested.clusters,

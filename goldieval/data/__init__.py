@@ -1,1 +1,1 @@
-"""Where samples come from: one module per layout of files, and the built-in world."""
+"""Readers of data sets: one module per file layout, and the built-in world."""

@@ -1,4 +1,4 @@
-"""COCO caption annotations: one JSON with ``images`` and ``annotations``."""
+"""COCO caption annotations: one JSON file with ``images`` and ``annotations``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,12 @@ from goldieval.data.table_files import text_in
 
 
 class CocoSource(Source):
-    """``annotations`` is the captions file, ``images`` the folder with the pictures that it names."""
+    """COCO captions as a card's source.
+
+    Attributes:
+        annotations: The captions file.
+        images: Folder of the images that it names.
+    """
 
     reader: Literal["coco"]
     annotations: str
@@ -39,7 +44,7 @@ class CocoSource(Source):
 
 
 def _captions(file: Path, entries: list[Entry]) -> list[tuple[str, str]]:
-    """Return id and text of an image's captions, sorted by id. Raises TaskError naming one without text."""
+    """Return id and text of an image's captions, sorted by id. Raises TaskError for a caption without text."""
     for entry in entries:
         check_id(f"{file}: a caption of image {entry['image_id']}", entry, "id")
     if len({id_text(entry["id"]) for entry in entries}) < len(entries):

@@ -1,4 +1,4 @@
-"""COCO's annotation files: images and annotations joined by ids, each entry checked and named where it is wrong."""
+"""COCO annotation files: images and annotations joined by id, with every entry checked."""
 
 from __future__ import annotations
 
@@ -17,9 +17,13 @@ Entry = dict[str, Any]
 
 @dataclass(frozen=True)
 class CocoFile:
-    """images: in the order of their ids.   annotations: by the ``id_text`` of their image, in the file's order.
+    """Content of an annotation file.
 
-    content: all that the file holds.
+    Attributes:
+        file: The file.
+        images: Images in the order of their ids.
+        annotations: Annotations by the ``id_text`` of their image, in the order of the file.
+        content: The complete content.
     """
 
     file: Path
@@ -32,12 +36,13 @@ class CocoFile:
 
 
 def read_coco(file: Path) -> CocoFile:
-    """Read an annotation file. pycocotools' own index knows no panoptic files.
+    """Read an annotation file. The index of pycocotools does not support panoptic files.
 
-    Ids may be numbers or texts, and one of either kind may name the other (``1`` and ``"1"``).
+    Ids may be numbers or texts, and an id of one kind may refer to the other (``1`` and ``"1"``).
 
     Raises:
-        TaskError: no such file; an entry without id or file name, or twice; annotations of images that are not listed.
+        TaskError: The file is missing, an entry has no id or file name or occurs twice, or annotations refer to images
+            that are not listed.
     """
     content = read_json_file(file)
     images = entries_of(file, content, "images")
@@ -61,18 +66,18 @@ def read_coco(file: Path) -> CocoFile:
 
 
 def entries_of(file: Path, content: Any, key: str) -> list[Entry]:
-    """Return the list under a key. Raises TaskError where there is none, or one that holds something else."""
+    """Return the list under a key. Raises TaskError if there is none, or if it contains anything but mappings."""
     found = content.get(key) if isinstance(content, dict) else None
     if not isinstance(found, list):
-        raise TaskError(f"{file} has no list {key!r}, so it is no such file as COCO has.")
+        raise TaskError(f"{file} has no list {key!r}, so it is not a COCO file.")
     for place, entry in enumerate(found):
         if not isinstance(entry, dict):
-            raise TaskError(f"{file}: {key}[{place}] is {str(entry)[:40]!r}, no mapping.")
+            raise TaskError(f"{file}: {key}[{place}] is {str(entry)[:40]!r}, not a mapping.")
     return found
 
 
 def check_id(where: str, entry: Entry, key: str) -> str:
-    """Return the ``id_text`` of an entry's id. Raises TaskError where it has none."""
+    """Return the ``id_text`` of an entry's id. Raises TaskError if it has none."""
     value = entry.get(key)
     if isinstance(value, bool) or not isinstance(value, int | float | str) or value == "":
         raise TaskError(f"{where}: {key!r} should be a number or a text, but is {str(value)[:40]!r}.")
@@ -80,7 +85,7 @@ def check_id(where: str, entry: Entry, key: str) -> str:
 
 
 def id_text(value: Any) -> str:
-    """Return an id as text, alike for the writings of one number.
+    """Return an id as text, the same for all notations of one number.
 
     >>> id_text(7), id_text("7"), id_text(7.0), id_text("007")
     ('7', '7', '7', '007')
@@ -89,7 +94,7 @@ def id_text(value: Any) -> str:
 
 
 def in_order(entries: Sequence[Entry]) -> list[Entry]:
-    """Sort by id: numbers by size, texts by letters; of both kinds, numbers first."""
+    """Sort by id: numbers numerically, texts alphabetically, and numbers before texts."""
     return sorted(entries, key=lambda entry: (isinstance(entry["id"], str), entry["id"]))
 
 

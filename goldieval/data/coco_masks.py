@@ -1,4 +1,4 @@
-"""COCO's own masks: panoptic PNGs with their JSON, or things and stuff as outlines."""
+"""COCO's masks: panoptic PNGs with their JSON, or outlines of things and stuff."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MOST_CATEGORIES = 10_000
 
 @dataclass(frozen=True)
 class PanopticMask:
-    """A PNG whose colours are segment ids, and the raw value of each segment's category."""
+    """A PNG whose colours are segment ids, with the raw value of each segment's category."""
 
     file: Path
     categories: tuple[tuple[int, int], ...]
@@ -51,16 +51,20 @@ class PanopticMask:
         known = {0: NOTHING} | dict(self.categories)
         strays = [str(segment) for segment in segments if int(segment) not in known]
         if strays:
-            raise TaskError(f"mask {self.file}: segments that its annotation does not list: {listing(strays)}.")
+            raise TaskError(f"mask {self.file}: segments missing from its annotation: {listing(strays)}.")
         raw = np.array([known[int(segment)] for segment in segments])[where].reshape(colours.shape[:2])
         return self.labels.classes(raw, str(self.file))
 
 
 @dataclass(frozen=True)
 class OutlineMask:
-    """Outlines or run lengths of one picture; the larger lie below, so that small things stay visible.
+    """Outlines or run lengths of one image; larger ones are drawn first, so that small objects remain visible.
 
-    outlines: raw value of the category, and the outline as JSON.
+    Attributes:
+        outlines: Raw value of the category and outline as JSON, for each annotation.
+        size: Height and width of the image.
+        labels: Meaning of raw values.
+        where: Location for error messages.
     """
 
     outlines: tuple[tuple[int, str], ...]
@@ -84,15 +88,20 @@ class OutlineMask:
     def _filled(self, outline: Any) -> np.ndarray:
         try:
             return filled(outline, self.size)
-        except Exception as error:  # pycocotools raises whatever its C code raises
+        except Exception as error:  # pycocotools raises various exceptions from C code
             raise TaskError(f"{self.where}: an outline cannot be filled: {error}.") from None
 
 
 class CocoMasksSource(LabelledSource):
-    """``annotations``: panoptic, instances or stuff JSON.   images: folder.   masks: folder of panoptic PNGs.
+    """COCO's masks as a card's source.
 
-    Classes are the file's categories in the order of their ids, unless ``values`` lists ids. Without a category a pixel
-    is ignored, or under ``others: background`` of class 0. Things may overlap: the smaller one is on top.
+    Classes are the file's categories in the order of their ids, unless ``values`` lists ids. Pixels without a category
+    are ignored or, with ``others: background``, of class 0. Objects may overlap: the smaller one is on top.
+
+    Attributes:
+        annotations: Panoptic, instances or stuff JSON.
+        images: Folder of the images.
+        masks: Folder of panoptic PNGs.
     """
 
     reader: Literal["coco-masks"]
@@ -147,7 +156,7 @@ class CocoMasksSource(LabelledSource):
 
 
 def raw_values(ids: Sequence[int]) -> dict[int, int]:
-    """Return the raw value by which masks know each category: its id, unless one is 0 or does not fit in 8 bits.
+    """Return the raw value that represents each category: its id, unless an id is 0 or exceeds 8 bits.
 
     >>> raw_values([1, 90]), raw_values([0, 7, 1001])
     ({1: 1, 90: 90}, {0: 1, 7: 2, 1001: 3})
@@ -159,29 +168,29 @@ def raw_values(ids: Sequence[int]) -> dict[int, int]:
 
 
 def _categories(file: Path, content: Entry) -> dict[int, str]:
-    """Return the name of each category. Raises TaskError for one without id or name, or twice."""
+    """Return the name of each category. Raises TaskError if one has no id or name, or occurs twice."""
     found: dict[int, str] = {}
     for place, entry in enumerate(entries_of(file, content, "categories")):
         where = f"{file}: categories[{place}]"
         id = _whole(where, entry, "id")
         if id in found:
-            raise TaskError(f"{where}: id {id} is that of another category, too.")
+            raise TaskError(f"{where}: id {id} is also the id of another category.")
         found[id] = text_in(where, entry, "name")
     if not 0 < len(found) <= MOST_CATEGORIES:
-        raise TaskError(f"{file} has {len(found):,} categories; there may be 1 to {MOST_CATEGORIES:,}.")
+        raise TaskError(f"{file} has {len(found):,} categories; 1 to {MOST_CATEGORIES:,} are allowed.")
     return found
 
 
 def _whole(where: str, entry: Entry, key: str) -> int:
     text = check_id(where, entry, key)
     if not text.isdecimal():
-        raise TaskError(f"{where}: {key!r} should be a number from 0 on, but is {text[:40]!r}.")
+        raise TaskError(f"{where}: {key!r} should be a non-negative integer, but is {text[:40]!r}.")
     return int(text)
 
 
 def _raw(where: str, part: Any, raw: dict[int, int]) -> int:
     if not isinstance(part, dict):
-        raise TaskError(f"{where}: an annotation is {str(part)[:40]!r}, no mapping.")
+        raise TaskError(f"{where}: an annotation is {str(part)[:40]!r}, not a mapping.")
     where = f"{where}, annotation {part.get('id')}"
     category = _whole(where, part, "category_id")
     if category not in raw:
@@ -207,5 +216,5 @@ def _size(where: str, entry: Entry) -> tuple[int, int]:
 
     height, width = (_whole(where, entry, key) for key in ("height", "width"))
     if not 0 < height * width <= most_pixels():
-        raise TaskError(f"{where}: {width:,} x {height:,} pixels; there may be 1 to {most_pixels():,} ({LIMIT}).")
+        raise TaskError(f"{where}: {width:,} x {height:,} pixels; 1 to {most_pixels():,} are allowed ({LIMIT}).")
     return height, width

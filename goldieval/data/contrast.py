@@ -1,4 +1,4 @@
-"""A true caption against a false one: SugarCrepe's files, a JSON mapping of items a kind of falsehood."""
+"""A true caption and a false one: SugarCrepe's files, one JSON mapping of items per type of falsehood."""
 
 from __future__ import annotations
 
@@ -17,9 +17,17 @@ from goldieval.data.table_files import read_json_file, text_in
 
 
 class ContrastSource(Source):
-    """``files`` are JSON files in the folder ``annotations``; each is a group of queries, named by its stem.
+    """Pairs of a true and a false caption as a card's source.
 
     An item maps ``image`` (file name below ``images``), ``true`` and ``false`` (captions).
+
+    Attributes:
+        annotations: Folder of the JSON files.
+        files: JSON files in that folder; each is a group of queries, named by its stem.
+        images: Folder of the images.
+        image: Key of the image's file name.
+        true: Key of the true caption.
+        false: Key of the false caption.
     """
 
     reader: Literal["contrast"]
@@ -48,9 +56,9 @@ class ContrastSource(Source):
                 if not isinstance(item, dict):
                     raise TaskError(f"{where} should map {self.image}, {self.true} and {self.false}.")
                 row = images.setdefault(file_name(where, item.get(self.image), self.image), len(images))
-                said = [text_in(where, item, side) for side in (self.true, self.false)]
+                captions = [text_in(where, item, side) for side in (self.true, self.false)]
                 stem = Path(name).stem
-                texts += [TextSample(f"{stem}-{key}-{number}", text) for number, text in enumerate(said)]
+                texts += [TextSample(f"{stem}-{key}-{number}", text) for number, text in enumerate(captions)]
                 owner += [row, row]
                 groups.append(stem)
         if not groups:

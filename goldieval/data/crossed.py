@@ -1,4 +1,4 @@
-"""Two pictures and two captions with the same words, each caption true of one picture: Winoground's examples."""
+"""Two images and two captions with the same words, each caption true of one image: Winoground's examples."""
 
 from __future__ import annotations
 
@@ -15,15 +15,21 @@ from goldieval.data.samples import Dataset, FileImage, ImageSample, TextSample
 from goldieval.data.source import Source
 from goldieval.data.table_files import read_table, text_in
 
-# Queries of one example as (true image, true text), (other image, other text): each image asks, then each text.
+# Queries of one example as (true image, true text), (other image, other text): first each image, then each text.
 QUERIES = (((0, 0), (0, 1)), ((1, 1), (1, 0)), ((0, 0), (1, 0)), ((1, 1), (0, 1)))
 Two = Annotated[list[str], Field(min_length=2, max_length=2)]
 
 
 class CrossedSource(Source):
-    """``file`` has one row an example; ``pair`` and ``captions`` name its columns, in matching order.
+    """Pairs of images and captions as a card's source, one row per example.
 
-    images: folder of the pictures.   picture: file name there, ``{}`` for the column.
+    Attributes:
+        file: Table with one row per example.
+        images: Folder of the images.
+        example: Column of the example's id.
+        pair: Columns of the two images.
+        captions: Columns of the two captions, in matching order.
+        picture: File name pattern in ``images``, with ``{}`` for the value of the column.
     """
 
     reader: Literal["crossed"]

@@ -1,7 +1,8 @@
-"""Pictures from bytes, for evaluation and training alike: RGB, 8 bits, as clip-benchmark and open_clip see them.
+"""Decoding of images, for evaluation and training alike: 8-bit RGB, as in clip-benchmark and open_clip.
 
-``Image.open(file).convert("RGB")``: the first frame, without alpha, EXIF orientation not applied. Beyond that, which
-Pillow clips without a word: 16-bit grey is scaled from its full range, and what has no agreed range is refused.
+Equivalent to ``Image.open(file).convert("RGB")``: the first frame, without alpha, EXIF orientation not applied. In
+addition, where Pillow clips silently, 16-bit grey is scaled from its full range, and modes without a defined range are
+refused.
 """
 
 from __future__ import annotations
@@ -19,35 +20,35 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 LIMIT = "GOLDIEVAL_MAX_PIXELS"
-MOST_PIXELS = 178_956_970  # where Pillow stops; a picture of so many takes 0.5 GB
-DEEP = "16 bits scaled to 8"  # raise the words when the rule changes: they are part of such pictures' keys
+MOST_PIXELS = 178_956_970  # Pillow's limit; an image of this size takes 0.5 GB
+DEEP = "16 bits scaled to 8"  # change this text when the rule changes: it is part of the keys of such images
 BITS_PER_SAMPLE, PHOTOMETRIC, WHITE_IS_ZERO = 258, 262, 0  # TIFF
 
-PROGRAMS = frozenset({"EPS", "WMF"})  # PostScript goes to Ghostscript, metafiles to Windows
+PROGRAMS = frozenset({"EPS", "WMF"})  # PostScript is passed to Ghostscript, metafiles to Windows
 POSTSCRIPT = (b"%!PS", b"\xc5\xd0\xd3\xc6")
 PILLOW = r"PIL\."
 
 
 class UndecodableError(OSError):
-    """The bytes are here but are no picture: true of the content for good, unlike a failure to read it."""
+    """The bytes were read but are not a valid image: a permanent property, unlike a failure to read them."""
 
 
 class TooLargeError(OSError):
-    """A picture of more pixels than allowed: true until the limit is raised."""
+    """An image with more pixels than allowed; it can be read if the limit is raised."""
 
 
 def most_pixels() -> int:
-    """Return how many pixels a picture may have: ``$GOLDIEVAL_MAX_PIXELS``, or what Pillow allows."""
+    """Return the maximum number of pixels of an image: ``$GOLDIEVAL_MAX_PIXELS``, or Pillow's limit."""
     given = os.environ.get(LIMIT, "")
     return int(given) if given.isdecimal() and int(given) > 0 else MOST_PIXELS
 
 
 def decode(data: bytes) -> Image.Image:
-    """Return the RGB picture of an image file's bytes.
+    """Decode an image file's bytes to RGB.
 
     Raises:
-        UndecodableError: no picture, a damaged one, or values without an agreed range.
-        TooLargeError: more pixels than allowed.
+        UndecodableError: It is not an image, damaged, or has values without a defined range.
+        TooLargeError: It has more pixels than allowed.
     """
     with open_image(data) as picture:
         check_range(picture)
@@ -55,22 +56,22 @@ def decode(data: bytes) -> Image.Image:
 
 
 def check_image(data: bytes) -> None:
-    """Raise what ``decode`` would raise for all that a file's header tells; no pixel is decoded."""
+    """Raise the errors of ``decode`` that can be found from the file's header, without decoding pixels."""
     with open_image(data) as picture:
         check_range(picture)
 
 
 def size_of(data: bytes) -> tuple[int, int]:
-    """Return width and height from a file's header. Raises as ``decode``."""
+    """Return width and height from a file's header. Raises the same errors as ``decode``."""
     with open_image(data) as picture:
         return picture.size
 
 
 def key_of(data: bytes) -> str:
-    """Return an identity of a picture's content: of its bytes, and for deep ones of how they are read.
+    """Return a key of an image's content: of its bytes and, for more than 8 bits, of how they are converted.
 
     Raises:
-        UndecodableError: values without an agreed range.
+        UndecodableError: The values have no defined range.
     """
     total = hashlib.sha256(data)
     if not data.startswith(b"\xff\xd8") and _deep_header(data):  # a JPEG has 8 bits
@@ -84,7 +85,7 @@ def _deep_header(data: bytes) -> bool:
             mode = picture.mode
             deep = _is_deep(picture)
     except OSError:
-        return False  # whoever opens it says what is wrong
+        return False  # reported when the image is opened
     if not deep and (fault := _no_range(mode)):
         raise UndecodableError(fault)
     return deep
@@ -92,7 +93,7 @@ def _deep_header(data: bytes) -> bool:
 
 @contextmanager
 def open_image(data: bytes) -> Iterator[Image.Image]:
-    """Open an image file's bytes with Pillow, within the limit of pixels. Raises UndecodableError, TooLargeError."""
+    """Open an image file's bytes with Pillow, within the pixel limit. Raises UndecodableError or TooLargeError."""
     _silence_pillow()
     limit = Image.MAX_IMAGE_PIXELS = most_pixels()
     try:
@@ -103,27 +104,27 @@ def open_image(data: bytes) -> Iterator[Image.Image]:
         raise
     except UnidentifiedImageError as error:
         if data.startswith(POSTSCRIPT):
-            raise UndecodableError("PostScript is a program, and no program of the data is run") from None
-        raise UndecodableError("no picture format that Pillow knows") from error
+            raise UndecodableError("PostScript is a program, and programs in data are not executed") from None
+        raise UndecodableError("not an image format that Pillow supports") from error
     except Image.DecompressionBombError as error:
         raise TooLargeError(
             f"{str(error).partition(',')[0]}, above the limit of {limit:,} pixels: see {LIMIT}"
         ) from None
     except MemoryError as error:
         raise OSError("there is not enough memory to decode it") from error
-    except Exception as error:  # Pillow's plugins raise OSError, ValueError, SyntaxError … on broken files
+    except Exception as error:  # Pillow's plugins raise OSError, ValueError, SyntaxError … for damaged files
         raise UndecodableError(f"{type(error).__name__}: {error}") from error
 
 
 @cache
 def _formats() -> list[str]:
-    """Return the formats that Pillow reads by itself: without those that it hands to a program of the machine."""
+    """Return the formats that Pillow decodes itself, excluding those it passes to an external program."""
     Image.init()
     return [name for name in Image.ID if name not in PROGRAMS]
 
 
 def _silence_pillow() -> None:
-    """Keep Pillow's remarks (damaged EXIF, palettes, sizes) off the screen; what matters is an error here."""
+    """Suppress Pillow's warnings (damaged EXIF, palettes, sizes); relevant problems are errors here."""
     if ("ignore", None, Warning, re.compile(PILLOW), 0) not in warnings.filters:
         warnings.filterwarnings("ignore", module=PILLOW)
 
@@ -135,11 +136,11 @@ def _check_size(size: tuple[int, int], limit: int) -> None:
             f"{width:,} x {height:,} pixels are above the limit of {limit:,}: set {LIMIT}={width * height} to allow it"
         )
     if not width * height:
-        raise UndecodableError(f"it is {width} x {height} pixels, so there is nothing to see")
+        raise UndecodableError(f"it is empty: {width} x {height} pixels")
 
 
 def check_range(picture: Image.Image) -> None:
-    """Raise UndecodableError for values that have no agreed range from black to white."""
+    """Raise UndecodableError for values without a defined range from black to white."""
     if not _is_deep(picture) and (fault := _no_range(picture.mode)):
         raise UndecodableError(fault)
 
@@ -147,19 +148,19 @@ def check_range(picture: Image.Image) -> None:
 def _no_range(mode: str) -> str:
     kinds = {"F": "floating-point values", "I": "32-bit or signed values"}
     if kind := kinds.get(mode.partition(";")[0]):
-        return f"it has {kind}, of which nothing says what is black and what is white: save it with 8 or 16 bits"
+        return f"it has {kind}, for which black and white are not defined: save it with 8 or 16 bits"
     return ""
 
 
 def _is_deep(picture: Image.Image) -> bool:
-    """True for 16 bits of grey; Pillow reads those of PGM into 32, scaled to 16."""
+    """Return whether an image has 16-bit grey values; Pillow reads those of PGM into 32 bits, scaled to 16."""
     return picture.mode.startswith("I;16") or (picture.mode == "I" and picture.format == "PPM")
 
 
 def _from_deep(picture: Image.Image) -> Image.Image:
-    """Scale grey from its full range to 8 bits, rounded."""
+    """Scale grey values from their full range to 8 bits, rounded."""
     tags = getattr(picture, "tag_v2", {})
-    most = 2 ** int(tags.get(BITS_PER_SAMPLE, (16,))[0]) - 1  # a TIFF may have 12
+    most = 2 ** int(tags.get(BITS_PER_SAMPLE, (16,))[0]) - 1  # a TIFF may have 12 bits
     values = np.asarray(picture).astype(np.uint32).clip(0, most)
     grey = ((values * 255 + most // 2) // most).astype(np.uint8)
     if tags.get(PHOTOMETRIC) == WHITE_IS_ZERO:

@@ -1,4 +1,4 @@
-"""Captions that speak of several images: a query with such a caption cannot be answered for sure."""
+"""Captions shared by several images: a query with such a caption has no single correct answer."""
 
 from __future__ import annotations
 
@@ -9,14 +9,19 @@ import numpy as np
 
 
 class Repeats(NamedTuple):
-    """captions: equal to a caption of another image.   images: that have such a caption."""
+    """Number of repeated captions.
+
+    Attributes:
+        captions: Captions equal to a caption of another image.
+        images: Images with such a caption.
+    """
 
     captions: int
     images: int
 
 
 def repeats(texts: Sequence[str], owner: np.ndarray) -> Repeats:
-    """Count captions that equal, to the letter, one of another image; ``owner`` is each text's image, (texts,).
+    """Count captions that are identical to a caption of another image; ``owner`` is each text's image, (texts,).
 
     >>> repeats(["a", "b", "a", "b", "b"], np.array([0, 0, 1, 2, 2]))
     Repeats(captions=5, images=3)

@@ -1,4 +1,4 @@
-"""Names of files and samples: what may be one, and how one that is not Unicode is written down."""
+"""Names of files and samples: validation, and an escaped form for names that are not valid Unicode."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from goldieval.data.text_files import LONE_SURROGATE
 
 
 def escape_undecodable(name: str) -> str:
-    r"""Return a name that every file and screen can hold; names that are Unicode stay as they are.
+    r"""Return a name that every file and terminal can represent; valid Unicode is returned unchanged.
 
-    Python reads a byte that is not UTF-8 as a lone surrogate; it is written ``\xNN`` here, other lone surrogates
-    ``\uNNNN``, and then a backslash ``\\``, so that the bytes can be told again.
+    Python represents a byte that is not UTF-8 as a lone surrogate, which is written ``\xNN`` here; other lone
+    surrogates are written ``\uNNNN``, and then a backslash ``\\``, so that the original bytes can be recovered.
 
-    >>> printable("caf\udce9.png"), printable("a\\b.png")
+    >>> escape_undecodable("caf\udce9.png"), escape_undecodable("a\\b.png")
     ('caf\\xe9.png', 'a\\b.png')
     """
     if not LONE_SURROGATE.search(name):
@@ -29,24 +29,24 @@ def _escaped(code: int) -> str:
 
 
 def file_name(where: str, value: object, column: str) -> str:
-    """Return a file name that a row gives. Raises TaskError for what can name no file."""
+    """Return a file name from a row. Raises TaskError if the value cannot be a file name."""
     if not isinstance(value, str | int) or isinstance(value, bool):
         raise TaskError(f"{where}: {column!r} should name a file, but holds {str(value)[:40]!r}.")
     name = str(value)
     if not name.strip():
-        raise TaskError(f"{where}: {column!r} names no file.")
+        raise TaskError(f"{where}: {column!r} does not name a file.")
     if "\0" in name:
         raise TaskError(f"{where}: {column!r} names a file with a zero byte in it, {name[:40]!r}.")
     if LONE_SURROGATE.search(name):
-        raise TaskError(f"{where}: {column!r} names a file that is no Unicode text: {escape_undecodable(name)!r}.")
+        raise TaskError(f"{where}: {column!r} names a file that is not Unicode text: {escape_undecodable(name)!r}.")
     return name
 
 
 def relative_name(folder: Path, name: str) -> str:
-    r"""Return a file name as it stands below ``folder``.
+    r"""Return a file name relative to ``folder``.
 
-    An absolute one that lies there loses the folder's part; a Windows path (``img\0.png``) gets slashes where only
-    that names a file. Others stay as they are.
+    For an absolute path below the folder, the folder's part is removed. A Windows path (``img\0.png``) gets slashes if
+    only that names an existing file. Other names are returned unchanged.
     """
     if os.path.isabs(name):
         for root in (os.path.abspath(folder), os.path.realpath(folder)):
@@ -59,7 +59,7 @@ def relative_name(folder: Path, name: str) -> str:
 
 
 def picture_file(where: str, folder: Path, value: object, column: str) -> Path:
-    """Return the file inside ``folder`` that a row names. Raises TaskError with the row."""
+    """Return the file inside ``folder`` that a row names. Raises TaskError that names the row."""
     name = relative_name(folder, file_name(where, value, column))
     try:
         return inside(folder, name)

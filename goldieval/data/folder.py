@@ -27,9 +27,12 @@ __all__ = ["PICTURES", "FolderSource"]
 
 
 class FolderSource(Source):
-    """``folder_name`` holds one folder a class; ``classes`` is a file with the folder names in label order.
+    """Class folders as a card's source.
 
-    exclude: folders that are no class.
+    Attributes:
+        folder_name: Folder with one folder per class.
+        classes: File with the folder names in label order.
+        exclude: Folders that are not classes.
     """
 
     reader: Literal["folder"]
@@ -43,7 +46,7 @@ class FolderSource(Source):
     def read(self, folder: Path) -> Dataset:
         top = inside(folder, self.folder_name)
         if not top.is_dir():
-            raise TaskError(f"{top} is no folder.")
+            raise TaskError(f"{top} is not a folder.")
         left_out: LeftOut = LeftOut()
         present = [name for name in _class_folders(folder, top, left_out) if name not in self.exclude]
         names = read_names(inside(folder, self.classes)) if self.classes else present
@@ -65,7 +68,7 @@ class FolderSource(Source):
 
 
 def _class_folders(folder: Path, top: Path, left_out: LeftOut) -> list[str]:
-    """Return the folders of a folder; count those of systems, links that lead out, and pictures in no class."""
+    """Return the class folders; count system folders, links that point outside, and images that are in no class."""
     found = []
     for entry in sorted(top.iterdir()):
         if entry.is_dir():
@@ -80,10 +83,10 @@ def _class_folders(folder: Path, top: Path, left_out: LeftOut) -> list[str]:
 
 
 def _check_class_names(top: Path, names: list[str]) -> None:
-    """Refuse a folder whose name cannot be said to a model. Raises TaskError."""
-    strange = [escape_undecodable(name) for name in names if escape_undecodable(name) != name]
-    if strange:
-        raise TaskError(f"{top}: a folder's name is its class, but {listing(strange)} is no UTF-8. Rename the folder.")
+    """Raise TaskError for a folder whose name cannot be used in a prompt."""
+    invalid = [escape_undecodable(name) for name in names if escape_undecodable(name) != name]
+    if invalid:
+        raise TaskError(f"{top}: a folder's name is its class, but {listing(invalid)} is not UTF-8. Rename the folder.")
 
 
 def _pictures(folder: Path, class_folder: Path, left_out: LeftOut) -> list[str]:

@@ -1,4 +1,4 @@
-"""Pictures with masks as files: two folders, or a table that names both."""
+"""Images with mask files: two folders, or a table that names both."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from goldieval.data.walk import LeftOut, files_below, is_leftover, is_picture, l
 
 
 def _expanded(values: list[int | str]) -> list[int | str]:
-    """Write ranges out: ``["0-2", 5]`` is 0, 1, 2, 5."""
+    """Expand ranges: ``["0-2", 5]`` is 0, 1, 2, 5."""
     numbers: list[int | str] = []
     for value in values:
         first, _, last = str(value).partition("-")
         if not (first.isdecimal() and (last or first).isdecimal() and int(first) <= int(last or first) < VALUES):
-            raise ValueError(f"{value!r} is no value from 0 to {VALUES - 1} and no range like '3-9'")
+            raise ValueError(f"{value!r} is neither a value from 0 to {VALUES - 1} nor a range like '3-9'")
         numbers += range(int(first), int(last or first) + 1)
     if len(set(numbers)) < len(numbers):
         raise ValueError("a value is given twice")
@@ -35,13 +35,14 @@ RawValues = Annotated[list[int | str], AfterValidator(_expanded)]
 
 
 class LabelledSource(Source):
-    """What readers of masks share.
+    """Options shared by all readers of masks.
 
-    values: raw values in class order, with ranges like "0-10"; none: a value is its class.   ignore: raw values of
-    pixels without a label; unless it is given, 255 where that is no class of ``values``.   reduce_zero_label: value 0
-    is ignored, the others count from 1.   others: values that are in no list are an error, or the class "background"
-    before all others.
-    classes: file with the class names: one a line in class order, or JSON from raw value to name.
+    Attributes:
+        values: Raw values in class order, with ranges such as "0-10"; if empty, a raw value is its class.
+        ignore: Raw values of pixels without a label; by default 255, unless that is a class in ``values``.
+        reduce_zero_label: Whether value 0 is ignored and the other values count from 1.
+        others: Values that are not listed are an error, or the class "background" before all others.
+        classes: File with the class names: one per line in class order, or JSON from raw value to name.
     """
 
     values: RawValues = []
@@ -51,7 +52,7 @@ class LabelledSource(Source):
     classes: str = ""
 
     def labelling(self, folder: Path) -> tuple[Labels, list[str] | None]:
-        """Return what raw values mean, and the class names where the data have them. Raises TaskError."""
+        """Return the meaning of raw values, and the class names if the data have them. Raises TaskError."""
         values, names = [int(value) for value in self.values], None
         ignore = [int(value) for value in self.ignore]
         if "ignore" not in self.model_fields_set:
@@ -66,7 +67,7 @@ class LabelledSource(Source):
         elif self.classes:
             names = read_names(inside(folder, self.classes))
         if self.reduce_zero_label and (values or self.others == "background"):
-            raise TaskError("source.reduce_zero_label is for values that count from 1; leave it out beside a list.")
+            raise TaskError("source.reduce_zero_label is for values that count from 1; remove it if values are listed.")
         if names is not None and values and len(names) != len(values):
             raise TaskError(f"{len(names):,} class names in {self.classes} for {len(values):,} values of the labels.")
         rest = 0 if self.others == "background" else OUTSIDE
@@ -74,11 +75,17 @@ class LabelledSource(Source):
 
 
 class MasksSource(LabelledSource):
-    """Two folders with the same names inside, or a table.
+    """Two folders with corresponding file names, or a table.
 
-    images, masks: folders.   image_suffix, mask_suffix: endings by which files of the two are one pair; the ending
-    of pictures may be left out.   names: file with the names (without ending) to take, one a line.
-    file: or a table with a row a picture, whose columns ``image`` and ``mask`` name the files.
+    Attributes:
+        images: Folder of the images.
+        masks: Folder of the masks.
+        image_suffix: Ending of image names that is replaced by ``mask_suffix``; by default the file extension.
+        mask_suffix: Ending of mask names.
+        names: File with the names (without ending) to use, one per line.
+        file: Instead of folders, a table with one row per image.
+        image: Column of the image's file name.
+        mask: Column of the mask's file name.
     """
 
     reader: Literal["masks"]
@@ -102,7 +109,7 @@ class MasksSource(LabelledSource):
         lacking = [mask for _, mask in pairs if not inside(folder, mask).is_file()]
         if lacking:
             raise TaskError(
-                f"{len(lacking):,} of {len(pairs):,} pictures have no mask: {folder} lacks {listing(lacking)}."
+                f"{len(lacking):,} of {len(pairs):,} images have no mask: {folder} lacks {listing(lacking)}."
             )
         return Dataset(
             images=[ImageSample(image, FileImage(inside(folder, image)), image) for image, _ in pairs],
@@ -115,7 +122,7 @@ class MasksSource(LabelledSource):
         for where, row in read_table(inside(folder, self.file)):
             named = [file_name(where, value_of(where, row, column), column) for column in (self.image, self.mask)]
             for column, name in zip((self.image, self.mask), named, strict=True):
-                picture_file(where, folder, name, column)  # refuses one that lies elsewhere, with its row
+                picture_file(where, folder, name, column)  # refuses a path outside the folder and names the row
             yield named[0], named[1]
 
     def _files(self, folder: Path, left_out: LeftOut) -> Iterator[tuple[str, str]]:
@@ -127,13 +134,13 @@ class MasksSource(LabelledSource):
             other = by_stem.setdefault(self._stem(name), name)
             if other is not name:
                 raise TaskError(
-                    f"{top} holds {other} and {name}, two pictures for one mask. Say by image_suffix which are meant."
+                    f"{top} holds {other} and {name}, two images for one mask. Choose one kind with image_suffix."
                 )
         if not present:
-            raise TaskError(f"{top} holds no pictures{self._besides_masks(top, masks)}.")
+            raise TaskError(f"{top} holds no images{self._besides_masks(top, masks)}.")
         wanted = read_lines(inside(folder, self.names)) if self.names else list(by_stem)
         if lacking := [name for name in wanted if name not in by_stem]:
-            raise TaskError(f"{len(lacking):,} pictures of {self.names} are not in {top}: {listing(lacking)}.")
+            raise TaskError(f"{len(lacking):,} images of {self.names} are not in {top}: {listing(lacking)}.")
         self._count_spare(folder, masks, wanted if not self.names else None, left_out)
         for stem in wanted:
             yield f"{self.images}/{by_stem[stem]}", f"{self.masks}/{stem}{self.mask_suffix}"
@@ -143,14 +150,14 @@ class MasksSource(LabelledSource):
         return (file.endswith(self.image_suffix) and not is_leftover(file)) if self.image_suffix else is_picture(name)
 
     def _is_mask_of(self, file: Path, masks: Path) -> bool:
-        """True for what lies in the masks' folder and ends as masks do, unless the pictures' ending is more exact."""
+        """Return whether a file in the masks' folder is a mask by its ending, unless the images' ending is longer."""
         if not _within(file, masks):
             return False
         exact = len(self.image_suffix) > len(self.mask_suffix) and file.name.endswith(self.image_suffix)
         return not exact and (file.name.endswith(self.mask_suffix) or not self._is_picture(file.name))
 
     def _count_spare(self, folder: Path, masks: Path, used: list[str] | None, left_out: LeftOut) -> None:
-        """Count the masks that no picture has, where the card does not choose among the pictures."""
+        """Count masks without an image, unless the card selects among the images."""
         if used is None or not masks.is_dir():
             return
         there = files_below(folder, masks, LeftOut(), lambda name: name.endswith(self.mask_suffix))
@@ -173,12 +180,12 @@ def _within(file: Path, folder: Path) -> bool:
 
 
 def _named(file: Path) -> dict[int, str]:
-    """Read ``{"0": "wall", …}``, sorted by value."""
+    """Read a mapping such as ``{"0": "wall", …}``, sorted by value."""
     content = read_json_file(file)
     if not isinstance(content, dict) or not all(value.isdecimal() for value in content):
-        raise TaskError(f"cannot read {file} as JSON from value to name.")
+        raise TaskError(f"cannot read {file} as a JSON mapping from value to name.")
     pairs = [(int(value), text_in(str(file), content, value)) for value in content]
-    strange = [str(value) for value, _ in pairs if not 0 <= value < VALUES]
-    if strange:
-        raise TaskError(f"{file}: values outside 0..{VALUES - 1}: {listing(strange)}.")
+    invalid = [str(value) for value, _ in pairs if not 0 <= value < VALUES]
+    if invalid:
+        raise TaskError(f"{file}: values outside 0..{VALUES - 1}: {listing(invalid)}.")
     return dict(sorted(pairs))

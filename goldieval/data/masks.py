@@ -1,4 +1,4 @@
-"""Masks: a class for every pixel, read from 8-bit PNGs or from COCO's annotations, never resized."""
+"""Masks: a class for every pixel, from 8-bit PNGs or COCO annotations, never resized."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from goldieval.data.samples import EncodedImage, ImageSample
 if TYPE_CHECKING:
     from PIL import Image
 
-IGNORED = -1  # a pixel without a label: counted nowhere
+IGNORED = -1  # a pixel without a label, excluded from all counts
 OUTSIDE = -2
 VALUES = 256  # of an 8-bit mask
 ONE_CHANNEL = ("L", "P", "1")
-LOSSY = ("JPEG", "MPO")  # in one channel; others that lose bits are in colours
+LOSSY = ("JPEG", "MPO")  # lossy formats with one channel; others are always in colour
 GREY_SCALES = {"L;2": 85, "L;4": 17}
 
 
 class MaskSource(Protocol):
-    """Where one mask comes from. Cheap to hold, read only when asked, safe to share among threads."""
+    """Source of one mask: small in memory, read on demand, thread-safe."""
 
     def key(self) -> str:
-        """Return an identity of the content and of how values become classes. Raises OSError if it cannot be read."""
+        """Return a key of the content and of the mapping from values to classes. Raises OSError if unreadable."""
 
     def read(self) -> np.ndarray:
         """Return class indices int16, (height, width), ``IGNORED`` where there is no label. Raises TaskError."""
@@ -39,17 +39,21 @@ class MaskSource(Protocol):
 
 @dataclass(frozen=True)
 class Labels:
-    """Which class a raw value means. table: of each raw value the class, ``IGNORED`` or ``OUTSIDE``."""
+    """Mapping from raw values to classes.
+
+    Attributes:
+        table: For each raw value its class, ``IGNORED`` or ``OUTSIDE``.
+    """
 
     table: tuple[int, ...]
 
     def classes(self, raw: np.ndarray, where: str) -> np.ndarray:
-        """Return class indices of raw values, any shape. Raises TaskError for a value that means nothing."""
+        """Return class indices of raw values of any shape. Raises TaskError for a value without a meaning."""
         found: np.ndarray = np.asarray(self.table, dtype=np.int16)[raw]
         if (found == OUTSIDE).any():
-            strange = np.unique(raw[found == OUTSIDE]).tolist()
+            invalid = np.unique(raw[found == OUTSIDE]).tolist()
             raise TaskError(
-                f"{where}: values {listing(map(str, strange))} are neither a class nor to be ignored: "
+                f"{where}: values {listing(map(str, invalid))} are neither classes nor ignored: "
                 "see source.values, source.classes and source.ignore."
             )
         return found
@@ -62,13 +66,16 @@ class Labels:
 def label_table(
     values: Sequence[int], ignore: Sequence[int], zero_is_no_label: bool = False, rest: int = OUTSIDE
 ) -> Labels:
-    """Return the labels of raw ``values`` in class order; with none given, a value is its class.
+    """Return the mapping of raw ``values`` in class order; if there are none, a raw value is its class.
 
     Args:
-        ignore: raw values without a label.   zero_is_no_label: value 0 is ignored and the others count from 1
-            (mmsegmentation's ``reduce_zero_label``).   rest: what other values mean; class 0 moves the others up by 1.
+        values: Raw values in class order.
+        ignore: Raw values without a label.
+        zero_is_no_label: Whether value 0 is ignored and the others count from 1 (mmsegmentation's
+            ``reduce_zero_label``).
+        rest: Meaning of all other values; class 0 shifts the listed classes up by 1.
 
-    >>> labels([7, 9], [255]).table[6:10], labels([], [255], zero_is_no_label=True).table[:3]
+    >>> label_table([7, 9], [255]).table[6:10], label_table([], [255], zero_is_no_label=True).table[:3]
     ((-2, 0, -2, 1), (-1, 0, 1))
     """
     first = 1 if rest == 0 else 0
@@ -83,7 +90,7 @@ def label_table(
 
 @dataclass(frozen=True)
 class FileMask:
-    """An 8-bit PNG, greyscale or with a palette, whose values are the labels."""
+    """An 8-bit PNG, greyscale or palette, whose values are the labels."""
 
     file: Path
     labels: Labels
@@ -96,7 +103,7 @@ class FileMask:
 
 
 def read_values(file: Path) -> np.ndarray:
-    """Return the raw values of a mask, uint8. Raises TaskError for colours, 16 bits, or what is no picture."""
+    """Return the raw values of a mask, uint8. Raises TaskError for colours, 16 bits, or a file that is not an image."""
     from goldieval.data.decode import open_image
 
     try:
@@ -107,21 +114,21 @@ def read_values(file: Path) -> np.ndarray:
         raise TaskError(f"mask {file} cannot be read: {error.strerror or error}") from None
     if kind in LOSSY:
         raise TaskError(
-            f"mask {file} is a {kind}, which changes values at the edges of things, so that pixels get other classes. "
-            "Save masks as PNG from their source; converted JPEGs stay wrong."
+            f"mask {file} is a {kind}, a lossy format that changes the labels at edges. "
+            "Save masks as PNG from their source; converting the JPEG does not restore them."
         )
     if mode.startswith("I") or mode == "F":
-        raise TaskError(f"mask {file} has 16 bits or more a pixel; labels have 8. Save it as an 8-bit PNG.")
+        raise TaskError(f"mask {file} has 16 or more bits per pixel; labels have 8. Save it as an 8-bit PNG.")
     if mode not in ONE_CHANNEL:
         raise TaskError(
-            f"mask {file} is a {mode} picture of colours, not of labels: a palette PNG was saved as {mode}. "
+            f"mask {file} is a {mode} image of colours, not of labels: a palette PNG was saved as {mode}. "
             "Use the original with its palette, or save the class numbers as greyscale."
         )
     return values.astype(np.uint8) // scale
 
 
 def _scale(picture: Image.Image) -> int:
-    """Return by how much Pillow multiplies grey values of 2 or 4 bits, so that they fill 8."""
+    """Return the factor by which Pillow multiplies grey values of 2 or 4 bits so that they use 8 bits."""
     tiles = getattr(picture, "tile", ())
     packed = tiles[0].args if tiles else ""
     return GREY_SCALES.get(packed[0] if isinstance(packed, tuple) else str(packed), 1)
@@ -129,9 +136,12 @@ def _scale(picture: Image.Image) -> int:
 
 @dataclass(frozen=True)
 class MaskSummary:
-    """What reading every mask told.
+    """Summary of all masks.
 
-    keys: content key of each.   pixels: (classes,) labelled pixels of each class.   ignored: pixels without a label.
+    Attributes:
+        keys: Content key of each mask.
+        pixels: Number of labelled pixels of each class, shape (classes,).
+        ignored: Number of pixels without a label.
     """
 
     keys: list[str]
@@ -140,11 +150,11 @@ class MaskSummary:
 
 
 def check_masks(images: Sequence[ImageSample], masks: Sequence[MaskSource], classes: int, workers: int) -> MaskSummary:
-    """Read every mask once, before any model does its work.
+    """Read every mask once, before any model is run.
 
     Raises:
-        TaskError: masks that cannot be read, have labels outside the classes, or are not as large as their picture; all
-            labelled pixels of one class, so that no model is needed.
+        TaskError: Masks cannot be read, have labels outside the classes, or differ in size from their image; or all
+            labelled pixels belong to one class, so that a constant prediction would be correct.
     """
 
     def check(pair: tuple[ImageSample, MaskSource]) -> tuple[str, str, np.ndarray]:
@@ -168,26 +178,26 @@ def check_masks(images: Sequence[ImageSample], masks: Sequence[MaskSource], clas
 
 
 def without_pixels(pixels: np.ndarray, names: Sequence[str]) -> list[str]:
-    """Return a line about the classes that no pixel has, or none where each has some."""
+    """Return a line about the classes without any pixel, or nothing if there are none."""
     absent = [name for name, count in zip(names, pixels, strict=True) if not count]
     return [f"{len(absent):,} of {len(names):,} classes have no pixel in any mask: {listing(absent)}"] if absent else []
 
 
 def _refuse_one_class(found: MaskSummary, masks: Sequence[MaskSource]) -> None:
-    """Raise TaskError where a map that never looks is right everywhere: the chance of that task is 100 %."""
+    """Raise TaskError if a constant prediction would be correct everywhere, so that chance level is 100 %."""
     (present,) = np.nonzero(found.pixels)
     if len(present) > 1:
         return
     if not len(present):
-        raise TaskError(f"no pixel has a label: every one is ignored{_hint(masks)}.")
+        raise TaskError(f"no pixel has a label: all are ignored{_hint(masks)}.")
     raise TaskError(
-        f"every labelled pixel is of class {present[0]}, so chance is 100 % and there is nothing to measure"
+        f"every labelled pixel is of class {present[0]}, so chance is 100 % and the task measures nothing"
         f"{f' ({found.ignored:,} pixels are ignored)' if found.ignored else ''}{_hint(masks)}."
     )
 
 
 def _hint(masks: Sequence[MaskSource]) -> str:
-    """Say what values the first masks hold, where they are files: 0 and 255 are often meant as two classes."""
+    """Describe the values in the first mask files: 0 and 255 are often intended as two classes."""
     files = [mask for mask in masks if isinstance(mask, FileMask)][:8]
     if not files:
         return ""
@@ -196,7 +206,7 @@ def _hint(masks: Sequence[MaskSource]) -> str:
     words = f"; the masks hold the values {listing(map(str, seen), 8)}"
     if ignored:
         words += (
-            f", of which source.ignore leaves out {listing(ignored)}. If those are classes, list all in source.values"
+            f", of which source.ignore excludes {listing(ignored)}. If those are classes, list all in source.values"
         )
     return f"{words}, as `values: {seen[:8]}`" if ignored and len(seen) <= 8 else words
 

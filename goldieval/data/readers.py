@@ -1,4 +1,4 @@
-"""All readers, as one typed choice on ``source.reader``."""
+"""All readers, as a union discriminated by ``source.reader``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ids without pictures, for precomputed embeddings: one row a text, naming all images that it is true of."""
+"""Ids without images, for precomputed embeddings: one row per text, with all images that it is relevant to."""
 
 from __future__ import annotations
 
@@ -15,10 +15,14 @@ from goldieval.data.table_files import read_table, text_in, value_of
 
 
 class RelevanceSource(Source):
-    """Ids without pictures, for precomputed embeddings: one row a text, naming its text and all images it is true of.
+    """Relevance judgements as a card's source, for precomputed embeddings.
 
-    file: JSON Lines or CSV with one row a text.   image_ids: column with the id, or the list of ids, of its images.
-    gallery: file with every image id, one a line.
+    Attributes:
+        file: JSON Lines or CSV file with one row per text.
+        gallery: File with all image ids, one per line.
+        text_id: Column of the text's id.
+        text: Column of the text.
+        image_ids: Column with the id, or the list of ids, of the relevant images.
     """
 
     reader: Literal["relevance"]
@@ -42,7 +46,7 @@ class RelevanceSource(Source):
             ids = [str(id) for id in (named if isinstance(named, list) else [named])]
             unknown = [id for id in ids if id not in row_of]
             if unknown or not ids:
-                raise TaskError(f"{where}: image ids that {self.gallery} lacks: {listing(unknown) or '(none named)'}.")
+                raise TaskError(f"{where}: image ids not in {self.gallery}: {listing(unknown) or '(none given)'}.")
             pairs += [(len(texts), row_of[id]) for id in dict.fromkeys(ids)]
             owner.append(row_of[ids[0]])
             texts.append(TextSample(text_in(where, entry, self.text_id), text_in(where, entry, self.text)))

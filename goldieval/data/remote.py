@@ -1,4 +1,4 @@
-"""Model weights on the network: are they here already, where would they come from, how large are they."""
+"""Model weights on the network: whether they are cached, where they come from, and their size."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 from goldieval.core.errors import GoldievalError
 from goldieval.core.offline import is_offline
 
-# The files that open_clip asks a hub repository for, in its order, where the tag names none.
+# The files that open_clip requests from a Hub repository, in its order, if the tag does not name one.
 HUB_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 
 
 def cached_weights(repository: str, url: str) -> str:
-    """Return the file that open_clip would find without a network, or an empty string."""
+    """Return the file that open_clip would find without network access, or an empty string."""
     if repository:
         from huggingface_hub import try_to_load_from_cache
 
@@ -26,7 +26,7 @@ def cached_weights(repository: str, url: str) -> str:
 
 
 def addresses(repository: str, url: str) -> list[str]:
-    """Return the addresses that the weights may come from, in open_clip's order."""
+    """Return the addresses from which the weights may be downloaded, in open_clip's order."""
     if not repository:
         return [url]
     from huggingface_hub import hf_hub_url
@@ -36,17 +36,17 @@ def addresses(repository: str, url: str) -> list[str]:
 
 
 def first_there(candidates: list[str], timeout_s: float = 20) -> tuple[str, int]:
-    """Ask the server for the first address that exists; return it with its size in bytes.
+    """Find the first address that exists; return it with the file's size in bytes.
 
     Raises:
-        GoldievalError: the network is forbidden, the server cannot be reached, or has none of them.
+        GoldievalError: Network access is forbidden, the server cannot be reached, or no address exists.
     """
     if is_offline():
         raise GoldievalError(f"it is not on this machine and --offline is set ({candidates[0]}).")
     fault = ""
     for address in candidates:
         if not address.startswith(("https://", "http://")):
-            fault = "no address on the web"
+            fault = "not a web address"
             continue
         request = urllib.request.Request(address, method="HEAD")
         try:
@@ -62,7 +62,7 @@ def first_there(candidates: list[str], timeout_s: float = 20) -> tuple[str, int]
 
 
 def _files(repository: str) -> tuple[str, tuple[str, ...]]:
-    """``org/name/`` leaves the file to open_clip; ``org/name/file.bin`` names it, its safetensors twin before it."""
+    """Return repository and files: ``org/name/`` leaves the file to open_clip, ``org/name/file.bin`` names it."""
     name, _, file = repository.rpartition("/")
     if not file:
         return name, HUB_FILES

@@ -1,4 +1,4 @@
-"""Where data lie."""
+"""Root folders of data and stored embeddings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["cache_root", "data_root", "default_root", "inside", "store_root"]
 
 
 def data_root(given: Path | None = None) -> Path:
-    """``--data-dir``, else ``$GOLDIEVAL_DATA``, else the cache folder. A source lies in ``<root>/<source id>/``."""
+    """Return ``--data-dir``, else ``$GOLDIEVAL_DATA``, else the cache folder; it contains ``<source id>/``."""
     if given is not None:
         return _existing(given, "--data-dir")
     return _existing(default_root(), "$GOLDIEVAL_DATA") if os.environ.get("GOLDIEVAL_DATA") else default_root()
@@ -26,12 +26,12 @@ def default_root() -> Path:
 
 
 def store_root() -> Path:
-    """``$GOLDIEVAL_STORE``, else the cache folder: where embeddings are kept."""
+    """Return ``$GOLDIEVAL_STORE``, else the cache folder: where embeddings are stored."""
     named = os.environ.get("GOLDIEVAL_STORE")
     return Path(named) if named else cache_root() / "embeddings"
 
 
 def _existing(folder: Path, where: str) -> Path:
     if not folder.is_dir():
-        raise GoldievalError(f"{where} names {folder}, which is no folder. Create it or name another.")
+        raise GoldievalError(f"{where} names {folder}, which is not a folder. Create it or name another.")
     return folder

@@ -1,4 +1,4 @@
-"""What every reader returns: images, texts, and which belongs to which."""
+"""The result of every reader: images, texts, and the relations between them."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 
 
 class ImageSource(Protocol):
-    """Where one picture comes from. Cheap to hold, read only when asked, safe to share among threads."""
+    """Source of one image: small in memory, read on demand, thread-safe."""
 
     def key(self) -> str:
-        """Return an identity of the content (not of the place). Raises OSError if it cannot be read."""
+        """Return a key of the content, independent of its location. Raises OSError if it cannot be read."""
 
     def open(self) -> Image.Image:
-        """Return the decoded RGB picture. Raises OSError if it cannot be read or decoded."""
+        """Return the decoded RGB image. Raises OSError if it cannot be read or decoded."""
 
 
 class EncodedImage:
-    """An image file's bytes, wherever they lie. Subclasses say how to read them."""
+    """Base class for images stored as encoded files, whatever their location. Subclasses implement ``read``."""
 
     def read(self) -> bytes:
         raise NotImplementedError
@@ -43,16 +43,16 @@ class EncodedImage:
         return key_of(self.read())
 
     def dimensions(self) -> tuple[int, int] | None:
-        """Return width and height from the file's header, None where it is no picture."""
+        """Return width and height from the file's header, or None if it is not an image."""
         from goldieval.data.decode import size_of
 
         try:
             return size_of(self.read())
-        except OSError:  # whoever opens the picture says what is wrong with it
+        except OSError:  # reported when the image is opened
             return None
 
     def check(self) -> None:
-        """Raise OSError for whatever the file's header tells of a picture that cannot be decoded."""
+        """Raise OSError if the file's header shows that the image cannot be decoded."""
         from goldieval.data.decode import check_image
 
         check_image(self.read())
@@ -65,31 +65,38 @@ class EncodedImage:
 
 @dataclass(frozen=True)
 class FileImage(EncodedImage):
+    """An image in a file of its own."""
+
     file: Path
 
     def read(self) -> bytes:
         try:
             return read_bytes(self.file, PICTURE_BYTES)
-        except ValueError as error:  # a zero byte, or half of a surrogate pair
-            raise OSError(f"no file can have this name: {error}") from error
+        except ValueError as error:  # a zero byte or a lone surrogate
+            raise OSError(f"not a valid file name: {error}") from error
 
 
 @dataclass(frozen=True)
 class NoImage:
-    """A sample known by its id alone; its embedding was computed elsewhere."""
+    """A sample that has only an id; its embedding was computed elsewhere."""
 
     def key(self) -> str:
         return ""
 
     def open(self) -> Image.Image:
-        raise OSError("this task has ids but no pictures: run it with --model embeddings:FOLDER")
+        raise OSError("this task has ids but no images: run it with --model embeddings:FOLDER")
 
 
 @dataclass(frozen=True)
 class ImageSample:
-    """One picture. ``id`` comes from the data; ``path`` is relative to the data's folder, for reports.
+    """One image.
 
-    Both are kept as ``names.printable`` writes them, whatever bytes the names have.
+    Both names are escaped by ``file_names.escape_undecodable``, whatever bytes they contain.
+
+    Attributes:
+        id: Id from the data.
+        source: Source of the image.
+        path: Path relative to the data's folder, for reports.
     """
 
     id: str
@@ -103,10 +110,14 @@ class ImageSample:
 
 @dataclass(frozen=True)
 class TextSample:
-    """One caption, question or prompt. ``id`` comes from the data.
+    """One caption, question or prompt.
+
+    Attributes:
+        id: Id from the data.
+        text: The text.
 
     Raises:
-        TaskError: the text is no Unicode.
+        TaskError: The text is not valid Unicode.
     """
 
     id: str
@@ -119,21 +130,27 @@ class TextSample:
 
 @dataclass
 class Dataset:
-    """Images with labels, or images with texts; a task family checks for the parts that it needs.
+    """Images with labels, or images with texts; a task family checks for the parts that it requires.
 
-    labels: class index of each image, shape (images,).
-    positives: pairs (text index, image index), shape (pairs, 2); several on either side are allowed.
-    owner: for each text the image that it was written for, shape (texts,); the cluster of its outcome.
-    choices: for each query its candidates as pairs (image index, text index), the true one first, shape
-    (queries, candidates, 2): one image with several texts, or one text with several images.
-    masks: the class of every pixel of each image.
-    answers, types: of each text, a question about its owner, the answer and the type of question, shape (texts,).
-    agreement: how many annotators gave that answer, shape (texts,).
-    sets: for each query the set of queries that counts as one, right if all are right, shape (queries,).
-    notes: what was left out of the data or looks wrong in them, a line each, for the screen and the record.
-    train: images to learn from and not to score, shape (images,); all others are the test images.
-    strata: groups of queries that can be reported apart, name to mask, shape (queries,). A query is a row of
-    ``choices``, or a text where there are none.
+    A query is a row of ``choices``, or a text if there are no choices.
+
+    Attributes:
+        images: The images.
+        labels: Class index of each image, shape (images,).
+        class_names: Names of the classes.
+        texts: Captions, questions or prompts.
+        positives: Pairs (text index, image index), shape (pairs, 2); each may occur in several pairs.
+        owner: Index of the image that each text was written for, shape (texts,); the cluster of its outcome.
+        choices: Candidates of each query as pairs (image index, text index), the correct one first, shape (queries,
+            candidates, 2): one image with several texts, or one text with several images.
+        answers: Answer to each text, a question about its owner, shape (texts,).
+        types: Type of each question, shape (texts,).
+        agreement: Number of annotators who gave that answer, shape (texts,).
+        sets: Set that each query belongs to, shape (queries,); a set is correct if all its queries are.
+        train: Whether an image is for training and not for testing, shape (images,).
+        masks: Class of every pixel of each image.
+        strata: Groups of queries that can be reported separately: name to mask, shape (queries,).
+        notes: Lines on what was left out or looks wrong, for the terminal and the record.
     """
 
     images: list[ImageSample]
@@ -157,7 +174,7 @@ class Dataset:
         refuse_duplicates("text", [text.id for text in self.texts])
         empty = [text.id for text in self.texts if not text.text.strip()]
         if empty:
-            raise TaskError(f"{len(empty):,} empty texts: {listing(empty)}. Remove them or write what they should say.")
+            raise TaskError(f"{len(empty):,} empty texts: {listing(empty)}. Remove them or fill them in.")
         for name in self.class_names or ():
             check_encodable(name, f"class name {escape_undecodable(name)!r}")
         if not self.images:
@@ -166,7 +183,13 @@ class Dataset:
 
 @dataclass
 class AnnotatedImage:
-    """One image with what the data say of it: a label, or captions as (id, text)."""
+    """One image with its annotation.
+
+    Attributes:
+        image: The image.
+        label: Class index, if the image has one.
+        captions: Captions as pairs (id, text).
+    """
 
     image: ImageSample
     label: int | None = None
@@ -174,10 +197,11 @@ class AnnotatedImage:
 
 
 def dataset_of(rows: list[AnnotatedImage], class_names: list[str] | None = None, notes: Sequence[str] = ()) -> Dataset:
-    """Turn rows of one image each into a dataset; every caption's one positive is its own image.
+    """Convert annotated images into a dataset; the only positive of a caption is its own image.
 
     Raises:
-        TaskError: a label outside the class list, labels on some rows only, duplicate ids, an empty text.
+        TaskError: A label is outside the class list, only some images have labels, ids are duplicate, or a text is
+            empty.
     """
     images = [row.image for row in rows]
     texts = [TextSample(id, text) for row in rows for id, text in row.captions]
@@ -207,7 +231,7 @@ def _labels(rows: list[AnnotatedImage], class_names: list[str] | None) -> np.nda
 
 
 def check_labels(labels: Sequence[int], class_names: list[str] | None, ids: Sequence[str]) -> None:
-    """Refuse a label below 0 or beyond the class list, naming the first offending samples."""
+    """Raise TaskError for labels below 0 or beyond the class list, naming the first samples."""
     most = len(class_names) if class_names is not None else None
     wrong = [f"{id} ({label})" for label, id in zip(labels, ids, strict=True) if label < 0 or (most and label >= most)]
     if wrong:
@@ -215,7 +239,7 @@ def check_labels(labels: Sequence[int], class_names: list[str] | None, ids: Sequ
 
 
 def refuse_duplicates(kind: str, ids: Sequence[str]) -> None:
-    """Raise if two samples carry the same id: outcomes could no longer be paired between models."""
+    """Raise TaskError if two samples have the same id: outcomes could not be paired between models."""
     if len(set(ids)) == len(ids):
         return
     seen: set[str] = set()

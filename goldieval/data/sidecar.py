@@ -1,4 +1,4 @@
-"""One caption file a picture: texts beside pictures of the same name, or JSON files that name their picture."""
+"""One caption file per image: text files beside images of the same name, or JSON files that name their image."""
 
 from __future__ import annotations
 
@@ -28,11 +28,16 @@ from goldieval.data.walk import (
 
 
 class SidecarSource(Source):
-    """``captions`` is the folder of caption files, ``images`` that of the pictures.
+    """Caption files as a card's source.
 
-    format: ``txt``, a file is one caption and its picture has the same stem; ``json``, a file is a mapping.
-    image, caption: of a JSON file, the key of the picture's file name, and the keys of its captions, in order.
-    listed: JSON file with lists of caption files.   lists: which of them to take; without it every file in the folder.
+    Attributes:
+        captions: Folder of the caption files.
+        images: Folder of the images.
+        format: ``txt``: a file is one caption, and its image has the same stem; ``json``: a file is a mapping.
+        image: For JSON, the key of the image's file name.
+        caption: For JSON, the keys of the captions, in order.
+        listed: JSON file with lists of caption files.
+        lists: Lists to use; without ``listed``, all files in the folder are used.
     """
 
     reader: Literal["sidecar"]
@@ -77,14 +82,14 @@ class SidecarSource(Source):
         return [str(name) for key in self.lists for name in lists[key]]
 
     def _of_text(self, file: Path, pictures: dict[str, list[str]]) -> tuple[str, str, list[tuple[str, str]]]:
-        """Return file, picture's name and its one caption. A picture that is not there gets the likeliest name."""
+        """Return file, image name and its one caption. For a missing image the most likely name is returned."""
         text = read_text_file(file)
         if is_missing(text):
-            said = f" ({text.strip()} stands for no value)" if text.strip() else ""
-            raise TaskError(f"{file} is an empty caption{said}. Write what it should say, or take the file out.")
+            marker = f" ({text.strip()} stands for no value)" if text.strip() else ""
+            raise TaskError(f"{file} is an empty caption{marker}. Fill it in, or remove the file.")
         name, *others = pictures.get(file.stem, [f"{file.stem}.jpg"])
         if others:
-            raise TaskError(f"{file} could be of {listing([name, *others])}. Leave one of these pictures.")
+            raise TaskError(f"{file} matches {listing([name, *others])}. Keep one of these images.")
         return str(file), name, [(f"{name}#0", text)]
 
     def _of_json(self, file: Path) -> tuple[str, str, list[tuple[str, str]]]:
@@ -93,19 +98,26 @@ class SidecarSource(Source):
             raise TaskError(f"{file} should hold a mapping with {self.image!r} and {', '.join(self.caption)}.")
         name = text_in(str(file), entry, self.image)
         texts = [self._text(str(file), entry, key) for key in self.caption]
-        said = [(f"{name}#{number}", text) for number, text in enumerate(texts) if text.strip()]
-        if not said:
+        captions = [(f"{name}#{number}", text) for number, text in enumerate(texts) if text.strip()]
+        if not captions:
             raise TaskError(f"{file}: {empty(' and '.join(self.caption), None)}")
-        return str(file), name, said
+        return str(file), name, captions
 
     def _text(self, where: str, entry: dict[str, Any], key: str) -> str:
-        """Return a text; an empty one does not count. Raises TaskError for null, and where there is no such key."""
+        """Return a text, which may be empty. Raises TaskError if it is null or the key is missing."""
         value = raw_value(where, entry, key)
         return "" if isinstance(value, str) and is_missing(value, ()) else text_in(where, entry, key)
 
 
 def _pictures(folder: Path, images: Path, left_out: LeftOut, captions: str) -> dict[str, list[str]]:
-    """Return the pictures of a folder by stem. captions: ending of the caption files that lie among them, if any do."""
+    """Return the images of a folder by stem.
+
+    Args:
+        folder: Folder of the data.
+        images: Folder of the images.
+        left_out: Counts the files that are not used.
+        captions: Ending of caption files in the same folder, or empty.
+    """
     found: dict[str, list[str]] = {}
     for file in sorted(images.iterdir()):
         reason = HIDDEN if is_leftover(file.name) else LINK if leads_out(folder, file) else ""

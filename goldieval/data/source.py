@@ -1,4 +1,4 @@
-"""What all readers share: where the files lie, what must be there, how to get it."""
+"""Options common to all readers: location of the files, required files, and how to get them."""
 
 from __future__ import annotations
 
@@ -20,10 +20,15 @@ from goldieval.data.text_files import read_text_file
 
 
 class Download(BaseModel):
-    """One file on the web that a source consists of.
+    """One file on the web that belongs to a source.
 
-    to: where it goes below the source's folder (a file name; with ``unpack`` the folder its members go into).
-    sha256, md5: of the file, where its publisher or we know it.   bytes: its size.
+    Attributes:
+        url: Address of the file.
+        to: Destination below the source's folder: a file name or, with ``unpack``, the folder of its members.
+        unpack: Whether the file is an archive to unpack.
+        sha256: SHA-256 of the file, if known.
+        md5: MD5 of the file, if known.
+        bytes: Size of the file.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -38,18 +43,25 @@ class Download(BaseModel):
 
 def _below_the_data_root(id: str) -> str:
     if id and not re.fullmatch("[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*", id):
-        raise ValueError(f"{id[:60]!r} is no folder below the data root; write letters, digits, '.', '_', '-' and '/'")
+        raise ValueError(f"{id[:60]!r} is not a folder below the data root; use letters, digits, '.', '_', '-' and '/'")
     return id
 
 
 class Source(BaseModel):
-    """A task card's ``source`` block. ``reader`` picks the subclass; the rest is checked by it.
+    """A task card's ``source`` block; ``reader`` selects the subclass, which validates the other keys.
 
-    id: folder below the data root.   path: or a folder below the card's own, or an absolute one.
-    hub, revision: dataset repository on the Hugging Face Hub whose files these are.   hub_files: globs, all by default.
-    urls: files on the web.   megabytes: download size of all.
-    manual: what to do where no command can fetch the files.
-    prepare: steps between what was read and what is run.   prepared_sha256: of their output, where it is known.
+    Attributes:
+        reader: Name of the reader.
+        id: Folder below the data root.
+        path: Instead of ``id``, a folder below the card's own, or an absolute one.
+        hub: Dataset repository on the Hugging Face Hub that contains the files.
+        revision: Revision of that repository.
+        hub_files: Glob patterns of files in the repository; all by default.
+        urls: Files on the web.
+        megabytes: Total download size.
+        manual: Instructions, if no command can fetch the files.
+        prepare: Steps between reading and evaluation.
+        prepared_sha256: Hash of the output of these steps, if known.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -74,21 +86,21 @@ class Source(BaseModel):
 
     @property
     def on_disk(self) -> bool:
-        """False for a source that is made, not read."""
+        """Whether the data are read from files; false for generated data."""
         return True
 
     def folder(self, root: Path, card_folder: Path) -> Path:
-        """Return the folder of this source's files, absolute: below the data root or the card's folder, or as named.
+        """Return the absolute folder of this source's files: below the data root or the card's folder, or as given.
 
         Raises:
-            TaskError: the path leaves the card's folder without being absolute, or a link leads out.
+            TaskError: A relative path leaves the card's folder, or a link points outside it.
         """
         if self.id:
             return inside(root, self.id)
         return Path(os.path.abspath(self.path)) if os.path.isabs(self.path) else inside(card_folder, self.path)
 
     def leads_elsewhere(self, card: Path) -> bool:
-        """Whether a card names a folder that lies neither beside it nor below the data root, which the user is told."""
+        """Return whether a card names a folder that is neither beside it nor below the data root."""
         return os.path.isabs(self.path) and not Path(os.path.abspath(self.path)).is_relative_to(card.parent.absolute())
 
     def needs(self) -> list[str]:
@@ -96,31 +108,31 @@ class Source(BaseModel):
         raise NotImplementedError
 
     def missing(self, folder: Path) -> list[str]:
-        """Return what ``needs`` names and ``folder`` lacks; empty when the data are present."""
+        """Return the entries of ``needs`` that ``folder`` lacks; empty if the data are present."""
         return [name for name in self.needs() if not is_there(folder, name)]
 
     def how_to_get(self, folder: Path, task: str) -> str:
-        """Return the one command or instruction that brings the data of a task (its id, or the path of its card)."""
+        """Return the command or instruction that gets the data of a task (given by its name or its card's path)."""
         if not (self.hub or self.urls):
             return self.manual or f"put its files into {tilde(folder)}"
         command = f"goldieval data get {task}{self._root_option(folder)}"
-        return f"{command} (what it cannot fetch, by hand: {self.manual})" if self.manual else command
+        return f"{command} (the rest by hand: {self.manual})" if self.manual else command
 
     def _root_option(self, folder: Path) -> str:
-        """Return ``--data-dir``, where the folder is not below the root that a command without it would take."""
+        """Return ``--data-dir``, if the folder is not below the default data root."""
         if not self.id or folder == inside(default_root(), self.id):
             return ""
         return f" --data-dir {shell_argument(tilde(folder.parents[len(Path(self.id).parts) - 1]))}"
 
     def read(self, folder: Path) -> Dataset:
-        """Read the samples. Raises TaskError naming file, row and key for whatever is wrong."""
+        """Read the samples. Raises TaskError that names file, row and key of any problem."""
         raise NotImplementedError
 
     def prepared(self, folder: Path) -> tuple[Dataset, str]:
-        """Read the samples and take the ``prepare`` steps; return also the hash of their output, "" without steps.
+        """Read the samples and apply the ``prepare`` steps; also return the hash of their output, or "" without steps.
 
         Raises:
-            TaskError: as ``read``, or the output is not what the card pins.
+            TaskError: As for ``read``, or the output differs from the hash in the card.
         """
         with contained(f"reading {tilde(folder)}"):
             dataset = self.read(folder.absolute())
@@ -130,51 +142,51 @@ class Source(BaseModel):
         made = digest(dataset)
         if self.prepared_sha256 and made != self.prepared_sha256:
             raise TaskError(
-                f"what `prepare` makes of {tilde(folder)} has SHA-256 {made[:12]}…, the card pins "
-                f"{self.prepared_sha256[:12]}…: these are other texts or other ids. Get the data again."
+                f"the output of `prepare` for {tilde(folder)} has SHA-256 {made[:12]}…, but the card pins "
+                f"{self.prepared_sha256[:12]}…: texts or ids differ. Get the data again."
             )
         return dataset, made
 
     def image_samples(self, folder: Path) -> list[ImageSample]:
-        """Return the pictures alone, for whoever wants to look at some. Raises TaskError as ``prepared`` does."""
+        """Return only the images, for display. Raises TaskError like ``prepared``."""
         return self.prepared(folder)[0].images
 
 
 def is_there(folder: Path, name: str) -> bool:
-    """Whether there is such a file; one behind a link that is not followed is, and its reader says why it is not.
+    """Return whether a file exists, also behind a link that is not followed; its reader reports the link.
 
     Raises:
-        TaskError: the name leaves the folder.
+        TaskError: The name leaves the folder.
     """
     try:
         return inside(folder, name).exists()
     except LinkOutError:
         return os.path.exists(os.path.normpath(os.path.join(folder, name)))
-    except OSError:  # a name that is too long
+    except OSError:  # the name is too long
         return False
 
 
 def tilde(path: Path) -> str:
-    """Return a path with the home folder written as ``~``, as one would type it."""
+    """Return a path with the home folder abbreviated to ``~``."""
     home = Path.home()
     return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
 
 
 def read_lines(file: Path) -> list[str]:
-    """Return the stripped, non-empty lines of a text file (templates, file names). Raises TaskError."""
+    """Return the stripped, non-empty lines of a text file, such as templates or file names. Raises TaskError."""
     return [line.strip() for line in read_text_file(file).splitlines() if line.strip()]
 
 
 def read_names(file: Path) -> list[str]:
-    """Return class names, one per line: a line's place is the number of its class.
+    """Return class names, one per line: the position of a line is the number of its class.
 
     Raises:
-        TaskError: an empty line between others, behind which every class would be another.
+        TaskError: There is an empty line between others, so that the following numbers are ambiguous.
     """
     lines = [line.strip() for line in read_text_file(file).rstrip().splitlines()]
     if "" in lines:
         raise TaskError(
-            f"{file}:{lines.index('') + 1}: an empty line among the class names, so it is not clear which number the "
-            "next has. Take it out, or write the name that is missing."
+            f"{file}:{lines.index('') + 1}: an empty line among the class names, so the numbers of the next "
+            "classes are ambiguous. Remove it, or write the missing name."
         )
     return lines

@@ -1,4 +1,4 @@
-"""Fewer samples of a dataset: for ``--limit``, for ``--subset present``, and for pictures that cannot be read."""
+"""Subsets of a dataset: for ``--limit``, for ``--subset present``, and without unreadable images."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from goldieval.data.samples import Dataset, FileImage
 
 
 def keep_images(dataset: Dataset, keep: np.ndarray) -> Dataset:
-    """Return the dataset with the images where ``keep``, shape (images,), is true, and the texts written for them."""
+    """Return the dataset with the images selected by the mask ``keep``, shape (images,), and their texts."""
     images = [image for image, kept in zip(dataset.images, keep, strict=True) if kept]
     labels = dataset.labels[keep] if dataset.labels is not None else None
     part = Dataset(images, labels, dataset.class_names, notes=dataset.notes)
@@ -40,7 +40,7 @@ def keep_images(dataset: Dataset, keep: np.ndarray) -> Dataset:
 
 
 def limited(dataset: Dataset, most: int) -> Dataset:
-    """Return ``most`` images, always the same ones: those whose ids hash lowest, in the data's order."""
+    """Return ``most`` images, always the same ones: those whose ids have the lowest hashes, in the original order."""
     if most >= len(dataset.images):
         return dataset
     drawn = sorted(range(len(dataset.images)), key=lambda row: _hash(dataset.images[row].id))[:most]
@@ -50,14 +50,14 @@ def limited(dataset: Dataset, most: int) -> Dataset:
 
 
 def present(dataset: Dataset) -> Dataset:
-    """Return the part whose picture files are there.
+    """Return the part of a dataset whose image files exist.
 
     Raises:
-        TaskError: none is.
+        TaskError: No image file exists.
     """
     keep = np.array([not isinstance(image.source, FileImage) or image.source.file.exists() for image in dataset.images])
     if not keep.any():
-        raise TaskError(f"--subset present: none of the {len(keep):,} pictures is there.")
+        raise TaskError(f"--subset present: none of the {len(keep):,} images exists.")
     return dataset if keep.all() else keep_images(dataset, keep)
 
 

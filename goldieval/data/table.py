@@ -1,4 +1,4 @@
-"""Tables with one row an image: CSV, TSV, JSON Lines or a JSON list, naming picture and label or captions."""
+"""Tables with one row per image: CSV, TSV, JSON Lines or a JSON list, with image and label or captions."""
 
 from __future__ import annotations
 
@@ -20,17 +20,25 @@ from goldieval.data.table_files import MISSING, raw_value, read_table, text_in, 
 
 
 class Table(BaseModel):
-    """One table file. Columns are named by the card: ``image`` (path), and ``label`` or ``caption`` (text or list).
+    """One table file. A row with a single caption may name an image of an earlier row; its captions are joined.
 
-    records: key of the list in a JSON file that is no list.   where: rows to take, by column and value.
-    rows: only so many, the first ones.
-    image_id: column with the sample id; the image column by default.
-    pictures: false when the rows are ids without picture files (precomputed embeddings).
-    images: folder that the paths in ``image`` start from.   picture: file name there, ``{}`` for the image column.
-    classes: file with class names in label order; without it a label column that holds names tells them itself.
-    no_value: texts that stand for no value, besides an empty one, null and NaN; a row without a value is an error.
-    A row with a single caption may name an image that another row named: its captions are joined.
-    A column may be a path into nested values, as ``conversations.1.value``.
+    A column may be a path into nested values, such as ``conversations.1.value``.
+
+    Attributes:
+        file: The table.
+        records: Key of the list in a JSON file that is not a list.
+        where: Rows to use, by column and value.
+        rows: Maximum number of rows, from the first.
+        image: Column of the image's path.
+        image_id: Column of the sample id; by default the image column.
+        label: Column of the label.
+        caption: Column of the caption, or list of captions.
+        caption_id: Column of the caption's id, or list of ids.
+        classes: File with class names in label order; by default, names are taken from the label column.
+        images: Folder that image paths are relative to.
+        picture: File name pattern in ``images``, with ``{}`` for the image column.
+        pictures: Whether there are image files; false for ids of precomputed embeddings.
+        no_value: Texts that mark a missing value, besides an empty text, null and NaN; a missing value is an error.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -54,19 +62,19 @@ class Table(BaseModel):
     @classmethod
     def _has_one_place_for_the_column(cls, picture: str) -> str:
         if picture.count("{}") != 1:
-            raise ValueError(f"{picture!r} needs one {{}} where the image column goes")
+            raise ValueError(f"{picture!r} needs one {{}} in the place of the image column")
         return picture
 
     def files(self) -> list[str]:
-        """Return what must lie in the folder."""
+        """Return the files and folders that must exist."""
         return [self.file, self.images, *([self.classes] if self.classes else [])]
 
     def names(self, folder: Path) -> list[str] | None:
-        """Return the class names: of the file that the card names, else of a label column that holds names."""
+        """Return the class names from the file in ``classes``, or from a label column that contains names."""
         return read_names(inside(folder, self.classes)) if self.classes else self._classes_in(inside(folder, self.file))
 
     def read_rows(self, folder: Path, names: list[str] | None) -> list[AnnotatedImage]:
-        """Return one row an image. Raises TaskError with file and row."""
+        """Return one row per image. Raises TaskError with file and row."""
         rows: dict[str, AnnotatedImage] = {}
         for place, entry in self._entries(inside(folder, self.file)):
             row = self._row(folder, place, entry, names)
@@ -84,7 +92,7 @@ class Table(BaseModel):
         return itertools.islice(wanted, self.rows)
 
     def _classes_in(self, file: Path) -> list[str] | None:
-        """Return the class names of a label column that holds names and no numbers, sorted."""
+        """Return the sorted class names in the label column, or None if it contains numbers."""
         if not self.label:
             return None
         return class_names_in(
@@ -133,7 +141,7 @@ class TableSource(Source, Table):
 
 
 class TablesSource(Source):
-    """Several tables, one after the other; an image belongs to one of them."""
+    """Several tables in sequence; each image belongs to one of them."""
 
     reader: Literal["tables"]
     parts: Annotated[list[Table], Field(min_length=1)]
@@ -147,9 +155,9 @@ class TablesSource(Source):
 
 
 def _named(image_id: str, texts: list[str], in_order: bool) -> list[tuple[str, str]]:
-    """Give captions ids: their place in the row's list, or where each has a row of its own, a hash of the text.
+    """Return captions with ids: their position in the row's list or, with one row per caption, a hash of the text.
 
-    The order of rows is no property of the data, so it must not enter an id.
+    The order of rows is not a property of the data and must not affect an id.
     """
     if in_order:
         return [(f"{image_id}#{number}", text) for number, text in enumerate(texts)]
@@ -157,11 +165,11 @@ def _named(image_id: str, texts: list[str], in_order: bool) -> list[tuple[str, s
 
 
 def _joined(where: str, known: AnnotatedImage, again: AnnotatedImage) -> list[tuple[str, str]]:
-    """Return the captions of two rows of one image. Raises TaskError where the second has none, or one of the first."""
+    """Return the captions of two rows of one image. Raises TaskError if the second has none, or repeats one."""
     if not again.captions:
-        raise TaskError(f"{where}: image id {known.image.id!r} appears twice. Give every image one row.")
-    said = dict(known.captions)
+        raise TaskError(f"{where}: image id {known.image.id!r} occurs twice. Give every image one row.")
+    texts = dict(known.captions)
     for id, text in again.captions:
-        if said.get(id) == text:
-            raise TaskError(f"{where}: image {known.image.id!r} has the caption {text[:60]!r} twice. Take one row out.")
+        if texts.get(id) == text:
+            raise TaskError(f"{where}: image {known.image.id!r} has the caption {text[:60]!r} twice. Remove one row.")
     return [*known.captions, *again.captions]

@@ -1,4 +1,4 @@
-"""Rows of a table file: CSV, TSV, JSON Lines, or a list in JSON, each with its place for error messages."""
+"""Table files as rows: CSV, TSV, JSON Lines, or a JSON list; each row with its location for error messages."""
 
 from __future__ import annotations
 
@@ -28,22 +28,24 @@ __all__ = [
     "value_of",
 ]
 
-# What Python, pandas, R, SQL and Excel write for "no value", besides nothing at all, null and NaN.
+# Notations of a missing value in Python, pandas, R, SQL and Excel, in addition to an empty cell, null and NaN.
 MISSING = ("nan", "NaN", "<NA>", "NA", "#N/A", "N/A", "n/a", "NULL", "null", "None")
-LIST = re.compile(r"""\[\s*(['"]).*\1\s*\]""", re.DOTALL)  # written as text, as pandas does in a CSV
+LIST = re.compile(r"""\[\s*(['"]).*\1\s*\]""", re.DOTALL)  # a list written as text, as pandas does in a CSV
 LONGEST_FIELD = 2**24  # characters of a CSV field
 
 TableRow = dict[str, Any]
 
 
 def read_table(file: Path, records: str = "") -> Iterator[tuple[str, TableRow]]:
-    """Yield (place for error messages, row) from a .csv, .tsv, .jsonl, .jsonlines or .json file.
+    """Yield (location for error messages, row) from a .csv, .tsv, .jsonl, .jsonlines or .json file.
 
     Args:
-        records: key under which a JSON file's list stands; without it the file is the list.
+        file: The table.
+        records: Key of the list in a JSON file; by default the file itself is the list.
 
     Raises:
-        TaskError: an unknown ending, text that is no Unicode, broken JSON (with its line), or a row that is no mapping.
+        TaskError: The file extension is unknown, the text is not Unicode, JSON is invalid (names the line), or a row
+            is not a mapping.
     """
     readers = {".csv": _csv, ".tsv": _csv, ".jsonl": _json_lines, ".jsonlines": _json_lines}
     ending = file.suffix.lower()
@@ -56,7 +58,7 @@ def read_table(file: Path, records: str = "") -> Iterator[tuple[str, TableRow]]:
 
 
 def is_missing(value: Any, markers: Sequence[str] = MISSING) -> bool:
-    """True where a row says nothing: null, NaN, or a text that stands for it.
+    """Return whether a value is missing: null, NaN, an empty text, or a text that marks a missing value.
 
     >>> is_missing(float("nan")), is_missing(" "), is_missing("NULL"), is_missing("none"), is_missing(0)
     (True, True, True, False, False)
@@ -67,10 +69,10 @@ def is_missing(value: Any, markers: Sequence[str] = MISSING) -> bool:
 
 
 def value_of(where: str, entry: TableRow, column: str, markers: Sequence[str] = MISSING) -> Any:
-    """Return a row's value; ``a.1.b`` names a place inside a nested one where no column is called that.
+    """Return a row's value; ``a.1.b`` is a path into a nested value, unless a column has that name.
 
     Raises:
-        TaskError: no such column, or nothing in it.
+        TaskError: The column does not exist, or its value is missing.
     """
     value = raw_value(where, entry, column)
     if is_missing(value, markers):
@@ -79,7 +81,7 @@ def value_of(where: str, entry: TableRow, column: str, markers: Sequence[str] = 
 
 
 def raw_value(where: str, entry: TableRow, column: str) -> Any:
-    """Return a row's value, missing or not. Raises TaskError where there is no such column."""
+    """Return a row's value, which may be missing. Raises TaskError if the column does not exist."""
     there, value = (True, entry[column]) if column in entry else _nested(entry, column)
     if not there:
         raise TaskError(f"{where}: no column {column!r}; it has {', '.join(map(str, entry))}.")
@@ -87,29 +89,29 @@ def raw_value(where: str, entry: TableRow, column: str) -> Any:
 
 
 def empty(column: str, value: Any) -> str:
-    """Return the words for a missing value."""
+    """Return the error message for a missing value."""
     if isinstance(value, str) and value.strip():
         return (
-            f"empty {column}: {value!r} stands for no value. Fill it in or take the row out (in a table, "
-            "`no_value: []` in the card's source makes it a word)."
+            f"empty {column}: {value!r} stands for no value. Fill it in or remove the row (in a table, "
+            "`no_value: []` in the card's source makes it an ordinary text)."
         )
-    return f"empty {column}. Fill it in or take the row out."
+    return f"empty {column}. Fill it in or remove the row."
 
 
 def text_in(where: str, entry: TableRow, column: str, markers: Sequence[str] = MISSING) -> str:
-    """Return the text in a column; a number counts as its digits. Raises TaskError for anything else."""
+    """Return the text in a column; a number is converted to its digits. Raises TaskError for other types."""
     return _text(where, column, value_of(where, entry, column, markers))
 
 
 def texts_in(where: str, entry: TableRow, column: str, markers: Sequence[str] = MISSING) -> list[str]:
-    """Return the texts in a column that holds one or a list of them. Raises TaskError naming the row."""
+    """Return the texts in a column that contains one text or a list. Raises TaskError naming the row."""
     value = raw_value(where, entry, column)
     if not isinstance(value, list):
         text = text_in(where, entry, column, markers)
         if LIST.fullmatch(text.strip()):
             raise TaskError(
-                f"{where}: column {column!r} holds a list written as text ({text[:40]!r}). Write JSON Lines, or a row "
-                "for each of its texts."
+                f"{where}: column {column!r} holds a list written as text ({text[:40]!r}). Write JSON Lines, or "
+                "one row per text."
             )
         return [text]
     for number, text in enumerate(value, start=1):
@@ -136,7 +138,7 @@ def _nested(value: Any, path: str) -> tuple[bool, Any]:
 
 
 def _csv(file: Path) -> Iterator[tuple[int, TableRow]]:
-    """Yield rows; those in which no cell says anything are blank lines."""
+    """Yield rows; a row without any value is a blank line."""
     csv.field_size_limit(LONGEST_FIELD)
     with open_text(file, newline="") as stream:
         separator = _separator(file)
@@ -153,26 +155,26 @@ def _csv(file: Path) -> Iterator[tuple[int, TableRow]]:
                 yield reader.line_num, _row(f"{file}:{reader.line_num}", columns, cells)
         except csv.Error as error:
             raise TaskError(
-                f"{file}:{reader.line_num}: {error}. A text that holds quotes stands in quotes, with each of its own "
-                "doubled."
+                f"{file}:{reader.line_num}: {error}. Enclose a text that contains quotes in quotes, and double "
+                "each inner quote."
             ) from None
 
 
 def _refuse_swallowed(where: str, cells: list[str], separator: str) -> None:
-    """Raise TaskError for a cell that a stray quote opened many lines above, and that holds rows of their own."""
+    """Raise TaskError for a cell that a stray quote opened many lines above, so that it contains whole rows."""
     for cell in cells:
         first, *more = cell.splitlines() or [""]
         parts = [part for line in more for part in line.split(separator)]
         if any(PurePosixPath(part.strip()).suffix.lower() in PICTURES for part in parts):
             raise TaskError(
                 f"{where}: the quote that ends here began {len(more)} lines above "
-                f"({escape_undecodable(first)[:30]!r}), and "
-                "rows lie between. A text that begins with a quote stands in quotes, with its own doubled."
+                f"({escape_undecodable(first)[:30]!r}), and there are rows between. Enclose a text that begins with a "
+                "quote in quotes, and double each inner quote."
             )
 
 
 def _separator(file: Path) -> str:
-    """A tab in a .tsv, else a comma; where the first line of a .csv has none, the semicolon or tab that it has."""
+    """Return a tab for a .tsv, else a comma; a semicolon or tab, if the first line of a .csv contains no comma."""
     if file.suffix.lower() == ".tsv":
         return "\t"
     with open_text(file) as stream:
@@ -184,18 +186,18 @@ def _columns(file: Path, cells: list[str]) -> list[str]:
     columns = [name.strip() for name in cells]
     doubled = sorted({name for name in columns if name and columns.count(name) > 1})
     if doubled:
-        raise TaskError(f"{file}: two columns are called {listing(map(repr, doubled))}. Rename one.")
+        raise TaskError(f"{file}: two columns are named {listing(map(repr, doubled))}. Rename one.")
     if any(PurePosixPath(name).suffix.lower() in PICTURES for name in columns):
         raise TaskError(
-            f"{file}: its first line ({escape_undecodable(','.join(columns))[:60]!r}) names a picture, not columns. "
-            "Write a line of column names above it."
+            f"{file}: its first line ({escape_undecodable(','.join(columns))[:60]!r}) names an image, not columns. "
+            "Add a line of column names above it."
         )
     return columns
 
 
 def _row(where: str, columns: list[str], cells: list[str]) -> TableRow:
     if any(cells[len(columns) :]):
-        raise TaskError(f"{where}: more values than columns; quote texts that hold commas.")
+        raise TaskError(f"{where}: more values than columns; enclose texts that contain commas in quotes.")
     filled = [*cells, *[None] * (len(columns) - len(cells))]
     return dict(zip(columns, filled, strict=False))
 
@@ -204,7 +206,7 @@ def _json_lines(file: Path) -> Iterator[tuple[int, Any]]:
     with open_text(file) as stream:
         for number, line in enumerate(iter(lambda: stream.readline(ROW_BYTES), ""), start=1):
             if len(line) == ROW_BYTES:
-                raise TaskError(f"{file}:{number}: a row of {ROW_BYTES:,} characters or more.")
+                raise TaskError(f"{file}:{number}: a row has {ROW_BYTES:,} characters or more.")
             if line.strip():
                 yield number, parse_json_text(line, f"{file}:{number}")
 
@@ -214,6 +216,6 @@ def _json_list(file: Path, records: str) -> Iterator[tuple[int, Any]]:
     rows = content.get(records) if records and isinstance(content, dict) else content
     if not isinstance(rows, list):
         raise TaskError(
-            f"{file}: expected a JSON list with one entry an image{f' under {records!r}' if records else ''}."
+            f"{file}: expected a JSON list with one entry per image{f' under {records!r}' if records else ''}."
         )
     yield from enumerate(rows, start=1)

@@ -1,6 +1,6 @@
-"""Text of files of unknown origin: Unicode or refused, never with replacement characters in it.
+"""Text files of unknown origin: valid Unicode or an error, never replacement characters.
 
-A byte order mark says which Unicode it is (UTF-8, UTF-16, UTF-32) and is dropped; without one a file is UTF-8.
+A byte order mark determines the encoding (UTF-8, UTF-16, UTF-32) and is removed; without one a file is UTF-8.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-LOOKED_AT = 4096  # bytes in which a text in UTF-16 has a zero byte
+LOOKED_AT = 4096  # bytes in which a UTF-16 text has a zero byte
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -39,7 +39,7 @@ def encoding_of(start: bytes) -> str:
 
 
 def text_of(data: bytes, where: str) -> str:
-    """Decode a text. Raises TaskError naming the first byte that is not Unicode, and its line."""
+    """Decode a text. Raises TaskError that names the first invalid byte and its line."""
     try:
         return _without_zeros(data.decode(encoding_of(data[:4])), where)
     except UnicodeDecodeError as error:
@@ -51,17 +51,17 @@ def text_of(data: bytes, where: str) -> str:
 
 
 def _without_zeros(text: str, where: str) -> str:
-    """Return a text. Raises TaskError for zero characters: UTF-16 without its mark reads as UTF-8 with such."""
+    """Return a text. Raises TaskError for zero characters, as in UTF-16 without a byte order mark read as UTF-8."""
     if "\0" in text:
         raise TaskError(
-            f"cannot read {where}: character {text.index(chr(0)) + 1} is a zero byte, so it is no text, or one in "
+            f"cannot read {where}: character {text.index(chr(0)) + 1} is a zero byte, so it is not text, or it is "
             "UTF-16 without a byte order mark. Save it as UTF-8."
         )
     return text
 
 
 def read_text_file(file: Path, most: int = TEXT_BYTES) -> str:
-    """Read a text file of at most ``most`` bytes. Raises TaskError if it cannot be read or is no Unicode."""
+    """Read a text file of at most ``most`` bytes. Raises TaskError if it cannot be read or is not Unicode."""
     try:
         return text_of(read_bytes(file, most), str(file))
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
@@ -70,7 +70,7 @@ def read_text_file(file: Path, most: int = TEXT_BYTES) -> str:
 
 @contextmanager
 def open_text(file: Path, newline: str | None = None) -> Iterator[TextIO]:
-    """Open a text file to be read line by line. Raises TaskError if it cannot be read or is no Unicode."""
+    """Open a text file for reading by line. Raises TaskError if it cannot be read or is not Unicode."""
     try:
         check_regular(file)
         with file.open("rb") as stream:
@@ -81,37 +81,37 @@ def open_text(file: Path, newline: str | None = None) -> Iterator[TextIO]:
         with file.open(encoding=encoding, newline=newline) as text:
             yield text
     except UnicodeDecodeError:
-        text_of(file.read_bytes(), str(file))  # says where
-        raise TaskError(f"cannot read {file}: it changed meanwhile.") from None
+        text_of(file.read_bytes(), str(file))  # raises an error that names the position
+        raise TaskError(f"cannot read {file}: it was modified while it was read.") from None
     except (OSError, ValueError) as error:
         raise TaskError(f"cannot read {file}: {getattr(error, 'strerror', None) or error}.") from None
 
 
 def parse_json_text(text: str, where: str) -> Any:
-    """Parse JSON; NaN and Infinity, which JSON does not know but Python writes, are no values (None).
+    """Parse JSON; NaN and Infinity, which Python writes although JSON does not define them, become None.
 
     Raises:
-        TaskError: broken, several documents, or nested without end.
+        TaskError: The JSON is invalid, contains several documents, or is nested too deeply.
     """
     try:
         return json.loads(text, parse_constant=lambda name: None)
     except json.JSONDecodeError as error:
         more = " It may be JSON Lines: name it .jsonl." if error.msg == "Extra data" and error.lineno > 1 else ""
-        raise TaskError(f"{where}: broken JSON: {error}.{more}") from None
-    except (ValueError, RecursionError) as error:  # a number of thousands of digits; brackets without end
-        raise TaskError(f"{where}: broken JSON: {error}.") from None
+        raise TaskError(f"{where}: invalid JSON: {error}.{more}") from None
+    except (ValueError, RecursionError) as error:  # a number with thousands of digits, or excessive nesting
+        raise TaskError(f"{where}: invalid JSON: {error}.") from None
 
 
 def read_json_file(file: Path) -> Any:
-    """Return what a JSON file holds. Raises TaskError if it cannot be read or is no JSON."""
+    """Return the content of a JSON file. Raises TaskError if it cannot be read or is not JSON."""
     return parse_json_text(read_text_file(file, JSON_BYTES), str(file))
 
 
 def check_encodable(text: str, where: str) -> str:
-    r"""Return the text. Raises TaskError for half of a surrogate pair (JSON's ``"\ud83d"``): no model can read it."""
+    r"""Return the text. Raises TaskError for a lone surrogate (JSON's ``"\ud83d"``), which no model can read."""
     if found := LONE_SURROGATE.search(text):
         raise TaskError(
-            f"{where}: character {found.start() + 1} is \\u{ord(found[0]):04x}, half of a surrogate pair, so this is "
-            "no Unicode text. Mend it where it was written."
+            f"{where}: character {found.start() + 1} is \\u{ord(found[0]):04x}, a lone surrogate, so this is not valid "
+            "Unicode. Correct it in the source."
         )
     return text

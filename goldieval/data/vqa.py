@@ -1,4 +1,4 @@
-"""Questions about pictures with ten answers each: VQAv2's two files, cut to the images of a gallery."""
+"""Questions about images with ten answers each: VQAv2's two files, restricted to the images of a gallery."""
 
 from __future__ import annotations
 
@@ -17,9 +17,13 @@ from goldieval.data.table_files import read_json_file, text_in
 
 
 class VqaSource(Source):
-    """``questions`` and ``annotations`` are VQAv2's files, ``gallery`` a COCO caption file that lists the images.
+    """VQAv2 as a card's source.
 
-    images: folder that the gallery's file names start from.
+    Attributes:
+        questions: VQAv2's file of questions.
+        annotations: VQAv2's file of answers.
+        gallery: COCO caption file that lists the images.
+        images: Folder that the gallery's file names are relative to.
     """
 
     reader: Literal["vqa"]
@@ -39,7 +43,7 @@ class VqaSource(Source):
         annotated = entries_of(file, read_json_file(file), "annotations")
         answers = {_id(file, entry, "question_id"): entry for entry in annotated}
         if len(answers) < len(annotated):
-            raise TaskError(f"{file}: {len(annotated) - len(answers):,} annotations of questions that have one.")
+            raise TaskError(f"{file}: {len(annotated) - len(answers):,} duplicate annotations of questions.")
         file = inside(folder, self.questions)
         asked = [
             (entry, row_of[image])
@@ -69,7 +73,7 @@ class VqaSource(Source):
 
 
 def _checked(file: Path, key: str) -> list[Entry]:
-    """Return a gallery's images. Raises TaskError for one without id or file name."""
+    """Return a gallery's images. Raises TaskError if one has no id or file name."""
     found = entries_of(file, read_json_file(file), key)
     for place, image in enumerate(found):
         check_id(f"{file}: {key}[{place}]", image, "id")
@@ -84,7 +88,7 @@ def _id(file: Path, entry: Entry, key: str) -> str:
 
 
 def _answer(file: Path, id: str, entry: Entry) -> tuple[str, str, int]:
-    """Return answer, type and how many annotators gave it. Raises TaskError naming the question."""
+    """Return answer, type, and the number of annotators who gave it. Raises TaskError naming the question."""
     where = f"{file}: question {id}"
     answer, kind = (text_in(where, entry, key, ()) for key in ("multiple_choice_answer", "answer_type"))
     given = entry.get("answers")

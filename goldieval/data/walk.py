@@ -1,4 +1,4 @@
-"""Files below a folder: those that are taken, and what lies there and is not, counted by reason."""
+"""Files below a folder: those to use, and counts of those that are not used, by reason."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ PICTURES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".pnm"}
     | {".jp2", ".avif"}
 )
-# What macOS, Windows, network storage and notebooks leave in folders; names that begin with a dot are hidden.
+# Files left by macOS, Windows, network storage and notebooks; names that begin with a dot are hidden.
 LEFTOVERS = frozenset({"__macosx", "@eadir", "thumbs.db", "desktop.ini", "$recycle.bin", "system volume information"})
 
-HIDDEN = "hidden, or left by a system"
+HIDDEN = "hidden or system file"
 LINK = "a link out of the folder"
-LOOP = "a link to a folder above it"
-OTHER = "no picture by its ending"
+LOOP = "a link to a parent folder"
+OTHER = "not an image file"
 NO_FILE = "neither file nor folder"
 
 LeftOut = Counter[tuple[str, str]]  # (ending, reason)
 
 
 def is_leftover(name: str) -> bool:
-    """True for a file or folder that an operating system put there, not a person.
+    """Return whether a file or folder was created by an operating system, not by a person.
 
     >>> is_leftover("__MACOSX"), is_leftover("._0.png"), is_leftover("cat")
     (True, True, False)
@@ -38,22 +38,24 @@ def is_leftover(name: str) -> bool:
 
 
 def is_picture(name: str) -> bool:
-    """True for the name of a picture file, by its ending."""
+    """Return whether a file name has the ending of an image file."""
     return PurePosixPath(name).suffix.lower() in PICTURES and not is_leftover(PurePosixPath(name).name)
 
 
 def files_below(root: Path, top: Path, left_out: LeftOut, wanted: Callable[[str], bool] = is_picture) -> list[str]:
-    """Return the files below a folder that are wanted, as paths relative to it, sorted.
+    """Return the wanted files below a folder, as sorted paths relative to it.
 
     Args:
-        root: the data's folder, out of which no link is followed.   top: a folder there.   left_out: what lies there
-            and is not returned is counted in it.   wanted: told a path relative to ``top``.
+        root: The data's folder; links that leave it are not followed.
+        top: Folder to search.
+        left_out: Counts the files that are not returned.
+        wanted: Predicate on a path relative to ``top``.
     """
     return sorted(_walk(root, top, "", left_out, wanted, (os.path.realpath(top),)))
 
 
 def leads_out(root: Path, path: Path) -> bool:
-    """True for a link that ``paths.inside`` does not follow."""
+    """Return whether a path is a link that ``paths.inside`` does not follow."""
     try:
         inside(root, os.path.relpath(path, root))
     except TaskError:
@@ -77,7 +79,7 @@ def _walk(
 
 
 def _not_entered(root: Path, entry: os.DirEntry[str], above: tuple[str, ...]) -> str:
-    """Return why an entry is not even looked at, or an empty string."""
+    """Return why an entry is not examined, or an empty string."""
     if is_leftover(entry.name):
         return HIDDEN
     if not entry.is_symlink():
@@ -87,7 +89,7 @@ def _not_entered(root: Path, entry: os.DirEntry[str], above: tuple[str, ...]) ->
     if _is_folder(entry):
         target = os.path.realpath(entry.path)
         return LOOP if any(Path(seen).is_relative_to(target) for seen in above) else ""
-    return "" if not os.path.exists(entry.path) or entry.is_file() else NO_FILE  # a broken link is named when opened
+    return "" if not os.path.exists(entry.path) or entry.is_file() else NO_FILE  # broken links are reported on opening
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -105,10 +107,10 @@ def ending_of(entry: os.DirEntry[str] | Path) -> str:
 
 
 def left_out_notes(left_out: LeftOut) -> list[str]:
-    """Return a line a reason, or none where nothing was left out.
+    """Return one line per reason, or none if nothing was left out.
 
-    >>> told(Counter({(".txt", OTHER): 2, (".db", HIDDEN): 1}))
-    ['left out: 2 .txt (no picture by its ending)', 'left out: 1 .db (hidden, or left by a system)']
+    >>> left_out_notes(Counter({(".txt", OTHER): 2, (".db", HIDDEN): 1}))
+    ['left out: 2 .txt (not an image file)', 'left out: 1 .db (hidden or system file)']
     """
     by_reason: dict[str, list[str]] = {}
     for (ending, reason), count in sorted(left_out.items(), key=lambda item: (-item[1], item[0])):

@@ -1,4 +1,4 @@
-"""clip-benchmark's web datasets: ``<split>/<n>.tar`` with a picture and a .cls or .txt beside it, read in place."""
+"""clip-benchmark's web datasets: ``<split>/<n>.tar`` with an image and a .cls or .txt file per sample."""
 
 from __future__ import annotations
 
@@ -37,19 +37,22 @@ class TarImage(EncodedImage):
 
     def read(self) -> bytes:
         if not 0 <= self.size <= PICTURE_BYTES:
-            raise OSError(f"it has {self.size:,} bytes, more than a picture or text may have")
+            raise OSError(f"it has {self.size:,} bytes, more than an image or text may have")
         with self.tar.open("rb") as stream:
             stream.seek(self.offset)
             data = stream.read(self.size)
         if len(data) < self.size:
-            raise OSError(f"{self.tar} ends in the middle of this picture")
+            raise OSError(f"{self.tar} ends in the middle of this image")
         return data
 
 
 class WebdatasetSource(Source):
-    """``<split>/nshards.txt`` says how many shards there must be; ``classnames.txt`` gives the label order.
+    """A web dataset as a card's source. ``<split>/nshards.txt`` contains the number of shards, ``classnames.txt`` the
+    class names in label order.
 
-    train: a second split, to learn from (a probe's).
+    Attributes:
+        split: Split to evaluate.
+        train: A second split, to train a probe on.
     """
 
     reader: Literal["webdataset"]
@@ -95,7 +98,7 @@ def _shards(folder: Path, split: str) -> list[str]:
 
 
 def _split_rows(folder: Path, split: str, left_out: LeftOut) -> list[AnnotatedImage]:
-    """Return a split's rows; the shard is no property of a sample where keys alone tell them apart."""
+    """Return a split's rows; ids contain the shard only if keys alone are not unique."""
     rows = [row for shard in _shards(folder, split) for row in _rows(folder, shard, left_out)]
     keys = [row.image.id.partition("/")[2] for row in rows]
     if len(set(keys)) < len(keys):
@@ -104,13 +107,13 @@ def _split_rows(folder: Path, split: str, left_out: LeftOut) -> list[AnnotatedIm
 
 
 def _rows(folder: Path, shard: str, left_out: LeftOut) -> Iterator[AnnotatedImage]:
-    """Yield one row a sample; members of a sample share everything before the first dot of their file name."""
+    """Yield one row per sample; members of a sample share their file name up to its first dot."""
     tar = inside(folder, shard)
     for key, members in samples_of(tar, left_out):
         where = f"{tar}: sample {escape_undecodable(key)}"
         picture = picture_of(where, members)
         if picture is None:
-            raise TaskError(f"{where} has no picture, only .{', .'.join(map(escape_undecodable, members))}.")
+            raise TaskError(f"{where} has no image, only .{', .'.join(map(escape_undecodable, members))}.")
         id = f"{Path(shard).stem}/{key}"
         image = ImageSample(id, TarImage(tar, picture.offset, picture.size), f"{shard}/{key}")
         if "cls" in members:
@@ -125,10 +128,10 @@ def _rows(folder: Path, shard: str, left_out: LeftOut) -> Iterator[AnnotatedImag
 
 
 def picture_of(where: str, members: Mapping[str, TarImage]) -> TarImage | None:
-    """Return the picture among a sample's members. Raises TaskError where there are two."""
+    """Return the image among a sample's members. Raises TaskError if there are two."""
     found = [ending for ending in members if f".{ending}" in PICTURES]
     if len(found) > 1:
-        raise TaskError(f"{where} has {len(found)} pictures, .{' and .'.join(found)}. Leave one.")
+        raise TaskError(f"{where} has {len(found)} images, .{' and .'.join(found)}. Keep one.")
     return members[found[0]] if found else None
 
 
@@ -138,13 +141,14 @@ def _renamed(row: AnnotatedImage, id: str) -> AnnotatedImage:
 
 
 def samples_of(tar: Path, left_out: LeftOut | None = None) -> Iterator[tuple[str, dict[str, TarImage]]]:
-    """Yield key and members (ending to where it lies) of every sample, reading headers only.
+    """Yield key and members (ending to location) of every sample, reading only headers.
 
     Args:
-        left_out: members that are no part of a sample, such as links and what macOS adds, are counted in it.
+        tar: The tar file.
+        left_out: Counts the members that are not part of a sample, such as links and files added by macOS.
 
     Raises:
-        TaskError: no tar, a compressed or truncated one, a damaged header, or a member that is there twice.
+        TaskError: The file is not a tar, compressed, truncated, has a damaged header, or contains a member twice.
     """
     samples: dict[str, dict[str, TarImage]] = {}
     left_out = LeftOut() if left_out is None else left_out
@@ -165,20 +169,20 @@ def samples_of(tar: Path, left_out: LeftOut | None = None) -> Iterator[tuple[str
                         raise tarfile.ReadError(f"it holds {escape_undecodable(member.name)} twice")
                     members[ending.lower()] = TarImage(tar, member.offset_data, member.size)
     except FileNotFoundError:
-        raise TaskError(f"{tar} is not there.") from None
-    except Exception as error:  # tarfile lets ValueError, OverflowError, MemoryError … of damaged headers through
+        raise TaskError(f"{tar} does not exist.") from None
+    except Exception as error:  # for damaged headers, tarfile also raises ValueError, OverflowError, MemoryError …
         again = "" if "gunzip" in str(error) else " Fetch it again."
-        raise TaskError(f"{tar} is no readable tar: {error}.{again}") from error
+        raise TaskError(f"{tar} is not a readable tar file: {error}.{again}") from error
     yield from samples.items()
 
 
 def _check_member(member: tarfile.TarInfo, end: int) -> None:
-    """Refuse what cannot be read by offset and size, or would never end."""
+    """Refuse members that cannot be read by offset and size."""
     shown = escape_undecodable(member.name)[:80]
     if "\0" in member.name:
         raise tarfile.ReadError(f"the name of member {shown!r} holds a zero byte")
     if member.issparse():
-        raise tarfile.ReadError(f"member {shown!r} is sparse, and its bytes do not lie in one piece")
+        raise tarfile.ReadError(f"member {shown!r} is sparse, so its bytes are not contiguous")
     if not 0 <= member.size <= end - member.offset_data:
         raise tarfile.ReadError(f"member {shown!r} declares {member.size:,} bytes, more than the file has left")
 
@@ -190,10 +194,10 @@ def _not_taken(member: tarfile.TarInfo, name: str) -> str:
 
 
 def _check_end(tar: Path) -> int:
-    """Return the size of a tar that ends with a block of zeros: cut between two samples it would be a shorter set."""
+    """Return the size of a tar that ends with a block of zeros; without it, samples could be missing at the end."""
     with tar.open("rb") as stream:
         if stream.read(len(GZIP)) == GZIP:
-            raise tarfile.ReadError("it is compressed, and pictures are read in place: unpack it with gunzip")
+            raise tarfile.ReadError("it is compressed, but images are read in place: unpack it with gunzip")
         size = stream.seek(0, 2)
         stream.seek(max(0, size - 512))
         if stream.read().strip(b"\0"):
@@ -206,4 +210,4 @@ def _label(where: str, member: TarImage) -> int:
     try:
         return index_of(where, text, None)
     except TaskError:
-        raise TaskError(f"{where}: label {text[:20]!r} is no class index.") from None
+        raise TaskError(f"{where}: label {text[:20]!r} is not a class index.") from None

@@ -45,7 +45,9 @@ def accuracies(
 
 def metric(interval: Interval, chance: float | None = None, ceiling: float | None = None) -> MeasuredMetric:
     """Return the record's form of a mean."""
-    return MeasuredMetric(**vars(interval), separable=interval.separable, chance=chance, ceiling=ceiling)
+    return MeasuredMetric(
+        **vars(interval), separable=interval.minimum_detectable_difference, chance=chance, ceiling=ceiling
+    )
 
 
 def median_metric(interval: Interval) -> MeasuredMetric:

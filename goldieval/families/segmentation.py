@@ -106,7 +106,7 @@ class Segmentation(Family[SegmentationPrepared, SegmentationEvidence]):
         labelled = total[miou.LABELLED]
         if not labelled.any():
             raise TaskError("no pixel has a label: every one is ignored.")
-        chance = miou.blind(labelled)
+        chance = miou.chance_scores(labelled)
         metrics: dict[str, MeasuredMetric] = {
             name: metric(found, chance[name], card.ceiling if name == card.headline else None)
             for name, found in miou.scores(evidence.areas).items()

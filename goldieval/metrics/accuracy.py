@@ -1,4 +1,4 @@
-"""Classification by counting: how many classes beat, and how many tie with, the true one."""
+"""Ranks of the true class in a classification: how many classes score higher, and how many tie with it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from goldieval.metrics.ranks import TIE, Ranks, joined
 
 
 class ClassRanks(NamedTuple):
-    """One entry a sample.
+    """One entry per sample.
 
-    ranks: of the true class, scores within ``TIE`` of it counted as ties.   predictions: arg-max class, the first of
-    equals.   places: how many classes come before the true one in that same order, so that place 0 is a hit at 1; this
-    is what everyone reports as top-k, and ``ranks`` says what near-ties are worth in it.
+    Attributes:
+        ranks: of the true class; scores within ``TIE`` of its score count as ties.
+        predictions: arg-max class, the first of equals, (samples,).
+        places: number of classes before the true one in the order of arg-max, (samples,), so that place 0 is a hit at
+            1. This is the usual definition of top-k accuracy; ``ranks`` shows how much of it depends on near-ties.
     """
 
     ranks: Ranks
@@ -28,7 +30,8 @@ def true_class_ranks(scores: torch.Tensor, labels: torch.Tensor) -> ClassRanks:
     """Rank the true class of every sample.
 
     Args:
-        scores: (samples, classes) float32 cosines.   labels: (samples,) class indices.
+        scores: float32 cosines, (samples, classes).
+        labels: class indices, (samples,).
 
     >>> found = true_class_ranks(torch.tensor([[0.9, 0.1], [0.8, 0.3]]), torch.tensor([0, 1]))
     >>> found.ranks.low.tolist(), found.predictions.tolist(), found.places.tolist()
@@ -54,7 +57,11 @@ def joined_classes(parts: Sequence[ClassRanks]) -> ClassRanks:
 
 
 def mean_per_class(hits: np.ndarray, labels: np.ndarray) -> float:
-    """Mean over the classes that occur of the share of hits (balanced accuracy).
+    """Return the mean of the recalls of all classes that occur (balanced accuracy).
+
+    Args:
+        hits: 0 or 1, (samples,).
+        labels: class indices, (samples,).
 
     >>> mean_per_class(np.array([1.0, 1.0, 0.0]), np.array([0, 0, 1]))
     0.5

@@ -1,9 +1,9 @@
 """The variance of a mean over classes, where classes may have one sample each.
 
-A class of n samples tells its own variance with n - 1 degrees of freedom: of a single sample nothing, of two next to
-nothing. What it does not tell comes from the other classes: empirical Bayes with a Dirichlet prior. The prior's mean is
-that of classes of about the same size, as far as they differ from the rest; its strength is how alike samples of one
-class are.
+The variance of a class of n samples is estimated with n - 1 degrees of freedom: with none from a single sample. The
+rest is borrowed from the other classes by empirical Bayes with a Dirichlet prior. The mean of the prior is that of
+classes of about the same size, as far as these differ from the rest; its strength grows with the similarity of samples
+of one class.
 """
 
 from __future__ import annotations
@@ -14,16 +14,18 @@ import numpy as np
 
 from goldieval.metrics.effective import SURE, Spread
 
-PRIOR = 5.0  # so many pairs of samples whose classes say nothing: what few classes of two show is not taken at its word
-APART = 4.0  # classes of a size differ from the rest where the squared difference is so many times its variance
-OCTAVES = 6  # sizes from 2**6 on are one group
+PRIOR = 5.0  # weight, in pairs of samples, of the assumption that classes do not matter: it damps a few classes of two
+APART = 4.0  # ratio of squared difference to its variance from which classes of one size differ from the rest
+OCTAVES = 6  # sizes of 2**6 and more form one group
 
 
 @dataclass(frozen=True)
 class ClassVariance:
-    """What samples say of the variance of a mean over classes.
+    """The estimated variance of a mean over classes.
 
-    spread: of that mean.   repeats: samples beyond the first of each class; they are all that tells of variance.
+    Attributes:
+        spread: variance of that mean.
+        repeats: samples beyond the first of each class, on which the estimate rests.
     """
 
     spread: Spread
@@ -34,8 +36,8 @@ def class_variance(counts: np.ndarray, values: np.ndarray) -> ClassVariance:
     """Return the variance of the mean over classes of a class's mean value.
 
     Args:
-        counts: (classes, outcomes) how often each outcome came, at least one in every class; may be fractions.
-        values: (outcomes,) of each outcome, as 0 and 1 for misses and hits.
+        counts: how often each outcome occurred, (classes, outcomes), at least one in every class; may be fractions.
+        values: value of each outcome, (outcomes,), such as 0 and 1 for misses and hits.
     """
     sizes = counts.sum(axis=1)
     prior = _prior_means(counts / sizes[:, None], sizes)
@@ -51,10 +53,11 @@ def class_variance(counts: np.ndarray, values: np.ndarray) -> ClassVariance:
 
 
 def _prior_means(shares: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """Return what is expected of each class before its samples are seen, shape (classes, outcomes).
+    """Return the prior mean of the shares of each class, (classes, outcomes).
 
     Args:
-        shares: (classes, outcomes).   sizes: (classes,).
+        shares: observed share of each outcome, (classes, outcomes).
+        sizes: samples of each class, (classes,).
     """
     mean = shares.mean(axis=0)
     single = float((mean * (1 - mean)).sum())
@@ -71,7 +74,7 @@ def _prior_means(shares: np.ndarray, sizes: np.ndarray) -> np.ndarray:
 
 
 def _strength(counts: np.ndarray, sizes: np.ndarray, values: np.ndarray, prior: np.ndarray) -> float:
-    """Return how many samples the prior is worth: the fewer, the more alike are samples of one class."""
+    """Return the weight of the prior in samples: it is small where samples of one class are similar."""
     repeated = sizes > 1
     weights = 1 - 1 / sizes[repeated]
     within = _moments(counts[repeated], values, sizes[repeated]) / weights
@@ -85,7 +88,7 @@ def _strength(counts: np.ndarray, sizes: np.ndarray, values: np.ndarray, prior: 
 
 
 def _moments(counts: np.ndarray, values: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """Return the mean square of values less the square of their mean, by row."""
+    """Return the variance of the values of each row, (rows,)."""
     squares = counts @ values**2 / sizes
     spread: np.ndarray = np.maximum(squares - (counts @ values / sizes) ** 2, 0.0)
     return spread

@@ -8,13 +8,17 @@ import numpy as np
 
 from goldieval.metrics.intervals import resampled
 
-FEW = 8  # so many clusters share an outcome on average: drawing how often each outcome comes is quicker
+FEW = 8  # clusters per distinct outcome from which drawing the counts of outcomes is faster
 
 
 def drawn_sums(rows: np.ndarray, resamples: int) -> np.ndarray:
-    """Sums over resampled rows, shape (resamples, columns).
+    """Return sums over resampled rows, (resamples, columns).
 
-    Rows that are alike are counted first, and how often each kind comes is drawn: the same distribution, far quicker.
+    Where many rows are equal, the counts of distinct rows are drawn: the same distribution, in much less time.
+
+    Args:
+        rows: (clusters, columns).
+        resamples: number of draws.
     """
     kinds, counts = np.unique(rows, axis=0, return_counts=True)
     if FEW * len(kinds) > len(rows):
@@ -25,10 +29,11 @@ def drawn_sums(rows: np.ndarray, resamples: int) -> np.ndarray:
 
 
 def swapped_sums(differences: np.ndarray, resamples: int) -> np.ndarray:
-    """Sums of differences of which each keeps or changes its sign at random, shape (resamples, columns).
+    """Return sums of differences, each of which keeps or changes its sign at random, (resamples, columns).
 
     Args:
         differences: (clusters, columns).
+        resamples: number of draws.
     """
     differing = differences[differences.any(axis=1)]
     kinds, counts = np.unique(differing, axis=0, return_counts=True)
@@ -45,13 +50,13 @@ def swapped_sums(differences: np.ndarray, resamples: int) -> np.ndarray:
 
 
 def blocks(rows: int, columns: int) -> Iterator[slice]:
-    """Cut so many rows into blocks of bounded memory."""
+    """Yield slices of ``rows`` rows that need a bounded amount of memory at ``columns`` columns."""
     step = max(1, 8_000_000 // max(columns, 1))
     for start in range(0, rows, step):
         yield slice(start, min(start + step, rows))
 
 
 def _signs(generator: np.random.Generator, rows: int, columns: int) -> np.ndarray:
-    """Return 1.0 and -1.0 at random."""
+    """Return 1.0 and -1.0 at random, (rows, columns)."""
     bits = np.unpackbits(generator.integers(0, 256, (rows, (columns + 7) // 8), dtype=np.uint8), axis=1)
     return 2.0 * bits[:, :columns] - 1.0

@@ -1,8 +1,8 @@
-"""95 % intervals from a variance: as wide as those of so many independent outcomes as have that variance.
+"""95 % intervals from a variance, by the effective number of independent outcomes that have that variance.
 
 Korn and Graubard (1998) take the interval of a share at the effective number of outcomes; Dean and Pagano (2015) and
-Franco et al. (2019) find Wilson's the best of those for clustered samples. A variance that was itself estimated from a
-few units is paid for with Student's quantile.
+Franco et al. (2019) find Wilson's the best of those for clustered samples. Where the variance itself is estimated from
+a few units, Student's quantile takes the place of the normal one.
 """
 
 from __future__ import annotations
@@ -14,15 +14,18 @@ from typing import NamedTuple
 import numpy as np
 
 Z95 = NormalDist().inv_cdf(0.975)
-SURE = 1e6  # degrees of freedom from which on Student's quantile is the normal one
-NONE = 1e-14  # a variance below is that of rounding
+SURE = 1e6  # degrees of freedom from which Student's quantile is taken to be the normal one
+NONE = 1e-14  # a variance below this is due to rounding
 Ends = tuple[float, float]
 
 
 class Spread(NamedTuple):
-    """The variance of an estimate, the degrees of freedom it was estimated with, and the units it stands for at least.
+    """The variance of an estimate.
 
-    units: independent outcomes to count on where the samples show no variance at all.
+    Attributes:
+        variance: of the estimate.
+        freedom: degrees of freedom that it was estimated with.
+        units: number of independent outcomes, used where the samples show no variance at all.
     """
 
     variance: float
@@ -44,7 +47,13 @@ def quantile(freedom: float) -> float:
 
 
 def wilson_ends(value: float, units: float, z: float) -> Ends:
-    """Return Wilson's score interval of a share at any number of outcomes and any quantile."""
+    """Return Wilson's score interval of a share.
+
+    Args:
+        value: the share.
+        units: number of outcomes; may be a fraction.
+        z: quantile.
+    """
     middle = (value + z * z / (2 * units)) / (1 + z * z / units)
     half = z * math.sqrt(value * (1 - value) / units + z * z / (4 * units * units)) / (1 + z * z / units)
     return (0.0 if value <= 0 else max(0.0, middle - half)), (1.0 if value >= 1 else min(1.0, middle + half))
@@ -63,10 +72,12 @@ def share_ends(value: float, spread: Spread) -> Ends:
 
 
 def difference_ends(value: float, square: float, spread: Spread) -> Ends:
-    """Return the interval of a mean of differences in -1..1: Bonett and Price's (2012), one more of each sign.
+    """Return the interval of a mean of differences in -1..1 by Bonett and Price (2012): one is added of each sign.
 
     Args:
-        value, square: means of the differences and of their squares.
+        value: mean of the differences.
+        square: mean of their squares.
+        spread: variance of ``value``.
     """
     units, z = _units(square - value * value, spread)
     middle, wide = value * units / (units + 2), (square * units + 2) / (units + 2)
@@ -75,10 +86,15 @@ def difference_ends(value: float, square: float, spread: Spread) -> Ends:
 
 
 def mean_ends(value: float, spread: Spread, ends: Ends) -> Ends:
-    """Return Student's interval of a mean of outcomes that lie within ``ends``.
+    """Return Student's interval of a mean of outcomes.
 
-    Without any variance ``units`` equal outcomes leave room for a share of others of at most Wilson's bound on none of
-    that many; at the most each of those would lie at one end.
+    Where ``units`` outcomes are all equal, the share of others is at most Wilson's upper bound of 0 in ``units``; in
+    the extreme case each of those lies at one end.
+
+    Args:
+        value: the mean.
+        spread: its variance.
+        ends: lowest and highest possible outcome.
     """
     if spread.variance <= NONE:
         room = wilson_ends(0.0, spread.units, Z95)[1]
@@ -92,6 +108,7 @@ def _units(total: float, spread: Spread) -> tuple[float, float]:
 
     Args:
         total: variance of one outcome.
+        spread: variance of the mean.
     """
     if spread.variance <= NONE or total <= NONE:
         return spread.units, Z95
@@ -99,9 +116,13 @@ def _units(total: float, spread: Spread) -> tuple[float, float]:
 
 
 def jackknife(values: np.ndarray) -> Spread:
-    """Return the spread of an estimate from its values without one unit each, shape (units,).
+    """Return the jackknife variance of an estimate.
 
-    Degrees of freedom are those of a variance of outcomes with that kurtosis: a few units that decide are a few units.
+    Degrees of freedom are those of the variance of outcomes with the observed kurtosis, so that a few influential units
+    count as few.
+
+    Args:
+        values: the estimate without each unit, (units,).
     """
     count = len(values)
     moved = values - values.mean()

@@ -1,4 +1,4 @@
-"""By how much single samples move a score: squared and added up over clusters, they are the variance of the score."""
+"""Influence of single samples on a score; the squared sums over clusters add up to the variance of the score."""
 
 from __future__ import annotations
 
@@ -6,37 +6,42 @@ import numpy as np
 
 
 def by_cluster(moved: np.ndarray, clusters: np.ndarray) -> np.ndarray:
-    """Add up what the samples of each cluster do, (clusters,).
+    """Return the influence of each cluster, (clusters,).
 
     Args:
-        moved: what each sample moves the score by, (samples,).
-        clusters: what was drawn together, (samples,).
+        moved: influence of each sample, (samples,).
+        clusters: cluster of each sample, (samples,).
     """
     return np.bincount(np.unique(clusters, return_inverse=True)[1], moved)
 
 
 def of_mean(values: np.ndarray) -> np.ndarray:
-    """Return by how much each value moves their mean, (samples,)."""
+    """Return the influence of each value on their mean, (samples,)."""
     moved: np.ndarray = (values - values.mean()) / len(values)
     return moved
 
 
 def of_mean_per_class(hits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return by how much each hit or miss moves the mean over classes of the share of hits, (samples,)."""
+    """Return the influence of each sample on the mean over classes of the share of hits, (samples,).
+
+    Args:
+        hits: 0 or 1, (samples,).
+        labels: class of each sample, (samples,).
+    """
     which = np.unique(labels, return_inverse=True)[1]
     sizes = np.bincount(which)
     shares = np.bincount(which, hits) / sizes
-    single = sizes == 1  # of these at most that they lie about the mean of all
+    single = sizes == 1  # their variance within the class is not known: that about the mean of all classes bounds it
     around, scale = np.where(single, shares.mean(), shares), np.sqrt(sizes / np.maximum(sizes - 1, 1))
     moved: np.ndarray = (hits - around[which]) * scale[which] / (sizes[which] * len(sizes))
     return moved
 
 
 def of_mean_iou(intersection: np.ndarray, union: np.ndarray) -> np.ndarray:
-    """Return by how much each image moves mean intersection over union: its derivative by the areas of the image.
+    """Return the influence of each image on mean intersection over union: the derivative by the areas of the image.
 
     Args:
-        intersection: pixels by image and class, (images, classes).
+        intersection: pixels of each image and class, (images, classes).
         union: the same of unions.
 
     Returns:

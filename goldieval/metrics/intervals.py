@@ -1,6 +1,6 @@
-"""95 % intervals: none of width 0 for want of variety, and marked where they may not hold.
+"""95 % intervals, never of width 0, and marked where they may not hold.
 
-How often each kind covers the truth is simulated in ``benchmarks/interval_coverage.py``.
+Their coverage is simulated in ``benchmarks/interval_coverage.py``.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from goldieval.metrics.effective import (
 
 Z80 = NormalDist().inv_cdf(0.80)
 RESAMPLES = 2000
-ROUNDING = 1e-9  # outcomes closer than this are the same
-FEW = 10  # units fewer than these are too few to judge by
-REPEATS = 30  # samples beyond the first of their class, fewer say too little of the variance within classes
-SKEWED = 25  # Cochran (1977): a mean is nearly normal from 25 times the squared skewness on
+ROUNDING = 1e-9  # outcomes closer than this are equal
+FEW = 10  # an interval from fewer units than this is unreliable
+REPEATS = 30  # samples beyond the first of their class that the variance within classes needs
+SKEWED = 25  # Cochran (1977): a mean is nearly normal from 25 times the squared skewness samples on
 SHARE, DIFFERENCE = (0.0, 1.0), (-1.0, 1.0)
 CLUSTERS = "jackknife of clusters"
 
@@ -37,8 +37,14 @@ CLUSTERS = "jackknife of clusters"
 class Interval:
     """A value with its 95 % interval.
 
-    low, high: None where no interval holds.   n: outcomes.   clusters: independent units among them.
-    method: how it was made.   unreliable: why it may not hold the truth in 95 of 100 samples, or why there is none.
+    Attributes:
+        value: the estimate.
+        low: lower end; None where no interval holds.
+        high: upper end.
+        n: number of outcomes.
+        clusters: number of independent units among them.
+        method: how the interval was made.
+        unreliable: why its coverage may not be 95 %, or why there is none; else empty.
     """
 
     value: float
@@ -50,10 +56,10 @@ class Interval:
     unreliable: str = ""
 
     @property
-    def separable(self) -> float | None:
-        """Smallest difference that two independent models at this score would show with 80 % power at the 5 % level.
+    def minimum_detectable_difference(self) -> float | None:
+        """Smallest difference of two independent models at this score that a test at 5 % detects with 80 % power.
 
-        A paired comparison on the same samples usually separates less than this. None without an interval.
+        A paired comparison on the same samples usually detects less than this. None without an interval.
         """
         if self.low is None or self.high is None:
             return None
@@ -62,7 +68,7 @@ class Interval:
 
 
 def wilson(hits: float, n: int) -> tuple[float, float]:
-    """Wilson score interval of a share, as fractions.
+    """Return the Wilson score interval of a share, as fractions.
 
     >>> tuple(round(end, 4) for end in wilson(50, 100))
     (0.4038, 0.5962)
@@ -71,10 +77,13 @@ def wilson(hits: float, n: int) -> tuple[float, float]:
 
 
 def share(hits: np.ndarray) -> Interval:
-    """Mean of independent outcomes of 0 or 1 with Wilson's interval; at 1 to 3 hits or misses its outer end is widened.
+    """Return the mean of independent outcomes with Wilson's interval, widened where there are 1 to 3 hits or misses.
 
-    There Wilson's excludes shares that often show so few (it covers 0.84 where 0.2 hits are expected): the end is that
-    of a Poisson mean (Brown, Cai and DasGupta 2001).
+    There the coverage of Wilson's interval is too small (0.84 where 0.2 hits are expected), so that its outer end is
+    that of a Poisson mean (Brown, Cai and DasGupta 2001).
+
+    Args:
+        hits: 0 or 1, (outcomes,).
     """
     hits = hits.astype(float)
     n, count = len(hits), float(hits.sum())
@@ -87,21 +96,22 @@ def share(hits: np.ndarray) -> Interval:
 
 
 def few(units: int, what: str = "independent outcomes") -> str:
-    """Return that there are too few units to judge by, or an empty string."""
+    """Return the reason why so few units make an interval unreliable; empty where there are enough."""
     return f"fewer than {FEW} {what}" if units < FEW else ""
 
 
 def few_repeats(repeats: int) -> str:
-    """Return that samples say too little of the variance within classes, or an empty string."""
+    """Return the reason why so few repeated classes make an interval unreliable; empty where there are enough."""
     return "" if repeats >= REPEATS else f"fewer than {REPEATS} samples beyond the first of their class"
 
 
 def clustered_means(outcomes: np.ndarray, clusters: np.ndarray, ends: Sequence[Ends]) -> list[Interval]:
-    """Means of outcomes whose clusters (the captions of one image) were drawn together: jackknife over clusters.
+    """Return means of clustered outcomes, such as those of the captions of one image: jackknife over clusters.
 
     Args:
-        outcomes: (queries, metrics).   clusters: (queries,) cluster index.
-        ends: for each metric the lowest and highest value that an outcome can take.
+        outcomes: (queries, metrics).
+        clusters: cluster of each query, (queries,).
+        ends: lowest and highest possible outcome of each metric.
     """
     _, which = np.unique(clusters, return_inverse=True)
     sizes = np.bincount(which).astype(float)
@@ -139,7 +149,14 @@ def _clustered_mean(outcomes: np.ndarray, which: np.ndarray, sizes: np.ndarray, 
 
 
 def clustered_median(outcomes: np.ndarray, clusters: np.ndarray, ends: Ends, seed: int = 0) -> Interval:
-    """Median of outcomes, shape (queries,): percentile bootstrap of clusters."""
+    """Return the median of clustered outcomes: percentile bootstrap of clusters.
+
+    Args:
+        outcomes: (queries,).
+        clusters: cluster of each query, (queries,).
+        ends: lowest and highest possible outcome.
+        seed: of the draws.
+    """
     _, which = np.unique(clusters, return_inverse=True)
     count, value = int(which.max()) + 1, float(np.median(outcomes))
     doubt = few(count, "independent units")
@@ -156,7 +173,12 @@ def clustered_median(outcomes: np.ndarray, clusters: np.ndarray, ends: Ends, see
 
 
 def mean_per_class(hits: np.ndarray, labels: np.ndarray) -> Interval:
-    """Mean over classes of the share of hits: Wilson's at the effective number of samples."""
+    """Return the mean over classes of the share of hits: Wilson's interval at the effective number of samples.
+
+    Args:
+        hits: 0 or 1, (samples,).
+        labels: class of each sample, (samples,).
+    """
     _, which = np.unique(labels, return_inverse=True)
     sizes, right = np.bincount(which).astype(float), np.bincount(which, hits.astype(float))
     found = class_variance(np.stack([sizes - right, right], axis=1), np.array([0.0, 1.0]))
@@ -167,10 +189,12 @@ def mean_per_class(hits: np.ndarray, labels: np.ndarray) -> Interval:
 
 
 def clustered_mean_of_groups(hits: np.ndarray, groups: np.ndarray, clusters: np.ndarray) -> Interval:
-    """Mean over groups of each group's share of hits, all groups alike whatever their size: jackknife over clusters.
+    """Return the mean over groups of the share of hits, with equal weights: jackknife over clusters.
 
     Args:
-        hits: (queries,) in 0..1.   groups, clusters: (queries,) index of each; a cluster may reach over groups.
+        hits: in 0..1, (queries,).
+        groups: group of each query, (queries,).
+        clusters: cluster of each query, (queries,); one may contain queries of several groups.
     """
     names, group = np.unique(groups, return_inverse=True)
     _, which = np.unique(clusters, return_inverse=True)
@@ -189,12 +213,12 @@ def clustered_mean_of_groups(hits: np.ndarray, groups: np.ndarray, clusters: np.
 
 
 def _rarer(sums: np.ndarray, sizes: np.ndarray) -> int:
-    """Return how many clusters hold a hit, or hold a miss, whichever are fewer."""
+    """Return the number of clusters with a hit, or with a miss, whichever is smaller."""
     return int(min((sums > ROUNDING).sum(), (sums < sizes - ROUNDING).sum()))
 
 
 def _skewed(moved: np.ndarray) -> str:
-    """Return that a mean of so skewed parts is not nearly normal, by Cochran's rule, or an empty string."""
+    """Return the reason why the mean is not nearly normal by Cochran's rule; empty where it is."""
     centred = moved - moved.mean()
     skewness = float((centred**3).mean()) / max(float((centred**2).mean()), ROUNDING) ** 1.5
     needed = int(np.ceil(SKEWED * skewness**2))
@@ -202,17 +226,19 @@ def _skewed(moved: np.ndarray) -> str:
 
 
 def _poisson(count: float) -> float:
-    """Return the mean of which a Poisson variable reaches ``count`` in 5 of 100 samples."""
+    """Return the mean of a Poisson variable that is at least ``count`` with probability 0.05."""
     from scipy.special import gammaincinv  # slow to import
 
     return float(gammaincinv(count, 0.05))
 
 
 def resampled(sums: np.ndarray, seed: int = 0, resamples: int = RESAMPLES) -> np.ndarray:
-    """Sums over clusters drawn with replacement, shape (resamples, columns), in blocks of bounded memory.
+    """Return sums over clusters drawn with replacement, (resamples, columns), in blocks of bounded memory.
 
     Args:
-        sums: (clusters, columns) of what is added up.
+        sums: what is added up, (clusters, columns).
+        seed: of the draws.
+        resamples: number of draws.
     """
     count = len(sums)
     block = max(1, min(resamples, 8_000_000 // count))
@@ -225,7 +251,7 @@ def resampled(sums: np.ndarray, seed: int = 0, resamples: int = RESAMPLES) -> np
 
 
 def _weights(count: int, draws: int, seed: int) -> Iterator[np.ndarray]:
-    """Yield for each resample how often every cluster was drawn."""
+    """Yield, for each resample, the number of times that each cluster was drawn, (clusters,)."""
     generator = np.random.Generator(np.random.PCG64(seed))
     for _ in range(draws):
         yield np.bincount(generator.integers(0, count, count), minlength=count)

@@ -127,7 +127,7 @@ class Metric:
         return clustered_means(values.values[:, None], values.groups, [values.bounds])[0]
 
     def influence(self, values: QueryValues) -> np.ndarray:
-        """Return by how much each cluster moves the score, (clusters,); the squares add up to the score's variance."""
+        """Return the influence of each cluster on the score, (clusters,); their squares add up to its variance."""
         from goldieval.metrics.influence import by_cluster, of_mean
 
         return by_cluster(of_mean(values.values), values.groups)

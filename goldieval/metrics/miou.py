@@ -1,7 +1,7 @@
-"""Intersection over union from areas by picture and class: a set's score is of its summed areas, not a mean of scores.
+"""Intersection over union, from areas that are summed over all images before the ratio is taken.
 
-Areas are integers of shape (images, 4, classes): intersection, union, predicted and labelled pixels, those without a
-label left out.
+Areas are integers of shape (images, 4, classes): intersection, union, predicted and labelled pixels. Pixels without a
+label are left out.
 """
 
 from __future__ import annotations
@@ -15,23 +15,31 @@ from goldieval.metrics.intervals import Interval, few
 
 INTERSECTION, UNION, PREDICTED, LABELLED = range(4)
 RARE = 5  # a class in fewer images is rare
-SOME, MANY = 0.10, 0.30  # shares of rare classes from which on an interval is unreliable, and not given
+SOME, MANY = 0.10, 0.30  # shares of rare classes above which an interval is unreliable, and not given
 NOTHING = "none"
 
 
 @dataclass(frozen=True)
 class Doubt:
-    """Why the interval of a mean over classes may not hold; hopeless: it does not, and none is given."""
+    """Whether the interval of a mean over classes can be trusted.
+
+    Attributes:
+        reason: why the interval may not hold; empty where it does.
+        hopeless: no interval is given.
+    """
 
     reason: str = ""
     hopeless: bool = False
 
 
 def unsure(images: np.ndarray) -> Doubt:
-    """Return what the number of images of each class, shape (classes,), says of intervals of means over classes.
+    """Return whether intervals of means over classes can be trusted.
 
-    A class that few images show is as often missed by another sample of images, and then leaves the mean: no resampling
-    knows. The limits are from ``benchmarks/interval_coverage.py``.
+    Another sample of images may contain no image of a rare class, which then leaves the mean; resampling cannot show
+    this. The limits are from ``benchmarks/interval_coverage.py``.
+
+    Args:
+        images: number of images that show each class, (classes,).
 
     >>> unsure(np.array([40, 30, 2])).hopeless, unsure(np.array([40] * 8 + [2])).reason
     (True, '1 of 9 classes are in fewer than 5 images')
@@ -43,10 +51,13 @@ def unsure(images: np.ndarray) -> Doubt:
 
 
 def per_class(total: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return intersection over union and accuracy of each class, NaN where nothing was there to be found or claimed.
+    """Return intersection over union and accuracy of each class, NaN for a class without pixels.
 
     Args:
-        total: (…, 4, classes) summed areas.
+        total: summed areas, (…, 4, classes).
+
+    Returns:
+        Two arrays, (…, classes).
 
     >>> iou, accuracy = per_class(np.array([[6, 0, 0], [8, 2, 0], [8, 0, 0], [6, 2, 0]]))
     >>> iou.tolist(), accuracy.tolist()
@@ -87,7 +98,11 @@ def mean_iou_of_sums(sums: np.ndarray) -> np.ndarray:
 
 
 def scores(areas: np.ndarray) -> dict[str, Interval]:
-    """Return ``miou`` and ``macc`` (means over classes), and ``aacc`` (share of pixels), with intervals by image."""
+    """Return ``miou`` and ``macc`` (means over classes) and ``aacc`` (share of pixels), with jackknife intervals.
+
+    Args:
+        areas: (images, 4, classes).
+    """
     total = areas.sum(axis=0).astype(float)
     values, without = _means(total[None])[0], _means(total - areas)
     by_class = unsure((areas[:, LABELLED] > 0).sum(axis=0))
@@ -99,7 +114,7 @@ def scores(areas: np.ndarray) -> dict[str, Interval]:
 
 
 def _means(totals: np.ndarray) -> np.ndarray:
-    """Return miou, macc and aacc of summed areas, shape (…, 3)."""
+    """Return miou, macc and aacc of summed areas, (…, 3)."""
     inside, labelled = totals[..., INTERSECTION, :], totals[..., LABELLED, :]
     pixels = inside.sum(-1) / np.maximum(labelled.sum(-1), 1)
     return np.stack([mean_iou(inside, totals[..., UNION, :]), _mean(per_class(totals)[1]), pixels], axis=-1)
@@ -114,11 +129,11 @@ def interval_of_images(value: float, without: np.ndarray, doubt: Doubt) -> Inter
     return Interval(value, low, high, count, count, "jackknife of images", few(count, "images") or doubt.reason)
 
 
-def blind(labelled: np.ndarray) -> dict[str, float]:
-    """Return what a map that does not depend on the picture gets: the best of one class everywhere and of dice.
+def chance_scores(labelled: np.ndarray) -> dict[str, float]:
+    """Return the scores of maps that do not depend on the image: the better of one constant class and random classes.
 
     Args:
-        labelled: (classes,) labelled pixels.
+        labelled: labelled pixels of each class, (classes,).
     """
     shares = labelled[labelled > 0] / labelled.sum()
     guess = 1 / len(labelled)
@@ -131,7 +146,7 @@ def blind(labelled: np.ndarray) -> dict[str, float]:
 
 
 def _mean(values: np.ndarray) -> np.ndarray:
-    """Mean over the last axis of what is not NaN; 0 where all is (a resample of pictures without a label)."""
+    """Return the mean over the last axis without NaN; 0 where all is NaN (a resample of images without a label)."""
     there = ~np.isnan(values)
     mean: np.ndarray = np.where(there, values, 0).sum(-1) / np.maximum(there.sum(-1), 1)
     return mean

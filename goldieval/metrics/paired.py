@@ -1,7 +1,8 @@
 """Is B better than A on the same samples: exact McNemar or paired cluster bootstrap.
 
-Differences are B minus A. Samples that were drawn together (the captions of one image) are one cluster, resampled and
-exchanged as a whole. Intervals of differences are not the bootstrap's: they come from a variance, see ``effective``.
+Differences are B minus A. Samples that were drawn together (the captions of one image) form one cluster, which is
+resampled and exchanged as a whole. Intervals of differences come from a variance, see ``effective``, not from the
+bootstrap.
 """
 
 from __future__ import annotations
@@ -12,10 +13,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from goldieval.metrics.class_variance import class_variance
-from goldieval.metrics.detectable import fewest_differing, smallest_by_mcnemar, smallest_by_tails
 from goldieval.metrics.draws import blocks, drawn_sums, swapped_sums
 from goldieval.metrics.effective import SURE, Ends, Spread, difference_ends, jackknife, mean_ends, quantile
 from goldieval.metrics.intervals import ROUNDING, few, few_repeats
+from goldieval.metrics.minimum_detectable_difference import fewest_differing, mdd_by_mcnemar, mdd_by_tails
 from goldieval.metrics.miou import Doubt
 from goldieval.metrics.pvalues import bootstrap_p, exchange_null, exchange_p, swap_p
 from goldieval.metrics.tails import Tail, bootstrap_tail, exchange_tail, swap_tail
@@ -30,13 +31,23 @@ Statistic = Callable[[np.ndarray], np.ndarray]  # sums (draws, columns) to score
 
 @dataclass(frozen=True)
 class Paired:
-    """Two scores on the same samples, their difference B - A with its 95 % interval, and how probable it is by chance.
+    """Two scores on the same samples, their difference B - A with its 95 % interval, and its p-value.
 
-    low, high: None where no interval holds.   unreliable: why the interval may not hold, or why there is none.
-    p: two-sided, of one test (see ``holm``).
-    standard_error: of the difference.   gains, losses: queries on which B does better, and worse, than A.
-    n: queries.   clusters: independent units among them.   method: the test.
-    exchange, bootstrap: the p that its parts give differences of other sizes; without any it is McNemar's exact test.
+    Attributes:
+        a: score of A.
+        b: score of B.
+        low: lower end of the interval of the difference; None where no interval holds.
+        high: upper end.
+        p: two-sided p-value of this test alone; ``holm`` adjusts several.
+        standard_error: of the difference.
+        gains: number of queries on which the value of B is higher.
+        losses: number of queries on which it is lower.
+        n: number of queries.
+        clusters: number of independent units among them.
+        method: name of the test.
+        unreliable: why the interval may not hold, or why there is none; else empty.
+        exchange: p of differences of any size when models are exchanged; None for McNemar's exact test.
+        bootstrap: the same of the bootstrap, where the test has one.
     """
 
     a: float
@@ -58,23 +69,25 @@ class Paired:
     def difference(self) -> float:
         return self.b - self.a
 
-    def smallest(self, level: float = LEVEL) -> float:
-        """Smallest difference that this test sees with 80 % power, on samples like these and at this level."""
+    def minimum_detectable_difference(self, level: float = LEVEL) -> float:
+        """Return the smallest difference that this test detects with 80 % power, on samples like these."""
         if self.exchange is None:
-            return smallest_by_mcnemar(self.gains + self.losses, self.n, level)
-        least = fewest_differing(level) / self.n  # even where no query differs, so many must before any test can see it
-        seen = smallest_by_tails(self.exchange, self.bootstrap, self.standard_error, self.difference, level)
-        return max(seen, least)
+            return mdd_by_mcnemar(self.gains + self.losses, self.n, level)
+        least = fewest_differing(level) / self.n  # no test can detect a difference of fewer queries than these
+        found = mdd_by_tails(self.exchange, self.bootstrap, self.standard_error, self.difference, level)
+        return max(found, least)
 
 
 def mcnemar(a: np.ndarray, b: np.ndarray, clusters: np.ndarray | None = None) -> Paired:
-    """Compare accuracies: exact McNemar (1947), the binomial test of the queries on which A and B differ.
+    """Compare accuracies by the exact test of McNemar (1947), the binomial test of the queries on which A and B differ.
 
-    Where clusters hold several queries each, A and B are exchanged for whole clusters instead, still exactly: the null
-    distribution of the sum of all differences is computed, not drawn. With one query a cluster this is McNemar's test.
+    Where clusters contain several queries, A and B are exchanged for whole clusters; the null distribution of the sum
+    of all differences is computed exactly. With one query per cluster this is McNemar's test.
 
     Args:
-        a, b: (queries,) hits, 0 or 1.   clusters: (queries,) what was drawn together; each query by itself by default.
+        a: hits of A, 0 or 1, (queries,).
+        b: hits of B.
+        clusters: cluster of each query, (queries,); by default each query is one.
 
     >>> found = mcnemar(np.repeat([1, 0, 0], [50, 2, 48]), np.repeat([1, 0, 1], [50, 2, 48]))
     >>> found.gains, found.losses, round(found.difference, 2), found.p < 1e-13
@@ -86,7 +99,7 @@ def mcnemar(a: np.ndarray, b: np.ndarray, clusters: np.ndarray | None = None) ->
     single = len(sums) == len(a)
     test, tail = (MCNEMAR, None) if single else (f"{MCNEMAR} by cluster", exchange_tail(*exchange_null(moved), len(a)))
     spread = _of_means(sums)
-    if single:  # outcomes are independent: their variance is known with their share
+    if single:  # the variance of independent outcomes follows from their share
         spread = spread._replace(freedom=SURE)
     ends = _share_ends(a, b, spread)
     found = _paired(a, b, (np.mean(a), np.mean(b)), exchange_p(moved), test, spread, ends, len(sums))
@@ -94,12 +107,12 @@ def mcnemar(a: np.ndarray, b: np.ndarray, clusters: np.ndarray | None = None) ->
 
 
 def paired_hits(a: np.ndarray, b: np.ndarray, clusters: np.ndarray) -> Paired:
-    """Compare shares of hits by ``mcnemar``, or by ``paired_means`` where ties share hits: these are no counts.
+    """Compare shares of hits by ``mcnemar``, or by ``paired_means`` where ties make hits fractions.
 
     Args:
         a: hits of A in 0..1, (queries,).
         b: hits of B.
-        clusters: what was drawn together, (queries,).
+        clusters: cluster of each query, (queries,).
     """
     shared = any(np.any(side % 1) for side in (a, b))
     return paired_means(a, b, clusters) if shared else mcnemar(a, b, clusters)
@@ -108,11 +121,14 @@ def paired_hits(a: np.ndarray, b: np.ndarray, clusters: np.ndarray) -> Paired:
 def paired_means(
     a: np.ndarray, b: np.ndarray, clusters: np.ndarray, resamples: int = RESAMPLES, shares: bool = True
 ) -> Paired:
-    """Compare means of outcomes, such as recall: paired cluster bootstrap.
+    """Compare means of outcomes, such as recall, by the paired cluster bootstrap.
 
     Args:
-        a, b: (queries,) outcomes.   clusters: (queries,) what was drawn together.
-        shares: outcomes lie in 0..1; ranks do not.
+        a: outcomes of A, (queries,).
+        b: outcomes of B.
+        clusters: cluster of each query, (queries,).
+        resamples: number of draws.
+        shares: whether outcomes lie in 0..1, unlike ranks.
     """
     sums = _cluster_sums(a, b, np.unique(clusters, return_inverse=True)[1])
     draws = _difference(drawn_sums(sums, resamples))
@@ -124,10 +140,13 @@ def paired_means(
 
 
 def paired_mean_per_class(a: np.ndarray, b: np.ndarray, labels: np.ndarray, resamples: int = RESAMPLES) -> Paired:
-    """Compare means over classes of the share of hits; the bootstrap draws within each class.
+    """Compare means over classes of the share of hits by a bootstrap within each class.
 
     Args:
-        a, b: (samples,) hits, 0 or 1.   labels: (samples,) classes.
+        a: hits of A, 0 or 1, (samples,).
+        b: hits of B.
+        labels: class of each sample, (samples,).
+        resamples: number of draws.
     """
     table, weights = _hits_by_class(a, b, labels)
     scores = weights @ table @ _KINDS
@@ -149,14 +168,14 @@ def paired_mean_per_class(a: np.ndarray, b: np.ndarray, labels: np.ndarray, resa
 
 
 def mean_per_class_scores(a: np.ndarray, b: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
-    """Return the scores that ``paired_mean_per_class`` compares, A's and B's; its arguments."""
+    """Return the scores of A and B that ``paired_mean_per_class`` compares, from the same arguments."""
     table, weights = _hits_by_class(a, b, labels)
     scores = weights @ table @ _KINDS
     return float(scores[0]), float(scores[1])
 
 
 def _hits_by_class(a: np.ndarray, b: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Count the samples of each class by who hits them.
+    """Count the samples of each class by which model hits them.
 
     Returns:
         Counts in the order of ``_KINDS``, (classes, 4), and the weight of one sample of each class, (classes,).
@@ -170,11 +189,14 @@ def _hits_by_class(a: np.ndarray, b: np.ndarray, labels: np.ndarray) -> tuple[np
 def paired_sums(
     a: np.ndarray, b: np.ndarray, statistic: Statistic, resamples: int = 4_000, doubt: Doubt = SURE_OF
 ) -> Paired:
-    """Compare any function of sums over clusters, such as mean intersection over union: paired cluster bootstrap.
+    """Compare a function of sums over clusters, such as mean intersection over union, by the paired cluster bootstrap.
 
     Args:
-        a, b: (clusters, columns) of what is added up.   statistic: sums (draws, columns) to scores (draws,).
-        doubt: why an interval may not hold, or that none does, see ``miou.unsure``.
+        a: what is added up of A, (clusters, columns).
+        b: the same of B.
+        statistic: function from sums, (draws, columns), to scores, (draws,).
+        resamples: number of draws.
+        doubt: whether the interval can be trusted, see ``miou.unsure``.
     """
     columns = a.shape[1]
     drawn = drawn_sums(np.hstack([a, b]).astype(float), resamples)
@@ -192,18 +214,18 @@ def paired_sums(
 
 
 def _cluster_sums(a: np.ndarray, b: np.ndarray, which: np.ndarray) -> np.ndarray:
-    """Sums of A, of B, and sizes, shape (clusters, 3)."""
+    """Return the sums of A, the sums of B, and the sizes of clusters, (clusters, 3)."""
     return np.stack([np.bincount(which, a), np.bincount(which, b), np.bincount(which)], axis=1)
 
 
 def _difference(sums: np.ndarray) -> np.ndarray:
-    """Mean of B less mean of A, shape (draws,), of sums with sizes, shape (draws, 3)."""
+    """Return the mean of B less the mean of A, (draws,), from sums with sizes, (draws, 3)."""
     differences: np.ndarray = (sums[:, 1] - sums[:, 0]) / sums[:, 2]
     return differences
 
 
 def _of_means(sums: np.ndarray) -> Spread:
-    """Return the spread of a difference of means, of sums by cluster with sizes, shape (clusters, 3)."""
+    """Return the variance of a difference of means, from sums with sizes, (clusters, 3)."""
     return jackknife(_difference(sums.sum(axis=0) - sums)) if len(sums) > 1 else Spread(0.0, 1.0, 1)
 
 
@@ -223,8 +245,18 @@ def _drawn(
     ends: Ends | None,
     clusters: int,
 ) -> Paired:
-    """Put together a test by drawing: what ``_paired`` takes, draws and swaps, (draws,) differences of the bootstrap
-    and of exchanged models.
+    """Return the result of a test by drawing.
+
+    Args:
+        a: one outcome of A per query.
+        b: one outcome of B per query.
+        scores: of A and of B.
+        draws: differences of the bootstrap, (draws,).
+        swaps: differences of exchanged models, (draws,).
+        test: its name.
+        spread: variance of the difference.
+        ends: interval of the difference, if there is one.
+        clusters: number of independent units.
     """
     difference = float(scores[1] - scores[0])
     p = max(bootstrap_p(draws), swap_p(swaps, difference))
@@ -242,10 +274,17 @@ def _paired(
     ends: Ends | None,
     clusters: int,
 ) -> Paired:
-    """Put together what was found; what the test cannot tell from 0 the interval does not exclude.
+    """Return the result of a test; the interval of a difference that is not significant includes 0.
 
     Args:
-        a, b: one outcome per query.   scores: of A and of B.
+        a: one outcome of A per query.
+        b: one outcome of B per query.
+        scores: of A and of B.
+        p: two-sided p-value.
+        test: its name.
+        spread: variance of the difference.
+        ends: interval of the difference, if there is one.
+        clusters: number of independent units.
     """
     low, high = ends or (None, None)
     if low is not None and high is not None and p > LEVEL:

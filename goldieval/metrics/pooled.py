@@ -1,4 +1,4 @@
-"""Means over a few trainings a row: their scatter from seed to seed pooled over rows, Student's intervals from it."""
+"""Means over a few seeds per row: their standard deviation is pooled over rows, and gives Student's intervals."""
 
 from __future__ import annotations
 
@@ -8,11 +8,17 @@ from statistics import fmean
 
 from scipy.stats import t as student
 
-from goldieval.metrics.detectable import smallest_by_student
+from goldieval.metrics.minimum_detectable_difference import mdd_by_student
 
 
 def pooled(rows: Iterable[Sequence[float]]) -> tuple[float, int]:
-    """Return the standard deviation over seeds pooled over rows, and its degrees of freedom; nan of single seeds.
+    """Return the standard deviation between seeds, pooled over rows, and its degrees of freedom.
+
+    Args:
+        rows: scores of the seeds of each row.
+
+    Returns:
+        The deviation, NaN where no row has two seeds, and the degrees of freedom.
 
     >>> pooled([[1.0, 3.0], [5.0]])
     (1.4142135623730951, 1)
@@ -24,10 +30,22 @@ def pooled(rows: Iterable[Sequence[float]]) -> tuple[float, int]:
 
 
 def half_width(deviation: float, freedom: int, share: float) -> float:
-    """Return the half-width of a 95 % interval of a mean (or difference) with variance ``share`` of one run's."""
+    """Return the half-width of the 95 % interval of a mean or a difference of means.
+
+    Args:
+        deviation: standard deviation of one run.
+        freedom: degrees of freedom of that estimate.
+        share: variance of the mean in units of that of one run.
+    """
     return float(student.ppf(0.975, freedom)) * deviation * math.sqrt(share) if freedom else math.nan
 
 
-def separable(deviation: float, freedom: int, seeds: int) -> float:
-    """Return the smallest difference of two rows of so many seeds that a t test at 5 % finds with 80 % power."""
-    return smallest_by_student(deviation * math.sqrt(2 / seeds), freedom) if freedom else math.nan
+def minimum_detectable_difference(deviation: float, freedom: int, seeds: int) -> float:
+    """Return the smallest difference of two rows that a t test at 5 % detects with 80 % power.
+
+    Args:
+        deviation: standard deviation of one run.
+        freedom: degrees of freedom of that estimate.
+        seeds: number of seeds of each row.
+    """
+    return mdd_by_student(deviation * math.sqrt(2 / seeds), freedom) if freedom else math.nan

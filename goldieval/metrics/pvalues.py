@@ -1,4 +1,4 @@
-"""p-values: of exchanging two models, exactly and by drawing, of a bootstrap, and Holm's for several tests."""
+"""p-values: of exchanging two models, exactly and by drawing; of a bootstrap; and Holm's for several tests."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def holm(p: Sequence[float]) -> list[float]:
 
 
 def exchange_p(differences: np.ndarray) -> float:
-    """Two-sided p of a sum of integers, if each might as well have had the other sign; exact.
+    """Return the exact two-sided p of a sum of integers whose signs are exchangeable.
 
     >>> exchange_p(np.array([1, 1, 1, -1])), exchange_p(np.array([2, 1, 1]))
     (0.625, 0.25)
@@ -37,7 +37,7 @@ def exchange_p(differences: np.ndarray) -> float:
 
 
 def exchange_null(differences: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return what a sum of integers can be if each might as well have the other sign, and the chance of each.
+    """Return the possible values of a sum of integers whose signs are exchangeable, and their probabilities.
 
     >>> [each.round(9).tolist() for each in exchange_null(np.array([2, 1]))]
     [[-3, -1, 1, 3], [0.25, 0.25, 0.25, 0.25]]
@@ -52,15 +52,15 @@ def exchange_null(differences: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def bootstrap_p(differences: np.ndarray) -> float:
-    """Two-sided p: how much of the bootstrap's differences lies on the other side of 0, or on it."""
+    """Return the two-sided p of a bootstrap: twice the share of its differences on the other side of 0, or at 0."""
     beyond = min(int((differences <= ROUNDING).sum()), int((differences >= -ROUNDING).sum()))
     return min(1.0, 2 * (beyond + 1) / (len(differences) + 1))
 
 
 def swap_p(differences: np.ndarray, observed: float) -> float:
-    """Two-sided p: how often exchanging A and B at random gives as large a difference.
+    """Return the two-sided p of exchanging A and B at random: the share of differences at least as large.
 
-    A bootstrap of a few differing clusters sees too little and rejects too often; this does not. The larger p counts.
+    A bootstrap of a few differing clusters rejects too often; this test does not. The larger p is reported.
     """
     reached = int((np.abs(differences) >= abs(observed) - ROUNDING).sum())
     return (reached + 1) / (len(differences) + 1)

@@ -19,7 +19,7 @@ class QueryValues:
     Attributes:
         ids: sample ids, (queries,).
         values: one value per query, (queries,); for mean IoU the areas of each image, (images, 2 x classes).
-        groups: what was drawn together, (queries,); for means over classes the labels.
+        groups: cluster of each query, (queries,); for means over classes the label.
         rows: rows of the outcomes that hold these queries, (queries,).
         bounds: the lowest and the highest value that a query can have.
         images_per_class: images that show each class, (classes,); None where that is not known or not needed.
@@ -39,7 +39,7 @@ class QueryValues:
 
 
 def select(columns: Columns, values: np.ndarray, rows: np.ndarray | None = None) -> QueryValues:
-    """Put values beside the ids and clusters of their queries.
+    """Return values with the ids and clusters of their queries.
 
     Args:
         columns: the outcomes of a record.

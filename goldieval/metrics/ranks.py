@@ -1,4 +1,4 @@
-"""Retrieval by counting: how many candidates beat, and how many tie with, a query's best positive."""
+"""Ranks in retrieval: how many candidates score higher than a query's best positive, and how many tie with it."""
 
 from __future__ import annotations
 
@@ -9,17 +9,20 @@ import numpy as np
 import torch
 from scipy.special import gammaln
 
-# Unit vectors in float32: scores closer than this cannot be told apart and count as ties.
+# Scores of float32 unit vectors that differ by less than this count as ties.
 TIE = 1e-6
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """One entry a query, for one direction.
+    """One entry per query, for one direction.
 
-    above: negatives that score higher than the best positive.   tied: negatives that score the same.
-    tied_positives: positives that score the same as the best, itself included.   positives: all positives.
-    gallery: number of candidates.
+    Attributes:
+        above: number of negatives that score higher than the best positive, (queries,).
+        tied: number of negatives that score the same, (queries,).
+        tied_positives: number of positives that score the same as the best, itself included, (queries,).
+        positives: number of all positives, (queries,).
+        gallery: number of candidates.
     """
 
     above: np.ndarray
@@ -29,48 +32,48 @@ class Ranks:
     gallery: int
 
     def of(self, queries: np.ndarray) -> Ranks:
-        """Return the ranks of some queries, given as a mask or as indices."""
+        """Return the ranks of a selection of queries, given as a mask or as indices."""
         above, tied = self.above[queries], self.tied[queries]
         return Ranks(above, tied, self.tied_positives[queries], self.positives[queries], self.gallery)
 
     @property
     def low(self) -> np.ndarray:
-        """Rank of the best positive if it wins every tie, from 1."""
+        """Rank of the best positive if it comes first in every tie, from 1, (queries,)."""
         low: np.ndarray = self.above + 1
         return low
 
     @property
     def high(self) -> np.ndarray:
-        """Rank of the best positive if all tied negatives come first."""
+        """Rank of the best positive if all tied negatives come first, (queries,)."""
         high: np.ndarray = self.above + self.tied + 1
         return high
 
     def expected(self) -> np.ndarray:
-        """Expected rank of the first positive under random tie-breaking, shape (queries,)."""
+        """Return the expected rank of the first positive under random tie-breaking, (queries,)."""
         expected: np.ndarray = self.above + 1 + self.tied / (self.tied_positives + 1)
         return expected
 
     def hits(self, k: int) -> np.ndarray:
-        """Probability that a positive is among the first ``k`` under random tie-breaking, shape (queries,).
+        """Return the probability that a positive is among the first ``k`` under random tie-breaking, (queries,).
 
-        Without ties this is 0 or 1: "recall at k" as CLIP papers use the word (any positive counts).
+        Without ties this is 0 or 1: "recall at k" in the sense of CLIP papers, where any positive counts.
         """
         places = np.minimum(k - self.above, self.tied + self.tied_positives)
         misses = _draws_without(self.tied, self.tied + self.tied_positives, np.maximum(places, 0))
         return np.where(places > 0, 1 - misses, 0.0)
 
     def chance(self, k: int) -> float:
-        """Recall at k of a random order of the gallery."""
+        """Return the recall at k of a random order of the gallery."""
         drawn = np.minimum(k, self.gallery) * np.ones_like(self.positives)
         return float(np.mean(1 - _draws_without(self.gallery - self.positives, self.gallery, drawn)))
 
     def chance_rank(self) -> np.ndarray:
-        """Expected rank of the first positive in a random order, shape (queries,)."""
+        """Return the expected rank of the first positive in a random order, (queries,)."""
         return (self.gallery + 1) / (self.positives + 1)
 
 
 def joined(parts: Sequence[Ranks]) -> Ranks:
-    """Return the ranks of several groups of queries against one gallery as one."""
+    """Concatenate the ranks of several groups of queries against one gallery."""
 
     def column(name: str) -> np.ndarray:
         return np.concatenate([getattr(part, name) for part in parts])
@@ -79,11 +82,13 @@ def joined(parts: Sequence[Ranks]) -> Ranks:
 
 
 class RankCounter:
-    """Counts ranks in both directions while a score matrix passes by in tiles, each cell once.
+    """Counts ranks in both directions from the tiles of a score matrix; each cell is given once.
 
     Args:
-        positives: (pairs, 2) text index and image index.   scores: (pairs,) their scores, float32.
-        texts, images: sizes of the score matrix.
+        positives: text index and image index of each positive pair, (pairs, 2).
+        scores: their scores, float32, (pairs,).
+        texts: number of rows of the score matrix.
+        images: number of its columns.
     """
 
     def __init__(self, positives: torch.Tensor, scores: torch.Tensor, texts: int, images: int) -> None:
@@ -92,7 +97,7 @@ class RankCounter:
         self._sides = [_Side(self._positives[:, side], self._scores, size) for side, size in ((0, texts), (1, images))]
 
     def update(self, tile: torch.Tensor, text_start: int, image_start: int) -> None:
-        """Count a tile of scores, shape (texts, images), which is overwritten where it holds positives."""
+        """Count a tile of scores, (texts, images), which is overwritten at the positives."""
         rows, columns = tile.shape
         first, last = torch.searchsorted(
             self._positives[:, 0].contiguous(), torch.tensor([text_start, text_start + rows], device=tile.device)
@@ -106,13 +111,13 @@ class RankCounter:
         by_image.count(tile, image_start, 0, scratch)
 
     def result(self) -> tuple[Ranks, Ranks]:
-        """Return (text to image, image to text)."""
+        """Return the ranks text to image and image to text."""
         by_text, by_image = self._sides
         return by_text.ranks(by_image.size), by_image.ranks(by_text.size)
 
 
 class _Side:
-    """One direction: thresholds and counters of every query."""
+    """Thresholds and counters of the queries of one direction."""
 
     def __init__(self, query: torch.Tensor, scores: torch.Tensor, size: int) -> None:
         self.size = size
@@ -135,12 +140,12 @@ class _Side:
 
 
 def _count(ones: torch.Tensor, dim: int) -> torch.Tensor:
-    """Add up zeros and ones held as floats: exact for tiles below 2^24, and several times faster than booleans."""
+    """Add up zeros and ones stored as floats: exact for tiles below 2^24, and several times faster than booleans."""
     return ones.sum(dim).to(torch.int64)
 
 
 def _draws_without(without: np.ndarray, total: np.ndarray | int, draws: np.ndarray) -> np.ndarray:
-    """Probability that ``draws`` of ``total`` things, taken without replacement, are all among ``without`` of them."""
+    """Return the probability that ``draws`` of ``total`` items, without replacement, are all among ``without``."""
     total = np.broadcast_to(np.asarray(total), without.shape)
     possible = draws <= without
     left = np.where(possible, without - draws, 0)

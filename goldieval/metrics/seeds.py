@@ -1,4 +1,4 @@
-"""Several trainings a side: how much scores move from seed to seed, and how much with the samples."""
+"""Comparison of recipes over several seeds: variance between seeds and variance by the choice of samples."""
 
 from __future__ import annotations
 
@@ -7,15 +7,23 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import t as student
 
-from goldieval.metrics.detectable import smallest_by_student
+from goldieval.metrics.minimum_detectable_difference import mdd_by_student
 
 
 @dataclass(frozen=True)
 class Seeded:
-    """Mean scores of two recipes over their seeds, the difference B - A, its 95 % interval, and what it scatters by.
+    """Mean scores of two recipes over their seeds, the difference B - A, and its 95 % interval.
 
-    seed_error, sample_error: standard errors of the difference by the choice of seeds and of samples.
-    seed_sd: (A, B) standard deviation of scores between seeds, None of a single one.   freedom: degrees of freedom.
+    Attributes:
+        a: mean score of A.
+        b: mean score of B.
+        low: lower end of the interval of the difference.
+        high: upper end.
+        p: two-sided p-value of this test alone.
+        seed_error: standard error of the difference by the choice of seeds.
+        sample_error: the same by the choice of samples.
+        seed_sd: standard deviation of scores between seeds of A and of B; None for a single seed.
+        freedom: degrees of freedom of the test.
     """
 
     a: float
@@ -36,23 +44,26 @@ class Seeded:
     def standard_error(self) -> float:
         return float(np.hypot(self.seed_error, self.sample_error))
 
-    def smallest(self, level: float = 0.05) -> float:
-        """Smallest difference that this test sees with 80 % power at this level, with as many seeds and samples."""
-        return smallest_by_student(self.standard_error, self.freedom, level)
+    def minimum_detectable_difference(self, level: float = 0.05) -> float:
+        """Return the smallest difference that this test detects with 80 % power, with as many seeds and samples."""
+        return mdd_by_student(self.standard_error, self.freedom, level)
 
 
 def seeded(a: np.ndarray, b: np.ndarray, of_a: np.ndarray, of_b: np.ndarray) -> Seeded:
     """Compare recipes by Welch's t with two sources of variance, degrees of freedom by Satterthwaite.
 
-    A score is mean + seed + sample + (seed x sample). Scores of seeds scatter by the second and the last; of what the
-    samples do to the difference of means, that last part is taken out again, so that it is counted once. A side with
-    one seed is taken to scatter like the other; then one estimate stands for both, with its own degrees of freedom.
+    A score is mean + seed + sample + (seed x sample). The variance between seeds contains the second and the last term;
+    the last is therefore removed from the variance by samples, so that it is counted once. A side with one seed is
+    assumed to have the variance of the other; then there is one estimate, with its own degrees of freedom.
 
     Args:
-        a, b: (seeds,) scores.   of_a, of_b: (clusters, seeds) what each cluster moves each score by.
+        a: scores of A, (seeds,).
+        b: scores of B, (seeds,).
+        of_a: influence of each cluster on each score of A, (clusters, seeds).
+        of_b: the same of B.
 
     Raises:
-        ValueError: one seed on both sides: nothing is known of their scatter.
+        ValueError: both sides have a single seed, so that the variance between seeds is not known.
     """
     if max(len(a), len(b)) < 2:
         raise ValueError("seeds of one side at least must be several")
@@ -85,7 +96,7 @@ def seeded(a: np.ndarray, b: np.ndarray, of_a: np.ndarray, of_b: np.ndarray) -> 
 
 
 def _interaction(moved: np.ndarray) -> float:
-    """Variance of a mean over seeds that is due to seeds meeting samples differently; 0 of one seed (not known)."""
+    """Return the variance of a mean over seeds by the interaction of seeds and samples; 0 for one seed."""
     seeds = moved.shape[1]
     if seeds < 2:
         return 0.0

@@ -26,7 +26,8 @@ class MeasuredMetric(Part):
     method: str = Field(description="How the interval was made.")
     unreliable: str = Field(default="", description="Why the interval may not hold, or why there is none.")
     separable: Finite | None = Field(
-        default=None, description="Smallest difference that two independent models would show with 80 % power."
+        default=None,
+        description="Minimum detectable difference of two independent models, found with 80 % power.",
     )
     chance: Finite | None = Field(default=None, description="What a guess gets on these data.")
     ceiling: Finite | None = Field(default=None, description="What a perfect model gets, where it is known.")

@@ -1,1 +1,1 @@
-"""How results are shown to people."""
+"""Presentation of results: screens, tables, pages and plots."""

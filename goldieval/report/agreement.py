@@ -1,4 +1,4 @@
-"""Does a table that stands in a paper still agree with the records? Cell by cell, for a paper's own checks."""
+"""Comparison of a table in a paper with the records, cell by cell."""
 
 from __future__ import annotations
 
@@ -19,12 +19,19 @@ from goldieval.report.grid import Grid
 Lines = list[list[str]]
 Cells = dict[tuple[str, str], str]  # by row name and column name
 _NUMBER = re.compile(r"[-+]?[0-9][0-9,]*(?:\.[0-9]+)?")
-_FEET = ("n", "separable")
+_FEET = ("n", "MDD", "separable")  # the last is what tables of 0.1 call the minimum detectable difference
 
 
 @dataclass(frozen=True)
 class Disagreement:
-    """One cell. there: in the file.   here: from the records, to the same number of digits."""
+    """One cell that differs.
+
+    Attributes:
+        row: name of the row.
+        column: name of the column.
+        there: number in the file.
+        here: number from the records.
+    """
 
     row: str
     column: str
@@ -36,10 +43,14 @@ class Disagreement:
 
 
 def disagreements(file: Path, grid: Grid) -> list[Disagreement]:
-    """Compare the numbers of a table file (.tex, .md, .html, .csv, as ``table`` writes it) with the table as it is now.
+    """Compare the numbers of a table file with the table as it is now.
 
-    Rows and columns are found by name, so a paper may leave some out or order them otherwise. What the file shows with
-    fewer digits is compared with as many.
+    Rows and columns are found by name, so that a paper may leave some out or order them differently. Numbers with fewer
+    digits in the file are compared to that many digits.
+
+    Args:
+        file: a .tex, .md, .html or .csv file as ``table`` writes it.
+        grid: the table as it is now.
 
     Raises:
         GoldievalError: the file cannot be read, or there is no table in it.
@@ -65,10 +76,10 @@ def disagreements(file: Path, grid: Grid) -> list[Disagreement]:
 
 
 def _panels(there: list[Cells], here: list[Cells]) -> list[tuple[Cells, Cells]]:
-    """Pair each panel of the file with the one of ours that it is: the one with most cells of its row and column names.
+    """Pair each panel of the file with the panel that shares most of its row and column names.
 
-    Panels may have equal names: then the one that more values agree with, then the first that is not taken yet. So a
-    paper may show some panels only.
+    Among several such panels, the one with most equal values is taken, then the first that is still free. A paper may
+    therefore show only some of the panels.
     """
     free = list(range(len(here)))
     pairs = []
@@ -103,7 +114,7 @@ def _compare(key: tuple[str, str], there: str, here: str) -> Disagreement | None
 
 
 def _cells(lines: Lines) -> Cells:
-    """Return a panel's cells by row name and column name. Its first line names the columns."""
+    """Return the cells of a panel by row name and column name; its first line contains the column names."""
     header, *rows = lines
     return {
         (row[0], column): cell
@@ -195,7 +206,7 @@ def _html(text: str) -> list[Lines]:
 
 
 def _csv(text: str) -> list[Lines]:
-    """Every number is a row of its own there; a panel ends where its title changes, or a cell comes again."""
+    """Read a CSV table, with one number per row; a panel ends where its title changes, or a cell is repeated."""
     panels: list[tuple[str, dict[str, dict[str, str]]]] = []
     for row in csv.DictReader(io.StringIO(text)):
         title, model, column = (row.get(name) or "" for name in ("panel", "model", "column"))

@@ -1,4 +1,4 @@
-"""From a table's spec and the scores there are to a grid of cells."""
+"""Layout of a table: from its specification and the available scores to a grid of cells."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ def build(spec: TableSpec, sources: TableSources, allow: bool = False) -> Grid:
     """Lay out a table.
 
     Args:
-        allow: settings that differ stand in one column, with a footnote and without marks.
+        spec: specification of the table.
+        sources: everything that it may show.
+        allow: whether different settings may share a column, with a footnote and without marks.
 
     Raises:
-        GoldievalError: the spec shows the built-in world's tasks beside others.
+        GoldievalError: the specification mixes tasks of the built-in world with others.
     """
     grid = Grid(spec.table, spec.title, spec.digits, spec.intervals, [], notes=list(spec.notes))
     for panel in spec.panels:
@@ -38,7 +40,7 @@ def build(spec: TableSpec, sources: TableSources, allow: bool = False) -> Grid:
     for laid in grid.panels:
         _deltas(grid, laid, spec.delta)
         grid.faults += mark(laid, spec.marks)
-        if not laid.separable:
+        if not laid.mdd:
             _feet(laid)
     grid.panels = [panel for panel in grid.panels if any(True for _ in panel.rows)]
     return grid
@@ -59,7 +61,7 @@ def _columns(spec: TableSpec, panel: Panel, sources: TableSources, grid: Grid) -
 
 
 def _fault(column: Column, sources: TableSources) -> str:
-    """Return what is wrong with a column, or nothing."""
+    """Return what is wrong with a column; empty where nothing is."""
     published, task, metric = sources.published, column.task, column.metric
     measured = {(record.task.name, name) for _, record in sources.records for name in record.metrics}
     if task not in sources.tasks and task not in published.tasks and not any(task == name for name, _ in measured):
@@ -72,7 +74,7 @@ def _fault(column: Column, sources: TableSources) -> str:
 
 
 def _apart(spec: TableSpec, columns: Sequence[Column], sources: TableSources) -> None:
-    """Raise GoldievalError where drawn scenes would stand in a table of anything else."""
+    """Raise GoldievalError where tasks of the built-in world would be mixed with others."""
     for column in columns:
         if column.task in sources.tasks and sources.made_here(column.task) != spec.made_here:
             must = "made_here: true, and no other tasks" if not spec.made_here else "tasks of the built-in world only"
@@ -82,7 +84,7 @@ def _apart(spec: TableSpec, columns: Sequence[Column], sources: TableSources) ->
 
 
 def _deltas(grid: Grid, panel: GridPanel, baseline: str) -> None:
-    """Give every comparable cell its difference from the row of that name."""
+    """Set the difference of every comparable cell from the row of that name."""
     base = next((row for row in panel.rows if row.name == baseline), None)
     if not baseline or base is None:
         return
@@ -97,11 +99,15 @@ def _both(cell: Cell, other: Cell) -> bool:
 
 
 def _feet(panel: GridPanel) -> None:
-    """Fill in n and the smallest separable difference of each column: the largest that a model of ours has there."""
+    """Set n and the minimum detectable difference of each column, the largest of the models that were measured."""
     for place in range(len(panel.columns)):
         scores = [cell.score for cell in panel.column(place) if cell.score and cell.score.value is not None]
         measured = [score for score in scores if score.kind == "ours" and score.n]
         counts = sorted({score.n for score in measured or scores if score.n})
         panel.n.append("/".join(f"{count:,}" for count in counts))
-        widths = [width for score in measured or scores if not score.unreliable and (width := score.separable)]
-        panel.separable.append(max(widths) if widths else None)
+        widths = [
+            width
+            for score in measured or scores
+            if not score.unreliable and (width := score.minimum_detectable_difference)
+        ]
+        panel.mdd.append(max(widths) if widths else None)

@@ -1,4 +1,4 @@
-"""The records of several places, as far as they can be read, with one line for each that cannot."""
+"""The records of several places, for a table."""
 
 from __future__ import annotations
 
@@ -12,17 +12,23 @@ from goldieval.records.schema import Record
 
 @dataclass
 class Collected:
-    """Records with their files, and what could not be read, one line each."""
+    """Records and errors.
+
+    Attributes:
+        records: each with its file.
+        faults: one line for each file that could not be read.
+    """
 
     records: list[tuple[Path, Record]] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
 
 
 def collect(places: Iterable[Path], missing_ok: bool = False) -> Collected:
-    """Read every record in files and folders; of one model, task and setting found twice, the later run stands.
+    """Read every record in files and folders; of several records of one model, task and setting the latest is kept.
 
     Args:
-        missing_ok: a place that is not there holds no records.
+        places: files and folders.
+        missing_ok: whether a place that does not exist is ignored.
 
     Raises:
         GoldievalError: no such place.

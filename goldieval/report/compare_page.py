@@ -1,6 +1,6 @@
-"""A comparison as one self-contained page: verdicts with their intervals, curves, what flipped with pictures.
+"""A comparison as one self-contained page: verdicts with their intervals, curves, and flipped queries with pictures.
 
-Everything that a record or a data set says is escaped by the template; the page holds no script and asks for nothing.
+All text from records and data sets is escaped by the template; the page contains no script and loads nothing.
 """
 
 from __future__ import annotations
@@ -36,10 +36,14 @@ def write_page(
     data_dir: Path | None = None,
     tasks_dir: Path | None = None,
 ) -> None:
-    """Write the page whole or not at all.
+    """Write the page atomically.
 
     Args:
-        flipped: for each row what flipped.   data_dir, tasks_dir: where pictures and cards are looked for.
+        file: the page.
+        found: the comparison.
+        flipped: the flipped queries of each row.
+        data_dir: folder of the data, where pictures are looked for.
+        tasks_dir: folder of the user's task cards.
 
     Raises:
         GoldievalError: the file cannot be written.
@@ -74,7 +78,7 @@ def render(found: Comparison, flipped: Sequence[Sequence[Flip]], thumbnails: Thu
 
 
 def _reach(rows: Sequence[MetricComparison], row: MetricComparison) -> float:
-    """Return the largest end of all intervals in the unit of this row: shares and ranks have a scale each."""
+    """Return the largest absolute end of all intervals in the unit of this row; each unit has a scale of its own."""
     unit = metric_of(row.metric).unit
     alike = [each for each in rows if metric_of(each.metric).unit == unit]
     return max([abs(end) for each in alike for end in (each.low, each.high, each.difference) if end is not None]) or 1.0
@@ -101,7 +105,7 @@ def _row(
             for end in (row.low, row.difference, row.high)
         ],
         "p": chance(row.p),
-        "smallest": value(row.metric, row.smallest),
+        "mdd": value(row.metric, row.minimum_detectable_difference),
         "verdict": row.verdict,
         "style": row.verdict.split()[0],
         "about": "; ".join([*about, *([row.note] if row.note else []), *([row.heading] if row.heading else [])]),
@@ -115,7 +119,7 @@ def _curves(points: Sequence[CurvePoint]) -> list[dict[str, Any]]:
 
 
 def _curve(task: str, points: list[CurvePoint]) -> dict[str, Any]:
-    """Place the points of one task; a model that has not said what it has seen stands at 0."""
+    """Return the points of one task in pixels; a model with an unknown number of images seen is placed at 0."""
     left, right, bottom, top = PLOT
     most = max([point.images_seen or 0 for point in points]) or 1
     known = [end for point in points for end in (point.low, point.value, point.high) if end is not None]

@@ -1,4 +1,4 @@
-"""A run on the terminal: the plan, a bar for each tower, the scores; plain lines where there is no terminal."""
+"""Output of a run: the plan, a progress bar per tower, the scores; plain lines where there is no terminal."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class Terminal(Reporter):
         self._next(plan, records)
 
     def _not_run(self, left_out: list[LeftOut]) -> None:
-        """Say what was left out and why; tasks whose data come by the same command share a paragraph."""
+        """Print what was left out and why; tasks whose data the same command downloads share a paragraph."""
         for reason in dict.fromkeys(left.reason for left in left_out):
             self.console.print()
             self._line(f"not run, {reason}:", "bold")
@@ -103,7 +103,7 @@ class Terminal(Reporter):
                     self._line(f"    {how if len(tasks) > 1 else tasks[0].how}", "dim")
 
     def _next(self, plan: Plan, records: list[Record]) -> None:
-        """The one command worth trying now."""
+        """Print the command to try next."""
         self.console.print()
         if self._paths:
             folder = self._paths[0].parent
@@ -116,7 +116,7 @@ class Terminal(Reporter):
             self._line("next, is the install right?  goldieval doctor --model " + shell_argument(plan.info.spec))
 
     def _line(self, line: str, style: str = "") -> None:
-        """Print without breaking lines: paths and commands are there to be copied."""
+        """Print without breaking lines, so that paths and commands can be copied."""
         self.console.print(Text(line, style), soft_wrap=True)
 
 
@@ -163,7 +163,7 @@ class _Bar:
 
 
 class _Lines:
-    """A line now and then, for logs."""
+    """Prints a line at intervals, for logs."""
 
     def __init__(self, console: Console, tower: str, total: int) -> None:
         self._console, self._tower, self._total = console, tower, total

@@ -1,4 +1,4 @@
-"""Data efficiency: a score against how many pairs a model was trained on, and how many images it saw."""
+"""Data efficiency: scores against the number of training pairs and of images seen."""
 
 from __future__ import annotations
 
@@ -15,9 +15,17 @@ from goldieval.report.table_spec import Column, TableSpec
 
 @dataclass(frozen=True)
 class EfficiencyPoint:
-    """One model. score, low, high: in percent.   unique_pairs, images_seen: None where not known.
+    """One model.
 
-    otherwise: how it scores, where that is not how the others do.
+    Attributes:
+        name: of the model.
+        kind: where the score comes from.
+        score: in percent.
+        low: lower end of its interval in percent; None where there is none.
+        high: upper end.
+        unique_pairs: distinct training pairs; None where not known.
+        images_seen: images that training saw; None where not known.
+        otherwise: its scoring mode, where that differs from the others'.
     """
 
     name: str
@@ -31,13 +39,19 @@ class EfficiencyPoint:
 
     @property
     def label(self) -> str:
-        """What it is called where it is drawn."""
+        """The text beside its point."""
         return f"{self.name} ({self.otherwise})" if self.otherwise else self.name
 
 
 @dataclass(frozen=True)
 class Efficiency:
-    """Points of one column. left_out: models with a score whose training data are not known."""
+    """The points of one column.
+
+    Attributes:
+        title: task and metric.
+        points: the models.
+        left_out: models with a score whose training data are not known.
+    """
 
     title: str
     points: list[EfficiencyPoint]
@@ -45,7 +59,7 @@ class Efficiency:
 
 
 def efficiency(spec: TableSpec, sources: TableSources) -> Efficiency | None:
-    """Return what the spec wants drawn, published models and records of the column's setting; None: no plot named."""
+    """Return the plot of a table: published models and the records of the column's setting; None if it has no plot."""
     if spec.plot is None:
         return None
     task, metric = spec.plot.task, spec.plot.metric
@@ -56,7 +70,7 @@ def efficiency(spec: TableSpec, sources: TableSources) -> Efficiency | None:
 
 
 def _published(task: str, metric: str, spec: TableSpec, sources: TableSources) -> list[EfficiencyPoint]:
-    """Return published models; one that scores in another way than the records, or than most, says so."""
+    """Return published models, labelled where their scoring mode differs from that of the records or of most models."""
     own = _main(task, metric, sources)
     usual = sources.published.usual_protocol(task, metric, own.scoring if own else "")
     scoring = own.scoring if own else sources.published.usual_scoring(task, metric, usual)

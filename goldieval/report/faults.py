@@ -1,4 +1,4 @@
-"""What was left out of a screen, on stderr: one line each, and a count where there are many."""
+"""Warnings on stderr: one line each, and a count where there are many."""
 
 from __future__ import annotations
 

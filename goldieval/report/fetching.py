@@ -1,4 +1,4 @@
-"""How far a fetch is: a bar on a terminal, plain lines elsewhere."""
+"""Progress of a download: a bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from goldieval.core.display import Console, Text
 
 
 class FetchScreen:
-    """Hears what ``data.fetch`` does."""
+    """Shows the progress that ``data.fetch`` reports."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -49,7 +49,7 @@ class FetchScreen:
         self.console.print(Text(line, style), soft_wrap=True)
 
     def at(self, name: str, done: int, total: int | None) -> None:
-        """Show the bytes of one file; without a terminal only that it is whole."""
+        """Show the progress of one file; without a terminal only that it is complete."""
         if self._progress is not None:
             if name not in self._tasks:
                 self._tasks[name] = self._progress.add_task(name, total=total)

@@ -1,4 +1,4 @@
-"""A table as rows of finished cells, before it becomes Markdown, LaTeX, HTML, CSV or lines on a terminal."""
+"""A table as rows of cells, before it is formatted as Markdown, LaTeX, HTML, CSV or for a terminal."""
 
 from __future__ import annotations
 
@@ -11,10 +11,15 @@ from goldieval.report.score import Kind, Score
 
 @dataclass
 class Cell:
-    """What stands in one place.
+    """One cell.
 
-    score: what it shows; None: nothing is known.   comparable: it takes part in marking.   notes: numbers of footnotes.
-    delta: difference from the baseline, in the score's unit.
+    Attributes:
+        score: what it shows; None for an empty cell.
+        comparable: whether it takes part in marking.
+        best: whether it is marked as the best.
+        second: whether it is marked as the second.
+        delta: difference from the baseline, in the unit of the score.
+        notes: numbers of footnotes.
     """
 
     score: Score | None = None
@@ -27,7 +32,14 @@ class Cell:
 
 @dataclass
 class GridRow:
-    """One model under one setting."""
+    """One model under one setting.
+
+    Attributes:
+        name: of the model.
+        kind: where its scores come from.
+        cells: one per column.
+        notes: numbers of footnotes.
+    """
 
     name: str
     kind: Kind
@@ -37,15 +49,29 @@ class GridRow:
 
 @dataclass
 class RowGroup:
+    """Rows under one heading.
+
+    Attributes:
+        title: the heading.
+        rows: the rows.
+    """
+
     title: str
     rows: list[GridRow]
 
 
 @dataclass
 class GridPanel:
-    """Rows that share columns. n, separable: per column, empty where not known.   metrics: of the columns, by name.
+    """Rows that share columns.
 
-    separable_means: what ``separable`` is here, where it is not what it is of records.
+    Attributes:
+        title: heading of the panel.
+        columns: headings of the columns.
+        metrics: name of the metric of each column.
+        groups: groups of rows.
+        n: number of outcomes of each column; empty where it is not known.
+        mdd: minimum detectable difference of each column, as a fraction; None where it is not known.
+        mdd_means: legend of ``mdd``, where it is not that of two independent models.
     """
 
     title: str
@@ -53,8 +79,8 @@ class GridPanel:
     metrics: list[str]
     groups: list[RowGroup]
     n: list[str] = field(default_factory=list)
-    separable: list[float | None] = field(default_factory=list)
-    separable_means: str = ""
+    mdd: list[float | None] = field(default_factory=list)
+    mdd_means: str = ""
 
     @property
     def rows(self) -> Iterator[GridRow]:
@@ -66,9 +92,18 @@ class GridPanel:
 
 @dataclass
 class Grid:
-    """The whole table. footnotes: numbered from 1.   faults: one line each, about what is not as the spec says.
+    """A whole table.
 
-    hints: what to do next, such as the command that makes the records that are not there.
+    Attributes:
+        name: of the table.
+        title: its caption.
+        digits: digits behind the point of a percentage.
+        intervals: whether half-widths of intervals are shown.
+        panels: its parts.
+        footnotes: their texts, numbered from 1.
+        notes: lines below the table.
+        faults: one line for each deviation from the specification.
+        hints: what to do next, such as the command that makes missing records.
     """
 
     name: str
@@ -82,23 +117,23 @@ class Grid:
     hints: list[str] = field(default_factory=list)
 
     def footnote(self, text: str) -> int:
-        """Return the number of a footnote; the same words are one footnote."""
+        """Return the number of a footnote; equal texts share one footnote."""
         if text not in self.footnotes:
             self.footnotes.append(text)
         return self.footnotes.index(text) + 1
 
     def number(self, value: float, unit: str, signed: bool = False) -> str:
-        """Return a value as it is printed: percent from a fraction; metres with two digits more, scores without."""
+        """Return a value as it is printed, with the digits of the table and of the unit."""
         return UNITS[unit].text(value, self.digits, signed)
 
     def value(self, cell: Cell) -> str:
-        """Return the value of a cell; a dash for one that is not known."""
+        """Return the value of a cell as it is printed; a dash where it is not known."""
         if cell.score is None or cell.score.value is None:
             return "–"
         return self.number(cell.score.value, cell.score.unit)
 
     def half_width(self, cell: Cell) -> str:
-        """Return half the 95 % interval, or nothing where none was measured."""
+        """Return half the width of the 95 % interval; empty where there is none, or it is unreliable."""
         score = cell.score
         if not self.intervals or score is None or score.unreliable or score.low is None or score.high is None:
             return ""
@@ -109,6 +144,6 @@ class Grid:
             return ""
         return self.number(cell.delta, cell.score.unit, signed=True)
 
-    def smallest(self, panel: GridPanel) -> list[str]:
-        """Return the smallest separable difference of each column as printed."""
-        return ["" if one is None else self.number(one, PERCENT.name) for one in panel.separable]
+    def mdd(self, panel: GridPanel) -> list[str]:
+        """Return the minimum detectable difference of each column as printed."""
+        return ["" if one is None else self.number(one, PERCENT.name) for one in panel.mdd]

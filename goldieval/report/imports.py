@@ -1,7 +1,7 @@
-"""Results of other harnesses, read so that they stand in our tables, marked as imported and without intervals.
+"""Results of other harnesses for tables, marked as imported and without intervals.
 
-clip-benchmark's JSON and CSV, the result CSVs in open_clip's docs, lmms-eval's JSON. What their names mean here is
-data: names.yaml beside this file. A number whose name is not there is counted and said, never guessed.
+Formats are clip-benchmark's JSON and CSV, the result CSVs in open_clip's documentation, and lmms-eval's JSON. The file
+names.yaml maps their names to ours. Numbers whose name is not in it are left out and reported.
 """
 
 from __future__ import annotations
@@ -26,7 +26,12 @@ Fields = dict[str, Any]
 
 @dataclass
 class Imported:
-    """What was read, and the lines about what was not."""
+    """Imported results.
+
+    Attributes:
+        scores: the numbers.
+        faults: one line for each file or name that was left out.
+    """
 
     scores: list[Score] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
@@ -41,7 +46,7 @@ def read_imports(places: Iterable[Path]) -> Imported:
     """Read files, and every .json and .csv below folders.
 
     Raises:
-        GoldievalError: no such place, or a named file that is none of the formats.
+        GoldievalError: no such place, or a file that has none of the formats.
     """
     found = Imported()
     for place in places:
@@ -77,7 +82,16 @@ def _add(file: Path, found: Imported) -> None:
 
 @dataclass(frozen=True)
 class ImportedNumber:
-    """One number in our words; ``unknown`` says what of it has no name here."""
+    """One number under our names.
+
+    Attributes:
+        model: name of the model.
+        task: our name of the task.
+        metric: our name of the metric.
+        value: a fraction, or a score in its own unit.
+        note: what a reader must know.
+        unknown: what of its name is not in names.yaml; else empty.
+    """
 
     model: str = ""
     task: str = ""
@@ -137,7 +151,7 @@ def _clip_benchmark(file: Path, row: Fields) -> Iterator[ImportedNumber]:
 
 
 def _clip_benchmark_names(dataset: str) -> tuple[str, dict[str, str]]:
-    """Return what a data set of theirs is here, empty where it is nothing, and what its metrics are."""
+    """Return the task of one of their data sets, empty where there is none, and the names of its metrics."""
     names = _names()["clip_benchmark"]
     plain = dataset.removeprefix("wds/").removeprefix("vtab/")
     whole, _, split = plain.partition("/")
@@ -175,7 +189,7 @@ def _lmms_eval(file: Path, content: Fields) -> Iterator[ImportedNumber]:
 
 
 def _filters(name: str, metrics: Fields) -> list[str]:
-    """Return keys of a metric as lmms-eval writes them: alone, or with a filter after a comma."""
+    """Return the keys of a metric in lmms-eval's results: its name, alone or with a filter after a comma."""
     return [key for key in metrics if key == name or key.startswith(f"{name},")]
 
 

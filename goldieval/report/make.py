@@ -1,4 +1,4 @@
-"""Everything that a table, its page and its plot are made of, from what lies on disk."""
+"""A table with its sources, from the files on disk."""
 
 from __future__ import annotations
 
@@ -23,7 +23,13 @@ RESULTS = [Path("results")]
 
 @dataclass(frozen=True)
 class Made:
-    """A laid-out table with its spec and its sources."""
+    """A table with its specification and its sources.
+
+    Attributes:
+        spec: the specification.
+        sources: everything that it may show.
+        grid: the table.
+    """
 
     spec: TableSpec
     sources: TableSources
@@ -39,10 +45,19 @@ def make_table(
     delta: str | None = None,
     digits: int | None = None,
 ) -> Made:
-    """Read records, published numbers and imports, and lay out a table. Nothing is measured.
+    """Read records, published numbers and imports, and lay out a table; nothing is measured.
+
+    Args:
+        spec: specification, or the name or the file of one.
+        results: folders and files of records.
+        imports: results of other harnesses.
+        tasks_dir: folder of the user's task cards.
+        allow: whether different settings may share a column.
+        delta: row from which differences are shown, instead of the specification's.
+        digits: digits behind the point of a percentage, instead of the specification's.
 
     Raises:
-        GoldievalError: no such table, a fault in its file, a named place that is not there.
+        GoldievalError: no such table, an invalid specification, or a place that does not exist.
     """
     loaded = load_spec(spec) if isinstance(spec, str) else spec
     changes = {name: value for name, value in (("delta", delta), ("digits", digits)) if value is not None}
@@ -60,7 +75,7 @@ def make_table(
 
 
 def _built(spec: TableSpec, sources: TableSources, allow: bool, results: list[Path]) -> Grid:
-    """Lay out a table with the runs of its studies; their records join the others afterwards, for page and plot."""
+    """Lay out a table with the runs of its studies, whose records are added to the others for page and plot."""
     faults, hints = [], []
     for study in [panel.study for panel in spec.panels if panel.study]:
         folder = study_folder(study.folder, results, shipped=results == RESULTS)
@@ -82,7 +97,7 @@ def _built(spec: TableSpec, sources: TableSources, allow: bool, results: list[Pa
 def _hints(
     spec: TableSpec, sources: TableSources, grid: Grid, results: Sequence[Path], tasks_dir: Path | None
 ) -> list[str]:
-    """Return the one command that makes the records which this table has room for, where there are none."""
+    """Return the command that makes the records of this table, where there are none."""
     if any(row.kind == "ours" for panel in grid.panels for row in panel.rows):
         return []
     drawn = bool(sources.records) and all(sources.made_here(record.task.name) for _, record in sources.records)

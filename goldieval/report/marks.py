@@ -1,4 +1,4 @@
-"""Best in bold, second underlined: among rows that can be compared, and only where the difference can be separated."""
+"""Marks of the best and the second value of a column, among comparable rows, where differences are significant."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from goldieval.report.table_spec import Marks
 
 
 def mark(panel: GridPanel, marks: Marks) -> list[str]:
-    """Mark a panel's cells, column by column; return a line for each pair of records that cannot be tested."""
+    """Mark the cells of a panel, column by column; return one line for each column that cannot be tested."""
     scopes = [list(panel.rows)] if marks.within == "panel" else [group.rows for group in panel.groups]
     faults: list[str] = []
     for rows in scopes:
@@ -28,7 +28,7 @@ def mark(panel: GridPanel, marks: Marks) -> list[str]:
 
 
 def _mark(cells: Iterable[Cell], marks: Marks) -> None:
-    """The first gets its mark where it is separable from the second, the second where it is so from the third."""
+    """Mark the best where it differs significantly from the second, and the second where it does from the third."""
     valued = [(cell, score) for cell in cells if cell.comparable and (score := cell.score) and score.value is not None]
     if not valued:
         return
@@ -41,10 +41,10 @@ def _mark(cells: Iterable[Cell], marks: Marks) -> None:
 
 
 def separated(a: Score, b: Score) -> bool:
-    """True where two scores differ by more than chance allows, at the 5 % level.
+    """Return whether two scores differ significantly at the 5 % level.
 
-    Where their errors alone say so, that is enough. Otherwise two records of the same samples are tested in
-    pairs, which sees smaller differences. A paper's row without n is never separated from anything.
+    They do if their standard errors show it. Otherwise two records of the same samples are tested in pairs, which has
+    more power. A published score without n never differs significantly.
     """
     if a.error is None or b.error is None or a.value is None or b.value is None:
         return False
@@ -52,10 +52,10 @@ def separated(a: Score, b: Score) -> bool:
 
 
 def _paired(a: Score, b: Score) -> bool:
-    """Test two records of the same samples; False where there are no outcomes of both, or a seed is the sample.
+    """Test two records of the same samples; False where one has no outcomes or is a mean over seeds.
 
     Raises:
-        GoldievalError: outcomes that are not those of their records.
+        GoldievalError: outcomes do not belong to their record.
     """
     if any(one.file is None or one.record is None or one.record.outcomes is None for one in (a, b)):
         return False

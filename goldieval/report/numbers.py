@@ -1,4 +1,4 @@
-"""Numbers and metric names as people read them: shares in percent, ranks as they are."""
+"""Labels and numbers of metrics as text."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from goldieval.records.parts import MeasuredMetric
 
 
 def label(name: str) -> str:
-    """Return a metric's name in the field's words."""
+    """Return the label of a metric, given its name."""
     return metric_of(name).label
 
 
 def value(name: str, number: float | None) -> str:
-    """Return one of its numbers as it is shown: a share in percent or a rank, with one digit; a dash for none."""
+    """Return a number of a metric in its unit, with one digit behind the point; a dash for None."""
     return metric_of(name).text(number)
 
 
 def interval(name: str, metric: MeasuredMetric) -> str:
-    """Return the ends of an interval, marked where it may not hold, or that there is none."""
+    """Return the ends of an interval, followed by ``unreliable`` where it is; ``none`` where there is none."""
     if metric.low is None or metric.high is None:
         return "none"
     ends = f"{value(name, metric.low)}–{value(name, metric.high)}"
@@ -25,7 +25,7 @@ def interval(name: str, metric: MeasuredMetric) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return seconds as people say them.
+    """Return a duration as text.
 
     >>> duration(0.3), duration(75), duration(7300), duration(1e6)
     ('under 1 s', '1 min 15 s', '2 h 1 min', '11 days 13 h')

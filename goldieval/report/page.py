@@ -1,4 +1,4 @@
-"""A page to send to a colleague: one file, no network. Leaderboard, every task, the data-efficiency plot.
+"""A self-contained page, without network access: leaderboard, every task, and the data-efficiency plot.
 
 Whatever comes from records, papers or other harnesses is text: jinja2 escapes it, and the page's policy lets no script
 run but the one that is written here.
@@ -31,10 +31,10 @@ TEMPLATES = Path(__file__).with_name("templates")
 
 
 def write_page(file: Path, made: Made) -> int:
-    """Write the page of a table and of all records that it was made from; return its size in bytes.
+    """Write the page of a table and of all its records; return the size in bytes.
 
     Raises:
-        GoldievalError: the file cannot be written; nothing half-written is left.
+        GoldievalError: the file cannot be written; no partial file is left.
     """
     content = (page(made) + "\n").encode()
     try:
@@ -45,7 +45,7 @@ def write_page(file: Path, made: Made) -> int:
 
 
 def page(made: Made) -> str:
-    """Return the page."""
+    """Return the page as HTML."""
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(
@@ -80,7 +80,7 @@ def page(made: Made) -> str:
 
 
 def _rows(made: Made) -> list[dict[str, Any]]:
-    """Return every number of the records, and those of papers and imports that share a task with them."""
+    """Return every number of the records, and published and imported numbers of the same tasks."""
     sources = made.sources
     records = [record for _, record in sources.records if made.spec.made_here == sources.made_here(record.task.name)]
     rows = [
@@ -130,7 +130,7 @@ def _badges(record: Record) -> list[dict[str, str]]:
 
 
 def _tasks(made: Made) -> list[dict[str, Any]]:
-    """Return each task with what it is and every record's metrics."""
+    """Return each task with its description and the metrics of every record."""
     by_task: dict[str, list[Record]] = defaultdict(list)
     for _, record in made.sources.records:
         if made.spec.made_here == made.sources.made_here(record.task.name):

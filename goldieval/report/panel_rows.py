@@ -1,4 +1,4 @@
-"""The rows of one panel; what was measured under another setting is kept apart here."""
+"""The rows of one panel; measurements under another setting are moved to panels of their own."""
 
 from __future__ import annotations
 
@@ -23,7 +23,16 @@ OTHER_COLUMN = "not comparable with the rest of this column"
 
 @dataclass
 class PanelRows:
-    """One panel of the spec: the main grid and one more for each other setting that records were made under."""
+    """The rows of one panel of the specification: a main panel, and another for each other setting of records.
+
+    Attributes:
+        grid: the table, which takes footnotes and faults.
+        sources: everything that it may show.
+        columns: of the panel.
+        spec: of the table.
+        allow: whether different settings may share a column.
+        apart: rows of other settings, by setting and then by model.
+    """
 
     grid: Grid
     sources: TableSources
@@ -111,7 +120,7 @@ class PanelRows:
         return sorted(rows.values(), key=lambda row: row.name)
 
     def _elsewhere(self, column: Column, record: Record) -> bool:
-        """Return whether another column of the table is for the scoring mode of a record and this one is not."""
+        """Return whether the scoring mode of a record belongs to another column of the table and not to this one."""
         if record.status == "failed" or fnmatch.fnmatchcase(record.task.scoring, column.scoring):
             return False
         others = [other for panel in self.spec.panels if panel.columns != "records" for other in panel.columns]
@@ -145,14 +154,14 @@ class PanelRows:
 
     @cached_property
     def _same_name(self) -> dict[str, set[tuple[str, int | None]]]:
-        """Return which models, as fingerprint and seed, would be called alike."""
+        """Return the models, as fingerprint and seed, that share each name."""
         found: dict[str, set[tuple[str, int | None]]] = defaultdict(set)
         for _, record in self.sources.records:
             found[display_name(record)].add((record.model.fingerprint, record.model.seed))
         return found
 
     def _name(self, record: Record) -> str:
-        """Return a name that no other model of this table has."""
+        """Return a name that is unique among the models of this table."""
         name, whose = display_name(record), record.model
         same = self._same_name[name]
         folded = self.spec.seeds == "mean" and whose.recipe and whose.seed is not None

@@ -1,4 +1,4 @@
-"""The data-efficiency plot as PNG or PDF, drawn by matplotlib."""
+"""The data-efficiency plot as PNG or PDF, by matplotlib."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ COLOURS = {"ours": "#b3541e", "published": "#777777", "imported": "#2b6777"}
 
 
 def write_plot(file: Path, made: Made) -> int:
-    """Draw the plot that the table's spec names; return the file's size in bytes.
+    """Draw the plot of a table; return the size of the file in bytes.
 
     Raises:
-        GoldievalError: another ending than .png or .pdf, no plot in the spec, nothing to draw, or no place to write.
+        GoldievalError: a suffix other than .png or .pdf, a table without a plot, no data, or a file that cannot be
+            written.
     """
     if file.suffix not in (".png", ".pdf"):
         raise GoldievalError(f"--plot {file}: name a .png or .pdf file.")

@@ -1,4 +1,4 @@
-"""Numbers from papers, as results/published holds them: one vocabulary of models, tasks and metrics with the cards."""
+"""Published numbers from results/published, with the names of tasks and metrics that cards use."""
 
 from __future__ import annotations
 
@@ -22,7 +22,17 @@ SCORINGS = {"training-free, plain patches": "dense:plain:*", "training-free, CSA
 
 @dataclass(frozen=True)
 class PublishedModel:
-    """A model of a paper. unique_pairs, images_seen: of its training, where known.   spec: what loads it, or empty."""
+    """A published model.
+
+    Attributes:
+        name: of the model.
+        arch: its architecture.
+        train_images: its training data, as the paper describes them.
+        unique_pairs: distinct training pairs; None where not known.
+        images_seen: images that training saw; None where not known.
+        spec: model spec that loads it; empty where there is none.
+        note: what a reader must know.
+    """
 
     name: str
     arch: str
@@ -34,7 +44,14 @@ class PublishedModel:
 
 
 class Published:
-    """All published models and numbers."""
+    """All published models and numbers.
+
+    Attributes:
+        models: by name.
+        scores: the numbers.
+        columns: pairs of task and metric that have a number.
+        tasks: tasks that have a number.
+    """
 
     def __init__(self, models: dict[str, PublishedModel], scores: list[Score]) -> None:
         self.models = models
@@ -50,15 +67,17 @@ class Published:
         self.tasks = {score.task for score in scores}
 
     def find(self, model: str, task: str, metric: str) -> list[Score]:
-        """Return what is published of that, best evidence first."""
+        """Return the published scores of a model, those with the best evidence first."""
         found = self._cells.get((model, task, metric), [])
         return sorted(found, key=lambda score: GRADES.index(score.grade))
 
     def usual_protocol(self, task: str, metric: str, scoring: str = "") -> str:
-        """Return the protocol that most rows of a column have, of those that score as the column does if there are any.
+        """Return the most frequent protocol of a column, preferably among rows with the scoring mode of the column.
 
         Args:
-            scoring: mode of the records in the column.
+            task: name of the task.
+            metric: name of the metric.
+            scoring: scoring mode of the records in the column.
         """
         counts: Counter[str] = Counter()
         fitting = set()
@@ -68,13 +87,13 @@ class Published:
         return max(counts, key=lambda name: (name in fitting, counts[name], name), default="")
 
     def usual_scoring(self, task: str, metric: str, protocol: str) -> str:
-        """Return how most rows of a column under a protocol score, as a glob over scoring modes."""
+        """Return the most frequent scoring mode of a column under a protocol, as a glob over scoring modes."""
         settings = self._settings.get((task, metric), Counter())
         counts = {scoring: count for (name, scoring), count in settings.items() if name == protocol}
         return max(counts, key=lambda name: (counts[name], name), default="")
 
     def check_model(self, name: str) -> str:
-        """Return what is wrong with a name, or an empty string."""
+        """Return what is wrong with the name of a model; empty where nothing is."""
         if name in self.models:
             return ""
         return f"no published model {name!r}.{did_you_mean(name, self.models)}"
@@ -84,7 +103,7 @@ def load_published(folder: Path | None = None) -> Published:
     """Read results/published (or ``folder``).
 
     Raises:
-        GoldievalError: a file cannot be read, or a row is wrong: file, line, what.
+        GoldievalError: a file cannot be read, or a row is invalid; the message names file and line.
     """
     folder = folder or packaged("results/published")
     models = {model.name: model for model in (_model(*row) for row in _rows(folder / "models.csv"))}

@@ -1,4 +1,4 @@
-"""One number of one model on one task, wherever it comes from: a record, a paper, another harness."""
+"""One number of one model on one task, from a record, a paper or another harness."""
 
 from __future__ import annotations
 
@@ -19,10 +19,25 @@ RECONSTRUCTION = re.compile(r"^(?P<name>[^:]+ \((reconstruction|reimplementation
 
 @dataclass(frozen=True)
 class Score:
-    """A value (a fraction where the unit is percent; None: known to exist, not readable) and what it rests on.
+    """One number with its origin.
 
-    n: independent outcomes; None where it is not known.   scoring: a glob over scoring modes; empty where a paper does
-    not say.   note: what a reader must know.   file: where it was read.
+    Attributes:
+        model: name of the model.
+        kind: where the number comes from.
+        task: name of the task.
+        metric: name of the metric.
+        value: a fraction where the unit is percent; None where a number exists and could not be read.
+        unit: name of its unit.
+        low: lower end of its interval.
+        high: upper end.
+        n: number of independent outcomes; None where it is not known.
+        protocol: of the task.
+        scoring: glob over scoring modes; empty where a paper does not state it.
+        source: where it was published.
+        grade: grade of the evidence.
+        note: what a reader must know.
+        file: from which it was read.
+        record: that it was measured in.
     """
 
     model: str
@@ -44,13 +59,13 @@ class Score:
 
     @property
     def unreliable(self) -> str:
-        """Why the interval may not hold, or an empty string."""
+        """Why the interval may not hold; empty where it does."""
         measured = self.record.metrics.get(self.metric) if self.record else None
         return measured.unreliable if measured else ""
 
     @property
     def error(self) -> float | None:
-        """Standard error: of the interval, else of a share with that n, else not known; not of an unreliable one."""
+        """Standard error from the interval, else from n for a proportion; None where it is not known or unreliable."""
         if self.unreliable:
             return None
         if self.low is not None and self.high is not None:
@@ -61,14 +76,14 @@ class Score:
         return (high - low) / (2 * Z95)
 
     @property
-    def separable(self) -> float | None:
-        """Smallest difference that two independent models at this score would show with 80 % power."""
+    def minimum_detectable_difference(self) -> float | None:
+        """Smallest difference of two independent models at this score that a test at 5 % detects with 80 % power."""
         measured = self.record.metrics[self.metric].separable if self.record and self.record.metrics else None
         return measured or (None if self.error is None else (Z95 + Z80) * 2**0.5 * self.error)
 
 
 def display_name(record: Record) -> str:
-    """Return how a table calls the model of a record: a reconstruction by its own name, never by the paper's."""
+    """Return the name of a record's model in tables; a reconstruction never has the name of the paper's model."""
     model = record.model
     if found := RECONSTRUCTION.match(model.notice):
         return f"{found['name']}, {model.recipe}" if model.recipe else found["name"]
@@ -76,7 +91,7 @@ def display_name(record: Record) -> str:
 
 
 def of_record(record: Record, metric: str, file: Path | None = None) -> Score | None:
-    """Return a metric of a record; of a failed one a value that is not there, with the reason; else None."""
+    """Return a metric of a record: of a failed one without a value and with the reason; None where it has none."""
     name, task = display_name(record), record.task
     if record.status == "failed":
         return Score(name, "ours", task.name, metric, None, note=f"failed: {record.reason}", file=file, record=record)

@@ -1,4 +1,4 @@
-"""Records as one table, or as stacked lines where the window is too narrow for it; nothing is ever cut."""
+"""Records as one table, or as stacked lines where the window is too narrow; nothing is truncated."""
 
 from __future__ import annotations
 
@@ -12,13 +12,20 @@ from rich.table import Table
 from goldieval.core.display import Console, Text
 from goldieval.metrics.registry import metric_of
 from goldieval.records.schema import Record
+from goldieval.report.formats.feet import MDD
 from goldieval.report.numbers import interval, label, value
 
 Shown = Sequence[tuple[Record, list[str]]]
 
 
 def scores(records: Sequence[Record], console: Console, every_metric: bool = False) -> list[RenderableType]:
-    """Return the records of one model, self-tests apart under their heading, with the protocol of each."""
+    """Return the scores of one model's records, grouped by heading, with the protocol of each task.
+
+    Args:
+        records: of one model.
+        console: whose width decides the layout.
+        every_metric: whether all metrics are shown, not only those of the summary.
+    """
     parts: list[RenderableType] = []
     scored = [record for record in records if record.metrics]
     for heading, group in groupby(sorted(scored, key=lambda record: record.task.heading), lambda r: r.task.heading):
@@ -27,11 +34,11 @@ def scores(records: Sequence[Record], console: Console, every_metric: bool = Fal
         table = _wide(shown)
         room = Measurement.get(console, console.options.update(max_width=1000), table).maximum
         parts += [*([table] if room <= console.width else _narrow(shown)), *_protocols(shown)]
-    return parts
+    return parts + ([Text(MDD, "dim")] if scored else [])
 
 
 def _names(record: Record, every: bool) -> list[str]:
-    """A run shows the metrics of the summary, the headline, and the headline once more for each of its strata."""
+    """Return the metrics of a record to show: by default the summary, the headline, and that of each stratum."""
     if every:
         return list(record.metrics)
     headline, metrics = record.task.headline, [metric_of(name) for name in record.metrics]
@@ -41,7 +48,7 @@ def _names(record: Record, every: bool) -> list[str]:
 
 def _wide(shown: Shown) -> Table:
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold", pad_edge=False)
-    for name in ("task", "metric", "score", "95 %", "n", "chance", "ceiling", "separable"):
+    for name in ("task", "metric", "score", "95 %", "n", "chance", "ceiling", "MDD"):
         table.add_column(name, justify="left" if name in ("task", "metric") else "right", no_wrap=True)
     for record, names in shown:
         for row, name in enumerate(names):
@@ -66,7 +73,7 @@ def _narrow(shown: Shown) -> Iterator[Text]:
         for name in names:
             metric = record.metrics[name]
             yield Text(f"  {label(name)} {value(name, metric.value)} [{interval(name, metric)}] n {metric.n:,}")
-            known = [("chance", metric.chance), ("ceiling", metric.ceiling), ("separable", metric.separable)]
+            known = [("chance", metric.chance), ("ceiling", metric.ceiling), ("MDD", metric.separable)]
             yield Text("    " + ", ".join(f"{what} {value(name, number)}" for what, number in known), "dim")
 
 
@@ -84,7 +91,7 @@ def _protocols(shown: Shown) -> Iterator[Text]:
 
 
 def doubts(record: Record, names: Sequence[str]) -> list[str]:
-    """Return a line for each reason why intervals of these metrics are unreliable or left out."""
+    """Return one line for each reason why intervals of these metrics are unreliable or missing."""
     by_reason: dict[str, list[str]] = {}
     for name in names:
         metric = record.metrics[name]

@@ -1,4 +1,4 @@
-"""Rows of one recipe that differ by seed alone, folded into their mean: then seeds are the sample."""
+"""Means over rows of one recipe that differ only in the seed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,13 @@ from goldieval.report.score import Score
 
 
 def fold_seeds(rows: Sequence[GridRow], seeds: str, grid: Grid) -> list[GridRow]:
-    """Return the rows as they are, or one row a name: the mean over seeds, its half-width from their scatter."""
+    """Return the rows unchanged, or one row per name: the mean over seeds, with an interval from their variance.
+
+    Args:
+        rows: of one group.
+        seeds: ``mean`` for means over seeds.
+        grid: the table, which takes footnotes.
+    """
     if seeds != "mean":
         return list(rows)
     by_name: dict[str, list[GridRow]] = defaultdict(list)
@@ -28,7 +34,7 @@ def _mean(rows: list[GridRow], grid: Grid) -> GridRow:
 
 
 def _mean_cell(cells: list[Cell]) -> Cell:
-    """Mean of several cells with Student's interval; a cell that one seed lacks is not filled in."""
+    """Return the mean of several cells with Student's interval; an empty cell where fewer than two have a value."""
     from scipy.stats import t as student
 
     scores = [cell.score for cell in cells if cell.score is not None and cell.score.value is not None]

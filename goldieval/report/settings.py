@@ -1,4 +1,4 @@
-"""Under what a record was measured: what differs in it never shares a column, unless that is asked for."""
+"""The setting under which a record was measured; different settings share a column only on request."""
 
 from __future__ import annotations
 
@@ -13,7 +13,20 @@ PRECISIONS = ("fp32", "bf16", "fp16")
 
 @dataclass(frozen=True)
 class Setting:
-    """What has to be the same for two records to stand in one column."""
+    """Properties that must be equal for two records to share a column.
+
+    Attributes:
+        protocol: of the task.
+        version: of the task.
+        scoring: scoring mode.
+        precision: of the model.
+        limit: number of images of a subset; None for all.
+        subset: name of the subset; empty for all.
+        partial: why the record is partial; empty where it is not.
+        card: hash of the task card.
+        data: hash of the data.
+        prompts: hash of prompts and class names.
+    """
 
     protocol: str
     version: int
@@ -28,11 +41,11 @@ class Setting:
 
     @property
     def whole(self) -> bool:
-        """Measured on everything, as the card says."""
+        """Whether the whole task was measured."""
         return self.limit is None and not self.subset and not self.partial
 
     def differences(self, other: Setting) -> list[str]:
-        """Say in words what is different here, most important first."""
+        """Return the differences from another setting as text, most important first."""
         found = []
         if self.protocol != other.protocol:
             found.append(f"protocol {self.protocol}")
@@ -52,14 +65,14 @@ class Setting:
         return self.oddities() + found
 
     def oddities(self) -> list[str]:
-        """Say what makes it less than a full measurement."""
+        """Return what was not measured, as text."""
         found = [f"subset of {self.limit:,} images"] if self.limit is not None else []
         found += [f"only the pictures {self.subset}"] if self.subset else []
         return found + ([f"PARTIAL: {self.partial}"] if self.partial else [])
 
 
 def scoring_name(pattern: str) -> str:
-    """Return how a scoring mode is called in a footnote.
+    """Return the name of a scoring mode in a footnote.
 
     >>> scoring_name("conditioned"), scoring_name("dense:csa:*")
     ('text-conditioned scores', 'dense:csa scores')
@@ -80,7 +93,7 @@ def setting_of(record: Record) -> Setting:
 
 
 def main_setting(settings: Sequence[Setting], cards_protocol: str = "") -> Setting | None:
-    """Choose the setting of a column: whole, as the card says, then what most models have, then the highest precision.
+    """Return the setting of a column: whole, with the protocol of the card, then the most frequent, then by precision.
 
     Where none is whole, the one that others are told apart from; where there is none at all, None.
     """

@@ -1,4 +1,4 @@
-"""Training studies as tables: one JSON file a run, ``NAME-seedN.json``, holds its row, its seed and its records."""
+"""Training studies as tables, from one JSON file per run, ``NAME-seedN.json``, with its row, seed and records."""
 
 from __future__ import annotations
 
@@ -30,7 +30,17 @@ ALONE = "one seed, and no row has two: no interval, and nothing can be told from
 
 
 class Run(BaseModel):
-    """One training. scenes, images_seen, images_per_second: of its data and cost.   records: of its evaluation."""
+    """One training.
+
+    Attributes:
+        row: of the study.
+        seed: of the training.
+        scenes: number of drawn scenes; None where it is not fixed.
+        images_seen: by the training.
+        images_per_second: of the training; None where it was not measured.
+        recipe: of the training.
+        records: of its evaluation.
+    """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -48,14 +58,14 @@ Scores = dict[int, float]  # seed to score
 
 
 def study_folder(name: str, places: Sequence[Path], shipped: bool) -> Path | None:
-    """Return where the runs of a study lie: in a place or its folder of that name, else where they ship."""
+    """Return the folder with the runs of a study: a place, its folder of that name, or that of the package."""
     wanted = [folder for place in places for folder in (place / name, place)]
     wanted += [packaged(f"results/{name}")] if shipped else []
     return next((folder for folder in wanted if folder.is_dir() and any(folder.glob("*-seed*.json"))), None)
 
 
 def read_runs(folder: Path) -> tuple[Runs, list[str]]:
-    """Return the runs in a folder, sorted by file, and one line for each file that is none."""
+    """Return the runs in a folder, sorted by file, and one line for each file that is not a run."""
     runs, faults = [], []
     for file in sorted(folder.glob("*-seed*.json")):
         try:
@@ -79,7 +89,7 @@ def _read(file: Path) -> Run:
 
 
 def scores_of(runs: Runs, column: Column, protocol: str = "") -> tuple[dict[tuple[str, int | None], Scores], list[str]]:
-    """Return a column's scores as fractions by (row, scenes) and seed, and what was left out, one line each.
+    """Return the scores of a column as fractions by (row, scenes) and seed, and one line for each record left out.
 
     Only records of one setting: as the card says, then what most runs have. How a model scores belongs to its row.
     """
@@ -108,19 +118,23 @@ def _setting(record: Record) -> Setting:
 
 def study_panel(title: str, study: Study, columns: Sequence[Column], runs: Runs, grid: Grid,
                 protocols: Sequence[str]) -> GridPanel:  # fmt: skip
-    """Return a row for each planned row, with or without runs, and columns of what its runs cost and scored.
+    """Return one row for each planned row, with or without runs, and columns of cost and scores.
 
     Args:
         protocols: of the columns' cards.
     """
-    from goldieval.metrics.pooled import half_width, pooled, separable  # imports scipy.stats, most of a second
+    from goldieval.metrics.pooled import (  # imports scipy.stats, most of a second
+        half_width,
+        minimum_detectable_difference,
+        pooled,
+    )
 
     kept = [(file, run) for file, run in runs if study.scenes is None or run.scenes == study.scenes]
     unknown = sorted({run.row for _, run in kept} - set(study.rows))
     grid.faults += [f"table {grid.name}: row {row!r} of the runs is not in its rows" for row in unknown]
     own: dict[str, list[Run]] = {row: [run for _, run in kept if run.row == row] for row in study.rows}
     cells: dict[str, list[Cell]] = {row: [_fact(name, own[row]) for name in study.facts] for row in study.rows}
-    smallest: list[float | None] = [None] * len(study.facts)
+    mdd: list[float | None] = [None] * len(study.facts)
     for column, protocol in zip(columns, protocols, strict=True):
         scores, faults = scores_of(kept, column, protocol)
         grid.faults += faults
@@ -129,8 +143,8 @@ def study_panel(title: str, study: Study, columns: Sequence[Column], runs: Runs,
             of_row = scores.get((row, study.scenes or next((run.scenes for run in own[row]), None)), {})
             half = half_width(deviation, freedom, 1 / len(of_row)) if of_row else math.nan
             cells[row].append(_mean(study.rows[row], column, of_row, half, len(own[row]), grid))
-        least = separable(deviation, freedom, study.seeds)
-        smallest.append(None if math.isnan(least) else least)
+        least = minimum_detectable_difference(deviation, freedom, study.seeds)
+        mdd.append(None if math.isnan(least) else least)
     if kept:
         grid.notes.append(MEANS)
     rows = [
@@ -139,8 +153,8 @@ def study_panel(title: str, study: Study, columns: Sequence[Column], runs: Runs,
     ]
     names = [*(FACTS[name] for name in study.facts), *(column.label or column.task for column in columns)]
     metrics = [*study.facts, *(column.metric for column in columns)]
-    legend = f"separable: smallest difference of two rows of {study.seeds} seeds that a t test finds with 80 % power."
-    return GridPanel(title, names, metrics, [RowGroup("", rows)], [], smallest, legend)
+    legend = f"MDD: minimum detectable difference of two rows of {study.seeds} seeds, by a t test with 80 % power."
+    return GridPanel(title, names, metrics, [RowGroup("", rows)], [], mdd, legend)
 
 
 def _name(name: str, runs: Sequence[Run]) -> str:
@@ -148,7 +162,7 @@ def _name(name: str, runs: Sequence[Run]) -> str:
 
 
 def _scoring(runs: Sequence[Run], columns: Sequence[Column], grid: Grid) -> list[int]:
-    """Return the footnote of a row that is scored in a way of its own."""
+    """Return the footnote of a row with scoring modes other than global."""
     shown = {column.task for column in columns}
     tasks = [record.task for run in runs for record in run.records if record.task.name in shown and record.metrics]
     ways = sorted({task.scoring for task in tasks} - {"global"})
@@ -156,7 +170,7 @@ def _scoring(runs: Sequence[Run], columns: Sequence[Column], grid: Grid) -> list
 
 
 def _fact(name: str, runs: Sequence[Run]) -> Cell:
-    """Return how many seeds there are, or the mean of what the runs say of their cost."""
+    """Return the number of seeds, or the mean of a property of the runs."""
     known = [value for run in runs if (value := getattr(run, name, None)) is not None]
     number = len(runs) if name == "seeds" else fmean(known) if known else None
     return Cell(Score("", "ours", "", name, number, "count"), comparable=False) if runs and number else Cell()

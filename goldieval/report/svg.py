@@ -1,4 +1,4 @@
-"""Small drawings for pages: an interval as a bar, the data-efficiency plot. Plain SVG, every text escaped."""
+"""Drawings for pages as SVG, with escaped text: an interval as a bar, and the data-efficiency plot."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def interval_bar(value: float, low: float | None, high: float | None) -> str:
 
 
 def efficiency_plot(found: Efficiency, axis: str, title: str) -> str:
-    """Return score against ``axis`` (unique_pairs or images_seen) , logarithmic; nothing where none is known."""
+    """Return scores against ``axis`` (unique_pairs or images_seen) on a logarithmic scale; empty without any point."""
     points = [point for point in found.points if getattr(point, axis)]
     if not points:
         return ""
@@ -38,7 +38,7 @@ def efficiency_plot(found: Efficiency, axis: str, title: str) -> str:
 
 
 class _Scale:
-    """Data to pixels, with a margin on both sides."""
+    """A linear map from data to pixels, with a margin on both sides."""
 
     def __init__(self, values: Sequence[float], start: float, end: float) -> None:
         room = max(max(values) - min(values), 0.2) * 0.08
@@ -65,7 +65,7 @@ def _axes(across: _Scale, up: _Scale, x_title: str, y_title: str) -> list[str]:
 
 
 def _count(power: int) -> str:
-    """10^9 as 1B.
+    """Return a power of ten as text.
 
     >>> _count(3), _count(7), _count(10)
     ('1k', '10M', '10B')

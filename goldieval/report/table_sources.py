@@ -1,4 +1,4 @@
-"""All that a table may show: published numbers, cards, records, imported results."""
+"""Everything that a table may show: published numbers, cards, records, imported results."""
 
 from __future__ import annotations
 
@@ -15,7 +15,15 @@ from goldieval.tasks.card import Task
 
 @dataclass
 class TableSources:
-    """All that a table may show."""
+    """Everything that a table may show.
+
+    Attributes:
+        published: published numbers.
+        tasks: by name.
+        records: each with its file.
+        imported: results of other harnesses.
+        runs: of training studies, by folder.
+    """
 
     published: Published
     tasks: dict[str, Task]
@@ -24,12 +32,12 @@ class TableSources:
     runs: dict[str, Runs] = field(default_factory=dict)  # by the folder of their study
 
     def made_here(self, task: str) -> bool:
-        """True for a task of the built-in world."""
+        """Return whether a task belongs to the built-in world."""
         return task in self.tasks and not self.tasks[task].card.source.on_disk
 
     def protocol(self, task: str) -> str:
         return self.tasks[task].card.protocol if task in self.tasks else ""
 
     def expected(self, column: Column) -> int | None:
-        """Return how many independent units the card says there are: images, of which captions are drawn together."""
+        """Return the number of independent units that the card expects: images, since their captions are dependent."""
         return self.tasks[column.task].card.expect.images if column.task in self.tasks else None

@@ -1,4 +1,4 @@
-"""What a table is: a YAML file of rows, columns, groups, marks and notes, typed and checked."""
+"""The specification of a table: a YAML file of rows, columns, groups, marks and notes, typed and validated."""
 
 from __future__ import annotations
 
@@ -19,11 +19,16 @@ class _Part(BaseModel):
 
 
 class Column(_Part):
-    """A task and a metric. Whatever stands in it was measured under one protocol.
+    """A task and a metric, measured under one protocol.
 
-    protocol: of published rows, where a task has several.   allow: published protocols that may stand beside it, with a
-    footnote and without a mark.   unread: task ids whose values could not be read; they stand here as a dash.
-    scoring: a glob over scoring modes of records.
+    Attributes:
+        task: name of the task.
+        metric: name of the metric.
+        label: heading of the column; by default the task and the label of the metric.
+        protocol: of published rows, where a task has several.
+        allow: published protocols that may join the column, with a footnote and without a mark.
+        unread: tasks whose published values could not be read; they are shown as a dash.
+        scoring: glob over the scoring modes of records.
     """
 
     task: str
@@ -36,7 +41,14 @@ class Column(_Part):
 
 
 class Group(_Part):
-    """Rows under one heading: published models by name, records and imported results by glob over name or spec."""
+    """Rows under one heading.
+
+    Attributes:
+        title: the heading.
+        published: names of published models.
+        records: globs over the names, specs or recipes of records' models, or beginnings of fingerprints.
+        imported: globs over the names of imported models.
+    """
 
     title: str
     published: list[str] = []
@@ -45,10 +57,15 @@ class Group(_Part):
 
 
 class Study(_Part):
-    """Trainings, one file a run in ``results/FOLDER``. rows: what files call a row, to how the table does, in order.
+    """A training study, with one file per run in ``results/FOLDER``.
 
-    scenes: only runs on so many drawn scenes.   seeds: planned a row.   facts: of a run that are columns.
-    command: what makes the runs.
+    Attributes:
+        folder: name of the folder.
+        rows: name of each row in the files, to its name in the table, in order.
+        scenes: number of drawn scenes of the runs to show; None for all runs.
+        seeds: planned number of seeds per row.
+        facts: properties of a run that are columns.
+        command: makes the runs.
     """
 
     folder: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
@@ -60,9 +77,13 @@ class Study(_Part):
 
 
 class Panel(_Part):
-    """A part of the table with its own columns. ``columns: records`` is the headline of every task that has records.
+    """A part of the table with its own columns.
 
-    study: its rows are the runs of a training study, not groups.
+    Attributes:
+        title: heading of the panel.
+        study: training study whose runs are the rows; None for groups of models.
+        columns: the columns, or ``records`` for the headline of every task that has records.
+        groups: groups of rows; by default those of the table.
     """
 
     title: str = ""
@@ -72,7 +93,13 @@ class Panel(_Part):
 
 
 class Marks(_Part):
-    """How the best and the second are marked, and among whom; only where the difference can be separated."""
+    """How the best and the second value of a column are marked, where the difference is significant.
+
+    Attributes:
+        best: mark of the best value.
+        second: mark of the second.
+        within: rows that are compared.
+    """
 
     best: Literal["bold", "none"] = "bold"
     second: Literal["underline", "none"] = "underline"
@@ -80,17 +107,33 @@ class Marks(_Part):
 
 
 class Plot(_Part):
-    """The column whose score is drawn against unique pairs and images seen."""
+    """The column that is plotted against unique pairs and images seen.
+
+    Attributes:
+        task: name of the task.
+        metric: name of the metric.
+    """
 
     task: str
     metric: str
 
 
 class TableSpec(_Part):
-    """A table. groups: of every panel that names none.   delta: a row to show differences from.
+    """A table.
 
-    made_here: it shows the built-in world's tasks, which never stand beside others.   seeds: ``mean`` folds rows of one
-    recipe into one.
+    Attributes:
+        table: its name.
+        title: its caption.
+        panels: its parts.
+        groups: of every panel that has none of its own.
+        marks: how the best values are marked.
+        digits: digits behind the point of a percentage.
+        intervals: whether half-widths of intervals are shown.
+        delta: name of the row from which differences are shown; empty for none.
+        made_here: whether it shows the tasks of the built-in world, which are never mixed with others.
+        seeds: ``mean`` shows one row per recipe, the mean over its seeds.
+        plot: the column of the data-efficiency plot.
+        notes: lines below the table.
     """
 
     table: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
@@ -108,15 +151,15 @@ class TableSpec(_Part):
 
 
 def shipped_specs() -> list[str]:
-    """Return the names of the tables that come along."""
+    """Return the names of the tables that are part of the package."""
     return sorted(file.stem for file in SPECS.glob("*.yaml"))
 
 
 def load_spec(name: str) -> TableSpec:
-    """Read a table by its shipped name or by the path of a YAML file.
+    """Read the specification of a table, by the name of a table of the package or the path of a YAML file.
 
     Raises:
-        GoldievalError: no such table, or a fault in the file; one line naming file and key.
+        GoldievalError: no such table, or an invalid file; the message names file and key.
     """
     is_path = name.endswith((".yaml", ".yml")) or "/" in name
     file = Path(name) if is_path else SPECS / f"{name}.yaml"

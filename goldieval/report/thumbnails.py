@@ -1,4 +1,4 @@
-"""Small pictures of samples for a page, opened by the reader of their task: files, archives, drawn scenes."""
+"""Small pictures of samples for a page, opened by the reader of their task."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ Finder = Callable[[Flip], ImageSource | None]
 
 
 class Thumbnails:
-    """Finds and shrinks pictures; one that is not there, or is no picture, is left out of the page."""
+    """Opens and shrinks pictures; one that is missing or cannot be read is left out of the page."""
 
     def __init__(self, root: Path, tasks_dir: Path | None = None) -> None:
         self._root, self._catalogue = root, Catalogue(tasks_dir)
 
     def of(self, record: Record, flips: Sequence[Flip]) -> tuple[list[str], str]:
-        """Return for each flip a JPEG inside an address or an empty string, and why none of a task is there."""
+        """Return a data URL of each flip's picture, empty where it is missing, and the reason why all are."""
         if not flips:
             return [], ""
         try:
@@ -36,7 +36,7 @@ class Thumbnails:
         return [_address(find, flip) for flip in flips], ""
 
     def _finder(self, record: Record) -> Finder:
-        """Return what knows the picture of a flip: the reader of its card, else files below the record's source."""
+        """Return a function from a flip to its picture: by the reader of the card, else by file name."""
         task = self._catalogue.tasks.get(record.task.name)
         if task is None:
             folder = inside(self._root, record.data.source)

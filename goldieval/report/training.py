@@ -1,4 +1,4 @@
-"""A training run on the terminal: a bar where there is a terminal, a line now and then where there is none."""
+"""Output of a training: a progress bar on a terminal, and a line at intervals elsewhere."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class TrainingScreen:
         console.print(Text(f"{recipe.name}: {recipe.title}", "bold"), soft_wrap=True)
 
     def going_on(self, step: int) -> None:
-        """Say where a resumed run goes on."""
+        """Print the step from which a resumed training continues."""
         self._bar.update(self._task, completed=step)
         self.say(f"going on from step {step:,}" if step else "no checkpoint to go on from: beginning anew")
 
@@ -63,11 +63,16 @@ class TrainingScreen:
             self.console.print(Text(f"step {report.step:,} of {self.recipe.optimiser.steps:,}: {line}"), soft_wrap=True)
 
     def say(self, line: str) -> None:
-        """A line above the bar."""
+        """Print a line above the bar."""
         self._bar.console.print(Text(line), soft_wrap=True)
 
     def cost(self, found: Cost, missing: str = "") -> None:
-        """Print what the whole recipe would cost. missing: what was not there of its data."""
+        """Print the cost of the whole recipe.
+
+        Args:
+            found: the estimated cost.
+            missing: which of its data were missing; empty where none were.
+        """
         optimiser = self.recipe.optimiser
         rate = f"{found.rate:,.0f}" if found.rate >= 10 else f"{found.rate:.2g}"
         whose = "GPU memory a process" if found.device.type == "cuda" else "memory, data included"

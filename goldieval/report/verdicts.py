@@ -1,4 +1,4 @@
-"""A comparison on the terminal: one row a test, stacked lines where that is too wide; nothing is ever cut."""
+"""A comparison on the terminal: one row per test, or stacked lines where that is too wide; nothing is truncated."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ STYLES = {"better": "bold green", "worse": "bold red", "not separable": "yellow"
 
 
 def verdicts(found: Comparison, console: Console) -> list[RenderableType]:
-    """Return who was compared, the verdict on every task, and what was not compared."""
+    """Return the models, the verdict on every task, and what was not compared."""
     table = _wide(found.rows)
     room = Measurement.get(console, console.options.update(max_width=1000), table).maximum
     return [
@@ -55,7 +55,7 @@ def signed(metric: str, number: float) -> str:
 
 
 def chance(p: float) -> str:
-    """Return a p-value as people read it.
+    """Return a p-value as text.
 
     >>> chance(0.00001), chance(0.0312), chance(0.5)
     ('<0.001', '0.031', '0.50')
@@ -64,7 +64,7 @@ def chance(p: float) -> str:
 
 
 def ends(row: MetricComparison, between: str = " to ") -> str:
-    """Return the interval of a difference, or that there is none."""
+    """Return the interval of a difference as text; ``none`` where there is none."""
     if row.low is None or row.high is None:
         return "none"
     doubt = " unreliable" if row.unreliable else ""
@@ -82,7 +82,7 @@ def _who(name: str, side: Side) -> Iterator[Text]:
 
 def _wide(rows: Sequence[MetricComparison]) -> Table:
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold", pad_edge=False)
-    for name in ("task", "metric", "A", "B", "B-A", "95 %", "p", "could see", "B is"):
+    for name in ("task", "metric", "A", "B", "B-A", "95 %", "p", "MDD", "B is"):
         table.add_column(name, justify="left" if name in ("task", "metric", "B is") else "right", no_wrap=True)
     for task, group in groupby(rows, lambda row: row.task):
         for place, row in enumerate(group):
@@ -94,7 +94,7 @@ def _wide(rows: Sequence[MetricComparison]) -> Table:
                 signed(row.metric, row.difference),
                 ends(row, " "),
                 chance(row.p),
-                value(row.metric, row.smallest),
+                value(row.metric, row.minimum_detectable_difference),
                 Text(row.verdict, STYLES[row.verdict]),
             )
     return table
@@ -105,14 +105,14 @@ def _narrow(rows: Sequence[MetricComparison]) -> Iterator[Text]:
         yield Text.assemble((f"{row.task} {label(row.metric)}: ", "bold"), (row.verdict, STYLES[row.verdict]))
         scores = f"A {value(row.metric, row.a)}, B {value(row.metric, row.b)}"
         yield Text(f"  {scores}: {signed(row.metric, row.difference)} ({ends(row)})")
-        yield Text(f"  p {chance(row.p)}, could see {value(row.metric, row.smallest)}", "dim")
+        yield Text(f"  p {chance(row.p)}, MDD {value(row.metric, row.minimum_detectable_difference)}", "dim")
 
 
 def _remarks(found: Comparison) -> Iterator[Text]:
-    """How the verdicts were made: tests, samples, seeds, subsets."""
+    """Yield lines about tests, samples, seeds and subsets."""
     rows = found.rows
     many = f"p adjusted for {len(rows)} tests (Holm)" if len(rows) > 1 else "one test"
-    yield Text(f"{many}; could see: the smallest difference seen with 80 % power", "dim")
+    yield Text(f"{many}; MDD: minimum detectable difference, found with 80 % power", "dim")
     for (task, method), group in groupby(rows, lambda row: (row.task, row.method)):
         row = next(group)
         of = f"{row.n:,} queries" + (f" in {row.clusters:,} clusters" if row.clusters != row.n else "")
@@ -133,7 +133,7 @@ def _remarks(found: Comparison) -> Iterator[Text]:
 
 
 def _seeds(row: MetricComparison) -> str:
-    """Where a difference between recipes scatters from."""
+    """Return a line about the variance of a difference between recipes."""
     sd = [value(row.metric, each) if each is not None else "not known (one seed)" for each in row.seed_sd]
     errors = value(row.metric, row.seed_error), value(row.metric, row.sample_error)
     return (
@@ -143,7 +143,7 @@ def _seeds(row: MetricComparison) -> str:
 
 
 def curve(found: Comparison) -> list[RenderableType]:
-    """Return score against images seen, where a side is a row of checkpoints."""
+    """Return scores by images seen, where a side consists of several checkpoints."""
     parts: list[RenderableType] = []
     for task, group in groupby(found.curve, lambda point: point.task):
         points = list(group)
@@ -162,7 +162,7 @@ def curve(found: Comparison) -> list[RenderableType]:
 
 
 def flips(found: Comparison, flipped: Sequence[Sequence[Flip]]) -> list[RenderableType]:
-    """Return the queries that one model gets and the other misses."""
+    """Return the queries that only one of the models gets right."""
     parts: list[RenderableType] = []
     for row, listed in zip(found.rows, flipped, strict=True):
         parts += [Text(), Text(f"{row.task} {label(row.metric)}: what flipped", "bold")]

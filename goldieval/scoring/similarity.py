@@ -78,7 +78,7 @@ class GlobalSimilarity:
         return {}
 
 
-@dataclass(frozen=True)
+@dataclass
 class ConditionedSimilarity:
     """Each image pooled for each text.
 
@@ -86,11 +86,13 @@ class ConditionedSimilarity:
         pool: The model's pooling.
         patches: Patch tokens, shape (images, patches, dim).
         texts: Text vectors as encoded, shape (texts, dim).
+        audits: Losses of the ranks returned so far, by direction; empty here, because ranks are exact.
     """
 
     pool: Pool
     patches: torch.Tensor
     texts: torch.Tensor
+    audits: dict[str, Audit] = field(default_factory=dict, init=False)
 
     def retrieval(self, positives: torch.Tensor) -> tuple[Ranks, Ranks]:
         return conditioned_ranks(self.pool, self.texts, self.patches, positives.to(self.texts.device))
@@ -104,33 +106,24 @@ class ConditionedSimilarity:
         pairs = torch.stack([text_rows, image_rows], dim=1).to(self.texts.device)
         return conditioned_pairs(self.pool, self.texts, self.patches, pairs)
 
-    @property
-    def audits(self) -> Mapping[str, Audit]:
-        return {}
-
     def _class_vectors(self, prompts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return each class's unit vector, and the same scaled to the mean length of this model's texts."""
         vectors = ensemble(unit(self.texts, "text"), prompts)
         return vectors, self.texts.float().norm(dim=-1).mean() * vectors
 
 
-@dataclass(frozen=True)
+@dataclass
 class ShortlistSimilarity(ConditionedSimilarity):
     """The ``k`` candidates of highest cosine per query are re-scored, text-conditioned; pairs are scored exactly.
 
     Attributes:
         images: Unit vectors, shape (images, dim).
         k: Length of a shortlist.
-        lost: Measured losses, by direction.
+        audits: Losses of the ranks returned so far, by direction; ``retrieval`` and ``classes`` add to it.
     """
 
     images: torch.Tensor
     k: int
-    lost: dict[str, Audit] = field(default_factory=dict)
-
-    @property
-    def audits(self) -> Mapping[str, Audit]:
-        return self.lost
 
     def retrieval(self, positives: torch.Tensor) -> tuple[Ranks, Ranks]:
         """Rank both directions; if a shortlist holds the whole gallery, ranks are exact and there is no loss."""
@@ -141,9 +134,9 @@ class ShortlistSimilarity(ConditionedSimilarity):
         lists = shortlists(stages, self.k)
         ranks = shortlist_ranks(stages, lists, positives)
         if self.k < len(self.images):
-            self.lost["t2i"] = audit_texts(stages, lists[0], ranks[0], positives)
+            self.audits["t2i"] = audit_texts(stages, lists[0], ranks[0], positives)
         if self.k < len(self.texts):
-            self.lost["i2t"] = audit_images(stages, lists[1], ranks[1], positives)
+            self.audits["i2t"] = audit_images(stages, lists[1], ranks[1], positives)
         return ranks
 
     def classes(self, prompts: torch.Tensor, labels: torch.Tensor) -> ClassRanks:
@@ -153,7 +146,7 @@ class ShortlistSimilarity(ConditionedSimilarity):
         stages, labels = self._stages(*self._class_vectors(prompts)), labels.to(self.texts.device)
         own = class_shortlists(stages, self.k)
         found = shortlist_classes(stages, own, labels)
-        self.lost["i2c"] = audit_classes(stages, own, found.places, labels)
+        self.audits["i2c"] = audit_classes(stages, own, found.places, labels)
         return found
 
     def _stages(self, units: torch.Tensor, texts: torch.Tensor) -> Stages:

@@ -129,7 +129,7 @@ def test_missing_file_in_the_folder(toy: str, tmp_path: Path) -> None:
 
 def test_missing_data_folder(toy: str) -> None:
     line = stops(run(toy, "cifar10", "--data-dir", "gone"))
-    assert line == "error: --data-dir names gone, which is no folder. Create it or name another."
+    assert line == "error: --data-dir names gone, which is not a folder. Create it or name another."
 
 
 @pytest.mark.parametrize(
@@ -302,8 +302,8 @@ def _some(rows: int, width: int = 8, value: float | None = None) -> np.ndarray:
         (_some(6, value=np.nan), None, "1 of 6 image embeddings hold NaN or infinite values"),
         (None, _some(12, value=np.inf), "1 of 12 text embeddings hold NaN or infinite values"),
         (np.zeros((6, 8)), None, "6 of 6 image embeddings are zero"),
-        (np.ones((6, 8)), None, "all 6 image embeddings are the same"),
-        (None, 3 * np.ones((12, 8)), "all 12 text embeddings are the same"),
+        (np.ones((6, 8)), None, "all 6 image embeddings are equal"),
+        (None, 3 * np.ones((12, 8)), "all 12 text embeddings are equal"),
     ],
 )
 def test_embeddings_that_cannot_be_scored(

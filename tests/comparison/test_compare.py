@@ -153,7 +153,7 @@ def test_holm_counts_every_task(tmp_path: Path) -> None:
     assert rows[0].p_alone == pytest.approx(binomtest(1, 9).pvalue) and rows[0].p_alone < 0.05
     assert rows[0].p == pytest.approx(10 * rows[0].p_alone) and rows[0].verdict == "not separable"
     (alone,) = library.compare("toy:a", "toy:b", tasks=["t0"]).rows
-    assert alone.verdict == "better" and alone.smallest < rows[0].smallest
+    assert alone.verdict == "better" and alone.minimum_detectable_difference < rows[0].minimum_detectable_difference
 
 
 def test_miou_is_compared_where_the_outcomes_hold_areas(tmp_path: Path) -> None:
@@ -246,7 +246,8 @@ def test_output_fits_80_columns_and_says_what_could_be_seen(results: Path) -> No
     for words in (
         "+20.0",
         "better",
-        "could see",
+        "MDD",
+        "minimum detectable difference",
         "exact McNemar",
         "B gains 80 queries and loses 0",
         "1 better, 0 worse",

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import Ended, forked
 from comparison_records import classified
 from helpers import goldieval, picture
 from made_records import made, write
@@ -218,9 +219,13 @@ def test_markup_of_each_format_is_text() -> None:
 # Encodings
 
 
-def in_process(*arguments: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
+def in_process(*arguments: str, **environment: str) -> Ended:
+    """Run a command in a process of its own; where the encoding is that of a simple terminal, in a new interpreter."""
+    if environment["PYTHONIOENCODING"] != "cp437":
+        return forked(*arguments, environment=environment)
     command = [sys.executable, "-m", "goldieval", *arguments]
-    return subprocess.run(command, env={**os.environ, **environment}, capture_output=True, check=False)
+    ran = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, check=False)
+    return Ended(ran.returncode, ran.stdout, ran.stderr)
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "cp437", "utf-8"])

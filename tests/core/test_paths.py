@@ -177,7 +177,7 @@ def test_id_of_a_card_writes_nothing_outside(
     file = card(tmp_path / "cards", source={"path": "", "id": id, "urls": [{"url": "http://127.0.0.1:9/a"}]})
     before = sorted(tmp_path.rglob("*"))
     ran = goldieval("data", "get", file, "--yes", "--data-dir", root)
-    assert ran.code == 2 and "is no folder below the data root" in one_line(ran.err)
+    assert ran.code == 2 and "is not a folder below the data root" in one_line(ran.err)
     assert sorted(tmp_path.rglob("*")) == before
 
 

@@ -61,9 +61,9 @@ def test_white_is_zero_and_twelve_bits_are_read_as_such() -> None:
 def test_values_without_an_agreed_range_are_refused_everywhere(pixels: np.ndarray) -> None:
     data = encoded(Image.fromarray(pixels), "TIFF")
     for reads in (decode, check_image, key_of):
-        with pytest.raises(UndecodableError, match="nothing says what is black and what is white"):
+        with pytest.raises(UndecodableError, match="black and white are not defined"):
             reads(data)
-    with pytest.raises(BadSampleError, match="nothing says"):
+    with pytest.raises(BadSampleError, match="are not defined"):
         decoded("here", data)
 
 

@@ -149,7 +149,7 @@ def test_question_step_makes_duplicates_positives() -> None:
         ("31", ASKED[5].text + " blue", 2),
     ]
     assert made.positives is not None and made.positives.tolist() == [[0, 0], [0, 1], [1, 1], [2, 2]]
-    with pytest.raises(TaskError, match="no question is left"):
+    with pytest.raises(TaskError, match="no question remains"):
         prepared(data, questions={"with_answer": True, "agreement": 10, "most_images": 1})
     with pytest.raises(TaskError, match="needs questions with answers"):
         prepared(whole, questions={"with_answer": True})
@@ -158,7 +158,7 @@ def test_question_step_makes_duplicates_positives() -> None:
 def test_steps_refuse_data_without_captions_and_captions_that_vanish() -> None:
     with pytest.raises(TaskError, match="this step needs captions"):
         prepared(Dataset([ImageSample("a", NoImage())]), rejoin={})
-    with pytest.raises(TaskError, match="nothing is left of the captions of 1 images: i1"):
+    with pytest.raises(TaskError, match="no captions remain for 1 images: i1"):
         prepared(captioned(["a dog"], ["."]), sentences={})
 
 

@@ -189,20 +189,20 @@ def test_part_that_is_not_what_was_asked_for_is_refused(kind: str, serve: Callab
 
 
 BAD_ANSWERS = {
-    "negative length": (answer(DATA, "Content-Length: -1", length=None), "no one length"),
-    "length in words": (answer(DATA, "Content-Length: many", length=None), "no one length"),
-    "endless length": (answer(DATA, f"Content-Length: {'9' * 400}", length=None), "no one length"),
-    "two lengths": (answer(DATA, "Content-Length: 10", "Content-Length: 10240", length=None), "no one length"),
-    "no length at all": (answer(DATA, length=None), "does not say how long"),
-    "packed": (answer(DATA, "Content-Encoding: gzip"), "sends it packed"),
-    "a login page": (answer(b"<html>", "Content-Type: text/html; charset=utf-8"), "a web page came"),
+    "negative length": (answer(DATA, "Content-Length: -1", length=None), "contradictory lengths"),
+    "length in words": (answer(DATA, "Content-Length: many", length=None), "contradictory lengths"),
+    "endless length": (answer(DATA, f"Content-Length: {'9' * 400}", length=None), "contradictory lengths"),
+    "two lengths": (answer(DATA, "Content-Length: 10", "Content-Length: 10240", length=None), "contradictory lengths"),
+    "no length at all": (answer(DATA, length=None), "does not state its length"),
+    "packed": (answer(DATA, "Content-Encoding: gzip"), "sends it compressed"),
+    "a login page": (answer(b"<html>", "Content-Type: text/html; charset=utf-8"), "received a web page"),
     "no content": (answer(b"", status="204 No Content"), "HTTP 204"),
     "another status": (answer(DATA, status="203 Non-Authoritative"), "HTTP 203"),
-    "a part unasked": (part(2000, 10240), "another part came"),
+    "a part unasked": (part(2000, 10240), "received another part"),
     "cut chunks": (answer(b"2800\r\n" + DATA[:100], "Transfer-Encoding: chunked", length=None), "broke"),
     "chunks without end": (answer(b"a\r\n0123456789\r\n", "Transfer-Encoding: chunked", length=None), "broke"),
     "to a file": (answer(b"", "Location: file:///etc/passwd", status="302 Found"), "HTTP 302"),
-    "to ftp": (answer(b"", "Location: ftp://127.0.0.1/a", status="302 Found"), "leads to ftp:"),
+    "to ftp": (answer(b"", "Location: ftp://127.0.0.1/a", status="302 Found"), "redirects to ftp:"),
     "no HTTP": (b"hello\r\n\r\n", "no connection"),
 }
 

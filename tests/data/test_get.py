@@ -98,7 +98,7 @@ def lock() -> dict[str, Any]:
 def test_get_fetches_counts_and_writes_down_what_it_fetched(hub: Server, of_hub: str, shards: dict[str, bytes]) -> None:
     ran = goldieval("data", "get", of_hub, "--yes")
     assert (ran.code, ran.err) == (0, "")
-    assert f"from org/name at {COMMIT} (main as it is now), 4 files" in ran.out
+    assert f"from org/name at {COMMIT} (current state of main), 4 files" in ran.out
     assert "licence: mine" in ran.out and " GB" in ran.out
     assert "mine: 6 images, 3 classes, as its card expects" in ran.out
     wanted = {"classnames.txt", "test/nshards.txt", "test/0.tar", "test/1.tar"}
@@ -398,8 +398,8 @@ def test_archive_from_an_address_is_unpacked_and_each_file_written_down(tmp_path
         assert everything(root() / "mine") == {*PICTURES, ".goldieval-source.json"}
         assert set(lock()["origins"][0]["files"]) == set(PICTURES)
         assert len(server.asked("pictures.zip")) == 1
-        assert "here already" in goldieval("data", "get", task).out
-        assert "here already" in goldieval("data", "get", task, "--repair").out
+        assert "already present" in goldieval("data", "get", task).out
+        assert "already present" in goldieval("data", "get", task, "--repair").out
         assert len(server.asked("pictures.zip")) == 1
         (root() / "mine/pictures/cat/1.png").write_bytes(png_bytes(1)[:-1] + b"x")
         assert goldieval("data", "get", task, "--repair", "--yes").code == 0
@@ -485,7 +485,7 @@ def test_wrong_arguments_exit_2_with_one_line(arguments: list[str]) -> None:
 
 def test_check_names_each_fault_and_get_with_repair_mends_it(hub: Server, of_hub: str) -> None:
     ran = goldieval("data", "check", of_hub)
-    assert ran.code == 1 and f"to mend it: goldieval data get {of_hub}" in ran.out
+    assert ran.code == 1 and f"to fix it: goldieval data get {of_hub}" in ran.out
     goldieval("data", "get", of_hub, "--yes")
     ran = goldieval("data", "check", of_hub)
     assert (ran.code, ran.out) == (0, "mine: ok, 4 files as fetched, 6 images, 3 classes\n")
@@ -498,7 +498,7 @@ def test_check_names_each_fault_and_get_with_repair_mends_it(hub: Server, of_hub
     assert ran.code == 1
     assert "mine: test/1.tar: SHA-256 is not that of the file that was fetched" in ran.out
     assert "mine: classnames.txt: 4 bytes instead of" in ran.out
-    assert ran.out.splitlines()[-1] == f"  to mend it: goldieval data get {of_hub} --repair"
+    assert ran.out.splitlines()[-1] == f"  to fix it: goldieval data get {of_hub} --repair"
     asked = len(hub.log)
     assert goldieval("data", "get", of_hub, "--repair", "--yes").code == 0
     fetched = {path.rpartition("/")[2] for method, path, _ in hub.log[asked:] if "/resolve/" in path}
@@ -511,7 +511,7 @@ def test_check_opens_every_picture(tmp_path: Path) -> None:
         task = folders(tmp_path, server)
         goldieval("data", "get", task, "--yes")
         ran = goldieval("data", "check", task)
-        assert ran.code == 1 and "1 pictures cannot be read: pictures/dog/1.png (" in ran.out
+        assert ran.code == 1 and "1 images cannot be read: pictures/dog/1.png (" in ran.out
 
 
 def test_damaged_lock_file_is_one_line(hub: Server, of_hub: str) -> None:

@@ -159,14 +159,14 @@ def _broken_picture(folder: Path) -> None:
 
 REFUSED: dict[str, tuple[Callable[[Path], None], list[str], str]] = {
     "two columns": (_two_captions, [], "t.csv: columns 'words' and 'more' could both hold the caption: add --caption."),
-    "two tables": (_two_tables, [], "a.csv and b.csv could both be it: add --file a.csv."),
+    "two tables": (_two_tables, [], "a.csv and b.csv both fit: add --file a.csv."),
     "no such column": (_two_captions, ["--caption", "text"], "t.csv has no column 'text' for --caption; it has pic"),
-    "pictures elsewhere": (_no_pictures, [], "the pictures of column 'pic' (first: gone/0.png) are not below mine"),
-    "no pictures": (_only_numbers, [], "t.csv has no column with names of picture files; it has a, b."),
-    "broken picture": (_broken_picture, [], "1 of 4 pictures cannot be read: img/0.png (no picture format"),
+    "pictures elsewhere": (_no_pictures, [], "the images of column 'pic' (first: gone/0.png) are not below mine"),
+    "no pictures": (_only_numbers, [], "t.csv has no column with names of image files; it has a, b."),
+    "broken picture": (_broken_picture, [], "1 of 4 images cannot be read: img/0.png (not an image format"),
     "captions are no classes": (_two_captions, ["--family", "zeroshot"], "no column looks like classes; name one of"),
-    "nothing": (lambda folder: folder.mkdir(), [], "mine holds no pictures with captions or classes"),
-    "no folder": (lambda folder: None, [], "mine is no folder"),
+    "nothing": (lambda folder: folder.mkdir(), [], "mine holds no images with captions or classes"),
+    "no folder": (lambda folder: None, [], "mine is not a folder"),
     "no family": (_two_captions, ["--family", "vqa"], "choose retrieval or zeroshot"),
     "name is taken": (_two_captions, ["--name", "cifar10"], "a task 'cifar10' exists already"),
 }
@@ -234,7 +234,7 @@ def test_folder_of_a_known_task_is_linked_in_and_left_as_it_is(layout: dict[str,
     assert "has its data in" in refused(task, "own")
     (own / layout.get("images", "val") / "0.png").write_text("broken")
     ran = goldieval("data", "check", task)
-    assert ran.code == 1 and "to mend it: mend the files in your" in ran.out
+    assert ran.code == 1 and "to fix it: repair the files in your" in ran.out
 
 
 def test_folder_with_pictures_of_the_same_name_in_two_places() -> None:
@@ -256,9 +256,9 @@ def test_wrong_counts_link_nothing() -> None:
 def test_folder_without_the_files_says_what_it_lacks() -> None:
     Path("own").mkdir()
     assert "it lacks annotations/captions_val.json, val" in refused(coco_card(), "own")
-    assert "own2 is no folder" in refused(coco_card(), "own2")
+    assert "own2 is not a folder" in refused(coco_card(), "own2")
     assert "--family is for data of your own" in refused(coco_card(), "own", "--family", "retrieval")
-    assert "reads no folder below the data root" in refused("shapes-zeroshot", "own")
+    assert "has no folder below the data root" in refused("shapes-zeroshot", "own")
 
 
 def test_pickles_are_never_opened() -> None:

@@ -71,7 +71,7 @@ def test_what_is_half_there_is_neither_run_nor_found_whole_and_is_gone_on_with(
     run = ("run", "--model", toy_model(tmp_path), "--tasks", task, "--out", "out")
     assert goldieval(*run).code == 1
     assert "half there" in one_line(records(tmp_path / "out")[0]["reason"])
-    assert "half there" in goldieval("data", "check", task).out
+    assert "is incomplete" in goldieval("data", "check", task).out
     ran = goldieval("data", "get", task, "--yes")
     assert (ran.code, ran.err) == (0, "") and "3 classes" in ran.out
     assert not staging(folder).exists() and (folder / "b.bin").exists()
@@ -83,7 +83,7 @@ def test_origins_are_known_where_the_fetch_was_killed_before_they_were_vouched_f
     task: str, call: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = Path(os.environ["GOLDIEVAL_DATA"]) / "mine"
-    whole, calls = lockfile.vouch, iter((1, 2))
+    whole, calls = lockfile.record_origins_hash, iter((1, 2))
 
     def vouch(*args: Any) -> None:
         if next(calls) == call:
@@ -91,7 +91,7 @@ def test_origins_are_known_where_the_fetch_was_killed_before_they_were_vouched_f
         whole(*args)
 
     with monkeypatch.context() as patched:
-        patched.setattr(lockfile, "vouch", vouch)
+        patched.setattr(lockfile, "record_origins_hash", vouch)
         killed_fetch(task)
     ledger.cache_root().mkdir(parents=True, exist_ok=True)
     (ledger.cache_root() / ".folders.json.x.goldieval-tmp").touch()

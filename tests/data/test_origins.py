@@ -27,7 +27,7 @@ def test_folder_that_brings_its_own_list_adds_no_origin(tmp_path: Path, monkeypa
     assert record.status == "ok" and record.data.origins == []
     ran = goldieval("data", "where", file, "--data-dir", tmp_path / "root")
     assert ran.code == 0 and "famous" not in ran.out
-    assert "not by this command" in goldieval("data", "get", file, "--data-dir", tmp_path / "root").out
+    assert "not downloaded by this command" in goldieval("data", "get", file, "--data-dir", tmp_path / "root").out
 
 
 def test_own_list_of_a_folder_that_is_read_beside_its_card_adds_no_origin(tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_source_cannot_bring_a_list_of_origins(tmp_path: Path, monkeypatch: pyte
             urls = [{"url": f"{server.url}/web/{name}", "unpack": unpack}]
             card(tmp_path, source={"path": "", "id": "mine", "urls": urls})
             ran = goldieval("data", "get", tmp_path / "card.yaml", "--yes")
-            assert ran.code == 1 and "our own list of what was fetched" in ran.err
+            assert ran.code == 1 and "reserved for the list of downloads" in ran.err
 
 
 def test_two_processes_lose_nothing_that_the_other_wrote_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -212,8 +212,8 @@ def test_picture_outside_its_folder_is_refused(tmp_path: Path, name: str, images
 @pytest.mark.parametrize(
     ("text", "file", "line"),
     [
-        ('{"image": "a.png", "caption": "x"}\n\n{"image": \n', "t.jsonl", "t.jsonl:3: broken JSON"),
-        ('[{"image": "a.png"', "t.json", "t.json: broken JSON"),
+        ('{"image": "a.png", "caption": "x"}\n\n{"image": \n', "t.jsonl", "t.jsonl:3: invalid JSON"),
+        ('[{"image": "a.png"', "t.json", "t.json: invalid JSON"),
         ('{"image": "a.png"}', "t.json", "expected a JSON list"),
         ('["a.png"]', "t.json", "t.json:1: a row must map"),
         ('"a.png"\n', "t.jsonl", "t.jsonl:1: a row must map"),
@@ -248,7 +248,7 @@ def test_fault_in_a_caption_table_is_named_with_its_row(folder: Path, text: str,
         ("image,label\na.png,-1\nb.png,1\n", "1 labels outside 0..1: a.png (-1)"),
         ("image,label\na.png,0\nb.png,fish\n", "t.csv:3: label 'fish' is neither a class name nor an index"),
         ("image,label\na.png,0\nb.png,0.5\n", "t.csv:3: label '0.5'"),
-        ("image,label\na.png,0\na.png,1\n", "t.csv:3: image id 'a.png' appears twice"),
+        ("image,label\na.png,0\na.png,1\n", "t.csv:3: image id 'a.png' occurs twice"),
     ],
 )
 def test_fault_in_a_label_table_is_named_with_its_sample(folder: Path, text: str, line: str) -> None:
@@ -332,7 +332,12 @@ def test_fault_in_a_coco_file_is_named(folder: Path, changes: dict[str, Any], li
 
 @pytest.mark.parametrize(
     ("text", "line"),
-    [("", "broken JSON"), ("[]", "has no list 'images'"), ('{"images": [{"id": 1', "broken JSON"), ("null", "no list")],
+    [
+        ("", "invalid JSON"),
+        ("[]", "has no list 'images'"),
+        ('{"images": [{"id": 1', "invalid JSON"),
+        ("null", "no list"),
+    ],
 )
 def test_broken_coco_file_is_named(folder: Path, text: str, line: str) -> None:
     (folder / "captions.json").write_text(text)
@@ -396,8 +401,8 @@ def test_webdataset_samples_may_lie_in_folders_with_dots(tmp_path: Path) -> None
     ("members", "line"),
     [
         ({"s0.png": b"x"}, "sample s0 has neither a .cls nor a .txt file"),
-        ({"s0.cls": b"0"}, "sample s0 has no picture, only .cls"),
-        ({"s0.png": b"x", "s0.cls": b"cat"}, "sample s0: label 'cat' is no class index"),
+        ({"s0.cls": b"0"}, "sample s0 has no image, only .cls"),
+        ({"s0.png": b"x", "s0.cls": b"cat"}, "sample s0: label 'cat' is not a class index"),
         ({"s0.png": b"x", "s0.cls": b"2"}, "1 labels outside 0..1: "),
         ({"s0.png": b"x", "s0.txt": b"a\n\nb"}, "sample s0: empty caption in .txt"),
         ({}, "no images found"),
@@ -411,7 +416,7 @@ def test_fault_in_a_shard_is_named_with_its_sample(tmp_path: Path, members: dict
 def test_shard_that_is_cut_off_is_refused_by_name(tmp_path: Path, kept: int) -> None:
     file = _shards(tmp_path, _labelled(0, 1)) / "test" / "0.tar"
     file.write_bytes(file.read_bytes()[:kept])
-    assert "0.tar is no readable tar" in refused(tmp_path, "webdataset")
+    assert "0.tar is not a readable tar" in refused(tmp_path, "webdataset")
 
 
 def test_shard_that_is_cut_off_between_two_samples_is_refused(tmp_path: Path) -> None:
@@ -425,7 +430,7 @@ def test_shard_that_is_cut_off_between_two_samples_is_refused(tmp_path: Path) ->
 def test_shard_that_is_no_tar_is_refused(tmp_path: Path) -> None:
     file = _shards(tmp_path, _labelled(0)) / "test" / "0.tar"
     file.write_bytes(b"version https://git-lfs.github.com/spec/v1\n" * 30)
-    assert "0.tar is no readable tar" in refused(tmp_path, "webdataset")
+    assert "0.tar is not a readable tar" in refused(tmp_path, "webdataset")
 
 
 @pytest.mark.parametrize("text", ["two", "", "1 2", "-1"])
@@ -488,6 +493,43 @@ def test_parquet_takes_class_names_from_the_file_itself(tmp_path: Path) -> None:
     table.to_parquet(str(tmp_path / "0.parquet"))
     dataset = read(tmp_path, "parquet", label="label")
     assert dataset.class_names == ["dog", "cat"] and labels_of(dataset) == {"0.parquet#0": 1}
+
+
+def test_parquet_class_names_of_the_hub_are_read_from_the_schema_and_checked(tmp_path: Path) -> None:
+    """No library of the Hub is needed for them; labels are indices, also where a name is another's number."""
+
+    def read_with(names: object, labels: list[Any]) -> Any:
+        features = {"label": {"names": names, "_type": "ClassLabel"}}
+        about = {"huggingface": json.dumps({"info": {"features": features}})}
+        table = pa.table({"image": _images(*range(len(labels))), "label": labels})
+        pq.write_table(table.replace_schema_metadata(about), tmp_path / "0.parquet")
+        return read(tmp_path, "parquet", label="label")
+
+    assert list(labels_of(read_with(["1", "0"], [1, 0])).values()) == [1, 0]
+    assert list(labels_of(read_with(["dog", "cat"], ["cat", "dog"])).values()) == [1, 0]
+    for names, line in (("dog", "no list of texts"), (["a", 1], "no list of texts"), (["a", "a"], "has a twice")):
+        with pytest.raises(TaskError, match=f"0.parquet, column 'label': .*{line}"):
+            read_with(names, [0])
+    about = {"huggingface": "{"}
+    pq.write_table(pa.table({"image": _images(0)}).replace_schema_metadata(about), tmp_path / "0.parquet")
+    with pytest.raises(TaskError, match=r"0.parquet as parquet"):
+        read(tmp_path, "parquet")
+
+
+def test_parquet_that_changed_is_unpacked_again(tmp_path: Path) -> None:
+    for captions in (["one"], ["two"], ["three and more"]):
+        _parquet(tmp_path / "0.parquet", {"image": _images(0), "caption": captions})
+        assert list(texts_of(read(tmp_path, "parquet", caption="caption")).values()) == captions
+
+
+def test_parquet_of_several_groups_and_dictionaries_is_one_table(tmp_path: Path) -> None:
+    """A column of few values is kept as a dictionary, each group with its own; a mapped file takes them all."""
+    captions = [f"caption {number % 70}" for number in range(250)]
+    table = pa.table({"image": _images(*range(250)), "caption": pa.array(captions).dictionary_encode()})
+    pq.write_table(table, tmp_path / "0.parquet", row_group_size=60)
+    dataset = read(tmp_path, "parquet", caption="caption")
+    assert list(texts_of(dataset).values()) == captions
+    assert len({image.source.key() for image in dataset.images}) == 250
 
 
 def test_parquet_labels_by_name_follow_the_class_file_or_are_refused(tmp_path: Path) -> None:
@@ -562,8 +604,8 @@ def test_image_named_twice_by_a_text_is_one_positive_or_refused(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("row", "line"),
     [
-        ({"id": 1, "text": "x", "image_ids": ["a", "z"]}, "texts.jsonl:1: image ids that gallery.txt lacks: z"),
-        ({"id": 1, "text": "x", "image_ids": []}, "texts.jsonl:1: image ids that gallery.txt lacks: (none named)"),
+        ({"id": 1, "text": "x", "image_ids": ["a", "z"]}, "texts.jsonl:1: image ids not in gallery.txt: z"),
+        ({"id": 1, "text": "x", "image_ids": []}, "texts.jsonl:1: image ids not in gallery.txt: (none given)"),
         ({"id": 1, "text": "x"}, "texts.jsonl:1: no column 'image_ids'"),
         ({"id": 1, "image_ids": "a"}, "texts.jsonl:1: no column 'text'"),
         ({"id": 1, "text": " ", "image_ids": "a"}, "texts.jsonl:1: empty text"),
@@ -628,7 +670,7 @@ def test_parquet_glob_cannot_leave_the_folder(tmp_path: Path) -> None:
 
 def test_source_id_cannot_leave_the_data_root(tmp_path: Path) -> None:
     for id in ("../x", "/etc", "a/../../b", "a/..", ".", "..", ".hidden", "a//b", "a/", "a\\b", "a\0", "a\n"):
-        with pytest.raises(ValueError, match="is no folder below the data root"):
+        with pytest.raises(ValueError, match="is not a folder below the data root"):
             source("folder", path="", id=id)
     assert source("folder", path="", id="coco/v1.0").folder(tmp_path, tmp_path) == tmp_path / "coco/v1.0"
 

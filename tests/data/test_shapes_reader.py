@@ -61,7 +61,7 @@ def test_the_key_names_all_that_changes_a_picture_and_draws_nothing(monkeypatch:
 
 
 def test_more_scenes_than_the_split_has() -> None:
-    with pytest.raises(TaskError, match="2,001 scenes asked for, but the test split has 1 to 2,000"):
+    with pytest.raises(TaskError, match="2,001 scenes requested, but the test split has 1 to 2,000"):
         source(scenes=2_001).read(Path())
 
 

@@ -125,8 +125,8 @@ def test_place_comes_from_the_grid() -> None:
 @pytest.mark.parametrize(
     ("split", "index", "kind", "message"),
     [
-        ("test", 2_000, "scene", "2,001 scenes asked for, but the test split has 1 to 2,000"),
-        ("test", -1, "scene", "0 scenes asked for"),
+        ("test", 2_000, "scene", "2,001 scenes requested, but the test split has 1 to 2,000"),
+        ("test", -1, "scene", "0 scenes requested"),
         ("exam", 0, "scene", "unknown split 'exam'"),
         ("test", 0, "scenery", "unknown kind 'scenery'"),
     ],

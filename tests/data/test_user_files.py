@@ -92,7 +92,7 @@ def test_half_of_a_surrogate_pair_is_refused_with_its_row() -> None:
     put("c.jsonl", '{"image": "img/0.png", "caption": "a \\ud83d face"}')
     assert "c.jsonl:1, column 'caption': character 3 is \\ud83d" in refused("table", file="c.jsonl", caption="caption")
     put("c.jsonl", '{"image": "img/\\ud83d.png", "caption": "x"}')
-    assert "c.jsonl:1: 'image' names a file that is no Unicode" in refused("table", file="c.jsonl", caption="caption")
+    assert "c.jsonl:1: 'image' names a file that is not Unicode" in refused("table", file="c.jsonl", caption="caption")
     corpus = JsonLines(image_text_folder(Path("train"), 2, r1='{"image": "x", "caption": "\\ud83d"}'), tokenizer())
     with pytest.raises(BadSampleError, match="surrogate"):
         corpus.sample(1)
@@ -151,8 +151,8 @@ def test_tables_are_read(name: str) -> None:
 
 
 BAD_CSV: dict[str, tuple[str, str]] = {
-    "no header": ("img/0.png,one\nimg/1.png,two\n", "names a picture, not columns"),
-    "a column twice": ("image,caption,caption\nimg/0.png,a,b\n", "two columns are called 'caption'"),
+    "no header": ("img/0.png,one\nimg/1.png,two\n", "names an image, not columns"),
+    "a column twice": ("image,caption,caption\nimg/0.png,a,b\n", "two columns are named 'caption'"),
     "more values": ("image,caption\nimg/0.png,a,b\n", "c.csv:2: more values than columns"),
     "fewer values": ("image,caption\nimg/0.png\n", "c.csv:2: empty caption"),
     "an open quote": ('image,caption\nimg/0.png,"a\nimg/1.png,b\n', "c.csv:3: unexpected end of data"),
@@ -213,7 +213,7 @@ def test_coco_ids_of_any_type_are_joined(images: list[Any], annotations: list[An
 def test_pictures_that_lack_are_named_before_the_card_is_written() -> None:
     coco([image(n) for n in range(5)], [{"id": n, "image_id": n, "caption": f"x {n}"} for n in range(5)])
     code, said = imported()
-    assert code == 0 and "2 of 5 pictures are not there: img/3.png, img/4.png" in said
+    assert code == 0 and "2 of 5 images are missing: img/3.png, img/4.png" in said
     command = said.rpartition("run it: ")[2].split()
     assert command[-4:] == ["--subset", "present", "--tasks", "mine.yaml"]
     assert goldieval(*command[1:], "--no-cache").code == 0
@@ -254,9 +254,9 @@ def test_coco_categories_may_count_from_anywhere(first: int) -> None:
         ({"category_id": 7}, "image 0, annotation 0: category 7 is not among"),
         ({"category_id": None}, "'category_id' should be a number"),
         ({"image_id": None}, "annotations[0]: 'image_id' should be a number or a text"),
-        ({"segmentation": [[1, 1, 2, 2]]}, "a polygon is no list of three points"),
-        ({"segmentation": [[0, 0, 1e12, 0, 1e12, 1e12]]}, "outside a picture of 8 x 8"),
-        ({"segmentation": {"size": [8, 8], "counts": [1, 2]}}, "cover 3 pixels, the picture has 64"),
+        ({"segmentation": [[1, 1, 2, 2]]}, "a polygon is not a list of three or more points"),
+        ({"segmentation": [[0, 0, 1e12, 0, 1e12, 1e12]]}, "outside an image of 8 x 8"),
+        ({"segmentation": {"size": [8, 8], "counts": [1, 2]}}, "cover 3 pixels, but the image has 64"),
         ({"segmentation": {"size": [8, 8], "counts": "PPYo1"}}, "run lengths"),
         ({"segmentation": {"size": [9, 9], "counts": [81]}}, "run lengths for [9, 9]"),
     ],
@@ -305,7 +305,7 @@ def test_masks_of_0_and_255_are_refused_with_the_values_seen() -> None:
     with pytest.raises(TaskError) as caught:
         loaded(masked(halves(0, 255)))
     line = one_line(str(caught.value))
-    assert "chance is 100 %" in line and "source.ignore leaves out 255" in line and "`values: [0, 255]`" in line
+    assert "chance is 100 %" in line and "source.ignore excludes 255" in line and "`values: [0, 255]`" in line
 
 
 def test_a_listed_value_of_255_is_a_class() -> None:
@@ -330,17 +330,17 @@ def test_masks_beside_their_pictures_are_no_pictures() -> None:
 
 
 def test_pictures_that_end_as_masks_do_need_an_ending() -> None:
-    with pytest.raises(TaskError, match="holds no pictures besides the masks, which end with"):
+    with pytest.raises(TaskError, match="holds no images besides the masks, which end with"):
         loaded(masked(halves(0, 1), pictures="img", masks="img"))
 
 
 def test_two_pictures_of_one_stem_are_named() -> None:
     file = masked(halves(0, 1))
     Image.open("mine/img/0.png").save("mine/img/0.jpg")
-    with pytest.raises(TaskError, match=r"holds 0\.jpg and 0\.png, two pictures for one mask"):
+    with pytest.raises(TaskError, match=r"holds 0\.jpg and 0\.png, two images for one mask"):
         loaded(file)
     put("img/0.txt", "a caption")
-    assert "could be of 0.jpg, 0.png" in refused("sidecar", captions="img", images="img")
+    assert "matches 0.jpg, 0.png" in refused("sidecar", captions="img", images="img")
 
 
 # Folders
@@ -359,10 +359,10 @@ def test_what_is_left_out_of_folders_is_counted_before_a_count_is_pinned() -> No
     ran = goldieval("data", "import", "own")
     assert ran.code == 0 and "4 images, 2 classes" in ran.out, ran.err
     for line in (
-        "1 .heic, 1 .txt (no picture by its ending)",
+        "1 .heic, 1 .txt (not an image file)",
         "1 .png (in no class folder)",
         "(neither file nor folder)",
-        "1 folders (a link to a folder above it)",
+        "1 folders (a link to a parent folder)",
         "2 folders, 1 .db, 1 .png (hidden",
     ):
         assert line in ran.out, ran.out
@@ -378,7 +378,7 @@ def test_a_file_name_that_is_not_utf8_is_scored() -> None:
     ran = goldieval("run", "--model", "random", "--tasks", "own.yaml", "--no-cache")
     assert ran.code == 0, ran.out + ran.err
     (folder / "dog").rename(folder / os.fsdecode(b"caf\xe9"))
-    assert "is its class, but caf\\xe9 is no UTF-8" in goldieval("data", "import", "own", "--name", "b").err
+    assert "is its class, but caf\\xe9 is not UTF-8" in goldieval("data", "import", "own", "--name", "b").err
     assert escape_undecodable("a\udce9\\b") == "a\\xe9\\\\b"
 
 
@@ -393,7 +393,7 @@ def test_no_card_is_written_for_a_picture_that_no_run_can_read() -> None:
     folder = class_folders(Path("own"), {"cat": 40, "dog": 2})
     Image.fromarray(np.zeros((4, 4), np.float32)).save(folder / "cat/7.tif")
     ran = goldieval("data", "import", "own")
-    assert ran.code == 2 and "1 of 43 pictures cannot be read: cat/7.tif (it has floating-point" in one_line(ran.err)
+    assert ran.code == 2 and "1 of 43 images cannot be read: cat/7.tif (it has floating-point" in one_line(ran.err)
     assert not Path("own.yaml").exists()
 
 
@@ -429,7 +429,7 @@ def test_damaged_tars_are_one_line(make: Callable[[], bytes]) -> None:
     Path("mine/test").mkdir()
     put("test/0.tar", make() + bytes(1024))
     put("test/nshards.txt", "1")
-    assert "0.tar is no readable tar" in refused("webdataset")
+    assert "0.tar is not a readable tar" in refused("webdataset")
 
 
 def test_what_macos_adds_to_a_tar_is_left_out_and_said() -> None:
@@ -443,13 +443,13 @@ def test_what_macos_adds_to_a_tar_is_left_out_and_said() -> None:
     tar(Path("mine/test/0.tar"), members | {"b.cls": "\ufeff0".encode()})
     put("test/nshards.txt", "1")
     dataset = read("webdataset")
-    assert np.asarray(dataset.labels).tolist() == [1, 0] and "hidden, or left by a system" in dataset.notes[0]
+    assert np.asarray(dataset.labels).tolist() == [1, 0] and "hidden or system file" in dataset.notes[0]
 
 
 def test_two_pictures_of_one_sample_are_refused() -> None:
     tar(Path("mine/test/0.tar"), {"a.png": png_bytes(), "a.jpg": png_bytes(), "a.cls": b"0"})
     put("test/nshards.txt", "1")
-    assert "sample a has 2 pictures, .png and .jpg" in refused("webdataset")
+    assert "sample a has 2 images, .png and .jpg" in refused("webdataset")
 
 
 def test_a_name_in_a_tar_that_is_not_utf8_is_kept_in_writing() -> None:
@@ -474,9 +474,11 @@ def test_where_class_names_are_other_numbers_a_label_is_a_name(label: str) -> No
     put("c.csv", "image,label\nimg/0.png,1\nimg/1.png,3\nimg/2.png,2\n")
     assert np.asarray(read("table", file="c.csv", label="label", classes="classes.txt").labels).tolist() == [0, 2, 1]
     put("c.csv", f"image,label\nimg/0.png,1\nimg/1.png,{label}\n")
-    assert "c.csv:3: label '0' is no class name" in refused("table", file="c.csv", label="label", classes="classes.txt")
+    assert "c.csv:3: label '0' is not a class name" in refused(
+        "table", file="c.csv", label="label", classes="classes.txt"
+    )
     put("c.jsonl", '{"image": "img/0.png", "label": 1}')
-    assert "that name or of that number" in refused("table", file="c.jsonl", label="label", classes="classes.txt")
+    assert "a class name or a class number" in refused("table", file="c.jsonl", label="label", classes="classes.txt")
 
 
 def test_a_parquet_label_is_the_number_of_a_class_whatever_its_name() -> None:
@@ -531,7 +533,7 @@ def test_a_compressed_tar_and_one_that_lacks_are_said() -> None:
     put("a.tar", gzip.compress(b"x" * 2000))
     Path("mine/test").mkdir()
     put("test/nshards.txt", "1")
-    assert "0.tar is not there" in refused("webdataset")
+    assert "0.tar does not exist" in refused("webdataset")
     Path("mine/a.tar").rename("mine/test/0.tar")
     assert "unpack it with gunzip" in refused("webdataset")
 
@@ -604,4 +606,4 @@ def test_a_class_folder_without_a_picture_is_named() -> None:
         picture(Path(f"mine/{name}/0.png"))
     Path("mine/c").mkdir()
     code, out = imported()
-    assert code == 2 and "c have no picture of their own" in one_line(out)
+    assert code == 2 and "c hold no images of their own" in one_line(out)

@@ -79,9 +79,9 @@ def nothing_labelled(folder: Path) -> None:
 FAULTS: list[tuple[Callable[[Path], None], str]] = [
     (other_size, "images/1.jpg is 12 x 10 pixels, its mask 10 x 12"),
     (outside, "images/1.jpg has labels 3, 7 outside the classes 0..2"),
-    (colours, "masks/1.png is a RGB picture of colours, not of labels"),
-    (sixteen_bits, "masks/1.png has 16 bits or more a pixel; labels have 8"),
-    (missing, "1 of 3 pictures have no mask"),
+    (colours, "masks/1.png is a RGB image of colours, not of labels"),
+    (sixteen_bits, "masks/1.png has 16 or more bits per pixel; labels have 8"),
+    (missing, "1 of 3 images have no mask"),
     (damaged, "masks/1.png cannot be read"),
     (nothing_labelled, "no pixel has a label"),
 ]
@@ -128,7 +128,7 @@ def test_lists_of_different_length_are_named(tmp_path: Path) -> None:
 
 def test_a_value_that_means_nothing_is_named(tmp_path: Path) -> None:
     card = data(tmp_path, source={"values": [0, 1]}, params={"class_names": ["a", "b"]})
-    assert "values 2 are neither a class nor to be ignored" in reason(card)
+    assert "values 2 are neither classes nor ignored" in reason(card)
     named = data(tmp_path / "json", source={"classes": "map.json"}, params={"class_names": None})
     (named.parent / "map.json").write_text(json.dumps({"0": "a", "300": "b"}))
     assert "map.json: values outside 0..255: 300" in reason(named)
@@ -153,7 +153,7 @@ CARDS: list[tuple[dict[str, Any], str]] = [
     ({"params": {"reading": "mean"}}, "params.reading: "),
     ({"params": {"probability_threshold": 1.5}}, "params.probability_threshold: "),
     ({"params": {"scale": 0}}, "params.scale: "),
-    ({"source": {"values": ["5-2"]}}, "source.values: '5-2' is no value"),
+    ({"source": {"values": ["5-2"]}}, "source.values: '5-2' is neither a value"),
     ({"source": {"values": [3, "1-4"]}}, "source.values: a value is given twice"),
     ({"source": {"others": "ignore"}}, "source.others: "),
 ]
@@ -226,12 +226,12 @@ def test_coco_annotations_with_faults_are_one_line(tmp_path: Path) -> None:
     file.write_text(json.dumps(content | {"images": []}))
     assert "annotations of images it does not list" in reason(card)
     file.write_text('{"images": [')
-    assert "a.json: broken JSON" in reason(card)
+    assert "a.json: invalid JSON" in reason(card)
 
 
 def test_sixteen_bits_never_wrap(tmp_path: Path) -> None:
     """Value 257 as uint8 would be 1, a class."""
     (tmp_path / "masks").mkdir()
     save(tmp_path, 0, np.full((4, 4), 257), "I;16")
-    with pytest.raises(TaskError, match="16 bits"):
+    with pytest.raises(TaskError, match="16 or more bits"):
         FileMask(tmp_path / "masks/0.png", label_table([], [255])).read()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from golden import golden
 from PIL import Image
 
 from goldieval.data.masks import IGNORED, FileMask, label_table
@@ -20,7 +20,6 @@ from goldieval.scoring.patches import reader
 from goldieval.scoring.segments import Decision, class_scores, segment
 from goldieval.scoring.windows import SlidingLogits, slide, starts
 
-GOLDEN = Path(__file__).resolve().parents[3] / "shared" / "data" / "golden" / "segmentation.safetensors"
 # Smaller than a window, not divisible, one pixel wide or high, one window exactly.
 SIZES = [(20, 30), (32, 32), (70, 45), (97, 131), (1, 80), (80, 1), (64, 64), (33, 32)]
 CLASSES, CROP, STRIDE = 5, 32, 16
@@ -197,17 +196,13 @@ def test_definitions_know_how_zero_is_read() -> None:
         definition("ADE20k")
 
 
-@pytest.mark.skipif(not GOLDEN.is_file(), reason=f"no golden values in {GOLDEN}")
 @pytest.mark.parametrize("attention", ["plain", "csa"])
 def test_golden_values_of_the_released_segmentor(attention: str) -> None:
     from open_clip.transformer import VisionTransformer
-    from safetensors import safe_open
 
     from model_adapters.open_clip_dense import dense
 
-    with safe_open(GOLDEN, "pt") as file:
-        values = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        config = json.loads(file.metadata()["config"])
+    config, values = golden("segmentation")
     prefix = "weights.visual."
     tower = VisionTransformer(64, 16, 96, 2, 4, 4.0, output_dim=64).eval()
     tower.load_state_dict({key.removeprefix(prefix): part for key, part in values.items() if key.startswith(prefix)})

@@ -45,8 +45,6 @@ class NeighbourCard(CardBase):
 
 
 class Neighbours(Family[Prepared[NeighbourParams], np.ndarray]):
-    summary = ("accuracy",)
-
     def prepare(self, task, dataset):
         if dataset.labels is None:
             raise TaskError("neighbours need labels.")

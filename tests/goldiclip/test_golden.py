@@ -1,4 +1,4 @@
-"""Our parts against what the released FLAIR, SuperCLIP and COSMOS code computed (``../shared/data/golden``).
+"""Our parts against what the released FLAIR, SuperCLIP and COSMOS code computed (``tests/golden``).
 
 Features agree to 1e-5, losses to 1e-4 relative. COSMOS's two peculiarities are not ours and are written out here: its
 cross-modal attention has no null slot, and it interpolates positions of small crops in its own way.
@@ -6,15 +6,13 @@ cross-modal attention has no null slot, and it interpolates positions of small c
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
-from safetensors import safe_open
+from golden import Tensors, golden
 from torch import nn
 
 from goldieval.goldiclip.config import ModelConfig
@@ -26,19 +24,12 @@ from goldieval.goldiclip.objectives.token_classes import InverseDocumentFrequenc
 from goldieval.goldiclip.pooling import TextConditionedPool
 from goldieval.scoring.conditioned import conditioned_matrix
 
-FOLDER = Path(__file__).parents[3] / "shared" / "data" / "golden"
-pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason="the golden values do not lie beside the checkout")
-
-Tensors = dict[str, torch.Tensor]
-
 
 class Golden:
     """One file: tensors by name and the sizes of the model."""
 
     def __init__(self, name: str) -> None:
-        with safe_open(str(FOLDER / f"{name}.safetensors"), framework="pt") as stored:
-            self.config: dict[str, Any] = json.loads(stored.metadata()["config"])
-            self.tensors: Tensors = {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118
+        self.config, self.tensors = golden(name)
 
     def __getitem__(self, name: str) -> torch.Tensor:
         return self.tensors[name]

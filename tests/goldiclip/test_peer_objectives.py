@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from safetensors import safe_open
+from golden import golden
 from trainings import steps_of
 
 from goldieval.core.errors import GoldievalError
@@ -24,8 +23,6 @@ from goldieval.goldiclip.pooling import TextConditionedPool
 from goldieval.goldiclip.recipe_files import load_recipe
 from goldieval.goldiclip.trainer import Trainer
 
-FOLDER = Path(__file__).parents[3] / "shared" / "data" / "golden"
-golden = pytest.mark.skipif(not FOLDER.is_dir(), reason="the golden values do not lie beside the checkout")
 METHODS = ("clip", "siglip", "dreamlip", "flair", "cosmos", "superclip", "superclip-dual")
 
 
@@ -117,12 +114,9 @@ def test_dreamlip_grouping_is_the_closed_form(random: torch.Generator) -> None:
     close(ours, info_nce(expected, texts.flatten(0, 1), scale))
 
 
-@golden
 def test_cross_modal_features_and_losses_are_cosmoss_own() -> None:
     """Our modules with the released weights, from the released features and the token states behind them."""
-    with safe_open(str(FOLDER / "cosmos.safetensors"), framework="pt") as stored:
-        tensors = {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118
-        sizes: dict[str, Any] = json.loads(stored.metadata()["config"])
+    sizes, tensors = golden("cosmos")
     images = tensors["in.text"].shape[1]
 
     def listed(name: str, count: int | None = None) -> torch.Tensor:

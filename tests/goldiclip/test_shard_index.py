@@ -146,7 +146,7 @@ def test_what_was_read_before_a_damaged_shard_is_kept(tmp_path: Path, read: list
     shards(tmp_path, [2, 2, 2])
     whole = (tmp_path / "00001.tar").read_bytes()
     (tmp_path / "00001.tar").write_bytes(whole[:1000])
-    with pytest.raises(GoldievalError, match=r"00001\.tar is no readable tar"):
+    with pytest.raises(GoldievalError, match=r"00001\.tar is not a readable tar"):
         numbers(tmp_path)
     (tmp_path / "00001.tar").write_bytes(whole)
     assert numbers(tmp_path) == [0, 1, 2, 3, 4, 5]

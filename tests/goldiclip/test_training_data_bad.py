@@ -49,7 +49,7 @@ def failure_of(corpus: JsonLines | Shards, number: int) -> Bad:
         ('{"image": "a\\u0000b", "captions": ["a"]}', "no picture", "a"),
         ('{"image": "../outside.jpg", "captions": ["a"]}', "picture outside its folder", "outside.jpg"),
         ('{"image": "/etc/hostname", "captions": ["a"]}', "picture outside its folder", "hostname"),
-        ('{"image": "train.jsonl", "captions": ["a"]}', "unreadable picture", "no picture format"),
+        ('{"image": "train.jsonl", "captions": ["a"]}', "unreadable picture", "not an image format"),
     ],
 )
 def test_bad_rows(text: str, kind: str, what: str, tmp_path: Path) -> None:

@@ -184,6 +184,9 @@ def test_many_shards_are_indexed_in_several_processes(tmp_path: Path, monkeypatc
         ("a*.tar", ["a0.tar", "a1.tar", "a10.tar"]),
         ("{a1.tar,a*.tar}", ["a1.tar", "a0.tar", "a10.tar"]),
         ("a1.tar", ["a1.tar"]),
+        ("{a{0,10},b1}.tar", ["a0.tar", "a10.tar", "b1.tar"]),
+        ("a{10..0..-10}.tar", ["a10.tar", "a0.tar"]),
+        ("{a..b}1.tar", ["a1.tar", "b1.tar"]),
     ],
 )
 def test_patterns_name_shards(pattern: str, names: list[str], tmp_path: Path) -> None:
@@ -211,7 +214,7 @@ def test_absent_and_damaged_shards_are_one_line(tmp_path: Path) -> None:
     whole.write_bytes(whole.read_bytes()[:1500])
     assert "0.tar" in says(tmp_path / "s") and "end-of-archive" in says(tmp_path / "s")
     whole.write_bytes(b"text")
-    assert "no readable tar" in says(tmp_path / "s")
+    assert "not a readable tar" in says(tmp_path / "s")
     with tarfile.open(whole, "w") as archive:
         for _ in range(2):
             archive.addfile(tarfile.TarInfo("a.json"), io.BytesIO())

@@ -27,7 +27,7 @@ SHARE = (0.0, 1.0)
 def sound(interval: Interval, ends: tuple[float, float] = SHARE) -> bool:
     """The value lies inside, the interval inside what is possible, and it has a width."""
     inside = ends[0] <= interval.low <= interval.value <= interval.high <= ends[1]
-    return inside and interval.high - interval.low > 1e-6 and interval.separable > 0
+    return inside and interval.high - interval.low > 1e-6 and interval.minimum_detectable_difference > 0
 
 
 @given(st.integers(1, 3000), st.floats(0, 1))
@@ -141,9 +141,9 @@ def test_the_median_interval_covers_the_truth_and_is_not_the_whole_range() -> No
     assert [interval.value for interval in found] == [np.median(sample) for sample in samples]
 
 
-def test_separable_is_the_textbook_difference_at_80_percent_power() -> None:
+def test_the_minimum_detectable_difference_is_the_textbook_difference_at_80_percent_power() -> None:
     interval = Interval(0.5, 0.5 - 1.959964 * 0.01, 0.5 + 1.959964 * 0.01, 100, 100, "")
-    assert interval.separable == pytest.approx((1.959964 + 0.841621) * np.sqrt(2) * 0.01)
+    assert interval.minimum_detectable_difference == pytest.approx((1.959964 + 0.841621) * np.sqrt(2) * 0.01)
 
 
 def test_the_same_outcomes_give_the_same_interval() -> None:

@@ -12,9 +12,9 @@ from scipy.special import gamma
 from scipy.stats import binomtest, false_discovery_control, nct, norm, permutation_test, t, wilcoxon
 
 from goldieval.metrics.accuracy import mean_per_class
-from goldieval.metrics.detectable import smallest_by_mcnemar, smallest_by_student
 from goldieval.metrics.draws import drawn_sums, swapped_sums
 from goldieval.metrics.intervals import Z80, Z95, resampled
+from goldieval.metrics.minimum_detectable_difference import mdd_by_mcnemar, mdd_by_student
 from goldieval.metrics.miou import mean_iou_of_sums
 from goldieval.metrics.paired import mcnemar, paired_mean_per_class, paired_means, paired_sums
 from goldieval.metrics.pvalues import bootstrap_p, exchange_null, exchange_p, holm, swap_p
@@ -107,7 +107,7 @@ def test_the_bootstrap_has_the_width_of_the_normal_approximation() -> None:
     error = np.sqrt((left_over**2).sum()) / 5000
     assert found.standard_error == pytest.approx(error, rel=0.04)
     assert (found.high - found.low) / 2 == pytest.approx(Z95 * error, rel=0.05)
-    assert found.smallest() == pytest.approx((Z95 + Z80) * error, rel=0.04)
+    assert found.minimum_detectable_difference() == pytest.approx((Z95 + Z80) * error, rel=0.04)
     assert found.p < 0.01 and (found.n, found.clusters) == (5000, 1000)
     assert (found.a, found.b) == (a.mean(), b.mean())
 
@@ -132,7 +132,7 @@ def test_equal_models_are_never_told_apart_and_never_have_width_0() -> None:
     ]
     for each in found:
         assert (each.p, each.difference, each.gains, each.losses) == (1.0, 0.0, 0, 0)
-        assert each.low < 0 < each.high and each.smallest() > 0
+        assert each.low < 0 < each.high and each.minimum_detectable_difference() > 0
 
 
 def test_a_difference_in_everything_keeps_a_width_inside_what_is_possible() -> None:
@@ -178,7 +178,7 @@ def test_few_differing_queries_never_prove_anything_by_bootstrap_alone() -> None
 def test_the_smallest_difference_of_mcnemar_is_seen_in_80_of_100_comparisons() -> None:
     generator = np.random.default_rng(7)
     n, discordant = 2000, 200
-    smallest = smallest_by_mcnemar(discordant, n)
+    smallest = mdd_by_mcnemar(discordant, n)
     gains = generator.binomial(discordant, (1 + smallest * n / discordant) / 2, 2000)
     p = {each: binomtest(each, discordant).pvalue for each in set(gains.tolist())}
     seen = np.mean([p[each] <= 0.05 for each in gains.tolist()])
@@ -215,7 +215,7 @@ def test_the_smallest_difference_of_whole_images_is_seen_in_80_of_100_comparison
         a, b = (generator.random((60, 4)) < 0.1 + 0.7 * easy + shift for shift in (0.0, 0.118))
         found.append(mcnemar(a.ravel() * 1.0, b.ravel() * 1.0, images))
     differences, seen = np.array([each.difference for each in found]), np.mean([each.p <= 0.05 for each in found])
-    smallest = np.mean([each.smallest() for each in found])
+    smallest = np.mean([each.minimum_detectable_difference() for each in found])
     assert differences.mean() == pytest.approx(smallest, rel=0.05)
     there = norm.cdf(norm.ppf(seen) + (smallest - differences.mean()) / differences.std())
     assert there == pytest.approx(0.8, abs=1.5 * np.sqrt(0.16 / 600))
@@ -225,7 +225,7 @@ def test_a_difference_far_above_the_smallest_does_not_widen_it() -> None:
     generator = np.random.default_rng(13)
     images, a = np.repeat(np.arange(400), 2), (generator.random(800) < 0.3) * 1.0
     near, far = (paired_means(a, (generator.random(800) < share) * 1.0, images) for share in (0.35, 0.95))
-    assert far.smallest() < near.smallest()
+    assert far.minimum_detectable_difference() < near.minimum_detectable_difference()
 
 
 @pytest.mark.parametrize("level", [0.05, 0.005])
@@ -233,7 +233,7 @@ def test_the_smallest_difference_of_a_t_test_is_scipys_noncentral_t(level: float
     for freedom in (2, 4, 30):
         critical = t.isf(level / 2, freedom)
         unbiased = np.sqrt(2 / freedom) * gamma((freedom + 1) / 2) / gamma(freedom / 2)
-        smallest = smallest_by_student(1.0, freedom, level)
+        smallest = mdd_by_student(1.0, freedom, level)
         assert nct.sf(critical, freedom, smallest * unbiased) == pytest.approx(0.8, abs=2e-3)
 
 
@@ -250,7 +250,7 @@ def test_a_stricter_level_needs_a_larger_difference() -> None:
     generator = np.random.default_rng(8)
     a, b = (generator.random((2, 700)) < 0.5) * 1.0
     for found in (mcnemar(a, b), paired_means(a, b, np.arange(700))):
-        assert found.smallest(0.05) < found.smallest(0.005)
+        assert found.minimum_detectable_difference(0.05) < found.minimum_detectable_difference(0.005)
 
 
 @pytest.mark.parametrize("test", ["mcnemar", "means", "per class"])
@@ -281,7 +281,10 @@ def test_the_standard_error_and_the_smallest_difference_hold_where_classes_are_s
     differences = np.array([each.difference for each in found])
     errors = np.array([each.standard_error for each in found])
     assert np.sqrt((errors**2).mean()) == pytest.approx(differences.std(), rel=0.13)
-    smallest, seen = np.mean([each.smallest() for each in found]), np.mean([each.p <= 0.05 for each in found])
+    smallest, seen = (
+        np.mean([each.minimum_detectable_difference() for each in found]),
+        np.mean([each.p <= 0.05 for each in found]),
+    )
     there = norm.cdf(norm.ppf(seen) + (smallest - differences.mean()) / differences.std())
     assert there == pytest.approx(0.8, abs=0.08)
 

@@ -79,7 +79,11 @@ def test_tables_and_pages_do_without_an_interval(tmp_path: Path) -> None:
 
 def test_few_images_of_many_classes_get_no_interval_of_miou_and_enough_get_one() -> None:
     few, more, enough = (miou.scores(rare_areas(images))["miou"] for images in (30, 130, 600))
-    assert (few.low, few.high, few.separable) == (None, None, None) and "59 classes" in few.unreliable
+    assert (few.low, few.high, few.minimum_detectable_difference) == (
+        None,
+        None,
+        None,
+    ) and "59 classes" in few.unreliable
     assert more.low is not None and "59 classes" in more.unreliable
     assert enough.low is not None and enough.low < enough.value < (enough.high or 0) and not enough.unreliable
     assert miou.scores(rare_areas(30))["aacc"].low is not None

@@ -260,7 +260,7 @@ def test_released_file_that_is_missing_damaged_pickled_or_of_another_layout_is_o
     ("content", "line"),
     [
         ("cosmos:teacher@{flair}", "no teacher"),
-        ("flair@{superclip}", "no FLAIR checkpoint"),
+        ("flair@{superclip}", "is not a FLAIR checkpoint"),
         ("superclip@{cosmos}", "holds|has no text_decoder"),
         ("flair:flair-merged33m", "Did you mean flair-merged30m"),
         ("flair:flair-merged30m@{flair}", "not both"),
@@ -790,7 +790,7 @@ def test_python_file_may_use_dataclasses_with_postponed_annotations(tmp_path: Pa
     text = (
         "from __future__ import annotations\nfrom dataclasses import dataclass\n\n\n@dataclass\nclass A:\n    a: int\n"
     )
-    assert "no adapter" in refused(_file(tmp_path, text + "\n\ndef load(spec, options):\n    return A(1)\n"))
+    assert "is not an adapter" in refused(_file(tmp_path, text + "\n\ndef load(spec, options):\n    return A(1)\n"))
 
 
 @pytest.mark.parametrize(

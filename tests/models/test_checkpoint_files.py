@@ -255,7 +255,7 @@ def _timm() -> Any:
 
 def test_positions_that_are_no_square_are_refused(tmp_path: Path, state: State) -> None:
     file = saved(tmp_path, state | {"visual.positional_embedding": torch.zeros(7, 32)})
-    assert "visual.positional_embedding has 7 positions" in refused(file) and "no square" in refused(file)
+    assert "visual.positional_embedding has 7 positions" in refused(file) and "not a square" in refused(file)
 
 
 def test_plan_and_record_say_the_sizes_and_the_wrappers(tmp_path: Path) -> None:
@@ -361,7 +361,7 @@ WRONG: dict[str, tuple[Callable[[State], Any], str]] = {
     "no tokens": (lambda state: state | {"positional_embedding": torch.zeros(0, 32)}, "texts of 0 tokens"),
     "20,000 tokens": (lambda state: state | {"positional_embedding": torch.zeros(20_000, 32)}, "20,000 tokens"),
     "263,169 patches": (
-        lambda state: state | {"visual.positional_embedding": torch.zeros(513**2 + 1, 32)}, "px; at most 8,192",
+        lambda state: state | {"visual.positional_embedding": torch.zeros(513**2 + 1, 32)}, "px; the maximum is 8,192",
     ),
     "10 million tokens that are not there": (
         lambda state: state | {"positional_embedding": torch.zeros(1, 1).expand(10**7, 32)}, "the file has fewer",

@@ -179,7 +179,7 @@ def test_adapters_beside_the_weights_and_quantised_weights_are_refused(own: Path
     weights = load_file(file)
     name = next(key for key in weights if key.endswith("q_proj.weight"))
     save_file(weights | {name.replace("weight", "lora_A.weight"): torch.ones(2, 2)}, file, {"format": "pt"})
-    assert "1 tensors more than it has" in refused(f"huggingface:{own}")
+    assert "1 unexpected tensors" in refused(f"huggingface:{own}")
     save_file(weights | {name: weights[name].to(torch.int8)}, file, {"format": "pt"})
     assert f"{name} is I8, not floating point" in refused(f"huggingface:{own}")
     save_file(weights | {"classifier.weight": torch.ones(2)}, file, {"format": "pt"})
@@ -193,7 +193,7 @@ def test_what_is_no_dual_encoder_is_named(own: Path) -> None:
     CLIPVisionModel(CLIPVisionConfig(hidden_size=64, num_hidden_layers=1, num_attention_heads=2)).save_pretrained(
         own.with_name("vision")
     )
-    assert "no dual encoder" in refused(f"huggingface:{own.with_name('vision')}")
+    assert "is not a dual encoder" in refused(f"huggingface:{own.with_name('vision')}")
 
 
 @pytest.mark.parametrize("spec", ["huggingface", "huggingface:./nowhere", "huggingface:one", "huggingface@/nowhere"])

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import forked
 from helpers import one_line
 from made_models import huggingface_folder
 
@@ -111,7 +110,7 @@ def test_an_adapter_on_another_model_is_refused(own: Path, monkeypatch: pytest.M
 @pytest.mark.parametrize("content", [b"{", b"[" * 100_000, b'{"a": "\xff"}'], ids=["cut", "deep", "bytes"])
 def test_json_that_cannot_be_read_is_one_line(own: Path, content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     (own / "preprocessor_config.json").write_bytes(content)
-    assert "preprocessor_config.json is no readable JSON" in refused(own, monkeypatch)
+    assert "preprocessor_config.json is not readable JSON" in refused(own, monkeypatch)
 
 
 @pytest.mark.parametrize("content", ["[]", "3", '"x"', "[1, [2, {}]]", '{"auto_map": {}}'])
@@ -146,6 +145,6 @@ def test_code_is_not_run_even_where_a_caller_would_trust_it(own: Path) -> None:
 
 def test_the_command_line_asks_nothing_and_ends_with_2(own: Path, tmp_path: Path) -> None:
     changed(own / "preprocessor_config.json", auto_map=CLASSES)
-    command = [sys.executable, "-m", "goldieval", "run", "--model", f"huggingface:{own}", "--tasks", "shapes-zeroshot"]
-    ran = subprocess.run(command, input="y\ny\n", capture_output=True, text=True, cwd=tmp_path)
-    assert ran.returncode == 2 and "auto_map" in one_line(ran.stderr) and not marker(own).exists()
+    command = ["run", "--model", f"huggingface:{own}", "--tasks", "shapes-zeroshot"]
+    ran = forked(*command, stdin=b"y\ny\n", cwd=tmp_path)
+    assert ran.returncode == 2 and "auto_map" in one_line(ran.stderr.decode()) and not marker(own).exists()

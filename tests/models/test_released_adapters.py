@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from safetensors import safe_open
+from golden import Tensors, golden
 from safetensors.torch import save_file
 
 from goldieval import load_model
@@ -17,17 +17,6 @@ from goldieval.core.errors import GoldievalError
 from goldieval.models.adapter import TextConditioned, inference
 from goldieval.scoring.conditioned import conditioned_matrix
 from goldieval.scoring.shortlist import Stages, shortlists
-
-FOLDER = Path(__file__).parents[3] / "shared" / "data" / "golden"
-golden = pytest.mark.skipif(not FOLDER.is_dir(), reason="the golden values do not lie beside the checkout")
-Tensors = dict[str, torch.Tensor]
-
-
-def values(name: str) -> tuple[dict[str, Any], Tensors]:
-    """Return the sizes and the tensors of a golden file."""
-    with safe_open(str(FOLDER / f"{name}.safetensors"), framework="pt") as stored:
-        tensors = {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118
-        return json.loads(stored.metadata()["config"]), tensors
 
 
 def weights(tensors: Tensors, prefix: str = "weights.") -> Tensors:
@@ -40,7 +29,7 @@ def close(ours: torch.Tensor, theirs: torch.Tensor) -> None:
 
 def written(folder: Path, name: str, how: str) -> Path:
     """Write a golden model as its authors might have; return the file."""
-    config, tensors = values(name)
+    config, tensors = golden(name)
     file = folder / f"{name}.{'safetensors' if how == 'safetensors' else 'pt'}"
     state = weights(tensors)
     if how == "safetensors":
@@ -54,11 +43,10 @@ def written(folder: Path, name: str, how: str) -> Path:
     return file
 
 
-@golden
 @pytest.mark.parametrize("how", ["training", "safetensors", "bare"])
 def test_flair_gives_the_released_features_and_scores(tmp_path: Path, how: str) -> None:
     """Conditioned logits have scale and bias, global ones the scale only."""
-    _, tensors = values("flair")
+    _, tensors = golden("flair")
     model: Any = load_model(f"flair@{written(tmp_path, 'flair', how)}")
     assert isinstance(model, TextConditioned) and model.describe().scoring == "conditioned"
     scale, bias = tensors["weights.logit_scale"].exp(), tensors["weights.logit_bias"]
@@ -80,9 +68,8 @@ def test_flair_gives_the_released_features_and_scores(tmp_path: Path, how: str) 
     close(everywhere, tensors["out.logits_global"] / scale)
 
 
-@golden
 def test_flair_shortlist_rescores_the_best_by_cosine(tmp_path: Path) -> None:
-    _, tensors = values("flair")
+    _, tensors = golden("flair")
     model: Any = load_model(f"flair@{written(tmp_path, 'flair', 'training')}")
     with inference(model):
         images, texts = model.encode_image(tensors["in.images"]), model.encode_text(tensors["in.text"])
@@ -95,12 +82,11 @@ def test_flair_shortlist_rescores_the_best_by_cosine(tmp_path: Path) -> None:
     close(scores, expected.gather(1, found))
 
 
-@golden
 @pytest.mark.parametrize("how", ["training", "safetensors"])
 @pytest.mark.parametrize("who", ["student", "teacher"])
 def test_cosmos_gives_the_released_features(tmp_path: Path, who: str, how: str) -> None:
     """Global and local crops of the student; the teacher sees global ones alone."""
-    _, tensors = values("cosmos")
+    _, tensors = golden("cosmos")
     file = written(tmp_path, "cosmos", how)
     model: Any = load_model(f"cosmos:{who}@{file}")
     crops, said = list(tensors["in.images_global"]), tensors["in.text"]
@@ -117,10 +103,9 @@ def test_cosmos_gives_the_released_features(tmp_path: Path, who: str, how: str) 
     close(F.normalize(text, dim=-1), tensors[f"out.{who}.text_features"])
 
 
-@golden
 @pytest.mark.parametrize("how", ["training", "safetensors", "bare"])
 def test_superclip_gives_the_released_features_without_its_head(tmp_path: Path, how: str) -> None:
-    _, tensors = values("superclip")
+    _, tensors = golden("superclip")
     model: Any = load_model(f"superclip@{written(tmp_path, 'superclip', how)}")
     assert not any("text_decoder" in name for name in model.module.state_dict())
     for step in ("step1", "step2", "step3"):
@@ -131,7 +116,6 @@ def test_superclip_gives_the_released_features_without_its_head(tmp_path: Path, 
         close(F.normalize(text, dim=-1), tensors[f"out.{step}.text_features"])
 
 
-@golden
 @pytest.mark.parametrize("name", ["flair", "superclip", "cosmos"])
 def test_a_vocabulary_that_nobody_knows_takes_token_ids_alone(tmp_path: Path, name: str) -> None:
     model: Any = load_model(f"{name}@{written(tmp_path, name, 'safetensors')}")

@@ -19,7 +19,7 @@ import study_table
 from made_records import study_run
 
 from goldieval.goldiclip.recipe_files import load_recipe
-from goldieval.metrics.pooled import half_width, pooled, separable
+from goldieval.metrics.pooled import half_width, minimum_detectable_difference, pooled
 from goldieval.report.table_spec import load_spec
 
 RATES = dict.fromkeys(ablation.ROWS, 100.0) | {"h": 40.0}
@@ -66,16 +66,16 @@ def test_intervals_are_students() -> None:
     assert (test.high - test.low) / 2 == pytest.approx(width)
 
 
-def test_the_smallest_separable_difference_is_found_four_times_of_five() -> None:
+def test_the_minimum_detectable_difference_is_found_four_times_of_five() -> None:
     """Also with few degrees of freedom, where adding up Student's quantiles promises too little."""
     deviation, seeds, runs, freedom = 1.3, 3, 20_000, 4
     generator = np.random.default_rng(0)
     spread = deviation * np.sqrt(generator.chisquare(freedom, runs) / freedom)
-    reported = np.mean([separable(each, freedom, seeds) for each in spread[:2000]])
+    reported = np.mean([minimum_detectable_difference(each, freedom, seeds) for each in spread[:2000]])
     means = generator.normal([0, reported], deviation / np.sqrt(seeds), (runs, 2))
     found = np.abs(means[:, 1] - means[:, 0]) > half_width(1.0, freedom, 2 / seeds) * spread
     assert found.mean() == pytest.approx(0.8, abs=0.02)
-    assert np.isnan(separable(float("nan"), 0, 3))
+    assert np.isnan(minimum_detectable_difference(float("nan"), 0, 3))
 
 
 def test_tables_are_written_from_the_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

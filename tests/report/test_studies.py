@@ -93,7 +93,7 @@ def test_without_a_run_every_row_says_so_and_how_to_make_them(tmp_path: Path, na
     assert shown.count(": no run yet |") == len(load_spec(name).panels[0].study.rows)  # type: ignore[union-attr]
 
 
-def test_the_command_shows_means_seeds_the_separable_difference_and_what_one_seed_is_worth(tmp_path: Path) -> None:
+def test_the_command_shows_means_seeds_the_mdd_and_what_one_seed_is_worth(tmp_path: Path) -> None:
     folder = tmp_path / "methods"
     folder.mkdir()
     for seed in range(3):
@@ -114,7 +114,7 @@ def test_the_command_shows_means_seeds_the_separable_difference_and_what_one_see
         ran = goldieval("table", "methods", "--out", str(tmp_path), "--format", format_)
         assert ran.code == 0 and ran.err == "", ran.err
         assert ("0.11" if format_ == "csv" else "11.0") in ran.out
-        assert format_ == "csv" or "smallest difference of two rows of 3 seeds" in " ".join(ran.out.split())
+        assert format_ == "csv" or "minimum detectable difference of two rows of 3 seeds" in " ".join(ran.out.split())
     (tmp_path / "paper.md").write_text(goldieval("table", "methods", "--out", str(folder), "--format", "markdown").out)
     assert goldieval("table", "methods", "--out", str(tmp_path), "--check", str(tmp_path / "paper.md")).code == 0
 
@@ -124,7 +124,7 @@ def test_with_one_seed_a_row_nothing_is_marked_and_it_is_said(tmp_path: Path) ->
         study_run(tmp_path, row, row, 0, {"shapes-retrieval": value})
     grid = make_table("methods", [tmp_path]).grid
     cells = [cell for panel in grid.panels for row in panel.rows for cell in row.cells]
-    assert not any(cell.best or cell.second for cell in cells) and not any(grid.panels[0].separable)
+    assert not any(cell.best or cell.second for cell in cells) and not any(grid.panels[0].mdd)
     assert grid.footnotes == ["one seed, and no row has two: no interval, and nothing can be told from chance"]
 
 

@@ -291,11 +291,11 @@ def test_lower_is_better_for_errors(tmp_path: Path) -> None:
     assert [row.name for row in rows if row.cells[0].second] == ["middle"]
 
 
-def test_differences_from_a_baseline_half_widths_n_and_separable(tmp_path: Path) -> None:
+def test_differences_from_a_baseline_half_widths_n_and_mdd(tmp_path: Path) -> None:
     records = made("coco-karpathy", "a", 0.5, 25010), made("coco-karpathy", "b", 0.55, 25010)
     grid = table(spec(tmp_path), *records, delta="a").grid
     text = FORMATS["markdown"](grid)
-    assert "| b | **55.0** ± 0.6 (+5.0) |" in text and "| n | 25,010 |" in text and "| separable | 2.8 |" in text
+    assert "| b | **55.0** ± 0.6 (+5.0) |" in text and "| n | 25,010 |" in text and "| MDD | 2.8 |" in text
     ran = goldieval("table", spec(tmp_path), "--delta", "nobody")
     assert ran.code == 2 and "no such row" in one_line(ran.err)
 

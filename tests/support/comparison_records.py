@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from goldieval.families.aggregates import metric
 from goldieval.metrics.intervals import share
+from goldieval.metrics.registry import metric_of
 from goldieval.records.files import write_record
 from goldieval.records.schema import DataPart, ModelPart, Record, RunPart, TaskPart
 
@@ -56,6 +58,28 @@ def segmented(out: Path, spec: str, inside: np.ndarray, union: np.ndarray, **cha
         outcomes["labelled"] = np.array([*labelled, None], dtype=object)[:-1]
     values = {"miou": metric(share((inside > 0).astype(float).ravel()))}
     return _written(out, spec, "segmentation", "miou", values, outcomes, "areas", "", changes)
+
+
+def retrieved(out: Path, spec: str, ranks: np.ndarray, names: Sequence[str], **changes: Any) -> Path:
+    """Write a retrieval record whose texts find their image at these ranks, with metrics read from its outcomes.
+
+    names: of the metrics; the first is the headline. changes: fields of the record's parts.
+    """
+    ids = np.array([f"t{row}" for row in range(len(ranks))], dtype=object)
+    outcomes = {
+        "direction": np.full(len(ranks), "t2i", dtype=object),
+        "sample_id": ids,
+        "cluster_id": np.array([f"i{row // 2}" for row in range(len(ranks))], dtype=object),
+        "rank_low": ranks,
+        "rank_high": ranks,
+        "text": np.array([f"caption {row}" for row in range(len(ranks))], dtype=object),
+    }
+    values = {}
+    for about in map(metric_of, names):
+        found = about.values(outcomes)
+        assert found is not None
+        values[about.name] = metric(about.interval(found))
+    return _written(out, spec, "retrieval", names[0], values, outcomes, "mine", "", changes)
 
 
 def _written(

@@ -171,4 +171,4 @@ def test_subset_without_any_picture_is_one_line(coco: Path, tmp_path: Path) -> N
     (coco / "coco/val2017").unlink()
     picture(coco / "coco/val2017/other.png")
     (record,) = evaluate("random", "coco-val2017", data_dir=coco, subset="present", out=None, cache=False)
-    assert record.status == "failed" and "none of the 5,000 pictures is there" in record.reason
+    assert record.status == "failed" and "none of the 5,000 images exists" in record.reason

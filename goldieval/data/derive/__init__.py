@@ -1,1 +1,1 @@
-"""Data that papers derive from other data: pure functions, one idea a file, and the steps by which cards name them."""
+"""Data that papers derive from other data: pure functions, one per file, and the steps by which cards name them."""

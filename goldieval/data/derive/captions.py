@@ -1,4 +1,4 @@
-"""Which captions of an image count, and how several become one."""
+"""Selection and combination of an image's captions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def first_line(text: str) -> str:
 
 
 def joined(captions: Sequence[str], separator: str) -> str:
-    """Return an image's captions as one; DCI's is its short caption, a newline and its extra caption (LoTLIP).
+    """Return an image's captions joined to one; DCI's is its short caption, a newline and its extra caption (LoTLIP).
 
     >>> joined(["A cat.", "It sleeps."], "\\n")
     'A cat.\\nIt sleeps.'
@@ -24,5 +24,5 @@ def joined(captions: Sequence[str], separator: str) -> str:
 
 
 def first(captions: Sequence[str], count: int) -> list[str]:
-    """Return the first ``count`` captions in the data's order: 5 of COCO val2017's 5 to 7 (Long-CLIP, FG-CLIP)."""
+    """Return the first ``count`` captions in the original order: 5 of COCO val2017's 5 to 7 (Long-CLIP, FG-CLIP)."""
     return list(captions[:count])

@@ -1,7 +1,7 @@
 """Questions as retrieval queries: our reconstruction of a question-based retrieval (docs/tasks.md, "recon").
 
-Queries are human questions about the images of a gallery, alone or followed by their answer. One question an image is
-kept, and every image that carries the same query is a positive, so that an exact duplicate is never an error.
+Queries are human questions about the images of a gallery, alone or followed by their answer. One question per image is
+kept, and every image with the same query is a positive, so that an exact duplicate never counts as an error.
 """
 
 from __future__ import annotations
@@ -13,9 +13,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class SourceQuestion:
-    """A question about image ``image`` (row in the gallery).
+    """A question about an image.
 
-    id: unique, ordered.   agreement: how many annotators gave ``answer``.   type: of the answer, as the data have it.
+    Attributes:
+        id: Unique number that defines an order.
+        image: Row of the image in the gallery.
+        text: The question.
+        answer: Its answer.
+        type: Type of the answer, as in the data.
+        agreement: Number of annotators who gave this answer.
     """
 
     id: int
@@ -28,7 +34,13 @@ class SourceQuestion:
 
 @dataclass(frozen=True)
 class KeptQuestion:
-    """A question that is kept, and the gallery rows of all images that carry it, ascending."""
+    """A question that is used as a query.
+
+    Attributes:
+        asked: The question.
+        text: Text of the query.
+        images: Gallery rows of all images with this question, ascending.
+    """
 
     asked: SourceQuestion
     text: str
@@ -36,7 +48,7 @@ class KeptQuestion:
 
 
 def normalised(text: str) -> str:
-    """Return what two questions must share to be the same: lower case, single spaces, no punctuation at the end.
+    """Return the normal form by which questions are compared: lower case, single spaces, no final punctuation.
 
     >>> normalised("  What  colour is the Bus? ")
     'what colour is the bus'
@@ -47,11 +59,11 @@ def normalised(text: str) -> str:
 def sampled(
     questions: Sequence[SourceQuestion], with_answer: bool, answer_type: str, agreement: int, most_images: int
 ) -> list[KeptQuestion]:
-    """Return at most one query an image, in the order of the gallery.
+    """Return at most one query per image, in the order of the gallery.
 
-    A question may be a query if its answer is of ``answer_type``, at least ``agreement`` annotators gave that answer,
-    and no more than ``most_images`` gallery images carry it; of those of an image the one with the smallest id is
-    taken. An image carries a query if the same question (and answer) was asked of it, whatever its type or agreement.
+    A question qualifies if its answer is of ``answer_type``, at least ``agreement`` annotators gave that answer, and it
+    occurs at no more than ``most_images`` gallery images; of those of an image, the one with the smallest id is used.
+    It occurs at an image if the same question (and answer) was asked about it, whatever its type or agreement.
     """
     carried: dict[Hashable, set[int]] = {}
     for asked in questions:

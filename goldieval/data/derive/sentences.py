@@ -1,4 +1,4 @@
-"""FLAIR's sentences: a long description becomes one caption a sentence, or the same sentences in one line (LoTLIP)."""
+"""FLAIR's sentences: a long description becomes one caption per sentence, or one line of sentences (LoTLIP)."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ BREAK = re.compile(r"\n|</s>|\.")
 
 
 def sentences_of(text: str, min_length: int = 1) -> list[str]:
-    """Split at newlines, the literal ``</s>`` and every full stop; strip; drop what is shorter than ``min_length``.
+    """Split at newlines, the literal ``</s>`` and every full stop; strip; omit parts shorter than ``min_length``.
 
-    Abbreviations and decimals are split too, as in the released code of FLAIR, LoTLIP and COSMOS. Lengths are in
-    characters; 3 drops the quote marks and initials that a full stop leaves behind, as FLAIR's IIW list has it.
+    Abbreviations and decimals are split as well, as in the released code of FLAIR, LoTLIP and COSMOS. Lengths are in
+    characters; 3 omits quote marks and initials left by a full stop, as in FLAIR's IIW list.
 
     >>> sentences_of("A dog. It is 2.5 feet tall.\\nSo what")
     ['A dog', 'It is 2', '5 feet tall', 'So what']
@@ -23,7 +23,7 @@ def sentences_of(text: str, min_length: int = 1) -> list[str]:
 
 
 def rejoined(text: str) -> str:
-    """Split and join again with ``". "``: no newlines and no last full stop, the long caption of LoTLIP and FLAIR.
+    """Split and join again with ``". "``: without newlines and final full stop, the long caption of LoTLIP and FLAIR.
 
     >>> rejoined("A dog.\\nIt sits.")
     'A dog. It sits'

@@ -1,4 +1,4 @@
-"""A card's ``prepare`` block: named steps between a reader and a task, each a typed choice, in a fixed order."""
+"""A card's ``prepare`` block: named steps between a reader and a task, each with typed options, in a fixed order."""
 
 from __future__ import annotations
 
@@ -23,7 +23,13 @@ class _Step(BaseModel):
 
 
 class RandomSplit(_Step):
-    """Keep one part of a random split of the images. ``part`` counts from 0."""
+    """Keep one part of a random split of the images.
+
+    Attributes:
+        seed: Seed of the permutation.
+        sizes: Number of images in each part.
+        part: Part to keep, counted from 0.
+    """
 
     seed: int
     sizes: Annotated[list[Positive], Field(min_length=2)]
@@ -42,52 +48,52 @@ class RandomSplit(_Step):
 
 
 class Join(_Step):
-    """Make an image's captions one, in the data's order."""
+    """Join an image's captions to one, in the original order."""
 
     separator: str
 
     def apply(self, dataset: Dataset) -> Dataset:
-        return _each_image(dataset, lambda said: [captions.joined(said, self.separator)])
+        return _each_image(dataset, lambda texts: [captions.joined(texts, self.separator)])
 
 
 class FirstLine(_Step):
     """Keep the first line of every caption."""
 
     def apply(self, dataset: Dataset) -> Dataset:
-        return _each_image(dataset, lambda said: [captions.first_line(text) for text in said])
+        return _each_image(dataset, lambda texts: [captions.first_line(text) for text in texts])
 
 
 class Rejoin(_Step):
     """Split every caption into sentences and join them again with ". "."""
 
     def apply(self, dataset: Dataset) -> Dataset:
-        return _each_image(dataset, lambda said: [sentences.rejoined(text) for text in said])
+        return _each_image(dataset, lambda texts: [sentences.rejoined(text) for text in texts])
 
 
 class Sentences(_Step):
-    """Make every sentence of at least ``min_length`` characters a caption of its own."""
+    """Make every sentence of at least ``min_length`` characters a separate caption."""
 
     min_length: Positive = 1
 
     def apply(self, dataset: Dataset) -> Dataset:
         return _each_image(
             dataset,
-            lambda said: [part for text in said for part in sentences.sentences_of(text, self.min_length)],
+            lambda texts: [part for text in texts for part in sentences.sentences_of(text, self.min_length)],
             renumber=True,
         )
 
 
 class First(_Step):
-    """Keep an image's first captions."""
+    """Keep the first captions of an image."""
 
     captions: Positive
 
     def apply(self, dataset: Dataset) -> Dataset:
-        return _each_image(dataset, lambda said: captions.first(said, self.captions))
+        return _each_image(dataset, lambda texts: captions.first(texts, self.captions))
 
 
 class Questions(_Step):
-    """Turn questions with answers into retrieval queries, at most one an image."""
+    """Convert questions with answers into retrieval queries, at most one per image."""
 
     with_answer: bool
     answer_type: str = "other"
@@ -97,7 +103,7 @@ class Questions(_Step):
     def apply(self, dataset: Dataset) -> Dataset:
         found = questions.sampled(_asked(dataset), self.with_answer, self.answer_type, self.agreement, self.most_images)
         if not found:
-            raise TaskError("prepare.questions: no question is left; the data have none with that agreement and type.")
+            raise TaskError("prepare.questions: no question remains; none has that agreement and type.")
         pairs = [(row, image) for row, query in enumerate(found) for image in query.images]
         return Dataset(
             images=dataset.images,
@@ -108,7 +114,7 @@ class Questions(_Step):
 
 
 class Prepare(_Step):
-    """The steps that a card may name. They are taken in the order in which they stand here."""
+    """The steps that a card may name, applied in the order in which they are listed here."""
 
     random_split: RandomSplit | None = None
     join: Join | None = None
@@ -119,7 +125,7 @@ class Prepare(_Step):
     questions: Questions | None = None
 
     def apply(self, dataset: Dataset) -> Dataset:
-        """Return the dataset after every step. Raises TaskError where the data lack what a step needs."""
+        """Return the dataset after all steps. Raises TaskError if the data lack what a step requires."""
         for name in type(self).model_fields:
             step = getattr(self, name)
             if step is not None:
@@ -128,7 +134,7 @@ class Prepare(_Step):
 
 
 def digest(dataset: Dataset) -> str:
-    """SHA-256 of what the steps made: ids of the images, then ids and texts of the texts, a line each."""
+    """Return the SHA-256 of the output: ids of the images, then ids and texts of the texts, one per line."""
     total = hashlib.sha256()
     for image in dataset.images:
         total.update(f"{image.id}\n".encode())
@@ -138,7 +144,7 @@ def digest(dataset: Dataset) -> str:
 
 
 def _each_image(dataset: Dataset, change: Callable[[Sequence[str]], list[str]], renumber: bool = False) -> Dataset:
-    """Put what ``change`` makes of each image's captions in their place, under their ids or numbered anew."""
+    """Replace each image's captions by the result of ``change``, with their ids or numbered again."""
     if dataset.owner is None or dataset.positives is None or dataset.answers is not None:
         raise TaskError(
             "prepare: this step needs captions, but the data have none: name the caption column in `source`."
@@ -147,11 +153,13 @@ def _each_image(dataset: Dataset, change: Callable[[Sequence[str]], list[str]], 
     for text, image in zip(dataset.texts, dataset.owner, strict=True):
         own[image].append(text)
     ids = [image.id for image in dataset.images]
-    made = [_named(id, said, change([text.text for text in said]), renumber) for id, said in zip(ids, own, strict=True)]
-    if silent := [id for id, said in zip(ids, made, strict=True) if not said]:
-        raise TaskError(f"prepare: nothing is left of the captions of {len(silent):,} images: {silent[0]}.")
-    owner = np.repeat(np.arange(len(made)), [len(said) for said in made])
-    texts = [text for said in made for text in said]
+    made = [
+        _named(id, texts, change([text.text for text in texts]), renumber) for id, texts in zip(ids, own, strict=True)
+    ]
+    if without := [id for id, texts in zip(ids, made, strict=True) if not texts]:
+        raise TaskError(f"prepare: no captions remain for {len(without):,} images: {without[0]}.")
+    owner = np.repeat(np.arange(len(made)), [len(texts) for texts in made])
+    texts = [text for texts in made for text in texts]
     positives = np.stack([np.arange(len(texts)), owner], axis=1)
     return replace(dataset, texts=texts, owner=owner, positives=positives)
 

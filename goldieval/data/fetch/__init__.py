@@ -1,1 +1,1 @@
-"""Bringing a source's files into its folder: whole, verified and written down, or not at all."""
+"""Download of a source's files into its folder: complete, verified and recorded, or not at all."""

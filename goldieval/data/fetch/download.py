@@ -1,4 +1,4 @@
-"""One file over HTTP: resumed where it stopped, verified, and only then given its name."""
+"""Download of one file over HTTP: resumed after interruptions, and renamed only after verification."""
 
 from __future__ import annotations
 
@@ -25,26 +25,32 @@ from goldieval.data.fetch.response import Response, Version, read_response
 from goldieval.data.fetch.retry import Refused, SpeedCheck, Transient, check_status, with_retries
 
 CHUNK = 2**20
-TIMEOUT_S = 60  # without a byte
+TIMEOUT_S = 60  # without receiving a byte
 SPARE = 10**8  # bytes that a download leaves free on the disk
 PAGES = (".html", ".htm", ".xhtml")
 
 
 class FetchProgress(Protocol):
-    """Who hears how far a fetch is."""
+    """Receives the progress of a download."""
 
     def note(self, line: str) -> None: ...
 
     def at(self, name: str, done: int, total: int | None) -> None:
-        """``done`` of ``total`` bytes of a file are here; total is None where the server does not say."""
+        """Report that ``done`` of ``total`` bytes of a file have arrived; total is None if unknown."""
 
 
 @dataclass(frozen=True)
 class FileRequest:
-    """A file to fetch.
+    """A file to download.
 
-    path: below the data folder.   sha256, md5, git: hashes that its source declares, empty where it does not (``git``
-    is the id of a git blob).   headers: may hold a token, so they are never shown.
+    Attributes:
+        path: Path below the data folder.
+        url: Address of the file.
+        bytes: Size declared by the source.
+        sha256: SHA-256 declared by the source, or empty.
+        md5: MD5 declared by the source, or empty.
+        git: Id of the git blob declared by the source, or empty.
+        headers: Request headers; they may contain a token and are never displayed.
     """
 
     path: str
@@ -56,24 +62,29 @@ class FileRequest:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-def fetch(wanted: FileRequest, target: Path, tell: FetchProgress) -> FileHash:
-    """Bring a file to ``target``; what came before an interruption is in ``<target>.part`` and is not fetched again.
+def fetch(wanted: FileRequest, target: Path, progress: FetchProgress) -> FileHash:
+    """Download a file to ``target``; a partial download is kept in ``<target>.part`` and continued.
+
+    Args:
+        wanted: The file to download.
+        target: Its destination.
+        progress: Receives the progress.
 
     Raises:
-        Refused: the server says no for good.
-        GoldievalError: it cannot be reached, the disk is full, or the file is not what its source declares.
+        Refused: The server refuses permanently.
+        GoldievalError: The server cannot be reached, the disk is full, or the file differs from its declaration.
     """
     what, part = without_secrets(wanted.url), target.with_name(f"{target.name}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise _disk(error, target.parent) from error
-    with_retries(what, lambda: _stream(wanted, part, tell), tell.note, lambda: _size(part))
+    with_retries(what, lambda: _stream(wanted, part, progress), progress.note, lambda: _size(part))
     held, fault = hash_file(part, wanted)
     if fault:
         _forget(part)
         raise GoldievalError(
-            f"{what}: {fault}. It was damaged on its way or is another file now; nothing of it is kept. Try again."
+            f"{what}: {fault}. It was damaged in transfer or has been replaced; it is discarded. Try again."
         )
     os.replace(part, target)
     _forget(part)
@@ -81,7 +92,7 @@ def fetch(wanted: FileRequest, target: Path, tell: FetchProgress) -> FileHash:
 
 
 def hash_file(file: Path, wanted: FileRequest) -> tuple[FileHash, str]:
-    """Hash a file; return what it is, and how it differs from what its source declares (empty: it does not)."""
+    """Hash a file; return size and hash, and how it differs from its declaration (empty if it does not)."""
     size = file.stat().st_size
     sums = {
         "sha256": hashlib.sha256(),
@@ -104,17 +115,17 @@ def hash_file(file: Path, wanted: FileRequest) -> tuple[FileHash, str]:
 
 
 def without_secrets(url: str) -> str:
-    """Return an address without user, query and fragment, which may hold secrets."""
+    """Return an address without user, query and fragment, which may contain secrets."""
     parts = urllib.parse.urlsplit(url)
     return urllib.parse.urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
-def _stream(wanted: FileRequest, part: Path, tell: FetchProgress) -> None:
-    """Fetch what ``part`` lacks.
+def _stream(wanted: FileRequest, part: Path, progress: FetchProgress) -> None:
+    """Download the rest of a file after the bytes that ``part`` contains.
 
     Raises:
-        Transient: the connection broke, or the file has changed since the first part of it came.
-        GoldievalError: what the server says of the file does not fit itself or what its source declares.
+        Transient: The connection broke, or the file has changed since the download began.
+        GoldievalError: The server's response is inconsistent, or contradicts the declaration of the source.
     """
     start, known = _size(part), _version(part)
     if start and (not (_declared(wanted) or known.validator) or start > (wanted.bytes or start)):
@@ -126,14 +137,14 @@ def _stream(wanted: FileRequest, part: Path, tell: FetchProgress) -> None:
     if start and known.validator:
         headers["If-Range"] = known.validator
     with _opened(wanted, headers, part) as answer:
-        said = read_response(answer.status, answer.headers, start, without_secrets(wanted.url))
-        if said.start and known.differs(said.version):
+        response = read_response(answer.status, answer.headers, start, without_secrets(wanted.url))
+        if response.start and known.differs(response.version):
             _forget(part)
-            raise Transient("the file has changed on the server; it is fetched anew")
-        _check(said, wanted, part)
-        _remember(part, said.version)
-        done = _write(answer, part, said, wanted, tell)
-    whole = wanted.bytes if said.total is None else said.total
+            raise Transient("the file has changed on the server; restarting the download")
+        _check(response, wanted, part)
+        _remember(part, response.version)
+        done = _write(answer, part, response, wanted, progress)
+    whole = wanted.bytes if response.total is None else response.total
     if whole is not None and done < whole:
         raise Transient("the connection was closed early")
 
@@ -142,28 +153,28 @@ def _declared(wanted: FileRequest) -> str:
     return wanted.sha256 or wanted.md5 or wanted.git
 
 
-def _check(said: Response, wanted: FileRequest, part: Path) -> None:
-    """Refuse before the first byte what cannot be the file, or could not be told from a part of it."""
+def _check(response: Response, wanted: FileRequest, part: Path) -> None:
+    """Raise an error before the first byte if the response cannot be the file, or may be incomplete."""
     what = without_secrets(wanted.url)
-    if wanted.bytes is not None and said.total not in (None, wanted.bytes):
+    if wanted.bytes is not None and response.total not in (None, wanted.bytes):
         _forget(part)
         raise GoldievalError(
-            f"{what}: the server has {said.total:,} bytes instead of {wanted.bytes:,}. It is another file now, or a "
-            "page of the server's; nothing of it is kept."
+            f"{what}: the server has {response.total:,} bytes instead of {wanted.bytes:,}. The file was "
+            "replaced, or this is an error page of the server; it is discarded."
         )
-    if said.encoded and not _declared(wanted):
+    if response.encoded and not _declared(wanted):
         raise GoldievalError(
-            f"{what}: the server sends it packed ({said.encoded!r}), so that it cannot be checked. Give sha256 in the "
-            "card."
+            f"{what}: the server sends it compressed ({response.encoded!r}), so it cannot be verified. Give sha256 "
+            "in the card."
         )
-    if said.end_is_unknown and wanted.bytes is None and not _declared(wanted):
+    if response.end_is_unknown and wanted.bytes is None and not _declared(wanted):
         raise GoldievalError(
-            f"{what}: the server does not say how long it is, so a part could not be told from the whole. Give bytes "
+            f"{what}: the server does not state its length, so an incomplete file would not be noticed. Give bytes "
             "or sha256 in the card."
         )
-    if said.page and wanted.bytes is None and not _declared(wanted) and not wanted.path.lower().endswith(PAGES):
-        raise GoldievalError(f"{what}: a web page came instead of the file. Does it ask for a login?")
-    _check_free(part, (said.total or wanted.bytes or 0) - said.start)
+    if response.page and wanted.bytes is None and not _declared(wanted) and not wanted.path.lower().endswith(PAGES):
+        raise GoldievalError(f"{what}: received a web page instead of the file. Does it require a login?")
+    _check_free(part, (response.total or wanted.bytes or 0) - response.start)
 
 
 def _check_free(part: Path, needed: int) -> None:
@@ -172,17 +183,17 @@ def _check_free(part: Path, needed: int) -> None:
         raise _disk(OSError(errno.ENOSPC, ""), part)
 
 
-def _write(answer: Any, part: Path, said: Response, wanted: FileRequest, tell: FetchProgress) -> int:
-    """Append what comes; not a byte beyond the size that the server or the source has named."""
-    done, most = said.start, said.total if said.total is not None else wanted.bytes
+def _write(answer: Any, part: Path, response: Response, wanted: FileRequest, progress: FetchProgress) -> int:
+    """Append the received bytes, but not beyond the size that the server or the source has declared."""
+    done, most = response.start, response.total if response.total is not None else wanted.bytes
     pace = SpeedCheck(done)
-    with _disk_open(part, "ab" if said.start else "wb") as stream:
-        while done != said.end and (chunk := _more(answer)):
+    with _disk_open(part, "ab" if response.start else "wb") as stream:
+        while done != response.end and (chunk := _more(answer)):
             done += len(chunk)
             if most is not None and done > most:
                 _forget(part)
                 raise GoldievalError(
-                    f"{without_secrets(wanted.url)}: more than {most:,} bytes came; nothing of it is kept."
+                    f"{without_secrets(wanted.url)}: received more than {most:,} bytes; it is discarded."
                 )
             if most is None:
                 _check_free(part, len(chunk))
@@ -191,7 +202,7 @@ def _write(answer: Any, part: Path, said: Response, wanted: FileRequest, tell: F
                 stream.flush()
             except OSError as error:
                 raise _disk(error, part) from error
-            tell.at(wanted.path, done, most)
+            progress.at(wanted.path, done, most)
             pace.check(done)
     return done
 
@@ -210,7 +221,7 @@ def _opened(wanted: FileRequest, headers: Mapping[str, str], part: Path) -> Any:
     try:
         return urllib.request.build_opener(_Redirects()).open(request, timeout=TIMEOUT_S)
     except urllib.error.HTTPError as error:
-        if error.code == 416:  # what we have is not a beginning of what is there now
+        if error.code == 416:  # the partial file does not match the current file
             _forget(part)
             raise Transient("HTTP 416") from None
         check_status(without_secrets(wanted.url), error.code, error.headers.get("retry-after"))
@@ -220,12 +231,12 @@ def _opened(wanted: FileRequest, headers: Mapping[str, str], part: Path) -> Any:
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
-    """A token goes to the server that it is for, and not along to the one that this names."""
+    """Follows redirects, but sends a token only to the server that it belongs to."""
 
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
         to, was = urllib.parse.urlsplit(newurl), urllib.parse.urlsplit(req.full_url)
         if to.scheme not in ("http", "https") or (was.scheme == "https" and to.scheme == "http"):
-            raise Refused(f"{without_secrets(req.full_url)} leads to {without_secrets(newurl)}", code)
+            raise Refused(f"{without_secrets(req.full_url)} redirects to {without_secrets(newurl)}", code)
         request = super().redirect_request(req, fp, code, msg, headers, newurl)
         if request is not None and (to.scheme, to.netloc) != (was.scheme, was.netloc):
             request.remove_header("Authorization")
@@ -241,7 +252,7 @@ def _about(part: Path) -> Path:
 
 
 def _version(part: Path) -> Version:
-    """Return which version of a file ``part`` is the beginning of."""
+    """Return the version of the file that ``part`` is the beginning of."""
     with suppress(OSError, ValueError, TypeError):
         return Version(**read_json(_about(part), RECORD_BYTES))
     return Version()
@@ -267,4 +278,4 @@ def _disk_open(file: Path, mode: str) -> IO[Any]:
 def _disk(error: OSError, file: Path) -> GoldievalError:
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     what = "the disk is full" if full else f"cannot be written: {error.strerror or error}"
-    return GoldievalError(f"{file}: {what}. Free some space or name another --data-dir; the same command goes on.")
+    return GoldievalError(f"{file}: {what}. Free some space or choose another --data-dir; the same command resumes.")

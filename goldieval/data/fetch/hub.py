@@ -1,4 +1,4 @@
-"""Files of a dataset repository on the Hugging Face Hub, at one commit. Its scripts and pickles are never fetched."""
+"""Files of a dataset repository on the Hugging Face Hub at one commit. Scripts and pickles are never downloaded."""
 
 from __future__ import annotations
 
@@ -24,7 +24,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Listing:
-    """What a repository holds of what is asked for. left_out: asked for, but no kind of file that is data."""
+    """Files of a repository that match a request.
+
+    Attributes:
+        commit: The commit they belong to.
+        wanted: Data files.
+        left_out: Matching files that are not data.
+    """
 
     commit: str
     wanted: list[FileRequest]
@@ -32,7 +38,7 @@ class Listing:
 
 
 def is_forbidden() -> bool:
-    """True where the user forbids the network; read anew each time, for the hub library reads it once."""
+    """Return whether the user forbids network access; the Hub library reads this setting only once."""
     return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
 
 
@@ -41,7 +47,7 @@ def endpoint() -> str:
 
 
 def at_endpoint(url: str) -> tuple[str, dict[str, str]]:
-    """Return where a file's address leads from here, and the headers for it: only the Hub gets the Hub's token."""
+    """Return the address of a file at the configured endpoint and its headers; only the Hub receives its token."""
     path = url.removeprefix(f"{HOME}/")
     if path == url and not url.startswith(f"{endpoint()}/"):
         return url, {}
@@ -49,17 +55,17 @@ def at_endpoint(url: str) -> tuple[str, dict[str, str]]:
 
 
 def list_files(repository: str, revision: str, globs: list[str], note: Callable[[str], None]) -> Listing:
-    """Ask for the commit of a revision, and for the files at that commit that match the globs (all, where none).
+    """Query the commit of a revision and its files that match the glob patterns (all files if there are none).
 
     Raises:
-        Refused: no such repository or revision, or no permission.
-        GoldievalError: the Hub cannot be reached, names a file outside the folder, or has no data files there.
+        Refused: The repository or revision does not exist, or access is denied.
+        GoldievalError: The Hub cannot be reached, lists a path outside the folder, or has no data files there.
     """
     from huggingface_hub import HfApi, hf_hub_url
 
     what = f"{endpoint()}/datasets/{repository}"
 
-    def about() -> Any:  # one question for commit and files, so that both are of the same moment
+    def about() -> Any:  # one query for commit and files, so that they are consistent
         return HfApi(endpoint=endpoint()).dataset_info(repository, revision=revision, files_metadata=True)
 
     answer = with_retries(what, lambda: _asked(what, about), note)
@@ -96,15 +102,15 @@ def _headers() -> dict[str, str]:
 
 
 def _asked(what: str, question: Callable[[], T]) -> T:
-    """Turn the hub library's errors into ours; its messages are not shown, for they repeat what was sent."""
+    """Convert the Hub library's errors; its messages are not shown because they repeat what was sent."""
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
     try:
         return question()
     except HFValidationError:
-        raise GoldievalError(f"{what}: no valid name of a repository.") from None
+        raise GoldievalError(f"{what}: not a valid repository name.") from None
     except HfHubHTTPError as error:
         check_status(what, error.response.status_code, error.response.headers.get("retry-after"))
         raise Refused(what, error.response.status_code) from None
-    except Exception as error:  # of whichever HTTP library the hub library uses
+    except Exception as error:  # from the HTTP library that the Hub library uses
         raise Transient(f"no connection ({type(error).__name__})") from None

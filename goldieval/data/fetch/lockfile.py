@@ -1,7 +1,7 @@
-"""``.goldieval-source.json`` in a data folder: where its files come from, with their sizes and hashes.
+"""``.goldieval-source.json`` in a data folder: the origins of its files, with sizes and hashes.
 
-Anyone can write such a file. It is believed where it is, to the last byte, what this user's goldieval wrote into this
-folder (``core.ledger``); what another one claims is used to check files, never to say where they come from.
+Such a file can be written by anyone. Its origins are trusted only if it is, byte for byte, what this user's goldieval
+wrote into this folder (``core.ledger``); otherwise it is used only to verify files.
 """
 
 from __future__ import annotations
@@ -26,18 +26,26 @@ class _Part(BaseModel):
 
 
 class FileHash(_Part):
-    """One file as it was when it was written."""
+    """Size and hash of a file when it was written."""
 
     bytes: int
     sha256: str
 
 
 class Origin(_Part):
-    """One thing that was fetched, or a folder of the user's own that was linked in.
+    """One origin of files: a download, or a folder of the user's own that was linked in.
 
-    hub, revision, hub_files: a repository as the card asks for it.   commit: what ``revision`` was then.
-    url, to: a file on the web and where it went.   bytes, sha256: of the archive, where it was unpacked.
-    adopted: the user's own folder.   files: what came of it, by path below the data folder.
+    Attributes:
+        hub: Repository, as requested by the card.
+        revision: Revision, as requested by the card.
+        hub_files: Glob patterns, as requested by the card.
+        commit: Commit of the revision at the time of the download.
+        url: Address of a file on the web.
+        to: Destination of that file.
+        bytes: Size of the archive, if it was unpacked.
+        sha256: Hash of the archive, if it was unpacked.
+        adopted: The user's own folder, if it was linked in.
+        files: Resulting files, by path below the data folder.
     """
 
     hub: str = ""
@@ -53,12 +61,12 @@ class Origin(_Part):
 
     @property
     def asked(self) -> tuple[object, ...]:
-        """What makes it the answer to a card's question."""
+        """Key that matches an origin with a card's request."""
         return self.hub, self.revision, tuple(self.hub_files), self.url, self.to, self.adopted
 
     @property
     def label(self) -> str:
-        """How a record names it; a path of the user's is nobody else's business."""
+        """Name of the origin in a record, which does not reveal paths of the user."""
         return f"{self.hub}@{self.commit}" if self.hub else self.url or "a folder of the user's own"
 
 
@@ -71,20 +79,20 @@ class Lock(_Part):
 
 
 def read_lock(folder: Path) -> Lock | None:
-    """Return what this user's goldieval wrote down of a folder; None where it wrote nothing.
+    """Return the origins recorded by this user's goldieval for a folder, or None if there are none.
 
     Raises:
-        TaskError: as ``claimed_lock``.
+        TaskError: As for ``claimed_lock``.
     """
     lock, sha256 = claimed_lock(folder)
     return lock if lock and recorded_origins_hash(folder) == sha256 else None
 
 
 def claimed_lock(folder: Path) -> tuple[Lock | None, str]:
-    """Return what a folder says of itself, whoever wrote it, and the SHA-256 of that.
+    """Return the origins claimed by a folder, whoever wrote them, and the SHA-256 of that file.
 
     Raises:
-        TaskError: a damaged file, or one of a newer version.
+        TaskError: The file is damaged, or was written by a newer version.
     """
     file = folder / NAME
     try:
@@ -102,7 +110,7 @@ def claimed_lock(folder: Path) -> tuple[Lock | None, str]:
 
 
 def write_lock(folder: Path, new: list[Origin]) -> None:
-    """Add origins to a folder's lock file, in the place of those that answered the same."""
+    """Add origins to a folder's lock file, replacing those with the same key."""
     known = read_lock(folder)
     kept = [old for old in (known.origins if known else []) if old.asked not in {origin.asked for origin in new}]
     content = (Lock(origins=[*kept, *new]).model_dump_json(indent=1, exclude_defaults=True) + "\n").encode()
@@ -114,7 +122,7 @@ def write_lock(folder: Path, new: list[Origin]) -> None:
 
 
 def difference(file: Path, held: FileHash) -> str:
-    """Say how a file differs from what it was when it was written; empty where it does not."""
+    """Return how a file differs from its recorded size and hash, or an empty string if it does not."""
     try:
         size = file.stat().st_size
         if size != held.bytes:
@@ -131,6 +139,6 @@ def difference(file: Path, held: FileHash) -> str:
 
 
 def origin_labels(folder: Path) -> list[str]:
-    """Return how a record names a folder's origins; empty where it was filled by hand or by another user."""
+    """Return the names of a folder's origins; empty if it was filled by hand or by another user."""
     lock = read_lock(folder) if folder.is_dir() else None
     return sorted({origin.label for origin in lock.origins}) if lock else []

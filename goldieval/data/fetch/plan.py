@@ -1,4 +1,4 @@
-"""What a source still lacks, known with its size before a byte of it is fetched."""
+"""Plan of a download: what a source lacks and its size, determined before the first byte is downloaded."""
 
 from __future__ import annotations
 
@@ -19,9 +19,13 @@ from goldieval.data.source import Download, Source, tilde
 
 @dataclass(frozen=True)
 class OriginPlan:
-    """One origin of a source: a repository at a commit, or one file on the web.
+    """One origin to download: a repository at a commit, or one file on the web.
 
-    origin: as it will be written down, its files still unknown.   wanted: what it consists of; an archive is unpacked.
+    Attributes:
+        origin: The origin as it will be recorded, without its files.
+        wanted: The files that it consists of.
+        unpack: Whether it is an archive.
+        left_out: Files that are not downloaded.
     """
 
     origin: Origin
@@ -31,13 +35,13 @@ class OriginPlan:
 
     @property
     def bytes(self) -> int | None:
-        """The size of all, where all sizes are known."""
+        """Total size, or None if a size is unknown."""
         sizes = [wanted.bytes for wanted in self.wanted]
         return None if None in sizes else sum(size or 0 for size in sizes)
 
     @property
     def digest(self) -> str:
-        """Names what this part fetches: pieces of another commit are never joined with it."""
+        """Identifier of the content, so that parts of different commits are never mixed."""
         about = [self.origin.asked, self.origin.commit, [(each.sha256, each.md5, each.bytes) for each in self.wanted]]
         return hashlib.sha256(repr(about).encode()).hexdigest()[:12]
 
@@ -45,13 +49,19 @@ class OriginPlan:
     def shown(self) -> str:
         origin = self.origin
         pinned = origin.revision == origin.commit
-        at = origin.commit if pinned else f"{origin.commit} ({origin.revision} as it is now)"
+        at = origin.commit if pinned else f"{origin.commit} (current state of {origin.revision})"
         return f"{origin.hub} at {at}" if origin.hub else origin.url
 
 
 @dataclass(frozen=True)
 class FetchPlan:
-    """parts: what is to be fetched.   reason: why nothing is, where nothing is."""
+    """Plan for one data folder.
+
+    Attributes:
+        folder: The data folder.
+        parts: What will be downloaded.
+        reason: Why nothing is downloaded, if there is nothing.
+    """
 
     folder: Path
     parts: list[OriginPlan] = field(default_factory=list)
@@ -64,29 +74,32 @@ class FetchPlan:
 
 
 def plan_fetch(sources: Sequence[Source], folder: Path, repair: bool, note: Callable[[str], None]) -> FetchPlan:
-    """Find what is to be fetched for sources that share a folder. Asks the Hub where a repository has to be listed.
+    """Determine what to download for sources that share a folder. Queries the Hub for the files of repositories.
 
     Args:
-        repair: look also at what is here, and replace what differs.
+        sources: The sources.
+        folder: Their data folder.
+        repair: Whether existing files are verified and replaced if they differ.
+        note: Receives lines of progress.
 
     Raises:
-        GoldievalError: nothing can be fetched, the network is forbidden, or the source refuses.
+        GoldievalError: Nothing can be downloaded, network access is forbidden, or the source refuses.
     """
     lock = read_lock(folder)
     adopted = next((origin.adopted for origin in lock.origins if origin.adopted), "") if lock else ""
     lacking = [source for source in sources if not folder.is_dir() or source.missing(folder)]
     if adopted and not lacking:
         return FetchPlan(folder, reason=f"linked to your {adopted}")
-    cut = staging(folder).exists()  # the last fetch: what is here may be a part of it
+    cut = staging(folder).exists()  # the last download was interrupted: existing files may be incomplete
     if lock is None and not lacking and not repair and not cut:
-        return FetchPlan(folder, reason="here already, not by this command; --repair fetches what differs")
+        return FetchPlan(folder, reason="present, but not downloaded by this command; --repair replaces what differs")
     wanted = _asked(sources)
     open_ = [part for part in wanted if not _here(part, lock, folder, by_hash=repair or is_incomplete(folder))]
     if not wanted or (not open_ and lacking):
         steps = " ".join(dict.fromkeys(source.manual for source in sources if source.manual))
         raise GoldievalError(f"no command fetches it. By hand: {steps or f'put its files into {tilde(folder)}'}")
     if not open_:
-        return FetchPlan(folder, reason="here already")
+        return FetchPlan(folder, reason="already present")
     if is_forbidden():
         raise GoldievalError(
             "HF_HUB_OFFLINE is set, so nothing is fetched. Unset it, or copy the folder from elsewhere"
@@ -111,7 +124,7 @@ def _asked(sources: Sequence[Source]) -> list[_Question]:
 
 
 def _here(question: _Question, lock: Lock | None, folder: Path, by_hash: bool) -> bool:
-    """True where all files of an origin have the size, or the hash, that they were written with."""
+    """Return whether all files of an origin have their recorded size, or hash."""
     known = lock.origin(question[0].asked) if lock else None
     if known is None:
         return False
@@ -133,7 +146,7 @@ def _of_url(origin: Origin, download: Download) -> OriginPlan:
     name = PurePosixPath(unquote(urlsplit(download.url).path)).name
     path = name if download.unpack or download.to in (".", "") else download.to
     if not path or path in (".", ".."):
-        raise GoldievalError(f"{download.url} names no file; give `to` in the card")
+        raise GoldievalError(f"{download.url} does not contain a file name; give `to` in the card")
     inside(Path("/folder"), download.to)
     inside(Path("/folder"), path)
     url, headers = at_endpoint(download.url)

@@ -1,4 +1,4 @@
-"""What a server says of the file that it sends, checked against what was asked for."""
+"""Interpretation of a server's response, checked against the request."""
 
 from __future__ import annotations
 
@@ -14,7 +14,13 @@ _SPAN = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)")
 
 @dataclass(frozen=True)
 class Version:
-    """Tells one version of a file from another: its strong ETag, its date, its size; empty where not said."""
+    """Version of a file on a server.
+
+    Attributes:
+        etag: Strong ETag, or empty.
+        modified: Date of modification, or empty.
+        total: Size, or None.
+    """
 
     etag: str = ""
     modified: str = ""
@@ -22,23 +28,28 @@ class Version:
 
     @property
     def validator(self) -> str:
-        """What If-Range takes; a weak ETag is none."""
+        """Value for If-Range; weak ETags are not usable."""
         return self.etag or self.modified
 
     def differs(self, other: Version) -> bool:
-        """Whether anything that both say is not the same."""
-        dates = () if self.etag and other.etag else ((self.modified, other.modified),)  # each mirror has its own date
+        """Return whether a property known for both versions differs."""
+        dates = () if self.etag and other.etag else ((self.modified, other.modified),)  # dates differ between mirrors
         pairs = ((self.etag, other.etag), (self.total, other.total), *dates)
         return any(one and another and one != another for one, another in pairs)
 
 
 @dataclass(frozen=True)
 class Response:
-    """start, end: first byte that comes, and the first that does not.   total: bytes of the whole file.
+    """Content of a response.
 
-    end and total are None where the server does not say.
-    encoded: a content encoding, so that lengths are not the file's.   page: it is HTML.
-    end_is_unknown: nothing tells the end of the file from a broken connection.
+    Attributes:
+        start: First byte that it contains.
+        end: First byte after it, or None if unknown.
+        total: Size of the whole file, or None if unknown.
+        encoded: Content encoding; if present, lengths are not those of the file.
+        page: Whether it is HTML.
+        end_is_unknown: Whether the end of the file cannot be distinguished from a broken connection.
+        version: Version of the file.
     """
 
     start: int = 0
@@ -51,14 +62,17 @@ class Response:
 
 
 def read_response(status: int, headers: Any, asked: int, what: str) -> Response:
-    """Return what an answer to a request for all bytes from ``asked`` on means.
+    """Interpret the response to a request for all bytes from ``asked`` on.
 
     Args:
-        headers: an ``email.message.Message``.   what: the address for error lines.
+        status: HTTP status.
+        headers: An ``email.message.Message``.
+        asked: First requested byte.
+        what: Address for error messages.
 
     Raises:
-        Transient: another part came than was asked for.
-        Refused: a status that brings no file, or lengths that contradict each other.
+        Transient: The response contains another range than requested.
+        Refused: The status is an error, or lengths contradict each other.
     """
     if status not in (200, 206):
         raise Refused(what, status)
@@ -82,20 +96,20 @@ def _length(headers: Any, what: str, status: int) -> int | None:
         return None
     value = given.pop()
     if given or not re.fullmatch("[0-9]{1,18}", value):
-        raise Refused(f"{what} names no one length (Content-Length {value[:20]!r})", status)
+        raise Refused(f"{what} states contradictory lengths (Content-Length {value[:20]!r})", status)
     return int(value)
 
 
 def _part(headers: Any, length: int | None, asked: int, what: str) -> tuple[int, int, int | None]:
-    """Return start, end and total of a 206; what it lacks at the end is asked for again."""
+    """Return start, end and total of a 206 response; if it is incomplete, the rest is requested again."""
     spans = headers.get_all("content-range") or []
     found = _SPAN.fullmatch(spans[0].strip()) if len(spans) == 1 else None
     if found is None:
-        raise Refused(f"{what} sends a part without saying which (Content-Range)", 206)
+        raise Refused(f"{what} sends a part without stating its range (Content-Range)", 206)
     start, end = int(found[1]), int(found[2])
     total = None if found[3] == "*" else int(found[3])
     if end < start or (total is not None and end >= total) or length not in (None, end - start + 1):
         raise Refused(f"{what} contradicts itself (Content-Range {spans[0][:60]!r}, Content-Length {length})", 206)
     if start != asked:
-        raise Transient(f"another part came than was asked for (from byte {start:,} instead of {asked:,})")
+        raise Transient(f"received another part than requested (from byte {start:,} instead of {asked:,})")
     return start, end + 1, total

@@ -1,4 +1,4 @@
-"""Trying again: after 429 and 5xx, and where a connection breaks; never for what will not change."""
+"""Retries after HTTP 429 and 5xx and after broken connections, but not after permanent errors."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import TypeVar
 
 from goldieval.core.errors import GoldievalError
 
-TRIES = 5  # in a row without a byte of progress
-MOST_TRIES = 1_000  # of one file, with progress
-LONGEST = 300.0  # seconds that a server may ask us to wait
-SLOWEST = 1_000  # bytes a second, over a minute
+TRIES = 5  # consecutive attempts without progress
+MOST_TRIES = 1_000  # attempts for one file with progress
+LONGEST = 300.0  # maximum delay in seconds that a server may request
+SLOWEST = 1_000  # bytes per second, averaged over a minute
 WINDOW_S = 60.0
 pause = time.sleep
 clock = time.monotonic
@@ -20,7 +20,11 @@ T = TypeVar("T")
 
 
 class Transient(Exception):
-    """May be gone in a moment. after: seconds that the server asked for."""
+    """A temporary error.
+
+    Attributes:
+        after: Delay in seconds requested by the server.
+    """
 
     def __init__(self, reason: str, after: float | None = None) -> None:
         super().__init__(reason)
@@ -28,11 +32,15 @@ class Transient(Exception):
 
 
 class TooSlow(Transient):
-    """It goes on, but too slowly to count as progress."""
+    """Data arrive, but too slowly to count as progress."""
 
 
 class Refused(GoldievalError):
-    """The server's final word. status: HTTP."""
+    """A permanent refusal by the server.
+
+    Attributes:
+        status: HTTP status.
+    """
 
     def __init__(self, what: str, status: int) -> None:
         super().__init__(f"{what}: HTTP {status}")
@@ -40,18 +48,18 @@ class Refused(GoldievalError):
 
 
 class SpeedCheck:
-    """Ends a connection that trickles, which no timeout for silence does."""
+    """Ends a connection that is too slow, which a timeout for silence does not detect."""
 
     def __init__(self, done: int) -> None:
         self._since, self._done = clock(), done
 
     def check(self, done: int) -> None:
-        """Take in how many bytes are here. Raises Transient below ``SLOWEST``."""
+        """Register the number of bytes received. Raises TooSlow below ``SLOWEST``."""
         passed = clock() - self._since
         if passed < WINDOW_S:
             return
         if done - self._done < SLOWEST * passed:
-            raise TooSlow(f"fewer than {SLOWEST:,} bytes a second came")
+            raise TooSlow(f"fewer than {SLOWEST:,} bytes a second arrived")
         self._since, self._done = clock(), done
 
 
@@ -70,10 +78,13 @@ def with_retries(
     """Call ``attempt`` until it succeeds or has failed ``TRIES`` times without progress.
 
     Args:
-        progress: bytes that are safe so far.   note: told each time that we wait.
+        what: Address for messages.
+        attempt: The action.
+        note: Receives a line before each delay.
+        progress: Returns the number of bytes saved so far.
 
     Raises:
-        GoldievalError: it went on failing, or the server asks for too long a wait.
+        GoldievalError: All attempts failed, or the server requests too long a delay.
     """
     failures, safe = 0, progress()
     for tried in range(1, MOST_TRIES + 1):
@@ -87,7 +98,7 @@ def with_retries(
             if failures >= TRIES or wait > LONGEST or tried == MOST_TRIES:
                 often = f" ({TRIES} times in a row)" if failures >= TRIES else f" ({tried:,} times)"
                 asked = f", and the server asks to wait {wait:,.0f} s" if wait > LONGEST else often
-                raise GoldievalError(f"{what}: {error}{asked}. Later, the same command goes on from here.") from None
+                raise GoldievalError(f"{what}: {error}{asked}. The same command resumes later from here.") from None
             note(f"{what}: {error}; trying again in {wait:.0f} s")
             pause(wait)
-    raise AssertionError("the last try returns or raises")
+    raise AssertionError("the last attempt returns or raises")

@@ -1,4 +1,4 @@
-"""One fetch of a source at a time, on this machine and by whoever shares the folder."""
+"""Mutual exclusion of downloads, on this machine and between users of a shared folder, and their staging area."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from goldieval.core.temporary import sweep
 
 @contextmanager
 def lock_for_fetch(folder: Path, note: Callable[[str], None]) -> Iterator[None]:
-    """Hold a data folder's lock, waiting for another fetch to end. The kernel drops the lock of one that was killed.
+    """Hold a data folder's lock, waiting for another download to end. The lock of a killed process is released.
 
     Raises:
-        GoldievalError: the data root cannot be written.
+        GoldievalError: The data root cannot be written.
     """
     try:
         check_writable(folder.parent)
     except OSError as error:
         raise GoldievalError(
-            f"cannot write to {folder.parent}: {error.strerror or error}. Name another --data-dir."
+            f"cannot write to {folder.parent}: {error.strerror or error}. Choose another --data-dir."
         ) from error
     with ExitStack() as stack:
         if not stack.enter_context(lock_file(hidden_sibling(folder, "lock"), wait_s=0)):
@@ -35,13 +35,13 @@ def lock_for_fetch(folder: Path, note: Callable[[str], None]) -> Iterator[None]:
 
 
 def staging(folder: Path) -> Path:
-    """Return where a fetch collects its files. It is there as long as the last fetch has not ended well."""
+    """Return the staging folder of a download. It exists until a download has completed successfully."""
     return hidden_sibling(folder, "fetching")
 
 
 @contextmanager
 def moving_files(folder: Path) -> Iterator[None]:
-    """Leave a mark for as long as files move into a data folder: it stays where that is cut, until a fetch ends."""
+    """Mark the data folder as incomplete while files are moved into it; the mark remains after an interruption."""
     mark = _mark(folder)
     mark.parent.mkdir(parents=True, exist_ok=True)
     mark.touch()
@@ -50,12 +50,12 @@ def moving_files(folder: Path) -> Iterator[None]:
 
 
 def is_incomplete(folder: Path) -> bool:
-    """Whether a data folder may hold a part of what was fetched: its files are moving in, or that was cut."""
+    """Return whether a data folder may be incomplete because its files are being moved, or that was interrupted."""
     return _mark(folder).exists()
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove what fetches of a data folder have left. Whoever calls holds the folder's lock, and it is whole."""
+    """Remove the remains of downloads. The caller holds the folder's lock, and the folder is complete."""
     shutil.rmtree(staging(folder), ignore_errors=True)
     sweep(folder, cache_root())
 
@@ -65,5 +65,5 @@ def _mark(folder: Path) -> Path:
 
 
 def hidden_sibling(folder: Path, what: str) -> Path:
-    """Return a hidden path next to a data folder, on the same disk, so that renames are whole."""
+    """Return a hidden path beside a data folder, on the same disk, so that renames are atomic."""
     return folder.with_name(f".{folder.name}.{what}")

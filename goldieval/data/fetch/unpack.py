@@ -1,4 +1,4 @@
-"""Zip and tar archives: refused as a whole if one member would leave the folder."""
+"""Zip and tar archives: refused completely if any member would leave the folder."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _BROKEN = (
 
 
 def bound(packed: int) -> int:
-    """Return how many bytes an archive of ``packed`` bytes may unpack to."""
+    """Return the maximum number of bytes that an archive of ``packed`` bytes may unpack to."""
     return UNPACKED_FLOOR + UNPACKED_RATIO * packed
 
 
@@ -51,11 +51,13 @@ def unpack(archive: Path, to: Path, shown: str) -> dict[str, FileHash]:
     """Unpack into the new folder ``to``; return its files, by path below it.
 
     Args:
-        shown: the archive's name for error lines.
+        archive: The archive.
+        to: Folder that does not exist yet.
+        shown: Name of the archive for error messages.
 
     Raises:
-        GoldievalError: no zip or tar, damaged, a member that is a link or would leave the folder, more than an archive
-            of its size may hold, or a full disk; nothing but ``to`` was touched.
+        GoldievalError: It is neither zip nor tar, is damaged, has a member that is a link or would leave the folder,
+            unpacks to more than allowed, or the disk is full; only ``to`` was modified.
     """
     try:
         with _open(archive, shown) as (found, read):
@@ -63,14 +65,14 @@ def unpack(archive: Path, to: Path, shown: str) -> dict[str, FileHash]:
             to.mkdir(parents=True)
             return {member.name: _extract(read, member, to) for member in members if member.is_file}
     except (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, *_BROKEN) as error:
-        raise GoldievalError(f"cannot unpack {shown}: {error}. It is damaged, or no plain zip or tar.") from error
+        raise GoldievalError(f"cannot unpack {shown}: {error}. It is damaged, or not a plain zip or tar.") from error
     except OSError as error:
         why = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else error
-        raise GoldievalError(f"cannot unpack {shown}: {why}. Free some space; the same command goes on.") from error
+        raise GoldievalError(f"cannot unpack {shown}: {why}. Free some space; the same command resumes.") from error
 
 
 def move_in(unpacked: Path, folder: Path) -> None:
-    """Rename what was unpacked into the folder: whole folders where that is free, else file by file."""
+    """Move unpacked files into the folder: whole folders where possible, otherwise file by file."""
     folder.mkdir(parents=True, exist_ok=True)
     for entry in sorted(unpacked.iterdir()):
         target = folder / entry.name
@@ -83,7 +85,7 @@ def move_in(unpacked: Path, folder: Path) -> None:
 
 @contextmanager
 def _open(archive: Path, shown: str) -> Iterator[tuple[Iterable[_Member], Any]]:
-    """Yield the members, of a tar as they are found, and what opens one."""
+    """Yield the members (of a tar, while it is read) and the function that opens one."""
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as zipped:
             yield map(_of_zip, zipped.infolist()), zipped.open
@@ -100,12 +102,12 @@ def _tar(stream: BoundedStream, shown: str) -> tarfile.TarFile:
         return open_tar(stream)
     except (tarfile.ReadError, OSError, EOFError, zlib.error, lzma.LZMAError) as error:
         raise GoldievalError(
-            f"{shown} is neither a zip nor a tar, or is damaged. Is it the page of a login, or another file?"
+            f"{shown} is neither a zip nor a tar, or is damaged. Is it a login page, or another file?"
         ) from error
 
 
 def _of_tar(tarred: tarfile.TarFile) -> Iterator[_Member]:
-    """Yield the members; tarfile takes a damaged header, and the end of the file, for the end of the archive."""
+    """Yield the members; check the end, because tarfile treats a damaged header as the end of the archive."""
     for about in tarred:
         yield _Member(_clean(about.name), about.isfile(), about.isdir(), about.size, about)
     tarred.fileobj.seek(tarred.offset)
@@ -120,14 +122,14 @@ def _of_zip(about: zipfile.ZipInfo) -> _Member:
 
 
 def _clean(name: str) -> str:
-    """``./a/b/`` and ``a/b`` are one name; nothing that leads elsewhere is touched."""
+    """Return a normalised name: ``./a/b/`` is ``a/b``; names that lead outside are not changed."""
     while name.startswith("./"):
         name = name[2:]
     return name.rstrip("/")
 
 
 def _checked(found: Iterable[_Member], packed: int, to: Path, shown: str) -> list[_Member]:
-    """Return the members of an archive of ``packed`` bytes. Raises GoldievalError at the first that may not be."""
+    """Return the members of an archive of ``packed`` bytes. Raises GoldievalError for the first that is not allowed."""
     members: list[_Member] = []
     total, most = 0, bound(packed)
     many = min(MEMBERS, 10_000 + packed // MEMBER_BYTES)
@@ -139,7 +141,7 @@ def _checked(found: Iterable[_Member], packed: int, to: Path, shown: str) -> lis
         if total > most or len(members) > many:
             what = f"{len(members):,} members" if len(members) > many else f"{total:,} bytes or more"
             raise GoldievalError(
-                f"{shown} has {packed:,} bytes and would unpack to {what}: nothing was unpacked. If that is right, "
+                f"{shown} has {packed:,} bytes and would unpack to {what}: nothing was unpacked. If that is correct, "
                 "unpack it yourself and use `goldieval data import`."
             )
         if total > free:
@@ -151,8 +153,8 @@ def _checked(found: Iterable[_Member], packed: int, to: Path, shown: str) -> lis
 
 def _check(member: _Member, shown: str) -> None:
     if member.size < 0:
-        raise tarfile.ReadError(f"{member.name!r} has a size below 0")
-    windows = PureWindowsPath(member.name)  # its separators and drives, besides those of other systems
+        raise tarfile.ReadError(f"{member.name!r} has a negative size")
+    windows = PureWindowsPath(member.name)  # also checks Windows separators and drives
     if member.name.startswith("/") or windows.drive or windows.root or ".." in windows.parts:
         raise GoldievalError(f"{shown}: member {member.name!r} would leave the data folder: nothing was unpacked.")
     if not (member.is_file or member.is_folder):
@@ -177,14 +179,14 @@ def _extract(read: Any, member: _Member, to: Path) -> FileHash:
         while chunk := source.read(CHUNK):
             size += len(chunk)
             if size > member.size:
-                raise zipfile.BadZipFile(f"{member.name!r} is longer than it says")
+                raise zipfile.BadZipFile(f"{member.name!r} is longer than declared")
             stream.write(chunk)
             total.update(chunk)
     if size < member.size:
-        raise zipfile.BadZipFile(f"{member.name!r} is shorter than it says")
+        raise zipfile.BadZipFile(f"{member.name!r} is shorter than declared")
     return FileHash(bytes=size, sha256=total.hexdigest())
 
 
 def clear(folder: Path) -> None:
-    """Remove a folder that is ours alone; it need not exist."""
+    """Remove a folder of our own; it need not exist."""
     shutil.rmtree(folder, ignore_errors=True)

@@ -1,1 +1,1 @@
-"""What ``goldieval data`` does, without its screen."""
+"""Implementation of ``goldieval data``, without its output."""

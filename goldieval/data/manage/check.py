@@ -1,4 +1,4 @@
-"""``goldieval data check``: what is wrong with the data of a task, and the one command that mends it."""
+"""``goldieval data check``: problems in the data of a task, and the one command that resolves them."""
 
 from __future__ import annotations
 
@@ -21,15 +21,26 @@ from goldieval.tasks.catalogue import command_name
 
 @dataclass(frozen=True)
 class Fault:
-    """what: file or count and what is wrong with it.   mend: a command, or what to do by hand."""
+    """One problem.
+
+    Attributes:
+        what: File or count, and what is wrong with it.
+        fix: Command, or instruction, that resolves it.
+    """
 
     what: str
-    mend: str
+    fix: str
 
 
 @dataclass(frozen=True)
 class CheckReport:
-    """facts: what was found in order, for a line.   faults: empty where all is well."""
+    """Result of checking one task.
+
+    Attributes:
+        task: The task.
+        facts: What was verified, for one line of output.
+        faults: Problems; empty if there are none.
+    """
 
     task: Task
     facts: list[str]
@@ -37,7 +48,7 @@ class CheckReport:
 
 
 def check(task: Task, root: Path, workers: int) -> CheckReport:
-    """Compare a task's data with its lock file and its card, and decode every picture; what raises is a fault too."""
+    """Compare a task's data with its lock file and its card, and decode every image; exceptions count as problems."""
     try:
         with contained("checking its data"):
             return _checked(task, root, workers)
@@ -50,7 +61,7 @@ def _checked(task: Task, root: Path, workers: int) -> CheckReport:
     get = source.how_to_get(folder, command_name(task))
     if source.on_disk and is_incomplete(folder):
         return CheckReport(
-            task, [], [Fault(f"{tilde(folder)} is half there: a fetch was cut while its files moved in", get)]
+            task, [], [Fault(f"{tilde(folder)} is incomplete: a download was interrupted while files were moved", get)]
         )
     lacking = (source.missing(folder) if folder.is_dir() else ["any file"]) if source.on_disk else []
     if lacking:
@@ -60,8 +71,8 @@ def _checked(task: Task, root: Path, workers: int) -> CheckReport:
             lock = claimed_lock(folder)[0] if source.on_disk else None
     except TaskError as error:
         return CheckReport(task, [], [Fault(str(error), get)])
-    mend = _mend(task, get, lock)
-    differing = [Fault(what, mend) for what in _differing(folder, lock)] if lock else []
+    fix = _fix(task, get, lock)
+    differing = [Fault(what, fix) for what in _differing(folder, lock)] if lock else []
     facts = (
         [f"{sum(len(origin.files) for origin in lock.origins):,} files as fetched"] if lock and not differing else []
     )
@@ -69,17 +80,17 @@ def _checked(task: Task, root: Path, workers: int) -> CheckReport:
         with contained("reading it"):
             seen, unreadable = _read(task, folder, workers)
     except TaskError as error:
-        return CheckReport(task, facts, differing or [Fault(str(error), mend)])
+        return CheckReport(task, facts, differing or [Fault(str(error), fix)])
     if unreadable:
         named = listing(f"{id} ({reason})" for id, reason in unreadable.items())
-        differing = differing or [Fault(f"{len(unreadable):,} pictures cannot be read: {named}", mend)]
+        differing = differing or [Fault(f"{len(unreadable):,} images cannot be read: {named}", fix)]
     return CheckReport(task, [*facts, *seen], differing)
 
 
-def _mend(task: Task, get: str, lock: Lock | None) -> str:
+def _fix(task: Task, get: str, lock: Lock | None) -> str:
     if lock and any(origin.adopted for origin in lock.origins):
         place = next(origin.adopted for origin in lock.origins if origin.adopted)
-        return f"mend the files in your {place}"
+        return f"repair the files in your {place}"
     if not (task.card.source.hub or task.card.source.urls):
         return get
     command, sep, rest = get.partition(" (")
@@ -87,7 +98,7 @@ def _mend(task: Task, get: str, lock: Lock | None) -> str:
 
 
 def _differing(folder: Path, lock: Lock) -> Iterator[str]:
-    """Yield what of the files that were fetched is not as it was then."""
+    """Yield how downloaded files differ from their recorded state."""
     for origin in lock.origins:
         for name, held in origin.files.items():
             if fault := difference(inside(folder, name), held):
@@ -95,7 +106,7 @@ def _differing(folder: Path, lock: Lock) -> Iterator[str]:
 
 
 def _read(task: Task, folder: Path, workers: int) -> tuple[list[str], dict[str, str]]:
-    """Return the counts, and id and reason of each picture that cannot be decoded. Raises TaskError."""
+    """Return the counts, and id and reason for each image that cannot be decoded. Raises TaskError."""
     from goldieval.engine.load import counted
 
     prepared, seen, _ = counted(task, folder)

@@ -1,4 +1,4 @@
-"""Which columns of a table hold picture, caption and class: told by their content, by name only between equals."""
+"""Detection of the image, caption and class columns of a table: by content, and by name if several fit."""
 
 from __future__ import annotations
 
@@ -13,28 +13,35 @@ from goldieval.data.labels import class_names_in, label_text
 from goldieval.data.table_files import is_missing
 from goldieval.data.walk import PICTURES, is_leftover
 
-# Names that people give these columns; they decide only where content leaves several.
+# Common names of these columns, used only if several columns fit by content.
 USUAL = {
     "image": {"image", "images", "img", "file", "file_name", "filename", "filepath", "image_path", "path", "picture"},
     "caption": {"caption", "captions", "text", "texts", "sentence", "sentences", "raw"},
     "label": {"label", "labels", "class", "class_name", "category", "target"},
 }
-LOOKED_AT = 200  # rows that say what a column is
+LOOKED_AT = 200  # number of rows that are examined
 
 Rows = list[dict[str, Any]]
 
 
 class UndecidedError(GoldievalError):
-    """There are several, and nothing in the data says which."""
+    """Several columns or files fit, and the data do not determine which is meant."""
 
 
 class UnfitError(GoldievalError):
-    """This is no table of pictures with captions or classes."""
+    """The table does not contain images with captions or classes."""
 
 
 @dataclass(frozen=True)
 class Columns:
-    """image: column; images: folder that its paths start from.   caption, label: a column, or empty."""
+    """Columns of a table.
+
+    Attributes:
+        image: Column of the image.
+        images: Folder that its paths are relative to.
+        caption: Column of the caption, or empty.
+        label: Column of the label, or empty.
+    """
 
     image: str
     images: str
@@ -42,7 +49,7 @@ class Columns:
     label: str = ""
 
     def source(self, family: str) -> dict[str, str]:
-        """Return what a card's source says of them."""
+        """Return the keys of a card's source block."""
         kept = {"image": self.image, "images": self.images if self.images != "." else ""}
         kept |= {"caption": self.caption} if family == "retrieval" else {"label": self.label}
         return {key: value for key, value in kept.items() if value}
@@ -52,11 +59,15 @@ def columns_of(rows: Rows, folder: Path, shown: str, named: dict[str, str], fami
     """Find the columns.
 
     Args:
-        shown: the table's name.   named: by role (image, caption, label), what the user says.
+        rows: Rows of the table.
+        folder: Folder of the data.
+        shown: Name of the table for error messages.
+        named: Columns named by the user, by role (image, caption, label).
+        family: Task family, or None if it is to be determined.
 
     Raises:
-        UndecidedError: two columns could be it; names both, and the option that decides.
-        UnfitError: no picture column, or neither captions nor classes.
+        UndecidedError: Two columns fit; names both, and the option that decides.
+        UnfitError: There is no image column, or neither captions nor classes.
     """
     names = list(dict.fromkeys(name for row in rows[:LOOKED_AT] for name in row))
     for role, name in named.items():
@@ -68,10 +79,10 @@ def columns_of(rows: Rows, folder: Path, shown: str, named: dict[str, str], fami
         raise UndecidedError(f"{shown}: the files that {named['image']!r} names are not below {folder}.")
     if pictures and not roots:
         first = str(rows[0].get(pictures[0]))
-        raise UnfitError(f"{shown}: the pictures of column {pictures[0]!r} (first: {first}) are not below {folder}.")
+        raise UnfitError(f"{shown}: the images of column {pictures[0]!r} (first: {first}) are not below {folder}.")
     image = _pick(shown, "image", list(roots), rows, named)
     if not image:
-        raise UnfitError(f"{shown} has no column with names of picture files; it has {', '.join(names)}.")
+        raise UnfitError(f"{shown} has no column with names of image files; it has {', '.join(names)}.")
     rest = [name for name in names if name not in pictures]
     caption = label = ""
     if family in (None, "retrieval"):
@@ -86,7 +97,7 @@ def columns_of(rows: Rows, folder: Path, shown: str, named: dict[str, str], fami
 
 
 def picture_root(folder: Path, names: Sequence[str]) -> str | None:
-    """Return the folder below ``folder`` where most of some file names are, the nearest of equals; None if none is."""
+    """Return the nearest subfolder of ``folder`` that contains most of the given files, or None if there is none."""
     some = names[:: max(1, len(names) // LOOKED_AT)]
     best, most = None, 0
     for place in (folder, *folders_below(folder, 2)):
@@ -99,7 +110,7 @@ def picture_root(folder: Path, names: Sequence[str]) -> str | None:
 
 
 def folders_below(folder: Path, depth: int) -> list[Path]:
-    """Return the visible folders below a folder, nearest first."""
+    """Return the visible folders below a folder, level by level."""
     found, level = [], [folder]
     for _ in range(depth):
         level = [
@@ -113,12 +124,12 @@ def folders_below(folder: Path, depth: int) -> list[Path]:
 
 
 def _leads_up(entry: Path) -> bool:
-    """True for a link to a folder that it lies in."""
+    """Return whether an entry is a link to one of its parent folders."""
     return entry.is_symlink() and entry.parent.resolve().is_relative_to(entry.resolve())
 
 
 def _pick(shown: str, role: str, candidates: list[str], rows: Rows, named: dict[str, str]) -> str:
-    """Return the column of a role, or an empty string where there is none."""
+    """Return the column of a role, or an empty string if there is none."""
     if named.get(role):
         return named[role]
     distinct = _without_twins(candidates, rows) if role == "label" else candidates
@@ -130,7 +141,7 @@ def _pick(shown: str, role: str, candidates: list[str], rows: Rows, named: dict[
 
 
 def _without_twins(candidates: list[str], rows: Rows) -> list[str]:
-    """Leave out columns that say the same in other words (name and number of a class); names are kept, not numbers."""
+    """Remove columns equivalent to another (name and number of a class), preferring names to numbers."""
     kept: list[str] = []
     for name in sorted(candidates, key=lambda name: isinstance(rows[0].get(name), int) or str(rows[0][name]).isdigit()):
         if not any(_tell_the_same(rows, name, other) for other in kept):
@@ -144,7 +155,7 @@ def _tell_the_same(rows: Rows, one: str, other: str) -> bool:
 
 
 def _all(rows: Rows, name: str, fits: Callable[[Any], bool]) -> bool:
-    """True where nearly all values fit, those that say nothing left aside: the reader names their rows."""
+    """Return whether nearly all non-missing values fit; missing ones are reported by the reader."""
     some = [row.get(name) for row in rows[:LOOKED_AT]]
     there = [value for value in some if not is_missing(value) and value != []]
     return bool(there) and sum(fits(value) for value in there) > 0.9 * len(there)
@@ -159,13 +170,13 @@ def _is_picture(value: Any) -> bool:
 
 
 def _is_text(value: Any) -> bool:
-    """A caption has several words; an id or a class name seldom has."""
+    """Return whether a value looks like a caption: several words, unlike most ids and class names."""
     texts = [text for text in value if not is_missing(text)] if isinstance(value, list) else [value]
     return bool(texts) and all(isinstance(text, str) and len(text.split()) >= 3 for text in texts)
 
 
 def _is_label(rows: Rows, name: str) -> bool:
-    """A class comes again and again."""
+    """Return whether a column looks like class labels: values occur repeatedly."""
     values = [row.get(name) for row in rows if not is_missing(row.get(name))]
     if not all(isinstance(value, str | int | float) and not isinstance(value, bool) for value in values):
         return False
@@ -173,6 +184,6 @@ def _is_label(rows: Rows, name: str) -> bool:
 
 
 def numbered_classes(rows: Rows, column: str) -> list[str]:
-    """Return the labels of a column that holds numbers, or nothing where it holds names."""
+    """Return the labels of a column that contains numbers, or nothing if it contains names."""
     labels = {label_text(column, row[column]) for row in rows if not is_missing(row.get(column))}
     return [] if class_names_in(labels) else sorted(labels, key=lambda label: (len(label), label))

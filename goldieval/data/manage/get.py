@@ -1,4 +1,4 @@
-"""``goldieval data get``: the plan, the fetch, and the count that says whether it worked."""
+"""``goldieval data get``: the plan, the download, and the final count of samples."""
 
 from __future__ import annotations
 
@@ -21,7 +21,14 @@ from goldieval.tasks.catalogue import command_name
 
 @dataclass
 class Job:
-    """The tasks of one data folder. failure: why it cannot be had, in a line."""
+    """The tasks that share a data folder.
+
+    Attributes:
+        folder: The data folder.
+        tasks: The tasks.
+        plan: What will be downloaded.
+        failure: Why the data cannot be downloaded, in one line.
+    """
 
     folder: Path
     tasks: list[Task] = field(default_factory=list)
@@ -34,7 +41,7 @@ class Job:
 
     @property
     def megabytes(self) -> int | None:
-        """What the cards say of the size; the largest, for they share files."""
+        """Largest size stated by the cards, which share files."""
         return max((task.card.source.megabytes or 0 for task in self.tasks), default=0) or None
 
     @property
@@ -43,7 +50,7 @@ class Job:
 
 
 def jobs(tasks: Iterable[Task], root: Path) -> list[Job]:
-    """Group tasks by the folder that they share; what is made here and not read needs none."""
+    """Group tasks by their data folder; generated data need none."""
     by_folder: dict[Path, Job] = {}
     refused: list[Job] = []
     for task in tasks:
@@ -64,25 +71,25 @@ def plan(job: Job, repair: bool, note: Callable[[str], None]) -> None:
         _guarded(job, lambda: _plan(job, repair, note))
 
 
-def carry_out(job: Job, repair: bool, tell: FetchProgress) -> None:
-    """Fetch what the plan names, holding the folder, and count; sets the job's failure.
+def carry_out(job: Job, repair: bool, progress: FetchProgress) -> None:
+    """Download the files in the plan while holding the folder's lock, and count samples; sets the job's failure.
 
-    The plan is made again once the folder is ours: another fetch may have ended in between.
+    The plan is made again after the lock is acquired, because another download may have ended in the meantime.
     """
 
     def work() -> None:
-        with lock_for_fetch(job.folder, tell.note):
-            _plan(job, repair, tell.note)
+        with lock_for_fetch(job.folder, progress.note):
+            _plan(job, repair, progress.note)
             if job.plan is not None and job.plan.parts:
-                fetch_all(job.plan, tell)
+                fetch_all(job.plan, progress)
             remove_leftovers(job.folder)
-        count(job, tell.note)
+        count(job, progress.note)
 
     _guarded(job, work)
 
 
 def count(job: Job, note: Callable[[str], None]) -> None:
-    """Read each task with its own reader and compare with its card. Raises TaskError."""
+    """Read each task with its own reader and compare the counts with its card. Raises TaskError."""
     from goldieval.engine.load import counted
 
     for task in job.tasks:
@@ -107,22 +114,22 @@ def _guarded(job: Job, work: Callable[[], None]) -> None:
         job.failure = f"{error}. {_steps(job, error.status)}"
     except GoldievalError as error:
         job.failure = str(error)
-    except Exception as error:  # of one source; the others are fetched
+    except Exception as error:  # affects one source; the others are downloaded
         job.failure = f"{type(error).__name__}: {first_line(error)} in {tilde(job.folder)}"
 
 
 def _steps(job: Job, status: int) -> str:
-    """What a person does where the source refuses: ask for access, or fetch by hand."""
+    """Return what to do if the source refuses: request access, or download by hand."""
     source = job.tasks[0].card.source
     command = f"goldieval data get {command_name(job.tasks[0])}"
     manual = f" By hand: {source.manual}" if source.manual else ""
     if status in (401, 403) and source.hub:
         page = f"{endpoint()}/datasets/{source.hub}"
         return (
-            f"It is gated, private or not there. 1. Log in and accept its terms: {page} "
-            f"2. Make a token that may read: {endpoint()}/settings/tokens 3. HF_TOKEN=… {command}{manual}"
+            f"It is gated, private or missing. 1. Log in and accept its terms: {page} "
+            f"2. Create a token with read access: {endpoint()}/settings/tokens 3. HF_TOKEN=… {command}{manual}"
         )
     if status in (401, 403):
-        return f"It asks for a login.{manual or f' Fetch it in a browser and put it into {tilde(job.folder)}'}"
-    gone = "It is not there any more, or not at that revision."
+        return f"It requires a login.{manual or f' Download it in a browser and put it into {tilde(job.folder)}'}"
+    gone = "It no longer exists, or not at that revision."
     return f"{gone}{manual or f' Get its files elsewhere and put them into {tilde(job.folder)}'}"

@@ -1,4 +1,4 @@
-"""Link a folder that the user already has into the data root, where a task's own reader reads it as it should be."""
+"""Linking of an existing folder into the data root, in the layout that a task's reader expects."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ Links = dict[str, Path]
 
 
 def link_folder(task: Task, given: Path, root: Path) -> str:
-    """Link what a task needs of ``given`` into its data folder; return a line that says so.
+    """Link the files that a task needs from ``given`` into its data folder; return a line that describes the result.
 
-    Several layouts are tried: the one that the reader wants, a folder further down, pieces in other places. The one
-    taken is read, counted and some of its pictures opened before the first link is made.
+    Several layouts are tried: the expected one, a subfolder, and individual files in other places. A layout is read and
+    counted and some of its images are opened before the first link is created.
 
     Raises:
-        GoldievalError: no layout fits; says what is missing, or what is wrong with the one that came nearest.
+        GoldievalError: No layout fits; the message says what is missing, or what is wrong with the closest one.
     """
     source, folder = task.card.source, task.folder(root)
     if not given.is_dir():
-        raise GoldievalError(f"{given} is no folder.")
+        raise GoldievalError(f"{given} is not a folder.")
     if not source.on_disk or not source.id:
-        raise GoldievalError(f"{task.name} reads no folder below the data root, so none can be linked in.")
+        raise GoldievalError(f"{task.name} has no folder below the data root, so nothing can be linked in.")
     if folder.is_dir() and not source.missing(folder):
         raise GoldievalError(f"{task.name} has its data in {tilde(folder)} already. Remove that folder first.")
     layouts = list(_layouts(source, given.resolve()))
@@ -68,7 +68,7 @@ def _first_that_reads(task: Task, folder: Path, layouts: list[Links], given: Pat
                 raise GoldievalError(f"it lacks {listing(lacking)}")
             prepared, seen, _ = counted(task, trial)
             if gone := check_pictures(prepared.dataset):
-                raise GoldievalError(f"{len(gone):,} of its {seen['images']:,} pictures are not there: {listing(gone)}")
+                raise GoldievalError(f"{len(gone):,} of its {seen['images']:,} images are missing: {listing(gone)}")
             if prepared.dataset.masks is not None:
                 check_masks(prepared.dataset.images, prepared.dataset.masks, seen["classes"], os.cpu_count() or 1)
             found = ", ".join(f"{number:,} {what}" for what, number in seen.items())
@@ -81,7 +81,7 @@ def _first_that_reads(task: Task, folder: Path, layouts: list[Links], given: Pat
 
 
 def _layouts(source: Source, given: Path) -> Iterator[Links]:
-    """Yield what could be linked: a folder as it is, one further down, then pieces by their names."""
+    """Yield candidate layouts: a folder as it is, a subfolder, then individual files by name."""
     places = (given, *folders_below(given, DEPTH))
     for place in places:
         if not source.missing(place):
@@ -96,7 +96,7 @@ def _layouts(source: Source, given: Path) -> Iterator[Links]:
 
 
 def _called(places: tuple[Path, ...], need: str) -> list[Path]:
-    """Return files or folders that end like a needed path, those that share most of it first."""
+    """Return files or folders whose path ends like a required path, with the longest common ending first."""
     parts = Path(need).parts
     for length in range(len(parts), 0, -1):
         found = [place.joinpath(*parts[-length:]) for place in places if place.joinpath(*parts[-length:]).exists()]
@@ -119,21 +119,21 @@ def _link(links: Links, place: Path) -> None:
 
 
 def _why_not(task: Task, given: Path) -> str:
-    """Say what is missing, and what to do with a layout that this task's reader does not read."""
+    """Return what is missing, and what to do with a layout that this task's reader does not support."""
     source, where = task.card.source, tilde(given)
     places = (given, *folders_below(given, DEPTH))
     pickles = [file.name for place in places for pattern in PICKLES for file in place.glob(pattern)]
     if pickles:
         return (
             f"{where} holds Python pickles ({pickles[0]}), which can run any code when opened, so they are never read. "
-            f"What is read instead: goldieval data get {task.name}, or class folders of pictures."
+            f"Supported instead: goldieval data get {task.name}, or class folders of images."
         )
     lacking = listing(source.missing(given))
     try:
         found = detect(given, DetectionHints())
     except GoldievalError:
-        return f"{where} is no data of {task.name}: it lacks {lacking}."
+        return f"{where} is not data of {task.name}: it lacks {lacking}."
     return (
-        f"{where} lacks {lacking}; it holds {found.said}. Another copy of the pictures is another task: "
+        f"{where} lacks {lacking}; it holds {found.description}. Another copy of the images is another task: "
         f"goldieval data import {shell_argument(str(where))} --family {found.family} --name {task.name}-own"
     )

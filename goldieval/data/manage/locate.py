@@ -1,4 +1,4 @@
-"""``goldieval data where``: the folder of each task, whether its data are there, and the room that they take."""
+"""``goldieval data where``: the data folder of each task, whether its data are present, and their size on disk."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from goldieval.tasks.card import Task
 
 
 def state(task: Task, root: Path) -> str:
-    """Return ``present``, ``missing``, ``made here``, or ``refused`` where the card names files outside its folder."""
+    """Return ``present``, ``missing``, ``made here``, or ``refused`` if the card names files outside its folder."""
     source = task.card.source
     if not source.on_disk:
         return "made here"
@@ -27,9 +27,9 @@ def state(task: Task, root: Path) -> str:
 
 
 def data_locations(tasks: Iterable[Task], root: Path) -> list[dict[str, Any]]:
-    """Return for each task its state, folder, bytes on disk (of all tasks in that folder) and origins.
+    """Return state, folder, bytes on disk (of all tasks in that folder) and origins of each task.
 
-    A task about which that cannot be said has the state ``unknown``, and the reason under ``fault``.
+    If this fails for a task, its state is ``unknown`` and the reason is given under ``fault``.
     """
     sizes: dict[Path, int] = {}
     rows = []
@@ -47,12 +47,18 @@ def data_locations(tasks: Iterable[Task], root: Path) -> list[dict[str, Any]]:
 def _may_be_read(folder: Path, place: str) -> bool:
     try:
         return inside(folder, place) is not None
-    except TaskError:  # a link that leads out
+    except TaskError:  # a link that points outside
         return False
 
 
 def _place(task: Task, root: Path, sizes: dict[Path, int]) -> dict[str, Any]:
-    """Return where the data of a task are. sizes: of folders that were counted already; taken up and added to."""
+    """Return the location of a task's data.
+
+    Args:
+        task: The task.
+        root: The data root.
+        sizes: Sizes of folders counted so far; updated.
+    """
     on_disk, folder = task.card.source.on_disk, task.folder(root)
     if on_disk and folder not in sizes:
         sizes[folder] = bytes_in(folder)
@@ -65,11 +71,11 @@ def _place(task: Task, root: Path, sizes: dict[Path, int]) -> dict[str, Any]:
 
 
 def bytes_in(folder: Path) -> int:
-    """Return the size of all files below a folder; what is behind a link that may be followed, too."""
+    """Return the total size of the files below a folder, including those behind links that are followed."""
     total, seen = 0, set()
     for place, folders, files in os.walk(folder, followlinks=True):
         about = os.stat(place)
-        if (about.st_dev, about.st_ino) in seen:  # a link that leads back up
+        if (about.st_dev, about.st_ino) in seen:  # a link to a parent folder
             folders.clear()
             continue
         seen.add((about.st_dev, about.st_ino))

@@ -1,4 +1,4 @@
-"""A card for data of the user's own, written once it has been read with it."""
+"""Writing of a card for the user's own data, after the data have been read with it."""
 
 from __future__ import annotations
 
@@ -21,38 +21,44 @@ from goldieval.metrics.registry import metric_of
 from goldieval.tasks.card import Task, load_card
 from goldieval.tasks.catalogue import Catalogue
 
-SAMPLE = 16  # pictures that are opened before a folder is taken in
+SAMPLE = 16  # number of images that are decoded before a card is written
 FAMILIES = ("retrieval", "zeroshot")
 
 
 @dataclass(frozen=True)
-class Written:
-    """card: the file.   lines: what was found, and what of it is left out.   options: what its first run needs."""
+class WrittenCard:
+    """A card that was written.
+
+    Attributes:
+        card: The file.
+        lines: What was found, and what was left out.
+        options: Options required for the first run.
+    """
 
     card: Path
     lines: list[str]
     options: str = ""
 
 
-def write_card(folder: Path, wishes: DetectionHints, name: str | None, out: Path | None) -> Written:
-    """Find out what a folder holds, read it, and write its card; nothing in the folder is changed.
+def write_card(folder: Path, hints: DetectionHints, name: str | None, out: Path | None) -> WrittenCard:
+    """Detect the layout of a folder, read it, and write its card; the folder is not modified.
 
     Raises:
-        GoldievalError: no folder, nothing that can be read or two ways to read it, a name that is taken.
+        GoldievalError: There is no such folder, no layout or several layouts fit, or the name is in use.
     """
     from goldieval.engine.load import counted
 
     if not folder.is_dir():
-        raise GoldievalError(f"{folder} is no folder.")
-    if wishes.family not in (None, *FAMILIES):
-        raise GoldievalError(f"--family {wishes.family!r}: choose {' or '.join(FAMILIES)}.")
+        raise GoldievalError(f"{folder} is not a folder.")
+    if hints.family not in (None, *FAMILIES):
+        raise GoldievalError(f"--family {hints.family!r}: choose {' or '.join(FAMILIES)}.")
     name = name or re.sub("[^a-z0-9._-]+", "-", folder.resolve().name.lower()).strip("-._") or "mine"
     file = out or Path(f"{name}.yaml")
     if file.exists():
-        raise GoldievalError(f"{file} exists already. Name another --name or --out.")
+        raise GoldievalError(f"{file} exists already. Choose another --name or --out.")
     if name in Catalogue().tasks:
-        raise GoldievalError(f"a task {name!r} exists already. Name yours with --name.")
-    found = detect(folder, wishes)
+        raise GoldievalError(f"a task {name!r} exists already. Choose another --name.")
+    found = detect(folder, hints)
     content = _content(name, found)
     with tempfile.TemporaryDirectory() as scratch:
         prepared, seen, _ = counted(_task(content, folder, Path(scratch)), folder)
@@ -62,27 +68,32 @@ def write_card(folder: Path, wishes: DetectionHints, name: str | None, out: Path
     content |= {"chance": float(f"{chance:.4g}")} if chance is not None else {}
     _write(file, content, folder)
     counts = ", ".join(f"{number:,} {what}" for what, number in seen.items())
-    lines = [f"{tilde(folder)}: {found.said}", counts, *prepared.dataset.notes, *_told_lacking(lacking, seen["images"])]
-    return Written(file, lines, " --subset present" if lacking else "")
+    lines = [
+        f"{tilde(folder)}: {found.description}",
+        counts,
+        *prepared.dataset.notes,
+        *_missing_notes(lacking, seen["images"]),
+    ]
+    return WrittenCard(file, lines, " --subset present" if lacking else "")
 
 
 def check_pictures(dataset: Dataset) -> list[str]:
-    """Look at the header of every picture, and decode some, evenly spread; return the paths of those that lack.
+    """Check the header of every image and decode an evenly spaced sample; return the paths of missing images.
 
     Raises:
-        TaskError: pictures that are none, or all lack; names the first.
+        TaskError: Files are not images, or all are missing; names the first.
     """
     images = [image for image in dataset.images if not isinstance(image.source, NoImage)]
     lacking = [image.path or image.id for image in images if _lacks(image)]
     there = [image for image in images if not _lacks(image)]
     if images and not there:
-        raise TaskError(f"none of the {len(images):,} pictures is there: {listing(lacking)}.")
+        raise TaskError(f"none of the {len(images):,} images exists: {listing(lacking)}.")
     decoded = {id(image) for image in there[:: max(1, len(there) // SAMPLE)]}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         found = list(pool.map(lambda image: _fault(image, id(image) in decoded), there))
     faults = [f"{image.path or image.id} ({fault})" for image, fault in zip(there, found, strict=True) if fault]
     if faults:
-        raise TaskError(f"{len(faults):,} of {len(images):,} pictures cannot be read: {listing(faults)}.")
+        raise TaskError(f"{len(faults):,} of {len(images):,} images cannot be read: {listing(faults)}.")
     return lacking
 
 
@@ -101,11 +112,11 @@ def _fault(image: ImageSample, whole: bool) -> str:
     return ""
 
 
-def _told_lacking(lacking: list[str], images: int) -> list[str]:
+def _missing_notes(lacking: list[str], images: int) -> list[str]:
     if not lacking:
         return []
     return [
-        f"{len(lacking):,} of {images:,} pictures are not there: {listing(lacking)}; --subset present runs the rest"
+        f"{len(lacking):,} of {images:,} images are missing: {listing(lacking)}; --subset present evaluates the rest"
     ]
 
 
@@ -134,7 +145,7 @@ def _task(content: dict[str, Any], folder: Path, scratch: Path) -> Task:
 
 
 def _yaml(content: dict[str, Any], folder: Path, beside: Path) -> str:
-    """A path below the card's folder is written relative to it, so that both can move together."""
+    """Return the card's text; a path below the card's folder is relative, so that both can be moved together."""
     place, home = folder.resolve(), beside.resolve()
     path = place.relative_to(home).as_posix() if place.is_relative_to(home) else str(place)
     source = {"reader": content["source"]["reader"], "path": path, **content["source"]}
@@ -148,4 +159,4 @@ def _write(file: Path, content: dict[str, Any], folder: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         atomic_write(file, (note + _yaml(content, folder, file.parent)).encode())
     except OSError as error:
-        raise GoldievalError(f"cannot write {file}: {error.strerror or error}. Name another --out.") from error
+        raise GoldievalError(f"cannot write {file}: {error.strerror or error}. Choose another --out.") from error

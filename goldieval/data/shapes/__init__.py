@@ -1,4 +1,4 @@
-"""The built-in world: small drawn scenes of which everything is known, the same on every machine."""
+"""The built-in world: small drawn scenes with complete ground truth, identical on every machine."""
 
 from goldieval.data.shapes.composition import choices
 from goldieval.data.shapes.draw import boxes, draw, instance_mask, semantic_mask

@@ -1,4 +1,4 @@
-"""The empty pictures: muted colours, which every object's colour stands out from, in four textures."""
+"""Backgrounds: muted colours that contrast with all object colours, in four textures."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from goldieval.data.shapes.dice import dice
 from goldieval.data.shapes.world import Background
 
 RGB = tuple[int, int, int]
-OVERSAMPLING = 4  # pictures are drawn this many times larger, then averaged
+OVERSAMPLING = 4  # images are drawn larger by this factor and then averaged
 
 BACKGROUND_RGB: dict[str, RGB] = {
     "grey": (136, 136, 136),
@@ -29,7 +29,7 @@ def shade(colour: RGB, strength: float) -> RGB:
 
 @functools.lru_cache(maxsize=128)
 def empty_picture(background: Background, resolution: int) -> Image.Image:
-    """Return the empty picture; shared among scenes, so copy it before drawing on it."""
+    """Return the empty image; it is shared among scenes and must be copied before drawing on it."""
     side = resolution * OVERSAMPLING
     colour = BACKGROUND_RGB[background.colour]
     picture = Image.new("RGB", (side, side), colour)
@@ -38,7 +38,7 @@ def empty_picture(background: Background, resolution: int) -> Image.Image:
 
 
 def _plain(picture: Image.Image, colour: RGB) -> None:
-    """Leave the picture as it is."""
+    """Leave the image unchanged."""
 
 
 def _gradient(picture: Image.Image, colour: RGB) -> None:

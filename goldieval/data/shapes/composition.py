@@ -1,9 +1,11 @@
-"""One true caption of a scene among three false ones made of its parts: choosing takes binding and order.
+"""One true caption of a scene and three false ones made of its parts: choosing requires binding and word order.
 
-The four are symmetric: whichever of them were true, the others would be the same, so that no text is odd by itself.
-attribute: two objects of the scene, with none, one, the other or both of two attributes exchanged. All four are the
-same words in another order (but for "a" and "an"), so a bag of words is at chance.
-relation: two objects in one row or column: each placed by the other, along that axis and along the other one.
+The four are symmetric: whichever of them were true, the other three would be the same, so no text is conspicuous alone.
+
+attribute: two objects of the scene, with none, one, the other or both of two attributes exchanged. All four captions
+contain the same words in another order (except "a" and "an"), so a bag of words is at chance.
+
+relation: two objects in one row or column: each placed relative to the other, along that axis and along the other axis.
 """
 
 from __future__ import annotations
@@ -16,19 +18,31 @@ from dataclasses import dataclass, replace
 from goldieval.data.shapes import phrases
 from goldieval.data.shapes.dice import choose, dice, shuffled
 from goldieval.data.shapes.language import OPENINGS, Caption
-from goldieval.data.shapes.meaning import RELATIONS, ObjectDescription, Relation, SceneQuery, holds, known
+from goldieval.data.shapes.meaning import RELATIONS, ObjectDescription, Relation, SceneQuery, describe, holds
 from goldieval.data.shapes.relevance import satisfies
 from goldieval.data.shapes.world import Obj, Scene
 
 ACROSS = {"left of": ("above", "below"), "right of": ("above", "below")}
-ACROSS |= {"above": ("left of", "right of"), "below": ("left of", "right of")}  # relation to those of the other axis
-# Attributes of which some are said of both objects; their shapes always are.
-SAID = (("colour", "size"), ("colour", "fill"), ("colour", "place"), ("colour", "size", "fill"), ("size", "place"))
+ACROSS |= {"above": ("left of", "right of"), "below": ("left of", "right of")}  # relations along the other axis
+# Attributes of which some are mentioned for both objects, in addition to their shapes.
+ATTRIBUTE_SETS = (
+    ("colour", "size"),
+    ("colour", "fill"),
+    ("colour", "place"),
+    ("colour", "size", "fill"),
+    ("size", "place"),
+)
 
 
 @dataclass(frozen=True)
 class Choice:
-    """``captions`` are four, the true one first."""
+    """One multiple-choice query.
+
+    Attributes:
+        id: Id of the query.
+        kind: ``attribute`` or ``relation``.
+        captions: Four captions, the true one first.
+    """
 
     id: str
     kind: str
@@ -36,7 +50,7 @@ class Choice:
 
 
 def choices(scene: Scene) -> list[Choice]:
-    """Return at most one choice of each kind; none where the scene has no two objects that differ enough."""
+    """Return at most one choice of each kind; none if the scene has no two objects that differ sufficiently."""
     found = []
     for kind, captions_of in _KINDS.items():
         rng = dice("composition", kind, scene.kind, scene.seed)
@@ -52,10 +66,10 @@ def _only_the_first_is_true(captions: tuple[Caption, ...], scene: Scene) -> bool
 
 
 def _attribute(rng: random.Random, first: Obj, second: Obj) -> tuple[Caption, ...]:
-    """Exchange two of the attributes that differ; what stays (a third one that differs) tells the objects apart."""
-    names = ("shape", *choose(rng, SAID))
+    """Exchange two attributes that differ; a third one that differs identifies the objects."""
+    names = ("shape", *choose(rng, ATTRIBUTE_SETS))
     opening = choose(rng, OPENINGS)
-    one, other = known(first, names), known(second, names)
+    one, other = describe(first, names), describe(second, names)
     differing = shuffled(rng, [name for name in names if getattr(one, name) != getattr(other, name)])
     if len(differing) < 3:
         return ()
@@ -64,9 +78,9 @@ def _attribute(rng: random.Random, first: Obj, second: Obj) -> tuple[Caption, ..
 
 
 def _relation(rng: random.Random, first: Obj, second: Obj) -> tuple[Caption, ...]:
-    """Place each by the other; a pair that is apart both ways has a second true caption and drops out."""
+    """Place each object relative to the other; pairs that differ along both axes are skipped."""
     opening, names = choose(rng, OPENINGS), ("colour", "shape")
-    one, other = known(first, names), known(second, names)
+    one, other = describe(first, names), describe(second, names)
     name = choose(rng, [name for name in RELATIONS if holds(name, first, second)])
     across = choose(rng, ACROSS[name])
     places = ((one, other, name), (other, one, name), (one, other, across), (other, one, across))
@@ -91,7 +105,7 @@ def _exchange(
 def _caption(
     rng: random.Random, opening: str, one: ObjectDescription, other: ObjectDescription, relation: str | None = None
 ) -> Caption:
-    """Say it without synonyms, so that the words of two candidates differ in nothing but what is meant."""
+    """Return a caption without synonyms, so that candidates differ only in meaning."""
     parts = [phrases.noun_phrase(rng, wanted, synonyms=False) for wanted in (one, other)]
     first, second = phrases.each_with_article((one, other), parts)
     if relation is None:

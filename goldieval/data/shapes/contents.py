@@ -1,4 +1,4 @@
-"""What a task asks about drawn scenes: labels, captions, sentences, questions or choices, with all that is true."""
+"""Contents of the tasks on drawn scenes: labels, captions, sentences, questions or choices, with all positives."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from goldieval.data.shapes.questions import Question, questions
 from goldieval.data.shapes.relevance import answered, relevant
 from goldieval.data.shapes.world import CLASSES, Scene
 
-MOST_POSITIVES = 0.1  # of the gallery: a question that more scenes fit is no useful query
+MOST_POSITIVES = 0.1  # maximum fraction of the gallery that may be relevant to a question used as a query
 
 
 def zeroshot(images: list[ImageSample], scenes: Sequence[Scene]) -> Dataset:
@@ -27,7 +27,7 @@ def zeroshot(images: list[ImageSample], scenes: Sequence[Scene]) -> Dataset:
 
 
 def probe(images: list[ImageSample], scenes: Sequence[Scene]) -> Dataset:
-    """Return "dominant" scenes of train, to learn from, and of another split, those of the classes that train has."""
+    """Return "dominant" scenes of train, to fit on, and those of another split whose classes occur in train."""
     learned = {scene.label for scene in scenes if scene.split == "train"}
     rows = [row for row, scene in enumerate(scenes) if scene.label in learned]
     new = {label: number for number, label in enumerate(sorted(learned))}
@@ -45,7 +45,7 @@ def retrieval(images: list[ImageSample], scenes: Sequence[Scene], captions_per_s
 
 
 def finegrained(images: list[ImageSample], scenes: Sequence[Scene]) -> Dataset:
-    """Return each sentence of the long captions as a query; strata: what it speaks of."""
+    """Return each sentence of the long captions as a query; strata: the kind of content."""
     captions = [long_caption(scene) for scene in scenes]
     dataset = _captioned(images, scenes, captions)
     kinds = np.array([_kind(query) for own in captions for _, query in own])
@@ -58,7 +58,7 @@ def _kind(query: SceneQuery) -> str:
 
 
 def _captioned(images: list[ImageSample], scenes: Sequence[Scene], captions: list[list[Caption]]) -> Dataset:
-    """Every scene that satisfies a caption is a positive of it, not only the scene it was written for."""
+    """Return captions as queries; all scenes that satisfy a caption are its positives, not only its own."""
     texts = [
         TextSample(f"{scene.id}#{number}", text)
         for scene, own in zip(scenes, captions, strict=True)
@@ -72,11 +72,13 @@ def _captioned(images: list[ImageSample], scenes: Sequence[Scene], captions: lis
     )
 
 
-def asked(images: list[ImageSample], scenes: Sequence[Scene], questions_per_scene: int, with_answer: bool) -> Dataset:
-    """Return questions as queries: positives are all scenes to which one applies, and with the answer if it is said.
+def question_retrieval(
+    images: list[ImageSample], scenes: Sequence[Scene], questions_per_scene: int, with_answer: bool
+) -> Dataset:
+    """Return questions as queries; positives are all scenes to which a question applies (with its answer, if given).
 
-    Questions that more than ``MOST_POSITIVES`` of the gallery fit are left out: "how many red stars are there?" applies
-    to every scene there is. Strata: whether the train split has the phrasing.
+    Questions relevant to more than ``MOST_POSITIVES`` of the gallery are omitted: "how many red stars are there?"
+    applies to every scene. Strata: whether the phrasing occurs in the train split.
     """
     found, owner = _questions(scenes, questions_per_scene)
     answers = [question.answer if with_answer else None for question in found]
@@ -95,7 +97,7 @@ def asked(images: list[ImageSample], scenes: Sequence[Scene], questions_per_scen
 
 
 def vqa(images: list[ImageSample], scenes: Sequence[Scene], questions_per_scene: int) -> Dataset:
-    """Return questions to be answered. Strata: the types, and whether the train split has the phrasing."""
+    """Return questions to be answered. Strata: the types, and whether the phrasing occurs in the train split."""
     found, owner = _questions(scenes, questions_per_scene)
     types = np.array([question.type for question in found])
     return Dataset(
@@ -109,7 +111,7 @@ def vqa(images: list[ImageSample], scenes: Sequence[Scene], questions_per_scene:
 
 
 def composition(images: list[ImageSample], scenes: Sequence[Scene]) -> Dataset:
-    """Return true captions among false ones. Strata: what the false ones exchange."""
+    """Return true captions with false ones. Strata: what is exchanged in the false ones."""
     found = [(row, choice) for row, scene in enumerate(scenes) for choice in choices(scene)]
     texts = [
         TextSample(f"{choice.id}-{number}", text)
@@ -130,7 +132,7 @@ def composition(images: list[ImageSample], scenes: Sequence[Scene]) -> Dataset:
 
 
 def _questions(scenes: Sequence[Scene], per_scene: int) -> tuple[list[Question], np.ndarray]:
-    """Return the questions of all scenes, and for each the index of its scene."""
+    """Return the questions of all scenes, and the index of the scene for each."""
     own = [questions(scene, per_scene) for scene in scenes]
     return [question for some in own for question in some], np.repeat(np.arange(len(own)), [len(some) for some in own])
 

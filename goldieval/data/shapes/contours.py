@@ -1,6 +1,6 @@
-"""The outlines of the eight shapes, and the same outlines moved inwards.
+"""Outlines of the eight shapes, and the same outlines moved inwards.
 
-Points are in units of the object's radius around its centre, y downwards, all within -1 .. 1.
+Coordinates are in units of the object's radius, relative to its centre, y downwards, all within [-1, 1].
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ LOBE_X, LOBE_Y, LOBE_RADIUS, HEART_TIP = 0.48, -0.40, 0.50, 0.95
 
 
 def _arc(x: float, y: float, radius: float, start: float, stop: float) -> Points:
-    """Return points from angle ``start`` to ``stop`` (radians, growing clockwise on the screen)."""
+    """Return points from angle ``start`` to ``stop`` (radians, clockwise in the image)."""
     angles = (start + (stop - start) * step / ARC_STEPS for step in range(ARC_STEPS + 1))
     return tuple((x + radius * math.cos(a), y + radius * math.sin(a)) for a in angles)
 
@@ -32,7 +32,7 @@ def _cross() -> Points:
 
 
 def _heart() -> Points:
-    """Return two round lobes that run straight (along tangents) into the tip below."""
+    """Return two round lobes that continue along tangents to the tip below."""
     notch = -math.acos(-LOBE_X / LOBE_RADIUS)
     distance = math.hypot(LOBE_X, HEART_TIP - LOBE_Y)
     to_tip = math.atan2(HEART_TIP - LOBE_Y, -LOBE_X)
@@ -43,7 +43,7 @@ def _heart() -> Points:
 
 
 def _moon(inset: float) -> Points:
-    """Return a crescent: a circle without the part inside a second one. Moving inwards changes both radii."""
+    """Return a crescent: a circle minus a second circle. Moving the outline inwards changes both radii."""
     outer, cut = 1.0 - inset, MOON_CUT_RADIUS + inset
     x = (outer**2 - cut**2 + MOON_CUT_X**2) / (2 * MOON_CUT_X)
     y = math.sqrt(outer**2 - x**2)
@@ -66,7 +66,7 @@ _OUTLINES: dict[str, Points] = {
 
 @functools.cache
 def contour(shape: str, inset: float = 0.0) -> Points:
-    """Return a shape's outline moved inwards by ``inset`` radii (up to 0.3), corners kept sharp."""
+    """Return a shape's outline moved inwards by ``inset`` radii (at most 0.3), with sharp corners."""
     if shape == "moon":
         return _moon(inset)
     points = _OUTLINES[shape]
@@ -77,14 +77,14 @@ def contour(shape: str, inset: float = 0.0) -> Points:
 def _moved(
     before: tuple[float, float], here: tuple[float, float], after: tuple[float, float], inset: float
 ) -> tuple[float, float]:
-    """Move a corner so that both edges that meet in it move inwards by ``inset``."""
+    """Move a corner so that both its edges move inwards by ``inset``."""
     (ax, ay), (bx, by) = _inward(before, here), _inward(here, after)
     stretch = inset / (1 + ax * bx + ay * by)
     return here[0] + stretch * (ax + bx), here[1] + stretch * (ay + by)
 
 
 def _inward(start: tuple[float, float], stop: tuple[float, float]) -> tuple[float, float]:
-    """Return an edge's unit normal towards the inside; outlines run clockwise on the screen."""
+    """Return an edge's inward unit normal; outlines are clockwise in the image."""
     dx, dy = stop[0] - start[0], stop[1] - start[1]
     length = math.hypot(dx, dy)
     return -dy / length, dx / length

@@ -1,4 +1,4 @@
-"""Pictures, boxes and masks of scenes, all from the same outlines. Pictures are equal for one Pillow version."""
+"""Images, boxes and masks of scenes, all from the same outlines. Images are identical for one version of Pillow."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from goldieval.data.shapes.backgrounds import OVERSAMPLING, RGB, empty_picture, 
 from goldieval.data.shapes.contours import Points, contour
 from goldieval.data.shapes.world import RADIUS, SHAPES, Obj, Scene
 
-DRAWING_VERSION = 1  # raise it with every change that changes a pixel: cached embeddings are keyed by it
+DRAWING_VERSION = 1  # increase with every change of a pixel: cached embeddings are keyed by it
 SMALLEST_RESOLUTION = 16
 
 COLOUR_RGB: dict[str, RGB] = {
@@ -26,20 +26,20 @@ COLOUR_RGB: dict[str, RGB] = {
     "black": (15, 15, 15),
 }
 
-# Parts of an object's radius.
+# Fractions of an object's radius.
 RIM = 0.07
 STROKE = 0.27
-NARROW_STROKE = {"star": 0.21, "heart": 0.23, "moon": 0.20}  # a wider one would leave no hole in these
+NARROW_STROKE = {"star": 0.21, "heart": 0.23, "moon": 0.20}  # a wider stroke would leave no hole in these
 STRIPE_PERIOD, STRIPE_GAP = 0.52, 0.20
 
-RIM_STRENGTH = 0.55  # brightness of the rim as a part of the object's own
+RIM_STRENGTH = 0.55  # brightness of the rim as a fraction of the object's own
 
 
 @dataclass(frozen=True)
 class _Canvas:
-    """The pixels around one object, and how the object's own units lie on the oversampled grid."""
+    """Pixels around one object, and the mapping from the object's units to the oversampled grid."""
 
-    box: tuple[int, int, int, int]  # in pixels of the picture: left, top, right, bottom (exclusive)
+    box: tuple[int, int, int, int]  # in pixels of the image: left, top, right, bottom (exclusive)
     x: float
     y: float
     radius: float
@@ -53,10 +53,10 @@ class _Canvas:
 
 
 def draw(scene: Scene, resolution: int) -> Image.Image:
-    """Return the RGB picture, ``resolution`` pixels wide and high.
+    """Return the RGB image, ``resolution`` pixels wide and high.
 
     Raises:
-        ValueError: a resolution below 16.
+        ValueError: The resolution is below 16.
     """
     _check(resolution)
     picture = empty_picture(scene.background, resolution).copy()
@@ -72,10 +72,10 @@ def draw(scene: Scene, resolution: int) -> Image.Image:
 def instance_mask(scene: Scene, resolution: int) -> np.ndarray:
     """Return uint8, shape (resolution, resolution): 0 is background, ``i + 1`` is ``scene.objects[i]``.
 
-    The inside of an outlined object belongs to it. A pixel is an object's when at least half of it is covered.
+    The interior of an outlined object belongs to it. A pixel belongs to an object if at least half of it is covered.
 
     Raises:
-        ValueError: a resolution below 16.
+        ValueError: The resolution is below 16.
     """
     _check(resolution)
     mask = Image.fromarray(np.zeros((resolution, resolution), dtype=np.uint8))
@@ -100,7 +100,7 @@ def boxes(scene: Scene, resolution: int) -> np.ndarray:
 
 def _check(resolution: int) -> None:
     if resolution < SMALLEST_RESOLUTION:
-        raise ValueError(f"a picture of {resolution} px is too small; use {SMALLEST_RESOLUTION} px or more")
+        raise ValueError(f"an image of {resolution} px is too small; use {SMALLEST_RESOLUTION} px or more")
 
 
 def _extent(inside: np.ndarray) -> tuple[int, int, int, int]:
@@ -119,7 +119,7 @@ def _canvas(obj: Obj, resolution: int) -> _Canvas:
 
 
 def _coverage(obj: Obj, canvas: _Canvas) -> tuple[Image.Image, Image.Image]:
-    """Return two oversampled masks: the dark edge (which may lie under the body) and the coloured body."""
+    """Return two oversampled masks: the dark edge (which may extend below the body) and the coloured body."""
     edge, body = _filled(canvas, contour(obj.shape)), _filled(canvas, contour(obj.shape, RIM))
     if obj.fill == "outlined":
         hole = canvas.pixels(contour(obj.shape, NARROW_STROKE.get(obj.shape, STROKE)))

@@ -1,4 +1,4 @@
-"""What training sets against a true caption: the choices between captions of two objects, as tasks ask for them."""
+"""Foils for training: the choices between captions of two objects that tasks use as well."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from goldieval.data.shapes.world import HELD_OUT, Scene
 
 
 def foils(scene: Scene) -> list[tuple[Caption, ...]]:
-    """Return groups of a true caption (the first) and false ones; none names a pair that training never shows.
+    """Return groups of a true caption (the first) and false ones, without pairs that are held out from training.
 
-    Such a pair would only ever be false.
+    A held-out pair would only occur in false captions.
     """
     groups = [choice.captions for choice in choices(scene)]
     return [group for group in groups if not any(_names_held_out(query) for _, query in group)]

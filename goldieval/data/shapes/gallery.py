@@ -1,4 +1,4 @@
-"""Many scenes as arrays: which of them satisfy a caption, and which give a question an answer."""
+"""Many scenes as arrays: which of them satisfy a caption, and which give a question a certain answer."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class Gallery:
     def __init__(self, scenes: Sequence[Scene]) -> None:
         self.scenes = scenes
         self.slots = max((len(scene.objects) for scene in scenes), default=0)
-        self.fits: dict[ObjectDescription, np.ndarray] = {}  # (scenes, slots): which objects a constraint fits
-        self.backgrounds: dict[Background, np.ndarray] = {}  # (scenes,): which scenes lie on it
+        self.fits: dict[ObjectDescription, np.ndarray] = {}  # (scenes, slots): objects that match a description
+        self.backgrounds: dict[Background, np.ndarray] = {}  # (scenes,): scenes with a background
         self.holds = {name: self._related(name) for name in RELATIONS}  # (scenes, slots, slots)
-        self.attributes = {name: self._values(name) for name in ATTRIBUTES}  # (scenes, slots) of words, "" if no object
+        self.attributes = {name: self._values(name) for name in ATTRIBUTES}  # (scenes, slots) of words, "" if empty
 
     def satisfying(self, query: SceneQuery) -> np.ndarray:
         """Return the indices of the scenes that satisfy a query."""
@@ -34,7 +34,7 @@ class Gallery:
         rows = np.flatnonzero(possible)
         if not number or not len(rows):
             return rows
-        # (rows, slots, … slots): one axis for each object of the query; true where that assignment works.
+        # (rows, slots, … slots): one axis per object of the query; true for assignments that satisfy it.
         works = _distinct(number, self.slots)
         for axis, one in enumerate(fits):
             works = works & _spread(one[rows], number, axis)
@@ -43,7 +43,7 @@ class Gallery:
         return np.asarray(rows[works.reshape(len(rows), -1).any(axis=1)])
 
     def answering(self, meaning: SceneQuestion, answer: str | None) -> np.ndarray:
-        """Return the indices of the scenes to which a question applies, with that answer unless it is None."""
+        """Return the indices of the scenes to which a question applies, with the given answer unless it is None."""
         fits = self._fits(meaning.subject)
         number = fits.sum(axis=1)
         if meaning.type in ("count", "existence"):
@@ -58,7 +58,7 @@ class Gallery:
     def _answering_relation(
         self, meaning: SceneQuestion, answer: str | None, rows: np.ndarray, slot: np.ndarray
     ) -> np.ndarray:
-        """Of the scenes ``rows``, where the subject is in ``slot``, keep those with one other object that fits."""
+        """Return those of ``rows``, whose subject is in ``slot``, with exactly one other object that matches."""
         assert meaning.other is not None and meaning.relation is not None
         fits = self._fits(meaning.other)[rows]
         other = fits.argmax(axis=1)
@@ -75,9 +75,11 @@ class Gallery:
 
     def _fits(self, wanted: ObjectDescription) -> np.ndarray:
         if wanted not in self.fits:
-            said = [(name, getattr(wanted, name)) for name in ATTRIBUTES if getattr(wanted, name) is not None]
+            mentioned = [(name, getattr(wanted, name)) for name in ATTRIBUTES if getattr(wanted, name) is not None]
             there = self.attributes["shape"] != ""
-            self.fits[wanted] = np.logical_and.reduce([there, *(self.attributes[name] == word for name, word in said)])
+            self.fits[wanted] = np.logical_and.reduce(
+                [there, *(self.attributes[name] == word for name, word in mentioned)]
+            )
         return self.fits[wanted]
 
     def _values(self, name: str) -> np.ndarray:
@@ -95,7 +97,7 @@ class Gallery:
 
 
 def _distinct(number: int, slots: int) -> np.ndarray:
-    """Return (1, slots, … slots): whether the chosen slots all differ."""
+    """Return whether the chosen slots all differ, shape (1, slots, … slots)."""
     index = np.indices((slots,) * number)
     pairs = itertools.combinations(range(number), 2)
     different = np.logical_and.reduce(
@@ -105,13 +107,13 @@ def _distinct(number: int, slots: int) -> np.ndarray:
 
 
 def _spread(fits: np.ndarray, number: int, axis: int) -> np.ndarray:
-    """Give (rows, slots) one axis for each of ``number`` objects, so that it varies along the given one."""
+    """Reshape (rows, slots) to one axis per object, varying along the given one of ``number`` axes."""
     rows, slots = fits.shape
     return fits.reshape(rows, *(slots if i == axis else 1 for i in range(number)))
 
 
 def _spread_pair(related: np.ndarray, number: int, first: int, second: int) -> np.ndarray:
-    """The same for (rows, slots, slots), which varies along two axes."""
+    """Reshape (rows, slots, slots) likewise, varying along two axes."""
     rows, slots, _ = related.shape
     ordered = related if first < second else related.transpose(0, 2, 1)
     return ordered.reshape(rows, *(slots if i in (first, second) else 1 for i in range(number)))

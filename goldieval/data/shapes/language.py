@@ -1,4 +1,4 @@
-"""Captions of scenes, each with its meaning: a short one says little of few objects, a long one says everything."""
+"""Captions of scenes with their meaning: a short caption mentions few objects, a long one describes everything."""
 
 from __future__ import annotations
 
@@ -8,17 +8,22 @@ from collections.abc import Iterable
 
 from goldieval.data.shapes import phrases
 from goldieval.data.shapes.dice import chance, choose, dice, one_to, shuffled
-from goldieval.data.shapes.meaning import RELATIONS, ObjectDescription, Relation, SceneQuery, holds, known
+from goldieval.data.shapes.meaning import RELATIONS, ObjectDescription, Relation, SceneQuery, describe, holds
 from goldieval.data.shapes.world import Obj, Scene
 
 Caption = tuple[str, SceneQuery]
 
 MENTIONED_SHARES = (0.15, 0.50, 0.35)  # probability that a short caption mentions 1, 2, 3 objects
 RELATED = 0.5  # probability that one of two or more mentioned objects is placed relative to another
-SAID = {"colour": 0.9, "size": 0.35, "fill": 0.35, "place": 0.25}  # probability that an attribute is said
-SAID_OF_ONE = {"colour": 1.0, "size": 0.7, "fill": 0.7, "place": 0.6}  # when it is the only object mentioned
-UNNAMED = 0.08  # probability that an object whose colour is said is just "an object"
-TRIES = 10  # to find a caption that the scene does not have yet
+MENTION_PROBABILITY = {
+    "colour": 0.9,
+    "size": 0.35,
+    "fill": 0.35,
+    "place": 0.25,
+}  # probability that an attribute is mentioned
+MENTION_PROBABILITY_ALONE = {"colour": 1.0, "size": 0.7, "fill": 0.7, "place": 0.6}  # the same for a single object
+UNNAMED = 0.08  # probability that an object whose colour is mentioned is called "an object"
+TRIES = 10  # attempts to find a caption that the scene does not have yet
 
 OPENINGS = ("", "", "a picture of ", "a drawing of ", "a scene with ", "there is ")
 OBJECT_SENTENCES = (
@@ -31,7 +36,7 @@ BACKGROUND_SENTENCES = ("the background is {}", "everything lies on a background
 
 
 def short_captions(scene: Scene, n: int) -> list[Caption]:
-    """Return ``n`` captions of 1 to 3 objects each; the first ones stay the same when ``n`` grows."""
+    """Return ``n`` captions of 1 to 3 objects each; the first ones do not depend on ``n``."""
     rng = dice("short captions", scene.kind, scene.seed)
     captions: list[Caption] = []
     for _ in range(n):
@@ -41,7 +46,7 @@ def short_captions(scene: Scene, n: int) -> list[Caption]:
 
 
 def long_caption(scene: Scene) -> list[Caption]:
-    """Return the sentences of the long caption: every object, how one relates to the next, the background."""
+    """Return the sentences of the long caption: every object, relations between them, and the background."""
     rng = dice("long caption", scene.kind, scene.seed)
     background = [_background_sentence(rng, scene)]
     objects = shuffled(rng, object_sentences(scene))
@@ -50,20 +55,20 @@ def long_caption(scene: Scene) -> list[Caption]:
 
 
 def object_sentences(scene: Scene) -> list[Caption]:
-    """Return one sentence for each object (in the scene's order), with all its attributes and its place."""
+    """Return one sentence per object (in the scene's order), with all its attributes and its place."""
     rng = dice("object sentences", scene.kind, scene.seed)
     return [_object_sentence(rng, obj) for obj in scene.objects]
 
 
 def unique_reference(scene: Scene, obj: Obj) -> ObjectDescription:
-    """Return the object's colour and shape, and as much more as it takes to mean no other object of the scene."""
+    """Return the object's colour and shape, and as many further attributes as needed to make it unique in the scene."""
     names = ("colour", "shape", "size", "fill", "place")
-    options = [known(obj, names[:length]) for length in range(2, len(names) + 1)]
+    options = [describe(obj, names[:length]) for length in range(2, len(names) + 1)]
     return next(wanted for wanted in options if sum(wanted.fits(other) for other in scene.objects) == 1)
 
 
 def _first_new(tries: Iterable[Caption], taken: set[str]) -> Caption:
-    """Return the first caption whose text is not taken yet, or the last one where all are."""
+    """Return the first caption whose text is not in use yet, or the last one if all are."""
     for caption in tries:
         if caption[0] not in taken:
             break
@@ -73,7 +78,7 @@ def _first_new(tries: Iterable[Caption], taken: set[str]) -> Caption:
 def _short_caption(rng: random.Random, scene: Scene) -> Caption:
     mentioned = shuffled(rng, scene.objects)[: one_to(rng, MENTIONED_SHARES)]
     related = len(mentioned) > 1 and chance(rng, RELATED)
-    # An object placed relative to another does not get its absolute place as well: nobody talks like that.
+    # The absolute place of an object that is placed relative to another is omitted, as in natural language.
     wanted = tuple(_some_of(rng, obj, len(mentioned) == 1, related and i < 2) for i, obj in enumerate(mentioned))
     parts = phrases.each_with_article(wanted, [phrases.noun_phrase(rng, one) for one in wanted])
     opening = choose(rng, OPENINGS)
@@ -86,20 +91,24 @@ def _short_caption(rng: random.Random, scene: Scene) -> Caption:
 
 
 def _some_of(rng: random.Random, obj: Obj, alone: bool, placed: bool) -> ObjectDescription:
-    """Return some attributes of an object: always its shape or its colour."""
-    names = [name for name, share in (SAID_OF_ONE if alone else SAID).items() if chance(rng, share)]
+    """Return some attributes of an object, including at least its shape or its colour."""
+    names = [
+        name
+        for name, share in (MENTION_PROBABILITY_ALONE if alone else MENTION_PROBABILITY).items()
+        if chance(rng, share)
+    ]
     unnamed = chance(rng, UNNAMED) and "colour" in names
-    return known(obj, [name for name in names if not (placed and name == "place")] + ["shape"] * (not unnamed))
+    return describe(obj, [name for name in names if not (placed and name == "place")] + ["shape"] * (not unnamed))
 
 
 def _object_sentence(rng: random.Random, obj: Obj) -> Caption:
-    phrase = phrases.noun_phrase(rng, known(obj, ("shape", "colour", "size", "fill")))
+    phrase = phrases.noun_phrase(rng, describe(obj, ("shape", "colour", "size", "fill")))
     text = choose(rng, OBJECT_SENTENCES).format(a=phrases.a(phrase), place=obj.place)
-    return phrases.sentence(text), SceneQuery((known(obj, ("shape", "colour", "size", "fill", "place")),))
+    return phrases.sentence(text), SceneQuery((describe(obj, ("shape", "colour", "size", "fill", "place")),))
 
 
 def _relation_sentences(rng: random.Random, scene: Scene) -> list[Caption]:
-    """Return one sentence for each object and the next one, in random order; none when there is one object."""
+    """Return one sentence for each object and the next, in random order; none if there is only one object."""
     return [_relation_sentence(rng, scene, *pair) for pair in itertools.pairwise(shuffled(rng, scene.objects))]
 
 

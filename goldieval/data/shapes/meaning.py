@@ -1,4 +1,4 @@
-"""What a caption or a question says, in a form that can be executed on a scene."""
+"""Meaning of captions and questions, in a form that can be evaluated on a scene."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ATTRIBUTES = ("shape", "colour", "size", "fill", "place")
 
 @dataclass(frozen=True)
 class ObjectDescription:
-    """What is said of one object; None means that nothing is said."""
+    """Attributes mentioned of one object; None if an attribute is not mentioned."""
 
     shape: str | None = None
     colour: str | None = None
@@ -25,7 +25,13 @@ class ObjectDescription:
 
 @dataclass(frozen=True)
 class Relation:
-    """Object ``first`` of a query stands ``name`` (a key of ``RELATIONS``) object ``second``; both are indices."""
+    """A spatial relation between two objects of a query.
+
+    Attributes:
+        first: Index of the first object.
+        name: Key of ``RELATIONS``.
+        second: Index of the second object.
+    """
 
     first: int
     name: str
@@ -34,7 +40,7 @@ class Relation:
 
 @dataclass(frozen=True)
 class SceneQuery:
-    """What a sentence says: distinct objects, relations among them, and perhaps the background."""
+    """Meaning of a sentence: distinct objects, relations among them, and possibly the background."""
 
     objects: tuple[ObjectDescription, ...] = ()
     relations: tuple[Relation, ...] = ()
@@ -43,9 +49,13 @@ class SceneQuery:
 
 @dataclass(frozen=True)
 class SceneQuestion:
-    """What a question asks. ``type`` is one of ``QUESTION_TYPES``; a relation question names two objects.
+    """Meaning of a question. An attribute question asks for that attribute of the one object that fits ``subject``.
 
-    Attribute questions ask for that attribute of the one object that fits ``subject``.
+    Attributes:
+        type: One of ``QUESTION_TYPES``.
+        subject: The object asked about.
+        relation: Key of ``RELATIONS``, in a relation question.
+        other: The second object, in a relation question.
     """
 
     type: str
@@ -59,7 +69,7 @@ QUESTION_TYPES = (*ATTRIBUTES, "count", "relation", "existence")
 
 
 def holds(relation: str, first: Obj, second: Obj) -> bool:
-    """Say whether ``first`` stands in the relation to ``second``; only columns and rows of the grid count."""
+    """Return whether ``first`` stands in the relation to ``second``, by columns and rows of the grid."""
     return {
         "left of": first.column < second.column,
         "right of": first.column > second.column,
@@ -68,6 +78,6 @@ def holds(relation: str, first: Obj, second: Obj) -> bool:
     }[relation]
 
 
-def known(obj: Obj, names: tuple[str, ...] | list[str]) -> ObjectDescription:
-    """Return the constraint that says the named attributes of an object."""
+def describe(obj: Obj, names: tuple[str, ...] | list[str]) -> ObjectDescription:
+    """Return the description that mentions the named attributes of an object."""
     return ObjectDescription(**{name: getattr(obj, name) for name in names})

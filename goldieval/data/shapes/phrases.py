@@ -1,4 +1,4 @@
-"""English for objects, relations and backgrounds, with synonyms."""
+"""English phrases for objects, relations and backgrounds, with synonyms."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TEXTURE_PHRASES = {
 
 
 def noun_phrase(rng: random.Random, wanted: ObjectDescription, synonyms: bool = True) -> str:
-    """Return the object without an article, such as "small striped red star in the top left"."""
+    """Return the object without an article, for example "small striped red star in the top left"."""
 
     def word(table: Mapping[str, tuple[str, ...]], key: str) -> str:
         return choose(rng, table[key]) if synonyms else table[key][0]
@@ -43,7 +43,7 @@ def noun_phrase(rng: random.Random, wanted: ObjectDescription, synonyms: bool = 
 
 
 def plural_phrase(rng: random.Random, wanted: ObjectDescription) -> str:
-    """Return the plural without an article; the constraint says nothing of the place."""
+    """Return the plural without an article; the description does not mention the place."""
     phrase = noun_phrase(rng, wanted, synonyms=False)
     return phrase + ("es" if phrase.endswith("s") else "s")
 
@@ -53,7 +53,7 @@ def a(phrase: str) -> str:
 
 
 def each_with_article(wanted: Sequence[ObjectDescription], phrases: Sequence[str]) -> list[str]:
-    """Put "a" or "an" before each phrase, and "another" where the same has been said before."""
+    """Prefix each phrase by "a" or "an", or by "another" if the same description occurred before."""
     repeated = [one in wanted[:i] for i, one in enumerate(wanted)]
     return [f"another {phrase}" if again else a(phrase) for phrase, again in zip(phrases, repeated, strict=True)]
 
@@ -68,7 +68,7 @@ def relation_phrase(rng: random.Random, relation: str) -> str:
 
 
 def background_phrase(rng: random.Random, background: Background) -> str:
-    """Return such as "speckled beige" or "beige with speckles"."""
+    """Return for example "speckled beige" or "beige with speckles"."""
     return choose(rng, TEXTURE_PHRASES[background.texture]).format(background.colour)
 
 

@@ -1,6 +1,6 @@
-"""Questions about scenes, each with its one answer and a meaning that can be executed on any scene.
+"""Questions about scenes, each with its only answer and a meaning that can be evaluated on any scene.
 
-The last phrasing of every type is held out: it occurs in the test split only.
+The last phrasing of every type is held out: it occurs only in the test split.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from goldieval.data.shapes.meaning import (
     RELATIONS,
     ObjectDescription,
     SceneQuestion,
+    describe,
     holds,
-    known,
 )
 from goldieval.data.shapes.relevance import answer
 from goldieval.data.shapes.world import COLOURS, FILLS, HELD_OUT, PLACES, SHAPES, SIZES, Scene
 
-# {the}, {a} and {many} stand for the subject, {relation} and {other} for the rest of a relation question. The last one
-# says nothing that the others of all types do not say: whoever knows the words can answer it, in an order never seen.
+# {the}, {a} and {many} are replaced by the subject, {relation} and {other} by the rest of a relation question. The last
+# phrasing uses only words that occur in the others, in an order that does not occur in training.
 TEMPLATES = {
     "colour": ("What colour is {the}?", "Which colour does {the} have?", "What is the colour of {the}?",
                "The colour of {the} is what?"),
@@ -52,7 +52,17 @@ TRIES_PER_QUESTION = 10
 
 @dataclass(frozen=True)
 class Question:
-    """``template`` names the phrasing, such as "colour-2"; ``answer`` is one of a few words, a number or yes / no."""
+    """A question with its answer.
+
+    Attributes:
+        id: Id of the question.
+        type: One of ``QUESTION_TYPES``.
+        template: Phrasing, for example "colour-2".
+        held_out: Whether the phrasing is held out from training.
+        text: The question.
+        answer: One of a few words, a number, or yes / no.
+        meaning: Its meaning.
+    """
 
     id: str
     type: str
@@ -64,7 +74,7 @@ class Question:
 
 
 def questions(scene: Scene, n: int) -> list[Question]:
-    """Return ``n`` questions of different meaning, types in turn; fewer where the scene has no more to ask."""
+    """Return ``n`` questions of different meaning, alternating between types; fewer if the scene allows no more."""
     rng = dice("questions", scene.kind, scene.seed)
     types = itertools.cycle(shuffled(rng, QUESTION_TYPES))
     found: list[Question] = []
@@ -85,7 +95,7 @@ def _question(rng: random.Random, scene: Scene, meaning: SceneQuestion, number: 
     held_out = scene.split == "test" and chance(rng, HELD_OUT_SHARE)
     template = seen if held_out else below(rng, seen)
     reply = answer(meaning, scene)
-    assert reply is not None, f"{scene.id}: a question was asked that does not apply: {meaning}"
+    assert reply is not None, f"{scene.id}: the question does not apply: {meaning}"
     return Question(
         id=f"{scene.id}?{number}",
         type=meaning.type,
@@ -110,15 +120,15 @@ def _text(rng: random.Random, template: str, meaning: SceneQuestion) -> str:
 
 
 def _names_held_out(meaning: SceneQuestion, scene: Scene) -> bool:
-    """Say whether a held-out pair is named outside test: "Is there ...?" would teach that the answer is always no."""
+    """Return whether a held-out pair is named outside test: "Is there ...?" would always have the answer no."""
     named = [(one.colour, one.shape) for one in (meaning.subject, meaning.other) if one]
     return scene.split != "test" and not HELD_OUT.isdisjoint(named)
 
 
 def _unique(rng: random.Random, scene: Scene, index: int, names: list[str]) -> ObjectDescription | None:
-    """Return one or two of the named attributes that mean this object and no other."""
+    """Return one or two of the named attributes that identify this object uniquely."""
     obj = scene.objects[index]
-    options = [known(obj, some) for length in (1, 2) for some in itertools.combinations(names, length)]
+    options = [describe(obj, some) for length in (1, 2) for some in itertools.combinations(names, length)]
     unique = [wanted for wanted in options if sum(wanted.fits(other) for other in scene.objects) == 1]
     return choose(rng, unique) if unique else None
 
@@ -131,12 +141,12 @@ def _attribute(rng: random.Random, scene: Scene, type: str) -> SceneQuestion | N
 
 def _count(rng: random.Random, scene: Scene, type: str) -> SceneQuestion:
     names = choose(rng, (["shape"], ["colour"], ["size"], ["fill"], ["colour", "shape"], ["size", "shape"]))
-    wanted = known(choose(rng, scene.objects), names)
+    wanted = describe(choose(rng, scene.objects), names)
     return SceneQuestion(type, _changed(rng, wanted) if chance(rng, 0.25) else wanted)
 
 
 def _relation(rng: random.Random, scene: Scene, type: str) -> SceneQuestion | None:
-    """Ask of two objects; which relation is asked for is chosen so that yes and no are equally frequent."""
+    """Ask about two objects; the relation is chosen so that yes and no are equally frequent."""
     if len(scene.objects) < 2:
         return None
     first, second = shuffled(rng, range(len(scene.objects)))[:2]
@@ -150,9 +160,9 @@ def _relation(rng: random.Random, scene: Scene, type: str) -> SceneQuestion | No
 
 
 def _existence(rng: random.Random, scene: Scene, type: str) -> SceneQuestion | None:
-    """Ask for something that is there, or for something with one word changed that is not."""
+    """Ask for an object that exists, or for one with an attribute changed that does not."""
     names = choose(rng, (["shape"], ["colour", "shape"], ["fill", "shape"], ["size", "colour"], ["shape", "place"]))
-    wanted = known(choose(rng, scene.objects), names)
+    wanted = describe(choose(rng, scene.objects), names)
     if chance(rng, 0.5):
         return SceneQuestion(type, wanted)
     absent = _changed(rng, wanted)
@@ -160,7 +170,7 @@ def _existence(rng: random.Random, scene: Scene, type: str) -> SceneQuestion | N
 
 
 def _changed(rng: random.Random, wanted: ObjectDescription) -> ObjectDescription:
-    """Return the constraint with one of its words exchanged."""
+    """Return the description with one attribute changed."""
     name = choose(rng, [name for name in ATTRIBUTES if getattr(wanted, name)])
     word = choose(rng, [word for word in WORDS[name] if word != getattr(wanted, name)])
     return replace(wanted, **{name: word})

@@ -1,4 +1,4 @@
-"""Shapes as the other readers' equal: a typed source in a card, and a dataset out of it."""
+"""Reader of the built-in world: a typed source in a card, which generates a dataset."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ Content = Literal[
 
 @dataclass(frozen=True)
 class SceneImage:
-    """A picture that is drawn when it is asked for."""
+    """An image that is drawn on demand."""
 
     scene: Scene
     resolution: int
 
     def key(self) -> str:
-        """Return an identity of the picture without drawing it: scene, resolution, drawing code and Pillow."""
+        """Return a key of the image without drawing it: scene, resolution, drawing code and Pillow version."""
         parts = (self.scene.to_json(), self.resolution, f"drawing {DRAWING_VERSION}", f"Pillow {PIL.__version__}")
         return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()
 
@@ -43,9 +43,16 @@ class SceneImage:
 
 
 class ShapesSource(Source):
-    """The ``source`` of a card on the built-in world. ``resolution`` is the pictures' width and height in pixels.
+    """The built-in world as a card's source.
 
-    train_scenes: scenes of the train split, for ``probe`` to learn from.
+    Attributes:
+        content: What the task evaluates.
+        split: Split of the scenes.
+        scenes: Number of scenes.
+        resolution: Width and height of the images in pixels.
+        captions_per_scene: Number of captions for ``retrieval``.
+        questions_per_scene: Number of questions for ``question``, ``question-answer`` and ``vqa``.
+        train_scenes: Number of scenes of the train split on which ``probe`` is fitted.
     """
 
     reader: Literal["shapes"]
@@ -62,19 +69,19 @@ class ShapesSource(Source):
         return False
 
     def needs(self) -> list[str]:
-        """Return the files that must exist below the folder: none, everything is drawn."""
+        """Return an empty list: no files are required."""
         return []
 
     def read(self, folder: Path) -> Dataset:
-        """Return the dataset; ``folder`` is there because every reader has it.
+        """Return the dataset; ``folder`` is not used.
 
         Raises:
-            TaskError: more scenes than the split has.
+            TaskError: More scenes are requested than the split has.
         """
         return _CONTENTS[self.content](self, self.image_samples(folder), self._scenes())
 
     def image_samples(self, folder: Path) -> list[ImageSample]:
-        """Return the pictures alone: what is true of them takes longer to find out."""
+        """Return only the images, which is faster than computing their annotations."""
         return [ImageSample(scene.id, SceneImage(scene, self.resolution)) for scene in self._scenes()]
 
     def _scenes(self) -> list[Scene]:
@@ -90,8 +97,12 @@ def _scenes(split: Split, number: int, kind: Kind) -> list[Scene]:
 _CONTENTS: dict[str, Callable[[ShapesSource, list[ImageSample], list[Scene]], Dataset]] = {
     "zeroshot": lambda _, images, scenes: contents.zeroshot(images, scenes),
     "retrieval": lambda source, images, scenes: contents.retrieval(images, scenes, source.captions_per_scene),
-    "question": lambda source, images, scenes: contents.asked(images, scenes, source.questions_per_scene, False),
-    "question-answer": lambda source, images, scenes: contents.asked(images, scenes, source.questions_per_scene, True),
+    "question": lambda source, images, scenes: contents.question_retrieval(
+        images, scenes, source.questions_per_scene, False
+    ),
+    "question-answer": lambda source, images, scenes: contents.question_retrieval(
+        images, scenes, source.questions_per_scene, True
+    ),
     "finegrained": lambda _, images, scenes: contents.finegrained(images, scenes),
     "composition": lambda _, images, scenes: contents.composition(images, scenes),
     "probe": lambda _, images, scenes: contents.probe(images, scenes),

@@ -1,7 +1,7 @@
-"""Which scenes satisfy a caption, and what a question's answer is on a scene.
+"""Which scenes satisfy a caption, and the answer to a question on a scene.
 
-``satisfies`` and ``answer`` are the plain definitions; ``relevant`` and ``answered`` are the same on arrays, for
-galleries.
+``satisfies`` and ``answer`` are the reference definitions; ``relevant`` and ``answered`` compute the same on arrays,
+for galleries.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from goldieval.data.shapes.world import Obj, Scene
 
 
 def satisfies(query: SceneQuery, scene: Scene) -> bool:
-    """Say whether distinct objects of the scene can be found for all that the query says."""
+    """Return whether distinct objects of the scene satisfy the query."""
     if query.background not in (None, scene.background):
         return False
     return any(_fits(query, chosen) for chosen in itertools.permutations(scene.objects, len(query.objects)))
@@ -29,7 +29,7 @@ def _fits(query: SceneQuery, chosen: Sequence[Obj]) -> bool:
 
 
 def answer(meaning: SceneQuestion, scene: Scene) -> str | None:
-    """Return the question's one answer, or None where it does not apply (no such object, or more than one)."""
+    """Return the question's only answer, or None if it does not apply (no such object, or several)."""
     return _ANSWERS[meaning.type](meaning, scene)
 
 
@@ -72,9 +72,9 @@ def relevant(queries: Sequence[SceneQuery], scenes: Sequence[Scene]) -> np.ndarr
 
 
 def answered(meanings: Sequence[SceneQuestion], scenes: Sequence[Scene], answers: Sequence[str | None]) -> np.ndarray:
-    """Return all pairs (question index, scene index) where the scene gives the question that answer; int64, (pairs, 2).
+    """Return all pairs (question index, scene index) where the scene gives that answer, sorted; int64, (pairs, 2).
 
-    An answer of None stands for any: the scenes to which the question applies.
+    An answer of None means any: all scenes to which the question applies.
     """
     gallery = Gallery(scenes)
     return _pairs([gallery.answering(meaning, wanted) for meaning, wanted in zip(meanings, answers, strict=True)])

@@ -1,4 +1,4 @@
-"""Scenes as pictures with masks: the colour and shape of the object that every pixel belongs to."""
+"""Scenes as images with masks: the colour and shape of the object that every pixel belongs to."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from goldieval.data.shapes.world import CLASSES, Scene
 
 @dataclass(frozen=True)
 class SceneMask:
-    """A mask that is drawn when it is asked for: an index into ``CLASSES``, no label on the background."""
+    """A mask that is drawn on demand: an index into ``CLASSES``, without a label on the background."""
 
     scene: Scene
     resolution: int
@@ -31,6 +31,6 @@ class SceneMask:
 
 
 def segmentation(images: list[ImageSample], scenes: list[Scene], resolution: int) -> Dataset:
-    """Return scenes with the mask of their objects. The inside of an outlined object belongs to it."""
+    """Return scenes with the mask of their objects. The interior of an outlined object belongs to it."""
     masks = [SceneMask(scene, resolution) for scene in scenes]
     return Dataset(images=images, masks=[*masks], class_names=[f"{colour} {shape}" for colour, shape in CLASSES])

@@ -1,7 +1,7 @@
-"""What a scene is, and the finite lists of scenes that make up the splits.
+"""Scenes, and the finite lists of scenes that make up the splits.
 
-A scene is equal on every platform and Python version for its seed. The splits are disjoint twice over: in their
-seeds, and in their layouts (the same objects at the same places never occur in two splits, whatever the background).
+A scene is determined by its seed on every platform and Python version. The splits are disjoint in their seeds and in
+their layouts (the same objects in the same places never occur in two splits, whatever the background).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ BACKGROUNDS = ("grey", "beige", "pink", "mint", "lavender", "brown")
 TEXTURES = ("plain", "gradient", "speckled", "striped")
 
 CLASSES = tuple((colour, shape) for colour in COLOURS for shape in SHAPES)
-# One per colour and one per shape, so that each word alone is well known from the train split.
+# One per colour and one per shape, so that each word by itself is frequent in the train split.
 HELD_OUT = frozenset((colour, SHAPES[(3 * i + 4) % len(SHAPES)]) for i, colour in enumerate(COLOURS))
 SEEN_CLASSES = tuple(pair for pair in CLASSES if pair not in HELD_OUT)
 
@@ -40,20 +40,30 @@ SPLITS: dict[Split, range] = {
     "validation": range(100_000, 102_000),
     "test": range(200_000, 202_000),
 }
-TRAIN_SIZES = (5_000, 20_000, 80_000)  # each is the beginning of the next
+TRAIN_SIZES = (5_000, 20_000, 80_000)  # each is a prefix of the next
 DEFAULT_TRAIN_SIZE = 20_000
 
-# Thousandths of the picture's width. A cell is 333 wide, so an object with its largest jitter stays inside its cell.
+# In thousandths of the image width. A cell is 333 wide, so an object stays inside its cell at maximum jitter.
 RADIUS = {"small": 88, "large": 148}
 JITTER = {"small": 60, "large": 16}
 
 OBJECTS_SHARES = (0.10, 0.20, 0.30, 0.20, 0.20)  # probability of 1, 2, … 5 objects
-DISTRACTORS_SHARES = (0.10, 0.30, 0.30, 0.30)  # probability of 0, 1, 2, 3 small objects beside the large one
+DISTRACTORS_SHARES = (0.10, 0.30, 0.30, 0.30)  # probability of 0, 1, 2, 3 small objects besides the large one
 
 
 @dataclass(frozen=True)
 class Obj:
-    """One object. ``cell`` counts the 3 x 3 grid row by row; ``dx``, ``dy`` are thousandths of the picture's width."""
+    """One object of a scene.
+
+    Attributes:
+        shape: One of ``SHAPES``.
+        colour: One of ``COLOURS``.
+        size: One of ``SIZES``.
+        fill: One of ``FILLS``.
+        cell: Cell of the 3 x 3 grid, counted row by row.
+        dx: Horizontal offset in thousandths of the image width.
+        dy: Vertical offset in thousandths of the image width.
+    """
 
     shape: str
     colour: str
@@ -84,7 +94,7 @@ class Background:
 
 @dataclass(frozen=True)
 class Scene:
-    """Everything that is known of one picture. ``objects`` are in the order of their cells, one per cell at most."""
+    """Complete description of one image. ``objects`` are in the order of their cells, at most one per cell."""
 
     split: Split
     kind: Kind
@@ -104,15 +114,15 @@ class Scene:
         return CLASSES.index((large.colour, large.shape))
 
     def to_json(self) -> str:
-        """Return the canonical JSON: equal scenes have equal text."""
+        """Return canonical JSON: equal scenes have equal text."""
         return json.dumps({"id": self.id, **asdict(self)}, sort_keys=True, separators=(",", ":"))
 
 
 def split_seeds(split: Split, scenes: int | None = None) -> range:
-    """Return the seeds of a split's first ``scenes`` scenes; without a number 20,000 for train, else all.
+    """Return the seeds of a split's first ``scenes`` scenes; by default 20,000 for train and all for the others.
 
     Raises:
-        TaskError: an unknown split, or more scenes than it has.
+        TaskError: The split does not exist, or has fewer scenes.
     """
     if split not in SPLITS:
         raise TaskError(f"shapes: unknown split {split!r}; the splits are {', '.join(SPLITS)}.")
@@ -120,12 +130,12 @@ def split_seeds(split: Split, scenes: int | None = None) -> range:
     if scenes is None:
         scenes = DEFAULT_TRAIN_SIZE if split == "train" else len(seeds)
     if not 1 <= scenes <= len(seeds):
-        raise TaskError(f"shapes: {scenes:,} scenes asked for, but the {split} split has 1 to {len(seeds):,}.")
+        raise TaskError(f"shapes: {scenes:,} scenes requested, but the {split} split has 1 to {len(seeds):,}.")
     return seeds[:scenes]
 
 
 def layout_split(objects: tuple[Obj, ...]) -> Split:
-    """Return the one split in which this layout may occur: 6 of 8 layouts are train's, 1 validation's, 1 test's."""
+    """Return the only split in which this layout may occur: 6 of 8 are in train, 1 in validation and 1 in test."""
     layout = ";".join(f"{o.cell} {o.size} {o.fill} {o.colour} {o.shape}" for o in objects)
     eighth = hashlib.sha256(layout.encode()).digest()[0] // 32
     return "test" if eighth == 7 else "validation" if eighth == 6 else "train"
@@ -134,11 +144,11 @@ def layout_split(objects: tuple[Obj, ...]) -> Split:
 def sample_scene(split: Split, index: int, kind: Kind = "scene") -> Scene:
     """Return scene ``index`` (from 0) of a split.
 
-    "scene" has 1 to 5 objects; "dominant" has one large object, whose (colour, shape) is the label and runs through
+    "scene" has 1 to 5 objects; "dominant" has one large object, whose (colour, shape) is the label and cycles through
     the classes with ``index``, and 0 to 3 small ones.
 
     Raises:
-        TaskError: no such split or kind, or an index beyond the split.
+        TaskError: The split or kind does not exist, or the index is outside the split.
     """
     if kind not in get_args(Kind):
         raise TaskError(f"shapes: unknown kind {kind!r}; the kinds are {', '.join(get_args(Kind))}.")

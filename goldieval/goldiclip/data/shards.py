@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from glob import glob
@@ -15,6 +14,7 @@ import torch
 from goldieval.core.errors import GoldievalError, TaskError
 from goldieval.core.limits import GROUPS, PATTERN, SHARDS
 from goldieval.core.paths import inside
+from goldieval.data.braces import expanded
 from goldieval.data.file_names import escape_undecodable
 from goldieval.data.webdataset import TarImage
 from goldieval.goldiclip.data.corpus import BadSampleError, Sample
@@ -104,14 +104,13 @@ def shards_of(path: str) -> list[Path]:
     Raises:
         GoldievalError: There is none, or one that the pattern names is missing.
     """
-    _check(path)
-    if os.path.isdir(path):
+    if "\0" not in path and os.path.isdir(path):
         found = sorted(Path(path).glob("*.tar"))
         if not found:
             raise GoldievalError(f"data.path: folder {path} holds no *.tar.")
         return [_own(shard) for shard in found]
     shards: dict[Path, None] = {}
-    for name in _braces(path):
+    for name in _names(path):
         matching = [name] if os.path.isfile(name) else sorted(glob(name))
         if not matching:
             raise GoldievalError(f"data.path: there is no shard {name}.")
@@ -130,28 +129,17 @@ def _own(shard: Path) -> Path:
     return shard
 
 
-def _check(pattern: str) -> None:
-    """Refuse a pattern that would expand to too many names."""
+def _names(pattern: str) -> Iterator[str]:
+    """Expand the braces of a pattern.
+
+    Raises:
+        GoldievalError: The pattern would expand to too many names.
+    """
     if "\0" in pattern:
         raise GoldievalError(f"data.path: {pattern[:60]!r} is not a file name.")
     if len(pattern) > PATTERN or pattern.count("{") > GROUPS:
         raise GoldievalError(f"data.path: a pattern of more than {PATTERN:,} characters or {GROUPS} groups of braces.")
-    sizes = (int(last) - int(first) for first, last in re.findall(r"\{([0-9]+)\.\.([0-9]+)\}", pattern))
-    if any(size >= SHARDS for size in sizes):
-        raise GoldievalError(f"data.path: {pattern} names more than {SHARDS:,} shards.")
-
-
-def _braces(pattern: str) -> Iterator[str]:
-    """Expand ``{00..11}`` and ``{a,b}``, leftmost first."""
-    found = re.search(r"\{([^{}]*(?:,|\.\.)[^{}]*)\}", pattern)
-    if found is None:
-        yield pattern
-        return
-    numbers = re.fullmatch(r"([0-9]+)\.\.([0-9]+)", found[1])
-    if numbers:
-        first, last = numbers.groups()
-        choices = [str(number).zfill(len(first)) for number in range(int(first), int(last) + 1)]
-    else:
-        choices = found[1].split(",")
-    for choice in choices:
-        yield from _braces(f"{pattern[: found.start()]}{choice}{pattern[found.end() :]}")
+    try:
+        return expanded(pattern, SHARDS)
+    except ValueError as error:
+        raise GoldievalError(f"data.path: {pattern[:60]}: {error}.") from None

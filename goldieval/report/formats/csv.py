@@ -1,4 +1,4 @@
-"""CSV: one number a row, unrounded and unmarked, for whatever comes next; no cell of it is a formula."""
+"""CSV: one number per row, unrounded and unmarked; no cell can be taken for a formula."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ COLUMNS = [
 
 
 def to_csv(grid: Grid) -> str:
-    """Return shares as fractions, as records hold them; a value that is not known is empty, with its note."""
+    """Return the table as CSV, with shares as fractions; an unknown value is empty, with its note."""
     stream = io.StringIO()
     writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
     writer.writeheader()
@@ -51,7 +51,7 @@ def _row(
 
 
 def _plain(value: float | None) -> float | None:
-    """Return a number without what binary fractions add behind its tenth digit.
+    """Return a number rounded to ten significant digits, which removes the error of binary fractions.
 
     >>> _plain(0.7559999999999999), _plain(None)
     (0.756, None)

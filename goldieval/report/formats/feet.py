@@ -1,22 +1,22 @@
-"""What all formats say below the rows, in the same words."""
+"""Lines below the rows of a table, the same in all formats."""
 
 from __future__ import annotations
 
 from goldieval.report.grid import Grid, GridPanel, GridRow
 
 PUBLISHED = "Rows in italics are published numbers, not measured here."
-SEPARABLE = "separable: smallest difference that two independent models would show here with 80 % power."
+MDD = "MDD: minimum detectable difference of two independent models, found here with 80 % power."
 IMPORTED = "Rows marked * are imported from other harnesses, without intervals."
 
 
 def foot_rows(grid: Grid, panel: GridPanel) -> list[tuple[str, list[str]]]:
-    """Return n and the smallest separable difference of each column, where any is known."""
-    rows = [("n", panel.n), ("separable", grid.smallest(panel))]
+    """Return the rows of n and of the minimum detectable difference, where any is known."""
+    rows = [("n", panel.n), ("MDD", grid.mdd(panel))]
     return [(name, cells) for name, cells in rows if any(cells)]
 
 
 def legend(grid: Grid) -> list[str]:
-    """Return the sentences that explain what is in the table, only those that apply."""
+    """Return the sentences that explain the table, as far as they apply."""
     rows = [row for panel in grid.panels for row in panel.rows]
     cells = [cell for row in rows for cell in row.cells]
     known = [
@@ -26,7 +26,7 @@ def legend(grid: Grid) -> list[str]:
         (any(cell.best for cell in cells), "Bold: best, and separable from the second at 5 %."),
         (any(cell.second for cell in cells), "Underlined: second, and separable from the third."),
     ]
-    shown = [panel.separable_means or SEPARABLE for panel in grid.panels if any(panel.separable)]
+    shown = [panel.mdd_means or MDD for panel in grid.panels if any(panel.mdd)]
     return [*grid.notes, *(text for there, text in known if there), *dict.fromkeys(shown)]
 
 

@@ -1,4 +1,4 @@
-"""HTML: one self-contained file without scripts; whatever came from a file is escaped, and seen."""
+"""HTML: one self-contained file without scripts; text from files is escaped, and its invisible characters shown."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ th:first-child,td:first-child{text-align:left}thead th{border-bottom:1px solid}
 
 
 def escape(text: str) -> str:
-    """Return text that a page shows as it is, every character of it.
+    """Return escaped text, with invisible characters written out.
 
     >>> escape("<b>\u202ex")
     '&lt;b&gt;\\\\u202ex'
@@ -30,7 +30,7 @@ def escape(text: str) -> str:
 
 
 def shown(value: Any) -> Any:
-    """Return what a template prints of a value: of a string every character; markup of ours stays. For jinja2."""
+    """Return a value as a template prints it, for jinja2: invisible characters of strings are written out."""
     return one_line(value) if type(value) is str else value
 
 
@@ -44,7 +44,7 @@ def to_html(grid: Grid) -> str:
 
 
 def body(grid: Grid) -> str:
-    """Return the panels, legend and footnotes without the page around them."""
+    """Return panels, legend and footnotes without the surrounding page."""
     panels = "".join(
         (f"<h3>{escape(panel.title)}</h3>\n" if panel.title else "") + _panel(grid, panel) for panel in grid.panels
     )

@@ -1,4 +1,4 @@
-"""LaTeX with booktabs; names are escaped, so that what came from a file cannot be a command."""
+"""LaTeX with booktabs; names are escaped, so that text from files cannot be a command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Markdown: pipes and line breaks in names are escaped, what is no markup of ours stays text."""
+"""Markdown: pipes, line breaks and markup in names are escaped."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from goldieval.report.grid import Cell, Grid, GridPanel, GridRow
 
 
 def escape(text: str) -> str:
-    """Return text that Markdown shows as it is.
+    """Return escaped text.
 
     >>> escape("a|b <b>*x*</b>")
     'a\\\\|b &lt;b&gt;\\\\*x\\\\*&lt;/b&gt;'

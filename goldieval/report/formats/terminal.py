@@ -1,4 +1,4 @@
-"""The terminal: one table a panel, or stacked lines where the window is too narrow for it; nothing is ever cut."""
+"""The terminal: one table per panel, or stacked lines where the window is too narrow; nothing is truncated."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _STYLES = {"published": "italic", "ours": "", "imported": "cyan"}
 
 
 def to_terminal(grid: Grid, console: Console) -> list[RenderableType]:
-    """Return the whole table for a console of its width."""
+    """Return the whole table, laid out for the width of a console."""
     parts: list[RenderableType] = [Text(grid.title, "bold")]
     for panel in grid.panels:
         parts += [Text(""), *([Text(panel.title, "bold")] if panel.title else [])]

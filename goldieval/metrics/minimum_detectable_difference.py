@@ -1,4 +1,4 @@
-"""The smallest difference that a paired test sees with 80 % power."""
+"""Minimum detectable difference (mdd): the smallest true difference that a test detects with 80 % power."""
 
 from __future__ import annotations
 
@@ -17,19 +17,23 @@ from goldieval.metrics.tails import Tail
 POWER = 0.80
 
 
-def smallest_by_tails(
+def mdd_by_tails(
     exchange: Tail, bootstrap: Tail | None, standard_error: float, observed: float, level: float = 0.05
 ) -> float:
-    """Smallest true difference that is seen with 80 % power by a test that rejects where all of its tails do.
+    """Return the mdd of a test by drawing.
 
-    A difference as measured is the true one and an error, nearly normal: it exceeds what the test asks for in 80 % of
-    comparisons where the true one does so by Z80 standard errors. What the test asks for is read off its own
-    distributions: they come in steps, and they are drawn, so that the larger of two asks for more than either would.
-    Exchanged models scatter by the standard error and, beyond it, by the difference itself: where the smallest one is
-    less than the observed one, that part is so much less.
+    The test rejects where all of its tails do. A measured difference is the true one plus a nearly normal error, so
+    that it exceeds the critical value in 80 % of comparisons where the true one exceeds it by Z80 standard errors.
+    Critical values are taken from the test's own distributions: these are discrete and drawn, so that the larger of two
+    p-values requires more than either alone. The distribution of exchanged models is wider by the observed difference
+    itself; for a smaller true difference that part is reduced in proportion.
 
     Args:
-        exchange, bootstrap: tails of the test.   standard_error, observed: of and the difference itself.
+        exchange: tail of exchanging the two models.
+        bootstrap: tail of the bootstrap, where the test has one.
+        standard_error: of the difference.
+        observed: the difference as measured.
+        level: of the test.
     """
     wide = exchange.mean_square
     own = min(standard_error**2, wide)
@@ -45,13 +49,18 @@ def smallest_by_tails(
     return float(brentq(lacking, 0.0, most)) if most else 0.0
 
 
-def smallest_by_student(standard_error: float, freedom: float, level: float = 0.05) -> float:
-    """Smallest difference that a t test sees, whose standard error was estimated with so many degrees of freedom.
+def mdd_by_student(standard_error: float, freedom: float, level: float = 0.05) -> float:
+    """Return the mdd of a t test.
 
-    Power is that of the noncentral t: over the standard errors that might have been found. The true one is sought in
-    the found one, which is too small on average (the constant c4 of quality control charts).
+    Power is that of the noncentral t distribution, over all standard errors that might have been estimated. The
+    estimate at hand is corrected for its bias (the constant c4 of quality control charts).
 
-    >>> round(smallest_by_student(1.0, 1e6), 3), round(smallest_by_student(1.0, 4), 3)
+    Args:
+        standard_error: of the difference, as estimated.
+        freedom: degrees of freedom that it was estimated with.
+        level: of the test.
+
+    >>> round(mdd_by_student(1.0, 1e6), 3), round(mdd_by_student(1.0, 4), 3)
     (2.802, 4.001)
     """
     critical = float(student.isf(level / 2, freedom))
@@ -65,12 +74,17 @@ def smallest_by_student(standard_error: float, freedom: float, level: float = 0.
     return needed * standard_error / float(short)
 
 
-def smallest_by_mcnemar(discordant: int, n: int, level: float = 0.05) -> float:
-    """The same for exact McNemar, from its own power where ``discordant`` of ``n`` queries differ.
+def mdd_by_mcnemar(discordant: int, n: int, level: float = 0.05) -> float:
+    """Return the mdd of McNemar's exact test, from its own power.
 
-    Fewer than 6 such queries (at 5 %) cannot be judged, whichever side they are for: then of 6.
+    Fewer than 6 differing queries (at 5 %) can never be significant; the mdd is then that of 6.
 
-    >>> round(smallest_by_mcnemar(100, 1000), 4), round(smallest_by_mcnemar(2, 1000), 4)
+    Args:
+        discordant: queries on which the two models differ.
+        n: all queries.
+        level: of the test.
+
+    >>> round(mdd_by_mcnemar(100, 1000), 4), round(mdd_by_mcnemar(2, 1000), 4)
     (0.029, 0.0056)
     """
     count = max(discordant, fewest_differing(level))
@@ -81,12 +95,12 @@ def smallest_by_mcnemar(discordant: int, n: int, level: float = 0.05) -> float:
 
 
 def fewest_differing(level: float) -> int:
-    """Fewest differing queries, all for one side, that an exact test at this level notices."""
+    """Return the number of differing queries, all in favour of one side, from which an exact test rejects."""
     return int(np.ceil(np.log2(2 / level) - ROUNDING))
 
 
 def _critical(count: int, level: float) -> int:
-    """Fewest of ``count`` differing queries that must be B's for a two-sided exact p of at most ``level``."""
+    """Return how many of ``count`` differing queries must favour B for a two-sided exact p of at most ``level``."""
     least = int(binom.isf(level / 2, count, 0.5))
     return next(k for k in range(max(least - 1, 0), count + 2) if binom.sf(k - 1, count, 0.5) <= level / 2)
 

@@ -1,0 +1,126 @@
+"""Columns of one Parquet file, in an Arrow file that is mapped into memory so that rows can be fetched in any order.
+
+A Parquet file is compressed in groups of many rows; fetching single pictures from it would unpack a group each time. So
+the columns that are needed are written once, uncompressed, to the user's cache.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from goldieval.core.errors import TaskError, listing
+from goldieval.core.files import exclusive_lock, set_default_permissions
+from goldieval.core.ledger import cache_root
+from goldieval.core.limits import GB, PARQUET_RATIO, PARQUET_ROWS
+from goldieval.core.reading import check_regular
+from goldieval.core.temporary import sweep, temporary_file
+
+BATCH = 100  # rows that are unpacked at a time
+
+
+def check_parquet(file: Path) -> None:
+    """Refuse a file that says of itself that it would fill the memory or the disk. Raises ValueError."""
+    import pyarrow.parquet as pq
+
+    about = pq.read_metadata(file)
+    unpacked = sum(about.row_group(number).total_byte_size for number in range(about.num_row_groups))
+    most = GB + PARQUET_RATIO * file.stat().st_size
+    if about.num_rows > PARQUET_ROWS or unpacked > most:
+        raise ValueError(f"{about.num_rows:,} rows, {unpacked:,} bytes unpacked: more than a file of its size may have")
+
+
+def open_columns(path: Path, columns: Sequence[str]) -> tuple[Any, dict[str, Any]]:
+    """Return the named columns of a Parquet file and what the Hub's features say of all its columns.
+
+    Args:
+        path: the Parquet file.
+        columns: names of top-level columns; each must be there once.
+
+    Returns:
+        A ``pyarrow.Table`` mapped into memory, and the features by column name; empty where the file has none.
+
+    Raises:
+        TaskError: a file that cannot be read or is too large, or lacks a column.
+    """
+    import pyarrow.parquet as pq
+
+    try:
+        check_regular(path)
+        check_parquet(path)
+        schema = pq.read_schema(path)
+        features = _features(schema.metadata or {})
+    except Exception as error:  # pyarrow raises errors of its own and, for damaged files, many of Python's
+        raise _unreadable(path, error) from error
+    if lacking := [name for name in dict.fromkeys(columns) if schema.names.count(name) != 1]:
+        raise TaskError(f"{path} has no column {', '.join(sorted(lacking))}; it has {schema.names}.")
+    try:
+        return _mapped(_unpacked(path, columns)), features
+    except Exception as error:
+        raise _unreadable(path, error) from error
+
+
+def class_names(path: Path, features: dict[str, Any], column: str) -> list[str] | None:
+    """Return the names of a column of the Hub's type ClassLabel, whose labels are indices; None for any other column.
+
+    Raises:
+        TaskError: names that are no list of different texts.
+    """
+    feature = features.get(column)
+    if not isinstance(feature, dict) or feature.get("_type") != "ClassLabel":
+        return None
+    names = feature.get("names")
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise TaskError(f"{path}, column {column!r}: the names of its ClassLabel are no list of texts.")
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise TaskError(f"{path}, column {column!r}: its ClassLabel has {listing(sorted(twice))} twice.")
+    return names
+
+
+def _features(metadata: dict[bytes, bytes]) -> dict[str, Any]:
+    """Return the features that the datasets library writes into a file's schema, as JSON under "huggingface"."""
+    about = json.loads(metadata.get(b"huggingface", b"{}"))
+    for key in ("info", "features"):
+        about = about.get(key) if isinstance(about, dict) else None
+    return about if isinstance(about, dict) else {}
+
+
+def _unpacked(path: Path, columns: Sequence[str]) -> Path:
+    """Return the Arrow file with these columns, written on first use and again after the Parquet file changed."""
+    about = path.stat()
+    identity = json.dumps([str(path.absolute()), about.st_size, about.st_mtime_ns, sorted(set(columns))])
+    file = cache_root() / "parquet" / f"{hashlib.sha256(identity.encode()).hexdigest()[:32]}.arrow"
+    if not file.exists():
+        with exclusive_lock(file):
+            if not file.exists():
+                file.parent.mkdir(parents=True, exist_ok=True)
+                sweep(file.parent)
+                _unpack(path, sorted(set(columns)), file)
+    return file
+
+
+def _unpack(path: Path, columns: list[str], target: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as packed, temporary_file(target) as (_, temporary):
+        schema = pa.schema([packed.schema_arrow.field(name) for name in columns])
+        with pa.OSFile(str(temporary), "wb") as sink, pa.ipc.new_stream(sink, schema) as stream:
+            for batch in packed.iter_batches(BATCH, columns=columns):
+                stream.write_batch(batch.select(columns))
+        set_default_permissions(temporary)
+        temporary.replace(target)
+
+
+def _mapped(file: Path) -> Any:
+    import pyarrow as pa
+
+    with pa.memory_map(str(file)) as source:
+        return pa.ipc.open_stream(source).read_all()
+
+
+def _unreadable(path: Path, error: Exception) -> TaskError:
+    return TaskError(f"cannot read {path} as parquet: {error}".splitlines()[0])
