@@ -215,7 +215,7 @@ def weights(run: Path) -> dict[str, str]:
     """Return the bits of the weights of every checkpoint that can be gone on from, and the log without its speeds."""
     from safetensors.torch import load_file
 
-    from goldieval.goldiclip.checkpoint import checkpoints
+    from goldieval.goldiclip.checkpoint_folder import checkpoints
     from goldieval.goldiclip.manifest import check_file
 
     found = {}

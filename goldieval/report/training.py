@@ -14,7 +14,7 @@ from goldieval.report.numbers import duration
 
 if TYPE_CHECKING:
     from goldieval.goldiclip.cost import Cost
-    from goldieval.goldiclip.run_folder import Report
+    from goldieval.goldiclip.run_folder import StepReport
 
 LINE_EVERY_S = 15.0
 
@@ -53,7 +53,7 @@ class TrainingScreen:
     ) -> None:
         self._bar.stop()
 
-    def step(self, report: Report) -> None:
+    def step(self, report: StepReport) -> None:
         parts = [f"{name} {loss:.3f} x{report.weights[name]:.2g}" for name, loss in report.losses.items()]
         line = f"{', '.join(parts)}; |g| {report.gradient_norm:.2f}; {report.rate:,.0f} images/s"
         self._bar.update(self._task, completed=report.step, description=line if self.console.is_terminal else "")

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from goldieval.core.errors import GoldievalError, first_line
 from goldieval.engine.run import evaluate
-from goldieval.goldiclip.recipe import Evaluation
+from goldieval.goldiclip.recipe_parts import Evaluation
 from goldieval.report.numbers import value
 from goldieval.tasks.catalogue import Catalogue
 
