@@ -26,7 +26,8 @@ from torch import nn
 
 from goldieval import from_module, load_model
 from goldieval.core.errors import GoldievalError, TaskError
-from goldieval.models.adapter import Adapter, LoadOptions, ModelInfo, Precomputed, inference, load
+from goldieval.models.adapter import Adapter, LoadOptions, ModelInfo, Precomputed, inference
+from goldieval.models.loading import load
 from goldieval.models.spec import parse_spec
 
 TINY: dict[str, Any] = {
@@ -411,7 +412,7 @@ def test_code_in_a_checkpoint_is_refused_and_not_run(
         torch.save(content, file)
     line = refused(f"open_clip:TINY@{file}")
     assert name in line and "set to `False`" not in line  # torch's advice is to run it
-    assert ("it holds" in line) == (name in ("evil.pt", "evil.bin"))
+    assert ("it contains" in line) == (name in ("evil.pt", "evil.bin"))
     assert ("can run any code" in line) == (not name.startswith("evil.np"))
     assert not marker.exists()
 
