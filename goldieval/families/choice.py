@@ -42,9 +42,7 @@ class Choice(SimilarityFamily[ChoicePrepared]):
         """Check that the data have candidates to choose from. Raises TaskError if not."""
         params = params_of(task, ChoiceParams)
         if dataset.choices is None or dataset.owner is None:
-            raise TaskError(
-                "choice needs candidates, but the data have none: use a reader of pairs, such as contrast."
-            )
+            raise TaskError("choice needs candidates, but the data have none: use a reader of pairs, such as contrast.")
         if not len(dataset.choices):
             raise TaskError(f"no query is about these {len(dataset.images):,} images: take more of them.")
         check_strata(dataset, params.strata)
