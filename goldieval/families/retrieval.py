@@ -73,11 +73,11 @@ class Retrieval(SimilarityFamily[RetrievalPrepared]):
         tables = [side.outcomes() for side in sides]
         outcomes = {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
         clusters = {"t2i": owner, "i2t": np.arange(len(image_ids))}
-        lost = approximations(
+        losses = approximations(
             evidence.audits,
             {side: Direction({f"{side}_r{k}": k for k in params.k}, units) for side, units in clusters.items()},
         )
-        return Scored(metrics, outcomes, ties, [*loss_warnings(lost), *warnings], lost)
+        return Scored(metrics, outcomes, ties, [*loss_warnings(losses), *warnings], losses)
 
 
 FAMILY = Retrieval()

@@ -109,8 +109,8 @@ class Segmentation(Family[SegmentationPrepared, SegmentationEvidence]):
             raise TaskError("no pixel has a label: every one is ignored.")
         chance = miou.chance_scores(labelled)
         metrics: dict[str, MeasuredMetric] = {
-            name: metric(found, chance[name], card.ceiling if name == card.headline else None)
-            for name, found in miou.scores(evidence.areas).items()
+            name: metric(interval, chance[name], card.ceiling if name == card.headline else None)
+            for name, interval in miou.scores(evidence.areas).items()
         }
         ids = np.asarray([image.id for image in images], dtype=object)
         outcomes = {
