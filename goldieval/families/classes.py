@@ -8,10 +8,11 @@ import numpy as np
 import torch
 
 from goldieval.data.samples import ImageSample, TextSample
-from goldieval.families.aggregates import metric
-from goldieval.metrics.intervals import mean_per_class, share
+from goldieval.families.aggregates import measure
+from goldieval.metrics.query_values import Columns
 from goldieval.metrics.ranks import Ranks
 from goldieval.records.parts import MeasuredMetric
+from goldieval.tasks.card import Task
 
 
 def distinct_texts(texts: Iterable[str]) -> list[TextSample]:
@@ -25,22 +26,9 @@ def rows_of(filled: Sequence[Sequence[str]], texts: Sequence[TextSample]) -> tor
     return torch.tensor([[row_of[text] for text in prompts] for prompts in filled])
 
 
-def class_metrics(
-    places: np.ndarray, labels: np.ndarray, classes: int, ceiling: float | None
-) -> dict[str, MeasuredMetric]:
-    """Return top-1 accuracy, top-5 accuracy (with more than five classes) and mean per-class recall.
-
-    Args:
-        places: position of the true class in the ranking of the model, 0 for the first, shape (images,).
-        labels: true class, shape (images,).
-        classes: number of classes.
-        ceiling: best possible score, if it is known.
-    """
-    metrics = {"acc1": metric(share(places < 1), 1 / classes, ceiling)}
-    if classes > 5:
-        metrics["acc5"] = metric(share(places < 5), 5 / classes, ceiling)
-    metrics["mean_per_class_recall"] = metric(mean_per_class(places < 1, labels), 1 / classes, ceiling)
-    return metrics
+def class_metrics(task: Task, outcomes: Columns, classes: int) -> dict[str, MeasuredMetric]:
+    """Return the metrics of outcomes in which every image is a query of its own."""
+    return measure(task, outcomes, {"cluster": np.arange(len(outcomes["sample_id"]))}, {"classes": classes})
 
 
 def class_outcomes(

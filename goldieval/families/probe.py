@@ -102,9 +102,9 @@ class LinearProbe(Family[ProbePrepared, torch.Tensor]):
         scores = model.scores(evidence[tested])
         ranks, predictions, places = true_class_ranks(scores, labels[tested].to(scores.device))
         true = prepared.labels[tested]
-        metrics = class_metrics(places, true, len(names), prepared.task.card.ceiling)
         ties, warnings = ties_of([ranks], [1, 5] if len(names) > 5 else [1])
         outcomes = class_outcomes([dataset.images[row] for row in tested], true, names, ranks, predictions, places)
+        metrics = class_metrics(prepared.task, outcomes, len(names))
         return Scored(metrics, outcomes, ties, warnings + fit_warnings, probe=probe)
 
 

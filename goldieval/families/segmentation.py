@@ -13,7 +13,7 @@ import torch
 
 from goldieval.core.errors import NotApplicableError, TaskError
 from goldieval.data.samples import Dataset
-from goldieval.families.aggregates import metric
+from goldieval.families.aggregates import measure
 from goldieval.families.base import Family, Scored, TaskRun, params_of
 from goldieval.families.classes import distinct_texts
 from goldieval.families.segmentation_classes import SegmentationPrepared, segmentation_classes
@@ -21,7 +21,7 @@ from goldieval.families.segmentation_maps import predicted_maps, predictor
 from goldieval.families.side_by_side import DrawnPicture, side_by_side
 from goldieval.metrics import miou
 from goldieval.models.adapter import Dense, Model
-from goldieval.records.parts import ClassScore, MeasuredMetric, Ties
+from goldieval.records.parts import ClassScore, Ties
 from goldieval.tasks.card import Task
 from goldieval.tasks.params import SegmentationParams
 from goldieval.tasks.prompts import PROMPTS, check_prompts, digest, fill, resolve
@@ -102,16 +102,11 @@ class Segmentation(Family[SegmentationPrepared, SegmentationEvidence]):
 
     def score(self, prepared: SegmentationPrepared, evidence: SegmentationEvidence) -> Scored:
         """Compute means over classes and pixel accuracy from the areas."""
-        card, images, classes = prepared.task.card, prepared.dataset.images, prepared.classes
+        images, classes = prepared.dataset.images, prepared.classes
         total = evidence.areas.sum(axis=0)
         labelled = total[miou.LABELLED]
         if not labelled.any():
             raise TaskError("no pixel has a label: every one is ignored.")
-        chance = miou.chance_scores(labelled)
-        metrics: dict[str, MeasuredMetric] = {
-            name: metric(interval, chance[name], card.ceiling if name == card.headline else None)
-            for name, interval in miou.scores(evidence.areas).items()
-        }
         ids = np.asarray([image.id for image in images], dtype=object)
         outcomes = {
             "direction": np.full(len(images), "segmentation", dtype=object),
@@ -121,7 +116,7 @@ class Segmentation(Family[SegmentationPrepared, SegmentationEvidence]):
             "image": np.asarray([image.path for image in images], dtype=object),
         }
         return Scored(
-            metrics,
+            measure(prepared.task, outcomes, {}, {}),
             outcomes,
             Ties(),
             [],

@@ -12,7 +12,7 @@ import torch
 
 from goldieval.core.errors import NotApplicableError, TaskError
 from goldieval.data.samples import Dataset
-from goldieval.families.aggregates import accuracies, check_strata, masks
+from goldieval.families.aggregates import check_strata, measure, strata_columns
 from goldieval.families.base import Family, Prepared, Scored, TaskRun, params_of
 from goldieval.models.adapter import Generative, Model
 from goldieval.models.inputs import batches, decoded, sound, stacked
@@ -99,15 +99,14 @@ class Vqa(Family[VqaPrepared, list[str]]):
             prepared: the questions.
             evidence: one answer per question, in the order of the dataset.
         """
-        dataset, card, types = prepared.dataset, prepared.task.card, prepared.types
+        dataset, types = prepared.dataset, prepared.types
         given, true = (
             np.array([_normalised(answer) for answer in answers], dtype=object)
             for answers in (evidence, prepared.answers)
         )
-        right = (given == true).astype(float)
+        right = given == true
         guesses = {type: Counter(true[types == type]).most_common(1)[0][0] for type in dict.fromkeys(types.tolist())}
         guessed = np.array([guesses[type] == answer for type, answer in zip(types, true, strict=True)], dtype=float)
-        metrics = accuracies(right, prepared.owner, guessed, masks(dataset, prepared.params.strata), card.ceiling)
         images = [dataset.images[row] for row in prepared.owner]
         outcomes = {
             "direction": np.full(len(true), "vqa", dtype=object),
@@ -120,7 +119,8 @@ class Vqa(Family[VqaPrepared, list[str]]):
             "image": np.asarray([image.path for image in images], dtype=object),
             "text": np.asarray([text.text for text in dataset.texts], dtype=object),
         }
-        return Scored(metrics, outcomes, Ties(), [])
+        context = {"cluster": prepared.owner, "chance": guessed, **strata_columns(dataset, prepared.params.strata)}
+        return Scored(measure(prepared.task, outcomes, context, {}), outcomes, Ties(), [])
 
 
 FAMILY = Vqa()

@@ -73,12 +73,12 @@ class Zeroshot(SimilarityFamily[ZeroshotPrepared]):
         """Compare every image with the prompt ensemble of every class."""
         labels, names, dataset = prepared.labels, prepared.class_names, prepared.dataset
         ranks, predictions, places = evidence.classes(rows_of(prepared.filled, prepared.texts), torch.as_tensor(labels))
-        metrics = class_metrics(places, labels, len(names), prepared.task.card.ceiling)
         cuts = [1, 5] if len(names) > 5 else [1]
         ties, warnings = ties_of([ranks], cuts)
         images = np.arange(len(dataset.images))
         losses = approximations(evidence.audits, {"i2c": Direction({f"acc{k}": k for k in cuts}, images)})
         outcomes = class_outcomes(dataset.images, labels, names, ranks, predictions, places)
+        metrics = class_metrics(prepared.task, outcomes, len(names))
         return Scored(metrics, outcomes, ties, [*loss_warnings(losses), *warnings], losses)
 
 

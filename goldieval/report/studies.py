@@ -80,7 +80,7 @@ def _read(file: Path) -> Run:
         content = read_json(file, RECORD_BYTES)
         run = Run.model_validate(content)
     except ValidationError as error:
-        raise GoldievalError(f"{file} is no run of a study: {validation_line(error)}") from None
+        raise GoldievalError(f"{file} is not a run of a study: {validation_line(error)}") from None
     except (OSError, ValueError) as error:
         raise GoldievalError(f"cannot read the run {file}: {error}") from error
     if newer := [record.schema_version for record in run.records if record.schema_version > SCHEMA]:

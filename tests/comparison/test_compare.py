@@ -230,7 +230,7 @@ def test_a_glob_over_checkpoints_gives_a_curve_and_tests_the_last(tmp_path: Path
     found = library.compare("toy:c@step-*.pt", "toy:b")
     assert [(point.side, point.images_seen) for point in found.curve] == [("A", 900), ("A", 1000), ("B", None)]
     (row,) = found.rows
-    assert row.a == 0.5 and any("tested is the last, toy:c@step-10.pt" in note for note in found.notes)
+    assert row.a == 0.5 and any("the last is tested, toy:c@step-10.pt" in note for note in found.notes)
     assert "by images seen" in goldieval("compare", "toy:c@step-*.pt", "toy:b").out
     (seeded,) = library.compare("toy:c@step-*.pt", "toy:b", seeds=True).rows
     assert seeded.seeds == (2, 1) and seeded.seed_sd[1] is None

@@ -1,6 +1,6 @@
-"""Every reader, given rows and files that nobody foresaw: a data set or one line of ours, within a bound on time.
+"""Fuzzing of every reader with unusual rows and files: a data set or a one-line error within a time limit.
 
-More inputs, and other ones each time: see ``strange``.
+For more inputs, different each time, see ``fuzzing``.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 import yaml
+from fuzzing import TEXTS, as_csv, as_json, as_json_lines, as_text, damaged, many, mutated
 from helpers import content, picture, png_bytes
 from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
-from strange import TEXTS, as_csv, as_json, as_json_lines, as_text, damaged, many, mutated
 
 from goldieval.core.errors import GoldievalError, TaskError
 from goldieval.data.readers import AnySource
@@ -94,7 +94,7 @@ MASKS = [{"image": "p0.png", "mask": "m0.png"}, {"image": "p1.png", "mask": "m0.
 
 @dataclass(frozen=True)
 class Case:
-    """What a reader reads. files: valid content by name, and how it becomes bytes."""
+    """Input of a reader: valid content by file name, and its conversion to bytes."""
 
     reader: str
     family: str
@@ -195,7 +195,7 @@ CASES = {
 
 @pytest.fixture(scope="module")
 def pictures() -> Iterator[Path]:
-    """A folder with two pictures, a mask and a panoptic mask; each input is written beside them."""
+    """A folder with two images, a mask and a panoptic mask; each input is written beside them."""
     folder = Path(tempfile.mkdtemp())
     picture(folder / "p0.png", 0)
     picture(folder / "p1.png", 1)
@@ -217,7 +217,7 @@ def task_of(case: Case, folder: Path) -> Task:
 
 
 def reads_or_refuses(task: Task, folder: Path) -> LoadedTask | str:
-    """Read as a run does. Return what was read, which a record can hold, or the line of the refusal."""
+    """Read as in a run; return the result, which fits into a record, or the error line."""
     try:
         if lacking := task.card.source.missing(folder):
             return f"lacks {lacking}"
@@ -274,7 +274,7 @@ SHARDS = (*(b"1",) * 8, b"", b"0", b"-1", b"2", b"9" * 30, b"\xff", b"1\n1", b"\
 
 @st.composite
 def archives(draw: st.DrawFn) -> bytes:
-    """A web dataset whose members have strange names, sizes, types and contents."""
+    """A web dataset whose members have unusual names, sizes, types and contents."""
     stream = BytesIO()
     kind = draw(st.sampled_from((tarfile.PAX_FORMAT, tarfile.GNU_FORMAT, tarfile.USTAR_FORMAT)))
     with tarfile.open(fileobj=stream, mode="w", format=kind) as archive:
@@ -359,7 +359,7 @@ def test_names_in_class_folders(names: list[bytes], classes: list[bytes]) -> Non
 @pytest.mark.parametrize("name", CASES)
 @given(data=st.data())
 @many(12)
-def test_cards_that_ask_for_strange_things(pictures: Path, name: str, data: st.DataObject) -> None:
+def test_cards_with_unusual_options(pictures: Path, name: str, data: st.DataObject) -> None:
     case = CASES[name]
     _write(pictures, case, {file: make(valid) for file, (valid, make) in case.files.items()})
     source = data.draw(mutated(case.source))

@@ -201,7 +201,7 @@ def test_a_picture_on_which_the_model_fails_costs_the_tasks_that_have_it(tmp_pat
         tmp_path,
         "preprocess",
         "        return torch.from_numpy",
-        "        if len(set(image.getdata())) == 1: raise ZeroDivisionError('flat')\n        return torch.from_numpy",
+        "        if len(image.getcolors()) == 1: raise ZeroDivisionError('flat')\n        return torch.from_numpy",
     )
     assert "cat bad/1.png (ZeroDivisionError while preprocessing it: flat)" in only_bad_fails(
         run(model, tasks, "--no-cache")
@@ -464,7 +464,7 @@ def test_a_training_sample_that_raises_is_counted_and_another_takes_its_place() 
         def sample(self, row: int) -> Any:
             return raising(RecursionError("deep"))() if row == 0 else SimpleNamespace(bad=[], row=row)
 
-    feed: Any = SimpleNamespace(_order=[0, 1, 2, 3], batch_size=2, most_bad=3, corpus=Corpus(), _unusable={})
+    feed: Any = SimpleNamespace(_order=[0, 1, 2, 3], batch_size=2, max_bad_samples=3, corpus=Corpus(), _unusable={})
     bad: list[Any] = []
     assert Batches._usable(feed, 0, bad).row == 2
     assert [str(one) for one in bad] == ["sample 0: cannot be used: RecursionError: deep"]

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from comparison_records import classified
 from helpers import class_folders, goldieval, toy_model
-from made_records import made, write
+from synthetic_records import made, write
 
 from goldieval.core.errors import GoldievalError
 from goldieval.engine.run import evaluate

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from helpers import card, class_folders, goldieval, records, toy_model
-from made_records import made
+from synthetic_records import made
 
 from goldieval.core.errors import GoldievalError
 from goldieval.records.files import read_record, write_record

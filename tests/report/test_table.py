@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import yaml
 from helpers import goldieval, one_line, retrieval_embeddings
-from made_records import made, sha, share, write
+from synthetic_records import made, sha, share, write
 
 from goldieval.records.files import write_record
 from goldieval.report.formats import FORMATS

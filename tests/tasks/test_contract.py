@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 from helpers import card, json_lines, picture, toy_model
-from made_records import made
 from PIL import Image
-from stand_ins import stand_in
+from synthetic_records import made
+from tiny_data import stand_in
 
 from goldieval import evaluate, load_task
 from goldieval.comparison.flips import Flip
