@@ -40,7 +40,7 @@ def failure_of(corpus: JsonLines | Shards, number: int) -> Bad:
         ('{"image": "pictures/1.jpg", "captions": []}', "no caption", "captions"),
         ('{"image": "pictures/1.jpg", "caption": " . \\n"}', "no caption", "caption"),
         ('{"image": "pictures/1.jpg", "caption": 3}', "no caption", "caption"),
-        ('{"image": "pictures/1.jpg", "caption": "nan"}', "no caption", "placeholder instead of a caption, 'nan' in caption"),
+        ('{"image": "pictures/1.jpg", "caption": "nan"}', "no caption", "placeholder instead of a caption, 'nan' in"),
         ('{"image": "pictures/1.jpg", "caption": "[\'a\', \'b\']"}', "no caption", "a list written as text"),
         ('{"captions": ["a"]}', "no picture", "names no file"),
         ('{"image": 3, "captions": ["a"]}', "no picture", "names no file"),
