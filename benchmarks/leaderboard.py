@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from statistics import median
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests/support"))
 from synthetic_records import made, share, write
 
 from goldieval.tasks.catalogue import Catalogue

@@ -5,7 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from copy import copy
+from dataclasses import fields, replace
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,6 +28,38 @@ def store(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
     monkeypatch.delenv("GOLDIEVAL_STORE_GB", raising=False)
     return home / "store"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def shipped_cards_read_once() -> None:
+    """Read each card in ``tasks/`` once in a session: most commands read all of them, and they stay what they are."""
+    from goldieval.tasks import catalogue
+
+    load_card, shipped = catalogue.load_card, catalogue.packaged("tasks")
+    known = cache(load_card)
+    catalogue.load_card = lambda file: known(file) if file.parent == shipped else load_card(file)
+
+
+_WORLDS: dict[str, Any] = {}
+
+
+@pytest.fixture(autouse=True)
+def drawn_worlds_read_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Describe each built-in world once in a session, and give every test its own copy; its own tests read it anew."""
+    if request.path.name.startswith("test_shapes"):
+        return
+    from goldieval.data.shapes.reader import ShapesSource
+
+    read = ShapesSource.read
+
+    def known(source: ShapesSource, folder: Path) -> Any:
+        key = repr([getattr(source, name) for name in sorted(ShapesSource.model_fields) if name != "path"])
+        if key not in _WORLDS:
+            _WORLDS[key] = read(source, folder)
+        dataset = _WORLDS[key]
+        return replace(dataset, **{each.name: copy(getattr(dataset, each.name)) for each in fields(dataset)})
+
+    monkeypatch.setattr(ShapesSource, "read", known)
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,7 @@ from goldieval.core.errors import GoldievalError
 from goldieval.core.files import atomic_write
 from goldieval.doctor.check import Check
 from goldieval.doctor.published import PublishedEntry, entries
-from goldieval.tasks.catalogue import load_task
+from goldieval.tasks.catalogue import Catalogue
 
 # What an estimate assumes, in thousand million multiply-adds a second: 8 cores, and one recent GPU in half precision.
 CPU_RATE, GPU_RATE = 300.0, 30_000.0
@@ -39,8 +39,9 @@ class Line:
 
 def lines(everything: bool) -> Iterator[Line]:
     """Yield the matrix of checkpoint, task and expected values."""
+    catalogue = Catalogue()
     for (_, task), group in groupby(entries(everything), key=lambda entry: (entry.checkpoint.name, entry.task)):
-        yield _line(task, list(group))
+        yield _line(catalogue, task, list(group))
 
 
 def plan(everything: bool, as_json: bool = False) -> str:
@@ -87,12 +88,12 @@ def write(file: Path, checks: Sequence[Check]) -> None:
         raise GoldievalError(f"cannot write {file}: {error.strerror}.") from error
 
 
-def _line(name: str, group: Sequence[PublishedEntry]) -> Line:
+def _line(catalogue: Catalogue, name: str, group: Sequence[PublishedEntry]) -> Line:
     first = group[0].checkpoint
     expected = {entry.number.metric: (entry.number.value, entry.number.tolerance) for entry in group}
     missing, data, gmacs = "", 0.0, None
     try:
-        card = load_task(name).card
+        card = catalogue.select([name]).tasks[0].card
         data = float(getattr(card.source, "megabytes", 0) or 0)
         if card.expect.images:
             texts = card.expect.texts or 0

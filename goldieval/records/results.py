@@ -1,4 +1,4 @@
-"""The one reader of records, and the records of a run or a folder as one object for notebooks and training loops."""
+"""The reader of a results folder, and records as one object for notebooks and training loops."""
 
 from __future__ import annotations
 
@@ -18,27 +18,40 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Entry:
-    """A record and the file it came from."""
+    """A record with its file.
+
+    Attributes:
+        file: path of the record.
+        record: its content.
+    """
 
     file: Path
     record: Record
 
 
 @dataclass(frozen=True)
-class Found:
-    """Records with their files, and one line for each file that is none or cannot be read."""
+class LoadedRecords:
+    """The records of some files and folders.
+
+    Attributes:
+        entries: the records with their files.
+        faults: one line for each file that is not a record or cannot be read.
+    """
 
     entries: list[Entry] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
 
 
-def read_records(places: Iterable[Path]) -> Found:
-    """Read every record in files and folders, each file once. A bad file in a folder costs itself alone.
+def read_records(places: Iterable[Path]) -> LoadedRecords:
+    """Read every record in files and folders, each file once. An invalid file in a folder does not affect the others.
+
+    Args:
+        places: files and folders.
 
     Raises:
-        GoldievalError: no such place, or a file that was named and is no record.
+        GoldievalError: a place does not exist, or one of the files in ``places`` is not a record.
     """
-    found = Found()
+    loaded = LoadedRecords()
     read: set[Path] = set()
     for place in places:
         for file in find_records(place):
@@ -46,12 +59,12 @@ def read_records(places: Iterable[Path]) -> Found:
                 continue
             read.add(file)
             try:
-                found.entries.append(Entry(file, read_record(file)))
+                loaded.entries.append(Entry(file, read_record(file)))
             except GoldievalError as error:
                 if file == place:
                     raise
-                found.faults.append(str(error))
-    return found
+                loaded.faults.append(str(error))
+    return loaded
 
 
 class Results(Sequence[Record]):
@@ -59,7 +72,7 @@ class Results(Sequence[Record]):
 
     Attributes:
         faults: one line for each file of the folder that could not be read.
-        models_failed: of a run of several models, those that could not be evaluated at all, with the reason.
+        models_failed: model to reason, of models of a run that could not be evaluated at all.
     """
 
     def __init__(
@@ -83,13 +96,14 @@ class Results(Sequence[Record]):
         return len(self._records)
 
     def metrics(self) -> dict[str, dict[str, float]]:
-        """Return plain floats by task and metric; of several models, the last."""
+        """Return plain floats by task and metric; with several models, those of the last one."""
         return {record.task.name: record.values() for record in self._records}
 
     def frame(self) -> pd.DataFrame:
-        """Return one row a metric: model, task, protocol, scoring, status, value, low, high, n, chance, unreliable.
+        """Return a table with one row per metric.
 
-        low and high are None where there is no interval.
+        The columns are model, task, protocol, scoring, status, metric, value, low, high, n, separable (minimum
+        detectable difference), chance and unreliable. ``low`` and ``high`` are None if there is no interval.
         """
         import pandas as pd
 
@@ -110,24 +124,25 @@ class Results(Sequence[Record]):
         )
 
 
-def read_folder(place: Path) -> Found:
+def read_folder(place: Path) -> LoadedRecords:
     """Read all records in a folder, or one file.
 
     Raises:
-        GoldievalError: no such place, a file that is no record, or a folder in which no record can be read.
+        GoldievalError: the place does not exist, is a file that is not a record, or is a folder in which no record can
+            be read.
     """
-    found = read_records([place])
-    if found.faults and not found.entries:
-        more = f" ({len(found.faults) - 1:,} more like it)" if len(found.faults) > 1 else ""
-        raise GoldievalError(found.faults[0] + more)
-    return found
+    loaded = read_records([place])
+    if loaded.faults and not loaded.entries:
+        more = f" ({len(loaded.faults) - 1:,} more like it)" if len(loaded.faults) > 1 else ""
+        raise GoldievalError(loaded.faults[0] + more)
+    return loaded
 
 
 def load_results(place: str | Path = "results") -> Results:
-    """Read all records in a folder, or one file; what cannot be read is named in ``faults``.
+    """Read all records in a folder, or one file; files that cannot be read are listed in ``faults``.
 
     Raises:
         GoldievalError: as ``read_folder``.
     """
-    found = read_folder(Path(place))
-    return Results([entry.record for entry in found.entries], found.faults)
+    loaded = read_folder(Path(place))
+    return Results([entry.record for entry in loaded.entries], loaded.faults)

@@ -102,7 +102,7 @@ KINDS = (*FAMILIES, "huggingface clip", "huggingface siglip", "huggingface sigli
 
 
 def test_every_family_is_covered() -> None:
-    from goldieval.tasks.catalogue import model_families
+    from goldieval.tasks.plugins import model_families
 
     tested = {kind.partition(" ")[0] for kind in KINDS} | {"embeddings"}
     assert {name for name, point in model_families().items() if point.value.startswith("model_adapters.")} <= tested

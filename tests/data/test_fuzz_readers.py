@@ -26,7 +26,7 @@ from PIL import Image
 
 from goldieval.core.errors import GoldievalError, TaskError
 from goldieval.data.readers import AnySource
-from goldieval.engine.load import Loaded, load_task_data
+from goldieval.engine.load import LoadedTask, load_task_data
 from goldieval.tasks.card import Task, load_card
 
 COCO = {
@@ -216,7 +216,7 @@ def task_of(case: Case, folder: Path) -> Task:
     return load_card(file)
 
 
-def reads_or_refuses(task: Task, folder: Path) -> Loaded | str:
+def reads_or_refuses(task: Task, folder: Path) -> LoadedTask | str:
     """Read as in a run; return the result, which fits into a record, or the error line."""
     try:
         if lacking := task.card.source.missing(folder):
@@ -239,7 +239,7 @@ def test_the_valid_case_is_read(pictures: Path, name: str) -> None:
     case = CASES[name]
     _write(pictures, case, {file: make(valid) for file, (valid, make) in case.files.items()})
     found = reads_or_refuses(task_of(case, pictures), pictures)
-    assert isinstance(found, Loaded) or "chance is 100 %" in found  # some cases have one picture
+    assert isinstance(found, LoadedTask) or "chance is 100 %" in found  # some cases have one picture
 
 
 @pytest.mark.parametrize("name", CASES)

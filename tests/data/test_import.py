@@ -14,7 +14,7 @@ import pytest
 import yaml
 from helpers import class_folders, content, goldieval, json_lines, one_line, picture, png_bytes, records, tar, toy_model
 
-from goldieval.engine.load import counted
+from goldieval.engine.load import prepare_and_count
 from goldieval.tasks.card import load_card
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -328,7 +328,7 @@ def test_real_folder_gets_a_card_that_reads_it(arguments: list[str], counts: dic
     ran = goldieval("data", "import", str(DATA / arguments[0]), *arguments[1:], "--name", "real")
     assert (ran.code, ran.err) == (0, "")
     task = load_card(Path("real.yaml"))
-    assert counted(task, task.folder(root()))[1] == counts == task.card.expect.model_dump(exclude_none=True)
+    assert prepare_and_count(task, task.folder(root()))[1] == counts == task.card.expect.model_dump(exclude_none=True)
     assert snapshot(DATA / arguments[0]) == before
 
 

@@ -70,7 +70,7 @@ def test_incomplete_data_are_neither_evaluated_nor_reported_as_complete_and_are_
     assert sorted(path.name for path in (folder / "pictures").iterdir()) == ["cat", "dog"] and is_incomplete(folder)
     run = ("run", "--model", toy_model(tmp_path), "--tasks", task, "--out", "out")
     assert goldieval(*run).code == 1
-    assert "half there" in one_line(records(tmp_path / "out")[0]["reason"])
+    assert "is incomplete" in one_line(records(tmp_path / "out")[0]["reason"])
     assert "is incomplete" in goldieval("data", "check", task).out
     ran = goldieval("data", "get", task, "--yes")
     assert (ran.code, ran.err) == (0, "") and "3 classes" in ran.out

@@ -32,6 +32,7 @@ METRIC = 1e-4
 TIE, LOGIT_SCALE = 1e-6, 100.0
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(not ORACLE, reason="set GOLDIEVAL_ORACLE_PYTHON to the oracle environment's python"),
     pytest.mark.skipif(not SHARED_DATA.is_dir(), reason="no ../shared/data with real pictures beside the checkout"),
 ]

@@ -232,6 +232,7 @@ def test_plain_patches_are_the_models_own_and_the_variants_differ() -> None:
         assert (plain - other).abs().max() > 1e-2
 
 
+@pytest.mark.slow
 def test_shipped_model_is_above_chance_on_shapes_and_the_readings_differ(tmp_path: Path) -> None:
     """Relations that hold for any weights that learned something; figures stand in docs/segmentation.md."""
     readings = [None, "reading=pooling", "reading=projection", "reading=attention-map", "attention=csa"]

@@ -18,6 +18,8 @@ import compare_errors
 import interval_coverage
 import segmentation_worlds
 
+pytestmark = pytest.mark.slow
+
 
 def test_equal_models_are_rarely_called_different_after_holm() -> None:
     _, family = compare_errors.false_positives(40, 2)

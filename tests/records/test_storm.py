@@ -12,6 +12,7 @@ import pytest
 import storm
 
 
+@pytest.mark.slow
 def test_no_kill_costs_a_record_or_leaves_a_half(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(storm, "WRITES", 4)
     storm.CONTEXT.set_forkserver_preload(["goldieval.records.files", "numpy", "pandas", "pyarrow.parquet"])

@@ -148,7 +148,7 @@ def test_plots_are_pictures_also_with_names_that_look_like_formulas(ending: str,
     ("arguments", "line"),
     [
         (["goldiclip-retrieval", "--plot", "x.gif"], "name a .png or .pdf file"),
-        (["superclip-llava", "--plot", "x.png"], "names no plot"),
+        (["superclip-llava", "--plot", "x.png"], "has no plot"),
         (["shapes", "--plot", "x.png"], "no score of shapes-retrieval"),
     ],
 )

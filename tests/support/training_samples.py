@@ -99,3 +99,9 @@ def recipe(path: Path | str, source: str = "jsonl", **changes: Any) -> Recipe:
         "save_every": 3,
     }
     return Recipe.model_validate({**content, **changes})
+
+
+def recipe_showing(batch_size: int = 4, image_size: int = 16, **data: Any) -> Recipe:
+    """Return a recipe that shows samples as ``data`` says."""
+    optimiser = {"steps": 6, "batch_size": batch_size}
+    return recipe("x", data=data, model={**SIZES, "image_size": image_size}, optimiser=optimiser)
