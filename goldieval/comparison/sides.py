@@ -14,7 +14,7 @@ from typing import Any
 from goldieval.core.errors import GoldievalError, did_you_mean, listing
 from goldieval.core.text import shell_argument
 from goldieval.records.files import find_records
-from goldieval.records.results import Entry, Found, read_records
+from goldieval.records.results import Entry, LoadedRecords, read_records
 from goldieval.records.schema import Record
 
 
@@ -59,12 +59,12 @@ class RecordIndex:
 
     def __init__(self, results: Path) -> None:
         self.results = results
-        self._records: Found | None = None
+        self._records: LoadedRecords | None = None
 
     @property
-    def records(self) -> Found:
+    def records(self) -> LoadedRecords:
         if self._records is None:
-            self._records = read_records([self.results]) if self.results.is_dir() else Found()
+            self._records = read_records([self.results]) if self.results.is_dir() else LoadedRecords()
         return self._records
 
     @property
