@@ -113,7 +113,9 @@ def test_the_overlapping_stem_sees_half_a_patch_around_a_patch() -> None:
 def test_a_warm_start_is_a_part_of_the_recipe() -> None:
     start = {"warm_start.steps": 10, "warm_start.objectives": ["token_classes"]}
     recipe = load_recipe("ablation/k_token_classes", start)
-    assert recipe.active(0) == recipe.active(9) == ["token_classes"] and recipe.active(10) == list(recipe.objectives)
+    assert recipe.active_objectives(0) == recipe.active_objectives(9) == ["token_classes"] and recipe.active_objectives(
+        10
+    ) == list(recipe.objectives)
     with pytest.raises(GoldievalError, match=r"warm_start\.objectives: token_classes is not among objectives"):
         load_recipe("clip-tiny", start)
     with pytest.raises(GoldievalError, match=r"warm_start\.steps 600 is not less than optimiser\.steps"):

@@ -23,4 +23,4 @@ def test_the_pages_example_makes_a_table(tmp_path: Path, monkeypatch: pytest.Mon
     assert ran.code == 0 and "What we need" in ran.out, ran.err
     ours = next(line for line in ran.out.splitlines() if "ViT-B-32" in line)
     assert "50.0" in ours and "75.0" in ours
-    assert any(line.startswith("| OpenAI CLIP B/16") for line in ran.out.splitlines())
+    assert any(line.startswith("| *OpenAI CLIP B/16*") for line in ran.out.splitlines())
