@@ -1,15 +1,15 @@
-"""The ablation and the data-efficiency curve: trains every row on Shapes at equal images seen, one record file a run.
+"""The ablation and the data-efficiency curve: trains every row on Shapes at equal images seen, one record file per run.
 
-    uv run python benchmarks/ablation.py --measure          # images per second of every row, and what all would take
-    uv run python benchmarks/ablation.py --jobs 2           # everything; stop and start it as you like
+    uv run python benchmarks/ablation.py --measure          # images per second of every row, and the total time
+    uv run python benchmarks/ablation.py --jobs 2           # everything; may be interrupted and started again
     uv run python benchmarks/ablation_table.py              # the tables
 
-All rows of a corpus begin with the same image tower, trained on token classes alone (recipe ablation/start): what a
-row adds shows once the tower tells shapes apart, and a tower that starts from nothing takes thousands of steps to.
+All rows of a corpus start with the same image tower, trained on token classes alone (recipe ablation/start): the effect
+of a row is visible once the tower separates shapes, which takes thousands of steps from random weights.
 
-A run that has its file in results/ablation is skipped, one that was cut goes on from its last checkpoint. Checkpoints
-lie in runs/ablation and stay out of git. Row (j) gets as many steps of (b) as take the time of (h), from the measured
-rates; row (i) waits for (h), whose learned weights it takes.
+A run that has its file in results/ablation is skipped, an interrupted one is resumed from its last checkpoint.
+Checkpoints are in runs/ablation, not in git. Row (j) has as many steps of (b) as take the time of (h), by the measured
+rates; row (i) waits for (h), whose learned weights it uses.
 """
 
 from __future__ import annotations

@@ -15,8 +15,8 @@ import time
 from pathlib import Path
 from statistics import median
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
-from made_records import made, share, write
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests/support"))
+from synthetic_records import made, share, write
 
 from goldieval.tasks.catalogue import Catalogue
 

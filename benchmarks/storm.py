@@ -215,7 +215,7 @@ def weights(run: Path) -> dict[str, str]:
     """Return the bits of the weights of every checkpoint that can be gone on from, and the log without its speeds."""
     from safetensors.torch import load_file
 
-    from goldieval.goldiclip.checkpoint import checkpoints
+    from goldieval.goldiclip.checkpoint_folder import checkpoints
     from goldieval.goldiclip.manifest import check_file
 
     found = {}
@@ -265,8 +265,8 @@ TRAIN = Scene(
 
 def _record(root: Path) -> Path:
     """Write down the record that is to be written, once for all tries."""
-    sys.path.insert(0, str(REPOSITORY / "tests"))
-    from made_records import made
+    sys.path.insert(0, str(REPOSITORY / "tests/support"))
+    from synthetic_records import made
 
     file = root / "record.json"
     if not file.exists():
@@ -289,7 +289,7 @@ RECORD = Scene(
 @contextmanager
 def _served(folder: Path) -> Iterator[None]:
     """A web server with an archive of pictures and a file beside, some 20 MB, and the card that names them."""
-    sys.path.insert(0, str(REPOSITORY / "tests"))
+    sys.path.insert(0, str(REPOSITORY / "tests/support"))
     from helpers import content
     from hub_server import Server, serving
 

@@ -1,12 +1,12 @@
 """SuperCLIP's small-batch claim on Shapes: clip against superclip at batch 32, 128 and 512, three seeds each.
 
-    uv run python benchmarks/superclip_batches.py --measure      # images per second, and what all would take
-    uv run python benchmarks/superclip_batches.py --jobs 2       # everything; stop and start it as you like
+    uv run python benchmarks/superclip_batches.py --measure      # images per second, and the total time
+    uv run python benchmarks/superclip_batches.py --jobs 2       # everything; may be interrupted and started again
     uv run python benchmarks/study_table.py superclip-batches    # the table
 
-Equal images seen at every batch size; learning rates go with the square root of the batch,
-warm-up lasts equally many images, and both methods have one caption an image and everything else alike. A run that has
-its file in results/superclip-batches is skipped, one that was cut goes on from its last checkpoint.
+Images seen are equal at every batch size; learning rates scale with the square root of the batch,
+warm-up lasts equally many images, and both methods have one caption per image and everything else in common. A run that
+has its file in results/superclip-batches is skipped, an interrupted one is resumed from its last checkpoint.
 """
 
 from __future__ import annotations

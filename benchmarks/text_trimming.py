@@ -23,8 +23,9 @@ import torch
 import torch.nn.functional as F
 
 from goldieval.core.meter import SilentMeter
-from goldieval.engine.encode import TEXTS_PER_CHUNK, text_computer, text_key
-from goldieval.engine.store import chunks_of
+from goldieval.engine.chunk_encoders import text_chunk_encoder
+from goldieval.engine.chunks import chunks_of
+from goldieval.engine.encode import TEXTS_PER_CHUNK, text_key
 from goldieval.models.adapter import inference, load_model
 from goldieval.models.inputs import Batching
 
@@ -84,7 +85,7 @@ def encode(model: Any, captions: list[str], batch: int) -> tuple[dict[str, np.nd
     """Return each caption's embedding by key, and the seconds that it took, tokenizer included."""
     texts = {text_key(caption): caption for caption in captions}
     chunks = chunks_of(sorted(texts, key=lambda key: (len(texts[key]), key)), TEXTS_PER_CHUNK)
-    compute = text_computer(model, texts, Batching(texts=batch), SilentMeter())
+    compute = text_chunk_encoder(model, texts, Batching(texts=batch), SilentMeter())
     start = time.perf_counter()
     parts = [compute(chunk) for chunk in chunks]
     seconds = time.perf_counter() - start

@@ -1,4 +1,4 @@
-"""What the training studies share: measuring a recipe's rate, training a run that can be cut, one record file a run."""
+"""Shared by the training studies: measuring a recipe's rate, resumable training, one record file per run."""
 
 from __future__ import annotations
 
@@ -27,14 +27,22 @@ from pathlib import Path
 from goldieval.goldiclip.recipe_files import load_recipe
 from goldieval.goldiclip.trainer import Trainer
 recipe = load_recipe(sys.argv[1], json.loads(sys.argv[2]))
-rates = [report.rate for report in Trainer(recipe, Path(tempfile.mkdtemp())).steps()]
+trainer = Trainer(recipe, Path(tempfile.mkdtemp()))
+rates = [trainer.train_step().rate for _ in range(recipe.optimiser.steps)]
 print(statistics.median(rates[2:]))
 """
 
 
 @dataclass(frozen=True)
 class Planned:
-    """One training of a study: its recipe with changes, and what its record says of it beside them."""
+    """One training of a study.
+
+    Attributes:
+        name: Name of the run and of its record file.
+        recipe: Recipe by name.
+        changes: Values by dotted key.
+        about: Further entries of the record.
+    """
 
     name: str
     recipe: str
@@ -47,7 +55,12 @@ class Planned:
 
 @dataclass(frozen=True)
 class Study:
-    """results: folder of the record files.   runs: of the checkpoints, relative to the project, out of git."""
+    """Folders of a study.
+
+    Attributes:
+        results: Record files.
+        runs: Checkpoints, relative to the project; not in git.
+    """
 
     results: Path
     runs: Path
@@ -63,7 +76,7 @@ def rate_of(recipe: str, changes: dict[str, Any], threads: int) -> float:
 
 
 def trained(file: Path, out: Path, recipe: str, changes: dict[str, Any], about: dict[str, Any], threads: int) -> None:
-    """Train into ``out``, evaluate and write the run's file, whole or not at all; a cut run goes on."""
+    """Train into ``out``, evaluate and write the run's file, whole or not at all; an interrupted run is resumed."""
     settings = [part for key, value in changes.items() for part in ("--set", f"{key}={json.dumps(value)}")]
     start = time.monotonic()
     python(["-m", "goldieval", "train", recipe, "--out", str(out), "--resume", *settings], threads)
@@ -89,7 +102,7 @@ def summary(recipe: Recipe, log: list[dict[str, Any]], out: Path) -> dict[str, A
 
 
 def python(arguments: Sequence[str], threads: int) -> str:
-    """Run Python on so many threads; return what it printed. The process ends with ours."""
+    """Run Python with a number of threads; return what it printed."""
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
     done = subprocess.run([sys.executable, *arguments], env=environment, cwd=ROOT, capture_output=True, text=True)
     if done.returncode:
@@ -98,16 +111,16 @@ def python(arguments: Sequence[str], threads: int) -> str:
 
 
 def whole_run(changes: dict[str, Any], steps: int) -> dict[str, Any]:
-    """Add how long a run is, and that it is evaluated at its end."""
+    """Add the length of a run, and an evaluation at its end."""
     return {**changes, "optimiser.steps": steps, "save_every": max(1, steps // 4), "keep": 1, "evaluation.every": steps}
 
 
 def study_main(document: str, study: Study, planned: Sequence[Planned]) -> None:
-    """The command line of a study: measure, or train whatever has no record file yet."""
+    """Command line of a study: measure, or train all runs without a record file."""
     parser = argparse.ArgumentParser(description=document, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--jobs", type=int, default=1, help="trainings at a time")
-    parser.add_argument("--threads", type=int, default=1, help="of each training")
-    parser.add_argument("--only", default="", help="runs whose name begins so")
+    parser.add_argument("--jobs", type=int, default=1, help="trainings at the same time")
+    parser.add_argument("--threads", type=int, default=1, help="threads of each training")
+    parser.add_argument("--only", default="", help="only runs whose name begins with this")
     parser.add_argument("--measure", action="store_true", help="measure, print the cost of everything, and stop")
     options = parser.parse_args()
     todo = [run for run in planned if run.name.startswith(options.only) and not study.file(run).exists()]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from goldieval.core.moved import install
@@ -15,8 +14,9 @@ if TYPE_CHECKING:
     from goldieval.records.results import Results, load_results
     from goldieval.tasks.catalogue import load_task
 
+    __version__: str
+
 install()
-__version__ = version("goldieval")
 __all__ = ["GoldievalError", "Results", "compare", "evaluate", "from_module", "load_model", "load_results", "load_task"]
 
 _HOME = {
@@ -32,6 +32,10 @@ _HOME = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("goldieval")
     if name not in _HOME:
         raise AttributeError(f"module 'goldieval' has no attribute {name!r}")
     import importlib

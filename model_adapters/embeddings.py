@@ -31,10 +31,10 @@ def load(spec: ModelSpec, options: LoadOptions) -> Model:
     folder = Path(spec.name).expanduser()
     if not folder.is_dir():
         raise GoldievalError(f"model {spec.text!r}: no folder {folder}.")
-    return Embeddings(spec.text, _Side(folder, "image"), _Side(folder, "text"))
+    return PrecomputedEmbeddings(spec.text, _Side(folder, "image"), _Side(folder, "text"))
 
 
-class Embeddings:
+class PrecomputedEmbeddings:
     """Looks up embeddings by sample id; for class prompts, the id is the filled-in prompt."""
 
     def __init__(self, spec: str, images: _Side, texts: _Side) -> None:

@@ -37,8 +37,8 @@ def _adapter(module: Any, about: Any, spec: str, options: LoadOptions) -> Model:
     import torch
     from open_clip.transform import PreprocessCfg, image_transform_v2
 
-    from goldieval.goldiclip.data.sources import told
     from goldieval.goldiclip.model import ImageFeatures
+    from goldieval.goldiclip.provenance import training_sentence
     from goldieval.goldiclip.tokenizer import Tokenizer
     from goldieval.models.torch_adapter import TorchAdapter
 
@@ -87,7 +87,7 @@ def _adapter(module: Any, about: Any, spec: str, options: LoadOptions) -> Model:
         precision=options.precision,
         trims=True,
         home=about.home,
-        notice="; ".join(part for part in (f"{about.method}: {about.notice}", told(about.trained_on)) if part),
+        notice="; ".join(filter(None, (f"{about.method}: {about.notice}", training_sentence(about.trained_on)))),
     )
     adapter.scoring = about.scoring
     if about.pools:

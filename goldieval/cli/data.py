@@ -207,9 +207,9 @@ def _chosen(names: list[str] | None, tasks_dir: Path | None) -> tuple[list[Task]
     if names and not asked:
         raise GoldievalError("no tasks named. See: goldieval ls tasks")
     if not asked:
-        return list(catalogue.tasks.values()), list(catalogue.broken.values())
+        return list(catalogue.tasks.values()), list(catalogue.errors.values())
     selection = catalogue.select(asked)
-    return selection.tasks, list(selection.broken.values())
+    return selection.tasks, list(selection.errors.values())
 
 
 def _one(name: str, tasks_dir: Path | None) -> list[Task]:

@@ -76,7 +76,7 @@ def _tasks(data_dir: Path | None, tasks_dir: Path | None, out: Path) -> list[dic
 
     root, newest = data_root(data_dir), _newest(out)
     catalogue = Catalogue(tasks_dir)
-    for why in catalogue.broken.values():
+    for why in catalogue.errors.values():
         Console(stderr=True, soft_wrap=True).print(f"a card is left out: {why}", markup=False, highlight=False)
     return [_task(task, root, newest.get(task.name)) for task in catalogue.tasks.values()]
 
@@ -133,7 +133,7 @@ def _suites(data_dir: Path | None, tasks_dir: Path | None, out: Path) -> list[di
 
 
 def _models(data_dir: Path | None, tasks_dir: Path | None, out: Path) -> list[dict[str, Any]]:
-    from goldieval.tasks.catalogue import describe_family, model_families
+    from goldieval.tasks.plugins import describe_family, model_families
 
     return [
         {"family": name, "from": point.dist.name if point.dist else point.module, "what": describe_family(point)}

@@ -61,12 +61,12 @@ def run(
     overrides = parse_overrides(set_)
     if precision not in ("fp32", "bf16", "fp16"):
         raise GoldievalError(f"--precision {precision!r}: choose fp32, bf16 or fp16.")
-    from goldieval.engine.options import checked
+    from goldieval.engine.options import validated_options
     from goldieval.engine.run import evaluate
     from goldieval.models.inputs import Batching
     from goldieval.report.console import Terminal
 
-    options = checked(
+    options = validated_options(
         {
             "out": out,
             "data_dir": data_dir,

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from goldieval.core.display import Console, Text
 from goldieval.core.text import shell_argument
 
+if TYPE_CHECKING:
+    from goldieval.goldiclip.recipe import Recipe
+
 
 def train(
-    recipe: Annotated[str, typer.Argument(help="A shipped recipe by name, or the path of one.")],
+    recipe: Annotated[str, typer.Argument(help="Name of a shipped recipe, or path of a recipe.")],
     out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/RECIPE by default.")] = None,
     set_: Annotated[list[str], typer.Option("--set", help="KEY=VALUE, dotted: optimiser.lr=5e-4. Repeatable.")] = [],
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint in the folder.")] = False,
@@ -28,51 +31,65 @@ def train(
     accelerate launch -m goldieval train goldiclip-tiny-start
     """
     from goldieval.cli.overrides import parse_overrides
-    from goldieval.core.errors import GoldievalError, InterruptedRunError
     from goldieval.goldiclip.recipe_files import load_recipe
 
-    chosen = load_recipe(recipe, parse_overrides(set_))
+    chosen = load_recipe(recipe, parse_overrides(set_))  # before torch is imported: a mistyped name is refused at once
     folder = out or Path("runs") / chosen.name
-    from goldieval.goldiclip.checkpoint import latest
-    from goldieval.goldiclip.cost import cost_of
-    from goldieval.goldiclip.data.made_up import MadeUp, missing
-    from goldieval.goldiclip.launch import is_main_process, leave
-    from goldieval.goldiclip.tokenizer import Tokenizer
-    from goldieval.goldiclip.trainer import Trainer
-    from goldieval.report.examiner import Examiner
-    from goldieval.report.training import TrainingScreen
+    from goldieval.core.errors import GoldievalError
+    from goldieval.goldiclip.checkpoint_folder import latest
+    from goldieval.goldiclip.launch import is_main_process, shut_down
 
     if latest(folder) and not (resume or dry_run):
         raise GoldievalError(f"{folder} holds a run already. Go on with --resume, or name another --out.")
     console = Console(quiet=not is_main_process())
-
-    def note(line: str) -> None:  # of every process: each meets bad samples of its own
-        Console().print(Text(line), soft_wrap=True)
-
     if dry_run:
-        absent = missing(chosen.data)
-        tokenizer = Tokenizer(chosen.model.merges, chosen.model.context_length)
-        made_up = MadeUp(chosen.optimiser.batch_size, chosen.model.image_size, tokenizer) if absent else None
-        chosen = chosen.model_copy(update={"init": ""})  # cost does not depend on it, and it may not be trained yet
-        trainer = Trainer(chosen, folder, corpus=made_up, max_bad_samples=max_bad_samples, note=note)
-        TrainingScreen(console, chosen).cost(cost_of(trainer), absent)
-        leave()
-        return
-    screen = TrainingScreen(console, chosen)
-    examiner = Examiner(chosen.evaluation, folder / "results", screen)
+        _print_cost(chosen, folder, max_bad_samples, console)
+    else:
+        _train(chosen, folder, resume, max_bad_samples, console)
+    shut_down()
+
+
+def _print_cost(recipe: Recipe, folder: Path, max_bad_samples: int, console: Console) -> None:
+    from goldieval.goldiclip.cost import cost_of
+    from goldieval.goldiclip.data.synthetic import SyntheticCorpus, missing_data
+    from goldieval.goldiclip.tokenizer import Tokenizer
+    from goldieval.goldiclip.trainer import Trainer
+    from goldieval.report.training import TrainingScreen
+
+    missing, tokenizer = missing_data(recipe.data), Tokenizer(recipe.model.merges, recipe.model.context_length)
+    batch_size, image_size = recipe.optimiser.batch_size, recipe.model.image_size
+    corpus = SyntheticCorpus(batch_size, image_size, tokenizer) if missing else None
+    recipe = recipe.model_copy(update={"init": ""})  # the cost does not depend on it, and it may not exist yet
+    trainer = Trainer(recipe, folder, corpus=corpus, max_bad_samples=max_bad_samples, note=_note)
+    TrainingScreen(console, recipe).cost(cost_of(trainer), missing)
+
+
+def _train(recipe: Recipe, folder: Path, resume: bool, max_bad_samples: int, console: Console) -> None:
+    from goldieval.core.errors import InterruptedRunError
+    from goldieval.goldiclip.checkpoint_folder import latest
+    from goldieval.goldiclip.trainer import Trainer
+    from goldieval.report.training import TrainingScreen
+    from goldieval.report.training_evaluation import TrainingEvaluation
+
+    screen = TrainingScreen(console, recipe)
+    evaluation = TrainingEvaluation(recipe.evaluation, folder / "results", screen)
     try:
-        trainer = Trainer(chosen, folder, resume=resume, max_bad_samples=max_bad_samples, note=note)
+        trainer = Trainer(recipe, folder, resume=resume, max_bad_samples=max_bad_samples, note=_note)
         if resume:
-            screen.going_on(trainer.step)
+            screen.resuming(trainer.step)
         with screen:
-            last = trainer.run(screen.step, examiner)
+            last = trainer.run(screen.step, evaluation)
     except KeyboardInterrupt:
         again = "the same command with --resume goes on from {}" if latest(folder) else "there is no checkpoint yet"
         raise InterruptedRunError(again.format(latest(folder))) from None
     if trainer.bad_samples.samples:
-        note(f"{trainer.bad_samples.summary()}; listed in {trainer.bad_samples.log}")
-    tasks = "shapes" if chosen.data.source == "shapes" else "retrieval,zeroshot"
+        _note(f"{trainer.bad_samples.summary()}; listed in {trainer.bad_samples.log}")
+    tasks = "shapes" if recipe.data.source == "shapes" else "retrieval,zeroshot"
     spec = shell_argument(f"goldiclip@{last}")
     line = f"checkpoint {last}; evaluate it: goldieval run --model {spec} --tasks {tasks}"
     console.print(Text(line), soft_wrap=True)
-    leave()
+
+
+def _note(line: str) -> None:
+    """Print a line in every process: each meets bad samples of its own."""
+    Console().print(Text(line), soft_wrap=True)

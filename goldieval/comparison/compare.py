@@ -13,7 +13,8 @@ from goldieval.comparison.result import Comparison
 from goldieval.comparison.sides import Library, Side, command
 from goldieval.comparison.significance import rows_of
 from goldieval.core.errors import GoldievalError, did_you_mean, listing
-from goldieval.tasks.catalogue import Catalogue, model_families
+from goldieval.tasks.catalogue import Catalogue
+from goldieval.tasks.plugins import model_families
 
 
 def compare(
@@ -57,7 +58,7 @@ def compare(
     curves = {name: each for name, each in (("A", one), ("B", other)) if len(each.models) > 1 and not several[name]}
     for name, each in curves.items():
         last = each.entries[-1].record.model.spec
-        notes.append(f"{name} names {len(each.models)} checkpoints: tested is the last, {last}")
+        notes.append(f"{name} names {len(each.models)} checkpoints; the last is tested, {last}")
     rows, kept, untested, unreadable = rows_of(pairs, all_metrics)
     refused += unreadable
     notes += dict.fromkeys(f"left out: {fault}" for side in (one, other) for fault in side.faults)
@@ -105,7 +106,7 @@ def _check(a: Side, b: Side, library: Library, tasks: Sequence[str]) -> None:
     specs = [] if unknown else list(dict.fromkeys(side.text for side in lacking if side.spec))
     near = did_you_mean(lacking[0].text, {entry.record.model.spec for entry in library.entries})
     how = f" To make it: {command(specs, there, names, library.results)}" if specs else ""
-    how += "".join(f" {text} is no folder and of no model family." for text in dict.fromkeys(unknown))
+    how += "".join(f" {text} is neither a folder nor of a known model family." for text in dict.fromkeys(unknown))
     where = ", ".join(dict.fromkeys(str(library.results if side.spec else side.text) for side in lacking))
     faults = list(dict.fromkeys(fault for side in lacking for fault in side.faults))
     left_out = f" Left out: {listing(faults)}." if faults else ""

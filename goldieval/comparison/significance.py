@@ -53,7 +53,7 @@ def rows_of(
             continue
         tested += of_task
         if lacking:
-            untested.append(f"{name}: not tested, the per-sample outcomes do not hold {', '.join(lacking)}")
+            untested.append(f"{name}: not tested, the per-sample outcomes do not contain {', '.join(lacking)}")
     adjusted = holm([each.found.p for each in tested])
     rows = [_row(each, p, LEVEL / len(tested)) for each, p in zip(tested, adjusted, strict=True)]
     return rows, [each.pair for each in tested], untested, refused

@@ -1,4 +1,4 @@
-"""How work that takes long reports its progress, whoever shows it."""
+"""Progress reports of long work, independent of how they are displayed."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ class Meter(Protocol):
         """Report that ``count`` more items are done."""
 
     def waiting(self) -> None:
-        """Report that the rest is being done by another process, which is waited for."""
+        """Report that another process is doing the rest, and that this one waits for it."""
 
 
 class SilentMeter:
-    """A meter that shows nothing."""
+    """A meter without output."""
 
     def advance(self, count: int) -> None:
         pass

@@ -1,4 +1,4 @@
-"""Work in threads ahead of the one that needs it, with a bound on what is held in memory."""
+"""Computation in threads ahead of the consumer, with a limit on the results held in memory."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ Result = TypeVar("Result")
 
 
 def map_ahead(function: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[tuple[Item, Result]]:
-    """Yield every item with the function's result, in order, while threads work on the following ones.
+    """Yield every item with the function's result, in order, while threads work on the following items.
 
     Args:
-        function: called once for each item, in a thread; what it raises is raised here.
-        items: taken one by one.
-        workers: number of threads; at most two more results than that are held at a time.
+        function: Called once per item, in a thread; its exceptions are raised here.
+        items: Taken one at a time.
+        workers: Number of threads; at most two more results than that are held at a time.
     """
     with ThreadPoolExecutor(workers) as pool:
         pending: deque[tuple[Item, Future[Result]]] = deque()

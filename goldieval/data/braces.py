@@ -1,4 +1,4 @@
-"""Names from a pattern with braces, as ``{00000..00331}.tar`` and ``{a,b}.tar``; counted before they are made."""
+"""Names from a pattern with braces, such as ``{00000..00331}.tar`` and ``{a,b}.tar``, counted before expansion."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from collections.abc import Callable, Iterator
 
 GROUP = re.compile(r"\{([^{}]*)\}")
 INTEGERS = re.compile(r"(-?\d+)\.\.(-?\d+)(?:\.\.(-?\d+))?", re.ASCII)
-PLACE = re.compile("\0(\\d+)\0")  # stands for a group that has been counted
-MOST_LETTERS = 52  # of a range such as {a..f}
+PLACE = re.compile("\0(\\d+)\0")  # replaces a group that has been counted
+MOST_LETTERS = 52  # upper bound for a range such as {a..f}
 
 
 def expanded(pattern: str, most: int) -> Iterator[str]:
-    """Return the names that a pattern stands for, leftmost braces slowest. A backslash is a character like any other.
+    """Return the names of a pattern; the leftmost braces vary slowest. A backslash is an ordinary character.
 
     Args:
-        pattern: text without a zero byte.
-        most: bound on the number of names.
+        pattern: Text without zero bytes.
+        most: Maximum number of names.
 
     Raises:
-        ValueError: more names than ``most``, or braces that do not pair.
+        ValueError: There are more names than ``most``, or the braces are not balanced.
     """
     from braceexpand import braceexpand
 
@@ -31,11 +31,11 @@ def expanded(pattern: str, most: int) -> Iterator[str]:
     try:
         return iter(braceexpand(pattern, escape=False))
     except ValueError:
-        raise ValueError("its braces do not pair") from None
+        raise ValueError("its braces are not balanced") from None
 
 
 def count_names(pattern: str) -> int:
-    """Return how many names a pattern stands for (a little more where letters are counted), without making them.
+    """Return the number of names of a pattern (an upper bound for ranges of letters) without expanding it.
 
     >>> count_names("{00..11}/{a,b{1,2}}.tar")
     36
@@ -52,7 +52,7 @@ def count_names(pattern: str) -> int:
 
 
 def _choices(inside: str, product: Callable[[str], int]) -> int:
-    """Return how many texts one pair of braces stands for; ``inside`` has no braces."""
+    """Return the number of texts for one pair of braces; ``inside`` contains no braces."""
     if numbers := INTEGERS.fullmatch(inside):
         first, last, step = (int(number or 1) for number in numbers.groups())
         return abs(last - first) // (abs(step) or 1) + 1

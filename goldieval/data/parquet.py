@@ -37,12 +37,12 @@ class ParquetImage(EncodedImage):
 
 
 @dataclass(frozen=True)
-class Labels:
-    """What the labels of one file mean.
+class LabelColumn:
+    """Meaning of the labels in one file.
 
     Attributes:
-        names: class names, where there are any.
-        numbered: the file says itself that a number is the index of one of ``names``, even if a name is a number too.
+        names: Class names, if there are any.
+        numbered: Whether the file declares that a number is an index into ``names``, even if a name is a number too.
     """
 
     names: list[str] | None
@@ -83,7 +83,7 @@ class ParquetSource(Source):
             table, features = open_columns(path, [name for name in wanted if name])
             own = class_names(path, features, self.label)
             names = names or own
-            rows += self._rows(table, path, Labels(own, True) if own else Labels(names, False))
+            rows += self._rows(table, path, LabelColumn(own, True) if own else LabelColumn(names, False))
         return dataset_of(rows, names)
 
     def _paths(self, folder: Path) -> list[Path]:
@@ -96,7 +96,7 @@ class ParquetSource(Source):
             raise TaskError(f"source.files: {self.files!r} is not a valid glob pattern: {error}.") from error
         return [inside(folder, file.relative_to(folder).as_posix()) for file in found]
 
-    def _rows(self, table: Any, path: Path, labels: Labels) -> list[AnnotatedImage]:
+    def _rows(self, table: Any, path: Path, labels: LabelColumn) -> list[AnnotatedImage]:
         rows = []
         for number, entry in enumerate(_entries(table, [self.id_column, self.label, self.caption])):
             id = f"{path.name}#{number}"
@@ -109,7 +109,7 @@ class ParquetSource(Source):
             rows.append(AnnotatedImage(image, self._label(where, entry, labels), captions))
         return rows
 
-    def _label(self, where: str, entry: dict[str, Any], labels: Labels) -> int | None:
+    def _label(self, where: str, entry: dict[str, Any], labels: LabelColumn) -> int | None:
         if not self.label:
             return None
         value = value_of(where, _decoded(where, entry), self.label, ())

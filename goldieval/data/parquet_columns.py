@@ -1,7 +1,7 @@
-"""Columns of one Parquet file, in an Arrow file that is mapped into memory so that rows can be fetched in any order.
+"""Columns of a Parquet file, as a memory-mapped Arrow file whose rows can be read in any order.
 
-A Parquet file is compressed in groups of many rows; fetching single pictures from it would unpack a group each time. So
-the columns that are needed are written once, uncompressed, to the user's cache.
+A Parquet file is compressed in groups of many rows, and reading a single image would decompress a whole group. The
+required columns are therefore written once, uncompressed, to the user's cache.
 """
 
 from __future__ import annotations
@@ -19,32 +19,32 @@ from goldieval.core.limits import GB, PARQUET_RATIO, PARQUET_ROWS
 from goldieval.core.reading import check_regular
 from goldieval.core.temporary import sweep, temporary_file
 
-BATCH = 100  # rows that are unpacked at a time
+BATCH = 100  # rows decompressed at a time
 
 
 def check_parquet(file: Path) -> None:
-    """Refuse a file that says of itself that it would fill the memory or the disk. Raises ValueError."""
+    """Raise ValueError for a file whose metadata declare a size that would exhaust memory or disk."""
     import pyarrow.parquet as pq
 
     about = pq.read_metadata(file)
     unpacked = sum(about.row_group(number).total_byte_size for number in range(about.num_row_groups))
     most = GB + PARQUET_RATIO * file.stat().st_size
     if about.num_rows > PARQUET_ROWS or unpacked > most:
-        raise ValueError(f"{about.num_rows:,} rows, {unpacked:,} bytes unpacked: more than a file of its size may have")
+        raise ValueError(f"{about.num_rows:,} rows, {unpacked:,} bytes unpacked: too much for a file of its size")
 
 
 def open_columns(path: Path, columns: Sequence[str]) -> tuple[Any, dict[str, Any]]:
-    """Return the named columns of a Parquet file and what the Hub's features say of all its columns.
+    """Return columns of a Parquet file and the Hub's features of all its columns.
 
     Args:
-        path: the Parquet file.
-        columns: names of top-level columns; each must be there once.
+        path: The Parquet file.
+        columns: Names of top-level columns; each must occur exactly once.
 
     Returns:
-        A ``pyarrow.Table`` mapped into memory, and the features by column name; empty where the file has none.
+        A memory-mapped ``pyarrow.Table``, and the features by column name (empty if the file has none).
 
     Raises:
-        TaskError: a file that cannot be read or is too large, or lacks a column.
+        TaskError: The file cannot be read, is too large, or lacks a column.
     """
     import pyarrow.parquet as pq
 
@@ -53,7 +53,7 @@ def open_columns(path: Path, columns: Sequence[str]) -> tuple[Any, dict[str, Any
         check_parquet(path)
         schema = pq.read_schema(path)
         features = _features(schema.metadata or {})
-    except Exception as error:  # pyarrow raises errors of its own and, for damaged files, many of Python's
+    except Exception as error:  # pyarrow's own errors and, for damaged files, many of Python's
         raise _unreadable(path, error) from error
     if lacking := [name for name in dict.fromkeys(columns) if schema.names.count(name) != 1]:
         raise TaskError(f"{path} has no column {', '.join(sorted(lacking))}; it has {schema.names}.")
@@ -64,17 +64,17 @@ def open_columns(path: Path, columns: Sequence[str]) -> tuple[Any, dict[str, Any
 
 
 def class_names(path: Path, features: dict[str, Any], column: str) -> list[str] | None:
-    """Return the names of a column of the Hub's type ClassLabel, whose labels are indices; None for any other column.
+    """Return the class names of a column of the Hub's type ClassLabel, whose labels are indices, else None.
 
     Raises:
-        TaskError: names that are no list of different texts.
+        TaskError: The names are not a list of distinct texts.
     """
     feature = features.get(column)
     if not isinstance(feature, dict) or feature.get("_type") != "ClassLabel":
         return None
     names = feature.get("names")
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise TaskError(f"{path}, column {column!r}: the names of its ClassLabel are no list of texts.")
+        raise TaskError(f"{path}, column {column!r}: the names of its ClassLabel are not a list of texts.")
     if twice := {name for name in names if names.count(name) > 1}:
         raise TaskError(f"{path}, column {column!r}: its ClassLabel has {listing(sorted(twice))} twice.")
     return names
@@ -89,7 +89,7 @@ def _features(metadata: dict[bytes, bytes]) -> dict[str, Any]:
 
 
 def _unpacked(path: Path, columns: Sequence[str]) -> Path:
-    """Return the Arrow file with these columns, written on first use and again after the Parquet file changed."""
+    """Return the Arrow file with these columns, written on first use and after each change of the Parquet file."""
     about = path.stat()
     identity = json.dumps([str(path.absolute()), about.st_size, about.st_mtime_ns, sorted(set(columns))])
     file = cache_root() / "parquet" / f"{hashlib.sha256(identity.encode()).hexdigest()[:32]}.arrow"

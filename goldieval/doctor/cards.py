@@ -21,8 +21,8 @@ def checks() -> list[Check]:
     """Read all cards and suites of this install; a card that does not parse hides the prompts."""
     try:
         catalogue = Catalogue()
-        if catalogue.broken:
-            return [Check("task cards", False, listing(catalogue.broken.values(), 2))]
+        if catalogue.errors:
+            return [Check("task cards", False, listing(catalogue.errors.values(), 2))]
         catalogue.select(catalogue.suites)
         for suite in catalogue.suites.values():
             catalogue.select(task for at_home in suite.home.values() for task in at_home.tasks)

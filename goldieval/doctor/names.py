@@ -11,7 +11,7 @@ from pathlib import Path
 import goldieval
 from goldieval.data.source import tilde
 from goldieval.doctor.check import Check, reason
-from goldieval.tasks.catalogue import model_families as families
+from goldieval.tasks.plugins import model_families as families
 
 OURS = ("goldieval", "model_adapters")
 NAMES = (*OURS, "mmseg")

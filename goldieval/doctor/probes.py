@@ -45,7 +45,7 @@ def checks(model_spec: str, device: str = "auto", offline: bool = False) -> list
 def probe(model: Model, spec: ModelSpec) -> list[Check]:
     """Probe a loaded model. It is left as it was found, and that is checked too."""
     if isinstance(model, Precomputed):
-        return [examine(each, stored.StoredEmbeddings(model, spec)) for each in stored.PROBES]
+        return [examine(each, stored.EmbeddingsSubject(model, spec)) for each in stored.PROBES]
     try:
         with contained():
             subject = Subject(model, model.describe())

@@ -15,7 +15,7 @@ from goldieval.scoring.cosine import unit
 
 
 @dataclass
-class StoredEmbeddings:
+class EmbeddingsSubject:
     """A folder of embeddings; each side is all its rows, shape (n, dim)."""
 
     model: Precomputed
@@ -33,17 +33,17 @@ class StoredEmbeddings:
         return (Path(self.spec.name) / f"{side}_ids.txt").read_text(encoding="utf-8").splitlines()
 
 
-def image_rows(stored: StoredEmbeddings) -> Check:
+def image_rows(stored: EmbeddingsSubject) -> Check:
     """Rows are finite, not zero, not all the same."""
     return _rows("image rows", stored.image)
 
 
-def text_rows(stored: StoredEmbeddings) -> Check:
+def text_rows(stored: EmbeddingsSubject) -> Check:
     """The same for texts."""
     return _rows("text rows", stored.text)
 
 
-def widths(stored: StoredEmbeddings) -> Check:
+def widths(stored: EmbeddingsSubject) -> Check:
     """Both sides must be of the same space."""
     image, text = stored.image.shape[1], stored.text.shape[1]
     found = f"{image} for images, {text} for texts"

@@ -1,4 +1,4 @@
-"""Settings of a run that do not fit its tasks, refused before any work."""
+"""Checks of a run's settings against its tasks, before any work is done."""
 
 from __future__ import annotations
 
@@ -17,10 +17,13 @@ def check_settings(selection: Selection, options: Options) -> None:
     """Check a run's settings against its tasks, and that the folder for records can be written.
 
     Raises:
-        GoldievalError: a setting that no task has, or that makes no sense for these tasks.
+        GoldievalError: no task has such a setting, a setting does not apply to these tasks, or the folder cannot be
+            written.
     """
     if options.subset not in ("", "present"):
-        raise GoldievalError(f"--subset {options.subset!r}: there is only present, the pictures that are here.")
+        raise GoldievalError(
+            f"--subset {options.subset!r} does not exist; the only subset is present: images whose picture file exists."
+        )
     _check_overrides(selection, options.overrides)
     for task in selection.tasks:
         task.override(options.overrides)
@@ -31,18 +34,18 @@ def check_settings(selection: Selection, options: Options) -> None:
             f"--scoring {options.scoring}: none of these tasks compares images with texts; leave it out."
         )
     if options.save_images and not any(family_of(task.card.family).draws_pictures for task in selection.tasks):
-        raise GoldievalError("--save-images: none of these tasks is a segmentation, which alone makes pictures.")
+        raise GoldievalError("--save-images: none of these tasks is a segmentation, the only family with pictures.")
     if options.out is not None and not options.dry_run:
         _check_out(options.out)
 
 
 def _check_overrides(selection: Selection, overrides: dict[str, Any]) -> None:
-    """Refuse a ``--set`` key that no task of the run knows."""
-    known = {name for task in selection.tasks for name in type(task.card.params).model_fields}
+    """Raise GoldievalError for a ``--set`` key that is a parameter of no task of the run."""
+    parameters = {name for task in selection.tasks for name in type(task.card.params).model_fields}
     for key in overrides:
-        if key not in known:
-            near = did_you_mean(key, known) or f" They have {', '.join(sorted(known))}."
-            raise GoldievalError(f"--set {key}: none of these tasks has such a parameter.{near}")
+        if key not in parameters:
+            hint = did_you_mean(key, parameters) or f" They have {', '.join(sorted(parameters))}."
+            raise GoldievalError(f"--set {key}: none of these tasks has such a parameter.{hint}")
 
 
 def _check_out(out: Path) -> None:
@@ -51,5 +54,5 @@ def _check_out(out: Path) -> None:
         sweep_results(out)
     except OSError as error:
         raise GoldievalError(
-            f"cannot write results to {out}: {error.strerror or error}. Name another --out."
+            f"cannot write results to {out}: {error.strerror or error}. Choose another folder with --out."
         ) from error

@@ -1,4 +1,4 @@
-"""The record of one task run with one model: what was run, on which data, how, and what came out."""
+"""Build the record of one task evaluated with one model: what was run, on which data, how, and the results."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from goldieval.core.errors import TaskError
 from goldieval.data.duplicates import repeats
 from goldieval.data.samples import Dataset
 from goldieval.engine.embeddings import Embeddings
-from goldieval.engine.load import Loaded
+from goldieval.engine.load import LoadedTask
 from goldieval.engine.options import Options
-from goldieval.engine.plan import Item
+from goldieval.engine.plan import PlannedTask
 from goldieval.engine.truncation import mark_truncated, truncation_warnings
 from goldieval.families.base import Scored
 from goldieval.models.adapter import Model, ModelInfo
@@ -25,38 +25,54 @@ from goldieval.records.schema import DataPart, ModelPart, Record, RunPart, TaskP
 
 
 class Describer:
-    """Writes down what one model did on the tasks of a run."""
+    """Builds the records of one model."""
 
     def __init__(self, model: Model, info: ModelInfo, options: Options, device: str, embeddings: Embeddings) -> None:
+        """Set what the records of all tasks have in common.
+
+        Args:
+            model: the model.
+            info: its description.
+            options: settings of the run.
+            device: device on which the model ran.
+            embeddings: counts what was encoded and reused.
+        """
         self._model, self._info, self._options, self._device = model, info, options, device
         self._embeddings = embeddings
 
     def record(
-        self, item: Item, loaded: Loaded | None, scored: Scored | None, seconds: dict[str, float]
+        self, planned: PlannedTask, loaded: LoadedTask | None, scored: Scored | None, seconds: dict[str, float]
     ) -> tuple[Record, Scored | None]:
-        """Return the record of a task and what was scored; of a task that cannot be described, a record of failure."""
-        run, failure = self._run_part(seconds), utf8_safe(item.failure)
+        """Return the record of a task with its results; the record of a failure if building it fails.
+
+        Args:
+            planned: the task, and its failure if it has one.
+            loaded: its samples as they were scored, if they could be read.
+            scored: its results, if it was scored.
+            seconds: wall time by phase.
+        """
+        run, failure = self._run_part(seconds), utf8_safe(planned.failure)
         try:
             with contained("describing its result"):
                 cut = self._truncation(scored, loaded)
-                return self._record(item, loaded, scored, failure, run, cut), scored
+                return self._record(planned, loaded, scored, failure, run, cut), scored
         except TaskError as error:
-            return self._record(item, None, None, failure or str(error), run, None), None
+            return self._record(planned, None, None, failure or str(error), run, None), None
 
-    def requested_key(self, item: Item, record: Record) -> str:
-        """Return the key of the setting as it was asked for, whatever the data turned out to be."""
+    def requested_setting(self, planned: PlannedTask, record: Record) -> str:
+        """Return the key of the requested setting, whether or not the limit and subset leave anything out."""
         options = self._options
-        return setting_key(self._info, item.task, record.task.scoring, options.limit, options.subset)
+        return setting_key(self._info, planned.task, record.task.scoring, options.limit, options.subset)
 
-    def _truncation(self, scored: Scored | None, loaded: Loaded | None) -> Truncation | None:
+    def _truncation(self, scored: Scored | None, loaded: LoadedTask | None) -> Truncation | None:
         if scored is None or loaded is None:
             return None
         return mark_truncated(self._model, loaded.prepared, scored.outcomes, self._info.context_length)
 
     def _record(
         self,
-        item: Item,
-        loaded: Loaded | None,
+        planned: PlannedTask,
+        loaded: LoadedTask | None,
         scored: Scored | None,
         failure: str,
         run: RunPart,
@@ -65,15 +81,15 @@ class Describer:
         info, options = self._info, self._options
         limit = loaded.limit if loaded else options.limit
         subset = "" if loaded and loaded.present is None else options.subset
-        task, data = _task_part(item, info, loaded, limit, subset), _data_part(item, loaded, scored)
-        setting = setting_key(info, item.task, task.scoring, limit, subset)
-        left_out = f"{len(data.unreadable):,} unreadable images left out" if data.unreadable else ""
+        task, data = _task_part(planned, info, loaded, limit, subset), _data_part(planned, loaded, scored)
+        setting = setting_key(info, planned.task, task.scoring, limit, subset)
+        partial = f"{len(data.unreadable):,} unreadable images left out" if data.unreadable else ""
         notes = loaded.prepared.dataset.notes if loaded else []
         return Record(
             setting=setting,
             key=record_key(setting, data, task),
-            status="failed" if failure else "partial" if left_out else "ok",
-            reason=failure or left_out,
+            status="failed" if failure else "partial" if partial else "ok",
+            reason=failure or partial,
             model=ModelPart(**{name: getattr(info, name) for name in ModelPart.model_fields}),
             task=task,
             data=data,
@@ -89,7 +105,7 @@ class Describer:
         )
 
     def _run_part(self, seconds: dict[str, float]) -> RunPart:
-        """Return how it was run, as of now."""
+        """Return how the task was run; the time is now."""
         batching = self._options.batching
         return RunPart(
             command=shlex.join(["goldieval", *sys.argv[1:]]) if Path(sys.argv[0]).stem == "goldieval" else "python",
@@ -102,36 +118,38 @@ class Describer:
         )
 
 
-def _task_part(item: Item, info: ModelInfo, loaded: Loaded | None, limit: int | None, subset: str) -> TaskPart:
-    """Return what was run: the card, the resolved scoring mode, and which part of the data."""
-    card = item.task.card
+def _task_part(
+    planned: PlannedTask, info: ModelInfo, loaded: LoadedTask | None, limit: int | None, subset: str
+) -> TaskPart:
+    """Return what was run: card, resolved scoring mode, and subset of the data."""
+    card = planned.task.card
     return TaskPart(
         name=card.name,
         family=card.family,
         version=card.version,
-        protocol=item.task.protocol + _subset_of_protocol(loaded),
+        protocol=planned.task.protocol + _subset_of_protocol(loaded),
         title=card.title,
         licence=card.licence,
-        card_sha256=item.task.hash,
-        scoring=item.scoring(info),
-        overrides=item.task.overrides,
+        card_sha256=planned.task.hash,
+        scoring=planned.scoring(info),
+        overrides=planned.task.overrides,
         limit=limit,
         subset=subset,
         headline=card.headline,
-        heading=item.heading,
+        heading=planned.heading,
         **(loaded.prepared.details if loaded else {}),
     )
 
 
-def _data_part(item: Item, loaded: Loaded | None, scored: Scored | None) -> DataPart:
-    """Return what a task was run on."""
-    source = item.task.card.source
+def _data_part(planned: PlannedTask, loaded: LoadedTask | None, scored: Scored | None) -> DataPart:
+    """Return the data on which a task was run."""
+    source = planned.task.card.source
     return DataPart(
         source=source.id or source.path or source.reader,
-        origins=item.origins,
+        origins=planned.origins,
         sha256=loaded.sha256 if loaded else "",
         prepared_sha256=loaded.prepared_sha256 if loaded else "",
-        expected=item.task.card.expect.model_dump(exclude_none=True),
+        expected=planned.task.card.expect.model_dump(exclude_none=True),
         seen=loaded.seen if loaded else {},
         unreadable=loaded.unreadable if loaded else {},
         duplicates=_duplicates(loaded.prepared.dataset) if loaded else None,
@@ -140,7 +158,7 @@ def _data_part(item: Item, loaded: Loaded | None, scored: Scored | None) -> Data
 
 
 def _duplicates(dataset: Dataset) -> Duplicates | None:
-    """Count captions that several images share; only where texts are searched for their images."""
+    """Count the captions that several images share; None if the task does not retrieve images with texts."""
     if dataset.owner is None or dataset.positives is None:
         return None
     texts = [text.text for text in dataset.texts]
@@ -150,9 +168,9 @@ def _duplicates(dataset: Dataset) -> Duplicates | None:
     )
 
 
-def _subset_of_protocol(loaded: Loaded | None) -> str:
-    """Return what a subset adds to the protocol: other pictures are another column."""
+def _subset_of_protocol(loaded: LoadedTask | None) -> str:
+    """Return the part of the protocol that names a subset, so that tables keep it in a column of its own."""
     if loaded is None or loaded.present is None:
         return ""
-    whole = loaded.seen["images"] + loaded.seen.get("train", 0)
-    return f" + only the {loaded.present:,} of {whole:,} pictures that are present"
+    total = loaded.seen["images"] + loaded.seen.get("train", 0)
+    return f" + only the {loaded.present:,} of {total:,} pictures that are present"

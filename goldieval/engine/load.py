@@ -1,8 +1,7 @@
-"""Read a task's samples, check them against its card, and give every content its key."""
+"""Read the samples of a task, check them against its card, and compute the key of every content."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,8 +12,9 @@ import numpy as np
 from goldieval.core.containment import contained
 from goldieval.core.errors import TaskError, listing
 from goldieval.data.masks import check_masks, without_pixels
-from goldieval.data.samples import Dataset, ImageSource, NoImage
+from goldieval.data.samples import ImageSource, NoImage
 from goldieval.data.subset import keep_images, limited, present
+from goldieval.engine.data_hash import data_hash
 from goldieval.engine.encode import image_keys, text_key
 from goldieval.families.base import Prepared, family_of
 from goldieval.metrics.registry import metric_of
@@ -22,18 +22,18 @@ from goldieval.tasks.card import Task
 
 
 @dataclass(frozen=True)
-class Loaded:
+class LoadedTask:
     """A task that is ready to be encoded.
 
     Attributes:
         prepared: the task with its samples.
-        keys: content key of every image, empty where its file cannot be read.
+        keys: content key of each image, empty if its file cannot be read.
         unreadable: image id to reason.
-        sha256: over ids, contents, texts and labels.
+        sha256: SHA-256 over ids, contents, texts and labels.
         seen: counts before any limit or subset.
-        prepared_sha256: of what the card's ``prepare`` steps made.
-        present: number of images whose picture is there, where only those are run and others are missing.
-        limit: number of images that were asked for, where there are more.
+        prepared_sha256: SHA-256 of the result of the card's ``prepare`` steps.
+        present: number of images whose picture exists, if only those are run and others are missing; else None.
+        limit: number of images to which the task was limited; None if it has no more than that.
     """
 
     prepared: Prepared[Any]
@@ -46,41 +46,43 @@ class Loaded:
     limit: int | None = None
 
     @property
-    def pictureless(self) -> bool:
-        """True for a task of ids whose embeddings were computed elsewhere."""
+    def has_ids_only(self) -> bool:
+        """Whether the images are ids without pictures, for embeddings that were computed elsewhere."""
         return any(isinstance(image.source, NoImage) for image in self.prepared.dataset.images)
 
     @property
     def sources(self) -> dict[str, ImageSource]:
+        """Readable pictures by content key."""
         images = self.prepared.dataset.images
         return {key: image.source for key, image in zip(self.keys, images, strict=True) if key}
 
     @property
     def texts(self) -> dict[str, str]:
+        """Texts to encode, by content key."""
         return {text_key(text.text): text.text for text in self.prepared.texts}
 
-    def without(self, failed: Mapping[str, str], allowed: int) -> Loaded:
+    def without(self, failed: Mapping[str, str], allowed: int) -> LoadedTask:
         """Return the task without its unreadable pictures.
 
         Args:
             failed: content key to reason, of pictures that could not be decoded.
-            allowed: how many may be missing.
+            allowed: number of pictures that may be left out.
 
         Raises:
-            TaskError: more pictures are unreadable than allowed; names the first.
+            TaskError: more pictures are unreadable than allowed; the first ones are named.
         """
         images = self.prepared.dataset.images
-        decoded = {image.id: failed[key] for image, key in zip(images, self.keys, strict=True) if key in failed}
-        bad = self.unreadable | decoded
-        if not bad:
+        decoding = {image.id: failed[key] for image, key in zip(images, self.keys, strict=True) if key in failed}
+        unreadable = self.unreadable | decoding
+        if not unreadable:
             return self
-        if len(bad) > allowed:
-            named = listing([f"{id} ({reason})" for id, reason in bad.items()])
+        if len(unreadable) > allowed:
+            examples = listing([f"{id} ({reason})" for id, reason in unreadable.items()])
             raise TaskError(
-                f"{len(bad):,} of {len(images):,} images cannot be read: {named}. "
-                f"Mend them, or score the rest with --allow-bad {len(bad)}."
+                f"{len(unreadable):,} of {len(images):,} images cannot be read: {examples}. "
+                f"Repair them, or evaluate the others with --allow-bad {len(unreadable)}."
             )
-        keep = np.array([image.id not in bad for image in images])
+        keep = np.array([image.id not in unreadable for image in images])
         if keep.all():
             return self
         if not keep.any():
@@ -88,67 +90,86 @@ class Loaded:
         task = self.prepared.task
         prepared = family_of(task.card.family).prepare(task, keep_images(self.prepared.dataset, keep))
         keys = [key for key, kept in zip(self.keys, keep, strict=True) if kept]
-        return replace(self, prepared=prepared, keys=keys, unreadable=bad)
+        return replace(self, prepared=prepared, keys=keys, unreadable=unreadable)
 
 
-def load_task_data(task: Task, folder: Path, limit: int | None, workers: int, subset: str = "") -> Loaded:
+def load_task_data(task: Task, folder: Path, limit: int | None, workers: int, subset: str = "") -> LoadedTask:
     """Read, check and hash the samples of a task.
 
     Args:
-        subset: "present" leaves out the images whose picture file is missing.
+        task: the card.
+        folder: folder of its data.
+        limit: number of images to take; None for all.
+        workers: number of threads that read.
+        subset: ``present`` leaves out images whose picture file is missing.
 
     Raises:
-        TaskError: whatever is wrong with the data, with file, row or count; also for what a reader did not foresee.
+        TaskError: the data are invalid; the line names file, row or count. Unexpected errors of a reader included.
     """
     with contained(f"reading {folder}"):
-        return _loaded(task, folder, limit, workers, subset)
+        return _load(task, folder, limit, workers, subset)
 
 
-def _loaded(task: Task, folder: Path, limit: int | None, workers: int, subset: str) -> Loaded:
-    prepared, seen, prepared_sha256 = counted(task, folder)
-    dataset, there = prepared.dataset, None
+def _load(task: Task, folder: Path, limit: int | None, workers: int, subset: str) -> LoadedTask:
+    prepared, seen, prepared_sha256 = prepare_and_count(task, folder)
+    dataset, present_count = prepared.dataset, None
     if subset:
         dataset = present(dataset)
-        there = len(dataset.images) if dataset is not prepared.dataset else None
+        present_count = len(dataset.images) if dataset is not prepared.dataset else None
     limit = limit if limit is not None and limit < len(dataset.images) else None
     if limit is not None:
         dataset = limited(dataset, limit)
     if dataset is not prepared.dataset:
         prepared = family_of(task.card.family).prepare(task, dataset)
     images, mask_keys = prepared.dataset.images, _mask_keys(prepared, seen, workers)
-    found = image_keys([image.source for image in images], workers)
-    unreadable = {
-        image.id: str(key.strerror or key) for image, key in zip(images, found, strict=True) if isinstance(key, OSError)
-    }
-    keys = ["" if isinstance(key, OSError) else key for key in found]
-    return Loaded(
-        prepared, keys, unreadable, _data_hash(prepared.dataset, keys, mask_keys), seen, prepared_sha256, there, limit
+    results = image_keys([image.source for image in images], workers)
+    keys = ["" if isinstance(key, OSError) else key for key in results]
+    return LoadedTask(
+        prepared=prepared,
+        keys=keys,
+        unreadable={
+            image.id: str(error.strerror or error)
+            for image, error in zip(images, results, strict=True)
+            if isinstance(error, OSError)
+        },
+        sha256=data_hash(prepared.dataset, keys, mask_keys),
+        seen=seen,
+        prepared_sha256=prepared_sha256,
+        present=present_count,
+        limit=limit,
     )
 
 
 def _mask_keys(prepared: Prepared[Any], seen: dict[str, int], workers: int) -> list[str]:
-    """Check every mask and note the classes that none has; return the masks' content keys."""
+    """Check every mask, note the classes without pixels, and return the content keys of the masks."""
     dataset = prepared.dataset
     if dataset.masks is None:
         return []
-    found = check_masks(dataset.images, dataset.masks, seen["classes"], workers)
-    dataset.notes = [*dataset.notes, *without_pixels(found.pixels, prepared.class_labels or ())]
-    return found.keys
+    checked = check_masks(dataset.images, dataset.masks, seen["classes"], workers)
+    dataset.notes = [*dataset.notes, *without_pixels(checked.pixels, prepared.class_labels or ())]
+    return checked.keys
 
 
-def counted(task: Task, folder: Path) -> tuple[Prepared[Any], dict[str, int], str]:
-    """Read the samples of a task and count them; no picture is opened. Also return the hash of what was prepared.
+def prepare_and_count(task: Task, folder: Path) -> tuple[Prepared[Any], dict[str, int], str]:
+    """Read the samples of a task and count them; no picture is opened.
+
+    Args:
+        task: the card.
+        folder: folder of its data.
+
+    Returns:
+        The prepared task, its counts, and the SHA-256 of the result of the card's ``prepare`` steps.
 
     Raises:
-        TaskError: whatever is wrong with the data, a count that the card does not expect included.
+        TaskError: the data are invalid, a count differs from the card, or there is nothing to measure.
     """
     dataset, prepared_sha256 = task.card.source.prepared(folder)
     family = family_of(task.card.family)
     prepared = family.prepare(task, dataset)
     seen = _counts(prepared)
     _check_counts(task, seen)
-    if why := metric_of(task.card.headline).certainty(seen):
-        raise TaskError(f"chance is 100 %, so there is nothing to measure: {why}.")
+    if reason := metric_of(task.card.headline).certainty(seen):
+        raise TaskError(f"chance is 100 %, so there is nothing to measure: {reason}.")
     return prepared, seen, prepared_sha256
 
 
@@ -167,37 +188,13 @@ def _counts(prepared: Prepared[Any]) -> dict[str, int]:
 
 def _check_counts(task: Task, seen: dict[str, int]) -> None:
     expected = task.card.expect.model_dump(exclude_none=True)
-    wrong = [
+    differences = [
         f"{seen.get(what, 0):,} {what} instead of {count:,}"
         for what, count in expected.items()
         if seen.get(what, 0) != count
     ]
-    if wrong:
+    if differences:
         raise TaskError(
-            f"the data are not what {task.file.name} expects: {', '.join(wrong)}. "
-            "Another split or a partial copy gives another result; fetch the data again, or write a card of your own."
+            f"the data are not what {task.file.name} expects: {', '.join(differences)}. "
+            "Another split or a partial copy gives other results; fetch the data again, or write your own card."
         )
-
-
-def _data_hash(dataset: Dataset, keys: list[str], mask_keys: list[str]) -> str:
-    """Hash ids, contents, texts, labels, relevance, answers and masks: what a paper can state that it ran on."""
-    total = hashlib.sha256()
-    labels = dataset.labels if dataset.labels is not None else np.zeros(len(keys), dtype=np.int64)
-    for image, key, label in zip(dataset.images, keys, labels, strict=True):
-        total.update(f"{image.id}\t{key}\t{label}\n".encode())
-    for text in dataset.texts:
-        total.update(f"{text.id}\t{text.text}\n".encode())
-    if dataset.positives is not None:
-        total.update(np.ascontiguousarray(dataset.positives, dtype=np.int64).data)
-    if dataset.choices is not None:
-        total.update(np.ascontiguousarray(dataset.choices, dtype=np.int64).data)
-    if dataset.train is not None:
-        total.update(b"train" + np.packbits(dataset.train).tobytes())
-    if dataset.sets is not None:
-        total.update(np.ascontiguousarray(dataset.sets, dtype=np.int64).data)
-    if dataset.answers is not None:
-        total.update("\n".join(dataset.answers).encode())
-    total.update("\n".join(mask_keys).encode())
-    for name, mask in sorted(dataset.strata.items()):
-        total.update(name.encode() + np.packbits(mask).tobytes())
-    return total.hexdigest()

@@ -1,4 +1,4 @@
-"""What one run can be told, checked in one place for the command line and for Python."""
+"""The settings of one run, validated in one place for the command line and for Python."""
 
 from __future__ import annotations
 
@@ -13,38 +13,56 @@ from pydantic.dataclasses import dataclass
 
 from goldieval.core.errors import GoldievalError
 from goldieval.models.inputs import Batching
-from goldieval.tasks.card import validation_line
+from goldieval.tasks.validation import validation_line
 
 
-def _whole(value: Any) -> int:
+def _to_integer(value: Any) -> int:
     try:
         if not isinstance(value, bool):
-            return operator.index(value)  # whole numbers of NumPy and torch as well
+            return operator.index(value)  # accepts integers of NumPy and torch as well
     except TypeError:
         pass
-    raise ValueError(f"a whole number, not {value!r}")
+    raise ValueError(f"should be an integer, but is {value!r}")
 
 
-def _place(value: Any) -> Any:
+def _to_path(value: Any) -> Any:
     return Path(value).expanduser() if isinstance(value, str | os.PathLike) else value
 
 
-Place = Annotated[Path, BeforeValidator(_place)]
-Count = Annotated[int, Field(ge=0), BeforeValidator(_whole)]
+ExpandedPath = Annotated[Path, BeforeValidator(_to_path)]
+Count = Annotated[int, Field(ge=0), BeforeValidator(_to_integer)]
 
 
 @dataclass(frozen=True)
 class Options:
-    """What ``goldieval run`` and ``evaluate`` can be told; ``evaluate`` says what each means."""
+    """Settings of ``goldieval run`` and ``goldieval.evaluate``.
 
-    out: Place | None = Path("results")
-    data_dir: Place | None = None
-    tasks_dir: Place | None = None
+    Attributes:
+        out: folder for the records, or None to write none.
+        data_dir: folder of the data; None means ``$GOLDIEVAL_DATA``, else the cache.
+        tasks_dir: folder with the user's own task cards.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+        precision: of the encoders; scores are always float32.
+        batching: batch sizes and number of threads.
+        overrides: parameters of the cards to replace, by name.
+        limit: number of images to take of each task.
+        allow_bad: number of unreadable pictures of a task that may be left out.
+        cache: whether embeddings are read from the store and kept there.
+        offline: whether network access is refused.
+        dry_run: whether only the plan is made.
+        scoring: ``global``, ``conditioned`` or ``shortlist:K``; None leaves it to the card and the model.
+        subset: ``present`` leaves out images whose picture file is missing; empty for all images.
+        save_images: number of pictures of each segmentation to write with truth and prediction.
+    """
+
+    out: ExpandedPath | None = Path("results")
+    data_dir: ExpandedPath | None = None
+    tasks_dir: ExpandedPath | None = None
     device: str = "auto"
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     batching: Batching = field(default_factory=Batching)
     overrides: dict[str, Any] = field(default_factory=dict)
-    limit: Annotated[int, Field(ge=1), BeforeValidator(_whole)] | None = None
+    limit: Annotated[int, Field(ge=1), BeforeValidator(_to_integer)] | None = None
     allow_bad: Count = 0
     cache: StrictBool = True
     offline: StrictBool = False
@@ -54,11 +72,11 @@ class Options:
     save_images: Count = 0
 
 
-def checked(settings: dict[str, Any]) -> Options:
-    """Return options of the caller's values.
+def validated_options(settings: dict[str, Any]) -> Options:
+    """Return the options of a caller's settings.
 
     Raises:
-        GoldievalError: a value of a wrong type or out of its range, by name.
+        GoldievalError: a value has the wrong type or is out of range; the setting is named.
     """
     try:
         return Options(**settings)

@@ -1,4 +1,4 @@
-"""What a run reports while it works. The version for terminals is in ``report``."""
+"""Progress reports of a run. The implementation for terminals is in ``report``."""
 
 from __future__ import annotations
 
@@ -16,30 +16,40 @@ if TYPE_CHECKING:
 
 
 class Reporter:
-    """Reports nothing but what would be missed, as a Python warning; a subclass shows everything on a terminal."""
+    """Reports failures as Python warnings and nothing else; a subclass shows everything on a terminal."""
 
     def note(self, line: str) -> None:
-        """Something the user should know while it happens."""
+        """Report something that the user should know while it happens."""
 
     def model_failed(self, spec: str, reason: str) -> None:
-        """One of several models cannot be evaluated; the others go on."""
+        """Report that one of several models cannot be evaluated; the others are."""
         warnings.warn(f"model {spec} was not evaluated: {reason}", stacklevel=2)
 
-    def card_unreadable(self, why: str, asked: bool) -> None:
-        """A card cannot be read; asked: the user wanted it, so the run is not whole."""
-        if asked:
-            warnings.warn(f"a card was left out: {why}", stacklevel=2)
+    def card_unreadable(self, reason: str, requested: bool) -> None:
+        """Report that a card cannot be read.
+
+        Args:
+            reason: the error message.
+            requested: whether the run requested it, so that the run is incomplete.
+        """
+        if requested:
+            warnings.warn(f"a card was left out: {reason}", stacklevel=2)
 
     def plan(self, plan: Plan) -> None:
-        """The whole plan, before any work."""
+        """Show the whole plan before any work is done."""
 
     @contextmanager
     def meter(self, unit: str, total: int) -> Iterator[Meter]:
-        """Show the progress of one piece of work; ``unit`` says what is counted."""
+        """Show the progress of one phase.
+
+        Args:
+            unit: what is counted.
+            total: number of items.
+        """
         yield SilentMeter()
 
     def wrote(self, record: Record, path: Path) -> None:
-        """A record is on disk."""
+        """Report that a record was written."""
 
     def finished(self, plan: Plan, records: list[Record]) -> None:
-        """The scores of one model, what was not run, what to do next."""
+        """Show the scores of one model, the tasks that were not run, and the next command."""

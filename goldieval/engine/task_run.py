@@ -1,4 +1,4 @@
-"""One loaded task in front of one model, with what the engine does for every family."""
+"""The engine's side of ``families.base.TaskRun``: one loaded task evaluated with one model."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from goldieval.core.meter import Meter
 from goldieval.core.timing import timed
 from goldieval.data.samples import ImageSource
 from goldieval.engine.embeddings import Embeddings
-from goldieval.engine.load import Loaded
+from goldieval.engine.load import LoadedTask
 from goldieval.engine.options import Options
 from goldieval.engine.reporter import Reporter
 from goldieval.families.base import Prepared
@@ -20,16 +20,21 @@ from goldieval.models.adapter import Model, inference
 
 
 class LoadedTaskRun:
-    """What a family gets while it collects evidence; see ``families.base.TaskRun``.
+    """What a family uses while it collects evidence; ``families.base.TaskRun`` documents the interface.
 
     Attributes:
         loaded: the task, without the pictures that were left out so far.
+        model: the model.
+        mode: the resolved scoring mode.
+        device: device on which scores are computed.
+        batching: batch sizes and number of threads.
+        pictures_to_draw: number of pictures to draw with their predictions.
         seconds: wall time by phase.
     """
 
     def __init__(
         self,
-        loaded: Loaded,
+        loaded: LoadedTask,
         model: Model,
         mode: str,
         device: str,

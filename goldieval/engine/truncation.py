@@ -1,4 +1,4 @@
-"""Which texts the model's context cuts, and what the record says of it."""
+"""Texts that are longer than the context of the model: how many, which, and the warning about them."""
 
 from __future__ import annotations
 
@@ -11,11 +11,16 @@ from goldieval.families.base import Prepared
 from goldieval.models.adapter import Model
 from goldieval.records.parts import Truncation
 
-WARNING_SHARE = 0.01  # share of texts that are cut, above which the reader is warned
+WARNING_SHARE = 0.01  # fraction of truncated texts from which a warning is given
 
 
 def truncation(counts: Sequence[int] | None, context: int) -> Truncation | None:
-    """Return how many texts a context of ``context`` tokens cuts, None where their lengths are not known."""
+    """Return how many texts are truncated, None if their lengths are not known.
+
+    Args:
+        counts: length of each text in tokens.
+        context: length of the model's context in tokens, 0 if it has none.
+    """
     if not counts or not context:
         return None
     lengths = np.asarray(counts)
@@ -33,13 +38,13 @@ def truncation(counts: Sequence[int] | None, context: int) -> Truncation | None:
 def mark_truncated(
     model: Model, prepared: Prepared[Any], outcomes: dict[str, np.ndarray], context: int
 ) -> Truncation | None:
-    """Return what the model's context cuts of a task's texts, and mark the queries that it cuts in the outcomes.
+    """Return how many texts of a task are truncated, and mark the truncated queries in the outcomes.
 
     Args:
-        model: counts tokens, where it can.
-        prepared: the task; nothing is cut of one that encodes no texts.
-        outcomes: columns by name; ``cut`` is added where the queries' texts are among them.
-        context: in tokens, 0 where the model has none.
+        model: counts tokens if it has ``count_tokens``.
+        prepared: the task; a task that encodes no texts has no truncation.
+        outcomes: columns by name; the column ``cut`` is added if the texts of the queries are among them.
+        context: length of the model's context in tokens, 0 if it has none.
     """
     texts = [text.text for text in prepared.dataset.texts] if prepared.texts else []
     count_tokens = getattr(model, "count_tokens", None)
@@ -50,23 +55,23 @@ def mark_truncated(
 
 
 def cut_queries(queries: Sequence[str], texts: Sequence[str], counts: Sequence[int], context: int) -> np.ndarray:
-    """Return for each query whether the context cuts its text, shape (queries,).
+    """Return for each query whether its text is truncated, shape (queries,).
 
     Args:
         queries: texts of the outcomes, empty where an image is the query.
-        texts: of the task.
+        texts: texts of the task.
         counts: length of each of ``texts`` in tokens.
-        context: in tokens, 0 where the model has none.
+        context: length of the model's context in tokens, 0 if it has none.
     """
-    long = {text for text, count in zip(texts, counts, strict=True) if 0 < context < count}
-    return np.array([text in long for text in queries], dtype=bool)
+    truncated = {text for text, count in zip(texts, counts, strict=True) if 0 < context < count}
+    return np.array([text in truncated for text in queries], dtype=bool)
 
 
-def truncation_warnings(found: Truncation | None) -> list[str]:
-    """Return a warning where enough is cut to matter."""
-    if found is None or found.share < WARNING_SHARE:
+def truncation_warnings(measured: Truncation | None) -> list[str]:
+    """Return a warning if at least ``WARNING_SHARE`` of the texts are truncated."""
+    if measured is None or measured.share < WARNING_SHARE:
         return []
     return [
-        f"{100 * found.share:.1f} % of the texts are longer than the model's context of {found.context} tokens "
-        f"(median {found.median:g}): it sees only their beginnings"
+        f"{100 * measured.share:.1f} % of the texts are longer than the model's context of {measured.context} tokens "
+        f"(median {measured.median:g}): it sees only their beginnings"
     ]

@@ -1,1 +1,1 @@
-"""One module a task family: it turns embeddings and labels into per-sample outcomes and metrics."""
+"""Task families, one module each: they turn embeddings and labels into per-sample outcomes and metrics."""

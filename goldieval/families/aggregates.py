@@ -1,4 +1,4 @@
-"""What families share when they turn outcomes into metrics: strata, accuracies, ties, the record's form of a mean."""
+"""What families share when they turn outcomes into metrics: measuring, strata, ties."""
 
 from __future__ import annotations
 
@@ -8,55 +8,62 @@ import numpy as np
 
 from goldieval.core.errors import TaskError, listing
 from goldieval.data.samples import Dataset
-from goldieval.metrics.intervals import Interval, clustered_means
+from goldieval.metrics.intervals import Interval
+from goldieval.metrics.metric import Metric
+from goldieval.metrics.query_values import Columns
 from goldieval.metrics.ranks import Ranks
+from goldieval.metrics.registry import metric_of
 from goldieval.records.parts import MeasuredMetric, Ties
+from goldieval.tasks.card import Task
 
 
 def check_strata(dataset: Dataset, names: Sequence[str]) -> None:
-    """Raise TaskError where a card asks for a group of queries that the data do not have."""
-    if lacking := [name for name in names if name not in dataset.strata]:
+    """Raise TaskError if a card names a group of queries that the data do not have."""
+    if missing := [name for name in names if name not in dataset.strata]:
         has = f"they have {', '.join(dataset.strata)}" if dataset.strata else "they have none"
-        raise TaskError(f"params.strata: the data have no group {listing(lacking)}; {has}.")
+        raise TaskError(f"params.strata: the data have no group {listing(missing)}; {has}.")
 
 
-def masks(dataset: Dataset, names: Sequence[str]) -> dict[str, np.ndarray]:
-    """Return the masks of the groups that have a query left (a subset may have lost some)."""
-    return {name: dataset.strata[name] for name in names if dataset.strata[name].any()}
-
-
-def accuracies(
-    hits: np.ndarray, clusters: np.ndarray, chance: np.ndarray, strata: Mapping[str, np.ndarray], ceiling: float | None
-) -> dict[str, MeasuredMetric]:
-    """Return ``accuracy`` and ``accuracy_<stratum>``.
+def measure(task: Task, outcomes: Columns, context: Columns, counts: Mapping[str, int]) -> dict[str, MeasuredMetric]:
+    """Return every metric that the task's card names and the outcomes hold, by name.
 
     Args:
-        hits: probability that each query is right, (queries,).   clusters: (queries,) what was drawn together.
-        chance: (queries,) what a guess gets.   strata: masks.
+        task: the task.
+        outcomes: columns of the outcomes' file.
+        context: columns that metrics need besides and that no file holds, see ``metrics.query_values``.
+        counts: number of images, texts and classes, by those words.
     """
-    groups = {"accuracy": np.ones(len(hits), dtype=bool), **{f"accuracy_{name}": strata[name] for name in strata}}
-    return {
-        name: metric(
-            clustered_means(hits[mask][:, None], clusters[mask], [(0.0, 1.0)])[0], float(chance[mask].mean()), ceiling
-        )
-        for name, mask in groups.items()
-    }
+    card, columns = task.card, {**outcomes, **context}
+    found = {}
+    for metric in map(metric_of, card.metrics()):
+        values = metric.values(columns) if metric.measurable(counts) else None
+        if values is None or not len(values.values):
+            continue
+        guess = metric.guess(columns)
+        chance = metric.chance(counts) if guess is None else guess
+        ceiling = card.ceiling if metric.has_ceiling(card.headline) else None
+        found[metric.name] = measured(metric, metric.interval(values), chance, ceiling)
+    return found
 
 
-def metric(interval: Interval, chance: float | None = None, ceiling: float | None = None) -> MeasuredMetric:
-    """Return the record's form of a mean."""
-    return MeasuredMetric(
-        **vars(interval), separable=interval.minimum_detectable_difference, chance=chance, ceiling=ceiling
-    )
+def measured(metric: Metric, interval: Interval, chance: float | None, ceiling: float | None) -> MeasuredMetric:
+    """Return the record's form of a metric."""
+    difference = interval.minimum_detectable_difference if metric.has_minimum_detectable_difference else None
+    return MeasuredMetric(**vars(interval), separable=difference, chance=chance, ceiling=ceiling)
 
 
-def median_metric(interval: Interval) -> MeasuredMetric:
-    """Return the record's form of a median, whose interval says nothing of what a difference would need."""
-    return MeasuredMetric(**vars(interval))
+def strata_columns(dataset: Dataset, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Return a column for each stratum that has a query left (a subset may have lost some), (queries,)."""
+    return {f"stratum:{name}": dataset.strata[name] for name in names if dataset.strata[name].any()}
 
 
 def ties_of(ranks: list[Ranks], k: list[int]) -> tuple[Ties, list[str]]:
-    """Count the queries that hang on ties, and warn where breaking them moves recall by over 0.1 point."""
+    """Count the queries that depend on ties, and warn if breaking them changes a recall by more than 0.1 points.
+
+    Args:
+        ranks: ranks in each direction.
+        k: numbers of retrieved items at which recall is computed.
+    """
     gap = max(float(np.mean(rank.low <= cut) - np.mean(rank.high <= cut)) for rank in ranks for cut in k)
     queries = sum(int((rank.tied > 0).sum()) for rank in ranks)
     text = f"ties are worth up to {100 * gap:.1f} points: {queries:,} queries score a negative like their positive"

@@ -1,4 +1,4 @@
-"""What a shortlist loses, for the record and for the reader."""
+"""The loss of a shortlist against exact scores, for the record and as warnings."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from goldieval.scoring.audit import SEED, Audit
 
 @dataclass(frozen=True)
 class Direction:
-    """One direction of a search.
+    """One direction of retrieval.
 
     Attributes:
-        metrics: k by name of metric.
-        clusters: number of the cluster that each query of the whole task was drawn with, shape (queries,).
+        metrics: metric name to its k.
+        clusters: index of the sampling unit of each query of the whole task, shape (queries,).
     """
 
     metrics: Mapping[str, int]
@@ -26,7 +26,7 @@ class Direction:
 
 
 def approximations(audits: Mapping[str, Audit], directions: Mapping[str, Direction]) -> dict[str, Approximation]:
-    """Return what was measured, by direction; nothing where scores are exact."""
+    """Return the measured loss by direction; empty if scores are exact."""
     return {name: _approximation(audit, directions[name]) for name, audit in audits.items()}
 
 
@@ -46,7 +46,7 @@ def _approximation(audit: Audit, direction: Direction) -> Approximation:
 
 
 def loss_warnings(approximated: Mapping[str, Approximation]) -> list[str]:
-    """Return one line for each direction, in points of its first metric."""
+    """Return one line per direction, with the loss of its first metric in points."""
     return [_line(name, part, *next(iter(part.loss.items()))) for name, part in approximated.items()]
 
 

@@ -1,4 +1,4 @@
-"""What a task family is: a class that prepares a task, collects evidence from a model, and scores it."""
+"""The interface of a task family: a class that prepares a task, collects evidence from a model, and scores it."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ Params = TypeVar("Params", bound=FamilyParams)
 
 @dataclass(kw_only=True)
 class Prepared(Generic[Params]):
-    """A task with its samples, checked for what its family needs. Families add fields of their own.
+    """A task with its samples, validated for its family. Families add their own fields.
 
     Attributes:
         task: the task card.
-        params: the card's parameters.
+        params: parameters of the card.
         dataset: the samples.
-        texts: every text to be encoded, in the order in which its embeddings are returned.
-        details: what of the preparation enters the record's ``task``.
-        class_labels: name of each class, where the samples have classes.
+        texts: texts to encode, in the order in which their embeddings are returned.
+        details: fields of the record's ``task`` that the preparation determines.
+        class_labels: name of each class, if the samples have classes.
     """
 
     task: Task
@@ -45,18 +45,18 @@ class Prepared(Generic[Params]):
 
 @dataclass
 class Scored:
-    """What a family measured.
+    """The results of a task.
 
     Attributes:
-        metrics: by name.
-        outcomes: columns of the outcomes' file by name, one row for each query.
+        metrics: metrics by name.
+        outcomes: columns of the outcome file by name, one row per query.
         ties: queries whose rank depends on how ties are broken.
-        warnings: lines for the reader.
-        approximation: what a shortlist loses, by direction.
+        warnings: warnings about the interpretation of the numbers, one line each.
+        approximation: loss of a shortlist, by direction.
         probe: how a linear probe was fitted.
-        classes: scores of single classes, by name.
-        pixels: number of pixels of masks, in all and ignored, and of classes present.
-        pictures: PNG files by name, where they were asked for.
+        classes: scores of each class of a segmentation, by name.
+        pixels: number of all and of ignored pixels of the masks, and number of classes present.
+        pictures: PNG files by name, if the run saves pictures.
     """
 
     metrics: dict[str, MeasuredMetric]
@@ -76,14 +76,14 @@ _T_co = TypeVar("_T_co", bound=Prepared[Any], covariant=True)
 
 
 class TaskRun(Protocol[_T_co]):
-    """One task in front of one model: what the engine provides while a family collects evidence.
+    """One task evaluated with one model: what the engine provides while a family collects evidence.
 
     Attributes:
         model: the model.
-        mode: the scoring mode, resolved.
-        device: where scores are computed.
-        batching: sizes of batches, and number of threads.
-        pictures_to_draw: how many pictures the user wants to see with what was predicted for them.
+        mode: the resolved scoring mode.
+        device: device on which scores are computed.
+        batching: batch sizes and number of threads.
+        pictures_to_draw: number of pictures to draw with their predictions.
     """
 
     model: Model
@@ -94,41 +94,41 @@ class TaskRun(Protocol[_T_co]):
 
     @property
     def prepared(self) -> _T_co:
-        """The task, without the pictures that ``leave_out`` has taken out so far."""
+        """The task, without the pictures that ``leave_out`` has removed so far."""
 
     @property
     def keys(self) -> list[str]:
-        """Content key of each image of the dataset, empty where its file cannot be read."""
+        """Content key of each image of the dataset, empty if its file cannot be read."""
 
     @property
     def sources(self) -> Mapping[str, ImageSource]:
-        """Where each picture comes from, by content key."""
+        """Sources of the readable pictures, by content key."""
 
     @property
     def failed(self) -> Mapping[str, str]:
         """Content key to reason, of the pictures that could not be encoded."""
 
     def leave_out(self, failed: Mapping[str, str]) -> None:
-        """Take unreadable pictures out of ``prepared``, those included whose file cannot be read.
+        """Remove unreadable pictures from ``prepared``, including those whose file cannot be read.
 
         Args:
-            failed: content key to reason.
+            failed: content key to reason, of pictures that cannot be decoded.
 
         Raises:
-            TaskError: more pictures are unreadable than the user allows.
+            TaskError: more pictures are unreadable than the run allows.
         """
 
     def image_embeddings(self) -> np.ndarray:
-        """Return the embedding of each image, (images, dim), not normalised, after ``leave_out(failed)``."""
+        """Return the embedding of each image after ``leave_out(failed)``, not normalised, shape (images, dim)."""
 
     def text_embeddings(self) -> np.ndarray:
-        """Return the embedding of each of ``prepared.texts``, (texts, dim), not normalised."""
+        """Return the embedding of each of ``prepared.texts``, not normalised, shape (texts, dim)."""
 
     def working(self, phase: str, unit: str, total: int) -> AbstractContextManager[Meter]:
-        """Put the model in evaluation mode, time a phase of the work and show its progress.
+        """Set the model to evaluation mode, time a phase of the work, and show its progress.
 
         Args:
-            phase: the name of the phase among the record's ``seconds``.
+            phase: name of the phase in the record's ``seconds``.
             unit: what is counted.
             total: number of items.
         """
@@ -138,60 +138,75 @@ class Family(ABC, Generic[PreparedT, Evidence]):
     """One kind of task, from samples to metrics.
 
     Attributes:
-        draws_pictures: whether the family can draw what was predicted.
+        draws_pictures: whether the family can draw its predictions.
     """
 
     draws_pictures: ClassVar[bool] = False
 
     @abstractmethod
     def prepare(self, task: Task, dataset: Dataset) -> PreparedT:
-        """Check that the samples have what the family needs, and list the texts to be encoded.
+        """Check that the samples have what the family needs, and list the texts to encode.
+
+        Args:
+            task: the task card.
+            dataset: the samples.
 
         Raises:
             TaskError: something is missing or does not match.
         """
 
     def check_model(self, model: Model, mode: str) -> None:
-        """Check, before any work is done, that a model can do what the family needs of it in a scoring mode.
+        """Check before any work that a model has the methods that the family needs in a scoring mode.
+
+        Args:
+            model: the model.
+            mode: the resolved scoring mode.
 
         Raises:
-            NotApplicableError: the model cannot.
+            NotApplicableError: the model lacks a method; the task does not apply to it.
         """
 
     def encodes_images(self, mode: str) -> bool:
-        """Return whether one embedding of each image is needed in a scoring mode."""
+        """Return whether a scoring mode needs one embedding per image."""
         return True
 
     @abstractmethod
     def collect(self, run: TaskRun[PreparedT]) -> Evidence:
-        """Get from the model what the score is made of; unreadable pictures are left out of ``run.prepared``.
+        """Compute with the model what ``score`` needs; unreadable pictures are removed from ``run.prepared``.
+
+        Args:
+            run: the task and the model.
 
         Raises:
-            TaskError: too many unreadable pictures, or useless output of the model.
+            TaskError: too many pictures are unreadable, or the output of the model is invalid.
         """
 
     @abstractmethod
     def score(self, prepared: PreparedT, evidence: Evidence) -> Scored:
-        """Turn evidence into outcomes and metrics.
+        """Compute outcomes and metrics from the evidence.
 
         Args:
-            prepared: the task whose samples the evidence is about.
-            evidence: what ``collect`` returned.
+            prepared: the task, with the samples that the evidence covers.
+            evidence: result of ``collect``.
         """
 
 
 def family_of(name: str) -> Family[Any, Any]:
-    """Return the family of that name, the one in the module of that name; the card's type has checked the name."""
+    """Return the family that is defined in the module of that name; card types have validated the name."""
     module = importlib.import_module(f"goldieval.families.{name}")
     family: Family[Any, Any] = module.FAMILY
     return family
 
 
 def params_of(task: Task, kind: type[Params]) -> Params:
-    """Return the parameters of a task's card, which are of the family's own type.
+    """Return the parameters of a task, which have the type of the family.
+
+    Args:
+        task: the task.
+        kind: the type.
 
     Raises:
-        TypeError: the card is one of another family.
+        TypeError: the card belongs to another family.
     """
     params = task.card.params
     if not isinstance(params, kind):

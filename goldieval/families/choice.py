@@ -1,8 +1,7 @@
-"""Choice: among a few image-text pairs one is true; a query is right if the model scores that one highest."""
+"""Choice: one of a few image-text pairs is true, and a query is right if the model scores that pair highest."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,12 +9,10 @@ import torch
 
 from goldieval.core.errors import TaskError
 from goldieval.data.samples import Dataset
-from goldieval.families.aggregates import accuracies, check_strata, masks, metric, ties_of
+from goldieval.families.aggregates import check_strata, measure, strata_columns, ties_of
 from goldieval.families.base import Prepared, Scored, params_of
 from goldieval.families.similarity import SimilarityFamily
 from goldieval.metrics.accuracy import true_class_ranks
-from goldieval.metrics.intervals import clustered_mean_of_groups, clustered_means
-from goldieval.records.parts import MeasuredMetric
 from goldieval.scoring.similarity import Similarity
 from goldieval.tasks.card import Task
 from goldieval.tasks.params import ChoiceParams
@@ -28,7 +25,7 @@ class ChoicePrepared(Prepared[ChoiceParams]):
     Attributes:
         choices: candidates of each query as pairs (image index, text index), the true one first, shape
             (queries, candidates, 2).
-        sets: set of queries that each query belongs to, shape (queries,), where sets are scored.
+        sets: index of the set to which each query belongs, shape (queries,); None if sets are not scored.
     """
 
     choices: np.ndarray
@@ -39,14 +36,12 @@ class Choice(SimilarityFamily[ChoicePrepared]):
     """Accuracy of choosing the true image-text pair among a few."""
 
     def prepare(self, task: Task, dataset: Dataset) -> ChoicePrepared:
-        """Check that the data have candidates to choose from. Raises TaskError."""
+        """Check that the data have candidates to choose from. Raises TaskError if not."""
         params = params_of(task, ChoiceParams)
         if dataset.choices is None or dataset.owner is None:
-            raise TaskError(
-                "choice needs candidates, but the data have none: this reader makes no true and false pairs."
-            )
+            raise TaskError("choice needs candidates, but the data have none: use a reader of pairs, such as contrast.")
         if not len(dataset.choices):
-            raise TaskError(f"nothing is to be chosen about these {len(dataset.images):,} images: take more of them.")
+            raise TaskError(f"no query is about these {len(dataset.images):,} images: take more of them.")
         check_strata(dataset, params.strata)
         if params.sets and dataset.sets is None:
             raise TaskError("params.sets: these data have no sets of queries.")
@@ -60,17 +55,15 @@ class Choice(SimilarityFamily[ChoicePrepared]):
         )
 
     def score(self, prepared: ChoicePrepared, evidence: Similarity) -> Scored:
-        """Score every candidate; queries about one image are one cluster.
+        """Score every candidate. Queries about the same image form a cluster.
 
-        Ties count as their expected value: the true pair comes first, so that arg-max would give it all of them.
+        Ties count as their expected value, since arg-max would always choose the true pair, which comes first.
         """
-        dataset, ceiling = prepared.dataset, prepared.task.card.ceiling
+        dataset = prepared.dataset
         images, texts = prepared.choices[..., 0], prepared.choices[..., 1]
         scores = evidence.pairs(torch.as_tensor(images.ravel()), torch.as_tensor(texts.ravel())).view(images.shape)
         true = torch.zeros(len(images), dtype=torch.int64, device=scores.device)  # the true pair comes first
         ranks, predictions, _ = true_class_ranks(scores, true)
-        chance = np.full(len(images), 1 / images.shape[1])
-        strata = masks(dataset, prepared.params.strata)
         ties, warnings = ties_of([ranks], [1])
         image_ids = np.array([dataset.images[row].id for row in images[:, 0]], dtype=object)
         text_ids = np.array([dataset.texts[row].id for row in texts[:, 0]], dtype=object)
@@ -85,43 +78,10 @@ class Choice(SimilarityFamily[ChoicePrepared]):
             "image": np.asarray([dataset.images[row].path for row in images[:, 0]], dtype=object),
             "text": np.asarray([dataset.texts[row].text for row in texts[:, 0]], dtype=object),
         }
-        hits = ranks.hits(1)
-        metrics = accuracies(hits, images[:, 0], chance, strata, ceiling)
-        if len(strata) > 1:
-            metrics["mean_accuracy"] = _mean_over(strata, hits, images[:, 0], chance, ceiling)
-        if prepared.sets is not None:
-            metrics |= _set_scores(hits, by_image, prepared.sets, ceiling)
-        return Scored(metrics, outcomes, ties, warnings)
+        context = {"cluster": images[:, 0], "chance": np.full(len(images), 1 / images.shape[1])}
+        context |= strata_columns(dataset, prepared.params.strata)
+        context |= {"set": prepared.sets} if prepared.sets is not None else {}
+        return Scored(measure(prepared.task, outcomes, context, {}), outcomes, ties, warnings)
 
 
 FAMILY = Choice()
-
-
-def _mean_over(
-    strata: Mapping[str, np.ndarray], hits: np.ndarray, clusters: np.ndarray, chance: np.ndarray, ceiling: float | None
-) -> MeasuredMetric:
-    """Return the mean of the strata's accuracies, a small one counting as much as a large one."""
-    rows = np.concatenate([np.flatnonzero(mask) for mask in strata.values()])
-    groups = np.repeat(np.arange(len(strata)), [int(mask.sum()) for mask in strata.values()])
-    guess = float(np.mean([chance[mask].mean() for mask in strata.values()]))
-    return metric(clustered_mean_of_groups(hits[rows], groups, clusters[rows]), guess, ceiling)
-
-
-def _set_scores(
-    hits: np.ndarray, by_image: np.ndarray, sets: np.ndarray, ceiling: float | None
-) -> dict[str, MeasuredMetric]:
-    """Return Winoground's scores: a set of queries is right if all are (text: those of its images choosing a text).
-
-    A set is two images and two texts. Ties are broken at random and apart. Chance is that of four scores in random
-    order: each side's two queries are right in 6 of 24 orders, all four in 4 of them.
-    """
-    _, which = np.unique(sets, return_inverse=True)
-    sides = {"text_score": by_image, "image_score": ~by_image, "group_score": np.ones(len(hits), dtype=bool)}
-    chances = {"text_score": 6 / 24, "image_score": 6 / 24, "group_score": 4 / 24}
-    found = {}
-    for name, side in sides.items():
-        right = np.ones(int(which.max()) + 1)
-        np.multiply.at(right, which[side], hits[side])
-        (mean,) = clustered_means(right[:, None], np.arange(len(right)), [(0.0, 1.0)])
-        found[name] = metric(mean, chances[name], ceiling)
-    return found

@@ -1,4 +1,4 @@
-"""What the families that predict a class share: texts of classes, metrics and outcomes."""
+"""Helpers of the families that predict a class: texts of classes, metrics and outcomes."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import numpy as np
 import torch
 
 from goldieval.data.samples import ImageSample, TextSample
-from goldieval.families.aggregates import metric
-from goldieval.metrics.intervals import mean_per_class, share
+from goldieval.families.aggregates import measure
+from goldieval.metrics.query_values import Columns
 from goldieval.metrics.ranks import Ranks
 from goldieval.records.parts import MeasuredMetric
+from goldieval.tasks.card import Task
 
 
 def distinct_texts(texts: Iterable[str]) -> list[TextSample]:
@@ -20,27 +21,14 @@ def distinct_texts(texts: Iterable[str]) -> list[TextSample]:
 
 
 def rows_of(filled: Sequence[Sequence[str]], texts: Sequence[TextSample]) -> torch.Tensor:
-    """Return the index among ``texts`` of every prompt of every name, shape (names, prompts)."""
+    """Return the index in ``texts`` of every prompt of every name, shape (names, prompts)."""
     row_of = {text.id: row for row, text in enumerate(texts)}
     return torch.tensor([[row_of[text] for text in prompts] for prompts in filled])
 
 
-def class_metrics(
-    places: np.ndarray, labels: np.ndarray, classes: int, ceiling: float | None
-) -> dict[str, MeasuredMetric]:
-    """Return top-1 and top-5 accuracy (of more than five classes) and the mean recall over classes.
-
-    Args:
-        places: place of the true class in the model's order, 0 for the first, shape (images,).
-        labels: true class, shape (images,).
-        classes: number of classes.
-        ceiling: the best possible score, if it is known.
-    """
-    found = {"acc1": metric(share(places < 1), 1 / classes, ceiling)}
-    if classes > 5:
-        found["acc5"] = metric(share(places < 5), 5 / classes, ceiling)
-    found["mean_per_class_recall"] = metric(mean_per_class(places < 1, labels), 1 / classes, ceiling)
-    return found
+def class_metrics(task: Task, outcomes: Columns, classes: int) -> dict[str, MeasuredMetric]:
+    """Return the metrics of outcomes in which every image is a query of its own."""
+    return measure(task, outcomes, {"cluster": np.arange(len(outcomes["sample_id"]))}, {"classes": classes})
 
 
 def class_outcomes(
@@ -51,7 +39,16 @@ def class_outcomes(
     predictions: np.ndarray,
     places: np.ndarray,
 ) -> dict[str, np.ndarray]:
-    """Return the columns of the outcomes, one row for each image."""
+    """Return the columns of the outcomes, one row per image.
+
+    Args:
+        images: the images.
+        labels: true class of each image, shape (images,).
+        names: names of the classes.
+        ranks: rank of the true class of each image.
+        predictions: predicted class of each image, shape (images,).
+        places: position of the true class in the ranking of the model, shape (images,).
+    """
     ids = np.asarray([image.id for image in images], dtype=object)
     return {
         "direction": np.full(len(ids), "i2c", dtype=object),

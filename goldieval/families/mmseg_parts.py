@@ -1,4 +1,7 @@
-"""The only door to mmsegmentation: class names and colours of its data sets, its areas, its resizing. Never its ops."""
+"""The parts of mmsegmentation that are used: class names and colours of its data sets, area counts and resizing.
+
+No other module imports it, and its compiled operations (``mmcv.ops``) are never used.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,14 @@ EXACT = 1 << 23  # pixels: IoUMetric counts in float32, which is exact up to 2**
 
 @dataclass(frozen=True)
 class Definition:
-    """A data set of mmsegmentation. reduces: whether its loader takes value 0 for no label."""
+    """A data set of mmsegmentation.
+
+    Attributes:
+        name: name of its class.
+        classes: class names.
+        palette: colour of each class.
+        reduces: whether its loader treats value 0 as no label.
+    """
 
     name: str
     classes: tuple[str, ...]
@@ -36,16 +46,18 @@ class Definition:
     reduces: bool
 
     def for_labels(self, reduce_zero_label: bool) -> Definition:
-        """Return it for labels that are read with or without zero; a class "background" may be what zero was.
+        """Return the definition for labels that are read with or without ``reduce_zero_label``.
+
+        If value 0 is no label but the first class is "background", that class is dropped.
 
         Raises:
-            TaskError: the labels are read otherwise than its loader reads them, so that every class would be one off.
+            TaskError: the labels are read differently from its loader, so that every class would be shifted by one.
         """
         if reduce_zero_label == self.reduces:
             return self
         if reduce_zero_label and self.classes[0] == "background":
             return Definition(self.name, self.classes[1:], self.palette[1:], True)
-        how = "takes value 0 for no label" if self.reduces else "has a class for value 0"
+        how = "treats value 0 as no label" if self.reduces else "has a class for value 0"
         raise TaskError(
             f"mmsegmentation's {self.name} {how}: set source.reduce_zero_label to {str(self.reduces).lower()}."
         )
@@ -53,39 +65,48 @@ class Definition:
 
 @cache
 def definition(name: str) -> Definition:
-    """Return a data set's definition by the name of its class. Raises TaskError for an unknown one."""
-    known = _data_sets()
-    if name not in known:
-        raise TaskError(f"params.definition: mmsegmentation has no data set {name!r}.{did_you_mean(name, known)}")
-    found = known[name]
-    reduces = inspect.signature(found.__init__).parameters.get("reduce_zero_label")
+    """Return the definition of a data set by the name of its class. Raises TaskError if there is none."""
+    data_sets = _data_sets()
+    if name not in data_sets:
+        raise TaskError(f"params.definition: mmsegmentation has no data set {name!r}.{did_you_mean(name, data_sets)}")
+    data_set = data_sets[name]
+    reduces = inspect.signature(data_set.__init__).parameters.get("reduce_zero_label")
     return Definition(
         name,
-        tuple(str(each).strip() for each in found.METAINFO["classes"]),
-        tuple((int(red), int(green), int(blue)) for red, green, blue in found.METAINFO["palette"]),
+        tuple(str(each).strip() for each in data_set.METAINFO["classes"]),
+        tuple((int(red), int(green), int(blue)) for red, green, blue in data_set.METAINFO["palette"]),
         bool(reduces is not None and reduces.default is True),
     )
 
 
-def areas(found: torch.Tensor, truth: torch.Tensor, classes: int) -> np.ndarray:
-    """Return intersection, union, predicted and labelled pixels of each class by ``IoUMetric``, int64 (4, classes).
+def areas(prediction: torch.Tensor, truth: torch.Tensor, classes: int) -> np.ndarray:
+    """Return intersection, union, predicted and labelled pixels of each class, int64, shape (4, classes).
+
+    They are counted by mmsegmentation's ``IoUMetric``.
 
     Args:
-        found: predicted classes.   truth: labels, ``IGNORED`` where there is none; both (height, width).
+        prediction: predicted class of every pixel, shape (height, width).
+        truth: true class of every pixel, ``IGNORED`` where there is none, shape (height, width).
+        classes: number of classes.
     """
     counter = quiet_import("mmseg.evaluation.metrics.iou_metric").IoUMetric
     total = np.zeros((4, classes), dtype=np.int64)
-    parts = zip(torch.split(found.flatten(), EXACT), torch.split(truth.flatten(), EXACT), strict=True)
-    for claimed, true in parts:
-        counted = counter.intersect_and_union(claimed, true, classes, IGNORED)
+    parts = zip(torch.split(prediction.flatten(), EXACT), torch.split(truth.flatten(), EXACT), strict=True)
+    for predicted, true in parts:
+        counted = counter.intersect_and_union(predicted, true, classes, IGNORED)
         total += torch.stack(list(counted)).long().numpy()
     return total
 
 
 def resized(picture: np.ndarray, short_side: int, long_side: int) -> np.ndarray:
-    """Return a picture (height, width, 3) in uint8, its sides in the same proportion, as the papers' loader resizes it.
+    """Return a picture resized with its aspect ratio kept, by OpenCV's bilinear interpolation without antialiasing.
 
-    Bilinear by OpenCV, without smoothing; the short side as asked for unless the long one would pass ``long_side``.
+    This is the resizing of the loader that the papers use.
+
+    Args:
+        picture: uint8, shape (height, width, 3).
+        short_side: new length of the short side in pixels.
+        long_side: largest length of the long side in pixels; it takes precedence.
     """
     small: np.ndarray = quiet_import("mmcv.image").imrescale(
         picture, (long_side, short_side), interpolation="bilinear", backend="cv2"
@@ -100,9 +121,9 @@ def _data_sets() -> dict[str, Any]:
 
 
 def quiet_import(name: str) -> Any:
-    """Import without its chatter of optional parts that nobody asked for.
+    """Import a module without its messages about missing optional parts.
 
-    One at a time: threads read pictures, and the screen that one of them silenced must not stay another's.
+    A lock serialises imports: threads read pictures, and each import redirects output and logging of the process.
     """
     with _IMPORTS:
         if name not in sys.modules:
@@ -117,13 +138,13 @@ def quiet_import(name: str) -> Any:
         return sys.modules[name]
 
 
-def colours(count: int, taken: Sequence[Colour] = ()) -> list[Colour]:
-    """Return ``taken``, or where there are none a colour for each class, neighbours far apart (PASCAL VOC's rule)."""
-    return list(taken) or [_voc_colour(number + 1) for number in range(count)]
+def colours(count: int, given: Sequence[Colour] = ()) -> list[Colour]:
+    """Return the given colours, or if there are none a colour for each class by the rule of PASCAL VOC."""
+    return list(given) or [_voc_colour(number + 1) for number in range(count)]
 
 
 def _voc_colour(number: int) -> Colour:
-    """Spread the bits of a number over the high bits of red, green and blue in turn."""
+    """Return the colour of a class number, whose bits are distributed over the high bits of red, green and blue."""
     parts = [0, 0, 0]
     for bit in range(8):
         for channel in range(3):

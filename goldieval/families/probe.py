@@ -1,7 +1,7 @@
-"""Linear probe: logistic regression on frozen image embeddings, regularised by what a part of train says.
+"""Linear probe: logistic regression on frozen image embeddings, with a penalty chosen on held-out training images.
 
-The test images are looked at once, by the final model. The recipe and what it chose are in the record: a linear probe
-of another recipe (MAE's, which SuperCLIP reports) gives another number, and the two are not comparable.
+The test images are used once, by the final classifier. The record contains the recipe and the chosen penalty: a linear
+probe of another recipe (such as MAE's, which SuperCLIP reports) gives a number that is not comparable.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ SOLVER = (
     f"{TOLERANCE:g} of the penalty, no augmentation"
 )
 HELD_OUT_BY = "of each class the images whose ids hash lowest"
-NO_WORSE = 1e-3  # nats of held-out loss that are no reason to prefer a weaker penalty
-PATIENCE = 2  # penalties in a row that are worse than the best so far, after which no weaker one is tried
+TOLERATED_LOSS = 1e-3  # difference of held-out loss in nats within which the stronger penalty is preferred
+PATIENCE = 2  # number of consecutive penalties worse than the best, after which no weaker one is tried
 
 
 @dataclass(kw_only=True)
 class ProbePrepared(Prepared[ProbeParams]):
-    """Labelled images, some of them to learn from.
+    """Labelled images of a train and a test split.
 
     Attributes:
         labels: class index of each image, shape (images,).
-        train: images to learn from, shape (images,); all others are the test images.
-        class_names: one for each class.
+        train: whether each image belongs to the train split, shape (images,).
+        class_names: name of each class.
     """
 
     labels: np.ndarray
@@ -54,23 +54,23 @@ class LinearProbe(Family[ProbePrepared, torch.Tensor]):
     """Accuracy of logistic regression on image embeddings."""
 
     def prepare(self, task: Task, dataset: Dataset) -> ProbePrepared:
-        """Check that there are labels, and images of every class to learn from and to score. Raises TaskError."""
+        """Check that there are labels, and training images of every class that is tested. Raises TaskError if not."""
         labels, train = dataset.labels, dataset.train
         if labels is None:
             raise TaskError("a probe needs labels, but the data have none: name the label column in `source`.")
         if train is None or not train.any():
             raise TaskError(
-                "a probe needs images to learn from, but the data have one split: name `train` in `source`."
+                "a probe needs training images, but the data have one split only: name `train` in `source`."
             )
         if train.all():
-            raise TaskError("a probe needs test images, but all of these are to learn from: take more of them.")
+            raise TaskError("a probe needs test images, but all of these are training images: take more of them.")
         names = dataset.class_names or [str(label) for label in range(int(labels.max()) + 1)]
         check_labels(labels.tolist(), names, [image.id for image in dataset.images])
-        unknown = sorted(set(labels[~train].tolist()) - set(labels[train].tolist()))
-        if unknown:
+        untrained = sorted(set(labels[~train].tolist()) - set(labels[train].tolist()))
+        if untrained:
             raise TaskError(
-                f"{len(unknown):,} classes have test images and none to learn from: "
-                f"{listing(names[label] for label in unknown)}."
+                f"{len(untrained):,} classes have test images but no training images: "
+                f"{listing(names[label] for label in untrained)}."
             )
         return ProbePrepared(
             task=task,
@@ -83,29 +83,29 @@ class LinearProbe(Family[ProbePrepared, torch.Tensor]):
         )
 
     def collect(self, run: TaskRun[ProbePrepared]) -> torch.Tensor:
-        """Return the unit vector of each readable image, (images, dim)."""
+        """Return the unit vector of each readable image, shape (images, dim)."""
         return unit_images(run)
 
     def score(self, prepared: ProbePrepared, evidence: torch.Tensor) -> Scored:
-        """Fit, choose the penalty and test.
+        """Choose the penalty, fit the final classifier, and test it.
 
         Args:
             prepared: the task.
-            evidence: unit vectors of all images in the dataset's order, (images, dim).
+            evidence: unit vectors of all images in the order of the dataset, shape (images, dim).
         """
         dataset, names, params = prepared.dataset, prepared.class_names, prepared.params
         labels = torch.as_tensor(prepared.labels, device=evidence.device)
         fitted = np.flatnonzero(prepared.train)
         held = fitted[held_out([dataset.images[row].id for row in fitted], prepared.labels[fitted], params.heldout)]
-        model, probe, doubts = choose(evidence, labels, len(names), np.setdiff1d(fitted, held), held, params)
+        model, probe, fit_warnings = choose(evidence, labels, len(names), np.setdiff1d(fitted, held), held, params)
         tested = np.flatnonzero(~prepared.train)
         scores = model.scores(evidence[tested])
         ranks, predictions, places = true_class_ranks(scores, labels[tested].to(scores.device))
         true = prepared.labels[tested]
-        metrics = class_metrics(places, true, len(names), prepared.task.card.ceiling)
         ties, warnings = ties_of([ranks], [1, 5] if len(names) > 5 else [1])
         outcomes = class_outcomes([dataset.images[row] for row in tested], true, names, ranks, predictions, places)
-        return Scored(metrics, outcomes, ties, warnings + doubts, probe=probe)
+        metrics = class_metrics(prepared.task, outcomes, len(names))
+        return Scored(metrics, outcomes, ties, warnings + fit_warnings, probe=probe)
 
 
 FAMILY = LinearProbe()
@@ -114,28 +114,28 @@ FAMILY = LinearProbe()
 def choose(
     features: torch.Tensor, labels: torch.Tensor, classes: int, rest: np.ndarray, held: np.ndarray, params: ProbeParams
 ) -> tuple[Linear, Probe, list[str]]:
-    """Try penalties on ``rest``, take the one that is best on ``held``, and fit it to both.
+    """Fit with each penalty on ``rest``, choose the best one on ``held``, and fit with it on both.
 
-    Penalties are tried from the strongest on, until ``PATIENCE`` in a row are worse than the best so far. The strongest
-    whose held-out loss is within ``NO_WORSE`` of the lowest is taken: a loss is smooth where the number of right
-    images is not, so that the last bits of the embeddings do not choose.
+    Penalties are tried from the strongest to the weakest, until ``PATIENCE`` in a row are worse than the best. The
+    strongest one whose held-out loss is within ``TOLERATED_LOSS`` of the lowest is chosen. The criterion is the loss
+    and not the accuracy because it is smooth, so that rounding of the embeddings does not change the choice.
 
     Args:
-        features: (rows, dim).
-        labels: class indices, (rows,).
+        features: features of all rows, shape (rows, dim).
+        labels: class index of each row, shape (rows,).
         classes: number of classes.
         rest: rows to fit on while choosing.
-        held: rows held out to choose by.
+        held: rows that are held out to choose the penalty.
         params: penalties and maximum number of solver steps.
 
     Returns:
-        The model, what was chosen how, and what the reader must know of it.
+        The final classifier, the fit in the form of the record, and warnings.
     """
     penalties = sorted(params.penalties, reverse=True)
     models: list[Linear] = []
     losses: list[float] = []
     accuracy: list[float] = []
-    while len(models) < len(penalties) and not _past_the_best(losses):
+    while len(models) < len(penalties) and not _is_past_the_best(losses):
         start = models[-1] if models else None
         models.append(fit(features[rest], labels[rest], classes, penalties[len(models)], params.steps, start))
         scores, true = models[-1].scores(features[held]), labels[held]
@@ -158,38 +158,44 @@ def choose(
         converged=final.converged,
     )
     unfinished = [penalty for penalty, model in zip(tried, models, strict=True) if not model.converged]
-    return final, probe, _doubts(probe, penalties, unfinished)
+    return final, probe, _fit_warnings(probe, penalties, unfinished)
 
 
 def _chosen(losses: list[float]) -> int:
-    """Return the place of the first loss within ``NO_WORSE`` of the lowest."""
-    return int(np.argmax(np.array(losses) <= min(losses) + NO_WORSE))
+    """Return the index of the first loss within ``TOLERATED_LOSS`` of the lowest."""
+    return int(np.argmax(np.array(losses) <= min(losses) + TOLERATED_LOSS))
 
 
-def _past_the_best(losses: list[float]) -> bool:
-    return len(losses) > PATIENCE and min(losses[-PATIENCE:]) > min(losses) + NO_WORSE
+def _is_past_the_best(losses: list[float]) -> bool:
+    """Return whether the last ``PATIENCE`` losses are worse than the lowest one."""
+    return len(losses) > PATIENCE and min(losses[-PATIENCE:]) > min(losses) + TOLERATED_LOSS
 
 
-def _doubts(probe: Probe, penalties: list[float], unfinished: list[float]) -> list[str]:
-    """Return warnings: an optimum that was not reached, a choice at an end of the card's penalties."""
-    found: list[str] = []
+def _fit_warnings(probe: Probe, penalties: list[float], unfinished: list[float]) -> list[str]:
+    """Return warnings about a solver that did not converge, and a chosen penalty at an end of the card's list."""
+    lines: list[str] = []
     if unfinished or not probe.converged:
         where = ", ".join(f"{penalty:g}" for penalty in dict.fromkeys([*unfinished, probe.penalty]))
-        found.append(
+        lines.append(
             f"the solver did not reach its optimum at penalty {where}, so another machine may get another score: "
             "raise the maximum number of steps with --set steps=N"
         )
     ends = {penalties[0]: "stronger", penalties[-1]: "weaker"}
     if len(penalties) > 1 and probe.penalty in ends:
-        found.append(
+        lines.append(
             f"the chosen penalty {probe.penalty:g} is at the end of those tried: "
             f"try {ends[probe.penalty]} ones with --set penalties=[...]"
         )
-    return found
+    return lines
 
 
 def held_out(ids: list[str], labels: np.ndarray, part: float) -> np.ndarray:
-    """Return the rows to hold out: ``part`` of each class, at least one where it has two, by the hash of their ids.
+    """Return the rows to hold out, selected by the hash of their ids.
+
+    Args:
+        ids: image ids.
+        labels: class index of each image, shape (images,).
+        part: fraction of each class to hold out; at least one image of each class with two or more.
 
     Raises:
         TaskError: no class has two images.
@@ -197,8 +203,8 @@ def held_out(ids: list[str], labels: np.ndarray, part: float) -> np.ndarray:
     order = np.array(sorted(range(len(ids)), key=lambda row: hashlib.sha256(ids[row].encode()).digest()))
     rows: list[int] = []
     for label in np.unique(labels):
-        own = order[labels[order] == label]
-        rows += own[: max(1, int(part * len(own)))].tolist() if len(own) > 1 else []
+        of_class = order[labels[order] == label]
+        rows += of_class[: max(1, int(part * len(of_class)))].tolist() if len(of_class) > 1 else []
     if not rows:
-        raise TaskError("a probe needs two images of some class to learn from: one is held out to choose the penalty.")
+        raise TaskError("a probe needs a class with two training images: one is held out to choose the penalty.")
     return np.array(sorted(rows))

@@ -1,6 +1,6 @@
-"""Open-vocabulary segmentation without training: every pixel gets the class whose name its patches are most like.
+"""Open-vocabulary segmentation without training: every pixel gets the class whose name is most similar to its patches.
 
-The ground truth is never resized. Intersections and unions are summed over the set, and kept for each picture.
+The ground truth is never resized. Intersections and unions are summed over all pictures, and recorded for each one.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch
 
 from goldieval.core.errors import NotApplicableError, TaskError
 from goldieval.data.samples import Dataset
-from goldieval.families.aggregates import metric
+from goldieval.families.aggregates import measure
 from goldieval.families.base import Family, Scored, TaskRun, params_of
 from goldieval.families.classes import distinct_texts
 from goldieval.families.segmentation_classes import SegmentationPrepared, segmentation_classes
@@ -21,23 +21,23 @@ from goldieval.families.segmentation_maps import predicted_maps, predictor
 from goldieval.families.side_by_side import DrawnPicture, side_by_side
 from goldieval.metrics import miou
 from goldieval.models.adapter import Dense, Model
-from goldieval.records.parts import ClassScore, MeasuredMetric, Ties
+from goldieval.records.parts import ClassScore, Ties
 from goldieval.tasks.card import Task
 from goldieval.tasks.params import SegmentationParams
 from goldieval.tasks.prompts import PROMPTS, check_prompts, digest, fill, resolve
 
-AREAS = ("intersection", "union", "predicted", "labelled")  # as metrics.miou orders them
+AREAS = ("intersection", "union", "predicted", "labelled")  # in the order of metrics.miou
 NO_PATCHES = "this model gives no patch features: its adapter has no dense(pixels, attention)."
 
 
 @dataclass
 class SegmentationEvidence:
-    """What the model predicted for a task's pictures.
+    """Counts over the predicted maps of a task.
 
     Attributes:
-        areas: (images, 4, classes), see ``metrics.miou``.
-        pixels: of all masks, with those that have no label.
-        drawn: pictures with truth and prediction, where they were asked for.
+        areas: areas of each picture, see ``metrics.miou``, shape (images, 4, classes).
+        pixels: number of pixels of all masks, including those without a label.
+        drawn: the first pictures with truth and prediction, as many as the run draws.
     """
 
     areas: np.ndarray
@@ -51,7 +51,7 @@ class Segmentation(Family[SegmentationPrepared, SegmentationEvidence]):
     draws_pictures = True
 
     def prepare(self, task: Task, dataset: Dataset) -> SegmentationPrepared:
-        """Fill every name of every class into every prompt. Raises TaskError where masks or names lack."""
+        """Insert every name of every class into every prompt. Raises TaskError if masks or names are missing."""
         params = params_of(task, SegmentationParams)
         if dataset.masks is None:
             raise TaskError("segmentation needs masks, but the data have none: use reader masks or coco-masks.")
@@ -84,10 +84,11 @@ class Segmentation(Family[SegmentationPrepared, SegmentationEvidence]):
         return False
 
     def collect(self, run: TaskRun[SegmentationPrepared]) -> SegmentationEvidence:
-        """Predict a map for every readable picture, and count areas.
+        """Predict a map of every readable picture, and count areas.
 
         Raises:
-            TaskError: too many unreadable pictures, masks that do not fit, or useless embeddings or features.
+            TaskError: too many pictures are unreadable, a mask has another size than its picture, or the output of the
+                model is invalid.
         """
         assert isinstance(run.model, Dense), NO_PATCHES
         device = str(getattr(run.model, "device", "cpu"))
@@ -100,17 +101,12 @@ class Segmentation(Family[SegmentationPrepared, SegmentationEvidence]):
         return SegmentationEvidence(np.stack([maps.areas[id] for id in ids]), pixels, maps.drawn)
 
     def score(self, prepared: SegmentationPrepared, evidence: SegmentationEvidence) -> Scored:
-        """Turn areas into means over classes and shares of pixels."""
-        card, images, classes = prepared.task.card, prepared.dataset.images, prepared.classes
+        """Compute means over classes and pixel accuracy from the areas."""
+        images, classes = prepared.dataset.images, prepared.classes
         total = evidence.areas.sum(axis=0)
         labelled = total[miou.LABELLED]
         if not labelled.any():
             raise TaskError("no pixel has a label: every one is ignored.")
-        chance = miou.chance_scores(labelled)
-        metrics: dict[str, MeasuredMetric] = {
-            name: metric(found, chance[name], card.ceiling if name == card.headline else None)
-            for name, found in miou.scores(evidence.areas).items()
-        }
         ids = np.asarray([image.id for image in images], dtype=object)
         outcomes = {
             "direction": np.full(len(images), "segmentation", dtype=object),
@@ -120,7 +116,7 @@ class Segmentation(Family[SegmentationPrepared, SegmentationEvidence]):
             "image": np.asarray([image.path for image in images], dtype=object),
         }
         return Scored(
-            metrics,
+            measure(prepared.task, outcomes, {}, {}),
             outcomes,
             Ties(),
             [],
@@ -140,7 +136,7 @@ FAMILY = Segmentation()
 
 
 def _lists(areas: np.ndarray) -> np.ndarray:
-    """Return one list of integers for each row, for a column of lists."""
+    """Return a column of lists, one list of integers per row."""
     column = np.empty(len(areas), dtype=object)
     column[:] = areas.tolist()
     return column

@@ -1,4 +1,4 @@
-"""A segmentation task that is prepared: its masks, its classes with their colours, and its texts."""
+"""The prepared form of a segmentation task: its masks, its classes with their colours, and its texts."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class SegmentationClasses:
     """The classes of a task.
 
     Attributes:
-        labels: label of each class, by which records tell classes apart.
-        lines: what the card or the data say of each class, as in ``params.class_names``.
-        names: every name by which a class is called in texts, several for some classes.
+        labels: label of each class, by which records identify it.
+        lines: line of each class in the card or the data, in the form of ``params.class_names``.
+        names: all names of all classes in texts; a class can have several.
         owner: class index of each name.
         palette: colour of each class.
     """
@@ -38,9 +38,9 @@ class SegmentationPrepared(Prepared[SegmentationParams]):
     """Pictures with masks, and every name of every class in every prompt.
 
     Attributes:
-        masks: the class of every pixel of each image.
+        masks: mask of each image, with the class of every pixel.
         classes: labels, names and colours of the classes.
-        filled: text of every prompt of every name, shape (names, prompts).
+        filled: every prompt with every name, shape (names, prompts).
     """
 
     masks: list[MaskSource]
@@ -57,7 +57,7 @@ def segmentation_classes(task: Task, params: SegmentationParams, in_data: list[s
         in_data: names of the classes in the data, if the data have them.
 
     Raises:
-        TaskError: no names, lists of different length, or two classes of one name.
+        TaskError: there are no names, lists differ in length, or two classes have the same label.
     """
     source = task.card.source
     defined = definition(params.definition) if params.definition else None
@@ -73,29 +73,29 @@ def segmentation_classes(task: Task, params: SegmentationParams, in_data: list[s
 def _labels_and_lines(
     in_data: list[str] | None, defined: Definition | None, given: list[str] | None
 ) -> tuple[list[str], list[str]]:
-    """Return the label of each class and what texts call it. Raises TaskError where the lists differ in length."""
+    """Return the label and the line of each class. Raises TaskError if there are none or the lists differ in length."""
     lists = {
         "the data": in_data,
         f"mmsegmentation's {defined.name}" if defined else "": list(defined.classes) if defined else None,
         "params.class_names": given,
     }
-    there = {where: names for where, names in lists.items() if names}
-    if not there:
+    given_lists = {where: names for where, names in lists.items() if names}
+    if not given_lists:
         raise TaskError("no class names: give params.class_names, params.definition, or source.classes.")
-    lengths = [f"{len(names):,} in {where}" for where, names in there.items()]
-    if len({len(names) for names in there.values()}) > 1:
-        raise TaskError(f"class names and labels are of different length: {', '.join(lengths)}.")
-    labels = next(iter(there.values()))
+    lengths = [f"{len(names):,} in {where}" for where, names in given_lists.items()]
+    if len({len(names) for names in given_lists.values()}) > 1:
+        raise TaskError(f"the lists of class names and labels differ in length: {', '.join(lengths)}.")
+    labels = next(iter(given_lists.values()))
     if labels is given:
         labels = [_parsed(line)[0] for line in labels]
-    doubled = [label for number, label in enumerate(labels) if label in labels[:number]]
-    if doubled:  # records tell classes by their label
-        raise TaskError(f"two classes of one name: {listing(doubled)}.")
+    duplicates = [label for number, label in enumerate(labels) if label in labels[:number]]
+    if duplicates:  # records identify classes by their label
+        raise TaskError(f"several classes have the same name: {listing(duplicates)}.")
     return labels, given or labels
 
 
 def _parsed(line: str) -> tuple[str, list[str]]:
-    """Return the label and the names of ``label: name, name``; without a label the first name is it."""
+    """Return the label and the names of ``label: name, name``. Without a label, the first name is the label."""
     label, _, names_part = line.rpartition(":")
     names = [name.strip() for name in names_part.split(",") if name.strip()]
     if not names:

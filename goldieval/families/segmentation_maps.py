@@ -1,4 +1,4 @@
-"""A model's map of every picture of a task: pictures and masks are read ahead by threads, and none is kept."""
+"""Predicted maps of the pictures of a task. Threads read pictures and masks ahead; maps are counted and discarded."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ class PictureAndMask:
     """One sample in memory.
 
     Attributes:
-        picture: (height, width, 3) uint8.
-        pixels: the resized picture as input of the image tower, (3, height, width).
-        mask: class of every pixel, (height, width).
+        picture: the original picture, uint8, shape (height, width, 3).
+        pixels: the resized and normalised picture, shape (3, resized height, resized width).
+        mask: class of every pixel of the original picture, shape (height, width).
     """
 
     picture: np.ndarray
@@ -48,13 +48,13 @@ class PictureAndMask:
 
 @dataclass
 class Maps:
-    """What was counted of the predicted maps.
+    """Counts over predicted maps.
 
     Attributes:
-        areas: by image id, see ``metrics.miou``, (4, classes).
-        pixels: number of pixels by image id, those without a label included.
+        areas: areas by image id, see ``metrics.miou``, each of shape (4, classes).
+        pixels: number of pixels by image id, including those without a label.
         failed: content key to reason, of pictures that could not be decoded.
-        drawn: the first pictures with truth and prediction, as many as were asked for.
+        drawn: the first pictures with truth and prediction, as many as the run draws.
     """
 
     areas: dict[str, np.ndarray] = field(default_factory=dict)
@@ -64,17 +64,17 @@ class Maps:
 
 
 def predictor(prepared: SegmentationPrepared, mode: str, texts: torch.Tensor, model: Dense, batch: int) -> Predictor:
-    """Return the function from a resized picture and the size of the original to the class of every pixel.
+    """Return a function that maps a resized picture and the size of the original to the class of every pixel.
 
     Args:
         prepared: the task.
         mode: attention and reading, see ``scoring.mode.dense_mode``.
-        texts: embeddings of the task's texts, (texts, dim), not normalised.
-        model: gives patch features and, for the readings that pool, the pooling.
-        batch: windows at a time; memory does not depend on the picture beyond that.
+        texts: embeddings of the texts of the task, not normalised, shape (texts, dim).
+        model: provides patch features and, for some readings, text-conditioned pooling.
+        batch: number of windows per batch, which bounds the memory for large pictures.
 
     Raises:
-        TaskError: useless embeddings, or a reading that the model does not have.
+        TaskError: the embeddings are invalid, or the model does not support the reading.
     """
     params, classes = prepared.params, prepared.classes
     attention, reading = dense_parts(mode)
@@ -95,14 +95,20 @@ def predictor(prepared: SegmentationPrepared, mode: str, texts: torch.Tensor, mo
 
 
 def predicted_maps(run: TaskRun[SegmentationPrepared], model: Dense, predict: Predictor, device: str) -> Maps:
-    """Predict a class for every pixel of every readable picture, and count.
+    """Predict the class of every pixel of every readable picture, and count areas.
+
+    Args:
+        run: the task.
+        model: provides the transform of pictures.
+        predict: result of ``predictor``.
+        device: device of the model.
 
     Raises:
-        TaskError: a mask that cannot be read or is not as large as its picture.
+        TaskError: a mask cannot be read or has another size than its picture.
     """
     prepared = run.prepared
     images, classes = prepared.dataset.images, len(prepared.classes.labels)
-    found = Maps()
+    maps = Maps()
     rows = [row for row, key in enumerate(run.keys) if key]
 
     def read(row: int) -> PictureAndMask | OSError:
@@ -112,25 +118,25 @@ def predicted_maps(run: TaskRun[SegmentationPrepared], model: Dense, predict: Pr
         for row, sample in map_ahead(read, rows, run.batching.workers):
             image = images[row]
             if isinstance(sample, OSError):
-                found.failed[run.keys[row]] = str(sample)
+                maps.failed[run.keys[row]] = str(sample)
             else:
                 with contained(f"segmenting {image.path}"):
                     prediction = predict(sample.pixels.to(device), sample.mask.shape)
                 truth = torch.from_numpy(sample.mask).to(prediction.device)
-                found.areas[image.id] = areas(prediction, truth, classes)
-                found.pixels[image.id] = sample.mask.size
-                if len(found.drawn) < run.pictures_to_draw:
-                    found.drawn.append(
+                maps.areas[image.id] = areas(prediction, truth, classes)
+                maps.pixels[image.id] = sample.mask.size
+                if len(maps.drawn) < run.pictures_to_draw:
+                    maps.drawn.append(
                         DrawnPicture(image.id, row, sample.picture, sample.mask, prediction.cpu().numpy())
                     )
             meter.advance(1)
-    return found
+    return maps
 
 
 def _read(
     model: Dense, image: ImageSample, mask_source: MaskSource, params: SegmentationParams
 ) -> PictureAndMask | OSError:
-    """Return a picture and its mask, or the error that the picture caused."""
+    """Return a picture with its mask, or the error of reading the picture. Raises TaskError for an invalid mask."""
     try:
         picture = np.asarray(image.source.open())
     except OSError as error:
@@ -145,12 +151,12 @@ def _read(
 
 
 def _checked(features: torch.Tensor, units: torch.Tensor) -> torch.Tensor:
-    """Raise TaskError for features that cannot be compared with the texts."""
+    """Return patch features. Raises TaskError if they cannot be compared with the texts."""
     if features.ndim != 4 or features.shape[-1] != units.shape[-1]:
         raise TaskError(
-            f"dense() gave features of shape {tuple(features.shape)} instead of "
+            f"dense() returned features of shape {tuple(features.shape)} instead of "
             f"(windows, rows, columns, {units.shape[-1]})."
         )
     if not bool(torch.isfinite(features).all()):
-        raise TaskError("dense() gave NaN or infinite features.")
+        raise TaskError("dense() returned NaN or infinite features.")
     return features

@@ -1,4 +1,4 @@
-"""A picture, its truth and its prediction side by side, with a legend of the classes that occur: PNG bytes."""
+"""PNG of a picture with its truth and prediction side by side, and a legend of the classes that occur."""
 
 from __future__ import annotations
 
@@ -16,16 +16,24 @@ from goldieval.data.masks import IGNORED
 PANEL_MAX = 480  # longer side of a panel, in pixels
 PANEL_MIN = 96
 MARGIN, LINE = 8, 18
-SWATCH, GAP = 18, 14  # of the legend: before a name, between columns
+SWATCH, GAP = 18, 14  # widths in the legend: of a colour with its margin, and between columns
 PICTURE_OPACITY = 0.35  # of the grey picture under the colours of the classes
-WHITE_OPACITY = 0.7  # of the white over pixels that are not counted
+WHITE_OPACITY = 0.7  # of the white over ignored pixels
 PAPER, INK, UNLABELLED = (255, 255, 255), (20, 20, 20), (255, 255, 255)
-HATCH = 6  # pixels between the strokes on what has no label
+HATCH = 6  # distance in pixels between the strokes on pixels without a label
 
 
 @dataclass(frozen=True)
 class DrawnPicture:
-    """One picture (height, width, 3) uint8, with truth and prediction as class indices (height, width)."""
+    """A picture with its truth and its prediction.
+
+    Attributes:
+        id: id of the image.
+        number: index of the image in the data.
+        picture: uint8, shape (height, width, 3).
+        truth: true class of every pixel, shape (height, width).
+        prediction: predicted class of every pixel, shape (height, width).
+    """
 
     id: str
     number: int
@@ -35,13 +43,19 @@ class DrawnPicture:
 
     @property
     def name(self) -> str:
-        """File name: the order in the data, and what the picture is called."""
+        """File name: index in the data and name of the picture."""
         stem = "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in PurePosixPath(self.id).stem)
         return f"{self.number:04d}-{stem[-60:]}.png"
 
 
 def side_by_side(sample: DrawnPicture, labels: Sequence[str], palette: Sequence[tuple[int, int, int]]) -> bytes:
-    """Return three panels and a legend: every class of the truth or the prediction, the largest in the truth first."""
+    """Return the PNG: three panels, and a legend of all classes in truth or prediction, the largest in the truth first.
+
+    Args:
+        sample: the picture.
+        labels: label of each class.
+        palette: colour of each class.
+    """
     scale = min(PANEL_MAX / max(sample.truth.shape), max(1.0, PANEL_MIN * 2 / max(sample.truth.shape)))
     height, width = (max(1, round(side * scale)) for side in sample.truth.shape)
     picture = Image.fromarray(sample.picture).resize((width, height), Image.Resampling.BILINEAR)
@@ -71,17 +85,17 @@ def side_by_side(sample: DrawnPicture, labels: Sequence[str], palette: Sequence[
 
 
 def _resized(classes: np.ndarray, width: int, height: int) -> np.ndarray:
-    """Take the nearest pixel's class: classes are not mixed."""
+    """Return a map resized by nearest neighbour, so that classes are not mixed."""
     rows = np.minimum(np.arange(height) * classes.shape[0] // height, classes.shape[0] - 1)
     columns = np.minimum(np.arange(width) * classes.shape[1] // width, classes.shape[1] - 1)
-    taken: np.ndarray = classes[rows[:, None], columns[None]]
-    return taken
+    nearest: np.ndarray = classes[rows[:, None], columns[None]]
+    return nearest
 
 
 def _coloured(
     picture: Image.Image, classes: np.ndarray, ignored: np.ndarray, palette: Sequence[tuple[int, int, int]]
 ) -> Image.Image:
-    """Lay the classes' colours over the grey picture; what has no label in the truth is pale and hatched."""
+    """Return the grey picture under the colours of the classes; ignored pixels are pale and hatched."""
     table = np.array([*palette, UNLABELLED], dtype=np.float32)
     grey = np.asarray(picture.convert("L"), dtype=np.float32)[..., None]
     mixed = PICTURE_OPACITY * grey + (1 - PICTURE_OPACITY) * table[np.where(classes == IGNORED, len(palette), classes)]
@@ -92,25 +106,25 @@ def _coloured(
 
 
 def _entries(sample: DrawnPicture, labels: Sequence[str], fits: Callable[[str], bool]) -> list[tuple[int, str]]:
-    """Return (class, text) with the share of labelled pixels in truth and prediction; too long a name is cut."""
-    known = max(int((sample.truth != IGNORED).sum()), 1)
-    true, found = (
+    """Return class and text of each entry of the legend: name, and share of labelled pixels in truth and prediction."""
+    labelled = max(int((sample.truth != IGNORED).sum()), 1)
+    true, predicted = (
         np.bincount(classes[sample.truth != IGNORED].ravel(), minlength=len(labels))
         for classes in (sample.truth, sample.prediction)
     )
-    there = sorted(np.flatnonzero(true + found), key=lambda row: (-true[row], -found[row]))
+    present = sorted(np.flatnonzero(true + predicted), key=lambda row: (-true[row], -predicted[row]))
     entries = [
         (
             int(row),
-            _fitted(labels[row], f" {100 * true[row] / known:.0f} / {100 * found[row] / known:.0f} %", fits),
+            _fitted(labels[row], f" {100 * true[row] / labelled:.0f} / {100 * predicted[row] / labelled:.0f} %", fits),
         )
-        for row in there
+        for row in present
     ]
     ignored = (sample.truth == IGNORED).mean()
     return entries + ([(IGNORED, f"no label {100 * ignored:.0f} %")] if ignored else [])
 
 
 def _fitted(name: str, end: str, fits: Callable[[str], bool]) -> str:
-    """Return the longest beginning of a name that fits before its end, with an ellipsis where it is not all of it."""
+    """Return a name followed by ``end``; a name that does not fit is shortened and ends with an ellipsis."""
     cuts = [name, *(f"{name[:length].rstrip()}…" for length in range(len(name) - 1, 0, -1))]
     return next((cut + end for cut in cuts if fits(cut + end)), end.strip())

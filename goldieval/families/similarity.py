@@ -1,4 +1,4 @@
-"""What the families that compare images with texts share: the similarity of both, in any scoring mode."""
+"""The base class of families that compare images with texts: their similarity in any scoring mode."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Run = TaskRun[Any]
 
 
 class SimilarityFamily(Family[PreparedT, Similarity]):
-    """A family that scores the similarity of images and texts."""
+    """A family whose evidence is the similarity of images and texts."""
 
     def check_model(self, model: Model, mode: str) -> None:
         if needs_pool(mode) and not isinstance(model, TextConditioned):
@@ -39,30 +39,35 @@ class SimilarityFamily(Family[PreparedT, Similarity]):
         """Return the similarity of the readable images and the texts in the run's scoring mode.
 
         Raises:
-            TaskError: too many unreadable pictures, or embeddings that cannot be compared.
+            TaskError: too many pictures are unreadable, or embeddings cannot be compared.
         """
         return _SIMILARITIES[run.mode.partition(":")[0]](run)
 
 
 def check_requested_mode(mode: str | None, model: Model, spec: str) -> None:
-    """Refuse a scoring mode that a user asked for and the model does not have.
+    """Check that a model supports the scoring mode that a run requests.
+
+    Args:
+        mode: the requested mode, None if there is none.
+        model: the model.
+        spec: its spec, for the message.
 
     Raises:
-        GoldievalError: the model has no text-conditioned pooling.
+        GoldievalError: the mode needs text-conditioned pooling, which the model does not have.
     """
     if mode and needs_pool(mode) and getattr(model, "pool", None) is None:
         raise GoldievalError(f"--scoring {mode}: {spec} has no text-conditioned pooling; use --scoring global.")
 
 
 def unit_images(run: Run) -> torch.Tensor:
-    """Return the unit vector of each readable image, (images, dim), on the scoring device.
+    """Return the unit vector of each readable image on the scoring device, shape (images, dim).
 
     Raises:
-        TaskError: all pictures are the same, or the embeddings cannot be compared.
+        TaskError: all pictures are identical, or the embeddings cannot be compared.
     """
     embeddings = run.image_embeddings()
     if len(run.keys) > 1 and len(set(run.keys)) == 1 and run.keys[0]:
-        raise TaskError(f"all {len(run.keys):,} pictures are the same to the byte: there is nothing to compare.")
+        raise TaskError(f"all {len(run.keys):,} pictures are identical: there is nothing to compare.")
     return unit(embeddings, "image").to(run.device)
 
 
@@ -91,7 +96,7 @@ _SIMILARITIES: dict[str, Callable[[Run], Similarity]] = {
 
 
 def _patches_and_texts(run: Run, model: TextConditioned) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return patch tokens (images, patches, dim) and text embeddings (texts, dim), as the encoders return them."""
+    """Return patch tokens, shape (images, patches, dim), and text embeddings, shape (texts, dim), not normalised."""
     patches = _patch_tokens(run, model)
     check_finite(patches, "patch")
     texts = torch.as_tensor(run.text_embeddings())
@@ -100,7 +105,7 @@ def _patches_and_texts(run: Run, model: TextConditioned) -> tuple[torch.Tensor, 
 
 
 def _patch_tokens(run: Run, model: TextConditioned) -> torch.Tensor:
-    """Encode the readable pictures to patch tokens, (images, patches, dim). They are large, and never stored."""
+    """Return the patch tokens of the readable pictures, shape (images, patches, dim). They are too large to store."""
     keys = [key for key in run.keys if key]
     parts: list[torch.Tensor] = []
     failed: dict[str, str] = {}
@@ -119,20 +124,20 @@ def _patch_tokens(run: Run, model: TextConditioned) -> torch.Tensor:
 
 
 def _checked_tokens(tokens: torch.Tensor, count: int) -> torch.Tensor:
-    """Return patch tokens in float32. Raises AdapterError unless their shape is (count, patches, dim)."""
+    """Return patch tokens as float32. Raises AdapterError unless their shape is (count, patches, dim)."""
     if tokens.ndim != 3 or len(tokens) != count:
         raise AdapterError(f"patch_tokens() must return ({count}, patches, dim); it returned {tuple(tokens.shape)}.")
     return tokens.float()
 
 
 def _unit_texts(prepared: Prepared[Any], embeddings: np.ndarray | torch.Tensor) -> torch.Tensor:
-    """Return the unit vector of each text, (texts, dim).
+    """Return the unit vector of each text, shape (texts, dim).
 
     Raises:
-        TaskError: all texts are the same, or the embeddings cannot be compared.
+        TaskError: all texts are identical, or the embeddings cannot be compared.
     """
     distinct = {text.text for text in prepared.texts}
     if len(distinct) == 1 and len(prepared.texts) > 1:
         text = distinct.pop()[:60]
-        raise TaskError(f"all {len(prepared.texts):,} texts are the same, {text!r}: there is nothing to compare.")
+        raise TaskError(f"all {len(prepared.texts):,} texts are identical, {text!r}: there is nothing to compare.")
     return unit(embeddings, "text")

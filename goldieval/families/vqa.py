@@ -1,4 +1,4 @@
-"""Visual question answering: the model writes an answer to each question about an image; it must match exactly."""
+"""Visual question answering: the model generates an answer to each question about an image; it must match exactly."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 
 from goldieval.core.errors import NotApplicableError, TaskError
 from goldieval.data.samples import Dataset
-from goldieval.families.aggregates import accuracies, check_strata, masks
+from goldieval.families.aggregates import check_strata, measure, strata_columns
 from goldieval.families.base import Family, Prepared, Scored, TaskRun, params_of
 from goldieval.models.adapter import Generative, Model
 from goldieval.models.inputs import batches, decoded, sound, stacked
@@ -29,8 +29,8 @@ class VqaPrepared(Prepared[VqaParams]):
 
     Attributes:
         answers: true answer to each question, shape (questions,).
-        owner: image that each question is about, shape (questions,).
-        types: type of each question, shape (questions,); all empty where the data have none.
+        owner: index of the image that each question is about, shape (questions,).
+        types: type of each question, shape (questions,); empty strings if the data have no types.
     """
 
     answers: np.ndarray
@@ -39,15 +39,15 @@ class VqaPrepared(Prepared[VqaParams]):
 
 
 class Vqa(Family[VqaPrepared, list[str]]):
-    """Accuracy of answers that the model writes."""
+    """Accuracy of generated answers."""
 
     def prepare(self, task: Task, dataset: Dataset) -> VqaPrepared:
-        """Check that the data have questions with answers. No text is encoded. Raises TaskError."""
+        """Check that the data have questions with answers. Raises TaskError if not."""
         params = params_of(task, VqaParams)
         if dataset.answers is None or dataset.owner is None:
             raise TaskError("vqa needs questions with answers, but the data have none.")
         if not dataset.texts:
-            raise TaskError(f"no question is asked about these {len(dataset.images):,} images: take more of them.")
+            raise TaskError(f"no question is about these {len(dataset.images):,} images: take more of them.")
         check_strata(dataset, params.strata)
         types = dataset.types if dataset.types is not None else np.full(len(dataset.answers), "")
         return VqaPrepared(
@@ -62,13 +62,13 @@ class Vqa(Family[VqaPrepared, list[str]]):
         return False
 
     def collect(self, run: TaskRun[VqaPrepared]) -> list[str]:
-        """Let the model answer every question; each picture is decoded once, however many are asked about it.
+        """Generate an answer to every question. Each picture is decoded once, whatever its number of questions.
 
         Returns:
-            The answers to the questions about readable pictures, in the dataset's order.
+            The answers to the questions about readable pictures, in the order of the dataset.
 
         Raises:
-            TaskError: the model returns something else than one string for each question.
+            TaskError: the model does not return one string per question, or too many pictures are unreadable.
         """
         model, questions = run.model, run.prepared.dataset.texts
         assert isinstance(model, Generative), NO_DECODER
@@ -80,28 +80,33 @@ class Vqa(Family[VqaPrepared, list[str]]):
         ):
             for batch in batches(_questions(model, run, pool, failed), run.batching.images):
                 texts = [questions[row] for row, _ in batch]
-                given = model.generate(stacked([pixels for _, pixels in batch]), [text.text for text in texts])
-                if len(given) != len(texts) or not all(isinstance(answer, str) for answer in given):
-                    raise TaskError(f"generate() must return one string per question: {len(texts)} were asked.")
-                answers |= {text.id: answer for text, answer in zip(texts, given, strict=True)}
+                generated = model.generate(stacked([pixels for _, pixels in batch]), [text.text for text in texts])
+                if len(generated) != len(texts) or not all(isinstance(answer, str) for answer in generated):
+                    raise TaskError(
+                        f"generate() must return one string per question: {len(texts)} questions were passed."
+                    )
+                answers |= {text.id: answer for text, answer in zip(texts, generated, strict=True)}
                 meter.advance(len(batch))
         run.leave_out(failed)
         return [answers[text.id] for text in run.prepared.dataset.texts]
 
     def score(self, prepared: VqaPrepared, evidence: Sequence[str]) -> Scored:
-        """Compare answers, one for each question and in their order, after lower-casing and stripping.
+        """Compare the answers with the true ones after lower-casing and stripping.
 
-        Chance is what the most frequent answer to each type of question gets: it needs no look at the image.
+        Chance is the accuracy of always giving the most frequent answer to each type of question, which needs no image.
+
+        Args:
+            prepared: the questions.
+            evidence: one answer per question, in the order of the dataset.
         """
-        dataset, card, types = prepared.dataset, prepared.task.card, prepared.types
+        dataset, types = prepared.dataset, prepared.types
         given, true = (
             np.array([_normalised(answer) for answer in answers], dtype=object)
             for answers in (evidence, prepared.answers)
         )
-        right = (given == true).astype(float)
+        right = given == true
         guesses = {type: Counter(true[types == type]).most_common(1)[0][0] for type in dict.fromkeys(types.tolist())}
         guessed = np.array([guesses[type] == answer for type, answer in zip(types, true, strict=True)], dtype=float)
-        metrics = accuracies(right, prepared.owner, guessed, masks(dataset, prepared.params.strata), card.ceiling)
         images = [dataset.images[row] for row in prepared.owner]
         outcomes = {
             "direction": np.full(len(true), "vqa", dtype=object),
@@ -114,7 +119,8 @@ class Vqa(Family[VqaPrepared, list[str]]):
             "image": np.asarray([image.path for image in images], dtype=object),
             "text": np.asarray([text.text for text in dataset.texts], dtype=object),
         }
-        return Scored(metrics, outcomes, Ties(), [])
+        context = {"cluster": prepared.owner, "chance": guessed, **strata_columns(dataset, prepared.params.strata)}
+        return Scored(measure(prepared.task, outcomes, context, {}), outcomes, Ties(), [])
 
 
 FAMILY = Vqa()
@@ -123,7 +129,7 @@ FAMILY = Vqa()
 def _questions(
     model: Generative, run: TaskRun[VqaPrepared], pool: ThreadPoolExecutor, failed: dict[str, str]
 ) -> Iterator[tuple[int, torch.Tensor]]:
-    """Yield every question's row with its picture, picture by picture; note in ``failed`` what cannot be decoded."""
+    """Yield the row and the picture of every question, picture by picture; add undecodable ones to ``failed``."""
     rows: dict[str, list[int]] = defaultdict(list)  # content key to rows of questions
     for row, owner in enumerate(run.prepared.owner.tolist()):
         rows[run.keys[owner]].append(row)
@@ -136,4 +142,5 @@ def _questions(
 
 
 def _normalised(answer: str) -> str:
+    """Return an answer in lower case without surrounding white space."""
     return answer.strip().lower()

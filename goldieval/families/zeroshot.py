@@ -1,6 +1,6 @@
-"""Zero-shot classification with prompt ensembles: each prompt's embedding normalised, averaged, normalised again.
+"""Zero-shot classification with prompt ensembles: the embeddings of prompts are normalised, averaged and normalised.
 
-A hit is what arg-max and top-k say, as everyone reports it; near-ties are counted beside it, with what they are worth.
+Accuracy is that of arg-max and top-k, as it is usually reported; near-ties and their largest effect are counted apart.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class ZeroshotPrepared(Prepared[ZeroshotParams]):
 
     Attributes:
         labels: class index of each image, shape (images,).
-        class_names: one for each class.
-        filled: text of every prompt of every class, shape (classes, prompts).
+        class_names: name of each class.
+        filled: every prompt with the name of every class, shape (classes, prompts).
     """
 
     labels: np.ndarray
@@ -43,16 +43,16 @@ class Zeroshot(SimilarityFamily[ZeroshotPrepared]):
     """Accuracy of the class whose prompts are most similar to the image."""
 
     def prepare(self, task: Task, dataset: Dataset) -> ZeroshotPrepared:
-        """Fill every class name into every prompt. Raises TaskError where labels or names lack or do not match."""
+        """Insert every class name into every prompt. Raises TaskError if labels or names are missing or differ."""
         params = params_of(task, ZeroshotParams)
         if dataset.labels is None:
             raise TaskError("classification needs labels, but the data have none: name the label column in `source`.")
         prompts = resolve(task, params.prompts, PROMPTS)
         names = dataset.class_names if params.class_names is None else resolve(task, params.class_names, CLASS_NAMES)
         if not names:
-            raise TaskError("no class names: give params.class_names, or source.classes with one name a line.")
+            raise TaskError("no class names: give params.class_names, or source.classes with one name per line.")
         if len(names) > 1 and len(set(names)) == 1:
-            raise TaskError(f"all {len(names):,} class names are {names[0]!r}: there is nothing to tell apart.")
+            raise TaskError(f"all {len(names):,} class names are {names[0]!r}: there is nothing to distinguish.")
         _check_order(names, dataset.class_names)
         check_labels(dataset.labels.tolist(), names, [image.id for image in dataset.images])
         check_prompts(prompts)
@@ -70,15 +70,15 @@ class Zeroshot(SimilarityFamily[ZeroshotPrepared]):
         )
 
     def score(self, prepared: ZeroshotPrepared, evidence: Similarity) -> Scored:
-        """Compare every image with the ensemble vector of every class."""
+        """Compare every image with the prompt ensemble of every class."""
         labels, names, dataset = prepared.labels, prepared.class_names, prepared.dataset
         ranks, predictions, places = evidence.classes(rows_of(prepared.filled, prepared.texts), torch.as_tensor(labels))
-        metrics = class_metrics(places, labels, len(names), prepared.task.card.ceiling)
         cuts = [1, 5] if len(names) > 5 else [1]
         ties, warnings = ties_of([ranks], cuts)
         images = np.arange(len(dataset.images))
         lost = approximations(evidence.audits, {"i2c": Direction({f"acc{k}": k for k in cuts}, images)})
         outcomes = class_outcomes(dataset.images, labels, names, ranks, predictions, places)
+        metrics = class_metrics(prepared.task, outcomes, len(names))
         return Scored(metrics, outcomes, ties, [*loss_warnings(lost), *warnings], lost)
 
 
@@ -86,14 +86,14 @@ FAMILY = Zeroshot()
 
 
 def _check_order(names: list[str], in_data: list[str] | None) -> None:
-    """Refuse class names in another order than the labels: accuracy would drop to chance without a warning."""
+    """Raise TaskError for class names in another order than the labels, with which accuracy would be that of chance."""
     if in_data is None or len(in_data) == 0:
         return
-    ours, theirs = [_plain(name) for name in names], [_plain(name) for name in in_data]
-    if len(ours) != len(theirs):
+    given, expected = [_plain(name) for name in names], [_plain(name) for name in in_data]
+    if len(given) != len(expected):
         raise TaskError(f"{len(names):,} class names for {len(in_data):,} classes in the data.")
-    if ours != theirs and sorted(ours) == sorted(theirs):
-        first = next(row for row, (a, b) in enumerate(zip(ours, theirs, strict=True)) if a != b)
+    if given != expected and sorted(given) == sorted(expected):
+        first = next(row for row, (a, b) in enumerate(zip(given, expected, strict=True)) if a != b)
         raise TaskError(
             f"class names are in another order than the labels: class {first} is {in_data[first]!r} in the data "
             f"but {names[first]!r} among the prompts' names."
@@ -101,4 +101,5 @@ def _check_order(names: list[str], in_data: list[str] | None) -> None:
 
 
 def _plain(name: str) -> str:
+    """Return a name in lower case without punctuation and spaces."""
     return re.sub(r"[^a-z0-9]", "", name.lower())

@@ -1,7 +1,7 @@
-"""Multi-head attention from the weights of torch's ``nn.MultiheadAttention``, with the kernel that is fast.
+"""Multi-head attention with the weights of torch's ``nn.MultiheadAttention`` and a fast kernel.
 
-torch's own forward projects keys and values anew whenever they are repeated, and under autocast it runs its CPU kernel
-in bfloat16, which is 3 times slower than float32, where the projections around it are faster in bfloat16.
+torch's own forward projects repeated keys and values again each time. Under autocast it runs the CPU attention kernel
+in bfloat16, which is 3 times slower than float32, while the projections around it are faster in bfloat16.
 """
 
 from __future__ import annotations
@@ -20,14 +20,17 @@ def attention(
     mask: torch.Tensor | None = None,
     causal: bool = False,
 ) -> torch.Tensor:
-    """Attend, in float32 where a CPU is given halves.
+    """Return scaled dot-product attention; a CPU computes half-precision inputs in float32.
 
     Args:
-        queries: (n, heads, length, head width).   keys, values: (n, heads, others, head width).
-        mask: True where a query may look, broadcasts to (n, heads, length, others).   causal: not with a mask.
+        queries: Shape (n, heads, length, head width).
+        keys: Shape (n, heads, others, head width).
+        values: Shape (n, heads, others, head width).
+        mask: True where a query may attend; broadcasts to (n, heads, length, others).
+        causal: Whether a query attends only to positions up to its own; not together with a mask.
 
     Returns:
-        (n, heads, length, head width) of the queries' type
+        Shape (n, heads, length, head width), of the queries' type.
     """
     if queries.device.type != "cpu" or queries.dtype not in HALVES:
         return F.scaled_dot_product_attention(queries, keys, values, mask, is_causal=causal)
@@ -37,7 +40,7 @@ def attention(
 
 
 def self_attention(weights: nn.MultiheadAttention, hidden: torch.Tensor, causal: bool) -> torch.Tensor:
-    """What ``weights(hidden, hidden, hidden)`` returns, of shape (n, length, width)."""
+    """Return what ``weights(hidden, hidden, hidden)`` returns, shape (n, length, width)."""
     projected = F.linear(hidden, weights.in_proj_weight, weights.in_proj_bias)
     queries, keys, values = (by_head(part, weights.num_heads) for part in projected.chunk(3, dim=-1))
     mixed: torch.Tensor = weights.out_proj(joined_heads(attention(queries, keys, values, causal=causal)))
@@ -45,7 +48,7 @@ def self_attention(weights: nn.MultiheadAttention, hidden: torch.Tensor, causal:
 
 
 def queries_of(weights: nn.MultiheadAttention, hidden: torch.Tensor) -> torch.Tensor:
-    """Project (n, length, width) to queries, not yet split by head."""
+    """Project (n, length, width) to queries of the same shape, not yet split by head."""
     width = weights.embed_dim
     return F.linear(hidden, weights.in_proj_weight[:width], weights.in_proj_bias[:width])
 
@@ -57,10 +60,10 @@ def keys_values_of(weights: nn.MultiheadAttention, memory: torch.Tensor) -> torc
 
 
 def by_head(rows: torch.Tensor, heads: int) -> torch.Tensor:
-    """(n, length, width) to (n, heads, length, head width)."""
+    """Reshape (n, length, width) to (n, heads, length, head width)."""
     return rows.view(*rows.shape[:2], heads, -1).transpose(1, 2)
 
 
 def joined_heads(rows: torch.Tensor) -> torch.Tensor:
-    """(n, heads, length, head width) to (n, length, width)."""
+    """Reshape (n, heads, length, head width) to (n, length, width)."""
     return rows.transpose(1, 2).flatten(2)

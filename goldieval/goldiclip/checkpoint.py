@@ -1,10 +1,8 @@
-"""Checkpoints: weights as safetensors that carry their own config, training state beside them, both atomic."""
+"""Checkpoints: weights as safetensors with their own config, training state beside them, both written atomically."""
 
 from __future__ import annotations
 
 import json
-import re
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,24 +15,32 @@ from safetensors.torch import save_file
 from goldieval.core.declared_sizes import check_outline
 from goldieval.core.errors import GoldievalError, first_line, listing
 from goldieval.core.files import flush, flush_folders, set_default_permissions
-from goldieval.core.temporary import SUFFIX, temporary_file, temporary_folder
+from goldieval.core.temporary import temporary_file
 from goldieval.goldiclip.config import ModelConfig
-from goldieval.goldiclip.manifest import check_file, write_manifest
+from goldieval.goldiclip.manifest import check_file
 from goldieval.goldiclip.model import GoldiClip
-from goldieval.models.safe_load import only_tensors
-from goldieval.tasks.card import validation_line
+from goldieval.tasks.validation import validation_line
 
 TRAINING_ONLY = ("agnostic_head.", "conditioned_head.", "token_head.", "cross_modal.", "grouping.")
 
 
 @dataclass(frozen=True)
-class About:
-    """What a weights file says of itself.
+class CheckpointInfo:
+    """What a weights file says of itself; the names are keys in the file.
 
-    images_seen: with those of the checkpoint that it began with.   unique_images: of its own corpus.
-    home: built-in world it was made for.   notice: goes with scores.
-    trained_on: its data in order, with those of the checkpoint that it began with; empty in older files.
-    method: what tables call it.   pools: whether the text-conditioned pooling was trained; else it scores globally.
+    Attributes:
+        config: Sizes of the model.
+        recipe: Name of the recipe.
+        images_seen: Images seen, with those of the checkpoint that the run started from.
+        unique_images: Number of images of the run's own corpus.
+        seed: Seed of the run.
+        scoring: Scoring mode by default.
+        home: Built-in world that all training data came from, or an empty string.
+        notice: Title of the recipe, shown beside scores.
+        pools: Whether the text-conditioned pooling was trained; without it only global scoring is possible.
+        method: Name of the method in tables.
+        trained_on: Names of the corpora in order, with those of the checkpoint that the run started from; empty in
+            older files.
     """
 
     config: ModelConfig
@@ -51,15 +57,23 @@ class About:
 
 
 def save_weights(
-    model: GoldiClip, about: About, file: Path, dtype: torch.dtype | None = None, slim: bool = False
+    model: GoldiClip, info: CheckpointInfo, file: Path, dtype: torch.dtype | None = None, slim: bool = False
 ) -> None:
-    """Write a model's weights. slim: without the heads that only training uses. dtype: half precision for shipping."""
+    """Write a model's weights.
+
+    Args:
+        model: The model.
+        info: What the file says of itself.
+        file: Where to write.
+        dtype: Precision of the file; that of the model by default.
+        slim: Whether to leave out the heads that only training uses.
+    """
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     if slim:
         state = {name: tensor for name, tensor in state.items() if not name.startswith(TRAINING_ONLY)}
     if dtype is not None:
         state = {name: tensor.to(dtype) for name, tensor in state.items()}
-    content = {**vars(about), "config": about.config.model_dump()}
+    content = {**vars(info), "config": info.config.model_dump()}
     with temporary_file(file) as (_, temporary):
         save_file(state, temporary, metadata={"goldiclip": json.dumps(content)})
         set_default_permissions(temporary)
@@ -68,11 +82,17 @@ def save_weights(
     flush_folders([file.parent])
 
 
-def load_weights(file: Path) -> tuple[GoldiClip, About]:
-    """Read a weights file (or the ``model.safetensors`` of a checkpoint folder) into a model of its own size.
+def load_weights(file: Path) -> tuple[GoldiClip, CheckpointInfo]:
+    """Read weights into a model of the size that their config names.
+
+    Args:
+        file: A weights file, or a checkpoint folder with ``model.safetensors``.
+
+    Returns:
+        The model, and what the file says of itself.
 
     Raises:
-        GoldievalError: missing, truncated, damaged, not of this trainer, or of a shape that its config does not have.
+        GoldievalError: The file is missing, truncated, damaged, not of this trainer, or does not match its config.
     """
     file = file / "model.safetensors" if file.is_dir() else file
     if not file.is_file():
@@ -82,34 +102,38 @@ def load_weights(file: Path) -> tuple[GoldiClip, About]:
             content = json.loads((stored.metadata() or {})["goldiclip"])
             state = {name: stored.get_tensor(name).float() for name in stored.keys()}  # noqa: SIM118
         config, trained_on = ModelConfig.model_validate(content["config"]), tuple(content.get("trained_on", ()))
-        about = About(**{**content, "config": config, "trained_on": trained_on})
+        info = CheckpointInfo(**{**content, "config": config, "trained_on": trained_on})
     except (SafetensorError, OSError, ValueError, RecursionError) as error:
         detail = validation_line(error) if isinstance(error, ValidationError) else first_line(error)
-        raise GoldievalError(f"{file} is no readable safetensors checkpoint: {detail}") from error
+        raise GoldievalError(f"{file} is not a readable safetensors checkpoint: {detail}") from error
     except (KeyError, TypeError) as error:
         raise GoldievalError(f"{file} was not written by goldieval train: it carries no model config.") from error
     with torch.device("meta"):
-        check_outline(GoldiClip(about.config), file.stat().st_size, file)
-    model = GoldiClip(about.config)
+        check_outline(GoldiClip(info.config), file.stat().st_size, file)
+    model = GoldiClip(info.config)
     _fill(model, state, file)
     check_file(file)
-    return model, about
+    return model, info
 
 
-def start_from(model: GoldiClip, file: Path) -> About:
-    """Give a model the weights of a checkpoint; decoder and training heads that the checkpoint lacks stay as they are.
+def start_from(model: GoldiClip, file: Path) -> CheckpointInfo:
+    """Give a model the weights of a checkpoint; a decoder or training head that it lacks keeps its random weights.
+
+    Args:
+        model: The model to be initialised.
+        file: The checkpoint.
 
     Returns:
-        what the checkpoint says of itself
+        What the checkpoint says of itself.
 
     Raises:
-        GoldievalError: see ``load_weights``; or a tensor that is missing or of another shape.
+        GoldievalError: See ``load_weights``; or a tensor is missing or of another shape.
     """
     try:
-        begun, about = load_weights(file)
+        initial, info = load_weights(file)
     except GoldievalError as error:
         raise GoldievalError(f"init: {error}") from None
-    state = begun.state_dict()
+    state = initial.state_dict()
     if bad := not_finite(state):
         raise GoldievalError(f"init: {file} holds weights that are not finite ({bad}). Take an earlier checkpoint.")
     ours = model.state_dict()
@@ -118,11 +142,11 @@ def start_from(model: GoldiClip, file: Path) -> About:
     if missing or other:
         raise GoldievalError(f"init: {file} does not fit the recipe's model: {listing([*missing, *other])}.")
     model.load_state_dict({name: tensor for name, tensor in state.items() if name in ours}, strict=False)
-    return about
+    return info
 
 
 def _fill(model: GoldiClip, state: dict[str, torch.Tensor], file: Path) -> None:
-    """Load the tensors; heads of the training that the file leaves out are taken off, not left at random."""
+    """Load the tensors; training heads that the file leaves out are removed, not left at random."""
     for head in TRAINING_ONLY:
         if hasattr(model, head[:-1]) and not any(name.startswith(head) for name in state):
             delattr(model, head[:-1])
@@ -131,92 +155,21 @@ def _fill(model: GoldiClip, state: dict[str, torch.Tensor], file: Path) -> None:
     other = [name for name, tensor in state.items() if name not in ours or tensor.shape != ours[name].shape]
     if missing or other:
         raise GoldievalError(
-            f"{file}: {len(missing)} tensors missing, {len(other)} of another shape or name than config."
+            f"{file}: {len(missing)} tensors missing, {len(other)} of another shape or name than its config has."
         )
     model.load_state_dict(state, strict=False)
 
 
-def save_folder(folder: Path, model: GoldiClip, teacher: GoldiClip, about: About, state: dict[str, Any]) -> None:
-    """Write ``model.safetensors``, ``teacher.safetensors``, ``state.pt`` and their manifest as one folder, or nothing.
-
-    Raises:
-        GoldievalError: a full disk, or another reason why nothing could be written.
-    """
-    try:
-        _write_folder(folder, model, teacher, about, state)
-    except (OSError, RuntimeError, SafetensorError) as error:  # torch and safetensors wrap what the system says
-        raise GoldievalError(
-            f"cannot write checkpoint {folder}: {first_line(error)}. Is the disk full? "
-            "Older checkpoints are whole: mend it and go on with --resume."
-        ) from error
-
-
-def _write_folder(folder: Path, model: GoldiClip, teacher: GoldiClip, about: About, state: dict[str, Any]) -> None:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with temporary_folder(folder.parent, folder.name) as temporary:
-        save_weights(model, about, temporary / "model.safetensors")
-        save_weights(teacher, about, temporary / "teacher.safetensors")
-        torch.save(state, temporary / "state.pt")
-        flush(temporary / "state.pt")
-        write_manifest(temporary)
-        set_default_permissions(temporary)
-        remove_whole(folder)
-        temporary.rename(folder)
-    flush_folders([folder.parent])
-
-
-def remove_whole(folder: Path) -> None:
-    """Remove a checkpoint: it loses its name first, so that a kill leaves no half of it under that name."""
-    if folder.exists():
-        aside = folder.with_name(f".{folder.name}.old{SUFFIX}")
-        shutil.rmtree(aside, ignore_errors=True)
-        folder.rename(aside)
-        shutil.rmtree(aside, ignore_errors=True)
-
-
 def not_finite(state: Any, name: str = "") -> str:
-    """Return the name of the first tensor with a NaN or an infinity in nested states; empty where there is none."""
+    """Return the name of the first tensor with a NaN or an infinity in nested states, or an empty string.
+
+    Args:
+        state: Nested dictionaries with tensors.
+        name: Name of ``state`` itself, joined with the keys by dots.
+    """
     if isinstance(state, torch.Tensor):
         return "" if not state.is_floating_point() or bool(torch.isfinite(state).all()) else name
     if not isinstance(state, dict):
         return ""
     found = (not_finite(value, f"{name}.{key}" if name else str(key)) for key, value in state.items())
     return next(filter(None, found), "")
-
-
-def load_state(folder: Path) -> dict[str, Any]:
-    """Read the training state; tensors and plain values only.
-
-    Raises:
-        GoldievalError: missing, truncated, or with code in it.
-    """
-    file = folder / "state.pt"
-    try:
-        with only_tensors(file, f"Remove {folder} to go on from the checkpoint before it, or name another --out."):
-            state: object = torch.load(file, map_location="cpu", weights_only=True)
-    except GoldievalError as error:
-        raise GoldievalError(f"cannot resume: {error}") from error
-    except Exception as error:  # torch wraps what can go wrong in many types
-        raise GoldievalError(f"cannot resume from {folder}: {first_line(error)}") from error
-    if not isinstance(state, dict):
-        raise GoldievalError(f"cannot resume from {folder}: state.pt was not written by goldieval train.")
-    check_file(file)
-    return state
-
-
-def checkpoints(folder: Path) -> list[Path]:
-    """Return the checkpoints in a run's folder that it could go on from, oldest first; other names are not its own."""
-    found = [(step_of(path.parent), path.parent) for path in folder.glob("*/state.pt")]
-    return [path for _, path in sorted((step, path) for step, path in found if step is not None)]
-
-
-def step_of(checkpoint: Path) -> int | None:
-    """Return the step in a checkpoint's name; None for any other name."""
-    name = re.fullmatch("step-([0-9]{6,})", checkpoint.name)
-    return int(name[1]) if name else None
-
-
-def latest(folder: Path, until: int | None = None) -> Path | None:
-    """Return the newest whole checkpoint in a run's folder, or the newest of no later step than ``until``."""
-    found = [path for path in checkpoints(folder) if until is None or (step_of(path) or 0) <= until]
-    return found[-1] if found else None

@@ -1,4 +1,4 @@
-"""Sizes of a model, as data. They are part of its fingerprint and travel inside its checkpoint."""
+"""Sizes of a model, as data. They are part of its fingerprint and are stored in its checkpoints."""
 
 from __future__ import annotations
 
@@ -12,18 +12,33 @@ Count = Annotated[int, Field(ge=1)]
 Layers = Annotated[int, Field(ge=1, le=LAYERS)]
 DecoderKind = Literal["none", "through_encoder", "in_encoder"]
 Stem = Literal["patch", "overlap"]
-FULL_MERGES = 48894  # of CLIP's own BPE file; the vocabulary is then 49,408
+FULL_MERGES = 48894  # merges of CLIP's own BPE file; the vocabulary is then 49,408
 
 
 class ModelConfig(BaseModel):
-    """One model size.
+    """Sizes and parts of a model.
 
-    stem: patch: a token is one linear map of its patch (ViT); overlap: of its patch and half a patch around it, so that
-        small objects lie whole in some token's view.
-    merges: how many of CLIP's byte-pair merges the tokenizer keeps; any text still tokenises, by bytes at worst.
-    decoder: none, or one of our two readings of "encoder-integrated decoder".   prototypes: of DINO heads.
-    token_classes: a head that predicts the caption's tokens from the patches (SuperCLIP).
-    cross_modal: attention between the modalities (COSMOS).   grouping: a scale for grouped patches (DreamLIP).
+    Attributes:
+        image_size: Side of an image in pixels.
+        patch_size: Side of a patch in pixels.
+        stem: ``patch`` makes a token of its patch alone (ViT); ``overlap`` of its patch and half a patch around it, so
+            that small objects lie whole within some token.
+        vision_width: Width of the image tower.
+        vision_layers: Blocks of the image tower.
+        vision_heads: Attention heads of the image tower.
+        text_width: Width of the text tower.
+        text_layers: Blocks of the text tower.
+        text_heads: Attention heads of the text tower.
+        context_length: Largest number of tokens of a text, with start and end of text.
+        merges: Number of CLIP's byte-pair merges that the tokenizer keeps; any text can still be tokenised.
+        embed_dim: Width of the shared embedding space.
+        pool_heads: Heads of the text-conditioned pooling.
+        decoder: Decoder, one of two readings of the paper's "encoder-integrated decoder", or ``none``.
+        decoder_layers: Blocks of the decoder.
+        prototypes: Prototypes of the DINO heads; 0 makes none.
+        token_classes: Whether there is a head that predicts a caption's tokens from the patches (SuperCLIP).
+        cross_modal: Whether there is attention between the modalities (COSMOS).
+        grouping: Whether there is a logit scale for grouped patches (DreamLIP).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -50,11 +65,12 @@ class ModelConfig(BaseModel):
 
     @property
     def vocab_size(self) -> int:
-        """Bytes, bytes at a word's end, merges, start and end of text."""
+        """Size of the vocabulary: bytes, bytes at the end of a word, merges, start and end of text."""
         return 512 + self.merges + 2
 
     @property
     def end_of_text(self) -> int:
+        """Id of the end of text; the start of text comes before it."""
         return self.vocab_size - 1
 
     @model_validator(mode="after")

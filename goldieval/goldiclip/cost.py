@@ -1,4 +1,4 @@
-"""What a recipe would cost: a few steps, measured on this machine at the largest batch that it can do."""
+"""What a recipe would cost: a few steps, measured on this machine at the largest batch that is feasible."""
 
 from __future__ import annotations
 
@@ -11,18 +11,24 @@ from goldieval.goldiclip.gather import averaged
 from goldieval.goldiclip.trainer import BatchTooLargeError, Trainer
 
 MEASURED_STEPS = 4
-SMALLEST = 2
-LONG_STEP_S = 5.0  # a batch whose step takes longer is as good a measure as a larger one
-LONG_ENOUGH_S = 10.0
+SMALLEST_BATCH = 2
+LONG_STEP_S = 5.0  # a batch whose step takes longer measures the rate as well as a larger one
+LONG_ENOUGH_S = 10.0  # seconds of steps after which a measurement ends
 
 
 @dataclass(frozen=True)
 class Cost:
-    """batch: that was measured.   images, seconds: of the whole recipe.
+    """Cost of a recipe.
 
-    rate: images per second of all processes, the mean over the recipe's phases where it has a warm start.
-
-    memory: bytes of one process at its peak, 0 where that is not known.
+    Attributes:
+        parameters: Number of parameters of the model.
+        batch: Batch size that was measured.
+        steps: Number of steps that were measured.
+        rate: Images per second of all processes, averaged over the phases of a recipe with a warm start.
+        memory: Peak memory of one process in bytes, 0 where it is not known.
+        images: Images that the whole recipe sees.
+        processes: Number of processes.
+        device: Device of this process.
     """
 
     parameters: int
@@ -36,21 +42,22 @@ class Cost:
 
     @property
     def seconds(self) -> float:
+        """Seconds that the whole recipe takes."""
         return self.images / self.rate
 
 
 def cost_of(trainer: Trainer) -> Cost:
-    """Measure a trainer; its model is of no use afterwards, and nothing is written.
+    """Measure a trainer. Nothing is written; its model cannot be used afterwards.
 
-    One process doubles the batch up to the recipe's own as long as it fits and steps are quick: a rate hardly depends
-    on it, and no laptop does a step of 4,096. Several processes measure the recipe's own batch. A warm start, in which
-    fewer objectives act, is measured by itself.
+    A single process doubles the batch up to the recipe's own as long as it fits and steps are quick: the rate hardly
+    depends on it, and a laptop cannot do a step of 4,096. Several processes measure the recipe's own batch. A warm
+    start, in which fewer objectives are active, is measured separately.
 
     Raises:
-        BatchTooLargeError: not even the smallest batch fits, or the share of one of several processes does not.
+        BatchTooLargeError: Not even the smallest batch fits, or the share of one of several processes does not.
     """
     whole = trainer.recipe.optimiser.batch_size
-    size = whole if trainer.accelerator.num_processes > 1 else min(whole, SMALLEST)
+    size = whole if trainer.accelerator.num_processes > 1 else min(whole, SMALLEST_BATCH)
     found = _measured(trainer, whole, size)
     while size < whole and size / found.rate < LONG_STEP_S:
         size = min(2 * size, whole)
@@ -66,7 +73,14 @@ def cost_of(trainer: Trainer) -> Cost:
 
 
 def _measured(trainer: Trainer, whole: int, size: int, first: int | None = None) -> Cost:
-    """Measure the steps from ``first``; without it those in which all objectives act."""
+    """Measure the steps from ``first``, by default those in which all objectives are active.
+
+    Args:
+        trainer: The trainer.
+        whole: Batch size of the recipe.
+        size: Batch size to measure.
+        first: First step.
+    """
     start = trainer.recipe.warm_start
     device = trainer.accelerator.device
     if device.type == "cuda":
@@ -75,13 +89,13 @@ def _measured(trainer: Trainer, whole: int, size: int, first: int | None = None)
     trainer.restart(size)
     trainer.step = first if first is not None else start.steps if start else 0
     rates: list[float] = []
-    for report in trainer.steps():
-        rates.append(report.rate)
+    while trainer.step < trainer.recipe.optimiser.steps:
+        rates.append(trainer.train_step().rate)
         spent = averaged(torch.tensor(sum(size / rate for rate in rates), device=device))  # all processes stop at once
         if len(rates) == MEASURED_STEPS or float(spent) > LONG_ENOUGH_S:
             break
     return Cost(
-        parameters=sum(parameter.numel() for parameter in trainer.raw.model.parameters()),
+        parameters=sum(parameter.numel() for parameter in trainer.student.model.parameters()),
         batch=size,
         steps=len(rates),
         rate=sorted(rates)[len(rates) // 2],
@@ -93,7 +107,7 @@ def _measured(trainer: Trainer, whole: int, size: int, first: int | None = None)
 
 
 def _memory(device: torch.device) -> int:
-    """The most that was in use: of the accelerator, else of this process with everything it holds."""
+    """Return the peak memory in bytes: that of the GPU, else of this process with all that it holds."""
     if sys.platform == "win32" and device.type != "cuda":
         return 0
     if device.type == "cuda":

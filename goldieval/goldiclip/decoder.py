@@ -1,11 +1,13 @@
-"""Two readings of the paper's "encoder-integrated decoder"; neither is called the paper's.
+"""Two readings of the paper's "encoder-integrated decoder"; which of them, if any, is the paper's we do not know.
 
-through_encoder: the unchanged text tower encodes the question, a small causal decoder reads its token states, the
-patches and the pooled vector, and writes the answer; the retrieval query itself gets the question-answering gradient.
-in_encoder: the text tower's own causal blocks write the answer; their upper ones gain a cross-attention to the image
-that encoding never runs.
+``through_encoder``: the unchanged text tower encodes the question, and a small causal decoder writes the answer from
+its token states, the patches and the pooled vector. The retrieval query itself receives the gradient of question
+answering.
 
-Several questions may be asked about an image: its patches are projected once for all of them.
+``in_encoder``: the text tower's own causal blocks write the answer; the upper ones have a cross-attention to the image
+that encoding does not run.
+
+There may be several questions about an image: its patches are projected once for all of them.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from goldieval.goldiclip.attention import attention, by_head, joined_heads, keys
 from goldieval.goldiclip.config import ModelConfig
 from goldieval.goldiclip.towers import TextTower, attend, run, transform
 
-LONGEST_ANSWER = 12
+LONGEST_ANSWER = 12  # tokens
 
 
 class Decoder(Protocol):
@@ -39,18 +41,25 @@ class Decoder(Protocol):
         """Return next-token logits, shape (n, answer length, vocabulary).
 
         Args:
-            text: the text tower whose question encoding or blocks are used.   question: (n, length) framed ids.
-            answer: (n, length) ids that begin with start-of-text; position j predicts the answer's token j.
-            patches: (images, patches, vision width); rows i * n / images and the next ask about image i.
-            pooled: (n, dim) patches pooled for the question.
-            states: (n, length, text width) the question's token states, as the text tower encodes it.
+            text: Text tower whose encoding of the question, or whose blocks, are used.
+            question: Framed ids, shape (n, length).
+            answer: Ids that begin with start of text, shape (n, answer length); position j predicts token j of the
+                answer.
+            patches: Patch tokens, shape (images, patches, vision width); n / images consecutive questions are about
+                each image.
+            pooled: Patches pooled for the question, shape (n, dim).
+            states: Token states of the question from the text tower, shape (n, length, text width).
         """
 
 
 class Memory(NamedTuple):
-    """What an answer looks at: tokens of its own question (n, others, width) and patches (images, patches, width).
+    """What an answer attends to.
 
-    mask: (images, 1, questions * answer length, questions * others + patches), True where an answer may look.
+    Attributes:
+        own: Tokens of its own question, shape (n, others, width).
+        patches: Patches of its image, shape (images, patches, width).
+        mask: True where an answer may attend, shape (images, 1, questions * answer length, questions * others +
+            patches).
     """
 
     own: torch.Tensor
@@ -59,7 +68,7 @@ class Memory(NamedTuple):
 
 
 class CrossAttention(nn.Module):
-    """A pre-LN cross-attention sub-layer with its residual, and nothing else; keys of an image are made once."""
+    """A pre-LN cross-attention sub-layer with its residual; keys and values of an image are computed once."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -67,18 +76,20 @@ class CrossAttention(nn.Module):
         self.attention = nn.MultiheadAttention(width, heads, batch_first=True)
 
     def forward(self, hidden: torch.Tensor, memory: Memory) -> torch.Tensor:
-        """Answers (n, length, width), those about one image side by side along its length."""
+        """Let answers (n, length, width) attend to their memory; answers about one image are batched along length."""
         weights, images = self.attention, len(memory.patches)
         own, patches = (keys_values_of(weights, self.ln_memory(part)) for part in (memory.own, memory.patches))
-        known = torch.cat([_by_image(own, images), patches], dim=1)
-        asked = _by_image(queries_of(weights, self.ln(hidden)), images)
-        queries, keys, values = (by_head(part, weights.num_heads) for part in (asked, *known.chunk(2, dim=-1)))
-        seen: torch.Tensor = weights.out_proj(joined_heads(attention(queries, keys, values, memory.mask)))
-        return hidden + seen.view(hidden.shape)
+        keys_and_values = torch.cat([_by_image(own, images), patches], dim=1)
+        queries_in = _by_image(queries_of(weights, self.ln(hidden)), images)
+        queries, keys, values = (
+            by_head(part, weights.num_heads) for part in (queries_in, *keys_and_values.chunk(2, dim=-1))
+        )
+        attended: torch.Tensor = weights.out_proj(joined_heads(attention(queries, keys, values, memory.mask)))
+        return hidden + attended.view(hidden.shape)
 
 
-class Sight(nn.Module):
-    """Patches and the pooled vector as tokens of the text's width, beside other tokens of a question."""
+class ImageMemory(nn.Module):
+    """Projects patches and the pooled vector to the text's width, beside other tokens of a question."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -88,7 +99,15 @@ class Sight(nn.Module):
     def forward(
         self, patches: torch.Tensor, pooled: torch.Tensor, states: torch.Tensor, real: torch.Tensor, length: int
     ) -> Memory:
-        """See ``Decoder``; real: (n, states) True where a state is no padding.   length: of what looks."""
+        """Return the memory of answers.
+
+        Args:
+            patches: See ``Decoder``.
+            pooled: See ``Decoder``.
+            states: Token states of the question, shape (n, states, text width).
+            real: Shape (n, states), False where a state is padding.
+            length: Length of what attends.
+        """
         own = torch.cat([states, self.pooled(pooled)[:, None]], dim=1)
         real, questions = F.pad(real, (0, 1), value=True), len(real) // len(patches)
         same = torch.eye(questions, dtype=torch.bool, device=real.device)[None, :, :, None]
@@ -97,14 +116,14 @@ class Sight(nn.Module):
 
 
 class ThroughEncoder(nn.Module):
-    """A decoder of its own behind the text tower; its embedding is the tower's."""
+    """A separate decoder after the text tower; its token embedding is the tower's."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         from open_clip.transformer import ResidualAttentionBlock
 
         width, layers = config.text_width, config.decoder_layers
-        self.memory = Sight(config)
+        self.memory = ImageMemory(config)
         self.positions = nn.Parameter(0.01 * torch.randn(config.context_length, width))
         self.blocks = nn.ModuleList(ResidualAttentionBlock(width, config.text_heads) for _ in range(layers))
         self.cross = nn.ModuleList(CrossAttention(width, config.text_heads) for _ in range(layers))
@@ -130,11 +149,11 @@ class ThroughEncoder(nn.Module):
 
 
 class InEncoder(nn.Module):
-    """The text tower decodes: question and answer in one causal sequence, cross-attention in its upper blocks."""
+    """The text tower as decoder: question and answer in one causal sequence, cross-attention in the upper blocks."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.memory = Sight(config)
+        self.memory = ImageMemory(config)
         self.cross = nn.ModuleList(
             CrossAttention(config.text_width, config.text_heads) for _ in range(config.decoder_layers)
         )
@@ -149,8 +168,8 @@ class InEncoder(nn.Module):
         states: torch.Tensor,
     ) -> torch.Tensor:
         joined, places = joined_sequence(text, question, answer)
-        nothing = states[:, :0]
-        memory = self.memory(patches, pooled, nothing, nothing[..., 0].bool(), joined.shape[1])
+        no_states = states[:, :0]
+        memory = self.memory(patches, pooled, no_states, no_states[..., 0].bool(), joined.shape[1])
         hidden = text.embed(joined)
         first = len(text.blocks) - len(self.cross)
         for number, block in enumerate(text.blocks):
@@ -164,14 +183,19 @@ class InEncoder(nn.Module):
 
 
 def joined_sequence(text: TextTower, question: torch.Tensor, answer: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Write an answer behind its question; a question too long for that is cut, and keeps its end-of-text.
+    """Append answers to their questions; a question that is too long is truncated and keeps its end of text.
 
-    What is cut depends on a row's own answer and not on the others', and leaves room for ``LONGEST_ANSWER``, so that
-    generation does not move the end of a question while it writes.
+    How much is truncated depends on a row's own answer alone, and leaves room for ``LONGEST_ANSWER`` tokens, so that
+    the end of a question does not move during generation.
+
+    Args:
+        text: The text tower.
+        question: Framed ids, shape (n, length).
+        answer: Ids that begin with start of text, shape (n, answer length).
 
     Returns:
-        ids (n, length up to the context), and the places (n, answer length) that predict the answer's tokens; those of
-        padding are of no meaning
+        Ids of shape (n, length up to the context), and the positions that predict the answer's tokens, shape (n, answer
+        length); positions of padding have no meaning.
     """
     length = answer.shape[1]
     finished = answer == text.end_of_text
@@ -185,11 +209,12 @@ def joined_sequence(text: TextTower, question: torch.Tensor, answer: torch.Tenso
 
 
 def make_decoder(config: ModelConfig) -> nn.Module | None:
+    """Return the decoder that a config names, or None."""
     kinds = {"none": None, "through_encoder": ThroughEncoder, "in_encoder": InEncoder}
     kind = kinds[config.decoder]
     return kind(config) if kind else None
 
 
 def _by_image(rows: torch.Tensor, images: int) -> torch.Tensor:
-    """(n, length, width) to (images, n / images * length, width)."""
+    """Reshape (n, length, width) to (images, n / images * length, width)."""
     return rows.reshape(images, -1, rows.shape[-1])

@@ -1,4 +1,4 @@
-"""What dense features need of a ViT made of open_clip's blocks: another last block, and windows of any size."""
+"""Dense features of a ViT made of open_clip's blocks: another attention in the last block, windows of any size."""
 
 from __future__ import annotations
 
@@ -12,12 +12,16 @@ from goldieval.goldiclip.attention import attention, by_head, joined_heads
 
 
 def correlated_block(block: Any, hidden: torch.Tensor) -> torch.Tensor:
-    """One of open_clip's blocks with a token attending to those of like query and to those of like key (SCLIP's CSA).
+    """Apply one of open_clip's blocks with SCLIP's correlative self-attention (CSA).
 
     The attention weights are softmax(q q') + softmax(k k'), each scaled as usual; residual and MLP stay.
 
     Args:
-        hidden: (n, length, width).
+        block: The block.
+        hidden: Tokens, shape (n, length, width).
+
+    Returns:
+        Tokens of the same shape.
     """
     scale_1, scale_2 = getattr(block, "ls_1", nn.Identity()), getattr(block, "ls_2", nn.Identity())
     hidden = hidden + scale_1(_correlated(block.attn, block.ln_1(hidden)))
@@ -41,7 +45,17 @@ def at_least_a_patch(pixels: torch.Tensor, patch: int) -> torch.Tensor:
 
 
 def positions_for(positions: torch.Tensor, side: int, rows: int, columns: int) -> torch.Tensor:
-    """Position embeddings (1 + side**2, width), the class token's first, for a grid; untouched at the model's own."""
+    """Interpolate position embeddings to another grid; those of the model's own grid are returned unchanged.
+
+    Args:
+        positions: Position embeddings, that of the class token first, shape (1 + side**2, width).
+        side: Rows and columns of the model's own grid.
+        rows: Rows of the grid.
+        columns: Columns of the grid.
+
+    Returns:
+        Shape (1 + rows * columns, width).
+    """
     if (rows, columns) == (side, side):
         return positions
     grid = positions[1:].T.reshape(1, -1, side, side).float()

@@ -1,4 +1,4 @@
-"""What all processes have together: rows, with gradients that flow back to the process that made them; means; flags."""
+"""What the processes of a training exchange: rows with their gradients, means, and flags."""
 
 from __future__ import annotations
 
@@ -6,7 +6,14 @@ import torch
 
 
 def gathered(rows: torch.Tensor) -> torch.Tensor:
-    """Return (world * n, …) in the order of ranks; the rows themselves where there is one process."""
+    """Return the rows of all processes in the order of their ranks; gradients flow back to each row's process.
+
+    Args:
+        rows: Rows of this process, shape (n, ...); n is the same in all processes.
+
+    Returns:
+        Tensor of shape (processes * n, ...); ``rows`` itself where there is one process.
+    """
     if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
         return rows
     from torch.distributed.nn.functional import all_gather
@@ -14,19 +21,19 @@ def gathered(rows: torch.Tensor) -> torch.Tensor:
     return torch.cat(all_gather(rows))  # type: ignore[no-untyped-call]
 
 
-def averaged(here: torch.Tensor) -> torch.Tensor:
+def averaged(values: torch.Tensor) -> torch.Tensor:
     """Return the mean over all processes in float32, without a gradient."""
-    mean = here.detach().float().clone()
+    mean = values.detach().float().clone()
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.all_reduce(mean)
         mean /= torch.distributed.get_world_size()
     return mean
 
 
-def anywhere(here: bool, device: torch.device) -> bool:
-    """Whether it is so in any process."""
+def any_process(flag: bool, device: torch.device) -> bool:
+    """Return whether ``flag`` is true in any process."""
     if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
-        return here
-    flag = torch.tensor(int(here), device=device)
-    torch.distributed.all_reduce(flag, torch.distributed.ReduceOp.MAX)
-    return bool(flag)
+        return flag
+    flags = torch.tensor(int(flag), device=device)
+    torch.distributed.all_reduce(flags, torch.distributed.ReduceOp.MAX)
+    return bool(flags)

@@ -1,4 +1,4 @@
-"""``manifest.json`` of a checkpoint folder: SHA-256 and size of each of its files, so that a flipped bit is found."""
+"""``manifest.json`` of a checkpoint folder: SHA-256 and size of each of its files, so that damage is found."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ BLOCK = 2**20  # bytes read at a time
 
 
 def write_manifest(folder: Path) -> None:
-    """Write down all files of a folder as they are now."""
+    """Write the manifest of all files of a folder as they are now."""
     files = {file.name: _state(file) for file in sorted(folder.iterdir())}
     atomic_write(folder / NAME, (json.dumps({"files": files}, indent=1) + "\n").encode())
 
 
 def has_manifest(folder: Path) -> bool:
-    """Whether a checkpoint can be checked; those of older versions cannot."""
+    """Whether a checkpoint can be verified; those of older versions cannot."""
     return (folder / NAME).is_file()
 
 
 def check_file(file: Path) -> None:
-    """Compare a file with the manifest beside it; a file without one, or that is not in it, is taken as it is.
+    """Verify a file against the manifest beside it; a file that no manifest lists is not verified.
 
     Raises:
-        GoldievalError: it is not what was written, or the manifest is damaged.
+        GoldievalError: The file is not what was written, or the manifest is damaged.
     """
     if not has_manifest(file.parent):
         return
@@ -44,7 +44,7 @@ def check_file(file: Path) -> None:
         raise GoldievalError(f"{file} cannot be read: {error.strerror or error}.") from error
     if not same:
         raise GoldievalError(
-            f"{file} is damaged: its SHA-256 is not that of {NAME}. Copy it anew, or take another checkpoint."
+            f"{file} is damaged: its SHA-256 is not that of {NAME}. Copy it again, or take another checkpoint."
         )
 
 

@@ -17,7 +17,13 @@ from goldieval.goldiclip.towers import TextTower, VisionTower
 
 
 class ImageFeatures(NamedTuple):
-    """pooled: (n, dim) projected class token.   patches: (n, patches, dim) projected.   raw: (n, patches, width)."""
+    """Features of n images.
+
+    Attributes:
+        pooled: Projected class token, shape (n, dim).
+        patches: Projected patch tokens, shape (n, patches, dim).
+        raw: Patch tokens of the image tower, shape (n, patches, vision width).
+    """
 
     pooled: torch.Tensor
     patches: torch.Tensor
@@ -25,7 +31,13 @@ class ImageFeatures(NamedTuple):
 
 
 class GoldiClip(nn.Module):
-    """The whole model; which parts exist is the config's business."""
+    """The whole model; its config says which parts exist.
+
+    Attributes:
+        config: Sizes and parts.
+        logit_scale: Logarithm of the scale of the contrastive losses.
+        logit_bias: Bias of the sigmoid losses.
+    """
 
     def __init__(self, config: ModelConfig, logit_scale: float = math.log(1 / 0.07), logit_bias: float = -10.0) -> None:
         super().__init__()
@@ -50,12 +62,20 @@ class GoldiClip(nn.Module):
             self.grouping = Grouping()
 
     def image_features(self, pixels: torch.Tensor) -> ImageFeatures:
-        """Encode pictures (n, 3, height, width)."""
+        """Encode images of shape (n, 3, height, width)."""
         start, patches = self.vision(pixels)
         return ImageFeatures(self.image_projection(start), self.image_projection(patches), patches)
 
     def dense(self, pixels: torch.Tensor, correlated: bool) -> torch.Tensor:
-        """Project the patches of windows (n, 3, height, width) of any size; return (n, rows, columns, dim)."""
+        """Return projected patch tokens of windows of any size.
+
+        Args:
+            pixels: Shape (n, 3, height, width).
+            correlated: Whether the last block uses correlative self-attention, see ``dense.correlated_block``.
+
+        Returns:
+            Shape (n, rows, columns, dim).
+        """
         patch = self.config.patch_size
         pixels = at_least_a_patch(pixels, patch)
         height, width = (side // patch for side in pixels.shape[-2:])
@@ -68,36 +88,49 @@ class GoldiClip(nn.Module):
         return self.image_features(pixels).pooled
 
     def encode_text(self, ids: torch.Tensor) -> torch.Tensor:
-        """Return the text feature (n, dim), not normalised, of ids of any length up to the context."""
+        """Return text features (n, dim), not normalised, of token ids (n, length) with length up to the context."""
         end, _ = self.text(ids)
         projected: torch.Tensor = self.text_projection(end)
         return projected
 
     def answer_logits(self, question: torch.Tensor, answer: torch.Tensor, features: ImageFeatures) -> torch.Tensor:
-        """Return next-token logits of answers (n, length, vocabulary).
+        """Return next-token logits of answers, shape (n, answer length, vocabulary).
 
         Args:
-            question, answer: (n, length), see ``decoder.Decoder``.   features: of n images, or of fewer that divide n:
-                then the first n / images questions are asked about the first image, and so on.
+            question: Framed ids, shape (n, length), see ``decoder.Decoder``.
+            answer: Ids, shape (n, answer length).
+            features: Features of n images, or of a number that divides n: then the first n / images questions are about
+                the first image, and so on.
         """
         assert self.decoder is not None, "this model has no decoder"
-        logits: torch.Tensor = self.decoder(self.text, question, answer, features.raw, *self._asked(question, features))
+        logits: torch.Tensor = self.decoder(
+            self.text, question, answer, features.raw, *self._pooled_for(question, features)
+        )
         return logits
 
-    def _asked(self, question: torch.Tensor, features: ImageFeatures) -> tuple[torch.Tensor, torch.Tensor]:
+    def _pooled_for(self, question: torch.Tensor, features: ImageFeatures) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the patches pooled for each question (n, dim) and its token states (n, length, text width)."""
         end, states = self.text(question)
-        asked = self.text_projection(end).unflatten(0, (len(features.patches), -1))
-        return self.pool(asked, features.patches).flatten(0, 1), states
+        queries = self.text_projection(end).unflatten(0, (len(features.patches), -1))
+        return self.pool(queries, features.patches).flatten(0, 1), states
 
     @torch.no_grad()
     def generate(self, question: torch.Tensor, features: ImageFeatures, longest: int = LONGEST_ANSWER) -> torch.Tensor:
-        """Answer greedily; return ids (n, up to ``longest``) that stop at, and are padded with, end-of-text."""
+        """Answer questions by greedy decoding.
+
+        Args:
+            question: Framed ids, shape (n, length).
+            features: See ``answer_logits``.
+            longest: Largest number of tokens of an answer.
+
+        Returns:
+            Ids of shape (n, up to ``longest``) that stop at, and are padded with, end of text.
+        """
         assert self.decoder is not None, "this model has no decoder"
-        end, asked = self.config.end_of_text, self._asked(question, features)
+        end, pooled = self.config.end_of_text, self._pooled_for(question, features)
         answer = torch.full((len(question), 1), end - 1, device=question.device)
         for _ in range(longest):
-            logits = self.decoder(self.text, question, answer, features.raw, *asked)
+            logits = self.decoder(self.text, question, answer, features.raw, *pooled)
             following = logits[:, -1].argmax(-1, keepdim=True)
             ended = (answer[:, 1:] == end).any(1, keepdim=True)
             answer = torch.cat([answer, torch.where(ended, end, following)], dim=1)
@@ -107,7 +140,7 @@ class GoldiClip(nn.Module):
 
 
 class DinoHead(nn.Module):
-    """MLP, unit-norm bottleneck, unit-norm prototypes (DINO); logits (…, prototypes)."""
+    """DINO's head: MLP, bottleneck of unit norm, prototypes of unit norm; maps (..., dim) to (..., prototypes)."""
 
     def __init__(self, dim: int, prototypes: int, hidden: int = 256, bottleneck: int = 64) -> None:
         super().__init__()
@@ -121,7 +154,7 @@ class DinoHead(nn.Module):
 
 
 class TokenHead(nn.Module):
-    """SuperCLIP's head: mean of the patch tokens, LayerNorm, one logit a token of the vocabulary (section 3.1)."""
+    """SuperCLIP's head (section 3.1): mean of the patch tokens, LayerNorm, one logit per token of the vocabulary."""
 
     def __init__(self, width: int, vocab_size: int) -> None:
         super().__init__()
@@ -130,6 +163,6 @@ class TokenHead(nn.Module):
         nn.init.zeros_(self.classes.bias)
 
     def forward(self, patches: torch.Tensor) -> torch.Tensor:
-        """(n, patches, width) to (n, vocabulary)."""
+        """Map patch tokens (n, patches, width) to logits (n, vocabulary)."""
         logits: torch.Tensor = self.classes(self.ln(patches.mean(1)))
         return logits

@@ -1,4 +1,4 @@
-"""How parameters move: AdamW with warm-up and cosine, and Muon for the matrices of transformer blocks if wanted."""
+"""The optimiser: AdamW with warm-up and cosine decay, and Muon for the matrices of transformer blocks if wanted."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import torch
 from torch import nn
 
 from goldieval.core.errors import GoldievalError
-from goldieval.goldiclip.recipe import Recipe
+from goldieval.goldiclip.recipe import MAX_LOGIT_SCALE, Recipe
 from goldieval.goldiclip.student import Student
 
-BLOCKS = (".resblocks.", "decoder.blocks.", "decoder.cross.")
+BLOCKS = (".resblocks.", "decoder.blocks.", "decoder.cross.")  # parts of the names of parameters of transformer blocks
 
 
 class MuonAndAdamW(torch.optim.Optimizer):
@@ -22,7 +22,7 @@ class MuonAndAdamW(torch.optim.Optimizer):
     def __init__(self, muon: torch.optim.Optimizer, adamw: torch.optim.Optimizer) -> None:
         super().__init__([*muon.param_groups, *adamw.param_groups], {})
         self.parts = {"muon": muon, "adamw": adamw}
-        self._share()
+        self._share_groups()
 
     def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
         for part in self.parts.values():
@@ -34,26 +34,27 @@ class MuonAndAdamW(torch.optim.Optimizer):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         for name, part in self.parts.items():
             part.load_state_dict(state_dict[name])
-        self._share()
+        self._share_groups()
 
-    def _share(self) -> None:
-        """The groups are the parts' own, so that their learning rates are set through ours."""
+    def _share_groups(self) -> None:
+        """Make the groups those of the two parts, so that their learning rates can be set through this optimiser."""
         self.param_groups = [group for part in self.parts.values() for group in part.param_groups]
 
 
 def optimiser_of(student: Student, recipe: Recipe) -> torch.optim.Optimizer:
-    """Return AdamW, or with ``optimiser.muon_lr`` Muon for the matrices of transformer blocks and AdamW for the rest.
+    """Return the optimiser of a recipe.
 
-    Each group remembers its learning rate as ``initial_lr``, of which a step's is a share: see :func:`set_rates`.
+    It is AdamW, or with ``optimiser.muon_lr`` Muon for the matrices of transformer blocks and AdamW for the rest. Each
+    group keeps its learning rate as ``initial_lr``; that of a step is a fraction of it, see ``set_learning_rates``.
 
     Raises:
-        GoldievalError: this torch has no Muon.
+        GoldievalError: This version of torch has no Muon.
     """
-    chosen = recipe.optimiser
-    by_muon = matrices_of_blocks(student) if chosen.muon_lr else []
+    settings = recipe.optimiser
+    by_muon = matrices_of_blocks(student) if settings.muon_lr else []
     groups = parameter_groups(student, recipe, without=by_muon)
-    adamw = torch.optim.AdamW(groups, lr=chosen.lr, betas=chosen.betas, eps=chosen.eps)
-    muon = _muon(by_muon, chosen.muon_lr, chosen.weight_decay) if chosen.muon_lr else None
+    adamw = torch.optim.AdamW(groups, lr=settings.lr, betas=settings.betas, eps=settings.eps)
+    muon = _muon(by_muon, settings.muon_lr, settings.weight_decay) if settings.muon_lr else None
     optimiser = MuonAndAdamW(muon, adamw) if muon else adamw
     for group in optimiser.param_groups:
         group["initial_lr"] = group["lr"]
@@ -67,39 +68,54 @@ def _muon(matrices: list[nn.Parameter], lr: float, weight_decay: float) -> torch
         matrices,
         lr=lr,
         weight_decay=weight_decay,
-        adjust_lr_fn="match_rms_adamw",  # updates as large as AdamW's, so that learning rates are of one kind
+        adjust_lr_fn="match_rms_adamw",  # updates as large as AdamW's, so that the two learning rates are comparable
     )
 
 
 def matrices_of_blocks(student: Student) -> list[nn.Parameter]:
-    """Return the weight matrices of all transformer blocks, of towers and decoder."""
+    """Return the weight matrices of all transformer blocks, of the towers and the decoder."""
     named = student.model.named_parameters()
     return [parameter for name, parameter in named if parameter.ndim == 2 and any(part in name for part in BLOCKS)]
 
 
 def parameter_groups(student: Student, recipe: Recipe, without: list[nn.Parameter] = []) -> list[dict[str, Any]]:
-    """Matrices decay; gains, biases and scales do not; the loss weights have a learning rate of their own."""
+    """Return AdamW's groups: matrices with weight decay; gains, biases and scales without; learned loss weights.
+
+    Args:
+        student: Model and loss weights.
+        recipe: The recipe.
+        without: Parameters that another optimiser moves.
+    """
     left_out = {id(parameter) for parameter in without}
     ours = [parameter for parameter in student.model.parameters() if id(parameter) not in left_out]
     groups: list[dict[str, Any]] = [
         {"params": [one for one in ours if one.ndim >= 2], "weight_decay": recipe.optimiser.weight_decay},
         {"params": [one for one in ours if one.ndim < 2], "weight_decay": 0.0},
     ]
-    if student.weights is not None:
-        groups.append({"params": list(student.weights.parameters()), "weight_decay": 0.0, "lr": recipe.weighting.lr})
+    if student.learned_weights is not None:
+        log_variances = list(student.learned_weights.parameters())
+        groups.append({"params": log_variances, "weight_decay": 0.0, "lr": recipe.weighting.lr})
     return groups
 
 
-def set_rates(optimiser: torch.optim.Optimizer, step: int, recipe: Recipe) -> None:
-    """Give every group the learning rate of ``step``: it depends on nothing else, so no state is kept of it."""
-    factor = warm_cosine(step, recipe)
+def set_learning_rates(optimiser: torch.optim.Optimizer, step: int, recipe: Recipe) -> None:
+    """Set every group's learning rate for a step; it depends on the step alone, so no state of it is kept."""
+    factor = warm_up_cosine(step, recipe)
     for group in optimiser.param_groups:
         group["lr"] = group["initial_lr"] * factor
 
 
-def warm_cosine(step: int, recipe: Recipe) -> float:
-    """Factor on the learning rate: linear warm-up, then a cosine to zero."""
+def warm_up_cosine(step: int, recipe: Recipe) -> float:
+    """Return the factor on the learning rate in a step: linear warm-up, then a cosine to zero."""
     warm_up, steps = recipe.optimiser.warm_up, recipe.optimiser.steps
     if step < warm_up:
         return (step + 1) / warm_up
     return 0.5 * (1 + math.cos(math.pi * (step - warm_up) / max(1, steps - warm_up)))
+
+
+@torch.no_grad()
+def clamp_logit_scales(model: nn.Module) -> None:
+    """Keep every logit scale between 1 and ``MAX_LOGIT_SCALE``; the parameters are its logarithm."""
+    for name, parameter in model.named_parameters():
+        if name.endswith("logit_scale"):
+            parameter.clamp_(0, math.log(MAX_LOGIT_SCALE))

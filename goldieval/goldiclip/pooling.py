@@ -1,6 +1,6 @@
-"""Text-conditioned attention pooling: a text asks, the patches of an image answer (FLAIR, section 1.2).
+"""Text-conditioned attention pooling: a text is the query, the patches of an image are keys and values (FLAIR, 1.2).
 
-Queries are projected once for each text and keys and values once for each image; scoring in tiles reuses both.
+Queries are projected once for each text, keys and values once for each image; scoring in tiles reuses both.
 """
 
 from __future__ import annotations
@@ -15,7 +15,12 @@ from goldieval.goldiclip.attention import attention, joined_heads
 
 
 class KeysValues(NamedTuple):
-    """Projected keys and values of images, each (images, heads, patches, head width)."""
+    """Projected keys and values of images.
+
+    Attributes:
+        keys: Shape (images, heads, patches, head width).
+        values: Shape (images, heads, patches, head width).
+    """
 
     keys: torch.Tensor
     values: torch.Tensor
@@ -39,12 +44,19 @@ class TextConditionedPool(nn.Module):
         nn.init.zeros_(self.out.bias)
 
     def queries(self, texts: torch.Tensor) -> torch.Tensor:
-        """Project text vectors (…, dim) to (…, heads, head width). Give them unnormalised: LN's epsilon matters."""
+        """Project text features to queries.
+
+        Args:
+            texts: Shape (..., dim), not normalised: the LayerNorm's epsilon would change the result.
+
+        Returns:
+            Shape (..., heads, head width).
+        """
         projected: torch.Tensor = self.query(self.ln_q(texts))
         return projected.view(*projected.shape[:-1], self.heads, -1)
 
     def keys_values(self, patches: torch.Tensor) -> KeysValues:
-        """Project patch tokens (images, patches, dim)."""
+        """Project patch features (images, patches, dim) to keys and values."""
         shape = (*patches.shape[:2], self.heads, -1)
         keys = self.key(self.ln_k(patches)).view(shape).transpose(1, 2)
         values = self.value(self.ln_v(patches)).view(shape).transpose(1, 2)
@@ -54,10 +66,11 @@ class TextConditionedPool(nn.Module):
         """Pool each image for its texts.
 
         Args:
-            queries: (images, texts, heads, head width).   memory: of the same images.
+            queries: Shape (images, texts, heads, head width).
+            memory: Keys and values of the same images.
 
         Returns:
-            (images, texts, dim)
+            Shape (images, texts, dim).
         """
         keys, values = F.pad(memory.keys, (0, 0, 0, 1)), F.pad(memory.values, (0, 0, 0, 1))
         mixed: torch.Tensor = self.out(joined_heads(attention(queries.transpose(1, 2), keys, values)))

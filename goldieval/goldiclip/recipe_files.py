@@ -1,4 +1,4 @@
-"""Recipes as YAML files: shipped ones by name, sizes, one recipe as a change of another, and ``--set``."""
+"""Recipes as YAML files: shipped ones by name, model sizes, recipes that extend others, and ``--set``."""
 
 from __future__ import annotations
 
@@ -12,37 +12,38 @@ from goldieval.core.errors import GoldievalError, did_you_mean, listing
 from goldieval.core.paths import inside
 from goldieval.core.yaml_files import read_yaml
 from goldieval.goldiclip.recipe import Recipe
-from goldieval.tasks.card import validation_line
+from goldieval.tasks.validation import validation_line
 
 HERE = Path(__file__).parent
 RECIPES, SIZES = HERE / "recipes", HERE / "sizes.yaml"
 
 
 def recipe_names() -> list[str]:
-    """Return the shipped recipes; what begins with an underscore is only there to be extended."""
+    """Return the names of the shipped recipes; files that begin with an underscore are there to be extended."""
     files = (file.relative_to(RECIPES) for file in RECIPES.rglob("*.yaml"))
     return sorted(file.with_suffix("").as_posix() for file in files if not file.name.startswith("_"))
 
 
 def load_recipe(name: str, changes: dict[str, Any] | None = None) -> Recipe:
-    """Read a shipped recipe by name, or any by path.
+    """Read a shipped recipe by name, or any recipe by path.
 
-    ``extends: NAME`` in a recipe takes over another shipped recipe: objectives and plain values are replaced, the keys
-    of the other parts one by one; other data than drawn scenes do not take over how many scenes. ``model.size`` fills
-    in the values of a size.
+    ``extends: NAME`` in a recipe inherits from another shipped recipe: objectives and plain values are replaced, the
+    other parts are merged key by key. The number of scenes is not inherited by data other than drawn scenes.
+    ``model.size`` fills in the values of a size.
 
     Args:
-        changes: dotted keys (``optimiser.lr``) to values.
+        name: Name of a shipped recipe, or path of a YAML file.
+        changes: Values by dotted key, such as ``optimiser.lr``.
 
     Raises:
-        GoldievalError: one line naming the recipe and each wrong key.
+        GoldievalError: The recipe is wrong; one line names it and each wrong key.
     """
     file = Path(name) if name.endswith((".yaml", ".yml")) else inside(RECIPES, f"{name}.yaml")
     if not file.is_file():
         raise GoldievalError(_no_recipe(name, file))
     content = _extended(file)
     if changes:
-        _forget_scenes(content, {"source": changes.get("data.source", "shapes")})
+        _drop_scenes(content, {"source": changes.get("data.source", "shapes")})
         for key, value in changes.items():
             _set(content, key.split("."), value)
     content["model"] = _sized(content.get("model"), file)
@@ -50,7 +51,7 @@ def load_recipe(name: str, changes: dict[str, Any] | None = None) -> Recipe:
         return Recipe.model_validate(content)
     except ValidationError as error:
         with_these = f" with --set {listing(changes)}" if changes else ""
-        near = "".join(_near(key, content) for key in changes or () if _unknown(key, error))
+        near = "".join(_suggestion(key, content) for key in changes or () if _is_unknown(key, error))
         raise GoldievalError(f"recipe {name}{with_these}: {validation_line(error)}.{near}") from None
 
 
@@ -61,12 +62,12 @@ def _no_recipe(name: str, file: Path) -> str:
     return f"no recipe {name!r}.{did_you_mean(name, known)} There is {', '.join(known)}."
 
 
-def _unknown(key: str, error: ValidationError) -> bool:
+def _is_unknown(key: str, error: ValidationError) -> bool:
     faults = error.errors(include_url=False)
     return any(each["type"] == "extra_forbidden" and ".".join(map(str, each["loc"])) == key for each in faults)
 
 
-def _near(key: str, content: dict[str, Any]) -> str:
+def _suggestion(key: str, content: dict[str, Any]) -> str:
     """Suggest the dotted keys that a mistyped key, or one without its part, may have meant."""
     known = {f"{part}.{inner}" for part, values in content.items() if isinstance(values, dict) for inner in values}
     known = {*known, *content} - {key}
@@ -82,23 +83,25 @@ def _extended(file: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
         return content
     parent = inside(RECIPES, f"{content.pop('extends')}.yaml")
     if not parent.is_file() or parent in (*above, file):
-        raise GoldievalError(f"{file}: extends names {parent.stem}, which is no shipped recipe that could be extended.")
+        raise GoldievalError(
+            f"{file}: extends names {parent.stem}, which is not a shipped recipe, or extends this one."
+        )
     merged = _extended(parent, (*above, file))
-    _forget_scenes(merged, content.get("data"))
+    _drop_scenes(merged, content.get("data"))
     for key, value in content.items():
         part = isinstance(value, dict) and isinstance(merged.get(key), dict) and key != "objectives"
         merged[key] = {**merged[key], **value} if part else value
     return merged
 
 
-def _forget_scenes(content: dict[str, Any], data: Any) -> None:
-    """Drop how many scenes a recipe draws where ``data`` replace them by files."""
+def _drop_scenes(content: dict[str, Any], data: Any) -> None:
+    """Remove the number of scenes from a recipe whose ``data`` are files."""
     if isinstance(data, dict) and data.get("source", "shapes") != "shapes" and isinstance(content.get("data"), dict):
         content["data"].pop("scenes", None)
 
 
 def _sized(model: Any, file: Path) -> Any:
-    """Fill in the values of the size that ``model.size`` names."""
+    """Return the model with the values of the size that ``model.size`` names."""
     if not isinstance(model, dict) or "size" not in model:
         return model or {}
     sizes = read_yaml(SIZES)
@@ -112,6 +115,6 @@ def _set(content: dict[str, Any], path: list[str], value: Any) -> None:
     for part in path[:-1]:
         inner = content.setdefault(part, {})
         if not isinstance(inner, dict):
-            raise GoldievalError(f"--set {'.'.join(path)}: {part} holds no keys.")
+            raise GoldievalError(f"--set {'.'.join(path)}: {part} has no keys.")
         content = inner
     content[path[-1]] = value

@@ -1,4 +1,4 @@
-"""The folder of a training run: ``log.jsonl`` with one line a step, ``step-000500/`` checkpoints."""
+"""The folder of a training run: ``log.jsonl`` with one line per step, checkpoints such as ``step-000500/``."""
 
 from __future__ import annotations
 
@@ -14,12 +14,22 @@ from goldieval.core.errors import GoldievalError
 from goldieval.core.files import atomic_write, check_writable
 from goldieval.core.locks import lock_file
 from goldieval.core.temporary import SUFFIX, sweep
-from goldieval.goldiclip.checkpoint import checkpoints, latest, remove_whole
+from goldieval.goldiclip.checkpoint_folder import checkpoints, latest, remove_whole
 
 
 @dataclass(frozen=True)
-class Report:
-    """What one step did. losses, weights: by objective.   rate: images per second."""
+class StepReport:
+    """What happened in one step; a line of the log.
+
+    Attributes:
+        step: Steps done, with this one.
+        images_seen: Images seen, with those of the checkpoint that the run started from.
+        losses: Loss by objective, mean over all processes.
+        weights: Weight by objective.
+        total: Weighted sum of the losses, mean over all processes.
+        gradient_norm: Norm of the whole gradient before clipping; 0 in a step that only accumulates.
+        rate: Images per second of all processes together.
+    """
 
     step: int
     images_seen: int
@@ -32,7 +42,11 @@ class Report:
 
 @dataclass(frozen=True)
 class RunFolder:
-    """Written by the main process alone."""
+    """The files of a run. They are written by the main process alone.
+
+    Attributes:
+        out: The folder.
+    """
 
     out: Path
 
@@ -41,13 +55,16 @@ class RunFolder:
         return self.out / f"step-{number:06d}"
 
     @contextmanager
-    def begun(self, step: int) -> Iterator[None]:
-        """Write here, and nobody else meanwhile; what a run that was killed has left is tidied up.
+    def writing(self, step: int) -> Iterator[None]:
+        """Hold the folder's lock and remove what a killed run has left.
 
-        That is checkpoints half-written, and the log after the last whole one: those steps come again.
+        That is unfinished checkpoints, and lines of the log after the last whole one: those steps are done again.
+
+        Args:
+            step: Steps of the checkpoint that the run continues from.
 
         Raises:
-            GoldievalError: the folder cannot be written, or another run is writing it.
+            GoldievalError: The folder cannot be written, or another run is writing to it.
         """
         with ExitStack() as stack:
             try:
@@ -57,16 +74,20 @@ class RunFolder:
             if not stack.enter_context(lock_file(self.out / ".lock", wait_s=0)):
                 raise GoldievalError(f"another run is writing to {self.out}. Name another --out.")
             sweep(self.out)
-            for half in self.out.glob(".step-*"):  # of older versions
-                if not half.name.endswith(SUFFIX):
-                    shutil.rmtree(half, ignore_errors=True)
+            for unfinished in self.out.glob(".step-*"):  # as older versions named them
+                if not unfinished.name.endswith(SUFFIX):
+                    shutil.rmtree(unfinished, ignore_errors=True)
             if self._log.exists():
                 lines = self._log.read_text(encoding="utf-8").splitlines(keepends=True)
                 atomic_write(self._log, "".join(lines[:step]).encode())
             yield
 
-    def log(self, report: Report) -> None:
-        """Append a step; a gradient that overflowed in fp16 is null. Raises GoldievalError, as for a full disk."""
+    def log(self, report: StepReport) -> None:
+        """Append a step to the log; a gradient norm that overflowed in fp16 is written as null.
+
+        Raises:
+            GoldievalError: The log cannot be written.
+        """
         norm = report.gradient_norm if math.isfinite(report.gradient_norm) else None
         try:
             with self._log.open("a", encoding="utf-8") as log:
@@ -74,15 +95,24 @@ class RunFolder:
         except OSError as error:
             raise self._unwritable(error) from error
 
-    def prune(self, keep: int, proven: int = 0) -> None:
-        """Remove all but the newest ``keep`` checkpoints, and the newest that is good: of a step up to ``proven``."""
-        good = latest(self.out, proven)
+    def prune(self, keep: int, good_step: int = 0) -> None:
+        """Remove old checkpoints.
+
+        Args:
+            keep: Number of the newest checkpoints that stay.
+            good_step: The newest checkpoint up to this step stays as well: it is known to be good.
+        """
+        good = latest(self.out, good_step)
         for old in checkpoints(self.out)[:-keep]:
             if old != good:
                 remove_whole(old)
 
+    def bad_samples_log(self, rank: int) -> Path:
+        """Return the file in which a process lists its bad samples."""
+        return self.out / f"bad_samples{f'-{rank}' if rank else ''}.jsonl"
+
     def evaluated(self, step: int) -> Path:
-        """Return the file that says that the evaluation of a checkpoint has been finished."""
+        """Return the file that marks the evaluation of a checkpoint as finished."""
         return self.step(step) / "evaluated"
 
     @property
@@ -90,4 +120,6 @@ class RunFolder:
         return self.out / "log.jsonl"
 
     def _unwritable(self, error: OSError) -> GoldievalError:
-        return GoldievalError(f"cannot write to {self.out}: {error.strerror or error}. Mend it, or name another --out.")
+        return GoldievalError(
+            f"cannot write to {self.out}: {error.strerror or error}. Make it writable, or name another --out."
+        )

@@ -1,4 +1,4 @@
-"""The small model that ships in the package, and how a checkpoint becomes it.
+"""The small model that ships in the package, and how it is made from a checkpoint.
 
 python -m goldieval.goldiclip.shipped CHECKPOINT
 """
@@ -12,11 +12,15 @@ from pathlib import Path
 from goldieval.core.errors import GoldievalError
 
 WEIGHTS = Path(__file__).parent / "weights" / "goldiclip-tiny.safetensors"
-LARGEST = 12_000_000  # bytes
+MAX_BYTES = 12_000_000  # of the shipped file
 
 
 def shipped_weights() -> Path:
-    """Return the file of ``goldiclip-tiny``. Raises GoldievalError where there is none."""
+    """Return the file of ``goldiclip-tiny``.
+
+    Raises:
+        GoldievalError: It is missing.
+    """
     if not WEIGHTS.is_file():
         raise GoldievalError(f"{WEIGHTS} is missing: the installation is damaged. Install goldieval again.")
     return WEIGHTS
@@ -26,7 +30,7 @@ def ship(checkpoint: Path, file: Path = WEIGHTS) -> None:
     """Write a checkpoint as the shipped model: half precision, without the heads that only training uses.
 
     Raises:
-        GoldievalError: no such checkpoint, or it is larger than the package may carry.
+        GoldievalError: There is no such checkpoint, or it is too large for the package.
     """
     import torch
 
@@ -37,9 +41,9 @@ def ship(checkpoint: Path, file: Path = WEIGHTS) -> None:
     with tempfile.TemporaryDirectory(dir=file.parent) as folder:
         slim = Path(folder) / file.name
         save_weights(model, about, slim, dtype=torch.float16, slim=True)
-        if (size := slim.stat().st_size) > LARGEST:
+        if (size := slim.stat().st_size) > MAX_BYTES:
             raise GoldievalError(
-                f"{checkpoint}: {size / 1e6:.1f} MB are more than the {LARGEST / 1e6:.0f} MB that may ship."
+                f"{checkpoint}: {size / 1e6:.1f} MB are more than the {MAX_BYTES / 1e6:.0f} MB that may ship."
             )
         slim.replace(file)
 

@@ -1,4 +1,4 @@
-"""CLIP's tokenizer with only the first merges of its own BPE file: a small vocabulary for small models."""
+"""CLIP's tokenizer with only the first merges of its BPE file: a small vocabulary for small models."""
 
 from __future__ import annotations
 
@@ -8,22 +8,24 @@ import torch
 from open_clip import SimpleTokenizer
 
 SPECIAL = ("<start_of_text>", "<end_of_text>")
-BYTES = 512  # 256 bytes, and 256 bytes at a word's end
+BYTES = 512  # 256 bytes, and 256 bytes at the end of a word
 
 
 class Tokenizer(SimpleTokenizer):  # type: ignore[misc]
-    """Any text tokenises; unknown words fall apart into known pieces, at worst into bytes.
-
-    Args:
-        merges: how many merges to keep; all 48,894 give CLIP's tokenizer itself.
-    """
+    """Tokenises any text: words without a token of their own are split into known pieces, in the extreme into bytes."""
 
     def __init__(self, merges: int, context_length: int) -> None:
-        super().__init__(context_length=context_length)
-        full = SimpleTokenizer()
-        ranked: list[tuple[str, ...]] = sorted(full.bpe_ranks, key=full.bpe_ranks.__getitem__)[:merges]
-        numbered: list[tuple[str, int]] = sorted(full.encoder.items(), key=lambda item: item[1])
-        pieces = [piece for piece, _ in numbered[:BYTES]]
+        """Make a tokenizer.
+
+        Args:
+            merges: Number of merges that are kept; all 48,894 give CLIP's tokenizer itself.
+            context_length: Largest number of tokens of a text, with start and end of text.
+        """
+        super().__init__(context_length=context_length)  # reads the whole BPE file
+        all_ranks: dict[tuple[str, ...], int] = vars(self)["bpe_ranks"]
+        all_ids: dict[str, int] = vars(self)["encoder"]
+        ranked = sorted(all_ranks, key=all_ranks.__getitem__)[:merges]
+        pieces = sorted(all_ids, key=all_ids.__getitem__)[:BYTES]
         vocabulary = [*pieces, *("".join(merge) for merge in ranked), *SPECIAL]
         self.encoder = {piece: number for number, piece in enumerate(vocabulary)}
         self.decoder = dict(enumerate(vocabulary))
@@ -38,7 +40,15 @@ class Tokenizer(SimpleTokenizer):  # type: ignore[misc]
         return encoded
 
     def padded(self, texts: Sequence[Sequence[int]], pad_to: int | None = None) -> torch.Tensor:
-        """Frame id lists with start and end, cut them to the context, zero-pad them to the longest (or ``pad_to``)."""
+        """Frame texts with start and end of text, truncate them to the context and pad them with zeros.
+
+        Args:
+            texts: Token ids of each text.
+            pad_to: Length of the rows; that of the longest text by default.
+
+        Returns:
+            Shape (texts, length).
+        """
         room = self.context_length - 2
         framed = [[self.sot_token_id, *ids[:room], self.eot_token_id] for ids in texts]
         rows = torch.zeros(len(framed), pad_to or max(map(len, framed)), dtype=torch.long)

@@ -1,4 +1,4 @@
-"""The image and the text tower, from open_clip's blocks. A new open_clip touches this file alone."""
+"""The image and the text tower, made of open_clip's blocks; a change in open_clip concerns this file alone."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from goldieval.goldiclip.dense import correlated_block, positions_for
 
 
 def patch_stem(width: int, patch: int) -> nn.Module:
-    """One linear map a patch, as in ViT."""
+    """Return one linear map per patch, as in ViT."""
     return nn.Conv2d(3, width, patch, patch, bias=False)
 
 
 def overlapping_stem(width: int, patch: int) -> nn.Module:
-    """One linear map of each patch with half a patch around it (as in PVT v2, arXiv 2106.13797)."""
+    """Return one linear map of each patch with half a patch around it (as in PVT v2, arXiv 2106.13797)."""
     return nn.Conv2d(3, width, 2 * patch, patch, padding=patch // 2, bias=False)
 
 
@@ -41,13 +41,14 @@ class VisionTower(nn.Module):
         self.transformer = Transformer(width, config.vision_layers, config.vision_heads)
 
     def forward(self, pixels: torch.Tensor, correlated: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
-        """Encode pictures, shape (n, 3, height, width), any multiple of the patch size.
+        """Encode images.
 
         Args:
-            correlated: let the last block attend by like queries and like keys, see ``dense.correlated_block``.
+            pixels: Shape (n, 3, height, width), multiples of the patch size.
+            correlated: Whether the last block uses correlative self-attention, see ``dense.correlated_block``.
 
         Returns:
-            class token (n, width), patch tokens (n, patches, width)
+            The class token (n, width) and the patch tokens (n, patches, width).
         """
         grid = self.patches(pixels)
         tokens = grid.flatten(2).transpose(1, 2)
@@ -63,14 +64,14 @@ class VisionTower(nn.Module):
         return tokens[:, 0], tokens[:, 1:]
 
     def _positions(self, rows: int, columns: int) -> torch.Tensor:
-        """Position embeddings for a grid; interpolated for crops, untouched at the model's own size."""
+        """Return position embeddings for a grid; those of the model's own size are not interpolated."""
         return positions_for(self.positions, self.side, rows, columns)
 
 
 class TextTower(nn.Module):
-    """CLIP's causal text transformer. Token ids end with one end-of-text, zeros behind it are padding.
+    """CLIP's causal text transformer. Token ids end with one end of text; zeros after it are padding.
 
-    Because it is causal and pooled at the end of the text, cutting shared padding off a batch is exact.
+    Because it is causal and pooled at the end of text, removing the padding that a batch shares is exact.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -90,26 +91,35 @@ class TextTower(nn.Module):
         return blocks
 
     def embed(self, ids: torch.Tensor) -> torch.Tensor:
-        """Token plus position embeddings, shape (n, length, width)."""
+        """Return token plus position embeddings, shape (n, length, width)."""
         hidden: torch.Tensor = self.embedding(ids) + self.positions[: ids.shape[1]]
         return hidden
 
     def forward(self, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Encode token ids, shape (n, length) with length up to the context.
+        """Encode token ids of shape (n, length), with length up to the context.
 
         Returns:
-            the end token's state (n, width), all token states (n, length, width)
+            The state of the end of text (n, width) and of all tokens (n, length, width).
         """
         hidden = self.ln_final(run(self.blocks, self.embed(ids), causal=True))
         return hidden[torch.arange(len(ids), device=ids.device), self.end_of(ids)], hidden
 
     def end_of(self, ids: torch.Tensor) -> torch.Tensor:
-        """Index of the first end-of-text of every row, found by its id and not as the largest."""
+        """Return the index of each row's first end of text, shape (n,), found by its id and not as the largest."""
         return (ids == self.end_of_text).int().argmax(dim=1)
 
 
 def run(blocks: nn.ModuleList, hidden: torch.Tensor, causal: bool) -> torch.Tensor:
-    """What open_clip's blocks compute, by the attention that is fast; causal: a token sees what is before it."""
+    """Apply open_clip's blocks with the fast attention.
+
+    Args:
+        blocks: The blocks.
+        hidden: Tokens, shape (n, length, width).
+        causal: Whether a token attends only to those up to itself.
+
+    Returns:
+        Tokens of the same shape.
+    """
     for block in blocks:
         hidden = hidden + attend(block, hidden, causal)
         hidden = hidden + transform(block, hidden)
@@ -117,18 +127,18 @@ def run(blocks: nn.ModuleList, hidden: torch.Tensor, causal: bool) -> torch.Tens
 
 
 def attend(block: Any, hidden: torch.Tensor, causal: bool) -> torch.Tensor:
-    """The self-attention half of one of open_clip's blocks, without its residual."""
+    """Apply the self-attention half of one of open_clip's blocks, without its residual."""
     return self_attention(block.attn, block.ln_1(hidden), causal)
 
 
 def transform(block: Any, hidden: torch.Tensor) -> torch.Tensor:
-    """The MLP half of one of open_clip's blocks, without its residual."""
+    """Apply the MLP half of one of open_clip's blocks, without its residual."""
     transformed: torch.Tensor = block.mlp(block.ln_2(hidden))
     return transformed
 
 
 def _scaled_init(transformer: Transformer) -> None:
-    """CLIP's initialisation: residual branches shrink with depth."""
+    """Initialise as CLIP does: residual branches are scaled down with depth."""
     width, layers = transformer.width, transformer.layers
     for block in transformer.resblocks:
         nn.init.normal_(block.attn.in_proj_weight, std=width**-0.5)

@@ -5,43 +5,50 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import NoReturn
 
 import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
 
-from goldieval.core.errors import GoldievalError, first_line
-from goldieval.goldiclip.checkpoint import About, latest, start_from
-from goldieval.goldiclip.data.bad_samples import MOST_BAD_SAMPLES, BadSamples
+from goldieval.core.errors import GoldievalError
+from goldieval.goldiclip.checkpoint import start_from
+from goldieval.goldiclip.checkpoint_folder import latest
+from goldieval.goldiclip.data.bad_samples import MAX_BAD_SAMPLES, BadSamples
 from goldieval.goldiclip.data.batches import Batches
 from goldieval.goldiclip.data.corpus import Corpus
-from goldieval.goldiclip.data.feed import Feed
-from goldieval.goldiclip.data.sources import corpus_of, history, home_of, named, views_of, workers_of
+from goldieval.goldiclip.data.loader import BatchLoader
+from goldieval.goldiclip.data.sources import corpus_of, workers_of
+from goldieval.goldiclip.divergence import DivergenceGuard
 from goldieval.goldiclip.ema import teacher_of, update_teacher
-from goldieval.goldiclip.gather import anywhere, averaged
+from goldieval.goldiclip.gather import averaged
 from goldieval.goldiclip.launch import on_cpu
-from goldieval.goldiclip.losses import Step
 from goldieval.goldiclip.manifest import has_manifest
-from goldieval.goldiclip.optimiser import optimiser_of, set_rates
-from goldieval.goldiclip.recipe import HIGHEST_LOGIT_SCALE, Recipe
-from goldieval.goldiclip.run_folder import Report, RunFolder
+from goldieval.goldiclip.optimiser import clamp_logit_scales, optimiser_of, set_learning_rates
+from goldieval.goldiclip.provenance import checkpoint_info, training_history
+from goldieval.goldiclip.recipe import Recipe
+from goldieval.goldiclip.run_folder import RunFolder, StepReport
 from goldieval.goldiclip.student import Student
 from goldieval.goldiclip.tokenizer import Tokenizer
 from goldieval.goldiclip.training_state import TrainingState
 
-HIGHEST_SCALE = math.log(HIGHEST_LOGIT_SCALE)
-EXPLODED = 1e4  # a total loss beyond this has left the region that any of the objectives visits
-
 
 class BatchTooLargeError(GoldievalError):
-    """A batch does not fit."""
+    """A batch does not fit into memory."""
 
 
 class Trainer:
-    """A run in ``out``: ``log.jsonl``, ``step-000500/`` checkpoints, of which the newest few are kept."""
+    """One training run: ``run`` is the loop over steps, ``train_step`` is what happens in each.
+
+    Attributes:
+        recipe: Everything that the run depends on.
+        step: Number of steps done.
+        student: The model that is trained, with its losses.
+        teacher: Moving average of the student's model.
+        corpus: The training data.
+        bad_samples: Samples that this process could not use.
+    """
 
     def __init__(
         self,
@@ -50,100 +57,189 @@ class Trainer:
         *,
         resume: bool = False,
         corpus: Corpus | None = None,
-        max_bad_samples: int = MOST_BAD_SAMPLES,
+        max_bad_samples: int = MAX_BAD_SAMPLES,
         note: Callable[[str], None] = lambda line: None,
     ) -> None:
-        """note: is told of each bad sample, of which a process may meet so many, and of data that take a while."""
+        """Set up a run; nothing is written yet.
+
+        Args:
+            recipe: Everything that the run depends on.
+            out: Folder of the run.
+            resume: Continue from the newest checkpoint in ``out``, if there is one.
+            corpus: Training data; by default those that the recipe names.
+            max_bad_samples: Number of samples that may be unusable in each process.
+            note: Called with a line for each bad sample, and where opening the data takes a while.
+
+        Raises:
+            GoldievalError: Data or checkpoint are missing, damaged, or do not fit the recipe.
+        """
         self.recipe, self.folder = recipe, RunFolder(out)
+
+        # Processes, devices and precision.
         self.accelerator = Accelerator(
             cpu=on_cpu(),
             mixed_precision=recipe.optimiser.precision,
             gradient_accumulation_steps=recipe.optimiser.accumulate,
-            kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],  # recipes leave parts out
+            kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],  # losses may leave parts out
         )
+
+        # Student, teacher and optimiser: at random, from the checkpoint `init`, or as the interrupted run left them.
         torch.manual_seed(recipe.seed)
-        self.tokenizer = Tokenizer(recipe.model.merges, recipe.model.context_length)
-        student = Student(recipe)
-        found = latest(out) if resume else None
-        begun = start_from(student.model, Path(recipe.init)) if recipe.init and not found else None
-        self.teacher = teacher_of(student.model).to(self.accelerator.device)
-        self.optimiser = optimiser_of(student, recipe)
-        self.raw = student
-        self.state = TrainingState(recipe, student, self.teacher, self.optimiser, self.accelerator.scaler)
+        self.student = Student(recipe)
+        resumed = latest(out) if resume else None
+        info = start_from(self.student.model, Path(recipe.init)) if recipe.init and not resumed else None
+        self.teacher = teacher_of(self.student.model).to(self.accelerator.device)
+        optimiser = optimiser_of(self.student, recipe)
+        self.state = TrainingState(recipe, self.student, self.teacher, optimiser, self.accelerator.scaler)
         self.step = 0
-        if found:
-            self.step, begun = self.state.restore(found)
-            if not has_manifest(found):
-                note(f"{found} is of an older goldieval, without checksums: damage to it would not be found")
-        self.proven = self.step - recipe.optimiser.accumulate  # checkpoints up to this step are good, see _one
-        self.shown: tuple[torch.Tensor, torch.Tensor] | None = None
-        # Of the checkpoints that this one began with
-        self.seen_before = begun.images_seen - self.step * recipe.optimiser.batch_size if begun else 0
-        self.trained_before = history(begun)[:-1] if found else history(begun)
-        self.student, self.optimiser = self.accelerator.prepare(student, self.optimiser)
+        if resumed:
+            self.step, info = self.state.restore(resumed)
+            if not has_manifest(resumed):
+                note(f"{resumed} was written by an older goldieval, without checksums: damage would not be found")
+        self.wrapped_student, self.optimiser = self.accelerator.prepare(self.student, optimiser)
+        self.guard = DivergenceGuard(out, self.accelerator.device, self.step, recipe.optimiser.accumulate)
+
+        # What the weights that this run started from were trained on.
+        self.images_seen_before = info.images_seen - self.step * recipe.optimiser.batch_size if info else 0
+        self.trained_on_before = training_history(info)[:-1] if resumed else training_history(info)
+
+        # Data.
+        self.tokenizer = Tokenizer(recipe.model.merges, recipe.model.context_length)
         self.corpus = corpus_of(recipe, self.tokenizer, note) if corpus is None else corpus
-        if found and begun and begun.unique_images != len(self.corpus):
+        if resumed and info and info.unique_images != len(self.corpus):
             raise GoldievalError(
-                f"cannot resume: {found} was trained on {begun.unique_images:,} images, there are {len(self.corpus):,} "
-                f"now. Bring the same data back, or begin a new run with --set init={found} and another --out."
+                f"cannot resume: {resumed} was trained on {info.unique_images:,} images, there are "
+                f"{len(self.corpus):,} now. Bring the same data back, or begin a new run with --set init={resumed} and "
+                "another --out."
             )
         self.bad_samples = BadSamples(max_bad_samples, note)
-        self.batches = self._feed()
-
-    def _feed(self) -> Feed:
-        recipe, processes = self.recipe, self.accelerator.num_processes
-        batches = Batches(
-            self.corpus,
-            self.tokenizer,
-            views_of(recipe),
-            recipe.optimiser.batch_size,
-            recipe.seed,
-            self.accelerator.process_index,
-            processes,
-            self.bad_samples.most,
-        )
-        cuda = self.accelerator.device.type == "cuda"
-        return Feed(batches, recipe.optimiser.steps, workers_of(recipe, processes), self.bad_samples, pin=cuda)
-
-    def restart(self, batch_size: int) -> None:
-        """Begin at the first step again with batches of another size: a dry run looks for one that fits."""
-        optimiser = self.recipe.optimiser.model_copy(update={"batch_size": batch_size})
-        self.recipe, self.step = self.recipe.model_copy(update={"optimiser": optimiser}), 0
-        self.optimiser.zero_grad()
-        self.batches = self._feed()
+        self.loader = self._batch_loader()
 
     def run(
         self,
-        watch: Callable[[Report], None] = lambda report: None,
-        evaluate: Callable[[Path], None] = lambda folder: None,
+        watch: Callable[[StepReport], None] = lambda report: None,
+        evaluate: Callable[[Path], None] = lambda checkpoint: None,
     ) -> Path:
-        """Train to the end of the recipe; return the last checkpoint.
+        """Train to the end of the recipe.
 
         Args:
-            watch: told of every step.   evaluate: given the checkpoints that the recipe wants evaluated. Both are
-                called in the main process alone.
+            watch: Called in the main process after each step.
+            evaluate: Called in the main process with each checkpoint that the recipe wants evaluated.
+
+        Returns:
+            The last checkpoint.
 
         Raises:
-            GoldievalError: a loss is NaN, infinite or has exploded; names the last good checkpoint.
+            GoldievalError: The training has diverged, the data are unusable, or the folder cannot be written.
         """
-        rank, main = self.accelerator.process_index, self.accelerator.is_main_process
-        self.bad_samples.log = self.folder.out / f"bad_samples{f'-{rank}' if rank else ''}.jsonl"
-        with self.folder.begun(self.step) if main else nullcontext():
-            self.accelerator.wait_for_everyone()  # the folder is there now
-            self._examine(evaluate)  # a run that was cut may have saved the checkpoint and no more
-            for report in self.steps():
+        optimiser, evaluation, main = self.recipe.optimiser, self.recipe.evaluation, self.accelerator.is_main_process
+        self.bad_samples.log = self.folder.bad_samples_log(self.accelerator.process_index)
+        with self.folder.writing(self.step) if main else nullcontext():
+            self.accelerator.wait_for_everyone()  # the folder exists now
+            self._evaluate_if_due(evaluate)  # a run may have been interrupted between a checkpoint and its evaluation
+            while self.step < optimiser.steps:
+                report = self.train_step()
                 if main:
                     self.folder.log(report)
                     watch(report)
-                due = (self.recipe.save_every, self.recipe.evaluation.every)
-                if any(self._due(report.step, every) for every in due):
+                if self._is_due(self.recipe.save_every) or self._is_due(evaluation.every):
                     self.save()
-                self._examine(evaluate)
+                self._evaluate_if_due(evaluate)
         return self.folder.step(self.step)
 
-    def _examine(self, evaluate: Callable[[Path], None]) -> None:
-        """Evaluate the checkpoint of this step if it is due and has not been before; the others wait for it."""
-        if not (self.step and self._due(self.step, self.recipe.evaluation.every)):
+    def train_step(self) -> StepReport:
+        """Do one step.
+
+        Raises:
+            BatchTooLargeError: The batch does not fit into memory.
+            GoldievalError: The training has diverged, or the data are unusable.
+        """
+        recipe, accelerator, model = self.recipe, self.accelerator, self.student.model
+        start = time.perf_counter()
+        with self._explained_out_of_memory(), accelerator.accumulate(self.wrapped_student):
+            # Data: this process's share of the batch. What is drawn depends on the step alone, so a resumed run sees
+            # the same; the generator is the same in all processes.
+            batch = self.loader.batch(self.step).to(accelerator.device)
+            generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + self.step)
+
+            # Forward: the losses of all objectives that are active, and their weighted sum.
+            with accelerator.autocast():
+                total, losses = self.wrapped_student(batch, self.teacher, generator, self.step)
+            self.guard.check_losses(self.step, total, losses)
+            self.guard.keep_sample(batch)
+            loss_weights = self.student.loss_weights()
+
+            # Backward. With accumulation, gradients add up over several steps and the weights move in the last.
+            accelerator.backward(total)
+            gradient_norm = 0.0
+            if accelerator.sync_gradients:
+                max_norm = recipe.optimiser.clip or math.inf  # infinity measures the norm and clips nothing
+                gradient_norm = float(accelerator.clip_grad_norm_(model.parameters(), max_norm))
+                self.guard.check_gradient(self.step, gradient_norm, losses, accelerator.scaler)
+
+            # Optimiser step.
+            set_learning_rates(self.optimiser, self.step, recipe)
+            with self.guard.checked_optimiser_step(self.step, losses):
+                self.optimiser.step()
+            self.optimiser.zero_grad()
+
+        # The teacher follows the student.
+        if accelerator.sync_gradients:
+            clamp_logit_scales(model)
+            update_teacher(self.teacher, model, recipe.teacher.momentum)
+        self.step += 1
+
+        # Log: means over all processes.
+        seconds = time.perf_counter() - start
+        mean_total, *mean_losses = averaged(torch.stack([total, *losses.values()])).tolist()
+        return StepReport(
+            step=self.step,
+            images_seen=self.images_seen,
+            losses=dict(zip(losses, mean_losses, strict=True)),
+            weights=loss_weights,
+            total=mean_total,
+            gradient_norm=gradient_norm,
+            rate=recipe.optimiser.batch_size / seconds,
+        )
+
+    def save(self) -> None:
+        """Write a checkpoint and remove the oldest; the newest good one is kept, whatever ``keep`` says.
+
+        Raises:
+            GoldievalError: It would not be finite, or cannot be written.
+        """
+        self.guard.check_checkpoint(self.step, self.state.not_finite(), self.student.model)
+        if self.accelerator.is_main_process:
+            info = checkpoint_info(self.recipe, self.images_seen, len(self.corpus), self.trained_on_before)
+            self.state.save(self.folder.step(self.step), self.step, info)
+            last = self.step == self.recipe.optimiser.steps
+            self.folder.prune(self.recipe.keep, self.step if last else self.guard.good_step)
+
+    @property
+    def images_seen(self) -> int:
+        """Images seen, with those of the weights that this run started from."""
+        return self.images_seen_before + self.step * self.recipe.optimiser.batch_size
+
+    def restart(self, batch_size: int) -> None:
+        """Go back to the first step with batches of another size; for a dry run, which looks for one that fits."""
+        optimiser = self.recipe.optimiser.model_copy(update={"batch_size": batch_size})
+        self.recipe, self.step = self.recipe.model_copy(update={"optimiser": optimiser}), 0
+        self.optimiser.zero_grad()
+        self.loader = self._batch_loader()
+
+    def _batch_loader(self) -> BatchLoader:
+        rank, world = self.accelerator.process_index, self.accelerator.num_processes
+        batches = Batches(self.corpus, self.tokenizer, self.recipe, rank, world, self.bad_samples.most)
+        workers, on_gpu = workers_of(self.recipe, world), self.accelerator.device.type == "cuda"
+        return BatchLoader(batches, self.recipe.optimiser.steps, workers, self.bad_samples, pin=on_gpu)
+
+    def _is_due(self, every: int) -> bool:
+        """Whether something that happens every so many steps, and at the end, happens now; never where it is 0."""
+        return bool(every) and (self.step % every == 0 or self.step == self.recipe.optimiser.steps)
+
+    def _evaluate_if_due(self, evaluate: Callable[[Path], None]) -> None:
+        """Evaluate the checkpoint of this step if the recipe wants it and it has not been done; all processes wait."""
+        if not (self.step and self._is_due(self.recipe.evaluation.every)):
             return
         done = self.folder.evaluated(self.step)
         if self.accelerator.is_main_process and not done.exists():
@@ -151,145 +247,13 @@ class Trainer:
             done.touch()
         self.accelerator.wait_for_everyone()
 
-    def _due(self, step: int, every: int) -> bool:
-        """Every so many steps and at the end; never where it is 0."""
-        return bool(every) and (step % every == 0 or step == self.recipe.optimiser.steps)
-
-    def steps(self) -> Iterator[Report]:
-        while self.step < self.recipe.optimiser.steps:
-            start = time.perf_counter()
-            try:
-                total, losses, weights, norm = self._one()
-            except torch.OutOfMemoryError as error:
-                raise BatchTooLargeError(
-                    f"optimiser.batch_size {self.recipe.optimiser.batch_size:,} needs more memory than "
-                    f"{self.accelerator.num_processes} x {self.accelerator.device} have. "
-                    "Lower it, or use more processes."
-                ) from error
-            self.step += 1
-            seconds = time.perf_counter() - start
-            everywhere = averaged(torch.stack([total, *losses.values()])).tolist()
-            yield Report(
-                self.step,
-                self.images_seen,
-                dict(zip(losses, everywhere[1:], strict=True)),
-                weights,
-                everywhere[0],
-                norm,
-                self.recipe.optimiser.batch_size / seconds,
-            )
-
-    def _one(self) -> tuple[torch.Tensor, dict[str, torch.Tensor], dict[str, float], float]:
-        """Return the total, the losses and the weights that made it, and the gradient's norm (0 while it adds up)."""
-        batch = self.batches.at(self.step).to(self.accelerator.device)
-        generator = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + self.step)
-        with self.accelerator.accumulate(self.student):
-            with self.accelerator.autocast():
-                total, losses = self.student(Step(self.raw.model, self.teacher, batch, generator, self.step))
-            self._check(total, losses)
-            self.shown = batch.pixels[:2].clone(), batch.captions[:2].flatten(0, 1).clone()
-            weights = self.raw.weight_values()
-            self.accelerator.backward(total)
-            norm = self._clip(losses)
-            set_rates(self.optimiser, self.step, self.recipe)
-            self._move(losses)
-            self.optimiser.zero_grad()
-        if self.accelerator.sync_gradients:
-            with torch.no_grad():
-                for name, scale in self.raw.model.named_parameters():
-                    if name.endswith("logit_scale"):
-                        scale.clamp_(0, HIGHEST_SCALE)
-            update_teacher(self.teacher, self.raw.model, self.recipe.teacher.momentum)
-        return total, losses, weights, norm
-
-    def _move(self, losses: dict[str, torch.Tensor]) -> None:
+    @contextmanager
+    def _explained_out_of_memory(self) -> Iterator[None]:
         try:
-            self.optimiser.step()
-        except RuntimeError as error:
-            if "without overflow" in str(error):  # of a step size that is no float32
-                self._stop(f"the optimiser says: {first_line(error)}", losses)
-            raise
-
-    def _check(self, total: torch.Tensor, losses: dict[str, torch.Tensor]) -> None:
-        """Stop, in all processes, if a loss is of no use in one of them."""
-        here = not (bool(torch.isfinite(total)) and float(total.detach()) < EXPLODED)
-        if anywhere(here, self.accelerator.device):
-            whose = "the loss" if here else "the loss of another process is of no use; here it"
-            self._stop(f"{whose} is {float(total.detach()):.4g}", losses)
-
-    def _check_weights(self) -> None:
-        """Stop, in all processes, before a checkpoint is written that is of no use: with a NaN, or giving some."""
-        bad = self.state.not_finite()
-        reason = f"numbers are no longer finite ({bad})" if bad else self._useless_features()
-        if anywhere(bool(reason), self.accelerator.device):
-            self._stop(f"after this step {reason or 'another process has numbers that are not finite'}", {})
-
-    @torch.no_grad()
-    def _useless_features(self) -> str:
-        """Say which features of samples of the last batch are not finite; the weights may be, and still overflow."""
-        if self.shown is None:
-            return ""
-        model, (pixels, captions) = self.raw.model, self.shown
-        features = {"picture": model.encode_image(pixels), "text": model.encode_text(captions)}
-        bad = [kind for kind, found in features.items() if not bool(torch.isfinite(found).all())]
-        return f"the features of a {bad[0]} are not finite" if bad else ""
-
-    def _clip(self, losses: dict[str, torch.Tensor]) -> float:
-        """Clip the whole gradient, once it has been accumulated; in fp16 the scaler deals with one that overflowed."""
-        if not self.accelerator.sync_gradients:
-            return 0.0
-        most = self.recipe.optimiser.clip or math.inf  # then the norm is measured and nothing changed
-        norm = float(self.accelerator.clip_grad_norm_(self.raw.model.parameters(), most))
-        if not math.isfinite(norm) and self.accelerator.scaler is None:
-            self._stop(f"the gradient is {norm}", losses)
-        if math.isfinite(norm):
-            self.proven = self.step + 1 - self.recipe.optimiser.accumulate  # of the weights that gave this gradient
-        return norm
-
-    def _stop(self, reason: str, losses: dict[str, torch.Tensor]) -> NoReturn:
-        values = ", ".join(f"{name} {float(loss.detach()):.4g}" for name, loss in losses.items())
-        good, newest = latest(self.folder.out, self.proven), latest(self.folder.out)
-        newer = f" ({newest} is newer, and what this step began with)" if newest != good else ""
-        init = f"; --set init={good} keeps what it has learned" if good else ""
-        raise GoldievalError(
-            f"training stopped at step {self.step:,}: {reason}{f' ({values})' if values else ''}. "
-            f"Last good checkpoint: {good or 'none yet'}{newer}. "
-            f"Begin again with a lower optimiser.lr and another --out{init}."
-        )
-
-    @property
-    def images_seen(self) -> int:
-        """With those of the checkpoint that the recipe's ``init`` names."""
-        return self.seen_before + self.step * self.recipe.optimiser.batch_size
-
-    def about(self) -> About:
-        recipe = self.recipe
-        trained_on = (*self.trained_before, named(recipe.data, len(self.corpus)))
-        return About(
-            recipe.model,
-            recipe.name,
-            self.images_seen,
-            len(self.corpus),
-            recipe.seed,
-            recipe.scoring,
-            home=home_of(trained_on),
-            notice=recipe.title,
-            pools=recipe.pools,
-            method=recipe.method,
-            trained_on=trained_on,
-        )
-
-    def save(self) -> None:
-        """Write a checkpoint and drop the oldest.
-
-        A checkpoint is good if all its numbers and the features that it gives are finite, which is seen to here, and
-        the step after it was; of the last one no step follows. The newest good one is kept, whatever ``keep`` says.
-
-        Raises:
-            GoldievalError: it would not be good, or cannot be written.
-        """
-        self._check_weights()
-        if self.accelerator.is_main_process:
-            self.state.save(self.folder.step(self.step), self.step, self.about())
-            last = self.step == self.recipe.optimiser.steps
-            self.folder.prune(self.recipe.keep, self.step if last else self.proven)
+            yield
+        except torch.OutOfMemoryError as error:
+            raise BatchTooLargeError(
+                f"optimiser.batch_size {self.recipe.optimiser.batch_size:,} needs more memory than "
+                f"{self.accelerator.num_processes} x {self.accelerator.device} have. "
+                "Lower it, or use more processes."
+            ) from error

@@ -1,4 +1,4 @@
-"""Everything that a run needs to go on as if it had not been cut, as one checkpoint folder."""
+"""Everything that a run needs to continue as if it had not been interrupted, as one checkpoint folder."""
 
 from __future__ import annotations
 
@@ -9,23 +9,27 @@ from typing import Any
 import torch
 
 from goldieval.core.errors import GoldievalError, listing
-from goldieval.goldiclip.checkpoint import About, load_state, load_weights, not_finite, save_folder
+from goldieval.goldiclip.checkpoint import CheckpointInfo, load_weights, not_finite
+from goldieval.goldiclip.checkpoint_folder import load_state, save_folder
 from goldieval.goldiclip.model import GoldiClip
 from goldieval.goldiclip.recipe import Recipe
 from goldieval.goldiclip.student import Student
 
-# Of a recipe, what a resumed run may change because no weight depends on it; the data may have moved.
+# Keys of a recipe that a resumed run may change because no weight depends on them; the data may have moved.
 MAY_CHANGE = ("name", "title", "init", "data.path", "data.workers", "evaluation.", "save_every", "keep", "scoring")
-
-
 REMOVE = "Remove {} to go on from the checkpoint before it, or name another --out."
 
 
 @dataclass(frozen=True)
 class TrainingState:
-    """Model and teacher, centres and document frequencies, loss weights, optimiser, scaler of half precision.
+    """State of a run. Data and learning rates need none: those of a step depend on the step alone.
 
-    Data and learning rates need no state: those of a step are the same whenever they are asked for.
+    Attributes:
+        recipe: Recipe of the run.
+        student: Model, objective state and loss weights.
+        teacher: The student's moving average.
+        optimiser: The optimiser, not wrapped by accelerate.
+        scaler: Gradient scaler of fp16, else None.
     """
 
     recipe: Recipe
@@ -34,47 +38,61 @@ class TrainingState:
     optimiser: torch.optim.Optimizer
     scaler: torch.amp.GradScaler | None = None
 
-    def save(self, folder: Path, step: int, about: About) -> None:
-        """Write a checkpoint folder, whole or not at all."""
-        weights = self.student.weights
+    def save(self, folder: Path, step: int, info: CheckpointInfo) -> None:
+        """Write a checkpoint folder, whole or not at all.
+
+        Args:
+            folder: Where to write.
+            step: Steps done.
+            info: What the checkpoint says of itself.
+
+        Raises:
+            GoldievalError: It cannot be written.
+        """
         state = {
             "step": step,
             "recipe": self.recipe.model_dump(mode="json"),
             "optimiser": self.optimiser.state_dict(),
-            "losses": self.student.losses.state_dict(),
-            "weights": weights.state_dict() if weights is not None else {},
+            "losses": self.student.state.state_dict(),
+            "weights": self._learned_weights(),
             "scaler": self.scaler.state_dict() if self.scaler is not None else {},
         }
-        save_folder(folder, self.student.model, self.teacher, about, state)
+        save_folder(folder, self.student.model, self.teacher, info, state)
 
     def not_finite(self) -> str:
-        """Return the name of the first tensor of a checkpoint that is not finite; empty if all are."""
+        """Return the name of the first tensor of a checkpoint that is not finite, or an empty string."""
         return not_finite(
             {
                 "model": self.student.model.state_dict(),
-                "losses": self.student.losses.state_dict(),
-                "weights": self.student.weights.state_dict() if self.student.weights is not None else {},
+                "losses": self.student.state.state_dict(),
+                "weights": self._learned_weights(),
                 "teacher": self.teacher.state_dict(),
                 "optimiser": self.optimiser.state_dict(),
             }
         )
 
-    def restore(self, folder: Path) -> tuple[int, About]:
-        """Read a checkpoint folder into this state; return its step and what it says of itself.
+    def restore(self, folder: Path) -> tuple[int, CheckpointInfo]:
+        """Read a checkpoint folder into this state.
+
+        Args:
+            folder: The checkpoint.
+
+        Returns:
+            The steps that it has done, and what it says of itself.
 
         Raises:
-            GoldievalError: a checkpoint that cannot be read, is damaged or not finite, or is of a recipe that would
-                have trained other weights.
+            GoldievalError: The checkpoint cannot be read, is damaged or not finite, or belongs to a recipe that trains
+                other weights.
         """
-        state, model, about, teacher = _read(folder)
+        state, model, info, teacher = _read(folder)
         try:
-            if "recipe" in state:  # older checkpoints do not say
-                self._check(folder, Recipe.model_validate(state["recipe"]))
+            if "recipe" in state:  # older checkpoints do not have it
+                self._check_recipe(folder, Recipe.model_validate(state["recipe"]))
             self.student.model.load_state_dict(model.state_dict())
             self.teacher.load_state_dict(teacher.state_dict())
-            self.student.losses.load_state_dict(state["losses"])
-            if self.student.weights is not None:
-                self.student.weights.load_state_dict(state["weights"])
+            self.student.state.load_state_dict(state["losses"])
+            if self.student.learned_weights is not None:
+                self.student.learned_weights.load_state_dict(state["weights"])
             self.optimiser.load_state_dict(state["optimiser"])
             if self.scaler is not None:
                 self.scaler.load_state_dict(state["scaler"])
@@ -88,9 +106,13 @@ class TrainingState:
             raise GoldievalError(
                 f"cannot resume: {folder} holds numbers that are not finite ({bad}). {REMOVE.format(folder)}"
             )
-        return step, about
+        return step, info
 
-    def _check(self, folder: Path, before: Recipe) -> None:
+    def _learned_weights(self) -> dict[str, Any]:
+        learned = self.student.learned_weights
+        return learned.state_dict() if learned is not None else {}
+
+    def _check_recipe(self, folder: Path, before: Recipe) -> None:
         then, now = _flat(before.model_dump(mode="json")), _flat(self.recipe.model_dump(mode="json"))
         changed = [
             f"{key} {then.get(key)}, not {now.get(key)}"
@@ -99,24 +121,24 @@ class TrainingState:
         ]
         if changed:
             raise GoldievalError(
-                f"cannot resume: {folder} was trained with {listing(changed)}. Take its recipe, or name another --out."
+                f"cannot resume: {folder} was trained with {listing(changed)}. Use its recipe, or name another --out."
             )
 
 
-def _read(folder: Path) -> tuple[dict[str, Any], GoldiClip, About, GoldiClip]:
+def _read(folder: Path) -> tuple[dict[str, Any], GoldiClip, CheckpointInfo, GoldiClip]:
     try:
         state = load_state(folder)
-        model, about = load_weights(folder)
-        return state, model, about, load_weights(folder / "teacher.safetensors")[0]
+        model, info = load_weights(folder)
+        return state, model, info, load_weights(folder / "teacher.safetensors")[0]
     except GoldievalError as error:
         if "cannot resume" in str(error):
             raise
         raise GoldievalError(f"cannot resume: {error} {REMOVE.format(folder)}") from error
 
 
-def _flat(values: dict[str, Any], above: str = "") -> dict[str, Any]:
-    """``{"optimiser": {"lr": 1}}`` to ``{"optimiser.lr": 1}``."""
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Turn ``{"optimiser": {"lr": 1}}`` into ``{"optimiser.lr": 1}``."""
     flat: dict[str, Any] = {}
     for key, value in values.items():
-        flat |= _flat(value, f"{above}{key}.") if isinstance(value, dict) else {f"{above}{key}": value}
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
     return flat

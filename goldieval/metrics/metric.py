@@ -36,6 +36,7 @@ class Metric:
         lower_is_better: whether a smaller score is the better one.
         is_proportion: whether it is the share of right among independent outcomes, so that its interval follows from n.
         comparable: whether two models can be tested by it, where the outcomes hold its values.
+        has_minimum_detectable_difference: whether the interval says what difference could be detected.
     """
 
     pattern: ClassVar[str] = ""
@@ -44,6 +45,7 @@ class Metric:
     unit: ClassVar[Unit] = PERCENT
     lower_is_better: ClassVar[bool] = False
     comparable: ClassVar[bool] = True
+    has_minimum_detectable_difference: ClassVar[bool] = True
 
     def __init__(self, name: str, parts: Mapping[str, str] | None = None) -> None:
         self.name = name
@@ -103,6 +105,22 @@ class Metric:
             counts: number of images, texts and classes, by those words.
         """
         return None
+
+    def guess(self, columns: Columns) -> float | None:
+        """Return what a guess gets on these queries, where that depends on each of them.
+
+        Args:
+            columns: the outcomes of a task while it is scored, see ``metrics.query_values``.
+        """
+        return None
+
+    def has_ceiling(self, headline: str) -> bool:
+        """Return whether the ceiling on a card with that headline is one of this metric as well."""
+        return True
+
+    def measurable(self, counts: Mapping[str, int]) -> bool:
+        """Return whether records of data of this size have it."""
+        return True
 
     def certainty(self, counts: Mapping[str, int]) -> str:
         """Return why every answer is right on data of this size, or an empty string."""

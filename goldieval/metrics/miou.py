@@ -6,6 +6,7 @@ label are left out.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -97,36 +98,60 @@ def mean_iou_of_sums(sums: np.ndarray) -> np.ndarray:
     return mean_iou(*np.hsplit(sums, 2))
 
 
+def mean_accuracy_of_sums(sums: np.ndarray) -> np.ndarray:
+    """Return the mean over classes of the share of labelled pixels that were found.
+
+    Args:
+        sums: intersections, then labelled pixels, (draws, 2 x classes).
+
+    Returns:
+        (draws,).
+    """
+    inside, labelled = np.hsplit(sums, 2)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return _mean(inside / labelled)
+
+
+def pixel_accuracy_of_sums(sums: np.ndarray) -> np.ndarray:
+    """Return the share of labelled pixels that were found, (draws,); ``sums`` as for ``mean_accuracy_of_sums``."""
+    inside, labelled = np.hsplit(sums, 2)
+    found: np.ndarray = inside.sum(-1) / np.maximum(labelled.sum(-1), 1)
+    return found
+
+
+def interval_of_sums(
+    score: Callable[[np.ndarray], np.ndarray], areas: np.ndarray, images_per_class: np.ndarray | None = None
+) -> Interval:
+    """Return a score of summed areas with its jackknife interval over images.
+
+    Args:
+        score: from sums (draws, columns) to scores (draws,).
+        areas: of each image, (images, columns).
+        images_per_class: images that show each class, (classes,), of a mean over classes; it has no interval where too
+            many classes are rare.
+    """
+    total, count = areas.sum(axis=0).astype(float), len(areas)
+    value = float(score(total[None])[0])
+    doubt = Doubt() if images_per_class is None else unsure(images_per_class)
+    if doubt.hopeless or count < 2:
+        return Interval(value, None, None, count, count, NOTHING, doubt.reason or few(count, "images"))
+    low, high = share_ends(value, jackknife(score(total - areas)))
+    return Interval(value, low, high, count, count, "jackknife of images", few(count, "images") or doubt.reason)
+
+
 def scores(areas: np.ndarray) -> dict[str, Interval]:
-    """Return ``miou`` and ``macc`` (means over classes) and ``aacc`` (share of pixels), with jackknife intervals.
+    """Return ``miou`` and ``macc`` (means over classes) and ``aacc`` (share of pixels), with their intervals.
 
     Args:
         areas: (images, 4, classes).
     """
-    total = areas.sum(axis=0).astype(float)
-    values, without = _means(total[None])[0], _means(total - areas)
-    by_class = unsure((areas[:, LABELLED] > 0).sum(axis=0))
-    doubts = {"miou": by_class, "macc": by_class, "aacc": Doubt()}
+    inside, labelled = areas[:, INTERSECTION], areas[:, LABELLED]
+    images_per_class, found = (labelled > 0).sum(axis=0), np.hstack([inside, labelled])
     return {
-        name: interval_of_images(float(value), column, doubts[name])
-        for (name, value), column in zip(zip(doubts, values, strict=True), without.T, strict=True)
+        "miou": interval_of_sums(mean_iou_of_sums, np.hstack([inside, areas[:, UNION]]), images_per_class),
+        "macc": interval_of_sums(mean_accuracy_of_sums, found, images_per_class),
+        "aacc": interval_of_sums(pixel_accuracy_of_sums, found),
     }
-
-
-def _means(totals: np.ndarray) -> np.ndarray:
-    """Return miou, macc and aacc of summed areas, (…, 3)."""
-    inside, labelled = totals[..., INTERSECTION, :], totals[..., LABELLED, :]
-    pixels = inside.sum(-1) / np.maximum(labelled.sum(-1), 1)
-    return np.stack([mean_iou(inside, totals[..., UNION, :]), _mean(per_class(totals)[1]), pixels], axis=-1)
-
-
-def interval_of_images(value: float, without: np.ndarray, doubt: Doubt) -> Interval:
-    """Return a score with its interval, from what the score is without each image, (images,)."""
-    count = len(without)
-    if doubt.hopeless or count < 2:
-        return Interval(value, None, None, count, count, NOTHING, doubt.reason or few(count, "images"))
-    low, high = share_ends(value, jackknife(without))
-    return Interval(value, low, high, count, count, "jackknife of images", few(count, "images") or doubt.reason)
 
 
 def chance_scores(labelled: np.ndarray) -> dict[str, float]:

@@ -1,4 +1,9 @@
-"""A metric's values, one per query, from the per-sample outcomes of a record."""
+"""A metric's values, one per query, from the per-sample outcomes of a record.
+
+While a task is scored, the outcomes have more columns than the record's file, which holds none of these: ``cluster``
+(number of the cluster, in place of ``cluster_id``), ``gallery`` (number of candidates), ``chance`` (probability that a
+guess is right), ``set`` (queries that are right together) and ``stratum:NAME`` (whether a query is of that stratum).
+"""
 
 from __future__ import annotations
 
@@ -23,6 +28,7 @@ class QueryValues:
         rows: rows of the outcomes that hold these queries, (queries,).
         bounds: the lowest and the highest value that a query can have.
         images_per_class: images that show each class, (classes,); None where that is not known or not needed.
+        strata: number of the stratum of each query, (queries,), of a mean over strata.
     """
 
     ids: np.ndarray
@@ -31,6 +37,7 @@ class QueryValues:
     rows: np.ndarray
     bounds: tuple[float, float] = (0.0, 1.0)
     images_per_class: np.ndarray | None = None
+    strata: np.ndarray | None = None
 
     def ordered(self, order: np.ndarray) -> QueryValues:
         """Return the queries in another order, given as indices."""
@@ -47,10 +54,30 @@ def select(columns: Columns, values: np.ndarray, rows: np.ndarray | None = None)
         rows: indices of the selected rows; all by default.
     """
     rows = np.arange(len(columns["sample_id"])) if rows is None else rows
-    return QueryValues(columns["sample_id"][rows], values, columns["cluster_id"][rows], rows)
+    clusters = columns.get("cluster", columns["cluster_id"])
+    return QueryValues(columns["sample_id"][rows], values, clusters[rows], rows)
 
 
-def ranks_of(columns: Columns) -> Ranks:
-    """Return the ranks that a family wrote; the gallery's size is 0, because the outcomes do not hold it."""
-    low, high, one = columns["rank_low"], columns["rank_high"], np.ones(len(columns["rank_low"]), dtype=np.int64)
-    return Ranks(low - 1, high - low, columns.get("tied_positives", one), columns.get("positives", one), gallery=0)
+def rows_of_stratum(columns: Columns, stratum: str) -> np.ndarray | None:
+    """Return the rows of a stratum, (queries,), all for no stratum; None where the outcomes do not hold it."""
+    if not stratum:
+        return np.arange(len(columns["sample_id"]))
+    mask = columns.get(f"stratum:{stratum}")
+    return None if mask is None or not mask.any() else np.flatnonzero(mask)
+
+
+def ranks_of(columns: Columns, rows: np.ndarray | None = None) -> Ranks:
+    """Return the ranks that a family wrote.
+
+    Args:
+        columns: the outcomes.
+        rows: indices of queries of one direction; all by default.
+
+    Returns:
+        Ranks whose ``gallery`` is 0 where the outcomes do not hold the number of candidates.
+    """
+    rows = np.arange(len(columns["rank_low"])) if rows is None else rows
+    low, high, one = columns["rank_low"][rows], columns["rank_high"][rows], np.ones(len(rows), dtype=np.int64)
+    tied, positives = (columns[name][rows] if name in columns else one for name in ("tied_positives", "positives"))
+    gallery = int(columns["gallery"][rows][0]) if "gallery" in columns and len(rows) else 0
+    return Ranks(low - 1, high - low, tied, positives, gallery)

@@ -50,10 +50,27 @@ class RankMetric(Metric):
         raise NotImplementedError
 
     def values(self, columns: Columns) -> QueryValues | None:
-        """Return the values of the queries of its direction; the outcomes do not say what stratum a query is of."""
+        """Return the values of the queries of its direction and stratum."""
         from goldieval.metrics.query_values import ranks_of, select
 
-        if "rank_low" not in columns or self.stratum:
+        rows = self._rows(columns)
+        return None if rows is None else select(columns, self.per_query(ranks_of(columns, rows)), rows)
+
+    def guess(self, columns: Columns) -> float | None:
+        """Return what a random order of the gallery gets."""
+        from goldieval.metrics.query_values import ranks_of
+
+        rows = self._rows(columns)
+        return None if rows is None else self.of_random_order(ranks_of(columns, rows))
+
+    def of_random_order(self, ranks: Ranks) -> float | None:
+        """Return the expected score of a random order of the gallery."""
+        return None
+
+    def _rows(self, columns: Columns) -> np.ndarray | None:
+        from goldieval.metrics.query_values import rows_of_stratum
+
+        if "rank_low" not in columns or (rows := rows_of_stratum(columns, self.stratum)) is None:
             return None
-        rows = (columns["direction"] == self.direction).nonzero()[0]
-        return select(columns, self.per_query(ranks_of(columns).of(rows)), rows)
+        of_direction: np.ndarray = rows[columns["direction"][rows] == self.direction]
+        return of_direction

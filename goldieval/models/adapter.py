@@ -19,8 +19,8 @@ from goldieval.core.errors import AdapterError, GoldievalError, did_you_mean, fi
 from goldieval.core.offline import offline
 from goldieval.models.spec import ModelSpec, parse_spec
 from goldieval.scoring.mode import checked_mode
-from goldieval.tasks.card import validation_line
-from goldieval.tasks.catalogue import model_families
+from goldieval.tasks.plugins import model_families
+from goldieval.tasks.validation import validation_line
 
 if TYPE_CHECKING:
     import numpy as np

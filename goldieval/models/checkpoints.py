@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from goldieval.core.errors import GoldievalError, did_you_mean
 from goldieval.core.yaml_files import read_yaml
 from goldieval.models.spec import parse_spec
-from goldieval.tasks.card import validation_line
 from goldieval.tasks.catalogue import packaged
+from goldieval.tasks.validation import validation_line
 
 Positive = Annotated[float, Field(gt=0)]
 Text = Annotated[str, Field(min_length=1)]

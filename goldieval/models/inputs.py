@@ -1,4 +1,4 @@
-"""Pictures of a task as inputs of an image tower: decoded and preprocessed by threads, and stacked to batches."""
+"""Images of a task as inputs of an image tower: decoded and preprocessed in threads, and stacked to batches."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from goldieval.models.adapter import ImagePreprocessor
 if TYPE_CHECKING:
     import torch
 
-DECODED_AHEAD = 256  # pictures that threads decode while the tower works
+DECODED_AHEAD = 256  # images that threads decode while the tower works
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Batching:
-    """How the towers of a model are fed.
+    """Batch sizes and threads.
 
     Attributes:
-        images: pictures in a batch.
-        texts: texts in a batch.
-        workers: threads that read and decode pictures.
+        images: Images per batch.
+        texts: Texts per batch.
+        workers: Threads that read and decode images.
     """
 
     images: int = 64
@@ -39,16 +39,16 @@ class Batching:
 def decoded(
     model: ImagePreprocessor, keys: Sequence[str], sources: Mapping[str, ImageSource], pool: ThreadPoolExecutor
 ) -> Iterator[tuple[str, torch.Tensor | OSError | TaskError]]:
-    """Yield each picture as an input of the image tower, or the error that it caused.
+    """Yield each image as an input of the image tower, or the error that it caused.
 
     Args:
-        model: its ``preprocess`` is used.
-        keys: content keys of the pictures, in order.
-        sources: where the pictures come from, by content key.
-        pool: threads that decode ahead.
+        model: The model, whose ``preprocess`` is called.
+        keys: Content keys of the images, in order.
+        sources: Sources of the images by content key.
+        pool: Threads that decode ahead.
 
     Yields:
-        Content key and input. An OSError is a fault of the picture, a TaskError one of the model's ``preprocess``.
+        Content key and input. An OSError is an error of the image, a TaskError one of the model's ``preprocess``.
     """
 
     def prepare(key: str) -> torch.Tensor | OSError | TaskError:
@@ -71,7 +71,7 @@ def sound(inputs: Sequence[torch.Tensor | TaskError]) -> list[torch.Tensor]:
     """Return the inputs.
 
     Raises:
-        TaskError: the first that ``preprocess`` raised for one of them.
+        TaskError: The first error that ``preprocess`` raised for one of them.
     """
     for pixels in inputs:
         if isinstance(pixels, TaskError):
@@ -83,7 +83,7 @@ def stacked(inputs: Sequence[torch.Tensor]) -> torch.Tensor:
     """Return inputs of the image tower as one batch, shape (inputs, channels, height, width).
 
     Raises:
-        AdapterError: ``preprocess`` returned something else than tensors of one shape.
+        AdapterError: ``preprocess`` did not return tensors of one shape.
     """
     import torch
 
@@ -92,12 +92,12 @@ def stacked(inputs: Sequence[torch.Tensor]) -> torch.Tensor:
         raise AdapterError(f"preprocess() must return a tensor; it returned {type(other).__name__}.")
     shapes = dict.fromkeys(tuple(pixels.shape) for pixels in inputs)
     if len(shapes) > 1:
-        raise AdapterError(f"preprocess() must give all pictures one shape; it gave {' and '.join(map(str, shapes))}.")
+        raise AdapterError(f"preprocess() must give all images one shape; it gave {' and '.join(map(str, shapes))}.")
     return torch.stack(list(inputs))
 
 
 def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    """Yield lists of ``size`` items, the last one with the rest."""
+    """Yield lists of ``size`` items, with the rest in the last one."""
     batch = []
     for item in items:
         batch.append(item)

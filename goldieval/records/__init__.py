@@ -1,1 +1,1 @@
-"""Result records: schema, files on disk, and their reader."""
+"""Result records: their schema, their files, and the readers of a results folder."""

@@ -1,7 +1,8 @@
-"""Records as files: one JSON and one Parquet of per-sample outcomes for each model and task, whole or not at all.
+"""Files of records: one JSON file and one Parquet file of per-sample outcomes per model and task, written atomically.
 
-A file that a record names is never written over: other outcomes get another name, and the record that names them takes
-the old one's place last. So a reader, a kill and a second writer always meet a record with its own outcomes.
+A file that a record refers to is never overwritten: new outcomes get another name, and the record that refers to them
+replaces the old one last. A concurrent reader or writer, or a run after a kill, always finds a record that matches its
+outcomes.
 """
 
 from __future__ import annotations
@@ -30,11 +31,11 @@ from goldieval.core.reading import read_bytes, read_json
 from goldieval.core.temporary import LEFTOVER_S, sweep
 from goldieval.records.parts import Outcomes
 from goldieval.records.schema import SCHEMA, Record
-from goldieval.tasks.card import validation_line
+from goldieval.tasks.validation import validation_line
 
 
 def record_path(out: Path, record: Record) -> Path:
-    """Return ``<out>/<model>/<task>@<version>-<key>.json``; a failure is named by its setting, never over a success."""
+    """Return ``<out>/<model>/<task>@<version>-<key>.json``; the name of a failure contains its setting instead."""
     model = re.sub(r"[^A-Za-z0-9._-]+", "_", record.model.spec).strip("._")[-60:]
     failed = record.status == "failed"
     name = f"{record.task.name}@{record.task.version}-{(record.setting if failed else record.key)[:8]}"
@@ -48,13 +49,20 @@ def write_record(
     pictures: Mapping[str, bytes] = MappingProxyType({}),
     asked: str = "",
 ) -> Path:
-    """Write outcomes, pictures, and last the record that names them; return the record's path.
+    """Write outcomes, pictures, and last the record that refers to them; return the path of the record.
 
-    A failure of the same setting is removed after a success, and one of the setting ``asked``: before data are read
-    nobody knows that a limit leaves nothing out.
+    A success removes an earlier failure of the same setting, and one of the setting ``asked``, which can differ where
+    a limit turns out to leave nothing out.
+
+    Args:
+        out: folder for records.
+        record: the record.
+        outcomes: columns of the Parquet file by name; None for a failure.
+        pictures: PNG files by name.
+        asked: key of the requested setting; empty if it is that of the record.
 
     Raises:
-        GoldievalError: the folder cannot be written or the disk is full; a record that was there is as it was.
+        GoldievalError: the folder cannot be written or the disk is full; an existing record is left unchanged.
     """
     path = record_path(out, record)
     try:
@@ -63,7 +71,7 @@ def write_record(
             _write_beside(path, record, outcomes, pictures)
     except OSError as error:
         raise GoldievalError(
-            f"cannot write {path}: {error.strerror or error}. Free some space or name --out."
+            f"cannot write {path}: {error.strerror or error}. Free disk space, or choose another folder with --out."
         ) from error
     for setting in (record.setting, asked or record.setting) if record.status != "failed" else ():
         with suppress(OSError):
@@ -95,23 +103,23 @@ def _write_beside(
 
 
 def sealed(record: Record) -> Record:
-    """Return the record with the checksum of what it says, so that a flipped bit in its file is found."""
+    """Return the record with the checksum of its content, by which damage to its file is detected."""
     return record.model_copy(update={"sha256": _digest(json.loads(record.model_dump_json()))})
 
 
 def _digest(content: dict[str, Any]) -> str:
-    """Return the SHA-256 of a record's JSON without ``sha256``: keys sorted, no white space."""
+    """Return the SHA-256 of a record's JSON without ``sha256``, keys sorted and without white space."""
     rest = {key: value for key, value in content.items() if key != "sha256"}
     return hashlib.sha256(json.dumps(rest, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def _free(usual: Path, own: Path, content: bytes) -> Path:
-    """Return the usual name, unless a file with another content has it, which a record may name."""
+    """Return the usual name; the other one if a file with different content, to which a record may refer, has it."""
     return usual if not usual.exists() or has_content(usual, content) else own
 
 
 def _folder_for(path: Path, pictures: Mapping[str, bytes]) -> Path:
-    """Return a folder beside the record in which no other pictures lie."""
+    """Return a folder beside the record that contains no pictures of another record."""
     usual = path.with_name(f"{path.stem}-pictures")
     if all(_free(usual / name, usual, content) != usual for name, content in pictures.items()):
         return usual
@@ -120,7 +128,7 @@ def _folder_for(path: Path, pictures: Mapping[str, bytes]) -> Path:
 
 
 def _named(path: Path) -> str:
-    """Return the outcomes that the record on the disk names; empty where there is none that can be read."""
+    """Return the outcome file to which the record on disk refers; empty if there is no readable record."""
     try:
         outcomes = read_record(path).outcomes
     except GoldievalError:
@@ -129,7 +137,7 @@ def _named(path: Path) -> str:
 
 
 def _remove_superseded(path: Path, before: str, now: str) -> None:
-    """Remove outcomes of this record that it has not named for long: who read the record just now may need them."""
+    """Remove old outcome files of a record; recent ones stay for processes that have just read the record."""
     own = re.compile(re.escape(path.stem) + r"(-[0-9a-f]{8})?\.parquet")
     for file in path.parent.iterdir():
         if not own.fullmatch(file.name) or file.name == now:
@@ -141,7 +149,7 @@ def _remove_superseded(path: Path, before: str, now: str) -> None:
 
 
 def sweep_results(out: Path) -> None:
-    """Remove what runs that were killed have left half-written in a results folder."""
+    """Remove partial files of killed runs from a results folder."""
     sweep(out, *out.glob("*/"), *out.glob("*/*-pictures*/"))
 
 
@@ -149,7 +157,7 @@ def read_record(file: Path) -> Record:
     """Read one record.
 
     Raises:
-        GoldievalError: not a record, truncated, or written by a newer version; one line naming the file.
+        GoldievalError: the file is not a record, is damaged, or was written by a newer version.
     """
     try:
         content = read_json(file, RECORD_BYTES)
@@ -159,12 +167,15 @@ def read_record(file: Path) -> Record:
         record = Record.model_validate(content)
         if record.sha256 and record.sha256 != _digest(content):
             raise GoldievalError(
-                f"{file} is damaged, or was changed by hand: its sha256 is not that of its content. Run the task again."
+                f"{file} is damaged or was edited: its sha256 does not match its content. Run the task again."
             )
         return record
     except ValidationError as error:
-        raise GoldievalError(f"{file} is no record: {validation_line(error)}") from None
-    except (OSError, ValueError) as error:  # the latter: no UTF-8, no JSON, too deep, a number of thousands of digits
+        raise GoldievalError(f"{file} is not a record: {validation_line(error)}") from None
+    except (
+        OSError,
+        ValueError,
+    ) as error:  # ValueError: not UTF-8, not JSON, nested too deeply, or a number with thousands of digits
         raise GoldievalError(f"cannot read the record {file}: {error}") from error
 
 
@@ -172,7 +183,7 @@ def read_outcomes(file: Path, record: Record) -> dict[str, np.ndarray]:
     """Read the per-sample outcomes of the record in ``file``.
 
     Raises:
-        GoldievalError: the Parquet file is missing or is not the one that the record names.
+        GoldievalError: the Parquet file is missing or is not the one to which the record refers.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -180,18 +191,18 @@ def read_outcomes(file: Path, record: Record) -> dict[str, np.ndarray]:
     if record.outcomes is None:
         raise GoldievalError(f"{file}: a {record.status} record has no per-sample outcomes.")
     if Path(record.outcomes.file).name != record.outcomes.file:
-        raise GoldievalError(f"{file}: its outcomes {record.outcomes.file!r} do not lie beside it.")
+        raise GoldievalError(f"{file}: its outcomes {record.outcomes.file!r} are not in the same folder.")
     table = inside(file.parent, record.outcomes.file)
     try:
         content = read_bytes(table, OUTCOME_BYTES)
     except OSError as error:
         raise GoldievalError(f"{file}: its outcomes {table.name} cannot be read: {error.strerror}") from error
     if hashlib.sha256(content).hexdigest() != record.outcomes.sha256:
-        raise GoldievalError(f"{file} and {table.name} disagree: run the task again.")
+        raise GoldievalError(f"{file} and {table.name} do not match. Run the task again.")
     try:
         columns = pq.read_table(io.BytesIO(content))
     except (OSError, ValueError, pa.ArrowException) as error:
-        raise GoldievalError(f"{table} is no Parquet file: {error}") from error
+        raise GoldievalError(f"{table} is not a Parquet file: {error}") from error
     return {name: columns[name].to_numpy() for name in columns.column_names}
 
 
@@ -199,7 +210,7 @@ def find_records(place: Path) -> list[Path]:
     """Return the record files in a folder (or the one file), sorted.
 
     Raises:
-        GoldievalError: no such place.
+        GoldievalError: the place does not exist.
     """
     if place.is_file():
         return [place]

@@ -1,4 +1,4 @@
-"""The one reader of records, and the records of a run or a folder as one object for notebooks and training loops."""
+"""The reader of a results folder, and records as one object for notebooks and training loops."""
 
 from __future__ import annotations
 
@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Entry:
-    """A record and the file it came from."""
+    """A record with its file.
+
+    Attributes:
+        file: path of the record.
+        record: its content.
+    """
 
     file: Path
     record: Record
@@ -26,17 +31,25 @@ class Entry:
 
 @dataclass(frozen=True)
 class Found:
-    """Records with their files, and one line for each file that is none or cannot be read."""
+    """The records of some files and folders.
+
+    Attributes:
+        entries: the records with their files.
+        faults: one line for each file that is not a record or cannot be read.
+    """
 
     entries: list[Entry] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
 
 
 def read_records(places: Iterable[Path]) -> Found:
-    """Read every record in files and folders, each file once. A bad file in a folder costs itself alone.
+    """Read every record in files and folders, each file once. An invalid file in a folder does not affect the others.
+
+    Args:
+        places: files and folders.
 
     Raises:
-        GoldievalError: no such place, or a file that was named and is no record.
+        GoldievalError: a place does not exist, or one of the files in ``places`` is not a record.
     """
     found = Found()
     read: set[Path] = set()
@@ -59,7 +72,7 @@ class Results(Sequence[Record]):
 
     Attributes:
         faults: one line for each file of the folder that could not be read.
-        models_failed: of a run of several models, those that could not be evaluated at all, with the reason.
+        models_failed: model to reason, of models of a run that could not be evaluated at all.
     """
 
     def __init__(
@@ -83,13 +96,14 @@ class Results(Sequence[Record]):
         return len(self._records)
 
     def metrics(self) -> dict[str, dict[str, float]]:
-        """Return plain floats by task and metric; of several models, the last."""
+        """Return plain floats by task and metric; with several models, those of the last one."""
         return {record.task.name: record.values() for record in self._records}
 
     def frame(self) -> pd.DataFrame:
-        """Return one row a metric: model, task, protocol, scoring, status, value, low, high, n, chance, unreliable.
+        """Return a table with one row per metric.
 
-        low and high are None where there is no interval.
+        The columns are model, task, protocol, scoring, status, metric, value, low, high, n, separable (minimum
+        detectable difference), chance and unreliable. ``low`` and ``high`` are None if there is no interval.
         """
         import pandas as pd
 
@@ -114,7 +128,8 @@ def read_folder(place: Path) -> Found:
     """Read all records in a folder, or one file.
 
     Raises:
-        GoldievalError: no such place, a file that is no record, or a folder in which no record can be read.
+        GoldievalError: the place does not exist, is a file that is not a record, or is a folder in which no record can
+            be read.
     """
     found = read_records([place])
     if found.faults and not found.entries:
@@ -124,7 +139,7 @@ def read_folder(place: Path) -> Found:
 
 
 def load_results(place: str | Path = "results") -> Results:
-    """Read all records in a folder, or one file; what cannot be read is named in ``faults``.
+    """Read all records in a folder, or one file; files that cannot be read are listed in ``faults``.
 
     Raises:
         GoldievalError: as ``read_folder``.

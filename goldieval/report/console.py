@@ -14,7 +14,7 @@ from goldieval.core.display import Console, Text
 from goldieval.core.meter import Meter
 from goldieval.core.text import shell_argument
 from goldieval.data.source import tilde
-from goldieval.engine.plan import LeftOut, Plan, Tower
+from goldieval.engine.plan import Plan, SkippedTask, TowerPlan
 from goldieval.engine.reporter import Reporter
 from goldieval.records.schema import Record
 from goldieval.report.numbers import duration
@@ -28,7 +28,7 @@ class Terminal(Reporter):
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self.left_out: list[LeftOut] = []
+        self.left_out: list[SkippedTask] = []
         self.lacks_cards = False  # that were asked for
         self._paths: list[Path] = []
 
@@ -38,9 +38,11 @@ class Terminal(Reporter):
     def model_failed(self, spec: str, reason: str) -> None:
         self._line(f"model {spec} FAILED: {reason}", "red")
 
-    def card_unreadable(self, why: str, asked: bool) -> None:
-        self.lacks_cards |= asked
-        self._line(f"error: {why}" if asked else f"a card is left out: {why}", "red" if asked else "yellow")
+    def card_unreadable(self, reason: str, requested: bool) -> None:
+        self.lacks_cards |= requested
+        self._line(
+            f"error: {reason}" if requested else f"a card is left out: {reason}", "red" if requested else "yellow"
+        )
 
     def plan(self, plan: Plan) -> None:
         info = plan.info
@@ -50,7 +52,7 @@ class Terminal(Reporter):
             self._line(f"  {info.notice}", "yellow")
         if info.checkpoint:
             self._line(f"  checkpoint: {info.checkpoint}")
-        for item in plan.items:
+        for item in plan.tasks:
             if item.failure or item.loaded is None:
                 self._line(f"  {item.task.name}: cannot run: {item.failure}", "red")
             else:
@@ -85,22 +87,22 @@ class Terminal(Reporter):
         for record in records:
             if record.status == "failed":
                 self._line(f"{record.task.name} FAILED: {record.reason}", "red")
-        self.left_out += plan.left_out
-        self._not_run(plan.left_out)
+        self.left_out += plan.skipped
+        self._not_run(plan.skipped)
         self._next(plan, records)
 
-    def _not_run(self, left_out: list[LeftOut]) -> None:
+    def _not_run(self, left_out: list[SkippedTask]) -> None:
         """Print what was left out and why; tasks whose data the same command downloads share a paragraph."""
         for reason in dict.fromkeys(left.reason for left in left_out):
             self.console.print()
             self._line(f"not run, {reason}:", "bold")
-            by_command: dict[str, list[LeftOut]] = {}
+            by_command: dict[str, list[SkippedTask]] = {}
             for left in (left for left in left_out if left.reason == reason):
                 by_command.setdefault(left.how_to_get_any, []).append(left)
             for how, tasks in by_command.items():
                 self.console.print(Padding("; ".join(map(_sized, tasks)), (0, 0, 0, 2)))
                 if how:
-                    self._line(f"    {how if len(tasks) > 1 else tasks[0].how}", "dim")
+                    self._line(f"    {how if len(tasks) > 1 else tasks[0].how_to_get}", "dim")
 
     def _next(self, plan: Plan, records: list[Record]) -> None:
         """Print the command to try next."""
@@ -120,12 +122,12 @@ class Terminal(Reporter):
         self.console.print(Text(line, style), soft_wrap=True)
 
 
-def _sized(left: LeftOut) -> str:
+def _sized(left: SkippedTask) -> str:
     count, size = left.task.card.expect.images, left.task.card.source.megabytes
     return left.task.name + (f", {count:,} images" if count else "") + (f", {size:,} MB" if size else "")
 
 
-def _work(tower: Tower) -> str:
+def _work(tower: TowerPlan) -> str:
     total, missing = len(tower.contents), tower.missing
     done = f"{total:,} distinct, {total - missing:,} embedded already, {missing:,} to encode"
     rate = tower.space.rate()

@@ -77,7 +77,7 @@ def _add(file: Path, found: Imported) -> None:
         )  # fmt: skip
     if skipped:
         unique = list(dict.fromkeys(skipped))
-        found.faults.append(f"{file}: {len(skipped):,} numbers left out, with no name here: {listing(unique)}")
+        found.faults.append(f"{file}: {len(skipped):,} numbers left out, whose names are not known: {listing(unique)}")
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def _csv(file: Path, rows: list[Fields]) -> Iterator[ImportedNumber]:
 
 def _unknown(file: Path) -> GoldievalError:
     return GoldievalError(
-        f"{file} is no result file that is known here: clip-benchmark's JSON or CSV, open_clip's CSV, lmms-eval's JSON."
+        f"{file} is not a supported result file: use clip-benchmark's JSON or CSV, open_clip's CSV or lmms-eval's JSON."
     )
 
 
@@ -204,9 +204,9 @@ def _finite(file: Path, name: str, cell: Any) -> float | None:
     try:
         value = float(cell)
     except (TypeError, ValueError):
-        raise GoldievalError(f"{file}: {name}: {cell!r} is no number.") from None
+        raise GoldievalError(f"{file}: {name}: {cell!r} is not a number.") from None
     if not math.isfinite(value):
-        raise GoldievalError(f"{file}: {name}: {cell} is no finite number.")
+        raise GoldievalError(f"{file}: {name}: {cell} is not a finite number.")
     return value
 
 

@@ -30,7 +30,7 @@ def write_plot(file: Path, made: Made) -> int:
         raise GoldievalError(f"--plot {file}: name a .png or .pdf file.")
     found = efficiency(made.spec, made.sources)
     if found is None:
-        raise GoldievalError(f"--plot: table {made.spec.table} names no plot (plot: {{task: ..., metric: ...}}).")
+        raise GoldievalError(f"--plot: table {made.spec.table} has no plot (add plot: {{task: ..., metric: ...}}).")
     if not found.points:
         raise GoldievalError(f"--plot: no score of {found.title} has known training data.")
     try:

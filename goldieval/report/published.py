@@ -146,7 +146,9 @@ def _score(place: str, row: dict[str, str], models: dict[str, PublishedModel]) -
     try:
         value = float(row["value"]) if row["value"] else None
     except ValueError:
-        raise GoldievalError(f"{place}: value {row['value']!r} is no number. Leave it empty if not readable.") from None
+        raise GoldievalError(
+            f"{place}: value {row['value']!r} is not a number. Leave it empty if it cannot be read."
+        ) from None
     scale = UNITS[row["unit"]].scale
     return Score(
         row["model"], "published", row["task"], row["metric"], None if value is None else value / scale, row["unit"],

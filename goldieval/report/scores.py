@@ -6,12 +6,11 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from rich.console import RenderableType
-from rich.measure import Measurement
-from rich.table import Table
 
 from goldieval.core.display import Console, Text
 from goldieval.metrics.registry import metric_of
 from goldieval.records.schema import Record
+from goldieval.report.columns import Columns
 from goldieval.report.formats.feet import MDD
 from goldieval.report.numbers import interval, label, value
 
@@ -32,8 +31,7 @@ def scores(records: Sequence[Record], console: Console, every_metric: bool = Fal
         shown = [(record, _names(record, every_metric)) for record in group]
         parts += [Text(heading, "bold yellow")] if heading else []
         table = _wide(shown)
-        room = Measurement.get(console, console.options.update(max_width=1000), table).maximum
-        parts += [*([table] if room <= console.width else _narrow(shown)), *_protocols(shown)]
+        parts += [*([table] if table.width <= console.width else _narrow(shown)), *_protocols(shown)]
     return parts + ([Text(MDD, "dim")] if scored else [])
 
 
@@ -46,24 +44,22 @@ def _names(record: Record, every: bool) -> list[str]:
     return shown + [metric.name for metric in metrics if metric.stratum and metric.whole == headline]
 
 
-def _wide(shown: Shown) -> Table:
-    table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold", pad_edge=False)
-    for name in ("task", "metric", "score", "95 %", "n", "chance", "ceiling", "MDD"):
-        table.add_column(name, justify="left" if name in ("task", "metric") else "right", no_wrap=True)
+def _wide(shown: Shown) -> Columns:
+    table = Columns(("task", "metric", "score", "95 %", "n", "chance", "ceiling", "MDD"), left=2)
     for record, names in shown:
         for row, name in enumerate(names):
             metric = record.metrics[name]
-            style = "bold" if name == record.task.headline else ""
-            table.add_row(
-                Text(record.task.name if row == 0 else "", "bold"),
-                Text(label(name), style),
-                Text(value(name, metric.value), style),
+            cells = (
+                record.task.name if row == 0 else "",
+                label(name),
+                value(name, metric.value),
                 interval(name, metric),
                 f"{metric.n:,}",
                 value(name, metric.chance),
                 value(name, metric.ceiling),
                 value(name, metric.separable),
             )
+            table.add_row(cells, bold=3 if name == record.task.headline else 1)
     return table
 
 

@@ -20,8 +20,8 @@ from goldieval.report.grid import Cell, Grid, GridPanel, GridRow, RowGroup
 from goldieval.report.score import Score
 from goldieval.report.settings import Setting, main_setting, setting_of
 from goldieval.report.table_spec import Column, Study
-from goldieval.tasks.card import validation_line
 from goldieval.tasks.catalogue import packaged
+from goldieval.tasks.validation import validation_line
 
 FACTS = {"seeds": "seeds", "images_seen": "images seen", "images_per_second": "images/s"}
 MEANS = "Mean over seeds; its interval is Student's, from the scatter over seeds, pooled over the rows of a column."
@@ -80,7 +80,7 @@ def _read(file: Path) -> Run:
         content = read_json(file, RECORD_BYTES)
         run = Run.model_validate(content)
     except ValidationError as error:
-        raise GoldievalError(f"{file} is no run of a study: {validation_line(error)}") from None
+        raise GoldievalError(f"{file} is not a run of a study: {validation_line(error)}") from None
     except (OSError, ValueError) as error:
         raise GoldievalError(f"cannot read the run {file}: {error}") from error
     if newer := [record.schema_version for record in run.records if record.schema_version > SCHEMA]:

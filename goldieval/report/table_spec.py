@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from goldieval.core.errors import GoldievalError, did_you_mean
 from goldieval.core.yaml_files import read_yaml
-from goldieval.tasks.card import validation_line
+from goldieval.tasks.validation import validation_line
 
 SPECS = Path(__file__).parent / "specs"
 

@@ -14,7 +14,7 @@ from goldieval.report.numbers import duration
 
 if TYPE_CHECKING:
     from goldieval.goldiclip.cost import Cost
-    from goldieval.goldiclip.run_folder import Report
+    from goldieval.goldiclip.run_folder import StepReport
 
 LINE_EVERY_S = 15.0
 
@@ -37,10 +37,12 @@ class TrainingScreen:
         self._task = self._bar.add_task(recipe.name, total=recipe.optimiser.steps)
         console.print(Text(f"{recipe.name}: {recipe.title}", "bold"), soft_wrap=True)
 
-    def going_on(self, step: int) -> None:
+    def resuming(self, step: int) -> None:
         """Print the step from which a resumed training continues."""
         self._bar.update(self._task, completed=step)
-        self.say(f"going on from step {step:,}" if step else "no checkpoint to go on from: beginning anew")
+        self.print_line(
+            f"resuming from step {step:,}" if step else "no checkpoint to resume from: starting from the beginning"
+        )
 
     def __enter__(self) -> TrainingScreen:
         self._bar.start()
@@ -51,7 +53,7 @@ class TrainingScreen:
     ) -> None:
         self._bar.stop()
 
-    def step(self, report: Report) -> None:
+    def step(self, report: StepReport) -> None:
         parts = [f"{name} {loss:.3f} x{report.weights[name]:.2g}" for name, loss in report.losses.items()]
         line = f"{', '.join(parts)}; |g| {report.gradient_norm:.2f}; {report.rate:,.0f} images/s"
         self._bar.update(self._task, completed=report.step, description=line if self.console.is_terminal else "")
@@ -62,7 +64,7 @@ class TrainingScreen:
             self._last = now
             self.console.print(Text(f"step {report.step:,} of {self.recipe.optimiser.steps:,}: {line}"), soft_wrap=True)
 
-    def say(self, line: str) -> None:
+    def print_line(self, line: str) -> None:
         """Print a line above the bar."""
         self._bar.console.print(Text(line), soft_wrap=True)
 
@@ -87,6 +89,6 @@ class TrainingScreen:
         if found.batch < optimiser.batch_size:
             lines.insert(2, f"a step of {optimiser.batch_size:,} is not measured here and needs more memory")
         if missing:
-            lines.insert(0, f"{missing} Measured on made-up pictures: reading yours may take longer.")
+            lines.insert(0, f"{missing} Measured on synthetic pictures: reading yours may take longer.")
         for line in lines:
             self.console.print(Text(line), soft_wrap=True)

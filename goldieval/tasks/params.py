@@ -1,4 +1,4 @@
-"""What a task card may set under ``params``, family by family. No torch here: cards are read without it."""
+"""The parameters of a task card, one class per family. Torch is not imported here: cards are read without it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from goldieval.scoring.mode import checked_mode, dense_mode, needs_pool, shortli
 
 
 class Pinned(BaseModel):
-    """Prompts or class names of the installed clip-benchmark, pinned so that a drift is an error and not a surprise.
+    """Prompts or class names of the installed clip-benchmark, pinned so that a changed list is an error.
 
-    sha256: of the list as compact JSON.   version: the clip-benchmark release that it was taken from.
-    drop: entries to leave out of it.
+    Attributes:
+        clip_benchmark: name of the entry.
+        sha256: SHA-256 of the list as compact JSON.
+        version: release of clip-benchmark that the list was taken from.
+        drop: elements of the list to leave out.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -25,86 +28,99 @@ class Pinned(BaseModel):
 
 
 class FamilyParams(BaseModel):
-    """What the parameters of every family offer."""
+    """Base class of the parameters of a family."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    def mode(self, own: str, asked: str | None = None) -> str:
-        """Return the scoring mode in which a model meets the task.
+    def mode(self, model_mode: str, requested: str | None = None) -> str:
+        """Return the scoring mode in which a model is evaluated on the task.
 
         Args:
-            own: the mode that the model declares for itself.
-            asked: the mode that the run asks for, if any.
+            model_mode: the mode that the model declares as its default.
+            requested: the mode of ``--scoring``, if any.
         """
         raise NotImplementedError
 
 
 class SimilarityParams(FamilyParams):
-    """Shared by the families that compare images with texts.
+    """Parameters shared by the families that compare images with texts.
 
     Attributes:
-        scoring: ``auto`` is the model's own mode; the record holds what it was resolved to.
+        scoring: scoring mode; ``auto`` is the default of the model, and the record holds the resolved mode.
     """
 
     scoring: Annotated[str, AfterValidator(checked_mode)] = "auto"
 
-    def mode(self, own: str, asked: str | None = None) -> str:
-        """Return what the run asks for, else what the card says; ``auto`` is the model's own."""
-        wanted = asked or self.scoring
-        return own if wanted == "auto" else wanted
+    def mode(self, model_mode: str, requested: str | None = None) -> str:
+        """Return the requested mode, else that of the card; ``auto`` is the default of the model."""
+        mode = requested or self.scoring
+        return model_mode if mode == "auto" else mode
 
 
-# Groups of queries of the data whose scores are reported beside the whole, as ``<metric>_<stratum>``.
+# Names of groups of queries in the data, each reported beside the whole as ``<metric>_<stratum>``.
 Strata = list[Annotated[str, Field(pattern="^[a-z0-9_]+$")]]
 
 
 class RetrievalParams(SimilarityParams):
-    """``strata`` are groups of texts: recall of text to image is reported for each."""
+    """Parameters of retrieval.
+
+    Attributes:
+        k: numbers of retrieved items at which recall is computed.
+        strata: groups of texts for which text-to-image recall is also reported.
+    """
 
     k: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)] = [1, 5, 10]
     strata: Strata = []
 
 
-def _each_has_a_place_for_the_class(prompts: object) -> object:
-    bare = [prompt for prompt in prompts if "{c}" not in prompt] if isinstance(prompts, list) else []
-    if bare:
-        raise ValueError(f"prompt {bare[0]!r} has no {{c}} where the class name goes")
+def _each_contains_the_class(prompts: object) -> object:
+    invalid = [prompt for prompt in prompts if "{c}" not in prompt] if isinstance(prompts, list) else []
+    if invalid:
+        raise ValueError(f"prompt {invalid[0]!r} has no {{c}} where the class name goes")
     return prompts
 
 
-Prompts = Annotated[
-    Pinned | str | Annotated[list[str], Field(min_length=1)], AfterValidator(_each_has_a_place_for_the_class)
-]
+Prompts = Annotated[Pinned | str | Annotated[list[str], Field(min_length=1)], AfterValidator(_each_contains_the_class)]
 
 
 class ZeroshotParams(SimilarityParams):
-    """``{c}`` in a prompt stands for the class name. A string names a text file beside the card, one entry a line."""
+    """Parameters of zero-shot classification. A string names a text file beside the card with one entry per line.
+
+    Attributes:
+        prompts: prompts, in which ``{c}`` stands for the class name.
+        class_names: class names in label order; None means those of the data.
+    """
 
     prompts: Prompts
     class_names: Pinned | str | Annotated[list[str], Field(min_length=1)] | None = None
 
 
 class ChoiceParams(SimilarityParams):
-    """``sets``: queries come in sets that are right together; text, image and group scores are reported."""
+    """Parameters of choice among a few candidates.
+
+    Attributes:
+        strata: groups of queries for which accuracy is also reported.
+        sets: whether queries belong to sets that are scored as a whole (text, image and group score).
+    """
 
     strata: Strata = []
     sets: bool = False
 
-    def mode(self, own: str, asked: str | None = None) -> str:
-        """Return the scoring mode. A few candidates are no gallery: where a shortlist is asked for, all are scored."""
-        wanted = super().mode(own, asked)
-        return "conditioned" if shortlist_size(wanted) else wanted
+    def mode(self, model_mode: str, requested: str | None = None) -> str:
+        """Return the scoring mode. In place of a shortlist all candidates are scored, since there are only a few."""
+        mode = super().mode(model_mode, requested)
+        return "conditioned" if shortlist_size(mode) else mode
 
 
 PENALTIES = [10, 1, 0.1, 0.01, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7]
 
 
 class ProbeParams(FamilyParams):
-    """How a linear probe is fitted.
+    """Parameters of a linear probe.
 
     Attributes:
-        penalties: on the squared weights over the mean loss, tried from the strongest on.
-        heldout: part of train that chooses among them.
+        penalties: penalties on the squared weights relative to the mean loss, tried from the strongest to the weakest.
+        heldout: fraction of the train split that is held out to choose the penalty.
         steps: maximum number of solver steps.
     """
 
@@ -112,16 +128,22 @@ class ProbeParams(FamilyParams):
     heldout: Annotated[float, Field(gt=0, lt=1)] = 0.1
     steps: Annotated[int, Field(ge=1)] = 5000
 
-    def mode(self, own: str, asked: str | None = None) -> Literal["features"]:
-        """The image embeddings are learned from; no text is compared."""
+    def mode(self, model_mode: str, requested: str | None = None) -> Literal["features"]:
+        """Return the one mode: a classifier is fitted to image embeddings, and no text is compared."""
         return "features"
 
 
 class VqaParams(FamilyParams):
+    """Parameters of visual question answering.
+
+    Attributes:
+        strata: groups of questions for which accuracy is also reported.
+    """
+
     strata: Strata = []
 
-    def mode(self, own: str, asked: str | None = None) -> Literal["generate"]:
-        """The model writes its answers; nothing is compared."""
+    def mode(self, model_mode: str, requested: str | None = None) -> Literal["generate"]:
+        """Return the one mode: the model generates its answers, and no embeddings are compared."""
         return "generate"
 
 
@@ -130,21 +152,30 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class SegmentationParams(FamilyParams):
-    """Open-vocabulary segmentation without training (SCLIP's pipeline); every field has moved a published number.
+    """Parameters of open-vocabulary segmentation without training (SCLIP's pipeline).
 
-    definition: data set of mmsegmentation whose classes and colours these labels have, for data that name none.
-    class_names: what the texts call each class in label order, several names with commas between them
-        (``background: sky, wall`` gives the label too); a class scores what its best name scores. A string is a file
-        beside the card, one class a line. None: the names of the labels.
-    short_side, long_side: pictures are resized to this short side, unless the long one would become longer than that.
-    crop, stride: of the sliding window, pixels of the resized picture.
-    attention: of the last block: ``plain``, or ``csa``, by like queries and like keys (SCLIP).
-    reading: what a patch says of a text: ``projection`` (cosine of its own vector), ``pooling`` (of itself pooled for
-        the text), ``attention-map`` (the attention it gets); the latter two need text-conditioned pooling. ``auto`` is
-        pooling for models that score text-conditioned, else projection; the record holds what it was resolved to.
-    scale: factor of the logits before the softmax over names.   probability_threshold, area_threshold: for sets whose
-        class 0 is background: pixels less sure than that, and classes on at most that share of all other classes'
-        pixels, become background.
+    Published numbers depend on every one of them.
+
+    Attributes:
+        definition: data set of mmsegmentation whose classes and colours the labels have, for data that name none.
+        class_names: names of each class in label order, separated by commas (``background: sky, wall`` gives the label
+            as well); the score of a class is that of its best name. A string names a text file beside the card with
+            one class per line; None means that the labels are the names.
+        prompts: prompts, in which ``{c}`` stands for the class name.
+        short_side: side in pixels to which the short side of a picture is resized.
+        long_side: largest long side in pixels; it takes precedence over ``short_side``.
+        crop: side of the sliding window, in pixels of the resized picture.
+        stride: step of the sliding window, in pixels of the resized picture.
+        attention: attention of the last block: ``plain``, or ``csa``, SCLIP's correlative self-attention.
+        reading: how a patch is compared with a text: ``projection`` (cosine of its own vector), ``pooling`` (cosine of
+            the patch pooled for the text) or ``attention-map`` (the attention that the text pays to it); the latter
+            two need text-conditioned pooling. ``auto`` is pooling for models with conditioned scoring, else
+            projection, and the record holds the resolved value.
+        scale: factor of the logits before the softmax over names.
+        probability_threshold: for label sets whose class 0 is the background: pixels whose highest probability is
+            below it become background.
+        area_threshold: for the same label sets: classes on at most that fraction of the pixels of all other classes
+            become background.
     """
 
     definition: str = ""
@@ -161,16 +192,16 @@ class SegmentationParams(FamilyParams):
     area_threshold: Share = 0.0
 
     @model_validator(mode="after")
-    def _windows_leave_no_gap(self) -> SegmentationParams:
+    def _windows_cover_the_picture(self) -> SegmentationParams:
         if self.stride > self.crop:
             raise ValueError(
-                f"stride {self.stride} is larger than crop {self.crop}: pixels between windows are never seen"
+                f"stride {self.stride} is larger than crop {self.crop}: pixels between windows would be skipped"
             )
         if self.short_side > self.long_side:
             raise ValueError(f"short_side {self.short_side} is larger than long_side {self.long_side}")
         return self
 
-    def mode(self, own: str, asked: str | None = None) -> str:
-        """Patches are compared with texts, by an attention and a reading that never share a column with others."""
-        own_reading = "pooling" if needs_pool(own) else "projection"
-        return dense_mode(self.attention, own_reading if self.reading == "auto" else self.reading)
+    def mode(self, model_mode: str, requested: str | None = None) -> str:
+        """Return ``dense:ATTENTION:READING``; results of different modes are in different columns."""
+        default_reading = "pooling" if needs_pool(model_mode) else "projection"
+        return dense_mode(self.attention, default_reading if self.reading == "auto" else self.reading)

@@ -1,4 +1,4 @@
-"""Prompts and class names: written in the card, in a file beside it, or read from the installed clip-benchmark."""
+"""Prompts and class names: listed in the card, in a file beside it, or read from the installed clip-benchmark."""
 
 from __future__ import annotations
 
@@ -19,45 +19,51 @@ PROMPTS = "en_zeroshot_classification_templates.json"
 CLASS_NAMES = "en_classnames.json"
 
 
-def resolve(task: Task, given: Pinned | str | Sequence[str], file: str) -> list[str]:
-    """Return the list that a card means.
+def resolve(task: Task, value: Pinned | str | Sequence[str], file: str) -> list[str]:
+    """Return the prompts or class names that a card refers to.
 
     Args:
-        given: the list itself, the name of a text file beside the card, or an entry of clip-benchmark's ``file``.
+        task: the task of the card.
+        value: the list itself, the name of a text file beside the card, or an entry of clip-benchmark's ``file``.
+        file: ``PROMPTS`` or ``CLASS_NAMES``.
 
     Raises:
-        TaskError: an unknown entry, or one whose SHA-256 is not the card's.
+        TaskError: the entry does not exist, or its SHA-256 differs from the one on the card.
     """
-    if isinstance(given, Pinned):
-        return _pinned(task, given, file)
-    if isinstance(given, str):
-        return (read_names if file == CLASS_NAMES else read_lines)(inside(task.file.parent, given))
-    return list(given)
+    if isinstance(value, Pinned):
+        return _pinned(task, value, file)
+    if isinstance(value, str):
+        return (read_names if file == CLASS_NAMES else read_lines)(inside(task.file.parent, value))
+    return list(value)
 
 
 def digest(values: Sequence[str]) -> str:
-    """SHA-256 of a list of strings as compact JSON: the ``sha256`` that cards pin."""
+    """Return the SHA-256 of a list of strings as compact JSON, which is the ``sha256`` that cards pin."""
     content = json.dumps(list(values), ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(content.encode()).hexdigest()
 
 
 def fill(prompts: Sequence[str], class_name: str) -> list[str]:
-    """Put a class name in place of ``{c}`` in every prompt."""
+    """Return the prompts with ``{c}`` replaced by a class name."""
     return [prompt.replace("{c}", class_name) for prompt in prompts]
 
 
 def check_prompts(prompts: Sequence[str]) -> None:
-    """Raise TaskError for a prompt without a place for the class name."""
-    bare = [prompt for prompt in prompts if "{c}" not in prompt]
-    if bare:
-        raise TaskError(f"prompt {bare[0]!r} has no {{c}} where the class name goes.")
+    """Raise TaskError for a prompt without ``{c}``."""
+    invalid = [prompt for prompt in prompts if "{c}" not in prompt]
+    if invalid:
+        raise TaskError(f"prompt {invalid[0]!r} has no {{c}} where the class name goes.")
 
 
 def clip_benchmark_entry(name: str, file: str) -> list[str]:
-    """Return one entry of clip-benchmark's prompt or class-name file. Its package is never imported, only read.
+    """Return one entry of clip-benchmark's prompt or class-name file, which is read without importing the package.
+
+    Args:
+        name: of the entry.
+        file: ``PROMPTS`` or ``CLASS_NAMES``.
 
     Raises:
-        KeyError: no such entry.
+        KeyError: there is no such entry.
     """
     entry: list[str] = _clip_benchmark(file)[name]
     return entry
@@ -71,6 +77,7 @@ def _clip_benchmark(file: str) -> dict[str, list[str]]:
 
 
 def _pinned(task: Task, pin: Pinned, file: str) -> list[str]:
+    """Return a pinned list of the installed clip-benchmark. Raises TaskError where it is missing or has changed."""
     version = importlib.metadata.version("clip-benchmark")
     try:
         values = clip_benchmark_entry(pin.clip_benchmark, file)
@@ -81,7 +88,7 @@ def _pinned(task: Task, pin: Pinned, file: str) -> list[str]:
     if digest(values) != pin.sha256:
         raise TaskError(
             f"{task.file}: {pin.clip_benchmark!r} in {file} of clip-benchmark {version} is not what this card pins. "
-            f"It matches clip-benchmark {pin.version}: uv pip install clip-benchmark=={pin.version}"
+            f"Install the release that it pins: uv pip install clip-benchmark=={pin.version}"
         )
     if unknown := [name for name in pin.drop if name not in values]:
         raise TaskError(f"{task.file}: {pin.clip_benchmark!r} in {file} has no {unknown[0]!r} to drop.")

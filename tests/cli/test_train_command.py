@@ -17,8 +17,9 @@ from tiny_recipe import RECIPE
 from goldieval.core.errors import GoldievalError
 from goldieval.goldiclip import cost
 from goldieval.goldiclip.checkpoint import load_weights
-from goldieval.goldiclip.shipped import LARGEST, ship
-from goldieval.goldiclip.trainer import Trainer
+from goldieval.goldiclip.data.batch import Batch
+from goldieval.goldiclip.shipped import MAX_BYTES, ship
+from goldieval.goldiclip.student import Student
 from goldieval.records.results import load_results
 
 
@@ -86,11 +87,11 @@ def dry_run(*arguments: str | Path) -> list[str]:
 
 
 @pytest.mark.parametrize("source", ["shards", "jsonl"])
-def test_a_dry_run_without_the_data_measures_made_up_pictures(source: str, recipe: Path, tmp_path: Path) -> None:
+def test_a_dry_run_without_the_data_measures_synthetic_pictures(source: str, recipe: Path, tmp_path: Path) -> None:
     content = {**RECIPE, "data": {"source": source, "path": str(tmp_path / "none"), "captions": 2, "workers": 0}}
     recipe.write_text(yaml.safe_dump(content))
     first, *rest = dry_run(recipe, "--out", tmp_path / "run")
-    assert str(tmp_path / "none") in first and "made-up pictures" in first
+    assert str(tmp_path / "none") in first and "synthetic pictures" in first
     assert "over 4 steps of 8 on 1 x" in rest[1] and rest[2].startswith("32 images in 4 steps")
     assert "none" in one_line(goldieval("train", recipe, "--out", tmp_path / "run").err)
     assert not (tmp_path / "run").exists()
@@ -104,14 +105,14 @@ def test_a_dry_run_stops_at_a_batch_that_takes_long(recipe: Path, monkeypatch: p
 
 
 def test_a_dry_run_stops_at_a_batch_that_does_not_fit(recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    one = Trainer._one
+    forward = Student.forward
 
-    def full(self: Trainer) -> Any:
-        if self.recipe.optimiser.batch_size > limit:
+    def full(self: Student, batch: Batch, *others: Any) -> Any:
+        if len(batch.pixels) > limit:
             raise torch.OutOfMemoryError
-        return one(self)
+        return forward(self, batch, *others)
 
-    monkeypatch.setattr(Trainer, "_one", full)
+    monkeypatch.setattr(Student, "forward", full)
     limit = 4
     assert "over 4 steps of 4 on" in dry_run(recipe)[1]
     limit = 1
@@ -135,7 +136,10 @@ def test_a_checkpoint_ships_and_says_how_it_was_trained(recipe: Path, tmp_path: 
     ship(tmp_path / "run" / "step-000004", file)
     model, about = load_weights(file)
     assert (
-        file.stat().st_size < LARGEST and about.recipe == "mine" and about.home == "shapes" and about.images_seen == 32
+        file.stat().st_size < MAX_BYTES
+        and about.recipe == "mine"
+        and about.home == "shapes"
+        and about.images_seen == 32
     )
     assert next(model.parameters()).dtype == torch.float32
     ran = goldieval(
@@ -156,7 +160,7 @@ def test_a_checkpoint_too_large_to_ship_leaves_what_ships(
     assert goldieval("train", recipe, "--out", tmp_path / "run", "--set", "evaluation.every=0").code == 0
     file = tmp_path / "small.safetensors"
     file.write_bytes(b"what ships")
-    monkeypatch.setattr("goldieval.goldiclip.shipped.LARGEST", 1000)
+    monkeypatch.setattr("goldieval.goldiclip.shipped.MAX_BYTES", 1000)
     with pytest.raises(GoldievalError, match="more than the"):
         ship(tmp_path / "run" / "step-000004", file)
     assert file.read_bytes() == b"what ships" and not [

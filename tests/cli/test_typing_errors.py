@@ -33,7 +33,7 @@ def _scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("train goldclip-tiny", "Did you mean goldiclip-tiny, clip-tiny, goldiclip-tiny-start?"),
         ("train goldiclip-tiny --set lr=1", "unknown key. Did you mean optimiser.lr?"),
         ("train goldiclip-tiny --set optimiser.lrr=1", "unknown key. Did you mean optimiser.lr?"),
-        ("compare results nowhere", "nowhere is no folder and of no model family."),
+        ("compare results nowhere", "nowhere is neither a folder nor of a known model family."),
     ],
 )
 def test_one_line_and_exit_code_2(arguments: str, said: str) -> None:

@@ -60,7 +60,7 @@ def test_sides_the_other_way_round_turn_the_verdict(results: Path) -> None:
         ("random:1", "random:2", "run --model random:1 --model random:2 --tasks retrieval,zeroshot --out results"),
         ("ffff", "toy:a", "no record in results has a fingerprint that begins with ffff."),
         ("no/such", "toy:a", "no/such: no such record, folder or model"),
-        ("toy.txt", "toy:a", "toy.txt is no record"),
+        ("toy.txt", "toy:a", "toy.txt is not a record"),
     ],
 )  # fmt: skip
 def test_a_side_without_records_is_one_line_with_the_command_that_makes_them(
@@ -81,7 +81,7 @@ def test_broken_records_are_one_line(results: Path) -> None:
     file = next(results.rglob("toy_a*/*.json"))
     file.with_suffix(".parquet").write_bytes(b"other")
     ran = goldieval("compare", "toy:a", "toy:b")
-    assert ran.code == 2 and "disagree" in one_line(ran.err)
+    assert ran.code == 2 and "do not match" in one_line(ran.err)
     file.write_text(file.read_text()[:100])
     ran = goldieval("compare", "toy:a", "toy:b")
     assert ran.code == 2 and str(file.name) in one_line(ran.err)
@@ -230,7 +230,7 @@ def test_a_glob_over_checkpoints_gives_a_curve_and_tests_the_last(tmp_path: Path
     found = library.compare("toy:c@step-*.pt", "toy:b")
     assert [(point.side, point.images_seen) for point in found.curve] == [("A", 900), ("A", 1000), ("B", None)]
     (row,) = found.rows
-    assert row.a == 0.5 and any("tested is the last, toy:c@step-10.pt" in note for note in found.notes)
+    assert row.a == 0.5 and any("the last is tested, toy:c@step-10.pt" in note for note in found.notes)
     assert "by images seen" in goldieval("compare", "toy:c@step-*.pt", "toy:b").out
     (seeded,) = library.compare("toy:c@step-*.pt", "toy:b", seeds=True).rows
     assert seeded.seeds == (2, 1) and seeded.seed_sd[1] is None

@@ -1,4 +1,4 @@
-"""What libraries warn of and log: a plain line where it concerns the user, else nothing but with --debug."""
+"""Warnings and log messages of libraries: one plain line if they concern the user, otherwise only with --debug."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def noisy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def run(*arguments: str) -> Ran:
-    """As in a fresh interpreter, where nobody has set warning filters."""
+    """Run as in a fresh interpreter, without warning filters."""
     with warnings.catch_warnings():
         warnings.resetwarnings()
         return goldieval(*arguments)
@@ -70,7 +70,7 @@ def test_debug_shows_all(noisy: list[str]) -> None:
     assert {warning.category for warning in seen} >= {UserWarning, DeprecationWarning, RuntimeWarning}
 
 
-def test_what_was_set_before_is_back_afterwards() -> None:
+def test_previous_settings_are_restored() -> None:
     before = warnings.showwarning, logging.getLogger().handlers[:], warnings.filters[:]
     with kept_off(lambda _: None):
         assert warnings.showwarning is not before[0]
@@ -90,10 +90,10 @@ def test_what_was_set_before_is_back_afterwards() -> None:
     ],
 )
 def test_whose_warnings_are_shown(category: type[Warning], file: str, shown: bool) -> None:
-    said: list[str] = []
-    with kept_off(said.append):
+    lines: list[str] = []
+    with kept_off(lines.append):
         warnings.showwarning("look", category, file, 1)
-    assert said == (["look"] if shown else [])
+    assert lines == (["look"] if shown else [])
 
 
 def test_the_python_interface_leaves_the_filters_of_its_caller_alone(noisy: list[str]) -> None:
@@ -119,14 +119,16 @@ def test_the_python_interface_leaves_the_filters_of_its_caller_alone(noisy: list
         (ZeroDivisionError("division by zero"), "ZeroDivisionError: division by zero (a fault of goldieval"),
     ],
 )
-def test_a_fault_of_goldieval_is_only_what_is_one(monkeypatch: pytest.MonkeyPatch, error: Exception, line: str) -> None:
+def test_only_internal_errors_are_reported_as_such(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, line: str
+) -> None:
     def broken(*_: Any, **__: Any) -> None:
         raise error
 
     monkeypatch.setattr("goldieval.engine.run.evaluate", broken)
     ran = goldieval("run", "--model", "random", "--tasks", "shapes")
-    said = one_line(ran.err) if "fault of goldieval" not in line else ran.err
-    assert ran.code == 2 and line in said and ("fault of goldieval" in line or "fault of goldieval" not in said)
+    output = one_line(ran.err) if "fault of goldieval" not in line else ran.err
+    assert ran.code == 2 and line in output and ("fault of goldieval" in line or "fault of goldieval" not in output)
 
 
 def test_a_reader_that_closes_the_pipe_gets_no_traceback() -> None:

@@ -1,4 +1,4 @@
-"""Strings of others on terminals and in files for people: every character is seen, none acts, in any encoding."""
+"""Foreign strings on terminals and in output files: visible, without effect, and in any encoding."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ import pytest
 from commands import Ended, forked
 from comparison_records import classified
 from helpers import goldieval, picture
-from made_records import made, write
 from rich.progress import Progress, TextColumn
 from rich.table import Table
+from synthetic_records import made, write
 
 import goldieval as package
 from goldieval.core.display import Console, GuardedStream, Text, guarded, print_json
@@ -40,7 +40,7 @@ ACTS = {"Cc", "Cf", "Zl", "Zp", "Cs", "Co"}
 
 
 def acting(text: str, allowed: str = "\n") -> set[str]:
-    """Return the characters that a reader does not see, or that a terminal obeys."""
+    """Return the characters that are invisible, or that control a terminal."""
     return {char for char in text if unicodedata.category(char) in ACTS and char not in allowed}
 
 
@@ -50,12 +50,12 @@ def _in_its_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("char", [*map(chr, range(32)), "\x7f", *map(chr, range(0x80, 0xA0)), *HOSTILE, "\udc80"])
-def test_whatever_does_not_show_is_written_out(char: str) -> None:
+def test_invisible_characters_are_escaped(char: str) -> None:
     assert acting(printable(f"a{char}b"), "\n\t") == set() and acting(one_line(f"a{char}b"), "") == set()
     assert printable(f"a{char}b")[0] == "a" and printable(f"a{char}b")[-1] == "b"
 
 
-def test_what_shows_stays_as_it_is() -> None:
+def test_visible_characters_are_unchanged() -> None:
     text = "Füße, 猫 and дом – 50 ± 1 % 👩 ¡!\\x1b"
     assert printable(text) == one_line(text) == text
 
@@ -68,7 +68,7 @@ def on_console(*renderables: object, **settings: object) -> str:
 
 
 @pytest.mark.parametrize("make", [str, Text, lambda text: Text.assemble((text, "bold"), text), "table", "progress"])
-def test_no_console_prints_more_than_is_seen(make: object) -> None:
+def test_consoles_print_only_visible_characters(make: object) -> None:
     if make == "table":
         shown: object = Table(title=HOSTILE)
         shown.add_column(HOSTILE)  # type: ignore[attr-defined]
@@ -89,7 +89,7 @@ def test_a_consoles_own_colours_stay() -> None:
     assert "\x1b[1m" in on_console(Text("x", "bold"), force_terminal=True, color_system="standard")
 
 
-def test_print_traceback_and_libraries_pass_the_gate(capsys: pytest.CaptureFixture[str]) -> None:
+def test_print_traceback_and_libraries_are_guarded(capsys: pytest.CaptureFixture[str]) -> None:
     with guarded():
         print(HOSTILE)
         sys.stderr.write(HOSTILE)
@@ -107,15 +107,15 @@ def test_a_console_below_a_guard_keeps_its_colours() -> None:
     assert "\x1b[1m" in stream.getvalue() and "\\x1b[2J" in stream.getvalue()
 
 
-def test_json_is_seen_and_means_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_is_visible_and_equivalent(capsys: pytest.CaptureFixture[str]) -> None:
     with guarded():
         print_json({"a": HOSTILE, "b": "é\udc80"})
     out = capsys.readouterr().out
     assert acting(out) == set() and json.loads(out) == {"a": HOSTILE, "b": "é\udc80"}
 
 
-def test_every_screen_uses_the_gate() -> None:
-    """Nobody makes a console or a text of rich's own, or prints, beside the gate."""
+def test_all_output_uses_the_guarded_console() -> None:
+    """No module creates rich's own consoles or texts, or prints, without the guard."""
     wrong = []
     for file in sorted(Path(package.__file__).parent.rglob("*.py")):
         if file.parent.name == "core":
@@ -144,7 +144,7 @@ def hostile_record(**changes: object) -> object:
     [("show",), ("show", "--json"), ("ls", "results"), ("ls", "results", "--json"), ("ls", "tasks"), ("table",)]
     + [("table", "--format", name) for name in FORMATS],
 )
-def test_a_record_of_a_stranger_does_not_act(verb: tuple[str, ...]) -> None:
+def test_foreign_records_have_no_effect_on_the_terminal(verb: tuple[str, ...]) -> None:
     write(Path("results"), hostile_record(), hostile_record(status="partial", reason=HOSTILE, limit=3))  # type: ignore[arg-type]
     write(Path("results"), hostile_record(status="failed", reason=HOSTILE, metrics={}))  # type: ignore[arg-type]
     Path("results", "x").mkdir()
@@ -155,7 +155,7 @@ def test_a_record_of_a_stranger_does_not_act(verb: tuple[str, ...]) -> None:
     assert not any(line.startswith("error: forged") for line in (ran.out + ran.err).splitlines())
 
 
-def test_pages_and_plots_show_a_strangers_characters(tmp_path: Path) -> None:
+def test_pages_and_plots_escape_foreign_characters(tmp_path: Path) -> None:
     write(Path("results"), hostile_record(images_seen=5, unique_pairs=5, notice=""))  # type: ignore[arg-type]
     table = tmp_path / "t.yaml"
     table.write_text(
@@ -168,7 +168,7 @@ def test_pages_and_plots_show_a_strangers_characters(tmp_path: Path) -> None:
     assert write_plot(tmp_path / "p.png", made_table) > 1000
 
 
-def test_comparing_strangers_does_not_act(tmp_path: Path) -> None:
+def test_comparing_foreign_records_has_no_effect_on_the_terminal(tmp_path: Path) -> None:
     for name, seed in (("a", 0), ("b", 1)):
         hits = np.random.default_rng(seed).integers(0, 2, 40).astype(bool)
         classified(tmp_path / name, HOSTILE + name, hits, notice=HOSTILE, protocol=HOSTILE)
@@ -179,7 +179,7 @@ def test_comparing_strangers_does_not_act(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["\x1b[31m.png", "\x9b31m\u202e.png", "a\nb.png", "[red].png"])
-def test_file_names_of_strangers_do_not_act(tmp_path: Path, name: str) -> None:
+def test_foreign_file_names_have_no_effect_on_the_terminal(tmp_path: Path, name: str) -> None:
     folder = tmp_path / "mine"
     picture(folder / name)
     (folder / "captions.csv").write_text(f'image,caption\n"{name}","{name} x"\n', encoding="utf-8")
@@ -202,7 +202,7 @@ def test_no_cell_of_a_csv_is_a_formula(cell: str) -> None:
     assert float(row["value"]) == 0.5 and row["unit"] == "fraction"
 
 
-def test_true_numbers_stay_numbers_and_have_no_tail() -> None:
+def test_numbers_stay_numbers_without_trailing_digits() -> None:
     assert formula_safe("-0.5") == "'-0.5" and formula_safe("0.5") == "0.5"
     write(Path("results"), made("cifar10", "a", 0.7559999999999999), made("cifar10", "b", 0.5))
     text = FORMATS["csv"](make_table("leaderboard", delta="a").grid)
@@ -250,11 +250,11 @@ def test_html_is_utf_8_whatever_the_terminal_is() -> None:
     assert "&#29483;" in ran.stdout.decode("utf-8")
 
 
-def test_stand_ins_are_as_wide_as_the_column_that_holds_them() -> None:
+def test_ascii_substitutes_are_measured_by_columns() -> None:
     assert fit_encoding("50 ± 1 – 猫", "ascii") == "50 +- 1 - \\u732b" and fit_encoding("é ±", "latin-1") == "é ±"
 
 
-def test_whoever_reads_no_further_ends_it_quietly() -> None:
+def test_closed_pipe_ends_the_program_quietly() -> None:
     write(Path("results"), *(made("cifar10", f"m{number}", 0.5) for number in range(30)))
     reader, writer = os.pipe()
     os.close(reader)
@@ -272,5 +272,5 @@ def test_a_full_disk_is_one_line() -> None:
     assert ran.returncode == 2 and ran.stderr.startswith(b"error: cannot write the output")
 
 
-def test_arguments_of_commands_to_copy_are_quoted() -> None:
+def test_arguments_of_printed_commands_are_quoted() -> None:
     assert shell_argument("~/my data") == "~/'my data'" and shell_argument("it's") == "'it'\"'\"'s'"

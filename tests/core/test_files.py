@@ -1,4 +1,4 @@
-"""Files that several processes want to make."""
+"""Files that several processes create concurrently."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Every small file of a stranger that is no data: cards, suites, recipes, tables, records, lock files, numbers.
+"""Fuzzing of all small files other than data: cards, suites, recipes, tables, records, lock files, numbers.
 
-Whatever they hold, reading gives a value or one line of ours, within a bound on time. More inputs: see ``strange``.
+Whatever they contain, reading gives a value or a one-line error within a time limit. For more inputs see ``fuzzing``.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from typing import Any
 
 import pytest
 import yaml
+from fuzzing import as_json, damaged, many, mutated
 from helpers import goldieval
 from hypothesis import given
 from hypothesis import strategies as st
-from made_records import made
-from strange import as_json, damaged, many, mutated
+from synthetic_records import made
 
 from goldieval.core.errors import GoldievalError
 from goldieval.data.fetch.lockfile import origin_labels, read_lock
@@ -46,12 +46,12 @@ def yaml_of(file: Path) -> Any:
 
 
 def one_line_or_value(read: Callable[[], Any]) -> Any:
-    """Return what was read, or None for a refusal of one line."""
+    """Return what was read, or None for a one-line error."""
     try:
         return read()
     except GoldievalError as error:
-        said = str(error)
-        assert said.strip() and "Traceback" not in said and len(said) < 20_000
+        message = str(error)
+        assert message.strip() and "Traceback" not in message and len(message) < 20_000
         return None
 
 

@@ -1,4 +1,4 @@
-"""Offline: no family of models and no reader opens a socket, from Python as from the command line."""
+"""Offline mode: no model family and no reader opens a socket, from Python and from the command line."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from helpers import (
     tar,
     toy_model,
 )
-from made_models import SIZES, clip_state, cosmos_file, flair_file, huggingface_folder, superclip_file
 from open_clip import factory
+from tiny_models import SIZES, clip_state, cosmos_file, flair_file, huggingface_folder, superclip_file
 
 import goldieval as library
 from goldieval import evaluate, load_model
@@ -40,7 +40,7 @@ TOWER = SIZES | {"text_cfg": {"hf_model_name": "someone/tower", "hf_tokenizer_na
 
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Replace the socket: what opens one is written down and fails; caches of the hub are empty."""
+    """Replace the socket: every attempt to open one is logged and fails; caches of the Hub are empty."""
     asked: list[str] = []
 
     def refuse(name: str) -> Any:
@@ -78,7 +78,7 @@ def architectures(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 def spec_of(kind: str, folder: Path) -> str:
-    """Return a model of a family, made on this machine."""
+    """Return a model of a family, created on this machine."""
     if kind == "open_clip":
         torch.save({"state_dict": clip_state()}, folder / "m.pt")
     makers: dict[str, Any] = {
@@ -101,8 +101,8 @@ FAMILIES = ("random", "goldiclip", "open_clip", "flair", "cosmos", "superclip", 
 KINDS = (*FAMILIES, "huggingface clip", "huggingface siglip", "huggingface siglip2")
 
 
-def test_every_family_stands_in_the_list() -> None:
-    from goldieval.tasks.catalogue import model_families
+def test_every_family_is_covered() -> None:
+    from goldieval.tasks.plugins import model_families
 
     tested = {kind.partition(" ")[0] for kind in KINDS} | {"embeddings"}
     assert {name for name, point in model_families().items() if point.value.startswith("model_adapters.")} <= tested
@@ -141,8 +141,8 @@ NOT_HERE = (
 
 @pytest.mark.usefixtures("architectures", "empty_hub")
 @pytest.mark.parametrize("spec", NOT_HERE)
-def test_what_is_not_here_is_one_line_and_no_socket(spec: str, tmp_path: Path, opened: list[str]) -> None:
-    """Also where the hub's library was imported long before, and read its switch then."""
+def test_missing_files_are_one_line_and_open_no_socket(spec: str, tmp_path: Path, opened: list[str]) -> None:
+    """Also if the Hub's library was imported before, and read its setting then."""
     for run in (lambda: load_model(spec, offline=True), lambda: evaluate(spec, "shapes-vqa", out=None, offline=True)):
         with pytest.raises(GoldievalError) as caught:
             run()
@@ -153,7 +153,7 @@ def test_what_is_not_here_is_one_line_and_no_socket(spec: str, tmp_path: Path, o
 
 @pytest.mark.usefixtures("architectures", "empty_hub")
 @pytest.mark.parametrize("spec", NOT_HERE)
-def test_the_users_own_variable_is_honoured(spec: str, opened: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_users_own_variable_is_respected(spec: str, opened: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(GoldievalError):
@@ -162,7 +162,7 @@ def test_the_users_own_variable_is_honoured(spec: str, opened: list[str], monkey
 
 
 def cards(folder: Path) -> dict[str, Path]:
-    """Return a card of each reader that a picture folder, a table, shards and COCO annotations can be read with."""
+    """Return a card for each reader of an image folder, a table, shards and COCO annotations."""
     class_folders(folder / "folder" / "data", {"cat": 2, "dog": 2})
     rows = [{"image": f"{n}.png", "caption": f"caption {n}"} for n in range(3)]
     for n in range(3):
@@ -207,7 +207,7 @@ def test_the_built_in_world_opens_no_socket(opened: list[str]) -> None:
     assert len(list(records)) == len(names) and not opened
 
 
-def test_the_switch_is_put_back_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_setting_is_restored(monkeypatch: pytest.MonkeyPatch) -> None:
     from huggingface_hub import constants
 
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
@@ -222,8 +222,8 @@ def test_the_switch_is_put_back_as_it_was(monkeypatch: pytest.MonkeyPatch) -> No
         assert not constants.is_offline_mode()
 
 
-def test_a_plug_in_that_asks_the_network_anyway_is_one_line(tmp_path: Path) -> None:
-    """The last gate is before the sockets of this thread; other machines are refused, this one is not."""
+def test_a_plug_in_that_uses_the_network_anyway_is_one_line(tmp_path: Path) -> None:
+    """The sockets of this thread refuse other machines, but not this one."""
     (tmp_path / "asks.py").write_text(
         "import urllib.request\ndef load(spec, options):\n    urllib.request.urlopen('http://192.0.2.1/weights')\n"
     )
@@ -237,21 +237,21 @@ def test_a_plug_in_that_asks_the_network_anyway_is_one_line(tmp_path: Path) -> N
             socket.socket().connect_ex(("192.0.2.1", 80))
 
 
-def test_another_thread_keeps_its_network() -> None:
-    """A training loop that evaluates offline may go on with its log elsewhere."""
-    said: list[bool] = []
+def test_other_threads_keep_network_access() -> None:
+    """A training loop that evaluates offline may still log to a server."""
+    forbidden: list[bool] = []
     within = threading.Event()
-    thread = threading.Thread(target=lambda: within.wait() and said.append(_forbidden_here()))
+    thread = threading.Thread(target=lambda: within.wait() and forbidden.append(_forbidden_here()))
     thread.start()
     with offline():
         within.set()
         thread.join()
         assert _forbidden_here()
-    assert said == [False]
+    assert forbidden == [False]
 
 
 def test_threads_that_are_started_offline_are_bound_until_it_ends() -> None:
-    """Readers decode in threads, and libraries fetch in them; a pool may outlive the block."""
+    """Readers decode in threads, and libraries download in them; a pool may outlive the block."""
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(1) as pool:
@@ -271,5 +271,5 @@ def _forbidden_here() -> bool:
     return False
 
 
-def test_the_public_api_says_offline() -> None:
+def test_the_public_api_accepts_offline() -> None:
     assert library.evaluate is evaluate and library.load_model is load_model

@@ -1,4 +1,4 @@
-"""Names that leave their folder are refused, wherever they stand and however the folder is named."""
+"""Names that leave their folder are refused, wherever they occur and however the folder is given."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ LEAVE = [
 
 @pytest.fixture
 def top(tmp_path: Path) -> Path:
-    """A folder with a picture and a link of every kind; ``way`` is a link to it."""
+    """A folder with an image and a link of every kind; ``way`` is a link to it."""
     top = tmp_path / "top"
     for name in ("top/a.png", "top/below/b.png", "secret/a.png", "top2/a.png"):
         picture(tmp_path / name)
@@ -77,12 +77,12 @@ def test_names_stay_inside_any_root(root: str, top: Path, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("name", [None, 3, "a\0b", "\0", ["a"]])
-def test_what_is_no_name_is_refused(name: Any, top: Path) -> None:
+def test_invalid_names_are_refused(name: Any, top: Path) -> None:
     with pytest.raises(TaskError, match="is no file name"):
         inside(top, name)
 
 
-def test_long_and_strange_names_are_one_short_line(top: Path) -> None:
+def test_long_and_unusual_names_are_one_short_line(top: Path) -> None:
     with pytest.raises(TaskError) as raised:
         inside(top, "../\n\x1b[31m" + "x" * 100_000)
     assert len(str(raised.value)) < 400 + len(str(top)) and "\n" not in str(raised.value)
@@ -95,7 +95,7 @@ def test_root_folder_holds_everything(top: Path) -> None:
     assert inside(Path("/"), "/etc/passwd") == Path("/etc/passwd") == inside(Path("/"), "../etc/passwd")
 
 
-def test_links_lead_to_folders_that_the_user_gave(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_links_may_lead_to_allowed_folders(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GOLDIEVAL_FOLDERS", os.pathsep.join(["", "/nowhere", str(top.parent / "secret")]))
     assert inside(top, "out").read_bytes()
     for name in ("nowhere", "../secret/a.png"):
@@ -181,7 +181,7 @@ def test_id_of_a_card_writes_nothing_outside(
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_link_in_the_data_root_is_followed_where_the_user_gave_its_end(
+def test_link_in_the_data_root_is_followed_to_an_allowed_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class_folders(tmp_path / "own", {"cat": 2, "dog": 2})
@@ -232,16 +232,16 @@ def test_record_names_no_outcomes_elsewhere(file: str, tmp_path: Path) -> None:
 
 
 def test_plan_says_which_folder_a_card_reads_elsewhere(tmp_path: Path) -> None:
-    """An absolute path may lead anywhere, since the user's own cards need it; so it is said before anything is run."""
+    """An absolute path may be anywhere, since the user's own cards need it; it is therefore shown before a run."""
     class_folders(tmp_path / "private", {"cat": 2, "dog": 2})
     class_folders(tmp_path / "cards/data", {"cat": 2, "dog": 2})
-    for path, said in ((str(tmp_path / "private"), True), ("data", False), (str(tmp_path / "cards/data"), False)):
+    for path, shown in ((str(tmp_path / "private"), True), ("data", False), (str(tmp_path / "cards/data"), False)):
         file = card(tmp_path / "cards", source={"path": path})
         ran = goldieval("run", "--model", "random", "--tasks", file, "--dry-run")
-        assert ran.code == 0 and (f"of {tmp_path / 'private'}" in ran.out.replace("\n", " ")) == said
+        assert ran.code == 0 and (f"of {tmp_path / 'private'}" in ran.out.replace("\n", " ")) == shown
 
 
-def test_a_name_that_no_file_system_takes_is_one_line(tmp_path: Path) -> None:
+def test_a_name_too_long_for_file_systems_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(TaskError, match="longer than the 255 bytes of a file name"):
         inside(tmp_path, "é" * 130 + ".png")
     (tmp_path / "recipe.yaml").write_text(f"extends: {'é' * 130}\n")

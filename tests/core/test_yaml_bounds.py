@@ -1,4 +1,4 @@
-"""YAML of strangers: refused in one line and at once, whatever it holds."""
+"""YAML of unknown origin: refused in one line and in little time, whatever it contains."""
 
 from __future__ import annotations
 
@@ -56,14 +56,14 @@ def test_hostile_yaml_is_one_short_line(
 
 
 @pytest.mark.parametrize("read", [load_card, lambda file: load_recipe(str(file)), lambda file: load_spec(str(file))])
-def test_every_reader_of_yaml_has_the_bound(read: object, tmp_path: Path) -> None:
+def test_every_reader_of_yaml_is_limited(read: object, tmp_path: Path) -> None:
     (file := tmp_path / "any.yaml").write_text(BOMB + "k: 1\nk: 2\n")
     with pytest.raises(GoldievalError, match="aliases expanded"):
         read(file)  # type: ignore[operator]
 
 
 def test_many_keys_are_read_in_linear_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Comparisons are counted, not seconds: keys that all compare would make 450 million of 30,000."""
+    """Comparisons are counted, not seconds: comparing 30,000 keys pairwise would take 450 million."""
     (file := tmp_path / "card.yaml").write_text("".join(f"k{n}: 1\n" for n in range(30_000)))
     looked = 0
 
@@ -91,19 +91,19 @@ def test_a_mapping_may_use_aliases_merges_dates_and_a_byte_order_mark(tmp_path: 
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
-def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+def test_a_pipe_does_not_block(tmp_path: Path) -> None:
     os.mkfifo(file := tmp_path / "card.yaml")
     with pytest.raises(GoldievalError, match="not a regular file"):
         read_yaml(file)
 
 
-def test_all_that_ships_is_read() -> None:
+def test_all_included_files_are_readable() -> None:
     assert Catalogue().tasks and Catalogue().suites
 
 
 @pytest.mark.parametrize("key", ["k", "a_longer_key"])
-def test_own_key_comes_before_one_that_is_taken_in(key: str, tmp_path: Path) -> None:
-    """Also where a mapping that takes in another is itself taken in before it is read; of several, the first counts."""
+def test_own_keys_take_precedence_over_merged_ones(key: str, tmp_path: Path) -> None:
+    """Also if a mapping with a merge is itself merged before it is read; of several, the first takes precedence."""
     (tmp_path / "a.yaml").write_text(
         f"base: &c {{{key}: 0}}\nx: {{b: &b {{<<: *c, {key}: 1}}}}\na: {{<<: *b, z: 2}}\nd: {{<<: [*b, *c]}}\n"
     )

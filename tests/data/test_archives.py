@@ -1,4 +1,4 @@
-"""Archives that unpack to more than they may, or are no whole archive: refused before anything is unpacked."""
+"""Archives that unpack to more than allowed, or are incomplete: refused before anything is unpacked."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from goldieval.data.fetch.unpack import unpack
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Bounds of a thousandth, so that bombs are small too."""
+    """Reduce limits to a thousandth, so that archive bombs can be small."""
     monkeypatch.setattr(unpacking, "UNPACKED_FLOOR", 1_000_000)
     monkeypatch.setattr(unpacking, "MEMBERS", 500)
 
@@ -45,7 +45,7 @@ def zipped(*files: tuple[str, bytes]) -> bytes:
 
 
 def overlapping() -> bytes:
-    """Many names for one packed body, as in Fifield's bombs."""
+    """Create many names for one packed body, as in Fifield's bombs."""
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("0", bytes(200_000))
@@ -111,7 +111,7 @@ BOMBS: dict[str, tuple[Callable[[], bytes], str]] = {
 
 
 @pytest.mark.parametrize("kind", BOMBS)
-def test_bomb_is_one_line_and_little_is_written(kind: str, tmp_path: Path) -> None:
+def test_archive_bomb_is_one_line_and_little_is_written(kind: str, tmp_path: Path) -> None:
     make, why = BOMBS[kind]
     (archive := tmp_path / "a").write_bytes(make())
     with pytest.raises(GoldievalError, match=why) as raised:

@@ -1,4 +1,4 @@
-"""Small files that would hang or fill the memory are refused in one line, whichever reader meets them."""
+"""Small files that would block or exhaust memory are refused in one line, by every reader."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ DEEP = '{"a":' + "[" * 200_000
 
 
 @pytest.mark.parametrize("count", ["99999999999", "9" * 10_000, "-1", "1e9", "1000001", "²", ""])
-def test_number_of_shards_has_a_bound(count: str, tmp_path: Path) -> None:
+def test_number_of_shards_is_limited(count: str, tmp_path: Path) -> None:
     (tmp_path / "data/test").mkdir(parents=True)
     (tmp_path / "data/test/nshards.txt").write_text(count)
     file = str(card(tmp_path, "webdataset"))
@@ -59,7 +59,7 @@ def test_number_of_shards_has_a_bound(count: str, tmp_path: Path) -> None:
         "{0..9}}",
     ],
 )
-def test_pattern_of_shards_has_a_bound(pattern: str) -> None:
+def test_shard_patterns_are_limited(pattern: str) -> None:
     with pytest.raises(GoldievalError, match=r"data\.path") as raised:
         shards_of(pattern)
     assert len(str(raised.value)) < 200
@@ -89,7 +89,7 @@ def test_broken_and_deep_json_is_one_line_for_every_reader(text: str, tmp_path: 
         read_record(tmp_path / "r@1-0.json")
 
 
-def test_long_rows_have_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_row_length_is_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jsonl, "ROW_BYTES", 1_000)
     monkeypatch.setattr(table_files, "ROW_BYTES", 1_000)
     picture(tmp_path / "a.png")
@@ -105,7 +105,7 @@ def test_long_rows_have_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
-def test_pipe_in_place_of_a_picture_is_not_waited_for(tmp_path: Path) -> None:
+def test_pipe_in_place_of_an_image_does_not_block(tmp_path: Path) -> None:
     class_folders(tmp_path / "data", {"cat": 2, "dog": 2})
     (tmp_path / "data/cat/0.png").unlink()
     os.mkfifo(tmp_path / "data/cat/0.png")
@@ -132,15 +132,15 @@ def test_pipe_in_place_of_a_picture_is_not_waited_for(tmp_path: Path) -> None:
         lambda pipe: load_card(pipe),
     ],
 )
-def test_pipe_in_place_of_any_file_is_not_waited_for(read: Callable[[Path], object], tmp_path: Path) -> None:
-    pipe = tmp_path / "image_embeddings.npy"  # the name is told nobody but the embeddings
+def test_pipe_in_place_of_any_file_does_not_block(read: Callable[[Path], object], tmp_path: Path) -> None:
+    pipe = tmp_path / "image_embeddings.npy"  # only the embeddings adapter uses this name
     os.mkfifo(pipe)
     with pytest.raises((GoldievalError, OSError), match="not a regular file"):
         read(pipe)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
-def test_pipe_in_place_of_outcomes_is_not_waited_for(tmp_path: Path) -> None:
+def test_pipe_in_place_of_outcomes_does_not_block(tmp_path: Path) -> None:
     evaluate("random", "shapes-zeroshot", out=tmp_path, cache=False, limit=8)
     ((file, record),) = [(entry.file, entry.record) for entry in read_folder(tmp_path).entries]
     assert record.outcomes
@@ -165,7 +165,7 @@ def test_sparse_file_is_not_read_into_memory(tmp_path: Path) -> None:
         member("pax", 5_000_000, tarfile.XHDTYPE) + bytes(5_000_192) + END,
     ],
 )
-def test_header_of_a_shard_has_a_bound(data: bytes, tmp_path: Path) -> None:
+def test_shard_headers_are_limited(data: bytes, tmp_path: Path) -> None:
     (tmp_path / "0.tar").write_bytes(pad(member("a.cls", 1) + b"0") + data)
     with pytest.raises(TaskError, match="is not a readable tar"):
         list(samples_of(tmp_path / "0.tar"))
@@ -178,13 +178,13 @@ def test_parquet_that_unpacks_to_too_much_is_refused(tmp_path: Path, monkeypatch
     pq.write_table(pa.table({"image": ["x" * 200] * 5_000}), tmp_path / "a.parquet", use_dictionary=False)
     parquet_columns.check_parquet(tmp_path / "a.parquet")
     for name, bound in (("GB", 1_000), ("PARQUET_ROWS", 4_999)):
-        with monkeypatch.context() as patch, pytest.raises(ValueError, match="more than a file of its size may have"):
+        with monkeypatch.context() as patch, pytest.raises(ValueError, match="too much for a file of its size"):
             patch.setattr(parquet_columns, "PARQUET_RATIO", 1)
             patch.setattr(parquet_columns, name, bound)
             parquet_columns.check_parquet(tmp_path / "a.parquet")
 
 
-def test_recipe_extends_only_what_ships(tmp_path: Path) -> None:
+def test_recipe_extends_only_included_recipes(tmp_path: Path) -> None:
     (tmp_path / "r.yaml").write_text(f"extends: {tmp_path}/other\nname: r\n")
     for other in (f"{tmp_path}/other", "../../../other", "../sizes", "/etc/x"):
         (tmp_path / "r.yaml").write_text(f"extends: {other}\nname: r\n")
@@ -195,7 +195,7 @@ def test_recipe_extends_only_what_ships(tmp_path: Path) -> None:
 # One bad source leaves the others
 
 
-def test_get_goes_on_after_a_bad_card_and_a_bad_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_get_continues_after_a_bad_card_and_a_bad_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from goldieval.data.manage import get
 
     class_folders(tmp_path / "cards/good", {"cat": 2, "dog": 2})
@@ -219,7 +219,7 @@ def test_get_goes_on_after_a_bad_card_and_a_bad_source(tmp_path: Path, monkeypat
 
 
 @pytest.mark.parametrize("verb", [("data", "where"), ("ls", "tasks"), ("data", "check", "good")])
-def test_bad_card_in_a_folder_is_named_and_the_others_are_there(verb: tuple[str, ...], tmp_path: Path) -> None:
+def test_bad_card_in_a_folder_is_reported_and_the_others_are_listed(verb: tuple[str, ...], tmp_path: Path) -> None:
     class_folders(tmp_path / "cards/good", {"cat": 2, "dog": 2})
     card(tmp_path / "cards", name="good", source={"path": "good"})
     (tmp_path / "cards/bad.yaml").write_text("name: [")
@@ -227,7 +227,7 @@ def test_bad_card_in_a_folder_is_named_and_the_others_are_there(verb: tuple[str,
     assert "good" in ran.out and ("bad.yaml" in one_line(ran.err) if verb[-1] != "good" else not ran.err)
 
 
-def test_run_goes_on_after_a_bad_card_and_ends_with_1(tmp_path: Path) -> None:
+def test_run_continues_after_a_bad_card_and_exits_with_1(tmp_path: Path) -> None:
     class_folders(tmp_path / "cards/good", {"cat": 2, "dog": 2})
     card(tmp_path / "cards", name="good", source={"path": "good"})
     (tmp_path / "cards/bad.yaml").write_text("name: [")

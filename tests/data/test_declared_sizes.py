@@ -1,4 +1,4 @@
-"""Files of strangers that declare more than they hold, or lead elsewhere: refused in a line before memory is taken."""
+"""Files that declare more than they contain, or refer to other files: refused before memory is allocated."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import torch
 from helpers import one_line, png_bytes
-from made_models import cosmos_file, flair_file, huggingface_folder, superclip_file
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+from tiny_models import cosmos_file, flair_file, huggingface_folder, superclip_file
 
 from goldieval import load_model
 from goldieval.core.declared_sizes import CONTEXT
@@ -30,7 +30,7 @@ def refused(spec: str) -> str:
 
 @pytest.mark.parametrize("make", [flair_file, superclip_file, cosmos_file])
 def test_tensors_that_repeat_a_few_values_are_refused(make: Any, tmp_path: Path) -> None:
-    """A view with steps of 0 is plain tensors to torch, and 10**9 rows when it is copied."""
+    """A view with strides of 0 is an ordinary tensor to torch, but has 10**9 rows when it is copied."""
     file = make(tmp_path)
     content = torch.load(file, weights_only=True)
     for state in (part for part in content.values() if isinstance(part, dict)):
@@ -52,7 +52,7 @@ def test_deep_config_of_own_checkpoint_is_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("make", [flair_file, superclip_file])
-def test_texts_have_a_longest_context(make: Any, tmp_path: Path) -> None:
+def test_context_length_is_limited(make: Any, tmp_path: Path) -> None:
     file = make(tmp_path)
     content = torch.load(file, weights_only=True)
     state = content["state_dict"]
@@ -74,7 +74,7 @@ def test_texts_have_a_longest_context(make: Any, tmp_path: Path) -> None:
     ],
     ids=str,
 )
-def test_own_checkpoint_takes_no_more_than_its_bytes_allow(sizes: dict[str, int], tmp_path: Path) -> None:
+def test_own_checkpoint_is_limited_by_its_file_size(sizes: dict[str, int], tmp_path: Path) -> None:
     with safe_open(str(shipped_weights()), "pt") as stored:
         about = json.loads(stored.metadata()["goldiclip"])
     about["config"] |= sizes
@@ -113,14 +113,14 @@ def changed(file: Path, part: str, **keys: Any) -> None:
     ],
     ids=str,
 )
-def test_config_of_the_hub_has_bounds(own: Path, file: str, part: str, keys: dict[str, Any]) -> None:
+def test_config_of_the_hub_is_limited(own: Path, file: str, part: str, keys: dict[str, Any]) -> None:
     changed(own / file, part, **keys)
     line = refused(f"huggingface:{own}")
     assert next(iter(keys)) in line or "exceeds the maximum" in line or "declares a model of" in line
 
 
 @pytest.mark.parametrize("name", ["../outside.safetensors", "weights.bin", "/tmp/x.safetensors", "a/b.safetensors", 3])
-def test_index_of_weights_leads_nowhere_else(own: Path, name: Any) -> None:
+def test_index_of_weights_refers_to_no_other_files(own: Path, name: Any) -> None:
     names = dict.fromkeys(load_file(own / "model.safetensors"), name)
     (own / "model.safetensors").rename(own.parent / "outside.safetensors")
     (own / "model.safetensors.index.json").write_text(json.dumps({"weight_map": names}))
@@ -136,7 +136,7 @@ def test_index_of_weights_leads_nowhere_else(own: Path, name: Any) -> None:
     ],
     ids=["processor", "tower"],
 )  # fmt: skip
-def test_model_that_names_another_repository_asks_no_network(
+def test_reference_to_another_repository_uses_no_network(
     own: Path, keys: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[Any] = []
@@ -154,7 +154,7 @@ def test_kernels_of_one_part_are_code_as_well(own: Path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
-def test_pipes_and_devices_in_a_model_are_not_waited_for(own: Path) -> None:
+def test_pipes_and_devices_in_a_model_do_not_block(own: Path) -> None:
     os.mkfifo(own / "generation_config.json")
     assert "not a regular file" in refused(f"huggingface:{own}")
     (own / "generation_config.json").unlink()
@@ -167,7 +167,7 @@ def test_pipes_and_devices_in_a_model_are_not_waited_for(own: Path) -> None:
 def test_parquet_opens_no_file_that_a_row_names(
     kind: str, column: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The schema of a file may call any column a picture elsewhere: on this disk, or on the web."""
+    """The schema of a file may declare any column an image elsewhere, on this disk or on the web."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -180,10 +180,10 @@ def test_parquet_opens_no_file_that_a_row_names(
         "caption": {"_type": "Value", "dtype": "string"},
         column: {"_type": kind},
     }
-    told = {"huggingface": json.dumps({"info": {"features": features}})}
+    metadata = {"huggingface": json.dumps({"info": {"features": features}})}
     folder = tmp_path / "data"
     folder.mkdir()
-    pq.write_table(pa.table(columns).replace_schema_metadata(told), folder / "a.parquet")
+    pq.write_table(pa.table(columns).replace_schema_metadata(metadata), folder / "a.parquet")
     source = ParquetSource(reader="parquet", path="data", caption="caption")
     if column == "caption":
         with pytest.raises(TaskError, match="'caption' should hold a text"):

@@ -1,4 +1,4 @@
-"""One decoder for evaluation and training: 8 bits as Pillow's, 16 bits scaled, no range refused, a limit of pixels."""
+"""One decoder for evaluation and training: 8 bits as in Pillow, 16 bits scaled, and a limit of pixels."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_white_is_zero_and_twelve_bits_are_read_as_such() -> None:
     "pixels",
     [RAMP.astype("f4") / 65536, RAMP.astype("f4"), np.full((4, 4), np.nan, "f4"), RAMP.astype("i4")],
 )
-def test_values_without_an_agreed_range_are_refused_everywhere(pixels: np.ndarray) -> None:
+def test_values_without_a_defined_range_are_refused_everywhere(pixels: np.ndarray) -> None:
     data = encoded(Image.fromarray(pixels), "TIFF")
     for reads in (decode, check_image, key_of):
         with pytest.raises(UndecodableError, match="black and white are not defined"):
@@ -68,7 +68,7 @@ def test_values_without_an_agreed_range_are_refused_everywhere(pixels: np.ndarra
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "LAB"])
-def test_eight_bits_are_what_pillow_says_and_keep_their_key(mode: str) -> None:
+def test_eight_bits_are_decoded_by_pillow_and_keep_their_key(mode: str) -> None:
     rng = np.random.default_rng(0)
     picture = Image.fromarray(rng.integers(0, 255, (9, 7, 3), dtype=np.uint8)).convert("RGB" if mode == "LAB" else mode)
     if mode == "LAB":
@@ -85,9 +85,9 @@ def test_a_deep_picture_is_another_content_than_when_it_was_clipped() -> None:
 def test_palette_with_transparency_and_the_first_of_several_frames() -> None:
     palette = Image.new("P", (4, 4), 1)
     palette.putpalette([0, 0, 0, 200, 100, 50])
-    with warnings.catch_warnings(record=True) as said:
+    with warnings.catch_warnings(record=True) as caught:
         assert decode(encoded(palette, "PNG", transparency=bytes([0, 128]))).getpixel((0, 0)) == (200, 100, 50)
-    assert not said
+    assert not caught
     frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue")]
     data = encoded(frames[0], "TIFF", save_all=True, append_images=frames[1:])
     assert decode(data).getpixel((0, 0)) == (255, 0, 0)
@@ -98,14 +98,14 @@ def test_the_limit_of_pixels_is_ours_and_can_be_raised(monkeypatch: pytest.Monke
     Image.new("1", (200, 100)).save(file)
     for limit in ("10000", "19999"):  # beyond twice the limit, and below, where Pillow only warns
         monkeypatch.setenv(LIMIT, limit)
-        with warnings.catch_warnings(record=True) as said, pytest.raises(TooLargeError, match=LIMIT):
+        with warnings.catch_warnings(record=True) as caught, pytest.raises(TooLargeError, match=LIMIT):
             FileImage(file).open()
-        assert not said
+        assert not caught
     monkeypatch.setenv(LIMIT, "20000")
     assert FileImage(file).open().size == (200, 100)
 
 
-def test_nothing_but_an_oserror_comes_of_damaged_bytes() -> None:
+def test_damaged_bytes_raise_only_oserror() -> None:
     rng = np.random.default_rng(0)
     whole = [DEEP["png"], DEEP["tiff"], encoded(Image.fromarray(RAMP.astype(np.uint8)), "GIF")]
     for data in whole:
@@ -117,8 +117,10 @@ def test_nothing_but_an_oserror_comes_of_damaged_bytes() -> None:
 
 
 @pytest.mark.parametrize("begins", [b"%!PS-Adobe-3.0 EPSF-3.0\n", b"\xc5\xd0\xd3\xc6" + bytes(28)])
-def test_postscript_is_a_program_and_is_not_run(begins: bytes, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Pillow hands it to Ghostscript, whatever the file's ending is."""
+def test_postscript_is_a_program_and_is_not_executed(
+    begins: bytes, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Pillow passes it to Ghostscript, whatever the file extension."""
     import subprocess
 
     def run(*arguments: object, **options: object) -> None:

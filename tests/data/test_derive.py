@@ -37,7 +37,7 @@ def prepared(dataset: Dataset, **steps: Any) -> Dataset:
     return Prepare.model_validate(steps).apply(dataset)
 
 
-def said(dataset: Dataset) -> list[tuple[str, str, int]]:
+def captions_of(dataset: Dataset) -> list[tuple[str, str, int]]:
     assert dataset.owner is not None
     return [(text.id, text.text, int(row)) for text, row in zip(dataset.texts, dataset.owner, strict=True)]
 
@@ -51,18 +51,23 @@ def test_sentences_are_the_long_enough_parts_between_breaks(text: str, least: in
 
 def test_sentences_become_captions_numbered_within_their_image() -> None:
     made = prepared(captioned(["One dog. It. Sits there."], ["A. cat</s>sleeps"]), sentences={"min_length": 3})
-    assert said(made) == [("i0#0", "One dog", 0), ("i0#1", "Sits there", 0), ("i1#0", "cat", 1), ("i1#1", "sleeps", 1)]
+    assert captions_of(made) == [
+        ("i0#0", "One dog", 0),
+        ("i0#1", "Sits there", 0),
+        ("i1#0", "cat", 1),
+        ("i1#1", "sleeps", 1),
+    ]
     assert made.positives is not None and made.positives.tolist() == [[0, 0], [1, 0], [2, 1], [3, 1]]
 
 
 def test_join_then_rejoin_is_dcis_long_caption() -> None:
     made = prepared(captioned(["A red bus.", "It waits.\nA man boards it."]), join={"separator": "\n"}, rejoin={})
-    assert said(made) == [("i0/0", "A red bus. It waits. A man boards it", 0)]
+    assert captions_of(made) == [("i0/0", "A red bus. It waits. A man boards it", 0)]
 
 
 def test_first_line_and_first_captions() -> None:
     made = prepared(captioned(["a \nb", "c", "d"], ["e"]), first_line={}, first={"captions": 2})
-    assert said(made) == [("i0/0", "a", 0), ("i0/1", "c", 0), ("i1/0", "e", 1)]
+    assert captions_of(made) == [("i0/0", "a", 0), ("i0/1", "c", 0), ("i1/0", "e", 1)]
 
 
 def test_random_split_is_torchs_own() -> None:
@@ -143,7 +148,7 @@ def test_question_step_makes_duplicates_positives() -> None:
     texts = [type(text)(str(asked.id), asked.text) for text, asked in zip(whole.texts, ASKED, strict=True)]
     data = Dataset(whole.images, texts=texts, owner=whole.owner, **columns)
     made = prepared(data, questions={"with_answer": True})
-    assert said(made) == [
+    assert captions_of(made) == [
         ("11", "What colour is it? red", 0),
         ("22", "Where? street", 1),
         ("31", ASKED[5].text + " blue", 2),

@@ -1,4 +1,4 @@
-"""Downloads that are not whole, and servers that lie: nothing of them is taken for the file."""
+"""Incomplete downloads and servers that send false values: never accepted as the file."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Quiet:
 
 
 class Raw:
-    """A server that answers each request with the next of the bytes it was given, then with the last for ever."""
+    """A server that answers each request with the next of the given responses, and then always with the last."""
 
     def __init__(self, answers: list[Any]) -> None:
         self.answers, self.asked = answers, list[str]()
@@ -92,7 +92,7 @@ def got(server: Raw, folder: Path, **about: Any) -> bytes:
 
 
 def refused(server: Raw, folder: Path, **about: Any) -> str:
-    """Return the one line of a fetch that fails, of which nothing is taken for the file."""
+    """Return the error line of a failing download that leaves no file."""
     with pytest.raises(GoldievalError) as raised:
         got(server, folder, **about)
     assert not (folder / "file.bin").exists() and "\n" not in str(raised.value)
@@ -108,7 +108,7 @@ DATE, LATER = "Last-Modified: Mon, 01 Jan 2024 00:00:00 GMT", "Last-Modified: Tu
 NEW = DATA[::-1]
 
 
-def test_cut_file_goes_on_where_it_stopped(serve: Callable[..., Raw], tmp_path: Path) -> None:
+def test_interrupted_download_is_resumed(serve: Callable[..., Raw], tmp_path: Path) -> None:
     server = serve(cut(DATA, ETAG), part(4000, 10240, ETAG))
     assert got(server, tmp_path) == DATA
     assert "Range: bytes=4000-" in server.asked[1] and 'If-Range: "one"' in server.asked[1].replace(
@@ -116,14 +116,14 @@ def test_cut_file_goes_on_where_it_stopped(serve: Callable[..., Raw], tmp_path: 
     )
 
 
-def test_short_part_is_no_whole_file(serve: Callable[..., Raw], tmp_path: Path) -> None:
-    """A 206 may bring less than was asked for: the rest is asked for again."""
+def test_incomplete_part_is_not_accepted_as_the_file(serve: Callable[..., Raw], tmp_path: Path) -> None:
+    """A 206 response may contain less than requested: the rest is requested again."""
     server = serve(cut(DATA, ETAG), part(4000, 6000, ETAG), part(6000, 9000, ETAG), part(9000, 10240, ETAG))
     assert got(server, tmp_path) == DATA
 
 
 @pytest.mark.parametrize("total", ["*", len(DATA)])
-def test_short_part_for_ever_is_refused(total: object, serve: Callable[..., Raw], tmp_path: Path) -> None:
+def test_repeated_incomplete_parts_are_refused(total: object, serve: Callable[..., Raw], tmp_path: Path) -> None:
     server = serve(cut(DATA, ETAG), part(4000, 6000, ETAG, total=total))
     assert refused(server, tmp_path)
 
@@ -136,17 +136,17 @@ def test_short_part_for_ever_is_refused(total: object, serve: Callable[..., Raw]
         ([ETAG, DATE], [OTHER, DATE]),
     ],
 )
-def test_file_that_changed_between_two_parts_is_fetched_anew(
+def test_file_that_changed_between_two_parts_is_downloaded_again(
     first: list[str], rest: list[str], serve: Callable[..., Raw], tmp_path: Path
 ) -> None:
-    """Also of a server that does not heed If-Range, and with one that sends the new file whole."""
+    """Also with a server that ignores If-Range, and with one that sends the complete new file."""
     server = serve(cut(DATA, *first), part(4000, 10240, *rest, data=NEW), answer(NEW, *rest))
     assert got(server, tmp_path / "a") == NEW
     server = serve(cut(DATA, *first), answer(NEW, *rest))
     assert got(server, tmp_path / "b") == NEW
 
 
-def test_file_of_another_size_in_the_second_part_is_fetched_anew(serve: Callable[..., Raw], tmp_path: Path) -> None:
+def test_file_of_another_size_in_the_second_part_is_downloaded_again(serve: Callable[..., Raw], tmp_path: Path) -> None:
     longer = NEW + b"more"
     server = serve(cut(DATA, ETAG), part(4000, 10244, total=10244, data=longer), answer(longer))
     assert got(server, tmp_path) == longer
@@ -184,7 +184,7 @@ BAD_PARTS = {
 
 
 @pytest.mark.parametrize("kind", BAD_PARTS)
-def test_part_that_is_not_what_was_asked_for_is_refused(kind: str, serve: Callable[..., Raw], tmp_path: Path) -> None:
+def test_part_other_than_requested_is_refused(kind: str, serve: Callable[..., Raw], tmp_path: Path) -> None:
     assert refused(serve(cut(DATA, ETAG), BAD_PARTS[kind]), tmp_path)
 
 
@@ -208,16 +208,16 @@ BAD_ANSWERS = {
 
 
 @pytest.mark.parametrize("kind", BAD_ANSWERS)
-def test_answer_that_cannot_be_checked_is_refused(kind: str, serve: Callable[..., Raw], tmp_path: Path) -> None:
+def test_response_that_cannot_be_verified_is_refused(kind: str, serve: Callable[..., Raw], tmp_path: Path) -> None:
     given, why = BAD_ANSWERS[kind]
     assert why in refused(serve(given), tmp_path)
 
 
 @pytest.mark.parametrize("length", [-1, None])
-def test_declared_size_is_a_bound_while_it_comes(
+def test_declared_size_limits_the_download(
     length: int | None, serve: Callable[..., Raw], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """82 bytes were declared: neither with a length, in chunks nor without either is more written than that."""
+    """82 bytes were declared: with a length, in chunks or without either, no more are written."""
     wrote: list[int] = []
     monkeypatch.setattr(Quiet, "at", lambda self, name, done, total: wrote.append(done))
     why = refused(serve(answer(DATA, length=length)), tmp_path, bytes=82)
@@ -233,11 +233,11 @@ def test_declared_size_or_chunks_make_up_for_a_missing_length(serve: Callable[..
     assert got(serve(answer(chunks, "Transfer-Encoding: chunked", length=None)), tmp_path / "b") == DATA
 
 
-def test_cut_file_without_a_length_is_not_whole(serve: Callable[..., Raw], tmp_path: Path) -> None:
+def test_truncated_file_without_a_length_is_not_complete(serve: Callable[..., Raw], tmp_path: Path) -> None:
     assert "closed early" in refused(serve(answer(DATA[:4000], length=None)), tmp_path, bytes=len(DATA))
 
 
-def test_full_disk_is_known_before_the_file_comes(
+def test_full_disk_is_detected_before_the_download(
     serve: Callable[..., Raw], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = namedtuple("usage", "total used free")
@@ -246,10 +246,10 @@ def test_full_disk_is_known_before_the_file_comes(
     assert not (tmp_path / "file.bin.part").exists()
 
 
-def test_server_that_trickles_is_given_up(
+def test_server_that_is_too_slow_is_abandoned(
     serve: Callable[..., Raw], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each look at the clock is a minute later: a byte in each minute is no progress."""
+    """Each reading of the clock is a minute later: one byte per minute is not progress."""
     minutes = iter(range(10_000))
     monkeypatch.setattr(retry, "clock", lambda: 60.0 * next(minutes))
     monkeypatch.setattr(download, "CHUNK", 1)
@@ -257,7 +257,7 @@ def test_server_that_trickles_is_given_up(
     assert "fewer than 1,000 bytes a second" in refused(server, tmp_path) and len(server.asked) == retry.TRIES
 
 
-def test_bytes_that_come_one_by_one_are_given_up(serve: Callable[..., Raw], tmp_path: Path, monkeypatch: Any) -> None:
+def test_single_bytes_at_a_time_are_abandoned(serve: Callable[..., Raw], tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr(retry, "MOST_TRIES", 20)
 
     def one(request: str) -> Iterator[bytes]:

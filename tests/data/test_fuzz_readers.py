@@ -1,6 +1,6 @@
-"""Every reader, given rows and files that nobody foresaw: a data set or one line of ours, within a bound on time.
+"""Fuzzing of every reader with unusual rows and files: a data set or a one-line error within a time limit.
 
-More inputs, and other ones each time: see ``strange``.
+For more inputs, different each time, see ``fuzzing``.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 import yaml
+from fuzzing import TEXTS, as_csv, as_json, as_json_lines, as_text, damaged, many, mutated
 from helpers import content, picture, png_bytes
 from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
-from strange import TEXTS, as_csv, as_json, as_json_lines, as_text, damaged, many, mutated
 
 from goldieval.core.errors import GoldievalError, TaskError
 from goldieval.data.readers import AnySource
-from goldieval.engine.load import Loaded, load_task_data
+from goldieval.engine.load import LoadedTask, load_task_data
 from goldieval.tasks.card import Task, load_card
 
 COCO = {
@@ -94,7 +94,7 @@ MASKS = [{"image": "p0.png", "mask": "m0.png"}, {"image": "p1.png", "mask": "m0.
 
 @dataclass(frozen=True)
 class Case:
-    """What a reader reads. files: valid content by name, and how it becomes bytes."""
+    """Input of a reader: valid content by file name, and its conversion to bytes."""
 
     reader: str
     family: str
@@ -195,7 +195,7 @@ CASES = {
 
 @pytest.fixture(scope="module")
 def pictures() -> Iterator[Path]:
-    """A folder with two pictures, a mask and a panoptic mask; each input is written beside them."""
+    """A folder with two images, a mask and a panoptic mask; each input is written beside them."""
     folder = Path(tempfile.mkdtemp())
     picture(folder / "p0.png", 0)
     picture(folder / "p1.png", 1)
@@ -216,8 +216,8 @@ def task_of(case: Case, folder: Path) -> Task:
     return load_card(file)
 
 
-def reads_or_refuses(task: Task, folder: Path) -> Loaded | str:
-    """Read as a run does. Return what was read, which a record can hold, or the line of the refusal."""
+def reads_or_refuses(task: Task, folder: Path) -> LoadedTask | str:
+    """Read as in a run; return the result, which fits into a record, or the error line."""
     try:
         if lacking := task.card.source.missing(folder):
             return f"lacks {lacking}"
@@ -239,7 +239,7 @@ def test_the_valid_case_is_read(pictures: Path, name: str) -> None:
     case = CASES[name]
     _write(pictures, case, {file: make(valid) for file, (valid, make) in case.files.items()})
     found = reads_or_refuses(task_of(case, pictures), pictures)
-    assert isinstance(found, Loaded) or "chance is 100 %" in found  # said of what was read: some cases have one picture
+    assert isinstance(found, LoadedTask) or "chance is 100 %" in found  # some cases have one picture
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -274,7 +274,7 @@ SHARDS = (*(b"1",) * 8, b"", b"0", b"-1", b"2", b"9" * 30, b"\xff", b"1\n1", b"\
 
 @st.composite
 def archives(draw: st.DrawFn) -> bytes:
-    """A web dataset whose members have strange names, sizes, types and contents."""
+    """A web dataset whose members have unusual names, sizes, types and contents."""
     stream = BytesIO()
     kind = draw(st.sampled_from((tarfile.PAX_FORMAT, tarfile.GNU_FORMAT, tarfile.USTAR_FORMAT)))
     with tarfile.open(fileobj=stream, mode="w", format=kind) as archive:
@@ -359,7 +359,7 @@ def test_names_in_class_folders(names: list[bytes], classes: list[bytes]) -> Non
 @pytest.mark.parametrize("name", CASES)
 @given(data=st.data())
 @many(12)
-def test_cards_that_ask_for_strange_things(pictures: Path, name: str, data: st.DataObject) -> None:
+def test_cards_with_unusual_options(pictures: Path, name: str, data: st.DataObject) -> None:
     case = CASES[name]
     _write(pictures, case, {file: make(valid) for file, (valid, make) in case.files.items()})
     source = data.draw(mutated(case.source))

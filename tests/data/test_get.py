@@ -1,4 +1,4 @@
-"""``goldieval data get`` against a Hub and a web server on localhost: right, or one clear line; never half."""
+"""``goldieval data get`` against a Hub and a web server on localhost: a correct result or one clear line."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ NAMES = ["cat", "dog", "eel"]
 
 @pytest.fixture(autouse=True)
 def waits(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[float]:
-    """Nobody waits here; how long they would have is kept."""
+    """Replace delays, and collect their lengths."""
     waited: list[float] = []
     monkeypatch.setattr(retry, "pause", waited.append)
     for name in ("HF_TOKEN", "HF_HUB_OFFLINE", "HUGGING_FACE_HUB_TOKEN", "http_proxy", "HTTP_PROXY"):
@@ -47,7 +47,7 @@ def waits(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[float]:
 
 @pytest.fixture
 def shards(tmp_path: Path) -> dict[str, bytes]:
-    """A web dataset of three classes in two shards, and what repositories hold beside."""
+    """A web dataset of three classes in two shards, and other files of a repository."""
     files = {"classnames.txt": "\n".join(NAMES).encode(), "test/nshards.txt": b"2"}
     for shard in range(2):
         members = {}
@@ -75,7 +75,7 @@ def everything(folder: Path) -> set[str]:
 
 
 def card(folder: Path, **source: Any) -> str:
-    """Write a card of six pictures in three classes."""
+    """Write a card of six images in three classes."""
     about = content("webdataset", expect={"images": 6, "classes": 3}, source={"path": "", "id": "mine"} | source)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "mine.yaml").write_text(yaml.safe_dump(about))
@@ -95,7 +95,7 @@ def lock() -> dict[str, Any]:
 # From the Hub
 
 
-def test_get_fetches_counts_and_writes_down_what_it_fetched(hub: Server, of_hub: str, shards: dict[str, bytes]) -> None:
+def test_get_downloads_counts_and_records_origins(hub: Server, of_hub: str, shards: dict[str, bytes]) -> None:
     ran = goldieval("data", "get", of_hub, "--yes")
     assert (ran.code, ran.err) == (0, "")
     assert f"from org/name at {COMMIT} (current state of main), 4 files" in ran.out
@@ -135,13 +135,13 @@ def test_nothing_is_fetched_without_a_yes_or_on_a_dry_run(hub: Server, of_hub: s
     assert not hub.asked("/resolve/") and not everything(root())
 
 
-def test_a_pinned_commit_is_taken_and_not_asked_for(hub: Server, tmp_path: Path) -> None:
+def test_a_pinned_commit_is_used_without_a_query(hub: Server, tmp_path: Path) -> None:
     pinned = card(tmp_path, hub="org/name", revision=COMMIT)
     assert goldieval("data", "get", pinned, "--yes").code == 0
     assert not hub.asked("/main") and all(f"/{COMMIT}/" in path for path, _ in hub.asked("/resolve/"))
 
 
-def test_globs_choose_files(hub: Server, tmp_path: Path) -> None:
+def test_glob_patterns_select_files(hub: Server, tmp_path: Path) -> None:
     only = card(tmp_path, hub="org/name", hub_files=["test/*", "classnames.txt", "*.py"])
     ran = goldieval("data", "get", only, "--yes")
     assert ran.code == 0 and "left out, for they are no data: name.py" in ran.out
@@ -149,7 +149,7 @@ def test_globs_choose_files(hub: Server, tmp_path: Path) -> None:
     assert ran.code == 1 and "has no data files *.py" in one_line(ran.err)
 
 
-def test_interrupted_get_goes_on_with_the_rest_only(
+def test_interrupted_get_downloads_only_the_rest(
     hub: Server, of_hub: str, shards: dict[str, bytes], tmp_path: Path
 ) -> None:
     hub.faults["test/1.tar"] = ["cut", 404]
@@ -165,7 +165,7 @@ def test_interrupted_get_goes_on_with_the_rest_only(
     assert (root() / "mine/test/1.tar").read_bytes() == shards["test/1.tar"]
 
 
-def test_connection_that_breaks_is_taken_up_in_the_same_run(hub: Server, of_hub: str, waits: list[float]) -> None:
+def test_broken_connection_is_resumed_in_the_same_run(hub: Server, of_hub: str, waits: list[float]) -> None:
     hub.faults["test/0.tar"] = ["cut", "cut"]
     assert goldieval("data", "get", of_hub, "--yes").code == 0
     spans = [span for _, span in hub.asked("test/0.tar")]
@@ -173,7 +173,7 @@ def test_connection_that_breaks_is_taken_up_in_the_same_run(hub: Server, of_hub:
     assert waits == [1, 1]
 
 
-def test_piece_of_another_commit_is_not_joined(hub: Server, of_hub: str) -> None:
+def test_part_of_another_commit_is_not_joined(hub: Server, of_hub: str) -> None:
     hub.faults["test/1.tar"] = ["cut", 404]
     assert goldieval("data", "get", of_hub, "--yes").code == 1
     hub.commit = "d" * 40
@@ -209,7 +209,7 @@ def test_missing_file_and_missing_repository_are_one_line_with_what_to_do(hub: S
 
 
 @pytest.mark.parametrize("place", ["test/1.tar", "/revision/main"])
-def test_429_and_500_are_tried_again(hub: Server, of_hub: str, waits: list[float], place: str) -> None:
+def test_429_and_500_are_retried(hub: Server, of_hub: str, waits: list[float], place: str) -> None:
     hub.faults[place] = [500, (429, 7), 503]
     ran = goldieval("data", "get", of_hub, "--yes")
     assert ran.code == 0, ran.err
@@ -217,7 +217,7 @@ def test_429_and_500_are_tried_again(hub: Server, of_hub: str, waits: list[float
     assert "HTTP 429; trying again in 7 s" in ran.out
 
 
-def test_server_that_stays_broken_is_one_line(hub: Server, of_hub: str, waits: list[float]) -> None:
+def test_permanently_failing_server_is_one_line(hub: Server, of_hub: str, waits: list[float]) -> None:
     hub.faults["test/1.tar"] = [503] * 50
     ran = goldieval("data", "get", of_hub, "--yes")
     assert ran.code == 1 and "HTTP 503 (5 times in a row)" in one_line(ran.err)
@@ -245,8 +245,8 @@ def test_gated_source_prints_the_steps_and_the_token_is_never_shown(
     assert "hf_right" not in "".join(file.read_text(errors="ignore") for file in root().rglob("*") if file.is_file())
 
 
-def test_token_does_not_follow_to_another_server(hub: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """What the Hub redirects to is somebody else's; plain addresses never see the token."""
+def test_token_is_not_sent_to_another_server(hub: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The Hub redirects to other servers; addresses outside the Hub never receive the token."""
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
     with serving(Server(files={"a.txt": b"abc"})) as other:
         task = card(tmp_path, urls=[{"url": f"{other.url}/web/a.txt"}])
@@ -259,7 +259,7 @@ def test_token_does_not_follow_to_another_server(hub: Server, monkeypatch: pytes
     assert "hf_secret" not in repr(wanted)
 
 
-def test_offline_is_honoured(hub: Server, of_hub: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_offline_is_respected(hub: Server, of_hub: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     ran = goldieval("data", "get", of_hub, "--yes")
     assert ran.code == 1 and "HF_HUB_OFFLINE is set" in one_line(ran.err) and not hub.log
@@ -293,13 +293,15 @@ def test_terminal_gets_a_bar_and_a_line_for_each_whole_file() -> None:
 # The disk
 
 
-def test_too_little_room_is_known_before(hub: Server, of_hub: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_insufficient_space_is_detected_before_the_download(
+    hub: Server, of_hub: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda place: namedtuple("usage", "total used free")(10, 9, 1))
     ran = goldieval("data", "get", of_hub, "--yes")
     assert ran.code == 1 and "0.00000 GB free" in one_line(ran.err) and not hub.asked("/resolve/")
 
 
-def test_full_disk_is_one_line_and_the_same_command_goes_on(
+def test_full_disk_is_one_line_and_the_same_command_resumes(
     hub: Server, of_hub: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Full(io.BytesIO):
@@ -340,11 +342,11 @@ def test_second_get_waits_for_the_first_and_takes_over_when_that_is_killed(hub: 
     command = [sys.executable, "-c", HOLDER, str(root() / ".mine.lock")]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as first:
         assert first.stdout is not None and first.stdout.readline()
-        said = []
+        notes = []
 
         class Listening(FetchScreen):
             def note(self, line: str, style: str = "") -> None:
-                said.append(line)
+                notes.append(line)
                 if "waiting" in line:
                     assert not hub.asked("/resolve/")
                     first.kill()
@@ -354,7 +356,7 @@ def test_second_get_waits_for_the_first_and_takes_over_when_that_is_killed(hub: 
             carry_out(job, False, Listening(Console(quiet=True)))
         finally:
             first.kill()
-    assert said[0] == "another goldieval is fetching mine; waiting for it" and not job.failure
+    assert notes[0] == "another goldieval is fetching mine; waiting for it" and not job.failure
     assert (root() / "mine/test/1.tar").exists()
 
 
@@ -388,7 +390,7 @@ PICTURES = {"pictures/cat/1.png": png_bytes(1), "pictures/dog/1.png": png_bytes(
 
 
 @pytest.mark.parametrize("pack", [zipped, tarred])
-def test_archive_from_an_address_is_unpacked_and_each_file_written_down(tmp_path: Path, pack: Any) -> None:
+def test_archive_from_an_address_is_unpacked_and_each_file_recorded(tmp_path: Path, pack: Any) -> None:
     data = pack(PICTURES)
     with serving(Server(files={"pictures.zip": data})) as server:
         sums = {"sha256": hashlib.sha256(data).hexdigest(), "md5": hashlib.md5(data).hexdigest(), "bytes": len(data)}
@@ -440,7 +442,7 @@ def test_archive_member_that_escapes_refuses_the_archive(tmp_path: Path, name: s
         assert all(file.startswith(("data/.mine.fetching/", "data/.mine.lock")) for file in new)
 
 
-def test_page_in_place_of_an_archive_and_a_cut_archive_are_one_line(tmp_path: Path) -> None:
+def test_page_in_place_of_an_archive_and_a_truncated_archive_are_one_line(tmp_path: Path) -> None:
     whole = zipped(PICTURES)
     with serving(Server(files={"pictures.zip": b"<html>log in</html>"})) as server:
         task = folders(tmp_path, server)
@@ -483,7 +485,7 @@ def test_wrong_arguments_exit_2_with_one_line(arguments: list[str]) -> None:
 # Check, mend, where
 
 
-def test_check_names_each_fault_and_get_with_repair_mends_it(hub: Server, of_hub: str) -> None:
+def test_check_reports_each_problem_and_get_with_repair_fixes_it(hub: Server, of_hub: str) -> None:
     ran = goldieval("data", "check", of_hub)
     assert ran.code == 1 and f"to fix it: goldieval data get {of_hub}" in ran.out
     goldieval("data", "get", of_hub, "--yes")
@@ -505,7 +507,7 @@ def test_check_names_each_fault_and_get_with_repair_mends_it(hub: Server, of_hub
     assert fetched == {"1.tar", "classnames.txt"} and goldieval("data", "check", of_hub).code == 0
 
 
-def test_check_opens_every_picture(tmp_path: Path) -> None:
+def test_check_opens_every_image(tmp_path: Path) -> None:
     data = zipped(PICTURES | {"pictures/dog/1.png": b"no picture"})
     with serving(Server(files={"pictures.zip": data})) as server:
         task = folders(tmp_path, server)
@@ -523,7 +525,7 @@ def test_damaged_lock_file_is_one_line(hub: Server, of_hub: str) -> None:
     assert "is broken" in goldieval("data", "check", of_hub).out
 
 
-def test_where_says_folder_bytes_and_origin(hub: Server, of_hub: str, shards: dict[str, bytes]) -> None:
+def test_where_shows_folder_bytes_and_origin(hub: Server, of_hub: str, shards: dict[str, bytes]) -> None:
     assert "mine: missing, " in goldieval("data", "where", of_hub).out
     goldieval("data", "get", of_hub, "--yes")
     (row,) = json.loads(goldieval("data", "where", of_hub, "--json").out)["tasks"]
@@ -534,7 +536,7 @@ def test_where_says_folder_bytes_and_origin(hub: Server, of_hub: str, shards: di
     assert "shapes-zeroshot: made here" in goldieval("data", "where").out
 
 
-def test_missing_data_are_got_with_one_command(of_hub: str, tmp_path: Path) -> None:
+def test_missing_data_are_downloaded_with_one_command(of_hub: str, tmp_path: Path) -> None:
     ran = goldieval("run", "--model", toy_model(tmp_path), "--tasks", of_hub)
     assert ran.code == 1 and f"To get it: goldieval data get {of_hub}" in ran.out
     ran = goldieval("run", "--model", toy_model(tmp_path), "--tasks", of_hub, "--data-dir", tmp_path)

@@ -1,4 +1,4 @@
-"""``goldieval data import``: folders that are here already, for a known task or as one of the user's own."""
+"""``goldieval data import``: existing folders, for a known task or as the user's own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 import yaml
 from helpers import class_folders, content, goldieval, json_lines, one_line, picture, png_bytes, records, tar, toy_model
 
-from goldieval.engine.load import counted
+from goldieval.engine.load import prepare_and_count
 from goldieval.tasks.card import load_card
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,7 +36,7 @@ def snapshot(folder: Path) -> dict[str, tuple[int, int]]:
 
 
 def written(*arguments: str) -> dict[str, Any]:
-    """Import, run what the last line says with a toy model, and return the card."""
+    """Import, run the command in the last line with a toy model, and return the card."""
     ran = goldieval("data", "import", *arguments)
     assert (ran.code, ran.err) == (0, ""), ran.err
     file = ran.out.rpartition("--tasks ")[2].strip()
@@ -78,7 +78,7 @@ def test_class_folders() -> None:
 
 
 @pytest.mark.parametrize(("ending", "mark"), [("csv", ","), ("tsv", "\t")])
-def test_table_of_captions_is_told_by_its_content(ending: str, mark: str) -> None:
+def test_table_of_captions_is_detected_by_its_content(ending: str, mark: str) -> None:
     csv(Path(f"mine/t.{ending}"), captions(Path("mine")), mark)
     found = written("mine", "--family", "retrieval", "--name", "other", "--out", "cards/other.yaml")
     assert found["source"] | {"path": ""} == {
@@ -125,8 +125,8 @@ def test_coco_captions() -> None:
 
 @pytest.mark.parametrize("ending", ["cls", "txt"])
 def test_web_dataset(ending: str) -> None:
-    said = {"cls": b"%d", "txt": b"caption %d\nand another"}[ending]
-    members = {f"{n}.{kind}": data for n in range(2) for kind, data in (("png", png_bytes(n)), (ending, said % n))}
+    content = {"cls": b"%d", "txt": b"caption %d\nand another"}[ending]
+    members = {f"{n}.{kind}": data for n in range(2) for kind, data in (("png", png_bytes(n)), (ending, content % n))}
     tar(Path("mine/test/0.tar"), members)
     assert "holds tars but no nshards.txt" in refused("mine")
     Path("mine/test/nshards.txt").write_text("1")
@@ -173,7 +173,7 @@ REFUSED: dict[str, tuple[Callable[[Path], None], list[str], str]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_cannot_be_found_out_is_one_line_and_writes_nothing(name: str) -> None:
+def test_what_cannot_be_detected_is_one_line_and_writes_nothing(name: str) -> None:
     make, options, line = REFUSED[name]
     make(Path("mine"))
     assert line in refused("mine", *options)
@@ -184,7 +184,7 @@ def test_option_decides_between_two_columns() -> None:
     assert written("mine", "--caption", "more")["source"]["caption"] == "more"
 
 
-def test_card_that_is_here_is_not_written_over() -> None:
+def test_existing_card_is_not_overwritten() -> None:
     class_folders(Path("mine"), {"cat": 1, "dog": 1})
     Path("mine.yaml").write_text("kept")
     assert "mine.yaml exists already" in refused("mine")
@@ -219,7 +219,7 @@ def coco_folder(folder: Path, images: str = "val", annotations: str = "annotatio
     "layout",
     [{}, {"images": "images/val"}, {"annotations": "."}, {"images": "2017/val", "annotations": "2017/annotations"}],
 )
-def test_folder_of_a_known_task_is_linked_in_and_left_as_it_is(layout: dict[str, str]) -> None:
+def test_folder_of_a_known_task_is_linked_in_and_not_modified(layout: dict[str, str]) -> None:
     own = coco_folder(Path("own"), **layout)
     before, task = snapshot(own), coco_card()
     ran = goldieval("data", "import", task, "own")
@@ -238,7 +238,7 @@ def test_folder_of_a_known_task_is_linked_in_and_left_as_it_is(layout: dict[str,
 
 
 def test_folder_with_pictures_of_the_same_name_in_two_places() -> None:
-    """Masks lie beside the pictures in folders of the same name; the pictures are those that the captions name."""
+    """Masks are in folders of the same name as the images'; the images are those named by the captions."""
     own = coco_folder(Path("own"), images="pictures/val")
     picture(own / "masks/val/mask_0.png")
     assert goldieval("data", "import", coco_card(), "own").code == 0
@@ -328,7 +328,7 @@ def test_real_folder_gets_a_card_that_reads_it(arguments: list[str], counts: dic
     ran = goldieval("data", "import", str(DATA / arguments[0]), *arguments[1:], "--name", "real")
     assert (ran.code, ran.err) == (0, "")
     task = load_card(Path("real.yaml"))
-    assert counted(task, task.folder(root()))[1] == counts == task.card.expect.model_dump(exclude_none=True)
+    assert prepare_and_count(task, task.folder(root()))[1] == counts == task.card.expect.model_dump(exclude_none=True)
     assert snapshot(DATA / arguments[0]) == before
 
 
@@ -340,7 +340,7 @@ def test_real_folder_runs() -> None:
 
 @pytest.mark.skipif(not DATA.is_dir(), reason=f"no real data in {DATA}")
 def test_real_coco_folder_is_linked_in_for_its_task() -> None:
-    """The layout of COCO with the pictures one folder down, and masks in folders of the same name."""
+    """COCO's layout with the images one folder deeper, and masks in folders of the same name."""
     source = {"path": "", "id": "coco", "annotations": "annotations/captions_val2017.json", "images": "val2017"}
     about = content("coco", "retrieval", expect={"images": 238, "texts": 1191}, source=source)
     Path("card.yaml").write_text(yaml.safe_dump(about))

@@ -1,4 +1,4 @@
-"""A fetch that is killed while its files move into the data folder: nobody takes a part of them for the whole."""
+"""A download that is killed while its files are moved: an incomplete folder is never taken for a complete one."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ NAMES = ("cat", "dog", "eel")
 
 
 class KilledError(BaseException):
-    """Nothing that is caught."""
+    """An exception that is never caught."""
 
 
 @pytest.fixture
 def task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A card that says nothing of how many pictures there are, in an archive of loose class folders, and a file."""
+    """A card without expected counts, for an archive of class folders at its top level, and a file."""
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
@@ -46,14 +46,14 @@ def task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 def killed_fetch(task: str) -> None:
-    """Fetch as ``data get`` does, where nothing turns the end of the process into a line."""
+    """Download like ``data get``, but without converting exceptions into error lines."""
     card = load_card(Path(task))
     folder = card.folder(data_root(None))
     with pytest.raises(KilledError):
         fetch.fetch_all(plan_fetch([card.card.source], folder, False, print), mock.Mock())
 
 
-def test_what_is_half_there_is_neither_run_nor_found_whole_and_is_gone_on_with(
+def test_incomplete_data_are_neither_evaluated_nor_reported_as_complete_and_are_resumed(
     task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = Path(os.environ["GOLDIEVAL_DATA"]) / "mine"
@@ -70,7 +70,7 @@ def test_what_is_half_there_is_neither_run_nor_found_whole_and_is_gone_on_with(
     assert sorted(path.name for path in (folder / "pictures").iterdir()) == ["cat", "dog"] and is_incomplete(folder)
     run = ("run", "--model", toy_model(tmp_path), "--tasks", task, "--out", "out")
     assert goldieval(*run).code == 1
-    assert "half there" in one_line(records(tmp_path / "out")[0]["reason"])
+    assert "is incomplete" in one_line(records(tmp_path / "out")[0]["reason"])
     assert "is incomplete" in goldieval("data", "check", task).out
     ran = goldieval("data", "get", task, "--yes")
     assert (ran.code, ran.err) == (0, "") and "3 classes" in ran.out
@@ -79,7 +79,7 @@ def test_what_is_half_there_is_neither_run_nor_found_whole_and_is_gone_on_with(
 
 
 @pytest.mark.parametrize("call", [1, 2])
-def test_origins_are_known_where_the_fetch_was_killed_before_they_were_vouched_for(
+def test_origins_are_known_after_a_kill_before_their_hash_was_recorded(
     task: str, call: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = Path(os.environ["GOLDIEVAL_DATA"]) / "mine"

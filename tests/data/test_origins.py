@@ -1,4 +1,4 @@
-"""Origins are believed only where this user's goldieval fetched them."""
+"""Origins are trusted only if this user's goldieval has downloaded the files."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_own_list_of_a_folder_that_is_read_beside_its_card_adds_no_origin(tmp_pa
 
 @pytest.fixture
 def fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder that was fetched from a server, and its card."""
+    """A folder downloaded from a server, and its card."""
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     with serving(Server(files={"names.txt": b"a\nb\n"})) as server:
         urls = [{"url": f"{server.url}/web/names.txt"}]
@@ -49,7 +49,7 @@ def fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "root/mine"
 
 
-def test_what_was_fetched_is_named(fetched: Path) -> None:
+def test_downloaded_data_have_an_origin(fetched: Path) -> None:
     assert [label.rpartition("/")[2] for label in origin_labels(fetched)] == ["names.txt"]
 
 
@@ -75,7 +75,7 @@ def of_a_damaged_ledger(fetched: Path) -> Path:
 
 
 @pytest.mark.parametrize("spoil", [changed, elsewhere, of_another_user, of_a_damaged_ledger])
-def test_what_was_changed_or_lies_elsewhere_is_not_believed(spoil: Any, fetched: Path) -> None:
+def test_modified_or_moved_lists_are_not_trusted(spoil: Any, fetched: Path) -> None:
     assert origin_labels(spoil(fetched)) == []
 
 
@@ -93,7 +93,7 @@ def test_source_cannot_bring_a_list_of_origins(tmp_path: Path, monkeypatch: pyte
             assert ran.code == 1 and "reserved for the list of downloads" in ran.err
 
 
-def test_two_processes_lose_nothing_that_the_other_wrote_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_processes_keep_each_others_entries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
     from goldieval.core.ledger import allow_folders, allowed_folders, record_origins_hash, recorded_origins_hash

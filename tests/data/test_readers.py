@@ -1,4 +1,4 @@
-"""Every reader on small real files in its format: what it returns, and one line for what is wrong with them."""
+"""Every reader on small real files in its format: its result, and one line for each kind of error."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def read(folder: Path, reader: str, **options: Any) -> Dataset:
 
 
 def refused(folder: Path, reader: str, **options: Any) -> str:
-    """Return the one line with which a reader refuses its files."""
+    """Return the error line with which a reader refuses its files."""
     with pytest.raises(TaskError) as caught:
         read(folder, reader, **options)
     assert "\n" not in str(caught.value)
@@ -63,7 +63,7 @@ def texts_of(dataset: Dataset) -> dict[str, str]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Three pictures, a.png to c.png."""
+    """Three images, a.png to c.png."""
     for seed, name in enumerate(CAPTIONS):
         picture(tmp_path / name, seed)
     return tmp_path
@@ -93,7 +93,7 @@ def test_folder_finds_pictures_below_a_class_and_leaves_other_files(tmp_path: Pa
     assert labels_of(read(tmp_path, "folder")) == {"cat/deep/x.PNG": 0}
 
 
-def test_hidden_folder_is_no_class(tmp_path: Path) -> None:
+def test_hidden_folder_is_not_a_class(tmp_path: Path) -> None:
     class_folders(tmp_path, {"cat": 1, ".ipynb_checkpoints": 1})
     assert read(tmp_path, "folder").class_names == ["cat"]
 
@@ -169,7 +169,7 @@ def test_quoted_csv_keeps_commas_and_line_breaks(folder: Path) -> None:
     assert captions_of(read(folder, "table", file="t.csv", caption="caption")) == {"a.png": ['a dog, and\na "cat"']}
 
 
-def test_table_ids_are_the_datas_whatever_the_order_of_rows(folder: Path) -> None:
+def test_table_ids_do_not_depend_on_the_order_of_rows(folder: Path) -> None:
     rows = [
         {"image": name, "caption": text, "id": f"{name}-{text}", "key": name[0]}
         for name, texts in CAPTIONS.items()
@@ -370,7 +370,7 @@ def test_webdataset_reads_labels_over_shards(tmp_path: Path) -> None:
     ]
 
 
-def test_webdataset_reads_one_caption_a_line(tmp_path: Path) -> None:
+def test_webdataset_reads_one_caption_per_line(tmp_path: Path) -> None:
     members = {}
     for row, texts in enumerate(CAPTIONS.values()):
         members |= {f"./s{row}.jpg": png_bytes(row), f"./s{row}.txt": "\n".join(texts).encode()}
@@ -427,19 +427,19 @@ def test_shard_that_is_cut_off_between_two_samples_is_refused(tmp_path: Path) ->
     assert "0.tar" in refused(tmp_path, "webdataset")
 
 
-def test_shard_that_is_no_tar_is_refused(tmp_path: Path) -> None:
+def test_shard_that_is_not_a_tar_is_refused(tmp_path: Path) -> None:
     file = _shards(tmp_path, _labelled(0)) / "test" / "0.tar"
     file.write_bytes(b"version https://git-lfs.github.com/spec/v1\n" * 30)
     assert "0.tar is not a readable tar" in refused(tmp_path, "webdataset")
 
 
 @pytest.mark.parametrize("text", ["two", "", "1 2", "-1"])
-def test_number_of_shards_that_is_no_number_is_refused(tmp_path: Path, text: str) -> None:
+def test_number_of_shards_that_is_not_a_number_is_refused(tmp_path: Path, text: str) -> None:
     (_shards(tmp_path, _labelled(0)) / "test" / "nshards.txt").write_text(text)
     assert "should hold the number of shards" in refused(tmp_path, "webdataset")
 
 
-def test_shards_that_are_not_there_are_named_as_missing(tmp_path: Path) -> None:
+def test_absent_shards_are_reported_as_missing(tmp_path: Path) -> None:
     assert source("webdataset").missing(tmp_path) == ["test/nshards.txt"]
     (_shards(tmp_path, _labelled(0)) / "test" / "nshards.txt").write_text("3\n")
     assert source("webdataset").missing(tmp_path) == ["test/1.tar", "test/2.tar"]
@@ -507,7 +507,7 @@ def test_parquet_class_names_of_the_hub_are_read_from_the_schema_and_checked(tmp
 
     assert list(labels_of(read_with(["1", "0"], [1, 0])).values()) == [1, 0]
     assert list(labels_of(read_with(["dog", "cat"], ["cat", "dog"])).values()) == [1, 0]
-    for names, line in (("dog", "no list of texts"), (["a", 1], "no list of texts"), (["a", "a"], "has a twice")):
+    for names, line in (("dog", "not a list of texts"), (["a", 1], "no list of texts"), (["a", "a"], "has a twice")):
         with pytest.raises(TaskError, match=f"0.parquet, column 'label': .*{line}"):
             read_with(names, [0])
     about = {"huggingface": "{"}

@@ -1,4 +1,4 @@
-"""Pictures, masks and boxes: the same geometry everywhere, and everything can be seen."""
+"""Images, masks and boxes: the same geometry everywhere, and every object is visible."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def pixels(scene: Scene, resolution: int = 64) -> np.ndarray:
 
 
 @pytest.mark.parametrize("resolution", RESOLUTIONS)
-def test_the_picture_is_rgb_of_the_size_asked_for(resolution: int) -> None:
+def test_the_image_is_rgb_of_the_requested_size(resolution: int) -> None:
     picture = draw(SCENES[0], resolution)
     assert (picture.mode, picture.size) == ("RGB", (resolution, resolution))
 

@@ -1,4 +1,4 @@
-"""Captions and questions say what is true, and relevance is exact."""
+"""Captions and questions are true, and relevance is exact."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_every_caption_is_true_of_its_own_scene() -> None:
 
 
 def test_a_perfect_model_reaches_the_ceiling() -> None:
-    """With scores equal to relevance, every caption finds a positive first, and every scene one of its captions."""
+    """With scores equal to relevance, every caption ranks a positive first, and every scene one of its captions."""
     captions = [query for scene in SCENES for _, query in short_captions(scene, 2)]
     scores = np.zeros((len(captions), len(SCENES)))
     positives = relevant(captions, SCENES)
@@ -104,7 +104,7 @@ def test_a_perfect_model_reaches_the_ceiling() -> None:
     assert scores.sum() > 1.3 * len(captions)
 
 
-def test_short_captions_vary_and_stay_when_more_are_asked_for() -> None:
+def test_short_captions_vary_and_do_not_depend_on_their_number() -> None:
     captions = [short_captions(scene, 4) for scene in SCENES]
     assert [short_captions(scene, 2) for scene in SCENES] == [own[:2] for own in captions]
     repeated = sum(len({text for text, _ in own}) < 4 for own in captions)
@@ -119,7 +119,7 @@ def test_short_captions_vary_and_stay_when_more_are_asked_for() -> None:
     }
 
 
-def test_a_caption_says_all_that_its_query_says() -> None:
+def test_a_caption_mentions_everything_in_its_query() -> None:
     for text, query in (caption for scene in SCENES for caption in short_captions(scene, 2)):
         words = [word for one in query.objects for word in (one.shape, one.colour, one.place) if word]
         assert all(text.count(word) >= words.count(word) for word in words), text
@@ -128,8 +128,10 @@ def test_a_caption_says_all_that_its_query_says() -> None:
 def test_long_caption_says_everything() -> None:
     for scene in SCENES[:100]:
         queries = [query for _, query in long_caption(scene)]
-        said = {query.objects[0] for query in queries if len(query.objects) == 1}
-        assert said == {ObjectDescription(**{name: getattr(obj, name) for name in ATTRIBUTES}) for obj in scene.objects}
+        mentioned = {query.objects[0] for query in queries if len(query.objects) == 1}
+        assert mentioned == {
+            ObjectDescription(**{name: getattr(obj, name) for name in ATTRIBUTES}) for obj in scene.objects
+        }
         assert sum(len(query.relations) for query in queries) == len(scene.objects) - 1
         assert [query.background for query in queries if query.background] == [scene.background]
         assert all(text[0].isupper() and text.endswith(".") for text, _ in long_caption(scene))
@@ -142,7 +144,7 @@ def test_object_sentences_follow_the_scene() -> None:
         assert all(q.objects[0].fits(obj) for (_, q), obj in zip(sentences, scene.objects, strict=True))
 
 
-def test_unique_reference_says_no_more_than_it_takes() -> None:
+def test_unique_reference_is_minimal() -> None:
     twins = scene_of(RED_STAR, ("star", "red", "small", "solid", "centre"), RED_MOON)
     assert unique_reference(twins, twins.objects[2]) == ObjectDescription(shape="moon", colour="red")
     assert unique_reference(twins, twins.objects[0]).place == "top left"
@@ -190,7 +192,7 @@ def test_a_question_has_the_answer_that_executing_it_gives() -> None:
 
 
 def test_questions_depend_on_the_picture() -> None:
-    """Every type occurs, and none has an answer so frequent that the picture need not be seen."""
+    """Every type occurs, and none has an answer so frequent that the image is not needed."""
     asked = [question for scene in SCENES for question in questions(scene, 9)]
     for type in QUESTION_TYPES:
         replies = Counter(question.answer for question in asked if question.type == type)
@@ -211,7 +213,7 @@ def test_held_out_phrasings_occur_in_test_only() -> None:
     assert not any(question.text.startswith(opening) for question in train for opening in openings)
 
 
-def test_held_out_phrasings_say_nothing_in_words_that_training_never_shows() -> None:
+def test_held_out_phrasings_use_only_words_of_the_train_split() -> None:
     words = [
         (set(re.findall("[a-z]+", text.lower())), index)
         for texts in TEMPLATES.values()

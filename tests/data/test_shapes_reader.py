@@ -1,4 +1,4 @@
-"""The shapes source of a card: what it refuses, and the datasets it gives."""
+"""The shapes source of a card: what it refuses, and its datasets."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_retrieval_dataset_has_all_positives() -> None:
     assert {(text, image) for text, image in enumerate(data.owner.tolist())} < found
 
 
-def test_the_key_names_all_that_changes_a_picture_and_draws_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_key_covers_everything_that_affects_the_image_and_draws_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise AssertionError("the key must not draw")
 

@@ -1,4 +1,4 @@
-"""The built-in world's scenes: equal everywhere, disjoint splits, held-out pairs only in test."""
+"""The scenes of the built-in world: equal everywhere, disjoint splits, held-out pairs only in test."""
 
 from __future__ import annotations
 
@@ -131,6 +131,6 @@ def test_place_comes_from_the_grid() -> None:
         ("test", 0, "scenery", "unknown kind 'scenery'"),
     ],
 )
-def test_what_does_not_exist_is_a_clear_error(split: str, index: int, kind: str, message: str) -> None:
+def test_invalid_requests_are_a_clear_error(split: str, index: int, kind: str, message: str) -> None:
     with pytest.raises(TaskError, match=message):
         sample_scene(split, index, kind)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Data as people really have them: read as they were meant, or refused with file, row and true cause."""
+"""Data in the forms that users have: read as intended, or refused with file, row and cause."""
 
 from __future__ import annotations
 
@@ -62,14 +62,14 @@ def imported(*options: str) -> tuple[int, str]:
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
 @pytest.mark.parametrize("name", ["c.csv", "c.jsonl", "c.json"])
-def test_a_byte_order_mark_says_the_encoding(name: str, encoding: str) -> None:
+def test_a_byte_order_mark_determines_the_encoding(name: str, encoding: str) -> None:
     rows = [{"image": f"img/{n}.png", "caption": f"étude {n}"} for n in range(3)]
-    said = {
+    contents = {
         "c.csv": "image,caption\r" + "\r".join(",".join(row.values()) for row in rows),
         "c.jsonl": "\n".join(json.dumps(row, ensure_ascii=False) for row in rows),
         "c.json": json.dumps(rows, ensure_ascii=False),
     }
-    put(name, said[name].encode(encoding))
+    put(name, contents[name].encode(encoding))
     assert [text.text for text in read("table", file=name, caption="caption").texts] == [
         "étude 0",
         "étude 1",
@@ -77,7 +77,7 @@ def test_a_byte_order_mark_says_the_encoding(name: str, encoding: str) -> None:
     ]
 
 
-def test_text_that_is_no_unicode_is_refused_with_its_byte_and_line() -> None:
+def test_text_that_is_not_unicode_is_refused_with_its_byte_and_line() -> None:
     put("c.csv", "image,caption\nimg/0.png,étude\n".encode("latin-1"))
     assert "c.csv: byte 25 (line 2) is not UTF-8" in refused("table", file="c.csv", caption="caption")
     put("classes.txt", "caf\xe9\n".encode("latin-1"))
@@ -88,7 +88,7 @@ def test_text_that_is_no_unicode_is_refused_with_its_byte_and_line() -> None:
     assert "sample a, .txt: byte 4" in refused("webdataset")
 
 
-def test_half_of_a_surrogate_pair_is_refused_with_its_row() -> None:
+def test_a_lone_surrogate_is_refused_with_its_row() -> None:
     put("c.jsonl", '{"image": "img/0.png", "caption": "a \\ud83d face"}')
     assert "c.jsonl:1, column 'caption': character 3 is \\ud83d" in refused("table", file="c.jsonl", caption="caption")
     put("c.jsonl", '{"image": "img/\\ud83d.png", "caption": "x"}')
@@ -102,15 +102,15 @@ def test_half_of_a_surrogate_pair_is_refused_with_its_row() -> None:
 
 
 @pytest.mark.parametrize("value", ["null", "NaN", '"nan"', '""', '"  "', '"NULL"', '"None"', '["a", NaN]'])
-def test_a_missing_caption_is_no_caption(value: str) -> None:
+def test_a_missing_caption_is_refused(value: str) -> None:
     put("c.jsonl", '{"image": "img/0.png", "caption": "fine"}\n{"image": "img/1.png", "caption": ' + value + "}")
     assert "c.jsonl:2: empty caption" in refused("table", file="c.jsonl", caption="caption")
-    code, said = imported("--caption", "caption")
-    assert code == 2 and "c.jsonl:2: empty caption" in one_line(said) and not Path("mine.yaml").exists()
+    code, output = imported("--caption", "caption")
+    assert code == 2 and "c.jsonl:2: empty caption" in one_line(output) and not Path("mine.yaml").exists()
 
 
 @pytest.mark.parametrize("value", ["", "nan", "N/A", "NULL"])
-def test_a_missing_label_is_no_class(value: str) -> None:
+def test_a_missing_label_is_refused(value: str) -> None:
     put("c.csv", f"image,label\nimg/0.png,cat\nimg/1.png,{value}\nimg/2.png,cat\n")
     assert "c.csv:3: empty label" in refused("table", file="c.csv", label="label")
     if value:
@@ -118,13 +118,13 @@ def test_a_missing_label_is_no_class(value: str) -> None:
 
 
 @pytest.mark.parametrize("labels", [("0.0", "1.0", "0.0"), ("0", "1", "0"), ("0", "1.0", "0")])
-def test_class_numbers_ask_for_names(labels: tuple[str, ...]) -> None:
+def test_class_numbers_require_names(labels: tuple[str, ...]) -> None:
     put("c.csv", "image,label\n" + "".join(f"img/{n}.png,{label}\n" for n, label in enumerate(labels)))
-    code, said = imported("--label", "label")
-    assert code == 2 and "class numbers (0, 1)" in said and "mine/classes.txt" in one_line(said)
+    code, output = imported("--label", "label")
+    assert code == 2 and "class numbers (0, 1)" in output and "mine/classes.txt" in one_line(output)
     put("classes.txt", "cat\ndog\n")
-    code, said = imported("--label", "label")
-    assert code == 0, said
+    code, output = imported("--label", "label")
+    assert code == 0, output
     dataset = load_card(Path("mine.yaml")).card.source.read(Path("mine"))
     assert dataset.class_names == ["cat", "dog"] and np.asarray(dataset.labels).tolist() == [0, 1, 0]
 
@@ -170,7 +170,7 @@ def test_tables_are_refused_with_their_row(name: str) -> None:
 
 
 @pytest.mark.parametrize("value", ['{"a": 1}', "[[1]]", "true"])
-def test_a_caption_that_is_no_text_is_refused(value: str) -> None:
+def test_a_caption_that_is_not_text_is_refused(value: str) -> None:
     put("c.jsonl", '{"image": "img/0.png", "caption": ' + value + "}")
     assert "c.jsonl:1: column 'caption' should hold a text" in refused("table", file="c.jsonl", caption="caption")
 
@@ -178,8 +178,8 @@ def test_a_caption_that_is_no_text_is_refused(value: str) -> None:
 def test_absolute_paths_below_the_folder_are_read() -> None:
     here = Path.cwd() / "mine"
     put("c.csv", "image,caption\n" + "".join(f"{here}/img/{n}.png,{WORDS[n]}\n" for n in range(3)))
-    code, said = imported()
-    assert code == 0, said
+    code, output = imported()
+    assert code == 0, output
     task = load_card(Path("mine.yaml"))
     loaded = load_task_data(task, task.folder(Path()), None, 1)
     assert not loaded.unreadable and loaded.prepared.dataset.images[0].path == "img/0.png"
@@ -210,11 +210,11 @@ def test_coco_ids_of_any_type_are_joined(images: list[Any], annotations: list[An
     ]
 
 
-def test_pictures_that_lack_are_named_before_the_card_is_written() -> None:
+def test_missing_images_are_reported_before_the_card_is_written() -> None:
     coco([image(n) for n in range(5)], [{"id": n, "image_id": n, "caption": f"x {n}"} for n in range(5)])
-    code, said = imported()
-    assert code == 0 and "2 of 5 images are missing: img/3.png, img/4.png" in said
-    command = said.rpartition("run it: ")[2].split()
+    code, output = imported()
+    assert code == 0 and "2 of 5 images are missing: img/3.png, img/4.png" in output
+    command = output.rpartition("run it: ")[2].split()
     assert command[-4:] == ["--subset", "present", "--tasks", "mine.yaml"]
     assert goldieval(*command[1:], "--no-cache").code == 0
 
@@ -224,7 +224,7 @@ SMALL = [[2, 2, 6, 2, 6, 6, 2, 6]]
 
 
 def outlined(first: int, **changes: Any) -> str:
-    """Write two pictures in which a square lies on a field, with category ids from ``first``."""
+    """Write two images of a square on a background, with category ids from ``first``."""
     entries = [
         {"id": 2 * n + k, "image_id": n, "category_id": first + k, "segmentation": (SQUARE, SMALL)[k]} | changes
         for n in range(2)
@@ -261,7 +261,7 @@ def test_coco_categories_may_count_from_anywhere(first: int) -> None:
         ({"segmentation": {"size": [9, 9], "counts": [81]}}, "run lengths for [9, 9]"),
     ],
 )
-def test_coco_outlines_that_are_none_are_named(changes: dict[str, Any], line: str) -> None:
+def test_invalid_coco_outlines_are_reported(changes: dict[str, Any], line: str) -> None:
     task = load_card(Path(outlined(1, **changes)))
     with pytest.raises(TaskError) as caught:
         load_task_data(task, Path("mine"), None, 1)
@@ -315,12 +315,12 @@ def test_a_listed_value_of_255_is_a_class() -> None:
     assert dataset.masks is not None and np.unique(dataset.masks[0].read()).tolist() == [0, 1] and not dataset.notes
 
 
-def test_classes_without_a_pixel_are_said_on_the_screen_and_in_the_record() -> None:
+def test_classes_without_a_pixel_are_reported_in_the_output_and_the_record() -> None:
     ran = goldieval("run", "--model", "random", "--tasks", masked(halves(0, 1)), "--no-cache")
     assert "1 of 3 classes have no pixel in any mask: third" in " ".join(ran.out.split())
 
 
-def test_masks_beside_their_pictures_are_no_pictures() -> None:
+def test_masks_beside_their_images_are_not_images() -> None:
     for number in range(2):
         Image.open(f"mine/img/{number}.png").save(f"mine/img/{number}.jpg")
         Path(f"mine/img/{number}.png").unlink()
@@ -329,12 +329,12 @@ def test_masks_beside_their_pictures_are_no_pictures() -> None:
     assert [note for note in dataset.notes if "left out" in note] == []
 
 
-def test_pictures_that_end_as_masks_do_need_an_ending() -> None:
+def test_images_with_the_masks_ending_need_a_suffix() -> None:
     with pytest.raises(TaskError, match="holds no images besides the masks, which end with"):
         loaded(masked(halves(0, 1), pictures="img", masks="img"))
 
 
-def test_two_pictures_of_one_stem_are_named() -> None:
+def test_two_images_of_one_stem_are_reported() -> None:
     file = masked(halves(0, 1))
     Image.open("mine/img/0.png").save("mine/img/0.jpg")
     with pytest.raises(TaskError, match=r"holds 0\.jpg and 0\.png, two images for one mask"):
@@ -432,7 +432,7 @@ def test_damaged_tars_are_one_line(make: Callable[[], bytes]) -> None:
     assert "0.tar is not a readable tar" in refused("webdataset")
 
 
-def test_what_macos_adds_to_a_tar_is_left_out_and_said() -> None:
+def test_files_added_to_a_tar_by_macos_are_left_out_and_reported() -> None:
     members = {
         "./._a.png": b"x",
         "a.png": png_bytes(),
@@ -446,13 +446,13 @@ def test_what_macos_adds_to_a_tar_is_left_out_and_said() -> None:
     assert np.asarray(dataset.labels).tolist() == [1, 0] and "hidden or system file" in dataset.notes[0]
 
 
-def test_two_pictures_of_one_sample_are_refused() -> None:
+def test_two_images_of_one_sample_are_refused() -> None:
     tar(Path("mine/test/0.tar"), {"a.png": png_bytes(), "a.jpg": png_bytes(), "a.cls": b"0"})
     put("test/nshards.txt", "1")
     assert "sample a has 2 images, .png and .jpg" in refused("webdataset")
 
 
-def test_a_name_in_a_tar_that_is_not_utf8_is_kept_in_writing() -> None:
+def test_a_name_in_a_tar_that_is_not_utf8_is_escaped() -> None:
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w", format=tarfile.GNU_FORMAT) as archive:
         for name, data in ((b"caf\xe9.png", png_bytes()), (b"caf\xe9.cls", b"0")):
@@ -499,7 +499,7 @@ def test_an_empty_line_in_a_class_list_is_refused() -> None:
 
 
 @pytest.mark.parametrize("cell", ["['a red square', 'a box']", '[""a red square"", ""a box""]'])
-def test_a_list_written_as_text_is_no_caption(cell: str) -> None:
+def test_a_list_written_as_text_is_refused_as_a_caption(cell: str) -> None:
     put("c.csv", f'image,caption\nimg/0.png,"{cell}"\n')
     assert "c.csv:2: column 'caption' holds a list written as text" in refused("table", file="c.csv", caption="caption")
 
@@ -511,7 +511,7 @@ def test_rows_that_a_stray_quote_swallows_are_not_lost() -> None:
     assert [text.text for text in read("table", file="c.csv", caption="caption").texts] == ["one, two\nand three, four"]
 
 
-def test_utf16_without_a_mark_is_no_text_with_zeros() -> None:
+def test_utf16_without_a_mark_is_refused() -> None:
     put("img/0.txt", "a red square".encode("utf-16-le"))
     assert "0.txt: character 2 is a zero byte" in refused("sidecar", captions="img", images="img")
     put("c.csv", "image,caption\nimg/0.png,a\n".encode("utf-16-le"))
@@ -519,7 +519,7 @@ def test_utf16_without_a_mark_is_no_text_with_zeros() -> None:
 
 
 @pytest.mark.parametrize("text", ["nan", " NaN\n", "None"])
-def test_a_text_file_that_stands_for_no_value_is_no_caption(text: str) -> None:
+def test_a_text_file_with_a_missing_value_is_refused(text: str) -> None:
     put("img/0.txt", text)
     assert "0.txt is an empty caption" in refused("sidecar", captions="img", images="img")
     tar(Path("mine/test/0.tar"), {"a.png": png_bytes(), "a.txt": text.encode()})
@@ -527,7 +527,7 @@ def test_a_text_file_that_stands_for_no_value_is_no_caption(text: str) -> None:
     assert "sample a: empty caption in .txt" in refused("webdataset")
 
 
-def test_a_compressed_tar_and_one_that_lacks_are_said() -> None:
+def test_compressed_and_missing_tars_are_reported() -> None:
     import gzip
 
     put("a.tar", gzip.compress(b"x" * 2000))
@@ -587,7 +587,7 @@ def test_a_class_without_a_name_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "expected"),
     [
         ("x.parquet", "1 .parquet (a card with `reader: parquet`"),
         ("00000.tar", "<split>/0.tar"),
@@ -595,10 +595,10 @@ def test_a_class_without_a_name_is_refused() -> None:
         ("c.csv.gz", "unpack what is compressed"),
     ],
 )
-def test_a_folder_in_which_nothing_is_found_is_described(name: str, said: str) -> None:
+def test_a_folder_without_a_known_layout_is_described(name: str, expected: str) -> None:
     put(name, b"x")
     code, out = imported()
-    assert code == 2 and "3 .png" in one_line(out) and said in one_line(out)
+    assert code == 2 and "3 .png" in one_line(out) and expected in one_line(out)
 
 
 def test_a_class_folder_without_a_picture_is_named() -> None:

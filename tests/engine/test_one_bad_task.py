@@ -148,7 +148,7 @@ def test_a_record_that_cannot_be_written_is_its_own_failure_and_its_numbers_are_
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return whole(out, record, *rest)
 
-    monkeypatch.setattr("goldieval.engine.run.write_record", full)
+    monkeypatch.setattr("goldieval.engine.evaluator.write_record", full)
     ran = run(toy_model(tmp_path), two_tasks(tmp_path))
     assert ran.code == 1 and "bad FAILED: OSError while writing its record: No space left on device" in ran.out
     assert [record["task"]["name"] for record in records(Path("out"))] == ["good"]
@@ -407,18 +407,18 @@ def test_equal_class_names_and_equal_captions_are_the_datas_fault(tmp_path: Path
     class_folders(tmp_path / "data", {"a": 2, "b": 1})
     file = card(tmp_path, params={"prompts": ["a {c}"], "class_names": ["cat", "cat"]})
     ran = run(toy_model(tmp_path), str(file))
-    assert "all 2 class names are 'cat': there is nothing to tell apart" in ran.out and "collapsed" not in ran.out
+    assert "all 2 class names are 'cat': there is nothing to distinguish" in ran.out and "collapsed" not in ran.out
     rows = content("table", "retrieval", source={"file": "t.csv", "caption": "said"})
     import yaml
 
     file.write_text(yaml.safe_dump(rows))
     (tmp_path / "data" / "t.csv").write_text("image,said\na/0.png,same\nb/0.png,same\n")
     ran = run(toy_model(tmp_path), str(file))
-    assert "all 2 texts are the same, 'same': there is nothing to compare" in ran.out
+    assert "all 2 texts are identical, 'same': there is nothing to compare" in ran.out
     (tmp_path / "data" / "b" / "0.png").write_bytes((tmp_path / "data" / "a" / "0.png").read_bytes())
     (tmp_path / "data" / "t.csv").write_text("image,said\na/0.png,one\nb/0.png,two\n")
     ran = run(toy_model(tmp_path), str(file))
-    assert "all 2 pictures are the same to the byte" in ran.out
+    assert "all 2 pictures are identical" in ran.out
 
 
 # The other verbs
@@ -464,7 +464,7 @@ def test_a_training_sample_that_raises_is_counted_and_another_takes_its_place() 
         def sample(self, row: int) -> Any:
             return raising(RecursionError("deep"))() if row == 0 else SimpleNamespace(bad=[], row=row)
 
-    feed: Any = SimpleNamespace(_order=[0, 1, 2, 3], batch_size=2, most_bad=3, corpus=Corpus(), _unusable={})
+    feed: Any = SimpleNamespace(_order=[0, 1, 2, 3], batch_size=2, max_bad_samples=3, corpus=Corpus(), _unusable={})
     bad: list[Any] = []
     assert Batches._usable(feed, 0, bad).row == 2
     assert [str(one) for one in bad] == ["sample 0: cannot be used: RecursionError: deep"]

@@ -1,194 +1,29 @@
-"""The embedding store: exact, damaged, shared, full, forbidden."""
+"""The embedding store of a run: reused, damaged, full, without permission."""
 
 from __future__ import annotations
 
 import errno
 import os
-import subprocess
-import sys
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NoReturn
-from unittest import mock
 
-import numpy as np
 import pytest
-import torch
 from helpers import card, class_folders, toy_model
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from stored_chunks import CHUNK, KEYS, VECTORS, stored
 
 from goldieval.core.errors import GoldievalError
-from goldieval.core.meter import SilentMeter
 from goldieval.data.samples import FileImage
-from goldieval.engine.encode import encode, image_computer, plan_images, plan_texts, text_computer, text_key
+from goldieval.engine.chunks import Chunk
 from goldieval.engine.run import evaluate
-from goldieval.engine.store import Chunk, Space, Store, chunks_of, open_store
-from goldieval.models.inputs import Batching
+from goldieval.engine.store import Store, open_store
 from goldieval.records.schema import Record
-
-KEYS = [text_key(str(number)) for number in range(5)]
-CHUNK = Chunk(tuple(KEYS))
-VECTORS = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
-
-
-def stored(root: Path) -> tuple[Store, Path]:
-    """A store with one chunk, and that chunk's file."""
-    store = Store(root)
-    store.space("one").write(CHUNK, KEYS, VECTORS, {})
-    (file,) = root.rglob("*.safetensors")
-    return store, file
 
 
 def partial_files(root: Path) -> list[Path]:
     """Everything that is neither a whole chunk, a lock nor the note of the rate."""
     known = (".safetensors", ".lock", ".txt")
     return [file for file in root.rglob("*") if file.is_file() and (file.suffix not in known or file.name[0] == ".")]
-
-
-def test_what_was_written_is_gathered_in_any_order(tmp_path: Path) -> None:
-    store, _ = stored(tmp_path)
-    store.space("one").write(Chunk(("x", "bad")), ["x"], np.ones((1, 3)), {"bad": "no picture"})
-    space = store.space("one")
-    rows = [3, 0, 3, 4]
-    expected = np.vstack([VECTORS[rows], np.ones(3)])
-    assert np.array_equal(space.gather([*(KEYS[row] for row in rows), "x"]), expected)
-    assert space.failed == {"bad": "no picture"}
-    assert space.missing(["new", "bad", *KEYS, "new", "x"]) == ["new"]
-    assert store.space("another").missing(KEYS) == KEYS
-    with pytest.raises(KeyError):
-        space.gather(["new"])
-
-
-def test_rows_are_found_by_key_where_the_model_encoded_in_another_order(tmp_path: Path) -> None:
-    space = Store(tmp_path).space("one")
-    space.write(CHUNK, KEYS[::-1], VECTORS[::-1], {})
-    space.refresh()
-    assert np.array_equal(space.gather(KEYS), VECTORS)
-
-
-@given(st.data(), st.integers(1, 40), st.integers(1, 7))
-@settings(max_examples=40, deadline=None)
-def test_stored_chunks_never_move_the_borders_of_the_others(data: st.DataObject, count: int, size: int) -> None:
-    texts = {text_key("w" * (number % 5) + str(number)): "w" * (number % 5) + str(number) for number in range(count)}
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        mock.patch.multiple("goldieval.engine.encode", IMAGES_PER_CHUNK=size, TEXTS_PER_CHUNK=size),
-    ):
-        for plan in (plan_texts, plan_images):
-            store = Store(Path(folder) / plan.__name__)
-            chunks = plan(store.space("one"), texts)  # type: ignore[operator]
-            assert sorted(key for chunk in chunks for key in chunk.keys) == sorted(texts)
-            assert all(len(chunk.keys) == size for chunk in chunks[:-1])
-            done = data.draw(st.sets(st.sampled_from(chunks)))
-            for chunk in done:
-                store.space("one").write(chunk, chunk.keys, np.ones((len(chunk.keys), 2)), {})
-            backwards = dict(reversed(texts.items()))
-            left = plan(store.space("one"), backwards)  # type: ignore[operator]
-            assert left == [chunk for chunk in chunks if chunk not in done]
-
-
-def test_texts_of_a_length_share_chunks(tmp_path: Path) -> None:
-    texts = {text_key(text): text for text in ("aaaa", "b", "cc", "d", "eeeee", "ff")}
-    with mock.patch("goldieval.engine.encode.TEXTS_PER_CHUNK", 2):
-        chunks = plan_texts(Store(tmp_path).space("one"), texts)
-    assert [sorted(texts[key] for key in chunk.keys) for chunk in chunks] == [
-        ["b", "d"],
-        ["cc", "ff"],
-        ["aaaa", "eeeee"],
-    ]
-
-
-class Spelling:
-    """A model whose embeddings show what it saw: of a text its letters added up, of a picture its first pixel."""
-
-    def preprocess(self, image: str) -> torch.Tensor:
-        return torch.tensor([float(ord(image))])
-
-    def tokenize(self, texts: list[str]) -> torch.Tensor:
-        return torch.tensor([[ord(letter) for letter in text] + [0] * (9 - len(text)) for text in texts])
-
-    def trim(self, tokens: torch.Tensor) -> torch.Tensor:
-        return tokens[:, : int((tokens != 0).sum(1).max())]
-
-    def encode_image(self, pixels: torch.Tensor) -> torch.Tensor:
-        return pixels
-
-    def encode_text(self, tokens: torch.Tensor) -> torch.Tensor:
-        return tokens.sum(1, keepdim=True)
-
-
-class Letter:
-    """A picture that is a letter; ``x`` cannot be opened."""
-
-    def __init__(self, letter: str) -> None:
-        self.letter = letter
-
-    def open(self) -> str:
-        if self.letter == "x":
-            raise OSError("broken")
-        return self.letter
-
-
-def test_texts_sorted_and_trimmed_keep_their_own_embedding() -> None:
-    texts = {text: text for text in ("ccc", "a", "eeeeeeee", "bb", "d", "ffff")}
-    compute = text_computer(Spelling(), texts, Batching(texts=2), SilentMeter())  # type: ignore[arg-type]
-    keys, vectors, failed = compute(Chunk(tuple(texts)))
-    assert dict(zip(keys, vectors[:, 0], strict=True)) == {text: sum(map(ord, text)) for text in texts} and not failed
-
-
-def test_a_picture_that_cannot_be_opened_does_not_move_the_others() -> None:
-    sources = {f"key {letter}": Letter(letter) for letter in "axbcd"}
-    with ThreadPoolExecutor(2) as pool:
-        compute = image_computer(Spelling(), sources, Batching(images=2), pool, SilentMeter())  # type: ignore[arg-type]
-        keys, vectors, failed = compute(Chunk(tuple(sources)))
-    assert dict(zip(keys, vectors[:, 0], strict=True)) == {f"key {letter}": ord(letter) for letter in "abcd"}
-    assert {key: str(error) for key, error in failed.items()} == {"key x": "broken"}
-
-
-DAMAGE = {
-    "a flipped bit of a number": lambda content: content[:-1] + bytes([content[-1] ^ 1]),
-    "truncated": lambda content: content[:-7],
-    "truncated in the header": lambda content: content[:40],
-    "empty": lambda content: b"",
-    "zeros, as after a power cut": lambda content: bytes(len(content)),
-    "another file": lambda content: b"not a chunk at all",
-}
-
-
-@pytest.mark.parametrize("damage", DAMAGE)
-def test_damage_is_found_counted_and_mended(tmp_path: Path, damage: str) -> None:
-    store, file = stored(tmp_path)
-    file.write_bytes(DAMAGE[damage](file.read_bytes()))
-    space = store.space("one")
-    assert (space.repaired, space.missing(KEYS), file.exists()) == (1, KEYS, False)
-    assert encode(space, chunks_of(KEYS, 5), lambda chunk: (KEYS, VECTORS, {}), SilentMeter()) == 5
-    assert np.array_equal(space.gather(KEYS), VECTORS)
-
-
-def test_damage_that_happens_after_the_plan_is_never_served(tmp_path: Path) -> None:
-    store, file = stored(tmp_path)
-    space = store.space("one")
-    file.write_bytes(file.read_bytes()[:-1])
-    with pytest.raises(KeyError):
-        space.gather(KEYS)
-    assert (space.repaired, space.missing(KEYS)) == (1, KEYS)
-
-
-def test_no_flipped_bit_anywhere_gives_another_embedding(tmp_path: Path) -> None:
-    """Also in the header, where it may hit a key or a separator of keys: found, or the content counts as missing."""
-    Store(tmp_path).space("one").write(Chunk(("a", "b", "c")), ["a", "b", "c"], VECTORS[:3], {})
-    (file,) = tmp_path.rglob("*.safetensors")
-    whole, wrong = file.read_bytes(), []
-    for place, bit in ((place, bit) for place in range(len(whole)) for bit in range(8)):
-        file.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << bit]) + whole[place + 1 :])
-        space = Space(file.parent)
-        space.refresh()
-        there = [row for row, key in enumerate("abc") if not space.missing([key])]
-        if space.failed or (there and not np.array_equal(space.gather(["abc"[row] for row in there]), VECTORS[there])):
-            wrong.append((place, bit))
-    assert wrong == []
 
 
 def test_a_damaged_store_gives_the_same_record_in_the_same_run(tmp_path: Path, store: Path) -> None:
@@ -207,47 +42,6 @@ def run(folder: Path, **options: object) -> Record:
         class_folders(folder / "data", {"cat": 3, "dog": 3})
     (record,) = evaluate(toy_model(folder), str(card(folder)), out=None, **options)
     return record
-
-
-HOLD = """
-import pathlib, sys, time
-from goldieval.data.samples import FileImage
-from goldieval.engine.store import Chunk, Space
-with Space(pathlib.Path(sys.argv[1])).claim(Chunk(tuple(sys.argv[2:]))) as ours:
-    print(ours, flush=True)
-    time.sleep(600)
-"""
-
-
-def test_a_claim_excludes_other_processes_and_dies_with_its_holder(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", HOLD, str(tmp_path), *KEYS]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
-        try:
-            assert holder.stdout is not None and holder.stdout.readline() == "True\n"
-            with Space(tmp_path).claim(CHUNK) as ours:
-                assert not ours
-            with Space(tmp_path).claim(Chunk(("another",))) as ours:
-                assert ours
-        finally:
-            holder.kill()
-    for _ in range(2):
-        with Space(tmp_path).claim(CHUNK) as ours:
-            assert ours
-
-
-def test_a_chunk_that_another_process_finished_is_not_encoded_again(tmp_path: Path) -> None:
-    store = Store(tmp_path)
-    slow, fast = store.space("one"), store.space("one")
-    chunks = chunks_of(KEYS, 2)
-
-    def compute(chunk: Chunk) -> tuple[list[str], np.ndarray, dict[str, str]]:
-        if chunk is chunks[1]:  # meanwhile, elsewhere
-            fast.write(chunks[2], chunks[2].keys, VECTORS[4:], {})
-        return list(chunk.keys), np.stack([VECTORS[KEYS.index(key)] for key in chunk.keys]), {}
-
-    assert encode(slow, chunks, compute, SilentMeter()) == 4
-    assert np.array_equal(slow.gather(KEYS), VECTORS)
-    assert not list(tmp_path.rglob("*.lock"))
 
 
 def test_the_chunks_unused_for_longest_leave_a_full_store(tmp_path: Path) -> None:

@@ -11,13 +11,17 @@ from typing import Any
 import numpy as np
 import pytest
 from filelock import FileLock
-from helpers import card, class_folders, goldieval, toy_model
+from helpers import card, class_folders, toy_model
+from helpers import goldieval as goldieval_command
 from safetensors.numpy import save
 
+import goldieval.engine.space
+import goldieval.engine.store
 from goldieval.core.meter import SilentMeter
-from goldieval.engine import store as embeddings
+from goldieval.engine.chunks import Chunk, chunks_of
 from goldieval.engine.encode import encode, text_key
-from goldieval.engine.store import Chunk, Store, chunks_of, open_store
+from goldieval.engine.space import Space
+from goldieval.engine.store import Store, open_store
 
 KEYS = [text_key(str(number)) for number in range(4)]
 VECTORS = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
@@ -32,7 +36,7 @@ def run(tmp_path: Path) -> Callable[[], tuple[Any, ...]]:
     def ran() -> tuple[Any, ...]:
         from goldieval.records.results import load_results
 
-        done = goldieval(*arguments)
+        done = goldieval_command(*arguments)
         (record,) = load_results(tmp_path / "out")
         return done.code, " ".join((done.out + done.err).split()), record.metrics
 
@@ -97,7 +101,7 @@ def test_swapped_chunks_give_the_same_score_and_are_said(run: Callable[[], tuple
     assert (code, after) == (0, before) and "damaged chunks of the embedding store" in said
 
 
-def forbid(monkeypatch: pytest.MonkeyPatch, name: str, error: int, where: Any = embeddings) -> None:
+def forbid(monkeypatch: pytest.MonkeyPatch, name: str, error: int, where: Any) -> None:
     """Let a function fail as for a user without permission; tests may run as one who has them all."""
 
     def refuse(*arguments: Any, **_: Any) -> None:
@@ -122,7 +126,7 @@ def test_chunks_that_may_not_be_read_are_encoded_for_this_run(
         patch.setattr(Path, "open", refuse)
         code, said, after = run()
     assert (code, after) == (0, before)
-    assert "cannot be read: Permission denied" in said and "encoded for this run alone" in said
+    assert "cannot be read: Permission denied" in said and "computed for this run only" in said
     assert "$GOLDIEVAL_STORE" in said and {file: file.read_bytes() for file in whole} == whole
 
 
@@ -131,8 +135,8 @@ def test_a_store_that_may_be_read_alone_serves_what_it_has(
     run: Callable[[], tuple[Any, ...]], store: Path, monkeypatch: pytest.MonkeyPatch, error: int
 ) -> None:
     _, _, before = run()
-    for name in ("check_writable", "atomic_write"):
-        forbid(monkeypatch, name, error)
+    forbid(monkeypatch, "check_writable", error, goldieval.engine.store)
+    forbid(monkeypatch, "atomic_write", error, goldieval.engine.space)
     forbid(monkeypatch, "utime", error, os)
     code, said, after = run()
     assert (code, after) == (0, before) and "embedding store" not in said
@@ -159,16 +163,16 @@ def test_embeddings_that_vanish_before_they_are_scored_are_encoded_again(
 ) -> None:
     """As where a store with a small limit is shared by many."""
     _, _, before = run()
-    gather, gone = embeddings.Space.gather, []
+    gather, gone = Space.gather, []
 
-    def vanishing(space: embeddings.Space, keys: Any) -> np.ndarray:
+    def vanishing(space: Space, keys: Any) -> np.ndarray:
         if not gone:
             gone.extend(store.rglob("*.safetensors"))
             for file in gone:
                 file.unlink()
         return gather(space, keys)
 
-    monkeypatch.setattr(embeddings.Space, "gather", vanishing)
+    monkeypatch.setattr(Space, "gather", vanishing)
     code, _, after = run()
     assert gone and (code, after) == (0, before)
 

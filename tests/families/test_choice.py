@@ -19,7 +19,8 @@ from goldieval.goldiclip.pooling import TextConditionedPool
 from goldieval.scoring.conditioned import conditioned_matrix
 from goldieval.scoring.cosine import unit
 from goldieval.scoring.similarity import ConditionedSimilarity, GlobalSimilarity
-from goldieval.tasks.card import ChoiceCard, Task
+from goldieval.tasks.card import Task
+from goldieval.tasks.card_types import ChoiceCard
 
 
 def task(**params: Any) -> Task:
@@ -145,7 +146,7 @@ def test_pairs_are_the_cells_of_the_matrix_in_both_modes() -> None:
 def test_refusals() -> None:
     with pytest.raises(TaskError, match="choice needs candidates"):
         choice.FAMILY.prepare(task(), Dataset(pictures(2)))
-    with pytest.raises(TaskError, match="nothing is to be chosen"):
+    with pytest.raises(TaskError, match="no query is about these"):
         choice.FAMILY.prepare(task(), dataset(0, [], []))
     with pytest.raises(TaskError, match="no group colour; they have swap, add"):
         choice.FAMILY.prepare(task(strata=["colour"]), dataset(5, [0, 1, 2, 1, 2], CHOICES, strata=STRATA))

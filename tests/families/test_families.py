@@ -20,7 +20,8 @@ from goldieval.families import retrieval, zeroshot
 from goldieval.families.base import Prepared, Scored
 from goldieval.scoring.cosine import unit
 from goldieval.scoring.similarity import GlobalSimilarity
-from goldieval.tasks.card import RetrievalCard, Task, ZeroshotCard
+from goldieval.tasks.card import Task
+from goldieval.tasks.card_types import RetrievalCard, ZeroshotCard
 
 BASE: dict[str, Any] = {
     "name": "tiny",

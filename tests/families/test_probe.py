@@ -20,7 +20,8 @@ from goldieval.families import probe
 from goldieval.families.base import Scored
 from goldieval.scoring import logistic
 from goldieval.scoring.logistic import RESOLUTION, SMALL, TOLERANCE, fit, one_thread_where_small
-from goldieval.tasks.card import ProbeCard, load_card
+from goldieval.tasks.card import load_card
+from goldieval.tasks.card_types import ProbeCard
 
 
 def clouds(rows: int, classes: int, dim: int, seed: int = 0, spread: float = 1.0) -> tuple[torch.Tensor, np.ndarray]:
@@ -209,7 +210,7 @@ def test_held_out_part_is_a_tenth_of_each_class_whatever_the_order() -> None:
     assert np.bincount(labels[rows]).tolist() == [2, 2, 2]
     back = probe.held_out(ids[::-1], labels[::-1], 0.1)
     assert {ids[row] for row in rows} == {ids[::-1][row] for row in back}
-    with pytest.raises(TaskError, match="two images of some class"):
+    with pytest.raises(TaskError, match="a class with two training images"):
         probe.held_out(["a", "b"], np.array([0, 1]), 0.1)
 
 
@@ -220,9 +221,9 @@ def test_refusals_are_one_line(tmp_path: Path) -> None:
         probe.FAMILY.prepare(asked, Dataset([ImageSample("a", NoImage())]))
     with pytest.raises(TaskError, match="name `train`"):
         probe.FAMILY.prepare(asked, Dataset([ImageSample("a", NoImage())], labels=np.array([0])))
-    with pytest.raises(TaskError, match="all of these are to learn from"):
+    with pytest.raises(TaskError, match="all of these are training images"):
         probe.FAMILY.prepare(asked, dataset(labels, np.ones(4, dtype=bool)))
-    with pytest.raises(TaskError, match="1 classes have test images and none to learn from: c1"):
+    with pytest.raises(TaskError, match="1 classes have test images but no training images: c1"):
         probe.FAMILY.prepare(asked, keep_images(dataset(labels, train), np.array([True, False, True, True])))
 
 

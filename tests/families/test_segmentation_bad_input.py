@@ -118,7 +118,7 @@ def reason(card: Path) -> str:
 def test_lists_of_different_length_are_named(tmp_path: Path) -> None:
     two = data(tmp_path / "a", params={"class_names": ["a", "b"]}, source={"classes": "classes.txt"})
     (two.parent / "classes.txt").write_text("a\nb\nc\n")
-    assert "different length: 3 in the data, 2 in params.class_names" in reason(two)
+    assert "differ in length: 3 in the data, 2 in params.class_names" in reason(two)
     defined = data(tmp_path / "b", params={"definition": "CityscapesDataset"})
     assert "19 in mmsegmentation's CityscapesDataset, 3 in params.class_names" in reason(defined)
     mapped = data(tmp_path / "c", source={"classes": "classes.txt", "values": [0, 1]})
@@ -136,13 +136,15 @@ def test_a_value_that_means_nothing_is_named(tmp_path: Path) -> None:
 
 def test_zero_is_read_as_mmseg_reads_it_or_refused(tmp_path: Path) -> None:
     card = data(tmp_path, params={"definition": "ADE20KDataset", "class_names": None})
-    assert "takes value 0 for no label: set source.reduce_zero_label to true" in reason(card)
+    assert "treats value 0 as no label: set source.reduce_zero_label to true" in reason(card)
     assert label_table([], [255], True).classes(np.array([0, 1, 255]), "").tolist() == [-1, 0, -1]
 
 
 def test_names_must_be_there_and_differ(tmp_path: Path) -> None:
     assert "no class names" in reason(data(tmp_path / "a", params={"class_names": None}))
-    assert "two classes of one name: a" in reason(data(tmp_path / "b", params={"class_names": ["a", "a, x", "b"]}))
+    assert "several classes have the same name: a" in reason(
+        data(tmp_path / "b", params={"class_names": ["a", "a, x", "b"]})
+    )
     assert "has no name in it" in reason(data(tmp_path / "c", params={"class_names": ["a", " , ", "b"]}))
 
 

@@ -21,7 +21,8 @@ from goldieval.models import adapter
 from goldieval.models.adapter import Generative, LoadOptions
 from goldieval.models.spec import parse_spec
 from goldieval.records.files import read_outcomes, read_record
-from goldieval.tasks.card import Task, VqaCard
+from goldieval.tasks.card import Task
+from goldieval.tasks.card_types import VqaCard
 
 TRUE = ["red", "red", "blue", "yes", "no", "yes"]
 TYPES = ["colour"] * 3 + ["existence"] * 3

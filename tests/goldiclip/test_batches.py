@@ -15,11 +15,13 @@ from open_clip import SimpleTokenizer
 
 from goldieval.data.derive.sentences import sentences_of
 from goldieval.goldiclip.config import FULL_MERGES, ModelConfig
-from goldieval.goldiclip.data.batches import Batch, Batches, Views
-from goldieval.goldiclip.data.captions import LONGEST, sample
+from goldieval.goldiclip.data.batch import Batch
+from goldieval.goldiclip.data.batches import Batches
+from goldieval.goldiclip.data.captions import MAX_SENTENCES, sample_captions
 from goldieval.goldiclip.data.crops import crops_of, random_boxes
 from goldieval.goldiclip.data.pictures import MEAN, STD
 from goldieval.goldiclip.data.shapes import ShapesCorpus, shapes_corpus
+from goldieval.goldiclip.recipe import Recipe
 from goldieval.goldiclip.tokenizer import Tokenizer
 
 MERGES, SCENES, SIDE = 300, 40, 32
@@ -114,25 +116,25 @@ def test_sentences(text: str, sentences: list[str]) -> None:
 def test_captions_are_one_to_three_of_the_sentences(pool: int, count: int, seed: int) -> None:
     """Sentence n is the ids [10 n + 10, 10 n + 11], sentences are joined by 1."""
     sentences = [[10 * n + 10, 10 * n + 11] for n in range(pool)]
-    captions = sample(sentences, count, [1], Random(seed))
-    assert captions == sample(sentences, count, [1], Random(seed))
+    captions = sample_captions(sentences, count, [1], Random(seed))
+    assert captions == sample_captions(sentences, count, [1], Random(seed))
     assert len(captions) == count
     for caption in captions:
         split = [[int(id) for id in part.split()] for part in " ".join(map(str, caption)).split(" 1 ")]
-        assert 1 <= len(split) <= min(LONGEST, pool)
+        assert 1 <= len(split) <= min(MAX_SENTENCES, pool)
         assert all(part in sentences for part in split)
         assert len({part[0] for part in split}) == len(split)  # none twice
 
 
 def test_captions_of_all_lengths_windows_and_orders_occur() -> None:
     sentences = [[n] for n in range(2, 7)]
-    drawn = [tuple(caption) for caption in sample(sentences, 6000, [1], Random(0))]
+    drawn = [tuple(caption) for caption in sample_captions(sentences, 6000, [1], Random(0))]
     captions = set(drawn)
     assert {len(caption) for caption in captions} == {1, 3, 5}
     pairs = [drawn.count((start, 1, start + 1)) for start in (2, 3, 4, 5)]  # 6000 / 3 * (0.5 / 4 + 0.5 / 20) each
     assert all(240 < count < 360 for count in pairs)  # the last window as often as the others
     assert any(caption[0] > caption[-1] for caption in captions)
-    assert drawn[:4] != [tuple(caption) for caption in sample(sentences, 4, [1], Random(1))]
+    assert drawn[:4] != [tuple(caption) for caption in sample_captions(sentences, 4, [1], Random(1))]
 
 
 # Crops
@@ -182,8 +184,17 @@ def test_corpus_is_finite_and_complete() -> None:
     assert torch.equal(fewer.pictures, corpus().pictures[:4]) and fewer.sentences == corpus().sentences[:4]
 
 
-def batches(rank: int = 0, world: int = 1, seed: int = 0, **views: object) -> Batches:
-    return Batches(corpus(), tokenizer(), Views(locals_=2, local_size=16, **views), 8, seed, rank, world)
+def batches(rank: int = 0, world: int = 1, seed: int = 0, **data: object) -> Batches:
+    content = {
+        "name": "test",
+        "title": "test",
+        "model": {"image_size": SIDE},
+        "data": {"scenes": SCENES, "locals": 2, "local_size": 16, **data},
+        "objectives": {"softmax": 1.0},
+        "optimiser": {"steps": 1, "batch_size": 8},
+        "seed": seed,
+    }
+    return Batches(corpus(), tokenizer(), Recipe.model_validate(content), rank, world)
 
 
 def same(left: Batch, right: Batch) -> bool:
@@ -194,9 +205,9 @@ def same(left: Batch, right: Batch) -> bool:
 
 
 def test_a_step_is_the_same_batch_whenever_it_is_asked_for() -> None:
-    stream = batches().from_step(0)
-    passed = [next(stream) for _ in range(12)]  # more than two epochs of 5 steps
-    assert same(batches().at(11), passed[11]) and same(next(batches().from_step(3)), passed[3])
+    stream = batches()
+    passed = [stream.at(step) for step in range(12)]  # more than two epochs of 5 steps
+    assert same(batches().at(11), passed[11]) and same(batches().at(3), passed[3])
     jumping = batches()
     assert all(same(jumping.at(step), passed[step]) for step in (7, 0, 11, 4))
     assert not same(passed[0], passed[1]) and not same(passed[0], batches(seed=1).at(0))
@@ -217,7 +228,7 @@ def test_ranks_share_the_batch_of_one_process(world: int) -> None:
     """Without overlap and in order; the draws belong to the sample and not to the process."""
     whole = batches().at(6)
     shares = [batches(rank, world).at(6) for rank in range(world)]
-    for name in ("whole", "pixels", "crops"):
+    for name in ("whole", "pixels", "local_crops"):
         assert torch.equal(torch.cat([getattr(share, name) for share in shares]), getattr(whole, name)), name
     assert [own for share in shares for own in share.caption_ids] == whole.caption_ids
     for name in ("question", "answer"):
@@ -274,5 +285,5 @@ def test_questions_as_captions_and_no_local_crops() -> None:
     assert three.question.shape[:2] == three.answer.shape[:2] == (8, 3)
     for own in torch.cat([three.question, three.answer], dim=-1):
         assert len(own.unique(dim=0)) == 3
-    none = Batches(corpus(), tokenizer(), Views(), 8, 0).at(0)
-    assert none.crops.shape[:2] == (8, 0)
+    none = batches(locals=0).at(0)
+    assert none.local_crops.shape[:2] == (8, 0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ import torch
 
 from goldieval.goldiclip import cost
 from goldieval.goldiclip.recipe_files import load_recipe
-from goldieval.goldiclip.run_folder import Report
+from goldieval.goldiclip.run_folder import StepReport
 from goldieval.goldiclip.trainer import Trainer
 
 WARM = {"steps": 30, "objectives": ["token_classes"]}
@@ -29,14 +28,14 @@ def test_a_warm_start_is_measured_by_itself(tmp_path: Path, monkeypatch: pytest.
     with monkeypatch.context() as patched:
         patched.setattr(cost, "_measured", measured)
         assert cost.cost_of(trainer).seconds == pytest.approx(27)
-    real = trainer.steps
+    train_step = trainer.train_step
 
-    def watched() -> Iterator[Report]:
-        for report in real():
-            acting.append(len(report.losses))
-            yield report
+    def watched() -> StepReport:
+        report = train_step()
+        acting.append(len(report.losses))
+        return report
 
-    monkeypatch.setattr(trainer, "steps", watched)
+    monkeypatch.setattr(trainer, "train_step", watched)
     cost._measured(trainer, 4, 4)
     assert min(acting) > 1  # every objective acts
     acting.clear()

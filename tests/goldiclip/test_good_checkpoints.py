@@ -15,7 +15,8 @@ from helpers import goldieval, one_line
 from tiny_recipe import RECIPE
 
 from goldieval.core.errors import GoldievalError
-from goldieval.goldiclip.checkpoint import checkpoints, load_weights, not_finite, save_weights
+from goldieval.goldiclip.checkpoint import load_weights, not_finite, save_weights
+from goldieval.goldiclip.checkpoint_folder import checkpoints
 from goldieval.goldiclip.data.shapes import ShapesCorpus, shapes_corpus
 from goldieval.goldiclip.recipe import Recipe
 from goldieval.goldiclip.run_folder import RunFolder
@@ -85,23 +86,23 @@ class Spoiled:
 
     def __init__(self, running: Trainer, step: int, where: str) -> None:
         self.running, self.step, self.where = running, step, where
-        one = running._one
-        running._one = lambda: self(one())  # type: ignore[method-assign]
+        train_step = running.train_step
+        running.train_step = lambda: self(train_step())  # type: ignore[method-assign]
 
     def __call__(self, result: Any) -> Any:
-        if self.running.step + 1 == self.step:
+        if self.running.step == self.step:
             self.spoil()
         return result
 
     @torch.no_grad()
     def spoil(self) -> None:
         running = self.running
-        some = next(running.raw.model.parameters())
+        some, learned = next(running.student.model.parameters()), running.student.learned_weights
         target = {
             "model": some,
             "teacher": next(running.teacher.parameters()),
             "optimiser": running.state.optimiser.state[some]["exp_avg"],
-            "weights": next(running.raw.weights.parameters()) if running.raw.weights is not None else some,
+            "weights": next(learned.parameters()) if learned is not None else some,
         }[self.where]
         target.view(-1)[0] = float("nan")
 
@@ -118,13 +119,12 @@ def test_a_nan_anywhere_is_in_no_checkpoint(where: str, tmp_path: Path) -> None:
 def test_the_newest_good_checkpoint_is_kept_until_the_next_is_proven(tmp_path: Path) -> None:
     """The loss of step 4 shows that step 3 was no good, though all its numbers were finite."""
     running = trainer(tmp_path, recipe(keep=1))
-    check, seen = running._check, []
+    check = running.guard.check_losses
 
-    def nan_in_step_4(total: torch.Tensor, losses: Any) -> None:
-        seen.append(total)
-        check(total * (float("nan") if len(seen) == 4 else 1), losses)
+    def nan_in_step_4(step: int, total: torch.Tensor, losses: Any) -> None:
+        check(step, total * (float("nan") if step == 3 else 1), losses)
 
-    running._check = nan_in_step_4  # type: ignore[method-assign]
+    running.guard.check_losses = nan_in_step_4  # type: ignore[method-assign]
     line = stopped(running)
     assert f"Last good checkpoint: {tmp_path / 'step-000002'} ({tmp_path / 'step-000003'} is newer" in line
     assert names(tmp_path) == ["step-000002", "step-000003"]
@@ -132,15 +132,12 @@ def test_the_newest_good_checkpoint_is_kept_until_the_next_is_proven(tmp_path: P
 
 def test_with_accumulated_gradients_the_step_after_is_the_whole_one(tmp_path: Path) -> None:
     running = trainer(tmp_path, recipe(accumulate=2, steps=8, save_every=2, keep=1))
-    clip, norms = running._clip, []
+    check = running.guard.check_gradient
 
-    def nan_in_step_6(losses: Any) -> float:
-        norms.append(clip(losses))
-        if len(norms) == 6:
-            running._stop("the gradient is nan", losses)
-        return norms[-1]
+    def nan_in_step_6(step: int, norm: float, losses: Any, scaler: Any) -> None:
+        check(step, float("nan") if step == 5 else norm, losses, scaler)
 
-    running._clip = nan_in_step_6  # type: ignore[method-assign]
+    running.guard.check_gradient = nan_in_step_6  # type: ignore[method-assign]
     assert "Last good checkpoint: " in stopped(running)
     assert names(tmp_path) == ["step-000002", "step-000004"]
 
@@ -221,6 +218,6 @@ def test_a_checkpoint_that_is_cut_while_it_is_removed_is_none(tmp_path: Path, mo
         with pytest.raises(KeyboardInterrupt):
             RunFolder(tmp_path / "run").prune(1, 1_000)
     assert names(tmp_path / "run") == ["step-000002"]
-    with RunFolder(tmp_path / "run").begun(2):
+    with RunFolder(tmp_path / "run").writing(2):
         pass
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [".lock", "log.jsonl", "step-000002"]

@@ -10,10 +10,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 from golden import golden
+from trainings import steps_of
 
 from goldieval.core.errors import GoldievalError
 from goldieval.goldiclip.cross_modal import CrossPool
-from goldieval.goldiclip.losses import Step
 from goldieval.goldiclip.objectives.conditioned import conditioned_sigmoid, sampled_columns
 from goldieval.goldiclip.objectives.contrastive import sigmoid_contrastive
 from goldieval.goldiclip.objectives.grouping import grouped, grouping_contrast
@@ -145,26 +145,27 @@ def test_the_tiny_recipe_of_every_method_trains(method: str, tmp_path: Path) -> 
     small = {"data.scenes": 32, "optimiser.steps": 2, "optimiser.batch_size": 8, "optimiser.warm_up": 0}
     recipe = load_recipe(f"{method}-tiny", {**small, "optimiser.precision": "no"})
     trainer = Trainer(recipe, tmp_path / "run")
-    before = {name: tensor.detach().clone() for name, tensor in trainer.raw.model.named_parameters()}
-    reports = list(trainer.steps())
+    before = {name: tensor.detach().clone() for name, tensor in trainer.student.model.named_parameters()}
+    reports = list(steps_of(trainer))
     assert all(math.isfinite(report.total) for report in reports)
     assert set(reports[0].losses) == set(recipe.objectives)
-    still = {name for name, tensor in trainer.raw.model.named_parameters() if torch.equal(tensor, before[name])}
+    still = {name for name, tensor in trainer.student.model.named_parameters() if torch.equal(tensor, before[name])}
     assert not {name for name in still if name.startswith(("cross_modal.", "grouping.", "token_head."))}
     assert ("pool.query.weight" in still) == (method != "flair")
 
 
 def test_cosmos_sees_two_crops_and_single_sentences_and_dual_captions_name_all_that_is_said(tmp_path: Path) -> None:
     small = {"data.scenes": 32, "optimiser.steps": 1, "optimiser.batch_size": 4, "optimiser.precision": "no"}
-    batch = Trainer(load_recipe("cosmos-tiny", small), tmp_path / "a").batches.at(0)
-    assert batch.others.shape == batch.pixels[:, None].shape and batch.crops.shape[1:3] == (2, 3)
+    batch = Trainer(load_recipe("cosmos-tiny", small), tmp_path / "a").loader.batch(0)
+    assert batch.other_crops.shape == batch.pixels[:, None].shape and batch.local_crops.shape[1:3] == (2, 3)
     assert batch.captions.shape[1] == 4
     trainer = Trainer(load_recipe("superclip-dual-tiny", small), tmp_path / "b")
-    dual, join = trainer.batches.at(0), trainer.tokenizer.ids(".")[0]
-    for ids, said in zip(dual.caption_ids, dual.said, strict=True):
+    dual, join = trainer.loader.batch(0), trainer.tokenizer.ids(".")[0]
+    for ids, said in zip(dual.caption_ids, dual.token_targets, strict=True):
         assert len(ids) == 2 == dual.captions.shape[1] and len(said) > 2
         assert all(join not in caption[:-1] and caption in said for caption in ids)
-    loss = trainer.raw.losses(Step(trainer.raw.model, trainer.teacher, dual, torch.Generator()))["token_classes"]
+    _, losses = trainer.student(dual, trainer.teacher, torch.Generator(), 0)
+    loss = losses["token_classes"]
     assert math.isfinite(float(loss.detach()))
 
 

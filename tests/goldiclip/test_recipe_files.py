@@ -43,7 +43,7 @@ def test_what_cannot_be_extended_or_sized_is_one_line(tmp_path: Path) -> None:
     assert "extends names nothing" in message(written(tmp_path, "extends: nothing\nname: mine"))
     assert "did you mean" in message("flair-tinny").lower() and "ablation/b_clip" in message("flair-tinny")
     assert "model.size 'tin' is none of tiny, small, b16" in message("flair-tiny", **{"model.size": "tin"})
-    assert "holds no keys" in message("flair-tiny", **{"title.text": 1})
+    assert "has no keys" in message("flair-tiny", **{"title.text": 1})
 
 
 def test_sizes_are_what_they_are_called() -> None:
@@ -113,8 +113,10 @@ def test_the_overlapping_stem_sees_half_a_patch_around_a_patch() -> None:
 def test_a_warm_start_is_a_part_of_the_recipe() -> None:
     start = {"warm_start.steps": 10, "warm_start.objectives": ["token_classes"]}
     recipe = load_recipe("ablation/k_token_classes", start)
-    assert recipe.active(0) == recipe.active(9) == ["token_classes"] and recipe.active(10) == list(recipe.objectives)
+    assert recipe.active_objectives(0) == recipe.active_objectives(9) == ["token_classes"] and recipe.active_objectives(
+        10
+    ) == list(recipe.objectives)
     with pytest.raises(GoldievalError, match=r"warm_start\.objectives: token_classes is not among objectives"):
         load_recipe("clip-tiny", start)
-    with pytest.raises(GoldievalError, match=r"warm_start\.steps 600 leaves nothing of optimiser\.steps"):
+    with pytest.raises(GoldievalError, match=r"warm_start\.steps 600 is not less than optimiser\.steps"):
         load_recipe("ablation/k_token_classes", {**start, "warm_start.steps": 600})

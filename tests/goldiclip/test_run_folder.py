@@ -22,13 +22,14 @@ from helpers import goldieval, one_line
 from tiny_recipe import RECIPE
 
 from goldieval.core.errors import GoldievalError
-from goldieval.goldiclip.checkpoint import checkpoints, latest, load_weights
+from goldieval.goldiclip.checkpoint import load_weights
+from goldieval.goldiclip.checkpoint_folder import checkpoints, latest
 from goldieval.goldiclip.data.shapes import ShapesCorpus, shapes_corpus
 from goldieval.goldiclip.recipe import Recipe
-from goldieval.goldiclip.run_folder import Report, RunFolder
+from goldieval.goldiclip.run_folder import RunFolder, StepReport
 from goldieval.goldiclip.tokenizer import Tokenizer
 from goldieval.goldiclip.trainer import Trainer
-from goldieval.report.examiner import Examiner
+from goldieval.report.training_evaluation import TrainingEvaluation
 
 
 @pytest.fixture(autouse=True)
@@ -60,7 +61,7 @@ class KillError(BaseException):
     """Nothing in the code handles it, as nothing handles a kill."""
 
 
-def killed(report: Report) -> None:
+def killed(report: StepReport) -> None:
     if report.step == 3:
         raise KillError
 
@@ -103,7 +104,7 @@ def test_others_may_read_a_checkpoint(cut: Path) -> None:
 def test_a_folder_is_written_by_one_run(cut: Path) -> None:
     log = (cut / "log.jsonl").read_bytes()
     second = trainer(cut, resume=True)
-    with RunFolder(cut).begun(3):
+    with RunFolder(cut).writing(3):
         assert f"another run is writing to {cut}" in message(second.run)
     assert (cut / "log.jsonl").read_bytes() == log
     assert second.run().name == "step-000004"
@@ -146,7 +147,7 @@ def test_images_seen_are_those_of_the_whole_training(cut: Path, tmp_path: Path) 
 
 
 def test_a_gradient_that_overflowed_is_null_in_the_log(tmp_path: Path) -> None:
-    RunFolder(tmp_path).log(Report(1, 8, {"softmax": 1.0}, {"softmax": 1.0}, 1.0, float("inf"), 5.0))
+    RunFolder(tmp_path).log(StepReport(1, 8, {"softmax": 1.0}, {"softmax": 1.0}, 1.0, float("inf"), 5.0))
     assert '"gradient_norm": null' in (tmp_path / "log.jsonl").read_text()
 
 
@@ -204,14 +205,14 @@ class Said:
     def __init__(self) -> None:
         self.lines: list[str] = []
 
-    def say(self, line: str) -> None:
+    def print_line(self, line: str) -> None:
         self.lines.append(line)
 
 
 def test_an_evaluation_that_cannot_be_run_does_not_end_a_training(cut: Path) -> None:
     said = Said()
     (cut / "taken").touch()
-    Examiner(recipe(evaluation={"every": 2}).evaluation, cut / "taken", said)(cut / "step-000002")
+    TrainingEvaluation(recipe(evaluation={"every": 2}).evaluation, cut / "taken", said)(cut / "step-000002")
     assert len(said.lines) == 1 and said.lines[0].startswith("step-000002  evaluation failed: ")
 
 
@@ -220,8 +221,8 @@ def test_an_evaluation_that_does_not_fit_does_not_end_a_training(cut: Path, monk
         raise torch.OutOfMemoryError("out of memory\nand much more")
 
     said = Said()
-    monkeypatch.setattr("goldieval.report.examiner.evaluate", full)
-    Examiner(recipe(evaluation={"every": 2}).evaluation, cut / "taken", said)(cut / "step-000002")
+    monkeypatch.setattr("goldieval.report.training_evaluation.evaluate", full)
+    TrainingEvaluation(recipe(evaluation={"every": 2}).evaluation, cut / "taken", said)(cut / "step-000002")
     assert said.lines == ["step-000002  evaluation failed: OutOfMemoryError: out of memory"]
 
 
@@ -237,7 +238,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     file.write_text(yaml.safe_dump({**RECIPE, "evaluation": {}, "save_every": 2}))
     log = RunFolder.log
 
-    def interrupted(folder: RunFolder, report: Report) -> None:
+    def interrupted(folder: RunFolder, report: StepReport) -> None:
         log(folder, report)
         if report.step == stop:
             raise KeyboardInterrupt
@@ -254,7 +255,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     stop = 99
     AcceleratorState._reset_state(reset_partial_state=True)
     ran = goldieval("train", file, "--out", tmp_path / "run", "--resume")
-    assert ran.code == 0 and "going on from step 2" in ran.out
+    assert ran.code == 0 and "resuming from step 2" in ran.out
 
 
 LAUNCHED = """
@@ -265,6 +266,7 @@ runpy.run_module("goldieval", run_name="__main__")
 """
 
 
+@pytest.mark.slow
 def test_two_processes_on_the_cpu_are_one_run(cut: Path) -> None:
     """They speak once, share each batch, go on from a checkpoint that one process has written, and take leave."""
     file, script = cut.parent / "mine.yaml", cut.parent / "launched.py"
@@ -280,7 +282,7 @@ def test_two_processes_on_the_cpu_are_one_run(cut: Path) -> None:
     )
     assert ran.returncode == 0, ran.stderr
     assert [(cut.parent / f"still-together-{rank}").read_text() for rank in range(2)] == ["False", "False"]
-    assert ran.stdout.count("a test") == ran.stdout.count("going on from step 2") == 1
+    assert ran.stdout.count("a test") == ran.stdout.count("resuming from step 2") == 1
     assert [json.loads(line)["step"] for line in (cut / "log.jsonl").read_text().splitlines()] == [1, 2, 3, 4]
     alone = load_weights(trainer(cut.parent / "alone").run())[0].state_dict()
     both = load_weights(cut / "step-000004")[0].state_dict()

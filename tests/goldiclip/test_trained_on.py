@@ -71,11 +71,11 @@ def test_a_run_that_is_resumed_says_the_same(tmp_path: Path) -> None:
 
 def test_an_older_checkpoint_is_known_by_its_home_alone(tmp_path: Path) -> None:
     start = trained(tmp_path / "start", {"scenes": 8})
-    model, about = load_weights(start)
+    model, written = load_weights(start)
     for home, first in (("shapes", "drawn scenes"), ("", "images that its first checkpoint does not name")):
         old = tmp_path / f"old{home}.safetensors"
-        save_weights(model, type(about)(**{**vars(about), "trained_on": (), "home": home}), old)
-        assert info(old).notice == f"{about.method}: {about.notice}"
+        save_weights(model, type(written)(**{**vars(written), "trained_on": (), "home": home}), old)
+        assert info(old).notice == f"{written.method}: {written.notice}"
         after = trained(tmp_path / f"after{home}", {"scenes": 8}, init=str(old))
         assert load_weights(after)[1].trained_on == (first, "drawn scenes")
 

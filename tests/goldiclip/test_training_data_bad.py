@@ -10,14 +10,15 @@ import pytest
 import torch
 import yaml
 from helpers import goldieval, one_line
-from training_samples import image_text_folder, jpeg, recipe, row, shard, shards, tokenizer
+from training_samples import image_text_folder, jpeg, recipe, recipe_showing, row, shard, shards, tokenizer
 
 from goldieval.core.errors import GoldievalError
 from goldieval.goldiclip.data.bad_samples import BadSamples, TooManyBadError
-from goldieval.goldiclip.data.batches import Batch, Batches, Views
+from goldieval.goldiclip.data.batch import Batch
+from goldieval.goldiclip.data.batches import Batches
 from goldieval.goldiclip.data.corpus import Bad, BadSampleError, Sample
-from goldieval.goldiclip.data.feed import Feed
 from goldieval.goldiclip.data.jsonl import JsonLines
+from goldieval.goldiclip.data.loader import BatchLoader
 from goldieval.goldiclip.data.shards import Shards
 from goldieval.goldiclip.trainer import Trainer
 
@@ -33,13 +34,13 @@ def failure_of(corpus: JsonLines | Shards, number: int) -> Bad:
     ("text", "kind", "what"),
     [
         ('{"image": "pictures/1.jpg", "captions": ["a"]', "broken JSON", "delimiter at character 4"),
-        ('["a"]', "broken JSON", "no object"),
+        ('["a"]', "broken JSON", "not an object"),
         ("[" * 100_000, "broken JSON", "recursion"),
         ('{"image": "pictures/1.jpg"}', "no caption", "its fields are image"),
         ('{"image": "pictures/1.jpg", "captions": []}', "no caption", "captions"),
         ('{"image": "pictures/1.jpg", "caption": " . \\n"}', "no caption", "caption"),
         ('{"image": "pictures/1.jpg", "caption": 3}', "no caption", "caption"),
-        ('{"image": "pictures/1.jpg", "caption": "nan"}', "no caption", "says nothing, 'nan' in caption"),
+        ('{"image": "pictures/1.jpg", "caption": "nan"}', "no caption", "placeholder instead of a caption, 'nan' in"),
         ('{"image": "pictures/1.jpg", "caption": "[\'a\', \'b\']"}', "no caption", "a list written as text"),
         ('{"captions": ["a"]}', "no picture", "names no file"),
         ('{"image": 3, "captions": ["a"]}', "no picture", "names no file"),
@@ -113,7 +114,7 @@ def test_bad_samples_of_a_shard(tmp_path: Path) -> None:
 
 
 def batches(file: Path, size: int = 4, **options: int) -> Batches:
-    return Batches(JsonLines(file, tokenizer()), tokenizer(), Views(captions=1, size=16), size, 0, **options)
+    return Batches(JsonLines(file, tokenizer()), tokenizer(), recipe_showing(size, captions=1), **options)
 
 
 def seen(batch: Batch) -> list[bytes]:
@@ -171,9 +172,9 @@ def test_a_corpus_without_a_good_sample_ends(tmp_path: Path) -> None:
     for most, says in ((100, "no sample of the training data can be used"), (2, "--max-bad-samples 2")):
         for workers in (0, 1):
             notes: list[str] = []
-            feed = Feed(batches(file, most_bad=most), 5, workers, BadSamples(most, notes.append))
+            loader = BatchLoader(batches(file, max_bad_samples=most), 5, workers, BadSamples(most, notes.append))
             with pytest.raises(GoldievalError) as stop:
-                feed.at(0)
+                loader.batch(0)
             assert says in one_line(str(stop.value)) and len(notes) == min(most + 1, 4)
 
 

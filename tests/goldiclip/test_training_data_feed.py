@@ -16,22 +16,27 @@ import torch
 from accelerate.state import AcceleratorState
 from helpers import one_line
 from torch.utils.data import get_worker_info
-from training_samples import image_text_folder, recipe, row, shards, tokenizer
+from training_samples import image_text_folder, recipe, recipe_showing, row, shards, tokenizer
+from trainings import steps_of
 
 from goldieval.core.errors import GoldievalError
-from goldieval.goldiclip.checkpoint import load_state, load_weights
+from goldieval.goldiclip.checkpoint import load_weights
+from goldieval.goldiclip.checkpoint_folder import load_state
 from goldieval.goldiclip.data.bad_samples import BadSamples
-from goldieval.goldiclip.data.batches import Batch, Batches, Views
+from goldieval.goldiclip.data.batch import Batch
+from goldieval.goldiclip.data.batches import Batches
 from goldieval.goldiclip.data.corpus import Sample
-from goldieval.goldiclip.data.feed import Feed
 from goldieval.goldiclip.data.jsonl import JsonLines
-from goldieval.goldiclip.data.sources import MOST_WORKERS, views_of, workers_of
+from goldieval.goldiclip.data.loader import BatchLoader
+from goldieval.goldiclip.data.sources import MAX_WORKERS, workers_of
 from goldieval.goldiclip.ema import teacher_of
-from goldieval.goldiclip.gather import anywhere
-from goldieval.goldiclip.losses import Losses, Step
+from goldieval.goldiclip.features import StepFeatures
+from goldieval.goldiclip.losses import compute_losses
 from goldieval.goldiclip.model import GoldiClip
+from goldieval.goldiclip.objective_state import ObjectiveState
 from goldieval.goldiclip.objectives.decoding import IGNORE, targets_of
-from goldieval.goldiclip.run_folder import Report
+from goldieval.goldiclip.recipe import Recipe
+from goldieval.goldiclip.run_folder import StepReport
 from goldieval.goldiclip.trainer import Trainer
 
 
@@ -55,23 +60,23 @@ def equal(left: Batch, right: Batch) -> bool:
     return same(vars(left), vars(right))
 
 
-def batches(file: Path, **views: Any) -> Batches:
-    return Batches(JsonLines(file, tokenizer()), tokenizer(), Views(captions=2, size=16, **views), 4, 0)
+def batches(file: Path, **data: Any) -> Batches:
+    return Batches(JsonLines(file, tokenizer()), tokenizer(), recipe_showing(**data))
 
 
-def feed(file: Path, workers: int, last: int = 8) -> Feed:
-    return Feed(batches(file), last, workers, BadSamples())
+def loader(file: Path, workers: int, steps: int = 8) -> BatchLoader:
+    return BatchLoader(batches(file), steps, workers, BadSamples())
 
 
-# The feed
+# The loader
 
 
 def test_workers_make_the_same_batches_in_order(tmp_path: Path) -> None:
     file = image_text_folder(tmp_path, 12, r2="{", r4={"vqa": [{"question": "a", "answer": ""}]})
-    here, ahead = feed(file, 0), feed(file, 2)
+    here, ahead = loader(file, 0), loader(file, 2)
     state = torch.get_rng_state()
     for step in (0, 1, 2, 3, 6, 7, 1):  # a jump starts them anew
-        assert equal(here.at(step), ahead.at(step)), step
+        assert equal(here.batch(step), ahead.batch(step)), step
     assert here.bad.kinds == ahead.bad.kinds == {"broken JSON": 1, "empty answer": 1}
     assert torch.equal(state, torch.get_rng_state())  # the training's own draws are not disturbed
 
@@ -103,20 +108,20 @@ class Faulty(Batches):
         return super().at(step)
 
 
-def fragile(folder: Path) -> Feed:
+def fragile(folder: Path) -> BatchLoader:
     corpus = Fragile(JsonLines(image_text_folder(folder, 12), tokenizer()))
-    return Feed(Batches(corpus, tokenizer(), Views(size=16), 4, 0), 3, 1, BadSamples())
+    return BatchLoader(Batches(corpus, tokenizer(), recipe_showing()), 3, 1, BadSamples())
 
 
-def faulty(folder: Path, error: type[Exception]) -> Feed:
-    batches = Faulty(JsonLines(image_text_folder(folder, 12), tokenizer()), tokenizer(), Views(size=16), 4, 0)
+def faulty(folder: Path, error: type[Exception]) -> BatchLoader:
+    batches = Faulty(JsonLines(image_text_folder(folder, 12), tokenizer()), tokenizer(), recipe_showing())
     batches.error = error
-    return Feed(batches, 3, 1, BadSamples())
+    return BatchLoader(batches, 3, 1, BadSamples())
 
 
-def run_through(ahead: Feed) -> None:
+def run_through(ahead: BatchLoader) -> None:
     for step in range(3):
-        ahead.at(step)
+        ahead.batch(step)
 
 
 def test_a_worker_that_dies_is_one_line(tmp_path: Path) -> None:
@@ -139,25 +144,25 @@ def test_a_pipe_that_breaks_before_the_worker_is_seen_to_be_dead_is_its_death(er
         raise error
         yield
 
-    ahead = feed(image_text_folder(tmp_path, 12), 1)
+    ahead = loader(image_text_folder(tmp_path, 12), 1)
     ahead._stream, ahead._next = broken(), 0
     with pytest.raises(GoldievalError, match="data worker died") as failure:
-        ahead.at(0)
+        ahead.batch(0)
     one_line(str(failure.value))
 
 
 def test_a_death_does_not_break_into_what_the_training_is_doing(tmp_path: Path) -> None:
     """torch's handler of SIGCHLD would raise in the midst of a step, or of writing a checkpoint."""
     before, others = signal.getsignal(signal.SIGCHLD), active_children()
-    ahead = feed(image_text_folder(tmp_path, 12), 1)
-    ahead.at(0)
+    ahead = loader(image_text_folder(tmp_path, 12), 1)
+    ahead.batch(0)
     (worker,) = set(active_children()) - set(others)
     worker.kill()
     assert worker.pid and os.waitid(os.P_PID, worker.pid, os.WEXITED | os.WNOWAIT)  # dead, and torch can still see it
     assert signal.getsignal(signal.SIGCHLD) is before
     with pytest.raises(GoldievalError, match="data worker died"):
         for step in range(1, 8):
-            ahead.at(step)
+            ahead.batch(step)
 
 
 def test_workers_are_as_many_as_the_recipe_says_or_the_source_needs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,7 +170,7 @@ def test_workers_are_as_many_as_the_recipe_says_or_the_source_needs(monkeypatch:
     monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
     drawn = recipe("", "shapes", data={"workers": None, "scenes": 8})
     files = recipe("x", data={"workers": None})
-    for cores, processes, expected in ((1, 1, 1), (4, 1, 3), (64, 1, MOST_WORKERS), (64, 8, 7), (8, 8, 1)):
+    for cores, processes, expected in ((1, 1, 1), (4, 1, 3), (64, 1, MAX_WORKERS), (64, 8, 7), (8, 8, 1)):
         monkeypatch.setattr(os, "cpu_count", lambda cores=cores: cores)
         assert (workers_of(drawn, processes), workers_of(files, processes)) == (0, expected)
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "8")  # four machines of 64 cores: each is shared by its own processes
@@ -185,7 +190,7 @@ class CutError(Exception):
     """Somebody pulled the plug."""
 
 
-def cut(report: Report) -> None:
+def cut(report: StepReport) -> None:
     if report.step == 5:
         raise CutError
 
@@ -241,10 +246,10 @@ def test_a_step_without_questions_leaves_the_weight_of_vqa_alone(tmp_path: Path)
     order = torch.randperm(12, generator=torch.Generator().manual_seed(0)).tolist()
     changed = {f"r{number}": {"vqa": []} for number in order[4:8]}
     running = Trainer(recipe(image_text_folder(tmp_path / "data", 12, **changed)), tmp_path / "run")
-    weights = running.raw.weights
+    weights = running.student.learned_weights
     assert weights is not None
     vqa, states = weights.names.index("vqa"), []
-    for report in running.steps():
+    for report in steps_of(running):
         states.append((float(weights.s["vqa"].detach()), int(weights.seen[vqa]), float(weights.s["sigmoid"].detach())))
         assert ("vqa" in report.losses) == (report.step != 2)
         if report.step == 3:
@@ -254,14 +259,20 @@ def test_a_step_without_questions_leaves_the_weight_of_vqa_alone(tmp_path: Path)
 
 def test_a_corpus_without_questions_trains_the_other_objectives(tmp_path: Path) -> None:
     running = Trainer(recipe(image_text_folder(tmp_path / "data", 12, asked=0)), tmp_path / "run")
-    before = {name: part.detach().clone() for name, part in running.raw.named_parameters()}
-    assert all(set(report.losses) == {"sigmoid"} for report in running.steps())
-    assert running.raw.weights is not None and float(running.raw.weights.s["vqa"].detach()) == 0
-    after = dict(running.raw.named_parameters())
+    before = {name: part.detach().clone() for name, part in running.student.named_parameters()}
+    assert all(set(report.losses) == {"sigmoid"} for report in steps_of(running))
+    assert running.student.learned_weights is not None and float(running.student.learned_weights.s["vqa"].detach()) == 0
+    after = dict(running.student.named_parameters())
     moved = {name for name, part in before.items() if not torch.equal(part, after[name].detach())}
     assert any(name.startswith("model.vision") for name in moved)
     assert any(name.startswith("model.decoder") for name in before)
     assert not any(name.startswith("model.decoder") for name in moved)
+
+
+def vqa_loss(chosen: Recipe, model: GoldiClip, batch: Batch) -> torch.Tensor:
+    state = ObjectiveState(chosen.model)
+    features = StepFeatures(chosen, model, teacher_of(model), state, batch, torch.Generator())
+    return compute_losses(features)["vqa"]
 
 
 @pytest.mark.parametrize("decoder", ["through_encoder", "in_encoder"])
@@ -274,9 +285,9 @@ def test_rows_that_ask_nothing_train_nothing(decoder: str, tmp_path: Path) -> No
         chosen = recipe(file, data={"questions": count}, model=sizes)
         torch.manual_seed(0)
         model = GoldiClip(chosen.model)
-        batch = Batches(JsonLines(file, tokenizer()), tokenizer(), views_of(chosen), 4, 0).at(0)
-        assert batch.answer.shape[:2] == (4, count) and batch.asked
-        loss = Losses(chosen)(Step(model, teacher_of(model), batch, torch.Generator()))["vqa"]
+        batch = Batches(JsonLines(file, tokenizer()), tokenizer(), chosen).at(0)
+        assert batch.answer.shape[:2] == (4, count) and batch.has_questions
+        loss = vqa_loss(chosen, model, batch)
         loss.backward()
         found.append((loss.detach(), model.vision.patches.weight.grad, model.text.embedding.weight.grad))
     torch.testing.assert_close(found[0], found[1])
@@ -289,13 +300,13 @@ def test_a_share_without_questions_counts_zero_beside_others(decoder: str, tmp_p
     file = image_text_folder(tmp_path, 8, asked=0)
     chosen = recipe(file, data={"questions": 2}, model={**recipe(file).model.model_dump(), "decoder": decoder})
     model = GoldiClip(chosen.model)
-    batch = Batches(JsonLines(file, tokenizer()), tokenizer(), views_of(chosen), 4, 0).at(0)
-    assert not batch.asked and batch.question.shape[:2] == (4, 2)
+    batch = Batches(JsonLines(file, tokenizer()), tokenizer(), chosen).at(0)
+    assert not batch.has_questions and batch.question.shape[:2] == (4, 2)
     assert bool((targets_of(batch.answer.flatten(0, 1), chosen.model.end_of_text) == IGNORE).all())
-    batch.asked = True
-    losses = Losses(chosen)(Step(model, teacher_of(model), batch, torch.Generator()))
-    assert float(losses["vqa"].detach()) == 0
-    losses["vqa"].backward()
+    batch.has_questions = True
+    loss = vqa_loss(chosen, model, batch)
+    assert float(loss.detach()) == 0
+    loss.backward()
     grads = [part.grad for part in model.parameters() if part.grad is not None]
     assert grads and all(bool((grad == 0).all()) for grad in grads)
 
@@ -309,17 +320,3 @@ def test_questions_as_captions_where_there_are_some(tmp_path: Path) -> None:
         question = row(number)["vqa"][0]
         words = [*tokenizer().ids(question["question"]), *tokenizer().ids(question["answer"])]
         assert after == ([before[0], words] if number < 4 else before)
-
-
-def test_all_processes_agree_whether_anything_is_asked(tmp_path: Path) -> None:
-    torch.multiprocessing.spawn(_worker, (2, str(tmp_path)), nprocs=2)
-    found = [torch.load(tmp_path / f"{rank}.pt") for rank in range(2)]
-    assert found[0] == found[1] == [False, True, True, True]
-    assert anywhere(True, torch.device("cpu")) and not anywhere(False, torch.device("cpu"))
-
-
-def _worker(rank: int, world: int, folder: str) -> None:
-    torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=world)
-    cases = ((False, False), (True, False), (False, True), (True, True))
-    torch.save([anywhere(case[rank], torch.device("cpu")) for case in cases], f"{folder}/{rank}.pt")
-    torch.distributed.destroy_process_group()

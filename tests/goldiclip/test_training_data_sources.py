@@ -15,15 +15,15 @@ import torch
 from helpers import one_line, tar
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
-from training_samples import image_text_folder, jpeg, recipe, row, shard, shards, tokenizer
+from training_samples import image_text_folder, jpeg, recipe, recipe_showing, row, shard, shards, tokenizer
 
 from goldieval.core.errors import GoldievalError
 from goldieval.goldiclip.data import shard_index
 from goldieval.goldiclip.data import shards as shards_module
-from goldieval.goldiclip.data.batches import Batches, Views
+from goldieval.goldiclip.data.batches import Batches
 from goldieval.goldiclip.data.corpus import BadSampleError, Sample
 from goldieval.goldiclip.data.jsonl import JsonLines
-from goldieval.goldiclip.data.pictures import MEAN, STD, Cuts, decoded, shown, square
+from goldieval.goldiclip.data.pictures import MEAN, STD, CropBoxes, crop_pictures, decoded, square
 from goldieval.goldiclip.data.shards import Shards, shards_of
 
 REAL = Path(__file__).resolve().parents[3] / "shared/data/coco_mini"
@@ -84,7 +84,7 @@ def test_questions_of_every_form(tmp_path: Path) -> None:
     ]
     for foreign in ({"question": "a", "answer": "b"}, "text", 3):
         (bad,) = one_row(tmp_path, caption="x", vqa=foreign).bad
-        assert bad.kind == "vqa that is no list" and str(tmp_path / "a.jsonl:1") == bad.where
+        assert bad.kind == "vqa that is not a list" and str(tmp_path / "a.jsonl:1") == bad.where
     assert one_row(tmp_path, caption="x", vqa=None).bad == []
 
 
@@ -93,9 +93,9 @@ def test_foils_of_every_form(tmp_path: Path) -> None:
     texts = [[tokenizer().decode(ids).strip() for ids in choice] for choice in sample.foils]
     assert texts == [["a b", "b a"], ["a", "b", "c"]]
     assert [(bad.kind, bad.what[:6]) for bad in sample.bad] == [
-        ("foils that are no captions", f"list {number}") for number in (2, 3, 4)
+        ("foils that are not captions", f"list {number}") for number in (2, 3, 4)
     ]
-    assert one_row(tmp_path, caption="x", foils="text").bad[0].kind == "foils that are no captions"
+    assert one_row(tmp_path, caption="x", foils="text").bad[0].kind == "foils that are not captions"
     assert list(one_row(tmp_path, caption="x").foils) == []
 
 
@@ -165,7 +165,7 @@ def test_many_shards_are_indexed_in_several_processes(tmp_path: Path, monkeypatc
     folder = str(shards(tmp_path, [1, 2, 1, 0, 2, 1, 1, 1]))
     alone = Shards(folder, tokenizer())
     shard_index.file_of(folder).unlink()
-    monkeypatch.setattr(shard_index, "SHARDS_A_PROCESS", 1)
+    monkeypatch.setattr(shard_index, "SHARDS_PER_PROCESS", 1)
     monkeypatch.setattr(shard_index, "cores", lambda: 2)
     monkeypatch.setattr(shard_index, "NOTE_EVERY_S", -1.0)
     notes: list[str] = []
@@ -239,11 +239,11 @@ def coordinates(pixels: torch.Tensor) -> np.ndarray:
 @pytest.mark.parametrize("place", [0.0, 0.5, 1.0])
 def test_cuts_of_any_picture_are_square_and_where_they_should_be(size: tuple[int, int], place: float) -> None:
     box = torch.tensor([[0.25, 0.5, 0.75, 1.0]])
-    cut = shown([ramp(*size)], Cuts(torch.tensor([place]), box, [box, box]), 20, 12)
-    assert cut.whole.shape == cut.mild.shape == (1, 3, 20, 20) and cut.views.shape == (1, 2, 3, 12, 12)
+    cut = crop_pictures([ramp(*size)], CropBoxes(torch.tensor([place]), box, [box, box]), 20, 12)
+    assert cut.whole.shape == cut.first.shape == (1, 3, 20, 20) and cut.local.shape == (1, 2, 3, 12, 12)
     left, top, side = square(*size, place)
     assert side == 60 and (left, top) == ((size[0] - 60) * place, (size[1] - 60) * place)
-    for pixels, (x0, y0, x1, y1) in ((cut.whole[0], (0, 0, 1, 1)), (cut.mild[0], box[0]), (cut.views[0, 1], box[0])):
+    for pixels, (x0, y0, x1, y1) in ((cut.whole[0], (0, 0, 1, 1)), (cut.first[0], box[0]), (cut.local[0, 1], box[0])):
         count = pixels.shape[-1]
         steps = (np.arange(count) + 0.5) / count
         columns = left + 60 * (float(x0) + float(x1 - x0) * steps) - 0.5
@@ -256,16 +256,16 @@ def test_cuts_of_any_picture_are_square_and_where_they_should_be(size: tuple[int
 def test_shrunk_pictures_are_antialiased() -> None:
     board = Image.fromarray(((np.indices((256, 256)).sum(0) % 2) * 255).astype(np.uint8)).convert("RGB")
     everything = torch.tensor([[0.0, 0, 1, 1]])
-    cut = shown([board], Cuts(torch.zeros(1), everything, []), 16, 8)
-    assert float(cut.whole.std(dim=(2, 3)).max()) < 0.05 and cut.views.shape[:2] == (1, 0)
+    cut = crop_pictures([board], CropBoxes(torch.zeros(1), everything, []), 16, 8)
+    assert float(cut.whole.std(dim=(2, 3)).max()) < 0.05 and cut.local.shape[:2] == (1, 0)
 
 
 def test_the_teacher_sees_a_square_picture_as_evaluation_does() -> None:
     picture = Image.open(io.BytesIO(jpeg(3, (50, 50))))
-    ours = shown([picture], Cuts(torch.tensor([0.3]), torch.tensor([[0.0, 0, 1, 1]]), []), 32, 8)
+    ours = crop_pictures([picture], CropBoxes(torch.tensor([0.3]), torch.tensor([[0.0, 0, 1, 1]]), []), 32, 8)
     theirs = image_transform_v2(PreprocessCfg(size=32), is_train=False)(picture)
     torch.testing.assert_close(ours.whole[0], theirs, atol=1e-5, rtol=0)
-    assert torch.equal(ours.whole, ours.mild)
+    assert torch.equal(ours.whole, ours.first)
 
 
 def test_pictures_are_not_turned_as_in_evaluation() -> None:
@@ -299,14 +299,15 @@ def test_real_pictures_at_the_papers_sizes(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("GOLDIEVAL_FOLDERS", str(REAL))
     lines = [{"image": own["file"].replace("images", "pictures", 1), "captions": own["captions"]} for own in rows]
     (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, lines)))
-    views = Views(captions=8, locals_=2, local_size=96, size=224)
+    chosen = recipe_showing(image_size=224, captions=8, locals=2, local_size=96)
     made = [
-        Batches(corpus, tokenizer(), views, 4, 0).at(0)
+        Batches(corpus, tokenizer(), chosen).at(0)
         for corpus in (Shards(str(tmp_path), tokenizer()), JsonLines(tmp_path / "a.jsonl", tokenizer()))
     ]
     for batch in made:
-        assert batch.pixels.shape == batch.whole.shape == (4, 3, 224, 224) and batch.crops.shape == (4, 2, 3, 96, 96)
-        assert batch.captions.shape[:2] == (4, 8) and batch.captions.shape[2] <= 77 and not batch.asked
+        assert batch.pixels.shape == batch.whole.shape == (4, 3, 224, 224)
+        assert batch.local_crops.shape == (4, 2, 3, 96, 96)
+        assert batch.captions.shape[:2] == (4, 8) and batch.captions.shape[2] <= 77 and not batch.has_questions
         assert batch.bad == [] and 0.3 < float(batch.whole.std()) < 2
 
 
@@ -318,8 +319,8 @@ def test_real_pictures_at_the_papers_sizes(tmp_path: Path, monkeypatch: pytest.M
     [
         ({"source": "jsonl", "path": ""}, "source jsonl needs a path"),
         ({"source": "shards", "path": ""}, "source shards needs a path"),
-        ({"source": "shapes", "path": "x"}, "path and fields are of files"),
-        ({"source": "jsonl", "scenes": 100}, "scenes are of source shapes"),
+        ({"source": "shapes", "path": "x"}, "path and fields need source jsonl"),
+        ({"source": "jsonl", "scenes": 100}, "scenes needs source shapes"),
         ({"workers": -1}, "workers"),
         ({"source": "video"}, "source"),
     ],

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from comparison_records import retrieved
-from helpers import card, goldieval
+from helpers import card, goldieval, retrieval_embeddings
 
 import goldieval as library
 from goldieval.core.display import Console
@@ -67,7 +67,7 @@ def test_a_card_may_have_it_as_its_headline(definition: Path, tmp_path: Path) ->
 
 
 def test_without_the_file_no_card_may(tmp_path: Path) -> None:
-    with pytest.raises(GoldievalError, match=f"headline: '{NAME}' is none of"):
+    with pytest.raises(GoldievalError, match=f"headline: '{NAME}' is not one of"):
         load_card(card(tmp_path / "mine", "table", "retrieval", headline=NAME, source={"file": "texts.jsonl"}))
 
 
@@ -109,3 +109,13 @@ def test_a_side_of_several_seeds_is_compared_by_it(results: Path) -> None:
         retrieved(results, f"toy:s{seed}", generator.integers(1, 4, 400), [NAME], **training)
     (row,) = library.compare("toy:a", "toy:s*", results).rows
     assert row.seeds == (1, 3) and row.verdict == "better"
+
+
+def test_a_run_measures_it(definition: Path, tmp_path: Path) -> None:
+    folder, out = retrieval_embeddings(tmp_path / "data", headline=NAME), tmp_path / "out"
+    ran = goldieval("run", "--model", f"embeddings:{folder}", "--tasks", folder / "card.yaml", "--out", out)
+    assert ran.code == 0 and LABEL in ran.out, ran.out + ran.err
+    (record,) = library.load_results(out)
+    ranks = record.metrics["t2i_mean_rank"], record.metrics[NAME]
+    assert record.task.headline == NAME and ranks[1].n == ranks[0].n == 12
+    assert 1 / ranks[0].value <= ranks[1].value <= 1  # the mean of 1 / rank is at least 1 / mean rank

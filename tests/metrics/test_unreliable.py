@@ -10,15 +10,16 @@ import numpy as np
 import pytest
 from comparison_records import segmented
 from helpers import goldieval as run
-from made_records import made, share
-from made_records import write as write_records
+from synthetic_records import made, share
+from synthetic_records import write as write_records
 
 import goldieval
 from goldieval.core.display import Console
-from goldieval.families.aggregates import metric
+from goldieval.families.aggregates import measured
 from goldieval.metrics import miou
 from goldieval.metrics.intervals import clustered_mean_of_groups, clustered_means, mean_per_class
 from goldieval.metrics.paired import Paired, mcnemar, paired_mean_per_class, paired_means
+from goldieval.metrics.registry import metric_of
 from goldieval.records.parts import MeasuredMetric
 from goldieval.records.schema import Record
 from goldieval.report.score import of_record
@@ -149,4 +150,4 @@ def test_scores_of_few_images_and_skewed_ranks_are_marked() -> None:
     ranks = np.ones((60, 1))
     ranks[0] = 900
     (skewed,) = clustered_means(ranks, np.arange(60), [(1.0, 1000.0)])
-    assert metric(few).unreliable and "skewed" in skewed.unreliable
+    assert measured(metric_of("t2i_mean_rank"), few, None, None).unreliable and "skewed" in skewed.unreliable

@@ -18,10 +18,10 @@ import open_clip
 import pytest
 import torch
 from helpers import embeddings_folder, one_line, toy_model
-from made_models import cosmos_file, flair_file, huggingface_folder, superclip_file
 from open_clip import factory, pretrained
 from PIL import Image
 from safetensors.torch import save_file
+from tiny_models import cosmos_file, flair_file, huggingface_folder, superclip_file
 from torch import nn
 
 from goldieval import from_module, load_model
@@ -47,7 +47,7 @@ TEXTS = ["a dog", "a photo of a large red circle left of two small blue squares"
 
 @pytest.fixture(scope="module", autouse=True)
 def architectures(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Teach open_clip a few towers of two layers."""
+    """Register a few architectures with two layers in open_clip."""
     folder = tmp_path_factory.mktemp("configs")
     for name, config in ARCHITECTURES.items():
         (folder / f"{name}.json").write_text(json.dumps(config))
@@ -63,7 +63,7 @@ def architectures(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def weights() -> dict[str, torch.Tensor]:
-    """A state dict of TINY that no seed of the adapter gives."""
+    """A state dict of TINY different from every seed of the adapter."""
     torch.manual_seed(7)
     module = open_clip.create_model("TINY")
     return {name: tensor.clone() for name, tensor in module.state_dict().items()}
@@ -90,14 +90,14 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def refused(spec: str, **options: Any) -> str:
-    """Return the one line with which a model is refused."""
+    """Return the error line with which a model is refused."""
     with pytest.raises(GoldievalError) as caught:
         load_model(spec, **options)
     return one_line(str(caught.value))
 
 
 class Module(nn.Module):
-    """Anyone's CLIP."""
+    """A CLIP model of the user."""
 
     def __init__(self, seed: int = 0) -> None:
         super().__init__()
@@ -134,14 +134,14 @@ RELEASED = {
 
 @pytest.fixture(scope="module")
 def released(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Models in the files of other code bases, by the kind of their spec."""
+    """Models in files of other code bases, by the kind of their spec."""
     folder = tmp_path_factory.mktemp("released")
     return {spec: f"{spec.partition('@')[0]}@{make(folder)}" for spec, make in RELEASED.items()}
 
 
 @pytest.fixture(params=[*CONTRACT, *RELEASED, "open_clip:TINY@FILE", "FILE.py:load", "from_module"])
 def make(request: pytest.FixtureRequest, tmp_path: Path, checkpoint: Path, released: dict[str, str]) -> Any:
-    """Return a function that makes the same model again."""
+    """Return a function that creates the same model again."""
     if request.param == "from_module":
         return lambda: from_module(Module(), _pixels, _letters)
     if request.param in released:
@@ -156,7 +156,7 @@ def _pictures(count: int = 5) -> list[Image.Image]:
 
 
 def _encoded(model: Any, size: int = 99) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return unit embeddings of a few pictures and of TEXTS, encoded ``size`` at a time."""
+    """Return unit embeddings of a few images and of TEXTS, encoded ``size`` at a time."""
     pixels, tokens = torch.stack([model.preprocess(picture) for picture in _pictures()]), model.tokenize(TEXTS)
     with inference(model), torch.inference_mode():
         images = torch.cat([model.encode_image(batch) for batch in pixels.split(size)])
@@ -266,7 +266,7 @@ def test_released_file_that_is_missing_damaged_pickled_or_of_another_layout_is_o
         ("flair:flair-merged30m@{flair}", "not both"),
     ],
 )
-def test_released_layouts_are_told_apart(released: dict[str, str], content: str, line: str) -> None:
+def test_released_layouts_are_distinguished(released: dict[str, str], content: str, line: str) -> None:
     files = {kind.partition("@")[0]: spec.partition("@")[2] for kind, spec in released.items()}
     assert re.search(line, refused(content.format(**files)))
 
@@ -374,7 +374,7 @@ def test_transform_enters_the_key_of_images_and_the_tokenizer_that_of_texts() ->
     assert letters.text_identity != base.text_identity and letters.image_identity == base.image_identity
 
 
-def test_untrained_weights_say_so(checkpoint: Path) -> None:
+def test_untrained_weights_have_a_notice(checkpoint: Path) -> None:
     assert "random weights" in load_model("open_clip:TINY").describe().notice
     assert load_model(f"open_clip:TINY@{checkpoint}").describe().notice == ""
     assert load_model("random").describe().home == "shapes" and load_model("open_clip:TINY").describe().home == ""
@@ -438,7 +438,7 @@ def test_file_without_a_state_dict_is_refused_by_name(tmp_path: Path, content: A
 
 @pytest.mark.filterwarnings("error:.*TorchScript archive:UserWarning")
 def test_torchscript_archive_is_refused_for_what_it_is(tmp_path: Path) -> None:
-    """OpenAI's own files are TorchScript: they hold code, whatever their sizes."""
+    """OpenAI's own files are TorchScript: they contain code, whatever their sizes."""
     torch.jit.script(nn.Linear(2, 2)).save(str(tmp_path / "ViT-B-32.pt"))
     line = refused(f"open_clip:TINY@{tmp_path}/ViT-B-32.pt")
     assert "ViT-B-32.pt is a TorchScript program" in line
@@ -459,7 +459,7 @@ def test_weights_that_lack_a_tensor_or_have_one_more_are_refused(
 
 
 @pytest.mark.parametrize("name", ["gone.pt", "."])
-def test_checkpoint_that_is_not_there_is_named(tmp_path: Path, name: str) -> None:
+def test_missing_checkpoint_is_reported(tmp_path: Path, name: str) -> None:
     assert f"no checkpoint {tmp_path / name}" in refused(f"open_clip:TINY@{tmp_path / name}")
 
 
@@ -502,7 +502,7 @@ def test_quickgelu_mismatch_is_an_error_that_names_the_right_architecture(spec: 
 
 @pytest.mark.usefixtures("no_network")
 def test_every_mismatch_names_an_architecture_that_has_these_weights(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Over all of open_clip's named weights: a spec is refused for its GELU, or would be fetched."""
+    """For all of open_clip's named weights: a spec is refused for its GELU, or would be downloaded."""
     from goldieval.data import remote
 
     monkeypatch.setattr(remote, "cached_weights", lambda *_: False)
@@ -517,7 +517,7 @@ def test_every_mismatch_names_an_architecture_that_has_these_weights(monkeypatch
 
 
 @pytest.mark.usefixtures("no_network")
-def test_offline_weights_that_are_not_here_are_an_error_without_a_call(
+def test_offline_missing_weights_are_an_error_without_a_request(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
@@ -527,7 +527,7 @@ def test_offline_weights_that_are_not_here_are_an_error_without_a_call(
 
 
 class _Hub(BaseHTTPRequestHandler):
-    """As much of the hub as fetching one file needs."""
+    """The part of the Hub that downloading one file requires."""
 
     files: dict[str, bytes] = {}
     asked: list[str] = []
@@ -592,18 +592,18 @@ def test_named_weights_are_announced_with_their_size_and_fetched_once(
     file: str,
 ) -> None:
     saved = _upload(hub, tmp_path, monkeypatch, weights, place, file)
-    told: list[str] = []
-    model = load(parse_spec("open_clip:TINY/mini"), LoadOptions(announce=told.append))
+    announced: list[str] = []
+    model = load(parse_spec("open_clip:TINY/mini"), LoadOptions(announce=announced.append))
     assert model.describe().fingerprint == load_model(f"open_clip:TINY@{checkpoint}").describe().fingerprint
-    assert len(told) == 1 and f"{saved.stat().st_size / 1e6:,.0f} MB" in told[0] and file in told[0]
+    assert len(announced) == 1 and f"{saved.stat().st_size / 1e6:,.0f} MB" in announced[0] and file in announced[0]
     assert [line for line in hub.asked if line.startswith("GET /org")] == [f"GET /org/tiny/resolve/main/{file}"]
 
-    again = load(parse_spec("open_clip:TINY/mini"), LoadOptions(offline=True, announce=told.append))
+    again = load(parse_spec("open_clip:TINY/mini"), LoadOptions(offline=True, announce=announced.append))
     assert again.describe().fingerprint == model.describe().fingerprint
-    assert len(told) == 1, "what is here already is not announced"
+    assert len(announced) == 1, "what is here already is not announced"
 
 
-def test_offline_weights_that_are_here_are_loaded_without_a_call(
+def test_offline_cached_weights_are_loaded_without_a_request(
     hub: type[_Hub], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, weights: dict[str, torch.Tensor]
 ) -> None:
     _upload(hub, tmp_path, monkeypatch, weights, "org/tiny/weights.pt", "weights.pt")
@@ -621,7 +621,7 @@ def _upload(
     place: str,
     file: str,
 ) -> Path:
-    """Put weights on the hub as ``file`` and name them TINY/mini; return the local copy."""
+    """Put weights on the Hub as ``file``, named TINY/mini; return the local copy."""
     saved = folder / file
     (save_file if file.endswith(".safetensors") else torch.save)(weights, saved)
     hub.files = {f"/org/tiny/resolve/main/{file}": saved.read_bytes()}
@@ -632,14 +632,14 @@ def _upload(
 def test_released_weights_come_from_a_hub_revision_once(hub: type[_Hub], tmp_path: Path) -> None:
     saved = flair_file(tmp_path)
     hub.files = {"/org/flair/resolve/v2/sub/flair.pt": saved.read_bytes()}
-    told: list[str] = []
+    announced: list[str] = []
     spec = parse_spec("flair:org/flair/sub/flair.pt@v2")
-    model = load(spec, LoadOptions(announce=told.append))
+    model = load(spec, LoadOptions(announce=announced.append))
     assert model.describe().fingerprint == load_model(f"flair@{saved}").describe().fingerprint
-    assert len(told) == 1 and f"{saved.stat().st_size / 1e6:,.0f} MB" in told[0]
+    assert len(announced) == 1 and f"{saved.stat().st_size / 1e6:,.0f} MB" in announced[0]
     hub.asked.clear()
-    again = load(spec, LoadOptions(offline=True, announce=told.append))
-    assert again.describe().fingerprint == model.describe().fingerprint and len(told) == 1 and not hub.asked
+    again = load(spec, LoadOptions(offline=True, announce=announced.append))
+    assert again.describe().fingerprint == model.describe().fingerprint and len(announced) == 1 and not hub.asked
     assert "cannot reach" in refused("flair:org/flair/other.pt")
     assert "--offline" in refused("flair:org/flair/other.pt", offline=True)
 
@@ -653,7 +653,7 @@ def test_weights_that_the_hub_lacks_are_one_line(hub: type[_Hub], monkeypatch: p
 # from_module
 
 
-def test_foreign_module_is_encoded_as_it_stands_and_left_trainable() -> None:
+def test_foreign_module_is_encoded_unmodified_and_stays_trainable() -> None:
     module = Module()
     model: Any = from_module(module, _pixels, _letters, name="mine")
     assert model.describe().spec == "mine"
@@ -728,7 +728,7 @@ def _header(text: str) -> Any:
     return lambda file: file.write_bytes(b"\x93NUMPY\1\0" + len(about).to_bytes(2, "little") + about + bytes(64))
 
 
-def test_ids_may_have_a_byte_order_mark_and_what_overflows_says_nothing(
+def test_ids_may_have_a_byte_order_mark_and_overflow_is_silent(
     tmp_path: Path, recwarn: pytest.WarningsRecorder
 ) -> None:
     folder = _folder(tmp_path)
@@ -811,7 +811,7 @@ def test_fault_in_a_python_file_is_one_line(tmp_path: Path, text: str, line: str
     assert line in refused(_file(tmp_path, text + "\n"))
 
 
-def test_python_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_missing_python_file_is_reported(tmp_path: Path) -> None:
     assert "gone.py" in refused(f"{tmp_path}/gone.py:load")
 
 

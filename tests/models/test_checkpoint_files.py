@@ -1,4 +1,4 @@
-"""A checkpoint as others save it: every container and wrapper, every size, or one line that says what is wrong."""
+"""Checkpoints of other trainers: every container, wrapper and size, or one line that says what is wrong."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ import open_clip
 import pytest
 import torch
 from helpers import goldieval, one_line, records
-from made_models import cosmos_file, flair_file, superclip_file
 from open_clip import factory
 from PIL import Image
 from safetensors.torch import save_file
+from tiny_models import cosmos_file, flair_file, superclip_file
 
 from goldieval import load_model
 from goldieval.core.errors import GoldievalError
@@ -51,7 +51,7 @@ def architectures(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 def state_of(name: str = "FILES-PLAIN", seed: int = 7, **how: Any) -> State:
-    """A state dict that no seed of the adapter gives."""
+    """A state dict different from every seed of the adapter."""
     torch.manual_seed(seed)
     return {key: part.clone() for key, part in open_clip.create_model(name, **how).state_dict().items()}
 
@@ -63,7 +63,7 @@ def state() -> State:
 
 @pytest.fixture(scope="module")
 def bare(state: State, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """What the weights alone are loaded as."""
+    """The model loaded from the bare weights."""
     return info(saved(tmp_path_factory.mktemp("bare"), state))
 
 
@@ -123,7 +123,7 @@ def test_every_container_gives_the_model_of_the_bare_weights(
 
 
 @pytest.mark.parametrize("prefix", PREFIXES)
-def test_every_prefix_gives_the_model_of_the_bare_weights_and_is_said(
+def test_every_prefix_gives_the_model_of_the_bare_weights_and_is_noted(
     tmp_path: Path, state: State, bare: Any, prefix: str
 ) -> None:
     found = info(saved(tmp_path, {"state_dict": prefixed(state, prefix)}))
@@ -157,7 +157,7 @@ def test_open_clips_two_layouts_are_one_model(tmp_path: Path, name: str, other: 
 @pytest.mark.parametrize(
     ("kind", "make"), [("flair", flair_file), ("cosmos", cosmos_file), ("superclip", superclip_file)]
 )
-def test_the_other_families_are_unwrapped_alike(tmp_path: Path, kind: str, make: Callable[[Path], Path]) -> None:
+def test_the_other_families_are_unwrapped_as_well(tmp_path: Path, kind: str, make: Callable[[Path], Path]) -> None:
     file = make(tmp_path)
     before = load_model(f"{kind}@{file}").describe()
     content = torch.load(file, weights_only=True)
@@ -189,7 +189,7 @@ def test_of_two_models_the_trained_one_is_taken_and_the_other_can_be_named(
     assert "holds no nobody, only" in refused(f"{file}#nobody")
 
 
-def test_two_models_that_nothing_tells_apart_are_refused_by_name(tmp_path: Path, state: State) -> None:
+def test_two_indistinguishable_models_are_refused_by_name(tmp_path: Path, state: State) -> None:
     file = saved(tmp_path, {"a": state, "b": state_of(seed=8)})
     line = refused(file)
     assert "2 models, a and b" in line and "epoch.pt#a" in line
@@ -197,7 +197,7 @@ def test_two_models_that_nothing_tells_apart_are_refused_by_name(tmp_path: Path,
     assert info(saved(tmp_path, {"a": state, "b": state}, "same.pt")).fingerprint == info(f"{file}#a").fingerprint
 
 
-def test_a_teacher_with_a_tensor_more_is_not_taken_for_the_only_model(tmp_path: Path, state: State, bare: Any) -> None:
+def test_a_teacher_with_an_additional_tensor_is_not_the_only_model(tmp_path: Path, state: State, bare: Any) -> None:
     other = state_of(seed=8)
     less = {name: part for name, part in state.items() if name != "logit_scale"}
     file = saved(tmp_path, {"student": less, "teacher": other})
@@ -205,7 +205,7 @@ def test_a_teacher_with_a_tensor_more_is_not_taken_for_the_only_model(tmp_path: 
     assert about.fingerprint == bare.fingerprint and "read from student; the file holds teacher too" in about.checkpoint
 
 
-def test_what_lies_beside_a_model_is_said_and_what_is_mixed_with_it_refused(tmp_path: Path, state: State) -> None:
+def test_tensors_beside_a_model_are_noted_and_tensors_within_it_refused(tmp_path: Path, state: State) -> None:
     loss = {"loss.temperature": torch.ones(1)}
     beside = info(saved(tmp_path, {"state_dict": prefixed(state, "model.") | loss}))
     assert "left out: state_dict.loss.temperature" in beside.checkpoint
@@ -253,20 +253,20 @@ def _timm() -> Any:
     return SimpleNamespace(visual=SimpleNamespace(trunk=trunk, image_size=(32, 32)))
 
 
-def test_positions_that_are_no_square_are_refused(tmp_path: Path, state: State) -> None:
+def test_positions_that_are_not_square_are_refused(tmp_path: Path, state: State) -> None:
     file = saved(tmp_path, state | {"visual.positional_embedding": torch.zeros(7, 32)})
     assert "visual.positional_embedding has 7 positions" in refused(file) and "not a square" in refused(file)
 
 
-def test_plan_and_record_say_the_sizes_and_the_wrappers(tmp_path: Path) -> None:
+def test_plan_and_record_show_the_sizes_and_the_wrappers(tmp_path: Path) -> None:
     file = saved(tmp_path, {"model": state_of(force_image_size=64, force_context_length=24)})
     ran = goldieval(
         "run", "--model", f"open_clip:FILES-PLAIN@{file}", "--tasks", "shapes-zeroshot", "--limit", 4, "--no-cache",
         "--out", tmp_path / "out",
     )  # fmt: skip
     assert ran.code == 0, ran.err
-    said = " ".join(ran.out.split())
-    assert "read from model; sizes from the tensors: 64 px (the config says 32) and 24 tokens" in said
+    output = " ".join(ran.out.split())
+    assert "read from model; sizes from the tensors: 64 px (the config says 32) and 24 tokens" in output
     (record,) = records(tmp_path / "out")
     assert record["model"]["resolution"] == 64 and record["model"]["context_length"] == 24
     assert "64 px" in record["model"]["checkpoint"]
@@ -275,7 +275,7 @@ def test_plan_and_record_say_the_sizes_and_the_wrappers(tmp_path: Path) -> None:
 # What else a file may bring
 
 
-def test_the_bias_of_a_sigmoid_loss_is_left_out_and_said(tmp_path: Path, state: State, bare: Any) -> None:
+def test_the_bias_of_a_sigmoid_loss_is_left_out_and_noted(tmp_path: Path, state: State, bare: Any) -> None:
     for bias in (torch.tensor(-10.0), torch.tensor([-10.0])):
         about = info(saved(tmp_path, {"epoch": 1, "state_dict": state | {"logit_bias": bias}}))
         assert about.fingerprint == bare.fingerprint and "logit_bias left out: cosines" in about.checkpoint
@@ -305,7 +305,7 @@ def test_plain_values_of_a_trainer_beside_the_weights_are_read(
 
 
 class Runs:
-    """An object that writes a file where its pickle is executed."""
+    """An object that writes a file when its pickle is executed."""
 
     def __reduce__(self) -> Any:
         return exec, ("open('executed', 'w').close()",)
@@ -318,7 +318,7 @@ def test_no_plain_value_carries_code(tmp_path: Path, state: State, monkeypatch: 
     assert not (tmp_path / "executed").exists()
 
 
-def test_a_model_without_its_temperature_is_read_and_that_is_said(tmp_path: Path, state: State, bare: Any) -> None:
+def test_a_model_without_its_temperature_is_read_and_noted(tmp_path: Path, state: State, bare: Any) -> None:
     less = {name: part for name, part in state.items() if name != "logit_scale"}
     about = info(saved(tmp_path, {"state_dict": less}))
     assert about.checkpoint == "no logit_scale in the file: cosines do not need it"
@@ -328,7 +328,7 @@ def test_a_model_without_its_temperature_is_read_and_that_is_said(tmp_path: Path
         assert torch.equal(*(each.encode_text(each.tokenize(["a dog"])) for each in (model, whole)))
 
 
-def test_the_architecture_that_fits_is_not_told_to_be_another(tmp_path: Path, state: State) -> None:
+def test_the_architecture_that_fits_is_not_suggested_again(tmp_path: Path, state: State) -> None:
     assert "Its sizes" not in refused(saved(tmp_path, state | {"visual.proj_lora": torch.ones(2)}))
 
 
@@ -376,8 +376,8 @@ WRONG: dict[str, tuple[Callable[[State], Any], str]] = {
 @pytest.mark.parametrize("what", WRONG)
 def test_weights_that_are_wrong_are_one_short_line(tmp_path: Path, state: State, what: str) -> None:
     make, line = WRONG[what]
-    said = refused(saved(tmp_path, make(state)))
-    assert re.search(line, said) and "epoch.pt" in said and len(said) < 500, said
+    message = refused(saved(tmp_path, make(state)))
+    assert re.search(line, message) and "epoch.pt" in message and len(message) < 500, message
 
 
 def test_another_architecture_is_named_where_it_fits(tmp_path: Path) -> None:
@@ -398,13 +398,13 @@ NO_WEIGHTS = {
 @pytest.mark.parametrize("content", NO_WEIGHTS, ids=lambda content: content[:9].decode())
 @pytest.mark.parametrize("name", ["epoch.pt", "epoch.safetensors", "epoch.bin"])
 @pytest.mark.parametrize("family", ["open_clip:FILES-PLAIN", "flair", "cosmos", "superclip", "goldiclip"])
-def test_a_file_that_is_no_weights_is_called_what_it_is(tmp_path: Path, content: bytes, name: str, family: str) -> None:
+def test_a_file_without_weights_is_identified(tmp_path: Path, content: bytes, name: str, family: str) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(GoldievalError, match=f"{name} is not loaded: it is .*{NO_WEIGHTS[content]}"):
         load_model(f"{family}@{tmp_path / name}")
 
 
-def test_a_folder_is_no_checkpoint_and_its_files_are_named(tmp_path: Path, state: State) -> None:
+def test_a_folder_is_not_a_checkpoint_and_its_files_are_named(tmp_path: Path, state: State) -> None:
     saved(tmp_path, state, "b.pt")
     for place in (tmp_path, f"{tmp_path}/"):
         assert "it is a folder; it holds b.pt; name a file" in refused(place)

@@ -1,4 +1,4 @@
-"""What a model says of itself is checked before any work is done: records and embeddings are kept under it."""
+"""The result of ``describe()`` is validated first, because records and embeddings are stored under it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ import pytest
 from helpers import card, class_folders, goldieval, one_line, toy_model
 
 from goldieval.core.errors import AdapterError
-from goldieval.engine.store import Chunk, Store
+from goldieval.engine.chunks import Chunk
+from goldieval.engine.store import Store
 from goldieval.models.adapter import ModelInfo, checked_info
 
 INFO = ModelInfo("mine", "file", "f" * 64, image_identity="a" * 64, text_identity="b" * 64)
 
 
-def said(info: object) -> ModelInfo:
+def validated(info: object) -> ModelInfo:
     return checked_info(SimpleNamespace(describe=lambda: info))  # type: ignore[arg-type]
 
 
@@ -31,17 +32,17 @@ def said(info: object) -> ModelInfo:
 )
 def test_a_wrong_field_is_named(field: str, value: Any) -> None:
     with pytest.raises(AdapterError, match=field if field != "scoring" else "no scoring mode 'odd'") as raised:
-        said(replace(INFO, **{field: value}))
+        validated(replace(INFO, **{field: value}))
     one_line(str(raised.value))
 
 
 def test_anything_else_than_a_model_info_is_refused() -> None:
     with pytest.raises(AdapterError, match="returned dict"):
-        said({"spec": "mine"})
+        validated({"spec": "mine"})
 
 
-def test_numbers_of_numpy_and_names_that_are_not_utf_8_are_taken() -> None:
-    info = said(replace(INFO, parameters=np.int64(3), spec="mine@\udce9.pt"))
+def test_numpy_numbers_and_names_that_are_not_utf_8_are_accepted() -> None:
+    info = validated(replace(INFO, parameters=np.int64(3), spec="mine@\udce9.pt"))
     assert info.parameters == 3 and info.spec == "mine@\\udce9.pt"
 
 
@@ -55,8 +56,8 @@ def test_a_wrong_description_ends_the_run_in_a_line(tmp_path: Path, monkeypatch:
     assert ran.code == 2 and "fingerprint" in one_line(ran.err) and "fault of goldieval" not in ran.err
 
 
-def test_identities_that_are_no_hashes_never_meet_nor_leave_the_store(tmp_path: Path) -> None:
-    """Nor two with the same first half."""
+def test_identities_that_are_not_hashes_neither_collide_nor_leave_the_store(tmp_path: Path) -> None:
+    """Nor do two with the same first half."""
     store, chunk = Store(tmp_path / "store"), Chunk(("a",))
     names = ["../../out", "/etc", "a-rather-long-name-of-a-certain-model-1", "a-rather-long-name-of-a-certain-model-2"]
     for number, name in enumerate(names):
@@ -69,7 +70,7 @@ def test_identities_that_are_no_hashes_never_meet_nor_leave_the_store(tmp_path: 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_embeddings_that_are_not_finite_are_not_kept_for_the_next_run(tmp_path: Path, bad: float) -> None:
-    """A passing fault, or one of an adapter that is mended: its weights, and so its identity, stay the same."""
+    """After a temporary error, or a bug fix in the adapter, weights and identity are the same."""
     chunk, space = Chunk(("a", "b")), Store(tmp_path).space("a" * 64)
     space.write(chunk, ["a", "b"], np.array([[1.0], [bad]]), {})
     space.refresh()

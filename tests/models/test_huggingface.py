@@ -1,4 +1,4 @@
-"""Models of transformers: the library's own forward, the same weights in open_clip, and what is refused."""
+"""Models of transformers: the library's own forward pass, the same weights in open_clip, and what is refused."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 from helpers import one_line
-from made_models import huggingface_folder
 from PIL import Image
 from safetensors.torch import load_file, save_file
+from tiny_models import huggingface_folder
 
 from goldieval import load_model
 from goldieval.core.errors import GoldievalError
@@ -71,7 +71,7 @@ def made_for(own: Any) -> int:
 
 
 def test_the_same_clip_weights_in_open_clip_give_the_same_embeddings(tmp_path: Path) -> None:
-    """Weights, QuickGELU, normalisation and tokenizer: two code bases, one model.
+    """Weights, QuickGELU, normalisation and tokenizer: two code bases give the same model.
 
     The pictures have the model's size: transformers resizes with torchvision and open_clip with Pillow, which differ.
     """
@@ -186,7 +186,7 @@ def test_adapters_beside_the_weights_and_quantised_weights_are_refused(own: Path
     load_model(f"huggingface:{own}")
 
 
-def test_what_is_no_dual_encoder_is_named(own: Path) -> None:
+def test_a_model_that_is_not_a_dual_encoder_is_refused(own: Path) -> None:
     from transformers import CLIPVisionConfig, CLIPVisionModel
 
     shutil.copytree(own, own.with_name("vision"))
@@ -197,11 +197,11 @@ def test_what_is_no_dual_encoder_is_named(own: Path) -> None:
 
 
 @pytest.mark.parametrize("spec", ["huggingface", "huggingface:./nowhere", "huggingface:one", "huggingface@/nowhere"])
-def test_a_folder_or_name_that_is_not_there_is_one_line(spec: str) -> None:
+def test_a_missing_folder_or_name_is_one_line(spec: str) -> None:
     assert "no folder" in refused(spec)
 
 
-def test_offline_weights_that_are_not_here_are_an_error_without_a_call(tmp_path: Path, monkeypatch: Any) -> None:
+def test_offline_missing_weights_are_an_error_without_a_request(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     line = refused("huggingface:openai/clip-vit-base-patch32", offline=True)
     assert "--offline" in line and "openai/clip-vit-base-patch32" in line

@@ -1,4 +1,4 @@
-"""Python of a repository is never run, whichever file names it, and nobody is asked whether it may be."""
+"""Python code of a repository is never run, whichever file refers to it, and there is no prompt to allow it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from commands import forked
 from helpers import one_line
-from made_models import huggingface_folder
+from tiny_models import huggingface_folder
 
 from goldieval import load_model
 from goldieval.core.errors import GoldievalError
@@ -38,7 +38,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def own(clip: Path, tmp_path: Path) -> Path:
-    """A whole model with a Python file beside it, which says so when it is run."""
+    """A complete model with a Python file beside it, which leaves a trace when it is run."""
     folder = tmp_path / "own"
     shutil.copytree(clip, folder)
     (folder / "evil.py").write_text(f"open({str(marker(folder))!r}, 'w')\nclass Evil: pass\n")
@@ -55,7 +55,7 @@ def changed(file: Path, **keys: Any) -> None:
 
 
 def refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Return the line with which a folder is refused; a question would be answered with yes."""
+    """Return the error line with which a folder is refused; a prompt would be answered with yes."""
     asked: list[Any] = []
     monkeypatch.setattr("builtins.input", lambda *text: asked.append(text) or "y")
     with pytest.raises(GoldievalError) as caught:
@@ -64,12 +64,12 @@ def refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return one_line(str(caught.value))
 
 
-def test_a_python_file_that_nobody_names_is_left_alone(own: Path) -> None:
+def test_an_unreferenced_python_file_is_ignored(own: Path) -> None:
     assert load_model(f"huggingface:{own}").describe().parameters and not marker(own).exists()
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_code_is_refused_whichever_file_names_it(own: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_code_is_refused_whichever_file_refers_to_it(own: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     changed(own / name, auto_map=CLASSES)
     line = refused(own, monkeypatch)
     assert name in line and "auto_map" in line and "no code" in line
@@ -87,14 +87,14 @@ def test_code_is_refused_whichever_file_names_it(own: Path, name: str, monkeypat
     ],
     ids=str,
 )
-def test_whatever_leads_to_code_is_refused_however_deep(
+def test_references_to_code_are_refused_at_any_depth(
     own: Path, keys: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     changed(own / "config.json", **keys)
     assert "config.json asks to run code" in refused(own, monkeypatch)
 
 
-def test_a_key_that_stands_twice_is_seen_twice(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_duplicate_keys_are_both_examined(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = (own / "config.json").read_text().rstrip().removesuffix("}")
     (own / "config.json").write_text(text + ', "auto_map": {"AutoModel": "evil.Evil"}, "auto_map": {}}')
     assert "auto_map" in refused(own, monkeypatch)
@@ -123,7 +123,7 @@ def test_json_of_any_shape_without_code_is_let_through(tmp_path: Path, content: 
 def test_the_gates_before_transformers_hold_where_the_files_were_not_examined(
     own: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The second line of defence: with the first one taken away nobody is asked, and the code is not run."""
+    """The second line of defence: without the first there is no prompt, and the code is not run."""
     asked: list[Any] = []
     monkeypatch.setattr("builtins.input", lambda *text: asked.append(text) or "y")
     monkeypatch.setattr("model_adapters.huggingface.check_no_code", lambda folder: None)
@@ -143,7 +143,7 @@ def test_code_is_not_run_even_where_a_caller_would_trust_it(own: Path) -> None:
     assert not marker(own).exists()
 
 
-def test_the_command_line_asks_nothing_and_ends_with_2(own: Path, tmp_path: Path) -> None:
+def test_the_command_line_has_no_prompt_and_exits_with_2(own: Path, tmp_path: Path) -> None:
     changed(own / "preprocessor_config.json", auto_map=CLASSES)
     command = ["run", "--model", f"huggingface:{own}", "--tasks", "shapes-zeroshot"]
     ran = forked(*command, stdin=b"y\ny\n", cwd=tmp_path)

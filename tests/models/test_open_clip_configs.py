@@ -14,9 +14,9 @@ import open_clip
 import pytest
 import torch
 import torch.nn.functional as F
-from made_models import CORPUS, unigram
 from open_clip import factory
 from open_clip.factory import get_model_config
+from tiny_models import CORPUS, unigram
 
 from goldieval import load_model
 from goldieval.models.adapter import inference
@@ -29,7 +29,7 @@ LIKE = ("ViT-B-16-SigLIP", "ViT-B-16-SigLIP2", "PE-Core-B-16", "ViT-B-16-quickge
 
 @pytest.fixture(scope="module", autouse=True)
 def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Teach open_clip the text side of real configs on small towers; a tokenizer that it would fetch is ours."""
+    """Register the text part of real configs on small towers; a tokenizer that would be downloaded is replaced."""
     folder = tmp_path_factory.mktemp("configs")
     tokenizer = folder / "tokenizer"
     unigram(lower=False).save_pretrained(tokenizer)
@@ -51,7 +51,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.mark.parametrize(("name", "context"), [("ViT-B-16-SigLIP", 64), ("ViT-B-16-SigLIP2", 64)])
 def test_siglip_cleans_its_texts_pads_to_64_and_is_never_trimmed(name: str, context: int) -> None:
-    """open_clip's "canonicalize" lowers the case and drops punctuation; the tokenizer itself does neither here."""
+    """open_clip's "canonicalize" converts to lower case and removes punctuation; the tokenizer itself does neither."""
     model: Any = load_model(f"open_clip:SMALL-{name}")
     tokens = model.tokenize(["A dog, a cat!", "a dog a cat", CORPUS[1]])
     assert tokens.shape == (3, context) and torch.equal(tokens[0], tokens[1])
@@ -100,7 +100,7 @@ def test_a_checkpoint_file_gets_its_architectures_transform(
     assert (found["mean"][0], found["interpolation"], found["resize_mode"]) == (mean, interpolation, resize)
 
 
-def test_an_architecture_that_nobody_published_has_clips_transform() -> None:
+def test_an_architecture_without_published_weights_has_clips_transform() -> None:
     assert usual_transform("SMALL-long") == {}
 
 

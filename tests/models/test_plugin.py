@@ -1,4 +1,4 @@
-"""The example of a plug-in, installed as a user would, without a network, and found through its entry point."""
+"""The example plug-in, installed as by a user without a network, and found through its entry point."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def close(ours: torch.Tensor, theirs: torch.Tensor) -> None:
 
 
 def written(folder: Path, name: str, how: str) -> Path:
-    """Write a golden model as its authors might have; return the file."""
+    """Write a golden model in the layout of its authors; return the file."""
     config, tensors = golden(name)
     file = folder / f"{name}.{'safetensors' if how == 'safetensors' else 'pt'}"
     state = weights(tensors)
@@ -45,7 +45,7 @@ def written(folder: Path, name: str, how: str) -> Path:
 
 @pytest.mark.parametrize("how", ["training", "safetensors", "bare"])
 def test_flair_gives_the_released_features_and_scores(tmp_path: Path, how: str) -> None:
-    """Conditioned logits have scale and bias, global ones the scale only."""
+    """Conditioned logits have scale and bias, global ones only the scale."""
     _, tensors = golden("flair")
     model: Any = load_model(f"flair@{written(tmp_path, 'flair', how)}")
     assert isinstance(model, TextConditioned) and model.describe().scoring == "conditioned"
@@ -85,20 +85,20 @@ def test_flair_shortlist_rescores_the_best_by_cosine(tmp_path: Path) -> None:
 @pytest.mark.parametrize("how", ["training", "safetensors"])
 @pytest.mark.parametrize("who", ["student", "teacher"])
 def test_cosmos_gives_the_released_features(tmp_path: Path, who: str, how: str) -> None:
-    """Global and local crops of the student; the teacher sees global ones alone."""
+    """Global and local crops for the student; the teacher receives only global ones."""
     _, tensors = golden("cosmos")
     file = written(tmp_path, "cosmos", how)
     model: Any = load_model(f"cosmos:{who}@{file}")
-    crops, said = list(tensors["in.images_global"]), tensors["in.text"]
+    crops, tokens = list(tensors["in.images_global"]), tensors["in.text"]
     if who == "student":
         crops += list(tensors["in.images_local"])
         assert load_model(f"cosmos@{file}").describe().fingerprint == model.describe().fingerprint
     else:
-        said = said[:2]
+        tokens = tokens[:2]
         assert load_model(f"cosmos@{file}").describe().fingerprint != model.describe().fingerprint
     with inference(model):
         image = torch.cat([model.encode_image(crop) for crop in crops])
-        text = model.encode_text(said.flatten(0, 1))
+        text = model.encode_text(tokens.flatten(0, 1))
     close(F.normalize(image, dim=-1), tensors[f"out.{who}.image_features"])
     close(F.normalize(text, dim=-1), tensors[f"out.{who}.text_features"])
 
@@ -117,7 +117,7 @@ def test_superclip_gives_the_released_features_without_its_head(tmp_path: Path, 
 
 
 @pytest.mark.parametrize("name", ["flair", "superclip", "cosmos"])
-def test_a_vocabulary_that_nobody_knows_takes_token_ids_alone(tmp_path: Path, name: str) -> None:
+def test_an_unknown_vocabulary_accepts_only_token_ids(tmp_path: Path, name: str) -> None:
     model: Any = load_model(f"{name}@{written(tmp_path, name, 'safetensors')}")
     assert model.describe().context_length == 77
     with pytest.raises(GoldievalError, match="no tokenizer is known"):

@@ -93,7 +93,7 @@ def test_glob_without_a_match_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["random", "open_clip:ViT-B-32/openai", "hf:org/name@main", "./a[1].py:load"])
-def test_spec_without_a_glob_stays_itself(text: str) -> None:
+def test_spec_without_a_glob_is_unchanged(text: str) -> None:
     assert expand(parse_spec(text)) == [parse_spec(text)]
 
 
@@ -105,7 +105,7 @@ def test_existing_file_with_brackets_in_its_name_is_that_file(tmp_path: Path) ->
     assert expand(found) == [found]
 
 
-def test_a_folder_that_is_here_is_a_name_with_its_at(tmp_path: Path) -> None:
+def test_an_existing_folder_is_a_name_including_its_at(tmp_path: Path) -> None:
     (tmp_path / "a@b").mkdir()
     spec = parse_spec(f"embeddings:{tmp_path}/a@b")
     assert (spec.name, spec.where) == (f"{tmp_path}/a@b", "")

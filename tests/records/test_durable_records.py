@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from filelock import FileLock
-from made_records import made
+from synthetic_records import made
 
 from goldieval.core import locks, temporary
 from goldieval.core.files import atomic_write, atomic_write_all

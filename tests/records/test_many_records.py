@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from comparison_records import classified
 from helpers import class_folders, goldieval, toy_model
-from made_records import made, write
+from synthetic_records import made, write
 
 from goldieval.core.errors import GoldievalError
 from goldieval.engine.run import evaluate
@@ -79,7 +79,7 @@ def test_comparing_folders_with_bad_records_names_them() -> None:
     lost.write_bytes(b"no table")
     ran = goldieval("compare", "r/a", "r/b")
     assert ran.code == 1 and "mine" in ran.out
-    assert re.search("not compared, other: .*disagree", ran.out)
+    assert re.search("not compared, other: .*do not match", ran.out)
     assert all(f"left out: cannot read the record r/a/{name}@1-0.json" in ran.out for name in ("cut", "text", "bytes"))
 
 

@@ -23,7 +23,8 @@ from goldieval.records.keys import record_key, setting_key
 from goldieval.records.parts import MeasuredMetric
 from goldieval.records.results import load_results
 from goldieval.records.schema import SCHEMA, DataPart, ModelPart, Record, RunPart, TaskPart
-from goldieval.tasks.card import RetrievalCard, Task
+from goldieval.tasks.card import Task
+from goldieval.tasks.card_types import RetrievalCard
 
 INFO = ModelInfo("mine@a/epoch_3.pt", "open_clip", "f" * 64, "image", "text")
 TASK = Task(
@@ -100,11 +101,11 @@ def changed(**values: Any) -> Any:
 BROKEN = {
     "truncated": (lambda text: text[:-30], "cannot read the record .*json"),
     "empty": (lambda text: "", "cannot read the record"),
-    "a list": (lambda text: "[1]", "is no record"),
+    "a list": (lambda text: "[1]", "is not a record"),
     "newer": (changed(schema_version=SCHEMA + 1), f"has record schema {SCHEMA + 1}, .* up to {SCHEMA}: upgrade"),
     "newer with fields of its own": (changed(schema_version=9, what=1), "has record schema 9"),
-    "unknown field": (changed(what=1), "is no record: what: unknown key"),
-    "unknown status": (changed(status="fine"), "is no record: status"),
+    "unknown field": (changed(what=1), "is not a record: what: unknown key"),
+    "unknown status": (changed(status="fine"), "is not a record: status"),
     "no model": (lambda text: text.replace('"model"', '"modell"'), "model: is missing"),
     "NaN": (lambda text: text.replace('"value":0.5', '"value":NaN').replace('"value": 0.5', '"value": NaN'), "value"),
 }
@@ -136,7 +137,7 @@ def test_outcomes_that_disagree_or_are_gone_are_one_clear_line(tmp_path: Path) -
     other = write_record(tmp_path / "other", record(), OUTCOMES | {"rank_low": np.array([1, 8])})
     table = path.with_suffix(".parquet")
     table.write_bytes(other.with_suffix(".parquet").read_bytes())
-    with pytest.raises(GoldievalError, match="disagree: run the task again"):
+    with pytest.raises(GoldievalError, match=r"do not match\. Run the task again"):
         read_outcomes(path, written)
     table.unlink()
     with pytest.raises(GoldievalError, match=r"outcomes .*parquet cannot be read: No such file"):

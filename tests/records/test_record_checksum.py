@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from helpers import card, class_folders, goldieval, records, toy_model
-from made_records import made
+from synthetic_records import made
 
 from goldieval.core.errors import GoldievalError
 from goldieval.records.files import read_record, write_record
@@ -44,7 +44,7 @@ def test_a_changed_number_is_named_and_another_layout_is_not(tmp_path: Path) -> 
     assert read_record(file).headline is not None
     content["metrics"]["acc1"]["value"] = 0.75
     file.write_text(json.dumps(content))
-    with pytest.raises(GoldievalError, match="damaged, or was changed by hand"):
+    with pytest.raises(GoldievalError, match="damaged or was edited"):
         read_record(file)
     assert goldieval("show", file).code == 2
     del content["sha256"]  # as of an older version

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 import ablation
 import ablation_table
 import study_table
-from made_records import study_run
+from synthetic_records import study_run
 
 from goldieval.goldiclip.recipe_files import load_recipe
 from goldieval.metrics.pooled import half_width, minimum_detectable_difference, pooled

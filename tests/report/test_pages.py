@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from browser import browser, needs_chromium
 from helpers import goldieval, one_line
-from made_records import made, share, write
+from synthetic_records import made, share, write
 
 from goldieval.records.schema import Record
 from goldieval.report.efficiency import efficiency
@@ -148,7 +148,7 @@ def test_plots_are_pictures_also_with_names_that_look_like_formulas(ending: str,
     ("arguments", "line"),
     [
         (["goldiclip-retrieval", "--plot", "x.gif"], "name a .png or .pdf file"),
-        (["superclip-llava", "--plot", "x.png"], "names no plot"),
+        (["superclip-llava", "--plot", "x.png"], "has no plot"),
         (["shapes", "--plot", "x.png"], "no score of shapes-retrieval"),
     ],
 )

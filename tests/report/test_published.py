@@ -94,7 +94,7 @@ GOOD = dict(zip(COLUMNS, ["M", "A", "1M", "t", "p", "acc1", "12.5", "percent", "
     ("change", "line"),
     [
         ({"model": "X"}, "'X' is not in models.csv"),
-        ({"value": "12,5"}, "is no number"),
+        ({"value": "12,5"}, "is not a number"),
         ({"value": ""}, "an empty value needs a note"),
         ({"grade": "hearsay"}, "grade 'hearsay' is none of"),
         ({"unit": "%"}, "unit '%' is none of"),

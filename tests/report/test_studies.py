@@ -16,7 +16,7 @@ import study_table
 import superclip_batches
 import trainings
 from helpers import goldieval
-from made_records import study_run
+from synthetic_records import study_run
 
 from goldieval.report.make import make_table
 from goldieval.report.table_spec import load_spec
@@ -140,6 +140,6 @@ def test_another_setting_or_a_file_that_is_no_run_is_a_line_and_left_out(tmp_pat
     lines = ran.err.splitlines()
     assert len(lines) == 4 and all(line.startswith("warning: ") for line in lines)
     for said in ("clip-seed2.json: shapes-retrieval is left out: version 9", "row 'odd' of the runs is not in its rows",
-                 "cannot read the run", "other-seed0.json is no run of a study: row: is missing"):  # fmt: skip
+                 "cannot read the run", "other-seed0.json is not a run of a study: row: is missing"):  # fmt: skip
         assert said in ran.err, said
     assert goldieval("table", "methods", "--out", str(tmp_path), "--strict").code == 2

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import yaml
 from helpers import goldieval, one_line, retrieval_embeddings
-from made_records import made, sha, share, write
+from synthetic_records import made, sha, share, write
 
 from goldieval.records.files import write_record
 from goldieval.report.formats import FORMATS
@@ -334,7 +334,7 @@ def test_outcomes_that_are_not_the_records_are_a_line_and_the_rest_is_printed(tm
     first.with_suffix(".parquet").write_bytes(b"something else")
     ran = goldieval("table", spec(tmp_path, groups=[{"title": "ours", "records": ["*"]}]))
     assert ran.code == 0 and "50.8" in ran.out and "50.0" in ran.out
-    assert "disagree: run the task again" in one_line(ran.err)
+    assert "do not match. Run the task again" in one_line(ran.err)
     assert goldieval("table", spec(tmp_path, groups=[{"title": "ours", "records": ["*"]}]), "--strict").code == 2
 
 

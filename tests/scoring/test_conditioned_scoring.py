@@ -51,7 +51,7 @@ def test_tiles_do_not_change_scores() -> None:
 
 @pytest.mark.parametrize("size", [(3, 4), (1, 1), (8, 256)])
 def test_pairs_are_the_cells_of_the_matrix(size: tuple[int, int]) -> None:
-    """Of images with no, one and many texts, in any order, a pair twice among them."""
+    """For images with no, one and many texts, in any order, with a repeated pair."""
     pool, (texts, patches) = pool_of(32, 4), made(7, 11, 32)
     pairs = torch.tensor([[10, 2], [0, 5], [3, 2], [3, 6], [10, 2], *([text, 4] for text in range(11))])
     pairs = pairs[torch.randperm(len(pairs), generator=torch.Generator().manual_seed(0))]
@@ -61,7 +61,7 @@ def test_pairs_are_the_cells_of_the_matrix(size: tuple[int, int]) -> None:
     torch.testing.assert_close(scores, expected, atol=1e-6, rtol=0)
 
 
-def test_images_are_projected_once_for_all_texts_that_are_held() -> None:
+def test_images_are_projected_once_per_block_of_texts() -> None:
     pool, (texts, patches) = pool_of(32, 4), made(7, 23, 32)
     pairs, projected, real = torch.cartesian_prod(torch.arange(23), torch.arange(7)), [], pool.keys_values
     with mock.patch.object(pool, "keys_values", side_effect=lambda x: projected.append(len(x)) or real(x)):
@@ -76,7 +76,7 @@ def test_images_are_projected_once_for_all_texts_that_are_held() -> None:
         assert projected == [1] + [3, 3, 1] * 2
 
 
-def test_texts_are_projected_once_for_tiles_and_only_where_asked_for_pairs() -> None:
+def test_texts_are_projected_once_for_tiles_and_only_if_requested_for_pairs() -> None:
     pool, (texts, patches) = pool_of(32, 4), made(7, 23, 32)
     projected, real = [], pool.queries
     with (
@@ -114,7 +114,7 @@ def test_ranks_equal_brute_force_with_several_positives(size: tuple[int, int]) -
 
 
 def test_the_same_picture_twice_is_a_tie() -> None:
-    """The positive's score and its twin's come from different kernels: they must still count as the same."""
+    """The scores of the positive and its duplicate come from different kernels, but must count as equal."""
     pool, (texts, patches) = pool_of(64, 4), made(20, 20, 64)
     twins = torch.cat([patches, patches])
     to_image, _ = conditioned_ranks(pool, texts, twins, torch.arange(20)[:, None].expand(-1, 2))
@@ -136,7 +136,7 @@ def test_classes_equal_argmax(size: tuple[int, int]) -> None:
     assert len(set(predictions.tolist())) > 1
 
 
-def test_length_of_texts_does_not_move_scores() -> None:
+def test_length_of_texts_does_not_change_scores() -> None:
     pool, (texts, patches) = pool_of(32, 4), made(4, 6, 32)
     long = 20 * F.normalize(texts, dim=-1)
     torch.testing.assert_close(
@@ -144,8 +144,8 @@ def test_length_of_texts_does_not_move_scores() -> None:
     )
 
 
-def test_classes_ask_with_the_mean_of_their_unit_prompts() -> None:
-    """At the mean length that this model's texts have, whatever the order of the prompts."""
+def test_classes_are_queried_by_the_mean_of_their_unit_prompts() -> None:
+    """At the mean length of this model's texts, whatever the order of the prompts."""
     pool, (texts, patches) = pool_of(32, 4), made(6, 8, 32)
     prompts, labels = torch.tensor([[0, 1], [2, 3], [4, 5], [6, 7]]), torch.tensor([0, 1, 2, 3, 0, 1])
     ranks, predictions, _ = ConditionedSimilarity(pool, patches, texts).classes(prompts, labels)

@@ -38,7 +38,7 @@ IMAGES, TEXTS, DIM = 17, 29, 32
 
 
 def similarity(k: int) -> ShortlistSimilarity:
-    """Texts and image vectors that agree in part, so that a shortlist is neither perfect nor useless."""
+    """Texts and image vectors that agree partly, so that a shortlist is neither perfect nor useless."""
     texts, patches = made(IMAGES, TEXTS, DIM)
     generator = torch.Generator().manual_seed(5)
     images = unit(torch.randn(IMAGES, DIM, generator=generator), "image")
@@ -47,7 +47,7 @@ def similarity(k: int) -> ShortlistSimilarity:
 
 
 def positives() -> torch.Tensor:
-    """Every text is true of its own image; every fifth of another one too; the last image has no text."""
+    """Every text is relevant to its own image, every fifth also to another; the last image has no text."""
     own = torch.stack([torch.arange(TEXTS), torch.arange(TEXTS) % (IMAGES - 1)], dim=1)
     more = torch.stack([torch.arange(0, TEXTS, 5), (torch.arange(0, TEXTS, 5) + 3) % (IMAGES - 1)], dim=1)
     return torch.cat([more, own])
@@ -60,7 +60,7 @@ def scores(parts: ShortlistSimilarity) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def order(cosines: torch.Tensor, conditioned: torch.Tensor, k: int) -> list[int]:
-    """One query's gallery: the k of best cosine by conditioned score, then the rest by cosine."""
+    """Order of one query's gallery: the k of highest cosine by conditioned score, then the rest by cosine."""
     by_cosine = cosines.argsort(descending=True).tolist()
     listed = sorted(by_cosine[:k], key=lambda item: -float(conditioned[item]))
     return listed + by_cosine[k:]
@@ -94,8 +94,8 @@ def test_ranks_equal_sorting_by_hand(k: int, tile: int) -> None:
     assert to_image.positives.tolist() == torch.bincount(pairs[:, 0], minlength=TEXTS).tolist()
 
 
-def test_a_short_list_loses_and_the_list_of_all_is_exact() -> None:
-    """So that the tests above and below compare what does differ."""
+def test_a_short_list_is_lossy_and_a_complete_list_is_exact() -> None:
+    """Ensures that the other tests compare scores that differ."""
     exact = [side.low.tolist() for side in ConditionedSimilarity.retrieval(similarity(1), positives())]
     assert [side.low.tolist() for side in similarity(2).retrieval(positives())] != exact
     for k in (TEXTS, TEXTS + 1, 10**6):
@@ -104,7 +104,7 @@ def test_a_short_list_loses_and_the_list_of_all_is_exact() -> None:
 
 
 def test_lists_of_the_whole_gallery_rank_as_exact_scores_do() -> None:
-    """The two stages themselves, which ``ShortlistSimilarity`` leaves out here."""
+    """Tests the two stages themselves, which ``ShortlistSimilarity`` skips here."""
     parts = similarity(1)
     stages = Stages(parts.pool, parts.images, unit(parts.texts, "text"), parts.patches, parts.texts)
     found = shortlist_ranks(stages, shortlists(stages, 1000), positives())
@@ -113,7 +113,7 @@ def test_lists_of_the_whole_gallery_rank_as_exact_scores_do() -> None:
 
 
 def test_a_text_that_no_image_shortlists_is_ranked_among_its_own_candidates() -> None:
-    """What FLAIR's one-sided shortlist loses: text to image is not cut down by what images choose."""
+    """Unlike in FLAIR's one-sided shortlist, text to image is not restricted by the images' choices."""
     parts, k = similarity(1), 1
     to_image, _ = parts.retrieval(positives())
     units = unit(parts.texts, "text")
@@ -134,7 +134,7 @@ def test_nearest_are_the_best_cosines_whatever_the_tiles(queries: int, gallery: 
 
 
 def test_equal_scores_are_ties_on_and_behind_the_list() -> None:
-    """Every image twice: where a list holds both twins of the positive they tie, and so they do behind it."""
+    """Every image twice: both copies of the positive tie, on the list and behind it."""
     parts = similarity(8)
     twins = ShortlistSimilarity(
         parts.pool, torch.cat([parts.patches] * 2), parts.texts, torch.cat([parts.images] * 2), 8
@@ -177,7 +177,7 @@ def test_classes_equal_sorting_by_hand(k: int) -> None:
     assert lost.positive_lost.tolist() == [label not in o[:k] for label, o in zip(LABELS.tolist(), orders)]  # noqa: B905
 
 
-def test_of_classes_that_score_the_same_the_first_is_predicted() -> None:
+def test_of_equally_scored_classes_the_first_is_predicted() -> None:
     """As in the other modes, whatever the order in which the first stage lists them."""
     parts = similarity(2)
     units = unit(parts.texts[:12], "class")
@@ -215,7 +215,7 @@ def test_audit_of_all_queries_is_the_difference_to_exact_scores() -> None:
         assert 0 < lost.positive_lost.mean() < 1
 
 
-def test_the_best_positive_may_be_lost_where_another_is_listed() -> None:
+def test_the_best_positive_may_be_lost_although_another_is_listed() -> None:
     parts = similarity(2)
     pairs = torch.cartesian_prod(torch.arange(TEXTS), torch.arange(IMAGES))  # everything is true
     to_image, _ = parts.retrieval(pairs)
@@ -290,7 +290,7 @@ def conditioned(spec, options):
 
 
 def conditioned_model(folder: Path, own: str = "conditioned") -> str:
-    """A toy with a pooling, which was made for the mode ``own``."""
+    """A toy model with a pooling, whose own mode is ``own``."""
     file = Path(toy_model(folder).removesuffix(":load"))
     file.write_text(file.read_text() + CONDITIONED.replace("OWN", own))
     return f"{file}:conditioned"
@@ -331,7 +331,7 @@ def test_modes_of_one_model_never_share_a_record(folder: Path, found: Found) -> 
     assert sorted(ours.scoring) == sorted(MODES)
 
 
-def test_without_an_option_the_mode_is_what_the_model_was_made_for(tmp_path: Path) -> None:
+def test_without_an_option_the_mode_is_the_models_own(tmp_path: Path) -> None:
     for own in ("global", "conditioned", "shortlist:4"):
         plain = run(tmp_path / own, conditioned_model(tmp_path, own), "shapes-retrieval")["shapes-retrieval"]
         asked = run(tmp_path, conditioned_model(tmp_path, "global"), "shapes-retrieval", "--scoring", own)
@@ -340,7 +340,7 @@ def test_without_an_option_the_mode_is_what_the_model_was_made_for(tmp_path: Pat
         assert (plain["key"], plain["metrics"]) == (named["key"], named["metrics"])
 
 
-def test_set_scoring_is_another_way_to_write_it(tmp_path: Path) -> None:
+def test_set_scoring_is_equivalent(tmp_path: Path) -> None:
     model = conditioned_model(tmp_path)
     one = run(tmp_path, model, "shapes-retrieval", "--scoring", "shortlist:3")["shapes-retrieval"]
     two = run(tmp_path, model, "shapes-retrieval", "--set", "scoring=shortlist:3")["shapes-retrieval"]
@@ -371,7 +371,7 @@ def test_a_long_list_gives_the_metrics_of_exact_scores(found: Found) -> None:
 
 
 def test_a_few_candidates_are_all_scored(found: Found) -> None:
-    """A shortlist of three of four candidates would decide by what it leaves out; so it is the exact record."""
+    """A shortlist of three of four candidates would decide by what it omits; therefore the record is exact."""
     ours, theirs = found["shortlist:3"]["shapes-composition"], found["conditioned"]["shapes-composition"]
     assert ours["task"]["scoring"] == "conditioned" and ours["key"] == theirs["key"]
     assert ours["metrics"] == theirs["metrics"]

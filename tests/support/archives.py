@@ -1,4 +1,4 @@
-"""Archives made by hand, byte by byte."""
+"""Archives constructed byte by byte."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import zipfile
 
 
 def member(name: str, size: int, kind: bytes = tarfile.REGTYPE, **more: object) -> bytes:
-    """Return a tar header that says ``size``, whatever follows."""
+    """Return a tar header that declares ``size``, whatever follows."""
     about = tarfile.TarInfo(name)
     about.type = kind
     for key, value in more.items():

@@ -1,4 +1,4 @@
-"""A headless Chromium to look at pages with, driven through a pipe; no driver package is needed."""
+"""A headless Chromium for tests of pages, driven through a pipe without a driver package."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: 
 
 
 class Page:
-    """One page. errors: what the console said as error, exceptions, requests for anything but the file itself."""
+    """One page. ``errors`` are console errors, exceptions, and requests other than for the file itself."""
 
     def __init__(self, to: int, back: int) -> None:
         self._to, self._back, self._buffer, self._count = to, back, b"", 0

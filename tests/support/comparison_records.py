@@ -1,4 +1,4 @@
-"""Records of invented models, written as a run writes them, for tests of comparison and pages."""
+"""Records of fictitious models, as written by a run, for tests of comparison and pages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from goldieval.families.aggregates import metric
+from goldieval.families.aggregates import measured
 from goldieval.metrics.intervals import share
 from goldieval.metrics.registry import metric_of
 from goldieval.records.files import write_record
@@ -37,7 +37,17 @@ def classified(
         "image": changes.pop("images", np.full(count, "", dtype=object)),
         "text": changes.pop("texts", np.array([f"class {row % 3}" for row in range(count)], dtype=object)),
     } | changes.pop("columns", {})
-    return _written(out, spec, "zeroshot", "acc1", {"acc1": metric(share(hits))}, outcomes, task, fingerprint, changes)
+    return _written(
+        out,
+        spec,
+        "zeroshot",
+        "acc1",
+        {"acc1": measured(metric_of("acc1"), share(hits), None, None)},
+        outcomes,
+        task,
+        fingerprint,
+        changes,
+    )
 
 
 def segmented(out: Path, spec: str, inside: np.ndarray, union: np.ndarray, **changes: Any) -> Path:
@@ -56,7 +66,7 @@ def segmented(out: Path, spec: str, inside: np.ndarray, union: np.ndarray, **cha
     }
     if labelled is not None:
         outcomes["labelled"] = np.array([*labelled, None], dtype=object)[:-1]
-    values = {"miou": metric(share((inside > 0).astype(float).ravel()))}
+    values = {"miou": measured(metric_of("miou"), share((inside > 0).astype(float).ravel()), None, None)}
     return _written(out, spec, "segmentation", "miou", values, outcomes, "areas", "", changes)
 
 
@@ -78,7 +88,7 @@ def retrieved(out: Path, spec: str, ranks: np.ndarray, names: Sequence[str], **c
     for about in map(metric_of, names):
         found = about.values(outcomes)
         assert found is not None
-        values[about.name] = metric(about.interval(found))
+        values[about.name] = measured(about, about.interval(found), None, None)
     return _written(out, spec, "retrieval", names[0], values, outcomes, "mine", "", changes)
 
 

@@ -1,4 +1,4 @@
-"""Samples without pictures, and the scores of a family as plain numbers."""
+"""Samples without images, and the scores of a family as plain numbers."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ import yaml
 from PIL import Image
 
 TOY_MODEL = '''
-"""A model without weights: pictures are their pixels, texts a function of their letters."""
+"""A model without weights: image embeddings are pixels, text embeddings a function of the letters."""
 
 import numpy as np
 import torch
@@ -56,7 +56,7 @@ class Ran:
 
 
 def goldieval(*arguments: str | Path) -> Ran:
-    """Run the command line in this process. With ``--debug`` errors come out as they are."""
+    """Run the command line in this process. With ``--debug``, exceptions are not caught."""
     from goldieval.cli import main
 
     out, err = io.StringIO(), io.StringIO()
@@ -99,7 +99,7 @@ def class_folders(root: Path, counts: Mapping[str, int]) -> Path:
 
 
 def content(reader: str = "folder", family: str = "zeroshot", **changes: Any) -> dict[str, Any]:
-    """Return what a user's smallest card says; ``source`` and other fields can be replaced."""
+    """Return the content of a minimal card; ``source`` and other fields can be replaced."""
     source = {"reader": reader, "path": "data"} | changes.pop("source", {})
     by_family: dict[str, Any] = {"headline": "t2i_r1"}
     if family == "zeroshot":
@@ -125,7 +125,7 @@ def json_lines(file: Path, rows: list[Any]) -> Path:
 def embeddings_folder(
     folder: Path, images: np.ndarray, image_ids: list[str], texts: np.ndarray, text_ids: list[str]
 ) -> Path:
-    """Write what ``embeddings:FOLDER`` reads."""
+    """Write the files read by ``embeddings:FOLDER``."""
     folder.mkdir(parents=True, exist_ok=True)
     np.save(folder / "image_embeddings.npy", images)
     np.save(folder / "text_embeddings.npy", texts)

@@ -1,4 +1,4 @@
-"""A stand-in for the Hub and for any web server, on localhost: files, faults on order, a log of what was asked."""
+"""A local replacement for the Hub and other web servers: files, faults on demand, and a log of requests."""
 
 from __future__ import annotations
 
@@ -17,10 +17,16 @@ COMMIT = "c0ffee" + "0" * 34
 
 @dataclass
 class Server:
-    """files: path to content, of the repository and below ``/web/``.   faults: path to answers that come first.
+    """A server.
 
     A fault is a status, 429 with Retry-After, 302 with an address, or "cut": half of the file and no more.
-    keyless: what is answered to a request without the token.
+
+    Attributes:
+        files: Content by path, of the repository and below ``/web/``.
+        faults: Responses that come first, by path.
+        token: The token that is required, if any.
+        keyless: Status for a request without the token.
+        etags: Whether responses have an ETag.
     """
 
     files: dict[str, bytes] = field(default_factory=dict)
@@ -35,7 +41,7 @@ class Server:
     listed: list[str] = field(default_factory=list)  # more paths that the listing names
 
     def asked(self, part: str) -> list[tuple[str, str]]:
-        """Path and Range of every GET whose path holds ``part``."""
+        """Return path and Range of every GET whose path contains ``part``."""
         return [(path, span) for method, path, span in self.log if method == "GET" and part in path]
 
 
@@ -57,7 +63,7 @@ def serving(server: Server) -> Iterator[Server]:
 
 class _Quiet(ThreadingHTTPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of a client that is gone, as one that was killed."""
+        """Ignore a client that has disconnected, for example because it was killed."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 

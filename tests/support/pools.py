@@ -46,5 +46,5 @@ def made(images: int, texts: int, dim: int) -> tuple[torch.Tensor, torch.Tensor]
 
 
 def tiles(images: int, texts: int, projected: int = 10) -> mock._patch[object]:
-    """Make the tiles, and the number of texts that are projected at a time, that small."""
+    """Reduce the tiles, and the number of texts that are projected at a time."""
     return mock.patch.multiple(conditioned, IMAGES=images, TEXTS=texts, PROJECTED=projected)

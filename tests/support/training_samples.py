@@ -1,4 +1,4 @@
-"""Training data on disk: pictures, JSON Lines, shards, and a recipe small enough to train on them in a test."""
+"""Training data on disk: images, JSON Lines, shards, and a recipe small enough for a test."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def row(number: int, asked: bool = True) -> dict[str, Any]:
 
 
 def image_text_folder(folder: Path, count: int = 12, asked: int | None = None, **changed: Any) -> Path:
-    """Write ``train.jsonl`` with pictures beside it; of the rows the first ``asked`` have a question.
+    """Write ``train.jsonl`` with images beside it; the first ``asked`` rows have a question.
 
     changed: row number as ``r3`` to what stands in its place: a text, or keys that are replaced.
     """
@@ -68,7 +68,7 @@ def image_text_folder(folder: Path, count: int = 12, asked: int | None = None, *
 
 
 def shard(file: Path, samples: Mapping[str, Mapping[str, bytes | dict[str, Any]]]) -> Path:
-    """Write a tar: key to ending to content."""
+    """Write a tar from a mapping of key to ending to content."""
     members = {
         f"{key}.{ending}": content if isinstance(content, bytes) else json.dumps(content).encode()
         for key, own in samples.items()
@@ -99,3 +99,9 @@ def recipe(path: Path | str, source: str = "jsonl", **changes: Any) -> Recipe:
         "save_every": 3,
     }
     return Recipe.model_validate({**content, **changes})
+
+
+def recipe_showing(batch_size: int = 4, image_size: int = 16, **data: Any) -> Recipe:
+    """Return a recipe that shows samples as ``data`` says."""
+    optimiser = {"steps": 6, "batch_size": batch_size}
+    return recipe("x", data=data, model={**SIZES, "image_size": image_size}, optimiser=optimiser)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 from helpers import card, json_lines, picture, toy_model
-from made_records import made
 from PIL import Image
-from stand_ins import stand_in
+from synthetic_records import made
+from tiny_data import stand_in
 
 from goldieval import evaluate, load_task
 from goldieval.comparison.flips import Flip
@@ -99,7 +99,7 @@ def test_pictures_that_are_missing_fail_a_task_and_are_left_out_of_a_subset(tmp_
     assert part.status == "ok" and part.metrics["accuracy"].n == 7
     assert part.task.subset == "present" and "only the 1 of 2 pictures that are present" in part.task.protocol
     assert part.setting != whole.setting and part.data.seen == whole.data.seen
-    with pytest.raises(GoldievalError, match="there is only present"):
+    with pytest.raises(GoldievalError, match="the only subset is present"):
         evaluate(model, str(copy), out=None, subset="all")
 
 

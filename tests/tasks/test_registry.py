@@ -11,7 +11,8 @@ import yaml
 from helpers import card
 
 from goldieval.core.errors import GoldievalError
-from goldieval.tasks.catalogue import Catalogue, Selection, describe_family, load_task, model_families
+from goldieval.tasks.catalogue import Catalogue, Selection, load_task
+from goldieval.tasks.plugins import describe_family, model_families
 
 REAL_RETRIEVAL = ["coco-karpathy", "flickr30k-test"]
 
@@ -41,7 +42,7 @@ def test_tasks_are_selected_by_glob() -> None:
 def test_suite_is_its_list_in_its_order_and_names_no_task_by_itself() -> None:
     selection = Catalogue().select(["retrieval"])
     assert _names(selection) == REAL_RETRIEVAL
-    assert not selection.by_name and not selection.left_out and not selection.headings
+    assert not selection.by_name and not selection.skipped and not selection.headings
 
 
 def test_card_is_selected_by_path(tmp_path: Path) -> None:
@@ -83,8 +84,8 @@ def test_model_at_home_in_shapes_meets_shapes_and_lists_the_real_tasks() -> None
     selection = Catalogue().select(["retrieval", "zeroshot"], home="shapes")
     assert _names(selection) == ["shapes-retrieval", "shapes-zeroshot"]
     assert all("says nothing about" in selection.headings[name] for name in _names(selection))
-    left_out = [task.name for task, _ in selection.left_out]
-    assert left_out[:2] == REAL_RETRIEVAL and len(left_out) == 2 + 13
+    skipped = [task.name for task, _ in selection.skipped]
+    assert skipped[:2] == REAL_RETRIEVAL and len(skipped) == 2 + 13
 
 
 @pytest.mark.parametrize("home", ["", "elsewhere"])
@@ -100,7 +101,7 @@ def test_other_models_meet_shapes_only_by_name(home: str) -> None:
 def test_real_task_named_beside_its_suite_is_run_at_home_too() -> None:
     selection = Catalogue().select(["retrieval", "coco-karpathy"], home="shapes")
     assert _names(selection) == ["shapes-retrieval", "coco-karpathy"]
-    assert [task.name for task, _ in selection.left_out] == ["flickr30k-test"]
+    assert [task.name for task, _ in selection.skipped] == ["flickr30k-test"]
 
 
 def test_user_folder_adds_tasks_and_suites(tmp_path: Path) -> None:
@@ -150,10 +151,10 @@ def test_one_bad_card_leaves_the_others(tmp_path: Path) -> None:
     card(tmp_path, name="good")
     (tmp_path / "bad.yaml").write_text("name: [")
     catalogue = Catalogue(tmp_path)
-    assert "good" in catalogue.tasks and "cifar10" in catalogue.tasks and list(catalogue.broken) == ["bad"]
+    assert "good" in catalogue.tasks and "cifar10" in catalogue.tasks and list(catalogue.errors) == ["bad"]
     found = catalogue.select(["good", "bad", str(tmp_path / "bad.yaml"), str(tmp_path / "gone.yaml")])
-    assert [task.name for task in found.tasks] == ["good"] and len(found.broken) == 3
-    assert all("bad.yaml" in why or "gone.yaml" in why for why in found.broken.values())
+    assert [task.name for task in found.tasks] == ["good"] and len(found.errors) == 3
+    assert all("bad.yaml" in why or "gone.yaml" in why for why in found.errors.values())
     with pytest.raises(GoldievalError, match=r"bad\.yaml:.*invalid YAML"):
         catalogue.select(["bad"])
 
@@ -162,7 +163,7 @@ def test_suite_with_one_bad_card_has_the_others(tmp_path: Path) -> None:
     _suite(tmp_path, "ours", ["cifar10", "bad"])
     (tmp_path / "bad.yaml").write_text("name: [")
     found = Catalogue(tmp_path).select(["ours"])
-    assert [task.name for task in found.tasks] == ["cifar10"] and list(found.broken) == ["bad"]
+    assert [task.name for task in found.tasks] == ["cifar10"] and list(found.errors) == ["bad"]
 
 
 def _suite(folder: Path, name: str, tasks: list[str], **more: str) -> None:

@@ -107,9 +107,9 @@ def _differing(folder: Path, lock: Lock) -> Iterator[str]:
 
 def _read(task: Task, folder: Path, workers: int) -> tuple[list[str], dict[str, str]]:
     """Return the counts, and id and reason for each image that cannot be decoded. Raises TaskError."""
-    from goldieval.engine.load import counted
+    from goldieval.engine.load import prepare_and_count
 
-    prepared, seen, _ = counted(task, folder)
+    prepared, seen, _ = prepare_and_count(task, folder)
     images = [image for image in prepared.dataset.images if not isinstance(image.source, NoImage)]
     with ThreadPoolExecutor(workers) as threads:
         reasons = threads.map(_reason, images) if task.card.source.on_disk else iter([])

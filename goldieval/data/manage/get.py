@@ -90,13 +90,13 @@ def carry_out(job: Job, repair: bool, progress: FetchProgress) -> None:
 
 def count(job: Job, note: Callable[[str], None]) -> None:
     """Read each task with its own reader and compare the counts with its card. Raises TaskError."""
-    from goldieval.engine.load import counted
+    from goldieval.engine.load import prepare_and_count
 
     for task in job.tasks:
         if lacking := task.card.source.missing(job.folder):
             how = task.card.source.manual or "its card should name another source"
             raise GoldievalError(f"{task.name} still lacks {', '.join(lacking)}. By hand: {how}")
-        _, seen, _ = counted(task, job.folder)
+        _, seen, _ = prepare_and_count(task, job.folder)
         found = ", ".join(f"{number:,} {what}" for what, number in seen.items())
         as_expected = ", as its card expects" if task.card.expect.model_dump(exclude_none=True) else ""
         note(f"{task.name}: {found}{as_expected}")

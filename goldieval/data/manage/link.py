@@ -56,7 +56,7 @@ def link_folder(task: Task, given: Path, root: Path) -> str:
 
 
 def _first_that_reads(task: Task, folder: Path, layouts: list[Links], given: Path) -> tuple[Links, str]:
-    from goldieval.engine.load import counted
+    from goldieval.engine.load import prepare_and_count
 
     trial, faults = hidden_sibling(folder, "trial"), []
     for links in layouts:
@@ -66,7 +66,7 @@ def _first_that_reads(task: Task, folder: Path, layouts: list[Links], given: Pat
         try:
             if lacking := task.card.source.missing(trial):
                 raise GoldievalError(f"it lacks {listing(lacking)}")
-            prepared, seen, _ = counted(task, trial)
+            prepared, seen, _ = prepare_and_count(task, trial)
             if gone := check_pictures(prepared.dataset):
                 raise GoldievalError(f"{len(gone):,} of its {seen['images']:,} images are missing: {listing(gone)}")
             if prepared.dataset.masks is not None:

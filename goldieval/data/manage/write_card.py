@@ -46,7 +46,7 @@ def write_card(folder: Path, hints: DetectionHints, name: str | None, out: Path 
     Raises:
         GoldievalError: There is no such folder, no layout or several layouts fit, or the name is in use.
     """
-    from goldieval.engine.load import counted
+    from goldieval.engine.load import prepare_and_count
 
     if not folder.is_dir():
         raise GoldievalError(f"{folder} is not a folder.")
@@ -61,7 +61,7 @@ def write_card(folder: Path, hints: DetectionHints, name: str | None, out: Path 
     found = detect(folder, hints)
     content = _content(name, found)
     with tempfile.TemporaryDirectory() as scratch:
-        prepared, seen, _ = counted(_task(content, folder, Path(scratch)), folder)
+        prepared, seen, _ = prepare_and_count(_task(content, folder, Path(scratch)), folder)
     lacking = check_pictures(prepared.dataset)
     content["expect"] = seen
     chance = metric_of(content["headline"]).chance(seen)

@@ -35,7 +35,7 @@ ATTRIBUTE_SETS = (
 
 
 @dataclass(frozen=True)
-class Choice:
+class CaptionChoice:
     """One multiple-choice query.
 
     Attributes:
@@ -49,7 +49,7 @@ class Choice:
     captions: tuple[Caption, ...]
 
 
-def choices(scene: Scene) -> list[Choice]:
+def choices(scene: Scene) -> list[CaptionChoice]:
     """Return at most one choice of each kind; none if the scene has no two objects that differ sufficiently."""
     found = []
     for kind, captions_of in _KINDS.items():
@@ -57,7 +57,7 @@ def choices(scene: Scene) -> list[Choice]:
         pairs = shuffled(rng, list(itertools.permutations(scene.objects, 2)))
         tries = (captions_of(rng, first, second) for first, second in pairs)
         if captions := next((some for some in tries if _only_the_first_is_true(some, scene)), None):
-            found.append(Choice(f"{scene.id}:{kind}", kind, captions))
+            found.append(CaptionChoice(f"{scene.id}:{kind}", kind, captions))
     return found
 
 

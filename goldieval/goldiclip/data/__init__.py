@@ -1,1 +1,1 @@
-"""Training data: where samples come from, how captions and crops are drawn from them, how they become a batch."""
+"""Training data: sources of samples, sampling of captions and crops, batches and their loader."""

@@ -1,4 +1,4 @@
-"""Bad training data: one line each, counted by sample, and only so many of them."""
+"""Bad training data: reported in one line each, counted by sample, and limited in number."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pathlib import Path
 from goldieval.core.errors import GoldievalError
 from goldieval.goldiclip.data.corpus import Bad
 
-MOST_BAD_SAMPLES = 100
+MAX_BAD_SAMPLES = 100  # of a process
 
 
 class TooManyBadError(Exception):
-    """A batch could not be made; carries what was found on the way."""
+    """A batch could not be made; carries the bad samples that were met."""
 
     def __init__(self, bad: list[Bad]) -> None:
         super().__init__(bad)
@@ -23,23 +23,32 @@ class TooManyBadError(Exception):
 
 
 class BadSamples:
-    """What one process has met since it started; a sample that comes again in a later epoch counts once.
+    """The bad samples that one process has met since it started; one that is met again in a later epoch counts once.
 
-    most: samples allowed.   note: told of each.   log: JSON Lines file that each is written to, once it is set.
+    Attributes:
+        most: Number of bad samples that are allowed.
+        log: JSON Lines file that each is written to, or None.
     """
 
-    def __init__(self, most: int = MOST_BAD_SAMPLES, note: Callable[[str], None] = lambda line: None) -> None:
+    def __init__(self, most: int = MAX_BAD_SAMPLES, note: Callable[[str], None] = lambda line: None) -> None:
+        """Start counting.
+
+        Args:
+            most: Number of bad samples that are allowed.
+            note: Called with a line for each.
+        """
         self.most, self._note = most, note
         self.log: Path | None = None
         self._seen: set[Bad] = set()
 
     @property
     def samples(self) -> int:
+        """Number of bad samples."""
         return len({bad.where for bad in self._seen})
 
     @property
     def kinds(self) -> dict[str, int]:
-        """Return how often each reason was met, the most frequent first."""
+        """Number of times that each reason was met, the most frequent first."""
         return dict(Counter(bad.kind for bad in self._seen).most_common())
 
     def summary(self) -> str:
@@ -49,10 +58,10 @@ class BadSamples:
         return f"{self.samples:,} bad sample{plural} ({kinds})"
 
     def count(self, bad: Sequence[Bad]) -> None:
-        """Say each new one in a line.
+        """Report each new one in a line.
 
         Raises:
-            GoldievalError: more samples than allowed have been found bad.
+            GoldievalError: More samples than allowed are bad.
         """
         for one in dict.fromkeys(bad):
             if one not in self._seen:
@@ -62,7 +71,7 @@ class BadSamples:
         if self.samples > self.most:
             raise GoldievalError(
                 f"training stopped: {self.summary()}, more than --max-bad-samples {self.most:,}; "
-                f"the last is {bad[-1]}. Mend them, or allow more."
+                f"the last is {bad[-1]}. Repair them, or allow more."
             )
 
     def _write(self, one: Bad) -> None:
@@ -75,6 +84,6 @@ class BadSamples:
             raise GoldievalError(f"cannot write {self.log}: {error.strerror or error}.") from error
 
     def give_up(self, bad: Sequence[Bad]) -> GoldievalError:
-        """Count, and return the error for a corpus in which no other sample is left to take a bad one's place."""
+        """Count, and return the error for a corpus without a usable sample that could replace a bad one."""
         self.count(bad)
         return GoldievalError(f"no sample of the training data can be used: {self.summary()}; the last is {bad[-1]}.")

@@ -1,4 +1,4 @@
-"""FLAIR's caption sampling: a caption is one to three sentences of what is said of an image."""
+"""FLAIR's caption sampling: a caption joins one to three of an image's sentences."""
 
 from __future__ import annotations
 
@@ -6,22 +6,36 @@ from collections.abc import Sequence
 from random import Random
 from typing import Literal
 
-LONGEST = 3  # sentences a caption
+MAX_SENTENCES = 3  # of a caption, as in FLAIR
 QuestionsAsCaptions = Literal["no", "answered", "either"]
 
 
-def sample(
-    sentences: Sequence[Sequence[int]], count: int, join: Sequence[int], rng: Random, longest: int = LONGEST
+def sample_captions(
+    sentences: Sequence[Sequence[int]],
+    count: int,
+    join: Sequence[int],
+    rng: Random,
+    max_sentences: int = MAX_SENTENCES,
 ) -> list[list[int]]:
-    """Draw ``count`` captions from an image's sentences, given as token ids; independent, so some may repeat.
+    """Draw captions from an image's sentences; the draws are independent, so some may repeat.
 
-    One sentence, or up to ``longest``: half of the time consecutive ones, else any; joined by ``join`` (a full stop).
+    A caption has one to ``max_sentences`` sentences: consecutive ones half of the time, else any.
+
+    Args:
+        sentences: Token ids of each sentence.
+        count: Number of captions.
+        join: Token ids that stand between two sentences (a full stop).
+        rng: Source of random numbers.
+        max_sentences: Largest number of sentences of a caption.
+
+    Returns:
+        Token ids of each caption.
     """
-    return [_caption(sentences, join, rng, longest) for _ in range(count)]
+    return [_caption(sentences, join, rng, max_sentences) for _ in range(count)]
 
 
-def _caption(sentences: Sequence[Sequence[int]], join: Sequence[int], rng: Random, longest: int) -> list[int]:
-    number = rng.randint(1, longest)
+def _caption(sentences: Sequence[Sequence[int]], join: Sequence[int], rng: Random, max_sentences: int) -> list[int]:
+    number = rng.randint(1, max_sentences)
     if number >= len(sentences):
         chosen: Sequence[int] = range(len(sentences))
     elif number > 1 and rng.random() < 0.5:

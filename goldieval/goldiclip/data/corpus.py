@@ -1,4 +1,4 @@
-"""What a batch asks of a source of training data, and how a source says that a sample is bad."""
+"""The interface of a source of training data, and how it reports that a sample is bad."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ Ids = list[int]
 class Bad:
     """Why a sample, or a part of it, was left out.
 
-    where: file and key or line.   kind: few and fixed, to be counted.   what: the rest of the line.
+    Attributes:
+        where: File, and key or line.
+        kind: Reason, one of a few, so that they can be counted.
+        what: Details.
     """
 
     where: str
@@ -28,7 +31,7 @@ class Bad:
 
 
 class BadSampleError(Exception):
-    """A sample that cannot be trained on; another one takes its place."""
+    """A sample cannot be trained on; another one replaces it."""
 
     def __init__(self, where: str, kind: str, what: str = "") -> None:
         line = " ".join(what.split())[:200]
@@ -38,11 +41,14 @@ class BadSampleError(Exception):
 
 @dataclass
 class Sample:
-    """One picture with what is said and asked of it, as token ids.
+    """One picture with its texts as token ids.
 
-    picture: a decoded RGB picture of any size, or uint8 (side, side, 3) where all pictures have the model's size.
-    sentences: one or more.   questions: (question, answer) pairs, maybe none.   bad: parts that were left out.
-    foils: each a true caption followed by false ones, maybe none.
+    Attributes:
+        picture: RGB picture of any size, or uint8 (side, side, 3) where all pictures have the model's size.
+        sentences: Sentences that captions are drawn from, at least one.
+        questions: Pairs of a question and its answer.
+        bad: Parts that were left out.
+        foils: Groups of a true caption followed by false ones.
     """
 
     picture: Image.Image | torch.Tensor
@@ -53,12 +59,16 @@ class Sample:
 
 
 class Corpus(Protocol):
-    """A finite number of samples, read at random access."""
+    """A finite number of samples with random access."""
 
     def __len__(self) -> int: ...
 
     def order(self, generator: torch.Generator) -> torch.Tensor:
-        """Return all rows in the order of an epoch, drawn from ``generator``."""
+        """Return all rows in the order of an epoch, drawn from a generator."""
 
     def sample(self, row: int) -> Sample:
-        """Read one sample. Raises BadSampleError."""
+        """Read one sample.
+
+        Raises:
+            BadSampleError: It cannot be used.
+        """

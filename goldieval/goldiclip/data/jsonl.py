@@ -1,4 +1,4 @@
-"""Image-text folders: a JSON Lines file with one row a picture, pictures below the file's own folder."""
+"""Image-text folders: a JSON Lines file with one row per picture, and pictures below the file's folder."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from goldieval.core.reading import check_regular, read_bytes
 from goldieval.data.file_names import relative_name
 from goldieval.goldiclip.data.corpus import BadSampleError, Sample
 from goldieval.goldiclip.data.pictures import decoded
-from goldieval.goldiclip.data.said import FIELDS, foils, parsed, questions, sentences
+from goldieval.goldiclip.data.sample_json import FIELDS, sample_of
 from goldieval.goldiclip.tokenizer import Tokenizer
 
 
 class JsonLines:
     """Rows ``{"image": path, "captions": [...] or "caption": "...", "vqa": [...]}``; blank lines do not count.
 
-    Only where the rows begin is kept in memory; a row is parsed when it is asked for.
+    Only the positions of the rows are kept in memory; a row is parsed when it is asked for.
 
     Raises:
-        GoldievalError: the file cannot be read.
+        GoldievalError: The file cannot be read.
     """
 
     def __init__(self, file: Path, tokenizer: Tokenizer, fields: Sequence[str] = ()) -> None:
@@ -38,16 +38,16 @@ class JsonLines:
             raise GoldievalError(f"data.path: cannot read {file}: {error.strerror or error}.") from error
 
     def _find_rows(self) -> None:
-        place, number, begins = 0, 1, True
+        offset, number, at_start = 0, 1, True
         check_regular(self.file)
         with self.file.open("rb") as stream:
             while piece := stream.readline(ROW_BYTES):  # a longer row comes in pieces
-                if begins and piece.strip():
-                    self._starts.append(place)
+                if at_start and piece.strip():
+                    self._starts.append(offset)
                     self._numbers.append(number)
-                place += len(piece)
-                begins = piece.endswith(b"\n")
-                number += begins
+                offset += len(piece)
+                at_start = piece.endswith(b"\n")
+                number += at_start
 
     def __len__(self) -> int:
         return len(self._starts)
@@ -57,12 +57,12 @@ class JsonLines:
 
     def sample(self, row: int) -> Sample:
         where = f"{self.file}:{self._numbers[row]}"
-        entry = parsed(where, self._line(where, row))
-        said, bad = sentences(where, entry, self.fields, self.tokenizer)
-        asked, dropped = questions(where, entry, self.tokenizer)
-        false, wrong = foils(where, entry, self.tokenizer)
-        return Sample(
-            decoded(where, self._picture(where, entry.get("image"))), said, asked, bad + dropped + wrong, false
+        return sample_of(
+            where,
+            self._line(where, row),
+            lambda entry: decoded(where, self._picture(where, entry.get("image"))),
+            self.fields,
+            self.tokenizer,
         )
 
     def _line(self, where: str, row: int) -> bytes:

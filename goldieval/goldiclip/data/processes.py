@@ -1,4 +1,4 @@
-"""Work on many items in all cores, in the order of the items."""
+"""Work on many items in several processes, with the results in order."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ Result = TypeVar("Result")
 
 
 def cores() -> int:
-    """Cores that may be used; 1 where forking is not safe (other systems than Linux)."""
+    """Return the number of cores that may be used; 1 where forking is not safe (other systems than Linux)."""
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else 1
 
 
 def in_processes(work: Callable[[Item], Result], items: Sequence[Item], processes: int) -> Iterator[Result]:
-    """Yield the results in order; in this process where one is enough."""
+    """Yield the results in the order of the items; one process means this one."""
     if processes <= 1:
         yield from map(work, items)
         return

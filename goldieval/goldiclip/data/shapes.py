@@ -1,4 +1,4 @@
-"""The built-in world as a finite training corpus, drawn once on a machine and kept in memory."""
+"""The built-in world as a finite training corpus, drawn once per machine and kept in memory."""
 
 from __future__ import annotations
 
@@ -16,14 +16,21 @@ from goldieval.goldiclip.data.processes import cores, in_processes
 from goldieval.goldiclip.data.shapes_cache import cached, file_of
 from goldieval.goldiclip.tokenizer import Tokenizer
 
-SHORT_CAPTIONS, QUESTIONS = 4, 6
+SHORT_CAPTIONS, QUESTIONS = 4, 6  # of a scene
 DOMINANT_SHARE = 4  # every fourth scene has one large object among small ones
-CHUNK = 500  # scenes that a process draws before it takes the next ones
+CHUNK = 500  # scenes that a process draws at a time
 
 
 @dataclass(frozen=True)
 class ShapesCorpus:
-    """Pictures (n, side, side, 3) uint8; for each as token ids: sentences, (question, answer) pairs and foils."""
+    """Drawn scenes with their texts as token ids.
+
+    Attributes:
+        pictures: Shape (n, side, side, 3), uint8.
+        sentences: Sentences of each scene.
+        questions: Pairs of a question and its answer of each scene.
+        foils: Groups of a true caption and its foils of each scene.
+    """
 
     pictures: torch.Tensor
     sentences: list[list[Ids]]
@@ -43,9 +50,13 @@ class ShapesCorpus:
 def shapes_corpus(
     scenes: int, resolution: int, tokenizer: Tokenizer, note: Callable[[str], None] = lambda line: None
 ) -> ShapesCorpus:
-    """Return the first ``scenes`` of the training split at a resolution, with what is said of them.
+    """Return the first scenes of the training split; they are drawn once and then read from the cache folder.
 
-    They are drawn once and then read from the user's cache folder. note: is told when drawing takes a while.
+    Args:
+        scenes: Number of scenes.
+        resolution: Side of a picture in pixels.
+        tokenizer: Turns texts into token ids.
+        note: Called with a line where drawing takes a while.
     """
     file = file_of(scenes, resolution, tokenizer)
     return ShapesCorpus(*cached(file, scenes, resolution, lambda: _drawn(scenes, resolution, tokenizer, note)))
@@ -65,20 +76,21 @@ def _drawn(scenes: int, resolution: int, tokenizer: Tokenizer, note: Callable[[s
 
 
 def _joined(parts: Iterable[Chunk]) -> Drawn:
-    pictures, said, asked, against = zip(*parts, strict=True)
-    return torch.from_numpy(np.concatenate(pictures)), list(chain(*said)), list(chain(*asked)), list(chain(*against))
+    pictures, *texts = zip(*parts, strict=True)
+    sentences, questions, foils = (list(chain(*own)) for own in texts)
+    return torch.from_numpy(np.concatenate(pictures)), sentences, questions, foils
 
 
 def _chunk(indices: range, resolution: int, tokenizer: Tokenizer) -> Chunk:
     pictures = np.empty((len(indices), resolution, resolution, 3), dtype=np.uint8)
-    said: list[list[Ids]] = []
-    asked: list[list[tuple[Ids, Ids]]] = []
-    against: list[list[list[Ids]]] = []
+    sentences: list[list[Ids]] = []
+    pairs: list[list[tuple[Ids, Ids]]] = []
+    groups: list[list[list[Ids]]] = []
     for place, index in enumerate(indices):
         scene = sample_scene("train", index, "dominant" if index % DOMINANT_SHARE == 0 else "scene")
         pictures[place] = np.asarray(draw(scene, resolution))
         texts = [text for text, _ in short_captions(scene, SHORT_CAPTIONS)] + [text for text, _ in long_caption(scene)]
-        said.append([tokenizer.ids(text) for text in dict.fromkeys(texts)])
-        asked.append([(tokenizer.ids(q.text), tokenizer.ids(q.answer)) for q in questions(scene, QUESTIONS)])
-        against.append([[tokenizer.ids(text) for text, _ in group] for group in foils(scene)])
-    return pictures, said, asked, against
+        sentences.append([tokenizer.ids(text) for text in dict.fromkeys(texts)])
+        pairs.append([(tokenizer.ids(q.text), tokenizer.ids(q.answer)) for q in questions(scene, QUESTIONS)])
+        groups.append([[tokenizer.ids(text) for text, _ in group] for group in foils(scene)])
+    return pictures, sentences, pairs, groups

@@ -1,7 +1,7 @@
-"""Drawn scenes in the user's cache folder: a training starts in a second, and many of them draw once.
+"""Drawn scenes in the user's cache folder, so that a training starts in a second.
 
-The file's name is a hash of everything that can change its content, the code that draws and tokenises included. A file
-may be deleted at any time; one that is damaged is drawn again; where the folder cannot be written there is no cache.
+The file's name is a hash of everything that can change its content, including the code that draws and tokenises. A file
+may be deleted at any time; a damaged one is drawn again; where the folder cannot be written there is no cache.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from goldieval.data.roots import cache_root
 from goldieval.goldiclip.data.corpus import Ids
 from goldieval.goldiclip.tokenizer import Tokenizer
 
-MOST_BYTES = 2**30  # pictures beyond this are drawn anew: 80,000 scenes at 64 px still fit
+MAX_BYTES = 2**30  # larger corpora are not kept; 80,000 scenes at 64 px fit
 
 Content = tuple[torch.Tensor, list[list[Ids]], list[list[tuple[Ids, Ids]]], list[list[list[Ids]]]]
 
 
 def file_of(scenes: int, resolution: int, tokenizer: Tokenizer) -> Path:
-    """Return where these scenes lie, or will lie."""
+    """Return the file of these scenes, whether or not it exists."""
     code = sorted(Path(world.__file__).parent.glob("*.py"))
     digest = hashlib.sha256(f"{scenes}/{resolution}/Pillow {PIL.__version__}".encode())
     for source in [*code, Path(__file__), Path(__file__).with_name("shapes.py")]:
@@ -39,12 +39,12 @@ def file_of(scenes: int, resolution: int, tokenizer: Tokenizer) -> Path:
     return cache_root() / "training-scenes" / f"{digest.hexdigest()[:32]}.safetensors"
 
 
-PROBE = "A photo of 3 dogs, it's UPPER case."  # how a tokenizer cleans and splits; the rest is its vocabulary
+PROBE = "A photo of 3 dogs, it's UPPER case."  # its tokens show how a tokenizer cleans and splits
 
 
 def cached(file: Path, scenes: int, resolution: int, drawn: Callable[[], Content]) -> Content:
-    """Return the scenes in ``file``, or draw and keep them; of several processes that ask, one draws."""
-    if scenes * resolution**2 * 3 > MOST_BYTES:
+    """Return the scenes in a file, or draw and keep them; of several processes, one draws."""
+    if scenes * resolution**2 * 3 > MAX_BYTES:
         return drawn()
     with exclusive_lock(file):
         found = _read(file, scenes, resolution)
@@ -100,7 +100,7 @@ def _checksum(file: Path, parts: dict[str, torch.Tensor]) -> str:
 
 
 def _flattened(nested: Sequence[Sequence[Ids]]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return all ids in a row, the length of each text, the number of texts of each scene."""
+    """Return all ids concatenated, the length of each text, and the number of texts of each scene."""
     ids = torch.tensor([id for own in nested for text in own for id in text], dtype=torch.int32)
     lengths = torch.tensor([len(text) for own in nested for text in own], dtype=torch.int32)
     return ids, lengths, torch.tensor([len(own) for own in nested], dtype=torch.int32)

@@ -1,7 +1,7 @@
-"""Where every sample of every shard lies, kept in the user's cache folder: headers of a shard are read once.
+"""Offsets of all samples of all shards, kept in the user's cache folder: the headers of a shard are read once.
 
-A shard is read again when its size or its time of change is another, and all are when the code that reads them is. The
-file may be deleted at any time; one that is damaged is made anew; where the folder cannot be written there is no cache.
+A shard is read again when its size or modification time changes, and all are when the code that reads them changes. The
+file may be deleted at any time; a damaged one is made again; where the folder cannot be written there is no cache.
 """
 
 from __future__ import annotations
@@ -32,12 +32,18 @@ from goldieval.data.webdataset import TarImage, picture_of, samples_of
 from goldieval.goldiclip.data.processes import cores, in_processes
 
 NOTE_EVERY_S = 10.0
-SHARDS_A_PROCESS = 4  # fewer are not worth starting one
-NOWHERE = -1
+SHARDS_PER_PROCESS = 4  # fewer are not worth a process
+NO_OFFSET = -1  # offset of a picture or JSON that a sample lacks
 
 
 class Stamp(NamedTuple):
-    """What tells one state of a shard from another; changed: nanoseconds."""
+    """One state of a shard.
+
+    Attributes:
+        shard: Absolute path.
+        size: Size in bytes.
+        changed: Modification time in nanoseconds.
+    """
 
     shard: str
     size: int
@@ -46,9 +52,13 @@ class Stamp(NamedTuple):
 
 @dataclass(frozen=True)
 class ShardIndex:
-    """rows: (samples, 4) offset and size of the picture and of the JSON, ``NOWHERE`` for what is missing.
+    """Offsets of all samples.
 
-    stamps, counts: of each shard, in the order of the rows.
+    Attributes:
+        stamps: State of each shard, in the order of the rows.
+        counts: Number of samples of each shard.
+        rows: Offset and size of the picture and of the JSON of each sample, shape (samples, 4); ``NO_OFFSET`` as the
+            offset of what a sample lacks.
     """
 
     stamps: list[Stamp] = field(default_factory=list)
@@ -57,19 +67,25 @@ class ShardIndex:
 
     @property
     def starts(self) -> np.ndarray:
-        """First row of each shard, and the end."""
+        """First row of each shard, and the number of rows."""
         return np.cumsum([0, *self.counts])
 
     def by_shard(self) -> dict[Stamp, np.ndarray]:
+        """Return the rows of each shard."""
         places = pairwise(self.starts.tolist())
         return {stamp: self.rows[first:last] for stamp, (first, last) in zip(self.stamps, places, strict=True)}
 
 
 def index_of(path: str, shards: Sequence[Path], note: Callable[[str], None]) -> ShardIndex:
-    """Return the index of the shards that ``path`` names; of several processes that ask, one reads them.
+    """Return the index of the shards that a path names; of several processes, one reads them.
+
+    Args:
+        path: Folder or pattern.
+        shards: Its shards.
+        note: Called with a line where reading takes a while.
 
     Raises:
-        TaskError: a shard that is no whole, uncompressed tar. Those that were read before it are kept.
+        TaskError: A shard is not a complete, uncompressed tar. The index of those before it is kept.
     """
     stamps, file = [_stamp(shard) for shard in shards], file_of(path)
     kept = _read(file)
@@ -90,7 +106,7 @@ def index_of(path: str, shards: Sequence[Path], note: Callable[[str], None]) -> 
 
 
 def file_of(path: str) -> Path:
-    """Return where the index of a folder or pattern lies, or will lie."""
+    """Return the index file of a folder or pattern, whether or not it exists."""
     digest = hashlib.sha256(os.path.abspath(path).encode())
     for source in (webdataset.__file__, walk.__file__, __file__):
         digest.update(Path(source).read_bytes())
@@ -106,7 +122,7 @@ def _stamp(shard: Path) -> Stamp:
 
 
 def _read_headers(missing: list[Stamp], parts: dict[Stamp, np.ndarray], note: Callable[[str], None]) -> None:
-    last, processes = time.monotonic(), min(len(missing) // SHARDS_A_PROCESS, cores())
+    last, processes = time.monotonic(), min(len(missing) // SHARDS_PER_PROCESS, cores())
     found = in_processes(_members, [Path(stamp.shard) for stamp in missing], processes)
     for number, (stamp, rows) in enumerate(zip(missing, found, strict=True), start=1):
         parts[stamp] = rows
@@ -120,13 +136,13 @@ def _members(shard: Path) -> np.ndarray:
     for key, members in samples_of(shard):
         picture = picture_of(f"{shard}: sample {escape_undecodable(key)}", members)
         text = members.get("json")
-        if picture or text:  # else some other file, such as a shard's own README
+        if picture or text:  # else another file, such as a README of the shard
             rows.append((*_place(picture), *_place(text)))
     return np.array(rows, dtype=np.int64).reshape(-1, 4)
 
 
 def _place(member: TarImage | None) -> tuple[int, int]:
-    return (member.offset, member.size) if member else (NOWHERE, 0)
+    return (member.offset, member.size) if member else (NO_OFFSET, 0)
 
 
 def _joined(parts: list[tuple[Stamp, np.ndarray]]) -> ShardIndex:
@@ -135,7 +151,7 @@ def _joined(parts: list[tuple[Stamp, np.ndarray]]) -> ShardIndex:
 
 
 def _read(file: Path) -> ShardIndex:
-    """Return what the file holds, mapped and not copied, so that processes share its memory; nothing if in doubt."""
+    """Return the index in a file, mapped so that processes share its memory; an empty one if it cannot be trusted."""
     try:
         with safe_open(str(file), framework="pt") as stored:
             shards, checksum = ((stored.metadata() or {})[key] for key in ("shards", "checksum"))

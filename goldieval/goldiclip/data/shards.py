@@ -19,18 +19,18 @@ from goldieval.data.file_names import escape_undecodable
 from goldieval.data.webdataset import TarImage
 from goldieval.goldiclip.data.corpus import BadSampleError, Sample
 from goldieval.goldiclip.data.pictures import decoded
-from goldieval.goldiclip.data.said import FIELDS, foils, parsed, questions, sentences
-from goldieval.goldiclip.data.shard_index import NOWHERE, index_of
+from goldieval.goldiclip.data.sample_json import FIELDS, sample_of
+from goldieval.goldiclip.data.shard_index import NO_OFFSET, index_of
 from goldieval.goldiclip.tokenizer import Tokenizer
 
-BLOCK = 100_000  # samples that are shuffled together, in whole shards: some GB, which the system's cache can hold
+BLOCK = 100_000  # samples that are shuffled together, in whole shards: some GB, which fit into the page cache
 
 
 class Shards:
-    """Samples of many tars; an index of offsets (32 bytes a sample) is made from the tars' headers and kept.
+    """Samples of many tars; an index of offsets (32 bytes per sample) is made from the tars' headers and kept.
 
     Raises:
-        GoldievalError: no shards, or one that is no whole, uncompressed tar.
+        GoldievalError: There are no shards, or one is not a complete, uncompressed tar.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Shards:
         return len(self._index)
 
     def order(self, generator: torch.Generator) -> torch.Tensor:
-        """Shuffle the shards, then the rows within blocks of neighbouring shards: reads stay near each other."""
+        """Shuffle the shards, then the rows within blocks of consecutive shards, so that reads stay close together."""
         parts: list[torch.Tensor] = []
         block: list[torch.Tensor] = []
         for shard in torch.randperm(len(self.tars), generator=generator).tolist():
@@ -61,7 +61,7 @@ class Shards:
     def sample(self, row: int) -> Sample:
         tar = self.tars[int(np.searchsorted(self._starts, row, side="right")) - 1]
         picture, text = (
-            TarImage(tar, int(offset), int(size)) if offset != NOWHERE else None
+            TarImage(tar, int(offset), int(size)) if offset != NO_OFFSET else None
             for offset, size in self._index[row].reshape(2, 2)
         )
         where = f"{tar}: sample {_key(picture or text)}"
@@ -69,11 +69,8 @@ class Shards:
             raise BadSampleError(where, "no picture")
         if text is None:
             raise BadSampleError(where, "no JSON")
-        entry = parsed(where, _read(where, text))
-        said, bad = sentences(where, entry, self.fields, self.tokenizer)
-        asked, dropped = questions(where, entry, self.tokenizer)
-        false, wrong = foils(where, entry, self.tokenizer)
-        return Sample(decoded(where, _read(where, picture)), said, asked, bad + dropped + wrong, false)
+        content, image = _read(where, text), picture
+        return sample_of(where, content, lambda entry: decoded(where, _read(where, image)), self.fields, self.tokenizer)
 
 
 def _read(where: str, member: TarImage) -> bytes:
@@ -84,7 +81,7 @@ def _read(where: str, member: TarImage) -> bytes:
 
 
 def _key(member: TarImage | None) -> str:
-    """Read a sample's name back from the header before one of its members: names are not kept in memory."""
+    """Read a sample's name from the header of one of its members: names are not kept in memory."""
     try:
         assert member is not None
         with member.tar.open("rb") as stream:
@@ -105,7 +102,7 @@ def shards_of(path: str) -> list[Path]:
     """Return the shards of a folder (its ``*.tar``) or of a pattern (``a/{00000..00331}.tar``, ``a/*.tar``), sorted.
 
     Raises:
-        GoldievalError: there is none, or one that the pattern names is not there.
+        GoldievalError: There is none, or one that the pattern names is missing.
     """
     if "\0" not in path and os.path.isdir(path):
         found = sorted(Path(path).glob("*.tar"))
@@ -124,7 +121,7 @@ def shards_of(path: str) -> list[Path]:
 
 
 def _own(shard: Path) -> Path:
-    """Return the shard; the training data's own folder is the one that it lies in."""
+    """Return the shard, if it is not a link that leaves its folder."""
     try:
         inside(shard.parent, shard.name)
     except TaskError as error:
@@ -133,9 +130,13 @@ def _own(shard: Path) -> Path:
 
 
 def _names(pattern: str) -> Iterator[str]:
-    """Expand the braces of a pattern. Raises GoldievalError for one that would take for ever to write out."""
+    """Expand the braces of a pattern.
+
+    Raises:
+        GoldievalError: The pattern would expand to too many names.
+    """
     if "\0" in pattern:
-        raise GoldievalError(f"data.path: {pattern[:60]!r} is no file name.")
+        raise GoldievalError(f"data.path: {pattern[:60]!r} is not a file name.")
     if len(pattern) > PATTERN or pattern.count("{") > GROUPS:
         raise GoldievalError(f"data.path: a pattern of more than {PATTERN:,} characters or {GROUPS} groups of braces.")
     try:

@@ -1,1 +1,1 @@
-"""Training objectives: pure functions of features, one file an idea, switched on by name in a recipe."""
+"""Training objectives as functions of features, one file per idea; ``losses.py`` gives them their names."""

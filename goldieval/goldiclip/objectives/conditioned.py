@@ -1,6 +1,7 @@
 """FLAIR's text-conditioned sigmoid loss: each image is pooled for a caption and compared with that same caption.
 
-A foreign caption conditions the pooling as well, so that the pair cannot be told apart by comparing two texts.
+The pooling of a negative pair is conditioned on the foreign caption, so that comparing two texts cannot separate it
+from a positive pair.
 """
 
 from __future__ import annotations
@@ -15,11 +16,14 @@ def sampled_columns(images: int, captions: int, generator: torch.Generator, rows
     """Choose for every image its own captions and one caption of every other image.
 
     Args:
-        rows: of which images, all by default; what is chosen for an image does not depend on it.
+        images: Number of images.
+        captions: Captions per image.
+        generator: Draws the foreign captions.
+        rows: Images to choose for, all by default; what is chosen for an image does not depend on it.
 
     Returns:
-        (rows, images + captions - 1) indices into the flattened captions, ascending; an image's own captions stand in
-        columns i to i + captions of row i
+        Indices into the flattened captions, shape (rows, images + captions - 1), ascending. In the row of image i, its
+        own captions stand in columns i to i + captions.
     """
     rows = range(images) if rows is None else rows
     chosen = torch.randint(captions, (images, images), generator=generator)[rows.start : rows.stop]
@@ -37,14 +41,20 @@ def conditioned_sigmoid(
     bias: torch.Tensor,
     first: int = 0,
 ) -> torch.Tensor:
-    """Contrast conditioned image features with their captions.
+    """Contrast images, pooled for a caption, with that caption.
 
     Args:
-        patches: (b, patches, d) of this process's images.   texts: (g, k, d) of all processes, not normalised.
-        columns: (b, c) indices into the g * k captions, see ``sampled_columns``.   first: our first image among all.
+        pool: Text-conditioned pooling.
+        patches: Patch features of this process's images, shape (b, patches, d).
+        texts: Caption features of all processes, not normalised, shape (g, k, d).
+        columns: Indices into the g * k captions, shape (b, c), see ``sampled_columns``.
+        scale: Logit scale.
+        bias: Logit bias.
+        first: Row of this process's first image among those of all processes.
 
     Returns:
-        the sum over the chosen pairs of all processes, of which ours are a sample, divided by their number an image
+        The sum over the chosen pairs of this process, multiplied by the number of processes and divided by c, so that
+        the mean over processes is the loss of the whole batch.
     """
     captions, processes = texts.shape[1], len(texts) / len(patches)
     flat = texts.flatten(0, 1)

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 
 
 def in_float32(tensor: torch.Tensor) -> torch.autocast:
-    """Switch mixed precision off: a logit of 10 in bfloat16 is off by up to 0.03, which a contrast would learn from."""
+    """Switch mixed precision off: in bfloat16 a logit of 10 has an error of up to 0.03, too much for a contrast."""
     return torch.autocast(tensor.device.type, enabled=False)
 
 
@@ -19,11 +19,17 @@ def softmax_contrastive(
     scale: torch.Tensor,
     first: int = 0,
 ) -> torch.Tensor:
-    """InfoNCE both ways, averaged over an image's captions; other captions of the same image are left out.
+    """Return CLIP's loss: InfoNCE in both directions, averaged over an image's captions.
+
+    Each caption is contrasted with one caption of every other image; other captions of its own image are left out.
 
     Args:
-        images: (b, d) and texts: (b, k, d), unit vectors of this process.   all_images, all_texts: (g, d), (g, k, d)
-            of all processes, whose rows ``first`` to ``first + b`` are ours.   scale: multiplies the cosines.
+        images: Unit vectors of this process, shape (b, d).
+        texts: Unit vectors of this process, shape (b, k, d).
+        all_images: Unit vectors of all processes, shape (g, d).
+        all_texts: Unit vectors of all processes, shape (g, k, d).
+        scale: Logit scale.
+        first: Row of this process's first image among those of all processes.
     """
     rows = torch.arange(len(images), device=images.device) + first
     losses = []
@@ -38,13 +44,17 @@ def softmax_contrastive(
 def sigmoid_contrastive(
     images: torch.Tensor, all_texts: torch.Tensor, scale: torch.Tensor, bias: torch.Tensor, first: int = 0
 ) -> torch.Tensor:
-    """FLAIR's multi-positive sigmoid loss: every caption of an image is its positive, all others are negatives.
+    """Return FLAIR's multi-positive sigmoid loss: captions of an image are its positives, all others its negatives.
 
     Args:
-        images: (b, d) unit vectors of this process.   all_texts: (g, k, d) of all processes, ours from ``first``.
+        images: Unit vectors of this process, shape (b, d).
+        all_texts: Unit vectors of all processes, shape (g, k, d).
+        scale: Logit scale.
+        bias: Logit bias.
+        first: Row of this process's first image among those of all processes.
 
     Returns:
-        the sum over all pairs divided by b * k
+        The sum over all pairs divided by b * k.
     """
     count, captions = len(images), all_texts.shape[1]
     with in_float32(images):

@@ -1,4 +1,4 @@
-"""Self-distillation from an EMA teacher, for text-agnostic and text-conditioned features alike."""
+"""Self-distillation from a momentum teacher, for text-agnostic and text-conditioned features alike."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ from goldieval.goldiclip.objectives.contrastive import in_float32
 
 
 class DinoLoss(nn.Module):
-    """Cross-entropy to the teacher's sharpened, centred prototypes, less the teacher's entropy: a KL, 0 at agreement.
+    """KL divergence from the teacher's sharpened, centred distribution over prototypes: DINO's loss less its minimum.
 
-    The centre is an EMA of the teacher's mean logits; it is state and travels in checkpoints.
+    Attributes:
+        centre: Moving average of the teacher's mean logits, shape (prototypes,); part of the training state.
+        student: Temperature of the student.
+        teacher: Temperature of the teacher.
+        momentum: Momentum of the centre.
     """
 
     centre: torch.Tensor
@@ -23,26 +27,35 @@ class DinoLoss(nn.Module):
         self.register_buffer("centre", torch.zeros(prototypes))
 
     def targets(self, teacher_logits: torch.Tensor) -> torch.Tensor:
+        """Return the teacher's distribution for logits of shape (..., prototypes)."""
         return ((teacher_logits.float() - self.centre) / self.teacher).softmax(-1)
 
     def forward(self, student_logits: torch.Tensor, teacher_logits: torch.Tensor) -> torch.Tensor:
-        """Mean over all leading dimensions; the logits' shapes must broadcast to (…, prototypes)."""
+        """Return the mean divergence over all leading dimensions.
+
+        Args:
+            student_logits: Shape (..., prototypes).
+            teacher_logits: A shape that broadcasts to the student's.
+        """
         target = self.targets(teacher_logits.detach())
         log_student = (student_logits.float() / self.student).log_softmax(-1)
         return (target * (target.clamp_min(1e-9).log() - log_student)).sum(-1).mean()
 
     @torch.no_grad()
     def update_centre(self, teacher_logits: torch.Tensor) -> None:
-        """Move the centre towards the mean of this batch; call it after the loss, with the logits of all processes."""
+        """Move the centre towards the batch's mean; to be called after the loss, with the logits of all processes."""
         self.centre.lerp_(teacher_logits.float().flatten(0, -2).mean(0), 1 - self.momentum)
 
 
 def info_nce(student: torch.Tensor, teacher: torch.Tensor, first: int = 0, scale: float = 10.0) -> torch.Tensor:
-    """Contrast each student feature with all images' teacher features for the same caption.
+    """Contrast each student feature with the teacher's features of all images for the same caption.
 
     Args:
-        student: (b, views, d).   teacher: (b, images, d), for row b's caption from every image of all processes, of
-            which those from ``first`` are ours; (1, images, d) where no caption conditions them.
+        student: Features of this process, shape (b, views, d).
+        teacher: For each row's caption, features of the images of all processes, shape (b, images, d); or
+            (1, images, d) where they are not conditioned on a caption.
+        first: Row of this process's first image among those of all processes.
+        scale: Logit scale.
     """
     with in_float32(student):
         ours, theirs = F.normalize(student.float(), dim=-1), F.normalize(teacher.detach().float(), dim=-1)
@@ -52,5 +65,5 @@ def info_nce(student: torch.Tensor, teacher: torch.Tensor, first: int = 0, scale
 
 
 def cosine(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
-    """One minus the cosine in float32, shapes broadcast over leading dimensions."""
+    """Return the mean of one minus the cosine, in float32; shapes (..., d) are broadcast."""
     return (1 - F.cosine_similarity(student.float(), teacher.detach().float(), dim=-1)).mean()

@@ -1,4 +1,4 @@
-"""Hard negatives: the true caption of an image against false ones of the same words (NegCLIP, arXiv 2210.01936)."""
+"""Hard negatives: the true caption of an image against foils made of the same words (NegCLIP, arXiv 2210.01936)."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ import torch.nn.functional as F
 from goldieval.goldiclip.gather import averaged
 
 
-def foil_loss(scores: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
-    """Mean cross-entropy of choosing the first candidate, over the images that have candidates.
+def foil_loss(scores: torch.Tensor, is_candidate: torch.Tensor) -> torch.Tensor:
+    """Return the mean cross-entropy of choosing the first candidate, over the groups that have candidates.
 
-    With several processes it is the sum over ours divided by the mean number of a process, as in ``decoding_loss``.
+    With several processes, the sum is divided by the mean number of groups per process, as in ``decoding_loss``.
 
     Args:
-        scores: (b, candidates) logits.   real: (b, candidates), False where an image has fewer, or none.
+        scores: Logits, shape (groups, candidates).
+        is_candidate: Shape (groups, candidates), False where a group has fewer candidates, or none.
     """
-    asked = real[:, 0]
-    logits = scores.float().masked_fill(~real, -torch.inf)[asked]
+    has_candidates = is_candidate[:, 0]
+    logits = scores.float().masked_fill(~is_candidate, -torch.inf)[has_candidates]
     total = F.cross_entropy(logits, torch.zeros_like(logits[:, 0], dtype=torch.long), reduction="sum")
-    return total / averaged(asked.sum()).clamp_min(1e-6)
+    return total / averaged(has_candidates.sum()).clamp_min(1e-6)

@@ -1,4 +1,4 @@
-"""DreamLIP's grouping (section 4.1): a sub-caption picks patches, and their mean is contrasted with the captions."""
+"""DreamLIP's grouping (section 4.1): a sub-caption selects patches, whose mean is contrasted with the captions."""
 
 from __future__ import annotations
 
@@ -8,20 +8,22 @@ import torch.nn.functional as F
 from goldieval.goldiclip.gather import gathered
 from goldieval.goldiclip.objectives.contrastive import in_float32, softmax_contrastive
 
-THRESHOLD = 0.1
+THRESHOLD = 0.1  # stretched cosines below it get no weight
 
 
 def grouped(patches: torch.Tensor, texts: torch.Tensor, threshold: float = THRESHOLD) -> torch.Tensor:
-    """Weigh an image's patches for each of its captions.
+    """Return a weighted mean of an image's patches for each of its captions.
 
-    Cosines are stretched to 0 to 1 over the patches of an image; what lies below the threshold counts nothing; weights
-    add up to 1.
+    The cosines of a caption with an image's patches are stretched to the range from 0 to 1, those below the threshold
+    are set to 0, and the rest is normalised to a sum of 1.
 
     Args:
-        patches: (b, patches, d) and texts: (b, k, d), unit vectors.
+        patches: Unit vectors, shape (b, patches, d).
+        texts: Unit vectors, shape (b, k, d).
+        threshold: Lowest stretched cosine that counts.
 
     Returns:
-        (b, k, d) unit vectors
+        Unit vectors of shape (b, k, d).
     """
     with in_float32(patches):
         cosines = texts.float() @ patches.float().transpose(1, 2)
@@ -35,12 +37,16 @@ def grouped(patches: torch.Tensor, texts: torch.Tensor, threshold: float = THRES
 def grouping_contrast(
     patches: torch.Tensor, texts: torch.Tensor, scale: torch.Tensor, first: int = 0, threshold: float = THRESHOLD
 ) -> torch.Tensor:
-    """InfoNCE both ways between grouped features and captions, over all pairs (image, caption) of the batch.
+    """Return InfoNCE in both directions between grouped features and captions, over all pairs of the batch.
 
-    Its negatives pair patches that one caption picked with another caption, which two texts alone may tell apart.
+    A negative pairs the patches that one caption selected with another caption, which two texts alone may separate.
 
     Args:
-        first: our first image among those of all processes.
+        patches: Unit vectors, shape (b, patches, d).
+        texts: Unit vectors, shape (b, k, d).
+        scale: Logit scale.
+        first: Row of this process's first image among those of all processes.
+        threshold: See ``grouped``.
     """
     features, captions = grouped(patches, texts, threshold).flatten(0, 1), texts.flatten(0, 1)[:, None]
     row = first * texts.shape[1]

@@ -1,4 +1,4 @@
-"""SuperCLIP's token classification: predict which tokens the caption has, weighted by inverse document frequency."""
+"""SuperCLIP's token classification: predict which tokens a caption has, weighted by inverse document frequency."""
 
 from __future__ import annotations
 
@@ -9,7 +9,16 @@ from torch import nn
 
 
 def k_hot(captions: Sequence[Sequence[int]], vocab_size: int, special: Sequence[int] = ()) -> torch.Tensor:
-    """Return (captions, vocabulary) with ones at the distinct ids of each caption, special ids left out."""
+    """Return ones at the distinct ids of each caption.
+
+    Args:
+        captions: Token ids of each caption.
+        vocab_size: Size of the vocabulary.
+        special: Ids that are left out.
+
+    Returns:
+        Shape (captions, vocabulary), zeros and ones.
+    """
     hot = torch.zeros(len(captions), vocab_size)
     for row, ids in zip(hot, captions, strict=True):
         row[torch.tensor(sorted(set(ids) - set(special)), dtype=torch.long)] = 1
@@ -17,9 +26,13 @@ def k_hot(captions: Sequence[Sequence[int]], vocab_size: int, special: Sequence[
 
 
 class InverseDocumentFrequency(nn.Module):
-    """Counts documents as they pass by; the weight of a token is log((n + 1) / (df + 1)).
+    """Document frequencies, counted online; the weight of a token is log((n + 1) / (df + 1)).
 
-    Counts are integers: exact for any number of documents, also on devices that have no float64.
+    Counts are integers: exact for any number of documents, also on devices without float64.
+
+    Attributes:
+        frequency: Number of documents that have each token, shape (vocabulary,).
+        documents: Number of documents.
     """
 
     frequency: torch.Tensor
@@ -32,7 +45,7 @@ class InverseDocumentFrequency(nn.Module):
 
     @torch.no_grad()
     def count(self, hot: torch.Tensor) -> None:
-        """Add a batch of documents, of all processes where there are several."""
+        """Add a batch of documents, k-hot of shape (n, vocabulary), and those of all other processes."""
         batch = torch.cat([hot.sum(0), hot.new_tensor([len(hot)])]).to(torch.int64)
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             torch.distributed.all_reduce(batch)
@@ -40,23 +53,25 @@ class InverseDocumentFrequency(nn.Module):
         self.documents += batch[-1]
 
     def weights(self) -> torch.Tensor:
-        """Return (vocabulary,) in float32."""
+        """Return the weight of each token, shape (vocabulary,), float32."""
         return ((self.documents + 1) / (self.frequency + 1)).log()
 
 
 def token_class_loss(logits: torch.Tensor, hot: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """Cross-entropy to the weighted, row-normalised K-hot target; a caption without a target counts 0.
+    """Return the mean cross-entropy to the weighted, row-normalised k-hot target; a row without a target counts 0.
 
     Args:
-        logits: (n, vocabulary).   hot: (n, vocabulary).   weights: (vocabulary,) not negative.
+        logits: Shape (n, vocabulary).
+        hot: K-hot targets, shape (n, vocabulary).
+        weights: Weight of each token, shape (vocabulary,), not negative.
     """
     return -(_target(hot, weights) * logits.float().log_softmax(-1)).sum(1).mean()
 
 
 def target_entropy(hot: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """Mean entropy of the targets, which is as low as ``token_class_loss`` can get.
+    """Return the mean entropy of the targets, which is the lowest value of ``token_class_loss``.
 
-    Nothing can be learned from it; left in, a learned loss weight would take it for noise.
+    It has no gradient; if it stayed in the loss, a learned loss weight would treat it as noise.
     """
     entropy: torch.Tensor = torch.special.entr(_target(hot, weights)).sum(1).mean()
     return entropy

@@ -1,4 +1,4 @@
-"""Learned weights of the losses: one log variance each (Kendall et al. 2018), and how much each loss matters."""
+"""Learned weights of the losses: a log variance for each (Kendall et al. 2018), times a fixed importance."""
 
 from __future__ import annotations
 
@@ -9,47 +9,54 @@ from torch import nn
 
 from goldieval.goldiclip.gather import averaged
 
-LOWEST, HIGHEST = -4.0, 6.0
+LOWEST, HIGHEST = -4.0, 6.0  # bounds of a log variance
 
 
 class UncertaintyWeights(nn.Module):
-    """total = sum over the active losses of w (exp(-s) L + s) / 2; at rest s = ln L: a loss counts by its logarithm.
+    """Sum over the active losses L of w (exp(-s) L + s) / 2, with learned log variances s and fixed importances w.
 
-    ``matters`` has the w: how much the logarithm of a loss is worth. It does not move the point where s rests.
-    ``s`` starts at the logarithm of the mean loss over the first ``warm_up`` steps in which a loss is active, is kept
-    in float32, and is trained without weight decay and with a learning rate of its own (about 1e-2 in short runs).
+    The minimum over s is at s = ln L, where the sum is w ln L / 2 up to a constant: each loss counts by its logarithm,
+    and w says how much. s starts at the logarithm of the mean loss over the first steps in which a loss is active. It
+    is kept in float32 and trained without weight decay, with a learning rate of its own (about 1e-2 in short runs).
+
+    Attributes:
+        importance: w of each loss.
+        warm_up: Number of active steps over which s follows the mean loss; then the optimiser alone moves it.
+        s: Log variance of each loss.
+        seen: Number of steps counted for the start of each s.
+        sums: Sum of the losses of these steps.
     """
 
     seen: torch.Tensor
     sums: torch.Tensor
 
-    def __init__(self, matters: Mapping[str, float], warm_up: int = 20) -> None:
+    def __init__(self, importance: Mapping[str, float], warm_up: int = 20) -> None:
         super().__init__()
-        self.matters, self.names, self.warm_up = dict(matters), tuple(matters), warm_up
+        self.importance, self.names, self.warm_up = dict(importance), tuple(importance), warm_up
         self.s = nn.ParameterDict({name: nn.Parameter(torch.zeros(())) for name in self.names})
-        self.register_buffer("seen", torch.zeros(len(matters), dtype=torch.long))
-        self.register_buffer("sums", torch.zeros(len(matters)))
+        self.register_buffer("seen", torch.zeros(len(importance), dtype=torch.long))
+        self.register_buffer("sums", torch.zeros(len(importance)))
 
     def forward(self, losses: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """Weigh the losses that are active in this step; the others leave their ``s`` untouched."""
-        self._watch(losses)
-        self._stay_in_bounds()
-        parts = [self.matters[name] * self._term(self.s[name], loss.float()) for name, loss in losses.items()]
+        """Return the weighted sum of the losses that are active in this step; the s of the others stays."""
+        self._start_from_mean(losses)
+        self._clamp()
+        parts = [self.importance[name] * self._term(self.s[name], loss.float()) for name, loss in losses.items()]
         return torch.stack(parts).sum()
 
     def weights(self) -> dict[str, float]:
-        """Return what each loss is multiplied by."""
-        self._stay_in_bounds()
-        return {name: 0.5 * self.matters[name] * float(torch.exp(-self.s[name].detach())) for name in self.names}
+        """Return the factor of each loss, w exp(-s) / 2."""
+        self._clamp()
+        return {name: 0.5 * self.importance[name] * float(torch.exp(-self.s[name].detach())) for name in self.names}
 
     @torch.no_grad()
-    def _stay_in_bounds(self) -> None:
-        """Move back what the optimiser pushed out; a clamp in the loss would have no gradient there and hold it."""
+    def _clamp(self) -> None:
+        """Move s back into its bounds; a clamp in the loss would have no gradient outside, and s could not return."""
         for s in self.s.values():
             s.clamp_(LOWEST, HIGHEST)
 
     @torch.no_grad()
-    def _watch(self, losses: Mapping[str, torch.Tensor]) -> None:
+    def _start_from_mean(self, losses: Mapping[str, torch.Tensor]) -> None:
         if not self.training:
             return
         for name, loss in losses.items():

@@ -9,10 +9,13 @@ from goldieval.goldiclip.objectives.contrastive import softmax_contrastive
 
 
 def view_contrast(left: torch.Tensor, right: torch.Tensor, scale: torch.Tensor, first: int = 0) -> torch.Tensor:
-    """InfoNCE both ways, averaged over all pairs of views; views of the same picture and caption are not left out.
+    """Return InfoNCE in both directions, averaged over all pairs of views.
 
     Args:
-        left: (b, m, d) and right: (b, n, d), unit vectors of this process.   first: our first row among all.
+        left: Unit vectors of this process, shape (b, m, d).
+        right: Unit vectors of this process, shape (b, n, d).
+        scale: Logit scale.
+        first: Row of this process's first image among those of all processes.
     """
     all_left, all_right = gathered(left), gathered(right)
     pairs = zip(left.unbind(1), all_left.unbind(1), strict=True)
@@ -26,10 +29,13 @@ def cross_distillation(
     scale: torch.Tensor,
     first: int = 0,
 ) -> torch.Tensor:
-    """Mean contrast of the student's cross-modal image and text features with the teacher's plain ones.
+    """Return the mean contrast of the student's cross-modal features with the teacher's plain ones.
 
     Args:
-        students, teachers: (images, texts), each (b, views, d) unit vectors.
+        students: Image and text features, each unit vectors of shape (b, views, d).
+        teachers: Image and text features, each unit vectors of shape (b, views, d).
+        scale: Logit scale.
+        first: Row of this process's first image among those of all processes.
     """
     parts = [view_contrast(ours, theirs.detach(), scale, first) for ours in students for theirs in teachers]
     return torch.stack(parts).mean()

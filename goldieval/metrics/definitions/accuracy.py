@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from goldieval.metrics.metric import Metric
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    from goldieval.metrics.intervals import Interval
     from goldieval.metrics.paired import Paired
     from goldieval.metrics.query_values import Columns, QueryValues
 
@@ -32,19 +36,33 @@ class Accuracy(Metric):
         return not self.stratum
 
     def values(self, columns: Columns) -> QueryValues | None:
-        """Return hits in 0..1; the outcomes do not say what stratum a query is of."""
-        from goldieval.metrics.query_values import ranks_of, select
+        """Return hits in 0..1 of the queries of its stratum."""
+        from goldieval.metrics.query_values import rows_of_stratum, select
 
-        if self.stratum or not {"right", "rank_low"} & set(columns):
-            return None
-        right = columns["right"].astype(float) if "right" in columns else ranks_of(columns).hits(1)
-        return select(columns, right)
+        hits, rows = hits_of(columns), rows_of_stratum(columns, self.stratum)
+        return None if hits is None or rows is None else select(columns, hits[rows], rows)
+
+    def guess(self, columns: Columns) -> float | None:
+        """Return the mean of what a guess gets on each query."""
+        from goldieval.metrics.query_values import rows_of_stratum
+
+        rows = rows_of_stratum(columns, self.stratum)
+        return float(columns["chance"][rows].mean()) if rows is not None and "chance" in columns else None
 
     def paired(self, a: QueryValues, b: QueryValues) -> Paired:
         """Compare two models by McNemar's exact test, or by the bootstrap where ties share hits."""
         from goldieval.metrics.paired import paired_hits
 
         return paired_hits(a.values, b.values, a.groups)
+
+
+def hits_of(columns: Columns) -> np.ndarray | None:
+    """Return the probability that each answer or choice is right, (queries,)."""
+    from goldieval.metrics.query_values import ranks_of
+
+    if "right" in columns:
+        return columns["right"].astype(float)
+    return ranks_of(columns).hits(1) if "rank_low" in columns else None
 
 
 class MeanAccuracy(Metric):
@@ -59,3 +77,37 @@ class MeanAccuracy(Metric):
     def names(cls, params: Any) -> list[str]:
         """Return the one name, where there are several strata."""
         return [cls.pattern] if len(params.strata) > 1 else []
+
+    def values(self, columns: Columns) -> QueryValues | None:
+        """Return hits with the stratum of each; a query of several strata is there several times."""
+        import numpy as np
+
+        from goldieval.metrics.query_values import select
+
+        hits, strata = hits_of(columns), _strata(columns)
+        if hits is None or len(strata) < 2:
+            return None
+        rows = np.concatenate(strata)
+        numbers = np.repeat(np.arange(len(strata)), [len(each) for each in strata])
+        return replace(select(columns, hits[rows], rows), strata=numbers)
+
+    def guess(self, columns: Columns) -> float | None:
+        """Return the mean over strata of what a guess gets."""
+        import numpy as np
+
+        return float(np.mean([columns["chance"][rows].mean() for rows in _strata(columns)]))
+
+    def interval(self, values: QueryValues) -> Interval:
+        """Return the mean over strata with the jackknife interval over clusters."""
+        from goldieval.metrics.intervals import clustered_mean_of_groups
+
+        assert values.strata is not None
+        return clustered_mean_of_groups(values.values, values.strata, values.groups)
+
+
+def _strata(columns: Columns) -> list[np.ndarray]:
+    """Return the rows of each stratum that has any."""
+    from goldieval.metrics.query_values import rows_of_stratum
+
+    names = [name.partition(":")[2] for name in columns if name.startswith("stratum:")]
+    return [rows for name in names if (rows := rows_of_stratum(columns, name)) is not None]

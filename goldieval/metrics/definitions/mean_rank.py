@@ -36,10 +36,19 @@ class MeanRank(RankMetric):
     def per_query(self, ranks: Ranks) -> np.ndarray:
         return ranks.expected()
 
+    def of_random_order(self, ranks: Ranks) -> float | None:
+        return float(ranks.chance_rank().mean())
+
+    def has_ceiling(self, headline: str) -> bool:
+        return False
+
     def values(self, columns: Columns) -> QueryValues | None:
         """Return the expected rank of each query; without the size of the gallery there is no highest one."""
         found = super().values(columns)
-        return replace(found, bounds=(1.0, math.inf)) if found else None
+        if found is None:
+            return None
+        highest = float(columns["gallery"][found.rows][0]) if "gallery" in columns else math.inf
+        return replace(found, bounds=(1.0, highest))
 
     def paired(self, a: QueryValues, b: QueryValues) -> Paired:
         """Compare two models; ranks are no shares, so that the interval of the difference is Student's."""
@@ -55,11 +64,15 @@ class MedianRank(MeanRank):
     label_format = "{direction} median rank"
     place = 2
     comparable = False
+    has_minimum_detectable_difference = False
 
     @classmethod
     def names(cls, params: Any) -> list[str]:
         """Return both directions."""
         return both_directions(["median_rank"])
+
+    def of_random_order(self, ranks: Ranks) -> float | None:
+        return None
 
     def score(self, values: QueryValues) -> float:
         """Return the median."""

@@ -57,5 +57,8 @@ class Recall(RankMetric):
     def per_query(self, ranks: Ranks) -> np.ndarray:
         return ranks.hits(self.k)
 
+    def of_random_order(self, ranks: Ranks) -> float | None:
+        return ranks.chance(self.k)
+
     def _candidates(self, counts: Mapping[str, int]) -> int:
         return counts["texts" if self.direction == "i2t" else "images"]

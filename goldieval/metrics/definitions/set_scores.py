@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from goldieval.metrics.definitions.accuracy import hits_of
 from goldieval.metrics.metric import Metric
 
+if TYPE_CHECKING:
+    from goldieval.metrics.query_values import Columns, QueryValues
+
 SIDES = ("text", "image", "group")
+# What four scores in random order get: each side's two queries are right in 6 of 24 orders, all four in 4 of them.
+CHANCE = {"text": 6 / 24, "image": 6 / 24, "group": 4 / 24}
 
 
 class SetScore(Metric):
@@ -24,3 +30,24 @@ class SetScore(Metric):
     @property
     def position(self) -> tuple[int, ...]:
         return (2, SIDES.index(self.parts["side"]))
+
+    def guess(self, columns: Columns) -> float | None:
+        """Return what scores in random order get."""
+        return CHANCE[self.parts["side"]]
+
+    def values(self, columns: Columns) -> QueryValues | None:
+        """Return the probability that each set is right, ties being broken at random and apart, (sets,)."""
+        import numpy as np
+
+        from goldieval.metrics.query_values import QueryValues
+
+        hits = hits_of(columns)
+        if hits is None or "set" not in columns:
+            return None
+        by_image = columns["direction"] == "i2t"  # one image, several texts
+        sides = {"text": by_image, "image": ~by_image, "group": np.ones(len(hits), dtype=bool)}
+        side = sides[self.parts["side"]]
+        names, which = np.unique(columns["set"], return_inverse=True)
+        right = np.ones(len(names))
+        np.multiply.at(right, which[side], hits[side])
+        return QueryValues(names, right, np.arange(len(names)), np.arange(len(names)))

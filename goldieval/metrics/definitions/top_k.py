@@ -42,6 +42,10 @@ class TopK(Metric):
         """Return k in the number of classes."""
         return min(1.0, self.k / counts["classes"]) if "classes" in counts else None
 
+    def measurable(self, counts: Mapping[str, int]) -> bool:
+        """Return whether there are more than k classes; top-1 is always measured."""
+        return self.k == 1 or counts["classes"] > self.k
+
     def values(self, columns: Columns) -> QueryValues | None:
         """Return hits, 0 or 1."""
         from goldieval.metrics.query_values import select

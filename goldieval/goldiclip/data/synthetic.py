@@ -1,4 +1,4 @@
-"""Made-up samples for a dry run where the training data are not there (yet): noise, words and questions."""
+"""Synthetic samples for a dry run without training data: noise as pictures, one caption, one question."""
 
 from __future__ import annotations
 
@@ -12,19 +12,22 @@ from PIL import Image
 from goldieval.core.errors import GoldievalError
 from goldieval.goldiclip.data.corpus import Ids, Sample
 from goldieval.goldiclip.data.shards import shards_of
-from goldieval.goldiclip.recipe import DataSettings
+from goldieval.goldiclip.recipe_parts import DataSettings
 from goldieval.goldiclip.tokenizer import Tokenizer
 
-SENTENCE = "a brown dog with a red collar runs across the wide green lawn"  # about as long as DreamLIP's
+SENTENCE = "a brown dog with a red collar runs across the wide green lawn"  # about as long as DreamLIP's sentences
 SENTENCES = 8
-LARGER = 1.25  # than the model sees: web pictures are shrunk
+LARGER = 1.25  # side of a picture relative to the model's: web images are downscaled
 
 
 @dataclass(frozen=True)
-class MadeUp:
-    """As many samples as asked for, all alike in what they cost, different in their pixels.
+class SyntheticCorpus:
+    """Samples that differ in their pixels and cost the same.
 
-    size: of the model's pictures.
+    Attributes:
+        samples: Number of samples.
+        size: Side of the model's images in pixels.
+        tokenizer: Turns texts into token ids.
     """
 
     samples: int
@@ -40,13 +43,13 @@ class MadeUp:
     def sample(self, row: int) -> Sample:
         side = int(self.size * LARGER)
         noise = np.random.default_rng(row).integers(0, 256, (side, side, 3), dtype=np.uint8)
-        said = self.tokenizer.ids(SENTENCE)
-        asked: list[tuple[Ids, Ids]] = [(self.tokenizer.ids("what colour is the collar?"), self.tokenizer.ids("red"))]
-        return Sample(Image.fromarray(noise), [said] * SENTENCES, asked)
+        sentence = self.tokenizer.ids(SENTENCE)
+        pair: tuple[Ids, Ids] = (self.tokenizer.ids("what colour is the collar?"), self.tokenizer.ids("red"))
+        return Sample(Image.fromarray(noise), [sentence] * SENTENCES, [pair])
 
 
-def missing(data: DataSettings) -> str:
-    """Return what is not there of a recipe's data, as a line, or nothing; damaged data are there."""
+def missing_data(data: DataSettings) -> str:
+    """Return one line if the data of a recipe do not exist, else an empty string; damaged data exist."""
     if data.source == "shards":
         try:
             shards_of(data.path)

@@ -1,4 +1,4 @@
-"""Batches for the training loop: made on the spot, or ahead of time by worker processes; the same ones either way."""
+"""Loads batches for the training loop: in this process or ahead of time in workers; the same batches either way."""
 
 from __future__ import annotations
 
@@ -12,27 +12,37 @@ from torch.utils.data import DataLoader, Dataset
 
 from goldieval.core.errors import GoldievalError, first_line
 from goldieval.goldiclip.data.bad_samples import BadSamples, TooManyBadError
-from goldieval.goldiclip.data.batches import Batch, Batches
+from goldieval.goldiclip.data.batch import Batch
+from goldieval.goldiclip.data.batches import Batches
 
-Made = Batch | TooManyBadError  # an error travels from a worker as a value: raised there it would come as a traceback
+Made = Batch | TooManyBadError  # a worker returns the error: raised there, it would arrive as a traceback
 
 
-class Feed:
-    """Step after step of ``batches`` up to ``last``; counts what was bad in them.
+class BatchLoader:
+    """Loads the batches of a run, in this process or ahead of time in worker processes, and counts bad samples.
 
-    Workers are started at the first step that is asked for, and anew where a step does not follow the one before.
+    Workers start at the first step that is asked for, and again where a step does not follow the one before.
     """
 
-    def __init__(self, batches: Batches, last: int, workers: int, bad: BadSamples, pin: bool = False) -> None:
-        self.batches, self.last, self.workers, self.bad, self.pin = batches, last, workers, bad, pin
+    def __init__(self, batches: Batches, steps: int, workers: int, bad: BadSamples, pin: bool = False) -> None:
+        """Load from a run's batches.
+
+        Args:
+            batches: Makes the batch of a step.
+            steps: Number of steps of the run; workers read no further.
+            workers: Number of worker processes; 0 makes batches in this process.
+            bad: Counts the bad samples.
+            pin: Whether workers put batches in pinned memory, for a GPU.
+        """
+        self.batches, self.steps, self.workers, self.bad, self.pin = batches, steps, workers, bad, pin
         self._stream: Iterator[Made] = iter(())
         self._next = -1
 
-    def at(self, step: int) -> Batch:
-        """Return our share of step ``step``.
+    def batch(self, step: int) -> Batch:
+        """Return this process's share of the batch of a step.
 
         Raises:
-            GoldievalError: too many bad samples, or a worker that died.
+            GoldievalError: There are too many bad samples, or a worker died.
         """
         made = self._ahead(step) if self.workers else _made(self.batches, step)
         if isinstance(made, TooManyBadError):
@@ -42,13 +52,13 @@ class Feed:
 
     def _ahead(self, step: int) -> Made:
         if step != self._next:
-            with _signals_kept():
+            with _sigchld_kept():
                 self._stream = iter(self._loader(step))
         self._next = step + 1
         try:
             return next(self._stream)
         except (RuntimeError, OSError, EOFError, UnpicklingError) as error:
-            if not _of_a_death(error):  # else an error within a worker, which is ours to mend
+            if not _is_worker_death(error):  # else an error within a worker: a fault of the program
                 raise
             raise GoldievalError(
                 f"a data worker died ({first_line(error)}). Lower data.workers or optimiser.batch_size: "
@@ -59,10 +69,10 @@ class Feed:
         return DataLoader(
             _Steps(self.batches),
             batch_size=None,
-            sampler=range(step, self.last),
+            sampler=range(step, self.steps),
             num_workers=self.workers,
             pin_memory=self.pin,
-            generator=torch.Generator(),  # else it would draw from the one that training may use
+            generator=torch.Generator(),  # else it would draw from the generator of the training
         )
 
 
@@ -82,7 +92,7 @@ def _made(batches: Batches, step: int) -> Made:
 
 
 @contextmanager
-def _signals_kept() -> Iterator[None]:
+def _sigchld_kept() -> Iterator[None]:
     """Undo the handler of SIGCHLD that a loader installs: it raises wherever the training is when a worker dies.
 
     Without it a death is found where the batch is asked for, within seconds.
@@ -95,7 +105,7 @@ def _signals_kept() -> Iterator[None]:
             signal.signal(signal.SIGCHLD, before or signal.SIG_DFL)  # None: not one of Python's
 
 
-def _of_a_death(error: Exception) -> bool:
+def _is_worker_death(error: Exception) -> bool:
     """Whether a worker is gone: torch says so, or its end of the pipe broke before torch could see it."""
     if isinstance(error, RuntimeError):
         return "DataLoader worker (pid" in str(error) or "Pin memory thread exited" in str(error)

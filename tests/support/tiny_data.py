@@ -22,7 +22,7 @@ LONG = "A red bus waits at the stop. It is raining.\nA man with an umbrella boar
 
 
 def stand_in(task: Task, root: Path) -> Path:
-    """Write data for ``task`` below ``root`` and return the card that runs on them; everything else is as shipped."""
+    """Write data for ``task`` below ``root`` and return a card that runs on them, otherwise unchanged."""
     content = task.card.model_dump(mode="json", exclude_unset=True)
     source = content["source"]
     names = _class_names(task)
@@ -44,7 +44,7 @@ def stand_in(task: Task, root: Path) -> Path:
 
 
 def _few_texts(task: Task) -> dict[str, Any]:
-    """One prompt instead of the card's, whose pin is checked on the way, and its class names as a list."""
+    """Return one prompt instead of the card's, whose hash is checked, and its class names as a list."""
     params = task.card.params
     assert isinstance(params, SegmentationParams) and isinstance(params.class_names, str)
     assert resolve(task, params.prompts, PROMPTS)
@@ -52,7 +52,7 @@ def _few_texts(task: Task) -> dict[str, Any]:
 
 
 def _class_names(task: Task) -> list[str]:
-    """Return the first few of the card's own class names; its pins are checked on the way."""
+    """Return the first few of the card's own class names, after checking its hashes."""
     if task.card.family not in ("zeroshot", "probe"):
         return []
     given = getattr(task.card.params, "class_names", None)
@@ -65,10 +65,10 @@ def _webdataset(folder: Path, source: dict[str, Any], names: list[str]) -> dict[
         members: dict[str, bytes] = {}
         for row in range(8):
             members[f"s{row}.png"] = png_bytes(row + 100 * splits.index(split))
-            said = (
+            labels = (
                 {f"s{row}.cls": str(row % 4).encode()} if names else {f"s{row}.txt": f"one {row}\ntwo {row}".encode()}
             )
-            members |= said
+            members |= labels
         tar(folder / split / "0.tar", dict(list(members.items())[:8]))
         tar(folder / split / "1.tar", dict(list(members.items())[8:]))
         (folder / split / "nshards.txt").write_text("2")
@@ -79,7 +79,7 @@ def _webdataset(folder: Path, source: dict[str, Any], names: list[str]) -> dict[
 
 
 def _masks(folder: Path, source: dict[str, Any], names: list[str]) -> dict[str, int]:
-    """Three pictures, each half of one class and half of another, by the raw values that the source lists."""
+    """Write three images, each half of one class and half of another, with the raw values that the source lists."""
     labelled = MasksSource.model_validate({**source, "path": "."})
     raw = [int(value) for value in labelled.values[:2]] or [1, 2]
     stems = [f"city/p{row}" if source.get("image_suffix") else f"p{row}" for row in range(3)]
@@ -107,14 +107,14 @@ def _folder(folder: Path, source: dict[str, Any], names: list[str]) -> dict[str,
 
 def _coco(folder: Path, source: dict[str, Any], names: list[str]) -> dict[str, int]:
     images = [{"id": row, "file_name": f"{row:012d}.png"} for row in (7, 3, 5)]
-    said = [
+    annotations = [
         {"id": 10 * image["id"] + n, "image_id": image["id"], "caption": f"c {n} {image['id']}"}
         for image in images
         for n in range(6)
     ]
     for image in images:
         picture(folder / source["images"] / str(image["file_name"]), int(image["id"]))
-    _json(folder / source["annotations"], {"images": images, "annotations": said})
+    _json(folder / source["annotations"], {"images": images, "annotations": annotations})
     return {"images": 3, "texts": 15 if "prepare" in source else 18}
 
 

@@ -1,4 +1,4 @@
-"""Records that nobody measured, for tests of what is done with records."""
+"""Synthetic records for tests of their use."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def share(value: float, n: int) -> MeasuredMetric:
 
 
 def made(task: str, model: str = "random", value: float = 0.5, n: int = 5000, **changes: Any) -> Record:
-    """Return a record of a shipped card. changes: fields of any part, as ``precision="bf16"``."""
+    """Return a record of an included card, with changes to fields of any part, such as ``precision="bf16"``."""
     if not _CARDS:
         _CARDS.update(Catalogue().tasks)
     card = _CARDS[task].card
@@ -57,7 +57,7 @@ def made(task: str, model: str = "random", value: float = 0.5, n: int = 5000, **
 
 
 def write(folder: Path, *records: Record) -> Path:
-    """Write records where ``table`` looks for them; return the folder."""
+    """Write records into the folder that ``table`` reads; return it."""
     for record in records:
         write_record(folder, record, None)
     return folder

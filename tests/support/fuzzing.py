@@ -1,4 +1,4 @@
-"""Strategies for fuzzing: something valid with a few values, keys, rows or bytes of it made strange.
+"""Strategies for fuzzing: valid input with a few values, keys, rows or bytes changed.
 
 ``GOLDIEVAL_FUZZ=N`` tries N times as many inputs as usual, other ones each time:
 
@@ -40,7 +40,7 @@ strange = st.one_of(
 
 
 def many(usual: int) -> settings:
-    """Return settings that try ``usual`` inputs, the same ones each time, unless more are asked for."""
+    """Return settings for ``usual`` inputs, the same each time, unless more are requested."""
     return settings(
         max_examples=usual * max(TIMES, 1),
         derandomize=not TIMES,
@@ -61,7 +61,7 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 @st.composite
 def mutated(draw: st.DrawFn, valid: Any) -> Any:
-    """Return a copy of something nested with one to three changes: other values, no value, values twice, other keys."""
+    """Return a copy of a nested value with one to three changes: other, missing or repeated values, other keys."""
     changed = deepcopy(valid)
     for _ in range(draw(st.integers(1, 3))):
         known = list(places(changed))
@@ -110,7 +110,7 @@ ENCODINGS = ("utf-16", "latin-1", "utf-7")
 
 @st.composite
 def damaged(draw: st.DrawFn, content: bytes) -> bytes:
-    """Return bytes cut short, with others put in, or as they are."""
+    """Return bytes truncated, with insertions, or unchanged."""
     kind = draw(st.sampled_from(("as it is",) * 4 + ("cut", "put in", "put before", "other encoding")))
     at = draw(st.integers(0, len(content)))
     if kind == "cut":
@@ -134,7 +134,7 @@ def as_json_lines(rows: Any) -> bytes:
 
 
 def as_csv(rows: Any) -> bytes:
-    """Write rows without a thought for quotes, as people do."""
+    """Write rows without quoting, as people do."""
     listed = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
     head = list(listed[0]) if listed else ["image"]
     lines = [head, *([str(row.get(name, "")) for name in head] for row in listed)]

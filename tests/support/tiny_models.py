@@ -1,4 +1,4 @@
-"""Tiny models in the files of other code bases: what their authors would have saved."""
+"""Tiny models in the files of other code bases, as saved by their authors."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def _clip(folder: Path) -> None:
 
 
 def clip_tokenizer(folder: Path) -> Any:
-    """CLIP's own tokenizer as transformers keeps it, from the byte-pair merges that open_clip brings."""
+    """CLIP's own tokenizer in transformers' format, from the byte-pair merges included in open_clip."""
     from transformers import CLIPTokenizer
 
     full = open_clip.SimpleTokenizer()

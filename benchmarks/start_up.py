@@ -1,0 +1,123 @@
+"""What a command costs before it does any work: processor time of --help, ls, show over 2,000 records, and a warm run.
+
+    uv run python benchmarks/start_up.py [CHECKOUT]
+
+Each command runs in a process of its own, with the libraries of this environment and the goldieval of CHECKOUT (this one by
+default), so that two revisions can be compared on one machine. Byte code is kept, as any installed program has it; with
+PYTHONDONTWRITEBYTECODE set most of the time would be Python's compiler. Processor time (user and system) is what counts
+where the machine is shared. Claims: --help 0.4 s, each ls 1 s, show 3 s. The warm run finds all embeddings stored; the modules named in
+its row are those of torchvision, transformers and their like that it imported.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from statistics import median
+
+HERE = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(HERE / "tests/support"))
+ROUNDS = 7
+RECORDS, TASKS = 2_000, 20
+BOUNDS = {"--help": 0.4, "ls": 1.0, "show": 3.0}
+WATCHED = (
+    "torchvision",
+    "transformers",
+    "open_clip",
+    "datasets",
+    "pandas",
+    "scipy",
+    "sklearn",
+    "matplotlib",
+    "timm",
+    "mmseg",
+)
+
+
+def cost(arguments: list[str], checkout: Path, rounds: int = ROUNDS) -> float:
+    """Return the median processor time in seconds, after one run that is not counted."""
+    command = [sys.executable, "-W", "ignore", "-m", "goldieval", *arguments]
+    times = []
+    for _ in range(rounds + 1):
+        process = subprocess.Popen(
+            command,
+            env=os.environ | {"PYTHONPATH": str(checkout), "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode not in (0, 1):
+            raise SystemExit(f"goldieval {' '.join(arguments)} ended with {process.returncode}")
+        times.append(used.ru_utime + used.ru_stime)
+    return median(times[1:])
+
+
+def records(folder: Path) -> None:
+    """Write records of 100 models on 20 tasks, 12 metrics each, under the names that ``run`` gives them."""
+    from synthetic_records import made, share
+
+    from goldieval.records.files import record_path, sealed
+    from goldieval.tasks.catalogue import Catalogue
+
+    tasks = [name for name, task in Catalogue().tasks.items() if task.card.family == "retrieval"]
+    for number in range(RECORDS):
+        metrics = {f"{way}_r{k}": share(0.1 + number / 4000, 5000) for way in ("t2i", "i2t") for k in range(1, 7)}
+        model = f"open_clip:ViT-B-16@runs/epoch_{number // TASKS}.pt"
+        record = made(tasks[number % TASKS % len(tasks)], model, name=f"task-{number % TASKS}", metrics=metrics)
+        file = record_path(folder, record)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(sealed(record).model_dump_json(indent=1))
+
+
+def imported(arguments: list[str], checkout: Path) -> list[str]:
+    """Return which of the large libraries a command imports."""
+    code = "import sys\ntry:\n from goldieval.cli import main; main()\nexcept SystemExit: pass\n"
+    code += f"print('MODULES', *(name for name in {WATCHED} if name in sys.modules))"
+    ran = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code, *arguments],
+        env=os.environ | {"PYTHONPATH": str(checkout)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return ran.stdout.rpartition("MODULES")[2].split()
+
+
+def main() -> int:
+    checkout = Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else HERE
+    with tempfile.TemporaryDirectory() as place:
+        os.environ |= {"XDG_CACHE_HOME": f"{place}/cache", "PYTHONPYCACHEPREFIX": f"{place}/byte-code"}
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+        results = Path(place) / "results"
+        records(results)
+        warm = ["run", "--model", "goldiclip", "--tasks", "shapes-retrieval,shapes-zeroshot", "--out", f"{place}/out"]
+        commands = [
+            ["--help"],
+            ["run", "--help"],
+            *(["ls", what] for what in ("tasks", "suites", "models")),
+            ["ls", "results", "--out", str(results)],
+            ["show", str(results)],
+            [*warm, "--limit", "50", "--offline"],
+        ]
+        print(f"{'command':<24} {'CPU s':>6}  imports")
+        slow = 0
+        for command in commands:
+            many = (
+                ["show", str(results)] == command
+                or (command[0] == "run" and len(command) > 2)
+                or command[1:2] == ["results"]
+            )
+            seconds = cost(command, checkout, 3 if many else ROUNDS)
+            shown = " ".join(command[:2]) if command[0] in ("ls", "run") and len(command) > 1 else command[0]
+            bound = BOUNDS.get(command[0], float("inf"))
+            slow += seconds > bound
+            print(f"{shown[:24]:<24} {seconds:>6.2f}  {' '.join(imported(command, checkout))}", flush=True)
+    return int(slow > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,33 @@
+"""The hash of the data of a task, which identifies what a result was measured on."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+
+from goldieval.data.samples import Dataset
+
+
+def data_hash(dataset: Dataset, keys: list[str], mask_keys: list[str]) -> str:
+    """Return the SHA-256 over ids, contents, texts, labels, relevance, answers and masks of a task."""
+    total = hashlib.sha256()
+    labels = dataset.labels if dataset.labels is not None else np.zeros(len(keys), dtype=np.int64)
+    for image, key, label in zip(dataset.images, keys, labels, strict=True):
+        total.update(f"{image.id}\t{key}\t{label}\n".encode())
+    for text in dataset.texts:
+        total.update(f"{text.id}\t{text.text}\n".encode())
+    if dataset.positives is not None:
+        total.update(np.ascontiguousarray(dataset.positives, dtype=np.int64).data)
+    if dataset.choices is not None:
+        total.update(np.ascontiguousarray(dataset.choices, dtype=np.int64).data)
+    if dataset.train is not None:
+        total.update(b"train" + np.packbits(dataset.train).tobytes())
+    if dataset.sets is not None:
+        total.update(np.ascontiguousarray(dataset.sets, dtype=np.int64).data)
+    if dataset.answers is not None:
+        total.update("\n".join(dataset.answers).encode())
+    total.update("\n".join(mask_keys).encode())
+    for name, mask in sorted(dataset.strata.items()):
+        total.update(name.encode() + np.packbits(mask).tobytes())
+    return total.hexdigest()

@@ -1,0 +1,211 @@
+"""Evaluate models on tasks: plan, encode once, score, record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from goldieval.core.containment import contained
+from goldieval.core.environment import pick_device
+from goldieval.core.errors import GoldievalError, NotApplicableError, TaskError
+from goldieval.core.timing import timed
+from goldieval.data.roots import data_root
+from goldieval.engine.check import check_settings
+from goldieval.engine.describe import Describer
+from goldieval.engine.embeddings import Embeddings, LookedUpEmbeddings, NoEmbeddings, StoredEmbeddings
+from goldieval.engine.options import Options
+from goldieval.engine.plan import Plan, PlannedTask, plan_towers
+from goldieval.engine.reporter import Reporter
+from goldieval.engine.store import open_store
+from goldieval.engine.task_loader import TaskLoader
+from goldieval.engine.task_run import LoadedTaskRun
+from goldieval.families.base import Scored
+from goldieval.families.similarity import check_requested_mode
+from goldieval.models.adapter import Adapter, LoadOptions, Model, ModelInfo, Precomputed, checked_info, load
+from goldieval.models.spec import ModelSpec
+from goldieval.records.files import write_record
+from goldieval.records.results import Results
+from goldieval.records.schema import Record
+from goldieval.scoring.cosine import exact
+from goldieval.scoring.mode import one_mode
+from goldieval.tasks.catalogue import Catalogue
+
+NO_PICTURES = "this task has ids but no pictures: run it with --model embeddings:FOLDER."
+
+
+class Evaluator:
+    """Evaluates models on the tasks of one run; the tasks' data are read once for all models.
+
+    Attributes:
+        options: settings of the run.
+        names: names of the tasks.
+        reporter: shows the progress.
+        catalogue: all task cards.
+        device: device of the models and of scoring.
+        loader: loads the tasks.
+    """
+
+    def __init__(self, options: Options, names: list[str], reporter: Reporter) -> None:
+        """Check the settings of a run.
+
+        Args:
+            options: settings of the run.
+            names: names of the tasks.
+            reporter: shows the progress.
+
+        Raises:
+            GoldievalError: the settings do not fit the tasks, or a task does not exist.
+        """
+        scoring = one_mode(options.scoring, options.overrides.get("scoring"))
+        overrides = {key: value for key, value in options.overrides.items() if key != "scoring"}
+        options = replace(options, scoring=scoring, overrides=overrides)
+        self.options, self.names, self.reporter = options, names, reporter
+        self.catalogue = Catalogue(options.tasks_dir)
+        self.device = pick_device(options.device)
+        workers = options.batching.workers
+        self.loader = TaskLoader(data_root(options.data_dir), options.limit, workers, options.scoring, options.subset)
+        self._report_unreadable_cards()
+        check_settings(self.catalogue.select(names), options)
+
+    def _report_unreadable_cards(self) -> None:
+        if not self.names:
+            raise GoldievalError("no tasks named. See: goldieval ls tasks")
+        selection = self.catalogue.select(self.names)
+        for name, reason in (self.catalogue.errors | selection.errors).items():
+            self.reporter.card_unreadable(reason, requested=name in selection.errors)
+
+    def evaluate(self, models: Sequence[ModelSpec | Model]) -> Results:
+        """Evaluate each model on all tasks.
+
+        Raises:
+            GoldievalError: none of the models can be evaluated.
+        """
+        if len(models) == 1:
+            return Results(self.evaluate_model(models[0]))
+        records: list[Record] = []
+        failed: dict[str, str] = {}
+        for model in models:
+            spec = model.text if isinstance(model, ModelSpec) else type(model).__name__
+            try:
+                with contained("evaluating it"):
+                    records += self.evaluate_model(model)
+            except TaskError as error:
+                failed[spec] = str(error)
+                self.reporter.model_failed(spec, failed[spec])
+        if models and len(failed) == len(models):
+            first = next(iter(failed.values()))
+            raise GoldievalError(f"none of the {len(models)} models can be evaluated; the first: {first}")
+        return Results(records, models_failed=failed)
+
+    def evaluate_model(self, model: ModelSpec | Model) -> list[Record]:
+        """Evaluate one model on all tasks."""
+        seconds: dict[str, float] = {}
+        loaded, info = self._load_model(model, seconds)
+        check_requested_mode(self.options.scoring, loaded, info.spec)
+        with timed(seconds, "read_data"):
+            selection = self.catalogue.select(self.names, info.home)
+            selection.tasks = [task.override(self.options.overrides) for task in selection.tasks]
+            plan = Plan(info, *self.loader.load(selection))
+        for planned in list(plan.tasks):
+            _check_applicable(planned, loaded, plan)
+        with open_store(self.options.cache) as store:
+            if isinstance(loaded, Adapter):
+                plan_towers(plan, store)
+            self.reporter.plan(plan)
+            if self.options.dry_run:
+                return []
+            embeddings = self._embeddings(loaded, plan, seconds)
+            describer = Describer(loaded, info, self.options, self.device, embeddings)
+            results = [
+                self._evaluate_task(planned, plan, loaded, embeddings, describer, seconds)
+                for planned in list(plan.tasks)
+            ]
+        records = [record for record in results if record is not None]
+        self.reporter.finished(plan, records)
+        return records
+
+    def _load_model(self, model: ModelSpec | Model, seconds: dict[str, float]) -> tuple[Model, ModelInfo]:
+        """Load and describe a model. Raises GoldievalError for any error of its adapter."""
+        options = self.options
+        load_options = LoadOptions(self.device, options.precision, options.offline, self.reporter.note)
+        with timed(seconds, "load_model"):
+            if not isinstance(model, ModelSpec):
+                return model, checked_info(model)  # the caller's object: its exceptions are for the caller
+            with contained(f"loading the model {model.text}"):
+                loaded = load(model, load_options)
+                return loaded, checked_info(loaded)
+
+    def _embeddings(self, model: Model, plan: Plan, seconds: dict[str, float]) -> Embeddings:
+        """Encode what is missing; if the model cannot encode at all, every task fails."""
+        options = self.options
+        if isinstance(model, Precomputed):
+            return LookedUpEmbeddings(model, options.limit is not None or bool(options.subset))
+        try:
+            with contained("encoding", GoldievalError):
+                return StoredEmbeddings(model, plan, options.batching, self.reporter, seconds)
+        except TaskError as error:
+            for planned in plan.tasks:
+                planned.failure = planned.failure or str(error)
+            return NoEmbeddings(str(error))
+
+    def _evaluate_task(
+        self,
+        planned: PlannedTask,
+        plan: Plan,
+        model: Model,
+        embeddings: Embeddings,
+        describer: Describer,
+        run_seconds: Mapping[str, float],
+    ) -> Record | None:
+        """Score a task and write its record; return None if the task turns out not to apply to the model."""
+        scored, loaded, seconds = None, planned.loaded, dict(run_seconds)
+        if loaded is not None and not planned.failure:
+            mode = planned.scoring(plan.info)
+            run = LoadedTaskRun(loaded, model, mode, self.device, embeddings, self.options, self.reporter, seconds)
+            try:
+                with timed(seconds, "score"), contained("scoring"), exact(self.device):
+                    evidence = planned.family.collect(run)
+                    scored = planned.family.score(run.prepared, evidence)
+            except NotApplicableError as error:
+                if plan.skip(planned, str(error)):
+                    return None
+                planned.failure = str(error)
+            except TaskError as error:
+                planned.failure = str(error)
+            loaded = run.loaded
+        record, scored = describer.record(planned, loaded, scored, seconds)
+        if self.options.out is None:
+            return record
+        return self._write(self.options.out, record, scored, describer.requested_setting(planned, record))
+
+    def _write(self, out: Path, record: Record, scored: Scored | None, requested_setting: str) -> Record:
+        """Write a record and return it; if it cannot be written, return the record of that failure with its metrics."""
+        outcomes, pictures = (scored.outcomes, scored.pictures) if scored else (None, {})
+        try:
+            with contained("writing its record"):
+                self.reporter.wrote(record, write_record(out, record, outcomes, pictures, requested_setting))
+                return record
+        except TaskError as error:
+            failed = record.model_copy(update={"status": "failed", "reason": str(error)})
+        with suppress(TaskError), contained("writing its failure"):
+            stored = failed.model_copy(update={"metrics": {}, "classes": {}, "approximation": {}, "probe": None})
+            self.reporter.wrote(stored, write_record(out, stored, None))
+        return failed
+
+
+def _check_applicable(planned: PlannedTask, model: Model, plan: Plan) -> None:
+    """Check before any work that a task applies to the model: one of a suite is skipped, one by name fails."""
+    if planned.loaded is None:
+        return
+    try:
+        with contained("preparing"):
+            if isinstance(model, Adapter) and planned.loaded.has_ids_only:
+                raise NotApplicableError(NO_PICTURES)
+            planned.family.check_model(model, planned.scoring(plan.info))
+    except NotApplicableError as error:
+        if not plan.skip(planned, str(error)):
+            planned.failure = str(error)
+    except TaskError as error:
+        planned.fail(error)

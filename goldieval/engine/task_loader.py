@@ -1,0 +1,103 @@
+"""Load the tasks of a selection, each once per run, and explain what is missing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from goldieval.core.containment import contained
+from goldieval.core.errors import TaskError, listing
+from goldieval.data.fetch.lockfile import origin_labels
+from goldieval.data.fetch.staging import is_incomplete
+from goldieval.engine.load import LoadedTask, load_task_data
+from goldieval.engine.plan import PlannedTask, SkippedTask
+from goldieval.tasks.card import Task
+from goldieval.tasks.catalogue import Selection, command_name
+
+INCOMPLETE = "{} is incomplete: a download was interrupted while its files were moved there. To continue it: {}"
+
+
+class TaskLoader:
+    """Loads the data of each task once, whatever the number of models.
+
+    Attributes:
+        root: folder of all data.
+    """
+
+    def __init__(
+        self, root: Path, limit: int | None, workers: int, requested_mode: str | None = None, subset: str = ""
+    ) -> None:
+        """Set what is loaded.
+
+        Args:
+            root: folder of all data.
+            limit: number of images to take of each task; None for all.
+            workers: number of threads that read.
+            requested_mode: scoring mode that the run requests; None leaves it to the cards.
+            subset: ``present`` leaves out images whose picture file is missing.
+        """
+        self.root, self._limit, self._workers = root, limit, workers
+        self._requested_mode, self._subset = requested_mode, subset
+        self._cache: dict[tuple[str, str, Path], LoadedTask | str] = {}
+
+    def load(self, selection: Selection) -> tuple[list[PlannedTask], list[SkippedTask]]:
+        """Return the tasks to run, including those that fail, and the tasks of suites that are skipped."""
+        skipped = [self._skipped(task, reason) for task, reason in selection.skipped]
+        planned = []
+        for task in selection.tasks:
+            entry = PlannedTask(
+                task,
+                self.root,
+                heading=selection.headings.get(task.name, ""),
+                requested_mode=self._requested_mode,
+                by_suite=task.name not in selection.by_name,
+            )
+            try:
+                missing = self._missing_data(entry)
+            except TaskError as error:
+                missing = ""
+                entry.fail(error)
+            if missing and entry.by_suite:
+                skipped.append(self._skipped(task, "its data are not on this machine"))
+                continue
+            planned.append(entry)
+            entry.failure = entry.failure or missing
+            if not entry.failure:
+                self._load(entry)
+        return planned, skipped
+
+    def _missing_data(self, entry: PlannedTask) -> str:
+        """Find the folder of a task; return a line on the data that are missing, or nothing. Raises TaskError."""
+        task, source = entry.task, entry.task.card.source
+        with contained("looking for its data"):
+            entry.folder = task.folder(self.root)
+            if source.on_disk and is_incomplete(entry.folder):
+                return INCOMPLETE.format(entry.folder, source.how_to_get(entry.folder, command_name(task)))
+            exists = entry.folder.is_dir() or not source.on_disk
+            missing = source.missing(entry.folder) if exists else []
+            if exists and not missing:
+                return ""
+            what = f"{entry.folder} lacks {listing(missing)}" if exists else f"there is no folder {entry.folder}"
+            return f"no data: {what}. To get it: {source.how_to_get(entry.folder, command_name(task))}"
+
+    def _load(self, entry: PlannedTask) -> None:
+        key = (entry.task.name, entry.task.hash, entry.folder)
+        try:
+            if key not in self._cache:
+                self._cache[key] = load_task_data(entry.task, entry.folder, self._limit, self._workers, self._subset)
+            with contained(f"reading the lock file of {entry.folder}"):
+                entry.origins = origin_labels(entry.folder) if entry.task.card.source.on_disk else []
+        except TaskError as error:
+            self._cache[key] = str(error)
+        cached = self._cache[key]
+        if isinstance(cached, str):
+            entry.fail(TaskError(cached))
+        else:
+            entry.loaded = cached
+
+    def _skipped(self, task: Task, reason: str) -> SkippedTask:
+        try:
+            with contained("looking for a way to get it"):
+                how_to_get = task.card.source.how_to_get(task.folder(self.root), command_name(task))
+                return SkippedTask(task, reason, how_to_get)
+        except TaskError as error:
+            return SkippedTask(task, reason, str(error))

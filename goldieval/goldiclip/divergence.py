@@ -1,0 +1,114 @@
+"""What stops a training: a loss, a gradient or a weight that is no longer finite, in any process."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+import torch
+
+from goldieval.core.errors import GoldievalError, first_line
+from goldieval.goldiclip.checkpoint_folder import latest
+from goldieval.goldiclip.data.batch import Batch
+from goldieval.goldiclip.gather import any_process
+from goldieval.goldiclip.model import GoldiClip
+
+MAX_LOSS = 1e4  # no objective reaches a larger total loss unless the training has diverged
+SAMPLES = 2  # images whose features are checked before a checkpoint is written
+
+
+class DivergenceGuard:
+    """Stops a training that has diverged with one line that names the last good checkpoint.
+
+    A checkpoint is good if its numbers and the features that it gives are finite, and if the step after it was finite
+    too: its loss and gradient are the first that these weights gave.
+
+    Attributes:
+        good_step: Checkpoints up to this step are known to be good.
+    """
+
+    def __init__(self, folder: Path, device: torch.device, step: int, accumulate: int) -> None:
+        """Watch a run.
+
+        Args:
+            folder: Folder of the run.
+            device: Device of this process.
+            step: Steps done before.
+            accumulate: Steps whose gradients are added up before the weights move.
+        """
+        self.folder, self.device, self.accumulate = folder, device, accumulate
+        self.good_step = step - accumulate
+        self._sample: tuple[torch.Tensor, torch.Tensor] | None = None
+
+    def keep_sample(self, batch: Batch) -> None:
+        """Keep a few inputs of the newest batch, for ``check_features``."""
+        self._sample = batch.pixels[:SAMPLES].clone(), batch.captions[:SAMPLES].flatten(0, 1).clone()
+
+    def check_losses(self, step: int, total: torch.Tensor, losses: Mapping[str, torch.Tensor]) -> None:
+        """Stop, in all processes, if the total loss of one of them is not finite or has exploded."""
+        bad = not (bool(torch.isfinite(total)) and float(total.detach()) < MAX_LOSS)
+        if any_process(bad, self.device):
+            subject = "the loss" if bad else "the loss of another process is not finite or has exploded; here it"
+            self.stop(step, f"{subject} is {float(total.detach()):.4g}", losses)
+
+    def check_gradient(
+        self, step: int, norm: float, losses: Mapping[str, torch.Tensor], scaler: torch.amp.GradScaler | None
+    ) -> None:
+        """Stop if the gradient is not finite; in fp16 the scaler skips such a step and training goes on."""
+        if math.isfinite(norm):
+            self.good_step = step + 1 - self.accumulate  # the weights that gave this gradient
+        elif scaler is None:
+            self.stop(step, f"the gradient is {norm}", losses)
+
+    @contextmanager
+    def checked_optimiser_step(self, step: int, losses: Mapping[str, torch.Tensor]) -> Iterator[None]:
+        """Stop if a step size is too large for float32, of which torch makes a RuntimeError."""
+        try:
+            yield
+        except RuntimeError as error:
+            if "without overflow" in str(error):
+                self.stop(step, f"the optimiser says: {first_line(error)}", losses)
+            raise
+
+    def check_checkpoint(self, step: int, not_finite: str, model: GoldiClip) -> None:
+        """Stop, in all processes, before a checkpoint is written that is not finite or gives such features.
+
+        Args:
+            step: Steps done.
+            not_finite: Name of a tensor of the checkpoint that is not finite, or an empty string.
+            model: The student.
+        """
+        reason = f"numbers are no longer finite ({not_finite})" if not_finite else self._feature_problem(model)
+        if any_process(bool(reason), self.device):
+            self.stop(step, f"after this step {reason or 'another process has numbers that are not finite'}", {})
+
+    @torch.no_grad()
+    def _feature_problem(self, model: GoldiClip) -> str:
+        """Say which features of the kept sample are not finite: finite weights may still overflow."""
+        if self._sample is None:
+            return ""
+        pixels, captions = self._sample
+        features = {"an image": model.encode_image(pixels), "a text": model.encode_text(captions)}
+        bad = [kind for kind, found in features.items() if not bool(torch.isfinite(found).all())]
+        return f"the features of {bad[0]} are not finite" if bad else ""
+
+    def stop(self, step: int, reason: str, losses: Mapping[str, torch.Tensor]) -> NoReturn:
+        """Raise the error that ends the training.
+
+        Args:
+            step: Steps done.
+            reason: What is wrong.
+            losses: Losses of this step, to be shown.
+        """
+        values = ", ".join(f"{name} {float(loss.detach()):.4g}" for name, loss in losses.items())
+        good, newest = latest(self.folder, self.good_step), latest(self.folder)
+        newer = f" ({newest} is newer, and what this step began with)" if newest != good else ""
+        init = f"; --set init={good} keeps what it has learned" if good else ""
+        raise GoldievalError(
+            f"training stopped at step {step:,}: {reason}{f' ({values})' if values else ''}. "
+            f"Last good checkpoint: {good or 'none yet'}{newer}. "
+            f"Begin again with a lower optimiser.lr and another --out{init}."
+        )

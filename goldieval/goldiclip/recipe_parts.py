@@ -1,0 +1,188 @@
+"""The parts of a recipe: data, loss weights, optimiser, teacher, warm start and evaluation, typed and checked."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from goldieval.goldiclip.data.captions import MAX_SENTENCES, QuestionsAsCaptions
+
+Objective = Literal[
+    "softmax",
+    "sigmoid",
+    "conditioned",
+    "distil_agnostic",
+    "distil_conditioned",
+    "caption",
+    "vqa",
+    "token_classes",
+    "foils",
+    "foils_conditioned",
+    "views",
+    "cross_modal",
+    "grouping",
+]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(gt=0, le=1)]
+Beta = Annotated[float, Field(ge=0, lt=1)]
+SCENES = 20_000  # scenes of the built-in world by default
+
+
+def _ascending(area: tuple[float, float]) -> tuple[float, float]:
+    if area[0] > area[1]:
+        raise ValueError(f"the lowest share comes first, not {area[0]:g} before {area[1]:g}")
+    return area
+
+
+Area = Annotated[tuple[Share, Share], AfterValidator(_ascending)]
+
+
+class Part(BaseModel):
+    """A part of a recipe; unknown keys, NaN and infinity are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class DataSettings(Part):
+    """Where training samples come from, and how each is shown.
+
+    Attributes:
+        source: ``shapes`` (the built-in world), ``jsonl`` (a JSON Lines file) or ``shards`` (webdataset tars).
+        path: JSON Lines file, or folder or pattern of shards.
+        fields: Caption fields that are read from a sample's JSON; all known ones by default.
+        workers: Worker processes that load batches ahead; depends on the source by default.
+        scenes: Number of unique scenes of the built-in world.
+        captions: Captions per image.
+        locals: Local crops per image.
+        local_size: Side of a local crop in pixels.
+        global_area: Lowest and highest share of the image that a global crop covers.
+        local_area: Lowest and highest share of the image that a local crop covers.
+        sentences: Largest number of sentences that a caption joins.
+        single_sentences: Number of captions, the last ones, that have one sentence.
+        globals: Global crops per image; COSMOS has 2.
+        questions: Questions per image.
+        questions_as_captions: Whether questions take the places of captions: ``no``, ``answered`` (with their
+            answers), or ``either`` (with or without them, half of the time each).
+        question_captions: Number of captions whose places questions take.
+        foils: Groups of foils per image, each a true caption and false ones.
+        token_targets: Whether the token classes are those of the ``captions`` that were drawn, or of all texts of the
+            ``image``.
+    """
+
+    source: Literal["shapes", "jsonl", "shards"] = "shapes"
+    path: str = ""
+    fields: tuple[str, ...] = ()
+    workers: NotNegative | None = None
+    scenes: Count = SCENES
+    captions: Count = 4
+    locals: NotNegative = 0
+    local_size: Count = 32
+    global_area: Area = (0.8, 1.0)
+    local_area: Area = (0.1, 0.4)
+    sentences: Count = MAX_SENTENCES
+    single_sentences: NotNegative = 0
+    globals: Count = 1
+    questions: Count = 1
+    questions_as_captions: QuestionsAsCaptions = "no"
+    question_captions: Count = 1
+    foils: Count = 1
+    token_targets: Literal["captions", "image"] = "captions"
+
+    @model_validator(mode="after")
+    def _source_has_what_it_needs(self) -> DataSettings:
+        if self.question_captions > min(self.captions, self.questions):
+            raise ValueError(f"question_captions {self.question_captions} exceeds captions or questions")
+        if self.source == "shapes" and (self.path or self.fields):
+            raise ValueError("path and fields need source jsonl or shards")
+        if self.source != "shapes" and not self.path:
+            raise ValueError(f"source {self.source} needs a path")
+        if self.source != "shapes" and self.scenes != SCENES:
+            raise ValueError(f"scenes needs source shapes; {self.source} trains on all samples of path")
+        return self
+
+
+class Weighting(Part):
+    """How losses are weighted.
+
+    Attributes:
+        kind: ``fixed`` (by the weights in ``objectives``), or ``uncertainty`` (weights are learned).
+        lr: Learning rate of the learned weights.
+        warm_up: Steps after which the optimiser alone moves the learned weights.
+    """
+
+    kind: Literal["uncertainty", "fixed"] = "fixed"
+    lr: Positive = 1e-2
+    warm_up: Count = 20
+
+
+class Optimiser(Part):
+    """AdamW with linear warm-up and a cosine to zero; weight decay on matrices only.
+
+    Attributes:
+        steps: Number of steps.
+        batch_size: Images per step, of all processes together.
+        lr: Peak learning rate of AdamW.
+        muon_lr: Peak learning rate of Muon, which then moves the matrices of transformer blocks instead of AdamW.
+        weight_decay: Weight decay of matrices.
+        betas: AdamW's betas.
+        eps: AdamW's epsilon.
+        warm_up: Steps of linear warm-up.
+        clip: Largest norm of the gradient; null does not clip.
+        accumulate: Steps whose gradients are added up before the weights move.
+        precision: Mixed precision of forward and backward pass.
+    """
+
+    steps: Count
+    batch_size: Count
+    lr: Positive = 1e-3
+    muon_lr: Positive | None = None
+    weight_decay: Annotated[float, Field(ge=0)] = 0.2
+    betas: tuple[Beta, Beta] = (0.9, 0.98)
+    eps: Positive = 1e-6
+    warm_up: NotNegative = 200
+    clip: Positive | None = 1.0
+    accumulate: Count = 1
+    precision: Literal["no", "bf16", "fp16"] = "no"
+
+
+class Teacher(Part):
+    """The teacher of self-distillation.
+
+    Attributes:
+        momentum: Momentum of the moving average of the student's weights.
+        loss: Form of the distillation loss.
+        captions: Captions per image that condition the teacher's pooling.
+    """
+
+    momentum: Annotated[float, Field(ge=0, le=1)] = 0.99
+    loss: Literal["dino", "info_nce", "cosine"] = "dino"
+    captions: Count = 2
+
+
+class WarmStart(Part):
+    """A first phase with fewer objectives.
+
+    Attributes:
+        steps: Steps of the phase.
+        objectives: Objectives that are active in it; the others join afterwards.
+    """
+
+    steps: Count
+    objectives: Annotated[tuple[Objective, ...], Field(min_length=1)]
+
+
+class Evaluation(Part):
+    """Evaluation of checkpoints during the training.
+
+    Attributes:
+        every: Evaluate after every so many steps, and at the end; 0 does not evaluate.
+        tasks: Names of tasks and suites.
+        limit: Largest number of samples of a task; all by default.
+    """
+
+    every: NotNegative = 0
+    tasks: Annotated[tuple[str, ...], Field(min_length=1)] = ("shapes",)
+    limit: Count | None = None

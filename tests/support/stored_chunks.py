@@ -1,0 +1,23 @@
+"""A chunk of embeddings, and a store that holds it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from goldieval.engine.chunks import Chunk
+from goldieval.engine.encode import text_key
+from goldieval.engine.store import Store
+
+KEYS = [text_key(str(number)) for number in range(5)]
+CHUNK = Chunk(tuple(KEYS))
+VECTORS = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
+
+
+def stored(root: Path) -> tuple[Store, Path]:
+    """A store with one chunk, and that chunk's file."""
+    store = Store(root)
+    store.space("one").write(CHUNK, KEYS, VECTORS, {})
+    (file,) = root.rglob("*.safetensors")
+    return store, file
