@@ -1,4 +1,4 @@
-"""``python -m goldieval``."""
+"""Entry point of ``python -m goldieval``."""
 
 from goldieval.cli import main
 

@@ -13,7 +13,7 @@ import typer
 from goldieval.core.display import Console, Text, print_json
 
 if TYPE_CHECKING:
-    from goldieval.records.results import Entry, Found
+    from goldieval.records.results import Entry, LoadedRecords
     from goldieval.records.schema import Record
     from goldieval.tasks.card import Task
 
@@ -162,7 +162,7 @@ def _results(data_dir: Path | None, tasks_dir: Path | None, out: Path) -> list[d
     return rows
 
 
-def _entries(out: Path, read: Callable[[Path], Found]) -> list[Entry]:
+def _entries(out: Path, read: Callable[[Path], LoadedRecords]) -> list[Entry]:
     """Read the records of a folder, if it is there; bad ones are warned of."""
     from goldieval.report.faults import warn
 

@@ -14,7 +14,7 @@ from typing import Any
 from goldieval.core.errors import GoldievalError, did_you_mean, listing
 from goldieval.core.text import shell_argument
 from goldieval.records.files import find_records
-from goldieval.records.results import Entry, Found, read_records
+from goldieval.records.results import Entry, LoadedRecords, read_records
 from goldieval.records.schema import Record
 
 
@@ -58,12 +58,12 @@ class Library:
 
     def __init__(self, results: Path) -> None:
         self.results = results
-        self._found: Found | None = None
+        self._found: LoadedRecords | None = None
 
     @property
-    def found(self) -> Found:
+    def found(self) -> LoadedRecords:
         if self._found is None:
-            self._found = read_records([self.results]) if self.results.is_dir() else Found()
+            self._found = read_records([self.results]) if self.results.is_dir() else LoadedRecords()
         return self._found
 
     @property

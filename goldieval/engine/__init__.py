@@ -1,1 +1,1 @@
-"""One run: what it can be told."""
+"""One run: plan the work, encode once, score, and write records."""

@@ -32,8 +32,8 @@ def approximations(audits: Mapping[str, Audit], directions: Mapping[str, Directi
 
 def _approximation(audit: Audit, direction: Direction) -> Approximation:
     cuts = list(direction.metrics.values())
-    lost = np.stack([audit.exact(k).astype(float) - audit.approximate(k).astype(float) for k in cuts], axis=1)
-    means = clustered_means(lost, direction.clusters[audit.rows], [(-1.0, 1.0)] * len(cuts))
+    losses = np.stack([audit.exact(k).astype(float) - audit.approximate(k).astype(float) for k in cuts], axis=1)
+    means = clustered_means(losses, direction.clusters[audit.rows], [(-1.0, 1.0)] * len(cuts))
     return Approximation(
         shortlist=audit.size,
         queries=len(audit.rows),

@@ -72,11 +72,11 @@ class Retrieval(SimilarityFamily[RetrievalPrepared]):
         context["cluster"] = np.unique(outcomes["cluster_id"].astype(str), return_inverse=True)[1]
         metrics = measure(prepared.task, outcomes, context, {})
         clusters = {"t2i": owner, "i2t": np.arange(len(image_ids))}
-        lost = approximations(
+        losses = approximations(
             evidence.audits,
             {side: Direction({f"{side}_r{k}": k for k in params.k}, units) for side, units in clusters.items()},
         )
-        return Scored(metrics, outcomes, ties, [*loss_warnings(lost), *warnings], lost)
+        return Scored(metrics, outcomes, ties, [*loss_warnings(losses), *warnings], losses)
 
 
 FAMILY = Retrieval()

@@ -76,10 +76,10 @@ class Zeroshot(SimilarityFamily[ZeroshotPrepared]):
         cuts = [1, 5] if len(names) > 5 else [1]
         ties, warnings = ties_of([ranks], cuts)
         images = np.arange(len(dataset.images))
-        lost = approximations(evidence.audits, {"i2c": Direction({f"acc{k}": k for k in cuts}, images)})
+        losses = approximations(evidence.audits, {"i2c": Direction({f"acc{k}": k for k in cuts}, images)})
         outcomes = class_outcomes(dataset.images, labels, names, ranks, predictions, places)
         metrics = class_metrics(prepared.task, outcomes, len(names))
-        return Scored(metrics, outcomes, ties, [*loss_warnings(lost), *warnings], lost)
+        return Scored(metrics, outcomes, ties, [*loss_warnings(losses), *warnings], losses)
 
 
 FAMILY = Zeroshot()

@@ -47,11 +47,11 @@ def write_record(
     record: Record,
     outcomes: dict[str, np.ndarray] | None,
     pictures: Mapping[str, bytes] = MappingProxyType({}),
-    asked: str = "",
+    requested_setting: str = "",
 ) -> Path:
     """Write outcomes, pictures, and last the record that refers to them; return the path of the record.
 
-    A success removes an earlier failure of the same setting, and one of the setting ``asked``, which can differ where
+    A success removes an earlier failure of the same setting, and one of ``requested_setting``, which can differ where
     a limit turns out to leave nothing out.
 
     Args:
@@ -59,7 +59,7 @@ def write_record(
         record: the record.
         outcomes: columns of the Parquet file by name; None for a failure.
         pictures: PNG files by name.
-        asked: key of the requested setting; empty if it is that of the record.
+        requested_setting: key of the requested setting; empty if it is that of the record.
 
     Raises:
         GoldievalError: the folder cannot be written or the disk is full; an existing record is left unchanged.
@@ -73,7 +73,7 @@ def write_record(
         raise GoldievalError(
             f"cannot write {path}: {error.strerror or error}. Free disk space, or choose another folder with --out."
         ) from error
-    for setting in (record.setting, asked or record.setting) if record.status != "failed" else ():
+    for setting in (record.setting, requested_setting or record.setting) if record.status != "failed" else ():
         with suppress(OSError):
             record_path(out, record.model_copy(update={"status": "failed", "setting": setting})).unlink(missing_ok=True)
     return path
@@ -86,20 +86,20 @@ def _write_beside(
     if outcomes is not None:
         table = _parquet(outcomes)
         sha256 = hashlib.sha256(table).hexdigest()
-        file = _free(path.with_suffix(".parquet"), path.with_name(f"{path.stem}-{sha256[:8]}.parquet"), table)
-        made = Outcomes(file=file.name, sha256=sha256, rows=len(next(iter(outcomes.values()))))
-        record = record.model_copy(update={"outcomes": made})
+        file = _available_path(path.with_suffix(".parquet"), path.with_name(f"{path.stem}-{sha256[:8]}.parquet"), table)
+        part = Outcomes(file=file.name, sha256=sha256, rows=len(next(iter(outcomes.values()))))
+        record = record.model_copy(update={"outcomes": part})
         files[file] = table
     if pictures:
-        folder = _folder_for(path, pictures)
+        folder = _picture_folder(path, pictures)
         folder.mkdir(exist_ok=True)
         record = record.model_copy(update={"pictures": [f"{folder.name}/{name}" for name in pictures]})
         files |= {folder / name: content for name, content in pictures.items()}
     files[path] = (sealed(record).model_dump_json(indent=1) + "\n").encode()
-    before = _named(path)
+    before = _outcome_file(path)
     atomic_write_all(files)
     with suppress(OSError):
-        _remove_superseded(path, before, _named(path))
+        _remove_superseded(path, before, _outcome_file(path))
 
 
 def sealed(record: Record) -> Record:
@@ -113,21 +113,21 @@ def _digest(content: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(rest, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def _free(usual: Path, own: Path, content: bytes) -> Path:
+def _available_path(usual: Path, alternative: Path, content: bytes) -> Path:
     """Return the usual name; the other one if a file with different content, to which a record may refer, has it."""
-    return usual if not usual.exists() or has_content(usual, content) else own
+    return usual if not usual.exists() or has_content(usual, content) else alternative
 
 
-def _folder_for(path: Path, pictures: Mapping[str, bytes]) -> Path:
+def _picture_folder(path: Path, pictures: Mapping[str, bytes]) -> Path:
     """Return a folder beside the record that contains no pictures of another record."""
     usual = path.with_name(f"{path.stem}-pictures")
-    if all(_free(usual / name, usual, content) != usual for name, content in pictures.items()):
+    if all(_available_path(usual / name, usual, content) != usual for name, content in pictures.items()):
         return usual
     digest = hashlib.sha256(b"".join(hashlib.sha256(content).digest() for content in pictures.values()))
     return usual.with_name(f"{usual.name}-{digest.hexdigest()[:8]}")
 
 
-def _named(path: Path) -> str:
+def _outcome_file(path: Path) -> str:
     """Return the outcome file to which the record on disk refers; empty if there is no readable record."""
     try:
         outcomes = read_record(path).outcomes
@@ -138,9 +138,9 @@ def _named(path: Path) -> str:
 
 def _remove_superseded(path: Path, before: str, now: str) -> None:
     """Remove old outcome files of a record; recent ones stay for processes that have just read the record."""
-    own = re.compile(re.escape(path.stem) + r"(-[0-9a-f]{8})?\.parquet")
+    pattern = re.compile(re.escape(path.stem) + r"(-[0-9a-f]{8})?\.parquet")
     for file in path.parent.iterdir():
-        if not own.fullmatch(file.name) or file.name == now:
+        if not pattern.fullmatch(file.name) or file.name == now:
             continue
         if file.name == before:
             os.utime(file)

@@ -30,7 +30,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Found:
+class LoadedRecords:
     """The records of some files and folders.
 
     Attributes:
@@ -42,7 +42,7 @@ class Found:
     faults: list[str] = field(default_factory=list)
 
 
-def read_records(places: Iterable[Path]) -> Found:
+def read_records(places: Iterable[Path]) -> LoadedRecords:
     """Read every record in files and folders, each file once. An invalid file in a folder does not affect the others.
 
     Args:
@@ -51,7 +51,7 @@ def read_records(places: Iterable[Path]) -> Found:
     Raises:
         GoldievalError: a place does not exist, or one of the files in ``places`` is not a record.
     """
-    found = Found()
+    loaded = LoadedRecords()
     read: set[Path] = set()
     for place in places:
         for file in find_records(place):
@@ -59,12 +59,12 @@ def read_records(places: Iterable[Path]) -> Found:
                 continue
             read.add(file)
             try:
-                found.entries.append(Entry(file, read_record(file)))
+                loaded.entries.append(Entry(file, read_record(file)))
             except GoldievalError as error:
                 if file == place:
                     raise
-                found.faults.append(str(error))
-    return found
+                loaded.faults.append(str(error))
+    return loaded
 
 
 class Results(Sequence[Record]):
@@ -124,18 +124,18 @@ class Results(Sequence[Record]):
         )
 
 
-def read_folder(place: Path) -> Found:
+def read_folder(place: Path) -> LoadedRecords:
     """Read all records in a folder, or one file.
 
     Raises:
         GoldievalError: the place does not exist, is a file that is not a record, or is a folder in which no record can
             be read.
     """
-    found = read_records([place])
-    if found.faults and not found.entries:
-        more = f" ({len(found.faults) - 1:,} more like it)" if len(found.faults) > 1 else ""
-        raise GoldievalError(found.faults[0] + more)
-    return found
+    loaded = read_records([place])
+    if loaded.faults and not loaded.entries:
+        more = f" ({len(loaded.faults) - 1:,} more like it)" if len(loaded.faults) > 1 else ""
+        raise GoldievalError(loaded.faults[0] + more)
+    return loaded
 
 
 def load_results(place: str | Path = "results") -> Results:
@@ -144,5 +144,5 @@ def load_results(place: str | Path = "results") -> Results:
     Raises:
         GoldievalError: as ``read_folder``.
     """
-    found = read_folder(Path(place))
-    return Results([entry.record for entry in found.entries], found.faults)
+    loaded = read_folder(Path(place))
+    return Results([entry.record for entry in loaded.entries], loaded.faults)
