@@ -16,8 +16,8 @@ from study_table import rewrite
 from trainings import Study
 
 from goldieval.metrics.pooled import half_width, pooled
+from goldieval.report.built_table import build_table
 from goldieval.report.formats.markdown import to_markdown
-from goldieval.report.make import make_table
 from goldieval.report.studies import Runs, scores_of
 from goldieval.report.table_spec import Column, load_spec
 
@@ -74,7 +74,7 @@ def curve_table(table: Table, runs: Runs) -> list[str]:
 
 
 def main() -> None:
-    made = make_table("ablation", [RESULTS])
+    made = build_table("ablation", [RESULTS])
     runs = made.sources.runs.get("ablation", [])
     table = {column.label: scores_of(runs, column)[0] for column in columns()}
     parts = [

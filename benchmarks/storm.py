@@ -28,7 +28,7 @@ CONTEXT = multiprocessing.get_context("forkserver")
 LOADED = [
     "goldieval.engine.run",
     "goldieval.report.console",
-    "goldieval.report.examiner",
+    "goldieval.report.training_evaluation",
     "goldieval.goldiclip.trainer",
 ]
 REPOSITORY = Path(__file__).parents[1]

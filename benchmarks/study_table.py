@@ -12,8 +12,8 @@ import methods
 import superclip_batches
 from trainings import Study
 
+from goldieval.report.built_table import build_table
 from goldieval.report.formats.markdown import to_markdown
-from goldieval.report.make import make_table
 
 START, END = "<!-- tables -->", "<!-- end of tables -->"
 STUDIES: dict[str, Study] = {"methods": methods.STUDY, "superclip-batches": superclip_batches.STUDY}
@@ -32,7 +32,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("study", choices=STUDIES)
     name = parser.parse_args().study
-    grid = make_table(name, [STUDIES[name].results]).grid
+    grid = build_table(name, [STUDIES[name].results]).grid
     rewrite(STUDIES[name], to_markdown(grid) + "".join(f"\n{fault}  " for fault in grid.faults))
 
 

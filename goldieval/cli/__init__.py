@@ -1,4 +1,4 @@
-"""The command line: one small file a verb. Nothing here is needed to use the library."""
+"""The command line: one small file per verb. The library does not depend on it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
-from goldieval.cli.chatter import kept_off
 from goldieval.cli.compare import compare
 from goldieval.cli.data import data
 from goldieval.cli.doctor import doctor
+from goldieval.cli.library_messages import suppressed_messages
 from goldieval.cli.ls import ls
 from goldieval.cli.run import run
 from goldieval.cli.show import show
@@ -23,7 +23,7 @@ from goldieval.core.display import Console, discard_output, guarded, leave_pipe,
 from goldieval.core.errors import GoldievalError, InterruptedRunError, first_line
 
 INTERRUPTED = 130
-OURS = ("goldieval", "model_adapters")
+OWN_PACKAGES = ("goldieval", "model_adapters")
 
 app = typer.Typer(
     name="goldieval",
@@ -37,8 +37,8 @@ for verb in (run, ls, show, compare, table, train, doctor):
 app.add_typer(data)
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _print_version(requested: bool) -> None:
+    if requested:
         from goldieval import __version__
 
         Console().print(f"goldieval {__version__}")
@@ -49,14 +49,14 @@ def _version(asked: bool) -> None:
 def _options(
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
     """Evaluate, compare and train data-efficient CLIP models."""
 
 
 def main() -> None:
-    """Run the command line: 0 all right, 1 a task failed or is partial, 2 bad input, 130 interrupted."""
+    """Run the command line and exit: 0 success, 1 a task failed or is partial, 2 invalid input, 130 interrupted."""
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     debug = len(arguments) < len(sys.argv) - 1
     with guarded():
@@ -65,18 +65,18 @@ def main() -> None:
 
 def _run(arguments: list[str], debug: bool) -> int:
     try:
-        with kept_off(_warn, debug):
+        with suppressed_messages(_warn, debug):
             code = app(args=arguments, standalone_mode=False)
         if code == INTERRUPTED:
-            code = _explain(KeyboardInterrupt())
-        sys.stdout.flush()  # here, so that a full disk or a closed pipe is met where it can be said
+            code = _report(KeyboardInterrupt())
+        sys.stdout.flush()  # here, so that a full disk or a closed pipe can still be reported
     except BrokenPipeError:
         leave_pipe()
     except (GoldievalError, typer.Exit, typer.Abort, KeyboardInterrupt, Exception) as error:
         if debug and not isinstance(error, typer.Exit):
             sys.excepthook = show_traceback
             raise
-        code = _explain(error)
+        code = _report(error)
     return code or 0
 
 
@@ -84,15 +84,15 @@ def _warn(line: str) -> None:
     Console(stderr=True, soft_wrap=True).print(f"warning: {line}")
 
 
-def _explain(error: BaseException) -> int:
-    """Say in one line what is wrong and return the exit code."""
+def _report(error: BaseException) -> int:
+    """Print the error in one line and return the exit code."""
     console = Console(stderr=True, soft_wrap=True)
     if isinstance(error, typer.Exit):
         return error.exit_code
     if type(error).__name__ == "NoArgsIsHelpError":  # the help has been printed
         return 2
     if isinstance(error, KeyboardInterrupt | typer.Abort):
-        console.print("interrupted; the same command goes on from here")
+        console.print("interrupted; the same command continues from here")
         return INTERRUPTED
     if isinstance(error, InterruptedRunError):
         console.print(f"interrupted: {error}")
@@ -106,21 +106,23 @@ def _explain(error: BaseException) -> int:
 
 
 def _usage(error: Any) -> str:
-    """Return what is wrong with the options or arguments, in one sentence, and where to read more."""
+    """Return one sentence on what is wrong with the options or arguments, and the command that prints their help."""
     context = getattr(error, "ctx", None)
-    said = re.sub(r"\bValue error, |Input should be (?=greater|less)|, unable to parse .*", "", error.format_message())
-    said = said.replace(": greater", ": write a number greater").replace(": less", ": write a number less")
-    said = said.replace("Input should be a valid", "write a valid").rstrip(".")
-    return f"{said}{'' if said.endswith('?') else '.'} See: goldieval {' '.join([*_path(context), '--help'])}"
+    message = re.sub(
+        r"\bValue error, |Input should be (?=greater|less)|, unable to parse .*", "", error.format_message()
+    )
+    message = message.replace(": greater", ": write a number greater").replace(": less", ": write a number less")
+    message = message.replace("Input should be a valid", "write a valid").rstrip(".")
+    return f"{message}{'' if message.endswith('?') else '.'} See: goldieval {' '.join([*_path(context), '--help'])}"
 
 
 def _path(context: Any) -> list[str]:
-    """Return the verb, and its part, in which an error was found."""
+    """Return the verb, and the part of it, that an error belongs to."""
     return [] if context is None or context.parent is None else [*_path(context.parent), str(context.info_name)]
 
 
 def _line(error: BaseException) -> str:
-    """Return what to tell the user. What is neither theirs nor the machine's nor a library's is our own fault."""
+    """Return the message of an error. An unexpected exception is reported as a bug of goldieval."""
     if isinstance(error, GoldievalError):
         return str(error)
     if hasattr(error, "format_message"):  # wrong options and arguments, from typer
@@ -129,6 +131,6 @@ def _line(error: BaseException) -> str:
         return error_line(error)
     if isinstance(error, OSError):
         return f"{error_line(error)}."
-    if isinstance(error, ImportError) and not (error.name or "").startswith(OURS):
-        return f"{first_line(error)}: a package is missing or does not fit; goldieval doctor says which."
-    return f"{type(error).__name__}: {first_line(error)} (a fault of goldieval; --debug shows where)"
+    if isinstance(error, ImportError) and not (error.name or "").startswith(OWN_PACKAGES):
+        return f"{first_line(error)}: a package is missing or has another version; see: goldieval doctor"
+    return f"{type(error).__name__}: {first_line(error)} (a bug in goldieval; --debug shows where)"

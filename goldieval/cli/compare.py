@@ -1,4 +1,4 @@
-"""``goldieval compare``: which of two models is better, and is it real?"""
+"""``goldieval compare``: which of two models is better, with significance tests."""
 
 from __future__ import annotations
 
@@ -10,31 +10,37 @@ import typer
 
 from goldieval.core.display import Console, print_json
 
-FLIPS_ON_A_PAGE = 12
+FLIPS_PER_PAGE = 12
 
 
 def compare(
     a: Annotated[
-        str, typer.Argument(help="Model spec (or a glob of specs), a fingerprint's beginning, a record or a folder.")
+        str, typer.Argument(help="Model spec or glob over specs, beginning of a fingerprint, record file or folder.")
     ],
-    b: Annotated[str, typer.Argument(help="The same; the verdict is about B.")],
+    b: Annotated[str, typer.Argument(help="The other model, in the same forms; the verdict is about B.")],
     out: Annotated[Path, typer.Option(help="Folder of the records.")] = Path("results"),
-    tasks: Annotated[str, typer.Option(help="Only these tasks, separated by commas.")] = "",
-    all_metrics: Annotated[bool, typer.Option("--all-metrics", help="Every metric, not the headline alone.")] = False,
+    tasks: Annotated[str, typer.Option(help="Compare only these tasks, separated by commas.")] = "",
+    all_metrics: Annotated[
+        bool, typer.Option("--all-metrics", help="Test every metric, not only the headline.")
+    ] = False,
     seeds: Annotated[
-        bool, typer.Option("--seeds", help="A glob's models are seeds of one recipe, though records do not say so.")
+        bool,
+        typer.Option(
+            "--seeds", help="Treat the models of a glob as seeds of one recipe, even if their records do not show it."
+        ),
     ] = False,
     samples: Annotated[
-        int | None, typer.Option(min=1, help="List so many gained and so many lost queries of each task.")
+        int | None, typer.Option(min=1, help="Number of gained, and of lost, queries to list for each task.")
     ] = None,
-    html: Annotated[Path | None, typer.Option(help="Write one page with verdicts and what flipped.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write an HTML page with verdicts and flipped queries.")] = None,
     data_dir: Annotated[
-        Path | None, typer.Option(help="Folder of the data, for the page's pictures; else $GOLDIEVAL_DATA, the cache.")
+        Path | None,
+        typer.Option(help="Folder of the data, for pictures in the page; by default $GOLDIEVAL_DATA, else the cache."),
     ] = None,
-    tasks_dir: Annotated[Path | None, typer.Option(help="Folder with task cards of your own.")] = None,
-    json_: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
+    tasks_dir: Annotated[Path | None, typer.Option(help="Folder with your own task cards.")] = None,
+    json_: Annotated[bool, typer.Option("--json", help="Print only JSON.")] = False,
 ) -> None:
-    """Compare two models on the same samples: better, worse or not separable. Reads records, runs nothing.
+    """Compare two models on the same samples: better, worse or not separable. Records are read; nothing is run.
 
     goldieval compare goldiclip@a.safetensors goldiclip@b.safetensors
 
@@ -44,22 +50,22 @@ def compare(
     from goldieval.comparison.flips import flips_of
     from goldieval.report.verdicts import curve, flips, verdicts
 
-    found = comparison.compare(a, b, out, tasks=tasks, all_metrics=all_metrics, seeds=seeds)
-    most = samples or (FLIPS_ON_A_PAGE if html else 0)
-    flipped = [flips_of(pair, row.metric, most) for row, pair in zip(found.rows, found.pairs, strict=True) if most]
+    result = comparison.compare(a, b, out, tasks=tasks, all_metrics=all_metrics, seeds=seeds)
+    count = samples or (FLIPS_PER_PAGE if html else 0)
+    flipped = [flips_of(pair, row.metric, count) for row, pair in zip(result.rows, result.pairs, strict=True) if count]
     if html is not None:
         from goldieval.report.compare_page import write_page
 
-        write_page(html, found, flipped, data_dir, tasks_dir)
+        write_page(html, result, flipped, data_dir, tasks_dir)
     if json_:
         listed = [[asdict(flip) for flip in each] for each in flipped]
-        print_json(found.plain() | ({"flips": listed} if samples else {}))
+        print_json(result.plain() | ({"flips": listed} if samples else {}))
     else:
         console = Console()
-        console.parts([*verdicts(found, console), *curve(found)])
+        console.parts([*verdicts(result, console), *curve(result)])
         if samples:
-            console.parts(flips(found, flipped))
+            console.parts(flips(result, flipped))
         if html is not None:
             console.print(f"page: {html}", soft_wrap=True)
-    if found.refused:
+    if result.refused:
         raise typer.Exit(1)

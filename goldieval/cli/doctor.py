@@ -1,4 +1,4 @@
-"""``goldieval doctor``: is the install, the data and the model to be trusted?"""
+"""``goldieval doctor``: checks of the installation, the data folder and a model."""
 
 from __future__ import annotations
 
@@ -17,33 +17,35 @@ from goldieval.core.errors import GoldievalError
 if TYPE_CHECKING:
     from goldieval.doctor.check import Check
 
-MARKS = {True: ("ok  ", "green"), False: ("FAIL", "bold red"), None: ("note", "yellow")}
-NAME_WIDTH = 21  # of the longest usual name, so that the parts of one report line up
+LABELS = {True: ("ok  ", "green"), False: ("FAIL", "bold red"), None: ("note", "yellow")}
+NAME_WIDTH = 21  # of the longest usual name, so that all parts of a report are aligned
 PUBLISHED = "published numbers"
-NARROWEST = 30  # columns for what was found, however small the terminal
+NARROWEST = 30  # columns of the third column in a narrow terminal
 
 
 def doctor(
-    model: Annotated[str | None, typer.Option(help="Also probe this model.")] = None,
+    model: Annotated[str | None, typer.Option(help="Also check this model.")] = None,
     verify: Annotated[
         bool, typer.Option("--verify", help="Reproduce published numbers of public checkpoints.")
     ] = False,
-    all_: Annotated[bool, typer.Option("--all", help="With --verify: the whole catalogue, not the quick few.")] = False,
-    plan: Annotated[bool, typer.Option("--plan", help="With --verify: print what would be run and stop.")] = False,
-    report: Annotated[Path | None, typer.Option(help="With --verify: write what matched as Markdown.")] = None,
+    all_: Annotated[
+        bool, typer.Option("--all", help="With --verify: use the whole catalogue, not only the quick checks.")
+    ] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="With --verify: print what would be run, and stop.")] = False,
+    report: Annotated[Path | None, typer.Option(help="With --verify: write the results as Markdown.")] = None,
     data_dir: Annotated[
-        Path | None, typer.Option(help="Folder of the data; else $GOLDIEVAL_DATA, else the cache.")
+        Path | None, typer.Option(help="Folder of the data; by default $GOLDIEVAL_DATA, else the cache.")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
-    offline: Annotated[bool, typer.Option("--offline", help="Never fetch model weights.")] = False,
-    json_: Annotated[bool, typer.Option("--json", help="Print the checks as JSON and nothing else.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Never download model weights.")] = False,
+    json_: Annotated[bool, typer.Option("--json", help="Print the checks as JSON only.")] = False,
 ) -> None:
-    """Check versions, devices, folders and name clashes; with --model its encoders; with --verify published numbers.
+    """Check versions, devices, folders and import names; with --model a model; with --verify published numbers.
 
     goldieval doctor --model open_clip:ViT-B-16@epoch_32.pt
     """
     if (all_ or plan or report) and not verify:
-        raise GoldievalError("--all, --plan and --report belong to --verify.")
+        raise GoldievalError("--all, --plan and --report require --verify.")
     if plan:
         from goldieval.doctor import evidence
 
@@ -51,8 +53,8 @@ def doctor(
         return
     console = Console()
     done: list[tuple[str, Check]] = []
-    for part, examine in _parts(model, verify, all_, data_dir, device, offline):
-        checks = examine()
+    for part, run_part in _parts(model, verify, all_, data_dir, device, offline):
+        checks = run_part()
         done += [(part, check) for check in checks]
         if not json_:
             console.print(Text(part, "bold"))
@@ -74,37 +76,37 @@ def doctor(
 def _parts(
     model: str | None, verify: bool, everything: bool, data_dir: Path | None, device: str, offline: bool
 ) -> Iterator[tuple[str, Callable[[], list[Check]]]]:
-    """Yield heading and work of each part, so that the first is read while the next runs."""
+    """Yield heading and function of each part, so that its output is printed before the next part runs."""
     from goldieval.doctor import install
 
     yield "install", partial(install.checks, data_dir)
     if model:
         from goldieval.doctor import probes
-        from goldieval.doctor.check import examine_all
+        from goldieval.doctor.check import run_checks
         from goldieval.models.spec import expand, parse_spec
 
         specs = expand(parse_spec(model))
         for spec in specs:
             probed = partial(probes.checks, spec.text, device, offline)
-            others = len(specs) > 1 or verify  # which go on where this one cannot be loaded
-            yield f"model {spec.text}", partial(examine_all, "load", probed) if others else probed
+            others = len(specs) > 1 or verify  # are checked even if this model cannot be loaded
+            yield f"model {spec.text}", partial(run_checks, "load", probed) if others else probed
     if verify:
         from goldieval.doctor import published
-        from goldieval.report.console import Terminal
+        from goldieval.report.console import ConsoleReporter
 
-        reporter = Terminal(Console(stderr=True))
+        reporter = ConsoleReporter(Console(stderr=True))
         yield PUBLISHED, partial(published.checks, data_dir, device, offline, reporter, everything)
 
 
 def _print(checks: list[Check], console: Console) -> None:
-    """Print findings in three columns; long ones wrap inside the third, commands stand whole to be copied."""
+    """Print checks in three columns; the third is wrapped, and commands are printed on lines of their own."""
     name_width = max([NAME_WIDTH, *(len(check.name) for check in checks)])
     indent = name_width + 6
     for check in checks:
-        mark, style = MARKS[check.passed]
+        passed, style = LABELS[check.passed]
         first, *commands = check.found.splitlines() or [""]
         wrapped = textwrap.wrap(first, max(console.width - indent, NARROWEST), break_on_hyphens=False) or [""]
-        console.print(Text.assemble((mark, style), f" {check.name:{name_width}} {wrapped[0]}"), soft_wrap=True)
+        console.print(Text.assemble((passed, style), f" {check.name:{name_width}} {wrapped[0]}"), soft_wrap=True)
         for line in wrapped[1:]:
             console.print(Text(" " * indent + line), soft_wrap=True)
         for command in commands:

@@ -1,4 +1,4 @@
-"""``goldieval ls``: tasks, suites, models and results; what is here and what is not."""
+"""``goldieval ls``: lists of tasks, suites, model families and results."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from goldieval.records.schema import Record
     from goldieval.tasks.card import Task
 
-WIDE = 130  # columns from which tasks are listed with their family, images and headline
+WIDE = 130  # width in columns from which tasks are listed with family, images and headline
 
 
 class What(str, Enum):
@@ -29,15 +29,15 @@ class What(str, Enum):
 
 def ls(
     what: Annotated[What, typer.Argument(help="tasks, suites, models or results.")] = What.tasks,
-    pattern: Annotated[str, typer.Argument(help="Only names that match this glob.")] = "*",
+    pattern: Annotated[str, typer.Argument(help="List only names that match this glob.")] = "*",
     data_dir: Annotated[
-        Path | None, typer.Option(help="Folder of the data; else $GOLDIEVAL_DATA, else the cache.")
+        Path | None, typer.Option(help="Folder of the data; by default $GOLDIEVAL_DATA, else the cache.")
     ] = None,
-    tasks_dir: Annotated[Path | None, typer.Option(help="Folder with task cards of your own.")] = None,
+    tasks_dir: Annotated[Path | None, typer.Option(help="Folder with your own task cards.")] = None,
     out: Annotated[Path, typer.Option(help="Folder of the records.")] = Path("results"),
-    json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json_: Annotated[bool, typer.Option("--json", help="Print only JSON.")] = False,
 ) -> None:
-    """List tasks (with whether their data are here), suites, model families or results.
+    """List tasks with the state of their data, suites, model families or results.
 
     goldieval ls tasks 'coco*'
     """
@@ -52,22 +52,22 @@ def ls(
         return
     if what is What.tasks:
         rows = [_task_cells(row, wide=console.width >= WIDE) for row in rows]
-    shown = [name for name in rows[0] if name != "file"]
+    columns = [name for name in rows[0] if name != "file"]
     from rich.table import Table
 
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold", pad_edge=False)
-    for name in shown:
-        table.add_column(name, no_wrap=name != shown[-1])
+    for name in columns:
+        table.add_column(name, no_wrap=name != columns[-1])
     for row in rows:
-        table.add_row(*(_cell(row[name]) for name in shown))
-    fixed = sum(max(len(name), *(len(_cell(row[name])) for row in rows)) + 1 for name in shown[:-1])
-    longest = max(len(word) for row in rows for word in _cell(row[shown[-1]]).split() or [""])
-    if fixed + longest <= console.width:  # the last column wraps between words
+        table.add_row(*(_cell(row[name]) for name in columns))
+    fixed_width = sum(max(len(name), *(len(_cell(row[name])) for row in rows)) + 1 for name in columns[:-1])
+    longest_word = max(len(word) for row in rows for word in _cell(row[columns[-1]]).split() or [""])
+    if fixed_width + longest_word <= console.width:  # the last column wraps between words
         console.print(table)
         return
     for row in rows:
-        console.print(Text(_cell(row[shown[0]]), "bold"))
-        console.print(Text("  " + "  ".join(f"{name} {_cell(row[name])}" for name in shown[1:]), "dim"))
+        console.print(Text(_cell(row[columns[0]]), "bold"))
+        console.print(Text("  " + "  ".join(f"{name} {_cell(row[name])}" for name in columns[1:]), "dim"))
 
 
 def _tasks(data_dir: Path | None, tasks_dir: Path | None, out: Path) -> list[dict[str, Any]]:
@@ -76,8 +76,8 @@ def _tasks(data_dir: Path | None, tasks_dir: Path | None, out: Path) -> list[dic
 
     root, newest = data_root(data_dir), _newest(out)
     catalogue = Catalogue(tasks_dir)
-    for why in catalogue.errors.values():
-        Console(stderr=True, soft_wrap=True).print(f"a card is left out: {why}", markup=False, highlight=False)
+    for error in catalogue.errors.values():
+        Console(stderr=True, soft_wrap=True).print(f"a card is left out: {error}", markup=False, highlight=False)
     return [_task(task, root, newest.get(task.name)) for task in catalogue.tasks.values()]
 
 
@@ -103,7 +103,7 @@ def _task(task: Task, root: Path, last: Record | None) -> dict[str, Any]:
 
 
 def _newest(out: Path) -> dict[str, Record]:
-    """Return of each task the newest record of all of it, as its card has it."""
+    """Return the newest record of each task that was run whole and without overrides."""
     from goldieval.records.results import read_records
 
     records = [entry.record for entry in _entries(out, lambda place: read_records([place]))]
@@ -112,7 +112,7 @@ def _newest(out: Path) -> dict[str, Record]:
 
 
 def _task_cells(row: dict[str, Any], wide: bool) -> dict[str, str]:
-    """What a terminal shows of a task: chance and the last score in percent, as the tables of a run have them."""
+    """Return the cells of a task for a terminal, with scores in the units of the tables."""
     from goldieval.metrics.units import UNITS
 
     megabytes, chance, unit = row["megabytes"], row["chance"], UNITS[row["unit"]]
@@ -163,14 +163,14 @@ def _results(data_dir: Path | None, tasks_dir: Path | None, out: Path) -> list[d
 
 
 def _entries(out: Path, read: Callable[[Path], LoadedRecords]) -> list[Entry]:
-    """Read the records of a folder, if it is there; bad ones are warned of."""
+    """Read the records of a folder if it exists, with a warning for each that cannot be read."""
     from goldieval.report.faults import warn
 
     if not out.is_dir():
         return []
-    found = read(out)
-    warn(found.faults)
-    return found.entries
+    records = read(out)
+    warn(records.faults)
+    return records.entries
 
 
 def _cell(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""``--set KEY=VALUE``, the value in YAML, so that lists and mappings can be written."""
+"""``--set KEY=VALUE``, with the value in YAML, which allows lists and mappings."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ from goldieval.core.errors import GoldievalError
 
 
 def parse_overrides(pairs: list[str]) -> dict[str, Any]:
-    """Parse pairs. Raises GoldievalError for one without ``=`` or with broken YAML."""
+    """Parse pairs of the form ``KEY=VALUE``.
+
+    Raises:
+        GoldievalError: a pair has no ``=``, or its value is not valid YAML.
+    """
     import yaml
 
     result = {}
@@ -18,6 +22,6 @@ def parse_overrides(pairs: list[str]) -> dict[str, Any]:
             raise GoldievalError(f"--set {pair!r}: write KEY=VALUE.")
         try:
             result[key] = yaml.safe_load(value)
-        except (yaml.YAMLError, ValueError, TypeError, RecursionError):  # a day 32, 5,000 digits, 1,000 brackets
-            raise GoldievalError(f"--set {pair!r}: the value is no YAML.") from None
+        except (yaml.YAMLError, ValueError, TypeError, RecursionError):  # such as day 32, 5,000 digits, 1,000 brackets
+            raise GoldievalError(f"--set {pair!r}: the value is not valid YAML.") from None
     return result

@@ -22,37 +22,45 @@ def run(
     ],
     out: Annotated[Path, typer.Option(help="Folder for the records.")] = Path("results"),
     data_dir: Annotated[
-        Path | None, typer.Option(help="Folder of the data; else $GOLDIEVAL_DATA, else the cache.")
+        Path | None, typer.Option(help="Folder of the data; by default $GOLDIEVAL_DATA, else the cache.")
     ] = None,
-    tasks_dir: Annotated[Path | None, typer.Option(help="Folder with task cards of your own.")] = None,
+    tasks_dir: Annotated[Path | None, typer.Option(help="Folder with your own task cards.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
-    batch_size: Annotated[int, typer.Option(min=1, help="Images a batch; texts go in batches twice as large.")] = 64,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images per batch; text batches are twice as large.")] = 64,
     precision: Annotated[
-        str, typer.Option(help="fp32, bf16 or fp16, of the encoders; scores are always fp32.")
+        str, typer.Option(help="Precision of the encoders: fp32, bf16 or fp16; scores are always fp32.")
     ] = "fp32",
-    workers: Annotated[int, typer.Option(min=1, help="Threads that read and decode.")] = os.cpu_count() or 1,
+    workers: Annotated[int, typer.Option(min=1, help="Number of threads that read and decode images.")] = os.cpu_count()
+    or 1,
     limit: Annotated[
-        int | None, typer.Option(min=1, help="Only that many images of each task; marked as a subset.")
+        int | None, typer.Option(min=1, help="Number of images of each task; records are marked as a subset.")
     ] = None,
     subset: Annotated[
-        str, typer.Option(help="present: only images whose picture file is here; marked as a subset.")
+        str, typer.Option(help="present: only images whose file exists; records are marked as a subset.")
     ] = "",
     scoring: Annotated[
         str | None,
-        typer.Option(help="global, conditioned or shortlist:K; else what the card says, or the model was made for."),
+        typer.Option(help="global, conditioned or shortlist:K; by default that of the card, else that of the model."),
     ] = None,
-    set_: Annotated[list[str], typer.Option("--set", help="KEY=VALUE: replace a card's parameter. Repeatable.")] = [],
-    allow_bad: Annotated[int, typer.Option(min=0, help="Unreadable images of a task that may be left out.")] = 0,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
-    no_cache: Annotated[bool, typer.Option("--no-cache", help="Neither use nor keep embeddings.")] = False,
-    offline: Annotated[bool, typer.Option("--offline", help="Never fetch model weights.")] = False,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit 1 also where a suite's task was left out.")] = False,
-    save_images: Annotated[
-        int, typer.Option(min=0, help="Pictures of each segmentation to write, with truth and prediction.")
+    set_: Annotated[
+        list[str], typer.Option("--set", help="KEY=VALUE: replace a parameter of the cards. Repeatable.")
+    ] = [],
+    allow_bad: Annotated[
+        int, typer.Option(min=0, help="Number of unreadable images that may be left out of each task.")
     ] = 0,
-    json_: Annotated[bool, typer.Option("--json", help="Print the records as JSON and nothing else.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan, and stop.")] = False,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Neither read nor write stored embeddings.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Never download model weights.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit 1 also if a task of a suite was left out.")] = False,
+    save_images: Annotated[
+        int,
+        typer.Option(
+            min=0, help="Number of images of each segmentation task to write, with ground truth and prediction."
+        ),
+    ] = 0,
+    json_: Annotated[bool, typer.Option("--json", help="Print the records as JSON only.")] = False,
 ) -> None:
-    """Evaluate models on tasks: plan, encode once, score, record.
+    """Evaluate models on tasks: plan, encode each image and text once, score, write records.
 
     goldieval run --model goldiclip --tasks retrieval,zeroshot
 
@@ -64,7 +72,7 @@ def run(
     from goldieval.engine.options import validated_options
     from goldieval.engine.run import evaluate
     from goldieval.models.inputs import Batching
-    from goldieval.report.console import Terminal
+    from goldieval.report.console import ConsoleReporter
 
     options = validated_options(
         {
@@ -85,7 +93,7 @@ def run(
             "save_images": save_images,
         }
     )
-    reporter = Terminal(Console(stderr=json_))
+    reporter = ConsoleReporter(Console(stderr=json_))
     records = evaluate(model, ",".join(tasks), options=options, reporter=reporter)
     if json_:
         print_json([record.model_dump(mode="json") for record in records], indent=None)

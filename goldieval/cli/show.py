@@ -1,4 +1,4 @@
-"""``goldieval show``: one record or a folder of records as tables."""
+"""``goldieval show``: a record, or the records of a folder, as tables."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from goldieval.core.text import shell_argument
 
 def show(
     place: Annotated[Path, typer.Argument(help="A record file or a folder of records.")] = Path("results"),
-    json_: Annotated[bool, typer.Option("--json", help="Print the records as JSON.")] = False,
+    json_: Annotated[bool, typer.Option("--json", help="Print the records as JSON only.")] = False,
 ) -> None:
-    """Show records: every metric with its interval, and what was run on what.
+    """Show records: every metric with its interval, the model and the protocol.
 
     goldieval show results
 
@@ -33,17 +33,17 @@ def show(
         return
     console = Console()
     if not records:
-        own = "" if place == Path("results") else f" --out {shell_argument(str(place))}"
-        make = f"no records in {place}. Make some: goldieval run --model goldiclip --tasks retrieval,zeroshot{own}"
-        console.print(make, soft_wrap=True)
+        out_option = "" if place == Path("results") else f" --out {shell_argument(str(place))}"
+        command = f"goldieval run --model goldiclip --tasks retrieval,zeroshot{out_option}"
+        console.print(f"no records in {place}. To make some: {command}", soft_wrap=True)
     ordered = sorted(records, key=lambda record: (record.model.spec, record.model.fingerprint, record.task.name))
     for (spec, fingerprint), group in groupby(ordered, lambda record: (record.model.spec, record.model.fingerprint)):
-        ours = list(group)
-        console.print(Text(f"{spec}  {fingerprint[:8]}  {ours[0].model.precision}", "bold"))
-        if ours[0].model.notice:
-            console.print(Text(f"  {ours[0].model.notice}", "yellow"))
-        console.parts(scores(ours, console, every_metric=True))
-        for record in ours:
+        of_model = list(group)
+        console.print(Text(f"{spec}  {fingerprint[:8]}  {of_model[0].model.precision}", "bold"))
+        if of_model[0].model.notice:
+            console.print(Text(f"  {of_model[0].model.notice}", "yellow"))
+        console.parts(scores(of_model, console, every_metric=True))
+        for record in of_model:
             if record.status == "failed":
                 console.print(Text(f"{record.task.name} FAILED: {record.reason}", "red"), soft_wrap=True)
         console.print()

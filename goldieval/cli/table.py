@@ -1,4 +1,4 @@
-"""``goldieval table``: a paper's table, our rows beside the published ones."""
+"""``goldieval table``: tables of records beside published results."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from goldieval.core.display import Console, print_html, print_text
 from goldieval.core.errors import GoldievalError
 
 if TYPE_CHECKING:
+    from goldieval.report.agreement import Disagreement
     from goldieval.report.grid import Grid
 
 
@@ -24,28 +25,30 @@ class Format(str, Enum):
 
 
 def table(
-    spec: Annotated[str, typer.Argument(help="A table's name, or a YAML file of yours.")] = "leaderboard",
-    out: Annotated[
-        list[Path], typer.Option(help="Folder or file of the records. Repeatable. Nothing is measured here.")
-    ] = [Path("results")],
+    spec: Annotated[str, typer.Argument(help="Name of a table, or your own YAML file.")] = "leaderboard",
+    out: Annotated[list[Path], typer.Option(help="Folder or file of records. Repeatable.")] = [Path("results")],
     import_: Annotated[
         list[Path],
-        typer.Option("--import", help="Results of clip-benchmark, open_clip or lmms-eval: file or folder. Repeatable."),
+        typer.Option(
+            "--import", help="File or folder with results of clip-benchmark, open_clip or lmms-eval. Repeatable."
+        ),
     ] = [],
-    format_: Annotated[Format, typer.Option("--format", help="How it is printed.")] = Format.terminal,
-    html: Annotated[Path | None, typer.Option(help="Write a page there: sort, filter, every task, a plot.")] = None,
-    plot: Annotated[Path | None, typer.Option(help="Write the data-efficiency plot there: .png or .pdf.")] = None,
-    check: Annotated[
-        Path | None, typer.Option(help="Exit 1 where this table file (.tex, .md, .html, .csv) no longer agrees.")
+    format_: Annotated[Format, typer.Option("--format", help="Output format.")] = Format.terminal,
+    html: Annotated[
+        Path | None, typer.Option(help="Write an HTML page with a sortable leaderboard, every task and a plot.")
     ] = None,
-    delta: Annotated[str | None, typer.Option(help="Name of the row to show differences from.")] = None,
-    digits: Annotated[int | None, typer.Option(min=0, max=4, help="Digits after the point.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Write the data-efficiency plot to this .png or .pdf file.")] = None,
+    check: Annotated[
+        Path | None, typer.Option(help="Exit 1 if this table file (.tex, .md, .html, .csv) differs from the records.")
+    ] = None,
+    delta: Annotated[str | None, typer.Option(help="Name of the row from which differences are shown.")] = None,
+    digits: Annotated[int | None, typer.Option(min=0, max=4, help="Digits after the decimal point.")] = None,
     allow: Annotated[
-        bool, typer.Option("--allow", help="Let different settings share a column, with a footnote and no marks.")
+        bool, typer.Option("--allow", help="Let different settings share a column, with a footnote and without marks.")
     ] = False,
-    tasks_dir: Annotated[Path | None, typer.Option(help="Folder with task cards of your own.")] = None,
+    tasks_dir: Annotated[Path | None, typer.Option(help="Folder with your own task cards.")] = None,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Stop at an unknown model or column, or an unreadable record.")
+        bool, typer.Option("--strict", help="Stop at an unknown model or column, or at an unreadable record.")
     ] = False,
 ) -> None:
     """Print a table from records, published numbers and imported results.
@@ -55,26 +58,26 @@ def table(
     goldieval table --html leaderboard.html --plot efficiency.pdf
     """
     from goldieval.report.agreement import disagreements
+    from goldieval.report.built_table import build_table
     from goldieval.report.faults import warn
-    from goldieval.report.make import make_table
 
-    made = make_table(spec, out, import_, tasks_dir, allow, delta, digits)
-    grid = made.grid
+    built = build_table(spec, out, import_, tasks_dir, allow, delta, digits)
+    grid = built.grid
     if strict and grid.faults:
         raise GoldievalError(grid.faults[0])
     errors = Console(stderr=True, soft_wrap=True)
     warn(grid.faults)
     if check is not None:
-        _check(check, disagreements(check, grid), errors)
+        _report_differences(check, disagreements(check, grid), errors)
         return
     if html is not None:
         from goldieval.report.page import write_page
 
-        _written(html, write_page(html, made))
+        _print_size(html, write_page(html, built))
     if plot is not None:
         from goldieval.report.plots import write_plot
 
-        _written(plot, write_plot(plot, made))
+        _print_size(plot, write_plot(plot, built))
     if html is None and plot is None:
         _print(grid, format_)
         for hint in grid.hints:
@@ -94,14 +97,14 @@ def _print(grid: Grid, format_: Format) -> None:
     console.parts(to_terminal(grid, console))
 
 
-def _written(file: Path, size: int) -> None:
+def _print_size(file: Path, size: int) -> None:
     Console().print(f"{file}: {size / 1e3:,.0f} kB", soft_wrap=True)
 
 
-def _check(file: Path, found: list, errors: Console) -> None:
-    if not found:
+def _report_differences(file: Path, differences: list[Disagreement], errors: Console) -> None:
+    if not differences:
         Console().print(f"{file} agrees", soft_wrap=True)
         return
-    for cell in found:
+    for cell in differences:
         errors.print(f"{file}: {cell}")
     raise typer.Exit(1)

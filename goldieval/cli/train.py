@@ -15,16 +15,23 @@ if TYPE_CHECKING:
 
 
 def train(
-    recipe: Annotated[str, typer.Argument(help="Name of a shipped recipe, or path of a recipe.")],
-    out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/RECIPE by default.")] = None,
-    set_: Annotated[list[str], typer.Option("--set", help="KEY=VALUE, dotted: optimiser.lr=5e-4. Repeatable.")] = [],
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint in the folder.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Measure a few steps, print the cost, and stop.")] = False,
+    recipe: Annotated[str, typer.Argument(help="Name of a shipped recipe, or path of a recipe file.")],
+    out: Annotated[Path | None, typer.Option(help="Folder of the run; by default runs/RECIPE.")] = None,
+    set_: Annotated[
+        list[str],
+        typer.Option("--set", help="KEY=VALUE: replace a value of the recipe, such as optimiser.lr=5e-4. Repeatable."),
+    ] = [],
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue from the newest checkpoint in the folder.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Measure a few steps, print the cost of the whole recipe, and stop.")
+    ] = False,
     max_bad_samples: Annotated[
-        int, typer.Option(min=0, help="Training samples that may be unusable, in each process, before it stops.")
+        int, typer.Option(min=0, help="Number of unusable training samples allowed in each process.")
     ] = 100,
 ) -> None:
-    """Train a model; its checkpoints run as goldiclip@FOLDER/step-000500.
+    """Train a model; its checkpoints are evaluated as goldiclip@FOLDER/step-000500.
 
     goldieval train goldiclip-tiny-start --dry-run
 
@@ -33,19 +40,20 @@ def train(
     from goldieval.cli.overrides import parse_overrides
     from goldieval.goldiclip.recipe_files import load_recipe
 
-    chosen = load_recipe(recipe, parse_overrides(set_))  # before torch is imported: a mistyped name is refused at once
-    folder = out or Path("runs") / chosen.name
+    # Before torch is imported, so that a mistyped name is reported at once.
+    loaded = load_recipe(recipe, parse_overrides(set_))
+    folder = out or Path("runs") / loaded.name
     from goldieval.core.errors import GoldievalError
     from goldieval.goldiclip.checkpoint_folder import latest
     from goldieval.goldiclip.launch import is_main_process, shut_down
 
     if latest(folder) and not (resume or dry_run):
-        raise GoldievalError(f"{folder} holds a run already. Go on with --resume, or name another --out.")
+        raise GoldievalError(f"{folder} already contains a run. Continue it with --resume, or give another --out.")
     console = Console(quiet=not is_main_process())
     if dry_run:
-        _print_cost(chosen, folder, max_bad_samples, console)
+        _print_cost(loaded, folder, max_bad_samples, console)
     else:
-        _train(chosen, folder, resume, max_bad_samples, console)
+        _train(loaded, folder, resume, max_bad_samples, console)
     shut_down()
 
 
@@ -54,33 +62,33 @@ def _print_cost(recipe: Recipe, folder: Path, max_bad_samples: int, console: Con
     from goldieval.goldiclip.data.synthetic import SyntheticCorpus, missing_data
     from goldieval.goldiclip.tokenizer import Tokenizer
     from goldieval.goldiclip.trainer import Trainer
-    from goldieval.report.training import TrainingScreen
+    from goldieval.report.training import TrainingReporter
 
     missing, tokenizer = missing_data(recipe.data), Tokenizer(recipe.model.merges, recipe.model.context_length)
     batch_size, image_size = recipe.optimiser.batch_size, recipe.model.image_size
     corpus = SyntheticCorpus(batch_size, image_size, tokenizer) if missing else None
     recipe = recipe.model_copy(update={"init": ""})  # the cost does not depend on it, and it may not exist yet
     trainer = Trainer(recipe, folder, corpus=corpus, max_bad_samples=max_bad_samples, note=_note)
-    TrainingScreen(console, recipe).cost(cost_of(trainer), missing)
+    TrainingReporter(console, recipe).cost(cost_of(trainer), missing)
 
 
 def _train(recipe: Recipe, folder: Path, resume: bool, max_bad_samples: int, console: Console) -> None:
     from goldieval.core.errors import InterruptedRunError
     from goldieval.goldiclip.checkpoint_folder import latest
     from goldieval.goldiclip.trainer import Trainer
-    from goldieval.report.training import TrainingScreen
+    from goldieval.report.training import TrainingReporter
     from goldieval.report.training_evaluation import TrainingEvaluation
 
-    screen = TrainingScreen(console, recipe)
-    evaluation = TrainingEvaluation(recipe.evaluation, folder / "results", screen)
+    reporter = TrainingReporter(console, recipe)
+    evaluation = TrainingEvaluation(recipe.evaluation, folder / "results", reporter)
     try:
         trainer = Trainer(recipe, folder, resume=resume, max_bad_samples=max_bad_samples, note=_note)
         if resume:
-            screen.resuming(trainer.step)
-        with screen:
-            last = trainer.run(screen.step, evaluation)
+            reporter.resuming(trainer.step)
+        with reporter:
+            last = trainer.run(reporter.step, evaluation)
     except KeyboardInterrupt:
-        again = "the same command with --resume goes on from {}" if latest(folder) else "there is no checkpoint yet"
+        again = "the same command with --resume continues from {}" if latest(folder) else "there is no checkpoint yet"
         raise InterruptedRunError(again.format(latest(folder))) from None
     if trainer.bad_samples.samples:
         _note(f"{trainer.bad_samples.summary()}; listed in {trainer.bad_samples.log}")
@@ -91,5 +99,5 @@ def _train(recipe: Recipe, folder: Path, resume: bool, max_bad_samples: int, con
 
 
 def _note(line: str) -> None:
-    """Print a line in every process: each meets bad samples of its own."""
+    """Print a line, in every process, since each has bad samples of its own."""
     Console().print(Text(line), soft_wrap=True)

@@ -1,1 +1,1 @@
-"""Which of two models is better, from their records alone: sides, pairs of records, tests, verdicts, flips."""
+"""Comparison of two models by their records: sides, pairs of records, tests, verdicts and flipped queries."""

@@ -1,4 +1,4 @@
-"""Is B better than A: every task that both have, on the same samples, Holm over all tests, three words of verdict."""
+"""Tests whether B is better than A: all common tasks, on the same samples, with p-values adjusted by Holm."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from goldieval.comparison.curve import curve_of
 from goldieval.comparison.pairs import Pair, Unpaired, pair
 from goldieval.comparison.result import Comparison
-from goldieval.comparison.sides import Library, Side, command
+from goldieval.comparison.sides import RecordIndex, Side, command
 from goldieval.comparison.significance import rows_of
 from goldieval.core.errors import GoldievalError, did_you_mean, listing
 from goldieval.tasks.catalogue import Catalogue
@@ -30,7 +30,7 @@ def compare(
 
     Args:
         a: model spec or glob over specs, beginning of a fingerprint, record file or folder.
-        b: the same; the verdict is about B.
+        b: the other model, in the same forms; the verdict is about B.
         results: folder of the records.
         tasks: names of the only tasks to compare, as a list or separated by commas.
         all_metrics: whether to test every metric, not only the headline.
@@ -42,37 +42,37 @@ def compare(
     """
     tasks = [name.strip() for name in tasks.split(",") if name.strip()] if isinstance(tasks, str) else tasks
     folder = Path(results)
-    library = Library(folder)
-    one, other = library.side(str(a)), library.side(str(b))
-    _check_names(one, other, tasks)
-    _check(one, other, library, tasks)
+    index = RecordIndex(folder)
+    side_a, side_b = index.side(str(a)), index.side(str(b))
+    _check_task_names(side_a, side_b, tasks)
+    _check_records(side_a, side_b, index, tasks)
     if tasks:
-        one, other = _only(one, tasks), _only(other, tasks)
-        _check(one, other, library, tasks)
-    several = {"A": _several(one, seeds), "B": _several(other, seeds)}
-    left, right = (each.models if several[name] else each.models[-1:] for name, each in (("A", one), ("B", other)))
-    groups = [pair(one.of(x), other.of(y)) for x in left for y in right]
-    pairs = _distinct([found for group, _ in groups for found in group])
+        side_a, side_b = _of_tasks(side_a, tasks), _of_tasks(side_b, tasks)
+        _check_records(side_a, side_b, index, tasks)
+    sides = {"A": side_a, "B": side_b}
+    are_seeds = {name: side.seeds or (seeds and len(side.models) > 1) for name, side in sides.items()}
+    models_a, models_b = (side.models if are_seeds[name] else side.models[-1:] for name, side in sides.items())
+    groups = [pair(side_a.entries_of(x), side_b.entries_of(y)) for x in models_a for y in models_b]
+    pairs = _distinct([each for group, _ in groups for each in group])
     unpaired = groups[0][1]
-    notes, refused = _notes(unpaired, one, other)
-    curves = {name: each for name, each in (("A", one), ("B", other)) if len(each.models) > 1 and not several[name]}
-    for name, each in curves.items():
-        last = each.entries[-1].record.model.spec
-        notes.append(f"{name} names {len(each.models)} checkpoints; the last is tested, {last}")
+    notes, refused = _notes(unpaired, side_a, side_b)
+    curves = [name for name, side in sides.items() if len(side.models) > 1 and not are_seeds[name]]
+    for name in curves:
+        last = sides[name].entries[-1].record.model.spec
+        notes.append(f"{name} matches {len(sides[name].models)} checkpoints; the last is tested, {last}")
     rows, kept, untested, unreadable = rows_of(pairs, all_metrics)
     refused += unreadable
-    notes += dict.fromkeys(f"left out: {fault}" for side in (one, other) for fault in side.faults)
+    notes += dict.fromkeys(f"left out: {fault}" for side in sides.values() for fault in side.faults)
     if not rows:
-        why = "; ".join(line.rstrip(".") for line in [*refused, *notes, *untested])
-        raise GoldievalError(f"nothing to compare: {why}")
-    return Comparison(
-        one, other, rows, kept, notes + untested, refused, curve_of({"A": one, "B": other}) if curves else []
-    )
+        reasons = "; ".join(line.rstrip(".") for line in [*refused, *notes, *untested])
+        raise GoldievalError(f"nothing to compare: {reasons}")
+    curve = curve_of(sides) if curves else []
+    return Comparison(side_a, side_b, rows, kept, notes + untested, refused, curve)
 
 
-def _of_a_family(text: str, library: Library) -> bool:
-    """Return whether the text may be a model spec: its family is installed, or has records."""
-    families = {*model_families(), *(_family(entry.record.model.spec) for entry in library.entries)}
+def _is_of_a_family(text: str, index: RecordIndex) -> bool:
+    """Return whether a text may be a model spec: its family is installed, or has records."""
+    families = {*model_families(), *(_family(entry.record.model.spec) for entry in index.entries)}
     return text.startswith((".", "/", "~")) or _family(text) in families
 
 
@@ -80,41 +80,38 @@ def _family(spec: str) -> str:
     return re.split("[:@]", spec, maxsplit=1)[0]
 
 
-def _only(side: Side, tasks: Sequence[str]) -> Side:
+def _of_tasks(side: Side, tasks: Sequence[str]) -> Side:
     return replace(side, entries=[entry for entry in side.entries if entry.record.task.name in tasks])
 
 
-def _check_names(a: Side, b: Side, tasks: Sequence[str]) -> None:
-    """Raise GoldievalError for a task that no card and no record has."""
-    there = {entry.record.task.name for side in (a, b) for entry in side.entries}
-    shipped = Catalogue().tasks if set(tasks) - there else {}
+def _check_task_names(a: Side, b: Side, tasks: Sequence[str]) -> None:
+    """Raise GoldievalError if a task has neither a card nor a record."""
+    recorded = {entry.record.task.name for side in (a, b) for entry in side.entries}
+    shipped = Catalogue().tasks if set(tasks) - recorded else {}
     for name in tasks:
-        if name not in there and name not in shipped:
-            near = did_you_mean(name, {*there, *shipped}) or f" These records are of {listing(sorted(there))}."
+        if name not in recorded and name not in shipped:
+            near = did_you_mean(name, {*recorded, *shipped})
+            near = near or f" The tasks of these records are {listing(sorted(recorded))}."
             raise GoldievalError(f"compare: no task {name!r}.{near}")
 
 
-def _check(a: Side, b: Side, library: Library, tasks: Sequence[str]) -> None:
-    """Raise GoldievalError where a side has no record, with the command that makes it."""
+def _check_records(a: Side, b: Side, index: RecordIndex, tasks: Sequence[str]) -> None:
+    """Raise GoldievalError if a side has no record, with the command that makes it."""
     lacking = [side for side in (a, b) if not side.entries]
     if not lacking:
         return
-    there = [entry for side in (a, b) for entry in side.entries]
-    names = tasks or [entry.record.task.name for entry in there] or ["retrieval", "zeroshot"]
-    what = " and of ".join(dict.fromkeys(side.text for side in lacking))
-    unknown = [side.text for side in lacking if side.spec and not _of_a_family(side.text, library)]
+    present = [entry for side in (a, b) for entry in side.entries]
+    names = tasks or [entry.record.task.name for entry in present] or ["retrieval", "zeroshot"]
+    models = " and of ".join(dict.fromkeys(side.text for side in lacking))
+    unknown = [side.text for side in lacking if side.spec and not _is_of_a_family(side.text, index)]
     specs = [] if unknown else list(dict.fromkeys(side.text for side in lacking if side.spec))
-    near = did_you_mean(lacking[0].text, {entry.record.model.spec for entry in library.entries})
-    how = f" To make it: {command(specs, there, names, library.results)}" if specs else ""
+    near = did_you_mean(lacking[0].text, {entry.record.model.spec for entry in index.entries})
+    how = f" To make it: {command(specs, present, names, index.results)}" if specs else ""
     how += "".join(f" {text} is neither a folder nor of a known model family." for text in dict.fromkeys(unknown))
-    where = ", ".join(dict.fromkeys(str(library.results if side.spec else side.text) for side in lacking))
+    folders = ", ".join(dict.fromkeys(str(index.results if side.spec else side.text) for side in lacking))
     faults = list(dict.fromkeys(fault for side in lacking for fault in side.faults))
     left_out = f" Left out: {listing(faults)}." if faults else ""
-    raise GoldievalError(f"no record of {what} in {where}.{near}{how}{left_out}")
-
-
-def _several(side: Side, asked: bool) -> bool:
-    return side.seeds or (asked and len(side.models) > 1)
+    raise GoldievalError(f"no record of {models} in {folders}.{near}{how}{left_out}")
 
 
 def _distinct(pairs: list[Pair]) -> list[Pair]:
@@ -122,7 +119,7 @@ def _distinct(pairs: list[Pair]) -> list[Pair]:
 
 
 def _notes(unpaired: list[Unpaired], a: Side, b: Side) -> tuple[list[str], list[str]]:
-    """Return one line for each side without some records, with the command that makes them, and the refused tasks."""
+    """Return one line for each side that lacks records, with the command that makes them, and the refused tasks."""
     notes, refused = [], [f"{each.task}: {each.reason}" for each in unpaired if not each.lacking]
     for name, side, other in (("A", a, b), ("B", b, a)):
         lacking = {each.task: each.limit for each in unpaired if each.lacking == name}

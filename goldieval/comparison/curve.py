@@ -1,4 +1,4 @@
-"""The headline of every checkpoint that a glob names, against the images that it has seen."""
+"""The headline of each checkpoint of a glob, against the number of images seen in training."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from goldieval.comparison.sides import Side
 
 
 def curve_of(sides: Mapping[str, Side]) -> list[CurvePoint]:
-    """Return one point a record, by task, side and images seen."""
+    """Return one point per record, sorted by task and side, in the order of the entries."""
     points = [
         CurvePoint(
             side=name,

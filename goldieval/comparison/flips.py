@@ -1,4 +1,4 @@
-"""The queries that only one of two models gets right."""
+"""Queries that only one of two models answers correctly."""
 
 from __future__ import annotations
 
@@ -51,11 +51,11 @@ class _Side:
 
     def __init__(self, columns: Columns, rows: np.ndarray) -> None:
         self.columns, self.rows = columns, rows
-        self.shown = _shown(columns, rows)
+        self.outcomes = _outcome_texts(columns, rows)
         self.log_ranks = _log_ranks(columns)[rows]
 
     def text(self, name: str, query: int) -> str:
-        """Return a column's entry for a query; empty where there is no such column."""
+        """Return the entry of a column for a query; empty if there is no such column."""
         return str(self.columns[name][self.rows[query]]) if name in self.columns else ""
 
     def tied(self, query: int) -> bool:
@@ -65,30 +65,30 @@ class _Side:
         return "cut" in self.columns and bool(self.columns["cut"][self.rows[query]])
 
 
-def flips_of(pair: Pair, metric: str, most: int) -> list[Flip]:
-    """Return the gained and the lost queries of a pair of records, those whose rank changed most first.
+def flips_of(pair: Pair, metric: str, limit: int) -> list[Flip]:
+    """Return the gained and the lost queries of a pair of records, sorted by decreasing change of rank.
 
     Args:
         pair: the records of A and B.
         metric: name of the metric; one whose values are not of single queries has no flips.
-        most: maximum number of gained, and of lost, queries.
+        limit: maximum number of gained, and of lost, queries.
     """
     columns = [read_outcomes(entry.file, entry.record) for entry in (pair.a, pair.b)]
-    about = metric_of(metric)
-    a, b = (about.values(each) for each in columns)
+    definition = metric_of(metric)
+    a, b = (definition.values(each) for each in columns)
     if a is None or b is None or a.values.ndim > 1:
         return []
     b = aligned(a, b, pair.a.record.task.name)
-    gain = (a.values - b.values) if about.lower_is_better else (b.values - a.values)
+    gain = (a.values - b.values) if definition.lower_is_better else (b.values - a.values)
     sides = _Side(columns[0], a.rows), _Side(columns[1], b.rows)
     change = np.abs(sides[0].log_ranks - sides[1].log_ranks)
     counts = Counter(sides[0].text("text", query) for query in range(len(a.ids)))
-    found: list[Flip] = []
+    flips: list[Flip] = []
     for what, sign in _SIGNS.items():
         queries = np.flatnonzero(sign * gain > 0.5)
-        queries = queries[np.argsort(-change[queries], kind="stable")][:most]
-        found += [_flip(what, int(query), sides, counts) for query in queries]
-    return found
+        queries = queries[np.argsort(-change[queries], kind="stable")][:limit]
+        flips += [_flip(what, int(query), sides, counts) for query in queries]
+    return flips
 
 
 _SIGNS: dict[Literal["gained", "lost"], int] = {"gained": 1, "lost": -1}
@@ -104,15 +104,15 @@ def _flip(what: Literal["gained", "lost"], query: int, sides: tuple[_Side, _Side
         picture=a.text("cluster_id", query),
         image=a.text("image", query),
         text=text,
-        a=a.shown[query],
-        b=sides[1].shown[query],
+        a=a.outcomes[query],
+        b=sides[1].outcomes[query],
         tied=any(side.tied(query) for side in sides),
         repeated=bool(text) and counts[text] > 1 and "label" not in a.columns,
         cut=" and ".join(name for name, side in zip("AB", sides, strict=True) if side.cut(query)),
     )
 
 
-def _shown(columns: Columns, rows: np.ndarray) -> list[str]:
+def _outcome_texts(columns: Columns, rows: np.ndarray) -> list[str]:
     """Return the outcome of each query as text: the answer, or the rank of the best positive and the class."""
     if "given" in columns:
         return [

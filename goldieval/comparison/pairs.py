@@ -1,4 +1,4 @@
-"""Records of the same samples under A and B, and the reason why others cannot be paired."""
+"""Pairs of records of A and B on the same samples, and the reasons why other records are not paired."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Pair:
     Attributes:
         a: the record of A.
         b: the record of B.
-        note: settings in which the two runs differ, if there are any.
+        note: settings in which the two runs differ; empty if there are none.
     """
 
     a: Entry
@@ -35,8 +35,8 @@ class Unpaired:
     Attributes:
         task: its name.
         reason: why it is not compared.
-        lacking: the side, ``A`` or ``B``, that has no record of it; else empty.
-        limit: number of images of the subset that the other side has; None for all.
+        lacking: the side without a record of it, ``A`` or ``B``; else empty.
+        limit: number of images of the other side's subset; None for all.
     """
 
     task: str
@@ -79,22 +79,22 @@ def _failure(entries: list[Entry], task: str) -> str:
 
 
 def _match(a: list[Entry], b: list[Entry]) -> tuple[list[Pair], str]:
-    """Return the pairs of one task, or why there are none."""
+    """Return the pairs of one task, or the reason why there are none."""
     same = [(one, other) for one in a for other in b if not difference(one.record, other.record)]
     if not same:
         return [], difference(a[0].record, b[0].record)
-    alike = [Pair(one, other) for one, other in same if not _how(one.record, other.record)]
+    alike = [Pair(one, other) for one, other in same if not _setting_differences(one.record, other.record)]
     if alike:
         return alike, ""
     if len(same) > 1:
         return [], "a side has several records that were scored differently: name the files"
     ((one, other),) = same
-    return [Pair(one, other, _how(one.record, other.record))], ""
+    return [Pair(one, other, _setting_differences(one.record, other.record))], ""
 
 
 def difference(a: Record, b: Record) -> str:
     """Return how the samples of two records of one task differ; empty where they are the same."""
-    words = {
+    values = {
         "version of the task": (a.task.version, b.task.version),
         "subset": tuple(f"{each.task.limit:,} images" if each.task.limit else "all" for each in (a, b)),
         "card": (a.task.card_sha256[:8], b.task.card_sha256[:8]),
@@ -103,23 +103,23 @@ def difference(a: Record, b: Record) -> str:
         "unreadable pictures": tuple(", ".join(sorted(each.data.unreadable)) or "none" for each in (a, b)),
         "data": (a.data.sha256[:8], b.data.sha256[:8]),
     }
-    first = next((name for name, (one, other) in words.items() if one != other), "")
-    return f"not the same samples: {first} {words[first][0]} under A, {words[first][1]} under B" if first else ""
+    first = next((name for name, (one, other) in values.items() if one != other), "")
+    return f"not the same samples: {first} {values[first][0]} under A, {values[first][1]} under B" if first else ""
 
 
-def _how(a: Record, b: Record) -> str:
+def _setting_differences(a: Record, b: Record) -> str:
     """Return the settings in which two records of the same samples differ; they may be compared."""
-    words = {"scoring": (a.task.scoring, b.task.scoring), "precision": (a.model.precision, b.model.precision)}
-    return ", ".join(f"{name} {one} and {other}" for name, (one, other) in words.items() if one != other)
+    values = {"scoring": (a.task.scoring, b.task.scoring), "precision": (a.model.precision, b.model.precision)}
+    return ", ".join(f"{name} {one} and {other}" for name, (one, other) in values.items() if one != other)
 
 
-def aligned(a: QueryValues, b: QueryValues, where: str) -> QueryValues:
+def aligned(a: QueryValues, b: QueryValues, context: str) -> QueryValues:
     """Return the values of B in the order of A.
 
     Args:
         a: values of A.
         b: values of B.
-        where: task and metric, for the error message.
+        context: task and metric, for the error message.
 
     Raises:
         GoldievalError: the sample ids of the two differ, or are not unique.
@@ -128,5 +128,5 @@ def aligned(a: QueryValues, b: QueryValues, where: str) -> QueryValues:
         return b
     rows: Mapping[str, int] = {id: row for row, id in enumerate(b.ids)}
     if len(a.ids) != len(b.ids) or len(rows) != len(b.ids) or set(rows) != set(a.ids):
-        raise GoldievalError(f"{where}: the sample ids of A and B differ, {len(a.ids):,} and {len(b.ids):,} queries.")
+        raise GoldievalError(f"{context}: the sample ids of A and B differ, {len(a.ids):,} and {len(b.ids):,} queries.")
     return b.ordered(np.array([rows[id] for id in a.ids]))

@@ -1,4 +1,4 @@
-"""What a comparison found, as the terminal, JSON, the page and a notebook need it."""
+"""The result of a comparison, for the terminal, JSON, pages and notebooks."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ Verdict = Literal["better", "worse", "not separable"]
 
 @dataclass(frozen=True)
 class MetricComparison:
-    """One metric of one task. Shares are fractions; differences are B - A.
+    """The test of one metric of one task. Percentages are stored as fractions; differences are B - A.
 
     Attributes:
-        task: its name.
-        metric: its name.
-        protocol: of the task.
+        task: name of the task.
+        metric: name of the metric.
+        protocol: protocol of the task.
         limit: number of images of a subset; None for all.
-        heading: under which a run shows the task.
-        a: score of A; of several seeds their mean.
-        b: score of B.
+        heading: heading of the task in the output of a run.
+        a: score of A, or the mean over its seeds.
+        b: score of B, or the mean over its seeds.
         difference: B - A.
-        low: lower end of the 95 % interval of the difference; None where no interval holds.
-        high: upper end.
-        p_alone: two-sided p of this test alone.
-        p: the same adjusted by Holm for all rows.
-        verdict: of B.
-        minimum_detectable_difference: what this test finds with 80 % power at Holm's strictest level.
-        method: the test.
-        n: queries.
-        clusters: independent units among them.
-        gains: queries on which B does better than A; None of several seeds.
-        losses: queries on which B does worse.
-        seeds: how many there are on each side.
-        seed_sd: standard deviation of scores between seeds of A and of B; None of a single one.
-        seed_error: standard error of the difference by the choice of seeds, see ``metrics.seeds``.
-        sample_error: the same by the choice of samples.
-        note: how the two were run differently, if they were.
-        unreliable: why the interval may not hold, or why there is none.
+        low: lower end of the 95 % interval of the difference; None if there is no valid interval.
+        high: upper end of the interval.
+        p_alone: two-sided p-value of this test, not adjusted.
+        p: p-value adjusted by Holm for all rows.
+        verdict: whether B is better, worse or not separable.
+        minimum_detectable_difference: true difference that this test detects with 80 % power at Holm's strictest level.
+        method: name of the test.
+        n: number of queries.
+        clusters: number of independent units among the queries.
+        gains: number of queries on which B is better than A; None for several seeds.
+        losses: number of queries on which B is worse than A; None for several seeds.
+        seeds: number of seeds of A and of B.
+        seed_sd: standard deviation of the scores over the seeds of A and of B; None for a single seed.
+        seed_error: standard error of the difference due to the choice of seeds, see ``metrics.seeds``.
+        sample_error: standard error of the difference due to the choice of samples.
+        note: settings in which the two runs differ; empty if there are none.
+        unreliable: why the interval may not hold, or why there is none; empty if it holds.
     """
 
     task: str
@@ -75,17 +75,17 @@ class MetricComparison:
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """A checkpoint's score on one task, for the curve of a glob.
+    """The score of one checkpoint on one task, a point of the curve over a glob of checkpoints.
 
     Attributes:
-        side: A or B.
-        spec: of the model.
-        task: its name.
-        metric: the headline.
-        images_seen: by training; None where the record does not say.
+        side: ``A`` or ``B``.
+        spec: spec of the model.
+        task: name of the task.
+        metric: name of the headline metric.
+        images_seen: number of images seen in training; None if the record does not state it.
         value: the score.
-        low: lower end of its 95 % interval.
-        high: upper end.
+        low: lower end of its 95 % interval; None if there is none.
+        high: upper end of the interval.
     """
 
     side: str
@@ -100,16 +100,16 @@ class CurvePoint:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What ``compare`` found.
+    """The result of ``compare``.
 
     Attributes:
-        a: the records of side A.
-        b: those of side B.
-        rows: one per test.
-        pairs: the records of each row, A's and B's; of several seeds the first.
-        notes: what was not compared, and why.
-        refused: tasks whose samples differ.
-        curve: scores of checkpoints, where a side is a row of them.
+        a: the records of A.
+        b: the records of B.
+        rows: one test each.
+        pairs: records of A and B for each row; for several seeds the first pair.
+        notes: one line for each task or metric that was not compared, with the reason.
+        refused: one line for each task whose samples differ.
+        curve: scores of the checkpoints, if a side consists of several.
     """
 
     a: Side
@@ -121,7 +121,7 @@ class Comparison:
     curve: list[CurvePoint] = field(default_factory=list)
 
     def plain(self) -> dict[str, Any]:
-        """Return what JSON needs."""
+        """Return the comparison as values that JSON can represent."""
         sides = {name: models(side) for name, side in (("a", self.a), ("b", self.b))}
         rows = [
             asdict(row) | {"a_record": str(both.a.file), "b_record": str(both.b.file)}
@@ -131,14 +131,14 @@ class Comparison:
         return {**sides, "rows": rows, "curve": curve, "notes": self.notes, "refused": self.refused}
 
     def frame(self) -> pd.DataFrame:
-        """Return one row a test."""
+        """Return a table with one row per test."""
         import pandas as pd
 
         return pd.DataFrame([asdict(row) for row in self.rows])
 
 
 def models(side: Side) -> list[dict[str, Any]]:
-    """Return who stands on a side: spec, fingerprint, precision, training, one entry a model."""
-    parts = [side.of(fingerprint)[0].record.model for fingerprint in side.models]
+    """Return spec, fingerprint, precision and training of each model of a side."""
+    parts = [side.entries_of(fingerprint)[0].record.model for fingerprint in side.models]
     keys = {"spec", "fingerprint", "precision", "notice", "recipe", "images_seen", "unique_pairs", "seed"}
     return [part.model_dump(include=keys) for part in parts]

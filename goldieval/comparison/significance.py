@@ -1,4 +1,4 @@
-"""From pairs of records to tested rows: outcomes read, aligned, tested, adjusted, judged."""
+"""Significance tests of pairs of records: outcomes are read, aligned and tested, and p-values adjusted."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from goldieval.comparison.pairs import Pair, aligned
 from goldieval.comparison.result import MetricComparison, Verdict
 from goldieval.core.errors import GoldievalError, first_line
 from goldieval.metrics.metric import Metric
-from goldieval.metrics.paired import LEVEL, Paired
+from goldieval.metrics.paired_result import LEVEL, Paired
 from goldieval.metrics.pvalues import holm
 from goldieval.metrics.query_values import Columns, QueryValues
 from goldieval.metrics.registry import metric_of
@@ -23,9 +23,11 @@ from goldieval.records.results import Entry
 
 @dataclass(frozen=True)
 class _Tested:
+    """The test of one metric of one task, before p-values are adjusted."""
+
     pair: Pair
     metric: Metric
-    found: Paired | Seeded
+    result: Paired | Seeded
     clusters: int
     n: int
     seeds: tuple[int, int]
@@ -34,45 +36,50 @@ class _Tested:
 def rows_of(
     pairs: Sequence[Pair], all_metrics: bool
 ) -> tuple[list[MetricComparison], list[Pair], list[str], list[str]]:
-    """Test every task; return rows, the first pair of records of each, and a line for what could not be tested.
+    """Test every task. Several pairs of one task are seeds, and make one row.
 
-    Several pairs of one task are seeds and make one row. The last list names tasks whose outcomes cannot be read, or
-    whose sample ids differ; the other tasks are compared.
+    Args:
+        pairs: pairs of records.
+        all_metrics: whether all metrics are tested, not only the headline.
+
+    Returns:
+        The rows; the first pair of records of each; one line for each task with metrics that could not be tested; and
+        one line for each task whose outcomes cannot be read, or whose sample ids differ.
     """
     tested: list[_Tested] = []
     untested, refused = [], []
-    for found in _by_task(pairs):
-        name = found[0].a.record.task.name
+    for group in _by_task(pairs):
+        name = group[0].a.record.task.name
         try:
-            of_task, lacking = _task(found, all_metrics)
+            of_task, missing = _test_task(group, all_metrics)
         except GoldievalError as error:
             refused.append(f"{name}: {error}")
             continue
         except (LookupError, TypeError, ValueError, ArithmeticError) as error:
-            refused.append(f"{name}: its outcomes are not those of such a task ({first_line(error)}).")
+            refused.append(f"{name}: its outcomes do not fit the task ({first_line(error)}).")
             continue
         tested += of_task
-        if lacking:
-            untested.append(f"{name}: not tested, the per-sample outcomes do not contain {', '.join(lacking)}")
-    adjusted = holm([each.found.p for each in tested])
+        if missing:
+            untested.append(f"{name}: not tested, the per-sample outcomes do not contain {', '.join(missing)}")
+    adjusted = holm([each.result.p for each in tested])
     rows = [_row(each, p, LEVEL / len(tested)) for each, p in zip(tested, adjusted, strict=True)]
     return rows, [each.pair for each in tested], untested, refused
 
 
-def _task(found: Sequence[Pair], all_metrics: bool) -> tuple[list[_Tested], list[str]]:
-    """Test the metrics of one task; also return the names of those that the outcomes do not contain."""
-    record = found[0].a.record
-    common = [name for name in record.metrics if name in found[0].b.record.metrics]
-    sides = tuple(_columns([getattr(each, side) for each in found]) for side in ("a", "b"))
-    tested, lacking = [], []
+def _test_task(pairs: Sequence[Pair], all_metrics: bool) -> tuple[list[_Tested], list[str]]:
+    """Return the tests of one task, and the names of the metrics that the outcomes do not contain."""
+    record = pairs[0].a.record
+    common = [name for name in record.metrics if name in pairs[0].b.record.metrics]
+    sides = tuple(_columns([getattr(each, side) for each in pairs]) for side in ("a", "b"))
+    tested, missing = [], []
     for metric in map(metric_of, common if all_metrics else [record.task.headline]):
         values = [[metric.values(columns) if metric.comparable else None for columns in side] for side in sides]
-        known = [[each for each in side if each is not None] for side in values]
-        if known == values:
-            tested.append(_tested(found[0], metric, known[0], known[1]))
+        present = [[each for each in side if each is not None] for side in values]
+        if present == values:
+            tested.append(_test(pairs[0], metric, present[0], present[1]))
         else:
-            lacking.append(metric.name)
-    return tested, lacking
+            missing.append(metric.name)
+    return tested, missing
 
 
 def _by_task(pairs: Sequence[Pair]) -> list[list[Pair]]:
@@ -86,7 +93,7 @@ def _by_task(pairs: Sequence[Pair]) -> list[list[Pair]]:
 
 
 def _columns(entries: list[Entry]) -> list[Columns]:
-    """Return the outcomes of each record; every file is read once."""
+    """Return the outcomes of each distinct record."""
     distinct = {entry.file: entry for entry in entries}.values()
     read: list[Columns] = [read_outcomes(entry.file, entry.record) for entry in distinct]
     for columns in read:
@@ -95,26 +102,26 @@ def _columns(entries: list[Entry]) -> list[Columns]:
     return read
 
 
-def _tested(pair: Pair, metric: Metric, a: list[QueryValues], b: list[QueryValues]) -> _Tested:
-    where = f"{pair.a.record.task.name}, {metric.name}"
-    a, b = ([aligned(a[0], each, where) for each in side] for side in (a, b))
-    found = metric.paired(a[0], b[0]) if len(a) == len(b) == 1 else _of_seeds(metric, a, b)
+def _test(pair: Pair, metric: Metric, a: list[QueryValues], b: list[QueryValues]) -> _Tested:
+    context = f"{pair.a.record.task.name}, {metric.name}"
+    a, b = ([aligned(a[0], each, context) for each in side] for side in (a, b))
+    result = metric.paired(a[0], b[0]) if len(a) == len(b) == 1 else _test_seeds(metric, a, b)
     clusters = len(metric.influence(a[0]))
-    return _Tested(pair, metric, found, clusters, len(a[0].ids), (len(a), len(b)))
+    return _Tested(pair, metric, result, clusters, len(a[0].ids), (len(a), len(b)))
 
 
-def _of_seeds(metric: Metric, a: list[QueryValues], b: list[QueryValues]) -> Seeded:
+def _test_seeds(metric: Metric, a: list[QueryValues], b: list[QueryValues]) -> Seeded:
     scores = [np.array([metric.score(each) for each in side]) for side in (a, b)]
-    moved = [np.stack([metric.influence(each) for each in side], axis=1) for side in (a, b)]
-    return seeded(scores[0], scores[1], moved[0], moved[1])
+    influences = [np.stack([metric.influence(each) for each in side], axis=1) for side in (a, b)]
+    return seeded(scores[0], scores[1], influences[0], influences[1])
 
 
-def _row(tested: _Tested, p: float, strictest: float) -> MetricComparison:
-    found, task = tested.found, tested.pair.a.record.task
+def _row(tested: _Tested, p: float, strictest_level: float) -> MetricComparison:
+    result, task = tested.result, tested.pair.a.record.task
     lower = tested.metric.lower_is_better
-    ups = found.difference < 0 if lower else found.difference > 0
-    verdict: Verdict = "not separable" if p > LEVEL else "better" if ups else "worse"
-    gains, losses = (found.gains, found.losses) if isinstance(found, Paired) else (None, None)
+    improved = result.difference < 0 if lower else result.difference > 0
+    verdict: Verdict = "not separable" if p > LEVEL else "better" if improved else "worse"
+    gains, losses = (result.gains, result.losses) if isinstance(result, Paired) else (None, None)
     if lower and gains is not None:
         gains, losses = losses, gains
     return MetricComparison(
@@ -123,24 +130,24 @@ def _row(tested: _Tested, p: float, strictest: float) -> MetricComparison:
         protocol=task.protocol,
         limit=task.limit,
         heading=task.heading,
-        a=found.a,
-        b=found.b,
-        difference=found.difference,
-        low=found.low,
-        high=found.high,
-        p_alone=found.p,
+        a=result.a,
+        b=result.b,
+        difference=result.difference,
+        low=result.low,
+        high=result.high,
+        p_alone=result.p,
         p=p,
         verdict=verdict,
-        minimum_detectable_difference=found.minimum_detectable_difference(strictest),
-        method=found.method if isinstance(found, Paired) else "Welch's t over seeds and samples",
+        minimum_detectable_difference=result.minimum_detectable_difference(strictest_level),
+        method=result.method if isinstance(result, Paired) else "Welch's t over seeds and samples",
         n=tested.n,
         clusters=tested.clusters,
         gains=gains,
         losses=losses,
         seeds=tested.seeds,
-        seed_sd=(None, None) if isinstance(found, Paired) else found.seed_sd,
-        seed_error=None if isinstance(found, Paired) else found.seed_error,
-        sample_error=None if isinstance(found, Paired) else found.sample_error,
+        seed_sd=(None, None) if isinstance(result, Paired) else result.seed_sd,
+        seed_error=None if isinstance(result, Paired) else result.seed_error,
+        sample_error=None if isinstance(result, Paired) else result.sample_error,
         note=tested.pair.note,
-        unreliable=found.unreliable if isinstance(found, Paired) else "",
+        unreliable=result.unreliable if isinstance(result, Paired) else "",
     )

@@ -1,4 +1,4 @@
-"""Is the install, a model, or the whole chain to be trusted? Each room returns a list of checks and prints nothing."""
+"""Checks of the installation, of a model and of published numbers. Each module returns checks and prints nothing."""
 
 from goldieval.doctor.check import Check
 

@@ -1,4 +1,4 @@
-"""Task cards and suites: do they parse, and are the prompts that they pin the installed ones?"""
+"""Checks of task cards and suites: whether they parse, and whether their pinned prompts match clip-benchmark."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from goldieval.tasks.catalogue import Catalogue
 from goldieval.tasks.params import Pinned
 from goldieval.tasks.prompts import CLASS_NAMES, PROMPTS, resolve
 
-# The file of clip-benchmark in which a card's parameter is pinned.
+# The file of clip-benchmark that a parameter of a card is pinned to.
 FILES = {"prompts": PROMPTS, "class_names": CLASS_NAMES}
 
 
 def checks() -> list[Check]:
-    """Read all cards and suites of this install; a card that does not parse hides the prompts."""
+    """Check all cards and suites of the installation; the prompts are checked only if every card parses."""
     try:
         catalogue = Catalogue()
         if catalogue.errors:
             return [Check("task cards", False, listing(catalogue.errors.values(), 2))]
         catalogue.select(catalogue.suites)
         for suite in catalogue.suites.values():
-            catalogue.select(task for at_home in suite.home.values() for task in at_home.tasks)
+            catalogue.select(task for resolved in suite.home.values() for task in resolved.tasks)
     except GoldievalError as error:
         return [Check("task cards", False, reason(error))]
     parsed = f"{len(catalogue.tasks)} cards and {len(catalogue.suites)} suites parse"
@@ -33,7 +33,7 @@ def checks() -> list[Check]:
 
 
 def prompts(tasks: list[Task]) -> Check:
-    """Compare every pinned list with the installed clip-benchmark."""
+    """Compare every pinned list of prompts and class names with the installed clip-benchmark."""
     pins = [(task, name, pin) for task in tasks for name, pin in pinned(task)]
     drifted = []
     for task, name, pin in pins:
@@ -44,7 +44,7 @@ def prompts(tasks: list[Task]) -> Check:
     if drifted:
         return Check("prompts", False, listing(drifted, 2))
     installed = versions()["clip-benchmark"]
-    return Check("prompts", True, f"{len(pins)} pinned lists are those of clip-benchmark {installed}")
+    return Check("prompts", True, f"{len(pins)} pinned lists match clip-benchmark {installed}")
 
 
 def pinned(task: Task) -> Iterator[tuple[str, Pinned]]:
@@ -55,7 +55,7 @@ def pinned(task: Task) -> Iterator[tuple[str, Pinned]]:
 
 
 def with_data(root: Path) -> tuple[int, int]:
-    """Return how many tasks have their data below ``root``, and how many need any."""
+    """Return the number of tasks whose data are below ``root``, and the number of tasks that need data on disk."""
     real = [task for task in Catalogue().tasks.values() if task.card.source.on_disk]
     folders = [(task.card.source, task.folder(root)) for task in real]
     return sum(folder.is_dir() and not source.missing(folder) for source, folder in folders), len(real)

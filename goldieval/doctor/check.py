@@ -1,4 +1,4 @@
-"""What every examination returns, and how an examination that breaks becomes a finding."""
+"""The result of a check, and how an exception in a check becomes a failed check."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ Subject = TypeVar("Subject")
 
 @dataclass(frozen=True)
 class Check:
-    """One finding.
+    """The result of one check.
 
-    passed: None for a note, which is neither right nor wrong.
-    found: one line, with what to do; a command to copy follows on a line of its own.
+    Attributes:
+        name: short name of the check.
+        passed: whether it passed; None for information that is neither right nor wrong.
+        found: the finding in one line, with what to do; a command to copy follows on a line of its own.
     """
 
     name: str
@@ -25,8 +27,8 @@ class Check:
     found: str
 
 
-def examine(probe: Callable[[Subject], Check], subject: Subject) -> Check:
-    """Run one probe; one that raises becomes a failure under its own name, so that the others go on."""
+def run_probe(probe: Callable[[Subject], Check], subject: Subject) -> Check:
+    """Run one probe. An exception becomes a failed check under the name of the probe, so that the others still run."""
     try:
         with contained():
             return probe(subject)
@@ -34,15 +36,15 @@ def examine(probe: Callable[[Subject], Check], subject: Subject) -> Check:
         return Check(probe.__name__.replace("_", " "), False, reason(error))
 
 
-def examine_all(name: str, examination: Callable[[], list[Check]]) -> list[Check]:
-    """Run an examination of several checks; one that raises becomes a failure under ``name``."""
+def run_checks(name: str, checks: Callable[[], list[Check]]) -> list[Check]:
+    """Run a function that returns several checks. An exception becomes one failed check named ``name``."""
     try:
         with contained():
-            return examination()
+            return checks()
     except TaskError as error:
         return [Check(name, False, reason(error))]
 
 
 def reason(error: BaseException) -> str:
-    """Return the first line of an error; its type is said only where the message was not written for the user."""
+    """Return the first line of an error, with its type only if the message was not written for the user."""
     return next(iter(error_line(error).splitlines()), "")[:300]

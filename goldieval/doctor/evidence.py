@@ -1,4 +1,4 @@
-"""The evidence page: what of the published numbers could be reproduced, what it would take, and what did match."""
+"""The evidence page: which published numbers were reproduced, and what a verification would run and cost."""
 
 from __future__ import annotations
 
@@ -16,13 +16,24 @@ from goldieval.doctor.check import Check
 from goldieval.doctor.published import PublishedEntry, entries
 from goldieval.tasks.catalogue import Catalogue
 
-# What an estimate assumes, in thousand million multiply-adds a second: 8 cores, and one recent GPU in half precision.
+# Assumed throughput in 10^9 multiply-adds per second: 8 CPU cores, and one recent GPU in half precision.
 CPU_RATE, GPU_RATE = 300.0, 30_000.0
 
 
 @dataclass(frozen=True)
-class Line:
-    """One checkpoint on one task. megabytes: of the task's data, 0 where that is not known.   gmacs: None likewise."""
+class PlanLine:
+    """One checkpoint on one task.
+
+    Attributes:
+        checkpoint: name of the checkpoint.
+        model: its model spec.
+        task: name of the task.
+        expected: published value and tolerance of each metric.
+        weights_megabytes: size of the weights.
+        data_megabytes: size of the task's data; 0 if it is not known.
+        gmacs: 10^9 multiply-adds that encoding takes; None if it is not known.
+        missing: why the task cannot be run; empty if it can.
+    """
 
     checkpoint: str
     model: str
@@ -34,32 +45,33 @@ class Line:
     missing: str
 
     def hours(self, rate: float) -> float | None:
+        """Return the hours at ``rate``, in 10^9 multiply-adds per second."""
         return None if self.gmacs is None else self.gmacs / rate / 3600
 
 
-def lines(everything: bool) -> Iterator[Line]:
-    """Yield the matrix of checkpoint, task and expected values."""
+def lines(everything: bool) -> Iterator[PlanLine]:
+    """Yield one line for each checkpoint and task, with the expected values."""
     catalogue = Catalogue()
     for (_, task), group in groupby(entries(everything), key=lambda entry: (entry.checkpoint.name, entry.task)):
         yield _line(catalogue, task, list(group))
 
 
 def plan(everything: bool, as_json: bool = False) -> str:
-    """Return the matrix as a table to read, or as JSON."""
-    found = list(lines(everything))
+    """Return the plan of a verification as text, or as JSON."""
+    plan_lines = list(lines(everything))
     if as_json:
-        return json.dumps([vars(line) for line in found], indent=1)
+        return json.dumps([vars(line) for line in plan_lines], indent=1)
     text: list[str] = []
-    for _, group in groupby(found, key=lambda line: line.checkpoint):
+    for _, group in groupby(plan_lines, key=lambda line: line.checkpoint):
         rows = list(group)
         text.append(f"{rows[0].checkpoint}  {rows[0].model}  ({rows[0].weights_megabytes:,.0f} MB)")
-        text += [_said(row) for row in rows]
-    numbers = sum(len(line.expected) for line in found)
-    weights = sum({line.checkpoint: line.weights_megabytes for line in found}.values())
-    cpu, gpu = (sum(line.hours(rate) or 0 for line in found) for rate in (CPU_RATE, GPU_RATE))
+        text += [_plan_line(row) for row in rows]
+    numbers = sum(len(line.expected) for line in plan_lines)
+    weights = sum({line.checkpoint: line.weights_megabytes for line in plan_lines}.values())
+    cpu, gpu = (sum(line.hours(rate) or 0 for line in plan_lines) for rate in (CPU_RATE, GPU_RATE))
     text += [
-        f"{numbers} numbers of {len({line.checkpoint for line in found})} checkpoints on "
-        f"{len({line.task for line in found})} tasks; weights {weights / 1000:,.1f} GB",
+        f"{numbers} numbers of {len({line.checkpoint for line in plan_lines})} checkpoints on "
+        f"{len({line.task for line in plan_lines})} tasks; weights {weights / 1000:,.1f} GB",
         f"about {cpu:,.1f} hours on 8 CPU cores, {gpu:,.1f} on one recent GPU (towers alone, at {CPU_RATE:,.0f} and "
         f"{GPU_RATE:,.0f} GMAC/s)",
         f"run it: goldieval doctor --verify{' --all' if everything else ''} --report FILE.md",
@@ -68,7 +80,7 @@ def plan(everything: bool, as_json: bool = False) -> str:
 
 
 def write(file: Path, checks: Sequence[Check]) -> None:
-    """Write what matched, what did not and what was not run, whole or not at all."""
+    """Write the evidence page atomically: what matched, what differed and what was not run."""
     day = datetime.now(timezone.utc).strftime("%Y-%m-%d")
     matched = sum(check.passed is True for check in checks)
     not_run = sum("not verified" in check.found for check in checks)
@@ -88,7 +100,7 @@ def write(file: Path, checks: Sequence[Check]) -> None:
         raise GoldievalError(f"cannot write {file}: {error.strerror}.") from error
 
 
-def _line(catalogue: Catalogue, name: str, group: Sequence[PublishedEntry]) -> Line:
+def _line(catalogue: Catalogue, name: str, group: Sequence[PublishedEntry]) -> PlanLine:
     first = group[0].checkpoint
     expected = {entry.number.metric: (entry.number.value, entry.number.tolerance) for entry in group}
     missing, data, gmacs = "", 0.0, None
@@ -100,10 +112,10 @@ def _line(catalogue: Catalogue, name: str, group: Sequence[PublishedEntry]) -> L
             gmacs = card.expect.images * first.gmacs[0] + texts * first.gmacs[1]
     except GoldievalError:
         missing = "no card of that name in this version"
-    return Line(first.name, first.model, name, expected, first.megabytes, data, gmacs, missing)
+    return PlanLine(first.name, first.model, name, expected, first.megabytes, data, gmacs, missing)
 
 
-def _said(line: Line) -> str:
+def _plan_line(line: PlanLine) -> str:
     values = ", ".join(f"{metric} {value:.4f} ± {tolerance:g}" for metric, (value, tolerance) in line.expected.items())
     hours = line.hours(CPU_RATE)
     cost = line.missing or ("" if hours is None else f"{hours:.2f} h")

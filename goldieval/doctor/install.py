@@ -1,4 +1,4 @@
-"""The install: versions, devices, folders, names in the way, cards."""
+"""Checks of the installation: versions, devices, folders, import names, task cards."""
 
 from __future__ import annotations
 
@@ -13,40 +13,43 @@ from goldieval.core.files import check_writable
 from goldieval.data.roots import data_root, store_root
 from goldieval.data.source import tilde
 from goldieval.doctor import cards, names
-from goldieval.doctor.check import Check, examine, examine_all, reason
+from goldieval.doctor.check import Check, reason, run_checks, run_probe
 
 RESULTS = Path("results")
 
 
 def checks(data_dir: Path | None = None) -> list[Check]:
-    """Examine the install. Nothing is created, fetched or changed.
+    """Check the installation. Nothing is created, downloaded or changed.
+
+    Args:
+        data_dir: folder of the data; the default one if it is None.
 
     Raises:
-        GoldievalError: ``data_dir`` is no folder.
+        GoldievalError: ``data_dir`` is not a folder.
     """
     root = data_root(data_dir) if data_dir is not None else None
     return [
-        *(examine(probe, None) for probe in (packages, requirements, devices)),
+        *(run_probe(probe, None) for probe in (packages, requirements, devices)),
         writable("results folder", RESULTS, "name another with --out"),
         writable("embedding store", store_root(), "name another folder in $GOLDIEVAL_STORE, or use --no-cache"),
         data_folder(root),
-        *(examine(names.import_name, name) for name in names.NAMES),
-        examine(names.model_families, None),
-        *examine_all("task cards", cards.checks),
+        *(run_probe(names.import_name, name) for name in names.NAMES),
+        run_probe(names.model_families, None),
+        *run_checks("task cards", cards.checks),
     ]
 
 
 def packages(_: None) -> Check:
-    """Report the versions that can change a number."""
-    found = versions()
-    absent = [name for name, version in found.items() if version == "not installed"]
+    """Report the versions of the packages that can change a number."""
+    installed = versions()
+    absent = [name for name, version in installed.items() if version == "not installed"]
     if absent:
         return Check("packages", False, f"{listing(absent, 9)} not installed: uv sync, or pip install goldieval")
-    return Check("packages", True, ", ".join(f"{name} {version}" for name, version in found.items()))
+    return Check("packages", True, ", ".join(f"{name} {version}" for name, version in installed.items()))
 
 
 def requirements(_: None) -> Check:
-    """Compare what is installed with what goldieval was declared and tested to need."""
+    """Compare the installed packages with the requirements of goldieval."""
     from packaging.requirements import Requirement
 
     try:
@@ -56,28 +59,34 @@ def requirements(_: None) -> Check:
     needed = [each for each in declared if each.marker is None or each.marker.evaluate({"extra": ""})]
     wrong = [fault for each in needed if (fault := _unmet(each.name, str(each.specifier)))]
     if wrong:
-        return Check("requirements", False, f"{listing(wrong, 5)}. To mend: uv sync, or pip install -U goldieval")
-    return Check("requirements", True, f"all {len(needed)} packages are as new as goldieval needs")
+        return Check("requirements", False, f"{listing(wrong, 5)}. To fix it: uv sync, or pip install -U goldieval")
+    return Check("requirements", True, f"all {len(needed)} required packages are recent enough")
 
 
 def devices(_: None) -> Check:
-    """Compute a little on every device: a driver that does not fit is seen here, not an hour into a run."""
+    """Multiply small matrices on every device, which detects an incompatible driver before a run."""
     import torch
 
-    seen = {"cpu": f"cpu ({torch.get_num_threads()} threads, {os.cpu_count()} cores)"}
+    devices = {"cpu": f"cpu ({torch.get_num_threads()} threads, {os.cpu_count()} cores)"}
     for number in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
-        about = torch.cuda.get_device_properties(number)
-        seen[f"cuda:{number}"] = f"cuda:{number} ({about.name}, {about.total_memory / 2**30:.0f} GiB)"
+        properties = torch.cuda.get_device_properties(number)
+        devices[f"cuda:{number}"] = f"cuda:{number} ({properties.name}, {properties.total_memory / 2**30:.0f} GiB)"
     if torch.backends.mps.is_available():
-        seen["mps"] = "mps"
-    for device in seen:
+        devices["mps"] = "mps"
+    for device in devices:
         if float(torch.ones(4, 4, device=device).matmul(torch.ones(4, 4, device=device)).sum()) != 64:
             return Check("devices", False, f"{device} computes wrong numbers: update its driver or torch")
-    return Check("devices", True, ", ".join(seen.values()))
+    return Check("devices", True, ", ".join(devices.values()))
 
 
 def writable(name: str, folder: Path, remedy: str) -> Check:
-    """Try to write where results or embeddings go; a folder not there yet is tried at its nearest parent."""
+    """Try to write to a folder, or to its nearest existing parent if it does not exist yet.
+
+    Args:
+        name: name of the check.
+        folder: the folder.
+        remedy: what to do if it cannot be written.
+    """
     place = folder.absolute()
     while not place.exists() and place != place.parent:
         place = place.parent
@@ -90,19 +99,23 @@ def writable(name: str, folder: Path, remedy: str) -> Check:
 
 
 def data_folder(root: Path | None) -> Check:
-    """Say where data are looked for and how many tasks find theirs there. root: the --data-dir, if one was given."""
+    """Report the data folder, and the number of tasks whose data are in it.
+
+    Args:
+        root: the folder given by ``--data-dir``; None for the default one.
+    """
     try:
         root = root or data_root()
         if not root.is_dir():
-            return Check("data folder", None, f"{tilde(root)} does not exist yet; name yours with --data-dir")
-        here, real = cards.with_data(root)
+            return Check("data folder", None, f"{tilde(root)} does not exist yet; name another with --data-dir")
+        present, needed = cards.with_data(root)
     except GoldievalError as error:
         return Check("data folder", False, reason(error))
-    return Check("data folder", True, f"{tilde(root)} has the data of {here} of {real} tasks (goldieval ls tasks)")
+    return Check("data folder", True, f"{tilde(root)} has the data of {present} of {needed} tasks (goldieval ls tasks)")
 
 
 def _unmet(name: str, wanted: str) -> str:
-    """Return what is wrong with one installed package, or nothing."""
+    """Return the problem with an installed package; empty if there is none."""
     from packaging.specifiers import SpecifierSet
 
     try:

@@ -1,4 +1,4 @@
-"""Probes of the numbers that come out of a model: mode, values, norms, determinism, batches, padding, identity."""
+"""Probes of the outputs of a model: mode, finite values, norms, determinism, batches, padding, fingerprint."""
 
 from __future__ import annotations
 
@@ -9,39 +9,41 @@ from goldieval.doctor.check import Check
 from goldieval.doctor.subject import Subject
 from goldieval.scoring.cosine import unit
 
-# Distances of unit vectors: no cosine with any third vector can move by more. Half precision rounds at about 1e-3.
+# Distances of unit vectors, which bound the change of any cosine. Half precision rounds at about 1e-3.
 SAME_IN_ANY_BATCH = {"fp32": 1e-4, "bf16": 3e-2, "fp16": 5e-3}
 SAME_WHEN_TRIMMED = {"fp32": 1e-5, "bf16": 3e-2, "fp16": 5e-3}
 
 
 def evaluation_mode(subject: Subject) -> Check:
-    """Inside ``inference()`` nothing may be in training mode: dropout would be on, BatchNorm would use the batch."""
+    """Check that no module is in training mode inside ``inference()``: no dropout, no batch statistics."""
     training = [name or type(part).__name__ for name, part in subject.parts if part.training]
     if training:
-        found = f"{len(training)} modules in training mode inside inference(): {listing(training)}. Call eval() there."
-        return Check("evaluation mode", False, found)
+        finding = (
+            f"{len(training)} modules in training mode inside inference(): {listing(training)}. Call eval() there."
+        )
+        return Check("evaluation mode", False, finding)
     if not subject.weights:
-        return Check("evaluation mode", None, "the adapter holds no torch module to look at")
+        return Check("evaluation mode", None, "the adapter has no torch module to check")
     return Check("evaluation mode", True, f"all {len(subject.parts)} modules, no dropout, fixed statistics")
 
 
 def finite_values(subject: Subject) -> Check:
-    """Features must be plain finite rows, one an input, without a graph behind them."""
+    """Check that features are finite, one row per input, and carry no gradients."""
     for side, (_, inputs, features) in subject.towers.items():
         if features.ndim != 2 or len(features) != len(inputs) or not features.is_floating_point():
-            found = f"{side} features are {features.dtype} {tuple(features.shape)} for {len(inputs)} inputs"
-            return Check("finite values", False, f"{found}; expected floats, shape ({len(inputs)}, dim)")
+            finding = f"{side} features are {features.dtype} {tuple(features.shape)} for {len(inputs)} inputs"
+            return Check("finite values", False, f"{finding}; expected floats, shape ({len(inputs)}, dim)")
         bad = int((~torch.isfinite(features)).any(1).sum())
         if bad:
-            return Check("finite values", False, f"{bad} of {len(features)} {side} features hold NaN or infinity")
+            return Check("finite values", False, f"{bad} of {len(features)} {side} features contain NaN or infinity")
         if features.requires_grad:
-            found = f"{side} features carry gradients: inference() should be torch.inference_mode()"
-            return Check("finite values", False, found)
+            finding = f"{side} features carry gradients: inference() should be torch.inference_mode()"
+            return Check("finite values", False, finding)
     return Check("finite values", True, f"{len(subject.pixels)} pictures and {len(subject.tokens)} texts, no NaN")
 
 
 def unit_norm(subject: Subject) -> Check:
-    """Every vector has a direction, and not all the same one."""
+    """Check that all vectors can be normalised, and that they are not all the same."""
     norms = []
     for side, (_, _, features) in subject.towers.items():
         unit(features, side)
@@ -51,7 +53,7 @@ def unit_norm(subject: Subject) -> Check:
 
 
 def spread(subject: Subject) -> Check:
-    """Note how alike the embeddings are: near 1, a trained model has collapsed; untrained ones are often there."""
+    """Report the mean cosine between different inputs: a trained model near 1 has collapsed."""
     means = []
     for side, (_, _, features) in subject.towers.items():
         vectors = unit(features, side)
@@ -62,65 +64,67 @@ def spread(subject: Subject) -> Check:
 
 
 def determinism(subject: Subject) -> Check:
-    """The same batch twice must give the same bits."""
+    """Check that the same batch, encoded twice, gives identical features."""
     for side, (encode, inputs, features) in subject.towers.items():
         again = encode(inputs)
         if not torch.equal(again.nan_to_num(), features.nan_to_num()):  # NaN has its own probe
-            gap = float((again - features).abs().max())
-            found = f"the same {side} batch twice differs by {gap:.1e}: dropout, noise or state in encode_{side}"
-            return Check("determinism", False, found)
-    return Check("determinism", True, "the same batch twice, equal to the bit")
+            distance = float((again - features).abs().max())
+            finding = f"the same {side} batch twice differs by {distance:.1e}: dropout, noise or state in encode_{side}"
+            return Check("determinism", False, finding)
+    return Check("determinism", True, "the same batch twice gives identical features")
 
 
 def batch_size(subject: Subject) -> Check:
-    """One by one, or together: an embedding may not depend on its neighbours."""
+    """Check that an embedding does not depend on the other inputs of its batch."""
     limit = SAME_IN_ANY_BATCH[subject.info.precision]
-    gaps = {}
+    distances = {}
     for side, (encode, inputs, features) in subject.towers.items():
         single = torch.cat([encode(row) for row in torch.split(inputs, 1)])
-        gaps[side] = _distance(single, features, side)
-    found = ", ".join(f"{side} {gap:.1e}" for side, gap in gaps.items())
-    if max(gaps.values()) > limit:
-        worst = max(gaps, key=lambda side: gaps[side])
-        found = f"one by one and together differ: {found} (limit {limit:.0e}); encode_{worst} mixes its batch"
-        return Check("batch size", False, found)
-    return Check("batch size", True, f"changes no cosine by more than: {found}")
+        distances[side] = _distance(single, features, side)
+    finding = ", ".join(f"{side} {distance:.1e}" for side, distance in distances.items())
+    if max(distances.values()) > limit:
+        worst = max(distances, key=lambda side: distances[side])
+        finding = (
+            f"one by one and in a batch they differ: {finding} (limit {limit:.0e}); encode_{worst} mixes its batch"
+        )
+        return Check("batch size", False, finding)
+    return Check("batch size", True, f"changes no cosine by more than {finding}")
 
 
 def trimming(subject: Subject) -> Check:
-    """Where the adapter says that padding may be cut off, the embedding must not change."""
+    """Check that embeddings do not change when the adapter trims padding."""
     trim = getattr(subject.model, "trim", None)
     if trim is None:
         return Check("trimming", None, f"not declared: every text is padded to {subject.tokens.shape[1]} tokens")
     limit = SAME_WHEN_TRIMMED[subject.info.precision]
-    gap, shortest = 0.0, subject.tokens.shape[1]
+    distance, shortest = 0.0, subject.tokens.shape[1]
     for row, padded in zip(torch.split(subject.tokens, 1), torch.split(subject.text_features, 1), strict=True):
         trimmed = trim(row)
         shortest = min(shortest, trimmed.shape[1])
-        gap = max(gap, _distance(subject.model.encode_text(trimmed), padded, "text"))
-    if gap > limit:
-        found = f"trimmed and padded texts differ by {gap:.1e} (limit {limit:.0e}): trim cuts what the tower reads"
-        return Check("trimming", False, found)
+        distance = max(distance, _distance(subject.model.encode_text(trimmed), padded, "text"))
+    if distance > limit:
+        finding = f"trimmed and padded texts differ by {distance:.1e} (limit {limit:.0e})"
+        return Check("trimming", False, f"{finding}: trim removes tokens that the tower reads")
     if shortest == subject.tokens.shape[1]:
-        return Check("trimming", None, f"cuts nothing: a short text still has {shortest} tokens")
-    return Check("trimming", True, f"down to {shortest} of {subject.tokens.shape[1]} tokens, differs by {gap:.1e}")
+        return Check("trimming", None, f"removes nothing: a short text still has {shortest} tokens")
+    return Check("trimming", True, f"down to {shortest} of {subject.tokens.shape[1]} tokens, differs by {distance:.1e}")
 
 
 def widths(subject: Subject) -> Check:
-    """Both towers must end in the same space."""
+    """Check that both towers give features of the same width."""
     image, text = subject.image_features.shape[-1], subject.text_features.shape[-1]
-    found = f"{image} for images, {text} for texts"
-    return Check("widths", image == text, found if image == text else f"{found}: they cannot be compared")
+    finding = f"{image} for images, {text} for texts"
+    return Check("widths", image == text, finding if image == text else f"{finding}: they cannot be compared")
 
 
 def fingerprint(subject: Subject) -> Check:
-    """Embeddings are stored under the model's identity: it must not change by asking or by encoding."""
+    """Check that ``describe()`` returns the same identities after encoding, since embeddings are stored under them."""
     now = subject.model.describe()
     names = ("fingerprint", "image_identity", "text_identity")
     changed = [name for name in names if getattr(now, name) != getattr(subject.info, name)]
     if changed:
-        found = f"{', '.join(changed)} changed while encoding: weights, running statistics or an unstable describe()"
-        return Check("fingerprint", False, f"{found}; stored embeddings would never be found again")
+        finding = f"{', '.join(changed)} changed while encoding: weights, running statistics or an unstable describe()"
+        return Check("fingerprint", False, f"{finding}; stored embeddings could never be reused")
     return Check("fingerprint", True, f"{now.fingerprint[:12]}, the same before and after use")
 
 

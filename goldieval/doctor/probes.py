@@ -1,4 +1,4 @@
-"""A model looked at before an hour is spent on it; the probes are in ``numerics``, ``inputs`` and ``stored``."""
+"""Probes of a model before a long run; they are in ``numerics``, ``inputs`` and ``stored``."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from goldieval.core.containment import contained
 from goldieval.core.environment import pick_device
 from goldieval.core.errors import GoldievalError, TaskError
 from goldieval.doctor import inputs, numerics, stored
-from goldieval.doctor.check import Check, examine, reason
+from goldieval.doctor.check import Check, reason, run_probe
 from goldieval.doctor.subject import Subject
 from goldieval.models.adapter import LoadOptions, Model, Precomputed, inference, load
 from goldieval.models.spec import ModelSpec, parse_spec
 
-INSIDE = (
+PROBES = (
     numerics.evaluation_mode,
     numerics.finite_values,
     numerics.unit_norm,
@@ -34,7 +34,7 @@ def checks(model_spec: str, device: str = "auto", offline: bool = False) -> list
     """Load a model and probe it.
 
     Raises:
-        GoldievalError: the model cannot be loaded, or there is no such device.
+        GoldievalError: the model cannot be loaded, or the device does not exist.
     """
     spec, options = parse_spec(model_spec), LoadOptions(pick_device(device), offline=offline)
     with contained(f"loading the model {spec.text}", GoldievalError):
@@ -43,9 +43,9 @@ def checks(model_spec: str, device: str = "auto", offline: bool = False) -> list
 
 
 def probe(model: Model, spec: ModelSpec) -> list[Check]:
-    """Probe a loaded model. It is left as it was found, and that is checked too."""
+    """Probe a loaded model, and check that it is in the same mode afterwards."""
     if isinstance(model, Precomputed):
-        return [examine(each, stored.EmbeddingsSubject(model, spec)) for each in stored.PROBES]
+        return [run_probe(each, stored.EmbeddingsSubject(model, spec)) for each in stored.PROBES]
     try:
         with contained():
             subject = Subject(model, model.describe())
@@ -53,15 +53,15 @@ def probe(model: Model, spec: ModelSpec) -> list[Check]:
         return [Check("describe", False, reason(error))]
     before = _modes(subject)
     with inference(model):
-        found = [examine(each, subject) for each in INSIDE]
-    return [*found, examine(numerics.fingerprint, subject), left_as_found(subject, before)]
+        finding = [run_probe(each, subject) for each in PROBES]
+    return [*finding, run_probe(numerics.fingerprint, subject), left_as_found(subject, before)]
 
 
 def left_as_found(subject: Subject, before: list[bool]) -> Check:
-    """A model in training must go on training after an evaluation."""
+    """Check that ``inference()`` restores the mode of each module, as an evaluation within a training needs."""
     same = _modes(subject) == before and not torch.is_inference_mode_enabled()
-    found = "training and evaluation mode as before" if same else "inference() does not restore the mode of the model"
-    return Check("left as found", same, found)
+    finding = "training and evaluation mode as before" if same else "inference() does not restore the mode of the model"
+    return Check("left as found", same, finding)
 
 
 def _modes(subject: Subject) -> list[bool]:

@@ -1,4 +1,4 @@
-"""Published numbers of public checkpoints, run again here: reproduce one, then trust your own."""
+"""Verification of published numbers: public checkpoints are evaluated and compared with them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,12 @@ from goldieval.tasks.catalogue import load_task
 
 @dataclass(frozen=True)
 class PublishedEntry:
-    """One published number of one checkpoint of the catalogue."""
+    """One published number of one checkpoint of the catalogue.
+
+    Attributes:
+        checkpoint: the checkpoint.
+        number: the published number.
+    """
 
     checkpoint: Checkpoint
     number: PublishedNumber
@@ -42,10 +47,10 @@ class PublishedEntry:
 
 
 def entries(everything: bool = False) -> list[PublishedEntry]:
-    """Return what is verified: the few quick numbers, or all of the catalogue.
+    """Return the published numbers to verify: the quick ones, or all of the catalogue.
 
     Raises:
-        GoldievalError: the catalogue is broken.
+        GoldievalError: the catalogue is invalid.
     """
     every = [PublishedEntry(checkpoint, number) for checkpoint in checkpoints() for number in checkpoint.published]
     return [entry for entry in every if everything or entry.number.quick]
@@ -58,12 +63,12 @@ def checks(
     reporter: Reporter | None = None,
     everything: bool = False,
 ) -> list[Check]:
-    """Evaluate every listed checkpoint on its tasks, each model loaded once, and compare.
+    """Evaluate every checkpoint on its tasks, and compare; each model is loaded once.
 
-    What could not be run is a failure too: a verification that did not happen verifies nothing.
+    A number that could not be computed is a failed check, since nothing was verified.
 
     Raises:
-        GoldievalError: ``data_dir`` is no folder, there is no such device, or the list itself is broken.
+        GoldievalError: ``data_dir`` is not a folder, the device does not exist, or the catalogue is invalid.
     """
     pick_device(device)
     options = Options(out=None, data_dir=data_dir, device=device, offline=offline)
@@ -76,13 +81,13 @@ def checks(
 
 
 def compare(entry: PublishedEntry, record: Record) -> Check:
-    """Hold a record against a published number; the tolerance is what re-runs of the same weights have shown."""
+    """Compare a record with a published number, within the tolerance of the catalogue."""
     number = entry.number
     if record.status != "ok":
         return Check(entry.name, False, f"{entry.model}: {record.reason}")
     if number.metric not in record.metrics:
-        found = f"{entry.task} gives no {number.metric}; it has {listing(record.metrics, 9)}"
-        return Check(entry.name, False, found)
+        finding = f"{entry.task} has no metric {number.metric}; it has {listing(record.metrics, 9)}"
+        return Check(entry.name, False, finding)
     ours = record.metrics[number.metric].value
     both = f"{ours:.4f} here, {number.value:.4f} published, tolerance {number.tolerance:g}"
     if abs(ours - number.value) <= number.tolerance + 1e-9:
@@ -91,36 +96,36 @@ def compare(entry: PublishedEntry, record: Record) -> Check:
 
 
 def diagnosis(record: Record) -> str:
-    """Say what to look at, the most frequent causes first, with what this run used."""
+    """Return the most frequent causes of a difference, with the settings of this run."""
     task = record.task
     seen = ", ".join(f"{count:,} {what}" for what, count in record.data.seen.items())
     prompts = f"prompts (SHA-256 {task.prompts_sha256[:12]})" if task.prompts_sha256 else "captions (no prompt added)"
     return (
-        f"Look at: 1 split ({task.protocol}; {seen}); 2 {prompts}; 3 activation, 4 normalisation and 5 resize "
+        f"Check: 1 split ({task.protocol}; {seen}); 2 {prompts}; 3 activation, 4 normalisation and 5 resize "
         f"({record.model.resolution} px), shown by:\ngoldieval doctor --model {shell_argument(record.model.spec)}"
     )
 
 
 def _of_model(model: str, group: Sequence[PublishedEntry], options: Options, reporter: Reporter | None) -> list[Check]:
-    """Run one model on those of its tasks whose data are here, so that no weights are fetched in vain."""
-    lacking = {entry.task: _lacking(entry.task, options) for entry in group}
-    runnable = [task for task, why in lacking.items() if not why]
+    """Evaluate a model on those of its tasks whose data are present; weights are not downloaded if there are none."""
+    missing_data = {entry.task: _missing(entry.task, options) for entry in group}
+    runnable = [task for task, why in missing_data.items() if not why]
     try:
         done = evaluate(model, runnable, options=options, reporter=reporter) if runnable else []
         records = {record.task.name: record for record in done}
     except Exception as error:  # the other models go on
-        lacking |= dict.fromkeys(runnable, f"{reason(error).rstrip('.')}{_how_to_get_weights(model, options)}")
+        missing_data |= dict.fromkeys(runnable, f"{reason(error).rstrip('.')}{_how_to_get_weights(model, options)}")
         records = {}
     return [
         compare(entry, records[entry.task])
         if entry.task in records
-        else Check(entry.name, False, f"not verified, {lacking[entry.task]}")
+        else Check(entry.name, False, f"not verified, {missing_data[entry.task]}")
         for entry in group
     ]
 
 
-def _lacking(name: str, options: Options) -> str:
-    """Return why a task cannot be run here and how to get its data, or nothing."""
+def _missing(name: str, options: Options) -> str:
+    """Return why a task cannot be run and how to get its data; empty if it can be run."""
     try:
         task = load_task(name)
     except GoldievalError as error:
@@ -133,6 +138,6 @@ def _lacking(name: str, options: Options) -> str:
 
 
 def _how_to_get_weights(model: str, options: Options) -> str:
-    """Any run fetches named weights; under --offline that is the step to take first, elsewhere."""
+    """Return the command that downloads the weights, which any run with a network does."""
     step = f"goldieval run --model {shell_argument(model)} --tasks shapes-zeroshot"
     return f". To get them, with a network:\n{step}" if options.offline else f". To try again:\n{step}"

@@ -1,4 +1,4 @@
-"""Probes of embeddings that were computed elsewhere: nothing can be encoded, but the rows can be looked at."""
+"""Probes of precomputed embeddings: nothing can be encoded, but the rows can be checked."""
 
 from __future__ import annotations
 
@@ -16,7 +16,14 @@ from goldieval.scoring.cosine import unit
 
 @dataclass
 class EmbeddingsSubject:
-    """A folder of embeddings; each side is all its rows, shape (n, dim)."""
+    """A folder of precomputed embeddings.
+
+    Attributes:
+        model: the loaded embeddings.
+        spec: spec of the folder.
+        image: all embeddings of images, (images, dim).
+        text: all embeddings of texts, (texts, dim).
+    """
 
     model: Precomputed
     spec: ModelSpec
@@ -34,20 +41,20 @@ class EmbeddingsSubject:
 
 
 def image_rows(stored: EmbeddingsSubject) -> Check:
-    """Rows are finite, not zero, not all the same."""
+    """Check that the embeddings of images are finite, not zero, and not all the same."""
     return _rows("image rows", stored.image)
 
 
 def text_rows(stored: EmbeddingsSubject) -> Check:
-    """The same for texts."""
+    """Check the embeddings of texts in the same way."""
     return _rows("text rows", stored.text)
 
 
 def widths(stored: EmbeddingsSubject) -> Check:
-    """Both sides must be of the same space."""
+    """Check that embeddings of images and of texts have the same width."""
     image, text = stored.image.shape[1], stored.text.shape[1]
-    found = f"{image} for images, {text} for texts"
-    return Check("widths", image == text, found if image == text else f"{found}: they cannot be compared")
+    finding = f"{image} for images, {text} for texts"
+    return Check("widths", image == text, finding if image == text else f"{finding}: they cannot be compared")
 
 
 PROBES = (image_rows, text_rows, widths)
@@ -56,4 +63,6 @@ PROBES = (image_rows, text_rows, widths)
 def _rows(name: str, rows: np.ndarray) -> Check:
     unit(rows, name.split()[0])
     norms = np.linalg.norm(rows, axis=1)
-    return Check(name, True, f"{len(rows):,} of {rows.shape[1]} numbers, norms {norms.min():.3g} to {norms.max():.3g}")
+    return Check(
+        name, True, f"{len(rows):,} rows of {rows.shape[1]} values, norms {norms.min():.3g} to {norms.max():.3g}"
+    )

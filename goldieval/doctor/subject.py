@@ -1,4 +1,4 @@
-"""What a model is probed with: a few drawn pictures of awkward shapes, a few texts of awkward lengths."""
+"""The inputs of the probes: a few drawn pictures of unusual shapes, and texts of unusual lengths."""
 
 from __future__ import annotations
 
@@ -28,9 +28,12 @@ TOO_LONG = "a picture of " + ", ".join(f"{number} red circles" for number in ran
 
 @dataclass
 class Subject:
-    """A model under examination. What several probes need is computed once, inside the model's ``inference()``.
+    """A model that is probed. What several probes need is computed once, inside the model's ``inference()``.
 
-    info: as it was before anything was encoded.   weights: the torch modules that the adapter holds.
+    Attributes:
+        model: the adapter.
+        info: its description before anything was encoded.
+        weights: the torch modules that the adapter holds.
     """
 
     model: Adapter
@@ -43,7 +46,7 @@ class Subject:
 
     @property
     def parts(self) -> list[tuple[str, torch.nn.Module]]:
-        """All modules with their names; the outermost has an empty one."""
+        """All modules with their names; the name of the outermost module is empty."""
         return [part for module in self.weights for part in module.named_modules()]
 
     @cached_property
@@ -66,7 +69,7 @@ class Subject:
 
     @property
     def towers(self) -> dict[str, tuple[Any, torch.Tensor, torch.Tensor]]:
-        """Encoder, its inputs and what it made of them, by the name of the side."""
+        """Encoder, inputs and features, by the name of the tower."""
         return {
             "image": (self.model.encode_image, self.pixels, self.image_features),
             "text": (self.model.encode_text, self.tokens, self.text_features),
@@ -79,6 +82,6 @@ def pictures() -> list[Image.Image]:
     return [draw(scene, 128).resize(size) for scene, size in zip(scenes, SIZES, strict=True)]
 
 
-def plain(colour: tuple[int, int, int], size: tuple[int, int] = (64, 64)) -> Image.Image:
+def uniform_picture(colour: tuple[int, int, int], size: tuple[int, int] = (64, 64)) -> Image.Image:
     """Return a picture of one colour."""
     return Image.new("RGB", size, colour)

@@ -1,1 +1,1 @@
-"""Presentation of results: screens, tables, pages and plots."""
+"""Presentation of results: terminal output, tables, pages and plots."""

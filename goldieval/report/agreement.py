@@ -19,7 +19,7 @@ from goldieval.report.grid import Grid
 Lines = list[list[str]]
 Cells = dict[tuple[str, str], str]  # by row name and column name
 _NUMBER = re.compile(r"[-+]?[0-9][0-9,]*(?:\.[0-9]+)?")
-_FEET = ("n", "MDD", "separable")  # the last is what tables of 0.1 call the minimum detectable difference
+_FOOTER_ROWS = ("n", "MDD", "separable")  # the last is what tables of 0.1 call the minimum detectable difference
 
 
 @dataclass(frozen=True)
@@ -29,17 +29,17 @@ class Disagreement:
     Attributes:
         row: name of the row.
         column: name of the column.
-        there: number in the file.
-        here: number from the records.
+        in_file: number in the file.
+        from_records: number from the records.
     """
 
     row: str
     column: str
-    there: str
-    here: str
+    in_file: str
+    from_records: str
 
     def __str__(self) -> str:
-        return f"{self.row} / {self.column}: {self.there} in the file, {self.here} from the records"
+        return f"{self.row} / {self.column}: {self.in_file} in the file, {self.from_records} from the records"
 
 
 def disagreements(file: Path, grid: Grid) -> list[Disagreement]:
@@ -63,53 +63,49 @@ def disagreements(file: Path, grid: Grid) -> list[Disagreement]:
     except (OSError, UnicodeDecodeError) as error:
         raise GoldievalError(f"--check {file}: cannot be read: {error}") from error
     kind = kinds[file.suffix]
-    there, here = ([_cells(lines) for lines in _READERS[kind](one)] for one in (text, FORMATS[kind](grid)))
-    if not any(there):
+    in_file, from_records = ([_cells(lines) for lines in _READERS[kind](one)] for one in (text, FORMATS[kind](grid)))
+    if not any(in_file):
         raise GoldievalError(f"--check {file}: no table with numbers in it.")
-    pairs = _panels(there, here)
-    return [
-        found
-        for cells, known in pairs
-        for key, cell in cells.items()
-        if (found := _compare(key, cell, known.get(key, ""))) is not None
-    ]
+    pairs = _paired_panels(in_file, from_records)
+    compared = (_compare(key, cell, panel.get(key, "")) for cells, panel in pairs for key, cell in cells.items())
+    return [each for each in compared if each is not None]
 
 
-def _panels(there: list[Cells], here: list[Cells]) -> list[tuple[Cells, Cells]]:
+def _paired_panels(in_file: list[Cells], from_records: list[Cells]) -> list[tuple[Cells, Cells]]:
     """Pair each panel of the file with the panel that shares most of its row and column names.
 
     Among several such panels, the one with most equal values is taken, then the first that is still free. A paper may
     therefore show only some of the panels.
     """
-    free = list(range(len(here)))
+    free = list(range(len(from_records)))
     pairs = []
-    for cells in there:
+    for cells in in_file:
 
         def fit(place: int, cells: Cells = cells) -> tuple[int, int, int]:
-            shared = cells.keys() & here[place].keys()
-            agree = sum(_compare(key, cells[key], here[place][key]) is None for key in shared)
+            shared = cells.keys() & from_records[place].keys()
+            agree = sum(_compare(key, cells[key], from_records[place][key]) is None for key in shared)
             return len(shared), agree, -place
 
         best = max(free, key=fit, default=None)
-        pairs.append((cells, here[best] if best is not None else {}))
-        if best is not None and cells.keys() & here[best].keys():
+        pairs.append((cells, from_records[best] if best is not None else {}))
+        if best is not None and cells.keys() & from_records[best].keys():
             free.remove(best)
     return pairs
 
 
-def _compare(key: tuple[str, str], there: str, here: str) -> Disagreement | None:
+def _compare(key: tuple[str, str], in_file: str, from_records: str) -> Disagreement | None:
     row, column = key
-    old, new = _NUMBER.search(there), _NUMBER.search(here)
+    old, new = _NUMBER.search(in_file), _NUMBER.search(from_records)
     if old is None:
-        known = new is not None and there.strip() in ("–", "-", "--")
-        return Disagreement(row, column, "a dash", here) if known else None
+        is_dash = new is not None and in_file.strip() in ("–", "-", "--")
+        return Disagreement(row, column, "a dash", from_records) if is_dash else None
     if new is None:
-        return Disagreement(row, column, there, "nothing")
+        return Disagreement(row, column, in_file, "nothing")
     digits = len(old.group().partition(".")[2])
     unit = 10.0**-digits
     one, other = (float(number.group().replace(",", "")) for number in (old, new))
-    shown = f"{other:.{digits}f}"
-    same = f"{one:.{digits}f}" == shown or abs(one - other) < 0.5 * unit - 1e-9
+    rounded = f"{other:.{digits}f}"
+    same = f"{one:.{digits}f}" == rounded or abs(one - other) < 0.5 * unit - 1e-9
     return None if same else Disagreement(row, column, old.group(), new.group())
 
 
@@ -119,7 +115,7 @@ def _cells(lines: Lines) -> Cells:
     return {
         (row[0], column): cell
         for row in rows
-        if len(row) == len(header) and row[0] not in _FEET
+        if len(row) == len(header) and row[0] not in _FOOTER_ROWS
         for column, cell in zip(header[1:], row[1:], strict=True)
         if cell.strip()
     }
@@ -163,19 +159,19 @@ def _plain_latex(cell: str) -> str:
     cell = re.sub(r"\\(textbf|textit|underline)\s*\{", "{", cell)
     names = {"textbackslash": "\\", "textless": "<", "textgreater": ">", "textbar": "|", "textasciitilde": "~",
              "textasciicircum": "^", "textquotedbl": '"', "dots": "…"}  # fmt: skip
-    cell = re.sub(r"\\([a-zA-Z]+)\{\}", lambda found: names.get(found[1], found[0]), cell)
+    cell = re.sub(r"\\([a-zA-Z]+)\{\}", lambda match: names.get(match[1], match[0]), cell)
     cell = re.sub(r"(?<!\\)[{}]", "", cell)
     return re.sub(r"\\([&%$#_{}])", r"\1", cell).replace("--", "–").strip()
 
 
 class _Tables(HTMLParser):
-    """Collects the text of table cells; footnote marks are left out."""
+    """Collects the text of table cells; footnote numbers are left out."""
 
     def __init__(self) -> None:
         super().__init__()
         self.panels: list[Lines] = []
         self._cell: list[str] | None = None
-        self._mark = 0
+        self._superscripts = 0
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag == "table":
@@ -185,17 +181,17 @@ class _Tables(HTMLParser):
         elif tag in ("td", "th") and self.panels and self.panels[-1]:
             self._cell = []
         elif tag == "sup":
-            self._mark += 1
+            self._superscripts += 1
 
     def handle_endtag(self, tag: str) -> None:
         if tag == "sup":
-            self._mark -= 1
+            self._superscripts -= 1
         elif tag in ("td", "th") and self._cell is not None:
             self.panels[-1][-1].append("".join(self._cell).strip())
             self._cell = None
 
     def handle_data(self, data: str) -> None:
-        if self._cell is not None and not self._mark:
+        if self._cell is not None and not self._superscripts:
             self._cell.append(data)
 
 

@@ -31,15 +31,15 @@ def collect(places: Iterable[Path], missing_ok: bool = False) -> Collected:
         missing_ok: whether a place that does not exist is ignored.
 
     Raises:
-        GoldievalError: no such place.
+        GoldievalError: a place does not exist.
     """
-    read = read_records(place for place in places if not missing_ok or place.exists())
-    found = Collected([(entry.file, entry.record) for entry in read.entries], read.faults)
+    records = read_records(place for place in places if not missing_ok or place.exists())
+    collected = Collected([(entry.file, entry.record) for entry in records.entries], records.faults)
     latest: dict[tuple[str, str, str], tuple[Path, Record]] = {}
-    for file, record in sorted(found.records, key=lambda one: one[1].run.started):
+    for file, record in sorted(collected.records, key=lambda one: one[1].run.started):
         latest[record.model.fingerprint + record.model.spec, record.setting, record.key] = file, record
-    found.records = _without_old_failures(list(latest.values()))
-    return found
+    collected.records = _without_old_failures(list(latest.values()))
+    return collected
 
 
 def _without_old_failures(records: list[tuple[Path, Record]]) -> list[tuple[Path, Record]]:

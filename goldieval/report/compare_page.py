@@ -20,10 +20,10 @@ from goldieval.core.errors import GoldievalError
 from goldieval.core.files import atomic_write
 from goldieval.data.roots import data_root
 from goldieval.metrics.registry import metric_of
-from goldieval.report.formats.html import shown
+from goldieval.report.formats.html import escape_invisible
 from goldieval.report.numbers import label, value
 from goldieval.report.thumbnails import Thumbnails
-from goldieval.report.verdicts import chance, ends, signed, summary
+from goldieval.report.verdicts import interval_text, p_value, signed, summary
 
 HALF_WIDTH = 85  # of an interval's drawing, in pixels to either side of no difference
 PLOT = (50.0, 590.0, 210.0, 10.0)  # left, right, bottom, top
@@ -31,7 +31,7 @@ PLOT = (50.0, 590.0, 210.0, 10.0)  # left, right, bottom, top
 
 def write_page(
     file: Path,
-    found: Comparison,
+    comparison: Comparison,
     flipped: Sequence[Sequence[Flip]],
     data_dir: Path | None = None,
     tasks_dir: Path | None = None,
@@ -40,15 +40,15 @@ def write_page(
 
     Args:
         file: the page.
-        found: the comparison.
+        comparison: the comparison.
         flipped: the flipped queries of each row.
-        data_dir: folder of the data, where pictures are looked for.
+        data_dir: folder of the data, where pictures are read.
         tasks_dir: folder of the user's task cards.
 
     Raises:
         GoldievalError: the file cannot be written.
     """
-    page = render(found, flipped, Thumbnails(data_root(data_dir), tasks_dir))
+    page = render(comparison, flipped, Thumbnails(data_root(data_dir), tasks_dir))
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         atomic_write(file, page.encode())
@@ -56,28 +56,30 @@ def write_page(
         raise GoldievalError(f"cannot write {file}: {error.strerror or error}. Name another --html.") from error
 
 
-def render(found: Comparison, flipped: Sequence[Sequence[Flip]], thumbnails: Thumbnails) -> str:
+def render(comparison: Comparison, flipped: Sequence[Sequence[Flip]], thumbnails: Thumbnails) -> str:
     """Return the page's HTML."""
     template = (Path(__file__).parent / "templates" / "compare.html").read_text(encoding="utf-8")
-    page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, finalize=shown)
-    sides = {"a": models(found.a), "b": models(found.b)}
+    page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, finalize=escape_invisible)
+    sides = {"a": models(comparison.a), "b": models(comparison.b)}
     rows = [
-        _row(row, pair, flips, _reach(found.rows, row), thumbnails)
-        for row, pair, flips in zip(found.rows, found.pairs, flipped or [[]] * len(found.rows), strict=True)
+        _row(row, pair, flips, _largest_end(comparison.rows, row), thumbnails)
+        for row, pair, flips in zip(
+            comparison.rows, comparison.pairs, flipped or [[]] * len(comparison.rows), strict=True
+        )
     ]
     return page.from_string(template).render(
         a=sides["a"][-1],
         b=sides["b"][-1],
         sides=sides,
-        summary=summary(found.rows),
+        summary=summary(comparison.rows),
         rows=rows,
-        curves=_curves(found.curve),
-        notes=found.notes,
-        refused=found.refused,
+        curves=_curves(comparison.curve),
+        notes=comparison.notes,
+        refused=comparison.refused,
     )
 
 
-def _reach(rows: Sequence[MetricComparison], row: MetricComparison) -> float:
+def _largest_end(rows: Sequence[MetricComparison], row: MetricComparison) -> float:
     """Return the largest absolute end of all intervals in the unit of this row; each unit has a scale of its own."""
     unit = metric_of(row.metric).unit
     alike = [each for each in rows if metric_of(each.metric).unit == unit]
@@ -85,7 +87,7 @@ def _reach(rows: Sequence[MetricComparison], row: MetricComparison) -> float:
 
 
 def _row(
-    row: MetricComparison, pair: Pair, flips: Sequence[Flip], reach: float, thumbnails: Thumbnails
+    row: MetricComparison, pair: Pair, flips: Sequence[Flip], largest_end: float, thumbnails: Thumbnails
 ) -> dict[str, Any]:
     pictures, missing = thumbnails.of(pair.a.record, flips)
     about = [row.protocol, row.method, f"{row.n:,} queries", f"{row.clusters:,} clusters"]
@@ -99,12 +101,12 @@ def _row(
         "a": value(row.metric, row.a),
         "b": value(row.metric, row.b),
         "difference": signed(row.metric, row.difference),
-        "ends": ends(row),
+        "ends": interval_text(row),
         "x": [
-            round(90 + HALF_WIDTH * (row.difference if end is None else end) / reach, 1)
+            round(90 + HALF_WIDTH * (row.difference if end is None else end) / largest_end, 1)
             for end in (row.low, row.difference, row.high)
         ],
-        "p": chance(row.p),
+        "p": p_value(row.p),
         "mdd": value(row.metric, row.minimum_detectable_difference),
         "verdict": row.verdict,
         "style": row.verdict.split()[0],
@@ -121,9 +123,9 @@ def _curves(points: Sequence[CurvePoint]) -> list[dict[str, Any]]:
 def _curve(task: str, points: list[CurvePoint]) -> dict[str, Any]:
     """Return the points of one task in pixels; a model with an unknown number of images seen is placed at 0."""
     left, right, bottom, top = PLOT
-    most = max([point.images_seen or 0 for point in points]) or 1
-    known = [end for point in points for end in (point.low, point.value, point.high) if end is not None]
-    low, high = min(known), max(known)
+    largest = max([point.images_seen or 0 for point in points]) or 1
+    values = [end for point in points for end in (point.low, point.value, point.high) if end is not None]
+    low, high = min(values), max(values)
 
     def height(score: float) -> float:
         return round(bottom + (top - bottom) * (score - low) / ((high - low) or 1.0), 1)
@@ -134,7 +136,7 @@ def _curve(task: str, points: list[CurvePoint]) -> dict[str, Any]:
             "side": point.side,
             "spec": point.spec,
             "shown": value(point.metric, point.value),
-            "x": round(left + (right - left) * (point.images_seen or 0) / most, 1),
+            "x": round(left + (right - left) * (point.images_seen or 0) / largest, 1),
             "y": height(point.value),
             "low": height(point.value if point.low is None else point.low),
             "high": height(point.value if point.high is None else point.high),
@@ -142,4 +144,4 @@ def _curve(task: str, points: list[CurvePoint]) -> dict[str, Any]:
         for point in points
     ]
     ends = {"top": value(points[0].metric, high), "bottom": value(points[0].metric, low)}
-    return {"name": name, "points": placed, "most": f"{most:,}", **ends}
+    return {"name": name, "points": placed, "most": f"{largest:,}", **ends}

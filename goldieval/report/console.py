@@ -1,4 +1,4 @@
-"""Output of a run: the plan, a progress bar per tower, the scores; plain lines where there is no terminal."""
+"""Output of a run: the plan, progress of each tower, and the scores; without a terminal, plain lines."""
 
 from __future__ import annotations
 
@@ -23,13 +23,19 @@ from goldieval.report.scores import scores
 PLAIN_EVERY_S = 10.0
 
 
-class Terminal(Reporter):
-    """Writes a run to a rich console."""
+class ConsoleReporter(Reporter):
+    """Prints the progress and the results of a run.
+
+    Attributes:
+        console: the console.
+        left_out: tasks of suites that were not run.
+        lacks_cards: whether a requested card cannot be read.
+    """
 
     def __init__(self, console: Console) -> None:
         self.console = console
         self.left_out: list[SkippedTask] = []
-        self.lacks_cards = False  # that were asked for
+        self.lacks_cards = False
         self._paths: list[Path] = []
 
     def note(self, line: str) -> None:
@@ -58,10 +64,8 @@ class Terminal(Reporter):
             else:
                 data = item.loaded.prepared
                 texts = len(data.texts or data.dataset.texts)
-                elsewhere = (
-                    f", of {tilde(item.folder)}" if item.task.card.source.leads_elsewhere(item.task.file) else ""
-                )
-                self._line(f"  {item.task.name}: {len(data.dataset.images):,} images, {texts:,} texts{elsewhere}")
+                folder = f", of {tilde(item.folder)}" if item.task.card.source.leads_elsewhere(item.task.file) else ""
+                self._line(f"  {item.task.name}: {len(data.dataset.images):,} images, {texts:,} texts{folder}")
         for name, tower in (("images", plan.images), ("texts", plan.texts)):
             if tower is not None and tower.contents:
                 self._line(f"  {name}: {_work(tower)}")
@@ -88,10 +92,10 @@ class Terminal(Reporter):
             if record.status == "failed":
                 self._line(f"{record.task.name} FAILED: {record.reason}", "red")
         self.left_out += plan.skipped
-        self._not_run(plan.skipped)
-        self._next(plan, records)
+        self._print_left_out(plan.skipped)
+        self._print_next(plan, records)
 
-    def _not_run(self, left_out: list[SkippedTask]) -> None:
+    def _print_left_out(self, left_out: list[SkippedTask]) -> None:
         """Print what was left out and why; tasks whose data the same command downloads share a paragraph."""
         for reason in dict.fromkeys(left.reason for left in left_out):
             self.console.print()
@@ -104,7 +108,7 @@ class Terminal(Reporter):
                 if how:
                     self._line(f"    {how if len(tasks) > 1 else tasks[0].how_to_get}", "dim")
 
-    def _next(self, plan: Plan, records: list[Record]) -> None:
+    def _print_next(self, plan: Plan, records: list[Record]) -> None:
         """Print the command to try next."""
         self.console.print()
         if self._paths:
@@ -112,10 +116,10 @@ class Terminal(Reporter):
             self._line(f"records in {folder}; all metrics: goldieval show {shell_argument(str(folder))}")
             self._paths.clear()  # the next model of the run has a folder of its own
         if plan.info.home and any(record.task.heading for record in records):
-            self._line("next, your checkpoint on real pictures:", "bold")
+            self._line("next, evaluate your checkpoint on real images:", "bold")
             self._line("  goldieval run --model open_clip:ViT-B-16@FILE --tasks coco-karpathy --data-dir DIR")
         elif records and all(record.status == "ok" for record in records):
-            self._line("next, is the install right?  goldieval doctor --model " + shell_argument(plan.info.spec))
+            self._line("next, check the model:  goldieval doctor --model " + shell_argument(plan.info.spec))
 
     def _line(self, line: str, style: str = "") -> None:
         """Print without breaking lines, so that paths and commands can be copied."""
@@ -129,11 +133,11 @@ def _sized(left: SkippedTask) -> str:
 
 def _work(tower: TowerPlan) -> str:
     total, missing = len(tower.contents), tower.missing
-    done = f"{total:,} distinct, {total - missing:,} embedded already, {missing:,} to encode"
+    counts = f"{total:,} distinct, {total - missing:,} embedded already, {missing:,} to encode"
     rate = tower.space.rate()
     if not missing:
-        return done
-    return f"{done}, about {duration(missing / rate)}" if rate else f"{done} (speed not known yet)"
+        return counts
+    return f"{counts}, about {duration(missing / rate)}" if rate else f"{counts} (speed not known yet)"
 
 
 def _bar(console: Console) -> Progress:

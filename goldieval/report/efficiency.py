@@ -18,14 +18,14 @@ class EfficiencyPoint:
     """One model.
 
     Attributes:
-        name: of the model.
+        name: name of the model.
         kind: where the score comes from.
         score: in percent.
         low: lower end of its interval in percent; None where there is none.
-        high: upper end.
+        high: upper end of the interval.
         unique_pairs: distinct training pairs; None where not known.
         images_seen: images that training saw; None where not known.
-        otherwise: its scoring mode, where that differs from the others'.
+        other_scoring: its scoring mode, if it differs from that of the other points; else empty.
     """
 
     name: str
@@ -35,12 +35,12 @@ class EfficiencyPoint:
     high: float | None
     unique_pairs: int | None
     images_seen: int | None
-    otherwise: str = ""
+    other_scoring: str = ""
 
     @property
     def label(self) -> str:
         """The text beside its point."""
-        return f"{self.name} ({self.otherwise})" if self.otherwise else self.name
+        return f"{self.name} ({self.other_scoring})" if self.other_scoring else self.name
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Efficiency:
     Attributes:
         title: task and metric.
         points: the models.
-        left_out: models with a score whose training data are not known.
+        left_out: models with a score model training data are not known.
     """
 
     title: str
@@ -64,9 +64,9 @@ def efficiency(spec: TableSpec, sources: TableSources) -> Efficiency | None:
         return None
     task, metric = spec.plot.task, spec.plot.metric
     points = [*_published(task, metric, spec, sources), *_measured(task, metric, sources)]
-    known = [point for point in points if point.unique_pairs or point.images_seen]
+    placed = [point for point in points if point.unique_pairs or point.images_seen]
     left_out = [point.name for point in points if not (point.unique_pairs or point.images_seen)]
-    return Efficiency(f"{task}, {label(metric)}", known, left_out)
+    return Efficiency(f"{task}, {label(metric)}", placed, left_out)
 
 
 def _published(task: str, metric: str, spec: TableSpec, sources: TableSources) -> list[EfficiencyPoint]:
@@ -81,14 +81,16 @@ def _published(task: str, metric: str, spec: TableSpec, sources: TableSources) -
         if isinstance(column, Column) and (column.task, column.metric) == (task, metric) and column.protocol
     }
     points = []
-    for about in sources.published.models.values():
-        for score in sources.published.find(about.name, task, metric):  # best evidence first
+    for model in sources.published.models.values():
+        for score in sources.published.find(model.name, task, metric):  # best evidence first
             fits = not protocols or score.protocol in protocols
             if fits and score.value is not None and score.unit == "percent":
                 value = 100 * score.value
                 other = "" if fnmatch.fnmatchcase(scoring, score.scoring) else scoring_name(score.scoring)
-                known = (about.unique_pairs, about.images_seen)
-                points.append(EfficiencyPoint(about.name, "published", value, None, None, *known, otherwise=other))
+                training_data = (model.unique_pairs, model.images_seen)
+                points.append(
+                    EfficiencyPoint(model.name, "published", value, None, None, *training_data, other_scoring=other)
+                )
                 break
     return points
 
@@ -110,10 +112,10 @@ def _measured(task: str, metric: str, sources: TableSources) -> list[EfficiencyP
         if main is None or setting_of(record) != main or not main.whole or score is None or score.value is None:
             continue
         low, high = (None if end is None else 100 * end for end in (score.low, score.high))
-        whose = record.model
+        model = record.model
         points.append(
             EfficiencyPoint(
-                display_name(record), "ours", 100 * score.value, low, high, whose.unique_pairs, whose.images_seen
+                display_name(record), "ours", 100 * score.value, low, high, model.unique_pairs, model.images_seen
             )
         )
     return points

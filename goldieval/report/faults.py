@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from goldieval.core.display import Console
 
-MOST = 20
+MAX_LINES = 20
 
 
-def warn(faults: Sequence[str], most: int = MOST) -> None:
+def warn(faults: Sequence[str], limit: int = MAX_LINES) -> None:
     """Print each fault as a warning."""
     console = Console(stderr=True, soft_wrap=True)
-    for fault in faults[:most]:
+    for fault in faults[:limit]:
         console.print(f"warning: {fault}")
-    if len(faults) > most:
-        console.print(f"warning: and {len(faults) - most:,} more of that kind")
+    if len(faults) > limit:
+        console.print(f"warning: and {len(faults) - limit:,} more")

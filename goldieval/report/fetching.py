@@ -17,15 +17,15 @@ from rich.progress import (
 from goldieval.core.display import Console, Text
 
 
-class FetchScreen:
-    """Shows the progress that ``data.fetch`` reports."""
+class FetchReporter:
+    """Prints the progress of downloads that ``data.fetch`` reports."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
         self._progress: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
 
-    def __enter__(self) -> FetchScreen:
+    def __enter__(self) -> FetchReporter:
         if self.console.is_terminal:
             self._progress = Progress(
                 TextColumn("{task.description}", markup=False),

@@ -46,24 +46,24 @@ def read_imports(places: Iterable[Path]) -> Imported:
     """Read files, and every .json and .csv below folders.
 
     Raises:
-        GoldievalError: no such place, or a file that has none of the formats.
+        GoldievalError: a place does not exist, or a file has none of the formats.
     """
-    found = Imported()
+    imported = Imported()
     for place in places:
         if not place.exists():
             raise GoldievalError(f"--import {place}: no such file or folder.")
-        inside = place.is_dir()
-        for file in sorted([*place.rglob("*.json"), *place.rglob("*.csv")]) if inside else [place]:
+        is_folder = place.is_dir()
+        for file in sorted([*place.rglob("*.json"), *place.rglob("*.csv")]) if is_folder else [place]:
             try:
-                _add(file, found)
+                _add(file, imported)
             except GoldievalError as error:
-                if not inside:
+                if not is_folder:
                     raise
-                found.faults.append(str(error))
-    return found
+                imported.faults.append(str(error))
+    return imported
 
 
-def _add(file: Path, found: Imported) -> None:
+def _add(file: Path, imported: Imported) -> None:
     skipped: list[str] = []
     for number in _numbers(file):
         if number.unknown:
@@ -71,13 +71,13 @@ def _add(file: Path, found: Imported) -> None:
             continue
         unit = metric_of(number.metric).unit.name
         note = f"imported from {file.name}" + (f"; {number.note}" if number.note else "")
-        found.scores.append(
+        imported.scores.append(
             Score(number.model, "imported", number.task, number.metric, number.value, unit, note=note, source=str(file),
                   file=file)
         )  # fmt: skip
     if skipped:
         unique = list(dict.fromkeys(skipped))
-        found.faults.append(f"{file}: {len(skipped):,} numbers left out, whose names are not known: {listing(unique)}")
+        imported.faults.append(f"{file}: {len(skipped):,} numbers left out, with unknown names: {listing(unique)}")
 
 
 @dataclass(frozen=True)
@@ -89,8 +89,8 @@ class ImportedNumber:
         task: our name of the task.
         metric: our name of the metric.
         value: a fraction, or a score in its own unit.
-        note: what a reader must know.
-        unknown: what of its name is not in names.yaml; else empty.
+        note: what a reader of the table must know.
+        unknown: the part of its name that is not in names.yaml; else empty.
     """
 
     model: str = ""
@@ -197,7 +197,7 @@ def _finite(file: Path, name: str, cell: Any) -> float | None:
     """Return a number; None for an empty cell.
 
     Raises:
-        GoldievalError: something that is no finite number.
+        GoldievalError: the cell is not a finite number.
     """
     if cell is None or cell == "":
         return None

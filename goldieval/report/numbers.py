@@ -12,7 +12,7 @@ def label(name: str) -> str:
 
 
 def value(name: str, number: float | None) -> str:
-    """Return a number of a metric in its unit, with one digit behind the point; a dash for None."""
+    """Return a number of a metric in its unit, with one digit after the decimal point; a dash for None."""
     return metric_of(name).text(number)
 
 

@@ -1,7 +1,7 @@
 """A self-contained page, without network access: leaderboard, every task, and the data-efficiency plot.
 
-Whatever comes from records, papers or other harnesses is text: jinja2 escapes it, and the page's policy lets no script
-run but the one that is written here.
+All text from records, papers and other harnesses is escaped by jinja2, and the content security policy of the page
+allows no script but its own.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ from goldieval.core.files import atomic_write
 from goldieval.metrics.units import PERCENT, UNITS
 from goldieval.records.schema import Record
 from goldieval.report.efficiency import efficiency
-from goldieval.report.formats.html import body, shown
+from goldieval.report.formats.html import body, escape_invisible
 from goldieval.report.numbers import interval, label, value
 from goldieval.report.score import Score, display_name, of_record
-from goldieval.report.scores import doubts
+from goldieval.report.scores import interval_warnings
 from goldieval.report.settings import setting_of
 from goldieval.report.svg import efficiency_plot, interval_bar
 
 if TYPE_CHECKING:
-    from goldieval.report.make import Made
+    from goldieval.report.built_table import BuiltTable
 
 TEMPLATES = Path(__file__).with_name("templates")
 
 
-def write_page(file: Path, made: Made) -> int:
+def write_page(file: Path, built: BuiltTable) -> int:
     """Write the page of a table and of all its records; return the size in bytes.
 
     Raises:
         GoldievalError: the file cannot be written; no partial file is left.
     """
-    content = (page(made) + "\n").encode()
+    content = (page(built) + "\n").encode()
     try:
         atomic_write(file, content)
     except OSError as error:
@@ -44,45 +44,45 @@ def write_page(file: Path, made: Made) -> int:
     return len(content)
 
 
-def page(made: Made) -> str:
+def page(built: BuiltTable) -> str:
     """Return the page as HTML."""
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=shown
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=escape_invisible
     )
     template, style, script = (
         (TEMPLATES / f"page.{kind}").read_text(encoding="utf-8") for kind in ("html", "css", "js")
     )
     script = script.strip()
-    rows, tasks = _rows(made), _tasks(made)
-    found = efficiency(made.spec, made.sources)
+    rows, tasks = _rows(built), _tasks(built)
+    points = efficiency(built.spec, built.sources)
     drawn = [
-        efficiency_plot(found, axis, text)
+        efficiency_plot(points, axis, text)
         for axis, text in (("unique_pairs", "unique pairs"), ("images_seen", "images seen"))
-        if found and found.points
+        if points and points.points
     ]
     return environment.from_string(template).render(
-        title=made.grid.title,
+        title=built.grid.title,
         style=style,
         script=script,
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        table=body(made.grid),
+        table=body(built.grid),
         rows=rows,
         tasks=tasks,
         linked={task["name"] for task in tasks},
         metrics=sorted({row["metric"] for row in rows}),
         models=len({row["model"] for row in rows}),
         plots=[plot for plot in drawn if plot],
-        plot_title=found.title if found else "",
-        left_out=", ".join(found.left_out) if found else "",
+        plot_title=points.title if points else "",
+        left_out=", ".join(points.left_out) if points else "",
     )
 
 
-def _rows(made: Made) -> list[dict[str, Any]]:
+def _rows(built: BuiltTable) -> list[dict[str, Any]]:
     """Return every number of the records, and published and imported numbers of the same tasks."""
-    sources = made.sources
-    records = [record for _, record in sources.records if made.spec.made_here == sources.made_here(record.task.name)]
+    sources = built.sources
+    records = [record for _, record in sources.records if built.spec.made_here == sources.made_here(record.task.name)]
     rows = [
         _row(score, _badges(record), name == record.task.headline)
         for record in records
@@ -90,16 +90,16 @@ def _rows(made: Made) -> list[dict[str, Any]]:
         if (score := of_record(record, name)) is not None
     ]
     headlines = {record.task.name: record.task.headline for record in records}
-    shown = {
+    in_table = {
         (cell.score.task, cell.score.metric)
-        for panel in made.grid.panels
+        for panel in built.grid.panels
         for row in panel.rows
         for cell in row.cells
         if cell.score
     }
     others = [*sources.imported, *sources.published.scores]
     for score in others:
-        if score.value is not None and ((score.task, score.metric) in shown or score.task in headlines):
+        if score.value is not None and ((score.task, score.metric) in in_table or score.task in headlines):
             badges = [{"text": text, "kind": ""} for text in (score.protocol, score.grade or score.kind) if text]
             main = headlines.get(score.task) == score.metric or (score.task not in headlines)
             rows.append(_row(score, badges, main))
@@ -125,15 +125,17 @@ def _row(score: Score, badges: list[dict[str, str]], headline: bool) -> dict[str
 def _badges(record: Record) -> list[dict[str, str]]:
     setting = setting_of(record)
     plain = [(setting.protocol, ""), (f"{setting.scoring} scoring", "scoring"), (setting.precision, "")]
-    odd = [(text, "odd") for text in setting.oddities()]  # first, so that a narrow window shows them
-    return [{"text": text, "kind": kind} for text, kind in [*odd, *plain]]
+    restrictions = [
+        (text, "odd") for text in setting.restrictions()
+    ]  # first, so that they are visible in a narrow window
+    return [{"text": text, "kind": kind} for text, kind in [*restrictions, *plain]]
 
 
-def _tasks(made: Made) -> list[dict[str, Any]]:
+def _tasks(built: BuiltTable) -> list[dict[str, Any]]:
     """Return each task with its description and the metrics of every record."""
     by_task: dict[str, list[Record]] = defaultdict(list)
-    for _, record in made.sources.records:
-        if made.spec.made_here == made.sources.made_here(record.task.name):
+    for _, record in built.sources.records:
+        if built.spec.made_here == built.sources.made_here(record.task.name):
             by_task[record.task.name].append(record)
     return [_task(name, records) for name, records in sorted(by_task.items())]
 
@@ -152,16 +154,16 @@ def _task(name: str, records: list[Record]) -> dict[str, Any]:
 
 
 def _model(record: Record) -> dict[str, Any]:
-    whose, run = record.model, record.run
+    model, run = record.model, record.run
     about = [
-        f"{whose.spec} [{whose.fingerprint[:8]}]", whose.notice, *(badge["text"] for badge in _badges(record)),
+        f"{model.spec} [{model.fingerprint[:8]}]", model.notice, *(badge["text"] for badge in _badges(record)),
         f"{sum(run.seconds.values()):,.0f} s on {run.device}", "" if record.status == "ok" else record.status,
     ]  # fmt: skip
     lines = [
-        [label(name), value(name, found.value), interval(name, found), f"{found.n:,}",
-         *(value(name, more) for more in (found.chance, found.ceiling, found.separable))]
-        for name, found in record.metrics.items()
+        [label(name), value(name, metric.value), interval(name, metric), f"{metric.n:,}",
+         *(value(name, number) for number in (metric.chance, metric.ceiling, metric.separable))]
+        for name, metric in record.metrics.items()
     ]  # fmt: skip
     reason = [f"{record.status}: {record.reason}"] if record.reason else []
-    warnings = [*record.warnings, *doubts(record, list(record.metrics)), *reason]
+    warnings = [*record.warnings, *interval_warnings(record, list(record.metrics)), *reason]
     return {"name": display_name(record), "about": "; ".join(filter(None, about)), "lines": lines, "warnings": warnings}

@@ -31,7 +31,7 @@ class PanelRows:
         columns: of the panel.
         spec: of the table.
         allow: whether different settings may share a column.
-        apart: rows of other settings, by setting and then by model.
+        other_settings: rows of other settings, by setting and then by model.
     """
 
     grid: Grid
@@ -39,13 +39,13 @@ class PanelRows:
     columns: list[Column]
     spec: TableSpec
     allow: bool
-    apart: dict[str, dict[tuple[str, str], GridRow]] = field(default_factory=lambda: defaultdict(dict))
+    other_settings: dict[str, dict[tuple[str, str], GridRow]] = field(default_factory=lambda: defaultdict(dict))
 
     def panels(self, title: str, groups: Sequence[Group]) -> list[GridPanel]:
         mains = [self._main(column) for column in self.columns]
-        laid = [RowGroup(group.title, self._rows(group, mains)) for group in groups]
-        whole = [self._panel(title, [group for group in laid if group.rows])]
-        for setting, rows in sorted(self.apart.items()):
+        laid_out = [RowGroup(group.title, self._rows(group, mains)) for group in groups]
+        whole = [self._panel(title, [group for group in laid_out if group.rows])]
+        for setting, rows in sorted(self.other_settings.items()):
             name = f"{title}: {setting}" if title else setting
             group = RowGroup("", fold_seeds(list(rows.values()), self.spec.seeds, self.grid))
             whole.append(_without_empty_columns(self._panel(name, [group])))
@@ -76,11 +76,11 @@ class PanelRows:
 
     def _published_cell(self, name: str, column: Column, main: Setting | None) -> Cell:
         published, scoring = self.sources.published, main.scoring if main else ""
-        found = published.find(name, column.task, column.metric)
+        scores_of_model = published.find(name, column.task, column.metric)
         protocol = column.protocol or published.usual_protocol(column.task, column.metric, scoring)
         scoring = scoring or published.usual_scoring(column.task, column.metric, protocol)
-        same = [score for score in found if score.protocol == protocol]
-        allowed = [score for score in found if score.protocol in column.allow or self.allow]
+        same = [score for score in scores_of_model if score.protocol == protocol]
+        allowed = [score for score in scores_of_model if score.protocol in column.allow or self.allow]
         unread = [
             score
             for task in column.unread
@@ -89,21 +89,21 @@ class PanelRows:
         ]
         for scores, comparable in ((same, True), (allowed, False), (unread, False)):
             if scores:
-                return self._shown(scores, comparable and scores[0].value is not None, column, scoring)
+                return self._scored_cell(scores, comparable and scores[0].value is not None, column, scoring)
         return Cell()
 
-    def _shown(self, scores: Sequence[Score], comparable: bool, column: Column, scoring: str) -> Cell:
+    def _scored_cell(self, scores: Sequence[Score], comparable: bool, column: Column, scoring: str) -> Cell:
         score = scores[0]
-        otherwise = comparable and bool(score.scoring) and not fnmatch.fnmatchcase(scoring, score.scoring)
+        other_scoring = comparable and bool(score.scoring) and not fnmatch.fnmatchcase(scoring, score.scoring)
         notes = [self.grid.footnote(score.note)] if score.note else []
         if not comparable and score.value is not None and not score.note:
             notes.append(self.grid.footnote(f"{score.protocol}: {OTHER_COLUMN}"))
-        if otherwise:
+        if other_scoring:
             notes.append(self.grid.footnote(f"{scoring_name(score.scoring)}: {OTHER_COLUMN}"))
         if score.grade in ("secondary", "issue"):
             notes.append(self.grid.footnote(f"secondary source: {score.source}"))
         n = self.sources.expected(column) if score.value is not None else None
-        return Cell(replace(score, n=n), comparable and not otherwise, notes=notes)
+        return Cell(replace(score, n=n), comparable and not other_scoring, notes=notes)
 
     def _records(self, patterns: Sequence[str], mains: Sequence[Setting | None]) -> list[GridRow]:
         rows: dict[tuple[str, str], GridRow] = {}
@@ -113,13 +113,13 @@ class PanelRows:
             by_task[record.task.name].append((file, record))
         for place, (column, main) in enumerate(zip(self.columns, mains, strict=True)):
             for file, record in by_task[column.task]:
-                if self._elsewhere(column, record):
+                if self._belongs_to_another_column(column, record):
                     continue
                 if score := of_record(record, column.metric, file):
-                    self._put(rows, score, record, place, main)
+                    self._add(rows, score, record, place, main)
         return sorted(rows.values(), key=lambda row: row.name)
 
-    def _elsewhere(self, column: Column, record: Record) -> bool:
+    def _belongs_to_another_column(self, column: Column, record: Record) -> bool:
         """Return whether the scoring mode of a record belongs to another column of the table and not to this one."""
         if record.status == "failed" or fnmatch.fnmatchcase(record.task.scoring, column.scoring):
             return False
@@ -131,14 +131,14 @@ class PanelRows:
             for other in others
         )
 
-    def _put(
+    def _add(
         self, rows: dict[tuple[str, str], GridRow], score: Score, record: Record, place: int, main: Setting | None
     ) -> None:
-        mine = setting_of(record)
-        # A column whose scoring mode no record has is told apart by the whole of what a record is.
-        what = mine.differences(main) if main else [*mine.oddities(), f"{mine.scoring} scoring"]
-        differs = "" if score.value is None else ", ".join(what)
-        target = rows if self.allow or not differs else self.apart[differs]
+        setting = setting_of(record)
+        # If no record has the scoring mode of the column, a record is described by its whole setting.
+        parts = setting.differences(main) if main else [*setting.restrictions(), f"{setting.scoring} scoring"]
+        differs = "" if score.value is None else ", ".join(parts)
+        target = rows if self.allow or not differs else self.other_settings[differs]
         cell = Cell(score, comparable=not (differs and self.allow) and score.value is not None)
         if differs and self.allow:
             cell.notes.append(self.grid.footnote(f"{differs}: {OTHER_COLUMN}"))
@@ -148,34 +148,34 @@ class PanelRows:
         key = (record.model.fingerprint + record.model.precision, name)
         row = target.setdefault(key, GridRow(name, "ours", [Cell() for _ in self.columns]))
         if row.cells[place].score is not None and differs:  # --allow, and the model has the column's own setting too
-            more = f"{name}, {differs}"
-            row = target.setdefault((key[0], more), GridRow(more, "ours", [Cell() for _ in self.columns]))
+            full_name = f"{name}, {differs}"
+            row = target.setdefault((key[0], full_name), GridRow(full_name, "ours", [Cell() for _ in self.columns]))
         row.cells[place] = cell
 
     @cached_property
     def _same_name(self) -> dict[str, set[tuple[str, int | None]]]:
         """Return the models, as fingerprint and seed, that share each name."""
-        found: dict[str, set[tuple[str, int | None]]] = defaultdict(set)
+        models: dict[str, set[tuple[str, int | None]]] = defaultdict(set)
         for _, record in self.sources.records:
-            found[display_name(record)].add((record.model.fingerprint, record.model.seed))
-        return found
+            models[display_name(record)].add((record.model.fingerprint, record.model.seed))
+        return models
 
     def _name(self, record: Record) -> str:
         """Return a name that is unique among the models of this table."""
-        name, whose = display_name(record), record.model
+        name, model = display_name(record), record.model
         same = self._same_name[name]
-        folded = self.spec.seeds == "mean" and whose.recipe and whose.seed is not None
+        folded = self.spec.seeds == "mean" and model.recipe and model.seed is not None
         if len(same) == 1 or folded:
             return name
-        by_seed = whose.seed is not None and sum(seed == whose.seed for _, seed in same) == 1
-        return f"{name}, seed {whose.seed}" if by_seed else f"{name} [{whose.fingerprint[:8]}]"
+        by_seed = model.seed is not None and sum(seed == model.seed for _, seed in same) == 1
+        return f"{name}, seed {model.seed}" if by_seed else f"{name} [{model.fingerprint[:8]}]"
 
     def _imported(self, patterns: Sequence[str]) -> list[GridRow]:
         rows: dict[str, GridRow] = {}
         for place, column in enumerate(self.columns):
             for score in self.sources.imported:
-                wanted = any(fnmatch.fnmatchcase(score.model, pattern) for pattern in patterns)
-                if wanted and (score.task, score.metric) == (column.task, column.metric):
+                selected = any(fnmatch.fnmatchcase(score.model, pattern) for pattern in patterns)
+                if selected and (score.task, score.metric) == (column.task, column.metric):
                     row = rows.setdefault(score.model, GridRow(score.model, "imported", [Cell() for _ in self.columns]))
                     row.cells[place] = Cell(score, comparable=False, notes=[self.grid.footnote(score.note)])
         return sorted(rows.values(), key=lambda row: row.name)

@@ -1,4 +1,4 @@
-"""The data-efficiency plot as PNG or PDF, by matplotlib."""
+"""The data-efficiency plot as a PNG or PDF file, drawn with matplotlib."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from goldieval.core.text import one_line
 from goldieval.report.efficiency import Efficiency, EfficiencyPoint, efficiency
 
 if TYPE_CHECKING:
-    from goldieval.report.make import Made
+    from goldieval.report.built_table import BuiltTable
 
 AXES = (("unique_pairs", "unique pairs"), ("images_seen", "images seen"))
 COLOURS = {"ours": "#b3541e", "published": "#777777", "imported": "#2b6777"}
 
 
-def write_plot(file: Path, made: Made) -> int:
+def write_plot(file: Path, built: BuiltTable) -> int:
     """Draw the plot of a table; return the size of the file in bytes.
 
     Raises:
@@ -28,30 +28,30 @@ def write_plot(file: Path, made: Made) -> int:
     """
     if file.suffix not in (".png", ".pdf"):
         raise GoldievalError(f"--plot {file}: name a .png or .pdf file.")
-    found = efficiency(made.spec, made.sources)
-    if found is None:
-        raise GoldievalError(f"--plot: table {made.spec.table} has no plot (add plot: {{task: ..., metric: ...}}).")
-    if not found.points:
-        raise GoldievalError(f"--plot: no score of {found.title} has known training data.")
+    plot = efficiency(built.spec, built.sources)
+    if plot is None:
+        raise GoldievalError(f"--plot: table {built.spec.table} has no plot (add plot: {{task: ..., metric: ...}}).")
+    if not plot.points:
+        raise GoldievalError(f"--plot: no score of {plot.title} has known training data.")
     try:
-        atomic_write(file, _draw(found, file.suffix[1:]))
+        atomic_write(file, _draw(plot, file.suffix[1:]))
     except OSError as error:
         raise GoldievalError(f"--plot {file}: {error.strerror or error}.") from error
     return file.stat().st_size
 
 
-def _draw(found: Efficiency, kind: str) -> bytes:
+def _draw(plot: Efficiency, kind: str) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    shown = [(name, text) for name, text in AXES if any(getattr(point, name) for point in found.points)]
-    figure = Figure(figsize=(6.2 * len(shown), 4.6), layout="constrained")
+    axes_with_points = [(name, text) for name, text in AXES if any(getattr(point, name) for point in plot.points)]
+    figure = Figure(figsize=(6.2 * len(axes_with_points), 4.6), layout="constrained")
     FigureCanvasAgg(figure)
-    for place, (name, text) in enumerate(shown):
-        axes = figure.add_subplot(1, len(shown), place + 1)
-        _panel(axes, [point for point in found.points if getattr(point, name)], name)
+    for place, (name, text) in enumerate(axes_with_points):
+        axes = figure.add_subplot(1, len(axes_with_points), place + 1)
+        _panel(axes, [point for point in plot.points if getattr(point, name)], name)
         axes.set_xlabel(text)
-        axes.set_ylabel(f"{one_line(found.title)}, %", parse_math=False)
+        axes.set_ylabel(f"{one_line(plot.title)}, %", parse_math=False)
     figure.suptitle("filled: measured here, with 95 % intervals; hollow: published", fontsize=9)
     stream = io.BytesIO()
     dates = {"pdf": {"CreationDate": None}, "png": {"Software": None}}[kind]  # the same data give the same file

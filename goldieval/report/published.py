@@ -16,7 +16,7 @@ from goldieval.tasks.catalogue import packaged
 
 COLUMNS = ["model", "arch", "train_images", "task", "protocol", "metric", "value", "unit", "source", "grade", "note"]
 GRADES = ("code", "paper", "image", "given", "issue", "secondary")  # best first
-NOT_FACTS = ("models.csv",)
+NOT_SCORES = ("models.csv",)
 SCORINGS = {"training-free, plain patches": "dense:plain:*", "training-free, CSA": "dense:csa:*", "setting unknown": ""}
 
 
@@ -25,13 +25,13 @@ class PublishedModel:
     """A published model.
 
     Attributes:
-        name: of the model.
+        name: name of the model.
         arch: its architecture.
         train_images: its training data, as the paper describes them.
         unique_pairs: distinct training pairs; None where not known.
         images_seen: images that training saw; None where not known.
         spec: model spec that loads it; empty where there is none.
-        note: what a reader must know.
+        note: what a reader of the table must know.
     """
 
     name: str
@@ -68,8 +68,8 @@ class Published:
 
     def find(self, model: str, task: str, metric: str) -> list[Score]:
         """Return the published scores of a model, those with the best evidence first."""
-        found = self._cells.get((model, task, metric), [])
-        return sorted(found, key=lambda score: GRADES.index(score.grade))
+        scores = self._cells.get((model, task, metric), [])
+        return sorted(scores, key=lambda score: GRADES.index(score.grade))
 
     def usual_protocol(self, task: str, metric: str, scoring: str = "") -> str:
         """Return the most frequent protocol of a column, preferably among rows with the scoring mode of the column.
@@ -107,7 +107,7 @@ def load_published(folder: Path | None = None) -> Published:
     """
     folder = folder or packaged("results/published")
     models = {model.name: model for model in (_model(*row) for row in _rows(folder / "models.csv"))}
-    files = sorted(file for file in folder.glob("*.csv") if file.name not in NOT_FACTS)
+    files = sorted(file for file in folder.glob("*.csv") if file.name not in NOT_SCORES)
     scores = [_score(place, row, models) for file in files for place, row in _rows(file)]
     return Published(models, scores)
 
@@ -138,9 +138,9 @@ def _score(place: str, row: dict[str, str], models: dict[str, PublishedModel]) -
         raise GoldievalError(f"{place}: no column {missing[0]!r}.")
     if row["model"] not in models:
         raise GoldievalError(f"{place}: {row['model']!r} is not in models.csv.{did_you_mean(row['model'], models)}")
-    for column, known in (("grade", GRADES), ("unit", UNITS)):
-        if row[column] not in known:
-            raise GoldievalError(f"{place}: {column} {row[column]!r} is none of {', '.join(known)}.")
+    for column, allowed in (("grade", GRADES), ("unit", UNITS)):
+        if row[column] not in allowed:
+            raise GoldievalError(f"{place}: {column} {row[column]!r} must be one of {', '.join(allowed)}.")
     if not row["value"] and not row["note"]:
         raise GoldievalError(f"{place}: an empty value needs a note that says what is known.")
     try:

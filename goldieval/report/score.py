@@ -26,18 +26,18 @@ class Score:
         kind: where the number comes from.
         task: name of the task.
         metric: name of the metric.
-        value: a fraction where the unit is percent; None where a number exists and could not be read.
+        value: a fraction if the unit is percent; None if the number exists but could not be read.
         unit: name of its unit.
         low: lower end of its interval.
-        high: upper end.
+        high: upper end of the interval.
         n: number of independent outcomes; None where it is not known.
-        protocol: of the task.
+        protocol: protocol of the task.
         scoring: glob over scoring modes; empty where a paper does not state it.
         source: where it was published.
         grade: grade of the evidence.
-        note: what a reader must know.
-        file: from which it was read.
-        record: that it was measured in.
+        note: what a reader of the table must know.
+        file: file from which it was read.
+        record: record in which it was measured.
     """
 
     model: str
@@ -85,21 +85,21 @@ class Score:
 def display_name(record: Record) -> str:
     """Return the name of a record's model in tables; a reconstruction never has the name of the paper's model."""
     model = record.model
-    if found := RECONSTRUCTION.match(model.notice):
-        return f"{found['name']}, {model.recipe}" if model.recipe else found["name"]
+    if match := RECONSTRUCTION.match(model.notice):
+        return f"{match['name']}, {model.recipe}" if model.recipe else match["name"]
     return model.spec
 
 
 def of_record(record: Record, metric: str, file: Path | None = None) -> Score | None:
-    """Return a metric of a record: of a failed one without a value and with the reason; None where it has none."""
+    """Return the score of a record in a metric; None if it has none. For a failed record, the score has no value."""
     name, task = display_name(record), record.task
     if record.status == "failed":
         return Score(name, "ours", task.name, metric, None, note=f"failed: {record.reason}", file=file, record=record)
     if metric not in record.metrics:
         return None
-    found: MeasuredMetric = record.metrics[metric]
+    measured: MeasuredMetric = record.metrics[metric]
     unit = metric_of(metric).unit.name
     return Score(
-        name, "ours", task.name, metric, found.value, unit, found.low, found.high, found.n, task.protocol,
+        name, "ours", task.name, metric, measured.value, unit, measured.low, measured.high, measured.n, task.protocol,
         task.scoring, file=file, record=record,
     )  # fmt: skip

@@ -11,10 +11,10 @@ from goldieval.core.display import Console, Text
 from goldieval.metrics.registry import metric_of
 from goldieval.records.schema import Record
 from goldieval.report.columns import Columns
-from goldieval.report.formats.feet import MDD
+from goldieval.report.formats.footer import MDD
 from goldieval.report.numbers import interval, label, value
 
-Shown = Sequence[tuple[Record, list[str]]]
+Selected = Sequence[tuple[Record, list[str]]]
 
 
 def scores(records: Sequence[Record], console: Console, every_metric: bool = False) -> list[RenderableType]:
@@ -28,10 +28,10 @@ def scores(records: Sequence[Record], console: Console, every_metric: bool = Fal
     parts: list[RenderableType] = []
     scored = [record for record in records if record.metrics]
     for heading, group in groupby(sorted(scored, key=lambda record: record.task.heading), lambda r: r.task.heading):
-        shown = [(record, _names(record, every_metric)) for record in group]
+        selected = [(record, _names(record, every_metric)) for record in group]
         parts += [Text(heading, "bold yellow")] if heading else []
-        table = _wide(shown)
-        parts += [*([table] if table.width <= console.width else _narrow(shown)), *_protocols(shown)]
+        table = _wide(selected)
+        parts += [*([table] if table.width <= console.width else _narrow(selected)), *_protocols(selected)]
     return parts + ([Text(MDD, "dim")] if scored else [])
 
 
@@ -40,13 +40,13 @@ def _names(record: Record, every: bool) -> list[str]:
     if every:
         return list(record.metrics)
     headline, metrics = record.task.headline, [metric_of(name) for name in record.metrics]
-    shown = [metric.name for metric in metrics if metric.in_summary or metric.name == headline]
-    return shown + [metric.name for metric in metrics if metric.stratum and metric.whole == headline]
+    names = [metric.name for metric in metrics if metric.in_summary or metric.name == headline]
+    return names + [metric.name for metric in metrics if metric.stratum and metric.whole == headline]
 
 
-def _wide(shown: Shown) -> Columns:
+def _wide(selected: Selected) -> Columns:
     table = Columns(("task", "metric", "score", "95 %", "n", "chance", "ceiling", "MDD"), left=2)
-    for record, names in shown:
+    for record, names in selected:
         for row, name in enumerate(names):
             metric = record.metrics[name]
             cells = (
@@ -63,30 +63,32 @@ def _wide(shown: Shown) -> Columns:
     return table
 
 
-def _narrow(shown: Shown) -> Iterator[Text]:
-    for record, names in shown:
+def _narrow(selected: Selected) -> Iterator[Text]:
+    for record, names in selected:
         yield Text(record.task.name, "bold")
         for name in names:
             metric = record.metrics[name]
             yield Text(f"  {label(name)} {value(name, metric.value)} [{interval(name, metric)}] n {metric.n:,}")
-            known = [("chance", metric.chance), ("ceiling", metric.ceiling), ("MDD", metric.separable)]
-            yield Text("    " + ", ".join(f"{what} {value(name, number)}" for what, number in known), "dim")
+            references = [("chance", metric.chance), ("ceiling", metric.ceiling), ("MDD", metric.separable)]
+            yield Text("    " + ", ".join(f"{what} {value(name, number)}" for what, number in references), "dim")
 
 
-def _protocols(shown: Shown) -> Iterator[Text]:
-    for record, names in shown:
+def _protocols(selected: Selected) -> Iterator[Text]:
+    for record, names in selected:
         task = record.task
         yield Text(f"{task.name}: {task.protocol}; {task.scoring} scoring", "dim")
         if task.subset:
-            yield Text("  only the pictures that are present, never comparable with the whole task", "yellow")
+            yield Text("  only the images that are present; not comparable with the whole task", "yellow")
         if task.limit:
-            yield Text(f"  a subset of {task.limit:,} images, comparable with the same subset only", "yellow")
+            yield Text(f"  a subset of {task.limit:,} images, comparable only with the same subset", "yellow")
         if record.status == "partial":
             yield Text(f"  PARTIAL: {record.reason}", "red")
-        yield from (Text(f"  warning: {warning}", "yellow") for warning in [*record.warnings, *doubts(record, names)])
+        yield from (
+            Text(f"  warning: {warning}", "yellow") for warning in [*record.warnings, *interval_warnings(record, names)]
+        )
 
 
-def doubts(record: Record, names: Sequence[str]) -> list[str]:
+def interval_warnings(record: Record, names: Sequence[str]) -> list[str]:
     """Return one line for each reason why intervals of these metrics are unreliable or missing."""
     by_reason: dict[str, list[str]] = {}
     for name in names:

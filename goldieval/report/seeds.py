@@ -15,8 +15,8 @@ def fold_seeds(rows: Sequence[GridRow], seeds: str, grid: Grid) -> list[GridRow]
     """Return the rows unchanged, or one row per name: the mean over seeds, with an interval from their variance.
 
     Args:
-        rows: of one group.
-        seeds: ``mean`` for means over seeds.
+        rows: rows of one group.
+        seeds: ``mean`` for means over seeds, ``each`` for unchanged rows.
         grid: the table, which takes footnotes.
     """
     if seeds != "mean":

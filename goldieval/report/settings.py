@@ -16,10 +16,10 @@ class Setting:
     """Properties that must be equal for two records to share a column.
 
     Attributes:
-        protocol: of the task.
-        version: of the task.
+        protocol: protocol of the task.
+        version: version of the task.
         scoring: scoring mode.
-        precision: of the model.
+        precision: precision of the model.
         limit: number of images of a subset; None for all.
         subset: name of the subset; empty for all.
         partial: why the record is partial; empty where it is not.
@@ -46,29 +46,29 @@ class Setting:
 
     def differences(self, other: Setting) -> list[str]:
         """Return the differences from another setting as text, most important first."""
-        found = []
+        differences = []
         if self.protocol != other.protocol:
-            found.append(f"protocol {self.protocol}")
+            differences.append(f"protocol {self.protocol}")
         if self.scoring != other.scoring:
-            found.append(f"{self.scoring} scoring")
+            differences.append(f"{self.scoring} scoring")
         if self.precision != other.precision:
-            found.append(self.precision)
+            differences.append(self.precision)
         if self.version != other.version:
-            found.append(f"version {self.version} of the task")
+            differences.append(f"version {self.version} of the task")
         elif self.card != other.card and self.protocol == other.protocol:
-            found.append(f"another card of that name ({self.card[:8]})")
+            differences.append(f"another card of that name ({self.card[:8]})")
         elif self.prompts != other.prompts and self.protocol == other.protocol:
-            found.append(f"other prompts or class names ({self.prompts[:8]})")
+            differences.append(f"other prompts or class names ({self.prompts[:8]})")
         parts = [(each.limit, each.subset, each.partial) for each in (self, other)]
         if self.data != other.data and parts[0] == parts[1]:
-            found.append(f"other data ({self.data[:8]})")
-        return self.oddities() + found
+            differences.append(f"other data ({self.data[:8]})")
+        return self.restrictions() + differences
 
-    def oddities(self) -> list[str]:
-        """Return what was not measured, as text."""
-        found = [f"subset of {self.limit:,} images"] if self.limit is not None else []
-        found += [f"only the pictures {self.subset}"] if self.subset else []
-        return found + ([f"PARTIAL: {self.partial}"] if self.partial else [])
+    def restrictions(self) -> list[str]:
+        """Return how the measurement is restricted to a part of the task, as text."""
+        restrictions = [f"subset of {self.limit:,} images"] if self.limit is not None else []
+        restrictions += [f"only the images {self.subset}"] if self.subset else []
+        return restrictions + ([f"PARTIAL: {self.partial}"] if self.partial else [])
 
 
 def scoring_name(pattern: str) -> str:
@@ -95,7 +95,7 @@ def setting_of(record: Record) -> Setting:
 def main_setting(settings: Sequence[Setting], cards_protocol: str = "") -> Setting | None:
     """Return the setting of a column: whole, with the protocol of the card, then the most frequent, then by precision.
 
-    Where none is whole, the one that others are told apart from; where there is none at all, None.
+    If no setting is whole, the most frequent partial one is returned; without any setting, None.
     """
     whole = [setting for setting in settings if setting.whole] or list(settings)
     counted = Counter([setting for setting in whole if setting.protocol == cards_protocol] or whole)

@@ -33,13 +33,13 @@ class Run(BaseModel):
     """One training.
 
     Attributes:
-        row: of the study.
-        seed: of the training.
-        scenes: number of drawn scenes; None where it is not fixed.
-        images_seen: by the training.
-        images_per_second: of the training; None where it was not measured.
-        recipe: of the training.
-        records: of its evaluation.
+        row: row of the study.
+        seed: seed of the training.
+        scenes: number of drawn scenes; None if it is not fixed.
+        images_seen: number of images seen in training.
+        images_per_second: speed of the training; None if it was not measured.
+        recipe: recipe of the training.
+        records: records of its evaluation.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -59,9 +59,9 @@ Scores = dict[int, float]  # seed to score
 
 def study_folder(name: str, places: Sequence[Path], shipped: bool) -> Path | None:
     """Return the folder with the runs of a study: a place, its folder of that name, or that of the package."""
-    wanted = [folder for place in places for folder in (place / name, place)]
-    wanted += [packaged(f"results/{name}")] if shipped else []
-    return next((folder for folder in wanted if folder.is_dir() and any(folder.glob("*-seed*.json"))), None)
+    candidates = [folder for place in places for folder in (place / name, place)]
+    candidates += [packaged(f"results/{name}")] if shipped else []
+    return next((folder for folder in candidates if folder.is_dir() and any(folder.glob("*-seed*.json"))), None)
 
 
 def read_runs(folder: Path) -> tuple[Runs, list[str]]:
@@ -91,20 +91,21 @@ def _read(file: Path) -> Run:
 def scores_of(runs: Runs, column: Column, protocol: str = "") -> tuple[dict[tuple[str, int | None], Scores], list[str]]:
     """Return the scores of a column as fractions by (row, scenes) and seed, and one line for each record left out.
 
-    Only records of one setting: as the card says, then what most runs have. How a model scores belongs to its row.
+    Only records of one setting are used, that of the card or else the most frequent one. The scoring mode is part
+    of the row, not of the setting.
     """
-    found = [
+    measured = [
         (file, run, record)
         for file, run in runs
         for record in run.records
         if record.task.name == column.task and column.metric in record.metrics
     ]
-    main = main_setting([_setting(record) for _, _, record in found], protocol)
+    main = main_setting([_setting(record) for _, _, record in measured], protocol)
     scores: dict[tuple[str, int | None], Scores] = defaultdict(dict)
     faults = []
-    for file, run, record in found:
-        mine = _setting(record)
-        differs = mine.differences(main) if main else mine.oddities()
+    for file, run, record in measured:
+        setting = _setting(record)
+        differs = setting.differences(main) if main else setting.restrictions()
         if differs:
             faults.append(f"{file.name}: {column.task} is left out: {', '.join(differs)}")
         else:
@@ -121,7 +122,12 @@ def study_panel(title: str, study: Study, columns: Sequence[Column], runs: Runs,
     """Return one row for each planned row, with or without runs, and columns of cost and scores.
 
     Args:
-        protocols: of the columns' cards.
+        title: title of the panel.
+        study: the study.
+        columns: columns of the panel.
+        runs: runs of the study.
+        grid: the table, which takes footnotes and faults.
+        protocols: protocol of the card of each column.
     """
     from goldieval.metrics.pooled import (  # imports scipy.stats, most of a second
         half_width,
@@ -153,8 +159,8 @@ def study_panel(title: str, study: Study, columns: Sequence[Column], runs: Runs,
     ]
     names = [*(FACTS[name] for name in study.facts), *(column.label or column.task for column in columns)]
     metrics = [*study.facts, *(column.metric for column in columns)]
-    legend = f"MDD: minimum detectable difference of two rows of {study.seeds} seeds, by a t test with 80 % power."
-    return GridPanel(title, names, metrics, [RowGroup("", rows)], [], mdd, legend)
+    mdd_legend = f"MDD: minimum detectable difference of two rows of {study.seeds} seeds, by a t test with 80 % power."
+    return GridPanel(title, names, metrics, [RowGroup("", rows)], [], mdd, mdd_legend)
 
 
 def _name(name: str, runs: Sequence[Run]) -> str:
@@ -163,16 +169,18 @@ def _name(name: str, runs: Sequence[Run]) -> str:
 
 def _scoring(runs: Sequence[Run], columns: Sequence[Column], grid: Grid) -> list[int]:
     """Return the footnote of a row with scoring modes other than global."""
-    shown = {column.task for column in columns}
-    tasks = [record.task for run in runs for record in run.records if record.task.name in shown and record.metrics]
+    column_tasks = {column.task for column in columns}
+    tasks = [
+        record.task for run in runs for record in run.records if record.task.name in column_tasks and record.metrics
+    ]
     ways = sorted({task.scoring for task in tasks} - {"global"})
     return [grid.footnote(f"{', '.join(ways)} scoring")] if ways else []
 
 
 def _fact(name: str, runs: Sequence[Run]) -> Cell:
     """Return the number of seeds, or the mean of a property of the runs."""
-    known = [value for run in runs if (value := getattr(run, name, None)) is not None]
-    number = len(runs) if name == "seeds" else fmean(known) if known else None
+    values = [value for run in runs if (value := getattr(run, name, None)) is not None]
+    number = len(runs) if name == "seeds" else fmean(values) if values else None
     return Cell(Score("", "ours", "", name, number, "count"), comparable=False) if runs and number else Cell()
 
 

@@ -23,16 +23,16 @@ def interval_bar(value: float, low: float | None, high: float | None) -> str:
     )
 
 
-def efficiency_plot(found: Efficiency, axis: str, title: str) -> str:
-    """Return scores against ``axis`` (unique_pairs or images_seen) on a logarithmic scale; empty without any point."""
-    points = [point for point in found.points if getattr(point, axis)]
+def efficiency_plot(plot: Efficiency, axis: str, title: str) -> str:
+    """Return scores against ``axis`` (unique_pairs or images_seen) on a logarithmic scale; empty without points."""
+    points = [point for point in plot.points if getattr(point, axis)]
     if not points:
         return ""
     xs = [log10(getattr(point, axis)) for point in points]
     ys = [end for point in points for end in (point.score, point.low, point.high) if end is not None]
     across, up = _Scale(xs, LEFT, WIDTH - 20), _Scale(ys, HEIGHT - BOTTOM, 14)
-    parts = [f'<svg class=plot viewBox="0 0 {WIDTH} {HEIGHT}" role=img><title>{escape(found.title)}</title>']
-    parts += _axes(across, up, title, found.title)
+    parts = [f'<svg class=plot viewBox="0 0 {WIDTH} {HEIGHT}" role=img><title>{escape(plot.title)}</title>']
+    parts += _axes(across, up, title, plot.title)
     parts += [_point(point, across.place(log10(getattr(point, axis))), up) for point in points]
     return "".join([*parts, "</svg>"])
 

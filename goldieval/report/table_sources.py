@@ -19,10 +19,10 @@ class TableSources:
 
     Attributes:
         published: published numbers.
-        tasks: by name.
-        records: each with its file.
+        tasks: tasks by name.
+        records: records with their files.
         imported: results of other harnesses.
-        runs: of training studies, by folder.
+        runs: runs of training studies, by the folder of the study.
     """
 
     published: Published

@@ -127,7 +127,7 @@ class TableSpec(_Part):
         panels: its parts.
         groups: of every panel that has none of its own.
         marks: how the best values are marked.
-        digits: digits behind the point of a percentage.
+        digits: digits after the decimal point of a percentage.
         intervals: whether half-widths of intervals are shown.
         delta: name of the row from which differences are shown; empty for none.
         made_here: whether it shows the tasks of the built-in world, which are never mixed with others.
@@ -159,14 +159,14 @@ def load_spec(name: str) -> TableSpec:
     """Read the specification of a table, by the name of a table of the package or the path of a YAML file.
 
     Raises:
-        GoldievalError: no such table, or an invalid file; the message names file and key.
+        GoldievalError: the table does not exist, or the file is invalid; the message names file and key.
     """
     is_path = name.endswith((".yaml", ".yml")) or "/" in name
     file = Path(name) if is_path else SPECS / f"{name}.yaml"
     if not is_path and name not in shipped_specs():
-        known = shipped_specs()
+        names = shipped_specs()
         raise GoldievalError(
-            f"no table {name!r}.{did_you_mean(name, known)} There are {', '.join(known)}, or a YAML file."
+            f"no table {name!r}.{did_you_mean(name, names)} The tables are {', '.join(names)}, or give a YAML file."
         )
     try:
         return TableSpec.model_validate(read_yaml(file))

@@ -1,4 +1,4 @@
-"""Small pictures of samples for a page, opened by the reader of their task."""
+"""Thumbnails of samples for a page, opened by the reader of their task."""
 
 from __future__ import annotations
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 LINE_EVERY_S = 15.0
 
 
-class TrainingScreen:
-    """Shows each loss, its weight, the gradient norm and images per second."""
+class TrainingReporter:
+    """Prints each loss, its weight, the gradient norm and images per second."""
 
     def __init__(self, console: Console, recipe: Recipe) -> None:
         self.console, self.recipe = console, recipe
@@ -44,7 +44,7 @@ class TrainingScreen:
             f"resuming from step {step:,}" if step else "no checkpoint to resume from: starting from the beginning"
         )
 
-    def __enter__(self) -> TrainingScreen:
+    def __enter__(self) -> TrainingReporter:
         self._bar.start()
         return self
 
@@ -68,25 +68,25 @@ class TrainingScreen:
         """Print a line above the bar."""
         self._bar.console.print(Text(line), soft_wrap=True)
 
-    def cost(self, found: Cost, missing: str = "") -> None:
+    def cost(self, estimate: Cost, missing: str = "") -> None:
         """Print the cost of the whole recipe.
 
         Args:
-            found: the estimated cost.
+            estimate: the estimated cost.
             missing: which of its data were missing; empty where none were.
         """
         optimiser = self.recipe.optimiser
-        rate = f"{found.rate:,.0f}" if found.rate >= 10 else f"{found.rate:.2g}"
-        whose = "GPU memory a process" if found.device.type == "cuda" else "memory, data included"
-        memory = f"{found.memory / 2**30:,.1f} GiB of {whose}" if found.memory else "memory not known"
+        rate = f"{estimate.rate:,.0f}" if estimate.rate >= 10 else f"{estimate.rate:.2g}"
+        memory_kind = "GPU memory per process" if estimate.device.type == "cuda" else "memory, data included"
+        memory = f"{estimate.memory / 2**30:,.1f} GiB of {memory_kind}" if estimate.memory else "memory not known"
         lines = [
-            f"{found.parameters / 1e6:,.1f} M parameters, batch {optimiser.batch_size:,}",
-            f"{rate} images/s measured over {found.steps} {'step' if found.steps == 1 else 'steps'} of "
-            f"{found.batch:,} on {found.processes} x {found.device}, {memory}",
-            f"{found.images:,} images in {optimiser.steps:,} steps: {duration(found.seconds)}, "
-            f"{found.seconds / 3600 * found.processes:,.2f} device hours",
+            f"{estimate.parameters / 1e6:,.1f} M parameters, batch {optimiser.batch_size:,}",
+            f"{rate} images/s measured over {estimate.steps} {'step' if estimate.steps == 1 else 'steps'} of "
+            f"{estimate.batch:,} on {estimate.processes} x {estimate.device}, {memory}",
+            f"{estimate.images:,} images in {optimiser.steps:,} steps: {duration(estimate.seconds)}, "
+            f"{estimate.seconds / 3600 * estimate.processes:,.2f} device hours",
         ]
-        if found.batch < optimiser.batch_size:
+        if estimate.batch < optimiser.batch_size:
             lines.insert(2, f"a step of {optimiser.batch_size:,} is not measured here and needs more memory")
         if missing:
             lines.insert(0, f"{missing} Measured on synthetic pictures: reading yours may take longer.")

@@ -55,5 +55,5 @@ class TrainingEvaluation:
             return
         for record in records:
             headline = record.task.headline
-            found = value(headline, record.metrics[headline].value) if record.metrics else f"failed: {record.reason}"
-            self.output.print_line(f"{checkpoint.name}  {record.task.name}  {headline} {found}")
+            result = value(headline, record.metrics[headline].value) if record.metrics else f"failed: {record.reason}"
+            self.output.print_line(f"{checkpoint.name}  {record.task.name}  {headline} {result}")

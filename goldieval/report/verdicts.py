@@ -1,4 +1,4 @@
-"""A comparison on the terminal: one row per test, or stacked lines where that is too wide; nothing is truncated."""
+"""A comparison on the terminal: one row per test, or stacked lines if the window is narrow; nothing is truncated."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from goldieval.report.numbers import label, value
 STYLES = {"better": "bold green", "worse": "bold red", "not separable": "yellow"}
 
 
-def verdicts(found: Comparison, console: Console) -> list[RenderableType]:
+def verdicts(comparison: Comparison, console: Console) -> list[RenderableType]:
     """Return the models, the verdict on every task, and what was not compared."""
-    table = _wide(found.rows)
+    table = _wide(comparison.rows)
     room = Measurement.get(console, console.options.update(max_width=1000), table).maximum
     return [
-        *_who("A", found.a),
-        *_who("B", found.b),
+        *_models("A", comparison.a),
+        *_models("B", comparison.b),
         Text(),
-        *([table] if room <= console.width else _narrow(found.rows)),
+        *([table] if room <= console.width else _narrow(comparison.rows)),
         Text(),
-        *_remarks(found),
-        *(Text(f"not compared, {line}", "red", whole=True) for line in found.refused),
-        *(Text(line, "dim", whole=True) for line in found.notes),
-        Text(summary(found.rows), "bold"),
+        *_remarks(comparison),
+        *(Text(f"not compared, {line}", "red", whole=True) for line in comparison.refused),
+        *(Text(line, "dim", whole=True) for line in comparison.notes),
+        Text(summary(comparison.rows), "bold"),
     ]
 
 
@@ -54,29 +54,29 @@ def signed(metric: str, number: float) -> str:
     return ("+" if number >= 0 else "-") + value(metric, abs(number))
 
 
-def chance(p: float) -> str:
+def p_value(p: float) -> str:
     """Return a p-value as text.
 
-    >>> chance(0.00001), chance(0.0312), chance(0.5)
+    >>> p_value(0.00001), p_value(0.0312), p_value(0.5)
     ('<0.001', '0.031', '0.50')
     """
     return "<0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
 
 
-def ends(row: MetricComparison, between: str = " to ") -> str:
+def interval_text(row: MetricComparison, between: str = " to ") -> str:
     """Return the interval of a difference as text; ``none`` where there is none."""
     if row.low is None or row.high is None:
         return "none"
-    doubt = " unreliable" if row.unreliable else ""
-    return f"{signed(row.metric, row.low)}{between}{signed(row.metric, row.high)}{doubt}"
+    suffix = " unreliable" if row.unreliable else ""
+    return f"{signed(row.metric, row.low)}{between}{signed(row.metric, row.high)}{suffix}"
 
 
-def _who(name: str, side: Side) -> Iterator[Text]:
-    known = models(side)
-    first = known[-1]
-    more = f", and {len(known) - 1} more" if len(known) > 1 else ""
-    yield Text(f"{name}  {first['spec']}  {first['fingerprint'][:8]}  {first['precision']}{more}", "bold")
-    for notice in dict.fromkeys(model["notice"] for model in known if model["notice"]):
+def _models(name: str, side: Side) -> Iterator[Text]:
+    described = models(side)
+    last = described[-1]
+    more = f", and {len(described) - 1} more" if len(described) > 1 else ""
+    yield Text(f"{name}  {last['spec']}  {last['fingerprint'][:8]}  {last['precision']}{more}", "bold")
+    for notice in dict.fromkeys(model["notice"] for model in described if model["notice"]):
         yield Text(f"   {notice}", "yellow")
 
 
@@ -92,8 +92,8 @@ def _wide(rows: Sequence[MetricComparison]) -> Table:
                 value(row.metric, row.a),
                 value(row.metric, row.b),
                 signed(row.metric, row.difference),
-                ends(row, " "),
-                chance(row.p),
+                interval_text(row, " "),
+                p_value(row.p),
                 value(row.metric, row.minimum_detectable_difference),
                 Text(row.verdict, STYLES[row.verdict]),
             )
@@ -104,15 +104,15 @@ def _narrow(rows: Sequence[MetricComparison]) -> Iterator[Text]:
     for row in rows:
         yield Text.assemble((f"{row.task} {label(row.metric)}: ", "bold"), (row.verdict, STYLES[row.verdict]))
         scores = f"A {value(row.metric, row.a)}, B {value(row.metric, row.b)}"
-        yield Text(f"  {scores}: {signed(row.metric, row.difference)} ({ends(row)})")
-        yield Text(f"  p {chance(row.p)}, MDD {value(row.metric, row.minimum_detectable_difference)}", "dim")
+        yield Text(f"  {scores}: {signed(row.metric, row.difference)} ({interval_text(row)})")
+        yield Text(f"  p {p_value(row.p)}, MDD {value(row.metric, row.minimum_detectable_difference)}", "dim")
 
 
-def _remarks(found: Comparison) -> Iterator[Text]:
+def _remarks(comparison: Comparison) -> Iterator[Text]:
     """Yield lines about tests, samples, seeds and subsets."""
-    rows = found.rows
-    many = f"p adjusted for {len(rows)} tests (Holm)" if len(rows) > 1 else "one test"
-    yield Text(f"{many}; MDD: minimum detectable difference, found with 80 % power", "dim")
+    rows = comparison.rows
+    adjustment = f"p adjusted for {len(rows)} tests (Holm)" if len(rows) > 1 else "one test"
+    yield Text(f"{adjustment}; MDD: minimum detectable difference, with 80 % power", "dim")
     for (task, method), group in groupby(rows, lambda row: (row.task, row.method)):
         row = next(group)
         of = f"{row.n:,} queries" + (f" in {row.clusters:,} clusters" if row.clusters != row.n else "")
@@ -142,10 +142,10 @@ def _seeds(row: MetricComparison) -> str:
     )
 
 
-def curve(found: Comparison) -> list[RenderableType]:
+def curve(comparison: Comparison) -> list[RenderableType]:
     """Return scores by images seen, where a side consists of several checkpoints."""
     parts: list[RenderableType] = []
-    for task, group in groupby(found.curve, lambda point: point.task):
+    for task, group in groupby(comparison.curve, lambda point: point.task):
         points = list(group)
         parts += [Text(), Text(f"{task} {label(points[0].metric)} by images seen", "bold")]
         for point in points:
@@ -161,17 +161,17 @@ def curve(found: Comparison) -> list[RenderableType]:
     return parts
 
 
-def flips(found: Comparison, flipped: Sequence[Sequence[Flip]]) -> list[RenderableType]:
+def flips(comparison: Comparison, flipped: Sequence[Sequence[Flip]]) -> list[RenderableType]:
     """Return the queries that only one of the models gets right."""
     parts: list[RenderableType] = []
-    for row, listed in zip(found.rows, flipped, strict=True):
-        parts += [Text(), Text(f"{row.task} {label(row.metric)}: what flipped", "bold")]
-        parts += [] if listed else [Text("  nothing")]
+    for row, listed in zip(comparison.rows, flipped, strict=True):
+        parts += [Text(), Text(f"{row.task} {label(row.metric)}: flipped queries", "bold")]
+        parts += [] if listed else [Text("  none")]
         for flip in listed:
             cut = f"text cut under {flip.cut}"
-            known = (("tie", flip.tied), ("text repeated", flip.repeated), (cut, flip.cut))
-            marks = [name for name, true in known if true]
-            tail = f"  [{', '.join(marks)}]" if marks else ""
+            flags = (("tie", flip.tied), ("text repeated", flip.repeated), (cut, flip.cut))
+            true_flags = [name for name, true in flags if true]
+            tail = f"  [{', '.join(true_flags)}]" if true_flags else ""
             parts.append(Text(f"  {flip.what:6} {flip.sample}  A {flip.a}, B {flip.b}{tail}", whole=True))
             parts += [Text(f"         {line}", "dim", whole=True) for line in (flip.image, flip.text) if line]
     return parts

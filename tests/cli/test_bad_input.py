@@ -38,7 +38,7 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def run(model: str, tasks: Path | str, *more: str) -> Ran:
     ran = goldieval("run", "--model", model, "--tasks", tasks, "--out", "out", *more)
-    assert "Traceback" not in ran.out + ran.err and "fault of goldieval" not in ran.err
+    assert "Traceback" not in ran.out + ran.err and "bug in goldieval" not in ran.err
     return ran
 
 

@@ -147,7 +147,7 @@ def test_fault_of_our_own_is_one_line_too(precomputed: list[str], monkeypatch: p
     monkeypatch.setattr("goldieval.engine.run.evaluate", broken)
     ran = goldieval(*precomputed)
     assert ran.code == 2 and "Traceback" not in ran.err
-    assert ran.err.strip().splitlines() == ["error: RuntimeError: first (a fault of goldieval; --debug shows where)"]
+    assert ran.err.strip().splitlines() == ["error: RuntimeError: first (a bug in goldieval; --debug shows where)"]
     with pytest.raises(RuntimeError):
         goldieval("--debug", *precomputed)
 

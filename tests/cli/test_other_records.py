@@ -34,7 +34,7 @@ def test_set_enters_the_protocol_and_makes_another_record(precomputed: list[str]
         ("colour=red", "--set colour: none of these tasks has such a parameter. They have "),
         ("prompts", "write KEY=VALUE"),
         ("=3", "write KEY=VALUE"),
-        ("prompts=[a", "the value is no YAML"),
+        ("prompts=[a", "the value is not valid YAML"),
         ("prompts=[no place]", "params.prompts: "),
         ("scoring=conditionned", "no scoring mode 'conditionned': choose auto, global, conditioned or shortlist:K"),
     ],

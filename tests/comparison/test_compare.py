@@ -74,7 +74,7 @@ def test_a_side_without_records_is_one_line_with_the_command_that_makes_them(
 def test_a_fingerprint_of_two_models_must_be_longer(results: Path) -> None:
     classified(results, "toy:c", hits(9), fingerprint="aaaa3333")
     ran = goldieval("compare", "aaaa", "toy:b")
-    assert ran.code == 2 and "aaaa begins the fingerprints of 2 models" in one_line(ran.err)
+    assert ran.code == 2 and "2 models have fingerprints that begin with aaaa" in one_line(ran.err)
 
 
 def test_broken_records_are_one_line(results: Path) -> None:

@@ -25,10 +25,10 @@ from synthetic_records import made, write
 import goldieval as package
 from goldieval.core.display import Console, GuardedStream, Text, guarded, print_json
 from goldieval.core.text import fit_encoding, formula_safe, one_line, printable, shell_argument
+from goldieval.report.built_table import build_table
 from goldieval.report.formats import FORMATS
 from goldieval.report.formats.latex import escape as latex
 from goldieval.report.formats.markdown import escape as markdown
-from goldieval.report.make import make_table
 from goldieval.report.page import page
 from goldieval.report.plots import write_plot
 
@@ -162,7 +162,7 @@ def test_pages_and_plots_escape_foreign_characters(tmp_path: Path) -> None:
         "table: t\ntitle: T\npanels: [{columns: [{task: cifar10, metric: acc1}]}]\n"
         "groups: [{title: ours, records: ['*']}]\nplot: {task: cifar10, metric: acc1}\n"
     )
-    made_table = make_table(str(table))
+    made_table = build_table(str(table))
     text = page(made_table)
     assert acting(text) == set() and "\\x1b[2J" in text
     assert write_plot(tmp_path / "p.png", made_table) > 1000
@@ -194,7 +194,7 @@ def test_foreign_file_names_have_no_effect_on_the_terminal(tmp_path: Path, name:
 @pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@SUM(A1)", " =1", "\t=1", "\r=1", "\n=1", "＝1", "a\rb", "-0.5"])
 def test_no_cell_of_a_csv_is_a_formula(cell: str) -> None:
     write(Path("results"), made("cifar10", cell, 0.5, protocol=cell, scoring=cell, title=cell))
-    text = FORMATS["csv"](make_table("leaderboard").grid)
+    text = FORMATS["csv"](build_table("leaderboard").grid)
     assert "\r" not in text
     (row,) = (row for row in csv.DictReader(io.StringIO(text)) if row["kind"] == "ours")
     for name in ("model", "protocol", "scoring", "source", "panel", "notes"):
@@ -205,7 +205,7 @@ def test_no_cell_of_a_csv_is_a_formula(cell: str) -> None:
 def test_numbers_stay_numbers_without_trailing_digits() -> None:
     assert formula_safe("-0.5") == "'-0.5" and formula_safe("0.5") == "0.5"
     write(Path("results"), made("cifar10", "a", 0.7559999999999999), made("cifar10", "b", 0.5))
-    text = FORMATS["csv"](make_table("leaderboard", delta="a").grid)
+    text = FORMATS["csv"](build_table("leaderboard", delta="a").grid)
     rows = [row for row in csv.DictReader(io.StringIO(text)) if row["kind"] == "ours"]
     assert [row["value"] for row in rows] == ["0.756", "0.5"] and rows[1]["delta"] == "-0.256"
 

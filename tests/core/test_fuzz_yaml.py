@@ -219,4 +219,4 @@ def test_specs(text: str) -> None:
 )
 def test_settings_on_the_command_line(value: str) -> None:
     ran = goldieval("run", "--model", "random", "--tasks", "shapes-zeroshot", "--set", value)
-    assert ran.code == 2 and "Traceback" not in ran.err and "fault of goldieval" not in ran.err, ran
+    assert ran.code == 2 and "Traceback" not in ran.err and "bug in goldieval" not in ran.err, ran

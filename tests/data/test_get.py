@@ -26,7 +26,7 @@ from rich.console import Console
 from goldieval.data.fetch import download, retry
 from goldieval.data.fetch.download import FileRequest, fetch
 from goldieval.data.manage.get import carry_out, jobs
-from goldieval.report.fetching import FetchScreen
+from goldieval.report.fetching import FetchReporter
 from goldieval.tasks.card import load_card
 
 NAMES = ["cat", "dog", "eel"]
@@ -129,7 +129,7 @@ def test_what_was_fetched_runs_offline_and_its_commit_is_in_the_record(
 
 def test_nothing_is_fetched_without_a_yes_or_on_a_dry_run(hub: Server, of_hub: str) -> None:
     ran = goldieval("data", "get", of_hub)
-    assert ran.code == 2 and "Add --yes to fetch" in one_line(ran.err)
+    assert ran.code == 2 and "Add --yes to download" in one_line(ran.err)
     dry = goldieval("data", "get", of_hub, "--dry-run")
     assert dry.code == 0 and f"org/name at {COMMIT}" in dry.out and "licence: mine" in dry.out
     assert not hub.asked("/resolve/") and not everything(root())
@@ -144,7 +144,7 @@ def test_a_pinned_commit_is_used_without_a_query(hub: Server, tmp_path: Path) ->
 def test_glob_patterns_select_files(hub: Server, tmp_path: Path) -> None:
     only = card(tmp_path, hub="org/name", hub_files=["test/*", "classnames.txt", "*.py"])
     ran = goldieval("data", "get", only, "--yes")
-    assert ran.code == 0 and "left out, for they are no data: name.py" in ran.out
+    assert ran.code == 0 and "left out, not data: name.py" in ran.out
     ran = goldieval("data", "get", card(tmp_path / "other", id="other", hub="org/name", hub_files=["*.py"]), "--yes")
     assert ran.code == 1 and "has no data files *.py" in one_line(ran.err)
 
@@ -254,7 +254,7 @@ def test_token_is_not_sent_to_another_server(hub: Server, monkeypatch: pytest.Mo
         assert other.keys == [""]
         with serving(Server(faults={"/x": [(302, f"{other.url}/web/a.txt")]})) as first:
             wanted = FileRequest("a.txt", f"{first.url}/web/x", headers={"Authorization": "Bearer hf_secret"})
-            fetch(wanted, tmp_path / "a.txt", FetchScreen(Console(quiet=True)))
+            fetch(wanted, tmp_path / "a.txt", FetchReporter(Console(quiet=True)))
             assert first.keys == ["Bearer hf_secret"] and other.keys == ["", ""]
     assert "hf_secret" not in repr(wanted)
 
@@ -281,7 +281,7 @@ def test_listing_that_names_a_path_outside_is_refused(hub: Server, of_hub: str, 
 
 def test_terminal_gets_a_bar_and_a_line_for_each_whole_file() -> None:
     stream = io.StringIO()
-    with FetchScreen(Console(file=stream, force_terminal=True, width=100)) as screen:
+    with FetchReporter(Console(file=stream, force_terminal=True, width=100)) as screen:
         screen.at("a.tar", 1_000_000, 4_000_000)
         screen.at("b.tar", 1_000_000, None)
         assert screen._progress is not None
@@ -344,7 +344,7 @@ def test_second_get_waits_for_the_first_and_takes_over_when_that_is_killed(hub: 
         assert first.stdout is not None and first.stdout.readline()
         notes = []
 
-        class Listening(FetchScreen):
+        class Listening(FetchReporter):
             def note(self, line: str, style: str = "") -> None:
                 notes.append(line)
                 if "waiting" in line:

@@ -62,7 +62,7 @@ def test_a_second_model_adapters_on_the_path(tmp_path: Path, monkeypatch: pytest
     for name in [name for name in sys.modules if name.partition(".")[0] == "model_adapters"]:
         monkeypatch.delitem(sys.modules, name)
     first = names.import_name("model_adapters")  # now Python would take the other one
-    assert first.passed is False and f"{other} is not goldieval's own" in first.found
+    assert first.passed is False and f"{other} is not that of goldieval" in first.found
 
 
 def test_a_second_mmseg_in_the_current_folder(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,7 +172,7 @@ def test_a_drifted_prompt_pin() -> None:
 
 def test_a_card_that_does_not_parse(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (elsewhere / "mine.yaml").write_text("name: mine\nfamily: retrieval\ncolour: red\n")
-    monkeypatch.setattr(registry, "_plugin_folders", lambda: [elsewhere])
+    monkeypatch.setattr(registry, "plugin_folders", lambda: [elsewhere])
     (check,) = cards.checks()
     assert check.passed is False and "mine.yaml" in check.found and "colour: unknown key" in check.found
 
@@ -180,6 +180,6 @@ def test_a_card_that_does_not_parse(elsewhere: Path, monkeypatch: pytest.MonkeyP
 def test_a_suite_of_unknown_tasks(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (elsewhere / "suites").mkdir()
     (elsewhere / "suites" / "s.yaml").write_text("suite: s\ntitle: S\ntasks: [cifar11]\n")
-    monkeypatch.setattr(registry, "_plugin_folders", lambda: [elsewhere])
+    monkeypatch.setattr(registry, "plugin_folders", lambda: [elsewhere])
     (check,) = cards.checks()
     assert check.passed is False and "suite s: no task 'cifar11'" in check.found

@@ -15,14 +15,14 @@ from torch import nn
 
 from goldieval.core.errors import GoldievalError
 from goldieval.doctor.check import Check
-from goldieval.doctor.inputs import KNOWN
+from goldieval.doctor.inputs import PUBLISHED_CONSTANTS
 from goldieval.doctor.probes import checks, probe
 from goldieval.models.adapter import from_module
 from goldieval.models.spec import parse_spec
 from goldieval.models.torch_adapter import TorchAdapter
 
 CONTEXT, END, SIDE = 32, 257, 16
-OPENAI = KNOWN["OpenAI's"]
+OPENAI = PUBLISHED_CONSTANTS["OpenAI's"]
 
 
 class Tiny(nn.Module):
@@ -78,10 +78,10 @@ def found(
     transform: Callable[[Image.Image], torch.Tensor] | None = None,
     tokenizer: Any = tokenize,
 ) -> dict[str, Check]:
-    return examined(from_module(module or Tiny(), transform or Transform(), tokenizer))
+    return probed(from_module(module or Tiny(), transform or Transform(), tokenizer))
 
 
-def examined(model: Any) -> dict[str, Check]:
+def probed(model: Any) -> dict[str, Check]:
     return {check.name: check for check in probe(model, parse_spec("module"))}
 
 
@@ -126,7 +126,7 @@ class StaysInTraining(TorchAdapter):
 
 def test_training_mode_is_named() -> None:
     model = StaysInTraining(Tiny(), Transform(), tokenize, spec="module", family="module")
-    result = examined(model)
+    result = probed(model)
     assert result["evaluation mode"].passed is False
     assert "6 modules" in result["evaluation mode"].found
     # its dropout and its BatchNorm show in what it computes, and its statistics in what it is
@@ -150,7 +150,7 @@ class NeverRestores(TorchAdapter):
 
 def test_a_mode_that_is_not_restored_is_caught() -> None:
     model = NeverRestores(Tiny().train(), Transform(), tokenize, spec="module", family="module")
-    assert failures(examined(model)) == {"left as found"}
+    assert failures(probed(model)) == {"left as found"}
 
 
 class KeepsGradients(TorchAdapter):
@@ -163,7 +163,7 @@ class KeepsGradients(TorchAdapter):
 
 @pytest.mark.filterwarnings("ignore:Converting a tensor")  # by the probes after the one that fails
 def test_gradients_are_caught() -> None:
-    result = examined(KeepsGradients(Tiny(), Transform(), tokenize, spec="module", family="module"))
+    result = probed(KeepsGradients(Tiny(), Transform(), tokenize, spec="module", family="module"))
     assert failures(result) == {"finite values"} and "gradients" in result["finite values"].found
 
 
@@ -249,12 +249,12 @@ class ReadsPadding(Tiny):
 
 def test_a_wrong_trim_is_caught_and_a_right_one_passes() -> None:
     wrong = TorchAdapter(ReadsPadding(), Transform(), tokenize, spec="module", family="module", trims=True)
-    result = examined(wrong)
-    assert failures(result) == {"trimming"} and "trim cuts what the tower reads" in result["trimming"].found
+    result = probed(wrong)
+    assert failures(result) == {"trimming"} and "trim removes tokens that the tower reads" in result["trimming"].found
     right = TorchAdapter(Tiny(), Transform(), tokenize, spec="module", family="module", trims=True)
-    assert examined(right)["trimming"].passed is True
+    assert probed(right)["trimming"].passed is True
     right.trim = lambda tokens: tokens
-    assert "cuts nothing" in examined(right)["trimming"].found
+    assert "removes nothing" in probed(right)["trimming"].found
     assert found()["trimming"].passed is None
 
 
@@ -265,7 +265,7 @@ def test_pixels_up_to_255_are_caught() -> None:
 
 def test_a_blind_transform_is_caught() -> None:
     result = found(transform=lambda image: torch.zeros(3, SIDE, SIDE))
-    assert result["normalisation"].passed is False and "nothing can be seen" in result["normalisation"].found
+    assert result["normalisation"].passed is False and "give the same pixels" in result["normalisation"].found
 
 
 class Swapped(Transform):
@@ -276,12 +276,16 @@ class Swapped(Transform):
 @pytest.mark.parametrize(
     ("transform", "passed", "ending"),
     [
-        (Transform(*KNOWN["ImageNet's"]), True, "deviation 0.229 0.224 0.225: ImageNet's"),
-        (Transform(*KNOWN["SigLIP's"]), True, "SigLIP's"),
-        (Transform((0, 0, 0), (1, 1, 1)), None, "none, right only if it was trained so"),
-        (Transform((0.3, 0.3, 0.3), (0.2, 0.2, 0.2)), None, "of no model known here"),
-        (Swapped(*KNOWN["SigLIP's"]), None, "channels are not in RGB order"),
-        (lambda image: Transform()(image) ** 3, None, "not linear in brightness: no mean and deviation to compare"),
+        (Transform(*PUBLISHED_CONSTANTS["ImageNet's"]), True, "deviation 0.229 0.224 0.225: ImageNet's"),
+        (Transform(*PUBLISHED_CONSTANTS["SigLIP's"]), True, "SigLIP's"),
+        (Transform((0, 0, 0), (1, 1, 1)), None, "none; correct only if the model was trained without"),
+        (Transform((0.3, 0.3, 0.3), (0.2, 0.2, 0.2)), None, "not those of a published model"),
+        (Swapped(*PUBLISHED_CONSTANTS["SigLIP's"]), None, "channels are not in RGB order"),
+        (
+            lambda image: Transform()(image) ** 3,
+            None,
+            "not linear in brightness: mean and deviation cannot be determined",
+        ),
     ],
 )
 def test_normalisation_is_recovered(transform: Any, passed: bool | None, ending: str) -> None:
@@ -328,7 +332,7 @@ def test_what_becomes_of_a_text_that_is_too_long() -> None:
 
     model: Any = from_module(Tiny(), Transform(), tokenize)
     model.tokenize = refuses
-    result = examined(model)
+    result = probed(model)
     assert failures(result) == {"context length"} and "too long" in result["context length"].found
 
 
@@ -383,7 +387,7 @@ def test_stored_embeddings(tmp_path: Path) -> None:
 
     result = of(images, texts)
     assert [check.passed for check in result.values()] == [True] * 3
-    assert result["text rows"].found.startswith("30 of 8 numbers, norms ")
+    assert result["text rows"].found.startswith("30 rows of 8 values, norms ")
     assert failures(of(images, texts[:, :6])) == {"widths"}
     assert "1 of 20 image embeddings are zero" in of(images * (np.arange(20) != 4)[:, None], texts)["image rows"].found
     assert "collapsed" in of(images, np.ones((30, 8)))["text rows"].found

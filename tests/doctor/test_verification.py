@@ -94,12 +94,12 @@ def test_inside_and_outside_the_tolerance(listing: Listing, monkeypatch: pytest.
     for cause in ("split", "1,000 images, 2,000 texts", "no prompt added", "activation", "normalisation", "64 px"):
         assert cause in outside.found
     assert outside.found.splitlines()[-1] == "goldieval doctor --model random"
-    assert absent.passed is False and "gives no acc1; it has " in absent.found
+    assert absent.passed is False and "has no metric acc1; it has " in absent.found
 
 
 def test_missing_data_is_no_pass(listing: Listing, monkeypatch: pytest.MonkeyPatch) -> None:
     listing("open_clip:ViT-B-32/openai,coco-karpathy,t2i_r1,0.3,0.003,a paper")
-    monkeypatch.setattr(published, "evaluate", lambda *_, **__: pytest.fail("weights would be fetched in vain"))
+    monkeypatch.setattr(published, "evaluate", lambda *_, **__: pytest.fail("weights would be downloaded for nothing"))
     (check,) = published.checks(None, "cpu")
     assert check.passed is False and "not verified" in check.found
     assert check.found.splitlines()[-1] == "goldieval data get coco-karpathy"
@@ -150,7 +150,7 @@ def test_the_command_fails_where_a_check_fails(tmp_path: Path) -> None:
     assert shown.exit_code == 1
     lines = shown.stdout.splitlines()
     assert lines[0] == "install" and "model ./mine.py:load" in lines
-    assert any(line.startswith("FAIL finite values         8 of 8 image features hold NaN") for line in lines)
+    assert any(line.startswith("FAIL finite values         8 of 8 image features contain NaN") for line in lines)
     assert lines[-1].endswith("checks FAILED") and max(map(len, lines)) <= 80
     as_json = CliRunner().invoke(app, [*arguments, "--json"])
     assert as_json.exit_code == 1

@@ -67,7 +67,7 @@ def run(model: str, tasks: str, *more: str) -> Ran:
 
 def only_bad_fails(ran: Ran) -> str:
     """Return why the task ``bad`` failed; the other has its numbers, and the screen one line."""
-    assert ran.code == 1 and "Traceback" not in ran.out + ran.err and "fault of goldieval" not in ran.err, ran
+    assert ran.code == 1 and "Traceback" not in ran.out + ran.err and "bug in goldieval" not in ran.err, ran
     by_name = {record["task"]["name"]: record for record in records(Path("out"))}
     assert by_name["good"]["status"] == "ok" and by_name["good"]["metrics"]
     assert by_name["bad"]["status"] == "failed" and by_name["bad"]["metrics"] == {}
@@ -278,7 +278,7 @@ def test_one_of_several_models_that_cannot_be_loaded_is_named_and_the_others_are
 ) -> None:
     broken, tasks = changed(tmp_path, "broken", *what), two_tasks(tmp_path)
     ran = goldieval("run", "--model", broken, "--model", toy_model(tmp_path), "--tasks", tasks, "--out", "out")
-    assert ran.code == 1 and "Traceback" not in ran.out + ran.err and "fault of goldieval" not in ran.err
+    assert ran.code == 1 and "Traceback" not in ran.out + ran.err and "bug in goldieval" not in ran.err
     assert [record["status"] for record in records(Path("out"))] == ["ok", "ok"]
     (_line,) = [line for line in ran.out.splitlines() if line.startswith(f"model {broken} FAILED: ")]
     with pytest.warns(UserWarning, match="was not evaluated"):
@@ -445,13 +445,13 @@ def test_data_where_goes_on_after_a_damaged_lock_file(tmp_path: Path) -> None:
 
 
 def test_doctor_goes_on_after_a_probe_that_ends_the_program() -> None:
-    from goldieval.doctor.check import examine, examine_all
+    from goldieval.doctor.check import run_checks, run_probe
 
     def probe(_: None) -> Any:
         raise SystemExit("3")
 
-    assert examine(probe, None).found == "SystemExit: 3"
-    (check,) = examine_all("load", lambda: probe(None))
+    assert run_probe(probe, None).found == "SystemExit: 3"
+    (check,) = run_checks("load", lambda: probe(None))
     assert (check.name, check.passed) == ("load", False)
 
 
@@ -479,5 +479,5 @@ def test_a_bad_card_or_suite_among_others_is_named_and_left_out(tmp_path: Path) 
     assert ran.code == 0 and [record["status"] for record in records(Path("out"))] == ["ok"]
     assert ran.out.count("a card is left out: ") == 1 and ran.out.count("broken.yaml") == 2
     named = goldieval(*arguments, "broken")
-    assert named.code == 2 and named.err.count("broken.yaml") == 2 and "fault of goldieval" not in named.err
+    assert named.code == 2 and named.err.count("broken.yaml") == 2 and "bug in goldieval" not in named.err
     assert "mine" in goldieval("ls", "tasks", "--tasks-dir", cards).out

@@ -251,7 +251,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     AcceleratorState._reset_state(reset_partial_state=True)
     ran = goldieval("train", file, "--out", tmp_path / "run")
     assert ran.code == 130
-    assert f"with --resume goes on from {tmp_path / 'run' / 'step-000002'}" in one_line(ran.err)
+    assert f"with --resume continues from {tmp_path / 'run' / 'step-000002'}" in one_line(ran.err)
     stop = 99
     AcceleratorState._reset_state(reset_partial_state=True)
     ran = goldieval("train", file, "--out", tmp_path / "run", "--resume")

@@ -71,7 +71,7 @@ def test_the_plan_has_every_number_with_its_tolerance_and_runs_nothing() -> None
     quick = json.loads(goldieval("doctor", "--verify", "--plan", "--json").out)
     assert {line["task"] for line in quick} == {"coco-karpathy", "flickr30k-test", "pets"}
     refused = goldieval("doctor", "--plan")
-    assert refused.code == 2 and "belong to --verify" in refused.err
+    assert refused.code == 2 and "require --verify" in refused.err
 
 
 def test_the_report_says_what_was_not_run(tmp_path: Path) -> None:

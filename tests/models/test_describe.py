@@ -53,7 +53,7 @@ def test_a_wrong_description_ends_the_run_in_a_line(tmp_path: Path, monkeypatch:
     file = Path(model.removesuffix(":load"))
     file.write_text(file.read_text().replace('"0" * 64', "None"))
     ran = goldieval("run", "--model", model, "--tasks", card(tmp_path), "--out", "out")
-    assert ran.code == 2 and "fingerprint" in one_line(ran.err) and "fault of goldieval" not in ran.err
+    assert ran.code == 2 and "fingerprint" in one_line(ran.err) and "bug in goldieval" not in ran.err
 
 
 def test_identities_that_are_not_hashes_neither_collide_nor_leave_the_store(tmp_path: Path) -> None:

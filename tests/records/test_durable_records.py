@@ -159,7 +159,7 @@ def test_the_next_write_into_a_folder_tidies_it(tmp_path: Path) -> None:
 def test_without_locks_only_what_is_old_is_removed(
     leftovers: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(temporary, "hold", lambda handle: None)
+    monkeypatch.setattr(temporary, "try_lock", lambda handle: None)
     long_ago = time.time() - 2 * temporary.LEFTOVER_S
     os.utime(leftovers[0], (long_ago, long_ago))
     sweep_results(tmp_path)
@@ -176,7 +176,7 @@ def test_a_temporary_file_that_was_tidied_up_before_it_was_locked_is_made_again(
             sweep(tmp_path)
         waited.append(handle)
 
-    monkeypatch.setattr(temporary, "wait_for", tidied)
+    monkeypatch.setattr(temporary, "wait_for_lock", tidied)
     atomic_write(tmp_path / "a", b"whole")
     assert (tmp_path / "a").read_bytes() == b"whole" and len(waited) == 2
 

@@ -18,8 +18,8 @@ from goldieval.core.errors import GoldievalError
 from goldieval.engine.run import evaluate
 from goldieval.records.files import read_outcomes
 from goldieval.records.results import load_results
+from goldieval.report.built_table import build_table
 from goldieval.report.formats import FORMATS
-from goldieval.report.make import make_table
 from goldieval.report.numbers import label
 from goldieval.report.published import load_published
 
@@ -112,7 +112,7 @@ def test_conditioned_and_global_scores_never_share_a_column(limit: int | None, f
         for number, value in enumerate(values)
     ]
     write(Path("results"), *records)
-    grid = make_table("leaderboard").grid
+    grid = build_table("leaderboard").grid
     text = FORMATS[format_](grid)
     assert all(record.model.spec.split("-")[0] in text for record in records)
     for panel in grid.panels:
@@ -132,7 +132,9 @@ def test_pictures_that_are_present_never_share_a_column_with_all() -> None:
     part = made("cifar10", "part", 0.9)
     part = part.model_copy(update={"task": part.task.model_copy(update={"subset": "present"})})
     write(Path("results"), part, made("cifar10", "whole", 0.5))
-    panels = [[row.name for row in panel.rows if row.kind == "ours"] for panel in make_table("leaderboard").grid.panels]
+    panels = [
+        [row.name for row in panel.rows if row.kind == "ours"] for panel in build_table("leaderboard").grid.panels
+    ]
     assert ["whole"] in panels and ["part"] in panels
 
 

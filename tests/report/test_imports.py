@@ -76,7 +76,7 @@ def test_clip_benchmarks_splits_of_sugarcrepe_and_winoground_have_their_own_name
 def test_what_clip_benchmark_calls_by_a_name_of_its_own_is_counted_and_said(tmp_path: Path) -> None:
     file = put(tmp_path, "a.json", ZEROSHOT | {"dataset": "pets", "metrics": {"acc1": 0.9, "acc_top7": 0.99}})
     (fault,) = read_imports([file]).faults
-    assert "1 numbers left out, whose names are not known: metric acc_top7 of pets" in fault
+    assert "1 numbers left out, with unknown names: metric acc_top7 of pets" in fault
     for name, task in (
         ("wds/vtab/caltech101", "caltech101-102"),
         ("vtab/caltech101", "caltech101-102"),
@@ -105,7 +105,7 @@ def test_open_clip_csv_says_what_it_leaves_out(tmp_path: Path) -> None:
         ("ViT-B-16/openai", "coco-karpathy", "i2t_r10"): 0.8462,
     }
     assert read_imports([file]).faults == [
-        f"{file}: 1 numbers left out, whose names are not known: column WinoGAViL avg jaccard score"
+        f"{file}: 1 numbers left out, with unknown names: column WinoGAViL avg jaccard score"
     ]
 
 

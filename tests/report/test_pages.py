@@ -16,8 +16,8 @@ from helpers import goldieval, one_line
 from synthetic_records import made, share, write
 
 from goldieval.records.schema import Record
+from goldieval.report.built_table import BuiltTable, build_table
 from goldieval.report.efficiency import efficiency
-from goldieval.report.make import Made, make_table
 from goldieval.report.page import page
 from goldieval.report.table_spec import load_spec
 from goldieval.tasks.catalogue import Catalogue
@@ -34,9 +34,9 @@ def real_tasks() -> list[str]:
     return [name for name, task in Catalogue().tasks.items() if task.card.source.on_disk]
 
 
-def leaderboard(*records: Record, name: str = "leaderboard") -> Made:
+def leaderboard(*records: Record, name: str = "leaderboard") -> BuiltTable:
     Path("results").mkdir(exist_ok=True)
-    return make_table(name, [write(Path("results"), *records)])
+    return build_table(name, [write(Path("results"), *records)])
 
 
 def full(models: int = 20, tasks: int = 20) -> list[Record]:

@@ -18,7 +18,7 @@ import trainings
 from helpers import goldieval
 from synthetic_records import study_run
 
-from goldieval.report.make import make_table
+from goldieval.report.built_table import build_table
 from goldieval.report.table_spec import load_spec
 
 
@@ -99,7 +99,7 @@ def test_the_command_shows_means_seeds_the_mdd_and_what_one_seed_is_worth(tmp_pa
     for seed in range(3):
         study_run(folder, "clip", "clip", seed, {"shapes-retrieval": 0.1 + seed / 100, "shapes-zeroshot": 0.2})
     study_run(folder, "flair", "flair", 0, {"shapes-retrieval": 0.3}, scoring="conditioned")
-    grid = make_table("methods", [tmp_path]).grid
+    grid = build_table("methods", [tmp_path]).grid
     rows = {row.name: row for panel in grid.panels for row in panel.rows}
     one, three = (rows[name].cells[3].score for name in ("FLAIR", "CLIP"))
     assert (
@@ -122,7 +122,7 @@ def test_the_command_shows_means_seeds_the_mdd_and_what_one_seed_is_worth(tmp_pa
 def test_with_one_seed_a_row_nothing_is_marked_and_it_is_said(tmp_path: Path) -> None:
     for row, value in (("clip", 0.1), ("flair", 0.9)):
         study_run(tmp_path, row, row, 0, {"shapes-retrieval": value})
-    grid = make_table("methods", [tmp_path]).grid
+    grid = build_table("methods", [tmp_path]).grid
     cells = [cell for panel in grid.panels for row in panel.rows for cell in row.cells]
     assert not any(cell.best or cell.second for cell in cells) and not any(grid.panels[0].mdd)
     assert grid.footnotes == ["one seed, and no row has two: no interval, and nothing can be told from chance"]

@@ -18,10 +18,10 @@ from helpers import goldieval, one_line, retrieval_embeddings
 from synthetic_records import made, sha, share, write
 
 from goldieval.records.files import write_record
+from goldieval.report.built_table import BuiltTable, build_table
 from goldieval.report.formats import FORMATS
 from goldieval.report.formats.latex import escape
 from goldieval.report.grid import Cell, Grid, GridPanel
-from goldieval.report.make import Made, make_table
 from goldieval.report.published import load_published
 from goldieval.report.score import Score
 from goldieval.report.table_spec import SPECS, Column, load_spec, shipped_specs
@@ -52,10 +52,10 @@ def spec(folder: Path, **changes: Any) -> str:
     return str(file)
 
 
-def table(place: str, *records: Any, **more: Any) -> Made:
+def table(place: str, *records: Any, **more: Any) -> BuiltTable:
     folder = Path("results")
     folder.mkdir(exist_ok=True)
-    return make_table(place, [write(folder, *records)], **more)
+    return build_table(place, [write(folder, *records)], **more)
 
 
 def cells(panel: GridPanel, column: int = 0) -> dict[str, Cell]:
@@ -74,7 +74,7 @@ def test_every_shipped_table_names_published_models_and_columns_that_exist(name:
     made_of = [column for panel in loaded.panels for column in panel.columns if isinstance(column, Column)]
     assert [column.protocol for column in made_of if column.protocol and column.protocol not in protocols(column)] == []
     faults = [
-        fault for fault in make_table(loaded, []).grid.faults if "-probe'" not in fault
+        fault for fault in build_table(loaded, []).grid.faults if "-probe'" not in fault
     ]  # cards of another family
     assert faults == []
 
@@ -113,7 +113,7 @@ def test_drawn_scenes_stand_in_their_own_tables_only(tmp_path: Path) -> None:
     assert "retrieval T2I" in columns["shapes"] and len(names["shapes"].grid.panels) == 1
     mixed = [{"columns": [{"task": task, "metric": "t2i_r1"} for task in ("coco-karpathy", "shapes-retrieval")]}]
     ran = goldieval("table", spec(tmp_path, panels=mixed))
-    assert ran.code == 2 and "drawn scenes never stand beside real data" in one_line(ran.err)
+    assert ran.code == 2 and "drawn scenes are never shown with real data" in one_line(ran.err)
 
 
 # Rows
@@ -210,7 +210,7 @@ def test_published_rows_of_another_protocol_stay_out(tmp_path: Path) -> None:
 CONDITIONED = "text-conditioned scores: not comparable with the rest of this column"
 
 
-def cells_of(made_table: Made, name: str) -> list[Cell]:
+def cells_of(made_table: BuiltTable, name: str) -> list[Cell]:
     return next(row.cells for panel in made_table.grid.panels for row in panel.rows if row.name == name)
 
 
@@ -246,12 +246,12 @@ def test_published_segmentation_stands_beside_records_of_its_own_attention_only(
     place = spec(tmp_path, groups=groups, panels=[{"columns": "records"}])
     for attention, value in (("plain", 0.73), ("csa", 0.41)):
         record = made("voc20", "ours", 0.30, scoring=f"dense:{attention}:projection")
-        laid = make_table(place, [write(tmp_path / attention, record)])
+        laid = build_table(place, [write(tmp_path / attention, record)])
         (cell,) = cells_of(laid, "FLAIR Merged-30M B/16")
         assert cell.comparable and cell.score is not None and cell.score.value == value
     csa_alone = made("pc59", "ours", 0.30, scoring="dense:plain:projection")
     groups[0]["published"] = ["OpenAI CLIP B/16"]
-    laid = make_table(
+    laid = build_table(
         spec(tmp_path, groups=groups, panels=[{"columns": "records"}]), [write(tmp_path / "p", csa_alone)]
     )
     (cell,) = cells_of(laid, "OpenAI CLIP B/16")
@@ -276,7 +276,7 @@ def test_published_rows_without_n_are_never_marked(tmp_path: Path) -> None:
 
 def test_lower_is_better_for_errors(tmp_path: Path) -> None:
     from goldieval.report.grid import GridRow, RowGroup
-    from goldieval.report.marks import mark
+    from goldieval.report.highlighting import highlight
     from goldieval.report.table_spec import Marks
 
     rows = [
@@ -286,7 +286,7 @@ def test_lower_is_better_for_errors(tmp_path: Path) -> None:
         for name, value in (("far", 9.0), ("near", 2.0), ("middle", 5.0))
     ]
     panel = GridPanel("", ["rank"], ["t2i_mean_rank"], [RowGroup("", rows)])
-    mark(panel, Marks())
+    highlight(panel, Marks())
     assert [row.name for row in rows if row.cells[0].best] == ["near"]
     assert [row.name for row in rows if row.cells[0].second] == ["middle"]
 

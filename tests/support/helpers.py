@@ -73,7 +73,7 @@ def one_line(text: str) -> str:
     """Return the only line of ``text``; fail if there is another one or a traceback."""
     lines = text.strip().splitlines()
     assert len(lines) == 1, text
-    assert "Traceback" not in text and "fault of goldieval" not in text, text
+    assert "Traceback" not in text and "bug in goldieval" not in text, text
     return lines[0]
 
 

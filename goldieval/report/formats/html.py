@@ -6,7 +6,7 @@ import html
 from typing import Any
 
 from goldieval.core.text import one_line
-from goldieval.report.formats.feet import foot_rows, legend, shown_name
+from goldieval.report.formats.footer import footer_rows, legend, row_label
 from goldieval.report.grid import Cell, Grid, GridPanel, GridRow
 
 STYLE = """
@@ -29,7 +29,7 @@ def escape(text: str) -> str:
     return html.escape(one_line(text))
 
 
-def shown(value: Any) -> Any:
+def escape_invisible(value: Any) -> Any:
     """Return a value as a template prints it, for jinja2: invisible characters of strings are written out."""
     return one_line(value) if type(value) is str else value
 
@@ -60,14 +60,14 @@ def _panel(grid: Grid, panel: GridPanel) -> str:
         if group.title:
             lines.append(f"<tr class=group><th colspan={len(panel.columns) + 1}>{escape(group.title)}</th></tr>")
         lines += [_row(grid, row) for row in group.rows]
-    for name, cells in foot_rows(grid, panel):
+    for name, cells in footer_rows(grid, panel):
         lines.append(f"<tr class=foot><td>{name}</td>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>")
     return "\n".join([*lines, "</tbody></table></div>\n"])
 
 
 def _row(grid: Grid, row: GridRow) -> str:
     cells = "".join(f"<td>{_cell(grid, cell)}</td>" for cell in row.cells)
-    return f"<tr class={row.kind}><td>{escape(shown_name(row))}{_marks(row.notes)}</td>{cells}</tr>"
+    return f"<tr class={row.kind}><td>{escape(row_label(row))}{_footnote_numbers(row.notes)}</td>{cells}</tr>"
 
 
 def _cell(grid: Grid, cell: Cell) -> str:
@@ -77,8 +77,8 @@ def _cell(grid: Grid, cell: Cell) -> str:
     text = f"<b>{text}</b>" if cell.best else f"<span class=second>{text}</span>" if cell.second else text
     half, delta = grid.half_width(cell), grid.difference(cell)
     extra = (f" <small>±&nbsp;{half}</small>" if half else "") + (f" <small>({delta})</small>" if delta else "")
-    return text + extra + _marks(cell.notes)
+    return text + extra + _footnote_numbers(cell.notes)
 
 
-def _marks(notes: list[int]) -> str:
+def _footnote_numbers(notes: list[int]) -> str:
     return f"<sup>{','.join(map(str, notes))}</sup>" if notes else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from goldieval.core.text import one_line
-from goldieval.report.formats.feet import foot_rows, legend, shown_name
+from goldieval.report.formats.footer import footer_rows, legend, row_label
 from goldieval.report.grid import Cell, Grid, GridPanel, GridRow
 
 _ESCAPES = {
@@ -54,14 +54,14 @@ def _panel(grid: Grid, panel: GridPanel) -> list[str]:
         if group.title:
             lines.append(rf"\multicolumn{{{width}}}{{l}}{{{escape(group.title)}}} \\")
         lines += [_line([_name(row), *(_cell(grid, row, cell) for cell in row.cells)]) for row in group.rows]
-    feet = foot_rows(grid, panel)
+    feet = footer_rows(grid, panel)
     lines += [r"\midrule", *(_line([name, *cells]) for name, cells in feet)] if feet else []
     return [*lines, r"\bottomrule", r"\end{tabular}"]
 
 
 def _name(row: GridRow) -> str:
-    name = escape(shown_name(row))
-    return (rf"\textit{{{name}}}" if row.kind == "published" else name) + _marks(row.notes)
+    name = escape(row_label(row))
+    return (rf"\textit{{{name}}}" if row.kind == "published" else name) + _footnote_numbers(row.notes)
 
 
 def _cell(grid: Grid, row: GridRow, cell: Cell) -> str:
@@ -72,10 +72,10 @@ def _cell(grid: Grid, row: GridRow, cell: Cell) -> str:
     text = rf"\textbf{{{text}}}" if cell.best else rf"\underline{{{text}}}" if cell.second else text
     half, delta = grid.half_width(cell), grid.difference(cell)
     text += rf" {{\scriptsize$\pm$\,{half}}}" if half else ""
-    return text + (rf" {{\scriptsize({delta})}}" if delta else "") + _marks(cell.notes)
+    return text + (rf" {{\scriptsize({delta})}}" if delta else "") + _footnote_numbers(cell.notes)
 
 
-def _marks(notes: list[int]) -> str:
+def _footnote_numbers(notes: list[int]) -> str:
     return f"$^{{{','.join(map(str, notes))}}}$" if notes else ""
 
 

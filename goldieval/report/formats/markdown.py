@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from goldieval.core.text import one_line
-from goldieval.report.formats.feet import foot_rows, legend, shown_name
+from goldieval.report.formats.footer import footer_rows, legend, row_label
 from goldieval.report.grid import Cell, Grid, GridPanel, GridRow
 
 
@@ -35,12 +35,12 @@ def _panel(grid: Grid, panel: GridPanel) -> list[str]:
         if group.title:
             lines.append(_line([f"**{escape(group.title)}**", *[""] * len(panel.columns)]))
         lines += [_line([_name(row), *(_cell(grid, row, cell) for cell in row.cells)]) for row in group.rows]
-    return lines + [_line([name, *cells]) for name, cells in foot_rows(grid, panel)]
+    return lines + [_line([name, *cells]) for name, cells in footer_rows(grid, panel)]
 
 
 def _name(row: GridRow) -> str:
-    name = escape(shown_name(row))
-    return (f"*{name}*" if row.kind == "published" else name) + _marks(row.notes)
+    name = escape(row_label(row))
+    return (f"*{name}*" if row.kind == "published" else name) + _footnote_numbers(row.notes)
 
 
 def _cell(grid: Grid, row: GridRow, cell: Cell) -> str:
@@ -49,10 +49,10 @@ def _cell(grid: Grid, row: GridRow, cell: Cell) -> str:
     text = f"**{text}**" if cell.best else f"<u>{text}</u>" if cell.second else text
     text = f"*{text}*" if row.kind == "published" and text != "–" and cell.score else text
     text += f" ± {half}" if half else ""
-    return (text + (f" ({delta})" if delta else "") if cell.score else "") + _marks(cell.notes)
+    return (text + (f" ({delta})" if delta else "") if cell.score else "") + _footnote_numbers(cell.notes)
 
 
-def _marks(notes: list[int]) -> str:
+def _footnote_numbers(notes: list[int]) -> str:
     return f"<sup>{','.join(map(str, notes))}</sup>" if notes else ""
 
 

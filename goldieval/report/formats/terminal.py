@@ -9,7 +9,7 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from goldieval.core.display import Console, Text
-from goldieval.report.formats.feet import foot_rows, legend, shown_name
+from goldieval.report.formats.footer import footer_rows, legend, row_label
 from goldieval.report.grid import Cell, Grid, GridPanel, GridRow
 
 _STYLES = {"published": "italic", "ours": "", "imported": "cyan"}
@@ -38,7 +38,7 @@ def _wide(grid: Grid, panel: GridPanel) -> Table:
             table.add_row(Text(group.title, "dim"))
         for row in group.rows:
             table.add_row(_name(row), *(_cell(grid, row, cell) for cell in row.cells))
-    for name, cells in foot_rows(grid, panel):
+    for name, cells in footer_rows(grid, panel):
         table.add_row(Text(name, "dim"), *(Text(cell, "dim") for cell in cells))
     return table
 
@@ -51,13 +51,13 @@ def _narrow(grid: Grid, panel: GridPanel) -> Iterator[Text]:
             for column, cell in zip(panel.columns, row.cells, strict=True):
                 if cell.score is not None:
                     yield Text(f"  {column} ").append(_cell(grid, row, cell))
-    for name, cells in foot_rows(grid, panel):
+    for name, cells in footer_rows(grid, panel):
         pairs = [f"{column} {cell}" for column, cell in zip(panel.columns, cells, strict=True) if cell]
         yield Text(f"{name}: {'; '.join(pairs)}", "dim")
 
 
 def _name(row: GridRow) -> Text:
-    return Text(shown_name(row) + _marks(row.notes), _STYLES[row.kind])
+    return Text(row_label(row) + _footnote_numbers(row.notes), _STYLES[row.kind])
 
 
 def _cell(grid: Grid, row: GridRow, cell: Cell) -> Text:
@@ -67,8 +67,8 @@ def _cell(grid: Grid, row: GridRow, cell: Cell) -> Text:
     half, delta = grid.half_width(cell), grid.difference(cell)
     text = Text(grid.value(cell), style)
     text.append(f" ± {half}" if half else "", "dim").append(f" ({delta})" if delta else "", "dim")
-    return text.append(_marks(cell.notes), "dim")
+    return text.append(_footnote_numbers(cell.notes), "dim")
 
 
-def _marks(notes: list[int]) -> str:
+def _footnote_numbers(notes: list[int]) -> str:
     return f" [{','.join(map(str, notes))}]" if notes else ""

@@ -14,33 +14,33 @@ from goldieval.report.score import Score
 from goldieval.report.table_spec import Marks
 
 
-def mark(panel: GridPanel, marks: Marks) -> list[str]:
+def highlight(panel: GridPanel, marks: Marks) -> list[str]:
     """Mark the cells of a panel, column by column; return one line for each column that cannot be tested."""
     scopes = [list(panel.rows)] if marks.within == "panel" else [group.rows for group in panel.groups]
     faults: list[str] = []
     for rows in scopes:
         for place in range(len(panel.columns)):
             try:
-                _mark([row.cells[place] for row in rows], marks)
+                _highlight_column([row.cells[place] for row in rows], marks)
             except GoldievalError as error:
                 faults.append(f"{panel.columns[place]}: nothing is marked: {error}")
     return faults
 
 
-def _mark(cells: Iterable[Cell], marks: Marks) -> None:
+def _highlight_column(cells: Iterable[Cell], marks: Marks) -> None:
     """Mark the best where it differs significantly from the second, and the second where it does from the third."""
     valued = [(cell, score) for cell in cells if cell.comparable and (score := cell.score) and score.value is not None]
     if not valued:
         return
     down = not metric_of(valued[0][1].metric).lower_is_better
     ranked = sorted(valued, key=lambda pair: pair[1].value or 0.0, reverse=down)
-    steps = [separated(first, second) for (_, first), (_, second) in pairwise(ranked[:3])]
+    steps = [differ_significantly(first, second) for (_, first), (_, second) in pairwise(ranked[:3])]
     ranked[0][0].best = marks.best == "bold" and steps[:1] == [True]
     if len(steps) == 2:
         ranked[1][0].second = marks.second == "underline" and steps == [True, True]
 
 
-def separated(a: Score, b: Score) -> bool:
+def differ_significantly(a: Score, b: Score) -> bool:
     """Return whether two scores differ significantly at the 5 % level.
 
     They do if their standard errors show it. Otherwise two records of the same samples are tested in pairs, which has
@@ -60,7 +60,7 @@ def _paired(a: Score, b: Score) -> bool:
     if any(one.file is None or one.record is None or one.record.outcomes is None for one in (a, b)):
         return False
     from goldieval.comparison.pairs import aligned, difference
-    from goldieval.metrics.paired import LEVEL  # imports scipy.stats, most of a second
+    from goldieval.metrics.paired_result import LEVEL  # imports scipy.stats, most of a second
 
     if difference(a.record, b.record):  # type: ignore[arg-type]
         return False

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from goldieval.core.errors import GoldievalError
 from goldieval.core.text import shell_argument
-from goldieval.report.build import build
 from goldieval.report.collect import collect
 from goldieval.report.grid import Grid
 from goldieval.report.imports import read_imports
+from goldieval.report.layout import lay_out
 from goldieval.report.published import load_published
 from goldieval.report.studies import read_runs, study_folder
 from goldieval.report.table_sources import TableSources
@@ -22,7 +22,7 @@ RESULTS = [Path("results")]
 
 
 @dataclass(frozen=True)
-class Made:
+class BuiltTable:
     """A table with its specification and its sources.
 
     Attributes:
@@ -36,7 +36,7 @@ class Made:
     grid: Grid
 
 
-def make_table(
+def build_table(
     spec: str | TableSpec,
     results: Sequence[Path] = RESULTS,
     imports: Sequence[Path] = (),
@@ -44,7 +44,7 @@ def make_table(
     allow: bool = False,
     delta: str | None = None,
     digits: int | None = None,
-) -> Made:
+) -> BuiltTable:
     """Read records, published numbers and imports, and lay out a table; nothing is measured.
 
     Args:
@@ -57,35 +57,35 @@ def make_table(
         digits: digits behind the point of a percentage, instead of the specification's.
 
     Raises:
-        GoldievalError: no such table, an invalid specification, or a place that does not exist.
+        GoldievalError: the table does not exist, its specification is invalid, or a place does not exist.
     """
     loaded = load_spec(spec) if isinstance(spec, str) else spec
     changes = {name: value for name, value in (("delta", delta), ("digits", digits)) if value is not None}
     loaded = loaded.model_copy(update=changes)
-    found = collect(results, missing_ok=list(results) == RESULTS)
-    others = read_imports(imports)
-    sources = TableSources(load_published(), Catalogue(tasks_dir).tasks, found.records, others.scores)
-    grid = _built(loaded, sources, allow, list(results))
-    grid.faults[:0] = [*found.faults, *others.faults]
+    collected = collect(results, missing_ok=list(results) == RESULTS)
+    imported = read_imports(imports)
+    sources = TableSources(load_published(), Catalogue(tasks_dir).tasks, collected.records, imported.scores)
+    grid = _laid_out(loaded, sources, allow, list(results))
+    grid.faults[:0] = [*collected.faults, *imported.faults]
     names = [row.name for panel in grid.panels for row in panel.rows]
     if delta and delta not in names:
         raise GoldievalError(f"--delta {delta!r}: no such row. There are {', '.join(map(repr, names[:8]))}.")
     grid.hints += _hints(loaded, sources, grid, results, tasks_dir)
-    return Made(loaded, sources, grid)
+    return BuiltTable(loaded, sources, grid)
 
 
-def _built(spec: TableSpec, sources: TableSources, allow: bool, results: list[Path]) -> Grid:
+def _laid_out(spec: TableSpec, sources: TableSources, allow: bool, results: list[Path]) -> Grid:
     """Lay out a table with the runs of its studies, whose records are added to the others for page and plot."""
     faults, hints = [], []
     for study in [panel.study for panel in spec.panels if panel.study]:
         folder = study_folder(study.folder, results, shipped=results == RESULTS)
         if folder is None:
             places = ", ".join(str(place / study.folder) for place in results)
-            hints.append(f"no runs of this study in {places}. This makes them, in a checkout: {study.command}")
+            hints.append(f"no runs of this study in {places}. To make them, in a checkout: {study.command}")
             continue
         sources.runs[study.folder], unread = read_runs(folder)
         faults += unread
-    grid = build(spec, sources, allow)
+    grid = lay_out(spec, sources, allow)
     grid.faults[:0] = faults
     grid.hints += hints
     sources.records += [
@@ -100,15 +100,15 @@ def _hints(
     """Return the command that makes the records of this table, where there are none."""
     if any(row.kind == "ours" for panel in grid.panels for row in panel.rows):
         return []
-    drawn = bool(sources.records) and all(sources.made_here(record.task.name) for _, record in sources.records)
-    if drawn and any(panel.columns == "records" for panel in spec.panels):
-        return ["all records here are of drawn scenes, which stand in a table of their own: goldieval table shapes"]
-    wanted = [column.task for panel in spec.panels for column in panel.columns if isinstance(column, Column)]
-    tasks = list(dict.fromkeys(task for task in wanted if task in sources.tasks))
+    all_drawn = bool(sources.records) and all(sources.made_here(record.task.name) for _, record in sources.records)
+    if all_drawn and any(panel.columns == "records" for panel in spec.panels):
+        return ["all records are of drawn scenes, which have a table of their own: goldieval table shapes"]
+    columns_tasks = [column.task for panel in spec.panels for column in panel.columns if isinstance(column, Column)]
+    tasks = list(dict.fromkeys(task for task in columns_tasks if task in sources.tasks))
     if not tasks and all(isinstance(panel.columns, list) for panel in spec.panels):
         return []
     model = "goldiclip" if spec.made_here else "MODEL"
     names = ",".join(tasks) or "retrieval,zeroshot"
     own = f" --tasks-dir {shell_argument(str(tasks_dir))}" if tasks_dir else ""
     own += f" --out {shell_argument(str(results[0]))}" if results and list(results) != RESULTS else ""
-    return [f"no records for this table. This makes them: goldieval run --model {model} --tasks {names}{own}"]
+    return [f"no records for this table. To make them: goldieval run --model {model} --tasks {names}{own}"]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from goldieval.report.grid import Grid, GridPanel, GridRow
 
 PUBLISHED = "Rows in italics are published numbers, not measured here."
-MDD = "MDD: minimum detectable difference of two independent models, found here with 80 % power."
+MDD = "MDD: minimum detectable difference of two independent models, with 80 % power."
 IMPORTED = "Rows marked * are imported from other harnesses, without intervals."
 
 
-def foot_rows(grid: Grid, panel: GridPanel) -> list[tuple[str, list[str]]]:
+def footer_rows(grid: Grid, panel: GridPanel) -> list[tuple[str, list[str]]]:
     """Return the rows of n and of the minimum detectable difference, where any is known."""
     rows = [("n", panel.n), ("MDD", grid.mdd(panel))]
     return [(name, cells) for name, cells in rows if any(cells)]
@@ -19,16 +19,16 @@ def legend(grid: Grid) -> list[str]:
     """Return the sentences that explain the table, as far as they apply."""
     rows = [row for panel in grid.panels for row in panel.rows]
     cells = [cell for row in rows for cell in row.cells]
-    known = [
+    sentences = [
         (any(row.kind == "published" for row in rows), PUBLISHED),
         (any(row.kind == "imported" for row in rows), IMPORTED),
         (any(grid.half_width(cell) for cell in cells), "± is half a 95 % interval."),
         (any(cell.best for cell in cells), "Bold: best, and separable from the second at 5 %."),
         (any(cell.second for cell in cells), "Underlined: second, and separable from the third."),
     ]
-    shown = [panel.mdd_means or MDD for panel in grid.panels if any(panel.mdd)]
-    return [*grid.notes, *(text for there, text in known if there), *dict.fromkeys(shown)]
+    definitions = [panel.mdd_means or MDD for panel in grid.panels if any(panel.mdd)]
+    return [*grid.notes, *(text for applies, text in sentences if applies), *dict.fromkeys(definitions)]
 
 
-def shown_name(row: GridRow) -> str:
+def row_label(row: GridRow) -> str:
     return f"{row.name} *" if row.kind == "imported" else row.name

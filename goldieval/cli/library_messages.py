@@ -1,4 +1,4 @@
-"""Warnings and log lines of libraries: one plain line each where the user is concerned, all of them with --debug."""
+"""Warnings and log messages of libraries: one line for each that concerns the user, all of them with --debug."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import PurePath
 from typing import Any, TextIO
 
-# Libraries whose warnings concern whoever calls them, which is goldieval. A warning of open_clip's (weights and
-# activation do not match) or of the user's own adapter concerns the user.
+# Libraries whose warnings concern their caller, which is goldieval. Warnings of open_clip (weights and activation do
+# not match) and of the user's own adapter concern the user.
 LIBRARIES = {
     "PIL",
     "accelerate",
@@ -41,7 +41,7 @@ LIBRARIES = {
     "webdataset",
     "yaml",
 }
-# Read by these libraries when they are imported: no bars and no hints on the screen of another program.
+# Read by these libraries when they are imported: no progress bars and no advice in the output of goldieval.
 SETTINGS = {
     "DATASETS_VERBOSITY": "error",
     "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
@@ -53,12 +53,14 @@ SETTINGS = {
 
 
 @contextmanager
-def kept_off(say: Callable[[str], None], debug: bool = False) -> Iterator[None]:
-    """Keep the chatter of libraries off the screen while a command runs.
+def suppressed_messages(report: Callable[[str], None], debug: bool = False) -> Iterator[None]:
+    """Suppress messages of libraries while a command runs, except those that concern the user.
+
+    With ``python -W`` warnings are not suppressed.
 
     Args:
-        say: called with each line that concerns the user, once.   debug: everything is shown as Python shows it, and
-            the exceptions that became failures of tasks with their tracebacks. So it is under ``python -W`` too.
+        report: called once with each line that concerns the user.
+        debug: whether all messages are printed, with tracebacks of the exceptions that made tasks fail.
     """
     if debug:
         with _debugging():
@@ -68,18 +70,18 @@ def kept_off(say: Callable[[str], None], debug: bool = False) -> Iterator[None]:
         os.environ.setdefault(name, value)
     seen: set[str] = set()
 
-    def once(line: str) -> None:
+    def report_once(line: str) -> None:
         if line and line not in seen:
             seen.add(line)
-            say(line)
+            report(line)
 
-    handler = _Plain(once)
+    handler = _UserMessages(report_once)
     root = logging.getLogger()
     root.addHandler(handler)
     try:
         with warnings.catch_warnings():
             if not sys.warnoptions:
-                warnings.showwarning = _shown(once)
+                warnings.showwarning = _showwarning(report_once)
             yield
     finally:
         root.removeHandler(handler)
@@ -98,20 +100,20 @@ def _debugging() -> Iterator[None]:
         logger.setLevel(before)
 
 
-class _Plain(logging.Handler):
-    """Passes on what libraries log at level WARNING or above and the user should know."""
+class _UserMessages(logging.Handler):
+    """Passes on log messages of level WARNING or above, except those of ``LIBRARIES``."""
 
-    def __init__(self, say: Callable[[str], None]) -> None:
+    def __init__(self, report: Callable[[str], None]) -> None:
         super().__init__(logging.WARNING)
-        self._say = say
+        self._report = report
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.name.partition(".")[0] not in LIBRARIES:
-            self._say(_first(record.getMessage()))
+            self._report(_first_line(record.getMessage()))
 
 
-def _shown(say: Callable[[str], None]) -> Callable[..., None]:
-    """Return what replaces ``warnings.showwarning``."""
+def _showwarning(report: Callable[[str], None]) -> Callable[..., None]:
+    """Return a replacement of ``warnings.showwarning``."""
 
     def show(
         message: Warning | str,
@@ -122,13 +124,13 @@ def _shown(say: Callable[[str], None]) -> Callable[..., None]:
         line: str | None = None,
     ) -> None:
         if issubclass(category, UserWarning) and not _of_a_library(filename):
-            say(_first(str(message)))
+            report(_first_line(str(message)))
 
     return show
 
 
 def _of_a_library(filename: str) -> bool:
-    """Whether a file belongs to one of ``LIBRARIES``, or to Python itself."""
+    """Return whether a file belongs to one of ``LIBRARIES``, or to Python itself."""
     parts = PurePath(filename).parts
     for packages in ("site-packages", "dist-packages"):
         if packages in parts:
@@ -137,5 +139,5 @@ def _of_a_library(filename: str) -> bool:
     return PurePath(os.__file__).parent in PurePath(filename).parents or filename.startswith("<")
 
 
-def _first(text: Any) -> str:
+def _first_line(text: Any) -> str:
     return next((line.strip() for line in str(text).splitlines() if line.strip()), "")[:300]

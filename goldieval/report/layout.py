@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 from goldieval.core.errors import GoldievalError, did_you_mean
 from goldieval.report.grid import Cell, Grid, GridPanel
-from goldieval.report.marks import mark
+from goldieval.report.highlighting import highlight
 from goldieval.report.panel_rows import PanelRows
 from goldieval.report.studies import study_panel
 from goldieval.report.table_sources import TableSources
 from goldieval.report.table_spec import Column, Panel, TableSpec
 
 
-def build(spec: TableSpec, sources: TableSources, allow: bool = False) -> Grid:
+def lay_out(spec: TableSpec, sources: TableSources, allow: bool = False) -> Grid:
     """Lay out a table.
 
     Args:
@@ -27,7 +27,7 @@ def build(spec: TableSpec, sources: TableSources, allow: bool = False) -> Grid:
     grid = Grid(spec.table, spec.title, spec.digits, spec.intervals, [], notes=list(spec.notes))
     for panel in spec.panels:
         columns = _columns(spec, panel, sources, grid)
-        _apart(spec, columns, sources)
+        _check_worlds(spec, columns, sources)
         if columns and panel.study:
             runs, protocols = (
                 sources.runs.get(panel.study.folder, []),
@@ -37,27 +37,27 @@ def build(spec: TableSpec, sources: TableSources, allow: bool = False) -> Grid:
         elif columns:
             groups = panel.groups or spec.groups
             grid.panels += PanelRows(grid, sources, columns, spec, allow).panels(panel.title, groups)
-    for laid in grid.panels:
-        _deltas(grid, laid, spec.delta)
-        grid.faults += mark(laid, spec.marks)
-        if not laid.mdd:
-            _feet(laid)
+    for each in grid.panels:
+        _set_differences(grid, each, spec.delta)
+        grid.faults += highlight(each, spec.marks)
+        if not each.mdd:
+            _set_footer(each)
     grid.panels = [panel for panel in grid.panels if any(True for _ in panel.rows)]
     return grid
 
 
 def _columns(spec: TableSpec, panel: Panel, sources: TableSources, grid: Grid) -> list[Column]:
     if panel.columns == "records":
-        found = {record.task.name: record.task.headline for _, record in sources.records}
-        kept = {task: metric for task, metric in sorted(found.items()) if sources.made_here(task) == spec.made_here}
+        headlines = {record.task.name: record.task.headline for _, record in sources.records}
+        kept = {task: metric for task, metric in sorted(headlines.items()) if sources.made_here(task) == spec.made_here}
         return [Column(task=task, metric=metric) for task, metric in kept.items()]
-    known = []
+    valid = []
     for column in panel.columns:
         if fault := _fault(column, sources):
             grid.faults.append(f"table {spec.table}: {fault}")
         else:
-            known.append(column)
-    return known
+            valid.append(column)
+    return valid
 
 
 def _fault(column: Column, sources: TableSources) -> str:
@@ -73,33 +73,33 @@ def _fault(column: Column, sources: TableSources) -> str:
     return "" if metric in metrics else f"task {task} has no metric {metric!r}.{did_you_mean(metric, metrics)}"
 
 
-def _apart(spec: TableSpec, columns: Sequence[Column], sources: TableSources) -> None:
-    """Raise GoldievalError where tasks of the built-in world would be mixed with others."""
+def _check_worlds(spec: TableSpec, columns: Sequence[Column], sources: TableSources) -> None:
+    """Raise GoldievalError if the table mixes tasks of the built-in world with others."""
     for column in columns:
         if column.task in sources.tasks and sources.made_here(column.task) != spec.made_here:
             must = "made_here: true, and no other tasks" if not spec.made_here else "tasks of the built-in world only"
             raise GoldievalError(
-                f"table {spec.table}: {column.task}: drawn scenes never stand beside real data: it needs {must}."
+                f"table {spec.table}: {column.task}: drawn scenes are never shown with real data; it needs {must}."
             )
 
 
-def _deltas(grid: Grid, panel: GridPanel, baseline: str) -> None:
-    """Set the difference of every comparable cell from the row of that name."""
+def _set_differences(grid: Grid, panel: GridPanel, baseline: str) -> None:
+    """Set the difference of every comparable cell from the baseline row."""
     base = next((row for row in panel.rows if row.name == baseline), None)
     if not baseline or base is None:
         return
     for row in panel.rows:
         for cell, zero in zip(row.cells, base.cells, strict=True):
-            if row is not base and cell.comparable and zero.comparable and _both(cell, zero):
+            if row is not base and cell.comparable and zero.comparable and _both_have_values(cell, zero):
                 cell.delta = cell.score.value - zero.score.value  # type: ignore[union-attr,operator]
 
 
-def _both(cell: Cell, other: Cell) -> bool:
+def _both_have_values(cell: Cell, other: Cell) -> bool:
     return all(one.score is not None and one.score.value is not None for one in (cell, other))
 
 
-def _feet(panel: GridPanel) -> None:
-    """Set n and the minimum detectable difference of each column, the largest of the models that were measured."""
+def _set_footer(panel: GridPanel) -> None:
+    """Set n and the minimum detectable difference of each column: the largest one of the measured models."""
     for place in range(len(panel.columns)):
         scores = [cell.score for cell in panel.column(place) if cell.score and cell.score.value is not None]
         measured = [score for score in scores if score.kind == "ours" and score.n]

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from helpers import Ran, card, class_folders, goldieval, one_line, toy_model
 
-from goldieval.cli.chatter import kept_off
+from goldieval.cli.library_messages import suppressed_messages
 
 NOISY = """
 import logging
@@ -72,7 +72,7 @@ def test_debug_shows_all(noisy: list[str]) -> None:
 
 def test_previous_settings_are_restored() -> None:
     before = warnings.showwarning, logging.getLogger().handlers[:], warnings.filters[:]
-    with kept_off(lambda _: None):
+    with suppressed_messages(lambda _: None):
         assert warnings.showwarning is not before[0]
     assert (warnings.showwarning, logging.getLogger().handlers, warnings.filters) == before
 
@@ -91,7 +91,7 @@ def test_previous_settings_are_restored() -> None:
 )
 def test_whose_warnings_are_shown(category: type[Warning], file: str, shown: bool) -> None:
     lines: list[str] = []
-    with kept_off(lines.append):
+    with suppressed_messages(lines.append):
         warnings.showwarning("look", category, file, 1)
     assert lines == (["look"] if shown else [])
 
@@ -115,8 +115,8 @@ def test_the_python_interface_leaves_the_filters_of_its_caller_alone(noisy: list
         (PermissionError(errno.EACCES, "Permission denied", "/x"), "PermissionError: Permission denied: /x."),
         (MemoryError(), "out of memory (MemoryError)"),
         (ModuleNotFoundError("No module named 'mmseg'", name="mmseg"), "No module named 'mmseg': a package is missing"),
-        (ImportError("cannot import name 'x'", name="goldieval.x"), "a fault of goldieval"),
-        (ZeroDivisionError("division by zero"), "ZeroDivisionError: division by zero (a fault of goldieval"),
+        (ImportError("cannot import name 'x'", name="goldieval.x"), "a bug in goldieval"),
+        (ZeroDivisionError("division by zero"), "ZeroDivisionError: division by zero (a bug in goldieval"),
     ],
 )
 def test_only_internal_errors_are_reported_as_such(
@@ -127,11 +127,11 @@ def test_only_internal_errors_are_reported_as_such(
 
     monkeypatch.setattr("goldieval.engine.run.evaluate", broken)
     ran = goldieval("run", "--model", "random", "--tasks", "shapes")
-    output = one_line(ran.err) if "fault of goldieval" not in line else ran.err
-    assert ran.code == 2 and line in output and ("fault of goldieval" in line or "fault of goldieval" not in output)
+    output = one_line(ran.err) if "bug in goldieval" not in line else ran.err
+    assert ran.code == 2 and line in output and ("bug in goldieval" in line or "bug in goldieval" not in output)
 
 
 def test_a_reader_that_closes_the_pipe_gets_no_traceback() -> None:
     command = f"{sys.executable} -m goldieval ls tasks | head -n 1"
     ended = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
-    assert "Traceback" not in ended.stderr and "fault of goldieval" not in ended.stderr
+    assert "Traceback" not in ended.stderr and "bug in goldieval" not in ended.stderr
