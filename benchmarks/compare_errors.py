@@ -18,7 +18,9 @@ import numpy as np
 from scipy.stats import norm
 
 from goldieval.metrics.miou import mean_iou_of_sums
-from goldieval.metrics.paired import LEVEL, Paired, mcnemar, paired_mean_per_class, paired_means, paired_sums
+from goldieval.metrics.paired import mcnemar, paired_means, paired_sums
+from goldieval.metrics.paired_classes import paired_mean_per_class
+from goldieval.metrics.paired_result import LEVEL, Paired
 from goldieval.metrics.pvalues import holm
 from goldieval.metrics.seeds import Seeded, seeded
 

@@ -21,17 +21,11 @@ import segmentation_worlds as worlds
 from scipy.stats import binom
 
 from goldieval.metrics import miou
-from goldieval.metrics.intervals import (
-    DIFFERENCE,
-    SHARE,
-    Interval,
-    clustered_mean_of_groups,
-    clustered_means,
-    clustered_median,
-    mean_per_class,
-    share,
-)
-from goldieval.metrics.paired import Paired, mcnemar, paired_mean_per_class, paired_means, paired_sums
+from goldieval.metrics.clustered_intervals import clustered_mean_of_groups, clustered_means, clustered_median
+from goldieval.metrics.intervals import DIFFERENCE, SHARE, Interval, mean_per_class, share
+from goldieval.metrics.paired import mcnemar, paired_means, paired_sums
+from goldieval.metrics.paired_classes import paired_mean_per_class
+from goldieval.metrics.paired_result import Paired
 
 LEAST, MOST = 0.92, 0.97
 SCORES = (0.01, 0.1, 0.3, 0.5, 0.9, 0.99)

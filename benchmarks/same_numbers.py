@@ -127,7 +127,7 @@ def differing(what: str, old: Any, new: Any, may: str = "$^") -> Iterator[str]:
     for path in sorted(left.keys() | right.keys()):
         a, b = left.get(path), right.get(path)
         if re.fullmatch(may, path):
-            a, b = bool(a), bool(b)
+            a, b = a != "", b != ""  # any number of seconds is one
         if path not in left or path not in right or type(a) is not type(b) or not (a == b or both_nan(a, b)):
             yield f"{what} {path}: {left.get(path, 'absent')!r} became {right.get(path, 'absent')!r}"
 

@@ -42,7 +42,7 @@ def sums_of_clusters(seed: int) -> np.ndarray:
 
 
 def ours(sums: np.ndarray, resamples: int) -> np.ndarray:
-    from goldieval.metrics.intervals import resampled
+    from goldieval.metrics.draws import resampled
 
     drawn = resampled(sums, resamples=resamples)
     return drawn[:, :-1] / drawn[:, -1:]

@@ -13,7 +13,9 @@ from goldieval.core.declared_sizes import check_context
 from goldieval.core.errors import GoldievalError
 from goldieval.models.adapter import LoadOptions, Model
 from model_adapters.fill import fill
-from model_adapters.open_clip import CONSTANTS, adapter_of, seeded
+from model_adapters.open_clip import seeded
+from model_adapters.open_clip_adapter import adapter_of
+from model_adapters.open_clip_files import CONSTANTS
 from model_adapters.tensors import TensorFile
 from model_adapters.unwrap import find_model, without
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from goldieval.core.errors import GoldievalError
 from goldieval.models.adapter import LoadOptions, Model
 from goldieval.models.spec import ModelSpec
-from model_adapters.open_clip import adapter_of, seeded
+from model_adapters.open_clip import seeded
+from model_adapters.open_clip_adapter import adapter_of
 
 ARCHITECTURE = {
     "embed_dim": 64,

@@ -12,7 +12,7 @@ from goldieval.comparison.pairs import Pair, aligned
 from goldieval.comparison.result import MetricComparison, Verdict
 from goldieval.core.errors import GoldievalError, first_line
 from goldieval.metrics.metric import Metric
-from goldieval.metrics.paired import LEVEL, Paired
+from goldieval.metrics.paired_result import LEVEL, Paired
 from goldieval.metrics.pvalues import holm
 from goldieval.metrics.query_values import Columns, QueryValues
 from goldieval.metrics.registry import metric_of

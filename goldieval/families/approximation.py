@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from goldieval.metrics.intervals import clustered_means, share
+from goldieval.metrics.clustered_intervals import clustered_means
+from goldieval.metrics.intervals import share
 from goldieval.records.parts import Approximation, MeasuredMetric
 from goldieval.scoring.audit import SEED, Audit
 

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from goldieval.metrics.intervals import resampled
-
+RESAMPLES = 2000
 FEW = 8  # clusters per distinct outcome from which drawing the counts of outcomes is faster
 
 
@@ -60,3 +59,28 @@ def _signs(generator: np.random.Generator, rows: int, columns: int) -> np.ndarra
     """Return 1.0 and -1.0 at random, (rows, columns)."""
     bits = np.unpackbits(generator.integers(0, 256, (rows, (columns + 7) // 8), dtype=np.uint8), axis=1)
     return 2.0 * bits[:, :columns] - 1.0
+
+
+def resampled(sums: np.ndarray, seed: int = 0, resamples: int = RESAMPLES) -> np.ndarray:
+    """Return sums over clusters drawn with replacement, (resamples, columns), in blocks of bounded memory.
+
+    Args:
+        sums: what is added up, (clusters, columns).
+        seed: of the draws.
+        resamples: number of draws.
+    """
+    count = len(sums)
+    block = max(1, min(resamples, 8_000_000 // count))
+    weights = cluster_weights(count, resamples, seed)
+    parts = []
+    for start in range(0, resamples, block):
+        rows = [next(weights) for _ in range(min(block, resamples - start))]
+        parts.append(np.stack(rows).astype(np.float64) @ sums)
+    return np.concatenate(parts)
+
+
+def cluster_weights(count: int, draws: int, seed: int) -> Iterator[np.ndarray]:
+    """Yield, for each resample, the number of times that each cluster was drawn, (clusters,)."""
+    generator = np.random.Generator(np.random.PCG64(seed))
+    for _ in range(draws):
+        yield np.bincount(generator.integers(0, count, count), minlength=count)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from goldieval.metrics.intervals import Interval
-    from goldieval.metrics.paired import Paired
+    from goldieval.metrics.paired_result import Paired
     from goldieval.metrics.query_values import Columns, QueryValues
 
 
@@ -140,7 +140,7 @@ class Metric:
 
     def interval(self, values: QueryValues) -> Interval:
         """Return a model's score with its 95 % interval."""
-        from goldieval.metrics.intervals import clustered_means
+        from goldieval.metrics.clustered_intervals import clustered_means
 
         return clustered_means(values.values[:, None], values.groups, [values.bounds])[0]
 

@@ -60,7 +60,7 @@ def _paired(a: Score, b: Score) -> bool:
     if any(one.file is None or one.record is None or one.record.outcomes is None for one in (a, b)):
         return False
     from goldieval.comparison.pairs import aligned, difference
-    from goldieval.metrics.paired import LEVEL  # imports scipy.stats, most of a second
+    from goldieval.metrics.paired_result import LEVEL  # imports scipy.stats, most of a second
 
     if difference(a.record, b.record):  # type: ignore[arg-type]
         return False

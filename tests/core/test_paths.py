@@ -78,7 +78,7 @@ def test_names_stay_inside_any_root(root: str, top: Path, monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("name", [None, 3, "a\0b", "\0", ["a"]])
 def test_invalid_names_are_refused(name: Any, top: Path) -> None:
-    with pytest.raises(TaskError, match="is no file name"):
+    with pytest.raises(TaskError, match="is not a file name"):
         inside(top, name)
 
 

@@ -507,7 +507,7 @@ def test_parquet_class_names_of_the_hub_are_read_from_the_schema_and_checked(tmp
 
     assert list(labels_of(read_with(["1", "0"], [1, 0])).values()) == [1, 0]
     assert list(labels_of(read_with(["dog", "cat"], ["cat", "dog"])).values()) == [1, 0]
-    for names, line in (("dog", "not a list of texts"), (["a", 1], "no list of texts"), (["a", "a"], "has a twice")):
+    for names, line in (("dog", "not a list of texts"), (["a", 1], "not a list of texts"), (["a", "a"], "has a twice")):
         with pytest.raises(TaskError, match=f"0.parquet, column 'label': .*{line}"):
             read_with(names, [0])
     about = {"huggingface": "{"}

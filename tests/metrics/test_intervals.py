@@ -10,15 +10,8 @@ from scipy.stats import binomtest
 from sklearn.metrics import balanced_accuracy_score
 
 from goldieval.metrics.accuracy import mean_per_class as plain_mean_per_class
-from goldieval.metrics.intervals import (
-    Z95,
-    Interval,
-    clustered_means,
-    clustered_median,
-    mean_per_class,
-    share,
-    wilson,
-)
+from goldieval.metrics.clustered_intervals import clustered_means, clustered_median
+from goldieval.metrics.intervals import Z95, Interval, mean_per_class, share, wilson
 from goldieval.metrics.ranks import Ranks
 
 SHARE = (0.0, 1.0)

@@ -14,7 +14,7 @@ from helpers import toy_model
 import goldieval
 from goldieval.metrics import miou
 from goldieval.metrics.metric import Metric
-from goldieval.metrics.paired import paired_mean_per_class
+from goldieval.metrics.paired_classes import paired_mean_per_class
 from goldieval.metrics.query_values import QueryValues
 from goldieval.metrics.registry import kinds, metric_of, names_of
 from goldieval.metrics.units import UNITS

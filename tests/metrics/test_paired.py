@@ -12,11 +12,12 @@ from scipy.special import gamma
 from scipy.stats import binomtest, false_discovery_control, nct, norm, permutation_test, t, wilcoxon
 
 from goldieval.metrics.accuracy import mean_per_class
-from goldieval.metrics.draws import drawn_sums, swapped_sums
-from goldieval.metrics.intervals import Z80, Z95, resampled
+from goldieval.metrics.draws import drawn_sums, resampled, swapped_sums
+from goldieval.metrics.intervals import Z80, Z95
 from goldieval.metrics.minimum_detectable_difference import mdd_by_mcnemar, mdd_by_student
 from goldieval.metrics.miou import mean_iou_of_sums
-from goldieval.metrics.paired import mcnemar, paired_mean_per_class, paired_means, paired_sums
+from goldieval.metrics.paired import mcnemar, paired_means, paired_sums
+from goldieval.metrics.paired_classes import paired_mean_per_class
 from goldieval.metrics.pvalues import bootstrap_p, exchange_null, exchange_p, holm, swap_p
 from goldieval.metrics.query_values import QueryValues
 from goldieval.metrics.registry import metric_of

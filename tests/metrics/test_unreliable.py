@@ -17,8 +17,11 @@ import goldieval
 from goldieval.core.display import Console
 from goldieval.families.aggregates import measured
 from goldieval.metrics import miou
-from goldieval.metrics.intervals import clustered_mean_of_groups, clustered_means, mean_per_class
-from goldieval.metrics.paired import Paired, mcnemar, paired_mean_per_class, paired_means
+from goldieval.metrics.clustered_intervals import clustered_mean_of_groups, clustered_means
+from goldieval.metrics.intervals import mean_per_class
+from goldieval.metrics.paired import mcnemar, paired_means
+from goldieval.metrics.paired_classes import paired_mean_per_class
+from goldieval.metrics.paired_result import Paired
 from goldieval.metrics.registry import metric_of
 from goldieval.records.parts import MeasuredMetric
 from goldieval.records.schema import Record

@@ -411,7 +411,7 @@ def test_code_in_a_checkpoint_is_refused_and_not_run(
         torch.save(content, file)
     line = refused(f"open_clip:TINY@{file}")
     assert name in line and "set to `False`" not in line  # torch's advice is to run it
-    assert ("it holds" in line) == (name in ("evil.pt", "evil.bin"))
+    assert ("it contains" in line) == (name in ("evil.pt", "evil.bin"))
     assert ("can run any code" in line) == (not name.startswith("evil.np"))
     assert not marker.exists()
 

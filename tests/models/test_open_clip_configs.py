@@ -20,7 +20,7 @@ from tiny_models import CORPUS, unigram
 
 from goldieval import load_model
 from goldieval.models.adapter import inference
-from model_adapters.open_clip import usual_transform
+from model_adapters.open_clip_weights import usual_transform
 
 VISION = {"image_size": 32, "layers": 1, "width": 32, "head_width": 16, "patch_size": 16}
 SMALL = {"width": 32, "heads": 2, "layers": 2}

@@ -33,7 +33,7 @@ class UnfitError(GoldievalError):
 
 
 @dataclass(frozen=True)
-class Columns:
+class DetectedColumns:
     """Columns of a table.
 
     Attributes:
@@ -55,7 +55,7 @@ class Columns:
         return {key: value for key, value in kept.items() if value}
 
 
-def columns_of(rows: Rows, folder: Path, shown: str, named: dict[str, str], family: str | None) -> Columns:
+def columns_of(rows: Rows, folder: Path, shown: str, named: dict[str, str], family: str | None) -> DetectedColumns:
     """Find the columns.
 
     Args:
@@ -93,7 +93,7 @@ def columns_of(rows: Rows, folder: Path, shown: str, named: dict[str, str], fami
         wanted = {"retrieval": "captions", "zeroshot": "classes"}.get(family or "", "captions or classes")
         options = {"retrieval": "--caption", "zeroshot": "--label"}.get(family or "", "--caption or --label")
         raise UnfitError(f"{shown}: no column looks like {wanted}; name one of {', '.join(rest)} with {options}.")
-    return Columns(image, roots[image], caption, label)
+    return DetectedColumns(image, roots[image], caption, label)
 
 
 def picture_root(folder: Path, names: Sequence[str]) -> str | None:

@@ -12,7 +12,7 @@ from typing import Any
 from goldieval.core.errors import GoldievalError, TaskError, listing
 from goldieval.data.labels import NUMBER
 from goldieval.data.manage.columns import (
-    Columns,
+    DetectedColumns,
     Rows,
     UndecidedError,
     UnfitError,
@@ -203,7 +203,7 @@ def _names_wanted(folder: Path, table: str, column: str, numbers: Sequence[str])
     )
 
 
-def _of_table(file: Path, name: str, columns: Columns, classes: str) -> Finding:
+def _of_table(file: Path, name: str, columns: DetectedColumns, classes: str) -> Finding:
     family = "retrieval" if columns.caption else "zeroshot"
     what = f"captions in {columns.caption!r}" if columns.caption else f"classes in {columns.label!r}"
     description = f"a {TABLES[file.suffix.lower()]} table {name}, images in {columns.image!r}, {what}"

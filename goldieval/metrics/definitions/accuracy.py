@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from goldieval.metrics.intervals import Interval
-    from goldieval.metrics.paired import Paired
+    from goldieval.metrics.paired_result import Paired
     from goldieval.metrics.query_values import Columns, QueryValues
 
 
@@ -99,7 +99,7 @@ class MeanAccuracy(Metric):
 
     def interval(self, values: QueryValues) -> Interval:
         """Return the mean over strata with the jackknife interval over clusters."""
-        from goldieval.metrics.intervals import clustered_mean_of_groups
+        from goldieval.metrics.clustered_intervals import clustered_mean_of_groups
 
         assert values.strata is not None
         return clustered_mean_of_groups(values.values, values.strata, values.groups)

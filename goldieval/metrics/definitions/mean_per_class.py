@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from goldieval.metrics.intervals import Interval
-    from goldieval.metrics.paired import Paired
+    from goldieval.metrics.paired_result import Paired
     from goldieval.metrics.query_values import Columns, QueryValues
 
 
@@ -38,7 +38,7 @@ class MeanPerClassRecall(Metric):
 
     def score(self, values: QueryValues) -> float:
         """Return the mean over classes."""
-        from goldieval.metrics.paired import mean_per_class_scores
+        from goldieval.metrics.paired_classes import mean_per_class_scores
 
         return mean_per_class_scores(values.values, values.values, values.groups)[0]
 
@@ -56,6 +56,6 @@ class MeanPerClassRecall(Metric):
 
     def paired(self, a: QueryValues, b: QueryValues) -> Paired:
         """Compare two models by the paired bootstrap within classes."""
-        from goldieval.metrics.paired import paired_mean_per_class
+        from goldieval.metrics.paired_classes import paired_mean_per_class
 
         return paired_mean_per_class(a.values, b.values, a.groups)

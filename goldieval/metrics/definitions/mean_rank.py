@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from goldieval.metrics.intervals import Interval
-    from goldieval.metrics.paired import Paired
+    from goldieval.metrics.paired_result import Paired
     from goldieval.metrics.query_values import Columns, QueryValues
     from goldieval.metrics.ranks import Ranks
 
@@ -82,6 +82,6 @@ class MedianRank(MeanRank):
 
     def interval(self, values: QueryValues) -> Interval:
         """Return the median with the percentile interval of a bootstrap of clusters."""
-        from goldieval.metrics.intervals import clustered_median
+        from goldieval.metrics.clustered_intervals import clustered_median
 
         return clustered_median(values.values, values.groups, values.bounds)

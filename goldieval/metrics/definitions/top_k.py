@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from goldieval.metrics.metric import Metric
 
 if TYPE_CHECKING:
-    from goldieval.metrics.paired import Paired
+    from goldieval.metrics.paired_result import Paired
     from goldieval.metrics.query_values import Columns, QueryValues
 
 

@@ -1,0 +1,87 @@
+"""Folders with a model of transformers: on disk, in the Hub's cache, or downloaded, and checked before loading."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from goldieval.core.errors import GoldievalError, first_line
+from goldieval.core.limits import RECORD_BYTES
+from goldieval.core.offline import is_offline
+from goldieval.core.reading import read_json
+from goldieval.models.adapter import LoadOptions
+from goldieval.models.spec import ModelSpec
+
+WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
+WANTED = ["*.json", "*.txt", "*.model", "model.safetensors", "model-*.safetensors"]  # neither Python nor pickles
+
+
+def locate_model(spec: ModelSpec) -> tuple[str, str]:
+    """Return folder or repository, and revision. Raises GoldievalError for neither, or a folder that does not exist."""
+    name, revision = (spec.name, spec.where or "main") if spec.name else (spec.where, "main")
+    expanded = str(Path(name).expanduser())
+    if not name or (not Path(expanded).is_dir() and (not spec.name or name.count("/") != 1 or name[0] in "./~")):
+        raise GoldievalError(
+            f"model {spec.text!r}: no folder {name or '(none named)'}. Write {spec.family}:OWNER/REPO or a folder."
+        )
+    return (expanded, "main") if Path(expanded).is_dir() else (name, revision)
+
+
+def check_folder(folder: Path) -> None:
+    """Raise GoldievalError for a folder without a config, or with only pickled weights."""
+    if not (folder / "config.json").is_file():
+        raise GoldievalError(f"{folder} holds no config.json: it is not a model of transformers.")
+    if not any((folder / name).is_file() for name in WEIGHTS):
+        pickled = next(iter(sorted(folder.glob("*.bin"))), None)
+        why = f"{pickled.name} is pickled and is not loaded" if pickled else "there is no model.safetensors"
+        raise GoldievalError(f"{folder}: {why}. Save it again with model.save_pretrained(FOLDER).")
+    for index in folder.glob("*.index.json"):
+        _check_index(index)
+
+
+def _check_index(index: Path) -> None:
+    """Raise GoldievalError for an index that refers to files elsewhere, or not to safetensors."""
+    try:
+        names = set(read_json(index, RECORD_BYTES)["weight_map"].values())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise GoldievalError(f"{index} is not an index of weights: {first_line(error)}") from error
+    invalid = [str(name) for name in names if not re.fullmatch(r"[^/\\\0]+\.safetensors", str(name))]
+    if invalid:
+        raise GoldievalError(f"{index} names {min(invalid)[:80]!r}, which is not a safetensors file beside it.")
+
+
+def fetched_folder(repository: str, revision: str, options: LoadOptions) -> Path:
+    """Return the folder of a repository in the Hub's cache, downloaded if necessary: weights, JSON and vocabularies.
+
+    Raises:
+        GoldievalError: It is not cached and network access is forbidden, or the download failed.
+    """
+    from huggingface_hub import hf_hub_url, snapshot_download, try_to_load_from_cache
+
+    from goldieval.data.remote import first_there
+
+    cached = any(isinstance(try_to_load_from_cache(repository, name, revision=revision), str) for name in WEIGHTS)
+    if not cached:
+        addresses = [hf_hub_url(repository, name, revision=revision) for name in WEIGHTS]
+        if is_offline():
+            raise GoldievalError(f"{repository} is not on this machine and --offline is set ({addresses[0]}).")
+        place, size = first_there(addresses)
+        options.announce(f"fetching {repository}: {size / 1e6:,.0f} MB from {place}")
+    try:
+        return Path(
+            snapshot_download(
+                repository,
+                revision=revision,
+                allow_patterns=WANTED,
+                ignore_patterns=["*/*"],
+                local_files_only=is_offline(),
+            )
+        )
+    except Exception as error:  # from the Hub library and the HTTP library that it uses
+        raise GoldievalError(f"cannot fetch {repository}: {informative_line(error)}") from error
+
+
+def informative_line(error: BaseException) -> str:
+    """Return the first informative line; messages of transformers have many lines."""
+    lines = (line.strip() for line in str(error).splitlines())
+    return f"{type(error).__name__}: {next((line for line in lines if len(line) > 10), '')}"[:300]
