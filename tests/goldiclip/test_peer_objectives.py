@@ -10,7 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from golden import golden
-from trainings import steps_of
+from tiny_trainings import steps_of
 
 from goldieval.core.errors import GoldievalError
 from goldieval.goldiclip.cross_modal import CrossPool
