@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from trainings import (
+from tiny_trainings import (
     EVERYTHING,
     optimiser,
     recipe,

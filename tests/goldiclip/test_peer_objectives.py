@@ -10,7 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from golden import golden
-from trainings import steps_of
+from tiny_trainings import steps_of
 
 from goldieval.core.errors import GoldievalError
 from goldieval.goldiclip.cross_modal import CrossPool
@@ -140,6 +140,7 @@ def test_cross_modal_features_and_losses_are_cosmoss_own() -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
+@pytest.mark.slow
 def test_the_tiny_recipe_of_every_method_trains(method: str, tmp_path: Path) -> None:
     """Two steps: losses are finite, every parameter that a loss needs moves, and the scales stay in their bounds."""
     small = {"data.scenes": 32, "optimiser.steps": 2, "optimiser.batch_size": 8, "optimiser.warm_up": 0}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from trainings import (
+from tiny_trainings import (
     message,
 )
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from trainings import (
+from tiny_trainings import (
     EVERYTHING,
     SIZES,
     CutError,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from trainings import (
+from tiny_trainings import (
     EVERYTHING,
     SIZES,
     message,

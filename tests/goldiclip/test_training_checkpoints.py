@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import save_file
-from trainings import (
+from tiny_trainings import (
     EVERYTHING,
     SIZES,
     CutError,

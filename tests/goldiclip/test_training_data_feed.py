@@ -15,9 +15,9 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState
 from helpers import one_line
+from tiny_trainings import steps_of
 from torch.utils.data import get_worker_info
 from training_samples import image_text_folder, recipe, recipe_showing, row, shards, tokenizer
-from trainings import steps_of
 
 from goldieval.core.errors import GoldievalError
 from goldieval.goldiclip.checkpoint import load_weights

@@ -23,7 +23,7 @@ from objective_cases import (
     step_of,
     value,
 )
-from trainings import steps_of
+from tiny_trainings import steps_of
 
 from goldieval.goldiclip.losses import compute_losses
 from goldieval.goldiclip.objectives.decoding import IGNORE, targets_of
