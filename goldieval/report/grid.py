@@ -127,7 +127,7 @@ class Grid:
         return UNITS[unit].text(value, self.digits, signed)
 
     def value(self, cell: Cell) -> str:
-        """Return the value of a cell as it is printed; a dash where it is not known."""
+        """Return the value of a cell as it is printed; a dash if it is not known."""
         if cell.score is None or cell.score.value is None:
             return "–"
         return self.number(cell.score.value, cell.score.unit)

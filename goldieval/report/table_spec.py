@@ -125,7 +125,7 @@ class TableSpec(_Part):
         table: its name.
         title: its caption.
         panels: its parts.
-        groups: of every panel that has none of its own.
+        groups: groups of rows of every panel that does not define any.
         marks: how the best values are marked.
         digits: digits after the decimal point of a percentage.
         intervals: whether half-widths of intervals are shown.
