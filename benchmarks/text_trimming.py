@@ -26,8 +26,9 @@ from goldieval.core.meter import SilentMeter
 from goldieval.engine.chunk_encoders import text_chunk_encoder
 from goldieval.engine.chunks import chunks_of
 from goldieval.engine.encode import TEXTS_PER_CHUNK, text_key
-from goldieval.models.adapter import inference, load_model
+from goldieval.models.adapter import inference
 from goldieval.models.inputs import Batching
+from goldieval.models.loading import load_model
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 COCO = CHECKOUT.parent / "shared/data/annotations/coco_val2017/captions_val2017.json"

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from goldieval.comparison.compare import compare
     from goldieval.core.errors import GoldievalError
     from goldieval.engine.run import evaluate
-    from goldieval.models.adapter import from_module, load_model
+    from goldieval.models.loading import from_module, load_model
     from goldieval.records.results import Results, load_results
     from goldieval.tasks.catalogue import load_task
 
@@ -24,8 +24,8 @@ _HOME = {
     "Results": "goldieval.records.results",
     "compare": "goldieval.comparison.compare",
     "evaluate": "goldieval.engine.run",
-    "from_module": "goldieval.models.adapter",
-    "load_model": "goldieval.models.adapter",
+    "from_module": "goldieval.models.loading",
+    "load_model": "goldieval.models.loading",
     "load_results": "goldieval.records.results",
     "load_task": "goldieval.tasks.catalogue",
 }

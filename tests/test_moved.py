@@ -28,6 +28,14 @@ def test_a_protocol_of_0_1_has_its_old_name_too(old: str, new: str) -> None:
         _ = adapter.Answered  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("name", ["from_module", "load", "load_model"])
+def test_functions_that_load_models_have_their_old_path_too(name: str) -> None:
+    from goldieval.models import adapter, loading
+
+    with pytest.warns(DeprecationWarning, match=rf"adapter\.{name} is now goldieval\.models\.loading\.{name}"):
+        assert getattr(adapter, name) is getattr(loading, name)
+
+
 def test_an_adapter_of_0_1_is_an_adapter_of_today() -> None:
     sys.modules.pop("goldieval.adapter", None)
     with pytest.warns(DeprecationWarning):

@@ -167,7 +167,7 @@ def import_(
 
     goldieval data import mydata/ --family retrieval
     """
-    from goldieval.data.manage.detect import DetectionHints
+    from goldieval.data.manage.finding import DetectionHints
     from goldieval.data.manage.link import link_folder
     from goldieval.data.manage.write_card import write_card
     from goldieval.data.source import tilde

@@ -8,8 +8,9 @@ from typing import Literal
 from goldieval.core.errors import TaskError
 from goldieval.data.coco_file import Entry, check_id, id_text, in_order, read_coco
 from goldieval.data.file_names import picture_file, relative_name
+from goldieval.data.image_source import FileImage
 from goldieval.data.roots import inside
-from goldieval.data.samples import AnnotatedImage, Dataset, FileImage, ImageSample, dataset_of
+from goldieval.data.samples import AnnotatedImage, Dataset, ImageSample, dataset_of
 from goldieval.data.source import Source
 from goldieval.data.table_files import text_in
 

@@ -16,11 +16,12 @@ from goldieval.core.limits import PICTURE_BYTES
 from goldieval.core.reading import read_bytes
 from goldieval.data.coco_file import CocoFile, Entry, check_id, entries_of, read_coco
 from goldieval.data.file_names import picture_file, relative_name
+from goldieval.data.image_source import FileImage
 from goldieval.data.mask_files import LabelledSource
 from goldieval.data.masks import OUTSIDE, VALUES, Labels, MaskSource, label_table
 from goldieval.data.outlines import filled
 from goldieval.data.roots import inside
-from goldieval.data.samples import Dataset, FileImage, ImageSample
+from goldieval.data.samples import Dataset, ImageSample
 from goldieval.data.table_files import text_in
 
 NOTHING = 0  # raw value of a pixel without a category

@@ -10,8 +10,9 @@ from pydantic import Field
 
 from goldieval.core.errors import TaskError
 from goldieval.data.file_names import picture_file
+from goldieval.data.image_source import FileImage
 from goldieval.data.roots import inside
-from goldieval.data.samples import Dataset, FileImage, ImageSample, TextSample
+from goldieval.data.samples import Dataset, ImageSample, TextSample
 from goldieval.data.source import Source
 from goldieval.data.table_files import read_table, text_in
 

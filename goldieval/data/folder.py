@@ -7,8 +7,9 @@ from typing import Literal
 
 from goldieval.core.errors import TaskError, listing
 from goldieval.data.file_names import escape_undecodable
+from goldieval.data.image_source import FileImage
 from goldieval.data.roots import inside
-from goldieval.data.samples import AnnotatedImage, Dataset, FileImage, ImageSample, dataset_of
+from goldieval.data.samples import AnnotatedImage, Dataset, ImageSample, dataset_of
 from goldieval.data.source import Source, read_names
 from goldieval.data.walk import (
     HIDDEN,

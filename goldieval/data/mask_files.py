@@ -10,9 +10,10 @@ from pydantic import AfterValidator
 
 from goldieval.core.errors import TaskError, listing
 from goldieval.data.file_names import file_name, picture_file
+from goldieval.data.image_source import FileImage
 from goldieval.data.masks import OUTSIDE, VALUES, FileMask, Labels, label_table
 from goldieval.data.roots import inside
-from goldieval.data.samples import Dataset, FileImage, ImageSample
+from goldieval.data.samples import Dataset, ImageSample
 from goldieval.data.source import Source, read_lines, read_names
 from goldieval.data.table_files import read_json_file, read_table, text_in, value_of
 from goldieval.data.walk import LeftOut, files_below, is_leftover, is_picture, left_out_notes

@@ -14,7 +14,8 @@ import numpy as np
 from goldieval.core.errors import TaskError, listing
 from goldieval.core.limits import PICTURE_BYTES
 from goldieval.core.reading import read_bytes
-from goldieval.data.samples import EncodedImage, ImageSample
+from goldieval.data.image_source import EncodedImage
+from goldieval.data.samples import ImageSample
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from goldieval.core.errors import TaskError
+from goldieval.data.image_source import EncodedImage
 from goldieval.data.labels import index_of
 from goldieval.data.parquet_columns import class_names, open_columns
 from goldieval.data.roots import inside
-from goldieval.data.samples import AnnotatedImage, Dataset, EncodedImage, ImageSample, dataset_of
+from goldieval.data.samples import AnnotatedImage, Dataset, ImageSample, dataset_of
 from goldieval.data.source import Source, read_names
 from goldieval.data.table_files import texts_in, value_of
 from goldieval.data.text_files import text_of

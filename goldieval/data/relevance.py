@@ -8,8 +8,9 @@ from typing import Literal
 import numpy as np
 
 from goldieval.core.errors import TaskError, listing
+from goldieval.data.image_source import NoImage
 from goldieval.data.roots import inside
-from goldieval.data.samples import Dataset, ImageSample, NoImage, TextSample
+from goldieval.data.samples import Dataset, ImageSample, TextSample
 from goldieval.data.source import Source, read_lines
 from goldieval.data.table_files import read_table, text_in, value_of
 

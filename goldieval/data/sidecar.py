@@ -9,8 +9,9 @@ from pydantic import Field
 
 from goldieval.core.errors import TaskError, listing
 from goldieval.data.file_names import picture_file
+from goldieval.data.image_source import FileImage
 from goldieval.data.roots import inside
-from goldieval.data.samples import AnnotatedImage, Dataset, FileImage, ImageSample, dataset_of
+from goldieval.data.samples import AnnotatedImage, Dataset, ImageSample, dataset_of
 from goldieval.data.source import Source
 from goldieval.data.table_files import empty, is_missing, raw_value, read_json_file, text_in
 from goldieval.data.text_files import read_text_file

@@ -7,7 +7,8 @@ import hashlib
 import numpy as np
 
 from goldieval.core.errors import TaskError
-from goldieval.data.samples import Dataset, FileImage
+from goldieval.data.image_source import FileImage
+from goldieval.data.samples import Dataset
 
 
 def keep_images(dataset: Dataset, keep: np.ndarray) -> Dataset:

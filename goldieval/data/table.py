@@ -12,9 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from goldieval.core.errors import TaskError
 from goldieval.data.file_names import file_name, picture_file, relative_name
+from goldieval.data.image_source import FileImage, ImageSource, NoImage
 from goldieval.data.labels import class_names_in, index_of, label_text
 from goldieval.data.roots import inside
-from goldieval.data.samples import AnnotatedImage, Dataset, FileImage, ImageSample, ImageSource, NoImage, dataset_of
+from goldieval.data.samples import AnnotatedImage, Dataset, ImageSample, dataset_of
 from goldieval.data.source import Source, read_names
 from goldieval.data.table_files import MISSING, raw_value, read_table, text_in, texts_in, value_of
 

@@ -10,8 +10,9 @@ import numpy as np
 from goldieval.core.errors import TaskError, listing
 from goldieval.data.coco_file import Entry, check_id, entries_of, id_text, in_order
 from goldieval.data.file_names import file_name, picture_file
+from goldieval.data.image_source import FileImage
 from goldieval.data.roots import inside
-from goldieval.data.samples import Dataset, FileImage, ImageSample, TextSample
+from goldieval.data.samples import Dataset, ImageSample, TextSample
 from goldieval.data.source import Source
 from goldieval.data.table_files import read_json_file, text_in
 

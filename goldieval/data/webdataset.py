@@ -16,9 +16,10 @@ from goldieval.core.limits import PICTURE_BYTES, SHARDS
 from goldieval.core.reading import check_regular
 from goldieval.core.tar_files import BoundedStream, open_tar
 from goldieval.data.file_names import escape_undecodable
+from goldieval.data.image_source import EncodedImage
 from goldieval.data.labels import index_of
 from goldieval.data.roots import inside
-from goldieval.data.samples import AnnotatedImage, Dataset, EncodedImage, ImageSample, dataset_of
+from goldieval.data.samples import AnnotatedImage, Dataset, ImageSample, dataset_of
 from goldieval.data.source import Source, is_there, read_lines, read_names
 from goldieval.data.table_files import empty, is_missing
 from goldieval.data.text_files import text_of

@@ -10,7 +10,8 @@ from goldieval.core.errors import GoldievalError, TaskError
 from goldieval.doctor import inputs, numerics, stored
 from goldieval.doctor.check import Check, reason, run_probe
 from goldieval.doctor.subject import Subject
-from goldieval.models.adapter import LoadOptions, Model, Precomputed, inference, load
+from goldieval.models.adapter import LoadOptions, Model, Precomputed, inference
+from goldieval.models.loading import load
 from goldieval.models.spec import ModelSpec, parse_spec
 
 PROBES = (

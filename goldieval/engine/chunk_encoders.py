@@ -11,7 +11,7 @@ import numpy as np
 from goldieval.core.bisection import BatchFailures, bisect_failures
 from goldieval.core.errors import AdapterError, TaskError
 from goldieval.core.meter import Meter
-from goldieval.data.samples import ImageSource
+from goldieval.data.image_source import ImageSource
 from goldieval.engine.chunks import Chunk
 from goldieval.models.adapter import Adapter
 from goldieval.models.inputs import Batching, batches, decoded, stacked

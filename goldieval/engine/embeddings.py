@@ -13,7 +13,7 @@ import numpy as np
 from goldieval.core.bisection import BatchFailures
 from goldieval.core.errors import GoldievalError, TaskError, listing
 from goldieval.core.timing import timed
-from goldieval.data.samples import ImageSource
+from goldieval.data.image_source import ImageSource
 from goldieval.engine.chunk_encoders import image_chunk_encoder, text_chunk_encoder
 from goldieval.engine.encode import encode, plan_images, plan_texts, text_key
 from goldieval.engine.load import LoadedTask

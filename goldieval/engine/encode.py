@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from goldieval.core.containment import error_line
 from goldieval.core.meter import Meter
 from goldieval.data.decode import UndecodableError
-from goldieval.data.samples import ImageSource
+from goldieval.data.image_source import ImageSource
 from goldieval.engine.chunk_encoders import EncodedChunk
 from goldieval.engine.chunks import Chunk, chunks_of
 from goldieval.engine.space import Space

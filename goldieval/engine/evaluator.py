@@ -23,7 +23,9 @@ from goldieval.engine.task_loader import TaskLoader
 from goldieval.engine.task_run import LoadedTaskRun
 from goldieval.families.base import Scored
 from goldieval.families.similarity import check_requested_mode
-from goldieval.models.adapter import Adapter, LoadOptions, Model, ModelInfo, Precomputed, checked_info, load
+from goldieval.models.adapter import Adapter, LoadOptions, Model, ModelInfo, Precomputed
+from goldieval.models.checked_info import checked_info
+from goldieval.models.loading import load
 from goldieval.models.spec import ModelSpec
 from goldieval.records.files import write_record
 from goldieval.records.results import Results

@@ -11,8 +11,8 @@ import numpy as np
 
 from goldieval.core.containment import contained
 from goldieval.core.errors import TaskError, listing
+from goldieval.data.image_source import ImageSource, NoImage
 from goldieval.data.masks import check_masks, without_pixels
-from goldieval.data.samples import ImageSource, NoImage
 from goldieval.data.subset import keep_images, limited, present
 from goldieval.engine.data_hash import data_hash
 from goldieval.engine.encode import image_keys, text_key

@@ -9,7 +9,7 @@ from typing import Any
 
 from goldieval.core.containment import utf8_safe
 from goldieval.core.errors import TaskError
-from goldieval.data.samples import ImageSource
+from goldieval.data.image_source import ImageSource
 from goldieval.engine.chunks import Chunk
 from goldieval.engine.encode import plan_images, plan_texts
 from goldieval.engine.load import LoadedTask

@@ -10,7 +10,7 @@ import numpy as np
 
 from goldieval.core.meter import Meter
 from goldieval.core.timing import timed
-from goldieval.data.samples import ImageSource
+from goldieval.data.image_source import ImageSource
 from goldieval.engine.embeddings import Embeddings
 from goldieval.engine.load import LoadedTask
 from goldieval.engine.options import Options

@@ -12,7 +12,8 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 import numpy as np
 
 from goldieval.core.meter import Meter
-from goldieval.data.samples import Dataset, ImageSource, TextSample
+from goldieval.data.image_source import ImageSource
+from goldieval.data.samples import Dataset, TextSample
 from goldieval.models.adapter import Model
 from goldieval.models.inputs import Batching
 from goldieval.records.parts import Approximation, ClassScore, MeasuredMetric, Probe, Ties

@@ -96,6 +96,10 @@ class ImageMemory(nn.Module):
         self.patches = nn.Linear(config.vision_width, config.text_width)
         self.pooled = nn.Linear(config.embed_dim, config.text_width)
 
+    def _get_name(self) -> str:
+        """Return the name by which a model's fingerprint, and with it every record and embedding, knows this module."""
+        return "Sight"
+
     def forward(
         self, patches: torch.Tensor, pooled: torch.Tensor, states: torch.Tensor, real: torch.Tensor, length: int
     ) -> Memory:

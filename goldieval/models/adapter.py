@@ -1,26 +1,13 @@
-"""The protocols that a model implements to be evaluated, and loading of models by their spec."""
+"""The protocols that a model implements to be evaluated."""
 
 from __future__ import annotations
 
-import importlib.util
-import os
-import sys
+import importlib
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
-
-from pydantic import TypeAdapter, ValidationError
-
-from goldieval.core.containment import utf8_safe
-from goldieval.core.errors import AdapterError, GoldievalError, did_you_mean, first_line, listing
-from goldieval.core.offline import offline
-from goldieval.models.spec import ModelSpec, parse_spec
-from goldieval.scoring.mode import checked_mode
-from goldieval.tasks.plugins import model_families
-from goldieval.tasks.validation import validation_line
 
 if TYPE_CHECKING:
     import numpy as np
@@ -184,93 +171,24 @@ class Dense(Protocol):
 
 Model = Adapter | Precomputed
 
-_RENAMED = {"Answering": "Generative", "Sees": "ImagePreprocessor"}
-_INFO = TypeAdapter(ModelInfo)
+# Names of goldieval 0.1 in this module, and where they are today.
+_MOVED = {
+    "Answering": (__name__, "Generative"),
+    "Sees": (__name__, "ImagePreprocessor"),
+    "from_module": ("goldieval.models.loading", "from_module"),
+    "load": ("goldieval.models.loading", "load"),
+    "load_model": ("goldieval.models.loading", "load_model"),
+}
 
 
 def __getattr__(name: str) -> Any:
-    """Return a protocol under its name of goldieval 0.1, with a warning, for one release."""
-    if name not in _RENAMED:
+    """Return what had this name in goldieval 0.1, with a warning, for one release."""
+    if name not in _MOVED:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    new = _RENAMED[name]
-    warnings.warn(f"{__name__}.{name} is now {new}; the old name is removed in 0.3.", DeprecationWarning, stacklevel=2)
-    return globals()[new]
-
-
-def checked_info(model: Model) -> ModelInfo:
-    """Return the validated result of ``describe()``; characters that UTF-8 cannot encode are escaped.
-
-    Raises:
-        AdapterError: The result is not a ``ModelInfo``, a field has the wrong type, the scoring mode does not exist,
-            or a field is empty that names records and stored embeddings.
-    """
-    info: object = model.describe()
-    if not isinstance(info, ModelInfo):
-        raise AdapterError(f"describe() must return a ModelInfo; it returned {type(info).__name__}.")
-    values = {name: utf8_safe(value) if isinstance(value, str) else value for name, value in vars(info).items()}
-    try:
-        info = _INFO.validate_python(values)
-        checked_mode(info.scoring)
-    except ValidationError as error:
-        raise AdapterError(f"describe() returned a ModelInfo with {validation_line(error)}.") from error
-    except ValueError as error:
-        raise AdapterError(f"describe() returned a ModelInfo with {error}.") from error
-    identities = () if isinstance(model, Precomputed) else ("image_identity", "text_identity")
-    if empty := [name for name in ("spec", "fingerprint", *identities) if not getattr(info, name)]:
-        raise AdapterError(
-            f"describe() returned a ModelInfo without {listing(empty)}: records and embeddings are stored under it."
-        )
-    return info
-
-
-def load(spec: ModelSpec, options: LoadOptions) -> Model:
-    """Load the model that a spec names, through its family's entry point or from a Python file.
-
-    Raises:
-        GoldievalError: The family does not exist (similar names are suggested), or the adapter reports an error.
-    """
-    spec = replace(spec, where=os.path.expanduser(spec.where))
-    make = _from_file(spec) if spec.family == "file" else _family(spec)
-    try:
-        with offline(options.offline):
-            model = make(spec, options)
-    except GoldievalError:
-        raise
-    except Exception as error:
-        raise GoldievalError(
-            f"model {spec.text!r} cannot be loaded: {type(error).__name__}: {first_line(error)}"
-        ) from error
-    if not isinstance(model, Adapter | Precomputed):
-        lacking = [
-            name
-            for name in ("describe", "preprocess", "tokenize", "encode_image", "encode_text")
-            if not hasattr(model, name)
-        ]
-        raise GoldievalError(
-            f"model {spec.text}: {type(model).__name__} is not an adapter, it lacks {', '.join(lacking)}."
-        )
-    return model
-
-
-def load_model(spec: str, *, device: str = "cpu", precision: str = "fp32", offline: bool = False) -> Model:
-    """Load one model by its spec, for example ``open_clip:ViT-B-32@epoch_32.pt``. See ``load``."""
-    return load(parse_spec(spec), LoadOptions(device, precision, offline))
-
-
-def from_module(
-    module: torch.nn.Module,
-    preprocess: Callable[[Image.Image], torch.Tensor],
-    tokenizer: Callable[[list[str]], torch.Tensor],
-    *,
-    name: str = "module",
-) -> Model:
-    """Wrap a module that has ``encode_image`` and ``encode_text``, for example inside a training loop.
-
-    The module remains the caller's: it is switched to evaluation mode while in use, and back afterwards.
-    """
-    from goldieval.models.torch_adapter import TorchAdapter
-
-    return TorchAdapter(module, preprocess, tokenizer, spec=name, family="module")
+    module, new = _MOVED[name]
+    now = new if module == __name__ else f"{module}.{new}"
+    warnings.warn(f"{__name__}.{name} is now {now}; the old name is removed in 0.3.", DeprecationWarning, stacklevel=2)
+    return getattr(importlib.import_module(module), new)
 
 
 def inference(model: Any) -> AbstractContextManager[Any]:
@@ -278,32 +196,3 @@ def inference(model: Any) -> AbstractContextManager[Any]:
     from contextlib import nullcontext
 
     return model.inference() if hasattr(model, "inference") else nullcontext()
-
-
-def _family(spec: ModelSpec) -> Callable[[ModelSpec, LoadOptions], Any]:
-    families = model_families()
-    if spec.family not in families:
-        near = did_you_mean(spec.family, families)
-        raise GoldievalError(f"no model family {spec.family!r} in {spec.text!r}.{near} See: goldieval ls models")
-    make: Callable[[ModelSpec, LoadOptions], Any] = families[spec.family].load()
-    return make
-
-
-def _from_file(spec: ModelSpec) -> Callable[[ModelSpec, LoadOptions], Any]:
-    """Execute a Python file named by the user: the only place where foreign code is run, and only on request."""
-    path = Path(spec.where)
-    found = importlib.util.spec_from_file_location(f"goldieval_user_{path.stem}", path) if path.is_file() else None
-    if found is None or found.loader is None:
-        raise GoldievalError(f"model {spec.text!r}: no file {path}.")
-    module = importlib.util.module_from_spec(found)
-    sys.modules[found.name] = module  # required by dataclasses and pickle
-    try:
-        found.loader.exec_module(module)
-    except Exception as error:
-        raise GoldievalError(
-            f"model {spec.text!r}: {path} fails: {type(error).__name__}: {first_line(error)}"
-        ) from error
-    if not callable(getattr(module, spec.name, None)):
-        raise GoldievalError(f"model {spec.text!r}: {path} has no function {spec.name!r}.")
-    make: Callable[[ModelSpec, LoadOptions], Any] = getattr(module, spec.name)
-    return make

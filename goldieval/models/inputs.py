@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from goldieval.core.containment import contained
 from goldieval.core.errors import AdapterError, TaskError
-from goldieval.data.samples import ImageSource
+from goldieval.data.image_source import ImageSource
 from goldieval.models.adapter import ImagePreprocessor
 
 if TYPE_CHECKING:

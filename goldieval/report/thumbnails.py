@@ -9,8 +9,8 @@ from pathlib import Path
 
 from goldieval.comparison.flips import Flip
 from goldieval.core.errors import GoldievalError, TaskError
+from goldieval.data.image_source import FileImage, ImageSource
 from goldieval.data.roots import inside
-from goldieval.data.samples import FileImage, ImageSource
 from goldieval.records.schema import Record
 from goldieval.tasks.catalogue import Catalogue
 

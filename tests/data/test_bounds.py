@@ -19,8 +19,8 @@ from goldieval.core import reading
 from goldieval.core.errors import GoldievalError, TaskError
 from goldieval.data import parquet_columns, table_files
 from goldieval.data.coco_masks import PanopticMask
+from goldieval.data.image_source import FileImage
 from goldieval.data.masks import FileMask, label_table, read_values
-from goldieval.data.samples import FileImage
 from goldieval.data.webdataset import samples_of
 from goldieval.goldiclip.data import jsonl
 from goldieval.goldiclip.data.corpus import BadSampleError

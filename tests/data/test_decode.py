@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from goldieval.data.decode import LIMIT, TooLargeError, UndecodableError, check_image, decode, key_of
-from goldieval.data.samples import FileImage
+from goldieval.data.image_source import FileImage
 from goldieval.goldiclip.data.corpus import BadSampleError
 from goldieval.goldiclip.data.pictures import decoded
 

@@ -18,7 +18,8 @@ from goldieval.data.derive.questions import SourceQuestion, normalised, sampled
 from goldieval.data.derive.sentences import rejoined, sentences_of
 from goldieval.data.derive.split import random_split
 from goldieval.data.derive.steps import Prepare, digest
-from goldieval.data.samples import AnnotatedImage, Dataset, ImageSample, NoImage, dataset_of
+from goldieval.data.image_source import NoImage
+from goldieval.data.samples import AnnotatedImage, Dataset, ImageSample, dataset_of
 from goldieval.tasks.card import load_card
 
 

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from goldieval.core.errors import GoldievalError
-from goldieval.data.fetch import download, retry
-from goldieval.data.fetch.download import FileRequest, fetch
+from goldieval.data.fetch import download, part_file, retry
+from goldieval.data.fetch.download import fetch
+from goldieval.data.fetch.file_request import FileRequest
 
 DATA = bytes(range(256)) * 40  # 10,240 bytes
 
@@ -241,7 +242,7 @@ def test_full_disk_is_detected_before_the_download(
     serve: Callable[..., Raw], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr(download.shutil, "disk_usage", lambda place: usage(0, 0, download.SPARE + 9_000))
+    monkeypatch.setattr(part_file.shutil, "disk_usage", lambda place: usage(0, 0, part_file.SPARE + 9_000))
     assert "the disk is full" in refused(serve(answer(DATA)), tmp_path)
     assert not (tmp_path / "file.bin.part").exists()
 

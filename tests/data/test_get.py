@@ -24,7 +24,8 @@ from hub_server import COMMIT, Server, serving
 from rich.console import Console
 
 from goldieval.data.fetch import download, retry
-from goldieval.data.fetch.download import FileRequest, fetch
+from goldieval.data.fetch.download import fetch
+from goldieval.data.fetch.file_request import FileRequest
 from goldieval.data.manage.get import carry_out, jobs
 from goldieval.report.fetching import FetchReporter
 from goldieval.tasks.card import load_card
@@ -308,12 +309,12 @@ def test_full_disk_is_one_line_and_the_same_command_resumes(
         def write(self, data: Any) -> int:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    whole = download._disk_open
-    monkeypatch.setattr(download, "_disk_open", lambda file, mode: Full() if "b" in mode else whole(file, mode))
+    whole = download.open_for_writing
+    monkeypatch.setattr(download, "open_for_writing", lambda file, mode: Full() if "b" in mode else whole(file, mode))
     ran = goldieval("data", "get", of_hub, "--yes")
     assert ran.code == 1 and "the disk is full" in one_line(ran.err)
     assert not (root() / "mine").exists()
-    monkeypatch.setattr(download, "_disk_open", whole)
+    monkeypatch.setattr(download, "open_for_writing", whole)
     assert goldieval("data", "get", of_hub, "--yes").code == 0
 
 

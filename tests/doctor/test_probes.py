@@ -17,7 +17,7 @@ from goldieval.core.errors import GoldievalError
 from goldieval.doctor.check import Check
 from goldieval.doctor.inputs import PUBLISHED_CONSTANTS
 from goldieval.doctor.probes import checks, probe
-from goldieval.models.adapter import from_module
+from goldieval.models.loading import from_module
 from goldieval.models.spec import parse_spec
 from goldieval.models.torch_adapter import TorchAdapter
 

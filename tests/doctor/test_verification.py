@@ -134,7 +134,7 @@ def test_bad_input(listing: Listing) -> None:
 
 
 BROKEN = """
-from goldieval.models.adapter import load_model
+from goldieval.models.loading import load_model
 
 def load(spec, options):
     model = load_model("random")

@@ -84,7 +84,7 @@ def test_no_flipped_bit_anywhere_gives_another_embedding(tmp_path: Path) -> None
 
 HOLD = """
 import pathlib, sys, time
-from goldieval.data.samples import FileImage
+from goldieval.data.image_source import FileImage
 from goldieval.engine.chunks import Chunk
 from goldieval.engine.space import Space
 with Space(pathlib.Path(sys.argv[1])).claim(Chunk(tuple(sys.argv[2:]))) as acquired:

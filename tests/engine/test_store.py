@@ -13,7 +13,7 @@ from helpers import card, class_folders, toy_model
 from stored_chunks import CHUNK, KEYS, VECTORS, stored
 
 from goldieval.core.errors import GoldievalError
-from goldieval.data.samples import FileImage
+from goldieval.data.image_source import FileImage
 from goldieval.engine.chunks import Chunk
 from goldieval.engine.run import evaluate
 from goldieval.engine.store import Store, open_store

@@ -14,7 +14,8 @@ from sklearn.preprocessing import StandardScaler
 
 from goldieval import evaluate
 from goldieval.core.errors import TaskError
-from goldieval.data.samples import Dataset, ImageSample, NoImage
+from goldieval.data.image_source import NoImage
+from goldieval.data.samples import Dataset, ImageSample
 from goldieval.data.subset import keep_images
 from goldieval.families import probe
 from goldieval.families.base import Scored

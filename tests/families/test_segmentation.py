@@ -357,7 +357,8 @@ SCLIP = {
 
 
 def test_cards_have_the_papers_setting(shipped: dict[str, Task]) -> None:
-    from goldieval.data.samples import Dataset, ImageSample, NoImage
+    from goldieval.data.image_source import NoImage
+    from goldieval.data.samples import Dataset, ImageSample
 
     assert set(shipped) == {*SCLIP, "shapes-segmentation"}
     for name, (classes, queries, short, scale, probability, area, reduce) in SCLIP.items():

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from goldieval.core.errors import TaskError
-from goldieval.data.samples import Dataset, ImageSample, NoImage, TextSample
+from goldieval.data.image_source import NoImage
+from goldieval.data.samples import Dataset, ImageSample, TextSample
 from goldieval.engine.load import _check_counts
 from goldieval.families import choice
 from goldieval.families.base import Scored

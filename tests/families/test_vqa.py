@@ -17,7 +17,7 @@ from goldieval.data.shapes import draw, sample_scene
 from goldieval.data.subset import keep_images
 from goldieval.families import vqa
 from goldieval.goldiclip.towers import VisionTower
-from goldieval.models import adapter
+from goldieval.models import loading
 from goldieval.models.adapter import Generative, LoadOptions
 from goldieval.models.spec import parse_spec
 from goldieval.records.files import read_outcomes, read_record
@@ -153,7 +153,7 @@ def test_a_model_without_generate_fails_this_task_only(tmp_path: Path) -> None:
 
 
 def test_goldiclip_encodes_a_picture_once_for_its_questions(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = adapter.load(parse_spec("goldiclip"), LoadOptions())
+    model = loading.load(parse_spec("goldiclip"), LoadOptions())
     assert isinstance(model, Generative)
     one, other = (model.preprocess(draw(sample_scene("test", index), 128)) for index in (0, 1))
     questions = ["what colour is the circle?", "how many objects are there?", "what is below the circle?"] * 2

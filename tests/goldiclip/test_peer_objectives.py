@@ -140,6 +140,7 @@ def test_cross_modal_features_and_losses_are_cosmoss_own() -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
+@pytest.mark.slow
 def test_the_tiny_recipe_of_every_method_trains(method: str, tmp_path: Path) -> None:
     """Two steps: losses are finite, every parameter that a loss needs moves, and the scales stay in their bounds."""
     small = {"data.scenes": 32, "optimiser.steps": 2, "optimiser.batch_size": 8, "optimiser.warm_up": 0}

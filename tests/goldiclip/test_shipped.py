@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,15 @@ def test_the_model_is_the_same_whenever_it_is_loaded() -> None:
     """What the file leaves out (heads of the training) must not come back with random values."""
     first, second = (module_fingerprint(load_weights(shipped_weights())[0]) for _ in range(2))
     assert first == second
+
+
+def test_module_names_in_the_fingerprint_are_those_of_the_first_release() -> None:
+    """A renamed class would give every record and stored embedding another identity."""
+    model, _ = load_weights(shipped_weights())
+    names = set(re.findall(r"(\w+)\(", repr(model)))
+    ours = {"GoldiClip", "Sight", "TextConditionedPool", "TextTower", "ThroughEncoder", "VisionTower", "CrossAttention"}
+    assert ours <= names and not any(name.startswith(("Image", "Text")) for name in names - ours)
+    assert f"{type(model).__module__}.{type(model).__qualname__}" == "goldieval.goldiclip.model.GoldiClip"
 
 
 def test_the_first_command_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from goldieval.data.samples import Dataset, ImageSample, NoImage, TextSample
+from goldieval.data.image_source import NoImage
+from goldieval.data.samples import Dataset, ImageSample, TextSample
 from goldieval.families import retrieval, zeroshot
 from goldieval.metrics.accuracy import mean_per_class
 from goldieval.metrics.ranks import Ranks

@@ -26,7 +26,8 @@ from torch import nn
 
 from goldieval import from_module, load_model
 from goldieval.core.errors import GoldievalError, TaskError
-from goldieval.models.adapter import Adapter, LoadOptions, ModelInfo, Precomputed, inference, load
+from goldieval.models.adapter import Adapter, LoadOptions, ModelInfo, Precomputed, inference
+from goldieval.models.loading import load
 from goldieval.models.spec import parse_spec
 
 TINY: dict[str, Any] = {

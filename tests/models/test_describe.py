@@ -14,7 +14,8 @@ from helpers import card, class_folders, goldieval, one_line, toy_model
 from goldieval.core.errors import AdapterError
 from goldieval.engine.chunks import Chunk
 from goldieval.engine.store import Store
-from goldieval.models.adapter import ModelInfo, checked_info
+from goldieval.models.adapter import ModelInfo
+from goldieval.models.checked_info import checked_info
 
 INFO = ModelInfo("mine", "file", "f" * 64, image_identity="a" * 64, text_identity="b" * 64)
 

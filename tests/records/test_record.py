@@ -17,7 +17,8 @@ from pydantic import ValidationError
 
 from goldieval.core.errors import GoldievalError
 from goldieval.engine.run import evaluate
-from goldieval.models.adapter import Model, ModelInfo, from_module
+from goldieval.models.adapter import Model, ModelInfo
+from goldieval.models.loading import from_module
 from goldieval.records.files import find_records, read_outcomes, read_record, record_path, write_record
 from goldieval.records.keys import record_key, setting_key
 from goldieval.records.parts import MeasuredMetric

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from goldieval.data.samples import ImageSample, NoImage
+from goldieval.data.image_source import NoImage
+from goldieval.data.samples import ImageSample
 from goldieval.families.base import Scored
 
 

@@ -12,7 +12,8 @@ import yaml
 from helpers import card, content
 
 from goldieval.core.errors import GoldievalError
-from goldieval.data.samples import Dataset, ImageSample, NoImage, TextSample
+from goldieval.data.image_source import NoImage
+from goldieval.data.samples import Dataset, ImageSample, TextSample
 from goldieval.families.base import Prepared, family_of
 from goldieval.families.segmentation import SegmentationEvidence
 from goldieval.scoring.similarity import GlobalSimilarity

@@ -7,7 +7,8 @@ import shutil
 from pathlib import Path
 
 from goldieval.core.errors import GoldievalError
-from goldieval.data.fetch.download import FetchProgress, FileRequest, fetch, hash_file
+from goldieval.data.fetch.download import fetch
+from goldieval.data.fetch.file_request import FetchProgress, FileRequest, hash_file
 from goldieval.data.fetch.lockfile import NAME, FileHash, Origin, write_lock
 from goldieval.data.fetch.plan import FetchPlan, OriginPlan
 from goldieval.data.fetch.staging import moving_files, staging

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from goldieval.core.errors import GoldievalError
-from goldieval.data.fetch.download import FileRequest
+from goldieval.data.fetch.file_request import FileRequest
 from goldieval.data.fetch.retry import Refused, Transient, check_status, with_retries
 from goldieval.data.roots import inside
 

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 from goldieval.core.errors import GoldievalError
-from goldieval.data.fetch.download import FileRequest
+from goldieval.data.fetch.file_request import FileRequest
 from goldieval.data.fetch.hub import at_endpoint, is_forbidden, list_files
 from goldieval.data.fetch.lockfile import Lock, Origin, difference, read_lock
 from goldieval.data.fetch.staging import is_incomplete, staging

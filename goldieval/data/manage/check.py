@@ -11,9 +11,10 @@ from goldieval.core.containment import contained, error_line
 from goldieval.core.errors import TaskError, listing
 from goldieval.data.fetch.lockfile import Lock, claimed_lock, difference
 from goldieval.data.fetch.staging import is_incomplete
+from goldieval.data.image_source import NoImage
 from goldieval.data.masks import check_masks
 from goldieval.data.roots import inside
-from goldieval.data.samples import ImageSample, NoImage
+from goldieval.data.samples import ImageSample
 from goldieval.data.source import tilde
 from goldieval.tasks.card import Task
 from goldieval.tasks.catalogue import command_name

@@ -3,31 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from goldieval.core.errors import GoldievalError, TaskError, listing
-from goldieval.data.labels import NUMBER
-from goldieval.data.manage.columns import (
-    DetectedColumns,
-    Rows,
-    UndecidedError,
-    UnfitError,
-    columns_of,
-    folders_below,
-    numbered_classes,
-    picture_root,
-)
-from goldieval.data.table_files import read_json_file, read_table
-from goldieval.data.walk import ending_of, is_leftover, is_picture
+from goldieval.core.errors import GoldievalError, listing
+from goldieval.data.manage.columns import UndecidedError, UnfitError, folders_below, picture_root
+from goldieval.data.manage.detect_class_folders import find_class_folders
+from goldieval.data.manage.detect_table import find_tables
+from goldieval.data.manage.finding import DEPTH, DetectionHints, Finding, files_of, is_wanted, json_or_none
+from goldieval.data.walk import ending_of, is_leftover
 from goldieval.data.webdataset import samples_of
 
-TABLES = {".csv": "CSV", ".tsv": "TSV", ".jsonl": "JSON Lines", ".json": "JSON"}
-CLASS_NAMES = "classes.txt"
-DEPTH = 2
 MOST_SEEN = 100_000  # maximum number of files counted for the error message
 HINTS = {
     ".parquet": "a card with `reader: parquet` reads Parquet files",
@@ -41,42 +28,6 @@ HINTS = {
 }
 
 
-@dataclass(frozen=True)
-class DetectionHints:
-    """Options given by the user; empty if they are to be determined.
-
-    Attributes:
-        family: Task family.
-        file: Table, caption file or folder, relative to the folder.
-        image: Column of the image.
-        caption: Column of the caption.
-        label: Column of the label.
-    """
-
-    family: str | None = None
-    file: str = ""
-    image: str = ""
-    caption: str = ""
-    label: str = ""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A detected layout.
-
-    Attributes:
-        source: The card's source block, without its location.
-        family: Task family.
-        place: File or folder that determines the layout.
-        description: Description for one line of output.
-    """
-
-    source: dict[str, Any]
-    family: str
-    place: str
-    description: str
-
-
 def detect(folder: Path, hints: DetectionHints) -> Finding:
     """Detect the layout of a folder.
 
@@ -84,7 +35,7 @@ def detect(folder: Path, hints: DetectionHints) -> Finding:
         GoldievalError: No layout fits, or several do; names them, and the option that decides.
     """
     faults: list[GoldievalError] = []
-    for kind in (_webdatasets, _coco, _tables, _class_folders):
+    for kind in (_webdatasets, _coco, find_tables, find_class_folders):
         found = [each for each in kind(folder, hints, faults) if hints.file in ("", each.place)]
         if len(found) > 1:
             raise UndecidedError(f"{found[0].place} and {found[1].place} both fit: add --file {found[0].place}.")
@@ -114,10 +65,6 @@ def _seen(folder: Path) -> str:
     return f"It holds {held}{f' ({hints[0]})' if hints else ''}."
 
 
-def _wanted(family: str, hints: DetectionHints) -> bool:
-    return hints.family in (None, family)
-
-
 def _webdatasets(folder: Path, hints: DetectionHints, faults: list[GoldievalError]) -> list[Finding]:
     """Detect ``<split>/nshards.txt`` with tar files; the first sample distinguishes classes from captions."""
     found = []
@@ -130,7 +77,7 @@ def _webdatasets(folder: Path, hints: DetectionHints, faults: list[GoldievalErro
             continue
         _, members = next(samples_of(first), ("", {}))
         family = "zeroshot" if "cls" in members else "retrieval"
-        if _wanted(family, hints):
+        if is_wanted(family, hints):
             description = f"a web dataset, {'classes in .cls' if family == 'zeroshot' else 'captions in .txt'}"
             found.append(Finding({"reader": "webdataset", "split": place.name}, family, place.name, description))
     return found
@@ -138,9 +85,9 @@ def _webdatasets(folder: Path, hints: DetectionHints, faults: list[GoldievalErro
 
 def _coco(folder: Path, hints: DetectionHints, faults: list[GoldievalError]) -> list[Finding]:
     found = []
-    for file in _files(folder, [".json"]) if _wanted("retrieval", hints) else []:
+    for file in files_of(folder, [".json"]) if is_wanted("retrieval", hints) else []:
         name = file.relative_to(folder).as_posix()
-        content = _json(file, faults) if hints.file in ("", name) else None
+        content = json_or_none(file, faults) if hints.file in ("", name) else None
         if not isinstance(content, dict) or not _has_captions(content):
             continue
         names = [str(image.get("file_name")) for image in content["images"] if isinstance(image, dict)]
@@ -159,104 +106,3 @@ def _has_captions(content: dict[str, Any]) -> bool:
         return False
     has_captions = any(isinstance(each, dict) and "caption" in each for each in content["annotations"])
     return has_captions and any(isinstance(each, dict) and "file_name" in each for each in content["images"])
-
-
-def _tables(folder: Path, hints: DetectionHints, faults: list[GoldievalError]) -> list[Finding]:
-    found = []
-    for file in _files(folder, list(TABLES)):
-        name = file.relative_to(folder).as_posix()
-        if hints.file not in ("", name):
-            continue
-        if file.suffix.lower() == ".json" and not isinstance(_json(file, faults), list):
-            continue
-        try:
-            rows: Rows = [row for _, row in read_table(file)]
-            if not rows:
-                raise UnfitError(f"{name} has no rows.")
-            named = {"image": hints.image, "caption": hints.caption, "label": hints.label}
-            columns = columns_of(rows, folder, name, named, hints.family or _named_family(hints))
-        except (TaskError, UnfitError, UndecidedError) as error:
-            faults.append(error)
-            continue
-        numbers = numbered_classes(rows, columns.label) if columns.label and not columns.caption else []
-        if numbers and not (folder / CLASS_NAMES).is_file():
-            faults.append(UndecidedError(_names_wanted(folder, name, columns.label, numbers)))
-            continue
-        found.append(_of_table(file, name, columns, CLASS_NAMES if numbers else ""))
-    return found
-
-
-def _named_family(hints: DetectionHints) -> str | None:
-    return "retrieval" if hints.caption else "zeroshot" if hints.label else None
-
-
-def _names_wanted(folder: Path, table: str, column: str, numbers: Sequence[str]) -> str:
-    if words := [label for label in numbers if not NUMBER.fullmatch(label)]:
-        digits = [label for label in numbers if NUMBER.fullmatch(label)]
-        return (
-            f"{table}: column {column!r} holds class names ({listing(words, 3)}) and class numbers "
-            f"({listing(digits, 3)}). Use one kind."
-        )
-    return (
-        f"{table}: column {column!r} holds class numbers ({listing(numbers, 5)}), but prompts require names. Write "
-        f"them into {folder / CLASS_NAMES}, one per line, from class 0 on, and run the same command again."
-    )
-
-
-def _of_table(file: Path, name: str, columns: DetectedColumns, classes: str) -> Finding:
-    family = "retrieval" if columns.caption else "zeroshot"
-    what = f"captions in {columns.caption!r}" if columns.caption else f"classes in {columns.label!r}"
-    description = f"a {TABLES[file.suffix.lower()]} table {name}, images in {columns.image!r}, {what}"
-    named = {"classes": classes} if classes else {}
-    return Finding({"reader": "table", "file": name, **columns.source(family), **named}, family, name, description)
-
-
-def _class_folders(folder: Path, hints: DetectionHints, faults: list[GoldievalError]) -> list[Finding]:
-    if not _wanted("zeroshot", hints):
-        return []
-    looked_at = (folder, *folders_below(folder, DEPTH))
-    places = [place for place in looked_at if _holds_classes(place)]
-    faults += [] if places else [fault for place in looked_at if (fault := _nearly_classes(place))]
-    names = [place.relative_to(folder).as_posix() for place in places]
-    return [
-        Finding({"reader": "folder", **({"folder_name": name} if name != "." else {})}, "zeroshot", name, description)
-        for name in names
-        if (description := f"class folders{f' in {name}' if name != '.' else ''}")
-    ]
-
-
-def _holds_classes(place: Path) -> bool:
-    """Return whether a folder has at least two subfolders, each containing images directly."""
-    folders = folders_below(place, 1)
-    return len(folders) > 1 and all(_holds_pictures(each) for each in folders)
-
-
-def _holds_pictures(folder: Path) -> bool:
-    return any(is_picture(file.name) for file in folder.iterdir())
-
-
-def _nearly_classes(place: Path) -> UnfitError | None:
-    """Return why subfolders with images are not class folders: some of them contain no images."""
-    folders = folders_below(place, 1)
-    without = [each.name for each in folders if not _holds_pictures(each)]
-    if not without or len(folders) - len(without) < 2:
-        return None
-    return UnfitError(
-        f"{place}: {len(folders) - len(without):,} folders could be classes, but {listing(without)} hold no images of "
-        "their own. Remove these, or write a card with `reader: folder` (`exclude` names folders that are not classes)."
-    )
-
-
-def _files(folder: Path, endings: Sequence[str]) -> list[Path]:
-    places = (folder, *folders_below(folder, DEPTH))
-    files = (file for place in places for file in place.iterdir() if file.is_file() and not is_leftover(file.name))
-    return sorted(file for file in files if file.suffix.lower() in endings)
-
-
-def _json(file: Path, faults: list[GoldievalError]) -> Any:
-    """Return the content of a JSON file, or None after adding the error to ``faults``."""
-    try:
-        return read_json_file(file)
-    except TaskError as error:
-        faults.append(error)
-        return None

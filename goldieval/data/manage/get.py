@@ -8,8 +8,8 @@ from pathlib import Path
 
 from goldieval.core.containment import contained
 from goldieval.core.errors import GoldievalError, TaskError, first_line
-from goldieval.data.fetch.download import FetchProgress
 from goldieval.data.fetch.fetch import fetch_all
+from goldieval.data.fetch.file_request import FetchProgress
 from goldieval.data.fetch.hub import endpoint
 from goldieval.data.fetch.plan import FetchPlan, plan_fetch
 from goldieval.data.fetch.retry import Refused

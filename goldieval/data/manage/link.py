@@ -13,7 +13,8 @@ from goldieval.data.fetch.lockfile import Origin, write_lock
 from goldieval.data.fetch.staging import hidden_sibling, lock_for_fetch
 from goldieval.data.fetch.unpack import clear
 from goldieval.data.manage.columns import folders_below
-from goldieval.data.manage.detect import DetectionHints, detect
+from goldieval.data.manage.detect import detect
+from goldieval.data.manage.finding import DetectionHints
 from goldieval.data.manage.write_card import check_pictures
 from goldieval.data.masks import check_masks
 from goldieval.data.source import Source, tilde

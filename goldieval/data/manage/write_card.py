@@ -14,8 +14,10 @@ import yaml
 
 from goldieval.core.errors import GoldievalError, TaskError, listing
 from goldieval.core.files import atomic_write
-from goldieval.data.manage.detect import DetectionHints, Finding, detect
-from goldieval.data.samples import Dataset, EncodedImage, FileImage, ImageSample, NoImage
+from goldieval.data.image_source import EncodedImage, FileImage, NoImage
+from goldieval.data.manage.detect import detect
+from goldieval.data.manage.finding import DetectionHints, Finding
+from goldieval.data.samples import Dataset, ImageSample
 from goldieval.data.source import tilde
 from goldieval.metrics.registry import metric_of
 from goldieval.tasks.card import Task, load_card

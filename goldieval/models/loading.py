@@ -1,0 +1,100 @@
+"""Loading of models: by their spec, from a Python file named by the user, or from a module in memory."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from goldieval.core.errors import GoldievalError, did_you_mean, first_line
+from goldieval.core.offline import offline
+from goldieval.models.adapter import Adapter, LoadOptions, Model, Precomputed
+from goldieval.models.spec import ModelSpec, parse_spec
+from goldieval.tasks.plugins import model_families
+
+if TYPE_CHECKING:
+    import torch
+    from PIL import Image
+
+
+def load(spec: ModelSpec, options: LoadOptions) -> Model:
+    """Load the model that a spec names, through its family's entry point or from a Python file.
+
+    Raises:
+        GoldievalError: The family does not exist (similar names are suggested), or the adapter reports an error.
+    """
+    spec = replace(spec, where=os.path.expanduser(spec.where))
+    make = _from_file(spec) if spec.family == "file" else _family(spec)
+    try:
+        with offline(options.offline):
+            model = make(spec, options)
+    except GoldievalError:
+        raise
+    except Exception as error:
+        raise GoldievalError(
+            f"model {spec.text!r} cannot be loaded: {type(error).__name__}: {first_line(error)}"
+        ) from error
+    if not isinstance(model, Adapter | Precomputed):
+        lacking = [
+            name
+            for name in ("describe", "preprocess", "tokenize", "encode_image", "encode_text")
+            if not hasattr(model, name)
+        ]
+        raise GoldievalError(
+            f"model {spec.text}: {type(model).__name__} is not an adapter, it lacks {', '.join(lacking)}."
+        )
+    return model
+
+
+def load_model(spec: str, *, device: str = "cpu", precision: str = "fp32", offline: bool = False) -> Model:
+    """Load one model by its spec, for example ``open_clip:ViT-B-32@epoch_32.pt``. See ``load``."""
+    return load(parse_spec(spec), LoadOptions(device, precision, offline))
+
+
+def from_module(
+    module: torch.nn.Module,
+    preprocess: Callable[[Image.Image], torch.Tensor],
+    tokenizer: Callable[[list[str]], torch.Tensor],
+    *,
+    name: str = "module",
+) -> Model:
+    """Wrap a module that has ``encode_image`` and ``encode_text``, for example inside a training loop.
+
+    The module remains the caller's: it is switched to evaluation mode while in use, and back afterwards.
+    """
+    from goldieval.models.torch_adapter import TorchAdapter
+
+    return TorchAdapter(module, preprocess, tokenizer, spec=name, family="module")
+
+
+def _family(spec: ModelSpec) -> Callable[[ModelSpec, LoadOptions], Any]:
+    families = model_families()
+    if spec.family not in families:
+        near = did_you_mean(spec.family, families)
+        raise GoldievalError(f"no model family {spec.family!r} in {spec.text!r}.{near} See: goldieval ls models")
+    make: Callable[[ModelSpec, LoadOptions], Any] = families[spec.family].load()
+    return make
+
+
+def _from_file(spec: ModelSpec) -> Callable[[ModelSpec, LoadOptions], Any]:
+    """Execute a Python file named by the user: the only place where foreign code is run, and only on request."""
+    path = Path(spec.where)
+    found = importlib.util.spec_from_file_location(f"goldieval_user_{path.stem}", path) if path.is_file() else None
+    if found is None or found.loader is None:
+        raise GoldievalError(f"model {spec.text!r}: no file {path}.")
+    module = importlib.util.module_from_spec(found)
+    sys.modules[found.name] = module  # required by dataclasses and pickle
+    try:
+        found.loader.exec_module(module)
+    except Exception as error:
+        raise GoldievalError(
+            f"model {spec.text!r}: {path} fails: {type(error).__name__}: {first_line(error)}"
+        ) from error
+    if not callable(getattr(module, spec.name, None)):
+        raise GoldievalError(f"model {spec.text!r}: {path} has no function {spec.name!r}.")
+    make: Callable[[ModelSpec, LoadOptions], Any] = getattr(module, spec.name)
+    return make
