@@ -33,7 +33,7 @@ class Unpaired:
     """A task that is not compared.
 
     Attributes:
-        task: its name.
+        task: name of the task.
         reason: why it is not compared.
         lacking: the side without a record of it, ``A`` or ``B``; else empty.
         limit: number of images of the other side's subset; None for all.

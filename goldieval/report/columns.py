@@ -24,8 +24,8 @@ class Columns:
     """Rows of text under bold headings, as a rich renderable.
 
     Args:
-        headings: one for each column.
-        left: number of columns, the first ones, that are aligned at the left; the others are at the right.
+        headings: headings of the columns.
+        left: number of first columns that are left-aligned; the others are right-aligned.
     """
 
     def __init__(self, headings: Sequence[str], left: int) -> None:

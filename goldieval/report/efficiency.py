@@ -20,7 +20,7 @@ class EfficiencyPoint:
     Attributes:
         name: name of the model.
         kind: where the score comes from.
-        score: in percent.
+        score: score in percent.
         low: lower end of its interval in percent; None where there is none.
         high: upper end of the interval.
         unique_pairs: distinct training pairs; None where not known.
