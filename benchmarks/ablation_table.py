@@ -1,9 +1,9 @@
-"""The ablation's tables in its page: ``goldieval table ablation``, paired steps, and the data-efficiency curve.
+"""The tables of the page of the ablation: ``goldieval table ablation``, paired steps, and the data-efficiency curve.
 
     uv run python benchmarks/ablation_table.py              # rewrites results/ablation/README.md between its markers
 
-Seeds are the sample: a mean over seeds has a t interval from the scatter over seeds, pooled over all rows of a column
-(a row of three seeds alone has two degrees of freedom). Shapes scores stand beside nothing else.
+The sample is the seeds: a mean over seeds has a t interval from the standard deviation over seeds, pooled over all rows of a
+column (a row of three seeds alone has two degrees of freedom). Scores on Shapes are never shown with others.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Write what clip-benchmark's command line computes but does not keep: its logits and predictions, sample by sample.
+"""Write the logits and predictions that clip-benchmark's command line computes and discards, sample by sample.
 
 ORACLE_PYTHON benchmarks/clip_benchmark_predictions.py --model ARCH --pretrained FILE --root DIR --name NAME --output DIR
 
-Runs under the oracle environment (see benchmarks/README.md) and imports nothing of goldieval. The steps are those of
+Runs in the environment of clip-benchmark (see benchmarks/README.md) and does not import goldieval. The steps are those of
 ``clip_benchmark.cli.run`` with --no_amp --num_workers 1, in its order and with its batches.
 """
 

@@ -1,10 +1,10 @@
-"""How often does `compare` err: models called different that are not, and differences that it promised to see, missed.
+"""The error rates of `compare`: equal models that are called different, and detectable differences that are missed.
 
 Every simulated comparison has one task for each test: exact McNemar, the same by cluster, recall, mean per class, mean
-intersection over union, and three seeds a side. False positives: after Holm, in at most 5 % of comparisons of equal
-models any task may be called better or worse, plus two Monte Carlo standard errors. Power: at a true difference as large
-as the reported smallest one, 80 % must be seen, within three Monte Carlo standard errors, and at most 85 %. Exits with
-status 1 where one of these fails.
+intersection over union, and three seeds per side. False positives: after Holm's adjustment, any task is called better or
+worse in at most 5 % of the comparisons of equal models, plus two Monte Carlo standard errors. Power: a true difference of
+the reported minimum detectable difference is detected in 80 %, within three Monte Carlo standard errors, and at most in
+85 %. Exits with status 1 if one of these fails.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Found = Paired | Seeded
 
 
 def hits(generator: np.random.Generator, shape: tuple[int, ...], differences: tuple[float, ...]) -> list[np.ndarray]:
-    """Outcomes of models on the same queries, easy and hard ones; each model better by its difference on average."""
+    """Outcomes of models on the same easy and hard queries; each model is better by its difference on average."""
     easy = 0.1 + 0.8 * generator.beta(0.7, 0.7, (shape[0], *[1] * (len(shape) - 1)))
     return [(generator.random(shape) < np.clip(easy + each, 0, 1)).astype(float) for each in differences]
 
@@ -61,7 +61,7 @@ def by_class(generator: np.random.Generator, better: float) -> Found:
 
 
 def by_iou(generator: np.random.Generator, better: float) -> Found:
-    """Each image holds a few classes of very unequal area."""
+    """Each image contains a few classes of very unequal area."""
     there = generator.random((UNITS, CLASSES)) < 0.3
     there[np.arange(UNITS), np.arange(UNITS) % CLASSES] = True
     union = np.where(there, generator.exponential(1000, (UNITS, CLASSES)) + 10, 0)
@@ -72,7 +72,7 @@ def by_iou(generator: np.random.Generator, better: float) -> Found:
 
 
 def by_seeds(generator: np.random.Generator, better: float) -> Found:
-    """Recipes whose trainings differ from seed to seed by more than their samples do."""
+    """Recipes whose variance over seeds is larger than that over samples."""
     moved = generator.normal(0, SEED_SD, 2 * SEEDS) + np.repeat([0.0, better], SEEDS)
     outcomes = np.stack(hits(generator, (2 * UNITS,), tuple(moved)), axis=1)
     scores, influence = outcomes.mean(axis=0), (outcomes - outcomes.mean(axis=0)) / len(outcomes)
@@ -90,7 +90,7 @@ TESTS: dict[str, Callable[[np.random.Generator, float], Found]] = {
 
 
 def false_positives(comparisons: int, seed: int) -> tuple[dict[str, float], float]:
-    """Return how often each test alone, and any test after Holm, tells equal models apart."""
+    """Return how often each test alone, and any test after Holm, calls equal models different."""
     generator = np.random.default_rng(seed)
     p = np.array([[test(generator, 0.0).p for test in TESTS.values()] for _ in range(comparisons)])
     alone = dict(zip(TESTS, (p <= LEVEL).mean(axis=0).tolist(), strict=True))
@@ -98,14 +98,18 @@ def false_positives(comparisons: int, seed: int) -> tuple[dict[str, float], floa
 
 
 SHIFTS = dict(zip(TESTS, (0.0545, 0.042, 0.0385, 0.064, 0.017, 0.085), strict=True))
-"""By how much models are shifted: near what moves their scores by the smallest difference that is reported."""
+"""Shifts of the models that change their scores by about the reported minimum detectable difference."""
 
 
 def power(name: str, comparisons: int, seed: int, level: float = LEVEL) -> tuple[float, float, float, float]:
-    """Return the smallest difference that is reported, the true one, how often that was seen, and how often the first is.
+    """Measure the power of one test.
 
-    The shift only comes near the reported difference. What is left is taken into account by the normal approximation, of
-    the mean difference that was drawn: where chance made that larger, chance also made it seen more often.
+    The true difference is only close to the reported one. The rest is corrected by the normal approximation, with the mean of
+    the simulated differences: where it is larger by chance, the difference is also detected more often by chance.
+
+    Returns:
+        The reported minimum detectable difference, the true difference, how often the latter was detected, and how often
+        the former would be.
     """
     generator, test = np.random.default_rng(seed), TESTS[name]
     runs = [test(generator, SHIFTS[name]) for _ in range(comparisons)]
@@ -133,7 +137,7 @@ def main() -> int:
 
 
 def print_false_positives(arguments: argparse.Namespace) -> bool:
-    """Return whether equal models are called different as rarely as is allowed."""
+    """Return whether the rate of false positives is within its limit."""
     alone, family = false_positives(arguments.comparisons, arguments.seed)
     most = LEVEL + 2 * float(np.sqrt(LEVEL * (1 - LEVEL) / arguments.comparisons))
     print(
@@ -146,7 +150,7 @@ def print_false_positives(arguments: argparse.Namespace) -> bool:
 
 
 def print_power(arguments: argparse.Namespace) -> list[str]:
-    """Return the tests that do not see what they promise."""
+    """Return the tests whose power is outside its limits."""
     count = arguments.power_comparisons
     least, missed = 0.8 - 3 * float(np.sqrt(0.16 / count)), []
     print(f"\n{'':36}{'reported':>10}{'true':>8}{'seen':>8}{'there':>8}   ({count:,} comparisons, 80 % promised)")

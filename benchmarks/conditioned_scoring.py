@@ -1,15 +1,15 @@
-"""Text-conditioned scores and ranks by tiles, against the plain formula one image at a time, in one run.
+"""Text-conditioned scores and ranks in tiles, against the formula for one image at a time, in one run.
 
-python benchmarks/conditioned_scoring.py                   # the GPU branch where there is a GPU, else the CPU branch
+python benchmarks/conditioned_scoring.py                   # on a GPU if there is one, else on the CPU
 python benchmarks/conditioned_scoring.py --device cpu
 
-The peer is what FLAIR's released code does: torch's MultiheadAttention with a null slot, all texts as queries of one image
-after the other, pooled features normalised, copied to the CPU and compared there. It stops at the scores; ours goes on to
-the ranks of both directions. Sizes are a ViT-B/16's: 196 patches, 512 dimensions, 8 heads; float32 without TF32 on both sides.
+The other side does the same as FLAIR's released code: torch's MultiheadAttention with a null slot, all texts as queries of one
+image after the other, pooled features normalised, copied to the CPU and compared there. It computes only scores; goldieval
+also computes the ranks of both directions. Sizes are a ViT-B/16's: 196 patches, 512 dimensions, 8 heads; float32 without TF32 on both sides.
 
-Claims checked, exit status 1 where the first fails: scores equal to 1e-5. CPU: faster; peak memory flat from 1,000 to
-25,010 texts. GPU, 5,000 x 25,010: within 4 times of the arithmetic floor at the card's measured matrix rate; 20 times the
-speed of the per-image loop, which is measured on a few images and multiplied.
+Claims (exit status 1 if the first fails): scores equal to 1e-5. On a CPU: faster, and peak memory constant from 1,000 to 25,010
+texts. On a GPU, 5,000 x 25,010: within 4 times of the minimum time at the measured matrix rate, and 20 times the speed of the
+per-image loop, which is measured on a few images and extrapolated.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ MOST_DIFFERENCE, MOST_TIMES_FLOOR, LEAST_GPU_SPEEDUP = 1e-5, 4.0, 20.0
 
 
 def make_inputs(images: int, texts: int, device: str) -> tuple[TextConditionedPool, torch.Tensor, torch.Tensor]:
-    """Return a pooling none of whose weights is zero, texts (texts, DIM) of several lengths, patches (images, PATCHES, DIM)."""
+    """Return a pooling without zero weights, texts (texts, DIM) of several norms, and patches (images, PATCHES, DIM)."""
     torch.manual_seed(0)
     pool = TextConditionedPool(DIM, HEADS).requires_grad_(False)
     for weights in pool.parameters():
@@ -51,7 +51,7 @@ def make_inputs(images: int, texts: int, device: str) -> tuple[TextConditionedPo
 
 
 def positives(images: int, texts: int, device: str) -> torch.Tensor:
-    """Texts in turn belong to the images."""
+    """Return relevance in which texts belong to the images cyclically."""
     rows = torch.arange(texts, device=device)
     return torch.stack([rows, rows % images], dim=1)
 
@@ -112,7 +112,7 @@ def difference(images: int, texts: int, device: str) -> float:
 
 
 def on_cpu(images: int, texts: int, rounds: int) -> float:
-    """Print the comparison, rounds of ours and the peer's in turn; return the largest difference of scores."""
+    """Print the comparison, with alternating rounds of both sides; return the largest difference of scores."""
     print(f"{images:,} images x {texts:,} texts, {torch.get_num_threads()} threads; ms an image")
     runs = [{side: child(side, images, texts, 1 + (side == "ours")) for side in SIDES} for _ in range(rounds)]
     for clock in ("wall", "processor"):
@@ -129,7 +129,7 @@ def on_cpu(images: int, texts: int, rounds: int) -> float:
 
 
 def timed(work: Callable[[], object], repeats: int) -> float:
-    """Return the median of the seconds that work on the GPU takes, after one run to warm up."""
+    """Return the median seconds of a function on the GPU, after one warm-up run."""
     work()
     seconds = []
     for _ in range(repeats):
@@ -142,21 +142,22 @@ def timed(work: Callable[[], object], repeats: int) -> float:
 
 
 def matrix_rate(device: str, dtype: torch.dtype, size: int = 8192) -> float:
-    """Return the card's rate in FLOP/s in a product of square matrices."""
+    """Return the rate of the GPU in FLOP/s for a product of square matrices."""
     left, right = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
     return 2 * size**3 / timed(lambda: left @ right, 9)
 
 
 def floor_flop(images: int, texts: int) -> float:
-    """Attention over the patches and the null slot, and 9/16 of an output projection: 87 TFLOP for 5,000 x 25,010.
+    """Return the minimum number of operations: 87 TFLOP for 5,000 x 25,010.
 
-    That is the triangular factor in 8 blocks; projections of queries, keys and values are below 2 % and left out.
+    It consists of attention over the patches and the null slot, and 9/16 of an output projection (the triangular factor in 8
+    blocks); projections of queries, keys and values are below 2 % and omitted.
     """
     return images * texts * (4 * (PATCHES + 1) * DIM + 2 * DIM * DIM * 9 / 16)
 
 
 def peak_gb(work: Callable[[], object]) -> float:
-    """Return the GPU memory that work takes above what is there before."""
+    """Return the additional GPU memory that a function uses."""
     torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_allocated()
     work()

@@ -1,9 +1,9 @@
-"""Do 95 % intervals cover the truth in 95 of 100 samples? Simulated samples whose true score is known.
+"""The coverage of 95 % intervals on simulated samples whose true score is known.
 
-Every kind of interval that a record or a comparison holds, on many samples and on few, in the middle and near 0 and 1.
-Judged: rows that are not called unreliable (in most of their samples) must be covered in 92 to 97 % of samples, at true
-scores from 0.1 to 0.9, within three Monte Carlo standard errors; where a handful of hits decides, outcomes come in steps and
-more is allowed. Exits with status 1 where a judged row fails.
+Tested is every kind of interval in records and comparisons, with many samples and with few, for scores in the middle and near
+0 and 1. Rows that are not marked unreliable (in most of their samples) must have a coverage of 92 to 97 % at true scores from
+0.1 to 0.9, within three Monte Carlo standard errors; if a few hits decide, the coverage is discrete and may be higher. Exits
+with status 1 if a row fails.
 
     python benchmarks/interval_coverage.py [--only NAME] [--samples 2000]
 """
@@ -44,7 +44,14 @@ SUGARCREPE = (692, 2062, 788, 1652, 1406, 666, 245)
 class Row:
     """Coverage of one simulated setting.
 
-    unreliable, none: shares of samples whose interval is marked, and that have none.   steps: a handful of hits decides.
+    Attributes:
+        name: name of the setting.
+        score: true score.
+        covered: share of the intervals that contain it.
+        unreliable: share of samples whose interval is marked unreliable.
+        none: share of samples without an interval.
+        samples: number of samples.
+        steps: whether a few hits decide, so that the coverage is discrete.
     """
 
     name: str
@@ -68,7 +75,7 @@ class Row:
 def counted(
     name: str, score: float, truth: float, found: Iterator[Interval] | Iterator[Paired], steps: bool = False
 ) -> Row:
-    """Count how many intervals hold the truth, among those that there are."""
+    """Count the intervals that contain the true score, among samples with an interval."""
     intervals = list(found)
     there = [each for each in intervals if each.low is not None and each.high is not None]
     held = sum(each.low <= truth + 1e-12 and truth <= each.high + 1e-12 for each in there)  # type: ignore[operator]
@@ -78,7 +85,7 @@ def counted(
 
 
 def accuracies(samples: int) -> Iterator[Row]:
-    """Computed, not drawn: every count of hits weighed by its probability."""
+    """Accuracy, computed exactly: every count of hits is weighted by its probability."""
     for units in (5, 10, 20, 50, 100, 500, 5000):
         ends = [share(np.arange(units) < hits) for hits in range(units + 1)]
         for score in SCORES:
@@ -89,7 +96,7 @@ def accuracies(samples: int) -> Iterator[Row]:
 
 
 def recalls(samples: int) -> Iterator[Row]:
-    """Images of five captions, or of 1 to 11, found together more often than not (intraclass correlation 1/3)."""
+    """Images with five captions, or with 1 to 11, whose hits are correlated (intraclass correlation 1/3)."""
     for units in (10, 20, 50, 100, 500):
         for captions, sizes in {"5": np.full(units, 5), "1 to 11": np.arange(units) % 11 + 1}.items():
             for score in SCORES:
@@ -104,7 +111,7 @@ def _recalls(sizes: np.ndarray, score: float, samples: int) -> Iterator[Interval
 
 
 def ranks(samples: int) -> Iterator[Row]:
-    """Mean and median of ranks that are lognormal, as those of a large gallery."""
+    """Mean and median of lognormal ranks, as in a large gallery."""
     generator, ends = np.random.default_rng(1), (0.0, 1e9)
     for units in (10, 20, 50, 100, 500):
         for spread in (0.5, 1.5):
@@ -117,7 +124,7 @@ def ranks(samples: int) -> Iterator[Row]:
 
 
 def class_scores(classes: int) -> dict[str, np.ndarray]:
-    """Return true scores of classes, of many shapes; of the last the small classes are the hard ones."""
+    """Return true scores of classes of several shapes; in the last, small classes are hard."""
     generator, half = np.random.default_rng(5), np.arange(classes) < classes / 2
     return {
         "all 0.5": np.full(classes, 0.5),
@@ -179,7 +186,7 @@ def _groups(group: np.ndarray, image: np.ndarray, scores: np.ndarray, samples: i
 
 
 def differences(samples: int) -> Iterator[Row]:
-    """Paired differences of accuracy, of recall with five captions, and of what a shortlist loses."""
+    """Paired differences of accuracy and of recall with five captions, and the loss of a shortlist."""
     for units in (20, 50, 100, 500):
         for differing in (0.05, 0.2):
             for lead in (0.5, 0.9):
@@ -218,7 +225,7 @@ def _recall_pairs(units: int, differing: float, lead: float, samples: int) -> It
 
 
 def segmentation(samples: int) -> Iterator[Row]:
-    """Mean IoU of made worlds; of a class that is in no image of the sample nothing is known."""
+    """Mean IoU of simulated data; nothing is known about a class that is in no image of the sample."""
     for world in worlds.WORLDS:
         truth = worlds.truth(world)
         for images in (50, 100, 200, 400, 800, 1600):

@@ -1,9 +1,9 @@
-"""Loading 1,000 records and printing the leaderboard. Claim: under 3 s, start of the program included.
+"""Loading 1,000 records and printing the leaderboard. Claim: under 3 s, including the start of the program.
 
     uv run python benchmarks/leaderboard.py
 
-50 models x 20 tasks, six metrics each, records as ``run`` writes them. Every model has its own scores; the records name no
-per-sample outcomes, so that marks rest on intervals. Exits with status 1 where a number of the table is not the record's.
+50 models x 20 tasks with six metrics each, in records as written by ``run``. Every model has its own scores; the records have no
+per-sample outcomes, so that marks depend on intervals. Exits with status 1 if a number of the table differs from the record.
 """
 
 from __future__ import annotations

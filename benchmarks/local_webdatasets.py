@@ -1,6 +1,6 @@
-"""Real pictures from ../shared/data as local web datasets in clip-benchmark's layout, each with a task card of ours.
+"""Real images from ../shared/data as local web datasets in clip-benchmark's layout, each with a task card.
 
-Shared by ``run_vs_clip_benchmark.py`` and ``tests/engine/test_oracle_cli.py``; writes below the folder that it is given only.
+Shared by ``run_vs_clip_benchmark.py`` and ``tests/engine/test_oracle_cli.py``; writes only below the given folder.
 """
 
 from __future__ import annotations

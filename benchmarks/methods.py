@@ -1,11 +1,11 @@
-"""A tiny recipe of every method on Shapes, three seeds each: methods compared on one trainer, not code bases.
+"""The tiny recipe of every method on Shapes, three seeds each, which compares methods on one trainer.
 
     uv run python benchmarks/methods.py --measure                # images per second, and the total time
     uv run python benchmarks/methods.py --jobs 2                 # everything; may be interrupted and started again
     uv run python benchmarks/study_table.py methods              # the table
 
 Images seen, towers, optimiser and scenes are equal; captions, crops and losses are those of the method, so times differ,
-and the table says by how much. A run that has its file in results/methods is skipped.
+which the table shows. A run that has its file in results/methods is skipped.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Does a linear probe feel the last bits? Embeddings of shapes-probe, disturbed again and again, with 1 and 2 threads.
+"""The effect of rounding on a linear probe: embeddings of shapes-probe are perturbed repeatedly, with 1 and 2 threads.
 
     python benchmarks/probe_stability.py --model goldiclip --times 100
 
-Another processor or number of threads moves embeddings by about 1e-6. Prints how often which penalty was chosen, and by
-how many test images the score moved.
+Another processor or number of threads changes embeddings by about 1e-6. Prints how often each penalty was chosen, and by how
+many test images the score changed.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
-"""Recall at 1, 5 and 10 both ways by counting ranks, against clip-benchmark's own functions, in one run.
+"""Recall at 1, 5 and 10 in both directions by counting ranks, against the functions of clip-benchmark, in one run.
 
 python benchmarks/retrieval_ranks.py
 
-Claims checked, exit status 1 where the first fails: the same six numbers to 1e-6; at least 5 times faster; at most
-0.25 GB above the embeddings. Each side runs in a process of its own, so that its peak memory is its own.
+Claims (exit status 1 if the first fails): the same six numbers to 1e-6; at least 5 times faster; at most 0.25 GB above the
+embeddings. Each side runs in a separate process, so that peak memory is measured separately.
 
-We share a hit among scores within 1e-6 of each other where the peer gives it to whichever its sort puts first. Under
-the default seed no such tie lies across k = 1, 5 or 10; under another the peer's number must lie between ours with all
-such ties lost and with all won.
+goldieval counts a tie (scores within 1e-6 of each other) as a fraction of a hit, and clip-benchmark by the order of its sort. With
+the default seed there is no tie at k = 1, 5 or 10; with other seeds the number of clip-benchmark must be between those of
+goldieval with all ties lost and with all ties won.
 """
 
 from __future__ import annotations

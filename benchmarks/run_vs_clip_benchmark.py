@@ -1,10 +1,10 @@
-"""One checkpoint on five local sets of real pictures: our one command against clip-benchmark's command line per set.
+"""One checkpoint on five local data sets of real images: one command of goldieval against one of clip-benchmark per data set.
 
 python benchmarks/run_vs_clip_benchmark.py --oracle-python .venv-oracle/bin/python
 
-Both in float32, batches of 64, the same tars and the same checkpoint file. Claims checked: metrics equal to 1e-4 (exit
-status 1 where not); cold at least 1.5 times less wall time in total; warm at least 10 times. README.md says how to make
-the environment that clip-benchmark needs.
+Both in float32, batches of 64, the same tars and the same checkpoint file. Claims: metrics equal to 1e-4 (exit status 1 if
+not); in total at least 1.5 times less wall time without stored embeddings, and 10 times less with them. README.md describes how
+to create the environment for clip-benchmark.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""Sliding windows over a picture with 150 classes: ours against mmsegmentation's ``slide_inference``, same logits.
+"""Sliding windows over an image with 150 classes: goldieval against mmsegmentation's ``slide_inference``, same logits.
 
     uv run python benchmarks/segmentation_windows.py [--device cuda] [--size 1024 2048] [--encoder ViT-B-16]
 
 Both get the same encoder with random weights, the same windows (224, stride 112) and the same text vectors; the output
 is the logits at the size of the picture and their arg-max. mmsegmentation runs one window at a time, upsamples it to
-its pixels and adds it into a padded map of the whole picture; we encode windows in batches and average and resize their
-patch logits by two matrix products. Both are warmed up, run in turn, and the best of five counts. Peak memory of what
-is beside the encoder is measured on picture sizes that grow.
+its pixels and adds it to a padded map of the whole image; goldieval encodes windows in batches, and averages and resizes their
+patch logits by two matrix products. Both are warmed up and run alternately, and the best of five repetitions is taken. Peak
+memory without the encoder is measured for several image sizes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Made worlds of pictures with classes that are as common as words: the areas of a map of each picture, for simulations."""
+"""Simulated segmentation data with class frequencies like those of words: areas of the predictions of each image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a command costs before it does any work: processor time of --help, ls, show over 2,000 records, and a warm run.
+"""The start-up cost of commands: processor time of --help, ls, show over 2,000 records, and a warm run.
 
     uv run python benchmarks/start_up.py [CHECKOUT]
 

@@ -1,9 +1,9 @@
-"""Kill goldieval at random moments, start it again until it ends, and compare with a run that nobody disturbed.
+"""Kill goldieval at random times, restart it until it finishes, and compare with an uninterrupted run.
 
     uv run python benchmarks/storm.py --kills 50 --seed 0 --what run,train,get,record
 
-Real processes and SIGKILL; they are forked from a server that has imported torch once, so that kills meet the work and
-not Python's start. Exits with status 1 where anything was lost, differs in a bit, or is left lying about.
+Real processes and SIGKILL; they are forked from a server that has imported torch once, so that kills hit the work and
+not the start of Python. Exits with status 1 if anything was lost, differs, or is left behind.
 """
 
 from __future__ import annotations
@@ -51,7 +51,16 @@ keep: 1
 
 @dataclass
 class Outcome:
-    """What became of one command. kills: that hit a living process; lost: finished work that was gone afterwards."""
+    """The result for one command.
+
+    Attributes:
+        what: name of the command.
+        tries: number of starts.
+        kills: number of kills that hit a running process.
+        lost: finished work that was missing afterwards.
+        different: results that differ from those of the uninterrupted run.
+        left: temporary files that were left behind.
+    """
 
     what: str
     tries: int = 0
@@ -67,9 +76,9 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Scene:
-    """One command: how it is started in a folder, what it has finished so far, and what it leaves in the end.
+    """One command: how it is started in a folder, its finished work, and its final results.
 
-    again: what is added after the first try that got far enough to need it.
+    ``again`` is appended to the command after the first start that needs it.
     """
 
     command: Callable[[Path], list[str]]
@@ -97,7 +106,7 @@ def start(scene: Scene, root: Path) -> ForkServerProcess:
 
 
 def _command(arguments: list[str], environment: dict[str, str], root: Path) -> None:
-    """The program, in a process of its own."""
+    """Run the program in a separate process."""
     stream = os.open(root / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(stream, 1)
     os.dup2(stream, 2)
@@ -112,7 +121,7 @@ def _command(arguments: list[str], environment: dict[str, str], root: Path) -> N
 
 
 def _write_records(out: Path, times: int) -> None:
-    """Write two records over each other in turn."""
+    """Write two records over each other alternately."""
     import numpy as np
 
     from goldieval.records.schema import Record
@@ -124,7 +133,7 @@ def _write_records(out: Path, times: int) -> None:
 
 
 def undisturbed(scene: Scene, root: Path) -> float:
-    """Run a command to its end; return its seconds, without those of the server's start."""
+    """Run a command to its end; return its seconds, without the start of the server."""
     server = CONTEXT.Process(target=time.sleep, args=(0,))
     server.start()
     server.join()
@@ -137,7 +146,7 @@ def undisturbed(scene: Scene, root: Path) -> float:
 
 
 def storm(what: str, scene: Scene, kills: int, chance: random.Random, folder: Path) -> Outcome:
-    """Run a command again and again until so many kills have hit it; each time it ends it is compared and begun anew."""
+    """Run a command until the number of kills is reached; after each completion it is compared and restarted."""
     outcome = Outcome(what)
     with scene.around(folder):
         usual = undisturbed(scene, folder / "whole")
@@ -157,7 +166,7 @@ def storm(what: str, scene: Scene, kills: int, chance: random.Random, folder: Pa
 
 
 def _until_it_ends(scene: Scene, root: Path, usual: float, kills: int, chance: random.Random, outcome: Outcome) -> int:
-    """Start a command until it ends by itself; return the number of tries."""
+    """Start a command until it completes; return the number of starts."""
     known: dict[str, str] = {}
     code, row = -9, 0
     while code != 0:
@@ -179,7 +188,7 @@ def _until_it_ends(scene: Scene, root: Path, usual: float, kills: int, chance: r
 
 
 def leftovers(root: Path) -> list[str]:
-    """Return temporary files that are still there after a command has ended."""
+    """Return temporary files that remain after a command has ended."""
     endings = (".goldieval-tmp", ".part", ".part.json", ".fetching", ".tmp")
     return [str(path.relative_to(root.parent)) for path in root.rglob("*") if path.name.endswith(endings)]
 
@@ -189,7 +198,7 @@ def digest(file: Path) -> str:
 
 
 def records(folder: Path) -> dict[str, str]:
-    """Return the records of a folder by name, without what no two runs share, each with its outcomes."""
+    """Return the records of a folder by name, without fields that differ between runs, each with its outcomes."""
     from goldieval.records.files import find_records, read_outcomes, read_record
 
     found = {}
@@ -202,7 +211,7 @@ def records(folder: Path) -> dict[str, str]:
 
 
 def embeddings(store: Path) -> dict[str, str]:
-    """Return the bits of every stored chunk."""
+    """Return the bytes of every stored chunk."""
     from safetensors.numpy import load
 
     return {
@@ -212,7 +221,7 @@ def embeddings(store: Path) -> dict[str, str]:
 
 
 def weights(run: Path) -> dict[str, str]:
-    """Return the bits of the weights of every checkpoint that can be gone on from, and the log without its speeds."""
+    """Return the bytes of the weights of every resumable checkpoint, and the log without speeds."""
     from safetensors.torch import load_file
 
     from goldieval.goldiclip.checkpoint_folder import checkpoints
@@ -235,7 +244,7 @@ def log_lines(run: Path) -> dict[str, str]:
 
 
 def newest(run: Path) -> dict[str, str]:
-    """Return that there is a whole checkpoint, once there has been one: older ones may go, the work in them may not."""
+    """Return whether there is a complete checkpoint; older ones may be deleted, but one must remain."""
     return {"a checkpoint": "whole"} if weights(run) else {}
 
 
@@ -264,7 +273,7 @@ TRAIN = Scene(
 
 
 def _record(root: Path) -> Path:
-    """Write down the record that is to be written, once for all tries."""
+    """Store the record to be written, once for all starts."""
     sys.path.insert(0, str(REPOSITORY / "tests/support"))
     from synthetic_records import made
 
@@ -275,7 +284,7 @@ def _record(root: Path) -> Path:
 
 
 def _whole_records(out: Path) -> dict[str, str]:
-    """Return whether each record has its own outcomes: the one or the other of two that are written in turn."""
+    """Return whether each record has its own outcomes, those of one of the two that are written alternately."""
     return {name: "whole" for name, content in records(out).items() if content}
 
 
@@ -288,7 +297,7 @@ RECORD = Scene(
 
 @contextmanager
 def _served(folder: Path) -> Iterator[None]:
-    """A web server with an archive of pictures and a file beside, some 20 MB, and the card that names them."""
+    """A web server with an archive of images and another file, about 20 MB, and the card that refers to them."""
     sys.path.insert(0, str(REPOSITORY / "tests/support"))
     from helpers import content
     from hub_server import Server, serving

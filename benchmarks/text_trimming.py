@@ -1,9 +1,9 @@
-"""Captions through a causal CLIP text tower: the harness's own path, trimmed, against the same batches padded to 77.
+"""Captions through a causal CLIP text tower: the trimmed batches of goldieval against the same batches padded to 77 tokens.
 
 python benchmarks/text_trimming.py
 
-Claims checked: at least 3 times the captions per second; unit embeddings equal to 1e-5 (exit status 1 where not).
-The padded side runs open_clip's own ``encode_text``; the weights are random and seeded, which costs the same.
+Claims: at least 3 times the captions per second; unit embeddings equal to 1e-5 (exit status 1 if not). The padded side runs
+open_clip's ``encode_text``; the weights are random and seeded, which takes the same time.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A training step of ours with CLIP's objective alone against open_clip's own, then with each objective added.
+"""A step of the built-in trainer with CLIP's objective alone against open_clip, then with each objective added.
 
 python benchmarks/train_step.py                                  # tiny, bf16, on this machine
 python benchmarks/train_step.py --precision no
@@ -6,13 +6,13 @@ python benchmarks/train_step.py --size b16                       # ViT-B/16 at 2
 
 Sizes are those of the recipes (sizes.yaml), with the stem that open_clip has; a recipe's own stem is `overlap`.
 
-The peer is open_clip's CLIP of the same sizes and weights with its ClipLoss, AdamW with its groups, its clamp of the scale
-and no clipping, as its trainer steps by default. It comes twice: with texts padded to 77, as its tokenizer makes them, and
-with a context cut to the longest text of the batch, which is the harder one to beat and the one that counts.
+The other side is open_clip's CLIP with the same sizes and weights, its ClipLoss, AdamW with its parameter groups, its clamp of the
+scale and no clipping, as in its trainer by default. It is timed twice: with texts padded to 77 tokens, as by its tokenizer, and
+with a context cut to the longest text of the batch, which is faster and the one that counts.
 
-Claims checked, exit status 1 where the first fails: the same loss in each of the first steps; at least 0.95 of the peer's
-images per second. Both have their batch ready on the device: loading data is not timed. Ours does more in a step than the
-peer: it measures and clips the gradient, updates the teacher's moving average and checks that the loss is finite.
+Claims (exit status 1 if the first fails): the same loss in each of the first steps; at least 0.95 of open_clip's images per
+second. Both sides have their batch on the device; data loading is not timed. The built-in trainer does more in a step: it
+computes and clips the gradient norm, updates the moving average of the teacher and checks that the loss is finite.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ Step = Callable[[], float]
 
 
 class Ready:
-    """A loader whose batch is ready on the device, the same one for every step."""
+    """A loader with one batch on the device, which it returns in every step."""
 
     def __init__(self, ready: Any) -> None:
         self.ready = ready
@@ -81,7 +81,7 @@ class Ready:
 
 
 class Bench:
-    """Builds sides that share a corpus, a size and a precision."""
+    """Builds both sides with the same corpus, size and precision."""
 
     def __init__(self, name: str, size: Size, precision: str) -> None:
         from goldieval.goldiclip.config import ModelConfig
@@ -97,7 +97,7 @@ class Bench:
         self.corpus = shapes_corpus(size.batch, self.config.image_size, tokenizer)
 
     def trainer(self, objectives: tuple[str, ...], captions: int, decoder: str = "none", learned: bool = False) -> Any:
-        """Our trainer with a batch that is ready; parts of the model that no objective needs do not exist."""
+        """Return the built-in trainer with its batch on the device, without parts of the model that no objective needs."""
         from goldieval.goldiclip.recipe import Recipe
         from goldieval.goldiclip.trainer import Trainer
 
@@ -138,7 +138,7 @@ class Bench:
         return lambda: trainer.train_step().total
 
     def peer(self, trainer: Any, padded: bool) -> Step:
-        """open_clip's step on the trainer's batch and its model's weights as they are now."""
+        """Return open_clip's step on the batch of the trainer, with the current weights of its model."""
         from open_clip.loss import ClipLoss
 
         batch, device = trainer.loader.ready, trainer.accelerator.device
@@ -162,7 +162,7 @@ class Bench:
 
 
 def open_clips(ours: nn.Module, context: int) -> nn.Module:
-    """open_clip's CLIP with our weights; context: its length, to which texts must then be padded."""
+    """Return open_clip's CLIP with the same weights and with the given context length, to which texts are padded."""
     from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
 
     sizes: Any = ours.config
@@ -191,7 +191,7 @@ def open_clips(ours: nn.Module, context: int) -> nn.Module:
 
 
 def our_name(theirs: str) -> str:
-    """The name in our model of one of open_clip's tensors."""
+    """Return the name in the built-in model of one of open_clip's tensors."""
     names = {
         "positional_embedding": "text.positions",
         "text_projection": "text_projection.weight",
@@ -208,7 +208,7 @@ def our_name(theirs: str) -> str:
 
 
 def groups(model: nn.Module) -> list[dict[str, Any]]:
-    """open_clip's trainer's: gains, biases and the scale do not decay."""
+    """Return AdamW as in open_clip's trainer, without weight decay of gains, biases and the scale."""
     named = list(model.named_parameters())
     still = [weights for name, weights in named if weights.ndim < 2 or "ln" in name or "bias" in name]
     decays = [weights for name, weights in named if not (weights.ndim < 2 or "ln" in name or "bias" in name)]
@@ -217,14 +217,14 @@ def groups(model: nn.Module) -> list[dict[str, Any]]:
 
 @dataclass
 class Seconds:
-    """Of each round, by the wall and of the processor."""
+    """Seconds of each round, in wall time and in processor time."""
 
     wall: list[float]
     processor: list[float]
 
     @property
     def typical(self) -> float:
-        """The median by the clock that counts: without a GPU the processor's, since a shared machine's wall says little."""
+        """The median of processor time without a GPU, since wall time varies on a shared machine; else of wall time."""
         return statistics.median(self.wall if torch.cuda.is_available() else self.processor)
 
 
@@ -234,7 +234,7 @@ def wait() -> None:
 
 
 def timed(sides: dict[str, Step], rounds: int, steps: int) -> dict[str, Seconds]:
-    """Every side takes ``steps`` steps in every round, one side after the other."""
+    """Run ``steps`` steps of every side in every round, one side after the other."""
     seconds = {name: Seconds([], []) for name in sides}
     for _ in range(rounds):
         for name, step in sides.items():
@@ -249,7 +249,7 @@ def timed(sides: dict[str, Step], rounds: int, steps: int) -> dict[str, Seconds]
 
 
 def matrix_rate(precision: str) -> float:
-    """Floating-point operations a second of a large product of matrices; the median of several."""
+    """Return floating-point operations per second of a large matrix product, as the median of several."""
     cuda = torch.cuda.is_available()
     side, dtype = 8192 if cuda else 1024, torch.bfloat16 if precision == "bf16" else torch.float32
     matrix = torch.randn(side, side, dtype=dtype, device="cuda" if cuda else "cpu")
@@ -258,7 +258,7 @@ def matrix_rate(precision: str) -> float:
 
 
 def operations(step: Step) -> int:
-    """Of the matrix products of one step, forwards and backwards; torch does not count a CPU's attention."""
+    """Return the operations of the matrix products of one step; torch does not count attention on a CPU."""
     from torch.utils.flop_counter import FlopCounterMode
 
     with FlopCounterMode(display=False) as counter:
@@ -278,7 +278,7 @@ def table(seconds: dict[str, Seconds], against: str, batch: int, share: dict[str
 
 
 def compared(sides: dict[str, Step], precision: str) -> bool:
-    """Take the first steps of each side and print the losses; whether they agree with the first side's."""
+    """Print the losses of the first steps of each side; return whether they agree with those of the first side."""
     losses = {name: [step() for _ in range(COMPARED_STEPS)] for name, step in sides.items()}
     for name, values in losses.items():
         print(f"{name:26}{'  '.join(f'{value:.7f}' for value in values)}")
@@ -289,7 +289,7 @@ def compared(sides: dict[str, Step], precision: str) -> bool:
 
 
 def measured(sides: dict[str, Step], against: str, arguments: argparse.Namespace, batch: int, rate: float) -> float:
-    """Time the sides, print the table; return the first side's speed as a share of that of ``against``."""
+    """Time the sides and print the table; return the speed of the first side relative to ``against``."""
     counts = {name: operations(step) for name, step in sides.items()}
     seconds = timed(sides, arguments.rounds, arguments.steps)
     share = {name: counts[name] / own.typical / rate for name, own in seconds.items()}

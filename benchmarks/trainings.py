@@ -1,4 +1,4 @@
-"""Shared by the training studies: measuring a recipe's rate, resumable training, one record file per run."""
+"""Shared by the training studies: measured speed of a recipe, resumable training, one file per run."""
 
 from __future__ import annotations
 

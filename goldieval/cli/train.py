@@ -99,5 +99,5 @@ def _train(recipe: Recipe, folder: Path, resume: bool, max_bad_samples: int, con
 
 
 def _note(line: str) -> None:
-    """Print a line, in every process, since each has bad samples of its own."""
+    """Print a line, in every process, since each has its own bad samples."""
     Console().print(Text(line), soft_wrap=True)

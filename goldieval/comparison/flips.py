@@ -20,11 +20,11 @@ class Flip:
 
     Attributes:
         what: gained (B is right, A is not) or lost.
-        direction: of the query, such as ``t2i``.
+        direction: direction of the query, such as ``t2i``.
         sample: id of the query.
         picture: id of its image.
         image: path of the image relative to the data folder, where it is a file.
-        text: of the query, where there is one.
+        text: text of the query; empty if there is none.
         a: outcome under A, a rank or an answer.
         b: outcome under B.
         tied: whether a negative scores like the best positive under A or B.

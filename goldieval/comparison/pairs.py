@@ -33,7 +33,7 @@ class Unpaired:
     """A task that is not compared.
 
     Attributes:
-        task: its name.
+        task: name of the task.
         reason: why it is not compared.
         lacking: the side without a record of it, ``A`` or ``B``; else empty.
         limit: number of images of the other side's subset; None for all.
@@ -54,10 +54,10 @@ def pair(a: list[Entry], b: list[Entry]) -> tuple[list[Pair], list[Unpaired]]:
         sides = {"A": left.get(task, []), "B": right.get(task, [])}
         lacking = next((side for side, entries in sides.items() if not entries), "")
         if lacking:
-            known = next(entry for entries in sides.values() for entry in entries).record.task
+            task_record = next(entry for entries in sides.values() for entry in entries).record.task
             failure = _failure(a if lacking == "A" else b, task)
             reason = f"{lacking} failed: {failure}" if failure else f"{lacking} has no record of it"
-            rest.append(Unpaired(task, reason, "" if failure else lacking, known.limit))
+            rest.append(Unpaired(task, reason, "" if failure else lacking, task_record.limit))
             continue
         found, reason = _match(sides["A"], sides["B"])
         pairs += found
@@ -74,8 +74,8 @@ def _by_task(entries: list[Entry]) -> dict[str, list[Entry]]:
 
 
 def _failure(entries: list[Entry], task: str) -> str:
-    found = [entry.record for entry in entries if entry.record.task.name == task and entry.record.status == "failed"]
-    return found[-1].reason if found else ""
+    failed = [entry.record for entry in entries if entry.record.task.name == task and entry.record.status == "failed"]
+    return failed[-1].reason if failed else ""
 
 
 def _match(a: list[Entry], b: list[Entry]) -> tuple[list[Pair], str]:

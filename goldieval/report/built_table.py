@@ -109,6 +109,6 @@ def _hints(
         return []
     model = "goldiclip" if spec.made_here else "MODEL"
     names = ",".join(tasks) or "retrieval,zeroshot"
-    own = f" --tasks-dir {shell_argument(str(tasks_dir))}" if tasks_dir else ""
-    own += f" --out {shell_argument(str(results[0]))}" if results and list(results) != RESULTS else ""
-    return [f"no records for this table. To make them: goldieval run --model {model} --tasks {names}{own}"]
+    options = f" --tasks-dir {shell_argument(str(tasks_dir))}" if tasks_dir else ""
+    options += f" --out {shell_argument(str(results[0]))}" if results and list(results) != RESULTS else ""
+    return [f"no records for this table. To make them: goldieval run --model {model} --tasks {names}{options}"]

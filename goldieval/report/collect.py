@@ -15,7 +15,7 @@ class Collected:
     """Records and errors.
 
     Attributes:
-        records: each with its file.
+        records: records with their files.
         faults: one line for each file that could not be read.
     """
 

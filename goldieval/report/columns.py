@@ -24,8 +24,8 @@ class Columns:
     """Rows of text under bold headings, as a rich renderable.
 
     Args:
-        headings: one for each column.
-        left: number of columns, the first ones, that are aligned at the left; the others are at the right.
+        headings: headings of the columns.
+        left: number of first columns that are left-aligned; the others are right-aligned.
     """
 
     def __init__(self, headings: Sequence[str], left: int) -> None:
@@ -37,9 +37,9 @@ class Columns:
     def add_row(self, cells: Sequence[str], bold: int = 0) -> None:
         """Add a row, of which the first ``bold`` cells are bold."""
         encoding = getattr(sys.stdout, "encoding", None)
-        shown = [_shown(cell, encoding) for cell in cells]
-        self._widths = [max(width, own) for width, (_, own) in zip(self._widths, shown, strict=True)]
-        self._rows.append((shown, bold))
+        fitted = [_fitted(cell, encoding) for cell in cells]
+        self._widths = [max(width, own) for width, (_, own) in zip(self._widths, fitted, strict=True)]
+        self._rows.append((fitted, bold))
 
     @property
     def width(self) -> int:
@@ -57,7 +57,7 @@ class Columns:
 
 
 @lru_cache(maxsize=65536)
-def _shown(text: str, encoding: str | None) -> tuple[str, int]:
+def _fitted(text: str, encoding: str | None) -> tuple[str, int]:
     """Return one line of text that the terminal can encode, and how many of its cells that takes."""
     line = fit_encoding(one_line(text), encoding)
     return line, cell_len(line)

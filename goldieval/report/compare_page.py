@@ -80,7 +80,7 @@ def render(comparison: Comparison, flipped: Sequence[Sequence[Flip]], thumbnails
 
 
 def _largest_end(rows: Sequence[MetricComparison], row: MetricComparison) -> float:
-    """Return the largest absolute end of all intervals in the unit of this row; each unit has a scale of its own."""
+    """Return the largest absolute end of all intervals in the unit of this row; each unit has its own scale."""
     unit = metric_of(row.metric).unit
     alike = [each for each in rows if metric_of(each.metric).unit == unit]
     return max([abs(end) for each in alike for end in (each.low, each.high, each.difference) if end is not None]) or 1.0

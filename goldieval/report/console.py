@@ -114,7 +114,7 @@ class ConsoleReporter(Reporter):
         if self._paths:
             folder = self._paths[0].parent
             self._line(f"records in {folder}; all metrics: goldieval show {shell_argument(str(folder))}")
-            self._paths.clear()  # the next model of the run has a folder of its own
+            self._paths.clear()  # the next model of the run has another folder
         if plan.info.home and any(record.task.heading for record in records):
             self._line("next, evaluate your checkpoint on real images:", "bold")
             self._line("  goldieval run --model open_clip:ViT-B-16@FILE --tasks coco-karpathy --data-dir DIR")

@@ -20,7 +20,7 @@ class EfficiencyPoint:
     Attributes:
         name: name of the model.
         kind: where the score comes from.
-        score: in percent.
+        score: score in percent.
         low: lower end of its interval in percent; None where there is none.
         high: upper end of the interval.
         unique_pairs: distinct training pairs; None where not known.
@@ -71,9 +71,9 @@ def efficiency(spec: TableSpec, sources: TableSources) -> Efficiency | None:
 
 def _published(task: str, metric: str, spec: TableSpec, sources: TableSources) -> list[EfficiencyPoint]:
     """Return published models, labelled where their scoring mode differs from that of the records or of most models."""
-    own = _main(task, metric, sources)
-    usual = sources.published.usual_protocol(task, metric, own.scoring if own else "")
-    scoring = own.scoring if own else sources.published.usual_scoring(task, metric, usual)
+    main = _main(task, metric, sources)
+    usual = sources.published.usual_protocol(task, metric, main.scoring if main else "")
+    scoring = main.scoring if main else sources.published.usual_scoring(task, metric, usual)
     protocols = {
         column.protocol
         for panel in spec.panels

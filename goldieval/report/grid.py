@@ -35,9 +35,9 @@ class GridRow:
     """One model under one setting.
 
     Attributes:
-        name: of the model.
+        name: name of the model.
         kind: where its scores come from.
-        cells: one per column.
+        cells: cells, one per column.
         notes: numbers of footnotes.
     """
 
@@ -95,12 +95,12 @@ class Grid:
     """A whole table.
 
     Attributes:
-        name: of the table.
-        title: its caption.
+        name: name of the table.
+        title: caption of the table.
         digits: digits behind the point of a percentage.
         intervals: whether half-widths of intervals are shown.
-        panels: its parts.
-        footnotes: their texts, numbered from 1.
+        panels: parts of the table.
+        footnotes: texts of the footnotes, which are numbered from 1.
         notes: lines below the table.
         faults: one line for each deviation from the specification.
         hints: what to do next, such as the command that makes missing records.
@@ -127,7 +127,7 @@ class Grid:
         return UNITS[unit].text(value, self.digits, signed)
 
     def value(self, cell: Cell) -> str:
-        """Return the value of a cell as it is printed; a dash where it is not known."""
+        """Return the value of a cell as it is printed; a dash if it is not known."""
         if cell.score is None or cell.score.value is None:
             return "–"
         return self.number(cell.score.value, cell.score.unit)

@@ -163,24 +163,24 @@ def _clip_benchmark_names(dataset: str) -> tuple[str, dict[str, str]]:
 
 
 def _open_clip(file: Path, row: Fields) -> Iterator[ImportedNumber]:
-    known = _names()["open_clip"]
+    mapping = _names()["open_clip"]
     for theirs, cell in row.items():
-        if theirs in known["columns"]:
+        if theirs in mapping["columns"]:
             if (value := _finite(file, theirs, cell)) is not None:
-                place = known["columns"][theirs]
+                place = mapping["columns"][theirs]
                 yield ImportedNumber(_model(row["name"], row["pretrained"]), place[0], place[1], value)
-        elif theirs not in known["about"]:
+        elif theirs not in mapping["about"]:
             yield ImportedNumber(unknown=f"column {theirs}")
 
 
 def _lmms_eval(file: Path, content: Fields) -> Iterator[ImportedNumber]:
-    known, config = _names()["lmms_eval"], content.get("config") or {}
+    mapping, config = _names()["lmms_eval"], content.get("config") or {}
     model = str(content.get("model_name") or config.get("model_args") or config.get("model") or file.stem)
     for task, metrics in content["results"].items():
-        if task not in known:
+        if task not in mapping:
             yield ImportedNumber(unknown=f"task {task}")
             continue
-        ours = known[task]
+        ours = mapping[task]
         cell = next((metrics[name] for name in _filters(ours["metric"], metrics)), None)
         if (value := _finite(file, task, cell)) is None:
             yield ImportedNumber(unknown=f"metric {ours['metric']} of {task}")

@@ -28,8 +28,8 @@ class PanelRows:
     Attributes:
         grid: the table, which takes footnotes and faults.
         sources: everything that it may show.
-        columns: of the panel.
-        spec: of the table.
+        columns: columns of the panel.
+        spec: specification of the table.
         allow: whether different settings may share a column.
         other_settings: rows of other settings, by setting and then by model.
     """

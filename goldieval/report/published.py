@@ -26,8 +26,8 @@ class PublishedModel:
 
     Attributes:
         name: name of the model.
-        arch: its architecture.
-        train_images: its training data, as the paper describes them.
+        arch: architecture of the model.
+        train_images: training data as described in the paper.
         unique_pairs: distinct training pairs; None where not known.
         images_seen: images that training saw; None where not known.
         spec: model spec that loads it; empty where there is none.
@@ -47,7 +47,7 @@ class Published:
     """All published models and numbers.
 
     Attributes:
-        models: by name.
+        models: models by name.
         scores: the numbers.
         columns: pairs of task and metric that have a number.
         tasks: tasks that have a number.

@@ -21,8 +21,8 @@ def scores(records: Sequence[Record], console: Console, every_metric: bool = Fal
     """Return the scores of one model's records, grouped by heading, with the protocol of each task.
 
     Args:
-        records: of one model.
-        console: whose width decides the layout.
+        records: records of one model.
+        console: console whose width determines the layout.
         every_metric: whether all metrics are shown, not only those of the summary.
     """
     parts: list[RenderableType] = []

@@ -25,8 +25,8 @@ from goldieval.tasks.validation import validation_line
 
 FACTS = {"seeds": "seeds", "images_seen": "images seen", "images_per_second": "images/s"}
 MEANS = "Mean over seeds; its interval is Student's, from the scatter over seeds, pooled over the rows of a column."
-LONE = "one seed: its interval takes the scatter of the other rows"
-ALONE = "one seed, and no row has two: no interval, and nothing can be told from chance"
+POOLED_INTERVAL = "one seed: its interval uses the standard deviation of the other rows"
+NO_INTERVAL = "one seed, and no row has two seeds: no interval and no test"
 
 
 class Run(BaseModel):
@@ -138,23 +138,23 @@ def study_panel(title: str, study: Study, columns: Sequence[Column], runs: Runs,
     kept = [(file, run) for file, run in runs if study.scenes is None or run.scenes == study.scenes]
     unknown = sorted({run.row for _, run in kept} - set(study.rows))
     grid.faults += [f"table {grid.name}: row {row!r} of the runs is not in its rows" for row in unknown]
-    own: dict[str, list[Run]] = {row: [run for _, run in kept if run.row == row] for row in study.rows}
-    cells: dict[str, list[Cell]] = {row: [_fact(name, own[row]) for name in study.facts] for row in study.rows}
+    runs_of: dict[str, list[Run]] = {row: [run for _, run in kept if run.row == row] for row in study.rows}
+    cells: dict[str, list[Cell]] = {row: [_fact(name, runs_of[row]) for name in study.facts] for row in study.rows}
     mdd: list[float | None] = [None] * len(study.facts)
     for column, protocol in zip(columns, protocols, strict=True):
         scores, faults = scores_of(kept, column, protocol)
         grid.faults += faults
         deviation, freedom = pooled(list(of_row.values()) for of_row in scores.values())
         for row in study.rows:
-            of_row = scores.get((row, study.scenes or next((run.scenes for run in own[row]), None)), {})
+            of_row = scores.get((row, study.scenes or next((run.scenes for run in runs_of[row]), None)), {})
             half = half_width(deviation, freedom, 1 / len(of_row)) if of_row else math.nan
-            cells[row].append(_mean(study.rows[row], column, of_row, half, len(own[row]), grid))
+            cells[row].append(_mean(study.rows[row], column, of_row, half, len(runs_of[row]), grid))
         least = minimum_detectable_difference(deviation, freedom, study.seeds)
         mdd.append(None if math.isnan(least) else least)
     if kept:
         grid.notes.append(MEANS)
     rows = [
-        GridRow(_name(name, own[row]), "ours", cells[row], _scoring(own[row], columns, grid))
+        GridRow(_name(name, runs_of[row]), "ours", cells[row], _scoring(runs_of[row], columns, grid))
         for row, name in study.rows.items()
     ]
     names = [*(FACTS[name] for name in study.facts), *(column.label or column.task for column in columns)]
@@ -189,6 +189,6 @@ def _mean(name: str, column: Column, scores: Scores, half: float, runs: int, gri
         return Cell()
     middle, count = fmean(scores.values()), len(scores)
     low, high = (None, None) if math.isnan(half) else (middle - half, middle + half)
-    notes = [] if count > 1 else [grid.footnote(LONE if low is not None else ALONE)]
+    notes = [] if count > 1 else [grid.footnote(POOLED_INTERVAL if low is not None else NO_INTERVAL)]
     notes += [grid.footnote(f"of {count} of the row's {runs} seeds")] if count < runs else []
     return Cell(Score(name, "ours", column.task, column.metric, middle, low=low, high=high), notes=notes)

@@ -25,7 +25,7 @@ class Column(_Part):
         task: name of the task.
         metric: name of the metric.
         label: heading of the column; by default the task and the label of the metric.
-        protocol: of published rows, where a task has several.
+        protocol: protocol of the published rows, if a task has several.
         allow: published protocols that may join the column, with a footnote and without a mark.
         unread: tasks whose published values could not be read; they are shown as a dash.
         scoring: glob over the scoring modes of records.
@@ -122,10 +122,10 @@ class TableSpec(_Part):
     """A table.
 
     Attributes:
-        table: its name.
-        title: its caption.
-        panels: its parts.
-        groups: of every panel that has none of its own.
+        table: name of the table.
+        title: caption of the table.
+        panels: parts of the table.
+        groups: groups of rows of every panel that does not define any.
         marks: how the best values are marked.
         digits: digits after the decimal point of a percentage.
         intervals: whether half-widths of intervals are shown.

@@ -1,4 +1,4 @@
-"""What users get wrong, through the command line: an exit code, one line that says what, where and what to do."""
+"""Invalid input on the command line: an exit code, and one line on what is wrong, where, and what to do."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ def run(model: str, tasks: Path | str, *more: str) -> Ran:
 
 
 def stops(ran: Ran) -> str:
-    """Return the one line of a run that did not begin; fail if it left anything."""
+    """Return the error line of a run that did not start; fail if it wrote anything."""
     assert ran.code == 2 and ran.out == ""
     assert not list(Path("out").rglob("*.*")) if Path("out").is_dir() else True
     return one_line(ran.err)
 
 
 def fails(ran: Ran) -> str:
-    """Return the reason of the one task that failed; its record says so too and has no numbers."""
+    """Return the reason of the one failed task, whose record has the same reason and no metrics."""
     assert ran.code == 1, ran.err
     (record,) = records(Path("out"))
     assert record["status"] == "failed" and record["metrics"] == {} and record["outcomes"] is None
@@ -72,13 +72,13 @@ def toy(tmp_path: Path) -> str:
 
 
 def _pictures(tmp_path: Path, **changes: Any) -> Path:
-    """Write a card over three pictures of two classes."""
+    """Write a card for three pictures of two classes."""
     class_folders(tmp_path / "data", {"cat": 2, "dog": 1})
     return card(tmp_path, **changes)
 
 
 def _captions(tmp_path: Path, rows: list[dict[str, Any]], **source: Any) -> Path:
-    """Write a card over pictures with captions."""
+    """Write a card for pictures with captions."""
     for seed, row in enumerate(rows):
         picture(tmp_path / "data" / row["image"], seed)
     json_lines(tmp_path / "data" / "t.jsonl", rows)
@@ -320,7 +320,7 @@ def test_embeddings_of_other_samples_stop_with_the_counts(tmp_path: Path) -> Non
 
 
 def test_embeddings_of_another_task_stop_with_the_counts(tmp_path: Path) -> None:
-    """Prompts are ids too."""
+    """Prompts are ids as well."""
     folder = embeddings_folder(tmp_path / "e", _some(3), ["cat/0.png", "cat/1.png", "dog/0.png"], _some(1), ["a cat"])
     line = fails(run(f"embeddings:{folder}", _pictures(tmp_path)))
     assert "text ids do not match one to one: the task has 2" in line and "a photo of a cat" in line

@@ -1,4 +1,4 @@
-"""A broken install of one package does not stop what does without it, and what needs it names it in one line.
+"""A package that cannot be imported affects only the commands that need it, which name it in one line.
 
 Every command runs once in a fork of a process that has imported torch, and says which packages it imported. A
 package that it did not import cannot stop it; for each that it did, it runs again in a fork that blocks that package.

@@ -1,4 +1,4 @@
-"""The command line: its exit codes, its streams and what it leaves on disk."""
+"""The command line: exit codes, output streams and files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line: its verbs and flags, and what it imports before it is asked for anything."""
+"""The command line: its verbs and options, and the modules that it imports at start-up."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def _verbs() -> dict[str, Any]:
 
 
 def test_verbs_and_flags_are_frozen() -> None:
-    """Scripts of others call these names: take one away, or give it another meaning, only with a reason."""
+    """Scripts of users depend on these names: remove one, or change its meaning, only for a good reason."""
     found = {name: [o for p in verb.params for o in p.opts] for name, verb in _verbs().items()}
     assert {name: sorted(flags) for name, flags in found.items()} == {n: sorted(flags) for n, flags in FLAGS.items()}
     assert [option for parameter in _command().params for option in parameter.opts] == [
@@ -146,7 +146,7 @@ print(*sys.modules)
 
 @pytest.mark.parametrize("arguments", [["--help"], ["compare", "--help"], ["data", "get", "--help"], ["rnu"]])
 def test_help_and_a_typo_are_answered_without_a_library(arguments: list[str]) -> None:
-    """What only asks how to ask does not pay for the arrays, pictures and cards of the verbs."""
+    """The help texts are printed without importing arrays, images and cards."""
     ran = subprocess.run([sys.executable, "-c", DOOR, *arguments], capture_output=True, text=True, check=True)
     imported = set(ran.stdout.split())
     assert "goldieval" in imported

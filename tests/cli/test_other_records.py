@@ -1,4 +1,4 @@
-"""The command line: which options make another record, and which write the same one."""
+"""The command line: which options change the key of a record, and which do not."""
 
 from __future__ import annotations
 

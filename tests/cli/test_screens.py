@@ -1,4 +1,4 @@
-"""The command line: what it shows, in windows of any width and without one."""
+"""The command line: its output in windows of any width, and without a terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``goldieval train`` as a user runs it: the cost of a recipe, evaluation on schedule, what the records then say."""
+"""``goldieval train`` on the command line: the cost of a recipe, scheduled evaluation, and its records."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from goldieval.records.results import load_results
 
 @pytest.fixture(autouse=True)
 def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing outside the test's folder is read or written, and accelerate starts anew."""
+    """Read and write only in the folder of the test, and reset accelerate."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     AcceleratorState._reset_state(reset_partial_state=True)
 
@@ -38,7 +38,7 @@ def recipe(tmp_path: Path) -> Path:
 
 
 def test_evaluation_on_schedule(recipe: Path, tmp_path: Path) -> None:
-    """Every second step and at the end; a task that the model cannot do is said, recorded and stops nothing."""
+    """Evaluation runs every second step and at the end; a task that does not apply is reported and does not stop it."""
     ran = goldieval("train", recipe, "--out", tmp_path / "run")
     assert ran.code == 0, ran.err
     lines = [line for line in ran.out.splitlines() if line.startswith("step-00000")]
@@ -74,13 +74,13 @@ def test_a_dry_run_prints_the_cost_and_leaves_nothing(recipe: Path, tmp_path: Pa
 
 @pytest.fixture(autouse=True)
 def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A dry run measures fewer steps where they take long: not here, however busy the machine is."""
+    """A dry run measures fewer steps if they are slow; prevent this on a busy machine."""
     monkeypatch.setattr(cost, "LONG_STEP_S", math.inf)
     monkeypatch.setattr(cost, "LONG_ENOUGH_S", math.inf)
 
 
 def dry_run(*arguments: str | Path) -> list[str]:
-    """Return the lines that it prints below the recipe's title."""
+    """Return the lines below the title of the recipe."""
     ran = goldieval("train", *arguments, "--dry-run")
     assert ran.code == 0, ran.err
     return ran.out.splitlines()[1:]

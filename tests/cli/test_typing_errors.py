@@ -1,4 +1,4 @@
-"""A mistyped name is answered by one line that says what was meant and where to read more."""
+"""For a mistyped name, one line suggests the correct one and the command with more information."""
 
 from __future__ import annotations
 

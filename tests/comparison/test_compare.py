@@ -1,4 +1,4 @@
-"""goldieval compare: sides, pairing, refusal, verdicts, seeds, curves, flips, and what is printed."""
+"""``goldieval compare``: sides, pairing, refusals, verdicts, seeds, curves, flipped queries and output."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def results(tmp_path: Path) -> Path:
-    """Two models, B 20 points better."""
+    """Records of two models, of which B is 20 points better."""
     classified(tmp_path / "results", "toy:a", hits(200), fingerprint="aaaa1111")
     classified(tmp_path / "results", "toy:b", hits(280), fingerprint="bbbb2222")
     return tmp_path / "results"

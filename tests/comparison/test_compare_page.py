@@ -1,4 +1,4 @@
-"""The page of a comparison: one file that asks for nothing, in which hostile names are text."""
+"""The page of a comparison: a self-contained file in which hostile names are escaped."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{ 7*7 }}"
 
 
 class Parsed(HTMLParser):
-    """Tags with their attributes, and the text between."""
+    """Collects tags with their attributes, and the text between them."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class Parsed(HTMLParser):
 
 @pytest.fixture
 def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Parsed:
-    """Two models with hostile names on samples with hostile captions and file names; one picture is there."""
+    """Two models with hostile names on samples with hostile captions and file names; one picture exists."""
     monkeypatch.chdir(tmp_path)
     picture(tmp_path / "root" / "mine" / "there.png")
     (tmp_path / "secret.png").write_bytes((tmp_path / "root" / "mine" / "there.png").read_bytes())

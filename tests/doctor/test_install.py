@@ -1,4 +1,4 @@
-"""The install checks: nothing wrong in a clean checkout, and each thing that goes wrong in the field is found."""
+"""Checks of the installation: a clean checkout passes, and every common problem is reported."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from goldieval.tasks.catalogue import Catalogue, load_task
 
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Run in a folder of the test's own, with its own store."""
+    """Run in a temporary folder with its own store."""
     monkeypatch.setenv("GOLDIEVAL_STORE", str(tmp_path / "store"))
     monkeypatch.delenv("GOLDIEVAL_DATA", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

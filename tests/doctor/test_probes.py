@@ -1,4 +1,4 @@
-"""The model probes: a sound model passes, and each kind of broken one is caught by the probe that is meant for it."""
+"""Model probes: a correct model passes, and each kind of broken model fails the corresponding probe."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ OPENAI = PUBLISHED_CONSTANTS["OpenAI's"]
 
 
 class Tiny(nn.Module):
-    """Two towers that do right: linear over pixels, and the sum of token embeddings without the padding."""
+    """Two correct towers: linear over pixels, and the sum of token embeddings without padding."""
 
     def __init__(self, width: int = 12) -> None:
         super().__init__()
@@ -116,7 +116,7 @@ def test_unknown_model_is_bad_input() -> None:
 
 
 class StaysInTraining(TorchAdapter):
-    """Forgets eval()."""
+    """An adapter that does not call eval()."""
 
     @contextmanager
     def inference(self) -> Iterator[None]:
@@ -195,7 +195,7 @@ def test_a_batch_dependent_model_is_caught() -> None:
 
 
 class Gives(Tiny):
-    """Returns something else than the image features, made from them."""
+    """An adapter that returns a function of the image features."""
 
     def __init__(self, change: Callable[[torch.Tensor], torch.Tensor]) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Verification against published numbers, and the doctor's command line."""
+"""Verification of published numbers, and the command line of ``doctor``."""
 
 from __future__ import annotations
 

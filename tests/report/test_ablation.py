@@ -1,4 +1,4 @@
-"""The ablation's plan and its statistics; the trainings themselves are run by hand."""
+"""The plan and the statistics of the ablation; the trainings are run manually."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ RATES = dict.fromkeys(ablation.ROWS, 100.0) | {"h": 40.0}
 
 
 def test_the_plan_is_the_one_announced() -> None:
-    """Five seeds for (b) and (h), three for the rest; for the curve two seeds more at two other sizes."""
+    """Five seeds for (b) and (h), three for the others; for the curve, two seeds at two other sizes."""
     planned = list(ablation.runs(list(ablation.ROWS)))
     assert len({run.name for run in planned}) == len(planned) == 63
     at_20k = Counter(run.row for run in planned if run.scenes == 20_000)
@@ -55,7 +55,7 @@ def test_the_last_row_takes_the_weights_that_were_learned(tmp_path: Path, monkey
 
 
 def test_intervals_are_students() -> None:
-    """With one row the pooled interval is the plain t interval; with two it is the pooled t test's."""
+    """With one row the pooled interval is the t interval; with two rows it is that of the pooled t test."""
     first, second = [10.0, 12.0, 11.5], [14.0, 13.0, 15.5, 15.0, 14.1]
     low, high = stats.t.interval(0.95, 2, np.mean(first), stats.sem(first))
     assert half_width(*pooled([first]), 1 / 3) == pytest.approx((high - low) / 2)
@@ -67,7 +67,7 @@ def test_intervals_are_students() -> None:
 
 
 def test_the_minimum_detectable_difference_is_found_four_times_of_five() -> None:
-    """Also with few degrees of freedom, where adding up Student's quantiles promises too little."""
+    """Also with few degrees of freedom, where a sum of Student's quantiles would be too small."""
     deviation, seeds, runs, freedom = 1.3, 3, 20_000, 4
     generator = np.random.default_rng(0)
     spread = deviation * np.sqrt(generator.chisquare(freedom, runs) / freedom)

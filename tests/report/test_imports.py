@@ -1,4 +1,4 @@
-"""Results of other harnesses: read by what their files really look like, marked, and never guessed."""
+"""Results of other harnesses: their files are read, marked as imported, and unknown names are reported."""
 
 from __future__ import annotations
 

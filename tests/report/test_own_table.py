@@ -1,4 +1,4 @@
-"""A table of one's own, as docs/tables.md writes it."""
+"""The example of a user-defined table in docs/tables.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pages and plots: one file without network, nothing from a record runs, and they are what a browser can use."""
+"""Pages and plots: self-contained files in which text from records is escaped, usable in a browser."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def leaderboard(*records: Record, name: str = "leaderboard") -> BuiltTable:
 
 
 def full(models: int = 20, tasks: int = 20) -> list[Record]:
-    """Return records of every real task here, some under other names, with six metrics each."""
+    """Return records of every real task, some under other names, with six metrics each."""
     names, found = real_tasks(), []
     for number in range(tasks):
         task = names[number % len(names)]
@@ -54,7 +54,7 @@ def full(models: int = 20, tasks: int = 20) -> list[Record]:
 
 
 class Tags(HTMLParser):
-    """Every tag with its attributes."""
+    """Collects every tag with its attributes."""
 
     def __init__(self, text: str) -> None:
         super().__init__()

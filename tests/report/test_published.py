@@ -1,4 +1,4 @@
-"""Published numbers: what is there, one vocabulary with the cards, and what is refused."""
+"""Published numbers: content, names shared with the cards, and invalid rows."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_contradictory_rows_are_kept_and_name_each_other(published: Published) -
 
 
 def test_one_vocabulary_with_the_cards(published: Published) -> None:
-    """Where a task is one of our cards, the metric is one of that card's."""
+    """If a task has a card, the metric is one of that card."""
     cards = Catalogue().tasks
     for task, metric in published.columns:
         if task in cards:
@@ -96,8 +96,8 @@ GOOD = dict(zip(COLUMNS, ["M", "A", "1M", "t", "p", "acc1", "12.5", "percent", "
         ({"model": "X"}, "'X' is not in models.csv"),
         ({"value": "12,5"}, "is not a number"),
         ({"value": ""}, "an empty value needs a note"),
-        ({"grade": "hearsay"}, "grade 'hearsay' is none of"),
-        ({"unit": "%"}, "unit '%' is none of"),
+        ({"grade": "hearsay"}, "grade 'hearsay' must be one of"),
+        ({"unit": "%"}, "unit '%' must be one of"),
     ],
 )
 def test_a_wrong_row_is_one_line_with_its_place(tmp_path: Path, change: dict[str, str], line: str) -> None:

@@ -1,4 +1,4 @@
-"""The plans of the training studies and their table; the trainings themselves are run by hand."""
+"""The plans of the training studies and their tables; the trainings are run manually."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_the_command_shows_means_seeds_the_mdd_and_what_one_seed_is_worth(tmp_pa
     )
     assert one and one.high == pytest.approx(0.3 + 4.3027 * 0.01, abs=1e-5)
     notes = [grid.footnotes[note - 1] for note in [*rows["FLAIR"].notes, *rows["FLAIR"].cells[3].notes]]
-    assert notes == ["conditioned scoring", "one seed: its interval takes the scatter of the other rows"]
+    assert notes == ["conditioned scoring", "one seed: its interval uses the standard deviation of the other rows"]
     for format_ in ("terminal", "markdown", "latex", "html", "csv"):
         ran = goldieval("table", "methods", "--out", str(tmp_path), "--format", format_)
         assert ran.code == 0 and ran.err == "", ran.err
@@ -125,7 +125,7 @@ def test_with_one_seed_a_row_nothing_is_marked_and_it_is_said(tmp_path: Path) ->
     grid = build_table("methods", [tmp_path]).grid
     cells = [cell for panel in grid.panels for row in panel.rows for cell in row.cells]
     assert not any(cell.best or cell.second for cell in cells) and not any(grid.panels[0].mdd)
-    assert grid.footnotes == ["one seed, and no row has two: no interval, and nothing can be told from chance"]
+    assert grid.footnotes == ["one seed, and no row has two seeds: no interval and no test"]
 
 
 def test_another_setting_or_a_file_that_is_no_run_is_a_line_and_left_out(tmp_path: Path) -> None:

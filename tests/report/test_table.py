@@ -1,4 +1,4 @@
-"""``goldieval table``: what stands together, what is marked, how it is written, and whether a paper still agrees."""
+"""``goldieval table``: rows and columns, marks, formats, and comparison with a paper."""
 
 from __future__ import annotations
 
@@ -204,7 +204,7 @@ def test_published_rows_of_another_protocol_stay_out(tmp_path: Path) -> None:
     assert grid.value(cells(grid.panels[0])["FLAIR Merged-30M B/16"]) == "41.0"
 
 
-# Marks, differences, feet
+# Marks, differences, footer
 
 
 CONDITIONED = "text-conditioned scores: not comparable with the rest of this column"
@@ -259,7 +259,7 @@ def test_published_segmentation_stands_beside_records_of_its_own_attention_only(
 
 
 def test_marks_need_a_difference_that_can_be_separated(tmp_path: Path) -> None:
-    """Best 47.8, second 43.4 of 5,000 images: separable. A row at 47.0 takes the mark away."""
+    """Best 47.8 and second 43.4 of 5,000 images differ significantly. With a row at 47.0 there is no mark."""
     (panel,) = table(spec(tmp_path)).grid.panels
     found = cells(panel)
     assert found["SigLIP @224 B/16"].best and found["DFN-2B B/16"].second and not found["OpenAI CLIP B/16"].second
@@ -301,7 +301,7 @@ def test_differences_from_a_baseline_half_widths_n_and_mdd(tmp_path: Path) -> No
 
 
 def outcomes(values: list[int]) -> dict[str, np.ndarray]:
-    """Return what a retrieval record holds of queries t2i, right (1) or wrong (0)."""
+    """Return the outcomes of a retrieval record for t2i queries that are right (1) or wrong (0)."""
     ids = np.array([f"t{number}" for number in range(len(values))])
     ranks = np.where(np.array(values) == 1, 1, 9)
     one = np.ones(len(values), dtype=np.int64)
@@ -312,7 +312,7 @@ def outcomes(values: list[int]) -> dict[str, np.ndarray]:
 
 
 def paired_records(folder: Path) -> list[Path]:
-    """Write two records that differ on 40 of 5,000 queries, all for one side; intervals cannot separate them."""
+    """Write two records that differ on 40 of 5,000 queries, all in favour of one; their intervals overlap."""
     folder.mkdir()
     hits = [1] * 2500 + [0] * 2500
     better = [1] * 2540 + [0] * 2460
@@ -369,7 +369,7 @@ def test_a_spreadsheet_takes_no_name_for_a_formula(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", shipped_specs())
 def test_latex_is_a_checked_subset(name: str) -> None:
-    """Braces balance, every row has as many cells as columns, and no command but the ones that booktabs tables need."""
+    """Braces balance, every row has as many cells as columns, and only the commands of booktabs tables occur."""
     text = FORMATS["latex"](table(name, made("shapes-retrieval"), made("coco-karpathy", HOSTILE)).grid)
     bare = re.sub(r"\\[{}\\]", "", text)
     assert bare.count("{") == bare.count("}")

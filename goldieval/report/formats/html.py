@@ -49,8 +49,8 @@ def body(grid: Grid) -> str:
         (f"<h3>{escape(panel.title)}</h3>\n" if panel.title else "") + _panel(grid, panel) for panel in grid.panels
     )
     notes = "".join(f"<p>{escape(line)}</p>\n" for line in legend(grid))
-    feet = "".join(f"<p><sup>{number}</sup> {escape(text)}</p>\n" for number, text in enumerate(grid.footnotes, 1))
-    return f"{panels}<div class=notes>{notes}{feet}</div>"
+    footnotes = "".join(f"<p><sup>{number}</sup> {escape(text)}</p>\n" for number, text in enumerate(grid.footnotes, 1))
+    return f"{panels}<div class=notes>{notes}{footnotes}</div>"
 
 
 def _panel(grid: Grid, panel: GridPanel) -> str:

@@ -54,8 +54,8 @@ def _panel(grid: Grid, panel: GridPanel) -> list[str]:
         if group.title:
             lines.append(rf"\multicolumn{{{width}}}{{l}}{{{escape(group.title)}}} \\")
         lines += [_line([_name(row), *(_cell(grid, row, cell) for cell in row.cells)]) for row in group.rows]
-    feet = footer_rows(grid, panel)
-    lines += [r"\midrule", *(_line([name, *cells]) for name, cells in feet)] if feet else []
+    footer = footer_rows(grid, panel)
+    lines += [r"\midrule", *(_line([name, *cells]) for name, cells in footer)] if footer else []
     return [*lines, r"\bottomrule", r"\end{tabular}"]
 
 
