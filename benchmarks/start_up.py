@@ -60,7 +60,8 @@ def records(folder: Path) -> None:
     """Write records of 100 models on 20 tasks, 12 metrics each, under the names that ``run`` gives them."""
     from synthetic_records import made, share
 
-    from goldieval.records.files import record_path, sealed
+    from goldieval.records.files import record_path
+    from goldieval.records.writing import sealed
     from goldieval.tasks.catalogue import Catalogue
 
     tasks = [name for name, task in Catalogue().tasks.items() if task.card.family == "retrieval"]

@@ -102,9 +102,9 @@ def bootstrap(resamples: int, repeats: int) -> bool:
 def list_of_records(count: int) -> int:
     """Write records, then time reading them all and printing every score; return how many lines were printed."""
     from goldieval.metrics.intervals import share
-    from goldieval.records.files import write_record
     from goldieval.records.parts import MeasuredMetric
     from goldieval.records.schema import DataPart, ModelPart, Record, RunPart, TaskPart
+    from goldieval.records.writing import write_record
 
     metric = MeasuredMetric(**vars(share(np.arange(100) < 37)), separable=0.05, chance=0.1)
     run = RunPart(command="", started="", device="cpu", batch={}, seconds={}, encoded={}, reused={})

@@ -124,8 +124,8 @@ def _write_records(out: Path, times: int) -> None:
     """Write two records over each other alternately."""
     import numpy as np
 
-    from goldieval.records.files import write_record
     from goldieval.records.schema import Record
+    from goldieval.records.writing import write_record
 
     record = Record.model_validate_json((out.parent / "record.json").read_text())
     for turn in range(times):

@@ -27,9 +27,9 @@ from goldieval.models.adapter import Adapter, LoadOptions, Model, ModelInfo, Pre
 from goldieval.models.checked_info import checked_info
 from goldieval.models.loading import load
 from goldieval.models.spec import ModelSpec
-from goldieval.records.files import write_record
 from goldieval.records.results import Results
 from goldieval.records.schema import Record
+from goldieval.records.writing import write_record
 from goldieval.scoring.cosine import exact
 from goldieval.scoring.mode import one_mode
 from goldieval.tasks.catalogue import Catalogue

@@ -137,7 +137,7 @@ def test_traceback_only_with_debug() -> None:
     for arguments in (["--debug", *wrong], [*wrong, "--debug"]):
         with pytest.raises(GoldievalError) as caught:
             goldieval(*arguments)
-        assert "adapter.py" in "".join(traceback.format_exception(caught.value))
+        assert "loading.py" in "".join(traceback.format_exception(caught.value))
 
 
 def test_fault_of_our_own_is_one_line_too(precomputed: list[str], monkeypatch: pytest.MonkeyPatch) -> None:

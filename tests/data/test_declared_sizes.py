@@ -48,7 +48,7 @@ def test_tensor_without_values_declares_no_size(tmp_path: Path) -> None:
 
 def test_deep_config_of_own_checkpoint_is_one_line(tmp_path: Path) -> None:
     save_file({"a": torch.zeros(1)}, tmp_path / "a.safetensors", metadata={"goldiclip": "[" * 100_000})
-    assert "no readable safetensors checkpoint" in refused(f"goldiclip@{tmp_path / 'a.safetensors'}")
+    assert "not a readable safetensors checkpoint" in refused(f"goldiclip@{tmp_path / 'a.safetensors'}")
 
 
 @pytest.mark.parametrize("make", [flair_file, superclip_file])

@@ -141,7 +141,7 @@ def test_what_raises_after_encoding_fails_its_task(
 def test_a_record_that_cannot_be_written_is_its_own_failure_and_its_numbers_are_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from goldieval.records.files import write_record as whole
+    from goldieval.records.writing import write_record as whole
 
     def full(out: Path, record: Any, *rest: Any) -> Path:
         if record.task.name == "bad":

@@ -20,7 +20,8 @@ from goldieval.core import locks, temporary
 from goldieval.core.files import atomic_write, atomic_write_all
 from goldieval.core.locks import lock_file
 from goldieval.core.temporary import SUFFIX, sweep, temporary_file, temporary_folder
-from goldieval.records.files import read_outcomes, read_record, sweep_results, write_record
+from goldieval.records.files import read_outcomes, read_record, sweep_results
+from goldieval.records.writing import write_record
 
 OLD, NEW = ({"rank": np.full(3, value)} for value in (1, 2))
 PICTURES = {"a.png": b"one", "b.png": b"two"}

@@ -19,11 +19,12 @@ from goldieval.core.errors import GoldievalError
 from goldieval.engine.run import evaluate
 from goldieval.models.adapter import Model, ModelInfo
 from goldieval.models.loading import from_module
-from goldieval.records.files import find_records, read_outcomes, read_record, record_path, write_record
+from goldieval.records.files import find_records, read_outcomes, read_record, record_path
 from goldieval.records.keys import record_key, setting_key
 from goldieval.records.parts import MeasuredMetric
 from goldieval.records.results import load_results
 from goldieval.records.schema import SCHEMA, DataPart, ModelPart, Record, RunPart, TaskPart
+from goldieval.records.writing import write_record
 from goldieval.tasks.card import Task
 from goldieval.tasks.card_types import RetrievalCard
 

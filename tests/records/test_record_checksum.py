@@ -11,7 +11,8 @@ from helpers import card, class_folders, goldieval, records, toy_model
 from synthetic_records import made
 
 from goldieval.core.errors import GoldievalError
-from goldieval.records.files import read_record, write_record
+from goldieval.records.files import read_record
+from goldieval.records.writing import write_record
 
 
 def written(folder: Path) -> Path:

@@ -15,7 +15,7 @@ import storm
 @pytest.mark.slow
 def test_no_kill_costs_a_record_or_leaves_a_half(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(storm, "WRITES", 4)
-    storm.CONTEXT.set_forkserver_preload(["goldieval.records.files", "numpy", "pandas", "pyarrow.parquet"])
+    storm.CONTEXT.set_forkserver_preload(["goldieval.records.writing", "numpy", "pandas", "pyarrow.parquet"])
     outcome = storm.storm("record", storm.SCENES["record"], 1, random.Random(0), tmp_path)
     assert outcome.kills == 1 and outcome.tries > 1
     assert (outcome.lost, outcome.different, outcome.left) == ([], [], [])

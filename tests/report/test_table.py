@@ -17,7 +17,7 @@ import yaml
 from helpers import goldieval, one_line, retrieval_embeddings
 from synthetic_records import made, sha, share, write
 
-from goldieval.records.files import write_record
+from goldieval.records.writing import write_record
 from goldieval.report.built_table import BuiltTable, build_table
 from goldieval.report.formats import FORMATS
 from goldieval.report.formats.latex import escape

@@ -11,8 +11,8 @@ import numpy as np
 from goldieval.families.aggregates import measured
 from goldieval.metrics.intervals import share
 from goldieval.metrics.registry import metric_of
-from goldieval.records.files import write_record
 from goldieval.records.schema import DataPart, ModelPart, Record, RunPart, TaskPart
+from goldieval.records.writing import write_record
 
 
 def classified(

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from goldieval.metrics.intervals import wilson
-from goldieval.records.files import write_record
 from goldieval.records.parts import MeasuredMetric
 from goldieval.records.schema import DataPart, ModelPart, Record, RunPart, TaskPart
+from goldieval.records.writing import write_record
 from goldieval.tasks.catalogue import Catalogue
 
 _CARDS: dict[str, Any] = {}

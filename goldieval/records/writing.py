@@ -1,0 +1,138 @@
+"""Writing of records: outcomes and pictures first, the record that refers to them last.
+
+A file that a record refers to is never overwritten: new outcomes get another name, and the record that refers to them
+replaces the old one last. A concurrent reader or writer, or a run after a kill, always finds a record that matches its
+outcomes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import re
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+
+from goldieval.core.errors import GoldievalError
+from goldieval.core.files import atomic_write_all, has_content
+from goldieval.core.locks import lock_folder
+from goldieval.core.temporary import LEFTOVER_S
+from goldieval.records.files import read_record, record_digest, record_path
+from goldieval.records.parts import Outcomes
+from goldieval.records.schema import Record
+
+
+def write_record(
+    out: Path,
+    record: Record,
+    outcomes: dict[str, np.ndarray] | None,
+    pictures: Mapping[str, bytes] = MappingProxyType({}),
+    requested_setting: str = "",
+) -> Path:
+    """Write outcomes, pictures, and last the record that refers to them; return the path of the record.
+
+    A success removes an earlier failure of the same setting, and one of ``requested_setting``, which can differ where
+    a limit turns out to leave nothing out.
+
+    Args:
+        out: folder for records.
+        record: the record.
+        outcomes: columns of the Parquet file by name; None for a failure.
+        pictures: PNG files by name.
+        requested_setting: key of the requested setting; empty if it is that of the record.
+
+    Raises:
+        GoldievalError: the folder cannot be written or the disk is full; an existing record is left unchanged.
+    """
+    path = record_path(out, record)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with lock_folder(path.parent):
+            _write_beside(path, record, outcomes, pictures)
+    except OSError as error:
+        raise GoldievalError(
+            f"cannot write {path}: {error.strerror or error}. Free disk space, or choose another folder with --out."
+        ) from error
+    for setting in (record.setting, requested_setting or record.setting) if record.status != "failed" else ():
+        with suppress(OSError):
+            record_path(out, record.model_copy(update={"status": "failed", "setting": setting})).unlink(missing_ok=True)
+    return path
+
+
+def _write_beside(
+    path: Path, record: Record, outcomes: dict[str, np.ndarray] | None, pictures: Mapping[str, bytes]
+) -> None:
+    files: dict[Path, bytes] = {}
+    if outcomes is not None:
+        table = _parquet(outcomes)
+        sha256 = hashlib.sha256(table).hexdigest()
+        file = _available_path(path.with_suffix(".parquet"), path.with_name(f"{path.stem}-{sha256[:8]}.parquet"), table)
+        part = Outcomes(file=file.name, sha256=sha256, rows=len(next(iter(outcomes.values()))))
+        record = record.model_copy(update={"outcomes": part})
+        files[file] = table
+    if pictures:
+        folder = _picture_folder(path, pictures)
+        folder.mkdir(exist_ok=True)
+        record = record.model_copy(update={"pictures": [f"{folder.name}/{name}" for name in pictures]})
+        files |= {folder / name: content for name, content in pictures.items()}
+    files[path] = (sealed(record).model_dump_json(indent=1) + "\n").encode()
+    before = _outcome_file(path)
+    atomic_write_all(files)
+    with suppress(OSError):
+        _remove_superseded(path, before, _outcome_file(path))
+
+
+def sealed(record: Record) -> Record:
+    """Return the record with the checksum of its content, by which damage to its file is detected."""
+    return record.model_copy(update={"sha256": record_digest(json.loads(record.model_dump_json()))})
+
+
+def _available_path(usual: Path, alternative: Path, content: bytes) -> Path:
+    """Return the usual name; the other one if a file with different content, to which a record may refer, has it."""
+    return usual if not usual.exists() or has_content(usual, content) else alternative
+
+
+def _picture_folder(path: Path, pictures: Mapping[str, bytes]) -> Path:
+    """Return a folder beside the record that contains no pictures of another record."""
+    usual = path.with_name(f"{path.stem}-pictures")
+    if all(_available_path(usual / name, usual, content) != usual for name, content in pictures.items()):
+        return usual
+    digest = hashlib.sha256(b"".join(hashlib.sha256(content).digest() for content in pictures.values()))
+    return usual.with_name(f"{usual.name}-{digest.hexdigest()[:8]}")
+
+
+def _outcome_file(path: Path) -> str:
+    """Return the outcome file to which the record on disk refers; empty if there is no readable record."""
+    try:
+        outcomes = read_record(path).outcomes
+    except GoldievalError:
+        return ""
+    return outcomes.file if outcomes else ""
+
+
+def _remove_superseded(path: Path, before: str, now: str) -> None:
+    """Remove old outcome files of a record; recent ones stay for processes that have just read the record."""
+    pattern = re.compile(re.escape(path.stem) + r"(-[0-9a-f]{8})?\.parquet")
+    for file in path.parent.iterdir():
+        if not pattern.fullmatch(file.name) or file.name == now:
+            continue
+        if file.name == before:
+            os.utime(file)
+        elif time.time() - file.stat().st_mtime > LEFTOVER_S:
+            file.unlink(missing_ok=True)
+
+
+def _parquet(outcomes: dict[str, np.ndarray]) -> bytes:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    buffer = io.BytesIO()
+    pq.write_table(pa.table({name: pa.array(list(column)) for name, column in outcomes.items()}), buffer)
+    return buffer.getvalue()
