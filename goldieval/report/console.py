@@ -176,6 +176,8 @@ class _Lines:
         self._done, self._start, self._last = 0, time.monotonic(), time.monotonic()
 
     def advance(self, count: int) -> None:
+        if not count:
+            return
         self._done += count
         now = time.monotonic()
         if self._done >= self._total or now - self._last > PLAIN_EVERY_S:

@@ -20,16 +20,19 @@ PACKAGES = ["mmseg", "mmcv", "transformers", "webdataset", "accelerate", "datase
 # What cannot do without a package: the built-in model's towers are open_clip's, and open_clip imports torchvision.
 NEEDS = {"toy": {"pyarrow"}, "goldiclip": {"pyarrow", "open_clip", "torchvision"}}
 FORKS = """
-import contextlib, io, json, os, sys
+import contextlib, importlib.machinery, io, json, os, sys
 import torch
 import goldieval.cli
 
-class Blocked:
+class Blocked:  # as a broken install: the package is found, and its import fails
     def __init__(self, package):
         self.package = package
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] == self.package:
-            raise ImportError(f"No module named {name!r}", name=name)
+        return importlib.machinery.ModuleSpec(name, self) if name.partition(".")[0] == self.package else None
+    def create_module(self, spec):
+        return None
+    def exec_module(self, module):
+        raise ImportError(f"cannot import {module.__name__!r}", name=module.__name__)
 
 def ran(arguments):
     out, err = io.StringIO(), io.StringIO()
