@@ -20,35 +20,12 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests/support"))
+from helpers import TOY_MODEL
+
 HERE = Path(__file__).resolve().parents[1]
 ROOMS = ("core", "metrics", "scoring", "data", "tasks", "models", "records", "families", "goldiclip", "engine", "comparison",
          "doctor", "report", "cli")  # fmt: skip
-TOY = """
-import numpy as np
-import torch
-from goldieval.{adapter} import ModelInfo
-
-
-class Toy:
-    def describe(self):
-        return ModelInfo("toy", "file", "0" * 64, image_identity="toy-image", text_identity="toy-text")
-
-    def preprocess(self, image):
-        return torch.from_numpy(np.array(image.resize((4, 4)), dtype=np.float32).transpose(2, 0, 1)) / 255
-
-    def tokenize(self, texts):
-        return torch.tensor([[ord(letter) for letter in text[:24].ljust(24)] for text in texts])
-
-    def encode_image(self, pixels):
-        return pixels.flatten(1) - 0.5
-
-    def encode_text(self, tokens):
-        return torch.sin(tokens.float() @ torch.arange(24 * 48).reshape(24, 48).float())
-
-
-def load(spec, options):
-    return Toy()
-"""
 CARD = """
 name: one
 family: retrieval
@@ -101,7 +78,7 @@ def measure(checkout: Path, folder: Path) -> None:
     from goldieval import evaluate
 
     adapter = "models.adapter" if (checkout / "goldieval/models/adapter.py").exists() else "adapter"
-    (folder / "toy.py").write_text(TOY.replace("{adapter}", adapter))
+    (folder / "toy.py").write_text(TOY_MODEL.replace("models.adapter", adapter))
     (folder / "one.yaml").write_text(CARD)
     rows = [{"image": f"{colour}.png", "text": f"a {colour} square"} for colour in ("red", "blue")]
     (folder / "one.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))

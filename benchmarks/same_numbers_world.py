@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ from typing import Any
 import numpy as np
 import yaml
 from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests/support"))
+from helpers import TOY_MODEL
 
 COLOURS = ["red", "green", "blue", "yellow"]
 IMAGES = 12
@@ -29,7 +33,8 @@ def make_world(root: Path) -> None:
         make(cards)
     _embeddings(cards, root / "embeddings")
     _checkpoints(root / "models")
-    (root / "models/toy.py").write_text(TOY)
+    # Written for 0.1: its imports are those that the docs of 0.1 named.
+    (root / "models/toy.py").write_text(TOY_MODEL.replace("goldieval.models.adapter", "goldieval.adapter"))
     (root / "recipe.yaml").write_text(yaml.safe_dump(RECIPE, sort_keys=False))
 
 
@@ -292,36 +297,6 @@ def _checkpoints(folder: Path) -> None:
     head = {"text_decoder.text_projection.bias": torch.zeros(49408), "cap_fq": torch.zeros(1, 49408)}
     torch.save({"state_dict": renamed | head}, folder / "superclip.pt")
 
-
-TOY = '''
-"""A model without weights, written for 0.1: its imports are the ones that the docs of 0.1 named."""
-
-import numpy as np
-import torch
-
-from goldieval.adapter import ModelInfo
-
-
-class Toy:
-    def describe(self):
-        return ModelInfo("toy", "file", "0" * 64, image_identity="toy-image", text_identity="toy-text")
-
-    def preprocess(self, image):
-        return torch.from_numpy(np.array(image.resize((4, 4)), dtype=np.float32).transpose(2, 0, 1)) / 255
-
-    def tokenize(self, texts):
-        return torch.tensor([[ord(letter) for letter in text[:24].ljust(24)] for text in texts])
-
-    def encode_image(self, pixels):
-        return pixels.flatten(1) - 0.5
-
-    def encode_text(self, tokens):
-        return torch.sin(tokens.float() @ torch.arange(24 * 48).reshape(24, 48).float())
-
-
-def load(spec, options):
-    return Toy()
-'''
 
 RECIPE: dict[str, Any] = {
     "name": "mine",

@@ -67,7 +67,7 @@ class Neighbours(Family[Prepared[NeighboursParams], np.ndarray]):
             "right": labels[evidence] == labels,
         }
         context = {"chance": others / (len(ids) - 1)}
-        return Scored(measure(prepared.task, outcomes, context, {}), outcomes, Ties())
+        return Scored(measure(prepared.task, outcomes, context), outcomes, Ties())
 
 
 FAMILY = Neighbours()

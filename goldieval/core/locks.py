@@ -52,7 +52,7 @@ def _acquired(own: FileLock, lock: Path, wait_s: float) -> bool:
 
 
 def _lockable(lock: Path) -> bool:
-    """Return whether the file system can lock this file, whoever holds the lock now."""
+    """Return whether the file system can lock this file, even if another process holds the lock now."""
     if fcntl is None:
         return True
     with lock.open("ab") as stream:

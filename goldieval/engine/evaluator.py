@@ -165,7 +165,16 @@ class Evaluator:
         scored, loaded, seconds = None, planned.loaded, dict(run_seconds)
         if loaded is not None and not planned.failure:
             mode = planned.scoring(plan.info)
-            run = LoadedTaskRun(loaded, model, mode, self.device, embeddings, self.options, self.reporter, seconds)
+            run = LoadedTaskRun(
+                loaded,
+                model,
+                mode,
+                device=self.device,
+                embeddings=embeddings,
+                options=self.options,
+                reporter=self.reporter,
+                seconds=seconds,
+            )
             try:
                 with timed(seconds, "score"), contained("scoring"), exact(self.device):
                     evidence = planned.family.collect(run)

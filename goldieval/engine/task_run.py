@@ -37,6 +37,7 @@ class LoadedTaskRun:
         loaded: LoadedTask,
         model: Model,
         mode: str,
+        *,
         device: str,
         embeddings: Embeddings,
         options: Options,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 
@@ -24,7 +25,12 @@ def check_strata(dataset: Dataset, names: Sequence[str]) -> None:
         raise TaskError(f"params.strata: the data have no group {listing(missing)}; {has}.")
 
 
-def measure(task: Task, outcomes: Columns, context: Columns, counts: Mapping[str, int]) -> dict[str, MeasuredMetric]:
+def measure(
+    task: Task,
+    outcomes: Columns,
+    context: Columns = MappingProxyType({}),
+    counts: Mapping[str, int] = MappingProxyType({}),
+) -> dict[str, MeasuredMetric]:
     """Return every metric that the task's card names and the outcomes hold, by name.
 
     Args:

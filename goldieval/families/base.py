@@ -33,7 +33,6 @@ class Prepared(Generic[Params]):
         dataset: the samples.
         texts: texts to encode, in the order in which their embeddings are returned.
         details: fields of the record's ``task`` that the preparation determines.
-        class_labels: name of each class, if the samples have classes.
     """
 
     task: Task
@@ -41,7 +40,11 @@ class Prepared(Generic[Params]):
     dataset: Dataset
     texts: list[TextSample] = field(default_factory=list)
     details: dict[str, Any] = field(default_factory=dict)
-    class_labels: list[str] | None = None
+
+    @property
+    def class_labels(self) -> list[str] | None:
+        """Name of each class; None if the samples have no classes."""
+        return None
 
 
 @dataclass

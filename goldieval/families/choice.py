@@ -81,7 +81,7 @@ class Choice(SimilarityFamily[ChoicePrepared]):
         context = {"cluster": images[:, 0], "chance": np.full(len(images), 1 / images.shape[1])}
         context |= strata_columns(dataset, prepared.params.strata)
         context |= {"set": prepared.sets} if prepared.sets is not None else {}
-        return Scored(measure(prepared.task, outcomes, context, {}), outcomes, ties, warnings)
+        return Scored(measure(prepared.task, outcomes, context), outcomes, ties, warnings)
 
 
 FAMILY = Choice()

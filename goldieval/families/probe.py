@@ -49,6 +49,10 @@ class ProbePrepared(Prepared[ProbeParams]):
     train: np.ndarray
     class_names: list[str]
 
+    @property
+    def class_labels(self) -> list[str]:
+        return self.class_names
+
 
 class LinearProbe(Family[ProbePrepared, torch.Tensor]):
     """Accuracy of logistic regression on image embeddings."""
@@ -76,7 +80,6 @@ class LinearProbe(Family[ProbePrepared, torch.Tensor]):
             task=task,
             params=params_of(task, ProbeParams),
             dataset=dataset,
-            class_labels=names,
             labels=labels,
             train=train,
             class_names=names,

@@ -70,7 +70,7 @@ class Retrieval(SimilarityFamily[RetrievalPrepared]):
         ties, warnings = ties_of([side.ranks for side in sides], params.k)
         outcomes, context = (_concatenated(tables) for tables in zip(*(side.columns() for side in sides), strict=True))
         context["cluster"] = np.unique(outcomes["cluster_id"].astype(str), return_inverse=True)[1]
-        metrics = measure(prepared.task, outcomes, context, {})
+        metrics = measure(prepared.task, outcomes, context)
         clusters = {"t2i": owner, "i2t": np.arange(len(image_ids))}
         losses = approximations(
             evidence.audits,

@@ -70,7 +70,6 @@ class Segmentation(Family[SegmentationPrepared, SegmentationEvidence]):
             dataset=dataset,
             texts=distinct_texts(text for texts in filled for text in texts),
             details=details,
-            class_labels=classes.labels,
             masks=dataset.masks,
             classes=classes,
             filled=filled,
@@ -116,7 +115,7 @@ class Segmentation(Family[SegmentationPrepared, SegmentationEvidence]):
             "image": np.asarray([image.path for image in images], dtype=object),
         }
         return Scored(
-            measure(prepared.task, outcomes, {}, {}),
+            measure(prepared.task, outcomes),
             outcomes,
             Ties(),
             [],

@@ -47,6 +47,10 @@ class SegmentationPrepared(Prepared[SegmentationParams]):
     classes: SegmentationClasses
     filled: list[list[str]]
 
+    @property
+    def class_labels(self) -> list[str]:
+        return self.classes.labels
+
 
 def segmentation_classes(task: Task, params: SegmentationParams, in_data: list[str] | None) -> SegmentationClasses:
     """Return the classes of a task.

@@ -120,7 +120,7 @@ class Vqa(Family[VqaPrepared, list[str]]):
             "text": np.asarray([text.text for text in dataset.texts], dtype=object),
         }
         context = {"cluster": prepared.owner, "chance": guessed, **strata_columns(dataset, prepared.params.strata)}
-        return Scored(measure(prepared.task, outcomes, context, {}), outcomes, Ties(), [])
+        return Scored(measure(prepared.task, outcomes, context), outcomes, Ties(), [])
 
 
 FAMILY = Vqa()

@@ -38,6 +38,10 @@ class ZeroshotPrepared(Prepared[ZeroshotParams]):
     class_names: list[str]
     filled: list[list[str]]
 
+    @property
+    def class_labels(self) -> list[str]:
+        return self.class_names
+
 
 class Zeroshot(SimilarityFamily[ZeroshotPrepared]):
     """Accuracy of the class whose prompts are most similar to the image."""
@@ -63,7 +67,6 @@ class Zeroshot(SimilarityFamily[ZeroshotPrepared]):
             dataset=dataset,
             texts=distinct_texts(text for texts in filled for text in texts),
             details={"prompts_sha256": digest(prompts), "class_names_sha256": digest(names)},
-            class_labels=names,
             labels=dataset.labels,
             class_names=names,
             filled=filled,

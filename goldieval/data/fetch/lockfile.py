@@ -89,7 +89,7 @@ def read_lock(folder: Path) -> Lock | None:
 
 
 def claimed_lock(folder: Path) -> tuple[Lock | None, str]:
-    """Return the origins claimed by a folder, whoever wrote them, and the SHA-256 of that file.
+    """Return the origins claimed by a folder, without checking who wrote them, and the SHA-256 of that file.
 
     Raises:
         TaskError: The file is damaged, or was written by a newer version.
