@@ -88,6 +88,8 @@ FLAGS = {
         "--image",
         "--caption",
         "--label",
+        "--mask",
+        "--dry-run",
         "--data-dir",
         "--tasks-dir",
     ],
