@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,9 +11,9 @@ import typer
 from goldieval.cli.data_selection import DataDir, TasksDir, print_errors, selected_root, selected_tasks
 from goldieval.core.display import Console, Text
 from goldieval.core.errors import GoldievalError
+from goldieval.core.meter import displaying
 
 if TYPE_CHECKING:
-    from goldieval.core.meter import Meter
     from goldieval.data.manage.preview.texts import TextReader
 
 
@@ -38,13 +36,15 @@ def preview_data(
     from goldieval.data.manage.preview.facts import preview
     from goldieval.report.contact_sheet import write_contact_sheet
     from goldieval.report.preview_page import write_preview
+    from goldieval.report.progress import ProgressDisplay
 
     console = Console()
     selected, broken = selected_tasks([task], tasks_dir)
     print_errors(broken)
     if len(selected) != 1:
         raise GoldievalError(f"{task!r} names {len(selected)} tasks; preview one at a time.")
-    seen = preview(selected[0], selected_root(data_dir), samples, _reader(model), workers, _meter)
+    with displaying(ProgressDisplay(Console(stderr=True)).meter):
+        seen = preview(selected[0], selected_root(data_dir), samples, _reader(model), workers)
     counts = ", ".join(f"{number:,} {what}" for what, number in seen.counts.items())
     console.print(Text(f"{selected[0].name}: {counts}"), soft_wrap=True)
     for line in seen.attention:
@@ -70,11 +70,3 @@ def _reader(model: str | None) -> TextReader:
     if count is None:
         raise GoldievalError(f"--model {model}: its adapter does not count tokens. Omit --model to use CLIP's.")
     return TextReader(f"tokenizer of {model}", loaded.describe().context_length, count)
-
-
-@contextmanager
-def _meter(what: str, total: int) -> Iterator[Meter]:
-    from goldieval.report.console import ConsoleReporter
-
-    with ConsoleReporter(Console(stderr=True)).meter(what, total) as meter:
-        yield meter

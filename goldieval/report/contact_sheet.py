@@ -32,6 +32,9 @@ def write_contact_sheet(file: Path, preview: Preview) -> None:
         raise GoldievalError(f"cannot write {file}: {error.strerror or error}. Choose another --png.") from error
 
 
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+
+
 @dataclass(frozen=True)
 class _Cell:
     pictures: list[Image.Image]
@@ -69,7 +72,7 @@ def _heading(preview: Preview) -> str:
     return one_line(f"{preview.task.name}: {counts}; {len(preview.samples)} samples")
 
 
-def _cell(sample: PreviewSample, pictures: SamplePictures, font: ImageFont.FreeTypeFont, wide: int) -> _Cell:
+def _cell(sample: PreviewSample, pictures: SamplePictures, font: Font, wide: int) -> _Cell:
     shown = pictures.of(sample)
     fault = pictures.faults.get(sample.image.id, "")
     names = ", ".join(name for _, name in pictures.classes_of(sample)) if not fault else ""
@@ -82,7 +85,7 @@ def _cell(sample: PreviewSample, pictures: SamplePictures, font: ImageFont.FreeT
     return _Cell(shown, lines)
 
 
-def _wrapped(text: str, font: ImageFont.FreeTypeFont, wide: int) -> list[str]:
+def _wrapped(text: str, font: Font, wide: int) -> list[str]:
     """Break a text into lines of at most ``wide`` pixels, within a word only if it does not fit into a line."""
     lines = [""]
     for word in one_line(text).split():
@@ -98,9 +101,7 @@ def _wrapped(text: str, font: ImageFont.FreeTypeFont, wide: int) -> list[str]:
     return lines
 
 
-def _draw(
-    sheet: Image.Image, pen: ImageDraw.ImageDraw, cell: _Cell, at: tuple[int, int], font: ImageFont.FreeTypeFont
-) -> None:
+def _draw(sheet: Image.Image, pen: ImageDraw.ImageDraw, cell: _Cell, at: tuple[int, int], font: Font) -> None:
     left, top = at
     for number, picture in enumerate(cell.pictures):
         corner = (left + number * (CELL + GAP), top)

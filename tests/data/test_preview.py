@@ -12,7 +12,6 @@ from browser import browser, needs_chromium
 from helpers import goldieval, picture, png_bytes, tar
 from PIL import Image
 
-from goldieval.core.meter import SilentMeter
 from goldieval.data.manage.preview.facts import Preview, preview
 from goldieval.data.manage.preview.texts import TextReader, clip_reader, text_lengths
 from goldieval.report.contact_sheet import contact_sheet
@@ -32,14 +31,7 @@ def card(folder: Path, family: str, source: dict[str, object], **more: object) -
 
 
 def seen(file: Path, reader: TextReader = WORDS, count: int = 24) -> Preview:
-    class Meter(SilentMeter):
-        def __enter__(self) -> Meter:
-            return self
-
-        def __exit__(self, *exit: object) -> None:
-            pass
-
-    return preview(load_card(file), file.parent, count, reader, 2, lambda what, total: Meter())
+    return preview(load_card(file), file.parent, count, reader, 2)
 
 
 @pytest.fixture

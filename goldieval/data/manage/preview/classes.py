@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from goldieval.core.errors import TaskError
-from goldieval.core.meter import Meter
+from goldieval.core.meter import tracked
 from goldieval.data.masks import IGNORED, MaskSource
 from goldieval.families.base import Prepared
-
-MetersFor = Callable[[str, int], AbstractContextManager[Meter]]
 
 
 @dataclass(frozen=True)
@@ -34,11 +30,11 @@ class ClassCount:
     train: int = 0
 
 
-def class_counts(prepared: Prepared[Any], meter: MetersFor) -> list[ClassCount]:
+def class_counts(prepared: Prepared[Any]) -> list[ClassCount]:
     """Return the counts of each class; empty if the task has no classes. Raises TaskError for an unreadable mask."""
     if prepared.class_labels is None:
         return []
-    return _mask_classes(prepared, meter) if prepared.dataset.masks else _labelled_classes(prepared)
+    return _mask_classes(prepared) if prepared.dataset.masks else _labelled_classes(prepared)
 
 
 def _labelled_classes(prepared: Prepared[Any]) -> list[ClassCount]:
@@ -50,16 +46,14 @@ def _labelled_classes(prepared: Prepared[Any]) -> list[ClassCount]:
     return [ClassCount(name, int(tested[row]), train=int(trained[row])) for row, name in enumerate(names)]
 
 
-def _mask_classes(prepared: Prepared[Any], meter: MetersFor) -> list[ClassCount]:
+def _mask_classes(prepared: Prepared[Any]) -> list[ClassCount]:
     """Count pixels and images of every class in all masks. Raises TaskError for a mask that cannot be read."""
     names, masks = list(prepared.class_labels or ()), prepared.dataset.masks or []
     pixels, images = np.zeros(len(names), dtype=np.int64), np.zeros(len(names), dtype=np.int64)
-    with meter("masks", len(masks)) as progress:
-        for mask in masks:
-            counted = _pixels(mask, len(names))
-            pixels += counted
-            images += counted > 0
-            progress.advance(1)
+    for mask in tracked(masks, "reading masks", len(masks)):
+        counted = _pixels(mask, len(names))
+        pixels += counted
+        images += counted > 0
     total = max(int(pixels.sum()), 1)
     return [ClassCount(name, int(images[row]), float(pixels[row] / total)) for row, name in enumerate(names)]
 

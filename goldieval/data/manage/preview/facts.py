@@ -10,10 +10,11 @@ from goldieval.core.containment import contained
 from goldieval.core.errors import TaskError
 from goldieval.data.duplicates import Repeats, repeats
 from goldieval.data.manage.preview.attention import attention
-from goldieval.data.manage.preview.classes import ClassCount, MetersFor, class_counts
+from goldieval.data.manage.preview.classes import ClassCount, class_counts
 from goldieval.data.manage.preview.images import ImageFacts, image_facts
 from goldieval.data.manage.preview.samples import PreviewSample, preview_samples
 from goldieval.data.manage.preview.texts import TextLengths, TextReader, text_lengths
+from goldieval.data.samples import Dataset
 from goldieval.families.base import Prepared
 from goldieval.tasks.card import Task
 
@@ -47,7 +48,7 @@ class Preview:
     attention: list[str]
 
 
-def preview(task: Task, root: Path, count: int, reader: TextReader, workers: int, meter: MetersFor) -> Preview:
+def preview(task: Task, root: Path, count: int, reader: TextReader, workers: int) -> Preview:
     """Read a task and look at all of its pictures, texts and masks once.
 
     Args:
@@ -56,7 +57,6 @@ def preview(task: Task, root: Path, count: int, reader: TextReader, workers: int
         count: Number of samples to show.
         reader: Tokenizer and context that texts are measured with.
         workers: Number of threads that read.
-        meter: Returns the progress of one piece of work, given what is counted and how many there are.
 
     Raises:
         TaskError: The data are missing or invalid.
@@ -70,12 +70,9 @@ def preview(task: Task, root: Path, count: int, reader: TextReader, workers: int
             raise TaskError(lack)
         prepared, counts, _ = prepare_and_count(task, folder)
         dataset = prepared.dataset
-        with meter("images", len(dataset.images)) as progress:
-            images = image_facts(dataset.images, workers, progress)
-        classes = class_counts(prepared, meter)
+        images, classes = image_facts(dataset.images, workers), class_counts(prepared)
         texts = text_lengths([text.text for text in prepared.texts or dataset.texts], reader)
-        captions = dataset.positives is not None and dataset.owner is not None
-        repeated = repeats([text.text.strip() for text in dataset.texts], dataset.owner) if captions else None
+        repeated = _repeated(dataset)
         return Preview(
             task=task,
             folder=folder,
@@ -88,3 +85,9 @@ def preview(task: Task, root: Path, count: int, reader: TextReader, workers: int
             repeated=repeated,
             attention=[*dataset.notes, *attention(prepared, images, classes, texts, repeated)],
         )
+
+
+def _repeated(dataset: Dataset) -> Repeats | None:
+    if dataset.positives is None or dataset.owner is None:
+        return None
+    return repeats([text.text.strip() for text in dataset.texts], dataset.owner)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from goldieval.core.containment import error_line
-from goldieval.core.meter import Meter
+from goldieval.core.meter import tracked
 from goldieval.core.threads import map_ahead
 from goldieval.data.decode import key_of, size_of
 from goldieval.data.image_source import EncodedImage, NoImage
@@ -33,20 +33,19 @@ class ImageFacts:
     without: int = 0
 
 
-def image_facts(images: Sequence[ImageSample], workers: int, meter: Meter) -> ImageFacts:
+def image_facts(images: Sequence[ImageSample], workers: int) -> ImageFacts:
     """Read every picture once.
 
     Args:
         images: The pictures.
         workers: Number of threads that read.
-        meter: Counts the pictures.
     """
     found: dict[int, tuple[int, int]] = {}
     rows: dict[str, list[int]] = defaultdict(list)
     unreadable: dict[str, str] = {}
     drawn = [row for row, image in enumerate(images) if not isinstance(image.source, NoImage)]
-    for row, result in map_ahead(lambda row: _read(images[row]), drawn, workers):
-        meter.advance(1)
+    results = map_ahead(lambda row: _read(images[row]), drawn, workers)
+    for row, result in tracked(results, "reading images", len(drawn)):
         if isinstance(result, str):
             unreadable[images[row].id] = result
             continue
