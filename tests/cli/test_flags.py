@@ -78,6 +78,8 @@ FLAGS = {
         "--image",
         "--caption",
         "--label",
+        "--mask",
+        "--dry-run",
         "--data-dir",
         "--tasks-dir",
     ],

@@ -165,9 +165,9 @@ REFUSED: dict[str, tuple[Callable[[Path], None], list[str], str]] = {
     "no pictures": (_only_numbers, [], "t.csv has no column with names of image files; it has a, b."),
     "broken picture": (_broken_picture, [], "1 of 4 images cannot be read: img/0.png (not an image format"),
     "captions are no classes": (_two_captions, ["--family", "zeroshot"], "no column looks like classes; name one of"),
-    "nothing": (lambda folder: folder.mkdir(), [], "mine holds no images with captions or classes"),
+    "nothing": (lambda folder: folder.mkdir(), [], "mine holds no images with captions, classes or masks"),
     "no folder": (lambda folder: None, [], "mine is not a folder"),
-    "no family": (_two_captions, ["--family", "vqa"], "choose retrieval or zeroshot"),
+    "no family": (_two_captions, ["--family", "vqa"], "choose retrieval, zeroshot, segmentation or choice"),
     "name is taken": (_two_captions, ["--name", "cifar10"], "a task 'cifar10' exists already"),
 }
 

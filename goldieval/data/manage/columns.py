@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from goldieval.core.errors import GoldievalError
-from goldieval.data.file_names import relative_name
 from goldieval.data.labels import class_names_in, label_text
+from goldieval.data.manage.finding import UndecidedError, UnfitError
+from goldieval.data.manage.places import LOOKED_AT, picture_root
 from goldieval.data.table_files import is_missing
-from goldieval.data.walk import PICTURES, is_leftover
+from goldieval.data.walk import PICTURES
 
 # Common names of these columns, used only if several columns fit by content.
 USUAL = {
@@ -19,17 +19,8 @@ USUAL = {
     "caption": {"caption", "captions", "text", "texts", "sentence", "sentences", "raw"},
     "label": {"label", "labels", "class", "class_name", "category", "target"},
 }
-LOOKED_AT = 200  # number of rows that are examined
 
 Rows = list[dict[str, Any]]
-
-
-class UndecidedError(GoldievalError):
-    """Several columns or files fit, and the data do not determine which is meant."""
-
-
-class UnfitError(GoldievalError):
-    """The table does not contain images with captions or classes."""
 
 
 @dataclass(frozen=True)
@@ -94,38 +85,6 @@ def columns_of(rows: Rows, folder: Path, shown: str, named: dict[str, str], fami
         options = {"retrieval": "--caption", "zeroshot": "--label"}.get(family or "", "--caption or --label")
         raise UnfitError(f"{shown}: no column looks like {wanted}; name one of {', '.join(rest)} with {options}.")
     return DetectedColumns(image, roots[image], caption, label)
-
-
-def picture_root(folder: Path, names: Sequence[str]) -> str | None:
-    """Return the nearest subfolder of ``folder`` that contains most of the given files, or None if there is none."""
-    some = names[:: max(1, len(names) // LOOKED_AT)]
-    best, most = None, 0
-    for place in (folder, *folders_below(folder, 2)):
-        found = sum((place / relative_name(place, name)).is_file() for name in some if "\0" not in name)
-        if found > most:
-            best, most = place.relative_to(folder).as_posix(), found
-        if most == len(some):
-            break
-    return best
-
-
-def folders_below(folder: Path, depth: int) -> list[Path]:
-    """Return the visible folders below a folder, level by level."""
-    found, level = [], [folder]
-    for _ in range(depth):
-        level = [
-            entry
-            for place in level
-            for entry in sorted(place.iterdir())
-            if not is_leftover(entry.name) and entry.is_dir() and not _leads_up(entry)
-        ]
-        found += level
-    return found
-
-
-def _leads_up(entry: Path) -> bool:
-    """Return whether an entry is a link to one of its parent folders."""
-    return entry.is_symlink() and entry.parent.resolve().is_relative_to(entry.resolve())
 
 
 def _pick(shown: str, role: str, candidates: list[str], rows: Rows, named: dict[str, str]) -> str:

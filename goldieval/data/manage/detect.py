@@ -1,19 +1,21 @@
-"""Detection of the layout of a folder: web datasets, COCO captions, a table, or class folders."""
+"""Detection of the layout of a folder."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import islice
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
 
 from goldieval.core.errors import GoldievalError, listing
-from goldieval.data.manage.columns import UndecidedError, UnfitError, folders_below, picture_root
-from goldieval.data.manage.detect_class_folders import find_class_folders
-from goldieval.data.manage.detect_table import find_tables
-from goldieval.data.manage.finding import DEPTH, DetectionHints, Finding, files_of, is_wanted, json_or_none
+from goldieval.core.text import shell_argument
+from goldieval.data.manage.family_defaults import wanted_words
+from goldieval.data.manage.finding import DEPTH, DetectionHints, Faults, Finding, UndecidedError, forget_files
+from goldieval.data.manage.generic_names import preferred_split, split_of
+from goldieval.data.manage.layouts import LAYOUTS
+from goldieval.data.manage.places import folders_below
 from goldieval.data.walk import ending_of, is_leftover
-from goldieval.data.webdataset import samples_of
 
 MOST_SEEN = 100_000  # maximum number of files counted for the error message
 HINTS = {
@@ -29,28 +31,70 @@ HINTS = {
 
 
 def detect(folder: Path, hints: DetectionHints) -> Finding:
-    """Detect the layout of a folder.
+    """Detect the layout of a folder: the first that fits; its notes name the others.
 
     Raises:
-        GoldievalError: No layout fits, or several do; names them, and the option that decides.
+        GoldievalError: No layout fits, or several files fit that are not splits; names them, and the option that
+            decides.
     """
-    faults: list[GoldievalError] = []
-    for kind in (_webdatasets, _coco, find_tables, find_class_folders):
-        found = [each for each in kind(folder, hints, faults) if hints.file in ("", each.place)]
-        if len(found) > 1:
-            raise UndecidedError(f"{found[0].place} and {found[1].place} both fit: add --file {found[0].place}.")
+    if hints.file:
+        hints = replace(hints, file=PurePosixPath(hints.file).as_posix())
+    try:
+        return _detect(folder, hints)
+    finally:
+        forget_files()
+
+
+def _detect(folder: Path, hints: DetectionHints) -> Finding:
+    faults: Faults = []
+    for number, layout in enumerate(LAYOUTS):
+        found = [each for each in layout(folder, hints, faults) if hints.file in ("", each.place)]
         if found:
-            return found[0]
+            others = [] if hints.file else _others(folder, hints, number + 1)
+            return _with_alternatives(_one_of(found), found, others)
         if undecided := [fault for fault in faults if isinstance(fault, UndecidedError)]:
             raise undecided[0]
     if faults:
         raise faults[0]
     asked = f" as {hints.file}" if hints.file else ""
-    want = {"retrieval": "captions", "zeroshot": "classes"}.get(hints.family or "", "captions or classes")
     raise GoldievalError(
-        f"{folder} holds no images with {want}{asked}: no class folders, CSV, TSV, JSON Lines, COCO captions or web "
-        f"dataset. {_seen(folder)} Name the table with --file, or write a card."
+        f"{folder} holds no images with {wanted_words(hints.named_family)}{asked}: no class folders, CSV, TSV, JSON "
+        f"Lines, COCO JSON, masks or web dataset. {_seen(folder)} Name the table with --file, or write a card."
     )
+
+
+def _others(folder: Path, hints: DetectionHints, first: int) -> list[Finding]:
+    """Return what other layouts fit as well, one finding each."""
+    found = (layout(folder, hints, []) for layout in LAYOUTS[first:])
+    return [_preferred(each) or each[0] for each in found if each]
+
+
+def _one_of(found: Sequence[Finding]) -> Finding:
+    """Return the only finding, or that of the split to evaluate."""
+    if len(found) == 1:
+        return found[0]
+    chosen = _preferred(found)
+    if chosen is None:
+        places = [each.place for each in found]
+        both = f"{places[0]} and {places[1]} both fit" if len(places) == 2 else f"{listing(places)} fit"
+        raise UndecidedError(f"{both}: add --file {shell_argument(places[0])}.")
+    return chosen
+
+
+def _preferred(found: Sequence[Finding]) -> Finding | None:
+    """Return the finding of the split to evaluate, or None if the findings are not splits of one data set."""
+    return preferred_split(found, lambda each: each.place) if len({each.family for each in found}) == 1 else None
+
+
+def _with_alternatives(chosen: Finding, found: Sequence[Finding], others: Sequence[Finding]) -> Finding:
+    """Return a finding with notes on the splits that were not taken and on the other layouts that fit."""
+    notes = list(chosen.notes)
+    if splits := [each for each in found if each is not chosen]:
+        options = listing([f"--file {shell_argument(each.place)}" for each in splits])
+        notes.append(f"of {len(found)} splits {split_of(chosen.place)} is taken; the others: {options}")
+    for other in others:
+        notes.append(f"it also holds {other.description}: --file {shell_argument(other.place)}")
+    return replace(chosen, notes=notes)
 
 
 def _seen(folder: Path) -> str:
@@ -63,46 +107,3 @@ def _seen(folder: Path) -> str:
     hints = [hint for ending, hint in HINTS.items() if counts[ending] > (1 if ending == ".txt" else 0)]
     held = listing([f"{count:,} {ending}" for ending, count in counts.most_common()], 6) or "no file"
     return f"It holds {held}{f' ({hints[0]})' if hints else ''}."
-
-
-def _webdatasets(folder: Path, hints: DetectionHints, faults: list[GoldievalError]) -> list[Finding]:
-    """Detect ``<split>/nshards.txt`` with tar files; the first sample distinguishes classes from captions."""
-    found = []
-    for place in folders_below(folder, 1):
-        first = place / "0.tar"
-        if not first.is_file():
-            continue
-        if not (place / "nshards.txt").is_file():
-            faults.append(UndecidedError(f"{place} holds tars but no nshards.txt: write their number into that file."))
-            continue
-        _, members = next(samples_of(first), ("", {}))
-        family = "zeroshot" if "cls" in members else "retrieval"
-        if is_wanted(family, hints):
-            description = f"a web dataset, {'classes in .cls' if family == 'zeroshot' else 'captions in .txt'}"
-            found.append(Finding({"reader": "webdataset", "split": place.name}, family, place.name, description))
-    return found
-
-
-def _coco(folder: Path, hints: DetectionHints, faults: list[GoldievalError]) -> list[Finding]:
-    found = []
-    for file in files_of(folder, [".json"]) if is_wanted("retrieval", hints) else []:
-        name = file.relative_to(folder).as_posix()
-        content = json_or_none(file, faults) if hints.file in ("", name) else None
-        if not isinstance(content, dict) or not _has_captions(content):
-            continue
-        names = [str(image.get("file_name")) for image in content["images"] if isinstance(image, dict)]
-        root = picture_root(folder, names)
-        if root is None:
-            faults.append(UnfitError(f"{name}: its images (first: {', '.join(names[:1])}) are not below {folder}."))
-            continue
-        source = {"reader": "coco", "annotations": name, "images": root}
-        found.append(Finding(source, "retrieval", name, f"COCO captions in {name}, images in {root}"))
-    return found
-
-
-def _has_captions(content: dict[str, Any]) -> bool:
-    parts = content.get("images"), content.get("annotations")
-    if not all(isinstance(part, list) and part and isinstance(part[0], dict) for part in parts):
-        return False
-    has_captions = any(isinstance(each, dict) and "caption" in each for each in content["annotations"])
-    return has_captions and any(isinstance(each, dict) and "file_name" in each for each in content["images"])

@@ -12,10 +12,10 @@ from goldieval.core.text import shell_argument
 from goldieval.data.fetch.lockfile import Origin, write_lock
 from goldieval.data.fetch.staging import hidden_sibling, lock_for_fetch
 from goldieval.data.fetch.unpack import clear
-from goldieval.data.manage.columns import folders_below
+from goldieval.data.manage.check_pictures import check_pictures
 from goldieval.data.manage.detect import detect
 from goldieval.data.manage.finding import DetectionHints
-from goldieval.data.manage.write_card import check_pictures
+from goldieval.data.manage.places import folders_below
 from goldieval.data.masks import check_masks
 from goldieval.data.source import Source, tilde
 from goldieval.tasks.card import Task

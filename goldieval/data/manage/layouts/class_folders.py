@@ -1,16 +1,16 @@
-"""Detection of folders of images, one per class."""
+"""Folders of images, one per class."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from goldieval.core.errors import GoldievalError, listing
-from goldieval.data.manage.columns import UnfitError, folders_below
-from goldieval.data.manage.finding import DEPTH, DetectionHints, Finding, is_wanted
+from goldieval.core.errors import listing
+from goldieval.data.manage.finding import DEPTH, DetectionHints, Faults, Finding, UnfitError, is_wanted
+from goldieval.data.manage.places import folders_below
 from goldieval.data.walk import is_picture
 
 
-def find_class_folders(folder: Path, hints: DetectionHints, faults: list[GoldievalError]) -> list[Finding]:
+def find(folder: Path, hints: DetectionHints, faults: Faults) -> list[Finding]:
     """Return the folders that have one folder of images per class; near misses are added to ``faults``."""
     if not is_wanted("zeroshot", hints):
         return []

@@ -1,0 +1,17 @@
+"""The layouts that ``goldieval data import`` detects: one module each, in the order in which they are tried.
+
+A layout is a function ``find(folder, hints, faults)``. It returns one finding for every file or folder that fits, adds
+to ``faults`` what nearly does, and does not change the folder.
+"""
+
+from __future__ import annotations
+
+from goldieval.data.manage.finding import Find
+from goldieval.data.manage.layouts import class_folders, coco_captions, table, webdataset
+
+LAYOUTS: tuple[Find, ...] = (
+    webdataset.find,
+    coco_captions.find,
+    table.find,
+    class_folders.find,
+)
