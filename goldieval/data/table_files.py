@@ -81,6 +81,11 @@ def raw_value(where: str, entry: TableRow, column: str) -> Any:
     return value
 
 
+def nested_value(entry: TableRow, column: str) -> Any:
+    """Return a row's value, or None if the column does not exist."""
+    return entry[column] if column in entry else _nested(entry, column)[1]
+
+
 def empty(column: str, value: Any) -> str:
     """Return the error message for a missing value."""
     if isinstance(value, str) and value.strip():

@@ -79,6 +79,7 @@ FLAGS = {
         "--caption",
         "--label",
         "--mask",
+        "--keep-uncaptioned",
         "--dry-run",
         "--data-dir",
         "--tasks-dir",

@@ -9,7 +9,7 @@ from typing import Any
 
 from goldieval.data.labels import class_names_in, label_text
 from goldieval.data.manage.finding import UndecidedError, UnfitError
-from goldieval.data.manage.places import LOOKED_AT, picture_root
+from goldieval.data.manage.places import LOOKED_AT, picture_place
 from goldieval.data.table_files import is_missing
 from goldieval.data.walk import PICTURES
 
@@ -19,6 +19,8 @@ USUAL = {
     "caption": {"caption", "captions", "text", "texts", "sentence", "sentences", "raw"},
     "label": {"label", "labels", "class", "class_name", "category", "target"},
 }
+# Names that mean a caption if no column has one of the names above.
+LESS_USUAL = {"title", "titles", "alt", "alt_text", "description", "descriptions"}
 
 Rows = list[dict[str, Any]]
 
@@ -32,16 +34,18 @@ class DetectedColumns:
         images: Folder that its paths are relative to.
         caption: Column of the caption, or empty.
         label: Column of the label, or empty.
+        prefix: Leading part of the image paths to remove.
     """
 
     image: str
     images: str
     caption: str = ""
     label: str = ""
+    prefix: str = ""
 
     def source(self, family: str) -> dict[str, str]:
         """Return the keys of a card's source block."""
-        kept = {"image": self.image, "images": self.images if self.images != "." else ""}
+        kept = {"image": self.image, "images": self.images if self.images != "." else "", "prefix": self.prefix}
         kept |= {"caption": self.caption} if family == "retrieval" else {"label": self.label}
         return {key: value for key, value in kept.items() if value}
 
@@ -65,7 +69,7 @@ def columns_of(rows: Rows, folder: Path, shown: str, named: dict[str, str], fami
         if name and name not in names:
             raise UndecidedError(f"{shown} has no column {name!r} for --{role}; it has {', '.join(names)}.")
     pictures = [name for name in names if _all(rows, name, _is_picture)]
-    roots = {name: root for name in (pictures or []) if (root := picture_root(folder, _texts(rows, name))) is not None}
+    roots = {name: root for name in (pictures or []) if (root := picture_place(folder, _texts(rows, name))) is not None}
     if named.get("image") and named["image"] not in roots:
         raise UndecidedError(f"{shown}: the files that {named['image']!r} names are not below {folder}.")
     if pictures and not roots:
@@ -84,7 +88,7 @@ def columns_of(rows: Rows, folder: Path, shown: str, named: dict[str, str], fami
         wanted = {"retrieval": "captions", "zeroshot": "classes"}.get(family or "", "captions or classes")
         options = {"retrieval": "--caption", "zeroshot": "--label"}.get(family or "", "--caption or --label")
         raise UnfitError(f"{shown}: no column looks like {wanted}; name one of {', '.join(rest)} with {options}.")
-    return DetectedColumns(image, roots[image], caption, label)
+    return DetectedColumns(image, roots[image].images, caption, label, roots[image].prefix)
 
 
 def _pick(shown: str, role: str, candidates: list[str], rows: Rows, named: dict[str, str]) -> str:
@@ -93,6 +97,8 @@ def _pick(shown: str, role: str, candidates: list[str], rows: Rows, named: dict[
         return named[role]
     distinct = _without_twins(candidates, rows) if role == "label" else candidates
     usual = [name for name in distinct if name.lower() in USUAL[role]]
+    if role == "caption" and not usual:
+        usual = [name for name in distinct if name.lower() in LESS_USUAL]
     left = usual if len(distinct) > 1 and usual else distinct
     if len(left) > 1:
         raise UndecidedError(f"{shown}: columns {left[0]!r} and {left[1]!r} could both hold the {role}: add --{role}.")

@@ -36,6 +36,7 @@ class DetectionHints:
         caption: Column of the caption.
         label: Column of the label.
         mask: Column of the mask.
+        keep_uncaptioned: Whether images without a caption stay in the gallery.
     """
 
     family: str | None = None
@@ -44,6 +45,7 @@ class DetectionHints:
     caption: str = ""
     label: str = ""
     mask: str = ""
+    keep_uncaptioned: bool = False
 
     @property
     def named_family(self) -> str | None:

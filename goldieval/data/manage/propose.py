@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from goldieval.core.errors import GoldievalError, listing
+from goldieval.data.manage.caption_options import with_caption_rules
 from goldieval.data.manage.check_pictures import check_pictures
 from goldieval.data.manage.class_names import cleaned, doubtful
 from goldieval.data.manage.detect import detect
@@ -60,7 +61,8 @@ def propose_card(folder: Path, hints: DetectionHints, name: str | None, out: Pat
         raise GoldievalError(f"--family {hints.family!r}: choose {', '.join(most)} or {last}.")
     if name is not None:
         check_name(name)
-    return proposal_of(folder, detect(folder, hints), name, out)
+    found = with_caption_rules(detect(folder, hints), hints.keep_uncaptioned)
+    return proposal_of(folder, found, name, out)
 
 
 def proposal_of(folder: Path, found: Finding, name: str | None, out: Path | None) -> Proposal:
