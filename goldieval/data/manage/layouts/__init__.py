@@ -7,11 +7,22 @@ to ``faults`` what nearly does, and does not change the folder.
 from __future__ import annotations
 
 from goldieval.data.manage.finding import Find
-from goldieval.data.manage.layouts import class_folders, coco_captions, table, webdataset
+from goldieval.data.manage.layouts import (
+    class_folders,
+    coco_captions,
+    coco_masks,
+    mask_folders,
+    mask_table,
+    table,
+    webdataset,
+)
 
 LAYOUTS: tuple[Find, ...] = (
     webdataset.find,
     coco_captions.find,
+    coco_masks.find,
+    mask_table.find,
     table.find,
+    mask_folders.find,
     class_folders.find,
 )
