@@ -35,6 +35,9 @@ def import_data(
     caption: Annotated[str | None, typer.Option(help="Column with the captions.")] = None,
     label: Annotated[str | None, typer.Option(help="Column with the class labels.")] = None,
     mask: Annotated[str | None, typer.Option(help="Column with the mask files.")] = None,
+    keep_uncaptioned: Annotated[
+        bool, typer.Option("--keep-uncaptioned", help="Keep images without a caption in the gallery.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and show everything, but write nothing.")] = False,
     data_dir: DataDir = None,
     tasks_dir: TasksDir = None,
@@ -49,7 +52,7 @@ def import_data(
 
     if len(what) not in (1, 2):
         raise GoldievalError("write `data import TASK FOLDER`, or `data import FOLDER` for data of your own.")
-    hints = DetectionHints(family, file or "", image or "", caption or "", label or "", mask or "")
+    hints = DetectionHints(family, file or "", image or "", caption or "", label or "", mask or "", keep_uncaptioned)
     if len(what) == 2:
         _refuse_own_options(what[0], {**vars(hints), "name": name, "out": out, "dry-run": dry_run})
         _link(what[0], Path(what[1]).expanduser(), data_dir, tasks_dir)
@@ -84,7 +87,7 @@ def _write(folder: Path, hints: DetectionHints, name: str | None, out: Path | No
 
 
 def _refuse_own_options(task: str, options: dict[str, object]) -> None:
-    unused = [name for name, value in options.items() if value]
+    unused = [name.replace("_", "-") for name, value in options.items() if value]
     if unused:
         raise GoldievalError(f"--{unused[0]} is for data of your own, and {task} already has a card: omit the option.")
 

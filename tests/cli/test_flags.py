@@ -89,6 +89,7 @@ FLAGS = {
         "--caption",
         "--label",
         "--mask",
+        "--keep-uncaptioned",
         "--dry-run",
         "--data-dir",
         "--tasks-dir",

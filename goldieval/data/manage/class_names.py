@@ -11,6 +11,7 @@ from goldieval.data.manage.wordnet import WNID, names_of_synsets
 
 LEADING_NUMBER = re.compile(r"\d{1,5}[._\- ]+(?=[^\W\d])")
 JOINED_WORDS = re.compile(r"(?:[A-Z][a-z]{2,}){2,}")
+COCO_SUFFIX = re.compile(r"(?<=\w)-(?:(?:other-)?merged|other|stuff)$")  # of COCO's stuff: wall-other-merged
 FILE_LIKE = re.compile(r".*\.(?:jpe?g|png|gif|bmp|tiff?|webp|txt|csv|json|tar)", re.IGNORECASE)
 
 
@@ -33,8 +34,24 @@ def cleaned(names: Sequence[str]) -> tuple[list[str], list[str]]:
     return found, [f"class names cleaned: {listing(changed)}"] if changed else []
 
 
+def distinct_labels(lines: Sequence[str]) -> list[str]:
+    """Return lines of names, separated by commas, of which no two begin with the same name: a label is put before.
+
+    >>> distinct_labels(["screen, silver screen", "screen, CRT screen"])
+    ['silver screen: screen, silver screen', 'CRT screen: screen, CRT screen']
+    """
+    first = [line.partition(",")[0].strip() for line in lines]
+    often = {name for name, count in Counter(first).items() if count > 1}
+    last = [line.rpartition(",")[2].strip() for line in lines]
+    labels = [other if name in often else name for name, other in zip(first, last, strict=True)]
+    labels = [f"{label} {labels[:row].count(label) + 1}" if label in labels[:row] else label
+              for row, label in enumerate(labels)]  # fmt: skip
+    return [f"{label}: {line}" if name != label else line
+            for label, name, line in zip(labels, first, lines, strict=True)]  # fmt: skip
+
+
 def _separated(name: str) -> str:
-    words = " ".join(name.replace("_", " ").split())
+    words = " ".join(COCO_SUFFIX.sub("", name).replace("_", " ").split())
     return re.sub("(?<=[a-z])(?=[A-Z])", " ", words) if JOINED_WORDS.fullmatch(words) else words
 
 

@@ -12,7 +12,7 @@ from goldieval.core.errors import GoldievalError, listing
 from goldieval.core.text import shell_argument
 from goldieval.data.manage.family_defaults import wanted_words
 from goldieval.data.manage.finding import DEPTH, DetectionHints, Faults, Finding, UndecidedError, forget_files
-from goldieval.data.manage.generic_names import preferred_split, split_of
+from goldieval.data.manage.generic_names import preferred_split, split_of, without_split
 from goldieval.data.manage.layouts import LAYOUTS
 from goldieval.data.manage.places import folders_below
 from goldieval.data.walk import ending_of, is_leftover
@@ -66,35 +66,38 @@ def _detect(folder: Path, hints: DetectionHints) -> Finding:
 def _others(folder: Path, hints: DetectionHints, first: int) -> list[Finding]:
     """Return what other layouts fit as well, one finding each."""
     found = (layout(folder, hints, []) for layout in LAYOUTS[first:])
-    return [_preferred(each) or each[0] for each in found if each]
+    return [_preferred(each)[0] for each in found if each]
 
 
 def _one_of(found: Sequence[Finding]) -> Finding:
     """Return the only finding, or that of the split to evaluate."""
-    if len(found) == 1:
-        return found[0]
-    chosen = _preferred(found)
-    if chosen is None:
-        places = [each.place for each in found]
+    data_sets: dict[tuple[str, ...], list[Finding]] = {}
+    for each in found:
+        data_sets.setdefault((each.family, *without_split(each.place)), []).append(each)
+    chosen = [each for splits in data_sets.values() for each in _preferred(splits)]
+    if len(chosen) > 1:
+        places = [each.place for each in chosen]
         both = f"{places[0]} and {places[1]} both fit" if len(places) == 2 else f"{listing(places)} fit"
         raise UndecidedError(f"{both}: add --file {shell_argument(places[0])}.")
-    return chosen
+    return chosen[0]
 
 
-def _preferred(found: Sequence[Finding]) -> Finding | None:
-    """Return the finding of the split to evaluate, or None if the findings are not splits of one data set."""
-    return preferred_split(found, lambda each: each.place) if len({each.family for each in found}) == 1 else None
+def _preferred(splits: Sequence[Finding]) -> Sequence[Finding]:
+    """Return the finding of the split to evaluate, or all if they are not the splits of one data set."""
+    chosen = preferred_split(splits, lambda each: each.place)
+    return splits if chosen is None else [chosen]
 
 
 def _with_alternatives(chosen: Finding, found: Sequence[Finding], others: Sequence[Finding]) -> Finding:
-    """Return a finding with notes on the splits that were not taken and on the other layouts that fit."""
-    notes = list(chosen.notes)
+    """Return a completed finding with notes on the splits that were not taken and on the other layouts that fit."""
+    whole = chosen.complete(chosen) if chosen.complete else chosen
+    notes = list(whole.notes)
     if splits := [each for each in found if each is not chosen]:
         options = listing([f"--file {shell_argument(each.place)}" for each in splits])
         notes.append(f"of {len(found)} splits {split_of(chosen.place)} is taken; the others: {options}")
     for other in others:
         notes.append(f"it also holds {other.description}: --file {shell_argument(other.place)}")
-    return replace(chosen, notes=notes)
+    return replace(whole, notes=notes)
 
 
 def _seen(folder: Path) -> str:

@@ -36,6 +36,7 @@ class DetectionHints:
         caption: Column of the caption.
         label: Column of the label.
         mask: Column of the mask.
+        keep_uncaptioned: Whether images without a caption stay in the gallery.
     """
 
     family: str | None = None
@@ -44,6 +45,7 @@ class DetectionHints:
     caption: str = ""
     label: str = ""
     mask: str = ""
+    keep_uncaptioned: bool = False
 
     @property
     def named_family(self) -> str | None:
@@ -66,6 +68,7 @@ class Finding:
         params: Parameters of the card that differ from the defaults of the family.
         headline: Headline metric; empty for that of the family.
         location: Keys of the source block that locate the data, if not the folder itself: ``hub`` and ``revision``.
+        complete: Returns the finding with what takes long to find out; it is called only for the finding that is taken.
     """
 
     source: dict[str, Any]
@@ -77,6 +80,7 @@ class Finding:
     params: dict[str, Any] = field(default_factory=dict)
     headline: str = ""
     location: dict[str, Any] = field(default_factory=dict)
+    complete: Callable[[Finding], Finding] | None = None
 
 
 Faults = list[GoldievalError]

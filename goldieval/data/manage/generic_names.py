@@ -24,16 +24,36 @@ NO_NAMES = frozenset(
     {"data", "dataset", "datasets", "download", "downloads", "file", "files", "folder", "dir", "root", "raw", "all"}
     | {"full", "tmp"}
 )
+MASK_WORDS = frozenset(
+    {
+        "mask",
+        "masks",
+        "label",
+        "labels",
+        "annotation",
+        "annotations",
+        "ann",
+        "anns",
+        "annot",
+        "gt",
+        "gtfine",
+        "gtcoarse",
+    }
+    | {"groundtruth", "seg", "segmentation", "segmentations", "segmentationclass", "segmap", "segmaps", "labelids"}
+    | {"labeltrainids", "semseg", "semantic", "semantics", "lbl", "target", "targets", "stuffthingmaps"}
+)
+_JOINED = re.compile(f"^({'|'.join(SPLITS)})({'|'.join(sorted(MASK_WORDS))})$")  # testannot
 _GENERIC = PICTURE_ROLES | OTHER_ROLES | NO_NAMES | frozenset(SPLITS)
 
 
 def words_of(name: str) -> list[str]:
     """Return the words of a file or folder name in lower case, without digits.
 
-    >>> words_of("images_val2017"), words_of("2750")
-    (['images', 'val'], [])
+    >>> words_of("images_val2017"), words_of("2750"), words_of("testannot")
+    (['images', 'val'], [], ['test', 'annot'])
     """
-    return [word for word in re.split("[^a-z]+", name.lower()) if word]
+    joined = _JOINED.sub(r"\1_\2", name.lower())
+    return [word for word in re.split("[^a-z]+", joined) if word]
 
 
 def is_generic(name: str) -> bool:

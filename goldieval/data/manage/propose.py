@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from goldieval.core.errors import GoldievalError, listing
+from goldieval.data.manage.caption_options import with_caption_rules
 from goldieval.data.manage.check_pictures import check_pictures
 from goldieval.data.manage.class_names import cleaned, doubtful
 from goldieval.data.manage.detect import detect
@@ -27,6 +28,7 @@ from goldieval.metrics.registry import metric_of
 from goldieval.tasks.card import load_card
 from goldieval.tasks.catalogue import Catalogue
 
+SHORT_LIST = 12  # items that are written on one line
 NOTE = "# Written by `goldieval data import`. Raise version when you change what is measured.\n"
 
 
@@ -60,7 +62,8 @@ def propose_card(folder: Path, hints: DetectionHints, name: str | None, out: Pat
         raise GoldievalError(f"--family {hints.family!r}: choose {', '.join(most)} or {last}.")
     if name is not None:
         check_name(name)
-    return proposal_of(folder, detect(folder, hints), name, out)
+    found = with_caption_rules(detect(folder, hints), hints.keep_uncaptioned)
+    return proposal_of(folder, found, name, out)
 
 
 def proposal_of(folder: Path, found: Finding, name: str | None, out: Path | None) -> Proposal:
@@ -165,4 +168,15 @@ def card_text(content: dict[str, Any], folder: Path, beside: Path, location: dic
     path = place.relative_to(home).as_posix() if place.is_relative_to(home) else str(place)
     source = {"reader": content["source"]["reader"], **(location or {"path": path}), **content["source"]}
     kept = {key: value for key, value in (content | {"source": source}).items() if value != {}}
-    return yaml.safe_dump(kept, sort_keys=False, allow_unicode=True, width=110, default_flow_style=None)
+    return yaml.dump(kept, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110, default_flow_style=None)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes short lists on one line and long ones with an item on each, so that names are easily edited."""
+
+    def represent_list(self, data: list[Any]) -> yaml.Node:
+        flow = None if len(data) <= SHORT_LIST and not any(", " in str(item) for item in data) else False
+        return self.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=flow)
+
+
+_Dumper.add_representer(list, _Dumper.represent_list)

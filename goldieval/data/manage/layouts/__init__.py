@@ -7,11 +7,30 @@ to ``faults`` what nearly does, and does not change the folder.
 from __future__ import annotations
 
 from goldieval.data.manage.finding import Find
-from goldieval.data.manage.layouts import class_folders, coco_captions, table, webdataset
+from goldieval.data.manage.layouts import (
+    caption_files,
+    choices,
+    class_folders,
+    coco_captions,
+    coco_masks,
+    mask_folders,
+    mask_table,
+    parquet,
+    shards,
+    table,
+    webdataset,
+)
 
 LAYOUTS: tuple[Find, ...] = (
     webdataset.find,
+    shards.find,
+    choices.find,
+    parquet.find,
     coco_captions.find,
+    coco_masks.find,
+    mask_table.find,
     table.find,
+    caption_files.find,
+    mask_folders.find,
     class_folders.find,
 )

@@ -18,6 +18,8 @@ from goldieval.data.manage.finding import (
     files_of,
     json_or_none,
 )
+from goldieval.data.manage.places import PicturePlace
+from goldieval.data.manage.row_splits import with_split
 from goldieval.data.table_files import read_table
 
 CLASS_NAMES = "classes.txt"
@@ -45,7 +47,8 @@ def find(folder: Path, hints: DetectionHints, faults: Faults) -> list[Finding]:
         if numbers and not (folder / CLASS_NAMES).is_file():
             faults.append(UndecidedError(_names_wanted(folder, name, columns.label, numbers)))
             continue
-        found.append(_of_table(file, name, columns, CLASS_NAMES if numbers else ""))
+        finding = _of_table(file, name, columns, CLASS_NAMES if numbers else "")
+        found.append(with_split(finding, folder, rows, PicturePlace(columns.images, columns.prefix)))
     return found
 
 
