@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from goldieval.data.manage.finding import Find
 from goldieval.data.manage.layouts import (
+    arrays,
     class_folders,
     coco_captions,
     coco_masks,
+    lists,
     mask_folders,
     mask_table,
+    matlab,
     table,
     webdataset,
 )
@@ -24,5 +27,8 @@ LAYOUTS: tuple[Find, ...] = (
     mask_table.find,
     table.find,
     mask_folders.find,
+    lists.find,
+    matlab.find,
+    arrays.find,
     class_folders.find,
 )
