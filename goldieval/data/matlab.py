@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from goldieval.core.errors import TaskError, first_line
+from goldieval.core.limits import MATLAB_BYTES, MATLAB_UNPACKED
 from goldieval.core.reading import read_bytes
 from goldieval.data.file_names import picture_file
 from goldieval.data.image_source import FileImage
@@ -19,8 +20,6 @@ from goldieval.data.roots import inside
 from goldieval.data.samples import AnnotatedImage, Dataset, ImageSample, dataset_of
 from goldieval.data.source import Source
 
-FILE_BYTES = 16_000_000  # of a file; the largest of these data sets has 200 kB
-UNPACKED_BYTES = 256_000_000  # of one of its variables
 HEADER, TAG = 128, 8  # bytes
 COMPRESSED = 15  # type of a data element
 
@@ -106,7 +105,7 @@ def _content(file: Path) -> dict[str, Any]:
     from scipy.io import loadmat
 
     try:
-        data = read_bytes(file, FILE_BYTES)
+        data = read_bytes(file, MATLAB_BYTES)
         _check_unpacked(data)
         content: dict[str, Any] = loadmat(io.BytesIO(data))
     except OSError as error:
@@ -122,9 +121,9 @@ def _check_unpacked(data: bytes) -> None:
     while place + TAG <= len(data):
         kind, size = struct.unpack_from("<II", data, place)
         if kind == COMPRESSED:
-            unpacked = zlib.decompressobj().decompress(data[place + TAG : place + TAG + size], UNPACKED_BYTES + 1)
-            if len(unpacked) > UNPACKED_BYTES:
-                raise ValueError(f"a variable unpacks to more than {UNPACKED_BYTES:,} bytes")
+            unpacked = zlib.decompressobj().decompress(data[place + TAG : place + TAG + size], MATLAB_UNPACKED + 1)
+            if len(unpacked) > MATLAB_UNPACKED:
+                raise ValueError(f"a variable unpacks to more than {MATLAB_UNPACKED:,} bytes")
         place += TAG + size
 
 

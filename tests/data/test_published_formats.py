@@ -100,7 +100,7 @@ def test_bad_matlab_files_are_refused_in_one_line(tmp_path: Path, monkeypatch: p
     (folder / "imagelabels.mat").write_bytes(b"MATLAB 7.3 MAT-file" + b"\0" * 200)
     assert "is not a readable MATLAB file of version 5" in refused(folder, "matlab", **FLOWERS)
     savemat(folder / "imagelabels.mat", {"labels": np.ones((1, 100_000))}, do_compression=True)
-    monkeypatch.setattr(matlab, "UNPACKED_BYTES", 100_000)
+    monkeypatch.setattr(matlab, "MATLAB_UNPACKED", 100_000)
     assert "a variable unpacks to more than 100,000 bytes" in refused(folder, "matlab", **FLOWERS)
 
 

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from goldieval.core.errors import TaskError, listing
+from goldieval.core.limits import MATLAB_BYTES
 from goldieval.core.text import shell_argument
 from goldieval.data.manage.finding import DEPTH, DetectionHints, Faults, Finding, UnfitError, files_of, is_wanted
 from goldieval.data.manage.generic_names import SPLITS, split_of
 from goldieval.data.manage.places import folders_below, picture_root
-from goldieval.data.matlab import FILE_BYTES, read_variable, variables_in
+from goldieval.data.matlab import read_variable, variables_in
 
 # Oxford Flowers 102: the variables of setid.mat, in the order of preference, and the splits that they are.
 NUMBERED_SPLITS = {"tstid": "test", "valid": "val", "trnid": "train"}
@@ -25,7 +26,7 @@ def find(folder: Path, hints: DetectionHints, faults: Faults) -> list[Finding]:
     held: dict[Path, list[str]] = {}
     for file in files:
         try:
-            held[file] = variables_in(file) if file.stat().st_size <= FILE_BYTES else []
+            held[file] = variables_in(file) if file.stat().st_size <= MATLAB_BYTES else []
         except TaskError as error:
             faults.append(error)
     try:
