@@ -57,11 +57,7 @@ def propose_card(folder: Path, hints: DetectionHints, name: str | None, out: Pat
     """
     if not folder.is_dir():
         raise GoldievalError(f"{folder} is not a folder.")
-    if hints.family not in (None, *FAMILIES):
-        *most, last = FAMILIES
-        raise GoldievalError(f"--family {hints.family!r}: choose {', '.join(most)} or {last}.")
-    if name is not None:
-        check_name(name)
+    check_options(hints, name)
     found = with_caption_rules(detect(folder, hints), hints.keep_uncaptioned)
     return proposal_of(folder, found, name, out)
 
@@ -100,6 +96,15 @@ def proposal_of(folder: Path, found: Finding, name: str | None, out: Path | None
     ]
     text = NOTE + card_text(content, folder, file.parent, found.location)
     return Proposal(file, text, lines, " --subset present" if lacking else "")
+
+
+def check_options(hints: DetectionHints, name: str | None) -> None:
+    """Raise GoldievalError if no card is written for the family, or a shipped task has the name."""
+    if hints.family not in (None, *FAMILIES):
+        *most, last = FAMILIES
+        raise GoldievalError(f"--family {hints.family!r}: choose {', '.join(most)} or {last}.")
+    if name is not None:
+        check_name(name)
 
 
 def check_name(name: str) -> None:
