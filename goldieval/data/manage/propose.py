@@ -7,13 +7,14 @@ import re
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from goldieval.core.errors import GoldievalError, listing
-from goldieval.data.manage.caption_options import with_caption_rules
+from goldieval.data.manage.caption_options import read_with_rules, with_caption_rules
 from goldieval.data.manage.check_pictures import check_pictures
 from goldieval.data.manage.class_names import cleaned, doubtful
 from goldieval.data.manage.detect import detect
@@ -73,7 +74,8 @@ def proposal_of(folder: Path, found: Finding, name: str | None, out: Path | None
     if file.exists():
         raise GoldievalError(f"{file} exists already. Choose another --name or --out.")
     content = _content(name, found)
-    prepared, seen = _read(content, folder)
+    read = partial(_read_source, content, folder)
+    content["source"], (prepared, seen) = read_with_rules(content["source"], read)
     names, notices = _class_names(content, found, prepared)
     if names:
         content["params"] = {**content["params"], "class_names": names}
@@ -134,6 +136,10 @@ def _content(name: str, found: Finding) -> dict[str, Any]:
         "params": defaults.params | found.params | named,
         "headline": found.headline or defaults.headline,
     }
+
+
+def _read_source(content: dict[str, Any], folder: Path, source: dict[str, Any]) -> tuple[Prepared[Any], dict[str, int]]:
+    return _read(content | {"source": source}, folder)
 
 
 def _read(content: dict[str, Any], folder: Path) -> tuple[Prepared[Any], dict[str, int]]:
