@@ -14,13 +14,16 @@ from goldieval.core.text import shell_argument
 
 if TYPE_CHECKING:
     from goldieval.data.manage.finding import DetectionHints
+    from goldieval.data.manage.propose import Proposal
     from goldieval.tasks.card import Task
 
 
 def import_data(
     what: Annotated[
         list[str],
-        typer.Argument(help="TASK FOLDER: use a folder as the data of a task. FOLDER: write a card for your own data."),
+        typer.Argument(
+            help="TASK FOLDER: use a folder as the data of a task. FOLDER or hf:OWNER/NAME[@REVISION]: write a card."
+        ),
     ],
     family: Annotated[
         str | None,
@@ -38,6 +41,9 @@ def import_data(
     keep_uncaptioned: Annotated[
         bool, typer.Option("--keep-uncaptioned", help="Keep images without a caption in the gallery.")
     ] = False,
+    config: Annotated[str | None, typer.Option(help="Configuration of a data set on the Hub.")] = None,
+    split: Annotated[str | None, typer.Option(help="Split of a data set on the Hub.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Download without confirmation.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and show everything, but write nothing.")] = False,
     data_dir: DataDir = None,
     tasks_dir: TasksDir = None,
@@ -47,17 +53,28 @@ def import_data(
     goldieval data import coco-val2017 ~/coco
 
     goldieval data import mydata/ --dry-run
+
+    goldieval data import hf:OWNER/NAME
     """
     from goldieval.data.manage.finding import DetectionHints
+    from goldieval.data.manage.propose import propose_card
 
     if len(what) not in (1, 2):
         raise GoldievalError("write `data import TASK FOLDER`, or `data import FOLDER` for data of your own.")
+    of_hub = {"config": config, "split": split, "yes": yes}
     hints = DetectionHints(family, file or "", image or "", caption or "", label or "", mask or "", keep_uncaptioned)
     if len(what) == 2:
-        _refuse_own_options(what[0], {**vars(hints), "name": name, "out": out, "dry-run": dry_run})
+        _refuse_own_options(what[0], {**vars(hints), "name": name, "out": out, "dry-run": dry_run} | of_hub)
         _link(what[0], Path(what[1]).expanduser(), data_dir, tasks_dir)
+        return
+    if what[0].startswith("hf:"):
+        proposal = _of_hub(what[0], config, split, yes, hints, name, out, data_dir, dry_run)
     else:
-        _write(Path(what[0]).expanduser(), hints, name, out, dry_run)
+        _refuse_hub_options(of_hub)
+        proposal = propose_card(Path(what[0]).expanduser(), hints, name, out)
+    if proposal is not None:
+        below_root = f" --data-dir {shell_argument(str(data_dir))}" if data_dir and what[0].startswith("hf:") else ""
+        _write(proposal, dry_run, below_root)
 
 
 def _link(name: str, folder: Path, data_dir: Path | None, tasks_dir: Path | None) -> None:
@@ -70,20 +87,42 @@ def _link(name: str, folder: Path, data_dir: Path | None, tasks_dir: Path | None
     console.print(Text(f"  goldieval run --model random --tasks {shell_argument(name)}"), soft_wrap=True)
 
 
-def _write(folder: Path, hints: DetectionHints, name: str | None, out: Path | None, dry_run: bool) -> None:
-    from goldieval.data.manage.propose import propose_card
+def _of_hub(
+    what: str,
+    config: str | None,
+    split: str | None,
+    yes: bool,
+    hints: DetectionHints,
+    name: str | None,
+    out: Path | None,
+    data_dir: Path | None,
+    dry_run: bool,
+) -> Proposal | None:
+    from goldieval.cli.data_import_hub import proposal_from_hub
+    from goldieval.data.manage.hub_files import parse_request
+
+    request = parse_request(what, config or "", split or "")
+    return proposal_from_hub(request, hints, name, out, selected_root(data_dir), dry_run, yes)
+
+
+def _write(proposal: Proposal, dry_run: bool, data_dir: str) -> None:
     from goldieval.data.manage.write_card import write_card
     from goldieval.data.source import tilde
 
     console = Console()
-    proposal = propose_card(folder, hints, name, out)
     if not dry_run:
         write_card(proposal)
     for line in proposal.lines:
         console.print(Text(line), soft_wrap=True)
     done = "would write" if dry_run else "wrote"
-    command = f"goldieval run --model random{proposal.options} --tasks {shell_argument(str(proposal.file))}"
+    options = f"{proposal.options}{data_dir}"
+    command = f"goldieval run --model random{options} --tasks {shell_argument(str(proposal.file))}"
     console.print(Text(f"{done} {tilde(proposal.file)}; run it: {command}"), soft_wrap=True)
+
+
+def _refuse_hub_options(options: dict[str, object]) -> None:
+    if unused := [name for name, value in options.items() if value]:
+        raise GoldievalError(f"--{unused[0]} is for data sets on the Hub (hf:OWNER/NAME): omit the option.")
 
 
 def _refuse_own_options(task: str, options: dict[str, object]) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from goldieval.core.errors import TaskError
 from goldieval.core.limits import GROUPS, PATTERN
-from goldieval.data.braces import GROUP, expanded
+from goldieval.data.braces import expanded
 from goldieval.data.roots import inside
 
 
@@ -46,7 +46,7 @@ def named_files(folder: Path, pattern: str, most: int, where: str) -> list[str]:
     Raises:
         TaskError: The pattern is invalid, names too many files, or leaves the folder.
     """
-    if len(pattern) > PATTERN or len(GROUP.findall(pattern)) > GROUPS or "\0" in pattern:
+    if len(pattern) > PATTERN or pattern.count("{") > GROUPS or "\0" in pattern:
         raise TaskError(f"{where}: {pattern[:60]!r} is not a valid pattern of files.")
     try:
         names = list(expanded(pattern, most))

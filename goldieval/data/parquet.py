@@ -19,6 +19,7 @@ from goldieval.data.samples import AnnotatedImage, Dataset, ImageSample
 from goldieval.data.source import read_names
 from goldieval.data.table_files import MISSING, raw_value, texts_in, value_of
 from goldieval.data.text_files import text_of
+from goldieval.data.walk import LeftOut, left_out_notes
 
 __all__ = ["ParquetImage", "ParquetSource"]
 
@@ -85,8 +86,9 @@ class ParquetSource(CaptionedSource):
     def read(self, folder: Path) -> Dataset:
         parts = [self._part(path) for path in self._paths(folder)]
         names = read_names(inside(folder, self.classes)) if self.classes else self._names_in(parts)
-        rows = [row for part in parts for row in self._rows(folder, part, names)]
-        return self.dataset(rows, names)
+        left_out: LeftOut = LeftOut()
+        rows = [row for part in parts for row in self._rows(folder, part, names, left_out)]
+        return self.dataset(rows, names, left_out_notes(left_out))
 
     def _paths(self, folder: Path) -> list[Path]:
         return [inside(folder, name) for name in matching_files(folder, self.files, "source.files")]
@@ -119,12 +121,14 @@ class ParquetSource(CaptionedSource):
             return None
         return class_names_in(label_text(where, value) for where, value in labels)
 
-    def _rows(self, folder: Path, part: ParquetPart, names: list[str] | None) -> Iterator[AnnotatedImage]:
+    def _rows(
+        self, folder: Path, part: ParquetPart, names: list[str] | None, left_out: LeftOut
+    ) -> Iterator[AnnotatedImage]:
         labels = LabelColumn(part.names, True) if part.names else LabelColumn(names, False)
         for where, number, entry in self._entries(part):
             place = f"{part.path.name}#{number}"
             id = str(value_of(where, entry, self.id_column, ())) if self.id_column else place
-            captions = [(f"{id}#{at}", text) for at, text in enumerate(self._captions(where, entry))]
+            captions = [(f"{id}#{at}", text) for at, text in enumerate(self._captions(where, entry, left_out))]
             image = ImageSample(id, *self._image(folder, part, number, where))
             yield AnnotatedImage(image, self._label(where, entry, labels), captions)
 
@@ -142,13 +146,13 @@ class ParquetSource(CaptionedSource):
             if all(str(raw_value(where, entry, column)) == value for column, value in self.where.items()):
                 yield where, number, entry
 
-    def _captions(self, where: str, entry: dict[str, Any]) -> list[str]:
+    def _captions(self, where: str, entry: dict[str, Any], left_out: LeftOut) -> list[str]:
         if not self.caption:
             return []
         decoded = _decoded(where, entry)
         if self.allows_missing and not without_missing(raw_value(where, decoded, self.caption), MISSING):
             return []
-        return texts_in(where, decoded, self.caption, allow_missing=self.allows_missing)
+        return texts_in(where, decoded, self.caption, left_out=left_out if self.allows_missing else None)
 
     def _label(self, where: str, entry: dict[str, Any], labels: LabelColumn) -> int | None:
         if not self.label:

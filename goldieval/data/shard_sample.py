@@ -10,9 +10,10 @@ from goldieval.core.errors import TaskError
 from goldieval.core.limits import ROW_BYTES
 from goldieval.data.caption_rules import without_missing
 from goldieval.data.samples import ImageSample
-from goldieval.data.table_files import MISSING, empty, is_missing, raw_value, texts_in
+from goldieval.data.table_files import MISSING, MISSING_CAPTION, empty, is_missing, raw_value, texts_in
 from goldieval.data.tar_samples import TarImage
 from goldieval.data.text_files import parse_json_text, text_of
+from goldieval.data.walk import LeftOut
 
 
 @dataclass(frozen=True)
@@ -48,33 +49,35 @@ class ShardSample:
             raise TaskError(f"{self.where}: its .json should hold a mapping.")
         return content
 
-    def captions(self, key: str, allow_missing: bool) -> list[str]:
+    def captions(self, key: str, left_out: LeftOut | None) -> list[str]:
         """Return the captions under a key of .json or, without a key, the lines of .txt.
 
         Args:
             key: The key, or an empty string.
-            allow_missing: Whether there may be none; else that is an error.
+            left_out: Counts missing captions beside others; without it, a missing caption is an error.
 
         Raises:
             TaskError: There are no captions, or they are not texts.
         """
-        return self._captions_in_json(key, allow_missing) if key else self._lines(allow_missing)
+        return self._captions_in_json(key, left_out) if key else self._lines(left_out)
 
-    def _captions_in_json(self, key: str, allow_missing: bool) -> list[str]:
-        if allow_missing and "json" not in self.members:
+    def _captions_in_json(self, key: str, left_out: LeftOut | None) -> list[str]:
+        if left_out is not None and "json" not in self.members:
             return []
         content = self.mapping()
-        if allow_missing and not without_missing(raw_value(self.where, content, key), MISSING):
+        if left_out is not None and not without_missing(raw_value(self.where, content, key), MISSING):
             return []
-        return texts_in(self.where, content, key, allow_missing=allow_missing)
+        return texts_in(self.where, content, key, left_out=left_out)
 
-    def _lines(self, allow_missing: bool) -> list[str]:
+    def _lines(self, left_out: LeftOut | None) -> list[str]:
         if "txt" not in self.members:
-            if allow_missing:
+            if left_out is not None:
                 return []
             raise TaskError(f"{self.where} has neither a .cls nor a .txt file.")
         captions = self.text("txt").splitlines()
         missing = [text for text in captions or [""] if is_missing(text)]
-        if missing and not allow_missing:
+        if missing and left_out is None:
             raise TaskError(f"{self.where}: {empty('caption in .txt', missing[0])}")
+        if left_out is not None and len(missing) < len(captions):
+            left_out[MISSING_CAPTION] += len(missing)
         return [text for text in captions if not is_missing(text)]

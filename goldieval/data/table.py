@@ -20,6 +20,7 @@ from goldieval.data.roots import inside
 from goldieval.data.samples import AnnotatedImage, Dataset, ImageSample, dataset_of
 from goldieval.data.source import Source, read_lines, read_names
 from goldieval.data.table_files import MISSING, raw_value, read_table, text_in, texts_in, value_of
+from goldieval.data.walk import LeftOut, left_out_notes
 
 
 class Table(BaseModel):
@@ -97,9 +98,10 @@ class Table(BaseModel):
         rows: dict[str, AnnotatedImage] = {}
         repeats: list[tuple[str, str]] = []
         empty: list[tuple[str, AnnotatedImage]] = []
+        left_out = LeftOut() if allow_missing else None
         listed = self._listed(folder)
         for place, entry in self._entries(inside(folder, self.file)):
-            row = self._row(folder, place, entry, names, allow_missing)
+            row = self._row(folder, place, entry, names, left_out)
             if listed is not None and row.image.id not in listed and PurePosixPath(row.image.path).name not in listed:
                 continue
             known = rows.setdefault(row.image.id, row)
@@ -108,7 +110,8 @@ class Table(BaseModel):
                 repeats += _join(place, known, row, bool(self.caption) and allow_missing)
         lacking = [place for place, known in empty if known.captions]
         notes = [f"left out: {len(lacking):,} rows without a caption, of images with another: {listing(lacking)}"]
-        return list(rows.values()), [*(notes if lacking else []), *repeated_note(repeats)]
+        notes = [*left_out_notes(left_out or LeftOut()), *(notes if lacking else []), *repeated_note(repeats)]
+        return list(rows.values()), notes
 
     def _listed(self, folder: Path) -> set[str] | None:
         return set(read_lines(inside(folder, self.listed))) if self.listed else None
@@ -130,7 +133,7 @@ class Table(BaseModel):
         )
 
     def _row(
-        self, folder: Path, where: str, entry: dict[str, Any], names: list[str] | None, allow_missing: bool
+        self, folder: Path, where: str, entry: dict[str, Any], names: list[str] | None, left_out: LeftOut | None
     ) -> AnnotatedImage:
         given = value_of(where, entry, self.image, self.no_value)
         if self.pictures:
@@ -145,15 +148,18 @@ class Table(BaseModel):
         if self.image_id:
             id = text_in(where, entry, self.image_id, self.no_value)
         label = index_of(where, value_of(where, entry, self.label, self.no_value), names) if self.label else None
-        captions = self._captions(where, entry, id, allow_missing) if self.caption else []
+        captions = self._captions(where, entry, id, left_out) if self.caption else []
         return AnnotatedImage(ImageSample(id, source, path if self.pictures else ""), label, captions)
 
-    def _captions(self, where: str, entry: dict[str, Any], image_id: str, allow_missing: bool) -> list[tuple[str, str]]:
-        if allow_missing and not without_missing(raw_value(where, entry, self.caption), self.no_value):
+    def _captions(
+        self, where: str, entry: dict[str, Any], image_id: str, left_out: LeftOut | None
+    ) -> list[tuple[str, str]]:
+        value = raw_value(where, entry, self.caption)
+        if left_out is not None and not without_missing(value, self.no_value):
             return []
-        texts = texts_in(where, entry, self.caption, self.no_value, allow_missing and not self.caption_id)
+        texts = texts_in(where, entry, self.caption, self.no_value, None if self.caption_id else left_out)
         if not self.caption_id:
-            return _named(image_id, texts, in_order=isinstance(raw_value(where, entry, self.caption), list))
+            return _named(image_id, texts, in_order=isinstance(value, list))
         ids = value_of(where, entry, self.caption_id)
         ids = ids if isinstance(ids, list) else [ids]
         if len(ids) != len(texts):

@@ -11,6 +11,7 @@ from typing import Any
 from goldieval.core.errors import TaskError
 from goldieval.data.table_formats import FORMATS, TableRow
 from goldieval.data.text_files import check_encodable, read_json_file
+from goldieval.data.walk import LeftOut
 
 __all__ = [
     "LIST",
@@ -27,6 +28,7 @@ __all__ = [
 
 # Notations of a missing value in Python, pandas, R, SQL and Excel, in addition to an empty cell, null and NaN.
 MISSING = ("nan", "NaN", "<NA>", "NA", "#N/A", "N/A", "n/a", "NULL", "null", "None")
+MISSING_CAPTION = ("captions", "a missing value beside others")
 LIST = re.compile(r"""\[\s*(['"]).*\1\s*\]""", re.DOTALL)  # a list written as text, as pandas does in a CSV
 
 
@@ -102,7 +104,7 @@ def text_in(where: str, entry: TableRow, column: str, markers: Sequence[str] = M
 
 
 def texts_in(
-    where: str, entry: TableRow, column: str, markers: Sequence[str] = MISSING, allow_missing: bool = False
+    where: str, entry: TableRow, column: str, markers: Sequence[str] = MISSING, left_out: LeftOut | None = None
 ) -> list[str]:
     """Return the texts in a column that contains one text or a list.
 
@@ -111,7 +113,7 @@ def texts_in(
         entry: The row.
         column: The column.
         markers: Texts that mark a missing value.
-        allow_missing: Whether missing texts of a list are left out; else they are an error.
+        left_out: Counts the missing texts of a list, which are then left out; without it they are an error.
 
     Raises:
         TaskError: The column contains no texts; names the row.
@@ -125,12 +127,13 @@ def texts_in(
                 "one row per text."
             )
         return [text]
-    if allow_missing:
-        value = [text for text in value if not is_missing(text, markers)]
     for number, text in enumerate(value, start=1):
-        if is_missing(text, markers):
+        if not is_missing(text, markers):
+            continue
+        if left_out is None:
             raise TaskError(f"{where}: {empty(column, text).removesuffix('.')} (number {number} of its list).")
-    return [_text(where, column, text) for text in value]
+        left_out[MISSING_CAPTION] += 1
+    return [_text(where, column, text) for text in value if not is_missing(text, markers)]
 
 
 def _text(where: str, column: str, value: Any) -> str:

@@ -70,8 +70,10 @@ class WebdatasetSource(CaptionedSource):
         if self.shards:
             samples = self._samples(folder, self._found(folder), left_out)
             names = names or self._names_in(samples)
-            return self.dataset(self._rows(samples, names), names, left_out_notes(left_out))
-        parts = [self._rows(self._samples(folder, _numbered(folder, split), left_out), None) for split in self._splits]
+            rows = self._rows(samples, names, left_out)
+            return self.dataset(rows, names, left_out_notes(left_out))
+        shards = [_numbered(folder, split) for split in self._splits]
+        parts = [self._rows(self._samples(folder, each, left_out), None, left_out) for each in shards]
         if not self.train:
             return self.dataset(parts[0], names, left_out_notes(left_out))
         rows = [
@@ -122,17 +124,17 @@ class WebdatasetSource(CaptionedSource):
             return str(value_of(sample.where, sample.mapping(), self.label))
         return sample.text("cls").strip()
 
-    def _rows(self, samples: list[ShardSample], names: list[str] | None) -> list[AnnotatedImage]:
+    def _rows(self, samples: list[ShardSample], names: list[str] | None, left_out: LeftOut) -> list[AnnotatedImage]:
         """Return a row per sample; ids contain the shard only if keys alone are not unique."""
-        rows = [self._row(sample, names) for sample in samples]
+        rows = [self._row(sample, names, left_out) for sample in samples]
         if len({sample.key for sample in samples}) < len(samples):
             return rows
         return [_renamed(row, sample.key) for row, sample in zip(rows, samples, strict=True)]
 
-    def _row(self, sample: ShardSample, names: list[str] | None) -> AnnotatedImage:
+    def _row(self, sample: ShardSample, names: list[str] | None, left_out: LeftOut) -> AnnotatedImage:
         if self.label or (not self.caption and "cls" in sample.members):
             return AnnotatedImage(sample.image, _index(sample.where, self._label_text(sample), names))
-        captions = sample.captions(self.caption, self.allows_missing)
+        captions = sample.captions(self.caption, left_out if self.allows_missing else None)
         return AnnotatedImage(sample.image, captions=_numbered_captions(sample.image.id, captions))
 
 

@@ -67,11 +67,14 @@ def test_a_lone_surrogate_is_refused_with_its_row() -> None:
 
 
 @pytest.mark.parametrize("value", ["null", "NaN", '"nan"', '""', '"  "', '"NULL"', '"None"', '["a", NaN]'])
-def test_a_missing_caption_is_refused(value: str) -> None:
+def test_a_missing_caption_is_refused_by_a_card_and_left_out_by_import(value: str) -> None:
     put("c.jsonl", '{"image": "img/0.png", "caption": "fine"}\n{"image": "img/1.png", "caption": ' + value + "}")
     assert "c.jsonl:2: empty caption" in refused("table", file="c.jsonl", caption="caption")
+    put("c.jsonl", Path("mine/c.jsonl").read_text() + '\n{"image": "img/2.png", "caption": "good"}')
     code, output = imported("--caption", "caption")
-    assert code == 2 and "c.jsonl:2: empty caption" in one_line(output) and not Path("mine.yaml").exists()
+    assert code == 0 and "left out: " in output, output
+    left = read("table", file="c.jsonl", caption="caption", uncaptioned="leave-out")
+    assert [text.text for text in left.texts] == ["fine", *(["a"] if "[" in value else []), "good"] and left.notes
 
 
 @pytest.mark.parametrize("value", ["", "nan", "N/A", "NULL"])

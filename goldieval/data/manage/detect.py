@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from goldieval.core.errors import GoldievalError, listing
 from goldieval.core.text import shell_argument
@@ -20,9 +21,8 @@ from goldieval.data.walk import ending_of, is_leftover
 
 MOST_SEEN = 100_000  # maximum number of files counted for the error message
 HINTS = {
-    ".parquet": "a card with `reader: parquet` reads Parquet files",
-    ".tar": "a web dataset is <split>/0.tar, 1.tar … with their number in <split>/nshards.txt",
-    ".ndjson": "name JSON Lines .jsonl",
+    ".parquet": "a Parquet file needs a column of images, or of names of images below the folder",
+    ".tar": "in a tar, images and their texts or labels have the same name",
     ".gz": "unpack what is compressed",
     ".zip": "unpack what is compressed",
     ".xlsx": "save a spreadsheet as CSV",
@@ -102,9 +102,16 @@ def _with_alternatives(chosen: Finding, found: Sequence[Finding], others: Sequen
     if splits := [each for each in found if each is not chosen]:
         options = listing([f"--file {shell_argument(each.place)}" for each in splits])
         notes.append(f"of {len(found)} splits {split_of(chosen.place)} is taken; the others: {options}")
-    for other in others:
+    used = _files_of(whole.source)
+    for other in (each for each in others if each.place not in used):
         notes.append(f"it also holds {other.description}: --file {shell_argument(other.place)}")
     return replace(whole, notes=notes)
+
+
+def _files_of(source: Mapping[str, Any]) -> set[str]:
+    """Return the files that a source reads, relative to the folder."""
+    single = {str(source[key]) for key in ("file", "annotations") if key in source}
+    return single | {PurePosixPath(source.get("annotations", "."), name).as_posix() for name in source.get("files", [])}
 
 
 def _seen(folder: Path) -> str:

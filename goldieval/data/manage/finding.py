@@ -13,7 +13,7 @@ from goldieval.data.manage.places import folders_below
 from goldieval.data.table_files import read_json_file
 from goldieval.data.walk import is_leftover
 
-TABLES = {".csv": "CSV", ".tsv": "TSV", ".jsonl": "JSON Lines", ".json": "JSON"}
+TABLES = {".csv": "CSV", ".tsv": "TSV", ".jsonl": "JSON Lines", ".ndjson": "JSON Lines", ".json": "JSON"}
 DEPTH = 2  # of the subfolders that are searched
 
 

@@ -7,13 +7,14 @@ import re
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from goldieval.core.errors import GoldievalError, listing
-from goldieval.data.manage.caption_options import with_caption_rules
+from goldieval.data.manage.caption_options import read_with_rules, with_caption_rules
 from goldieval.data.manage.check_pictures import check_pictures
 from goldieval.data.manage.class_names import cleaned, doubtful
 from goldieval.data.manage.detect import detect
@@ -58,11 +59,7 @@ def propose_card(folder: Path, hints: DetectionHints, name: str | None, out: Pat
     """
     if not folder.is_dir():
         raise GoldievalError(f"{folder} is not a folder.")
-    if hints.family not in (None, *FAMILIES):
-        *most, last = FAMILIES
-        raise GoldievalError(f"--family {hints.family!r}: choose {', '.join(most)} or {last}.")
-    if name is not None:
-        check_name(name)
+    check_options(hints, name)
     found = with_caption_rules(detect(folder, hints), hints.keep_uncaptioned)
     return proposal_of(folder, found, name, out)
 
@@ -78,7 +75,8 @@ def proposal_of(folder: Path, found: Finding, name: str | None, out: Path | None
     if file.exists():
         raise GoldievalError(f"{file} exists already. Choose another --name or --out.")
     content = _content(name, found)
-    prepared, seen = _read(content, folder)
+    read = partial(_read_source, content, folder)
+    content["source"], (prepared, seen) = read_with_rules(content["source"], read)
     names, notices = _class_names(found, prepared)
     told = telling_name(folder.resolve(), found.place)
     shipped = shipped_prompts(told, names) if found.family == "zeroshot" else None
@@ -112,6 +110,15 @@ def proposal_of(folder: Path, found: Finding, name: str | None, out: Path | None
     return Proposal(file, text, lines, " --subset present" if lacking else "")
 
 
+def check_options(hints: DetectionHints, name: str | None) -> None:
+    """Raise GoldievalError if no card is written for the family, or a shipped task has the name."""
+    if hints.family not in (None, *FAMILIES):
+        *most, last = FAMILIES
+        raise GoldievalError(f"--family {hints.family!r}: choose {', '.join(most)} or {last}.")
+    if name is not None:
+        check_name(name)
+
+
 def check_name(name: str) -> None:
     """Raise GoldievalError if a shipped task has that name."""
     if name in Catalogue().tasks:
@@ -139,6 +146,10 @@ def _content(name: str, found: Finding) -> dict[str, Any]:
         "params": defaults.params | found.params | named,
         "headline": found.headline or defaults.headline,
     }
+
+
+def _read_source(content: dict[str, Any], folder: Path, source: dict[str, Any]) -> tuple[Prepared[Any], dict[str, int]]:
+    return _read(content | {"source": source}, folder)
 
 
 def _read(content: dict[str, Any], folder: Path) -> tuple[Prepared[Any], dict[str, int]]:

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from goldieval.core.errors import TaskError, listing
-from goldieval.data.manage.columns import Rows
+from goldieval.data.manage.columns import USUAL, Rows
 from goldieval.data.manage.features import features_of
 from goldieval.data.manage.finding import (
     TABLES,
@@ -23,6 +23,7 @@ from goldieval.data.manage.finding import (
     is_wanted,
     json_or_none,
 )
+from goldieval.data.manage.generic_names import words_of
 from goldieval.data.manage.layouts.parquet import groups_of
 from goldieval.data.manage.places import PicturePlace, picture_place, place_without_extension
 from goldieval.data.manage.row_columns import caption_column, paths_of, picture_columns, text_columns, values_of
@@ -120,7 +121,7 @@ def _pair(file: ChoiceFile) -> tuple[list[str], list[str]] | None:
     """Return the columns of the two images and of the two captions, if there are exactly two of each."""
     pictures = file.pictures or _sides([name for name in paths_of(file.rows) if re.match("(?i)ima?ge?", name)])
     texts = [name for name in text_columns(file.rows) if name not in pictures]
-    if len(pictures) != 2:
+    if len(pictures) != 2 or any(USUAL["mask"] & set(words_of(name)) for name in pictures):
         return None
     captions = texts if len(texts) == 2 else _sides(texts)
     return (pictures, captions) if len(captions) == 2 else None

@@ -63,7 +63,7 @@ def _pattern(folder: Path, parent: str, prefix: str, names: Sequence[str]) -> st
     start = f"{below}{escape(prefix)}"
     if len(names) == 1 and "-of-" not in names[0]:
         return escape(names[0])
-    patterns = [f"{start}-[0-9]*-of-*.parquet", f"{start}*.parquet", f"{start}[0-9]*.parquet", f"{start}[-_.]*.parquet"]
+    patterns = [f"{start}-*.parquet", f"{start}*.parquet", f"{start}[0-9]*.parquet", f"{start}-[0-9]*-of-*.parquet"]
     fitting = (pattern for pattern in patterns if matching_files(folder, pattern, "files") == sorted(names))
     return next(fitting, escape(names[0]))
 

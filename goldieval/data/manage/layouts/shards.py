@@ -30,7 +30,7 @@ Samples = list[dict[str, TarImage]]
 def find(folder: Path, hints: DetectionHints, faults: Faults) -> list[Finding]:
     """Return one finding for each group of shards; those that are no web dataset are added to ``faults``."""
     found = []
-    for place, tars in _groups(folder).items():
+    for place, tars in groups_of(folder).items():
         if hints.file and hints.file not in (place, *tars):
             continue
         try:
@@ -40,7 +40,7 @@ def find(folder: Path, hints: DetectionHints, faults: Faults) -> list[Finding]:
     return found
 
 
-def _groups(folder: Path) -> dict[str, list[str]]:
+def groups_of(folder: Path) -> dict[str, list[str]]:
     """Return the tars below a folder by the place that names their group: a folder, or one of several splits in it."""
     by_folder: dict[Path, list[Path]] = defaultdict(list)
     for file in files_of(folder, [".tar"]):
