@@ -39,7 +39,7 @@ FLAGS = {
         "--json",
     ],
     "ls": ["what", "pattern", "--data-dir", "--tasks-dir", "--out", "--json"],
-    "show": ["place", "--json"],
+    "show": ["place", "--format", "--model", "--json"],
     "table": [
         "spec",
         "--out",
