@@ -11,6 +11,7 @@ from typing import Any
 
 from goldieval.core.errors import GoldievalError, listing
 from goldieval.core.text import shell_argument
+from goldieval.data.file_names import relative_name
 from goldieval.data.manage.family_defaults import wanted_words
 from goldieval.data.manage.finding import DEPTH, DetectionHints, Faults, Finding, UndecidedError, forget_files
 from goldieval.data.manage.generic_names import preferred_split, split_of, without_split
@@ -39,7 +40,7 @@ def detect(folder: Path, hints: DetectionHints) -> Finding:
             decides.
     """
     if hints.file:
-        hints = replace(hints, file=PurePosixPath(hints.file).as_posix())
+        hints = replace(hints, file=PurePosixPath(relative_name(folder, hints.file)).as_posix())
     try:
         return _detect(folder, hints)
     finally:

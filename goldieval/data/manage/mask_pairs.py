@@ -45,11 +45,10 @@ def pairs_in(folder: Path) -> list[Pair]:
     folders = islice((folder, *folders_below(folder, DEPTH)), MOST_FOLDERS)
     held = {place.relative_to(folder).as_posix(): names for place in folders if (names := _pictures(place))}
     found: dict[Pair, None] = {}
-    for masks in held:
-        for images in _partners(masks, held):
-            suffixes = _suffixes(held[images], held[masks], same=images == masks)
-            if suffixes and (_says_mask(masks) or MASK_WORDS & set(words_of(suffixes[1]))):
-                found[Pair(*_tops(images, masks), *suffixes)] = None
+    for masks, images in _candidates(held):
+        suffixes = _suffixes(held[images], held[masks], same=images == masks)
+        if suffixes and (_says_mask(masks) or MASK_WORDS & set(words_of(suffixes[1]))):
+            found[Pair(*_tops(images, masks), *suffixes)] = None
     return list(found)
 
 
@@ -66,11 +65,16 @@ def _pictures(place: Path) -> list[str]:
         return sorted(entry.name for entry in entries if is_picture(entry.name))
 
 
-def _partners(masks: str, held: dict[str, list[str]]) -> Iterator[str]:
-    """Yield the folders that could hold the images of the masks in a folder, which may be that folder itself."""
-    for images in held:
-        if images == masks or (_key(images) == _key(masks) and not _says_mask(images)):
-            yield images
+def _candidates(held: dict[str, list[str]]) -> Iterator[tuple[str, str]]:
+    """Yield folders of masks with the folders that could hold their images, which may be the same folder."""
+    images_by_key: dict[tuple[str, ...], list[str]] = {}
+    for place in held:
+        if not _says_mask(place):
+            images_by_key.setdefault(_key(place), []).append(place)
+    for place in held:
+        yield place, place
+        for images in images_by_key.get(_key(place), []) if _says_mask(place) else ():
+            yield place, images
 
 
 def _says_mask(place: str) -> bool:

@@ -51,8 +51,17 @@ class Proposal:
     options: str = ""
 
 
-def propose_card(folder: Path, hints: DetectionHints, name: str | None, out: Path | None) -> Proposal:
+def propose_card(
+    folder: Path, hints: DetectionHints, name: str | None, out: Path | None, dry_run: bool = False
+) -> Proposal:
     """Detect the layout of a folder, read it, and return its card; the folder is not modified.
+
+    Args:
+        folder: Folder of the data.
+        hints: Options given by the user.
+        name: Name of the task; by default that of the data set.
+        out: File of the card; by default ``NAME.yaml``.
+        dry_run: Whether the file may exist, because it is not written.
 
     Raises:
         GoldievalError: There is no such folder, no layout or several layouts fit, or the name is in use.
@@ -61,10 +70,10 @@ def propose_card(folder: Path, hints: DetectionHints, name: str | None, out: Pat
         raise GoldievalError(f"{folder} is not a folder.")
     check_options(hints, name)
     found = with_caption_rules(detect(folder, hints), hints.keep_uncaptioned)
-    return proposal_of(folder, found, name, out)
+    return proposal_of(folder, found, name, out, dry_run)
 
 
-def proposal_of(folder: Path, found: Finding, name: str | None, out: Path | None) -> Proposal:
+def proposal_of(folder: Path, found: Finding, name: str | None, out: Path | None, dry_run: bool = False) -> Proposal:
     """Read the data of a finding and return its card.
 
     Raises:
@@ -72,7 +81,7 @@ def proposal_of(folder: Path, found: Finding, name: str | None, out: Path | None
     """
     name = name or free_name(telling_name(folder.resolve(), found.place))
     file = out or Path(f"{name}.yaml")
-    if file.exists():
+    if file.exists() and not dry_run:
         raise GoldievalError(f"{file} exists already. Choose another --name or --out.")
     content = _content(name, found)
     read = partial(_read_source, content, folder)

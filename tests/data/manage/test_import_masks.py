@@ -177,7 +177,7 @@ def test_outlines_of_one_category_have_a_background() -> None:
 
 def test_boxes_without_outlines_are_refused() -> None:
     coco("instances_val", annotations=[{"id": 0, "image_id": 0, "category_id": 1, "bbox": [0, 0, 1, 1]}])
-    assert "mine holds no images with captions, classes or masks" in refused("mine")
+    assert "instances_val.json has boxes, but neither captions nor outlines" in refused("mine")
 
 
 def test_panoptic_masks_of_coco() -> None:

@@ -25,6 +25,7 @@ def test_dry_run_prints_the_same_and_writes_nothing() -> None:
     ran = goldieval("data", "import", "zoo", "--dry-run")
     assert ran.code == 0 and sorted(Path().rglob("*")) == before
     written = goldieval("data", "import", "zoo")
+    assert goldieval("data", "import", "zoo", "--dry-run").out == ran.out
     assert ran.out.replace("would write", "wrote") == written.out
     assert written.out.splitlines()[-1] == "wrote zoo.yaml; run it: goldieval run --model random --tasks zoo.yaml"
 
@@ -38,7 +39,7 @@ def test_three_samples_show_picture_size_and_class_or_caption() -> None:
         "  dog/0.png (8 x 8): dog",
         "  dog/2.png (8 x 8): dog",
     ]
-    rows = [{"file": f"{n}.png", "captions": ["one of a few things", "x" * 99]} for n in range(2)]
+    rows = [{"file": f"{n}.png", "captions": ["one of a few things", f"{n} of many " * 9]} for n in range(2)]
     for number in range(2):
         picture(Path(f"talk/{number}.png"), number)
     json_lines(Path("talk/t.jsonl"), rows)
@@ -127,6 +128,23 @@ def test_class_names_are_cleaned_with_a_notice(names: list[str], expected: list[
 def test_names_with_which_prompts_read_badly_are_warned_of(name: str) -> None:
     assert name in doubtful(["cat", name], "a photo of a {c}.")[0]
     assert doubtful(["cat", "707-320", "T-shirt", "A320", "4x4"], "a photo of a {c}.") == []
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "keys"),
+    [
+        ("LOC_synset_mapping.txt", "n99999998 tench, Tinca tinca\nn99999999 sea lion\n", ["n99999998", "n99999999"]),
+        ("cat_to_name.json", '{"1": "tench", "2": "sea lion", "3": "cat"}', ["1", "2"]),
+        ("imagenet_class_index.json", '{"0": ["n99999998", "tench"], "1": ["n99999999", "sea_lion"]}',
+         ["n99999998", "n99999999"]),
+    ],
+)  # fmt: skip
+def test_names_of_ids_and_numbers_come_from_a_file_beside_the_folders(file: str, text: str, keys: list[str]) -> None:
+    class_folders(Path("zoo/val"), dict.fromkeys(keys, 1))
+    put(Path("zoo") / file, text.splitlines())
+    card, lines, _ = imported("zoo")
+    assert card["params"]["class_names"] == ["tench", "sea lion"]
+    assert f"names of the classes from {file}" in lines
 
 
 def test_class_names_are_a_list_that_can_be_edited() -> None:
