@@ -113,7 +113,7 @@ def proposal_of(folder: Path, found: Finding, name: str | None, out: Path | None
         *_missing_notes(lacking, seen["images"]),
         *notices,
         "samples, as they were understood:",
-        *sample_lines(prepared.dataset, prepared.class_labels),
+        *sample_lines(prepared.dataset, names or prepared.class_labels),
     ]
     text = NOTE + card_text(content, folder, file.parent, found.location)
     return Proposal(file, text, lines, " --subset present" if lacking else "")

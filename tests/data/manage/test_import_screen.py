@@ -166,6 +166,16 @@ def test_masks_are_not_taken_for_classes_or_pictures() -> None:
     assert "holds no images with classes" in refused("streets", "--family", "zeroshot", "--name", "other")
 
 
+def test_a_table_that_names_images_without_their_extension() -> None:
+    for number in range(4):
+        picture(Path(f"breeds/test/00{number}.jpg"), number)
+    rows = [f"00{number},{('collie', 'boxer')[number % 2]}" for number in range(4)]
+    put(Path("breeds/labels.csv"), ["id,breed", *rows])
+    card, _, loaded = imported("breeds")
+    assert card["source"] | {"image": "id", "images": "test", "picture": "{}.jpg", "label": "breed"} == card["source"]
+    assert files_by_class(loaded) == {"collie": ["000.jpg", "002.jpg"], "boxer": ["001.jpg", "003.jpg"]}
+
+
 def test_a_text_that_is_no_list_is_not_taken_for_one() -> None:
     class_folders(Path("zoo"), {"cat": 2, "dog": 2})
     put(Path("zoo/notes.txt"), ["cat/0.png", "dog/0.png"])
