@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from goldieval.core.containment import contained
 from goldieval.core.errors import GoldievalError, listing
 from goldieval.data.manage.caption_options import read_with_rules, with_caption_rules
 from goldieval.data.manage.check_pictures import check_pictures
@@ -69,8 +70,9 @@ def propose_card(
     if not folder.is_dir():
         raise GoldievalError(f"{folder} is not a folder.")
     check_options(hints, name)
-    found = with_caption_rules(detect(folder, hints), hints.keep_uncaptioned)
-    return proposal_of(folder, found, name, out, dry_run)
+    with contained(f"looking at {folder}", passing=GoldievalError):
+        found = with_caption_rules(detect(folder, hints), hints.keep_uncaptioned)
+        return proposal_of(folder, found, name, out, dry_run)
 
 
 def proposal_of(folder: Path, found: Finding, name: str | None, out: Path | None, dry_run: bool = False) -> Proposal:

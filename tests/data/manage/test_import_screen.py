@@ -196,3 +196,30 @@ def test_pickles_are_recognised_by_their_bytes() -> None:
     assert pickle_in(Path("x")) is None
     Path("x/test").write_bytes(b"\x80\x02}q\x00.")
     assert pickle_in(Path("x")) == Path("x/test")
+
+
+HOSTILE: dict[str, dict[str, bytes]] = {
+    "arrays": {"MNIST/t10k-images-idx3-ubyte": b"\0\0\x08\x03" + b"\xff" * 12, "MNIST/t10k-labels-idx1-ubyte": b"\0"},
+    "records": {"test_batch.bin": b"x" * 100, "batches.meta.txt": b"cat\ndog\n"},
+    "matlab": {"imagelabels.mat": b"\0" * 300, "setid.mat": b"MATLAB 5.0 MAT-file" + b"\xff" * 200},
+    "categories": {
+        "a.json": b'{"categories": [1, {"id": "x"}], "images": [{"id": 1}], "annotations": [{"segmentation": []}]}'
+    },
+    "panoptic": {
+        "a.json": b'{"categories": [{"id": 1, "name": "a"}], "images": [{"id": 1, "file_name": "../../etc/passwd"}], '
+        b'"annotations": [{"image_id": 1, "file_name": "/etc/passwd", "segments_info": [null]}]}'
+    },
+    "list": {"test.txt": b"../../etc/passwd.png 1\n\xff\xfe", "train.txt": b"\0" * 50, "x.lst": b"/etc/passwd"},
+    "mask table": {"t.csv": b"image,mask\n../0.png,/etc/passwd.png\n"},
+    "names": {"classes.json": b"[" * 5000, "labels.txt": b"\xff" * 100},
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_hostile_files_are_one_line(case: str) -> None:
+    for name, data in HOSTILE[case].items():
+        file = Path("zoo", name)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(data)
+    line = refused("zoo")
+    assert (line.startswith("error: ") and "zoo" in line) or ".mat" in line or ".json" in line
