@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from goldieval.core.errors import listing
 from goldieval.data.manage.wordnet import WNID, names_of_synsets
 
-LEADING_NUMBER = re.compile(r"\d{1,5}[._\- ]+(?=[^\W\d])")
+LEADING_NUMBER = re.compile(r"(?:\d{1,5}|n\d{8})[._\- ]+(?=[^\W\d])")  # also n02085620-Chihuahua
 INITIAL = re.compile(r"^[a-z]/")
 JOINED_WORDS = re.compile(r"(?:[A-Z][a-z]{2,}){2,}")
 COCO_SUFFIX = re.compile(r"(?<=\w)-(?:(?:other-)?merged|other|stuff)$")  # of COCO's stuff: wall-other-merged
@@ -26,7 +26,7 @@ def cleaned(names: Sequence[str]) -> tuple[list[str], list[str]]:
     >>> cleaned(["001.Black_footed_Albatross", "002.Laysan_Albatross"])[0]
     ['Black footed Albatross', 'Laysan Albatross']
     """
-    resolved = names_of_synsets(names) if names and all(WNID.fullmatch(name) for name in names) else {}
+    resolved = names_of_synsets([name for name in names if WNID.fullmatch(name)])
     found = [resolved.get(name, name) for name in names]
     numbered = all(LEADING_NUMBER.match(name) for name in found)
     filed = len(found) > 1 and all(INITIAL.match(name) for name in found)
@@ -56,7 +56,7 @@ def distinct_labels(lines: Sequence[str]) -> list[str]:
 
 def _separated(name: str) -> str:
     words = " ".join(COCO_SUFFIX.sub("", name).replace("_", " ").split())
-    return re.sub("(?<=[a-z])(?=[A-Z])", " ", words) if JOINED_WORDS.fullmatch(words) else words
+    return re.sub("(?<=[a-z])(?=[A-Z])", " ", words) if JOINED_WORDS.fullmatch(words) else words or name
 
 
 def doubtful(names: Sequence[str], prompt: str) -> list[str]:
@@ -80,7 +80,7 @@ _DOUBTS: dict[str, Callable[[str], bool]] = {
     "a file name": lambda name: bool(FILE_LIKE.fullmatch(name)),
     "a number": lambda name: bool(re.fullmatch(r"[+-]?[\d\s.,]+", name)),
     "a numbered class": lambda name: bool(re.fullmatch(r"(?:class|label|category|c|cls)[ _-]?\d+", name, re.I)),
-    "one letter": lambda name: len(name.strip()) == 1,
+    "one letter": lambda name: len(name.strip()) == 1 and name.isascii(),
     "no letters": lambda name: not any(letter.isalnum() for letter in name),
     "an id": lambda name: bool(re.fullmatch(r"(?=.*\d)[0-9a-f]{8,}", name, re.I)),
 }

@@ -9,7 +9,7 @@ from typing import Any
 
 from goldieval.data.labels import class_names_in, label_text
 from goldieval.data.manage.finding import UndecidedError, UnfitError
-from goldieval.data.manage.generic_names import SPLITS, words_of
+from goldieval.data.manage.generic_names import SPLITS
 from goldieval.data.manage.places import LOOKED_AT, PicturePlace, picture_place, picture_root, place_without_extension
 from goldieval.data.table_files import is_missing
 from goldieval.data.walk import PICTURES
@@ -73,7 +73,7 @@ def columns_of(rows: Rows, folder: Path, shown: str, named: dict[str, str], fami
     for role, name in named.items():
         if name and name not in names:
             raise UndecidedError(f"{shown} has no column {name!r} for --{role}; it has {', '.join(names)}.")
-    pictures = _picture_columns(rows)
+    pictures = columns_of_pictures(rows)
     roots = {name: place for name in pictures if (place := picture_place(folder, _texts(rows, name))) is not None}
     roots = roots if pictures else _places_of_ids(rows, folder, names)
     if named.get("image") and named["image"] not in roots:
@@ -81,15 +81,15 @@ def columns_of(rows: Rows, folder: Path, shown: str, named: dict[str, str], fami
     if pictures and not roots:
         first = str(rows[0].get(pictures[0]))
         raise UnfitError(f"{shown}: the images of column {pictures[0]!r} (first: {first}) are not below {folder}.")
-    image = _pick(shown, "image", list(roots), rows, named)
+    image = pick_column(shown, "image", list(roots), rows, named)
     if not image:
         raise UnfitError(f"{shown} has no column with names of image files; it has {', '.join(names)}.")
     rest = [name for name in names if name not in pictures and name != image]
     caption = label = ""
     if family in (None, "retrieval"):
-        caption = _pick(shown, "caption", [name for name in rest if _all(rows, name, _is_text)], rows, named)
+        caption = pick_column(shown, "caption", [name for name in rest if _all(rows, name, _is_text)], rows, named)
     if family == "zeroshot" or (family is None and not caption):
-        label = _pick(shown, "label", [name for name in rest if _is_label(rows, name)], rows, named)
+        label = pick_column(shown, "label", [name for name in rest if _is_label(rows, name)], rows, named)
     if not caption and not label:
         wanted = {"retrieval": "captions", "zeroshot": "classes"}.get(family or "", "captions or classes")
         options = {"retrieval": "--caption", "zeroshot": "--label"}.get(family or "", "--caption or --label")
@@ -98,55 +98,8 @@ def columns_of(rows: Rows, folder: Path, shown: str, named: dict[str, str], fami
     return DetectedColumns(image, place.images, caption, label, place.prefix, place.extension)
 
 
-@dataclass(frozen=True)
-class MaskColumns:
-    """Columns of a table of masks.
-
-    Attributes:
-        image: Column of the image.
-        images: Folder that its paths are relative to.
-        mask: Column of the mask.
-        masks: Folder that its paths are relative to.
-    """
-
-    image: str
-    images: str
-    mask: str
-    masks: str
-
-
-def mask_columns(rows: Rows, folder: Path, shown: str, named: dict[str, str]) -> MaskColumns | None:
-    """Find the columns of images and masks, or None if the table has no two columns of image files.
-
-    Args:
-        rows: Rows of the table.
-        folder: Folder of the data.
-        shown: Name of the table for error messages.
-        named: Columns named by the user, by role (image, mask).
-
-    Raises:
-        UndecidedError: Two columns fit, or one that was named does not; names the option that decides.
-    """
-    pictures = _picture_columns(rows)
-    if unknown := [role for role, name in named.items() if name and name not in pictures]:
-        role, listed = unknown[0], ", ".join(pictures) or "none"
-        raise UndecidedError(f"{shown}: {named[role]!r} (--{role}) names no image files; columns that do: {listed}.")
-    if len(pictures) < 2:
-        return None
-    masks = [name for name in pictures if USUAL["mask"] & set(words_of(name)) and name != named.get("image")]
-    mask = _pick(shown, "mask", masks, rows, named)
-    rest = [name for name in pictures if name not in (masks if len(masks) < len(pictures) else [mask]) and name != mask]
-    image = _pick(shown, "image", rest, rows, named)
-    if not mask or not image:
-        return None
-    roots = _roots(rows, folder, [image, mask])
-    if lacking := [name for name in (image, mask) if name not in roots]:
-        first = str(rows[0].get(lacking[0]))
-        raise UnfitError(f"{shown}: the files of column {lacking[0]!r} (first: {first}) are not below {folder}.")
-    return MaskColumns(image, roots[image], mask, roots[mask])
-
-
-def _picture_columns(rows: Rows) -> list[str]:
+def columns_of_pictures(rows: Rows) -> list[str]:
+    """Return the columns that name image files."""
     names = dict.fromkeys(name for row in rows[:LOOKED_AT] for name in row)
     return [name for name in names if _all(rows, name, _is_picture)]
 
@@ -165,13 +118,13 @@ def _most_exist(rows: Rows, folder: Path, name: str, place: PicturePlace) -> boo
     return sum((top / f"{text}{place.extension}").is_file() for text in some) > 0.5 * len(some)
 
 
-def _roots(rows: Rows, folder: Path, columns: list[str]) -> dict[str, str]:
+def picture_roots(rows: Rows, folder: Path, columns: list[str]) -> dict[str, str]:
     """Return the folder that the paths of each column are relative to, of the columns whose files exist."""
     roots = {name: picture_root(folder, _texts(rows, name)) for name in columns}
     return {name: root for name, root in roots.items() if root is not None}
 
 
-def _pick(shown: str, role: str, candidates: list[str], rows: Rows, named: dict[str, str]) -> str:
+def pick_column(shown: str, role: str, candidates: list[str], rows: Rows, named: dict[str, str]) -> str:
     """Return the column of a role, or an empty string if there is none."""
     if named.get(role):
         return named[role]

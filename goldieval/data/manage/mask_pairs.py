@@ -20,7 +20,7 @@ MOST_FOLDERS = 20_000
 MOST_COMPARED = 50  # folders, if none has the name of a folder of masks without the word for masks
 PICTURE_WORDS = PICTURE_ROLES | {"rgb", "input", "inputs"}
 # Files beside the labels that show them in colour or number objects; the best labels of several come first.
-NOT_LABELS = re.compile(r"colou?r|rgb|instance|vis(?:ual)?|overlay|object|edge|polygon|depth|panoptic", re.IGNORECASE)
+NOT_LABELS = re.compile(r"colou?r|rgb|instance|vis(?:ual)?|overlay|object|edge|polygon|depth|panoptic|trimap", re.I)
 BEST_LABELS = ("labelTrainIds", "labelIds")
 
 
@@ -95,7 +95,8 @@ def _of_split(masks: str, images_by_key: dict[tuple[str, ...], list[str]]) -> li
 
 
 def _says_mask(place: str) -> bool:
-    return any(MASK_WORDS & set(words_of(part)) for part in PurePosixPath(place).parts)
+    parts = PurePosixPath(place).parts
+    return any(MASK_WORDS & set(words_of(part)) for part in parts) and not NOT_LABELS.search(parts[-1])
 
 
 def _key(place: str) -> tuple[str, ...]:

@@ -16,6 +16,8 @@ WNID = re.compile(r"n\d{8}")
 
 def names_of_synsets(ids: Sequence[str]) -> dict[str, str]:
     """Return the names of WordNet ids; ids that no installed list contains are left out."""
+    if not ids:
+        return {}
     imagenet, lemmas = _imagenet(), _lemmas()
     names = {id: imagenet.get(id) or lemmas.get(id, "") for id in ids}
     return {id: name for id, name in names.items() if name}

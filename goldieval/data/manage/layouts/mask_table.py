@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from goldieval.core.errors import TaskError
-from goldieval.data.manage.columns import Rows, mask_columns
+from goldieval.data.manage.columns import Rows
 from goldieval.data.manage.finding import (
     TABLES,
     DetectionHints,
@@ -18,6 +18,7 @@ from goldieval.data.manage.finding import (
     is_wanted,
     json_or_none,
 )
+from goldieval.data.manage.mask_columns import mask_columns
 from goldieval.data.manage.masks_completed import completed
 from goldieval.data.table_files import read_table
 
