@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -15,7 +15,7 @@ from model_adapters.alter import Altered, alter, reads_any_context
 from model_adapters.image_transform import transform_with
 from model_adapters.open_clip_adapter import adapter_of
 from model_adapters.open_clip_sizes import Sizes
-from model_adapters.spec_tokenizer import changed_tokenizer, named_tokenizer
+from model_adapters.spec_tokenizer import changed_tokenizer, ends_with_largest_id, named_tokenizer
 
 OPTIONS = ("size", "context", "quickgelu", "resize", "interpolation", "mean", "std", "pooling", "tokenizer")
 
@@ -93,13 +93,11 @@ def _tokenizer(plain: PlainModel, altered: Altered, wanted: StandardOptions) -> 
     return tokenizer, ()
 
 
-def _token_notes(module: Any, tokenizer: Any, changed: Iterable[str]) -> list[str]:
+def _token_notes(module: Any, tokenizer: Any, changed: Sequence[str]) -> list[str]:
     """Return what another tokenizer changes, and whether the text tower finds the end of its texts."""
-    notes = [f"{part.partition('=')[0]} as in the spec" for part in changed]
-    inner = getattr(tokenizer, "tokenizer", None)
     tower = getattr(module, "text", module)
     pool = getattr(tower, "text_pool_type", getattr(tower, "pool_type", ""))
-    end = getattr(inner, "eos_token_id", None) or getattr(inner, "sep_token_id", None)
-    if notes and pool == "argmax" and end is not None and end != max(inner.get_vocab().values()):
+    notes = [f"{part.partition('=')[0]} as in the spec" for part in changed]
+    if changed and pool == "argmax" and not ends_with_largest_id(tokenizer):
         notes.append("the end token of this tokenizer is not its largest id, where this text tower pools")
     return notes

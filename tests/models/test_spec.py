@@ -76,9 +76,9 @@ def test_bad_spec_is_one_line_that_shows_the_grammar(text: str) -> None:
 OPTIONS = [
     ("random::size=64", "random", "", "", {"size": "64"}),
     ("open_clip:A/openai::quickgelu=yes", "open_clip", "A/openai", "", {"quickgelu": "yes"}),
-    ("open_clip:A@e.pt#ema::size=384::mean=0.5,0.4,0.3", "open_clip", "A", "e.pt#ema", {"size": "384", "mean": "0.5,0.4,0.3"}),
+    ("open_clip:A@e.pt#ema::size=384::mean=0.5,0.4", "open_clip", "A", "e.pt#ema", {"size": "384", "mean": "0.5,0.4"}),
     ("hf:org/name@rev::tokenizer=a b/c@d:e=f+g,h", "hf", "org/name", "rev", {"tokenizer": "a b/c@d:e=f+g,h"}),
-    ("open_clip:A@run 1@x/lr=0.1,wd=2+y/e:3.pt::size=224", "open_clip", "A", "run 1@x/lr=0.1,wd=2+y/e:3.pt", {"size": "224"}),
+    ("open_clip:A@run 1@x/lr=1,wd=2+y/e:3.pt::size=9", "open_clip", "A", "run 1@x/lr=1,wd=2+y/e:3.pt", {"size": "9"}),
     ("embeddings:/data/a:b::x=1", "embeddings", "/data/a:b", "", {"x": "1"}),
     ("./a:b@c/mine.py:load::layer=12", "file", "load", "./a:b@c/mine.py", {"layer": "12"}),
     ("open_clip:A@C:/runs/e.pt::size=9", "open_clip", "A", "C:/runs/e.pt", {"size": "9"}),
@@ -123,15 +123,15 @@ def test_options_survive_a_shell_without_quotes(tmp_path: Path, shell: str) -> N
 def test_a_file_whose_name_looks_like_options_is_that_file(tmp_path: Path) -> None:
     folder = tmp_path / "a::size=1"
     folder.mkdir()
-    for file in (folder / "e.pt", folder / "e2.pt", tmp_path / "f.pt::size=2"):
+    for file in (folder / "e1.pt", folder / "e2.pt", tmp_path / "f.pt::size=2"):
         file.touch()
-    assert parse_spec(f"open_clip:A@{folder}/e.pt").options == {}
+    assert parse_spec(f"open_clip:A@{folder}/e1.pt").options == {}
     assert parse_spec(f"open_clip:A@{tmp_path}/f.pt::size=2").where == f"{tmp_path}/f.pt::size=2"
     assert parse_spec(f"embeddings:{folder}").name == str(folder)
-    spec = parse_spec(f"open_clip:A@{folder}/e.pt#ema::size=3")
-    assert (spec.where, spec.options) == (f"{folder}/e.pt#ema", {"size": "3"})
+    spec = parse_spec(f"open_clip:A@{folder}/e1.pt#ema::size=3")
+    assert (spec.where, spec.options) == (f"{folder}/e1.pt#ema", {"size": "3"})
     found = expand(parse_spec(f"open_clip:A@{folder}/e*.pt::size=3::context=9"))
-    assert [each.where for each in found] == [f"{folder}/e.pt", f"{folder}/e2.pt"]
+    assert [each.where for each in found] == [f"{folder}/e1.pt", f"{folder}/e2.pt"]
     assert [parse_spec(each.text) for each in found] == found and found[0].options == {"size": "3", "context": "9"}
 
 
