@@ -121,5 +121,5 @@ def _of_file(file: Path, context: int, settings: Mapping[str, Any]) -> Any:
 
 def _size(tokenizer: Any) -> int:
     """Return the number of tokens of a tokenizer of open_clip or transformers."""
-    inner = getattr(tokenizer, "tokenizer", None)
+    inner: Any = getattr(tokenizer, "tokenizer", None)
     return len(inner) if hasattr(inner, "__len__") else int(getattr(tokenizer, "vocab_size", 0))
