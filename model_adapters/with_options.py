@@ -31,6 +31,7 @@ class PlainModel:
         transform: Fields of open_clip's ``PreprocessCfg`` in which its transform differs from CLIP's, besides the size.
         notes: Notes on how its file was read.
         tokenizer_settings: Settings of its tokenizer, if that is one of transformers.
+        context: Tokens of a text, if not as many as the text tower has positions.
     """
 
     module: Any
@@ -39,6 +40,7 @@ class PlainModel:
     transform: Mapping[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     tokenizer_settings: Mapping[str, Any] = field(default_factory=dict)
+    context: int | None = None
 
 
 def with_options(plain: PlainModel, spec: ModelSpec, options: LoadOptions, **about: Any) -> Model:
@@ -84,7 +86,7 @@ def _tokenizer(plain: PlainModel, altered: Altered, wanted: StandardOptions) -> 
         raise GoldievalError(f"context={context}: the text tower reads at most {module.context_length} tokens.")
     usual = partial(plain.tokenizer, context)
     if wanted.tokenizer is not None:
-        length = context or module.context_length
+        length = context or plain.context or module.context_length
         tokenizer = named_tokenizer(wanted.tokenizer, length, module.vocab_size, plain.tokenizer_settings)
         return tokenizer, changed_tokenizer("tokenizer", tokenizer, usual)
     tokenizer = usual()

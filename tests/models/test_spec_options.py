@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +14,7 @@ from adapter_cases import refused
 from helpers import goldieval, one_line, records
 from PIL import Image
 from safetensors.torch import load_file
-from tiny_models import cosmos_file, flair_file, huggingface_folder, superclip_file, unigram
+from tiny_models import cosmos_file, flair_file, huggingface_folder, superclip_file
 
 from goldieval import load_model
 from goldieval.models.adapter import ModelInfo, inference
@@ -291,55 +290,6 @@ def test_what_is_not_possible_is_refused_by_name(folder: Path, spec: str, line: 
     import re
 
     assert re.search(line, refused(spec.format(folder)))
-
-
-# Tokenizers
-
-
-def test_a_tokenizer_of_a_folder_or_a_file_gives_the_ids_of_its_library(folder: Path, tmp_path: Path) -> None:
-    tokenizer = unigram(lower=True)
-    tokenizer.save_pretrained(tmp_path / "my tokenizer@1:b")
-    expected = tokenizer(TEXTS, padding="max_length", truncation=True, max_length=77, return_tensors="pt").input_ids
-    plain = describe(spec_of(folder / "tiny.pt"))
-    places = (tmp_path / "my tokenizer@1:b", tmp_path / "my tokenizer@1:b" / "tokenizer.json")
-    for place in places:
-        model: Any = load_model(spec_of(folder / "tiny.pt", f"tokenizer={place}"))
-        ids = model.tokenize(TEXTS)
-        ends = expected != 1  # the file alone does not name the token for padding
-        assert torch.equal(ids[ends], expected[ends])
-        found = model.describe()
-        assert found.image_identity == plain.image_identity and found.text_identity != plain.text_identity
-        assert found.fingerprint != plain.fingerprint and "tokenizer as in the spec" in found.checkpoint
-        assert "not its largest id" in found.checkpoint
-        assert model.count_tokens(["a dog"])[0] < 10
-    shutil.copytree(places[0], tmp_path / "moved")
-    moved = describe(spec_of(folder / "tiny.pt", f"tokenizer={tmp_path}/moved"))
-    assert moved.fingerprint == describe(spec_of(folder / "tiny.pt", f"tokenizer={places[0]}")).fingerprint
-
-
-def test_a_checkpoint_with_another_vocabulary_gets_a_tokenizer(folder: Path, tmp_path: Path) -> None:
-    content = torch.load(folder / "superclip.pt", weights_only=True)
-    state = content["state_dict"]
-    state["module.text.token_embedding.weight"] = state["module.text.token_embedding.weight"][:100].clone()
-    torch.save(content, tmp_path / "small.pt")
-    unigram(lower=True).save_pretrained(tmp_path / "tokenizer")
-    with pytest.raises(Exception, match="no tokenizer is known"):
-        load_model(f"superclip@{tmp_path}/small.pt").tokenize(["a dog"])  # type: ignore[union-attr]
-    model: Any = load_model(f"superclip@{tmp_path}/small.pt::tokenizer={tmp_path}/tokenizer")
-    assert embeddings(model)[1].shape[0] == 2
-    assert "has 49,408 tokens, the text tower 100" in refused(f"superclip@{tmp_path}/small.pt::tokenizer=ViT-B-32")
-
-
-def test_a_tokenizer_that_asks_for_code_or_is_none_is_refused(folder: Path, tmp_path: Path) -> None:
-    unigram(lower=True).save_pretrained(tmp_path / "code")
-    config = json.loads((tmp_path / "code/tokenizer_config.json").read_text())
-    (tmp_path / "code/tokenizer_config.json").write_text(json.dumps(config | {"auto_map": {"AutoTokenizer": "a.B"}}))
-    (tmp_path / "empty").mkdir()
-    for name, content in (("words.json", "words"), ("list.json", "[]"), ("no_model.json", '{"model": 3}')):
-        (tmp_path / name).write_text(content)
-    assert "asks to run code" in refused(spec_of(folder / "tiny.pt", f"tokenizer={tmp_path}/code"))
-    for name in ("empty", "words.json", "list.json", "no_model.json"):
-        assert f"tokenizer={tmp_path}/{name}" in refused(spec_of(folder / "tiny.pt", f"tokenizer={tmp_path}/{name}"))
 
 
 # Adapters of others
