@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import datetime
 import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -252,8 +254,6 @@ def test_a_timm_towers_image_size_comes_from_its_positions(tmp_path: Path) -> No
 
 def _timm() -> Any:
     """A timm ViT of 2 x 2 patches of 16 in open_clip's wrapper."""
-    from types import SimpleNamespace
-
     import timm
 
     trunk = timm.create_model("vit_tiny_patch16_224", img_size=32, depth=1, embed_dim=64, num_heads=1, num_classes=0)
@@ -303,7 +303,18 @@ def test_constants_of_other_versions_do_not_matter(tmp_path: Path, state: State,
 
 
 @pytest.mark.parametrize(
-    "value", [argparse.Namespace(lr=1, out=Path("runs")), np.float64(0.3), np.int64(3), Path("runs/a")], ids=type
+    "value",
+    [
+        argparse.Namespace(lr=1, out=Path("runs")),
+        np.float64(0.3),
+        np.int64(3),
+        Path("runs/a"),
+        frozenset([1]),
+        SimpleNamespace(lr=1),
+        datetime.datetime(2026, 1, 2, 3),
+        datetime.timedelta(1),
+    ],
+    ids=type,
 )
 def test_plain_values_of_a_trainer_beside_the_weights_are_read(
     tmp_path: Path, state: State, bare: Any, value: Any
@@ -320,7 +331,8 @@ class Runs:
 
 def test_no_plain_value_carries_code(tmp_path: Path, state: State, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    for value in (Runs(), argparse.Namespace(it=Runs()), np.array([Runs()], dtype=object)):
+    inside = (argparse.Namespace(it=Runs()), SimpleNamespace(it=Runs()))
+    for value in (Runs(), *inside, frozenset([Runs()]), np.array([Runs()], dtype=object)):
         refused(saved(tmp_path, {"state_dict": state, "args": value}))
     assert not (tmp_path / "executed").exists()
 
