@@ -84,7 +84,7 @@ def proposal_of(folder: Path, found: Finding, name: str | None, out: Path | None
     if prepared.dataset.masks is not None and not lacking:
         check_masks(prepared.dataset.images, prepared.dataset.masks, seen["classes"], os.cpu_count() or 1)
     content["expect"] = seen
-    chance = metric_of(content["headline"]).chance(seen)
+    chance = metric_of(content["headline"]).chance(seen) if found.chance is None else found.chance
     content |= {"chance": float(f"{chance:.4g}")} if chance is not None else {}
     lines = [
         f"{tilde(folder)}: {found.description}",

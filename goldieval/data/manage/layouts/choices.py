@@ -31,9 +31,11 @@ from goldieval.data.table_files import read_table
 from goldieval.data.table_formats import rows_of_mapping
 
 FALSE = re.compile(r"(^|_)(neg|negative|foil|false|wrong|incorrect|hard)", re.IGNORECASE)
+ABOUT = re.compile(r".*_(method|type|kind|class|classes|category|id|tag|score|source)", re.IGNORECASE)  # of a caption
 PAIR = re.compile(r"(?P<base>.*?)[_-]?(?P<side>[01]|[12]|a|b)", re.IGNORECASE)
 VOTES, FEWEST_VOTES = "mturk.caption", 2  # VALSE: items that fewer annotators accepted do not count
 MOST_REPEATED = 0.1  # share of different texts that a column of false captions has at least
+GROUP_CHANCE = 1 / 6  # of four scores in random order, see metrics.definitions.set_scores
 STRATUM = re.compile("[a-z0-9_]+")
 
 
@@ -152,7 +154,16 @@ def _crossed(folder: Path, file: ChoiceFile, pictures: list[str], captions: list
     source |= {"picture": f"{{}}{place.extension}"} if place.extension else {}
     source |= {"prefix": place.prefix} if place.prefix else {}
     what = f"{file.name}: two images ({', '.join(pictures)}) and two captions ({', '.join(captions)}) per example"
-    return Finding(source, "choice", file.name, what, place.notes(), params={"sets": True}, headline="group_score")
+    return Finding(
+        source,
+        "choice",
+        file.name,
+        what,
+        place.notes(),
+        params={"sets": True},
+        headline="group_score",
+        chance=GROUP_CHANCE,
+    )
 
 
 def _is_id(rows: Rows, name: str) -> bool:
@@ -172,7 +183,8 @@ def _place_of(folder: Path, shown: str, names: list[str]) -> PicturePlace:
 
 def _false(file: ChoiceFile) -> list[str]:
     """Return the columns of false captions, whose texts differ, unlike the name of a method."""
-    return [name for name in text_columns(file.rows) if FALSE.search(name) and _are_different(file.rows, name)]
+    named = [name for name in text_columns(file.rows) if FALSE.search(name) and not ABOUT.fullmatch(name)]
+    return [name for name in named if _are_different(file.rows, name)]
 
 
 def _true(file: ChoiceFile, false: Sequence[str]) -> list[str]:
@@ -220,7 +232,15 @@ def _contrast(folder: Path, parent: str, files: list[ChoiceFile], hints: Detecti
         notes.append(f"each of {', '.join(true)} is a query against {', '.join(false)}; the headline counts queries")
     what = f"{_shown(files)}: true captions ({', '.join(true)}) against false ones ({', '.join(false)})"
     where = first.name if len(files) == 1 else parent
-    return Finding(source, "choice", hints.file or where, what, notes, params={"strata": strata} if strata else {})
+    return Finding(
+        source,
+        "choice",
+        hints.file or where,
+        what,
+        notes,
+        params={"strata": strata} if strata else {},
+        chance=1 / (1 + len(false)),
+    )
 
 
 def _has_votes(file: ChoiceFile) -> bool:
