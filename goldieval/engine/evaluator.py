@@ -10,6 +10,7 @@ from pathlib import Path
 from goldieval.core.containment import contained
 from goldieval.core.environment import pick_device
 from goldieval.core.errors import GoldievalError, NotApplicableError, TaskError
+from goldieval.core.meter import displaying
 from goldieval.core.timing import timed
 from goldieval.data.roots import data_root
 from goldieval.engine.check import check_settings
@@ -84,6 +85,10 @@ class Evaluator:
         Raises:
             GoldievalError: none of the models can be evaluated.
         """
+        with displaying(self.reporter.display):
+            return self._evaluate_each(models)
+
+    def _evaluate_each(self, models: Sequence[ModelSpec | Model]) -> Results:
         if len(models) == 1:
             return Results(self.evaluate_model(models[0]))
         records: list[Record] = []

@@ -29,7 +29,7 @@ def fold_seeds(rows: Sequence[GridRow], seeds: str, grid: Grid) -> list[GridRow]
 
 def _mean(rows: list[GridRow], grid: Grid) -> GridRow:
     cells = [_mean_cell(list(cells)) for cells in zip(*(row.cells for row in rows), strict=True)]
-    note = f"mean of {len(rows)} seeds; ± is the 95 % interval of that mean, from the scatter over seeds"
+    note = f"mean of {len(rows)} seeds; the 95 % interval is of that mean, from the scatter over seeds"
     return GridRow(rows[0].name, rows[0].kind, cells, [grid.footnote(note)])
 
 

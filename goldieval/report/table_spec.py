@@ -128,7 +128,7 @@ class TableSpec(_Part):
         groups: groups of rows of every panel that does not define any.
         marks: how the best values are marked.
         digits: digits after the decimal point of a percentage.
-        intervals: whether half-widths of intervals are shown.
+        intervals: whether intervals are shown.
         delta: name of the row from which differences are shown; empty for none.
         made_here: whether it shows the tasks of the built-in world, which are never mixed with others.
         seeds: ``mean`` shows one row per recipe, the mean over its seeds.

@@ -69,6 +69,16 @@ FLAGS = {
     "data get": ["tasks", "--yes", "--dry-run", "--repair", "--data-dir", "--tasks-dir"],
     "data check": ["tasks", "--data-dir", "--tasks-dir", "--workers"],
     "data where": ["tasks", "--data-dir", "--tasks-dir", "--json"],
+    "data preview": [
+        "task",
+        "--out",
+        "--png",
+        "--model",
+        "--samples",
+        "--workers",
+        "--data-dir",
+        "--tasks-dir",
+    ],
     "data import": [
         "what",
         "--family",

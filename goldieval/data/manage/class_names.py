@@ -10,6 +10,7 @@ from goldieval.core.errors import listing
 from goldieval.data.manage.wordnet import WNID, names_of_synsets
 
 LEADING_NUMBER = re.compile(r"\d{1,5}[._\- ]+(?=[^\W\d])")
+INITIAL = re.compile(r"^[a-z]/")
 JOINED_WORDS = re.compile(r"(?:[A-Z][a-z]{2,}){2,}")
 COCO_SUFFIX = re.compile(r"(?<=\w)-(?:(?:other-)?merged|other|stuff)$")  # of COCO's stuff: wall-other-merged
 FILE_LIKE = re.compile(r".*\.(?:jpe?g|png|gif|bmp|tiff?|webp|txt|csv|json|tar)", re.IGNORECASE)
@@ -18,8 +19,9 @@ FILE_LIKE = re.compile(r".*\.(?:jpe?g|png|gif|bmp|tiff?|webp|txt|csv|json|tar)",
 def cleaned(names: Sequence[str]) -> tuple[list[str], list[str]]:
     """Return class names as a prompt needs them, and notices of what was changed.
 
-    WordNet ids become the names of their classes; numbers before all names are dropped; underscores become spaces; and
-    words that are written together (``AnnualCrop``) are separated. Names that would become equal are kept as they are.
+    WordNet ids become the names of their classes; numbers and initials (``a/abbey``) before all names are dropped;
+    underscores become spaces; and words that are written together (``AnnualCrop``) are separated. Names that would
+    become equal are kept as they are.
 
     >>> cleaned(["001.Black_footed_Albatross", "002.Laysan_Albatross"])[0]
     ['Black footed Albatross', 'Laysan Albatross']
@@ -27,6 +29,8 @@ def cleaned(names: Sequence[str]) -> tuple[list[str], list[str]]:
     resolved = names_of_synsets(names) if names and all(WNID.fullmatch(name) for name in names) else {}
     found = [resolved.get(name, name) for name in names]
     numbered = all(LEADING_NUMBER.match(name) for name in found)
+    filed = len(found) > 1 and all(INITIAL.match(name) for name in found)
+    found = [INITIAL.sub("", name, count=1).replace("/", " ") if filed else name for name in found]
     found = [_separated(LEADING_NUMBER.sub("", name, count=1) if numbered else name) for name in found]
     often = {name for name, count in Counter(found).items() if count > 1}
     found = [name if new in often and name not in resolved else new for name, new in zip(names, found, strict=True)]
@@ -74,9 +78,9 @@ def doubtful(names: Sequence[str], prompt: str) -> list[str]:
 _DOUBTS: dict[str, Callable[[str], bool]] = {
     "a WordNet id": lambda name: bool(WNID.fullmatch(name)),
     "a file name": lambda name: bool(FILE_LIKE.fullmatch(name)),
-    "a number": lambda name: bool(re.fullmatch(r"[\d\s.,+-]+", name)),
+    "a number": lambda name: bool(re.fullmatch(r"[+-]?[\d\s.,]+", name)),
     "a numbered class": lambda name: bool(re.fullmatch(r"(?:class|label|category|c|cls)[ _-]?\d+", name, re.I)),
     "one letter": lambda name: len(name.strip()) == 1,
-    "no letters": lambda name: not any(letter.isalpha() for letter in name),
+    "no letters": lambda name: not any(letter.isalnum() for letter in name),
     "an id": lambda name: bool(re.fullmatch(r"(?=.*\d)[0-9a-f]{8,}", name, re.I)),
 }

@@ -15,6 +15,7 @@ from goldieval.data.manage.family_defaults import wanted_words
 from goldieval.data.manage.finding import DEPTH, DetectionHints, Faults, Finding, UndecidedError, forget_files
 from goldieval.data.manage.generic_names import preferred_split, split_of, without_split
 from goldieval.data.manage.layouts import LAYOUTS
+from goldieval.data.manage.pickles import pickle_in
 from goldieval.data.manage.places import folders_below
 from goldieval.data.walk import ending_of, is_leftover
 
@@ -54,6 +55,12 @@ def _detect(folder: Path, hints: DetectionHints) -> Finding:
             return _with_alternatives(_one_of(found), found, others)
         if undecided := [fault for fault in faults if isinstance(fault, UndecidedError)]:
             raise undecided[0]
+    if (pickle := pickle_in(folder)) is not None:
+        raise GoldievalError(
+            f"{folder} holds Python pickles ({pickle.relative_to(folder)}), which can run any code when opened, so "
+            "they are never read. Take the binary version of the data set (CIFAR has one), web datasets (goldieval "
+            "data get cifar10), or class folders of images."
+        )
     if faults:
         raise faults[0]
     asked = f" as {hints.file}" if hints.file else ""

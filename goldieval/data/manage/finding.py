@@ -95,9 +95,9 @@ def is_wanted(family: str, hints: DetectionHints) -> bool:
     return hints.named_family in (None, family)
 
 
-def files_of(folder: Path, endings: Sequence[str]) -> list[Path]:
-    """Return the files with one of the endings, in a folder and up to ``DEPTH`` folders below it, sorted."""
-    places = (folder, *folders_below(folder, DEPTH))
+def files_of(folder: Path, endings: Sequence[str], depth: int = DEPTH) -> list[Path]:
+    """Return the files with one of the endings, in a folder and up to ``depth`` folders below it, sorted."""
+    places = (folder, *folders_below(folder, depth))
     files = (file for place in places for file in place.iterdir() if file.suffix.lower() in endings)
     return sorted(file for file in files if not is_leftover(file.name) and file.is_file())
 

@@ -100,7 +100,7 @@ _ROLES = MASK_WORDS | OTHER_ROLES | {"dir"}
 def _tops(images: str, masks: str) -> tuple[str, str]:
     """Return the folders above that differ, or that a split is named after: those of all cities of Cityscapes."""
     first, second = PurePosixPath(images), PurePosixPath(masks)
-    while first.name == second.name and first.name and not split_of(first.name):
+    while first != second and first.name == second.name and first.name and not split_of(first.name):
         first, second = first.parent, second.parent
     return first.as_posix(), second.as_posix()
 

@@ -21,6 +21,7 @@ from goldieval.data.manage.detect import detect
 from goldieval.data.manage.family_defaults import FAMILIES, ONE_PROMPT
 from goldieval.data.manage.finding import DetectionHints, Finding
 from goldieval.data.manage.generic_names import telling_name
+from goldieval.data.manage.shipped_prompts import ShippedPrompts, shipped_prompts
 from goldieval.data.manage.show_samples import sample_lines
 from goldieval.data.masks import check_masks
 from goldieval.data.source import tilde
@@ -76,7 +77,16 @@ def proposal_of(folder: Path, found: Finding, name: str | None, out: Path | None
     content = _content(name, found)
     read = partial(_read_source, content, folder)
     content["source"], (prepared, seen) = read_with_rules(content["source"], read)
-    names, notices = _class_names(content, found, prepared)
+    names, notices = _class_names(found, prepared)
+    told = telling_name(folder.resolve(), found.place)
+    shipped = shipped_prompts(told, names) if found.family == "zeroshot" else None
+    if shipped is not None:
+        names, notices = shipped.names or names, [*notices, _shipped_note(shipped)]
+        content |= {
+            "params": {**content["params"], "prompts": shipped.prompts},
+            "protocol": f"all of it, prompts of {shipped.task}",
+        }
+    notices += _asked_to_edit(doubtful(names, ONE_PROMPT[0]))
     if names:
         content["params"] = {**content["params"], "class_names": names}
         prepared, seen = _read(content, folder)  # again: the names can be invalid, and records contain them
@@ -153,12 +163,16 @@ def _read(content: dict[str, Any], folder: Path) -> tuple[Prepared[Any], dict[st
     return prepared, seen
 
 
-def _class_names(content: dict[str, Any], found: Finding, prepared: Prepared[Any]) -> tuple[list[str], list[str]]:
-    """Return the class names that the card lists, and notices about them."""
+def _class_names(found: Finding, prepared: Prepared[Any]) -> tuple[list[str], list[str]]:
+    """Return the class names that the card lists, and a notice of what was changed."""
     if not FAMILIES[found.family].lists_classes:
         return [], []
-    names, notices = cleaned(found.classes or prepared.class_labels or ())
-    return names, [*notices, *_asked_to_edit(doubtful(names, ONE_PROMPT[0]))]
+    return cleaned(found.classes or prepared.class_labels or ())
+
+
+def _shipped_note(shipped: ShippedPrompts) -> str:
+    what = "prompts and class names" if shipped.names else "prompts"
+    return f"{what} are those of the shipped task {shipped.task}, which has as many classes"
 
 
 def _asked_to_edit(warnings: Sequence[str]) -> list[str]:
@@ -185,9 +199,10 @@ def card_text(content: dict[str, Any], folder: Path, beside: Path, location: dic
 class _Dumper(yaml.SafeDumper):
     """Writes short lists on one line and long ones with an item on each, so that names are easily edited."""
 
-    def represent_list(self, data: list[Any]) -> yaml.Node:
-        flow = None if len(data) <= SHORT_LIST and not any(", " in str(item) for item in data) else False
-        return self.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=flow)
+
+def _list(dumper: yaml.SafeDumper, items: list[Any]) -> yaml.Node:
+    short = len(items) <= SHORT_LIST and not any(", " in str(item) for item in items)
+    return dumper.represent_sequence("tag:yaml.org,2002:seq", items, flow_style=None if short else False)
 
 
-_Dumper.add_representer(list, _Dumper.represent_list)
+_Dumper.add_representer(list, _list)

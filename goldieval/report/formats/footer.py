@@ -6,6 +6,8 @@ from goldieval.report.grid import Grid, GridPanel, GridRow
 
 PUBLISHED = "Rows in italics are published numbers, not measured here."
 MDD = "MDD: minimum detectable difference of two independent models, with 80 % power."
+HALF = "± is half a 95 % interval."
+ENDS = "(low–high) are the ends of a 95 % interval whose sides are not equally wide."
 IMPORTED = "Rows marked * are imported from other harnesses, without intervals."
 
 
@@ -19,10 +21,12 @@ def legend(grid: Grid) -> list[str]:
     """Return the sentences that explain the table, as far as they apply."""
     rows = [row for panel in grid.panels for row in panel.rows]
     cells = [cell for row in rows for cell in row.cells]
+    intervals = {grid.interval(cell) for cell in cells}
     sentences = [
         (any(row.kind == "published" for row in rows), PUBLISHED),
         (any(row.kind == "imported" for row in rows), IMPORTED),
-        (any(grid.half_width(cell) for cell in cells), "± is half a 95 % interval."),
+        (any(text.startswith("±") for text in intervals), HALF),
+        (any(text.startswith("(") for text in intervals), ENDS),
         (any(cell.best for cell in cells), "Bold: best, and separable from the second at 5 %."),
         (any(cell.second for cell in cells), "Underlined: second, and separable from the third."),
     ]

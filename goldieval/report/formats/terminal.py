@@ -64,9 +64,9 @@ def _cell(grid: Grid, row: GridRow, cell: Cell) -> Text:
     if cell.score is None:
         return Text("")
     style = f"{_STYLES[row.kind]} {'bold' if cell.best else 'underline' if cell.second else ''}".strip()
-    half, delta = grid.half_width(cell), grid.difference(cell)
+    interval, delta = grid.interval(cell), grid.difference(cell)
     text = Text(grid.value(cell), style)
-    text.append(f" ± {half}" if half else "", "dim").append(f" ({delta})" if delta else "", "dim")
+    text.append(f" {interval}" if interval else "", "dim").append(f" ({delta})" if delta else "", "dim")
     return text.append(_footnote_numbers(cell.notes), "dim")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from helpers import picture
-from import_cases import card_of, output_of, refusal_of
+from imported_cards import card_of, output_of, refusal_of
 
 WORDS = ("a red square here", "a tall green tree", "an old man reads", "two dogs run away")
 

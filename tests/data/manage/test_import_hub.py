@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from helpers import goldieval, png_bytes, tar
 from hub_server import COMMIT, Server, serving
-from import_cases import card_of, refusal_of
+from imported_cards import card_of, refusal_of
 from reader_cases import images, parquet
 
 WORDS = ("a red square here", "a tall green tree", "an old man reads", "two dogs run away")

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from datasets import ClassLabel, Features, Image, Sequence, Value
 from helpers import png_bytes
-from import_cases import card_of, output_of, refusal_of
+from imported_cards import card_of, output_of, refusal_of
 from reader_cases import parquet
 
 WORDS = ("a red square here", "a tall green tree", "an old man reads", "two dogs run away")

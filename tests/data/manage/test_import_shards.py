@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from helpers import png_bytes, tar
-from import_cases import card_of, output_of, refusal_of
+from imported_cards import card_of, output_of, refusal_of
 from reader_cases import parquet
 
 

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from goldieval.data.manage.finding import Find
 from goldieval.data.manage.layouts import (
+    arrays,
     caption_files,
     choices,
     class_folders,
     coco_captions,
     coco_masks,
+    lists,
     mask_folders,
     mask_table,
+    matlab,
     parquet,
     shards,
     table,
@@ -32,5 +35,8 @@ LAYOUTS: tuple[Find, ...] = (
     table.find,
     caption_files.find,
     mask_folders.find,
+    lists.find,
+    matlab.find,
+    arrays.find,
     class_folders.find,
 )

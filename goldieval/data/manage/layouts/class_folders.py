@@ -7,11 +7,12 @@ from pathlib import Path
 
 from goldieval.core.errors import listing
 from goldieval.data.manage.finding import DEPTH, DetectionHints, Faults, Finding, UnfitError, is_wanted
-from goldieval.data.manage.generic_names import SPLITS, is_role, words_of
+from goldieval.data.manage.generic_names import MASK_WORDS, PICTURE_ROLES, SPLITS, is_role, words_of
 from goldieval.data.manage.places import folders_below
 from goldieval.data.walk import is_picture
 
 DISTRACTORS = ("BACKGROUND_Google",)  # Caltech-101's folder of other images, which no protocol counts as a class
+_NO_CLASSES = PICTURE_ROLES | MASK_WORDS | frozenset(SPLITS)
 
 
 @dataclass(frozen=True)
@@ -33,11 +34,30 @@ def find(folder: Path, hints: DetectionHints, faults: Faults) -> list[Finding]:
     """Return the folders that have one folder of images per class; near misses are added to ``faults``."""
     if not is_wanted("zeroshot", hints):
         return []
-    seen = {place.relative_to(folder).as_posix(): _folders(place) for place in (folder, *folders_below(folder, DEPTH))}
+    places = [place for place in (folder, *folders_below(folder, DEPTH)) if not _holds_masks(folder, place)]
+    seen = {place.relative_to(folder).as_posix(): _folders(place) for place in places}
     found = [_finding(name, held) for name, held in seen.items() if len(held.classes) > 1 and not held.empty]
+    found += [_nested(name) for name, held in seen.items() if _is_alphabet(folder / name, held)]
     nearly = {name: held for name, held in seen.items() if len(held.classes) > 1 and held.empty}
     faults += [] if found else [_incomplete(folder / name, held) for name, held in nearly.items()]
     return found
+
+
+def _holds_masks(folder: Path, place: Path) -> bool:
+    return any(MASK_WORDS & set(words_of(part)) for part in place.relative_to(folder).parts)
+
+
+def _is_alphabet(place: Path, held: Folders) -> bool:
+    """Return whether the folders in a folder are initials, as in SUN397: ``a/abbey``, ``a/apartment/outdoor``."""
+    names = [*held.classes, *held.empty]
+    initials = len(names) > 1 and all(len(name) == 1 and name.isalpha() for name in names)
+    return initials and any(_holds_pictures(each) for name in names for each in folders_below(place / name, 1))
+
+
+def _nested(name: str) -> Finding:
+    source: dict[str, object] = {"reader": "folder", "nested": True}
+    source |= {"folder_name": name} if name != "." else {}
+    return Finding(source, "zeroshot", name, "class folders below folders of their initials")
 
 
 def _finding(name: str, held: Folders) -> Finding:
@@ -53,7 +73,7 @@ def _finding(name: str, held: Folders) -> Finding:
 def _folders(place: Path) -> Folders:
     """Sort the folders in a folder. A single folder ``train`` among others is the class of that name."""
     below = [each.name for each in folders_below(place, 1)]
-    splits = [name for name in below if words_of(name) and all(word in SPLITS for word in words_of(name))]
+    splits = [name for name in below if words_of(name) and all(word in _NO_CLASSES for word in words_of(name))]
     kept = splits if [name.lower() for name in splits] == ["train"] and len(below) > 2 else []
     excluded = [name for name in below if is_role(name) or name in DISTRACTORS or (name in splits and name not in kept)]
     left = {name: _holds_pictures(place / name) for name in below if name not in excluded}

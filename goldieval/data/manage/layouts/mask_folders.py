@@ -10,7 +10,7 @@ from typing import Any
 from goldieval.core.errors import TaskError
 from goldieval.data.manage.finding import DetectionHints, Faults, Finding, files_of, is_wanted
 from goldieval.data.manage.generic_names import split_of
-from goldieval.data.manage.mask_pairs import Pair, pairs_in, stems_in
+from goldieval.data.manage.mask_pairs import DEPTH, Pair, pairs_in, stems_in
 from goldieval.data.manage.masks_completed import completed
 from goldieval.data.source import read_lines
 
@@ -42,7 +42,7 @@ def _of_pair(folder: Path, pair: Pair) -> list[Finding]:
 def _lists(folder: Path, pair: Pair) -> Iterator[str]:
     """Yield the text files that list the names of a split's images, all of which have a mask."""
     stems = stems_in(folder, pair)
-    for file in files_of(folder, [".txt"]):
+    for file in files_of(folder, [".txt"], DEPTH):
         name = file.relative_to(folder).as_posix()
         if not split_of(name) or file.stat().st_size > MOST_NAMES:
             continue
