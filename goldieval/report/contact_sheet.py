@@ -14,6 +14,7 @@ from goldieval.core.files import atomic_write
 from goldieval.core.text import one_line
 from goldieval.data.manage.preview.facts import Preview
 from goldieval.data.manage.preview.samples import PreviewSample
+from goldieval.families.sheet_legend import Font, wrapped
 from goldieval.report.preview_pictures import SamplePictures
 
 CELL, GAP, LINE, SIZE = 260, 14, 17, 13  # pixels; SIZE is that of the letters
@@ -32,9 +33,6 @@ def write_contact_sheet(file: Path, preview: Preview) -> None:
         raise GoldievalError(f"cannot write {file}: {error.strerror or error}. Choose another --png.") from error
 
 
-Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
-
-
 @dataclass(frozen=True)
 class _Cell:
     pictures: list[Image.Image]
@@ -51,7 +49,7 @@ def contact_sheet(preview: Preview) -> Image.Image:
     columns = max(1, min(COLUMNS // per_cell, len(preview.samples)))
     wide = CELL * per_cell + GAP * (per_cell - 1)
     font = ImageFont.load_default(size=SIZE)
-    pictures = SamplePictures(preview.prepared, CELL)
+    pictures = SamplePictures(preview, CELL)
     cells = [_cell(sample, pictures, font, wide) for sample in preview.samples]
     rows = [cells[start : start + columns] for start in range(0, len(cells), columns)]
     heights = [max(cell.height for cell in row) for row in rows]
@@ -76,29 +74,13 @@ def _cell(sample: PreviewSample, pictures: SamplePictures, font: Font, wide: int
     shown = pictures.of(sample)
     fault = pictures.faults.get(sample.image.id, "")
     names = ", ".join(name for _, name in pictures.classes_of(sample)) if not fault else ""
-    lines = [line for text in (sample.label, names, fault) if text for line in _wrapped(text, font, wide)]
+    lines = [line for text in (sample.label, names, fault) if text for line in wrapped(one_line(text), wide, font)]
     for text in sample.texts:
         role = "• " if text.role == "caption" else f"• {text.role}: "
-        lines += _wrapped(f"{role}{text.text}", font, wide)
+        lines += wrapped(one_line(f"{role}{text.text}"), wide, font)
     if len(lines) > LINES_MOST:
         lines = [*lines[: LINES_MOST - 1], f"{lines[LINES_MOST - 1]} …"]
     return _Cell(shown, lines)
-
-
-def _wrapped(text: str, font: Font, wide: int) -> list[str]:
-    """Break a text into lines of at most ``wide`` pixels, within a word only if it does not fit into a line."""
-    lines = [""]
-    for word in one_line(text).split():
-        longer = f"{lines[-1]} {word}".strip()
-        if font.getlength(longer) <= wide:
-            lines[-1] = longer
-            continue
-        lines += [] if not lines[-1] else [""]
-        for letter in word:
-            if font.getlength(lines[-1] + letter) > wide:
-                lines.append("")
-            lines[-1] += letter
-    return lines
 
 
 def _draw(sheet: Image.Image, pen: ImageDraw.ImageDraw, cell: _Cell, at: tuple[int, int], font: Font) -> None:

@@ -16,13 +16,14 @@ from goldieval.core.errors import GoldievalError
 from goldieval.core.files import atomic_write
 from goldieval.metrics.units import PERCENT, UNITS
 from goldieval.records.schema import Record
-from goldieval.report.efficiency import efficiency
+from goldieval.report.efficiency import AXES, efficiency
+from goldieval.report.efficiency_svg import efficiency_plot
 from goldieval.report.formats.html import body, escape_invisible
 from goldieval.report.numbers import interval, interval_beside, label, value
 from goldieval.report.score import Score, display_name, of_record
 from goldieval.report.scores import interval_warnings
 from goldieval.report.settings import setting_of
-from goldieval.report.svg import efficiency_plot, interval_bar
+from goldieval.report.svg import interval_bar
 
 if TYPE_CHECKING:
     from goldieval.report.built_table import BuiltTable
@@ -57,11 +58,7 @@ def page(built: BuiltTable) -> str:
     script = script.strip()
     rows, tasks = _rows(built), _tasks(built)
     points = efficiency(built.spec, built.sources)
-    drawn = [
-        efficiency_plot(points, axis, text)
-        for axis, text in (("unique_pairs", "unique pairs"), ("images_seen", "images seen"))
-        if points and points.points
-    ]
+    drawn = [efficiency_plot(points, axis, text) for axis, text in AXES.items() if points and points.points]
     return environment.from_string(template).render(
         title=built.grid.title,
         style=style,

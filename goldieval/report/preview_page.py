@@ -64,7 +64,7 @@ def render(preview: Preview) -> str:
 
 
 def _samples(preview: Preview) -> list[dict[str, Any]]:
-    pictures = SamplePictures(preview.prepared)
+    pictures = SamplePictures(preview)
     return [
         {
             "id": sample.image.path or sample.image.id,
@@ -125,7 +125,7 @@ def _texts(preview: Preview) -> dict[str, Any] | None:
 def _groups(preview: Preview) -> list[dict[str, Any]]:
     """Return the first groups of equal images, with one picture and the class or file of each member."""
     dataset, names = preview.prepared.dataset, preview.prepared.class_labels
-    pictures = SamplePictures(preview.prepared)
+    pictures = SamplePictures(preview)
 
     def about(row: int) -> str:
         image = dataset.images[row]

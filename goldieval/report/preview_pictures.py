@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import base64
 import io
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from goldieval.core.errors import TaskError
+from goldieval.data.manage.preview.facts import Preview
 from goldieval.data.manage.preview.samples import PreviewSample
 from goldieval.data.masks import IGNORED
 from goldieval.data.samples import ImageSample
-from goldieval.families.base import Prepared
-from goldieval.families.side_by_side import _coloured, _resized
+from goldieval.data.small_maps import resized_map
+from goldieval.families.class_overlay import overlay
+from goldieval.families.sheet_colours import sheet_colours
 
 SIDE = 240  # longer side of a picture, in pixels
 QUALITY = 75
@@ -28,9 +29,16 @@ class SamplePictures:
         faults: Id of an image that cannot be shown, to the reason.
     """
 
-    def __init__(self, prepared: Prepared[Any], side: int = SIDE) -> None:
-        self._names = list(prepared.class_labels or ())
-        self._palette = prepared.classes.palette if prepared.dataset.masks else []  # type: ignore[attr-defined]
+    def __init__(self, preview: Preview, side: int = SIDE) -> None:
+        """Choose the colours of the classes, the same for all samples.
+
+        Args:
+            preview: The preview.
+            side: Longer side of a picture in pixels.
+        """
+        self._names = [each.name for each in preview.classes]
+        shares = [each.share or 0.0 for each in preview.classes]
+        self._colours = sheet_colours(sorted(range(len(shares)), key=lambda row: -shares[row]))
         self._side = side
         self.faults: dict[str, str] = {}
 
@@ -40,9 +48,8 @@ class SamplePictures:
         classes = self._classes(sample)
         if not pictures or classes is None:
             return pictures
-        small = _resized(classes, *pictures[0].size)
-        masked = _coloured(pictures[0], small, small == IGNORED, self._palette)
-        return [pictures[0], masked]
+        small = resized_map(classes, *pictures[0].size)
+        return [pictures[0], overlay(pictures[0], small, small == IGNORED, self._colours)]
 
     def picture(self, image: ImageSample) -> list[Image.Image]:
         """Return the picture in a list, or an empty list if it cannot be read."""
@@ -54,13 +61,13 @@ class SamplePictures:
         return [_fitted(picture, self._side)]
 
     def classes_of(self, sample: PreviewSample) -> list[tuple[str, str]]:
-        """Return colour (CSS) and name of the largest classes of a sample's mask."""
+        """Return colour (CSS), and number and name, of the largest classes of a sample's mask."""
         if sample.mask is None:
             return []
         read = sample.mask.read()
         counts = np.bincount(read[read != IGNORED].ravel(), minlength=len(self._names))
         rows = [int(row) for row in np.argsort(-counts, kind="stable")[:CLASSES_NAMED] if counts[row]]
-        return [(f"rgb{tuple(self._palette[row])}", self._names[row]) for row in rows]
+        return [(f"rgb{self._colours[row]}", f"{row} {self._names[row]}") for row in rows]
 
     def _classes(self, sample: PreviewSample) -> np.ndarray | None:
         """Return the classes of the mask at the size of the shown picture, by nearest neighbour."""

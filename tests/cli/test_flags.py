@@ -14,7 +14,7 @@ pytestmark = pytest.mark.usefixtures("plain")
 
 
 FLAGS = {
-    "train": ["recipe", "--out", "--set", "--resume", "--dry-run", "--max-bad-samples"],
+    "train": ["recipe", "--out", "--set", "--resume", "--dry-run", "--max-bad-samples", "--log"],
     "run": [
         "--model",
         "--tasks",
@@ -35,10 +35,11 @@ FLAGS = {
         "--no-cache",
         "--offline",
         "--strict",
+        "--log",
         "--json",
     ],
     "ls": ["what", "pattern", "--data-dir", "--tasks-dir", "--out", "--json"],
-    "show": ["place", "--json"],
+    "show": ["place", "--format", "--model", "--json"],
     "table": [
         "spec",
         "--out",
@@ -48,6 +49,10 @@ FLAGS = {
         "--plot",
         "--check",
         "--delta",
+        "--columns",
+        "--label",
+        "--plot-task",
+        "--trained",
         "--digits",
         "--allow",
         "--tasks-dir",

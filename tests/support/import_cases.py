@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import yaml
-from helpers import goldieval, one_line, picture
+from helpers import goldieval, one_line, picture, toy_model
 from PIL import Image
 
 from goldieval.engine.load import LoadedTask, load_task_data
@@ -48,6 +48,26 @@ def refused(*arguments: str | Path) -> str:
     ran = goldieval("data", "import", *arguments)
     assert ran.code == 2 and sorted(Path().rglob("*")) == before
     return one_line(ran.err)
+
+
+def card_of(*arguments: str) -> dict[str, Any]:
+    """Import, run the command of the last line with a toy model, and return the card."""
+    ran = goldieval("data", "import", *arguments)
+    assert (ran.code, ran.err) == (0, ""), ran.out + ran.err
+    command = ran.out.rpartition("run it: goldieval run --model random ")[2].split()
+    done = goldieval("run", "--model", toy_model(Path.cwd()), "--no-cache", *command)
+    assert done.code == 0, done.out + done.err
+    found: dict[str, Any] = yaml.safe_load(Path(command[-1]).read_text())
+    return found
+
+
+def output_of(*arguments: str) -> str:
+    """Return the output of a dry run, which writes nothing."""
+    before = sorted(Path().rglob("*"))
+    ran = goldieval("data", "import", *arguments, "--dry-run")
+    assert (ran.code, ran.err) == (0, ""), ran.out + ran.err
+    assert sorted(Path().rglob("*")) == before
+    return ran.out
 
 
 def files_by_class(loaded: LoadedTask) -> dict[str, list[str]]:

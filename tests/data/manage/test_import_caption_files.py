@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from helpers import picture
-from imported_cards import card_of, output_of, refusal_of
+from import_cases import card_of, output_of, refused
 
 WORDS = ("a red square here", "a tall green tree", "an old man reads", "two dogs run away")
 
@@ -94,7 +94,7 @@ def test_a_list_with_a_caption_twice_counts_it_once() -> None:
 
 def test_an_option_for_captions_is_refused_for_classes() -> None:
     Path("birds/t.csv").write_text("image,label\nimg/0.png,cat\nimg/1.png,dog\nimg/2.png,cat\n")
-    assert "--keep-uncaptioned is for images with captions" in refusal_of("birds", "--keep-uncaptioned")
+    assert "--keep-uncaptioned is for images with captions" in refused("birds", "--keep-uncaptioned")
 
 
 BAD_JSON = ["", "{}", "[]", '{"a.png": 7}', '{"a.png": ["x"]', '{"images": [{"filename": "../0.png"}]}']
@@ -103,4 +103,4 @@ BAD_JSON = ["", "{}", "[]", '{"a.png": 7}', '{"a.png": ["x"]', '{"images": [{"fi
 @pytest.mark.parametrize("content", BAD_JSON)
 def test_json_without_captions_is_refused_in_one_line(content: str) -> None:
     Path("birds/c.json").write_text(content)
-    refusal_of("birds")
+    refused("birds")

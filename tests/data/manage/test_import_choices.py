@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from helpers import picture, png_bytes
-from imported_cards import card_of, output_of, refusal_of
+from import_cases import card_of, output_of, refused
 from reader_cases import images, parquet
 
 
@@ -102,7 +102,7 @@ def test_pairs_and_foils_in_parquet_files() -> None:
 
 def test_images_that_are_not_there_are_named() -> None:
     write("a.json", [item | {"filename": f"gone{n}.png"} for n, item in enumerate(items())])
-    assert "a.json: its images (first: gone0.png) are not below mine" in refusal_of("mine", "--family", "choice")
+    assert "a.json: its images (first: gone0.png) are not below mine" in refused("mine", "--family", "choice")
 
 
 def test_images_and_masks_are_no_pair() -> None:

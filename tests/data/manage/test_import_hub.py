@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from helpers import goldieval, png_bytes, tar
 from hub_server import COMMIT, Server, serving
-from imported_cards import card_of, refusal_of
+from import_cases import card_of, refused
 from reader_cases import images, parquet
 
 WORDS = ("a red square here", "a tall green tree", "an old man reads", "two dogs run away")
@@ -67,7 +67,7 @@ def test_an_interrupted_download_goes_on(server: Server) -> None:
 
 def test_a_token_is_used_and_never_shown(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     server.token = "hf_secret"
-    assert "is gated: accept its terms on" in refusal_of("hf:org/birds", "--yes")
+    assert "is gated: accept its terms on" in refused("hf:org/birds", "--yes")
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
     ran = goldieval("data", "import", "hf:org/birds", "--yes")
     assert ran.code == 0 and "hf_secret" not in ran.out + ran.err + Path("birds.yaml").read_text()
@@ -76,8 +76,8 @@ def test_a_token_is_used_and_never_shown(server: Server, monkeypatch: pytest.Mon
 def test_configurations_are_folders_or_declared_in_the_readme(server: Server) -> None:
     data = server.files["data/test-00000-of-00001.parquet"]
     server.files = {f"{config}/test/0000.parquet": data for config in ("en", "fr")}
-    assert "has 2 configurations (en, fr): add --config" in refusal_of("hf:org/birds", "--yes")
-    assert "has no configuration 'xx'; it has en, fr" in refusal_of("hf:org/birds", "--config", "xx")
+    assert "has 2 configurations (en, fr): add --config" in refused("hf:org/birds", "--yes")
+    assert "has no configuration 'xx'; it has en, fr" in refused("hf:org/birds", "--config", "xx")
     assert card_of("hf:org/birds", "--config", "fr", "--yes")["source"]["files"] == "fr/test/0000.parquet"
 
 
@@ -101,21 +101,21 @@ REFUSED = {
 
 @pytest.mark.parametrize("what", REFUSED)
 def test_requests_that_name_nothing_are_refused(server: Server, what: str) -> None:
-    assert REFUSED[what] in refusal_of(what, "--yes")
+    assert REFUSED[what] in refused(what, "--yes")
 
 
 def test_repositories_without_data_are_refused(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     server.files = {"birds.py": b"raise SystemExit"}
-    assert "is made by a script (birds.py)" in refusal_of("hf:org/birds", "--yes")
+    assert "is made by a script (birds.py)" in refused("hf:org/birds", "--yes")
     server.files = {"train.json": b"[]", "birds.py": b""}
-    assert "has no Parquet files and no tars" in refusal_of("hf:org/birds", "--yes")
+    assert "has no Parquet files and no tars" in refused("hf:org/birds", "--yes")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    assert "HF_HUB_OFFLINE is set" in refusal_of("hf:org/birds", "--yes")
+    assert "HF_HUB_OFFLINE is set" in refused("hf:org/birds", "--yes")
 
 
 def test_hostile_paths_and_damaged_files_stay_contained(server: Server) -> None:
     server.listed = ["../../evil.parquet"]
-    refusal_of("hf:org/birds", "--yes")
+    refused("hf:org/birds", "--yes")
     server.listed = []
     server.files = {"test.parquet": b"PAR1 nonsense"}
     ran = goldieval("data", "import", "hf:org/birds", "--yes")
@@ -124,4 +124,4 @@ def test_hostile_paths_and_damaged_files_stay_contained(server: Server) -> None:
 
 def test_options_of_the_hub_are_refused_for_folders() -> None:
     os.makedirs("mine")
-    assert "--split is for data sets on the Hub" in refusal_of("mine", "--split", "test")
+    assert "--split is for data sets on the Hub" in refused("mine", "--split", "test")

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from datasets import ClassLabel, Features, Image, Sequence, Value
 from helpers import png_bytes
-from imported_cards import card_of, output_of, refusal_of
+from import_cases import card_of, output_of, refused
 from reader_cases import parquet
 
 WORDS = ("a red square here", "a tall green tree", "an old man reads", "two dogs run away")
@@ -74,7 +74,7 @@ def test_labels_by_number_and_by_name(named: bool) -> None:
 
 def test_class_names_are_taken_from_the_head_of_a_readme_or_asked_for() -> None:
     parquet(Path("pets/x.parquet"), {"image": images(), "label": [0, 1, 1, 0]})
-    assert "class numbers (0, 1), but prompts require names" in refusal_of("pets")
+    assert "class numbers (0, 1), but prompts require names" in refused("pets")
     Path("pets/README.md").write_text(
         "---\ndataset_info:\n  features:\n  - name: image\n    dtype: image\n  - name: label\n    dtype:\n"
         "      class_label:\n        names:\n          '0': cat\n          '1': dog\n---\nPets.\n"
@@ -137,14 +137,14 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
 def test_what_is_not_clear_is_refused_in_one_line(name: str) -> None:
     columns, line = REFUSED[name]
     parquet(Path("birds/t.parquet"), columns)
-    assert line in refusal_of("birds")
+    assert line in refused("birds")
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1" * 50, b"version https://git-lfs.github.com/spec/v1\n"])
 def test_a_damaged_file_is_refused_in_one_line(content: bytes) -> None:
     Path("birds").mkdir()
     Path("birds/t.parquet").write_bytes(content)
-    assert "cannot read birds/t.parquet as parquet" in refusal_of("birds")
+    assert "cannot read birds/t.parquet as parquet" in refused("birds")
 
 
 @pytest.mark.parametrize("metadata", [b'{"info": {"features": {"image": {"_type": "Evil"}}}}', b"[1]", b"{}"])
@@ -156,7 +156,7 @@ def test_metadata_of_strangers_leave_the_types_of_the_columns(metadata: bytes) -
 @pytest.mark.parametrize("metadata", [b"{", b"\xff"])
 def test_damaged_metadata_are_refused_in_one_line(metadata: bytes) -> None:
     _with_metadata(metadata)
-    assert "birds/t.parquet as parquet" in refusal_of("birds")
+    assert "birds/t.parquet as parquet" in refused("birds")
 
 
 def _with_metadata(metadata: bytes) -> None:

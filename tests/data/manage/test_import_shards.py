@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from helpers import png_bytes, tar
-from imported_cards import card_of, output_of, refusal_of
+from import_cases import card_of, output_of, refused
 from reader_cases import parquet
 
 
@@ -77,7 +77,7 @@ def test_labels_in_cls(content: list[bytes]) -> None:
     members = {f"{number}.png": png_bytes(number) for number in range(3)}
     tar(Path("pets/a.tar"), members | {f"{number}.cls": label for number, label in enumerate(content)})
     if content[0] == b"0":
-        assert "class numbers (0, 1, 2), but prompts require names" in refusal_of("pets")
+        assert "class numbers (0, 1, 2), but prompts require names" in refused("pets")
         Path("pets/classnames.txt").write_text("cat\ndog\neel\n")
     found = card_of("pets")
     assert found["family"] == "zeroshot" and found["params"]["class_names"] == ["cat", "dog", "eel"]
@@ -110,4 +110,4 @@ def test_tars_that_are_no_web_dataset_are_refused_in_one_line(name: str) -> None
         Path("mine/a.tar").write_bytes(content)
     else:
         tar(Path("mine/a.tar"), content)
-    assert line in refusal_of("mine")
+    assert line in refused("mine")
