@@ -61,7 +61,7 @@ def import_data(
 
     if len(what) not in (1, 2):
         raise GoldievalError("write `data import TASK FOLDER`, or `data import FOLDER` for data of your own.")
-    of_hub = {"config": config, "split": split, "yes": yes}
+    of_hub: dict[str, object] = {"config": config, "split": split, "yes": yes}
     hints = DetectionHints(family, file or "", image or "", caption or "", label or "", mask or "", keep_uncaptioned)
     if len(what) == 2:
         _refuse_own_options(what[0], {**vars(hints), "name": name, "out": out, "dry-run": dry_run} | of_hub)

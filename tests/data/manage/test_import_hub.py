@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -123,5 +122,5 @@ def test_hostile_paths_and_damaged_files_stay_contained(server: Server) -> None:
 
 
 def test_options_of_the_hub_are_refused_for_folders() -> None:
-    os.makedirs("mine")
-    assert "--split is for data sets on the Hub" in refused("mine", "--split", "test")
+    Path("own").mkdir()
+    assert "--split is for data sets on the Hub" in refused("own", "--split", "test")
