@@ -19,7 +19,7 @@ from goldieval.data.roots import inside
 from goldieval.data.samples import AnnotatedImage, Dataset, ImageSample, dataset_of
 from goldieval.data.source import Source, read_lines, read_names
 from goldieval.data.table_captions import join_captions, named_captions
-from goldieval.data.table_files import MISSING, raw_value, read_table, text_in, texts_in, value_of
+from goldieval.data.table_files import MISSING, nested_value, raw_value, read_table, text_in, texts_in, value_of
 from goldieval.data.walk import LeftOut, left_out_notes
 
 
@@ -154,9 +154,9 @@ class Table(BaseModel):
     def _captions(
         self, where: str, entry: dict[str, Any], image_id: str, left_out: LeftOut | None
     ) -> list[tuple[str, str]]:
-        value = raw_value(where, entry, self.caption)
-        if left_out is not None and not without_missing(value, self.no_value):
+        if left_out is not None and not without_missing(nested_value(entry, self.caption), self.no_value):
             return []
+        value = raw_value(where, entry, self.caption)
         texts = texts_in(where, entry, self.caption, self.no_value, None if self.caption_id else left_out)
         if not self.caption_id:
             return named_captions(image_id, texts, in_order=isinstance(value, list))

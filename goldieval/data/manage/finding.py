@@ -68,6 +68,7 @@ class Finding:
         params: Parameters of the card that differ from the defaults of the family.
         headline: Headline metric; empty for that of the family.
         chance: Chance level of the headline metric, if it does not follow from the counts.
+        licence: Licence of the data, if they state one.
         location: Keys of the source block that locate the data, if not the folder itself: ``hub`` and ``revision``.
         complete: Returns the finding with what takes long to find out; it is called only for the finding that is taken.
     """
@@ -81,6 +82,7 @@ class Finding:
     params: dict[str, Any] = field(default_factory=dict)
     headline: str = ""
     chance: float | None = None
+    licence: str = ""
     location: dict[str, Any] = field(default_factory=dict)
     complete: Callable[[Finding], Finding] | None = None
 

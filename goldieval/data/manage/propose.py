@@ -64,13 +64,21 @@ def propose_card(folder: Path, hints: DetectionHints, name: str | None, out: Pat
     return proposal_of(folder, found, name, out)
 
 
-def proposal_of(folder: Path, found: Finding, name: str | None, out: Path | None) -> Proposal:
+def proposal_of(folder: Path, found: Finding, name: str | None, out: Path | None, told: str = "") -> Proposal:
     """Read the data of a finding and return its card.
+
+    Args:
+        folder: Folder of the data.
+        found: How they are read.
+        name: Name of the task, if the user gives one.
+        out: File of the card, if the user gives one.
+        told: Name of the data set; by default that of its folder.
 
     Raises:
         GoldievalError: The data cannot be read as the finding says, or the file exists.
     """
-    name = name or free_name(telling_name(folder.resolve(), found.place))
+    told = told or telling_name(folder.resolve(), found.place)
+    name = name or free_name(told)
     file = out or Path(f"{name}.yaml")
     if file.exists():
         raise GoldievalError(f"{file} exists already. Choose another --name or --out.")
@@ -78,7 +86,6 @@ def proposal_of(folder: Path, found: Finding, name: str | None, out: Path | None
     read = partial(_read_source, content, folder)
     content["source"], (prepared, seen) = read_with_rules(content["source"], read)
     names, notices = _class_names(found, prepared)
-    told = telling_name(folder.resolve(), found.place)
     shipped = shipped_prompts(told, names) if found.family == "zeroshot" else None
     if shipped is not None:
         names, notices = shipped.names or names, [*notices, _shipped_note(shipped)]
@@ -140,7 +147,7 @@ def _content(name: str, found: Finding) -> dict[str, Any]:
         "version": 1,
         "protocol": f"all of it{defaults.protocol}",
         "title": f"{name}, data of our own",
-        "licence": "not stated",
+        "licence": found.licence or "not stated",
         "source": found.source,
         "expect": {},
         "params": defaults.params | found.params | named,

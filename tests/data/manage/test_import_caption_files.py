@@ -68,6 +68,21 @@ def test_json_mappings_from_image_to_captions(lists: bool) -> None:
     assert card_of("birds")["expect"] == {"images": 4, "texts": 8 if lists else 4}
 
 
+def test_images_that_are_named_without_their_extension() -> None:
+    rows = [{"image/key": str(number), "text": f"{words} {number}"} for number, words in enumerate(WORDS)]
+    Path("birds/data.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    found = card_of("birds")["source"]
+    assert (found["image"], found["picture"], found["images"]) == ("image/key", "{}.png", "img")
+
+
+def test_rows_without_the_key_of_the_caption_have_none() -> None:
+    rows = [
+        {"image": f"img/{number}.png"} | ({"caption": words} if number else {}) for number, words in enumerate(WORDS)
+    ]
+    Path("birds/data.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    assert "left out: 1 image without a caption: img/0.png" in output_of("birds")
+
+
 def test_a_table_in_a_text_file() -> None:
     rows = "".join(f"{number}.png,{words}\n" for number, words in enumerate(WORDS))
     Path("birds/captions.txt").write_text(f"image,caption\n{rows}")

@@ -80,6 +80,17 @@ def test_configurations_are_folders_or_declared_in_the_readme(server: Server) ->
     assert card_of("hf:org/birds", "--config", "fr", "--yes")["source"]["files"] == "fr/test/0000.parquet"
 
 
+def test_the_readme_declares_configurations_and_licence(server: Server) -> None:
+    data = server.files["data/test-00000-of-00001.parquet"]
+    server.files = {"b/one.parquet": data, "a/two.parquet": data, "a/three.parquet": data}
+    files = [{"split": "val", "path": "a/th*"}, {"split": "train", "path": ["b/*", "a/two.parquet"]}]
+    server.card = {"license": ["cc-by-4.0", "other"], "configs": [{"config_name": "all", "data_files": files}]}
+    found = card_of("hf:org/birds", "--yes")
+    assert found["licence"] == "cc-by-4.0, other" and found["source"]["files"] == "a/three.parquet"
+    server.card = {"license": "x\x1b[31m", "configs": [{"config_name": 7, "data_files": [{"path": 7}]}, "x"]}
+    assert card_of("hf:org/birds", "--config", "b", "--yes", "--name", "more")["licence"] == "not stated"
+
+
 def test_shards_of_a_web_dataset(server: Server, tmp_path: Path) -> None:
     server.files = {}
     for number in range(2):
@@ -121,6 +132,6 @@ def test_hostile_paths_and_damaged_files_stay_contained(server: Server) -> None:
     assert ran.code == 2 and "test.parquet as parquet" in ran.err and not Path("birds.yaml").exists()
 
 
-def test_options_of_the_hub_are_refused_for_folders() -> None:
-    Path("own").mkdir()
-    assert "--split is for data sets on the Hub" in refused("own", "--split", "test")
+def test_options_of_the_hub_are_refused_for_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "--split is for data sets on the Hub" in refused(".", "--split", "test")
