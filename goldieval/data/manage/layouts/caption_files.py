@@ -71,10 +71,17 @@ def _tables(folder: Path, hints: DetectionHints, faults: Faults) -> Iterator[Cap
         if isinstance(content, dict):
             yield from _of_json(name, content)
         elif what := TABLES.get(file.suffix.lower(), "") or _text_format(file):
-            try:
-                yield CaptionTable(name, [row for _, row in read_table(file)], "", f"the {what}")
-            except TaskError as error:
-                faults.append(error)
+            rows = _rows(file, faults)
+            if file.suffix.lower() not in TABLES or not picture_columns(rows):  # else it is an ordinary table
+                yield CaptionTable(name, rows, "", f"the {what}")
+
+
+def _rows(file: Path, faults: Faults) -> Rows:
+    try:
+        return [row for _, row in read_table(file)]
+    except TaskError as error:
+        faults.append(error)
+        return []
 
 
 def _of_json(name: str, content: dict[str, Any]) -> Iterator[CaptionTable]:
