@@ -5,6 +5,7 @@ from __future__ import annotations
 from goldieval.metrics.registry import metric_of
 from goldieval.metrics.units import PERCENT, UNITS
 from goldieval.report.grid import GridPanel
+from goldieval.report.numbers import reference_text
 from goldieval.report.score import Score
 from goldieval.report.table_sources import TableSources
 
@@ -44,15 +45,6 @@ def _on_card(score: Score, sources: TableSources) -> tuple[float | None, float |
 
 
 def _text(values: set[float | None], unit: str, digits: int) -> str:
-    """Return the values as printed, two digits of those that a table's digits do not show.
-
-    >>> _text({0.1}, "percent", 1), _text({0.0002}, "percent", 1), _text({None}, "percent", 1)
-    ('10.0', '0.02', '')
-    """
+    """Return the values as printed; of several, all."""
     known = sorted(value for value in values if value is not None)
-    return "/".join(dict.fromkeys(_number(value, unit, digits) for value in known))
-
-
-def _number(value: float, unit: str, digits: int) -> str:
-    text, scaled = UNITS[unit].text(value, digits), UNITS[unit].scale * value
-    return text if scaled == 0 or abs(scaled) >= 1 or digits > 3 else f"{scaled:.2g}"
+    return "/".join(dict.fromkeys(reference_text(value, UNITS[unit], digits) for value in known))
