@@ -41,13 +41,16 @@ NARROWEST_NAMES = 12
 def verdicts(comparison: Comparison, console: Console) -> list[RenderableType]:
     """Return the models, the verdict on every task, and what was not compared."""
     table, left_out = _fitting(comparison, console)
-    hint = f"left out: {', '.join(left_out)}; a wider terminal or --json shows them"
+    hint = (
+        f"left out: {', '.join(name for name in left_out if name != 'chance')}; a wider terminal or --json shows them"
+    )
     return [
         *_models("A", comparison.a),
         *_models("B", comparison.b),
         Text(),
         *([table] if table else _narrow(comparison)),
         *([Text(hint, "dim")] if left_out else []),
+        *([Text(_chances(comparison), "dim")] if "chance" in left_out else []),
         Text(),
         *_remarks(comparison),
         *(Text(f"not compared, {line}", "red", whole=True) for line in comparison.refused),
@@ -138,6 +141,12 @@ def _wide(comparison: Comparison, names: Mapping[str, str], left_out: Sequence[s
 def _chance(row: MetricComparison, pair: Pair) -> str:
     measured = pair.a.record.metrics.get(row.metric)
     return chance(row.metric, measured.chance if measured else None)
+
+
+def _chances(comparison: Comparison) -> str:
+    """Return the chance level of every row, for a table without that column."""
+    rows = zip(comparison.rows, comparison.pairs, strict=True)
+    return f"chance: {'; '.join(f'{row.task} {label(row.metric)} {_chance(row, pair)}' for row, pair in rows)}"
 
 
 def _narrow(comparison: Comparison) -> Iterator[Text]:
