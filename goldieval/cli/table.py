@@ -41,6 +41,9 @@ def table(
     check: Annotated[
         Path | None, typer.Option(help="Exit 1 if this table file (.tex, .md, .html, .csv) differs from the records.")
     ] = None,
+    columns: Annotated[
+        str, typer.Option(help="Show only these columns, by heading, metric or task; globs, separated by commas.")
+    ] = "",
     delta: Annotated[str | None, typer.Option(help="Name of the row from which differences are shown.")] = None,
     digits: Annotated[int | None, typer.Option(min=0, max=4, help="Digits after the decimal point.")] = None,
     allow: Annotated[
@@ -61,7 +64,7 @@ def table(
     from goldieval.report.built_table import build_table
     from goldieval.report.faults import warn
 
-    built = build_table(spec, out, import_, tasks_dir, allow, delta, digits)
+    built = build_table(spec, out, import_, tasks_dir, allow, delta, digits, columns)
     grid = built.grid
     if strict and grid.faults:
         raise GoldievalError(grid.faults[0])

@@ -73,6 +73,9 @@ class GridPanel:
         n: number of outcomes of each column; empty where it is not known.
         mdd: minimum detectable difference of each column, as a fraction; None where it is not known.
         mdd_means: legend of ``mdd``, where it is not that of two independent models.
+        headline: whether each column is the headline metric of its task; these are kept where space is short.
+        chance: chance level of each column, as printed; empty where it is not known.
+        ceiling: score of a perfect model in each column, as printed; empty where it is not known.
     """
 
     title: str
@@ -82,6 +85,9 @@ class GridPanel:
     n: list[str] = field(default_factory=list)
     mdd: list[float | None] = field(default_factory=list)
     mdd_means: str = ""
+    headline: list[bool] = field(default_factory=list)
+    chance: list[str] = field(default_factory=list)
+    ceiling: list[str] = field(default_factory=list)
 
     @property
     def rows(self) -> Iterator[GridRow]:

@@ -48,6 +48,7 @@ FLAGS = {
         "--plot",
         "--check",
         "--delta",
+        "--columns",
         "--digits",
         "--allow",
         "--tasks-dir",

@@ -12,8 +12,8 @@ from goldieval.report.numbers import within_bounds
 from goldieval.report.score import Score
 
 COLUMNS = [
-    "panel", "group", "model", "kind", "column", "task", "metric", "value", "unit", "low", "high", "n", "best",
-    "second", "delta", "protocol", "scoring", "source", "notes",
+    "panel", "group", "model", "kind", "column", "task", "metric", "value", "unit", "low", "high", "n", "chance",
+    "ceiling", "best", "second", "delta", "protocol", "scoring", "source", "notes",
 ]  # fmt: skip
 
 
@@ -48,6 +48,8 @@ def _row(
         "value": _plain(score.value),
         "low": _plain(low),
         "high": _plain(high),
+        "chance": _plain(score.chance),
+        "ceiling": _plain(score.ceiling),
         "delta": _plain(cell.delta),
     }
     counts = {"n": score.n, "best": int(cell.best), "second": int(cell.second)}
