@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from goldieval.metrics.units import PERCENT, UNITS
+from goldieval.core.errors import listing
+from goldieval.metrics.units import PERCENT
 from goldieval.report.formats.footer import footer_rows
 from goldieval.report.grid import Cell, Grid, GridPanel, GridRow
 from goldieval.report.numbers import label
+from goldieval.report.references import reference_text, references_of
 from goldieval.report.score import Score
-from goldieval.report.standings import Contest
+from goldieval.report.standings import Contest, Standings
 from goldieval.report.table_sources import TableSources
 
 STEPS = 20  # of the colour scale, from chance to ceiling
@@ -25,13 +27,11 @@ class HeatColumn:
         title: its heading.
         metric: label of its metric, where the heading does not contain it.
         task: name of its task; empty for a property of the rows, such as the number of seeds.
-        chance: chance level as text; empty where it is not known.
     """
 
     title: str
     metric: str
     task: str
-    chance: str
 
 
 @dataclass(frozen=True)
@@ -79,36 +79,60 @@ class HeatTable:
     Attributes:
         title: its heading.
         columns: its columns.
+        chance: chance level of each column as text; empty where none is known.
         groups: pairs of a heading and rows of one kind.
-        footer: pairs of a name and one text per column.
+        footer: one text per column, by name.
     """
 
     title: str
     columns: list[HeatColumn]
+    chance: list[str]
     groups: list[tuple[str, list[HeatRow]]]
-    footer: list[tuple[str, list[str]]]
+    footer: dict[str, list[str]]
 
 
-def heat_tables(grid: Grid, sources: TableSources, contests: list[Contest]) -> list[HeatTable]:
-    """Return the panels of a table as heat tables."""
-    by_place = {contest.place: contest for contest in contests}
+def heat_tables(grid: Grid, sources: TableSources, compared: Standings) -> list[HeatTable]:
+    """Return the panels of a table as heat tables; models that were measured here stand in the order of their leads.
+
+    The rows of a training study keep their order, which is that of its plan.
+    """
+    by_place = {contest.place: contest for contest in compared.contests}
+    ranks = {model.name: rank for rank, model in enumerate(compared.models)}
     return [
-        _table(grid, panel, sources, [by_place.get((number, place)) for place in range(len(panel.columns))])
+        _table(grid, panel, sources, [by_place.get((number, place)) for place in range(len(panel.columns))], ranks)
         for number, panel in enumerate(grid.panels)
     ]
 
 
-def _table(grid: Grid, panel: GridPanel, sources: TableSources, contests: list[Contest | None]) -> HeatTable:
+def _table(
+    grid: Grid, panel: GridPanel, sources: TableSources, contests: list[Contest | None], ranks: dict[str, int]
+) -> HeatTable:
     columns = [_Column(grid, panel, place, sources, contest) for place, contest in enumerate(contests)]
-    groups = [
-        (group.title, [_row(row, columns) for row in group.rows]) for group in panel.groups if group.rows
-    ]  # fmt: skip
-    return HeatTable(panel.title, [column.heading() for column in columns], groups, footer_rows(grid, panel))
+    kept = [column for column in columns if column.scores]
+    is_study = bool(panel.mdd_means)
+    groups = []
+    for group in panel.groups:
+        rows = sorted(group.rows, key=lambda row: 0 if is_study else ranks.get(row.name, len(ranks)))
+        groups += [(group.title, [_row(row, kept) for row in rows])] if rows else []
+    footer = {name: [texts[column.place] for column in kept] for name, texts in footer_rows(grid, panel)}
+    chance = footer.pop("chance", [])
+    return HeatTable(panel.title, [heading(panel, column.place) for column in kept], chance, groups, footer)
 
 
 def _row(row: GridRow, columns: list[_Column]) -> HeatRow:
-    cells = [column.cell(row.name, cell) for column, cell in zip(columns, row.cells, strict=True)]
+    cells = [column.cell(row.name, row.cells[column.place]) for column in columns]
     return HeatRow(row.name, row.kind, tuple(row.notes), cells)
+
+
+def heading(panel: GridPanel, place: int) -> HeatColumn:
+    """Return the heading of a column, divided into task and metric where it is made of these."""
+    title = panel.columns[place]
+    score = next((cell.score for cell in panel.column(place) if cell.score and cell.score.task), None)
+    if score is None:
+        return HeatColumn(title, "", "")
+    metric = label(score.metric)
+    divided = title == f"{score.task} {metric}"
+    return HeatColumn(score.task if divided else title, metric if divided else "", score.task)
 
 
 class _Column:
@@ -117,19 +141,13 @@ class _Column:
     def __init__(
         self, grid: Grid, panel: GridPanel, place: int, sources: TableSources, contest: Contest | None
     ) -> None:
-        self.grid, self.title, self.contest = grid, panel.columns[place], contest
-        scores = [cell.score for cell in panel.column(place) if cell.score]
-        self.score = next((score for score in scores if score.task), None)
+        self.grid, self.place, self.contest = grid, place, contest
+        self.scores = [cell.score for cell in panel.column(place) if cell.score]
+        self.score = next((score for score in self.scores if score.task), None)
         self.mdd = panel.mdd[place] if panel.mdd else None
-        self.chance, self.ceiling = references(scores, sources)
-
-    def heading(self) -> HeatColumn:
-        if self.score is None:
-            return HeatColumn(self.title, "", "", "")
-        metric = label(self.score.metric)
-        short = self.title == f"{self.score.task} {metric}"
-        title = self.score.task if short else self.title
-        return HeatColumn(title, metric if short else "", self.score.task, self._text(self.chance))
+        known = references_of([score for score in self.scores if score.task and score.value is not None], sources)
+        self.chance = next((chance for chance, _ in known if chance is not None), None)
+        self.ceiling = next((ceiling for _, ceiling in known if ceiling is not None), None)
 
     def cell(self, model: str, cell: Cell) -> HeatCell:
         score = cell.score
@@ -185,31 +203,14 @@ class _Column:
         contest = self.contest
         assert contest is not None
         if model == contest.leader:
-            yield "leads, separated from every other" if contest.alone else f"best, ahead of {contest.second}"
+            others = f"cannot be separated from {listing(contest.inseparable)}" if contest.inseparable else "not tested"
+            yield "best, separated from every other" if contest.alone else f"best, but {others}"
         elif model in contest.inseparable:
             yield f"cannot be separated from the best, {contest.leader}"
         elif model in contest.behind:
             yield f"significantly worse than the best, {contest.leader}"
 
     def _text(self, number: float | None) -> str:
-        return "" if number is None or self.score is None else reference_text(number, self.score.unit, self.grid.digits)
-
-
-def references(scores: Sequence[Score], sources: TableSources) -> tuple[float | None, float | None]:
-    """Return chance and ceiling of a column: as measured, else as the card of its task states them for its headline."""
-    scores = [score for score in scores if score.task]
-    measured = [score for score in scores if score.chance is not None or score.ceiling is not None]
-    if measured:
-        return measured[0].chance, measured[0].ceiling
-    cards = [(score, sources.tasks[score.task].card) for score in scores if score.task in sources.tasks]
-    return next(((card.chance, card.ceiling) for score, card in cards if card.headline == score.metric), (None, None))
-
-
-def reference_text(number: float, unit: str, digits: int = 1) -> str:
-    """Return a number as printed, with two digits of one that is too small for the digits of the table.
-
-    >>> reference_text(0.1, "percent"), reference_text(0.0002, "percent"), reference_text(0.0, "percent")
-    ('10.0', '0.02', '0.0')
-    """
-    scaled = UNITS[unit].scale * number
-    return UNITS[unit].text(number, digits) if scaled == 0 or abs(scaled) >= 1 else f"{scaled:.2g}"
+        return (
+            "" if number is None or self.score is None else reference_text([number], self.score.unit, self.grid.digits)
+        )

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 from goldieval.core.errors import GoldievalError
 from goldieval.core.files import atomic_write
 from goldieval.report.efficiency import efficiency
-from goldieval.report.formats.footer import legend
+from goldieval.report.formats.footer import CEILING, CHANCE, MDD, PUBLISHED
 from goldieval.report.formats.html import escape, escape_invisible
 from goldieval.report.heat import STEPS, heat_tables
 from goldieval.report.page_summary import summary
-from goldieval.report.standings import standings
+from goldieval.report.standings import Standings, standings
 from goldieval.report.svg import efficiency_plot
 from goldieval.report.task_panels import task_panels
 
@@ -27,8 +27,11 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
     from goldieval.report.built_table import BuiltTable
+    from goldieval.report.grid import Grid
 
 TEMPLATES = Path(__file__).with_name("templates")
+LONG_WORD = 12  # letters; shorter words are never broken
+SEPARATORS = re.compile(r"(?<=[_/:@.+=-])(?=[^_/:@.+=-])")
 
 
 def write_page(file: Path, built: BuiltTable) -> int:
@@ -63,7 +66,7 @@ def page(built: BuiltTable) -> str:
     panels = task_panels(built)
     compared = standings(built.grid)
     anchors = {panel.task: panel.anchor for panel in reversed(panels)}
-    heats = heat_tables(built.grid, built.sources, compared.contests)
+    heats = heat_tables(built.grid, built.sources, compared)
     measured = [panel for panel in panels if panel.ours]
     return environment.get_template("page.html").render(
         title=built.grid.title,
@@ -73,8 +76,8 @@ def page(built: BuiltTable) -> str:
         script_hash=_hash(script),
         heats=heats,
         anchors=anchors,
-        summary=summary(built.grid, compared, heats),
-        legend=[*legend(built.grid), *compared.faults],
+        summary=summary(built.grid, compared),
+        notes=_notes(built.grid, compared),
         footnotes=built.grid.footnotes,
         panels=panels,
         tasks=sorted(anchors),
@@ -87,13 +90,26 @@ def page(built: BuiltTable) -> str:
 def breakable(text: str) -> Markup:
     """Return escaped text in which a browser may break a long name after its separators.
 
-    >>> str(breakable("a_b/<c>"))
-    'a_<wbr>b/<wbr>&lt;c&gt;'
+    >>> str(breakable("R@1 of checkpoints/<epoch>_32.pt"))
+    'R@1 of checkpoints/<wbr>&lt;epoch&gt;_<wbr>32.<wbr>pt'
     """
     from markupsafe import Markup
 
-    parts = re.split(r"(?<=[_/:@.,+=-])(?=[^\s_/:@.,+=-])", text)
-    return Markup("<wbr>").join(Markup(escape(part)) for part in parts)
+    words = (re.split(SEPARATORS, word) if len(word) > LONG_WORD else [word] for word in text.split(" "))
+    return Markup(" ").join(Markup("<wbr>").join(Markup(escape(part)) for part in word) for word in words)
+
+
+def _notes(grid: Grid, compared: Standings) -> list[str]:
+    """Return the lines below the heat tables."""
+    panels = grid.panels
+    sentences = [
+        (any(row.kind == "published" for panel in panels for row in panel.rows), PUBLISHED),
+        (any(any(panel.chance) for panel in panels), CHANCE),
+        (any(any(panel.ceiling) for panel in panels), CEILING),
+    ]
+    definitions = [panel.mdd_means or MDD for panel in panels if any(panel.mdd)]
+    known = [text for applies, text in sentences if applies]
+    return [*grid.notes, *known, *dict.fromkeys(definitions), *compared.faults]
 
 
 def _columns(panel: Any) -> list[Any]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from goldieval.core.errors import listing
 from goldieval.metrics.registry import metric_of
 from goldieval.metrics.units import UNITS
 from goldieval.report.grid import Grid
-from goldieval.report.heat import HeatTable
+from goldieval.report.heat import heading
+from goldieval.report.short_names import shortened
 from goldieval.report.standings import Contest, Standing, Standings
+
+NAME_CELLS = 32  # of a model's name in a sentence or a line of a table; the heat table has it whole
 
 
 @dataclass(frozen=True)
@@ -63,20 +66,21 @@ class Summary:
     noun: str
 
 
-def summary(grid: Grid, compared: Standings, heats: Sequence[HeatTable]) -> Summary:
+def summary(grid: Grid, compared: Standings) -> Summary:
     """Return the summary of a table from the comparison of its measured models."""
     tasks = [contest.best.task for contest in compared.contests]
     noun = "task" if len(set(tasks)) == len(tasks) else "column"
+    short = shortened([model.name for model in compared.models], NAME_CELLS)
     most = max((model.contests for model in compared.models), default=1)
     return Summary(
-        _sentences(grid, compared, noun),
+        _sentences(grid, compared, noun, short),
         [(model, _parts(model, most)) for model in compared.models],
-        [_line(grid, contest, heats) for contest in compared.contests],
+        [_line(grid, contest, short) for contest in compared.contests],
         noun,
     )
 
 
-def _sentences(grid: Grid, compared: Standings, noun: str) -> list[str]:
+def _sentences(grid: Grid, compared: Standings, noun: str, short: Mapping[str, str]) -> list[str]:
     contests, models = compared.contests, compared.models
     if not contests:
         measured = any(row.kind == "ours" for panel in grid.panels for row in panel.rows)
@@ -85,17 +89,20 @@ def _sentences(grid: Grid, compared: Standings, noun: str) -> list[str]:
             if measured
             else "Nothing was measured here yet: all rows are published or imported."
         ]
-    first = models[0]
+    first, total = models[0], len(contests)
     alone = sum(contest.alone for contest in contests)
-    sentences = [f"{first.name} leads {_of(first.alone, len(contests), noun)} alone."] if first.alone else []
-    if first.shared:
-        sentences.append(f"{first.name} shares the lead in {_of(first.shared, len(contests), noun)}.")
-    if alone < len(contests):
-        sentences.append(f"In {_of(len(contests) - alone, len(contests), noun)} no model can be called the best.")
+    name = short[first.name]
+    if first.alone:
+        shared = f", and shares the lead in {first.shared:,}" if first.shared else ""
+        sentences = [f"{name} leads {_of(first.alone, total, noun)} alone{shared}."]
+    elif first.shared:
+        sentences = [f"{name} is most often among the best, in {_of(first.shared, total, noun)}."]
+    else:
+        sentences = ["The scores have no intervals, so that no lead can be tested."]
+    if alone < total:
+        sentences.append(f"In {_of(total - alone, total, noun)} no model can be called the best.")
     if compared.single:
-        sentences.append(
-            f"{compared.single:,} further {_plural(compared.single, 'column')} of one model only are not compared."
-        )
+        sentences.append(f"Not compared: {compared.single:,} {_plural(compared.single, 'column')} of one model only.")
     return sentences
 
 
@@ -118,23 +125,23 @@ def _parts(model: Standing, most: int) -> list[tuple[str, float, float]]:
     return parts
 
 
-def _line(grid: Grid, contest: Contest, heats: Sequence[HeatTable]) -> ContestLine:
+def _line(grid: Grid, contest: Contest, short: Mapping[str, str]) -> ContestLine:
     panel, place = contest.place
-    column, unit, lead = heats[panel].columns[place], UNITS[contest.best.unit], contest.lead
+    column, unit, lead = heading(grid.panels[panel], place), UNITS[contest.best.unit], contest.lead
     ends = ""
     if lead.low is not None and lead.high is not None:
-        ends = " to ".join(unit.text(end, grid.digits) for end in (lead.low, lead.high))
+        ends = " to ".join(unit.text(end, grid.digits).replace("-", "−") for end in (lead.low, lead.high))
     return ContestLine(
-        setting=heats[panel].title if panel else "",
+        setting=grid.panels[panel].title if panel else "",
         title=column.title,
         metric=column.metric,
         task=contest.best.task,
-        leader=contest.leader,
+        leader=short[contest.leader],
         score=grid.number(contest.best.value or 0.0, contest.best.unit),
         lead=unit.text(lead.value, grid.digits) + (" lower" if metric_of(contest.best.metric).lower_is_better else ""),
         ends=ends,
-        second=contest.second,
+        second=short[contest.second],
         verdict="leads" if contest.alone else "shares" if contest.inseparable else "untested",
-        equals=listing(contest.inseparable),
-        untested=listing(contest.untested),
+        equals=listing(short[name] for name in contest.inseparable),
+        untested=listing(short[name] for name in contest.untested),
     )

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from goldieval.metrics.registry import metric_of
 from goldieval.metrics.units import PERCENT, UNITS
 from goldieval.records.schema import Record
 from goldieval.report.built_table import BuiltTable
-from goldieval.report.heat import reference_text
 from goldieval.report.numbers import label, within_bounds
+from goldieval.report.references import reference_text
 from goldieval.report.score import Score, display_name, of_record
 from goldieval.report.scores import interval_warnings
 from goldieval.report.settings import Setting, main_setting, setting_of
@@ -194,15 +194,11 @@ def _footer(records: Sequence[Record], names: Sequence[str]) -> list[tuple[str, 
         "MDD": [{max((one.separable or 0.0 for one in column), default=0.0) or None} for column in columns],
     }
     footer = [
-        (name, [_texts(values, unit) for values, unit in zip(found, units, strict=True)])
+        (name, [reference_text(values, unit) for values, unit in zip(found, units, strict=True)])
         for name, found in numbers.items()
     ]
-    footer.append(("n", ["/".join(sorted({f"{one.n:,}" for one in column})) for column in columns]))
+    footer.append(("n", ["/".join(f"{count:,}" for count in sorted({one.n for one in column})) for column in columns]))
     return [(name, texts) for name, texts in footer if any(texts)]
-
-
-def _texts(values: Iterable[float | None], unit: str) -> str:
-    return "/".join(reference_text(value, unit) for value in sorted(one for one in values if one is not None))
 
 
 def _notes(records: Sequence[Record]) -> list[str]:
@@ -243,7 +239,7 @@ def _other_rows(kind: str, scores: Sequence[Score]) -> tuple[str, str, Metrics]:
         PanelRow(model, _origin(place, list(row.values())), "", [_cell(row.get(name)) for name in names])
         for (model, *place), row in sorted(rows.items())
     ]
-    what = "published numbers, not measured here" if kind == "published" else "imported from other harnesses"
+    what = "published, not measured here" if kind == "published" else "imported from other harnesses"
     return kind, what, Metrics(names, [label(name) for name in names], made)
 
 

@@ -135,8 +135,8 @@ class Page:
 
     def screenshot(self, file: Path, whole: bool = True) -> None:
         """Write a PNG of the whole page, or of its window only."""
-        size = self.call("Page.getLayoutMetrics")["cssContentSize"]
-        clip = {"x": 0, "y": 0, "width": size["width"], "height": min(size["height"], 16_000), "scale": 1}
+        height = min(self.call("Page.getLayoutMetrics")["cssContentSize"]["height"], 16_000)
+        clip = {"x": 0, "y": 0, "width": self.run("innerWidth"), "height": height, "scale": 1}
         area = {"captureBeyondViewport": True, "clip": clip} if whole else {}
         file.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", format="png", **area)["data"]))
 
