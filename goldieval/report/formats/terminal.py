@@ -28,14 +28,26 @@ _STYLES = {"published": "italic", "ours": "", "imported": "cyan"}
 def to_terminal(grid: Grid, console: Console) -> list[RenderableType]:
     """Return the whole table, laid out for the width of a console."""
     parts: list[RenderableType] = [Text(grid.title, "bold")]
+    notes: set[int] = set()
     for panel in grid.panels:
         parts += [Text(""), *([Text(panel.title, "bold")] if panel.title else [])]
         measured = _measured(grid, panel)
         fitted = fit(measured, console.width, Text("…").plain)
         parts += _stacked(grid, panel) if fitted is None else _aligned(grid, panel, fitted, measured.widths)
+        notes |= _notes(panel, fitted.places if fitted else range(len(panel.columns)))
     parts += [Text(""), *(Text(line, "dim") for line in legend(grid))] if grid.panels else []
-    parts += [Text(f"[{number}] {text}", "dim") for number, text in enumerate(grid.footnotes, 1)]
-    return parts
+    return parts + [Text(f"[{number}] {grid.footnotes[number - 1]}", "dim") for number in sorted(notes)]
+
+
+def _shown(row: GridRow, places: Sequence[int]) -> bool:
+    """Return whether a row is shown; a row of which no score fits is not, unless it has none at all."""
+    return any(row.cells[place].score for place in places) or not any(cell.score for cell in row.cells)
+
+
+def _notes(panel: GridPanel, places: Sequence[int]) -> set[int]:
+    """Return the numbers of the footnotes of what is shown."""
+    rows = [row for row in panel.rows if _shown(row, places)]
+    return {note for row in rows for note in [*row.notes, *(n for place in places for n in row.cells[place].notes)]}
 
 
 def _measured(grid: Grid, panel: GridPanel) -> Measured:
@@ -59,7 +71,10 @@ def _measured(grid: Grid, panel: GridPanel) -> Measured:
 
 def _aligned(grid: Grid, panel: GridPanel, fitted: Fit, widths: Sequence[int]) -> Iterator[Text]:
     """Yield a line for each row, with the columns that fit."""
-    bodies = [(group.title, [_row(grid, row, fitted) for row in group.rows]) for group in panel.groups]
+    bodies = [
+        (group.title, [_row(grid, row, fitted) for row in group.rows if _shown(row, fitted.places)])
+        for group in panel.groups
+    ]
     below = [
         _Row(Text(name, "dim"), [(Text(cells[place], "dim"), Text("")) for place in fitted.places])
         for name, cells in footer_rows(grid, panel)
@@ -73,7 +88,7 @@ def _aligned(grid: Grid, panel: GridPanel, fitted: Fit, widths: Sequence[int]) -
         value_ends.append(end - _widest([row.cells[order] for row in body_rows])[1])
     yield from _headings(fitted.headings, ends)
     for title, rows in bodies:
-        yield from [Text(title, "dim")] if title else []
+        yield from [Text(title, "dim")] if title and rows else []
         yield from (_line(row, value_ends) for row in rows)
     yield from (_line(row, value_ends) for row in below)
     yield from _told(panel, fitted)
@@ -104,10 +119,16 @@ def _line(row: _Row, ends: Sequence[int]) -> Text:
 def _told(panel: GridPanel, fitted: Fit) -> Iterator[Text]:
     """Yield which columns are left out and which names are cut."""
     left_out = [column for place, column in enumerate(panel.columns) if place not in fitted.places]
+    rows = [row.name for row in panel.rows if not _shown(row, fitted.places)]
+    models = [f"{len(rows)} {'model' if len(rows) == 1 else 'models'} without a score in these columns"] if rows else []
     if left_out:
-        yield Text(f"left out: {', '.join(left_out)}; --columns, a wider terminal or --format csv shows them", "dim")
-    cut = {short: name for name, short in fitted.names.items() if short != name}
-    yield from (Text(f"{short} = {name}", "dim") for short, name in cut.items())
+        yield Text(
+            f"left out: {', '.join([*left_out, *models])}; --columns, a wider terminal or --format csv shows them",
+            "dim",
+        )
+    shown = {Text(row_label(row)).plain for row in panel.rows if _shown(row, fitted.places)}
+    cut = {short: name for name, short in fitted.names.items() if short != name and name in shown}
+    yield from (Text(f"{short} = {name}", "dim", whole=True) for short, name in cut.items())
 
 
 def _stacked(grid: Grid, panel: GridPanel) -> Iterator[Text]:
