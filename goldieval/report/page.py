@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,6 +88,7 @@ def page(built: BuiltTable) -> str:
     )
 
 
+@lru_cache(maxsize=4096)
 def breakable(text: str) -> Markup:
     """Return escaped text in which a browser may break a long name after its separators.
 
@@ -96,7 +98,7 @@ def breakable(text: str) -> Markup:
     from markupsafe import Markup
 
     words = (re.split(SEPARATORS, word) if len(word) > LONG_WORD else [word] for word in text.split(" "))
-    return Markup(" ").join(Markup("<wbr>").join(Markup(escape(part)) for part in word) for word in words)
+    return Markup(" ".join("<wbr>".join(map(escape, parts)) for parts in words))
 
 
 def _notes(grid: Grid, compared: Standings) -> list[str]:
