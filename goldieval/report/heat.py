@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from goldieval.core.errors import listing
-from goldieval.metrics.units import PERCENT
+from goldieval.metrics.units import PERCENT, UNITS
 from goldieval.report.formats.footer import footer_rows
 from goldieval.report.grid import Cell, Grid, GridPanel, GridRow
-from goldieval.report.numbers import label
-from goldieval.report.references import reference_text, references_of
+from goldieval.report.numbers import label, reference_text
+from goldieval.report.references import references_of
 from goldieval.report.score import Score
 from goldieval.report.standings import Contest, Standings
 from goldieval.report.table_sources import TableSources
@@ -211,6 +211,6 @@ class _Column:
             yield f"significantly worse than the best, {contest.leader}"
 
     def _text(self, number: float | None) -> str:
-        return (
-            "" if number is None or self.score is None else reference_text([number], self.score.unit, self.grid.digits)
-        )
+        if number is None or self.score is None:
+            return ""
+        return reference_text(number, UNITS[self.score.unit], self.grid.digits)

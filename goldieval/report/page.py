@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from goldieval.core.errors import GoldievalError
 from goldieval.core.files import atomic_write
-from goldieval.report.efficiency import efficiency
+from goldieval.report.efficiency import AXES, efficiency
+from goldieval.report.efficiency_svg import efficiency_plot
 from goldieval.report.formats.footer import CEILING, CHANCE, MDD, PUBLISHED
 from goldieval.report.formats.html import escape, escape_invisible
 from goldieval.report.heat import STEPS, heat_tables
 from goldieval.report.page_summary import summary
 from goldieval.report.standings import Standings, standings
-from goldieval.report.svg import efficiency_plot
 from goldieval.report.task_panels import task_panels
 
 if TYPE_CHECKING:
@@ -128,11 +128,7 @@ def _counts(measured: list[Any]) -> str:
 
 def _efficiency(built: BuiltTable) -> dict[str, Any]:
     points = efficiency(built.spec, built.sources)
-    drawn = [
-        efficiency_plot(points, axis, text)
-        for axis, text in (("unique_pairs", "unique pairs"), ("images_seen", "images seen"))
-        if points and points.points
-    ]
+    drawn = [efficiency_plot(points, axis, text) for axis, text in AXES.items() if points and points.points]
     return {
         "plots": [plot for plot in drawn if plot],
         "plot_title": points.title if points else "",

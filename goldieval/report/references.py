@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from goldieval.metrics.registry import metric_of
 from goldieval.metrics.units import PERCENT, UNITS
 from goldieval.report.grid import GridPanel
+from goldieval.report.numbers import reference_text
 from goldieval.report.score import Score
 from goldieval.report.table_sources import TableSources
 
@@ -18,8 +19,8 @@ def set_references(panel: GridPanel, sources: TableSources, digits: int) -> None
         known = references_of(scores, sources)
         unit = scores[0].unit if scores else PERCENT.name
         panel.headline.append(any(_is_headline(score, sources) for score in scores))
-        panel.chance.append(reference_text({chance for chance, _ in known}, unit, digits))
-        panel.ceiling.append(reference_text({ceiling for _, ceiling in known}, unit, digits))
+        panel.chance.append(reference_texts({chance for chance, _ in known}, unit, digits))
+        panel.ceiling.append(reference_texts({ceiling for _, ceiling in known}, unit, digits))
 
 
 def references_of(scores: Sequence[Score], sources: TableSources) -> list[tuple[float | None, float | None]]:
@@ -48,16 +49,7 @@ def _on_card(score: Score, sources: TableSources) -> tuple[float | None, float |
         return None, None
 
 
-def reference_text(values: Iterable[float | None], unit: str, digits: int = 1) -> str:
-    """Return the values as printed, two digits of those that a table's digits do not show.
-
-    >>> reference_text([0.1], "percent"), reference_text([0.0002], "percent"), reference_text([None], "percent")
-    ('10.0', '0.02', '')
-    """
+def reference_texts(values: Iterable[float | None], unit: str, digits: int = 1) -> str:
+    """Return the values as printed; of several, all."""
     known = sorted(value for value in values if value is not None)
-    return "/".join(dict.fromkeys(_number(value, unit, digits) for value in known))
-
-
-def _number(value: float, unit: str, digits: int) -> str:
-    text, scaled = UNITS[unit].text(value, digits), UNITS[unit].scale * value
-    return text if scaled == 0 or abs(scaled) >= 1 or digits > 3 else f"{scaled:.2g}"
+    return "/".join(dict.fromkeys(reference_text(value, UNITS[unit], digits) for value in known))

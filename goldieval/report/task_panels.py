@@ -11,7 +11,7 @@ from goldieval.metrics.units import PERCENT, UNITS
 from goldieval.records.schema import Record
 from goldieval.report.built_table import BuiltTable
 from goldieval.report.numbers import label, within_bounds
-from goldieval.report.references import reference_text
+from goldieval.report.references import reference_texts
 from goldieval.report.score import Score, display_name, of_record
 from goldieval.report.scores import interval_warnings
 from goldieval.report.settings import Setting, main_setting, setting_of
@@ -194,7 +194,7 @@ def _footer(records: Sequence[Record], names: Sequence[str]) -> list[tuple[str, 
         "MDD": [{max((one.separable or 0.0 for one in column), default=0.0) or None} for column in columns],
     }
     footer = [
-        (name, [reference_text(values, unit) for values, unit in zip(found, units, strict=True)])
+        (name, [reference_texts(values, unit) for values, unit in zip(found, units, strict=True)])
         for name, found in numbers.items()
     ]
     footer.append(("n", ["/".join(f"{count:,}" for count in sorted({one.n for one in column})) for column in columns]))
