@@ -133,6 +133,7 @@ def _efficiency(built: BuiltTable) -> dict[str, Any]:
         "plots": [plot for plot in drawn if plot],
         "plot_title": points.title if points else "",
         "left_out": ", ".join(points.left_out) if points else "",
+        "plot_missing": points.missing if points else [],
     }
 
 

@@ -173,6 +173,7 @@ def test_points_know_their_training_data_and_published_models_are_among_them() -
     assert points["FLAIR Merged-30M B/16"].images_seen == 32 * 30_000_000
     assert points["FLAIR Merged-30M B/16"].label == "FLAIR Merged-30M B/16 (text-conditioned scores)"
     assert points["COSMOS Merged-30M B/16"].label == "COSMOS Merged-30M B/16"
+    assert "Measured here and not on the figure: " in page(made_table)
     unknown, odd = sorted(line for line in found.missing if line.startswith(("unknown: ", "odd: ")))[::-1]
     assert (
         "--trained unknown=PAIRS,SEEN" in unknown
