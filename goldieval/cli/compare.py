@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from goldieval.core.display import Console, print_json
+from goldieval.core.meter import displaying
 
 FLIPS_PER_PAGE = 12
 
@@ -48,9 +49,11 @@ def compare(
     """
     from goldieval.comparison import compare as comparison
     from goldieval.comparison.flips import flips_of
+    from goldieval.report.progress import ProgressDisplay
     from goldieval.report.verdicts import curve, flips, verdicts
 
-    result = comparison.compare(a, b, out, tasks=tasks, all_metrics=all_metrics, seeds=seeds)
+    with displaying(ProgressDisplay(Console(stderr=True)).meter):
+        result = comparison.compare(a, b, out, tasks=tasks, all_metrics=all_metrics, seeds=seeds)
     count = samples or (FLIPS_PER_PAGE if html else 0)
     flipped = [flips_of(pair, row.metric, count) for row, pair in zip(result.rows, result.pairs, strict=True) if count]
     if html is not None:
