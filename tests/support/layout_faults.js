@@ -109,7 +109,7 @@
     while (block.parentElement && ["inline", "contents"].includes(styleOf(block).display)) block = block.parentElement;
     const home = block.getBoundingClientRect();
     const boxes = [...range.getClientRects()].filter((box) => box.width > 0);
-    for (const { 0: word, index } of boxes.length > 1 ? node.data.matchAll(/[\p{L}\p{N}.%]{2,14}/gu) : []) {
+    for (const { 0: word, index } of boxes.length > 1 ? node.data.matchAll(/(?<![\p{L}\p{N}.%])[\p{L}\p{N}.%]{2,14}(?![\p{L}\p{N}.%])/gu) : []) {
       range.setStart(node, index);
       range.setEnd(node, index + word.length);
       const lines = new Set([...range.getClientRects()].filter((box) => box.width > 0).map((box) => Math.round(box.top)));
