@@ -8,6 +8,7 @@ from math import cos, log10, pi, sin
 
 from goldieval.report.efficiency import Efficiency
 from goldieval.report.efficiency_legend import (
+    INK,
     Style,
     by_importance,
     common_beginning,
@@ -122,8 +123,8 @@ def _told(point: EfficiencyPoint) -> str:
 
 def _marker(style: Style, x: float, y: float) -> str:
     """Return a marker; a hollow one has a transparent inside, so that the pointer finds it."""
-    fill = style.colour if style.filled else "transparent"
-    paint = f'fill="{fill}" stroke="{style.colour}" stroke-width="1.4"'
+    colour = "currentColor" if style.colour == INK else style.colour
+    paint = f'fill="{colour if style.filled else "transparent"}" stroke="{colour}" stroke-width="1.4"'
     if style.shape in CORNERS:
         count, first = CORNERS[style.shape]
         angles = [first + 2 * pi * corner / count for corner in range(count)]
@@ -134,7 +135,7 @@ def _marker(style: Style, x: float, y: float) -> str:
     if style.shape == "circle":
         return f"<circle cx={x:g} cy={y:g} r={RADIUS:g} {paint} />"
     strokes = "".join(f"M{x + dx:.1f} {y + dy:.1f}L{x - dx:.1f} {y - dy:.1f}" for dx, dy in _STROKES[style.shape])
-    return f'<path d="{strokes}" fill=none stroke="{style.colour}" stroke-width="2" pointer-events=bounding-box />'
+    return f'<path d="{strokes}" fill=none stroke="{colour}" stroke-width="2" pointer-events=bounding-box />'
 
 
 def _labels(
