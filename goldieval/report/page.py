@@ -20,7 +20,8 @@ from goldieval.report.efficiency import AXES, efficiency
 from goldieval.report.efficiency_svg import efficiency_plot
 from goldieval.report.formats.footer import CEILING, CHANCE, MDD, PUBLISHED
 from goldieval.report.formats.html import escape, escape_invisible
-from goldieval.report.heat import STEPS, heat_tables
+from goldieval.report.heat import heat_tables
+from goldieval.report.heat_cells import STEPS
 from goldieval.report.page_summary import summary
 from goldieval.report.standings import Standings, standings
 from goldieval.report.task_panels import TaskPanel, task_panels

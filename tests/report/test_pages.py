@@ -16,7 +16,8 @@ from synthetic_records import made, share, write
 from goldieval.records.schema import Record
 from goldieval.report.built_table import BuiltTable, build_table
 from goldieval.report.efficiency import efficiency
-from goldieval.report.heat import STEPS, heat_tables
+from goldieval.report.heat import heat_tables
+from goldieval.report.heat_cells import STEPS
 from goldieval.report.page import page
 from goldieval.report.standings import standings
 from goldieval.report.table_spec import load_spec
