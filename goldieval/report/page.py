@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,10 +20,11 @@ from goldieval.report.efficiency import AXES, efficiency
 from goldieval.report.efficiency_svg import efficiency_plot
 from goldieval.report.formats.footer import CEILING, CHANCE, MDD, PUBLISHED
 from goldieval.report.formats.html import escape, escape_invisible
-from goldieval.report.heat import STEPS, heat_tables
+from goldieval.report.heat import heat_tables
+from goldieval.report.heat_cells import STEPS
 from goldieval.report.page_summary import summary
 from goldieval.report.standings import Standings, standings
-from goldieval.report.task_panels import task_panels
+from goldieval.report.task_panels import TaskPanel, task_panels
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -68,7 +70,6 @@ def page(built: BuiltTable) -> str:
     compared = standings(built.grid)
     anchors = {panel.task: panel.anchor for panel in reversed(panels)}
     heats = heat_tables(built.grid, built.sources, compared)
-    measured = [panel for panel in panels if panel.ours]
     return environment.get_template("page.html").render(
         title=built.grid.title,
         style=style,
@@ -82,8 +83,8 @@ def page(built: BuiltTable) -> str:
         footnotes=built.grid.footnotes,
         panels=panels,
         tasks=sorted(anchors),
-        metrics=sorted({name for panel in panels for rows in _columns(panel) for name in rows.names}),
-        counts=_counts(measured),
+        metrics=_metrics(panels),
+        counts=_counts(panels),
         **_efficiency(built),
     )
 
@@ -114,14 +115,17 @@ def _notes(grid: Grid, compared: Standings) -> list[str]:
     return [*grid.notes, *known, *dict.fromkeys(definitions), *compared.faults]
 
 
-def _columns(panel: Any) -> list[Any]:
-    return [rows for rows in [panel.ours, *(rows for _, _, rows in panel.others)] if rows]
+def _metrics(panels: Sequence[TaskPanel]) -> list[str]:
+    """Return the names of all metrics of the panels."""
+    tables = [rows for panel in panels for rows in (panel.ours, *(rows for _, _, rows in panel.others)) if rows]
+    return sorted({name for rows in tables for name in rows.names})
 
 
-def _counts(measured: list[Any]) -> str:
-    models = {(row.name, row.detail) for panel in measured for row in panel.ours.rows}
-    tasks = {panel.task for panel in measured}
-    numbers = sum(cell.sort is not None for panel in measured for row in panel.ours.rows for cell in row.cells)
+def _counts(panels: Sequence[TaskPanel]) -> str:
+    """Return how many models, tasks and numbers were measured, as text."""
+    measured = [(panel.task, row) for panel in panels if panel.ours for row in panel.ours.rows]
+    models, tasks = {(row.name, row.detail) for _, row in measured}, {task for task, _ in measured}
+    numbers = sum(cell.sort is not None for _, row in measured for cell in row.cells)
     counts = ((len(models), "model"), (len(tasks), "task"), (numbers, "number"))
     return ", ".join(f"{count:,} {name}{'' if count == 1 else 's'}" for count, name in counts) + " measured here"
 

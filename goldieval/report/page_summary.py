@@ -13,7 +13,7 @@ from goldieval.report.heat import heading
 from goldieval.report.short_names import shortened
 from goldieval.report.standings import Contest, Standing, Standings
 
-NAME_CELLS = 32  # of a model's name in a sentence or a line of a table; the heat table has it whole
+NAME_CELLS = 44  # of a model's name in a sentence or a line of a table; the heat table has it whole
 
 
 @dataclass(frozen=True)
@@ -73,22 +73,17 @@ def summary(grid: Grid, compared: Standings) -> Summary:
     short = shortened([model.name for model in compared.models], NAME_CELLS)
     most = max((model.contests for model in compared.models), default=1)
     return Summary(
-        _sentences(grid, compared, noun, short),
+        _sentences(compared, noun, short),
         [(model, _parts(model, most)) for model in compared.models],
         [_line(grid, contest, short) for contest in compared.contests],
         noun,
     )
 
 
-def _sentences(grid: Grid, compared: Standings, noun: str, short: Mapping[str, str]) -> list[str]:
+def _sentences(compared: Standings, noun: str, short: Mapping[str, str]) -> list[str]:
     contests, models = compared.contests, compared.models
     if not contests:
-        measured = any(row.kind == "ours" for panel in grid.panels for row in panel.rows)
-        return [
-            "Each column has one measured model, so there is nothing to compare: every score stands beside chance."
-            if measured
-            else "Nothing was measured here yet: all rows are published or imported."
-        ]
+        return [_nothing_compared(compared)]
     first, total = models[0], len(contests)
     alone = sum(contest.alone for contest in contests)
     name = short[first.name]
@@ -102,8 +97,17 @@ def _sentences(grid: Grid, compared: Standings, noun: str, short: Mapping[str, s
     if alone < total:
         sentences.append(f"In {_of(total - alone, total, noun)} no model can be called the best.")
     if compared.single:
-        sentences.append(f"Not compared: {compared.single:,} {_plural(compared.single, 'column')} of one model only.")
+        columns = f"{compared.single:,} {_plural(compared.single, 'column')}"
+        sentences.append(f"Not compared: {columns} with one model under that setting.")
     return sentences
+
+
+def _nothing_compared(compared: Standings) -> str:
+    if compared.faults:
+        return "No models could be compared; the lines below the table say why."
+    if compared.single:
+        return "Each column has one measured model, so there is nothing to compare: every score stands beside chance."
+    return "Nothing was measured here yet."
 
 
 def _of(count: int, total: int, noun: str) -> str:

@@ -13,6 +13,7 @@ from synthetic_records import made, share, write
 
 from goldieval.records.schema import Record
 from goldieval.report.built_table import build_table
+from goldieval.report.formats.html import to_html
 from goldieval.report.page import page
 from goldieval.tasks.catalogue import Catalogue
 
@@ -224,5 +225,12 @@ def test_no_text_is_cut_faint_or_upon_another_in_any_window(chromium: Page, tmp_
 def test_a_study_with_seeds_fits_every_window(chromium: Page, tmp_path: Path) -> None:
     file = tmp_path / "ablation.html"
     file.write_text(page(build_table("ablation")), encoding="utf-8")
+    chromium.load(file.as_uri())
+    assert faults_of_every_view(chromium) == []
+
+
+def test_the_table_alone_fits_every_window(chromium: Page, tmp_path: Path) -> None:
+    file = tmp_path / "table.html"
+    file.write_text(to_html(build_table("goldiclip-retrieval", [write(tmp_path / "results", *small())]).grid))
     chromium.load(file.as_uri())
     assert faults_of_every_view(chromium) == []
