@@ -9,6 +9,7 @@ from goldieval.comparison.flips import class_names
 from goldieval.metrics.query_values import Columns
 from goldieval.records.schema import Record
 
+LEAST = 0.0005  # change of a class that is shown: one that is not 0.0 percent
 MOST = 6  # confusions of each model, and classes that are better and worse
 
 
@@ -64,7 +65,8 @@ def class_changes(a: Record, b: Record) -> list[ClassChange]:
         if (other := b.classes.get(name)) is not None and one.iou is not None and other.iou is not None
     ]
     order = sorted(both, key=lambda change: change.a - change.b)
-    better, worse = [each for each in order if each.b > each.a], [each for each in order if each.b < each.a]
+    better = [each for each in order if each.b - each.a > LEAST]
+    worse = [each for each in order if each.a - each.b > LEAST]
     return [*better[:MOST], *worse[-MOST:]]
 
 

@@ -83,6 +83,18 @@ class Flips:
     gained: int = 0
     lost: int = 0
 
+    @property
+    def counts(self) -> str:
+        """How many of all flipped queries are listed.
+
+        >>> Flips([], gained=2).counts, Flips([]).counts
+        ('0 of 2 gained, 0 of 0 lost', 'none')
+        """
+        totals: dict[What, int] = {"gained": self.gained, "lost": self.lost}
+        listed = Counter(flip.what for flip in self.listed)
+        lines = [f"{listed[what]:,} of {total:,} {what}" for what, total in totals.items()]
+        return ", ".join(lines) if self.gained or self.lost else "none"
+
 
 class _Side:
     """The outcomes of one record, and the rows of them that hold the queries in their common order."""

@@ -39,7 +39,7 @@ def _flip(
     rows = [each.rows[query] for each in values]
     texts = {name: str(columns[0][name][rows[0]]) for name in ("direction", "sample_id", "cluster_id")}
     maps = [_map(side, row) for side, row in zip(columns, rows, strict=True)]
-    outcomes = [f"mean IoU {100 * float(score[query]):.1f} % in this picture" for score in scores]
+    outcomes = [f"mean IoU {100 * float(score[query]):.1f} %" for score in scores]
     return Flip(
         what=what,
         direction=texts["direction"],

@@ -32,6 +32,7 @@ from goldieval.report.verdicts import interval_text, p_value, signed, summary
 
 TEMPLATES = Path(__file__).with_name("templates")
 HALF_WIDTH = 85  # of an interval's drawing, in pixels to either side of no difference
+CLASSES = "i2c"  # direction of queries whose text is the name of a class
 PLOT = (50.0, 590.0, 210.0, 10.0)  # left, right, bottom, top
 
 
@@ -76,6 +77,8 @@ def render(comparison: Comparison, details: Sequence[Details], thumbnails: Thumb
         {**_verdict(row, _largest_end(comparison.rows, row)), **_behind(pair, each, thumbnails)}
         for row, pair, each in zip(comparison.rows, comparison.pairs, details, strict=True)
     ]
+    for row, before in zip(rows, [None, *rows], strict=False):
+        row["is_first_of_task"] = before is None or before["task"] != row["task"]
     return page.from_string(template).render(
         style=style,
         script=script,
@@ -136,11 +139,10 @@ def _behind(pair: Pair, details: Details, thumbnails: Thumbnails) -> dict[str, A
     directions = sorted({flip.direction for flip in flips.listed})
     return {
         "flips": cards,
-        "gained": flips.gained,
-        "lost": flips.lost,
+        "shown": flips.counts,
         "strata": strata,
         "directions": directions,
-        "has_text": any(flip.text for flip in flips.listed),
+        "has_text": any(flip.text and flip.direction != CLASSES for flip in flips.listed),
         "has_cut": any(flip.cut for flip in flips.listed),
         "is_segmentation": bool(labels),
         "confusions": details.confusions,
@@ -157,13 +159,13 @@ def _segmented(flip: Flip, pictures: TaskPictures, strata: list[str], labels: li
 
 def _picture_notes(pictures: TaskPictures) -> list[str]:
     """Return one line for each reason why pictures are missing."""
-    megabytes = f"{MOST_BYTES / 1e6:.0f} MB"
-    counted = (
-        (pictures.not_found, "pictures are missing or cannot be read in --data-dir"),
-        (pictures.left_out, f"pictures are left out: those of a page have at most {megabytes}"),
-    )
-    lines = [f"{count:,} {what}" for count, what in counted if count]
-    return [f"no pictures: {pictures.unavailable}"] if pictures.unavailable else lines
+    if pictures.unavailable:
+        return [f"no pictures: {pictures.unavailable}"]
+    counted = {
+        "missing or unreadable pictures, looked for in --data-dir": pictures.not_found,
+        f"pictures left out, because those of a page have at most {MOST_BYTES / 1e6:.0f} MB": pictures.left_out,
+    }
+    return [f"{what}: {count:,}" for what, count in counted.items() if count]
 
 
 def _curves(points: Sequence[CurvePoint]) -> list[dict[str, Any]]:

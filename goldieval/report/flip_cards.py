@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import Any
 
 from goldieval.comparison.answers import Answer, Ranking
 from goldieval.comparison.flips import Flip
+from goldieval.report.numbers import score_text
 from goldieval.report.thumbnails import TaskPictures
 
 PICTURES = "t2i"  # direction in which the answers are pictures
@@ -68,6 +70,7 @@ def _entry(title: str, answer: Answer, is_right: bool) -> dict[str, Any]:
         "title": title,
         "id": answer.id,
         "content": answer.content,
+        "name": PurePosixPath(answer.content).name or answer.id,
         "is_right": is_right,
         "repeats": False,
         "scores": [],
@@ -75,4 +78,4 @@ def _entry(title: str, answer: Answer, is_right: bool) -> dict[str, Any]:
 
 
 def _score(name: str, answer: Answer) -> list[str]:
-    return [] if answer.score is None else [f"{name} {answer.score:.3f}"]
+    return [] if answer.score is None else [f"{name} {score_text(answer.score)}"]

@@ -11,7 +11,7 @@ from goldieval.comparison.details import Details
 from goldieval.comparison.flips import Flip
 from goldieval.comparison.result import Comparison
 from goldieval.core.display import Text
-from goldieval.report.numbers import label
+from goldieval.report.numbers import label, score_text
 
 
 def flips(comparison: Comparison, details: Sequence[Details]) -> list[RenderableType]:
@@ -19,15 +19,14 @@ def flips(comparison: Comparison, details: Sequence[Details]) -> list[Renderable
     parts: list[RenderableType] = []
     for row, behind in zip(comparison.rows, details, strict=True):
         listed = behind.flips.listed
-        counts = f"{behind.flips.gained:,} gained, {behind.flips.lost:,} lost" if listed else "none"
-        parts += [Text(), Text(f"{row.task} {label(row.metric)}: flipped queries, {counts}", "bold")]
+        parts += [Text(), Text(f"{row.task} {label(row.metric)}: flipped queries, {behind.flips.counts}", "bold")]
         for flip in listed:
             tail = f"  [{', '.join(flip.tags)}]" if flip.tags else ""
             parts.append(Text(f"  {flip.what:6} {flip.sample}  A {flip.a}, B {flip.b}{tail}", whole=True))
             lines = [flip.image, flip.text, *_answer_lines(flip)]
             parts += [Text(f"         {line}", "dim", whole=True) for line in lines if line]
         if behind.rerun:
-            parts.append(Text(f"  to store the wrong answers: {behind.rerun}", "yellow", whole=True))
+            parts.append(Text(f"  run again to see the wrong answers: {behind.rerun}", "yellow", whole=True))
     return parts
 
 
@@ -45,4 +44,4 @@ def _against(top: Ranking) -> str:
     """Return the scores of the first and of the right answer, where there are any."""
     if top.first.score is None or top.right.score is None:
         return ""
-    return f"  {top.first.score:.3f}, right {top.right.score:.3f}"
+    return f"  {score_text(top.first.score)}, right {score_text(top.right.score)}"
