@@ -50,7 +50,7 @@ MAY_DIFFER = {
 }
 # The same of the rows of a training's log.
 LOG_MAY_DIFFER = r"\[\d+\]\.(seconds|.*seconds.*|.*per_second.*|.*memory.*|started|rate)"
-# Columns of the outcomes that were added since 0.2; files of outcomes are compared by their columns, not by their hashes.
+# Columns of the outcomes that are new in 0.2; files of outcomes are compared by their columns, not by their hashes.
 NEW_COLUMNS = {
     *(f"{name}_{part}" for name in ("right", "wrong") for part in ("id", "content", "score")), "strata", "predicted_map",
 }  # fmt: skip
