@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from goldieval.core.display import Console, print_json
+from goldieval.core.meter import displaying
 
 FLIPS_PER_PAGE = 12
 
@@ -49,9 +50,11 @@ def compare(
     from goldieval.comparison.details import Details, details_of
     from goldieval.core.containment import contained
     from goldieval.report.flip_lines import flips
+    from goldieval.report.progress import ProgressDisplay
     from goldieval.report.verdicts import curve, verdicts
 
-    result = comparison.compare(a, b, out, tasks=tasks, all_metrics=all_metrics, seeds=seeds)
+    with displaying(ProgressDisplay(Console(stderr=True)).meter):
+        result = comparison.compare(a, b, out, tasks=tasks, all_metrics=all_metrics, seeds=seeds)
     count = samples or (FLIPS_PER_PAGE if html else 0)
     details: list[Details] = []
     for row, pair in zip(result.rows, result.pairs, strict=True):

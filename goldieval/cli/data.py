@@ -10,8 +10,10 @@ import typer
 
 from goldieval.cli.data_get import get
 from goldieval.cli.data_import import import_data
+from goldieval.cli.data_preview import preview_data
 from goldieval.cli.data_selection import DataDir, Names, TasksDir, print_errors, selected_root, selected_tasks
 from goldieval.core.display import Console, Text, print_json
+from goldieval.core.meter import displaying
 
 data = typer.Typer(
     name="data",
@@ -34,11 +36,14 @@ def check(
     goldieval data check cifar10
     """
     from goldieval.data.manage.check import check as check_data
+    from goldieval.report.progress import ProgressDisplay
 
     console, root, problems = Console(), selected_root(data_dir), 0
+    progress = ProgressDisplay(console)
     selected, broken = selected_tasks(tasks, tasks_dir)
     for task in selected:
-        result = check_data(task, root, workers)
+        with displaying(progress.meter):
+            result = check_data(task, root, workers)
         problems += len(result.faults)
         if not result.faults:
             console.print(Text(f"{task.name}: ok, {', '.join(result.facts)}"), soft_wrap=True)
@@ -95,3 +100,4 @@ def _print_locations(root: Path, rows: list[dict[str, Any]]) -> None:
 
 
 data.command(name="import")(import_data)
+data.command(name="preview")(preview_data)

@@ -11,6 +11,7 @@ import typer
 from goldieval.cli.overrides import parse_overrides
 from goldieval.core.display import Console, print_json
 from goldieval.core.errors import GoldievalError
+from goldieval.tracking.names import tracker_names
 
 
 def run(
@@ -58,6 +59,10 @@ def run(
             min=0, help="Number of images of each segmentation task to write, with ground truth and prediction."
         ),
     ] = 0,
+    log: Annotated[
+        list[str],
+        typer.Option(help="Log the scores to tensorboard, wandb, mlflow or trackio. Repeatable."),
+    ] = [],
     json_: Annotated[bool, typer.Option("--json", help="Print the records as JSON only.")] = False,
 ) -> None:
     """Evaluate models on tasks: plan, encode each image and text once, score, write records.
@@ -69,6 +74,7 @@ def run(
     overrides = parse_overrides(set_)
     if precision not in ("fp32", "bf16", "fp16"):
         raise GoldievalError(f"--precision {precision!r}: choose fp32, bf16 or fp16.")
+    trackers = tracker_names(log)
     from goldieval.engine.options import validated_options
     from goldieval.engine.run import evaluate
     from goldieval.models.inputs import Batching
@@ -91,6 +97,7 @@ def run(
             "scoring": scoring,
             "subset": subset,
             "save_images": save_images,
+            "log": trackers,
         }
     )
     reporter = ConsoleReporter(Console(stderr=json_))

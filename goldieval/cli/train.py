@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,9 +10,11 @@ import typer
 
 from goldieval.core.display import Console, Text
 from goldieval.core.text import shell_argument
+from goldieval.tracking.names import tracker_names
 
 if TYPE_CHECKING:
     from goldieval.goldiclip.recipe import Recipe
+    from goldieval.goldiclip.run_folder import StepReport
 
 
 def train(
@@ -30,6 +33,10 @@ def train(
     max_bad_samples: Annotated[
         int, typer.Option(min=0, help="Number of unusable training samples allowed in each process.")
     ] = 100,
+    log: Annotated[
+        list[str],
+        typer.Option(help="Log steps and scores to tensorboard, wandb, mlflow or trackio. Repeatable."),
+    ] = [],
 ) -> None:
     """Train a model; its checkpoints are evaluated as goldiclip@FOLDER/step-000500.
 
@@ -41,6 +48,7 @@ def train(
     from goldieval.goldiclip.recipe_files import load_recipe
 
     # Before torch is imported, so that a mistyped name is reported at once.
+    trackers = tracker_names(log)
     loaded = load_recipe(recipe, parse_overrides(set_))
     folder = out or Path("runs") / loaded.name
     from goldieval.core.errors import GoldievalError
@@ -53,7 +61,7 @@ def train(
     if dry_run:
         _print_cost(loaded, folder, max_bad_samples, console)
     else:
-        _train(loaded, folder, resume, max_bad_samples, console)
+        _train(loaded, folder, resume, max_bad_samples, trackers, console)
     shut_down()
 
 
@@ -72,9 +80,12 @@ def _print_cost(recipe: Recipe, folder: Path, max_bad_samples: int, console: Con
     TrainingReporter(console, recipe).cost(cost_of(trainer), missing)
 
 
-def _train(recipe: Recipe, folder: Path, resume: bool, max_bad_samples: int, console: Console) -> None:
+def _train(
+    recipe: Recipe, folder: Path, resume: bool, max_bad_samples: int, trackers: Sequence[str], console: Console
+) -> None:
     from goldieval.core.errors import InterruptedRunError
     from goldieval.goldiclip.checkpoint_folder import latest
+    from goldieval.goldiclip.tracked_training import tracked
     from goldieval.goldiclip.trainer import Trainer
     from goldieval.report.training import TrainingReporter
     from goldieval.report.training_evaluation import TrainingEvaluation
@@ -85,8 +96,11 @@ def _train(recipe: Recipe, folder: Path, resume: bool, max_bad_samples: int, con
         trainer = Trainer(recipe, folder, resume=resume, max_bad_samples=max_bad_samples, note=_note)
         if resume:
             reporter.resuming(trainer.step)
-        with reporter:
-            last = trainer.run(reporter.step, evaluation)
+        with tracked(trainer, trackers, reporter.print_line) as log, reporter:
+            last = trainer.run(
+                lambda report: _each(report, reporter.step, log.step),
+                lambda checkpoint: log.scores(checkpoint, evaluation(checkpoint)),
+            )
     except KeyboardInterrupt:
         again = "the same command with --resume continues from {}" if latest(folder) else "there is no checkpoint yet"
         raise InterruptedRunError(again.format(latest(folder))) from None
@@ -96,6 +110,11 @@ def _train(recipe: Recipe, folder: Path, resume: bool, max_bad_samples: int, con
     spec = shell_argument(f"goldiclip@{last}")
     line = f"checkpoint {last}; evaluate it: goldieval run --model {spec} --tasks {tasks}"
     console.print(Text(line), soft_wrap=True)
+
+
+def _each(report: StepReport, *watchers: Callable[[StepReport], None]) -> None:
+    for watch in watchers:
+        watch(report)
 
 
 def _note(line: str) -> None:

@@ -1,8 +1,17 @@
-"""Progress reports of long work, independent of how they are displayed."""
+"""Progress of long work, independent of how it is displayed.
+
+Code that takes long opens a meter with ``metered``. What displays it is set once by ``displaying``, around the whole
+work: nothing has to be passed through the functions between, and without a display a meter does nothing.
+"""
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
+from typing import Protocol, TypeVar
+
+T = TypeVar("T")
 
 
 class Meter(Protocol):
@@ -23,3 +32,45 @@ class SilentMeter:
 
     def waiting(self) -> None:
         pass
+
+
+Display = Callable[[str, int], AbstractContextManager[Meter]]
+_display: ContextVar[Display | None] = ContextVar("display", default=None)
+
+
+@contextmanager
+def displaying(display: Display) -> Iterator[None]:
+    """Display the meters that are opened in this context.
+
+    Args:
+        display: opens a meter, given what is done and the number of items.
+    """
+    before = _display.set(display)
+    try:
+        yield
+    finally:
+        _display.reset(before)
+
+
+@contextmanager
+def metered(what: str, total: int) -> Iterator[Meter]:
+    """Open a meter of one piece of work. Its ``advance`` may be called from several threads.
+
+    Args:
+        what: what is done, such as ``reading images``.
+        total: number of items.
+    """
+    display = _display.get()
+    if display is None or total == 0:
+        yield SilentMeter()
+        return
+    with display(what, total) as meter:
+        yield meter
+
+
+def tracked(items: Iterable[T], what: str, total: int) -> Iterator[T]:
+    """Yield items, and report each as done when the next one is requested."""
+    with metered(what, total) as meter:
+        for item in items:
+            yield item
+            meter.advance(1)

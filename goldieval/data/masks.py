@@ -13,6 +13,7 @@ import numpy as np
 
 from goldieval.core.errors import TaskError, listing
 from goldieval.core.limits import PICTURE_BYTES
+from goldieval.core.meter import tracked
 from goldieval.core.reading import read_bytes
 from goldieval.data.image_source import EncodedImage
 from goldieval.data.samples import ImageSample
@@ -168,7 +169,7 @@ def check_masks(images: Sequence[ImageSample], masks: Sequence[MaskSource], clas
         return key, fault, np.bincount((read[read < classes] + 1).ravel(), minlength=classes + 1)
 
     with ThreadPoolExecutor(workers) as pool:
-        checked = list(pool.map(check, zip(images, masks, strict=True)))
+        checked = list(tracked(pool.map(check, zip(images, masks, strict=True)), "reading masks", len(masks)))
     faults = [fault for _, fault, _ in checked if fault]
     if faults:
         raise TaskError(f"{len(faults):,} of {len(masks):,} masks do not fit: {listing(faults)}.")

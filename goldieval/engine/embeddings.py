@@ -133,7 +133,7 @@ class StoredEmbeddings(Embeddings):
             ThreadPoolExecutor(self._batching.workers) as pool,
             _explained_full_disk(),
             timed(self._seconds, "encode_images"),
-            self._reporter.meter("images", sum(len(chunk.keys) for chunk in chunks)) as meter,
+            self._reporter.meter("encoding images", sum(len(chunk.keys) for chunk in chunks)) as meter,
         ):
             compute = image_chunk_encoder(self._model, sources, self._batching, pool, meter, self._image_failures)
             return encode(space, chunks, compute, meter)
@@ -146,7 +146,7 @@ class StoredEmbeddings(Embeddings):
             inference(self._model),
             _explained_full_disk(),
             timed(self._seconds, "encode_texts"),
-            self._reporter.meter("texts", sum(len(chunk.keys) for chunk in chunks)) as meter,
+            self._reporter.meter("encoding texts", sum(len(chunk.keys) for chunk in chunks)) as meter,
         ):
             compute = text_chunk_encoder(self._model, texts, self._batching, meter, self._text_failures)
             return encode(space, chunks, compute, meter)

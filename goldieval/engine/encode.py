@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from goldieval.core.containment import error_line
-from goldieval.core.meter import Meter
+from goldieval.core.meter import Meter, tracked
 from goldieval.data.decode import UndecodableError
 from goldieval.data.image_source import ImageSource
 from goldieval.engine.chunk_encoders import EncodedChunk
@@ -42,7 +42,7 @@ def image_keys(sources: Sequence[ImageSource], workers: int) -> list[str | OSErr
             return OSError(error_line(error))
 
     with ThreadPoolExecutor(workers) as pool:
-        return list(pool.map(key, sources))
+        return list(tracked(pool.map(key, sources), "reading images", len(sources)))
 
 
 def plan_images(space: Space, sources: Mapping[str, ImageSource]) -> list[Chunk]:

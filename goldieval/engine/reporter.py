@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,15 +37,23 @@ class Reporter:
     def plan(self, plan: Plan) -> None:
         """Show the whole plan before any work is done."""
 
-    @contextmanager
-    def meter(self, unit: str, total: int) -> Iterator[Meter]:
-        """Show the progress of one phase.
+    def meter(self, what: str, total: int) -> AbstractContextManager[Meter]:
+        """Show the progress of one phase of the work with the model.
 
         Args:
-            unit: what is counted.
+            what: what is done, such as ``encoding images``.
             total: number of items.
         """
-        yield SilentMeter()
+        return nullcontext(SilentMeter())
+
+    def display(self, what: str, total: int) -> AbstractContextManager[Meter]:
+        """Show the progress of other work, such as reading, scoring and resampling, if it takes long.
+
+        Args:
+            what: what is done.
+            total: number of items.
+        """
+        return nullcontext(SilentMeter())
 
     def wrote(self, record: Record, path: Path) -> None:
         """Report that a record was written."""

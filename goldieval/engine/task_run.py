@@ -76,6 +76,6 @@ class LoadedTaskRun:
         return self._embeddings.texts(self.loaded)
 
     @contextmanager
-    def working(self, phase: str, unit: str, total: int) -> Iterator[Meter]:
-        with inference(self.model), timed(self.seconds, phase), self._reporter.meter(unit, total) as meter:
+    def working(self, phase: str, what: str, total: int) -> Iterator[Meter]:
+        with inference(self.model), timed(self.seconds, phase), self._reporter.meter(what, total) as meter:
             yield meter

@@ -128,12 +128,12 @@ class TaskRun(Protocol[_T_co]):
     def text_embeddings(self) -> np.ndarray:
         """Return the embedding of each of ``prepared.texts``, not normalised, shape (texts, dim)."""
 
-    def working(self, phase: str, unit: str, total: int) -> AbstractContextManager[Meter]:
+    def working(self, phase: str, what: str, total: int) -> AbstractContextManager[Meter]:
         """Set the model to evaluation mode, time a phase of the work, and show its progress.
 
         Args:
             phase: name of the phase in the record's ``seconds``.
-            unit: what is counted.
+            what: what is done, such as ``segmenting images``.
             total: number of items.
         """
 

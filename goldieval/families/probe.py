@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 
 from goldieval.core.errors import TaskError, listing
+from goldieval.core.meter import tracked
 from goldieval.data.samples import Dataset, check_labels
 from goldieval.families.aggregates import ties_of
 from goldieval.families.base import Family, Prepared, Scored, TaskRun, params_of
@@ -138,9 +139,11 @@ def choose(
     models: list[Linear] = []
     losses: list[float] = []
     accuracy: list[float] = []
-    while len(models) < len(penalties) and not _is_past_the_best(losses):
+    for penalty in tracked(penalties, "fitting the probe with each penalty", len(penalties)):
+        if _is_past_the_best(losses):
+            break
         start = models[-1] if models else None
-        models.append(fit(features[rest], labels[rest], classes, penalties[len(models)], params.steps, start))
+        models.append(fit(features[rest], labels[rest], classes, penalty, params.steps, start))
         scores, true = models[-1].scores(features[held]), labels[held]
         losses.append(float(F.cross_entropy(scores, true.to(scores.device))))
         accuracy.append(float((scores.argmax(1) == true.to(scores.device)).double().mean()))

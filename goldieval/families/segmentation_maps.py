@@ -117,7 +117,7 @@ def predicted_maps(run: TaskRun[SegmentationPrepared], model: Dense, predict: Pr
     def read(row: int) -> PictureAndMask | OSError:
         return _read(model, images[row], prepared.masks[row], prepared.params)
 
-    with run.working("segment", "maps", len(images)) as meter:
+    with run.working("segment", "segmenting images", len(images)) as meter:
         for row, sample in map_ahead(read, rows, run.batching.workers):
             image = images[row]
             if isinstance(sample, OSError):

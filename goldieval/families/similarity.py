@@ -110,7 +110,7 @@ def _patch_tokens(run: Run, model: TextConditioned) -> torch.Tensor:
     parts: list[torch.Tensor] = []
     failed: dict[str, str] = {}
     with (
-        run.working("encode_patches", "patches", len(keys)) as meter,
+        run.working("encode_patches", "encoding patches of images", len(keys)) as meter,
         ThreadPoolExecutor(run.batching.workers) as pool,
     ):
         for batch in batches(decoded(model, keys, run.sources, pool), run.batching.images):

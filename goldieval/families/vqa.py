@@ -76,7 +76,7 @@ class Vqa(Family[VqaPrepared, list[str]]):
         failed: dict[str, str] = {}
         answers: dict[str, str] = {}
         with (
-            run.working("generate", "answers", len(questions)) as meter,
+            run.working("generate", "answering questions", len(questions)) as meter,
             ThreadPoolExecutor(run.batching.workers) as pool,
         ):
             for batch in batches(_questions(model, run, pool, failed), run.batching.images):

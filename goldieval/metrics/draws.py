@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from goldieval.core.meter import tracked
+
 RESAMPLES = 2000
 FEW = 8  # clusters per distinct outcome from which drawing the counts of outcomes is faster
 
@@ -82,5 +84,5 @@ def resampled(sums: np.ndarray, seed: int = 0, resamples: int = RESAMPLES) -> np
 def cluster_weights(count: int, draws: int, seed: int) -> Iterator[np.ndarray]:
     """Yield, for each resample, the number of times that each cluster was drawn, (clusters,)."""
     generator = np.random.Generator(np.random.PCG64(seed))
-    for _ in range(draws):
+    for _ in tracked(range(draws), "drawing resamples", draws):
         yield np.bincount(generator.integers(0, count, count), minlength=count)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from rich.padding import Padding
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 
 from goldieval.core.display import Console, Text
 from goldieval.core.meter import Meter
@@ -18,9 +15,8 @@ from goldieval.engine.plan import Plan, SkippedTask, TowerPlan
 from goldieval.engine.reporter import Reporter
 from goldieval.records.schema import Record
 from goldieval.report.numbers import duration
+from goldieval.report.progress import ProgressDisplay
 from goldieval.report.scores import scores
-
-PLAIN_EVERY_S = 10.0
 
 
 class ConsoleReporter(Reporter):
@@ -37,6 +33,7 @@ class ConsoleReporter(Reporter):
         self.left_out: list[SkippedTask] = []
         self.lacks_cards = False
         self._paths: list[Path] = []
+        self._progress = ProgressDisplay(console)
 
     def note(self, line: str) -> None:
         self._line(line)
@@ -70,16 +67,11 @@ class ConsoleReporter(Reporter):
             if tower is not None and tower.contents:
                 self._line(f"  {name}: {_work(tower)}")
 
-    @contextmanager
-    def meter(self, tower: str, total: int) -> Iterator[Meter]:
-        if total == 0:
-            with super().meter(tower, total) as quiet:
-                yield quiet
-        elif self.console.is_terminal:
-            with _bar(self.console) as progress:
-                yield _Bar(progress, progress.add_task(f"encoding {tower}", total=total))
-        else:
-            yield _Lines(self.console, tower, total)
+    def meter(self, what: str, total: int) -> AbstractContextManager[Meter]:
+        return self._progress.meter(what, total, summarised=True)
+
+    def display(self, what: str, total: int) -> AbstractContextManager[Meter]:
+        return self._progress.meter(what, total)
 
     def wrote(self, record: Record, path: Path) -> None:
         self._paths.append(path)
@@ -138,55 +130,3 @@ def _work(tower: TowerPlan) -> str:
     if not missing:
         return counts
     return f"{counts}, about {duration(missing / rate)}" if rate else f"{counts} (speed not known yet)"
-
-
-def _bar(console: Console) -> Progress:
-    return Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        _Rate(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-    )
-
-
-class _Rate(ProgressColumn):
-    def render(self, task: Task) -> Text:
-        return Text(f"{task.speed:,.0f}/s" if task.speed else "–/s")
-
-
-class _Bar:
-    def __init__(self, progress: Progress, task: int) -> None:
-        self._progress, self._task = progress, task
-
-    def advance(self, count: int) -> None:
-        self._progress.advance(self._task, count)  # type: ignore[arg-type]
-
-    def waiting(self) -> None:
-        self._progress.update(self._task, description="waiting for another process")  # type: ignore[arg-type]
-
-
-class _Lines:
-    """Prints a line at intervals, for logs."""
-
-    def __init__(self, console: Console, tower: str, total: int) -> None:
-        self._console, self._tower, self._total = console, tower, total
-        self._done, self._start, self._last = 0, time.monotonic(), time.monotonic()
-
-    def advance(self, count: int) -> None:
-        if not count:
-            return
-        self._done += count
-        now = time.monotonic()
-        if self._done >= self._total or now - self._last > PLAIN_EVERY_S:
-            self._last = now
-            rate = self._done / max(now - self._start, 1e-9)
-            self._console.print(Text(f"{self._tower}: {self._done:,} of {self._total:,}, {rate:,.0f}/s"))
-
-    def waiting(self) -> None:
-        now = time.monotonic()
-        if now - self._last > PLAIN_EVERY_S:
-            self._last = now
-            self._console.print(Text(f"{self._tower}: waiting for another process"))

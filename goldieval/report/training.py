@@ -25,6 +25,7 @@ class TrainingReporter:
     def __init__(self, console: Console, recipe: Recipe) -> None:
         self.console, self.recipe = console, recipe
         self._last = 0.0
+        self._first: tuple[int, float] | None = None  # first step that was reported, and when
         self._bar = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
@@ -58,11 +59,21 @@ class TrainingReporter:
         line = f"{', '.join(parts)}; |g| {report.gradient_norm:.2f}; {report.rate:,.0f} images/s"
         self._bar.update(self._task, completed=report.step, description=line if self.console.is_terminal else "")
         now = time.monotonic()
+        left = self._left(report.step, now)
         if not self.console.is_terminal and (
             now - self._last > LINE_EVERY_S or report.step == self.recipe.optimiser.steps
         ):
             self._last = now
-            self.console.print(Text(f"step {report.step:,} of {self.recipe.optimiser.steps:,}: {line}"), soft_wrap=True)
+            steps = self.recipe.optimiser.steps
+            self.console.print(Text(f"step {report.step:,} of {steps:,}: {line}{left}"), soft_wrap=True)
+
+    def _left(self, step: int, now: float) -> str:
+        """Return the time that is left at the rate of steps since the first one that was reported."""
+        if self._first is None:
+            self._first = step, now
+        first, start = self._first
+        steps = self.recipe.optimiser.steps - step
+        return f"; {duration(steps * (now - start) / (step - first))} left" if steps and step > first else ""
 
     def print_line(self, line: str) -> None:
         """Print a line above the bar."""

@@ -9,6 +9,7 @@ from typing import Protocol
 from goldieval.core.errors import GoldievalError, first_line
 from goldieval.engine.run import evaluate
 from goldieval.goldiclip.recipe_parts import Evaluation
+from goldieval.records.results import Results
 from goldieval.report.numbers import value
 from goldieval.tasks.catalogue import Catalogue
 
@@ -40,8 +41,8 @@ class TrainingEvaluation:
         if self.evaluation.every:
             Catalogue().select(self.evaluation.tasks)
 
-    def __call__(self, checkpoint: Path) -> None:
-        """Evaluate a checkpoint folder. An error is printed, and training continues.
+    def __call__(self, checkpoint: Path) -> Results:
+        """Evaluate a checkpoint folder and return its records. An error is printed, and training continues.
 
         This includes every kind of error, such as insufficient memory beside the training, which would occur again
         after each --resume.
@@ -52,8 +53,9 @@ class TrainingEvaluation:
         except Exception as error:
             kind = "" if isinstance(error, GoldievalError) else f"{type(error).__name__}: "
             self.output.print_line(f"{checkpoint.name}  evaluation failed: {kind}{first_line(error)}")
-            return
+            return Results([])
         for record in records:
             headline = record.task.headline
             result = value(headline, record.metrics[headline].value) if record.metrics else f"failed: {record.reason}"
             self.output.print_line(f"{checkpoint.name}  {record.task.name}  {headline} {result}")
+        return records

@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol
 import torch
 import torch.nn.functional as F
 
+from goldieval.core.meter import Meter, metered, tracked
 from goldieval.metrics.accuracy import ClassRanks, joined_classes, true_class_ranks
 from goldieval.metrics.ranks import RankCounter, Ranks
 
@@ -146,17 +147,19 @@ def conditioned_ranks(
     """
     counter = RankCounter(positives, conditioned_pairs(pool, texts, patches, positives), len(texts), len(patches))
     held = _held(patches.device)
-    for start in range(0, len(texts), held):
-        _count(counter, ConditionedScorer(pool, texts[start : start + held]), start, patches)
+    with metered("scoring pairs of image and text", len(texts) * len(patches)) as meter:
+        for start in range(0, len(texts), held):
+            _count(counter, ConditionedScorer(pool, texts[start : start + held]), start, patches, meter)
     return counter.result()
 
 
-def _count(counter: RankCounter, scorer: ConditionedScorer, start: int, patches: torch.Tensor) -> None:
+def _count(counter: RankCounter, scorer: ConditionedScorer, start: int, patches: torch.Tensor, meter: Meter) -> None:
     """Count all images against the texts from ``start`` on; projections are freed before the next are computed."""
     step, _ = tile_size(patches.device)
     for image in range(0, len(patches), step):
         for first, tile in scorer.tiles(patches[image : image + step]):
             counter.update(tile, start + first, image)
+            meter.advance(tile.numel())
 
 
 def conditioned_pairs(pool: Pool, texts: torch.Tensor, patches: torch.Tensor, pairs: torch.Tensor) -> torch.Tensor:
@@ -179,7 +182,8 @@ def listed_pairs(scorer: ConditionedScorer, patches: torch.Tensor, pairs: torch.
     order = torch.argsort(owner, stable=True)  # pairs by image
     texts, starts = pairs[:, 0].cpu()[order], counts.cumsum(0) - counts
     scores = torch.empty(len(pairs), device=device)
-    for tile in torch.split(torch.argsort(counts, descending=True), many):
+    tiles = torch.split(torch.argsort(counts, descending=True), many)
+    for tile in tracked(tiles, "scoring images against their listed texts", len(tiles)):
         memory = scorer.memory(patches[images[tile].to(device)])
         for first in range(0, int(counts[tile[0]]), step):
             left = counts[tile] - first
@@ -202,8 +206,10 @@ def conditioned_classes(pool: Pool, classes: torch.Tensor, patches: torch.Tensor
         labels: Class indices, shape (images,).
     """
     scorer, (step, _) = ConditionedScorer(pool, classes), tile_size(patches.device)
-    parts = zip(torch.split(patches, step), torch.split(labels, step), strict=True)
-    return joined_classes([true_class_ranks(scorer.rows(part), true) for part, true in parts])
+    parts = list(zip(torch.split(patches, step), torch.split(labels, step), strict=True))
+    return joined_classes(
+        [true_class_ranks(scorer.rows(part), true) for part, true in tracked(parts, "scoring images", len(parts))]
+    )
 
 
 def conditioned_matrix(pool: Pool, texts: torch.Tensor, patches: torch.Tensor) -> torch.Tensor:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from goldieval.core.errors import TaskError
+from goldieval.core.meter import metered
 from goldieval.core.precision import full_float32
 from goldieval.metrics.accuracy import ClassRanks, joined_classes, true_class_ranks
 from goldieval.metrics.ranks import RankCounter, Ranks
@@ -70,10 +71,12 @@ def retrieval_ranks(texts: torch.Tensor, images: torch.Tensor, positives: torch.
     """
     scores = pair_scores(texts, images, positives)
     counter = RankCounter(positives, scores, len(texts), len(images))
-    for text_start in range(0, len(texts), TEXTS):
-        rows = texts[text_start : text_start + TEXTS]
-        for image_start in range(0, len(images), IMAGES):
-            counter.update(rows @ images[image_start : image_start + IMAGES].T, text_start, image_start)
+    with metered("scoring pairs of image and text", len(texts) * len(images)) as meter:
+        for text_start in range(0, len(texts), TEXTS):
+            rows = texts[text_start : text_start + TEXTS]
+            for image_start in range(0, len(images), IMAGES):
+                counter.update(rows @ images[image_start : image_start + IMAGES].T, text_start, image_start)
+            meter.advance(len(rows) * len(images))
     return counter.result()
 
 

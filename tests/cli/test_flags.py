@@ -14,7 +14,7 @@ pytestmark = pytest.mark.usefixtures("plain")
 
 
 FLAGS = {
-    "train": ["recipe", "--out", "--set", "--resume", "--dry-run", "--max-bad-samples"],
+    "train": ["recipe", "--out", "--set", "--resume", "--dry-run", "--max-bad-samples", "--log"],
     "run": [
         "--model",
         "--tasks",
@@ -35,10 +35,11 @@ FLAGS = {
         "--no-cache",
         "--offline",
         "--strict",
+        "--log",
         "--json",
     ],
     "ls": ["what", "pattern", "--data-dir", "--tasks-dir", "--out", "--json"],
-    "show": ["place", "--json"],
+    "show": ["place", "--format", "--model", "--json"],
     "table": [
         "spec",
         "--out",
@@ -48,6 +49,10 @@ FLAGS = {
         "--plot",
         "--check",
         "--delta",
+        "--columns",
+        "--label",
+        "--plot-task",
+        "--trained",
         "--digits",
         "--allow",
         "--tasks-dir",
@@ -69,6 +74,16 @@ FLAGS = {
     "data get": ["tasks", "--yes", "--dry-run", "--repair", "--data-dir", "--tasks-dir"],
     "data check": ["tasks", "--data-dir", "--tasks-dir", "--workers"],
     "data where": ["tasks", "--data-dir", "--tasks-dir", "--json"],
+    "data preview": [
+        "task",
+        "--out",
+        "--png",
+        "--model",
+        "--samples",
+        "--workers",
+        "--data-dir",
+        "--tasks-dir",
+    ],
     "data import": [
         "what",
         "--family",
@@ -78,6 +93,12 @@ FLAGS = {
         "--image",
         "--caption",
         "--label",
+        "--mask",
+        "--keep-uncaptioned",
+        "--config",
+        "--split",
+        "--yes",
+        "--dry-run",
         "--data-dir",
         "--tasks-dir",
     ],

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from goldieval.core.containment import contained, error_line
 from goldieval.core.errors import TaskError, listing
+from goldieval.core.meter import tracked
 from goldieval.data.fetch.lockfile import Lock, claimed_lock, difference
 from goldieval.data.fetch.staging import is_incomplete
 from goldieval.data.image_source import NoImage
@@ -100,10 +101,10 @@ def _fix(task: Task, get: str, lock: Lock | None) -> str:
 
 def _differing(folder: Path, lock: Lock) -> Iterator[str]:
     """Yield how downloaded files differ from their recorded state."""
-    for origin in lock.origins:
-        for name, held in origin.files.items():
-            if fault := difference(inside(folder, name), held):
-                yield f"{name}: {fault}"
+    files = [entry for origin in lock.origins for entry in origin.files.items()]
+    for name, held in tracked(files, "hashing files", len(files)):
+        if fault := difference(inside(folder, name), held):
+            yield f"{name}: {fault}"
 
 
 def _read(task: Task, folder: Path, workers: int) -> tuple[list[str], dict[str, str]]:
@@ -113,7 +114,8 @@ def _read(task: Task, folder: Path, workers: int) -> tuple[list[str], dict[str, 
     prepared, seen, _ = prepare_and_count(task, folder)
     images = [image for image in prepared.dataset.images if not isinstance(image.source, NoImage)]
     with ThreadPoolExecutor(workers) as threads:
-        reasons = threads.map(_reason, images) if task.card.source.on_disk else iter([])
+        read = images if task.card.source.on_disk else []
+        reasons = tracked(threads.map(_reason, read), "decoding images", len(read))
         unreadable = {image.id: reason for image, reason in zip(images, reasons, strict=False) if reason}
     if prepared.dataset.masks is not None:
         check_masks(prepared.dataset.images, prepared.dataset.masks, seen["classes"], workers)
