@@ -95,3 +95,12 @@ def duration(seconds: float) -> str:
         return f"{minutes} min {seconds % 60:.0f} s"
     hours = minutes // 60
     return f"{hours} h {minutes % 60} min" if hours < 48 else f"{hours // 24:,} days {hours % 24} h"
+
+
+def score_text(score: float) -> str:
+    """Return a similarity as text.
+
+    >>> score_text(0.28171), score_text(-0.0001)
+    ('0.282', '0.000')
+    """
+    return f"{round(score, 3) + 0.0:.3f}"

@@ -10,7 +10,6 @@ from rich.console import RenderableType
 from rich.measure import Measurement
 from rich.table import Table
 
-from goldieval.comparison.flips import Flip
 from goldieval.comparison.pairs import Pair
 from goldieval.comparison.result import Comparison, MetricComparison, models
 from goldieval.comparison.sides import Side
@@ -207,20 +206,4 @@ def curve(comparison: Comparison) -> list[RenderableType]:
             parts.append(
                 Text(f"  {point.side}  {seen:>13}  {value(point.metric, point.value):>5}  {width:>11}  {point.spec}")
             )
-    return parts
-
-
-def flips(comparison: Comparison, flipped: Sequence[Sequence[Flip]]) -> list[RenderableType]:
-    """Return the queries that only one of the models gets right."""
-    parts: list[RenderableType] = []
-    for row, listed in zip(comparison.rows, flipped, strict=True):
-        parts += [Text(), Text(f"{row.task} {label(row.metric)}: flipped queries", "bold")]
-        parts += [] if listed else [Text("  none")]
-        for flip in listed:
-            cut = f"text cut under {flip.cut}"
-            flags = (("tie", flip.tied), ("text repeated", flip.repeated), (cut, flip.cut))
-            true_flags = [name for name, true in flags if true]
-            tail = f"  [{', '.join(true_flags)}]" if true_flags else ""
-            parts.append(Text(f"  {flip.what:6} {flip.sample}  A {flip.a}, B {flip.b}{tail}", whole=True))
-            parts += [Text(f"         {line}", "dim", whole=True) for line in (flip.image, flip.text) if line]
     return parts
