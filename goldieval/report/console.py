@@ -80,12 +80,16 @@ class ConsoleReporter(Reporter):
         self.console.print()
         if any(record.metrics for record in records):
             self.console.parts(scores(records, self.console))
-        for record in records:
-            if record.status == "failed":
-                self._line(f"{record.task.name} FAILED: {record.reason}", "red")
+        self.print_failures(records)
         self.left_out += plan.skipped
         self._print_left_out(plan.skipped)
         self._print_next(plan, records)
+
+    def print_failures(self, records: list[Record]) -> None:
+        """Print the tasks that failed, with their reasons."""
+        for record in records:
+            if record.status == "failed":
+                self._line(f"{record.task.name} FAILED: {record.reason}", "red")
 
     def _print_left_out(self, left_out: list[SkippedTask]) -> None:
         """Print what was left out and why; tasks whose data the same command downloads share a paragraph."""

@@ -1,0 +1,168 @@
+"""Evaluation of each new checkpoint of a folder as it appears there, for a training that runs elsewhere."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from goldieval.core.containment import contained
+from goldieval.core.errors import GoldievalError, TaskError
+from goldieval.engine.checkpoint_files import SETTLED_S, WEIGHTS, Checkpoint, checkpoints_in
+from goldieval.models.spec import parse_spec
+
+FIRST_LOOKS_S = 2.0  # between two looks at a checkpoint that may still be written
+
+
+@dataclass(frozen=True)
+class WatchOptions:
+    """What to watch, and until when.
+
+    Attributes:
+        folder: the folder.
+        every: seconds between two looks at it.
+        until: number of checkpoints to evaluate; None for no limit.
+        idle: seconds without a new checkpoint after which the watch ends; None for never.
+        once: whether to look only once.
+    """
+
+    folder: Path
+    every: float = 30.0
+    until: int | None = None
+    idle: float | None = None
+    once: bool = False
+
+
+@dataclass
+class Watched:
+    """What a watch has done.
+
+    Attributes:
+        evaluated: specs of the checkpoints that were evaluated.
+        recorded: specs of those that had records already.
+        broken: spec to reason, of those that could not be evaluated in their last state.
+    """
+
+    evaluated: list[str] = field(default_factory=list)
+    recorded: list[str] = field(default_factory=list)
+    broken: dict[str, str] = field(default_factory=dict)
+
+
+class Watch:
+    """Evaluates the checkpoints of a folder as they appear.
+
+    Attributes:
+        done: what was done so far; also valid after Ctrl-C.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        options: WatchOptions,
+        evaluate: Callable[[str], Sequence[object]],
+        recorded: Callable[[str, float], bool],
+        note: Callable[[str], None],
+    ) -> None:
+        """Check what to watch.
+
+        Args:
+            model: spec without WHERE, or with a glob in it that is relative to the folder.
+            options: the folder, and until when.
+            evaluate: evaluates the model of a spec.
+            recorded: returns whether a spec whose file changed at a time has its records already.
+            note: prints a line.
+
+        Raises:
+            GoldievalError: the folder does not exist, or the spec is not one of a family with checkpoints.
+        """
+        self._options, self._evaluate, self._recorded, self._note = options, evaluate, recorded, note
+        if not options.folder.is_dir():
+            raise GoldievalError(f"--watch {options.folder}: there is no such folder. Create it before the training.")
+        self._model, self._pattern = model, pattern_of(model, options.folder)
+        self._seen: dict[Path, Checkpoint] = {}
+        self._handled: dict[Path, Checkpoint] = {}
+        self.done = Watched()
+
+    def run(self) -> None:
+        """Watch until the end that the options set, or Ctrl-C."""
+        options = self._options
+        what = self._pattern or f"files *{', *'.join(WEIGHTS)}, and folders with such files"
+        self._note(f"watching {options.folder} for {what}, every {options.every:g} s; Ctrl-C ends it")
+        active = time.monotonic()
+        while True:
+            unsettled = self._look()
+            if self._evaluated_now or unsettled:
+                active = time.monotonic()
+            if self._is_over(unsettled, time.monotonic() - active):
+                return
+            time.sleep(min(options.every, FIRST_LOOKS_S) if unsettled else options.every)
+
+    def _is_over(self, unsettled: bool, quiet_s: float) -> bool:
+        options = self._options
+        enough = options.until is not None and len(self.done.evaluated) >= options.until
+        return enough or (options.once and not unsettled) or (options.idle is not None and quiet_s >= options.idle)
+
+    def _look(self) -> bool:
+        """Evaluate what is complete and new; return whether something may still be written."""
+        found = checkpoints_in(self._options.folder, self._pattern)
+        pending = [each for each in found if self._handled.get(each.path) != each]
+        complete = [each for each in pending if self._is_complete(each)]
+        self._seen = {each.path: each for each in found}
+        self._evaluated_now = bool(complete)
+        for number, checkpoint in enumerate(complete):
+            if self._options.until is not None and len(self.done.evaluated) >= self._options.until:
+                return False
+            self._handle(checkpoint)
+            del number
+        return len(complete) < len(pending)
+
+    def _is_complete(self, checkpoint: Checkpoint) -> bool:
+        """Return whether a checkpoint is unchanged since the last look, or was finished before the first one."""
+        before = self._seen.get(checkpoint.path)
+        return before == checkpoint or (before is None and time.time() - checkpoint.changed > SETTLED_S)
+
+    def _handle(self, checkpoint: Checkpoint) -> None:
+        spec = spec_of(self._model, self._pattern, checkpoint.path)
+        self._handled[checkpoint.path] = checkpoint
+        if self._recorded(spec, checkpoint.changed):
+            self.done.recorded.append(spec)
+            self._note(f"{spec}: has its records already")
+            return
+        try:
+            with contained("evaluating it"):
+                self._evaluate(spec)
+        except TaskError as error:
+            self.done.broken[spec] = str(error)
+            self._note(f"{spec} cannot be evaluated: {error} (it is tried again when it changes)")
+            return
+        self.done.broken.pop(spec, None)
+        if spec not in self.done.evaluated:
+            self.done.evaluated.append(spec)
+
+
+def pattern_of(model: str, folder: Path) -> str:
+    """Return the glob in a spec's WHERE, relative to the folder that is watched; empty if the spec has none.
+
+    Raises:
+        GoldievalError: the spec has a place elsewhere, or is a Python file.
+    """
+    spec = parse_spec(model)
+    if spec.family == "file":
+        raise GoldievalError(f"--watch: {model!r} is a Python file; watch the checkpoints of a family, such as goldiclip.")
+    below = os.path.relpath(os.path.expanduser(spec.where), folder) if "/" in spec.where else spec.where
+    if below.startswith(".."):
+        raise GoldievalError(f"--watch {folder}: {spec.where} is not in it. Write {spec.family}@PATTERN, such as @*.pt.")
+    return below
+
+
+def spec_of(model: str, pattern: str, path: Path) -> str:
+    """Return the spec of one checkpoint.
+
+    >>> spec_of("open_clip:ViT-B-16", "", Path("runs/epoch_1.pt"))
+    'open_clip:ViT-B-16@runs/epoch_1.pt'
+    """
+    where = parse_spec(model).where
+    place = model.rindex(where) if pattern else len(model)
+    return f"{model[:place]}{path}{model[place + len(where) :]}" if pattern else f"{model}@{path}"
