@@ -9,21 +9,16 @@ from typing import Any
 
 from goldieval.models.adapter import LoadOptions, Model
 from goldieval.models.spec import ModelSpec
+from goldieval.models.spec_options import accepts_options
 from model_adapters.layout import adapter, clip_of, only_model
 from model_adapters.locate import locate
 from model_adapters.tensors import read
+from model_adapters.with_options import OPTIONS
 
-# Used only in training: cross-modal attention, its token projections, and the scale of the distillation.
-TRAINING_ONLY = (
-    "visual.attn_cross_pool.",
-    "text_attn_cross_pool.",
-    "image_token_mapping.",
-    "text_token_mapping.",
-    "distill_logit_scale",
-)
 WHO = ("student", "teacher")
 
 
+@accepts_options(*OPTIONS, "drop")
 def load(spec: ModelSpec, options: LoadOptions) -> Model:
     """Load the student or the teacher of a checkpoint in the layout of COSMOS's released code.
 
@@ -49,8 +44,8 @@ def load(spec: ModelSpec, options: LoadOptions) -> Model:
     first, _, rest = spec.name.partition("/")
     who, name = (first, rest) if first in WHO else ("", spec.name)
     stored = read(locate(spec, name, options))
-    state, notes = only_model(stored, "teacher" if who == "teacher" else "", TRAINING_ONLY)
-    return adapter(clip_of(state, stored), Cosmos, spec.text, "cosmos", options, notes)
+    state, source = only_model(stored, spec, "teacher" if who == "teacher" else "")
+    return adapter(clip_of(state, stored, source), spec, options, kind=Cosmos)
 
 
 def positions_at(visual: Any, height: int, width: int) -> Any:

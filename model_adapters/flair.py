@@ -5,22 +5,26 @@ Scores are text-conditioned by default, as in the paper; the alternatives are ``
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from goldieval.core.errors import GoldievalError
 from goldieval.models.adapter import LoadOptions, Model
 from goldieval.models.spec import ModelSpec
+from goldieval.models.spec_options import accepts_options
 from model_adapters.fill import fill
 from model_adapters.layout import adapter, clip_of, only_model
 from model_adapters.locate import locate
 from model_adapters.tensors import read
+from model_adapters.with_options import OPTIONS
 
 POOL = "visual_proj."
 POOL_HEADS = 8  # for any width; it cannot be derived from the tensors
 PROJECTIONS = {"image_post.proj": "visual.proj", "text_post.proj": "text_projection"}
 
 
+@accepts_options(*OPTIONS, "drop")
 def load(spec: ModelSpec, options: LoadOptions) -> Model:
     """Load a checkpoint in the layout of FLAIR's released code, of any size.
 
@@ -49,15 +53,15 @@ def load(spec: ModelSpec, options: LoadOptions) -> Model:
             return self.module.pool
 
     stored = read(locate(spec, spec.name, options))
-    found, notes = only_model(stored)
+    found, source = only_model(stored, spec)
     state = {PROJECTIONS.get(name, name): tensor for name, tensor in found.items()}
     pooling = {name.removeprefix(POOL): state.pop(name) for name in list(state) if name.startswith(POOL)}
     if not pooling or "text_projection" not in state:
         raise GoldievalError(f"{stored.file} is not a FLAIR checkpoint: it has no {POOL}… or no text_post.proj.")
-    module = clip_of(state, stored)
+    clip = clip_of(state, stored, source, also=len(pooling))
     heads = int(stored.config.get("pool_heads", POOL_HEADS))
-    module.pool = pool_of(pooling, state["visual.proj"].shape[1], heads, stored.file)
-    return adapter(module, Flair, spec.text, "flair", options, notes)
+    clip.module.pool = pool_of(pooling, state["visual.proj"].shape[1], heads, stored.file)
+    return adapter(replace(clip, attached=("pool",)), spec, options, kind=Flair)
 
 
 def pool_of(state: dict[str, Any], dim: int, heads: int, file: Path) -> Any:

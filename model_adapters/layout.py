@@ -6,18 +6,22 @@ The number of heads cannot be derived. It is taken from a config, else it is wid
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from goldieval.core.declared_sizes import check_context
 from goldieval.core.errors import GoldievalError
 from goldieval.models.adapter import LoadOptions, Model
-from model_adapters.fill import fill
+from goldieval.models.spec import ModelSpec
+from goldieval.models.spec_options import standard_options
 from model_adapters.open_clip import seeded
-from model_adapters.open_clip_adapter import adapter_of
 from model_adapters.open_clip_files import CONSTANTS
+from model_adapters.open_clip_sizes import Sizes
+from model_adapters.take import Source, take
 from model_adapters.tensors import TensorFile
 from model_adapters.unwrap import find_model, without
+from model_adapters.with_options import PlainModel, with_options
 
 if TYPE_CHECKING:
     import torch
@@ -28,13 +32,38 @@ CLIP_VOCABULARY = 49408
 State = dict[str, "torch.Tensor"]
 
 
-def only_model(stored: TensorFile, part: str = "", drop: tuple[str, ...] = ()) -> tuple[State, list[str]]:
-    """Return one model's state dict in float32, and notes on how the file was read.
+@dataclass(frozen=True)
+class LoadedClip:
+    """A model that was loaded from a file.
+
+    Attributes:
+        module: The module.
+        sizes: Arguments of open_clip's CLIP.
+        notes: Notes on how the file was read.
+        attached: Names of further modules that were attached to it.
+    """
+
+    module: Any
+    sizes: dict[str, Any]
+    notes: list[str]
+    attached: tuple[str, ...] = ()
+
+    def resized(self, sizes: Sizes) -> dict[str, Any]:
+        """Return the arguments of a CLIP of other sizes."""
+        vision, text = dict(self.sizes["vision_cfg"]), dict(self.sizes["text_cfg"])
+        vision["image_size"] = sizes.image or vision["image_size"]
+        text["context_length"] = sizes.context or text["context_length"]
+        quick = self.sizes["quick_gelu"] if sizes.quick_gelu is None else sizes.quick_gelu
+        return self.sizes | {"vision_cfg": vision, "text_cfg": text, "quick_gelu": quick}
+
+
+def only_model(stored: TensorFile, spec: ModelSpec, part: str = "") -> tuple[State, Source]:
+    """Return one model's state dict in float32, and where it comes from.
 
     Args:
         stored: The file.
+        spec: The spec, whose option ``drop`` names tensors that are left out.
         part: A part of the prefix, if the file contains several models.
-        drop: Prefixes of tensors that are used only in training.
 
     Raises:
         GoldievalError: There is no such model, or there are several and none is named.
@@ -42,28 +71,37 @@ def only_model(stored: TensorFile, part: str = "", drop: tuple[str, ...] = ()) -
     found = without(find_model(stored, [{FIRST: FIRST}], part), CONSTANTS)
     if not found.state:
         raise GoldievalError(f"{stored.file} holds no image tower (no tensor {FIRST}).")
-    state = found.state | {name: part for name, part in found.extra.items() if not name.startswith(drop)}
-    return {
-        name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()
-    }, found.notes
+    state = found.state | found.extra
+    floats = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
+    return floats, Source(stored.file, found, standard_options(spec).drop)
 
 
-def clip_of(state: State, stored: TensorFile) -> Any:
-    """Build open_clip's CLIP with the sizes of a state dict and load it; no tensor may be missing or left over.
+def clip_of(state: State, stored: TensorFile, source: Source, also: int = 0) -> LoadedClip:
+    """Build open_clip's CLIP with the sizes of a state dict and load it; no tensor may be missing.
+
+    Args:
+        state: Tensors by the names of CLIP.
+        stored: The file.
+        source: Where the model comes from.
+        also: Number of tensors of the model that the caller loads.
 
     Raises:
         GoldievalError: Tensors are missing, unexpected, or of inconsistent sizes.
     """
-    import open_clip
-
     try:
         sizes = sizes_of(state, stored.config, stored.file)
     except (KeyError, ValueError) as error:
         raise GoldievalError(f"{stored.file} is not in CLIP's layout: missing or invalid {error}.") from error
+    module = empty_clip(sizes)
+    return LoadedClip(module, sizes, [take(module, state, source, "the sizes of its first layers", also=also)])
+
+
+def empty_clip(sizes: dict[str, Any]) -> Any:
+    """Return open_clip's CLIP with seeded weights."""
+    import open_clip
+
     with seeded(0):
-        module = open_clip.CLIP(**sizes)
-    fill(module, state, [], stored.file, "the sizes of its first layers")
-    return module
+        return open_clip.CLIP(**sizes)
 
 
 def sizes_of(state: State, config: dict[str, Any], file: Path) -> dict[str, Any]:
@@ -96,29 +134,28 @@ def sizes_of(state: State, config: dict[str, Any], file: Path) -> dict[str, Any]
     }
 
 
-def adapter(module: Any, kind: Any, spec: str, family: str, options: LoadOptions, notes: list[str]) -> Model:
-    """Wrap a loaded model with CLIP's transform and tokenizer.
+def adapter(clip: LoadedClip, spec: ModelSpec, options: LoadOptions, kind: Any = None) -> Model:
+    """Wrap a loaded model with CLIP's transform and tokenizer, and the options of its spec.
 
     Args:
-        module: The model.
-        kind: Class of the adapter, or None.
+        clip: The model.
         spec: The spec that loaded it.
-        family: Name of the model family.
         options: How it was loaded.
-        notes: Notes on how the file was read.
+        kind: Class of the adapter, if it is more than ``TorchAdapter``.
     """
-    from open_clip.transform import PreprocessCfg, image_transform_v2
+    module = clip.module
 
-    return adapter_of(
-        module.to(options.device).eval(),
-        image_transform_v2(PreprocessCfg(size=module.visual.image_size[0]), is_train=False),
-        _tokenizer(module.vocab_size, module.context_length),
-        kind=kind,
-        spec=spec,
-        family=family,
-        precision=options.precision,
-        checkpoint="; ".join(notes),
-    )
+    def build(sizes: Sizes) -> Any:
+        new = empty_clip(clip.resized(sizes))
+        for name in clip.attached:
+            setattr(new, name, getattr(module, name))
+        return new
+
+    def tokenizer(context: int | None) -> Any:
+        return _tokenizer(module.vocab_size, context or module.context_length)
+
+    plain = PlainModel(module, build, tokenizer, notes=clip.notes)
+    return with_options(plain, spec, options, kind=kind, family=spec.family)
 
 
 class IdsOnly:

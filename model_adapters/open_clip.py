@@ -14,49 +14,68 @@ from typing import Any
 from goldieval.core.errors import GoldievalError, did_you_mean, first_line
 from goldieval.models.adapter import LoadOptions, Model
 from goldieval.models.spec import ModelSpec
+from goldieval.models.spec_options import accepts_options, standard_options
+from model_adapters.alter import changes
 from model_adapters.no_code import no_code
-from model_adapters.open_clip_adapter import adapter_of
 from model_adapters.open_clip_files import Built, with_weights
 from model_adapters.open_clip_sizes import Sizes
 from model_adapters.open_clip_weights import usual_transform, weights_of_tag
+from model_adapters.with_options import OPTIONS, PlainModel, with_options
 
+TRANSFORM_KEYS = ("mean", "std", "interpolation", "resize_mode")
 NAMED_ELSEWHERE = {"hf_model_name", "hf_tokenizer_name"}  # parts of a model that are built by transformers
 
 
+@accepts_options(*OPTIONS, "drop")
 def load(spec: ModelSpec, options: LoadOptions) -> Model:
     """Load an open_clip model.
 
     Raises:
         GoldievalError: The architecture or tag does not exist, the tag was trained with the other GELU, weights are not
-            cached under ``--offline``, or a file does not fit or contains more than tensors.
+            cached under ``--offline``, a file does not fit or contains more than tensors, or the architecture does not
+            allow an option.
     """
     import open_clip
 
     architecture, _, tag = spec.name.partition("/")
     _check_architecture(spec, architecture, open_clip.list_models())
+    wanted = standard_options(spec)
     if tag and spec.where:
         raise GoldievalError(f"model {spec.text!r}: give a tag or a file, not both.")
-    file, about = weights_of_tag(architecture, tag, options) if tag else (spec.where, usual_transform(architecture))
-    build = partial(_built, architecture, about)
-    elsewhere = NAMED_ELSEWHERE & set(open_clip.get_model_config(architecture)["text_cfg"])
-    with no_code(bool(elsewhere)):
-        built = Built(*(_from_elsewhere(architecture, build) if elsewhere else build(Sizes())))
-        if file:
-            built = with_weights(built, build, Path(file), architecture)
-        tokenizer = _tokenizer(architecture, built.sizes.context)
-    return adapter_of(
-        built.module.to(options.device),
-        built.preprocess,
-        tokenizer,
-        spec=spec.text,
-        family="open_clip",
-        precision=options.precision,
-        notice="" if file else "random weights: every score should be at chance",
-        checkpoint="; ".join(built.notes),
+    if wanted.drop and not spec.where:
+        raise GoldievalError(f"model {spec.text!r}: drop leaves out tensors of a file: name the file after '@'.")
+    file, about = (
+        weights_of_tag(architecture, tag, options, wanted.quickgelu)
+        if tag
+        else (spec.where, usual_transform(architecture))
     )
+    text = open_clip.get_model_config(architecture)["text_cfg"]
+    elsewhere = bool(NAMED_ELSEWHERE & set(text))
+    build = partial(_built, architecture)
+    with no_code(elsewhere):
+        built = Built(_from_elsewhere(architecture, build) if elsewhere else build(Sizes()))
+        if file:
+            built = with_weights(built.module, build, Path(file), architecture, wanted.drop)
+        elif (sizes := changes(built.module, wanted)) != Sizes():
+            built = Built(build(sizes), sizes)
+        plain = PlainModel(
+            built.module,
+            lambda sizes: build(_over(built.sizes, sizes)),
+            lambda context: _tokenizer(architecture, context or built.sizes.context),
+            {name: about.get(name) for name in TRANSFORM_KEYS},
+            built.notes,
+            text.get("tokenizer_kwargs", {}) if "hf_tokenizer_name" in text else {},
+        )
+        notice = "" if file else "random weights: every score should be at chance"
+        return with_options(plain, spec, options, family="open_clip", notice=notice)
 
 
-def _from_elsewhere(architecture: str, build: Callable[[Sizes], tuple[Any, Any]]) -> tuple[Any, Any]:
+def _over(own: Sizes, sizes: Sizes) -> Sizes:
+    """Return sizes, with those of a file where they are None."""
+    return Sizes(sizes.image or own.image, sizes.context or own.context, sizes.quick_gelu)
+
+
+def _from_elsewhere(architecture: str, build: Callable[[Sizes], Any]) -> Any:
     """Build a model whose text tower is defined by transformers. Raises GoldievalError if that is not available."""
     try:
         return build(Sizes())
@@ -67,24 +86,19 @@ def _from_elsewhere(architecture: str, build: Callable[[Sizes], tuple[Any, Any]]
         ) from error
 
 
-def _built(architecture: str, about: dict[str, Any], sizes: Sizes) -> tuple[Any, Any]:
-    """Return a module with seeded weights, with the given sizes in place of its config's, and its transform."""
+def _built(architecture: str, sizes: Sizes) -> Any:
+    """Return a module with seeded weights, with the given sizes in place of its config's."""
     import open_clip
 
+    activation = {} if sizes.quick_gelu is None else {"quick_gelu": sizes.quick_gelu}
     with seeded(0), _quietly():
-        module, _, preprocess = open_clip.create_model_and_transforms(
+        return open_clip.create_model(
             architecture,
             pretrained_text=False,
-            image_mean=about.get("mean"),
-            image_std=about.get("std"),
-            image_interpolation=about.get("interpolation"),
-            image_resize_mode=about.get("resize_mode"),
             force_image_size=sizes.image,
             force_context_length=sizes.context,
+            **activation,
         )
-        if sizes.image and hasattr(module.visual, "trunk"):
-            module.visual.set_input_size(sizes.image)
-    return module, preprocess
 
 
 @contextmanager

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from goldieval.core.errors import GoldievalError, first_line
 from goldieval.models.safe_load import check_is_weights
-from model_adapters.fill import check_finite, fill
+from model_adapters.fill import check_finite
 from model_adapters.open_clip_sizes import Sizes, hint, sizes_of
+from model_adapters.take import Source, take
 from model_adapters.tensors import TensorFile, read
 from model_adapters.unwrap import find_model, without
 
-BIAS, SCALE = "logit_bias", "logit_scale"
 # Tensors of other versions of CLIP's code: sizes, masks and indices that a module creates itself.
 CONSTANTS = ("attn_mask", "position_ids", "input_resolution", "context_length", "vocab_size", "n_averaged")
 MOBILE = "image_encoder.model.patch_emb"
@@ -22,54 +22,48 @@ MOBILE = "image_encoder.model.patch_emb"
 
 @dataclass(frozen=True)
 class Built:
-    """A module with its transform.
+    """A module as its config or its file says.
 
     Attributes:
         module: The module.
-        preprocess: Its image transform.
         sizes: Differences from the config.
         notes: Notes on how its file was read.
     """
 
     module: Any
-    preprocess: Any
     sizes: Sizes = field(default_factory=Sizes)
     notes: list[str] = field(default_factory=list)
 
 
-def with_weights(built: Built, build: Callable[[Sizes], tuple[Any, Any]], file: Path, architecture: str) -> Built:
+def with_weights(
+    module: Any, build: Callable[[Sizes], Any], file: Path, architecture: str, drop: Sequence[str] = ()
+) -> Built:
     """Load a training checkpoint or a state dict into a module, which is rebuilt if the file has other sizes.
 
     Args:
-        built: The module with its transform.
-        build: Builds module and transform of the architecture in other sizes.
+        module: The module.
+        build: Builds a module of the architecture in other sizes.
         file: The checkpoint.
         architecture: Name of the architecture.
+        drop: Beginnings of the names of tensors that are left out.
 
     Raises:
         GoldievalError: The file does not exist, is not a checkpoint, contains code or objects, or does not fit.
     """
-    module, preprocess = built.module, built.preprocess
     if file.suffix in (".npz", ".npy"):
         _big_vision(module, file, architecture)
-        return built
+        return Built(module)
     stored = read(file)
     found = without(find_model(_converted(module, stored), layouts_of(module)), CONSTANTS)
-    state, extra, notes = dict(found.state), list(found.extra), list(found.notes)
-    sizes = sizes_of(state, module, stored.file)
+    sizes = sizes_of(found.state, module, stored.file)
+    size_notes = sizes.notes(module)
     if sizes != Sizes():
-        notes += sizes.notes(module)
-        module, preprocess = build(sizes)
-    if BIAS in extra and getattr(module, BIAS, None) is None:
-        extra.remove(BIAS)
-        notes.append(f"{BIAS} left out: cosines do not need it")
-    elif getattr(module, BIAS, None) is not None and BIAS not in state and "logit_scale" in state:
-        state[BIAS] = state["logit_scale"].new_zeros(())  # as open_clip begins with it
-    if state and SCALE not in state:
-        state[SCALE] = module.state_dict()[SCALE]
-        notes.append(f"no {SCALE} in the file: cosines do not need it")
-    fill(module, state, extra, stored.file, architecture, hint(state, stored.tensors, architecture))
-    return Built(module, preprocess, sizes, notes)
+        module = build(sizes)
+    source = Source(stored.file, found, drop)
+    taken = take(
+        module, found.state | found.extra, source, architecture, hint(found.state, stored.tensors, architecture)
+    )
+    return Built(module, sizes, [taken, *size_notes])
 
 
 def layouts_of(module: Any) -> list[dict[str, str]]:

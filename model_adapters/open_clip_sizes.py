@@ -25,17 +25,18 @@ class Sizes:
     """Differences from the config, or None if there are none.
 
     Attributes:
-        image: Side of the square images in pixels.
+        image: Side of the square images in pixels, or height and width.
         context: Context length in tokens.
+        quick_gelu: Whether the activation is QuickGELU.
     """
 
-    image: int | None = None
+    image: int | tuple[int, int] | None = None
     context: int | None = None
+    quick_gelu: bool | None = None
 
     def notes(self, module: Any) -> list[str]:
         """Return a line for plan and record; ``module`` has the sizes of the config."""
-        own = module.visual.image_size
-        parts = [f"{self.image} px (the config says {own[0] if isinstance(own, tuple) else own})"] if self.image else []
+        parts = [f"{self.image} px (the config says {image_size(module)[0]})"] if self.image else []
         parts += [f"{self.context} tokens (the config says {module.context_length})"] if self.context else []
         return [f"sizes from the tensors: {' and '.join(parts)}"] if parts else []
 
@@ -69,6 +70,12 @@ def sizes_of(state: Mapping[str, torch.Tensor], module: Any, file: Path) -> Size
     if found.context is not None and not 1 < found.context <= CONTEXT:
         raise GoldievalError(f"{file}: positions for texts of {found.context:,} tokens; 2 to {CONTEXT:,} are allowed.")
     return found
+
+
+def image_size(module: Any) -> tuple[int, int]:
+    """Return height and width of the images that a module reads."""
+    own = module.visual.image_size
+    return (own[0], own[-1]) if isinstance(own, list | tuple) else (own, own)
 
 
 def _image(state: Mapping[str, torch.Tensor], module: Any, file: Path) -> int | None:

@@ -9,17 +9,25 @@ from goldieval.core.offline import is_offline
 from goldieval.models.adapter import LoadOptions
 
 
-def weights_of_tag(architecture: str, tag: str, options: LoadOptions) -> tuple[str, dict[str, Any]]:
+def weights_of_tag(
+    architecture: str, tag: str, options: LoadOptions, quick: bool | None = None
+) -> tuple[str, dict[str, Any]]:
     """Return the file of named weights and their properties in open_clip, after checks that open_clip does not make.
 
     A cached file is used without network access; only a missing one is downloaded, by open_clip.
+
+    Args:
+        architecture: Name of the architecture.
+        tag: Name of the weights.
+        options: How the model is loaded.
+        quick: Whether the user asks for QuickGELU; None for the activation of the architecture.
     """
     from open_clip.pretrained import download_pretrained, get_pretrained_cfg
 
     from goldieval.data.remote import cached_weights
 
     config = get_pretrained_cfg(architecture, tag)
-    _check_tag(architecture, tag, config)
+    _check_tag(architecture, tag, config, quick)
     try:
         file = cached_weights(config.get("hf_hub", ""), config.get("url", ""))
         if not file:
@@ -34,7 +42,7 @@ def weights_of_tag(architecture: str, tag: str, options: LoadOptions) -> tuple[s
     return file, config
 
 
-def _check_tag(architecture: str, tag: str, config: dict[str, Any]) -> None:
+def _check_tag(architecture: str, tag: str, config: dict[str, Any], asked: bool | None) -> None:
     """Refuse unknown weights, and those trained with the other GELU, for which there is a separate architecture."""
     from open_clip.factory import get_model_config
     from open_clip.pretrained import get_pretrained_cfg, list_pretrained_tags_by_model
@@ -42,7 +50,7 @@ def _check_tag(architecture: str, tag: str, config: dict[str, Any]) -> None:
     sibling = _sibling(architecture)
     elsewhere = bool(get_pretrained_cfg(sibling, tag))
     quick = bool(get_model_config(architecture).get("quick_gelu", False))
-    if elsewhere and (not config or quick != bool(config.get("quick_gelu", False))):
+    if elsewhere and (not config or (asked is None and quick != bool(config.get("quick_gelu", False)))):
         raise GoldievalError(
             f"weights {tag!r} were trained with {'GELU' if quick else 'QuickGELU'}, but {architecture} has "
             f"{'QuickGELU' if quick else 'GELU'}; scores would be silently low. Use open_clip:{sibling}/{tag}"

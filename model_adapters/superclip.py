@@ -8,13 +8,16 @@ from __future__ import annotations
 from goldieval.core.errors import GoldievalError
 from goldieval.models.adapter import LoadOptions, Model
 from goldieval.models.spec import ModelSpec
+from goldieval.models.spec_options import accepts_options
 from model_adapters.layout import adapter, clip_of, only_model
 from model_adapters.locate import locate
 from model_adapters.tensors import read
+from model_adapters.with_options import OPTIONS
 
-HEAD = ("text_decoder.", "cap_fq", "num_samples")  # token classifier and document frequencies of its loss
+HEAD = "text_decoder."  # token classifier
 
 
+@accepts_options(*OPTIONS, "drop")
 def load(spec: ModelSpec, options: LoadOptions) -> Model:
     """Load a checkpoint in the layout of SuperCLIP's released code, an open_clip CLIP with an additional head.
 
@@ -22,9 +25,8 @@ def load(spec: ModelSpec, options: LoadOptions) -> Model:
         GoldievalError: The file or name does not exist, or its layout differs.
     """
     stored = read(locate(spec, spec.name, options))
-    found, notes = only_model(stored)
+    found, source = only_model(stored, spec)
     state = {name.removeprefix("text."): tensor for name, tensor in found.items()}
-    if not any(name.startswith(HEAD[0]) for name in state):
-        raise GoldievalError(f"{stored.file} has no {HEAD[0]}… head: load it as open_clip:ARCHITECTURE@FILE.")
-    kept = {name: tensor for name, tensor in state.items() if not name.startswith(HEAD)}
-    return adapter(clip_of(kept, stored), None, spec.text, "superclip", options, notes)
+    if not any(name.startswith(HEAD) for name in state):
+        raise GoldievalError(f"{stored.file} has no {HEAD}… head: load it as open_clip:ARCHITECTURE@FILE.")
+    return adapter(clip_of(state, stored, source), spec, options)

@@ -1,4 +1,4 @@
-"""Weights files of other code bases: only tensors, by their complete path in the file."""
+"""Weights of other code bases in one file or several: only tensors, by their complete path in the file."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from goldieval.core.limits import RECORD_BYTES
 from goldieval.core.reading import read_json
 from goldieval.models.safe_load import check_is_weights, is_safetensors, only_tensors
 from goldieval.models.spec import split_part
+from model_adapters.weights_files import shards_of, weights_place
 
 if TYPE_CHECKING:
     import torch
@@ -32,31 +33,70 @@ class TensorFile:
         tensors: Tensors by their complete name.
         config: Sizes from the file or from a file beside it.
         part: Which of several models in it is meant, from FILE#PART.
+        containers: Complete paths of the mappings and lists in it that hold tensors.
+        skipped: Complete paths of optimiser state, which is not read.
     """
 
     file: Path
     tensors: dict[str, torch.Tensor]
     config: dict[str, Any] = field(default_factory=dict)
     part: str = ""
+    containers: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
 
 
 def read(place: Path) -> TensorFile:
-    """Read a safetensors file, or a torch file that contains only tensors and plain values; FILE#PART names a part.
+    """Read safetensors, or torch files that contain only tensors and plain values; PLACE#PART names a part.
+
+    Args:
+        place: A file, an index of shards, or a folder as trainers save it.
 
     Raises:
-        GoldievalError: The file is missing, damaged, of another kind, contains code or objects, or no tensors.
+        GoldievalError: A file is missing, damaged, of another kind, contains code or objects, or no tensors.
     """
     name, part = split_part(str(place))
-    file = Path(name)
-    check_is_weights(file)
-    tensors, config = _safetensors(file) if is_safetensors(file) else _torch(file)
+    whole = weights_place(Path(name))
+    content = Content()
+    for file in shards_of(whole):
+        check_is_weights(file)
+        (_read_safetensors if is_safetensors(file) else _read_torch)(file, content)
+    _check(content, whole)
+    config = _config(content.config, whole)
+    return TensorFile(whole, content.tensors, config, part, content.containers, content.skipped)
+
+
+@dataclass
+class Content:
+    """What is gathered from the files of one model."""
+
+    tensors: dict[str, torch.Tensor] = field(default_factory=dict)
+    config: Any = None
+    containers: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+
+
+def _check(content: Content, file: Path) -> None:
+    """Refuse files without values, or with the values of shards.
+
+    Raises:
+        GoldievalError: Names the first tensor that is refused.
+    """
+    tensors = content.tensors
     if not tensors:
         raise GoldievalError(f"{file} holds no state dict.")
     if lacking := [name for name, tensor in tensors.items() if tensor.is_meta]:
         raise GoldievalError(f"{file}: {lacking[0]} has a shape but no values. Save the weights themselves.")
+    if flat := [name for name in tensors if name.endswith("flat_param")]:
+        raise GoldievalError(
+            f"{file}: {flat[0][:80]} is a flattened shard of FSDP. Save a full state dict (FULL_STATE_DICT)."
+        )
+    if 2 * sum(tensor.shape == (0,) for tensor in tensors.values()) > len(tensors):
+        raise GoldievalError(
+            f"{file}: most tensors are empty, as DeepSpeed's ZeRO-3 saves them. "
+            "Merge the shards first: zero_to_fp32.py."
+        )
     for name, tensor in tensors.items():
         _check_values(name, tensor, file)
-    return TensorFile(file, tensors, _config(config, file), part)
 
 
 def _check_values(name: str, tensor: torch.Tensor, file: Path) -> None:
@@ -70,24 +110,25 @@ def _check_values(name: str, tensor: torch.Tensor, file: Path) -> None:
         )
 
 
-def _safetensors(file: Path) -> tuple[dict[str, torch.Tensor], Any]:
+def _read_safetensors(file: Path, content: Content) -> None:
     from safetensors import SafetensorError, safe_open
 
     try:
-        with safe_open(str(file), framework="pt") as content:
-            tensors = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118
-            config = json.loads((content.metadata() or {}).get("config", "{}"))
+        with safe_open(str(file), framework="pt") as stored:
+            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+            content.config = content.config or json.loads((stored.metadata() or {}).get("config", "{}"))
     except (SafetensorError, OSError, ValueError, RecursionError) as error:
         raise GoldievalError(f"{file} is not a readable safetensors checkpoint: {first_line(error)}") from error
-    return {name: tensor for name, tensor in tensors.items() if not name.startswith(MOMENTS)}, config
+    content.tensors |= {name: tensor for name, tensor in tensors.items() if not name.startswith(MOMENTS)}
+    content.skipped += dict.fromkeys(name.partition(".")[0] for name in tensors if name.startswith(MOMENTS))
 
 
-def _torch(file: Path) -> tuple[dict[str, torch.Tensor], Any]:
+def _read_torch(file: Path, content: Content) -> None:
     import torch
 
     try:
         with only_tensors(file):
-            content = torch.load(file, map_location="cpu", weights_only=True)
+            stored = torch.load(file, map_location="cpu", weights_only=True)
     except GoldievalError:
         raise
     except Exception as error:  # torch raises many types
@@ -96,20 +137,24 @@ def _torch(file: Path) -> tuple[dict[str, torch.Tensor], Any]:
         raise GoldievalError(
             f"{file} is not a readable checkpoint: {type(error).__name__}: {first_line(error)}"
         ) from error
-    config = content.get("config", {}) if isinstance(content, dict) else {}
-    return dict(_flat(content)), config
+    content.config = content.config or (stored.get("config", {}) if isinstance(stored, dict) else {})
+    _gather(stored, "", content)
 
 
-def _flat(content: Any, prefix: str = "") -> Iterator[tuple[str, torch.Tensor]]:
-    """Yield the tensors in nested mappings and lists, except optimiser state."""
+def _gather(nested: Any, path: str, content: Content) -> None:
+    """Collect the tensors in nested mappings and lists, except optimiser state."""
     import torch
 
-    inner = content.items() if isinstance(content, Mapping) else _numbered(content)
+    inner = nested.items() if isinstance(nested, Mapping) else _numbered(nested)
     for name, value in inner:
         if isinstance(value, torch.Tensor):
-            yield f"{prefix}{name}", value
+            content.tensors[f"{path}{name}"] = value
+            if path and content.containers[-1:] != [path]:
+                content.containers.append(path)
         elif not str(name).startswith(MOMENTS):
-            yield from _flat(value, f"{prefix}{name}.")
+            _gather(value, f"{path}{name}.", content)
+        elif isinstance(value, Mapping | list) and value:
+            content.skipped.append(f"{path}{name}")
 
 
 def _numbered(content: Any) -> Iterator[tuple[Any, Any]]:
@@ -132,7 +177,7 @@ def _config(config: Any, file: Path) -> dict[str, Any]:
     if isinstance(config, dict) and config:
         return config
     for beside in (file.with_suffix(".json"), *(file.with_name(name) for name in CONFIGS)):
-        if beside.is_file():
+        if beside.is_file() and beside != file:
             try:
                 content = read_json(beside, RECORD_BYTES)
             except (OSError, ValueError, RecursionError) as error:

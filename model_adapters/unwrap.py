@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from goldieval.core.errors import GoldievalError, listing
+from goldieval.core.errors import GoldievalError
 from model_adapters.tensors import TensorFile
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 TRANSPARENT = {"module", "_orig_mod", "_forward_module", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
 AVERAGED = re.compile("ema|teacher|momentum|swa|averag|target|shadow")
 WHOLE = 0.6  # fraction of the best prefix's names; a single tower has fewer, because both towers use the same names
-USUAL = ("", "state_dict", "state_dict.module")  # how open_clip itself saves
 
 
 @dataclass(frozen=True)
@@ -31,25 +30,20 @@ class UnwrappedModel:
     Attributes:
         state: Tensors by the model's own names.
         extra: Other tensors with the same prefix.
-        where: Containers and wrappers around the model.
+        container: Mappings and lists of the file around the model, as a path.
+        prefix: What wrappers put before all names.
         others: Further models in the file.
         beside: Tensors that belong to no model.
+        skipped: Optimiser state.
     """
 
     state: dict[str, torch.Tensor]
     extra: dict[str, torch.Tensor]
-    where: str
+    container: str = ""
+    prefix: str = ""
     others: list[str] = field(default_factory=list)
     beside: list[str] = field(default_factory=list)
-
-    @property
-    def notes(self) -> list[str]:
-        """Notes on how the file was read; empty if it is as saved by open_clip."""
-        lines = [f"read from {self.where}" if self.where not in USUAL else ""]
-        if self.others:
-            lines = [f"read from {self.where or 'the top'}; the file holds {listing(self.others)} too (FILE#NAME)"]
-        lines += [f"left out: {listing(self.beside)}"] if self.beside else []
-        return [line for line in lines if line]
+    skipped: list[str] = field(default_factory=list)
 
 
 def find_model(stored: TensorFile, layouts: Sequence[Mapping[str, str]], part: str = "") -> UnwrappedModel:
@@ -68,7 +62,7 @@ def find_model(stored: TensorFile, layouts: Sequence[Mapping[str, str]], part: s
     tries = [(layout, _prefixes(stored.tensors, layout)) for layout in layouts]
     layout, counts = max(tries, key=lambda each: max(each[1].values(), default=0))
     if not counts:
-        return UnwrappedModel({}, {}, "", beside=list(stored.tensors))
+        return UnwrappedModel({}, {}, beside=list(stored.tensors), skipped=stored.skipped)
     models = _models(counts, len(layout))
     if wanted := stored.part or part:
         chosen = _only(_named(models, wanted), stored, f"no {wanted}, only {_names(models)}")
@@ -96,13 +90,18 @@ def _cut(chosen: str, models: list[str], stored: TensorFile, layout: Mapping[str
         if name.startswith(chosen) and not (deeper and name.startswith(deeper))
     }
     state = {layout[name]: stored.tensors[raw] for name, raw in own.items() if name in layout}
-    first = next(((raw, name) for name, raw in own.items() if name in layout), ("", ""))
+    around = next(
+        (raw.removesuffix(name) for name, raw in own.items() if name in layout and raw.endswith(name)), chosen
+    )
+    container = max((path for path in stored.containers if around.startswith(path)), key=len, default="")
     return UnwrappedModel(
         state,
         {name: stored.tensors[raw] for name, raw in own.items() if name not in layout},
-        first[0].removesuffix(first[1]).rstrip(".") if first[0].endswith(first[1]) else chosen.rstrip("."),
+        container.rstrip("."),
+        around.removeprefix(container),
         [_label(prefix) for prefix in others],
         [raw for raw, name in plain.items() if not name.startswith(tuple(models))],
+        stored.skipped,
     )
 
 

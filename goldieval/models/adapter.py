@@ -6,7 +6,7 @@ import importlib
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -51,11 +51,12 @@ class ModelInfo:
         scoring: Scoring mode that ``scoring: auto`` selects for this model.
         home: Built-in world that the checkpoint was trained on, or empty.
         notice: Text shown wherever the model's scores are.
-        checkpoint: File or name of the weights.
+        checkpoint: What was read from the file of the weights, and what was left out.
         recipe: Recipe of the training, if the checkpoint records it.
         images_seen: Number of images seen in training, with repetitions, if recorded.
         unique_pairs: Number of distinct image-text pairs in training, if recorded.
         seed: Random seed of the training, if recorded.
+        options: Options of the spec in canonical form, by name.
     """
 
     spec: str
@@ -75,6 +76,7 @@ class ModelInfo:
     images_seen: int | None = None
     unique_pairs: int | None = None
     seed: int | None = None
+    options: dict[str, str] = field(default_factory=dict, hash=False)
 
 
 @runtime_checkable

@@ -14,6 +14,7 @@ from goldieval.core.errors import GoldievalError, did_you_mean, first_line
 from goldieval.core.offline import offline
 from goldieval.models.adapter import Adapter, LoadOptions, Model, Precomputed
 from goldieval.models.spec import ModelSpec, parse_spec
+from goldieval.models.spec_options import check_options
 from goldieval.tasks.plugins import model_families
 
 if TYPE_CHECKING:
@@ -25,10 +26,12 @@ def load(spec: ModelSpec, options: LoadOptions) -> Model:
     """Load the model that a spec names, through its family's entry point or from a Python file.
 
     Raises:
-        GoldievalError: The family does not exist (similar names are suggested), or the adapter reports an error.
+        GoldievalError: The family does not exist (similar names are suggested), it does not accept an option of the
+            spec, or the adapter reports an error.
     """
     spec = replace(spec, where=os.path.expanduser(spec.where))
     make = _from_file(spec) if spec.family == "file" else _family(spec)
+    check_options(spec, make)
     try:
         with offline(options.offline):
             model = make(spec, options)
@@ -51,7 +54,7 @@ def load(spec: ModelSpec, options: LoadOptions) -> Model:
 
 
 def load_model(spec: str, *, device: str = "cpu", precision: str = "fp32", offline: bool = False) -> Model:
-    """Load one model by its spec, for example ``open_clip:ViT-B-32@epoch_32.pt``. See ``load``."""
+    """Load one model by its spec, for example ``open_clip:ViT-B-32@epoch_32.pt::size=384``. See ``load``."""
     return load(parse_spec(spec), LoadOptions(device, precision, offline))
 
 

@@ -1,15 +1,18 @@
-"""The grammar of model specs: ``FAMILY[:NAME][@WHERE]`` or ``FILE.py:FUNCTION``."""
+"""The grammar of model specs: ``FAMILY[:NAME][@WHERE]`` or ``FILE.py:FUNCTION``, and ``::OPTION=VALUE`` after it."""
 
 from __future__ import annotations
 
 import glob
 import os
 import re
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from goldieval.core.errors import GoldievalError
 
 _FAMILY = re.compile(r"[A-Za-z0-9_.-]+")
+_OPTION = re.compile(r"::([A-Za-z][A-Za-z0-9_-]*)=")
+_NO_OPTION = re.compile(r"::[^/:@]*$")
 
 
 @dataclass(frozen=True)
@@ -21,25 +24,61 @@ class ModelSpec:
         family: Name of the model family, or ``file`` for FILE.py:FUNCTION.
         name: Architecture, folder, repository on the Hub, or function.
         where: A file, a glob pattern of checkpoints, or a revision on the Hub; for ``file`` the Python file.
+        options: Values of the options by name, as typed.
     """
 
     text: str
     family: str
     name: str = ""
     where: str = ""
+    options: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 def parse_spec(text: str) -> ModelSpec:
-    """Split a model spec at the first ``:`` and the first ``@`` after it, unless NAME is an existing folder.
+    """Split a model spec into its parts and its options.
 
-    Architectures and repositories do not contain ``@`` in their names; files and folders may.
+    The first ``:`` and the first ``@`` after it separate the parts, unless NAME is an existing folder: architectures
+    and repositories do not contain ``@`` in their names; files and folders may. Options follow, each as
+    ``::NAME=VALUE``, unless the file or folder of that whole name exists.
 
     Raises:
-        GoldievalError: A part is empty, or the spec does not begin with a family name.
+        GoldievalError: A part is empty, the spec does not begin with a family name, or an option has no value or two.
 
-    >>> parse_spec("open_clip:ViT-B-32@runs/epoch_32.pt")
-    ModelSpec(text='open_clip:ViT-B-32@runs/epoch_32.pt', family='open_clip', name='ViT-B-32', where='runs/epoch_32.pt')
+    >>> spec = parse_spec("open_clip:ViT-B-32@runs/epoch_32.pt::size=384::context=248")
+    >>> spec.family, spec.name, spec.where, spec.options
+    ('open_clip', 'ViT-B-32', 'runs/epoch_32.pt', {'size': '384', 'context': '248'})
     """
+    marks = [found.start() for found in _OPTION.finditer(text)]
+    ends = [len(text), *reversed(marks)] if marks else []
+    end = next((end for end in ends if _is_there(text[:end])), min(marks, default=len(text)))
+    return replace(_without_options(text[:end]), text=text, options=_options(text, end))
+
+
+def _options(text: str, start: int) -> dict[str, str]:
+    """Return the options of a spec, which begin at ``start``."""
+    found = list(_OPTION.finditer(text, start))
+    ends = [*(each.start() for each in found), len(text)][1:]
+    options: dict[str, str] = {}
+    for each, end in zip(found, ends, strict=True):
+        value = text[each.end() : end]
+        if each[1] in options or not value.strip():
+            fault = "is given twice" if each[1] in options else "has no value"
+            raise GoldievalError(f"model {text!r}: option {each[1]} {fault}. Write ::{each[1]}=VALUE once.")
+        options[each[1]] = value
+    return options
+
+
+def _is_there(text: str) -> bool:
+    """Return whether the file or folder of a spec without options exists, or its pattern matches a file."""
+    try:
+        spec = _without_options(text)
+    except GoldievalError:
+        return False
+    place = os.path.expanduser(split_part(spec.where or spec.name)[0])
+    return os.path.exists(place) or (glob.has_magic(place) and bool(glob.glob(_literal(place), recursive=True)))
+
+
+def _without_options(text: str) -> ModelSpec:
     if text.startswith((".", "/", "~")):
         return _file_spec(text)
     match = _FAMILY.match(text)
@@ -56,6 +95,8 @@ def parse_spec(text: str) -> ModelSpec:
         empty = bool(rest and not name.strip()) or bool(at and not where.strip())
     if empty:
         raise GoldievalError(f"model {text!r}: nothing after ':' or '@'. Write FAMILY[:NAME][@WHERE].")
+    if (wrong := _NO_OPTION.search(text)) and not os.path.exists(os.path.expanduser(spec.where or spec.name)):
+        raise GoldievalError(f"model {text!r}: {wrong[0]!r} is not an option. Write ::NAME=VALUE, such as ::size=384.")
     return spec
 
 
@@ -72,7 +113,8 @@ def expand(spec: ModelSpec) -> list[ModelSpec]:
     Raises:
         GoldievalError: No file matches the pattern.
     """
-    stem = spec.text.removesuffix(spec.where)
+    options = "".join(f"::{name}={value}" for name, value in spec.options.items())
+    stem = spec.text.removesuffix(options).removesuffix(spec.where)
     spec = replace(spec, where=os.path.expanduser(spec.where))
     if spec.family == "file" or not glob.has_magic(spec.where) or os.path.exists(spec.where):
         return [spec]
@@ -81,7 +123,7 @@ def expand(spec: ModelSpec) -> list[ModelSpec]:
     if not files:
         raise GoldievalError(f"model {spec.text!r}: no file matches {pattern}.")
     found = [f"{file}#{part}" if part else file for file in files]
-    return [replace(spec, text=stem + where, where=where) for where in found]
+    return [replace(spec, text=stem + where + options, where=where) for where in found]
 
 
 def split_part(where: str) -> tuple[str, str]:

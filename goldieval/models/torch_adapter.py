@@ -15,6 +15,7 @@ from torch import nn
 from goldieval.core.errors import NotApplicableError
 from goldieval.core.precision import full_float32
 from goldieval.models.adapter import ModelInfo
+from goldieval.models.alterations import Alterations
 from goldieval.models.padding import trim
 from goldieval.models.token_counts import token_counts
 
@@ -48,12 +49,14 @@ class TorchAdapter:
         home: str = "",
         notice: str = "",
         checkpoint: str = "",
+        alterations: Alterations = Alterations(),
     ) -> None:
         self.module = module
         self.preprocess = preprocess
         self.tokenizer = tokenizer
         self.spec, self.family, self.precision = spec, family, precision
         self.home, self.notice, self.checkpoint = home, notice, checkpoint
+        self.alterations = alterations
         if trims:
             self.trim = trim
 
@@ -63,7 +66,8 @@ class TorchAdapter:
 
     def describe(self) -> ModelInfo:
         fingerprint = module_fingerprint(self.module)
-        tower = f"{fingerprint}/{self.precision}/{self.device.type}/{_versions('torch', 'open-clip-torch')}"
+        setting = f"{self.precision}/{self.device.type}/{_versions('torch', 'open-clip-torch')}"
+        image_tower, text_tower = self.alterations.towers(fingerprint)
         pixels = [self.preprocess(picture) for picture in _probe_pictures()]
         transform = _digest(_tensor_bytes(*pixels)) + _versions("pillow", "torchvision")
         tokens = self.tokenizer.probe() if hasattr(self.tokenizer, "probe") else self.tokenizer(PROBE_TEXTS)
@@ -71,9 +75,9 @@ class TorchAdapter:
         return ModelInfo(
             spec=self.spec,
             family=self.family,
-            fingerprint=fingerprint,
-            image_identity=_digest(f"image/{tower}/{transform}".encode()),
-            text_identity=_digest(f"text/{tower}/{tokenizer}".encode()),
+            fingerprint=self.alterations.fingerprint(fingerprint),
+            image_identity=_digest(f"image/{image_tower}/{setting}/{transform}".encode()),
+            text_identity=_digest(f"text/{text_tower}/{setting}/{tokenizer}".encode()),
             parameters=sum(parameter.numel() for parameter in self.module.parameters()),
             resolution=pixels[0].shape[-1],
             context_length=tokens.shape[-1],
@@ -82,6 +86,7 @@ class TorchAdapter:
             home=self.home,
             notice=self.notice,
             checkpoint=self.checkpoint,
+            options=dict(self.alterations.options),
         )
 
     def tokenize(self, texts: Sequence[str]) -> torch.Tensor:

@@ -34,7 +34,10 @@ class ModelPart(Part):
     precision: str = Field(description="Precision of the towers: fp32, bf16 or fp16; scores are always float32.")
     home: str = Field(description="Built-in world that the checkpoint was trained for, if any.")
     notice: str = Field(description="Line that is shown wherever scores of the model are shown.")
-    checkpoint: str = Field(default="", description="How the checkpoint file was read, if not in the usual way.")
+    checkpoint: str = Field(
+        default="", description="What was read from the checkpoint file, and what in it was left out."
+    )
+    options: dict[str, str] = Field(default={}, description="Options of the spec, such as size and mean.")
     recipe: str = Field(default="", description="Training recipe, if the checkpoint names it.")
     images_seen: int | None = Field(default=None, description="Number of images seen in training, repeats included.")
     unique_pairs: int | None = Field(

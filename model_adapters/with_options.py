@@ -1,0 +1,99 @@
+"""Adapters of open_clip modules with the options of a spec: one way for all families that are built on open_clip."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from functools import partial
+from typing import Any
+
+from goldieval.core.errors import GoldievalError
+from goldieval.models.adapter import LoadOptions, Model
+from goldieval.models.spec import ModelSpec
+from goldieval.models.spec_options import StandardOptions, canonical, standard_options
+from model_adapters.alter import Altered, alter, reads_any_context
+from model_adapters.image_transform import transform_with
+from model_adapters.open_clip_adapter import adapter_of
+from model_adapters.open_clip_sizes import Sizes
+from model_adapters.spec_tokenizer import changed_tokenizer, named_tokenizer
+
+OPTIONS = ("size", "context", "quickgelu", "resize", "interpolation", "mean", "std", "pooling", "tokenizer")
+
+
+@dataclass(frozen=True)
+class PlainModel:
+    """A model without the options of its spec.
+
+    Attributes:
+        module: The module with its weights.
+        build: Builds a module of the same architecture in other sizes, without its weights.
+        tokenizer: Returns its tokenizer for a context length, or for its own.
+        transform: Fields of open_clip's ``PreprocessCfg`` in which its transform differs from CLIP's, besides the size.
+        notes: Notes on how its file was read.
+        tokenizer_settings: Settings of its tokenizer, if that is one of transformers.
+    """
+
+    module: Any
+    build: Callable[[Sizes], Any]
+    tokenizer: Callable[[int | None], Any]
+    transform: Mapping[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    tokenizer_settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+def with_options(plain: PlainModel, spec: ModelSpec, options: LoadOptions, **about: Any) -> Model:
+    """Apply the options of a spec to a model, and wrap it.
+
+    Args:
+        plain: The model.
+        spec: Its spec.
+        options: How it is loaded.
+        about: Further arguments of ``adapter_of``.
+
+    Raises:
+        GoldievalError: The architecture does not allow an option.
+    """
+    wanted = standard_options(spec)
+    try:
+        altered = alter(plain.module, plain.build, wanted)
+        tokenizer, tokens = _tokenizer(plain, altered, wanted)
+    except GoldievalError as error:
+        raise GoldievalError(f"model {spec.text!r}: {error}") from error
+    module = altered.module
+    preprocess, pixels = transform_with(wanted, {**plain.transform, "size": module.visual.image_size})
+    alterations = replace(
+        altered.alterations, options=_canonical(wanted), inputs=(*altered.alterations.inputs, *pixels, *tokens)
+    )
+    notes = [*plain.notes, *altered.notes, *pixels, *(part.partition("=")[0] + " as in the spec" for part in tokens)]
+    return adapter_of(
+        module.to(options.device).eval(),
+        preprocess,
+        tokenizer,
+        spec=spec.text,
+        precision=options.precision,
+        checkpoint="; ".join(notes),
+        alterations=alterations,
+        **about,
+    )
+
+
+def _tokenizer(plain: PlainModel, altered: Altered, wanted: StandardOptions) -> tuple[Any, tuple[str, ...]]:
+    """Return the tokenizer, and those options that change its ids without changing the text tower."""
+    module, context = altered.module, wanted.context
+    if context and reads_any_context(module) and context > module.context_length:
+        raise GoldievalError(f"context={context}: the text tower reads at most {module.context_length} tokens.")
+    usual = partial(plain.tokenizer, context)
+    if wanted.tokenizer is not None:
+        length = context or module.context_length
+        tokenizer = named_tokenizer(wanted.tokenizer, length, module.vocab_size, plain.tokenizer_settings)
+        return tokenizer, changed_tokenizer("tokenizer", tokenizer, usual)
+    tokenizer = usual()
+    if context and reads_any_context(module):
+        return tokenizer, changed_tokenizer("context", tokenizer, partial(plain.tokenizer, None))
+    return tokenizer, ()
+
+
+def _canonical(wanted: StandardOptions) -> dict[str, str]:
+    """Return the options that a spec gives, in one spelling."""
+    given = {each.name: getattr(wanted, each.name) for each in fields(wanted)}
+    return {name: canonical(name, value).partition("=")[2] for name, value in given.items() if value not in (None, ())}
