@@ -33,6 +33,7 @@ def rebased_model(text: str, folder: Path) -> str:
     a revision on the Hub. NAME is a path if it is a folder.
     """
     from goldieval.models.spec import parse_spec
+    from goldieval.models.spec_text import options_text, with_where
 
     if text.startswith("."):  # ./FILE.py:FUNCTION
         joined = _joined(folder, text)
@@ -40,11 +41,9 @@ def rebased_model(text: str, folder: Path) -> str:
     spec = parse_spec(text)
     where, name = spec.where, spec.name
     if where and _is_path(where, folder):
-        place = text.rindex(where)
-        return text[:place] + _joined(folder, where) + text[place + len(where) :]
+        return with_where(spec, _joined(folder, where))
     if name and not where and _there(folder, name):
-        place = text.index(name, len(spec.family))
-        return text[:place] + _joined(folder, name) + text[place + len(name) :]
+        return f"{spec.family}:{_joined(folder, name)}{options_text(spec)}"
     return text
 
 

@@ -8,18 +8,37 @@ from typing import Annotated
 
 import typer
 
+from goldieval.cli.completion import complete_models, complete_tasks
 from goldieval.cli.overrides import parse_overrides
+from goldieval.cli.run_config import config_of, use_config
 from goldieval.core.display import Console, print_json
 from goldieval.core.errors import GoldievalError
 
 
 def run(
+    context: typer.Context,
     model: Annotated[
-        list[str], typer.Option(help="Model spec, FAMILY\\[:NAME]\\[@WHERE] or ./FILE.py:FUNCTION. Repeatable.")
+        list[str],
+        typer.Option(
+            help="Model spec, FAMILY\\[:NAME]\\[@WHERE] or ./FILE.py:FUNCTION. Repeatable.",
+            autocompletion=complete_models,
+        ),
     ],
     tasks: Annotated[
-        list[str], typer.Option(help="Task ids, suites, globs or card paths, separated by commas. Repeatable.")
+        list[str],
+        typer.Option(
+            help="Task ids, suites, globs or card paths, separated by commas. Repeatable.",
+            autocompletion=complete_tasks,
+        ),
     ],
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            callback=use_config,
+            is_eager=True,
+            help="YAML file with models, tasks and options; options given replace it.",
+        ),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the records.")] = Path("results"),
     data_dir: Annotated[
         Path | None, typer.Option(help="Folder of the data; by default $GOLDIEVAL_DATA, else the cache.")
@@ -59,20 +78,43 @@ def run(
         ),
     ] = 0,
     json_: Annotated[bool, typer.Option("--json", help="Print the records as JSON only.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print only the final scores and errors.")] = False,
+    watch: Annotated[
+        Path | None, typer.Option(help="Folder: evaluate each new checkpoint that appears there, until Ctrl-C.")
+    ] = None,
+    watch_every: Annotated[
+        float, typer.Option(min=0.1, help="With --watch: seconds between two looks at the folder.")
+    ] = 30.0,
+    watch_until: Annotated[
+        int | None, typer.Option(min=1, help="With --watch: stop after so many checkpoints.")
+    ] = None,
+    watch_idle: Annotated[
+        float | None, typer.Option(min=0, help="With --watch: stop after so many seconds without a new checkpoint.")
+    ] = None,
 ) -> None:
     """Evaluate models on tasks: plan, encode each image and text once, score, write records.
 
     goldieval run --model goldiclip --tasks retrieval,zeroshot
 
     goldieval run --model open_clip:ViT-B-16@epoch_32.pt --tasks coco-karpathy,cifar10 --data-dir DIR
+
+    goldieval run --config eval.yaml
+
+    goldieval run --model open_clip:ViT-B-16 --tasks cifar10 --watch logs/run/checkpoints
     """
+    settings = config_of(context)
     overrides = parse_overrides(set_)
     if precision not in ("fp32", "bf16", "fp16"):
         raise GoldievalError(f"--precision {precision!r}: choose fp32, bf16 or fp16.")
+    from goldieval.cli.run_watch import run_watch
+    from goldieval.engine.arguments import task_arguments
+    from goldieval.engine.command import added_arguments
     from goldieval.engine.options import validated_options
     from goldieval.engine.run import evaluate
+    from goldieval.engine.watch import WatchOptions
     from goldieval.models.inputs import Batching
     from goldieval.report.console import ConsoleReporter
+    from goldieval.report.quiet import QuietReporter
 
     options = validated_options(
         {
@@ -93,10 +135,26 @@ def run(
             "save_images": save_images,
         }
     )
-    reporter = ConsoleReporter(Console(stderr=json_))
-    records = evaluate(model, ",".join(tasks), options=options, reporter=reporter)
-    if json_:
-        print_json([record.model_dump(mode="json") for record in records], indent=None)
-    whole = all(record.status == "ok" for record in records) and not (records.models_failed or reporter.lacks_cards)
-    if not whole or (strict and reporter.left_out):
+    reporter = (QuietReporter if quiet else ConsoleReporter)(Console(stderr=json_))
+    if settings is not None:
+        reporter.note(settings.line())
+    with added_arguments(settings.arguments() if settings else ()):
+        if watch is not None:
+            _check_watch(json_)
+            how = WatchOptions(watch, watch_every, watch_until, watch_idle, once=dry_run)
+            whole = run_watch(model, task_arguments(",".join(tasks)), options, how, reporter)
+        else:
+            records = evaluate(model, ",".join(tasks), options=options, reporter=reporter)
+            whole = all(record.status == "ok" for record in records) and not records.models_failed
+            if json_:
+                print_json([record.model_dump(mode="json") for record in records], indent=None)
+    if strict and reporter.left_out:
+        names = ", ".join(dict.fromkeys(skipped.task.name for skipped in reporter.left_out))
+        Console(stderr=True, soft_wrap=True).print(f"--strict: not run: {names}")
+    if not whole or reporter.lacks_cards or (strict and reporter.left_out):
         raise typer.Exit(1)
+
+
+def _check_watch(json_: bool) -> None:
+    if json_:
+        raise GoldievalError("--watch prints no JSON: its records are in --out; see: goldieval show FOLDER --json")

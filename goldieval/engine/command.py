@@ -16,7 +16,7 @@ _added: ContextVar[tuple[str, ...]] = ContextVar("added", default=())
 def added_arguments(arguments: Sequence[str]) -> Iterator[None]:
     """Add arguments to the command lines of the records that are made in this context.
 
-    A configuration file adds its settings, so that the command in the record repeats the run after the file has changed.
+    A configuration file adds its settings, so that the recorded command repeats the run after the file has changed.
     """
     before = _added.set(tuple(arguments))
     try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from pathlib import Path
 
 from goldieval.core.containment import contained
 from goldieval.core.errors import TaskError

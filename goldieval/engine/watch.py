@@ -11,7 +11,8 @@ from pathlib import Path
 from goldieval.core.containment import contained
 from goldieval.core.errors import GoldievalError, TaskError
 from goldieval.engine.checkpoint_files import SETTLED_S, WEIGHTS, Checkpoint, checkpoints_in
-from goldieval.models.spec import parse_spec
+from goldieval.models.spec import parse_spec, split_part
+from goldieval.models.spec_text import with_where
 
 FIRST_LOOKS_S = 2.0  # between two looks at a checkpoint that may still be written
 
@@ -83,6 +84,7 @@ class Watch:
         self._model, self._pattern = model, pattern_of(model, options.folder)
         self._seen: dict[Path, Checkpoint] = {}
         self._handled: dict[Path, Checkpoint] = {}
+        self._active = time.monotonic()  # when there was something new
         self.done = Watched()
 
     def run(self) -> None:
@@ -90,19 +92,23 @@ class Watch:
         options = self._options
         what = self._pattern or f"files *{', *'.join(WEIGHTS)}, and folders with such files"
         self._note(f"watching {options.folder} for {what}, every {options.every:g} s; Ctrl-C ends it")
-        active = time.monotonic()
+        self._active = time.monotonic()
         while True:
             unsettled = self._look()
-            if self._evaluated_now or unsettled:
-                active = time.monotonic()
-            if self._is_over(unsettled, time.monotonic() - active):
+            if self._is_over(unsettled, time.monotonic() - self._active):
                 return
             time.sleep(min(options.every, FIRST_LOOKS_S) if unsettled else options.every)
 
+    def _has_enough(self) -> bool:
+        return self._options.until is not None and len(self.done.evaluated) >= self._options.until
+
     def _is_over(self, unsettled: bool, quiet_s: float) -> bool:
         options = self._options
-        enough = options.until is not None and len(self.done.evaluated) >= options.until
-        return enough or (options.once and not unsettled) or (options.idle is not None and quiet_s >= options.idle)
+        return (
+            self._has_enough()
+            or (options.once and not unsettled)
+            or (options.idle is not None and quiet_s >= options.idle)
+        )
 
     def _look(self) -> bool:
         """Evaluate what is complete and new; return whether something may still be written."""
@@ -110,12 +116,12 @@ class Watch:
         pending = [each for each in found if self._handled.get(each.path) != each]
         complete = [each for each in pending if self._is_complete(each)]
         self._seen = {each.path: each for each in found}
-        self._evaluated_now = bool(complete)
-        for number, checkpoint in enumerate(complete):
-            if self._options.until is not None and len(self.done.evaluated) >= self._options.until:
+        for checkpoint in complete:
+            if self._has_enough():
                 return False
             self._handle(checkpoint)
-            del number
+        if pending:
+            self._active = time.monotonic()
         return len(complete) < len(pending)
 
     def _is_complete(self, checkpoint: Checkpoint) -> bool:
@@ -124,7 +130,7 @@ class Watch:
         return before == checkpoint or (before is None and time.time() - checkpoint.changed > SETTLED_S)
 
     def _handle(self, checkpoint: Checkpoint) -> None:
-        spec = spec_of(self._model, self._pattern, checkpoint.path)
+        spec = spec_of(self._model, checkpoint.path)
         self._handled[checkpoint.path] = checkpoint
         if self._recorded(spec, checkpoint.changed):
             self.done.recorded.append(spec)
@@ -150,19 +156,22 @@ def pattern_of(model: str, folder: Path) -> str:
     """
     spec = parse_spec(model)
     if spec.family == "file":
-        raise GoldievalError(f"--watch: {model!r} is a Python file; watch the checkpoints of a family, such as goldiclip.")
-    below = os.path.relpath(os.path.expanduser(spec.where), folder) if "/" in spec.where else spec.where
+        raise GoldievalError(f"--watch: {model!r} is a Python file; watch checkpoints of a family, such as goldiclip.")
+    where, _ = split_part(os.path.expanduser(spec.where))
+    below = os.path.relpath(where, folder) if "/" in where else where
     if below.startswith(".."):
-        raise GoldievalError(f"--watch {folder}: {spec.where} is not in it. Write {spec.family}@PATTERN, such as @*.pt.")
+        raise GoldievalError(
+            f"--watch {folder}: {spec.where} is not in it. Write a pattern, such as {spec.family}@*.pt."
+        )
     return below
 
 
-def spec_of(model: str, pattern: str, path: Path) -> str:
+def spec_of(model: str, path: Path) -> str:
     """Return the spec of one checkpoint.
 
-    >>> spec_of("open_clip:ViT-B-16", "", Path("runs/epoch_1.pt"))
-    'open_clip:ViT-B-16@runs/epoch_1.pt'
+    >>> spec_of("open_clip:ViT-B-16::size=384", Path("runs/epoch_1.pt"))
+    'open_clip:ViT-B-16@runs/epoch_1.pt::size=384'
     """
-    where = parse_spec(model).where
-    place = model.rindex(where) if pattern else len(model)
-    return f"{model[:place]}{path}{model[place + len(where) :]}" if pattern else f"{model}@{path}"
+    spec = parse_spec(model)
+    part = split_part(spec.where)[1]
+    return with_where(spec, f"{path}#{part}" if part else str(path))
