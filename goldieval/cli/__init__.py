@@ -16,6 +16,7 @@ from goldieval.cli.doctor import doctor
 from goldieval.cli.library_messages import suppressed_messages
 from goldieval.cli.ls import ls
 from goldieval.cli.run import run
+from goldieval.cli.run_config import source_of
 from goldieval.cli.show import show
 from goldieval.cli.table import table
 from goldieval.cli.train import train
@@ -114,6 +115,7 @@ def _usage(error: Any) -> str:
     )
     message = message.replace(": greater", ": write a number greater").replace(": less", ": write a number less")
     message = message.replace("Input should be a valid", "write a valid").rstrip(".")
+    message += source_of(error)
     return f"{message}{'' if message.endswith('?') else '.'} See: goldieval {' '.join([*_path(context), '--help'])}"
 
 

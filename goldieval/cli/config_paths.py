@@ -10,18 +10,18 @@ WEIGHTS = (".pt", ".pth", ".ckpt", ".bin", ".safetensors", ".tar")
 CARDS = (".yaml", ".yml")
 
 
-def rebased(value: Any, key: str, kind: str, folder: Path) -> Any:
+def rebased(value: Any, key: str, is_path: bool, folder: Path) -> Any:
     """Return a value with relative paths joined to a folder; values that are not paths remain as they are.
 
     Args:
         value: value of an option, or a list of values.
         key: name of the option.
-        kind: its type on the command line.
+        is_path: whether the option is a path.
         folder: folder of the configuration file.
     """
     if isinstance(value, list):
-        return [rebased(each, key, kind, folder) for each in value]
-    if kind in ("path", "directory", "file"):
+        return [rebased(each, key, is_path, folder) for each in value]
+    if is_path:
         return _joined(folder, value)
     return _OF_KEY[key](value, folder) if key in _OF_KEY else value
 

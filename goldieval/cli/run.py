@@ -10,9 +10,11 @@ import typer
 
 from goldieval.cli.completion import complete_models, complete_tasks
 from goldieval.cli.overrides import parse_overrides
-from goldieval.cli.run_config import config_of, use_config
+from goldieval.cli.run_config import config_of, is_given, use_config
 from goldieval.core.display import Console, print_json
 from goldieval.core.errors import GoldievalError
+
+WATCH_OPTIONS = ("watch_every", "watch_until", "watch_idle")
 
 
 def run(
@@ -115,6 +117,7 @@ def run(
     from goldieval.models.inputs import Batching
     from goldieval.report.console import ConsoleReporter
     from goldieval.report.quiet import QuietReporter
+    from goldieval.report.watching import WatchReporter
 
     options = validated_options(
         {
@@ -135,14 +138,15 @@ def run(
             "save_images": save_images,
         }
     )
-    reporter = (QuietReporter if quiet else ConsoleReporter)(Console(stderr=json_))
+    kind = QuietReporter if quiet else ConsoleReporter if watch is None else WatchReporter
+    reporter = kind(Console(stderr=json_))
     if settings is not None:
         reporter.note(settings.line())
+    _check_watch(context, json_)
     with added_arguments(settings.arguments() if settings else ()):
         if watch is not None:
-            _check_watch(json_)
             how = WatchOptions(watch, watch_every, watch_until, watch_idle, once=dry_run)
-            whole = run_watch(model, task_arguments(",".join(tasks)), options, how, reporter)
+            whole = run_watch(model, task_arguments(",".join(tasks)), options, how, reporter, quiet)
         else:
             records = evaluate(model, ",".join(tasks), options=options, reporter=reporter)
             whole = all(record.status == "ok" for record in records) and not records.models_failed
@@ -155,6 +159,10 @@ def run(
         raise typer.Exit(1)
 
 
-def _check_watch(json_: bool) -> None:
-    if json_:
+def _check_watch(context: typer.Context, json_: bool) -> None:
+    """Raise GoldievalError for options that do not go together with ``--watch``, or not without it."""
+    given = [name for name in WATCH_OPTIONS if is_given(context, name)]
+    if context.params["watch"] is None and given:
+        raise GoldievalError(f"--{given[0].replace('_', '-')} is an option of --watch DIR.")
+    if context.params["watch"] is not None and json_:
         raise GoldievalError("--watch prints no JSON: its records are in --out; see: goldieval show FOLDER --json")

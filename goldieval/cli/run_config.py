@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints
 
 import typer
 
 from goldieval.core.errors import GoldievalError, did_you_mean
 
 META = "goldieval.config"  # where the context of the command keeps the file
-LEFT_OUT = ("config", "help")  # options that a file cannot have
+LEFT_OUT = ("config", "context", "return")  # of the parameters of the command: what a file cannot have
 SYNONYMS = {"models": "model", "task": "tasks"}
-TYPES = {"boolean": "true or false", "integer": "a whole number", "float": "a number"}
+KINDS: dict[Any, tuple[str, tuple[type, ...]]] = {
+    bool: ("true or false", (bool,)),
+    int: ("a whole number", (int,)),
+    float: ("a number", (int, float)),
+}
 
 
 @dataclass(frozen=True)
@@ -53,10 +57,36 @@ def use_config(context: typer.Context, file: Path | None) -> Path | None:
     """
     if file is None or context.resilient_parsing:
         return file
-    config = RunConfig(file, read_config(file, context))
+    config = RunConfig(file, read_config(file))
     context.meta[META] = config
     context.default_map = {**(context.default_map or {}), **config.values}
     return file
+
+
+def is_given(context: typer.Context, name: str, file: bool = True) -> bool:
+    """Return whether a parameter has a value on the command line, or in a configuration file if that counts.
+
+    Args:
+        context: the context of the command.
+        name: name of the parameter.
+        file: whether a configuration file counts.
+    """
+    source = context.get_parameter_source(name)
+    return source is not None and source.name in ("COMMANDLINE", *(["DEFAULT_MAP"] if file else []))
+
+
+def source_of(error: Any) -> str:
+    """Return which file a wrong value comes from, in parentheses; empty if it was typed.
+
+    Args:
+        error: an error of typer about the value of a parameter.
+    """
+    context, parameter = getattr(error, "ctx", None), getattr(error, "param", None)
+    config = context.meta.get(META) if context is not None else None
+    name = getattr(parameter, "name", None)
+    if config is None or name not in config.values or is_given(context, name, file=False):
+        return ""
+    return f" ({_key(name)} in {config.file})"
 
 
 def config_of(context: typer.Context) -> RunConfig | None:
@@ -64,71 +94,64 @@ def config_of(context: typer.Context) -> RunConfig | None:
     config: RunConfig | None = context.meta.get(META)
     if config is None:
         return None
-    given = {name: context.params[name] for name in config.values if _on_command_line(context, name)}
+    given = {name: context.params[name] for name in config.values if is_given(context, name, file=False)}
     return RunConfig(config.file, config.values, given)
 
 
-def read_config(file: Path, context: typer.Context) -> dict[str, Any]:
-    """Return the values of a configuration file by parameter, checked as on the command line.
+def read_config(file: Path) -> dict[str, Any]:
+    """Return the values of a configuration file by parameter of ``goldieval run``.
 
-    Args:
-        file: the file.
-        context: the context of the command, whose options are the keys.
+    Numbers out of range are reported when typer checks all values of the command.
 
     Raises:
-        GoldievalError: the file cannot be read, or has an unknown key or a wrong value.
+        GoldievalError: the file cannot be read, or has an unknown key or a value of another type.
     """
     from goldieval.cli.config_paths import rebased
     from goldieval.core.yaml_files import read_yaml
 
-    parameters = {_key(each.name or ""): each for each in context.command.params if each.name not in LEFT_OUT}
+    types = _types()
     values: dict[str, Any] = {}
     for written, value in read_yaml(file).items():
         key = str(written).replace("_", "-")
         key = SYNONYMS.get(key, key)
-        if key not in parameters:
-            hint = did_you_mean(key, [*parameters, *SYNONYMS]) or " Its keys are the options of goldieval run."
+        if key not in types:
+            hint = did_you_mean(key, [*types, *SYNONYMS]) or " Its keys are the options of goldieval run."
             raise GoldievalError(f"{file}: unknown key {str(written)!r}.{hint} See: goldieval run --help")
-        parameter = parameters[key]
-        if str(parameter.name) in values:
+        parameter, kind = types[key]
+        if parameter in values:
             raise GoldievalError(f"{file}: {written} is given twice, under two spellings.")
         if value is not None:
-            checked = _checked(value, key, parameter, f"{file}: {written}", context)
-            values[str(parameter.name)] = rebased(checked, key, parameter.type.name, file.parent)
+            checked = _checked(value, key, kind, f"{file}: {written}")
+            values[parameter] = rebased(checked, key, kind is Path, file.parent)
     return values
 
 
-def _checked(value: Any, key: str, parameter: Any, where: str, context: typer.Context) -> Any:
+def _types() -> dict[str, tuple[str, Any]]:
+    """Return parameter and type of each option of ``goldieval run``, by key; of a list, the type ``list``."""
+    from goldieval.cli.run import run
+
+    found: dict[str, tuple[str, Any]] = {}
+    for name, hint in get_type_hints(run).items():
+        kinds = [kind for kind in get_args(hint) or (hint,) if kind is not type(None)]
+        if name not in LEFT_OUT:
+            found[_key(name)] = name, list if get_origin(hint) is list else kinds[0]
+    return found
+
+
+def _checked(value: Any, key: str, kind: Any, where: str) -> Any:
     """Return a value in the form that the command line has. Raises GoldievalError for a value of another type."""
     if key == "set" and isinstance(value, dict):
         return [f"{name}={_json(each, where)}" for name, each in value.items()]
-    several = bool(getattr(parameter, "multiple", False))
-    if isinstance(value, list) and not several:
+    if isinstance(value, list) and kind is not list:
         raise GoldievalError(f"{where}: one value is expected, not a list.")
     values = value if isinstance(value, list) else [value]
     if not values:
         raise GoldievalError(f"{where}: the list is empty.")
+    wanted, accepted = KINDS.get(kind, ("text; write it in quotes", (str,)))
     for each in values:
-        _check_type(each, parameter, where, context)
-    return values if several else value
-
-
-def _check_type(value: Any, parameter: Any, where: str, context: typer.Context) -> None:
-    kind = parameter.type.name.removesuffix(" range")
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    fits = {
-        "boolean": isinstance(value, bool),
-        "integer": whole,
-        "float": whole or isinstance(value, float),
-    }.get(kind, isinstance(value, str))
-    if not fits:
-        raise GoldievalError(f"{where}: {value!r} is not {TYPES.get(kind, 'text; write it in quotes')}.")
-    try:
-        parameter.type.convert(value, parameter, context)
-    except Exception as error:
-        if not hasattr(error, "format_message"):  # the errors of click, and of the copy of it in typer
-            raise
-        raise GoldievalError(f"{where}: {getattr(error, 'message', error)}") from None
+        if not isinstance(each, accepted) or (isinstance(each, bool) and kind is not bool):
+            raise GoldievalError(f"{where}: {each!r} is not {wanted}.")
+    return values if kind is list else value
 
 
 def _json(value: Any, where: str) -> str:
@@ -156,8 +179,3 @@ def _arguments(key: str, value: Any) -> list[str]:
 
 def _shown(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-
-
-def _on_command_line(context: typer.Context, name: str) -> bool:
-    source = context.get_parameter_source(name)
-    return source is not None and source.name == "COMMANDLINE"

@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 
 
 def run_watch(
-    models: list[str], tasks: Sequence[str], options: Options, watch: WatchOptions, reporter: ConsoleReporter
+    models: list[str],
+    tasks: Sequence[str],
+    options: Options,
+    watch: WatchOptions,
+    reporter: ConsoleReporter,
+    quiet: bool,
 ) -> bool:
     """Evaluate the checkpoints of a folder as they appear there; return whether all of them were evaluated.
 
@@ -25,7 +30,8 @@ def run_watch(
         tasks: names of the tasks.
         options: settings of the evaluations.
         watch: the folder, and until when.
-        reporter: prints the output; the summary at the end is also printed after Ctrl-C.
+        reporter: prints the output.
+        quiet: whether there is no summary at the end, which is otherwise also printed after Ctrl-C.
 
     Raises:
         GoldievalError: there are several models, or nothing can be watched.
@@ -44,12 +50,13 @@ def run_watch(
     def evaluate(spec: str) -> None:
         records.extend(evaluator.evaluate([parse_spec(spec)]))
 
-    watching = Watch(models[0], watch, evaluate, RecordedRuns(options, tasks).has, reporter.note)
+    watching = Watch(models[0], watch, evaluate, RecordedRuns(options, tasks).has, reporter)
     try:
         with offline(options.offline):
             watching.run()
     finally:
-        _print_summary(watching.done, watch, options, reporter.console)
+        if not quiet:
+            _print_summary(watching.done, watch, options, reporter.console)
     return not watching.done.broken and all(record.status == "ok" for record in records)
 
 

@@ -11,10 +11,12 @@ from pathlib import Path
 from goldieval.core.containment import contained
 from goldieval.core.errors import GoldievalError, TaskError
 from goldieval.engine.checkpoint_files import SETTLED_S, WEIGHTS, Checkpoint, checkpoints_in
+from goldieval.engine.reporter import Reporter
 from goldieval.models.spec import parse_spec, split_part
 from goldieval.models.spec_text import with_where
 
 FIRST_LOOKS_S = 2.0  # between two looks at a checkpoint that may still be written
+GRACE_S = 60.0  # after the last change, in which a checkpoint that cannot be read may be incomplete
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ class Watch:
         options: WatchOptions,
         evaluate: Callable[[str], Sequence[object]],
         recorded: Callable[[str, float], bool],
-        note: Callable[[str], None],
+        reporter: Reporter,
     ) -> None:
         """Check what to watch.
 
@@ -73,16 +75,17 @@ class Watch:
             options: the folder, and until when.
             evaluate: evaluates the model of a spec.
             recorded: returns whether a spec whose file changed at a time has its records already.
-            note: prints a line.
+            reporter: says what is watched, skipped and broken.
 
         Raises:
             GoldievalError: the folder does not exist, or the spec is not one of a family with checkpoints.
         """
-        self._options, self._evaluate, self._recorded, self._note = options, evaluate, recorded, note
+        self._options, self._evaluate, self._recorded, self._reporter = options, evaluate, recorded, reporter
         if not options.folder.is_dir():
             raise GoldievalError(f"--watch {options.folder}: there is no such folder. Create it before the training.")
         self._model, self._pattern = model, pattern_of(model, options.folder)
         self._seen: dict[Path, Checkpoint] = {}
+        self._tried: dict[Path, Checkpoint] = {}
         self._handled: dict[Path, Checkpoint] = {}
         self._active = time.monotonic()  # when there was something new
         self.done = Watched()
@@ -91,7 +94,7 @@ class Watch:
         """Watch until the end that the options set, or Ctrl-C."""
         options = self._options
         what = self._pattern or f"files *{', *'.join(WEIGHTS)}, and folders with such files"
-        self._note(f"watching {options.folder} for {what}, every {options.every:g} s; Ctrl-C ends it")
+        self._reporter.note(f"watching {options.folder} for {what}, every {options.every:g} s; Ctrl-C ends it")
         self._active = time.monotonic()
         while True:
             unsettled = self._look()
@@ -115,13 +118,13 @@ class Watch:
         found = checkpoints_in(self._options.folder, self._pattern)
         pending = [each for each in found if self._handled.get(each.path) != each]
         complete = [each for each in pending if self._is_complete(each)]
+        if any(self._tried.get(each.path) != each for each in pending):
+            self._active = time.monotonic()
         self._seen = {each.path: each for each in found}
         for checkpoint in complete:
             if self._has_enough():
                 return False
             self._handle(checkpoint)
-        if pending:
-            self._active = time.monotonic()
         return len(complete) < len(pending)
 
     def _is_complete(self, checkpoint: Checkpoint) -> bool:
@@ -131,21 +134,30 @@ class Watch:
 
     def _handle(self, checkpoint: Checkpoint) -> None:
         spec = spec_of(self._model, checkpoint.path)
-        self._handled[checkpoint.path] = checkpoint
         if self._recorded(spec, checkpoint.changed):
+            self._handled[checkpoint.path] = checkpoint
             self.done.recorded.append(spec)
-            self._note(f"{spec}: has its records already")
+            self._reporter.note(f"{spec}: has its records already")
             return
         try:
             with contained("evaluating it"):
                 self._evaluate(spec)
         except TaskError as error:
-            self.done.broken[spec] = str(error)
-            self._note(f"{spec} cannot be evaluated: {error} (it is tried again when it changes)")
-            return
-        self.done.broken.pop(spec, None)
-        if spec not in self.done.evaluated:
-            self.done.evaluated.append(spec)
+            self._note_failure(spec, checkpoint, str(error))
+        else:
+            self._handled[checkpoint.path] = checkpoint
+            self.done.broken.pop(spec, None)
+            self.done.evaluated = [*dict.fromkeys([*self.done.evaluated, spec])]
+        self._tried[checkpoint.path] = checkpoint
+
+    def _note_failure(self, spec: str, checkpoint: Checkpoint, reason: str) -> None:
+        """Report a checkpoint that cannot be evaluated; one that was changed just now is tried again at every look."""
+        self.done.broken[spec] = reason
+        if time.time() - checkpoint.changed > GRACE_S:
+            self._handled[checkpoint.path] = checkpoint
+            self._reporter.model_failed(spec, f"{reason} (it is tried again when it changes)")
+        elif self._tried.get(checkpoint.path) != checkpoint:
+            self._reporter.note(f"{spec}: not readable yet, and tried again: {reason}")
 
 
 def pattern_of(model: str, folder: Path) -> str:
@@ -158,12 +170,14 @@ def pattern_of(model: str, folder: Path) -> str:
     if spec.family == "file":
         raise GoldievalError(f"--watch: {model!r} is a Python file; watch checkpoints of a family, such as goldiclip.")
     where, _ = split_part(os.path.expanduser(spec.where))
-    below = os.path.relpath(where, folder) if "/" in where else where
-    if below.startswith(".."):
+    below = os.path.relpath(where, folder) if where else ""
+    if not below.startswith(".."):
+        return below
+    if os.path.isabs(where) or ".." in Path(where).parts:
         raise GoldievalError(
             f"--watch {folder}: {spec.where} is not in it. Write a pattern, such as {spec.family}@*.pt."
         )
-    return below
+    return where
 
 
 def spec_of(model: str, path: Path) -> str:

@@ -8,7 +8,6 @@ from goldieval.core.meter import Meter, SilentMeter
 from goldieval.engine.plan import Plan
 from goldieval.records.schema import Record
 from goldieval.report.console import ConsoleReporter
-from goldieval.report.scores import scores
 
 
 class QuietReporter(ConsoleReporter):
@@ -32,6 +31,5 @@ class QuietReporter(ConsoleReporter):
 
     def finished(self, plan: Plan, records: list[Record]) -> None:
         self.left_out += plan.skipped
-        if any(record.metrics for record in records):
-            self.console.parts(scores(records, self.console))
-        self.print_failures(records)
+        self.print_model(plan)
+        self.print_scores(records)
