@@ -19,6 +19,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("tasks",),
     ("models",),
     ("records",),
+    ("tracking",),
     ("families",),
     ("goldiclip",),
     ("engine",),

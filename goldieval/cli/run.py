@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from goldieval.cli.completion import complete_models, complete_tasks
 from goldieval.cli.overrides import parse_overrides
 from goldieval.cli.run_config import config_of, is_given, use_config
+from goldieval.cli.run_watch import run_watch
 from goldieval.core.display import Console, print_json
 from goldieval.core.errors import GoldievalError
+from goldieval.tracking.names import tracker_names
+
+if TYPE_CHECKING:
+    from goldieval.engine.options import Options
+    from goldieval.report.console import ConsoleReporter
 
 WATCH_OPTIONS = ("watch_every", "watch_until", "watch_idle")
 
@@ -79,6 +85,10 @@ def run(
             min=0, help="Number of images of each segmentation task to write, with ground truth and prediction."
         ),
     ] = 0,
+    log: Annotated[
+        list[str],
+        typer.Option(help="Log the scores to tensorboard, wandb, mlflow or trackio. Repeatable."),
+    ] = [],
     json_: Annotated[bool, typer.Option("--json", help="Print the records as JSON only.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print only the final scores and errors.")] = False,
     watch: Annotated[
@@ -104,20 +114,15 @@ def run(
 
     goldieval run --model open_clip:ViT-B-16 --tasks cifar10 --watch logs/run/checkpoints
     """
-    settings = config_of(context)
+    config_file = config_of(context)
     overrides = parse_overrides(set_)
     if precision not in ("fp32", "bf16", "fp16"):
         raise GoldievalError(f"--precision {precision!r}: choose fp32, bf16 or fp16.")
-    from goldieval.cli.run_watch import run_watch
-    from goldieval.engine.arguments import task_arguments
+    trackers = tracker_names(log)
     from goldieval.engine.command import added_arguments
     from goldieval.engine.options import validated_options
-    from goldieval.engine.run import evaluate
     from goldieval.engine.watch import WatchOptions
     from goldieval.models.inputs import Batching
-    from goldieval.report.console import ConsoleReporter
-    from goldieval.report.quiet import QuietReporter
-    from goldieval.report.watching import WatchReporter
 
     options = validated_options(
         {
@@ -136,33 +141,51 @@ def run(
             "scoring": scoring,
             "subset": subset,
             "save_images": save_images,
+            "log": trackers,
         }
     )
-    kind = QuietReporter if quiet else ConsoleReporter if watch is None else WatchReporter
-    reporter = kind(Console(stderr=json_))
-    if settings is not None:
-        reporter.note(settings.line())
-    _check_watch(context, json_)
-    with added_arguments(settings.arguments() if settings else ()):
-        if watch is not None:
-            how = WatchOptions(watch, watch_every, watch_until, watch_idle, once=dry_run)
-            whole = run_watch(model, task_arguments(",".join(tasks)), options, how, reporter, quiet)
+    _check_watch(context)
+    reporter = _reporter(quiet, watch is not None, Console(stderr=json_))
+    if config_file is not None:
+        reporter.note(config_file.line())
+    names = ",".join(tasks)
+    with added_arguments(config_file.arguments() if config_file else ()):
+        if watch is None:
+            whole = _evaluate(model, names, options, reporter, json_)
         else:
-            records = evaluate(model, ",".join(tasks), options=options, reporter=reporter)
-            whole = all(record.status == "ok" for record in records) and not records.models_failed
-            if json_:
-                print_json([record.model_dump(mode="json") for record in records], indent=None)
+            watched = WatchOptions(watch, watch_every, watch_until, watch_idle, once=dry_run)
+            whole = run_watch(model, names, options, watched, reporter, quiet)
     if strict and reporter.left_out:
-        names = ", ".join(dict.fromkeys(skipped.task.name for skipped in reporter.left_out))
-        Console(stderr=True, soft_wrap=True).print(f"--strict: not run: {names}")
+        left_out = ", ".join(dict.fromkeys(skipped.task.name for skipped in reporter.left_out))
+        Console(stderr=True, soft_wrap=True).print(f"--strict: not run: {left_out}")
     if not whole or reporter.lacks_cards or (strict and reporter.left_out):
         raise typer.Exit(1)
 
 
-def _check_watch(context: typer.Context, json_: bool) -> None:
+def _check_watch(context: typer.Context) -> None:
     """Raise GoldievalError for options that do not go together with ``--watch``, or not without it."""
     given = [name for name in WATCH_OPTIONS if is_given(context, name)]
-    if context.params["watch"] is None and given:
+    watch, json_ = context.params["watch"], context.params["json_"]
+    if watch is None and given:
         raise GoldievalError(f"--{given[0].replace('_', '-')} is an option of --watch DIR.")
-    if context.params["watch"] is not None and json_:
+    if watch is not None and json_:
         raise GoldievalError("--watch prints no JSON: its records are in --out; see: goldieval show FOLDER --json")
+
+
+def _reporter(quiet: bool, watching: bool, console: Console) -> ConsoleReporter:
+    from goldieval.report.console import ConsoleReporter
+    from goldieval.report.quiet import QuietReporter
+    from goldieval.report.watching import WatchReporter
+
+    kind = QuietReporter if quiet else WatchReporter if watching else ConsoleReporter
+    return kind(console)
+
+
+def _evaluate(models: list[str], tasks: str, options: Options, reporter: ConsoleReporter, json_: bool) -> bool:
+    """Evaluate all models once; return whether every task of each was evaluated whole."""
+    from goldieval.engine.run import evaluate
+
+    records = evaluate(models, tasks, options=options, reporter=reporter)
+    if json_:
+        print_json([record.model_dump(mode="json") for record in records], indent=None)
+    return all(record.status == "ok" for record in records) and not records.models_failed

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from goldieval.core.display import Console, Text
@@ -11,13 +10,14 @@ from goldieval.core.text import shell_argument
 
 if TYPE_CHECKING:
     from goldieval.engine.options import Options
-    from goldieval.engine.watch import Watched, WatchOptions
+    from goldieval.engine.watch import Watch, Watched, WatchOptions
+    from goldieval.records.schema import Record
     from goldieval.report.console import ConsoleReporter
 
 
 def run_watch(
     models: list[str],
-    tasks: Sequence[str],
+    tasks: str,
     options: Options,
     watch: WatchOptions,
     reporter: ConsoleReporter,
@@ -27,7 +27,7 @@ def run_watch(
 
     Args:
         models: the model; exactly one.
-        tasks: names of the tasks.
+        tasks: names of the tasks, separated by commas.
         options: settings of the evaluations.
         watch: the folder, and until when.
         reporter: prints the output.
@@ -37,27 +37,35 @@ def run_watch(
         GoldievalError: there are several models, or nothing can be watched.
     """
     from goldieval.core.offline import offline
+    from goldieval.engine.arguments import task_arguments
     from goldieval.engine.evaluator import Evaluator
     from goldieval.engine.recorded import RecordedRuns
+    from goldieval.engine.score_log import ScoreLog
     from goldieval.engine.watch import Watch
     from goldieval.models.spec import parse_spec
 
     if len(models) != 1:
         raise GoldievalError(f"--watch takes one --model, not {len(models)}: it names the family of the checkpoints.")
-    evaluator = Evaluator(options, list(tasks), reporter)
-    records = []
+    names = task_arguments(tasks)
+    records: dict[str, list[Record]] = {}  # of the last state of each checkpoint
+    with offline(options.offline), ScoreLog(options.log, options.out, reporter.note) as score_log:
+        evaluator = Evaluator(options, names, reporter, score_log)
 
-    def evaluate(spec: str) -> None:
-        records.extend(evaluator.evaluate([parse_spec(spec)]))
+        def evaluate(spec: str) -> None:
+            records[spec] = list(evaluator.evaluate([parse_spec(spec)]))
 
-    watching = Watch(models[0], watch, evaluate, RecordedRuns(options, tasks).has, reporter)
+        watching = Watch(models[0], watch, evaluate, RecordedRuns(options, names).has, reporter)
+        _watch(watching, watch, options, None if quiet else reporter.console)
+    return not watching.done.broken and all(record.status == "ok" for found in records.values() for record in found)
+
+
+def _watch(watching: Watch, watch: WatchOptions, options: Options, console: Console | None) -> None:
+    """Watch, and print the summary at any end."""
     try:
-        with offline(options.offline):
-            watching.run()
+        watching.run()
     finally:
-        if not quiet:
-            _print_summary(watching.done, watch, options, reporter.console)
-    return not watching.done.broken and all(record.status == "ok" for record in records)
+        if console is not None:
+            _print_summary(watching.done, watch, options, console)
 
 
 def _print_summary(done: Watched, watch: WatchOptions, options: Options, console: Console) -> None:

@@ -8,12 +8,17 @@ from typing import Annotated
 
 import typer
 
-from goldieval.core.display import Console, Text, print_json
+from goldieval.core.display import Console, Text, print_json, print_text
+from goldieval.core.errors import GoldievalError
 from goldieval.core.text import shell_argument
 
 
 def show(
     place: Annotated[Path, typer.Argument(help="A record file or a folder of records.")] = Path("results"),
+    format_: Annotated[
+        str, typer.Option("--format", help="model-card: print the model-index block of a Hugging Face model card.")
+    ] = "",
+    model: Annotated[str, typer.Option(help="Spec or fingerprint of the model that --format model-card takes.")] = "",
     json_: Annotated[bool, typer.Option("--json", help="Print the records as JSON only.")] = False,
 ) -> None:
     """Show records: every metric with its interval, the model and the protocol.
@@ -21,13 +26,28 @@ def show(
     goldieval show results
 
     goldieval show results/random-0123abcd/shapes-retrieval@1-0123abcd.json
+
+    goldieval show results --format model-card --model goldiclip
     """
+    if format_ not in ("", "model-card"):
+        raise GoldievalError(f"--format {format_!r}: there is only model-card; for tables: goldieval table --help")
+    if format_ and json_:
+        raise GoldievalError("--format model-card and --json are two outputs: choose one.")
+    if model and not format_:
+        raise GoldievalError("--model is for --format model-card; to show one model, name its folder.")
     from goldieval.records.results import load_results
     from goldieval.report.faults import warn
     from goldieval.report.scores import scores
 
     records = load_results(place)
     warn(records.faults)
+    if format_:
+        from goldieval.report.model_card import model_card
+
+        card = model_card(records, model)
+        warn(card.left_out)
+        print_text(card.yaml)
+        return
     if json_:
         print_json([record.model_dump(mode="json") for record in records], indent=None)
         return

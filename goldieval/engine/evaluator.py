@@ -19,6 +19,7 @@ from goldieval.engine.embeddings import Embeddings, LookedUpEmbeddings, NoEmbedd
 from goldieval.engine.options import Options
 from goldieval.engine.plan import Plan, PlannedTask, plan_towers
 from goldieval.engine.reporter import Reporter
+from goldieval.engine.score_log import ScoreLog
 from goldieval.engine.store import open_store
 from goldieval.engine.task_loader import TaskLoader
 from goldieval.engine.task_run import LoadedTaskRun
@@ -34,6 +35,7 @@ from goldieval.records.writing import write_record
 from goldieval.scoring.cosine import exact
 from goldieval.scoring.mode import one_mode
 from goldieval.tasks.catalogue import Catalogue
+from goldieval.tracking.trackers import TrackerError
 
 NO_PICTURES = "this task has ids but no pictures: run it with --model embeddings:FOLDER."
 
@@ -50,13 +52,14 @@ class Evaluator:
         loader: loads the tasks.
     """
 
-    def __init__(self, options: Options, names: list[str], reporter: Reporter) -> None:
+    def __init__(self, options: Options, names: list[str], reporter: Reporter, score_log: ScoreLog) -> None:
         """Check the settings of a run.
 
         Args:
             options: settings of the run.
             names: names of the tasks.
             reporter: shows the progress.
+            score_log: logs the scores in the trackers that the caller names.
 
         Raises:
             GoldievalError: the settings do not fit the tasks, or a task does not exist.
@@ -65,6 +68,7 @@ class Evaluator:
         overrides = {key: value for key, value in options.overrides.items() if key != "scoring"}
         options = replace(options, scoring=scoring, overrides=overrides)
         self.options, self.names, self.reporter = options, names, reporter
+        self._score_log = score_log
         self.catalogue = Catalogue(options.tasks_dir)
         self.device = pick_device(options.device)
         workers = options.batching.workers
@@ -99,6 +103,8 @@ class Evaluator:
                 with contained("evaluating it"):
                     records += self.evaluate_model(model)
             except TaskError as error:
+                if isinstance(error.__cause__, TrackerError):  # not the fault of this model
+                    raise error.__cause__ from None
                 failed[spec] = str(error)
                 self.reporter.model_failed(spec, failed[spec])
         if models and len(failed) == len(models):
@@ -123,6 +129,7 @@ class Evaluator:
             self.reporter.plan(plan)
             if self.options.dry_run:
                 return []
+            self._score_log.begin(plan, self.options)
             embeddings = self._embeddings(loaded, plan, seconds)
             describer = Describer(loaded, info, self.options, self.device, embeddings)
             results = [
@@ -131,6 +138,7 @@ class Evaluator:
             ]
         records = [record for record in results if record is not None]
         self.reporter.finished(plan, records)
+        self._score_log.scores(info, records)
         return records
 
     def _load_model(self, model: ModelSpec | Model, seconds: dict[str, float]) -> tuple[Model, ModelInfo]:

@@ -14,6 +14,7 @@ from pydantic.dataclasses import dataclass
 from goldieval.core.errors import GoldievalError
 from goldieval.models.inputs import Batching
 from goldieval.tasks.validation import validation_line
+from goldieval.tracking.names import tracker_names
 
 
 def _to_integer(value: Any) -> int:
@@ -53,6 +54,7 @@ class Options:
         scoring: ``global``, ``conditioned`` or ``shortlist:K``; None leaves it to the card and the model.
         subset: ``present`` leaves out images whose picture file is missing; empty for all images.
         save_images: number of pictures of each segmentation to write with truth and prediction.
+        log: names of the trackers that get the scores.
     """
 
     out: ExpandedPath | None = Path("results")
@@ -70,6 +72,7 @@ class Options:
     scoring: str | None = None
     subset: str = ""
     save_images: Count = 0
+    log: Annotated[tuple[str, ...], BeforeValidator(tracker_names)] = ()
 
 
 def validated_options(settings: dict[str, Any]) -> Options:

@@ -13,6 +13,7 @@ from goldieval.engine.arguments import model_arguments, task_arguments
 from goldieval.engine.evaluator import Evaluator
 from goldieval.engine.options import Options, validated_options
 from goldieval.engine.reporter import Reporter
+from goldieval.engine.score_log import ScoreLog
 from goldieval.models.adapter import Model
 from goldieval.models.inputs import Batching
 from goldieval.records.results import Results
@@ -37,6 +38,7 @@ def evaluate(
     scoring: str | None = None,
     subset: str = "",
     save_images: int = 0,
+    log: str | Sequence[str] = (),
     options: Options | None = None,
     reporter: Reporter | None = None,
 ) -> Results:
@@ -67,7 +69,9 @@ def evaluate(
             leaves it to the cards and the model.
         subset: ``present`` leaves out images whose picture file is missing; the records are marked as subsets.
         save_images: number of pictures of each segmentation to write with truth and prediction.
-        options: all settings from ``out`` to ``save_images`` in one object, instead of the keywords.
+        log: trackers that get the scores: ``tensorboard``, ``wandb``, ``mlflow``, ``trackio``. Each model's step is the
+            number of images that it has seen, else the step or epoch in its name, so that checkpoints give a curve.
+        options: all settings from ``out`` to ``log`` in one object, instead of the keywords.
         reporter: shows the progress; without one only failures are reported, as warnings.
 
     Returns:
@@ -92,6 +96,7 @@ def evaluate(
         "scoring": scoring,
         "subset": subset,
         "save_images": save_images,
+        "log": log,
     }
     requested, default = validated_options(settings), Options()
     changed = [name for name in settings if getattr(requested, name) != getattr(default, name)]
@@ -99,5 +104,6 @@ def evaluate(
         raise GoldievalError(f"evaluate: options and {', '.join(changed)} are both given: name each setting once.")
     options = options or requested
     models = model_arguments(model)
-    with without_network(options.offline):
-        return Evaluator(options, task_arguments(tasks), reporter or Reporter()).evaluate(models)
+    reporter = reporter or Reporter()
+    with without_network(options.offline), ScoreLog(options.log, options.out, reporter.note) as score_log:
+        return Evaluator(options, task_arguments(tasks), reporter, score_log).evaluate(models)

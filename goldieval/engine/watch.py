@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from goldieval.engine.checkpoint_files import SETTLED_S, WEIGHTS, Checkpoint, ch
 from goldieval.engine.reporter import Reporter
 from goldieval.models.spec import parse_spec, split_part
 from goldieval.models.spec_text import with_where
+from goldieval.tracking.trackers import TrackerError
 
 FIRST_LOOKS_S = 2.0  # between two looks at a checkpoint that may still be written
 GRACE_S = 60.0  # after the last change, in which a checkpoint that cannot be read may be incomplete
@@ -64,7 +65,7 @@ class Watch:
         self,
         model: str,
         options: WatchOptions,
-        evaluate: Callable[[str], Sequence[object]],
+        evaluate: Callable[[str], object],
         recorded: Callable[[str, float], bool],
         reporter: Reporter,
     ) -> None:
@@ -143,6 +144,8 @@ class Watch:
             with contained("evaluating it"):
                 self._evaluate(spec)
         except TaskError as error:
+            if isinstance(error.__cause__, TrackerError):  # not the fault of this checkpoint
+                raise error.__cause__ from None
             self._note_failure(spec, checkpoint, str(error))
         else:
             self._handled[checkpoint.path] = checkpoint

@@ -29,6 +29,7 @@ class StepReport:
         total: Weighted sum of the losses, mean over all processes.
         gradient_norm: Norm of the whole gradient before clipping; 0 in a step that only accumulates.
         rate: Images per second of all processes together.
+        learning_rate: Learning rate of the matrices, or of AdamW's part where Muon moves them.
     """
 
     step: int
@@ -38,6 +39,7 @@ class StepReport:
     total: float
     gradient_norm: float
     rate: float
+    learning_rate: float
 
 
 @dataclass(frozen=True)

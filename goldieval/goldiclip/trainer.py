@@ -25,7 +25,7 @@ from goldieval.goldiclip.ema import teacher_of, update_teacher
 from goldieval.goldiclip.gather import averaged
 from goldieval.goldiclip.launch import on_cpu
 from goldieval.goldiclip.manifest import has_manifest
-from goldieval.goldiclip.optimiser import clamp_logit_scales, optimiser_of, set_learning_rates
+from goldieval.goldiclip.optimiser import clamp_logit_scales, optimiser_of, set_learning_rates, warm_up_cosine
 from goldieval.goldiclip.provenance import checkpoint_info, training_history
 from goldieval.goldiclip.recipe import Recipe
 from goldieval.goldiclip.run_folder import RunFolder, StepReport
@@ -200,6 +200,7 @@ class Trainer:
             total=mean_total,
             gradient_norm=gradient_norm,
             rate=recipe.optimiser.batch_size / seconds,
+            learning_rate=recipe.optimiser.lr * warm_up_cosine(self.step - 1, recipe),
         )
 
     def save(self) -> None:
