@@ -29,16 +29,17 @@ def complete_models(context: typer.Context, incomplete: str) -> list[str]:
     """Return the families, the named checkpoints of one, or the files after ``@``, that continue a model spec."""
     from goldieval.tasks.plugins import model_families
 
-    if "@" in incomplete:
-        stem, _, path = incomplete.partition("@")
+    kept = os.environ.get(KEPT, "")
+    spec = kept + incomplete
+    if "@" in spec:
+        stem, _, path = spec.partition("@")
         found = [f"{stem}@{file}" for file in _files(path)]
-    elif ":" in incomplete:
+    elif ":" in spec:
         from goldieval.models.listing import listed_specs
 
-        found = _continuing(listed_specs(incomplete.partition(":")[0]), incomplete)
+        found = _continuing(listed_specs(spec.partition(":")[0]), spec)
     else:
-        found = _continuing(model_families(), incomplete)
-    kept = os.environ.get(KEPT, "")
+        found = _continuing(model_families(), spec)
     return [each.removeprefix(kept) for each in found]
 
 
@@ -58,11 +59,11 @@ def join_words_of_bash() -> None:
     """Join the parts into which bash has split model specs, if bash asks for completions.
 
     ``open_clip:ViT`` arrives as three words, of which bash replaces the last. The variables through which the words
-    arrive are set anew, and what bash keeps is noted for ``complete_models``.
+    arrive are set anew with the last part only, and what comes before it is noted for ``complete_models``.
     """
     words = os.environ.get("COMP_WORDS", "").split("\n")
     at = int(os.environ.get("COMP_CWORD") or 0)
-    if not 0 < at < len(words) + 1:
+    if not at:
         return
     words += [""] * (at + 1 - len(words))
     joined: list[str] = []
@@ -71,11 +72,12 @@ def join_words_of_bash() -> None:
             joined[-1] += word
         else:
             joined.append(word)
-    last = joined[-1]
-    kept = last[: 1 + max(last.rfind(mark) for mark in BREAKS)] if len(joined) <= at else ""
+    if len(joined) > at:  # nothing was split
+        return
+    end = 1 + max(joined[-1].rfind(mark) for mark in BREAKS)
+    os.environ[KEPT], joined[-1] = joined[-1][:end], joined[-1][end:]
     os.environ["COMP_WORDS"] = "\n".join(map(shlex.quote, joined))
     os.environ["COMP_CWORD"] = str(len(joined) - 1)
-    os.environ[KEPT] = kept
 
 
 def _is_break(word: str) -> bool:

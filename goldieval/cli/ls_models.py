@@ -133,6 +133,9 @@ def _lines(names: Sequence[str], rows: Sequence[tuple[str, str, str, str]], widt
     table = [HEADS, *rows]
     widths = [max(len(row[column]) for row in table) for column in range(len(HEADS))]
     longest = max(map(len, names))
+    if 9 + sum(widths[:3]) + LEAST_LICENCE > width:
+        yield from _prose(names, rows, width)
+        return
     fits = 2 + longest + sum(widths) + len(HEADS) <= width
     indent, room = (longest + 3, widths[3]) if fits else (6, max(width - 9 - sum(widths[:3]), LEAST_LICENCE))
     for name, (images, parameters, resolution, licence) in zip(["", *names], table, strict=True):
@@ -143,3 +146,11 @@ def _lines(names: Sequence[str], rows: Sequence[tuple[str, str, str, str]], widt
         head, *rest = textwrap.wrap(licence, room)
         yield f"{start}{cells} {head}"
         yield from (f"{' ' * (indent + len(cells))} {line}" for line in rest)
+
+
+def _prose(names: Sequence[str], rows: Sequence[tuple[str, str, str, str]], width: int) -> Iterator[str]:
+    """Yield the lines of a list for a narrow window."""
+    for name, row in zip(names, rows, strict=True):
+        yield f"  {name}"
+        facts = "; ".join(f"{head}: {value}" for head, value in zip(HEADS, row, strict=True))
+        yield from textwrap.wrap(facts, width, initial_indent="    ", subsequent_indent="    ")

@@ -81,10 +81,10 @@ def source_of(error: Any) -> str:
     Args:
         error: an error of typer about the value of a parameter.
     """
-    context, parameter = getattr(error, "ctx", None), getattr(error, "param", None)
+    context: typer.Context | None = getattr(error, "ctx", None)
     config = context.meta.get(META) if context is not None else None
-    name = getattr(parameter, "name", None)
-    if config is None or name not in config.values or is_given(context, name, file=False):
+    name = str(getattr(getattr(error, "param", None), "name", ""))
+    if context is None or config is None or name not in config.values or is_given(context, name, file=False):
         return ""
     return f" ({_key(name)} in {config.file})"
 

@@ -69,9 +69,7 @@ def train(
         Path | None,
         typer.Option(help="Folder of the data of the evaluations; by default $GOLDIEVAL_DATA, else the cache."),
     ] = None,
-    tasks_dir: Annotated[
-        Path | None, typer.Option(help="Folder with your own task cards, for the evaluations.")
-    ] = None,
+    tasks_dir: Annotated[Path | None, typer.Option(help="Folder with your own task cards.")] = None,
 ) -> None:
     """Train a model; its checkpoints are evaluated as goldiclip@FOLDER/step-000500.
 

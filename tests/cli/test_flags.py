@@ -47,6 +47,12 @@ FLAGS = {
         "--strict",
         "--log",
         "--json",
+        "--config",
+        "--quiet",
+        "--watch",
+        "--watch-every",
+        "--watch-until",
+        "--watch-idle",
     ],
     "ls": [
         "what",
@@ -145,8 +151,8 @@ def test_every_option_says_what_it_does() -> None:
 LIGHT = """
 import io, sys, contextlib
 from goldieval.cli import main
-for arguments in (["--help"], ["run", "--help"], ["ls"], ["ls", "suites"], ["ls", "models"], ["ls", "families"], ["ls", "results"],
-                  ["data", "--help"], ["data", "get", "--help"], ["data", "where"]):
+for arguments in (["--help"], ["run", "--help"], ["ls"], ["ls", "suites"], ["ls", "models"], ["ls", "families"],
+                  ["ls", "results"], ["data", "--help"], ["data", "get", "--help"], ["data", "where"]):
     sys.argv = ["goldieval", *arguments]
     said = io.StringIO()
     with contextlib.redirect_stdout(said):

@@ -71,7 +71,7 @@ def test_list_of_tasks_is_a_table_in_80_columns_with_the_last_score(
 
 
 @pytest.mark.parametrize("columns", [40, 80])
-@pytest.mark.parametrize("what", ["suites", "models", "results"])
+@pytest.mark.parametrize("what", ["suites", "families", "results"])
 def test_other_lists_fit_the_window_and_no_name_is_cut(
     precomputed: list[str], monkeypatch: pytest.MonkeyPatch, columns: int, what: str
 ) -> None:
