@@ -87,22 +87,21 @@ def reads_any_context(module: Any) -> bool:
 
 def _notes(module: Any, wanted: Sizes) -> list[str]:
     """Return what the options replace."""
-    height, width = image_size(module)
-    notes = [f"size {'x'.join(map(str, wanted.image))} px instead of {height}x{width}"] if wanted.image else []
-    notes += [f"context {wanted.context} tokens instead of {module.context_length}"] if wanted.context else []
-    return notes + ([f"QuickGELU {'on' if wanted.quick_gelu else 'off'}"] if wanted.quick_gelu is not None else [])
+    own = canonical("size", image_size(module)).removeprefix("size=")
+    notes = [f"{canonical('size', wanted.image)} instead of {own}"] if wanted.image else []
+    notes += [f"context={wanted.context} instead of {module.context_length}"] if wanted.context else []
+    return notes + ([canonical("quickgelu", wanted.quick_gelu)] if wanted.quick_gelu is not None else [])
 
 
 def _check(module: Any, wanted: Sizes) -> None:
     """Raise GoldievalError if the positions of an architecture cannot be interpolated to the sizes."""
     visual = module.visual
     if wanted.image and not hasattr(visual, "grid_size") and not hasattr(visual, "trunk"):
-        own = "x".join(map(str, image_size(module)))
-        raise GoldievalError(f"size: the positions of this image tower cannot be interpolated; it reads {own} px.")
+        own = canonical("size", image_size(module))
+        raise GoldievalError(f"size: the positions of this image tower cannot be interpolated; it has {own}.")
     if wanted.context and getattr(getattr(module, "text", module), "positional_embedding", None) is None:
         raise GoldievalError(
-            "context: the positions of this text tower cannot be interpolated; "
-            f"it reads {module.context_length} tokens."
+            f"context: the positions of this text tower cannot be interpolated; it has context={module.context_length}."
         )
 
 

@@ -24,7 +24,7 @@ POOL_HEADS = 8  # for any width; it cannot be derived from the tensors
 PROJECTIONS = {"image_post.proj": "visual.proj", "text_post.proj": "text_projection"}
 
 
-@accepts_options(*OPTIONS, "drop")
+@accepts_options(*(name for name in OPTIONS if name != "pooling"), "drop")
 def load(spec: ModelSpec, options: LoadOptions) -> Model:
     """Load a checkpoint in the layout of FLAIR's released code, of any size.
 

@@ -9,33 +9,44 @@ from typing import Any
 
 from goldieval.core.errors import GoldievalError, TaskError
 from goldieval.models.adapter import LoadOptions, Model, ModelInfo
-from goldieval.models.safe_load import check_is_weights
+from goldieval.models.alterations import Alterations
 from goldieval.models.spec import ModelSpec
+from goldieval.models.spec_options import (
+    TRANSFORM,
+    accepts_options,
+    canonical,
+    canonical_options,
+    standard_options,
+)
 from model_adapters.fill import check_finite
+from model_adapters.goldiclip_files import read_goldiclip
+from model_adapters.image_transform import transform_with
 
 
+@accepts_options("size", *TRANSFORM, "drop")
 def load(spec: ModelSpec, options: LoadOptions) -> Model:
     """Load a checkpoint of the trainer, a weights file or a checkpoint folder; by default the included model.
 
     Raises:
-        GoldievalError: A name is given, although there is only one family, or the file is not such a checkpoint.
+        GoldievalError: A name is given, although there is only one family, the file is not such a checkpoint, or the
+            image size is not a multiple of the patch size.
     """
-    from goldieval.goldiclip.checkpoint import load_weights
     from goldieval.goldiclip.shipped import shipped_weights
 
     if spec.name:
         raise GoldievalError(f"model {spec.text!r}: write goldiclip, or goldiclip@CHECKPOINT.")
     file = Path(spec.where) if spec.where else shipped_weights()
-    if not file.is_dir():
-        check_is_weights(file)
-    module, about = load_weights(file)
+    wanted = standard_options(spec)
+    module, about, note = read_goldiclip(file, wanted.drop)
     check_finite(module.state_dict(), file)
-    return _adapter(module.to(options.device).eval(), about, spec.text, options)
+    patch = about.config.patch_size
+    if wanted.size and any(side % patch for side in wanted.size):
+        raise GoldievalError(f"model {spec.text!r}: size: both sides must be multiples of the {patch} px of a patch.")
+    return _adapter(module.to(options.device).eval(), about, note, spec, options)
 
 
-def _adapter(module: Any, about: Any, spec: str, options: LoadOptions) -> Model:
+def _adapter(module: Any, about: Any, note: str, spec: ModelSpec, options: LoadOptions) -> Model:
     import torch
-    from open_clip.transform import PreprocessCfg, image_transform_v2
 
     from goldieval.goldiclip.model import ImageFeatures
     from goldieval.goldiclip.provenance import training_sentence
@@ -78,15 +89,22 @@ def _adapter(module: Any, about: Any, spec: str, options: LoadOptions) -> Model:
             return [tokenizer.decode(answer[answer < tokenizer.sot_token_id].tolist()).strip() for answer in answers]
 
     tokenizer = Tokenizer(about.config.merges, about.config.context_length)
+    wanted, own = standard_options(spec), (about.config.image_size,) * 2
+    size = wanted.size or own
+    preprocess, changes = transform_with(wanted, {"size": size})
+    if size != own:
+        changes = (canonical("size", size), *changes)
     adapter = Goldiclip(
         module,
-        image_transform_v2(PreprocessCfg(size=about.config.image_size), is_train=False),
+        preprocess,
         tokenizer,
-        spec=spec,
+        spec=spec.text,
         family="goldiclip",
         precision=options.precision,
         trims=True,
         home=about.home,
+        checkpoint="; ".join([note, *changes]),
+        alterations=Alterations(canonical_options(wanted), inputs=changes),
         notice="; ".join(filter(None, (f"{about.method}: {about.notice}", training_sentence(about.trained_on)))),
     )
     adapter.scoring = about.scoring

@@ -10,27 +10,48 @@ from goldieval.core.limits import RECORD_BYTES
 from goldieval.core.offline import is_offline
 from goldieval.core.reading import read_json
 from goldieval.models.adapter import LoadOptions
-from goldieval.models.spec import ModelSpec
+from goldieval.models.spec import ModelSpec, split_part
+from model_adapters.locate import ENDINGS
+from model_adapters.weights_files import SHARD_INDEX, shards_of, weights_place
 
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 WANTED = ["*.json", "*.txt", "*.model", "model.safetensors", "model-*.safetensors"]  # neither Python nor pickles
 
 
-def locate_model(spec: ModelSpec) -> tuple[str, str]:
-    """Return folder or repository, and revision. Raises GoldievalError for neither, or a folder that does not exist."""
-    name, revision = (spec.name, spec.where or "main") if spec.name else (spec.where, "main")
+def locate_model(spec: ModelSpec) -> tuple[str, str, Path | None]:
+    """Return folder or repository, revision, and the file with other weights if WHERE is one.
+
+    Raises:
+        GoldievalError: NAME is neither, or the folder does not exist.
+    """
+    weights = Path(spec.where) if spec.name and _is_place(split_part(spec.where)[0]) else None
+    name, revision = (spec.name, "" if weights else spec.where) if spec.name else (spec.where, "")
     expanded = str(Path(name).expanduser())
     if not name or (not Path(expanded).is_dir() and (not spec.name or name.count("/") != 1 or name[0] in "./~")):
         raise GoldievalError(
             f"model {spec.text!r}: no folder {name or '(none named)'}. Write {spec.family}:OWNER/REPO or a folder."
         )
-    return (expanded, "main") if Path(expanded).is_dir() else (name, revision)
+    return (expanded, "main", weights) if Path(expanded).is_dir() else (name, revision or "main", weights)
 
 
-def check_folder(folder: Path) -> None:
-    """Raise GoldievalError for a folder without a config, or with only pickled weights."""
+def _is_place(where: str) -> bool:
+    """Return whether WHERE is a file or a folder with weights, and not a revision."""
+    return where.endswith(ENDINGS) or Path(where).is_file() or ("/" in where and weights_place(Path(where)).is_file())
+
+
+def bytes_of_weights(folder: Path, weights: Path | None) -> int:
+    """Return the size of the files with the weights: a file, a folder, or those of the model's own folder."""
+    place = Path(split_part(str(weights))[0]) if weights else folder
+    files = [place] if place.is_file() and not place.name.endswith(SHARD_INDEX) else shards_of(weights_place(place))
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def check_folder(folder: Path, weights: Path | None = None) -> None:
+    """Raise GoldievalError for a folder without a config, or with only pickled weights, unless they are elsewhere."""
     if not (folder / "config.json").is_file():
         raise GoldievalError(f"{folder} holds no config.json: it is not a model of transformers.")
+    if weights:
+        return
     if not any((folder / name).is_file() for name in WEIGHTS):
         pickled = next(iter(sorted(folder.glob("*.bin"))), None)
         why = f"{pickled.name} is pickled and is not loaded" if pickled else "there is no model.safetensors"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,13 +18,25 @@ class ImageInputs:
     to one row of numbers here and separated again before the tower.
     """
 
-    def __init__(self, module: Any, processor: Any) -> None:
+    def __init__(self, module: Any, processor: Any, settings: Mapping[str, Any] | None = None) -> None:
+        """Call the processor once.
+
+        Args:
+            module: The model.
+            processor: Its processor.
+            settings: Arguments of the processor that replace its own.
+        """
         from PIL import Image
 
-        self._processor = processor
+        self._processor, self._settings = processor, dict(settings or {})
         self._taken = set(inspect.signature(module.get_image_features).parameters)
         parts = self._parts(Image.new("RGB", (64, 48)))
         self._like = {name: (part.shape, part.dtype) for name, part in parts.items()}
+
+    @property
+    def size(self) -> tuple[int, ...]:
+        """Height and width of the processed images; empty if they have no common size."""
+        return tuple(self._like["pixel_values"][0][-2:]) if self.plain else ()
 
     @property
     def plain(self) -> bool:
@@ -48,7 +61,7 @@ class ImageInputs:
         return {name: part.view(len(part), *shape).to(dtype) for (name, (shape, dtype)), part in parts}
 
     def _parts(self, image: Image.Image) -> dict[str, torch.Tensor]:
-        made = self._processor(images=image, return_tensors="pt")
+        made = self._processor(images=image, return_tensors="pt", **self._settings)
         return {name: part[0] for name, part in made.items() if name in self._taken}
 
 

@@ -59,15 +59,16 @@ def named_tokenizer(name: str, context: int, vocabulary: int, settings: Mapping[
 
 def changed_tokenizer(option: str, tokenizer: Tokenize, usual: Callable[[], Tokenize]) -> tuple[str, ...]:
     """Return an option with a hash of token ids, if they differ from those of the usual tokenizer."""
-    ids = _probe(tokenizer)
+    ids = probe_ids(tokenizer)
     try:
-        same = ids == _probe(usual())
+        same = ids == probe_ids(usual())
     except GoldievalError:  # the usual one is not on this machine, so that nothing is known to be the same
         same = False
     return () if same else (f"{option}={ids}",)
 
 
-def _probe(tokenizer: Tokenize) -> str:
+def probe_ids(tokenizer: Tokenize) -> str:
+    """Return a hash of the ids of a few texts, which distinguishes a tokenizer from others."""
     from goldieval.models.torch_adapter import PROBE_TEXTS
 
     ids = tokenizer(PROBE_TEXTS)

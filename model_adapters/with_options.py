@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 from goldieval.core.errors import GoldievalError
 from goldieval.models.adapter import LoadOptions, Model
 from goldieval.models.spec import ModelSpec
-from goldieval.models.spec_options import StandardOptions, canonical, standard_options
+from goldieval.models.spec_options import StandardOptions, canonical_options, standard_options
 from model_adapters.alter import Altered, alter, reads_any_context
 from model_adapters.image_transform import transform_with
 from model_adapters.open_clip_adapter import adapter_of
@@ -62,9 +62,9 @@ def with_options(plain: PlainModel, spec: ModelSpec, options: LoadOptions, **abo
     module = altered.module
     preprocess, pixels = transform_with(wanted, {**plain.transform, "size": module.visual.image_size})
     alterations = replace(
-        altered.alterations, options=_canonical(wanted), inputs=(*altered.alterations.inputs, *pixels, *tokens)
+        altered.alterations, options=canonical_options(wanted), inputs=(*altered.alterations.inputs, *pixels, *tokens)
     )
-    notes = [*plain.notes, *altered.notes, *pixels, *(part.partition("=")[0] + " as in the spec" for part in tokens)]
+    notes = [*plain.notes, *altered.notes, *pixels, *_token_notes(module, tokenizer, tokens)]
     return adapter_of(
         module.to(options.device).eval(),
         preprocess,
@@ -93,7 +93,13 @@ def _tokenizer(plain: PlainModel, altered: Altered, wanted: StandardOptions) -> 
     return tokenizer, ()
 
 
-def _canonical(wanted: StandardOptions) -> dict[str, str]:
-    """Return the options that a spec gives, in one spelling."""
-    given = {each.name: getattr(wanted, each.name) for each in fields(wanted)}
-    return {name: canonical(name, value).partition("=")[2] for name, value in given.items() if value not in (None, ())}
+def _token_notes(module: Any, tokenizer: Any, changed: Iterable[str]) -> list[str]:
+    """Return what another tokenizer changes, and whether the text tower finds the end of its texts."""
+    notes = [f"{part.partition('=')[0]} as in the spec" for part in changed]
+    inner = getattr(tokenizer, "tokenizer", None)
+    tower = getattr(module, "text", module)
+    pool = getattr(tower, "text_pool_type", getattr(tower, "pool_type", ""))
+    end = getattr(inner, "eos_token_id", None) or getattr(inner, "sep_token_id", None)
+    if notes and pool == "argmax" and end is not None and end != max(inner.get_vocab().values()):
+        notes.append("the end token of this tokenizer is not its largest id, where this text tower pools")
+    return notes

@@ -40,10 +40,26 @@ def table(
     html: Annotated[
         Path | None, typer.Option(help="Write an HTML page with a sortable leaderboard, every task and a plot.")
     ] = None,
-    plot: Annotated[Path | None, typer.Option(help="Write the data-efficiency plot to this .png or .pdf file.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Write the data-efficiency plot to this .png, .pdf or .svg file.")
+    ] = None,
+    plot_task: Annotated[
+        str, typer.Option(help="TASK or TASK:METRIC of the plot; by default one with records of models here.")
+    ] = "",
+    label: Annotated[list[str], typer.Option(help="Label this model on the plot; a glob. Repeatable.")] = [],
+    trained: Annotated[
+        list[str],
+        typer.Option(
+            help="Training data of a model on the plot, NAME=PAIRS,SEEN, such as 'my*=30M,1.2B'; one may be empty. "
+            "Repeatable."
+        ),
+    ] = [],
     check: Annotated[
         Path | None, typer.Option(help="Exit 1 if this table file (.tex, .md, .html, .csv) differs from the records.")
     ] = None,
+    columns: Annotated[
+        str, typer.Option(help="Show only these columns, by heading, metric or task; globs, separated by commas.")
+    ] = "",
     delta: Annotated[str | None, typer.Option(help="Name of the row from which differences are shown.")] = None,
     digits: Annotated[int | None, typer.Option(min=0, max=4, help="Digits after the decimal point.")] = None,
     allow: Annotated[
@@ -63,8 +79,19 @@ def table(
     from goldieval.report.agreement import disagreements
     from goldieval.report.built_table import build_table
     from goldieval.report.faults import warn
+    from goldieval.report.plot_choice import PlotChoice
 
-    built = build_table(spec, out, import_, tasks_dir, allow, delta, digits)
+    built = build_table(
+        spec,
+        out,
+        import_,
+        tasks_dir,
+        allow,
+        delta,
+        digits,
+        columns,
+        PlotChoice(plot_task, tuple(label), tuple(trained)),
+    )
     grid = built.grid
     if strict and grid.faults:
         raise GoldievalError(grid.faults[0])
@@ -80,7 +107,7 @@ def table(
     if plot is not None:
         from goldieval.report.plots import write_plot
 
-        _print_size(plot, write_plot(plot, built))
+        _print_lines(write_plot(plot, built), errors)
     if html is None and plot is None:
         _print(grid, format_)
         for hint in grid.hints:
@@ -102,6 +129,13 @@ def _print(grid: Grid, format_: Format) -> None:
 
 def _print_size(file: Path, size: int) -> None:
     Console().print(f"{file}: {size / 1e3:,.0f} kB", soft_wrap=True)
+
+
+def _print_lines(lines: list[str], errors: Console) -> None:
+    """Print what was written, and on the error stream what a reader of it must know."""
+    Console().print(lines[0], soft_wrap=True)
+    for line in lines[1:]:
+        errors.print(line)
 
 
 def _report_differences(file: Path, differences: list[Disagreement], errors: Console) -> None:

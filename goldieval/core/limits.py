@@ -24,5 +24,8 @@ MEMBERS = 2_000_000  # of an archive
 MEMBER_BYTES = 16  # minimum packed bytes per member of an archive, beyond the first 10,000
 HEADER_BYTES = MB  # header of a tar member: names and PAX records
 
+MATLAB_BYTES = 16 * MB  # annotations in a MATLAB file; those of Stanford Cars have 200 kB
+MATLAB_UNPACKED = 256 * MB  # one of its variables
+
 PARQUET_ROWS = 100_000_000  # of one file
 PARQUET_RATIO = 200  # unpacked to packed bytes, beyond 1 GB

@@ -82,6 +82,11 @@ def read_yaml(file: Path) -> dict[str, Any]:
         raise GoldievalError(f"cannot read {file}: {_reason(file, error)}.") from error
     except UnicodeDecodeError as error:
         raise GoldievalError(f"cannot read {file}: {error}") from error
+    return parse_yaml(text, file)
+
+
+def parse_yaml(text: str, file: Path) -> dict[str, Any]:
+    """Parse a YAML mapping that stands in a file. Raises GoldievalError with file and line if it is anything else."""
     try:
         measure = _Measure()
         for event in yaml.parse(text, Loader=_Parser):

@@ -6,16 +6,16 @@ from pathlib import Path
 from typing import Literal
 
 from goldieval.core.errors import TaskError
+from goldieval.data.caption_rules import CaptionedSource
 from goldieval.data.coco_file import Entry, check_id, id_text, in_order, read_coco
 from goldieval.data.file_names import picture_file, relative_name
 from goldieval.data.image_source import FileImage
 from goldieval.data.roots import inside
-from goldieval.data.samples import AnnotatedImage, Dataset, ImageSample, dataset_of
-from goldieval.data.source import Source
-from goldieval.data.table_files import text_in
+from goldieval.data.samples import AnnotatedImage, Dataset, ImageSample
+from goldieval.data.table_files import is_missing, text_in
 
 
-class CocoSource(Source):
+class CocoSource(CaptionedSource):
     """COCO captions as a card's source.
 
     Attributes:
@@ -37,15 +37,17 @@ class CocoSource(Source):
         for image in found.images:
             name = relative_name(pictures, str(image["file_name"]))
             source = FileImage(picture_file(f"{file}: image {image['id']}", pictures, name, "file_name"))
-            captions = _captions(file, found.of(image))
+            captions = _captions(file, found.of(image), self.allows_missing)
             rows.append(
                 AnnotatedImage(ImageSample(str(image["file_name"]), source, f"{self.images}/{name}"), captions=captions)
             )
-        return dataset_of(rows)
+        return self.dataset(rows)
 
 
-def _captions(file: Path, entries: list[Entry]) -> list[tuple[str, str]]:
-    """Return id and text of an image's captions, sorted by id. Raises TaskError for a caption without text."""
+def _captions(file: Path, entries: list[Entry], allow_missing: bool) -> list[tuple[str, str]]:
+    """Return id and text of an image's captions, sorted by id. Raises TaskError for one without text, if required."""
+    if allow_missing:
+        entries = [entry for entry in entries if not is_missing(entry.get("caption"))]
     for entry in entries:
         check_id(f"{file}: a caption of image {entry['image_id']}", entry, "id")
     if len({id_text(entry["id"]) for entry in entries}) < len(entries):

@@ -9,12 +9,11 @@ import numpy as np
 from pydantic import Field
 
 from goldieval.core.errors import TaskError
-from goldieval.data.file_names import picture_file
-from goldieval.data.image_source import FileImage
+from goldieval.data.picture_rows import PictureColumns, is_parquet, missing_files, rows_with_pictures
 from goldieval.data.roots import inside
 from goldieval.data.samples import Dataset, ImageSample, TextSample
 from goldieval.data.source import Source
-from goldieval.data.table_files import read_table, text_in
+from goldieval.data.table_files import text_in
 
 # Queries of one example as (true image, true text), (other image, other text): first each image, then each text.
 QUERIES = (((0, 0), (0, 1)), ((1, 1), (1, 0)), ((0, 0), (1, 0)), ((1, 1), (0, 1)))
@@ -25,39 +24,40 @@ class CrossedSource(Source):
     """Pairs of images and captions as a card's source, one row per example.
 
     Attributes:
-        file: Table with one row per example.
-        images: Folder of the images.
-        example: Column of the example's id.
+        file: Table with one row per example, or a glob pattern of Parquet files, which may contain the images.
+        images: Folder of the images; if empty, their names are relative to the data's folder.
+        example: Column of the example's id; if empty, examples are numbered from 0.
         pair: Columns of the two images.
         captions: Columns of the two captions, in matching order.
         picture: File name pattern in ``images``, with ``{}`` for the value of the column.
+        prefix: Leading part of the image names to remove, such as an address.
     """
 
     reader: Literal["crossed"]
     file: str
-    images: str
+    images: str = ""
     example: str = "id"
     pair: Two = ["image_0", "image_1"]
     captions: Two = ["caption_0", "caption_1"]
     picture: str = "{}"
+    prefix: str = ""
 
     def needs(self) -> list[str]:
-        return [self.file, self.images]
+        return [self.images or "."] if is_parquet(self.file) else [self.file, self.images or "."]
+
+    def missing(self, folder: Path) -> list[str]:
+        return super().missing(folder) or missing_files(folder, self.file, "source.file")
 
     def read(self, folder: Path) -> Dataset:
         images: list[ImageSample] = []
         texts: list[TextSample] = []
-        top = inside(folder, self.images)
-        for where, entry in read_table(inside(folder, self.file)):
-            id = text_in(where, entry, self.example)
-            for number, (picture, caption) in enumerate(zip(self.pair, self.captions, strict=True)):
-                name = self.picture.replace("{}", text_in(where, entry, picture))
-                images.append(
-                    ImageSample(
-                        f"{id}-{number}", FileImage(picture_file(where, top, name, picture)), f"{self.images}/{name}"
-                    )
-                )
-                texts.append(TextSample(f"{id}-{number}", text_in(where, entry, caption)))
+        columns = PictureColumns(self.pair, self.images or ".", self.prefix, self.picture)
+        wanted = [*self.captions, *([self.example] if self.example else [])]
+        for row, (where, entry) in enumerate(rows_with_pictures(folder, self.file, self.pair, wanted)):
+            id = text_in(where, entry, self.example) if self.example else str(row)
+            for number, (source, path) in enumerate(columns.of(folder, where, entry)):
+                images.append(ImageSample(f"{id}-{number}", source, path))
+                texts.append(TextSample(f"{id}-{number}", text_in(where, entry, self.captions[number])))
         if not images:
             raise TaskError(f"{inside(folder, self.file)} holds no examples.")
         examples = len(images) // 2

@@ -34,12 +34,14 @@ class FolderSource(Source):
         folder_name: Folder with one folder per class.
         classes: File with the folder names in label order.
         exclude: Folders that are not classes.
+        nested: Whether classes are the folders at any depth that hold images, named by their paths.
     """
 
     reader: Literal["folder"]
     folder_name: str = "."
     classes: str = ""
     exclude: list[str] = []
+    nested: bool = False
 
     def needs(self) -> list[str]:
         return [self.folder_name, *([self.classes] if self.classes else [])]
@@ -49,7 +51,8 @@ class FolderSource(Source):
         if not top.is_dir():
             raise TaskError(f"{top} is not a folder.")
         left_out: LeftOut = LeftOut()
-        present = [name for name in _class_folders(folder, top, left_out) if name not in self.exclude]
+        folders = _nested_folders(folder, top) if self.nested else _class_folders(folder, top, left_out)
+        present = [name for name in folders if name not in self.exclude]
         names = read_names(inside(folder, self.classes)) if self.classes else present
         unknown = sorted(set(present) - set(names))
         if unknown:
@@ -57,7 +60,7 @@ class FolderSource(Source):
                 f"{top}: folders that {self.classes} does not name: {listing(map(escape_undecodable, unknown))}."
             )
         _check_class_names(top, names)
-        found = {name: _pictures(folder, inside(top, name), left_out) for name in names}
+        found = {name: _pictures(folder, inside(top, name), left_out, self.nested) for name in names}
         rows = [
             AnnotatedImage(ImageSample(path, FileImage(inside(folder, path)), path), label)
             for label, name in enumerate(names)
@@ -83,6 +86,12 @@ def _class_folders(folder: Path, top: Path, left_out: LeftOut) -> list[str]:
     return found
 
 
+def _nested_folders(folder: Path, top: Path) -> list[str]:
+    """Return the paths of the folders that hold images."""
+    parents = {name.rpartition("/")[0] for name in files_below(folder, top, LeftOut())}
+    return sorted(parents - {""})
+
+
 def _check_class_names(top: Path, names: list[str]) -> None:
     """Raise TaskError for a folder whose name cannot be used in a prompt."""
     invalid = [escape_undecodable(name) for name in names if escape_undecodable(name) != name]
@@ -90,8 +99,9 @@ def _check_class_names(top: Path, names: list[str]) -> None:
         raise TaskError(f"{top}: a folder's name is its class, but {listing(invalid)} is not UTF-8. Rename the folder.")
 
 
-def _pictures(folder: Path, class_folder: Path, left_out: LeftOut) -> list[str]:
+def _pictures(folder: Path, class_folder: Path, left_out: LeftOut, directly: bool) -> list[str]:
     if not class_folder.is_dir():
         return []
     place = class_folder.relative_to(folder)
-    return sorted((place / name).as_posix() for name in files_below(folder, class_folder, left_out))
+    found = files_below(folder, class_folder, left_out)
+    return sorted((place / name).as_posix() for name in found if not (directly and "/" in name))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator
 
 from goldieval.core.errors import TaskError, listing
-from goldieval.data.file_names import file_name, picture_file
+from goldieval.data.file_names import file_name, picture_file, relative_name
 from goldieval.data.image_source import FileImage
 from goldieval.data.masks import OUTSIDE, VALUES, FileMask, Labels, label_table
 from goldieval.data.roots import inside
@@ -17,6 +17,8 @@ from goldieval.data.samples import Dataset, ImageSample
 from goldieval.data.source import Source, read_lines, read_names
 from goldieval.data.table_files import read_json_file, read_table, text_in, value_of
 from goldieval.data.walk import LeftOut, files_below, is_leftover, is_picture, left_out_notes
+
+WITHOUT_MASK = "images without a mask"
 
 
 def _expanded(values: list[int | str]) -> list[int | str]:
@@ -79,10 +81,11 @@ class MasksSource(LabelledSource):
     """Two folders with corresponding file names, or a table.
 
     Attributes:
-        images: Folder of the images.
-        masks: Folder of the masks.
+        images: Folder of the images; with ``file``, the folder that its image column is relative to.
+        masks: Folder of the masks; with ``file``, the folder that its mask column is relative to.
         image_suffix: Ending of image names that is replaced by ``mask_suffix``; by default the file extension.
         mask_suffix: Ending of mask names.
+        without_mask: Images without a mask are an error, or left out and counted.
         names: File with the names (without ending) to use, one per line.
         file: Instead of folders, a table with one row per image.
         image: Column of the image's file name.
@@ -94,6 +97,7 @@ class MasksSource(LabelledSource):
     masks: str = ""
     image_suffix: str = ""
     mask_suffix: str = ".png"
+    without_mask: Literal["error", "leave out"] = "error"
     names: str = ""
     file: str = ""
     image: str = "image"
@@ -107,11 +111,15 @@ class MasksSource(LabelledSource):
         meaning, names = self.labelling(folder)
         left_out: LeftOut = LeftOut()
         pairs = list(self._rows(folder) if self.file else self._files(folder, left_out))
-        lacking = [mask for _, mask in pairs if not inside(folder, mask).is_file()]
-        if lacking:
+        lacking = [pair for pair in pairs if not inside(folder, pair[1]).is_file()]
+        if lacking and (self.without_mask == "error" or len(lacking) == len(pairs)):
             raise TaskError(
-                f"{len(lacking):,} of {len(pairs):,} images have no mask: {folder} lacks {listing(lacking)}."
+                f"{len(lacking):,} of {len(pairs):,} images have no mask: {folder} lacks "
+                f"{listing(mask for _, mask in lacking)}."
             )
+        for image, _ in lacking:
+            left_out[Path(image).suffix.lower(), WITHOUT_MASK] += 1
+        pairs = [pair for pair in pairs if pair not in set(lacking)]
         return Dataset(
             images=[ImageSample(image, FileImage(inside(folder, image)), image) for image, _ in pairs],
             masks=[FileMask(inside(folder, mask), meaning) for _, mask in pairs],
@@ -121,10 +129,16 @@ class MasksSource(LabelledSource):
 
     def _rows(self, folder: Path) -> Iterator[tuple[str, str]]:
         for where, row in read_table(inside(folder, self.file)):
-            named = [file_name(where, value_of(where, row, column), column) for column in (self.image, self.mask)]
-            for column, name in zip((self.image, self.mask), named, strict=True):
-                picture_file(where, folder, name, column)  # refuses a path outside the folder and names the row
-            yield named[0], named[1]
+            yield (
+                self._named(folder, self.images, where, row, self.image),
+                self._named(folder, self.masks, where, row, self.mask),
+            )
+
+    def _named(self, folder: Path, below: str, where: str, row: dict[str, Any], column: str) -> str:
+        """Return the path that a row names, relative to the data's folder. Raises TaskError if it leads outside."""
+        top, name = inside(folder, below or "."), file_name(where, value_of(where, row, column), column)
+        picture_file(where, top, name, column)
+        return f"{below}/{relative_name(top, name)}" if below else name
 
     def _files(self, folder: Path, left_out: LeftOut) -> Iterator[tuple[str, str]]:
         top, masks = inside(folder, self.images), inside(folder, self.masks)

@@ -7,34 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from goldieval.core.errors import TaskError
-from goldieval.data.image_source import EncodedImage
-from goldieval.data.labels import index_of
-from goldieval.data.parquet_columns import class_names, open_columns
+from goldieval.core.errors import TaskError, listing
+from goldieval.data.caption_rules import CaptionedSource, without_missing
+from goldieval.data.file_patterns import matching_files
+from goldieval.data.image_source import ImageSource
+from goldieval.data.labels import class_names_in, index_of, label_text
+from goldieval.data.parquet_columns import class_names, column_of, open_columns
+from goldieval.data.parquet_images import ParquetImage, image_in_file
 from goldieval.data.roots import inside
-from goldieval.data.samples import AnnotatedImage, Dataset, ImageSample, dataset_of
-from goldieval.data.source import Source, read_names
-from goldieval.data.table_files import texts_in, value_of
+from goldieval.data.samples import AnnotatedImage, Dataset, ImageSample
+from goldieval.data.source import read_names
+from goldieval.data.table_files import MISSING, raw_value, texts_in, value_of
 from goldieval.data.text_files import text_of
+from goldieval.data.walk import LeftOut, left_out_notes
 
-
-@dataclass(frozen=True, eq=False)
-class ParquetImage(EncodedImage):
-    """Row ``row`` of a memory-mapped table; its bytes are read on demand.
-
-    A column may declare itself an image in another file or on the web; only bytes in the column itself are read.
-    """
-
-    table: Any
-    column: str
-    row: int
-
-    def read(self) -> bytes:
-        value = self.table.column(self.column)[self.row].as_py()
-        data = value.get("bytes") if isinstance(value, dict) else value
-        if not isinstance(data, bytes):
-            raise OSError(f"row {self.row}: column {self.column!r} holds no image bytes")
-        return data
+__all__ = ["ParquetImage", "ParquetSource"]
 
 
 @dataclass(frozen=True)
@@ -50,65 +37,122 @@ class LabelColumn:
     numbered: bool
 
 
-class ParquetSource(Source):
+@dataclass(frozen=True)
+class ParquetPart:
+    """One Parquet file.
+
+    Attributes:
+        path: The file.
+        table: Its columns.
+        names: Class names that it declares for its label column, if any.
+    """
+
+    path: Path
+    table: Any
+    names: list[str] | None
+
+
+class ParquetSource(CaptionedSource):
     """Parquet files as a card's source.
 
     Attributes:
         files: Glob pattern below the folder.
         image: Column of the image.
+        images: Folder of the image files, if the image column contains their names instead of images.
         id_column: Column of the sample id; by default the id is file name and row.
         label: Column of the label.
-        caption: Column of the caption, or list of captions.
-        classes: File with class names, if the label column has none of its own.
+        caption: Column of the caption, or list of captions; ``sentences.raw`` is a path into nested values.
+        classes: File with class names, if the label column has none of its own. By default, names are taken from a
+            label column that contains texts.
+        where: Rows to use, by column and value.
     """
 
     reader: Literal["parquet"]
     files: str = "*.parquet"
     image: str = "image"
+    images: str = ""
     id_column: str = ""
     label: str = ""
     caption: str = ""
     classes: str = ""
+    where: dict[str, str] = {}
 
     def needs(self) -> list[str]:
-        return [self.classes] if self.classes else []
+        return [name for name in (self.classes, self.images) if name]
 
     def missing(self, folder: Path) -> list[str]:
         return super().missing(folder) or ([] if self._paths(folder) else [self.files])
 
     def read(self, folder: Path) -> Dataset:
-        rows: list[AnnotatedImage] = []
-        names = read_names(inside(folder, self.classes)) if self.classes else None
-        for path in self._paths(folder):
-            wanted = [self.image, self.id_column, self.label, self.caption]
-            table, features = open_columns(path, [name for name in wanted if name])
-            own = class_names(path, features, self.label)
-            names = names or own
-            rows += self._rows(table, path, LabelColumn(own, True) if own else LabelColumn(names, False))
-        return dataset_of(rows, names)
+        parts = [self._part(path) for path in self._paths(folder)]
+        names = read_names(inside(folder, self.classes)) if self.classes else self._names_in(parts)
+        left_out: LeftOut = LeftOut()
+        rows = [row for part in parts for row in self._rows(folder, part, names, left_out)]
+        return self.dataset(rows, names, left_out_notes(left_out))
 
     def _paths(self, folder: Path) -> list[Path]:
-        inside(folder, self.files)  # the glob pattern must stay inside the folder as well
-        if self.files.count("**") > 2:
-            raise TaskError(f"source.files: {self.files[:60]!r} has more than two '**'.")
-        try:
-            found = sorted(folder.glob(self.files)) if folder.is_dir() else []
-        except (ValueError, NotImplementedError) as error:
-            raise TaskError(f"source.files: {self.files!r} is not a valid glob pattern: {error}.") from error
-        return [inside(folder, file.relative_to(folder).as_posix()) for file in found]
+        return [inside(folder, name) for name in matching_files(folder, self.files, "source.files")]
 
-    def _rows(self, table: Any, path: Path, labels: LabelColumn) -> list[AnnotatedImage]:
-        rows = []
-        for number, entry in enumerate(_entries(table, [self.id_column, self.label, self.caption])):
-            id = f"{path.name}#{number}"
-            if self.id_column:
-                id = str(value_of(f"{path}#{number}", entry, self.id_column, ()))
-            where = f"{path}#{number}"
-            texts = texts_in(where, _decoded(where, entry), self.caption) if self.caption else []
-            captions = [(f"{id}#{place}", text) for place, text in enumerate(texts)]
-            image = ImageSample(id, ParquetImage(table, self.image, number), f"{path.name}#{number}")
-            rows.append(AnnotatedImage(image, self._label(where, entry, labels), captions))
-        return rows
+    def _part(self, path: Path) -> ParquetPart:
+        wanted = [self.image, self.id_column, self.label, self.caption, *self.where]
+        table, features = open_columns(path, [name for name in wanted if name])
+        return ParquetPart(path, table, class_names(path, features, self.label))
+
+    def _names_in(self, parts: list[ParquetPart]) -> list[str] | None:
+        """Return the class names that the files declare, or that a label column of texts contains.
+
+        Raises:
+            TaskError: Two files declare different names.
+        """
+        declared = [part for part in parts if part.names]
+        if different := [part for part in declared if part.names != declared[0].names]:
+            raise TaskError(
+                f"{different[0].path}, column {self.label!r}: its class names differ from those of "
+                f"{declared[0].path.name}: {listing(different[0].names or ())}."
+            )
+        if declared or not self.label:
+            return declared[0].names if declared else None
+        labels = [
+            (where, value_of(where, _decoded(where, entry), self.label, ()))
+            for part in parts
+            for where, _, entry in self._entries(part)
+        ]
+        if not all(isinstance(value, str) for _, value in labels):
+            return None
+        return class_names_in(label_text(where, value) for where, value in labels)
+
+    def _rows(
+        self, folder: Path, part: ParquetPart, names: list[str] | None, left_out: LeftOut
+    ) -> Iterator[AnnotatedImage]:
+        labels = LabelColumn(part.names, True) if part.names else LabelColumn(names, False)
+        for where, number, entry in self._entries(part):
+            place = f"{part.path.name}#{number}"
+            id = str(value_of(where, entry, self.id_column, ())) if self.id_column else place
+            captions = [(f"{id}#{at}", text) for at, text in enumerate(self._captions(where, entry, left_out))]
+            image = ImageSample(id, *self._image(folder, part, number, where))
+            yield AnnotatedImage(image, self._label(where, entry, labels), captions)
+
+    def _image(self, folder: Path, part: ParquetPart, number: int, where: str) -> tuple[ImageSource, str]:
+        """Return the source of a row's image, and its path for reports."""
+        if self.images:
+            return image_in_file(where, folder, self.images, part.table.column(self.image)[number].as_py(), self.image)
+        return ParquetImage(part.table, self.image, number), f"{part.path.name}#{number}"
+
+    def _entries(self, part: ParquetPart) -> Iterator[tuple[str, int, dict[str, Any]]]:
+        """Yield location, number and values (without the image) of the rows to use."""
+        columns = [self.id_column, self.label, self.caption, *self.where]
+        for number, entry in enumerate(_values(part.table, columns)):
+            where = f"{part.path}#{number}"
+            if all(str(raw_value(where, entry, column)) == value for column, value in self.where.items()):
+                yield where, number, entry
+
+    def _captions(self, where: str, entry: dict[str, Any], left_out: LeftOut) -> list[str]:
+        if not self.caption:
+            return []
+        decoded = _decoded(where, entry)
+        if self.allows_missing and not without_missing(raw_value(where, decoded, self.caption), MISSING):
+            return []
+        return texts_in(where, decoded, self.caption, left_out=left_out if self.allows_missing else None)
 
     def _label(self, where: str, entry: dict[str, Any], labels: LabelColumn) -> int | None:
         if not self.label:
@@ -127,9 +171,9 @@ def _decoded(where: str, entry: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _entries(table: Any, columns: list[str]) -> Iterator[dict[str, Any]]:
+def _values(table: Any, columns: list[str]) -> Iterator[dict[str, Any]]:
     """Yield each row's values in the named columns."""
-    named = [column for column in columns if column]
+    named = [column_of(column, table.schema.names) for column in columns if column]
     if not named:
         yield from ({} for _ in range(table.num_rows))
         return

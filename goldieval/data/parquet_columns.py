@@ -38,7 +38,7 @@ def open_columns(path: Path, columns: Sequence[str]) -> tuple[Any, dict[str, Any
 
     Args:
         path: The Parquet file.
-        columns: Names of top-level columns; each must occur exactly once.
+        columns: Names of columns, or paths into them; each must occur exactly once.
 
     Returns:
         A memory-mapped ``pyarrow.Table``, and the features by column name (empty if the file has none).
@@ -55,12 +55,23 @@ def open_columns(path: Path, columns: Sequence[str]) -> tuple[Any, dict[str, Any
         features = _features(schema.metadata or {})
     except Exception as error:  # pyarrow's own errors and, for damaged files, many of Python's
         raise _unreadable(path, error) from error
+    columns = [column_of(name, schema.names) for name in columns]
     if lacking := [name for name in dict.fromkeys(columns) if schema.names.count(name) != 1]:
         raise TaskError(f"{path} has no column {', '.join(sorted(lacking))}; it has {schema.names}.")
     try:
         return _mapped(_unpacked(path, columns)), features
     except Exception as error:
         raise _unreadable(path, error) from error
+
+
+def column_of(path: str, names: Sequence[str]) -> str:
+    """Return the column that a path into nested values begins with.
+
+    >>> column_of("a.raw", ["a"]), column_of("a.raw", ["a", "a.raw"]), column_of("b.raw", ["a"])
+    ('a', 'a.raw', 'b.raw')
+    """
+    first = path.partition(".")[0]
+    return first if path not in names and first in names else path
 
 
 def class_names(path: Path, features: dict[str, Any], column: str) -> list[str] | None:

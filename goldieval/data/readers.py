@@ -6,12 +6,15 @@ from typing import Annotated
 
 from pydantic import Field
 
+from goldieval.data.arrays import ArraysSource
 from goldieval.data.coco import CocoSource
 from goldieval.data.coco_masks import CocoMasksSource
 from goldieval.data.contrast import ContrastSource
 from goldieval.data.crossed import CrossedSource
 from goldieval.data.folder import FolderSource
+from goldieval.data.lists import ListSource
 from goldieval.data.mask_files import MasksSource
+from goldieval.data.matlab import MatlabSource
 from goldieval.data.parquet import ParquetSource
 from goldieval.data.relevance import RelevanceSource
 from goldieval.data.shapes.reader import ShapesSource
@@ -21,12 +24,15 @@ from goldieval.data.vqa import VqaSource
 from goldieval.data.webdataset import WebdatasetSource
 
 AnySource = Annotated[
-    CocoMasksSource
+    ArraysSource
+    | CocoMasksSource
     | CocoSource
     | ContrastSource
     | CrossedSource
     | FolderSource
+    | ListSource
     | MasksSource
+    | MatlabSource
     | ParquetSource
     | RelevanceSource
     | ShapesSource

@@ -126,8 +126,19 @@ class AnnotatedImage:
     captions: Sequence[tuple[str, str]] = ()
 
 
-def dataset_of(rows: list[AnnotatedImage], class_names: list[str] | None = None, notes: Sequence[str] = ()) -> Dataset:
+def dataset_of(
+    rows: list[AnnotatedImage],
+    class_names: list[str] | None = None,
+    notes: Sequence[str] = (),
+    gallery: bool = False,
+) -> Dataset:
     """Convert annotated images into a dataset; the only positive of a caption is its own image.
+
+    Args:
+        rows: The images.
+        class_names: Names of the classes.
+        notes: Lines on what was left out.
+        gallery: Whether images may have no caption, although others have one.
 
     Raises:
         TaskError: A label is outside the class list, only some images have labels, ids are duplicate, or a text is
@@ -137,8 +148,11 @@ def dataset_of(rows: list[AnnotatedImage], class_names: list[str] | None = None,
     texts = [TextSample(id, text) for row in rows for id, text in row.captions]
     owner = np.repeat(np.arange(len(rows)), [len(row.captions) for row in rows])
     without = [row.image.id for row in rows if not row.captions]
-    if texts and without:
-        raise TaskError(f"{len(without):,} images without a caption: {listing(without)}.")
+    if texts and without and not gallery:
+        raise TaskError(
+            f"{len(without):,} images without a caption: {listing(without)}. `uncaptioned: leave-out` in the card's "
+            "source leaves them out, `keep` keeps them in the gallery."
+        )
     return Dataset(
         images=images,
         labels=_labels(rows, class_names),

@@ -4,31 +4,37 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import os
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from goldieval.core.errors import TaskError
+from goldieval.core.errors import TaskError, listing
+from goldieval.data.caption_rules import CaptionedSource, repeated_note, without_missing
 from goldieval.data.file_names import file_name, picture_file, relative_name
 from goldieval.data.image_source import FileImage, ImageSource, NoImage
 from goldieval.data.labels import class_names_in, index_of, label_text
 from goldieval.data.roots import inside
 from goldieval.data.samples import AnnotatedImage, Dataset, ImageSample, dataset_of
-from goldieval.data.source import Source, read_names
+from goldieval.data.source import Source, read_lines, read_names
 from goldieval.data.table_files import MISSING, raw_value, read_table, text_in, texts_in, value_of
+from goldieval.data.walk import LeftOut, left_out_notes
 
 
 class Table(BaseModel):
-    """One table file. A row with a single caption may name an image of an earlier row; its captions are joined.
+    """One table file. A row may name an image of an earlier row; its captions are joined, each different one once.
 
-    A column may be a path into nested values, such as ``conversations.1.value``.
+    A column may be a path into nested values, such as ``conversations.1.value``, or ``sentences.raw`` for a list of
+    mappings.
 
     Attributes:
         file: The table.
         records: Key of the list in a JSON file that is not a list.
         where: Rows to use, by column and value.
+        listed: File with one image per line, whose rows to use.
+        prefix: Leading part of the image paths to remove, such as a folder of another machine or an address.
         rows: Maximum number of rows, from the first.
         image: Column of the image's path.
         image_id: Column of the sample id; by default the image column.
@@ -47,6 +53,8 @@ class Table(BaseModel):
     file: str
     records: str = ""
     where: dict[str, str] = {}
+    listed: str = ""
+    prefix: str = ""
     rows: Annotated[int, Field(ge=1)] | None = None
     image: str = "image"
     image_id: str = ""
@@ -68,21 +76,45 @@ class Table(BaseModel):
 
     def files(self) -> list[str]:
         """Return the files and folders that must exist."""
-        return [self.file, self.images, *([self.classes] if self.classes else [])]
+        return [self.file, self.images, *(name for name in (self.classes, self.listed) if name)]
 
     def names(self, folder: Path) -> list[str] | None:
         """Return the class names from the file in ``classes``, or from a label column that contains names."""
         return read_names(inside(folder, self.classes)) if self.classes else self._classes_in(inside(folder, self.file))
 
-    def read_rows(self, folder: Path, names: list[str] | None) -> list[AnnotatedImage]:
-        """Return one row per image. Raises TaskError with file and row."""
+    def read_rows(
+        self, folder: Path, names: list[str] | None, allow_missing: bool = False
+    ) -> tuple[list[AnnotatedImage], list[str]]:
+        """Return one row per image, and notes.
+
+        Args:
+            folder: Folder of the data.
+            names: Class names.
+            allow_missing: Whether rows may lack their caption; those of images that have others are counted.
+
+        Raises:
+            TaskError: A row is invalid; names file and row.
+        """
         rows: dict[str, AnnotatedImage] = {}
+        repeats: list[tuple[str, str]] = []
+        empty: list[tuple[str, AnnotatedImage]] = []
+        left_out = LeftOut() if allow_missing else None
+        listed = self._listed(folder)
         for place, entry in self._entries(inside(folder, self.file)):
-            row = self._row(folder, place, entry, names)
+            row = self._row(folder, place, entry, names, left_out)
+            if listed is not None and row.image.id not in listed and PurePosixPath(row.image.path).name not in listed:
+                continue
             known = rows.setdefault(row.image.id, row)
+            empty += [(place, known)] if self.caption and not row.captions else []
             if known is not row:
-                rows[row.image.id] = AnnotatedImage(known.image, known.label, _joined(place, known, row))
-        return list(rows.values())
+                repeats += _join(place, known, row, bool(self.caption) and allow_missing)
+        lacking = [place for place, known in empty if known.captions]
+        notes = [f"left out: {len(lacking):,} rows without a caption, of images with another: {listing(lacking)}"]
+        notes = [*left_out_notes(left_out or LeftOut()), *(notes if lacking else []), *repeated_note(repeats)]
+        return list(rows.values()), notes
+
+    def _listed(self, folder: Path) -> set[str] | None:
+        return set(read_lines(inside(folder, self.listed))) if self.listed else None
 
     def _entries(self, file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         wanted = (
@@ -100,27 +132,34 @@ class Table(BaseModel):
             label_text(place, value_of(place, entry, self.label, self.no_value)) for place, entry in self._entries(file)
         )
 
-    def _row(self, folder: Path, where: str, entry: dict[str, Any], names: list[str] | None) -> AnnotatedImage:
+    def _row(
+        self, folder: Path, where: str, entry: dict[str, Any], names: list[str] | None, left_out: LeftOut | None
+    ) -> AnnotatedImage:
         given = value_of(where, entry, self.image, self.no_value)
         if self.pictures:
             given = file_name(where, given, self.image)
-        path = self.picture.replace("{}", str(given))
-        id = text_in(where, entry, self.image_id, self.no_value) if self.image_id else path
+        path = self.picture.replace("{}", str(given).removeprefix(self.prefix))
         source: ImageSource = NoImage()
+        id = path
         if self.pictures:
             top = inside(folder, self.images)
             source, path = FileImage(picture_file(where, top, path, self.image)), relative_name(top, path)
+            id = path if os.path.isabs(id) else id
+        if self.image_id:
+            id = text_in(where, entry, self.image_id, self.no_value)
         label = index_of(where, value_of(where, entry, self.label, self.no_value), names) if self.label else None
-        return AnnotatedImage(
-            ImageSample(id, source, path if self.pictures else ""), label, self._captions(where, entry, id)
-        )
+        captions = self._captions(where, entry, id, left_out) if self.caption else []
+        return AnnotatedImage(ImageSample(id, source, path if self.pictures else ""), label, captions)
 
-    def _captions(self, where: str, entry: dict[str, Any], image_id: str) -> list[tuple[str, str]]:
-        if not self.caption:
+    def _captions(
+        self, where: str, entry: dict[str, Any], image_id: str, left_out: LeftOut | None
+    ) -> list[tuple[str, str]]:
+        value = raw_value(where, entry, self.caption)
+        if left_out is not None and not without_missing(value, self.no_value):
             return []
-        texts = texts_in(where, entry, self.caption, self.no_value)
+        texts = texts_in(where, entry, self.caption, self.no_value, None if self.caption_id else left_out)
         if not self.caption_id:
-            return _named(image_id, texts, in_order=isinstance(raw_value(where, entry, self.caption), list))
+            return _named(image_id, texts, in_order=isinstance(value, list))
         ids = value_of(where, entry, self.caption_id)
         ids = ids if isinstance(ids, list) else [ids]
         if len(ids) != len(texts):
@@ -128,7 +167,7 @@ class Table(BaseModel):
         return [(str(id), text) for id, text in zip(ids, texts, strict=True)]
 
 
-class TableSource(Source, Table):
+class TableSource(CaptionedSource, Table):
     """A table as a card's source."""
 
     reader: Literal["table"]
@@ -138,7 +177,8 @@ class TableSource(Source, Table):
 
     def read(self, folder: Path) -> Dataset:
         names = self.names(folder)
-        return dataset_of(self.read_rows(folder, names), names)
+        rows, notes = self.read_rows(folder, names, self.allows_missing)
+        return self.dataset(rows, names, notes)
 
 
 class TablesSource(Source):
@@ -152,7 +192,12 @@ class TablesSource(Source):
 
     def read(self, folder: Path) -> Dataset:
         names = self.parts[0].names(folder)
-        return dataset_of([row for part in self.parts for row in part.read_rows(folder, names)], names)
+        rows: list[AnnotatedImage] = []
+        notes: list[str] = []
+        for part in self.parts:
+            more_rows, more_notes = part.read_rows(folder, names)
+            rows, notes = [*rows, *more_rows], [*notes, *more_notes]
+        return dataset_of(rows, names, notes)
 
 
 def _named(image_id: str, texts: list[str], in_order: bool) -> list[tuple[str, str]]:
@@ -165,12 +210,15 @@ def _named(image_id: str, texts: list[str], in_order: bool) -> list[tuple[str, s
     return [(f"{image_id}#{hashlib.sha256(text.encode()).hexdigest()[:8]}", text) for text in texts]
 
 
-def _joined(where: str, known: AnnotatedImage, again: AnnotatedImage) -> list[tuple[str, str]]:
-    """Return the captions of two rows of one image. Raises TaskError if the second has none, or repeats one."""
-    if not again.captions:
+def _join(where: str, known: AnnotatedImage, again: AnnotatedImage, allow_missing: bool) -> list[tuple[str, str]]:
+    """Add the captions of a row to an earlier row of the same image; return (image id, text) of those it has already.
+
+    Raises:
+        TaskError: The row has no caption, so that one of the two is redundant or wrong.
+    """
+    if not again.captions and not allow_missing:
         raise TaskError(f"{where}: image id {known.image.id!r} occurs twice. Give every image one row.")
     texts = dict(known.captions)
-    for id, text in again.captions:
-        if texts.get(id) == text:
-            raise TaskError(f"{where}: image {known.image.id!r} has the caption {text[:60]!r} twice. Remove one row.")
-    return [*known.captions, *again.captions]
+    repeats = [(known.image.id, text) for id, text in again.captions if texts.get(id) == text]
+    known.captions = [*known.captions, *((id, text) for id, text in again.captions if texts.get(id) != text)]
+    return repeats

@@ -1,19 +1,17 @@
-"""Table files as rows: CSV, TSV, JSON Lines, or a JSON list; each row with its location for error messages."""
+"""Rows of table files, each with its location for error messages, and the values of their columns."""
 
 from __future__ import annotations
 
-import csv
 import math
 import re
 from collections.abc import Iterator, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
-from goldieval.core.errors import TaskError, listing
-from goldieval.core.limits import ROW_BYTES
-from goldieval.data.file_names import escape_undecodable
-from goldieval.data.text_files import check_encodable, open_text, parse_json_text, read_json_file
-from goldieval.data.walk import PICTURES
+from goldieval.core.errors import TaskError
+from goldieval.data.table_formats import FORMATS, TableRow
+from goldieval.data.text_files import check_encodable, read_json_file
+from goldieval.data.walk import LeftOut
 
 __all__ = [
     "LIST",
@@ -30,28 +28,25 @@ __all__ = [
 
 # Notations of a missing value in Python, pandas, R, SQL and Excel, in addition to an empty cell, null and NaN.
 MISSING = ("nan", "NaN", "<NA>", "NA", "#N/A", "N/A", "n/a", "NULL", "null", "None")
+MISSING_CAPTION = ("captions", "a missing value beside others")
 LIST = re.compile(r"""\[\s*(['"]).*\1\s*\]""", re.DOTALL)  # a list written as text, as pandas does in a CSV
-LONGEST_FIELD = 2**24  # characters of a CSV field
-
-TableRow = dict[str, Any]
 
 
 def read_table(file: Path, records: str = "") -> Iterator[tuple[str, TableRow]]:
-    """Yield (location for error messages, row) from a .csv, .tsv, .jsonl, .jsonlines or .json file.
+    """Yield (location for error messages, row) from a table; its file extension determines the format.
 
     Args:
         file: The table.
-        records: Key of the list in a JSON file; by default the file itself is the list.
+        records: Key of the rows in a JSON file; by default they are the file itself.
 
     Raises:
         TaskError: The file extension is unknown, the text is not Unicode, JSON is invalid (names the line), or a row
             is not a mapping.
     """
-    readers = {".csv": _csv, ".tsv": _csv, ".jsonl": _json_lines, ".jsonlines": _json_lines}
-    ending = file.suffix.lower()
-    if ending not in (*readers, ".json"):
+    rows_of = FORMATS.get(file.suffix.lower())
+    if rows_of is None:
         raise TaskError(f"{file}: unknown table format; write .csv, .tsv, .jsonl or .json.")
-    for number, row in _json_list(file, records) if ending == ".json" else readers[ending](file):
+    for number, row in rows_of(file, records):
         if not isinstance(row, dict):
             raise TaskError(f"{file}:{number}: a row must map column names to values.")
         yield f"{file}:{number}", row
@@ -88,6 +83,11 @@ def raw_value(where: str, entry: TableRow, column: str) -> Any:
     return value
 
 
+def nested_value(entry: TableRow, column: str) -> Any:
+    """Return a row's value, or None if the column does not exist."""
+    return entry[column] if column in entry else _nested(entry, column)[1]
+
+
 def empty(column: str, value: Any) -> str:
     """Return the error message for a missing value."""
     if isinstance(value, str) and value.strip():
@@ -103,8 +103,21 @@ def text_in(where: str, entry: TableRow, column: str, markers: Sequence[str] = M
     return _text(where, column, value_of(where, entry, column, markers))
 
 
-def texts_in(where: str, entry: TableRow, column: str, markers: Sequence[str] = MISSING) -> list[str]:
-    """Return the texts in a column that contains one text or a list. Raises TaskError naming the row."""
+def texts_in(
+    where: str, entry: TableRow, column: str, markers: Sequence[str] = MISSING, left_out: LeftOut | None = None
+) -> list[str]:
+    """Return the texts in a column that contains one text or a list.
+
+    Args:
+        where: Location for error messages.
+        entry: The row.
+        column: The column.
+        markers: Texts that mark a missing value.
+        left_out: Counts the missing texts of a list, which are then left out; without it they are an error.
+
+    Raises:
+        TaskError: The column contains no texts; names the row.
+    """
     value = raw_value(where, entry, column)
     if not isinstance(value, list):
         text = text_in(where, entry, column, markers)
@@ -115,9 +128,12 @@ def texts_in(where: str, entry: TableRow, column: str, markers: Sequence[str] = 
             )
         return [text]
     for number, text in enumerate(value, start=1):
-        if is_missing(text, markers):
+        if not is_missing(text, markers):
+            continue
+        if left_out is None:
             raise TaskError(f"{where}: {empty(column, text).removesuffix('.')} (number {number} of its list).")
-    return [_text(where, column, text) for text in value]
+        left_out[MISSING_CAPTION] += 1
+    return [_text(where, column, text) for text in value if not is_missing(text, markers)]
 
 
 def _text(where: str, column: str, value: Any) -> str:
@@ -127,95 +143,14 @@ def _text(where: str, column: str, value: Any) -> str:
 
 
 def _nested(value: Any, path: str) -> tuple[bool, Any]:
-    for step in path.split("."):
-        if isinstance(value, list) and step.isdecimal() and int(step) < len(value):
-            value = value[int(step)]
-        elif isinstance(value, dict) and step in value:
-            value = value[step]
-        else:
-            return False, None
-    return True, value
-
-
-def _csv(file: Path) -> Iterator[tuple[int, TableRow]]:
-    """Yield rows; a row without any value is a blank line."""
-    csv.field_size_limit(LONGEST_FIELD)
-    with open_text(file, newline="") as stream:
-        separator = _separator(file)
-        reader = csv.reader(stream, delimiter=separator, strict=True)
-        columns: list[str] = []
-        try:
-            for cells in reader:
-                if not any(cells):
-                    continue
-                _refuse_swallowed(f"{file}:{reader.line_num}", cells, separator)
-                if not columns:
-                    columns = _columns(file, cells)
-                    continue
-                yield reader.line_num, _row(f"{file}:{reader.line_num}", columns, cells)
-        except csv.Error as error:
-            raise TaskError(
-                f"{file}:{reader.line_num}: {error}. Enclose a text that contains quotes in quotes, and double "
-                "each inner quote."
-            ) from None
-
-
-def _refuse_swallowed(where: str, cells: list[str], separator: str) -> None:
-    """Raise TaskError for a cell that a stray quote opened many lines above, so that it contains whole rows."""
-    for cell in cells:
-        first, *more = cell.splitlines() or [""]
-        parts = [part for line in more for part in line.split(separator)]
-        if any(PurePosixPath(part.strip()).suffix.lower() in PICTURES for part in parts):
-            raise TaskError(
-                f"{where}: the quote that ends here began {len(more)} lines above "
-                f"({escape_undecodable(first)[:30]!r}), and there are rows between. Enclose a text that begins with a "
-                "quote in quotes, and double each inner quote."
-            )
-
-
-def _separator(file: Path) -> str:
-    """Return a tab for a .tsv, else a comma; a semicolon or tab, if the first line of a .csv contains no comma."""
-    if file.suffix.lower() == ".tsv":
-        return "\t"
-    with open_text(file) as stream:
-        first = stream.readline(LONGEST_FIELD)
-    return "," if "," in first else next((mark for mark in ";\t" if mark in first), ",")
-
-
-def _columns(file: Path, cells: list[str]) -> list[str]:
-    columns = [name.strip() for name in cells]
-    doubled = sorted({name for name in columns if name and columns.count(name) > 1})
-    if doubled:
-        raise TaskError(f"{file}: two columns are named {listing(map(repr, doubled))}. Rename one.")
-    if any(PurePosixPath(name).suffix.lower() in PICTURES for name in columns):
-        raise TaskError(
-            f"{file}: its first line ({escape_undecodable(','.join(columns))[:60]!r}) names an image, not columns. "
-            "Add a line of column names above it."
-        )
-    return columns
-
-
-def _row(where: str, columns: list[str], cells: list[str]) -> TableRow:
-    if any(cells[len(columns) :]):
-        raise TaskError(f"{where}: more values than columns; enclose texts that contain commas in quotes.")
-    filled = [*cells, *[None] * (len(columns) - len(cells))]
-    return dict(zip(columns, filled, strict=False))
-
-
-def _json_lines(file: Path) -> Iterator[tuple[int, Any]]:
-    with open_text(file) as stream:
-        for number, line in enumerate(iter(lambda: stream.readline(ROW_BYTES), ""), start=1):
-            if len(line) == ROW_BYTES:
-                raise TaskError(f"{file}:{number}: a row has {ROW_BYTES:,} characters or more.")
-            if line.strip():
-                yield number, parse_json_text(line, f"{file}:{number}")
-
-
-def _json_list(file: Path, records: str) -> Iterator[tuple[int, Any]]:
-    content = read_json_file(file)
-    rows = content.get(records) if records and isinstance(content, dict) else content
-    if not isinstance(rows, list):
-        raise TaskError(
-            f"{file}: expected a JSON list with one entry per image{f' under {records!r}' if records else ''}."
-        )
-    yield from enumerate(rows, start=1)
+    """Return whether a path exists, and its value; a name after a list is looked up in each of its mappings."""
+    step, _, rest = path.partition(".")
+    if isinstance(value, list) and step.isdecimal():
+        there, value = int(step) < len(value), value[int(step)] if int(step) < len(value) else None
+    elif isinstance(value, list):
+        found = [_nested(each, step) for each in value]
+        there, value = all(fits for fits, _ in found), [each for _, each in found]
+    else:
+        there = isinstance(value, dict) and step in value
+        value = value[step] if there else None
+    return _nested(value, rest) if there and rest else (there, value)

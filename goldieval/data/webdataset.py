@@ -1,87 +1,87 @@
-"""clip-benchmark's web datasets: ``<split>/<n>.tar`` with an image and a .cls or .txt file per sample."""
+"""Web datasets: tar files with an image and its label or captions per sample, as img2dataset writes them."""
 
 from __future__ import annotations
 
 import re
-import tarfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from goldieval.core.errors import TaskError
-from goldieval.core.limits import PICTURE_BYTES, SHARDS
-from goldieval.core.reading import check_regular
-from goldieval.core.tar_files import BoundedStream, open_tar
+from goldieval.core.limits import SHARDS
+from goldieval.data.caption_rules import CaptionedSource
 from goldieval.data.file_names import escape_undecodable
-from goldieval.data.image_source import EncodedImage
-from goldieval.data.labels import index_of
+from goldieval.data.file_patterns import matching_files, named_files
+from goldieval.data.labels import class_names_in, index_of, label_text
 from goldieval.data.roots import inside
-from goldieval.data.samples import AnnotatedImage, Dataset, ImageSample, dataset_of
-from goldieval.data.source import Source, is_there, read_lines, read_names
-from goldieval.data.table_files import empty, is_missing
-from goldieval.data.text_files import text_of
-from goldieval.data.walk import HIDDEN, PICTURES, LeftOut, is_leftover, left_out_notes
+from goldieval.data.samples import AnnotatedImage, Dataset, ImageSample
+from goldieval.data.shard_sample import ShardSample
+from goldieval.data.source import is_there, read_lines, read_names
+from goldieval.data.table_files import value_of
+from goldieval.data.tar_samples import TarImage, picture_of, samples_of
+from goldieval.data.walk import LeftOut, left_out_notes
 
-GZIP = b"\x1f\x8b"
+__all__ = ["TarImage", "WebdatasetSource", "picture_of", "samples_of"]
 
-
-@dataclass(frozen=True)
-class TarImage(EncodedImage):
-    """A member of an uncompressed tar, read by offset so that threads can share the file."""
-
-    tar: Path
-    offset: int
-    size: int
-
-    def read(self) -> bytes:
-        if not 0 <= self.size <= PICTURE_BYTES:
-            raise OSError(f"it has {self.size:,} bytes, more than an image or text may have")
-        with self.tar.open("rb") as stream:
-            stream.seek(self.offset)
-            data = stream.read(self.size)
-        if len(data) < self.size:
-            raise OSError(f"{self.tar} ends in the middle of this image")
-        return data
+NO_PICTURE = "a sample without an image"
 
 
-class WebdatasetSource(Source):
-    """A web dataset as a card's source. ``<split>/nshards.txt`` contains the number of shards, ``classnames.txt`` the
-    class names in label order.
+class WebdatasetSource(CaptionedSource):
+    """A web dataset as a card's source.
+
+    The shards of clip-benchmark's layout are ``<split>/0.tar``, 1.tar …, and ``<split>/nshards.txt`` contains their
+    number. ``classnames.txt`` contains the class names in label order.
 
     Attributes:
         split: Split to evaluate.
         train: A second split, to train a probe on.
+        shards: Instead of splits, a pattern of tar files below the folder, with braces (``{00000..00012}.tar``) or as
+            a glob. Their samples without an image are left out, as a download may have failed.
+        caption: Key of the caption, or list of captions, in .json; by default captions are the lines of .txt.
+        label: Key of the label in .json; by default the label is in .cls.
     """
 
     reader: Literal["webdataset"]
     split: str = "test"
     train: str = ""
+    shards: str = ""
+    caption: str = ""
+    label: str = ""
 
     def needs(self) -> list[str]:
-        return [f"{split}/nshards.txt" for split in self._splits]
+        return [] if self.shards else [f"{split}/nshards.txt" for split in self._splits]
 
     def missing(self, folder: Path) -> list[str]:
+        if self.shards:
+            found = self._found(folder)
+            return [name for name in found if not is_there(folder, name)] if found else [self.shards]
         if lacking := super().missing(folder):
             return lacking
-        shards = (name for split in self._splits for name in _shards(folder, split))
+        shards = (name for split in self._splits for name in _numbered(folder, split))
         return [name for name in shards if not is_there(folder, name)]
 
     def read(self, folder: Path) -> Dataset:
         file = inside(folder, "classnames.txt")
         names = read_names(file) if file.exists() else None
         left_out: LeftOut = LeftOut()
-        parts = [_split_rows(folder, split, left_out) for split in self._splits]
+        if self.shards:
+            samples = self._samples(folder, self._found(folder), left_out)
+            names = names or self._names_in(samples)
+            rows = self._rows(samples, names, left_out)
+            return self.dataset(rows, names, left_out_notes(left_out))
+        shards = [_numbered(folder, split) for split in self._splits]
+        parts = [self._rows(self._samples(folder, each, left_out), None, left_out) for each in shards]
         if not self.train:
-            return dataset_of(parts[0], names, left_out_notes(left_out))
+            return self.dataset(parts[0], names, left_out_notes(left_out))
         rows = [
             _renamed(row, f"{split}/{row.image.id}")
             for split, part in zip(self._splits, parts, strict=True)
             for row in part
         ]
-        dataset = dataset_of(rows, names, left_out_notes(left_out))
+        dataset = self.dataset(rows, names, left_out_notes(left_out))
         dataset.train = np.arange(len(rows)) >= len(parts[0])
         return dataset
 
@@ -89,8 +89,57 @@ class WebdatasetSource(Source):
     def _splits(self) -> list[str]:
         return [self.split, *([self.train] if self.train else [])]
 
+    def _found(self, folder: Path) -> list[str]:
+        """Return the shards of the pattern, relative to the folder."""
+        if "{" in self.shards:
+            return named_files(folder, self.shards, SHARDS, "source.shards")
+        return matching_files(folder, self.shards, "source.shards")
 
-def _shards(folder: Path, split: str) -> list[str]:
+    def _samples(self, folder: Path, shards: list[str], left_out: LeftOut) -> list[ShardSample]:
+        return [sample for shard in shards for sample in self._samples_of(folder, shard, left_out)]
+
+    def _samples_of(self, folder: Path, shard: str, left_out: LeftOut) -> Iterator[ShardSample]:
+        """Yield the samples with an image. Raises TaskError for one without, in a dataset with numbered shards."""
+        tar = inside(folder, shard)
+        name = shard.removesuffix(".tar") if self.shards else Path(shard).stem
+        for key, members in samples_of(tar, left_out):
+            where = f"{tar}: sample {escape_undecodable(key)}"
+            picture = picture_of(where, members)
+            if picture is None and not self.shards:
+                raise TaskError(f"{where} has no image, only .{', .'.join(map(escape_undecodable, members))}.")
+            if picture is None:
+                left_out[_ending(members), NO_PICTURE] += 1
+                continue
+            image = ImageSample(f"{name}/{key}", TarImage(tar, picture.offset, picture.size), f"{shard}/{key}")
+            yield ShardSample(name, key, where, image, members)
+
+    def _names_in(self, samples: list[ShardSample]) -> list[str] | None:
+        """Return the sorted class names, if labels are names."""
+        if not self.label and not any("cls" in sample.members for sample in samples):
+            return None
+        return class_names_in(label_text(sample.where, self._label_text(sample)) for sample in samples)
+
+    def _label_text(self, sample: ShardSample) -> str:
+        if self.label:
+            return str(value_of(sample.where, sample.mapping(), self.label))
+        return sample.text("cls").strip()
+
+    def _rows(self, samples: list[ShardSample], names: list[str] | None, left_out: LeftOut) -> list[AnnotatedImage]:
+        """Return a row per sample; ids contain the shard only if keys alone are not unique."""
+        rows = [self._row(sample, names, left_out) for sample in samples]
+        if len({sample.key for sample in samples}) < len(samples):
+            return rows
+        return [_renamed(row, sample.key) for row, sample in zip(rows, samples, strict=True)]
+
+    def _row(self, sample: ShardSample, names: list[str] | None, left_out: LeftOut) -> AnnotatedImage:
+        if self.label or (not self.caption and "cls" in sample.members):
+            return AnnotatedImage(sample.image, _index(sample.where, self._label_text(sample), names))
+        captions = sample.captions(self.caption, left_out if self.allows_missing else None)
+        return AnnotatedImage(sample.image, captions=_numbered_captions(sample.image.id, captions))
+
+
+def _numbered(folder: Path, split: str) -> list[str]:
+    """Return the shards of a split in clip-benchmark's layout. Raises TaskError if their number is not a number."""
     file = inside(folder, f"{split}/nshards.txt")
     count = " ".join(read_lines(file))
     if not re.fullmatch(r"[0-9]{1,9}", count) or int(count) > SHARDS:
@@ -98,117 +147,22 @@ def _shards(folder: Path, split: str) -> list[str]:
     return [f"{split}/{number}.tar" for number in range(int(count))]
 
 
-def _split_rows(folder: Path, split: str, left_out: LeftOut) -> list[AnnotatedImage]:
-    """Return a split's rows; ids contain the shard only if keys alone are not unique."""
-    rows = [row for shard in _shards(folder, split) for row in _rows(folder, shard, left_out)]
-    keys = [row.image.id.partition("/")[2] for row in rows]
-    if len(set(keys)) < len(keys):
-        return rows
-    return [_renamed(row, key) for row, key in zip(rows, keys, strict=True)]
+def _ending(members: Mapping[str, TarImage]) -> str:
+    return f".{escape_undecodable(min(members))}"[:12]
 
 
-def _rows(folder: Path, shard: str, left_out: LeftOut) -> Iterator[AnnotatedImage]:
-    """Yield one row per sample; members of a sample share their file name up to its first dot."""
-    tar = inside(folder, shard)
-    for key, members in samples_of(tar, left_out):
-        where = f"{tar}: sample {escape_undecodable(key)}"
-        picture = picture_of(where, members)
-        if picture is None:
-            raise TaskError(f"{where} has no image, only .{', .'.join(map(escape_undecodable, members))}.")
-        id = f"{Path(shard).stem}/{key}"
-        image = ImageSample(id, TarImage(tar, picture.offset, picture.size), f"{shard}/{key}")
-        if "cls" in members:
-            yield AnnotatedImage(image, _label(where, members["cls"]))
-        elif "txt" in members:
-            captions = text_of(members["txt"].read(), f"{where}, .txt").splitlines()
-            if missing := [text for text in captions or [""] if is_missing(text)]:
-                raise TaskError(f"{where}: {empty('caption in .txt', missing[0])}")
-            yield AnnotatedImage(image, captions=[(f"{id}#{number}", text) for number, text in enumerate(captions)])
-        else:
-            raise TaskError(f"{where} has neither a .cls nor a .txt file.")
-
-
-def picture_of(where: str, members: Mapping[str, TarImage]) -> TarImage | None:
-    """Return the image among a sample's members. Raises TaskError if there are two."""
-    found = [ending for ending in members if f".{ending}" in PICTURES]
-    if len(found) > 1:
-        raise TaskError(f"{where} has {len(found)} images, .{' and .'.join(found)}. Keep one.")
-    return members[found[0]] if found else None
+def _numbered_captions(id: str, captions: list[str]) -> list[tuple[str, str]]:
+    return [(f"{id}#{number}", text) for number, text in enumerate(captions)]
 
 
 def _renamed(row: AnnotatedImage, id: str) -> AnnotatedImage:
-    captions = [(f"{id}#{number}", text) for number, (_, text) in enumerate(row.captions)]
+    captions = _numbered_captions(id, [text for _, text in row.captions])
     return AnnotatedImage(replace(row.image, id=id), row.label, captions)
 
 
-def samples_of(tar: Path, left_out: LeftOut | None = None) -> Iterator[tuple[str, dict[str, TarImage]]]:
-    """Yield key and members (ending to location) of every sample, reading only headers.
-
-    Args:
-        tar: The tar file.
-        left_out: Counts the members that are not part of a sample, such as links and files added by macOS.
-
-    Raises:
-        TaskError: The file is not a tar, compressed, truncated, has a damaged header, or contains a member twice.
-    """
-    samples: dict[str, dict[str, TarImage]] = {}
-    left_out = LeftOut() if left_out is None else left_out
+def _index(where: str, text: str, names: list[str] | None) -> int:
     try:
-        check_regular(tar)
-        end = _check_end(tar)
-        with tar.open("rb") as stream, open_tar(BoundedStream(stream, end)) as archive:
-            for member in archive:
-                _check_member(member, end)
-                folder, _, name = member.name.rpartition("/")
-                stem, _, ending = name.partition(".")
-                if reason := _not_taken(member, name):
-                    left_out[f".{escape_undecodable(ending)}"[:12], reason] += 1
-                elif member.isfile():
-                    key = f"{folder}/{stem}".removeprefix("./").removeprefix("/")
-                    members = samples.setdefault(key, {})
-                    if ending.lower() in members:
-                        raise tarfile.ReadError(f"it holds {escape_undecodable(member.name)} twice")
-                    members[ending.lower()] = TarImage(tar, member.offset_data, member.size)
-    except FileNotFoundError:
-        raise TaskError(f"{tar} does not exist.") from None
-    except Exception as error:  # for damaged headers, tarfile also raises ValueError, OverflowError, MemoryError …
-        again = "" if "gunzip" in str(error) else " Fetch it again."
-        raise TaskError(f"{tar} is not a readable tar file: {error}.{again}") from error
-    yield from samples.items()
-
-
-def _check_member(member: tarfile.TarInfo, end: int) -> None:
-    """Refuse members that cannot be read by offset and size."""
-    shown = escape_undecodable(member.name)[:80]
-    if "\0" in member.name:
-        raise tarfile.ReadError(f"the name of member {shown!r} holds a zero byte")
-    if member.issparse():
-        raise tarfile.ReadError(f"member {shown!r} is sparse, so its bytes are not contiguous")
-    if not 0 <= member.size <= end - member.offset_data:
-        raise tarfile.ReadError(f"member {shown!r} declares {member.size:,} bytes, more than the file has left")
-
-
-def _not_taken(member: tarfile.TarInfo, name: str) -> str:
-    if any(is_leftover(part) for part in member.name.split("/") if part not in (".", "..")):
-        return HIDDEN
-    return "links in a tar" if member.issym() or member.islnk() else ""
-
-
-def _check_end(tar: Path) -> int:
-    """Return the size of a tar that ends with a block of zeros; without it, samples could be missing at the end."""
-    with tar.open("rb") as stream:
-        if stream.read(len(GZIP)) == GZIP:
-            raise tarfile.ReadError("it is compressed, but images are read in place: unpack it with gunzip")
-        size = stream.seek(0, 2)
-        stream.seek(max(0, size - 512))
-        if stream.read().strip(b"\0"):
-            raise tarfile.ReadError("it ends before its end-of-archive mark")
-    return size
-
-
-def _label(where: str, member: TarImage) -> int:
-    text = text_of(member.read(), f"{where}, .cls").strip()
-    try:
-        return index_of(where, text, None)
+        return index_of(where, text, names)
     except TaskError:
-        raise TaskError(f"{where}: label {text[:20]!r} is not a class index.") from None
+        what = "a class index" if names is None else "a class index or name"
+        raise TaskError(f"{where}: label {text[:20]!r} is not {what}.") from None

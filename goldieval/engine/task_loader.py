@@ -67,17 +67,9 @@ class TaskLoader:
 
     def _missing_data(self, entry: PlannedTask) -> str:
         """Find the folder of a task; return a line on the data that are missing, or nothing. Raises TaskError."""
-        task, source = entry.task, entry.task.card.source
         with contained("looking for its data"):
-            entry.folder = task.folder(self.root)
-            if source.on_disk and is_incomplete(entry.folder):
-                return INCOMPLETE.format(entry.folder, source.how_to_get(entry.folder, command_name(task)))
-            exists = entry.folder.is_dir() or not source.on_disk
-            missing = source.missing(entry.folder) if exists else []
-            if exists and not missing:
-                return ""
-            what = f"{entry.folder} lacks {listing(missing)}" if exists else f"there is no folder {entry.folder}"
-            return f"no data: {what}. To get it: {source.how_to_get(entry.folder, command_name(task))}"
+            entry.folder = entry.task.folder(self.root)
+            return missing_data(entry.task, entry.folder)
 
     def _load(self, entry: PlannedTask) -> None:
         key = (entry.task.name, entry.task.hash, entry.folder)
@@ -101,3 +93,21 @@ class TaskLoader:
                 return SkippedTask(task, reason, how_to_get)
         except TaskError as error:
             return SkippedTask(task, reason, str(error))
+
+
+def missing_data(task: Task, folder: Path) -> str:
+    """Return what is missing of the data of a task and how to get it, or nothing. Raises TaskError.
+
+    Args:
+        task: the task.
+        folder: folder of its data.
+    """
+    source = task.card.source
+    if source.on_disk and is_incomplete(folder):
+        return INCOMPLETE.format(folder, source.how_to_get(folder, command_name(task)))
+    exists = folder.is_dir() or not source.on_disk
+    missing = source.missing(folder) if exists else []
+    if exists and not missing:
+        return ""
+    what = f"{folder} lacks {listing(missing)}" if exists else f"there is no folder {folder}"
+    return f"no data: {what}. To get it: {source.how_to_get(folder, command_name(task))}"

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
 from goldieval.core.errors import TaskError
-from goldieval.data.samples import Dataset
+from goldieval.data.samples import Dataset, ImageSample
 from goldieval.families.aggregates import check_strata, measure, strata_columns, ties_of
+from goldieval.families.answers import answer_columns, strata_lists
 from goldieval.families.base import Prepared, Scored, params_of
 from goldieval.families.similarity import SimilarityFamily
 from goldieval.metrics.accuracy import true_class_ranks
+from goldieval.metrics.answers import Answers
 from goldieval.scoring.similarity import Similarity
 from goldieval.tasks.card import Task
 from goldieval.tasks.params import ChoiceParams
@@ -77,6 +79,8 @@ class Choice(SimilarityFamily[ChoicePrepared]):
             "rank_high": ranks.high,
             "image": np.asarray([dataset.images[row].path for row in images[:, 0]], dtype=object),
             "text": np.asarray([dataset.texts[row].text for row in texts[:, 0]], dtype=object),
+            **_answers(dataset, prepared.choices, by_image, ranks.answers),
+            **strata_lists(dataset),
         }
         context = {"cluster": images[:, 0], "chance": np.full(len(images), 1 / images.shape[1])}
         context |= strata_columns(dataset, prepared.params.strata)
@@ -85,3 +89,24 @@ class Choice(SimilarityFamily[ChoicePrepared]):
 
 
 FAMILY = Choice()
+
+
+def _answers(
+    dataset: Dataset, choices: np.ndarray, by_image: np.ndarray, answers: Answers | None
+) -> dict[str, np.ndarray]:
+    """Return the columns of the true candidate and the best false one: texts of one image, or images of one text.
+
+    Args:
+        dataset: the samples.
+        choices: candidates as pairs (image index, text index), shape (queries, candidates, 2).
+        by_image: whether the candidates are texts, shape (queries,).
+        answers: index among the candidates of each query's best answers.
+    """
+    if answers is None:
+        return {}
+    items = [*dataset.images, *dataset.texts]
+    candidates = np.where(by_image[:, None], choices[..., 1] + len(dataset.images), choices[..., 0])
+    queries = np.arange(len(choices))
+    right, wrong = (candidates[queries, each] for each in (answers.right, answers.wrong))
+    contents = [item.path if isinstance(item, ImageSample) else item.text for item in items]
+    return answer_columns(replace(answers, right=right, wrong=wrong), [item.id for item in items], contents)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 
 from goldieval.data.samples import ImageSample, TextSample
 from goldieval.families.aggregates import measure
+from goldieval.families.answers import answer_columns
 from goldieval.metrics.query_values import Columns
 from goldieval.metrics.ranks import Ranks
 from goldieval.records.parts import MeasuredMetric
@@ -49,6 +51,9 @@ def class_outcomes(
         predictions: predicted class of each image, shape (images,).
         places: position of the true class in the ranking of the model, shape (images,).
     """
+    answers = ranks.answers
+    if answers is not None:  # where the true class is not the prediction, the prediction is the wrong answer to show
+        answers = replace(answers, wrong=np.where(places > 0, predictions, answers.wrong))
     ids = np.asarray([image.id for image in images], dtype=object)
     return {
         "direction": np.full(len(ids), "i2c", dtype=object),
@@ -61,4 +66,5 @@ def class_outcomes(
         "rank_high": ranks.high,
         "image": np.asarray([image.path for image in images], dtype=object),
         "text": np.asarray([names[label] for label in labels], dtype=object),
+        **answer_columns(answers, [str(number) for number in range(len(names))], names),
     }

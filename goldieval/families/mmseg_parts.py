@@ -1,4 +1,4 @@
-"""The parts of mmsegmentation that are used: class names and colours of its data sets, area counts and resizing.
+"""The parts of mmsegmentation that are used: class names of its data sets, area counts and resizing.
 
 No other module imports it, and its compiled operations (``mmcv.ops``) are never used.
 """
@@ -13,7 +13,6 @@ import logging
 import sys
 import threading
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -24,7 +23,6 @@ import torch
 from goldieval.core.errors import TaskError, did_you_mean
 from goldieval.data.masks import IGNORED
 
-Colour = tuple[int, int, int]
 _IMPORTS = threading.Lock()
 EXACT = 1 << 23  # pixels: IoUMetric counts in float32, which is exact up to 2**24
 
@@ -36,13 +34,11 @@ class Definition:
     Attributes:
         name: name of its class.
         classes: class names.
-        palette: colour of each class.
         reduces: whether its loader treats value 0 as no label.
     """
 
     name: str
     classes: tuple[str, ...]
-    palette: tuple[Colour, ...]
     reduces: bool
 
     def for_labels(self, reduce_zero_label: bool) -> Definition:
@@ -56,7 +52,7 @@ class Definition:
         if reduce_zero_label == self.reduces:
             return self
         if reduce_zero_label and self.classes[0] == "background":
-            return Definition(self.name, self.classes[1:], self.palette[1:], True)
+            return Definition(self.name, self.classes[1:], True)
         how = "treats value 0 as no label" if self.reduces else "has a class for value 0"
         raise TaskError(
             f"mmsegmentation's {self.name} {how}: set source.reduce_zero_label to {str(self.reduces).lower()}."
@@ -74,7 +70,6 @@ def definition(name: str) -> Definition:
     return Definition(
         name,
         tuple(str(each).strip() for each in data_set.METAINFO["classes"]),
-        tuple((int(red), int(green), int(blue)) for red, green, blue in data_set.METAINFO["palette"]),
         bool(reduces is not None and reduces.default is True),
     )
 
@@ -136,17 +131,3 @@ def quiet_import(name: str) -> Any:
             finally:
                 logging.disable(before)
         return sys.modules[name]
-
-
-def colours(count: int, given: Sequence[Colour] = ()) -> list[Colour]:
-    """Return the given colours, or if there are none a colour for each class by the rule of PASCAL VOC."""
-    return list(given) or [_voc_colour(number + 1) for number in range(count)]
-
-
-def _voc_colour(number: int) -> Colour:
-    """Return the colour of a class number, whose bits are distributed over the high bits of red, green and blue."""
-    parts = [0, 0, 0]
-    for bit in range(8):
-        for channel in range(3):
-            parts[channel] |= (number >> (3 * bit + channel) & 1) << (7 - bit)
-    return parts[0], parts[1], parts[2]

@@ -11,6 +11,7 @@ import torch
 from goldieval.core.errors import TaskError
 from goldieval.data.samples import Dataset
 from goldieval.families.aggregates import check_strata, measure, strata_columns, ties_of
+from goldieval.families.answers import answer_columns, strata_lists
 from goldieval.families.approximation import Direction, approximations, loss_warnings
 from goldieval.families.base import Prepared, Scored, params_of
 from goldieval.families.similarity import SimilarityFamily
@@ -102,11 +103,18 @@ class _Side:
         self._clusters = image_ids[self._owner]
         self._texts = np.flatnonzero(has_positive) if name == "t2i" else None
         self._strata = {stratum: mask[has_positive] for stratum, mask in strata.items()}
+        groups = strata_lists(dataset) if name == "t2i" else _no_groups(dataset)
+        self._groups = {column: lists[has_positive] for column, lists in groups.items()}
 
     def columns(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         """Return the columns of the outcomes, and those that only metrics need."""
         images, texts, count = self._dataset.images, self._dataset.texts, len(self._ids)
         queries = [""] * count if self._texts is None else [texts[row].text for row in self._texts]
+        gallery = (
+            ([text.id for text in texts], [text.text for text in texts])
+            if self._texts is None
+            else ([image.id for image in images], [image.path for image in images])
+        )
         outcomes = {
             "direction": np.full(count, self.name, dtype=object),
             "sample_id": self._ids,
@@ -117,8 +125,17 @@ class _Side:
             "positives": self.ranks.positives,
             "image": np.asarray([images[row].path for row in self._owner], dtype=object),
             "text": np.asarray(queries, dtype=object),
+            **answer_columns(self.ranks.answers, *gallery),
+            **self._groups,
         }
         return outcomes, {"gallery": np.full(count, self.ranks.gallery), **self._strata}
+
+
+def _no_groups(dataset: Dataset) -> dict[str, np.ndarray]:
+    """Return the column of groups for images as queries, which are in none."""
+    column = np.empty(len(dataset.images), dtype=object)
+    column[:] = [[] for _ in dataset.images]
+    return {"strata": column} if dataset.strata else {}
 
 
 def _concatenated(tables: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:

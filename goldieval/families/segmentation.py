@@ -37,11 +37,13 @@ class SegmentationEvidence:
     Attributes:
         areas: areas of each picture, see ``metrics.miou``, shape (images, 4, classes).
         pixels: number of pixels of all masks, including those without a label.
+        small: predicted map of each picture, reduced, as PNG.
         drawn: the first pictures with truth and prediction, as many as the run draws.
     """
 
     areas: np.ndarray
     pixels: int
+    small: list[bytes] = field(default_factory=list)
     drawn: list[DrawnPicture] = field(default_factory=list)
 
 
@@ -97,7 +99,8 @@ class Segmentation(Family[SegmentationPrepared, SegmentationEvidence]):
         run.leave_out(maps.failed)
         ids = [image.id for image in run.prepared.dataset.images]
         pixels = sum(maps.pixels[id] for id in ids)
-        return SegmentationEvidence(np.stack([maps.areas[id] for id in ids]), pixels, maps.drawn)
+        areas = np.stack([maps.areas[id] for id in ids])
+        return SegmentationEvidence(areas, pixels, [maps.small[id] for id in ids], maps.drawn)
 
     def score(self, prepared: SegmentationPrepared, evidence: SegmentationEvidence) -> Scored:
         """Compute means over classes and pixel accuracy from the areas."""
@@ -114,6 +117,8 @@ class Segmentation(Family[SegmentationPrepared, SegmentationEvidence]):
             **{name: _lists(evidence.areas[:, row]) for row, name in enumerate(AREAS)},
             "image": np.asarray([image.path for image in images], dtype=object),
         }
+        if evidence.small:
+            outcomes["predicted_map"] = np.array(evidence.small, dtype=object)
         return Scored(
             measure(prepared.task, outcomes),
             outcomes,
@@ -125,9 +130,7 @@ class Segmentation(Family[SegmentationPrepared, SegmentationEvidence]):
                 "ignored": evidence.pixels - int(labelled.sum()),
                 "classes_present": int((labelled > 0).sum()),
             },
-            pictures={
-                picture.name: side_by_side(picture, classes.labels, classes.palette) for picture in evidence.drawn
-            },
+            pictures={picture.name: side_by_side(picture, classes.labels) for picture in evidence.drawn},
         )
 
 

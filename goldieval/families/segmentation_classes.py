@@ -1,4 +1,4 @@
-"""The prepared form of a segmentation task: its masks, its classes with their colours, and its texts."""
+"""The prepared form of a segmentation task: its masks, its classes and its texts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from goldieval.core.errors import TaskError, listing
 from goldieval.data.mask_files import LabelledSource
 from goldieval.data.masks import MaskSource
 from goldieval.families.base import Prepared
-from goldieval.families.mmseg_parts import Colour, Definition, colours, definition
+from goldieval.families.mmseg_parts import Definition, definition
 from goldieval.tasks.card import Task
 from goldieval.tasks.params import SegmentationParams
 from goldieval.tasks.prompts import CLASS_NAMES, resolve
@@ -23,14 +23,12 @@ class SegmentationClasses:
         lines: line of each class in the card or the data, in the form of ``params.class_names``.
         names: all names of all classes in texts; a class can have several.
         owner: class index of each name.
-        palette: colour of each class.
     """
 
     labels: list[str]
     lines: list[str]
     names: list[str]
     owner: list[int]
-    palette: list[Colour]
 
 
 @dataclass(kw_only=True)
@@ -39,7 +37,7 @@ class SegmentationPrepared(Prepared[SegmentationParams]):
 
     Attributes:
         masks: mask of each image, with the class of every pixel.
-        classes: labels, names and colours of the classes.
+        classes: labels and names of the classes.
         filled: every prompt with every name, shape (names, prompts).
     """
 
@@ -70,8 +68,7 @@ def segmentation_classes(task: Task, params: SegmentationParams, in_data: list[s
     given = None if params.class_names is None else resolve(task, params.class_names, CLASS_NAMES)
     labels, lines = _labels_and_lines(in_data, defined, given)
     owned = [(number, name) for number, line in enumerate(lines) for name in _parsed(line)[1]]
-    palette = colours(len(labels), defined.palette if defined else ())
-    return SegmentationClasses(labels, lines, [name for _, name in owned], [number for number, _ in owned], palette)
+    return SegmentationClasses(labels, lines, [name for _, name in owned], [number for number, _ in owned])
 
 
 def _labels_and_lines(

@@ -13,6 +13,7 @@ from goldieval.core.errors import TaskError
 from goldieval.core.threads import map_ahead
 from goldieval.data.masks import MaskSource
 from goldieval.data.samples import ImageSample
+from goldieval.data.small_maps import encode_map
 from goldieval.families.base import TaskRun
 from goldieval.families.classes import rows_of
 from goldieval.families.mmseg_parts import areas, resized
@@ -54,12 +55,14 @@ class Maps:
         areas: areas by image id, see ``metrics.miou``, each of shape (4, classes).
         pixels: number of pixels by image id, including those without a label.
         failed: content key to reason, of pictures that could not be decoded.
+        small: predicted map by image id, reduced, as PNG.
         drawn: the first pictures with truth and prediction, as many as the run draws.
     """
 
     areas: dict[str, np.ndarray] = field(default_factory=dict)
     pixels: dict[str, int] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
+    small: dict[str, bytes] = field(default_factory=dict)
     drawn: list[DrawnPicture] = field(default_factory=list)
 
 
@@ -125,10 +128,10 @@ def predicted_maps(run: TaskRun[SegmentationPrepared], model: Dense, predict: Pr
                 truth = torch.from_numpy(sample.mask).to(prediction.device)
                 maps.areas[image.id] = areas(prediction, truth, classes)
                 maps.pixels[image.id] = sample.mask.size
+                predicted = prediction.cpu().numpy()
+                maps.small[image.id] = encode_map(predicted)
                 if len(maps.drawn) < run.pictures_to_draw:
-                    maps.drawn.append(
-                        DrawnPicture(image.id, row, sample.picture, sample.mask, prediction.cpu().numpy())
-                    )
+                    maps.drawn.append(DrawnPicture(image.id, row, sample.picture, sample.mask, predicted))
             meter.advance(1)
     return maps
 

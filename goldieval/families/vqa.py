@@ -13,6 +13,7 @@ import torch
 from goldieval.core.errors import NotApplicableError, TaskError
 from goldieval.data.samples import Dataset
 from goldieval.families.aggregates import check_strata, measure, strata_columns
+from goldieval.families.answers import strata_lists
 from goldieval.families.base import Family, Prepared, Scored, TaskRun, params_of
 from goldieval.models.adapter import Generative, Model
 from goldieval.models.inputs import batches, decoded, sound, stacked
@@ -118,6 +119,7 @@ class Vqa(Family[VqaPrepared, list[str]]):
             "right": right.astype(bool),
             "image": np.asarray([image.path for image in images], dtype=object),
             "text": np.asarray([text.text for text in dataset.texts], dtype=object),
+            **strata_lists(dataset),
         }
         context = {"cluster": prepared.owner, "chance": guessed, **strata_columns(dataset, prepared.params.strata)}
         return Scored(measure(prepared.task, outcomes, context), outcomes, Ties(), [])

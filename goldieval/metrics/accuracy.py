@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from goldieval.metrics.answers import answers_of
 from goldieval.metrics.ranks import TIE, Ranks, joined
 
 
@@ -41,7 +42,9 @@ def true_class_ranks(scores: torch.Tensor, labels: torch.Tensor) -> ClassRanks:
     above = (scores > true + TIE).sum(1)
     tied = (scores >= true - TIE).sum(1) - above - 1
     one = np.ones(len(labels), dtype=np.int64)
-    ranks = Ranks(above.cpu().numpy(), tied.cpu().numpy(), one, one, scores.shape[1])
+    wrong = scores.scatter(1, labels[:, None], -torch.inf).max(1)
+    answers = answers_of((true[:, 0], labels), (wrong.values, wrong.indices))
+    ranks = Ranks(above.cpu().numpy(), tied.cpu().numpy(), one, one, scores.shape[1], answers)
     earlier = torch.arange(scores.shape[1], device=scores.device) < labels[:, None]
     places = ((scores > true) | ((scores == true) & earlier)).sum(1)
     return ClassRanks(ranks, scores.argmax(1).cpu().numpy(), places.cpu().numpy())

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from scipy.special import gammaln
 
-# Scores of float32 unit vectors that differ by less than this count as ties.
-TIE = 1e-6
+from goldieval.metrics.answers import TIE as TIE
+from goldieval.metrics.answers import Answers, BestAnswers, answers_of, joined_answers
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class Ranks:
         tied_positives: number of positives that score the same as the best, itself included, (queries,).
         positives: number of all positives, (queries,).
         gallery: number of candidates.
+        answers: the best right and the best wrong answer to each query, where they were determined.
     """
 
     above: np.ndarray
@@ -30,11 +31,13 @@ class Ranks:
     tied_positives: np.ndarray
     positives: np.ndarray
     gallery: int
+    answers: Answers | None = None
 
     def of(self, queries: np.ndarray) -> Ranks:
         """Return the ranks of a selection of queries, given as a mask or as indices."""
         above, tied = self.above[queries], self.tied[queries]
-        return Ranks(above, tied, self.tied_positives[queries], self.positives[queries], self.gallery)
+        answers = self.answers.of(queries) if self.answers is not None else None
+        return Ranks(above, tied, self.tied_positives[queries], self.positives[queries], self.gallery, answers)
 
     @property
     def low(self) -> np.ndarray:
@@ -78,7 +81,9 @@ def joined(parts: Sequence[Ranks]) -> Ranks:
     def column(name: str) -> np.ndarray:
         return np.concatenate([getattr(part, name) for part in parts])
 
-    return Ranks(column("above"), column("tied"), column("tied_positives"), column("positives"), parts[0].gallery)
+    counts = (column(name) for name in ("above", "tied", "tied_positives", "positives"))
+    answers = [part.answers for part in parts if part.answers is not None]
+    return Ranks(*counts, parts[0].gallery, joined_answers(answers) if len(answers) == len(parts) else None)
 
 
 class RankCounter:
@@ -94,7 +99,10 @@ class RankCounter:
     def __init__(self, positives: torch.Tensor, scores: torch.Tensor, texts: int, images: int) -> None:
         order = torch.argsort(positives[:, 0], stable=True)
         self._positives, self._scores = positives[order], scores[order]
-        self._sides = [_Side(self._positives[:, side], self._scores, size) for side, size in ((0, texts), (1, images))]
+        sizes = texts, images
+        self._sides = [
+            _Side(self._positives[:, side], self._positives[:, 1 - side], self._scores, sizes[side]) for side in (0, 1)
+        ]
 
     def update(self, tile: torch.Tensor, text_start: int, image_start: int) -> None:
         """Count a tile of scores, (texts, images), which is overwritten at the positives."""
@@ -107,8 +115,8 @@ class RankCounter:
         tile[here[:, 0] - text_start, here[:, 1] - image_start] = -torch.inf
         by_text, by_image = self._sides
         scratch = torch.empty_like(tile)
-        by_text.count(tile, text_start, 1, scratch)
-        by_image.count(tile, image_start, 0, scratch)
+        by_text.count(tile, text_start, image_start, 1, scratch)
+        by_image.count(tile, image_start, text_start, 0, scratch)
 
     def result(self) -> tuple[Ranks, Ranks]:
         """Return the ranks text to image and image to text."""
@@ -119,24 +127,34 @@ class RankCounter:
 class _Side:
     """Thresholds and counters of the queries of one direction."""
 
-    def __init__(self, query: torch.Tensor, scores: torch.Tensor, size: int) -> None:
+    def __init__(self, query: torch.Tensor, item: torch.Tensor, scores: torch.Tensor, size: int) -> None:
         self.size = size
         self.best = torch.full((size,), -torch.inf, device=scores.device)
         self.best.scatter_reduce_(0, query, scores, "amax")
         self.positives = torch.bincount(query, minlength=size)
-        self.tied_positives = torch.bincount(query[scores >= self.best[query] - TIE], minlength=size)
+        near = scores >= self.best[query] - TIE
+        self.tied_positives = torch.bincount(query[near], minlength=size)
+        self._right = torch.full((size,), _BEYOND, device=scores.device)
+        self._right.scatter_reduce_(0, query[near], item[near], "amin")
+        self._wrong = BestAnswers(size, scores.device)
         self.above = torch.zeros(size, dtype=torch.int64, device=scores.device)
         self.reach = torch.zeros_like(self.above)
 
-    def count(self, tile: torch.Tensor, start: int, dim: int, scratch: torch.Tensor) -> None:
+    def count(self, tile: torch.Tensor, start: int, item_start: int, dim: int, scratch: torch.Tensor) -> None:
         here = slice(start, start + tile.shape[1 - dim])
+        self._wrong.update(tile, here, item_start, dim)
         best = self.best[here].unsqueeze(dim)
         self.above[here] += _count(torch.gt(tile, best + TIE, out=scratch), dim)
         self.reach[here] += _count(torch.ge(tile, best - TIE, out=scratch), dim)
 
     def ranks(self, gallery: int) -> Ranks:
         above, reach = self.above.cpu().numpy(), self.reach.cpu().numpy()
-        return Ranks(above, reach - above, self.tied_positives.cpu().numpy(), self.positives.cpu().numpy(), gallery)
+        answers = answers_of((self.best, self._right), (self._wrong.scores, self._wrong.items))
+        positives, tied_positives = self.positives.cpu().numpy(), self.tied_positives.cpu().numpy()
+        return Ranks(above, reach - above, tied_positives, positives, gallery, answers)
+
+
+_BEYOND = torch.iinfo(torch.int64).max  # an index after all others
 
 
 def _count(ones: torch.Tensor, dim: int) -> torch.Tensor:

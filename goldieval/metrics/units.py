@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 
@@ -15,6 +16,7 @@ class Unit:
         stored_as: the unit of the stored number.
         more_digits: digits behind the point beyond those that a table shows.
         whole: shown without digits behind the point.
+        bounds: lowest and highest possible stored number.
     """
 
     name: str
@@ -22,6 +24,11 @@ class Unit:
     stored_as: str = ""
     more_digits: int = 0
     whole: bool = False
+    bounds: tuple[float, float] = (-math.inf, math.inf)
+
+    def places(self, digits: int = 1) -> int:
+        """Return the number of digits behind the point, where a percentage has ``digits``."""
+        return 0 if self.whole else max(0, digits + self.more_digits)
 
     def text(self, number: float, digits: int = 1, signed: bool = False) -> str:
         """Return a stored number as it is shown.
@@ -34,12 +41,11 @@ class Unit:
         >>> PERCENT.text(0.1234), RANK.text(1234.5), UNITS["metres"].text(0.4, signed=True)
         ('12.3', '1,234.5', '+0.400')
         """
-        places = 0 if self.whole else max(0, digits + self.more_digits)
-        return f"{self.scale * number:{'+' if signed else ''},.{places}f}"
+        return f"{self.scale * number:{'+' if signed else ''},.{self.places(digits)}f}"
 
 
-PERCENT = Unit("percent", scale=100.0, stored_as="fraction")
-RANK = Unit("rank", stored_as="rank")
+PERCENT = Unit("percent", scale=100.0, stored_as="fraction", bounds=(0.0, 1.0))
+RANK = Unit("rank", stored_as="rank", bounds=(1.0, math.inf))
 POINTS = Unit("points", stored_as="points")
 SCORE = Unit("score", stored_as="score", more_digits=-1)
 METRES = Unit("metres", stored_as="metres", more_digits=2)

@@ -66,8 +66,16 @@ def standard_options(spec: ModelSpec) -> StandardOptions:
 def canonical(name: str, value: Any) -> str:
     """Return an option in one form, whatever its spelling in the spec: ``mean=0.5,0.5,0.5``."""
     parts = value if isinstance(value, tuple) else (value,)
+    if name == "size" and parts[0] == parts[-1]:
+        parts = parts[:1]
     separator = "x" if name == "size" else ","
     return f"{name}={separator.join('yes' if part is True else 'no' if part is False else str(part) for part in parts)}"
+
+
+def canonical_options(options: StandardOptions) -> dict[str, str]:
+    """Return the options that a spec gives, in one spelling each."""
+    given = {each.name: getattr(options, each.name) for each in fields(options)}
+    return {name: canonical(name, value).partition("=")[2] for name, value in given.items() if value not in (None, ())}
 
 
 def accepts_options(*names: str) -> Callable[[Loader], Loader]:
@@ -156,4 +164,3 @@ _READERS: dict[str, tuple[Callable[[str], Any], str]] = {
     "tokenizer": (str, "an open_clip architecture, a folder or a tokenizer.json"),
     "drop": (_names, "names or beginnings of names, with commas"),
 }
-STANDARD = tuple(field.name for field in fields(StandardOptions))

@@ -14,6 +14,7 @@ from goldieval.records.schema import Record
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -100,28 +101,41 @@ class Results(Sequence[Record]):
         return {record.task.name: record.values() for record in self._records}
 
     def frame(self) -> pd.DataFrame:
-        """Return a table with one row per metric.
+        """Return a table with one row per metric; tasks that failed have none.
 
-        The columns are model, task, protocol, scoring, status, metric, value, low, high, n, separable (minimum
-        detectable difference), chance and unreliable. ``low`` and ``high`` are None if there is no interval.
+        The columns are model, fingerprint, precision, images_seen, unique_pairs, task, protocol, scoring, subset (text,
+        empty for the whole task), limit, status, metric, value, low, high, n, chance, ceiling, separable (minimum
+        detectable difference) and unreliable. ``low`` and ``high`` are missing if there is no interval.
         """
-        import pandas as pd
+        from goldieval.records.frame import frame_of
 
-        return pd.DataFrame(
-            [
-                {
-                    "model": record.model.spec,
-                    "task": record.task.name,
-                    "protocol": record.task.protocol,
-                    "scoring": record.task.scoring,
-                    "status": record.status,
-                    "metric": name,
-                    **metric.model_dump(include={"value", "low", "high", "n", "chance", "separable", "unreliable"}),
-                }
-                for record in self._records
-                for name, metric in record.metrics.items()
-            ]
-        )
+        return frame_of(self._records)
+
+    def plot(self, metric: str | None = None) -> Figure:
+        """Return a matplotlib figure with one panel per task and setting.
+
+        If checkpoints of one training are among the models, the scores are shown over the number of images seen; else
+        by model. Bars are 95 % intervals; the dashed line is the chance level.
+
+        Args:
+            metric: name of the metric; by default the headline of each task.
+
+        Raises:
+            GoldievalError: no record has the metric.
+        """
+        from goldieval.records.figure import figure_of
+
+        return figure_of(self._records, metric)
+
+    def __repr__(self) -> str:
+        from goldieval.records.summary import text_of
+
+        return text_of(self._records, self.faults, self.models_failed)
+
+    def _repr_html_(self) -> str:
+        from goldieval.records.summary import html_of
+
+        return html_of(self._records, self.faults, self.models_failed)
 
 
 def read_folder(place: Path) -> LoadedRecords:

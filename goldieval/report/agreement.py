@@ -19,7 +19,13 @@ from goldieval.report.grid import Grid
 Lines = list[list[str]]
 Cells = dict[tuple[str, str], str]  # by row name and column name
 _NUMBER = re.compile(r"[-+]?[0-9][0-9,]*(?:\.[0-9]+)?")
-_FOOTER_ROWS = ("n", "MDD", "separable")  # the last is what tables of 0.1 call the minimum detectable difference
+_FOOTER_ROWS = (
+    "chance",
+    "ceiling",
+    "n",
+    "MDD",
+    "separable",
+)  # the last is what tables of 0.1 call the minimum detectable difference
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,11 @@ from pathlib import Path
 from goldieval.core.errors import GoldievalError
 from goldieval.core.text import shell_argument
 from goldieval.report.collect import collect
+from goldieval.report.column_choice import choose_columns
 from goldieval.report.grid import Grid
 from goldieval.report.imports import read_imports
 from goldieval.report.layout import lay_out
+from goldieval.report.plot_choice import PlotChoice
 from goldieval.report.published import load_published
 from goldieval.report.studies import read_runs, study_folder
 from goldieval.report.table_sources import TableSources
@@ -44,6 +46,8 @@ def build_table(
     allow: bool = False,
     delta: str | None = None,
     digits: int | None = None,
+    columns: str = "",
+    plot: PlotChoice = PlotChoice(),
 ) -> BuiltTable:
     """Read records, published numbers and imports, and lay out a table; nothing is measured.
 
@@ -55,6 +59,8 @@ def build_table(
         allow: whether different settings may share a column.
         delta: row from which differences are shown, instead of the specification's.
         digits: digits behind the point of a percentage, instead of the specification's.
+        plot: the column, labels and training data of the plot, instead of the specification's.
+        columns: globs over headings, metrics or tasks of the columns to show, separated by commas; empty for all.
 
     Raises:
         GoldievalError: the table does not exist, its specification is invalid, or a place does not exist.
@@ -65,11 +71,14 @@ def build_table(
     collected = collect(results, missing_ok=list(results) == RESULTS)
     imported = read_imports(imports)
     sources = TableSources(load_published(), Catalogue(tasks_dir).tasks, collected.records, imported.scores)
+    loaded = plot.applied(loaded, sources)
     grid = _laid_out(loaded, sources, allow, list(results))
     grid.faults[:0] = [*collected.faults, *imported.faults]
     names = [row.name for panel in grid.panels for row in panel.rows]
     if delta and delta not in names:
         raise GoldievalError(f"--delta {delta!r}: no such row. There are {', '.join(map(repr, names[:8]))}.")
+    if columns:
+        choose_columns(grid, columns)
     grid.hints += _hints(loaded, sources, grid, results, tasks_dir)
     return BuiltTable(loaded, sources, grid)
 

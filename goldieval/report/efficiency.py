@@ -3,44 +3,19 @@
 from __future__ import annotations
 
 import fnmatch
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
-from goldieval.records.schema import Record
+from goldieval.core.text import shell_argument
+from goldieval.report.efficiency_column import chosen_column
+from goldieval.report.efficiency_measured import measured_points
+from goldieval.report.efficiency_point import EfficiencyPoint
 from goldieval.report.numbers import label
-from goldieval.report.score import Kind, display_name, of_record
-from goldieval.report.settings import Setting, main_setting, scoring_name, setting_of
+from goldieval.report.settings import scoring_name
 from goldieval.report.table_sources import TableSources
 from goldieval.report.table_spec import Column, TableSpec
 
-
-@dataclass(frozen=True)
-class EfficiencyPoint:
-    """One model.
-
-    Attributes:
-        name: name of the model.
-        kind: where the score comes from.
-        score: score in percent.
-        low: lower end of its interval in percent; None where there is none.
-        high: upper end of the interval.
-        unique_pairs: distinct training pairs; None where not known.
-        images_seen: images that training saw; None where not known.
-        other_scoring: its scoring mode, if it differs from that of the other points; else empty.
-    """
-
-    name: str
-    kind: Kind
-    score: float
-    low: float | None
-    high: float | None
-    unique_pairs: int | None
-    images_seen: int | None
-    other_scoring: str = ""
-
-    @property
-    def label(self) -> str:
-        """The text beside its point."""
-        return f"{self.name} ({self.other_scoring})" if self.other_scoring else self.name
+AXES = {"unique_pairs": "unique image-text pairs", "images_seen": "images seen in training"}
 
 
 @dataclass(frozen=True)
@@ -49,31 +24,75 @@ class Efficiency:
 
     Attributes:
         title: task and metric.
-        points: the models.
-        left_out: models with a score model training data are not known.
+        points: the models whose training data are known.
+        left_out: published models whose training data are not known.
+        missing: one line for each measured model that is not among the points, with the reason.
+        chance: chance level in percent; None where it is not known.
     """
 
     title: str
     points: list[EfficiencyPoint]
     left_out: list[str]
+    missing: list[str] = field(default_factory=list)
+    chance: float | None = None
+
+    def on(self, axis: str) -> list[EfficiencyPoint]:
+        """Return the points with a known place on an axis, those on the Pareto frontier marked."""
+        placed = [point for point in self.points if getattr(point, axis)]
+        front = {id(point) for point in _frontier(placed, axis)}
+        return [replace(point, frontier=id(point) in front) for point in placed]
 
 
 def efficiency(spec: TableSpec, sources: TableSources) -> Efficiency | None:
     """Return the plot of a table: published models and the records of the column's setting; None if it has no plot."""
-    if spec.plot is None:
+    column = chosen_column(spec, sources)
+    if spec.plot is None or column is None:
         return None
-    task, metric = spec.plot.task, spec.plot.metric
-    points = [*_published(task, metric, spec, sources), *_measured(task, metric, sources)]
-    placed = [point for point in points if point.unique_pairs or point.images_seen]
-    left_out = [point.name for point in points if not (point.unique_pairs or point.images_seen)]
-    return Efficiency(f"{task}, {label(metric)}", placed, left_out)
+    task, metric = column
+    points, missing, main = measured_points(task, metric, spec, sources)
+    scoring = main.scoring if main else ""
+    published = _published(task, metric, scoring, spec, sources)
+    everything = [replace(point, asked=_asked(point, spec.plot.labels)) for point in [*published, *points]]
+    placed = [point for point in everything if point.unique_pairs or point.images_seen]
+    unknown = [point for point in everything if not (point.unique_pairs or point.images_seen)]
+    missing += [f"{point.name}: {_how_to_place(point)}" for point in unknown if point.kind == "ours"]
+    left_out = [point.name for point in unknown if point.kind == "published"]
+    return Efficiency(f"{task}, {label(metric)}", placed, left_out, missing, _chance(task, metric, sources))
 
 
-def _published(task: str, metric: str, spec: TableSpec, sources: TableSources) -> list[EfficiencyPoint]:
+def _how_to_place(point: EfficiencyPoint) -> str:
+    argument = shell_argument(f"{point.spec}=PAIRS,SEEN")
+    return f"its record states no training data; with --trained {argument} it is shown"
+
+
+def _asked(point: EfficiencyPoint, patterns: Sequence[str]) -> bool:
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns for name in (point.name, point.spec))
+
+
+def _frontier(points: Sequence[EfficiencyPoint], axis: str) -> list[EfficiencyPoint]:
+    """Return the points that none of less or equal training data surpasses; other scoring modes are not compared."""
+    compared = [point for point in points if not point.other_scoring]
+    front: list[EfficiencyPoint] = []
+    for point in sorted(compared, key=lambda point: (getattr(point, axis), -point.score)):
+        if not front or point.score > front[-1].score:
+            front.append(point)
+    return front
+
+
+def _chance(task: str, metric: str, sources: TableSources) -> float | None:
+    """Return the chance level in percent, of a record or of the card; None where it is not known."""
+    for _, record in sources.records:
+        if record.task.name == task and metric in record.metrics and record.metrics[metric].chance is not None:
+            return 100 * record.metrics[metric].chance
+    card = sources.tasks[task].card if task in sources.tasks else None
+    known = card is not None and card.headline == metric and card.chance is not None
+    return 100 * card.chance if known else None  # type: ignore[union-attr,operator]
+
+
+def _published(task: str, metric: str, scoring: str, spec: TableSpec, sources: TableSources) -> list[EfficiencyPoint]:
     """Return published models, labelled where their scoring mode differs from that of the records or of most models."""
-    main = _main(task, metric, sources)
-    usual = sources.published.usual_protocol(task, metric, main.scoring if main else "")
-    scoring = main.scoring if main else sources.published.usual_scoring(task, metric, usual)
+    usual = sources.published.usual_protocol(task, metric, scoring)
+    scoring = scoring or sources.published.usual_scoring(task, metric, usual)
     protocols = {
         column.protocol
         for panel in spec.panels
@@ -85,37 +104,19 @@ def _published(task: str, metric: str, spec: TableSpec, sources: TableSources) -
         for score in sources.published.find(model.name, task, metric):  # best evidence first
             fits = not protocols or score.protocol in protocols
             if fits and score.value is not None and score.unit == "percent":
-                value = 100 * score.value
                 other = "" if fnmatch.fnmatchcase(scoring, score.scoring) else scoring_name(score.scoring)
-                training_data = (model.unique_pairs, model.images_seen)
                 points.append(
-                    EfficiencyPoint(model.name, "published", value, None, None, *training_data, other_scoring=other)
+                    EfficiencyPoint(
+                        model.name,
+                        "published",
+                        100 * score.value,
+                        None,
+                        None,
+                        model.unique_pairs,
+                        model.images_seen,
+                        other_scoring=other,
+                        spec=model.spec,
+                    )
                 )
                 break
-    return points
-
-
-def _records(task: str, metric: str, sources: TableSources) -> list[Record]:
-    return [record for _, record in sources.records if record.task.name == task and metric in record.metrics]
-
-
-def _main(task: str, metric: str, sources: TableSources) -> Setting | None:
-    settings = [setting_of(record) for record in _records(task, metric, sources)]
-    return main_setting(settings, sources.protocol(task))
-
-
-def _measured(task: str, metric: str, sources: TableSources) -> list[EfficiencyPoint]:
-    main = _main(task, metric, sources)
-    points = []
-    for record in _records(task, metric, sources):
-        score = of_record(record, metric)
-        if main is None or setting_of(record) != main or not main.whole or score is None or score.value is None:
-            continue
-        low, high = (None if end is None else 100 * end for end in (score.low, score.high))
-        model = record.model
-        points.append(
-            EfficiencyPoint(
-                display_name(record), "ours", 100 * score.value, low, high, model.unique_pairs, model.images_seen
-            )
-        )
     return points

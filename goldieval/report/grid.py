@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from goldieval.metrics.units import PERCENT, UNITS
+from goldieval.report.numbers import interval_beside
 from goldieval.report.score import Kind, Score
 
 
@@ -72,6 +73,9 @@ class GridPanel:
         n: number of outcomes of each column; empty where it is not known.
         mdd: minimum detectable difference of each column, as a fraction; None where it is not known.
         mdd_means: legend of ``mdd``, where it is not that of two independent models.
+        headline: whether each column is the headline metric of its task; these are kept where space is short.
+        chance: chance level of each column, as printed; empty where it is not known.
+        ceiling: score of a perfect model in each column, as printed; empty where it is not known.
     """
 
     title: str
@@ -81,6 +85,9 @@ class GridPanel:
     n: list[str] = field(default_factory=list)
     mdd: list[float | None] = field(default_factory=list)
     mdd_means: str = ""
+    headline: list[bool] = field(default_factory=list)
+    chance: list[str] = field(default_factory=list)
+    ceiling: list[str] = field(default_factory=list)
 
     @property
     def rows(self) -> Iterator[GridRow]:
@@ -98,7 +105,7 @@ class Grid:
         name: name of the table.
         title: caption of the table.
         digits: digits behind the point of a percentage.
-        intervals: whether half-widths of intervals are shown.
+        intervals: whether intervals are shown.
         panels: parts of the table.
         footnotes: texts of the footnotes, which are numbered from 1.
         notes: lines below the table.
@@ -132,12 +139,13 @@ class Grid:
             return "–"
         return self.number(cell.score.value, cell.score.unit)
 
-    def half_width(self, cell: Cell) -> str:
-        """Return half the width of the 95 % interval; empty where there is none, or it is unreliable."""
+    def interval(self, cell: Cell) -> str:
+        """Return the 95 % interval as ``± 1.3`` or ``(8.2–17.2)``; empty where there is none, or it is unreliable."""
         score = cell.score
-        if not self.intervals or score is None or score.unreliable or score.low is None or score.high is None:
+        if not self.intervals or score is None or score.value is None or score.unreliable:
             return ""
-        return self.number((score.high - score.low) / 2, score.unit)
+        text = interval_beside(score.value, score.low, score.high, UNITS[score.unit], self.digits)
+        return text if text.startswith("±") or not text else f"({text})"
 
     def difference(self, cell: Cell) -> str:
         if cell.delta is None or cell.score is None:

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import pairwise
+from statistics import NormalDist
+from typing import TYPE_CHECKING
 
 from goldieval.core.errors import GoldievalError
-from goldieval.metrics.effective import Z95
 from goldieval.metrics.registry import metric_of
 from goldieval.records.files import read_outcomes
 from goldieval.report.grid import Cell, GridPanel
 from goldieval.report.score import Score
 from goldieval.report.table_spec import Marks
+
+if TYPE_CHECKING:
+    from goldieval.metrics.paired_result import Paired
+
+LEVEL = 0.05
 
 
 def highlight(panel: GridPanel, marks: Marks) -> list[str]:
@@ -40,32 +46,37 @@ def _highlight_column(cells: Iterable[Cell], marks: Marks) -> None:
         ranked[1][0].second = marks.second == "underline" and steps == [True, True]
 
 
-def differ_significantly(a: Score, b: Score) -> bool:
-    """Return whether two scores differ significantly at the 5 % level.
+def differ_significantly(a: Score, b: Score, level: float = LEVEL) -> bool:
+    """Return whether two scores differ significantly at a level, in a test of both sides.
 
     They do if their standard errors show it. Otherwise two records of the same samples are tested in pairs, which has
     more power. A published score without n never differs significantly.
+
+    Raises:
+        GoldievalError: outcomes do not belong to their record.
     """
     if a.error is None or b.error is None or a.value is None or b.value is None:
         return False
-    return bool(abs(a.value - b.value) > Z95 * (a.error**2 + b.error**2) ** 0.5) or _paired(a, b)
+    if abs(a.value - b.value) > NormalDist().inv_cdf(1 - level / 2) * (a.error**2 + b.error**2) ** 0.5:
+        return True
+    result = paired_test(a, b)
+    return result is not None and result.p <= level
 
 
-def _paired(a: Score, b: Score) -> bool:
-    """Test two records of the same samples; False where one has no outcomes or is a mean over seeds.
+def paired_test(a: Score, b: Score) -> Paired | None:
+    """Test two records of the same samples; None where one has no outcomes or is a mean over seeds.
 
     Raises:
         GoldievalError: outcomes do not belong to their record.
     """
     if any(one.file is None or one.record is None or one.record.outcomes is None for one in (a, b)):
-        return False
+        return None
     from goldieval.comparison.pairs import aligned, difference
-    from goldieval.metrics.paired_result import LEVEL  # imports scipy.stats, most of a second
 
     if difference(a.record, b.record):  # type: ignore[arg-type]
-        return False
+        return None
     metric = metric_of(a.metric)
     left, right = (metric.values(read_outcomes(one.file, one.record)) for one in (a, b))  # type: ignore[arg-type]
     if left is None or right is None or not metric.comparable:
-        return False
-    return metric.paired(left, aligned(left, right, a.task)).p <= LEVEL
+        return None
+    return metric.paired(left, aligned(left, right, a.task))

@@ -8,6 +8,7 @@ from goldieval.core.errors import GoldievalError, did_you_mean
 from goldieval.report.grid import Cell, Grid, GridPanel
 from goldieval.report.highlighting import highlight
 from goldieval.report.panel_rows import PanelRows
+from goldieval.report.references import set_references
 from goldieval.report.studies import study_panel
 from goldieval.report.table_sources import TableSources
 from goldieval.report.table_spec import Column, Panel, TableSpec
@@ -40,6 +41,7 @@ def lay_out(spec: TableSpec, sources: TableSources, allow: bool = False) -> Grid
     for each in grid.panels:
         _set_differences(grid, each, spec.delta)
         grid.faults += highlight(each, spec.marks)
+        set_references(each, sources, spec.digits)
         if not each.mdd:
             _set_footer(each)
     grid.panels = [panel for panel in grid.panels if any(True for _ in panel.rows)]

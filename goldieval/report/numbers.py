@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from goldieval.metrics.registry import metric_of
+from goldieval.metrics.units import PERCENT, Unit
 from goldieval.records.parts import MeasuredMetric
 
 
@@ -22,6 +23,46 @@ def interval(name: str, metric: MeasuredMetric) -> str:
         return "none"
     ends = f"{value(name, metric.low)}–{value(name, metric.high)}"
     return f"{ends} unreliable" if metric.unreliable else ends
+
+
+def within_bounds(low: float, high: float, unit: Unit) -> tuple[float, float]:
+    """Return the ends of an interval inside the possible scores; those of a mean over seeds may lie outside.
+
+    >>> within_bounds(-0.002, 0.024, PERCENT)
+    (0.0, 0.024)
+    """
+    lowest, highest = unit.bounds
+    return min(max(low, lowest), highest), max(min(high, highest), lowest)
+
+
+def interval_beside(number: float, low: float | None, high: float | None, unit: Unit = PERCENT, digits: int = 1) -> str:
+    """Return a 95 % interval as it is shown beside its score: ``± 1.3``, or ``8.2–17.2``; empty where there is none.
+
+    ± is used only where it says where the interval ends: both sides are equally wide to the last digit that is shown,
+    and neither end is an impossible score. All screens and formats call this function.
+
+    Args:
+        number: the score, as it is stored.
+        low: lower end of the interval.
+        high: upper end of the interval.
+        unit: unit of the score.
+        digits: digits behind the point of a percentage.
+
+    >>> interval_beside(0.335, 0.322, 0.348), interval_beside(0.12, 0.082, 0.172), interval_beside(0.011, -0.002, 0.024)
+    ('± 1.3', '8.2–17.2', '0.0–2.4')
+    """
+    if low is None or high is None:
+        return ""
+    places, half = unit.places(digits), (high - low) / 2
+    last_digit = 10.0**-places * (1 + 1e-9)
+    shown, width = (round(unit.scale * each, places) for each in (number, half))
+    possible = all(
+        unit.bounds[0] * unit.scale - 1e-9 <= end <= unit.bounds[1] * unit.scale + 1e-9
+        for end in (unit.scale * low, unit.scale * high, shown - width, shown + width)
+    )
+    if possible and unit.scale * abs(high + low - 2 * number) <= last_digit:
+        return f"± {unit.text(half, digits)}"
+    return "–".join(unit.text(end, digits) for end in within_bounds(low, high, unit))
 
 
 def duration(seconds: float) -> str:

@@ -16,13 +16,14 @@ from goldieval.core.errors import GoldievalError
 from goldieval.core.files import atomic_write
 from goldieval.metrics.units import PERCENT, UNITS
 from goldieval.records.schema import Record
-from goldieval.report.efficiency import efficiency
+from goldieval.report.efficiency import AXES, efficiency
+from goldieval.report.efficiency_svg import efficiency_plot
 from goldieval.report.formats.html import body, escape_invisible
-from goldieval.report.numbers import interval, label, value
+from goldieval.report.numbers import interval, interval_beside, label, value
 from goldieval.report.score import Score, display_name, of_record
 from goldieval.report.scores import interval_warnings
 from goldieval.report.settings import setting_of
-from goldieval.report.svg import efficiency_plot, interval_bar
+from goldieval.report.svg import interval_bar
 
 if TYPE_CHECKING:
     from goldieval.report.built_table import BuiltTable
@@ -57,11 +58,7 @@ def page(built: BuiltTable) -> str:
     script = script.strip()
     rows, tasks = _rows(built), _tasks(built)
     points = efficiency(built.spec, built.sources)
-    drawn = [
-        efficiency_plot(points, axis, text)
-        for axis, text in (("unique_pairs", "unique pairs"), ("images_seen", "images seen"))
-        if points and points.points
-    ]
+    drawn = [efficiency_plot(points, axis, text) for axis, text in AXES.items() if points and points.points]
     return environment.from_string(template).render(
         title=built.grid.title,
         style=style,
@@ -109,12 +106,11 @@ def _rows(built: BuiltTable) -> list[dict[str, Any]]:
 def _row(score: Score, badges: list[dict[str, str]], headline: bool) -> dict[str, Any]:
     number = score.value if score.value is not None else 0.0
     unit = UNITS[score.unit]
-    half = None if score.low is None or score.high is None else (score.high - score.low) / 2
     setting = [badge["text"] for badge in badges if badge["text"] != score.grade]
     return {
         "model": score.model, "kind": score.kind, "task": score.task, "metric": score.metric,
         "label": label(score.metric), "sort": round(unit.scale * number, 6), "value": f"{unit.scale * number:,.1f}",
-        "half": "" if half is None else f"{unit.scale * half:.1f}", "n": score.n,
+        "interval": interval_beside(number, score.low, score.high, unit), "n": score.n,
         "n_text": f"{score.n:,}" if score.n else "", "headline": headline, "badges": badges,
         "bar": interval_bar(number, score.low, score.high) if unit == PERCENT else "",
         "note": "; ".join(text for text in (score.source, score.note) if text),

@@ -38,6 +38,8 @@ class Score:
         note: what a reader of the table must know.
         file: file from which it was read.
         record: record in which it was measured.
+        chance: what a guess gets on these data; None where it is not known.
+        ceiling: what a perfect model gets; None where it is not known.
     """
 
     model: str
@@ -56,6 +58,8 @@ class Score:
     note: str = ""
     file: Path | None = None
     record: Record | None = None
+    chance: float | None = None
+    ceiling: float | None = None
 
     @property
     def unreliable(self) -> str:
@@ -101,5 +105,5 @@ def of_record(record: Record, metric: str, file: Path | None = None) -> Score | 
     unit = metric_of(metric).unit.name
     return Score(
         name, "ours", task.name, metric, measured.value, unit, measured.low, measured.high, measured.n, task.protocol,
-        task.scoring, file=file, record=record,
+        task.scoring, file=file, record=record, chance=measured.chance, ceiling=measured.ceiling,
     )  # fmt: skip

@@ -1,18 +1,36 @@
-"""Records as one table, or as stacked lines where the window is too narrow; nothing is truncated."""
+"""Records as one table, with fewer columns where the window is narrow, and as stacked lines as the last resort."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 
+from rich.cells import cell_len
 from rich.console import RenderableType
 
 from goldieval.core.display import Console, Text
 from goldieval.metrics.registry import metric_of
+from goldieval.records.parts import MeasuredMetric
 from goldieval.records.schema import Record
 from goldieval.report.columns import Columns
 from goldieval.report.formats.footer import MDD
 from goldieval.report.numbers import interval, label, value
+from goldieval.report.short_names import shortened
+
+NARROWEST_NAMES = 12
+WHERE = "a wider terminal or goldieval show --json shows them"
+DISPENSABLE = ("MDD", "ceiling", "n")
+"""Headings that are left out where the window is too narrow, in this order."""
+
+COLUMNS: dict[str, tuple[Callable[[str, MeasuredMetric], str], str]] = {
+    "score": (lambda name, metric: value(name, metric.value), ""),
+    "95 %": (interval, ""),
+    "n": (lambda name, metric: f"{metric.n:,}", ""),
+    "chance": (lambda name, metric: value(name, metric.chance), ""),
+    "ceiling": (lambda name, metric: value(name, metric.ceiling), "ceiling"),
+    "MDD": (lambda name, metric: value(name, metric.separable), "separable"),
+}
+"""How each column is printed, and the field without which it is empty."""
 
 Selected = Sequence[tuple[Record, list[str]]]
 
@@ -27,12 +45,40 @@ def scores(records: Sequence[Record], console: Console, every_metric: bool = Fal
     """
     parts: list[RenderableType] = []
     scored = [record for record in records if record.metrics]
+    explained = False
     for heading, group in groupby(sorted(scored, key=lambda record: record.task.heading), lambda r: r.task.heading):
         selected = [(record, _names(record, every_metric)) for record in group]
+        table, left_out = _fitting(selected, console.width)
         parts += [Text(heading, "bold yellow")] if heading else []
-        table = _wide(selected)
-        parts += [*([table] if table.width <= console.width else _narrow(selected)), *_protocols(selected)]
-    return parts + ([Text(MDD, "dim")] if scored else [])
+        parts += [table] if table else _stacked(selected)
+        parts += [Text(f"left out: {', '.join(left_out)}; {WHERE}", "dim")] if left_out else []
+        parts += _protocols(selected)
+        explained |= "MDD" not in left_out
+    return parts + ([Text(MDD, "dim")] if explained else [])
+
+
+def _fitting(selected: Selected, width: int) -> tuple[Columns | None, list[str]]:
+    """Return a table that fits and the columns that it lacks: fewer columns first, then shorter names of the tasks.
+
+    Columns in which nothing is known are left out without a word. Without a table that fits, it is None.
+    """
+    metrics = [record.metrics[name] for record, names in selected for name in names]
+    known = [
+        heading
+        for heading, (_, field) in COLUMNS.items()
+        if not field or any(getattr(one, field) is not None for one in metrics)
+    ]
+    names = {record.task.name: record.task.name for record, _ in selected}
+    for count in range(len(DISPENSABLE) + 1):
+        left_out = [heading for heading in DISPENSABLE[:count] if heading in known]
+        shown = [heading for heading in known if heading not in left_out]
+        table = _table(selected, shown, names)
+        if table.width <= width:
+            return table, left_out
+    room = max(map(cell_len, names)) - (table.width - width)
+    if room < NARROWEST_NAMES:
+        return None, []
+    return _table(selected, shown, shortened(list(names), room, Text("…").plain)), left_out
 
 
 def _names(record: Record, every: bool) -> list[str]:
@@ -44,26 +90,18 @@ def _names(record: Record, every: bool) -> list[str]:
     return names + [metric.name for metric in metrics if metric.stratum and metric.whole == headline]
 
 
-def _wide(selected: Selected) -> Columns:
-    table = Columns(("task", "metric", "score", "95 %", "n", "chance", "ceiling", "MDD"), left=2)
-    for record, names in selected:
-        for row, name in enumerate(names):
-            metric = record.metrics[name]
-            cells = (
-                record.task.name if row == 0 else "",
-                label(name),
-                value(name, metric.value),
-                interval(name, metric),
-                f"{metric.n:,}",
-                value(name, metric.chance),
-                value(name, metric.ceiling),
-                value(name, metric.separable),
-            )
-            table.add_row(cells, bold=3 if name == record.task.headline else 1)
+def _table(selected: Selected, shown: Sequence[str], names: Mapping[str, str]) -> Columns:
+    """Return the scores under some of the headings, with the shown name of each task."""
+    table = Columns(("task", "metric", *shown), left=2)
+    for record, metrics in selected:
+        for row, name in enumerate(metrics):
+            task = names[record.task.name] if row == 0 else ""
+            cells = (COLUMNS[heading][0](name, record.metrics[name]) for heading in shown)
+            table.add_row((task, label(name), *cells), bold=3 if name == record.task.headline else 1)
     return table
 
 
-def _narrow(selected: Selected) -> Iterator[Text]:
+def _stacked(selected: Selected) -> Iterator[Text]:
     for record, names in selected:
         yield Text(record.task.name, "bold")
         for name in names:

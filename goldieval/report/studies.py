@@ -148,7 +148,8 @@ def study_panel(title: str, study: Study, columns: Sequence[Column], runs: Runs,
         for row in study.rows:
             of_row = scores.get((row, study.scenes or next((run.scenes for run in runs_of[row]), None)), {})
             half = half_width(deviation, freedom, 1 / len(of_row)) if of_row else math.nan
-            cells[row].append(_mean(study.rows[row], column, of_row, half, len(runs_of[row]), grid))
+            cell = _mean(study.rows[row], column, of_row, half, len(runs_of[row]), grid)
+            cells[row].append(_with_references(cell, runs_of[row]))
         least = minimum_detectable_difference(deviation, freedom, study.seeds)
         mdd.append(None if math.isnan(least) else least)
     if kept:
@@ -182,6 +183,20 @@ def _fact(name: str, runs: Sequence[Run]) -> Cell:
     values = [value for run in runs if (value := getattr(run, name, None)) is not None]
     number = len(runs) if name == "seeds" else fmean(values) if values else None
     return Cell(Score("", "ours", "", name, number, "count"), comparable=False) if runs and number else Cell()
+
+
+def _with_references(cell: Cell, runs: Sequence[Run]) -> Cell:
+    """Return a mean with chance and ceiling of the records that it is of, which are equal for all seeds."""
+    score = cell.score
+    if score is None:
+        return cell
+    measured = next(
+        record.metrics[score.metric]
+        for run in runs
+        for record in run.records
+        if record.task.name == score.task and score.metric in record.metrics
+    )
+    return replace(cell, score=replace(score, chance=measured.chance, ceiling=measured.ceiling))
 
 
 def _mean(name: str, column: Column, scores: Scores, half: float, runs: int, grid: Grid) -> Cell:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from goldieval.core.errors import GoldievalError, did_you_mean
 from goldieval.core.yaml_files import read_yaml
@@ -106,16 +106,38 @@ class Marks(_Part):
     within: Literal["group", "panel"] = "panel"
 
 
+class Trained(_Part):
+    """What a model was trained on, for models whose records do not state it.
+
+    Attributes:
+        unique_pairs: number of distinct image-text pairs; None where it is not known.
+        images_seen: number of images seen, repeats included; None where it is not known.
+    """
+
+    unique_pairs: Annotated[int, Field(ge=1)] | None = None
+    images_seen: Annotated[int, Field(ge=1)] | None = None
+
+
 class Plot(_Part):
     """The column that is plotted against unique pairs and images seen.
 
     Attributes:
-        task: name of the task.
+        task: name of the task; empty for the column with the most measured models, else the most published one.
         metric: name of the metric.
+        labels: globs over names or specs of models whose labels are shown in any case.
+        trained: training data by globs over names, specs or recipes of measured models.
     """
 
-    task: str
-    metric: str
+    task: str = ""
+    metric: str = ""
+    labels: list[str] = []
+    trained: dict[str, Trained] = {}
+
+    @model_validator(mode="after")
+    def _both(self) -> Plot:
+        if bool(self.task) != bool(self.metric):
+            raise ValueError("task and metric belong together; without both, the column is chosen by the records.")
+        return self
 
 
 class TableSpec(_Part):
@@ -128,11 +150,11 @@ class TableSpec(_Part):
         groups: groups of rows of every panel that does not define any.
         marks: how the best values are marked.
         digits: digits after the decimal point of a percentage.
-        intervals: whether half-widths of intervals are shown.
+        intervals: whether intervals are shown.
         delta: name of the row from which differences are shown; empty for none.
         made_here: whether it shows the tasks of the built-in world, which are never mixed with others.
         seeds: ``mean`` shows one row per recipe, the mean over its seeds.
-        plot: the column of the data-efficiency plot.
+        plot: the data-efficiency plot; ``{}`` chooses its column by the records, None is no plot.
         notes: lines below the table.
     """
 

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from goldieval.metrics.accuracy import ClassRanks, true_class_ranks
+from goldieval.metrics.answers import NOBODY, Answers, answers_of
 from goldieval.metrics.ranks import TIE, Ranks
 from goldieval.scoring.conditioned import ConditionedScorer, Pool, listed_pairs
 from goldieval.scoring.cosine import class_ranks, retrieval_ranks
@@ -124,6 +125,7 @@ def side_ranks(own: Shortlists, behind: Ranks, positives: torch.Tensor) -> Ranks
     tied_positives = (reach & relevant).sum(1).cpu().numpy()
     listed = relevant.any(1).cpu().numpy()
     over = np.maximum(behind.above, members.shape[1])  # the whole shortlist ranks first
+    answers = _answers(own, relevant, behind)
     left = np.maximum(behind.above + behind.tied - over, 0)
     return Ranks(
         np.where(listed, above, over),
@@ -131,7 +133,35 @@ def side_ranks(own: Shortlists, behind: Ranks, positives: torch.Tensor) -> Ranks
         np.where(listed, tied_positives, behind.tied_positives),
         behind.positives,
         behind.gallery,
+        answers,
     )
+
+
+def _answers(own: Shortlists, relevant: torch.Tensor, behind: Ranks) -> Answers | None:
+    """Return the best answers of each query: from its shortlist, else by cosine and then without a score.
+
+    Args:
+        own: Shortlist of each query.
+        relevant: Which members are positives of their query, a boolean tensor of the shape of the shortlists.
+        behind: Ranks by cosine.
+    """
+    if behind.answers is None:
+        return None
+    listed = answers_of(_best(own, relevant), _best(own, ~relevant))
+    right, wrong = (
+        np.where(each == NOBODY, other, each)
+        for each, other in ((listed.right, behind.answers.right), (listed.wrong, behind.answers.wrong))
+    )
+    return Answers(right, listed.right_score, wrong, listed.wrong_score)
+
+
+def _best(own: Shortlists, counting: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return score and index of each query's best member that counts; of those that tie, the first of the gallery."""
+    scores = own.scores.masked_fill(~counting, -torch.inf)
+    best = scores.amax(1)
+    near = scores >= best[:, None] - TIE
+    items = own.members.masked_fill(~near, torch.iinfo(torch.int64).max)
+    return best, items.amin(1)
 
 
 def _relevant(members: torch.Tensor, positives: torch.Tensor, gallery: int) -> torch.Tensor:

@@ -23,6 +23,7 @@ from helpers import content, picture, png_bytes
 from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
+from scipy.io import savemat
 
 from goldieval.core.errors import GoldievalError, TaskError
 from goldieval.data.readers import AnySource
@@ -89,6 +90,19 @@ ANSWERS = {
     ]
 }
 SIDECAR = {"image": "p0.png", "caption": "a cat", "extra": "it sits"}
+
+
+def as_records(labels: Any) -> bytes:
+    """Return CIFAR's binary records with these labels."""
+    return b"".join(bytes([label % 256]) + bytes(3072) for label in labels if isinstance(label, int))
+
+
+def as_matlab(labels: Any) -> bytes:
+    stream = BytesIO()
+    savemat(stream, {"labels": np.asarray([label for label in labels if isinstance(label, int | float)])})
+    return stream.getvalue()
+
+
 MASKS = [{"image": "p0.png", "mask": "m0.png"}, {"image": "p1.png", "mask": "m0.png"}]
 
 
@@ -127,6 +141,20 @@ CASES = {
         {"file": "m.csv", "classes": "c.json"},
         {"c.json": ({"0": "cat", "1": "dog", "255": "x"}, as_json), "m.csv": (MASKS, as_csv)},
         SEGMENTS,
+    ),
+    "list": Case("list", "zeroshot", {"file": "l.txt", "label": 1}, {"l.txt": (["p0.png cat", "p1.png dog"], as_text)}),
+    "raw pixels": Case(
+        "arrays",
+        "zeroshot",
+        {"layout": "cifar10", "file": "x.bin", "classes": "c.txt"},
+        {"x.bin": ([0, 1], as_records), "c.txt": ("cat\ndog", as_text)},
+    ),
+    "matlab": Case(
+        "matlab",
+        "zeroshot",
+        {"file": "l.mat", "variable": "labels", "images": ".", "picture": "p{}.png"},
+        {"l.mat": ([1, 2], as_matlab)},
+        {"prompts": ["a {c}"], "class_names": ["cat", "dog"]},
     ),
     "contrast": Case("contrast", "choice", {"files": ["a.json"], "images": "."}, {"a.json": (CONTRAST, as_json)}),
     "crossed": Case("crossed", "choice", {"file": "t.jsonl", "images": "."}, {"t.jsonl": (CROSSED, as_json_lines)}),

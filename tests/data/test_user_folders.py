@@ -150,16 +150,16 @@ def test_a_name_in_a_tar_that_is_not_utf8_is_escaped() -> None:
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("x.parquet", "1 .parquet (a card with `reader: parquet`"),
-        ("00000.tar", "<split>/0.tar"),
-        ("c.ndjson", "name JSON Lines .jsonl"),
-        ("c.csv.gz", "unpack what is compressed"),
+        ("x.parquet", "cannot read mine/x.parquet as parquet"),
+        ("00000.tar", "mine/00000.tar is not a readable tar"),
+        ("c.ndjson", "c.ndjson:1: invalid JSON"),
+        ("c.csv.gz", "3 .png and 1 .gz (unpack what is compressed)"),
     ],
 )
 def test_a_folder_without_a_known_layout_is_described(name: str, expected: str) -> None:
     put(name, b"x")
     code, out = imported()
-    assert code == 2 and "3 .png" in one_line(out) and expected in one_line(out)
+    assert code == 2 and expected in one_line(out)
 
 
 def test_a_class_folder_without_a_picture_is_named() -> None:

@@ -67,11 +67,14 @@ def test_a_lone_surrogate_is_refused_with_its_row() -> None:
 
 
 @pytest.mark.parametrize("value", ["null", "NaN", '"nan"', '""', '"  "', '"NULL"', '"None"', '["a", NaN]'])
-def test_a_missing_caption_is_refused(value: str) -> None:
+def test_a_missing_caption_is_refused_by_a_card_and_left_out_by_import(value: str) -> None:
     put("c.jsonl", '{"image": "img/0.png", "caption": "fine"}\n{"image": "img/1.png", "caption": ' + value + "}")
     assert "c.jsonl:2: empty caption" in refused("table", file="c.jsonl", caption="caption")
+    put("c.jsonl", Path("mine/c.jsonl").read_text() + '\n{"image": "img/2.png", "caption": "good"}')
     code, output = imported("--caption", "caption")
-    assert code == 2 and "c.jsonl:2: empty caption" in one_line(output) and not Path("mine.yaml").exists()
+    assert code == 0 and "left out: " in output, output
+    left = read("table", file="c.jsonl", caption="caption", uncaptioned="leave-out")
+    assert [text.text for text in left.texts] == ["fine", *(["a"] if "[" in value else []), "good"] and left.notes
 
 
 @pytest.mark.parametrize("value", ["", "nan", "N/A", "NULL"])
@@ -122,7 +125,6 @@ BAD_CSV: dict[str, tuple[str, str]] = {
     "fewer values": ("image,caption\nimg/0.png\n", "c.csv:2: empty caption"),
     "an open quote": ('image,caption\nimg/0.png,"a\nimg/1.png,b\n', "c.csv:3: unexpected end of data"),
     "quotes within": ('image,caption\nimg/0.png,"a" b\n', "c.csv:2: "),
-    "the same twice": ("image,caption\nimg/0.png,a\nimg/0.png,a\n", "c.csv:3: image 'img/0.png' has the caption 'a'"),
     "a zero byte": ('image,caption\n"img/\0.png",a\n', "zero byte"),
 }  # fmt: skip
 
@@ -148,6 +150,30 @@ def test_absolute_paths_below_the_folder_are_read() -> None:
     task = load_card(Path("mine.yaml"))
     loaded = load_task_data(task, task.folder(Path()), None, 1)
     assert not loaded.unreadable and loaded.prepared.dataset.images[0].path == "img/0.png"
+
+
+def test_a_caption_twice_for_one_image_counts_once_and_is_said() -> None:
+    put("c.csv", "image,caption\nimg/0.png,one two three\nimg/0.png,one two three\nimg/1.png,four five six\n")
+    dataset = read("table", file="c.csv", caption="caption")
+    assert [text.text for text in dataset.texts] == ["one two three", "four five six"]
+    assert dataset.notes == [
+        "1 caption repeats another of its image and counts once (first: 'one two three' of img/0.png)"
+    ]
+    rows = [{"image": "img/0.png", "caption": ["a", "a ", "b"]}, {"image": "img/1.png", "caption": ["c"]}]
+    put("c.jsonl", "\n".join(map(json.dumps, rows)))
+    assert len(read("table", file="c.jsonl", caption="caption").texts) == 4
+    once = read("table", file="c.jsonl", caption="caption", repeated="once")
+    assert [text.id for text in once.texts] == ["img/0.png#0", "img/0.png#2", "img/1.png#0"] and once.notes
+
+
+@pytest.mark.parametrize(("rule", "images"), [("leave-out", 2), ("keep", 3)])
+def test_images_without_a_caption_are_left_out_or_stay_in_the_gallery(rule: str, images: int) -> None:
+    put("c.csv", "image,caption\nimg/0.png,one\nimg/0.png,\nimg/1.png,nan\nimg/2.png,two\n")
+    assert "c.csv:3: empty caption" in refused("table", file="c.csv", caption="caption")
+    dataset = read("table", file="c.csv", caption="caption", uncaptioned=rule)
+    assert len(dataset.images) == images and [text.text for text in dataset.texts] == ["one", "two"]
+    assert len(dataset.notes) == 2 and "1 rows without a caption" in dataset.notes[0]
+    assert "1 image without a caption" in dataset.notes[1] and "img/1.png" in dataset.notes[1]
 
 
 # Numbers as names, lists as text, rows that a quote swallows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
@@ -63,17 +64,90 @@ class Page:
         self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Runtime", "Log", "Network", "Page"):
             self.call(f"{domain}.enable")
-        self.call("Page.navigate", url=file.resolve().as_uri())
+        self.load(file.resolve().as_uri())
+
+    def load(self, address: str) -> None:
+        """Load an address in the open page, also the one that it shows already, and wait for it."""
+        self.run("window.beforeLoading = true")
+        self.call("Page.navigate", url=address)
         deadline = time.monotonic() + 300
-        while self.run("document.readyState") != "complete" or self.run("location.href") == "about:blank":
+        while self.run("document.readyState !== 'complete' || window.beforeLoading === true"):
             assert time.monotonic() < deadline, "the page does not load"
             time.sleep(0.02)
 
     def run(self, script: str) -> Any:
-        """Return the value of a JavaScript expression on the page."""
-        answer = self.call("Runtime.evaluate", expression=script, returnByValue=True)
+        """Return the value of a JavaScript expression on the page; a promise is waited for."""
+        answer = self.call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
+
+    def settle(self) -> None:
+        """Wait until the page is laid out and its observers have run."""
+        self.run("new Promise(done => requestAnimationFrame(() => setTimeout(done)))")
+
+    def resize(self, width: int, height: int = 900) -> None:
+        """Give the open page a window of ``width`` by ``height`` CSS pixels."""
+        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+        self.settle()
+
+    def scheme(self, name: str, medium: str = "") -> None:
+        """Let the reader prefer the colour scheme ``light`` or ``dark``; ``medium`` may be ``print``."""
+        preference = {"name": "prefers-color-scheme", "value": name}
+        self.call("Emulation.setEmulatedMedia", media=medium, features=[preference])
+        self.settle()
+
+    def scripts(self, enabled: bool) -> None:
+        """Switch the scripts of the page off or on, and load it again; ``run`` works in both cases."""
+        self.call("Emulation.setScriptExecutionDisabled", value=not enabled)
+        self.load(self.run("location.href"))
+
+    def hover(self, selector: str) -> None:
+        """Move the mouse onto the middle of the first element of a CSS selector, scrolled into view."""
+        x, y = self._middle(selector)
+        self.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+        self.settle()
+
+    def click(self, selector: str) -> None:
+        """Click on the middle of the first element of a CSS selector, as a person does."""
+        self.hover(selector)
+        x, y = self._middle(selector)
+        for kind in ("mousePressed", "mouseReleased"):
+            self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+        self.settle()
+
+    def tap(self, selector: str) -> None:
+        """Touch the middle of the first element of a CSS selector."""
+        x, y = self._middle(selector)
+        self.call("Emulation.setTouchEmulationEnabled", enabled=True)
+        self.call("Input.dispatchTouchEvent", type="touchStart", touchPoints=[{"x": x, "y": y}])
+        self.call("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
+        self.call("Emulation.setTouchEmulationEnabled", enabled=False)
+        self.settle()
+
+    def press(self, key: str) -> None:
+        """Press a key that types no text, such as ``Tab``, ``Escape`` or ``ArrowRight``."""
+        code = {"Tab": 9, "Enter": 13, "Escape": 27, "ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40}
+        text = {"text": "\r"} if key == "Enter" else {}
+        about = {"key": key, "code": key, "windowsVirtualKeyCode": code.get(key, 0)}
+        self.call("Input.dispatchKeyEvent", type="keyDown" if text else "rawKeyDown", **about, **text)
+        self.call("Input.dispatchKeyEvent", type="keyUp", **about)
+        self.settle()
+
+    def screenshot(self, file: Path, whole: bool = True) -> None:
+        """Write a PNG of the whole page, or of its window only."""
+        size = self.call("Page.getLayoutMetrics")["cssContentSize"]
+        clip = {"x": 0, "y": 0, "width": size["width"], "height": min(size["height"], 16_000), "scale": 1}
+        area = {"captureBeyondViewport": True, "clip": clip} if whole else {}
+        file.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", format="png", **area)["data"]))
+
+    def _middle(self, selector: str) -> tuple[float, float]:
+        found = self.run(
+            f"(() => {{ const one = document.querySelector({json.dumps(selector)}); if (!one) return null;"
+            "one.scrollIntoView({block: 'center', inline: 'center', behavior: 'instant'});"
+            "const at = one.getBoundingClientRect(); return [at.x + at.width / 2, at.y + at.height / 2]; })()"
+        )
+        assert found, f"the page has no {selector}"
+        return found[0], found[1]
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import fnmatch
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
@@ -30,11 +30,13 @@ class Listing:
         commit: The commit they belong to.
         wanted: Data files.
         left_out: Matching files that are not data.
+        card: YAML head of the repository's README.md.
     """
 
     commit: str
     wanted: list[FileRequest]
     left_out: list[str]
+    card: dict[str, Any] = field(default_factory=dict)
 
 
 def is_forbidden() -> bool:
@@ -76,6 +78,11 @@ def list_files(repository: str, revision: str, globs: list[str], note: Callable[
     data = [file for file in asked if PurePosixPath(file.rfilename).suffix.lower() in DATA]
     for file in data:
         inside(Path("/folder"), file.rfilename)
+    if not data and (scripts := [file.rfilename for file in found if file.rfilename.endswith(".py")]):
+        raise GoldievalError(
+            f"{what} is made by a script ({scripts[0]}) at {at[:12]}, and no code of others is run. Its Parquet copy, "
+            "if there is one, is at the revision refs/convert/parquet."
+        )
     if not data:
         has = ", ".join(sorted({PurePosixPath(file.rfilename).suffix or file.rfilename for file in found})) or "nothing"
         raise GoldievalError(f"{what} has no data files {' '.join(globs)} at {at[:12]}, only {has}.")
@@ -91,7 +98,8 @@ def list_files(repository: str, revision: str, globs: list[str], note: Callable[
         )
         for file in data
     ]
-    return Listing(at, wanted, [file.rfilename for file in asked if file not in data])
+    card = answer.card_data.to_dict() if answer.card_data else {}
+    return Listing(at, wanted, [file.rfilename for file in asked if file not in data], card)
 
 
 def _headers() -> dict[str, str]:

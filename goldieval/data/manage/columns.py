@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from goldieval.core.errors import GoldievalError
-from goldieval.data.file_names import relative_name
 from goldieval.data.labels import class_names_in, label_text
+from goldieval.data.manage.finding import UndecidedError, UnfitError
+from goldieval.data.manage.generic_names import SPLITS, words_of
+from goldieval.data.manage.places import LOOKED_AT, picture_place, picture_root
 from goldieval.data.table_files import is_missing
-from goldieval.data.walk import PICTURES, is_leftover
+from goldieval.data.walk import PICTURES
 
 # Common names of these columns, used only if several columns fit by content.
 USUAL = {
     "image": {"image", "images", "img", "file", "file_name", "filename", "filepath", "image_path", "path", "picture"},
     "caption": {"caption", "captions", "text", "texts", "sentence", "sentences", "raw"},
     "label": {"label", "labels", "class", "class_name", "category", "target"},
+    "mask": {"mask", "masks", "label", "labels", "annotation", "annotations", "gt", "seg", "segmentation", "target"},
 }
-LOOKED_AT = 200  # number of rows that are examined
+# Names that mean a caption if no column has one of the names above.
+LESS_USUAL = {"title", "titles", "alt", "alt_text", "description", "descriptions"}
 
 Rows = list[dict[str, Any]]
-
-
-class UndecidedError(GoldievalError):
-    """Several columns or files fit, and the data do not determine which is meant."""
-
-
-class UnfitError(GoldievalError):
-    """The table does not contain images with captions or classes."""
 
 
 @dataclass(frozen=True)
@@ -41,16 +36,18 @@ class DetectedColumns:
         images: Folder that its paths are relative to.
         caption: Column of the caption, or empty.
         label: Column of the label, or empty.
+        prefix: Leading part of the image paths to remove.
     """
 
     image: str
     images: str
     caption: str = ""
     label: str = ""
+    prefix: str = ""
 
     def source(self, family: str) -> dict[str, str]:
         """Return the keys of a card's source block."""
-        kept = {"image": self.image, "images": self.images if self.images != "." else ""}
+        kept = {"image": self.image, "images": self.images if self.images != "." else "", "prefix": self.prefix}
         kept |= {"caption": self.caption} if family == "retrieval" else {"label": self.label}
         return {key: value for key, value in kept.items() if value}
 
@@ -73,8 +70,8 @@ def columns_of(rows: Rows, folder: Path, shown: str, named: dict[str, str], fami
     for role, name in named.items():
         if name and name not in names:
             raise UndecidedError(f"{shown} has no column {name!r} for --{role}; it has {', '.join(names)}.")
-    pictures = [name for name in names if _all(rows, name, _is_picture)]
-    roots = {name: root for name in (pictures or []) if (root := picture_root(folder, _texts(rows, name))) is not None}
+    pictures = _picture_columns(rows)
+    roots = {name: place for name in pictures if (place := picture_place(folder, _texts(rows, name))) is not None}
     if named.get("image") and named["image"] not in roots:
         raise UndecidedError(f"{shown}: the files that {named['image']!r} names are not below {folder}.")
     if pictures and not roots:
@@ -93,39 +90,66 @@ def columns_of(rows: Rows, folder: Path, shown: str, named: dict[str, str], fami
         wanted = {"retrieval": "captions", "zeroshot": "classes"}.get(family or "", "captions or classes")
         options = {"retrieval": "--caption", "zeroshot": "--label"}.get(family or "", "--caption or --label")
         raise UnfitError(f"{shown}: no column looks like {wanted}; name one of {', '.join(rest)} with {options}.")
-    return DetectedColumns(image, roots[image], caption, label)
+    return DetectedColumns(image, roots[image].images, caption, label, roots[image].prefix)
 
 
-def picture_root(folder: Path, names: Sequence[str]) -> str | None:
-    """Return the nearest subfolder of ``folder`` that contains most of the given files, or None if there is none."""
-    some = names[:: max(1, len(names) // LOOKED_AT)]
-    best, most = None, 0
-    for place in (folder, *folders_below(folder, 2)):
-        found = sum((place / relative_name(place, name)).is_file() for name in some if "\0" not in name)
-        if found > most:
-            best, most = place.relative_to(folder).as_posix(), found
-        if most == len(some):
-            break
-    return best
+@dataclass(frozen=True)
+class MaskColumns:
+    """Columns of a table of masks.
+
+    Attributes:
+        image: Column of the image.
+        images: Folder that its paths are relative to.
+        mask: Column of the mask.
+        masks: Folder that its paths are relative to.
+    """
+
+    image: str
+    images: str
+    mask: str
+    masks: str
 
 
-def folders_below(folder: Path, depth: int) -> list[Path]:
-    """Return the visible folders below a folder, level by level."""
-    found, level = [], [folder]
-    for _ in range(depth):
-        level = [
-            entry
-            for place in level
-            for entry in sorted(place.iterdir())
-            if not is_leftover(entry.name) and entry.is_dir() and not _leads_up(entry)
-        ]
-        found += level
-    return found
+def mask_columns(rows: Rows, folder: Path, shown: str, named: dict[str, str]) -> MaskColumns | None:
+    """Find the columns of images and masks, or None if the table has no two columns of image files.
+
+    Args:
+        rows: Rows of the table.
+        folder: Folder of the data.
+        shown: Name of the table for error messages.
+        named: Columns named by the user, by role (image, mask).
+
+    Raises:
+        UndecidedError: Two columns fit, or one that was named does not; names the option that decides.
+    """
+    pictures = _picture_columns(rows)
+    if unknown := [role for role, name in named.items() if name and name not in pictures]:
+        role, listed = unknown[0], ", ".join(pictures) or "none"
+        raise UndecidedError(f"{shown}: {named[role]!r} (--{role}) names no image files; columns that do: {listed}.")
+    if len(pictures) < 2:
+        return None
+    masks = [name for name in pictures if USUAL["mask"] & set(words_of(name)) and name != named.get("image")]
+    mask = _pick(shown, "mask", masks, rows, named)
+    rest = [name for name in pictures if name not in (masks if len(masks) < len(pictures) else [mask]) and name != mask]
+    image = _pick(shown, "image", rest, rows, named)
+    if not mask or not image:
+        return None
+    roots = _roots(rows, folder, [image, mask])
+    if lacking := [name for name in (image, mask) if name not in roots]:
+        first = str(rows[0].get(lacking[0]))
+        raise UnfitError(f"{shown}: the files of column {lacking[0]!r} (first: {first}) are not below {folder}.")
+    return MaskColumns(image, roots[image], mask, roots[mask])
 
 
-def _leads_up(entry: Path) -> bool:
-    """Return whether an entry is a link to one of its parent folders."""
-    return entry.is_symlink() and entry.parent.resolve().is_relative_to(entry.resolve())
+def _picture_columns(rows: Rows) -> list[str]:
+    names = dict.fromkeys(name for row in rows[:LOOKED_AT] for name in row)
+    return [name for name in names if _all(rows, name, _is_picture)]
+
+
+def _roots(rows: Rows, folder: Path, columns: list[str]) -> dict[str, str]:
+    """Return the folder that the paths of each column are relative to, of the columns whose files exist."""
+    roots = {name: picture_root(folder, _texts(rows, name)) for name in columns}
+    return {name: root for name, root in roots.items() if root is not None}
 
 
 def _pick(shown: str, role: str, candidates: list[str], rows: Rows, named: dict[str, str]) -> str:
@@ -134,6 +158,8 @@ def _pick(shown: str, role: str, candidates: list[str], rows: Rows, named: dict[
         return named[role]
     distinct = _without_twins(candidates, rows) if role == "label" else candidates
     usual = [name for name in distinct if name.lower() in USUAL[role]]
+    if role == "caption" and not usual:
+        usual = [name for name in distinct if name.lower() in LESS_USUAL]
     left = usual if len(distinct) > 1 and usual else distinct
     if len(left) > 1:
         raise UndecidedError(f"{shown}: columns {left[0]!r} and {left[1]!r} could both hold the {role}: add --{role}.")
@@ -179,6 +205,8 @@ def _is_label(rows: Rows, name: str) -> bool:
     """Return whether a column looks like class labels: values occur repeatedly."""
     values = [row.get(name) for row in rows if not is_missing(row.get(name))]
     if not all(isinstance(value, str | int | float) and not isinstance(value, bool) for value in values):
+        return False
+    if all(str(value).lower().rstrip("0123456789") in SPLITS for value in values):
         return False
     return 1 < len({label_text(name, value) for value in values}) < len(values)
 

@@ -1,25 +1,28 @@
-"""Detection of the layout of a folder: web datasets, COCO captions, a table, or class folders."""
+"""Detection of the layout of a folder."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from goldieval.core.errors import GoldievalError, listing
-from goldieval.data.manage.columns import UndecidedError, UnfitError, folders_below, picture_root
-from goldieval.data.manage.detect_class_folders import find_class_folders
-from goldieval.data.manage.detect_table import find_tables
-from goldieval.data.manage.finding import DEPTH, DetectionHints, Finding, files_of, is_wanted, json_or_none
+from goldieval.core.text import shell_argument
+from goldieval.data.manage.family_defaults import wanted_words
+from goldieval.data.manage.finding import DEPTH, DetectionHints, Faults, Finding, UndecidedError, forget_files
+from goldieval.data.manage.generic_names import preferred_split, split_of, without_split
+from goldieval.data.manage.layouts import LAYOUTS
+from goldieval.data.manage.pickles import pickle_in
+from goldieval.data.manage.places import folders_below
 from goldieval.data.walk import ending_of, is_leftover
-from goldieval.data.webdataset import samples_of
 
 MOST_SEEN = 100_000  # maximum number of files counted for the error message
 HINTS = {
-    ".parquet": "a card with `reader: parquet` reads Parquet files",
-    ".tar": "a web dataset is <split>/0.tar, 1.tar … with their number in <split>/nshards.txt",
-    ".ndjson": "name JSON Lines .jsonl",
+    ".parquet": "a Parquet file needs a column of images, or of names of images below the folder",
+    ".tar": "in a tar, images and their texts or labels have the same name",
     ".gz": "unpack what is compressed",
     ".zip": "unpack what is compressed",
     ".xlsx": "save a spreadsheet as CSV",
@@ -29,28 +32,86 @@ HINTS = {
 
 
 def detect(folder: Path, hints: DetectionHints) -> Finding:
-    """Detect the layout of a folder.
+    """Detect the layout of a folder: the first that fits; its notes name the others.
 
     Raises:
-        GoldievalError: No layout fits, or several do; names them, and the option that decides.
+        GoldievalError: No layout fits, or several files fit that are not splits; names them, and the option that
+            decides.
     """
-    faults: list[GoldievalError] = []
-    for kind in (_webdatasets, _coco, find_tables, find_class_folders):
-        found = [each for each in kind(folder, hints, faults) if hints.file in ("", each.place)]
-        if len(found) > 1:
-            raise UndecidedError(f"{found[0].place} and {found[1].place} both fit: add --file {found[0].place}.")
+    if hints.file:
+        hints = replace(hints, file=PurePosixPath(hints.file).as_posix())
+    try:
+        return _detect(folder, hints)
+    finally:
+        forget_files()
+
+
+def _detect(folder: Path, hints: DetectionHints) -> Finding:
+    faults: Faults = []
+    for number, layout in enumerate(LAYOUTS):
+        found = [each for each in layout(folder, hints, faults) if hints.file in ("", each.place)]
         if found:
-            return found[0]
+            others = [] if hints.file else _others(folder, hints, number + 1)
+            return _with_alternatives(_one_of(found), found, others)
         if undecided := [fault for fault in faults if isinstance(fault, UndecidedError)]:
             raise undecided[0]
+    if (pickle := pickle_in(folder)) is not None:
+        raise GoldievalError(
+            f"{folder} holds Python pickles ({pickle.relative_to(folder)}), which can run any code when opened, so "
+            "they are never read. Take the binary version of the data set (CIFAR has one), web datasets (goldieval "
+            "data get cifar10), or class folders of images."
+        )
     if faults:
         raise faults[0]
     asked = f" as {hints.file}" if hints.file else ""
-    want = {"retrieval": "captions", "zeroshot": "classes"}.get(hints.family or "", "captions or classes")
     raise GoldievalError(
-        f"{folder} holds no images with {want}{asked}: no class folders, CSV, TSV, JSON Lines, COCO captions or web "
-        f"dataset. {_seen(folder)} Name the table with --file, or write a card."
+        f"{folder} holds no images with {wanted_words(hints.named_family)}{asked}: no class folders, CSV, TSV, JSON "
+        f"Lines, COCO JSON, masks or web dataset. {_seen(folder)} Name the table with --file, or write a card."
     )
+
+
+def _others(folder: Path, hints: DetectionHints, first: int) -> list[Finding]:
+    """Return what other layouts fit as well, one finding each."""
+    found = (layout(folder, hints, []) for layout in LAYOUTS[first:])
+    return [_preferred(each)[0] for each in found if each]
+
+
+def _one_of(found: Sequence[Finding]) -> Finding:
+    """Return the only finding, or that of the split to evaluate."""
+    data_sets: dict[tuple[str, ...], list[Finding]] = {}
+    for each in found:
+        data_sets.setdefault((each.family, *without_split(each.place)), []).append(each)
+    chosen = [each for splits in data_sets.values() for each in _preferred(splits)]
+    if len(chosen) > 1:
+        places = [each.place for each in chosen]
+        both = f"{places[0]} and {places[1]} both fit" if len(places) == 2 else f"{listing(places)} fit"
+        raise UndecidedError(f"{both}: add --file {shell_argument(places[0])}.")
+    return chosen[0]
+
+
+def _preferred(splits: Sequence[Finding]) -> Sequence[Finding]:
+    """Return the finding of the split to evaluate, or all if they are not the splits of one data set."""
+    chosen = preferred_split(splits, lambda each: each.place)
+    return splits if chosen is None else [chosen]
+
+
+def _with_alternatives(chosen: Finding, found: Sequence[Finding], others: Sequence[Finding]) -> Finding:
+    """Return a completed finding with notes on the splits that were not taken and on the other layouts that fit."""
+    whole = chosen.complete(chosen) if chosen.complete else chosen
+    notes = list(whole.notes)
+    if splits := [each for each in found if each is not chosen]:
+        options = listing([f"--file {shell_argument(each.place)}" for each in splits])
+        notes.append(f"of {len(found)} splits {split_of(chosen.place)} is taken; the others: {options}")
+    used = _files_of(whole.source)
+    for other in (each for each in others if each.place not in used):
+        notes.append(f"it also holds {other.description}: --file {shell_argument(other.place)}")
+    return replace(whole, notes=notes)
+
+
+def _files_of(source: Mapping[str, Any]) -> set[str]:
+    """Return the files that a source reads, relative to the folder."""
+    single = {str(source[key]) for key in ("file", "annotations") if key in source}
+    return single | {PurePosixPath(source.get("annotations", "."), name).as_posix() for name in source.get("files", [])}
 
 
 def _seen(folder: Path) -> str:
@@ -63,46 +124,3 @@ def _seen(folder: Path) -> str:
     hints = [hint for ending, hint in HINTS.items() if counts[ending] > (1 if ending == ".txt" else 0)]
     held = listing([f"{count:,} {ending}" for ending, count in counts.most_common()], 6) or "no file"
     return f"It holds {held}{f' ({hints[0]})' if hints else ''}."
-
-
-def _webdatasets(folder: Path, hints: DetectionHints, faults: list[GoldievalError]) -> list[Finding]:
-    """Detect ``<split>/nshards.txt`` with tar files; the first sample distinguishes classes from captions."""
-    found = []
-    for place in folders_below(folder, 1):
-        first = place / "0.tar"
-        if not first.is_file():
-            continue
-        if not (place / "nshards.txt").is_file():
-            faults.append(UndecidedError(f"{place} holds tars but no nshards.txt: write their number into that file."))
-            continue
-        _, members = next(samples_of(first), ("", {}))
-        family = "zeroshot" if "cls" in members else "retrieval"
-        if is_wanted(family, hints):
-            description = f"a web dataset, {'classes in .cls' if family == 'zeroshot' else 'captions in .txt'}"
-            found.append(Finding({"reader": "webdataset", "split": place.name}, family, place.name, description))
-    return found
-
-
-def _coco(folder: Path, hints: DetectionHints, faults: list[GoldievalError]) -> list[Finding]:
-    found = []
-    for file in files_of(folder, [".json"]) if is_wanted("retrieval", hints) else []:
-        name = file.relative_to(folder).as_posix()
-        content = json_or_none(file, faults) if hints.file in ("", name) else None
-        if not isinstance(content, dict) or not _has_captions(content):
-            continue
-        names = [str(image.get("file_name")) for image in content["images"] if isinstance(image, dict)]
-        root = picture_root(folder, names)
-        if root is None:
-            faults.append(UnfitError(f"{name}: its images (first: {', '.join(names[:1])}) are not below {folder}."))
-            continue
-        source = {"reader": "coco", "annotations": name, "images": root}
-        found.append(Finding(source, "retrieval", name, f"COCO captions in {name}, images in {root}"))
-    return found
-
-
-def _has_captions(content: dict[str, Any]) -> bool:
-    parts = content.get("images"), content.get("annotations")
-    if not all(isinstance(part, list) and part and isinstance(part[0], dict) for part in parts):
-        return False
-    has_captions = any(isinstance(each, dict) and "caption" in each for each in content["annotations"])
-    return has_captions and any(isinstance(each, dict) and "file_name" in each for each in content["images"])

@@ -12,16 +12,16 @@ from goldieval.core.text import shell_argument
 from goldieval.data.fetch.lockfile import Origin, write_lock
 from goldieval.data.fetch.staging import hidden_sibling, lock_for_fetch
 from goldieval.data.fetch.unpack import clear
-from goldieval.data.manage.columns import folders_below
+from goldieval.data.manage.check_pictures import check_pictures
 from goldieval.data.manage.detect import detect
 from goldieval.data.manage.finding import DetectionHints
-from goldieval.data.manage.write_card import check_pictures
+from goldieval.data.manage.pickles import pickle_in
+from goldieval.data.manage.places import folders_below
 from goldieval.data.masks import check_masks
 from goldieval.data.source import Source, tilde
 from goldieval.tasks.card import Task
 
 DEPTH = 3
-PICKLES = ("*.pkl", "*.pickle", "data_batch_[0-9]", "test_batch", "batches.meta")
 
 Links = dict[str, Path]
 
@@ -122,12 +122,10 @@ def _link(links: Links, place: Path) -> None:
 def _why_not(task: Task, given: Path) -> str:
     """Return what is missing, and what to do with a layout that this task's reader does not support."""
     source, where = task.card.source, tilde(given)
-    places = (given, *folders_below(given, DEPTH))
-    pickles = [file.name for place in places for pattern in PICKLES for file in place.glob(pattern)]
-    if pickles:
+    if (pickle := pickle_in(given)) is not None:
         return (
-            f"{where} holds Python pickles ({pickles[0]}), which can run any code when opened, so they are never read. "
-            f"Supported instead: goldieval data get {task.name}, or class folders of images."
+            f"{where} holds Python pickles ({pickle.name}), which can run any code when opened, so they are never "
+            f"read. Supported instead: goldieval data get {task.name}, or class folders of images."
         )
     lacking = listing(source.missing(given))
     try:

@@ -28,7 +28,7 @@ from goldieval.core.errors import TaskError
 from goldieval.core.files import atomic_write, exclusive_lock
 from goldieval.data.file_names import escape_undecodable
 from goldieval.data.roots import cache_root
-from goldieval.data.webdataset import TarImage, picture_of, samples_of
+from goldieval.data.tar_samples import TarImage, picture_of, samples_of
 from goldieval.goldiclip.data.processes import cores, in_processes
 
 NOTE_EVERY_S = 10.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -43,9 +44,14 @@ class Recall(RankMetric):
         return not self.stratum
 
     def chance(self, counts: Mapping[str, int]) -> float | None:
-        """Return k in the number of candidates: what a guess gets where a query has one positive."""
+        """Return what a guess gets where every image has the same number of texts, and a text one image."""
         candidates = self._candidates(counts)
-        return min(1.0, self.k / candidates) if candidates else None
+        positives = counts["texts"] / counts["images"] if self.direction == "i2t" else 1.0
+        if not candidates or self.k + positives > candidates:
+            return 1.0 if candidates else None
+        if positives <= 1:
+            return self.k / candidates
+        return 1 - math.prod(1 - positives / (candidates - drawn) for drawn in range(self.k))
 
     def certainty(self, counts: Mapping[str, int]) -> str:
         """Return why every query is a hit: of one image, or of no more candidates than k."""

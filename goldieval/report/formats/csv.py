@@ -8,11 +8,12 @@ import io
 from goldieval.core.text import formula_safe
 from goldieval.metrics.units import UNITS
 from goldieval.report.grid import Cell, Grid, GridRow
+from goldieval.report.numbers import within_bounds
 from goldieval.report.score import Score
 
 COLUMNS = [
-    "panel", "group", "model", "kind", "column", "task", "metric", "value", "unit", "low", "high", "n", "best",
-    "second", "delta", "protocol", "scoring", "source", "notes",
+    "panel", "group", "model", "kind", "column", "task", "metric", "value", "unit", "low", "high", "n", "chance",
+    "ceiling", "best", "second", "delta", "protocol", "scoring", "source", "notes",
 ]  # fmt: skip
 
 
@@ -40,10 +41,15 @@ def _row(
         "scoring": score.scoring.removesuffix(":*").strip("*"),
         "notes": "; ".join(grid.footnotes[note - 1] for note in [*row.notes, *cell.notes]),
     }  # fmt: skip
+    low, high = score.low, score.high
+    if low is not None and high is not None:
+        low, high = within_bounds(low, high, UNITS[score.unit])
     numbers = {
         "value": _plain(score.value),
-        "low": _plain(score.low),
-        "high": _plain(score.high),
+        "low": _plain(low),
+        "high": _plain(high),
+        "chance": _plain(score.chance),
+        "ceiling": _plain(score.ceiling),
         "delta": _plain(cell.delta),
     }
     counts = {"n": score.n, "best": int(cell.best), "second": int(cell.second)}

@@ -75,8 +75,9 @@ def _cell(grid: Grid, cell: Cell) -> str:
         return ""
     text = grid.value(cell)
     text = f"<b>{text}</b>" if cell.best else f"<span class=second>{text}</span>" if cell.second else text
-    half, delta = grid.half_width(cell), grid.difference(cell)
-    extra = (f" <small>±&nbsp;{half}</small>" if half else "") + (f" <small>({delta})</small>" if delta else "")
+    interval, delta = grid.interval(cell), grid.difference(cell)
+    beside = [interval.replace(" ", "&nbsp;"), f"({delta})" if delta else ""]
+    extra = "".join(f" <small>{part}</small>" for part in beside if part)
     return text + extra + _footnote_numbers(cell.notes)
 
 

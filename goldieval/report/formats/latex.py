@@ -70,8 +70,8 @@ def _cell(grid: Grid, row: GridRow, cell: Cell) -> str:
     text = grid.value(cell).replace("–", "--")
     text = rf"\textit{{{text}}}" if row.kind == "published" else text
     text = rf"\textbf{{{text}}}" if cell.best else rf"\underline{{{text}}}" if cell.second else text
-    half, delta = grid.half_width(cell), grid.difference(cell)
-    text += rf" {{\scriptsize$\pm$\,{half}}}" if half else ""
+    interval, delta = grid.interval(cell), grid.difference(cell)
+    text += rf" {{\scriptsize {escape(interval)}}}" if interval else ""
     return text + (rf" {{\scriptsize({delta})}}" if delta else "") + _footnote_numbers(cell.notes)
 
 

@@ -45,10 +45,10 @@ def _name(row: GridRow) -> str:
 
 def _cell(grid: Grid, row: GridRow, cell: Cell) -> str:
     text = grid.value(cell)
-    half, delta = grid.half_width(cell), grid.difference(cell)
+    interval, delta = grid.interval(cell), grid.difference(cell)
     text = f"**{text}**" if cell.best else f"<u>{text}</u>" if cell.second else text
     text = f"*{text}*" if row.kind == "published" and text != "–" and cell.score else text
-    text += f" ± {half}" if half else ""
+    text += f" {interval}" if interval else ""
     return (text + (f" ({delta})" if delta else "") if cell.score else "") + _footnote_numbers(cell.notes)
 
 

@@ -1,27 +1,31 @@
-"""Detection of a table of captions or labels in a folder."""
+"""A table of captions or labels: CSV, TSV, JSON Lines, or a JSON list."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from goldieval.core.errors import GoldievalError, TaskError, listing
+from goldieval.core.errors import TaskError, listing
 from goldieval.data.labels import NUMBER
-from goldieval.data.manage.columns import (
-    DetectedColumns,
-    Rows,
+from goldieval.data.manage.columns import DetectedColumns, Rows, columns_of, numbered_classes
+from goldieval.data.manage.finding import (
+    TABLES,
+    DetectionHints,
+    Faults,
+    Finding,
     UndecidedError,
     UnfitError,
-    columns_of,
-    numbered_classes,
+    files_of,
+    json_or_none,
 )
-from goldieval.data.manage.finding import TABLES, DetectionHints, Finding, files_of, json_or_none
+from goldieval.data.manage.places import PicturePlace
+from goldieval.data.manage.row_splits import with_split
 from goldieval.data.table_files import read_table
 
 CLASS_NAMES = "classes.txt"
 
 
-def find_tables(folder: Path, hints: DetectionHints, faults: list[GoldievalError]) -> list[Finding]:
+def find(folder: Path, hints: DetectionHints, faults: Faults) -> list[Finding]:
     """Return the tables in a folder that a task can be read from; errors of others are added to ``faults``."""
     found = []
     for file in files_of(folder, list(TABLES)):
@@ -35,7 +39,7 @@ def find_tables(folder: Path, hints: DetectionHints, faults: list[GoldievalError
             if not rows:
                 raise UnfitError(f"{name} has no rows.")
             named = {"image": hints.image, "caption": hints.caption, "label": hints.label}
-            columns = columns_of(rows, folder, name, named, hints.family or _named_family(hints))
+            columns = columns_of(rows, folder, name, named, hints.named_family)
         except (TaskError, UnfitError, UndecidedError) as error:
             faults.append(error)
             continue
@@ -43,12 +47,9 @@ def find_tables(folder: Path, hints: DetectionHints, faults: list[GoldievalError
         if numbers and not (folder / CLASS_NAMES).is_file():
             faults.append(UndecidedError(_names_wanted(folder, name, columns.label, numbers)))
             continue
-        found.append(_of_table(file, name, columns, CLASS_NAMES if numbers else ""))
+        finding = _of_table(file, name, columns, CLASS_NAMES if numbers else "")
+        found.append(with_split(finding, folder, rows, PicturePlace(columns.images, columns.prefix)))
     return found
-
-
-def _named_family(hints: DetectionHints) -> str | None:
-    return "retrieval" if hints.caption else "zeroshot" if hints.label else None
 
 
 def _names_wanted(folder: Path, table: str, column: str, numbers: Sequence[str]) -> str:

@@ -1,0 +1,95 @@
+"""Folders of images, one per class."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from goldieval.core.errors import listing
+from goldieval.data.manage.finding import DEPTH, DetectionHints, Faults, Finding, UnfitError, is_wanted
+from goldieval.data.manage.generic_names import MASK_WORDS, PICTURE_ROLES, SPLITS, is_role, words_of
+from goldieval.data.manage.places import folders_below
+from goldieval.data.walk import is_picture
+
+DISTRACTORS = ("BACKGROUND_Google",)  # Caltech-101's folder of other images, which no protocol counts as a class
+_NO_CLASSES = PICTURE_ROLES | MASK_WORDS | frozenset(SPLITS)
+
+
+@dataclass(frozen=True)
+class Folders:
+    """The folders in a folder.
+
+    Attributes:
+        classes: Those that contain images.
+        excluded: Those that are not classes by their names: roles, splits, distractors.
+        empty: Those without images.
+    """
+
+    classes: list[str]
+    excluded: list[str]
+    empty: list[str]
+
+
+def find(folder: Path, hints: DetectionHints, faults: Faults) -> list[Finding]:
+    """Return the folders that have one folder of images per class; near misses are added to ``faults``."""
+    if not is_wanted("zeroshot", hints):
+        return []
+    places = [place for place in (folder, *folders_below(folder, DEPTH)) if not _holds_masks(folder, place)]
+    seen = {place.relative_to(folder).as_posix(): _folders(place) for place in places}
+    found = [_finding(name, held) for name, held in seen.items() if len(held.classes) > 1 and not held.empty]
+    found += [_nested(name) for name, held in seen.items() if _is_alphabet(folder / name, held)]
+    nearly = {name: held for name, held in seen.items() if len(held.classes) > 1 and held.empty}
+    faults += [] if found else [_incomplete(folder / name, held) for name, held in nearly.items()]
+    return found
+
+
+def _holds_masks(folder: Path, place: Path) -> bool:
+    return any(MASK_WORDS & set(words_of(part)) for part in place.relative_to(folder).parts)
+
+
+def _is_alphabet(place: Path, held: Folders) -> bool:
+    """Return whether the folders in a folder are initials, as in SUN397: ``a/abbey``, ``a/apartment/outdoor``."""
+    names = [*held.classes, *held.empty]
+    initials = len(names) > 1 and all(len(name) == 1 and name.isalpha() for name in names)
+    return initials and any(_holds_pictures(each) for name in names for each in folders_below(place / name, 1))
+
+
+def _nested(name: str) -> Finding:
+    source: dict[str, object] = {"reader": "folder", "nested": True}
+    source |= {"folder_name": name} if name != "." else {}
+    return Finding(source, "zeroshot", name, "class folders below folders of their initials")
+
+
+def _finding(name: str, held: Folders) -> Finding:
+    source: dict[str, object] = {"reader": "folder"}
+    source |= {"folder_name": name} if name != "." else {}
+    source |= {"exclude": held.excluded} if held.excluded else {}
+    notes = [f"left out: {listing(held.excluded, 6)} (not classes by their names)"] if held.excluded else []
+    if split := [each for each in held.classes if each.lower() in SPLITS]:
+        notes.append(f"the folder {split[0]} is taken as a class; `exclude: [{split[0]}]` in the source leaves it out")
+    return Finding(source, "zeroshot", name, f"class folders{f' in {name}' if name != '.' else ''}", notes)
+
+
+def _folders(place: Path) -> Folders:
+    """Sort the folders in a folder. A single folder ``train`` among others is the class of that name."""
+    below = [each.name for each in folders_below(place, 1)]
+    splits = [name for name in below if words_of(name) and all(word in _NO_CLASSES for word in words_of(name))]
+    kept = splits if [name.lower() for name in splits] == ["train"] and len(below) > 2 else []
+    excluded = [name for name in below if is_role(name) or name in DISTRACTORS or (name in splits and name not in kept)]
+    left = {name: _holds_pictures(place / name) for name in below if name not in excluded}
+    return Folders([name for name in left if left[name]], excluded, [name for name in left if not left[name]])
+
+
+def _holds_pictures(folder: Path) -> bool:
+    """Return whether a folder contains images, or has a folder with a name such as ``images`` that does."""
+    if any(is_picture(entry.name) for entry in folder.iterdir()):
+        return True
+    return any(is_role(each.name) and _holds_pictures(each) for each in folders_below(folder, 1))
+
+
+def _incomplete(place: Path, held: Folders) -> UnfitError:
+    """Return why subfolders with images are not class folders: some of them contain no images."""
+    return UnfitError(
+        f"{place}: {len(held.classes):,} folders could be classes, but {listing(held.empty)} hold no images of "
+        "their own. Remove these, or write a card with `reader: folder` (`exclude` names folders that are not classes)."
+    )

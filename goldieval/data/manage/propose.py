@@ -1,0 +1,208 @@
+"""The proposal of a card for a folder: its layout detected, its data read and checked, nothing written."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from goldieval.core.errors import GoldievalError, listing
+from goldieval.data.manage.caption_options import read_with_rules, with_caption_rules
+from goldieval.data.manage.check_pictures import check_pictures
+from goldieval.data.manage.class_names import cleaned, doubtful
+from goldieval.data.manage.detect import detect
+from goldieval.data.manage.family_defaults import FAMILIES, ONE_PROMPT
+from goldieval.data.manage.finding import DetectionHints, Finding
+from goldieval.data.manage.generic_names import telling_name
+from goldieval.data.manage.shipped_prompts import ShippedPrompts, shipped_prompts
+from goldieval.data.manage.show_samples import sample_lines
+from goldieval.data.masks import check_masks
+from goldieval.data.source import tilde
+from goldieval.families.base import Prepared
+from goldieval.metrics.registry import metric_of
+from goldieval.tasks.card import load_card
+from goldieval.tasks.catalogue import Catalogue
+
+SHORT_LIST = 12  # items that are written on one line
+NOTE = "# Written by `goldieval data import`. Raise version when you change what is measured.\n"
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A card that was not written yet.
+
+    Attributes:
+        file: File to write.
+        text: Content of the file.
+        lines: What was found, what was left out, and some samples.
+        options: Options that the first run requires.
+    """
+
+    file: Path
+    text: str
+    lines: list[str]
+    options: str = ""
+
+
+def propose_card(folder: Path, hints: DetectionHints, name: str | None, out: Path | None) -> Proposal:
+    """Detect the layout of a folder, read it, and return its card; the folder is not modified.
+
+    Raises:
+        GoldievalError: There is no such folder, no layout or several layouts fit, or the name is in use.
+    """
+    if not folder.is_dir():
+        raise GoldievalError(f"{folder} is not a folder.")
+    check_options(hints, name)
+    found = with_caption_rules(detect(folder, hints), hints.keep_uncaptioned)
+    return proposal_of(folder, found, name, out)
+
+
+def proposal_of(folder: Path, found: Finding, name: str | None, out: Path | None) -> Proposal:
+    """Read the data of a finding and return its card.
+
+    Raises:
+        GoldievalError: The data cannot be read as the finding says, or the file exists.
+    """
+    name = name or free_name(telling_name(folder.resolve(), found.place))
+    file = out or Path(f"{name}.yaml")
+    if file.exists():
+        raise GoldievalError(f"{file} exists already. Choose another --name or --out.")
+    content = _content(name, found)
+    read = partial(_read_source, content, folder)
+    content["source"], (prepared, seen) = read_with_rules(content["source"], read)
+    names, notices = _class_names(found, prepared)
+    told = telling_name(folder.resolve(), found.place)
+    shipped = shipped_prompts(told, names) if found.family == "zeroshot" else None
+    if shipped is not None:
+        names, notices = shipped.names or names, [*notices, _shipped_note(shipped)]
+        content |= {
+            "params": {**content["params"], "prompts": shipped.prompts},
+            "protocol": f"all of it, prompts of {shipped.task}",
+        }
+    notices += _asked_to_edit(doubtful(names, ONE_PROMPT[0]))
+    if names:
+        content["params"] = {**content["params"], "class_names": names}
+        prepared, seen = _read(content, folder)  # again: the names can be invalid, and records contain them
+    lacking = check_pictures(prepared.dataset)
+    if prepared.dataset.masks is not None and not lacking:
+        check_masks(prepared.dataset.images, prepared.dataset.masks, seen["classes"], os.cpu_count() or 1)
+    content["expect"] = seen
+    chance = metric_of(content["headline"]).chance(seen)
+    content |= {"chance": float(f"{chance:.4g}")} if chance is not None else {}
+    lines = [
+        f"{tilde(folder)}: {found.description}",
+        ", ".join(f"{number:,} {what}" for what, number in seen.items()),
+        *found.notes,
+        *prepared.dataset.notes,
+        *_missing_notes(lacking, seen["images"]),
+        *notices,
+        "samples, as they were understood:",
+        *sample_lines(prepared.dataset, prepared.class_labels),
+    ]
+    text = NOTE + card_text(content, folder, file.parent, found.location)
+    return Proposal(file, text, lines, " --subset present" if lacking else "")
+
+
+def check_options(hints: DetectionHints, name: str | None) -> None:
+    """Raise GoldievalError if no card is written for the family, or a shipped task has the name."""
+    if hints.family not in (None, *FAMILIES):
+        *most, last = FAMILIES
+        raise GoldievalError(f"--family {hints.family!r}: choose {', '.join(most)} or {last}.")
+    if name is not None:
+        check_name(name)
+
+
+def check_name(name: str) -> None:
+    """Raise GoldievalError if a shipped task has that name."""
+    if name in Catalogue().tasks:
+        raise GoldievalError(f"a task {name!r} exists already. Choose another --name.")
+
+
+def free_name(told: str) -> str:
+    """Return the name of a task from that of a data set, with an addition if a shipped task has it."""
+    name = re.sub("[^a-z0-9._-]+", "-", told.lower()).strip("-._") or "mine"
+    return f"{name}-own" if name in Catalogue().tasks else name
+
+
+def _content(name: str, found: Finding) -> dict[str, Any]:
+    defaults = FAMILIES[found.family]
+    named = {"class_names": found.classes} if found.classes else {}
+    return {
+        "name": name,
+        "family": found.family,
+        "version": 1,
+        "protocol": f"all of it{defaults.protocol}",
+        "title": f"{name}, data of our own",
+        "licence": "not stated",
+        "source": found.source,
+        "expect": {},
+        "params": defaults.params | found.params | named,
+        "headline": found.headline or defaults.headline,
+    }
+
+
+def _read_source(content: dict[str, Any], folder: Path, source: dict[str, Any]) -> tuple[Prepared[Any], dict[str, int]]:
+    return _read(content | {"source": source}, folder)
+
+
+def _read(content: dict[str, Any], folder: Path) -> tuple[Prepared[Any], dict[str, int]]:
+    """Read the data with a card in a temporary folder; return them and their counts."""
+    from goldieval.engine.load import prepare_and_count
+
+    with tempfile.TemporaryDirectory() as scratch:
+        file = Path(scratch, "card.yaml")
+        file.write_text(card_text(content, folder, file.parent), encoding="utf-8")
+        prepared, seen, _ = prepare_and_count(load_card(file), folder)
+    return prepared, seen
+
+
+def _class_names(found: Finding, prepared: Prepared[Any]) -> tuple[list[str], list[str]]:
+    """Return the class names that the card lists, and a notice of what was changed."""
+    if not FAMILIES[found.family].lists_classes:
+        return [], []
+    return cleaned(found.classes or prepared.class_labels or ())
+
+
+def _shipped_note(shipped: ShippedPrompts) -> str:
+    what = "prompts and class names" if shipped.names else "prompts"
+    return f"{what} are those of the shipped task {shipped.task}, which has as many classes"
+
+
+def _asked_to_edit(warnings: Sequence[str]) -> list[str]:
+    return [f"warning: {line}; edit class_names in the card" for line in warnings]
+
+
+def _missing_notes(lacking: list[str], images: int) -> list[str]:
+    if not lacking:
+        return []
+    return [
+        f"{len(lacking):,} of {images:,} images are missing: {listing(lacking)}; --subset present evaluates the rest"
+    ]
+
+
+def card_text(content: dict[str, Any], folder: Path, beside: Path, location: dict[str, Any] | None = None) -> str:
+    """Return the card's text; a path below the card's folder is relative, so that both can be moved together."""
+    place, home = folder.resolve(), beside.resolve()
+    path = place.relative_to(home).as_posix() if place.is_relative_to(home) else str(place)
+    source = {"reader": content["source"]["reader"], **(location or {"path": path}), **content["source"]}
+    kept = {key: value for key, value in (content | {"source": source}).items() if value != {}}
+    return yaml.dump(kept, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110, default_flow_style=None)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes short lists on one line and long ones with an item on each, so that names are easily edited."""
+
+
+def _list(dumper: yaml.SafeDumper, items: list[Any]) -> yaml.Node:
+    short = len(items) <= SHORT_LIST and not any(", " in str(item) for item in items)
+    return dumper.represent_sequence("tag:yaml.org,2002:seq", items, flow_style=None if short else False)
+
+
+_Dumper.add_representer(list, _list)

@@ -1,0 +1,102 @@
+"""Weights of transformers models: a folder as the library saves it, or a checkpoint of any trainer."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+from goldieval.core.errors import GoldievalError, listing
+from model_adapters.open_clip import seeded
+from model_adapters.open_clip_files import CONSTANTS
+from model_adapters.take import SHOWN, Source, take
+from model_adapters.tensors import TensorFile, read
+from model_adapters.unwrap import UnwrappedModel, find_model, without
+
+
+def from_folder(folder: Path, config: Any, drop: Sequence[str]) -> tuple[Any, str]:
+    """Load a model as transformers does; if its names have prefixes, as any other checkpoint.
+
+    Args:
+        folder: The folder.
+        config: A config that replaces that of the folder, or None.
+        drop: Beginnings of the names of tensors that are left out.
+
+    Returns:
+        The module, and what was taken and what was left.
+
+    Raises:
+        GoldievalError: Weights are missing, do not fit, or are quantised.
+    """
+    import torch
+    from transformers import AutoConfig, AutoModel
+
+    how: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    module, report = AutoModel.from_pretrained(
+        folder,
+        use_safetensors=True,
+        dtype=torch.float32,
+        output_loading_info=True,
+        **how,
+        **({"config": config} if config is not None else {}),
+    )
+    missing, more = sorted(report["missing_keys"]), report["unexpected_keys"]
+    if missing or drop:
+        stored = read(folder)
+        found = _found(module, stored)
+        if missing and len(found.state) < len(module.state_dict()):
+            raise GoldievalError(f"{len(missing)} weights are missing, for example {missing[0]}.")
+        return _taken(config or AutoConfig.from_pretrained(folder, **how), stored, found, drop)
+    _check_tensors(folder, module, more)
+    left = Counter(name.partition(".")[0] for name in more)
+    names = [f"{name} ({count:,})" if count > 1 else name for name, count in left.items()]
+    return module, f"took {len(module.state_dict()):,} tensors" + (f"; left: {listing(names, SHOWN)}" if names else "")
+
+
+def from_file(config: Any, file: Path, drop: Sequence[str]) -> tuple[Any, str]:
+    """Load the model of a config with the weights of a checkpoint of any trainer.
+
+    Raises:
+        GoldievalError: The file is missing, damaged, contains more than tensors, or does not fit.
+    """
+    stored = read(file)
+    return _taken(config, stored, None, drop)
+
+
+def _found(module: Any, stored: TensorFile) -> UnwrappedModel:
+    return without(find_model(stored, [{name: name for name in module.state_dict()}]), CONSTANTS)
+
+
+def _taken(config: Any, stored: TensorFile, found: UnwrappedModel | None, drop: Sequence[str]) -> tuple[Any, str]:
+    import torch
+    from transformers import AutoModel
+
+    with seeded(0):
+        module = AutoModel.from_config(config, dtype=torch.float32, trust_remote_code=False)
+    found = found or _found(module, stored)
+    note = take(module, found.state | found.extra, Source(stored.file, found, drop), type(module).__name__)
+    return module, note
+
+
+def _check_tensors(folder: Path, module: Any, more: Collection[str]) -> None:
+    """Refuse tensors that transformers would silently drop or cast, such as adapters and integers.
+
+    Raises:
+        GoldievalError: There is such a tensor; names the first.
+    """
+    from safetensors import safe_open
+
+    own = module.state_dict()
+    parts = {key.partition(".")[0] for key in own}
+    mixed = sorted(key for key in more if key.partition(".")[0] in parts and not key.endswith("position_ids"))
+    if mixed:
+        raise GoldievalError(f"{len(mixed):,} unexpected tensors, for example {mixed[0]}. Merge adapters first.")
+    for file in sorted(folder.glob("*.safetensors")):
+        with safe_open(str(file), framework="pt") as content:
+            kinds = {key: content.get_slice(key).get_dtype() for key in content.keys() if key in own}  # noqa: SIM118
+        whole = [key for key, kind in kinds.items() if own[key].is_floating_point() and kind[0] not in "FB"]
+        if whole:
+            raise GoldievalError(
+                f"{whole[0]} is {kinds[whole[0]]}, not floating point. Quantised weights are not supported."
+            )
