@@ -63,7 +63,7 @@ def import_data(
 
     if len(what) not in (1, 2):
         raise GoldievalError("write `data import TASK FOLDER`, or `data import FOLDER` for data of your own.")
-    of_hub = {"config": config, "split": split, "yes": yes}
+    of_hub: dict[str, object] = {"config": config, "split": split, "yes": yes}
     hints = DetectionHints(family, file or "", image or "", caption or "", label or "", mask or "", keep_uncaptioned)
     if len(what) == 2:
         _refuse_own_options(what[0], {**vars(hints), "name": name, "out": out, "dry-run": dry_run} | of_hub)
@@ -74,7 +74,7 @@ def import_data(
     else:
         _refuse_hub_options(of_hub)
         with displaying(ProgressDisplay(Console(stderr=True)).meter):
-            proposal = propose_card(Path(what[0]).expanduser(), hints, name, out)
+            proposal = propose_card(Path(what[0]).expanduser(), hints, name, out, dry_run)
     if proposal is not None:
         below_root = f" --data-dir {shell_argument(str(data_dir))}" if data_dir and what[0].startswith("hf:") else ""
         _write(proposal, dry_run, below_root)
