@@ -11,7 +11,7 @@ from goldieval.data.samples import AnnotatedImage, Dataset, dataset_of
 from goldieval.data.source import Source
 from goldieval.data.table_files import is_missing
 
-Uncaptioned = Literal["refuse", "leave-out", "keep"]
+Uncaptioned = Literal["error", "leave out", "keep"]
 Repeated = Literal["keep", "once"]
 
 
@@ -19,29 +19,30 @@ class CaptionedSource(Source):
     """The source of a reader of captions.
 
     Attributes:
-        uncaptioned: Images without a caption: ``refuse``, ``leave-out``, or ``keep`` in the gallery.
+        uncaptioned: Images without a caption: ``error``, ``leave out``, or ``keep`` in the gallery.
         repeated: A caption that an image has several times: ``keep``, or count it ``once``.
     """
 
-    uncaptioned: Uncaptioned = "refuse"
+    uncaptioned: Uncaptioned = "error"
     repeated: Repeated = "keep"
 
     @property
     def allows_missing(self) -> bool:
         """Whether an image may lack its caption."""
-        return self.uncaptioned != "refuse"
+        return self.uncaptioned != "error"
 
     def dataset(
         self, rows: Sequence[AnnotatedImage], class_names: list[str] | None = None, notes: Sequence[str] = ()
     ) -> Dataset:
         """Return the dataset of annotated images under these rules. Raises TaskError like ``dataset_of``."""
-        kept, changes = list(rows), []
+        kept = list(rows)
+        changes: list[str] = []
         if self.repeated == "once":
             kept, changes = _each_caption_once(kept)
         without = [row.image.id for row in kept if not row.captions]
         if without and len(without) < len(kept):
             changes += _uncaptioned_note(without, self.uncaptioned)
-            kept = [row for row in kept if row.captions] if self.uncaptioned == "leave-out" else kept
+            kept = [row for row in kept if row.captions] if self.uncaptioned == "leave out" else kept
         return dataset_of(kept, class_names, [*notes, *changes], gallery=self.uncaptioned == "keep")
 
 
@@ -80,8 +81,8 @@ def _uncaptioned_note(without: list[str], rule: Uncaptioned) -> list[str]:
     """Return a note on images without a caption; none if ``dataset_of`` refuses them."""
     shown = f"{count_of(without)} without a caption"
     return {
-        "refuse": [],
-        "leave-out": [f"left out: {shown}: {listing(without)}"],
+        "error": [],
+        "leave out": [f"left out: {shown}: {listing(without)}"],
         "keep": [f"{shown} in the gallery, which no caption is about: {listing(without)}"],
     }[rule]
 

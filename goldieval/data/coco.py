@@ -12,7 +12,8 @@ from goldieval.data.file_names import picture_file, relative_name
 from goldieval.data.image_source import FileImage
 from goldieval.data.roots import inside
 from goldieval.data.samples import AnnotatedImage, Dataset, ImageSample
-from goldieval.data.table_files import is_missing, text_in
+from goldieval.data.table_files import MISSING_CAPTION, is_missing, text_in
+from goldieval.data.walk import LeftOut, left_out_notes
 
 
 class CocoSource(CaptionedSource):
@@ -33,21 +34,27 @@ class CocoSource(CaptionedSource):
     def read(self, folder: Path) -> Dataset:
         file, pictures = inside(folder, self.annotations), inside(folder, self.images)
         found = read_coco(file)
-        rows = []
+        rows, left_out = [], LeftOut()
         for image in found.images:
             name = relative_name(pictures, str(image["file_name"]))
             source = FileImage(picture_file(f"{file}: image {image['id']}", pictures, name, "file_name"))
-            captions = _captions(file, found.of(image), self.allows_missing)
+            captions = _captions(file, found.of(image), left_out if self.allows_missing else None)
             rows.append(
                 AnnotatedImage(ImageSample(str(image["file_name"]), source, f"{self.images}/{name}"), captions=captions)
             )
-        return self.dataset(rows)
+        return self.dataset(rows, notes=left_out_notes(left_out))
 
 
-def _captions(file: Path, entries: list[Entry], allow_missing: bool) -> list[tuple[str, str]]:
-    """Return id and text of an image's captions, sorted by id. Raises TaskError for one without text, if required."""
-    if allow_missing:
-        entries = [entry for entry in entries if not is_missing(entry.get("caption"))]
+def _captions(file: Path, entries: list[Entry], left_out: LeftOut | None) -> list[tuple[str, str]]:
+    """Return id and text of an image's captions, sorted by id.
+
+    Raises:
+        TaskError: A caption has no text and is not to be counted in ``left_out``, or two have the same id.
+    """
+    if left_out is not None:
+        there = [entry for entry in entries if not is_missing(entry.get("caption"))]
+        left_out[MISSING_CAPTION] += len(entries) - len(there) if there else 0
+        entries = there
     for entry in entries:
         check_id(f"{file}: a caption of image {entry['image_id']}", entry, "id")
     if len({id_text(entry["id"]) for entry in entries}) < len(entries):

@@ -150,7 +150,7 @@ def dataset_of(
     without = [row.image.id for row in rows if not row.captions]
     if texts and without and not gallery:
         raise TaskError(
-            f"{len(without):,} images without a caption: {listing(without)}. `uncaptioned: leave-out` in the card's "
+            f"{len(without):,} images without a caption: {listing(without)}. `uncaptioned: leave out` in the card's "
             "source leaves them out, `keep` keeps them in the gallery."
         )
     return Dataset(

@@ -10,7 +10,7 @@ from goldieval.core.errors import TaskError
 from goldieval.core.limits import ROW_BYTES
 from goldieval.data.caption_rules import without_missing
 from goldieval.data.samples import ImageSample
-from goldieval.data.table_files import MISSING, MISSING_CAPTION, empty, is_missing, raw_value, texts_in
+from goldieval.data.table_files import MISSING, MISSING_CAPTION, empty, is_missing, nested_value, texts_in
 from goldieval.data.tar_samples import TarImage
 from goldieval.data.text_files import parse_json_text, text_of
 from goldieval.data.walk import LeftOut
@@ -65,7 +65,7 @@ class ShardSample:
         if left_out is not None and "json" not in self.members:
             return []
         content = self.mapping()
-        if left_out is not None and not without_missing(raw_value(self.where, content, key), MISSING):
+        if left_out is not None and not without_missing(nested_value(content, key), MISSING):
             return []
         return texts_in(self.where, content, key, left_out=left_out)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import os
 from collections.abc import Iterator
@@ -19,7 +18,8 @@ from goldieval.data.labels import class_names_in, index_of, label_text
 from goldieval.data.roots import inside
 from goldieval.data.samples import AnnotatedImage, Dataset, ImageSample, dataset_of
 from goldieval.data.source import Source, read_lines, read_names
-from goldieval.data.table_files import MISSING, raw_value, read_table, text_in, texts_in, value_of
+from goldieval.data.table_captions import join_captions, named_captions
+from goldieval.data.table_files import MISSING, nested_value, raw_value, read_table, text_in, texts_in, value_of
 from goldieval.data.walk import LeftOut, left_out_notes
 
 
@@ -107,7 +107,7 @@ class Table(BaseModel):
             known = rows.setdefault(row.image.id, row)
             empty += [(place, known)] if self.caption and not row.captions else []
             if known is not row:
-                repeats += _join(place, known, row, bool(self.caption) and allow_missing)
+                repeats += join_captions(place, known, row, bool(self.caption) and allow_missing)
         lacking = [place for place, known in empty if known.captions]
         notes = [f"left out: {len(lacking):,} rows without a caption, of images with another: {listing(lacking)}"]
         notes = [*left_out_notes(left_out or LeftOut()), *(notes if lacking else []), *repeated_note(repeats)]
@@ -154,12 +154,12 @@ class Table(BaseModel):
     def _captions(
         self, where: str, entry: dict[str, Any], image_id: str, left_out: LeftOut | None
     ) -> list[tuple[str, str]]:
-        value = raw_value(where, entry, self.caption)
-        if left_out is not None and not without_missing(value, self.no_value):
+        if left_out is not None and not without_missing(nested_value(entry, self.caption), self.no_value):
             return []
+        value = raw_value(where, entry, self.caption)
         texts = texts_in(where, entry, self.caption, self.no_value, None if self.caption_id else left_out)
         if not self.caption_id:
-            return _named(image_id, texts, in_order=isinstance(value, list))
+            return named_captions(image_id, texts, in_order=isinstance(value, list))
         ids = value_of(where, entry, self.caption_id)
         ids = ids if isinstance(ids, list) else [ids]
         if len(ids) != len(texts):
@@ -198,27 +198,3 @@ class TablesSource(Source):
             more_rows, more_notes = part.read_rows(folder, names)
             rows, notes = [*rows, *more_rows], [*notes, *more_notes]
         return dataset_of(rows, names, notes)
-
-
-def _named(image_id: str, texts: list[str], in_order: bool) -> list[tuple[str, str]]:
-    """Return captions with ids: their position in the row's list or, with one row per caption, a hash of the text.
-
-    The order of rows is not a property of the data and must not affect an id.
-    """
-    if in_order:
-        return [(f"{image_id}#{number}", text) for number, text in enumerate(texts)]
-    return [(f"{image_id}#{hashlib.sha256(text.encode()).hexdigest()[:8]}", text) for text in texts]
-
-
-def _join(where: str, known: AnnotatedImage, again: AnnotatedImage, allow_missing: bool) -> list[tuple[str, str]]:
-    """Add the captions of a row to an earlier row of the same image; return (image id, text) of those it has already.
-
-    Raises:
-        TaskError: The row has no caption, so that one of the two is redundant or wrong.
-    """
-    if not again.captions and not allow_missing:
-        raise TaskError(f"{where}: image id {known.image.id!r} occurs twice. Give every image one row.")
-    texts = dict(known.captions)
-    repeats = [(known.image.id, text) for id, text in again.captions if texts.get(id) == text]
-    known.captions = [*known.captions, *((id, text) for id, text in again.captions if texts.get(id) != text)]
-    return repeats

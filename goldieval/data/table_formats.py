@@ -27,8 +27,8 @@ def _csv(file: Path, records: str) -> Numbered:
     csv.field_size_limit(LONGEST_FIELD)
     with open_text(file, newline="") as stream:
         separator = _separator(file)
-        quoting = csv.QUOTE_NONE if separator == "|" else csv.QUOTE_MINIMAL
-        reader = csv.reader(stream, delimiter=separator, strict=True, quoting=quoting)
+        quoted = csv.reader(stream, delimiter=separator, strict=True)
+        reader = csv.reader(stream, delimiter=separator, quoting=csv.QUOTE_NONE) if separator == "|" else quoted
         columns: list[str] = []
         try:
             for cells in reader:

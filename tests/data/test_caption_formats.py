@@ -34,7 +34,7 @@ def test_columns_may_be_separated_by_bars(folder: Path) -> None:
     )
     options = {"file": "r.csv", "image": "image_name", "caption": "comment"}
     assert "r.csv:3: empty comment" in refused(folder, "table", **options)
-    dataset = read(folder, "table", uncaptioned="leave-out", **options)
+    dataset = read(folder, "table", uncaptioned="leave out", **options)
     assert captions_of(dataset) == {"a.png": ['Two "men, one'], "b.png": ["A cat"]}
     assert "1 rows without a caption, of images with another" in dataset.notes[0] and "r.csv:3" in dataset.notes[0]
 

@@ -50,6 +50,21 @@ def test_coco_is_the_same_whatever_the_order_in_the_file(folder: Path) -> None:
     assert np.array_equal(again.positives, first.positives)
 
 
+def test_missing_and_repeated_captions_follow_the_rules_of_the_card(folder: Path) -> None:
+    texts = [(0, "one"), (0, "one"), (0, None), (10, "two"), (20, " ")]
+    _coco(folder, annotations=[{"id": n, "image_id": id, "caption": text} for n, (id, text) in enumerate(texts)])
+    options = {"annotations": "captions.json", "images": "."}
+    dataset = read(folder, "coco", **options, uncaptioned="leave out", repeated="once")
+    assert captions_of(dataset) == {"a.png": ["one"], "b.png": ["two"]}
+    assert dataset.notes == [
+        "left out: 1 captions (a missing value beside others)",
+        "1 caption repeats another of its image and counts once (first: 'one' of a.png)",
+        "left out: 1 image without a caption: c.png",
+    ]
+    kept = read(folder, "coco", **options, uncaptioned="keep")
+    assert [image.id for image in kept.images] == ["a.png", "b.png", "c.png"] and len(kept.texts) == 3
+
+
 @pytest.mark.parametrize(
     ("changes", "line"),
     [

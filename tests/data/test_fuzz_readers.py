@@ -158,6 +158,36 @@ CASES = {
     ),
     "contrast": Case("contrast", "choice", {"files": ["a.json"], "images": "."}, {"a.json": (CONTRAST, as_json)}),
     "crossed": Case("crossed", "choice", {"file": "t.jsonl", "images": "."}, {"t.jsonl": (CROSSED, as_json_lines)}),
+    "contrast lists": Case(
+        "contrast",
+        "choice",
+        {"files": ["a.json"], "true": ["caption", "caption2"], "at_least": {"votes": 2}},
+        {"a.json": ([item | {"caption2": "so it is", "votes": 3} for item in CONTRAST.values()], as_json)},
+    ),
+    "crossed lists": Case(
+        "crossed",
+        "choice",
+        {"file": "t.json", "pair": ["0", "2"], "captions": ["1", "3"], "example": "", "prefix": "x/"},
+        {"t.json": ([["x/p0.png", "a to b", "x/p1.png", "b to a"]], as_json)},
+    ),
+    "caption mapping": Case(
+        "table",
+        "retrieval",
+        {"file": "t.json", "caption": "caption", "uncaptioned": "leave out", "repeated": "once"},
+        {"t.json": ({"p0.png": ["a cat", "a cat"], "p1.png": "a dog"}, as_json)},
+    ),
+    "sentences": Case(
+        "table",
+        "retrieval",
+        {"file": "t.json", "records": "images", "caption": "sentences.raw", "where": {"split": "test"}},
+        {"t.json": ({"images": [row | {"split": "test", "sentences": [{"raw": "a"}]} for row in ROWS]}, as_json)},
+    ),
+    "numbered captions": Case(
+        "table",
+        "retrieval",
+        {"file": "t.token", "caption": "caption", "listed": "l.txt", "uncaptioned": "keep"},
+        {"t.token": ("p0.png#0\ta cat\np1.png#0\ta dog", as_text), "l.txt": ("p0.png\np1.png", as_text)},
+    ),
     "relevance": Case(
         "relevance",
         "retrieval",
@@ -332,6 +362,8 @@ def test_members_of_web_datasets(pictures: Path, archive: bytes, shards: bytes, 
     (pictures / "test" / "nshards.txt").write_bytes(shards)
     (pictures / "test" / "0.tar").write_bytes(data.draw(damaged(archive)))
     task = task_of(case, pictures)
+    for options in ({"shards": "test/*.tar"}, {"shards": "test/0.tar", "caption": "caption", "uncaptioned": "keep"}):
+        reads_or_refuses(task_of(Case("webdataset", "retrieval", options, {}), pictures), pictures)
     if shards != b"9" * 30:  # bounded in the reader of the number of shards, by issue 15 B5
         reads_or_refuses(task, pictures)
 

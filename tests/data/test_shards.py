@@ -54,7 +54,7 @@ def test_samples_without_an_image_or_caption_are_left_out_and_counted(tmp_path: 
     tar(tmp_path / "x.tar", members)
     options = {"shards": "x.tar", "caption": "caption"}
     assert "sample 000000001: empty caption" in refused(tmp_path, "webdataset", **options)
-    dataset = read(tmp_path, "webdataset", uncaptioned="leave-out", **options)
+    dataset = read(tmp_path, "webdataset", uncaptioned="leave out", **options)
     assert captions_of(dataset) == {"000000000": ["a"], "000000002": ["b", "c"]}
     assert [note.partition(": ")[2] for note in dataset.notes] == [
         "1 .json (a sample without an image)",

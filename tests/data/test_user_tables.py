@@ -73,7 +73,7 @@ def test_a_missing_caption_is_refused_by_a_card_and_left_out_by_import(value: st
     put("c.jsonl", Path("mine/c.jsonl").read_text() + '\n{"image": "img/2.png", "caption": "good"}')
     code, output = imported("--caption", "caption")
     assert code == 0 and "left out: " in output, output
-    left = read("table", file="c.jsonl", caption="caption", uncaptioned="leave-out")
+    left = read("table", file="c.jsonl", caption="caption", uncaptioned="leave out")
     assert [text.text for text in left.texts] == ["fine", *(["a"] if "[" in value else []), "good"] and left.notes
 
 
@@ -166,7 +166,7 @@ def test_a_caption_twice_for_one_image_counts_once_and_is_said() -> None:
     assert [text.id for text in once.texts] == ["img/0.png#0", "img/0.png#2", "img/1.png#0"] and once.notes
 
 
-@pytest.mark.parametrize(("rule", "images"), [("leave-out", 2), ("keep", 3)])
+@pytest.mark.parametrize(("rule", "images"), [("leave out", 2), ("keep", 3)])
 def test_images_without_a_caption_are_left_out_or_stay_in_the_gallery(rule: str, images: int) -> None:
     put("c.csv", "image,caption\nimg/0.png,one\nimg/0.png,\nimg/1.png,nan\nimg/2.png,two\n")
     assert "c.csv:3: empty caption" in refused("table", file="c.csv", caption="caption")

@@ -39,6 +39,7 @@ class Server:
     url: str = ""
     commit: str = COMMIT
     listed: list[str] = field(default_factory=list)  # more paths that the listing names
+    card: dict[str, Any] = field(default_factory=dict)  # YAML head of the README.md
 
     def asked(self, part: str) -> list[tuple[str, str]]:
         """Return path and Range of every GET whose path contains ``part``."""
@@ -108,7 +109,9 @@ class _Handler(BaseHTTPRequestHandler):
             return self._send(404, b"{}", body, {"X-Error-Code": "RevisionNotFound"})
         entries = [_entry(name, data) for name, data in hub.files.items()]
         entries += [_entry(name, b"") for name in hub.listed]
-        about = {"id": "org/name", "sha": hub.commit, "siblings": entries}
+        about = {"id": "org/name", "sha": hub.commit, "siblings": entries} | (
+            {"cardData": hub.card} if hub.card else {}
+        )
         return self._send(200, json.dumps(about).encode(), body, {"Content-Type": "application/json"})
 
     def _file(self, data: bytes, body: bool, cut: bool) -> None:

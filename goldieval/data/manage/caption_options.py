@@ -23,7 +23,7 @@ def with_caption_rules(found: Finding, keep_uncaptioned: bool) -> Finding:
     """
     readers = {name for each in CaptionedSource.__subclasses__() for name in get_args(_reader(each))}
     if found.family == "retrieval" and found.source["reader"] in readers:
-        rule = "keep" if keep_uncaptioned else "leave-out"
+        rule = "keep" if keep_uncaptioned else "leave out"
         return replace(found, source=found.source | {"uncaptioned": rule, "repeated": "once"})
     if keep_uncaptioned:
         raise GoldievalError(f"--keep-uncaptioned is for images with captions, and this is {found.description}.")

@@ -67,6 +67,8 @@ class Finding:
         classes: Proposed class names, in the order of their indices; empty for those of the data.
         params: Parameters of the card that differ from the defaults of the family.
         headline: Headline metric; empty for that of the family.
+        chance: Chance level of the headline metric, if it does not follow from the counts.
+        licence: Licence of the data, if they state one.
         location: Keys of the source block that locate the data, if not the folder itself: ``hub`` and ``revision``.
         complete: Returns the finding with what takes long to find out; it is called only for the finding that is taken.
     """
@@ -79,6 +81,8 @@ class Finding:
     classes: list[str] = field(default_factory=list)
     params: dict[str, Any] = field(default_factory=dict)
     headline: str = ""
+    chance: float | None = None
+    licence: str = ""
     location: dict[str, Any] = field(default_factory=dict)
     complete: Callable[[Finding], Finding] | None = None
 

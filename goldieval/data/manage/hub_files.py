@@ -136,9 +136,9 @@ def _configs_by_folder(paths: Iterable[str]) -> dict[str, Splits]:
     configs: dict[str, Splits] = defaultdict(dict)
     for path in paths:
         parents = [part for part in PurePosixPath(path).parent.parts if part not in NO_CONFIGURATION]
-        split = split_of(PurePosixPath(path).stem) or (split_of(parents[-1]) if parents else "")
-        if parents and split_of(parents[-1]) == split and not split_of(PurePosixPath(path).stem):
-            parents = parents[:-1]
+        split = split_of(PurePosixPath(path).stem)
+        if not split and parents and split_of(parents[-1]):
+            split = split_of(parents.pop())
         configs["/".join(parents) or "default"].setdefault(split or "all", []).append(path)
     return dict(configs)
 

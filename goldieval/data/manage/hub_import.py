@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,11 @@ from goldieval.data.manage.detect import detect
 from goldieval.data.manage.finding import DetectionHints
 from goldieval.data.manage.hub_files import HubRequest, HubSelection, select_files
 from goldieval.data.manage.layouts import parquet, shards
-from goldieval.data.manage.propose import Proposal, free_name, proposal_of
+from goldieval.data.manage.propose import Proposal, proposal_of
 from goldieval.data.roots import inside
 from goldieval.data.source import Source
+
+LONGEST_LICENCE = 100  # characters
 
 
 class HubSource(Source):
@@ -48,6 +50,7 @@ class HubImport:
         folder: Their folder below the data root.
         bytes: Size of all files.
         plan: What is to be downloaded.
+        licence: Licence that the repository states.
     """
 
     request: HubRequest
@@ -56,6 +59,7 @@ class HubImport:
     folder: Path
     bytes: int
     plan: FetchPlan
+    licence: str = ""
 
     @property
     def location(self) -> dict[str, Any]:
@@ -93,7 +97,15 @@ def plan_import(request: HubRequest, root: Path, note: Callable[[str], None]) ->
     )
     folder = source.folder(root, root)
     sizes = [file.bytes or 0 for file in listed.wanted if file.path in set(selection.paths)]
-    return HubImport(request, selection, source, folder, sum(sizes), plan_fetch([source], folder, False, note))
+    plan = plan_fetch([source], folder, False, note)
+    return HubImport(request, selection, source, folder, sum(sizes), plan, _licence(listed.card))
+
+
+def _licence(card: Mapping[str, Any]) -> str:
+    """Return the licence in the head of a README.md, shortened to a line."""
+    stated = card.get("license")
+    texts = stated if isinstance(stated, list) else [stated]
+    return ", ".join(text for text in texts if isinstance(text, str) and text.isprintable())[:LONGEST_LICENCE]
 
 
 def download(planned: HubImport, progress: FetchProgress) -> None:
@@ -106,7 +118,9 @@ def download(planned: HubImport, progress: FetchProgress) -> None:
         remove_leftovers(planned.folder)
 
 
-def propose_from_hub(planned: HubImport, hints: DetectionHints, name: str | None, out: Path | None) -> Proposal:
+def propose_from_hub(
+    planned: HubImport, hints: DetectionHints, name: str | None, out: Path | None, dry_run: bool = False
+) -> Proposal:
     """Read the downloaded files and return their card, which pins repository and commit.
 
     Raises:
@@ -114,8 +128,8 @@ def propose_from_hub(planned: HubImport, hints: DetectionHints, name: str | None
     """
     hints = hints if hints.file else replace(hints, file=_place(planned))
     found = with_caption_rules(detect(planned.folder, hints), hints.keep_uncaptioned)
-    found = replace(found, location=planned.location)
-    return proposal_of(planned.folder, found, name or free_name(planned.request.name), out)
+    found = replace(found, location=planned.location, licence=planned.licence)
+    return proposal_of(planned.folder, found, name, out, dry_run, planned.request.name)
 
 
 def _place(planned: HubImport) -> str:

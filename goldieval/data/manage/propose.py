@@ -71,13 +71,24 @@ def propose_card(
         return proposal_of(folder, found, name, out, dry_run)
 
 
-def proposal_of(folder: Path, found: Finding, name: str | None, out: Path | None, dry_run: bool = False) -> Proposal:
+def proposal_of(
+    folder: Path, found: Finding, name: str | None, out: Path | None, dry_run: bool = False, data_set: str = ""
+) -> Proposal:
     """Read the data of a finding and return its card.
+
+    Args:
+        folder: Folder of the data.
+        found: How they are read.
+        name: Name of the task, if the user gives one.
+        out: File of the card, if the user gives one.
+        dry_run: Whether the card is not going to be written, so that its file may exist.
+        data_set: Name of the data set; by default that of its folder.
 
     Raises:
         GoldievalError: The data cannot be read as the finding says, or the file exists.
     """
-    name = name or free_name(telling_name(folder.resolve(), found.place))
+    data_set = data_set or telling_name(folder.resolve(), found.place)
+    name = name or free_name(data_set)
     file = out or Path(f"{name}.yaml")
     if file.exists() and not dry_run:
         raise GoldievalError(f"{file} exists already. Choose another --name or --out.")
@@ -85,8 +96,7 @@ def proposal_of(folder: Path, found: Finding, name: str | None, out: Path | None
     read = partial(_read_source, content, folder)
     content["source"], (prepared, seen) = read_with_rules(content["source"], read)
     names, notices = _class_names(found, prepared)
-    told = telling_name(folder.resolve(), found.place)
-    shipped = shipped_prompts(told, names) if found.family == "zeroshot" else None
+    shipped = shipped_prompts(data_set, names) if found.family == "zeroshot" else None
     if shipped is not None:
         names, notices = shipped.names or names, [*notices, _shipped_note(shipped)]
         content |= {
@@ -101,7 +111,7 @@ def proposal_of(folder: Path, found: Finding, name: str | None, out: Path | None
     if prepared.dataset.masks is not None and not lacking:
         check_masks(prepared.dataset.images, prepared.dataset.masks, seen["classes"], os.cpu_count() or 1)
     content["expect"] = seen
-    chance = metric_of(content["headline"]).chance(seen)
+    chance = metric_of(content["headline"]).chance(seen) if found.chance is None else found.chance
     content |= {"chance": float(f"{chance:.4g}")} if chance is not None else {}
     lines = [
         f"{tilde(folder)}: {found.description}",
@@ -132,9 +142,9 @@ def check_name(name: str) -> None:
         raise GoldievalError(f"a task {name!r} exists already. Choose another --name.")
 
 
-def free_name(told: str) -> str:
+def free_name(data_set: str) -> str:
     """Return the name of a task from that of a data set, with an addition if a shipped task has it."""
-    name = re.sub("[^a-z0-9._-]+", "-", told.lower()).strip("-._") or "mine"
+    name = re.sub("[^a-z0-9._-]+", "-", data_set.lower()).strip("-._") or "mine"
     return f"{name}-own" if name in Catalogue().tasks else name
 
 
@@ -147,7 +157,7 @@ def _content(name: str, found: Finding) -> dict[str, Any]:
         "version": 1,
         "protocol": f"all of it{defaults.protocol}",
         "title": f"{name}, data of our own",
-        "licence": "not stated",
+        "licence": found.licence or "not stated",
         "source": found.source,
         "expect": {},
         "params": defaults.params | found.params | named,

@@ -24,7 +24,7 @@ LARGEST_LIST = 10**7  # bytes of a list of images
 def splits_of(rows: Rows) -> dict[str, Counter[str]]:
     """Return the columns that name splits, with the number of rows of each split."""
     return {
-        name: Counter(row.get(name) for row in rows)
+        name: Counter(str(row.get(name)) for row in rows)
         for name in (rows[0] if rows else ())
         if name.lower() in SPLIT_COLUMNS and all(is_split(row.get(name)) for row in rows)
     }

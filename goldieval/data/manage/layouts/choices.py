@@ -4,54 +4,30 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from goldieval.core.errors import TaskError, listing
-from goldieval.data.manage.columns import USUAL, Rows
-from goldieval.data.manage.features import features_of
+from goldieval.data.manage.choice_files import ChoiceFile, choice_files, place_of
+from goldieval.data.manage.columns import Rows
+from goldieval.data.manage.crossed_pairs import crossed_finding, pair_columns
 from goldieval.data.manage.finding import (
-    TABLES,
     DetectionHints,
     Faults,
     Finding,
     UndecidedError,
     UnfitError,
-    files_of,
     is_wanted,
-    json_or_none,
 )
-from goldieval.data.manage.generic_names import words_of
-from goldieval.data.manage.layouts.parquet import groups_of
-from goldieval.data.manage.places import PicturePlace, picture_place, place_without_extension
-from goldieval.data.manage.row_columns import caption_column, paths_of, picture_columns, text_columns, values_of
-from goldieval.data.table_files import read_table
-from goldieval.data.table_formats import rows_of_mapping
+from goldieval.data.manage.places import PicturePlace
+from goldieval.data.manage.row_columns import caption_column, text_columns, values_of
 
 FALSE = re.compile(r"(^|_)(neg|negative|foil|false|wrong|incorrect|hard)", re.IGNORECASE)
-PAIR = re.compile(r"(?P<base>.*?)[_-]?(?P<side>[01]|[12]|a|b)", re.IGNORECASE)
+ABOUT = re.compile(r".*_(method|type|kind|class|classes|category|id|tag|score|source)", re.IGNORECASE)  # of a caption
 VOTES, FEWEST_VOTES = "mturk.caption", 2  # VALSE: items that fewer annotators accepted do not count
 MOST_REPEATED = 0.1  # share of different texts that a column of false captions has at least
 STRATUM = re.compile("[a-z0-9_]+")
-
-
-@dataclass(frozen=True)
-class ChoiceFile:
-    """A file whose rows may be choices.
-
-    Attributes:
-        name: The file, or a glob pattern of Parquet files.
-        rows: Its first rows.
-        pictures: Columns that name images or contain them.
-        contained: Columns that contain images.
-    """
-
-    name: str
-    rows: Rows
-    pictures: list[str]
-    contained: list[str] = field(default_factory=list)
 
 
 def find(folder: Path, hints: DetectionHints, faults: Faults) -> list[Finding]:
@@ -60,9 +36,9 @@ def find(folder: Path, hints: DetectionHints, faults: Faults) -> list[Finding]:
         return []
     found: list[Finding] = []
     contrasts: dict[tuple[str, ...], list[ChoiceFile]] = defaultdict(list)
-    for file in _files(folder, hints):
-        if pair := _pair(file):
-            found += _guarded(lambda file=file, pair=pair: _crossed(folder, file, *pair), faults)
+    for file in choice_files(folder, hints):
+        if pair := pair_columns(file):
+            found += _guarded(lambda file=file, pair=pair: crossed_finding(folder, file, *pair), faults)
         elif false := _false(file):
             true = _true(file, false)
             contrasts[(PurePosixPath(file.name).parent.as_posix(), *true, "", *false)].append(file)
@@ -79,100 +55,10 @@ def _guarded(make: Any, faults: Faults) -> list[Finding]:
         return []
 
 
-def _files(folder: Path, hints: DetectionHints) -> Iterator[ChoiceFile]:
-    """Yield the tables and Parquet files that may hold choices; others are for the next layouts to report."""
-    for file in files_of(folder, list(TABLES)):
-        name = file.relative_to(folder).as_posix()
-        if hints.file in ("", name, file.relative_to(folder).parent.as_posix()) and (rows := _rows(file)):
-            yield ChoiceFile(name, rows, picture_columns(rows))
-    for pattern, names in groups_of(folder).items():
-        if hints.file in ("", pattern, *names):
-            try:
-                features = features_of(folder, folder / names[0])
-            except TaskError:
-                continue
-            pictures = [*features.images, *picture_columns(features.rows)]
-            yield ChoiceFile(pattern, features.rows, pictures, features.images)
-
-
-def _rows(file: Path) -> Rows:
-    """Return the rows of a table, or none if it cannot be read as one."""
-    content = json_or_none(file, []) if file.suffix.lower() == ".json" else None
-    rows = rows_of_mapping(content) if isinstance(content, dict) else content
-    try:
-        if file.suffix.lower() != ".json":
-            rows = [row for _, row in read_table(file)]
-    except TaskError:
-        return []
-    if not isinstance(rows, list):
-        return []
-    rows = [dict(map(_place, enumerate(row))) if isinstance(row, list) else row for row in rows]
-    return rows if all(isinstance(row, dict) for row in rows) else []
-
-
-def _place(entry: tuple[int, Any]) -> tuple[str, Any]:
-    return str(entry[0]), entry[1]
-
-
-# Two images and two captions
-
-
-def _pair(file: ChoiceFile) -> tuple[list[str], list[str]] | None:
-    """Return the columns of the two images and of the two captions, if there are exactly two of each."""
-    pictures = file.pictures or _sides([name for name in paths_of(file.rows) if re.match("(?i)ima?ge?", name)])
-    texts = [name for name in text_columns(file.rows) if name not in pictures]
-    if len(pictures) != 2 or any(USUAL["mask"] & set(words_of(name)) for name in pictures):
-        return None
-    captions = texts if len(texts) == 2 else _sides(texts)
-    return (pictures, captions) if len(captions) == 2 else None
-
-
-def _sides(names: Sequence[str]) -> list[str]:
-    """Return two columns whose names differ only in their side, such as ``caption_0`` and ``caption_1``.
-
-    >>> _sides(["id", "caption_0", "caption_1"]), _sides(["caption", "text"])
-    (['caption_0', 'caption_1'], [])
-    """
-    bases: dict[str, list[str]] = defaultdict(list)
-    for name in names:
-        if found := PAIR.fullmatch(name):
-            bases[found["base"]].append(name)
-    return next((sorted(pair) for pair in bases.values() if len(pair) == 2), [])
-
-
-def _crossed(folder: Path, file: ChoiceFile, pictures: list[str], captions: list[str]) -> Finding:
-    """Return how examples of two images and two captions are read. Raises UnfitError if images are missing."""
-    place = PicturePlace("")
-    if not set(pictures) <= set(file.contained):
-        names = [str(value) for column in pictures for value in values_of(file.rows, column)]
-        place = _place_of(folder, file.name, names)
-    ids = [name for name in ("id", "example_id", "index", "key") if _is_id(file.rows, name)]
-    source: dict[str, Any] = {"reader": "crossed", "file": file.name, "images": place.images or "."}
-    source |= {"example": ids[0] if ids else "", "pair": pictures, "captions": captions}
-    source |= {"picture": f"{{}}{place.extension}"} if place.extension else {}
-    source |= {"prefix": place.prefix} if place.prefix else {}
-    what = f"{file.name}: two images ({', '.join(pictures)}) and two captions ({', '.join(captions)}) per example"
-    return Finding(source, "choice", file.name, what, place.notes(), params={"sets": True}, headline="group_score")
-
-
-def _is_id(rows: Rows, name: str) -> bool:
-    values = [row.get(name) for row in rows]
-    return all(isinstance(value, str | int) for value in values) and len(set(values)) == len(values)
-
-
-def _place_of(folder: Path, shown: str, names: list[str]) -> PicturePlace:
-    place = picture_place(folder, names) or place_without_extension(folder, names)
-    if place is None:
-        raise UnfitError(f"{shown}: its images (first: {', '.join(names[:1])}) are not below {folder}.")
-    return place
-
-
-# A true caption and a false one
-
-
 def _false(file: ChoiceFile) -> list[str]:
     """Return the columns of false captions, whose texts differ, unlike the name of a method."""
-    return [name for name in text_columns(file.rows) if FALSE.search(name) and _are_different(file.rows, name)]
+    named = [name for name in text_columns(file.rows) if FALSE.search(name) and not ABOUT.fullmatch(name)]
+    return [name for name in named if _are_different(file.rows, name)]
 
 
 def _true(file: ChoiceFile, false: Sequence[str]) -> list[str]:
@@ -204,7 +90,7 @@ def _contrast(folder: Path, parent: str, files: list[ChoiceFile], hints: Detecti
         raise UnfitError(f"{first.name}: {listing(images) or 'no column'} could hold the image: add --image.")
     place = PicturePlace("")
     if images[0] not in first.contained:
-        place = _place_of(folder, first.name, [str(name) for file in files for name in values_of(file.rows, images[0])])
+        place = place_of(folder, first.name, [str(name) for file in files for name in values_of(file.rows, images[0])])
     stems = [PurePosixPath(file.name).stem.rstrip("-*") for file in files]
     strata = [stem for stem in stems if STRATUM.fullmatch(stem)] if len(files) > 1 else []
     source: dict[str, Any] = {"reader": "contrast"}
@@ -220,7 +106,15 @@ def _contrast(folder: Path, parent: str, files: list[ChoiceFile], hints: Detecti
         notes.append(f"each of {', '.join(true)} is a query against {', '.join(false)}; the headline counts queries")
     what = f"{_shown(files)}: true captions ({', '.join(true)}) against false ones ({', '.join(false)})"
     where = first.name if len(files) == 1 else parent
-    return Finding(source, "choice", hints.file or where, what, notes, params={"strata": strata} if strata else {})
+    return Finding(
+        source,
+        "choice",
+        hints.file or where,
+        what,
+        notes,
+        params={"strata": strata} if strata else {},
+        chance=1 / (1 + len(false)),
+    )
 
 
 def _has_votes(file: ChoiceFile) -> bool:

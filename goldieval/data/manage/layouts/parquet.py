@@ -123,9 +123,7 @@ def _image(folder: Path, shown: str, features: FileFeatures, hints: DetectionHin
         raise UndecidedError(f"{shown}: column {hints.image!r} holds no images; it has {', '.join(features.names)}.")
     chosen = [hints.image] if hints.image else features.images or named
     if not chosen:
-        lists = (
-            f"; {listing(features.lists)} hold lists of images, of which no card reads one" if features.lists else ""
-        )
+        lists = f"; lists of images, as in {features.lists[0]}, are not read" if features.lists else ""
         raise UnfitError(f"{shown} has no column of images; it has {', '.join(features.names)}{lists}.")
     if len(chosen) > 1:
         raise UndecidedError(f"{shown}: {chosen[0]!r} and {chosen[1]!r} could both hold the image: add --image.")

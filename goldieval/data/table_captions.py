@@ -1,0 +1,34 @@
+"""Captions of a table: their ids, and how those of several rows of one image are joined."""
+
+from __future__ import annotations
+
+import hashlib
+
+from goldieval.core.errors import TaskError
+from goldieval.data.samples import AnnotatedImage
+
+
+def named_captions(image_id: str, texts: list[str], in_order: bool) -> list[tuple[str, str]]:
+    """Return captions with ids: their position in the row's list or, with one row per caption, a hash of the text.
+
+    The order of rows is not a property of the data and must not affect an id.
+    """
+    if in_order:
+        return [(f"{image_id}#{number}", text) for number, text in enumerate(texts)]
+    return [(f"{image_id}#{hashlib.sha256(text.encode()).hexdigest()[:8]}", text) for text in texts]
+
+
+def join_captions(
+    where: str, known: AnnotatedImage, again: AnnotatedImage, allow_missing: bool
+) -> list[tuple[str, str]]:
+    """Add the captions of a row to an earlier row of the same image; return (image id, text) of those it has already.
+
+    Raises:
+        TaskError: The row has no caption, so that one of the two is redundant or wrong.
+    """
+    if not again.captions and not allow_missing:
+        raise TaskError(f"{where}: image id {known.image.id!r} occurs twice. Give every image one row.")
+    texts = dict(known.captions)
+    repeats = [(known.image.id, text) for id, text in again.captions if texts.get(id) == text]
+    known.captions = [*known.captions, *((id, text) for id, text in again.captions if texts.get(id) != text)]
+    return repeats
