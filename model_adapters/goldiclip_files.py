@@ -13,7 +13,7 @@ from goldieval.models.spec import split_part
 from model_adapters.take import Source, take
 from model_adapters.tensors import TensorFile, read
 from model_adapters.unwrap import find_model
-from model_adapters.weights_files import weights_place
+from model_adapters.weights_files import shards_of, weights_place
 
 
 def read_goldiclip(place: Path, drop: Sequence[str] = ()) -> tuple[Any, Any, str]:
@@ -28,7 +28,7 @@ def read_goldiclip(place: Path, drop: Sequence[str] = ()) -> tuple[Any, Any, str
     """
     from goldieval.goldiclip.checkpoint import load_weights
 
-    file = weights_place(Path(split_part(str(place))[0]))
+    file = shards_of(weights_place(Path(split_part(str(place))[0])))[0]
     if not file.is_dir():
         check_is_weights(file)
     if not file.is_dir() and not _is_of_the_trainer(file):
@@ -70,7 +70,8 @@ def _of_another_trainer(stored: TensorFile, drop: Sequence[str]) -> tuple[Any, A
             "config.json."
         )
     with torch.device("meta"):
-        check_outline(GoldiClip(config), stored.file.stat().st_size, stored.file)
+        size = sum(file.stat().st_size for file in shards_of(stored.file))
+        check_outline(GoldiClip(config), size, stored.file)
     module = GoldiClip(config)
     needed = {name: name for name in module.state_dict() if not name.startswith(TRAINING_ONLY)}
     found = find_model(stored, [needed])

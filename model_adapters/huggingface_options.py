@@ -42,7 +42,7 @@ def activate(config: Any, quick: bool | None) -> bool:
     """
     if quick is None:
         return False
-    parts = [getattr(config, name, None) for name in ("text_config", "vision_config")]
+    parts: list[Any] = [getattr(config, name, None) for name in ("text_config", "vision_config")]
     towers = [part for part in parts if hasattr(part, "hidden_act")]
     if not towers:
         raise GoldievalError("quickgelu: the activation of this model is fixed.")
@@ -181,7 +181,9 @@ def _set_context(module: Any, processor: Any, tokens: int) -> None:
         raise GoldievalError("context: the positions of this text tower cannot be interpolated.")
     with torch.no_grad():
         positions = F.interpolate(table.weight.T[None], size=tokens, mode="linear", align_corners=False)[0].T
-    embeddings.position_embedding = torch.nn.Embedding.from_pretrained(positions.contiguous(), freeze=False)
+    resized = torch.nn.Embedding(*positions.shape)
+    resized.weight = torch.nn.Parameter(positions.contiguous())
+    embeddings.position_embedding = resized
     embeddings.position_ids = torch.arange(tokens)[None]
     getattr(module.config, "text_config", module.config).max_position_embeddings = tokens
     processor.tokenizer.model_max_length = tokens

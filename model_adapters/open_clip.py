@@ -65,6 +65,7 @@ def load(spec: ModelSpec, options: LoadOptions) -> Model:
             {name: about.get(name) for name in TRANSFORM_KEYS},
             built.notes,
             text.get("tokenizer_kwargs", {}) if "hf_tokenizer_name" in text else {},
+            text.get("context_length") if "hf_model_name" in text else None,
         )
         notice = "" if file else "random weights: every score should be at chance"
         return with_options(plain, spec, options, family="open_clip", notice=notice)

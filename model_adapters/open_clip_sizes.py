@@ -64,12 +64,12 @@ def sizes_of(state: Mapping[str, torch.Tensor], module: Any, file: Path) -> Size
     Raises:
         GoldievalError: Images are not square, so that their sides cannot be derived, or the sizes are implausible.
     """
-    found = Sizes(_image(state, module, file), _context(state, module))
-    if found.image is not None and found.image > EDGE:
-        raise GoldievalError(f"{file}: positions for images of {found.image:,} px; the maximum is {EDGE:,}.")
-    if found.context is not None and not 1 < found.context <= CONTEXT:
-        raise GoldievalError(f"{file}: positions for texts of {found.context:,} tokens; 2 to {CONTEXT:,} are allowed.")
-    return found
+    image, context = _image(state, module, file), _context(state, module)
+    if image is not None and image > EDGE:
+        raise GoldievalError(f"{file}: positions for images of {image:,} px; the maximum is {EDGE:,}.")
+    if context is not None and not 1 < context <= CONTEXT:
+        raise GoldievalError(f"{file}: positions for texts of {context:,} tokens; 2 to {CONTEXT:,} are allowed.")
+    return Sizes(image, context)
 
 
 def image_size(module: Any) -> tuple[int, int]:

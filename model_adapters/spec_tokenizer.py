@@ -67,6 +67,17 @@ def changed_tokenizer(option: str, tokenizer: Tokenize, usual: Callable[[], Toke
     return () if same else (f"{option}={ids}",)
 
 
+def ends_with_largest_id(tokenizer: Any) -> bool:
+    """Return whether texts end with one token that has the largest id, as CLIP's text tower requires."""
+    ids = tokenizer(["a dog", "two cats on a sofa", "étude 3"])
+    padding = getattr(getattr(tokenizer, "tokenizer", None), "pad_token_id", 0) or 0
+    lengths = [len(row) - next((n for n, id in enumerate(reversed(row)) if id != padding), 0) for row in ids.tolist()]
+    places = ids.argmax(dim=1).tolist()
+    ends = {int(row[place]) for row, place in zip(ids, places, strict=True)}
+    at_the_end = all(place in (n - 1, n) for place, n in zip(places, lengths, strict=True))  # n: it is the padding, too
+    return at_the_end and len(ends) == 1
+
+
 def probe_ids(tokenizer: Tokenize) -> str:
     """Return a hash of the ids of a few texts, which distinguishes a tokenizer from others."""
     from goldieval.models.torch_adapter import PROBE_TEXTS
@@ -110,5 +121,5 @@ def _of_file(file: Path, context: int, settings: Mapping[str, Any]) -> Any:
 
 def _size(tokenizer: Any) -> int:
     """Return the number of tokens of a tokenizer of open_clip or transformers."""
-    inner = getattr(tokenizer, "tokenizer", None)
+    inner: Any = getattr(tokenizer, "tokenizer", None)
     return len(inner) if hasattr(inner, "__len__") else int(getattr(tokenizer, "vocab_size", 0))

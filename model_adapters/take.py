@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from goldieval.core.errors import GoldievalError, listing
 from model_adapters.fill import fill
-from model_adapters.unwrap import UnwrappedModel
+from model_adapters.unwrap import TRANSPARENT, UnwrappedModel
 
 if TYPE_CHECKING:
     import torch
@@ -72,9 +72,9 @@ def take(
     _check_drop(source, extra, own)
     more = [each for each in extra if each not in dropped]
     needed = {each: part for each, part in state.items() if each in own}
-    if more and not hint:
-        hint = f" If the embeddings do not need {_branch(more[0], own)}, write ::drop={_branch(more[0], own)}"
     added = _usual_scalars(needed, own)
+    if more and not hint and len(needed | added) == len(own):
+        hint = f" If the embeddings do not need {_branch(more[0], own)}, write ::drop={_branch(more[0], own)}"
     fill(module, needed | added, more, source.file, name, hint)
     left = [*_counted(_branch(each, own) for each in extra if each in dropped and each != BIAS), *_beside(source.found)]
     return "; ".join(
@@ -137,12 +137,11 @@ def _place(found: UnwrappedModel) -> str:
 def _beside(found: UnwrappedModel) -> list[str]:
     """Return the containers, or first parts of names, of tensors beside the model."""
     container = f"{found.container}." if found.container else ""
-    starts = [
-        container + name.removeprefix(container).partition(".")[0]
-        if name.startswith(container)
-        else name.partition(".")[0]
-        for name in found.beside
-    ]
+    starts = []
+    for name in found.beside:
+        around = container if name.startswith(container) else ""
+        parts = [part for part in name.removeprefix(around).split(".") if part not in TRANSPARENT]
+        starts.append(around + parts[0] if parts else name)
     return [*_counted(starts), *found.skipped]
 
 

@@ -61,7 +61,7 @@ def read(place: Path) -> TensorFile:
         check_is_weights(file)
         (_read_safetensors if is_safetensors(file) else _read_torch)(file, content)
     _check(content, whole)
-    config = _config(content.config, whole)
+    config = _config(content.config, whole, Path(name))
     return TensorFile(whole, content.tensors, config, part, content.containers, content.skipped)
 
 
@@ -168,15 +168,16 @@ def _numbered(content: Any) -> Iterator[tuple[Any, Any]]:
             yield each[0], each[1]
 
 
-def _config(config: Any, file: Path) -> dict[str, Any]:
-    """Return the sizes in the file, else those of a JSON file beside it, with the same name or a usual one.
+def _config(config: Any, file: Path, place: Path) -> dict[str, Any]:
+    """Return the sizes in the file, else those of a JSON file beside it or in the folder that the user named.
 
     Raises:
         GoldievalError: The JSON file cannot be read.
     """
     if isinstance(config, dict) and config:
         return config
-    for beside in (file.with_suffix(".json"), *(file.with_name(name) for name in CONFIGS)):
+    usual = [folder / name for folder in dict.fromkeys((file.parent, place)) for name in CONFIGS]
+    for beside in (file.with_suffix(".json"), *usual):
         if beside.is_file() and beside != file:
             try:
                 content = read_json(beside, RECORD_BYTES)

@@ -68,4 +68,6 @@ def shards_of(file: Path) -> list[Path]:
         raise GoldievalError(f"{file} names {min(invalid)[:80]!r}, which is not a weights file beside it.")
     if missing := sorted(name for name in names if not file.with_name(name).is_file()):
         raise GoldievalError(f"{file} names {listing(missing)}, which is not beside it. Copy all shards.")
+    if not names:
+        raise GoldievalError(f"{file} names no files.")
     return [file.with_name(name) for name in sorted(names)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -15,7 +15,7 @@ from model_adapters.alter import Altered, alter, reads_any_context
 from model_adapters.image_transform import transform_with
 from model_adapters.open_clip_adapter import adapter_of
 from model_adapters.open_clip_sizes import Sizes
-from model_adapters.spec_tokenizer import changed_tokenizer, named_tokenizer
+from model_adapters.spec_tokenizer import changed_tokenizer, ends_with_largest_id, named_tokenizer
 
 OPTIONS = ("size", "context", "quickgelu", "resize", "interpolation", "mean", "std", "pooling", "tokenizer")
 
@@ -31,6 +31,7 @@ class PlainModel:
         transform: Fields of open_clip's ``PreprocessCfg`` in which its transform differs from CLIP's, besides the size.
         notes: Notes on how its file was read.
         tokenizer_settings: Settings of its tokenizer, if that is one of transformers.
+        context: Tokens of a text, if not as many as the text tower has positions.
     """
 
     module: Any
@@ -39,6 +40,7 @@ class PlainModel:
     transform: Mapping[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     tokenizer_settings: Mapping[str, Any] = field(default_factory=dict)
+    context: int | None = None
 
 
 def with_options(plain: PlainModel, spec: ModelSpec, options: LoadOptions, **about: Any) -> Model:
@@ -84,7 +86,7 @@ def _tokenizer(plain: PlainModel, altered: Altered, wanted: StandardOptions) -> 
         raise GoldievalError(f"context={context}: the text tower reads at most {module.context_length} tokens.")
     usual = partial(plain.tokenizer, context)
     if wanted.tokenizer is not None:
-        length = context or module.context_length
+        length = context or plain.context or module.context_length
         tokenizer = named_tokenizer(wanted.tokenizer, length, module.vocab_size, plain.tokenizer_settings)
         return tokenizer, changed_tokenizer("tokenizer", tokenizer, usual)
     tokenizer = usual()
@@ -93,13 +95,11 @@ def _tokenizer(plain: PlainModel, altered: Altered, wanted: StandardOptions) -> 
     return tokenizer, ()
 
 
-def _token_notes(module: Any, tokenizer: Any, changed: Iterable[str]) -> list[str]:
+def _token_notes(module: Any, tokenizer: Any, changed: Sequence[str]) -> list[str]:
     """Return what another tokenizer changes, and whether the text tower finds the end of its texts."""
-    notes = [f"{part.partition('=')[0]} as in the spec" for part in changed]
-    inner = getattr(tokenizer, "tokenizer", None)
     tower = getattr(module, "text", module)
     pool = getattr(tower, "text_pool_type", getattr(tower, "pool_type", ""))
-    end = getattr(inner, "eos_token_id", None) or getattr(inner, "sep_token_id", None)
-    if notes and pool == "argmax" and end is not None and end != max(inner.get_vocab().values()):
+    notes = [f"{part.partition('=')[0]} as in the spec" for part in changed]
+    if changed and pool == "argmax" and not ends_with_largest_id(tokenizer):
         notes.append("the end token of this tokenizer is not its largest id, where this text tower pools")
     return notes

@@ -71,7 +71,7 @@ def import_data(
         proposal = _of_hub(what[0], config, split, yes, hints, name, out, data_dir, dry_run)
     else:
         _refuse_hub_options(of_hub)
-        proposal = propose_card(Path(what[0]).expanduser(), hints, name, out)
+        proposal = propose_card(Path(what[0]).expanduser(), hints, name, out, dry_run)
     if proposal is not None:
         below_root = f" --data-dir {shell_argument(str(data_dir))}" if data_dir and what[0].startswith("hf:") else ""
         _write(proposal, dry_run, below_root)

@@ -61,7 +61,7 @@ def proposal_from_hub(
         _confirm(size, yes)
         with reporter:
             download(planned, reporter)
-    return propose_from_hub(planned, hints, name, out)
+    return propose_from_hub(planned, hints, name, out, dry_run)
 
 
 def _confirm(size: str, yes: bool) -> None:

@@ -16,7 +16,8 @@ from goldieval.tracking.names import tracker_names
 
 def run(
     model: Annotated[
-        list[str], typer.Option(help="Model spec, FAMILY\\[:NAME]\\[@WHERE] or ./FILE.py:FUNCTION. Repeatable.")
+        list[str],
+        typer.Option(help="Model spec, FAMILY\\[:NAME]\\[@WHERE]\\[::OPTION=VALUE] or ./FILE.py:FUNCTION. Repeatable."),
     ],
     tasks: Annotated[
         list[str], typer.Option(help="Task ids, suites, globs or card paths, separated by commas. Repeatable.")

@@ -54,7 +54,7 @@ class ModelInfo:
         checkpoint: What was read from the file of the weights, and what was left out.
         recipe: Recipe of the training, if the checkpoint records it.
         images_seen: Number of images seen in training, with repetitions, if recorded.
-        unique_pairs: Number of distinct image-text pairs in training, if recorded.
+        unique_pairs: Number of distinct image-text pairs in training.
         seed: Random seed of the training, if recorded.
         options: Options of the spec in canonical form, by name.
     """
@@ -173,7 +173,7 @@ class Dense(Protocol):
 
 Model = Adapter | Precomputed
 
-# Names of goldieval 0.1 in this module, and where they are today.
+# Names of goldieval 0.1, and where they are today.
 _MOVED = {
     "Answering": (__name__, "Generative"),
     "Sees": (__name__, "ImagePreprocessor"),

@@ -6,10 +6,12 @@ The error messages here replace those of torch, which advise the user to run the
 from __future__ import annotations
 
 import argparse
+import datetime
 import errno
 import pathlib
 import pickle
 import re
+import types
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,7 +30,8 @@ LOADING_WARNINGS = "Detected pickle protocol|'torch.load' received a zip file th
 def only_tensors(file: Path, advice: str = "") -> Iterator[None]:
     """Context for a ``torch.load`` of ``file`` with ``weights_only=True``.
 
-    Plain values include parsed command-line options, paths and NumPy scalars, which trainers save with the weights.
+    Plain values include parsed command-line options, dates, paths and NumPy scalars, which trainers save with the
+    weights.
 
     Args:
         file: The file, for error messages.
@@ -64,7 +67,9 @@ def _plain_values() -> list[Any]:
     numbers = [type(np.dtype(name)) for name in ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?")]
     aliases = [(scalar, f"{module}.multiarray.scalar") for module in ("numpy.core", "numpy._core")]
     paths = [pathlib.PosixPath, pathlib.PurePosixPath, pathlib.PureWindowsPath]
-    return [argparse.Namespace, *paths, *aliases, np.dtype, *numbers]
+    containers = [frozenset, argparse.Namespace, types.SimpleNamespace]
+    dates = [datetime.datetime, datetime.date, datetime.timedelta]
+    return [*containers, *dates, *paths, *aliases, np.dtype, *numbers]
 
 
 def _is_truncation(error: Exception) -> bool:

@@ -70,6 +70,9 @@ def figure_of(records: Sequence[Record], metric: str | None) -> Figure:
 
 def _legend(figure: Figure) -> None:
     found = {text: line for axes in figure.axes for line, text in zip(*axes.get_legend_handles_labels(), strict=True)}
-    place = {"loc": "outside upper center", "ncols": min(3, len(found)), "fontsize": 8, "frameon": False}
-    for text in figure.legend(list(found.values()), list(found), **place).get_texts():
+    columns = min(3, len(found))
+    legend = figure.legend(
+        list(found.values()), list(found), loc="outside upper center", ncols=columns, fontsize=8, frameon=False
+    )
+    for text in legend.get_texts():
         text.set_parse_math(False)

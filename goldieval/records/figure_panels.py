@@ -61,8 +61,8 @@ def panels_of(records: Sequence[Record], metric: str | None) -> list[Panel]:
     for record in records:
         if (metric or record.task.headline) in record.metrics:
             task = record.task
-            key = (task.name, metric or task.headline, task.scoring, task.protocol, restriction(task))
-            groups.setdefault(key, []).append(record)
+            setting = (task.name, metric or task.headline, task.scoring, task.protocol, restriction(task))
+            groups.setdefault(setting, []).append(record)
     panels = []
     for key, group in groups.items():
         name, measured, scoring, protocol, of = key

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 _COUNTED = re.compile(r"(?:step|epoch|iteration|iter|checkpoint|ckpt)[-_=]?(\d{1,15})(?!\d)", re.IGNORECASE)
+_OPTIONS = re.compile(r"::[A-Za-z][A-Za-z0-9_-]*=.*", re.DOTALL)
 
 
 def step_in(spec: str) -> int | None:
@@ -15,7 +16,7 @@ def step_in(spec: str) -> int | None:
     >>> step_in("open_clip:ViT-B-16@epoch_10/last.pt") is step_in("open_clip:ViT-B-16/openai") is None
     True
     """
-    found = _COUNTED.findall(_last_part(spec))
+    found = _COUNTED.findall(_parts(spec)[1])
     return int(found[-1]) if found else None
 
 
@@ -31,14 +32,19 @@ def series_of(spec: str, any_name: bool) -> str:
     ('goldiclip@runs/tiny/step-*', 'goldiclip@runs/*')
     >>> series_of("open_clip:ViT-B-16/openai", False)
     'open_clip:ViT-B-16/openai'
+    >>> series_of("open_clip:ViT-B-16@run/epoch_3.pt::tokenizer=a/b", False)
+    'open_clip:ViT-B-16@run/epoch_*.pt::tokenizer=a/b'
     """
-    last = _last_part(spec)
-    head = spec.removesuffix(last)
+    head, last, options = _parts(spec)
     found = list(_COUNTED.finditer(last))
     if found:
-        return head + last[: found[-1].start(1)] + "*" + last[found[-1].end(1) :]
-    return f"{head}*" if any_name and "@" in head else spec
+        return head + last[: found[-1].start(1)] + "*" + last[found[-1].end(1) :] + options
+    return f"{head}*{options}" if any_name and "@" in head else spec
 
 
-def _last_part(spec: str) -> str:
-    return re.split(r"[/@]", spec.rstrip("/"))[-1]
+def _parts(spec: str) -> tuple[str, str, str]:
+    """Split a spec into what lies before the last part of its path, this part, and its options."""
+    found = _OPTIONS.search(spec)
+    path = (spec[: found.start()] if found else spec).rstrip("/")
+    last = re.split(r"[/@]", path)[-1]
+    return path.removesuffix(last), last, found[0] if found else ""

@@ -110,6 +110,7 @@ class WandB:
                 "x_disable_stats": True,
                 "x_disable_meta": True,
                 "x_save_requirements": False,
+                **({"mode": "offline"} if is_offline() else {}),
             }
             self._tracker = WandBTracker(
                 os.environ.get("WANDB_PROJECT") or PROJECT,
@@ -118,7 +119,7 @@ class WandB:
                 resume="allow",
                 dir=os.environ.get("WANDB_DIR") or str(run.folder),
                 config=dict(run.config),
-                settings=wandb.Settings(**settings, **({"mode": "offline"} if is_offline() else {})),
+                settings=wandb.Settings(**settings),
             )
             _started(self._tracker)
             self._tracker.run.define_metric("*", step_metric=run.axis)

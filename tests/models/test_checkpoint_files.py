@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import datetime
 import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -107,9 +109,11 @@ CONTAINERS: dict[str, Callable[[State], Any]] = {
     "pairs": lambda state: list(state.items()),
     "moments by name": lambda state: {"model": state, "optimizer": {"exp_avg": state, "exp_avg_sq": state}},
 }  # fmt: skip
+WHOLE = ("bare", "nested", "list", "pairs")  # containers with nothing beside the model
 PREFIXES = (
     "", "module.", "_orig_mod.", "model.", "module._orig_mod.", "_orig_mod.module.", "clip.", "net.", "student.",
     "clip_model.", "_forward_module.", "backbone.", "model.clip._orig_mod.", "whatever.it.is.",
+    "module.module.", "_fsdp_wrapped_module._orig_mod.", "model.module.model.", "_orig_mod._orig_mod.",
 )  # fmt: skip
 
 
@@ -119,7 +123,9 @@ def test_every_container_gives_the_model_of_the_bare_weights(
 ) -> None:
     for prefix in ("", "module._orig_mod."):
         found = info(saved(tmp_path, CONTAINERS[container](prefixed(state, prefix))))
-        assert found.fingerprint == bare.fingerprint and bare.checkpoint == ""
+        assert found.fingerprint == bare.fingerprint and found.checkpoint.startswith("took 38 tensors")
+        assert (f"prefix {prefix} removed" in found.checkpoint) == bool(prefix)
+        assert ("left: " in found.checkpoint) == (container not in WHOLE)
 
 
 @pytest.mark.parametrize("prefix", PREFIXES)
@@ -128,14 +134,15 @@ def test_every_prefix_gives_the_model_of_the_bare_weights_and_is_noted(
 ) -> None:
     found = info(saved(tmp_path, {"state_dict": prefixed(state, prefix)}))
     assert found.fingerprint == bare.fingerprint
-    assert found.checkpoint == ("" if prefix in ("", "module.") else f"read from state_dict.{prefix.rstrip('.')}")
+    removed = f", prefix {prefix} removed" if prefix else ""
+    assert found.checkpoint == f"took 38 tensors of state_dict{removed}"
 
 
 @pytest.mark.parametrize("name", ["epoch.safetensors", "epoch.pt"])
 def test_safetensors_are_known_by_their_content(tmp_path: Path, state: State, bare: Any, name: str) -> None:
     save_file(prefixed(state, "model."), tmp_path / name)
     found = info(tmp_path / name)
-    assert found.fingerprint == bare.fingerprint and found.checkpoint == "read from model"
+    assert found.fingerprint == bare.fingerprint and found.checkpoint == "took 38 tensors, prefix model. removed"
 
 
 def test_wrappers_inside_the_model_are_taken_off(tmp_path: Path, state: State, bare: Any) -> None:
@@ -202,13 +209,14 @@ def test_a_teacher_with_an_additional_tensor_is_not_the_only_model(tmp_path: Pat
     less = {name: part for name, part in state.items() if name != "logit_scale"}
     file = saved(tmp_path, {"student": less, "teacher": other})
     about = info(file)
-    assert about.fingerprint == bare.fingerprint and "read from student; the file holds teacher too" in about.checkpoint
+    assert about.fingerprint == bare.fingerprint
+    assert "took 37 tensors of student; also in the file: teacher (FILE#NAME)" in about.checkpoint
 
 
 def test_tensors_beside_a_model_are_noted_and_tensors_within_it_refused(tmp_path: Path, state: State) -> None:
     loss = {"loss.temperature": torch.ones(1)}
     beside = info(saved(tmp_path, {"state_dict": prefixed(state, "model.") | loss}))
-    assert "left out: state_dict.loss.temperature" in beside.checkpoint
+    assert beside.checkpoint == "took 38 tensors of state_dict, prefix model. removed; left: state_dict.loss"
     line = refused(saved(tmp_path, state | loss))
     assert "1 more than it has (loss.temperature)" in line and len(line) < 400
 
@@ -223,7 +231,8 @@ def test_image_size_and_context_come_from_the_tensors(tmp_path: Path, custom: bo
     model: Any = load_model(f"open_clip:{name}@{file}")
     about = model.describe()
     assert (about.resolution, about.context_length) == (64, 24)
-    assert about.checkpoint == "sizes from the tensors: 64 px (the config says 32) and 24 tokens (the config says 77)"
+    sizes = "sizes from the tensors: 64 px (the config says 32) and 24 tokens (the config says 77)"
+    assert about.checkpoint == f"took 38 tensors of state_dict; {sizes}"
     assert model.preprocess(Image.new("RGB", (200, 90))).shape == (3, 64, 64)
     assert model.tokenize(["a dog " * 50]).shape == (1, 24)
     for key, part in torch.load(file, weights_only=True)["state_dict"].items():
@@ -245,8 +254,6 @@ def test_a_timm_towers_image_size_comes_from_its_positions(tmp_path: Path) -> No
 
 def _timm() -> Any:
     """A timm ViT of 2 x 2 patches of 16 in open_clip's wrapper."""
-    from types import SimpleNamespace
-
     import timm
 
     trunk = timm.create_model("vit_tiny_patch16_224", img_size=32, depth=1, embed_dim=64, num_heads=1, num_classes=0)
@@ -266,7 +273,7 @@ def test_plan_and_record_show_the_sizes_and_the_wrappers(tmp_path: Path) -> None
     )  # fmt: skip
     assert ran.code == 0, ran.err
     output = " ".join(ran.out.split())
-    assert "read from model; sizes from the tensors: 64 px (the config says 32) and 24 tokens" in output
+    assert "took 38 tensors of model; sizes from the tensors: 64 px (the config says 32) and 24 tokens" in output
     (record,) = records(tmp_path / "out")
     assert record["model"]["resolution"] == 64 and record["model"]["context_length"] == 24
     assert "64 px" in record["model"]["checkpoint"]
@@ -296,7 +303,18 @@ def test_constants_of_other_versions_do_not_matter(tmp_path: Path, state: State,
 
 
 @pytest.mark.parametrize(
-    "value", [argparse.Namespace(lr=1, out=Path("runs")), np.float64(0.3), np.int64(3), Path("runs/a")], ids=type
+    "value",
+    [
+        argparse.Namespace(lr=1, out=Path("runs")),
+        np.float64(0.3),
+        np.int64(3),
+        Path("runs/a"),
+        frozenset([1]),
+        SimpleNamespace(lr=1),
+        datetime.datetime(2026, 1, 2, 3),
+        datetime.timedelta(1),
+    ],
+    ids=type,
 )
 def test_plain_values_of_a_trainer_beside_the_weights_are_read(
     tmp_path: Path, state: State, bare: Any, value: Any
@@ -313,7 +331,8 @@ class Runs:
 
 def test_no_plain_value_carries_code(tmp_path: Path, state: State, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    for value in (Runs(), argparse.Namespace(it=Runs()), np.array([Runs()], dtype=object)):
+    inside = (argparse.Namespace(it=Runs()), SimpleNamespace(it=Runs()))
+    for value in (Runs(), *inside, frozenset([Runs()]), np.array([Runs()], dtype=object)):
         refused(saved(tmp_path, {"state_dict": state, "args": value}))
     assert not (tmp_path / "executed").exists()
 
@@ -321,7 +340,8 @@ def test_no_plain_value_carries_code(tmp_path: Path, state: State, monkeypatch: 
 def test_a_model_without_its_temperature_is_read_and_noted(tmp_path: Path, state: State, bare: Any) -> None:
     less = {name: part for name, part in state.items() if name != "logit_scale"}
     about = info(saved(tmp_path, {"state_dict": less}))
-    assert about.checkpoint == "no logit_scale in the file: cosines do not need it"
+    line = "took 37 tensors of state_dict; no logit_scale in the file: cosines do not need it"
+    assert about.checkpoint == line
     model: Any = load_model(f"open_clip:FILES-PLAIN@{tmp_path / 'epoch.pt'}")
     whole: Any = load_model(f"open_clip:FILES-PLAIN@{saved(tmp_path, state, 'whole.pt')}")
     with inference(model), inference(whole):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -69,6 +71,68 @@ def test_bad_spec_is_one_line_that_shows_the_grammar(text: str) -> None:
         parse_spec(text)
     line = str(caught.value)
     assert "\n" not in line and repr(text) in line and ("FAMILY[:NAME]" in line or "FILE.py:FUNCTION" in line)
+
+
+OPTIONS = [
+    ("random::size=64", "random", "", "", {"size": "64"}),
+    ("open_clip:A/openai::quickgelu=yes", "open_clip", "A/openai", "", {"quickgelu": "yes"}),
+    ("open_clip:A@e.pt#ema::size=384::mean=0.5,0.4", "open_clip", "A", "e.pt#ema", {"size": "384", "mean": "0.5,0.4"}),
+    ("hf:org/name@rev::tokenizer=a b/c@d:e=f+g,h", "hf", "org/name", "rev", {"tokenizer": "a b/c@d:e=f+g,h"}),
+    ("open_clip:A@run 1@x/lr=1,wd=2+y/e:3.pt::size=9", "open_clip", "A", "run 1@x/lr=1,wd=2+y/e:3.pt", {"size": "9"}),
+    ("embeddings:/data/a:b::x=1", "embeddings", "/data/a:b", "", {"x": "1"}),
+    ("./a:b@c/mine.py:load::layer=12", "file", "load", "./a:b@c/mine.py", {"layer": "12"}),
+    ("open_clip:A@C:/runs/e.pt::size=9", "open_clip", "A", "C:/runs/e.pt", {"size": "9"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "family", "name", "where", "options"), OPTIONS)
+def test_options_follow_all_other_parts(text: str, family: str, name: str, where: str, options: dict[str, str]) -> None:
+    spec = parse_spec(text)
+    assert (spec.text, spec.family, spec.name, spec.where, spec.options) == (text, family, name, where, options)
+    assert hash(spec) == hash(parse_spec(text)) and expand(spec) == [spec]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("random::size=", "option size has no value"),
+        ("random::size= ::mean=0", "option size has no value"),
+        ("random::size=1::size=1", "option size is given twice"),
+        ("open_clip:A@e.pt::size", "'::size' is not an option. Write ::NAME=VALUE"),
+        ("open_clip:A::size384", "'::size384' is not an option"),
+        ("open_clip:A@e.pt::=3", "'::=3' is not an option"),
+        ("::size=3", "FAMILY"),
+        ("open_clip:::size=3", "nothing after"),
+    ],
+)
+def test_a_wrong_option_is_one_line(text: str, line: str) -> None:
+    with pytest.raises(GoldievalError) as caught:
+        parse_spec(text)
+    assert line in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("shell", ["bash", "sh", "zsh", "dash", "fish"])
+def test_options_survive_a_shell_without_quotes(tmp_path: Path, shell: str) -> None:
+    if not shutil.which(shell):
+        pytest.skip(f"there is no {shell}")
+    text = "open_clip:ViT-B-16@run/epoch_32.pt#ema::size=336x224::mean=0.5,0.4,0.3::tokenizer=~/tok.json::quickgelu=yes"
+    ran = subprocess.run([shell, "-c", f"printf %s {text}"], capture_output=True, text=True, cwd=tmp_path)
+    assert ran.stdout == text
+
+
+def test_a_file_whose_name_looks_like_options_is_that_file(tmp_path: Path) -> None:
+    folder = tmp_path / "a::size=1"
+    folder.mkdir()
+    for file in (folder / "e1.pt", folder / "e2.pt", tmp_path / "f.pt::size=2"):
+        file.touch()
+    assert parse_spec(f"open_clip:A@{folder}/e1.pt").options == {}
+    assert parse_spec(f"open_clip:A@{tmp_path}/f.pt::size=2").where == f"{tmp_path}/f.pt::size=2"
+    assert parse_spec(f"embeddings:{folder}").name == str(folder)
+    spec = parse_spec(f"open_clip:A@{folder}/e1.pt#ema::size=3")
+    assert (spec.where, spec.options) == (f"{folder}/e1.pt#ema", {"size": "3"})
+    found = expand(parse_spec(f"open_clip:A@{folder}/e*.pt::size=3::context=9"))
+    assert [each.where for each in found] == [f"{folder}/e1.pt", f"{folder}/e2.pt"]
+    assert [parse_spec(each.text) for each in found] == found and found[0].options == {"size": "3", "context": "9"}
 
 
 def test_glob_expands_in_natural_order_and_each_text_is_a_spec_of_its_own(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from goldieval.data.labels import class_names_in, label_text
 from goldieval.data.manage.finding import UndecidedError, UnfitError
 from goldieval.data.manage.generic_names import SPLITS, words_of
-from goldieval.data.manage.places import LOOKED_AT, picture_place, picture_root
+from goldieval.data.manage.places import LOOKED_AT, PicturePlace, picture_place, picture_root, place_without_extension
 from goldieval.data.table_files import is_missing
 from goldieval.data.walk import PICTURES
 
@@ -37,6 +37,7 @@ class DetectedColumns:
         caption: Column of the caption, or empty.
         label: Column of the label, or empty.
         prefix: Leading part of the image paths to remove.
+        extension: File extension that the image column lacks.
     """
 
     image: str
@@ -44,11 +45,13 @@ class DetectedColumns:
     caption: str = ""
     label: str = ""
     prefix: str = ""
+    extension: str = ""
 
     def source(self, family: str) -> dict[str, str]:
         """Return the keys of a card's source block."""
         kept = {"image": self.image, "images": self.images if self.images != "." else "", "prefix": self.prefix}
         kept |= {"caption": self.caption} if family == "retrieval" else {"label": self.label}
+        kept |= {"picture": f"{{}}{self.extension}" if self.extension else ""}
         return {key: value for key, value in kept.items() if value}
 
 
@@ -72,6 +75,7 @@ def columns_of(rows: Rows, folder: Path, shown: str, named: dict[str, str], fami
             raise UndecidedError(f"{shown} has no column {name!r} for --{role}; it has {', '.join(names)}.")
     pictures = _picture_columns(rows)
     roots = {name: place for name in pictures if (place := picture_place(folder, _texts(rows, name))) is not None}
+    roots = roots if pictures else _places_of_ids(rows, folder, names)
     if named.get("image") and named["image"] not in roots:
         raise UndecidedError(f"{shown}: the files that {named['image']!r} names are not below {folder}.")
     if pictures and not roots:
@@ -80,7 +84,7 @@ def columns_of(rows: Rows, folder: Path, shown: str, named: dict[str, str], fami
     image = _pick(shown, "image", list(roots), rows, named)
     if not image:
         raise UnfitError(f"{shown} has no column with names of image files; it has {', '.join(names)}.")
-    rest = [name for name in names if name not in pictures]
+    rest = [name for name in names if name not in pictures and name != image]
     caption = label = ""
     if family in (None, "retrieval"):
         caption = _pick(shown, "caption", [name for name in rest if _all(rows, name, _is_text)], rows, named)
@@ -90,7 +94,8 @@ def columns_of(rows: Rows, folder: Path, shown: str, named: dict[str, str], fami
         wanted = {"retrieval": "captions", "zeroshot": "classes"}.get(family or "", "captions or classes")
         options = {"retrieval": "--caption", "zeroshot": "--label"}.get(family or "", "--caption or --label")
         raise UnfitError(f"{shown}: no column looks like {wanted}; name one of {', '.join(rest)} with {options}.")
-    return DetectedColumns(image, roots[image].images, caption, label, roots[image].prefix)
+    place = roots[image]
+    return DetectedColumns(image, place.images, caption, label, place.prefix, place.extension)
 
 
 @dataclass(frozen=True)
@@ -146,6 +151,20 @@ def _picture_columns(rows: Rows) -> list[str]:
     return [name for name in names if _all(rows, name, _is_picture)]
 
 
+def _places_of_ids(rows: Rows, folder: Path, names: list[str]) -> dict[str, PicturePlace]:
+    """Return where the images are, by each column of their names without a file extension."""
+    ids = [name for name in names if _all(rows, name, _is_id) and len(set(_texts(rows, name))) == len(rows)]
+    found = {name: place_without_extension(folder, _texts(rows, name)) for name in ids}
+    places = {name: place for name, place in found.items() if place is not None}
+    return {name: place for name, place in places.items() if _most_exist(rows, folder, name, place)}
+
+
+def _most_exist(rows: Rows, folder: Path, name: str, place: PicturePlace) -> bool:
+    """Return whether most rows name a file; the numbers of some column can be names of images by chance."""
+    top, some = folder / place.images, _texts(rows, name)[:LOOKED_AT]
+    return sum((top / f"{text}{place.extension}").is_file() for text in some) > 0.5 * len(some)
+
+
 def _roots(rows: Rows, folder: Path, columns: list[str]) -> dict[str, str]:
     """Return the folder that the paths of each column are relative to, of the columns whose files exist."""
     roots = {name: picture_root(folder, _texts(rows, name)) for name in columns}
@@ -193,6 +212,10 @@ def _texts(rows: Rows, name: str) -> list[str]:
 
 def _is_picture(value: Any) -> bool:
     return isinstance(value, str) and PurePosixPath(value).suffix.lower() in PICTURES
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, str | int) and not isinstance(value, bool) and 0 < len(str(value).split()) < 2
 
 
 def _is_text(value: Any) -> bool:

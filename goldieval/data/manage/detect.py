@@ -11,6 +11,7 @@ from typing import Any
 
 from goldieval.core.errors import GoldievalError, listing
 from goldieval.core.text import shell_argument
+from goldieval.data.file_names import relative_name
 from goldieval.data.manage.family_defaults import wanted_words
 from goldieval.data.manage.finding import DEPTH, DetectionHints, Faults, Finding, UndecidedError, forget_files
 from goldieval.data.manage.generic_names import preferred_split, split_of, without_split
@@ -39,7 +40,7 @@ def detect(folder: Path, hints: DetectionHints) -> Finding:
             decides.
     """
     if hints.file:
-        hints = replace(hints, file=PurePosixPath(hints.file).as_posix())
+        hints = replace(hints, file=PurePosixPath(relative_name(folder, hints.file)).as_posix())
     try:
         return _detect(folder, hints)
     finally:
@@ -73,20 +74,25 @@ def _detect(folder: Path, hints: DetectionHints) -> Finding:
 def _others(folder: Path, hints: DetectionHints, first: int) -> list[Finding]:
     """Return what other layouts fit as well, one finding each."""
     found = (layout(folder, hints, []) for layout in LAYOUTS[first:])
-    return [_preferred(each)[0] for each in found if each]
+    return [_of_each_data_set(each)[0] for each in found if each]
 
 
 def _one_of(found: Sequence[Finding]) -> Finding:
     """Return the only finding, or that of the split to evaluate."""
-    data_sets: dict[tuple[str, ...], list[Finding]] = {}
-    for each in found:
-        data_sets.setdefault((each.family, *without_split(each.place)), []).append(each)
-    chosen = [each for splits in data_sets.values() for each in _preferred(splits)]
+    chosen = _of_each_data_set(found)
     if len(chosen) > 1:
         places = [each.place for each in chosen]
         both = f"{places[0]} and {places[1]} both fit" if len(places) == 2 else f"{listing(places)} fit"
         raise UndecidedError(f"{both}: add --file {shell_argument(places[0])}.")
     return chosen[0]
+
+
+def _of_each_data_set(found: Sequence[Finding]) -> list[Finding]:
+    """Return the finding of the split to evaluate for each data set."""
+    data_sets: dict[tuple[str, ...], list[Finding]] = {}
+    for each in found:
+        data_sets.setdefault((each.family, *without_split(each.place)), []).append(each)
+    return [each for splits in data_sets.values() for each in _preferred(splits)]
 
 
 def _preferred(splits: Sequence[Finding]) -> Sequence[Finding]:

@@ -40,6 +40,7 @@ MASK_WORDS = frozenset(
         "gtcoarse",
     }
     | {"groundtruth", "seg", "segmentation", "segmentations", "segmentationclass", "segmap", "segmaps", "labelids"}
+    | {"segmentationclasspng", "segmentationclassaug", "segmentationclassraw", "labelmap", "labelmaps", "groundtruths"}
     | {"labeltrainids", "semseg", "semantic", "semantics", "lbl", "target", "targets", "stuffthingmaps"}
 )
 _JOINED = re.compile(f"^({'|'.join(SPLITS)})({'|'.join(sorted(MASK_WORDS))})$")  # testannot

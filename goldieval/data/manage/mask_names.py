@@ -21,7 +21,7 @@ NAME_WORDS = frozenset(
 )
 NUMBERED = re.compile(r"(\d{1,3})(?:\s*[:;,\t]\s*|\s+)(.*\S)")
 COLOURED = re.compile(r"(?:\d{1,3}[\s,]+){3}(.*\S)")
-NUMBERS = ("value", "id", "idx", "index", "trainid", "label_id", "class_id", "label", "")
+NUMBERS = ("value", "pixel value", "pixel_value", "id", "idx", "index", "trainid", "label_id", "class_id", "label", "")
 NAMES = ("name", "names", "class_name", "classname", "class", "category", "label")
 MOST_BYTES = 1_000_000  # of a list of names
 

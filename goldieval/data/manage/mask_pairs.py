@@ -17,7 +17,8 @@ from goldieval.data.walk import is_picture
 
 DEPTH = 4  # of the folders that are searched: leftImg8bit/val/frankfurt
 MOST_FOLDERS = 20_000
-PICTURE_WORDS = PICTURE_ROLES | {"leftimg8bit", "rgb", "input", "inputs"}
+MOST_COMPARED = 50  # folders, if none has the name of a folder of masks without the word for masks
+PICTURE_WORDS = PICTURE_ROLES | {"rgb", "input", "inputs"}
 # Files beside the labels that show them in colour or number objects; the best labels of several come first.
 NOT_LABELS = re.compile(r"colou?r|rgb|instance|vis(?:ual)?|overlay|object|edge|polygon|depth|panoptic", re.IGNORECASE)
 BEST_LABELS = ("labelTrainIds", "labelIds")
@@ -45,12 +46,21 @@ def pairs_in(folder: Path) -> list[Pair]:
     folders = islice((folder, *folders_below(folder, DEPTH)), MOST_FOLDERS)
     held = {place.relative_to(folder).as_posix(): names for place in folders if (names := _pictures(place))}
     found: dict[Pair, None] = {}
-    for masks in held:
-        for images in _partners(masks, held):
-            suffixes = _suffixes(held[images], held[masks], same=images == masks)
-            if suffixes and (_says_mask(masks) or MASK_WORDS & set(words_of(suffixes[1]))):
-                found[Pair(*_tops(images, masks), *suffixes)] = None
+    for masks, images in _candidates(held):
+        suffixes = _suffixes(held[images], held[masks], same=images == masks)
+        if suffixes and (_says_mask(masks) or MASK_WORDS & set(words_of(suffixes[1]))):
+            found[Pair(*_tops(images, masks), *suffixes)] = None
     return list(found)
+
+
+def unpaired_in(folder: Path) -> tuple[str, str] | None:
+    """Return a file of a folder of images and one of a folder of masks whose names do not correspond, or None."""
+    folders = islice((folder, *folders_below(folder, DEPTH)), MOST_FOLDERS)
+    held = {place.relative_to(folder).as_posix(): names for place in folders if (names := _pictures(place))}
+    for masks, images in _candidates(held):
+        if images != masks:
+            return f"{images}/{held[images][0]}", f"{masks}/{held[masks][0]}"
+    return None
 
 
 def stems_in(folder: Path, pair: Pair) -> set[str]:
@@ -66,11 +76,22 @@ def _pictures(place: Path) -> list[str]:
         return sorted(entry.name for entry in entries if is_picture(entry.name))
 
 
-def _partners(masks: str, held: dict[str, list[str]]) -> Iterator[str]:
-    """Yield the folders that could hold the images of the masks in a folder, which may be that folder itself."""
-    for images in held:
-        if images == masks or (_key(images) == _key(masks) and not _says_mask(images)):
-            yield images
+def _candidates(held: dict[str, list[str]]) -> Iterator[tuple[str, str]]:
+    """Yield folders of masks with the folders that could hold their images, which may be the same folder."""
+    images_by_key: dict[tuple[str, ...], list[str]] = {}
+    for place in held:
+        if not _says_mask(place):
+            images_by_key.setdefault(_key(place), []).append(place)
+    for place in held:
+        yield place, place
+        if _says_mask(place):
+            yield from ((place, images) for images in images_by_key.get(_key(place)) or _of_split(place, images_by_key))
+
+
+def _of_split(masks: str, images_by_key: dict[tuple[str, ...], list[str]]) -> list[str]:
+    """Return the folders of images of the split of a folder of masks, unless there are very many."""
+    places = [place for several in images_by_key.values() for place in several]
+    return [place for place in places if split_of(place) == split_of(masks)] if len(places) <= MOST_COMPARED else []
 
 
 def _says_mask(place: str) -> bool:
@@ -88,9 +109,8 @@ def _key(place: str) -> tuple[str, ...]:
 
 
 def _without_roles(part: str) -> str:
-    if part.lower() in PICTURE_WORDS:
-        return ""
-    words = [word for word in re.findall("[a-z]+|[0-9]+", part.lower()) if word not in PICTURE_WORDS | _ROLES]
+    plain = part.lower().replace("leftimg8bit", "images")
+    words = [word for word in re.findall("[a-z]+|[0-9]+", plain) if word not in PICTURE_WORDS | _ROLES]
     return "".join(word for joined in words for word in (words_of(joined) or [joined]) if word not in _ROLES)
 
 

@@ -20,6 +20,7 @@ from goldieval.data.masks import VALUES, read_values
 MOST_COUNTED = 5_000  # masks
 MOST_UNNAMED = 160  # values without a name; more are shades of grey
 NO_LABEL = 255
+LABELME_IGNORED = "__ignore__"  # the first line of labelme's lists, of value -1
 VOID = re.compile(
     r"[\W_]*(?:void|un-?labell?ed|ignored?|unknown|undefined|no[ _-]?label|unannotated|don'?t[ _-]?care)[\W_]*", re.I
 )
@@ -111,7 +112,8 @@ def _by_value(seen: SeenValues, listed: ClassList) -> tuple[dict[int, str], list
     """Return the name of each value, or nothing if a list does not fit, and notes."""
     if listed.by_value:
         return listed.by_value, [f"class names from {listed.file}"]
-    names, highest = listed.names, max([value for value in seen.values if value != NO_LABEL], default=0)
+    names = listed.names[1:] if listed.names[0] == LABELME_IGNORED else listed.names
+    highest = max([value for value in seen.values if value != NO_LABEL], default=0)
     if highest > len(names):
         return {}, [f"{listed.file} is not used: it has {len(names):,} names, but values reach {highest}"]
     first = 1 if highest == len(names) else 0

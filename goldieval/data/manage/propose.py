@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from goldieval.core.containment import contained
 from goldieval.core.errors import GoldievalError, listing
 from goldieval.data.manage.caption_options import read_with_rules, with_caption_rules
 from goldieval.data.manage.check_pictures import check_pictures
@@ -51,8 +52,17 @@ class Proposal:
     options: str = ""
 
 
-def propose_card(folder: Path, hints: DetectionHints, name: str | None, out: Path | None) -> Proposal:
+def propose_card(
+    folder: Path, hints: DetectionHints, name: str | None, out: Path | None, dry_run: bool = False
+) -> Proposal:
     """Detect the layout of a folder, read it, and return its card; the folder is not modified.
+
+    Args:
+        folder: Folder of the data.
+        hints: Options given by the user.
+        name: Name of the task; by default that of the data set.
+        out: File of the card; by default ``NAME.yaml``.
+        dry_run: Whether the file may exist, because it is not written.
 
     Raises:
         GoldievalError: There is no such folder, no layout or several layouts fit, or the name is in use.
@@ -60,11 +70,14 @@ def propose_card(folder: Path, hints: DetectionHints, name: str | None, out: Pat
     if not folder.is_dir():
         raise GoldievalError(f"{folder} is not a folder.")
     check_options(hints, name)
-    found = with_caption_rules(detect(folder, hints), hints.keep_uncaptioned)
-    return proposal_of(folder, found, name, out)
+    with contained(f"looking at {folder}", passing=GoldievalError):
+        found = with_caption_rules(detect(folder, hints), hints.keep_uncaptioned)
+        return proposal_of(folder, found, name, out, dry_run)
 
 
-def proposal_of(folder: Path, found: Finding, name: str | None, out: Path | None, told: str = "") -> Proposal:
+def proposal_of(
+    folder: Path, found: Finding, name: str | None, out: Path | None, dry_run: bool = False, told: str = ""
+) -> Proposal:
     """Read the data of a finding and return its card.
 
     Args:
@@ -72,6 +85,7 @@ def proposal_of(folder: Path, found: Finding, name: str | None, out: Path | None
         found: How they are read.
         name: Name of the task, if the user gives one.
         out: File of the card, if the user gives one.
+        dry_run: Whether the card is only shown, so that its file may exist.
         told: Name of the data set; by default that of its folder.
 
     Raises:
@@ -80,7 +94,7 @@ def proposal_of(folder: Path, found: Finding, name: str | None, out: Path | None
     told = told or telling_name(folder.resolve(), found.place)
     name = name or free_name(told)
     file = out or Path(f"{name}.yaml")
-    if file.exists():
+    if file.exists() and not dry_run:
         raise GoldievalError(f"{file} exists already. Choose another --name or --out.")
     content = _content(name, found)
     read = partial(_read_source, content, folder)
@@ -111,7 +125,7 @@ def proposal_of(folder: Path, found: Finding, name: str | None, out: Path | None
         *_missing_notes(lacking, seen["images"]),
         *notices,
         "samples, as they were understood:",
-        *sample_lines(prepared.dataset, prepared.class_labels),
+        *sample_lines(prepared.dataset, names or prepared.class_labels),
     ]
     text = NOTE + card_text(content, folder, file.parent, found.location)
     return Proposal(file, text, lines, " --subset present" if lacking else "")

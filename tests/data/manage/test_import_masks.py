@@ -76,6 +76,10 @@ def folders(images: str, masks: str, suffix: str, values: list[int], root: str =
         ("test/images", "test/gt", "_gt"),
         ("imgs/val2", "segmentation/val2", ""),
         ("both", "both", "_mask"),
+        ("test", "test", "_mask"),
+        ("ISIC-2017_Test_v2_Data", "ISIC-2017_Test_v2_Part1_GroundTruth", "_segmentation"),
+        ("leftImg8bit_trainvaltest/leftImg8bit/val", "gtFine_trainvaltest/gtFine/val", "_labels"),
+        ("JPEGImages", "SegmentationClassPNG", ""),
     ],
 )
 def test_masks_are_paired_by_name_or_suffix(images: str, masks: str, suffix: str) -> None:
@@ -83,6 +87,13 @@ def test_masks_are_paired_by_name_or_suffix(images: str, masks: str, suffix: str
     assert (card["source"]["images"], card["source"]["masks"]) == (images, masks)
     assert card["expect"] == {"images": 3, "classes": 2}
     assert "values in all 3 masks: 0-1, 255" in lines
+
+
+def test_names_that_do_not_correspond_are_named() -> None:
+    for number in range(2):
+        picture(Path(f"mine/images/image_{number}.png"), number)
+        mask(Path(f"mine/masks/mask_{number}.png"), [0, 1])
+    assert "do not correspond by name (first: images/image_0.png, masks/mask_0.png)" in refused("mine")
 
 
 def test_values_without_names_are_classes_with_a_warning() -> None:
@@ -104,6 +115,8 @@ NAMES: dict[str, tuple[str, str, list[str]]] = {
     "numbers and names": ("labels.txt", "0: road\n1: car\n2: sky\n", ["road", "car", "sky"]),
     "colours and names": ("label_colors.txt", "64 128 64\troad\n1 2 3\tcar\n9 9 9\tsky\n", ["road", "car", "sky"]),
     "csv": ("class_dict.csv", "name,r,g,b\nroad,1,2,3\ncar,4,5,6\nsky,7,8,9\n", ["road", "car", "sky"]),
+    "labelme": ("class_names.txt", "__ignore__\n_background_\ncar\nsky\n", ["background", "car", "sky"]),
+    "roboflow": ("_classes.csv", "Pixel Value, Class\n0, background\n1, car\n2, sky\n", ["background", "car", "sky"]),
     "json of names": ("classes.json", '{"0": "road", "1": "car", "2": "Unlabelled"}', ["road", "car"]),
     "json of numbers": ("classes.json", '{"road": 0, "car": 1, "sky": 2}', ["road", "car", "sky"]),
     "json list": ("classes.json", '["road", "car", "sky"]', ["road", "car", "sky"]),
@@ -177,7 +190,7 @@ def test_outlines_of_one_category_have_a_background() -> None:
 
 def test_boxes_without_outlines_are_refused() -> None:
     coco("instances_val", annotations=[{"id": 0, "image_id": 0, "category_id": 1, "bbox": [0, 0, 1, 1]}])
-    assert "mine holds no images with captions, classes or masks" in refused("mine")
+    assert "instances_val.json has boxes, but neither captions nor outlines" in refused("mine")
 
 
 def test_panoptic_masks_of_coco() -> None:

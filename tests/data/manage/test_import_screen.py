@@ -25,6 +25,7 @@ def test_dry_run_prints_the_same_and_writes_nothing() -> None:
     ran = goldieval("data", "import", "zoo", "--dry-run")
     assert ran.code == 0 and sorted(Path().rglob("*")) == before
     written = goldieval("data", "import", "zoo")
+    assert goldieval("data", "import", "zoo", "--dry-run").out == ran.out
     assert ran.out.replace("would write", "wrote") == written.out
     assert written.out.splitlines()[-1] == "wrote zoo.yaml; run it: goldieval run --model random --tasks zoo.yaml"
 
@@ -38,7 +39,7 @@ def test_three_samples_show_picture_size_and_class_or_caption() -> None:
         "  dog/0.png (8 x 8): dog",
         "  dog/2.png (8 x 8): dog",
     ]
-    rows = [{"file": f"{n}.png", "captions": ["one of a few things", "x" * 99]} for n in range(2)]
+    rows = [{"file": f"{n}.png", "captions": ["one of a few things", f"{n} of many " * 9]} for n in range(2)]
     for number in range(2):
         picture(Path(f"talk/{number}.png"), number)
     json_lines(Path("talk/t.jsonl"), rows)
@@ -129,6 +130,23 @@ def test_names_with_which_prompts_read_badly_are_warned_of(name: str) -> None:
     assert doubtful(["cat", "707-320", "T-shirt", "A320", "4x4"], "a photo of a {c}.") == []
 
 
+@pytest.mark.parametrize(
+    ("file", "text", "keys"),
+    [
+        ("LOC_synset_mapping.txt", "n99999998 tench, Tinca tinca\nn99999999 sea lion\n", ["n99999998", "n99999999"]),
+        ("cat_to_name.json", '{"1": "tench", "2": "sea lion", "3": "cat"}', ["1", "2"]),
+        ("imagenet_class_index.json", '{"0": ["n99999998", "tench"], "1": ["n99999999", "sea_lion"]}',
+         ["n99999998", "n99999999"]),
+    ],
+)  # fmt: skip
+def test_names_of_ids_and_numbers_come_from_a_file_beside_the_folders(file: str, text: str, keys: list[str]) -> None:
+    class_folders(Path("zoo/val"), dict.fromkeys(keys, 1))
+    put(Path("zoo") / file, text.splitlines())
+    card, lines, _ = imported("zoo")
+    assert card["params"]["class_names"] == ["tench", "sea lion"]
+    assert f"names of the classes from {file}" in lines
+
+
 def test_class_names_are_a_list_that_can_be_edited() -> None:
     class_folders(Path("digits"), {str(digit): 1 for digit in range(10)})
     card, lines, _ = imported("digits")
@@ -146,6 +164,16 @@ def test_masks_are_not_taken_for_classes_or_pictures() -> None:
         mask(Path(f"streets/masks/{number}.png"), [0, 1])
     assert imported("streets")[0]["family"] == "segmentation"
     assert "holds no images with classes" in refused("streets", "--family", "zeroshot", "--name", "other")
+
+
+def test_a_table_that_names_images_without_their_extension() -> None:
+    for number in range(4):
+        picture(Path(f"breeds/test/00{number}.jpg"), number)
+    rows = [f"00{number},{('collie', 'boxer')[number % 2]}" for number in range(4)]
+    put(Path("breeds/labels.csv"), ["id,breed", *rows])
+    card, _, loaded = imported("breeds")
+    assert card["source"] | {"image": "id", "images": "test", "picture": "{}.jpg", "label": "breed"} == card["source"]
+    assert files_by_class(loaded) == {"collie": ["000.jpg", "002.jpg"], "boxer": ["001.jpg", "003.jpg"]}
 
 
 def test_a_text_that_is_no_list_is_not_taken_for_one() -> None:
@@ -168,3 +196,30 @@ def test_pickles_are_recognised_by_their_bytes() -> None:
     assert pickle_in(Path("x")) is None
     Path("x/test").write_bytes(b"\x80\x02}q\x00.")
     assert pickle_in(Path("x")) == Path("x/test")
+
+
+HOSTILE: dict[str, dict[str, bytes]] = {
+    "arrays": {"MNIST/t10k-images-idx3-ubyte": b"\0\0\x08\x03" + b"\xff" * 12, "MNIST/t10k-labels-idx1-ubyte": b"\0"},
+    "records": {"test_batch.bin": b"x" * 100, "batches.meta.txt": b"cat\ndog\n"},
+    "matlab": {"imagelabels.mat": b"\0" * 300, "setid.mat": b"MATLAB 5.0 MAT-file" + b"\xff" * 200},
+    "categories": {
+        "a.json": b'{"categories": [1, {"id": "x"}], "images": [{"id": 1}], "annotations": [{"segmentation": []}]}'
+    },
+    "panoptic": {
+        "a.json": b'{"categories": [{"id": 1, "name": "a"}], "images": [{"id": 1, "file_name": "../../etc/passwd"}], '
+        b'"annotations": [{"image_id": 1, "file_name": "/etc/passwd", "segments_info": [null]}]}'
+    },
+    "list": {"test.txt": b"../../etc/passwd.png 1\n\xff\xfe", "train.txt": b"\0" * 50, "x.lst": b"/etc/passwd"},
+    "mask table": {"t.csv": b"image,mask\n../0.png,/etc/passwd.png\n"},
+    "names": {"classes.json": b"[" * 5000, "labels.txt": b"\xff" * 100},
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_hostile_files_are_one_line(case: str) -> None:
+    for name, data in HOSTILE[case].items():
+        file = Path("zoo", name)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(data)
+    line = refused("zoo")
+    assert (line.startswith("error: ") and "zoo" in line) or ".mat" in line or ".json" in line

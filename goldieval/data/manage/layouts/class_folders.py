@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from goldieval.core.errors import listing
 from goldieval.data.manage.finding import DEPTH, DetectionHints, Faults, Finding, UnfitError, is_wanted
+from goldieval.data.manage.folder_names import names_beside
 from goldieval.data.manage.generic_names import MASK_WORDS, PICTURE_ROLES, SPLITS, is_role, words_of
 from goldieval.data.manage.places import folders_below
+from goldieval.data.manage.wordnet import WNID, names_of_synsets
 from goldieval.data.walk import is_picture
 
 DISTRACTORS = ("BACKGROUND_Google",)  # Caltech-101's folder of other images, which no protocol counts as a class
@@ -36,7 +39,7 @@ def find(folder: Path, hints: DetectionHints, faults: Faults) -> list[Finding]:
         return []
     places = [place for place in (folder, *folders_below(folder, DEPTH)) if not _holds_masks(folder, place)]
     seen = {place.relative_to(folder).as_posix(): _folders(place) for place in places}
-    found = [_finding(name, held) for name, held in seen.items() if len(held.classes) > 1 and not held.empty]
+    found = [_finding(folder, name, held) for name, held in seen.items() if len(held.classes) > 1 and not held.empty]
     found += [_nested(name) for name, held in seen.items() if _is_alphabet(folder / name, held)]
     nearly = {name: held for name, held in seen.items() if len(held.classes) > 1 and held.empty}
     faults += [] if found else [_incomplete(folder / name, held) for name, held in nearly.items()]
@@ -60,14 +63,27 @@ def _nested(name: str) -> Finding:
     return Finding(source, "zeroshot", name, "class folders below folders of their initials")
 
 
-def _finding(name: str, held: Folders) -> Finding:
+def _finding(folder: Path, name: str, held: Folders) -> Finding:
     source: dict[str, object] = {"reader": "folder"}
     source |= {"folder_name": name} if name != "." else {}
     source |= {"exclude": held.excluded} if held.excluded else {}
     notes = [f"left out: {listing(held.excluded, 6)} (not classes by their names)"] if held.excluded else []
     if split := [each for each in held.classes if each.lower() in SPLITS]:
         notes.append(f"the folder {split[0]} is taken as a class; `exclude: [{split[0]}]` in the source leaves it out")
-    return Finding(source, "zeroshot", name, f"class folders{f' in {name}' if name != '.' else ''}", notes)
+    about = f"class folders{f' in {name}' if name != '.' else ''}"
+    return Finding(source, "zeroshot", name, about, notes, complete=partial(_named, folder, held.classes))
+
+
+def _named(folder: Path, classes: list[str], found: Finding) -> Finding:
+    """Return a finding with the names that a file beside the folders gives them, if they are ids or numbers."""
+    if not all(WNID.fullmatch(name) or name.isdecimal() for name in classes):
+        return found
+    if all(WNID.fullmatch(name) for name in classes) and len(names_of_synsets(classes)) == len(classes):
+        return found
+    named = names_beside(folder, sorted(classes))
+    if named is None:
+        return found
+    return replace(found, classes=named[0], notes=[*found.notes, f"names of the classes from {named[1]}"])
 
 
 def _folders(place: Path) -> Folders:

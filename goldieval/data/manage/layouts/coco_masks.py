@@ -38,6 +38,8 @@ def _of_file(folder: Path, name: str, content: dict[str, Any]) -> list[Finding]:
     annotations, images = _entries(content, "annotations"), _entries(content, "images")
     panoptic = any(isinstance(each.get("segments_info"), list) for each in annotations)
     outlined = [each for each in annotations if isinstance(each.get("segmentation"), list | dict)]
+    if images and not (panoptic or outlined) and any("bbox" in each for each in annotations):
+        raise UnfitError(f"{name} has boxes, but neither captions nor outlines ('segmentation') for masks.")
     if not images or not (panoptic or outlined):
         return []
     root = _root(folder, name, images, "images")

@@ -74,7 +74,9 @@ def _natural(place: str) -> list[tuple[int, str]]:
 
 
 def _read(folder: Path, file: Path, places: list[Path]) -> list[ClassifiedList]:
-    """Return a list of images with classes, or nothing if the file is another text."""
+    """Return a list of images with classes, or nothing if the file is another text, such as the caption of an image."""
+    if any(file.with_suffix(ending).exists() for ending in ENDINGS if ending):
+        return []
     name = file.relative_to(folder).as_posix()
     reader = ListSource(reader="list", path=".", file=name)
     try:

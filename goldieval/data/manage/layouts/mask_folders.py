@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from goldieval.core.errors import TaskError
-from goldieval.data.manage.finding import DetectionHints, Faults, Finding, files_of, is_wanted
+from goldieval.data.manage.finding import DetectionHints, Faults, Finding, UnfitError, files_of, is_wanted
 from goldieval.data.manage.generic_names import split_of
-from goldieval.data.manage.mask_pairs import DEPTH, Pair, pairs_in, stems_in
+from goldieval.data.manage.mask_pairs import DEPTH, Pair, pairs_in, stems_in, unpaired_in
 from goldieval.data.manage.masks_completed import completed
 from goldieval.data.source import read_lines
 
@@ -19,7 +19,16 @@ MOST_NAMES = 10_000_000  # bytes of a list of names
 
 def find(folder: Path, hints: DetectionHints, faults: Faults) -> list[Finding]:
     """Return the pairs of folders; for one with lists of the names of each split, these lists."""
-    pairs = pairs_in(folder) if is_wanted("segmentation", hints) else []
+    if not is_wanted("segmentation", hints):
+        return []
+    pairs = pairs_in(folder)
+    if not pairs and (names := unpaired_in(folder)):
+        faults.append(
+            UnfitError(
+                f"{folder}: images and masks do not correspond by name (first: {names[0]}, {names[1]}). Give them the "
+                "same names, with a suffix for the masks, or write a table with columns for image and mask."
+            )
+        )
     return [found for pair in pairs for found in _of_pair(folder, pair)]
 
 
