@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from goldieval.core.errors import GoldievalError, TaskError
+from goldieval.core.errors import GoldievalError, NotApplicableError
 from goldieval.models.adapter import LoadOptions, Model, ModelInfo
 from goldieval.models.alterations import Alterations
 from goldieval.models.spec import ModelSpec
@@ -80,7 +80,7 @@ def _adapter(module: Any, about: Any, note: str, spec: ModelSpec, options: LoadO
         def generate(self, pixels: torch.Tensor, questions: Sequence[str]) -> list[str]:
             """Answer one question about each image with the decoder; consecutive equal images are encoded once."""
             if module.decoder is None:
-                raise TaskError("this checkpoint was trained without a decoder: it cannot answer questions.")
+                raise NotApplicableError("this checkpoint was trained without a decoder: it cannot answer questions.")
             ids = tokenizer.padded([tokenizer.ids(question) for question in questions]).to(self.device)
             pictures, rows = torch.unique_consecutive(pixels, return_inverse=True, dim=0)
             seen = module.image_features(pictures.to(self.device))

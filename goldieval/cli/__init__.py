@@ -10,11 +10,13 @@ from typing import Annotated, Any
 import typer
 
 from goldieval.cli.compare import compare
+from goldieval.cli.completion import join_words_of_bash
 from goldieval.cli.data import data
 from goldieval.cli.doctor import doctor
 from goldieval.cli.library_messages import suppressed_messages
 from goldieval.cli.ls import ls
 from goldieval.cli.run import run
+from goldieval.cli.run_config import source_of
 from goldieval.cli.show import show
 from goldieval.cli.table import table
 from goldieval.cli.train import train
@@ -29,7 +31,6 @@ app = typer.Typer(
     name="goldieval",
     help="Evaluate, compare and train data-efficient CLIP models.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 for verb in (run, ls, show, compare, table, train, doctor):
@@ -66,7 +67,8 @@ def main() -> None:
 def _run(arguments: list[str], debug: bool) -> int:
     try:
         with suppressed_messages(_warn, debug):
-            code = app(args=arguments, standalone_mode=False)
+            join_words_of_bash()
+            code = app(args=arguments, prog_name="goldieval", standalone_mode=False)
         if code == INTERRUPTED:
             code = _report(KeyboardInterrupt())
         sys.stdout.flush()  # here, so that a full disk or a closed pipe can still be reported
@@ -113,6 +115,7 @@ def _usage(error: Any) -> str:
     )
     message = message.replace(": greater", ": write a number greater").replace(": less", ": write a number less")
     message = message.replace("Input should be a valid", "write a valid").rstrip(".")
+    message += source_of(error)
     return f"{message}{'' if message.endswith('?') else '.'} See: goldieval {' '.join([*_path(context), '--help'])}"
 
 

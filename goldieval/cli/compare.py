@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -48,26 +47,31 @@ def compare(
     goldieval compare results/a-0123abcd results/b-4567cdef --samples 5
     """
     from goldieval.comparison import compare as comparison
-    from goldieval.comparison.flips import flips_of
+    from goldieval.comparison.details import Details, details_of
+    from goldieval.core.containment import contained
+    from goldieval.report.flip_lines import flips
     from goldieval.report.progress import ProgressDisplay
-    from goldieval.report.verdicts import curve, flips, verdicts
+    from goldieval.report.verdicts import curve, verdicts
 
     with displaying(ProgressDisplay(Console(stderr=True)).meter):
         result = comparison.compare(a, b, out, tasks=tasks, all_metrics=all_metrics, seeds=seeds)
     count = samples or (FLIPS_PER_PAGE if html else 0)
-    flipped = [flips_of(pair, row.metric, count) for row, pair in zip(result.rows, result.pairs, strict=True) if count]
+    details: list[Details] = []
+    for row, pair in zip(result.rows, result.pairs, strict=True):
+        with contained(f"reading the answers of {row.task}"):
+            details.append(details_of(pair, row.metric, count) if count else Details())
     if html is not None:
         from goldieval.report.compare_page import write_page
 
-        write_page(html, result, flipped, data_dir, tasks_dir)
+        write_page(html, result, details, data_dir, tasks_dir)
     if json_:
-        listed = [[asdict(flip) for flip in each] for each in flipped]
+        listed = [[flip.plain() for flip in each.flips.listed] for each in details]
         print_json(result.plain() | ({"flips": listed} if samples else {}))
     else:
         console = Console()
         console.parts([*verdicts(result, console), *curve(result)])
         if samples:
-            console.parts(flips(result, flipped))
+            console.parts(flips(result, details))
         if html is not None:
             console.print(f"page: {html}", soft_wrap=True)
     if result.refused:

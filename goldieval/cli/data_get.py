@@ -11,6 +11,7 @@ import typer
 from goldieval.cli.data_selection import DataDir, Names, TasksDir, print_errors, selected_root, selected_tasks
 from goldieval.core.display import Console
 from goldieval.core.errors import GoldievalError
+from goldieval.core.meter import displaying
 
 if TYPE_CHECKING:
     from goldieval.data.manage.get import Job
@@ -32,14 +33,17 @@ def get(
     """
     from goldieval.data.manage.get import carry_out, jobs, plan
     from goldieval.report.fetching import FetchReporter
+    from goldieval.report.progress import ProgressDisplay
 
-    reporter = FetchReporter(Console())
+    console = Console()
+    reporter, progress = FetchReporter(console), ProgressDisplay(console)
     selected, broken = selected_tasks(tasks, tasks_dir)
     download_jobs = jobs(selected, selected_root(data_dir))
     for name in sorted({task.name for task in selected if not task.card.source.on_disk}):
         reporter.note(f"{name}: made here, nothing to download")
     for job in download_jobs:
-        plan(job, repair, reporter.note)
+        with displaying(progress.meter):
+            plan(job, repair, reporter.note)
         _print_plan(job, reporter.note)
     pending = [job for job in download_jobs if job.plan and job.plan.parts]
     if dry_run:

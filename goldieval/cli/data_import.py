@@ -10,6 +10,7 @@ import typer
 from goldieval.cli.data_selection import DataDir, TasksDir, selected_root, selected_tasks
 from goldieval.core.display import Console, Text
 from goldieval.core.errors import GoldievalError
+from goldieval.core.meter import displaying
 from goldieval.core.text import shell_argument
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def import_data(
     """
     from goldieval.data.manage.finding import DetectionHints
     from goldieval.data.manage.propose import propose_card
+    from goldieval.report.progress import ProgressDisplay
 
     if len(what) not in (1, 2):
         raise GoldievalError("write `data import TASK FOLDER`, or `data import FOLDER` for data of your own.")
@@ -71,7 +73,8 @@ def import_data(
         proposal = _of_hub(what[0], config, split, yes, hints, name, out, data_dir, dry_run)
     else:
         _refuse_hub_options(of_hub)
-        proposal = propose_card(Path(what[0]).expanduser(), hints, name, out, dry_run)
+        with displaying(ProgressDisplay(Console(stderr=True)).meter):
+            proposal = propose_card(Path(what[0]).expanduser(), hints, name, out, dry_run)
     if proposal is not None:
         below_root = f" --data-dir {shell_argument(str(data_dir))}" if data_dir and what[0].startswith("hf:") else ""
         _write(proposal, dry_run, below_root)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from goldieval.cli.completion import complete_tasks
 from goldieval.core.display import Console
 from goldieval.core.errors import GoldievalError
 
@@ -14,7 +15,9 @@ if TYPE_CHECKING:
     from goldieval.tasks.card import Task
 
 
-Names = Annotated[list[str], typer.Argument(help="Task ids, suites, globs or card paths.")]
+Names = Annotated[
+    list[str], typer.Argument(help="Task ids, suites, globs or card paths.", autocompletion=complete_tasks)
+]
 DataDir = Annotated[Path | None, typer.Option(help="Folder of the data; by default $GOLDIEVAL_DATA, else the cache.")]
 TasksDir = Annotated[Path | None, typer.Option(help="Folder with your own task cards.")]
 

@@ -1,4 +1,4 @@
-"""``goldieval ls``: lists of tasks, suites, model families and results."""
+"""``goldieval ls``: lists of tasks, suites, models and their families, and results."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from goldieval.cli.ls_models import ModelFilters, list_models
 from goldieval.core.display import Console, Text, print_json
 
 if TYPE_CHECKING:
@@ -24,12 +25,20 @@ class What(str, Enum):
     tasks = "tasks"
     suites = "suites"
     models = "models"
+    families = "families"
     results = "results"
 
 
 def ls(
-    what: Annotated[What, typer.Argument(help="tasks, suites, models or results.")] = What.tasks,
+    what: Annotated[What, typer.Argument(help="tasks, suites, models, families (of models) or results.")] = What.tasks,
     pattern: Annotated[str, typer.Argument(help="List only names that match this glob.")] = "*",
+    family: Annotated[str, typer.Option(help="List only tasks or models of this family.")] = "",
+    data: Annotated[str, typer.Option(help="List only models trained on data of this name, such as laion.")] = "",
+    licence: Annotated[str, typer.Option(help="List only models whose licence has this text, such as MIT.")] = "",
+    max_parameters: Annotated[str, typer.Option(help="List only models up to this size, such as 200M.")] = "",
+    max_images: Annotated[
+        str, typer.Option(help="List only models trained on at most so many images, such as 30M.")
+    ] = "",
     data_dir: Annotated[
         Path | None, typer.Option(help="Folder of the data; by default $GOLDIEVAL_DATA, else the cache.")
     ] = None,
@@ -37,12 +46,20 @@ def ls(
     out: Annotated[Path, typer.Option(help="Folder of the records.")] = Path("results"),
     json_: Annotated[bool, typer.Option("--json", help="Print only JSON.")] = False,
 ) -> None:
-    """List tasks with the state of their data, suites, model families or results.
+    """List tasks with the state of their data, suites, models that can be named, their families, or results.
 
     goldieval ls tasks 'coco*'
+
+    goldieval ls models --data laion --max-parameters 200M
     """
+    filters = ModelFilters(pattern, family, data, licence, max_parameters, max_images)
+    if what is What.models:
+        list_models(filters, json_)
+        return
+    filters.refuse(what.value, allowed=("family",) if what is What.tasks else ())
     rows = _ROWS[what](data_dir, tasks_dir, out)
     rows = [row for row in rows if fnmatch.fnmatch(str(next(iter(row.values()))), pattern)]
+    rows = [row for row in rows if not family or row["family"] == family]
     if json_:
         print_json(rows)
         return
@@ -132,7 +149,7 @@ def _suites(data_dir: Path | None, tasks_dir: Path | None, out: Path) -> list[di
     return [{"suite": suite.suite, "title": suite.title, "tasks": ", ".join(suite.tasks)} for suite in suites]
 
 
-def _models(data_dir: Path | None, tasks_dir: Path | None, out: Path) -> list[dict[str, Any]]:
+def _families(data_dir: Path | None, tasks_dir: Path | None, out: Path) -> list[dict[str, Any]]:
     from goldieval.tasks.plugins import describe_family, model_families
 
     return [
@@ -179,4 +196,4 @@ def _cell(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
-_ROWS = {What.tasks: _tasks, What.suites: _suites, What.models: _models, What.results: _results}
+_ROWS = {What.tasks: _tasks, What.suites: _suites, What.families: _families, What.results: _results}

@@ -4,24 +4,49 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from goldieval.cli.completion import complete_models, complete_tasks
 from goldieval.cli.overrides import parse_overrides
+from goldieval.cli.run_config import config_of, is_given, use_config
+from goldieval.cli.run_watch import run_watch
 from goldieval.core.display import Console, print_json
 from goldieval.core.errors import GoldievalError
 from goldieval.tracking.names import tracker_names
 
+if TYPE_CHECKING:
+    from goldieval.engine.options import Options
+    from goldieval.report.console import ConsoleReporter
+
+WATCH_OPTIONS = ("watch_every", "watch_until", "watch_idle")
+
 
 def run(
+    context: typer.Context,
     model: Annotated[
         list[str],
-        typer.Option(help="Model spec, FAMILY\\[:NAME]\\[@WHERE]\\[::OPTION=VALUE] or ./FILE.py:FUNCTION. Repeatable."),
+        typer.Option(
+            help="Model spec, FAMILY\\[:NAME]\\[@WHERE]\\[::OPTION=VALUE] or ./FILE.py:FUNCTION. Repeatable.",
+            autocompletion=complete_models,
+        ),
     ],
     tasks: Annotated[
-        list[str], typer.Option(help="Task ids, suites, globs or card paths, separated by commas. Repeatable.")
+        list[str],
+        typer.Option(
+            help="Task ids, suites, globs or card paths, separated by commas. Repeatable.",
+            autocompletion=complete_tasks,
+        ),
     ],
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            callback=use_config,
+            is_eager=True,
+            help="YAML file with models, tasks and options; options given replace it.",
+        ),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the records.")] = Path("results"),
     data_dir: Annotated[
         Path | None, typer.Option(help="Folder of the data; by default $GOLDIEVAL_DATA, else the cache.")
@@ -65,21 +90,39 @@ def run(
         typer.Option(help="Log the scores to tensorboard, wandb, mlflow or trackio. Repeatable."),
     ] = [],
     json_: Annotated[bool, typer.Option("--json", help="Print the records as JSON only.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print only the final scores and errors.")] = False,
+    watch: Annotated[
+        Path | None, typer.Option(help="Folder: evaluate each new checkpoint that appears there, until Ctrl-C.")
+    ] = None,
+    watch_every: Annotated[
+        float, typer.Option(min=0.1, help="With --watch: seconds between two looks at the folder.")
+    ] = 30.0,
+    watch_until: Annotated[
+        int | None, typer.Option(min=1, help="With --watch: stop after so many checkpoints.")
+    ] = None,
+    watch_idle: Annotated[
+        float | None, typer.Option(min=0, help="With --watch: stop after so many seconds without a new checkpoint.")
+    ] = None,
 ) -> None:
     """Evaluate models on tasks: plan, encode each image and text once, score, write records.
 
     goldieval run --model goldiclip --tasks retrieval,zeroshot
 
     goldieval run --model open_clip:ViT-B-16@epoch_32.pt --tasks coco-karpathy,cifar10 --data-dir DIR
+
+    goldieval run --config eval.yaml
+
+    goldieval run --model open_clip:ViT-B-16 --tasks cifar10 --watch logs/run/checkpoints
     """
+    config_file = config_of(context)
     overrides = parse_overrides(set_)
     if precision not in ("fp32", "bf16", "fp16"):
         raise GoldievalError(f"--precision {precision!r}: choose fp32, bf16 or fp16.")
     trackers = tracker_names(log)
+    from goldieval.engine.command import added_arguments
     from goldieval.engine.options import validated_options
-    from goldieval.engine.run import evaluate
+    from goldieval.engine.watch import WatchOptions
     from goldieval.models.inputs import Batching
-    from goldieval.report.console import ConsoleReporter
 
     options = validated_options(
         {
@@ -101,10 +144,48 @@ def run(
             "log": trackers,
         }
     )
-    reporter = ConsoleReporter(Console(stderr=json_))
-    records = evaluate(model, ",".join(tasks), options=options, reporter=reporter)
+    _check_watch(context)
+    reporter = _reporter(quiet, watch is not None, Console(stderr=json_))
+    if config_file is not None:
+        reporter.note(config_file.line())
+    names = ",".join(tasks)
+    with added_arguments(config_file.arguments() if config_file else ()):
+        if watch is None:
+            whole = _evaluate(model, names, options, reporter, json_)
+        else:
+            watched = WatchOptions(watch, watch_every, watch_until, watch_idle, once=dry_run)
+            whole = run_watch(model, names, options, watched, reporter, quiet)
+    if strict and reporter.left_out:
+        left_out = ", ".join(dict.fromkeys(skipped.task.name for skipped in reporter.left_out))
+        Console(stderr=True, soft_wrap=True).print(f"--strict: not run: {left_out}")
+    if not whole or reporter.lacks_cards or (strict and reporter.left_out):
+        raise typer.Exit(1)
+
+
+def _check_watch(context: typer.Context) -> None:
+    """Raise GoldievalError for options that do not go together with ``--watch``, or not without it."""
+    given = [name for name in WATCH_OPTIONS if is_given(context, name)]
+    watch, json_ = context.params["watch"], context.params["json_"]
+    if watch is None and given:
+        raise GoldievalError(f"--{given[0].replace('_', '-')} is an option of --watch DIR.")
+    if watch is not None and json_:
+        raise GoldievalError("--watch prints no JSON: its records are in --out; see: goldieval show FOLDER --json")
+
+
+def _reporter(quiet: bool, watching: bool, console: Console) -> ConsoleReporter:
+    from goldieval.report.console import ConsoleReporter
+    from goldieval.report.quiet import QuietReporter
+    from goldieval.report.watching import WatchReporter
+
+    kind = QuietReporter if quiet else WatchReporter if watching else ConsoleReporter
+    return kind(console)
+
+
+def _evaluate(models: list[str], tasks: str, options: Options, reporter: ConsoleReporter, json_: bool) -> bool:
+    """Evaluate all models once; return whether every task of each was evaluated whole."""
+    from goldieval.engine.run import evaluate
+
+    records = evaluate(models, tasks, options=options, reporter=reporter)
     if json_:
         print_json([record.model_dump(mode="json") for record in records], indent=None)
-    whole = all(record.status == "ok" for record in records) and not (records.models_failed or reporter.lacks_cards)
-    if not whole or (strict and reporter.left_out):
-        raise typer.Exit(1)
+    return all(record.status == "ok" for record in records) and not records.models_failed

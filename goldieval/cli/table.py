@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from goldieval.cli.completion import complete_tables
 from goldieval.core.display import Console, print_html, print_text
 from goldieval.core.errors import GoldievalError
 
@@ -25,7 +26,9 @@ class Format(str, Enum):
 
 
 def table(
-    spec: Annotated[str, typer.Argument(help="Name of a table, or your own YAML file.")] = "leaderboard",
+    spec: Annotated[
+        str, typer.Argument(help="Name of a table, or your own YAML file.", autocompletion=complete_tables)
+    ] = "leaderboard",
     out: Annotated[list[Path], typer.Option(help="Folder or file of records. Repeatable.")] = [Path("results")],
     import_: Annotated[
         list[Path],

@@ -79,7 +79,7 @@ class RecordIndex:
         """
         if places := _matching_paths(text):
             records = read_records(places)
-            out = _out_folder(records.entries, places)
+            out = out_folder(records.entries, places)
             return Side(text, _ordered(records.entries), out=out, faults=records.faults)
         by_spec = [entry for entry in self.entries if _matches(entry.record.model.spec, text)]
         if by_spec:
@@ -144,7 +144,7 @@ def _plain(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _out_folder(entries: Sequence[Entry], places: Sequence[Path]) -> Path:
+def out_folder(entries: Sequence[Entry], places: Sequence[Path]) -> Path:
     """Return the value of ``--out`` of the runs: the parent of the folder of a model."""
     if not entries:
         return places[0]

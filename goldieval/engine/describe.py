@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from datetime import datetime, timezone
-from pathlib import Path
 
 from goldieval.core.containment import contained, utf8_safe
 from goldieval.core.environment import environment
 from goldieval.core.errors import TaskError
 from goldieval.data.duplicates import repeats
 from goldieval.data.samples import Dataset
+from goldieval.engine.command import command_line
 from goldieval.engine.embeddings import Embeddings
 from goldieval.engine.load import LoadedTask
 from goldieval.engine.options import Options
@@ -108,7 +106,7 @@ class Describer:
         """Return how the task was run; the time is now."""
         batching = self._options.batching
         return RunPart(
-            command=shlex.join(["goldieval", *sys.argv[1:]]) if Path(sys.argv[0]).stem == "goldieval" else "python",
+            command=command_line(),
             started=datetime.now(timezone.utc).isoformat(timespec="seconds"),
             device=self._device,
             batch={"images": batching.images, "texts": batching.texts},

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from goldieval.core.errors import TaskError
-from goldieval.data.samples import Dataset, ImageSample
+from goldieval.data.samples import Dataset
 from goldieval.families.aggregates import check_strata, measure, strata_columns, ties_of
 from goldieval.families.answers import answer_columns, strata_lists
 from goldieval.families.base import Prepared, Scored, params_of
@@ -104,9 +104,9 @@ def _answers(
     """
     if answers is None:
         return {}
-    items = [*dataset.images, *dataset.texts]
     candidates = np.where(by_image[:, None], choices[..., 1] + len(dataset.images), choices[..., 0])
     queries = np.arange(len(choices))
     right, wrong = (candidates[queries, each] for each in (answers.right, answers.wrong))
-    contents = [item.path if isinstance(item, ImageSample) else item.text for item in items]
-    return answer_columns(replace(answers, right=right, wrong=wrong), [item.id for item in items], contents)
+    ids = [*(image.id for image in dataset.images), *(text.id for text in dataset.texts)]
+    contents = [*(image.path for image in dataset.images), *(text.text for text in dataset.texts)]
+    return answer_columns(replace(answers, right=right, wrong=wrong), ids, contents)

@@ -81,9 +81,15 @@ def joined(parts: Sequence[Ranks]) -> Ranks:
     def column(name: str) -> np.ndarray:
         return np.concatenate([getattr(part, name) for part in parts])
 
-    counts = (column(name) for name in ("above", "tied", "tied_positives", "positives"))
-    answers = [part.answers for part in parts if part.answers is not None]
-    return Ranks(*counts, parts[0].gallery, joined_answers(answers) if len(answers) == len(parts) else None)
+    known = [part.answers for part in parts if part.answers is not None]
+    return Ranks(
+        column("above"),
+        column("tied"),
+        column("tied_positives"),
+        column("positives"),
+        parts[0].gallery,
+        joined_answers(known) if len(known) == len(parts) else None,
+    )
 
 
 class RankCounter:

@@ -10,11 +10,10 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 from rich.cells import cell_len
-from rich.console import ConsoleOptions
+from rich.console import Console, ConsoleOptions
 from rich.segment import Segment
 from rich.style import Style
 
-from goldieval.core.display import Console
 from goldieval.core.text import fit_encoding, one_line
 
 BOLD = Style(bold=True)

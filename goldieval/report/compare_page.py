@@ -1,18 +1,21 @@
 """A comparison as one self-contained page: verdicts with their intervals, curves, and flipped queries with pictures.
 
-All text from records and data sets is escaped by the template; the page contains no script and loads nothing.
+All text from records and data sets is escaped by the template; the page loads nothing, and its content security policy
+allows no script but its own, which filters the queries.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
+from goldieval.comparison.details import Details
 from goldieval.comparison.flips import Flip
 from goldieval.comparison.pairs import Pair
 from goldieval.comparison.result import Comparison, CurvePoint, MetricComparison, models
@@ -20,19 +23,23 @@ from goldieval.core.errors import GoldievalError
 from goldieval.core.files import atomic_write
 from goldieval.data.roots import data_root
 from goldieval.metrics.registry import metric_of
+from goldieval.report.flip_cards import flip_card
 from goldieval.report.formats.html import escape_invisible
 from goldieval.report.numbers import label, value
-from goldieval.report.thumbnails import Thumbnails
+from goldieval.report.segmentation_cards import segmentation_card
+from goldieval.report.thumbnails import MOST_BYTES, TaskPictures, Thumbnails
 from goldieval.report.verdicts import interval_text, p_value, signed, summary
 
+TEMPLATES = Path(__file__).with_name("templates")
 HALF_WIDTH = 85  # of an interval's drawing, in pixels to either side of no difference
+CLASSES = "i2c"  # direction of queries whose text is the name of a class
 PLOT = (50.0, 590.0, 210.0, 10.0)  # left, right, bottom, top
 
 
 def write_page(
     file: Path,
     comparison: Comparison,
-    flipped: Sequence[Sequence[Flip]],
+    details: Sequence[Details],
     data_dir: Path | None = None,
     tasks_dir: Path | None = None,
 ) -> None:
@@ -41,14 +48,15 @@ def write_page(
     Args:
         file: the page.
         comparison: the comparison.
-        flipped: the flipped queries of each row.
+        details: what stands behind each row.
         data_dir: folder of the data, where pictures are read.
         tasks_dir: folder of the user's task cards.
 
     Raises:
         GoldievalError: the file cannot be written.
     """
-    page = render(comparison, flipped, Thumbnails(data_root(data_dir), tasks_dir))
+    with_flips = sum(bool(each.flips.listed) for each in details)
+    page = render(comparison, details, Thumbnails(data_root(data_dir), tasks_dir, with_flips))
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         atomic_write(file, page.encode())
@@ -56,18 +64,25 @@ def write_page(
         raise GoldievalError(f"cannot write {file}: {error.strerror or error}. Name another --html.") from error
 
 
-def render(comparison: Comparison, flipped: Sequence[Sequence[Flip]], thumbnails: Thumbnails) -> str:
+def render(comparison: Comparison, details: Sequence[Details], thumbnails: Thumbnails) -> str:
     """Return the page's HTML."""
-    template = (Path(__file__).parent / "templates" / "compare.html").read_text(encoding="utf-8")
-    page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, finalize=escape_invisible)
+    template, style, script = (
+        (TEMPLATES / f"compare.{kind}").read_text(encoding="utf-8").strip() for kind in ("html", "css", "js")
+    )
+    page = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=escape_invisible
+    )
     sides = {"a": models(comparison.a), "b": models(comparison.b)}
     rows = [
-        _row(row, pair, flips, _largest_end(comparison.rows, row), thumbnails)
-        for row, pair, flips in zip(
-            comparison.rows, comparison.pairs, flipped or [[]] * len(comparison.rows), strict=True
-        )
+        {**_verdict(row, _largest_end(comparison.rows, row)), **_behind(pair, each, thumbnails)}
+        for row, pair, each in zip(comparison.rows, comparison.pairs, details, strict=True)
     ]
+    for row, before in zip(rows, [None, *rows], strict=False):
+        row["is_first_of_task"] = before is None or before["task"] != row["task"]
     return page.from_string(template).render(
+        style=style,
+        script=script,
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         a=sides["a"][-1],
         b=sides["b"][-1],
         sides=sides,
@@ -86,10 +101,7 @@ def _largest_end(rows: Sequence[MetricComparison], row: MetricComparison) -> flo
     return max([abs(end) for each in alike for end in (each.low, each.high, each.difference) if end is not None]) or 1.0
 
 
-def _row(
-    row: MetricComparison, pair: Pair, flips: Sequence[Flip], largest_end: float, thumbnails: Thumbnails
-) -> dict[str, Any]:
-    pictures, missing = thumbnails.of(pair.a.record, flips)
+def _verdict(row: MetricComparison, largest_end: float) -> dict[str, Any]:
     about = [row.protocol, row.method, f"{row.n:,} queries", f"{row.clusters:,} clusters"]
     about += [f"a subset of {row.limit:,} images"] if row.limit else []
     about += [f"interval: {row.unreliable}"] if row.unreliable else []
@@ -111,9 +123,49 @@ def _row(
         "verdict": row.verdict,
         "style": row.verdict.split()[0],
         "about": "; ".join([*about, *([row.note] if row.note else []), *([row.heading] if row.heading else [])]),
-        "flips": [asdict(flip) | {"address": address} for flip, address in zip(flips, pictures, strict=True)],
-        "pictures_missing": missing,
     }
+
+
+def _behind(pair: Pair, details: Details, thumbnails: Thumbnails) -> dict[str, Any]:
+    """Return the flipped queries of a row with their pictures, confusions, and notes on what is not shown."""
+    record, flips = pair.a.record, details.flips
+    strata = sorted({name for flip in flips.listed for name in flip.strata})
+    pictures = thumbnails.of(record) if flips.listed else TaskPictures(lambda id, path: None, 0)
+    labels = list(record.classes)
+    cards = [
+        flip_card(flip, pictures, strata) if not labels else _segmented(flip, pictures, strata, labels)
+        for flip in flips.listed
+    ]
+    directions = sorted({flip.direction for flip in flips.listed})
+    return {
+        "flips": cards,
+        "shown": flips.counts,
+        "strata": strata,
+        "directions": directions,
+        "has_text": any(flip.text and flip.direction != CLASSES for flip in flips.listed),
+        "has_cut": any(flip.cut for flip in flips.listed),
+        "is_segmentation": bool(labels),
+        "confusions": details.confusions,
+        "classes": details.classes,
+        "rerun": details.rerun,
+        "picture_notes": _picture_notes(pictures),
+    }
+
+
+def _segmented(flip: Flip, pictures: TaskPictures, strata: list[str], labels: list[str]) -> dict[str, Any]:
+    nothing = TaskPictures(lambda id, path: None, 0, "shown as panels")
+    return {**flip_card(flip, nothing, strata), "sheet": segmentation_card(flip, labels, pictures)}
+
+
+def _picture_notes(pictures: TaskPictures) -> list[str]:
+    """Return one line for each reason why pictures are missing."""
+    if pictures.unavailable:
+        return [f"no pictures: {pictures.unavailable}"]
+    counted = {
+        "missing or unreadable pictures, looked for in --data-dir": pictures.not_found,
+        f"pictures left out, because those of a page have at most {MOST_BYTES / 1e6:.0f} MB": pictures.left_out,
+    }
+    return [f"{what}: {count:,}" for what, count in counted.items() if count]
 
 
 def _curves(points: Sequence[CurvePoint]) -> list[dict[str, Any]]:

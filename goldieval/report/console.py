@@ -47,7 +47,8 @@ class ConsoleReporter(Reporter):
             f"error: {reason}" if requested else f"a card is left out: {reason}", "red" if requested else "yellow"
         )
 
-    def plan(self, plan: Plan) -> None:
+    def print_model(self, plan: Plan) -> None:
+        """Print which model it is, and what it is not."""
         info = plan.info
         size = f", {info.parameters / 1e6:,.1f} M parameters, {info.resolution} px" if info.parameters else ""
         self._line(f"model {info.spec}{size}, {info.precision}", "bold")
@@ -55,6 +56,9 @@ class ConsoleReporter(Reporter):
             self._line(f"  {info.notice}", "yellow")
         if info.checkpoint:
             self._line(f"  checkpoint: {info.checkpoint}")
+
+    def plan(self, plan: Plan) -> None:
+        self.print_model(plan)
         for item in plan.tasks:
             if item.failure or item.loaded is None:
                 self._line(f"  {item.task.name}: cannot run: {item.failure}", "red")
@@ -78,16 +82,20 @@ class ConsoleReporter(Reporter):
 
     def finished(self, plan: Plan, records: list[Record]) -> None:
         self.console.print()
+        self.print_scores(records)
+        self.left_out += plan.skipped
+        self.print_left_out(plan.skipped)
+        self._print_next(plan, records)
+
+    def print_scores(self, records: list[Record]) -> None:
+        """Print the scores, and the tasks that failed with their reasons."""
         if any(record.metrics for record in records):
             self.console.parts(scores(records, self.console))
         for record in records:
             if record.status == "failed":
                 self._line(f"{record.task.name} FAILED: {record.reason}", "red")
-        self.left_out += plan.skipped
-        self._print_left_out(plan.skipped)
-        self._print_next(plan, records)
 
-    def _print_left_out(self, left_out: list[SkippedTask]) -> None:
+    def print_left_out(self, left_out: list[SkippedTask]) -> None:
         """Print what was left out and why; tasks whose data the same command downloads share a paragraph."""
         for reason in dict.fromkeys(left.reason for left in left_out):
             self.console.print()

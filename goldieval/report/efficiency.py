@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from goldieval.core.text import shell_argument
 from goldieval.report.efficiency_column import chosen_column
-from goldieval.report.efficiency_measured import measured_points
+from goldieval.report.efficiency_measured import measured_points, records_of
 from goldieval.report.efficiency_point import EfficiencyPoint
 from goldieval.report.numbers import label
 from goldieval.report.settings import scoring_name
@@ -81,12 +81,11 @@ def _frontier(points: Sequence[EfficiencyPoint], axis: str) -> list[EfficiencyPo
 
 def _chance(task: str, metric: str, sources: TableSources) -> float | None:
     """Return the chance level in percent, of a record or of the card; None where it is not known."""
-    for _, record in sources.records:
-        if record.task.name == task and metric in record.metrics and record.metrics[metric].chance is not None:
-            return 100 * record.metrics[metric].chance
+    measured = [record.metrics[metric].chance for record in records_of(task, metric, sources)]
     card = sources.tasks[task].card if task in sources.tasks else None
-    known = card is not None and card.headline == metric and card.chance is not None
-    return 100 * card.chance if known else None  # type: ignore[union-attr,operator]
+    stated = [card.chance] if card is not None and card.headline == metric else []
+    known = [chance for chance in [*measured, *stated] if chance is not None]
+    return 100 * known[0] if known else None
 
 
 def _published(task: str, metric: str, scoring: str, spec: TableSpec, sources: TableSources) -> list[EfficiencyPoint]:

@@ -15,7 +15,10 @@ from goldieval.report.short_names import shortened
 MEASURED = "measured here, with 95 % interval"
 OTHER = "other published"
 SHAPES = ("square", "diamond", "triangle-up", "triangle-down", "pentagon", "hexagon", "plus", "cross")
-COLOURS = ("#0072B2", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#666666", "#000000", "#8C510A")
+INK = "#000000"
+"""The colour of text, which a page in a dark scheme turns."""
+
+COLOURS = ("#0072B2", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#777777", INK, "#A6611A")
 """Okabe and Ito's colours, which colour-blind readers can tell apart; shapes do the same in greyscale."""
 
 MEASURED_COLOUR = "#D55E00"

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from itertools import pairwise
 from math import cos, log10, pi, sin
 
-from goldieval.core.text import one_line
 from goldieval.report.efficiency import Efficiency
 from goldieval.report.efficiency_legend import (
+    INK,
     Style,
     by_importance,
     common_beginning,
@@ -26,6 +25,7 @@ from goldieval.report.efficiency_legend import (
 from goldieval.report.efficiency_point import EfficiencyPoint
 from goldieval.report.formats.html import escape
 from goldieval.report.label_places import Box, Label, Place, place_labels
+from goldieval.report.svg_text import cut_to, svg_text, text_width
 
 WIDTH, PLOT_HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 560.0, 300.0, 46.0, 550.0, 24.0, 262.0
 LEGEND_TOP, LEGEND_ROW, KEY = 312.0, 17.0, 16.0
@@ -79,15 +79,15 @@ def _axes(across: _Scale, up: _Scale, x_title: str, y_title: str) -> list[str]:
     for tick in x_ticks(10**across.low, 10**across.high):
         x = across.place(log10(tick))
         parts.append(f'<path d="M{x:g} {TOP:g}V{BOTTOM:g}" stroke=currentColor stroke-opacity=.12 />')
-        parts.append(_text(x, BOTTOM + 15, count_text(tick), TICK_SIZE, "middle"))
+        parts.append(svg_text(x, BOTTOM + 15, count_text(tick), TICK_SIZE, "middle"))
     for height in y_ticks(up.low, up.high):
         y = up.place(height)
         parts.append(f'<path d="M{LEFT:g} {y:g}H{RIGHT:g}" stroke=currentColor stroke-opacity=.12 />')
-        parts.append(_text(LEFT - 6, y + 4, f"{height:g}", TICK_SIZE, "end"))
+        parts.append(svg_text(LEFT - 6, y + 4, f"{height:g}", TICK_SIZE, "end"))
     frame = f'<path class=axis d="M{LEFT:g} {TOP:g}V{BOTTOM:g}H{RIGHT:g}" fill=none stroke=currentColor />'
-    heading = _cut(f"{y_title} (%)", WIDTH - 8, TICK_SIZE)
-    return [*parts, frame, _text((LEFT + RIGHT) / 2, BOTTOM + 33, x_title, TICK_SIZE, "middle"),
-            _text(4, 12, heading, TICK_SIZE)]  # fmt: skip
+    heading = cut_to(f"{y_title} (%)", WIDTH - 8, TICK_SIZE)
+    return [*parts, frame, svg_text((LEFT + RIGHT) / 2, BOTTOM + 33, x_title, TICK_SIZE, "middle"),
+            svg_text(4, 12, heading, TICK_SIZE)]  # fmt: skip
 
 
 def _lines(plot: Efficiency, corners: Sequence[tuple[float, float]], up: _Scale) -> list[str]:
@@ -123,8 +123,8 @@ def _told(point: EfficiencyPoint) -> str:
 
 def _marker(style: Style, x: float, y: float) -> str:
     """Return a marker; a hollow one has a transparent inside, so that the pointer finds it."""
-    fill = style.colour if style.filled else "transparent"
-    paint = f'fill="{fill}" stroke="{style.colour}" stroke-width="1.4"'
+    colour = "currentColor" if style.colour == INK else style.colour
+    paint = f'fill="{colour if style.filled else "transparent"}" stroke="{colour}" stroke-width="1.4"'
     if style.shape in CORNERS:
         count, first = CORNERS[style.shape]
         angles = [first + 2 * pi * corner / count for corner in range(count)]
@@ -135,7 +135,7 @@ def _marker(style: Style, x: float, y: float) -> str:
     if style.shape == "circle":
         return f"<circle cx={x:g} cy={y:g} r={RADIUS:g} {paint} />"
     strokes = "".join(f"M{x + dx:.1f} {y + dy:.1f}L{x - dx:.1f} {y - dy:.1f}" for dx, dy in _STROKES[style.shape])
-    return f'<path d="{strokes}" fill=none stroke="{style.colour}" stroke-width="2" pointer-events=bounding-box />'
+    return f'<path d="{strokes}" fill=none stroke="{colour}" stroke-width="2" pointer-events=bounding-box />'
 
 
 def _labels(
@@ -179,7 +179,7 @@ def _legend(entries: Sequence[Style], plot: Efficiency, chance_is_drawn: bool) -
         told.insert(0, (f"chance: {plot.chance:.2g} %", CHANCE))
     parts, x, y = [], LEFT, LEGEND_TOP
     for text, key in [*keys, *told]:
-        shown = _cut(text, WIDTH - LEFT - KEY - 8, TICK_SIZE)
+        shown = cut_to(text, WIDTH - LEFT - KEY - 8, TICK_SIZE)
         width = KEY * (key != "") + text_width(shown, TICK_SIZE) + 14
         if x + width > WIDTH and x > LEFT:
             x, y = LEFT, y + LEGEND_ROW
@@ -187,41 +187,6 @@ def _legend(entries: Sequence[Style], plot: Efficiency, chance_is_drawn: bool) -
             parts.append(_marker(key, x + 6, y - 4))
         elif key:
             parts.append(f'<path d="M{x:g} {y - 4:g}h12" stroke=currentColor {key} />')
-        parts.append(_text(x + KEY * (key != ""), y, shown, TICK_SIZE))
+        parts.append(svg_text(x + KEY * (key != ""), y, shown, TICK_SIZE))
         x += width
     return parts, y + 10
-
-
-def _text(x: float, y: float, text: str, size: float, anchor: str = "start") -> str:
-    return f'<text x={x:g} y={y:g} font-size="{size:g}" text-anchor={anchor} fill=currentColor>{escape(text)}</text>'
-
-
-def _cut(text: str, width: float, size: float) -> str:
-    """Return a text that is at most so wide."""
-    while text_width(text, size) > width:
-        text = text[:-2].rstrip("…") + "…"
-    return text
-
-
-def text_width(text: str, size: float) -> float:
-    """Return how wide a text is at most in a sans-serif font, in pixels.
-
-    Args:
-        text: the text.
-        size: font size in pixels.
-
-    >>> text_width("ill", 10.0) < text_width("abc", 10.0) < text_width("MWM", 10.0)
-    True
-    """
-    return size * sum(map(_em, one_line(text)))
-
-
-def _em(char: str) -> float:
-    """Return the width of a character in em, as wide as in DejaVu Sans, one of the widest fonts of browsers."""
-    if char in "iljtfrI.,:;'|!()[]/ -":
-        return 0.42
-    if char in "mwMW@%…—":
-        return 1.02
-    if unicodedata.east_asian_width(char) in "WFA" or ord(char) > 0x2FFF:
-        return 1.3
-    return 0.82 if char.isupper() or char in "+=~<>#&" else 0.68

@@ -25,6 +25,21 @@ def interval(name: str, metric: MeasuredMetric) -> str:
     return f"{ends} unreliable" if metric.unreliable else ends
 
 
+def reference_text(number: float, unit: Unit = PERCENT, digits: int = 1) -> str:
+    """Return a chance level or a ceiling; of a small one, two digits that ``digits`` would round away.
+
+    >>> reference_text(0.1), reference_text(0.0002), reference_text(1.0)
+    ('10.0', '0.02', '100.0')
+    """
+    scaled = unit.scale * number
+    return unit.text(number, digits) if scaled == 0 or abs(scaled) >= 1 or digits > 3 else f"{scaled:.2g}"
+
+
+def chance(name: str, number: float | None) -> str:
+    """Return the chance level of a metric; a dash for None."""
+    return "–" if number is None else reference_text(number, metric_of(name).unit)
+
+
 def within_bounds(low: float, high: float, unit: Unit) -> tuple[float, float]:
     """Return the ends of an interval inside the possible scores; those of a mean over seeds may lie outside.
 
@@ -80,3 +95,12 @@ def duration(seconds: float) -> str:
         return f"{minutes} min {seconds % 60:.0f} s"
     hours = minutes // 60
     return f"{hours} h {minutes % 60} min" if hours < 48 else f"{hours // 24:,} days {hours % 24} h"
+
+
+def score_text(score: float) -> str:
+    """Return a similarity as text.
+
+    >>> score_text(0.28171), score_text(-0.0001)
+    ('0.282', '0.000')
+    """
+    return f"{round(score, 3) + 0.0:.3f}"

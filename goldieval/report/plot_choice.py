@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from goldieval.core.errors import GoldievalError, did_you_mean
 from goldieval.report.table_sources import TableSources
@@ -37,10 +38,9 @@ class PlotChoice:
         plot = spec.plot or (Plot() if self.task else None)
         if plot is None:
             return spec
-        changes = {
-            "labels": [*plot.labels, *self.labels],
-            "trained": {**dict(map(_trained, self.trained)), **plot.trained},
-        }
+        trained = dict(map(_trained, self.trained))
+        rest = {name: each for name, each in plot.trained.items() if name not in trained}
+        changes: dict[str, Any] = {"labels": [*plot.labels, *self.labels], "trained": trained | rest}
         if self.task:
             changes |= dict(zip(("task", "metric"), _column(self.task, sources), strict=True))
         return spec.model_copy(update={"plot": plot.model_copy(update=changes)})

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 
 from goldieval.core.display import Console, Text
 from goldieval.core.meter import Meter
@@ -69,8 +69,13 @@ class _Rate(ProgressColumn):
         return Text(rate_text(task.speed) if task.speed else "–/s")
 
 
+class _Done(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        return Text(f"{int(task.completed):,}/{int(task.total or 0):,}")
+
+
 def _bars(console: Console) -> Progress:
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(20), MofNCompleteColumn(), _Rate())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(20), _Done(), _Rate())
     return Progress(*columns, TimeRemainingColumn(), console=console, transient=True)
 
 

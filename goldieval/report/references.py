@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from goldieval.metrics.registry import metric_of
 from goldieval.metrics.units import PERCENT, UNITS
 from goldieval.report.grid import GridPanel
+from goldieval.report.numbers import reference_text
 from goldieval.report.score import Score
 from goldieval.report.table_sources import TableSources
 
@@ -13,14 +16,17 @@ def set_references(panel: GridPanel, sources: TableSources, digits: int) -> None
     """Set chance, ceiling and headline of each column: of the measured models, else as the task card states them."""
     for place in range(len(panel.columns)):
         scores = [cell.score for cell in panel.column(place) if cell.score and cell.score.value is not None]
-        measured = [score for score in scores if score.record or score.chance is not None]
-        known = [(score.chance, score.ceiling) for score in measured] or [
-            _on_card(score, sources) for score in scores[:1]
-        ]
+        known = references_of(scores, sources)
         unit = scores[0].unit if scores else PERCENT.name
         panel.headline.append(any(_is_headline(score, sources) for score in scores))
-        panel.chance.append(_text({chance for chance, _ in known}, unit, digits))
-        panel.ceiling.append(_text({ceiling for _, ceiling in known}, unit, digits))
+        panel.chance.append(reference_texts({chance for chance, _ in known}, unit, digits))
+        panel.ceiling.append(reference_texts({ceiling for _, ceiling in known}, unit, digits))
+
+
+def references_of(scores: Sequence[Score], sources: TableSources) -> list[tuple[float | None, float | None]]:
+    """Return chance and ceiling of each measured score of a column, else as the card of the task states them."""
+    measured = [(score.chance, score.ceiling) for score in scores if score.record or score.chance is not None]
+    return measured or [_on_card(score, sources) for score in scores[:1]]
 
 
 def _is_headline(score: Score, sources: TableSources) -> bool:
@@ -43,16 +49,7 @@ def _on_card(score: Score, sources: TableSources) -> tuple[float | None, float |
         return None, None
 
 
-def _text(values: set[float | None], unit: str, digits: int) -> str:
-    """Return the values as printed, two digits of those that a table's digits do not show.
-
-    >>> _text({0.1}, "percent", 1), _text({0.0002}, "percent", 1), _text({None}, "percent", 1)
-    ('10.0', '0.02', '')
-    """
+def reference_texts(values: Iterable[float | None], unit: str, digits: int = 1) -> str:
+    """Return the values as printed; of several, all."""
     known = sorted(value for value in values if value is not None)
-    return "/".join(dict.fromkeys(_number(value, unit, digits) for value in known))
-
-
-def _number(value: float, unit: str, digits: int) -> str:
-    text, scaled = UNITS[unit].text(value, digits), UNITS[unit].scale * value
-    return text if scaled == 0 or abs(scaled) >= 1 or digits > 3 else f"{scaled:.2g}"
+    return "/".join(dict.fromkeys(reference_text(value, UNITS[unit], digits) for value in known))

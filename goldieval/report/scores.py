@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 
-from rich.cells import cell_len
 from rich.console import RenderableType
 
 from goldieval.core.display import Console, Text
@@ -14,19 +13,20 @@ from goldieval.records.parts import MeasuredMetric
 from goldieval.records.schema import Record
 from goldieval.report.columns import Columns
 from goldieval.report.formats.footer import MDD
-from goldieval.report.numbers import interval, label, value
-from goldieval.report.short_names import shortened
+from goldieval.report.numbers import chance, interval, label, value
 
-NARROWEST_NAMES = 12
 WHERE = "a wider terminal or goldieval show --json shows them"
+UNRELIABLE = "?"
+"""Follows an interval that may not hold; a warning below the table says why."""
+
 DISPENSABLE = ("MDD", "ceiling", "n")
 """Headings that are left out where the window is too narrow, in this order."""
 
 COLUMNS: dict[str, tuple[Callable[[str, MeasuredMetric], str], str]] = {
     "score": (lambda name, metric: value(name, metric.value), ""),
-    "95 %": (interval, ""),
+    "95 %": (lambda name, metric: interval(name, metric).replace(" unreliable", UNRELIABLE), ""),
     "n": (lambda name, metric: f"{metric.n:,}", ""),
-    "chance": (lambda name, metric: value(name, metric.chance), ""),
+    "chance": (lambda name, metric: chance(name, metric.chance), ""),
     "ceiling": (lambda name, metric: value(name, metric.ceiling), "ceiling"),
     "MDD": (lambda name, metric: value(name, metric.separable), "separable"),
 }
@@ -58,7 +58,7 @@ def scores(records: Sequence[Record], console: Console, every_metric: bool = Fal
 
 
 def _fitting(selected: Selected, width: int) -> tuple[Columns | None, list[str]]:
-    """Return a table that fits and the columns that it lacks: fewer columns first, then shorter names of the tasks.
+    """Return a table that fits and the columns that it lacks: fewer columns first, then tasks in lines of their own.
 
     Columns in which nothing is known are left out without a word. Without a table that fits, it is None.
     """
@@ -68,17 +68,13 @@ def _fitting(selected: Selected, width: int) -> tuple[Columns | None, list[str]]
         for heading, (_, field) in COLUMNS.items()
         if not field or any(getattr(one, field) is not None for one in metrics)
     ]
-    names = {record.task.name: record.task.name for record, _ in selected}
-    for count in range(len(DISPENSABLE) + 1):
-        left_out = [heading for heading in DISPENSABLE[:count] if heading in known]
-        shown = [heading for heading in known if heading not in left_out]
-        table = _table(selected, shown, names)
-        if table.width <= width:
-            return table, left_out
-    room = max(map(cell_len, names)) - (table.width - width)
-    if room < NARROWEST_NAMES:
-        return None, []
-    return _table(selected, shown, shortened(list(names), room, Text("…").plain)), left_out
+    for table_of in (_table, _table_of_tasks):
+        for count in range(len(DISPENSABLE) + 1):
+            left_out = [heading for heading in DISPENSABLE[:count] if heading in known]
+            table = table_of(selected, [heading for heading in known if heading not in left_out])
+            if table.width <= width:
+                return table, left_out
+    return None, []
 
 
 def _names(record: Record, every: bool) -> list[str]:
@@ -90,15 +86,30 @@ def _names(record: Record, every: bool) -> list[str]:
     return names + [metric.name for metric in metrics if metric.stratum and metric.whole == headline]
 
 
-def _table(selected: Selected, shown: Sequence[str], names: Mapping[str, str]) -> Columns:
-    """Return the scores under some of the headings, with the shown name of each task."""
+def _table(selected: Selected, shown: Sequence[str]) -> Columns:
+    """Return the scores under some of the headings."""
     table = Columns(("task", "metric", *shown), left=2)
-    for record, metrics in selected:
-        for row, name in enumerate(metrics):
-            task = names[record.task.name] if row == 0 else ""
-            cells = (COLUMNS[heading][0](name, record.metrics[name]) for heading in shown)
-            table.add_row((task, label(name), *cells), bold=3 if name == record.task.headline else 1)
+    for record, names in selected:
+        for row, name in enumerate(names):
+            cells = _cells(name, record.metrics[name], shown)
+            headline = name == record.task.headline
+            table.add_row((record.task.name if row == 0 else "", label(name), *cells), bold=3 if headline else 1)
     return table
+
+
+def _table_of_tasks(selected: Selected, shown: Sequence[str]) -> Columns:
+    """Return the same with each task in a line of its own, which is narrower."""
+    table = Columns(("task, metric", *shown), left=1)
+    for record, names in selected:
+        table.add_row((record.task.name, *("" for _ in shown)), bold=1)
+        for name in names:
+            cells = _cells(name, record.metrics[name], shown)
+            table.add_row((f"  {label(name)}", *cells), bold=2 if name == record.task.headline else 0)
+    return table
+
+
+def _cells(name: str, metric: MeasuredMetric, shown: Sequence[str]) -> Iterator[str]:
+    return (COLUMNS[heading][0](name, metric) for heading in shown)
 
 
 def _stacked(selected: Selected) -> Iterator[Text]:
@@ -107,8 +118,9 @@ def _stacked(selected: Selected) -> Iterator[Text]:
         for name in names:
             metric = record.metrics[name]
             yield Text(f"  {label(name)} {value(name, metric.value)} [{interval(name, metric)}] n {metric.n:,}")
-            references = [("chance", metric.chance), ("ceiling", metric.ceiling), ("MDD", metric.separable)]
-            yield Text("    " + ", ".join(f"{what} {value(name, number)}" for what, number in references), "dim")
+            references = [("ceiling", metric.ceiling), ("MDD", metric.separable)]
+            known = [f"{what} {value(name, number)}" for what, number in references if number is not None]
+            yield Text("    " + ", ".join([f"chance {chance(name, metric.chance)}", *known]), "dim")
 
 
 def _protocols(selected: Selected) -> Iterator[Text]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from goldieval.core.errors import GoldievalError, first_line
+from goldieval.data.roots import data_root
 from goldieval.engine.run import evaluate
 from goldieval.goldiclip.recipe_parts import Evaluation
 from goldieval.records.results import Results
@@ -28,6 +29,9 @@ class TrainingEvaluation:
         evaluation: tasks, limit and frequency, as the recipe has them.
         out: folder of the records.
         output: where the headlines are printed.
+        data_dir: folder of the data; None means ``$GOLDIEVAL_DATA``, else the cache.
+        tasks_dir: folder with the user's own task cards.
+        failed: names of the tasks that failed in the last evaluation.
 
     Raises:
         GoldievalError: a task does not exist; raised before training starts.
@@ -36,10 +40,15 @@ class TrainingEvaluation:
     evaluation: Evaluation
     out: Path
     output: LineOutput
+    data_dir: Path | None = None
+    tasks_dir: Path | None = None
+    failed: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
+        data_root(self.data_dir)
+        catalogue = Catalogue(self.tasks_dir)
         if self.evaluation.every:
-            Catalogue().select(self.evaluation.tasks)
+            catalogue.select(self.evaluation.tasks)
 
     def __call__(self, checkpoint: Path) -> Results:
         """Evaluate a checkpoint folder and return its records. An error is printed, and training continues.
@@ -49,11 +58,21 @@ class TrainingEvaluation:
         """
         tasks, limit = list(self.evaluation.tasks), self.evaluation.limit
         try:
-            records = evaluate(f"goldiclip@{checkpoint}", tasks, out=self.out, limit=limit, cache=False)
+            records = evaluate(
+                f"goldiclip@{checkpoint}",
+                tasks,
+                out=self.out,
+                limit=limit,
+                cache=False,
+                data_dir=self.data_dir,
+                tasks_dir=self.tasks_dir,
+            )
         except Exception as error:
             kind = "" if isinstance(error, GoldievalError) else f"{type(error).__name__}: "
             self.output.print_line(f"{checkpoint.name}  evaluation failed: {kind}{first_line(error)}")
             return Results([])
+        self.failed.clear()
+        self.failed.update(record.task.name for record in records if record.status == "failed")
         for record in records:
             headline = record.task.headline
             result = value(headline, record.metrics[headline].value) if record.metrics else f"failed: {record.reason}"

@@ -1,38 +1,81 @@
-"""A comparison on the terminal: one row per test, or stacked lines if the window is narrow; nothing is truncated."""
+"""A comparison on the terminal: one row per test, with fewer columns where the window is narrow."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 
+from rich.cells import cell_len
 from rich.console import RenderableType
 from rich.measure import Measurement
 from rich.table import Table
 
-from goldieval.comparison.flips import Flip
+from goldieval.comparison.pairs import Pair
 from goldieval.comparison.result import Comparison, MetricComparison, models
 from goldieval.comparison.sides import Side
 from goldieval.core.display import Console, Text
-from goldieval.report.numbers import label, value
+from goldieval.report.numbers import chance, label, value
+from goldieval.report.short_names import shortened
 
 STYLES = {"better": "bold green", "worse": "bold red", "not separable": "yellow"}
 
 
+CELLS: dict[str, Callable[[MetricComparison, Pair], str]] = {
+    "A": lambda row, _: value(row.metric, row.a),
+    "B": lambda row, _: value(row.metric, row.b),
+    "chance": lambda row, pair: _chance(row, pair),
+    "B-A": lambda row, _: signed(row.metric, row.difference),
+    "95 %": lambda row, _: interval_text(row, " "),
+    "p": lambda row, _: p_value(row.p),
+    "MDD": lambda row, _: value(row.metric, row.minimum_detectable_difference),
+}
+"""How the numbers of a row are printed, by heading."""
+
+DISPENSABLE = ("MDD", "p", "chance")
+"""Headings that are left out where the window is too narrow, in this order."""
+
+NARROWEST_NAMES = 12
+
+
 def verdicts(comparison: Comparison, console: Console) -> list[RenderableType]:
     """Return the models, the verdict on every task, and what was not compared."""
-    table = _wide(comparison.rows)
-    room = Measurement.get(console, console.options.update(max_width=1000), table).maximum
+    table, left_out = _fitting(comparison, console)
+    hint = (
+        f"left out: {', '.join(name for name in left_out if name != 'chance')}; a wider terminal or --json shows them"
+    )
     return [
         *_models("A", comparison.a),
         *_models("B", comparison.b),
         Text(),
-        *([table] if room <= console.width else _narrow(comparison.rows)),
+        *([table] if table else _narrow(comparison)),
+        *([Text(hint, "dim")] if left_out else []),
+        *([Text(_chances(comparison), "dim")] if "chance" in left_out else []),
         Text(),
         *_remarks(comparison),
         *(Text(f"not compared, {line}", "red", whole=True) for line in comparison.refused),
         *(Text(line, "dim", whole=True) for line in comparison.notes),
         Text(summary(comparison.rows), "bold"),
     ]
+
+
+def _fitting(comparison: Comparison, console: Console) -> tuple[Table | None, list[str]]:
+    """Return a table that fits and the columns that it lacks: fewer columns first, then shorter names of the tasks.
+
+    Without a table that fits, it is None.
+    """
+    names = list(dict.fromkeys(row.task for row in comparison.rows))
+    whole = {name: name for name in names}
+    width = 0
+    for count in range(len(DISPENSABLE) + 1):
+        left_out = list(DISPENSABLE[:count])
+        table = _wide(comparison, whole, left_out)
+        width = Measurement.get(console, console.options.update(max_width=1000), table).maximum
+        if width <= console.width:
+            return table, left_out
+    room = max(map(cell_len, names), default=0) - (width - console.width)
+    if room < NARROWEST_NAMES:
+        return None, []
+    return _wide(comparison, shortened(names, room, Text("…").plain), left_out), left_out
 
 
 def summary(rows: Sequence[MetricComparison]) -> str:
@@ -80,30 +123,35 @@ def _models(name: str, side: Side) -> Iterator[Text]:
         yield Text(f"   {notice}", "yellow")
 
 
-def _wide(rows: Sequence[MetricComparison]) -> Table:
+def _wide(comparison: Comparison, names: Mapping[str, str], left_out: Sequence[str]) -> Table:
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold", pad_edge=False)
-    for name in ("task", "metric", "A", "B", "B-A", "95 %", "p", "MDD", "B is"):
+    shown = [name for name in CELLS if name not in left_out]
+    for name in ("task", "metric", *shown, "B is"):
         table.add_column(name, justify="left" if name in ("task", "metric", "B is") else "right", no_wrap=True)
-    for task, group in groupby(rows, lambda row: row.task):
-        for place, row in enumerate(group):
-            table.add_row(
-                Text(task if place == 0 else "", "bold"),
-                Text(label(row.metric)),
-                value(row.metric, row.a),
-                value(row.metric, row.b),
-                signed(row.metric, row.difference),
-                interval_text(row, " "),
-                p_value(row.p),
-                value(row.metric, row.minimum_detectable_difference),
-                Text(row.verdict, STYLES[row.verdict]),
-            )
+    last = ""
+    for row, pair in zip(comparison.rows, comparison.pairs, strict=True):
+        cells = (CELLS[name](row, pair) for name in shown)
+        task = names[row.task] if row.task != last else ""
+        table.add_row(Text(task, "bold"), Text(label(row.metric)), *cells, Text(row.verdict, STYLES[row.verdict]))
+        last = row.task
     return table
 
 
-def _narrow(rows: Sequence[MetricComparison]) -> Iterator[Text]:
-    for row in rows:
+def _chance(row: MetricComparison, pair: Pair) -> str:
+    measured = pair.a.record.metrics.get(row.metric)
+    return chance(row.metric, measured.chance if measured else None)
+
+
+def _chances(comparison: Comparison) -> str:
+    """Return the chance level of every row, for a table without that column."""
+    rows = zip(comparison.rows, comparison.pairs, strict=True)
+    return f"chance: {'; '.join(f'{row.task} {label(row.metric)} {_chance(row, pair)}' for row, pair in rows)}"
+
+
+def _narrow(comparison: Comparison) -> Iterator[Text]:
+    for row, pair in zip(comparison.rows, comparison.pairs, strict=True):
         yield Text.assemble((f"{row.task} {label(row.metric)}: ", "bold"), (row.verdict, STYLES[row.verdict]))
-        scores = f"A {value(row.metric, row.a)}, B {value(row.metric, row.b)}"
+        scores = f"A {value(row.metric, row.a)}, B {value(row.metric, row.b)}, chance {_chance(row, pair)}"
         yield Text(f"  {scores}: {signed(row.metric, row.difference)} ({interval_text(row)})")
         yield Text(f"  p {p_value(row.p)}, MDD {value(row.metric, row.minimum_detectable_difference)}", "dim")
 
@@ -158,20 +206,4 @@ def curve(comparison: Comparison) -> list[RenderableType]:
             parts.append(
                 Text(f"  {point.side}  {seen:>13}  {value(point.metric, point.value):>5}  {width:>11}  {point.spec}")
             )
-    return parts
-
-
-def flips(comparison: Comparison, flipped: Sequence[Sequence[Flip]]) -> list[RenderableType]:
-    """Return the queries that only one of the models gets right."""
-    parts: list[RenderableType] = []
-    for row, listed in zip(comparison.rows, flipped, strict=True):
-        parts += [Text(), Text(f"{row.task} {label(row.metric)}: flipped queries", "bold")]
-        parts += [] if listed else [Text("  none")]
-        for flip in listed:
-            cut = f"text cut under {flip.cut}"
-            flags = (("tie", flip.tied), ("text repeated", flip.repeated), (cut, flip.cut))
-            true_flags = [name for name, true in flags if true]
-            tail = f"  [{', '.join(true_flags)}]" if true_flags else ""
-            parts.append(Text(f"  {flip.what:6} {flip.sample}  A {flip.a}, B {flip.b}{tail}", whole=True))
-            parts += [Text(f"         {line}", "dim", whole=True) for line in (flip.image, flip.text) if line]
     return parts

@@ -147,7 +147,7 @@ def conditioned_ranks(
     """
     counter = RankCounter(positives, conditioned_pairs(pool, texts, patches, positives), len(texts), len(patches))
     held = _held(patches.device)
-    with metered("scoring pairs of image and text", len(texts) * len(patches)) as meter:
+    with metered("scoring pairs", len(texts) * len(patches)) as meter:
         for start in range(0, len(texts), held):
             _count(counter, ConditionedScorer(pool, texts[start : start + held]), start, patches, meter)
     return counter.result()

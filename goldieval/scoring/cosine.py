@@ -71,7 +71,7 @@ def retrieval_ranks(texts: torch.Tensor, images: torch.Tensor, positives: torch.
     """
     scores = pair_scores(texts, images, positives)
     counter = RankCounter(positives, scores, len(texts), len(images))
-    with metered("scoring pairs of image and text", len(texts) * len(images)) as meter:
+    with metered("scoring pairs", len(texts) * len(images)) as meter:
         for text_start in range(0, len(texts), TEXTS):
             rows = texts[text_start : text_start + TEXTS]
             for image_start in range(0, len(images), IMAGES):

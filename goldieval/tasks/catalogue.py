@@ -9,17 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from goldieval.core.errors import GoldievalError, did_you_mean, listing
+from goldieval.core.packaged import packaged as packaged  # also the name under which it was known before
 from goldieval.core.text import shell_argument
 from goldieval.tasks.card import Task, load_card
 from goldieval.tasks.plugins import plugin_folders
 from goldieval.tasks.suites import Suite, load_suite
-
-
-def packaged(name: str) -> Path:
-    """Return a data folder of the package: ``goldieval/_data/NAME`` if installed, else ``NAME`` in the checkout."""
-    package = Path(__file__).resolve().parents[1]
-    shipped = package / "_data" / name
-    return shipped if shipped.is_dir() else package.parent / name
 
 
 @dataclass

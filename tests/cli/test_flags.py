@@ -14,7 +14,17 @@ pytestmark = pytest.mark.usefixtures("plain")
 
 
 FLAGS = {
-    "train": ["recipe", "--out", "--set", "--resume", "--dry-run", "--max-bad-samples", "--log"],
+    "train": [
+        "recipe",
+        "--out",
+        "--set",
+        "--resume",
+        "--dry-run",
+        "--max-bad-samples",
+        "--log",
+        "--data-dir",
+        "--tasks-dir",
+    ],
     "run": [
         "--model",
         "--tasks",
@@ -37,8 +47,26 @@ FLAGS = {
         "--strict",
         "--log",
         "--json",
+        "--config",
+        "--quiet",
+        "--watch",
+        "--watch-every",
+        "--watch-until",
+        "--watch-idle",
     ],
-    "ls": ["what", "pattern", "--data-dir", "--tasks-dir", "--out", "--json"],
+    "ls": [
+        "what",
+        "pattern",
+        "--family",
+        "--data",
+        "--licence",
+        "--max-parameters",
+        "--max-images",
+        "--data-dir",
+        "--tasks-dir",
+        "--out",
+        "--json",
+    ],
     "show": ["place", "--format", "--model", "--json"],
     "table": [
         "spec",
@@ -129,6 +157,8 @@ def test_verbs_and_flags_are_frozen() -> None:
     assert [option for parameter in _command().params for option in parameter.opts] == [
         "--debug",
         "--version",
+        "--install-completion",
+        "--show-completion",
     ]
 
 
@@ -141,8 +171,8 @@ def test_every_option_says_what_it_does() -> None:
 LIGHT = """
 import io, sys, contextlib
 from goldieval.cli import main
-for arguments in (["--help"], ["run", "--help"], ["ls"], ["ls", "suites"], ["ls", "models"], ["ls", "results"],
-                  ["data", "--help"], ["data", "get", "--help"], ["data", "where"]):
+for arguments in (["--help"], ["run", "--help"], ["ls"], ["ls", "suites"], ["ls", "models"], ["ls", "families"],
+                  ["ls", "results"], ["data", "--help"], ["data", "get", "--help"], ["data", "where"]):
     sys.argv = ["goldieval", *arguments]
     said = io.StringIO()
     with contextlib.redirect_stdout(said):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 import torch
 import yaml
 from accelerate.state import AcceleratorState
-from helpers import goldieval, one_line
+from helpers import card, class_folders, goldieval, one_line
 from tiny_recipe import RECIPE
 
 from goldieval.core.errors import GoldievalError
@@ -171,3 +172,65 @@ def test_a_checkpoint_too_large_to_ship_leaves_what_ships(
 def test_an_unknown_recipe_or_key_is_one_line(recipe: Path, tmp_path: Path) -> None:
     assert "Did you mean clip-tiny" in one_line(goldieval("train", "clip-tinny").err)
     assert "evaluation.evry: unknown key" in one_line(goldieval("train", recipe, "--set", "evaluation.evry=3").err)
+
+
+def proposed(out: str) -> list[str]:
+    """Return the arguments of the command that a training proposes at its end."""
+    line = next(line for line in out.splitlines() if line.startswith("  goldieval run"))
+    return shlex.split(line)[1:]
+
+
+def test_the_proposed_command_runs_as_printed(recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also from a folder with spaces and characters that specs use; tasks that failed are not proposed."""
+    monkeypatch.chdir(tmp_path)
+    folder = "my runs/a@b #1 [x]"
+    ran = goldieval("train", recipe, "--out", folder)
+    assert ran.code == 0, ran.err
+    command = proposed(ran.out)
+    assert command == ["run", "--model", f"goldiclip@{folder}/step-000004", "--tasks", "shapes-zeroshot"]
+    again = goldieval(*command, "--limit", "5")
+    assert again.code == 0, again.out + again.err
+    assert {record.task.name for record in load_results(tmp_path / "results")} == {"shapes-zeroshot"}
+
+
+def test_own_tasks_and_data_are_evaluated_and_proposed(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    class_folders(tmp_path / "my data" / "animals", {"cat": 3, "dog": 3})
+    source = {"id": "animals", "path": "", "manual": "drawn by the test"}
+    card(tmp_path / "my cards", name="animals", source=source, expect={"images": 6})
+    content = {**RECIPE, "evaluation": {"every": 4, "tasks": ["animals"]}}
+    recipe.write_text(yaml.safe_dump(content))
+    places = ("--tasks-dir", "my cards", "--data-dir", "my data")
+    ran = goldieval("train", recipe, "--out", "run", *places)
+    assert ran.code == 0, ran.out + ran.err
+    assert [line for line in ran.out.splitlines() if line.startswith("step-000004  animals  acc1 ")]
+    command = proposed(ran.out)
+    assert command[3:] == ["--tasks", "animals", "--data-dir", "my data", "--tasks-dir", "my cards"]
+    assert goldieval(*command).code == 0
+    assert len(load_results(tmp_path / "results")) == 1
+
+
+def test_without_an_evaluation_the_suites_of_the_data_are_proposed(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ran = goldieval("train", recipe, "--set", "evaluation.every=0")
+    command = proposed(ran.out)
+    assert command == ["run", "--model", "goldiclip@runs/mine/step-000004", "--tasks", "shapes"]
+    again = goldieval(*command, "--limit", "300", "--no-cache")
+    assert again.code == 0, [line for line in again.out.splitlines() if "FAILED" in line]
+
+
+@pytest.mark.parametrize("option", ["--tasks-dir", "--data-dir"])
+def test_a_folder_that_does_not_exist_is_refused_before_the_training(option: str, recipe: Path, tmp_path: Path) -> None:
+    ran = goldieval("train", recipe, "--out", tmp_path / "run", option, tmp_path / "nowhere")
+    assert ran.code == 2 and "nowhere" in one_line(ran.err)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_task_of_the_recipe_without_its_cards_is_refused_before_the_training(recipe: Path, tmp_path: Path) -> None:
+    recipe.write_text(yaml.safe_dump({**RECIPE, "evaluation": {"every": 4, "tasks": ["animals"]}}))
+    ran = goldieval("train", recipe, "--out", tmp_path / "run")
+    assert ran.code == 2 and "animals" in ran.err and not (tmp_path / "run").exists()

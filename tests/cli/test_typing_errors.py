@@ -24,7 +24,7 @@ def _scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             "write a number greater than or equal to 1. See: ",
         ),
         ("run --model random --tasks cifar10 --limit x", "'--limit': write a valid integer. See: goldieval run --help"),
-        ("ls task", "'task' is not one of 'tasks', 'suites', 'models', 'results'. See: goldieval ls --help"),
+        ("ls task", "'suites', 'models', 'families', 'results'. See: goldieval ls --help"),
         ("data gt cifar10", "No such command 'gt'. Did you mean 'get'? See: goldieval data --help"),
         ("data get", "See: goldieval data get --help"),
         ("run --model random --tasks no.yaml", "error: cannot read no.yaml: No such file or directory."),

@@ -153,7 +153,7 @@ def test_a_name_in_a_tar_that_is_not_utf8_is_escaped() -> None:
         ("x.parquet", "cannot read mine/x.parquet as parquet"),
         ("00000.tar", "mine/00000.tar is not a readable tar"),
         ("c.ndjson", "c.ndjson:1: invalid JSON"),
-        ("c.csv.gz", "3 .png and 1 .gz (unpack what is compressed)"),
+        ("c.csv.gz", "3 .png, 1 .gz (unpack what is compressed)"),
     ],
 )
 def test_a_folder_without_a_known_layout_is_described(name: str, expected: str) -> None:

@@ -18,12 +18,12 @@ from synthetic_records import made, write
 from goldieval.records.schema import Record
 from goldieval.report.built_table import BuiltTable, build_table
 from goldieval.report.efficiency import AXES, Efficiency, efficiency
+from goldieval.report.efficiency_drawing import Drawing, draw
 from goldieval.report.efficiency_legend import SHAPES, label_texts, styles
 from goldieval.report.efficiency_point import EfficiencyPoint
 from goldieval.report.efficiency_svg import efficiency_plot
 from goldieval.report.label_places import Box, Label, place_labels
 from goldieval.report.plot_choice import PlotChoice
-from goldieval.report.plots import Drawing, draw
 
 pytestmark = pytest.mark.usefixtures("here")
 ODD_NAMES = [r"$\frac{x$ & _", "模型" * 20, "W" * 60, "a\nb", "<script>x</script>", "x"]

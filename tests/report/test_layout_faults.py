@@ -30,6 +30,7 @@ PLANTED = {
     "runs out of its <td>": '<table style="table-layout:fixed;width:60px"><td>unbreakableWord</td></table>',
     '"one" [': '<p style="position:absolute">one</p><p style="position:absolute">two</p>',
     '<text> "labels"': '<svg width="99" height="40"><text y="20">labels</text><text x="9" y="24">meet</text></svg>',
+    'a short word is broken: "61.8"': '<p style="width:20px;overflow-wrap:anywhere">61.8</p>',
     "cut by <svg>": '<svg width="40" height="40"><text x="9" y="20">longer than the drawing</text></svg>',
 }
 

@@ -76,6 +76,22 @@ def first_ranks(cosines: torch.Tensor, conditioned: torch.Tensor, pairs: Sequenc
     ]
 
 
+def check_answers(
+    ranks: Ranks, cosines: torch.Tensor, conditioned: torch.Tensor, pairs: Sequence[Sequence[int]], k: int
+) -> None:
+    """Compare the best right and wrong answers with sorting by hand; only listed ones have a score."""
+    assert ranks.answers is not None
+    true = {(query, item) for query, item in pairs}
+    for query, rows in enumerate(zip(cosines, conditioned, strict=True)):
+        items = order(*rows, k)
+        for name, wanted in (("right", True), ("wrong", False)):
+            best = next((item for item in items if ((query, item) in true) == wanted), -1)
+            score = getattr(ranks.answers, f"{name}_score")[query]
+            assert getattr(ranks.answers, name)[query] == best
+            listed = best in items[:k]
+            assert np.isnan(score) != listed and (not listed or abs(score - float(rows[1][best])) < 1e-5)
+
+
 def ranked(ranks: Ranks) -> list[int]:
     assert not ranks.tied[ranks.positives > 0].any()
     return np.where(ranks.positives > 0, ranks.low, 0).tolist()
@@ -90,6 +106,8 @@ def test_ranks_equal_sorting_by_hand(k: int, tile: int) -> None:
     cosines, conditioned = scores(parts)
     assert ranked(to_image) == first_ranks(cosines, conditioned, pairs.tolist(), k)
     assert ranked(to_text) == first_ranks(cosines.T, conditioned.T, pairs.flip(1).tolist(), k)
+    check_answers(to_image, cosines, conditioned, pairs.tolist(), k)
+    check_answers(to_text, cosines.T, conditioned.T, pairs.flip(1).tolist(), k)
     assert (to_image.gallery, to_text.gallery) == (IMAGES, TEXTS)
     assert to_image.positives.tolist() == torch.bincount(pairs[:, 0], minlength=TEXTS).tolist()
 

@@ -28,6 +28,7 @@ class Page:
         self._to, self._back, self._buffer, self._count = to, back, b"", 0
         self.errors: list[str] = []
         self._session = ""
+        self._scripted = True
 
     def call(self, method: str, **params: Any) -> Any:
         self._count += 1
@@ -82,8 +83,9 @@ class Page:
         return answer["result"].get("value")
 
     def settle(self) -> None:
-        """Wait until the page is laid out and its observers have run."""
-        self.run("new Promise(done => requestAnimationFrame(() => setTimeout(done)))")
+        """Wait until the page is laid out and its observers have run; without scripts there are none."""
+        if self._scripted:
+            self.run("new Promise(done => requestAnimationFrame(() => setTimeout(done)))")
 
     def resize(self, width: int, height: int = 900) -> None:
         """Give the open page a window of ``width`` by ``height`` CSS pixels."""
@@ -98,6 +100,7 @@ class Page:
 
     def scripts(self, enabled: bool) -> None:
         """Switch the scripts of the page off or on, and load it again; ``run`` works in both cases."""
+        self._scripted = enabled
         self.call("Emulation.setScriptExecutionDisabled", value=not enabled)
         self.load(self.run("location.href"))
 
@@ -135,8 +138,8 @@ class Page:
 
     def screenshot(self, file: Path, whole: bool = True) -> None:
         """Write a PNG of the whole page, or of its window only."""
-        size = self.call("Page.getLayoutMetrics")["cssContentSize"]
-        clip = {"x": 0, "y": 0, "width": size["width"], "height": min(size["height"], 16_000), "scale": 1}
+        height = min(self.call("Page.getLayoutMetrics")["cssContentSize"]["height"], 16_000)
+        clip = {"x": 0, "y": 0, "width": self.run("innerWidth"), "height": height, "scale": 1}
         area = {"captureBeyondViewport": True, "clip": clip} if whole else {}
         file.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", format="png", **area)["data"]))
 

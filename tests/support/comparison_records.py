@@ -11,6 +11,7 @@ import numpy as np
 from goldieval.families.aggregates import measured
 from goldieval.metrics.intervals import share
 from goldieval.metrics.registry import metric_of
+from goldieval.records.parts import ClassScore
 from goldieval.records.schema import DataPart, ModelPart, Record, RunPart, TaskPart
 from goldieval.records.writing import write_record
 
@@ -53,10 +54,11 @@ def classified(
 def segmented(out: Path, spec: str, inside: np.ndarray, union: np.ndarray, **changes: Any) -> Path:
     """Write a record with areas of every class, both (images, classes).
 
-    changes: ``labelled`` adds that column; the rest are fields of the record's parts.
+    changes: ``labelled`` adds that column, ``ids`` and ``columns`` replace columns; ``classes`` are IoUs by class; the
+    rest are fields of the record's parts.
     """
     labelled = changes.pop("labelled", None)
-    ids = np.array([f"i{row}" for row in range(len(inside))], dtype=object)
+    ids = changes.pop("ids", np.array([f"i{row}" for row in range(len(inside))], dtype=object))
     outcomes = {
         "direction": np.full(len(inside), "segmentation", dtype=object),
         "sample_id": ids,
@@ -66,6 +68,7 @@ def segmented(out: Path, spec: str, inside: np.ndarray, union: np.ndarray, **cha
     }
     if labelled is not None:
         outcomes["labelled"] = np.array([*labelled, None], dtype=object)[:-1]
+    outcomes |= changes.pop("columns", {})
     values = {"miou": measured(metric_of("miou"), share((inside > 0).astype(float).ravel()), None, None)}
     return _written(out, spec, "segmentation", "miou", values, outcomes, "areas", "", changes)
 
@@ -73,7 +76,7 @@ def segmented(out: Path, spec: str, inside: np.ndarray, union: np.ndarray, **cha
 def retrieved(out: Path, spec: str, ranks: np.ndarray, names: Sequence[str], **changes: Any) -> Path:
     """Write a retrieval record whose texts find their image at these ranks, with metrics read from its outcomes.
 
-    names: of the metrics; the first is the headline. changes: fields of the record's parts.
+    names: of the metrics; the first is the headline. changes: fields of the record's parts, and ``columns``.
     """
     ids = np.array([f"t{row}" for row in range(len(ranks))], dtype=object)
     outcomes = {
@@ -83,7 +86,7 @@ def retrieved(out: Path, spec: str, ranks: np.ndarray, names: Sequence[str], **c
         "rank_low": ranks,
         "rank_high": ranks,
         "text": np.array([f"caption {row}" for row in range(len(ranks))], dtype=object),
-    }
+    } | changes.pop("columns", {})
     values = {}
     for about in map(metric_of, names):
         found = about.values(outcomes)
@@ -128,6 +131,7 @@ def _written(
     }
     data: dict[str, Any] = {"source": "mine", "sha256": "d" * 64}
     status = changes.pop("status", "ok")
+    classes = {name: ClassScore(iou=iou, accuracy=None, pixels=1) for name, iou in changes.pop("classes", {}).items()}
     subset = str(changes.get("limit", "all"))
     for known, fields in ((parts, ModelPart), (about, TaskPart), (data, DataPart)):
         known |= {name: changes.pop(name) for name in list(changes) if name in fields.model_fields}
@@ -141,6 +145,7 @@ def _written(
         task=TaskPart(**about),
         data=DataPart(**data),
         metrics={} if status == "failed" else metrics,
+        classes=classes,
         environment={},
         run=RunPart(command="python", started="", device="cpu", batch={}, seconds={}, encoded={}, reused={}),
     )

@@ -108,8 +108,14 @@
     let block = element;
     while (block.parentElement && ["inline", "contents"].includes(styleOf(block).display)) block = block.parentElement;
     const home = block.getBoundingClientRect();
-    for (const box of range.getClientRects()) {
-      if (box.width <= 0) continue;
+    const boxes = [...range.getClientRects()].filter((box) => box.width > 0);
+    for (const { 0: word, index } of boxes.length > 1 ? node.data.matchAll(/(?<![\p{L}\p{N}.%])[\p{L}\p{N}.%]{2,14}(?![\p{L}\p{N}.%])/gu) : []) {
+      range.setStart(node, index);
+      range.setEnd(node, index + word.length);
+      const lines = new Set([...range.getClientRects()].filter((box) => box.width > 0).map((box) => Math.round(box.top)));
+      if (lines.size > 1 && !around.hidden) faults.add(`a short word is broken: ${JSON.stringify(word)} in ${described(element)}`);
+    }
+    for (const box of boxes) {
       const air = 0.2 * box.height;  // a line box is higher than its letters
       add([[box.left, box.top + air], [box.right, box.top + air], [box.right, box.bottom - air], [box.left, box.bottom - air]],
           element, around, node);

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,6 @@ from synthetic_records import made
 from tiny_data import stand_in
 
 from goldieval import evaluate, load_task
-from goldieval.comparison.flips import Flip
 from goldieval.core.errors import GoldievalError
 from goldieval.records.files import find_records, read_outcomes, read_record
 from goldieval.report.thumbnails import Thumbnails
@@ -50,21 +48,18 @@ def test_a_page_finds_the_pictures_of_every_format(shipped: Task, tmp_path: Path
     file = tmp_path / "tasks" / "mine.yaml"
     file.write_text(content)
     images = load_card(file).card.source.image_samples(tmp_path / "data")[:3]
-    flips = [Flip("gained", "t2i", "s", image.id, image.path, "", "", "", False, False, "") for image in images]
-    unknown = replace(flips[0], picture="no such id")
-    addresses, missing = Thumbnails(tmp_path, tmp_path / "tasks").of(
-        made("cifar10", "a", name="mine"), [*flips, unknown]
-    )
-    assert missing == "" and addresses.pop() == ""
+    pictures = Thumbnails(tmp_path, tmp_path / "tasks").of(made("cifar10", "a", name="mine"))
+    addresses = [pictures.address(image.id, image.path) for image in images]
+    assert pictures.unavailable == "" and pictures.address("no such id", "") == "" and pictures.not_found == 1
     for image, address in zip(images, addresses, strict=True):
         found = Image.open(io.BytesIO(base64.b64decode(address.removeprefix("data:image/jpeg;base64,"))))
         assert found.size == image.source.open().size
 
 
 def test_a_page_says_why_pictures_are_missing(tmp_path: Path) -> None:
-    flip = Flip("gained", "t2i", "s", "1", "1.jpg", "", "", "", False, False, "")
-    addresses, missing = Thumbnails(tmp_path).of(made("coco-karpathy", "a"), [flip])
-    assert addresses == [""] and "cannot read" in missing and "nshards.txt" in missing
+    pictures = Thumbnails(tmp_path).of(made("coco-karpathy", "a"))
+    assert pictures.address("1", "1.jpg") == "" and pictures.not_found == 0
+    assert "cannot read" in pictures.unavailable and "nshards.txt" in pictures.unavailable
 
 
 def test_outcomes_say_which_texts_the_context_cuts(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 from goldieval.core.errors import GoldievalError
+from goldieval.core.meter import tracked
 from goldieval.data.fetch.file_request import FileRequest
 from goldieval.data.fetch.hub import at_endpoint, is_forbidden, list_files
 from goldieval.data.fetch.lockfile import Lock, Origin, difference, read_lock
@@ -128,9 +129,9 @@ def _here(question: _Question, lock: Lock | None, folder: Path, by_hash: bool) -
     known = lock.origin(question[0].asked) if lock else None
     if known is None:
         return False
-    paths = ((inside(folder, name), held) for name, held in known.files.items())
+    paths = [(inside(folder, name), held) for name, held in known.files.items()]
     if by_hash:
-        return not any(difference(path, held) for path, held in paths)
+        return not any(difference(path, held) for path, held in tracked(paths, "hashing files", len(paths)))
     return all(path.is_file() and path.stat().st_size == held.bytes for path, held in paths)
 
 

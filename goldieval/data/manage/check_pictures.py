@@ -6,6 +6,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 
 from goldieval.core.errors import TaskError, listing
+from goldieval.core.meter import tracked
 from goldieval.data.image_source import EncodedImage, FileImage, NoImage
 from goldieval.data.samples import Dataset, ImageSample
 
@@ -25,7 +26,8 @@ def check_pictures(dataset: Dataset) -> list[str]:
         raise TaskError(f"none of the {len(images):,} images exists: {listing(lacking)}.")
     decoded = {id(image) for image in there[:: max(1, len(there) // SAMPLE)]}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        found = list(pool.map(lambda image: _fault(image, id(image) in decoded), there))
+        faults_of = pool.map(lambda image: _fault(image, id(image) in decoded), there)
+        found = list(tracked(faults_of, "checking images", len(there)))
     faults = [f"{image.path or image.id} ({fault})" for image, fault in zip(there, found, strict=True) if fault]
     if faults:
         raise TaskError(f"{len(faults):,} of {len(images):,} images cannot be read: {listing(faults)}.")

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from goldieval.core.errors import listing
+from goldieval.core.meter import tracked
 from goldieval.data.manage.finding import UnfitError
 from goldieval.data.manage.mask_names import ClassList
 from goldieval.data.masks import VALUES, read_values
@@ -76,7 +77,8 @@ def count_values(files: Sequence[Path]) -> SeenValues:
         return np.bincount(read_values(file).ravel(), minlength=VALUES)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        pixels = sum(pool.map(count, some), np.zeros(VALUES, dtype=np.int64))
+        counts = tracked(pool.map(count, some), "counting the values of masks", len(some))
+        pixels = sum(counts, np.zeros(VALUES, dtype=np.int64))
     return SeenValues(pixels, len(some), len(files))
 
 

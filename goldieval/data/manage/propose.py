@@ -76,7 +76,7 @@ def propose_card(
 
 
 def proposal_of(
-    folder: Path, found: Finding, name: str | None, out: Path | None, dry_run: bool = False, told: str = ""
+    folder: Path, found: Finding, name: str | None, out: Path | None, dry_run: bool = False, data_set: str = ""
 ) -> Proposal:
     """Read the data of a finding and return its card.
 
@@ -85,14 +85,14 @@ def proposal_of(
         found: How they are read.
         name: Name of the task, if the user gives one.
         out: File of the card, if the user gives one.
-        dry_run: Whether the card is only shown, so that its file may exist.
-        told: Name of the data set; by default that of its folder.
+        dry_run: Whether the card is not going to be written, so that its file may exist.
+        data_set: Name of the data set; by default that of its folder.
 
     Raises:
         GoldievalError: The data cannot be read as the finding says, or the file exists.
     """
-    told = told or telling_name(folder.resolve(), found.place)
-    name = name or free_name(told)
+    data_set = data_set or telling_name(folder.resolve(), found.place)
+    name = name or free_name(data_set)
     file = out or Path(f"{name}.yaml")
     if file.exists() and not dry_run:
         raise GoldievalError(f"{file} exists already. Choose another --name or --out.")
@@ -100,7 +100,7 @@ def proposal_of(
     read = partial(_read_source, content, folder)
     content["source"], (prepared, seen) = read_with_rules(content["source"], read)
     names, notices = _class_names(found, prepared)
-    shipped = shipped_prompts(told, names) if found.family == "zeroshot" else None
+    shipped = shipped_prompts(data_set, names) if found.family == "zeroshot" else None
     if shipped is not None:
         names, notices = shipped.names or names, [*notices, _shipped_note(shipped)]
         content |= {
@@ -146,9 +146,9 @@ def check_name(name: str) -> None:
         raise GoldievalError(f"a task {name!r} exists already. Choose another --name.")
 
 
-def free_name(told: str) -> str:
+def free_name(data_set: str) -> str:
     """Return the name of a task from that of a data set, with an addition if a shipped task has it."""
-    name = re.sub("[^a-z0-9._-]+", "-", told.lower()).strip("-._") or "mine"
+    name = re.sub("[^a-z0-9._-]+", "-", data_set.lower()).strip("-._") or "mine"
     return f"{name}-own" if name in Catalogue().tasks else name
 
 

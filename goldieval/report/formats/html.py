@@ -10,13 +10,18 @@ from goldieval.report.formats.footer import footer_rows, legend, row_label
 from goldieval.report.grid import Cell, Grid, GridPanel, GridRow
 
 STYLE = """
-body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem;color:#1b1b1b;background:#fff}
+:root{color-scheme:light dark;--paper:light-dark(#fff,#14181d);
+--ink:light-dark(#1b1b1b,#e7eaee);--soft:light-dark(#5c5c5c,#a9b3bf);--line:light-dark(#ccc,#3a4450)}
+body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem;
+color:var(--ink);background:var(--paper)}
 table{border-collapse:collapse;margin:.4rem 0 1.2rem;border-top:2px solid;border-bottom:2px solid}
 th,td{padding:.22rem .7rem;text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 th:first-child,td:first-child{text-align:left}thead th{border-bottom:1px solid}
-.group th{border-top:1px solid #999;font-weight:600}.published{font-style:italic;color:#555}
-.second{text-decoration:underline}small{color:#777}.foot td{color:#777;border-top:1px solid #ccc;font-size:.86em}
-.wide{overflow-x:auto}.notes{font-size:.86em;color:#444}.notes p{margin:.1rem 0}
+.group th{border-top:1px solid var(--line);font-weight:600}.published{font-style:italic;color:var(--soft)}
+.second{text-decoration:underline}small{color:var(--soft)}
+.foot td{color:var(--soft);border-top:1px solid var(--line);font-size:.86em}
+.wide{overflow-x:auto}h1,.notes{overflow-wrap:break-word}
+.notes{font-size:.86em;color:var(--soft)}.notes p{margin:.1rem 0}
 """
 
 
@@ -36,7 +41,7 @@ def escape_invisible(value: Any) -> Any:
 
 def to_html(grid: Grid) -> str:
     return (
-        "<!doctype html>\n<html lang=en><head><meta charset=utf-8>"
+        "<!doctype html>\n<html lang=en><head><meta charset=utf-8><meta name=viewport content='width=device-width'>"
         "<meta http-equiv=Content-Security-Policy content=\"default-src 'none'; style-src 'unsafe-inline'\">"
         f"<title>{escape(grid.title)}</title><style>{STYLE}</style></head>\n<body><h1>{escape(grid.title)}</h1>\n"
         f"{body(grid)}</body></html>\n"
