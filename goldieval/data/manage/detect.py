@@ -67,7 +67,7 @@ def _detect(folder: Path, hints: DetectionHints) -> Finding:
     asked = f" as {hints.file}" if hints.file else ""
     raise GoldievalError(
         f"{folder} holds no images with {wanted_words(hints.named_family)}{asked}: no class folders, CSV, TSV, JSON "
-        f"Lines, COCO JSON, masks or web dataset. {_seen(folder)} Name the table with --file, or write a card."
+        f"Lines, COCO JSON, Parquet, masks or web dataset. {_seen(folder)} Name the table with --file, or write a card."
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from goldieval.core.containment import contained
 from goldieval.core.errors import GoldievalError
 from goldieval.data.fetch.fetch import fetch_all
 from goldieval.data.fetch.file_request import FetchProgress
@@ -119,7 +120,7 @@ def download(planned: HubImport, progress: FetchProgress) -> None:
 
 
 def propose_from_hub(
-    planned: HubImport, hints: DetectionHints, name: str | None, out: Path | None, dry_run: bool = False
+    planned: HubImport, hints: DetectionHints, name: str | None, out: Path | None, dry_run: bool
 ) -> Proposal:
     """Read the downloaded files and return their card, which pins repository and commit.
 
@@ -127,9 +128,10 @@ def propose_from_hub(
         GoldievalError: The files are no data of a task.
     """
     hints = hints if hints.file else replace(hints, file=_place(planned))
-    found = with_caption_rules(detect(planned.folder, hints), hints.keep_uncaptioned)
-    found = replace(found, location=planned.location, licence=planned.licence)
-    return proposal_of(planned.folder, found, name, out, dry_run, planned.request.name)
+    with contained(f"looking at {planned.folder}", passing=GoldievalError):
+        found = with_caption_rules(detect(planned.folder, hints), hints.keep_uncaptioned)
+        found = replace(found, location=planned.location, licence=planned.licence)
+        return proposal_of(planned.folder, found, name, out, dry_run, planned.request.name)
 
 
 def _place(planned: HubImport) -> str:
