@@ -81,6 +81,8 @@ def table(
     from goldieval.report.faults import warn
     from goldieval.report.plot_choice import PlotChoice
 
+    if (plot_task or label or trained) and plot is None and html is None:
+        raise GoldievalError("--plot-task, --label and --trained are about the plot: give --plot FILE or --html FILE.")
     built = build_table(
         spec,
         out,

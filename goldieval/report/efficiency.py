@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from goldieval.core.text import shell_argument
 from goldieval.report.efficiency_column import chosen_column
-from goldieval.report.efficiency_measured import measured_points, records_of
+from goldieval.report.efficiency_measured import is_called, measured_points, records_of
 from goldieval.report.efficiency_point import EfficiencyPoint
 from goldieval.report.numbers import label
 from goldieval.report.settings import scoring_name
@@ -28,6 +28,7 @@ class Efficiency:
         left_out: published models whose training data are not known.
         missing: one line for each measured model that is not among the points, with the reason.
         chance: chance level in percent; None where it is not known.
+        unmatched: patterns of labels and of training data that no model has.
     """
 
     title: str
@@ -35,6 +36,7 @@ class Efficiency:
     left_out: list[str]
     missing: list[str] = field(default_factory=list)
     chance: float | None = None
+    unmatched: list[str] = field(default_factory=list)
 
     def on(self, axis: str) -> list[EfficiencyPoint]:
         """Return the points with a known place on an axis, those on the Pareto frontier marked."""
@@ -57,7 +59,18 @@ def efficiency(spec: TableSpec, sources: TableSources) -> Efficiency | None:
     unknown = [point for point in everything if not (point.unique_pairs or point.images_seen)]
     missing += [f"{point.name}: {_how_to_place(point)}" for point in unknown if point.kind == "ours"]
     left_out = [point.name for point in unknown if point.kind == "published"]
-    return Efficiency(f"{task}, {label(metric)}", placed, left_out, missing, _chance(task, metric, sources))
+    unmatched = [
+        f"--label {pattern}"
+        for pattern in spec.plot.labels
+        if not any(_asked(point, [pattern]) for point in everything)
+    ]
+    records = records_of(task, metric, sources)
+    unmatched += [
+        f"--trained {pattern}"
+        for pattern in spec.plot.trained
+        if not any(is_called(record, pattern) for record in records)
+    ]
+    return Efficiency(f"{task}, {label(metric)}", placed, left_out, missing, _chance(task, metric, sources), unmatched)
 
 
 def _how_to_place(point: EfficiencyPoint) -> str:

@@ -59,13 +59,18 @@ def _point(
     )
 
 
+def is_called(record: Record, pattern: str) -> bool:
+    """Return whether the name, the spec or the recipe of a record's model fits a glob."""
+    names = (display_name(record), record.model.spec, record.model.recipe)
+    return any(fnmatch.fnmatchcase(name, pattern) for name in names)
+
+
 def training_data(record: Record, spec: TableSpec, sources: TableSources) -> tuple[int | None, int | None]:
     """Return unique pairs and images seen of a record's model: as the user states, the record, or its publication."""
     model = record.model
     stated = spec.plot.trained if spec.plot else {}
     for pattern, trained in stated.items():
-        names = (display_name(record), model.spec, model.recipe)
-        if any(fnmatch.fnmatchcase(name, pattern) for name in names):
+        if is_called(record, pattern):
             return trained.unique_pairs or model.unique_pairs, trained.images_seen or model.images_seen
     if model.unique_pairs or model.images_seen:
         return model.unique_pairs, model.images_seen

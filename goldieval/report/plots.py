@@ -50,7 +50,8 @@ def _about(plot: Efficiency) -> str:
 
 
 def _not_shown(plot: Efficiency, drawing: Drawing) -> list[str]:
-    lines = [f"not on the plot: {line}" for line in plot.missing]
+    lines = [f"{pattern}: no such model has a score of {plot.title}" for pattern in plot.unmatched]
+    lines += [f"not on the plot: {line}" for line in plot.missing]
     if names := list(drawing.unlabelled):
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""
         lines.append(f"no room for the labels of {', '.join(names[:3])}{more}; --label NAME places one first")

@@ -248,6 +248,15 @@ def test_wrong_options_of_the_plot_are_one_line(arguments: list[str], line: str)
     assert ran.code == 2 and line in one_line(ran.err) and not Path("x.png").exists()
 
 
+def test_names_that_no_model_has_and_options_without_a_plot_are_said() -> None:
+    write(Path("results"), made("coco-karpathy", "mine", 0.3, images_seen=10**9))
+    ran = goldieval("table", "--plot", "x.png", "--label", "nobody*", "--trained", "noone=1M,2M")
+    assert ran.code == 0 and "--label nobody*: no such model has a score of coco-karpathy" in ran.err
+    assert "--trained noone: no such model" in ran.err
+    ran = goldieval("table", "--label", "mine")
+    assert ran.code == 2 and "give --plot FILE or --html FILE" in one_line(ran.err)
+
+
 # The figure on a page
 
 
