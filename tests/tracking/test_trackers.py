@@ -18,6 +18,8 @@ from goldieval.tracking import backends
 from goldieval.tracking.backends import TrackedRun
 from goldieval.tracking.trackers import TrackerError, Trackers
 
+INSTALL = "uv run --with mlflow-skinny --with trackio pytest tests/tracking"
+
 
 @pytest.fixture(autouse=True)
 def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,7 +147,7 @@ def test_a_tracker_that_cannot_be_opened_is_an_error_of_one_line(tmp_path: Path)
 
 
 def test_mlflow_files_hold_numbers_and_configuration(tmp_path: Path) -> None:
-    mlflow: Any = pytest.importorskip("mlflow", reason="mlflow is not installed: uv run --with mlflow-skinny --with trackio pytest tests/tracking")
+    mlflow: Any = pytest.importorskip("mlflow", reason=f"mlflow is not installed: {INSTALL}")
     for continues in (False, True):
         with opened(tmp_path, "mlflow", continues=continues) as trackers:
             for step in (1, 2) if not continues else (2, 3):
@@ -163,7 +165,7 @@ def test_mlflow_files_hold_numbers_and_configuration(tmp_path: Path) -> None:
 
 def test_trackio_files_hold_numbers_and_configuration(tmp_path: Path) -> None:
     if not find_spec("trackio"):  # it must not be imported here: it reads its folder when it is
-        pytest.skip("trackio is not installed: uv run --with mlflow-skinny --with trackio pytest tests/tracking")
+        pytest.skip(f"trackio is not installed: {INSTALL}")
     for continues in (False, True):
         with opened(tmp_path, "trackio", continues=continues) as trackers:
             for step in (1, 2) if not continues else (2, 3):
