@@ -201,6 +201,9 @@ def test_a_pattern_selects_and_options_stay_behind_the_place(tmp_path: Path) -> 
         ("goldiclip", "nowhere", "no such folder"),
         ("./mine.py:load", ".", "Python file"),
         ("goldiclip@/elsewhere/*.pt", ".", "is not in it"),
+        ("goldiclop", ".", "no model family 'goldiclop'.*Did you mean goldiclip"),
+        ("open_clip:ViT-B-32@*.pt::siz=3", ".", "no option 'siz'.*Did you mean size"),
+        ("open_clip:ViT-B-32::size=0", ".", "size=0 is not possible"),
     ],
 )
 def test_what_cannot_be_watched_is_refused(tmp_path: Path, model: str, folder: str, said: str) -> None:
