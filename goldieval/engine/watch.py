@@ -127,7 +127,9 @@ class Watch:
         for checkpoint in complete:
             if self._has_enough():
                 return False
+            started = time.monotonic()
             self._handle(checkpoint)
+            self._active += time.monotonic() - started  # not time without a new one
         return len(complete) < len(pending)
 
     def _is_complete(self, checkpoint: Checkpoint) -> bool:
