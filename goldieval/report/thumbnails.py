@@ -14,6 +14,7 @@ from goldieval.core.errors import GoldievalError, TaskError
 from goldieval.data.image_source import FileImage, ImageSource
 from goldieval.data.roots import inside
 from goldieval.records.schema import Record
+from goldieval.records.task_of import task_of
 from goldieval.tasks.catalogue import Catalogue
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 SIDE = 160  # pixels
 QUALITY = 70
 MOST_BYTES = 8_000_000  # of all pictures of a page; each task has an equal part
-NO_CARD = "the card of this task is not found: give its folder as --tasks-dir"
+NO_CARD = "the card of this task is not found, or was changed: give its folder as --tasks-dir"
 
 
 class Thumbnails:
@@ -44,7 +45,7 @@ class Thumbnails:
 
     def of(self, record: Record) -> TaskPictures:
         """Return the pictures of a task: by the reader of its card, or by file name if there is no card."""
-        task = self._catalogue.tasks.get(record.task.name)
+        task = task_of(record, self._catalogue)
         try:
             if task is None:
                 folder = inside(self._root, record.data.source)
