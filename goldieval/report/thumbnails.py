@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from goldieval.core.errors import GoldievalError, TaskError
 from goldieval.data.image_source import FileImage, ImageSource
 from goldieval.data.roots import inside
 from goldieval.records.schema import Record
+from goldieval.tasks.card import Task, load_card
 from goldieval.tasks.catalogue import Catalogue
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 SIDE = 160  # pixels
 QUALITY = 70
 MOST_BYTES = 8_000_000  # of all pictures of a page; each task has an equal part
-NO_CARD = "the card of this task is not found: give its folder as --tasks-dir"
+NO_CARD = "the card of this task is neither in this folder nor shipped: give its folder as --tasks-dir"
 
 
 class Thumbnails:
@@ -44,15 +46,35 @@ class Thumbnails:
 
     def of(self, record: Record) -> TaskPictures:
         """Return the pictures of a task: by the reader of its card, or by file name if there is no card."""
-        task = self._catalogue.tasks.get(record.task.name)
+        task = self._catalogue.tasks.get(record.task.name) or card_here(record)
+        if task is None:
+            return self._without_card(record)
         try:
-            if task is None:
-                folder = inside(self._root, record.data.source)
-                return TaskPictures(lambda id, path: FileImage(inside(folder, path)) if path else None, self._budget)
             images, masks = _samples(task.card.source, task.folder(self._root), bool(record.classes))
         except GoldievalError as error:
             return TaskPictures(lambda id, path: None, self._budget, str(error))
         return TaskPictures(lambda id, path: images.get(id), self._budget, masks=masks)
+
+    def _without_card(self, record: Record) -> TaskPictures:
+        """Return the pictures by file name, if the record names a folder below that of the data."""
+        try:
+            folder = inside(self._root, record.data.source)
+        except GoldievalError:
+            return TaskPictures(lambda id, path: None, self._budget, NO_CARD)
+        return TaskPictures(lambda id, path: FileImage(inside(folder, path)) if path else None, self._budget)
+
+
+def card_here(record: Record) -> Task | None:
+    """Return the card in the working directory that a record was made with, as ``data import`` leaves it there.
+
+    The card must have the name and the hash that the record states, so that no other card says where the data are.
+    """
+    for file in sorted(Path().glob("*.yaml")):
+        with suppress(GoldievalError):
+            task = load_card(file).override(record.task.overrides)
+            if (task.name, task.hash) == (record.task.name, record.task.card_sha256):
+                return task
+    return None
 
 
 def _samples(
