@@ -100,8 +100,10 @@ def _usual_scalars(state: Mapping[str, torch.Tensor], own: Mapping[str, torch.Te
 
 def _check_drop(source: Source, extra: Collection[str], own: Iterable[str]) -> None:
     for start in source.drop:
-        if needed := [name for name in own if _is_below(name, [start])]:
-            raise GoldievalError(f"drop={start}: the model needs {listing(needed)} of {source.file}.")
+        # Open_clip's two layouts differ by ``text.``; the file may have the one and the module the other.
+        needed = [name for name in own if _is_below(name, [start]) or _is_below(f"text.{name}", [start])]
+        if needed:
+            raise GoldievalError(f"drop={start}: the model needs {start} of {source.file}, {len(needed):,} tensors.")
         if not any(_is_below(name, [start]) for name in (*extra, *source.found.beside)):
             others = (
                 f"it has {listing(dict.fromkeys(_branch(name, own) for name in extra)) or 'none'} besides the model"

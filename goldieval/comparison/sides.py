@@ -120,7 +120,9 @@ def command(specs: Iterable[str], like: Sequence[Entry], tasks: Iterable[str], o
     """
     models = " ".join(f"--model {shell_argument(spec)}" for spec in specs)
     more = _settings([entry.record for entry in like])
-    return f"goldieval run {models} --tasks {','.join(sorted(set(tasks)))}{more} --out {shell_argument(str(out))}"
+    cards = {entry.record.task.name: entry.record.task.card for entry in like}
+    names = ",".join(sorted({cards.get(task) or task for task in tasks}))
+    return f"goldieval run {models} --tasks {shell_argument(names)}{more} --out {shell_argument(str(out))}"
 
 
 def _settings(records: Sequence[Record]) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,7 @@ from goldieval.core.errors import GoldievalError, TaskError
 from goldieval.data.image_source import FileImage, ImageSource
 from goldieval.data.roots import inside
 from goldieval.records.schema import Record
-from goldieval.tasks.card import Task, load_card
+from goldieval.records.task_of import task_of
 from goldieval.tasks.catalogue import Catalogue
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 SIDE = 160  # pixels
 QUALITY = 70
 MOST_BYTES = 8_000_000  # of all pictures of a page; each task has an equal part
-NO_CARD = "the card of this task is neither in this folder nor shipped: give its folder as --tasks-dir"
+NO_CARD = "the card of this task is not found, or was changed: give its folder as --tasks-dir"
 
 
 class Thumbnails:
@@ -46,7 +45,7 @@ class Thumbnails:
 
     def of(self, record: Record) -> TaskPictures:
         """Return the pictures of a task: by the reader of its card, or by file name if there is no card."""
-        task = self._catalogue.tasks.get(record.task.name) or card_here(record)
+        task = task_of(record, self._catalogue)
         if task is None:
             return self._without_card(record)
         try:
@@ -62,19 +61,6 @@ class Thumbnails:
         except GoldievalError:
             return TaskPictures(lambda id, path: None, self._budget, NO_CARD)
         return TaskPictures(lambda id, path: FileImage(inside(folder, path)) if path else None, self._budget)
-
-
-def card_here(record: Record) -> Task | None:
-    """Return the card in the working directory that a record was made with, as ``data import`` leaves it there.
-
-    The card must have the name and the hash that the record states, so that no other card says where the data are.
-    """
-    for file in sorted(Path().glob("*.yaml")):
-        with suppress(GoldievalError):
-            task = load_card(file).override(record.task.overrides)
-            if (task.name, task.hash) == (record.task.name, record.task.card_sha256):
-                return task
-    return None
 
 
 def _samples(

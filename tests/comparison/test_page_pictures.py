@@ -27,7 +27,7 @@ def compared(card: Path, **changes: object) -> str:
     """Return the page of two records of the card's task; ``changes`` are fields of both."""
     files = np.array([f"{('ant', 'bee')[row % 2]}/{row}.png" for row in range(6)], dtype=object)
     source = str(card.parent.parent / "elsewhere" / "birds")
-    fields = {"task": "birds", "ids": files, "images": files, "source": source} | changes
+    fields = {"task": "birds", "ids": files, "images": files, "source": source, "card": "birds.yaml"} | changes
     for number in range(2):
         columns = {"cluster_id": files}
         classified(Path("results"), f"toy:{number}", np.full(6, float(number)), columns=columns, **fields)
@@ -36,7 +36,7 @@ def compared(card: Path, **changes: object) -> str:
     return Path("page.html").read_text()
 
 
-def test_the_card_in_the_working_directory_gives_the_pictures(birds: Path) -> None:
+def test_the_card_that_the_record_names_gives_the_pictures(birds: Path) -> None:
     page = compared(birds, card_sha256=load_card(birds).hash)
     assert page.count("data:image/jpeg") == 6 and "no pictures" not in page
 
