@@ -46,14 +46,21 @@ class Thumbnails:
     def of(self, record: Record) -> TaskPictures:
         """Return the pictures of a task: by the reader of its card, or by file name if there is no card."""
         task = task_of(record, self._catalogue)
+        if task is None:
+            return self._without_card(record)
         try:
-            if task is None:
-                folder = inside(self._root, record.data.source)
-                return TaskPictures(lambda id, path: FileImage(inside(folder, path)) if path else None, self._budget)
             images, masks = _samples(task.card.source, task.folder(self._root), bool(record.classes))
         except GoldievalError as error:
             return TaskPictures(lambda id, path: None, self._budget, str(error))
         return TaskPictures(lambda id, path: images.get(id), self._budget, masks=masks)
+
+    def _without_card(self, record: Record) -> TaskPictures:
+        """Return the pictures by file name, if the record names a folder below that of the data."""
+        try:
+            folder = inside(self._root, record.data.source)
+        except GoldievalError:
+            return TaskPictures(lambda id, path: None, self._budget, NO_CARD)
+        return TaskPictures(lambda id, path: FileImage(inside(folder, path)) if path else None, self._budget)
 
 
 def _samples(

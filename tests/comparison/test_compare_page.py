@@ -74,7 +74,7 @@ def test_verdict_interval_and_flips_are_there(page: Parsed, tmp_path: Path) -> N
     assert "1 better, 0 worse" in page.text and "+50.0" in page.text
     assert "svg" in [tag for tag, _ in page.tags]
     assert [given["class"] for tag, given in page.tags if tag == "article"] == ["flip gained"] * 12
-    assert "(rank 2)" in page.text
+    assert "(right class: rank 2)" in page.text
     assert (tmp_path / "page.html").stat().st_size < 100_000
 
 

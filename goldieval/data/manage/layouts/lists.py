@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from goldieval.core.errors import TaskError, listing
-from goldieval.core.text import shell_argument
+from goldieval.core.text import natural_order, shell_argument
 from goldieval.data.labels import NUMBER
 from goldieval.data.lists import ListSource, sorted_classes
 from goldieval.data.manage.finding import DetectionHints, Faults, Finding, files_of, is_wanted
@@ -58,7 +57,7 @@ def find(folder: Path, hints: DetectionHints, faults: Faults) -> list[Finding]:
 def _findings(lists: list[ClassifiedList]) -> Iterator[Finding]:
     """Yield one finding for each split; lists of the same split are its partitions, or levels of classes."""
     splits: dict[tuple[str, str], list[ClassifiedList]] = {}
-    for each in sorted(lists, key=lambda each: _natural(each.place)):
+    for each in sorted(lists, key=lambda each: natural_order(each.place)):
         splits.setdefault((split_of(each.place) or each.place, each.source["images"]), []).append(each)
     for several in splits.values():
         finest = max(several, key=lambda each: len(each.classes))
@@ -66,11 +65,6 @@ def _findings(lists: list[ClassifiedList]) -> Iterator[Finding]:
         notes = [f"other partitions or levels of classes: {listing(others)}"] if others else []
         about = f"the list {finest.place}, images in {finest.source['images']}"
         yield Finding(finest.source, "zeroshot", finest.place, about, notes)
-
-
-def _natural(place: str) -> list[tuple[int, str]]:
-    """Return a sort key in which test2 is before test10."""
-    return [(int(part or 0), text) for text, part in re.findall(r"(\D*)(\d*)", place)]
 
 
 def _read(folder: Path, file: Path, places: list[Path]) -> list[ClassifiedList]:
