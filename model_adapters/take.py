@@ -137,13 +137,15 @@ def _place(found: UnwrappedModel) -> str:
 
 
 def _beside(found: UnwrappedModel) -> list[str]:
-    """Return the containers, or first parts of names, of tensors beside the model."""
+    """Return the containers, or beginnings of names up to where they leave the model's prefix, of other tensors."""
     container = f"{found.container}." if found.container else ""
+    around_model = [part for part in found.prefix.split(".") if part and part not in TRANSPARENT]
     starts = []
     for name in found.beside:
         around = container if name.startswith(container) else ""
         parts = [part for part in name.removeprefix(around).split(".") if part not in TRANSPARENT]
-        starts.append(around + parts[0] if parts else name)
+        shared = [a == b for a, b in zip(parts, around_model, strict=False)] if around == container else []
+        starts.append(around + ".".join(parts[: [*shared, False].index(False) + 1]) if parts else name)
     return [*_counted(starts), *found.skipped]
 
 

@@ -85,7 +85,10 @@ def _without_options(text: str) -> ModelSpec:
     match = _FAMILY.match(text)
     rest = text[match.end() :] if match else ""
     if not match or (rest and rest[0] not in ":@"):
-        raise GoldievalError(f"model {text!r} is not a spec. Write FAMILY[:NAME][@WHERE] or ./FILE.py:FUNCTION.")
+        several = " Several models: one --model for each." if "," in text else ""
+        raise GoldievalError(
+            f"model {text!r} is not a spec. Write FAMILY[:NAME][@WHERE] or ./FILE.py:FUNCTION.{several}"
+        )
     if rest.startswith("@"):
         spec = ModelSpec(text, match.group(), where=rest[1:])
         empty = not spec.where.strip()
