@@ -16,6 +16,7 @@ from synthetic_records import made, share, write
 from table_cases import spec, table
 
 from goldieval.core.display import Console
+from goldieval.core.text import natural_order
 from goldieval.report.formats import FORMATS
 from goldieval.report.formats.fit import Measured, fit
 from goldieval.report.formats.terminal import to_terminal
@@ -85,7 +86,7 @@ def test_a_leaderboard_of_long_names_is_compared_in_columns(width: int) -> None:
     names = [row.split()[0] for row in rows]
     assert len(set(names)) == len(LONG) and all("…" in name for name in names)
     joined = " ".join(text.split())
-    for short, full in zip(names, sorted(LONG), strict=True):
+    for short, full in zip(names, sorted(LONG, key=natural_order), strict=True):
         assert f"{short} = {full}" in lines
     (left_out,) = re.findall(r"left out: (.*); --columns, a wider terminal or --format csv shows them", joined)
     shown = next(line for line in lines if line.startswith("chance ")).split()[1:]
