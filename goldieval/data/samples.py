@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -36,6 +37,11 @@ class ImageSample:
     def __post_init__(self) -> None:
         for name in ("id", "path"):
             object.__setattr__(self, name, escape_undecodable(getattr(self, name)))
+
+    @property
+    def shown_name(self) -> str:
+        """Its path without ``./``, or its id if it has none."""
+        return posixpath.normpath(self.path) if self.path else self.id
 
 
 @dataclass(frozen=True)
