@@ -37,6 +37,8 @@ def join_captions(
         raise TaskError(f"{where}: image id {known.image.id!r} occurs twice. Give every image one row.")
     repeats = [(known.image.id, text) for id, text in again.captions if texts.get(id) == text]
     new = [(id, text) for id, text in again.captions if texts.get(id) != text]
-    known.captions += new
+    if not isinstance(known.captions, list):
+        known.captions = list(known.captions)
+    known.captions.extend(new)  # a new list for each row would take time quadratic in the captions of an image
     texts |= new
     return repeats

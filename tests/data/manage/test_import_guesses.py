@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import goldieval, one_line, picture
+from helpers import class_folders, goldieval, one_line, picture
 from import_cases import imported, mask, output_of, put
 from PIL import Image
 
@@ -117,3 +117,38 @@ def test_a_table_that_does_not_fit_is_named_beside_class_folders() -> None:
         pictures(f"own/{name}", 2)
     put(Path("own/prices.csv"), ["item,price", "a,1", "b,2"])
     assert "not used: prices.csv has no column with names of image files" in output_of("own")
+
+
+@pytest.mark.parametrize("folder", ["../own/", "../work/../own", "../link", "../link/../own"])
+def test_a_folder_beside_the_working_directory(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    class_folders(Path("own"), {"cat": 2, "dog": 2})
+    Path("link").symlink_to("own")
+    Path("work").mkdir()
+    monkeypatch.chdir("work")
+    card, lines, loaded = imported(folder)
+    assert lines[1] == "4 images, 2 classes" and loaded.prepared.class_labels == ["cat", "dog"]
+    ran = goldieval("run", "--model", "random", "--no-cache", "--tasks", f"{card['name']}.yaml")
+    assert ran.code == 0, ran.err
+
+
+def test_classes_of_a_list_are_called_without_their_common_folder() -> None:
+    for name in ("cat", "dog"):
+        pictures(f"own/pics/{name}", 2)
+    put(Path("own/test.txt"), [f"pics/{name}/{i}.png {i}" for name in ("cat", "dog") for i in range(2)])
+    card, _, _ = imported("own")
+    assert card["params"]["class_names"] == ["cat", "dog"]
+
+
+def test_a_name_that_a_card_cannot_have() -> None:
+    class_folders(Path("own"), {"cat": 1, "dog": 1})
+    ran = goldieval("data", "import", "own", "--name", "Bad Name/../x")
+    assert ran.code == 2 and one_line(ran.err).startswith("error: --name 'Bad Name/../x': write lower-case")
+
+
+def test_links_out_of_the_folder_name_what_allows_them() -> None:
+    class_folders(Path("elsewhere"), {"cat": 1, "dog": 1})
+    Path("own").mkdir()
+    for name in ("cat", "dog"):
+        Path("own", name).symlink_to(Path("elsewhere", name).absolute())
+    ran = goldieval("data", "import", "own")
+    assert ran.code == 2 and "$GOLDIEVAL_FOLDERS lists folders" in one_line(ran.err)
