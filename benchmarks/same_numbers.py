@@ -47,9 +47,10 @@ MAY_DIFFER = {
     r"truncation_note": "wording",
     r"outcomes\.sha256": "hash of a file whose columns are compared one by one",
     r"task\.(protocol|title|heading)": "wording",
+    r"task\.card|model\.options": "new in 0.2, and names of files",
 }
 # The same of the rows of a training's log.
-LOG_MAY_DIFFER = r"\[\d+\]\.(seconds|.*seconds.*|.*per_second.*|.*memory.*|started|rate)"
+LOG_MAY_DIFFER = r"\[\d+\]\.(seconds|.*seconds.*|.*per_second.*|.*memory.*|started|rate|learning_rate)"
 # Columns of the outcomes that are new in 0.2; files of outcomes are compared by their columns, not by their hashes.
 NEW_COLUMNS = {
     *(f"{name}_{part}" for name in ("right", "wrong") for part in ("id", "content", "score")), "strata", "predicted_map",

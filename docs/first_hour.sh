@@ -35,4 +35,4 @@ run goldieval show results
 run goldieval compare "open_clip:$tiny@data/checkpoints/epoch_1.pt" "goldiclip@run/step-000002" --html compare.html
 run goldieval table --html leaderboard.html
 run goldieval table --format markdown
-printf '\nPages: %s\n' "$folder"/*.html
+printf '\nPages:\n' && printf '%s\n' "$folder"/*.html

@@ -46,7 +46,6 @@ def alter(module: Any, build: Callable[[Sizes], Any], options: StandardOptions) 
     wanted = changes(module, options)
     base, before, notes = "", module, _notes(module, wanted)
     if wanted != Sizes():
-        _check(module, wanted)
         base = module_fingerprint(module)
         module = _rebuilt(module, build, wanted)
     image = [canonical("size", wanted.image)] if wanted.image else []
@@ -66,7 +65,7 @@ def changes(module: Any, options: StandardOptions) -> Sizes:
     """Return those sizes and that activation of the options that differ from a module's.
 
     Raises:
-        GoldievalError: The images would be smaller than a patch.
+        GoldievalError: The images would be smaller than a patch, or the architecture has sizes that cannot be changed.
     """
     quick = options.quickgelu if options.quickgelu not in (None, _is_quick([module])) else None
     size = options.size if options.size not in (None, image_size(module)) else None
@@ -75,7 +74,9 @@ def changes(module: Any, options: StandardOptions) -> Sizes:
     patch = max(getattr(module.visual, "patch_size", (1,)))
     if size and min(size) < patch:
         raise GoldievalError(f"size: an image must have at least the {patch} px of a patch.")
-    return Sizes(size, context, quick)
+    wanted = Sizes(size, context, quick)
+    _check(module, wanted)
+    return wanted
 
 
 def reads_any_context(module: Any) -> bool:

@@ -34,6 +34,7 @@ from model_adapters.huggingface_inputs import ImageInputs, TextInputs
 from model_adapters.huggingface_options import OPTIONS, Applied, activate, apply
 from model_adapters.huggingface_weights import from_file, from_folder
 from model_adapters.no_code import check_no_code, no_code
+from model_adapters.spec_tokenizer import is_empty
 
 if TYPE_CHECKING:
     import torch
@@ -73,6 +74,8 @@ def load(spec: ModelSpec, options: LoadOptions) -> Model:
             _check_parts(module, processor)
             check_finite(module.state_dict(), folder)
             applied = apply(module, processor, wanted)
+            if is_empty(processor.tokenizer):
+                raise GoldievalError(f"{folder} has no tokenizer. Save it there, or name one: ::tokenizer=FOLDER.")
             notes = [note, *([canonical("quickgelu", wanted.quickgelu)] if activated else []), *applied.notes]
             return _adapter(module.to(options.device).eval(), processor, applied, notes, spec, options)
     except GoldievalError as error:

@@ -14,7 +14,7 @@ from typing import Any
 from goldieval.core.errors import GoldievalError, did_you_mean, first_line
 from goldieval.models.adapter import LoadOptions, Model
 from goldieval.models.spec import ModelSpec
-from goldieval.models.spec_options import accepts_options, standard_options
+from goldieval.models.spec_options import StandardOptions, accepts_options, standard_options
 from model_adapters.alter import changes
 from model_adapters.no_code import no_code
 from model_adapters.open_clip_files import Built, with_weights
@@ -56,7 +56,7 @@ def load(spec: ModelSpec, options: LoadOptions) -> Model:
         built = Built(_from_elsewhere(architecture, build) if elsewhere else build(Sizes()))
         if file:
             built = with_weights(built.module, build, Path(file), architecture, wanted.drop)
-        elif (sizes := changes(built.module, wanted)) != Sizes():
+        elif (sizes := _sizes(spec, built.module, wanted)) != Sizes():
             built = Built(build(sizes), sizes)
         plain = PlainModel(
             built.module,
@@ -69,6 +69,14 @@ def load(spec: ModelSpec, options: LoadOptions) -> Model:
         )
         notice = "" if file else "random weights: every score should be at chance"
         return with_options(plain, spec, options, family="open_clip", notice=notice)
+
+
+def _sizes(spec: ModelSpec, module: Any, wanted: StandardOptions) -> Sizes:
+    """Return those sizes of the options that a module without weights is built with."""
+    try:
+        return changes(module, wanted)
+    except GoldievalError as error:
+        raise GoldievalError(f"model {spec.text!r}: {error}") from error
 
 
 def _over(own: Sizes, sizes: Sizes) -> Sizes:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import torch
 
 PAD_TOKENS = ("<pad>", "[PAD]")
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt")
 Tokenize = Callable[[list[str]], "torch.Tensor"]
 
 
@@ -48,9 +49,15 @@ def named_tokenizer(name: str, context: int, vocabulary: int, settings: Mapping[
     except GoldievalError as error:
         raise GoldievalError(f"tokenizer={name}: {error}") from error
     except Exception as error:  # from transformers and tokenizers
+        if place.is_dir() and not any((place / file).is_file() for file in TOKENIZER_FILES):
+            raise GoldievalError(
+                f"tokenizer={name}: the folder has no file of a tokenizer, such as {TOKENIZER_FILES[0]}."
+            ) from error
         raise GoldievalError(
             f"tokenizer={name} cannot be loaded: {type(error).__name__}: {first_line(error)}"
         ) from error
+    if is_empty(getattr(tokenizer, "tokenizer", None)):
+        raise GoldievalError(f"tokenizer={name} has no tokens besides its special tokens: its files are missing.")
     size = _size(tokenizer)
     if size > vocabulary:
         raise GoldievalError(f"tokenizer={name} has {size:,} tokens, the text tower {vocabulary:,}.")
@@ -65,6 +72,12 @@ def changed_tokenizer(option: str, tokenizer: Tokenize, usual: Callable[[], Toke
     except GoldievalError:  # the usual one is not on this machine, so that nothing is known to be the same
         same = False
     return () if same else (f"{option}={ids}",)
+
+
+def is_empty(tokenizer: Any) -> bool:
+    """Return whether a tokenizer of transformers has special tokens only, as it makes one without the files of any."""
+    known = tokenizer.get_vocab() if hasattr(tokenizer, "all_special_tokens") else None
+    return known is not None and set(known) <= set(tokenizer.all_special_tokens)
 
 
 def ends_with_largest_id(tokenizer: Any) -> bool:

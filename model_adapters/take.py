@@ -100,8 +100,10 @@ def _usual_scalars(state: Mapping[str, torch.Tensor], own: Mapping[str, torch.Te
 
 def _check_drop(source: Source, extra: Collection[str], own: Iterable[str]) -> None:
     for start in source.drop:
-        if needed := [name for name in own if _is_below(name, [start])]:
-            raise GoldievalError(f"drop={start}: the model needs {listing(needed)} of {source.file}.")
+        # Open_clip's two layouts differ by ``text.``; the file may have the one and the module the other.
+        needed = [name for name in own if _is_below(name, [start]) or _is_below(f"text.{name}", [start])]
+        if needed:
+            raise GoldievalError(f"drop={start}: the model needs {start} of {source.file}, {len(needed):,} tensors.")
         if not any(_is_below(name, [start]) for name in (*extra, *source.found.beside)):
             others = (
                 f"it has {listing(dict.fromkeys(_branch(name, own) for name in extra)) or 'none'} besides the model"
@@ -135,13 +137,15 @@ def _place(found: UnwrappedModel) -> str:
 
 
 def _beside(found: UnwrappedModel) -> list[str]:
-    """Return the containers, or first parts of names, of tensors beside the model."""
+    """Return the containers, or beginnings of names up to where they leave the model's prefix, of other tensors."""
     container = f"{found.container}." if found.container else ""
+    around_model = [part for part in found.prefix.split(".") if part and part not in TRANSPARENT]
     starts = []
     for name in found.beside:
         around = container if name.startswith(container) else ""
         parts = [part for part in name.removeprefix(around).split(".") if part not in TRANSPARENT]
-        starts.append(around + parts[0] if parts else name)
+        shared = [a == b for a, b in zip(parts, around_model, strict=False)] if around == container else []
+        starts.append(around + ".".join(parts[: [*shared, False].index(False) + 1]) if parts else name)
     return [*_counted(starts), *found.skipped]
 
 

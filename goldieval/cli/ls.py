@@ -12,6 +12,7 @@ import typer
 
 from goldieval.cli.ls_models import ModelFilters, list_models
 from goldieval.core.display import Console, Text, print_json
+from goldieval.core.errors import GoldievalError
 
 if TYPE_CHECKING:
     from goldieval.records.results import Entry, LoadedRecords
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from goldieval.tasks.card import Task
 
 WIDE = 130  # width in columns from which tasks are listed with family, images and headline
+
+
+OUT = Path("results")  # does not exist before the first run
 
 
 class What(str, Enum):
@@ -43,7 +47,7 @@ def ls(
         Path | None, typer.Option(help="Folder of the data; by default $GOLDIEVAL_DATA, else the cache.")
     ] = None,
     tasks_dir: Annotated[Path | None, typer.Option(help="Folder with your own task cards.")] = None,
-    out: Annotated[Path, typer.Option(help="Folder of the records.")] = Path("results"),
+    out: Annotated[Path, typer.Option(help="Folder of the records.")] = OUT,
     json_: Annotated[bool, typer.Option("--json", help="Print only JSON.")] = False,
 ) -> None:
     """List tasks with the state of their data, suites, models that can be named, their families, or results.
@@ -163,6 +167,8 @@ def _results(data_dir: Path | None, tasks_dir: Path | None, out: Path) -> list[d
     from goldieval.report.numbers import label
 
     rows = []
+    if out != OUT and not out.exists():
+        raise GoldievalError(f"no results in {out}: no such file or folder.")
     for entry in _entries(out, read_folder):
         record = entry.record
         rows.append(

@@ -10,7 +10,7 @@ import typer
 
 from goldieval.core.display import Console, Text, print_json, print_text
 from goldieval.core.errors import GoldievalError
-from goldieval.core.text import shell_argument
+from goldieval.core.text import natural_order, shell_argument
 
 
 def show(
@@ -56,7 +56,9 @@ def show(
         out_option = "" if place == Path("results") else f" --out {shell_argument(str(place))}"
         command = f"goldieval run --model goldiclip --tasks retrieval,zeroshot{out_option}"
         console.print(f"no records in {place}. To make some: {command}", soft_wrap=True)
-    ordered = sorted(records, key=lambda record: (record.model.spec, record.model.fingerprint, record.task.name))
+    ordered = sorted(
+        records, key=lambda record: (natural_order(record.model.spec), record.model.fingerprint, record.task.name)
+    )
     for (spec, fingerprint), group in groupby(ordered, lambda record: (record.model.spec, record.model.fingerprint)):
         of_model = list(group)
         console.print(Text(f"{spec}  {fingerprint[:8]}  {of_model[0].model.precision}", "bold"))

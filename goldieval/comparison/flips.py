@@ -178,7 +178,7 @@ def _outcome_texts(columns: Columns, rows: np.ndarray) -> list[str]:
         return ranks
     names = class_names(columns)
     predicted = [names.get(label, f"class {label}") for label in columns["prediction"][rows].tolist()]
-    return [f"{name} ({rank})" for name, rank in zip(predicted, ranks, strict=True)]
+    return [f"{name} (right class: {rank})" for name, rank in zip(predicted, ranks, strict=True)]
 
 
 def class_names(columns: Columns) -> dict[int, str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from goldieval.core.errors import GoldievalError, did_you_mean, listing
-from goldieval.core.text import shell_argument
+from goldieval.core.text import natural_order, shell_argument
 from goldieval.records.files import find_records
 from goldieval.records.results import Entry, LoadedRecords, read_records
 from goldieval.records.schema import Record
@@ -120,7 +120,9 @@ def command(specs: Iterable[str], like: Sequence[Entry], tasks: Iterable[str], o
     """
     models = " ".join(f"--model {shell_argument(spec)}" for spec in specs)
     more = _settings([entry.record for entry in like])
-    return f"goldieval run {models} --tasks {','.join(sorted(set(tasks)))}{more} --out {shell_argument(str(out))}"
+    cards = {entry.record.task.name: entry.record.task.card for entry in like}
+    names = ",".join(sorted({cards.get(task) or task for task in tasks}))
+    return f"goldieval run {models} --tasks {shell_argument(names)}{more} --out {shell_argument(str(out))}"
 
 
 def _settings(records: Sequence[Record]) -> str:
@@ -166,11 +168,8 @@ def _matches(spec: str, text: str) -> bool:
 def _ordered(entries: list[Entry]) -> list[Entry]:
     """Sort by images seen, then by the natural order of specs (epoch_9 before epoch_10)."""
 
-    def position(entry: Entry) -> tuple[float, list[tuple[int, int, str]], str]:
+    def position(entry: Entry) -> tuple[float, list[tuple[str, int, str]], str]:
         model = entry.record.model
-        parts = re.split(r"([0-9]+)", model.spec)
-        digits = [part.lstrip("0") if part.isdecimal() else None for part in parts]  # longer is larger
-        natural = [(1, 0, text) if d is None else (0, len(d), d) for text, d in zip(parts, digits, strict=True)]
-        return model.images_seen or 0, natural, str(entry.file)
+        return model.images_seen or 0, natural_order(model.spec), str(entry.file)
 
     return sorted(entries, key=position)

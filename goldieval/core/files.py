@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -46,7 +47,11 @@ def atomic_write_all(contents: dict[Path, bytes]) -> None:
     A reader, or a killed writer, may see the first file without the last; the last should therefore be the one that
     refers to the others. If a file cannot be renamed, the new files before it are removed, except those that another
     process has replaced in the meantime.
+
+    Raises:
+        OSError: A file cannot be written, or is a device, a pipe or a stream, which a rename would remove.
     """
+    _check_replaceable(contents)
     sweep(*dict.fromkeys(file.parent for file in contents))
     with ExitStack() as stack:
         staged = {file: _staged(stack, file, content) for file, content in contents.items()}
@@ -62,6 +67,13 @@ def atomic_write_all(contents: dict[Path, bytes]) -> None:
             _take_back(placed)
             raise
     flush_folders(file.parent for file in contents)
+
+
+def _check_replaceable(files: Iterable[Path]) -> None:
+    for file in files:
+        is_stream = file.is_symlink() and os.readlink(file).startswith("/proc/")  # /dev/stdout
+        if is_stream or (file.exists() and not file.is_file() and not file.is_dir()):
+            raise OSError(errno.EINVAL, "not a regular file", str(file))
 
 
 def _take_back(placed: list[tuple[Path, os.stat_result]]) -> None:

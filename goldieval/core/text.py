@@ -77,6 +77,16 @@ def shell_argument(text: str) -> str:
     return home + (shlex.quote(rest) if rest or not home else "")
 
 
+def natural_order(text: str) -> list[tuple[str, int, str]]:
+    """Return a sort key by which numbers inside of texts are compared as numbers.
+
+    >>> sorted(["epoch_10.pt", "epoch_9.pt", "epoch_09.pt"], key=natural_order)
+    ['epoch_09.pt', 'epoch_9.pt', 'epoch_10.pt']
+    """
+    parts = re.findall(r"([^0-9]*)([0-9]*)", text)
+    return [(before, len(digits.lstrip("0")), digits.lstrip("0")) for before, digits in parts] + [(text, 0, "")]
+
+
 def fit_encoding(text: str, encoding: str | None) -> str:
     """Return text with an ASCII substitute for every character that the encoding lacks.
 

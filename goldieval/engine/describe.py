@@ -20,6 +20,7 @@ from goldieval.models.adapter import Model, ModelInfo
 from goldieval.records.keys import record_key, setting_key
 from goldieval.records.parts import Duplicates, Ties, Truncation
 from goldieval.records.schema import DataPart, ModelPart, Record, RunPart, TaskPart
+from goldieval.tasks.catalogue import is_shipped
 
 
 class Describer:
@@ -129,6 +130,7 @@ def _task_part(
         title=card.title,
         licence=card.licence,
         card_sha256=planned.task.hash,
+        card="" if is_shipped(planned.task) else str(planned.task.file),
         scoring=planned.scoring(info),
         overrides=planned.task.overrides,
         limit=limit,

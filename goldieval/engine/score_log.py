@@ -13,7 +13,7 @@ from goldieval.engine.plan import Plan
 from goldieval.models.adapter import ModelInfo
 from goldieval.records.schema import Record
 from goldieval.records.series import series_of, step_in
-from goldieval.tracking.backends import Value
+from goldieval.tracking.backend import Value
 from goldieval.tracking.scores import protocol_line, scores_of
 from goldieval.tracking.trackers import TrackerError, Trackers
 

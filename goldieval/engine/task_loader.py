@@ -13,8 +13,6 @@ from goldieval.engine.plan import PlannedTask, SkippedTask
 from goldieval.tasks.card import Task
 from goldieval.tasks.catalogue import Selection, command_name
 
-INCOMPLETE = "{} is incomplete: a download was interrupted while its files were moved there. To continue it: {}"
-
 
 class TaskLoader:
     """Loads the data of each task once, whatever the number of models.
@@ -102,12 +100,27 @@ def missing_data(task: Task, folder: Path) -> str:
         task: the task.
         folder: folder of its data.
     """
+    lack = lack_of_data(task, folder, str(folder))
+    if not lack:
+        return ""
+    how_to_get = task.card.source.how_to_get(folder, command_name(task))
+    if task.card.source.on_disk and is_incomplete(folder):
+        return f"{lack}. To continue it: {how_to_get}"
+    return f"no data: {lack}. To get it: {how_to_get}"
+
+
+def lack_of_data(task: Task, folder: Path, shown: str) -> str:
+    """Return what is missing of the data of a task, or nothing. Raises TaskError.
+
+    Args:
+        task: the task.
+        folder: folder of its data.
+        shown: the folder as a person reads it.
+    """
     source = task.card.source
     if source.on_disk and is_incomplete(folder):
-        return INCOMPLETE.format(folder, source.how_to_get(folder, command_name(task)))
-    exists = folder.is_dir() or not source.on_disk
-    missing = source.missing(folder) if exists else []
-    if exists and not missing:
-        return ""
-    what = f"{folder} lacks {listing(missing)}" if exists else f"there is no folder {folder}"
-    return f"no data: {what}. To get it: {source.how_to_get(folder, command_name(task))}"
+        return f"{shown} is incomplete: a download was interrupted while its files were moved there"
+    if source.on_disk and not folder.is_dir():
+        return f"there is no folder {shown}"
+    lacking = source.missing(folder)
+    return f"{shown} lacks {listing(lacking)}" if lacking else ""

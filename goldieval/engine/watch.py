@@ -12,6 +12,7 @@ from goldieval.core.containment import contained
 from goldieval.core.errors import GoldievalError, TaskError
 from goldieval.engine.checkpoint_files import SETTLED_S, WEIGHTS, Checkpoint, checkpoints_in
 from goldieval.engine.reporter import Reporter
+from goldieval.models.loading import check_family
 from goldieval.models.spec import parse_spec, split_part
 from goldieval.models.spec_text import with_where
 from goldieval.tracking.trackers import TrackerError
@@ -79,12 +80,13 @@ class Watch:
             reporter: says what is watched, skipped and broken.
 
         Raises:
-            GoldievalError: the folder does not exist, or the spec is not one of a family with checkpoints.
+            GoldievalError: the folder does not exist, or the spec is a file, or has an unknown family or option.
         """
         self._options, self._evaluate, self._recorded, self._reporter = options, evaluate, recorded, reporter
         if not options.folder.is_dir():
             raise GoldievalError(f"--watch {options.folder}: there is no such folder. Create it before the training.")
         self._model, self._pattern = model, pattern_of(model, options.folder)
+        check_family(parse_spec(model))
         self._seen: dict[Path, Checkpoint] = {}
         self._tried: dict[Path, Checkpoint] = {}
         self._handled: dict[Path, Checkpoint] = {}
@@ -125,7 +127,9 @@ class Watch:
         for checkpoint in complete:
             if self._has_enough():
                 return False
+            started = time.monotonic()
             self._handle(checkpoint)
+            self._active += time.monotonic() - started  # not time without a new one
         return len(complete) < len(pending)
 
     def _is_complete(self, checkpoint: Checkpoint) -> bool:

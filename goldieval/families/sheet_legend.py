@@ -6,8 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
+from goldieval.core.drawn_text import Font, lines_within
 from goldieval.data.masks import IGNORED
 from goldieval.families.class_overlay import HATCH, INK, PAPER
 from goldieval.families.class_shares import percent
@@ -16,7 +17,6 @@ from goldieval.families.sheet_colours import Colour
 LINE, INDENT = 18, 10  # height of a line, and indentation of the second line of a name, in pixels
 SWATCH, GAP = 18, 14  # widths: of a colour with its margin, and between columns
 COLUMN_MAX = 300  # width of a column; longer names continue on the next line
-Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 @dataclass(frozen=True)
@@ -45,22 +45,7 @@ def entries_of(
     }
     if ignored:
         texts[IGNORED] = f"no label {percent(ignored)} %"
-    return [Entry(number, wrapped(text, room, font)) for number, text in texts.items()]
-
-
-def wrapped(text: str, room: int, font: Font) -> list[str]:
-    """Return a text as lines of at most ``room`` pixels, broken between words, and inside words that are longer."""
-    lines = [""]
-    for word in text.split():
-        if lines[-1] and font.getlength(f"{lines[-1]} {word}") <= room - INDENT:
-            lines[-1] += f" {word}"
-            continue
-        rest = word
-        while font.getlength(rest) > room - INDENT and len(rest) > 1:
-            fits = next(n for n in range(len(rest) - 1, 0, -1) if n == 1 or font.getlength(rest[:n]) <= room - INDENT)
-            lines, rest = [*lines, rest[:fits]], rest[fits:]
-        lines.append(rest)
-    return [line for line in lines if line]
+    return [Entry(number, lines_within(text, room - INDENT, font)) for number, text in texts.items()]
 
 
 def legend_of(

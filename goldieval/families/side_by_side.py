@@ -10,12 +10,13 @@ from pathlib import PurePosixPath
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from goldieval.core.drawn_text import lines_within
 from goldieval.data.masks import IGNORED
 from goldieval.data.small_maps import resized_map
 from goldieval.families.class_overlay import INK, PAPER, overlay
 from goldieval.families.class_shares import by_importance, class_shares
 from goldieval.families.sheet_colours import OTHERS, Colour, sheet_colours
-from goldieval.families.sheet_legend import COLUMN_MAX, LINE, SWATCH, entries_of, legend_of, wrapped
+from goldieval.families.sheet_legend import COLUMN_MAX, LINE, SWATCH, entries_of, legend_of
 
 PANEL_MAX = 480  # longer side of a panel, in pixels
 PANEL_MIN = 96
@@ -68,7 +69,7 @@ def side_by_side(sample: DrawnPicture, labels: Sequence[str]) -> bytes:
     ignored = float((sample.truth == IGNORED).mean())
     entries = entries_of(shares, ignored, labels, min(COLUMN_MAX, inside - SWATCH), font)
     legend = legend_of(entries, colours, inside, font)
-    note = wrapped(NOTE + (GREY_NOTE if OTHERS in colours.values() else ""), inside, font)
+    note = lines_within(NOTE + (GREY_NOTE if OTHERS in colours.values() else ""), inside, font)
     top = 2 * MARGIN + LINE + height
     sheet = Image.new("RGB", (inside + 2 * MARGIN, top + legend.height + len(note) * LINE + MARGIN), PAPER)
     pen = ImageDraw.Draw(sheet)

@@ -19,6 +19,7 @@ from goldieval.core.temporary import temporary_file
 from goldieval.goldiclip.config import ModelConfig
 from goldieval.goldiclip.manifest import check_file
 from goldieval.goldiclip.model import GoldiClip
+from goldieval.goldiclip.recipe_files import recipe_names
 from goldieval.tasks.validation import validation_line
 
 TRAINING_ONLY = ("agnostic_head.", "conditioned_head.", "token_head.", "cross_modal.", "grouping.")
@@ -132,7 +133,7 @@ def start_from(model: GoldiClip, file: Path) -> CheckpointInfo:
     try:
         initial, info = load_weights(file)
     except GoldievalError as error:
-        raise GoldievalError(f"init: {error}") from None
+        raise GoldievalError(f"init: {error}{_recipe_hint(file)}") from None
     state = initial.state_dict()
     if bad := not_finite(state):
         raise GoldievalError(f"init: {file} holds weights that are not finite ({bad}). Take an earlier checkpoint.")
@@ -158,6 +159,12 @@ def _fill(model: GoldiClip, state: dict[str, torch.Tensor], file: Path) -> None:
             f"{file}: {len(missing)} tensors missing, {len(other)} of another shape or name than its config has."
         )
     model.load_state_dict(state, strict=False)
+
+
+def _recipe_hint(file: Path) -> str:
+    """Return the command that makes a checkpoint in the folder of a shipped recipe, if there is no such checkpoint."""
+    recipe = file.parent.name
+    return f" To make it: goldieval train {recipe}" if not file.exists() and recipe in recipe_names() else ""
 
 
 def not_finite(state: Any, name: str = "") -> str:

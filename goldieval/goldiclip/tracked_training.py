@@ -12,7 +12,7 @@ from goldieval.goldiclip.run_folder import StepReport
 from goldieval.goldiclip.trainer import Trainer
 from goldieval.records.schema import Record
 from goldieval.records.series import step_in
-from goldieval.tracking.backends import Value
+from goldieval.tracking.backend import Value
 from goldieval.tracking.scores import protocols_of, scores_of
 from goldieval.tracking.trackers import Trackers
 

@@ -53,6 +53,15 @@ def load(spec: ModelSpec, options: LoadOptions) -> Model:
     return model
 
 
+def check_family(spec: ModelSpec) -> None:
+    """Check what can be known of a spec before its files exist: the family, its options and their values.
+
+    Raises:
+        GoldievalError: The family does not exist, or does not accept an option or its value.
+    """
+    check_options(spec, _family(spec))
+
+
 def load_model(spec: str, *, device: str = "cpu", precision: str = "fp32", offline: bool = False) -> Model:
     """Load one model by its spec, for example ``open_clip:ViT-B-32@epoch_32.pt::size=384``. See ``load``."""
     return load(parse_spec(spec), LoadOptions(device, precision, offline))
@@ -78,7 +87,7 @@ def _family(spec: ModelSpec) -> Callable[[ModelSpec, LoadOptions], Any]:
     families = model_families()
     if spec.family not in families:
         near = did_you_mean(spec.family, families)
-        raise GoldievalError(f"no model family {spec.family!r} in {spec.text!r}.{near} See: goldieval ls models")
+        raise GoldievalError(f"no model family {spec.family!r} in {spec.text!r}.{near} See: goldieval ls families")
     make: Callable[[ModelSpec, LoadOptions], Any] = families[spec.family].load()
     return make
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from goldieval.core.errors import GoldievalError
+from goldieval.core.text import natural_order
 
 _FAMILY = re.compile(r"[A-Za-z0-9_.-]+")
 _OPTION = re.compile(r"::([A-Za-z][A-Za-z0-9_-]*)=")
@@ -84,7 +85,10 @@ def _without_options(text: str) -> ModelSpec:
     match = _FAMILY.match(text)
     rest = text[match.end() :] if match else ""
     if not match or (rest and rest[0] not in ":@"):
-        raise GoldievalError(f"model {text!r} is not a spec. Write FAMILY[:NAME][@WHERE] or ./FILE.py:FUNCTION.")
+        several = " Several models: one --model for each." if "," in text else ""
+        raise GoldievalError(
+            f"model {text!r} is not a spec. Write FAMILY[:NAME][@WHERE] or ./FILE.py:FUNCTION.{several}"
+        )
     if rest.startswith("@"):
         spec = ModelSpec(text, match.group(), where=rest[1:])
         empty = not spec.where.strip()
@@ -119,7 +123,7 @@ def expand(spec: ModelSpec) -> list[ModelSpec]:
     if spec.family == "file" or not glob.has_magic(spec.where) or os.path.exists(spec.where):
         return [spec]
     pattern, part = split_part(spec.where)
-    files = sorted(glob.glob(_literal(pattern), recursive=True), key=_natural)
+    files = sorted(glob.glob(_literal(pattern), recursive=True), key=natural_order)
     if not files:
         raise GoldievalError(f"model {spec.text!r}: no file matches {pattern}.")
     found = [f"{file}#{part}" if part else file for file in files]
@@ -143,8 +147,3 @@ def _literal(pattern: str) -> str:
         if os.path.isdir(folder := "/".join(parts[:end])):
             return "/".join([glob.escape(folder), *parts[end:]])
     return pattern
-
-
-def _natural(name: str) -> list[int | str]:
-    """Return a sort key that puts ``epoch_9`` before ``epoch_10``."""
-    return [int(part) if part.isascii() and part.isdigit() else part for part in re.split(r"([0-9]+)", name)]

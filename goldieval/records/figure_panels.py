@@ -64,7 +64,8 @@ def panels_of(records: Sequence[Record], metric: str | None) -> list[Panel]:
             setting = (task.name, metric or task.headline, task.scoring, task.protocol, restriction(task))
             groups.setdefault(setting, []).append(record)
     panels = []
-    for key, group in groups.items():
+    tasks = list(dict.fromkeys(key[0] for key in groups))
+    for key, group in sorted(groups.items(), key=lambda each: tasks.index(each[0][0])):
         name, measured, scoring, protocol, of = key
         others = [other for other in groups if other[0] == name and other != key]
         parts = [

@@ -17,6 +17,7 @@ from goldieval.core.limits import OUTCOME_BYTES, RECORD_BYTES
 from goldieval.core.paths import inside
 from goldieval.core.reading import read_bytes, read_json
 from goldieval.core.temporary import sweep
+from goldieval.core.text import natural_order
 from goldieval.records.schema import SCHEMA, Record
 from goldieval.tasks.validation import validation_line
 
@@ -94,7 +95,7 @@ def read_outcomes(file: Path, record: Record) -> dict[str, np.ndarray]:
 
 
 def find_records(place: Path) -> list[Path]:
-    """Return the record files in a folder (or the one file), sorted.
+    """Return the record files in a folder (or the one file), sorted; ``epoch_9`` is before ``epoch_10``.
 
     Raises:
         GoldievalError: the place does not exist.
@@ -103,4 +104,5 @@ def find_records(place: Path) -> list[Path]:
         return [place]
     if not place.is_dir():
         raise GoldievalError(f"no results in {place}: no such file or folder.")
-    return sorted(file for file in place.rglob("*@*-*.json") if file.is_file() and not file.name.startswith("."))
+    found = (file for file in place.rglob("*@*-*.json") if file.is_file() and not file.name.startswith("."))
+    return sorted(found, key=lambda file: [natural_order(part) for part in file.parts])

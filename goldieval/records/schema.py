@@ -56,6 +56,7 @@ class TaskPart(Part):
     title: str = Field(description="Title of the task.")
     licence: str = Field(description="Licence of the data, as the card states it.")
     card_sha256: str = Field(description="SHA-256 over everything on the card that can change a number.")
+    card: str = Field(default="", description="File of the card, as the run was given it; empty for a shipped task.")
     scoring: str = Field(description="Scoring mode that was used; never `auto`.")
     overrides: dict[str, Any] = Field(default={}, description="Parameters of the card that --set replaced.")
     limit: int | None = Field(

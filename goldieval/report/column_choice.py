@@ -24,9 +24,8 @@ def choose_columns(grid: Grid, patterns: str) -> None:
     unused = [pattern for pattern in wanted if not any(_fits(each, [pattern]) for each in names)]
     if unused or not wanted:
         headings = dict.fromkeys(heading for panel in grid.panels for heading in panel.columns)
-        raise GoldievalError(
-            f"--columns {', '.join(unused) or patterns!r}: no such column. There are {', '.join(headings)}."
-        )
+        there = f"There are {', '.join(headings)}." if headings else "The table has none: no record belongs to it."
+        raise GoldievalError(f"--columns {', '.join(unused) or patterns!r}: no such column. {there}")
     for panel in grid.panels:
         _keep(panel, [place for place in range(len(panel.columns)) if _fits(_names(panel, place), wanted)])
     grid.panels = [panel for panel in grid.panels if any(True for _ in panel.rows)]

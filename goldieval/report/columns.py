@@ -9,8 +9,9 @@ import sys
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
+import rich.console
 from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions
+from rich.console import ConsoleOptions
 from rich.segment import Segment
 from rich.style import Style
 
@@ -45,7 +46,7 @@ class Columns:
         """Cells of the terminal that a row takes."""
         return sum(self._widths) + len(self._widths) - 1
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
+    def __rich_console__(self, console: rich.console.Console, options: ConsoleOptions) -> Iterator[Segment]:
         for cells, bold in self._rows:
             padded = [
                 f"{cell}{' ' * (width - own)}" if column < self._left else f"{' ' * (width - own)}{cell}"

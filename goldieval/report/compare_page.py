@@ -6,14 +6,10 @@ allows no script but its own, which filters the queries.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
-
-from jinja2 import Environment, StrictUndefined
 
 from goldieval.comparison.details import Details
 from goldieval.comparison.flips import Flip
@@ -24,13 +20,12 @@ from goldieval.core.files import atomic_write
 from goldieval.data.roots import data_root
 from goldieval.metrics.registry import metric_of
 from goldieval.report.flip_cards import flip_card
-from goldieval.report.formats.html import escape_invisible
 from goldieval.report.numbers import label, value
+from goldieval.report.page_parts import environment, policy_hash, script_of, style_of
 from goldieval.report.segmentation_cards import segmentation_card
 from goldieval.report.thumbnails import MOST_BYTES, TaskPictures, Thumbnails
 from goldieval.report.verdicts import interval_text, p_value, signed, summary
 
-TEMPLATES = Path(__file__).with_name("templates")
 HALF_WIDTH = 85  # of an interval's drawing, in pixels to either side of no difference
 CLASSES = "i2c"  # direction of queries whose text is the name of a class
 PLOT = (50.0, 590.0, 210.0, 10.0)  # left, right, bottom, top
@@ -66,12 +61,7 @@ def write_page(
 
 def render(comparison: Comparison, details: Sequence[Details], thumbnails: Thumbnails) -> str:
     """Return the page's HTML."""
-    template, style, script = (
-        (TEMPLATES / f"compare.{kind}").read_text(encoding="utf-8").strip() for kind in ("html", "css", "js")
-    )
-    page = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=escape_invisible
-    )
+    script = script_of("compare")
     sides = {"a": models(comparison.a), "b": models(comparison.b)}
     rows = [
         {**_verdict(row, _largest_end(comparison.rows, row)), **_behind(pair, each, thumbnails)}
@@ -79,18 +69,22 @@ def render(comparison: Comparison, details: Sequence[Details], thumbnails: Thumb
     ]
     for row, before in zip(rows, [None, *rows], strict=False):
         row["is_first_of_task"] = before is None or before["task"] != row["task"]
-    return page.from_string(template).render(
-        style=style,
-        script=script,
-        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        a=sides["a"][-1],
-        b=sides["b"][-1],
-        sides=sides,
-        summary=summary(comparison.rows),
-        rows=rows,
-        curves=_curves(comparison.curve),
-        notes=comparison.notes,
-        refused=comparison.refused,
+    return (
+        environment()
+        .get_template("compare.html")
+        .render(
+            style=style_of("compare"),
+            script=script,
+            script_hash=policy_hash(script),
+            a=sides["a"][-1],
+            b=sides["b"][-1],
+            sides=sides,
+            summary=summary(comparison.rows),
+            rows=rows,
+            curves=_curves(comparison.curve),
+            notes=comparison.notes,
+            refused=comparison.refused,
+        )
     )
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
+from goldieval.core.drawn_text import Font, lines_within
 from goldieval.core.errors import GoldievalError
 from goldieval.core.files import atomic_write
 from goldieval.core.text import one_line
 from goldieval.data.manage.preview.facts import Preview
 from goldieval.data.manage.preview.samples import PreviewSample
-from goldieval.families.sheet_legend import Font, wrapped
 from goldieval.report.preview_pictures import SamplePictures
 
 CELL, GAP, LINE, SIZE = 260, 14, 17, 13  # pixels; SIZE is that of the letters
@@ -74,10 +74,10 @@ def _cell(sample: PreviewSample, pictures: SamplePictures, font: Font, wide: int
     shown = pictures.of(sample)
     fault = pictures.faults.get(sample.image.id, "")
     names = ", ".join(name for _, name in pictures.classes_of(sample)) if not fault else ""
-    lines = [line for text in (sample.label, names, fault) if text for line in wrapped(one_line(text), wide, font)]
+    lines = [line for text in (sample.label, names, fault) if text for line in lines_within(one_line(text), wide, font)]
     for text in sample.texts:
         role = "• " if text.role == "caption" else f"• {text.role}: "
-        lines += wrapped(one_line(f"{role}{text.text}"), wide, font)
+        lines += lines_within(one_line(f"{role}{text.text}"), wide, font)
     if len(lines) > LINES_MOST:
         lines = [*lines[: LINES_MOST - 1], f"{lines[LINES_MOST - 1]} …"]
     return _Cell(shown, lines)

@@ -161,8 +161,12 @@ def _label(drawing: Drawing, axes: Any, axis: str, points: list[EfficiencyPoint]
 
 
 def _text(figure: Any, text: str, point: EfficiencyPoint) -> Any:
+    from matplotlib.patheffects import withStroke
+
     weight = "bold" if point.kind == "ours" else "normal"
-    return figure.text(0, 0, text, fontsize=LABEL_POINTS, weight=weight, ha="left", va="bottom", parse_math=False)
+    written = figure.text(0, 0, text, fontsize=LABEL_POINTS, weight=weight, ha="left", va="bottom", parse_math=False)
+    written.set_path_effects([withStroke(linewidth=2.5, foreground="white")])  # readable upon the line of chance
+    return written
 
 
 def _taken(axes: Any, axis: str, points: list[EfficiencyPoint], scale: float) -> list[Box]:

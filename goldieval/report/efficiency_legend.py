@@ -75,7 +75,10 @@ def _group(point: EfficiencyPoint) -> str:
 
 
 def label_texts(points: Sequence[EfficiencyPoint], beginning: str) -> list[str]:
-    """Return the text of each label, cut where it is long; different models stay different.
+    """Return the text of each label; a long name is cut, and different models stay different.
+
+    A measured model's scoring mode, if it is not that of the others, is never cut: it says why a point is not compared
+    with them. That of a published model is in the legend.
 
     Args:
         points: the models.
@@ -83,14 +86,14 @@ def label_texts(points: Sequence[EfficiencyPoint], beginning: str) -> list[str]:
     """
     names = [_name(point, beginning) for point in points]
     short = shortened(names, LABEL_CELLS)
-    return [short[name] for name in names]
+    modes = [f" ({point.other_scoring})" if point.kind == "ours" and point.other_scoring else "" for point in points]
+    return [short[name] + one_line(mode) for name, mode in zip(names, modes, strict=True)]
 
 
 def _name(point: EfficiencyPoint, beginning: str) -> str:
-    """Return a name; the scoring mode of a published model is in the legend, that of a measured one in its label."""
-    if point.kind != "ours":
-        return one_line(point.name)
-    return one_line(ELLIPSIS + point.label.removeprefix(beginning) if beginning else point.label)
+    """Return the name of a model, without the beginning that all measured models have."""
+    is_cut = point.kind == "ours" and beginning
+    return one_line(ELLIPSIS + point.name.removeprefix(beginning) if is_cut else point.name)
 
 
 def legend_remarks(plot: Efficiency, chance_is_drawn: bool) -> list[str]:

@@ -23,7 +23,7 @@ def flips(comparison: Comparison, details: Sequence[Details]) -> list[Renderable
         for flip in listed:
             tail = f"  [{', '.join(flip.tags)}]" if flip.tags else ""
             parts.append(Text(f"  {flip.what:6} {flip.sample}  A {flip.a}, B {flip.b}{tail}", whole=True))
-            lines = [flip.image, flip.text, *_answer_lines(flip)]
+            lines = [flip.image if flip.image != flip.sample else "", flip.text, *_answer_lines(flip)]
             parts += [Text(f"         {line}", "dim", whole=True) for line in lines if line]
         if behind.rerun:
             parts.append(Text(f"  run again to see the wrong answers: {behind.rerun}", "yellow", whole=True))

@@ -9,7 +9,7 @@ import numpy as np
 BINS = 30
 WIDTH, HEIGHT = 640.0, 150.0
 LEFT, RIGHT, TOP, BOTTOM = 8.0, 8.0, 22.0, 24.0
-LETTER = 6.2  # width of a character of the labels, in SVG units, for keeping labels inside and apart
+LETTER = 9.5  # width of a character of the labels in a narrow window, in SVG units, for keeping labels inside
 
 
 def histogram(lengths: Sequence[int], unit: str, mark: int = 0) -> str:

@@ -6,11 +6,7 @@ allows no script and no style sheet but its own.
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import re
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,22 +15,16 @@ from goldieval.core.files import atomic_write
 from goldieval.report.efficiency import AXES, efficiency
 from goldieval.report.efficiency_svg import efficiency_plot
 from goldieval.report.formats.footer import CEILING, CHANCE, MDD, PUBLISHED
-from goldieval.report.formats.html import escape, escape_invisible
 from goldieval.report.heat import heat_tables
 from goldieval.report.heat_cells import STEPS
+from goldieval.report.page_parts import environment, policy_hash, script_of, style_of
 from goldieval.report.page_summary import summary
 from goldieval.report.standings import Standings, standings
 from goldieval.report.task_panels import TaskPanel, task_panels
 
 if TYPE_CHECKING:
-    from markupsafe import Markup
-
     from goldieval.report.built_table import BuiltTable
     from goldieval.report.grid import Grid
-
-TEMPLATES = Path(__file__).with_name("templates")
-LONG_WORD = 12  # letters; shorter words are never broken
-SEPARATORS = re.compile(r"(?<=[_/:@.+=-])(?=[^_/:@.+=-])")
 
 
 def write_page(file: Path, built: BuiltTable) -> int:
@@ -53,53 +43,32 @@ def write_page(file: Path, built: BuiltTable) -> int:
 
 def page(built: BuiltTable) -> str:
     """Return the page as HTML."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=escape_invisible,
-        loader=FileSystemLoader(TEMPLATES),
-    )
-    environment.filters["breakable"] = breakable
-    style = (TEMPLATES / "page.css").read_text(encoding="utf-8") + _scale()
-    script = (TEMPLATES / "page.js").read_text(encoding="utf-8").strip()
+    style, script = style_of("page") + _scale(), script_of("page")
     panels = task_panels(built)
     compared = standings(built.grid)
     anchors = {panel.task: panel.anchor for panel in reversed(panels)}
     heats = heat_tables(built.grid, built.sources, compared)
-    return environment.get_template("page.html").render(
-        title=built.grid.title,
-        style=style,
-        style_hash=_hash(style),
-        script=script,
-        script_hash=_hash(script),
-        heats=heats,
-        anchors=anchors,
-        summary=summary(built.grid, compared),
-        notes=_notes(built.grid, compared),
-        footnotes=built.grid.footnotes,
-        panels=panels,
-        tasks=sorted(anchors),
-        metrics=_metrics(panels),
-        counts=_counts(panels),
-        **_efficiency(built),
+    return (
+        environment()
+        .get_template("page.html")
+        .render(
+            title=built.grid.title,
+            style=style,
+            style_hash=policy_hash(style),
+            script=script,
+            script_hash=policy_hash(script),
+            heats=heats,
+            anchors=anchors,
+            summary=summary(built.grid, compared),
+            notes=_notes(built.grid, compared),
+            footnotes=built.grid.footnotes,
+            panels=panels,
+            tasks=sorted(anchors),
+            metrics=_metrics(panels),
+            counts=_counts(panels),
+            **_efficiency(built),
+        )
     )
-
-
-@lru_cache(maxsize=4096)
-def breakable(text: str) -> Markup:
-    """Return escaped text in which a browser may break a long name after its separators.
-
-    >>> str(breakable("R@1 of checkpoints/<epoch>_32.pt"))
-    'R@1 of checkpoints/<wbr>&lt;epoch&gt;_<wbr>32.<wbr>pt'
-    """
-    from markupsafe import Markup
-
-    words = (re.split(SEPARATORS, word) if len(word) > LONG_WORD else [word] for word in text.split(" "))
-    return Markup(" ".join("<wbr>".join(map(escape, parts)) for parts in words))
 
 
 def _notes(grid: Grid, compared: Standings) -> list[str]:
@@ -144,7 +113,3 @@ def _efficiency(built: BuiltTable) -> dict[str, Any]:
 def _scale() -> str:
     """Return the classes of the colour scale, as shares between its two ends."""
     return "".join(f".h{step}{{--t:{100 * step / STEPS:g}%}}" for step in range(STEPS + 1))
-
-
-def _hash(text: str) -> str:
-    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

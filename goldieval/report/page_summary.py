@@ -106,7 +106,10 @@ def _nothing_compared(compared: Standings) -> str:
     if compared.faults:
         return "No models could be compared; the lines below the table say why."
     if compared.single:
-        return "Each column has one measured model, so there is nothing to compare: every score stands beside chance."
+        return (
+            "No two models were measured under the same setting, so there is nothing to compare: "
+            "every score stands beside chance."
+        )
     return "Nothing was measured here yet."
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
+from goldieval.core.text import natural_order
 from goldieval.records.schema import Record
 from goldieval.report.grid import Cell, Grid, GridPanel, GridRow, RowGroup
 from goldieval.report.numbers import label
@@ -117,7 +118,7 @@ class PanelRows:
                     continue
                 if score := of_record(record, column.metric, file):
                     self._add(rows, score, record, place, main)
-        return sorted(rows.values(), key=lambda row: row.name)
+        return sorted(rows.values(), key=lambda row: natural_order(row.name))
 
     def _belongs_to_another_column(self, column: Column, record: Record) -> bool:
         """Return whether the scoring mode of a record belongs to another column of the table and not to this one."""
@@ -178,7 +179,7 @@ class PanelRows:
                 if selected and (score.task, score.metric) == (column.task, column.metric):
                     row = rows.setdefault(score.model, GridRow(score.model, "imported", [Cell() for _ in self.columns]))
                     row.cells[place] = Cell(score, comparable=False, notes=[self.grid.footnote(score.note)])
-        return sorted(rows.values(), key=lambda row: row.name)
+        return sorted(rows.values(), key=lambda row: natural_order(row.name))
 
 
 def _matches(record: Record, patterns: Iterable[str]) -> bool:

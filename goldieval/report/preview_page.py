@@ -16,8 +16,8 @@ from goldieval.core.errors import GoldievalError
 from goldieval.core.files import atomic_write
 from goldieval.data.manage.preview.classes import ClassCount
 from goldieval.data.manage.preview.facts import Preview
-from goldieval.report.formats.html import escape_invisible
 from goldieval.report.histogram import histogram
+from goldieval.report.page_parts import environment, style_of
 from goldieval.report.preview_pictures import SamplePictures, data_url
 
 CLASSES_SHOWN, GROUPS_SHOWN, IN_GROUP = 24, 8, 4
@@ -40,26 +40,25 @@ def write_preview(file: Path, preview: Preview) -> int:
 
 def render(preview: Preview) -> str:
     """Return the page as HTML."""
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=escape_invisible
-    )
-    template = (Path(__file__).with_name("templates") / "preview.html").read_text(encoding="utf-8")
     card = preview.task.card
-    return environment.from_string(template).render(
-        name=card.name,
-        title=card.title,
-        facts=[("family", card.family), ("protocol", preview.task.protocol), ("licence", card.licence)],
-        counts=[(f"{number:,}", what) for what, number in preview.counts.items()],
-        attention=preview.attention,
-        samples=_samples(preview),
-        classes=_bars(preview.classes),
-        classes_shown=CLASSES_SHOWN,
-        texts=_texts(preview),
-        groups=_groups(preview),
-        more_groups=max(0, len(preview.images.twice) - GROUPS_SHOWN),
-        sizes=_sizes(preview),
+    return (
+        environment()
+        .get_template("preview.html")
+        .render(
+            style=style_of("preview"),
+            name=card.name,
+            title=card.title,
+            facts=[("family", card.family), ("protocol", preview.task.protocol), ("licence", card.licence)],
+            counts=[(f"{number:,}", what) for what, number in preview.counts.items()],
+            attention=preview.attention,
+            samples=_samples(preview),
+            classes=_bars(preview.classes),
+            classes_shown=CLASSES_SHOWN,
+            texts=_texts(preview),
+            groups=_groups(preview),
+            more_groups=max(0, len(preview.images.twice) - GROUPS_SHOWN),
+            sizes=_sizes(preview),
+        )
     )
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
-
 import numpy as np
 from PIL import Image
 
@@ -16,6 +13,7 @@ from goldieval.data.samples import ImageSample
 from goldieval.data.small_maps import resized_map
 from goldieval.families.class_overlay import overlay
 from goldieval.families.sheet_colours import sheet_colours
+from goldieval.report.thumbnails import jpeg_address
 
 SIDE = 240  # longer side of a picture, in pixels
 QUALITY = 75
@@ -90,6 +88,4 @@ def _fitted(picture: Image.Image, side: int) -> Image.Image:
 
 def data_url(picture: Image.Image) -> str:
     """Return a picture as a JPEG in a data URL."""
-    stream = io.BytesIO()
-    picture.save(stream, "JPEG", quality=QUALITY)
-    return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode()
+    return jpeg_address(picture, QUALITY)

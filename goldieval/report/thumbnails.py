@@ -14,6 +14,7 @@ from goldieval.core.errors import GoldievalError, TaskError
 from goldieval.data.image_source import FileImage, ImageSource
 from goldieval.data.roots import inside
 from goldieval.records.schema import Record
+from goldieval.records.task_of import task_of
 from goldieval.tasks.catalogue import Catalogue
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 SIDE = 160  # pixels
 QUALITY = 70
 MOST_BYTES = 8_000_000  # of all pictures of a page; each task has an equal part
-NO_CARD = "the card of this task is not found: give its folder as --tasks-dir"
+NO_CARD = "the card of this task is not found, or was changed: give its folder as --tasks-dir"
 
 
 class Thumbnails:
@@ -44,15 +45,22 @@ class Thumbnails:
 
     def of(self, record: Record) -> TaskPictures:
         """Return the pictures of a task: by the reader of its card, or by file name if there is no card."""
-        task = self._catalogue.tasks.get(record.task.name)
+        task = task_of(record, self._catalogue)
+        if task is None:
+            return self._without_card(record)
         try:
-            if task is None:
-                folder = inside(self._root, record.data.source)
-                return TaskPictures(lambda id, path: FileImage(inside(folder, path)) if path else None, self._budget)
             images, masks = _samples(task.card.source, task.folder(self._root), bool(record.classes))
         except GoldievalError as error:
             return TaskPictures(lambda id, path: None, self._budget, str(error))
         return TaskPictures(lambda id, path: images.get(id), self._budget, masks=masks)
+
+    def _without_card(self, record: Record) -> TaskPictures:
+        """Return the pictures by file name, if the record names a folder below that of the data."""
+        try:
+            folder = inside(self._root, record.data.source)
+        except GoldievalError:
+            return TaskPictures(lambda id, path: None, self._budget, NO_CARD)
+        return TaskPictures(lambda id, path: FileImage(inside(folder, path)) if path else None, self._budget)
 
 
 def _samples(

@@ -176,7 +176,12 @@ class Catalogue:
 
 def command_name(task: Task) -> str:
     """Return the name of a task for use in any command: its id if it is shipped, else the path of its card."""
-    return task.name if task.file.parent == packaged("tasks") else shell_argument(str(task.file))
+    return task.name if is_shipped(task) else shell_argument(str(task.file))
+
+
+def is_shipped(task: Task) -> bool:
+    """Return whether a task is one of this package or of an installed plug-in, so that its name suffices."""
+    return task.file.parent == packaged("tasks") or task.file.parent in plugin_folders()
 
 
 def _distinct(tasks: list[Task]) -> list[Task]:

@@ -10,7 +10,8 @@ from types import TracebackType
 
 from goldieval.core.containment import contained
 from goldieval.core.errors import GoldievalError, TaskError
-from goldieval.tracking.backends import BACKENDS, Backend, TrackedRun, Value
+from goldieval.tracking.backend import Backend, TrackedRun, Value
+from goldieval.tracking.backends import BACKENDS
 from goldieval.tracking.run_state import RunState, new_state, read_state, state_file, write_state
 
 

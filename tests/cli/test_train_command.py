@@ -128,7 +128,9 @@ def test_a_dry_run_beside_a_finished_run(recipe: Path, tmp_path: Path) -> None:
 def test_a_dry_run_does_not_need_the_checkpoint_to_begin_with(recipe: Path) -> None:
     assert "32 images in 4 steps" in "".join(dry_run(recipe, "--set", "init=runs/nowhere/step-000100"))
     refused = one_line(goldieval("train", recipe, "--set", "init=runs/nowhere/step-000100").err)
-    assert "init: no checkpoint runs/nowhere/step-000100" in refused
+    assert "init: no checkpoint runs/nowhere/step-000100" in refused and "To make it" not in refused
+    refused = one_line(goldieval("train", recipe, "--set", "init=runs/clip-tiny/step-000100").err)
+    assert refused.endswith("To make it: goldieval train clip-tiny")
 
 
 def test_a_checkpoint_ships_and_says_how_it_was_trained(recipe: Path, tmp_path: Path) -> None:

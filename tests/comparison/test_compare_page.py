@@ -74,7 +74,7 @@ def test_verdict_interval_and_flips_are_there(page: Parsed, tmp_path: Path) -> N
     assert "1 better, 0 worse" in page.text and "+50.0" in page.text
     assert "svg" in [tag for tag, _ in page.tags]
     assert [given["class"] for tag, given in page.tags if tag == "article"] == ["flip gained"] * 12
-    assert "(rank 2)" in page.text
+    assert "(right class: rank 2)" in page.text
     assert (tmp_path / "page.html").stat().st_size < 100_000
 
 
@@ -150,3 +150,24 @@ def test_in_chromium_a_flip_opens_with_its_picture_and_nothing_is_asked_for(
         assert chromium.run("document.querySelectorAll('script').length") == 1
         assert HOSTILE in chromium.run("document.querySelector('.flip').textContent")
         assert chromium.errors == []
+
+
+def test_the_pictures_of_an_imported_card_are_found_by_the_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for seed, name in enumerate(("ant", "bee", "cat")):
+        for number in range(6):
+            picture(tmp_path / "insects" / name / f"{number}.png", 10 * seed + number)
+    assert goldieval("data", "import", "insects").code == 0
+    for seed in ("1", "2"):
+        assert goldieval("run", "--model", f"random:{seed}", "--tasks", "insects.yaml", "--no-cache").code == 0
+    compared = ("compare", "random:1", "random:2", "--html", "page.html")
+    assert goldieval(*compared).code == 0
+    assert (tmp_path / "page.html").read_text().count("data:image/jpeg") > 1
+    missing = goldieval("compare", "random:1", "random:3")
+    assert missing.code == 2 and "--tasks insects.yaml" in one_line(missing.err)
+    card = tmp_path / "insects.yaml"
+    card.write_text(card.read_text().replace("a photo of", "a picture of"))  # another card than the measured one
+    assert goldieval(*compared).code == 0
+    assert "data:image/jpeg" not in (tmp_path / "page.html").read_text()

@@ -165,7 +165,8 @@ def test_pages_and_plots_escape_foreign_characters(tmp_path: Path) -> None:
     made_table = build_table(str(table))
     text = page(made_table)
     assert acting(text) == set() and "\\x1b[2J" in text
-    assert write_plot(tmp_path / "p.png", made_table) > 1000
+    write_plot(tmp_path / "p.png", made_table)
+    assert (tmp_path / "p.png").stat().st_size > 1000
 
 
 def test_comparing_foreign_records_has_no_effect_on_the_terminal(tmp_path: Path) -> None:

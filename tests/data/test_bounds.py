@@ -17,7 +17,7 @@ from training_samples import tokenizer
 from goldieval import evaluate, load_model
 from goldieval.core import reading
 from goldieval.core.errors import GoldievalError, TaskError
-from goldieval.data import parquet_columns, table_files
+from goldieval.data import parquet_columns, table_files, table_formats
 from goldieval.data.coco_masks import PanopticMask
 from goldieval.data.image_source import FileImage
 from goldieval.data.masks import FileMask, label_table, read_values
@@ -91,7 +91,7 @@ def test_broken_and_deep_json_is_one_line_for_every_reader(text: str, tmp_path: 
 
 def test_row_length_is_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jsonl, "ROW_BYTES", 1_000)
-    monkeypatch.setattr(table_files, "ROW_BYTES", 1_000)
+    monkeypatch.setattr(table_formats, "ROW_BYTES", 1_000)
     picture(tmp_path / "a.png")
     row = {"image": "a.png", "captions": ["a red square"]}
     file = json_lines(tmp_path / "t.jsonl", [row, row | {"more": "x" * 3_000}, row])

@@ -70,7 +70,7 @@ def test_glob_patterns_select_files(hub: Server, tmp_path: Path) -> None:
     ran = goldieval("data", "get", only, "--yes")
     assert ran.code == 0 and "left out, not data: name.py" in ran.out
     ran = goldieval("data", "get", card(tmp_path / "other", id="other", hub="org/name", hub_files=["*.py"]), "--yes")
-    assert ran.code == 1 and "has no data files *.py" in one_line(ran.err)
+    assert ran.code == 1 and "is made by a script (name.py)" in one_line(ran.err)
 
 
 def test_interrupted_get_downloads_only_the_rest(

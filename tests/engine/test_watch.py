@@ -171,6 +171,22 @@ def test_the_watch_ends_after_so_many_checkpoints(tmp_path: Path) -> None:
     assert evaluated == ["a.pt", "b.pt"]
 
 
+def test_the_time_of_an_evaluation_is_not_time_without_a_checkpoint(tmp_path: Path) -> None:
+    (tmp_path / "a.pt").write_bytes(WHOLE)
+    _old(tmp_path / "a.pt")
+    evaluated: list[str] = []
+
+    def evaluate(spec: str) -> None:
+        evaluated.append(spec.rpartition("/")[2])
+        if len(evaluated) == 1:
+            time.sleep(0.6)
+            (tmp_path / "b.pt").write_bytes(WHOLE)
+
+    options = WatchOptions(tmp_path, every=0.05, idle=0.4)
+    Watch("goldiclip", options, evaluate, lambda spec, changed: False, Lines()).run()
+    assert evaluated == ["a.pt", "b.pt"]
+
+
 def test_one_look_ends_when_everything_is_settled(tmp_path: Path) -> None:
     (tmp_path / "a.pt").write_bytes(WHOLE)
     watch, evaluated, _ = _watch(tmp_path, once=True, idle=100.0)
@@ -201,6 +217,9 @@ def test_a_pattern_selects_and_options_stay_behind_the_place(tmp_path: Path) -> 
         ("goldiclip", "nowhere", "no such folder"),
         ("./mine.py:load", ".", "Python file"),
         ("goldiclip@/elsewhere/*.pt", ".", "is not in it"),
+        ("goldiclop", ".", "no model family 'goldiclop'.*Did you mean goldiclip"),
+        ("open_clip:ViT-B-32@*.pt::siz=3", ".", "no option 'siz'.*Did you mean size"),
+        ("open_clip:ViT-B-32::size=0", ".", "size=0 is not possible"),
     ],
 )
 def test_what_cannot_be_watched_is_refused(tmp_path: Path, model: str, folder: str, said: str) -> None:

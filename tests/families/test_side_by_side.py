@@ -9,10 +9,11 @@ import pytest
 from colour_vision import VISIONS, distances, least_distance, seen
 from PIL import Image, ImageFont
 
+from goldieval.core.drawn_text import lines_within
 from goldieval.data.masks import IGNORED
 from goldieval.families.class_overlay import INK, PAPER, contours, overlay
 from goldieval.families.sheet_colours import OTHERS, PALETTE, sheet_colours
-from goldieval.families.sheet_legend import LINE, wrapped
+from goldieval.families.sheet_legend import LINE
 from goldieval.families.side_by_side import DrawnPicture, side_by_side
 
 LEAST = 11.0  # CIEDE2000; 2.3 is just noticeable
@@ -89,7 +90,7 @@ def test_contours_are_one_pixel_wide() -> None:
 @pytest.mark.parametrize("name", ["Sandwich, with everything on it", "w" * 300, "x", "wall-other-material " * 12])
 def test_a_name_is_wrapped_and_never_cut(room: int, name: str) -> None:
     font = ImageFont.load_default(size=13)
-    lines = wrapped(name, room, font)
+    lines = lines_within(name, room, font)
     assert "".join(lines).replace(" ", "") == name.replace(" ", "")
     assert all(font.getlength(line) <= room for line in lines)
 

@@ -147,7 +147,7 @@ def test_images_seen_are_those_of_the_whole_training(cut: Path, tmp_path: Path) 
 
 
 def test_a_gradient_that_overflowed_is_null_in_the_log(tmp_path: Path) -> None:
-    RunFolder(tmp_path).log(StepReport(1, 8, {"softmax": 1.0}, {"softmax": 1.0}, 1.0, float("inf"), 5.0))
+    RunFolder(tmp_path).log(StepReport(1, 8, {"softmax": 1.0}, {"softmax": 1.0}, 1.0, float("inf"), 5.0, 1e-3))
     assert '"gradient_norm": null' in (tmp_path / "log.jsonl").read_text()
 
 

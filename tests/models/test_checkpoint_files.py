@@ -217,6 +217,8 @@ def test_tensors_beside_a_model_are_noted_and_tensors_within_it_refused(tmp_path
     loss = {"loss.temperature": torch.ones(1)}
     beside = info(saved(tmp_path, {"state_dict": prefixed(state, "model.") | loss}))
     assert beside.checkpoint == "took 38 tensors of state_dict, prefix model. removed; left: state_dict.loss"
+    head = prefixed(state, "clip.model.") | {"clip.head.weight": torch.ones(1), "clip.head.bias": torch.ones(1)}
+    assert info(saved(tmp_path, head)).checkpoint.endswith("left: clip.head (2)")
     line = refused(saved(tmp_path, state | loss))
     assert "1 more than it has (loss.temperature)" in line and len(line) < 400
 

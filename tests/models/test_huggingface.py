@@ -205,3 +205,12 @@ def test_offline_missing_weights_are_an_error_without_a_request(tmp_path: Path, 
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     line = refused("huggingface:openai/clip-vit-base-patch32", offline=True)
     assert "--offline" in line and "openai/clip-vit-base-patch32" in line
+
+
+@pytest.mark.parametrize("option", ["", "tokenizer"])
+def test_a_model_that_was_saved_without_its_tokenizer_is_refused(tmp_path: Path, option: str) -> None:
+    folder = huggingface_folder(tmp_path, "clip")
+    for file in (*folder.glob("*token*"), *folder.glob("vocab*"), *folder.glob("merges*")):
+        file.unlink()
+    with pytest.raises(GoldievalError, match=r"no tokenizer|no tokens besides its special tokens"):
+        load_model(f"huggingface:{folder}" + (f"::tokenizer={folder}" if option else ""))

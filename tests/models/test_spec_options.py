@@ -124,6 +124,7 @@ def test_a_tower_whose_positions_cannot_be_interpolated_is_refused(
         {"embed_dim": 32, "vision_cfg": vision, "text_cfg": {"width": 32, "heads": 2, "layers": 1}},
     )
     torch.save(open_clip.create_model("RESNET").state_dict(), tmp_path / "resnet.pt")
+    assert "cannot be interpolated" in refused("open_clip:RESNET::size=96")
     line = refused(spec_of(tmp_path / "resnet.pt", "size=96", name="RESNET"))
     assert "size: the positions of this image tower cannot be interpolated; it has size=64" in line
     assert describe(spec_of(tmp_path / "resnet.pt", "size=64", "mean=0.5", name="RESNET")).resolution == 64

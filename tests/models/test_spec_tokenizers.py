@@ -107,3 +107,8 @@ def test_a_text_tower_of_transformers_reads_texts_up_to_its_positions(
     assert plain.image_identity == longer.image_identity
     assert describe(spec_of(file, f"tokenizer={tmp_path}", name="BERT")).fingerprint == plain.fingerprint
     assert "reads at most 40 tokens" in refused(spec_of(file, "context=41", name="BERT"))
+
+
+def test_a_folder_without_a_tokenizer_is_refused(folder: Path, tmp_path: Path) -> None:
+    line = refused(spec_of(folder / "tiny.pt", f"tokenizer={tmp_path}"))
+    assert "no file of a tokenizer, such as tokenizer.json" in line

@@ -141,6 +141,17 @@ def test_settings_that_are_not_comparable_have_panels_of_their_own() -> None:
     assert "other prompts" in titles[3]
 
 
+def test_epochs_are_in_natural_order_and_the_panels_of_a_task_beside_each_other(tmp_path: Path) -> None:
+    specs = [f"open_clip:ViT-B-32@run/epoch_{number}.pt" for number in (10, 9)]
+    write(tmp_path, *(made(task, spec, scoring=mode) for task in ("cifar10", "coco-karpathy")
+                      for spec, mode in zip(specs, ("conditioned", "global"), strict=True)))  # fmt: skip
+    loaded = goldieval.load_results(tmp_path)
+    assert str(loaded).index("epoch_9.pt") < str(loaded).index("epoch_10.pt")
+    titles = [axes.get_title() for axes in loaded.plot().figure.axes]
+    assert titles == ["cifar10, global scoring", "cifar10, conditioned scoring",
+                      "coco-karpathy, global scoring", "coco-karpathy, conditioned scoring"]  # fmt: skip
+
+
 def test_a_metric_is_chosen_and_a_missing_one_is_one_line() -> None:
     records = Results([made("coco-karpathy", metrics={"t2i_r1": share(0.5, 9), "i2t_r1": NO_INTERVAL})])
     assert drawn(records.plot("i2t_r1"))[0].get_xlabel() == "I2T R@1, %"

@@ -285,3 +285,9 @@ def test_no_text_of_the_figure_on_a_page_lies_upon_another_or_is_cut(count: int,
         names = chromium.run("[...document.querySelectorAll('g title')].map(each => each.textContent)")
         assert len(names) == sum(len(plot.on(axis)) for axis in AXES)
         assert chromium.run("document.querySelectorAll('text.label').length") >= 8
+
+
+def test_the_scoring_of_a_label_is_not_cut() -> None:
+    point = EfficiencyPoint("a name of a model that is very long indeed", "ours", 1.0, None, None, 5, 5, "other scores")
+    (text,) = label_texts([point], "")
+    assert text.endswith("… (other scores)") and text.startswith("a name of a model")

@@ -113,6 +113,12 @@ def test_columns_are_chosen_by_heading_metric_or_task(tmp_path: Path) -> None:
     assert "'cifar10'" not in ran.err
 
 
+def test_columns_of_a_table_without_records() -> None:
+    write(Path("results"), made("shapes-zeroshot", "a", 0.5))
+    ran = goldieval("table", "--columns", "cifar*")
+    assert ran.code == 2 and one_line(ran.err).endswith("no such column. The table has none: no record belongs to it.")
+
+
 def test_chance_and_ceiling_stand_below_every_column(tmp_path: Path) -> None:
     metric = share(0.5, 5000).model_copy(update={"chance": 0.0002, "ceiling": 0.9})
     grid = table(spec(tmp_path), made("coco-karpathy", "a", metrics={"t2i_r1": metric})).grid

@@ -15,7 +15,7 @@ import pytest
 from tracker_files import tensorboard_run, wandb_run
 
 from goldieval.tracking import backends
-from goldieval.tracking.backends import TrackedRun
+from goldieval.tracking.backend import TrackedRun
 from goldieval.tracking.trackers import TrackerError, Trackers
 
 INSTALL = "uv run --with mlflow-skinny --with trackio pytest tests/tracking"

@@ -11,7 +11,6 @@ from goldieval.core.containment import contained, error_line
 from goldieval.core.errors import TaskError, listing
 from goldieval.core.meter import tracked
 from goldieval.data.fetch.lockfile import Lock, claimed_lock, difference
-from goldieval.data.fetch.staging import is_incomplete
 from goldieval.data.image_source import NoImage
 from goldieval.data.masks import check_masks
 from goldieval.data.roots import inside
@@ -59,15 +58,12 @@ def check(task: Task, root: Path, workers: int) -> CheckReport:
 
 
 def _checked(task: Task, root: Path, workers: int) -> CheckReport:
+    from goldieval.engine.task_loader import lack_of_data
+
     source, folder = task.card.source, task.folder(root)
     get = source.how_to_get(folder, command_name(task))
-    if source.on_disk and is_incomplete(folder):
-        return CheckReport(
-            task, [], [Fault(f"{tilde(folder)} is incomplete: a download was interrupted while files were moved", get)]
-        )
-    lacking = (source.missing(folder) if folder.is_dir() else ["any file"]) if source.on_disk else []
-    if lacking:
-        return CheckReport(task, [], [Fault(f"{tilde(folder)} lacks {listing(lacking)}", get)])
+    if lack := lack_of_data(task, folder, tilde(folder)):
+        return CheckReport(task, [], [Fault(lack, get)])
     try:
         with contained("reading its lock file"):
             lock = claimed_lock(folder)[0] if source.on_disk else None

@@ -11,7 +11,7 @@ from goldieval.core.errors import TaskError
 from goldieval.data.manage.columns import Rows
 from goldieval.data.manage.features import features_of
 from goldieval.data.manage.finding import TABLES, DetectionHints, UnfitError, files_of, json_or_none
-from goldieval.data.manage.layouts.parquet import groups_of
+from goldieval.data.manage.parquet_groups import groups_of
 from goldieval.data.manage.places import PicturePlace, picture_place, place_without_extension
 from goldieval.data.manage.row_columns import picture_columns
 from goldieval.data.table_files import read_table

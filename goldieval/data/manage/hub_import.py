@@ -15,11 +15,12 @@ from goldieval.data.fetch.hub import endpoint, is_forbidden, list_files
 from goldieval.data.fetch.plan import FetchPlan, plan_fetch
 from goldieval.data.fetch.retry import Refused
 from goldieval.data.fetch.staging import lock_for_fetch, remove_leftovers
+from goldieval.data.manage import parquet_groups
 from goldieval.data.manage.caption_options import with_caption_rules
 from goldieval.data.manage.detect import detect
 from goldieval.data.manage.finding import DetectionHints
 from goldieval.data.manage.hub_files import HubRequest, HubSelection, select_files
-from goldieval.data.manage.layouts import parquet, shards
+from goldieval.data.manage.layouts import shards
 from goldieval.data.manage.propose import Proposal, proposal_of
 from goldieval.data.roots import inside
 from goldieval.data.source import Source
@@ -137,7 +138,7 @@ def propose_from_hub(
 def _place(planned: HubImport) -> str:
     """Return the name of the group of files that was selected, or an empty string if it is not one group."""
     chosen = sorted(planned.selection.paths)
-    groups = parquet.groups_of(planned.folder) | shards.groups_of(planned.folder)
+    groups = parquet_groups.groups_of(planned.folder) | shards.groups_of(planned.folder)
     for name in chosen:
         inside(planned.folder, name)
     return next((place for place, names in groups.items() if sorted(names) == chosen), "")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import posixpath
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from goldieval.core.errors import TaskError, listing
-from goldieval.core.text import shell_argument
+from goldieval.core.text import natural_order, shell_argument
 from goldieval.data.labels import NUMBER
 from goldieval.data.lists import ListSource, sorted_classes
 from goldieval.data.manage.finding import DetectionHints, Faults, Finding, files_of, is_wanted
@@ -59,7 +58,7 @@ def find(folder: Path, hints: DetectionHints, faults: Faults) -> list[Finding]:
 def _findings(lists: list[ClassifiedList]) -> Iterator[Finding]:
     """Yield one finding for each split; lists of the same split are its partitions, or levels of classes."""
     splits: dict[tuple[str, str], list[ClassifiedList]] = {}
-    for each in sorted(lists, key=lambda each: _natural(each.place)):
+    for each in sorted(lists, key=lambda each: natural_order(each.place)):
         splits.setdefault((split_of(each.place) or each.place, each.source["images"]), []).append(each)
     for several in splits.values():
         finest = max(several, key=lambda each: len(each.classes))
@@ -73,11 +72,6 @@ def _short_names(of: ClassifiedList) -> list[str]:
     """Return the names of classes without the folder that all have in common, or nothing if there is none."""
     common = "" if "label" in of.source else posixpath.commonpath(of.classes)
     return [posixpath.relpath(name, common) for name in of.classes] if common and common not in of.classes else []
-
-
-def _natural(place: str) -> list[tuple[int, str]]:
-    """Return a sort key in which test2 is before test10."""
-    return [(int(part or 0), text) for text, part in re.findall(r"(\D*)(\d*)", place)]
 
 
 def _read(folder: Path, file: Path, places: list[Path]) -> list[ClassifiedList]:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +11,13 @@ from goldieval.core.errors import TaskError, listing
 from goldieval.data.file_patterns import matching_files
 from goldieval.data.labels import class_names_in, label_text
 from goldieval.data.manage.features import FileFeatures, features_of
-from goldieval.data.manage.finding import DetectionHints, Faults, Finding, UndecidedError, UnfitError, files_of
+from goldieval.data.manage.finding import DetectionHints, Faults, Finding, UndecidedError, UnfitError
+from goldieval.data.manage.parquet_groups import groups_of
 from goldieval.data.manage.places import picture_root
 from goldieval.data.manage.row_columns import caption_column, label_column, picture_columns, values_of
 from goldieval.data.manage.row_splits import split_filter
 
 CLASS_NAMES = "classes.txt"
-# `test-00000-of-00003-3f2a`, `0000` and `part_7`: a part of the files that begin alike.
-PART = re.compile(r"(?P<prefix>.*?)(?:[-_.]?[0-9]{3,}-of-[0-9]{3,}(?:-[0-9a-f]+)?|(?:^|[-_.])[0-9]+|[0-9]{4,})")
 
 
 def find(folder: Path, hints: DetectionHints, faults: Faults) -> list[Finding]:
@@ -45,27 +41,6 @@ def _asked_for(folder: Path, file: str) -> dict[str, list[str]]:
         return {file: groups[file]} if file in groups else {}
     matching = matching_files(folder, file, "--file")
     return {file: matching} if matching else {}
-
-
-def groups_of(folder: Path) -> dict[str, list[str]]:
-    """Return the Parquet files below a folder by the glob pattern that names them: those of one folder and split."""
-    by_prefix: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for file in files_of(folder, [".parquet"]):
-        name = file.relative_to(folder)
-        part = PART.fullmatch(file.stem)
-        by_prefix[name.parent.as_posix(), part["prefix"] if part else file.stem].append(name.as_posix())
-    return {_pattern(folder, parent, prefix, names): names for (parent, prefix), names in by_prefix.items()}
-
-
-def _pattern(folder: Path, parent: str, prefix: str, names: Sequence[str]) -> str:
-    """Return a pattern that matches exactly these files."""
-    below = "" if parent == "." else f"{escape(parent)}/"
-    start = f"{below}{escape(prefix)}"
-    if len(names) == 1 and "-of-" not in names[0]:
-        return escape(names[0])
-    patterns = [f"{start}-*.parquet", f"{start}*.parquet", f"{start}[0-9]*.parquet", f"{start}-[0-9]*-of-*.parquet"]
-    fitting = (pattern for pattern in patterns if matching_files(folder, pattern, "files") == sorted(names))
-    return next(fitting, escape(names[0]))
 
 
 @dataclass

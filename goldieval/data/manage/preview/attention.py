@@ -43,7 +43,7 @@ def _of_images(prepared: Prepared[Any], images: ImageFacts) -> Iterator[str]:
 def _of_texts(texts: TextLengths | None, repeated: Repeats | None) -> Iterator[str]:
     if repeated and repeated.captions:
         yield (
-            f"captions that another image has too, so that no model can know which is meant: {repeated.captions:,}, "
+            f"captions that several images share, so that the right image is ambiguous: {repeated.captions:,}, "
             f"of {repeated.images:,} images"
         )
     if texts and texts.cut:
