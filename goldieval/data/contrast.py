@@ -121,7 +121,7 @@ class ContrastSource(Source):
     def _add(self, queries: _Queries, folder: Path, where: str, place: tuple[str, str], item: dict[str, Any]) -> None:
         """Add an item: a query for each of its true captions."""
         stem, key = place
-        ((source, path),) = PictureColumns([self.image], self.images or ".", self.prefix).of(folder, where, item)
+        ((source, path),) = PictureColumns([self.image], self.images, self.prefix).of(folder, where, item)
         id = path if isinstance(source, ParquetImage) else str(item[self.image]).removeprefix(self.prefix)
         row = queries.row_of(ImageSample(id, source, path))
         first = len(queries.texts)

@@ -51,7 +51,7 @@ class CrossedSource(Source):
     def read(self, folder: Path) -> Dataset:
         images: list[ImageSample] = []
         texts: list[TextSample] = []
-        columns = PictureColumns(self.pair, self.images or ".", self.prefix, self.picture)
+        columns = PictureColumns(self.pair, self.images, self.prefix, self.picture)
         wanted = [*self.captions, *([self.example] if self.example else [])]
         for row, (where, entry) in enumerate(rows_with_pictures(folder, self.file, self.pair, wanted)):
             id = text_in(where, entry, self.example) if self.example else str(row)

@@ -25,13 +25,13 @@ class PictureColumns:
 
     Attributes:
         columns: Columns of the pictures.
-        images: Folder of the image files, below the data's folder.
+        images: Folder of the image files, below the data's folder; if empty, names are relative to the latter.
         prefix: Leading part of the file names to remove.
         picture: File name pattern, with ``{}`` for the value.
     """
 
     columns: Sequence[str]
-    images: str = "."
+    images: str = ""
     prefix: str = ""
     picture: str = "{}"
 
@@ -43,10 +43,11 @@ class PictureColumns:
         value = entry.get(column)
         if isinstance(value, ParquetImage):
             return value, f"{Path(where).name}-{column}"
-        top = inside(folder, self.images)
+        top = inside(folder, self.images or ".")
         name = file_name(where, value, column).removeprefix(self.prefix)
         name = self.picture.replace("{}", name)
-        return FileImage(picture_file(where, top, name, column)), f"{self.images}/{relative_name(top, name)}"
+        path = relative_name(top, name)
+        return FileImage(picture_file(where, top, name, column)), f"{self.images}/{path}" if self.images else path
 
 
 def is_parquet(file: str) -> bool:

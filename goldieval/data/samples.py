@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -9,9 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from goldieval.core.errors import TaskError, listing
+from goldieval.core.paths import GIVEN
 from goldieval.data.file_names import escape_undecodable
 from goldieval.data.image_source import ImageSource
 from goldieval.data.text_files import check_encodable
+from goldieval.data.walk import LINK
 
 if TYPE_CHECKING:
     from goldieval.data.masks import MaskSource
@@ -36,6 +39,11 @@ class ImageSample:
     def __post_init__(self) -> None:
         for name in ("id", "path"):
             object.__setattr__(self, name, escape_undecodable(getattr(self, name)))
+
+    @property
+    def shown_name(self) -> str:
+        """Its path without ``./``, or its id if it has none."""
+        return posixpath.normpath(self.path) if self.path else self.id
 
 
 @dataclass(frozen=True)
@@ -108,7 +116,10 @@ class Dataset:
         for name in self.class_names or ():
             check_encodable(name, f"class name {escape_undecodable(name)!r}")
         if not self.images:
-            raise TaskError("no images found" + (f": {'; '.join(self.notes)}" if self.notes else ""))
+            allow = (
+                f" (${GIVEN} lists folders that links may lead to)" if any(LINK in note for note in self.notes) else ""
+            )
+            raise TaskError("no images found" + (f": {'; '.join(self.notes)}{allow}" if self.notes else ""))
 
 
 @dataclass

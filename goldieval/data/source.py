@@ -135,7 +135,7 @@ class Source(BaseModel):
             TaskError: As for ``read``, or the output differs from the hash in the card.
         """
         with contained(f"reading {tilde(folder)}"):
-            dataset = self.read(folder.absolute())
+            dataset = self.read(Path(os.path.abspath(folder)))  # without "..", as ``inside`` returns paths
         if self.prepare is None:
             return dataset, ""
         dataset = self.prepare.apply(dataset)

@@ -96,6 +96,7 @@ class Table(BaseModel):
             TaskError: A row is invalid; names file and row.
         """
         rows: dict[str, AnnotatedImage] = {}
+        texts: dict[str, dict[str, str]] = {}  # of images that occur in several rows, by caption id
         repeats: list[tuple[str, str]] = []
         empty: list[tuple[str, AnnotatedImage]] = []
         left_out = LeftOut() if allow_missing else None
@@ -107,7 +108,10 @@ class Table(BaseModel):
             known = rows.setdefault(row.image.id, row)
             empty += [(place, known)] if self.caption and not row.captions else []
             if known is not row:
-                repeats += join_captions(place, known, row, bool(self.caption) and allow_missing)
+                if row.image.id not in texts:
+                    texts[row.image.id] = dict(known.captions)
+                allowed = bool(self.caption) and allow_missing
+                repeats += join_captions(place, known, texts[row.image.id], row, allowed)
         lacking = [place for place, known in empty if known.captions]
         notes = [f"left out: {len(lacking):,} rows without a caption, of images with another: {listing(lacking)}"]
         notes = [*left_out_notes(left_out or LeftOut()), *(notes if lacking else []), *repeated_note(repeats)]

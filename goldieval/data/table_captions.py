@@ -19,16 +19,26 @@ def named_captions(image_id: str, texts: list[str], in_order: bool) -> list[tupl
 
 
 def join_captions(
-    where: str, known: AnnotatedImage, again: AnnotatedImage, allow_missing: bool
+    where: str, known: AnnotatedImage, texts: dict[str, str], again: AnnotatedImage, allow_missing: bool
 ) -> list[tuple[str, str]]:
     """Add the captions of a row to an earlier row of the same image; return (image id, text) of those it has already.
+
+    Args:
+        where: Location of the row for error messages.
+        known: The image with the captions of earlier rows.
+        texts: These captions by their ids; those of the row are added.
+        again: The image with the captions of the row.
+        allow_missing: Whether the row may lack a caption.
 
     Raises:
         TaskError: The row has no caption, so that one of the two is redundant or wrong.
     """
     if not again.captions and not allow_missing:
         raise TaskError(f"{where}: image id {known.image.id!r} occurs twice. Give every image one row.")
-    texts = dict(known.captions)
     repeats = [(known.image.id, text) for id, text in again.captions if texts.get(id) == text]
-    known.captions = [*known.captions, *((id, text) for id, text in again.captions if texts.get(id) != text)]
+    new = [(id, text) for id, text in again.captions if texts.get(id) != text]
+    if not isinstance(known.captions, list):
+        known.captions = list(known.captions)
+    known.captions.extend(new)  # a new list for each row would take time quadratic in the captions of an image
+    texts |= new
     return repeats

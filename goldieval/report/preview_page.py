@@ -66,7 +66,7 @@ def _samples(preview: Preview) -> list[dict[str, Any]]:
     pictures = SamplePictures(preview)
     return [
         {
-            "id": sample.image.path or sample.image.id,
+            "id": sample.image.shown_name,
             "pictures": [data_url(picture) for picture in pictures.of(sample)],
             "fault": pictures.faults.get(sample.image.id, ""),
             "label": sample.label,
@@ -129,7 +129,7 @@ def _groups(preview: Preview) -> list[dict[str, Any]]:
     def about(row: int) -> str:
         image = dataset.images[row]
         label = f" ({names[int(dataset.labels[row])]})" if names and dataset.labels is not None else ""
-        return f"{image.path or image.id}{label}"
+        return f"{image.shown_name}{label}"
 
     return [
         {

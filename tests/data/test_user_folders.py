@@ -167,4 +167,32 @@ def test_a_class_folder_without_a_picture_is_named() -> None:
         picture(Path(f"mine/{name}/0.png"))
     Path("mine/c").mkdir()
     code, out = imported()
-    assert code == 2 and "c hold no images of their own" in one_line(out)
+    assert code == 0 and "left out: c (no images in them)" in out
+
+
+def test_a_class_folder_with_images_in_deeper_folders_is_named() -> None:
+    for name in ("a", "b", "c/old/new"):
+        picture(Path(f"mine/{name}/0.png"))
+    code, out = imported()
+    assert code == 2 and "c holds images only in other folders" in one_line(out)
+
+
+def test_a_single_class_folder_is_named() -> None:
+    picture(Path("mine/a/0.png"))
+    code, out = imported()
+    assert code == 2 and "a is the only folder of images" in one_line(out)
+
+
+def test_folders_around_the_class_folders_do_not_count_as_levels() -> None:
+    for name in ("test/cat", "test/dog", "train/cat", "train/dog"):
+        picture(Path(f"mine/a/b/c/d/{name}/0.png"))
+    code, out = imported()
+    assert code == 0 and "class folders in a/b/c/d/test" in out and "2 images, 2 classes" in out
+
+
+def test_folders_beyond_the_search_are_not_called_empty() -> None:
+    for name in ("a/x", "a/y", "b/x", "b/y"):
+        picture(Path(f"deep/{name}/1/p/0.png"))
+        picture(Path(f"deep/{name}/2/p/0.png"))
+    ran = goldieval("data", "import", "deep")
+    assert ran.code == 2 and "It holds no file down to 2 levels of folders" in one_line(ran.err)

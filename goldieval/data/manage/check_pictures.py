@@ -20,7 +20,7 @@ def check_pictures(dataset: Dataset) -> list[str]:
         TaskError: Files are not images, or all are missing; names the first.
     """
     images = [image for image in dataset.images if not isinstance(image.source, NoImage)]
-    lacking = [image.path or image.id for image in images if _lacks(image)]
+    lacking = [image.shown_name for image in images if _lacks(image)]
     there = [image for image in images if not _lacks(image)]
     if images and not there:
         raise TaskError(f"none of the {len(images):,} images exists: {listing(lacking)}.")
@@ -28,7 +28,7 @@ def check_pictures(dataset: Dataset) -> list[str]:
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         faults_of = pool.map(lambda image: _fault(image, id(image) in decoded), there)
         found = list(tracked(faults_of, "checking images", len(there)))
-    faults = [f"{image.path or image.id} ({fault})" for image, fault in zip(there, found, strict=True) if fault]
+    faults = [f"{image.shown_name} ({fault})" for image, fault in zip(there, found, strict=True) if fault]
     if faults:
         raise TaskError(f"{len(faults):,} of {len(images):,} images cannot be read: {listing(faults)}.")
     return lacking

@@ -87,7 +87,7 @@ def columns_of(rows: Rows, folder: Path, shown: str, named: dict[str, str], fami
     rest = [name for name in names if name not in pictures and name != image]
     caption = label = ""
     if family in (None, "retrieval"):
-        caption = pick_column(shown, "caption", [name for name in rest if _all(rows, name, _is_text)], rows, named)
+        caption = pick_column(shown, "caption", _caption_columns(rows, rest, family), rows, named)
     if family == "zeroshot" or (family is None and not caption):
         label = pick_column(shown, "label", [name for name in rest if _is_label(rows, name)], rows, named)
     if not caption and not label:
@@ -96,6 +96,14 @@ def columns_of(rows: Rows, folder: Path, shown: str, named: dict[str, str], fami
         raise UnfitError(f"{shown}: no column looks like {wanted}; name one of {', '.join(rest)} with {options}.")
     place = roots[image]
     return DetectedColumns(image, place.images, caption, label, place.prefix, place.extension)
+
+
+def _caption_columns(rows: Rows, names: list[str], family: str | None) -> list[str]:
+    """Return the columns of captions: several words, or any text if only the column's name says that it is one."""
+    classes = [name for name in names if name.lower() in USUAL["label"] and _is_label(rows, name)]
+    found = [name for name in names if _all(rows, name, _is_text) and (family or name not in classes)]
+    by_name = [name for name in names if name.lower() in USUAL["caption"] and _all(rows, name, _is_any_text)]
+    return found or ([] if family is None and classes else by_name)
 
 
 def columns_of_pictures(rows: Rows) -> list[str]:
@@ -175,6 +183,12 @@ def _is_text(value: Any) -> bool:
     """Return whether a value looks like a caption: several words, unlike most ids and class names."""
     texts = [text for text in value if not is_missing(text)] if isinstance(value, list) else [value]
     return bool(texts) and all(isinstance(text, str) and len(text.split()) >= 3 for text in texts)
+
+
+def _is_any_text(value: Any) -> bool:
+    """Return whether a value is a text with a letter, or a list of such texts."""
+    texts = value if isinstance(value, list) else [value]
+    return bool(texts) and all(isinstance(text, str) and any(map(str.isalpha, text)) for text in texts)
 
 
 def _is_label(rows: Rows, name: str) -> bool:

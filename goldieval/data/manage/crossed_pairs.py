@@ -49,7 +49,8 @@ def crossed_finding(folder: Path, file: ChoiceFile, pictures: list[str], caption
         names = [str(value) for column in pictures for value in values_of(file.rows, column)]
         place = place_of(folder, file.name, names)
     ids = [name for name in ("id", "example_id", "index", "key") if _is_id(file.rows, name)]
-    source: dict[str, Any] = {"reader": "crossed", "file": file.name, "images": place.images or "."}
+    source: dict[str, Any] = {"reader": "crossed", "file": file.name}
+    source |= {"images": place.images} if place.images not in ("", ".") else {}
     source |= {"example": ids[0] if ids else "", "pair": pictures, "captions": captions}
     source |= {"picture": f"{{}}{place.extension}"} if place.extension else {}
     source |= {"prefix": place.prefix} if place.prefix else {}

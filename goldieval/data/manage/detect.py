@@ -13,7 +13,15 @@ from goldieval.core.errors import GoldievalError, listing
 from goldieval.core.text import shell_argument
 from goldieval.data.file_names import relative_name
 from goldieval.data.manage.family_defaults import wanted_words
-from goldieval.data.manage.finding import DEPTH, DetectionHints, Faults, Finding, UndecidedError, forget_files
+from goldieval.data.manage.finding import (
+    DEPTH,
+    DetectionHints,
+    Faults,
+    Finding,
+    UndecidedError,
+    UnfitError,
+    forget_files,
+)
 from goldieval.data.manage.generic_names import preferred_split, split_of, without_split
 from goldieval.data.manage.layouts import LAYOUTS
 from goldieval.data.manage.pickles import pickle_in
@@ -21,6 +29,7 @@ from goldieval.data.manage.places import folders_below
 from goldieval.data.walk import ending_of, is_leftover
 
 MOST_SEEN = 100_000  # maximum number of files counted for the error message
+MOST_NEAR = 3  # files that nearly fit and are named
 HINTS = {
     ".parquet": "a Parquet file needs a column of images, or of names of images below the folder",
     ".tar": "in a tar, images and their texts or labels have the same name",
@@ -53,7 +62,7 @@ def _detect(folder: Path, hints: DetectionHints) -> Finding:
         found = [each for each in layout(folder, hints, faults) if hints.file in ("", each.place)]
         if found:
             others = [] if hints.file else _others(folder, hints, number + 1)
-            return _with_alternatives(_one_of(found), found, others)
+            return _with_alternatives(_one_of(found), found, others, faults)
         if undecided := [fault for fault in faults if isinstance(fault, UndecidedError)]:
             raise undecided[0]
     if (pickle := pickle_in(folder)) is not None:
@@ -101,8 +110,10 @@ def _preferred(splits: Sequence[Finding]) -> Sequence[Finding]:
     return splits if chosen is None else [chosen]
 
 
-def _with_alternatives(chosen: Finding, found: Sequence[Finding], others: Sequence[Finding]) -> Finding:
-    """Return a completed finding with notes on the splits that were not taken and on the other layouts that fit."""
+def _with_alternatives(
+    chosen: Finding, found: Sequence[Finding], others: Sequence[Finding], faults: Sequence[GoldievalError]
+) -> Finding:
+    """Return a completed finding with notes on the splits that were not taken, the other layouts, and near misses."""
     whole = chosen.complete(chosen) if chosen.complete else chosen
     notes = list(whole.notes)
     if splits := [each for each in found if each is not chosen]:
@@ -111,6 +122,8 @@ def _with_alternatives(chosen: Finding, found: Sequence[Finding], others: Sequen
     used = _files_of(whole.source)
     for other in (each for each in others if each.place not in used):
         notes.append(f"it also holds {other.description}: --file {shell_argument(other.place)}")
+    near = [str(fault) for fault in faults if isinstance(fault, UnfitError)]
+    notes += [f"not used: {line}" for line in list(dict.fromkeys(near))[:MOST_NEAR]]
     return replace(whole, notes=notes)
 
 
@@ -128,5 +141,6 @@ def _seen(folder: Path) -> str:
         if not is_leftover(file.name) and not file.is_dir():
             counts[ending_of(file)] += 1
     hints = [hint for ending, hint in HINTS.items() if counts[ending] > (1 if ending == ".txt" else 0)]
-    held = listing([f"{count:,} {ending}" for ending, count in counts.most_common()], 6) or "no file"
+    held = listing([f"{count:,} {ending}" for ending, count in counts.most_common()], 6)
+    held = held or f"no file down to {DEPTH} levels of folders; name the folder nearest to the data"
     return f"It holds {held}{f' ({hints[0]})' if hints else ''}."

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from goldieval.data.manage.columns import USUAL, Rows, columns_of_pictures, pick_column, picture_roots
 from goldieval.data.manage.finding import UndecidedError, UnfitError
-from goldieval.data.manage.generic_names import words_of
+from goldieval.data.manage.generic_names import MASK_WORDS, words_of
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def mask_columns(rows: Rows, folder: Path, shown: str, named: dict[str, str]) ->
         raise UndecidedError(f"{shown}: {named[role]!r} (--{role}) names no image files; columns that do: {listed}.")
     if len(pictures) < 2:
         return None
-    masks = [name for name in pictures if USUAL["mask"] & set(words_of(name)) and name != named.get("image")]
+    masks = [name for name in pictures if _says_mask(name) and name != named.get("image")]
     mask = pick_column(shown, "mask", masks, rows, named)
     rest = [name for name in pictures if name not in (masks if len(masks) < len(pictures) else [mask]) and name != mask]
     image = pick_column(shown, "image", rest, rows, named)
@@ -56,3 +56,9 @@ def mask_columns(rows: Rows, folder: Path, shown: str, named: dict[str, str]) ->
         first = str(rows[0].get(lacking[0]))
         raise UnfitError(f"{shown}: the files of column {lacking[0]!r} (first: {first}) are not below {folder}.")
     return MaskColumns(image, roots[image], mask, roots[mask])
+
+
+def _says_mask(name: str) -> bool:
+    """Return whether a column's name is one of masks, such as ``mask_path`` or ``ground truth``."""
+    words = words_of(name)
+    return bool(USUAL["mask"] & set(words)) or "".join(words) in MASK_WORDS

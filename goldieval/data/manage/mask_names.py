@@ -21,6 +21,7 @@ NAME_WORDS = frozenset(
 )
 NUMBERED = re.compile(r"(\d{1,3})(?:\s*[:;,\t]\s*|\s+)(.*\S)")
 COLOURED = re.compile(r"(?:\d{1,3}[\s,]+){3}(.*\S)")
+OF_CVAT = re.compile(r"([^:]*[^:\s][^:]*):(?:\d{1,3},\d{1,3},\d{1,3})?:[^:]*:[^:]*")  # name:colour:parts:actions
 NUMBERS = ("value", "pixel value", "pixel_value", "id", "idx", "index", "trainid", "label_id", "class_id", "label", "")
 NAMES = ("name", "names", "class_name", "classname", "class", "category", "label")
 MOST_BYTES = 1_000_000  # of a list of names
@@ -68,9 +69,10 @@ def _text(file: Path) -> Parsed:
     lines = [line.strip() for line in read_text_file(file).splitlines() if line.strip() and line.strip()[0] != "#"]
     if lines and "\t" in lines[0] and _number_column(header := _cells(lines[0])):
         return _columns([dict(zip(header, _cells(line), strict=False)) for line in lines[1:]])
-    coloured = [COLOURED.fullmatch(line) for line in lines]
-    if lines and all(coloured):
-        return {}, [found[1] for found in coloured if found]
+    for pattern in (COLOURED, OF_CVAT):
+        named = [pattern.fullmatch(line) for line in lines]
+        if lines and all(named):
+            return {}, [found[1] for found in named if found]
     numbered = [NUMBERED.fullmatch(line) for line in lines]
     if lines and all(numbered):
         return {int(found[1]): found[2] for found in numbered if found}, []

@@ -9,6 +9,7 @@ from goldieval.data.manage.class_names import distinct_labels
 from goldieval.data.manage.finding import Finding
 from goldieval.data.manage.mask_conventions import meaning_by_convention
 from goldieval.data.manage.mask_names import class_list
+from goldieval.data.manage.mask_palettes import palette_warning
 from goldieval.data.manage.mask_values import count_values, meaning_of
 from goldieval.data.mask_files import WITHOUT_MASK, MasksSource
 from goldieval.data.masks import FileMask
@@ -32,6 +33,6 @@ def completed(folder: Path, found: Finding) -> Finding:
     return replace(
         found,
         source=found.source | incomplete | meaning.source,
-        notes=[*found.notes, *meaning.notes],
+        notes=[*found.notes, *meaning.notes, *palette_warning(files)],
         classes=distinct_labels(meaning.classes),
     )

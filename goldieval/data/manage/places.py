@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from goldieval.data.file_names import relative_name
@@ -13,18 +14,38 @@ from goldieval.data.walk import is_leftover
 
 EXTENSIONS = (".jpg", ".png", ".jpeg", ".webp", ".JPEG", ".JPG")
 LOOKED_AT = 200  # number of file names that are examined
+MOST_WRAPPED = 8  # folders around folders that are looked through
+HERE = re.compile(r"(?:\.{1,2}[/\\])+")  # leading part of names relative to the folder of their list
 
 
 def folders_below(folder: Path, depth: int) -> list[Path]:
-    """Return the visible folders below a folder, level by level."""
+    """Return the visible folders below a folder, level by level.
+
+    A folder that holds nothing but one folder, as archives often do, does not count as a level.
+    """
     found, level = [], [folder]
     for _ in range(depth):
-        level = [below for place in level for below in _folders_in(place)]
+        level = [below for place in level for below in folders_in(place)]
         found += level
+        for _ in range(MOST_WRAPPED):
+            inner = [_content_of(place) for place in level]
+            if inner == level:
+                break
+            found += [place for place, outer in zip(inner, level, strict=True) if place != outer]
+            level = inner
     return found
 
 
-def _folders_in(place: Path) -> list[Path]:
+def _content_of(place: Path) -> Path:
+    """Return the only entry of a folder if that is a folder, else the folder itself."""
+    with os.scandir(place) as entries:
+        seen = list(islice((entry for entry in entries if not is_leftover(entry.name)), 2))
+    only = place / seen[0].name if len(seen) == 1 and seen[0].is_dir() else place
+    return place if _leads_up(only) else only
+
+
+def folders_in(place: Path) -> list[Path]:
+    """Return the visible folders in a folder, sorted by name."""
     with os.scandir(place) as entries:
         names = [entry.name for entry in entries if not is_leftover(entry.name) and entry.is_dir()]
     return [entry for name in sorted(names) if not _leads_up(entry := place / name)]
@@ -49,7 +70,9 @@ def picture_root(folder: Path, names: Sequence[str]) -> str | None:
 
 
 def _is_file(place: Path, name: str) -> bool:
-    return "\0" not in name and os.path.isfile(place / relative_name(place, name))
+    """Return whether a name is that of a file, and does not leave the folder by ``..``, which readers refuse."""
+    leaves = "\0" in name or os.path.normpath(name).startswith("..")
+    return not leaves and os.path.isfile(place / relative_name(place, name))
 
 
 @dataclass(frozen=True)
@@ -58,7 +81,7 @@ class PicturePlace:
 
     Attributes:
         images: Folder, relative to that of the data.
-        prefix: Leading part of the names that is not below it: a folder of another machine, or an address.
+        prefix: Leading part of the names to remove: a folder of another machine, an address, ``./`` or ``../``.
         extension: File extension that the names lack.
     """
 
@@ -68,7 +91,7 @@ class PicturePlace:
 
     def notes(self) -> list[str]:
         """Return what a user should check."""
-        if not self.prefix:
+        if not self.prefix or HERE.fullmatch(self.prefix):
             return []
         here = "this folder" if self.images == "." else self.images
         return [f"images are named {self.prefix}…, which is not below this folder; they are taken from {here}"]
@@ -78,7 +101,7 @@ def picture_place(folder: Path, names: Sequence[str]) -> PicturePlace | None:
     """Return where the named images are below a folder, or None if most of them are not there."""
     root = picture_root(folder, names)
     if root is not None:
-        return PicturePlace(root)
+        return PicturePlace(root, "./" if all(name.startswith("./") for name in names) else "")
     some = names[:: max(1, len(names) // LOOKED_AT)]
     for place in (folder, *folders_below(folder, 2)):
         prefix = next((found for name in some[:10] if (found := _foreign_part(place, name))), "")
@@ -98,5 +121,6 @@ def place_without_extension(folder: Path, names: Sequence[str]) -> PicturePlace 
 
 def _foreign_part(place: Path, name: str) -> str:
     """Return the shortest leading part of a name, up to a slash, after which it names a file in a folder."""
-    ends = (found.end() for found in re.finditer(r"[/\\]+", name))
+    up = HERE.match(name) if name.startswith("..") else None
+    ends = [up.end()] if up else [found.end() for found in re.finditer(r"[/\\]+", name)]
     return next((name[:end] for end in ends if _is_file(place, name[end:])), "")

@@ -30,6 +30,8 @@ from goldieval.metrics.registry import metric_of
 from goldieval.tasks.card import load_card
 from goldieval.tasks.catalogue import Catalogue
 
+NAME = re.compile("[a-z0-9][a-z0-9._-]*")
+
 
 @dataclass(frozen=True)
 class Proposal:
@@ -66,6 +68,7 @@ def propose_card(
     if not folder.is_dir():
         raise GoldievalError(f"{folder} is not a folder.")
     check_options(hints, name)
+    folder = folder.resolve() if ".." in folder.parts else folder
     with contained(f"looking at {folder}", passing=GoldievalError):
         found = with_caption_rules(detect(folder, hints), hints.keep_uncaptioned)
         return proposal_of(folder, found, name, out, dry_run)
@@ -137,7 +140,11 @@ def check_options(hints: DetectionHints, name: str | None) -> None:
 
 
 def check_name(name: str) -> None:
-    """Raise GoldievalError if a shipped task has that name."""
+    """Raise GoldievalError if a shipped task has that name, or a card cannot have it."""
+    if not NAME.fullmatch(name):
+        raise GoldievalError(
+            f"--name {name!r}: write lower-case letters, digits, '.', '_' and '-', beginning with a letter or digit."
+        )
     if name in Catalogue().tasks:
         raise GoldievalError(f"a task {name!r} exists already. Choose another --name.")
 

@@ -12,7 +12,7 @@ from goldieval.core.errors import TaskError, listing
 from goldieval.data.manage.columns import Rows
 from goldieval.data.manage.finding import Finding, files_of
 from goldieval.data.manage.generic_names import SPLITS
-from goldieval.data.manage.places import PicturePlace
+from goldieval.data.manage.places import LOOKED_AT, PicturePlace
 from goldieval.data.source import read_lines
 from goldieval.data.table_files import nested_value
 
@@ -61,6 +61,14 @@ def with_split(finding: Finding, folder: Path, rows: Rows, place: PicturePlace) 
         listed, notes = list_of_split(folder, names)
     chosen: dict[str, Any] = {key: value for key, value in (("where", where), ("listed", listed)) if value}
     return replace(finding, source=finding.source | chosen, notes=[*finding.notes, *place.notes(), *notes])
+
+
+def with_unused(finding: Finding, rows: Rows) -> Finding:
+    """Return the finding of a table with a note on the columns that it does not use."""
+    used = {*finding.source.get("where", {}), *(finding.source.get(role) for role in ("image", "caption", "label"))}
+    names = list(dict.fromkeys(name for row in rows[:LOOKED_AT] for name in row))
+    unused = [str(name) for name in names if name not in used]
+    return replace(finding, notes=[*finding.notes, f"columns not used: {listing(unused, 8)}"]) if unused else finding
 
 
 def list_of_split(folder: Path, names: Collection[str]) -> tuple[str, list[str]]:

@@ -30,7 +30,7 @@ def _sample(dataset: Dataset, labels: Sequence[str], place: int) -> str:
 
 
 def _picture(image: ImageSample) -> str:
-    name = image.path or image.id
+    name = image.shown_name
     if isinstance(image.source, NoImage):
         return f"{name} (no image file)"
     try:
@@ -46,7 +46,9 @@ def _mask(dataset: Dataset, labels: Sequence[str], place: int) -> list[str]:
         return []
     classes, counts = np.unique(dataset.masks[place].read(), return_counts=True)
     shares = sorted(zip(counts / counts.sum(), classes.tolist(), strict=True), reverse=True)
-    words = [f"{'ignored' if label == IGNORED else labels[label]} {share:.0%}" for share, label in shares]
+    words = [
+        f"{'ignored' if label == IGNORED else labels[label].partition(':')[0]} {share:.0%}" for share, label in shares
+    ]
     return [listing(words, 4)]
 
 

@@ -95,7 +95,8 @@ def _contrast(folder: Path, parent: str, files: list[ChoiceFile], hints: Detecti
     strata = [stem for stem in stems if STRATUM.fullmatch(stem)] if len(files) > 1 else []
     source: dict[str, Any] = {"reader": "contrast"}
     source |= {"annotations": parent} if parent != "." else {}
-    source |= {"files": [PurePosixPath(file.name).name for file in files], "images": place.images or "."}
+    source |= {"files": [PurePosixPath(file.name).name for file in files]}
+    source |= {"images": place.images} if place.images not in ("", ".") else {}
     source |= {"image": images[0], "true": true[0] if len(true) == 1 else true}
     source |= {"false": false[0] if len(false) == 1 else false} | ({"prefix": place.prefix} if place.prefix else {})
     notes = place.notes()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -64,7 +65,13 @@ def _findings(lists: list[ClassifiedList]) -> Iterator[Finding]:
         others = [f"--file {shell_argument(each.place)}" for each in several if each is not finest]
         notes = [f"other partitions or levels of classes: {listing(others)}"] if others else []
         about = f"the list {finest.place}, images in {finest.source['images']}"
-        yield Finding(finest.source, "zeroshot", finest.place, about, notes)
+        yield Finding(finest.source, "zeroshot", finest.place, about, notes, _short_names(finest))
+
+
+def _short_names(of: ClassifiedList) -> list[str]:
+    """Return the names of classes without the folder that all have in common, or nothing if there is none."""
+    common = "" if "label" in of.source else posixpath.commonpath(of.classes)
+    return [posixpath.relpath(name, common) for name in of.classes] if common and common not in of.classes else []
 
 
 def _read(folder: Path, file: Path, places: list[Path]) -> list[ClassifiedList]:

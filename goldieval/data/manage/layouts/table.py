@@ -19,7 +19,7 @@ from goldieval.data.manage.finding import (
     json_or_none,
 )
 from goldieval.data.manage.places import PicturePlace
-from goldieval.data.manage.row_splits import with_split
+from goldieval.data.manage.row_splits import with_split, with_unused
 from goldieval.data.table_files import read_table
 
 CLASS_NAMES = "classes.txt"
@@ -48,7 +48,8 @@ def find(folder: Path, hints: DetectionHints, faults: Faults) -> list[Finding]:
             faults.append(UndecidedError(_names_wanted(folder, name, columns.label, numbers)))
             continue
         finding = _of_table(file, name, columns, CLASS_NAMES if numbers else "")
-        found.append(with_split(finding, folder, rows, PicturePlace(columns.images, columns.prefix)))
+        split = with_split(finding, folder, rows, PicturePlace(columns.images, columns.prefix))
+        found.append(with_unused(split, rows))
     return found
 
 
