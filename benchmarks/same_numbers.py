@@ -47,7 +47,7 @@ MAY_DIFFER = {
     r"truncation_note": "wording",
     r"outcomes\.sha256": "hash of a file whose columns are compared one by one",
     r"task\.(protocol|title|heading)": "wording",
-    r"task\.card|model\.options": "new in 0.2, and names of files",
+    r"run\.card|model\.options": "new in 0.2, and names of files",
 }
 # The same of the rows of a training's log.
 LOG_MAY_DIFFER = r"\[\d+\]\.(seconds|.*seconds.*|.*per_second.*|.*memory.*|started|rate|learning_rate)"

@@ -120,7 +120,7 @@ def command(specs: Iterable[str], like: Sequence[Entry], tasks: Iterable[str], o
     """
     models = " ".join(f"--model {shell_argument(spec)}" for spec in specs)
     more = _settings([entry.record for entry in like])
-    cards = {entry.record.task.name: entry.record.task.card for entry in like}
+    cards = {entry.record.task.name: entry.record.run.card for entry in like}
     names = ",".join(sorted({cards.get(task) or task for task in tasks}))
     return f"goldieval run {models} --tasks {shell_argument(names)}{more} --out {shell_argument(str(out))}"
 

@@ -20,6 +20,7 @@ from goldieval.models.adapter import Model, ModelInfo
 from goldieval.records.keys import record_key, setting_key
 from goldieval.records.parts import Duplicates, Ties, Truncation
 from goldieval.records.schema import DataPart, ModelPart, Record, RunPart, TaskPart
+from goldieval.tasks.card import Task
 from goldieval.tasks.catalogue import is_shipped
 
 
@@ -50,7 +51,7 @@ class Describer:
             scored: its results, if it was scored.
             seconds: wall time by phase.
         """
-        run, failure = self._run_part(seconds), utf8_safe(planned.failure)
+        run, failure = self._run_part(planned.task, seconds), utf8_safe(planned.failure)
         try:
             with contained("describing its result"):
                 cut = self._truncation(scored, loaded)
@@ -103,11 +104,12 @@ class Describer:
             run=run,
         )
 
-    def _run_part(self, seconds: dict[str, float]) -> RunPart:
+    def _run_part(self, task: Task, seconds: dict[str, float]) -> RunPart:
         """Return how the task was run; the time is now."""
         batching = self._options.batching
         return RunPart(
             command=command_line(),
+            card="" if is_shipped(task) else utf8_safe(str(task.file)),
             started=datetime.now(timezone.utc).isoformat(timespec="seconds"),
             device=self._device,
             batch={"images": batching.images, "texts": batching.texts},
@@ -130,7 +132,6 @@ def _task_part(
         title=card.title,
         licence=card.licence,
         card_sha256=planned.task.hash,
-        card="" if is_shipped(planned.task) else str(planned.task.file),
         scoring=planned.scoring(info),
         overrides=planned.task.overrides,
         limit=limit,

@@ -56,7 +56,6 @@ class TaskPart(Part):
     title: str = Field(description="Title of the task.")
     licence: str = Field(description="Licence of the data, as the card states it.")
     card_sha256: str = Field(description="SHA-256 over everything on the card that can change a number.")
-    card: str = Field(default="", description="File of the card, as the run was given it; empty for a shipped task.")
     scoring: str = Field(description="Scoring mode that was used; never `auto`.")
     overrides: dict[str, Any] = Field(default={}, description="Parameters of the card that --set replaced.")
     limit: int | None = Field(
@@ -97,6 +96,7 @@ class RunPart(Part):
     """The run."""
 
     command: str = Field(description="Command line, or `python` for the Python API.")
+    card: str = Field(default="", description="File of the card, as the run was given it; empty for a shipped task.")
     started: str = Field(description="Time at which the record was created, UTC, ISO 8601.")
     device: str = Field(description="Device on which the model ran.")
     batch: dict[str, int] = Field(description="Batch sizes of images and texts.")

@@ -20,10 +20,10 @@ def task_of(record: Record, catalogue: Catalogue) -> Task | None:
         record: The record.
         catalogue: Shipped cards, and those of the user's folder.
     """
-    if record.task.name in catalogue.tasks or not record.task.card:
+    if record.task.name in catalogue.tasks or not record.run.card:
         return catalogue.tasks.get(record.task.name)
     try:
-        task = load_card(Path(record.task.card)).override(record.task.overrides)
+        task = load_card(Path(record.run.card)).override(record.task.overrides)
     except (GoldievalError, OSError, ValueError):
         return None
     return task if task.hash == record.task.card_sha256 else None

@@ -130,10 +130,12 @@ def _written(
         "headline": headline,
     }
     data: dict[str, Any] = {"source": "mine", "sha256": "d" * 64}
+    ran: dict[str, Any] = {"command": "python", "started": "", "device": "cpu"}
+    ran |= {"batch": {}, "seconds": {}, "encoded": {}, "reused": {}}
     status = changes.pop("status", "ok")
     classes = {name: ClassScore(iou=iou, accuracy=None, pixels=1) for name, iou in changes.pop("classes", {}).items()}
     subset = str(changes.get("limit", "all"))
-    for known, fields in ((parts, ModelPart), (about, TaskPart), (data, DataPart)):
+    for known, fields in ((parts, ModelPart), (about, TaskPart), (data, DataPart), (ran, RunPart)):
         known |= {name: changes.pop(name) for name in list(changes) if name in fields.model_fields}
     assert not changes, changes
     record = Record(
@@ -147,6 +149,6 @@ def _written(
         metrics={} if status == "failed" else metrics,
         classes=classes,
         environment={},
-        run=RunPart(command="python", started="", device="cpu", batch={}, seconds={}, encoded={}, reused={}),
+        run=RunPart(**ran),
     )
     return write_record(out, record, None if status == "failed" else outcomes)
