@@ -28,7 +28,8 @@ def run(
     model: Annotated[
         list[str],
         typer.Option(
-            help="Model spec, FAMILY\\[:NAME]\\[@WHERE]\\[::OPTION=VALUE] or ./FILE.py:FUNCTION. Repeatable.",
+            help="Model spec, FAMILY\\[:NAME]\\[@WHERE], with options as ::NAME=VALUE; or ./FILE.py:FUNCTION. "
+            "Repeatable.",
             autocompletion=complete_models,
         ),
     ],
