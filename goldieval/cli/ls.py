@@ -41,7 +41,7 @@ def ls(
     licence: Annotated[str, typer.Option(help="List only models whose licence has this text, such as MIT.")] = "",
     max_parameters: Annotated[str, typer.Option(help="List only models up to this size, such as 200M.")] = "",
     max_images: Annotated[
-        str, typer.Option(help="List only models trained on at most so many images, such as 30M.")
+        str, typer.Option(help="List only models trained on at most this number of images, such as 30M.")
     ] = "",
     data_dir: Annotated[
         Path | None, typer.Option(help="Folder of the data; by default $GOLDIEVAL_DATA, else the cache.")

@@ -99,10 +99,11 @@ def run(
         float, typer.Option(min=0.1, help="With --watch: seconds between two looks at the folder.")
     ] = 30.0,
     watch_until: Annotated[
-        int | None, typer.Option(min=1, help="With --watch: stop after so many checkpoints.")
+        int | None, typer.Option(min=1, help="With --watch: stop after this number of checkpoints.")
     ] = None,
     watch_idle: Annotated[
-        float | None, typer.Option(min=0, help="With --watch: stop after so many seconds without a new checkpoint.")
+        float | None,
+        typer.Option(min=0, help="With --watch: stop after this time in seconds without a new checkpoint."),
     ] = None,
 ) -> None:
     """Evaluate models on tasks: plan, encode each image and text once, score, write records.

@@ -178,7 +178,7 @@ class Evaluation(Part):
     """Evaluation of checkpoints during the training.
 
     Attributes:
-        every: Evaluate after every so many steps, and at the end; 0 does not evaluate.
+        every: Number of steps after which the model is evaluated, and also at the end; 0 does not evaluate.
         tasks: Names of tasks and suites.
         limit: Largest number of samples of a task; all by default.
     """

@@ -131,7 +131,7 @@ def _classes_in_readme(folder: Path, columns: list[str]) -> dict[str, list[str]]
     for info in _dataset_infos(folder / "README.md"):
         try:
             declared = Features._from_yaml_list(info.get("features") or [])
-        except Exception:  # of strangers; the names are then asked for
+        except Exception:  # a README declares anything; without names, the import asks for them
             continue
         classes = _class_names({name: feature for name, feature in declared.items() if name in columns})
         if classes:

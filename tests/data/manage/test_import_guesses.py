@@ -119,12 +119,12 @@ def test_a_table_that_does_not_fit_is_named_beside_class_folders() -> None:
     assert "not used: prices.csv has no column with names of image files" in output_of("own")
 
 
-@pytest.mark.parametrize("folder", ["../own/", "../work/../own", "../link", "../link/../own"])
+@pytest.mark.parametrize("folder", ["../own/", "../here/../own", "../link", "../link/../own"])
 def test_a_folder_beside_the_working_directory(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
     class_folders(Path("own"), {"cat": 2, "dog": 2})
     Path("link").symlink_to("own")
-    Path("work").mkdir()
-    monkeypatch.chdir("work")
+    Path("here").mkdir()
+    monkeypatch.chdir("here")
     card, lines, loaded = imported(folder)
     assert lines[1] == "4 images, 2 classes" and loaded.prepared.class_labels == ["cat", "dog"]
     ran = goldieval("run", "--model", "random", "--no-cache", "--tasks", f"{card['name']}.yaml")
