@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from goldieval.core.group import Alone, Group
 from goldieval.core.meter import Meter
 from goldieval.core.timing import timed
 from goldieval.data.image_source import ImageSource
@@ -30,6 +31,7 @@ class LoadedTaskRun:
         batching: batch sizes and number of threads.
         pictures_to_draw: number of pictures to draw with their predictions.
         seconds: wall time by phase.
+        group: the processes that share the work.
     """
 
     def __init__(
@@ -43,11 +45,12 @@ class LoadedTaskRun:
         options: Options,
         reporter: Reporter,
         seconds: dict[str, float],
+        group: Group = Alone(),
     ) -> None:
         self.loaded, self.model, self.mode, self.device = loaded, model, mode, device
         self.batching, self.pictures_to_draw = options.batching, options.save_images
         self.seconds, self._allow_bad = seconds, options.allow_bad
-        self._embeddings, self._reporter = embeddings, reporter
+        self._embeddings, self._reporter, self.group = embeddings, reporter, group
 
     @property
     def prepared(self) -> Prepared[Any]:

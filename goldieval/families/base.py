@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
 
+from goldieval.core.group import Group
 from goldieval.core.meter import Meter
 from goldieval.data.image_source import ImageSource
 from goldieval.data.samples import Dataset, TextSample
@@ -88,6 +89,7 @@ class TaskRun(Protocol[_T_co]):
         device: device on which scores are computed.
         batching: batch sizes and number of threads.
         pictures_to_draw: number of pictures to draw with their predictions.
+        group: the processes among which a family may divide its work, see ``Family.divides``.
     """
 
     model: Model
@@ -95,6 +97,7 @@ class TaskRun(Protocol[_T_co]):
     device: str
     batching: Batching
     pictures_to_draw: int
+    group: Group
 
     @property
     def prepared(self) -> _T_co:
@@ -173,6 +176,14 @@ class Family(ABC, Generic[PreparedT, Evidence]):
     def encodes_images(self, mode: str) -> bool:
         """Return whether a scoring mode needs one embedding per image."""
         return True
+
+    def divides(self, mode: str) -> bool:
+        """Return whether ``collect`` divides its work among the ranks of ``run.group`` in a scoring mode.
+
+        If so, every rank calls ``collect``, and rank 0 must return the evidence of the whole task; what the others
+        return is ignored. If not, only rank 0 calls it. ``score`` is called by rank 0 only.
+        """
+        return False
 
     @abstractmethod
     def collect(self, run: TaskRun[PreparedT]) -> Evidence:
