@@ -10,19 +10,20 @@ import typer
 
 from goldieval.cli.completion import complete_models, complete_tasks
 from goldieval.cli.overrides import parse_overrides
-from goldieval.cli.run_config import config_of, is_given, use_config
-from goldieval.cli.run_watch import run_watch
+from goldieval.cli.run_config import config_of, use_config
+from goldieval.cli.run_watch import check_watch, run_watch
 from goldieval.core.display import Console, print_json
 from goldieval.core.errors import GoldievalError
+from goldieval.core.stop import stoppable
+from goldieval.core.text import shell_argument
 from goldieval.tracking.names import tracker_names
 
 if TYPE_CHECKING:
     from goldieval.engine.options import Options
     from goldieval.report.console import ConsoleReporter
 
-WATCH_OPTIONS = ("watch_every", "watch_until", "watch_idle")
 
-
+@stoppable()
 def run(
     context: typer.Context,
     model: Annotated[
@@ -90,6 +91,12 @@ def run(
         list[str],
         typer.Option(help="Log the scores to tensorboard, wandb, mlflow or trackio. Repeatable."),
     ] = [],
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="I/N", help="Part I of N, from 0, of models and tasks; array: as the Slurm array that runs this."
+        ),
+    ] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print the records as JSON only.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print only the final scores and errors.")] = False,
     watch: Annotated[
@@ -144,9 +151,10 @@ def run(
             "subset": subset,
             "save_images": save_images,
             "log": trackers,
+            "shard": shard,
         }
     )
-    _check_watch(context)
+    check_watch(context)
     reporter = _reporter(quiet, watch is not None, Console(stderr=json_))
     if config_file is not None:
         reporter.note(config_file.line())
@@ -154,6 +162,10 @@ def run(
     with added_arguments(config_file.arguments() if config_file else ()):
         if watch is None:
             whole = _evaluate(model, names, options, reporter, json_)
+            if options.shard is not None and not dry_run:
+                reporter.note(
+                    f"shard {options.shard} is done; records of all: goldieval show {shell_argument(str(out))}"
+                )
         else:
             watched = WatchOptions(watch, watch_every, watch_until, watch_idle, once=dry_run)
             whole = run_watch(model, names, options, watched, reporter, quiet)
@@ -162,16 +174,6 @@ def run(
         Console(stderr=True, soft_wrap=True).print(f"--strict: not run: {left_out}")
     if not whole or reporter.lacks_cards or (strict and reporter.left_out):
         raise typer.Exit(1)
-
-
-def _check_watch(context: typer.Context) -> None:
-    """Raise GoldievalError for options that do not go together with ``--watch``, or not without it."""
-    given = [name for name in WATCH_OPTIONS if is_given(context, name)]
-    watch, json_ = context.params["watch"], context.params["json_"]
-    if watch is None and given:
-        raise GoldievalError(f"--{given[0].replace('_', '-')} is an option of --watch DIR.")
-    if watch is not None and json_:
-        raise GoldievalError("--watch prints no JSON: its records are in --out; see: goldieval show FOLDER --json")
 
 
 def _reporter(quiet: bool, watching: bool, console: Console) -> ConsoleReporter:
@@ -188,6 +190,8 @@ def _evaluate(models: list[str], tasks: str, options: Options, reporter: Console
     from goldieval.engine.run import evaluate
 
     records = evaluate(models, tasks, options=options, reporter=reporter)
+    if options.shard is not None and not options.dry_run:
+        reporter.note(f"shard {options.shard} is done; all records: goldieval show {shell_argument(str(options.out))}")
     if json_:
         print_json([record.model_dump(mode="json") for record in records], indent=None)
     return all(record.status == "ok" for record in records) and not records.models_failed

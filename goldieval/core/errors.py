@@ -14,6 +14,10 @@ class InterruptedRunError(GoldievalError):
     """The user pressed Ctrl-C; the message says how to resume."""
 
 
+class StoppedRunError(InterruptedRunError):
+    """A signal, such as that of a batch system, ended the run; the message says how to resume."""
+
+
 class TaskError(GoldievalError):
     """One task cannot be run or scored; the other tasks of the run continue."""
 

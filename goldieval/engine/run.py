@@ -39,6 +39,7 @@ def evaluate(
     subset: str = "",
     save_images: int = 0,
     log: str | Sequence[str] = (),
+    shard: str | tuple[int, int] | None = None,
     options: Options | None = None,
     reporter: Reporter | None = None,
 ) -> Results:
@@ -71,7 +72,9 @@ def evaluate(
         save_images: number of pictures of each segmentation to write with truth and prediction.
         log: trackers that get the scores: ``tensorboard``, ``wandb``, ``mlflow``, ``trackio``. Each model's step is the
             number of images that it has seen, else the step or epoch in its name, so that checkpoints give a curve.
-        options: all settings from ``out`` to ``log`` in one object, instead of the keywords.
+        shard: ``I/N`` or ``(I, N)``, the part I of N, from 0, of models and tasks, for jobs that divide the work;
+            ``array`` takes both from Slurm's variables of an array of jobs; None evaluates all.
+        options: all settings from ``out`` to ``shard`` in one object, instead of the keywords.
         reporter: shows the progress; without one only failures are reported, as warnings.
 
     Returns:
@@ -97,6 +100,7 @@ def evaluate(
         "subset": subset,
         "save_images": save_images,
         "log": log,
+        "shard": shard,
     }
     requested, default = validated_options(settings), Options()
     changed = [name for name in settings if getattr(requested, name) != getattr(default, name)]
