@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -77,12 +78,12 @@ def to_shard(value: Any) -> Shard | None:
     if not isinstance(pair, tuple | list) or len(pair) != 2 or any(isinstance(each, bool) for each in pair):
         raise GoldievalError(f"--shard {value}: write I/N, such as 0/8 for the first of eight jobs, or array.")
     try:
-        shard = Shard(*(int(each) for each in pair))
+        shard = Shard(*(int(each) if isinstance(each, str) else operator.index(each) for each in pair))
     except (TypeError, ValueError):
         raise GoldievalError(f"--shard {value}: I and N are whole numbers, such as 0/8.") from None
     if not 0 <= shard.index < shard.count:
-        last = f": from 0/{shard.count} to {shard.count - 1}/{shard.count}" if shard.count else ", and N is 1 or more"
-        raise GoldievalError(f"--shard {shard}: shards are counted from 0{last}.")
+        last = max(shard.count, 1) - 1
+        raise GoldievalError(f"--shard {shard}: I is counted from 0: write one of 0/{last + 1} to {last}/{last + 1}.")
     return shard
 
 
@@ -118,7 +119,5 @@ def division_note(shard: Shard | None, models: int, own: int) -> str:
         return f"shard {shard}: {own:,} of {models:,} models{'' if shard.count <= models else ', some of its tasks'}"
     jobs = os.environ.get("SLURM_ARRAY_TASK_COUNT", "")
     if models > 1 and re.fullmatch("[0-9]{1,9}", jobs) and int(jobs) > 1:
-        return (
-            f"each of the {int(jobs):,} jobs of this array evaluates all {models:,} models; --shard array divides them"
-        )
+        return f"each of the {int(jobs):,} jobs of this array evaluates all {models:,} models: see --shard array"
     return ""
