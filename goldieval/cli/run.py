@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +12,7 @@ from goldieval.cli.overrides import parse_overrides
 from goldieval.cli.run_config import config_of, use_config
 from goldieval.cli.run_watch import check_watch, run_watch
 from goldieval.core.display import Console, print_json
+from goldieval.core.environment import available_cores
 from goldieval.core.errors import GoldievalError
 from goldieval.core.stop import stoppable
 from goldieval.core.text import shell_argument
@@ -59,8 +59,9 @@ def run(
     precision: Annotated[
         str, typer.Option(help="Precision of the encoders: fp32, bf16 or fp16; scores are always fp32.")
     ] = "fp32",
-    workers: Annotated[int, typer.Option(min=1, help="Number of threads that read and decode images.")] = os.cpu_count()
-    or 1,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Number of threads that read and decode images.")
+    ] = available_cores(),
     limit: Annotated[
         int | None, typer.Option(min=1, help="Number of images of each task; records are marked as a subset.")
     ] = None,
@@ -97,6 +98,13 @@ def run(
             metavar="I/N", help="Part I of N, from 0, of models and tasks; array: as the Slurm array that runs this."
         ),
     ] = None,
+    distributed: Annotated[
+        bool,
+        typer.Option(
+            "--distributed/--no-distributed",
+            help="Share the work among the processes of torchrun, accelerate or srun.",
+        ),
+    ] = True,
     json_: Annotated[bool, typer.Option("--json", help="Print the records as JSON only.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print only the final scores and errors.")] = False,
     watch: Annotated[
@@ -152,6 +160,7 @@ def run(
             "save_images": save_images,
             "log": trackers,
             "shard": shard,
+            "distributed": distributed,
         }
     )
     check_watch(context)
@@ -162,10 +171,6 @@ def run(
     with added_arguments(config_file.arguments() if config_file else ()):
         if watch is None:
             whole = _evaluate(model, names, options, reporter, json_)
-            if options.shard is not None and not dry_run:
-                reporter.note(
-                    f"shard {options.shard} is done; records of all: goldieval show {shell_argument(str(out))}"
-                )
         else:
             watched = WatchOptions(watch, watch_every, watch_until, watch_idle, once=dry_run)
             whole = run_watch(model, names, options, watched, reporter, quiet)

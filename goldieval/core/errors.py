@@ -15,7 +15,11 @@ class InterruptedRunError(GoldievalError):
 
 
 class StoppedRunError(InterruptedRunError):
-    """A signal, such as that of a batch system, ended the run; the message says how to resume."""
+    """A signal asked the run to end, such as Slurm's warning; the message says how to resume."""
+
+
+class LostRankError(GoldievalError):
+    """One of the processes that share a run has died, left or stalled: the run cannot go on."""
 
 
 class TaskError(GoldievalError):

@@ -57,6 +57,7 @@ class Options:
         save_images: number of pictures of each segmentation to write with truth and prediction.
         log: names of the trackers that get the scores.
         shard: the part of models and tasks to evaluate; None for all of them.
+        distributed: whether the processes of a launcher, or of a training that is under way, share the work.
     """
 
     out: ExpandedPath | None = Path("results")
@@ -76,6 +77,7 @@ class Options:
     save_images: Count = 0
     log: Annotated[tuple[str, ...], BeforeValidator(tracker_names)] = ()
     shard: Annotated[Shard | None, BeforeValidator(to_shard)] = None
+    distributed: StrictBool = True
 
 
 def validated_options(settings: dict[str, Any]) -> Options:

@@ -13,6 +13,7 @@ from goldieval.data.image_source import ImageSource
 from goldieval.engine.chunks import Chunk
 from goldieval.engine.encode import plan_images, plan_texts
 from goldieval.engine.load import LoadedTask
+from goldieval.engine.processes.group import OneProcess, Ranks
 from goldieval.engine.space import Space
 from goldieval.engine.store import Store
 from goldieval.families.base import Family, family_of
@@ -108,6 +109,7 @@ class Plan:
         skipped: tasks of suites that are not run.
         images: work of the image tower; None for precomputed embeddings.
         texts: work of the text tower; None for precomputed embeddings.
+        group_size: number of processes that share the work.
     """
 
     info: ModelInfo
@@ -115,6 +117,7 @@ class Plan:
     skipped: list[SkippedTask] = field(default_factory=list)
     images: TowerPlan | None = None
     texts: TowerPlan | None = None
+    group_size: int = 1
 
     def skip(self, task: PlannedTask, reason: str) -> bool:
         """Skip a task that does not apply to the model if a suite selected it; return whether it was skipped."""
@@ -124,8 +127,11 @@ class Plan:
         return task.by_suite
 
 
-def plan_towers(plan: Plan, store: Store) -> None:
-    """Determine what each tower must encode, every distinct content once over all tasks."""
+def plan_towers(plan: Plan, store: Store, ranks: Ranks = OneProcess()) -> None:
+    """Determine what each tower must encode, every distinct content once over all tasks.
+
+    Rank 0 determines it for all ranks, since a store that another program fills may look different to each.
+    """
     sources: dict[str, ImageSource] = {}
     texts: dict[str, str] = {}
     for task in plan.tasks:
@@ -133,5 +139,7 @@ def plan_towers(plan: Plan, store: Store) -> None:
             sources |= task.loaded.sources if task.family.encodes_images(task.scoring(plan.info)) else {}
             texts |= task.loaded.texts
     image_space, text_space = store.space(plan.info.image_identity), store.space(plan.info.text_identity)
-    plan.images = TowerPlan(sources, image_space, plan_images(image_space, sources))
-    plan.texts = TowerPlan(texts, text_space, plan_texts(text_space, texts))
+    chunks = plan_images(image_space, sources), plan_texts(text_space, texts)
+    image_chunks, text_chunks = ranks.broadcast(chunks)
+    plan.images = TowerPlan(sources, image_space, image_chunks)
+    plan.texts = TowerPlan(texts, text_space, text_chunks)
