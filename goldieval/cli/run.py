@@ -94,9 +94,7 @@ def run(
     ] = [],
     shard: Annotated[
         str | None,
-        typer.Option(
-            metavar="I/N", help="Part I of N, from 0, of models and tasks; array: as the Slurm array that runs this."
-        ),
+        typer.Option(metavar="I/N", help="Part I of N, from 0, of models and tasks; array: as a Slurm array says."),
     ] = None,
     distributed: Annotated[
         bool,

@@ -47,6 +47,7 @@ FLAGS = {
         "--strict",
         "--log",
         "--shard",
+        "--distributed",
         "--json",
         "--config",
         "--quiet",
