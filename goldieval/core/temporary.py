@@ -109,8 +109,11 @@ def _is_of_this_machine(path: Path) -> bool:
 
 @cache
 def _machine() -> str:
-    """Return a short name of this machine for the names of temporary files."""
-    return hashlib.sha256(platform.node().encode()).hexdigest()[:8]
+    """Return a short name of this machine since its last start, for the names of temporary files."""
+    name = platform.node()
+    with suppress(OSError):  # machines of a cluster may all be called localhost
+        name += Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
+    return hashlib.sha256(name.encode()).hexdigest()[:8]
 
 
 def _remove(path: Path) -> None:
