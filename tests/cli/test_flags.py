@@ -46,6 +46,7 @@ FLAGS = {
         "--offline",
         "--strict",
         "--log",
+        "--distributed",
         "--json",
         "--config",
         "--quiet",
