@@ -15,6 +15,7 @@ from goldieval.cli.data import data
 from goldieval.cli.doctor import doctor
 from goldieval.cli.library_messages import suppressed_messages
 from goldieval.cli.ls import ls
+from goldieval.cli.ranks import is_told_by_another_rank, prefix
 from goldieval.cli.run import run
 from goldieval.cli.run_config import source_of
 from goldieval.cli.show import show
@@ -97,6 +98,8 @@ def _report(error: BaseException) -> int:
         return error.exit_code
     if type(error).__name__ == "NoArgsIsHelpError":  # the help has been printed
         return 2
+    if is_told_by_another_rank(error):
+        return INTERRUPTED if isinstance(error, InterruptedRunError) else 2
     if isinstance(error, KeyboardInterrupt | typer.Abort):
         console.print("interrupted; the same command continues from here")
         return INTERRUPTED
@@ -110,7 +113,7 @@ def _report(error: BaseException) -> int:
         discard_output()
         console.print(f"error: cannot write the output: {error.strerror}.")
         return 2
-    console.print(f"error: {_line(error)}")
+    console.print(f"{prefix()}error: {_line(error)}")
     return 2
 
 

@@ -1,0 +1,36 @@
+"""Errors on the terminal when several processes run one command: each line once, from the rank that knows most."""
+
+from __future__ import annotations
+
+from goldieval.core.errors import GoldievalError, LostRankError
+from goldieval.engine.processes.failures import is_known_to_all
+from goldieval.engine.processes.launch import launch_of
+
+
+def is_told_by_another_rank(error: BaseException) -> bool:
+    """Return whether rank 0 prints an error, so that this process must not: it is another rank, and not the only one
+    that knows.
+
+    Args:
+        error: the error that ends this process.
+    """
+    rank = _rank()
+    if not rank:
+        return False
+    if isinstance(error, LostRankError):
+        return 0 not in error.ranks
+    return is_known_to_all(error) or hasattr(error, "format_message")  # wrong options are wrong on every rank
+
+
+def prefix() -> str:
+    """Return the name of this process for its lines, empty for rank 0 and for a single process."""
+    rank = _rank()
+    return f"rank {rank}: " if rank else ""
+
+
+def _rank() -> int:
+    try:
+        launch = launch_of()
+    except GoldievalError:  # reported by the verb that joins the processes
+        return 0
+    return launch.rank if launch is not None else 0
