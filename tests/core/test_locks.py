@@ -16,6 +16,7 @@ import pytest
 from goldieval.core import locks, patience, temporary
 from goldieval.core.files import atomic_write, atomic_write_all, exclusive_lock
 from goldieval.core.locks import lock_file, lock_folder, try_lock
+from goldieval.core.reading import read_bytes
 from goldieval.core.temporary import SUFFIX, sweep, temporary_file
 
 pytest.importorskip("fcntl")
@@ -170,3 +171,20 @@ def test_a_disk_that_fails_leaves_the_old_file(name: str, tmp_path: Path, monkey
         atomic_write(tmp_path / "a", b"new")
     assert [file.read_bytes() for file in tmp_path.iterdir()] == [b"old"]
     assert not [file for file in tmp_path.iterdir() if file.name.endswith(SUFFIX)]
+
+
+def test_a_file_that_another_machine_replaced_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    atomic_write(tmp_path / "a", b"new")
+    real, stale = os.fstat, []
+
+    def fstat(descriptor: int) -> os.stat_result:
+        if not stale:
+            stale.append(descriptor)
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+        return real(descriptor)
+
+    monkeypatch.setattr(os, "fstat", fstat)
+    assert read_bytes(tmp_path / "a", 10) == b"new" and stale
+    monkeypatch.setattr(os, "fstat", refusing(errno.ESTALE))
+    with pytest.raises(OSError, match=os.strerror(errno.ESTALE)):
+        read_bytes(tmp_path / "a", 10)
