@@ -183,8 +183,10 @@ def test_a_file_that_another_machine_replaced_is_read_again(tmp_path: Path, monk
             raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
         return real(descriptor)
 
-    monkeypatch.setattr(os, "fstat", fstat)
-    assert read_bytes(tmp_path / "a", 10) == b"new" and stale
-    monkeypatch.setattr(os, "fstat", refusing(errno.ESTALE))
-    with pytest.raises(OSError, match=os.strerror(errno.ESTALE)):
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fstat", fstat)
+        content = read_bytes(tmp_path / "a", 10)
+    assert content == b"new" and stale
+    with monkeypatch.context() as patch, pytest.raises(OSError, match=os.strerror(errno.ESTALE)):
+        patch.setattr(os, "fstat", refusing(errno.ESTALE))
         read_bytes(tmp_path / "a", 10)
