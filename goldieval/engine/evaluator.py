@@ -160,7 +160,7 @@ class Evaluator:
             if self._ranks.rank == 0:
                 self._score_log.begin(plan, self.options)
             embeddings = self._embeddings(loaded, plan, seconds)
-            describer = Describer(loaded, info, self.options, self.device, embeddings)
+            describer = Describer(loaded, info, self.options, self.device, embeddings, self._ranks.size)
             results = [
                 self._evaluate_task(planned, plan, loaded, embeddings, describer, seconds)
                 for planned in list(plan.tasks)
