@@ -23,9 +23,10 @@ from goldieval.cli.table import table
 from goldieval.cli.train import train
 from goldieval.core.containment import error_line, out_of_memory
 from goldieval.core.display import Console, discard_output, guarded, leave_pipe, show_traceback
-from goldieval.core.errors import GoldievalError, InterruptedRunError, first_line
+from goldieval.core.errors import GoldievalError, InterruptedRunError, StoppedRunError, first_line
 
 INTERRUPTED = 130
+STOPPED = 75  # EX_TEMPFAIL of sysexits.h: try again
 OWN_PACKAGES = ("goldieval", "model_adapters")
 
 app = typer.Typer(
@@ -58,7 +59,10 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line and exit: 0 success, 1 a task failed or is partial, 2 invalid input, 130 interrupted."""
+    """Run the command line and exit.
+
+    The codes: 0 success, 1 a task failed or is partial, 2 invalid input, 75 stopped by a signal, 130 interrupted.
+    """
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     debug = len(arguments) < len(sys.argv) - 1
     with guarded():
@@ -99,10 +103,13 @@ def _report(error: BaseException) -> int:
     if isinstance(error, KeyboardInterrupt | typer.Abort):
         console.print("interrupted; the same command continues from here")
         return INTERRUPTED
+    if isinstance(error, StoppedRunError):
+        console.print(f"stopped by {error}")
+        return STOPPED
     if isinstance(error, InterruptedRunError):
         console.print(f"interrupted: {error}")
         return INTERRUPTED
-    if isinstance(error, OSError) and error.filename is None and error.errno in (errno.ENOSPC, errno.EIO):
+    if isinstance(error, OSError) and error.filename is None and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
         discard_output()
         console.print(f"error: cannot write the output: {error.strerror}.")
         return 2

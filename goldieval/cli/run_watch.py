@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import typer
+
+from goldieval.cli.run_config import is_given
 from goldieval.core.display import Console, Text
 from goldieval.core.errors import GoldievalError
 from goldieval.core.text import shell_argument
@@ -13,6 +16,21 @@ if TYPE_CHECKING:
     from goldieval.engine.watch import Watch, Watched, WatchOptions
     from goldieval.records.schema import Record
     from goldieval.report.console import ConsoleReporter
+
+
+WATCH_OPTIONS = ("watch_every", "watch_until", "watch_idle")
+
+
+def check_watch(context: typer.Context) -> None:
+    """Raise GoldievalError for options that do not go together with ``--watch``, or not without it."""
+    given = [name for name in WATCH_OPTIONS if is_given(context, name)]
+    watch, shard, json_ = (context.params[name] for name in ("watch", "shard", "json_"))
+    if watch is None and given:
+        raise GoldievalError(f"--{given[0].replace('_', '-')} is an option of --watch DIR.")
+    if watch is not None and shard is not None:
+        raise GoldievalError("--watch does not go together with --shard, which divides checkpoints that are all there.")
+    if watch is not None and json_:
+        raise GoldievalError("--watch prints no JSON: its records are in --out; see: goldieval show FOLDER --json")
 
 
 def run_watch(

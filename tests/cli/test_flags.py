@@ -46,6 +46,7 @@ FLAGS = {
         "--offline",
         "--strict",
         "--log",
+        "--shard",
         "--distributed",
         "--json",
         "--config",
