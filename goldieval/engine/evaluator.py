@@ -120,7 +120,7 @@ class Evaluator:
         with timed(seconds, "read_data"):
             selection = self.catalogue.select(self.names, info.home)
             selection.tasks = [task.override(self.options.overrides) for task in selection.tasks]
-            plan = Plan(info, *self.loader.load(selection))
+            plan = Plan(info, *self.loader.load(selection), batching=self.options.batching)
         for planned in list(plan.tasks):
             _check_applicable(planned, loaded, plan)
         with open_store(self.options.cache) as store:
