@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +12,7 @@ from goldieval.cli.overrides import parse_overrides
 from goldieval.cli.run_config import config_of, is_given, use_config
 from goldieval.cli.run_watch import run_watch
 from goldieval.core.display import Console, print_json
+from goldieval.core.environment import available_cores
 from goldieval.core.errors import GoldievalError
 from goldieval.tracking.names import tracker_names
 
@@ -58,8 +58,9 @@ def run(
     precision: Annotated[
         str, typer.Option(help="Precision of the encoders: fp32, bf16 or fp16; scores are always fp32.")
     ] = "fp32",
-    workers: Annotated[int, typer.Option(min=1, help="Number of threads that read and decode images.")] = os.cpu_count()
-    or 1,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Number of threads that read and decode images.")
+    ] = available_cores(),
     limit: Annotated[
         int | None, typer.Option(min=1, help="Number of images of each task; records are marked as a subset.")
     ] = None,
@@ -90,6 +91,13 @@ def run(
         list[str],
         typer.Option(help="Log the scores to tensorboard, wandb, mlflow or trackio. Repeatable."),
     ] = [],
+    distributed: Annotated[
+        bool,
+        typer.Option(
+            "--distributed/--no-distributed",
+            help="Share the work among the processes of torchrun, accelerate or srun.",
+        ),
+    ] = True,
     json_: Annotated[bool, typer.Option("--json", help="Print the records as JSON only.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print only the final scores and errors.")] = False,
     watch: Annotated[
@@ -144,6 +152,7 @@ def run(
             "subset": subset,
             "save_images": save_images,
             "log": trackers,
+            "distributed": distributed,
         }
     )
     _check_watch(context)

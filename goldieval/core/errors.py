@@ -14,6 +14,14 @@ class InterruptedRunError(GoldievalError):
     """The user pressed Ctrl-C; the message says how to resume."""
 
 
+class StoppedRunError(InterruptedRunError):
+    """A signal asked the run to end, such as Slurm's warning; the message says how to resume."""
+
+
+class LostRankError(GoldievalError):
+    """One of the processes that share a run has died, left or stalled: the run cannot go on."""
+
+
 class TaskError(GoldievalError):
     """One task cannot be run or scored; the other tasks of the run continue."""
 

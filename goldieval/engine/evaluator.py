@@ -18,6 +18,8 @@ from goldieval.engine.describe import Describer
 from goldieval.engine.embeddings import Embeddings, LookedUpEmbeddings, NoEmbeddings, StoredEmbeddings
 from goldieval.engine.options import Options
 from goldieval.engine.plan import Plan, PlannedTask, plan_towers
+from goldieval.engine.processes.group import OneProcess, Ranks
+from goldieval.engine.processes.join import Place
 from goldieval.engine.reporter import Reporter
 from goldieval.engine.score_log import ScoreLog
 from goldieval.engine.store import open_store
@@ -52,7 +54,15 @@ class Evaluator:
         loader: loads the tasks.
     """
 
-    def __init__(self, options: Options, names: list[str], reporter: Reporter, score_log: ScoreLog) -> None:
+    def __init__(
+        self,
+        options: Options,
+        names: list[str],
+        reporter: Reporter,
+        score_log: ScoreLog,
+        ranks: Ranks = OneProcess(),
+        place: Place = Place(),
+    ) -> None:
         """Check the settings of a run.
 
         Args:
@@ -60,6 +70,8 @@ class Evaluator:
             names: names of the tasks.
             reporter: shows the progress.
             score_log: logs the scores in the trackers that the caller names.
+            ranks: the processes that share the work.
+            place: place of this process on its machine.
 
         Raises:
             GoldievalError: the settings do not fit the tasks, or a task does not exist.
@@ -68,11 +80,13 @@ class Evaluator:
         overrides = {key: value for key, value in options.overrides.items() if key != "scoring"}
         options = replace(options, scoring=scoring, overrides=overrides)
         self.options, self.names, self.reporter = options, names, reporter
-        self._score_log = score_log
+        self._score_log, self._ranks = score_log, ranks
         self.catalogue = Catalogue(options.tasks_dir)
-        self.device = pick_device(options.device)
+        self.device = pick_device(options.device, place.rank, place.size)
         workers = options.batching.workers
-        self.loader = TaskLoader(data_root(options.data_dir), options.limit, workers, options.scoring, options.subset)
+        self.loader = TaskLoader(
+            data_root(options.data_dir), options.limit, workers, options.scoring, options.subset, ranks
+        )
         self._report_unreadable_cards()
         check_settings(self.catalogue.select(names), options)
 
@@ -113,23 +127,39 @@ class Evaluator:
         return Results(records, models_failed=failed)
 
     def evaluate_model(self, model: ModelSpec | Model) -> list[Record]:
-        """Evaluate one model on all tasks."""
+        """Evaluate one model on all tasks; every rank returns the same records."""
+        with self._ranks.told():
+            return self._ranks.broadcast(self._evaluate_share(model))
+
+    def _evaluate_share(self, model: ModelSpec | Model) -> list[Record]:
+        """Do this rank's share of the evaluation of a model; return its records on rank 0."""
         seconds: dict[str, float] = {}
-        loaded, info = self._load_model(model, seconds)
+        with self._ranks.together("loading the model"):
+            loaded, info = self._load_model(model, seconds)
+        self._ranks.check_same(
+            "models",
+            {
+                "weights (fingerprint)": info.fingerprint[:16],
+                "image tower": info.image_identity[:16],
+                "text tower": info.text_identity[:16],
+            },
+        )
         check_requested_mode(self.options.scoring, loaded, info.spec)
         with timed(seconds, "read_data"):
             selection = self.catalogue.select(self.names, info.home)
             selection.tasks = [task.override(self.options.overrides) for task in selection.tasks]
-            plan = Plan(info, *self.loader.load(selection), batching=self.options.batching)
+            tasks, skipped = self.loader.load(selection)
+            plan = Plan(info, tasks, skipped, group_size=self._ranks.size, batching=self.options.batching)
         for planned in list(plan.tasks):
             _check_applicable(planned, loaded, plan)
         with open_store(self.options.cache) as store:
             if isinstance(loaded, Adapter):
-                plan_towers(plan, store)
+                plan_towers(plan, store, self._ranks)
             self.reporter.plan(plan)
             if self.options.dry_run:
                 return []
-            self._score_log.begin(plan, self.options)
+            if self._ranks.rank == 0:
+                self._score_log.begin(plan, self.options)
             embeddings = self._embeddings(loaded, plan, seconds)
             describer = Describer(loaded, info, self.options, self.device, embeddings)
             results = [
@@ -137,8 +167,9 @@ class Evaluator:
                 for planned in list(plan.tasks)
             ]
         records = [record for record in results if record is not None]
-        self.reporter.finished(plan, records)
-        self._score_log.scores(info, records)
+        if self._ranks.rank == 0:
+            self.reporter.finished(plan, records)
+            self._score_log.scores(info, records)
         return records
 
     def _load_model(self, model: ModelSpec | Model, seconds: dict[str, float]) -> tuple[Model, ModelInfo]:
@@ -159,7 +190,7 @@ class Evaluator:
             return LookedUpEmbeddings(model, options.limit is not None or bool(options.subset))
         try:
             with contained("encoding", GoldievalError):
-                return StoredEmbeddings(model, plan, options.batching, self.reporter, seconds)
+                return StoredEmbeddings(model, plan, options.batching, self.reporter, seconds, self._ranks)
         except TaskError as error:
             for planned in plan.tasks:
                 planned.failure = planned.failure or str(error)
@@ -174,7 +205,11 @@ class Evaluator:
         describer: Describer,
         run_seconds: Mapping[str, float],
     ) -> Record | None:
-        """Score a task and write its record; return None if the task turns out not to apply to the model."""
+        """Score a task and write its record.
+
+        Returns:
+            The record on rank 0; None if the task turns out not to apply to the model.
+        """
         scored, loaded, seconds = None, planned.loaded, dict(run_seconds)
         if loaded is not None and not planned.failure:
             mode = planned.scoring(plan.info)
@@ -187,11 +222,11 @@ class Evaluator:
                 options=self.options,
                 reporter=self.reporter,
                 seconds=seconds,
+                group=self._ranks,
             )
             try:
                 with timed(seconds, "score"), contained("scoring"), exact(self.device):
-                    evidence = planned.family.collect(run)
-                    scored = planned.family.score(run.prepared, evidence)
+                    scored = self._score(planned, run)
             except NotApplicableError as error:
                 if plan.skip(planned, str(error)):
                     return None
@@ -199,10 +234,22 @@ class Evaluator:
             except TaskError as error:
                 planned.failure = str(error)
             loaded = run.loaded
+        if self._ranks.rank:
+            return None
         record, scored = describer.record(planned, loaded, scored, seconds)
         if self.options.out is None:
             return record
         return self._write(self.options.out, record, scored, describer.requested_setting(planned, record))
+
+    def _score(self, planned: PlannedTask, run: LoadedTaskRun) -> Scored | None:
+        """Return the results of a task on rank 0, to which every rank contributes if the family divides its work."""
+        family, first = planned.family, self._ranks.rank == 0
+        if family.divides(run.mode):
+            with self._ranks.together(f"evaluating {planned.task.name}"):
+                evidence = family.collect(run)
+        elif first:
+            evidence = family.collect(run)
+        return family.score(run.prepared, evidence) if first else None
 
     def _write(self, out: Path, record: Record, scored: Scored | None, requested_setting: str) -> Record:
         """Write a record and return it; if it cannot be written, return the record of that failure with its metrics."""

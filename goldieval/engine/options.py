@@ -55,6 +55,7 @@ class Options:
         subset: ``present`` leaves out images whose picture file is missing; empty for all images.
         save_images: number of pictures of each segmentation to write with truth and prediction.
         log: names of the trackers that get the scores.
+        distributed: whether the processes of a launcher, or of a training that is under way, share the work.
     """
 
     out: ExpandedPath | None = Path("results")
@@ -73,6 +74,7 @@ class Options:
     subset: str = ""
     save_images: Count = 0
     log: Annotated[tuple[str, ...], BeforeValidator(tracker_names)] = ()
+    distributed: StrictBool = True
 
 
 def validated_options(settings: dict[str, Any]) -> Options:

@@ -13,6 +13,7 @@ from goldieval.data.image_source import ImageSource
 from goldieval.engine.chunks import Chunk
 from goldieval.engine.encode import plan_images, plan_texts
 from goldieval.engine.load import LoadedTask
+from goldieval.engine.processes.group import OneProcess, Ranks
 from goldieval.engine.space import Space
 from goldieval.engine.store import Store
 from goldieval.families.base import Family, family_of
@@ -114,7 +115,7 @@ class Plan:
         skipped: tasks of suites that are not run.
         images: work of the image tower; None for precomputed embeddings.
         texts: work of the text tower; None for precomputed embeddings.
-        group_size: number of processes among which the work is divided.
+        group_size: number of processes that share the work.
         batching: batch sizes of the run.
     """
 
@@ -139,13 +140,18 @@ class Plan:
         return task.by_suite
 
 
-def plan_towers(plan: Plan, store: Store) -> None:
-    """Determine what each tower must encode, every distinct content once over all tasks."""
+def plan_towers(plan: Plan, store: Store, ranks: Ranks = OneProcess()) -> None:
+    """Determine what each tower must encode, every distinct content once over all tasks.
+
+    Rank 0 determines it for all ranks, since a store that another program fills may look different to each.
+    """
     sources: dict[str, ImageSource] = {}
     texts: dict[str, str] = {}
     for task, loaded in plan.ready:
         sources |= loaded.sources if task.family.encodes_images(task.scoring(plan.info)) else {}
         texts |= loaded.texts
     image_space, text_space = store.space(plan.info.image_identity), store.space(plan.info.text_identity)
-    plan.images = TowerPlan(sources, image_space, plan_images(image_space, sources))
-    plan.texts = TowerPlan(texts, text_space, plan_texts(text_space, texts))
+    chunks = plan_images(image_space, sources), plan_texts(text_space, texts)
+    image_chunks, text_chunks = ranks.broadcast(chunks)
+    plan.images = TowerPlan(sources, image_space, image_chunks)
+    plan.texts = TowerPlan(texts, text_space, text_chunks)
