@@ -74,7 +74,7 @@ class ConsoleReporter(Reporter):
         if plan.group_size > 1:
             self._line(f"  division among {plan.group_size:,} ranks:")
             for line in division(plan):
-                self.console.print(Padding(Text(line), (0, 0, 0, 4)))
+                self.console.print(Padding(Text(line), (0, 0, 0, 4), expand=False))
 
     def meter(self, what: str, total: int) -> AbstractContextManager[Meter]:
         return self._progress.meter(what, total, summarised=True)
@@ -143,4 +143,7 @@ def _work(tower: TowerPlan, ranks: int) -> str:
     rate = tower.space.rate()
     if not missing:
         return counts
-    return f"{counts}, about {duration(max(tower.shares(ranks)) / rate)}" if rate else f"{counts} (speed not known yet)"
+    if not rate:
+        return f"{counts} (speed not known yet)"
+    seconds = max(tower.shares(ranks)) / rate
+    return f"{counts}, {'about ' if seconds >= 1 else ''}{duration(seconds)}"
