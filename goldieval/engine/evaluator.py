@@ -158,7 +158,8 @@ class Evaluator:
             return []
         with timed(seconds, "read_data"):
             selection.tasks = [task.override(self.options.overrides) for task in selection.tasks]
-            plan = Plan(info, *self.loader.load(selection), group_size=self._ranks.size)
+            tasks, skipped = self.loader.load(selection)
+            plan = Plan(info, tasks, skipped, group_size=self._ranks.size, batching=self.options.batching)
         for planned in list(plan.tasks):
             _check_applicable(planned, loaded, plan)
         with open_store(self.options.cache) as store, saving_work():
@@ -170,7 +171,7 @@ class Evaluator:
             if self._ranks.rank == 0:
                 self._score_log.begin(plan, self.options)
             embeddings = self._embeddings(loaded, plan, seconds)
-            describer = Describer(loaded, info, self.options, self.device, embeddings)
+            describer = Describer(loaded, info, self.options, self.device, embeddings, self._ranks.size)
             results = [
                 self._evaluate_task(planned, plan, loaded, embeddings, describer, seconds)
                 for planned in list(plan.tasks)
