@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
+from threading import local
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -20,23 +21,37 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+_outside = local()  # its ``threads``: torch's number of threads outside of the thread's ``one_thread`` blocks
+
+
+def thread_count() -> int:
+    """Return the number of threads that the caller may use: torch's, as it is outside of any ``one_thread`` block.
+
+    Within a unit it is 1.
+    """
+    import torch
+
+    return getattr(_outside, "threads", None) or torch.get_num_threads()
+
 
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Compute with one thread inside the block, in torch as well as in the BLAS of NumPy and SciPy."""
     import torch
 
-    before = torch.get_num_threads()
+    before, outside = torch.get_num_threads(), getattr(_outside, "threads", None)
+    _outside.threads = thread_count()
     torch.set_num_threads(1)
     try:
         with _pools().limit(limits=1, user_api="blas"):
             yield
     finally:
         torch.set_num_threads(before)
+        _outside.threads = outside
 
 
 def units(
-    function: Callable[[Item], Result], items: Iterable[Item], device: str, workers: int
+    function: Callable[[Item], Result], items: Iterable[Item], device: str, workers: int | None
 ) -> Iterator[tuple[Item, Result]]:
     """Yield every item with the function's result, in order.
 
@@ -44,12 +59,14 @@ def units(
     the consumer. On an accelerator the caller's thread computes one item after the other.
 
     Args:
-        function: computes one unit; it must enter ``torch.inference_mode`` itself, which is a setting of a thread.
+        function: computes one unit; it must enter ``torch.inference_mode`` or ``torch.no_grad`` itself, which are
+            settings of a thread.
         items: the units.
         device: device of the computation.
-        workers: number of threads.
+        workers: number of threads; None for a function that several threads must not call at a time: items are
+            computed one after the other, and their last bits depend on the number of torch's threads.
     """
-    if not device.startswith("cpu"):
+    if workers is None or not device.startswith("cpu"):
         yield from ((item, function(item)) for item in items)
         return
     with one_thread():
@@ -57,14 +74,26 @@ def units(
             yield from ((item, function(item)) for item in items)
             return
         with ThreadPoolExecutor(workers, initializer=_use_one_thread) as pool:
-            pending: deque[tuple[Item, Future[Result]]] = deque()
-            for item in items:
-                pending.append((item, pool.submit(function, item)))
-                if len(pending) > workers:
-                    first, future = pending.popleft()
-                    yield first, future.result()
-            for first, future in pending:
+            yield from _in_threads(function, items, pool, workers)
+
+
+def _in_threads(
+    function: Callable[[Item], Result], items: Iterable[Item], pool: ThreadPoolExecutor, workers: int
+) -> Iterator[tuple[Item, Result]]:
+    """Yield items with results, in order; if the consumer or an item fails, units that have not begun are dropped."""
+    pending: deque[tuple[Item, Future[Result]]] = deque()
+    try:
+        for item in items:
+            pending.append((item, pool.submit(function, item)))
+            if len(pending) > workers:
+                first, future = pending.popleft()
                 yield first, future.result()
+        while pending:
+            first, future = pending.popleft()
+            yield first, future.result()
+    finally:
+        for _, future in pending:
+            future.cancel()
 
 
 def _use_one_thread() -> None:
