@@ -53,13 +53,13 @@ class Exact(NamedTuple):
 
     Attributes:
         pool: The model's pooling.
-        blocks: Patch tokens of all images.
         texts: Text vectors before normalisation, shape (texts, dim).
+        blocks: Patch tokens of all images.
     """
 
     pool: Pool
-    blocks: PatchBlocks
     texts: torch.Tensor
+    blocks: PatchBlocks
 
 
 def nearest(queries: torch.Tensor, gallery: torch.Tensor, k: int) -> torch.Tensor:

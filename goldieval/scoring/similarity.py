@@ -140,7 +140,7 @@ class ShortlistSimilarity(ConditionedSimilarity):
         if self.k >= max(len(self.texts), len(self.blocks)):
             return super().retrieval(positives)
         positives = positives.to(self.texts.device)
-        exact, texts = Exact(self.pool, self.blocks, self.texts), unit(self.texts, "text")
+        exact, texts = Exact(self.pool, self.texts, self.blocks), unit(self.texts, "text")
         first = self._of_rank_0(texts, lambda images: candidates(texts, images, self.k, positives))
         lists = shortlists(exact, *(stage.members for stage in first))
         ranks = shortlist_ranks(lists, first, positives)
@@ -156,7 +156,7 @@ class ShortlistSimilarity(ConditionedSimilarity):
             return super().classes(prompts, labels)
         labels = labels.to(self.texts.device)
         classes, vectors = self._class_vectors(prompts)
-        exact = Exact(self.pool, self.blocks, vectors)
+        exact = Exact(self.pool, vectors, self.blocks)
         members, behind = self._of_rank_0(
             classes, lambda images: (nearest(images, classes, self.k).cpu(), class_ranks(images, classes, labels))
         )

@@ -137,7 +137,7 @@ def test_lists_of_the_whole_gallery_rank_as_exact_scores_do() -> None:
     """Tests the two stages themselves, which ``ShortlistSimilarity`` skips here."""
     parts = similarity(1)
     first = candidates(unit(parts.texts, "text"), images_of(parts), 1000, positives())
-    exact_scores = Exact(parts.pool, parts.blocks, parts.texts)
+    exact_scores = Exact(parts.pool, parts.texts, parts.blocks)
     found = shortlist_ranks(shortlists(exact_scores, *(stage.members for stage in first)), first, positives())
     for ours, exact in zip(found, ConditionedSimilarity.retrieval(parts, positives()), strict=True):
         assert all((getattr(ours, name) == getattr(exact, name)).all() for name in ("above", "tied", "tied_positives"))
