@@ -17,7 +17,8 @@ from goldieval.families.aggregates import measure
 from goldieval.families.base import Family, Scored, TaskRun, params_of
 from goldieval.families.classes import distinct_texts
 from goldieval.families.segmentation_classes import SegmentationPrepared, segmentation_classes
-from goldieval.families.segmentation_maps import gathered, predicted_maps, predictor
+from goldieval.families.segmentation_maps import gathered, predicted_maps
+from goldieval.families.segmentation_predictor import predictor
 from goldieval.families.shared_work import leave_out_failed
 from goldieval.families.side_by_side import DrawnPicture, side_by_side
 from goldieval.metrics import miou

@@ -5,7 +5,6 @@ Threads read pictures and masks ahead; maps are counted and discarded.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,27 +14,17 @@ from goldieval.core.containment import contained
 from goldieval.core.errors import TaskError
 from goldieval.core.group import share
 from goldieval.core.threads import map_ahead
-from goldieval.core.units import one_thread
 from goldieval.data.masks import MaskSource
 from goldieval.data.samples import ImageSample
 from goldieval.data.small_maps import encode_map
 from goldieval.families.base import TaskRun
-from goldieval.families.classes import rows_of
 from goldieval.families.mmseg_parts import areas, resized
 from goldieval.families.segmentation_classes import SegmentationPrepared
+from goldieval.families.segmentation_predictor import Predictor
 from goldieval.families.shared_work import model_units
 from goldieval.families.side_by_side import DrawnPicture
 from goldieval.models.adapter import Dense
-from goldieval.scoring.conditioned import Pool
-from goldieval.scoring.cosine import unit
-from goldieval.scoring.mode import dense_parts
-from goldieval.scoring.patches import reader
-from goldieval.scoring.segments import Decision, segment
-from goldieval.scoring.similarity import ensemble
-from goldieval.scoring.windows import slide
 from goldieval.tasks.params import SegmentationParams
-
-Predictor = Callable[[torch.Tensor, tuple[int, int]], torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -92,39 +81,6 @@ class Maps:
         self.pixels[image.id] = sample.mask.size
         if len(self.drawn) < most_drawn:
             self.drawn.append(DrawnPicture(image.id, row, sample.picture, sample.mask, counted.predicted))
-
-
-def predictor(prepared: SegmentationPrepared, mode: str, texts: torch.Tensor, model: Dense, batch: int) -> Predictor:
-    """Return a function that maps a resized picture and the size of the original to the class of every pixel.
-
-    Args:
-        prepared: the task.
-        mode: attention and reading, see ``scoring.mode.dense_mode``.
-        texts: embeddings of the texts of the task, not normalised, shape (texts, dim).
-        model: provides patch features and, for some readings, text-conditioned pooling.
-        batch: number of windows per batch, which bounds the memory for large pictures.
-
-    Raises:
-        TaskError: the embeddings are invalid, or the model does not support the reading.
-    """
-    params, classes = prepared.params, prepared.classes
-    attention, reading = dense_parts(mode)
-    units = ensemble(unit(texts, "text"), rows_of(prepared.filled, prepared.texts))
-    pool: Pool | None = getattr(model, "pool", None)
-    with one_thread():
-        vectors = texts.float().norm(dim=-1).mean() * units
-    read = reader(reading, units, vectors, pool)
-    owner = torch.tensor(classes.owner, device=units.device)
-    thresholds = params.probability_threshold, params.area_threshold
-    decision = Decision(owner, len(classes.labels), params.scale, *thresholds)
-
-    def encode(windows: torch.Tensor) -> torch.Tensor:
-        return read(_checked(model.dense(windows, attention), units))
-
-    def predict(pixels: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-        return segment(slide(pixels, encode, size, params.crop, params.stride, batch), decision)
-
-    return predict
 
 
 def predicted_maps(run: TaskRun[SegmentationPrepared], model: Dense, predict: Predictor, device: str) -> Maps:
@@ -197,15 +153,3 @@ def _read(
         raise TaskError(f"{image.id} is {sizes}.")
     small = torch.from_numpy(resized(picture, params.short_side, params.long_side))
     return PictureAndMask(picture, model.normalise(small.permute(2, 0, 1).float() / 255), mask)
-
-
-def _checked(features: torch.Tensor, units: torch.Tensor) -> torch.Tensor:
-    """Return patch features. Raises TaskError if they cannot be compared with the texts."""
-    if features.ndim != 4 or features.shape[-1] != units.shape[-1]:
-        raise TaskError(
-            f"dense() returned features of shape {tuple(features.shape)} instead of "
-            f"(windows, rows, columns, {units.shape[-1]})."
-        )
-    if not bool(torch.isfinite(features).all()):
-        raise TaskError("dense() returned NaN or infinite features.")
-    return features
