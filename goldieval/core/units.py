@@ -11,15 +11,22 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from threading import local
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+class Units(Protocol):
+    """Yields every item with the function's result, in order."""
+
+    def __call__(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[tuple[Item, Result]]: ...
+
 
 _outside = local()  # its ``threads``: torch's number of threads outside of the thread's ``one_thread`` blocks
 
@@ -66,19 +73,30 @@ def units(
         workers: number of threads; None for a function that several threads must not call at a time: items are
             computed one after the other, and their last bits depend on the number of torch's threads.
     """
+    with unit_pool(device, workers) as run:
+        yield from run(function, items)
+
+
+@contextmanager
+def unit_pool(device: str, workers: int | None) -> Iterator[Units]:
+    """Open the threads of ``units`` for several calls; the function that computes units is yielded."""
     if workers is None or not device.startswith("cpu"):
-        yield from ((item, function(item)) for item in items)
+        yield _one_by_one
         return
     with one_thread():
         if workers == 1:
-            yield from ((item, function(item)) for item in items)
+            yield _one_by_one
             return
         with ThreadPoolExecutor(workers, initializer=_use_one_thread) as pool:
-            yield from _in_threads(function, items, pool, workers)
+            yield partial(_in_threads, pool, workers)
+
+
+def _one_by_one(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[tuple[Item, Result]]:
+    return ((item, function(item)) for item in items)
 
 
 def _in_threads(
-    function: Callable[[Item], Result], items: Iterable[Item], pool: ThreadPoolExecutor, workers: int
+    pool: ThreadPoolExecutor, workers: int, function: Callable[[Item], Result], items: Iterable[Item]
 ) -> Iterator[tuple[Item, Result]]:
     """Yield items with results, in order; if the consumer or an item fails, units that have not begun are dropped."""
     pending: deque[tuple[Item, Future[Result]]] = deque()
