@@ -18,6 +18,7 @@ from goldieval.engine.check import check_settings
 from goldieval.engine.describe import Describer
 from goldieval.engine.embeddings import Embeddings, LookedUpEmbeddings, NoEmbeddings, StoredEmbeddings
 from goldieval.engine.options import Options
+from goldieval.engine.parts import open_parts
 from goldieval.engine.plan import Plan, PlannedTask, plan_towers
 from goldieval.engine.processes.group import OneProcess, Ranks
 from goldieval.engine.processes.join import Place
@@ -28,6 +29,7 @@ from goldieval.engine.store import open_store
 from goldieval.engine.task_loader import TaskLoader
 from goldieval.engine.task_run import LoadedTaskRun
 from goldieval.families.base import Scored
+from goldieval.families.finished import NoParts, Parts
 from goldieval.families.similarity import check_requested_mode
 from goldieval.models.adapter import Adapter, LoadOptions, Model, ModelInfo, Precomputed
 from goldieval.models.checked_info import checked_info
@@ -222,8 +224,10 @@ class Evaluator:
         """
         check_stop()
         scored, loaded, seconds = None, planned.loaded, dict(run_seconds)
+        parts: Parts = NoParts()
         if loaded is not None and not planned.failure:
             mode = planned.scoring(plan.info)
+            parts = open_parts(self.options.cache, plan.info, loaded, mode, self.device, self.options.batching.images)
             run = LoadedTaskRun(
                 loaded,
                 model,
@@ -234,6 +238,7 @@ class Evaluator:
                 reporter=self.reporter,
                 seconds=seconds,
                 group=self._ranks,
+                parts=parts,
             )
             try:
                 with timed(seconds, "score"), contained("scoring"), exact(self.device):
@@ -250,7 +255,10 @@ class Evaluator:
         record, scored = describer.record(planned, loaded, scored, seconds)
         if self.options.out is None:
             return record
-        return self._write(self.options.out, record, scored, describer.requested_setting(planned, record))
+        written = self._write(self.options.out, record, scored, describer.requested_setting(planned, record))
+        if written.status != "failed":
+            parts.remove()
+        return written
 
     def _score(self, planned: PlannedTask, run: LoadedTaskRun) -> Scored | None:
         """Return the results of a task on rank 0, to which every rank contributes if the family divides its work."""

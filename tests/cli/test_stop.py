@@ -163,12 +163,15 @@ def test_a_run_that_is_stopped_continues_and_gives_the_same_bits(
         assert set(run.records) == (set() if stage in ("load", "encode") else {f"some-{FIRST}"})
         if stage == "encode":  # the chunk that was begun is stored
             assert len(list((run.root / "store").rglob("*.safetensors"))) == 1
+        if which != KILL and stage in ("segment", "answer") and not again:  # and so is the picture that was begun
+            assert list((run.root / "store/parts").rglob("*.safetensors"))
     assert [line for line in run.log.splitlines() if line.startswith("stopped by ")] == [
         f"stopped by {which.name}; the same command continues from here" for _, _, which, _ in signals if which != KILL
     ]
     assert "Traceback" not in run.log and "FAILED" not in run.log
     run.finish()
     assert (run.records, run.outcomes()) == (expected.records, expected.outcomes()) and not run.leftovers()
+    assert not (run.root / "store/parts").exists()
 
 
 def test_without_handlers_nothing_is_a_request() -> None:
