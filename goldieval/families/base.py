@@ -189,6 +189,15 @@ class Family(ABC, Generic[PreparedT, Evidence]):
         """
         return False
 
+    def divided_units(self, prepared: PreparedT, batching: Batching) -> tuple[int, str]:
+        """Return number and name of the units among which ``collect`` divides its work: batches of pictures.
+
+        Args:
+            prepared: the task.
+            batching: batch sizes of the run.
+        """
+        return -(-len(prepared.dataset.images) // batching.images), f"batches of at most {batching.images:,} images"
+
     @abstractmethod
     def collect(self, run: TaskRun[PreparedT]) -> Evidence:
         """Compute with the model what ``score`` needs; unreadable pictures are removed from ``run.prepared``.
