@@ -93,13 +93,11 @@ def _warn(line: str) -> None:
 
 def _report(error: BaseException) -> int:
     """Print the error in one line and return the exit code."""
-    console = Console(stderr=True, soft_wrap=True)
     if isinstance(error, typer.Exit):
         return error.exit_code
     if type(error).__name__ == "NoArgsIsHelpError":  # the help has been printed
         return 2
-    if is_told_by_another_rank(error):
-        return INTERRUPTED if isinstance(error, InterruptedRunError) else 2
+    console = Console(stderr=True, soft_wrap=True, quiet=is_told_by_another_rank(error))
     if isinstance(error, KeyboardInterrupt | typer.Abort):
         console.print("interrupted; the same command continues from here")
         return INTERRUPTED

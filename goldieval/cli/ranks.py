@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from goldieval.core.errors import GoldievalError, LostRankError
+from goldieval.core.errors import GoldievalError, InterruptedRunError, LostRankError
 from goldieval.engine.processes.failures import is_known_to_all
 from goldieval.engine.processes.launch import launch_of
 
 
 def is_told_by_another_rank(error: BaseException) -> bool:
-    """Return whether rank 0 prints an error, so that this process must not: it is another rank, and not the only one
-    that knows.
+    """Return whether this process is not rank 0, and rank 0 prints the error.
 
     Args:
         error: the error that ends this process.
@@ -19,7 +18,9 @@ def is_told_by_another_rank(error: BaseException) -> bool:
         return False
     if isinstance(error, LostRankError):
         return 0 not in error.ranks
-    return is_known_to_all(error) or hasattr(error, "format_message")  # wrong options are wrong on every rank
+    of_the_whole_job = isinstance(error, KeyboardInterrupt | InterruptedRunError)
+    in_the_command = hasattr(error, "format_message")  # wrong options are wrong on every rank
+    return of_the_whole_job or in_the_command or is_known_to_all(error)
 
 
 def prefix() -> str:

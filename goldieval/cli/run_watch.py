@@ -57,23 +57,32 @@ def run_watch(
     from goldieval.core.offline import offline
     from goldieval.engine.arguments import task_arguments
     from goldieval.engine.evaluator import Evaluator
+    from goldieval.engine.processes.join import joined
     from goldieval.engine.recorded import RecordedRuns
+    from goldieval.engine.run import on_rank
     from goldieval.engine.score_log import ScoreLog
-    from goldieval.engine.watch import Watch
+    from goldieval.engine.watch import Watch, announced, follow
     from goldieval.models.spec import parse_spec
 
     if len(models) != 1:
         raise GoldievalError(f"--watch takes one --model, not {len(models)}: it names the family of the checkpoints.")
     names = task_arguments(tasks)
     records: dict[str, list[Record]] = {}  # of the last state of each checkpoint
-    with offline(options.offline), ScoreLog(options.log, options.out, reporter.note) as score_log:
-        evaluator = Evaluator(options, names, reporter, score_log)
+    with joined(options.distributed) as (ranks, place), offline(options.offline):
+        options, shared = on_rank(options, reporter, ranks, place)
+        with ScoreLog(options.log, options.out, shared.note) as score_log:
+            evaluator = Evaluator(options, names, shared, score_log, ranks, place)
 
-        def evaluate(spec: str) -> None:
-            records[spec] = list(evaluator.evaluate([parse_spec(spec)]))
+            def evaluate(spec: str) -> None:
+                records[spec] = list(evaluator.evaluate([parse_spec(spec)]))
 
-        watching = Watch(models[0], watch, evaluate, RecordedRuns(options, names).has, reporter)
-        _watch(watching, watch, options, None if quiet else reporter.console)
+            if ranks.rank:
+                follow(ranks, evaluate)
+                return True
+            recorded = RecordedRuns(options, names).has
+            watching = Watch(models[0], watch, announced(ranks, evaluate), recorded, shared, ranks.progressed)
+            _watch(watching, watch, options, None if quiet else reporter.console)
+            ranks.broadcast("")
     return not watching.done.broken and all(record.status == "ok" for found in records.values() for record in found)
 
 

@@ -23,6 +23,7 @@ from goldieval.families.shared_work import leave_out_failed
 from goldieval.families.side_by_side import DrawnPicture, side_by_side
 from goldieval.metrics import miou
 from goldieval.models.adapter import Dense, Model
+from goldieval.models.inputs import Batching
 from goldieval.records.parts import ClassScore, Ties
 from goldieval.tasks.card import Task
 from goldieval.tasks.params import SegmentationParams
@@ -88,6 +89,9 @@ class Segmentation(Family[SegmentationPrepared, SegmentationEvidence]):
 
     def divides(self, mode: str) -> bool:
         return True
+
+    def divided_units(self, prepared: SegmentationPrepared, batching: Batching) -> tuple[int, str]:
+        return len(prepared.dataset.images), "pictures"
 
     def collect(self, run: TaskRun[SegmentationPrepared]) -> SegmentationEvidence:
         """Predict a map of every readable picture, and count areas.

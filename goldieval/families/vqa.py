@@ -20,7 +20,7 @@ from goldieval.families.base import Family, Prepared, Scored, TaskRun, params_of
 from goldieval.families.finished import packed, unpacked
 from goldieval.families.shared_work import leave_out_failed, model_units
 from goldieval.models.adapter import Generative, Model
-from goldieval.models.inputs import batches, decoded, sound, stacked
+from goldieval.models.inputs import Batching, batches, decoded, sound, stacked
 from goldieval.records.parts import Ties
 from goldieval.tasks.card import Task
 from goldieval.tasks.params import VqaParams
@@ -68,6 +68,9 @@ class Vqa(Family[VqaPrepared, list[str]]):
 
     def divides(self, mode: str) -> bool:
         return True
+
+    def divided_units(self, prepared: VqaPrepared, batching: Batching) -> tuple[int, str]:
+        return -(-len(prepared.dataset.texts) // batching.images), f"batches of at most {batching.images:,} questions"
 
     def collect(self, run: TaskRun[VqaPrepared]) -> list[str]:
         """Generate an answer to every question, in batches that depend neither on ranks nor on unreadable pictures.

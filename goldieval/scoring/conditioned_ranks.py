@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from itertools import groupby
 from typing import NamedTuple
@@ -67,7 +67,7 @@ def conditioned_ranks(
 
 def _tallies(
     pool: Pool, texts: torch.Tensor, blocks: PatchBlocks, counter: RankCounter, meter: Meter
-) -> Iterator[Tally]:
+) -> Generator[Tally, None, None]:
     """Yield the tally of every block of this process against the first texts, then against the next, and so on."""
 
     def count(tile: _Tile) -> Tally:

@@ -105,3 +105,16 @@ def test_a_rank_that_dies_is_named_once_and_the_others_leave(tmp_path: Path) -> 
 
 def _text(file: Path) -> str:
     return file.read_text() if file.exists() else ""
+
+
+def test_a_folder_is_watched_by_all_ranks_together(tmp_path: Path) -> None:
+    from goldieval.goldiclip.shipped import shipped_weights
+
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models/a.safetensors").write_bytes(shipped_weights().read_bytes())
+    watch = ["--watch", str(tmp_path / "models"), "--watch-every", "0.2", "--watch-until", "1"]
+    first, second = run(
+        2, ["run", "--model", "goldiclip", "--tasks", "shapes-segmentation", "--limit", "20", *watch], tmp_path
+    )
+    assert (first.code, second.code, second.output) == (0, 0, ""), (first, second)
+    assert "1 evaluated" in first.output and len(results(tmp_path / "out")) == 1
