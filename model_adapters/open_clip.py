@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from goldieval.core.errors import GoldievalError, did_you_mean, first_line
+from goldieval.core.reads import note_unknown, notes_reads
 from goldieval.models.adapter import LoadOptions, Model
 from goldieval.models.spec import ModelSpec
 from goldieval.models.spec_options import StandardOptions, accepts_options, standard_options
@@ -20,12 +21,13 @@ from model_adapters.no_code import no_code
 from model_adapters.open_clip_files import Built, with_weights
 from model_adapters.open_clip_sizes import Sizes
 from model_adapters.open_clip_weights import usual_transform, weights_of_tag
+from model_adapters.spec_tokenizer import NAMED_ELSEWHERE, note_texts_of
 from model_adapters.with_options import OPTIONS, PlainModel, with_options
 
 TRANSFORM_KEYS = ("mean", "std", "interpolation", "resize_mode")
-NAMED_ELSEWHERE = {"hf_model_name", "hf_tokenizer_name"}  # parts of a model that are built by transformers
 
 
+@notes_reads
 @accepts_options(*OPTIONS, "drop")
 def load(spec: ModelSpec, options: LoadOptions) -> Model:
     """Load an open_clip model.
@@ -50,10 +52,13 @@ def load(spec: ModelSpec, options: LoadOptions) -> Model:
         else (spec.where, usual_transform(architecture))
     )
     text = open_clip.get_model_config(architecture)["text_cfg"]
-    elsewhere = bool(NAMED_ELSEWHERE & set(text))
+    note_texts_of(architecture)
+    elsewhere = any(name in text for name in NAMED_ELSEWHERE)
     build = partial(_built, architecture)
     with no_code(elsewhere):
         built = Built(_from_elsewhere(architecture, build) if elsewhere else build(Sizes()))
+        if not file:
+            note_unknown()  # random weights
         if file:
             built = with_weights(built.module, build, Path(file), architecture, wanted.drop)
         elif (sizes := _sizes(spec, built.module, wanted)) != Sizes():

@@ -14,6 +14,10 @@ class InterruptedRunError(GoldievalError):
     """The user pressed Ctrl-C; the message says how to resume."""
 
 
+class ChangedModelError(GoldievalError):
+    """A model is not the one that the run was planned for: none of its results may be recorded."""
+
+
 class TaskError(GoldievalError):
     """One task cannot be run or scored; the other tasks of the run continue."""
 
