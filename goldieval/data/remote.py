@@ -31,16 +31,16 @@ def cached_weights(repository: str, url: str) -> str:
 def note_repository(name: str) -> None:
     """Note a repository in the Hub's cache as read: which revisions are there, and their files."""
     from huggingface_hub import constants
-    from huggingface_hub.file_download import repo_folder_name
 
-    note_tree(Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=name, repo_type="model"))
+    note_tree(Path(constants.HF_HUB_CACHE, f"models--{name.replace('/', '--')}"))
 
 
 def note_pretrained(name: str) -> None:
     """Note what transformers reads for a name: a folder, else a repository, whose newest files it asks for."""
     note_tree(Path(name))
-    note_repository(name)
-    note_network()
+    if not Path(name).is_dir():
+        note_repository(name)
+        note_network()
 
 
 def addresses(repository: str, url: str) -> list[str]:

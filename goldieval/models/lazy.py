@@ -40,10 +40,13 @@ class LazyModel:
         return inference(self.loaded())
 
     def loaded(self) -> Adapter:
-        """Return the model, which is loaded by the first call."""
+        """Return the model, which is loaded by the first call: as always, even within ``torch.inference_mode``."""
+        import torch
+
         with self._lock:
             if self._model is None:
-                self._model = self._load()
+                with torch.inference_mode(False), torch.enable_grad():  # else its weights would be of another kind
+                    self._model = self._load()
             return self._model
 
     def __getattr__(self, name: str) -> Any:
