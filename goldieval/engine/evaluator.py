@@ -252,12 +252,11 @@ class Evaluator:
         if self._ranks.rank:
             return None
         record, scored = describer.record(planned, loaded, scored, seconds)
-        if self.options.out is None:
-            return record
-        written = self._write(self.options.out, record, scored, describer.requested_setting(planned, record))
-        if written.status != "failed":
+        if self.options.out is not None:
+            record = self._write(self.options.out, record, scored, describer.requested_setting(planned, record))
+        if record.status != "failed":
             parts.remove()
-        return written
+        return record
 
     def _score(self, planned: PlannedTask, run: LoadedTaskRun) -> Scored | None:
         """Return the results of a task on rank 0, to which every rank contributes if the family divides its work."""

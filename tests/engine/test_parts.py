@@ -141,6 +141,8 @@ def test_a_task_continues_after_what_was_finished(
         (record,) = evaluate(model, str(tmp_path / "card.yaml"), device="cpu", batching=Batching(16, 32, 1), **options)
         return record, calls - left[0]
 
+    run(10**9, out=None)
+    assert not (store / "parts").exists()
     whole, needed = run(10**9, out=tmp_path / "whole", cache=False)
     assert whole.status == "ok" and needed > 5
     with pytest.raises(Stopped):
