@@ -13,6 +13,7 @@ from goldieval.core.errors import ChangedModelError, GoldievalError, NotApplicab
 from goldieval.core.meter import displaying
 from goldieval.core.stop import check_stop, saving_work
 from goldieval.core.timing import timed
+from goldieval.core.units import one_thread
 from goldieval.data.roots import data_root
 from goldieval.engine.check import check_settings
 from goldieval.engine.describe import Describer
@@ -269,7 +270,8 @@ class Evaluator:
         if not first:
             return None
         check_stop()
-        return family.score(run.prepared, evidence)
+        with one_thread():  # several would change the last bits
+            return family.score(run.prepared, evidence)
 
     def _write(self, out: Path, record: Record, scored: Scored | None, requested_setting: str) -> Record:
         """Write a record and return it; if it cannot be written, return the record of that failure with its metrics."""
