@@ -19,7 +19,15 @@ class StoppedRunError(InterruptedRunError):
 
 
 class LostRankError(GoldievalError):
-    """One of the processes that share a run has died, left or stalled: the run cannot go on."""
+    """Processes that share a run have died, left or stalled: the run cannot go on.
+
+    Attributes:
+        ranks: numbers of the lost processes; empty if it is not known.
+    """
+
+    def __init__(self, message: str, ranks: Iterable[int] = ()) -> None:
+        super().__init__(message)
+        self.ranks = frozenset(ranks)
 
 
 class TaskError(GoldievalError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from goldieval.core.containment import contained
 from goldieval.core.environment import pick_device
 from goldieval.core.errors import GoldievalError, NotApplicableError, TaskError
 from goldieval.core.meter import displaying
+from goldieval.core.stop import check_stop, saving_work
 from goldieval.core.timing import timed
 from goldieval.data.roots import data_root
 from goldieval.engine.check import check_settings
@@ -22,6 +23,7 @@ from goldieval.engine.processes.group import OneProcess, Ranks
 from goldieval.engine.processes.join import Place
 from goldieval.engine.reporter import Reporter
 from goldieval.engine.score_log import ScoreLog
+from goldieval.engine.shards import WHOLE, Shard, division_note
 from goldieval.engine.store import open_store
 from goldieval.engine.task_loader import TaskLoader
 from goldieval.engine.task_run import LoadedTaskRun
@@ -103,19 +105,23 @@ class Evaluator:
         Raises:
             GoldievalError: none of the models can be evaluated.
         """
+        shard = self.options.shard or WHOLE
+        own = shard.models(models)
+        if note := division_note(self.options.shard, len(models), len(own)):
+            self.reporter.note(note)
         with displaying(self.reporter.display):
-            return self._evaluate_each(models)
+            return self._evaluate_each(own)
 
-    def _evaluate_each(self, models: Sequence[ModelSpec | Model]) -> Results:
+    def _evaluate_each(self, models: Sequence[tuple[ModelSpec | Model, Shard]]) -> Results:
         if len(models) == 1:
-            return Results(self.evaluate_model(models[0]))
+            return Results(self.evaluate_model(*models[0]))
         records: list[Record] = []
         failed: dict[str, str] = {}
-        for model in models:
+        for model, part in models:
             spec = model.text if isinstance(model, ModelSpec) else type(model).__name__
             try:
                 with contained("evaluating it"):
-                    records += self.evaluate_model(model)
+                    records += self.evaluate_model(model, part)
             except TaskError as error:
                 if isinstance(error.__cause__, TrackerError):  # not the fault of this model
                     raise error.__cause__ from None
@@ -126,12 +132,13 @@ class Evaluator:
             raise GoldievalError(f"none of the {len(models)} models can be evaluated; the first: {first}")
         return Results(records, models_failed=failed)
 
-    def evaluate_model(self, model: ModelSpec | Model) -> list[Record]:
-        """Evaluate one model on all tasks; every rank returns the same records."""
-        with self._ranks.told():
-            return self._ranks.broadcast(self._evaluate_share(model))
+    def evaluate_model(self, model: ModelSpec | Model, part: Shard = WHOLE) -> list[Record]:
+        """Evaluate one model on all tasks, or on a part of them; every rank returns the same records."""
+        with self._ranks.told(), saving_work() if self._ranks.size > 1 else nullcontext():
+            check_stop()
+            return self._ranks.broadcast(self._evaluate_share(model, part))
 
-    def _evaluate_share(self, model: ModelSpec | Model) -> list[Record]:
+    def _evaluate_share(self, model: ModelSpec | Model, part: Shard) -> list[Record]:
         """Do this rank's share of the evaluation of a model; return its records on rank 0."""
         seconds: dict[str, float] = {}
         with self._ranks.together("loading the model"):
@@ -145,14 +152,17 @@ class Evaluator:
             },
         )
         check_requested_mode(self.options.scoring, loaded, info.spec)
+        selection = part.selection(self.catalogue.select(self.names, info.home))
+        if not selection.tasks and part != WHOLE:
+            self.reporter.note(f"shard {self.options.shard}: nothing to do, more jobs than tasks of {info.spec}")
+            return []
         with timed(seconds, "read_data"):
-            selection = self.catalogue.select(self.names, info.home)
             selection.tasks = [task.override(self.options.overrides) for task in selection.tasks]
             tasks, skipped = self.loader.load(selection)
             plan = Plan(info, tasks, skipped, group_size=self._ranks.size, batching=self.options.batching)
         for planned in list(plan.tasks):
             _check_applicable(planned, loaded, plan)
-        with open_store(self.options.cache) as store:
+        with open_store(self.options.cache) as store, saving_work():
             if isinstance(loaded, Adapter):
                 plan_towers(plan, store, self._ranks)
             self.reporter.plan(plan)
@@ -161,7 +171,7 @@ class Evaluator:
             if self._ranks.rank == 0:
                 self._score_log.begin(plan, self.options)
             embeddings = self._embeddings(loaded, plan, seconds)
-            describer = Describer(loaded, info, self.options, self.device, embeddings)
+            describer = Describer(loaded, info, self.options, self.device, embeddings, self._ranks.size)
             results = [
                 self._evaluate_task(planned, plan, loaded, embeddings, describer, seconds)
                 for planned in list(plan.tasks)
@@ -210,6 +220,7 @@ class Evaluator:
         Returns:
             The record on rank 0; None if the task turns out not to apply to the model.
         """
+        check_stop()
         scored, loaded, seconds = None, planned.loaded, dict(run_seconds)
         if loaded is not None and not planned.failure:
             mode = planned.scoring(plan.info)
@@ -249,7 +260,10 @@ class Evaluator:
                 evidence = family.collect(run)
         elif first:
             evidence = family.collect(run)
-        return family.score(run.prepared, evidence) if first else None
+        if not first:
+            return None
+        check_stop()
+        return family.score(run.prepared, evidence)
 
     def _write(self, out: Path, record: Record, scored: Scored | None, requested_setting: str) -> Record:
         """Write a record and return it; if it cannot be written, return the record of that failure with its metrics."""

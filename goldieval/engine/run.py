@@ -44,6 +44,7 @@ def evaluate(
     subset: str = "",
     save_images: int = 0,
     log: str | Sequence[str] = (),
+    shard: str | tuple[int, int] | None = None,
     distributed: bool = True,
     options: Options | None = None,
     reporter: Reporter | None = None,
@@ -77,6 +78,8 @@ def evaluate(
         save_images: number of pictures of each segmentation to write with truth and prediction.
         log: trackers that get the scores: ``tensorboard``, ``wandb``, ``mlflow``, ``trackio``. Each model's step is the
             number of images that it has seen, else the step or epoch in its name, so that checkpoints give a curve.
+        shard: ``I/N`` or ``(I, N)``, the part I of N, from 0, of models and tasks, for jobs that divide the work;
+            ``array`` takes both from Slurm's variables of an array of jobs; None evaluates all.
         distributed: whether the processes of torchrun, accelerate or srun, or of a training that is under way, share
             the work; every one of them must then call ``evaluate`` in the same way, and all get the same records.
             False for a call by one process alone.
@@ -106,6 +109,7 @@ def evaluate(
         "subset": subset,
         "save_images": save_images,
         "log": log,
+        "shard": shard,
         "distributed": distributed,
     }
     requested, default = validated_options(settings), Options()

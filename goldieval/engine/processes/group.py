@@ -2,7 +2,7 @@
 
 Every exchange begins with the arrival of all ranks: each writes a line to the store of the process group, and polls for
 those of the others. A rank that failed arrives with its failure, which all ranks then raise; one that died or hangs is
-named. Values are only sent once all have arrived, through a gloo group, whatever backend a training uses.
+named. Values are only sent once all have arrived.
 """
 
 from __future__ import annotations
@@ -11,21 +11,23 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from goldieval.core.errors import GoldievalError, LostRankError, first_line
-from goldieval.core.group import Alone
+from goldieval.core.group import Alone, Group
 from goldieval.engine.processes.failures import Failure, failure_of, is_known_to_all, known_to_all
 from goldieval.engine.processes.liveness import BEAT_S, Heartbeat, Member, Watch
 
 if TYPE_CHECKING:
     from torch._C._distributed_c10d import Store
-    from torch.distributed import ProcessGroup
 
 T = TypeVar("T")
 SHORTEST_POLL_S, LONGEST_POLL_S = 0.001, 0.1
+FAREWELL_S = 10.0
 
 
 class OneProcess(Alone):
@@ -55,12 +57,12 @@ class Processes:
         members: all ranks, by number.
     """
 
-    def __init__(self, store: Store, transport: ProcessGroup, members: list[Member], rank: int) -> None:
+    def __init__(self, store: Store, transport: Group, members: list[Member], rank: int) -> None:
         """Begin to show signs of life.
 
         Args:
             store: store for the signs of life and arrivals of this group alone.
-            transport: gloo group that carries values.
+            transport: carries values between ranks that have arrived.
             members: all ranks, by number.
             rank: number of this process.
         """
@@ -70,25 +72,13 @@ class Processes:
         self._watch = Watch(store, members, members[rank])
 
     def gather(self, value: T) -> list[T] | None:
-        import torch.distributed as dist
-
-        values = cast(list[T], [None] * self.size) if self.rank == 0 else None
-        self._exchange("gather", lambda: dist.gather_object(value, values, dst=0, group=self._transport))
-        return values
+        return self._exchange("gather", lambda: self._transport.gather(value))
 
     def all_gather(self, value: T) -> list[T]:
-        import torch.distributed as dist
-
-        values = cast(list[T], [None] * self.size)
-        self._exchange("all_gather", lambda: dist.all_gather_object(values, value, group=self._transport))
-        return values
+        return self._exchange("all_gather", lambda: self._transport.all_gather(value))
 
     def broadcast(self, value: T) -> T:
-        import torch.distributed as dist
-
-        values = [value]
-        self._exchange("broadcast", lambda: dist.broadcast_object_list(values, src=0, group=self._transport))
-        return values[0]
+        return self._exchange("broadcast", lambda: self._transport.broadcast(value))
 
     @contextmanager
     def together(self, doing: str) -> Iterator[None]:
@@ -102,7 +92,7 @@ class Processes:
         """
         with self.told():
             yield
-            self._exchange(f"end of {doing}", None)
+            self._arrive(f"end of {doing}", None)
 
     @contextmanager
     def told(self) -> Iterator[None]:
@@ -141,18 +131,24 @@ class Processes:
         self._heartbeat.progressed()
 
     def leave(self, reason: str = "") -> None:
-        """End the signs of life.
+        """End the signs of life. Rank 0, whose process may keep the store, stays until the others have read it.
 
         Args:
             reason: why this rank leaves although the others go on.
         """
         self._heartbeat.stop(reason)
+        with suppress(Exception):  # the store has ended
+            self._store.set(f"gone/{self.rank}", "gone")
+            end = time.monotonic() + FAREWELL_S
+            waits = self.rank == 0
+            while waits and time.monotonic() < end:
+                waits = not self._store.check([f"gone/{rank}" for rank in range(self.size)])
+                time.sleep(SHORTEST_POLL_S)
 
-    def _exchange(self, what: str, send: Callable[[], Any] | None) -> None:
+    def _exchange(self, what: str, send: Callable[[], T]) -> T:
         """Wait for all ranks, and send values unless one of them failed."""
         self._arrive(what, None)
-        if send is not None:
-            self._send(send, what)
+        return self._send(send, what)
 
     def _arrive(self, what: str, failure: Failure | None) -> None:
         """Wait until all ranks have arrived at the same exchange; raise the failure of the first that has one."""
@@ -167,7 +163,9 @@ class Processes:
             rank, first = failed[0]
             raise first.error(self.members[rank].name)
         if not failed and (different := {each["what"] for each in arrivals} - {what}):
-            raise LostRankError(f"ranks do different things, {what} and {different.pop()}: this is a bug in goldieval.")
+            raise LostRankError(
+                f"ranks do different things, {what} and {different.pop()}: this is a bug in goldieval.", [0]
+            )
 
     def _wait(self, keys: list[str], what: str) -> None:
         """Wait until all ranks have arrived, and watch those that have not."""
@@ -180,25 +178,20 @@ class Processes:
             time.sleep(pause)
             pause = min(2 * pause, LONGEST_POLL_S)
 
-    def _send(self, send: Callable[[], Any], what: str) -> None:
+    def _send(self, send: Callable[[], T], what: str) -> T:
         """Send in a thread, so that Ctrl-C and signals reach this one, and ranks are watched meanwhile."""
-        raised: list[BaseException] = []
+        sent: Future[T] = Future()
         others = [rank for rank in range(self.size) if rank != self.rank]
-
-        def run() -> None:
+        threading.Thread(target=_complete, args=(sent, send), daemon=True).start()
+        while True:
             try:
-                send()
-            except BaseException as error:
-                raised.append(error)
-
-        thread = threading.Thread(target=run, daemon=True)
-        thread.start()
-        while thread.is_alive():
-            thread.join(BEAT_S)
-            if thread.is_alive() or raised:
+                return sent.result(BEAT_S)
+            except FutureTimeoutError:
                 self._ask(what, self._watch.check, others, what)
-        if raised:
-            raise LostRankError(f"the ranks cannot reach each other ({what}): {first_line(raised[0])}") from raised[0]
+            except Exception as error:
+                self._ask(what, self._watch.check, others, what)
+                line = f"the ranks cannot reach each other ({what}): {first_line(error)}"
+                raise LostRankError(line, others) from error
 
     def _ask(self, what: str, question: Callable[..., T], *arguments: Any) -> T:
         """Ask the store, which is gone when the process that keeps it has ended."""
@@ -208,7 +201,14 @@ class Processes:
             raise
         except Exception as error:
             keeper = self.members[0].name
-            raise LostRankError(f"{keeper} or its launcher has ended ({what}): {first_line(error)}") from error
+            raise LostRankError(f"{keeper} or its launcher has ended ({what}): {first_line(error)}", [0]) from error
+
+
+def _complete(sent: Future[T], send: Callable[[], T]) -> None:
+    try:
+        sent.set_result(send())
+    except BaseException as error:
+        sent.set_exception(error)
 
 
 Ranks = Processes | OneProcess

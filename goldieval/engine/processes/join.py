@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from goldieval.core.environment import available_cores, versions
 from goldieval.core.errors import GoldievalError, first_line
@@ -21,7 +21,6 @@ from goldieval.engine.processes.liveness import Member, stall_limit
 
 if TYPE_CHECKING:
     from torch._C._distributed_c10d import Store
-    from torch.distributed import ProcessGroup
 
 MEETING = timedelta(seconds=600)  # a large job may take minutes until all of its processes have started
 POLL_S = 0.05
@@ -119,15 +118,15 @@ def _group() -> tuple[Processes, Place]:
     from torch._C._distributed_c10d import PrefixStore
     from torch.distributed.distributed_c10d import _get_default_store
 
+    from goldieval.engine.processes.transport import Gloo
+
     _joined += 1
     rank, size = dist.get_rank(), dist.get_world_size()
     store: Store = PrefixStore(f"goldieval/evaluation/{_joined}", _get_default_store())
     _wait_for_all(store, rank, size)
-    transport = cast("ProcessGroup", dist.new_group(backend="gloo", timeout=timedelta(seconds=stall_limit())))
+    transport = Gloo(stall_limit())
     here = Member(rank, socket.gethostname(), _machine(), os.getpid())
-    facts = here, _cores()
-    everyone = [facts] * size
-    dist.all_gather_object(everyone, facts, group=transport)
+    everyone = transport.all_gather((here, _cores()))
     group = Processes(store, transport, [member for member, _ in everyone], rank)
     return group, _place([(member.machine, cores) for member, cores in everyone], rank, local_place())
 

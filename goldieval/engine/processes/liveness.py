@@ -106,9 +106,10 @@ class Watch:
         Raises:
             LostRankError: one of them has died, left, or made no progress for too long; it is named.
         """
-        lines = [line for rank in waited_for if (line := self._trouble(self._members[rank]))]
+        lines = {rank: line for rank in waited_for if (line := self._trouble(self._members[rank]))}
         if lines:
-            raise LostRankError(f"{'; '.join(lines)}. All ranks stop ({doing}); the same command continues from here.")
+            said = "; ".join(lines.values())
+            raise LostRankError(f"{said}. All ranks stop ({doing}); the same command continues from here.", lines)
 
     def _trouble(self, member: Member) -> str:
         """Return what is wrong with a rank, or nothing."""
