@@ -50,7 +50,7 @@ def _reading(suite: list[Work], rates: Rates, machine: Machine) -> Iterator[Phas
         storage = work.megabytes / machine.storage_mb
         yield Phase(work.name, "reading", (
             Part("storage", storage, work.images, machine.gpus_per_node, how=f"{size} / {machine.storage_mb:,.0f} MB/s"),
-            Part("hashing", hashed, work.images, how=f"{size} / {rates.hash_mb:,.0f} MB/s / {machine.cores} cores"),
+            Part("hash", hashed, work.images, how=f"{size} / {rates.hash_mb:,.0f} MB/s / {machine.cores} cores"),
         ))  # fmt: skip
 
 
@@ -59,7 +59,7 @@ def _texts(suite: list[Work], rates: Rates, machine: Machine) -> Phase:
     flop = sum(work.texts * text_flop(work.tokens) for work in suite)
     units = -(-total // TEXTS_PER_CHUNK)
     return Phase("", "texts", (
-        Part("tokenizer", total / rates.tokenized, units, how=f"{total:,} texts / {rates.tokenized:,.0f} per s"),
+        Part("tokens", total / rates.tokenized, units, how=f"{total:,} texts / {rates.tokenized:,.0f} per s"),
         Part("encoder", machine.encoding(flop), units, how=_quotient(flop, machine.tflops, machine.share)),
     ))  # fmt: skip
 
@@ -71,7 +71,7 @@ def _stored_images(suite: list[Work], rates: Rates, machine: Machine) -> Phase:
     decoding = sum(_decoding(work, rates) for work in distinct) / machine.cores
     flop = total * image_flop()
     return Phase("", "pictures", (
-        Part("decoding", decoding, units, how=f"{total:,} pictures of all tasks on {machine.cores} cores"),
+        Part("decode", decoding, units, how=f"{total:,} pictures of all tasks on {machine.cores} cores"),
         Part("encoder", machine.encoding(flop), units, how=_quotient(flop, machine.tflops, machine.share)),
         Part("store", units * rates.chunk_s, units, how=f"{units:,} chunks x {1000 * rates.chunk_s:.0f} ms"),
     ))  # fmt: skip
@@ -122,7 +122,7 @@ def _streamed(work: Work, rates: Rates, machine: Machine) -> Phase:
         encoder, how = encoder + maps, f"{how} + {maps:.1f} s of maps"
     each = f"{1000 * rates.picture_s:.1f} ms + {work.pictures.megapixels:g} MP x {1000 * rates.megapixel_s:.1f} ms"
     return Phase(work.name, "patches", (
-        Part("decoding", _decoding(work, rates) / machine.cores, units,
+        Part("decode", _decoding(work, rates) / machine.cores, units,
              how=f"{work.images:,} x ({each}) / {machine.cores} cores"),
         Part("encoder", encoder, units, how=how),
     ))  # fmt: skip
