@@ -30,6 +30,10 @@ class LostRankError(GoldievalError):
         self.ranks = frozenset(ranks)
 
 
+class ChangedModelError(GoldievalError):
+    """A model is not the one that the run was planned for: none of its results may be recorded."""
+
+
 class TaskError(GoldievalError):
     """One task cannot be run or scored; the other tasks of the run continue."""
 

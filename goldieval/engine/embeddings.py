@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from typing import cast
 
 import numpy as np
@@ -153,7 +153,7 @@ class StoredEmbeddings(Embeddings):
         space, sources = self._images.space, cast(Mapping[str, ImageSource], self._images.contents)
         chunks = plan_images(space, sources) if ranks is None else own_chunks(self._images.chunks, ranks)
         with (
-            inference(self._model),
+            inference(self._model) if chunks else nullcontext(),  # a model that is not needed is not loaded
             ThreadPoolExecutor(self._batching.workers) as pool,
             _explained_full_disk(),
             timed(self._seconds, "encode_images"),
@@ -167,7 +167,7 @@ class StoredEmbeddings(Embeddings):
         space, texts = self._texts.space, cast(Mapping[str, str], self._texts.contents)
         chunks = plan_texts(space, texts) if ranks is None else own_chunks(self._texts.chunks, ranks)
         with (
-            inference(self._model),
+            inference(self._model) if chunks else nullcontext(),
             _explained_full_disk(),
             timed(self._seconds, "encode_texts"),
             self._reporter.meter("encoding texts", sum(len(chunk.keys) for chunk in chunks)) as meter,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from goldieval.core.containment import contained
 from goldieval.core.environment import pick_device
-from goldieval.core.errors import GoldievalError, NotApplicableError, TaskError
+from goldieval.core.errors import ChangedModelError, GoldievalError, NotApplicableError, TaskError
 from goldieval.core.meter import displaying
 from goldieval.core.stop import check_stop, saving_work
 from goldieval.core.timing import timed
@@ -31,7 +31,7 @@ from goldieval.families.base import Scored
 from goldieval.families.similarity import check_requested_mode
 from goldieval.models.adapter import Adapter, LoadOptions, Model, ModelInfo, Precomputed
 from goldieval.models.checked_info import checked_info
-from goldieval.models.loading import load
+from goldieval.models.remembered import description_memory, load_described
 from goldieval.models.spec import ModelSpec
 from goldieval.records.results import Results
 from goldieval.records.schema import Record
@@ -122,7 +122,7 @@ class Evaluator:
             try:
                 with contained("evaluating it"):
                     records += self.evaluate_model(model, part)
-            except TaskError as error:
+            except (TaskError, ChangedModelError) as error:
                 if isinstance(error.__cause__, TrackerError):  # not the fault of this model
                     raise error.__cause__ from None
                 failed[spec] = str(error)
@@ -190,8 +190,7 @@ class Evaluator:
             if not isinstance(model, ModelSpec):
                 return model, checked_info(model)  # the caller's object: its exceptions are for the caller
             with contained(f"loading the model {model.text}"):
-                loaded = load(model, load_options)
-                return loaded, checked_info(loaded)
+                return load_described(model, load_options, description_memory() if options.cache else None)
 
     def _embeddings(self, model: Model, plan: Plan, seconds: dict[str, float]) -> Embeddings:
         """Encode what is missing; if the model cannot encode at all, every task fails."""

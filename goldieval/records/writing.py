@@ -24,6 +24,7 @@ from goldieval.core.errors import GoldievalError
 from goldieval.core.files import atomic_write_all, has_content
 from goldieval.core.locks import lock_folder
 from goldieval.core.temporary import LEFTOVER_S
+from goldieval.records.arrow import arrow_array
 from goldieval.records.files import read_record, record_digest, record_path
 from goldieval.records.parts import Outcomes
 from goldieval.records.schema import Record
@@ -142,5 +143,5 @@ def _parquet(outcomes: dict[str, np.ndarray]) -> bytes:
     import pyarrow.parquet as pq
 
     buffer = io.BytesIO()
-    pq.write_table(pa.table({name: pa.array(list(column)) for name, column in outcomes.items()}), buffer)
+    pq.write_table(pa.table({name: arrow_array(column) for name, column in outcomes.items()}), buffer)
     return buffer.getvalue()

@@ -6,10 +6,24 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from goldieval.core.containment import error_line
-from goldieval.core.errors import GoldievalError, InterruptedRunError, NotApplicableError, StoppedRunError, TaskError
+from goldieval.core.errors import (
+    ChangedModelError,
+    GoldievalError,
+    InterruptedRunError,
+    NotApplicableError,
+    StoppedRunError,
+    TaskError,
+)
 
 E = TypeVar("E", bound=BaseException)
-KINDS = (StoppedRunError, InterruptedRunError, NotApplicableError, TaskError, GoldievalError)  # the first that fits
+KINDS = (  # the first that fits
+    StoppedRunError,
+    InterruptedRunError,
+    ChangedModelError,
+    NotApplicableError,
+    TaskError,
+    GoldievalError,
+)
 
 
 @dataclass(frozen=True)
