@@ -22,9 +22,10 @@ from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 
+from suite_measurement import measure_rates
 from suite_parts import Machine, Phase
 from suite_phases import phases
-from suite_rates import MEANING, Rates, measure_rates, read_rates
+from suite_rates import MEANING, Rates, read_rates
 from suite_work import Work, suite_work
 
 from goldieval.core.errors import GoldievalError
@@ -40,7 +41,7 @@ OPTIONS = {
     "cores": ("--cores", 16, "processor cores for each GPU"),
     "gpus_per_node": ("--gpus-per-node", 8, "GPUs of a node"),
     "storage_mb": ("--storage-mb", 2000.0, "MB/s that a node reads from storage"),
-    "network_gb": ("--network-gb", 10.0, "GB/s that rank 0 receives"),
+    "network_gb": ("--network-gb", 10.0, "GB/s that a rank receives"),
 }
 
 

@@ -14,7 +14,8 @@ from goldieval.models.inputs import Batching
 from goldieval.scoring.mode import needs_image_embeddings, needs_pool
 
 BATCH = Batching().images
-RANK_BYTES = 64  # assumed: counts and best answers of a query, which every rank sends to rank 0
+TALLY_BYTES = 28  # of a text in the tally of a batch of pictures: counts, best right and best wrong answer
+CLASS_BYTES = 64  # assumed: rank, prediction and answers of a picture
 PAIR_BYTES = 40  # assumed: what counting ranks reads and writes on the device per score
 MAP_BYTES = 24  # assumed: the same for each class of a pixel
 
@@ -94,8 +95,14 @@ def _task(work: Work, rates: Rates, machine: Machine) -> Iterator[Phase]:
         flop = _conditioned_pairs(work) * CONDITIONED_FLOP
         units = -(-work.images // BATCH)
         how = _quotient(flop, machine.float32_tflops, machine.float32_share)
-        gathered = (work.images + work.candidates) * RANK_BYTES / (machine.network_gb * 1e9)
-        yield Phase(work.name, "scoring", (Part("scoring", machine.scoring(flop), units, further=gathered, how=how),))
+        tallies = units * work.candidates if work.family == "retrieval" else 0
+        volume = tallies * TALLY_BYTES + work.images * CLASS_BYTES
+        scoring, gathered = machine.scoring(flop), volume / (machine.network_gb * 1e9)
+        how += f", then {volume / 1e6:,.0f} MB of tallies to every rank"
+        yield Phase(work.name, "scoring", (Part("scoring", scoring, units, gathered=gathered, how=how),))
+        merged = f"{units:,} tallies of {work.candidates:,} texts x {1e9 * rates.tally_s:.0f} ns"
+        if tallies:
+            yield Phase(work.name, "merge", (Part("rank 0", tallies * rates.tally_s, how=merged),))
     if _is_stored(work):
         yield _cosines(work, rates, machine)
     own = rates.task_s + work.queries * (rates.query_s + rates.row_s) + work.texts * rates.text_s

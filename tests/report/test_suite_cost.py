@@ -24,7 +24,7 @@ from suite_work import suite_work
 RATES = Rates(
     hash_mb=1000, picture_s=0.002, megapixel_s=0.01, tokenized=10_000, images_cpu=2, texts_cpu=50, tower_share=0.9,
     global_pairs=5e7, conditioned_pairs=4e4, conditioned_share=0.5, task_s=0.02, text_s=2e-5, query_s=2e-5, row_s=3e-6,
-    chunk_s=0.01, gathered=1e5, load_s=4, start_s=8, machine="made",
+    tally_s=1e-8, chunk_s=0.01, gathered=1e5, load_s=4, start_s=8, machine="made",
 )  # fmt: skip
 MACHINE = Machine(**{name: usual for name, (_, usual, _) in suite_cost.OPTIONS.items()})
 
@@ -82,7 +82,7 @@ def test_pictures_that_tasks_share_are_read_once_but_streamed_for_each() -> None
 
 def test_more_gpus_never_take_longer_except_for_gathers() -> None:
     found = list(phases(suite_work(["paper-goldiclip"], "conditioned", None), RATES, MACHINE))
-    free = [replace(phase, parts=tuple(replace(part, further=0.0) for part in phase.parts)) for phase in found]
+    free = [replace(phase, parts=tuple(replace(part, gathered=0.0) for part in phase.parts)) for phase in found]
     times = [sum(phase.on(count) for phase in free) for count in (1, 2, 3, 8, 64, 1000)]
     assert times == sorted(times, reverse=True)
     alone = sum(phase.on(1) for phase in found if not phase.slowest(1).units)
