@@ -24,6 +24,7 @@ COLUMNS = {
     "none": np.array([], dtype=np.int64),
     "bytes": np.array([b"a", b"bc"], dtype=object),
     "big-endian": np.array([1, 2], dtype=">i4"),
+    "texts as objects": np.array(["a", "étude"], dtype=object),
     "objects": np.array(["a", None], dtype=object),
 }
 
@@ -51,7 +52,7 @@ def test_a_text_that_utf8_cannot_encode_is_refused():
 def test_no_pandas_is_imported():
     code = (
         "import sys, numpy as np; from goldieval.records.writing import _parquet;"
-        "_parquet({'a': np.arange(3), 'b': np.array(['x', 'y', 'z']), 'c': np.ones(3, dtype=bool)});"
+        "_parquet({'a': np.arange(3), 'b': np.array(['x', 'y', 'z']), 'o': np.array(['x', 'y', 'z'], dtype=object), 'c': np.ones(3, dtype=bool)});"
         "sys.exit('pandas' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
