@@ -28,7 +28,15 @@ from goldieval.tasks.catalogue import is_shipped
 class Describer:
     """Builds the records of one model."""
 
-    def __init__(self, model: Model, info: ModelInfo, options: Options, device: str, embeddings: Embeddings) -> None:
+    def __init__(
+        self,
+        model: Model,
+        info: ModelInfo,
+        options: Options,
+        device: str,
+        embeddings: Embeddings,
+        processes: int = 1,
+    ) -> None:
         """Set what the records of all tasks have in common.
 
         Args:
@@ -37,10 +45,11 @@ class Describer:
             options: settings of the run.
             device: device on which the model ran.
             embeddings: counts what was encoded and reused.
+            processes: number of processes that share the work.
         """
         self._info, self._options, self._device = info, options, device
         self._token_counts = TokenCounts(model, info.text_identity, options.cache)
-        self._embeddings = embeddings
+        self._embeddings, self._processes = embeddings, processes
 
     def record(
         self, planned: PlannedTask, loaded: LoadedTask | None, scored: Scored | None, seconds: dict[str, float]
@@ -118,6 +127,7 @@ class Describer:
             seconds={phase: round(value, 3) for phase, value in seconds.items()},
             encoded=self._embeddings.encoded,
             reused=self._embeddings.reused,
+            processes=self._processes,
         )
 
 

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from goldieval.core.containment import error_line
 from goldieval.core.meter import Meter, tracked
+from goldieval.core.stop import check_stop
 from goldieval.data.decode import UndecodableError
 from goldieval.data.image_source import ImageSource
 from goldieval.engine.chunk_encoders import EncodedChunk
@@ -85,8 +86,10 @@ def encode(space: Space, chunks: Sequence[Chunk], compute: Callable[[Chunk], Enc
                 else:
                     meter.advance(len(chunk.keys))
                 pending.remove(chunk)
+            check_stop()
         if pending:
             meter.waiting()
+            check_stop()
             with space.claim(pending[0], wait_s=0.2):
                 pass
     if done:

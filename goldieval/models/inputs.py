@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from goldieval.core.containment import contained
+from goldieval.core.environment import available_cores
 from goldieval.core.errors import AdapterError, TaskError
 from goldieval.data.image_source import ImageSource
 from goldieval.models.adapter import ImagePreprocessor
@@ -33,7 +33,7 @@ class Batching:
 
     images: int = 64
     texts: int = 128
-    workers: int = os.cpu_count() or 1
+    workers: int = available_cores()
 
 
 def decoded(

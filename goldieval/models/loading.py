@@ -86,10 +86,14 @@ def from_module(
     """Wrap a module that has ``encode_image`` and ``encode_text``, for example inside a training loop.
 
     The module remains the caller's: it is switched to evaluation mode while in use, and back afterwards.
+
+    Raises:
+        GoldievalError: its parameters are sharded (FSDP); ``docs/examples/evaluate_in_fsdp.py`` shows what to do.
     """
+    from goldieval.models.parallel import whole_module
     from goldieval.models.torch_adapter import TorchAdapter
 
-    return TorchAdapter(module, preprocess, tokenizer, spec=name, family="module")
+    return TorchAdapter(whole_module(module), preprocess, tokenizer, spec=name, family="module")
 
 
 def _family(spec: ModelSpec) -> Callable[[ModelSpec, LoadOptions], Any]:
