@@ -26,7 +26,7 @@ sys.path.insert(0, str(HERE / "tests/support"))
 ROUNDS = 7
 RECORDS, TASKS = 2_000, 20
 BOUNDS = {"--help": 0.4, "ls": 1.0, "show": 3.0, "five sets": 5.0}
-FIVE = "shapes-composition,shapes-finegrained,shapes-probe,shapes-retrieval,shapes-zeroshot"
+FIVE = "shapes-composition,shapes-finegrained,shapes-question,shapes-retrieval,shapes-zeroshot"
 SETTLED_S = 3  # a file that has just been written is not trusted to stay as it is
 WATCHED = (
     "torchvision",
