@@ -58,13 +58,16 @@ def units(
             return
         with ThreadPoolExecutor(workers, initializer=_use_one_thread) as pool:
             pending: deque[tuple[Item, Future[Result]]] = deque()
-            for item in items:
-                pending.append((item, pool.submit(function, item)))
-                if len(pending) > workers:
-                    first, future = pending.popleft()
+            try:
+                for item in items:
+                    pending.append((item, pool.submit(function, item)))
+                    if len(pending) > workers:
+                        first, future = pending.popleft()
+                        yield first, future.result()
+                for first, future in pending:
                     yield first, future.result()
-            for first, future in pending:
-                yield first, future.result()
+            finally:  # after an error or Ctrl-C, what has not begun does not begin
+                pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _use_one_thread() -> None:

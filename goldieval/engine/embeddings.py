@@ -20,6 +20,7 @@ from goldieval.engine.load import LoadedTask
 from goldieval.engine.plan import Plan, TowerPlan
 from goldieval.engine.reporter import Reporter
 from goldieval.models.adapter import Adapter, Precomputed, inference
+from goldieval.models.decoders import decoding
 from goldieval.models.inputs import Batching
 
 
@@ -130,12 +131,12 @@ class StoredEmbeddings(Embeddings):
         chunks = plan_images(space, sources)
         with (
             inference(self._model),
-            ThreadPoolExecutor(self._batching.workers) as pool,
+            decoding(self._model, self._batching.workers, sum(len(chunk.keys) for chunk in chunks)) as decoders,
             _explained_full_disk(),
             timed(self._seconds, "encode_images"),
             self._reporter.meter("encoding images", sum(len(chunk.keys) for chunk in chunks)) as meter,
         ):
-            compute = image_chunk_encoder(self._model, sources, self._batching, pool, meter, self._image_failures)
+            compute = image_chunk_encoder(self._model, sources, self._batching, decoders, meter, self._image_failures)
             return encode(space, chunks, compute, meter)
 
     def _encode_texts(self) -> int:
@@ -144,11 +145,13 @@ class StoredEmbeddings(Embeddings):
         chunks = plan_texts(space, texts)
         with (
             inference(self._model),
+            ThreadPoolExecutor(1) as tokenizing,
             _explained_full_disk(),
             timed(self._seconds, "encode_texts"),
             self._reporter.meter("encoding texts", sum(len(chunk.keys) for chunk in chunks)) as meter,
         ):
-            compute = text_chunk_encoder(self._model, texts, self._batching, meter, self._text_failures)
+            pool = tokenizing if getattr(self._model, "concurrent", False) else None
+            compute = text_chunk_encoder(self._model, texts, self._batching, meter, self._text_failures, pool)
             return encode(space, chunks, compute, meter)
 
 

@@ -12,7 +12,8 @@ from goldieval.core.environment import pick_device
 from goldieval.core.errors import GoldievalError, NotApplicableError, TaskError
 from goldieval.core.meter import displaying
 from goldieval.core.timing import timed
-from goldieval.data.roots import data_root
+from goldieval.data.remembered import reading_once
+from goldieval.data.roots import data_root, store_root
 from goldieval.engine.check import check_settings
 from goldieval.engine.describe import Describer
 from goldieval.engine.embeddings import Embeddings, LookedUpEmbeddings, NoEmbeddings, StoredEmbeddings
@@ -89,7 +90,8 @@ class Evaluator:
         Raises:
             GoldievalError: none of the models can be evaluated.
         """
-        with displaying(self.reporter.display):
+        store = store_root() if self.options.cache else None
+        with displaying(self.reporter.display), reading_once(store):
             return self._evaluate_each(models)
 
     def _evaluate_each(self, models: Sequence[ModelSpec | Model]) -> Results:
