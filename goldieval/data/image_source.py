@@ -132,6 +132,20 @@ class FileImage(EncodedImage):
 
 
 @dataclass(frozen=True)
+class EncodedBytes(EncodedImage):
+    """An image in memory.
+
+    Attributes:
+        file_content: Content of an image file.
+    """
+
+    file_content: bytes
+
+    def read(self) -> bytes:
+        return self.file_content
+
+
+@dataclass(frozen=True)
 class NoImage:
     """A sample that has only an id; its embedding was computed elsewhere."""
 

@@ -50,7 +50,7 @@ class Identities:
         now_ns: Time at which the looking began, in nanoseconds since the epoch.
     """
 
-    now_ns: int = field(default_factory=time.time_ns)
+    now_ns: int = field(default_factory=lambda: time.time_ns())
     _folders: dict[str, str] = field(default_factory=dict)  # path as given to path without links
     _found: dict[str, Identity | None] = field(default_factory=dict)
 

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     import torch
     from PIL import Image
 
+# Threads decode at most about five times as fast as one, see ``decoding_processes``; processes pay beyond that, and for
+# a number of images whose decoding takes longer than the start of the processes (about 5 s).
+PROCESSES_FROM = 6
+IMAGES_FROM = 2_000
+
 Pixels: TypeAlias = "torch.Tensor | OSError | TaskError"
 Preprocess: TypeAlias = "Callable[[Image.Image], torch.Tensor]"
 
@@ -45,13 +50,21 @@ class Threads:
 
 @contextmanager
 def decoding(model: ImagePreprocessor, workers: int, images: int) -> Iterator[Decoders]:
-    """Yield decoders for the images of a model.
+    """Yield decoders for the images of a model: processes if there are many workers and images, else threads.
 
     Args:
         model: The model, whose ``preprocess`` is called.
         workers: Number of threads or processes.
         images: Number of images that will be decoded.
     """
+    from goldieval.models.decoding_processes import decoding_in_processes, travels
+
+    many = workers >= PROCESSES_FROM and images >= IMAGES_FROM
+    content = travels(model.preprocess) if many else None
+    if content is not None:
+        with decoding_in_processes(model.preprocess, content, workers) as processes:
+            yield processes
+        return
     with ThreadPoolExecutor(workers) as pool:
         yield Threads(model.preprocess, pool)
 
