@@ -50,7 +50,7 @@ def results_of(values: torch.Tensor) -> Results:
     if values.device.type != "cuda" or not torch.cuda.is_available():
         return Results(values.cpu())
     copied = values.to("cpu", non_blocking=True)
-    arrived = torch.cuda.Event()
+    arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
     arrived.record(torch.cuda.current_stream(values.device))
     return Results(copied, arrived)
 
@@ -97,7 +97,7 @@ class _Staging:
 
         self._device = device
         is_cuda = device.type == "cuda" and torch.cuda.is_available()
-        self._stream = torch.cuda.Stream(device) if is_cuda else None
+        self._stream = torch.cuda.Stream(device) if is_cuda else None  # type: ignore[no-untyped-call]
 
     def inputs(self, batch: Any) -> tuple[torch.Tensor | TaskError | None, Any]:
         """Return the inputs of a batch, and the event after which they are on the device."""

@@ -56,7 +56,8 @@ class BatchEncoder:
             failures: receives the contents on which the model fails.
         """
         self._name, self._encode, self._failures, self._width = name, encode, failures, 0
-        self._device = getattr(model, "device", None)
+        device = getattr(model, "device", None)
+        self._device: torch.device | None = device if hasattr(device, "type") else None
         self._workers = workers if getattr(model, "concurrent", False) else 1
 
     def __call__(self, batches: Iterable[B]) -> Iterator[tuple[B, EncodedRows]]:
@@ -65,7 +66,7 @@ class BatchEncoder:
             yield batch, list(self._parts(batch, first))
 
     def _first_attempts(self, batches: Iterable[B]) -> Iterator[tuple[B, Results | TaskError | None]]:
-        if getattr(self._device, "type", "cpu") == "cpu":
+        if self._device is None or self._device.type == "cpu":
             return units(self._attempt, batches, "cpu", self._workers)
         return launched_ahead(self._launch, batches, self._device)
 

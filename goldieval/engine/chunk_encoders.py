@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     import torch
 
 EncodedChunk = tuple[list[str], np.ndarray, dict[str, OSError]]  # keys, embeddings, failures to read or decode
-ChunkEncoder = Callable[[Iterable[Chunk]], Iterator[tuple[Chunk, EncodedChunk]]]
+EncodedChunks: TypeAlias = Generator[tuple[Chunk, EncodedChunk], None, None]
+ChunkEncoder = Callable[[Iterable[Chunk]], EncodedChunks]
 
 
 @dataclass
@@ -109,7 +110,7 @@ def image_chunk_encoder(
         ):
             yield batch.fill([(key, each) for (key, _), each in zip(images, pixels, strict=True)])
 
-    def encode(chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, EncodedChunk]]:
+    def encode(chunks: Iterable[Chunk]) -> EncodedChunks:
         result = _Result()
         for batch, encoded in encoder(decoded(chunks)):
             result.failed |= {key: error for key, error in batch.decoded if isinstance(error, OSError)}
@@ -146,7 +147,7 @@ def text_chunk_encoder(
     failures = failures or BatchFailures()
     encoder = BatchEncoder("encode_text", model.encode_text, model, batching.workers, failures)
 
-    def encode(chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, EncodedChunk]]:
+    def encode(chunks: Iterable[Chunk]) -> EncodedChunks:
         result = _Result()
         batches: Iterator[TextBatch] = tokenized_ahead(model, chunks, texts, batching.texts, failures, pool)
         for batch, encoded in encoder(batches):

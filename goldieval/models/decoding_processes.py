@@ -76,6 +76,11 @@ class Processes:
         self._starting, self._lock = workers, threading.Lock()
         self._idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
 
+    def wait(self) -> None:
+        """Wait until every process is ready, or has ended."""
+        for worker in self._starting:
+            worker.connection.poll(None)
+
     def submit(self, images: Sequence[tuple[str, ImageSource]]) -> list[Future[Pixels]]:
         futures: list[Future[Pixels]] = [Future() for _ in images]
         for start in range(0, len(images), GROUP):
