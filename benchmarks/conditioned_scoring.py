@@ -29,7 +29,9 @@ from retrieval_ranks import resident_gb
 from torch import nn
 
 from goldieval.goldiclip.pooling import TextConditionedPool
-from goldieval.scoring.conditioned import conditioned_matrix, conditioned_ranks
+from goldieval.scoring.blocks import PatchBlocks
+from goldieval.scoring.conditioned import conditioned_matrix
+from goldieval.scoring.conditioned_ranks import conditioned_ranks
 from goldieval.scoring.cosine import exact
 
 PATCHES, DIM, HEADS = 196, 512, 8
@@ -57,7 +59,7 @@ def positives(images: int, texts: int, device: str) -> torch.Tensor:
 
 
 def ours(pool: TextConditionedPool, texts: torch.Tensor, patches: torch.Tensor) -> None:
-    conditioned_ranks(pool, texts, patches, positives(len(patches), len(texts), str(texts.device)))
+    conditioned_ranks(pool, texts, PatchBlocks.of(patches), positives(len(patches), len(texts), str(texts.device)))
 
 
 def peer(pool: TextConditionedPool, texts: torch.Tensor, patches: torch.Tensor) -> torch.Tensor:

@@ -114,7 +114,7 @@ def run(model: Any, decoders: Decoders, sources: dict[str, ImageSource], workers
         return rate, space.gather(list(sources))
 
 
-def model_alone(model: Any, ready: Sequence[torch.Tensor], workers: int) -> float:
+def model_alone(model: Any, ready: Sequence[torch.Tensor]) -> float:
     """Return the rate of the model on batches in memory."""
 
     def forward(batch: torch.Tensor) -> torch.Tensor:
@@ -123,7 +123,7 @@ def model_alone(model: Any, ready: Sequence[torch.Tensor], workers: int) -> floa
 
     start = time.perf_counter()
     with inference(model):
-        features = [found for _, found in units(forward, ready, model.device.type, workers)]
+        features = [found for _, found in units(forward, ready, model.device.type, torch.get_num_threads())]
         [found.float().cpu() for found in features]
     return sum(map(len, ready)) / (time.perf_counter() - start)
 
@@ -163,10 +163,11 @@ def measured(model: Any, sources: dict[str, ImageSource], arguments: argparse.Na
     for kind in arguments.decoders.split(","):
         for workers in map(int, arguments.workers.split(",")):
             rounds = []
+            torch.set_num_threads(workers)
             with KINDS[kind](model.preprocess, workers) as decoders:
                 for _ in range(arguments.rounds):
                     free, _ = run(Free(model.preprocess), decoders, sources, workers)
-                    alone = model_alone(model, ready, workers)
+                    alone = model_alone(model, ready)
                     whole, embeddings = run(model, decoders, sources, workers)
                     rounds.append((decode(decoders, sources), free, alone, whole))
                     found.append(embeddings)

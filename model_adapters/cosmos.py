@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from goldieval.core.reads import notes_reads
 from goldieval.models.adapter import LoadOptions, Model
 from goldieval.models.spec import ModelSpec
 from goldieval.models.spec_options import accepts_options
@@ -18,6 +19,7 @@ from model_adapters.with_options import OPTIONS
 WHO = ("student", "teacher")
 
 
+@notes_reads
 @accepts_options(*OPTIONS, "drop")
 def load(spec: ModelSpec, options: LoadOptions) -> Model:
     """Load the student or the teacher of a checkpoint in the layout of COSMOS's released code.

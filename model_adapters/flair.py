@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from goldieval.core.errors import GoldievalError
+from goldieval.core.reads import notes_reads
 from goldieval.models.adapter import LoadOptions, Model
 from goldieval.models.spec import ModelSpec
 from goldieval.models.spec_options import accepts_options
@@ -24,6 +25,7 @@ POOL_HEADS = 8  # for any width; it cannot be derived from the tensors
 PROJECTIONS = {"image_post.proj": "visual.proj", "text_post.proj": "text_projection"}
 
 
+@notes_reads
 @accepts_options(*(name for name in OPTIONS if name != "pooling"), "drop")
 def load(spec: ModelSpec, options: LoadOptions) -> Model:
     """Load a checkpoint in the layout of FLAIR's released code, of any size.

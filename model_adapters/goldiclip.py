@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from goldieval.core.errors import GoldievalError, NotApplicableError
+from goldieval.core.reads import notes_reads
 from goldieval.models.adapter import LoadOptions, Model, ModelInfo
 from goldieval.models.alterations import Alterations
 from goldieval.models.spec import ModelSpec
@@ -23,6 +24,7 @@ from model_adapters.goldiclip_files import read_goldiclip
 from model_adapters.image_transform import transform_with
 
 
+@notes_reads
 @accepts_options("size", *TRANSFORM, "drop")
 def load(spec: ModelSpec, options: LoadOptions) -> Model:
     """Load a checkpoint of the trainer, a weights file or a checkpoint folder; by default the included model.

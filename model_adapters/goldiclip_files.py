@@ -8,6 +8,7 @@ from typing import Any
 
 from goldieval.core.declared_sizes import check_outline
 from goldieval.core.errors import GoldievalError
+from goldieval.core.reads import note_read
 from goldieval.models.safe_load import check_is_weights, is_safetensors
 from goldieval.models.spec import split_part
 from model_adapters.take import Source, take
@@ -28,6 +29,7 @@ def read_goldiclip(place: Path, drop: Sequence[str] = ()) -> tuple[Any, Any, str
     """
     from goldieval.goldiclip.checkpoint import load_weights
 
+    note_read(place)
     file = shards_of(weights_place(Path(split_part(str(place))[0])))[0]
     if not file.is_dir():
         check_is_weights(file)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from goldieval.core.declared_sizes import check_outline
 from goldieval.core.errors import GoldievalError
 from goldieval.core.offline import offline
+from goldieval.core.reads import notes_reads
 from goldieval.models.adapter import LoadOptions, Model, ModelInfo
 from goldieval.models.spec import ModelSpec
 from goldieval.models.spec_options import accepts_options, canonical, standard_options
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     import torch
 
 
+@notes_reads
 @accepts_options(*OPTIONS)
 def load(spec: ModelSpec, options: LoadOptions) -> Model:
     """Load a model, its tokenizer and its image processor.

@@ -9,6 +9,7 @@ from goldieval.core.errors import GoldievalError, first_line
 from goldieval.core.limits import RECORD_BYTES
 from goldieval.core.offline import is_offline
 from goldieval.core.reading import read_json
+from goldieval.core.reads import note_network, note_read, note_tree
 from goldieval.models.adapter import LoadOptions
 from goldieval.models.spec import ModelSpec, split_part
 from model_adapters.locate import ENDINGS
@@ -27,6 +28,8 @@ def locate_model(spec: ModelSpec) -> tuple[str, str, Path | None]:
     weights = Path(spec.where) if spec.name and _is_place(split_part(spec.where)[0]) else None
     name, revision = (spec.name, "" if weights else spec.where) if spec.name else (spec.where, "")
     expanded = str(Path(name).expanduser())
+    for place in filter(None, (expanded, spec.where, split_part(spec.where)[0])):
+        note_read(Path(place))
     if not name or (not Path(expanded).is_dir() and (not spec.name or name.count("/") != 1 or name[0] in "./~")):
         raise GoldievalError(
             f"model {spec.text!r}: no folder {name or '(none named)'}. Write {spec.family}:OWNER/REPO or a folder."
@@ -48,6 +51,7 @@ def bytes_of_weights(folder: Path, weights: Path | None) -> int:
 
 def check_folder(folder: Path, weights: Path | None = None) -> None:
     """Raise GoldievalError for a folder without a config, or with only pickled weights, unless they are elsewhere."""
+    note_tree(folder)
     if not (folder / "config.json").is_file():
         raise GoldievalError(f"{folder} holds no config.json: it is not a model of transformers.")
     if weights:
@@ -79,8 +83,10 @@ def fetched_folder(repository: str, revision: str, options: LoadOptions) -> Path
     """
     from huggingface_hub import hf_hub_url, snapshot_download, try_to_load_from_cache
 
-    from goldieval.data.remote import first_there
+    from goldieval.data.remote import first_there, note_repository
 
+    note_repository(repository)
+    note_network()
     cached = any(isinstance(try_to_load_from_cache(repository, name, revision=revision), str) for name in WEIGHTS)
     if not cached:
         addresses = [hf_hub_url(repository, name, revision=revision) for name in WEIGHTS]

@@ -12,6 +12,7 @@ from model_adapters.open_clip import seeded
 from model_adapters.open_clip_files import CONSTANTS
 from model_adapters.take import SHOWN, Source, take
 from model_adapters.tensors import TensorFile, read
+from model_adapters.undrawn import undrawn
 from model_adapters.unwrap import UnwrappedModel, find_model, without
 
 
@@ -72,7 +73,7 @@ def _taken(config: Any, stored: TensorFile, found: UnwrappedModel | None, drop: 
     import torch
     from transformers import AutoModel
 
-    with seeded(0):
+    with seeded(0), undrawn():
         module = AutoModel.from_config(config, dtype=torch.float32, trust_remote_code=False)
     found = found or _found(module, stored)
     note = take(module, found.state | found.extra, Source(stored.file, found, drop), type(module).__name__)

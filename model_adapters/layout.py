@@ -15,6 +15,7 @@ from model_adapters.open_clip_files import CONSTANTS
 from model_adapters.open_clip_sizes import Sizes
 from model_adapters.take import Source, take
 from model_adapters.tensors import TensorFile
+from model_adapters.undrawn import undrawn
 from model_adapters.unwrap import find_model, without
 from model_adapters.with_options import PlainModel, with_options
 
@@ -90,10 +91,10 @@ def clip_of(state: State, stored: TensorFile, source: Source, also: int = 0) -> 
 
 
 def empty_clip(sizes: dict[str, Any]) -> Any:
-    """Return open_clip's CLIP with seeded weights."""
+    """Return open_clip's CLIP, whose weights must all be loaded."""
     import open_clip
 
-    with seeded(0):
+    with seeded(0), undrawn():
         return open_clip.CLIP(**sizes)
 
 

@@ -47,8 +47,9 @@ def hub_file(repository: str, file: str, revision: str, options: LoadOptions) ->
     """
     from huggingface_hub import hf_hub_download, hf_hub_url, try_to_load_from_cache
 
-    from goldieval.data.remote import first_there
+    from goldieval.data.remote import first_there, note_repository
 
+    note_repository(repository)
     cached = try_to_load_from_cache(repository, file, revision=revision)
     if isinstance(cached, str):
         return Path(cached)

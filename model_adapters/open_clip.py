@@ -12,20 +12,23 @@ from pathlib import Path
 from typing import Any
 
 from goldieval.core.errors import GoldievalError, did_you_mean, first_line
+from goldieval.core.reads import note_unknown, notes_reads
 from goldieval.models.adapter import LoadOptions, Model
 from goldieval.models.spec import ModelSpec
 from goldieval.models.spec_options import StandardOptions, accepts_options, standard_options
 from model_adapters.alter import changes
 from model_adapters.no_code import no_code
-from model_adapters.open_clip_files import Built, with_weights
+from model_adapters.open_clip_files import ARRAYS, Built, with_weights
 from model_adapters.open_clip_sizes import Sizes
 from model_adapters.open_clip_weights import usual_transform, weights_of_tag
+from model_adapters.spec_tokenizer import NAMED_ELSEWHERE, note_texts_of
+from model_adapters.undrawn import undrawn
 from model_adapters.with_options import OPTIONS, PlainModel, with_options
 
 TRANSFORM_KEYS = ("mean", "std", "interpolation", "resize_mode")
-NAMED_ELSEWHERE = {"hf_model_name", "hf_tokenizer_name"}  # parts of a model that are built by transformers
 
 
+@notes_reads
 @accepts_options(*OPTIONS, "drop")
 def load(spec: ModelSpec, options: LoadOptions) -> Model:
     """Load an open_clip model.
@@ -50,10 +53,14 @@ def load(spec: ModelSpec, options: LoadOptions) -> Model:
         else (spec.where, usual_transform(architecture))
     )
     text = open_clip.get_model_config(architecture)["text_cfg"]
-    elsewhere = bool(NAMED_ELSEWHERE & set(text))
-    build = partial(_built, architecture)
+    note_texts_of(architecture)
+    elsewhere = any(name in text for name in NAMED_ELSEWHERE)
+    drawn = not file or Path(file).suffix in ARRAYS or elsewhere
+    build = partial(_built, architecture, drawn)
     with no_code(elsewhere):
         built = Built(_from_elsewhere(architecture, build) if elsewhere else build(Sizes()))
+        if not file:
+            note_unknown()  # random weights
         if file:
             built = with_weights(built.module, build, Path(file), architecture, wanted.drop)
         elif (sizes := _sizes(spec, built.module, wanted)) != Sizes():
@@ -95,12 +102,18 @@ def _from_elsewhere(architecture: str, build: Callable[[Sizes], Any]) -> Any:
         ) from error
 
 
-def _built(architecture: str, sizes: Sizes) -> Any:
-    """Return a module with seeded weights, with the given sizes in place of its config's."""
+def _built(architecture: str, drawn: bool, sizes: Sizes) -> Any:
+    """Return a module with seeded weights, with the given sizes in place of its config's.
+
+    Args:
+        architecture: Name of the architecture.
+        drawn: Whether its weights remain; if not, a file will replace them all, and they are zeros.
+        sizes: Differences from the config.
+    """
     import open_clip
 
     activation = {} if sizes.quick_gelu is None else {"quick_gelu": sizes.quick_gelu}
-    with seeded(0), _quietly():
+    with seeded(0), undrawn(not drawn), _quietly():
         return open_clip.create_model(
             architecture,
             pretrained_text=False,

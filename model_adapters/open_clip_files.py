@@ -17,6 +17,7 @@ from model_adapters.unwrap import find_model, without
 
 # Tensors of other versions of CLIP's code: sizes, masks and indices that a module creates itself.
 CONSTANTS = ("attn_mask", "position_ids", "input_resolution", "context_length", "vocab_size", "n_averaged")
+ARRAYS = (".npz", ".npy")  # of SigLIP, read by open_clip's own converter
 MOBILE = "image_encoder.model.patch_emb"
 
 
@@ -50,7 +51,7 @@ def with_weights(
     Raises:
         GoldievalError: The file does not exist, is not a checkpoint, contains code or objects, or does not fit.
     """
-    if file.suffix in (".npz", ".npy"):
+    if file.suffix in ARRAYS:
         _big_vision(module, file, architecture)
         return Built(module)
     stored = read(file)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from goldieval.core.errors import GoldievalError, did_you_mean, first_line
 from goldieval.core.offline import offline
 from goldieval.core.reading import read_json
+from goldieval.core.reads import note_read, note_tree, note_unknown
 from model_adapters.no_code import LARGEST, check_no_code, no_code
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 PAD_TOKENS = ("<pad>", "[PAD]")
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt")
+NAMED_ELSEWHERE = ("hf_model_name", "hf_tokenizer_name")  # parts of a model that are built by transformers
 Tokenize = Callable[[list[str]], "torch.Tensor"]
 
 
@@ -35,6 +37,7 @@ def named_tokenizer(name: str, context: int, vocabulary: int, settings: Mapping[
     import open_clip
 
     place = Path(name).expanduser()
+    note_read(place)
     try:
         with no_code():
             if place.is_dir():
@@ -42,6 +45,7 @@ def named_tokenizer(name: str, context: int, vocabulary: int, settings: Mapping[
             elif place.is_file():
                 tokenizer = _of_file(place, context, settings)
             elif name in open_clip.list_models():
+                note_texts_of(name)
                 tokenizer = open_clip.get_tokenizer(name, context_length=context)
             else:
                 near = did_you_mean(name, open_clip.list_models())
@@ -62,6 +66,18 @@ def named_tokenizer(name: str, context: int, vocabulary: int, settings: Mapping[
     if size > vocabulary:
         raise GoldievalError(f"tokenizer={name} has {size:,} tokens, the text tower {vocabulary:,}.")
     return tokenizer
+
+
+def note_texts_of(architecture: str) -> None:
+    """Note the files of others that the text tower and the tokenizer of an architecture of open_clip are made from."""
+    import open_clip
+
+    from goldieval.data.remote import note_pretrained
+
+    text = open_clip.get_model_config(architecture)["text_cfg"]
+    for part in NAMED_ELSEWHERE:
+        if part in text:
+            note_pretrained(text[part])
 
 
 def changed_tokenizer(option: str, tokenizer: Tokenize, usual: Callable[[], Tokenize]) -> tuple[str, ...]:
@@ -104,9 +120,11 @@ def _of_folder(folder: Path, context: int, settings: Mapping[str, Any]) -> Any:
     import open_clip
     from open_clip.tokenizer import HFTokenizer
 
+    note_tree(folder)
     check_no_code(folder)
     with offline():
         if (folder / "open_clip_config.json").is_file():
+            note_unknown()  # its config may name a tokenizer elsewhere
             return open_clip.get_tokenizer(f"local-dir:{folder}", context_length=context)
         return HFTokenizer(str(folder), context_length=context, **settings)
 

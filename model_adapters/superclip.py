@@ -6,6 +6,7 @@ The classification head used in training is dropped.
 from __future__ import annotations
 
 from goldieval.core.errors import GoldievalError
+from goldieval.core.reads import notes_reads
 from goldieval.models.adapter import LoadOptions, Model
 from goldieval.models.spec import ModelSpec
 from goldieval.models.spec_options import accepts_options
@@ -17,6 +18,7 @@ from model_adapters.with_options import OPTIONS
 HEAD = "text_decoder."  # token classifier
 
 
+@notes_reads
 @accepts_options(*OPTIONS, "drop")
 def load(spec: ModelSpec, options: LoadOptions) -> Model:
     """Load a checkpoint in the layout of SuperCLIP's released code, an open_clip CLIP with an additional head.

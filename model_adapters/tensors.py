@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from goldieval.core.errors import GoldievalError, first_line
 from goldieval.core.limits import RECORD_BYTES
 from goldieval.core.reading import read_json
+from goldieval.core.reads import note_read
 from goldieval.models.safe_load import check_is_weights, is_safetensors, only_tensors
 from goldieval.models.spec import split_part
 from model_adapters.weights_files import shards_of, weights_place
@@ -54,6 +55,7 @@ def read(place: Path) -> TensorFile:
     Raises:
         GoldievalError: A file is missing, damaged, of another kind, contains code or objects, or no tensors.
     """
+    note_read(place)
     name, part = split_part(str(place))
     whole = weights_place(Path(name))
     content = Content()
@@ -178,6 +180,7 @@ def _config(config: Any, file: Path, place: Path) -> dict[str, Any]:
         return config
     usual = [folder / name for folder in dict.fromkeys((file.parent, place)) for name in CONFIGS]
     for beside in (file.with_suffix(".json"), *usual):
+        note_read(beside)
         if beside.is_file() and beside != file:
             try:
                 content = read_json(beside, RECORD_BYTES)

@@ -8,6 +8,7 @@ from pathlib import Path
 from goldieval.core.errors import GoldievalError, first_line, listing
 from goldieval.core.limits import RECORD_BYTES
 from goldieval.core.reading import read_json, read_text
+from goldieval.core.reads import note_names, note_read
 
 SHARD_INDEX = ".index.json"
 DEEPSPEED = "mp_rank_00_model_states.pt"
@@ -28,9 +29,11 @@ def weights_place(place: Path) -> Path:
     Raises:
         GoldievalError: The folder holds shards of several processes, which are not merged here.
     """
+    note_read(place)
     if not place.is_dir():
         return place
     place = _newest_of_deepspeed(place)
+    note_names(place)
     if shards := sorted(place.glob("*.distcp")):
         raise GoldievalError(
             f"{place} holds shards ({shards[0].name}) of torch.distributed.checkpoint. Merge them first: "
@@ -45,6 +48,7 @@ def weights_place(place: Path) -> Path:
 
 def _newest_of_deepspeed(folder: Path) -> Path:
     """Return the folder that DeepSpeed's file ``latest`` names, or the folder itself."""
+    note_read(folder / "latest")
     try:
         name = read_text(folder / "latest", 1_000).strip()
     except (OSError, ValueError):
@@ -60,6 +64,8 @@ def shards_of(file: Path) -> list[Path]:
     """
     if not file.name.endswith(SHARD_INDEX):
         return [file]
+    note_read(file)
+    note_names(file.parent)
     try:
         names = {str(name) for name in read_json(file, RECORD_BYTES)["weight_map"].values()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

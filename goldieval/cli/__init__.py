@@ -15,6 +15,7 @@ from goldieval.cli.data import data
 from goldieval.cli.doctor import doctor
 from goldieval.cli.library_messages import suppressed_messages
 from goldieval.cli.ls import ls
+from goldieval.cli.ranks import is_told_by_another_rank, prefix
 from goldieval.cli.run import run
 from goldieval.cli.run_config import source_of
 from goldieval.cli.show import show
@@ -22,9 +23,10 @@ from goldieval.cli.table import table
 from goldieval.cli.train import train
 from goldieval.core.containment import error_line, out_of_memory
 from goldieval.core.display import Console, discard_output, guarded, leave_pipe, show_traceback
-from goldieval.core.errors import GoldievalError, InterruptedRunError, first_line
+from goldieval.core.errors import GoldievalError, InterruptedRunError, StoppedRunError, first_line
 
 INTERRUPTED = 130
+STOPPED = 75  # EX_TEMPFAIL of sysexits.h: try again
 OWN_PACKAGES = ("goldieval", "model_adapters")
 
 app = typer.Typer(
@@ -57,7 +59,10 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line and exit: 0 success, 1 a task failed or is partial, 2 invalid input, 130 interrupted."""
+    """Run the command line and exit.
+
+    The codes: 0 success, 1 a task failed or is partial, 2 invalid input, 75 stopped by a signal, 130 interrupted.
+    """
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     debug = len(arguments) < len(sys.argv) - 1
     with guarded():
@@ -88,22 +93,25 @@ def _warn(line: str) -> None:
 
 def _report(error: BaseException) -> int:
     """Print the error in one line and return the exit code."""
-    console = Console(stderr=True, soft_wrap=True)
     if isinstance(error, typer.Exit):
         return error.exit_code
     if type(error).__name__ == "NoArgsIsHelpError":  # the help has been printed
         return 2
+    console = Console(stderr=True, soft_wrap=True, quiet=is_told_by_another_rank(error))
     if isinstance(error, KeyboardInterrupt | typer.Abort):
         console.print("interrupted; the same command continues from here")
         return INTERRUPTED
+    if isinstance(error, StoppedRunError):
+        console.print(f"stopped by {error}")
+        return STOPPED
     if isinstance(error, InterruptedRunError):
         console.print(f"interrupted: {error}")
         return INTERRUPTED
-    if isinstance(error, OSError) and error.filename is None and error.errno in (errno.ENOSPC, errno.EIO):
+    if isinstance(error, OSError) and error.filename is None and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
         discard_output()
         console.print(f"error: cannot write the output: {error.strerror}.")
         return 2
-    console.print(f"error: {_line(error)}")
+    console.print(f"{prefix()}error: {_line(error)}")
     return 2
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,19 +9,21 @@ import typer
 
 from goldieval.cli.completion import complete_models, complete_tasks
 from goldieval.cli.overrides import parse_overrides
-from goldieval.cli.run_config import config_of, is_given, use_config
-from goldieval.cli.run_watch import run_watch
+from goldieval.cli.run_config import config_of, use_config
+from goldieval.cli.run_watch import check_watch, run_watch
 from goldieval.core.display import Console, print_json
+from goldieval.core.environment import available_cores
 from goldieval.core.errors import GoldievalError
+from goldieval.core.stop import stoppable
+from goldieval.core.text import shell_argument
 from goldieval.tracking.names import tracker_names
 
 if TYPE_CHECKING:
     from goldieval.engine.options import Options
     from goldieval.report.console import ConsoleReporter
 
-WATCH_OPTIONS = ("watch_every", "watch_until", "watch_idle")
 
-
+@stoppable()
 def run(
     context: typer.Context,
     model: Annotated[
@@ -58,8 +59,9 @@ def run(
     precision: Annotated[
         str, typer.Option(help="Precision of the encoders: fp32, bf16 or fp16; scores are always fp32.")
     ] = "fp32",
-    workers: Annotated[int, typer.Option(min=1, help="Number of threads that read and decode images.")] = os.cpu_count()
-    or 1,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Number of threads that read and decode images.")
+    ] = available_cores(),
     limit: Annotated[
         int | None, typer.Option(min=1, help="Number of images of each task; records are marked as a subset.")
     ] = None,
@@ -90,6 +92,17 @@ def run(
         list[str],
         typer.Option(help="Log the scores to tensorboard, wandb, mlflow or trackio. Repeatable."),
     ] = [],
+    shard: Annotated[
+        str | None,
+        typer.Option(metavar="I/N", help="Part I of N, from 0, of models and tasks; array: as a Slurm array says."),
+    ] = None,
+    distributed: Annotated[
+        bool,
+        typer.Option(
+            "--distributed/--no-distributed",
+            help="Share the work among the processes of torchrun, accelerate or srun.",
+        ),
+    ] = True,
     json_: Annotated[bool, typer.Option("--json", help="Print the records as JSON only.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print only the final scores and errors.")] = False,
     watch: Annotated[
@@ -144,9 +157,11 @@ def run(
             "subset": subset,
             "save_images": save_images,
             "log": trackers,
+            "shard": shard,
+            "distributed": distributed,
         }
     )
-    _check_watch(context)
+    check_watch(context)
     reporter = _reporter(quiet, watch is not None, Console(stderr=json_))
     if config_file is not None:
         reporter.note(config_file.line())
@@ -164,16 +179,6 @@ def run(
         raise typer.Exit(1)
 
 
-def _check_watch(context: typer.Context) -> None:
-    """Raise GoldievalError for options that do not go together with ``--watch``, or not without it."""
-    given = [name for name in WATCH_OPTIONS if is_given(context, name)]
-    watch, json_ = context.params["watch"], context.params["json_"]
-    if watch is None and given:
-        raise GoldievalError(f"--{given[0].replace('_', '-')} is an option of --watch DIR.")
-    if watch is not None and json_:
-        raise GoldievalError("--watch prints no JSON: its records are in --out; see: goldieval show FOLDER --json")
-
-
 def _reporter(quiet: bool, watching: bool, console: Console) -> ConsoleReporter:
     from goldieval.report.console import ConsoleReporter
     from goldieval.report.quiet import QuietReporter
@@ -188,6 +193,8 @@ def _evaluate(models: list[str], tasks: str, options: Options, reporter: Console
     from goldieval.engine.run import evaluate
 
     records = evaluate(models, tasks, options=options, reporter=reporter)
+    if options.shard is not None and not options.dry_run:
+        reporter.note(f"shard {options.shard} is done; all records: goldieval show {shell_argument(str(options.out))}")
     if json_:
         print_json([record.model_dump(mode="json") for record in records], indent=None)
     return all(record.status == "ok" for record in records) and not records.models_failed

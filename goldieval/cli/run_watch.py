@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import typer
+
+from goldieval.cli.run_config import is_given
 from goldieval.core.display import Console, Text
 from goldieval.core.errors import GoldievalError
 from goldieval.core.text import shell_argument
@@ -13,6 +16,21 @@ if TYPE_CHECKING:
     from goldieval.engine.watch import Watch, Watched, WatchOptions
     from goldieval.records.schema import Record
     from goldieval.report.console import ConsoleReporter
+
+
+WATCH_OPTIONS = ("watch_every", "watch_until", "watch_idle")
+
+
+def check_watch(context: typer.Context) -> None:
+    """Raise GoldievalError for options that do not go together with ``--watch``, or not without it."""
+    given = [name for name in WATCH_OPTIONS if is_given(context, name)]
+    watch, shard, json_ = (context.params[name] for name in ("watch", "shard", "json_"))
+    if watch is None and given:
+        raise GoldievalError(f"--{given[0].replace('_', '-')} is an option of --watch DIR.")
+    if watch is not None and shard is not None:
+        raise GoldievalError("--watch does not go together with --shard, which divides checkpoints that are all there.")
+    if watch is not None and json_:
+        raise GoldievalError("--watch prints no JSON: its records are in --out; see: goldieval show FOLDER --json")
 
 
 def run_watch(
@@ -39,23 +57,32 @@ def run_watch(
     from goldieval.core.offline import offline
     from goldieval.engine.arguments import task_arguments
     from goldieval.engine.evaluator import Evaluator
+    from goldieval.engine.processes.join import joined
     from goldieval.engine.recorded import RecordedRuns
+    from goldieval.engine.run import on_rank
     from goldieval.engine.score_log import ScoreLog
-    from goldieval.engine.watch import Watch
+    from goldieval.engine.watch import Watch, announced, follow
     from goldieval.models.spec import parse_spec
 
     if len(models) != 1:
         raise GoldievalError(f"--watch takes one --model, not {len(models)}: it names the family of the checkpoints.")
     names = task_arguments(tasks)
     records: dict[str, list[Record]] = {}  # of the last state of each checkpoint
-    with offline(options.offline), ScoreLog(options.log, options.out, reporter.note) as score_log:
-        evaluator = Evaluator(options, names, reporter, score_log)
+    with joined(options.distributed) as (ranks, place), offline(options.offline):
+        options, shared = on_rank(options, reporter, ranks, place)
+        with ScoreLog(options.log, options.out, shared.note) as score_log:
+            evaluator = Evaluator(options, names, shared, score_log, ranks, place)
 
-        def evaluate(spec: str) -> None:
-            records[spec] = list(evaluator.evaluate([parse_spec(spec)]))
+            def evaluate(spec: str) -> None:
+                records[spec] = list(evaluator.evaluate([parse_spec(spec)]))
 
-        watching = Watch(models[0], watch, evaluate, RecordedRuns(options, names).has, reporter)
-        _watch(watching, watch, options, None if quiet else reporter.console)
+            if ranks.rank:
+                follow(ranks, evaluate)
+                return True
+            recorded = RecordedRuns(options, names).has
+            watching = Watch(models[0], watch, announced(ranks, evaluate), recorded, shared, ranks.progressed)
+            _watch(watching, watch, options, None if quiet else reporter.console)
+            ranks.broadcast("")
     return not watching.done.broken and all(record.status == "ok" for found in records.values() for record in found)
 
 

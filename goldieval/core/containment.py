@@ -6,12 +6,19 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from goldieval.core.errors import GoldievalError, InterruptedRunError, TaskError, first_line
+from goldieval.core.errors import (
+    ChangedModelError,
+    GoldievalError,
+    InterruptedRunError,
+    LostRankError,
+    TaskError,
+    first_line,
+)
 
 LOG = logging.getLogger("goldieval")
 
 # Exceptions that end a run, whatever it is doing.
-STOPS = (KeyboardInterrupt, GeneratorExit, InterruptedRunError)
+STOPS = (KeyboardInterrupt, GeneratorExit, InterruptedRunError, LostRankError, ChangedModelError)
 
 
 @contextmanager

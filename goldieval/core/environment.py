@@ -39,22 +39,38 @@ def _device_name(device: str) -> str:
         return device
 
 
-def pick_device(asked: str) -> str:
-    """Resolve ``auto`` to the best available device.
+def available_cores() -> int:
+    """Return the number of processor cores that this process may use, which Slurm and containers limit."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def pick_device(asked: str, local_rank: int = 0, local_size: int = 1) -> str:
+    """Resolve ``auto`` to the best available device, and give each process of a machine a GPU of its own.
+
+    Args:
+        asked: Device of torch, or ``auto``.
+        local_rank: Number of this process among those of its machine.
+        local_size: Number of processes on this machine.
 
     Raises:
-        GoldievalError: The requested device is not available on this machine or in this build of torch.
+        GoldievalError: The requested device is not available on this machine or in this build of torch, or one GPU is
+            requested for several processes.
     """
     import torch
 
     has = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if asked == "auto":
-        return next(name for name, there in has.items() if there)
-    kind, _, number = asked.partition(":")
+    device = next(name for name, there in has.items() if there) if asked == "auto" else asked
+    kind, _, number = device.partition(":")
     there = has.get(kind, False) and (not number or (number.isdigit() and int(number) < _count(kind)))
     if not there:
         raise GoldievalError(f"no device {asked!r}; available: {', '.join(name for name in has if has[name])}.")
-    return asked
+    if kind != "cuda" or local_size == 1:
+        return device
+    if number and _count(kind) > 1:
+        raise GoldievalError(
+            f"--device {asked} would put all {local_size} processes of this machine on one GPU: use --device cuda."
+        )
+    return f"cuda:{local_rank % _count(kind)}"  # a launcher may show each process one GPU, which then is number 0
 
 
 def _count(kind: str) -> int:

@@ -14,6 +14,26 @@ class InterruptedRunError(GoldievalError):
     """The user pressed Ctrl-C; the message says how to resume."""
 
 
+class StoppedRunError(InterruptedRunError):
+    """A signal asked the run to end, such as Slurm's warning; the message says how to resume."""
+
+
+class LostRankError(GoldievalError):
+    """Processes that share a run have died, left or stalled: the run cannot go on.
+
+    Attributes:
+        ranks: numbers of the lost processes; empty if it is not known.
+    """
+
+    def __init__(self, message: str, ranks: Iterable[int] = ()) -> None:
+        super().__init__(message)
+        self.ranks = frozenset(ranks)
+
+
+class ChangedModelError(GoldievalError):
+    """A model is not the one that the run was planned for: none of its results may be recorded."""
+
+
 class TaskError(GoldievalError):
     """One task cannot be run or scored; the other tasks of the run continue."""
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import errno
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from goldieval.core.locks import lock_file
 from goldieval.core.temporary import sweep, temporary_file
+
+EXCLUSIVE_S = 3600.0
+NO_LINKS = {errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EMLINK, errno.EINVAL, errno.EACCES}
 
 
 def check_writable(folder: Path) -> None:
@@ -23,11 +26,14 @@ def check_writable(folder: Path) -> None:
 
 @contextmanager
 def exclusive_lock(file: Path) -> Iterator[None]:
-    """Hold the lock of a file that is about to be created, or no lock if its folder does not allow one."""
+    """Hold the lock of a file that is about to be created, or no lock if its folder does not allow one.
+
+    After ``EXCLUSIVE_S`` seconds the block is entered without the lock, since its holder may be a machine that is gone.
+    """
     with ExitStack() as stack:
         with suppress(OSError):
             check_writable(file.parent)
-            stack.enter_context(lock_file(file.with_suffix(".lock")))
+            stack.enter_context(lock_file(file.with_suffix(".lock"), EXCLUSIVE_S))
         yield
 
 
@@ -41,14 +47,20 @@ def atomic_write(file: Path, content: bytes) -> None:
     atomic_write_all({file: content})
 
 
-def atomic_write_all(contents: dict[Path, bytes]) -> None:
+def atomic_write_all(contents: dict[Path, bytes], never_replaced: Collection[Path] = ()) -> None:
     """Write several files: all are on disk before the first is renamed to its final name, in the given order.
 
     A reader, or a killed writer, may see the first file without the last; the last should therefore be the one that
     refers to the others. If a file cannot be renamed, the new files before it are removed, except those that another
     process has replaced in the meantime.
 
+    Args:
+        contents: content by file.
+        never_replaced: those of the files that must not replace a file with other content, also if another process
+            creates it at the same time.
+
     Raises:
+        FileExistsError: One of ``never_replaced`` exists with other content.
         OSError: A file cannot be written, or is a device, a pipe or a stream, which a rename would remove.
     """
     _check_replaceable(contents)
@@ -61,12 +73,47 @@ def atomic_write_all(contents: dict[Path, bytes]) -> None:
                 about, new = ready.stat(), not file.exists()
                 if file == next(reversed(staged)):
                     flush_folders(other.parent for other in staged)
-                os.replace(ready, file)
+                place = _place_new if file in never_replaced else _replace
+                place(ready, file)
                 placed += [(file, about)] if new else []
         except BaseException:
             _take_back(placed)
             raise
     flush_folders(file.parent for file in contents)
+
+
+def _replace(ready: Path, file: Path) -> None:
+    """Rename a file. On NFS, a rename whose answer was lost is repeated, and then fails although it was done."""
+    about = ready.stat()
+    try:
+        os.replace(ready, file)
+    except FileNotFoundError:
+        if not _is(file, about):
+            raise
+
+
+def _place_new(ready: Path, file: Path) -> None:
+    """Give a file its final name unless there is a file of that name with other content: a link replaces nothing."""
+    about = ready.stat()
+    try:
+        os.link(ready, file)
+    except FileExistsError:
+        if _is(file, about):  # of an answer that was lost, as for a rename
+            return
+        if not has_content(file, ready.read_bytes()):
+            raise
+        _replace(ready, file)  # the other writer may still remove its own
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        _replace(ready, file)
+
+
+def _is(file: Path, about: os.stat_result) -> bool:
+    try:
+        return os.path.samestat(file.stat(), about)
+    except OSError:
+        return False
 
 
 def _check_replaceable(files: Iterable[Path]) -> None:
@@ -78,8 +125,8 @@ def _check_replaceable(files: Iterable[Path]) -> None:
 
 def _take_back(placed: list[tuple[Path, os.stat_result]]) -> None:
     for file, about in placed:
-        with suppress(OSError):
-            if os.path.samestat(file.stat(), about):
+        if _is(file, about):
+            with suppress(OSError):
                 file.unlink()
 
 

@@ -11,6 +11,8 @@ from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from typing import Protocol, TypeVar
 
+from goldieval.core.stop import check_stop
+
 T = TypeVar("T")
 
 
@@ -34,6 +36,28 @@ class SilentMeter:
         pass
 
 
+class StoppableMeter:
+    """A meter after whose steps the work may be stopped, see ``core.stop``."""
+
+    def __init__(self, meter: Meter) -> None:
+        """Wrap a meter.
+
+        Args:
+            meter: shows the progress.
+        """
+        self._meter = meter
+
+    def advance(self, count: int) -> None:
+        """Report progress. Raises StoppedRunError if stop was requested."""
+        self._meter.advance(count)
+        check_stop()
+
+    def waiting(self) -> None:
+        """Report waiting. Raises StoppedRunError if stop was requested."""
+        self._meter.waiting()
+        check_stop()
+
+
 Display = Callable[[str, int], AbstractContextManager[Meter]]
 _display: ContextVar[Display | None] = ContextVar("display", default=None)
 
@@ -54,7 +78,9 @@ def displaying(display: Display) -> Iterator[None]:
 
 @contextmanager
 def metered(what: str, total: int) -> Iterator[Meter]:
-    """Open a meter of one piece of work. Its ``advance`` may be called from several threads.
+    """Open a meter of one piece of work, which can be stopped at each of its steps.
+
+    Its ``advance`` may be called from several threads.
 
     Args:
         what: what is done, such as ``reading images``.
@@ -62,10 +88,10 @@ def metered(what: str, total: int) -> Iterator[Meter]:
     """
     display = _display.get()
     if display is None or total == 0:
-        yield SilentMeter()
+        yield StoppableMeter(SilentMeter())
         return
     with display(what, total) as meter:
-        yield meter
+        yield StoppableMeter(meter)
 
 
 def tracked(items: Iterable[T], what: str, total: int) -> Iterator[T]:

@@ -1,23 +1,29 @@
 """Temporary files and folders beside their final location; those of writers that were killed are found and removed.
 
 A writer holds a lock on its temporary files while it runs, so others can tell which ones are abandoned. On a file
-system without locks, a file that has not been modified for ``LEFTOVER_S`` counts as abandoned.
+system without locks, a file that has not been modified for ``LEFTOVER_S`` counts as abandoned. So does one of another
+machine, because some network file systems grant the same lock on two machines.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
+import platform
+import re
 import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 from goldieval.core.locks import open_for_lock, try_lock, wait_for_lock
 
 SUFFIX = ".goldieval-tmp"
 LEFTOVER_S = 3600.0  # seconds; no write takes this long
+_MACHINE = re.compile(rf"@([0-9a-f]{{8}})\.[^.]*{re.escape(SUFFIX)}$")
 
 
 @contextmanager
@@ -33,7 +39,8 @@ def temporary_file(target: Path) -> Iterator[tuple[int, Path]]:
     try:
         yield handle, path
     finally:
-        path.unlink(missing_ok=True)
+        with suppress(OSError):  # it is swept later
+            path.unlink(missing_ok=True)
         os.close(handle)
 
 
@@ -84,11 +91,29 @@ def _remove_if_left(path: Path) -> None:
     except OSError:  # removed already, or owned by another user
         return
     try:
-        ours = try_lock(handle)
-        if ours or (ours is None and time.time() - os.fstat(handle).st_mtime > LEFTOVER_S):
+        lock = try_lock(handle)
+        is_old = time.time() - os.fstat(handle).st_mtime > LEFTOVER_S
+        if lock is not False and (is_old or (lock and _is_of_this_machine(path))):
             _remove(path)
+    except OSError:  # removed on another machine in the meantime
+        return
     finally:
         os.close(handle)
+
+
+def _is_of_this_machine(path: Path) -> bool:
+    """Return whether a temporary file was made on this machine; its name says on which, except for older versions."""
+    made_on = _MACHINE.search(path.name)
+    return made_on is None or made_on[1] == _machine()
+
+
+@cache
+def _machine() -> str:
+    """Return a short name of this machine since its last start, for the names of temporary files."""
+    name = platform.node()
+    with suppress(OSError):  # machines of a cluster may all be called localhost
+        name += Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
+    return hashlib.sha256(name.encode()).hexdigest()[:8]
 
 
 def _remove(path: Path) -> None:
@@ -102,5 +127,5 @@ def _remove(path: Path) -> None:
 
 
 def _prefix(name: str) -> str:
-    """Return a prefix from the target's name, shortened so that the whole name stays within 255 bytes."""
-    return f".{name[:40]}."
+    """Return a prefix from target and machine, shortened so that the whole name stays within 255 bytes."""
+    return f".{name[:40]}@{_machine()}."

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from goldieval.core.errors import GoldievalError
 from goldieval.core.offline import is_offline
+from goldieval.core.reads import note_network, note_read, note_tree
 
 # The files that open_clip requests from a Hub repository, in its order, if the tag does not name one.
 HUB_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
@@ -19,10 +20,27 @@ def cached_weights(repository: str, url: str) -> str:
         from huggingface_hub import try_to_load_from_cache
 
         name, files = _files(repository)
+        note_repository(name)
         found = (try_to_load_from_cache(name, file) for file in files)
         return next((file for file in found if isinstance(file, str)), "")
     file = Path.home() / ".cache" / "clip" / url.rpartition("/")[2]
+    note_read(file)
     return str(file) if file.is_file() else ""
+
+
+def note_repository(name: str) -> None:
+    """Note a repository in the Hub's cache as read: which revisions are there, and their files."""
+    from huggingface_hub import constants
+
+    note_tree(Path(constants.HF_HUB_CACHE, f"models--{name.replace('/', '--')}"))
+
+
+def note_pretrained(name: str) -> None:
+    """Note what transformers reads for a name: a folder, else a repository, whose newest files it asks for."""
+    note_tree(Path(name))
+    if not Path(name).is_dir():
+        note_repository(name)
+        note_network()
 
 
 def addresses(repository: str, url: str) -> list[str]:

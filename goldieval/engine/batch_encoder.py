@@ -10,7 +10,7 @@ import numpy as np
 from goldieval.core.bisection import BatchFailures, bisect_failures
 from goldieval.core.containment import contained
 from goldieval.core.errors import AdapterError, TaskError
-from goldieval.core.units import units
+from goldieval.core.units import thread_count, units
 from goldieval.engine.accelerator import Results, launched_ahead, results_of
 
 if TYPE_CHECKING:
@@ -43,7 +43,6 @@ class BatchEncoder:
         name: str,
         encode: Callable[[torch.Tensor], torch.Tensor],
         model: Any,
-        workers: int,
         failures: BatchFailures,
     ) -> None:
         """Prepare the encoding.
@@ -52,13 +51,12 @@ class BatchEncoder:
             name: name of the encoder for error messages.
             encode: encodes one input.
             model: the model that the encoder belongs to; its ``concurrent`` and ``device`` decide how batches run.
-            workers: number of batches at a time on a CPU.
             failures: receives the contents on which the model fails.
         """
         self._name, self._encode, self._failures, self._width = name, encode, failures, 0
         device = getattr(model, "device", None)
         self._device: torch.device | None = device if hasattr(device, "type") else None
-        self._workers = workers if getattr(model, "concurrent", False) else 1
+        self._threads = thread_count() if getattr(model, "concurrent", False) else None
 
     def __call__(self, batches: Iterable[B]) -> Iterator[tuple[B, EncodedRows]]:
         """Yield every batch with its embeddings, without the contents on which the model fails."""
@@ -67,7 +65,7 @@ class BatchEncoder:
 
     def _first_attempts(self, batches: Iterable[B]) -> Iterator[tuple[B, Results | TaskError | None]]:
         if self._device is None or self._device.type == "cpu":
-            return units(self._attempt, batches, "cpu", self._workers)
+            return units(self._attempt, batches, "cpu", self._threads)
         return launched_ahead(self._launch, batches, self._device)
 
     def _attempt(self, batch: Batch) -> Results | TaskError | None:

@@ -94,7 +94,6 @@ def image_chunk_encoder(
         failures: collects the pictures on which the model fails.
     """
     failures = failures or BatchFailures()
-    encoder = BatchEncoder("encode_image", model.encode_image, model, batching.workers, failures)
 
     def batches(chunks: Iterable[Chunk]) -> Iterator[tuple[_PictureBatch, Sequence[tuple[str, ImageSource]]]]:
         for chunk in chunks:
@@ -111,6 +110,7 @@ def image_chunk_encoder(
             yield batch.fill([(key, each) for (key, _), each in zip(images, pixels, strict=True)])
 
     def encode(chunks: Iterable[Chunk]) -> EncodedChunks:
+        encoder = BatchEncoder("encode_image", model.encode_image, model, failures)
         result = _Result()
         for batch, encoded in encoder(decoded(chunks)):
             result.failed |= {key: error for key, error in batch.decoded if isinstance(error, OSError)}
@@ -142,14 +142,15 @@ def text_chunk_encoder(
         batching: batch sizes and number of threads.
         meter: shows the progress.
         failures: collects the texts on which the model fails.
-        pool: a thread that tokenizes the next chunk while the model works; without one, that is done in between.
+        pool: a thread that tokenizes the next chunk while the model works, if it allows several threads.
     """
     failures = failures or BatchFailures()
-    encoder = BatchEncoder("encode_text", model.encode_text, model, batching.workers, failures)
 
     def encode(chunks: Iterable[Chunk]) -> EncodedChunks:
+        encoder = BatchEncoder("encode_text", model.encode_text, model, failures)
+        ahead = pool if getattr(model, "concurrent", False) else None
+        batches: Iterator[TextBatch] = tokenized_ahead(model, chunks, texts, batching.texts, failures, ahead)
         result = _Result()
-        batches: Iterator[TextBatch] = tokenized_ahead(model, chunks, texts, batching.texts, failures, pool)
         for batch, encoded in encoder(batches):
             result.add(encoded)
             meter.advance(batch.contents)

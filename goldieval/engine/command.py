@@ -27,5 +27,6 @@ def added_arguments(arguments: Sequence[str]) -> Iterator[None]:
 
 def command_line() -> str:
     """Return the command line for a shell, or ``python`` where another program runs goldieval as a library."""
-    ours = Path(sys.argv[0]).stem == "goldieval"
+    program = Path(sys.argv[0])
+    ours = program.stem == "goldieval" or (program.stem == "__main__" and program.parent.name == "goldieval")
     return shlex.join(["goldieval", *sys.argv[1:], *_added.get()]) if ours else "python"

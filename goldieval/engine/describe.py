@@ -14,6 +14,7 @@ from goldieval.engine.embeddings import Embeddings
 from goldieval.engine.load import LoadedTask
 from goldieval.engine.options import Options
 from goldieval.engine.plan import PlannedTask
+from goldieval.engine.token_memory import TokenCounts
 from goldieval.engine.truncation import mark_truncated, truncation_warnings
 from goldieval.families.base import Scored
 from goldieval.models.adapter import Model, ModelInfo
@@ -27,7 +28,15 @@ from goldieval.tasks.catalogue import is_shipped
 class Describer:
     """Builds the records of one model."""
 
-    def __init__(self, model: Model, info: ModelInfo, options: Options, device: str, embeddings: Embeddings) -> None:
+    def __init__(
+        self,
+        model: Model,
+        info: ModelInfo,
+        options: Options,
+        device: str,
+        embeddings: Embeddings,
+        processes: int = 1,
+    ) -> None:
         """Set what the records of all tasks have in common.
 
         Args:
@@ -36,9 +45,11 @@ class Describer:
             options: settings of the run.
             device: device on which the model ran.
             embeddings: counts what was encoded and reused.
+            processes: number of processes that share the work.
         """
-        self._model, self._info, self._options, self._device = model, info, options, device
-        self._embeddings = embeddings
+        self._info, self._options, self._device = info, options, device
+        self._token_counts = TokenCounts(model, info.text_identity, options.cache)
+        self._embeddings, self._processes = embeddings, processes
 
     def record(
         self, planned: PlannedTask, loaded: LoadedTask | None, scored: Scored | None, seconds: dict[str, float]
@@ -67,7 +78,7 @@ class Describer:
     def _truncation(self, scored: Scored | None, loaded: LoadedTask | None) -> Truncation | None:
         if scored is None or loaded is None:
             return None
-        return mark_truncated(self._model, loaded.prepared, scored.outcomes, self._info.context_length)
+        return mark_truncated(self._token_counts, loaded.prepared, scored.outcomes, self._info.context_length)
 
     def _record(
         self,
@@ -116,6 +127,7 @@ class Describer:
             seconds={phase: round(value, 3) for phase, value in seconds.items()},
             encoded=self._embeddings.encoded,
             reused=self._embeddings.reused,
+            processes=self._processes,
         )
 
 

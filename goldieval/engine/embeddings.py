@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from typing import cast
 
 import numpy as np
@@ -18,6 +18,8 @@ from goldieval.engine.chunk_encoders import image_chunk_encoder, text_chunk_enco
 from goldieval.engine.encode import encode, plan_images, plan_texts, text_key
 from goldieval.engine.load import LoadedTask
 from goldieval.engine.plan import Plan, TowerPlan
+from goldieval.engine.processes.chunks import own_chunks, share_chunks
+from goldieval.engine.processes.group import OneProcess, Ranks
 from goldieval.engine.reporter import Reporter
 from goldieval.models.adapter import Adapter, Precomputed, inference
 from goldieval.models.decoders import decoding
@@ -90,9 +92,17 @@ class StoredEmbeddings(Embeddings):
     """Embeddings in the store; those that are missing there are encoded first."""
 
     def __init__(
-        self, model: Adapter, plan: Plan, batching: Batching, reporter: Reporter, seconds: dict[str, float]
+        self,
+        model: Adapter,
+        plan: Plan,
+        batching: Batching,
+        reporter: Reporter,
+        seconds: dict[str, float],
+        ranks: Ranks = OneProcess(),
     ) -> None:
-        """Encode what is missing.
+        """Encode what is missing, of which every rank does a share.
+
+        Afterwards every rank has the embeddings of texts, and rank 0 those of pictures.
 
         Args:
             model: encodes pictures and texts.
@@ -100,6 +110,7 @@ class StoredEmbeddings(Embeddings):
             batching: batch sizes and number of threads.
             reporter: shows the progress.
             seconds: wall time by phase; the phases of encoding are added.
+            ranks: the processes that share the work.
 
         Raises:
             GoldievalError: the store cannot be written, for example because the disk is full. Finished chunks stay
@@ -109,7 +120,13 @@ class StoredEmbeddings(Embeddings):
         self._model, self._batching, self._reporter, self._seconds = model, batching, reporter, seconds
         self._images, self._texts = cast(TowerPlan, plan.images), cast(TowerPlan, plan.texts)
         self._image_failures, self._text_failures = BatchFailures(), BatchFailures()
-        self.encoded = {"images": self._encode_images(), "texts": self._encode_texts()}
+        with ranks.together("encoding"):
+            encoded = self._encode_images(ranks), self._encode_texts(ranks)
+            share_chunks(self._images.space, self._images.chunks, ranks, needed=ranks.rank == 0)
+            share_chunks(self._texts.space, self._texts.chunks, ranks, needed=True)
+            self._share_failures(ranks)
+        images, texts = (sum(counts) for counts in zip(*ranks.all_gather(encoded), strict=True))
+        self.encoded = {"images": images, "texts": texts}
         towers = {"images": self._images, "texts": self._texts}
         self.reused = {name: len(tower.contents) - self.encoded[name] for name, tower in towers.items()}
         self.failed = self._images.space.failed
@@ -125,12 +142,19 @@ class StoredEmbeddings(Embeddings):
         names = [f"text {text[:60]!r}" for text in texts]
         return _gather(self._texts, [text_key(text) for text in texts], self._text_failures, names, self._encode_texts)
 
-    def _encode_images(self) -> int:
-        """Encode the pictures that are not stored; return their number."""
+    def _share_failures(self, ranks: Ranks) -> None:
+        """Note the inputs on which the model fails on any rank."""
+        for failures in (self._image_failures, self._text_failures):
+            for other in ranks.all_gather(failures):
+                failures.reasons |= other.reasons
+                failures.given_up = failures.given_up or other.given_up
+
+    def _encode_images(self, ranks: Ranks | None = None) -> int:
+        """Encode a rank's share of the chunks of the plan, or alone what is not stored; return its number."""
         space, sources = self._images.space, cast(Mapping[str, ImageSource], self._images.contents)
-        chunks = plan_images(space, sources)
+        chunks = plan_images(space, sources) if ranks is None else own_chunks(self._images.chunks, ranks)
         with (
-            inference(self._model),
+            inference(self._model) if chunks else nullcontext(),  # a model that is not needed is not loaded
             decoding(self._model, self._batching.workers, sum(len(chunk.keys) for chunk in chunks)) as decoders,
             _explained_full_disk(),
             timed(self._seconds, "encode_images"),
@@ -139,19 +163,18 @@ class StoredEmbeddings(Embeddings):
             compute = image_chunk_encoder(self._model, sources, self._batching, decoders, meter, self._image_failures)
             return encode(space, chunks, compute, meter)
 
-    def _encode_texts(self) -> int:
-        """Encode the texts that are not stored; return their number."""
+    def _encode_texts(self, ranks: Ranks | None = None) -> int:
+        """Encode a rank's share of the chunks of the plan, or alone what is not stored; return its number."""
         space, texts = self._texts.space, cast(Mapping[str, str], self._texts.contents)
-        chunks = plan_texts(space, texts)
+        chunks = plan_texts(space, texts) if ranks is None else own_chunks(self._texts.chunks, ranks)
         with (
-            inference(self._model),
+            inference(self._model) if chunks else nullcontext(),
             ThreadPoolExecutor(1) as tokenizing,
             _explained_full_disk(),
             timed(self._seconds, "encode_texts"),
             self._reporter.meter("encoding texts", sum(len(chunk.keys) for chunk in chunks)) as meter,
         ):
-            pool = tokenizing if getattr(self._model, "concurrent", False) else None
-            compute = text_chunk_encoder(self._model, texts, self._batching, meter, self._text_failures, pool)
+            compute = text_chunk_encoder(self._model, texts, self._batching, meter, self._text_failures, tokenizing)
             return encode(space, chunks, compute, meter)
 
 

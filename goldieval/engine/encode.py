@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 
 from goldieval.core.meter import Meter
+from goldieval.core.stop import check_stop
 from goldieval.data.decode import UndecodableError
 from goldieval.data.image_source import ImageSource
 from goldieval.engine.chunk_encoders import ChunkEncoder
@@ -59,10 +60,12 @@ def encode(space: Space, chunks: Sequence[Chunk], encoder: ChunkEncoder, meter: 
                     space.write(chunk, keys, embeddings, permanent)
                 claims.release(chunk)
                 done += len(chunk.keys)
+                check_stop()
         for chunk in claims.finished:
             del pending[chunk]
         if pending:
             meter.waiting()
+            check_stop()
             with space.claim(next(iter(pending)), wait_s=0.2):
                 pass
     if done:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 
 from goldieval.core.containment import contained
 from goldieval.core.environment import pick_device
-from goldieval.core.errors import GoldievalError, NotApplicableError, TaskError
+from goldieval.core.errors import ChangedModelError, GoldievalError, NotApplicableError, TaskError
 from goldieval.core.meter import displaying
+from goldieval.core.stop import check_stop, saving_work
 from goldieval.core.timing import timed
 from goldieval.data.remembered import reading_once
 from goldieval.data.roots import data_root, store_root
@@ -19,8 +20,11 @@ from goldieval.engine.describe import Describer
 from goldieval.engine.embeddings import Embeddings, LookedUpEmbeddings, NoEmbeddings, StoredEmbeddings
 from goldieval.engine.options import Options
 from goldieval.engine.plan import Plan, PlannedTask, plan_towers
+from goldieval.engine.processes.group import OneProcess, Ranks
+from goldieval.engine.processes.join import Place
 from goldieval.engine.reporter import Reporter
 from goldieval.engine.score_log import ScoreLog
+from goldieval.engine.shards import WHOLE, Shard, division_note
 from goldieval.engine.store import open_store
 from goldieval.engine.task_loader import TaskLoader
 from goldieval.engine.task_run import LoadedTaskRun
@@ -28,7 +32,7 @@ from goldieval.families.base import Scored
 from goldieval.families.similarity import check_requested_mode
 from goldieval.models.adapter import Adapter, LoadOptions, Model, ModelInfo, Precomputed
 from goldieval.models.checked_info import checked_info
-from goldieval.models.loading import load
+from goldieval.models.remembered import description_memory, load_described
 from goldieval.models.spec import ModelSpec
 from goldieval.records.results import Results
 from goldieval.records.schema import Record
@@ -53,7 +57,15 @@ class Evaluator:
         loader: loads the tasks.
     """
 
-    def __init__(self, options: Options, names: list[str], reporter: Reporter, score_log: ScoreLog) -> None:
+    def __init__(
+        self,
+        options: Options,
+        names: list[str],
+        reporter: Reporter,
+        score_log: ScoreLog,
+        ranks: Ranks = OneProcess(),
+        place: Place = Place(),
+    ) -> None:
         """Check the settings of a run.
 
         Args:
@@ -61,6 +73,8 @@ class Evaluator:
             names: names of the tasks.
             reporter: shows the progress.
             score_log: logs the scores in the trackers that the caller names.
+            ranks: the processes that share the work.
+            place: place of this process on its machine.
 
         Raises:
             GoldievalError: the settings do not fit the tasks, or a task does not exist.
@@ -69,11 +83,13 @@ class Evaluator:
         overrides = {key: value for key, value in options.overrides.items() if key != "scoring"}
         options = replace(options, scoring=scoring, overrides=overrides)
         self.options, self.names, self.reporter = options, names, reporter
-        self._score_log = score_log
+        self._score_log, self._ranks = score_log, ranks
         self.catalogue = Catalogue(options.tasks_dir)
-        self.device = pick_device(options.device)
+        self.device = pick_device(options.device, place.rank, place.size)
         workers = options.batching.workers
-        self.loader = TaskLoader(data_root(options.data_dir), options.limit, workers, options.scoring, options.subset)
+        self.loader = TaskLoader(
+            data_root(options.data_dir), options.limit, workers, options.scoring, options.subset, ranks
+        )
         self._report_unreadable_cards()
         check_settings(self.catalogue.select(names), options)
 
@@ -90,21 +106,25 @@ class Evaluator:
         Raises:
             GoldievalError: none of the models can be evaluated.
         """
+        shard = self.options.shard or WHOLE
+        own = shard.models(models)
+        if note := division_note(self.options.shard, len(models), len(own)):
+            self.reporter.note(note)
         store = store_root() if self.options.cache else None
         with displaying(self.reporter.display), reading_once(store):
-            return self._evaluate_each(models)
+            return self._evaluate_each(own)
 
-    def _evaluate_each(self, models: Sequence[ModelSpec | Model]) -> Results:
+    def _evaluate_each(self, models: Sequence[tuple[ModelSpec | Model, Shard]]) -> Results:
         if len(models) == 1:
-            return Results(self.evaluate_model(models[0]))
+            return Results(self.evaluate_model(*models[0]))
         records: list[Record] = []
         failed: dict[str, str] = {}
-        for model in models:
+        for model, part in models:
             spec = model.text if isinstance(model, ModelSpec) else type(model).__name__
             try:
                 with contained("evaluating it"):
-                    records += self.evaluate_model(model)
-            except TaskError as error:
+                    records += self.evaluate_model(model, part)
+            except (TaskError, ChangedModelError) as error:
                 if isinstance(error.__cause__, TrackerError):  # not the fault of this model
                     raise error.__cause__ from None
                 failed[spec] = str(error)
@@ -114,33 +134,54 @@ class Evaluator:
             raise GoldievalError(f"none of the {len(models)} models can be evaluated; the first: {first}")
         return Results(records, models_failed=failed)
 
-    def evaluate_model(self, model: ModelSpec | Model) -> list[Record]:
-        """Evaluate one model on all tasks."""
+    def evaluate_model(self, model: ModelSpec | Model, part: Shard = WHOLE) -> list[Record]:
+        """Evaluate one model on all tasks, or on a part of them; every rank returns the same records."""
+        with self._ranks.told(), saving_work() if self._ranks.size > 1 else nullcontext():
+            check_stop()
+            return self._ranks.broadcast(self._evaluate_share(model, part))
+
+    def _evaluate_share(self, model: ModelSpec | Model, part: Shard) -> list[Record]:
+        """Do this rank's share of the evaluation of a model; return its records on rank 0."""
         seconds: dict[str, float] = {}
-        loaded, info = self._load_model(model, seconds)
+        with self._ranks.together("loading the model"):
+            loaded, info = self._load_model(model, seconds)
+        self._ranks.check_same(
+            "models",
+            {
+                "weights (fingerprint)": info.fingerprint[:16],
+                "image tower": info.image_identity[:16],
+                "text tower": info.text_identity[:16],
+            },
+        )
         check_requested_mode(self.options.scoring, loaded, info.spec)
+        selection = part.selection(self.catalogue.select(self.names, info.home))
+        if not selection.tasks and part != WHOLE:
+            self.reporter.note(f"shard {self.options.shard}: nothing to do, more jobs than tasks of {info.spec}")
+            return []
         with timed(seconds, "read_data"):
-            selection = self.catalogue.select(self.names, info.home)
             selection.tasks = [task.override(self.options.overrides) for task in selection.tasks]
-            plan = Plan(info, *self.loader.load(selection))
+            tasks, skipped = self.loader.load(selection)
+            plan = Plan(info, tasks, skipped, group_size=self._ranks.size, batching=self.options.batching)
         for planned in list(plan.tasks):
             _check_applicable(planned, loaded, plan)
-        with open_store(self.options.cache) as store:
+        with open_store(self.options.cache) as store, saving_work():
             if isinstance(loaded, Adapter):
-                plan_towers(plan, store)
+                plan_towers(plan, store, self._ranks)
             self.reporter.plan(plan)
             if self.options.dry_run:
                 return []
-            self._score_log.begin(plan, self.options)
+            if self._ranks.rank == 0:
+                self._score_log.begin(plan, self.options)
             embeddings = self._embeddings(loaded, plan, seconds)
-            describer = Describer(loaded, info, self.options, self.device, embeddings)
+            describer = Describer(loaded, info, self.options, self.device, embeddings, self._ranks.size)
             results = [
                 self._evaluate_task(planned, plan, loaded, embeddings, describer, seconds)
                 for planned in list(plan.tasks)
             ]
         records = [record for record in results if record is not None]
-        self.reporter.finished(plan, records)
-        self._score_log.scores(info, records)
+        if self._ranks.rank == 0:
+            self.reporter.finished(plan, records)
+            self._score_log.scores(info, records)
         return records
 
     def _load_model(self, model: ModelSpec | Model, seconds: dict[str, float]) -> tuple[Model, ModelInfo]:
@@ -151,8 +192,7 @@ class Evaluator:
             if not isinstance(model, ModelSpec):
                 return model, checked_info(model)  # the caller's object: its exceptions are for the caller
             with contained(f"loading the model {model.text}"):
-                loaded = load(model, load_options)
-                return loaded, checked_info(loaded)
+                return load_described(model, load_options, description_memory() if options.cache else None)
 
     def _embeddings(self, model: Model, plan: Plan, seconds: dict[str, float]) -> Embeddings:
         """Encode what is missing; if the model cannot encode at all, every task fails."""
@@ -161,7 +201,7 @@ class Evaluator:
             return LookedUpEmbeddings(model, options.limit is not None or bool(options.subset))
         try:
             with contained("encoding", GoldievalError):
-                return StoredEmbeddings(model, plan, options.batching, self.reporter, seconds)
+                return StoredEmbeddings(model, plan, options.batching, self.reporter, seconds, self._ranks)
         except TaskError as error:
             for planned in plan.tasks:
                 planned.failure = planned.failure or str(error)
@@ -176,7 +216,12 @@ class Evaluator:
         describer: Describer,
         run_seconds: Mapping[str, float],
     ) -> Record | None:
-        """Score a task and write its record; return None if the task turns out not to apply to the model."""
+        """Score a task and write its record.
+
+        Returns:
+            The record on rank 0; None if the task turns out not to apply to the model.
+        """
+        check_stop()
         scored, loaded, seconds = None, planned.loaded, dict(run_seconds)
         if loaded is not None and not planned.failure:
             mode = planned.scoring(plan.info)
@@ -189,11 +234,11 @@ class Evaluator:
                 options=self.options,
                 reporter=self.reporter,
                 seconds=seconds,
+                group=self._ranks,
             )
             try:
                 with timed(seconds, "score"), contained("scoring"), exact(self.device):
-                    evidence = planned.family.collect(run)
-                    scored = planned.family.score(run.prepared, evidence)
+                    scored = self._score(planned, run)
             except NotApplicableError as error:
                 if plan.skip(planned, str(error)):
                     return None
@@ -201,10 +246,25 @@ class Evaluator:
             except TaskError as error:
                 planned.failure = str(error)
             loaded = run.loaded
+        if self._ranks.rank:
+            return None
         record, scored = describer.record(planned, loaded, scored, seconds)
         if self.options.out is None:
             return record
         return self._write(self.options.out, record, scored, describer.requested_setting(planned, record))
+
+    def _score(self, planned: PlannedTask, run: LoadedTaskRun) -> Scored | None:
+        """Return the results of a task on rank 0, to which every rank contributes if the family divides its work."""
+        family, first = planned.family, self._ranks.rank == 0
+        if family.divides(run.mode):
+            with self._ranks.together(f"evaluating {planned.task.name}"):
+                evidence = family.collect(run)
+        elif first:
+            evidence = family.collect(run)
+        if not first:
+            return None
+        check_stop()
+        return family.score(run.prepared, evidence)
 
     def _write(self, out: Path, record: Record, scored: Scored | None, requested_setting: str) -> Record:
         """Write a record and return it; if it cannot be written, return the record of that failure with its metrics."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import numpy as np
 
 from goldieval.core.containment import contained
 from goldieval.core.errors import TaskError, listing
+from goldieval.core.group import Alone, Group, share
 from goldieval.data.content_keys import image_keys
 from goldieval.data.image_source import ImageSource, NoImage
 from goldieval.data.mask_check import check_masks, without_pixels
@@ -94,7 +95,9 @@ class LoadedTask:
         return replace(self, prepared=prepared, keys=keys, unreadable=unreadable)
 
 
-def load_task_data(task: Task, folder: Path, limit: int | None, workers: int, subset: str = "") -> LoadedTask:
+def load_task_data(
+    task: Task, folder: Path, limit: int | None, workers: int, subset: str = "", group: Group = Alone()
+) -> LoadedTask:
     """Read, check and hash the samples of a task.
 
     Args:
@@ -103,15 +106,16 @@ def load_task_data(task: Task, folder: Path, limit: int | None, workers: int, su
         limit: number of images to take; None for all.
         workers: number of threads that read.
         subset: ``present`` leaves out images whose picture file is missing.
+        group: the processes that share the reading of pictures.
 
     Raises:
         TaskError: the data are invalid; the line names file, row or count. Unexpected errors of a reader included.
     """
     with contained(f"reading {folder}"):
-        return _load(task, folder, limit, workers, subset)
+        return _load(task, folder, limit, workers, subset, group)
 
 
-def _load(task: Task, folder: Path, limit: int | None, workers: int, subset: str) -> LoadedTask:
+def _load(task: Task, folder: Path, limit: int | None, workers: int, subset: str, group: Group) -> LoadedTask:
     prepared, seen, prepared_sha256 = prepare_and_count(task, folder)
     dataset, present_count = prepared.dataset, None
     if subset:
@@ -123,7 +127,7 @@ def _load(task: Task, folder: Path, limit: int | None, workers: int, subset: str
     if dataset is not prepared.dataset:
         prepared = family_of(task.card.family).prepare(task, dataset)
     images, mask_keys = prepared.dataset.images, _mask_keys(prepared, seen, workers)
-    results = image_keys([image.source for image in images], workers)
+    results = _shared_keys([image.source for image in images], workers, group)
     keys = ["" if isinstance(key, OSError) else key for key in results]
     return LoadedTask(
         prepared=prepared,
@@ -139,6 +143,15 @@ def _load(task: Task, folder: Path, limit: int | None, workers: int, subset: str
         present=present_count,
         limit=limit,
     )
+
+
+def _shared_keys(sources: Sequence[ImageSource], workers: int, group: Group) -> list[str | OSError]:
+    """Return the content key of each picture, of which every process reads a share."""
+    own = image_keys([source for _, source in share(sources, group)], workers)
+    results: list[str | OSError] = [""] * len(sources)
+    for rank, part in enumerate(group.all_gather(own)):
+        results[rank :: group.size] = part
+    return results
 
 
 def _mask_keys(prepared: Prepared[Any], seen: dict[str, int], workers: int) -> list[str]:

@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field, StrictBool, ValidationError
 from pydantic.dataclasses import dataclass
 
 from goldieval.core.errors import GoldievalError
+from goldieval.engine.shards import Shard, to_shard
 from goldieval.models.inputs import Batching
 from goldieval.tasks.validation import validation_line
 from goldieval.tracking.names import tracker_names
@@ -55,6 +56,8 @@ class Options:
         subset: ``present`` leaves out images whose picture file is missing; empty for all images.
         save_images: number of pictures of each segmentation to write with truth and prediction.
         log: names of the trackers that get the scores.
+        shard: the part of models and tasks to evaluate; None for all of them.
+        distributed: whether the processes of a launcher, or of a training that is under way, share the work.
     """
 
     out: ExpandedPath | None = Path("results")
@@ -73,6 +76,8 @@ class Options:
     subset: str = ""
     save_images: Count = 0
     log: Annotated[tuple[str, ...], BeforeValidator(tracker_names)] = ()
+    shard: Annotated[Shard | None, BeforeValidator(to_shard)] = None
+    distributed: StrictBool = True
 
 
 def validated_options(settings: dict[str, Any]) -> Options:

@@ -13,10 +13,12 @@ from goldieval.data.image_source import ImageSource
 from goldieval.engine.chunks import Chunk
 from goldieval.engine.encode import plan_images, plan_texts
 from goldieval.engine.load import LoadedTask
+from goldieval.engine.processes.group import OneProcess, Ranks
 from goldieval.engine.space import Space
 from goldieval.engine.store import Store
 from goldieval.families.base import Family, family_of
 from goldieval.models.adapter import ModelInfo
+from goldieval.models.inputs import Batching
 from goldieval.tasks.card import Task
 from goldieval.tasks.catalogue import command_name
 
@@ -97,6 +99,11 @@ class TowerPlan:
         """Number of contents to encode."""
         return sum(len(chunk.keys) for chunk in self.chunks)
 
+    def shares(self, ranks: int) -> list[int]:
+        """Return how many contents each of several ranks encodes; chunk n belongs to rank n modulo their number."""
+        sizes = [len(chunk.keys) for chunk in self.chunks]
+        return [sum(sizes[rank::ranks]) for rank in range(ranks)]
+
 
 @dataclass
 class Plan:
@@ -108,6 +115,8 @@ class Plan:
         skipped: tasks of suites that are not run.
         images: work of the image tower; None for precomputed embeddings.
         texts: work of the text tower; None for precomputed embeddings.
+        group_size: number of processes that share the work.
+        batching: batch sizes of the run.
     """
 
     info: ModelInfo
@@ -115,6 +124,13 @@ class Plan:
     skipped: list[SkippedTask] = field(default_factory=list)
     images: TowerPlan | None = None
     texts: TowerPlan | None = None
+    group_size: int = 1
+    batching: Batching = field(default_factory=Batching)
+
+    @property
+    def ready(self) -> list[tuple[PlannedTask, LoadedTask]]:
+        """The tasks that can be run, with their samples."""
+        return [(task, task.loaded) for task in self.tasks if task.loaded is not None and not task.failure]
 
     def skip(self, task: PlannedTask, reason: str) -> bool:
         """Skip a task that does not apply to the model if a suite selected it; return whether it was skipped."""
@@ -124,14 +140,18 @@ class Plan:
         return task.by_suite
 
 
-def plan_towers(plan: Plan, store: Store) -> None:
-    """Determine what each tower must encode, every distinct content once over all tasks."""
+def plan_towers(plan: Plan, store: Store, ranks: Ranks = OneProcess()) -> None:
+    """Determine what each tower must encode, every distinct content once over all tasks.
+
+    Rank 0 determines it for all ranks, since a store that another program fills may look different to each.
+    """
     sources: dict[str, ImageSource] = {}
     texts: dict[str, str] = {}
-    for task in plan.tasks:
-        if task.loaded is not None and not task.failure:
-            sources |= task.loaded.sources if task.family.encodes_images(task.scoring(plan.info)) else {}
-            texts |= task.loaded.texts
+    for task, loaded in plan.ready:
+        sources |= loaded.sources if task.family.encodes_images(task.scoring(plan.info)) else {}
+        texts |= loaded.texts
     image_space, text_space = store.space(plan.info.image_identity), store.space(plan.info.text_identity)
-    plan.images = TowerPlan(sources, image_space, plan_images(image_space, sources))
-    plan.texts = TowerPlan(texts, text_space, plan_texts(text_space, texts))
+    chunks = plan_images(image_space, sources), plan_texts(text_space, texts)
+    image_chunks, text_chunks = ranks.broadcast(chunks)
+    plan.images = TowerPlan(sources, image_space, image_chunks)
+    plan.texts = TowerPlan(texts, text_space, text_chunks)

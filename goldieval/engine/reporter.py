@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,3 +61,68 @@ class Reporter:
 
     def finished(self, plan: Plan, records: list[Record]) -> None:
         """Show the scores of one model, the tasks that were not run, and the next command."""
+
+
+class SilentReporter(Reporter):
+    """Reports nothing, on ranks other than 0."""
+
+    def model_failed(self, spec: str, reason: str) -> None:
+        pass
+
+    def card_unreadable(self, reason: str, requested: bool) -> None:
+        pass
+
+
+class RankReporter(Reporter):
+    """Passes everything on to another reporter, and all progress to the ranks that may wait for this one."""
+
+    def __init__(self, reporter: Reporter, progressed: Callable[[], None]) -> None:
+        """Wrap a reporter.
+
+        Args:
+            reporter: shows the progress.
+            progressed: called for every piece of work that is done.
+        """
+        self._reporter, self._progressed = reporter, progressed
+
+    def note(self, line: str) -> None:
+        self._reporter.note(line)
+
+    def model_failed(self, spec: str, reason: str) -> None:
+        self._reporter.model_failed(spec, reason)
+
+    def card_unreadable(self, reason: str, requested: bool) -> None:
+        self._reporter.card_unreadable(reason, requested)
+
+    def plan(self, plan: Plan) -> None:
+        self._reporter.plan(plan)
+
+    def wrote(self, record: Record, path: Path) -> None:
+        self._reporter.wrote(record, path)
+
+    def finished(self, plan: Plan, records: list[Record]) -> None:
+        self._reporter.finished(plan, records)
+
+    @contextmanager
+    def meter(self, what: str, total: int) -> Iterator[Meter]:
+        with self._reporter.meter(what, total) as meter:
+            yield _WatchedMeter(meter, self._progressed)
+
+    @contextmanager
+    def display(self, what: str, total: int) -> Iterator[Meter]:
+        with self._reporter.display(what, total) as meter:
+            yield _WatchedMeter(meter, self._progressed)
+
+
+class _WatchedMeter:
+    """A meter whose progress is also reported elsewhere."""
+
+    def __init__(self, meter: Meter, progressed: Callable[[], None]) -> None:
+        self._meter, self._progressed = meter, progressed
+
+    def advance(self, count: int) -> None:
+        self._progressed()
+        self._meter.advance(count)
+
+    def waiting(self) -> None:
+        self._meter.waiting()

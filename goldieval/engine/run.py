@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from goldieval.core.environment import available_cores
 from goldieval.core.errors import GoldievalError
 from goldieval.core.offline import offline as without_network
 from goldieval.engine.arguments import model_arguments, task_arguments
 from goldieval.engine.evaluator import Evaluator
 from goldieval.engine.options import Options, validated_options
-from goldieval.engine.reporter import Reporter
+from goldieval.engine.processes.group import Ranks
+from goldieval.engine.processes.join import Place, joined
+from goldieval.engine.reporter import RankReporter, Reporter, SilentReporter
 from goldieval.engine.score_log import ScoreLog
 from goldieval.models.adapter import Model
 from goldieval.models.inputs import Batching
+from goldieval.models.spec import ModelSpec
 from goldieval.records.results import Results
 
 
@@ -39,6 +44,8 @@ def evaluate(
     subset: str = "",
     save_images: int = 0,
     log: str | Sequence[str] = (),
+    shard: str | tuple[int, int] | None = None,
+    distributed: bool = True,
     options: Options | None = None,
     reporter: Reporter | None = None,
 ) -> Results:
@@ -71,7 +78,12 @@ def evaluate(
         save_images: number of pictures of each segmentation to write with truth and prediction.
         log: trackers that get the scores: ``tensorboard``, ``wandb``, ``mlflow``, ``trackio``. Each model's step is the
             number of images that it has seen, else the step or epoch in its name, so that checkpoints give a curve.
-        options: all settings from ``out`` to ``log`` in one object, instead of the keywords.
+        shard: ``I/N`` or ``(I, N)``, the part I of N, from 0, of models and tasks, for jobs that divide the work;
+            ``array`` takes both from Slurm's variables of an array of jobs; None evaluates all.
+        distributed: whether the processes of torchrun, accelerate or srun, or of a training that is under way, share
+            the work; every one of them must then call ``evaluate`` in the same way, and all get the same records.
+            False for a call by one process alone.
+        options: all settings from ``out`` to ``distributed`` in one object, instead of the keywords.
         reporter: shows the progress; without one only failures are reported, as warnings.
 
     Returns:
@@ -97,13 +109,41 @@ def evaluate(
         "subset": subset,
         "save_images": save_images,
         "log": log,
+        "shard": shard,
+        "distributed": distributed,
     }
     requested, default = validated_options(settings), Options()
     changed = [name for name in settings if getattr(requested, name) != getattr(default, name)]
     if options is not None and changed:
         raise GoldievalError(f"evaluate: options and {', '.join(changed)} are both given: name each setting once.")
     options = options or requested
-    models = model_arguments(model)
-    reporter = reporter or Reporter()
-    with without_network(options.offline), ScoreLog(options.log, options.out, reporter.note) as score_log:
-        return Evaluator(options, task_arguments(tasks), reporter, score_log).evaluate(models)
+    with joined(options.distributed) as (ranks, place):
+        models, names = model_arguments(model), task_arguments(tasks)
+        ranks.check_same("arguments", {"models": _named(models), "tasks": ", ".join(names), "options": str(options)})
+        options, reporter = on_rank(options, reporter or Reporter(), ranks, place)
+        with without_network(options.offline), ScoreLog(options.log, options.out, reporter.note) as score_log:
+            return Evaluator(options, names, reporter, score_log, ranks, place).evaluate(models)
+
+
+def on_rank(options: Options, reporter: Reporter, ranks: Ranks, place: Place) -> tuple[Options, Reporter]:
+    """Return settings and reporter for one of several processes: rank 0 writes and prints, and cores are divided.
+
+    Args:
+        options: settings of the run.
+        reporter: shows the progress.
+        ranks: the processes that share the work.
+        place: place of this process on its machine.
+    """
+    if ranks.size == 1:
+        return options, reporter
+    batching = options.batching
+    if batching.workers == available_cores():  # the default
+        batching = replace(batching, workers=place.cores)
+    options = replace(options, batching=batching)
+    if ranks.rank:
+        options, reporter = replace(options, out=None, log=()), SilentReporter()
+    return options, RankReporter(reporter, ranks.progressed)
+
+
+def _named(models: Sequence[ModelSpec | Model]) -> str:
+    return ", ".join(model.text if isinstance(model, ModelSpec) else type(model).__name__ for model in models)

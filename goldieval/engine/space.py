@@ -58,6 +58,15 @@ class Space:
         """Return whether a chunk can be read now."""
         return self._load(self._file(chunk)) is not None
 
+    def content(self, chunk: Chunk) -> ChunkContent | None:
+        """Return the content of a chunk; None if it is not stored."""
+        return self._load(self._file(chunk))
+
+    def keep(self, chunk: Chunk, content: ChunkContent) -> None:
+        """Keep a chunk in memory for the current run."""
+        self._in_memory[self._file(chunk)] = content
+        self._indexed.discard(self._file(chunk))
+
     def gather(self, keys: Sequence[str]) -> np.ndarray:
         """Return stored embeddings in the order of ``keys``, shape (keys, dim), float32.
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from goldieval.core.group import Alone, Group
-from goldieval.core.meter import Meter
+from goldieval.core.meter import Meter, StoppableMeter
 from goldieval.core.timing import timed
 from goldieval.data.image_source import ImageSource
 from goldieval.engine.embeddings import Embeddings
@@ -81,4 +81,4 @@ class LoadedTaskRun:
     @contextmanager
     def working(self, phase: str, what: str, total: int) -> Iterator[Meter]:
         with inference(self.model), timed(self.seconds, phase), self._reporter.meter(what, total) as meter:
-            yield meter
+            yield StoppableMeter(meter)

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from goldieval.engine.token_memory import TokenCounts
 from goldieval.families.base import Prepared
-from goldieval.models.adapter import Model
 from goldieval.records.parts import Truncation
 
 WARNING_SHARE = 0.01  # fraction of truncated texts from which a warning is given
@@ -36,19 +36,18 @@ def truncation(counts: Sequence[int] | None, context: int) -> Truncation | None:
 
 
 def mark_truncated(
-    model: Model, prepared: Prepared[Any], outcomes: dict[str, np.ndarray], context: int
+    token_counts: TokenCounts, prepared: Prepared[Any], outcomes: dict[str, np.ndarray], context: int
 ) -> Truncation | None:
     """Return how many texts of a task are truncated, and mark the truncated queries in the outcomes.
 
     Args:
-        model: counts tokens if it has ``count_tokens``.
+        token_counts: counts the tokens of texts.
         prepared: the task; a task that encodes no texts has no truncation.
         outcomes: columns by name; the column ``cut`` is added if the texts of the queries are among them.
         context: length of the model's context in tokens, 0 if it has none.
     """
     texts = [text.text for text in prepared.dataset.texts] if prepared.texts else []
-    count_tokens = getattr(model, "count_tokens", None)
-    counts: list[int] | None = count_tokens(texts) if count_tokens and texts else None
+    counts = token_counts.of(texts)
     if counts and "text" in outcomes:
         outcomes["cut"] = cut_queries(outcomes["text"].tolist(), texts, counts, context)
     return truncation(counts, context)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from goldieval.core.containment import contained
 from goldieval.core.errors import GoldievalError, TaskError
+from goldieval.core.group import Group
 from goldieval.engine.checkpoint_files import SETTLED_S, WEIGHTS, Checkpoint, checkpoints_in
 from goldieval.engine.reporter import Reporter
 from goldieval.models.loading import check_family
@@ -69,6 +71,7 @@ class Watch:
         evaluate: Callable[[str], object],
         recorded: Callable[[str, float], bool],
         reporter: Reporter,
+        looked: Callable[[], None] = lambda: None,
     ) -> None:
         """Check what to watch.
 
@@ -78,11 +81,13 @@ class Watch:
             evaluate: evaluates the model of a spec.
             recorded: returns whether a spec whose file changed at a time has its records already.
             reporter: says what is watched, skipped and broken.
+            looked: called after every look, as a sign of life.
 
         Raises:
             GoldievalError: the folder does not exist, or the spec is a file, or has an unknown family or option.
         """
         self._options, self._evaluate, self._recorded, self._reporter = options, evaluate, recorded, reporter
+        self._looked = looked
         if not options.folder.is_dir():
             raise GoldievalError(f"--watch {options.folder}: there is no such folder. Create it before the training.")
         self._model, self._pattern = model, pattern_of(model, options.folder)
@@ -101,6 +106,7 @@ class Watch:
         self._active = time.monotonic()
         while True:
             unsettled = self._look()
+            self._looked()
             if self._is_over(unsettled, time.monotonic() - self._active):
                 return
             time.sleep(min(options.every, FIRST_LOOKS_S) if unsettled else options.every)
@@ -165,6 +171,28 @@ class Watch:
             self._reporter.model_failed(spec, f"{reason} (it is tried again when it changes)")
         elif self._tried.get(checkpoint.path) != checkpoint:
             self._reporter.note(f"{spec}: not readable yet, and tried again: {reason}")
+
+
+def announced(group: Group, evaluate: Callable[[str], object]) -> Callable[[str], object]:
+    """Return the function by which rank 0 evaluates a model together with the ranks that ``follow`` it.
+
+    Args:
+        group: all ranks.
+        evaluate: evaluates the model of a spec, as one of these ranks.
+    """
+
+    def both(spec: str) -> object:
+        group.broadcast(spec)
+        return evaluate(spec)
+
+    return both
+
+
+def follow(group: Group, evaluate: Callable[[str], object]) -> None:
+    """Evaluate, as another rank than 0, every model that rank 0 announces, until it announces the empty string."""
+    while spec := group.broadcast(""):
+        with suppress(TaskError), contained("evaluating it"):  # rank 0 reports it
+            evaluate(spec)
 
 
 def pattern_of(model: str, folder: Path) -> str:

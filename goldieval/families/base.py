@@ -126,7 +126,10 @@ class TaskRun(Protocol[_T_co]):
         """
 
     def image_embeddings(self) -> np.ndarray:
-        """Return the embedding of each image after ``leave_out(failed)``, not normalised, shape (images, dim)."""
+        """Return the embedding of each image after ``leave_out(failed)``, not normalised, shape (images, dim).
+
+        They are on rank 0 only; the embeddings of texts are on every rank.
+        """
 
     def text_embeddings(self) -> np.ndarray:
         """Return the embedding of each of ``prepared.texts``, not normalised, shape (texts, dim)."""
@@ -180,14 +183,26 @@ class Family(ABC, Generic[PreparedT, Evidence]):
     def divides(self, mode: str) -> bool:
         """Return whether ``collect`` divides its work among the ranks of ``run.group`` in a scoring mode.
 
-        If so, every rank calls ``collect``, and rank 0 must return the evidence of the whole task; what the others
-        return is ignored. If not, only rank 0 calls it. ``score`` is called by rank 0 only.
+        If so, every rank calls ``collect`` and must make the same calls of the group in the same order, whatever its
+        share of the work; rank 0 must return the evidence of the whole task, what the others return is ignored. If
+        not, only rank 0 calls it. ``score`` is called by rank 0 only.
         """
         return False
+
+    def divided_units(self, prepared: PreparedT, batching: Batching) -> tuple[int, str]:
+        """Return number and name of the units among which ``collect`` divides its work: batches of pictures.
+
+        Args:
+            prepared: the task.
+            batching: batch sizes of the run.
+        """
+        return -(-len(prepared.dataset.images) // batching.images), f"batches of at most {batching.images:,} images"
 
     @abstractmethod
     def collect(self, run: TaskRun[PreparedT]) -> Evidence:
         """Compute with the model what ``score`` needs; unreadable pictures are removed from ``run.prepared``.
+
+        Whatever takes long or depends on the model belongs here.
 
         Args:
             run: the task and the model.

@@ -34,7 +34,7 @@ class ChoicePrepared(Prepared[ChoiceParams]):
     sets: np.ndarray | None = None
 
 
-class Choice(SimilarityFamily[ChoicePrepared]):
+class Choice(SimilarityFamily[ChoicePrepared, torch.Tensor]):
     """Accuracy of choosing the true image-text pair among a few."""
 
     def prepare(self, task: Task, dataset: Dataset) -> ChoicePrepared:
@@ -56,16 +56,20 @@ class Choice(SimilarityFamily[ChoicePrepared]):
             sets=dataset.sets if params.sets else None,
         )
 
-    def score(self, prepared: ChoicePrepared, evidence: Similarity) -> Scored:
-        """Score every candidate. Queries about the same image form a cluster.
+    def compare(self, prepared: ChoicePrepared, similarity: Similarity) -> torch.Tensor:
+        """Return the score of every candidate, shape (queries, candidates)."""
+        images, texts = (torch.as_tensor(prepared.choices[..., side]) for side in (0, 1))
+        return similarity.pairs(images.ravel(), texts.ravel()).view(images.shape)
+
+    def score(self, prepared: ChoicePrepared, evidence: torch.Tensor) -> Scored:
+        """Rank the true candidate. Queries about the same image form a cluster.
 
         Ties count as their expected value, since arg-max would always choose the true pair, which comes first.
         """
         dataset = prepared.dataset
         images, texts = prepared.choices[..., 0], prepared.choices[..., 1]
-        scores = evidence.pairs(torch.as_tensor(images.ravel()), torch.as_tensor(texts.ravel())).view(images.shape)
-        true = torch.zeros(len(images), dtype=torch.int64, device=scores.device)  # the true pair comes first
-        ranks, predictions, _ = true_class_ranks(scores, true)
+        true = torch.zeros(len(images), dtype=torch.int64, device=evidence.device)  # the true pair comes first
+        ranks, predictions, _ = true_class_ranks(evidence, true)
         ties, warnings = ties_of([ranks], [1])
         image_ids = np.array([dataset.images[row].id for row in images[:, 0]], dtype=object)
         text_ids = np.array([dataset.texts[row].id for row in texts[:, 0]], dtype=object)

@@ -16,6 +16,7 @@ from goldieval.families.approximation import Direction, approximations, loss_war
 from goldieval.families.base import Prepared, Scored, params_of
 from goldieval.families.similarity import SimilarityFamily
 from goldieval.metrics.ranks import Ranks
+from goldieval.scoring.audit import Audit
 from goldieval.scoring.similarity import Similarity
 from goldieval.tasks.card import Task
 from goldieval.tasks.params import RetrievalParams
@@ -34,7 +35,22 @@ class RetrievalPrepared(Prepared[RetrievalParams]):
     owner: np.ndarray
 
 
-class Retrieval(SimilarityFamily[RetrievalPrepared]):
+@dataclass(frozen=True)
+class RetrievalEvidence:
+    """Ranks of both directions.
+
+    Attributes:
+        t2i: text to image.
+        i2t: image to text.
+        audits: losses of a shortlist by direction; empty if the ranks are exact.
+    """
+
+    t2i: Ranks
+    i2t: Ranks
+    audits: Mapping[str, Audit]
+
+
+class Retrieval(SimilarityFamily[RetrievalPrepared, RetrievalEvidence]):
     """Recall at k and ranks, text to image and image to text."""
 
     def prepare(self, task: Task, dataset: Dataset) -> RetrievalPrepared:
@@ -56,17 +72,21 @@ class Retrieval(SimilarityFamily[RetrievalPrepared]):
             owner=dataset.owner,
         )
 
-    def score(self, prepared: RetrievalPrepared, evidence: Similarity) -> Scored:
-        """Rank in both directions. Texts are clustered by the image they were written for, each image is a cluster."""
+    def compare(self, prepared: RetrievalPrepared, similarity: Similarity) -> RetrievalEvidence:
+        """Rank in both directions."""
+        t2i, i2t = similarity.retrieval(torch.as_tensor(prepared.positives))
+        return RetrievalEvidence(t2i, i2t, similarity.audits)
+
+    def score(self, prepared: RetrievalPrepared, evidence: RetrievalEvidence) -> Scored:
+        """Compute recalls. Texts are clustered by the image they were written for, each image is a cluster."""
         dataset, params, owner = prepared.dataset, prepared.params, prepared.owner
-        t2i, i2t = evidence.retrieval(torch.as_tensor(prepared.positives))
         text_ids = [text.id for text in dataset.texts]
         image_ids = [image.id for image in dataset.images]
         strata = strata_columns(dataset, params.strata)
         no_strata = {name: np.zeros(len(image_ids), dtype=bool) for name in strata}  # they are groups of texts
         sides = [
-            _Side("t2i", t2i, text_ids, owner, dataset, strata),
-            _Side("i2t", i2t, image_ids, np.arange(len(image_ids)), dataset, no_strata),
+            _Side("t2i", evidence.t2i, text_ids, owner, dataset, strata),
+            _Side("i2t", evidence.i2t, image_ids, np.arange(len(image_ids)), dataset, no_strata),
         ]
         ties, warnings = ties_of([side.ranks for side in sides], params.k)
         outcomes, context = (_concatenated(tables) for tables in zip(*(side.columns() for side in sides), strict=True))

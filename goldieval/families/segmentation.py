@@ -17,10 +17,13 @@ from goldieval.families.aggregates import measure
 from goldieval.families.base import Family, Scored, TaskRun, params_of
 from goldieval.families.classes import distinct_texts
 from goldieval.families.segmentation_classes import SegmentationPrepared, segmentation_classes
-from goldieval.families.segmentation_maps import predicted_maps, predictor
+from goldieval.families.segmentation_maps import gathered, predicted_maps
+from goldieval.families.segmentation_predictor import predictor
+from goldieval.families.shared_work import leave_out_failed
 from goldieval.families.side_by_side import DrawnPicture, side_by_side
 from goldieval.metrics import miou
 from goldieval.models.adapter import Dense, Model
+from goldieval.models.inputs import Batching
 from goldieval.records.parts import ClassScore, Ties
 from goldieval.tasks.card import Task
 from goldieval.tasks.params import SegmentationParams
@@ -84,6 +87,12 @@ class Segmentation(Family[SegmentationPrepared, SegmentationEvidence]):
     def encodes_images(self, mode: str) -> bool:
         return False
 
+    def divides(self, mode: str) -> bool:
+        return True
+
+    def divided_units(self, prepared: SegmentationPrepared, batching: Batching) -> tuple[int, str]:
+        return len(prepared.dataset.images), "pictures"
+
     def collect(self, run: TaskRun[SegmentationPrepared]) -> SegmentationEvidence:
         """Predict a map of every readable picture, and count areas.
 
@@ -96,10 +105,11 @@ class Segmentation(Family[SegmentationPrepared, SegmentationEvidence]):
         texts = torch.as_tensor(run.text_embeddings()).to(device)
         predict = predictor(run.prepared, run.mode, texts, run.model, run.batching.images)
         maps = predicted_maps(run, run.model, predict, device)
-        run.leave_out(maps.failed)
-        ids = [image.id for image in run.prepared.dataset.images]
+        leave_out_failed(run, maps.failed)
+        maps = gathered(maps, run)
+        ids = [image.id for image in run.prepared.dataset.images if image.id in maps.areas]  # all of them on rank 0
         pixels = sum(maps.pixels[id] for id in ids)
-        areas = np.stack([maps.areas[id] for id in ids])
+        areas = np.array([maps.areas[id] for id in ids])
         return SegmentationEvidence(areas, pixels, [maps.small[id] for id in ids], maps.drawn)
 
     def score(self, prepared: SegmentationPrepared, evidence: SegmentationEvidence) -> Scored:

@@ -1,8 +1,10 @@
-"""Predicted maps of the pictures of a task. Threads read pictures and masks ahead; maps are counted and discarded."""
+"""Predicted maps of the pictures of a task, each of which is a unit of work of one rank and one thread.
+
+Threads read pictures and masks ahead; maps are counted and discarded.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,26 +12,19 @@ import torch
 
 from goldieval.core.containment import contained
 from goldieval.core.errors import TaskError
+from goldieval.core.group import share
 from goldieval.core.threads import map_ahead
 from goldieval.data.masks import MaskSource
 from goldieval.data.samples import ImageSample
 from goldieval.data.small_maps import encode_map
 from goldieval.families.base import TaskRun
-from goldieval.families.classes import rows_of
 from goldieval.families.mmseg_parts import areas, resized
 from goldieval.families.segmentation_classes import SegmentationPrepared
+from goldieval.families.segmentation_predictor import Predictor
+from goldieval.families.shared_work import model_units
 from goldieval.families.side_by_side import DrawnPicture
 from goldieval.models.adapter import Dense
-from goldieval.scoring.conditioned import Pool
-from goldieval.scoring.cosine import unit
-from goldieval.scoring.mode import dense_parts
-from goldieval.scoring.patches import reader
-from goldieval.scoring.segments import Decision, segment
-from goldieval.scoring.similarity import ensemble
-from goldieval.scoring.windows import slide
 from goldieval.tasks.params import SegmentationParams
-
-Predictor = Callable[[torch.Tensor, tuple[int, int]], torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -45,6 +40,21 @@ class PictureAndMask:
     picture: np.ndarray
     pixels: torch.Tensor
     mask: np.ndarray
+
+
+@dataclass(frozen=True)
+class Counted:
+    """The predicted map of one picture.
+
+    Attributes:
+        areas: see ``metrics.miou``, shape (4, classes).
+        predicted: class of every pixel, shape (height, width).
+        small: the map, reduced, as PNG.
+    """
+
+    areas: np.ndarray
+    predicted: np.ndarray
+    small: bytes
 
 
 @dataclass
@@ -65,40 +75,16 @@ class Maps:
     small: dict[str, bytes] = field(default_factory=dict)
     drawn: list[DrawnPicture] = field(default_factory=list)
 
-
-def predictor(prepared: SegmentationPrepared, mode: str, texts: torch.Tensor, model: Dense, batch: int) -> Predictor:
-    """Return a function that maps a resized picture and the size of the original to the class of every pixel.
-
-    Args:
-        prepared: the task.
-        mode: attention and reading, see ``scoring.mode.dense_mode``.
-        texts: embeddings of the texts of the task, not normalised, shape (texts, dim).
-        model: provides patch features and, for some readings, text-conditioned pooling.
-        batch: number of windows per batch, which bounds the memory for large pictures.
-
-    Raises:
-        TaskError: the embeddings are invalid, or the model does not support the reading.
-    """
-    params, classes = prepared.params, prepared.classes
-    attention, reading = dense_parts(mode)
-    units = ensemble(unit(texts, "text"), rows_of(prepared.filled, prepared.texts))
-    pool: Pool | None = getattr(model, "pool", None)
-    read = reader(reading, units, texts.float().norm(dim=-1).mean() * units, pool)
-    owner = torch.tensor(classes.owner, device=units.device)
-    thresholds = params.probability_threshold, params.area_threshold
-    decision = Decision(owner, len(classes.labels), params.scale, *thresholds)
-
-    def encode(windows: torch.Tensor) -> torch.Tensor:
-        return read(_checked(model.dense(windows, attention), units))
-
-    def predict(pixels: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-        return segment(slide(pixels, encode, size, params.crop, params.stride, batch), decision)
-
-    return predict
+    def add(self, image: ImageSample, row: int, sample: PictureAndMask, counted: Counted, most_drawn: int) -> None:
+        """Add the map of a picture; of the first ``most_drawn`` pictures, the picture as well."""
+        self.areas[image.id], self.small[image.id] = counted.areas, counted.small
+        self.pixels[image.id] = sample.mask.size
+        if len(self.drawn) < most_drawn:
+            self.drawn.append(DrawnPicture(image.id, row, sample.picture, sample.mask, counted.predicted))
 
 
 def predicted_maps(run: TaskRun[SegmentationPrepared], model: Dense, predict: Predictor, device: str) -> Maps:
-    """Predict the class of every pixel of every readable picture, and count areas.
+    """Predict the class of every pixel of the readable pictures of this rank, and count areas.
 
     Args:
         run: the task.
@@ -112,28 +98,44 @@ def predicted_maps(run: TaskRun[SegmentationPrepared], model: Dense, predict: Pr
     prepared = run.prepared
     images, classes = prepared.dataset.images, len(prepared.classes.labels)
     maps = Maps()
-    rows = [row for row, key in enumerate(run.keys) if key]
+    mine = [row for _, row in share([row for row, key in enumerate(run.keys) if key], run.group)]
 
     def read(row: int) -> PictureAndMask | OSError:
         return _read(model, images[row], prepared.masks[row], prepared.params)
 
-    with run.working("segment", "segmenting images", len(images)) as meter:
-        for row, sample in map_ahead(read, rows, run.batching.workers):
-            image = images[row]
+    def count(read_ahead: tuple[int, PictureAndMask | OSError]) -> Counted | None:
+        row, sample = read_ahead
+        if isinstance(sample, OSError):
+            return None
+        with contained(f"segmenting {images[row].path}"):
+            prediction = predict(sample.pixels.to(device), sample.mask.shape)
+        truth = torch.from_numpy(sample.mask).to(prediction.device)
+        counted, predicted = areas(prediction, truth, classes), prediction.cpu().numpy()
+        return Counted(counted, predicted, encode_map(predicted))
+
+    with run.working("segment", "segmenting images", len(mine)) as meter:
+        for (row, sample), counted in model_units(run, count, map_ahead(read, mine, run.batching.workers)):
             if isinstance(sample, OSError):
                 maps.failed[run.keys[row]] = str(sample)
-            else:
-                with contained(f"segmenting {image.path}"):
-                    prediction = predict(sample.pixels.to(device), sample.mask.shape)
-                truth = torch.from_numpy(sample.mask).to(prediction.device)
-                maps.areas[image.id] = areas(prediction, truth, classes)
-                maps.pixels[image.id] = sample.mask.size
-                predicted = prediction.cpu().numpy()
-                maps.small[image.id] = encode_map(predicted)
-                if len(maps.drawn) < run.pictures_to_draw:
-                    maps.drawn.append(DrawnPicture(image.id, row, sample.picture, sample.mask, predicted))
+            elif counted is not None:
+                maps.add(images[row], row, sample, counted, run.pictures_to_draw)
             meter.advance(1)
     return maps
+
+
+def gathered(maps: Maps, run: TaskRun[SegmentationPrepared]) -> Maps:
+    """Return the maps of all ranks on rank 0, and those of this rank on the others."""
+    parts = run.group.gather(maps)
+    if parts is None:
+        return maps
+    drawn = sorted((picture for part in parts for picture in part.drawn), key=lambda picture: picture.number)
+    return Maps(
+        areas={id: counted for part in parts for id, counted in part.areas.items()},
+        pixels={id: pixels for part in parts for id, pixels in part.pixels.items()},
+        failed={key: reason for part in parts for key, reason in part.failed.items()},
+        small={id: png for part in parts for id, png in part.small.items()},
+        drawn=drawn[: run.pictures_to_draw],
+    )
 
 
 def _read(
@@ -151,15 +153,3 @@ def _read(
         raise TaskError(f"{image.id} is {sizes}.")
     small = torch.from_numpy(resized(picture, params.short_side, params.long_side))
     return PictureAndMask(picture, model.normalise(small.permute(2, 0, 1).float() / 255), mask)
-
-
-def _checked(features: torch.Tensor, units: torch.Tensor) -> torch.Tensor:
-    """Return patch features. Raises TaskError if they cannot be compared with the texts."""
-    if features.ndim != 4 or features.shape[-1] != units.shape[-1]:
-        raise TaskError(
-            f"dense() returned features of shape {tuple(features.shape)} instead of "
-            f"(windows, rows, columns, {units.shape[-1]})."
-        )
-    if not bool(torch.isfinite(features).all()):
-        raise TaskError("dense() returned NaN or infinite features.")
-    return features

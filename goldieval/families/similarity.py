@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
 
-from goldieval.core.errors import AdapterError, GoldievalError, NotApplicableError, TaskError
-from goldieval.families.base import Family, PreparedT, TaskRun
+from goldieval.core.errors import GoldievalError, NotApplicableError, TaskError
+from goldieval.families.base import Evidence, Family, PreparedT, TaskRun
+from goldieval.families.patch_tokens import patch_blocks
 from goldieval.models.adapter import Model, TextConditioned
-from goldieval.models.inputs import batches, decoded, sound, stacked
-from goldieval.scoring.cosine import check_finite, unit
+from goldieval.scoring.cosine import unit
 from goldieval.scoring.mode import needs_image_embeddings, needs_pool, shortlist_size
 from goldieval.scoring.similarity import ConditionedSimilarity, GlobalSimilarity, ShortlistSimilarity, Similarity
 
@@ -25,8 +25,8 @@ NO_POOLING = "this model has no text-conditioned pooling for {} scoring: use --s
 Run = TaskRun[Any]
 
 
-class SimilarityFamily(Family[PreparedT, Similarity]):
-    """A family whose evidence is the similarity of images and texts."""
+class SimilarityFamily(Family[PreparedT, Evidence]):
+    """A family whose evidence is computed from the similarity of images and texts."""
 
     def check_model(self, model: Model, mode: str) -> None:
         if needs_pool(mode) and not isinstance(model, TextConditioned):
@@ -35,13 +35,27 @@ class SimilarityFamily(Family[PreparedT, Similarity]):
     def encodes_images(self, mode: str) -> bool:
         return needs_image_embeddings(mode)
 
-    def collect(self, run: TaskRun[PreparedT]) -> Similarity:
-        """Return the similarity of the readable images and the texts in the run's scoring mode.
+    def divides(self, mode: str) -> bool:
+        """Return whether patch tokens are encoded and scored in this mode."""
+        return needs_pool(mode)
+
+    def collect(self, run: TaskRun[PreparedT]) -> Evidence:
+        """Compare the readable images with the texts in the run's scoring mode.
 
         Raises:
             TaskError: too many pictures are unreadable, or embeddings cannot be compared.
         """
-        return _SIMILARITIES[run.mode.partition(":")[0]](run)
+        similarity = _SIMILARITIES[run.mode.partition(":")[0]](run)
+        return self.compare(run.prepared, similarity)
+
+    @abstractmethod
+    def compare(self, prepared: PreparedT, similarity: Similarity) -> Evidence:
+        """Ask a similarity for what ``score`` needs.
+
+        Args:
+            prepared: the task, with the samples that the similarity covers.
+            similarity: compares its images with its texts.
+        """
 
 
 def check_requested_mode(mode: str | None, model: Model, spec: str) -> None:
@@ -78,14 +92,16 @@ def _global(run: Run) -> Similarity:
 
 def _conditioned(run: Run) -> Similarity:
     model = cast(TextConditioned, run.model)
-    return ConditionedSimilarity(model.pool, *_patches_and_texts(run, model))
+    blocks = patch_blocks(run, model)
+    return ConditionedSimilarity(model.pool, blocks, _texts(run))
 
 
 def _shortlist(run: Run) -> Similarity:
-    run.leave_out(run.failed)
+    run.leave_out(run.group.broadcast(dict(run.failed)))
     model = cast(TextConditioned, run.model)
-    patches, texts = _patches_and_texts(run, model)
-    return ShortlistSimilarity(model.pool, patches, texts, unit_images(run), shortlist_size(run.mode))
+    blocks = patch_blocks(run, model)
+    images = unit_images(run) if run.group.rank == 0 else None
+    return ShortlistSimilarity(model.pool, blocks, _texts(run), images, shortlist_size(run.mode))
 
 
 _SIMILARITIES: dict[str, Callable[[Run], Similarity]] = {
@@ -95,39 +111,11 @@ _SIMILARITIES: dict[str, Callable[[Run], Similarity]] = {
 }
 
 
-def _patches_and_texts(run: Run, model: TextConditioned) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return patch tokens, shape (images, patches, dim), and text embeddings, shape (texts, dim), not normalised."""
-    patches = _patch_tokens(run, model)
-    check_finite(patches, "patch")
+def _texts(run: Run) -> torch.Tensor:
+    """Return the embedding of each text on the scoring device, not normalised, shape (texts, dim)."""
     texts = torch.as_tensor(run.text_embeddings())
     _unit_texts(run.prepared, texts)
-    return patches.to(run.device), texts.to(run.device)
-
-
-def _patch_tokens(run: Run, model: TextConditioned) -> torch.Tensor:
-    """Return the patch tokens of the readable pictures, shape (images, patches, dim). They are too large to store."""
-    keys = [key for key in run.keys if key]
-    parts: list[torch.Tensor] = []
-    failed: dict[str, str] = {}
-    with (
-        run.working("encode_patches", "encoding patches of images", len(keys)) as meter,
-        ThreadPoolExecutor(run.batching.workers) as pool,
-    ):
-        for batch in batches(decoded(model, keys, run.sources, pool), run.batching.images):
-            failed |= {key: str(error) for key, error in batch if isinstance(error, OSError)}
-            usable = sound([pixels for _, pixels in batch if not isinstance(pixels, OSError)])
-            if usable:
-                parts.append(_checked_tokens(model.patch_tokens(stacked(usable)), len(usable)))
-            meter.advance(len(batch))
-    run.leave_out(failed)
-    return torch.cat(parts) if parts else torch.empty(0, 0, 0)
-
-
-def _checked_tokens(tokens: torch.Tensor, count: int) -> torch.Tensor:
-    """Return patch tokens as float32. Raises AdapterError unless their shape is (count, patches, dim)."""
-    if tokens.ndim != 3 or len(tokens) != count:
-        raise AdapterError(f"patch_tokens() must return ({count}, patches, dim); it returned {tuple(tokens.shape)}.")
-    return tokens.float()
+    return texts.to(run.device)
 
 
 def _unit_texts(prepared: Prepared[Any], embeddings: np.ndarray | torch.Tensor) -> torch.Tensor:

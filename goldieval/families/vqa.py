@@ -6,17 +6,20 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from goldieval.core.errors import NotApplicableError, TaskError
-from goldieval.data.samples import Dataset
+from goldieval.core.group import share
+from goldieval.data.samples import Dataset, TextSample
 from goldieval.families.aggregates import check_strata, measure, strata_columns
 from goldieval.families.answers import strata_lists
 from goldieval.families.base import Family, Prepared, Scored, TaskRun, params_of
+from goldieval.families.shared_work import leave_out_failed, model_units
 from goldieval.models.adapter import Generative, Model
-from goldieval.models.inputs import batches, decoded, sound, stacked
+from goldieval.models.inputs import Batching, batches, decoded, sound, stacked
 from goldieval.records.parts import Ties
 from goldieval.tasks.card import Task
 from goldieval.tasks.params import VqaParams
@@ -62,8 +65,14 @@ class Vqa(Family[VqaPrepared, list[str]]):
     def encodes_images(self, mode: str) -> bool:
         return False
 
+    def divides(self, mode: str) -> bool:
+        return True
+
+    def divided_units(self, prepared: VqaPrepared, batching: Batching) -> tuple[int, str]:
+        return -(-len(prepared.dataset.texts) // batching.images), f"batches of at most {batching.images:,} questions"
+
     def collect(self, run: TaskRun[VqaPrepared]) -> list[str]:
-        """Generate an answer to every question. Each picture is decoded once, whatever its number of questions.
+        """Generate an answer to every question, in batches that depend neither on ranks nor on unreadable pictures.
 
         Returns:
             The answers to the questions about readable pictures, in the order of the dataset.
@@ -71,25 +80,26 @@ class Vqa(Family[VqaPrepared, list[str]]):
         Raises:
             TaskError: the model does not return one string per question, or too many pictures are unreadable.
         """
-        model, questions = run.model, run.prepared.dataset.texts
+        model = run.model
         assert isinstance(model, Generative), NO_DECODER
+        mine = [batch for _, batch in share(list(batches(_by_picture(run), run.batching.images)), run.group)]
         failed: dict[str, str] = {}
         answers: dict[str, str] = {}
+
+        def answer(batch: list[_Shown]) -> dict[str, str]:
+            return _answers(model, [shown for shown in batch if not isinstance(shown.pixels, OSError)])
+
         with (
-            run.working("generate", "answering questions", len(questions)) as meter,
+            run.working("generate", "answering questions", sum(map(len, mine))) as meter,
             ThreadPoolExecutor(run.batching.workers) as pool,
         ):
-            for batch in batches(_questions(model, run, pool, failed), run.batching.images):
-                texts = [questions[row] for row, _ in batch]
-                generated = model.generate(stacked([pixels for _, pixels in batch]), [text.text for text in texts])
-                if len(generated) != len(texts) or not all(isinstance(answer, str) for answer in generated):
-                    raise TaskError(
-                        f"generate() must return one string per question: {len(texts)} questions were passed."
-                    )
-                answers |= {text.id: answer for text, answer in zip(texts, generated, strict=True)}
+            for batch, answered in model_units(run, answer, _shown(model, run, mine, pool)):
+                failed |= {shown.key: str(shown.pixels) for shown in batch if isinstance(shown.pixels, OSError)}
+                answers |= answered
                 meter.advance(len(batch))
-        run.leave_out(failed)
-        return [answers[text.id] for text in run.prepared.dataset.texts]
+        leave_out_failed(run, failed)
+        everywhere = {id: text for part in run.group.all_gather(answers) for id, text in part.items()}
+        return [everywhere[text.id] for text in run.prepared.dataset.texts]
 
     def score(self, prepared: VqaPrepared, evidence: Sequence[str]) -> Scored:
         """Compare the answers with the true ones after lower-casing and stripping.
@@ -128,19 +138,60 @@ class Vqa(Family[VqaPrepared, list[str]]):
 FAMILY = Vqa()
 
 
-def _questions(
-    model: Generative, run: TaskRun[VqaPrepared], pool: ThreadPoolExecutor, failed: dict[str, str]
-) -> Iterator[tuple[int, torch.Tensor]]:
-    """Yield the row and the picture of every question, picture by picture; add undecodable ones to ``failed``."""
-    rows: dict[str, list[int]] = defaultdict(list)  # content key to rows of questions
-    for row, owner in enumerate(run.prepared.owner.tolist()):
-        rows[run.keys[owner]].append(row)
-    for key, pixels in decoded(model, [key for key in rows if key], run.sources, pool):
-        if isinstance(pixels, OSError):
-            failed[key] = str(pixels)
-            continue
-        (usable,) = sound([pixels])
-        yield from ((row, usable) for row in rows[key])
+_Batch = Sequence[tuple[str, TextSample]]  # content key of the picture, and question
+
+
+class _Shown(NamedTuple):
+    """A question with its picture.
+
+    Attributes:
+        key: content key of the picture.
+        question: the question.
+        pixels: the picture as an input of the model, or why there is none.
+    """
+
+    key: str
+    question: TextSample
+    pixels: torch.Tensor | OSError | TaskError
+
+
+def _by_picture(run: TaskRun[VqaPrepared]) -> list[tuple[str, TextSample]]:
+    """Return content key and question of every picture whose file can be read, picture by picture."""
+    dataset = run.prepared.dataset
+    questions: dict[str, list[TextSample]] = defaultdict(list)
+    for text, owner in zip(dataset.texts, run.prepared.owner.tolist(), strict=True):
+        questions[run.keys[owner]].append(text)
+    return [(key, text) for key, texts in questions.items() if key for text in texts]
+
+
+def _shown(
+    model: Generative,
+    run: TaskRun[VqaPrepared],
+    mine: Sequence[Sequence[tuple[str, TextSample]]],
+    pool: ThreadPoolExecutor,
+) -> Iterator[list[_Shown]]:
+    """Yield the batches of this rank with their pictures, each of which is decoded once and kept while it is needed."""
+    stream = decoded(model, list(dict.fromkeys(key for batch in mine for key, _ in batch)), run.sources, pool)
+    held: dict[str, torch.Tensor | OSError | TaskError] = {}
+    for batch in mine:
+        keys = dict.fromkeys(key for key, _ in batch)
+        held = {key: held[key] if key in held else next(stream)[1] for key in keys}
+        yield [_Shown(key, text, held[key]) for key, text in batch]
+
+
+def _answers(model: Generative, batch: Sequence[_Shown]) -> dict[str, str]:
+    """Return the answers of a batch by the id of the question.
+
+    Raises:
+        TaskError: the model does not return one string per question.
+    """
+    if not batch:
+        return {}
+    pixels = stacked(sound([shown.pixels for shown in batch if not isinstance(shown.pixels, OSError)]))
+    generated = model.generate(pixels, [shown.question.text for shown in batch])
+    if len(generated) != len(batch) or not all(isinstance(answer, str) for answer in generated):
+        raise TaskError(f"generate() must return one string per question: {len(batch)} questions were passed.")
+    return {shown.question.id: answer for shown, answer in zip(batch, generated, strict=True)}
 
 
 def _normalised(answer: str) -> str:

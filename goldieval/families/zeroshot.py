@@ -6,6 +6,7 @@ Accuracy is that of arg-max and top-k, as it is usually reported; near-ties and 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,8 @@ from goldieval.families.approximation import Direction, approximations, loss_war
 from goldieval.families.base import Prepared, Scored, params_of
 from goldieval.families.classes import class_metrics, class_outcomes, distinct_texts, rows_of
 from goldieval.families.similarity import SimilarityFamily
+from goldieval.metrics.accuracy import ClassRanks
+from goldieval.scoring.audit import Audit
 from goldieval.scoring.similarity import Similarity
 from goldieval.tasks.card import Task
 from goldieval.tasks.params import ZeroshotParams
@@ -43,7 +46,20 @@ class ZeroshotPrepared(Prepared[ZeroshotParams]):
         return self.class_names
 
 
-class Zeroshot(SimilarityFamily[ZeroshotPrepared]):
+@dataclass(frozen=True)
+class ZeroshotEvidence:
+    """Ranks of the true classes.
+
+    Attributes:
+        found: rank of the true class and predicted class of each image.
+        audits: losses of a shortlist by direction; empty if the ranks are exact.
+    """
+
+    found: ClassRanks
+    audits: Mapping[str, Audit]
+
+
+class Zeroshot(SimilarityFamily[ZeroshotPrepared, ZeroshotEvidence]):
     """Accuracy of the class whose prompts are most similar to the image."""
 
     def prepare(self, task: Task, dataset: Dataset) -> ZeroshotPrepared:
@@ -72,10 +88,15 @@ class Zeroshot(SimilarityFamily[ZeroshotPrepared]):
             filled=filled,
         )
 
-    def score(self, prepared: ZeroshotPrepared, evidence: Similarity) -> Scored:
+    def compare(self, prepared: ZeroshotPrepared, similarity: Similarity) -> ZeroshotEvidence:
         """Compare every image with the prompt ensemble of every class."""
+        found = similarity.classes(rows_of(prepared.filled, prepared.texts), torch.as_tensor(prepared.labels))
+        return ZeroshotEvidence(found, similarity.audits)
+
+    def score(self, prepared: ZeroshotPrepared, evidence: ZeroshotEvidence) -> Scored:
+        """Compute accuracies from the ranks of the true classes."""
         labels, names, dataset = prepared.labels, prepared.class_names, prepared.dataset
-        ranks, predictions, places = evidence.classes(rows_of(prepared.filled, prepared.texts), torch.as_tensor(labels))
+        ranks, predictions, places = evidence.found
         cuts = [1, 5] if len(names) > 5 else [1]
         ties, warnings = ties_of([ranks], cuts)
         images = np.arange(len(dataset.images))

@@ -15,9 +15,10 @@ from safetensors.torch import save_file
 from goldieval.core.declared_sizes import check_outline
 from goldieval.core.errors import GoldievalError, first_line, listing
 from goldieval.core.files import flush, flush_folders, set_default_permissions
+from goldieval.core.reads import note_read
 from goldieval.core.temporary import temporary_file
 from goldieval.goldiclip.config import ModelConfig
-from goldieval.goldiclip.manifest import check_file
+from goldieval.goldiclip.manifest import NAME, check_file
 from goldieval.goldiclip.model import GoldiClip
 from goldieval.goldiclip.recipe_files import recipe_names
 from goldieval.tasks.validation import validation_line
@@ -96,6 +97,8 @@ def load_weights(file: Path) -> tuple[GoldiClip, CheckpointInfo]:
         GoldievalError: The file is missing, truncated, damaged, not of this trainer, or does not match its config.
     """
     file = file / "model.safetensors" if file.is_dir() else file
+    note_read(file)
+    note_read(file.with_name(NAME))
     if not file.is_file():
         raise GoldievalError(f"no checkpoint {file}: name a folder step-… of a run, or a weights file.")
     try:

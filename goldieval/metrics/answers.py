@@ -74,24 +74,37 @@ class BestAnswers:
         self.scores = torch.full((queries,), -torch.inf, device=device)
         self.items = torch.full((queries,), NOBODY, dtype=torch.int64, device=device)
 
-    def update(self, tile: torch.Tensor, queries: slice, first: int, dim: int) -> None:
-        """Take a tile of scores; those of answers that do not count are -inf.
+    def of(self, tile: torch.Tensor, queries: slice, first: int, dim: int) -> BestAnswers:
+        """Return the best answers within a tile alone; scores of answers that do not count are -inf.
 
         Args:
             tile: float scores of ``queries`` against the answers from ``first`` on, which lie along ``dim``.
             queries: the queries of the tile.
             first: index of the first answer of the tile.
             dim: dimension of the answers, 0 or 1.
+
+        Returns:
+            Answers to the queries of the tile. The item is determined only where it replaces the one that is known.
         """
-        best = tile.amax(dim)
+        found = BestAnswers(0, tile.device)
+        found.scores = best = tile.amax(dim)
+        found.items = torch.full(best.shape, NOBODY, dtype=torch.int64, device=tile.device)
         better = torch.nonzero(best > self.scores[queries] + TIE)[:, 0]
-        if not len(better):
-            return
-        if len(better) < len(best):
+        if len(better) and len(better) < len(best):
             tile, best = tile.index_select(1 - dim, better), best[better]
-        rows = better + queries.start
-        self.items[rows] = _first_at_least(tile, best - TIE, dim) + first
-        self.scores[rows] = best
+        if len(better):
+            found.items[better] = _first_at_least(tile, best - TIE, dim) + first
+        return found
+
+    def merge(self, later: BestAnswers, queries: slice) -> None:
+        """Take the best answers to some queries among later items."""
+        better = later.scores > self.scores[queries] + TIE
+        self.items[queries] = torch.where(better, later.items, self.items[queries])
+        self.scores[queries] = torch.where(better, later.scores, self.scores[queries])
+
+    def update(self, tile: torch.Tensor, queries: slice, first: int, dim: int) -> None:
+        """Take a tile of scores; arguments as of ``of``."""
+        self.merge(self.of(tile, queries, first, dim), queries)
 
 
 def _first_at_least(tile: torch.Tensor, least: torch.Tensor, dim: int) -> torch.Tensor:

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from scipy.special import gammaln
 
 from goldieval.metrics.answers import TIE as TIE
-from goldieval.metrics.answers import Answers, BestAnswers, answers_of, joined_answers
+from goldieval.metrics.answers import Answers, joined_answers
 
 
 @dataclass(frozen=True)
@@ -90,82 +89,6 @@ def joined(parts: Sequence[Ranks]) -> Ranks:
         parts[0].gallery,
         joined_answers(known) if len(known) == len(parts) else None,
     )
-
-
-class RankCounter:
-    """Counts ranks in both directions from the tiles of a score matrix; each cell is given once.
-
-    Args:
-        positives: text index and image index of each positive pair, (pairs, 2).
-        scores: their scores, float32, (pairs,).
-        texts: number of rows of the score matrix.
-        images: number of its columns.
-    """
-
-    def __init__(self, positives: torch.Tensor, scores: torch.Tensor, texts: int, images: int) -> None:
-        order = torch.argsort(positives[:, 0], stable=True)
-        self._positives, self._scores = positives[order], scores[order]
-        sizes = texts, images
-        self._sides = [
-            _Side(self._positives[:, side], self._positives[:, 1 - side], self._scores, sizes[side]) for side in (0, 1)
-        ]
-
-    def update(self, tile: torch.Tensor, text_start: int, image_start: int) -> None:
-        """Count a tile of scores, (texts, images), which is overwritten at the positives."""
-        rows, columns = tile.shape
-        first, last = torch.searchsorted(
-            self._positives[:, 0].contiguous(), torch.tensor([text_start, text_start + rows], device=tile.device)
-        )
-        here = self._positives[first:last]
-        here = here[(here[:, 1] >= image_start) & (here[:, 1] < image_start + columns)]
-        tile[here[:, 0] - text_start, here[:, 1] - image_start] = -torch.inf
-        by_text, by_image = self._sides
-        scratch = torch.empty_like(tile)
-        by_text.count(tile, text_start, image_start, 1, scratch)
-        by_image.count(tile, image_start, text_start, 0, scratch)
-
-    def result(self) -> tuple[Ranks, Ranks]:
-        """Return the ranks text to image and image to text."""
-        by_text, by_image = self._sides
-        return by_text.ranks(by_image.size), by_image.ranks(by_text.size)
-
-
-class _Side:
-    """Thresholds and counters of the queries of one direction."""
-
-    def __init__(self, query: torch.Tensor, item: torch.Tensor, scores: torch.Tensor, size: int) -> None:
-        self.size = size
-        self.best = torch.full((size,), -torch.inf, device=scores.device)
-        self.best.scatter_reduce_(0, query, scores, "amax")
-        self.positives = torch.bincount(query, minlength=size)
-        near = scores >= self.best[query] - TIE
-        self.tied_positives = torch.bincount(query[near], minlength=size)
-        self._right = torch.full((size,), _BEYOND, device=scores.device)
-        self._right.scatter_reduce_(0, query[near], item[near], "amin")
-        self._wrong = BestAnswers(size, scores.device)
-        self.above = torch.zeros(size, dtype=torch.int64, device=scores.device)
-        self.reach = torch.zeros_like(self.above)
-
-    def count(self, tile: torch.Tensor, start: int, item_start: int, dim: int, scratch: torch.Tensor) -> None:
-        here = slice(start, start + tile.shape[1 - dim])
-        self._wrong.update(tile, here, item_start, dim)
-        best = self.best[here].unsqueeze(dim)
-        self.above[here] += _count(torch.gt(tile, best + TIE, out=scratch), dim)
-        self.reach[here] += _count(torch.ge(tile, best - TIE, out=scratch), dim)
-
-    def ranks(self, gallery: int) -> Ranks:
-        above, reach = self.above.cpu().numpy(), self.reach.cpu().numpy()
-        answers = answers_of((self.best, self._right), (self._wrong.scores, self._wrong.items))
-        positives, tied_positives = self.positives.cpu().numpy(), self.tied_positives.cpu().numpy()
-        return Ranks(above, reach - above, tied_positives, positives, gallery, answers)
-
-
-_BEYOND = torch.iinfo(torch.int64).max  # an index after all others
-
-
-def _count(ones: torch.Tensor, dim: int) -> torch.Tensor:
-    """Add up zeros and ones stored as floats: exact for tiles below 2^24, and several times faster than booleans."""
-    return ones.sum(dim).to(torch.int64)
 
 
 def _draws_without(without: np.ndarray, total: np.ndarray | int, draws: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from goldieval.core.errors import GoldievalError, did_you_mean
+from goldieval.core.reads import note_read
 from goldieval.core.yaml_files import read_yaml
 from goldieval.models.spec import parse_spec
 from goldieval.tasks.catalogue import packaged
@@ -111,6 +112,7 @@ def weights_of(family: str, name: str) -> tuple[str, str, str]:
     Raises:
         GoldievalError: There is no checkpoint of that name; similar names are suggested.
     """
+    note_read(catalogue_file())
     known = {each.name: each for each in checkpoints() if each.family == family and each.hub.count("/") >= 2}
     if name not in known:
         near = did_you_mean(name, known)

@@ -65,8 +65,8 @@ def decoding(model: ImagePreprocessor, workers: int, images: int) -> Iterator[De
         with decoding_in_processes(model.preprocess, content, workers) as processes:
             yield processes
         return
-    with ThreadPoolExecutor(workers) as pool:
-        yield Threads(model.preprocess, pool)
+    with ThreadPoolExecutor(workers) as pool:  # a model without images to decode is not asked for anything
+        yield Threads(lambda picture: model.preprocess(picture), pool)
 
 
 def prepared(preprocess: Preprocess, key: str, source: ImageSource) -> Pixels:

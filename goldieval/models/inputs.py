@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from goldieval.core.environment import available_cores
 from goldieval.core.errors import AdapterError, TaskError
 from goldieval.core.threads import batches_ahead
 from goldieval.data.image_source import ImageSource
@@ -34,7 +34,7 @@ class Batching:
 
     images: int = 64
     texts: int = 128
-    workers: int = os.cpu_count() or 1
+    workers: int = available_cores()
 
 
 def decoded(

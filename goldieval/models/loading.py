@@ -30,7 +30,7 @@ def load(spec: ModelSpec, options: LoadOptions) -> Model:
             spec, or the adapter reports an error.
     """
     spec = replace(spec, where=os.path.expanduser(spec.where))
-    make = _from_file(spec) if spec.family == "file" else _family(spec)
+    make = loader_of(spec)
     check_options(spec, make)
     try:
         with offline(options.offline):
@@ -51,6 +51,15 @@ def load(spec: ModelSpec, options: LoadOptions) -> Model:
             f"model {spec.text}: {type(model).__name__} is not an adapter, it lacks {', '.join(lacking)}."
         )
     return model
+
+
+def loader_of(spec: ModelSpec) -> Callable[[ModelSpec, LoadOptions], Any]:
+    """Return the function that loads a spec: of its family, or in the Python file that the user named.
+
+    Raises:
+        GoldievalError: There is no such family or function, or the file fails.
+    """
+    return _from_file(spec) if spec.family == "file" else _family(spec)
 
 
 def check_family(spec: ModelSpec) -> None:
@@ -77,10 +86,14 @@ def from_module(
     """Wrap a module that has ``encode_image`` and ``encode_text``, for example inside a training loop.
 
     The module remains the caller's: it is switched to evaluation mode while in use, and back afterwards.
+
+    Raises:
+        GoldievalError: its parameters are sharded (FSDP); ``docs/examples/evaluate_in_fsdp.py`` shows what to do.
     """
+    from goldieval.models.parallel import whole_module
     from goldieval.models.torch_adapter import TorchAdapter
 
-    return TorchAdapter(module, preprocess, tokenizer, spec=name, family="module")
+    return TorchAdapter(whole_module(module), preprocess, tokenizer, spec=name, family="module")
 
 
 def _family(spec: ModelSpec) -> Callable[[ModelSpec, LoadOptions], Any]:

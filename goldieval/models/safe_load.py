@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from goldieval.core.errors import GoldievalError, listing
+from goldieval.core.reads import note_read
 
 SAVE_AGAIN = 'Save the tensors alone: torch.save({"state_dict": model.state_dict()}, FILE).'
 COPY_AGAIN = "Copy or fetch it again."
@@ -85,6 +86,7 @@ def check_is_weights(file: Path) -> None:
     Raises:
         GoldievalError: The file is missing, a folder, empty, a Git LFS pointer, a web page or another text.
     """
+    note_read(file)
     if file.is_dir():
         inside = sorted(each.name for each in file.iterdir() if each.suffix in WEIGHTS)
         held = (

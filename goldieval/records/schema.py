@@ -103,6 +103,7 @@ class RunPart(Part):
     seconds: dict[str, Finite] = Field(description="Wall time of each phase, in seconds.")
     encoded: dict[str, int] = Field(description="Number of contents that this run encoded, by tower.")
     reused: dict[str, int] = Field(description="Number of contents whose stored embeddings were used, by tower.")
+    processes: int = Field(default=1, description="Number of processes that shared the work.")
 
 
 class Record(Part):

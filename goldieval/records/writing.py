@@ -24,6 +24,7 @@ from goldieval.core.errors import GoldievalError
 from goldieval.core.files import atomic_write_all, has_content
 from goldieval.core.locks import lock_folder
 from goldieval.core.temporary import LEFTOVER_S
+from goldieval.records.arrow import arrow_array
 from goldieval.records.files import read_record, record_digest, record_path
 from goldieval.records.parts import Outcomes
 from goldieval.records.schema import Record
@@ -55,7 +56,10 @@ def write_record(
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with lock_folder(path.parent):
-            _write_beside(path, record, outcomes, pictures)
+            try:
+                _write_beside(path, record, outcomes, pictures)
+            except FileExistsError:  # where locks do not work, another process may have taken the names meanwhile
+                _write_beside(path, record, outcomes, pictures)
     except OSError as error:
         raise GoldievalError(
             f"cannot write {path}: {error.strerror or error}. Free disk space, or choose another folder with --out."
@@ -70,10 +74,11 @@ def _write_beside(
     path: Path, record: Record, outcomes: dict[str, np.ndarray] | None, pictures: Mapping[str, bytes]
 ) -> None:
     files: dict[Path, bytes] = {}
+    usual, usual_folder = path.with_suffix(".parquet"), _usual_picture_folder(path)
     if outcomes is not None:
         table = _parquet(outcomes)
         sha256 = hashlib.sha256(table).hexdigest()
-        file = _available_path(path.with_suffix(".parquet"), path.with_name(f"{path.stem}-{sha256[:8]}.parquet"), table)
+        file = _available_path(usual, path.with_name(f"{path.stem}-{sha256[:8]}.parquet"), table)
         part = Outcomes(file=file.name, sha256=sha256, rows=len(next(iter(outcomes.values()))))
         record = record.model_copy(update={"outcomes": part})
         files[file] = table
@@ -84,7 +89,7 @@ def _write_beside(
         files |= {folder / name: content for name, content in pictures.items()}
     files[path] = (sealed(record).model_dump_json(indent=1) + "\n").encode()
     before = _outcome_file(path)
-    atomic_write_all(files)
+    atomic_write_all(files, [file for file in files if file == usual or file.parent == usual_folder])
     with suppress(OSError):
         _remove_superseded(path, before, _outcome_file(path))
 
@@ -99,9 +104,13 @@ def _available_path(usual: Path, alternative: Path, content: bytes) -> Path:
     return usual if not usual.exists() or has_content(usual, content) else alternative
 
 
+def _usual_picture_folder(path: Path) -> Path:
+    return path.with_name(f"{path.stem}-pictures")
+
+
 def _picture_folder(path: Path, pictures: Mapping[str, bytes]) -> Path:
     """Return a folder beside the record that contains no pictures of another record."""
-    usual = path.with_name(f"{path.stem}-pictures")
+    usual = _usual_picture_folder(path)
     if all(_available_path(usual / name, usual, content) != usual for name, content in pictures.items()):
         return usual
     digest = hashlib.sha256(b"".join(hashlib.sha256(content).digest() for content in pictures.values()))
@@ -134,5 +143,5 @@ def _parquet(outcomes: dict[str, np.ndarray]) -> bytes:
     import pyarrow.parquet as pq
 
     buffer = io.BytesIO()
-    pq.write_table(pa.table({name: pa.array(list(column)) for name, column in outcomes.items()}), buffer)
+    pq.write_table(pa.table({name: arrow_array(column) for name, column in outcomes.items()}), buffer)
     return buffer.getvalue()

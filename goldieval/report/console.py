@@ -14,6 +14,7 @@ from goldieval.data.source import tilde
 from goldieval.engine.plan import Plan, SkippedTask, TowerPlan
 from goldieval.engine.reporter import Reporter
 from goldieval.records.schema import Record
+from goldieval.report.division import division
 from goldieval.report.numbers import duration
 from goldieval.report.progress import ProgressDisplay
 from goldieval.report.scores import scores
@@ -69,7 +70,11 @@ class ConsoleReporter(Reporter):
                 self._line(f"  {item.task.name}: {len(data.dataset.images):,} images, {texts:,} texts{folder}")
         for name, tower in (("images", plan.images), ("texts", plan.texts)):
             if tower is not None and tower.contents:
-                self._line(f"  {name}: {_work(tower)}")
+                self._line(f"  {name}: {_work(tower, plan.group_size)}")
+        if plan.group_size > 1:
+            self._line(f"  division among {plan.group_size:,} ranks:")
+            for line in division(plan):
+                self.console.print(Padding(Text(line), (0, 0, 0, 4), expand=False))
 
     def meter(self, what: str, total: int) -> AbstractContextManager[Meter]:
         return self._progress.meter(what, total, summarised=True)
@@ -131,10 +136,14 @@ def _sized(left: SkippedTask) -> str:
     return left.task.name + (f", {count:,} images" if count else "") + (f", {size:,} MB" if size else "")
 
 
-def _work(tower: TowerPlan) -> str:
+def _work(tower: TowerPlan, ranks: int) -> str:
+    """Return what a tower has to do, and how long the rank with the largest share takes if its speed is known."""
     total, missing = len(tower.contents), tower.missing
     counts = f"{total:,} distinct, {total - missing:,} embedded already, {missing:,} to encode"
     rate = tower.space.rate()
     if not missing:
         return counts
-    return f"{counts}, about {duration(missing / rate)}" if rate else f"{counts} (speed not known yet)"
+    if not rate:
+        return f"{counts} (speed not known yet)"
+    seconds = max(tower.shares(ranks)) / rate
+    return f"{counts}, {'about ' if seconds >= 1 else ''}{duration(seconds)}"

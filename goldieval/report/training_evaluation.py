@@ -66,6 +66,7 @@ class TrainingEvaluation:
                 cache=False,
                 data_dir=self.data_dir,
                 tasks_dir=self.tasks_dir,
+                distributed=False,  # the other processes of the training wait meanwhile
             )
         except Exception as error:
             kind = "" if isinstance(error, GoldievalError) else f"{type(error).__name__}: "

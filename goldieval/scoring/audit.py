@@ -10,8 +10,8 @@ import torch
 
 from goldieval.metrics.accuracy import true_class_ranks
 from goldieval.metrics.ranks import TIE, Ranks
-from goldieval.scoring.conditioned import ConditionedScorer, conditioned_matrix, tile_size
-from goldieval.scoring.shortlist import Shortlists, Stages
+from goldieval.scoring.conditioned_ranks import conditioned_rows
+from goldieval.scoring.shortlist import Exact, Shortlists
 
 SAMPLE, SEED = 256, 0
 Hits = Callable[[int], np.ndarray]
@@ -47,50 +47,48 @@ def sample(asked: np.ndarray) -> np.ndarray:
     return np.sort(generator.choice(rows, min(SAMPLE, len(rows)), replace=False))
 
 
-def audit_texts(stages: Stages, own: Shortlists, ranks: Ranks, positives: torch.Tensor) -> Audit:
+def audit_texts(exact: Exact, own: Shortlists, ranks: Ranks, positives: torch.Tensor) -> Audit:
     """Audit text to image.
 
     Args:
-        stages: The two encodings of the task.
+        exact: Scores pairs exactly.
         own: Shortlist of each text.
         ranks: Ranks computed from the shortlists.
         positives: Pairs (text index, image index), shape (pairs, 2).
     """
-    rows = sample(ranks.positives > 0)
-    texts = stages.raw_texts[torch.as_tensor(rows, device=stages.raw_texts.device)]
-    return _retrieval(own, ranks, rows, positives, conditioned_matrix(stages.pool, texts, stages.patches).T)
+    rows, images = sample(ranks.positives > 0), torch.arange(len(exact.blocks))
+    texts = exact.texts[torch.as_tensor(rows, device=exact.texts.device)]
+    return _retrieval(own, ranks, rows, positives, conditioned_rows(exact.pool, texts, exact.blocks, images).T)
 
 
-def audit_images(stages: Stages, own: Shortlists, ranks: Ranks, positives: torch.Tensor) -> Audit:
+def audit_images(exact: Exact, own: Shortlists, ranks: Ranks, positives: torch.Tensor) -> Audit:
     """Audit image to text; arguments as in ``audit_texts``."""
     rows = sample(ranks.positives > 0)
-    return _retrieval(own, ranks, rows, positives.flip(1), _image_rows(stages, rows))
+    return _retrieval(own, ranks, rows, positives.flip(1), _image_rows(exact, rows))
 
 
-def audit_classes(stages: Stages, own: Shortlists, places: np.ndarray, labels: torch.Tensor) -> Audit:
+def audit_classes(exact: Exact, own: Shortlists, places: np.ndarray, labels: torch.Tensor) -> Audit:
     """Audit image to class.
 
     Args:
-        stages: The two encodings of the task.
+        exact: Scores pairs exactly; classes take the place of texts.
         own: Shortlist of each image.
         places: Place of the true class by the shortlist, shape (images,).
         labels: Class indices, shape (images,).
     """
     rows = sample(np.ones(len(labels), dtype=bool))
     here = torch.as_tensor(rows, device=labels.device)
-    scores = _image_rows(stages, rows)
+    scores = _image_rows(exact, rows)
     true = torch.nn.functional.one_hot(labels[here], scores.shape[1]).bool()
-    exact = true_class_ranks(scores, labels[here]).places
+    ranked = true_class_ranks(scores, labels[here]).places
     members = own.members[here]
     lost = _lost(scores, torch.ones_like(true), members), _lost(scores, true, members)
-    return Audit(members.shape[1], rows, len(labels), lambda k: exact < k, lambda k: places[rows] < k, *lost)
+    return Audit(members.shape[1], rows, len(labels), lambda k: ranked < k, lambda k: places[rows] < k, *lost)
 
 
-def _image_rows(stages: Stages, rows: np.ndarray) -> torch.Tensor:
+def _image_rows(exact: Exact, rows: np.ndarray) -> torch.Tensor:
     """Return exact scores of some images against all texts, shape (rows, texts)."""
-    scorer, (step, _) = ConditionedScorer(stages.pool, stages.raw_texts), tile_size(stages.patches.device)
-    parts = torch.split(torch.as_tensor(rows, device=stages.patches.device), step)
-    return torch.cat([scorer.rows(stages.patches[part]) for part in parts])
+    return conditioned_rows(exact.pool, exact.texts, exact.blocks, torch.as_tensor(rows))
 
 
 def _retrieval(own: Shortlists, ranks: Ranks, rows: np.ndarray, positives: torch.Tensor, scores: torch.Tensor) -> Audit:

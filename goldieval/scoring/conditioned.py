@@ -14,9 +14,7 @@ from typing import NamedTuple, Protocol
 import torch
 import torch.nn.functional as F
 
-from goldieval.core.meter import Meter, metered, tracked
-from goldieval.metrics.accuracy import ClassRanks, joined_classes, true_class_ranks
-from goldieval.metrics.ranks import RankCounter, Ranks
+from goldieval.core.units import one_thread
 
 IMAGES, TEXTS = 8, 256  # tile size on a CPU, chosen for its cache: 8 x 1,024 took 11 % longer, 8 x 4,096 23 %
 DEVICE_IMAGES, DEVICE_TEXTS = 32, 2048  # on an accelerator, where small tiles are dominated by kernel launches
@@ -55,23 +53,47 @@ class PatchKeysValues(NamedTuple):
     values: torch.Tensor
 
 
+class Output(NamedTuple):
+    """The output projection of a pooling, W and b, with W = QR.
+
+    Attributes:
+        weight: W, shape (dim, dim).
+        bias: b, shape (dim,).
+        triangle: R, shape (dim, dim).
+        shift: Q'b, shape (dim,).
+    """
+
+    weight: torch.Tensor
+    bias: torch.Tensor
+    triangle: torch.Tensor
+    shift: torch.Tensor
+
+
+def output_of(pool: Pool) -> Output:
+    """Factorise the output projection of a pooling, with one thread: the result depends on their number."""
+    weight, bias = pool.out.weight.float(), pool.out.bias.float()
+    with one_thread():
+        orthogonal, triangle = torch.linalg.qr(weight)
+        return Output(weight, bias, triangle, orthogonal.T @ bias)
+
+
 class ConditionedScorer:
     """Scores of images, given as patch tokens, against texts, given as text vectors before normalisation.
 
     Args:
         pool: The model's pooling.
         texts: Text vectors, shape (texts, dim).
+        output: Result of ``output_of``, if it is known.
     """
 
-    def __init__(self, pool: Pool, texts: torch.Tensor) -> None:
+    def __init__(self, pool: Pool, texts: torch.Tensor, output: Output | None = None) -> None:
         self.pool = pool
-        weight, bias = pool.out.weight.float(), pool.out.bias.float()
-        orthogonal, triangular = torch.linalg.qr(weight)
-        self._triangle, self._shift = triangular, orthogonal.T @ bias
+        self._output = output or output_of(pool)
         texts = texts.float()
         lengths = texts.norm(dim=-1).clamp_min(1e-12)
-        weights = (texts @ weight).div_(lengths[:, None])  # in place, without unit vectors: one table less in memory
-        self.texts = TextSide(pool.queries(texts), weights, texts @ bias / lengths)
+        weights = texts @ self._output.weight
+        weights.div_(lengths[:, None])  # in place, without unit vectors: one table less in memory
+        self.texts = TextSide(pool.queries(texts), weights, texts @ self._output.bias / lengths)
 
     def __len__(self) -> int:
         return len(self.texts.offsets)
@@ -111,8 +133,9 @@ class ConditionedScorer:
         dim = pooled.shape[-1]
         step = -(-dim // BLOCKS)
         total = torch.zeros(pooled.shape[:-1], device=pooled.device)
+        triangle, shift = self._output.triangle, self._output.shift
         for row in range(0, dim, step):
-            part = pooled[..., row:] @ self._triangle[row : row + step, row:].T + self._shift[row : row + step]
+            part = pooled[..., row:] @ triangle[row : row + step, row:].T + shift[row : row + step]
             total += part.square().sum(-1)
         return total.sqrt()
 
@@ -122,94 +145,14 @@ def tile_size(device: torch.device) -> tuple[int, int]:
     return (IMAGES, TEXTS) if device.type == "cpu" else (DEVICE_IMAGES, DEVICE_TEXTS)
 
 
-def _held(device: torch.device) -> int:
+def held(device: torch.device) -> int:
+    """Return the number of texts whose projections are kept at a time."""
     return PROJECTED if device.type == "cpu" else DEVICE_PROJECTED
 
 
 def _attended(queries: torch.Tensor, memory: PatchKeysValues) -> torch.Tensor:
     """Attend with queries (images, heads, texts, head width); return concatenated heads, (images, texts, dim)."""
     return F.scaled_dot_product_attention(queries, memory.keys, memory.values).transpose(1, 2).flatten(2)
-
-
-def conditioned_ranks(
-    pool: Pool, texts: torch.Tensor, patches: torch.Tensor, positives: torch.Tensor
-) -> tuple[Ranks, Ranks]:
-    """Rank both directions by exact text-conditioned scores; memory does not depend on the number of texts.
-
-    Args:
-        pool: The model's pooling.
-        texts: Text vectors before normalisation, shape (texts, dim).
-        patches: Patch tokens, shape (images, patches, dim).
-        positives: Pairs (text index, image index), shape (pairs, 2).
-
-    Returns:
-        Ranks of text to image and of image to text.
-    """
-    counter = RankCounter(positives, conditioned_pairs(pool, texts, patches, positives), len(texts), len(patches))
-    held = _held(patches.device)
-    with metered("scoring pairs", len(texts) * len(patches)) as meter:
-        for start in range(0, len(texts), held):
-            _count(counter, ConditionedScorer(pool, texts[start : start + held]), start, patches, meter)
-    return counter.result()
-
-
-def _count(counter: RankCounter, scorer: ConditionedScorer, start: int, patches: torch.Tensor, meter: Meter) -> None:
-    """Count all images against the texts from ``start`` on; projections are freed before the next are computed."""
-    step, _ = tile_size(patches.device)
-    for image in range(0, len(patches), step):
-        for first, tile in scorer.tiles(patches[image : image + step]):
-            counter.update(tile, start + first, image)
-            meter.advance(tile.numel())
-
-
-def conditioned_pairs(pool: Pool, texts: torch.Tensor, patches: torch.Tensor, pairs: torch.Tensor) -> torch.Tensor:
-    """Return the score of each pair (text index, image index), shape (pairs,), a limited number of texts at a time."""
-    scores = torch.empty(len(pairs), device=patches.device)
-    for part in torch.split(torch.argsort(pairs[:, 1], stable=True), _held(patches.device)):
-        wanted, rows = torch.unique(pairs[part, 0], return_inverse=True)
-        listed = torch.stack([rows, pairs[part, 1]], dim=1)
-        scores[part] = listed_pairs(ConditionedScorer(pool, texts[wanted]), patches, listed)
-    return scores
-
-
-def listed_pairs(scorer: ConditionedScorer, patches: torch.Tensor, pairs: torch.Tensor) -> torch.Tensor:
-    """Return the score of each pair (text index, image index), shape (pairs,); each image is projected once.
-
-    Images are grouped into tiles by their number of texts, so that the lists within a tile have similar lengths.
-    """
-    device, (many, step) = patches.device, tile_size(patches.device)
-    images, owner, counts = torch.unique(pairs[:, 1].cpu(), return_inverse=True, return_counts=True)
-    order = torch.argsort(owner, stable=True)  # pairs by image
-    texts, starts = pairs[:, 0].cpu()[order], counts.cumsum(0) - counts
-    scores = torch.empty(len(pairs), device=device)
-    tiles = torch.split(torch.argsort(counts, descending=True), many)
-    for tile in tracked(tiles, "scoring images against their listed texts", len(tiles)):
-        memory = scorer.memory(patches[images[tile].to(device)])
-        for first in range(0, int(counts[tile[0]]), step):
-            left = counts[tile] - first
-            here = int((left > 0).sum())  # the first images of the tile: those with enough texts
-            left = left[:here, None].clamp_max(step)
-            places = torch.arange(int(left[0]))[None].expand(here, -1)
-            wanted, rows = places < left, starts[tile[:here], None] + first + torch.minimum(places, left - 1)
-            found = scorer.lists(PatchKeysValues(*(part[:here] for part in memory)), texts[rows].to(device))
-            scores[order[rows[wanted]].to(device)] = found[wanted.to(device)]
-    return scores
-
-
-def conditioned_classes(pool: Pool, classes: torch.Tensor, patches: torch.Tensor, labels: torch.Tensor) -> ClassRanks:
-    """Rank the true class of every image and predict a class.
-
-    Args:
-        pool: The model's pooling.
-        classes: Class vectors, shape (classes, dim).
-        patches: Patch tokens, shape (images, patches, dim).
-        labels: Class indices, shape (images,).
-    """
-    scorer, (step, _) = ConditionedScorer(pool, classes), tile_size(patches.device)
-    parts = list(zip(torch.split(patches, step), torch.split(labels, step), strict=True))
-    return joined_classes(
-        [true_class_ranks(scorer.rows(part), true) for part, true in tracked(parts, "scoring images", len(parts))]
-    )
 
 
 def conditioned_matrix(pool: Pool, texts: torch.Tensor, patches: torch.Tensor) -> torch.Tensor:

@@ -11,8 +11,10 @@ import torch
 from goldieval.core.errors import TaskError
 from goldieval.core.meter import metered
 from goldieval.core.precision import full_float32
+from goldieval.core.units import one_thread, thread_count, units
 from goldieval.metrics.accuracy import ClassRanks, joined_classes, true_class_ranks
-from goldieval.metrics.ranks import RankCounter, Ranks
+from goldieval.metrics.rank_counter import RankCounter, Tally
+from goldieval.metrics.ranks import Ranks
 
 # A tile of 512 x 8,192 float32 is 16 MB: large enough for the matrix product, small enough for most CPU caches.
 TEXTS, IMAGES = 512, 8192
@@ -39,7 +41,8 @@ def unit(embeddings: np.ndarray | torch.Tensor, what: str) -> torch.Tensor:
     vectors: torch.Tensor = torch.as_tensor(embeddings, dtype=torch.float32).detach().clone()
     check_finite(vectors, what)
     vectors /= vectors.abs().amax(dim=1, keepdim=True).clamp_min(torch.finfo(torch.float32).tiny)  # avoids overflow
-    lengths = vectors.norm(dim=1, keepdim=True)
+    with one_thread():
+        lengths = vectors.norm(dim=1, keepdim=True)
     if bool((lengths == 0).any()):
         raise TaskError(f"{int((lengths == 0).sum()):,} of {len(vectors):,} {what} embeddings are zero.")
     vectors /= lengths
@@ -71,12 +74,18 @@ def retrieval_ranks(texts: torch.Tensor, images: torch.Tensor, positives: torch.
     """
     scores = pair_scores(texts, images, positives)
     counter = RankCounter(positives, scores, len(texts), len(images))
+    corners = [(text, image) for text in range(0, len(texts), TEXTS) for image in range(0, len(images), IMAGES)]
+
+    def count(corner: tuple[int, int]) -> Tally:
+        text, image = corner
+        with torch.no_grad():
+            tile = texts[text : text + TEXTS] @ images[image : image + IMAGES].T
+            return counter.tally(tile, text, image, counter.total)
+
     with metered("scoring pairs", len(texts) * len(images)) as meter:
-        for text_start in range(0, len(texts), TEXTS):
-            rows = texts[text_start : text_start + TEXTS]
-            for image_start in range(0, len(images), IMAGES):
-                counter.update(rows @ images[image_start : image_start + IMAGES].T, text_start, image_start)
-            meter.advance(len(rows) * len(images))
+        for _, tally in units(count, corners, str(texts.device), thread_count()):
+            counter.total.merge(tally)
+            meter.advance(len(tally.by_text.above) * len(tally.by_image.above))
     return counter.result()
 
 
@@ -89,7 +98,13 @@ def pair_scores(texts: torch.Tensor, images: torch.Tensor, pairs: torch.Tensor) 
         pairs: Pairs (text index, image index), shape (pairs, 2).
     """
     check_widths(texts, images)
-    return torch.cat([(texts[part[:, 0]] * images[part[:, 1]]).sum(1) for part in torch.split(pairs, PAIRS)])
+
+    def score(part: torch.Tensor) -> torch.Tensor:
+        with torch.no_grad():
+            return (texts[part[:, 0]] * images[part[:, 1]]).sum(1)
+
+    scored = units(score, torch.split(pairs, PAIRS), str(texts.device), thread_count())
+    return torch.cat([scores for _, scores in scored])
 
 
 def class_ranks(images: torch.Tensor, classes: torch.Tensor, labels: torch.Tensor) -> ClassRanks:
@@ -100,8 +115,13 @@ def class_ranks(images: torch.Tensor, classes: torch.Tensor, labels: torch.Tenso
         classes: Unit vectors, shape (classes, dim).
         labels: Class indices, shape (images,).
     """
+
+    def rank(part: tuple[torch.Tensor, torch.Tensor]) -> ClassRanks:
+        with torch.no_grad():
+            return true_class_ranks(part[0] @ classes.T, part[1])
+
     parts = zip(torch.split(images, IMAGES), torch.split(labels, IMAGES), strict=True)
-    return joined_classes([true_class_ranks(rows @ classes.T, true) for rows, true in parts])
+    return joined_classes([ranks for _, ranks in units(rank, parts, str(images.device), thread_count())])
 
 
 def check_widths(texts: torch.Tensor, images: torch.Tensor) -> None:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 import torch
 from scipy.optimize import minimize
-from threadpoolctl import ThreadpoolController
+
+from goldieval.core.units import Units, one_thread, thread_count, unit_pool, units
 
 ROWS = 16_384  # per block; its scores against 1,000 classes are 131 MB
 DEVIATION = 1e-4  # minimum deviation to divide by; smaller ones are rounding of float32 embeddings, not features
 TOLERANCE = 1e-5  # largest entry of the gradient at the optimum, as a fraction of the penalty
 RESOLUTION = 1.5e-8  # of the gradient, at which a float64 loss shows no further descent: square root of its spacing
 SMALL = 100_000_000  # rows x dim x classes below which one thread is faster than the synchronisation of several
+THREAD_ROWS = 2048  # per block where several threads compute a block each
 CORRECTIONS = 20  # of L-BFGS
 
 
@@ -42,9 +42,16 @@ class Linear:
 
     def scores(self, features: torch.Tensor) -> torch.Tensor:
         """Return one score per class, float64 (rows, classes), on the device where the model was fitted."""
-        weight, bias = _folded(self.weight, self.bias, self.shift, self.scale)
-        blocks = (rows.to(weight.device).double() @ weight.T + bias for rows in torch.split(features, ROWS))
-        return torch.cat(list(blocks))
+        with one_thread():
+            weight, bias = _folded(self.weight, self.bias, self.shift, self.scale)
+
+        def score(rows: torch.Tensor) -> torch.Tensor:
+            with torch.no_grad():
+                return rows.to(weight.device).double() @ weight.T + bias
+
+        return torch.cat(
+            [part for _, part in units(score, torch.split(features, ROWS), str(weight.device), thread_count())]
+        )
 
 
 def fit(
@@ -54,8 +61,8 @@ def fit(
 
     Features are standardised by their own mean and standard deviation; the bias is not penalised. The loss is strictly
     convex in the weights, and the solver stops where the gradient is small (see ``optimal``), whatever the starting
-    point: ``start`` only saves steps. Everything is float64; on a device without it (MPS) the fit runs on the CPU. Up
-    to ``SMALL`` products, the CPU uses one thread.
+    point: ``start`` only saves steps. Everything is float64; on a device without it (MPS) the fit runs on the CPU. On a
+    CPU, up to ``SMALL`` products are computed by one thread, and more in smaller blocks of rows, one thread each.
 
     Args:
         features: Shape (rows, dim).
@@ -67,8 +74,10 @@ def fit(
     """
     if features.device.type == "mps":
         features, labels = features.cpu(), labels.cpu()
-    with one_thread_where_small(len(features) * features.shape[1] * classes):
-        objective = _Objective(features, labels, classes, penalty)
+    small = len(features) * features.shape[1] * classes <= SMALL
+    rows = ROWS if small or features.device.type != "cpu" else THREAD_ROWS
+    with unit_pool(str(features.device), 1 if small else thread_count()) as run:
+        objective = _Objective(features, labels, classes, penalty, rows, run)
         found = minimize(
             objective,
             objective.vector(start),
@@ -96,40 +105,28 @@ def optimal(gradient: float, penalty: float) -> bool:
     return gradient <= max(TOLERANCE * penalty, RESOLUTION)
 
 
-@contextmanager
-def one_thread_where_small(products: int) -> Iterator[None]:
-    """Use one thread inside the block if there are at most ``SMALL`` products, and restore the setting afterwards.
-
-    Threads synchronise after every product; if another process occupies their core, each time waits for the scheduler.
-    """
-    if products > SMALL:
-        yield
-        return
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with _pools().limit(limits=1, user_api="blas"):
-            yield
-    finally:
-        torch.set_num_threads(before)
-
-
-@cache
-def _pools() -> ThreadpoolController:
-    """Return the thread pools of the process, including that of scipy's linear algebra; finding them takes 20 ms."""
-    return ThreadpoolController()
-
-
 class _Objective:
     """Loss and gradient at a flat float64 vector: the rows of ``[weight | bias]``, (classes, dim + 1), concatenated.
 
     The standardisation is folded into weight and bias, so that the features are only ever multiplied.
     """
 
-    def __init__(self, features: torch.Tensor, labels: torch.Tensor, classes: int, penalty: float) -> None:
-        self.blocks = list(zip(torch.split(features, ROWS), torch.split(labels, ROWS), strict=True))
+    def __init__(
+        self, features: torch.Tensor, labels: torch.Tensor, classes: int, penalty: float, rows: int, run: Units
+    ) -> None:
+        """Standardise the features.
+
+        Args:
+            features: Shape (rows, dim).
+            labels: Class indices, shape (rows,).
+            classes: Number of classes.
+            penalty: Weight of the squared weights.
+            rows: Number of rows of a block.
+            run: Computes blocks; their sums are added up in order.
+        """
+        self.blocks = list(zip(torch.split(features, rows), torch.split(labels, rows), strict=True))
         self.rows, self.dim = features.shape
-        self.classes, self.penalty = classes, penalty
+        self.classes, self.penalty, self._run = classes, penalty, run
         self.shift = self._mean(lambda rows: rows)
         deviation = self._mean(lambda rows: (rows - self.shift).square()).sqrt()
         self.scale = 1 / deviation.clamp_min(DEVIATION)
@@ -139,14 +136,15 @@ class _Objective:
         folded, folded_bias = _folded(weight, bias, self.shift, self.scale)
         loss = self.penalty / 2 * weight.square().sum()
         on_features, on_bias = torch.zeros_like(weight), torch.zeros_like(bias)
-        for rows, labels in self.blocks:
-            rows = rows.double()
-            likely = torch.log_softmax(rows @ folded.T + folded_bias, dim=1)
-            loss -= likely.gather(1, labels[:, None]).sum() / self.rows
-            residual = likely.exp_()
-            residual[torch.arange(len(labels), device=labels.device), labels] -= 1
-            on_features += residual.T @ rows
-            on_bias += residual.sum(0)
+
+        def differentiate(block: tuple[torch.Tensor, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+            with torch.no_grad():
+                return _block_gradient(*block, folded, folded_bias)
+
+        for _, (likelihood, block_on_features, block_on_bias) in self._run(differentiate, self.blocks):
+            loss -= likelihood / self.rows
+            on_features += block_on_features
+            on_bias += block_on_bias
         on_weight = (on_features - on_bias[:, None] * self.shift) * self.scale / self.rows + self.penalty * weight
         gradient = torch.cat([on_weight, on_bias[:, None] / self.rows], dim=1)
         return float(loss), gradient.flatten().cpu().numpy()
@@ -163,7 +161,23 @@ class _Objective:
         return torch.cat([start.weight, start.bias[:, None]], dim=1).flatten().cpu().numpy()
 
     def _mean(self, of: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
-        return torch.stack([of(rows.double()).sum(0) for rows, _ in self.blocks]).sum(0) / self.rows
+        def total(block: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+            with torch.no_grad():
+                return of(block[0].double()).sum(0)
+
+        return torch.stack([part for _, part in self._run(total, self.blocks)]).sum(0) / self.rows
+
+
+def _block_gradient(
+    rows: torch.Tensor, labels: torch.Tensor, folded: torch.Tensor, folded_bias: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return the log-likelihood of a block of rows, and the gradients of its negative on weight and bias."""
+    rows = rows.double()
+    likely = torch.log_softmax(rows @ folded.T + folded_bias, dim=1)
+    likelihood = likely.gather(1, labels[:, None]).sum()
+    residual = likely.exp_()
+    residual[torch.arange(len(labels), device=labels.device), labels] -= 1
+    return likelihood, residual.T @ rows, residual.sum(0)
 
 
 def _folded(

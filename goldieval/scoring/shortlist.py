@@ -12,11 +12,14 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from goldieval.core.units import thread_count, units
 from goldieval.metrics.accuracy import ClassRanks, true_class_ranks
 from goldieval.metrics.answers import NOBODY, Answers, answers_of
 from goldieval.metrics.ranks import TIE, Ranks
-from goldieval.scoring.conditioned import ConditionedScorer, Pool, listed_pairs
-from goldieval.scoring.cosine import class_ranks, retrieval_ranks
+from goldieval.scoring.blocks import PatchBlocks
+from goldieval.scoring.conditioned import Pool
+from goldieval.scoring.cosine import retrieval_ranks
+from goldieval.scoring.listed import listed_pairs
 
 QUERIES, GALLERY = 512, 8192  # a tile of the first stage
 
@@ -33,22 +36,30 @@ class Shortlists(NamedTuple):
     scores: torch.Tensor
 
 
-class Stages(NamedTuple):
-    """The two encodings of a task.
+class Candidates(NamedTuple):
+    """The first stage of one direction.
+
+    Attributes:
+        members: Gallery indices of each query's candidates, shape (queries, k), on the CPU.
+        behind: Ranks by cosine, for queries without a positive among them.
+    """
+
+    members: torch.Tensor
+    behind: Ranks
+
+
+class Exact(NamedTuple):
+    """What the second stage scores with.
 
     Attributes:
         pool: The model's pooling.
-        images: Unit vectors, shape (images, dim).
-        texts: Unit vectors, shape (texts, dim).
-        patches: Patch tokens, shape (images, patches, dim).
-        raw_texts: Text vectors before normalisation, shape (texts, dim).
+        texts: Text vectors before normalisation, shape (texts, dim).
+        blocks: Patch tokens of all images.
     """
 
     pool: Pool
-    images: torch.Tensor
     texts: torch.Tensor
-    patches: torch.Tensor
-    raw_texts: torch.Tensor
+    blocks: PatchBlocks
 
 
 def nearest(queries: torch.Tensor, gallery: torch.Tensor, k: int) -> torch.Tensor:
@@ -59,7 +70,13 @@ def nearest(queries: torch.Tensor, gallery: torch.Tensor, k: int) -> torch.Tenso
         gallery: Unit vectors, shape (gallery, dim).
         k: Number of items per query.
     """
-    return torch.cat([_nearest(part, gallery, min(k, len(gallery))) for part in torch.split(queries, QUERIES)])
+
+    def of(part: torch.Tensor) -> torch.Tensor:
+        with torch.no_grad():
+            return _nearest(part, gallery, min(k, len(gallery)))
+
+    parts = units(of, torch.split(queries, QUERIES), str(queries.device), thread_count())
+    return torch.cat([members for _, members in parts])
 
 
 def _nearest(queries: torch.Tensor, gallery: torch.Tensor, k: int) -> torch.Tensor:
@@ -74,37 +91,59 @@ def _nearest(queries: torch.Tensor, gallery: torch.Tensor, k: int) -> torch.Tens
     return members
 
 
-def shortlists(stages: Stages, k: int) -> tuple[Shortlists, Shortlists]:
-    """Return each text's shortlist of images and each image's shortlist of texts; a pair on both is scored once."""
-    images, texts = nearest(stages.texts, stages.images, k), nearest(stages.images, stages.texts, k)
-    count = len(stages.images)
+def candidates(
+    texts: torch.Tensor, images: torch.Tensor, k: int, positives: torch.Tensor
+) -> tuple[Candidates, Candidates]:
+    """Return the first stage of text to image and of image to text.
+
+    Args:
+        texts: Unit vectors, shape (texts, dim).
+        images: Unit vectors, shape (images, dim).
+        k: Number of candidates per query.
+        positives: Pairs (text index, image index), shape (pairs, 2).
+    """
+    to_image, to_text = retrieval_ranks(texts, images, positives)
+    return (
+        Candidates(nearest(texts, images, k).cpu(), to_image),
+        Candidates(nearest(images, texts, k).cpu(), to_text),
+    )
+
+
+def shortlists(exact: Exact, images: torch.Tensor, texts: torch.Tensor) -> tuple[Shortlists, Shortlists]:
+    """Score the candidates of both directions; a pair of both is scored once.
+
+    Args:
+        exact: Scores the pairs.
+        images: Candidates of each text, shape (texts, k).
+        texts: Candidates of each image, shape (images, k).
+    """
+    count = len(exact.blocks)
     by_text = torch.arange(len(images), device=images.device)[:, None] * count + images
     by_image = texts * count + torch.arange(count, device=texts.device)[:, None]
     keys, where = torch.unique(torch.cat([by_text.flatten(), by_image.flatten()]), return_inverse=True)
     pairs = torch.stack([keys // count, keys % count], dim=1)
-    scores = listed_pairs(ConditionedScorer(stages.pool, stages.raw_texts), stages.patches, pairs)[where]
+    scores = listed_pairs(*exact, pairs)[where.to(exact.blocks.device)]
     return (
-        Shortlists(images, scores[: images.numel()].view(images.shape)),
-        Shortlists(texts, scores[images.numel() :].view(texts.shape)),
+        Shortlists(images.to(scores.device), scores[: images.numel()].view(images.shape)),
+        Shortlists(texts.to(scores.device), scores[images.numel() :].view(texts.shape)),
     )
 
 
 def shortlist_ranks(
-    stages: Stages, lists: tuple[Shortlists, Shortlists], positives: torch.Tensor
+    lists: tuple[Shortlists, Shortlists], first: tuple[Candidates, Candidates], positives: torch.Tensor
 ) -> tuple[Ranks, Ranks]:
     """Rank both directions.
 
     Args:
-        stages: The two encodings of the task.
         lists: Shortlists of texts and of images.
+        first: The first stage of both.
         positives: Pairs (text index, image index), shape (pairs, 2).
 
     Returns:
         Ranks of text to image and of image to text.
     """
-    behind = retrieval_ranks(stages.texts, stages.images, positives)
-    sides = zip(lists, behind, (positives, positives.flip(1)), strict=True)
-    to_image, to_text = (side_ranks(own, cosine, pairs) for own, cosine, pairs in sides)
+    sides = zip(lists, first, (positives, positives.flip(1)), strict=True)
+    to_image, to_text = (side_ranks(own, stage.behind, pairs) for own, stage, pairs in sides)
     return to_image, to_text
 
 
@@ -170,26 +209,29 @@ def _relevant(members: torch.Tensor, positives: torch.Tensor, gallery: int) -> t
     return torch.isin(rows * gallery + members, positives[:, 0] * gallery + positives[:, 1])
 
 
-def class_shortlists(stages: Stages, k: int) -> Shortlists:
-    """Return each image's shortlist of classes, which take the place of texts."""
-    classes = nearest(stages.images, stages.texts, k)
+def class_shortlists(exact: Exact, classes: torch.Tensor) -> Shortlists:
+    """Score each image's candidates among the classes, which take the place of texts.
+
+    Args:
+        exact: Scores the pairs.
+        classes: Candidates of each image, shape (images, k).
+    """
     rows = torch.arange(len(classes), device=classes.device)[:, None].expand_as(classes)
     pairs = torch.stack([classes.flatten(), rows.flatten()], dim=1)
-    scores = listed_pairs(ConditionedScorer(stages.pool, stages.raw_texts), stages.patches, pairs)
-    return Shortlists(classes, scores.view(classes.shape))
+    scores = listed_pairs(*exact, pairs)
+    return Shortlists(classes.to(scores.device), scores.view(classes.shape))
 
 
-def shortlist_classes(stages: Stages, own: Shortlists, labels: torch.Tensor) -> ClassRanks:
+def shortlist_classes(own: Shortlists, behind: ClassRanks, labels: torch.Tensor) -> ClassRanks:
     """Rank the true class of every image and predict a class from its shortlist.
 
     Args:
-        stages: The two encodings of the task.
         own: Shortlist of each image.
+        behind: Ranks of all classes by cosine.
         labels: Class indices, shape (images,).
     """
     order = own.members.argsort(1)  # ties are resolved in favour of the first class, as in the other modes
     members, scores = own.members.gather(1, order), own.scores.gather(1, order)
-    behind = class_ranks(stages.images, stages.texts, labels)
     true = members == labels[:, None]
     among, listed = true_class_ranks(scores, true.int().argmax(1)), true.any(1)
     rows = torch.arange(len(labels), device=labels.device)

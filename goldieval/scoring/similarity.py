@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeVar, cast
 
 import torch
 
+from goldieval.core.units import one_thread
 from goldieval.metrics.accuracy import ClassRanks
 from goldieval.metrics.ranks import Ranks
 from goldieval.scoring.audit import Audit, audit_classes, audit_images, audit_texts
-from goldieval.scoring.conditioned import (
-    Pool,
-    conditioned_classes,
-    conditioned_pairs,
-    conditioned_ranks,
-)
+from goldieval.scoring.blocks import PatchBlocks
+from goldieval.scoring.conditioned import Pool
+from goldieval.scoring.conditioned_ranks import conditioned_classes, conditioned_ranks
 from goldieval.scoring.cosine import check_widths, class_ranks, pair_scores, retrieval_ranks, unit
-from goldieval.scoring.shortlist import Stages, class_shortlists, shortlist_classes, shortlist_ranks, shortlists
+from goldieval.scoring.listed import conditioned_pairs
+from goldieval.scoring.shortlist import (
+    Exact,
+    candidates,
+    class_shortlists,
+    nearest,
+    shortlist_classes,
+    shortlist_ranks,
+    shortlists,
+)
+
+Chosen = TypeVar("Chosen")
 
 
 class Similarity(Protocol):
@@ -80,36 +89,37 @@ class GlobalSimilarity:
 
 @dataclass
 class ConditionedSimilarity:
-    """Each image pooled for each text.
+    """Each image pooled for each text. Every process of the group asks for the same, and gets the whole answer.
 
     Attributes:
         pool: The model's pooling.
-        patches: Patch tokens, shape (images, patches, dim).
+        blocks: Patch tokens of all images, divided among the processes.
         texts: Text vectors as encoded, shape (texts, dim).
         audits: Losses of the ranks returned so far, by direction; empty here, because ranks are exact.
     """
 
     pool: Pool
-    patches: torch.Tensor
+    blocks: PatchBlocks
     texts: torch.Tensor
     audits: dict[str, Audit] = field(default_factory=dict, init=False)
 
     def retrieval(self, positives: torch.Tensor) -> tuple[Ranks, Ranks]:
-        return conditioned_ranks(self.pool, self.texts, self.patches, positives.to(self.texts.device))
+        return conditioned_ranks(self.pool, self.texts, self.blocks, positives.to(self.texts.device))
 
     def classes(self, prompts: torch.Tensor, labels: torch.Tensor) -> ClassRanks:
         """Rank classes; a class is queried by its ensemble vector, scaled to the length of this model's texts."""
         _, vectors = self._class_vectors(prompts)
-        return conditioned_classes(self.pool, vectors, self.patches, labels.to(self.texts.device))
+        return conditioned_classes(self.pool, vectors, self.blocks, labels.to(self.texts.device))
 
     def pairs(self, image_rows: torch.Tensor, text_rows: torch.Tensor) -> torch.Tensor:
         pairs = torch.stack([text_rows, image_rows], dim=1).to(self.texts.device)
-        return conditioned_pairs(self.pool, self.texts, self.patches, pairs)
+        return conditioned_pairs(self.pool, self.texts, self.blocks, pairs)
 
     def _class_vectors(self, prompts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return each class's unit vector, and the same scaled to the mean length of this model's texts."""
         vectors = ensemble(unit(self.texts, "text"), prompts)
-        return vectors, self.texts.float().norm(dim=-1).mean() * vectors
+        with one_thread():
+            return vectors, self.texts.float().norm(dim=-1).mean() * vectors
 
 
 @dataclass
@@ -117,43 +127,54 @@ class ShortlistSimilarity(ConditionedSimilarity):
     """The ``k`` candidates of highest cosine per query are re-scored, text-conditioned; pairs are scored exactly.
 
     Attributes:
-        images: Unit vectors, shape (images, dim).
+        images: Unit vectors, shape (images, dim), on rank 0, which chooses the candidates; None on the other ranks.
         k: Length of a shortlist.
         audits: Losses of the ranks returned so far, by direction; ``retrieval`` and ``classes`` add to it.
     """
 
-    images: torch.Tensor
+    images: torch.Tensor | None
     k: int
 
     def retrieval(self, positives: torch.Tensor) -> tuple[Ranks, Ranks]:
         """Rank both directions; if a shortlist holds the whole gallery, ranks are exact and there is no loss."""
-        if self.k >= max(len(self.texts), len(self.images)):
+        if self.k >= max(len(self.texts), len(self.blocks)):
             return super().retrieval(positives)
         positives = positives.to(self.texts.device)
-        stages = self._stages(unit(self.texts, "text"), self.texts)
-        lists = shortlists(stages, self.k)
-        ranks = shortlist_ranks(stages, lists, positives)
-        if self.k < len(self.images):
-            self.audits["t2i"] = audit_texts(stages, lists[0], ranks[0], positives)
+        exact, texts = Exact(self.pool, self.texts, self.blocks), unit(self.texts, "text")
+        first = self._of_rank_0(texts, lambda images: candidates(texts, images, self.k, positives))
+        lists = shortlists(exact, *(stage.members for stage in first))
+        ranks = shortlist_ranks(lists, first, positives)
+        if self.k < len(self.blocks):
+            self.audits["t2i"] = audit_texts(exact, lists[0], ranks[0], positives)
         if self.k < len(self.texts):
-            self.audits["i2t"] = audit_images(stages, lists[1], ranks[1], positives)
+            self.audits["i2t"] = audit_images(exact, lists[1], ranks[1], positives)
         return ranks
 
     def classes(self, prompts: torch.Tensor, labels: torch.Tensor) -> ClassRanks:
         """Rank classes; each image chooses among its ``k`` classes of highest cosine."""
         if self.k >= len(prompts):
             return super().classes(prompts, labels)
-        stages, labels = self._stages(*self._class_vectors(prompts)), labels.to(self.texts.device)
-        own = class_shortlists(stages, self.k)
-        found = shortlist_classes(stages, own, labels)
-        self.audits["i2c"] = audit_classes(stages, own, found.places, labels)
+        labels = labels.to(self.texts.device)
+        classes, vectors = self._class_vectors(prompts)
+        exact = Exact(self.pool, vectors, self.blocks)
+        members, behind = self._of_rank_0(
+            classes, lambda images: (nearest(images, classes, self.k).cpu(), class_ranks(images, classes, labels))
+        )
+        own = class_shortlists(exact, members)
+        found = shortlist_classes(own, behind, labels)
+        self.audits["i2c"] = audit_classes(exact, own, found.places, labels)
         return found
 
-    def _stages(self, units: torch.Tensor, texts: torch.Tensor) -> Stages:
-        check_widths(units, self.images)
-        return Stages(self.pool, self.images, units, self.patches, texts)
+    def _of_rank_0(self, texts: torch.Tensor, compute: Callable[[torch.Tensor], Chosen]) -> Chosen:
+        """Return what rank 0 computes from the image vectors: only one process may decide what all of them score."""
+        if self.images is None:
+            return self.blocks.group.broadcast(cast(Chosen, None))
+        check_widths(texts, self.images)
+        return self.blocks.group.broadcast(compute(self.images))
 
 
 def ensemble(texts: torch.Tensor, prompts: torch.Tensor) -> torch.Tensor:
     """Return the mean of each class's unit text vectors, normalised again, shape (classes, dim)."""
-    return unit(texts[prompts.to(texts.device)].mean(dim=1), "class")
+    with one_thread():
+        means = texts[prompts.to(texts.device)].mean(dim=1)
+    return unit(means, "class")

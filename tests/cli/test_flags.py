@@ -46,6 +46,8 @@ FLAGS = {
         "--offline",
         "--strict",
         "--log",
+        "--shard",
+        "--distributed",
         "--json",
         "--config",
         "--quiet",

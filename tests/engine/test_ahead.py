@@ -84,16 +84,19 @@ def test_decoding_does_not_wait_for_the_end_of_a_chunk_and_has_a_limit(monkeypat
 
 
 @pytest.mark.parametrize("concurrent", [True, False])
-def test_only_a_model_that_says_so_is_called_by_several_threads(tmp_path: Path, concurrent: bool) -> None:
+def test_only_a_model_that_says_so_is_called_by_several_threads(
+    tmp_path: Path, concurrent: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     keys = [str(number) for number in range(60)]
     model = Counting(concurrent)
+    monkeypatch.setattr("goldieval.engine.batch_encoder.thread_count", lambda: 3)
     with ThreadPoolExecutor(1) as pool:
         encoder = text_chunk_encoder(
             model,  # type: ignore[arg-type]
             dict(zip(keys, keys, strict=True)),
-            Batching(texts=5, workers=3),
+            Batching(texts=5),
             SilentMeter(),
-            pool=pool if concurrent else None,
+            pool=pool,
         )
         space = Store(tmp_path).space("one")
         assert encode(space, chunks_of(keys, 20), encoder, SilentMeter()) == 60

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from family_cases import pictures, values
+from family_cases import compared, pictures, values
 
 from goldieval.core.errors import TaskError
 from goldieval.data.samples import Dataset, TextSample
 from goldieval.data.subset import keep_images
 from goldieval.families import choice
 from goldieval.goldiclip.pooling import TextConditionedPool
+from goldieval.scoring.blocks import PatchBlocks
 from goldieval.scoring.conditioned import conditioned_matrix
 from goldieval.scoring.cosine import unit
 from goldieval.scoring.similarity import ConditionedSimilarity, GlobalSimilarity
@@ -52,7 +53,7 @@ STRATA = {"swap": np.array([True, True, False]), "add": np.array([False, False, 
 
 def by_hand(**params: Any) -> choice.Scored:
     data = dataset(5, [0, 1, 2, 1, 2], CHOICES, strata=STRATA)
-    return choice.FAMILY.score(choice.FAMILY.prepare(task(**params), data), GlobalSimilarity(IMAGES, TEXTS))
+    return compared(choice.FAMILY, choice.FAMILY.prepare(task(**params), data), GlobalSimilarity(IMAGES, TEXTS))
 
 
 def test_by_hand() -> None:
@@ -78,7 +79,7 @@ def test_one_text_may_choose_among_images() -> None:
     """Winoground's form: two images and two texts, each asked about the other two."""
     data = dataset(2, [0, 1], [[(0, 0), (0, 1)], [(1, 1), (1, 0)], [(0, 0), (1, 0)], [(1, 1), (0, 1)]])
     texts = unit(np.array([[2, 1, 0], [3, 2, 0.0]]), "text")
-    scored = choice.FAMILY.score(choice.FAMILY.prepare(task(), data), GlobalSimilarity(IMAGES, texts))
+    scored = compared(choice.FAMILY, choice.FAMILY.prepare(task(), data), GlobalSimilarity(IMAGES, texts))
     assert scored.outcomes["direction"].tolist() == ["i2t", "i2t", "t2i", "t2i"]
     assert scored.outcomes["sample_id"].tolist() == ["t0", "t1", "pic0", "pic1"]
     assert scored.outcomes["rank_low"].tolist() == [1, 1, 1, 2]
@@ -101,7 +102,7 @@ def test_sets_are_right_if_all_of_them_are() -> None:
         def pairs(self, images: torch.Tensor, texts: torch.Tensor) -> torch.Tensor:
             return scores[images, texts]
 
-    scored = choice.FAMILY.score(choice.FAMILY.prepare(task(sets=True), data), Given())  # type: ignore[arg-type]
+    scored = compared(choice.FAMILY, choice.FAMILY.prepare(task(sets=True), data), Given())
     assert values(scored) == {"accuracy": 0.875, "text_score": 1.0, "image_score": 0.5, "group_score": 0.5}
     assert [scored.metrics[name].chance for name in ("text_score", "image_score")] == [0.25, 0.25]
     assert scored.metrics["group_score"].chance == pytest.approx(1 / 6) and scored.metrics["group_score"].n == 2
@@ -125,8 +126,10 @@ def test_a_query_stays_as_long_as_all_its_candidates() -> None:
     part = keep_images(data, np.array([True, False, True]))
     assert part.choices is not None and part.choices.tolist() == [[[0, 0], [0, 0]]] * 0 + [[[1, 2], [1, 1]]]
     assert {name: mask.tolist() for name, mask in part.strata.items()} == {"swap": [False], "add": [True]}
-    scored = choice.FAMILY.score(
-        choice.FAMILY.prepare(task(strata=["add", "swap"]), part), GlobalSimilarity(IMAGES[[0, 2]], TEXTS[[0, 2, 4]])
+    scored = compared(
+        choice.FAMILY,
+        choice.FAMILY.prepare(task(strata=["add", "swap"]), part),
+        GlobalSimilarity(IMAGES[[0, 2]], TEXTS[[0, 2, 4]]),
     )
     assert values(scored) == {"accuracy": 0, "accuracy_add": 0}
 
@@ -139,7 +142,7 @@ def test_pairs_are_the_cells_of_the_matrix_in_both_modes() -> None:
     cosine = GlobalSimilarity(unit(images, "image"), unit(texts, "text"))
     torch.testing.assert_close(cosine.pairs(rows, columns), (cosine.images @ cosine.texts.T)[rows, columns])
     pool = TextConditionedPool(8, 2).requires_grad_(False)
-    conditioned = ConditionedSimilarity(pool, patches, texts).pairs(rows, columns)
+    conditioned = ConditionedSimilarity(pool, PatchBlocks.of(patches, 7), texts).pairs(rows, columns)
     torch.testing.assert_close(conditioned, conditioned_matrix(pool, texts, patches)[rows, columns])
 
 

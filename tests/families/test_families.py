@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from family_cases import pictures, values
+from family_cases import compared, pictures, values
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -65,8 +65,10 @@ TEXTS = torch.tensor([[6, 3, 2], [3, 6, 2], [3, 6, 2], [6, 3, 2]]) / 7
 
 
 def by_hand() -> Scored:
-    return retrieval.FAMILY.score(
-        retrieval.FAMILY.prepare(retrieval_task(k=[1, 2]), captioned([2, 1, 1])), GlobalSimilarity(IMAGES, TEXTS)
+    return compared(
+        retrieval.FAMILY,
+        retrieval.FAMILY.prepare(retrieval_task(k=[1, 2]), captioned([2, 1, 1])),
+        GlobalSimilarity(IMAGES, TEXTS),
     )
 
 
@@ -116,7 +118,8 @@ def test_ties_that_decide_recall_are_counted_and_warned_of() -> None:
 def test_an_image_that_no_text_speaks_of_is_a_candidate_but_no_query() -> None:
     texts = [TextSample("t", "one")]
     dataset = Dataset(pictures(3), texts=texts, positives=np.array([[0, 0]]), owner=np.array([0]))
-    scored = retrieval.FAMILY.score(
+    scored = compared(
+        retrieval.FAMILY,
         retrieval.FAMILY.prepare(retrieval_task(k=[1]), dataset),
         GlobalSimilarity(IMAGES, unit(np.array([[1, 2, 0.0]]), "text")),
     )
@@ -132,7 +135,7 @@ def test_retrieval_refuses_data_without_captions() -> None:
 def classify(names: list[str], labels: Sequence[int], images: Any, texts: Any, **card: Any) -> Scored:
     prepared = zeroshot.FAMILY.prepare(zeroshot_task(**card), labelled(labels, names))
     similarity = GlobalSimilarity(unit(np.array(images, dtype=float), "image"), unit(np.array(texts), "text"))
-    return zeroshot.FAMILY.score(prepared, similarity)
+    return compared(zeroshot.FAMILY, prepared, similarity)
 
 
 def test_zeroshot_by_hand() -> None:
@@ -186,7 +189,7 @@ def test_every_text_is_encoded_once_and_goes_to_its_class() -> None:
     assert texts == ["cat", "a cat", "a a cat", "dog", "a dog"]
     vectors = torch.eye(5)
     images = unit(np.array([[1, 0.9, 0, 0, 0], [0, 0.9, 1, 0, 0], [0, 0, 0, 1, 1.0]]), "image")
-    assert values(zeroshot.FAMILY.score(prepared, GlobalSimilarity(images, vectors)))["acc1"] == 1
+    assert values(compared(zeroshot.FAMILY, prepared, GlobalSimilarity(images, vectors)))["acc1"] == 1
 
 
 @pytest.mark.parametrize(
@@ -238,7 +241,7 @@ def test_permuted_labels_give_what_class_and_prediction_counts_predict() -> None
 
     def scored(order: np.ndarray) -> Scored:
         prepared = zeroshot.FAMILY.prepare(zeroshot_task(), labelled(order, list("abcd")))
-        return zeroshot.FAMILY.score(prepared, GlobalSimilarity(images, texts))
+        return compared(zeroshot.FAMILY, prepared, GlobalSimilarity(images, texts))
 
     predicted = np.bincount(scored(labels).outcomes["prediction"], minlength=4)
     assert np.ptp(predicted) > 50
@@ -298,6 +301,6 @@ def test_a_limited_retrieval_task_is_scored_on_its_own_gallery() -> None:
     part: Prepared = retrieval.FAMILY.prepare(
         retrieval_task(k=[1]), keep_images(captioned([2, 1, 1]), np.array([True, False, True]))
     )
-    scored = retrieval.FAMILY.score(part, GlobalSimilarity(IMAGES[[0, 2]], TEXTS[[0, 1, 3]]))
+    scored = compared(retrieval.FAMILY, part, GlobalSimilarity(IMAGES[[0, 2]], TEXTS[[0, 1, 3]]))
     assert scored.outcomes["rank_low"].tolist()[:3] == [1, 1, 2]
     assert scored.metrics["t2i_r1"].chance == pytest.approx(1 / 2)

@@ -20,7 +20,7 @@ from goldieval.data.subset import keep_images
 from goldieval.families import probe
 from goldieval.families.base import Scored
 from goldieval.scoring import logistic
-from goldieval.scoring.logistic import RESOLUTION, SMALL, TOLERANCE, fit, one_thread_where_small
+from goldieval.scoring.logistic import RESOLUTION, TOLERANCE, fit
 from goldieval.tasks.card import load_card
 from goldieval.tasks.card_types import ProbeCard
 
@@ -86,18 +86,22 @@ def test_a_feature_that_is_rounding_only_is_not_learned_from() -> None:
     torch.testing.assert_close(found, bare, atol=1e-2, rtol=0)
 
 
-@pytest.mark.parametrize(("products", "inside"), [(SMALL, 1), (SMALL + 1, 2)])
-def test_small_problems_do_not_pay_for_threads(products: int, inside: int) -> None:
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
+def test_threads_do_not_change_a_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Above ``SMALL``, threads compute a block of rows each."""
+    features, labels = clouds(300, 4, 60, spread=2.0)
+    monkeypatch.setattr(logistic, "SMALL", 0)
+    monkeypatch.setattr(logistic, "THREAD_ROWS", 64)
+    before, found = torch.get_num_threads(), []
     try:
-        with one_thread_where_small(products):
-            assert torch.get_num_threads() == inside
-        with pytest.raises(KeyError), one_thread_where_small(products):
-            raise KeyError
-        assert torch.get_num_threads() == 2
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            found.append(fit(features, torch.as_tensor(labels), 4, 0.01, 500))
     finally:
         torch.set_num_threads(before)
+    assert found[0].converged
+    for other in found[1:]:
+        assert torch.equal(found[0].weight, other.weight) and torch.equal(found[0].bias, other.bias)
+        assert torch.equal(found[0].scores(features), other.scores(features))
 
 
 def dataset(labels: np.ndarray, train: np.ndarray) -> Dataset:

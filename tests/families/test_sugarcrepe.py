@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from family_cases import compared
 
 from goldieval.core.errors import TaskError
 from goldieval.data.image_source import NoImage
@@ -50,7 +51,7 @@ def scored(task: Task, splits: list[str], files: list[str], right: np.ndarray) -
         choices=pairs,
         strata={name: kinds == name for name in dict.fromkeys(splits)},
     )
-    return choice.FAMILY.score(choice.FAMILY.prepare(task, data), Answers(right))  # type: ignore[arg-type]
+    return compared(choice.FAMILY, choice.FAMILY.prepare(task, data), Answers(right))
 
 
 @pytest.mark.parametrize(

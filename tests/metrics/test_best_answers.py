@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from goldieval.metrics.accuracy import joined_classes, true_class_ranks
 from goldieval.metrics.answers import NOBODY, TIE, Answers, BestAnswers
-from goldieval.metrics.ranks import RankCounter
+from goldieval.metrics.rank_counter import RankCounter
 
 
 def first_best(scores: np.ndarray, counting: np.ndarray) -> int:

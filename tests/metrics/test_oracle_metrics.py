@@ -16,6 +16,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 import yaml
+from family_cases import compared
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -211,7 +212,7 @@ def test_retrieval_family_gives_the_peers_six_numbers(tmp_path: Path) -> None:
     samples = [TextSample(text, text) for text in texts]
     dataset = Dataset(blank_images(150), texts=samples, positives=pairs(owner).numpy(), owner=owner)
     prepared = retrieval.FAMILY.prepare(card(tmp_path, family="retrieval", headline="t2i_r1"), dataset)
-    ours = retrieval.FAMILY.score(prepared, similarity(images, embeddings)).metrics
+    ours = compared(retrieval.FAMILY, prepared, similarity(images, embeddings)).metrics
     for k in (1, 5, 10):
         assert ours[f"t2i_r{k}"].value == pytest.approx(theirs[f"image_retrieval_recall@{k}"], abs=SAME)
         assert ours[f"i2t_r{k}"].value == pytest.approx(theirs[f"text_retrieval_recall@{k}"], abs=SAME)
@@ -292,7 +293,7 @@ def test_zeroshot_family_gives_the_peers_numbers(case: str, tmp_path: Path) -> N
         card(tmp_path, family="zeroshot", headline="acc1", params={"prompts": prompts}), dataset
     )
     rows = towers.tokenizer([text.text for text in prepared.texts])
-    ours = zeroshot.FAMILY.score(prepared, similarity(images, embeddings[rows]))
+    ours = compared(zeroshot.FAMILY, prepared, similarity(images, embeddings[rows]))
     assert {name: metric.value for name, metric in ours.metrics.items()} == pytest.approx(theirs, abs=SAME)
 
 

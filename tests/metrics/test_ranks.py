@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from goldieval.core.errors import TaskError
 from goldieval.metrics.accuracy import true_class_ranks
-from goldieval.metrics.ranks import TIE, RankCounter, Ranks
+from goldieval.metrics.rank_counter import RankCounter
+from goldieval.metrics.ranks import TIE, Ranks
 from goldieval.scoring import cosine
 from goldieval.scoring.cosine import class_ranks, retrieval_ranks, unit
 

@@ -15,8 +15,9 @@ from safetensors.torch import save_file
 from goldieval import load_model
 from goldieval.core.errors import GoldievalError
 from goldieval.models.adapter import TextConditioned, inference
+from goldieval.scoring.blocks import PatchBlocks
 from goldieval.scoring.conditioned import conditioned_matrix
-from goldieval.scoring.shortlist import Stages, shortlists
+from goldieval.scoring.shortlist import Exact, nearest, shortlists
 
 
 def weights(tensors: Tensors, prefix: str = "weights.") -> Tensors:
@@ -74,7 +75,9 @@ def test_flair_shortlist_rescores_the_best_by_cosine(tmp_path: Path) -> None:
     with inference(model):
         images, texts = model.encode_image(tensors["in.images"]), model.encode_text(tensors["in.text"])
         units = [F.normalize(part, dim=-1) for part in (images, texts)]
-        _, (found, scores) = shortlists(Stages(model.pool, *units, model.patch_tokens(tensors["in.images"]), texts), 3)
+        lists = nearest(units[1], units[0], 3), nearest(units[0], units[1], 3)
+        blocks = PatchBlocks.of(model.patch_tokens(tensors["in.images"]))
+        _, (found, scores) = shortlists(Exact(model.pool, texts, blocks), *lists)
     assert torch.equal(found.sort().values, tensors["out.logits_global"].topk(3).indices.sort().values)
     expected = (tensors["out.logits_conditioned"] - tensors["weights.logit_bias"]) / tensors[
         "weights.logit_scale"

@@ -13,12 +13,10 @@ from pools import made, multihead, pool_of, tiles
 from goldieval.goldiclip.pooling import TextConditionedPool
 from goldieval.metrics.accuracy import true_class_ranks
 from goldieval.metrics.ranks import TIE, Ranks
-from goldieval.scoring.conditioned import (
-    conditioned_classes,
-    conditioned_matrix,
-    conditioned_pairs,
-    conditioned_ranks,
-)
+from goldieval.scoring.blocks import PatchBlocks
+from goldieval.scoring.conditioned import conditioned_matrix
+from goldieval.scoring.conditioned_ranks import conditioned_classes, conditioned_ranks
+from goldieval.scoring.listed import conditioned_pairs
 from goldieval.scoring.similarity import ConditionedSimilarity
 
 
@@ -56,7 +54,7 @@ def test_pairs_are_the_cells_of_the_matrix(size: tuple[int, int]) -> None:
     pairs = torch.tensor([[10, 2], [0, 5], [3, 2], [3, 6], [10, 2], *([text, 4] for text in range(11))])
     pairs = pairs[torch.randperm(len(pairs), generator=torch.Generator().manual_seed(0))]
     with tiles(*size):
-        scores = conditioned_pairs(pool, texts, patches, pairs)
+        scores = conditioned_pairs(pool, texts, PatchBlocks.of(patches), pairs)
     expected = plain(pool, texts, patches)[pairs[:, 1], pairs[:, 0]]
     torch.testing.assert_close(scores, expected, atol=1e-6, rtol=0)
 
@@ -66,13 +64,13 @@ def test_images_are_projected_once_per_block_of_texts() -> None:
     pairs, projected, real = torch.cartesian_prod(torch.arange(23), torch.arange(7)), [], pool.keys_values
     with mock.patch.object(pool, "keys_values", side_effect=lambda x: projected.append(len(x)) or real(x)):
         with tiles(3, 4, projected=200):
-            conditioned_pairs(pool, texts, patches, pairs)
+            conditioned_pairs(pool, texts, PatchBlocks.of(patches), pairs)
             assert projected == [3, 3, 1]
-            conditioned_ranks(pool, texts, patches, pairs)
+            conditioned_ranks(pool, texts, PatchBlocks.of(patches), pairs)
             assert projected == [3, 3, 1] * 3
         projected.clear()
         with tiles(3, 4, projected=12):
-            conditioned_ranks(pool, texts, patches, torch.tensor([[0, 6], [22, 6]]))
+            conditioned_ranks(pool, texts, PatchBlocks.of(patches), torch.tensor([[0, 6], [22, 6]]))
         assert projected == [1] + [3, 3, 1] * 2
 
 
@@ -83,7 +81,7 @@ def test_texts_are_projected_once_for_tiles_and_only_if_requested_for_pairs() ->
         mock.patch.object(pool, "queries", side_effect=lambda x: projected.append(len(x)) or real(x)),
         tiles(3, 4, projected=10),
     ):
-        conditioned_ranks(pool, texts, patches, torch.tensor([[5, 6], [5, 2], [22, 0]]))
+        conditioned_ranks(pool, texts, PatchBlocks.of(patches), torch.tensor([[5, 6], [5, 2], [22, 0]]))
     assert projected == [2, 10, 10, 3]
 
 
@@ -106,7 +104,7 @@ def test_ranks_equal_brute_force_with_several_positives(size: tuple[int, int]) -
     assert int(relevant.sum(1).max()) > 1 and int(relevant.sum(0).max()) > 1
     shuffled = relevant.nonzero()[torch.randperm(int(relevant.sum()), generator=torch.Generator().manual_seed(4))]
     with tiles(*size):
-        to_image, to_text = conditioned_ranks(pool, texts, patches, shuffled)
+        to_image, to_text = conditioned_ranks(pool, texts, PatchBlocks.of(patches), shuffled)
     scores = plain(pool, texts, patches)
     check(to_image, scores.T, relevant)
     check(to_text, scores, relevant.T)
@@ -117,7 +115,7 @@ def test_the_same_picture_twice_is_a_tie() -> None:
     """The scores of the positive and its duplicate come from different kernels, but must count as equal."""
     pool, (texts, patches) = pool_of(64, 4), made(20, 20, 64)
     twins = torch.cat([patches, patches])
-    to_image, _ = conditioned_ranks(pool, texts, twins, torch.arange(20)[:, None].expand(-1, 2))
+    to_image, _ = conditioned_ranks(pool, texts, PatchBlocks.of(twins), torch.arange(20)[:, None].expand(-1, 2))
     assert to_image.tied.tolist() == [1] * 20
 
 
@@ -126,7 +124,7 @@ def test_classes_equal_argmax(size: tuple[int, int]) -> None:
     pool, (classes, patches) = pool_of(32, 4), made(13, 9, 32)
     labels = torch.arange(13) % 9
     with tiles(*size):
-        ranks, predictions, places = conditioned_classes(pool, classes, patches, labels)
+        ranks, predictions, places = conditioned_classes(pool, classes, PatchBlocks.of(patches), labels)
     scores = plain(pool, classes, patches)
     assert predictions.tolist() == scores.argmax(1).tolist()
     expected, _, _ = true_class_ranks(scores, labels)
@@ -148,8 +146,8 @@ def test_classes_are_queried_by_the_mean_of_their_unit_prompts() -> None:
     """At the mean length of this model's texts, whatever the order of the prompts."""
     pool, (texts, patches) = pool_of(32, 4), made(6, 8, 32)
     prompts, labels = torch.tensor([[0, 1], [2, 3], [4, 5], [6, 7]]), torch.tensor([0, 1, 2, 3, 0, 1])
-    ranks, predictions, _ = ConditionedSimilarity(pool, patches, texts).classes(prompts, labels)
-    swapped, _, _ = ConditionedSimilarity(pool, patches, texts).classes(prompts.flip(1), labels)
+    ranks, predictions, _ = ConditionedSimilarity(pool, PatchBlocks.of(patches), texts).classes(prompts, labels)
+    swapped, _, _ = ConditionedSimilarity(pool, PatchBlocks.of(patches), texts).classes(prompts.flip(1), labels)
     units = F.normalize(texts, dim=-1)[prompts].mean(1)
     vectors = texts.norm(dim=-1).mean() * F.normalize(units, dim=-1)
     scores = plain(pool, vectors, patches)
@@ -160,7 +158,7 @@ def test_classes_are_queried_by_the_mean_of_their_unit_prompts() -> None:
 def test_retrieval_through_the_interface() -> None:
     pool, (texts, patches) = pool_of(32, 4), made(5, 10, 32)
     positives = torch.stack([torch.arange(10), torch.arange(10) // 2], dim=1)
-    to_image, to_text = ConditionedSimilarity(pool, patches, texts).retrieval(positives)
+    to_image, to_text = ConditionedSimilarity(pool, PatchBlocks.of(patches), texts).retrieval(positives)
     relevant = torch.zeros(10, 5, dtype=torch.bool)
     relevant[positives[:, 0], positives[:, 1]] = True
     scores = plain(pool, texts, patches)

@@ -21,11 +21,13 @@ from goldieval.metrics.ranks import Ranks
 from goldieval.records.files import read_record
 from goldieval.records.results import load_results
 from goldieval.scoring import audit, shortlist
+from goldieval.scoring.blocks import PatchBlocks
 from goldieval.scoring.conditioned import conditioned_matrix
-from goldieval.scoring.cosine import unit
+from goldieval.scoring.cosine import class_ranks, unit
 from goldieval.scoring.shortlist import (
+    Exact,
     Shortlists,
-    Stages,
+    candidates,
     nearest,
     shortlist_classes,
     shortlist_ranks,
@@ -43,7 +45,17 @@ def similarity(k: int) -> ShortlistSimilarity:
     generator = torch.Generator().manual_seed(5)
     images = unit(torch.randn(IMAGES, DIM, generator=generator), "image")
     about = images[torch.arange(TEXTS) % (IMAGES - 1)] + 1.2 * F.normalize(texts, dim=-1)
-    return ShortlistSimilarity(pool_of(DIM, 4), patches, about * texts.norm(dim=-1, keepdim=True), images, k)
+    texts = about * texts.norm(dim=-1, keepdim=True)
+    return ShortlistSimilarity(pool_of(DIM, 4), PatchBlocks.of(patches, 7), texts, images, k)
+
+
+def patches_of(parts: ShortlistSimilarity) -> torch.Tensor:
+    return torch.cat(list(parts.blocks.own.values()))
+
+
+def images_of(parts: ShortlistSimilarity) -> torch.Tensor:
+    assert parts.images is not None
+    return parts.images
 
 
 def positives() -> torch.Tensor:
@@ -55,8 +67,8 @@ def positives() -> torch.Tensor:
 
 def scores(parts: ShortlistSimilarity) -> tuple[torch.Tensor, torch.Tensor]:
     """Cosines and text-conditioned scores, (texts, images)."""
-    cosines = F.normalize(parts.texts, dim=-1) @ parts.images.T
-    return cosines, conditioned_matrix(parts.pool, parts.texts, parts.patches).T
+    cosines = F.normalize(parts.texts, dim=-1) @ images_of(parts).T
+    return cosines, conditioned_matrix(parts.pool, parts.texts, patches_of(parts)).T
 
 
 def order(cosines: torch.Tensor, conditioned: torch.Tensor, k: int) -> list[int]:
@@ -124,8 +136,9 @@ def test_a_short_list_is_lossy_and_a_complete_list_is_exact() -> None:
 def test_lists_of_the_whole_gallery_rank_as_exact_scores_do() -> None:
     """Tests the two stages themselves, which ``ShortlistSimilarity`` skips here."""
     parts = similarity(1)
-    stages = Stages(parts.pool, parts.images, unit(parts.texts, "text"), parts.patches, parts.texts)
-    found = shortlist_ranks(stages, shortlists(stages, 1000), positives())
+    first = candidates(unit(parts.texts, "text"), images_of(parts), 1000, positives())
+    exact_scores = Exact(parts.pool, parts.texts, parts.blocks)
+    found = shortlist_ranks(shortlists(exact_scores, *(stage.members for stage in first)), first, positives())
     for ours, exact in zip(found, ConditionedSimilarity.retrieval(parts, positives()), strict=True):
         assert all((getattr(ours, name) == getattr(exact, name)).all() for name in ("above", "tied", "tied_positives"))
 
@@ -135,8 +148,8 @@ def test_a_text_that_no_image_shortlists_is_ranked_among_its_own_candidates() ->
     parts, k = similarity(1), 1
     to_image, _ = parts.retrieval(positives())
     units = unit(parts.texts, "text")
-    chosen = set(nearest(parts.images, units, k).flatten().tolist())
-    own = nearest(units, parts.images, k)
+    chosen = set(nearest(images_of(parts), units, k).flatten().tolist())
+    own = nearest(units, images_of(parts), k)
     alone = [text for text, image in positives().tolist() if text not in chosen and image in own[text]]
     assert alone and (to_image.low[alone] == 1).all()
 
@@ -146,20 +159,24 @@ def test_nearest_are_the_best_cosines_whatever_the_tiles(queries: int, gallery: 
     parts = similarity(1)
     texts = unit(parts.texts, "text")
     with mock.patch.multiple(shortlist, QUERIES=queries, GALLERY=gallery):
-        found = nearest(texts, parts.images, 7)
-        assert nearest(texts, parts.images, 99).shape == (TEXTS, IMAGES)
-    assert found.sort(1).values.equal((texts @ parts.images.T).topk(7).indices.sort(1).values)
+        found = nearest(texts, images_of(parts), 7)
+        assert nearest(texts, images_of(parts), 99).shape == (TEXTS, IMAGES)
+    assert found.sort(1).values.equal((texts @ images_of(parts).T).topk(7).indices.sort(1).values)
 
 
 def test_equal_scores_are_ties_on_and_behind_the_list() -> None:
     """Every image twice: both copies of the positive tie, on the list and behind it."""
     parts = similarity(8)
     twins = ShortlistSimilarity(
-        parts.pool, torch.cat([parts.patches] * 2), parts.texts, torch.cat([parts.images] * 2), 8
+        parts.pool,
+        PatchBlocks.of(torch.cat([patches_of(parts)] * 2), 7),
+        parts.texts,
+        torch.cat([images_of(parts)] * 2),
+        8,
     )
     pairs = torch.stack([torch.arange(TEXTS), torch.arange(TEXTS) % IMAGES], dim=1)
     to_image, _ = twins.retrieval(pairs)
-    listed = (nearest(unit(parts.texts, "text"), parts.images, 4) == pairs[:, 1:]).any(1).numpy()
+    listed = (nearest(unit(parts.texts, "text"), images_of(parts), 4) == pairs[:, 1:]).any(1).numpy()
     assert set(listed) == {True, False}
     assert (to_image.tied == 1).all()
     assert (to_image.low[listed] <= 7).all() and (to_image.low[~listed] > 8).all()
@@ -183,7 +200,7 @@ def test_classes_equal_sorting_by_hand(k: int) -> None:
     ranks, predictions, places = parts.classes(PROMPTS, LABELS)
     units = F.normalize(F.normalize(parts.texts, dim=-1)[PROMPTS].mean(1), dim=-1)
     vectors = parts.texts.norm(dim=-1).mean() * units
-    cosines, conditioned = parts.images @ units.T, conditioned_matrix(parts.pool, vectors, parts.patches)
+    cosines, conditioned = images_of(parts) @ units.T, conditioned_matrix(parts.pool, vectors, patches_of(parts))
     orders = [order(*rows, k) for rows in zip(cosines, conditioned, strict=True)]
     assert predictions.tolist() == [items[0] for items in orders]
     assert places.tolist() == [items.index(label) for items, label in zip(orders, LABELS.tolist(), strict=True)]
@@ -199,9 +216,9 @@ def test_of_equally_scored_classes_the_first_is_predicted() -> None:
     """As in the other modes, whatever the order in which the first stage lists them."""
     parts = similarity(2)
     units = unit(parts.texts[:12], "class")
-    stages = Stages(parts.pool, parts.images[:2], units, parts.patches[:2], parts.texts[:12])
+    behind = class_ranks(images_of(parts)[:2], units, torch.tensor([4, 7]))
     own = Shortlists(torch.tensor([[7, 4], [4, 7]]), torch.full((2, 2), 0.5))
-    _, predictions, places = shortlist_classes(stages, own, torch.tensor([4, 7]))
+    _, predictions, places = shortlist_classes(own, behind, torch.tensor([4, 7]))
     assert (predictions.tolist(), places.tolist()) == ([4, 4], [0, 1])
 
 
@@ -227,7 +244,7 @@ def test_audit_of_all_queries_is_the_difference_to_exact_scores() -> None:
             assert lost.exact(k).tolist() == true.hits(k)[asked].tolist()
             assert lost.approximate(k).tolist() == side.hits(k)[asked].tolist()
         units = unit(parts.texts, "text")
-        own = nearest(units, parts.images, 3) if name == "t2i" else nearest(parts.images, units, 3)
+        own = nearest(units, images_of(parts), 3) if name == "t2i" else nearest(images_of(parts), units, 3)
         best = matrix.argmax(1)
         assert lost.best_lost.tolist() == (~(own == best[:, None]).any(1)).numpy()[asked].tolist()
         assert 0 < lost.positive_lost.mean() < 1

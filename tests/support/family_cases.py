@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from goldieval.data.image_source import NoImage
 from goldieval.data.samples import ImageSample
-from goldieval.families.base import Scored
+from goldieval.families.base import Prepared, Scored
 
 
 def pictures(count: int) -> list[ImageSample]:
@@ -13,3 +15,9 @@ def pictures(count: int) -> list[ImageSample]:
 
 def values(scored: Scored) -> dict[str, float]:
     return {name: metric.value for name, metric in scored.metrics.items()}
+
+
+def compared(family: Any, prepared: Prepared[Any], similarity: Any) -> Scored:
+    """The results of a family that compares images with texts, from a similarity."""
+    scored: Scored = family.score(prepared, family.compare(prepared, similarity))
+    return scored

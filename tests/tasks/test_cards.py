@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from family_cases import compared
 from helpers import card, content
 
 from goldieval.core.errors import GoldievalError
@@ -206,7 +207,7 @@ def _stand_in_retrieval(task: Task) -> dict[str, Any]:
 def _scored(prepared: Prepared, images: int, texts: int) -> dict[str, Any]:
     generator = torch.Generator().manual_seed(0)
     vectors = [torch.nn.functional.normalize(torch.randn(n, 8, generator=generator)) for n in (images, texts)]
-    return family_of(prepared.task.card.family).score(prepared, GlobalSimilarity(*vectors)).metrics
+    return compared(family_of(prepared.task.card.family), prepared, GlobalSimilarity(*vectors)).metrics
 
 
 def test_suites_name_existing_tasks_only_and_no_suite_hides_a_task() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from family_cases import compared
 from helpers import goldieval, records
 
 from goldieval.data.samples import Dataset
@@ -68,7 +69,7 @@ def scored(name: str, order: np.ndarray | None = None) -> Scored:
     prepared = prepared_of(name)
     dataset = prepared.dataset
     similarity = oracle(dataset, np.arange(len(dataset.images)) if order is None else order)
-    return family_of(prepared.task.card.family).score(prepared, similarity)
+    return compared(family_of(prepared.task.card.family), prepared, similarity)
 
 
 def hits(metrics: Mapping[str, Any]) -> dict[str, Any]:
@@ -95,7 +96,7 @@ def test_random_scores_choose_at_chance() -> None:
     prepared = prepared_of("shapes-composition")
     generator = np.random.default_rng(0)
     vectors = [unit(generator.normal(size=(len(part), 16)), "") for part in (prepared.dataset.images, prepared.texts)]
-    metrics = family_of("choice").score(prepared, GlobalSimilarity(*vectors)).metrics
+    metrics = compared(family_of("choice"), prepared, GlobalSimilarity(*vectors)).metrics
     assert all(metric.low < 0.25 < metric.high for metric in metrics.values())
     assert all(metric.chance == 0.25 for metric in metrics.values())
 

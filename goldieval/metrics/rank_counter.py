@@ -1,0 +1,165 @@
+"""Ranks of both directions of retrieval, counted tile by tile. Tiles may be counted by several threads or processes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from goldieval.metrics.answers import TIE, BestAnswers, answers_of
+from goldieval.metrics.ranks import Ranks
+
+_BEYOND = torch.iinfo(torch.int64).max  # an index after all others
+
+
+class Counts:
+    """Counts of consecutive queries of one direction against a part of their gallery.
+
+    Attributes:
+        start: index of the first query.
+        above: number of negatives that score higher than the best positive, (queries,).
+        reach: the same and those that tie with it, (queries,).
+        wrong: the best negative.
+    """
+
+    def __init__(self, start: int, queries: int, device: torch.device) -> None:
+        self.start = start
+        self.above = torch.zeros(queries, dtype=torch.int64, device=device)
+        self.reach = torch.zeros_like(self.above)
+        self.wrong = BestAnswers(queries, device)
+
+    def merge(self, part: Counts) -> None:
+        """Add the counts of some of these queries against further items; parts come in the order of the items."""
+        here = slice(part.start - self.start, part.start - self.start + len(part.above))
+        self.above[here] += part.above
+        self.reach[here] += part.reach
+        self.wrong.merge(part.wrong, here)
+
+    def to(self, device: torch.device | str) -> Counts:
+        """Return the same on another device."""
+        moved = Counts(self.start, 0, self.above.device)
+        moved.above, moved.reach = self.above.to(device), self.reach.to(device)
+        moved.wrong.scores, moved.wrong.items = self.wrong.scores.to(device), self.wrong.items.to(device)
+        return moved
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Counts of a rectangle of the score matrix.
+
+    Attributes:
+        by_text: counts of its texts against its images.
+        by_image: counts of its images against its texts.
+    """
+
+    by_text: Counts
+    by_image: Counts
+
+    @staticmethod
+    def empty(texts: range, images: range, device: torch.device) -> Tally:
+        """Return the tally of a rectangle of which nothing is counted yet."""
+        return Tally(Counts(texts.start, len(texts), device), Counts(images.start, len(images), device))
+
+    def merge(self, part: Tally) -> None:
+        """Add the tally of a part of this rectangle; each cell is added once, parts come in the order of both sides."""
+        self.by_text.merge(part.by_text)
+        self.by_image.merge(part.by_image)
+
+    def to(self, device: torch.device | str) -> Tally:
+        """Return the same on another device."""
+        return Tally(self.by_text.to(device), self.by_image.to(device))
+
+
+class RankCounter:
+    """Counts ranks in both directions from the tiles of a score matrix; each cell is given once.
+
+    Args:
+        positives: text index and image index of each positive pair, (pairs, 2).
+        scores: their scores, float32, (pairs,).
+        texts: number of rows of the score matrix.
+        images: number of its columns.
+    """
+
+    def __init__(self, positives: torch.Tensor, scores: torch.Tensor, texts: int, images: int) -> None:
+        order = torch.argsort(positives[:, 0], stable=True)
+        self._positives, scores = positives[order], scores[order]
+        self._texts = self._positives[:, 0].contiguous()
+        sizes = texts, images
+        self._best = [_BestPositives(self._positives, scores, side, sizes[side]) for side in (0, 1)]
+        self.total = Tally.empty(range(texts), range(images), scores.device)
+
+    def tally(self, tile: torch.Tensor, text_start: int, image_start: int, before: Tally | None = None) -> Tally:
+        """Count a tile of scores, (texts, images), which is overwritten at the positives.
+
+        Args:
+            tile: the scores.
+            text_start: index of its first text.
+            image_start: index of its first image.
+            before: what the result will be merged into; it may hold less at this time.
+        """
+        rows, columns = tile.shape
+        ends = torch.tensor([text_start, text_start + rows], device=tile.device)
+        first, last = torch.searchsorted(self._texts, ends)
+        here = self._positives[first:last]
+        here = here[(here[:, 1] >= image_start) & (here[:, 1] < image_start + columns)]
+        tile[here[:, 0] - text_start, here[:, 1] - image_start] = -torch.inf
+        before = before or Tally.empty(
+            range(text_start, text_start + rows), range(image_start, image_start + columns), tile.device
+        )
+        scratch = torch.empty_like(tile)
+        by_text, by_image = self._best
+        return Tally(
+            by_text.count(tile, text_start, image_start, 1, before.by_text, scratch),
+            by_image.count(tile, image_start, text_start, 0, before.by_image, scratch),
+        )
+
+    def update(self, tile: torch.Tensor, text_start: int, image_start: int) -> None:
+        """Count a tile of scores, (texts, images), which is overwritten at the positives."""
+        self.total.merge(self.tally(tile, text_start, image_start, self.total))
+
+    def result(self) -> tuple[Ranks, Ranks]:
+        """Return the ranks text to image and image to text."""
+        by_text, by_image = self._best
+        return (
+            by_text.ranks(self.total.by_text, by_image.size),
+            by_image.ranks(self.total.by_image, by_text.size),
+        )
+
+
+class _BestPositives:
+    """The best positive of each query of one direction."""
+
+    def __init__(self, pairs: torch.Tensor, scores: torch.Tensor, side: int, size: int) -> None:
+        query, item = pairs[:, side], pairs[:, 1 - side]
+        self.size = size
+        self.scores = torch.full((size,), -torch.inf, device=scores.device)
+        self.scores.scatter_reduce_(0, query, scores, "amax")
+        self.positives = torch.bincount(query, minlength=size)
+        near = scores >= self.scores[query] - TIE
+        self.tied = torch.bincount(query[near], minlength=size)
+        self._items = torch.full((size,), _BEYOND, device=scores.device)
+        self._items.scatter_reduce_(0, query[near], item[near], "amin")
+
+    def count(
+        self, tile: torch.Tensor, start: int, item_start: int, dim: int, before: Counts, scratch: torch.Tensor
+    ) -> Counts:
+        """Count the negatives of a tile, whose items lie along ``dim``."""
+        queries = tile.shape[1 - dim]
+        best = self.scores[start : start + queries].unsqueeze(dim)
+        found = Counts(start, 0, tile.device)
+        first = start - before.start
+        found.wrong = before.wrong.of(tile, slice(first, first + queries), item_start, dim)
+        found.above = _count(torch.gt(tile, best + TIE, out=scratch), dim)
+        found.reach = _count(torch.ge(tile, best - TIE, out=scratch), dim)
+        return found
+
+    def ranks(self, counts: Counts, gallery: int) -> Ranks:
+        above, reach = counts.above.cpu().numpy(), counts.reach.cpu().numpy()
+        answers = answers_of((self.scores, self._items), (counts.wrong.scores, counts.wrong.items))
+        positives, tied_positives = self.positives.cpu().numpy(), self.tied.cpu().numpy()
+        return Ranks(above, reach - above, tied_positives, positives, gallery, answers)
+
+
+def _count(ones: torch.Tensor, dim: int) -> torch.Tensor:
+    """Add up zeros and ones stored as floats: exact for tiles below 2^24, and several times faster than booleans."""
+    return ones.sum(dim).to(torch.int64)
