@@ -14,7 +14,8 @@ from goldieval.core.meter import displaying
 from goldieval.core.stop import check_stop, saving_work
 from goldieval.core.timing import timed
 from goldieval.core.units import one_thread
-from goldieval.data.roots import data_root
+from goldieval.data.remembered import reading_once
+from goldieval.data.roots import data_root, store_root
 from goldieval.engine.check import check_settings
 from goldieval.engine.describe import Describer
 from goldieval.engine.embeddings import Embeddings, LookedUpEmbeddings, NoEmbeddings, StoredEmbeddings
@@ -112,7 +113,8 @@ class Evaluator:
         own = shard.models(models)
         if note := division_note(self.options.shard, len(models), len(own)):
             self.reporter.note(note)
-        with displaying(self.reporter.display):
+        store = store_root() if self.options.cache else None
+        with displaying(self.reporter.display), reading_once(store):
             return self._evaluate_each(own)
 
     def _evaluate_each(self, models: Sequence[tuple[ModelSpec | Model, Shard]]) -> Results:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from stored_chunks import CHUNK, KEYS, VECTORS, stored
+from stored_chunks import CHUNK, KEYS, VECTORS, one_by_one, stored
 
 from goldieval.core.meter import SilentMeter
 from goldieval.engine.chunks import Chunk, chunks_of
@@ -56,7 +56,7 @@ def test_damage_is_found_counted_and_mended(tmp_path: Path, damage: str) -> None
     file.write_bytes(DAMAGE[damage](file.read_bytes()))
     space = store.space("one")
     assert (space.repaired, space.missing(KEYS), file.exists()) == (1, KEYS, False)
-    assert encode(space, chunks_of(KEYS, 5), lambda chunk: (KEYS, VECTORS, {}), SilentMeter()) == 5
+    assert encode(space, chunks_of(KEYS, 5), one_by_one(lambda chunk: (KEYS, VECTORS, {})), SilentMeter()) == 5
     assert np.array_equal(space.gather(KEYS), VECTORS)
 
 
