@@ -126,7 +126,7 @@ class Run(NamedTuple):
         return {file.name: file.read_bytes() for file in (self.root / "out").rglob("*.parquet")}
 
     def leftovers(self) -> list[Path]:
-        return [file for file in self.root.rglob("*") if file.name.endswith((".goldieval-tmp", ".lock"))]
+        return list(self.root.rglob("*.goldieval-tmp"))
 
 
 @pytest.fixture(scope="module")
