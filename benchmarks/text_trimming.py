@@ -88,7 +88,7 @@ def encode(model: Any, captions: list[str], batch: int) -> tuple[dict[str, np.nd
     chunks = chunks_of(sorted(texts, key=lambda key: (len(texts[key]), key)), TEXTS_PER_CHUNK)
     compute = text_chunk_encoder(model, texts, Batching(texts=batch), SilentMeter())
     start = time.perf_counter()
-    parts = [compute(chunk) for chunk in chunks]
+    parts = [content for _, content in compute(chunks)]
     seconds = time.perf_counter() - start
     return {key: row for keys, rows, _ in parts for key, row in zip(keys, rows, strict=True)}, seconds
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+Batch = TypeVar("Batch")
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -28,3 +29,36 @@ def map_ahead(function: Callable[[Item], Result], items: Iterable[Item], workers
                 yield first, future.result()
         for first, future in pending:
             yield first, future.result()
+
+
+def batches_ahead(
+    submit: Callable[[Sequence[Item]], Sequence[Future[Result]]],
+    batches: Iterable[tuple[Batch, Sequence[Item]]],
+    most: int,
+) -> Iterator[tuple[Batch, list[Result]]]:
+    """Yield every batch with the results of its items, in order, while the items of later batches are worked on.
+
+    Work never drains between batches: as many further items are submitted as ``most`` allows.
+
+    Args:
+        submit: Starts the work on some items and returns their futures; an exception of one is raised here.
+        batches: The batches with their items, taken one at a time.
+        most: Number of items of later batches at which no further batch is taken.
+    """
+    pending: deque[tuple[Batch, Sequence[Future[Result]]]] = deque()
+    held = 0
+    try:
+        for batch, items in batches:
+            pending.append((batch, submit(items)))
+            held += len(items)
+            while pending and held - len(pending[0][1]) >= most:
+                first, futures = pending.popleft()
+                held -= len(futures)
+                yield first, [future.result() for future in futures]
+        while pending:
+            first, futures = pending.popleft()
+            yield first, [future.result() for future in futures]
+    finally:
+        for _, futures in pending:
+            for future in futures:
+                future.cancel()

@@ -13,6 +13,8 @@ import numpy as np
 
 from goldieval.core.errors import TaskError
 from goldieval.core.reading import check_regular
+from goldieval.data.image_source import StoredImage
+from goldieval.data.places import Place
 from goldieval.data.roots import inside
 from goldieval.data.samples import AnnotatedImage, Dataset, ImageSample, dataset_of
 from goldieval.data.source import Source, read_names
@@ -26,7 +28,7 @@ IDX_BYTES = 0x08  # type of the values in MNIST's format
 
 
 @dataclass(frozen=True)
-class RawImage:
+class RawImage(StoredImage):
     """An image of 8-bit pixels at a place in a file.
 
     Attributes:
@@ -41,24 +43,30 @@ class RawImage:
     shape: tuple[int, ...]
     axes: tuple[int, ...]
 
-    def read(self) -> np.ndarray:
-        """Return the pixels, uint8, (height, width[, channels]). Raises OSError if they are missing."""
+    def content(self) -> bytes:
         count = int(np.prod(self.shape))
         with self.file.open("rb") as stream:
             stream.seek(self.offset)
             data = stream.read(count)
         if len(data) < count:
             raise OSError(f"{self.file} ends in the middle of this image")
-        return np.frombuffer(data, dtype=np.uint8).reshape(self.shape).transpose(self.axes)
+        return data
 
-    def key(self) -> str:
-        pixels = np.ascontiguousarray(self.read())
+    def key_of(self, content: bytes) -> str:
+        pixels = self._pixels(content)
         return hashlib.sha256(f"raw {pixels.shape}".encode() + pixels.tobytes()).hexdigest()
 
-    def open(self) -> Image.Image:
+    def decoded(self, content: bytes) -> Image.Image:
         from PIL import Image
 
-        return Image.fromarray(np.ascontiguousarray(self.read())).convert("RGB")
+        return Image.fromarray(self._pixels(content)).convert("RGB")
+
+    def place(self) -> Place:
+        return Place(self.file, f"{self.offset} {self.shape} {self.axes}")
+
+    def _pixels(self, content: bytes) -> np.ndarray:
+        """Return the pixels, uint8, (height, width[, channels])."""
+        return np.ascontiguousarray(np.frombuffer(content, dtype=np.uint8).reshape(self.shape).transpose(self.axes))
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from goldieval.data.image_source import FileImage
 from goldieval.data.mask_files import LabelledSource
 from goldieval.data.masks import OUTSIDE, VALUES, Labels, MaskSource, label_table
 from goldieval.data.outlines import filled
+from goldieval.data.places import Place
 from goldieval.data.roots import inside
 from goldieval.data.samples import Dataset, ImageSample
 from goldieval.data.table_files import text_in
@@ -37,8 +38,14 @@ class PanopticMask:
     labels: Labels
 
     def key(self) -> str:
-        about = f"{self.categories}{self.labels.identity}".encode()
-        return hashlib.sha256(read_bytes(self.file, PICTURE_BYTES) + about).hexdigest()
+        return hashlib.sha256(read_bytes(self.file, PICTURE_BYTES) + self._about.encode()).hexdigest()
+
+    def place(self) -> Place:
+        return Place(self.file, self._about)
+
+    @property
+    def _about(self) -> str:
+        return f"{self.categories}{self.labels.identity}"
 
     def read(self) -> np.ndarray:
         from goldieval.data.decode import open_image
@@ -75,6 +82,9 @@ class OutlineMask:
 
     def key(self) -> str:
         return hashlib.sha256(f"{self.outlines}{self.size}{self.labels.identity}".encode()).hexdigest()
+
+    def place(self) -> None:
+        """Return None: the outlines are in memory."""
 
     def read(self) -> np.ndarray:
         drawn = sorted(

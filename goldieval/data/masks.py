@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -13,10 +12,8 @@ import numpy as np
 
 from goldieval.core.errors import TaskError, listing
 from goldieval.core.limits import PICTURE_BYTES
-from goldieval.core.meter import tracked
 from goldieval.core.reading import read_bytes
-from goldieval.data.image_source import EncodedImage
-from goldieval.data.samples import ImageSample
+from goldieval.data.places import Place
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -34,6 +31,9 @@ class MaskSource(Protocol):
 
     def key(self) -> str:
         """Return a key of the content and of the mapping from values to classes. Raises OSError if unreadable."""
+
+    def place(self) -> Place | None:
+        """Return the file whose content determines the key; None if the key is known without reading one."""
 
     def read(self) -> np.ndarray:
         """Return class indices int16, (height, width), ``IGNORED`` where there is no label. Raises TaskError."""
@@ -100,6 +100,9 @@ class FileMask:
     def key(self) -> str:
         return hashlib.sha256(read_bytes(self.file, PICTURE_BYTES) + self.labels.identity.encode()).hexdigest()
 
+    def place(self) -> Place:
+        return Place(self.file, self.labels.identity)
+
     def read(self) -> np.ndarray:
         return self.labels.classes(read_values(self.file), str(self.file))
 
@@ -134,90 +137,3 @@ def _scale(picture: Image.Image) -> int:
     tiles = getattr(picture, "tile", ())
     packed = tiles[0].args if tiles else ""
     return GREY_SCALES.get(packed[0] if isinstance(packed, tuple) else str(packed), 1)
-
-
-@dataclass(frozen=True)
-class MaskSummary:
-    """Summary of all masks.
-
-    Attributes:
-        keys: Content key of each mask.
-        pixels: Number of labelled pixels of each class, shape (classes,).
-        ignored: Number of pixels without a label.
-    """
-
-    keys: list[str]
-    pixels: np.ndarray
-    ignored: int
-
-
-def check_masks(images: Sequence[ImageSample], masks: Sequence[MaskSource], classes: int, workers: int) -> MaskSummary:
-    """Read every mask once, before any model is run.
-
-    Raises:
-        TaskError: Masks cannot be read, have labels outside the classes, or differ in size from their image; or all
-            labelled pixels belong to one class, so that a constant prediction would be correct.
-    """
-
-    def check(pair: tuple[ImageSample, MaskSource]) -> tuple[str, str, np.ndarray]:
-        image, mask = pair
-        try:
-            key, read = mask.key(), mask.read()
-        except OSError as error:
-            raise TaskError(f"the mask of {image.id} cannot be read: {error}") from None
-        fault = _fault(image, read, classes)
-        return key, fault, np.bincount((read[read < classes] + 1).ravel(), minlength=classes + 1)
-
-    with ThreadPoolExecutor(workers) as pool:
-        checked = list(tracked(pool.map(check, zip(images, masks, strict=True)), "reading masks", len(masks)))
-    faults = [fault for _, fault, _ in checked if fault]
-    if faults:
-        raise TaskError(f"{len(faults):,} of {len(masks):,} masks do not fit: {listing(faults)}.")
-    counts = np.sum([counted for _, _, counted in checked], axis=0)
-    found = MaskSummary([key for key, _, _ in checked], counts[1:], int(counts[0]))
-    _refuse_one_class(found, masks)
-    return found
-
-
-def without_pixels(pixels: np.ndarray, names: Sequence[str]) -> list[str]:
-    """Return a line about the classes without any pixel, or nothing if there are none."""
-    absent = [name for name, count in zip(names, pixels, strict=True) if not count]
-    return [f"{len(absent):,} of {len(names):,} classes have no pixel in any mask: {listing(absent)}"] if absent else []
-
-
-def _refuse_one_class(found: MaskSummary, masks: Sequence[MaskSource]) -> None:
-    """Raise TaskError if a constant prediction would be correct everywhere, so that chance level is 100 %."""
-    (present,) = np.nonzero(found.pixels)
-    if len(present) > 1:
-        return
-    if not len(present):
-        raise TaskError(f"no pixel has a label: all are ignored{_hint(masks)}.")
-    raise TaskError(
-        f"every labelled pixel is of class {present[0]}, so chance is 100 % and the task measures nothing"
-        f"{f' ({found.ignored:,} pixels are ignored)' if found.ignored else ''}{_hint(masks)}."
-    )
-
-
-def _hint(masks: Sequence[MaskSource]) -> str:
-    """Describe the values in the first mask files: 0 and 255 are often intended as two classes."""
-    files = [mask for mask in masks if isinstance(mask, FileMask)][:8]
-    if not files:
-        return ""
-    seen = sorted({int(value) for mask in files for value in np.unique(read_values(mask.file))})
-    ignored = [str(value) for value in seen if files[0].labels.table[value] == IGNORED]
-    words = f"; the masks hold the values {listing(map(str, seen), 8)}"
-    if ignored:
-        words += (
-            f", of which source.ignore excludes {listing(ignored)}. If those are classes, list all in source.values"
-        )
-    return f"{words}, as `values: {seen[:8]}`" if ignored and len(seen) <= 8 else words
-
-
-def _fault(image: ImageSample, mask: np.ndarray, classes: int) -> str:
-    outside = np.unique(mask[mask >= classes]).tolist()
-    if outside:
-        return f"{image.id} has labels {listing(map(str, outside))} outside the classes 0..{classes - 1}"
-    size = image.source.dimensions() if isinstance(image.source, EncodedImage) else None
-    if size is not None and size != mask.shape[::-1]:
-        return f"{image.id} is {size[0]} x {size[1]} pixels, its mask {mask.shape[1]} x {mask.shape[0]}"
-    return ""

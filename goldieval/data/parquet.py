@@ -136,7 +136,7 @@ class ParquetSource(CaptionedSource):
         """Return the source of a row's image, and its path for reports."""
         if self.images:
             return image_in_file(where, folder, self.images, part.table.column(self.image)[number].as_py(), self.image)
-        return ParquetImage(part.table, self.image, number), f"{part.path.name}#{number}"
+        return ParquetImage(part.table, self.image, number, part.path), f"{part.path.name}#{number}"
 
     def _entries(self, part: ParquetPart) -> Iterator[tuple[str, int, dict[str, Any]]]:
         """Yield location, number and values (without the image) of the rows to use."""

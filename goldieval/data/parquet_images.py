@@ -8,6 +8,7 @@ from typing import Any
 
 from goldieval.data.file_names import picture_file, relative_name
 from goldieval.data.image_source import EncodedImage, FileImage
+from goldieval.data.places import Place
 from goldieval.data.roots import inside
 
 
@@ -16,11 +17,21 @@ class ParquetImage(EncodedImage):
     """Row ``row`` of a memory-mapped table; its bytes are read on demand.
 
     A column may declare itself an image in another file or on the web; only bytes in the column itself are read.
+
+    Attributes:
+        table: The table.
+        column: Column of the images.
+        row: Row in the table.
+        file: Parquet file of the table.
     """
 
     table: Any
     column: str
     row: int
+    file: Path | None = None
+
+    def place(self) -> Place | None:
+        return Place(self.file, f"{self.column} {self.row}") if self.file is not None else None
 
     def read(self) -> bytes:
         value = self.table.column(self.column)[self.row].as_py()

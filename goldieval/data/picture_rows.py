@@ -87,6 +87,6 @@ def _parquet_rows(path: Path, pictures: Sequence[str], texts: Sequence[str]) -> 
     number = 0
     for batch in table.select(list(dict.fromkeys(columns))).to_batches():
         for entry in batch.to_pylist():
-            images = {name: ParquetImage(table, name, number) for name in pictures if name not in as_names}
+            images = {name: ParquetImage(table, name, number, path) for name in pictures if name not in as_names}
             yield f"{path}#{number}", entry | images
             number += 1

@@ -13,6 +13,7 @@ from goldieval.core.reading import check_regular
 from goldieval.core.tar_files import BoundedStream, open_tar
 from goldieval.data.file_names import escape_undecodable
 from goldieval.data.image_source import EncodedImage
+from goldieval.data.places import Place
 from goldieval.data.walk import HIDDEN, PICTURES, LeftOut, is_leftover
 
 GZIP = b"\x1f\x8b"
@@ -35,6 +36,9 @@ class TarImage(EncodedImage):
         if len(data) < self.size:
             raise OSError(f"{self.tar} ends in the middle of this image")
         return data
+
+    def place(self) -> Place:
+        return Place(self.tar, f"{self.offset} {self.size}")
 
 
 def picture_of(where: str, members: Mapping[str, TarImage]) -> TarImage | None:

@@ -1,73 +1,138 @@
-"""The functions that encode one chunk of pictures or texts with a model, and check what it returns."""
+"""Streams of chunks of pictures or texts through a model: what is read ahead never waits for the end of a chunk."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from goldieval.core.bisection import BatchFailures, bisect_failures
-from goldieval.core.errors import AdapterError, TaskError
+from goldieval.core.bisection import BatchFailures
+from goldieval.core.errors import TaskError
 from goldieval.core.meter import Meter
+from goldieval.core.threads import batches_ahead
 from goldieval.data.image_source import ImageSource
+from goldieval.engine.batch_encoder import BatchEncoder, EncodedRows
 from goldieval.engine.chunks import Chunk
+from goldieval.engine.tokenized import TextBatch, tokenized_ahead
 from goldieval.models.adapter import Adapter
-from goldieval.models.inputs import Batching, batches, decoded, stacked
+from goldieval.models.decoders import Decoders, Pixels
+from goldieval.models.inputs import DECODED_AHEAD, Batching, stacked
 
 if TYPE_CHECKING:
     import torch
 
 EncodedChunk = tuple[list[str], np.ndarray, dict[str, OSError]]  # keys, embeddings, failures to read or decode
+EncodedChunks: TypeAlias = Generator[tuple[Chunk, EncodedChunk], None, None]
+ChunkEncoder = Callable[[Iterable[Chunk]], EncodedChunks]
+
+
+@dataclass
+class _Result:
+    """What has been encoded of a chunk so far."""
+
+    keys: list[str] = field(default_factory=list)
+    parts: list[np.ndarray] = field(default_factory=list)
+    failed: dict[str, OSError] = field(default_factory=dict)
+
+    def add(self, encoded: EncodedRows) -> None:
+        for keys, part in encoded:
+            self.keys += keys
+            self.parts.append(part)
+
+    def content(self) -> EncodedChunk:
+        embeddings = np.concatenate(self.parts) if self.parts else np.empty((0, 0), dtype=np.float32)
+        return self.keys, embeddings, self.failed
+
+
+@dataclass
+class _PictureBatch:
+    """Pictures of one chunk that are encoded together.
+
+    Attributes:
+        chunk: the chunk.
+        is_last: whether it is the last batch of the chunk.
+        decoded: content keys with inputs of the image tower or errors, once they are decoded.
+    """
+
+    chunk: Chunk
+    is_last: bool
+    decoded: list[tuple[str, Pixels]] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
+    pixels: list[torch.Tensor] = field(default_factory=list)
+
+    def fill(self, decoded: list[tuple[str, Pixels]]) -> _PictureBatch:
+        self.decoded = decoded
+        self.keys = [key for key, pixels in decoded if not isinstance(pixels, Exception)]
+        self.pixels = [pixels for _, pixels in decoded if not isinstance(pixels, Exception)]
+        return self
+
+    def inputs(self, rows: Sequence[int]) -> torch.Tensor:
+        return stacked([self.pixels[row] for row in rows])
 
 
 def image_chunk_encoder(
     model: Adapter,
     sources: Mapping[str, ImageSource],
     batching: Batching,
-    pool: ThreadPoolExecutor,
+    decoders: Decoders,
     meter: Meter,
     failures: BatchFailures | None = None,
-) -> Callable[[Chunk], EncodedChunk]:
-    """Return the function that encodes one chunk of pictures; threads decode ahead of the model.
+) -> ChunkEncoder:
+    """Return the function that encodes a stream of chunks of pictures; decoding runs ahead over chunks.
+
+    The batches of a chunk depend on the chunk alone.
 
     Args:
         model: encodes pictures.
         sources: pictures by content key.
         batching: batch sizes and number of threads.
-        pool: threads that decode.
+        decoders: decode and preprocess.
         meter: shows the progress.
         failures: collects the pictures on which the model fails.
     """
-    failures, as_rows = failures or BatchFailures(), _FeatureCheck("encode_image")
+    failures = failures or BatchFailures()
 
-    def compute(chunk: Chunk) -> EncodedChunk:
-        encoded: list[str] = []
-        failed: dict[str, OSError] = {}
-        parts = []
-        for batch in batches(decoded(model, chunk.keys, sources, pool), batching.images):
-            failed |= {key: error for key, error in batch if isinstance(error, OSError)}
-            failures.reasons |= {key: str(error) for key, error in batch if isinstance(error, TaskError)}
-            usable = [(key, pixels) for key, pixels in batch if not isinstance(pixels, Exception)]
-            keys, inputs = [key for key, _ in usable], [pixels for _, pixels in usable]
+    def batches(chunks: Iterable[Chunk]) -> Iterator[tuple[_PictureBatch, Sequence[tuple[str, ImageSource]]]]:
+        for chunk in chunks:
+            for start in range(0, len(chunk.keys), batching.images):
+                keys = chunk.keys[start : start + batching.images]
+                is_last = start + batching.images >= len(chunk.keys)
+                yield _PictureBatch(chunk, is_last), [(key, sources[key]) for key in keys]
 
-            def encode_rows(rows: Sequence[int], inputs: list[torch.Tensor] = inputs) -> np.ndarray:
-                return as_rows(model.encode_image(stacked([inputs[row] for row in rows])), len(rows))
+    def decoded(chunks: Iterable[Chunk]) -> Iterator[_PictureBatch]:
+        given = ((batch, images) for batch, images in batches(chunks))
+        for (batch, images), pixels in batches_ahead(
+            decoders.submit, (((batch, images), images) for batch, images in given), DECODED_AHEAD
+        ):
+            yield batch.fill([(key, each) for (key, _), each in zip(images, pixels, strict=True)])
 
-            for rows, part in bisect_failures(keys, encode_rows, failures, "encoding it"):
-                parts.append(part)
-                encoded += [keys[row] for row in rows]
-            meter.advance(len(batch))
-        return encoded, _concatenated(parts), failed
+    def encode(chunks: Iterable[Chunk]) -> EncodedChunks:
+        encoder = BatchEncoder("encode_image", model.encode_image, model, failures)
+        result = _Result()
+        for batch, encoded in encoder(decoded(chunks)):
+            result.failed |= {key: error for key, error in batch.decoded if isinstance(error, OSError)}
+            failures.reasons |= {key: str(error) for key, error in batch.decoded if isinstance(error, TaskError)}
+            result.add(encoded)
+            meter.advance(len(batch.decoded))
+            if batch.is_last:
+                yield batch.chunk, result.content()
+                result = _Result()
 
-    return compute
+    return encode
 
 
 def text_chunk_encoder(
-    model: Adapter, texts: Mapping[str, str], batching: Batching, meter: Meter, failures: BatchFailures | None = None
-) -> Callable[[Chunk], EncodedChunk]:
-    """Return the function that encodes one chunk of texts.
+    model: Adapter,
+    texts: Mapping[str, str],
+    batching: Batching,
+    meter: Meter,
+    failures: BatchFailures | None = None,
+    pool: Executor | None = None,
+) -> ChunkEncoder:
+    """Return the function that encodes a stream of chunks of texts.
 
     Where the model offers ``trim``, which is exact, texts are sorted by their number of tokens and padding is trimmed.
 
@@ -77,80 +142,21 @@ def text_chunk_encoder(
         batching: batch sizes and number of threads.
         meter: shows the progress.
         failures: collects the texts on which the model fails.
+        pool: a thread that tokenizes the next chunk while the model works, if it allows several threads.
     """
-    from goldieval.models.padding import lengths
+    failures = failures or BatchFailures()
 
-    trim = getattr(model, "trim", None)
-    failures, as_rows = failures or BatchFailures(), _FeatureCheck("encode_text")
+    def encode(chunks: Iterable[Chunk]) -> EncodedChunks:
+        encoder = BatchEncoder("encode_text", model.encode_text, model, failures)
+        ahead = pool if getattr(model, "concurrent", False) else None
+        batches: Iterator[TextBatch] = tokenized_ahead(model, chunks, texts, batching.texts, failures, ahead)
+        result = _Result()
+        for batch, encoded in encoder(batches):
+            result.add(encoded)
+            meter.advance(batch.contents)
+            failures.given_up = failures.given_up or batch.given_up
+            if batch.is_last:
+                yield batch.chunk, result.content()
+                result = _Result()
 
-    def compute(chunk: Chunk) -> EncodedChunk:
-        encoded: list[str] = []
-        parts, remaining = [], len(chunk.keys)
-
-        def tokenize_rows(rows: Sequence[int]) -> torch.Tensor:
-            return _checked_tokens(model.tokenize([texts[chunk.keys[row]] for row in rows]), len(rows))
-
-        for group, tokens in bisect_failures(chunk.keys, tokenize_rows, failures, "tokenizing it"):
-            order = lengths(tokens).argsort(stable=True) if trim else range(len(tokens))
-            positions = [int(position) for position in order]
-            for start in range(0, len(positions), batching.texts):
-                batch = positions[start : start + batching.texts]
-                keys = [chunk.keys[group[position]] for position in batch]
-
-                def encode_rows(
-                    rows: Sequence[int], tokens: torch.Tensor = tokens, batch: list[int] = batch
-                ) -> np.ndarray:
-                    selected = tokens[[batch[row] for row in rows]]
-                    return as_rows(model.encode_text(trim(selected) if trim else selected), len(rows))
-
-                for rows, part in bisect_failures(keys, encode_rows, failures, "encoding it"):
-                    parts.append(part)
-                    encoded += [keys[row] for row in rows]
-                remaining -= len(batch)
-                meter.advance(len(batch))
-        meter.advance(remaining)  # texts that could not be tokenized
-        return encoded, _concatenated(parts), {}
-
-    return compute
-
-
-class _FeatureCheck:
-    """Checks what an encoder returns, batch by batch, and converts it to float32 rows on the CPU."""
-
-    def __init__(self, encoder: str) -> None:
-        self._encoder, self._width = encoder, 0
-
-    def __call__(self, features: torch.Tensor, count: int) -> np.ndarray:
-        """Return features as an array of shape (count, dim).
-
-        Raises:
-            AdapterError: they are not such a tensor, or have another width than those of earlier batches.
-        """
-        import torch
-
-        if not isinstance(features, torch.Tensor):
-            raise AdapterError(f"{self._encoder}() must return a tensor; it returned {type(features).__name__}.")
-        if features.ndim != 2 or len(features) != count or features.shape[1] == 0 or features.is_complex():
-            returned = f"{features.dtype} {tuple(features.shape)}"
-            raise AdapterError(f"{self._encoder}() must return floats of shape ({count}, dim); it returned {returned}.")
-        array: np.ndarray = features.detach().float().cpu().numpy()
-        self._width = self._width or array.shape[1]
-        if array.shape[1] != self._width:
-            raise AdapterError(
-                f"{self._encoder}() returned rows of {self._width} numbers for one batch and {array.shape[1]} "
-                "for another."
-            )
-        return array
-
-
-def _checked_tokens(tokens: torch.Tensor, count: int) -> torch.Tensor:
-    import torch
-
-    if not isinstance(tokens, torch.Tensor) or tokens.ndim < 1 or len(tokens) != count:
-        returned = tuple(tokens.shape) if isinstance(tokens, torch.Tensor) else type(tokens).__name__
-        raise AdapterError(f"tokenize() must return a tensor with one row per text, {count}; it returned {returned}.")
-    return tokens
-
-
-def _concatenated(parts: list[np.ndarray]) -> np.ndarray:
-    return np.concatenate(parts) if parts else np.empty((0, 0), dtype=np.float32)
+    return encode

@@ -22,6 +22,7 @@ from goldieval.engine.processes.chunks import own_chunks, share_chunks
 from goldieval.engine.processes.group import OneProcess, Ranks
 from goldieval.engine.reporter import Reporter
 from goldieval.models.adapter import Adapter, Precomputed, inference
+from goldieval.models.decoders import decoding
 from goldieval.models.inputs import Batching
 
 
@@ -154,12 +155,12 @@ class StoredEmbeddings(Embeddings):
         chunks = plan_images(space, sources) if ranks is None else own_chunks(self._images.chunks, ranks)
         with (
             inference(self._model) if chunks else nullcontext(),  # a model that is not needed is not loaded
-            ThreadPoolExecutor(self._batching.workers) as pool,
+            decoding(self._model, self._batching.workers, sum(len(chunk.keys) for chunk in chunks)) as decoders,
             _explained_full_disk(),
             timed(self._seconds, "encode_images"),
             self._reporter.meter("encoding images", sum(len(chunk.keys) for chunk in chunks)) as meter,
         ):
-            compute = image_chunk_encoder(self._model, sources, self._batching, pool, meter, self._image_failures)
+            compute = image_chunk_encoder(self._model, sources, self._batching, decoders, meter, self._image_failures)
             return encode(space, chunks, compute, meter)
 
     def _encode_texts(self, ranks: Ranks | None = None) -> int:
@@ -168,11 +169,12 @@ class StoredEmbeddings(Embeddings):
         chunks = plan_texts(space, texts) if ranks is None else own_chunks(self._texts.chunks, ranks)
         with (
             inference(self._model) if chunks else nullcontext(),
+            ThreadPoolExecutor(1) as tokenizing,
             _explained_full_disk(),
             timed(self._seconds, "encode_texts"),
             self._reporter.meter("encoding texts", sum(len(chunk.keys) for chunk in chunks)) as meter,
         ):
-            compute = text_chunk_encoder(self._model, texts, self._batching, meter, self._text_failures)
+            compute = text_chunk_encoder(self._model, texts, self._batching, meter, self._text_failures, tokenizing)
             return encode(space, chunks, compute, meter)
 
 

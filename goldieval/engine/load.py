@@ -12,11 +12,12 @@ import numpy as np
 from goldieval.core.containment import contained
 from goldieval.core.errors import TaskError, listing
 from goldieval.core.group import Alone, Group, share
+from goldieval.data.content_keys import image_keys
 from goldieval.data.image_source import ImageSource, NoImage
-from goldieval.data.masks import check_masks, without_pixels
+from goldieval.data.mask_check import check_masks, without_pixels
 from goldieval.data.subset import keep_images, limited, present
 from goldieval.engine.data_hash import data_hash
-from goldieval.engine.encode import image_keys, text_key
+from goldieval.engine.encode import text_key
 from goldieval.families.base import Prepared, family_of
 from goldieval.metrics.registry import metric_of
 from goldieval.tasks.card import Task

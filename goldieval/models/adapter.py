@@ -88,6 +88,10 @@ class Adapter(Protocol):
       ``count_tokens(texts) -> list[int] | None``: tokens of each text with start and end tokens, before truncation;
       None if unknown.
       ``inference() -> context manager``: switch to evaluation mode, and back afterwards.
+      ``concurrent: bool``: whether encode methods may be called from several threads at once. If so, every batch is
+      computed on a CPU by one thread, several at a time, and results do not depend on the number of cores. A module
+      that exchanges data between processes (FSDP) must say no.
+      ``device: torch.device``: device of the model; inputs are copied to one of CUDA while it computes.
       ``patch_tokens``, ``pool``: text-conditioned scoring, see ``TextConditioned``.
       ``generate``: answers to questions, see ``Generative``.
       ``normalise``, ``dense``: patch features for segmentation, see ``Dense``.

@@ -61,6 +61,11 @@ class TorchAdapter:
             self.trim = trim
 
     @property
+    def concurrent(self) -> bool:
+        """Whether several threads may encode at once; modules that exchange data between processes may not."""
+        return not any(_exchanges(part) for part in self.module.modules())
+
+    @property
     def device(self) -> torch.device:
         return next(self.module.parameters()).device
 
@@ -136,6 +141,12 @@ class TorchAdapter:
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, dtype=DTYPES[self.precision], enabled=self.precision != "fp32")
+
+
+def _exchanges(part: nn.Module) -> bool:
+    """Return whether a module gathers weights or synchronises buffers when it is called: FSDP, FSDP2, DDP."""
+    names = {kind.__name__ for kind in type(part).__mro__}
+    return not names.isdisjoint({"FullyShardedDataParallel", "FSDPModule", "DistributedDataParallel"})
 
 
 def module_fingerprint(module: nn.Module) -> str:

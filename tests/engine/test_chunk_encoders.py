@@ -9,6 +9,7 @@ import torch
 from goldieval.core.meter import SilentMeter
 from goldieval.engine.chunk_encoders import image_chunk_encoder, text_chunk_encoder
 from goldieval.engine.chunks import Chunk
+from goldieval.models.decoders import Threads
 from goldieval.models.inputs import Batching
 
 
@@ -46,14 +47,16 @@ class Letter:
 def test_texts_sorted_and_trimmed_keep_their_own_embedding() -> None:
     texts = {text: text for text in ("ccc", "a", "eeeeeeee", "bb", "d", "ffff")}
     compute = text_chunk_encoder(Spelling(), texts, Batching(texts=2), SilentMeter())  # type: ignore[arg-type]
-    keys, vectors, failed = compute(Chunk(tuple(texts)))
+    ((_, (keys, vectors, failed)),) = compute([Chunk(tuple(texts))])
     assert dict(zip(keys, vectors[:, 0], strict=True)) == {text: sum(map(ord, text)) for text in texts} and not failed
 
 
 def test_a_picture_that_cannot_be_opened_does_not_move_the_others() -> None:
     sources = {f"key {letter}": Letter(letter) for letter in "axbcd"}
     with ThreadPoolExecutor(2) as pool:
-        compute = image_chunk_encoder(Spelling(), sources, Batching(images=2), pool, SilentMeter())  # type: ignore[arg-type]
-        keys, vectors, failed = compute(Chunk(tuple(sources)))
+        compute = image_chunk_encoder(  # type: ignore[arg-type]
+            Spelling(), sources, Batching(images=2), Threads(Spelling().preprocess, pool), SilentMeter()
+        )
+        ((_, (keys, vectors, failed)),) = compute([Chunk(tuple(sources))])
     assert dict(zip(keys, vectors[:, 0], strict=True)) == {f"key {letter}": ord(letter) for letter in "abcd"}
     assert {key: str(error) for key, error in failed.items()} == {"key x": "broken"}

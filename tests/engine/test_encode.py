@@ -9,7 +9,7 @@ from unittest import mock
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from stored_chunks import KEYS, VECTORS
+from stored_chunks import KEYS, VECTORS, one_by_one
 
 from goldieval.core.meter import SilentMeter
 from goldieval.engine.chunks import Chunk, chunks_of
@@ -59,6 +59,6 @@ def test_a_chunk_that_another_process_finished_is_not_encoded_again(tmp_path: Pa
             fast.write(chunks[2], chunks[2].keys, VECTORS[4:], {})
         return list(chunk.keys), np.stack([VECTORS[KEYS.index(key)] for key in chunk.keys]), {}
 
-    assert encode(slow, chunks, compute, SilentMeter()) == 4
+    assert encode(slow, chunks, one_by_one(compute), SilentMeter()) == 4
     assert np.array_equal(slow.gather(KEYS), VECTORS)
     assert not list(tmp_path.rglob("*.lock"))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from stored_chunks import CHUNK, KEYS, VECTORS, stored
+from stored_chunks import CHUNK, KEYS, VECTORS, one_by_one, stored
 
 from goldieval.core.meter import SilentMeter
 from goldieval.engine.chunks import Chunk, chunks_of
@@ -54,7 +56,7 @@ def test_damage_is_found_counted_and_mended(tmp_path: Path, damage: str) -> None
     file.write_bytes(DAMAGE[damage](file.read_bytes()))
     space = store.space("one")
     assert (space.repaired, space.missing(KEYS), file.exists()) == (1, KEYS, False)
-    assert encode(space, chunks_of(KEYS, 5), lambda chunk: (KEYS, VECTORS, {}), SilentMeter()) == 5
+    assert encode(space, chunks_of(KEYS, 5), one_by_one(lambda chunk: (KEYS, VECTORS, {})), SilentMeter()) == 5
     assert np.array_equal(space.gather(KEYS), VECTORS)
 
 
@@ -107,3 +109,29 @@ def test_a_claim_excludes_other_processes_and_dies_with_its_holder(tmp_path: Pat
     for _ in range(2):
         with Space(tmp_path).claim(CHUNK) as acquired:
             assert acquired
+
+
+def test_a_chunk_whose_holder_is_gone_is_encoded_in_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A network file system may keep the locks of a machine that is gone."""
+    holder, other = Space(tmp_path), Space(tmp_path)
+    with holder.claim(CHUNK) as held, other.claim(CHUNK) as acquired:
+        assert held and not acquired
+        monkeypatch.setattr("goldieval.engine.space.LONGEST_CHUNK_S", 0.5)
+        with caplog.at_level(logging.WARNING, "goldieval"):
+            assert encode(other, chunks_of(KEYS, 5), lambda chunk: (KEYS, VECTORS, {}), SilentMeter()) == 5
+    assert np.array_equal(other.gather(KEYS), VECTORS) and f"{CHUNK.name}.lock has been held" in caplog.text
+
+
+def test_a_chunk_that_another_machine_removes_while_it_is_read_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, _ = stored(tmp_path)
+
+    def stale(file: Path) -> None:
+        raise OSError(errno.ESTALE, "Stale file handle", str(file))
+
+    monkeypatch.setattr("goldieval.engine.space.read_chunk", stale)
+    space = store.space("one")
+    assert space.missing(KEYS) == KEYS and not space.unusable and not space.repaired

@@ -139,15 +139,15 @@ def test_a_picture_that_could_not_be_read_for_a_moment_is_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What cannot be decoded is a property of the content and may be kept; a network drive's bad moment is not."""
-    real = FileImage.open
+    real = FileImage.open_planned
 
-    def fails(image: FileImage) -> object:
+    def fails(image: FileImage, key: str) -> object:
         if image.file.parts[-2:] == ("cat", "0.png"):
             raise OSError(errno.EIO, "Input/output error")
-        return real(image)
+        return real(image, key)
 
     with monkeypatch.context() as patch:
-        patch.setattr(FileImage, "open", fails)
+        patch.setattr(FileImage, "open_planned", fails)
         assert run(tmp_path).status == "failed"
     assert run(tmp_path).status == "ok"
 

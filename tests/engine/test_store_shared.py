@@ -14,6 +14,7 @@ from filelock import FileLock
 from helpers import card, class_folders, toy_model
 from helpers import goldieval as goldieval_command
 from safetensors.numpy import save
+from stored_chunks import one_by_one
 
 import goldieval.engine.space
 import goldieval.engine.store
@@ -63,7 +64,9 @@ def test_a_chunk_of_another_model_is_not_taken(tmp_path: Path) -> None:
     for name, scale in (("one", 1.0), ("two", -1.0)):
         space = store.space(name)
         assert space.missing(KEYS) == KEYS and space.repaired == 1 and "damaged" in space.notes[0]
-        encode(space, chunks_of(KEYS, 4), lambda chunk, scale=scale: (KEYS, scale * VECTORS, {}), SilentMeter())
+        encode(
+            space, chunks_of(KEYS, 4), one_by_one(lambda chunk, scale=scale: (KEYS, scale * VECTORS, {})), SilentMeter()
+        )
         assert np.array_equal(space.gather(KEYS), scale * VECTORS)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
 
+from goldieval.engine.chunk_encoders import ChunkEncoder, EncodedChunk, EncodedChunks
 from goldieval.engine.chunks import Chunk
 from goldieval.engine.encode import text_key
 from goldieval.engine.store import Store
@@ -21,3 +23,12 @@ def stored(root: Path) -> tuple[Store, Path]:
     store.space("one").write(CHUNK, KEYS, VECTORS, {})
     (file,) = root.rglob("*.safetensors")
     return store, file
+
+
+def one_by_one(compute: Callable[[Chunk], EncodedChunk]) -> ChunkEncoder:
+    """An encoder of a stream of chunks that finishes each before it takes the next."""
+
+    def encoder(chunks: Iterable[Chunk]) -> EncodedChunks:
+        yield from ((chunk, compute(chunk)) for chunk in chunks)
+
+    return encoder

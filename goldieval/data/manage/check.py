@@ -12,7 +12,7 @@ from goldieval.core.errors import TaskError, listing
 from goldieval.core.meter import tracked
 from goldieval.data.fetch.lockfile import Lock, claimed_lock, difference
 from goldieval.data.image_source import NoImage
-from goldieval.data.masks import check_masks
+from goldieval.data.mask_check import check_masks
 from goldieval.data.roots import inside
 from goldieval.data.samples import ImageSample
 from goldieval.data.source import tilde

@@ -17,7 +17,7 @@ from goldieval.data.manage.detect import detect
 from goldieval.data.manage.finding import DetectionHints
 from goldieval.data.manage.pickles import pickle_in
 from goldieval.data.manage.places import folders_below
-from goldieval.data.masks import check_masks
+from goldieval.data.mask_check import check_masks
 from goldieval.data.source import Source, tilde
 from goldieval.tasks.card import Task
 

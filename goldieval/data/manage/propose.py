@@ -23,7 +23,7 @@ from goldieval.data.manage.finding import DetectionHints, Finding
 from goldieval.data.manage.generic_names import telling_name
 from goldieval.data.manage.shipped_prompts import ShippedPrompts, shipped_prompts
 from goldieval.data.manage.show_samples import sample_lines
-from goldieval.data.masks import check_masks
+from goldieval.data.mask_check import check_masks
 from goldieval.data.source import tilde
 from goldieval.families.base import Prepared
 from goldieval.metrics.registry import metric_of

@@ -24,6 +24,9 @@ class SceneMask:
         content = f"{self.scene.to_json()}\n{self.resolution}\nmask, drawing {DRAWING_VERSION}"
         return hashlib.sha256(content.encode()).hexdigest()
 
+    def place(self) -> None:
+        """Return None: the mask is drawn."""
+
     def read(self) -> np.ndarray:
         classes = [CLASSES.index((obj.colour, obj.shape)) for obj in self.scene.objects]
         found: np.ndarray = np.array([IGNORED, *classes], dtype=np.int16)[instance_mask(self.scene, self.resolution)]
