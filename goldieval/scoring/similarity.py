@@ -13,15 +13,14 @@ from goldieval.metrics.accuracy import ClassRanks
 from goldieval.metrics.ranks import Ranks
 from goldieval.scoring.audit import Audit, audit_classes, audit_images, audit_texts
 from goldieval.scoring.blocks import PatchBlocks
+from goldieval.scoring.candidates import candidates, nearest
 from goldieval.scoring.conditioned import Pool
 from goldieval.scoring.conditioned_ranks import conditioned_classes, conditioned_ranks
 from goldieval.scoring.cosine import check_widths, class_ranks, pair_scores, retrieval_ranks, unit
 from goldieval.scoring.listed import conditioned_pairs
 from goldieval.scoring.shortlist import (
     Exact,
-    candidates,
     class_shortlists,
-    nearest,
     shortlist_classes,
     shortlist_ranks,
     shortlists,

@@ -16,8 +16,9 @@ from goldieval import load_model
 from goldieval.core.errors import GoldievalError
 from goldieval.models.adapter import TextConditioned, inference
 from goldieval.scoring.blocks import PatchBlocks
+from goldieval.scoring.candidates import nearest
 from goldieval.scoring.conditioned import conditioned_matrix
-from goldieval.scoring.shortlist import Exact, nearest, shortlists
+from goldieval.scoring.shortlist import Exact, shortlists
 
 
 def weights(tensors: Tensors, prefix: str = "weights.") -> Tensors:

@@ -65,13 +65,13 @@ def test_images_are_projected_once_per_block_of_texts() -> None:
     with mock.patch.object(pool, "keys_values", side_effect=lambda x: projected.append(len(x)) or real(x)):
         with tiles(3, 4, projected=200):
             conditioned_pairs(pool, texts, PatchBlocks.of(patches), pairs)
-            assert projected == [3, 3, 1]
+            assert sorted(projected) == [1, 3, 3]  # threads finish in any order
             conditioned_ranks(pool, texts, PatchBlocks.of(patches), pairs)
-            assert projected == [3, 3, 1] * 3
+            assert sorted(projected) == sorted([3, 3, 1] * 3)
         projected.clear()
         with tiles(3, 4, projected=12):
             conditioned_ranks(pool, texts, PatchBlocks.of(patches), torch.tensor([[0, 6], [22, 6]]))
-        assert projected == [1] + [3, 3, 1] * 2
+        assert sorted(projected) == sorted([1] + [3, 3, 1] * 2)
 
 
 def test_texts_are_projected_once_for_tiles_and_only_if_requested_for_pairs() -> None:

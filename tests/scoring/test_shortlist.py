@@ -20,15 +20,15 @@ from goldieval.families.approximation import Direction, approximations, loss_war
 from goldieval.metrics.ranks import Ranks
 from goldieval.records.files import read_record
 from goldieval.records.results import load_results
-from goldieval.scoring import audit, shortlist
+from goldieval.scoring import audit
+from goldieval.scoring import candidates as first_stage
 from goldieval.scoring.blocks import PatchBlocks
+from goldieval.scoring.candidates import candidates, nearest
 from goldieval.scoring.conditioned import conditioned_matrix
 from goldieval.scoring.cosine import class_ranks, unit
 from goldieval.scoring.shortlist import (
     Exact,
     Shortlists,
-    candidates,
-    nearest,
     shortlist_classes,
     shortlist_ranks,
     shortlists,
@@ -113,7 +113,7 @@ def ranked(ranks: Ranks) -> list[int]:
 @pytest.mark.parametrize("tile", [4, 8192])
 def test_ranks_equal_sorting_by_hand(k: int, tile: int) -> None:
     parts, pairs = similarity(k), positives()
-    with mock.patch.multiple(shortlist, QUERIES=tile, GALLERY=tile), tiles(3, 4):
+    with mock.patch.multiple(first_stage, QUERIES=tile, GALLERY=tile), tiles(3, 4):
         to_image, to_text = parts.retrieval(pairs)
     cosines, conditioned = scores(parts)
     assert ranked(to_image) == first_ranks(cosines, conditioned, pairs.tolist(), k)
@@ -158,7 +158,7 @@ def test_a_text_that_no_image_shortlists_is_ranked_among_its_own_candidates() ->
 def test_nearest_are_the_best_cosines_whatever_the_tiles(queries: int, gallery: int) -> None:
     parts = similarity(1)
     texts = unit(parts.texts, "text")
-    with mock.patch.multiple(shortlist, QUERIES=queries, GALLERY=gallery):
+    with mock.patch.multiple(first_stage, QUERIES=queries, GALLERY=gallery):
         found = nearest(texts, images_of(parts), 7)
         assert nearest(texts, images_of(parts), 99).shape == (TEXTS, IMAGES)
     assert found.sort(1).values.equal((texts @ images_of(parts).T).topk(7).indices.sort(1).values)
