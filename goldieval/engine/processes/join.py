@@ -7,7 +7,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -69,7 +69,7 @@ def joined(distributed: bool = True) -> Iterator[tuple[Ranks, Place]]:
     group = None
     try:
         group, place = _group()
-        with group.told():
+        with group.told(), _cores_of(place) if started is not None else nullcontext():
             group.check_same("versions", versions())
             yield group, place
     except BaseException as error:
@@ -82,6 +82,19 @@ def joined(distributed: bool = True) -> Iterator[tuple[Ranks, Place]]:
         if started is not None:
             with suppress(Exception):
                 dist.destroy_process_group()
+
+
+@contextmanager
+def _cores_of(place: Place) -> Iterator[None]:
+    """Compute with this process's share of the cores; without it, each process of a machine would use all of them."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(place.cores)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _is_under_way() -> bool:
