@@ -15,7 +15,7 @@ from goldieval.core.errors import GoldievalError
 from goldieval.core.precision import full_float32
 
 MATRIX_SIDE, CPU_MATRIX_SIDE = 8192, 1024
-MATRIX_ROUNDS, PROCESSOR_ROUNDS = 9, 3
+MATRIX_ROUNDS, PROCESSOR_ROUNDS = 9, 5
 LEAST_S = 1e-9  # nothing is free
 
 
@@ -58,18 +58,25 @@ def seconds(work: Callable[[], object], device: torch.device, rounds: int, warm_
     return times[warm_up:]
 
 
-def matrix_rate(device: torch.device, dtype: torch.dtype, side: int = 0) -> float:
+def matrix_rate(device: torch.device, dtype: torch.dtype) -> float:
     """Return the rate in FLOP/s of a large product of square matrices; without TF32 in float32.
+
+    Of a CPU it is the rate of one of the threads in use, by processor time, which other programs disturb less.
 
     Args:
         device: the device.
         dtype: type of the matrices.
-        side: their side; 0 for one that is large enough on the device.
     """
-    side = side or (CPU_MATRIX_SIDE if device.type == "cpu" else MATRIX_SIDE)
+    side = CPU_MATRIX_SIDE if device.type == "cpu" else MATRIX_SIDE
     left, right = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
+
+    def product() -> torch.Tensor:
+        return left @ right
+
     with full_float32():
-        return 2 * side**3 / statistics.median(seconds(lambda: left @ right, device, MATRIX_ROUNDS, warm_up=2))
+        on_cpu = device.type == "cpu"
+        spent = processor(product) if on_cpu else statistics.median(seconds(product, device, MATRIX_ROUNDS, warm_up=2))
+    return 2 * side**3 / spent
 
 
 def device_name(device: torch.device) -> str:

@@ -1,6 +1,7 @@
 """Recall at 1, 5 and 10 in both directions by counting ranks, against the functions of clip-benchmark, in one run.
 
 python benchmarks/retrieval_ranks.py
+python benchmarks/retrieval_ranks.py --device cuda
 
 Claims (exit status 1 if the first fails): the same six numbers to 1e-6; at least 5 times faster; at most 0.25 GB above the
 embeddings. Each side runs in a separate process, so that peak memory is measured separately.
@@ -18,7 +19,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,9 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from measuring import add_device_option, device_name, matrix_rate, seconds
+
+from goldieval.core.precision import full_float32
 
 K = (1, 5, 10)
 PEER_BATCH = 64  # clip-benchmark's default --batch_size, which it also uses for scoring
@@ -58,7 +61,7 @@ Numbers = dict[str, float]
 def ours(images: torch.Tensor, texts: torch.Tensor, owner: np.ndarray) -> tuple[Numbers, Any]:
     from goldieval.scoring.cosine import retrieval_ranks
 
-    positives = torch.from_numpy(np.stack([np.arange(len(texts)), owner], axis=1))
+    positives = torch.from_numpy(np.stack([np.arange(len(texts)), owner], axis=1)).to(texts.device)
     sides = dict(zip(("t2i", "i2t"), retrieval_ranks(texts, images, positives), strict=True))
     return {f"{side}_r{k}": float(ranks.hits(k).mean()) for side, ranks in sides.items() for k in K}, sides
 
@@ -79,10 +82,11 @@ def peer(images: torch.Tensor, texts: torch.Tensor, owner: np.ndarray) -> tuple[
     scores = texts @ images.t()
     positive_pairs = torch.zeros_like(scores, dtype=bool)
     positive_pairs[torch.arange(len(scores)), torch.from_numpy(owner)] = True
+    device = str(images.device)
     result = {}
     for k in K:
-        by_text = batchify(recall_at_k, scores, positive_pairs, PEER_BATCH, "cpu", k=k)
-        by_image = batchify(recall_at_k, scores.T, positive_pairs.T, PEER_BATCH, "cpu", k=k)
+        by_text = batchify(recall_at_k, scores, positive_pairs, PEER_BATCH, device, k=k)
+        by_image = batchify(recall_at_k, scores.T, positive_pairs.T, PEER_BATCH, device, k=k)
         result |= {f"t2i_r{k}": (by_text > 0).float().mean().item(), f"i2t_r{k}": (by_image > 0).float().mean().item()}
     return result, None
 
@@ -98,24 +102,41 @@ def resident_gb(which: str) -> float:
     raise RuntimeError(f"no {which} in /proc/self/status")
 
 
-def measure(side: str, folder: Path, repeats: int) -> None:
+def measure(side: str, folder: Path, repeats: int, device: torch.device) -> None:
     """Child process: run one side ``repeats`` times; the first run gives the peak memory, all give the seconds."""
-    SIDES[side](*make_embeddings(20, 100, 8, 0))  # import what it needs
-    images, texts = (torch.from_numpy(np.load(folder / f"{name}.npy")) for name in ("images", "texts"))
-    owner = np.load(folder / "owner.npy")
-    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
-    before, seconds, peak = resident_gb("VmRSS"), [], 0.0
-    for _ in range(repeats):
-        start = time.perf_counter()
-        metrics, ranks = SIDES[side](images, texts, owner)
-        seconds.append(time.perf_counter() - start)
-        peak = peak or resident_gb("VmHWM") - before
+    small = make_embeddings(20, 100, 8, 0)
+    with full_float32():
+        SIDES[side](small[0].to(device), small[1].to(device), small[2])  # import what it needs
+        images, texts = (torch.from_numpy(np.load(folder / f"{name}.npy")).to(device) for name in ("images", "texts"))
+        owner = np.load(folder / "owner.npy")
+        found: list[tuple[Numbers, Any]] = []
+        taken, peak = [], 0.0
+        before = start_of_peak(device)
+        for _ in range(repeats):
+            taken += seconds(lambda: found.append(SIDES[side](images, texts, owner)), device, rounds=1, warm_up=0)
+            peak = peak or peak_now(device) - before
+    metrics, ranks = found[-1]
     bounds = tie_bounds(ranks) if ranks else {}
-    print(json.dumps({"seconds": seconds, "gb": peak, "metrics": metrics, "bounds": bounds}))
+    rate = matrix_rate(device, torch.float32)
+    print(json.dumps({"seconds": taken, "gb": peak, "metrics": metrics, "bounds": bounds, "rate": rate}))
 
 
-def child(side: str, folder: Path, repeats: int) -> dict:
-    command = [sys.executable, __file__, "--side", side, "--folder", str(folder), "--repeats", str(repeats)]
+def start_of_peak(device: torch.device) -> float:
+    """Let the peak of memory start anew; return the GB in use now, of the GPU or else of this process."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        return torch.cuda.memory_allocated(device) / 1e9
+    Path("/proc/self/clear_refs").write_text("5")
+    return resident_gb("VmRSS")
+
+
+def peak_now(device: torch.device) -> float:
+    return torch.cuda.max_memory_allocated(device) / 1e9 if device.type == "cuda" else resident_gb("VmHWM")
+
+
+def child(side: str, folder: Path, repeats: int, device: torch.device) -> dict:
+    asked = {"--side": side, "--folder": folder, "--repeats": repeats, "--device": device}
+    command = [sys.executable, __file__, *(str(part) for pair in asked.items() for part in pair)]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return json.loads(done.stdout)
 
@@ -126,17 +147,18 @@ def compare(arguments: argparse.Namespace) -> int:
         embeddings = make_embeddings(arguments.images, arguments.texts, arguments.dim, arguments.seed)
         for name, array in zip(names, embeddings, strict=True):
             np.save(Path(folder) / f"{name}.npy", np.asarray(array))
-        us = child("ours", Path(folder), arguments.repeats)
-        them = child("peer", Path(folder), arguments.peer_repeats)
-    print(
-        f"{arguments.images:,} images x {arguments.texts:,} texts x {arguments.dim}, {torch.get_num_threads()} threads"
-    )
+        us = child("ours", Path(folder), arguments.repeats, arguments.device)
+        them = child("peer", Path(folder), arguments.peer_repeats, arguments.device)
+    print(f"{arguments.images:,} images x {arguments.texts:,} texts x {arguments.dim}, {device_name(arguments.device)}")
     print(f"{'':8}{'goldieval':>16}{'clip-benchmark':>16}")
     for name in us["metrics"]:
         print(f"{name:8}{us['metrics'][name]:16.7f}{them['metrics'][name]:16.7f}")
     mine, theirs = statistics.median(us["seconds"]), statistics.median(them["seconds"])
     print(f"{'seconds':8}{mine:16.2f}{theirs:16.2f}   {theirs / mine:.1f} times (aim: at least {LEAST_SPEEDUP:g})")
     print(f"{'GB more':8}{us['gb']:16.3f}{them['gb']:16.3f}   aim for ours: at most {MOST_GB:g}")
+    if arguments.device.type != "cpu":
+        flop = 2 * arguments.images * arguments.texts * arguments.dim
+        print(f"ours: {flop / mine / us['rate']:.3f} of the float32 matrix rate of {us['rate'] / 1e12:.1f} TFLOP/s")
     print(f"all runs, s: ours {[round(s, 2) for s in us['seconds']]}, theirs {[round(s, 2) for s in them['seconds']]}")
     differences = {name: abs(us["metrics"][name] - them["metrics"][name]) for name in us["metrics"]}
     tied = {name: high - low for name, (low, high) in us["bounds"].items()}
@@ -152,6 +174,7 @@ def compare(arguments: argparse.Namespace) -> int:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_device_option(parser)
     parser.add_argument("--images", type=int, default=5000)
     parser.add_argument("--texts", type=int, default=25010)
     parser.add_argument("--dim", type=int, default=512)
@@ -162,7 +185,7 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.side:
-        measure(arguments.side, arguments.folder, arguments.repeats)
+        measure(arguments.side, arguments.folder, arguments.repeats, arguments.device)
         return 0
     return compare(arguments)
 

@@ -12,7 +12,6 @@ memory without the encoder is measured for several image sizes.
 from __future__ import annotations
 
 import argparse
-import time
 import warnings
 from collections.abc import Callable
 from functools import partial
@@ -22,11 +21,14 @@ from typing import Any
 import open_clip
 import torch
 import torch.nn.functional as F
+from measuring import add_device_option, device_name, matrix_rate, seconds
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
 
 from goldieval.families.mmseg_parts import quiet_import
 from goldieval.scoring.patches import reader
 from goldieval.scoring.segments import Decision, segment
-from goldieval.scoring.windows import slide
+from goldieval.scoring.windows import slide, starts
 from model_adapters.open_clip_dense import dense
 
 CLASSES, CROP, STRIDE, BATCH, TURNS = 150, 224, 112, 32, 5
@@ -55,16 +57,16 @@ def our_classes(encode: Work, picture: torch.Tensor) -> torch.Tensor:
     return segment(slide(picture, encode, tuple(picture.shape[1:]), CROP, STRIDE, BATCH), decision)
 
 
-def seconds(work: Callable[[], Any], device: torch.device) -> float:
-    start = time.perf_counter()
-    work()
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-    return time.perf_counter() - start
+def compare(name: str, encode: Work, picture: torch.Tensor, flop: float, rate: float) -> None:
+    """Print whether both agree and how long each takes, of logits and of classes.
 
-
-def compare(name: str, encode: Work, picture: torch.Tensor) -> None:
-    """Print whether both agree and how long each takes, of logits and of classes."""
+    Args:
+        name: name of the encoder.
+        encode: encodes windows.
+        picture: the picture.
+        flop: operations of the encoder for the whole picture; 0 without an encoder.
+        rate: matrix rate of the device in float32, FLOP/s.
+    """
     a, b = theirs(encode, picture), ours(encode, picture)
     difference = float((a - b).abs().max())
     same = float((a.argmax(0) == our_classes(encode, picture)).float().mean())
@@ -76,10 +78,14 @@ def compare(name: str, encode: Work, picture: torch.Tensor) -> None:
     best = dict.fromkeys(runs, float("inf"))
     for _ in range(TURNS):
         for what, work in runs.items():
-            best[what] = min(best[what], seconds(work, picture.device))
+            best[what] = min(best[what], *seconds(work, picture.device, rounds=1))
     times = ", ".join(f"{what} {1000 * value:,.0f} ms" for what, value in best.items())
     gains = f"{best['theirs'] / best['ours, by tile']:.2f} times"
-    print(f"{name}, {picture.shape[2]} x {picture.shape[1]} px: {times}; {gains}")
+    shares = {side: flop / best[side] / rate for side in ("theirs", "ours, by tile")}
+    of_rate = (
+        "; of the matrix rate " + ", ".join(f"{side} {share:.2f}" for side, share in shares.items()) if flop else ""
+    )
+    print(f"{name}, {picture.shape[2]} x {picture.shape[1]} px: {times}; {gains}{of_rate}")
     print(f"  largest difference of a logit {difference:.1e}, same class on {100 * same:.4f} % of pixels", flush=True)
 
 
@@ -113,27 +119,43 @@ def memory(device: torch.device) -> None:
         print(f"memory beside the encoder, {width} x {height} px: theirs {found[0]:,.0f} MB, ours {found[1]:,.0f} MB")
 
 
+def encoder_flop(name: str) -> int:
+    """Return the operations of an image tower of open_clip for one window, counted from its layers."""
+    with torch.device("meta"):
+        vision = open_clip.create_model(name, device="meta").visual.eval()
+    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):  # fused attention is not counted
+        vision(torch.empty(1, 3, CROP, CROP, device="meta"))
+    return int(counter.get_total_flops())
+
+
+def windows_of(picture: torch.Tensor) -> int:
+    rows, columns = (len(starts(length, CROP, STRIDE)) for length in picture.shape[1:])
+    return rows * columns
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    add_device_option(parser)
     parser.add_argument("--size", type=int, nargs=2, default=(336, 504), help="height and width")
     parser.add_argument("--encoder", default="ViT-B-16", help="an open_clip ViT; random weights")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    device = torch.device(options.device)
+    device = options.device
     torch.manual_seed(0)
     vision = open_clip.create_model(options.encoder).visual.eval().to(device)
     units = F.normalize(torch.randn(CLASSES, vision.output_dim, device=device), dim=-1)
     read = reader("projection", units, units, None)
     picture = torch.randn(3, *options.size, device=device)
-    where = torch.cuda.get_device_name() if device.type == "cuda" else f"CPU, {options.threads} threads"
-    print(f"torch {torch.__version__}, {where}, {CLASSES} classes, windows {CROP}, stride {STRIDE}")
+    rate = matrix_rate(device, torch.float32) * (options.threads if device.type == "cpu" else 1)
+    print(f"torch {torch.__version__}, {device_name(device)}, {CLASSES} classes, windows {CROP}, stride {STRIDE}, "
+          f"matrix rate {rate / 1e12:.2f} TFLOP/s in float32")  # fmt: skip
+    flop = encoder_flop(options.encoder) * windows_of(picture)
     with torch.inference_mode(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        compare(options.encoder, lambda windows: read(dense(vision, windows, False)), picture)
+        compare(options.encoder, lambda windows: read(dense(vision, windows, False)), picture, flop, rate)
         table = torch.randn(CLASSES, 14, 14, device=device)
-        compare("without encoder", partial(_looked_up, table), picture)
+        compare("without encoder", partial(_looked_up, table), picture, 0.0, rate)
         memory(device)
 
 

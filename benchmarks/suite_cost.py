@@ -17,19 +17,21 @@ from __future__ import annotations
 
 import argparse
 import sys
+import textwrap
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 
+from suite_measurement import measure_rates
 from suite_parts import Machine, Phase
 from suite_phases import phases
-from suite_rates import MEANING, Rates, measure_rates, read_rates
+from suite_rates import MEANING, Rates, read_rates
 from suite_work import Work, suite_work
 
 from goldieval.core.errors import GoldievalError
 from goldieval.report.numbers import duration
 
-NAME = 36
+NAME, WIDTH = 36, 100
 OPTIONS = {
     "tflops": ("--device-tflops", 312.0, "peak TFLOP/s of a GPU at the encoders' precision"),
     "share": ("--share", 0.35, "share of it that encoding reaches"),
@@ -39,46 +41,46 @@ OPTIONS = {
     "cores": ("--cores", 16, "processor cores for each GPU"),
     "gpus_per_node": ("--gpus-per-node", 8, "GPUs of a node"),
     "storage_mb": ("--storage-mb", 2000.0, "MB/s that a node reads from storage"),
-    "network_gb": ("--network-gb", 10.0, "GB/s that rank 0 receives"),
+    "network_gb": ("--network-gb", 10.0, "GB/s that a rank receives"),
 }
 
 
 def print_rates(rates: Rates) -> None:
-    print(f"measured here ({rates.machine})")
+    print(f"measured ({rates.machine})")
     for name, (what, unit, factor) in MEANING.items():
-        print(f"  {what:<72}{factor * getattr(rates, name):>12,.4g} {unit}")
+        print(f"  {what:<68}{factor * getattr(rates, name):>12,.4g} {unit}")
 
 
 def print_machine(machine: Machine) -> None:
     print("\nassumed (option)")
     for name, (option, _, what) in OPTIONS.items():
-        print(f"  {what:<72}{getattr(machine, name):>12,.4g} {option}")
+        print(f"  {what:<68}{getattr(machine, name):>12,.4g} {option}")
 
 
 def print_tasks(suite: Sequence[Work], found: Sequence[Phase], gpus: Sequence[int]) -> None:
     """Print a row for each task and for what all tasks share: counts, seconds, and what bounds the first and the last."""
-    print(f"\n{'task':<{NAME}}{'images':>8}{'texts':>8}{'M pairs':>8}{seconds_header(gpus)}  bound by")
+    print(f"\n{'task':<{NAME}}{'images':>8}{'texts':>7}{'M pairs':>8}{seconds_header(gpus)}  bound by")
     for work in suite:
         own = [phase for phase in found if phase.task == work.name]
-        counts = f"{work.images:>8,}{work.texts:>8,}{work.pairs / 1e6:>8.1f}"
+        counts = f"{work.images:>8,}{work.texts:>7,}{work.pairs / 1e6:>8.1f}"
         print(f"{work.name:<{NAME}}{counts}{seconds_row(own, gpus)}  {bounds(own, gpus)}")
     for phase in (phase for phase in found if not phase.task):
-        print(f"{f'all tasks: {phase.name}':<{NAME + 24}}{seconds_row([phase], gpus)}  {bounds([phase], gpus)}")
-    print(f"{'total':<{NAME + 24}}{seconds_row(found, gpus)}  {bounds(found, gpus)}")
+        print(f"{f'all tasks: {phase.name}':<{NAME + 23}}{seconds_row([phase], gpus)}  {bounds([phase], gpus)}")
+    print(f"{'total':<{NAME + 23}}{seconds_row(found, gpus)}  {bounds(found, gpus)}")
     for mode in dict.fromkeys(work.mode for work in suite):
         names = [work.name for work in suite if work.mode == mode]
-        print(f"scoring mode {mode}: {'all tasks' if len(names) == len(suite) else ', '.join(names)}")
+        wrapped(f"scoring mode {mode}: {'all tasks' if len(names) == len(suite) else ', '.join(names)}")
     assumed = [f"{work.name} {work.assumed}" for work in suite if work.assumed]
     if assumed:
-        print(f"assumed counts: {'; '.join(assumed)}")
+        wrapped(f"assumed counts: {'; '.join(assumed)}")
 
 
 def seconds_header(gpus: Sequence[int]) -> str:
-    return "".join(f"{f'{count} GPU' if count == 1 else f'{count} GPUs':>9}" for count in gpus)
+    return "".join(f"{f'{count} GPU' if count == 1 else f'{count} GPUs':>8}" for count in gpus)
 
 
 def seconds_row(found: Sequence[Phase], gpus: Sequence[int]) -> str:
-    return "".join(f"{sum(phase.on(count) for phase in found):>9,.1f}" for count in gpus)
+    return "".join(f"{sum(phase.on(count) for phase in found):>8,.1f}" for count in gpus)
 
 
 def by_bound(found: Sequence[Phase], ranks: int) -> dict[str, float]:
@@ -101,7 +103,7 @@ def print_bounds(found: Sequence[Phase], gpus: Sequence[int]) -> None:
     sums = {count: by_bound(found, count) for count in gpus}
     names = dict.fromkeys(name for count in gpus for name in sums[count])
     for name in names:
-        print(f"{name:<{NAME}}" + "".join(f"{sums[count].get(name, 0.0):>9,.1f}" for count in gpus))
+        print(f"{name:<{NAME}}" + "".join(f"{sums[count].get(name, 0.0):>8,.1f}" for count in gpus))
 
 
 def print_arithmetic(found: Sequence[Phase], gpus: Sequence[int], most: int) -> None:
@@ -110,26 +112,32 @@ def print_arithmetic(found: Sequence[Phase], gpus: Sequence[int], most: int) -> 
     print(f"\nthe {most} longest phases on one GPU")
     for phase in sorted(found, key=lambda phase: -phase.on(1))[:most]:
         part = phase.slowest(1)
-        print(f"  {phase.task or 'all tasks'}, {phase.name} ({part.bound}): {part.how} = {part.on(1):,.1f} s")
+        wrapped(f"  {phase.task or 'all tasks'}, {phase.name} ({part.bound}): {part.how} = {part.on(1):,.1f} s", 4)
         if part.units:
             shares = -(-last // part.node) if part.node else last
             where = "nodes" if part.node else "ranks"
             now = phase.slowest(last)
             other = "" if now.bound == part.bound else f"; there {now.bound} bounds, {now.how}"
-            print(
-                f"    {part.units:,} units on {shares:,} {where}: at most {-(-part.units // shares):,} each, "
-                f"{phase.on(last):,.2f} s{other}"
-            )
+            most_units = f"{part.units:,} units on {shares:,} {where}: at most {-(-part.units // shares):,} each"
+            wrapped(f"    {most_units}, {phase.on(last):,.2f} s{other}", 4)
     alone = sum(phase.on(1) for phase in found if not phase.slowest(1).units)
     total, reached = sum(phase.on(1) for phase in found), sum(phase.on(last) for phase in found)
-    print(
-        f"\n{total:,.1f} s on one GPU = {total - alone:,.1f} s that are divided + {alone:,.1f} s that are not (Amdahl)"
+    divided, best = total - alone, (total - alone) / last + alone
+    print()
+    wrapped(f"{total:,.1f} s on one GPU = {divided:,.1f} s that are divided + {alone:,.1f} s that are not")
+    wrapped(
+        f"{last} GPUs: at best {divided:,.1f} / {last} + {alone:,.1f} = {best:,.1f} s (Amdahl); with whole units, storage of "
+        f"nodes and gathers {reached:,.1f} s"
     )
-    best = (total - alone) / last + alone
-    print(f"{last} GPUs: at best {total - alone:,.1f} / {last} + {alone:,.1f} = {best:,.1f} s, with whole units, storage of nodes and "
-          f"gathers {reached:,.1f} s")  # fmt: skip
-    print(f"one GPU {duration(total)}, {last} GPUs {duration(reached)}: {total / reached:,.1f} times; no number of GPUs gives more "
-          f"than {total / alone:,.1f} times")  # fmt: skip
+    wrapped(
+        f"one GPU {duration(total)}, {last} GPUs {duration(reached)}: {total / reached:,.1f} times; no number of GPUs gives more "
+        f"than {total / alone:,.1f} times"
+    )
+
+
+def wrapped(line: str, indent: int = 2) -> None:
+    """Print a line within the width, and what does not fit below it, indented."""
+    print(textwrap.fill(line, WIDTH, subsequent_indent=" " * indent, break_on_hyphens=False))
 
 
 def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:

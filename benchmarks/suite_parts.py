@@ -18,7 +18,7 @@ class Machine:
         cores: processor cores for each GPU; one is as fast as the measured one.
         gpus_per_node: number of GPUs of a node.
         storage_mb: MB/s that a node reads from its storage.
-        network_gb: GB/s that rank 0 receives.
+        network_gb: GB/s that a rank receives.
     """
 
     tflops: float
@@ -47,7 +47,7 @@ class Part:
         seconds: time of the whole work on one rank.
         units: number of units that are divided among ranks; 0 if the work is not divided.
         node: number of ranks that share the resource; 0 if each has its own.
-        further: seconds that each further rank adds.
+        gathered: seconds in which every rank receives the results of all others, if all were other ranks.
         how: the arithmetic in words.
     """
 
@@ -55,14 +55,14 @@ class Part:
     seconds: float
     units: int = 0
     node: int = 0
-    further: float = 0.0
+    gathered: float = 0.0
     how: str = ""
 
     def on(self, ranks: int) -> float:
         """Return the time on so many ranks: that of the rank with the most units, since units are never split."""
         shares = -(-ranks // self.node) if self.node else ranks
         largest = -(-self.units // shares) / self.units if self.units else 1.0
-        return self.seconds * largest + self.further * (ranks - 1)
+        return self.seconds * largest + self.gathered * (1 - 1 / ranks)
 
 
 @dataclass(frozen=True)

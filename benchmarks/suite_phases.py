@@ -14,7 +14,8 @@ from goldieval.models.inputs import Batching
 from goldieval.scoring.mode import needs_image_embeddings, needs_pool
 
 BATCH = Batching().images
-RANK_BYTES = 64  # assumed: counts and best answers of a query, which every rank sends to rank 0
+TALLY_BYTES = 28  # of a text in the tally of a batch of pictures: counts, best right and best wrong answer
+CLASS_BYTES = 64  # assumed: rank, prediction and answers of a picture
 PAIR_BYTES = 40  # assumed: what counting ranks reads and writes on the device per score
 MAP_BYTES = 24  # assumed: the same for each class of a pixel
 
@@ -50,7 +51,7 @@ def _reading(suite: list[Work], rates: Rates, machine: Machine) -> Iterator[Phas
         storage = work.megabytes / machine.storage_mb
         yield Phase(work.name, "reading", (
             Part("storage", storage, work.images, machine.gpus_per_node, how=f"{size} / {machine.storage_mb:,.0f} MB/s"),
-            Part("hashing", hashed, work.images, how=f"{size} / {rates.hash_mb:,.0f} MB/s / {machine.cores} cores"),
+            Part("hash", hashed, work.images, how=f"{size} / {rates.hash_mb:,.0f} MB/s / {machine.cores} cores"),
         ))  # fmt: skip
 
 
@@ -59,7 +60,7 @@ def _texts(suite: list[Work], rates: Rates, machine: Machine) -> Phase:
     flop = sum(work.texts * text_flop(work.tokens) for work in suite)
     units = -(-total // TEXTS_PER_CHUNK)
     return Phase("", "texts", (
-        Part("tokenizer", total / rates.tokenized, units, how=f"{total:,} texts / {rates.tokenized:,.0f} per s"),
+        Part("tokens", total / rates.tokenized, units, how=f"{total:,} texts / {rates.tokenized:,.0f} per s"),
         Part("encoder", machine.encoding(flop), units, how=_quotient(flop, machine.tflops, machine.share)),
     ))  # fmt: skip
 
@@ -71,7 +72,7 @@ def _stored_images(suite: list[Work], rates: Rates, machine: Machine) -> Phase:
     decoding = sum(_decoding(work, rates) for work in distinct) / machine.cores
     flop = total * image_flop()
     return Phase("", "pictures", (
-        Part("decoding", decoding, units, how=f"{total:,} pictures of all tasks on {machine.cores} cores"),
+        Part("decode", decoding, units, how=f"{total:,} pictures of all tasks on {machine.cores} cores"),
         Part("encoder", machine.encoding(flop), units, how=_quotient(flop, machine.tflops, machine.share)),
         Part("store", units * rates.chunk_s, units, how=f"{units:,} chunks x {1000 * rates.chunk_s:.0f} ms"),
     ))  # fmt: skip
@@ -94,8 +95,14 @@ def _task(work: Work, rates: Rates, machine: Machine) -> Iterator[Phase]:
         flop = _conditioned_pairs(work) * CONDITIONED_FLOP
         units = -(-work.images // BATCH)
         how = _quotient(flop, machine.float32_tflops, machine.float32_share)
-        gathered = (work.images + work.candidates) * RANK_BYTES / (machine.network_gb * 1e9)
-        yield Phase(work.name, "scoring", (Part("scoring", machine.scoring(flop), units, further=gathered, how=how),))
+        tallies = units * work.candidates if work.family == "retrieval" else 0
+        volume = tallies * TALLY_BYTES + work.images * CLASS_BYTES
+        scoring, gathered = machine.scoring(flop), volume / (machine.network_gb * 1e9)
+        how += f", then {volume / 1e6:,.0f} MB of tallies to every rank"
+        yield Phase(work.name, "scoring", (Part("scoring", scoring, units, gathered=gathered, how=how),))
+        merged = f"{units:,} tallies of {work.candidates:,} texts x {1e9 * rates.tally_s:.0f} ns"
+        if tallies:
+            yield Phase(work.name, "merge", (Part("rank 0", tallies * rates.tally_s, how=merged),))
     if _is_stored(work):
         yield _cosines(work, rates, machine)
     own = rates.task_s + work.queries * (rates.query_s + rates.row_s) + work.texts * rates.text_s
@@ -122,7 +129,7 @@ def _streamed(work: Work, rates: Rates, machine: Machine) -> Phase:
         encoder, how = encoder + maps, f"{how} + {maps:.1f} s of maps"
     each = f"{1000 * rates.picture_s:.1f} ms + {work.pictures.megapixels:g} MP x {1000 * rates.megapixel_s:.1f} ms"
     return Phase(work.name, "patches", (
-        Part("decoding", _decoding(work, rates) / machine.cores, units,
+        Part("decode", _decoding(work, rates) / machine.cores, units,
              how=f"{work.images:,} x ({each}) / {machine.cores} cores"),
         Part("encoder", encoder, units, how=how),
     ))  # fmt: skip

@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from measuring import add_device_option, device_name, matrix_rate, wait
 from torch import nn
 
 LEAST_SPEED = 0.95
@@ -222,39 +223,24 @@ class Seconds:
     wall: list[float]
     processor: list[float]
 
-    @property
-    def typical(self) -> float:
-        """The median of processor time without a GPU, since wall time varies on a shared machine; else of wall time."""
-        return statistics.median(self.wall if torch.cuda.is_available() else self.processor)
+    def typical(self, device: torch.device) -> float:
+        """Return the median of processor time on a CPU, where other programs move wall time; else of wall time."""
+        return statistics.median(self.processor if device.type == "cpu" else self.wall)
 
 
-def wait() -> None:
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-
-
-def timed(sides: dict[str, Step], rounds: int, steps: int) -> dict[str, Seconds]:
+def timed(sides: dict[str, Step], rounds: int, steps: int, device: torch.device) -> dict[str, Seconds]:
     """Run ``steps`` steps of every side in every round, one side after the other."""
     seconds = {name: Seconds([], []) for name in sides}
     for _ in range(rounds):
         for name, step in sides.items():
-            wait()
+            wait(device)
             wall, processor = time.perf_counter(), time.process_time()
             for _ in range(steps):
                 step()
-            wait()
+            wait(device)
             seconds[name].wall.append((time.perf_counter() - wall) / steps)
             seconds[name].processor.append((time.process_time() - processor) / steps)
     return seconds
-
-
-def matrix_rate(precision: str) -> float:
-    """Return floating-point operations per second of a large matrix product, as the median of several."""
-    cuda = torch.cuda.is_available()
-    side, dtype = 8192 if cuda else 1024, torch.bfloat16 if precision == "bf16" else torch.float32
-    matrix = torch.randn(side, side, dtype=dtype, device="cuda" if cuda else "cpu")
-    seconds = timed({"product": lambda: float((matrix @ matrix)[0, 0])}, rounds=9, steps=3)["product"]
-    return 2 * side**3 / seconds.typical
 
 
 def operations(step: Step) -> int:
@@ -291,15 +277,24 @@ def compared(sides: dict[str, Step], precision: str) -> bool:
 def measured(sides: dict[str, Step], against: str, arguments: argparse.Namespace, batch: int, rate: float) -> float:
     """Time the sides and print the table; return the speed of the first side relative to ``against``."""
     counts = {name: operations(step) for name, step in sides.items()}
-    seconds = timed(sides, arguments.rounds, arguments.steps)
-    share = {name: counts[name] / own.typical / rate for name, own in seconds.items()}
+    seconds = timed(sides, arguments.rounds, arguments.steps, arguments.device)
+    share = {name: counts[name] / own.typical(arguments.device) / rate for name, own in seconds.items()}
     table(seconds, against, batch, share)
-    return seconds[against].typical / seconds[next(iter(sides))].typical
+    return seconds[against].typical(arguments.device) / seconds[next(iter(sides))].typical(arguments.device)
+
+
+def place_trainer(device: torch.device) -> None:
+    """Let accelerate, which places the trainer, take this device."""
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    elif device.type == "cpu":
+        os.environ["ACCELERATE_USE_CPU"] = "true"
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", choices=SIZES, default="tiny")
+    add_device_option(parser)
     parser.add_argument("--precision", choices=MOST_DIFFERENCE, default="bf16")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=1, help="of a round; more on a GPU")
@@ -308,8 +303,9 @@ def main() -> int:
     arguments = parser.parse_args()
     size = SIZES[arguments.size]
     size = replace(size, batch=arguments.batch or size.batch)
-    bench, rate = Bench(arguments.size, size, arguments.precision), matrix_rate(arguments.precision)
-    where = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{torch.get_num_threads()} threads"
+    place_trainer(arguments.device)
+    rate = matrix_rate(arguments.device, torch.bfloat16 if arguments.precision == "bf16" else torch.float32)
+    bench, where = Bench(arguments.size, size, arguments.precision), device_name(arguments.device)
     print(f"{arguments.size}, {size.batch} images, {arguments.precision}, torch {torch.__version__}, {where}, "
           f"load {os.getloadavg()[0]:.1f}, matrix rate {rate / 1e12:.3f} TFLOP/s\n")  # fmt: skip
     trainer = bench.trainer(("softmax",), captions=1)

@@ -23,6 +23,15 @@ def read_bytes(file: Path, most: int) -> bytes:
         OSError: The file cannot be read, is not a regular file (reading a pipe would block), or is larger than
             ``most`` bytes, also if it grows while it is read.
     """
+    try:
+        return _read(file, most)
+    except OSError as error:
+        if error.errno != errno.ESTALE:
+            raise
+        return _read(file, most)  # on NFS, another machine has replaced the file since it was opened
+
+
+def _read(file: Path, most: int) -> bytes:
     descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     with os.fdopen(descriptor, "rb") as stream:
         about = os.fstat(descriptor)

@@ -13,12 +13,14 @@ from goldieval.core.errors import ChangedModelError, GoldievalError, NotApplicab
 from goldieval.core.meter import displaying
 from goldieval.core.stop import check_stop, saving_work
 from goldieval.core.timing import timed
+from goldieval.core.units import one_thread
 from goldieval.data.remembered import reading_once
 from goldieval.data.roots import data_root, store_root
 from goldieval.engine.check import check_settings
 from goldieval.engine.describe import Describer
 from goldieval.engine.embeddings import Embeddings, LookedUpEmbeddings, NoEmbeddings, StoredEmbeddings
 from goldieval.engine.options import Options
+from goldieval.engine.parts import open_parts
 from goldieval.engine.plan import Plan, PlannedTask, plan_towers
 from goldieval.engine.processes.group import OneProcess, Ranks
 from goldieval.engine.processes.join import Place
@@ -29,6 +31,7 @@ from goldieval.engine.store import open_store
 from goldieval.engine.task_loader import TaskLoader
 from goldieval.engine.task_run import LoadedTaskRun
 from goldieval.families.base import Scored
+from goldieval.families.finished import NoParts, Parts
 from goldieval.families.similarity import check_requested_mode
 from goldieval.models.adapter import Adapter, LoadOptions, Model, ModelInfo, Precomputed
 from goldieval.models.checked_info import checked_info
@@ -223,8 +226,10 @@ class Evaluator:
         """
         check_stop()
         scored, loaded, seconds = None, planned.loaded, dict(run_seconds)
+        parts: Parts = NoParts()
         if loaded is not None and not planned.failure:
             mode = planned.scoring(plan.info)
+            parts = open_parts(self.options.cache, plan.info, loaded, mode, self.device, self.options.batching.images)
             run = LoadedTaskRun(
                 loaded,
                 model,
@@ -235,6 +240,7 @@ class Evaluator:
                 reporter=self.reporter,
                 seconds=seconds,
                 group=self._ranks,
+                parts=parts,
             )
             try:
                 with timed(seconds, "score"), contained("scoring"), exact(self.device):
@@ -249,9 +255,11 @@ class Evaluator:
         if self._ranks.rank:
             return None
         record, scored = describer.record(planned, loaded, scored, seconds)
-        if self.options.out is None:
-            return record
-        return self._write(self.options.out, record, scored, describer.requested_setting(planned, record))
+        if self.options.out is not None:
+            record = self._write(self.options.out, record, scored, describer.requested_setting(planned, record))
+        if record.status != "failed":
+            parts.remove()
+        return record
 
     def _score(self, planned: PlannedTask, run: LoadedTaskRun) -> Scored | None:
         """Return the results of a task on rank 0, to which every rank contributes if the family divides its work."""
@@ -264,7 +272,8 @@ class Evaluator:
         if not first:
             return None
         check_stop()
-        return family.score(run.prepared, evidence)
+        with one_thread():  # several would change the last bits
+            return family.score(run.prepared, evidence)
 
     def _write(self, out: Path, record: Record, scored: Scored | None, requested_setting: str) -> Record:
         """Write a record and return it; if it cannot be written, return the record of that failure with its metrics."""

@@ -6,7 +6,9 @@ Chunks that cannot be read or written (permissions, a read-only store) are kept 
 from __future__ import annotations
 
 import errno
+import logging
 import os
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -19,6 +21,8 @@ from goldieval.core.files import atomic_write
 from goldieval.core.locks import lock_file
 from goldieval.engine.chunks import Chunk, ChunkContent, DamagedChunkError, chunk_bytes, read_chunk
 
+LOG = logging.getLogger("goldieval")
+LONGEST_CHUNK_S = 1800.0
 PERMISSION_ERRORS = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
@@ -40,6 +44,7 @@ class Space:
     _in_memory: dict[Path, ChunkContent] = field(default_factory=dict)
     _locations: dict[str, tuple[Path, int]] = field(default_factory=dict)  # content key to file and row
     _indexed: set[Path] = field(default_factory=set)
+    _held_since: dict[Path, float] = field(default_factory=dict)
 
     def refresh(self) -> None:
         """Index the chunks that this process or another has written since the last call."""
@@ -122,7 +127,8 @@ class Space:
     def claim(self, chunk: Chunk, wait_s: float = 0) -> Iterator[bool]:
         """Lock a chunk for encoding; the lock is released when its owner exits or dies.
 
-        On a file system without locks two processes may encode the same chunk; their results are identical.
+        On a file system without locks two processes may encode the same chunk; their results are identical. So they may
+        after ``LONGEST_CHUNK_S``, since the owner may be on a machine that is gone.
 
         Args:
             chunk: the chunk to encode.
@@ -131,8 +137,17 @@ class Space:
         Yields:
             False if another process has locked the chunk.
         """
-        with lock_file(self._file(chunk).with_suffix(".lock"), wait_s) as acquired:
-            yield acquired
+        lock = self._file(chunk).with_suffix(".lock")
+        with lock_file(lock, wait_s) as acquired:
+            yield acquired or self._is_abandoned(lock)
+
+    def _is_abandoned(self, lock: Path) -> bool:
+        """Return whether another process has held a lock for longer than any chunk takes; say so once."""
+        seen = self._held_since.setdefault(lock, time.monotonic())
+        if time.monotonic() - seen < LONGEST_CHUNK_S:
+            return False
+        LOG.warning("%s has been held for %g s; its chunk is encoded here as well", lock, LONGEST_CHUNK_S)
+        return True
 
     def _file(self, chunk: Chunk) -> Path:
         return self.folder / f"{chunk.name}.safetensors"
@@ -185,6 +200,8 @@ class Space:
         except FileNotFoundError:  # removed by another process
             return None
         except OSError as error:
+            if error.errno == errno.ESTALE:  # removed by another machine while it was read
+                return None
             self.unusable[file] = f"cannot be read: {error.strerror or error}"
             return None
         except DamagedChunkError:

@@ -17,6 +17,7 @@ from goldieval.engine.load import LoadedTask
 from goldieval.engine.options import Options
 from goldieval.engine.reporter import Reporter
 from goldieval.families.base import Prepared
+from goldieval.families.finished import NoParts, Parts
 from goldieval.models.adapter import Model, inference
 
 
@@ -32,6 +33,7 @@ class LoadedTaskRun:
         pictures_to_draw: number of pictures to draw with their predictions.
         seconds: wall time by phase.
         group: the processes that share the work.
+        parts: finished parts of the work.
     """
 
     def __init__(
@@ -46,11 +48,13 @@ class LoadedTaskRun:
         reporter: Reporter,
         seconds: dict[str, float],
         group: Group = Alone(),
+        parts: Parts = NoParts(),
     ) -> None:
         self.loaded, self.model, self.mode, self.device = loaded, model, mode, device
         self.batching, self.pictures_to_draw = options.batching, options.save_images
         self.seconds, self._allow_bad = seconds, options.allow_bad
         self._embeddings, self._reporter, self.group = embeddings, reporter, group
+        self.parts = parts
 
     @property
     def prepared(self) -> Prepared[Any]:
@@ -81,4 +85,7 @@ class LoadedTaskRun:
     @contextmanager
     def working(self, phase: str, what: str, total: int) -> Iterator[Meter]:
         with inference(self.model), timed(self.seconds, phase), self._reporter.meter(what, total) as meter:
-            yield StoppableMeter(meter)
+            try:
+                yield StoppableMeter(meter)
+            finally:
+                self.parts.flush()

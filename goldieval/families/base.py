@@ -15,6 +15,7 @@ from goldieval.core.group import Group
 from goldieval.core.meter import Meter
 from goldieval.data.image_source import ImageSource
 from goldieval.data.samples import Dataset, TextSample
+from goldieval.families.finished import Parts
 from goldieval.models.adapter import Model
 from goldieval.models.inputs import Batching
 from goldieval.records.parts import Approximation, ClassScore, MeasuredMetric, Probe, Ties
@@ -90,6 +91,7 @@ class TaskRun(Protocol[_T_co]):
         batching: batch sizes and number of threads.
         pictures_to_draw: number of pictures to draw with their predictions.
         group: the processes among which a family may divide its work, see ``Family.divides``.
+        parts: finished parts of the work on this task, whose numbers do not depend on the number of processes.
     """
 
     model: Model
@@ -98,6 +100,7 @@ class TaskRun(Protocol[_T_co]):
     batching: Batching
     pictures_to_draw: int
     group: Group
+    parts: Parts
 
     @property
     def prepared(self) -> _T_co:

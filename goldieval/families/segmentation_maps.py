@@ -56,6 +56,11 @@ class Counted:
     predicted: np.ndarray
     small: bytes
 
+    def part(self, pixels: int) -> dict[str, np.ndarray]:
+        """Return what is kept of a picture with this number of pixels."""
+        small = np.frombuffer(self.small, dtype=np.uint8)
+        return {"areas": self.areas, "small": small, "pixels": np.array([pixels])}
+
 
 @dataclass
 class Maps:
@@ -75,10 +80,13 @@ class Maps:
     small: dict[str, bytes] = field(default_factory=dict)
     drawn: list[DrawnPicture] = field(default_factory=list)
 
+    def add_counts(self, image: ImageSample, areas: np.ndarray, small: bytes, pixels: int) -> None:
+        """Add what is known of a picture."""
+        self.areas[image.id], self.small[image.id], self.pixels[image.id] = areas, small, pixels
+
     def add(self, image: ImageSample, row: int, sample: PictureAndMask, counted: Counted, most_drawn: int) -> None:
         """Add the map of a picture; of the first ``most_drawn`` pictures, the picture as well."""
-        self.areas[image.id], self.small[image.id] = counted.areas, counted.small
-        self.pixels[image.id] = sample.mask.size
+        self.add_counts(image, counted.areas, counted.small, sample.mask.size)
         if len(self.drawn) < most_drawn:
             self.drawn.append(DrawnPicture(image.id, row, sample.picture, sample.mask, counted.predicted))
 
@@ -99,6 +107,10 @@ def predicted_maps(run: TaskRun[SegmentationPrepared], model: Dense, predict: Pr
     images, classes = prepared.dataset.images, len(prepared.classes.labels)
     maps = Maps()
     mine = [row for _, row in share([row for row, key in enumerate(run.keys) if key], run.group)]
+    finished = {} if run.pictures_to_draw else {row: part for row in mine if (part := run.parts.get(row)) is not None}
+    for row, part in finished.items():
+        maps.add_counts(images[row], part["areas"], part["small"].tobytes(), int(part["pixels"][0]))
+    missing = [row for row in mine if row not in finished]
 
     def read(row: int) -> PictureAndMask | OSError:
         return _read(model, images[row], prepared.masks[row], prepared.params)
@@ -114,11 +126,13 @@ def predicted_maps(run: TaskRun[SegmentationPrepared], model: Dense, predict: Pr
         return Counted(counted, predicted, encode_map(predicted))
 
     with run.working("segment", "segmenting images", len(mine)) as meter:
-        for (row, sample), counted in model_units(run, count, map_ahead(read, mine, run.batching.workers)):
+        meter.advance(len(finished))
+        for (row, sample), counted in model_units(run, count, map_ahead(read, missing, run.batching.workers)):
             if isinstance(sample, OSError):
                 maps.failed[run.keys[row]] = str(sample)
             elif counted is not None:
                 maps.add(images[row], row, sample, counted, run.pictures_to_draw)
+                run.parts.add(row, counted.part(sample.mask.size))
             meter.advance(1)
     return maps
 

@@ -17,6 +17,7 @@ from goldieval.data.samples import Dataset, TextSample
 from goldieval.families.aggregates import check_strata, measure, strata_columns
 from goldieval.families.answers import strata_lists
 from goldieval.families.base import Family, Prepared, Scored, TaskRun, params_of
+from goldieval.families.finished import packed, unpacked
 from goldieval.families.shared_work import leave_out_failed, model_units
 from goldieval.models.adapter import Generative, Model
 from goldieval.models.inputs import Batching, batches, decoded, sound, stacked
@@ -82,20 +83,26 @@ class Vqa(Family[VqaPrepared, list[str]]):
         """
         model = run.model
         assert isinstance(model, Generative), NO_DECODER
-        mine = [batch for _, batch in share(list(batches(_by_picture(run), run.batching.images)), run.group)]
+        own = dict(share(list(batches(_by_picture(run), run.batching.images)), run.group))
+        finished = {number: part for number in own if (part := run.parts.get(number)) is not None}
+        missing = {number: batch for number, batch in own.items() if number not in finished}
         failed: dict[str, str] = {}
-        answers: dict[str, str] = {}
+        answers = {id: answer for part in finished.values() for id, answer in unpacked(part).items()}
 
         def answer(batch: list[_Shown]) -> dict[str, str]:
             return _answers(model, [shown for shown in batch if not isinstance(shown.pixels, OSError)])
 
         with (
-            run.working("generate", "answering questions", sum(map(len, mine))) as meter,
+            run.working("generate", "answering questions", sum(map(len, own.values()))) as meter,
             ThreadPoolExecutor(run.batching.workers) as pool,
         ):
-            for batch, answered in model_units(run, answer, _shown(model, run, mine, pool)):
+            meter.advance(len(answers))
+            computed = model_units(run, answer, _shown(model, run, list(missing.values()), pool))
+            for number, (batch, answered) in zip(missing, computed, strict=True):
                 failed |= {shown.key: str(shown.pixels) for shown in batch if isinstance(shown.pixels, OSError)}
                 answers |= answered
+                if len(answered) == len(batch):
+                    run.parts.add(number, packed(answered))
                 meter.advance(len(batch))
         leave_out_failed(run, failed)
         everywhere = {id: text for part in run.group.all_gather(answers) for id, text in part.items()}

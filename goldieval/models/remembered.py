@@ -120,6 +120,8 @@ def _key(spec: ModelSpec, options: LoadOptions) -> dict[str, Any] | None:
     Raises:
         GoldievalError: See ``loader_of``.
     """
+    import torch
+
     if spec.family == "file":
         return None
     loader = loader_of(spec)
@@ -134,7 +136,7 @@ def _key(spec: ModelSpec, options: LoadOptions) -> dict[str, Any] | None:
     return {
         "spec": [spec.text, spec.family, spec.name, spec.where, sorted(map(list, spec.options.items()))],
         "folder": os.getcwd(),
-        "how": [options.device.partition(":")[0], options.precision],
+        "how": [options.device.partition(":")[0], options.precision, str(torch.get_default_dtype())],
         "loader": _source_of(loader),
         "code": code,
         "environment": hashlib.sha256(repr(sorted(environment.items())).encode(errors="replace")).hexdigest(),

@@ -19,15 +19,25 @@ def arrow_array(column: np.ndarray) -> pa.Array:
     import pyarrow as pa
 
     rows, kind = len(column), column.dtype.kind
+    if kind == "O" and all(isinstance(value, str) for value in column):
+        kind = "U"
     if not rows or column.ndim != 1 or kind not in "iufbU" or not column.dtype.isnative:
         return pa.array(list(column))
     if kind == "U":
-        texts = [text.encode() for text in column.tolist()]
-        ends = np.cumsum([0, *map(len, texts)])
-        if ends[-1] >= 2**31:  # pyarrow divides such a column into chunks
-            return pa.array(list(column))
-        offsets = pa.py_buffer(ends.astype(np.int32))
-        return pa.Array.from_buffers(pa.utf8(), rows, [None, offsets, pa.py_buffer(b"".join(texts))], null_count=0)
+        texts = _texts(column.tolist())
+        return pa.array(list(column)) if texts is None else texts
     content = np.packbits(column, bitorder="little") if kind == "b" else np.ascontiguousarray(column)
     kind_of_arrow = pa.bool_() if kind == "b" else pa.from_numpy_dtype(column.dtype)
     return pa.Array.from_buffers(kind_of_arrow, rows, [None, pa.py_buffer(content)], null_count=0)
+
+
+def _texts(texts: list[str]) -> pa.Array | None:
+    """Return a column of texts; None if it is so long that pyarrow would divide it."""
+    import pyarrow as pa
+
+    contents = [text.encode() for text in texts]
+    ends = np.cumsum([0, *map(len, contents)])
+    if ends[-1] >= 2**31:
+        return None
+    buffers = [None, pa.py_buffer(ends.astype(np.int32)), pa.py_buffer(b"".join(contents))]
+    return pa.Array.from_buffers(pa.utf8(), len(texts), buffers, null_count=0)

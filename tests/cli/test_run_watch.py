@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import threading
 import time
 from pathlib import Path
@@ -89,6 +90,20 @@ def test_ctrl_c_ends_with_the_summary_and_130(watched: Path, monkeypatch: pytest
     assert "checkpoints 1 evaluated" in ran.out
 
 
+def test_sigterm_ends_it_with_the_summary_and_75(watched: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _age(_checkpoint(watched, "a.safetensors"))
+
+    def terminated(seconds: float) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(600)
+
+    clock: Any = type("Clock", (), {"time": time.time, "monotonic": time.monotonic, "sleep": staticmethod(terminated)})
+    monkeypatch.setattr(module, "time", clock)
+    ran = goldieval(*_command(watched))
+    assert ran.code == 75 and one_line(ran.err) == "stopped by SIGTERM; the same command continues from here"
+    assert "checkpoints 1 evaluated" in ran.out
+
+
 def test_quiet_prints_scores_only(watched: Path) -> None:
     _age(_checkpoint(watched, "a.safetensors"))
     ran = goldieval(*_command(watched, "--watch-until", "1", "--quiet"))
@@ -100,6 +115,7 @@ def test_quiet_prints_scores_only(watched: Path) -> None:
     [
         (["--model", "random"], "one --model"),
         (["--json"], "--json"),
+        (["--shard", "0/2"], "--shard"),
         (["--tasks", "no-such-task"], "no-such-task"),
         (["--watch", "nowhere"], "no such folder"),
     ],

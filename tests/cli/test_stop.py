@@ -8,6 +8,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable
@@ -163,11 +164,45 @@ def test_a_run_that_is_stopped_continues_and_gives_the_same_bits(
         assert set(run.records) == (set() if stage in ("load", "encode") else {f"some-{FIRST}"})
         if stage == "encode":  # the chunk that was begun is stored
             assert len(list((run.root / "store").rglob("*.safetensors"))) == 1
+        if which != KILL and stage in ("segment", "answer") and not again:  # and so is the picture that was begun
+            assert list((run.root / "store/parts").rglob("*.safetensors"))
     assert [line for line in run.log.splitlines() if line.startswith("stopped by ")] == [
         f"stopped by {which.name}; the same command continues from here" for _, _, which, _ in signals if which != KILL
     ]
     assert "Traceback" not in run.log and "FAILED" not in run.log
     run.finish()
+    assert (run.records, run.outcomes()) == (expected.records, expected.outcomes()) and not run.leftovers()
+    assert not (run.root / "store/parts").exists()
+
+
+def test_a_signal_to_one_rank_stops_all_and_any_number_of_ranks_continues(
+    whole: Callable[[str], Run], tmp_path: Path
+) -> None:
+    run, place = Run(tmp_path / "run", "segmentation"), tmp_path / "place"
+    place.mkdir()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    ranks = [
+        run.start(
+            **{"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"},
+            **{"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)},
+            **{"WAIT_AT": "segment", "WAIT_NUMBER": "1", "PLACE": str(place)},
+        )
+        for rank in range(2)
+    ]
+    end = time.monotonic() + 300
+    while not (place / "there").exists() and time.monotonic() < end:
+        time.sleep(0.01)
+    assert ranks[1].pid
+    os.kill(ranks[1].pid, USR1)
+    time.sleep(0.1)
+    (place / "go").touch()
+    for rank in ranks:
+        rank.join(300)
+    assert [rank.exitcode for rank in ranks] == [STOPPED, STOPPED], run.log
+    assert run.log.count("stopped by SIGUSR1") == 1 and set(run.records) == {f"some-{FIRST}"}
+    run.finish()
+    expected = whole("segmentation")
     assert (run.records, run.outcomes()) == (expected.records, expected.outcomes()) and not run.leftovers()
 
 

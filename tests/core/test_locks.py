@@ -16,6 +16,7 @@ import pytest
 from goldieval.core import locks, patience, temporary
 from goldieval.core.files import atomic_write, atomic_write_all, exclusive_lock
 from goldieval.core.locks import lock_file, lock_folder, try_lock
+from goldieval.core.reading import read_bytes
 from goldieval.core.temporary import SUFFIX, sweep, temporary_file
 
 pytest.importorskip("fcntl")
@@ -170,3 +171,22 @@ def test_a_disk_that_fails_leaves_the_old_file(name: str, tmp_path: Path, monkey
         atomic_write(tmp_path / "a", b"new")
     assert [file.read_bytes() for file in tmp_path.iterdir()] == [b"old"]
     assert not [file for file in tmp_path.iterdir() if file.name.endswith(SUFFIX)]
+
+
+def test_a_file_that_another_machine_replaced_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    atomic_write(tmp_path / "a", b"new")
+    real, stale = os.fstat, []
+
+    def fstat(descriptor: int) -> os.stat_result:
+        if not stale:
+            stale.append(descriptor)
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+        return real(descriptor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fstat", fstat)
+        content = read_bytes(tmp_path / "a", 10)
+    assert content == b"new" and stale
+    with monkeypatch.context() as patch, pytest.raises(OSError, match=os.strerror(errno.ESTALE)):
+        patch.setattr(os, "fstat", refusing(errno.ESTALE))
+        read_bytes(tmp_path / "a", 10)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 import subprocess
 import sys
 from pathlib import Path
@@ -107,3 +109,29 @@ def test_a_claim_excludes_other_processes_and_dies_with_its_holder(tmp_path: Pat
     for _ in range(2):
         with Space(tmp_path).claim(CHUNK) as acquired:
             assert acquired
+
+
+def test_a_chunk_whose_holder_is_gone_is_encoded_in_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A network file system may keep the locks of a machine that is gone."""
+    holder, other = Space(tmp_path), Space(tmp_path)
+    with holder.claim(CHUNK) as held, other.claim(CHUNK) as acquired:
+        assert held and not acquired
+        monkeypatch.setattr("goldieval.engine.space.LONGEST_CHUNK_S", 0.5)
+        with caplog.at_level(logging.WARNING, "goldieval"):
+            assert encode(other, chunks_of(KEYS, 5), lambda chunk: (KEYS, VECTORS, {}), SilentMeter()) == 5
+    assert np.array_equal(other.gather(KEYS), VECTORS) and f"{CHUNK.name}.lock has been held" in caplog.text
+
+
+def test_a_chunk_that_another_machine_removes_while_it_is_read_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, _ = stored(tmp_path)
+
+    def stale(file: Path) -> None:
+        raise OSError(errno.ESTALE, "Stale file handle", str(file))
+
+    monkeypatch.setattr("goldieval.engine.space.read_chunk", stale)
+    space = store.space("one")
+    assert space.missing(KEYS) == KEYS and not space.unusable and not space.repaired

@@ -220,6 +220,9 @@ def test_other_versions_and_another_environment_load_again(
         patched.setenv(name, "/elsewhere")
         assert not is_recalled(spec, memory)
     with monkeypatch.context() as patched:
+        patched.setattr(torch, "get_default_dtype", lambda: torch.float64)
+        assert not is_recalled(spec, memory)
+    with monkeypatch.context() as patched:
         patched.setattr(remembered, "code_versions", lambda: {"torch": "0"})
         assert not is_recalled(spec, memory)
     with monkeypatch.context() as patched:

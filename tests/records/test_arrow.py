@@ -24,6 +24,7 @@ COLUMNS = {
     "none": np.array([], dtype=np.int64),
     "bytes": np.array([b"a", b"bc"], dtype=object),
     "big-endian": np.array([1, 2], dtype=">i4"),
+    "texts as objects": np.array(["a", "étude"], dtype=object),
     "objects": np.array(["a", None], dtype=object),
 }
 
@@ -51,7 +52,8 @@ def test_a_text_that_utf8_cannot_encode_is_refused():
 def test_no_pandas_is_imported():
     code = (
         "import sys, numpy as np; from goldieval.records.writing import _parquet;"
-        "_parquet({'a': np.arange(3), 'b': np.array(['x', 'y', 'z']), 'c': np.ones(3, dtype=bool)});"
+        "texts = np.array(['x', 'y', 'z']); numbers = np.arange(3);"
+        "_parquet({'a': numbers, 'b': texts, 'c': texts.astype(object), 'd': numbers > 1});"
         "sys.exit('pandas' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
