@@ -156,7 +156,7 @@ def main() -> int:
 
 
 def measured(model: Any, sources: dict[str, ImageSource], arguments: argparse.Namespace) -> int:
-    pixels = [model.preprocess(source.open()) for source in list(sources.values())[: 4 * BATCH]]
+    pixels = [model.preprocess(source.open()) for source in list(sources.values())[: 2 * BATCH]]
     ready = [torch.stack(pixels[start : start + BATCH]) for start in range(0, len(pixels), BATCH)]
     found: list[np.ndarray] = []
     print("decoders   workers  decode    free   model   whole  whole / bound")

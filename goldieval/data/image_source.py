@@ -29,9 +29,6 @@ class ImageSource(Protocol):
 class ChangedError(OSError):
     """The content is no longer the one whose key was planned."""
 
-    def __init__(self) -> None:
-        super().__init__("its file was changed during the run: run the same command again")
-
 
 def open_planned(source: ImageSource, key: str) -> Image.Image:
     """Return the decoded RGB image of a source, if it still has the content that the key was made of.
@@ -76,7 +73,7 @@ class StoredImage(ABC):
         if content is None:
             content = self.content()
             if self.key_of(content) != key:
-                raise ChangedError
+                raise ChangedError("its file was changed during the run: run the same command again")
         return self.decoded(content)
 
 
