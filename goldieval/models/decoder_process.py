@@ -10,6 +10,7 @@ from __future__ import annotations
 import mmap
 import os
 import pickle
+import signal
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -48,6 +49,8 @@ def main(arguments: Sequence[str]) -> None:
     with open(int(arguments[0]), "rb") as stream:
         preprocess = pickle.load(stream)
     torch.set_num_threads(1)
+    for name in ("SIGINT", "SIGTERM", "SIGUSR1"):  # a batch system sends them to all processes of a job
+        signal.signal(getattr(signal, name), signal.SIG_IGN)
     pairs = [tuple(int(number) for number in argument.split(":")) for argument in arguments[1:]]
     for connection, region in pairs:
         if os.fork() == 0:
