@@ -30,6 +30,20 @@ class BatchFailures:
     _in_a_row: int = 0
     _patience: int = PATIENCE_AT_FIRST
 
+    @property
+    def has_worked(self) -> bool:
+        """Whether the work has succeeded on any item."""
+        return self._patience > PATIENCE_AT_FIRST
+
+    def begin_again(self) -> None:
+        """Forget the failures: the work has succeeded elsewhere, so that more failures in a row are borne."""
+        self.reasons, self.given_up = {}, ""
+        self.worked()
+
+    def of_other_work(self) -> BatchFailures:
+        """Return failures of other work on the same items, with the same reasons and as much patience as here."""
+        return BatchFailures(self.reasons, _patience=self._patience)
+
     def worked(self) -> None:
         self._in_a_row, self._patience = 0, PATIENCE
 

@@ -122,6 +122,7 @@ class StoredEmbeddings(Embeddings):
         self._image_failures, self._text_failures = BatchFailures(), BatchFailures()
         with ranks.together("encoding"):
             encoded = self._encode_images(ranks), self._encode_texts(ranks)
+            self._encode_what_was_given_up(ranks)
             share_chunks(self._images.space, self._images.chunks, ranks, needed=ranks.rank == 0)
             share_chunks(self._texts.space, self._texts.chunks, ranks, needed=True)
             self._share_failures(ranks)
@@ -141,6 +142,20 @@ class StoredEmbeddings(Embeddings):
         texts = [text.text for text in loaded.prepared.texts]
         names = [f"text {text[:60]!r}" for text in texts]
         return _gather(self._texts, [text_key(text) for text in texts], self._text_failures, names, self._encode_texts)
+
+    def _encode_what_was_given_up(self, ranks: Ranks) -> None:
+        """Encode again what this rank gave up since nothing had worked, if something worked on another rank.
+
+        Otherwise the failures would depend on the number of ranks: the longest texts, for example, are in one chunk.
+        """
+        for failures, encode_share in (
+            (self._image_failures, self._encode_images),
+            (self._text_failures, self._encode_texts),
+        ):
+            worked_elsewhere = any(ranks.all_gather(failures.has_worked)) and not failures.has_worked
+            if failures.given_up and worked_elsewhere:
+                failures.begin_again()
+                encode_share(ranks)
 
     def _share_failures(self, ranks: Ranks) -> None:
         """Note the inputs on which the model fails on any rank."""

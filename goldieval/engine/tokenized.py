@@ -62,7 +62,7 @@ def tokenized_ahead(
         failures: receives the reasons of texts that cannot be tokenized.
         pool: tokenizes one chunk ahead; without one, a chunk is tokenized when its turn comes.
     """
-    tokenizing = BatchFailures(failures.reasons)
+    tokenizing = failures.of_other_work()
 
     def tokenize(keys: Sequence[str]) -> torch.Tensor:
         return _checked_tokens(model.tokenize([texts[key] for key in keys]), len(keys))

@@ -76,8 +76,10 @@ class Heartbeat:
         beats = 0
         while True:
             beats += 1
-            with suppress(Exception):
+            try:
                 self._store.set(f"life/{self._rank}", f"{beats} {self._done}")
+            except Exception:  # the store has ended, and does not come back: the next exchange says so
+                return
             if self._stopped.wait(BEAT_S):
                 return
 
