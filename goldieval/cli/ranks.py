@@ -1,4 +1,4 @@
-"""Errors on the terminal when several processes run one command: each line once, from the rank that knows most."""
+"""What several processes that run one command print: each line once, from the rank that knows most."""
 
 from __future__ import annotations
 
@@ -21,6 +21,15 @@ def is_told_by_another_rank(error: BaseException) -> bool:
     of_the_whole_job = isinstance(error, KeyboardInterrupt | InterruptedRunError)
     in_the_command = hasattr(error, "format_message")  # wrong options are wrong on every rank
     return of_the_whole_job or in_the_command or is_known_to_all(error)
+
+
+def prints(distributed: bool) -> bool:
+    """Return whether this process prints: rank 0 does for all that share the work.
+
+    Args:
+        distributed: whether the work is shared.
+    """
+    return not distributed or not _rank()
 
 
 def prefix() -> str:

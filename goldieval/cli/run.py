@@ -9,6 +9,7 @@ import typer
 
 from goldieval.cli.completion import complete_models, complete_tasks
 from goldieval.cli.overrides import parse_overrides
+from goldieval.cli.ranks import prints
 from goldieval.cli.run_config import config_of, use_config
 from goldieval.cli.run_watch import check_watch, run_watch
 from goldieval.core.display import Console, print_json
@@ -162,7 +163,7 @@ def run(
         }
     )
     check_watch(context)
-    reporter = _reporter(quiet, watch is not None, Console(stderr=json_))
+    reporter = _reporter(quiet, watch is not None, Console(stderr=json_, quiet=not prints(distributed)))
     if config_file is not None:
         reporter.note(config_file.line())
     names = ",".join(tasks)
@@ -195,6 +196,6 @@ def _evaluate(models: list[str], tasks: str, options: Options, reporter: Console
     records = evaluate(models, tasks, options=options, reporter=reporter)
     if options.shard is not None and not options.dry_run:
         reporter.note(f"shard {options.shard} is done; all records: goldieval show {shell_argument(str(options.out))}")
-    if json_:
+    if json_ and prints(options.distributed):
         print_json([record.model_dump(mode="json") for record in records], indent=None)
     return all(record.status == "ok" for record in records) and not records.models_failed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -119,7 +119,9 @@ def evaluate(
     options = options or requested
     with joined(options.distributed) as (ranks, place):
         models, names = model_arguments(model), task_arguments(tasks)
-        ranks.check_same("arguments", {"models": _named(models), "tasks": ", ".join(names), "options": str(options)})
+        ranks.check_same(
+            "arguments", {"models": _named(models), "tasks": ", ".join(names)} | _common_settings(options)
+        )
         options, reporter = on_rank(options, reporter or Reporter(), ranks, place)
         with without_network(options.offline), ScoreLog(options.log, options.out, reporter.note) as score_log:
             return Evaluator(options, names, reporter, score_log, ranks, place).evaluate(models)
@@ -143,6 +145,14 @@ def on_rank(options: Options, reporter: Reporter, ranks: Ranks, place: Place) ->
     if ranks.rank:
         options, reporter = replace(options, out=None, log=()), SilentReporter()
     return options, RankReporter(reporter, ranks.progressed)
+
+
+def _common_settings(options: Options) -> dict[str, str]:
+    """Return the settings, by name, that must be the same on all ranks."""
+    batching = replace(options.batching, workers=1)  # machines may have different numbers of cores
+    common = {field.name: str(getattr(options, field.name)) for field in fields(options)}
+    own = {"out", "log", "data_dir"}  # of rank 0, and of each machine; the data themselves are compared
+    return {name: value for name, value in common.items() if name not in own} | {"batching": str(batching)}
 
 
 def _named(models: Sequence[ModelSpec | Model]) -> str:

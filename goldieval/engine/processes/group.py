@@ -8,17 +8,15 @@ named. Values are only sent once all have arrived.
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from goldieval.core.errors import GoldievalError, LostRankError, first_line
 from goldieval.core.group import Alone, Group
+from goldieval.engine.processes.background import result_of, started
 from goldieval.engine.processes.failures import Failure, failure_of, is_known_to_all, known_to_all
 from goldieval.engine.processes.liveness import BEAT_S, Heartbeat, Member, Watch
 
@@ -123,7 +121,7 @@ class Processes:
                 first, other = everyone[0].get(name, "none"), own.get(name, "none")
                 if first != other:
                     first_name = self.members[0].name
-                    line = f"{what} differ: {first_name} has {name} {first}, {member.name} has {other}."
+                    line = f"{what} differ: {first_name} has {name} {first}, {member.name} has {other.rstrip('.')}."
                     raise known_to_all(GoldievalError(line))
 
     def progressed(self) -> None:
@@ -180,18 +178,19 @@ class Processes:
 
     def _send(self, send: Callable[[], T], what: str) -> T:
         """Send in a thread, so that Ctrl-C and signals reach this one, and ranks are watched meanwhile."""
-        sent: Future[T] = Future()
         others = [rank for rank in range(self.size) if rank != self.rank]
-        threading.Thread(target=_complete, args=(sent, send), daemon=True).start()
-        while True:
-            try:
-                return sent.result(BEAT_S)
-            except FutureTimeoutError:
-                self._ask(what, self._watch.check, others, what)
-            except Exception as error:
-                self._ask(what, self._watch.check, others, what)
-                line = f"the ranks cannot reach each other ({what}): {first_line(error)}"
-                raise LostRankError(line, others) from error
+
+        def watch() -> None:
+            self._ask(what, self._watch.check, others, what)
+
+        try:
+            return result_of(started(send), BEAT_S, watch)
+        except LostRankError:
+            raise
+        except Exception as error:
+            watch()
+            line = f"the ranks cannot reach each other ({what}): {first_line(error)}"
+            raise LostRankError(line, others) from error
 
     def _ask(self, what: str, question: Callable[..., T], *arguments: Any) -> T:
         """Ask the store, which is gone when the process that keeps it has ended."""
@@ -202,13 +201,6 @@ class Processes:
         except Exception as error:
             keeper = self.members[0].name
             raise LostRankError(f"{keeper} or its launcher has ended ({what}): {first_line(error)}", [0]) from error
-
-
-def _complete(sent: Future[T], send: Callable[[], T]) -> None:
-    try:
-        sent.set_result(send())
-    except BaseException as error:
-        sent.set_exception(error)
 
 
 Ranks = Processes | OneProcess

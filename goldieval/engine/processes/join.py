@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from goldieval.core.environment import available_cores, versions
 from goldieval.core.errors import GoldievalError, first_line
+from goldieval.engine.processes.background import result_of, started
 from goldieval.engine.processes.failures import is_known_to_all
 from goldieval.engine.processes.group import OneProcess, Processes, Ranks
 from goldieval.engine.processes.launch import ALONE, Launch, launch_of, local_place
@@ -105,23 +106,28 @@ def _is_under_way() -> bool:
 
 def _meet(launch: Launch) -> None:
     """Make the process group of a launcher's processes."""
-    import torch.distributed as dist
-    from torch._C._distributed_c10d import PrefixStore
-    from torch.distributed.rendezvous import rendezvous
-
     stall_limit()  # a wrong value is reported before anyone waits
-    address = f"[{launch.address}]" if ":" in launch.address else launch.address
     try:
-        meeting = rendezvous(f"tcp://{address}:{launch.port}", launch.rank, launch.size, timeout=MEETING)
-        store, rank, size = next(meeting)
-        # A prefix of our own: the variables of a training are inherited by what it starts, and so is its store.
-        own = PrefixStore(f"goldieval/{launch.by}", store)
-        dist.init_process_group("gloo", store=own, rank=rank, world_size=size, timeout=MEETING)
+        result_of(started(lambda: _make_process_group(launch)), POLL_S)
     except Exception as error:
         raise GoldievalError(
             f"rank {launch.rank} of {launch.size} ({launch.by}) did not meet the others at {launch.address}:"
             f"{launch.port} within {MEETING.total_seconds():.0f} s: {first_line(error)}. {ALONE}"
         ) from error
+
+
+def _make_process_group(launch: Launch) -> None:
+    """Make the process group; this waits in compiled code for all processes."""
+    import torch.distributed as dist
+    from torch._C._distributed_c10d import PrefixStore
+    from torch.distributed.rendezvous import rendezvous
+
+    address = f"[{launch.address}]" if ":" in launch.address else launch.address
+    meeting = rendezvous(f"tcp://{address}:{launch.port}", launch.rank, launch.size, timeout=MEETING)
+    store, rank, size = next(meeting)
+    # A prefix of our own: the variables of a training are inherited by what it starts, and so is its store.
+    own = PrefixStore(f"goldieval/{launch.by}", store)
+    dist.init_process_group("gloo", store=own, rank=rank, world_size=size, timeout=MEETING)
 
 
 def _group() -> tuple[Processes, Place]:
