@@ -119,9 +119,7 @@ def evaluate(
     options = options or requested
     with joined(options.distributed) as (ranks, place):
         models, names = model_arguments(model), task_arguments(tasks)
-        ranks.check_same(
-            "arguments", {"models": _named(models), "tasks": ", ".join(names)} | _common_settings(options)
-        )
+        ranks.check_same("arguments", {"models": _named(models), "tasks": ", ".join(names)} | _common_settings(options))
         options, reporter = on_rank(options, reporter or Reporter(), ranks, place)
         with without_network(options.offline), ScoreLog(options.log, options.out, reporter.note) as score_log:
             return Evaluator(options, names, reporter, score_log, ranks, place).evaluate(models)

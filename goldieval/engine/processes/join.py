@@ -23,7 +23,8 @@ from goldieval.engine.processes.liveness import Member, stall_limit
 if TYPE_CHECKING:
     from torch._C._distributed_c10d import Store
 
-MEETING = timedelta(seconds=600)  # a large job may take minutes until all of its processes have started
+LONGEST_MEETING_S = 600.0  # a large job may take minutes until all of its processes have started
+SHORTEST_MEETING_S = 60.0  # however short the limit of a stalled rank is: imports take time
 POLL_S = 0.05
 _joined = 0  # number of groups that this process has joined, part of the names in the store
 
@@ -106,28 +107,28 @@ def _is_under_way() -> bool:
 
 def _meet(launch: Launch) -> None:
     """Make the process group of a launcher's processes."""
-    stall_limit()  # a wrong value is reported before anyone waits
+    limit_s = min(LONGEST_MEETING_S, max(SHORTEST_MEETING_S, stall_limit()))
     try:
-        result_of(started(lambda: _make_process_group(launch)), POLL_S)
+        result_of(started(lambda: _make_process_group(launch, timedelta(seconds=limit_s))), POLL_S)
     except Exception as error:
         raise GoldievalError(
             f"rank {launch.rank} of {launch.size} ({launch.by}) did not meet the others at {launch.address}:"
-            f"{launch.port} within {MEETING.total_seconds():.0f} s: {first_line(error)}. {ALONE}"
+            f"{launch.port} within {limit_s:.0f} s: {first_line(error)}. {ALONE}"
         ) from error
 
 
-def _make_process_group(launch: Launch) -> None:
+def _make_process_group(launch: Launch, limit: timedelta) -> None:
     """Make the process group; this waits in compiled code for all processes."""
     import torch.distributed as dist
     from torch._C._distributed_c10d import PrefixStore
     from torch.distributed.rendezvous import rendezvous
 
     address = f"[{launch.address}]" if ":" in launch.address else launch.address
-    meeting = rendezvous(f"tcp://{address}:{launch.port}", launch.rank, launch.size, timeout=MEETING)
+    meeting = rendezvous(f"tcp://{address}:{launch.port}", launch.rank, launch.size, timeout=limit)
     store, rank, size = next(meeting)
     # A prefix of our own: the variables of a training are inherited by what it starts, and so is its store.
     own = PrefixStore(f"goldieval/{launch.by}", store)
-    dist.init_process_group("gloo", store=own, rank=rank, world_size=size, timeout=MEETING)
+    dist.init_process_group("gloo", store=own, rank=rank, world_size=size, timeout=limit)
 
 
 def _group() -> tuple[Processes, Place]:
