@@ -21,9 +21,9 @@ from goldieval.models.inputs import Batching
 def toy(tmp_path: Path) -> list[str]:
     """The options for a toy model and a toy task."""
     class_folders(tmp_path / "data", {"cat": 2, "dog": 2})
-    settings = tmp_path / "run.yaml"
-    settings.write_text(json.dumps({"models": [toy_model(tmp_path)], "tasks": [str(card(tmp_path))]}))
-    return ["run", "--config", str(settings), "--out", str(tmp_path / "out")]
+    (tmp_path / "run.yaml").write_text("allow_bad: 1")
+    model = ["--model", toy_model(tmp_path), "--tasks", str(card(tmp_path))]
+    return ["run", "--config", str(tmp_path / "run.yaml"), *model, "--out", str(tmp_path / "out")]
 
 
 @pytest.mark.slow
