@@ -13,6 +13,8 @@ from helpers import card, class_folders, toy_model
 from rank_commands import Ranks
 
 from goldieval.engine.options import Options
+from goldieval.engine.processes import join
+from goldieval.engine.processes.launch import ALONE, Launch
 from goldieval.engine.run import _common_settings
 from goldieval.models.inputs import Batching
 
@@ -63,6 +65,15 @@ def _is_free(port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+def test_rank_0_says_once_that_it_waits(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr(join, "SILENT_S", 0.05)
+    monkeypatch.setattr(join, "_make_process_group", lambda launch, limit: time.sleep(0.5))
+    for rank in (1, 0):
+        join._meet(Launch("torchrun", rank, 3, "node1", 29500))
+    (line,) = caplog.messages
+    assert line.startswith("waiting for the other 2 of 3 processes (torchrun) at node1:29500.") and ALONE in line
 
 
 def test_settings_of_one_machine_may_differ_and_all_others_may_not() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import sys
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
 
 LONGEST_MEETING_S = 600.0  # a large job may take minutes until all of its processes have started
 SHORTEST_MEETING_S = 60.0  # however short the limit of a stalled rank is: imports take time
+SILENT_S = 20.0  # after which rank 0 says that it waits
 POLL_S = 0.05
+LOG = logging.getLogger("goldieval")
 _joined = 0  # number of groups that this process has joined, part of the names in the store
 
 
@@ -108,8 +111,19 @@ def _is_under_way() -> bool:
 def _meet(launch: Launch) -> None:
     """Make the process group of a launcher's processes."""
     limit_s = min(LONGEST_MEETING_S, max(SHORTEST_MEETING_S, stall_limit()))
+    begun, is_silent = time.monotonic(), launch.rank == 0  # one line, not one of each rank
+
+    def say_who_waits() -> None:
+        nonlocal is_silent
+        if is_silent and time.monotonic() - begun > SILENT_S:
+            is_silent = False
+            LOG.warning(
+                f"waiting for the other {launch.size - 1} of {launch.size} processes ({launch.by}) at "
+                f"{launch.address}:{launch.port}. {ALONE}"
+            )
+
     try:
-        result_of(started(lambda: _make_process_group(launch, timedelta(seconds=limit_s))), POLL_S)
+        result_of(started(lambda: _make_process_group(launch, timedelta(seconds=limit_s))), POLL_S, say_who_waits)
     except Exception as error:
         raise GoldievalError(
             f"rank {launch.rank} of {launch.size} ({launch.by}) did not meet the others at {launch.address}:"
