@@ -199,8 +199,8 @@ class Processes:
         except LostRankError:
             raise
         except Exception as error:
-            keeper = self.members[0].name
-            raise LostRankError(f"{keeper} or its launcher has ended ({what}): {first_line(error)}", [0]) from error
+            lost = f"{self.members[0].name} or its launcher has ended ({what}: {first_line(error)})"
+            raise LostRankError(f"{lost}; the same command continues from here.", [0]) from error
 
 
 Ranks = Processes | OneProcess
