@@ -270,7 +270,7 @@ def test_a_damaged_description_is_not_there(damage: bytes, memory: Memory, file:
 @pytest.mark.parametrize(
     ("part", "wrong"),
     [
-        ("reads", {"files": {}, "folders": {"\0": "unreadable"}, "only_offline": False}),
+        ("reads", {"files": {}, "folders": {"\0": "0"}, "only_offline": False}),
         ("reads", {"files": {}, "folders": {"\ud800": "0"}, "only_offline": False}),
         ("reads", {"files": [1], "folders": {}, "only_offline": False}),
         (
