@@ -18,9 +18,12 @@ from goldieval.core.files import atomic_write, exclusive_lock
 
 
 def cache_root() -> Path:
-    """Return this program's cache folder (respects XDG_CACHE_HOME)."""
+    """Return this program's cache folder (respects XDG_CACHE_HOME). Raises GoldievalError if the user has no home."""
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "goldieval"
+    try:
+        return (Path(base) if base else Path.home() / ".cache") / "goldieval"
+    except RuntimeError:  # a number without an account, as in some containers
+        raise GoldievalError("this user has no home folder. Name a folder in $HOME or $XDG_CACHE_HOME.") from None
 
 
 def allowed_folders() -> list[str]:
@@ -66,7 +69,7 @@ def _file() -> Path:
 
 
 def _read() -> dict[str, Any]:
-    with suppress(OSError, ValueError, RecursionError):
+    with suppress(OSError, ValueError, RecursionError, GoldievalError):
         content = json.loads(_file().read_text(encoding="utf-8"))
         return content if isinstance(content, dict) else {}
     return {}

@@ -147,6 +147,6 @@ def _names(path: str) -> str:
     try:
         with os.scandir(path) as entries:
             names = sorted(f"{entry.name}{'/' * entry.is_dir()}" for entry in entries)
-    except OSError:
+    except (OSError, ValueError):
         return "unreadable"
     return hashlib.sha256("\0".join(names).encode(errors="surrogateescape")).hexdigest()

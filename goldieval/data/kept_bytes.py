@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from goldieval.core.memory_limit import usable_bytes
+
 MOST_BYTES = 4_000_000_000
-SHARE_OF_MEMORY = 4  # at most a quarter of what is available
+SHARE_OF_MEMORY = 4  # at most a quarter of what is usable
 
 
 class KeptBytes:
@@ -34,30 +35,23 @@ class KeptBytes:
             return content
 
     @contextmanager
-    def keeping(self, most: int | None = None) -> Iterator[None]:
+    def keeping(self, most: int | None = None, processes: int = 1) -> Iterator[None]:
         """Keep bytes inside the block, and drop the rest at its end.
 
         Args:
-            most: Number of bytes; by default 4 GB, or a quarter of the available memory if that is less.
+            most: Number of bytes; by default 4 GB, or a quarter of the usable memory if that is less.
+            processes: Number of processes that share the default.
         """
         before = self._left
         with self._lock:
-            self._left = _default_limit() if most is None else most
+            default = min(MOST_BYTES, usable_bytes() // SHARE_OF_MEMORY) // processes
+            self._left = default if most is None else most
         try:
             yield
         finally:
             with self._lock:
                 self._contents.clear()
                 self._left = before
-
-
-def _default_limit() -> int:
-    """Return the default limit in bytes; 0 where the system does not say how much memory is available."""
-    try:
-        available = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, OSError, ValueError):
-        return 0
-    return min(MOST_BYTES, available // SHARE_OF_MEMORY)
 
 
 KEPT = KeptBytes()

@@ -20,7 +20,7 @@ _folder: ContextVar[Path | None] = ContextVar("folder of remembered hashes", def
 
 
 @contextmanager
-def reading_once(store: Path | None) -> Iterator[None]:
+def reading_once(store: Path | None, processes: int = 1) -> Iterator[None]:
     """Read each file as rarely as possible inside the block.
 
     Bytes that are read for a key are kept, within a limit, until they are decoded. Keys of unchanged files are
@@ -28,10 +28,11 @@ def reading_once(store: Path | None) -> Iterator[None]:
 
     Args:
         store: Folder of the store, in which keys are remembered; None neither reads nor writes what is remembered.
+        processes: Number of processes that evaluate together and share the memory.
     """
     before = _folder.set(store / HASHES if store is not None else None)
     try:
-        with KEPT.keeping():
+        with KEPT.keeping(processes=processes):
             yield
     finally:
         _folder.reset(before)

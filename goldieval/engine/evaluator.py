@@ -114,7 +114,7 @@ class Evaluator:
         if note := division_note(self.options.shard, len(models), len(own)):
             self.reporter.note(note)
         store = store_root() if self.options.cache else None
-        with displaying(self.reporter.display), reading_once(store):
+        with displaying(self.reporter.display), reading_once(store, self._ranks.size):
             return self._evaluate_each(own)
 
     def _evaluate_each(self, models: Sequence[tuple[ModelSpec | Model, Shard]]) -> Results:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -35,7 +36,7 @@ class TokenCounts:
             return None
         if self._memory is None:
             return self._count(texts)  # type: ignore[no-any-return]
-        digest = hashlib.sha256("\0".join(texts).encode(errors="surrogatepass")).hexdigest()
+        digest = hashlib.sha256(json.dumps(list(texts)).encode()).hexdigest()
         key = {"text tower": self._identity, "texts": [len(texts), digest], "code": code_versions()}
         known = self._memory.recall(key)
         if isinstance(known, dict) and _fits(known.get("counts", ()), len(texts)):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import TypeAdapter, ValidationError
 
 from goldieval.core.containment import utf8_safe
@@ -11,6 +13,13 @@ from goldieval.scoring.mode import checked_mode
 from goldieval.tasks.validation import validation_line
 
 _INFO = TypeAdapter(ModelInfo)
+
+
+def info_of(values: Any) -> ModelInfo:
+    """Return a description, given its values by field. Raises ValueError if a field is missing, wrong or unknown."""
+    info = _INFO.validate_python(values)
+    checked_mode(info.scoring)
+    return info
 
 
 def checked_info(model: Model) -> ModelInfo:
@@ -25,8 +34,7 @@ def checked_info(model: Model) -> ModelInfo:
         raise AdapterError(f"describe() must return a ModelInfo; it returned {type(info).__name__}.")
     values = {name: utf8_safe(value) if isinstance(value, str) else value for name, value in vars(info).items()}
     try:
-        info = _INFO.validate_python(values)
-        checked_mode(info.scoring)
+        info = info_of(values)
     except ValidationError as error:
         raise AdapterError(f"describe() returned a ModelInfo with {validation_line(error)}.") from error
     except ValueError as error:

@@ -54,9 +54,9 @@ class _Worker:
     connection: Connection
     region: mmap.mmap
 
-    def ask(self, images: Sequence[tuple[str, ImageSource]]) -> list[Pixels]:
-        """Return the results of a process. Raises EOFError or OSError if it has ended."""
-        self.connection.send(images)
+    def ask(self, images: bytes) -> list[Pixels]:
+        """Return the results of a process for what ``_packed`` returned. Raises EOFError or OSError if it has ended."""
+        self.connection.send_bytes(images)
         answers = self.connection.recv()
         return [tensor_at(self.region, each).clone() if isinstance(each, Shared) else each for each in answers]
 
@@ -103,12 +103,15 @@ class Processes:
 
     def _results(self, images: Sequence[tuple[str, ImageSource]]) -> list[Pixels]:
         worker = self._ready()
-        if worker is not None:
+        packed = _packed(images) if worker is not None else None
+        if worker is not None and packed is None:
+            self._idle.put(worker)
+        elif worker is not None and packed is not None:
             try:
-                results = worker.ask([(key, _travelling(key, source)) for key, source in images])
+                results = worker.ask(packed)
                 self._idle.put(worker)
                 return results
-            except Exception as error:  # the process was killed, a source cannot be sent or read: as a thread would
+            except Exception as error:  # the process was killed
                 LOG.debug("decoding in a thread: %s", error)
                 worker.connection.close()
         return [prepared(self._preprocess, key, source) for key, source in images]
@@ -133,6 +136,15 @@ class Processes:
             LOG.debug("a decoding process ended before it was ready, threads decode: %s", error)
 
 
+def _packed(images: Sequence[tuple[str, ImageSource]]) -> bytes | None:
+    """Return images as they are sent, or None if one of them cannot be read or sent: a thread reports what is wrong."""
+    try:
+        return pickle.dumps([(key, _travelling(key, source)) for key, source in images])
+    except Exception as error:
+        LOG.debug("decoding in a thread: %s", error)
+        return None
+
+
 def _travelling(key: str, source: ImageSource) -> ImageSource:
     """Return a source that can be sent: bytes that were kept or that are part of a table travel themselves."""
     if not isinstance(source, EncodedImage):
@@ -145,36 +157,20 @@ def _travelling(key: str, source: ImageSource) -> ImageSource:
 
 @contextmanager
 def decoding_in_processes(preprocess: Preprocess, content: bytes, workers: int) -> Iterator[Threads | Processes]:
-    """Yield decoders in processes; they have ended when the block is left.
+    """Yield decoders in processes, which have ended when the block is left; in threads if no process can be started.
 
     Args:
         preprocess: The model's preprocessing.
         content: What ``travels`` returned for it.
-        workers: Number of processes.
+        workers: Number of threads that decode or talk to processes, and of processes, if as many files may be open.
     """
-    with ExitStack() as stack:
-        pool = stack.enter_context(ThreadPoolExecutor(workers))
-        ours, theirs = [], []
-        for _ in range(workers):
-            here, there = socket.socketpair()
-            region = os.memfd_create("goldieval")
-            os.ftruncate(region, REGION_BYTES)
-            ours.append(_Worker(Connection(here.detach()), mmap.mmap(region, REGION_BYTES)))
-            theirs.append((there.detach(), region))
-        sent = os.memfd_create("goldieval preprocessing")
-        os.pwrite(sent, content, 0)
-        given = [sent, *(descriptor for pair in theirs for descriptor in pair)]
+    with ThreadPoolExecutor(workers) as pool:
         try:
-            server = subprocess.Popen(
-                [sys.executable, "-c", START, "\n".join(sys.path), str(sent), *(f"{one}:{two}" for one, two in theirs)],
-                pass_fds=given,
-                stdin=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,  # Ctrl-C reaches this process alone
-            )
-        finally:
-            for descriptor in given:
-                os.close(descriptor)
+            server, ours = _started(content, min(workers, _most_processes()))
+        except OSError as error:  # a limit on processes, files or memory
+            LOG.warning("decoding in threads, since processes for it cannot be started: %s", error)
+            yield Threads(preprocess, pool)
+            return
         try:
             yield Processes(preprocess, list(ours), pool)
         finally:
@@ -185,3 +181,43 @@ def decoding_in_processes(preprocess: Preprocess, content: bytes, workers: int) 
                 server.wait(timeout=5)
             server.kill()
             server.wait()
+
+
+def _most_processes() -> int:
+    """Return for how many processes connection and memory (four files while they start) take half of the files."""
+    import resource
+
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return max(1, most // 8) if most != resource.RLIM_INFINITY else sys.maxsize
+
+
+def _started(content: bytes, count: int) -> tuple[subprocess.Popen[bytes], list[_Worker]]:
+    """Return the process that forks the workers, and its workers. Raises OSError if it cannot be started."""
+    with ExitStack() as given, ExitStack() as kept:
+        ours, theirs = [], []
+        for _ in range(count):
+            here, there = (Connection(each.detach()) for each in socket.socketpair())
+            kept.callback(here.close)
+            given.callback(there.close)
+            region = _memory(given, "goldieval", REGION_BYTES)
+            ours.append(_Worker(here, mmap.mmap(region, REGION_BYTES)))
+            theirs.append((there.fileno(), region))
+        sent = _memory(given, "goldieval preprocessing", 0)
+        os.pwrite(sent, content, 0)
+        server = subprocess.Popen(
+            [sys.executable, "-c", START, "\n".join(sys.path), str(sent), *(f"{one}:{two}" for one, two in theirs)],
+            pass_fds=[sent, *(descriptor for pair in theirs for descriptor in pair)],
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C reaches this process alone
+        )
+        kept.pop_all()
+        return server, ours
+
+
+def _memory(stack: ExitStack, name: str, size: int) -> int:
+    """Return a descriptor of memory that other processes may share; it is closed with the stack."""
+    descriptor = os.memfd_create(name)
+    stack.callback(os.close, descriptor)
+    os.ftruncate(descriptor, size)
+    return descriptor

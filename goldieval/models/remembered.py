@@ -20,8 +20,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
 from goldieval.core.containment import contained
 from goldieval.core.errors import ChangedModelError, GoldievalError
 from goldieval.core.memory import Memory
@@ -29,7 +27,7 @@ from goldieval.core.offline import VARIABLES, is_offline
 from goldieval.core.reads import is_unchanged, recorded_reads
 from goldieval.data.roots import store_root
 from goldieval.models.adapter import Adapter, LoadOptions, Model, ModelInfo
-from goldieval.models.checked_info import checked_info
+from goldieval.models.checked_info import checked_info, info_of
 from goldieval.models.lazy import lazy_model, members_of
 from goldieval.models.loading import load, loader_of
 from goldieval.models.spec import ModelSpec
@@ -51,7 +49,6 @@ LIBRARIES = (
 )
 SETTINGS = ("HOME", "XDG_CACHE_HOME")
 LIBRARY_SETTINGS = ("HF_", "HUGGINGFACE_", "TRANSFORMERS_", "TORCH_", "PYTORCH_", "TIMM_", "OPEN_CLIP_")
-_INFO = TypeAdapter(ModelInfo)
 
 
 def description_memory() -> Memory:
@@ -105,12 +102,12 @@ def _load_same(
 def _recalled(known: Any, options: LoadOptions) -> tuple[ModelInfo, list[str]] | None:
     """Return a kept description and the members of its model, or None if it is no longer known to be right."""
     try:
-        info, reads = _INFO.validate_python(known["info"]), known["reads"]
+        info, reads = info_of(known["info"]), known["reads"]
         if reads["only_offline"] and not (options.offline or is_offline()):
             return None
         current = is_unchanged(reads) and not _has_own_architectures()
         return (info, [str(name) for name in known["members"]]) if current else None
-    except (ValidationError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
 

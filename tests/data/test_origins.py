@@ -14,6 +14,7 @@ from hub_server import Server, serving
 
 from goldieval import evaluate
 from goldieval.core import ledger
+from goldieval.core.errors import GoldievalError
 from goldieval.data.fetch.lockfile import NAME, origin_labels
 
 CLAIM = {"schema_version": 1, "origins": [{"hub": "org/famous", "revision": "main", "commit": "c" * 40}]}
@@ -104,3 +105,14 @@ def test_two_processes_keep_each_others_entries(tmp_path: Path, monkeypatch: pyt
         list(pool.map(lambda folder: (record_origins_hash(folder, folder.name), allow_folders([str(folder)])), folders))
     assert [recorded_origins_hash(folder) for folder in folders] == [folder.name for folder in folders]
     assert {str(folder) for folder in folders} <= set(allowed_folders())
+
+
+def test_a_user_without_a_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    def home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", home)
+    with pytest.raises(GoldievalError, match="XDG_CACHE_HOME"):
+        ledger.cache_root()
+    assert ledger.recorded_origins_hash(Path("data")) == ""  # nothing is recorded

@@ -9,6 +9,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from PIL import Image
 
 from goldieval.core.errors import TaskError
 from goldieval.core.threads import batches_ahead
-from goldieval.data.image_source import FileImage, ImageSource
+from goldieval.data.image_source import EncodedImage, FileImage, ImageSource
 from goldieval.models.decoders import Decoders, Pixels, Preprocess, Threads, decoding
 from goldieval.models.decoding_processes import Processes, decoding_in_processes, travels
 
@@ -118,3 +119,49 @@ def test_what_cannot_be_sent_is_decoded_by_threads(images: list[tuple[str, Image
         assert isinstance(decoders, Threads)
         (result,) = decoded(decoders, images[:1])
     assert isinstance(result, TaskError) and str(result) == "ValueError while preprocessing it: never"
+
+
+class Unreadable(EncodedImage):
+    """An image of a table that cannot be read, or sent to another process."""
+
+    def __reduce__(self) -> Any:
+        raise TypeError("never sent")
+
+    def read(self) -> bytes:
+        raise OSError("damaged")
+
+
+def test_an_image_that_cannot_be_sent_costs_no_process(images: list[tuple[str, ImageSource]]) -> None:
+    function = preprocess()
+    content = travels(function)
+    assert content is not None
+    with decoding_in_processes(function, content, 1) as decoders:
+        assert isinstance(decoders, Processes)
+        decoders.wait()
+        (error,) = (future.result() for future in decoders.submit([("0" * 64, Unreadable())]))
+        assert isinstance(error, OSError) and str(error) == "damaged"
+        assert isinstance(decoders.submit(images[:1])[0].result(), torch.Tensor)
+        assert decoders._ready() is not None
+
+
+LIMITED = """
+import os, resource, sys
+from goldieval.models import decoding_processes
+from torchvision.transforms import ToTensor
+content = decoding_processes.travels(ToTensor())
+before = set(os.listdir("/proc/self/fd"))
+soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, before)) + int(sys.argv[1]), hard))
+with decoding_processes.decoding_in_processes(ToTensor(), content, 64) as decoders:
+    kind = type(decoders).__name__
+del decoders  # and with it the shared memory
+resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+print(kind, len(os.listdir("/proc/self/fd")) - len(before))
+"""
+
+
+@pytest.mark.parametrize(("spare", "kind"), [(3, "Threads"), (40, "Processes")])
+def test_as_many_processes_as_open_files_allow(spare: int, kind: str) -> None:
+    done = subprocess.run([sys.executable, "-c", LIMITED, str(spare)], capture_output=True, text=True)
+    assert done.stdout.split() == [kind, "0"]
+    assert ("decoding in threads" in done.stderr) == (kind == "Threads")

@@ -267,6 +267,36 @@ def test_a_damaged_description_is_not_there(damage: bytes, memory: Memory, file:
     assert not is_recalled(spec, memory)
 
 
+@pytest.mark.parametrize(
+    ("part", "wrong"),
+    [
+        ("reads", {"files": {}, "folders": {"\0": "0"}, "only_offline": False}),
+        ("reads", {"files": {}, "folders": {"\ud800": "0"}, "only_offline": False}),
+        ("reads", {"files": [1], "folders": {}, "only_offline": False}),
+        (
+            "info",
+            {
+                "spec": "a",
+                "family": "b",
+                "fingerprint": "c",
+                "image_identity": "d",
+                "text_identity": "e",
+                "scoring": "f",
+            },
+        ),
+        ("info", {"spec": 1}),
+        ("members", 3),
+    ],
+)
+def test_a_description_with_wrong_values_is_not_there(part: str, wrong: Any, memory: Memory, file: Path) -> None:
+    spec = f"superclip@{file}"
+    described(spec, memory)
+    (stored,) = memory.folder.glob("*.json")
+    content = json.loads(stored.read_text())["content"]
+    memory.keep(content["key"], content["result"] | {part: wrong})
+    assert not is_recalled(spec, memory) and is_recalled(spec, memory)
+
+
 def test_only_the_descriptions_used_last_are_kept(tmp_path: Path) -> None:
     memory = Memory(tmp_path / "few", 3)
     for number in range(5):
