@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers import card, class_folders
 from rank_commands import Rank, Ranks
 
+EXAMPLES = Path(__file__).parents[2] / "docs/examples"
 pytestmark = pytest.mark.slow  # each starts several processes with a model
 
 MODEL = ["run", "--model", "goldiclip", "--tasks"]
@@ -118,3 +120,17 @@ def test_a_folder_is_watched_by_all_ranks_together(tmp_path: Path) -> None:
     )
     assert (first.code, second.code, second.output) == (0, 0, ""), (first, second)
     assert "1 evaluated" in first.output and len(results(tmp_path / "out")) == 1
+
+
+@pytest.mark.parametrize("program", ["evaluate_in_ddp.py", "evaluate_in_fsdp.py"])
+def test_the_examples_of_trainings_give_every_rank_the_same_record(
+    program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    class_folders(tmp_path / "data", {"a": 3, "b": 4})
+    arguments = [EXAMPLES / program, card(tmp_path), "ViT-S-32-alt"]
+    ranks = Ranks(2, arguments, tmp_path / "text", {"GOLDIEVAL_STORE": str(tmp_path / "store")}).end()
+    assert [rank.code for rank in ranks] == [0, 0], ranks
+    scores = [line for rank in ranks for line in rank.output.splitlines() if "'mine'" in line]
+    assert len(scores) == 2 and len({line.partition(" ")[2] for line in scores}) == 1, ranks
+    assert len(results(tmp_path / "results")) == 1

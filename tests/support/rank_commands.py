@@ -7,6 +7,7 @@ import os
 import random
 import runpy
 import signal
+import socket
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -37,11 +38,11 @@ class Ranks:
     def __init__(
         self, size: int, arguments: Sequence[str | Path], folder: Path, environment: Mapping[str, str] | None = None
     ) -> None:
-        """Start them as srun does.
+        """Start them: a command as srun does, a program as torchrun does.
 
         Args:
             size: number of ranks.
-            arguments: those of the command line; of ``python FILE`` if the first is a Python file.
+            arguments: those of the command line, or a Python file with its arguments.
             folder: empty folder for their output.
             environment: variables to set.
         """
@@ -55,11 +56,17 @@ class Ranks:
             "SLURM_STEP_NODELIST": "localhost",
             "OMP_NUM_THREADS": "1",
         }
+        with socket.create_server(("localhost", 0)) as probe:
+            port = str(probe.getsockname()[1])
+        launched = {"WORLD_SIZE": str(size), "LOCAL_WORLD_SIZE": str(size), "MASTER_ADDR": "localhost"}
+        program = launched | {"MASTER_PORT": port, "OMP_NUM_THREADS": "1"}
+        of_program = str(arguments[0]).endswith(".py")
         self._files = [folder / f"{rank}.txt" for rank in range(size)]
         self.processes: list[BaseProcess] = []
         for rank, file in enumerate(self._files):
-            place = {"SLURM_PROCID": str(rank), "SLURM_LOCALID": str(rank)}
-            settings = step | place | dict(environment or {})
+            names = ("RANK", "LOCAL_RANK") if of_program else ("SLURM_PROCID", "SLURM_LOCALID")
+            place = dict.fromkeys(names, str(rank))
+            settings = (program if of_program else step) | place | dict(environment or {})
             texts = [str(argument) for argument in arguments]
             process = context.Process(target=_become, args=(texts, settings, str(file)))
             process.start()
