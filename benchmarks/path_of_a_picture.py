@@ -15,6 +15,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections import Counter
 from pathlib import Path
 from types import CodeType, FrameType
@@ -122,7 +123,11 @@ def floor(name: str) -> int:
 
 
 def main() -> None:
-    checkout = Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else HERE
+    parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
+    parser.add_argument("checkout", nargs="?", type=Path, default=HERE, help="another revision; by default this one")
+    checkout = parser.parse_args().checkout.resolve()
+    if not (checkout / "goldieval").is_dir():
+        parser.error(f"{checkout} is no checkout of goldieval")
     with tempfile.TemporaryDirectory() as folder:
         about = {"PYTHONPATH": str(checkout), "XDG_CACHE_HOME": folder, "GOLDIEVAL_MEASURE": folder}
         command = [sys.executable, "-W", "ignore", str(Path(__file__).resolve()), str(checkout)]

@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from pathlib import Path
 from statistics import median
 
@@ -101,7 +102,11 @@ def imported(arguments: list[str], checkout: Path) -> list[str]:
 
 
 def main() -> int:
-    checkout = Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else HERE
+    parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
+    parser.add_argument("checkout", nargs="?", type=Path, default=HERE, help="another revision; by default this one")
+    checkout = parser.parse_args().checkout.resolve()
+    if not (checkout / "goldieval").is_dir():
+        parser.error(f"{checkout} is no checkout of goldieval")
     with tempfile.TemporaryDirectory() as place:
         os.environ |= {"XDG_CACHE_HOME": f"{place}/cache", "PYTHONPYCACHEPREFIX": f"{place}/byte-code"}
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

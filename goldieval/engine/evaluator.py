@@ -9,18 +9,17 @@ from pathlib import Path
 
 from goldieval.core.containment import contained
 from goldieval.core.environment import pick_device
-from goldieval.core.errors import ChangedModelError, GoldievalError, NotApplicableError, TaskError
+from goldieval.core.errors import ChangedModelError, GoldievalError, TaskError
 from goldieval.core.meter import displaying
 from goldieval.core.stop import check_stop, saving_work
 from goldieval.core.timing import timed
-from goldieval.core.units import one_thread
 from goldieval.data.remembered import reading_once
 from goldieval.data.roots import data_root, store_root
+from goldieval.engine.applicable import check_applicable
 from goldieval.engine.check import check_settings
 from goldieval.engine.describe import Describer
 from goldieval.engine.embeddings import Embeddings, LookedUpEmbeddings, NoEmbeddings, StoredEmbeddings
 from goldieval.engine.options import Options
-from goldieval.engine.parts import open_parts
 from goldieval.engine.plan import Plan, PlannedTask, plan_towers
 from goldieval.engine.processes.group import OneProcess, Ranks
 from goldieval.engine.processes.join import Place
@@ -29,9 +28,8 @@ from goldieval.engine.score_log import ScoreLog
 from goldieval.engine.shards import WHOLE, Shard, division_note
 from goldieval.engine.store import open_store
 from goldieval.engine.task_loader import TaskLoader
-from goldieval.engine.task_run import LoadedTaskRun
+from goldieval.engine.task_scorer import TaskScorer
 from goldieval.families.base import Scored
-from goldieval.families.finished import NoParts, Parts
 from goldieval.families.similarity import check_requested_mode
 from goldieval.models.adapter import Adapter, LoadOptions, Model, ModelInfo, Precomputed
 from goldieval.models.checked_info import checked_info
@@ -40,12 +38,9 @@ from goldieval.models.spec import ModelSpec
 from goldieval.records.results import Results
 from goldieval.records.schema import Record
 from goldieval.records.writing import write_record
-from goldieval.scoring.cosine import exact
 from goldieval.scoring.mode import one_mode
 from goldieval.tasks.catalogue import Catalogue
 from goldieval.tracking.trackers import TrackerError
-
-NO_PICTURES = "this task has ids but no pictures: run it with --model embeddings:FOLDER."
 
 
 class Evaluator:
@@ -166,7 +161,7 @@ class Evaluator:
             tasks, skipped = self.loader.load(selection)
             plan = Plan(info, tasks, skipped, group_size=self._ranks.size, batching=self.options.batching)
         for planned in list(plan.tasks):
-            _check_applicable(planned, loaded, plan)
+            check_applicable(planned, loaded, plan)
         with open_store(self.options.cache) as store, saving_work():
             if isinstance(loaded, Adapter):
                 plan_towers(plan, store, self._ranks)
@@ -177,10 +172,10 @@ class Evaluator:
                 self._score_log.begin(plan, self.options)
             embeddings = self._embeddings(loaded, plan, seconds)
             describer = Describer(loaded, info, self.options, self.device, embeddings, self._ranks.size)
-            results = [
-                self._evaluate_task(planned, plan, loaded, embeddings, describer, seconds)
-                for planned in list(plan.tasks)
-            ]
+            scorer = TaskScorer(
+                loaded, plan, embeddings, self.options, device=self.device, reporter=self.reporter, ranks=self._ranks
+            )
+            results = [self._evaluate_task(planned, scorer, describer, seconds) for planned in list(plan.tasks)]
         records = [record for record in results if record is not None]
         if self._ranks.rank == 0:
             self.reporter.finished(plan, records)
@@ -211,69 +206,19 @@ class Evaluator:
             return NoEmbeddings(str(error))
 
     def _evaluate_task(
-        self,
-        planned: PlannedTask,
-        plan: Plan,
-        model: Model,
-        embeddings: Embeddings,
-        describer: Describer,
-        run_seconds: Mapping[str, float],
+        self, planned: PlannedTask, scorer: TaskScorer, describer: Describer, seconds: Mapping[str, float]
     ) -> Record | None:
-        """Score a task and write its record.
-
-        Returns:
-            The record on rank 0; None if the task turns out not to apply to the model.
-        """
+        """Score a task and write its record; return it on rank 0, and None if the task does not apply to the model."""
         check_stop()
-        scored, loaded, seconds = None, planned.loaded, dict(run_seconds)
-        parts: Parts = NoParts()
-        if loaded is not None and not planned.failure:
-            mode = planned.scoring(plan.info)
-            parts = open_parts(self.options.cache, plan.info, loaded, mode, self.device, self.options.batching.images)
-            run = LoadedTaskRun(
-                loaded,
-                model,
-                mode,
-                device=self.device,
-                embeddings=embeddings,
-                options=self.options,
-                reporter=self.reporter,
-                seconds=seconds,
-                group=self._ranks,
-                parts=parts,
-            )
-            try:
-                with timed(seconds, "score"), contained("scoring"), exact(self.device):
-                    scored = self._score(planned, run)
-            except NotApplicableError as error:
-                if plan.skip(planned, str(error)):
-                    return None
-                planned.failure = str(error)
-            except TaskError as error:
-                planned.failure = str(error)
-            loaded = run.loaded
-        if self._ranks.rank:
+        result = scorer.score(planned, seconds)
+        if result is None or self._ranks.rank:
             return None
-        record, scored = describer.record(planned, loaded, scored, seconds)
+        record, scored = describer.record(planned, result.loaded, result.scored, result.seconds)
         if self.options.out is not None:
             record = self._write(self.options.out, record, scored, describer.requested_setting(planned, record))
         if record.status != "failed":
-            parts.remove()
+            result.parts.remove()
         return record
-
-    def _score(self, planned: PlannedTask, run: LoadedTaskRun) -> Scored | None:
-        """Return the results of a task on rank 0, to which every rank contributes if the family divides its work."""
-        family, first = planned.family, self._ranks.rank == 0
-        if family.divides(run.mode):
-            with self._ranks.together(f"evaluating {planned.task.name}"):
-                evidence = family.collect(run)
-        elif first:
-            evidence = family.collect(run)
-        if not first:
-            return None
-        check_stop()
-        with one_thread():  # several would change the last bits
-            return family.score(run.prepared, evidence)
 
     def _write(self, out: Path, record: Record, scored: Scored | None, requested_setting: str) -> Record:
         """Write a record and return it; if it cannot be written, return the record of that failure with its metrics."""
@@ -288,19 +233,3 @@ class Evaluator:
             stored = failed.model_copy(update={"metrics": {}, "classes": {}, "approximation": {}, "probe": None})
             self.reporter.wrote(stored, write_record(out, stored, None))
         return failed
-
-
-def _check_applicable(planned: PlannedTask, model: Model, plan: Plan) -> None:
-    """Check before any work that a task applies to the model: one of a suite is skipped, one by name fails."""
-    if planned.loaded is None:
-        return
-    try:
-        with contained("preparing"):
-            if isinstance(model, Adapter) and planned.loaded.has_ids_only:
-                raise NotApplicableError(NO_PICTURES)
-            planned.family.check_model(model, planned.scoring(plan.info))
-    except NotApplicableError as error:
-        if not plan.skip(planned, str(error)):
-            planned.failure = str(error)
-    except TaskError as error:
-        planned.fail(error)

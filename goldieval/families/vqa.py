@@ -145,9 +145,6 @@ class Vqa(Family[VqaPrepared, list[str]]):
 FAMILY = Vqa()
 
 
-_Batch = Sequence[tuple[str, TextSample]]  # content key of the picture, and question
-
-
 class _Shown(NamedTuple):
     """A question with its picture.
 

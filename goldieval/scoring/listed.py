@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -10,8 +10,6 @@ import torch
 from goldieval.core.meter import metered
 from goldieval.scoring.blocks import PatchBlocks
 from goldieval.scoring.conditioned import ConditionedScorer, PatchKeysValues, Pool, held, output_of, tile_size
-
-ScorerOf = Callable[[torch.Tensor], ConditionedScorer]  # of texts, given as indices
 
 
 class _Tile(NamedTuple):

@@ -95,3 +95,18 @@ def test_cores_are_divided_among_the_ranks_that_share_them() -> None:
     assert _place(two_machines, 2, None) == Place(0, 1, 64)
     assert _place(two_machines, 1, None) == Place(1, 2, 2)
     assert _place([("a", {0, 1})] * 5, 4, (4, 0)) == Place(4, 5, 1)
+
+
+def test_mpirun_needs_the_address_of_rank_0() -> None:
+    mpirun = {
+        "OMPI_COMM_WORLD_RANK": "3",
+        "OMPI_COMM_WORLD_SIZE": "4",
+        "OMPI_COMM_WORLD_LOCAL_RANK": "1",
+        "OMPI_COMM_WORLD_LOCAL_SIZE": "2",
+    }
+    with pytest.raises(GoldievalError, match="MASTER_ADDR"):
+        launch_of(mpirun)
+    assert launch_of(mpirun | {"MASTER_ADDR": "node1", "MASTER_PORT": "29500"}) == Launch(
+        "mpirun", 3, 4, "node1", 29500
+    )
+    assert local_place(mpirun) == (1, 2)

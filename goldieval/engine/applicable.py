@@ -1,0 +1,26 @@
+"""Whether a task applies to a model."""
+
+from __future__ import annotations
+
+from goldieval.core.containment import contained
+from goldieval.core.errors import NotApplicableError, TaskError
+from goldieval.engine.plan import Plan, PlannedTask
+from goldieval.models.adapter import Adapter, Model
+
+NO_PICTURES = "this task has ids but no pictures: run it with --model embeddings:FOLDER."
+
+
+def check_applicable(planned: PlannedTask, model: Model, plan: Plan) -> None:
+    """Check before any work that a task applies to the model: one of a suite is skipped, one by name fails."""
+    if planned.loaded is None:
+        return
+    try:
+        with contained("preparing"):
+            if isinstance(model, Adapter) and planned.loaded.has_ids_only:
+                raise NotApplicableError(NO_PICTURES)
+            planned.family.check_model(model, planned.scoring(plan.info))
+    except NotApplicableError as error:
+        if not plan.skip(planned, str(error)):
+            planned.failure = str(error)
+    except TaskError as error:
+        planned.fail(error)
