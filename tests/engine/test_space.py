@@ -120,7 +120,8 @@ def test_a_chunk_whose_holder_is_gone_is_encoded_in_the_end(
         assert held and not acquired
         monkeypatch.setattr("goldieval.engine.space.LONGEST_CHUNK_S", 0.5)
         with caplog.at_level(logging.WARNING, "goldieval"):
-            assert encode(other, chunks_of(KEYS, 5), lambda chunk: (KEYS, VECTORS, {}), SilentMeter()) == 5
+            encoder = one_by_one(lambda chunk: (KEYS, VECTORS, {}))
+            assert encode(other, chunks_of(KEYS, 5), encoder, SilentMeter()) == 5
     assert np.array_equal(other.gather(KEYS), VECTORS) and f"{CHUNK.name}.lock has been held" in caplog.text
 
 

@@ -209,8 +209,7 @@ def test_the_key_names_nothing_else() -> None:
     assert record_key(setting, DATA.model_copy(update={"source": "a copy of it"}), PART) == key()
 
 
-@pytest.mark.parametrize("call", ["fsync", "replace"])
-@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.parametrize(("call", "number"), [("fsync", 1), ("fsync", 2), ("link", 1), ("replace", 1)])
 def test_a_full_disk_leaves_neither_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, number: int
 ) -> None:
