@@ -97,6 +97,7 @@ def _become(arguments: list[str], environment: dict[str, str], file: str) -> Non
         os.dup2(output, stream)
     sys.stdout, sys.stderr = os.fdopen(1, "w", buffering=1), os.fdopen(2, "w", buffering=1)
     os.environ.update(environment)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a suite in the background ignores Ctrl-C
     code = 1
     try:
         if arguments[0].endswith(".py"):
