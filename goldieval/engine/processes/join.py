@@ -24,6 +24,8 @@ from goldieval.engine.processes.liveness import Member, stall_limit
 if TYPE_CHECKING:
     from torch._C._distributed_c10d import Store
 
+    from goldieval.engine.processes.transport import Gloo
+
 LONGEST_MEETING_S = 600.0  # a large job may take minutes until all of its processes have started
 SHORTEST_MEETING_S = 60.0  # however short the limit of a stalled rank is: imports take time
 SILENT_S = 20.0  # after which rank 0 says that it waits
@@ -60,21 +62,21 @@ def joined(distributed: bool = True) -> Iterator[tuple[Ranks, Place]]:
     Raises:
         GoldievalError: the other processes are not there, or have other versions.
     """
-    started = None if not distributed or _is_under_way() else launch_of()
-    if not distributed or (started is None and not _is_under_way()):
+    launch = None if not distributed or _is_under_way() else launch_of()
+    if not distributed or (launch is None and not _is_under_way()):
         yield OneProcess(), Place(cores=available_cores())
         return
     import torch.distributed as dist
 
-    if started is not None:
-        _meet(started)
+    if launch is not None:
+        _meet(launch)
     elif dist.get_world_size() == 1:
         yield OneProcess(), Place(cores=available_cores())
         return
-    group = None
+    group, transport = None, None
     try:
-        group, place = _group()
-        with group.told(), _cores_of(place) if started is not None else nullcontext():
+        group, place, transport = _group()
+        with group.told(), _cores_of(place) if launch is not None else nullcontext():
             group.check_same("versions", versions())
             yield group, place
     except BaseException as error:
@@ -84,9 +86,11 @@ def joined(distributed: bool = True) -> Iterator[tuple[Ranks, Place]]:
     else:
         group.leave()
     finally:
-        if started is not None:
-            with suppress(Exception):
+        with suppress(Exception):
+            if launch is not None:
                 dist.destroy_process_group()
+            elif transport is not None:  # the process group belongs to the training
+                transport.close()
 
 
 @contextmanager
@@ -145,8 +149,8 @@ def _make_process_group(launch: Launch, limit: timedelta) -> None:
     dist.init_process_group("gloo", store=own, rank=rank, world_size=size, timeout=limit)
 
 
-def _group() -> tuple[Processes, Place]:
-    """Return the group of all ranks of the process group, once all have come."""
+def _group() -> tuple[Processes, Place, Gloo]:
+    """Return the group of all ranks of the process group, once all have come, and what carries its values."""
     global _joined
     import torch.distributed as dist
     from torch._C._distributed_c10d import PrefixStore
@@ -162,7 +166,8 @@ def _group() -> tuple[Processes, Place]:
     here = Member(rank, socket.gethostname(), _machine(), os.getpid())
     everyone = transport.all_gather((here, _cores()))
     group = Processes(store, transport, [member for member, _ in everyone], rank)
-    return group, _place([(member.machine, cores) for member, cores in everyone], rank, local_place())
+    place = _place([(member.machine, cores) for member, cores in everyone], rank, local_place())
+    return group, place, transport
 
 
 def _wait_for_all(store: Store, rank: int, size: int) -> None:
