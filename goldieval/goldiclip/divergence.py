@@ -45,7 +45,8 @@ class DivergenceGuard:
 
     def keep_sample(self, batch: Batch) -> None:
         """Keep a few inputs of the newest batch, for ``check_features``."""
-        self._sample = batch.pixels[:SAMPLES].clone(), batch.captions[:SAMPLES].flatten(0, 1).clone()
+        sample = batch.rows(0, min(SAMPLES, len(batch)))
+        self._sample = sample.images.first(), sample.captions.flat.clone()
 
     def check_losses(self, step: int, total: torch.Tensor, losses: Mapping[str, torch.Tensor]) -> None:
         """Stop, in all processes, if the total loss of one of them is not finite or has exploded."""
