@@ -30,17 +30,16 @@ class DivergenceGuard:
         good_step: Checkpoints up to this step are known to be good.
     """
 
-    def __init__(self, folder: Path, device: torch.device, step: int, accumulate: int) -> None:
+    def __init__(self, folder: Path, device: torch.device, step: int) -> None:
         """Watch a run.
 
         Args:
             folder: Folder of the run.
             device: Device of this process.
             step: Steps done before.
-            accumulate: Steps whose gradients are added up before the weights move.
         """
-        self.folder, self.device, self.accumulate = folder, device, accumulate
-        self.good_step = step - accumulate
+        self.folder, self.device = folder, device
+        self.good_step = step - 1
         self._sample: tuple[torch.Tensor, torch.Tensor] | None = None
 
     def keep_sample(self, batch: Batch) -> None:
@@ -59,7 +58,7 @@ class DivergenceGuard:
     ) -> None:
         """Stop if the gradient is not finite; in fp16 the scaler skips such a step and training goes on."""
         if math.isfinite(norm):
-            self.good_step = step + 1 - self.accumulate  # the weights that gave this gradient
+            self.good_step = step  # the weights that gave this gradient
         elif scaler is None:
             self.stop(step, f"the gradient is {norm}", losses)
 

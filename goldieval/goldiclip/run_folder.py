@@ -27,7 +27,7 @@ class StepReport:
         losses: Loss by objective, mean over all processes.
         weights: Weight by objective.
         total: Weighted sum of the losses, mean over all processes.
-        gradient_norm: Norm of the whole gradient before clipping; 0 in a step that only accumulates.
+        gradient_norm: Norm of the whole gradient before clipping.
         rate: Images per second of all processes together.
         learning_rate: Learning rate of the matrices, or of AdamW's part where Muon moves them.
     """

@@ -26,6 +26,7 @@ from goldieval.goldiclip.gather import averaged
 from goldieval.goldiclip.launch import on_cpu
 from goldieval.goldiclip.manifest import has_manifest
 from goldieval.goldiclip.optimiser import clamp_logit_scales, optimiser_of, set_learning_rates, warm_up_cosine
+from goldieval.goldiclip.passes import Passes
 from goldieval.goldiclip.provenance import checkpoint_info, training_history
 from goldieval.goldiclip.recipe import Recipe
 from goldieval.goldiclip.run_folder import RunFolder, StepReport
@@ -79,8 +80,11 @@ class Trainer:
         self.accelerator = Accelerator(
             cpu=on_cpu(),
             mixed_precision=recipe.optimiser.precision,
-            gradient_accumulation_steps=recipe.optimiser.accumulate,
-            kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],  # losses may leave parts out
+            kwargs_handlers=[  # losses may leave parts of the model out
+                DistributedDataParallelKwargs(
+                    find_unused_parameters=not recipe.static_graph, static_graph=recipe.static_graph
+                )
+            ],
         )
 
         # Student, teacher and optimiser: at random, from the checkpoint `init`, or as the interrupted run left them.
@@ -96,8 +100,9 @@ class Trainer:
             self.step, info = self.state.restore(resumed)
             if not has_manifest(resumed):
                 note(f"{resumed} was written by an older goldieval, without checksums: damage would not be found")
-        self.wrapped_student, self.optimiser = self.accelerator.prepare(self.student, optimiser)
-        self.guard = DivergenceGuard(out, self.accelerator.device, self.step, recipe.optimiser.accumulate)
+        wrapped, self.optimiser = self.accelerator.prepare(self.student, optimiser)
+        self.passes = Passes(self.student, wrapped, self.teacher, self.accelerator, recipe)
+        self.guard = DivergenceGuard(out, self.accelerator.device, self.step)
 
         # What the weights that this run started from were trained on.
         self.images_seen_before = info.images_seen - self.step * recipe.optimiser.batch_size if info else 0
@@ -156,26 +161,20 @@ class Trainer:
         """
         recipe, accelerator, model = self.recipe, self.accelerator, self.student.model
         start = time.perf_counter()
-        with self._explained_out_of_memory(), accelerator.accumulate(self.wrapped_student):
+        with self._explained_out_of_memory():
             # Data: this process's share of the batch. What is drawn depends on the step alone, so a resumed run sees
             # the same; the generator is the same in all processes.
             batch = self.loader.batch(self.step).to(accelerator.device)
             generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + self.step)
 
-            # Forward: the losses of all objectives that are active, and their weighted sum.
-            with accelerator.autocast():
-                total, losses = self.wrapped_student(batch, self.teacher, generator, self.step)
+            # Forward and backward: the losses of all active objectives, and the gradient of their weighted sum.
+            total, losses = self.passes.backward(batch, generator, self.step)
             self.guard.check_losses(self.step, total, losses)
             self.guard.keep_sample(batch)
             loss_weights = self.student.loss_weights()
-
-            # Backward. With accumulation, gradients add up over several steps and the weights move in the last.
-            accelerator.backward(total)
-            gradient_norm = 0.0
-            if accelerator.sync_gradients:
-                max_norm = recipe.optimiser.clip or math.inf  # infinity measures the norm and clips nothing
-                gradient_norm = float(accelerator.clip_grad_norm_(model.parameters(), max_norm))
-                self.guard.check_gradient(self.step, gradient_norm, losses, accelerator.scaler)
+            max_norm = recipe.optimiser.clip or math.inf  # infinity measures the norm and clips nothing
+            gradient_norm = float(accelerator.clip_grad_norm_(model.parameters(), max_norm))
+            self.guard.check_gradient(self.step, gradient_norm, losses, accelerator.scaler)
 
             # Optimiser step.
             set_learning_rates(self.optimiser, self.step, recipe)
@@ -184,9 +183,8 @@ class Trainer:
             self.optimiser.zero_grad()
 
         # The teacher follows the student.
-        if accelerator.sync_gradients:
-            clamp_logit_scales(model)
-            update_teacher(self.teacher, model, recipe.teacher.momentum)
+        clamp_logit_scales(model)
+        update_teacher(self.teacher, model, recipe.teacher.momentum)
         self.step += 1
 
         # Log: means over all processes.
