@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 
 import torch
 
@@ -23,7 +24,7 @@ class Agreement:
             timeout: How long a process waits for the others.
         """
         several = torch.distributed.is_available() and torch.distributed.is_initialized()
-        self._group = torch.distributed.new_group(backend="gloo", timeout=timeout) if several else None
+        self._group: Any = torch.distributed.new_group(backend="gloo", timeout=timeout) if several else None
 
     def agreed(self, flags: Mapping[str, bool]) -> dict[str, bool]:
         """Return which flags are true in any process; all processes name the same ones."""

@@ -38,7 +38,7 @@ class Decoder(Protocol):
         pooled: torch.Tensor,
         states: torch.Tensor,
     ) -> torch.Tensor:
-        """Return next-token logits, shape (n, answer length, vocabulary).
+        """Return states from which the next tokens are predicted, see ``next_token_logits``; (n, length, text width).
 
         Args:
             text: Text tower whose encoding of the question, or whose blocks, are used.
@@ -148,8 +148,8 @@ class ThroughEncoder(nn.Module):
         hidden = text.embedding(answer) + self.positions[: answer.shape[1]]
         for number, cross in enumerate(self.cross):
             hidden = run(self.blocks[number : number + 1], cross(hidden, memory), causal=True)
-        logits: torch.Tensor = self.ln_final(hidden) @ text.embedding.weight.T
-        return logits
+        states_of_answer: torch.Tensor = self.ln_final(hidden)
+        return states_of_answer
 
 
 class InEncoder(nn.Module):
@@ -181,9 +181,18 @@ class InEncoder(nn.Module):
             if number >= first:
                 hidden = self.cross[number - first](hidden, memory)
             hidden = hidden + transform(block, hidden)
-        chosen = hidden.gather(1, places[:, :, None].expand(-1, -1, hidden.shape[-1]))
-        logits: torch.Tensor = text.ln_final(chosen) @ text.embedding.weight.T
-        return logits
+        rows = torch.arange(len(hidden), device=hidden.device)[:, None]
+        chosen: torch.Tensor = text.ln_final(hidden[rows, places])
+        return chosen
+
+
+def next_token_logits(text: TextTower, states: torch.Tensor) -> torch.Tensor:
+    """Return the logits of the vocabulary for states (..., text width), in float32 also under autocast.
+
+    Their softmax is over tens of thousands of tokens: bfloat16 moves a logit of 20 by up to 0.06.
+    """
+    with torch.autocast(states.device.type, enabled=False):
+        return states.float() @ text.embedding.weight.float().T
 
 
 def joined_sequence(text: TextTower, question: torch.Tensor, answer: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -207,8 +216,11 @@ def joined_sequence(text: TextTower, question: torch.Tensor, answer: torch.Tenso
     room = (text.context_length - needed.clamp_min(LONGEST_ANSWER)).clamp_min(1)
     end = torch.minimum(text.end_of(question), room)
     places = end[:, None] + torch.arange(length, device=answer.device)
-    joined = F.pad(question, (0, length)).scatter(1, end[:, None], text.end_of_text)
-    joined = joined.scatter(1, places[:, 1:], answer[:, 1:])[:, : text.context_length]
+    padded = F.pad(question, (0, length))
+    offset = torch.arange(padded.shape[1], device=answer.device) - end[:, None]  # 0 at the end of the question
+    said = answer.gather(1, offset.clamp(0, length - 1))
+    joined = torch.where((offset > 0) & (offset < length), said, padded)
+    joined = torch.where(offset == 0, text.end_of_text, joined)[:, : text.context_length]
     return joined, places.clamp(max=joined.shape[1] - 1)
 
 

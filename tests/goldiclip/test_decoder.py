@@ -322,8 +322,9 @@ class Scripted(nn.Module):
         return logits
 
 
-def test_writing_stops_at_end_of_text() -> None:
+def test_writing_stops_at_end_of_text(monkeypatch: pytest.MonkeyPatch) -> None:
     model = made("through_encoder")
+    monkeypatch.setattr(model, "next_token_logits", lambda states: states)
     script = Scripted([[20, 21, END], [END]])
     model.decoder = script
     features = model.image_features(torch.randn(2, 3, 32, 32))
