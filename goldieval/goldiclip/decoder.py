@@ -19,11 +19,10 @@ import torch.nn.functional as F
 from open_clip.transformer import LayerNorm
 from torch import nn
 
+from goldieval.goldiclip.answers import joined_sequence
 from goldieval.goldiclip.attention import attention, by_head, joined_heads, keys_values_of, queries_of
 from goldieval.goldiclip.config import ModelConfig
 from goldieval.goldiclip.towers import TextTower, attend, run, transform
-
-LONGEST_ANSWER = 12  # tokens
 
 
 class Decoder(Protocol):
@@ -38,7 +37,9 @@ class Decoder(Protocol):
         pooled: torch.Tensor,
         states: torch.Tensor,
     ) -> torch.Tensor:
-        """Return states from which the next tokens are predicted, see ``next_token_logits``; (n, length, text width).
+        """Return states from which next tokens are predicted, shape (n, answer length, text width).
+
+        See ``answers.next_token_logits``.
 
         Args:
             text: Text tower whose encoding of the question, or whose blocks, are used.
@@ -184,44 +185,6 @@ class InEncoder(nn.Module):
         rows = torch.arange(len(hidden), device=hidden.device)[:, None]
         chosen: torch.Tensor = text.ln_final(hidden[rows, places])
         return chosen
-
-
-def next_token_logits(text: TextTower, states: torch.Tensor) -> torch.Tensor:
-    """Return the logits of the vocabulary for states (..., text width), in float32 also under autocast.
-
-    Their softmax is over tens of thousands of tokens: bfloat16 moves a logit of 20 by up to 0.06.
-    """
-    with torch.autocast(states.device.type, enabled=False):
-        return states.float() @ text.embedding.weight.float().T
-
-
-def joined_sequence(text: TextTower, question: torch.Tensor, answer: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Append answers to their questions; a question that is too long is truncated and keeps its end of text.
-
-    How much is truncated depends on a row's own answer alone, and leaves room for ``LONGEST_ANSWER`` tokens, so that
-    the end of a question does not move during generation.
-
-    Args:
-        text: The text tower.
-        question: Framed ids, shape (n, length).
-        answer: Ids that begin with start of text, shape (n, answer length).
-
-    Returns:
-        Ids of shape (n, length up to the context), and the positions that predict the answer's tokens, shape (n, answer
-        length); positions of padding have no meaning.
-    """
-    length = answer.shape[1]
-    finished = answer == text.end_of_text
-    needed = torch.where(finished.any(1), finished.int().argmax(1), length)
-    room = (text.context_length - needed.clamp_min(LONGEST_ANSWER)).clamp_min(1)
-    end = torch.minimum(text.end_of(question), room)
-    places = end[:, None] + torch.arange(length, device=answer.device)
-    padded = F.pad(question, (0, length))
-    offset = torch.arange(padded.shape[1], device=answer.device) - end[:, None]  # 0 at the end of the question
-    said = answer.gather(1, offset.clamp(0, length - 1))
-    joined = torch.where((offset > 0) & (offset < length), said, padded)
-    joined = torch.where(offset == 0, text.end_of_text, joined)[:, : text.context_length]
-    return joined, places.clamp(max=joined.shape[1] - 1)
 
 
 def make_decoder(config: ModelConfig) -> nn.Module | None:

@@ -8,9 +8,10 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from goldieval.goldiclip.answers import LONGEST_ANSWER, longest_of, next_token_logits
 from goldieval.goldiclip.config import ModelConfig
 from goldieval.goldiclip.cross_modal import CrossModal, Grouping
-from goldieval.goldiclip.decoder import LONGEST_ANSWER, make_decoder, next_token_logits
+from goldieval.goldiclip.decoder import make_decoder
 from goldieval.goldiclip.dense import at_least_a_patch
 from goldieval.goldiclip.pooling import TextConditionedPool
 from goldieval.goldiclip.towers import TextTower, VisionTower
@@ -151,21 +152,9 @@ class GoldiClip(nn.Module):
             ended = (answer[:, 1:] == end).any(1, keepdim=True)
             answer = torch.cat([answer, torch.where(ended, end, following)], dim=1)
             asked = number % every == 0 or number == longest
-            if asked and (length := _longest(answer[:, 1:], end)) <= number:
+            if asked and (length := longest_of(answer[:, 1:], end)) <= number:
                 break
         return answer[:, 1 : length + 1]
-
-
-def _longest(answers: torch.Tensor, end: int) -> int:
-    """Return the number of tokens up to the end of the longest answer; more than there are if one has not ended.
-
-    Args:
-        answers: Ids, shape (n, tokens).
-        end: Id of the end of text.
-    """
-    ended = answers == end
-    lengths = torch.where(ended.any(1), ended.int().argmax(1), answers.shape[1]) + 1
-    return int(lengths.max())
 
 
 class DinoHead(nn.Module):

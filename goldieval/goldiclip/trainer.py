@@ -88,7 +88,7 @@ class Trainer:
         resumed = latest(out) if resume else None
         info = start_from(self.student.model, Path(recipe.init)) if recipe.init and not resumed else None
         self.teacher = teacher_of(self.student.model).to(self.accelerator.device)
-        optimiser = optimiser_of(self.student, recipe)
+        optimiser = optimiser_of(self.student, recipe, self.accelerator.device)
         self.state = TrainingState(recipe, self.student, self.teacher, optimiser, self.accelerator.scaler)
         wrapped, self.optimiser = self.accelerator.prepare(self.student, optimiser)
         self.step = 0
