@@ -84,7 +84,7 @@ class Fragile:
 
     def __init__(self, corpus: JsonLines) -> None:
         self.corpus = corpus
-        self.order = corpus.order
+        self.order, self.bad = corpus.order, corpus.bad
 
     def __len__(self) -> int:
         return len(self.corpus)
@@ -179,9 +179,12 @@ def test_workers_are_as_many_as_the_recipe_says_or_the_source_needs(monkeypatch:
 # Training
 
 
+MEASURED = ("rate", "seconds", "waited", "memory")
+
+
 def log_of(out: Path) -> list[dict[str, Any]]:
     rows = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
-    return [{key: value for key, value in row.items() if key not in ("rate", "seconds")} for row in rows]
+    return [{key: value for key, value in row.items() if key not in MEASURED} for row in rows]
 
 
 class CutError(Exception):
