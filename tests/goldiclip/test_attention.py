@@ -10,7 +10,7 @@ from torch import nn
 
 from goldieval.goldiclip.attention import attention, self_attention
 from goldieval.goldiclip.decoder import CrossAttention, Memory
-from goldieval.goldiclip.towers import run
+from goldieval.goldiclip.blocks import run
 
 WIDTH, HEADS, LENGTH = 24, 3, 9
 
