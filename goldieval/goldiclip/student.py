@@ -47,6 +47,6 @@ class Student(nn.Module):
             return total
         return torch.stack([self.fixed_weights[name] * loss for name, loss in losses.items()]).sum()
 
-    def loss_weights(self) -> dict[str, float]:
-        """Return what each loss is multiplied by now."""
-        return self.learned_weights.weights() if self.learned_weights is not None else dict(self.fixed_weights)
+    def loss_weights(self) -> Mapping[str, float] | Mapping[str, torch.Tensor]:
+        """Return what each loss is multiplied by now; learned weights are on the device."""
+        return self.learned_weights.weights() if self.learned_weights is not None else self.fixed_weights

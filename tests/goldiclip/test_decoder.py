@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
+from goldieval.goldiclip.answers import joined_sequence
 from goldieval.goldiclip.config import ModelConfig
-from goldieval.goldiclip.decoder import joined_sequence
 from goldieval.goldiclip.features import encode_by_length
 from goldieval.goldiclip.model import GoldiClip, ImageFeatures
 from goldieval.goldiclip.objectives.decoding import IGNORE, decoding_loss, targets_of
@@ -322,8 +322,9 @@ class Scripted(nn.Module):
         return logits
 
 
-def test_writing_stops_at_end_of_text() -> None:
+def test_writing_stops_at_end_of_text(monkeypatch: pytest.MonkeyPatch) -> None:
     model = made("through_encoder")
+    monkeypatch.setattr(model, "next_token_logits", lambda states: states)
     script = Scripted([[20, 21, END], [END]])
     model.decoder = script
     features = model.image_features(torch.randn(2, 3, 32, 32))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import shutil
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from goldieval.goldiclip.checkpoint_folder import checkpoints
 from goldieval.goldiclip.data.shapes import ShapesCorpus, shapes_corpus
 from goldieval.goldiclip.recipe import Recipe
 from goldieval.goldiclip.run_folder import RunFolder
+from goldieval.goldiclip.step_numbers import StepNumbers
 from goldieval.goldiclip.tokenizer import Tokenizer
 from goldieval.goldiclip.trainer import Trainer
 
@@ -119,12 +122,12 @@ def test_a_nan_anywhere_is_in_no_checkpoint(where: str, tmp_path: Path) -> None:
 def test_the_newest_good_checkpoint_is_kept_until_the_next_is_proven(tmp_path: Path) -> None:
     """The loss of step 4 shows that step 3 was no good, though all its numbers were finite."""
     running = trainer(tmp_path, recipe(keep=1))
-    check = running.guard.check_losses
+    check = running.guard.check
 
-    def nan_in_step_4(step: int, total: torch.Tensor, losses: Any) -> None:
-        check(step, total * (float("nan") if step == 3 else 1), losses)
+    def nan_in_step_4(step: int, numbers: StepNumbers, skips: bool) -> None:
+        check(step, replace(numbers, diverged=True, own_total=math.nan) if step == 3 else numbers, skips)
 
-    running.guard.check_losses = nan_in_step_4  # type: ignore[method-assign]
+    running.guard.check = nan_in_step_4  # type: ignore[method-assign]
     line = stopped(running)
     assert f"Last good checkpoint: {tmp_path / 'step-000002'} ({tmp_path / 'step-000003'} is newer" in line
     assert names(tmp_path) == ["step-000002", "step-000003"]
