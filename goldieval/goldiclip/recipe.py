@@ -150,6 +150,11 @@ class Recipe(Part):
         """Whether an objective needs foils."""
         return bool({"foils", "foils_conditioned"} & set(self.objectives))
 
+    @property
+    def draws_captions(self) -> bool:
+        """Whether an objective compares an image with one caption of each other image, which is drawn."""
+        return "conditioned" in self.objectives
+
     def active_objectives(self, step: int) -> list[Objective]:
         """Return the objectives that are active in a step.
 
