@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 import torch
 from torch import nn
@@ -13,7 +13,6 @@ from torch.utils.checkpoint import checkpoint
 
 from goldieval.goldiclip.attention import self_attention
 
-Inputs, Output = ParamSpec("Inputs"), TypeVar("Output")
 BlockStep = Callable[[nn.Module, torch.Tensor, bool], torch.Tensor]
 
 
@@ -72,16 +71,16 @@ def run(blocks: Iterable[nn.Module], hidden: torch.Tensor, causal: bool) -> torc
     return hidden
 
 
-def recomputing(function: Callable[Inputs, Output]) -> Callable[Inputs, Output]:
+def recomputing(function: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
     """Return a function that gives the same, and whose backward pass computes its activations again.
 
-    Nothing in the model draws random numbers, so that none are kept for it.
+    Nothing in the model draws random numbers, so that the state of no generator is kept for it.
     """
 
-    def call(*inputs: Inputs.args, **named: Inputs.kwargs) -> Output:
+    def call(*inputs: Any) -> torch.Tensor:
         if not torch.is_grad_enabled():
-            return function(*inputs, **named)
-        output: Output = checkpoint(function, *inputs, use_reentrant=False, preserve_rng_state=False, **named)
+            return function(*inputs)
+        output: torch.Tensor = checkpoint(function, *inputs, use_reentrant=False, preserve_rng_state=False)
         return output
 
     return call
@@ -107,7 +106,7 @@ def set_blocks(blocks: Sequence[nn.Module], share: float, step: BlockStep = as_w
     """
     recomputed = recomputed_places(share, len(blocks))
     for place, block in enumerate(blocks):
-        block.settings = BlockSettings(place in recomputed, step)
+        vars(block)["settings"] = BlockSettings(place in recomputed, step)
 
 
 def attend(block: Any, hidden: torch.Tensor, causal: bool) -> torch.Tensor:
