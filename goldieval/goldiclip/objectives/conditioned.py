@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 
 from goldieval.goldiclip.objectives.blocks import rows_within, summed
-from goldieval.goldiclip.objectives.precision import unit
 from goldieval.goldiclip.pooling import KeysValues, TextConditionedPool
+from goldieval.goldiclip.precision import unit
 
 WORD = 8  # bytes at the end of a row of draws
 

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 
 from goldieval.goldiclip.gather import all_rows, summed_share
 from goldieval.goldiclip.objectives.blocks import rows_within, summed, with_gradients
-from goldieval.goldiclip.objectives.precision import in_float32, unit
+from goldieval.goldiclip.precision import in_float32, unit
 
 
 def softmax_contrastive(left: torch.Tensor, right: torch.Tensor, scale: torch.Tensor, first: int = 0) -> torch.Tensor:

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 
 from goldieval.goldiclip.gather import averaged
 from goldieval.goldiclip.objectives.blocks import rows_within, summed
-from goldieval.goldiclip.objectives.precision import in_float32
+from goldieval.goldiclip.precision import in_float32
 
 IGNORE = -100  # target of positions that are not predicted
 
@@ -27,17 +27,17 @@ def targets_of(answer: torch.Tensor, end_of_text: int) -> torch.Tensor:
     return following.masked_fill(ended, IGNORE)
 
 
-def positions_before(lengths: torch.Tensor, total: int) -> tuple[torch.Tensor, torch.Tensor]:
+def positions_before(lengths: torch.Tensor, host_lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the positions before the last one of each text, text by text.
 
     Args:
-        lengths: Length of each text, shape (n,).
-        total: Their sum less n: known beforehand, so that the device need not be waited for.
+        lengths: Length of each text, at least 1, shape (n,).
+        host_lengths: The same on the host, so that the device need not be waited for.
 
     Returns:
-        Row and column of each position, shape (total,).
+        Row and column of each position, on the device of ``lengths``.
     """
-    counts = lengths - 1
+    counts, total = lengths - 1, int(host_lengths.sum()) - host_lengths.numel()
     rows = torch.repeat_interleave(counts, output_size=total)
     first = counts.cumsum(0) - counts
     return rows, torch.arange(total, device=lengths.device) - first[rows]

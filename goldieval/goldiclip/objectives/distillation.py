@@ -9,7 +9,7 @@ from torch import nn
 from goldieval.goldiclip.gather import averaged
 from goldieval.goldiclip.objectives.blocks import rows_within, summed, with_gradients
 from goldieval.goldiclip.objectives.contrastive import contrast_rows
-from goldieval.goldiclip.objectives.precision import in_float32, unit
+from goldieval.goldiclip.precision import in_float32, unit
 
 SCALE = 10.0  # logit scale of the contrastive forms
 

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 
 from goldieval.goldiclip.objectives.blocks import recomputed, rows_within
 from goldieval.goldiclip.objectives.contrastive import softmax_contrastive
-from goldieval.goldiclip.objectives.precision import in_float32, unit
+from goldieval.goldiclip.precision import in_float32, unit
 
 THRESHOLD = 0.1  # stretched cosines below it get no weight
 

@@ -11,8 +11,8 @@ import torch
 from goldieval.goldiclip.gather import pieces_of_all
 from goldieval.goldiclip.objectives.blocks import rows_within, with_gradients
 from goldieval.goldiclip.objectives.distillation import SCALE
-from goldieval.goldiclip.objectives.precision import in_float32, unit
 from goldieval.goldiclip.pooling import TextConditionedPool
+from goldieval.goldiclip.precision import in_float32, unit
 
 
 def same_caption_contrast(

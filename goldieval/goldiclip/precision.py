@@ -1,4 +1,4 @@
-"""What losses compute in float32 whatever the precision of the towers."""
+"""What is computed in float32 whatever the precision of the towers."""
 
 from __future__ import annotations
 
