@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
-import torch.nn.functional as F
 
 from goldieval.goldiclip import encoders
 from goldieval.goldiclip.data.batch import Batch
@@ -118,11 +117,6 @@ class StepFeatures:
         """Row of this process's first image among those of all processes."""
         ready = torch.distributed.is_available() and torch.distributed.is_initialized()
         return torch.distributed.get_rank() * len(self.batch) if ready else 0
-
-
-def unit(features: torch.Tensor) -> torch.Tensor:
-    """Return unit vectors in float32: bfloat16 changes lengths by up to 0.3 %, too much for a scaled cosine."""
-    return F.normalize(features.float(), dim=-1)
 
 
 def by_image(features: torch.Tensor, per_image: int) -> torch.Tensor:
