@@ -87,12 +87,13 @@ class Trainer:
         self.student = Student(recipe)
         resumed = latest(out) if resume else None
         info = start_from(self.student.model, Path(recipe.init)) if recipe.init and not resumed else None
-        self.teacher = teacher_of(self.student.model).to(self.accelerator.device)
+        self.student.to(self.accelerator.device)
+        self.teacher = teacher_of(self.student.model)
         optimiser = optimiser_of(self.student, recipe, self.accelerator.device)
         self.state = TrainingState(recipe, self.student, self.teacher, optimiser, self.accelerator.scaler)
-        wrapped, self.optimiser = self.accelerator.prepare(self.student, optimiser)
+        wrapped, self.optimiser = self.accelerator.prepare(self.student, optimiser, device_placement=[False, False])
         self.step = 0
-        if resumed:  # on the device already: what is prepared afterwards would move all of the optimiser's state there
+        if resumed:
             self.step, info = self.state.restore(resumed)
             if not has_manifest(resumed):
                 note(f"{resumed} was written by an older goldieval, without checksums: damage would not be found")
