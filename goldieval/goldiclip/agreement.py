@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import torch
 
@@ -29,7 +29,8 @@ class Agreement:
     def __init__(self) -> None:
         """Form the group."""
         several = torch.distributed.is_available() and torch.distributed.is_initialized()
-        self._group = torch.distributed.new_group(backend="gloo", timeout=longest_exchange()) if several else None
+        timeout = longest_exchange()
+        self._group: Any = torch.distributed.new_group(backend="gloo", timeout=timeout) if several else None
         self.rank = torch.distributed.get_rank() if several else 0
         self.stop = ""
 

@@ -45,7 +45,8 @@ class DivergenceGuard:
     def keep_sample(self, batch: Batch) -> None:
         """Keep a few inputs of the first batch of this process, for ``check_checkpoint``."""
         if self._sample is None:
-            self._sample = batch.pixels[:SAMPLES].clone(), batch.captions[:SAMPLES].flatten(0, 1).clone()
+            sample = batch.rows(0, min(SAMPLES, len(batch)))
+            self._sample = sample.images.first(), sample.captions.flat.clone()
 
     def check(self, step: int, numbers: StepNumbers, skips: bool) -> None:
         """Stop, in all processes, before the weights move by what is not finite.

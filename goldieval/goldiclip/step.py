@@ -11,19 +11,17 @@ from dataclasses import dataclass
 import torch
 from accelerate import Accelerator
 from accelerate.optimizer import AcceleratedOptimizer
-from torch import nn
 
 from goldieval.core.errors import GoldievalError
 from goldieval.goldiclip.data.batch import Batch
 from goldieval.goldiclip.divergence import DivergenceGuard
 from goldieval.goldiclip.ema import update_teacher
-from goldieval.goldiclip.model import GoldiClip
 from goldieval.goldiclip.optimiser import clamp_logit_scales, set_learning_rates, warm_up_cosine
+from goldieval.goldiclip.passes import Passes
 from goldieval.goldiclip.peak_memory import peak_memory
 from goldieval.goldiclip.recipe import Recipe
 from goldieval.goldiclip.run_folder import StepReport
 from goldieval.goldiclip.step_numbers import StepNumbers, numbers_of
-from goldieval.goldiclip.student import Student
 
 
 class BatchTooLargeError(GoldievalError):
@@ -37,18 +35,14 @@ class TrainingStep:
     Attributes:
         recipe: Recipe of the run.
         accelerator: Processes, device and precision.
-        student: The model that is trained, with its losses.
-        wrapped_student: The same, wrapped for several processes.
-        teacher: Moving average of the student's model.
+        passes: Forward and backward pass of student and teacher.
         optimiser: The optimiser, wrapped by accelerate.
         guard: What stops a training that has diverged.
     """
 
     recipe: Recipe
     accelerator: Accelerator
-    student: Student
-    wrapped_student: nn.Module
-    teacher: GoldiClip
+    passes: Passes
     optimiser: AcceleratedOptimizer
     guard: DivergenceGuard
 
@@ -73,7 +67,8 @@ class TrainingStep:
         with self._explained_out_of_memory():
             batch = host_batch.to(self.accelerator.device)
             self.guard.keep_sample(batch)
-            total, losses = self._forward_and_backward(batch, step)
+            generator = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + step)  # the same in all processes
+            total, losses = self.passes.backward(batch, generator, step)
             numbers = self._numbers(total, losses)  # here the host waits for the device
             now = time.perf_counter()
             self.guard.check(step, numbers, skips=self.accelerator.scaler is not None)
@@ -96,19 +91,11 @@ class TrainingStep:
         """Leave out of the next step's time what has happened since this one: a checkpoint, an evaluation."""
         self._reported = None
 
-    def _forward_and_backward(self, batch: Batch, step: int) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """Compute the losses of all objectives that are active, and the gradient of their weighted sum."""
-        generator = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + step)  # the same in all processes
-        with self.accelerator.autocast():
-            total, losses = self.wrapped_student(batch, self.teacher, generator, step)
-        self.accelerator.backward(total)
-        return total, losses
-
     def _numbers(self, total: torch.Tensor, losses: dict[str, torch.Tensor]) -> StepNumbers:
         """Clip the gradient, and copy the step's numbers to the host."""
         max_norm = self.recipe.optimiser.clip or math.inf  # infinity measures the norm and clips nothing
-        norm = self.accelerator.clip_grad_norm_(self.student.model.parameters(), max_norm)
-        return numbers_of(total, losses, self.student.loss_weights(), norm)
+        norm = self.accelerator.clip_grad_norm_(self.passes.student.model.parameters(), max_norm)
+        return numbers_of(total, losses, self.passes.student.loss_weights(), norm)
 
     def _move(self, step: int, numbers: StepNumbers) -> None:
         """Move the weights, and the teacher after them."""
@@ -116,8 +103,8 @@ class TrainingStep:
         with self.guard.checked_optimiser_step(step, numbers.own_losses):
             self.optimiser.step()
         self.optimiser.zero_grad()
-        clamp_logit_scales(self.student.model)
-        update_teacher(self.teacher, self.student.model, self.recipe.teacher.momentum)
+        clamp_logit_scales(self.passes.student.model)
+        update_teacher(self.passes.teacher, self.passes.student.model, self.recipe.teacher.momentum)
 
     @contextmanager
     def _explained_out_of_memory(self) -> Iterator[None]:

@@ -26,6 +26,7 @@ from goldieval.goldiclip.ema import teacher_of
 from goldieval.goldiclip.launch import on_cpu
 from goldieval.goldiclip.manifest import has_manifest
 from goldieval.goldiclip.optimiser import optimiser_of
+from goldieval.goldiclip.passes import Passes
 from goldieval.goldiclip.provenance import checkpoint_info, training_history
 from goldieval.goldiclip.recipe import Recipe
 from goldieval.goldiclip.resuming import Resuming, identity
@@ -78,7 +79,11 @@ class Trainer:
         self.accelerator = Accelerator(
             cpu=on_cpu(),
             mixed_precision=recipe.optimiser.precision,
-            kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],  # losses may leave parts out
+            kwargs_handlers=[  # losses may leave parts of the model out
+                DistributedDataParallelKwargs(
+                    find_unused_parameters=not recipe.static_graph, static_graph=recipe.static_graph
+                )
+            ],
         )
 
         # Student, teacher and optimiser: at random, from the checkpoint `init`, or as the interrupted run left them.
@@ -89,9 +94,9 @@ class Trainer:
         found = self.resuming.found() if resume else []
         info = start_from(self.student.model, Path(recipe.init)) if recipe.init and not found else None
         self.teacher = teacher_of(self.student.model).to(self.accelerator.device)
-        optimiser = optimiser_of(self.student, recipe)
+        optimiser = optimiser_of(self.student, recipe, self.accelerator.device)
         self.state = TrainingState(recipe, self.student, self.teacher, optimiser, self.accelerator.scaler)
-        self.wrapped_student, self.optimiser = self.accelerator.prepare(self.student, optimiser)
+        wrapped, self.optimiser = self.accelerator.prepare(self.student, optimiser)
         self.step = 0
         resumed: Path | None = None
         if found:  # on the device already: what is prepared afterwards would move all of the optimiser's state there
@@ -99,6 +104,7 @@ class Trainer:
             if not has_manifest(resumed):
                 note(f"{resumed} was written by an older goldieval, without checksums: damage would not be found")
         self._saved_step = self.step
+        self.passes = Passes(self.student, wrapped, self.teacher, self.accelerator, recipe)
         self.guard = DivergenceGuard(out, self.agreement, self.step)
         self.training_step = self._training_step()
 
@@ -201,8 +207,7 @@ class Trainer:
         self.loader = self._batch_loader()
 
     def _training_step(self) -> TrainingStep:
-        student, teacher = (self.student, self.wrapped_student), self.teacher
-        return TrainingStep(self.recipe, self.accelerator, *student, teacher, self.optimiser, self.guard)
+        return TrainingStep(self.recipe, self.accelerator, self.passes, self.optimiser, self.guard)
 
     def _batch_loader(self) -> BatchLoader:
         rank, world = self.accelerator.process_index, self.accelerator.num_processes

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 import yaml
 from rank_commands import Rank, Ranks
 from tiny_recipe import RECIPE
 
 from goldieval.goldiclip.checkpoint_folder import latest
-from goldieval.records.results import load_results
 
 STOPPED = 75
 STEPS = 12

@@ -1,4 +1,4 @@
-"""One training step: losses, learned weights, optimiser, accumulation, teacher; what stops it."""
+"""One training step: losses, learned weights, optimiser, teacher; what stops it."""
 
 from __future__ import annotations
 
