@@ -11,7 +11,7 @@ import torch.nn.functional as F
 
 from goldieval.goldiclip.data.batch import Batch
 from goldieval.goldiclip.data.texts import Texts
-from goldieval.goldiclip.gather import any_process, gathered
+from goldieval.goldiclip.gather import gathered
 from goldieval.goldiclip.model import GoldiClip, ImageFeatures
 from goldieval.goldiclip.objective_state import ObjectiveState
 from goldieval.goldiclip.recipe import Recipe
@@ -84,16 +84,6 @@ class StepFeatures:
         """Student features of true captions and their foils, shape (b, groups * candidates, d), not normalised."""
         texts = encode_by_length(self.model.encode_text, self.batch.foils)
         return texts.view(len(self.batch), -1, texts.shape[-1])
-
-    @cached_property
-    def has_questions(self) -> bool:
-        """Whether an image of any process has a question; the same in all processes."""
-        return any_process(self.batch.has_questions, self.batch.question.ids.device)
-
-    @cached_property
-    def has_foils(self) -> bool:
-        """Whether an image of any process has foils; the same in all processes."""
-        return any_process(self.batch.has_foils, self.batch.is_candidate.device)
 
     @property
     def first_row(self) -> int:

@@ -6,13 +6,14 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import torch
 from accelerate import Accelerator
 from accelerate.optimizer import AcceleratedOptimizer
 
 from goldieval.core.errors import GoldievalError
+from goldieval.goldiclip.agreement import Agreement
 from goldieval.goldiclip.data.batch import Batch
 from goldieval.goldiclip.divergence import DivergenceGuard
 from goldieval.goldiclip.ema import update_teacher
@@ -38,6 +39,9 @@ class TrainingStep:
         passes: Forward and backward pass of student and teacher.
         optimiser: The optimiser, wrapped by accelerate.
         guard: What stops a training that has diverged.
+        agreement: What this process agrees on with the others, once a step.
+        asks_to_stop: Whether this process was asked to stop; by default never.
+        stopping: Whether any process was, when the newest step began.
     """
 
     recipe: Recipe
@@ -45,6 +49,9 @@ class TrainingStep:
     passes: Passes
     optimiser: AcceleratedOptimizer
     guard: DivergenceGuard
+    agreement: Agreement
+    asks_to_stop: Callable[[], bool] = lambda: False
+    stopping: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         self._reported: float | None = None
@@ -65,7 +72,7 @@ class TrainingStep:
         host_batch = load(step)
         waited = time.perf_counter() - start
         with self._explained_out_of_memory():
-            batch = host_batch.to(self.accelerator.device)
+            batch = self._agreed(host_batch).to(self.accelerator.device)
             self.guard.keep_sample(batch)
             generator = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + step)  # the same in all processes
             total, losses = self.passes.backward(batch, generator, step)
@@ -90,6 +97,13 @@ class TrainingStep:
     def restart_clock(self) -> None:
         """Leave out of the next step's time what has happened since this one: a checkpoint, an evaluation."""
         self._reported = None
+
+    def _agreed(self, batch: Batch) -> Batch:
+        """Exchange with the other processes what they must agree on, and is known on the hosts."""
+        own = {"questions": batch.has_questions, "foils": batch.has_foils, "stop": self.asks_to_stop()}
+        agreed = self.agreement.agreed(own)
+        self.stopping = agreed["stop"]
+        return replace(batch, has_questions=agreed["questions"], has_foils=agreed["foils"])
 
     def _numbers(self, total: torch.Tensor, losses: dict[str, torch.Tensor]) -> StepNumbers:
         """Clip the gradient, and copy the step's numbers to the host."""

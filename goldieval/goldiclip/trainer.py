@@ -207,7 +207,7 @@ class Trainer:
         self.loader = self._batch_loader()
 
     def _training_step(self) -> TrainingStep:
-        return TrainingStep(self.recipe, self.accelerator, self.passes, self.optimiser, self.guard)
+        return TrainingStep(self.recipe, self.accelerator, self.passes, self.optimiser, self.guard, self.agreement)
 
     def _batch_loader(self) -> BatchLoader:
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
