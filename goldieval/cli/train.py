@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from typer.core import TyperCommand
@@ -20,8 +20,6 @@ from goldieval.core.text import shell_argument
 from goldieval.tracking.names import tracker_names
 
 if TYPE_CHECKING:
-    import click
-
     from goldieval.goldiclip.recipe import Recipe
     from goldieval.goldiclip.run_folder import StepReport
 
@@ -53,7 +51,7 @@ class _Settings:
 class TrainCommand(TyperCommand):
     """Takes ``--resume`` without a value: what follows is the recipe, except ``auto``."""
 
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         return super().parse_args(ctx, list(_with_values(args)))
 
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import torch
 from accelerate import PartialState
@@ -15,6 +16,9 @@ from goldieval.core.processes.join import everyone_of, meet
 from goldieval.core.processes.launch import Launch, launch_of, local_place
 from goldieval.core.processes.liveness import SILENCE_S, Member, stall_limit
 from goldieval.core.processes.supervision import Supervision
+
+if TYPE_CHECKING:
+    from torch._C._distributed_c10d import Store
 
 MARGIN_S = 60.0  # after the limit of a stalled rank, which is named then; a collective operation only times out
 _supervision: Supervision | None = None
@@ -80,7 +84,7 @@ def joined(end: Callable[[BaseException], None]) -> Iterator[None]:
     shut_down()
 
 
-def _supervised(launch: Launch, store: torch.distributed.Store, end: Callable[[BaseException], None]) -> Supervision:
+def _supervised(launch: Launch, store: Store, end: Callable[[BaseException], None]) -> Supervision:
     own = store.clone()  # other threads block the connection of the process group
     own.set_timeout(timedelta(seconds=min(SILENCE_S, stall_limit())))
     members = everyone_of(own, launch.rank, launch.size)

@@ -16,7 +16,6 @@ from goldieval.core.stop import saving_work
 from goldieval.goldiclip.agreement import Agreement
 from goldieval.goldiclip.checkpoint import start_from
 from goldieval.goldiclip.data.bad_samples import MAX_BAD_SAMPLES, BadSamples
-from goldieval.goldiclip.data.batch import Batch
 from goldieval.goldiclip.data.batches import Batches
 from goldieval.goldiclip.data.corpus import Corpus
 from goldieval.goldiclip.data.loader import BatchLoader
@@ -168,15 +167,9 @@ class Trainer:
         """
         images_seen = self.images_seen + self.recipe.optimiser.batch_size
         with self.agreement.working(f"step {self.step + 1:,}"):
-            report = self.training_step(self._agreed_batch, self.step, images_seen)
+            report = self.training_step(self.loader.batch, self.step, images_seen)
         self.step += 1
         return report
-
-    def _agreed_batch(self, step: int) -> Batch:
-        """Return this process's share of a batch once every process has its own: until then none begins the step."""
-        batch = self.loader.batch(step)
-        self.agreement.agreed({})
-        return batch
 
     def save(self) -> None:
         """Write a checkpoint and remove the oldest; the newest good one is kept, whatever ``keep`` says.
