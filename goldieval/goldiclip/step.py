@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import torch
 from accelerate import Accelerator
@@ -40,8 +40,6 @@ class TrainingStep:
         optimiser: The optimiser, wrapped by accelerate.
         guard: What stops a training that has diverged.
         agreement: What this process agrees on with the others, once a step.
-        asks_to_stop: Whether this process was asked to stop; by default never.
-        stopping: Whether any process was, when the newest step began.
     """
 
     recipe: Recipe
@@ -50,8 +48,6 @@ class TrainingStep:
     optimiser: AcceleratedOptimizer
     guard: DivergenceGuard
     agreement: Agreement
-    asks_to_stop: Callable[[], bool] = lambda: False
-    stopping: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         self._reported: float | None = None
@@ -100,9 +96,7 @@ class TrainingStep:
 
     def _agreed(self, batch: Batch) -> Batch:
         """Exchange with the other processes what they must agree on, and is known on the hosts."""
-        own = {"questions": batch.has_questions, "foils": batch.has_foils, "stop": self.asks_to_stop()}
-        agreed = self.agreement.agreed(own)
-        self.stopping = agreed["stop"]
+        agreed = self.agreement.agreed({"questions": batch.has_questions, "foils": batch.has_foils})
         return replace(batch, has_questions=agreed["questions"], has_foils=agreed["foils"])
 
     def _numbers(self, total: torch.Tensor, losses: dict[str, torch.Tensor]) -> StepNumbers:
