@@ -15,6 +15,7 @@ from accelerate.optimizer import AcceleratedOptimizer
 from goldieval.core.errors import GoldievalError
 from goldieval.goldiclip.agreement import Agreement
 from goldieval.goldiclip.data.batch import Batch
+from goldieval.goldiclip.determinism import fixed_order
 from goldieval.goldiclip.divergence import DivergenceGuard
 from goldieval.goldiclip.ema import update_teacher
 from goldieval.goldiclip.optimiser import clamp_logit_scales, set_learning_rates, warm_up_cosine
@@ -67,7 +68,7 @@ class TrainingStep:
         start = time.perf_counter()
         host_batch = load(step)
         waited = time.perf_counter() - start
-        with self._explained_out_of_memory():
+        with self._explained_out_of_memory(), fixed_order(self.recipe.execution.deterministic):
             batch = self._agreed(host_batch).to(self.accelerator.device)
             self.guard.keep_sample(batch)
             generator = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + step)  # the same in all processes

@@ -20,6 +20,7 @@ from goldieval.goldiclip.data.batches import Batches
 from goldieval.goldiclip.data.corpus import Corpus
 from goldieval.goldiclip.data.loader import BatchLoader
 from goldieval.goldiclip.data.sources import corpus_of, workers_of
+from goldieval.goldiclip.determinism import fix_workspace
 from goldieval.goldiclip.divergence import DivergenceGuard
 from goldieval.goldiclip.ema import teacher_of
 from goldieval.goldiclip.launch import on_cpu
@@ -75,6 +76,8 @@ class Trainer:
         self.recipe, self.folder = recipe, RunFolder(out)
 
         # Processes, devices and precision.
+        if recipe.execution.deterministic:
+            fix_workspace()
         self.accelerator = Accelerator(
             cpu=on_cpu(),
             mixed_precision=recipe.optimiser.precision,
