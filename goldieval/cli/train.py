@@ -163,7 +163,7 @@ def _train(recipe: Recipe, settings: _Settings, console: Console) -> None:
     with tracked(trainer, settings.trackers, reporter.print_line) as log, reporter:
         last = trainer.run(
             lambda report: _each(report, reporter.step, log.step),
-            lambda checkpoint, together: log.scores(checkpoint, evaluation(checkpoint, together)),
+            lambda checkpoint: log.scores(checkpoint, evaluation(checkpoint, trainer.shares_evaluations)),
         )
     if trainer.bad_samples.samples:
         _note(f"{trainer.bad_samples.summary()}; listed in {trainer.bad_samples.log}")

@@ -47,6 +47,7 @@ class Trainer:
         teacher: Moving average of the student's model.
         corpus: The training data.
         bad_samples: Samples that this process could not use.
+        shares_evaluations: Whether all processes see the checkpoints, and so can share the work of an evaluation.
     """
 
     def __init__(
@@ -106,7 +107,7 @@ class Trainer:
             resumed, self.step, info = self.resuming.restored(self.state)
             if not has_manifest(resumed):
                 note(f"{resumed} was written by an older goldieval, without checksums: damage would not be found")
-        self._saved_step = self.step
+        self._saved_step, self.shares_evaluations = self.step, True
         self.passes = Passes(self.student, wrapped, self.teacher, self.accelerator, recipe)
         self.guard = DivergenceGuard(out, self.agreement, self.step)
         self.training_step = self._training_step()
@@ -130,14 +131,14 @@ class Trainer:
     def run(
         self,
         watch: Callable[[StepReport], None] = lambda report: None,
-        evaluate: Callable[[Path, bool], None] = lambda checkpoint, together: None,
+        evaluate: Callable[[Path], None] = lambda checkpoint: None,
     ) -> Path:
         """Train to the end of the recipe.
 
         Args:
             watch: Called in the main process after each step.
-            evaluate: Called with each checkpoint that the recipe wants evaluated, and whether all processes call it to
-                share the work; else the main process alone does.
+            evaluate: Called with each checkpoint that the recipe wants evaluated, in all processes, or in the main
+                process alone, see ``shares_evaluations``.
 
         Returns:
             The last checkpoint.
@@ -216,16 +217,17 @@ class Trainer:
         """Whether something that happens every so many steps, and at the end, happens now; never where it is 0."""
         return bool(every) and (self.step % every == 0 or self.step == self.recipe.optimiser.steps)
 
-    def _evaluate_if_due(self, evaluate: Callable[[Path, bool], None]) -> None:
+    def _evaluate_if_due(self, evaluate: Callable[[Path], None]) -> None:
         """Evaluate the checkpoint of this step if the recipe wants it and it has not been done; all processes wait."""
         if not (self.step and self._is_due(self.recipe.evaluation.every)):
             return
         done = self.folder.evaluated(self.step)
         everyone = self.agreement.exchanged((done.exists(), identity(self.folder.step(self.step))))
         if not everyone[0][0]:
-            together, main = len({seen for _, seen in everyone}) == 1, self.accelerator.is_main_process
-            if together or main:
-                evaluate(self.folder.step(self.step), together)
+            main = self.accelerator.is_main_process
+            self.shares_evaluations = len({seen for _, seen in everyone}) == 1
+            if self.shares_evaluations or main:
+                evaluate(self.folder.step(self.step))
             if main:
                 done.touch()
         self.agreement.agreed({})
