@@ -1,8 +1,8 @@
 """Full float32 precision, whatever the surrounding process has enabled.
 
-torch has two interfaces for the precision of float32 products: ``torch.set_float32_matmul_precision`` with ``allow_tf32``,
-and since 2.9 ``fp32_precision`` of each backend and operation; operations inherit from their backend, and that from all.
-The older interface raises where the two disagree, so it is only asked after the newer one has been set.
+torch has two interfaces for the precision of float32 products: ``set_float32_matmul_precision`` with ``allow_tf32``,
+and since 2.9 ``fp32_precision`` of each backend and operation; operations inherit from backends, and those from all.
+The older one raises where the two disagree: it is asked after the newer one was set.
 """
 
 from __future__ import annotations
