@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 
 from goldieval.goldiclip.data.texts import Texts
 from goldieval.goldiclip.features import StepFeatures, by_image
@@ -150,21 +149,13 @@ def views(features: StepFeatures) -> torch.Tensor:
 
 def cross_modal(features: StepFeatures) -> torch.Tensor:
     """Distil the teacher's global views into the student's views after cross-modal attention (COSMOS)."""
-    model, batch = features.model, features.batch
-    local = by_image(features.local_crops.pooled, batch.images.locals)
+    model = features.model
+    local = by_image(features.local_crops.pooled, features.batch.images.locals)
     crops = torch.cat([features.global_crops, local], dim=1)
-    padding = model.config.context_length - batch.captions.ids.shape[-1]
-    words = model.text(F.pad(batch.captions.ids[:, 0], (0, padding)))[1]  # padding is attended to, as in COSMOS's code
-    images = model.cross_modal.images(crops, words)
+    images = model.cross_modal.images(crops, features.words)  # padding is attended to, as in COSMOS's code
     texts = model.cross_modal.texts(features.texts, features.image.raw)
-    with torch.no_grad():
-        pixels = batch.images.first()[:, None]
-        if batch.images.globals > 1:
-            pixels = torch.cat([pixels, batch.images.others()], dim=1)
-        captions = batch.captions.ids[:, : pixels.shape[1]]
-        teacher_images = by_image(features.teacher.encode_image(pixels.flatten(0, 1)), pixels.shape[1])
-        teacher_texts = by_image(features.teacher.encode_text(captions.flatten(0, 1)), pixels.shape[1])
-    students, teachers = (unit(images), unit(texts)), (unit(teacher_images), unit(teacher_texts))
+    students = unit(images), unit(texts)
+    teachers = unit(features.teacher_views), unit(features.teacher_texts)
     return cross_distillation(students, teachers, model.cross_modal.logit_scale.exp(), features.first_row)
 
 
