@@ -11,7 +11,7 @@ from goldieval.goldiclip import encoders
 from goldieval.goldiclip.data.batch import Batch
 from goldieval.goldiclip.encoders import Encoder
 from goldieval.goldiclip.feature_cache import FeatureCache
-from goldieval.goldiclip.gather import any_process, gathered
+from goldieval.goldiclip.gather import gathered
 from goldieval.goldiclip.model import GoldiClip, ImageFeatures
 from goldieval.goldiclip.objective_state import ObjectiveState
 from goldieval.goldiclip.recipe import Recipe
@@ -101,16 +101,6 @@ class StepFeatures:
     @torch.no_grad()
     def _teacher(self, encoder: Encoder) -> tuple[torch.Tensor, ...]:
         return self.cache.encoded(encoder, self.teacher) if self.cache else encoder(self.teacher, self.batch)
-
-    @cached_property
-    def has_questions(self) -> bool:
-        """Whether an image of any process has a question; the same in all processes."""
-        return any_process(self.batch.has_questions, self.batch.question.ids.device)
-
-    @cached_property
-    def has_foils(self) -> bool:
-        """Whether an image of any process has foils; the same in all processes."""
-        return any_process(self.batch.has_foils, self.batch.is_candidate.device)
 
     @property
     def first_row(self) -> int:

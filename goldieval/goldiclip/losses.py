@@ -181,7 +181,7 @@ LOSSES: dict[str, Callable[[StepFeatures], torch.Tensor]] = {
     "grouping": grouping,
 }
 HAS_DATA: dict[str, Callable[[StepFeatures], bool]] = {
-    "vqa": lambda features: features.has_questions,
-    "foils": lambda features: features.has_foils,
-    "foils_conditioned": lambda features: features.has_foils,
+    "vqa": lambda features: features.batch.has_questions,
+    "foils": lambda features: features.batch.has_foils,
+    "foils_conditioned": lambda features: features.batch.has_foils,
 }

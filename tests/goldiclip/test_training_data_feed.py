@@ -181,7 +181,7 @@ def test_workers_are_as_many_as_the_recipe_says_or_the_source_needs(monkeypatch:
 
 def log_of(out: Path) -> list[dict[str, Any]]:
     rows = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
-    return [{key: value for key, value in row.items() if key not in ("rate", "seconds")} for row in rows]
+    return [{key: value for key, value in row.items() if key not in ("rate", "waited", "memory")} for row in rows]
 
 
 class CutError(Exception):

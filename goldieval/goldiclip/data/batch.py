@@ -31,8 +31,8 @@ class Batch:
         token_starts: Place in ``token_ids`` at which each image begins, and m, shape (b + 1,), on the host.
         draws: Random bytes for each pair of an image of this share and one of the whole batch, shape (b, images padded
             to a multiple of 8), uint8; no columns where no objective needs them.
-        has_questions: Whether an image of this share has a question.
-        has_foils: Whether an image of this share has foils.
+        has_questions: Whether an image of this share has a question; in a step, of the whole batch.
+        has_foils: Whether an image of this share has foils; in a step, of the whole batch.
         bad: What was left out.
     """
 
