@@ -143,7 +143,7 @@ class Bench:
         from open_clip.loss import ClipLoss
 
         batch, device = trainer.loader.ready, trainer.accelerator.device
-        images, texts = batch.pixels, batch.captions[:, 0]
+        images, texts = batch.images.first(), batch.captions.ids[:, 0]
         if padded:
             texts = nn.functional.pad(texts, (0, self.config.context_length - texts.shape[1]))
         model = open_clips(trainer.student.model, texts.shape[1]).to(device).train()

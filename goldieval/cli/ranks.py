@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from goldieval.core.errors import GoldievalError, InterruptedRunError, LostRankError
-from goldieval.engine.processes.failures import is_known_to_all
-from goldieval.engine.processes.launch import launch_of
+from goldieval.core.processes.failures import is_known_to_all
+from goldieval.core.processes.launch import launch_of
 
 
 def is_told_by_another_rank(error: BaseException) -> bool:

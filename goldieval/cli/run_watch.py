@@ -55,9 +55,9 @@ def run_watch(
         GoldievalError: there are several models, or nothing can be watched.
     """
     from goldieval.core.offline import offline
+    from goldieval.core.processes.join import joined
     from goldieval.engine.arguments import task_arguments
     from goldieval.engine.evaluator import Evaluator
-    from goldieval.engine.processes.join import joined
     from goldieval.engine.recorded import RecordedRuns
     from goldieval.engine.run import on_rank
     from goldieval.engine.score_log import ScoreLog

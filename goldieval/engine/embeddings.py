@@ -12,6 +12,7 @@ import numpy as np
 
 from goldieval.core.bisection import BatchFailures
 from goldieval.core.errors import GoldievalError, TaskError, listing
+from goldieval.core.processes.group import OneProcess, Ranks
 from goldieval.core.timing import timed
 from goldieval.data.image_source import ImageSource
 from goldieval.engine.chunk_encoders import image_chunk_encoder, text_chunk_encoder
@@ -19,7 +20,6 @@ from goldieval.engine.encode import encode, plan_images, plan_texts, text_key
 from goldieval.engine.load import LoadedTask
 from goldieval.engine.plan import Plan, TowerPlan
 from goldieval.engine.processes.chunks import own_chunks, share_chunks
-from goldieval.engine.processes.group import OneProcess, Ranks
 from goldieval.engine.reporter import Reporter
 from goldieval.models.adapter import Adapter, Precomputed, inference
 from goldieval.models.decoders import decoding

@@ -11,6 +11,8 @@ from goldieval.core.containment import contained
 from goldieval.core.environment import pick_device
 from goldieval.core.errors import ChangedModelError, GoldievalError, TaskError
 from goldieval.core.meter import displaying
+from goldieval.core.processes.group import OneProcess, Ranks
+from goldieval.core.processes.join import Place
 from goldieval.core.stop import check_stop, saving_work
 from goldieval.core.timing import timed
 from goldieval.data.remembered import reading_once
@@ -21,8 +23,6 @@ from goldieval.engine.describe import Describer
 from goldieval.engine.embeddings import Embeddings, LookedUpEmbeddings, NoEmbeddings, StoredEmbeddings
 from goldieval.engine.options import Options
 from goldieval.engine.plan import Plan, PlannedTask, plan_towers
-from goldieval.engine.processes.group import OneProcess, Ranks
-from goldieval.engine.processes.join import Place
 from goldieval.engine.reporter import Reporter
 from goldieval.engine.score_log import ScoreLog
 from goldieval.engine.shards import WHOLE, Shard, division_note

@@ -9,11 +9,11 @@ from typing import Any
 
 from goldieval.core.containment import utf8_safe
 from goldieval.core.errors import TaskError
+from goldieval.core.processes.group import OneProcess, Ranks
 from goldieval.data.image_source import ImageSource
 from goldieval.engine.chunks import Chunk
 from goldieval.engine.encode import plan_images, plan_texts
 from goldieval.engine.load import LoadedTask
-from goldieval.engine.processes.group import OneProcess, Ranks
 from goldieval.engine.space import Space
 from goldieval.engine.store import Store
 from goldieval.families.base import Family, family_of

@@ -11,11 +11,11 @@ from typing import Any
 from goldieval.core.environment import available_cores
 from goldieval.core.errors import GoldievalError
 from goldieval.core.offline import offline as without_network
+from goldieval.core.processes.group import Ranks
+from goldieval.core.processes.join import Place, joined
 from goldieval.engine.arguments import model_arguments, task_arguments
 from goldieval.engine.evaluator import Evaluator
 from goldieval.engine.options import Options, validated_options
-from goldieval.engine.processes.group import Ranks
-from goldieval.engine.processes.join import Place, joined
 from goldieval.engine.reporter import RankReporter, Reporter, SilentReporter
 from goldieval.engine.score_log import ScoreLog
 from goldieval.models.adapter import Model

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from goldieval.core.containment import contained
 from goldieval.core.errors import TaskError, listing
+from goldieval.core.processes.group import OneProcess, Ranks
 from goldieval.data.fetch.lockfile import origin_labels
 from goldieval.data.fetch.staging import is_incomplete
 from goldieval.engine.load import LoadedTask, load_task_data
 from goldieval.engine.plan import PlannedTask, SkippedTask
-from goldieval.engine.processes.group import OneProcess, Ranks
 from goldieval.tasks.card import Task
 from goldieval.tasks.catalogue import Selection, command_name
 

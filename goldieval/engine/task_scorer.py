@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from goldieval.core.containment import contained
 from goldieval.core.errors import NotApplicableError, TaskError
+from goldieval.core.processes.group import Ranks
 from goldieval.core.stop import check_stop
 from goldieval.core.timing import timed
 from goldieval.core.units import one_thread
@@ -15,7 +16,6 @@ from goldieval.engine.load import LoadedTask
 from goldieval.engine.options import Options
 from goldieval.engine.parts import open_parts
 from goldieval.engine.plan import Plan, PlannedTask
-from goldieval.engine.processes.group import Ranks
 from goldieval.engine.reporter import Reporter
 from goldieval.engine.task_run import LoadedTaskRun
 from goldieval.families.base import Scored

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, replace
 
 import torch
 
 from goldieval.goldiclip.gather import averaged
-from goldieval.goldiclip.trainer import BatchTooLargeError, Trainer
+from goldieval.goldiclip.peak_memory import peak_memory
+from goldieval.goldiclip.step import BatchTooLargeError
+from goldieval.goldiclip.trainer import Trainer
 
 MEASURED_STEPS = 4
 SMALLEST_BATCH = 2
@@ -99,20 +100,8 @@ def _measured(trainer: Trainer, whole: int, size: int, first: int | None = None)
         batch=size,
         steps=len(rates),
         rate=sorted(rates)[len(rates) // 2],
-        memory=_memory(device),
+        memory=peak_memory(device),
         images=trainer.recipe.optimiser.steps * whole,
         processes=trainer.accelerator.num_processes,
         device=device,
     )
-
-
-def _memory(device: torch.device) -> int:
-    """Return the peak memory in bytes: that of the GPU, else of this process with all that it holds."""
-    if sys.platform == "win32" and device.type != "cuda":
-        return 0
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated()
-    import resource
-
-    unit = 1 if sys.platform == "darwin" else 1024  # bytes there, KiB elsewhere
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -19,11 +19,10 @@ import torch.nn.functional as F
 from open_clip.transformer import LayerNorm
 from torch import nn
 
+from goldieval.goldiclip.answers import joined_sequence
 from goldieval.goldiclip.attention import attention, by_head, joined_heads, keys_values_of, queries_of
 from goldieval.goldiclip.config import ModelConfig
 from goldieval.goldiclip.towers import TextTower, attend, run, transform
-
-LONGEST_ANSWER = 12  # tokens
 
 
 class Decoder(Protocol):
@@ -38,7 +37,9 @@ class Decoder(Protocol):
         pooled: torch.Tensor,
         states: torch.Tensor,
     ) -> torch.Tensor:
-        """Return next-token logits, shape (n, answer length, vocabulary).
+        """Return states from which next tokens are predicted, shape (n, answer length, text width).
+
+        See ``answers.next_token_logits``.
 
         Args:
             text: Text tower whose encoding of the question, or whose blocks, are used.
@@ -148,8 +149,8 @@ class ThroughEncoder(nn.Module):
         hidden = text.embedding(answer) + self.positions[: answer.shape[1]]
         for number, cross in enumerate(self.cross):
             hidden = run(self.blocks[number : number + 1], cross(hidden, memory), causal=True)
-        logits: torch.Tensor = self.ln_final(hidden) @ text.embedding.weight.T
-        return logits
+        states_of_answer: torch.Tensor = self.ln_final(hidden)
+        return states_of_answer
 
 
 class InEncoder(nn.Module):
@@ -181,35 +182,9 @@ class InEncoder(nn.Module):
             if number >= first:
                 hidden = self.cross[number - first](hidden, memory)
             hidden = hidden + transform(block, hidden)
-        chosen = hidden.gather(1, places[:, :, None].expand(-1, -1, hidden.shape[-1]))
-        logits: torch.Tensor = text.ln_final(chosen) @ text.embedding.weight.T
-        return logits
-
-
-def joined_sequence(text: TextTower, question: torch.Tensor, answer: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Append answers to their questions; a question that is too long is truncated and keeps its end of text.
-
-    How much is truncated depends on a row's own answer alone, and leaves room for ``LONGEST_ANSWER`` tokens, so that
-    the end of a question does not move during generation.
-
-    Args:
-        text: The text tower.
-        question: Framed ids, shape (n, length).
-        answer: Ids that begin with start of text, shape (n, answer length).
-
-    Returns:
-        Ids of shape (n, length up to the context), and the positions that predict the answer's tokens, shape (n, answer
-        length); positions of padding have no meaning.
-    """
-    length = answer.shape[1]
-    finished = answer == text.end_of_text
-    needed = torch.where(finished.any(1), finished.int().argmax(1), length)
-    room = (text.context_length - needed.clamp_min(LONGEST_ANSWER)).clamp_min(1)
-    end = torch.minimum(text.end_of(question), room)
-    places = end[:, None] + torch.arange(length, device=answer.device)
-    joined = F.pad(question, (0, length)).scatter(1, end[:, None], text.end_of_text)
-    joined = joined.scatter(1, places[:, 1:], answer[:, 1:])[:, : text.context_length]
-    return joined, places.clamp(max=joined.shape[1] - 1)
+        rows = torch.arange(len(hidden), device=hidden.device)[:, None]
+        chosen: torch.Tensor = text.ln_final(hidden[rows, places])
+        return chosen
 
 
 def make_decoder(config: ModelConfig) -> nn.Module | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -44,6 +45,34 @@ def at_least_a_patch(pixels: torch.Tensor, patch: int) -> torch.Tensor:
     return F.pad(pixels, room, mode="replicate") if any(room) else pixels
 
 
+class _Interpolated(torch.autograd.Function):
+    """Bicubic interpolation whose backward pass is a product with a matrix: torch's own is not repeatable on CUDA."""
+
+    @staticmethod
+    def forward(ctx: Any, grid: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
+        """Return a grid of shape (1, width, side, side) as one of shape (1, width, rows, columns)."""
+        ctx.sizes = grid.shape[-1], rows, columns
+        return _bicubic(grid, rows, columns)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+        with torch.autocast(gradient.device.type, enabled=False):
+            found = gradient.flatten(2) @ _interpolation(*ctx.sizes, gradient.device)
+        return found.unflatten(2, (ctx.sizes[0], -1)), None, None
+
+
+@lru_cache(maxsize=8)
+@torch.inference_mode(False)
+def _interpolation(side: int, rows: int, columns: int, device: torch.device) -> torch.Tensor:
+    """Return what interpolation does as a matrix, shape (rows * columns, side**2), float32."""
+    each_place = torch.eye(side**2, device=device).view(1, -1, side, side)
+    return _bicubic(each_place, rows, columns)[0].flatten(1).T.contiguous()
+
+
+def _bicubic(grid: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
+    return F.interpolate(grid, size=(rows, columns), mode="bicubic", align_corners=False, antialias=False)
+
+
 def positions_for(positions: torch.Tensor, side: int, rows: int, columns: int) -> torch.Tensor:
     """Interpolate position embeddings to another grid; those of the model's own grid are returned unchanged.
 
@@ -59,5 +88,5 @@ def positions_for(positions: torch.Tensor, side: int, rows: int, columns: int) -
     if (rows, columns) == (side, side):
         return positions
     grid = positions[1:].T.reshape(1, -1, side, side).float()
-    grid = F.interpolate(grid, size=(rows, columns), mode="bicubic", align_corners=False, antialias=False)
+    grid = _Interpolated.apply(grid, rows, columns)
     return torch.cat([positions[:1], grid[0].flatten(1).T.to(positions.dtype)])

@@ -11,12 +11,12 @@ from typing import NoReturn
 import torch
 
 from goldieval.core.errors import GoldievalError, first_line
+from goldieval.goldiclip.agreement import Agreement
 from goldieval.goldiclip.checkpoint_folder import latest
 from goldieval.goldiclip.data.batch import Batch
-from goldieval.goldiclip.gather import any_process
 from goldieval.goldiclip.model import GoldiClip
+from goldieval.goldiclip.step_numbers import StepNumbers, has_diverged
 
-MAX_LOSS = 1e4  # no objective reaches a larger total loss unless the training has diverged
 SAMPLES = 2  # images whose features are checked before a checkpoint is written
 
 
@@ -30,41 +30,45 @@ class DivergenceGuard:
         good_step: Checkpoints up to this step are known to be good.
     """
 
-    def __init__(self, folder: Path, device: torch.device, step: int, accumulate: int) -> None:
+    def __init__(self, folder: Path, agreement: Agreement, step: int) -> None:
         """Watch a run.
 
         Args:
             folder: Folder of the run.
-            device: Device of this process.
+            agreement: What this process agrees on with the others.
             step: Steps done before.
-            accumulate: Steps whose gradients are added up before the weights move.
         """
-        self.folder, self.device, self.accumulate = folder, device, accumulate
-        self.good_step = step - accumulate
+        self.folder, self.agreement = folder, agreement
+        self.good_step = step - 1
         self._sample: tuple[torch.Tensor, torch.Tensor] | None = None
 
     def keep_sample(self, batch: Batch) -> None:
-        """Keep a few inputs of the newest batch, for ``check_features``."""
-        self._sample = batch.pixels[:SAMPLES].clone(), batch.captions[:SAMPLES].flatten(0, 1).clone()
+        """Keep a few inputs of the first batch of this process, for ``check_checkpoint``."""
+        if self._sample is None:
+            sample = batch.rows(0, min(SAMPLES, len(batch)))
+            self._sample = sample.images.first(), sample.captions.flat.clone()
 
-    def check_losses(self, step: int, total: torch.Tensor, losses: Mapping[str, torch.Tensor]) -> None:
-        """Stop, in all processes, if the total loss of one of them is not finite or has exploded."""
-        bad = not (bool(torch.isfinite(total)) and float(total.detach()) < MAX_LOSS)
-        if any_process(bad, self.device):
-            subject = "the loss" if bad else "the loss of another process is not finite or has exploded; here it"
-            self.stop(step, f"{subject} is {float(total.detach()):.4g}", losses)
+    def check(self, step: int, numbers: StepNumbers, skips: bool) -> None:
+        """Stop, in all processes, before the weights move by what is not finite.
 
-    def check_gradient(
-        self, step: int, norm: float, losses: Mapping[str, torch.Tensor], scaler: torch.amp.GradScaler | None
-    ) -> None:
-        """Stop if the gradient is not finite; in fp16 the scaler skips such a step and training goes on."""
-        if math.isfinite(norm):
-            self.good_step = step + 1 - self.accumulate  # the weights that gave this gradient
-        elif scaler is None:
-            self.stop(step, f"the gradient is {norm}", losses)
+        That is the total loss of a process, which may have exploded as well, or the gradient.
+
+        Args:
+            step: Steps done before.
+            numbers: The numbers of the step.
+            skips: Whether the optimiser leaves out a step whose gradient is not finite, as that of fp16 does.
+        """
+        if numbers.diverged:
+            here = has_diverged(numbers.own_total)
+            subject = "the loss" if here else "the loss of another process is not finite or has exploded; here it"
+            self.stop(step, f"{subject} is {numbers.own_total:.4g}", numbers.own_losses)
+        if math.isfinite(numbers.gradient_norm):
+            self.good_step = step  # the weights that gave this gradient
+        elif not skips:
+            self.stop(step, f"the gradient is {numbers.gradient_norm}", numbers.own_losses)
 
     @contextmanager
-    def checked_optimiser_step(self, step: int, losses: Mapping[str, torch.Tensor]) -> Iterator[None]:
+    def checked_optimiser_step(self, step: int, losses: Mapping[str, float]) -> Iterator[None]:
         """Stop if a step size is too large for float32, of which torch makes a RuntimeError."""
         try:
             yield
@@ -82,7 +86,7 @@ class DivergenceGuard:
             model: The student.
         """
         reason = f"numbers are no longer finite ({not_finite})" if not_finite else self._feature_problem(model)
-        if any_process(bool(reason), self.device):
+        if self.agreement.agreed({"not finite": bool(reason)})["not finite"]:
             self.stop(step, f"after this step {reason or 'another process has numbers that are not finite'}", {})
 
     @torch.no_grad()
@@ -95,7 +99,7 @@ class DivergenceGuard:
         bad = [kind for kind, found in features.items() if not bool(torch.isfinite(found).all())]
         return f"the features of {bad[0]} are not finite" if bad else ""
 
-    def stop(self, step: int, reason: str, losses: Mapping[str, torch.Tensor]) -> NoReturn:
+    def stop(self, step: int, reason: str, losses: Mapping[str, float]) -> NoReturn:
         """Raise the error that ends the training.
 
         Args:
@@ -103,7 +107,7 @@ class DivergenceGuard:
             reason: What is wrong.
             losses: Losses of this step, to be shown.
         """
-        values = ", ".join(f"{name} {float(loss.detach()):.4g}" for name, loss in losses.items())
+        values = ", ".join(f"{name} {loss:.4g}" for name, loss in losses.items())
         good, newest = latest(self.folder, self.good_step), latest(self.folder)
         newer = f" ({newest} is newer, and what this step began with)" if newest != good else ""
         init = f"; --set init={good} keeps what it has learned" if good else ""

@@ -10,11 +10,11 @@ import torch
 import torch.nn.functional as F
 
 from goldieval.goldiclip.data.batch import Batch
+from goldieval.goldiclip.data.texts import Texts
 from goldieval.goldiclip.gather import any_process, gathered
 from goldieval.goldiclip.model import GoldiClip, ImageFeatures
 from goldieval.goldiclip.objective_state import ObjectiveState
 from goldieval.goldiclip.recipe import Recipe
-from goldieval.models.padding import lengths
 
 LENGTH_GROUPS = 4  # groups of similar length in which a batch of texts is encoded
 
@@ -45,33 +45,34 @@ class StepFeatures:
     @cached_property
     def image(self) -> ImageFeatures:
         """Student features of the global crops, one for each image."""
-        return self.model.image_features(self.batch.pixels)
+        return self.model.image_features(self.batch.images.first())
 
     @cached_property
     def global_crops(self) -> torch.Tensor:
         """Student features of all global crops, shape (b, crops, d)."""
-        first, others = self.image.pooled[:, None], self.batch.other_crops
-        if not others.shape[1]:
+        first = self.image.pooled[:, None]
+        if self.batch.images.globals == 1:
             return first
+        others = self.batch.images.others()
         rest = self.model.encode_image(others.flatten(0, 1))
         return torch.cat([first, rest.view(*others.shape[:2], -1)], dim=1)
 
     @cached_property
     def local_crops(self) -> ImageFeatures:
         """Student features of all local crops, flattened to (b * crops, ...)."""
-        return self.model.image_features(self.batch.local_crops.flatten(0, 1))
+        return self.model.image_features(self.batch.images.local().flatten(0, 1))
 
     @cached_property
     def teacher_image(self) -> ImageFeatures:
         """Teacher features of the uncropped images."""
         with torch.no_grad():
-            return self.teacher.image_features(self.batch.whole)
+            return self.teacher.image_features(self.batch.images.whole())
 
     @cached_property
     def texts(self) -> torch.Tensor:
         """Student features of the captions, shape (b, k, d), not normalised."""
-        flat = encode_by_length(self.model.encode_text, self.batch.captions.flatten(0, 1))
-        return flat.view(*self.batch.captions.shape[:2], -1)
+        flat = encode_by_length(self.model.encode_text, self.batch.captions)
+        return flat.view(*self.batch.captions.ids.shape[:2], -1)
 
     @cached_property
     def all_texts(self) -> torch.Tensor:
@@ -81,24 +82,24 @@ class StepFeatures:
     @cached_property
     def foils(self) -> torch.Tensor:
         """Student features of true captions and their foils, shape (b, groups * candidates, d), not normalised."""
-        texts = encode_by_length(self.model.encode_text, self.batch.foils.flatten(0, 2))
-        return texts.view(len(self.batch.foils), -1, texts.shape[-1])
+        texts = encode_by_length(self.model.encode_text, self.batch.foils)
+        return texts.view(len(self.batch), -1, texts.shape[-1])
 
     @cached_property
     def has_questions(self) -> bool:
         """Whether an image of any process has a question; the same in all processes."""
-        return any_process(self.batch.has_questions, self.batch.question.device)
+        return any_process(self.batch.has_questions, self.batch.question.ids.device)
 
     @cached_property
     def has_foils(self) -> bool:
         """Whether an image of any process has foils; the same in all processes."""
-        return any_process(bool(self.batch.is_candidate.any()), self.batch.foils.device)
+        return any_process(self.batch.has_foils, self.batch.is_candidate.device)
 
     @property
     def first_row(self) -> int:
         """Row of this process's first image among those of all processes."""
         ready = torch.distributed.is_available() and torch.distributed.is_initialized()
-        return torch.distributed.get_rank() * len(self.batch.pixels) if ready else 0
+        return torch.distributed.get_rank() * len(self.batch) if ready else 0
 
 
 def unit(features: torch.Tensor) -> torch.Tensor:
@@ -111,18 +112,17 @@ def by_image(features: torch.Tensor, per_image: int) -> torch.Tensor:
     return features.view(-1, per_image, *features.shape[1:])
 
 
-def encode_by_length(encode: Callable[[torch.Tensor], torch.Tensor], ids: torch.Tensor) -> torch.Tensor:
-    """Encode padded token ids in groups of similar length, each cut to its longest: the same features for less work.
+def encode_by_length(encode: Callable[[torch.Tensor], torch.Tensor], texts: Texts) -> torch.Tensor:
+    """Encode texts in groups of similar length, each cut to its longest: the same features for less work.
 
     Args:
         encode: Maps token ids (n, length) to features (n, d).
-        ids: Padded token ids, shape (n, length).
+        texts: Texts, n in all.
 
     Returns:
-        Features of shape (n, d) in the order of ``ids``.
+        Features of shape (n, d) in the order of ``texts.flat``.
     """
-    row_lengths = lengths(ids)
-    order = row_lengths.argsort()
-    groups = order.tensor_split(LENGTH_GROUPS)
-    parts = [encode(ids[rows, : int(row_lengths[rows].max())]) for rows in groups if len(rows)]
+    order = texts.order()
+    ids = texts.flat[order]
+    parts = [encode(ids[rows, :longest]) for rows, longest in texts.groups(LENGTH_GROUPS)]
     return torch.cat(parts)[order.argsort()]

@@ -16,9 +16,8 @@ from goldieval.goldiclip.objectives.decoding import decoding_loss, targets_of
 from goldieval.goldiclip.objectives.distillation import cosine, info_nce
 from goldieval.goldiclip.objectives.foils import foil_loss
 from goldieval.goldiclip.objectives.grouping import grouping_contrast
-from goldieval.goldiclip.objectives.token_classes import k_hot, target_entropy, token_class_loss
+from goldieval.goldiclip.objectives.token_classes import target_entropy, token_class_loss
 from goldieval.goldiclip.objectives.views import cross_distillation, view_contrast
-from goldieval.models.padding import lengths
 
 
 def compute_losses(features: StepFeatures, step: int = 0) -> dict[str, torch.Tensor]:
@@ -63,7 +62,7 @@ def conditioned(features: StepFeatures) -> torch.Tensor:
 
 def distil_agnostic(features: StepFeatures) -> torch.Tensor:
     """Distil the teacher's global feature of the whole image into the student's features of local crops."""
-    crops = features.batch.local_crops.shape[1]
+    crops = features.batch.images.locals
     student, teacher = by_image(features.local_crops.pooled, crops), features.teacher_image.pooled
     if features.recipe.teacher.loss == "dino":
         with torch.no_grad():
@@ -79,7 +78,7 @@ def distil_agnostic(features: StepFeatures) -> torch.Tensor:
 
 def distil_conditioned(features: StepFeatures) -> torch.Tensor:
     """Do the same with features pooled for a caption; the query is detached, so this trains the image side alone."""
-    crops, captions = features.batch.local_crops.shape[1], features.recipe.teacher.captions
+    crops, captions = features.batch.images.locals, features.recipe.teacher.captions
     queries = features.texts[:, :captions].detach()
     repeated = queries.repeat_interleave(crops, dim=0)
     student = by_image(features.model.pool(repeated, features.local_crops.patches), crops)
@@ -111,29 +110,28 @@ def _same_caption_negatives(features: StepFeatures, student: torch.Tensor, queri
 def caption(features: StepFeatures) -> torch.Tensor:
     """Decode the first caption, with an empty question."""
     end = features.model.config.end_of_text
-    target = features.batch.captions[:, 0]
+    target = features.batch.captions.at(0).ids
     no_question = torch.tensor([[end - 1, end]], device=target.device)
     return _decode(features, no_question.expand(len(target), -1), target, features.image)
 
 
 def vqa(features: StepFeatures) -> torch.Tensor:
     """Decode the answers of the questions about each image."""
-    question, answer = features.batch.question, features.batch.answer
+    question, answer = features.batch.question.ids, features.batch.answer
     return _decode(features, question.flatten(0, 1), answer.flatten(0, 1), features.image)
 
 
 def _decode(features: StepFeatures, question: torch.Tensor, answer: torch.Tensor, image: ImageFeatures) -> torch.Tensor:
     """Return the decoding loss; the last column of the longest answer is its end, after which nothing is predicted."""
-    answer = answer[:, : int(lengths(answer).max())]
     logits = features.model.answer_logits(question, answer[:, :-1], image)
     return decoding_loss(logits, targets_of(answer, features.model.config.end_of_text)[:, :-1])
 
 
 def token_classes(features: StepFeatures) -> torch.Tensor:
     """Classify an image by the tokens of its texts, which are not truncated; the targets' entropy is subtracted."""
-    config, image = features.model.config, features.image.raw
-    joined = [[id for text in texts for id in text] for texts in features.batch.token_targets]
-    hot = k_hot(joined, config.vocab_size, (config.end_of_text - 1, config.end_of_text)).to(image.device)
+    image, batch = features.image.raw, features.batch
+    hot = torch.zeros(len(batch), features.model.config.vocab_size, device=image.device)
+    hot[batch.token_rows, batch.token_ids] = 1
     features.state.documents.count(hot)
     weights = features.state.documents.weights()
     return token_class_loss(features.model.token_head(image), hot, weights) - target_entropy(hot, weights)
@@ -166,17 +164,17 @@ def views(features: StepFeatures) -> torch.Tensor:
 def cross_modal(features: StepFeatures) -> torch.Tensor:
     """Distil the teacher's global views into the student's views after cross-modal attention (COSMOS)."""
     model, batch = features.model, features.batch
-    local = by_image(features.local_crops.pooled, batch.local_crops.shape[1])
+    local = by_image(features.local_crops.pooled, batch.images.locals)
     crops = torch.cat([features.global_crops, local], dim=1)
-    padding = model.config.context_length - batch.captions.shape[-1]
-    words = model.text(F.pad(batch.captions[:, 0], (0, padding)))[1]  # padding is attended to, as in COSMOS's code
+    padding = model.config.context_length - batch.captions.ids.shape[-1]
+    words = model.text(F.pad(batch.captions.ids[:, 0], (0, padding)))[1]  # padding is attended to, as in COSMOS's code
     images = model.cross_modal.images(crops, words)
     texts = model.cross_modal.texts(features.texts, features.image.raw)
     with torch.no_grad():
-        pixels = batch.pixels[:, None]
-        if batch.other_crops.shape[1]:
-            pixels = torch.cat([pixels, batch.other_crops], dim=1)
-        captions = batch.captions[:, : pixels.shape[1]]
+        pixels = batch.images.first()[:, None]
+        if batch.images.globals > 1:
+            pixels = torch.cat([pixels, batch.images.others()], dim=1)
+        captions = batch.captions.ids[:, : pixels.shape[1]]
         teacher_images = by_image(features.teacher.encode_image(pixels.flatten(0, 1)), pixels.shape[1])
         teacher_texts = by_image(features.teacher.encode_text(captions.flatten(0, 1)), pixels.shape[1])
     students, teachers = (unit(images), unit(texts)), (unit(teacher_images), unit(teacher_texts))

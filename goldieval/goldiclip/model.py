@@ -8,12 +8,15 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from goldieval.goldiclip.answers import LONGEST_ANSWER, longest_of, next_token_logits
 from goldieval.goldiclip.config import ModelConfig
 from goldieval.goldiclip.cross_modal import CrossModal, Grouping
-from goldieval.goldiclip.decoder import LONGEST_ANSWER, make_decoder
+from goldieval.goldiclip.decoder import make_decoder
 from goldieval.goldiclip.dense import at_least_a_patch
 from goldieval.goldiclip.pooling import TextConditionedPool
 from goldieval.goldiclip.towers import TextTower, VisionTower
+
+TOKENS_PER_CHECK = 4  # after so many, a device is asked whether all answers have ended
 
 
 class ImageFeatures(NamedTuple):
@@ -94,7 +97,17 @@ class GoldiClip(nn.Module):
         return projected
 
     def answer_logits(self, question: torch.Tensor, answer: torch.Tensor, features: ImageFeatures) -> torch.Tensor:
-        """Return next-token logits of answers, shape (n, answer length, vocabulary).
+        """Return next-token logits of answers, shape (n, answer length, vocabulary), float32.
+
+        Args:
+            question: See ``answer_states``.
+            answer: See ``answer_states``.
+            features: See ``answer_states``.
+        """
+        return self.next_token_logits(self.answer_states(question, answer, features))
+
+    def answer_states(self, question: torch.Tensor, answer: torch.Tensor, features: ImageFeatures) -> torch.Tensor:
+        """Return the states from which an answer's next tokens are predicted, shape (n, answer length, text width).
 
         Args:
             question: Framed ids, shape (n, length), see ``decoder.Decoder``.
@@ -103,10 +116,13 @@ class GoldiClip(nn.Module):
                 the first image, and so on.
         """
         assert self.decoder is not None, "this model has no decoder"
-        logits: torch.Tensor = self.decoder(
-            self.text, question, answer, features.raw, *self._pooled_for(question, features)
-        )
-        return logits
+        pooled, states = self._pooled_for(question, features)
+        written: torch.Tensor = self.decoder(self.text, question, answer, features.raw, pooled, states)
+        return written
+
+    def next_token_logits(self, states: torch.Tensor) -> torch.Tensor:
+        """Return logits of the vocabulary for states of an answer, float32: of all, or of those that a loss needs."""
+        return next_token_logits(self.text, states)
 
     def _pooled_for(self, question: torch.Tensor, features: ImageFeatures) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the patches pooled for each question (n, dim) and its token states (n, length, text width)."""
@@ -127,16 +143,18 @@ class GoldiClip(nn.Module):
             Ids of shape (n, up to ``longest``) that stop at, and are padded with, end of text.
         """
         assert self.decoder is not None, "this model has no decoder"
-        end, pooled = self.config.end_of_text, self._pooled_for(question, features)
+        end, (pooled, states) = self.config.end_of_text, self._pooled_for(question, features)
         answer = torch.full((len(question), 1), end - 1, device=question.device)
-        for _ in range(longest):
-            logits = self.decoder(self.text, question, answer, features.raw, *pooled)
-            following = logits[:, -1].argmax(-1, keepdim=True)
+        every = 1 if question.device.type == "cpu" else TOKENS_PER_CHECK
+        for number in range(1, longest + 1):
+            written = self.decoder(self.text, question, answer, features.raw, pooled, states)
+            following = self.next_token_logits(written[:, -1]).argmax(-1, keepdim=True)
             ended = (answer[:, 1:] == end).any(1, keepdim=True)
             answer = torch.cat([answer, torch.where(ended, end, following)], dim=1)
-            if bool((answer[:, 1:] == end).any(1).all()):
+            asked = number % every == 0 or number == longest
+            if asked and (length := longest_of(answer[:, 1:], end)) <= number:
                 break
-        return answer[:, 1:]
+        return answer[:, 1 : length + 1]
 
 
 class DinoHead(nn.Module):
@@ -163,6 +181,7 @@ class TokenHead(nn.Module):
         nn.init.zeros_(self.classes.bias)
 
     def forward(self, patches: torch.Tensor) -> torch.Tensor:
-        """Map patch tokens (n, patches, width) to logits (n, vocabulary)."""
-        logits: torch.Tensor = self.classes(self.ln(patches.mean(1)))
+        """Map patch tokens (n, patches, width) to logits (n, vocabulary), float32 also under autocast."""
+        with torch.autocast(patches.device.type, enabled=False):
+            logits: torch.Tensor = self.classes(self.ln(patches.float().mean(1)))
         return logits

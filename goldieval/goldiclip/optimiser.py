@@ -15,6 +15,8 @@ from goldieval.goldiclip.student import Student
 
 BLOCKS = (".resblocks.", "decoder.blocks.", "decoder.cross.")  # parts of the names of parameters of transformer blocks
 
+KERNEL = ("fused", "foreach", "capturable")  # settings of a group that say how a step is computed
+
 
 class MuonAndAdamW(torch.optim.Optimizer):
     """Muon and AdamW as one optimiser: one learning-rate schedule, one state, one step."""
@@ -33,7 +35,7 @@ class MuonAndAdamW(torch.optim.Optimizer):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         for name, part in self.parts.items():
-            part.load_state_dict(state_dict[name])
+            load_optimiser_state(part, state_dict[name])
         self._share_groups()
 
     def _share_groups(self) -> None:
@@ -41,8 +43,8 @@ class MuonAndAdamW(torch.optim.Optimizer):
         self.param_groups = [group for part in self.parts.values() for group in part.param_groups]
 
 
-def optimiser_of(student: Student, recipe: Recipe) -> torch.optim.Optimizer:
-    """Return the optimiser of a recipe.
+def optimiser_of(student: Student, recipe: Recipe, device: torch.device) -> torch.optim.Optimizer:
+    """Return the optimiser of a recipe, for a training on a device.
 
     It is AdamW, or with ``optimiser.muon_lr`` Muon for the matrices of transformer blocks and AdamW for the rest. Each
     group keeps its learning rate as ``initial_lr``; that of a step is a fraction of it, see ``set_learning_rates``.
@@ -53,12 +55,35 @@ def optimiser_of(student: Student, recipe: Recipe) -> torch.optim.Optimizer:
     settings = recipe.optimiser
     by_muon = matrices_of_blocks(student) if settings.muon_lr else []
     groups = parameter_groups(student, recipe, without=by_muon)
-    adamw = torch.optim.AdamW(groups, lr=settings.lr, betas=settings.betas, eps=settings.eps)
+    wanted = recipe.execution.fused
+    fused = (device.type == "cuda" if wanted is None else wanted) or None  # torch reads False as: one tensor at a time
+    adamw = torch.optim.AdamW(groups, lr=settings.lr, betas=settings.betas, eps=settings.eps, fused=fused)
     muon = _muon(by_muon, settings.muon_lr, settings.weight_decay) if settings.muon_lr else None
     optimiser = MuonAndAdamW(muon, adamw) if muon else adamw
     for group in optimiser.param_groups:
         group["initial_lr"] = group["lr"]
     return optimiser
+
+
+def load_optimiser_state(optimiser: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """Load an optimiser's state, of any kernel, for the kernel that this optimiser uses.
+
+    The fused kernel counts steps on the device; the others count on the host, where a count on the device would cost a
+    synchronisation for each parameter and step.
+
+    Args:
+        optimiser: The optimiser, whose parameters lie on their device.
+        state: State of an optimiser with the same groups.
+
+    Raises:
+        KeyError: It is the state of something else; as TypeError and ValueError.
+    """
+    if isinstance(optimiser, MuonAndAdamW):
+        optimiser.load_state_dict(state)
+        return
+    pairs = zip(state["param_groups"], optimiser.param_groups, strict=True)
+    groups = [saved | {key: own[key] for key in KERNEL if key in own} for saved, own in pairs]
+    optimiser.load_state_dict({**state, "param_groups": groups})
 
 
 def _muon(matrices: list[nn.Parameter], lr: float, weight_decay: float) -> torch.optim.Optimizer:

@@ -11,6 +11,7 @@ from goldieval.goldiclip.recipe_parts import (
     Count,
     DataSettings,
     Evaluation,
+    Execution,
     Objective,
     Optimiser,
     Part,
@@ -21,6 +22,7 @@ from goldieval.goldiclip.recipe_parts import (
 )
 
 MAX_LOGIT_SCALE = 100  # training does not let the scale grow beyond it either
+MAY_LACK_DATA: frozenset[Objective] = frozenset({"vqa", "foils", "foils_conditioned"})  # for all images of a batch
 
 
 class Recipe(Part):
@@ -36,6 +38,7 @@ class Recipe(Part):
         weighting: Whether the weights of the losses are fixed or learned.
         init: Checkpoint whose weights are the start; parts that it lacks start at random.
         optimiser: Steps, batch and learning rates.
+        execution: How a step is computed: memory and speed, not the result.
         teacher: The teacher of self-distillation.
         logit_scale: Scale of the contrastive losses at the start.
         logit_bias: Bias of the sigmoid losses at the start.
@@ -55,6 +58,7 @@ class Recipe(Part):
     weighting: Weighting = Weighting()
     init: str = ""
     optimiser: Optimiser
+    execution: Execution = Execution()
     teacher: Teacher = Teacher()
     logit_scale: Annotated[float, Field(ge=1, le=MAX_LOGIT_SCALE)] = 1 / 0.07
     logit_bias: float = -10.0
@@ -105,19 +109,30 @@ class Recipe(Part):
         return self
 
     @model_validator(mode="after")
-    def _no_accumulated_gradient_is_lost(self) -> Recipe:
-        """Checkpoints do not hold gradients that are still being accumulated."""
-        intervals = {
-            "optimiser.steps": self.optimiser.steps,
-            "save_every": self.save_every,
-            "evaluation.every": self.evaluation.every,
-        }
-        for name, steps in intervals.items():
-            if steps % self.optimiser.accumulate:
-                raise ValueError(
-                    f"{name} {steps} is not a multiple of optimiser.accumulate {self.optimiser.accumulate}"
-                )
+    def _execution_fits(self) -> Recipe:
+        parts, batch_size = self.execution.micro_batches, self.optimiser.batch_size
+        if parts > batch_size:
+            raise ValueError(f"execution.micro_batches {parts} exceeds optimiser.batch_size {batch_size}")
+        if self.execution.static_graph and self._changes_graph:
+            raise ValueError(f"execution.static_graph: {self._changes_graph}; leave it out")
         return self
+
+    @property
+    def static_graph(self) -> bool:
+        """Whether every step uses the same parameters, so that no process need look for unused ones."""
+        wanted = self.execution.static_graph
+        return not self._changes_graph if wanted is None else wanted
+
+    @property
+    def _changes_graph(self) -> str:
+        """Why not every step uses the same parameters, or an empty string."""
+        if self.warm_start is not None:
+            return "warm_start changes which parameters are used"
+        if lacking := MAY_LACK_DATA & set(self.objectives):
+            return f"a batch may have no data for objective {min(lacking)}"
+        if self.execution.micro_batches > 1:
+            return "parts of execution.micro_batches use different parameters"
+        return ""
 
     @property
     def method(self) -> str:
@@ -134,6 +149,11 @@ class Recipe(Part):
     def uses_foils(self) -> bool:
         """Whether an objective needs foils."""
         return bool({"foils", "foils_conditioned"} & set(self.objectives))
+
+    @property
+    def draws_captions(self) -> bool:
+        """Whether an objective compares an image with one caption of each other image, which is drawn."""
+        return "conditioned" in self.objectives
 
     def active_objectives(self, step: int) -> list[Objective]:
         """Return the objectives that are active in a step.

@@ -1,8 +1,8 @@
-"""The parts of a recipe: data, loss weights, optimiser, teacher, warm start and evaluation, typed and checked."""
+"""The parts of a recipe: data, loss weights, optimiser, execution, teacher, warm start and evaluation; all checked."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -131,7 +131,6 @@ class Optimiser(Part):
         eps: AdamW's epsilon.
         warm_up: Steps of linear warm-up.
         clip: Largest norm of the gradient; null does not clip.
-        accumulate: Steps whose gradients are added up before the weights move.
         precision: Mixed precision of forward and backward pass.
     """
 
@@ -144,8 +143,40 @@ class Optimiser(Part):
     eps: Positive = 1e-6
     warm_up: NotNegative = 200
     clip: Positive | None = 1.0
-    accumulate: Count = 1
     precision: Literal["no", "bf16", "fp16"] = "no"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nothing_accumulates(cls, values: Any) -> Any:
+        """Read what older checkpoints say of accumulated steps, which split the negatives of a contrast."""
+        if not isinstance(values, dict) or "accumulate" not in values:
+            return values
+        if values["accumulate"] != 1:
+            raise ValueError("accumulate is no longer there; execution.micro_batches computes a large batch in parts")
+        return {key: value for key, value in values.items() if key != "accumulate"}
+
+
+class Execution(Part):
+    """How a step is computed: its memory and its speed, not its result. A resumed run may change all of it.
+
+    Attributes:
+        micro_batches: Parts in which each process computes its share of the batch. Losses are those of the whole batch:
+            features are computed without gradients first and again, part by part, with those that the losses gave.
+        checkpointing: Share of the blocks of each tower whose activations are not kept for the backward pass but
+            computed again in it, from 0 (none) to 1 (all).
+        compile: Whether the blocks of the towers are compiled (torch.compile); needs a C++ compiler.
+        fused: Whether AdamW moves all weights in one kernel; by default on CUDA.
+        static_graph: Whether every step uses the same parameters, which spares several processes the search for unused
+            ones; by default where the recipe allows it.
+        deterministic: Whether a step that cannot be repeated to the bit on this device is refused.
+    """
+
+    micro_batches: Count = 1
+    checkpointing: Annotated[float, Field(ge=0, le=1)] = 0.0
+    compile: bool = False
+    fused: bool | None = None
+    static_graph: bool | None = None
+    deterministic: bool = False
 
 
 class Teacher(Part):

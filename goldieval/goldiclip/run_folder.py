@@ -27,9 +27,12 @@ class StepReport:
         losses: Loss by objective, mean over all processes.
         weights: Weight by objective.
         total: Weighted sum of the losses, mean over all processes.
-        gradient_norm: Norm of the whole gradient before clipping; 0 in a step that only accumulates.
-        rate: Images per second of all processes together.
+        gradient_norm: Norm of the whole gradient before clipping.
+        rate: Images per second of all processes together, from the report before to this one: with the optimiser's work
+            and the wait for data, without checkpoints and evaluations.
         learning_rate: Learning rate of the matrices, or of AdamW's part where Muon moves them.
+        waited: Seconds in which this process waited for its batch.
+        memory: Peak memory of this process in bytes, see ``peak_memory``.
     """
 
     step: int
@@ -40,6 +43,8 @@ class StepReport:
     gradient_norm: float
     rate: float
     learning_rate: float
+    waited: float = 0.0
+    memory: int = 0
 
 
 @dataclass(frozen=True)

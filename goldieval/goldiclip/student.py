@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 import torch
 from torch import nn
 
-from goldieval.goldiclip.data.batch import Batch
-from goldieval.goldiclip.features import StepFeatures
-from goldieval.goldiclip.losses import compute_losses
 from goldieval.goldiclip.model import GoldiClip
 from goldieval.goldiclip.objective_state import ObjectiveState
 from goldieval.goldiclip.objectives.uncertainty import UncertaintyWeights
 from goldieval.goldiclip.recipe import Recipe
+
+Result = TypeVar("Result")
 
 
 class Student(nn.Module):
@@ -35,26 +36,17 @@ class Student(nn.Module):
         learned = recipe.weighting.kind == "uncertainty"
         self.learned_weights = UncertaintyWeights(self.fixed_weights, recipe.weighting.warm_up) if learned else None
 
-    def forward(
-        self, batch: Batch, teacher: GoldiClip, generator: torch.Generator, step: int
-    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """Compute the losses of a step.
+    def forward(self, work: Callable[[Student], Result]) -> Result:
+        """Return ``work(self)``: what is computed within ``forward`` is seen by the wrapper of several processes."""
+        return work(self)
 
-        Args:
-            batch: This process's share of the batch.
-            teacher: The teacher.
-            generator: Random numbers of the step, the same in all processes.
-            step: Number of steps before this one.
-
-        Returns:
-            The weighted sum of the losses, and each loss by name.
-        """
-        features = StepFeatures(self.recipe, self.model, teacher, self.state, batch, generator)
-        losses = compute_losses(features, step)
+    def weighted(self, losses: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """Return the weighted sum of the losses of a step."""
         if self.learned_weights is not None:
-            return self.learned_weights(losses), losses
-        return torch.stack([self.fixed_weights[name] * loss for name, loss in losses.items()]).sum(), losses
+            total: torch.Tensor = self.learned_weights(losses)
+            return total
+        return torch.stack([self.fixed_weights[name] * loss for name, loss in losses.items()]).sum()
 
-    def loss_weights(self) -> dict[str, float]:
-        """Return what each loss is multiplied by now."""
-        return self.learned_weights.weights() if self.learned_weights is not None else dict(self.fixed_weights)
+    def loss_weights(self) -> Mapping[str, float] | Mapping[str, torch.Tensor]:
+        """Return what each loss is multiplied by now; learned weights are on the device."""
+        return self.learned_weights.weights() if self.learned_weights is not None else self.fixed_weights

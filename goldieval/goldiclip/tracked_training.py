@@ -22,17 +22,15 @@ class TrackedTraining:
 
     Attributes:
         trackers: The open trackers.
-        accumulate: Steps whose gradients add up; only those that move the weights are logged.
     """
 
-    def __init__(self, trackers: Trackers, accumulate: int) -> None:
-        self.trackers, self.accumulate = trackers, accumulate
+    def __init__(self, trackers: Trackers) -> None:
+        self.trackers = trackers
         self._texts: dict[str, str] = {}
 
     def step(self, report: StepReport) -> None:
         """Log a step, unless the interrupted run that is continued has logged it."""
-        if report.step % self.accumulate == 0:
-            self.trackers.log(step_values(report), report.step, repeated=True)
+        self.trackers.log(step_values(report), report.step, repeated=True)
 
     def scores(self, checkpoint: Path, records: Iterable[Record]) -> None:
         """Log the scores of a checkpoint such as ``step-000500``."""
@@ -77,7 +75,7 @@ def tracked(trainer: Trainer, names: Sequence[str], note: Callable[[str], None])
         continues=lambda last: first > 0,
         note=note,
     ) as trackers:
-        yield TrackedTraining(trackers, recipe.optimiser.accumulate)
+        yield TrackedTraining(trackers)
 
 
 def step_values(report: StepReport) -> dict[str, float]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
@@ -13,6 +11,7 @@ from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
 
 from goldieval.core.errors import GoldievalError
+from goldieval.goldiclip.agreement import Agreement
 from goldieval.goldiclip.checkpoint import start_from
 from goldieval.goldiclip.checkpoint_folder import latest
 from goldieval.goldiclip.data.bad_samples import MAX_BAD_SAMPLES, BadSamples
@@ -21,25 +20,22 @@ from goldieval.goldiclip.data.corpus import Corpus
 from goldieval.goldiclip.data.loader import BatchLoader
 from goldieval.goldiclip.data.sources import corpus_of, workers_of
 from goldieval.goldiclip.divergence import DivergenceGuard
-from goldieval.goldiclip.ema import teacher_of, update_teacher
-from goldieval.goldiclip.gather import averaged
+from goldieval.goldiclip.ema import teacher_of
 from goldieval.goldiclip.launch import on_cpu
 from goldieval.goldiclip.manifest import has_manifest
-from goldieval.goldiclip.optimiser import clamp_logit_scales, optimiser_of, set_learning_rates, warm_up_cosine
+from goldieval.goldiclip.optimiser import optimiser_of
+from goldieval.goldiclip.passes import Passes
 from goldieval.goldiclip.provenance import checkpoint_info, training_history
 from goldieval.goldiclip.recipe import Recipe
 from goldieval.goldiclip.run_folder import RunFolder, StepReport
+from goldieval.goldiclip.step import TrainingStep
 from goldieval.goldiclip.student import Student
 from goldieval.goldiclip.tokenizer import Tokenizer
 from goldieval.goldiclip.training_state import TrainingState
 
 
-class BatchTooLargeError(GoldievalError):
-    """A batch does not fit into memory."""
-
-
 class Trainer:
-    """One training run: ``run`` is the loop over steps, ``train_step`` is what happens in each.
+    """One training run: the loop over steps; ``TrainingStep`` is what happens in each.
 
     Attributes:
         recipe: Everything that the run depends on.
@@ -79,8 +75,11 @@ class Trainer:
         self.accelerator = Accelerator(
             cpu=on_cpu(),
             mixed_precision=recipe.optimiser.precision,
-            gradient_accumulation_steps=recipe.optimiser.accumulate,
-            kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],  # losses may leave parts out
+            kwargs_handlers=[  # losses may leave parts of the model out
+                DistributedDataParallelKwargs(
+                    find_unused_parameters=not recipe.static_graph, static_graph=recipe.static_graph
+                )
+            ],
         )
 
         # Student, teacher and optimiser: at random, from the checkpoint `init`, or as the interrupted run left them.
@@ -89,15 +88,18 @@ class Trainer:
         resumed = latest(out) if resume else None
         info = start_from(self.student.model, Path(recipe.init)) if recipe.init and not resumed else None
         self.teacher = teacher_of(self.student.model).to(self.accelerator.device)
-        optimiser = optimiser_of(self.student, recipe)
+        optimiser = optimiser_of(self.student, recipe, self.accelerator.device)
         self.state = TrainingState(recipe, self.student, self.teacher, optimiser, self.accelerator.scaler)
+        wrapped, self.optimiser = self.accelerator.prepare(self.student, optimiser)
         self.step = 0
-        if resumed:
+        if resumed:  # on the device already: what is prepared afterwards would move all of the optimiser's state there
             self.step, info = self.state.restore(resumed)
             if not has_manifest(resumed):
                 note(f"{resumed} was written by an older goldieval, without checksums: damage would not be found")
-        self.wrapped_student, self.optimiser = self.accelerator.prepare(self.student, optimiser)
-        self.guard = DivergenceGuard(out, self.accelerator.device, self.step, recipe.optimiser.accumulate)
+        self.passes = Passes(self.student, wrapped, self.teacher, self.accelerator, recipe)
+        self.agreement = Agreement()
+        self.guard = DivergenceGuard(out, self.agreement, self.step)
+        self.training_step = self._training_step()
 
         # What the weights that this run started from were trained on.
         self.images_seen_before = info.images_seen - self.step * recipe.optimiser.batch_size if info else 0
@@ -144,6 +146,7 @@ class Trainer:
                     watch(report)
                 if self._is_due(self.recipe.save_every) or self._is_due(evaluation.every):
                     self.save()
+                    self.training_step.restart_clock()
                 self._evaluate_if_due(evaluate)
         return self.folder.step(self.step)
 
@@ -154,54 +157,10 @@ class Trainer:
             BatchTooLargeError: The batch does not fit into memory.
             GoldievalError: The training has diverged, or the data are unusable.
         """
-        recipe, accelerator, model = self.recipe, self.accelerator, self.student.model
-        start = time.perf_counter()
-        with self._explained_out_of_memory(), accelerator.accumulate(self.wrapped_student):
-            # Data: this process's share of the batch. What is drawn depends on the step alone, so a resumed run sees
-            # the same; the generator is the same in all processes.
-            batch = self.loader.batch(self.step).to(accelerator.device)
-            generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + self.step)
-
-            # Forward: the losses of all objectives that are active, and their weighted sum.
-            with accelerator.autocast():
-                total, losses = self.wrapped_student(batch, self.teacher, generator, self.step)
-            self.guard.check_losses(self.step, total, losses)
-            self.guard.keep_sample(batch)
-            loss_weights = self.student.loss_weights()
-
-            # Backward. With accumulation, gradients add up over several steps and the weights move in the last.
-            accelerator.backward(total)
-            gradient_norm = 0.0
-            if accelerator.sync_gradients:
-                max_norm = recipe.optimiser.clip or math.inf  # infinity measures the norm and clips nothing
-                gradient_norm = float(accelerator.clip_grad_norm_(model.parameters(), max_norm))
-                self.guard.check_gradient(self.step, gradient_norm, losses, accelerator.scaler)
-
-            # Optimiser step.
-            set_learning_rates(self.optimiser, self.step, recipe)
-            with self.guard.checked_optimiser_step(self.step, losses):
-                self.optimiser.step()
-            self.optimiser.zero_grad()
-
-        # The teacher follows the student.
-        if accelerator.sync_gradients:
-            clamp_logit_scales(model)
-            update_teacher(self.teacher, model, recipe.teacher.momentum)
+        images_seen = self.images_seen + self.recipe.optimiser.batch_size
+        report = self.training_step(self.loader.batch, self.step, images_seen)
         self.step += 1
-
-        # Log: means over all processes.
-        seconds = time.perf_counter() - start
-        mean_total, *mean_losses = averaged(torch.stack([total, *losses.values()])).tolist()
-        return StepReport(
-            step=self.step,
-            images_seen=self.images_seen,
-            losses=dict(zip(losses, mean_losses, strict=True)),
-            weights=loss_weights,
-            total=mean_total,
-            gradient_norm=gradient_norm,
-            rate=recipe.optimiser.batch_size / seconds,
-            learning_rate=recipe.optimiser.lr * warm_up_cosine(self.step - 1, recipe),
-        )
+        return report
 
     def save(self) -> None:
         """Write a checkpoint and remove the oldest; the newest good one is kept, whatever ``keep`` says.
@@ -226,7 +185,11 @@ class Trainer:
         optimiser = self.recipe.optimiser.model_copy(update={"batch_size": batch_size})
         self.recipe, self.step = self.recipe.model_copy(update={"optimiser": optimiser}), 0
         self.optimiser.zero_grad()
+        self.training_step = self._training_step()
         self.loader = self._batch_loader()
+
+    def _training_step(self) -> TrainingStep:
+        return TrainingStep(self.recipe, self.accelerator, self.passes, self.optimiser, self.guard)
 
     def _batch_loader(self) -> BatchLoader:
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
@@ -246,15 +209,5 @@ class Trainer:
         if self.accelerator.is_main_process and not done.exists():
             evaluate(self.folder.step(self.step))
             done.touch()
+        self.training_step.restart_clock()
         self.accelerator.wait_for_everyone()
-
-    @contextmanager
-    def _explained_out_of_memory(self) -> Iterator[None]:
-        try:
-            yield
-        except torch.OutOfMemoryError as error:
-            raise BatchTooLargeError(
-                f"optimiser.batch_size {self.recipe.optimiser.batch_size:,} needs more memory than "
-                f"{self.accelerator.num_processes} x {self.accelerator.device} have. "
-                "Lower it, or use more processes."
-            ) from error

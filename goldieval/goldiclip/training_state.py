@@ -12,11 +12,13 @@ from goldieval.core.errors import GoldievalError, listing
 from goldieval.goldiclip.checkpoint import CheckpointInfo, load_weights, not_finite
 from goldieval.goldiclip.checkpoint_folder import load_state, save_folder
 from goldieval.goldiclip.model import GoldiClip
+from goldieval.goldiclip.optimiser import load_optimiser_state
 from goldieval.goldiclip.recipe import Recipe
 from goldieval.goldiclip.student import Student
 
 # Keys of a recipe that a resumed run may change because no weight depends on them; the data may have moved.
-MAY_CHANGE = ("name", "title", "init", "data.path", "data.workers", "evaluation.", "save_every", "keep", "scoring")
+PARTS_MAY_CHANGE = ("data.path", "data.workers", "evaluation.", "execution.")
+MAY_CHANGE = ("name", "title", "init", *PARTS_MAY_CHANGE, "save_every", "keep", "scoring")
 REMOVE = "Remove {} to go on from the checkpoint before it, or name another --out."
 
 
@@ -72,7 +74,7 @@ class TrainingState:
         )
 
     def restore(self, folder: Path) -> tuple[int, CheckpointInfo]:
-        """Read a checkpoint folder into this state.
+        """Read a checkpoint folder into this state, which lies on its device already.
 
         Args:
             folder: The checkpoint.
@@ -93,7 +95,7 @@ class TrainingState:
             self.student.state.load_state_dict(state["losses"])
             if self.student.learned_weights is not None:
                 self.student.learned_weights.load_state_dict(state["weights"])
-            self.optimiser.load_state_dict(state["optimiser"])
+            load_optimiser_state(self.optimiser, state["optimiser"])
             if self.scaler is not None:
                 self.scaler.load_state_dict(state["scaler"])
             step = int(state["step"])

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from goldieval.core.errors import GoldievalError
-from goldieval.engine.processes.join import Place, _place
-from goldieval.engine.processes.launch import Launch, first_host, launch_of, local_place
+from goldieval.core.processes.join import Place, _place
+from goldieval.core.processes.launch import Launch, first_host, launch_of, local_place
 
 TORCHRUN = {
     "RANK": "5",

@@ -11,10 +11,10 @@ import pytest
 import torch
 from rank_threads import run_ranks
 
+from goldieval.core.processes.group import Processes
 from goldieval.engine.embeddings import StoredEmbeddings
 from goldieval.engine.encode import text_key
 from goldieval.engine.plan import Plan, plan_towers
-from goldieval.engine.processes.group import Processes
 from goldieval.engine.reporter import SilentReporter
 from goldieval.engine.store import Store
 from goldieval.models.adapter import Adapter, ModelInfo

@@ -12,9 +12,9 @@ import pytest
 from helpers import card, class_folders, toy_model
 from rank_commands import Ranks
 
+from goldieval.core.processes import join
+from goldieval.core.processes.launch import ALONE, Launch
 from goldieval.engine.options import Options
-from goldieval.engine.processes import join
-from goldieval.engine.processes.launch import ALONE, Launch
 from goldieval.engine.run import _common_settings
 from goldieval.models.inputs import Batching
 

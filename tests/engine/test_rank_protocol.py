@@ -13,9 +13,9 @@ from rank_threads import run_ranks
 
 from goldieval.core.containment import contained
 from goldieval.core.errors import GoldievalError, LostRankError, NotApplicableError, StoppedRunError, TaskError
-from goldieval.engine.processes import liveness
-from goldieval.engine.processes.failures import is_known_to_all
-from goldieval.engine.processes.group import Processes
+from goldieval.core.processes import liveness
+from goldieval.core.processes.failures import is_known_to_all
+from goldieval.core.processes.group import Processes
 
 SIZES = [1, 2, 3, 5]
 
@@ -23,7 +23,7 @@ SIZES = [1, 2, 3, 5]
 @pytest.fixture(autouse=True)
 def fast(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(liveness, "BEAT_S", 0.05)
-    monkeypatch.setattr("goldieval.engine.processes.group.BEAT_S", 0.05)
+    monkeypatch.setattr("goldieval.core.processes.group.BEAT_S", 0.05)
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import nn
 
+from goldieval.goldiclip.answers import joined_sequence
 from goldieval.goldiclip.config import ModelConfig
-from goldieval.goldiclip.decoder import joined_sequence
+from goldieval.goldiclip.data.texts import Texts
 from goldieval.goldiclip.features import encode_by_length
 from goldieval.goldiclip.model import GoldiClip, ImageFeatures
 from goldieval.goldiclip.objectives.decoding import IGNORE, decoding_loss, targets_of
@@ -100,7 +101,7 @@ def test_bucketing_by_length_changes_nothing() -> None:
     texts = [[5] * n for n in (7, 1, 4, 9, 2, 3)] + [[0, 0, 0, 0], [0, 300], [8, 0, 0, 9]]
     ids = framed(*texts)
     alone = torch.cat([model.encode_text(framed(text)) for text in texts])
-    torch.testing.assert_close(encode_by_length(model.encode_text, ids), alone, atol=1e-5, rtol=0)
+    torch.testing.assert_close(encode_by_length(model.encode_text, Texts.of(ids)), alone, atol=1e-5, rtol=0)
 
 
 # What a position sees
@@ -322,8 +323,9 @@ class Scripted(nn.Module):
         return logits
 
 
-def test_writing_stops_at_end_of_text() -> None:
+def test_writing_stops_at_end_of_text(monkeypatch: pytest.MonkeyPatch) -> None:
     model = made("through_encoder")
+    monkeypatch.setattr(model, "next_token_logits", lambda states: states)
     script = Scripted([[20, 21, END], [END]])
     model.decoder = script
     features = model.image_features(torch.randn(2, 3, 32, 32))

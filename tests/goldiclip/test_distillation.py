@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -22,6 +24,8 @@ from objective_cases import (
 )
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from goldieval.goldiclip.data.batch import Batch
+from goldieval.goldiclip.data.images import CutImages, DrawnImages
 from goldieval.goldiclip.ema import teacher_of, update_teacher
 from goldieval.goldiclip.losses import compute_losses
 from goldieval.goldiclip.model import DinoHead
@@ -81,6 +85,14 @@ def test_cosine_and_info_nce_have_closed_forms() -> None:
     torch.testing.assert_close(info_nce(student, gallery), torch.stack(terms).mean())
 
 
+def showing(batch: Batch, change: Callable[[torch.Tensor], torch.Tensor]) -> Batch:
+    """Return the batch with whole pictures, changed, as its two local crops."""
+    assert isinstance(batch.images, DrawnImages)
+    pictures = batch.images.pictures
+    local = change(pictures)[:, None].expand(-1, 2, -1, -1, -1)
+    return replace(batch, images=CutImages(pictures, pictures[:, None], local))
+
+
 class Memory(TorchDispatchMode):
     """Notes the largest tensor that an operation makes, in bytes."""
 
@@ -138,14 +150,14 @@ def test_dino_compares_each_local_view_with_the_whole_picture(name: str) -> None
     """With whole pictures as crops and the student as teacher all views agree but for the temperatures."""
     chosen, student = recipe(name), model()
     step = step_of(chosen, student)
-    step.batch.local_crops = step.batch.whole[:, None].expand(-1, 2, -1, -1, -1)
+    step.batch = showing(step.batch, lambda pictures: pictures)
     part = step.state.agnostic if name == "distil_agnostic" else step.state.conditioned
     part.teacher = part.student
     assert value(compute_losses(step)[name]) == pytest.approx(0, abs=1e-5)
     assert bool(part.centre.any())
     rolled = step_of(chosen, student)
     rolled.state = step.state
-    rolled.batch.local_crops = rolled.batch.whole.roll(1, 0)[:, None].expand(-1, 2, -1, -1, -1)
+    rolled.batch = showing(rolled.batch, lambda pictures: pictures.roll(1, 0))
     part.centre.zero_()
     assert value(compute_losses(rolled)[name]) > 1e-4
 
@@ -172,7 +184,9 @@ def test_text_alone_cannot_win_the_contrastive_distillation() -> None:
     """Where all pictures are the same, captions differ and yet nothing tells the positive from its negatives."""
     chosen, student = recipe("distil_conditioned", teacher={"loss": "info_nce"}), model()
     step = step_of(chosen, student)
-    step.batch.whole = step.batch.whole[:1].expand(8, -1, -1, -1)
+    images = step.batch.images
+    assert isinstance(images, DrawnImages)
+    step.batch = replace(step.batch, images=replace(images, pictures=images.pictures[:1].expand(8, -1, -1, -1)))
     assert value(compute_losses(step)["distil_conditioned"]) == pytest.approx(math.log(8), abs=1e-4)
 
 
@@ -197,7 +211,7 @@ def test_teacher_is_a_moving_average() -> None:
 
 def test_teacher_and_student_are_the_same_model_at_the_start() -> None:
     student, pictures = model().eval(), vectors(3, 3, 32, 32)
-    teacher, ids = teacher_of(student), batch_of(recipe("softmax")).captions[:, 0]
+    teacher, ids = teacher_of(student), batch_of(recipe("softmax")).captions.ids[:, 0]
     assert torch.equal(teacher.encode_image(pictures), student.encode_image(pictures))
     assert torch.equal(teacher.encode_text(ids), student.encode_text(ids))
     scores = [

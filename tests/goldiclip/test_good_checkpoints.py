@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import shutil
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from goldieval.goldiclip.checkpoint_folder import checkpoints
 from goldieval.goldiclip.data.shapes import ShapesCorpus, shapes_corpus
 from goldieval.goldiclip.recipe import Recipe
 from goldieval.goldiclip.run_folder import RunFolder
+from goldieval.goldiclip.step_numbers import StepNumbers
 from goldieval.goldiclip.tokenizer import Tokenizer
 from goldieval.goldiclip.trainer import Trainer
 
@@ -34,8 +37,8 @@ def corpus() -> ShapesCorpus:
     return shapes_corpus(40, 32, Tokenizer(RECIPE["model"]["merges"], 77))
 
 
-def recipe(lr: float = 1e-3, steps: int = 4, accumulate: int = 1, **changes: Any) -> Recipe:
-    optimiser = {"steps": steps, "batch_size": 8, "warm_up": 0, "lr": lr, "accumulate": accumulate}
+def recipe(lr: float = 1e-3, steps: int = 4, **changes: Any) -> Recipe:
+    optimiser = {"steps": steps, "batch_size": 8, "warm_up": 0, "lr": lr}
     return Recipe.model_validate({**RECIPE, "evaluation": {}, "save_every": 1, "optimiser": optimiser, **changes})
 
 
@@ -119,27 +122,15 @@ def test_a_nan_anywhere_is_in_no_checkpoint(where: str, tmp_path: Path) -> None:
 def test_the_newest_good_checkpoint_is_kept_until_the_next_is_proven(tmp_path: Path) -> None:
     """The loss of step 4 shows that step 3 was no good, though all its numbers were finite."""
     running = trainer(tmp_path, recipe(keep=1))
-    check = running.guard.check_losses
+    check = running.guard.check
 
-    def nan_in_step_4(step: int, total: torch.Tensor, losses: Any) -> None:
-        check(step, total * (float("nan") if step == 3 else 1), losses)
+    def nan_in_step_4(step: int, numbers: StepNumbers, skips: bool) -> None:
+        check(step, replace(numbers, diverged=True, own_total=math.nan) if step == 3 else numbers, skips)
 
-    running.guard.check_losses = nan_in_step_4  # type: ignore[method-assign]
+    running.guard.check = nan_in_step_4  # type: ignore[method-assign]
     line = stopped(running)
     assert f"Last good checkpoint: {tmp_path / 'step-000002'} ({tmp_path / 'step-000003'} is newer" in line
     assert names(tmp_path) == ["step-000002", "step-000003"]
-
-
-def test_with_accumulated_gradients_the_step_after_is_the_whole_one(tmp_path: Path) -> None:
-    running = trainer(tmp_path, recipe(accumulate=2, steps=8, save_every=2, keep=1))
-    check = running.guard.check_gradient
-
-    def nan_in_step_6(step: int, norm: float, losses: Any, scaler: Any) -> None:
-        check(step, float("nan") if step == 5 else norm, losses, scaler)
-
-    running.guard.check_gradient = nan_in_step_6  # type: ignore[method-assign]
-    assert "Last good checkpoint: " in stopped(running)
-    assert names(tmp_path) == ["step-000002", "step-000004"]
 
 
 def test_a_finished_run_keeps_as_many_as_it_was_told(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from tiny_trainings import (
 )
 
 from goldieval.goldiclip.model import GoldiClip
+from goldieval.goldiclip.recipe import Recipe
 from goldieval.goldiclip.recipe_files import load_recipe, recipe_names
 
 
@@ -69,8 +70,19 @@ def test_there_are_shipped_recipes() -> None:
         ({"seed": -1}, "seed"),
         ({"name": "../../elsewhere"}, "name"),
         ({"name": ""}, "name"),
-        ({"optimiser.accumulate": 3}, "optimiser.steps 10 is not a multiple of optimiser.accumulate 3"),
-        ({"optimiser.accumulate": 5, "save_every": 4}, "save_every 4 is not a multiple of optimiser.accumulate 5"),
+        ({"optimiser.accumulate": 3}, "accumulate is no longer there; execution.micro_batches computes a large batch"),
+        ({"execution.micro_batches": 0}, "execution.micro_batches"),
+        ({"execution.micro_batches": 129}, "execution.micro_batches 129 exceeds optimiser.batch_size 128"),
+        ({"execution.checkpointing": 1.1}, "execution.checkpointing"),
+        ({"execution.static_graph": True, "execution.micro_batches": 2}, "execution.static_graph: parts of execution"),
+        (
+            {"execution.static_graph": True, "objectives.foils": 1.0},
+            "execution.static_graph: a batch may have no data for objective foils; leave it out",
+        ),
+        (
+            {"execution.static_graph": True, "warm_start": {"steps": 2, "objectives": ["softmax"]}},
+            "execution.static_graph: warm_start changes which parameters are used",
+        ),
     ],
 )
 def test_wrong_recipes_are_one_line(changes: dict[str, Any], says: str, tmp_path: Path) -> None:
@@ -80,6 +92,21 @@ def test_wrong_recipes_are_one_line(changes: dict[str, Any], says: str, tmp_path
     load_recipe(str(file))  # right without the changes
     line = message(lambda: load_recipe(str(file), changes))
     assert says in line
+
+
+def test_the_graph_is_static_where_the_recipe_allows_it() -> None:
+    static = {name: load_recipe(name).static_graph for name in ("clip-tiny", "cosmos-tiny", "goldiclip-tiny")}
+    assert static == {"clip-tiny": True, "cosmos-tiny": True, "goldiclip-tiny": False}
+    assert load_recipe("clip-tiny", {"execution.static_graph": False}).static_graph is False
+    assert load_recipe("clip-tiny", {"execution.micro_batches": 2}).static_graph is False
+
+
+def test_recipes_of_older_checkpoints_are_read() -> None:
+    """They say that one step was accumulated."""
+    written = load_recipe("clip-tiny").model_dump(mode="json")
+    written["optimiser"]["accumulate"] = 1
+    del written["execution"]
+    assert Recipe.model_validate(written) == load_recipe("clip-tiny")
 
 
 def test_unknown_recipes_and_broken_files_are_one_line(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from collections import Counter
 
 import pytest
 import torch
+from batch_contents import caption_ids, token_sets
 from objective_cases import (
     ALL,
     SIZES,
@@ -92,8 +93,9 @@ def test_token_targets_are_all_that_is_said_untruncated_without_frame_or_padding
     chosen, student = recipe("token_classes", data={"scenes": 32, "captions": 2, "token_targets": targets}), model()
     step = step_of(chosen, student)
     loss, documents = compute_losses(step)["token_classes"], step.state.documents
-    sets = [{id for caption in own for id in caption} for own in step.batch.token_targets]
-    drawn = [{id for caption in own for id in caption} for own in step.batch.caption_ids]
+    sets = token_sets(step.batch)
+    untruncated = Batches(corpus(), Tokenizer(SIZES.merges, 500), chosen).at(0)
+    drawn = [{id for caption in own for id in caption} for own in caption_ids(untruncated)]
     joins = set(Tokenizer(SIZES.merges, SIZES.context_length).ids("."))
     assert (sets == drawn) == (targets == "captions")
     assert all(some <= everything | joins for some, everything in zip(drawn, sets, strict=True))
@@ -114,7 +116,7 @@ def test_token_targets_go_on_where_the_context_ends() -> None:
     short = SIZES.model_copy(update={"context_length": 6})
     chosen = recipe("token_classes", model=short)
     batch = Batches(corpus(), Tokenizer(short.merges, 6), chosen).at(0)
-    state, read = ObjectiveState(short), {int(id) for id in batch.captions.unique()}
+    state, read = ObjectiveState(short), {int(id) for id in batch.captions.ids.unique()}
     compute_losses(StepFeatures(chosen, model(short), model(short), state, batch, seeded()))
     targets = {id for id, count in enumerate(state.documents.frequency.tolist()) if count}
     assert targets > read - {0, short.end_of_text, short.end_of_text - 1} and len(targets) > len(read) + 10
@@ -159,7 +161,7 @@ def test_foils_by_a_loop(objective: str) -> None:
     )  # of some scenes there are one or none
     terms = []
     for row, group in groups:
-        texts = student.encode_text(step.batch.foils[row, group])
+        texts = student.encode_text(step.batch.foils.ids[row, group])
         conditioned = student.pool(texts[None], step.image.patches[row : row + 1])[0]
         image = conditioned if objective == "foils_conditioned" else step.image.pooled[row : row + 1]
         terms.append(-(student.logit_scale.exp() * (unit(image) * unit(texts)).sum(-1)).log_softmax(0)[0])
@@ -169,5 +171,7 @@ def test_foils_by_a_loop(objective: str) -> None:
 def test_foils_are_drawn_last() -> None:
     """With and without them everything else of a batch is the same."""
     with_foils, without = batch_of(recipe("softmax", "foils")), batch_of(recipe("softmax"))
-    assert with_foils.caption_ids == without.caption_ids and torch.equal(with_foils.question, without.question)
-    assert torch.equal(with_foils.local_crops, without.local_crops) and not without.is_candidate.any()
+    assert caption_ids(with_foils) == caption_ids(without) and torch.equal(
+        with_foils.question.ids, without.question.ids
+    )
+    assert torch.equal(with_foils.images.local(), without.images.local()) and not without.has_foils

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from helpers import goldieval, one_line
 from tiny_recipe import RECIPE
-from tiny_trainings import CutError, log_of, optimiser, recipe, trainer
+from tiny_trainings import CutError, log_of, recipe, trainer
 from tracker_files import Points, tensorboard_run
 
 from goldieval.goldiclip.run_folder import StepReport
@@ -63,12 +63,6 @@ def test_a_training_that_begins_again_is_another_run(tmp_path: Path) -> None:
         train(tmp_path, cut=2)
     train(tmp_path, resume=True)
     assert sorted(len(points["loss/total"]) for points in runs_of(tmp_path)) == [2, 6]
-
-
-def test_only_steps_that_move_the_weights_are_logged(tmp_path: Path) -> None:
-    train(tmp_path, optimiser=optimiser(accumulate=3))
-    (points,) = runs_of(tmp_path)
-    assert [step for step, _ in points["gradient_norm"]] == [3, 6]
 
 
 def test_trackers_leave_the_training_as_it_was(tmp_path: Path) -> None:

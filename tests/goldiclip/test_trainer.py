@@ -1,10 +1,9 @@
-"""One training step: losses, learned weights, optimiser, accumulation, teacher; what stops it."""
+"""One training step: losses, learned weights, optimiser, teacher; what stops it."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -114,20 +113,6 @@ def test_logit_scale_is_clamped_and_bias_learns(tmp_path: Path) -> None:
     assert float(running.student.model.logit_scale.detach()) == 0
 
 
-@pytest.mark.filterwarnings("error::UserWarning")
-def test_accumulated_steps_move_student_and_teacher_once(tmp_path: Path) -> None:
-    running = trainer(tmp_path, recipe(optimiser=optimiser(accumulate=3), teacher={"momentum": 0.5}))
-    teachers = [{name: weights.clone() for name, weights in running.teacher.state_dict().items()}]
-    students = list(teachers)
-    for _ in steps_of(running):
-        for models, model in ((teachers, running.teacher), (students, running.student.model)):
-            models.append({name: weights.clone() for name, weights in model.state_dict().items()})
-    for models in (teachers, students):
-        assert [same(before, after) for before, after in pairwise(models)] == [True, True, False] * 2
-    for name, weights in teachers[6].items():
-        torch.testing.assert_close(weights, (teachers[3][name] + students[6][name]) / 2)
-
-
 def test_without_a_bound_no_gradient_is_clipped(tmp_path: Path) -> None:
     free, bound, clipped = (
         trainer(tmp_path / str(clip), recipe(optimiser=optimiser(clip=clip))).run() for clip in (None, 1e9, 1e-3)
@@ -135,15 +120,6 @@ def test_without_a_bound_no_gradient_is_clipped(tmp_path: Path) -> None:
     ours, theirs, others = (load_weights(folder)[0].state_dict() for folder in (free, bound, clipped))
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
     assert any(not torch.equal(ours[name], others[name]) for name in ours)
-
-
-def test_accumulated_gradients_are_clipped_as_one(tmp_path: Path) -> None:
-    """The norm before clipping does not depend on the bound."""
-    norms = [
-        [report.gradient_norm for report in steps_of(trainer(tmp_path, recipe(optimiser=settings)))][:3]
-        for settings in (optimiser(accumulate=3, clip=1e9), optimiser(accumulate=3, clip=1e-3))
-    ]
-    assert norms[0] == norms[1] and norms[0][:2] == [0, 0] and norms[0][2] > 0.01
 
 
 @pytest.mark.parametrize("reading", ["through_encoder", "in_encoder"])

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from batch_contents import caption_ids
 from helpers import goldieval, one_line
 from training_samples import image_text_folder, jpeg, recipe, recipe_showing, row, shard, shards, tokenizer
 
@@ -118,7 +119,7 @@ def batches(file: Path, size: int = 4, **options: int) -> Batches:
 
 
 def seen(batch: Batch) -> list[bytes]:
-    return [picture.numpy().tobytes() for picture in batch.whole]
+    return [picture.numpy().tobytes() for picture in batch.images.whole()]
 
 
 def test_a_good_sample_of_the_next_batch_stands_in(tmp_path: Path) -> None:
@@ -133,7 +134,7 @@ def test_a_good_sample_of_the_next_batch_stands_in(tmp_path: Path) -> None:
     corpus = spoilt.corpus
     assert [bad.kind for bad in batch.bad] == ["broken JSON"] and batch.bad[0].where.endswith(f":{first + 1}")
     assert [one == other for one, other in zip(seen(batch), expected, strict=True)] == [True, False, True, True]
-    assert [caption for own in batch.caption_ids for caption in own][1] in whole_captions(corpus.sample(next_one))
+    assert [caption for own in caption_ids(batch) for caption in own][1] in whole_captions(corpus.sample(next_one))
     twice = batches(image_text_folder(tmp_path / "two", 12, **{f"r{first}": "{", f"r{next_one}": "{"})).at(0)
     assert len(twice.bad) == 2 and len(set(seen(twice))) == 4
     last = batches(image_text_folder(tmp_path / "last", 12, **{f"r{order[11]}": "{"})).at(2)

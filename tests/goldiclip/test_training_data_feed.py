@@ -6,6 +6,7 @@ import json
 import os
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from multiprocessing import active_children
 from pathlib import Path
 from pickle import UnpicklingError
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 import torch
 from accelerate.state import AcceleratorState
+from batch_contents import caption_ids, same_content
 from helpers import one_line
 from tiny_trainings import steps_of
 from torch.utils.data import get_worker_info
@@ -56,10 +58,6 @@ def same(left: Any, right: Any) -> bool:
     return bool(left == right)
 
 
-def equal(left: Batch, right: Batch) -> bool:
-    return same(vars(left), vars(right))
-
-
 def batches(file: Path, **data: Any) -> Batches:
     return Batches(JsonLines(file, tokenizer()), tokenizer(), recipe_showing(**data))
 
@@ -76,7 +74,7 @@ def test_workers_make_the_same_batches_in_order(tmp_path: Path) -> None:
     here, ahead = loader(file, 0), loader(file, 2)
     state = torch.get_rng_state()
     for step in (0, 1, 2, 3, 6, 7, 1):  # a jump starts them anew
-        assert equal(here.batch(step), ahead.batch(step)), step
+        assert same_content(here.batch(step), ahead.batch(step)), step
     assert here.bad.kinds == ahead.bad.kinds == {"broken JSON": 1, "empty answer": 1}
     assert torch.equal(state, torch.get_rng_state())  # the training's own draws are not disturbed
 
@@ -301,10 +299,9 @@ def test_a_share_without_questions_counts_zero_beside_others(decoder: str, tmp_p
     chosen = recipe(file, data={"questions": 2}, model={**recipe(file).model.model_dump(), "decoder": decoder})
     model = GoldiClip(chosen.model)
     batch = Batches(JsonLines(file, tokenizer()), tokenizer(), chosen).at(0)
-    assert not batch.has_questions and batch.question.shape[:2] == (4, 2)
+    assert not batch.has_questions and batch.question.ids.shape[:2] == (4, 2)
     assert bool((targets_of(batch.answer.flatten(0, 1), chosen.model.end_of_text) == IGNORE).all())
-    batch.has_questions = True
-    loss = vqa_loss(chosen, model, batch)
+    loss = vqa_loss(chosen, model, replace(batch, has_questions=True))
     assert float(loss.detach()) == 0
     loss.backward()
     grads = [part.grad for part in model.parameters() if part.grad is not None]
@@ -316,7 +313,7 @@ def test_questions_as_captions_where_there_are_some(tmp_path: Path) -> None:
     plain, asked = batches(file).at(0), batches(file, questions_as_captions="answered").at(0)
     order = torch.randperm(8, generator=torch.Generator().manual_seed(0))[:4].tolist()
     assert 0 < sum(number < 4 for number in order) < 4
-    for number, before, after in zip(order, plain.caption_ids, asked.caption_ids, strict=True):
+    for number, before, after in zip(order, caption_ids(plain), caption_ids(asked), strict=True):
         question = row(number)["vqa"][0]
         words = [*tokenizer().ids(question["question"]), *tokenizer().ids(question["answer"])]
         assert after == ([before[0], words] if number < 4 else before)

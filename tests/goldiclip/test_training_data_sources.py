@@ -22,8 +22,9 @@ from goldieval.goldiclip.data import shard_index
 from goldieval.goldiclip.data import shards as shards_module
 from goldieval.goldiclip.data.batches import Batches
 from goldieval.goldiclip.data.corpus import BadSampleError, Sample
+from goldieval.goldiclip.data.images import MEAN, STD
 from goldieval.goldiclip.data.jsonl import JsonLines
-from goldieval.goldiclip.data.pictures import MEAN, STD, CropBoxes, crop_pictures, decoded, square
+from goldieval.goldiclip.data.pictures import CropBoxes, crop_pictures, decoded, square
 from goldieval.goldiclip.data.shards import Shards, shards_of
 
 REAL = Path(__file__).resolve().parents[3] / "shared/data/coco_mini"
@@ -240,10 +241,11 @@ def coordinates(pixels: torch.Tensor) -> np.ndarray:
 def test_cuts_of_any_picture_are_square_and_where_they_should_be(size: tuple[int, int], place: float) -> None:
     box = torch.tensor([[0.25, 0.5, 0.75, 1.0]])
     cut = crop_pictures([ramp(*size)], CropBoxes(torch.tensor([place]), box, [box, box]), 20, 12)
-    assert cut.whole.shape == cut.first.shape == (1, 3, 20, 20) and cut.local.shape == (1, 2, 3, 12, 12)
+    assert cut.whole().shape == cut.first().shape == (1, 3, 20, 20) and cut.local().shape == (1, 2, 3, 12, 12)
     left, top, side = square(*size, place)
     assert side == 60 and (left, top) == ((size[0] - 60) * place, (size[1] - 60) * place)
-    for pixels, (x0, y0, x1, y1) in ((cut.whole[0], (0, 0, 1, 1)), (cut.first[0], box[0]), (cut.local[0, 1], box[0])):
+    shown = ((cut.whole()[0], (0, 0, 1, 1)), (cut.first()[0], box[0]), (cut.local()[0, 1], box[0]))
+    for pixels, (x0, y0, x1, y1) in shown:
         count = pixels.shape[-1]
         steps = (np.arange(count) + 0.5) / count
         columns = left + 60 * (float(x0) + float(x1 - x0) * steps) - 0.5
@@ -257,15 +259,15 @@ def test_shrunk_pictures_are_antialiased() -> None:
     board = Image.fromarray(((np.indices((256, 256)).sum(0) % 2) * 255).astype(np.uint8)).convert("RGB")
     everything = torch.tensor([[0.0, 0, 1, 1]])
     cut = crop_pictures([board], CropBoxes(torch.zeros(1), everything, []), 16, 8)
-    assert float(cut.whole.std(dim=(2, 3)).max()) < 0.05 and cut.local.shape[:2] == (1, 0)
+    assert float(cut.whole().std(dim=(2, 3)).max()) < 0.05 and cut.local().shape[:2] == (1, 0)
 
 
 def test_the_teacher_sees_a_square_picture_as_evaluation_does() -> None:
     picture = Image.open(io.BytesIO(jpeg(3, (50, 50))))
     ours = crop_pictures([picture], CropBoxes(torch.tensor([0.3]), torch.tensor([[0.0, 0, 1, 1]]), []), 32, 8)
     theirs = image_transform_v2(PreprocessCfg(size=32), is_train=False)(picture)
-    torch.testing.assert_close(ours.whole[0], theirs, atol=1e-5, rtol=0)
-    assert torch.equal(ours.whole, ours.first)
+    torch.testing.assert_close(ours.whole()[0], theirs, atol=1e-5, rtol=0)
+    assert torch.equal(ours.whole(), ours.first())
 
 
 def test_pictures_are_not_turned_as_in_evaluation() -> None:
@@ -305,10 +307,10 @@ def test_real_pictures_at_the_papers_sizes(tmp_path: Path, monkeypatch: pytest.M
         for corpus in (Shards(str(tmp_path), tokenizer()), JsonLines(tmp_path / "a.jsonl", tokenizer()))
     ]
     for batch in made:
-        assert batch.pixels.shape == batch.whole.shape == (4, 3, 224, 224)
-        assert batch.local_crops.shape == (4, 2, 3, 96, 96)
-        assert batch.captions.shape[:2] == (4, 8) and batch.captions.shape[2] <= 77 and not batch.has_questions
-        assert batch.bad == [] and 0.3 < float(batch.whole.std()) < 2
+        assert batch.images.first().shape == batch.images.whole().shape == (4, 3, 224, 224)
+        assert batch.images.local().shape == (4, 2, 3, 96, 96)
+        assert batch.captions.ids.shape[:2] == (4, 8) and batch.captions.ids.shape[2] <= 77 and not batch.has_questions
+        assert batch.bad == [] and 0.3 < float(batch.images.whole().std()) < 2
 
 
 # Recipes and the page

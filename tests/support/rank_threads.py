@@ -1,4 +1,4 @@
-"""Ranks as threads of one process: the real protocol of ``engine.processes.group`` over a store in memory."""
+"""Ranks as threads of one process: the real protocol of ``core.processes.group`` over a store in memory."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 from torch._C._distributed_c10d import HashStore
 
-from goldieval.engine.processes.group import Processes
-from goldieval.engine.processes.liveness import Member
+from goldieval.core.processes.group import Processes
+from goldieval.core.processes.liveness import Member
 
 T = TypeVar("T")
 

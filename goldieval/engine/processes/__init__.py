@@ -1,1 +1,1 @@
-"""Evaluation by several processes: how they were started, how they meet, and what they tell each other."""
+"""Chunks of embeddings among the processes that share an evaluation."""

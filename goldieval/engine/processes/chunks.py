@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from goldieval.core.group import share
+from goldieval.core.processes.group import Ranks
 from goldieval.engine.chunks import Chunk, ChunkContent
-from goldieval.engine.processes.group import Ranks
 from goldieval.engine.space import Space
 
 CHUNKS_AT_A_TIME = 64  # of 256 pictures and 1,024 dimensions they are 64 MB

@@ -1,4 +1,4 @@
-"""A batch: what one training step reads."""
+"""A batch: what one training step reads, made on the host and moved to the device once."""
 
 from __future__ import annotations
 
@@ -7,56 +7,104 @@ from dataclasses import dataclass, field
 
 import torch
 
-from goldieval.goldiclip.data.corpus import Bad, Ids
+from goldieval.goldiclip.data.corpus import Bad
+from goldieval.goldiclip.data.images import Images
+from goldieval.goldiclip.data.texts import Texts
 
 
-@dataclass
+@dataclass(frozen=True)
 class Batch:
     """One process's share of a batch: b images, each with k captions and q questions.
 
-    Framed token ids begin with start-of-text, end with end-of-text and are padded with zeros; bare ids are neither
-    framed nor truncated.
-
     Attributes:
-        pixels: The global crop that the student sees, shape (b, 3, side, side).
-        whole: The same images uncropped, for the teacher, shape (b, 3, side, side).
-        local_crops: Local crops, shape (b, crops, 3, local side, local side).
-        other_crops: Further global crops, shape (b, crops, 3, side, side).
-        captions: Framed ids of the captions, shape (b, k, length).
-        caption_ids: Bare ids of the captions, k for each image.
-        token_targets: Bare ids of the texts whose tokens are an image's classes, see ``data.token_targets``.
-        question: Framed ids of the questions, shape (b, q, length).
-        answer: Framed ids of the answers, shape (b, q, length). An image with fewer than q questions is filled up with
-            answers that end before they begin, which leaves nothing to predict.
-        foils: Framed ids of groups of a true caption and its foils, the true one first, shape (b, groups, candidates,
-            length).
+        images: The images and their crops, as bytes.
+        captions: Captions, ids of shape (b, k, length).
+        question: Questions, ids of shape (b, q, length).
+        answer: Framed ids of the answers, cut to the longest, shape (b, q, length). An image with fewer than q
+            questions is filled up with answers that end before they begin, which leaves nothing to predict.
+        foils: Groups of a true caption and its foils, the true one first, ids of shape (b, groups, candidates, length).
         is_candidate: Which entries of ``foils`` are candidates and not filling, shape (b, groups, candidates).
+        token_ids: Distinct ids of the texts whose tokens are an image's classes (see ``data.token_targets``), not
+            truncated and without start and end of text, one image after another, shape (m,); empty where no objective
+            classifies.
+        token_rows: The image that each of ``token_ids`` belongs to, shape (m,).
+        token_starts: Place in ``token_ids`` at which each image begins, and m, shape (b + 1,), on the host.
+        draws: Random bytes for each pair of an image of this share and one of the whole batch, shape (b, images padded
+            to a multiple of 8), uint8; no columns where no objective needs them.
         has_questions: Whether an image of this share has a question.
+        has_foils: Whether an image of this share has foils.
         bad: What was left out.
     """
 
-    pixels: torch.Tensor
-    whole: torch.Tensor
-    local_crops: torch.Tensor
-    other_crops: torch.Tensor
-    captions: torch.Tensor
-    caption_ids: list[list[Ids]]
-    token_targets: list[list[Ids]]
-    question: torch.Tensor
+    images: Images
+    captions: Texts
+    question: Texts
     answer: torch.Tensor
-    foils: torch.Tensor
+    foils: Texts
     is_candidate: torch.Tensor
-    has_questions: bool = True
+    token_ids: torch.Tensor
+    token_rows: torch.Tensor
+    token_starts: torch.Tensor
+    draws: torch.Tensor
+    has_questions: bool
+    has_foils: bool
     bad: list[Bad] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def part(self, number: int, parts: int) -> Batch:
+        """Return one of the micro-batches that the batch consists of, whose sizes differ by one at most.
+
+        ``has_questions``, ``has_foils`` and ``bad`` are those of the whole share.
+
+        Args:
+            number: Which of them, from 0.
+            parts: Number of micro-batches.
+        """
+        return self.rows(number * len(self) // parts, (number + 1) * len(self) // parts)
+
+    def rows(self, start: int, stop: int) -> Batch:
+        """Return the part of the batch that belongs to some of its images."""
+        first, last = (int(self.token_starts[place]) for place in (start, stop))
+        return Batch(
+            images=self.images.rows(start, stop),
+            captions=self.captions.rows(start, stop),
+            question=self.question.rows(start, stop),
+            answer=self.answer[start:stop],
+            foils=self.foils.rows(start, stop),
+            is_candidate=self.is_candidate[start:stop],
+            token_ids=self.token_ids[first:last],
+            token_rows=self.token_rows[first:last] - start,
+            token_starts=self.token_starts[start : stop + 1] - first,
+            draws=self.draws[start:stop],
+            has_questions=self.has_questions,
+            has_foils=self.has_foils,
+            bad=self.bad,
+        )
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch with its tensors on a device."""
-        return self._map(lambda tensor: tensor.to(device, non_blocking=True))
+        return self._mapped(lambda tensor: tensor.to(device, non_blocking=True))
 
     def pin_memory(self) -> Batch:
         """Return the batch with its tensors in pinned memory, from which copies to a GPU are asynchronous."""
-        return self._map(torch.Tensor.pin_memory)
+        return self._mapped(torch.Tensor.pin_memory)
 
-    def _map(self, change: Callable[[torch.Tensor], torch.Tensor]) -> Batch:
-        changed = {name: change(value) for name, value in vars(self).items() if isinstance(value, torch.Tensor)}
-        return Batch(**{**vars(self), **changed})
+    def _mapped(self, change: Callable[[torch.Tensor], torch.Tensor]) -> Batch:
+        """Change what belongs on the device."""
+        return Batch(
+            images=self.images.mapped(change),
+            captions=self.captions.mapped(change),
+            question=self.question.mapped(change),
+            answer=change(self.answer),
+            foils=self.foils.mapped(change),
+            is_candidate=change(self.is_candidate),
+            token_ids=change(self.token_ids),
+            token_rows=change(self.token_rows),
+            token_starts=self.token_starts,
+            draws=change(self.draws),
+            has_questions=self.has_questions,
+            has_foils=self.has_foils,
+            bad=self.bad,
+        )

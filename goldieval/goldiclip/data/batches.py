@@ -7,6 +7,7 @@ from itertools import chain
 from random import Random
 
 import torch
+import torch.nn.functional as F
 
 from goldieval.core.containment import error_line
 from goldieval.core.errors import GoldievalError
@@ -15,7 +16,9 @@ from goldieval.goldiclip.data.batch import Batch
 from goldieval.goldiclip.data.captions import sample_captions
 from goldieval.goldiclip.data.corpus import Bad, BadSampleError, Corpus, Ids, Sample
 from goldieval.goldiclip.data.crops import random_boxes
+from goldieval.goldiclip.data.draws import drawn_bytes
 from goldieval.goldiclip.data.pictures import CropBoxes, crop_pictures
+from goldieval.goldiclip.data.texts import Texts
 from goldieval.goldiclip.recipe import Recipe
 from goldieval.goldiclip.tokenizer import Tokenizer
 
@@ -56,6 +59,7 @@ class Batches:
         self.corpus, self.tokenizer, self.data = corpus, tokenizer, recipe.data
         self.image_size, self.foil_groups = recipe.model.image_size, recipe.data.foils if recipe.uses_foils else 0
         self.batch_size, self.seed, self.rank, self.world = batch_size, recipe.seed, rank, world
+        self.draws_captions, self.classifies = recipe.draws_captions, "token_classes" in recipe.objectives
         self.max_bad_samples = max_bad_samples
         self._full_stop = tokenizer.ids(".")
         self._epoch, self._order = -1, torch.empty(0, dtype=torch.long)
@@ -81,10 +85,10 @@ class Batches:
             generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
             self._epoch, self._order = epoch, self.corpus.order(generator)
         share = self.batch_size // self.world
-        ours = slice(self.rank * share, (self.rank + 1) * share)
+        ours = range(self.rank * share, (self.rank + 1) * share)
         bad: list[Bad] = []
-        samples = [self._usable(place * self.batch_size + slot, bad) for slot in range(ours.start, ours.stop)]
-        return self._batch(samples, step * self.batch_size, ours, bad)
+        samples = [self._usable(place * self.batch_size + slot, bad) for slot in ours]
+        return self._batch(samples, step, ours, bad)
 
     def _usable(self, place: int, bad: list[Bad]) -> Sample:
         """Return the sample at a place of the epoch's order; if it is bad, the first good one from a batch later on.
@@ -106,35 +110,56 @@ class Batches:
             bad.append(self._unusable[row])
         raise TooManyBadError(bad)
 
-    def _batch(self, samples: list[Sample], first_draw: int, ours: slice, bad: list[Bad]) -> Batch:
-        """Crop, draw and frame. first_draw: samples drawn in the steps before, which numbers the random draws."""
-        boxes = self._boxes(first_draw, ours)
-        crops = crop_pictures([sample.picture for sample in samples], boxes, self.image_size, self.data.local_size)
-        rngs = [Random(f"{self.seed}/{first_draw + place}") for place in range(ours.start, ours.stop)]
+    def _batch(self, samples: list[Sample], step: int, ours: range, bad: list[Bad]) -> Batch:
+        """Crop, draw and frame the samples at the places ``ours`` of the batch of a step."""
+        boxes = self._boxes(step * self.batch_size, ours)
+        rngs = [Random(f"{self.seed}/{step * self.batch_size + place}") for place in ours]
         pairs = [self._draw_questions(sample, rng) for sample, rng in zip(samples, rngs, strict=True)]
         captions = [self._draw_captions(*drawn) for drawn in zip(samples, rngs, pairs, strict=True)]
         framed = self.tokenizer.padded([caption for own in captions for caption in own])
         question, answer = self._framed_questions(pairs)
-        all_texts = self.data.token_targets == "image"
         foils, is_candidate = self._framed_foils([sample.foils for sample in samples], rngs)
+        token_ids, token_rows, token_starts = self._token_targets(samples, captions)
         return Batch(
-            pixels=crops.first,
-            whole=crops.whole,
-            local_crops=crops.local,
-            other_crops=crops.others,
-            captions=framed.view(len(samples), self.data.captions, -1),
-            caption_ids=captions,
-            token_targets=[list(sample.sentences) for sample in samples] if all_texts else captions,
-            question=question,
+            images=crop_pictures([sample.picture for sample in samples], boxes, self.image_size, self.data.local_size),
+            captions=Texts.of(framed.view(len(samples), self.data.captions, -1)),
+            question=Texts.of(question),
             answer=answer,
-            foils=foils,
+            foils=Texts.of(foils),
             is_candidate=is_candidate,
+            token_ids=token_ids,
+            token_rows=token_rows,
+            token_starts=token_starts,
+            draws=self._draws(step, ours),
             has_questions=any(pairs),
+            has_foils=bool(is_candidate.any()),
             bad=bad,
         )
 
-    def _boxes(self, first_draw: int, ours: slice) -> CropBoxes:
-        """Draw boxes for the samples of all processes, so that a sample's do not depend on their number."""
+    def _draws(self, step: int, ours: range) -> torch.Tensor:
+        if not self.draws_captions:
+            return torch.empty(len(ours), 0, dtype=torch.uint8)
+        return torch.from_numpy(drawn_bytes(self.batch_size, self.seed, step, ours))
+
+    def _token_targets(self, samples: list[Sample], captions: list[list[Ids]]) -> tuple[torch.Tensor, ...]:
+        """Return ``token_ids``, ``token_rows`` and ``token_starts`` of a batch."""
+        texts: Sequence[Sequence[Ids]] = captions
+        if self.data.token_targets == "image":
+            texts = [sample.sentences for sample in samples]
+        if not self.classifies:
+            texts = [[] for _ in samples]
+        special = set(self.tokenizer.all_special_ids)
+        found = [sorted({id for text in own for id in text} - special) for own in texts]
+        counts = torch.tensor([len(own) for own in found])
+        ids = torch.tensor([id for own in found for id in own], dtype=torch.long)
+        return ids, torch.arange(len(found)).repeat_interleave(counts), F.pad(counts.cumsum(0), (1, 0))
+
+    def _boxes(self, first_draw: int, places: range) -> CropBoxes:
+        """Draw boxes for the samples of all processes, so that a sample's do not depend on their number.
+
+        first_draw: samples drawn in the steps before, which numbers the random draws.
+        """
+        ours = slice(places.start, places.stop)
         generator, data = torch.Generator().manual_seed(self.seed * 1_000_003 + first_draw), self.data
         first = random_boxes(self.batch_size, data.global_area, generator)[ours]
         local = [random_boxes(self.batch_size, data.local_area, generator)[ours] for _ in range(data.locals)]

@@ -1,4 +1,4 @@
-"""From pictures to the inputs of the image tower: decoded, cropped, resized, normalised with CLIP's statistics."""
+"""From pictures to the images of a batch: decoded, cropped and resized."""
 
 from __future__ import annotations
 
@@ -11,10 +11,7 @@ from PIL import Image
 
 from goldieval.data.decode import decode
 from goldieval.goldiclip.data.corpus import BadSampleError
-from goldieval.goldiclip.data.crops import crops_of
-
-MEAN = torch.tensor([0.48145466, 0.4578275, 0.40821073]).view(3, 1, 1)
-STD = torch.tensor([0.26862954, 0.26130258, 0.27577711]).view(3, 1, 1)
+from goldieval.goldiclip.data.images import CutImages, DrawnImages, Images
 
 
 @dataclass(frozen=True)
@@ -32,23 +29,6 @@ class CropBoxes:
     first: torch.Tensor
     local: Sequence[torch.Tensor]
     others: Sequence[torch.Tensor] = ()
-
-
-@dataclass(frozen=True)
-class Crops:
-    """Normalised crops of n images.
-
-    Attributes:
-        whole: The largest squares, shape (n, 3, size, size).
-        first: The student's global crops, shape (n, 3, size, size).
-        local: Local crops, shape (n, crops, 3, local size, local size).
-        others: Further global crops, shape (n, crops, 3, size, size).
-    """
-
-    whole: torch.Tensor
-    first: torch.Tensor
-    local: torch.Tensor
-    others: torch.Tensor
 
 
 def decoded(where: str, data: bytes) -> Image.Image:
@@ -69,8 +49,8 @@ def decoded(where: str, data: bytes) -> Image.Image:
 
 def crop_pictures(
     pictures: Sequence[Image.Image | torch.Tensor], boxes: CropBoxes, size: int, local_size: int
-) -> Crops:
-    """Crop and normalise pictures; those that all lie in memory at the model's size are cropped at once.
+) -> Images:
+    """Crop pictures; those that all lie in memory at the model's size are cropped later, where the model is.
 
     Args:
         pictures: Pictures of any size, or uint8 tensors (size, size, 3).
@@ -80,31 +60,24 @@ def crop_pictures(
     """
     drawn = [picture for picture in pictures if isinstance(picture, torch.Tensor)]
     if len(drawn) == len(pictures):
-        return _crop_together(torch.stack(drawn), boxes, local_size)
+        local = _stacked(boxes.local, torch.empty(len(drawn), 0, 4))
+        return DrawnImages(torch.stack(drawn), torch.stack([boxes.first, *boxes.others], dim=1), local, local_size)
     files = [picture for picture in pictures if isinstance(picture, Image.Image)]
-    return _crop_one_by_one(files, boxes, size, local_size)
+    return _crop_files(files, boxes, size, local_size)
 
 
-def _crop_together(pictures: torch.Tensor, boxes: CropBoxes, local_size: int) -> Crops:
-    whole = _normalised(pictures)
-    size = whole.shape[-1]
-    local = [crops_of(whole, own, local_size) for own in boxes.local]
-    others = [crops_of(whole, own, size) for own in boxes.others]
-    return Crops(whole, crops_of(whole, boxes.first, size), _stacked(local, whole), _stacked(others, whole))
-
-
-def _crop_one_by_one(pictures: Sequence[Image.Image], boxes: CropBoxes, size: int, local_size: int) -> Crops:
+def _crop_files(pictures: Sequence[Image.Image], boxes: CropBoxes, size: int, local_size: int) -> CutImages:
     squares = [square(*picture.size, place) for picture, place in zip(pictures, boxes.place.tolist(), strict=True)]
     everything = torch.tensor([[0.0, 0.0, 1.0, 1.0]]).expand(len(pictures), -1)
 
     def crop(own: torch.Tensor, side: int) -> torch.Tensor:
         rows = zip(pictures, squares, own.tolist(), strict=True)
-        parts = [_crop(picture, frame, box, side) for picture, frame, box in rows]
-        return _normalised(torch.from_numpy(np.stack(parts)))
+        return torch.from_numpy(np.stack([_crop(picture, frame, box, side) for picture, frame, box in rows]))
 
-    whole = crop(everything, size)
-    local = _stacked([crop(own, local_size) for own in boxes.local], whole)
-    return Crops(whole, crop(boxes.first, size), local, _stacked([crop(own, size) for own in boxes.others], whole))
+    shown = [crop(own, size) for own in (boxes.first, *boxes.others)]
+    local = [crop(own, local_size) for own in boxes.local]
+    none = torch.empty(len(pictures), 0, local_size, local_size, 3, dtype=torch.uint8)
+    return CutImages(crop(everything, size), torch.stack(shown, dim=1), _stacked(local, none))
 
 
 def square(width: int, height: int, place: float) -> tuple[float, float, int]:
@@ -121,10 +94,6 @@ def _crop(picture: Image.Image, frame: tuple[float, float, int], box: list[float
     return np.asarray(picture.resize((side, side), Image.Resampling.BICUBIC, (x, y, right, bottom)))
 
 
-def _normalised(pictures: torch.Tensor) -> torch.Tensor:
-    """(n, side, side, 3) uint8 to (n, 3, side, side) float."""
-    return (pictures.permute(0, 3, 1, 2).float() / 255 - MEAN) / STD
-
-
-def _stacked(crops: list[torch.Tensor], like: torch.Tensor) -> torch.Tensor:
-    return torch.stack(crops, dim=1) if crops else like.new_empty(len(like), 0, 3, 1, 1)
+def _stacked(crops: Sequence[torch.Tensor], none: torch.Tensor) -> torch.Tensor:
+    """Stack the tensors of the crops of each image."""
+    return torch.stack(list(crops), dim=1) if crops else none

@@ -44,10 +44,10 @@ class UncertaintyWeights(nn.Module):
         parts = [self.importance[name] * self._term(self.s[name], loss.float()) for name, loss in losses.items()]
         return torch.stack(parts).sum()
 
-    def weights(self) -> dict[str, float]:
-        """Return the factor of each loss, w exp(-s) / 2."""
+    def weights(self) -> dict[str, torch.Tensor]:
+        """Return the factor of each loss, w exp(-s) / 2, on the device, without a gradient."""
         self._clamp()
-        return {name: 0.5 * self.importance[name] * float(torch.exp(-self.s[name].detach())) for name in self.names}
+        return {name: 0.5 * self.importance[name] * torch.exp(-self.s[name].detach()) for name in self.names}
 
     @torch.no_grad()
     def _clamp(self) -> None:
@@ -59,12 +59,15 @@ class UncertaintyWeights(nn.Module):
     def _start_from_mean(self, losses: Mapping[str, torch.Tensor]) -> None:
         if not self.training:
             return
-        for name, loss in losses.items():
+        means = averaged(torch.stack([loss.detach().float() for loss in losses.values()]))
+        for name, mean in zip(losses, means.unbind(), strict=True):
             row = self.names.index(name)
-            if self.seen[row] < self.warm_up:
-                self.seen[row] += 1
-                self.sums[row] += averaged(loss)
-                self.s[name].copy_((self.sums[row] / self.seen[row]).clamp_min(1e-6).log().clamp(LOWEST, HIGHEST))
+            seen, total, s = self.seen[row], self.sums[row], self.s[name]
+            starts = seen < self.warm_up
+            seen += starts
+            total.copy_(torch.where(starts, total + mean, total))
+            start = (total / seen).clamp_min(1e-6).log().clamp(LOWEST, HIGHEST)
+            s.copy_(torch.where(starts, start, s))
 
     @staticmethod
     def _term(s: torch.Tensor, loss: torch.Tensor) -> torch.Tensor:

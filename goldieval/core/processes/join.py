@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING
 
 from goldieval.core.environment import available_cores, versions
 from goldieval.core.errors import GoldievalError, first_line
-from goldieval.engine.processes.background import result_of, started
-from goldieval.engine.processes.failures import is_known_to_all
-from goldieval.engine.processes.group import OneProcess, Processes, Ranks
-from goldieval.engine.processes.launch import ALONE, Launch, launch_of, local_place
-from goldieval.engine.processes.liveness import Member, stall_limit
+from goldieval.core.processes.background import result_of, started
+from goldieval.core.processes.failures import is_known_to_all
+from goldieval.core.processes.group import OneProcess, Processes, Ranks
+from goldieval.core.processes.launch import ALONE, Launch, launch_of, local_place
+from goldieval.core.processes.liveness import Member, stall_limit
 
 if TYPE_CHECKING:
     from torch._C._distributed_c10d import Store
 
-    from goldieval.engine.processes.transport import Gloo
+    from goldieval.core.processes.transport import Gloo
 
 LONGEST_MEETING_S = 600.0  # a large job may take minutes until all of its processes have started
 SHORTEST_MEETING_S = 60.0  # however short the limit of a stalled rank is: imports take time
@@ -156,7 +156,7 @@ def _group() -> tuple[Processes, Place, Gloo]:
     from torch._C._distributed_c10d import PrefixStore
     from torch.distributed.distributed_c10d import _get_default_store
 
-    from goldieval.engine.processes.transport import Gloo
+    from goldieval.core.processes.transport import Gloo
 
     _joined += 1
     rank, size = dist.get_rank(), dist.get_world_size()

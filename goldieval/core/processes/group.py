@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from goldieval.core.errors import GoldievalError, LostRankError, first_line
 from goldieval.core.group import Alone, Group
-from goldieval.engine.processes.background import result_of, started
-from goldieval.engine.processes.failures import Failure, failure_of, is_known_to_all, known_to_all
-from goldieval.engine.processes.liveness import BEAT_S, Heartbeat, Member, Watch
+from goldieval.core.processes.background import result_of, started
+from goldieval.core.processes.failures import Failure, failure_of, is_known_to_all, known_to_all
+from goldieval.core.processes.liveness import BEAT_S, Heartbeat, Member, Watch
 
 if TYPE_CHECKING:
     from torch._C._distributed_c10d import Store
