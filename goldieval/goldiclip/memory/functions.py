@@ -105,6 +105,10 @@ class DeviceFunctions(TorchFunctionMode):
         self.reads += 1
         return torch.zeros(tensor.shape, dtype=tensor.dtype).tolist()
 
+    def _is_true(self, tensor: torch.Tensor) -> bool:
+        self.reads += 1
+        return True
+
 
 # Methods of a tensor that are not passed on.
 _SPECIAL: dict[Any, Callable[..., Any]] = {
@@ -113,6 +117,7 @@ _SPECIAL: dict[Any, Callable[..., Any]] = {
     torch.Tensor.tolist: DeviceFunctions._read,
     torch.Tensor.item: DeviceFunctions._read,
     torch.Tensor.__float__: DeviceFunctions._read,
+    torch.Tensor.__bool__: DeviceFunctions._is_true,
 }
 
 

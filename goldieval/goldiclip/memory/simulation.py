@@ -2,37 +2,32 @@
 
 from __future__ import annotations
 
-import copy
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any, Literal
 
 import torch
-from torch import nn
+from torch.utils.flop_counter import flop_registry
 
 from goldieval.goldiclip import gather
-from goldieval.goldiclip.agreement import Agreement
-from goldieval.goldiclip.divergence import DivergenceGuard
-from goldieval.goldiclip.ema import teacher_of
 from goldieval.goldiclip.features import StepFeatures
 from goldieval.goldiclip.losses import LOSSES
 from goldieval.goldiclip.memory.functions import META, cpu_attention, cuda_attention, device_functions
+from goldieval.goldiclip.memory.step import step_of
 from goldieval.goldiclip.memory.storages import StorageTracker
 from goldieval.goldiclip.memory.typical import typical_batch
 from goldieval.goldiclip.memory.world import all_reduce_share, pretended_world, sent_bytes
-from goldieval.goldiclip.optimiser import optimiser_of
 from goldieval.goldiclip.recipe import Recipe
 from goldieval.goldiclip.step import TrainingStep
 from goldieval.goldiclip.student import Student
 
 Device = Literal["cuda", "cpu"]
 ATTENTION = {"cuda": cuda_attention, "cpu": cpu_attention}
-ALIGNMENT = {"cuda": 512, "cpu": 64}  # bytes to a multiple of which a device's allocator rounds up
+ALIGNMENT = {"cuda": 512, "cpu": 1}  # bytes to a multiple of which a device's allocator rounds up
 FEATURES = {
     "image": "global crops",
     "global_crops": "further global crops",
@@ -48,7 +43,7 @@ class StepCost:
     """What a step costs one of several equal processes.
 
     Attributes:
-        peak: Bytes at the time when most are allocated, by what they belong to.
+        peak: Bytes at the time when most are allocated, by what they belong to, the largest first.
         flops: Floating-point operations of matrix products, convolutions and attention.
         sent: Bytes that the process sends to others.
         reads: How often the host waits for values of the device.
@@ -67,79 +62,47 @@ class StepCost:
         return sum(self.peak.values())
 
 
-class PretendedAccelerator:
-    """What a step needs of accelerate, for tensors of the ``meta`` device."""
-
-    device = torch.device(META)
-    scaler = None
-
-    def __init__(self, precision: str, processes: int) -> None:
-        self.num_processes, self.dtype = processes, {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision)
-
-    def autocast(self) -> AbstractContextManager[Any]:
-        return torch.autocast(META, self.dtype) if self.dtype else nullcontext()
-
-    def no_sync(self, model: nn.Module) -> AbstractContextManager[Any]:
-        return nullcontext()
-
-    def backward(self, loss: torch.Tensor) -> None:
-        loss.backward()  # type: ignore[no-untyped-call]
-
-    def clip_grad_norm_(self, parameters: Any, max_norm: float) -> torch.Tensor:
-        return nn.utils.clip_grad_norm_(parameters, max_norm)
-
-
 def simulated(recipe: Recipe, processes: int = 1, device: Device = "cuda", long: bool = False) -> StepCost:
     """Simulate a step in which all objectives are active.
 
     Args:
-        recipe: The recipe. What it says on compilation, fused kernels and determinism is not simulated.
+        recipe: The recipe. Compilation, fused kernels and determinism are not simulated.
         processes: Number of processes that share the batch.
         device: Kind of the devices.
         long: Whether every caption fills the context.
+
+    Raises:
+        GoldievalError: The batch cannot be shared among the processes.
     """
-    recipe = _simple(recipe)
+    recipe = simple(recipe)
     batch = typical_batch(recipe, processes, long)
-    step = recipe.warm_start.steps if recipe.warm_start else 0
-    with pretended_world(processes), device_functions(ATTENTION[device]) as functions:
-        recorder = _Recorder(processes, ALIGNMENT[device])
-        with recorder:
-            training_step = _training_step(recipe, processes, recorder)
-            recorder.restart()
-            training_step(lambda _: batch, step, 0)
-            gradients = sum(one.nbytes for one in training_step.student.parameters() if one.requires_grad)
+    first = recipe.warm_start.steps if recipe.warm_start else 0
+    recorder = _Recorder(processes, ALIGNMENT[device])
+    with pretended_world(processes), device_functions(ATTENTION[device]) as functions, recorder:
+        step = step_of(recipe, torch.device(META), processes, recorder.belongs_to)
+        gradients = _named_gradients(step.passes.student, recorder)
+        recorder.restart()
+        step(lambda _: batch, first, 0)
     peak, sent = recorder.at_peak, recorder.sent
     if processes > 1:  # DistributedDataParallel itself does not run here
         peak["gradients in transit (DDP)"] += gradients
         sent += round(gradients * all_reduce_share(processes))
-    lengths = batch.captions.host_lengths.float()
     in_order = dict(sorted(((name, size) for name, size in peak.items() if size), key=lambda item: -item[1]))
-    return StepCost(in_order, recorder.flops, sent, functions.reads, float(lengths.mean()))
+    caption_length = float(batch.captions.host_lengths.float().mean())
+    return StepCost(in_order, recorder.flops, sent, functions.reads, caption_length)
 
 
-def _simple(recipe: Recipe) -> Recipe:
+def simple(recipe: Recipe) -> Recipe:
     """Leave out what is not simulated, and weights that may not exist."""
     plain = {"compile": False, "fused": False, "static_graph": False, "deterministic": False}
     return recipe.model_copy(update={"init": "", "execution": recipe.execution.model_copy(update=plain)})
 
 
-def _training_step(recipe: Recipe, processes: int, recorder: _Recorder) -> TrainingStep:
-    """Return the trainer's step, with the optimiser's state as after a first step."""
-    accelerator = PretendedAccelerator(recipe.optimiser.precision, processes)
-    with recorder.belongs_to("weights"), torch.device(META):
-        student = Student(recipe)
-    with recorder.belongs_to("teacher's weights"):
-        teacher = teacher_of(student.model)
-    with recorder.belongs_to("optimiser"):
-        optimiser = optimiser_of(student, recipe)
-        for parameter in student.parameters():
-            parameter.grad = torch.zeros_like(parameter)
-        optimiser.step()
-        optimiser.zero_grad()
+def _named_gradients(student: Student, recorder: _Recorder) -> int:
+    """Let gradients be known as such once they have been added up; return the bytes of all of them."""
     for parameter in student.parameters():
         parameter.register_post_accumulate_grad_hook(lambda one: recorder.rename(one.grad, "gradients"))
-    guard = DivergenceGuard(Path(), Agreement(), 0)
-    return TrainingStep(recipe, accelerator, student, student, teacher, optimiser, guard)
+    return sum(parameter.nbytes for parameter in student.parameters())
 
 
 class _Recorder(StorageTracker):
@@ -156,7 +119,7 @@ class _Recorder(StorageTracker):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
         out = super().__torch_dispatch__(func, types, args, kwargs)
-        count = _flop_counts().get(func.overloadpacket)
+        count = flop_registry.get(func.overloadpacket)
         if count is not None:
             self.flops += count(*args, **(kwargs or {}), out_val=out)
         self.sent += sent_bytes(func, args, self.processes)
@@ -164,7 +127,7 @@ class _Recorder(StorageTracker):
 
     @contextmanager
     def belongs_to(self, name: str) -> Iterator[None]:
-        """Let new storages belong to something, unless the code that makes them says more."""
+        """Let new storages belong to something, unless the function that makes them says more."""
         before, self._default = self._default, name
         try:
             yield
@@ -173,25 +136,17 @@ class _Recorder(StorageTracker):
 
     def _owner(self) -> str:
         """Find the innermost function, among those that run, that says what a tensor belongs to."""
-        frame = sys._getframe(2)
-        while frame is not None:
-            if frame.f_code in self._owners:
-                return self._owners[frame.f_code]
-            frame = frame.f_back  # type: ignore[assignment]
-        return self._default
-
-
-def _flop_counts() -> dict[Any, Callable[..., int]]:
-    from torch.utils.flop_counter import flop_registry
-
-    return flop_registry
+        frame: Any = sys._getframe(2)
+        while frame is not None and frame.f_code not in self._owners:
+            frame = frame.f_back
+        return self._owners[frame.f_code] if frame else self._default
 
 
 def _owners() -> dict[CodeType, str]:
     """Return what tensors belong to that a function makes, by its code."""
     features = {name: one.func for name, one in vars(StepFeatures).items() if isinstance(one, cached_property)}
     exchanges = [one for one in vars(gather).values() if isinstance(one, FunctionType)]
-    functions = [(function, f"loss {name}") for name, function in LOSSES.items()]
+    functions: list[tuple[Callable[..., Any], str]] = [(function, f"loss {name}") for name, function in LOSSES.items()]
     functions += [(function, FEATURES.get(name, name)) for name, function in features.items()]
     functions += [(function, "rows of other processes") for function in exchanges]
     functions += [(TrainingStep._move, "optimiser's step"), (torch.autograd.backward, "backward pass")]
