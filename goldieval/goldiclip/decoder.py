@@ -21,8 +21,9 @@ from torch import nn
 
 from goldieval.goldiclip.answers import joined_sequence
 from goldieval.goldiclip.attention import attention, by_head, joined_heads, keys_values_of, queries_of
+from goldieval.goldiclip.blocks import attend, run, transform
 from goldieval.goldiclip.config import ModelConfig
-from goldieval.goldiclip.towers import TextTower, attend, run, transform
+from goldieval.goldiclip.towers import TextTower
 
 
 class Decoder(Protocol):

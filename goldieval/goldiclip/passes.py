@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
 import torch
 from accelerate import Accelerator
 from torch import nn
 
 from goldieval.goldiclip.data.batch import Batch
+from goldieval.goldiclip.feature_cache import FeatureCache
 from goldieval.goldiclip.features import StepFeatures
 from goldieval.goldiclip.losses import compute_losses
 from goldieval.goldiclip.model import GoldiClip
 from goldieval.goldiclip.recipe import Recipe
-from goldieval.goldiclip.student import Student
+from goldieval.goldiclip.student import Result, Student
 
 
 class Passes:
@@ -46,12 +51,35 @@ class Passes:
             The weighted sum of the losses, and each loss by name; of this process, without gradients.
         """
 
+        parts = self.recipe.execution.micro_batches
+        cache = FeatureCache(batch, parts) if parts > 1 else None
+
         def work(student: Student) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-            features = StepFeatures(self.recipe, student.model, self.teacher, student.state, batch, generator)
+            features = StepFeatures(self.recipe, student.model, self.teacher, student.state, batch, generator, cache)
             losses = compute_losses(features, step)
             return student.weighted(losses), losses
 
-        with self.accelerator.autocast():
-            total, losses = self.wrapped(work)
-        self.accelerator.backward(total)
+        with self._exchanging(last=cache is None):
+            total, losses = self._forward(work)
+            self.accelerator.backward(total)
+        if cache is not None:
+            self._encode_again(cache)
         return total.detach(), {name: loss.detach() for name, loss in losses.items()}
+
+    def _encode_again(self, cache: FeatureCache) -> None:
+        """Go on with the backward pass of the losses from the features that were computed without gradients."""
+        passes = cache.again()
+        for number, again in enumerate(passes, start=1):
+            with self._exchanging(last=number == len(passes)):
+                outputs = self._forward(lambda student: again.outputs(student.model))  # noqa: B023
+                again.backward(outputs)
+
+    def _forward(self, work: Callable[[Student], Result]) -> Result:
+        """Compute something through the wrapper; copies of weights in half precision end with it."""
+        with self.accelerator.autocast():
+            result: Result = self.wrapped(work)
+        return result
+
+    def _exchanging(self, last: bool) -> AbstractContextManager[Any]:
+        """Return a context whose backward pass exchanges gradients between processes: the last one of a step does."""
+        return nullcontext() if last else self.accelerator.no_sync(self.wrapped)

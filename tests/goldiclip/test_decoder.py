@@ -9,7 +9,7 @@ from torch import nn
 from goldieval.goldiclip.answers import joined_sequence
 from goldieval.goldiclip.config import ModelConfig
 from goldieval.goldiclip.data.texts import Texts
-from goldieval.goldiclip.features import encode_by_length
+from goldieval.goldiclip.encoders import encode_by_length
 from goldieval.goldiclip.model import GoldiClip, ImageFeatures
 from goldieval.goldiclip.objectives.decoding import IGNORE, decoding_loss, targets_of
 

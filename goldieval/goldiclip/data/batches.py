@@ -124,7 +124,7 @@ class Batches:
             images=crop_pictures([sample.picture for sample in samples], boxes, self.image_size, self.data.local_size),
             captions=Texts.of(framed.view(len(samples), self.data.captions, -1)),
             question=Texts.of(question),
-            answer=answer,
+            answer=Texts.of(answer),
             foils=Texts.of(foils),
             is_candidate=is_candidate,
             token_ids=token_ids,

@@ -11,6 +11,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from goldieval.core.errors import GoldievalError, first_line
+from goldieval.core.stop import leave_stop_to_parent
 from goldieval.goldiclip.data.bad_samples import BadSamples, TooManyBadError
 from goldieval.goldiclip.data.batch import Batch
 from goldieval.goldiclip.data.batches import Batches
@@ -71,6 +72,7 @@ class BatchLoader:
             batch_size=None,
             sampler=range(step, self.steps),
             num_workers=self.workers,
+            worker_init_fn=leave_stop_to_parent,
             pin_memory=self.pin,
             generator=torch.Generator(),  # else it would draw from the generator of the training
         )
