@@ -69,7 +69,11 @@ class DeviceFunctions(TorchFunctionMode):
             self.enabled, self.dtype = before
             self._depth -= 1
             if not self._depth:
-                self._cast_weights.clear()
+                self.clear_cache()
+
+    def clear_cache(self) -> None:
+        """Forget the weights that were cast, as ``torch.clear_autocast_cache``."""
+        self._cast_weights.clear()
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -97,27 +101,17 @@ class DeviceFunctions(TorchFunctionMode):
         func = F.scaled_dot_product_attention
         return self.attend(*self._cast(func, args), **self._cast(func, kwargs))
 
-    def _backward(self, tensor: torch.Tensor, gradient: Any = None, retain_graph: Any = None, **kwargs: Any) -> None:
-        with self:  # torch has left this mode, and what is computed again in the backward pass must meet it
-            torch.autograd.backward(tensor, gradient, retain_graph, **kwargs)
-
     def _read(self, tensor: torch.Tensor) -> Any:
         self.reads += 1
         return torch.zeros(tensor.shape, dtype=tensor.dtype).tolist()
-
-    def _is_true(self, tensor: torch.Tensor) -> bool:
-        self.reads += 1
-        return True
 
 
 # Methods of a tensor that are not passed on.
 _SPECIAL: dict[Any, Callable[..., Any]] = {
     F.scaled_dot_product_attention: DeviceFunctions._attention,
-    torch.Tensor.backward: DeviceFunctions._backward,
     torch.Tensor.tolist: DeviceFunctions._read,
     torch.Tensor.item: DeviceFunctions._read,
     torch.Tensor.__float__: DeviceFunctions._read,
-    torch.Tensor.__bool__: DeviceFunctions._is_true,
 }
 
 
@@ -184,10 +178,19 @@ def device_functions(attend: Attend) -> Iterator[DeviceFunctions]:
     mode = DeviceFunctions(attend)
     real_autocast, is_available = torch.autocast, torch.amp.is_autocast_available
     is_enabled, dtype_of = torch.is_autocast_enabled, torch.get_autocast_dtype
+    clear_real_cache, run_real_backward = torch.clear_autocast_cache, torch.autograd._engine_run_backward
 
     def autocast(device_type: str, dtype: Any = None, enabled: bool = True, cache_enabled: Any = None) -> Any:
         pretended = device_type == META
         return mode.autocast(dtype, enabled) if pretended else real_autocast(device_type, dtype, enabled, cache_enabled)
+
+    def run_backward(*args: Any, **kwargs: Any) -> Any:
+        with mode:  # torch has left the mode, and what is computed again in the backward pass must meet it
+            return run_real_backward(*args, **kwargs)
+
+    def clear_cache() -> None:
+        mode.clear_cache()
+        clear_real_cache()
 
     def enabled(*device_type: str) -> bool:
         return mode.enabled if device_type == (META,) else is_enabled(*device_type)
@@ -197,6 +200,8 @@ def device_functions(attend: Attend) -> Iterator[DeviceFunctions]:
         patch.object(torch.amp, "autocast", autocast),
         patch.object(torch.amp, "is_autocast_available", lambda kind: kind == META or is_available(kind)),
         patch.object(torch, "is_autocast_enabled", enabled),
+        patch.object(torch, "clear_autocast_cache", clear_cache),
+        patch.object(torch.autograd, "_engine_run_backward", run_backward),
         patch.object(torch, "get_autocast_dtype", lambda kind: mode.dtype if kind == META else dtype_of(kind)),
         mode,
     ):

@@ -67,7 +67,8 @@ def step_of(recipe: Recipe, device: torch.device, processes: int = 1, owned: Own
         optimiser: Any = optimiser_of(student, recipe, device)
         _start(optimiser, student)
     passes = Passes(student, student, teacher, accelerator, recipe)
-    return TrainingStep(recipe, accelerator, passes, optimiser, DivergenceGuard(Path(), _Alone(), 0))
+    alone = _Alone()
+    return TrainingStep(recipe, accelerator, passes, optimiser, DivergenceGuard(Path(), alone, 0), alone)
 
 
 def _start(optimiser: torch.optim.Optimizer, student: Student) -> None:
@@ -78,7 +79,7 @@ def _start(optimiser: torch.optim.Optimizer, student: Student) -> None:
 
 
 class _Alone(Agreement):
-    """An agreement with nobody: other processes are not there."""
+    """An agreement of a process with itself: the others are not there."""
 
     def __init__(self) -> None:
-        self._group = None
+        self._group, self.rank, self.stop = None, 0, ""
