@@ -59,7 +59,7 @@ class Resuming:
                 return folder, step, info
             if not self.falls_back or before is None:
                 raise GoldievalError(damages[0])
-            self._note_fall_back(folder, before, damages[0])
+            self._note_fall_back(before, damages[0])
         raise GoldievalError(f"cannot resume: there is no checkpoint in {self.out} any more.")
 
     def _check_same_everywhere(self, folder: Path) -> None:
@@ -71,10 +71,10 @@ class Resuming:
                 "does. --out has to be on a file system that all processes share."
             )
 
-    def _note_fall_back(self, folder: Path, before: Path, damage: str) -> None:
-        reason = damage.removeprefix("cannot resume: ").partition(" Remove ")[0].rstrip(".")
+    def _note_fall_back(self, before: Path, damage: str) -> None:
+        reason = damage.removeprefix("cannot resume: ").partition(". ")[0].rstrip(".")
         if self.agreement.rank == 0:
-            self.note(f"{folder} is damaged, continuing from {before.name} before it ({reason})")
+            self.note(f"{reason}; continuing from {before.name} before it")
 
 
 def identity(folder: Path) -> str:

@@ -179,6 +179,8 @@ class Trainer:
     def save(self) -> None:
         """Write a checkpoint and remove the oldest; the newest good one is kept, whatever ``keep`` says.
 
+        All processes call this, and return once the checkpoint is there.
+
         Raises:
             GoldievalError: It would not be finite, or cannot be written.
         """
@@ -188,6 +190,7 @@ class Trainer:
             self.state.save(self.folder.step(self.step), self.step, info)
             last = self.step == self.recipe.optimiser.steps
             self.folder.prune(self.recipe.keep, self.step if last else self.guard.good_step)
+        self.agreement.agreed({})  # it is there now, for all processes
         self._saved_step = self.step
         self.training_step.restart_clock()
 

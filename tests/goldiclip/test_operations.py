@@ -12,8 +12,12 @@ import pytest
 import yaml
 from rank_commands import Rank, Ranks
 from tiny_recipe import RECIPE
+from training_samples import image_text_folder
 
 from goldieval.goldiclip.checkpoint_folder import latest
+from goldieval.records.results import load_results
+
+pytestmark = pytest.mark.slow  # several trainings of two processes
 
 STOPPED = 75
 STEPS = 12
@@ -119,12 +123,29 @@ def test_a_rank_that_is_stopped_is_named_within_the_limit(tmp_path: Path) -> Non
 
 
 def test_an_error_of_one_rank_is_the_error_of_all(tmp_path: Path) -> None:
-    """Rank 1's data are gone after some steps."""
-    training = Training(tmp_path / "it", optimiser={"steps": LONG})
-    ranks = training.start(FAIL_AT="3")
-    ended = ranks.end()
+    """One picture is broken, which one of the ranks reads."""
+    data = image_text_folder(tmp_path / "data", 16)
+    (tmp_path / "data/pictures/5.jpg").write_bytes(b"not a picture")
+    training = Training(
+        tmp_path / "it",
+        data={"source": "jsonl", "path": str(data), "captions": 1, "workers": 0},
+        optimiser={"steps": LONG},
+    )
+    ended = training.start("--max-bad-samples", "0").end()
     assert [rank.code for rank in ended] == [2, 2], ended
+    (line,) = [line for line in lines_of(ended) if "error: " in line]
+    assert "1 bad sample (1 unreadable picture)" in line and "train.jsonl:6" in line, line
 
 
-def test_a_damaged_newest_checkpoint_is_left_for_the_one_before(tmp_path: Path) -> None:
-    pass
+def test_an_evaluation_on_schedule_is_shared_and_leaves_the_training_as_it_was(whole: Training, tmp_path: Path) -> None:
+    """A task that does not apply fails on all ranks, and only rank 0 prints."""
+    training = Training(tmp_path / "it", evaluation={**RECIPE["evaluation"], "every": STEPS // 2})
+    ended = training.start().end()
+    assert [rank.code for rank in ended] == [0, 0], ended
+    assert ended[1].output == ""
+    lines = [line.split("  ")[:2] for line in ended[0].output.splitlines() if line.startswith("step-")]
+    assert lines == [[f"step-{step:06d}", task] for step in (6, 12) for task in ("shapes-zeroshot", "shapes-vqa")]
+    records = [record for record in load_results(training.run / "results") if record.status == "ok"]
+    assert sorted(record.model.images_seen or 0 for record in records) == [48, 96]
+    assert {record.run.processes for record in records} == {2}
+    assert training.bits() == whole.bits()
