@@ -9,11 +9,15 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers import one_line
 from pretend_device import by_line, pretend_device
 from tiny_trainings import message, recipe, steps_of, trainer
 
 from goldieval.goldiclip.data.batch import Batch
 from goldieval.goldiclip.dense import positions_for
+from goldieval.goldiclip.features import StepFeatures
+from goldieval.goldiclip.losses import LOSSES
+from goldieval.goldiclip.step import BatchTooLargeError
 from goldieval.goldiclip.step_numbers import MAX_LOSS, numbers_of
 
 
@@ -73,6 +77,30 @@ def test_the_rate_counts_everything_between_two_reports_but_what_is_left_out(
     time.sleep(4 * nap)
     running.training_step.restart_clock()
     assert nap < 8 / next(steps).rate < 4 * nap
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 10 bytes."),
+        MemoryError(),
+    ],
+)
+def test_exhausted_memory_says_what_to_change(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def exhausted(features: StepFeatures) -> torch.Tensor:
+        raise error
+
+    monkeypatch.setitem(LOSSES, "softmax", exhausted)
+    with pytest.raises(BatchTooLargeError) as failure:
+        trainer(tmp_path).train_step()
+    line = one_line(str(failure.value))
+    assert "optimiser.batch_size 8 needs more memory than 1 x cpu" in line
+    assert "execution.micro_batches (now 1) or execution.checkpointing (now 0)" in line
+    assert "--dry-run --processes 1 --memory GIB" in line
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(2, 2), (3, 5), (9, 7), (4, 4)])
