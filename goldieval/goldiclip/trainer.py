@@ -96,7 +96,7 @@ class Trainer:
             self.step, info = self.state.restore(resumed)
             if not has_manifest(resumed):
                 note(f"{resumed} was written by an older goldieval, without checksums: damage would not be found")
-        self.passes = Passes(self.student, wrapped, self.teacher, self.accelerator, recipe)
+        self.passes = Passes(self.student, wrapped, self.teacher, self.accelerator, recipe, note)
         self.agreement = Agreement()
         self.guard = DivergenceGuard(out, self.agreement, self.step)
         self.training_step = self._training_step()
