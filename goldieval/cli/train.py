@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+from typer.core import TyperCommand
 
 from goldieval.cli.completion import complete_recipes
+from goldieval.cli.ending import end_process
 from goldieval.core.display import Console, Text
+from goldieval.core.errors import GoldievalError, InterruptedRunError, StoppedRunError
+from goldieval.core.stop import stop_requested, stoppable
 from goldieval.core.text import shell_argument
 from goldieval.tracking.names import tracker_names
 
@@ -18,6 +23,7 @@ if TYPE_CHECKING:
     from goldieval.goldiclip.recipe import Recipe
     from goldieval.goldiclip.run_folder import StepReport
 
+NEWEST, AUTO = "newest", "auto"  # values of --resume; the first is that of the option alone
 DEFAULT_TASKS = {True: ("shapes",), False: ("retrieval", "zeroshot")}  # by whether it was trained on drawn scenes
 
 
@@ -27,7 +33,7 @@ class _Settings:
 
     Attributes:
         folder: folder of the run.
-        resume: whether to continue a run.
+        resume: how to continue a run; None begins one.
         max_bad_samples: number of unusable training samples allowed.
         trackers: names of trackers.
         data_dir: folder of the data of the evaluations.
@@ -35,13 +41,34 @@ class _Settings:
     """
 
     folder: Path
-    resume: bool
+    resume: str | None
     max_bad_samples: int
     trackers: Sequence[str]
     data_dir: Path | None
     tasks_dir: Path | None
 
 
+class TrainCommand(TyperCommand):
+    """Takes ``--resume`` without a value: what follows is the recipe, except ``auto``."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, list(_with_values(args)))
+
+
+def _with_values(arguments: Sequence[str]) -> Iterator[str]:
+    """Yield arguments with ``--resume`` as ``--resume=newest``, and with ``auto`` after it as ``--resume=auto``."""
+    before = ""
+    for argument in arguments:
+        if before == "--resume":
+            yield f"--resume={AUTO if argument == AUTO else NEWEST}"
+        if argument != "--resume" and not (before == "--resume" and argument == AUTO):
+            yield argument
+        before = argument
+    if before == "--resume":
+        yield f"--resume={NEWEST}"
+
+
+@stoppable()
 def train(
     recipe: Annotated[
         str,
@@ -53,8 +80,13 @@ def train(
         typer.Option("--set", help="KEY=VALUE: replace a value of the recipe, such as optimiser.lr=5e-4. Repeatable."),
     ] = [],
     resume: Annotated[
-        bool, typer.Option("--resume", help="Continue from the newest checkpoint in the folder.")
-    ] = False,
+        str | None,
+        typer.Option(
+            metavar="[auto]",
+            help="Continue from the newest checkpoint in the folder, if there is one; auto: from the one before if it "
+            "is damaged.",
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Measure a few steps, print the cost of the whole recipe, and stop.")
     ] = False,
@@ -80,23 +112,23 @@ def train(
     from goldieval.cli.overrides import parse_overrides
     from goldieval.goldiclip.recipe_files import load_recipe
 
-    # Before torch is imported, so that a mistyped name is reported at once.
-    trackers = tracker_names(log)
+    trackers = tracker_names(log)  # before torch is imported, so that a mistyped name is reported at once
     loaded = load_recipe(recipe, parse_overrides(set_))
     folder = out or Path("runs") / loaded.name
-    from goldieval.core.errors import GoldievalError
+    if resume not in (None, NEWEST, AUTO):
+        raise GoldievalError(f"--resume {resume!r}: write --resume, or --resume {AUTO}.")
+    settings = _Settings(folder, resume, max_bad_samples, trackers, data_dir, tasks_dir)
     from goldieval.goldiclip.checkpoint_folder import latest
-    from goldieval.goldiclip.launch import is_main_process, shut_down
+    from goldieval.goldiclip.launch import is_main_process, joined
 
     if latest(folder) and not (resume or dry_run):
         raise GoldievalError(f"{folder} already contains a run. Continue it with --resume, or give another --out.")
-    console = Console(quiet=not is_main_process())
-    if dry_run:
-        _print_cost(loaded, folder, max_bad_samples, console)
-    else:
-        settings = _Settings(folder, resume, max_bad_samples, trackers, data_dir, tasks_dir)
-        _train(loaded, settings, console)
-    shut_down()
+    with joined(end_process), _resumable(settings):
+        console = Console(quiet=not is_main_process())
+        if dry_run:
+            _print_cost(loaded, folder, max_bad_samples, console)
+        else:
+            _train(loaded, settings, console)
 
 
 def _print_cost(recipe: Recipe, folder: Path, max_bad_samples: int, console: Console) -> None:
@@ -115,8 +147,6 @@ def _print_cost(recipe: Recipe, folder: Path, max_bad_samples: int, console: Con
 
 
 def _train(recipe: Recipe, settings: _Settings, console: Console) -> None:
-    from goldieval.core.errors import InterruptedRunError
-    from goldieval.goldiclip.checkpoint_folder import latest
     from goldieval.goldiclip.tracked_training import tracked
     from goldieval.goldiclip.trainer import Trainer
     from goldieval.report.training import TrainingReporter
@@ -126,22 +156,34 @@ def _train(recipe: Recipe, settings: _Settings, console: Console) -> None:
     evaluation = TrainingEvaluation(
         recipe.evaluation, folder / "results", reporter, settings.data_dir, settings.tasks_dir
     )
-    try:
-        trainer = Trainer(recipe, folder, resume=settings.resume, max_bad_samples=settings.max_bad_samples, note=_note)
-        if settings.resume:
-            reporter.resuming(trainer.step)
-        with tracked(trainer, settings.trackers, reporter.print_line) as log, reporter:
-            last = trainer.run(
-                lambda report: _each(report, reporter.step, log.step),
-                lambda checkpoint: log.scores(checkpoint, evaluation(checkpoint)),
-            )
-    except KeyboardInterrupt:
-        again = "the same command with --resume continues from {}" if latest(folder) else "there is no checkpoint yet"
-        raise InterruptedRunError(again.format(latest(folder))) from None
+    resume: bool | Literal["auto"] = "auto" if settings.resume == AUTO else bool(settings.resume)
+    trainer = Trainer(recipe, folder, resume=resume, max_bad_samples=settings.max_bad_samples, note=_note)
+    if settings.resume:
+        reporter.resuming(trainer.step)
+    with tracked(trainer, settings.trackers, reporter.print_line) as log, reporter:
+        last = trainer.run(
+            lambda report: _each(report, reporter.step, log.step),
+            lambda checkpoint: log.scores(checkpoint, evaluation(checkpoint, trainer.shares_evaluations)),
+        )
     if trainer.bad_samples.samples:
         _note(f"{trainer.bad_samples.summary()}; listed in {trainer.bad_samples.log}")
     for line in _next_lines(recipe, last, evaluation.failed, settings):
         console.print(Text(line), soft_wrap=True)
+
+
+@contextmanager
+def _resumable(settings: _Settings) -> Iterator[None]:
+    """Say, where a user or a signal ends the training, how to go on."""
+    try:
+        yield
+    except (KeyboardInterrupt, InterruptedRunError) as error:
+        from goldieval.goldiclip.checkpoint_folder import latest
+
+        option, newest = "" if settings.resume else " with --resume", latest(settings.folder)
+        again = f"the same command{option} continues from {newest}" if newest else "there is no checkpoint yet"
+        if name := stop_requested() or (str(error) if isinstance(error, StoppedRunError) else ""):
+            raise StoppedRunError(f"{name.partition(';')[0]}; {again}") from None
+        raise InterruptedRunError(again) from None
 
 
 def _next_lines(recipe: Recipe, checkpoint: Path, failed: set[str], settings: _Settings) -> list[str]:

@@ -7,6 +7,7 @@ handlers; in a program that uses goldieval as a library, signals are the program
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -75,6 +76,11 @@ def saving_work() -> Iterator[None]:
         _state.at_once = before
 
 
+def stop_requested() -> str:
+    """Return the name of the signal that requests to stop; empty if none was received."""
+    return _state.signal
+
+
 def check_stop() -> None:
     """Raise StoppedRunError if stop was requested; called where all work so far is saved."""
     if _state.signal:
@@ -85,8 +91,28 @@ def _stopped() -> StoppedRunError:
     return StoppedRunError(f"{_state.signal}; the same command continues from here")
 
 
+def leave_stop_to_parent(*_: object) -> None:
+    """Let this process go on where stop is requested, because its parent needs it until its work is saved.
+
+    For processes that load data: batch systems signal all processes of a job. A second SIGTERM ends this one, since
+    the parent may have no other way.
+    """
+    global _state
+    _state = _State()
+    for number in SIGNALS:
+        signal.signal(number, _received_by_child)
+
+
 def _received(number: int, frame: FrameType | None) -> None:
     is_second = bool(_state.signal)
     _state.signal = _state.signal or signal.Signals(number).name
     if is_second or _state.at_once:
         raise _StopNow
+
+
+def _received_by_child(number: int, frame: FrameType | None) -> None:
+    if number != signal.SIGTERM:
+        return
+    if _state.signal:
+        os._exit(128 + number)
+    _state.signal = signal.Signals(number).name

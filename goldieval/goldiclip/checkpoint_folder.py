@@ -19,6 +19,10 @@ from goldieval.goldiclip.model import GoldiClip
 from goldieval.models.safe_load import only_tensors
 
 
+class DamagedCheckpointError(GoldievalError):
+    """A checkpoint cannot be read, or is not what was written."""
+
+
 def save_folder(
     folder: Path, model: GoldiClip, teacher: GoldiClip, info: CheckpointInfo, state: dict[str, Any]
 ) -> None:

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
-import torch.nn.functional as F
 
 from goldieval.goldiclip import encoders
 from goldieval.goldiclip.data.batch import Batch
 from goldieval.goldiclip.encoders import Encoder
 from goldieval.goldiclip.feature_cache import FeatureCache
-from goldieval.goldiclip.gather import any_process, gathered
+from goldieval.goldiclip.gather import gathered
 from goldieval.goldiclip.model import GoldiClip, ImageFeatures
 from goldieval.goldiclip.objective_state import ObjectiveState
 from goldieval.goldiclip.recipe import Recipe
@@ -103,26 +102,11 @@ class StepFeatures:
     def _teacher(self, encoder: Encoder) -> tuple[torch.Tensor, ...]:
         return self.cache.encoded(encoder, self.teacher) if self.cache else encoder(self.teacher, self.batch)
 
-    @cached_property
-    def has_questions(self) -> bool:
-        """Whether an image of any process has a question; the same in all processes."""
-        return any_process(self.batch.has_questions, self.batch.question.ids.device)
-
-    @cached_property
-    def has_foils(self) -> bool:
-        """Whether an image of any process has foils; the same in all processes."""
-        return any_process(self.batch.has_foils, self.batch.is_candidate.device)
-
     @property
     def first_row(self) -> int:
         """Row of this process's first image among those of all processes."""
         ready = torch.distributed.is_available() and torch.distributed.is_initialized()
         return torch.distributed.get_rank() * len(self.batch) if ready else 0
-
-
-def unit(features: torch.Tensor) -> torch.Tensor:
-    """Return unit vectors in float32: bfloat16 changes lengths by up to 0.3 %, too much for a scaled cosine."""
-    return F.normalize(features.float(), dim=-1)
 
 
 def by_image(features: torch.Tensor, per_image: int) -> torch.Tensor:

@@ -46,6 +46,14 @@ class StepReport:
     waited: float = 0.0
     memory: int = 0
 
+    def waiting_share(self, batch_size: int) -> float:
+        """Return the share of the step in which this process waited for its batch.
+
+        Args:
+            batch_size: Images per step, of all processes.
+        """
+        return min(1.0, self.waited * self.rate / batch_size)
+
 
 @dataclass(frozen=True)
 class RunFolder:

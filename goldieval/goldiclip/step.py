@@ -6,14 +6,16 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from accelerate import Accelerator
 from accelerate.optimizer import AcceleratedOptimizer
 
 from goldieval.core.errors import GoldievalError
+from goldieval.goldiclip.agreement import Agreement
 from goldieval.goldiclip.data.batch import Batch
+from goldieval.goldiclip.determinism import fixed_order
 from goldieval.goldiclip.divergence import DivergenceGuard
 from goldieval.goldiclip.ema import update_teacher
 from goldieval.goldiclip.optimiser import clamp_logit_scales, set_learning_rates, warm_up_cosine
@@ -38,6 +40,7 @@ class TrainingStep:
         passes: Forward and backward pass of student and teacher.
         optimiser: The optimiser, wrapped by accelerate.
         guard: What stops a training that has diverged.
+        agreement: What this process agrees on with the others, once a step.
     """
 
     recipe: Recipe
@@ -45,6 +48,7 @@ class TrainingStep:
     passes: Passes
     optimiser: AcceleratedOptimizer
     guard: DivergenceGuard
+    agreement: Agreement
 
     def __post_init__(self) -> None:
         self._reported: float | None = None
@@ -64,8 +68,8 @@ class TrainingStep:
         start = time.perf_counter()
         host_batch = load(step)
         waited = time.perf_counter() - start
-        with self._explained_out_of_memory():
-            batch = host_batch.to(self.accelerator.device)
+        with self._explained_out_of_memory(), fixed_order(self.recipe.execution.deterministic):
+            batch = self._agreed(host_batch).to(self.accelerator.device)
             self.guard.keep_sample(batch)
             generator = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + step)  # the same in all processes
             total, losses = self.passes.backward(batch, generator, step)
@@ -90,6 +94,11 @@ class TrainingStep:
     def restart_clock(self) -> None:
         """Leave out of the next step's time what has happened since this one: a checkpoint, an evaluation."""
         self._reported = None
+
+    def _agreed(self, batch: Batch) -> Batch:
+        """Exchange with the other processes what they must agree on, and is known on the hosts."""
+        agreed = self.agreement.agreed({"questions": batch.has_questions, "foils": batch.has_foils})
+        return replace(batch, has_questions=agreed["questions"], has_foils=agreed["foils"])
 
     def _numbers(self, total: torch.Tensor, losses: dict[str, torch.Tensor]) -> StepNumbers:
         """Clip the gradient, and copy the step's numbers to the host."""

@@ -88,6 +88,8 @@ def step_values(report: StepReport) -> dict[str, float]:
         "gradient_norm": report.gradient_norm,
         "images_per_second": report.rate,
         "images_seen": report.images_seen,
+        "seconds_waiting_for_data": report.waited,
+        **({"memory_gib": report.memory / 2**30} if report.memory else {}),
     }
 
 

@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Literal
 
 import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
 
-from goldieval.core.errors import GoldievalError
+from goldieval.core.errors import GoldievalError, StoppedRunError
+from goldieval.core.stop import saving_work
 from goldieval.goldiclip.agreement import Agreement
 from goldieval.goldiclip.checkpoint import start_from
-from goldieval.goldiclip.checkpoint_folder import latest
 from goldieval.goldiclip.data.bad_samples import MAX_BAD_SAMPLES, BadSamples
 from goldieval.goldiclip.data.batches import Batches
 from goldieval.goldiclip.data.corpus import Corpus
 from goldieval.goldiclip.data.loader import BatchLoader
 from goldieval.goldiclip.data.sources import corpus_of, workers_of
+from goldieval.goldiclip.determinism import fix_workspace
 from goldieval.goldiclip.divergence import DivergenceGuard
 from goldieval.goldiclip.ema import teacher_of
 from goldieval.goldiclip.launch import on_cpu
@@ -27,6 +29,7 @@ from goldieval.goldiclip.optimiser import optimiser_of
 from goldieval.goldiclip.passes import Passes
 from goldieval.goldiclip.provenance import checkpoint_info, training_history
 from goldieval.goldiclip.recipe import Recipe
+from goldieval.goldiclip.resuming import Resuming, identity
 from goldieval.goldiclip.run_folder import RunFolder, StepReport
 from goldieval.goldiclip.step import TrainingStep
 from goldieval.goldiclip.student import Student
@@ -44,6 +47,7 @@ class Trainer:
         teacher: Moving average of the student's model.
         corpus: The training data.
         bad_samples: Samples that this process could not use.
+        shares_evaluations: Whether all processes see the checkpoints, and so can share the work of an evaluation.
     """
 
     def __init__(
@@ -51,7 +55,7 @@ class Trainer:
         recipe: Recipe,
         out: Path,
         *,
-        resume: bool = False,
+        resume: bool | Literal["auto"] = False,
         corpus: Corpus | None = None,
         max_bad_samples: int = MAX_BAD_SAMPLES,
         note: Callable[[str], None] = lambda line: None,
@@ -61,7 +65,8 @@ class Trainer:
         Args:
             recipe: Everything that the run depends on.
             out: Folder of the run.
-            resume: Continue from the newest checkpoint in ``out``, if there is one.
+            resume: Continue from the newest checkpoint in ``out``, if there is one; ``auto`` continues from the one
+                before where it is damaged.
             corpus: Training data; by default those that the recipe names.
             max_bad_samples: Number of samples that may be unusable in each process.
             note: Called with a line for each bad sample, and where opening the data takes a while.
@@ -72,6 +77,8 @@ class Trainer:
         self.recipe, self.folder = recipe, RunFolder(out)
 
         # Processes, devices and precision.
+        if recipe.execution.deterministic:
+            fix_workspace()
         self.accelerator = Accelerator(
             cpu=on_cpu(),
             mixed_precision=recipe.optimiser.precision,
@@ -85,19 +92,23 @@ class Trainer:
         # Student, teacher and optimiser: at random, from the checkpoint `init`, or as the interrupted run left them.
         torch.manual_seed(recipe.seed)
         self.student = Student(recipe)
-        resumed = latest(out) if resume else None
-        info = start_from(self.student.model, Path(recipe.init)) if recipe.init and not resumed else None
-        self.teacher = teacher_of(self.student.model).to(self.accelerator.device)
+        self.agreement = Agreement()
+        self.resuming = Resuming(out, self.agreement, falls_back=resume == "auto", note=note)
+        found = self.resuming.found() if resume else []
+        info = start_from(self.student.model, Path(recipe.init)) if recipe.init and not found else None
+        self.student.to(self.accelerator.device)
+        self.teacher = teacher_of(self.student.model)
         optimiser = optimiser_of(self.student, recipe, self.accelerator.device)
         self.state = TrainingState(recipe, self.student, self.teacher, optimiser, self.accelerator.scaler)
-        wrapped, self.optimiser = self.accelerator.prepare(self.student, optimiser)
+        wrapped, self.optimiser = self.accelerator.prepare(self.student, optimiser, device_placement=[False, False])
         self.step = 0
-        if resumed:  # on the device already: what is prepared afterwards would move all of the optimiser's state there
-            self.step, info = self.state.restore(resumed)
+        resumed: Path | None = None
+        if found:
+            resumed, self.step, info = self.resuming.restored(self.state)
             if not has_manifest(resumed):
                 note(f"{resumed} was written by an older goldieval, without checksums: damage would not be found")
+        self._saved_step, self.shares_evaluations = self.step, True
         self.passes = Passes(self.student, wrapped, self.teacher, self.accelerator, recipe, note)
-        self.agreement = Agreement()
         self.guard = DivergenceGuard(out, self.agreement, self.step)
         self.training_step = self._training_step()
 
@@ -126,27 +137,29 @@ class Trainer:
 
         Args:
             watch: Called in the main process after each step.
-            evaluate: Called in the main process with each checkpoint that the recipe wants evaluated.
+            evaluate: Called with each checkpoint that the recipe wants evaluated, in all processes, or in the main
+                process alone, see ``shares_evaluations``.
 
         Returns:
             The last checkpoint.
 
         Raises:
+            StoppedRunError: A process was requested to stop, see ``core.stop``; a checkpoint has been written.
             GoldievalError: The training has diverged, the data are unusable, or the folder cannot be written.
         """
-        optimiser, evaluation, main = self.recipe.optimiser, self.recipe.evaluation, self.accelerator.is_main_process
+        main = self.accelerator.is_main_process
         self.bad_samples.log = self.folder.bad_samples_log(self.accelerator.process_index)
-        with self.folder.writing(self.step) if main else nullcontext():
-            self.accelerator.wait_for_everyone()  # the folder exists now
+        with self.folder.writing(self.step) if main else nullcontext(), saving_work():
+            self.agreement.agreed({})  # the folder exists now
             self._evaluate_if_due(evaluate)  # a run may have been interrupted between a checkpoint and its evaluation
-            while self.step < optimiser.steps:
+            while self.step < self.recipe.optimiser.steps:
                 report = self.train_step()
                 if main:
                     self.folder.log(report)
                     watch(report)
-                if self._is_due(self.recipe.save_every) or self._is_due(evaluation.every):
+                if self._is_due(self.recipe.save_every) or self._is_due(self.recipe.evaluation.every):
                     self.save()
-                    self.training_step.restart_clock()
+                self._stop_if_requested()
                 self._evaluate_if_due(evaluate)
         return self.folder.step(self.step)
 
@@ -158,12 +171,15 @@ class Trainer:
             GoldievalError: The training has diverged, or the data are unusable.
         """
         images_seen = self.images_seen + self.recipe.optimiser.batch_size
-        report = self.training_step(self.loader.batch, self.step, images_seen)
+        with self.agreement.working(f"step {self.step + 1:,}"):
+            report = self.training_step(self.loader.batch, self.step, images_seen)
         self.step += 1
         return report
 
     def save(self) -> None:
         """Write a checkpoint and remove the oldest; the newest good one is kept, whatever ``keep`` says.
+
+        All processes call this, and return once the checkpoint is there.
 
         Raises:
             GoldievalError: It would not be finite, or cannot be written.
@@ -174,6 +190,9 @@ class Trainer:
             self.state.save(self.folder.step(self.step), self.step, info)
             last = self.step == self.recipe.optimiser.steps
             self.folder.prune(self.recipe.keep, self.step if last else self.guard.good_step)
+        self.agreement.agreed({})  # it is there now, for all processes
+        self._saved_step = self.step
+        self.training_step.restart_clock()
 
     @property
     def images_seen(self) -> int:
@@ -189,7 +208,7 @@ class Trainer:
         self.loader = self._batch_loader()
 
     def _training_step(self) -> TrainingStep:
-        return TrainingStep(self.recipe, self.accelerator, self.passes, self.optimiser, self.guard)
+        return TrainingStep(self.recipe, self.accelerator, self.passes, self.optimiser, self.guard, self.agreement)
 
     def _batch_loader(self) -> BatchLoader:
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
@@ -206,8 +225,21 @@ class Trainer:
         if not (self.step and self._is_due(self.recipe.evaluation.every)):
             return
         done = self.folder.evaluated(self.step)
-        if self.accelerator.is_main_process and not done.exists():
-            evaluate(self.folder.step(self.step))
-            done.touch()
+        everyone = self.agreement.exchanged((done.exists(), identity(self.folder.step(self.step))))
+        if not everyone[0][0]:
+            main = self.accelerator.is_main_process
+            self.shares_evaluations = len({seen for _, seen in everyone}) == 1
+            if self.shares_evaluations or main:
+                evaluate(self.folder.step(self.step))
+            if main:
+                done.touch()
+        self.agreement.agreed({})
         self.training_step.restart_clock()
-        self.accelerator.wait_for_everyone()
+
+    def _stop_if_requested(self) -> None:
+        """Save and stop if some process was requested to before this step; all processes know it, and do."""
+        if not self.agreement.stop or self.step == self.recipe.optimiser.steps:
+            return
+        if self._saved_step != self.step:
+            self.save()
+        raise StoppedRunError(self.agreement.stop)

@@ -10,7 +10,7 @@ import torch
 
 from goldieval.core.errors import GoldievalError, listing
 from goldieval.goldiclip.checkpoint import CheckpointInfo, load_weights, not_finite
-from goldieval.goldiclip.checkpoint_folder import load_state, save_folder
+from goldieval.goldiclip.checkpoint_folder import DamagedCheckpointError, load_state, save_folder
 from goldieval.goldiclip.model import GoldiClip
 from goldieval.goldiclip.optimiser import load_optimiser_state
 from goldieval.goldiclip.recipe import Recipe
@@ -83,8 +83,8 @@ class TrainingState:
             The steps that it has done, and what it says of itself.
 
         Raises:
-            GoldievalError: The checkpoint cannot be read, is damaged or not finite, or belongs to a recipe that trains
-                other weights.
+            DamagedCheckpointError: The checkpoint cannot be read, is damaged or not finite.
+            GoldievalError: It belongs to a recipe that trains other weights.
         """
         state, model, info, teacher = _read(folder)
         try:
@@ -105,7 +105,7 @@ class TrainingState:
                 "of goldieval? Name another --out."
             ) from error
         if bad := self.not_finite():
-            raise GoldievalError(
+            raise DamagedCheckpointError(
                 f"cannot resume: {folder} holds numbers that are not finite ({bad}). {REMOVE.format(folder)}"
             )
         return step, info
@@ -133,9 +133,9 @@ def _read(folder: Path) -> tuple[dict[str, Any], GoldiClip, CheckpointInfo, Gold
         model, info = load_weights(folder)
         return state, model, info, load_weights(folder / "teacher.safetensors")[0]
     except GoldievalError as error:
-        if "cannot resume" in str(error):
-            raise
-        raise GoldievalError(f"cannot resume: {error} {REMOVE.format(folder)}") from error
+        known = "cannot resume" in str(error)
+        line = str(error) if known else f"cannot resume: {error} {REMOVE.format(folder)}"
+        raise DamagedCheckpointError(line) from error
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -20,7 +20,7 @@ LINE_EVERY_S = 15.0
 
 
 class TrainingReporter:
-    """Prints each loss, its weight, the gradient norm and images per second."""
+    """Prints each loss with its weight, the norm of the gradient, and what tells whether a run is slow or full."""
 
     def __init__(self, console: Console, recipe: Recipe) -> None:
         self.console, self.recipe = console, recipe
@@ -55,8 +55,7 @@ class TrainingReporter:
         self._bar.stop()
 
     def step(self, report: StepReport) -> None:
-        parts = [f"{name} {loss:.3f} x{report.weights[name]:.2g}" for name, loss in report.losses.items()]
-        line = f"{', '.join(parts)}; |g| {report.gradient_norm:.2f}; {report.rate:,.0f} images/s"
+        line = step_line(report, self.recipe.optimiser.batch_size)
         self._bar.update(self._task, completed=report.step, description=line if self.console.is_terminal else "")
         now = time.monotonic()
         left = self._left(report.step, now)
@@ -103,3 +102,23 @@ class TrainingReporter:
             lines.insert(0, f"{missing} Measured on synthetic pictures: reading yours may take longer.")
         for line in lines:
             self.console.print(Text(line), soft_wrap=True)
+
+
+def step_line(report: StepReport, batch_size: int) -> str:
+    """Return the numbers of a step in a line.
+
+    Args:
+        report: the step.
+        batch_size: images per step, of all processes.
+    """
+    losses = [f"{name} {loss:.3f} x{report.weights[name]:.2g}" for name, loss in report.losses.items()]
+    rate = f"{report.rate:,.0f}" if report.rate >= 10 else f"{report.rate:.2g}"
+    parts = [
+        ", ".join(losses),
+        f"lr {report.learning_rate:.2g}",
+        f"|g| {report.gradient_norm:.2f}",
+        f"{rate} images/s",
+        f"{report.waiting_share(batch_size):.0%} waiting for data",
+    ]
+    memory = [f"{report.memory / 2**30:,.1f} GiB"] if report.memory else []
+    return "; ".join(parts + memory)

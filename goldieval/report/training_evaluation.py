@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from goldieval.core.errors import GoldievalError, first_line
+from goldieval.core.errors import GoldievalError, InterruptedRunError, LostRankError, first_line
 from goldieval.data.roots import data_root
+from goldieval.engine.reporter import RankReporter, Reporter
 from goldieval.engine.run import evaluate
+from goldieval.goldiclip.launch import progressed
 from goldieval.goldiclip.recipe_parts import Evaluation
 from goldieval.records.results import Results
 from goldieval.report.numbers import value
@@ -50,11 +52,15 @@ class TrainingEvaluation:
         if self.evaluation.every:
             catalogue.select(self.evaluation.tasks)
 
-    def __call__(self, checkpoint: Path) -> Results:
+    def __call__(self, checkpoint: Path, together: bool = True) -> Results:
         """Evaluate a checkpoint folder and return its records. An error is printed, and training continues.
 
         This includes every kind of error, such as insufficient memory beside the training, which would occur again
-        after each --resume.
+        after each --resume; not a request to stop, and not the loss of a process.
+
+        Args:
+            checkpoint: the checkpoint.
+            together: whether all processes of the training call this, and share the work; else the others wait.
         """
         tasks, limit = list(self.evaluation.tasks), self.evaluation.limit
         try:
@@ -66,8 +72,11 @@ class TrainingEvaluation:
                 cache=False,
                 data_dir=self.data_dir,
                 tasks_dir=self.tasks_dir,
-                distributed=False,  # the other processes of the training wait meanwhile
+                distributed=together,
+                reporter=RankReporter(Reporter(), progressed),
             )
+        except (InterruptedRunError, LostRankError):
+            raise
         except Exception as error:
             kind = "" if isinstance(error, GoldievalError) else f"{type(error).__name__}: "
             self.output.print_line(f"{checkpoint.name}  evaluation failed: {kind}{first_line(error)}")

@@ -16,6 +16,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 PRELOADED = ["torch", "torch.distributed", "scipy.stats", "open_clip", "pyarrow.parquet", "goldieval.cli"]
+PRELOADED += ["goldieval.goldiclip.trainer", "goldieval.report.training_evaluation"]
 LIMIT_S = 240.0
 
 

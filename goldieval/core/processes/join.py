@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import socket
@@ -9,7 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -69,7 +70,7 @@ def joined(distributed: bool = True) -> Iterator[tuple[Ranks, Place]]:
     import torch.distributed as dist
 
     if launch is not None:
-        _meet(launch)
+        meet(launch)
     elif dist.get_world_size() == 1:
         yield OneProcess(), Place(cores=available_cores())
         return
@@ -112,8 +113,20 @@ def _is_under_way() -> bool:
     return dist is not None and dist.is_available() and dist.is_initialized()
 
 
-def _meet(launch: Launch) -> None:
-    """Make the process group of a launcher's processes."""
+def meet(launch: Launch, backend: str = "gloo", longest_exchange_s: float | None = None) -> Store:
+    """Make the process group of a launcher's processes.
+
+    Args:
+        launch: how this process was started.
+        backend: backend of the group.
+        longest_exchange_s: time in seconds after which an exchange fails; by default that of the meeting.
+
+    Returns:
+        The store of the group.
+
+    Raises:
+        GoldievalError: the others have not come in time.
+    """
     limit_s = min(LONGEST_MEETING_S, max(SHORTEST_MEETING_S, stall_limit()))
     begun, is_silent = time.monotonic(), launch.rank == 0  # one line, not one of each rank
 
@@ -123,20 +136,23 @@ def _meet(launch: Launch) -> None:
             is_silent = False
             LOG.warning(
                 f"waiting for the other {launch.size - 1} of {launch.size} processes ({launch.by}) at "
-                f"{launch.address}:{launch.port}. {ALONE}"
+                f"{launch.address}:{launch.port}. {launch.alone}".rstrip()
             )
 
+    def make() -> Store:
+        return _made_process_group(launch, backend, timedelta(seconds=limit_s), longest_exchange_s)
+
     try:
-        result_of(started(lambda: _make_process_group(launch, timedelta(seconds=limit_s))), POLL_S, say_who_waits)
+        return result_of(started(make), POLL_S, say_who_waits)
     except Exception as error:
         raise GoldievalError(
             f"rank {launch.rank} of {launch.size} ({launch.by}) did not meet the others at {launch.address}:"
-            f"{launch.port} within {limit_s:.0f} s: {first_line(error)}. {ALONE}"
+            f"{launch.port} within {limit_s:.0f} s: {first_line(error)}. {launch.alone}".rstrip()
         ) from error
 
 
-def _make_process_group(launch: Launch, limit: timedelta) -> None:
-    """Make the process group; this waits in compiled code for all processes."""
+def _made_process_group(launch: Launch, backend: str, limit: timedelta, longest_exchange_s: float | None) -> Store:
+    """Make the process group, and return its store; this waits in compiled code for all processes."""
     import torch.distributed as dist
     from torch._C._distributed_c10d import PrefixStore
     from torch.distributed.rendezvous import rendezvous
@@ -145,8 +161,24 @@ def _make_process_group(launch: Launch, limit: timedelta) -> None:
     meeting = rendezvous(f"tcp://{address}:{launch.port}", launch.rank, launch.size, timeout=limit)
     store, rank, size = next(meeting)
     # A prefix of our own: the variables of a training are inherited by what it starts, and so is its store.
-    own = PrefixStore(f"goldieval/{launch.by}", store)
-    dist.init_process_group("gloo", store=own, rank=rank, world_size=size, timeout=limit)
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")  # torchrun keeps its store when it starts ranks again
+    own = PrefixStore(f"goldieval/{launch.by}/{attempt}", store)
+    exchange = timedelta(seconds=longest_exchange_s) if longest_exchange_s is not None else limit
+    dist.init_process_group(backend, store=own, rank=rank, world_size=size, timeout=exchange)
+    return own
+
+
+def everyone_of(store: Store, rank: int, size: int) -> list[Member]:
+    """Return all ranks of a group, by number, once all have come.
+
+    Args:
+        store: store of the group.
+        rank: number of this process.
+        size: number of processes.
+    """
+    here = Member(rank, socket.gethostname(), _machine(), os.getpid())
+    store.set(f"member/{rank}", json.dumps(asdict(here)))
+    return [Member(**json.loads(store.get(f"member/{other}"))) for other in range(size)]
 
 
 def _group() -> tuple[Processes, Place, Gloo]:

@@ -23,6 +23,7 @@ class Launch:
         size: number of processes.
         address: host of rank 0.
         port: port on that host where the processes meet.
+        alone: how to work in this process alone, for messages.
     """
 
     by: str
@@ -30,6 +31,7 @@ class Launch:
     size: int
     address: str
     port: int
+    alone: str = ALONE
 
 
 class _Variables(NamedTuple):
@@ -63,8 +65,12 @@ MPI = _Variables(
 LAUNCHERS = (TORCHRUN, MPI, SLURM)  # torchrun may itself be started by srun, once per machine
 
 
-def launch_of(environment: Mapping[str, str] = os.environ) -> Launch | None:
+def launch_of(environment: Mapping[str, str] = os.environ, alone: str = ALONE) -> Launch | None:
     """Return how this process was started; None if it is the only one.
+
+    Args:
+        environment: the environment variables.
+        alone: how to work in this process alone, for messages.
 
     Raises:
         GoldievalError: the launcher's variables are incomplete or not numbers.
@@ -72,13 +78,15 @@ def launch_of(environment: Mapping[str, str] = os.environ) -> Launch | None:
     variables = _launcher(environment)
     if variables is None:
         return None
-    rank, size = (_number(environment, name) for name in (variables.rank, variables.size))
+    rank, size = (_number(environment, name, alone) for name in (variables.rank, variables.size))
     if size < 2:
         return None
     if not 0 <= rank < size:
-        raise GoldievalError(f"{variables.rank}={rank} is not a rank of {variables.size}={size} processes. {ALONE}")
-    address, port = _meeting_point(variables, environment)
-    return Launch(variables.by, rank, size, address, port)
+        raise GoldievalError(
+            f"{variables.rank}={rank} is not a rank of {variables.size}={size} processes. {alone}".rstrip()
+        )
+    address, port = _meeting_point(variables, environment, alone)
+    return Launch(variables.by, rank, size, address, port, alone)
 
 
 def local_place(environment: Mapping[str, str] = os.environ) -> tuple[int, int] | None:
@@ -95,13 +103,13 @@ def _launcher(environment: Mapping[str, str]) -> _Variables | None:
     return next(found, None)
 
 
-def _number(environment: Mapping[str, str], name: str) -> int:
+def _number(environment: Mapping[str, str], name: str, alone: str) -> int:
     if not environment[name].strip().isdecimal():
-        raise GoldievalError(f"${name} should be a number of processes, but is {environment[name]!r}. {ALONE}")
+        raise GoldievalError(f"${name} should be a number of processes, but is {environment[name]!r}. {alone}".rstrip())
     return int(environment[name])
 
 
-def _meeting_point(variables: _Variables, environment: Mapping[str, str]) -> tuple[str, int]:
+def _meeting_point(variables: _Variables, environment: Mapping[str, str], alone: str) -> tuple[str, int]:
     """Return host and port where the processes meet."""
     address, port = environment.get("MASTER_ADDR", ""), environment.get("MASTER_PORT", "")
     if variables is SLURM:
@@ -110,7 +118,7 @@ def _meeting_point(variables: _Variables, environment: Mapping[str, str]) -> tup
     if not address or not port.isdecimal() or not 0 < int(port) < 65536:
         raise GoldievalError(
             f"this is one of several processes ({variables.size}={environment[variables.size]}), but "
-            f"$MASTER_ADDR={address!r} and $MASTER_PORT={port!r} do not say where they meet: set both. {ALONE}"
+            f"$MASTER_ADDR={address!r} and $MASTER_PORT={port!r} do not say where they meet: set both. {alone}".rstrip()
         )
     return address, int(port)
 

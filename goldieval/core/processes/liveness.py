@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Container
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -55,7 +56,7 @@ class Heartbeat:
             store: the store of this group of processes.
             rank: number of this process.
         """
-        self._store, self._rank, self._done = store, rank, 0
+        self._store, self._rank, self._done, self._arrived = store, rank, 0, 0
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="goldieval-heartbeat", daemon=True)
         self._thread.start()
@@ -63,6 +64,10 @@ class Heartbeat:
     def progressed(self) -> None:
         """Count some work as done."""
         self._done += 1
+
+    def arrived(self) -> None:
+        """Count this rank as come to the place where all ranks wait for each other."""
+        self._arrived += 1
 
     def stop(self, reason: str = "") -> None:
         """Stop to report; tell the others why this rank leaves, if they do not expect it."""
@@ -77,7 +82,7 @@ class Heartbeat:
         while True:
             beats += 1
             try:
-                self._store.set(f"life/{self._rank}", f"{beats} {self._done}")
+                self._store.set(f"life/{self._rank}", f"{beats} {self._done} {self._arrived}")
             except Exception:  # the store has ended, and does not come back: the next exchange says so
                 return
             if self._stopped.wait(BEAT_S):
@@ -98,32 +103,39 @@ class Watch:
         self._store, self._members, self._own = store, members, own
         self._seen: dict[int, tuple[str, float, str, float]] = {}  # beat, since when, progress, since when
 
-    def check(self, waited_for: list[int], doing: str) -> None:
+    def check(self, waited_for: list[int], doing: str, may_pause: Container[int] = ()) -> None:
         """Check the ranks that this one waits for.
 
         Args:
             waited_for: their numbers.
             doing: what they wait for.
+            may_pause: numbers of those of which no progress is expected.
 
         Raises:
             LostRankError: one of them has died, left, or made no progress for too long; it is named.
         """
-        lines = {rank: line for rank in waited_for if (line := self._trouble(self._members[rank]))}
+        lines = {
+            rank: line for rank in waited_for if (line := self._trouble(self._members[rank], rank not in may_pause))
+        }
         if lines:
             said = "; ".join(lines.values())
             raise LostRankError(f"{said}. All ranks stop ({doing}); the same command continues from here.", lines)
 
-    def _trouble(self, member: Member) -> str:
+    def arrivals(self, rank: int) -> int:
+        """Return how often a rank has come to the place where all ranks wait for each other."""
+        return int((self._value(f"life/{rank}") or "0 0 0").split()[2])
+
+    def _trouble(self, member: Member, progresses: bool) -> str:
         """Return what is wrong with a rank, or nothing."""
         if reason := self._value(f"left/{member.rank}"):
             return f"{member.name} has left: {reason}"
         if member.machine == self._own.machine and not _exists(member.process):
             return f"{member.name} has died"
-        beat, _, progress = (self._value(f"life/{member.rank}") or "0 0").partition(" ")
+        beat, _, progress = (self._value(f"life/{member.rank}") or "0 0 0").partition(" ")
         now, limit = time.monotonic(), stall_limit()
         last_beat, beat_since, last_progress, progress_since = self._seen.get(member.rank, (beat, now, progress, now))
         beat_since = beat_since if beat == last_beat else now
-        progress_since = progress_since if progress == last_progress else now
+        progress_since = progress_since if progress == last_progress and progresses else now
         self._seen[member.rank] = beat, beat_since, progress, progress_since
         if now - beat_since > min(SILENCE_S, limit):
             return f"{member.name} has given no sign of life for {now - beat_since:,.0f} s: it has stopped, or hangs"

@@ -11,6 +11,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from goldieval.core.errors import GoldievalError, first_line
+from goldieval.core.stop import leave_stop_to_parent
 from goldieval.goldiclip.data.bad_samples import BadSamples, TooManyBadError
 from goldieval.goldiclip.data.batch import Batch
 from goldieval.goldiclip.data.batches import Batches
@@ -36,7 +37,7 @@ class BatchLoader:
         """
         self.batches, self.steps, self.workers, self.bad, self.pin = batches, steps, workers, bad, pin
         self._stream: Iterator[Made] = iter(())
-        self._next = -1
+        self._next, self._counted = -1, False
 
     def batch(self, step: int) -> Batch:
         """Return this process's share of the batch of a step.
@@ -44,6 +45,9 @@ class BatchLoader:
         Raises:
             GoldievalError: There are too many bad samples, or a worker died.
         """
+        if not self._counted:
+            self._counted = True
+            self.bad.count(self.batches.corpus.bad)
         made = self._ahead(step) if self.workers else _made(self.batches, step)
         if isinstance(made, TooManyBadError):
             raise self.bad.give_up(made.bad)
@@ -71,6 +75,7 @@ class BatchLoader:
             batch_size=None,
             sampler=range(step, self.steps),
             num_workers=self.workers,
+            worker_init_fn=leave_stop_to_parent,
             pin_memory=self.pin,
             generator=torch.Generator(),  # else it would draw from the generator of the training
         )
