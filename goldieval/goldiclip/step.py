@@ -72,8 +72,7 @@ class TrainingStep:
         with self._explained_out_of_memory(), fixed_order(self.recipe.execution.deterministic):
             batch = self._agreed(host_batch).to(self.accelerator.device)
             self.guard.keep_sample(batch)
-            generator = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + step)  # the same in all processes
-            total, losses = self.passes.backward(batch, generator, step)
+            total, losses = self.passes.backward(batch, step)
             numbers = self._numbers(total, losses)  # here the host waits for the device
             now = time.perf_counter()
             self.guard.check(step, numbers, skips=self.accelerator.scaler is not None)
