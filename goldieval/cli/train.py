@@ -93,6 +93,9 @@ def train(
     max_bad_samples: Annotated[
         int, typer.Option(min=0, help="Number of unusable training samples allowed in each process.")
     ] = 100,
+    allow_commands: Annotated[
+        bool, typer.Option("--allow-commands", help="Let data.path of a recipe file run commands (pipe:).")
+    ] = False,
     log: Annotated[
         list[str],
         typer.Option(help="Log steps and scores to tensorboard, wandb, mlflow or trackio. Repeatable."),
@@ -113,7 +116,7 @@ def train(
     from goldieval.goldiclip.recipe_files import load_recipe
 
     trackers = tracker_names(log)  # before torch is imported, so that a mistyped name is reported at once
-    loaded = load_recipe(recipe, parse_overrides(set_))
+    loaded = load_recipe(recipe, parse_overrides(set_), allow_commands)
     folder = out or Path("runs") / loaded.name
     if resume not in (None, NEWEST, AUTO):
         raise GoldievalError(f"--resume {resume!r}: write --resume, or --resume {AUTO}.")

@@ -21,6 +21,7 @@ FLAGS = {
         "--resume",
         "--dry-run",
         "--max-bad-samples",
+        "--allow-commands",
         "--log",
         "--data-dir",
         "--tasks-dir",
