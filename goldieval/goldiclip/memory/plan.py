@@ -36,7 +36,9 @@ class Setting:
     @property
     def arguments(self) -> str:
         """Arguments of ``goldieval train``."""
-        return f"--set execution.micro_batches={self.micro_batches} --set execution.checkpointing={self.checkpointing:g}"
+        return (
+            f"--set execution.micro_batches={self.micro_batches} --set execution.checkpointing={self.checkpointing:g}"
+        )
 
 
 @dataclass(frozen=True)
