@@ -238,9 +238,12 @@ def weights(run: Path) -> dict[str, str]:
     return found
 
 
+MEASURED = ("rate", "waited", "memory")  # which no two runs share
+
+
 def log_lines(run: Path) -> dict[str, str]:
     rows = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
-    return {f"log {row['step']}": json.dumps({key: row[key] for key in row if key != "rate"}) for row in rows}
+    return {f"log {row['step']}": json.dumps({key: row[key] for key in row if key not in MEASURED}) for row in rows}
 
 
 def newest(run: Path) -> dict[str, str]:

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from goldieval.core.containment import contained
 from goldieval.core.errors import AdapterError, TaskError
+from goldieval.core.out_of_memory import caused_by_memory
 
 # Number of consecutive failures after which the remaining items are not tried: before the first success, and after it.
 # One bad item in a batch of 1,024 causes eleven consecutive failures.
@@ -23,10 +24,12 @@ class BatchFailures:
     Attributes:
         reasons: Reason for each failed item, by its key.
         given_up: Why no further items are tried; empty as long as they are.
+        too_large: Number of batches that did not fit into memory and were tried again as halves.
     """
 
     reasons: dict[str, str] = field(default_factory=dict)
     given_up: str = ""
+    too_large: int = 0
     _in_a_row: int = 0
     _patience: int = PATIENCE_AT_FIRST
 
@@ -55,6 +58,7 @@ class BatchFailures:
         if self.given_up or len(keys) == 1:
             self.reasons |= dict.fromkeys(keys, str(error))
             return False
+        self.too_large += caused_by_memory(error)
         return True
 
 

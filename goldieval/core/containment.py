@@ -14,6 +14,7 @@ from goldieval.core.errors import (
     TaskError,
     first_line,
 )
+from goldieval.core.out_of_memory import advice, is_out_of_memory, release_memory
 
 LOG = logging.getLogger("goldieval")
 
@@ -45,7 +46,10 @@ def contained(doing: str = "", passing: type[GoldievalError] = TaskError) -> Ite
         LOG.debug("while %s", doing or "working", exc_info=error)
         if isinstance(error, passing):
             raise
-        raise TaskError(error_line(error, doing)) from error
+        line = error_line(error, doing)
+        if is_out_of_memory(error):
+            release_memory(error)
+        raise TaskError(line) from error
 
 
 def error_line(error: BaseException, doing: str = "") -> str:
@@ -57,17 +61,12 @@ def error_line(error: BaseException, doing: str = "") -> str:
     if isinstance(error, GoldievalError):
         return utf8_safe(str(error))
     work = f" while {doing}" if doing else ""
-    if out_of_memory(error):
-        return utf8_safe(f"out of memory{work} ({first_line(error)}): try a smaller --batch-size or fewer --workers")
+    if is_out_of_memory(error):
+        return utf8_safe(f"out of memory{work} ({first_line(error)}): {advice(error)}")
     if isinstance(error, OSError) and error.strerror:
         where = f": {error.filename}" if error.filename is not None else ""
         return utf8_safe(f"{type(error).__name__}{work}: {error.strerror}{where}")
     return utf8_safe(f"{type(error).__name__}{work}: {first_line(error)}")
-
-
-def out_of_memory(error: BaseException) -> bool:
-    """Return whether the machine or a device ran out of memory."""
-    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
 
 
 def utf8_safe(text: str) -> str:

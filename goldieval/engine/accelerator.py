@@ -1,14 +1,11 @@
-"""Copies to and from an accelerator that overlap with its computation; the host never waits for the batch in work."""
+"""Batches on an accelerator whose copies overlap with computation; the host never waits for the batch in work."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
-
-import numpy as np
 
 from goldieval.core.containment import contained
 from goldieval.core.errors import TaskError
@@ -21,38 +18,6 @@ Result = TypeVar("Result")
 
 STAGED_AHEAD = 2  # batches that are copied to the accelerator before their turn
 RUNNING = 2  # batches whose results are on the way
-
-
-@dataclass(frozen=True)
-class Results:
-    """Results of a batch on their way to the CPU.
-
-    Attributes:
-        values: the values, float32; to be read only after ``arrived``.
-        arrived: event of CUDA after which the values have been copied; None if they have.
-    """
-
-    values: torch.Tensor
-    arrived: Any = None
-
-    def array(self) -> np.ndarray:
-        """Return the values; wait until they have been copied."""
-        if self.arrived is not None:
-            self.arrived.synchronize()
-        array: np.ndarray = self.values.numpy()
-        return array
-
-
-def results_of(values: torch.Tensor) -> Results:
-    """Start the copy of values to the CPU: of CUDA into pinned memory behind the work that makes them."""
-    import torch
-
-    if values.device.type != "cuda" or not torch.cuda.is_available():
-        return Results(values.cpu())
-    copied = values.to("cpu", non_blocking=True)
-    arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
-    arrived.record(torch.cuda.current_stream(values.device))
-    return Results(copied, arrived)
 
 
 def launched_ahead(

@@ -10,8 +10,9 @@ import numpy as np
 from goldieval.core.bisection import BatchFailures, bisect_failures
 from goldieval.core.containment import contained
 from goldieval.core.errors import AdapterError, TaskError
+from goldieval.core.transfers import Download, download
 from goldieval.core.units import thread_count, units
-from goldieval.engine.accelerator import Results, launched_ahead, results_of
+from goldieval.engine.accelerator import launched_ahead
 
 if TYPE_CHECKING:
     import torch
@@ -63,12 +64,12 @@ class BatchEncoder:
         for batch, first in self._first_attempts(batches):
             yield batch, list(self._parts(batch, first))
 
-    def _first_attempts(self, batches: Iterable[B]) -> Iterator[tuple[B, Results | TaskError | None]]:
+    def _first_attempts(self, batches: Iterable[B]) -> Iterator[tuple[B, Download | TaskError | None]]:
         if self._device is None or self._device.type == "cpu":
             return units(self._attempt, batches, "cpu", self._threads)
         return launched_ahead(self._launch, batches, self._device)
 
-    def _attempt(self, batch: Batch) -> Results | TaskError | None:
+    def _attempt(self, batch: Batch) -> Download | TaskError | None:
         """Encode a whole batch in the calling thread; return an error instead of raising it."""
         import torch
 
@@ -80,7 +81,7 @@ class BatchEncoder:
         except TaskError as error:
             return error
 
-    def _launch(self, inputs: torch.Tensor | TaskError | None) -> Results | TaskError | None:
+    def _launch(self, inputs: torch.Tensor | TaskError | None) -> Download | TaskError | None:
         """Start the encoding of a whole batch on an accelerator."""
         if inputs is None or isinstance(inputs, TaskError) or self._failures.given_up:
             return inputs if isinstance(inputs, TaskError) else None
@@ -90,7 +91,7 @@ class BatchEncoder:
         except TaskError as error:
             return error
 
-    def _parts(self, batch: Batch, first: Results | TaskError | None) -> Iterator[tuple[list[str], np.ndarray]]:
+    def _parts(self, batch: Batch, first: Download | TaskError | None) -> Iterator[tuple[list[str], np.ndarray]]:
         """Yield embeddings of the batch or, if its first attempt failed, of the parts of it that work."""
         attempts = [first]
 
@@ -105,7 +106,7 @@ class BatchEncoder:
         for rows, part in bisect_failures(batch.keys, encode_rows, self._failures, "encoding it"):
             yield [batch.keys[row] for row in rows], part
 
-    def _checked(self, features: torch.Tensor, count: int) -> Results:
+    def _checked(self, features: torch.Tensor, count: int) -> Download:
         """Return features as they arrive on the CPU, shape (count, dim). Raises AdapterError for anything else."""
         import torch
 
@@ -114,7 +115,7 @@ class BatchEncoder:
         if features.ndim != 2 or len(features) != count or features.shape[1] == 0 or features.is_complex():
             returned = f"{features.dtype} {tuple(features.shape)}"
             raise AdapterError(f"{self._name}() must return floats of shape ({count}, dim); it returned {returned}.")
-        return results_of(features.detach().float())
+        return download(features.detach().float())
 
     def _of_one_width(self, array: np.ndarray) -> np.ndarray:
         """Return the embeddings. Raises AdapterError if they have another width than those of earlier batches."""

@@ -131,7 +131,8 @@ class StoredEmbeddings(Embeddings):
         towers = {"images": self._images, "texts": self._texts}
         self.reused = {name: len(tower.contents) - self.encoded[name] for name, tower in towers.items()}
         self.failed = self._images.space.failed
-        for line in dict.fromkeys([*self._images.space.notes, *self._texts.space.notes]):
+        notes = [*self._images.space.notes, *self._texts.space.notes, *self._notes_on_memory()]
+        for line in dict.fromkeys(notes):
             reporter.note(line)
 
     def images(self, loaded: LoadedTask) -> np.ndarray:
@@ -163,6 +164,15 @@ class StoredEmbeddings(Embeddings):
             for other in ranks.all_gather(failures):
                 failures.reasons |= other.reasons
                 failures.given_up = failures.given_up or other.given_up
+
+    def _notes_on_memory(self) -> list[str]:
+        """Return a line on batches that were encoded in parts: sums of other batches are rounded differently."""
+        parted = self._image_failures.too_large + self._text_failures.too_large
+        line = (
+            f"{parted:,} batches did not fit into memory and were encoded in smaller ones, which may change the last "
+            "bits of embeddings: use a smaller --batch-size"
+        )
+        return [line] if parted else []
 
     def _encode_images(self, ranks: Ranks | None = None) -> int:
         """Encode a rank's share of the chunks of the plan, or alone what is not stored; return its number."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
+from goldieval.goldiclip.precision import in_float32
 from goldieval.goldiclip.towers import TextTower
 
 LONGEST_ANSWER = 12  # tokens
@@ -15,7 +16,7 @@ def next_token_logits(text: TextTower, states: torch.Tensor) -> torch.Tensor:
 
     Their softmax is over tens of thousands of tokens: bfloat16 moves a logit of 20 by up to 0.06.
     """
-    with torch.autocast(states.device.type, enabled=False):
+    with in_float32(states):
         return states.float() @ text.embedding.weight.float().T
 
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
 import torch
-import torch.nn.functional as F
 
+from goldieval.goldiclip import encoders
 from goldieval.goldiclip.data.batch import Batch
-from goldieval.goldiclip.data.texts import Texts
+from goldieval.goldiclip.encoders import Encoder
+from goldieval.goldiclip.feature_cache import FeatureCache
 from goldieval.goldiclip.gather import gathered
 from goldieval.goldiclip.model import GoldiClip, ImageFeatures
 from goldieval.goldiclip.objective_state import ObjectiveState
 from goldieval.goldiclip.recipe import Recipe
-
-LENGTH_GROUPS = 4  # groups of similar length in which a batch of texts is encoded
 
 
 @dataclass
@@ -32,7 +30,7 @@ class StepFeatures:
         teacher: Its moving average, without gradients.
         state: State of the objectives.
         batch: This process's share of the batch.
-        generator: Draws the foreign captions of the conditioned loss; in the same state in all processes.
+        cache: Computes features in parts; by default they are those of the whole batch at once.
     """
 
     recipe: Recipe
@@ -40,39 +38,30 @@ class StepFeatures:
     teacher: GoldiClip
     state: ObjectiveState
     batch: Batch
-    generator: torch.Generator
+    cache: FeatureCache | None = None
 
     @cached_property
     def image(self) -> ImageFeatures:
         """Student features of the global crops, one for each image."""
-        return self.model.image_features(self.batch.images.first())
+        return ImageFeatures(*self._student(encoders.first_crops))
 
     @cached_property
     def global_crops(self) -> torch.Tensor:
         """Student features of all global crops, shape (b, crops, d)."""
         first = self.image.pooled[:, None]
-        if self.batch.images.globals == 1:
-            return first
-        others = self.batch.images.others()
-        rest = self.model.encode_image(others.flatten(0, 1))
-        return torch.cat([first, rest.view(*others.shape[:2], -1)], dim=1)
+        return (
+            torch.cat([first, *self._student(encoders.other_crops)], dim=1) if self.batch.images.globals > 1 else first
+        )
 
     @cached_property
     def local_crops(self) -> ImageFeatures:
         """Student features of all local crops, flattened to (b * crops, ...)."""
-        return self.model.image_features(self.batch.images.local().flatten(0, 1))
-
-    @cached_property
-    def teacher_image(self) -> ImageFeatures:
-        """Teacher features of the uncropped images."""
-        with torch.no_grad():
-            return self.teacher.image_features(self.batch.images.whole())
+        return ImageFeatures(*self._student(encoders.local_crops))
 
     @cached_property
     def texts(self) -> torch.Tensor:
         """Student features of the captions, shape (b, k, d), not normalised."""
-        flat = encode_by_length(self.model.encode_text, self.batch.captions)
-        return flat.view(*self.batch.captions.ids.shape[:2], -1)
+        return self._student(encoders.captions)[0]
 
     @cached_property
     def all_texts(self) -> torch.Tensor:
@@ -82,8 +71,34 @@ class StepFeatures:
     @cached_property
     def foils(self) -> torch.Tensor:
         """Student features of true captions and their foils, shape (b, groups * candidates, d), not normalised."""
-        texts = encode_by_length(self.model.encode_text, self.batch.foils)
-        return texts.view(len(self.batch), -1, texts.shape[-1])
+        return self._student(encoders.foils)[0]
+
+    @cached_property
+    def words(self) -> torch.Tensor:
+        """Student states of all tokens of the first caption and its padding, shape (b, context, text width)."""
+        return self._student(encoders.words)[0]
+
+    @cached_property
+    def teacher_image(self) -> ImageFeatures:
+        """Teacher features of the uncropped images."""
+        return ImageFeatures(*self._teacher(encoders.whole_images))
+
+    @cached_property
+    def teacher_views(self) -> torch.Tensor:
+        """Teacher features of all global crops, shape (b, crops, d)."""
+        return self._teacher(encoders.views)[0]
+
+    @cached_property
+    def teacher_texts(self) -> torch.Tensor:
+        """Teacher features of as many captions as there are global crops, shape (b, crops, d)."""
+        return self._teacher(encoders.view_captions)[0]
+
+    def _student(self, encoder: Encoder) -> tuple[torch.Tensor, ...]:
+        return self.cache.leaves(encoder, self.model) if self.cache else encoder(self.model, self.batch)
+
+    @torch.no_grad()
+    def _teacher(self, encoder: Encoder) -> tuple[torch.Tensor, ...]:
+        return self.cache.encoded(encoder, self.teacher) if self.cache else encoder(self.teacher, self.batch)
 
     @property
     def first_row(self) -> int:
@@ -92,27 +107,6 @@ class StepFeatures:
         return torch.distributed.get_rank() * len(self.batch) if ready else 0
 
 
-def unit(features: torch.Tensor) -> torch.Tensor:
-    """Return unit vectors in float32: bfloat16 changes lengths by up to 0.3 %, too much for a scaled cosine."""
-    return F.normalize(features.float(), dim=-1)
-
-
 def by_image(features: torch.Tensor, per_image: int) -> torch.Tensor:
     """Reshape (b * per_image, ...) to (b, per_image, ...)."""
     return features.view(-1, per_image, *features.shape[1:])
-
-
-def encode_by_length(encode: Callable[[torch.Tensor], torch.Tensor], texts: Texts) -> torch.Tensor:
-    """Encode texts in groups of similar length, each cut to its longest: the same features for less work.
-
-    Args:
-        encode: Maps token ids (n, length) to features (n, d).
-        texts: Texts, n in all.
-
-    Returns:
-        Features of shape (n, d) in the order of ``texts.flat``.
-    """
-    order = texts.order()
-    ids = texts.flat[order]
-    parts = [encode(ids[rows, :longest]) for rows, longest in texts.groups(LENGTH_GROUPS)]
-    return torch.cat(parts)[order.argsort()]

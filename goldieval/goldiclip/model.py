@@ -14,6 +14,7 @@ from goldieval.goldiclip.cross_modal import CrossModal, Grouping
 from goldieval.goldiclip.decoder import make_decoder
 from goldieval.goldiclip.dense import at_least_a_patch
 from goldieval.goldiclip.pooling import TextConditionedPool
+from goldieval.goldiclip.precision import in_float32
 from goldieval.goldiclip.towers import TextTower, VisionTower
 
 TOKENS_PER_CHECK = 4  # after so many, a device is asked whether all answers have ended
@@ -167,7 +168,7 @@ class DinoHead(nn.Module):
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         unit = nn.functional.normalize(self.mlp(features).float(), dim=-1)
-        with torch.autocast(features.device.type, enabled=False):
+        with in_float32(unit):
             return unit @ nn.functional.normalize(self.prototypes.float(), dim=-1).T
 
 
@@ -182,6 +183,15 @@ class TokenHead(nn.Module):
 
     def forward(self, patches: torch.Tensor) -> torch.Tensor:
         """Map patch tokens (n, patches, width) to logits (n, vocabulary), float32 also under autocast."""
-        with torch.autocast(patches.device.type, enabled=False):
-            logits: torch.Tensor = self.classes(self.ln(patches.float().mean(1)))
+        return self.logits(self.mean(patches))
+
+    @staticmethod
+    def mean(patches: torch.Tensor) -> torch.Tensor:
+        """Return the mean of the patch tokens (n, patches, width) in float32, shape (n, width)."""
+        return patches.mean(1, dtype=torch.float32)
+
+    def logits(self, means: torch.Tensor) -> torch.Tensor:
+        """Map means of patch tokens to logits (n, vocabulary) in float32."""
+        with in_float32(means):
+            logits: torch.Tensor = self.classes(self.ln(means))
         return logits

@@ -132,6 +132,8 @@ class Recipe(Part):
             return f"a batch may have no data for objective {min(lacking)}"
         if self.execution.micro_batches > 1:
             return "parts of execution.micro_batches use different parameters"
+        if self.execution.deterministic:
+            return "a resumed run would add up the gradients of several processes in another order"
         return ""
 
     @property

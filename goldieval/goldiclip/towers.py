@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from open_clip.transformer import LayerNorm, Transformer
 from torch import nn
 
-from goldieval.goldiclip.attention import self_attention
+from goldieval.goldiclip.blocks import run
 from goldieval.goldiclip.config import ModelConfig
 from goldieval.goldiclip.dense import correlated_block, positions_for
 
@@ -107,34 +106,6 @@ class TextTower(nn.Module):
     def end_of(self, ids: torch.Tensor) -> torch.Tensor:
         """Return the index of each row's first end of text, shape (n,), found by its id and not as the largest."""
         return (ids == self.end_of_text).int().argmax(dim=1)
-
-
-def run(blocks: nn.ModuleList, hidden: torch.Tensor, causal: bool) -> torch.Tensor:
-    """Apply open_clip's blocks with the fast attention.
-
-    Args:
-        blocks: The blocks.
-        hidden: Tokens, shape (n, length, width).
-        causal: Whether a token attends only to those up to itself.
-
-    Returns:
-        Tokens of the same shape.
-    """
-    for block in blocks:
-        hidden = hidden + attend(block, hidden, causal)
-        hidden = hidden + transform(block, hidden)
-    return hidden
-
-
-def attend(block: Any, hidden: torch.Tensor, causal: bool) -> torch.Tensor:
-    """Apply the self-attention half of one of open_clip's blocks, without its residual."""
-    return self_attention(block.attn, block.ln_1(hidden), causal)
-
-
-def transform(block: Any, hidden: torch.Tensor) -> torch.Tensor:
-    """Apply the MLP half of one of open_clip's blocks, without its residual."""
-    transformed: torch.Tensor = block.mlp(block.ln_2(hidden))
-    return transformed
 
 
 def _scaled_init(transformer: Transformer) -> None:

@@ -20,6 +20,7 @@ from goldieval.goldiclip.data.batches import Batches
 from goldieval.goldiclip.data.corpus import Corpus
 from goldieval.goldiclip.data.loader import BatchLoader
 from goldieval.goldiclip.data.sources import corpus_of, workers_of
+from goldieval.goldiclip.determinism import fix_workspace
 from goldieval.goldiclip.divergence import DivergenceGuard
 from goldieval.goldiclip.ema import teacher_of
 from goldieval.goldiclip.launch import on_cpu
@@ -76,6 +77,8 @@ class Trainer:
         self.recipe, self.folder = recipe, RunFolder(out)
 
         # Processes, devices and precision.
+        if recipe.execution.deterministic:
+            fix_workspace()
         self.accelerator = Accelerator(
             cpu=on_cpu(),
             mixed_precision=recipe.optimiser.precision,
@@ -93,18 +96,19 @@ class Trainer:
         self.resuming = Resuming(out, self.agreement, falls_back=resume == "auto", note=note)
         found = self.resuming.found() if resume else []
         info = start_from(self.student.model, Path(recipe.init)) if recipe.init and not found else None
-        self.teacher = teacher_of(self.student.model).to(self.accelerator.device)
+        self.student.to(self.accelerator.device)
+        self.teacher = teacher_of(self.student.model)
         optimiser = optimiser_of(self.student, recipe, self.accelerator.device)
         self.state = TrainingState(recipe, self.student, self.teacher, optimiser, self.accelerator.scaler)
-        wrapped, self.optimiser = self.accelerator.prepare(self.student, optimiser)
+        wrapped, self.optimiser = self.accelerator.prepare(self.student, optimiser, device_placement=[False, False])
         self.step = 0
         resumed: Path | None = None
-        if found:  # on the device already: what is prepared afterwards would move all of the optimiser's state there
+        if found:
             resumed, self.step, info = self.resuming.restored(self.state)
             if not has_manifest(resumed):
                 note(f"{resumed} was written by an older goldieval, without checksums: damage would not be found")
         self._saved_step, self.shares_evaluations = self.step, True
-        self.passes = Passes(self.student, wrapped, self.teacher, self.accelerator, recipe)
+        self.passes = Passes(self.student, wrapped, self.teacher, self.accelerator, recipe, note)
         self.guard = DivergenceGuard(out, self.agreement, self.step)
         self.training_step = self._training_step()
 

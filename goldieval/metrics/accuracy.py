@@ -27,6 +27,58 @@ class ClassRanks(NamedTuple):
     places: np.ndarray
 
 
+class ClassCounts(NamedTuple):
+    """What ``ClassRanks`` are made of, one entry per sample, on the device of the scores.
+
+    Attributes:
+        above: number of classes that score higher than the true one.
+        tied: number of classes that score the same.
+        places: see ``ClassRanks``.
+        predictions: see ``ClassRanks``.
+        true: the true class.
+        true_score: its score, float32.
+        wrong: the best wrong class.
+        wrong_score: its score, float32.
+    """
+
+    above: torch.Tensor
+    tied: torch.Tensor
+    places: torch.Tensor
+    predictions: torch.Tensor
+    true: torch.Tensor
+    true_score: torch.Tensor
+    wrong: torch.Tensor
+    wrong_score: torch.Tensor
+
+    def ranks(self, classes: int) -> ClassRanks:
+        """Return the ranks among a number of classes."""
+        one = np.ones(len(self.above), dtype=np.int64)
+        answers = answers_of((self.true_score, self.true), (self.wrong_score, self.wrong))
+        above, tied, places, predictions = torch.stack(self[:4]).cpu().numpy()
+        return ClassRanks(Ranks(above, tied, one, one, classes, answers), predictions, places)
+
+
+def class_counts(scores: torch.Tensor, labels: torch.Tensor) -> ClassCounts:
+    """Compare the true class of every sample with the others; nothing is copied from the device.
+
+    Args:
+        scores: float32 cosines, (samples, classes).
+        labels: class indices, (samples,).
+    """
+    true = scores.gather(1, labels[:, None])
+    above = (scores > true + TIE).sum(1)
+    tied = (scores >= true - TIE).sum(1) - above - 1
+    wrong = scores.scatter(1, labels[:, None], -torch.inf).max(1)
+    earlier = torch.arange(scores.shape[1], device=scores.device) < labels[:, None]
+    places = ((scores > true) | ((scores == true) & earlier)).sum(1)
+    return ClassCounts(above, tied, places, scores.argmax(1), labels, true[:, 0], wrong.indices, wrong.values)
+
+
+def joined_counts(parts: Sequence[ClassCounts]) -> ClassCounts:
+    """Return the counts of several groups of samples as one."""
+    return ClassCounts(*map(torch.cat, zip(*parts, strict=True)))
+
+
 def true_class_ranks(scores: torch.Tensor, labels: torch.Tensor) -> ClassRanks:
     """Rank the true class of every sample.
 
@@ -38,16 +90,7 @@ def true_class_ranks(scores: torch.Tensor, labels: torch.Tensor) -> ClassRanks:
     >>> found.ranks.low.tolist(), found.predictions.tolist(), found.places.tolist()
     ([1, 2], [0, 0], [0, 1])
     """
-    true = scores.gather(1, labels[:, None])
-    above = (scores > true + TIE).sum(1)
-    tied = (scores >= true - TIE).sum(1) - above - 1
-    one = np.ones(len(labels), dtype=np.int64)
-    wrong = scores.scatter(1, labels[:, None], -torch.inf).max(1)
-    answers = answers_of((true[:, 0], labels), (wrong.values, wrong.indices))
-    ranks = Ranks(above.cpu().numpy(), tied.cpu().numpy(), one, one, scores.shape[1], answers)
-    earlier = torch.arange(scores.shape[1], device=scores.device) < labels[:, None]
-    places = ((scores > true) | ((scores == true) & earlier)).sum(1)
-    return ClassRanks(ranks, scores.argmax(1).cpu().numpy(), places.cpu().numpy())
+    return class_counts(scores, labels).ranks(scores.shape[1])
 
 
 def joined_classes(parts: Sequence[ClassRanks]) -> ClassRanks:

@@ -89,7 +89,11 @@ class BestAnswers:
         found = BestAnswers(0, tile.device)
         found.scores = best = tile.amax(dim)
         found.items = torch.full(best.shape, NOBODY, dtype=torch.int64, device=tile.device)
-        better = torch.nonzero(best > self.scores[queries] + TIE)[:, 0]
+        is_better = best > self.scores[queries] + TIE
+        if tile.device.type != "cpu":  # to count them would make the host wait for the device
+            found.items = torch.where(is_better, _first_at_least(tile, best - TIE, dim) + first, found.items)
+            return found
+        better = torch.nonzero(is_better)[:, 0]
         if len(better) and len(better) < len(best):
             tile, best = tile.index_select(1 - dim, better), best[better]
         if len(better):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
+from goldieval.core.transfers import upload
 from goldieval.metrics.answers import TIE, BestAnswers, answers_of
 from goldieval.metrics.ranks import Ranks
 
@@ -35,12 +37,17 @@ class Counts:
         self.reach[here] += part.reach
         self.wrong.merge(part.wrong, here)
 
-    def to(self, device: torch.device | str) -> Counts:
-        """Return the same on another device."""
-        moved = Counts(self.start, 0, self.above.device)
-        moved.above, moved.reach = self.above.to(device), self.reach.to(device)
-        moved.wrong.scores, moved.wrong.items = self.wrong.scores.to(device), self.wrong.items.to(device)
-        return moved
+    def packed(self) -> torch.Tensor:
+        """Return all counts as one tensor, int64, (4, queries): the bits of scores are kept."""
+        scores = self.wrong.scores.view(torch.int32).to(torch.int64)
+        return torch.stack([self.above, self.reach, self.wrong.items, scores])
+
+    def unpacked(self, packed: torch.Tensor) -> Counts:
+        """Return these counts with the values, and on the device, of a packed tensor."""
+        made = Counts(self.start, 0, packed.device)
+        made.above, made.reach, made.wrong.items, scores = packed
+        made.wrong.scores = scores.to(torch.int32).view(torch.float32)
+        return made
 
 
 @dataclass(frozen=True)
@@ -65,9 +72,13 @@ class Tally:
         self.by_text.merge(part.by_text)
         self.by_image.merge(part.by_image)
 
-    def to(self, device: torch.device | str) -> Tally:
-        """Return the same on another device."""
-        return Tally(self.by_text.to(device), self.by_image.to(device))
+    def to(self, device: torch.device) -> Tally:
+        """Return the same on another device; it is copied as a whole."""
+        if self.by_text.above.device.type == device.type:
+            return self
+        packed = torch.cat([self.by_text.packed(), self.by_image.packed()], dim=1).to(device)
+        texts = len(self.by_text.above)
+        return Tally(self.by_text.unpacked(packed[:, :texts]), self.by_image.unpacked(packed[:, texts:]))
 
 
 class RankCounter:
@@ -81,11 +92,13 @@ class RankCounter:
     """
 
     def __init__(self, positives: torch.Tensor, scores: torch.Tensor, texts: int, images: int) -> None:
+        positives = positives.cpu()
         order = torch.argsort(positives[:, 0], stable=True)
-        self._positives, scores = positives[order], scores[order]
-        self._texts = self._positives[:, 0].contiguous()
+        positives = positives[order]
+        self._texts, self._images = (column.numpy().copy() for column in positives.T)  # on the host: no tile waits
+        positives, scores = positives.to(scores.device), scores[order.to(scores.device)]
         sizes = texts, images
-        self._best = [_BestPositives(self._positives, scores, side, sizes[side]) for side in (0, 1)]
+        self._best = [_BestPositives(positives, scores, side, sizes[side]) for side in (0, 1)]
         self.total = Tally.empty(range(texts), range(images), scores.device)
 
     def tally(self, tile: torch.Tensor, text_start: int, image_start: int, before: Tally | None = None) -> Tally:
@@ -98,11 +111,11 @@ class RankCounter:
             before: what the result will be merged into; it may hold less at this time.
         """
         rows, columns = tile.shape
-        ends = torch.tensor([text_start, text_start + rows], device=tile.device)
-        first, last = torch.searchsorted(self._texts, ends)
-        here = self._positives[first:last]
-        here = here[(here[:, 1] >= image_start) & (here[:, 1] < image_start + columns)]
-        tile[here[:, 0] - text_start, here[:, 1] - image_start] = -torch.inf
+        first, last = np.searchsorted(self._texts, (text_start, text_start + rows))
+        image = self._images[first:last] - image_start
+        inside = (image >= 0) & (image < columns)
+        cells = np.stack([self._texts[first:last][inside] - text_start, image[inside]])
+        tile[tuple(upload(torch.from_numpy(cells), tile.device))] = -torch.inf
         before = before or Tally.empty(
             range(text_start, text_start + rows), range(image_start, image_start + columns), tile.device
         )
@@ -134,11 +147,13 @@ class _BestPositives:
         self.size = size
         self.scores = torch.full((size,), -torch.inf, device=scores.device)
         self.scores.scatter_reduce_(0, query, scores, "amax")
-        self.positives = torch.bincount(query, minlength=size)
         near = scores >= self.scores[query] - TIE
-        self.tied = torch.bincount(query[near], minlength=size)
+        self.positives, self.tied = (
+            torch.zeros(size, dtype=torch.int64, device=scores.device).scatter_add_(0, query, counted)
+            for counted in (torch.ones_like(query), near.to(torch.int64))
+        )
         self._items = torch.full((size,), _BEYOND, device=scores.device)
-        self._items.scatter_reduce_(0, query[near], item[near], "amin")
+        self._items.scatter_reduce_(0, query, torch.where(near, item, _BEYOND), "amin")
 
     def count(
         self, tile: torch.Tensor, start: int, item_start: int, dim: int, before: Counts, scratch: torch.Tensor

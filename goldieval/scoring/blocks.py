@@ -14,6 +14,7 @@ from typing import TypeVar
 import torch
 
 from goldieval.core.group import Alone, Group
+from goldieval.core.transfers import uploaded_ahead
 from goldieval.core.units import thread_count, units
 
 IMAGES = 64  # of a block, where nothing else determines it
@@ -27,7 +28,8 @@ class PatchBlocks:
 
     Attributes:
         sizes: number of images of each block; it may be 0.
-        own: patch tokens of the blocks of this process by number of the block, each (images, patches, dim).
+        own: patch tokens of the blocks of this process by number of the block, each (images, patches, dim), on the host
+            or on the device; ``on_device`` copies one block after the other, so that a device need not hold them all.
         device: device on which scores are computed.
         group: the processes.
         workers: number of threads that compute a tile each; None if a tile may use all threads, see ``core.units``.
@@ -76,11 +78,20 @@ class PatchBlocks:
 
         return units(compute, tiles, str(self.device), self.workers)
 
+    def on_device(self) -> Iterator[tuple[int, torch.Tensor]]:
+        """Yield number and patch tokens of each block of this process, on the device."""
+        return uploaded_ahead(self.own.items(), self.device)
+
+    @property
+    def apart(self) -> bool:
+        """Whether results must be on the host, because other processes need them."""
+        return self.group.size > 1
+
     def gathered(self, own: Mapping[int, Result]) -> list[Result]:
         """Return the results of all blocks of all processes in the order of blocks, in every process.
 
         Args:
-            own: results of this process by number of the block.
+            own: results of this process by number of the block; on the host if there are other processes.
         """
         found = {number: result for part in self.group.all_gather(dict(own)) for number, result in part.items()}
         return [found[number] for number in sorted(found)]

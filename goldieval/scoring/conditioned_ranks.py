@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 
 from goldieval.core.meter import Meter, metered
-from goldieval.metrics.accuracy import ClassRanks, joined_classes, true_class_ranks
+from goldieval.metrics.accuracy import ClassCounts, ClassRanks, class_counts, joined_counts
 from goldieval.metrics.rank_counter import RankCounter, Tally
 from goldieval.metrics.ranks import Ranks
 from goldieval.scoring.blocks import PatchBlocks
@@ -83,7 +83,7 @@ def _tallies(
         for tile, tally in tallies:
             total.merge(tally)
             meter.advance(len(part) * len(tile.patches))
-        yield total.to("cpu")
+        yield total.to(torch.device("cpu")) if blocks.apart else total
 
 
 def _tiles(pool: Pool, texts: torch.Tensor, blocks: PatchBlocks, held_texts: int) -> Iterator[_Tile]:
@@ -92,7 +92,7 @@ def _tiles(pool: Pool, texts: torch.Tensor, blocks: PatchBlocks, held_texts: int
     for first in range(0, len(texts), held_texts):
         scorer = ConditionedScorer(pool, texts[first : first + held_texts], output)
         part = range(first, first + len(scorer))
-        for number, patches in blocks.own.items():
+        for number, patches in blocks.on_device():
             for image in range(0, len(patches), step):
                 yield _Tile(scorer, part, number, starts[number] + image, patches[image : image + step])
 
@@ -107,16 +107,19 @@ def conditioned_classes(pool: Pool, classes: torch.Tensor, blocks: PatchBlocks, 
         labels: Class indices, shape (images,).
     """
 
-    def rank(tile: _Tile) -> ClassRanks:
+    def count(tile: _Tile) -> ClassCounts:
         true = labels[tile.image : tile.image + len(tile.patches)]
-        return true_class_ranks(tile.scorer.rows(tile.patches), true)
+        return class_counts(tile.scorer.rows(tile.patches), true)
 
-    found: dict[int, list[ClassRanks]] = {}
+    found: dict[int, list[ClassCounts]] = {}
     with metered("scoring images", blocks.own_images) as meter:
-        for tile, ranks in blocks.each(rank, _tiles(pool, classes, blocks, len(classes))):
-            found.setdefault(tile.block, []).append(ranks)
+        for tile, counts in blocks.each(count, _tiles(pool, classes, blocks, len(classes))):
+            found.setdefault(tile.block, []).append(counts)
             meter.advance(len(tile.patches))
-    return joined_classes([ranks for parts in blocks.gathered(found) for ranks in parts])
+    by_block = {number: joined_counts(parts) for number, parts in found.items()}
+    if blocks.apart:
+        by_block = {number: ClassCounts(*(part.cpu() for part in counts)) for number, counts in by_block.items()}
+    return joined_counts(blocks.gathered(by_block)).ranks(len(classes))
 
 
 def conditioned_rows(pool: Pool, texts: torch.Tensor, blocks: PatchBlocks, images: torch.Tensor) -> torch.Tensor:
@@ -128,14 +131,14 @@ def conditioned_rows(pool: Pool, texts: torch.Tensor, blocks: PatchBlocks, image
         blocks: Patch tokens of all images.
         images: Indices of images, ascending, shape (images,).
     """
-    owner, device = blocks.block_of(images), blocks.device
+    images, owner, device = images.cpu(), blocks.block_of(images), blocks.device
     chosen = {
-        number: patches[(images.cpu()[owner == number] - blocks.starts[number]).to(device)]
+        number: patches[(images[owner == number] - blocks.starts[number]).to(patches.device)]
         for number, patches in blocks.own.items()
         if (owner == number).any()
     }
     few = PatchBlocks(blocks.sizes, chosen, device, blocks.group, blocks.workers)
     found: dict[int, list[torch.Tensor]] = {}
     for tile, scores in blocks.each(lambda tile: tile.scorer.rows(tile.patches), _tiles(pool, texts, few, len(texts))):
-        found.setdefault(tile.block, []).append(scores.cpu())
+        found.setdefault(tile.block, []).append(scores.cpu() if blocks.apart else scores)
     return torch.cat([rows for parts in blocks.gathered(found) for rows in parts]).to(device)

@@ -12,7 +12,7 @@ from goldieval.core.errors import TaskError
 from goldieval.core.meter import metered
 from goldieval.core.precision import full_float32
 from goldieval.core.units import one_thread, thread_count, units
-from goldieval.metrics.accuracy import ClassRanks, joined_classes, true_class_ranks
+from goldieval.metrics.accuracy import ClassCounts, ClassRanks, class_counts, joined_counts
 from goldieval.metrics.rank_counter import RankCounter, Tally
 from goldieval.metrics.ranks import Ranks
 
@@ -116,12 +116,13 @@ def class_ranks(images: torch.Tensor, classes: torch.Tensor, labels: torch.Tenso
         labels: Class indices, shape (images,).
     """
 
-    def rank(part: tuple[torch.Tensor, torch.Tensor]) -> ClassRanks:
+    def count(part: tuple[torch.Tensor, torch.Tensor]) -> ClassCounts:
         with torch.no_grad():
-            return true_class_ranks(part[0] @ classes.T, part[1])
+            return class_counts(part[0] @ classes.T, part[1])
 
     parts = zip(torch.split(images, IMAGES), torch.split(labels, IMAGES), strict=True)
-    return joined_classes([ranks for _, ranks in units(rank, parts, str(images.device), thread_count())])
+    counted = [counts for _, counts in units(count, parts, str(images.device), thread_count())]
+    return joined_counts(counted).ranks(len(classes))
 
 
 def check_widths(texts: torch.Tensor, images: torch.Tensor) -> None:

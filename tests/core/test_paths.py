@@ -16,7 +16,7 @@ from goldieval.core.errors import GoldievalError, TaskError
 from goldieval.core.paths import LinkOutError, inside
 from goldieval.goldiclip.data.corpus import BadSampleError
 from goldieval.goldiclip.data.jsonl import JsonLines
-from goldieval.goldiclip.data.shards import shards_of
+from goldieval.goldiclip.data.shard_names import shards_of
 from goldieval.goldiclip.recipe_files import load_recipe
 from goldieval.records.files import read_outcomes, read_record
 from goldieval.tasks.card import load_card

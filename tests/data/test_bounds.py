@@ -24,7 +24,7 @@ from goldieval.data.masks import FileMask, label_table, read_values
 from goldieval.data.webdataset import samples_of
 from goldieval.goldiclip.data import jsonl
 from goldieval.goldiclip.data.corpus import BadSampleError
-from goldieval.goldiclip.data.shards import shards_of
+from goldieval.goldiclip.data.shard_names import shards_of
 from goldieval.goldiclip.recipe_files import load_recipe
 from goldieval.records.files import read_outcomes, read_record
 from goldieval.records.results import read_folder

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from helpers import Ran, card, class_folders, content, goldieval, one_line, records, toy_model
 
 import goldieval as library
 from goldieval.core.bisection import PATIENCE_AT_FIRST, BatchFailures, bisect_failures
 from goldieval.core.containment import contained, error_line
 from goldieval.core.errors import AdapterError, GoldievalError, InterruptedRunError, TaskError
+from goldieval.core.out_of_memory import is_out_of_memory
 from goldieval.data.folder import FolderSource
 from goldieval.families.base import Prepared
 from goldieval.families.zeroshot import Zeroshot
@@ -34,6 +36,8 @@ RAISED: list[BaseException] = [
     ValueError("embedded null byte"),
     KeyError("id"),
     MemoryError(),
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+    RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
     RecursionError("maximum recursion depth exceeded"),
     OverflowError("int too large"),
     UnicodeEncodeError("utf-8", "\udce9", 0, 1, "surrogates not allowed"),
@@ -92,7 +96,7 @@ def test_a_reader_that_raises_fails_its_task(
     assert (
         reason == "a line of ours"
         or (type(error).__name__ in reason and f"reading {tmp_path}/bad/data" in reason)
-        or (isinstance(error, MemoryError) and "out of memory" in reason)
+        or (is_out_of_memory(error) and "out of memory" in reason)
     )
 
 

@@ -9,8 +9,8 @@ from open_clip.transformer import Transformer
 from torch import nn
 
 from goldieval.goldiclip.attention import attention, self_attention
+from goldieval.goldiclip.blocks import run
 from goldieval.goldiclip.decoder import CrossAttention, Memory
-from goldieval.goldiclip.towers import run
 
 WIDTH, HEADS, LENGTH = 24, 3, 9
 

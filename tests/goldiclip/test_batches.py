@@ -225,7 +225,10 @@ def test_ranks_share_the_batch_of_one_process(world: int) -> None:
         shown = [getattr(batch.images, name)() for batch in (*shares, whole)]
         assert torch.equal(torch.cat(shown[:-1]), shown[-1]), name
     assert [own for share in shares for own in caption_ids(share)] == caption_ids(whole)
-    for *own, ids in ([batch.question.ids for batch in (*shares, whole)], [batch.answer for batch in (*shares, whole)]):
+    for *own, ids in (
+        [batch.question.ids for batch in (*shares, whole)],
+        [batch.answer.ids for batch in (*shares, whole)],
+    ):
         rows = [F.pad(share, (0, ids.shape[-1] - share.shape[-1])) for share in own]
         assert torch.equal(torch.cat(rows), ids)
     assert torch.equal(torch.cat([share.draws for share in shares]), whole.draws)
@@ -255,7 +258,7 @@ def test_questions_as_captions_and_no_local_crops() -> None:
     plain, asked = batches().at(0), batches(questions_as_captions="answered").at(0)
     assert torch.equal(plain.question.ids, asked.question.ids)
     for own, with_question, question, answer in zip(
-        caption_ids(plain), caption_ids(asked), asked.question.ids.tolist(), asked.answer.tolist(), strict=True
+        caption_ids(plain), caption_ids(asked), asked.question.ids.tolist(), asked.answer.ids.tolist(), strict=True
     ):
         words = [id for id in question[0] + answer[0] if 0 < id < tokenizer().sot_token_id]
         assert with_question[:-1] == own[:-1] and with_question[-1] == words
@@ -268,7 +271,7 @@ def test_questions_as_captions_and_no_local_crops() -> None:
     assert last != bare and last != whole
     both = batches(questions_as_captions="answered", questions=2, question_captions=2).at(0)
     for captions, questions, answers in zip(
-        caption_ids(both), both.question.ids.tolist(), both.answer.tolist(), strict=True
+        caption_ids(both), both.question.ids.tolist(), both.answer.ids.tolist(), strict=True
     ):
         pairs_of = [
             [id for id in question + answer if 0 < id < tokenizer().sot_token_id]
@@ -276,8 +279,8 @@ def test_questions_as_captions_and_no_local_crops() -> None:
         ]
         assert captions[-2:] == pairs_of[::-1]
     three = batches(questions=3).at(0)
-    assert three.question.ids.shape[:2] == three.answer.shape[:2] == (8, 3)
-    for own in torch.cat([three.question.ids, three.answer], dim=-1):
+    assert three.question.ids.shape[:2] == three.answer.ids.shape[:2] == (8, 3)
+    for own in torch.cat([three.question.ids, three.answer.ids], dim=-1):
         assert len(own.unique(dim=0)) == 3
     none = batches(locals=0).at(0)
     assert none.images.local().shape[:2] == (8, 0)

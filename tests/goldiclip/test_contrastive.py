@@ -7,20 +7,21 @@ from collections.abc import Callable
 import pytest
 import torch
 import torch.nn.functional as F
+from dense_losses import columns_of
 from objective_cases import (
     BIAS,
     DIM,
     SCALE,
     B,
     K,
-    seeded,
     units,
     value,
     vectors,
 )
 from open_clip.loss import ClipLoss, SigLipLoss
 
-from goldieval.goldiclip.objectives.conditioned import conditioned_sigmoid, sampled_columns
+from goldieval.goldiclip.data.draws import drawn_bytes
+from goldieval.goldiclip.objectives.conditioned import conditioned_sigmoid, foreign_captions
 from goldieval.goldiclip.objectives.contrastive import sigmoid_contrastive, softmax_contrastive
 from goldieval.goldiclip.pooling import TextConditionedPool
 
@@ -36,7 +37,7 @@ def pool() -> TextConditionedPool:
 def test_softmax_is_open_clips_for_each_caption() -> None:
     images, texts = units(B, DIM), units(B, K, DIM, seed=1)
     theirs = torch.stack([ClipLoss()(images, texts[:, caption], SCALE) for caption in range(K)]).mean()
-    torch.testing.assert_close(softmax_contrastive(images, texts, images, texts, SCALE), theirs)
+    torch.testing.assert_close(softmax_contrastive(images[:, None], texts, SCALE), theirs)
 
 
 def test_sigmoid_is_siglip_for_one_caption_and_a_plain_sum_for_several() -> None:
@@ -52,9 +53,13 @@ def test_sigmoid_is_siglip_for_one_caption_and_a_plain_sum_for_several() -> None
     torch.testing.assert_close(sigmoid_contrastive(images, texts, SCALE, BIAS), torch.stack(terms).sum() / (B * K))
 
 
+def draws(images: int = B, step: int = 0) -> torch.Tensor:
+    return torch.from_numpy(drawn_bytes(images, 0, step, range(images)))
+
+
 @pytest.mark.parametrize(("images", "captions"), [(1, 1), (1, 4), (5, 1), (6, 4)])
 def test_columns_are_ones_own_and_one_of_each_other_image(images: int, captions: int) -> None:
-    columns = sampled_columns(images, captions, seeded())
+    columns = columns_of(draws(images), images, captions)
     assert columns.shape == (images, images + captions - 1)
     for row, line in enumerate(columns.tolist()):
         assert line == sorted(line)
@@ -64,57 +69,61 @@ def test_columns_are_ones_own_and_one_of_each_other_image(images: int, captions:
 
 
 def test_foreign_captions_are_drawn_anew_and_all_of_them() -> None:
-    assert torch.equal(sampled_columns(8, 4, seeded()), sampled_columns(8, 4, seeded()))
-    assert not torch.equal(sampled_columns(8, 4, seeded()), sampled_columns(8, 4, seeded(1)))
-    assert set(sampled_columns(40, 4, seeded())[0, 4:].remainder(4).tolist()) == {0, 1, 2, 3}
+    chosen = [foreign_captions(draws(40, step), 4, 0, 40) for step in (0, 0, 1)]
+    assert torch.equal(chosen[0], chosen[1]) and not torch.equal(chosen[0], chosen[2])
+    assert all(set(row) == {0, 1, 2, 3} for row in chosen[0].tolist())
 
 
-def test_a_share_of_the_images_has_its_rows_of_all_columns() -> None:
-    everyone = sampled_columns(8, 3, seeded())
-    shares = [sampled_columns(8, 3, seeded(), range(first, first + 4)) for first in (0, 4)]
-    assert torch.equal(torch.cat(shares), everyone)
+def test_some_columns_are_a_part_of_all() -> None:
+    everyone = foreign_captions(draws(40), 7, 0, 40)
+    assert torch.equal(foreign_captions(draws(40), 7, 11, 29), everyone[:, 11:29])
+
+
+@pytest.mark.parametrize("captions", [1, 3, 10, 77, 100])
+def test_each_caption_has_the_same_chance(captions: int) -> None:
+    """To 0.1 %: all bytes by all rotations, each as often. The word is the machine's, so its low byte comes first."""
+    rows = torch.zeros(captions, 256 + 8, dtype=torch.uint8)
+    rows[:, :256] = torch.arange(256, dtype=torch.uint8)
+    rows[:, 256] = torch.arange(captions, dtype=torch.uint8)
+    counts = foreign_captions(rows, captions, 0, 256).flatten().bincount(minlength=captions)
+    assert counts.tolist() == [256] * captions
 
 
 def test_zero_features_give_the_closed_form(pool: TextConditionedPool) -> None:
     plus, minus = F.softplus(-BIAS), F.softplus(BIAS)
     sigmoid = sigmoid_contrastive(torch.zeros(B, DIM), torch.zeros(B, K, DIM), SCALE, BIAS)
     torch.testing.assert_close(sigmoid, plus + (B - 1) * minus)
-    columns = sampled_columns(B, K, seeded())
-    conditioned = conditioned_sigmoid(pool, vectors(B, 5, DIM), torch.zeros(B, K, DIM), columns, SCALE, BIAS)
+    texts = torch.zeros(B, K, DIM)
+    conditioned = conditioned_sigmoid(pool, vectors(B, 5, DIM), texts, texts, draws(), SCALE, BIAS)
     torch.testing.assert_close(conditioned, B * (K * plus + (B - 1) * minus) / (B + K - 1))
 
 
-def test_foreign_pairs_alone_have_no_positive(pool: TextConditionedPool) -> None:
+def test_foreign_pairs_alone_have_no_positive() -> None:
     """What another process's rows would be: none of the captions is ours."""
-    texts, columns = torch.zeros(B, K, DIM), sampled_columns(B, K, seeded())
-    sigmoid = sigmoid_contrastive(torch.zeros(B, DIM), texts, SCALE, BIAS, first=B)
+    sigmoid = sigmoid_contrastive(torch.zeros(B, DIM), torch.zeros(B, K, DIM), SCALE, BIAS, first=B)
     torch.testing.assert_close(sigmoid, B * F.softplus(BIAS))
-    conditioned = conditioned_sigmoid(pool, vectors(B, 5, DIM), texts, columns, SCALE, BIAS, first=B)
-    torch.testing.assert_close(conditioned, B * F.softplus(BIAS))
-
-
-def every_column(images: int, captions: int) -> torch.Tensor:
-    return torch.arange(images * captions).expand(images, -1)
 
 
 @pytest.mark.parametrize("loss", CONTRASTS)
 def test_order_of_images_does_not_matter(loss: str, pool: TextConditionedPool) -> None:
     images, patches, texts = units(B, DIM), vectors(B, 5, DIM), units(B, K, DIM, seed=1)
-    order = torch.tensor([2, 0, 3, 1])
+    order, one_each = torch.tensor([2, 0, 3, 1]), torch.zeros(B, 16, dtype=torch.uint8)  # the first caption of each
     by_name: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
-        "softmax": lambda o: softmax_contrastive(images[o], texts[o], images[o], texts[o], SCALE),
+        "softmax": lambda o: softmax_contrastive(images[o][:, None], texts[o], SCALE),
         "sigmoid": lambda o: sigmoid_contrastive(images[o], texts[o], SCALE, BIAS),
-        "conditioned": lambda o: conditioned_sigmoid(pool, patches[o], texts[o], every_column(B, K), SCALE, BIAS),
+        "conditioned": lambda o: conditioned_sigmoid(pool, patches[o], texts[o], texts[o], one_each, SCALE, BIAS),
     }
     torch.testing.assert_close(by_name[loss](order), by_name[loss](torch.arange(B)))
-    only_texts = {"softmax": softmax_contrastive(images, texts[order], images, texts[order], SCALE)}
+    only_texts = {"softmax": softmax_contrastive(images[:, None], texts[order], SCALE)}
     only_texts["sigmoid"] = sigmoid_contrastive(images, texts[order], SCALE, BIAS)
-    only_texts["conditioned"] = conditioned_sigmoid(pool, patches, texts[order], every_column(B, K), SCALE, BIAS)
+    foreign = texts[order]
+    only_texts["conditioned"] = conditioned_sigmoid(pool, patches, foreign, foreign, one_each, SCALE, BIAS)
     assert abs(value(only_texts[loss]) - value(by_name[loss](torch.arange(B)))) > 1e-3
 
 
 def test_a_negative_is_conditioned_on_the_caption_it_is_compared_with(pool: TextConditionedPool) -> None:
-    patches, texts, columns = vectors(B, 5, DIM), vectors(B, K, DIM, seed=1), sampled_columns(B, K, seeded())
+    patches, texts = vectors(B, 5, DIM), vectors(B, K, DIM, seed=1)
+    columns = columns_of(draws(), B, K)
     flat = texts.flatten(0, 1)
 
     def plain(condition: Callable[[int, int], int]) -> torch.Tensor:
@@ -127,6 +136,6 @@ def test_a_negative_is_conditioned_on_the_caption_it_is_compared_with(pool: Text
                 terms.append(-F.logsigmoid(sign * (SCALE * F.cosine_similarity(pooled, flat[c], dim=0) + BIAS)))
         return torch.stack(terms).sum() / (B + K - 1)
 
-    ours = conditioned_sigmoid(pool, patches, texts, columns, SCALE, BIAS)
+    ours = conditioned_sigmoid(pool, patches, texts, texts, draws(), SCALE, BIAS)
     torch.testing.assert_close(ours, plain(lambda i, c: c), atol=1e-5, rtol=1e-5)
     assert abs(value(ours) - value(plain(lambda i, c: i * K))) > 1e-3  # conditioned on one's own caption

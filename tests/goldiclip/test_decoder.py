@@ -9,9 +9,9 @@ from torch import nn
 from goldieval.goldiclip.answers import joined_sequence
 from goldieval.goldiclip.config import ModelConfig
 from goldieval.goldiclip.data.texts import Texts
-from goldieval.goldiclip.features import encode_by_length
+from goldieval.goldiclip.encoders import encode_by_length
 from goldieval.goldiclip.model import GoldiClip, ImageFeatures
-from goldieval.goldiclip.objectives.decoding import IGNORE, decoding_loss, targets_of
+from goldieval.goldiclip.objectives.decoding import IGNORE, decoding_loss, positions_before, targets_of
 
 READINGS = ["through_encoder", "in_encoder"]
 SIZES = {
@@ -54,7 +54,8 @@ def features(model: GoldiClip) -> ImageFeatures:
 
 
 def loss_of(model: GoldiClip, question: torch.Tensor, answer: torch.Tensor, features: ImageFeatures) -> torch.Tensor:
-    return decoding_loss(model.answer_logits(question, answer, features), targets_of(answer, END))
+    states, targets = model.answer_states(question, answer, features), targets_of(answer, END)
+    return decoding_loss(states.flatten(0, 1), targets.flatten(), model.text.embedding.weight)
 
 
 def moved(after: torch.Tensor, before: torch.Tensor) -> float:
@@ -171,10 +172,20 @@ def test_targets_are_the_answer_and_its_end() -> None:
     assert targets_of(ANSWER, END).tolist() == [[20, 21, 22, END, IGNORE], [23, END, IGNORE, IGNORE, IGNORE]]
 
 
+def test_positions_before_the_end_are_those_with_targets() -> None:
+    lengths = torch.tensor([5, 3])
+    rows, columns = positions_before(lengths, lengths)
+    assert torch.stack([rows, columns], 1).tolist() == (targets_of(ANSWER, END) != IGNORE).nonzero().tolist()
+
+
+def loss_of_logits(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    return decoding_loss(logits.flatten(0, 1), targets.flatten(), torch.eye(logits.shape[-1]))
+
+
 def test_loss_is_the_mean_over_target_positions_only() -> None:
     logits = torch.randn(2, 5, 534, generator=torch.Generator().manual_seed(0))
     targets = targets_of(ANSWER, END)
-    loss = decoding_loss(logits, targets)
+    loss = loss_of_logits(logits, targets)
     by_hand = [
         -logits[row, place].log_softmax(-1)[targets[row, place]]
         for row, place in (targets != IGNORE).nonzero().tolist()
@@ -183,12 +194,12 @@ def test_loss_is_the_mean_over_target_positions_only() -> None:
     torch.testing.assert_close(loss, torch.stack(by_hand).mean())
     elsewhere = logits.masked_fill((targets == IGNORE)[..., None], 50.0)
     elsewhere[..., 7] += (targets == IGNORE) * 100.0
-    assert torch.equal(decoding_loss(elsewhere, targets), loss)
+    assert torch.equal(loss_of_logits(elsewhere, targets), loss)
 
 
 def test_nothing_to_answer_is_zero_and_not_nan() -> None:
     logits = torch.randn(2, 3, 534, requires_grad=True)
-    loss = decoding_loss(logits, torch.full((2, 3), IGNORE))
+    loss = loss_of_logits(logits, torch.full((2, 3), IGNORE))
     loss.backward()
     assert float(loss.detach()) == 0
     assert logits.grad is not None and not bool(logits.grad.any())

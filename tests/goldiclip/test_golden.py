@@ -12,15 +12,16 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from dense_losses import draws_of
 from golden import Tensors, golden
 from torch import nn
 
 from goldieval.goldiclip.config import ModelConfig
 from goldieval.goldiclip.ema import update_teacher
 from goldieval.goldiclip.model import GoldiClip, TokenHead
-from goldieval.goldiclip.objectives.conditioned import conditioned_sigmoid
+from goldieval.goldiclip.objectives.conditioned import conditioned_sigmoid, pair_losses
 from goldieval.goldiclip.objectives.contrastive import sigmoid_contrastive, softmax_contrastive
-from goldieval.goldiclip.objectives.token_classes import InverseDocumentFrequency, k_hot, token_class_loss
+from goldieval.goldiclip.objectives.token_classes import InverseDocumentFrequency, TokenTargets, token_class_loss
 from goldieval.goldiclip.pooling import TextConditionedPool
 from goldieval.scoring.conditioned import conditioned_matrix
 
@@ -163,16 +164,16 @@ def test_flair_losses(flair: Golden, flair_model: GoldiClip) -> None:
     """The text-conditioned loss, half its sum with the global one, and both where all pairs are foreign."""
     model, texts, columns = flair_model, texts_of(flair), flair["in.caption_columns"]
     scale, bias = model.logit_scale.exp(), model.logit_bias
-    images, units = F.normalize(flair["out.image_features"], dim=-1), F.normalize(texts, dim=-1)
-
-    def both(first: int) -> tuple[torch.Tensor, torch.Tensor]:
-        conditioned = conditioned_sigmoid(model.pool, flair["out.image_tokens"], texts, columns, scale, bias, first)
-        return conditioned, sigmoid_contrastive(images, units, scale, bias, first)
-
-    conditioned, everywhere = both(0)
+    images, patches = F.normalize(flair["out.image_features"], dim=-1), flair["out.image_tokens"]
+    draws = draws_of(columns, texts.shape[1])
+    conditioned = conditioned_sigmoid(model.pool, patches, texts, texts, draws, scale, bias)
     close_loss(conditioned, flair["out.loss_tcs"])
-    close_loss((conditioned + everywhere) / 2, flair["out.loss_total"])
-    close_loss(sum(both(len(images))) / 2, flair["out.loss_total_negative_only"])
+    close_loss((conditioned + sigmoid_contrastive(images, texts, scale, bias)) / 2, flair["out.loss_total"])
+    flat, memory = texts.flatten(0, 1), model.pool.keys_values(patches)
+    chosen = (model.pool.queries(flat)[columns], F.normalize(flat, dim=-1)[columns])
+    foreign = pair_losses(model.pool, memory, *chosen, -1, scale, bias).sum() / columns.shape[1]
+    everywhere = sigmoid_contrastive(images, texts, scale, bias, first=len(images))
+    close_loss((foreign + everywhere) / 2, flair["out.loss_total_negative_only"])
 
 
 # SuperCLIP
@@ -207,7 +208,7 @@ def test_superclip_features_and_contrast(superclip: Golden, superclip_model: Gol
     texts = F.normalize(superclip_model.encode_text(superclip[f"in.{step}.text"]), dim=-1)
     close(images, superclip[f"out.{step}.image_features"])
     close(texts, superclip[f"out.{step}.text_features"])
-    loss = softmax_contrastive(images, texts[:, None], images, texts[:, None], superclip_model.logit_scale.exp())
+    loss = softmax_contrastive(images[:, None], texts[:, None], superclip_model.logit_scale.exp())
     close_loss(loss, superclip[f"out.{step}.loss_clip"])
 
 
@@ -219,12 +220,16 @@ def test_superclip_class_loss_and_frequencies(
     for number, step in enumerate(STEPS, 1):
         logits = token_head(superclip_model.image_features(superclip[f"in.{step}.images"]).raw)
         close(logits, superclip[f"out.{step}.class_logits"])
-        hot = k_hot(superclip[f"in.{step}.text"].tolist(), superclip.config["vocab_size"])
-        documents.count(hot)
-        close_loss(token_class_loss(logits, hot, documents.weights()), superclip[f"out.{step}.loss_class"])
-        close(documents.frequency[None].double() / len(hot), superclip[f"out.{step}.cap_fq"])
-        close((documents.documents.double() / len(hot)).view(1, 1), superclip[f"out.{step}.num_samples"])
-        assert float(documents.documents) == number * len(hot)
+        texts = [row.unique() for row in superclip[f"in.{step}.text"]]
+        ids, counts = torch.cat(texts), torch.tensor([0, *map(len, texts)])
+        rows = torch.arange(len(texts)).repeat_interleave(counts[1:])
+        documents.count(ids, len(texts))
+        targets = TokenTargets.of(ids, rows, counts.cumsum(0), documents.weights())
+        loss = token_class_loss(torch.clone, logits, targets, logits.shape[1])
+        close_loss(loss, superclip[f"out.{step}.loss_class"])
+        close(documents.frequency[None].double() / len(texts), superclip[f"out.{step}.cap_fq"])
+        close((documents.documents.double() / len(texts)).view(1, 1), superclip[f"out.{step}.num_samples"])
+        assert float(documents.documents) == number * len(texts)
 
 
 # COSMOS
@@ -320,8 +325,7 @@ def test_cosmos_losses_are_mean_contrasts_of_views(cosmos: Golden) -> None:
         return cosmos[f"out.{name}"].view(-1, images, 64)[:count].transpose(0, 1)
 
     def contrast(left: torch.Tensor, right: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
-        parts = [softmax_contrastive(view, right, view, right, scale) for view in left.unbind(1)]
-        return torch.stack(parts).mean()
+        return softmax_contrastive(left, right, scale)
 
     loss = contrast(listed("student.image_features", 2), listed("student.text_features"), own)
     close_loss(loss, cosmos["out.loss_clip"])

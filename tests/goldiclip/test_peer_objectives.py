@@ -10,16 +10,18 @@ import pytest
 import torch
 import torch.nn.functional as F
 from batch_contents import caption_ids, token_sets
+from dense_losses import columns_of
 from golden import golden
 from tiny_trainings import steps_of
 
 from goldieval.core.errors import GoldievalError
 from goldieval.goldiclip.cross_modal import CrossPool
-from goldieval.goldiclip.objectives.conditioned import conditioned_sigmoid, sampled_columns
-from goldieval.goldiclip.objectives.contrastive import sigmoid_contrastive
+from goldieval.goldiclip.data.draws import drawn_bytes
+from goldieval.goldiclip.objectives.conditioned import conditioned_sigmoid
+from goldieval.goldiclip.objectives.contrastive import sigmoid_contrastive, softmax_contrastive
 from goldieval.goldiclip.objectives.grouping import grouped, grouping_contrast
-from goldieval.goldiclip.objectives.token_classes import InverseDocumentFrequency, k_hot, token_class_loss
-from goldieval.goldiclip.objectives.views import cross_distillation, view_contrast
+from goldieval.goldiclip.objectives.token_classes import InverseDocumentFrequency, TokenTargets, token_class_loss
+from goldieval.goldiclip.objectives.views import cross_distillation
 from goldieval.goldiclip.pooling import TextConditionedPool
 from goldieval.goldiclip.recipe_files import load_recipe
 from goldieval.goldiclip.trainer import Trainer
@@ -51,7 +53,7 @@ def test_cosmos_losses_are_the_closed_forms(random: torch.Generator) -> None:
     """L_clip over 2 x 8 pairs of views, L_distill the mean of four such contrasts over 8 x 2 pairs."""
     images, texts, scale = units(random, 5, 2, 16), units(random, 5, 8, 16), torch.tensor(14.0)
     pairs = [info_nce(images[:, i], texts[:, c], 14.0) for i in range(2) for c in range(8)]
-    close(view_contrast(images, texts, scale), math.fsum(pairs) / 16)
+    close(softmax_contrastive(images, texts, scale), math.fsum(pairs) / 16)
     students, teachers = (units(random, 5, 8, 16), units(random, 5, 8, 16)), (units(random, 5, 2, 16), images)
     terms = [
         math.fsum(info_nce(ours[:, i], theirs[:, j], 14.0) for i in range(8) for j in range(2)) / 16
@@ -66,7 +68,8 @@ def test_flair_losses_are_the_closed_forms_with_their_normalisers(random: torch.
     b, k, scale, bias = 4, 3, 9.0, -4.0
     pool = TextConditionedPool(16, 4).requires_grad_(False)
     patches, texts = torch.randn(b, 6, 16, generator=random), torch.randn(b, k, 16, generator=random)
-    columns = sampled_columns(b, k, random)
+    draws = torch.from_numpy(drawn_bytes(b, 0, 0, range(b)))
+    columns = columns_of(draws, b, k)
     wide = TextConditionedPool(16, 4).double().requires_grad_(False)
     wide.load_state_dict({name: tensor.double() for name, tensor in pool.state_dict().items()})
     total, flat = 0.0, texts.double().flatten(0, 1)
@@ -75,7 +78,7 @@ def test_flair_losses_are_the_closed_forms_with_their_normalisers(random: torch.
             pooled = wide(flat[c][None, None], patches[i][None].double())[0, 0]
             z = scale * float(F.cosine_similarity(pooled, flat[c], dim=0)) + bias
             total += math.log1p(math.exp(-z if c // k == i else z))
-    ours = conditioned_sigmoid(pool, patches, texts, columns, torch.tensor(scale), torch.tensor(bias))
+    ours = conditioned_sigmoid(pool, patches, texts, texts, draws, torch.tensor(scale), torch.tensor(bias))
     close(ours, total / (b + k - 1))
     images, captions = units(random, b, 16), units(random, b, k, 16)
     z = scale * torch.einsum("id,jkd->ijk", images, captions) + bias
@@ -86,9 +89,12 @@ def test_flair_losses_are_the_closed_forms_with_their_normalisers(random: torch.
 
 def test_superclip_loss_is_the_closed_form(random: torch.Generator) -> None:
     captions = [[1, 2, 2, 7], [2, 3], [2, 9, 9, 4, 1]]
-    hot = k_hot(captions, 12)
+    distinct = [sorted(set(caption)) for caption in captions]
+    ids = torch.tensor([token for own in distinct for token in own])
+    rows = torch.tensor([row for row, own in enumerate(distinct) for _ in own])
     documents = InverseDocumentFrequency(12)
-    documents.count(hot)
+    documents.count(ids, 3)
+    targets = TokenTargets.of(ids, rows, torch.tensor([0, 3, 5, 9]), documents.weights())
     logits = torch.randn(3, 12, generator=random)
     counts = [sum(token in caption for caption in captions) for token in range(12)]
     weights = [math.log((3 + 1) / (count + 1)) for count in counts]
@@ -97,7 +103,7 @@ def test_superclip_loss_is_the_closed_form(random: torch.Generator) -> None:
         whole = math.fsum(weights[token] for token in set(caption))
         chances = row.log_softmax(0).tolist()
         total -= math.fsum(weights[token] / whole * chances[token] for token in set(caption)) / 3
-    close(token_class_loss(logits, hot, documents.weights()), total)
+    close(token_class_loss(torch.clone, logits, targets, 12), total)
 
 
 def test_dreamlip_grouping_is_the_closed_form(random: torch.Generator) -> None:
@@ -124,7 +130,7 @@ def test_cross_modal_features_and_losses_are_cosmoss_own() -> None:
         return tensors[f"out.{name}"].view(-1, images, sizes["embed_dim"])[:count].transpose(0, 1)
 
     own, distill = (tensors[f"weights.student.{name}"].exp() for name in ("logit_scale", "distill_logit_scale"))
-    clip = view_contrast(listed("student.image_features", 2), listed("student.text_features"), own)
+    clip = softmax_contrastive(listed("student.image_features", 2), listed("student.text_features"), own)
     assert float(clip) == pytest.approx(float(tensors["out.loss_clip"]), rel=1e-4)
     students = (listed("student.image_crossmodal"), listed("student.text_crossmodal"))
     teachers = (listed("teacher.image_features"), listed("teacher.text_features"))
@@ -167,7 +173,7 @@ def test_cosmos_sees_two_crops_and_single_sentences_and_dual_captions_name_all_t
     for ids, said in zip(caption_ids(dual), token_sets(dual), strict=True):
         assert len(ids) == 2 == dual.captions.ids.shape[1] and len(said) > 2
         assert all(join not in caption[:-1] and said >= set(caption) - {join} for caption in ids)
-    _, losses = trainer.passes.backward(dual, torch.Generator(), 0)
+    _, losses = trainer.passes.backward(dual, 0)
     loss = losses["token_classes"]
     assert math.isfinite(float(loss))
 

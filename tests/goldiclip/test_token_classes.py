@@ -24,40 +24,34 @@ from objective_cases import (
 )
 
 from goldieval.goldiclip.data.batches import Batches
-from goldieval.goldiclip.ema import teacher_of
-from goldieval.goldiclip.features import StepFeatures, unit
+from goldieval.goldiclip.features import StepFeatures
 from goldieval.goldiclip.losses import compute_losses
 from goldieval.goldiclip.objective_state import ObjectiveState
 from goldieval.goldiclip.objectives.foils import foil_loss
-from goldieval.goldiclip.objectives.token_classes import InverseDocumentFrequency, k_hot, token_class_loss
+from goldieval.goldiclip.objectives.token_classes import InverseDocumentFrequency, TokenTargets, token_class_loss
+from goldieval.goldiclip.precision import unit
 from goldieval.goldiclip.student import Student
 from goldieval.goldiclip.tokenizer import Tokenizer
 
 
-def test_k_hot_has_ones_at_the_distinct_ordinary_ids() -> None:
-    hot = k_hot([[5, 5, 2, 0], [9], []], 10, special=(8, 9))
-    assert [row.nonzero().flatten().tolist() for row in hot] == [[0, 2, 5], [], []]
-    assert set(hot.unique().tolist()) == {0.0, 1.0}
-
-
 def test_document_frequencies_count_online_as_offline() -> None:
-    hot = (torch.rand(30, 12, generator=seeded()) < 0.4).float()
-    hot[:, 0], hot[:, 1] = 1, 0
+    has = torch.rand(30, 12, generator=seeded()) < 0.4
+    has[:, 0], has[:, 1] = True, False
     online = InverseDocumentFrequency(12)
-    for rows in hot.split([4, 1, 20, 5]):
-        online.count(rows)
-    torch.testing.assert_close(online.weights(), (31 / (hot.sum(0) + 1)).log())
+    for rows in has.split([4, 1, 20, 5]):
+        online.count(rows.nonzero()[:, 1], len(rows))
+    torch.testing.assert_close(online.weights(), (31 / (has.sum(0) + 1)).log())
     assert float(online.weights()[0]) == 0 and float(online.weights()[1]) == pytest.approx(math.log(31))
     assert bool((online.weights() >= 0).all()) and set(online.state_dict()) == {"frequency", "documents"}
 
 
 def test_document_frequencies_stay_exact_and_read_what_older_checkpoints_hold() -> None:
     """27 M images for 32 epochs are more than float32 can count; counts were float64 once."""
-    many, hot = 27_000_001 * 32, torch.eye(12)[:3]
+    many = 27_000_001 * 32
     counted = InverseDocumentFrequency(12)
     older = torch.full((12,), many, dtype=torch.float64)
     counted.load_state_dict({"frequency": older, "documents": older[0]})
-    counted.count(hot)
+    counted.count(torch.tensor([0, 1, 2]), 3)
     assert int(counted.documents) == many + 3 and counted.frequency.tolist() == [many + 1] * 3 + [many] * 9
 
 
@@ -68,22 +62,31 @@ def test_nothing_that_is_trained_needs_a_device_with_float64() -> None:
     assert {tensor.dtype for tensor in student.state_dict().values()} == {torch.float32, torch.int64}
 
 
+def targets_of(ids: list[list[int]], weights: torch.Tensor) -> TokenTargets:
+    rows = torch.tensor([row for row, own in enumerate(ids) for _ in own], dtype=torch.long)
+    starts = torch.tensor([0, *map(len, ids)]).cumsum(0)
+    flat = torch.tensor([id for own in ids for id in own], dtype=torch.long)
+    return TokenTargets.of(flat, rows, starts, weights)
+
+
 def test_token_class_loss_has_its_gradient_and_its_minimum() -> None:
-    logits = vectors(B, 12).requires_grad_()
-    hot = k_hot([[1, 2], [3], [4, 5, 6], []], 12)
+    ids, logits = [[1, 2], [3], [4, 5, 6], []], vectors(B, 12).requires_grad_()
     weights = torch.rand(12, generator=seeded()) + 0.1
-    loss = token_class_loss(logits, hot, weights)
+    targets = targets_of(ids, weights)
+    loss = token_class_loss(torch.clone, logits, targets, 12)
     loss.backward()
-    target = hot * weights
-    target[:3] /= target[:3].sum(1, keepdim=True)
-    torch.testing.assert_close(target.sum(1), torch.tensor([1.0, 1, 1, 0]))
+    target = torch.zeros(B, 12)
+    for row, own in enumerate(ids):
+        target[row, own] = weights[own] / weights[own].sum()
     assert logits.grad is not None
     torch.testing.assert_close(logits.grad[:3], ((logits.softmax(1) - target) / B).detach()[:3])
     assert not bool(logits.grad[3].any())  # a caption without a target counts nothing
     entropy = -(target * target.clamp_min(1e-30).log()).sum(1).mean()
-    torch.testing.assert_close(token_class_loss(target.clamp_min(1e-30).log(), hot, weights), entropy)
+    torch.testing.assert_close(targets.entropy(), entropy)
+    torch.testing.assert_close(token_class_loss(torch.clone, target.clamp_min(1e-30).log(), targets, 12), entropy)
     assert value(loss) > value(entropy)
-    parts = [token_class_loss(logits[i : i + 1], hot[i : i + 1], weights) for i in range(B)]
+    alone = [(logits[i : i + 1], targets_of(ids[i : i + 1], weights)) for i in range(B)]
+    parts = [token_class_loss(torch.clone, *one, 12) for one in alone]
     torch.testing.assert_close(torch.stack(parts).mean(), loss)
 
 
@@ -117,7 +120,7 @@ def test_token_targets_go_on_where_the_context_ends() -> None:
     chosen = recipe("token_classes", model=short)
     batch = Batches(corpus(), Tokenizer(short.merges, 6), chosen).at(0)
     state, read = ObjectiveState(short), {int(id) for id in batch.captions.ids.unique()}
-    compute_losses(StepFeatures(chosen, model(short), model(short), state, batch, seeded()))
+    compute_losses(StepFeatures(chosen, model(short), model(short), state, batch))
     targets = {id for id, count in enumerate(state.documents.frequency.tolist()) if count}
     assert targets > read - {0, short.end_of_text, short.end_of_text - 1} and len(targets) > len(read) + 10
 
@@ -130,8 +133,8 @@ def test_a_warm_start_leaves_the_other_objectives_out(number: int, active: set[s
     chosen = recipe("token_classes", "softmax", warm_start=start, weighting={"kind": "uncertainty"})
     torch.manual_seed(0)
     student = Student(chosen)
-    total, losses = student(batch_of(chosen), teacher_of(student.model), seeded(7), number)
-    total.backward()
+    losses = compute_losses(step_of(chosen, student.model), number)
+    student.weighted(losses).backward()
     assert student.learned_weights is not None and set(losses) == active
     assert {name for name, s in student.learned_weights.s.items() if s.grad is not None} == active
     assert ("text.embedding.weight" in gradients(student.model)) == ("softmax" in active)

@@ -236,3 +236,42 @@ def test_the_command_line_counts_and_stops(tmp_path: Path) -> None:
     assert "1 bad sample (1 broken JSON); listed in" in ran.out
     ran = goldieval("train", tmp_path / "mine.yaml", "--out", tmp_path / "other", "--max-bad-samples", "0")
     assert ran.code != 0 and "--max-bad-samples 0" in one_line(ran.err) and f"{file}:4" in ran.err
+
+
+# Broken shards
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_broken_shard_is_one_bad_sample_and_its_places_are_filled(workers: int, tmp_path: Path) -> None:
+    """Other samples stand in for its own, one for each place; what is left of the epoch stays where it was."""
+    folder = shards(tmp_path / "data", [6, 6, 6])
+    whole = [
+        seen(Batches(Shards(str(folder), tokenizer()), tokenizer(), recipe_showing()).at(step)) for step in range(4)
+    ]
+    corpus = Shards(str(folder), tokenizer())
+    os.truncate(folder / "00001.tar", 700)
+    notes: list[str] = []
+    made = Batches(corpus, tokenizer(), recipe_showing())
+    loader = BatchLoader(made, 4, workers, BadSamples(1, notes.append))
+    found = [seen(loader.batch(step)) for step in range(4)]
+    assert notes == [f"bad shard: {folder / '00001.tar'}: unreadable shard: it has changed since its headers were read"]
+    same = [
+        ours == theirs for own, other in zip(found, whole, strict=True) for ours, theirs in zip(own, other, strict=True)
+    ]
+    lost = [corpus.order(0)[place] // 6 == 1 for place in range(16)]
+    assert [not one for one in lost] == same and all(len(set(batch)) == 4 for batch in found)
+
+
+def test_shards_that_are_broken_from_the_start_are_counted_and_limited(tmp_path: Path) -> None:
+    folder = shards(tmp_path / "data", [6, 6, 6, 6])
+    for name in ("00001.tar", "00002.tar"):
+        (folder / name).write_bytes(b"text")
+    notes: list[str] = []
+    running = Trainer(recipe(folder, "shards"), tmp_path / "run", max_bad_samples=2, note=notes.append)
+    running.run()
+    assert len(running.corpus) == 12 and running.bad_samples.summary() == "2 bad samples (2 unreadable shard)"
+    assert all("not a readable tar file" in note for note in notes if note.startswith("bad shard")) and len(notes) >= 2
+    assert len((tmp_path / "run/bad_samples.jsonl").read_text().splitlines()) == 2
+    with pytest.raises(GoldievalError, match="2 unreadable shard") as stop:
+        Trainer(recipe(folder, "shards"), tmp_path / "stopped", max_bad_samples=1).run()
+    one_line(str(stop.value))

@@ -181,7 +181,7 @@ def test_workers_are_as_many_as_the_recipe_says_or_the_source_needs(monkeypatch:
 
 def log_of(out: Path) -> list[dict[str, Any]]:
     rows = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
-    return [{key: value for key, value in row.items() if key not in ("rate", "seconds")} for row in rows]
+    return [{key: value for key, value in row.items() if key not in ("rate", "waited", "memory")} for row in rows]
 
 
 class CutError(Exception):
@@ -269,7 +269,7 @@ def test_a_corpus_without_questions_trains_the_other_objectives(tmp_path: Path) 
 
 def vqa_loss(chosen: Recipe, model: GoldiClip, batch: Batch) -> torch.Tensor:
     state = ObjectiveState(chosen.model)
-    features = StepFeatures(chosen, model, teacher_of(model), state, batch, torch.Generator())
+    features = StepFeatures(chosen, model, teacher_of(model), state, batch)
     return compute_losses(features)["vqa"]
 
 
@@ -284,7 +284,7 @@ def test_rows_that_ask_nothing_train_nothing(decoder: str, tmp_path: Path) -> No
         torch.manual_seed(0)
         model = GoldiClip(chosen.model)
         batch = Batches(JsonLines(file, tokenizer()), tokenizer(), chosen).at(0)
-        assert batch.answer.shape[:2] == (4, count) and batch.has_questions
+        assert batch.answer.ids.shape[:2] == (4, count) and batch.has_questions
         loss = vqa_loss(chosen, model, batch)
         loss.backward()
         found.append((loss.detach(), model.vision.patches.weight.grad, model.text.embedding.weight.grad))
@@ -300,7 +300,7 @@ def test_a_share_without_questions_counts_zero_beside_others(decoder: str, tmp_p
     model = GoldiClip(chosen.model)
     batch = Batches(JsonLines(file, tokenizer()), tokenizer(), chosen).at(0)
     assert not batch.has_questions and batch.question.ids.shape[:2] == (4, 2)
-    assert bool((targets_of(batch.answer.flatten(0, 1), chosen.model.end_of_text) == IGNORE).all())
+    assert bool((targets_of(batch.answer.ids.flatten(0, 1), chosen.model.end_of_text) == IGNORE).all())
     loss = vqa_loss(chosen, model, replace(batch, has_questions=True))
     assert float(loss.detach()) == 0
     loss.backward()

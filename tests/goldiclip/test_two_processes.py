@@ -123,7 +123,7 @@ def test_two_processes_equal_one_on_the_joined_batch(name: str, together: Togeth
 def test_shares_of_the_two_processes_are_told_apart(together: Together) -> None:
     """Else equality would say little: answers of both are not equally long, and no loss is the same in both shares."""
     targets = [
-        int((targets_of(batch_of(case("vqa"), rank, 2).answer.flatten(0, 1), SIZES.end_of_text) != IGNORE).sum())
+        int((targets_of(batch_of(case("vqa"), rank, 2).answer.ids.flatten(0, 1), SIZES.end_of_text) != IGNORE).sum())
         for rank in range(2)
     ]
     assert targets[0] != targets[1]

@@ -27,7 +27,7 @@ UNORDERED = frozenset(
 )
 REDUCTIONS = frozenset({"scatter_reduce", "scatter_reduce_", "index_reduce", "index_reduce_"})
 INDEXING = frozenset({"index", "index_put", "index_put_", "_index_put_impl_", "_unsafe_index"})
-MIXING_ALLOWED = frozenset({"copy_", "_to_copy", "lift_fresh", "set_", "record_stream", *INDEXING})
+MIXING_ALLOWED = frozenset({"copy_", "_to_copy", "lift_fresh", "set_", *INDEXING})
 
 
 def synchronises(name: str, args: Any, kwargs: dict[str, Any]) -> bool:

@@ -66,7 +66,7 @@ class BadSamples:
         for one in dict.fromkeys(bad):
             if one not in self._seen:
                 self._seen.add(one)
-                self._note(f"bad sample: {one}")
+                self._note(f"bad {'shard' if one.is_shard else 'sample'}: {one}")
                 self._write(one)
         if self.samples > self.most:
             raise GoldievalError(

@@ -20,8 +20,8 @@ class Batch:
         images: The images and their crops, as bytes.
         captions: Captions, ids of shape (b, k, length).
         question: Questions, ids of shape (b, q, length).
-        answer: Framed ids of the answers, cut to the longest, shape (b, q, length). An image with fewer than q
-            questions is filled up with answers that end before they begin, which leaves nothing to predict.
+        answer: Answers, ids of shape (b, q, length). An image with fewer than q questions is filled up with answers
+            that end before they begin, which leaves nothing to predict.
         foils: Groups of a true caption and its foils, the true one first, ids of shape (b, groups, candidates, length).
         is_candidate: Which entries of ``foils`` are candidates and not filling, shape (b, groups, candidates).
         token_ids: Distinct ids of the texts whose tokens are an image's classes (see ``data.token_targets``), not
@@ -39,7 +39,7 @@ class Batch:
     images: Images
     captions: Texts
     question: Texts
-    answer: torch.Tensor
+    answer: Texts
     foils: Texts
     is_candidate: torch.Tensor
     token_ids: torch.Tensor
@@ -71,7 +71,7 @@ class Batch:
             images=self.images.rows(start, stop),
             captions=self.captions.rows(start, stop),
             question=self.question.rows(start, stop),
-            answer=self.answer[start:stop],
+            answer=self.answer.rows(start, stop),
             foils=self.foils.rows(start, stop),
             is_candidate=self.is_candidate[start:stop],
             token_ids=self.token_ids[first:last],
@@ -97,7 +97,7 @@ class Batch:
             images=self.images.mapped(change),
             captions=self.captions.mapped(change),
             question=self.question.mapped(change),
-            answer=change(self.answer),
+            answer=self.answer.mapped(change),
             foils=self.foils.mapped(change),
             is_candidate=change(self.is_candidate),
             token_ids=change(self.token_ids),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from random import Random
 
@@ -62,7 +62,7 @@ class Batches:
         self.draws_captions, self.classifies = recipe.draws_captions, "token_classes" in recipe.objectives
         self.max_bad_samples = max_bad_samples
         self._full_stop = tokenizer.ids(".")
-        self._epoch, self._order = -1, torch.empty(0, dtype=torch.long)
+        self._epoch, self._order = 0, corpus.order(self.seed * 1_000_003)
         self._unusable: dict[int, Bad] = {}
 
     @property
@@ -82,8 +82,7 @@ class Batches:
         """
         epoch, place = divmod(step, self.steps_per_epoch)
         if epoch != self._epoch:
-            generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
-            self._epoch, self._order = epoch, self.corpus.order(generator)
+            self._epoch, self._order = epoch, self.corpus.order(self.seed * 1_000_003 + epoch)
         share = self.batch_size // self.world
         ours = range(self.rank * share, (self.rank + 1) * share)
         bad: list[Bad] = []
@@ -91,24 +90,41 @@ class Batches:
         return self._batch(samples, step, ours, bad)
 
     def _usable(self, place: int, bad: list[Bad]) -> Sample:
-        """Return the sample at a place of the epoch's order; if it is bad, the first good one from a batch later on.
+        """Return the sample at a place of the epoch's order; if it is bad, the first good one of the later batches.
 
-        A batch later, because the very next one is in this batch already and would be its own negative.
+        That at the same place of the next batch comes first, and so on: one of this batch would be its own negative,
+        and no two places of a batch are given the same one.
         """
-        count, later = len(self._order), place + self.batch_size
-        for candidate in chain([place], range(later, later + min(count, self.max_bad_samples + 1))):
-            row = int(self._order[candidate % count])
+        found: dict[Bad, None] = {}
+        for candidate in self._candidates(place):
+            row = self._order[candidate]
             try:
                 if row not in self._unusable:
                     chosen = self.corpus.sample(row)
-                    bad += chosen.bad
+                    bad += [*found, *chosen.bad]
                     return chosen
+                found[self._unusable[row]] = None
             except BadSampleError as error:
-                self._unusable[row] = error.bad
+                found[error.bad] = None
+                if not error.bad.is_shard:
+                    self._unusable[row] = error.bad
             except Exception as error:  # unforeseen by the corpus; too many of them end the run as any others do
                 self._unusable[row] = BadSampleError(f"sample {row}", "cannot be used", error_line(error)).bad
-            bad.append(self._unusable[row])
+                found[self._unusable[row]] = None
+            if len(found) > self.max_bad_samples:
+                break
+        bad += found
         raise TooManyBadError(bad)
+
+    def _candidates(self, place: int) -> Iterator[int]:
+        """Yield all places of the epoch: this one, the same one of later batches, others, those of the same batch."""
+        count, size = len(self._order), self.batch_size
+        first = place // size * size
+        same = range(place, place + count, size)
+        others = (other for other in range(place, place + count) if other not in same)
+        yield place
+        yield from (other % count for other in chain(same, others) if not first <= other % count < first + size)
+        yield from (other for other in range(first, min(first + size, count)) if other != place)
 
     def _batch(self, samples: list[Sample], step: int, ours: range, bad: list[Bad]) -> Batch:
         """Crop, draw and frame the samples at the places ``ours`` of the batch of a step."""
@@ -124,7 +140,7 @@ class Batches:
             images=crop_pictures([sample.picture for sample in samples], boxes, self.image_size, self.data.local_size),
             captions=Texts.of(framed.view(len(samples), self.data.captions, -1)),
             question=Texts.of(question),
-            answer=answer,
+            answer=Texts.of(answer),
             foils=Texts.of(foils),
             is_candidate=is_candidate,
             token_ids=token_ids,

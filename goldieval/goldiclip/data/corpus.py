@@ -9,7 +9,10 @@ from typing import Protocol
 import torch
 from PIL import Image
 
+from goldieval.goldiclip.data.order import Order
+
 Ids = list[int]
+BROKEN_SHARD = "unreadable shard"
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,11 @@ class Bad:
     where: str
     kind: str
     what: str
+
+    @property
+    def is_shard(self) -> bool:
+        """Whether it stands for all samples of a shard."""
+        return self.kind == BROKEN_SHARD
 
     def __str__(self) -> str:
         return f"{self.where}: {self.kind}{f': {self.what}' if self.what else ''}"
@@ -59,12 +67,19 @@ class Sample:
 
 
 class Corpus(Protocol):
-    """A finite number of samples with random access."""
+    """A finite number of samples with random access.
+
+    Attributes:
+        bad: What could not be read when the corpus was opened.
+    """
+
+    @property
+    def bad(self) -> Sequence[Bad]: ...
 
     def __len__(self) -> int: ...
 
-    def order(self, generator: torch.Generator) -> torch.Tensor:
-        """Return all rows in the order of an epoch, drawn from a generator."""
+    def order(self, seed: int) -> Order:
+        """Return the order of an epoch."""
 
     def sample(self, row: int) -> Sample:
         """Read one sample.

@@ -18,7 +18,7 @@ def drawn_bytes(images: int, seed: int, step: int, rows: range) -> npt.NDArray[n
     """Draw the random bytes of some of a batch's images; they depend on neither the other rows nor on who draws them.
 
     In an image's row, byte j chooses a caption of image j, and the last word rotates these choices: see
-    ``objectives.conditioned.sampled_columns``. The stream is that of NumPy's PCG64, which is the same in all releases.
+    ``objectives.conditioned.foreign_captions``. The stream is that of NumPy's PCG64, which is the same in all releases.
 
     Args:
         images: Images of the batch, over all processes.

@@ -6,17 +6,20 @@ from array import array
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
+import numpy as np
 
 from goldieval.core.errors import GoldievalError, TaskError
 from goldieval.core.limits import PICTURE_BYTES, ROW_BYTES
 from goldieval.core.paths import inside
 from goldieval.core.reading import check_regular, read_bytes
 from goldieval.data.file_names import relative_name
-from goldieval.goldiclip.data.corpus import BadSampleError, Sample
+from goldieval.goldiclip.data.corpus import Bad, BadSampleError, Sample
+from goldieval.goldiclip.data.order import BlockShuffle, Order, Shuffle
 from goldieval.goldiclip.data.pictures import decoded
 from goldieval.goldiclip.data.sample_json import FIELDS, sample_of
 from goldieval.goldiclip.tokenizer import Tokenizer
+
+BLOCK, PART = 1_000_000, 1_000  # rows that are shuffled together where there are more, and rows that stay in a block
 
 
 class JsonLines:
@@ -49,11 +52,19 @@ class JsonLines:
                 at_start = piece.endswith(b"\n")
                 number += at_start
 
+    @property
+    def bad(self) -> Sequence[Bad]:
+        return ()
+
     def __len__(self) -> int:
         return len(self._starts)
 
-    def order(self, generator: torch.Generator) -> torch.Tensor:
-        return torch.randperm(len(self), generator=generator)
+    def order(self, seed: int) -> Order:
+        if len(self) <= BLOCK:
+            return Shuffle(len(self), seed)
+        parts = np.full(-(-len(self) // PART), PART)
+        parts[-1] = len(self) - PART * (len(parts) - 1)
+        return BlockShuffle(parts, seed, BLOCK)
 
     def sample(self, row: int) -> Sample:
         where = f"{self.file}:{self._numbers[row]}"

@@ -37,7 +37,7 @@ class BatchLoader:
         """
         self.batches, self.steps, self.workers, self.bad, self.pin = batches, steps, workers, bad, pin
         self._stream: Iterator[Made] = iter(())
-        self._next = -1
+        self._next, self._counted = -1, False
 
     def batch(self, step: int) -> Batch:
         """Return this process's share of the batch of a step.
@@ -45,6 +45,9 @@ class BatchLoader:
         Raises:
             GoldievalError: There are too many bad samples, or a worker died.
         """
+        if not self._counted:
+            self._counted = True
+            self.bad.count(self.batches.corpus.bad)
         made = self._ahead(step) if self.workers else _made(self.batches, step)
         if isinstance(made, TooManyBadError):
             raise self.bad.give_up(made.bad)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -11,7 +11,8 @@ import numpy as np
 import torch
 
 from goldieval.data.shapes import draw, foils, long_caption, questions, sample_scene, short_captions
-from goldieval.goldiclip.data.corpus import Ids, Sample
+from goldieval.goldiclip.data.corpus import Bad, Ids, Sample
+from goldieval.goldiclip.data.order import Order, Shuffle
 from goldieval.goldiclip.data.processes import cores, in_processes
 from goldieval.goldiclip.data.shapes_cache import cached, file_of
 from goldieval.goldiclip.tokenizer import Tokenizer
@@ -37,11 +38,15 @@ class ShapesCorpus:
     questions: list[list[tuple[Ids, Ids]]]
     foils: list[list[list[Ids]]]
 
+    @property
+    def bad(self) -> Sequence[Bad]:
+        return ()
+
     def __len__(self) -> int:
         return len(self.pictures)
 
-    def order(self, generator: torch.Generator) -> torch.Tensor:
-        return torch.randperm(len(self), generator=generator)
+    def order(self, seed: int) -> Order:
+        return Shuffle(len(self), seed)
 
     def sample(self, row: int) -> Sample:
         return Sample(self.pictures[row], self.sentences[row], self.questions[row], foils=self.foils[row])

@@ -1,79 +1,58 @@
 """Offsets of all samples of all shards, kept in the user's cache folder: the headers of a shard are read once.
 
-A shard is read again when its size or modification time changes, and all are when the code that reads them changes. The
-file may be deleted at any time; a damaged one is made again; where the folder cannot be written there is no cache.
+A shard is read again when its size or modification time changes, and all are when the code that reads them changes. A
+shard that cannot be read is named and left out; where its samples are known from before they keep their places, so that
+a training that goes on has the same epochs.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 import time
-import zlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from itertools import pairwise
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
-import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 
-import goldieval.data.walk as walk
-import goldieval.data.webdataset as webdataset
-from goldieval.core.errors import TaskError
-from goldieval.core.files import atomic_write, exclusive_lock
+from goldieval.core.errors import GoldievalError, TaskError
+from goldieval.core.files import exclusive_lock
 from goldieval.data.file_names import escape_undecodable
-from goldieval.data.roots import cache_root
 from goldieval.data.tar_samples import TarImage, picture_of, samples_of
+from goldieval.goldiclip.data.index_file import (
+    BYTES_PER_BLOCK,
+    LARGEST,
+    NOWHERE,
+    Part,
+    Rows,
+    ShardIndex,
+    Stamp,
+    file_of,
+    joined,
+    no_rows,
+    read_index,
+    stamp_of,
+    write_index,
+)
 from goldieval.goldiclip.data.processes import cores, in_processes
 
-NOTE_EVERY_S = 10.0
+NOTE_EVERY_S, SAVE_EVERY_S = 10.0, 600.0
 SHARDS_PER_PROCESS = 4  # fewer are not worth a process
-NO_OFFSET = -1  # offset of a picture or JSON that a sample lacks
-
-
-class Stamp(NamedTuple):
-    """One state of a shard.
-
-    Attributes:
-        shard: Absolute path.
-        size: Size in bytes.
-        changed: Modification time in nanoseconds.
-    """
-
-    shard: str
-    size: int
-    changed: int
+UNREAD = -2  # size in the stamp of a shard that is there and could not be read: the next run tries again
 
 
 @dataclass(frozen=True)
-class ShardIndex:
-    """Offsets of all samples.
+class _Headers:
+    """What the headers of a shard say.
 
     Attributes:
-        stamps: State of each shard, in the order of the rows.
-        counts: Number of samples of each shard.
-        rows: Offset and size of the picture and of the JSON of each sample, shape (samples, 4); ``NO_OFFSET`` as the
-            offset of what a sample lacks.
+        rows: Offsets of its samples.
+        fault: Why it cannot be used, or an empty string.
+        may_pass: Whether the fault is one of reading and not of the content.
     """
 
-    stamps: list[Stamp] = field(default_factory=list)
-    counts: list[int] = field(default_factory=list)
-    rows: np.ndarray = field(default_factory=lambda: np.empty((0, 4), dtype=np.int64))
-
-    @property
-    def starts(self) -> np.ndarray:
-        """First row of each shard, and the number of rows."""
-        return np.cumsum([0, *self.counts])
-
-    def by_shard(self) -> dict[Stamp, np.ndarray]:
-        """Return the rows of each shard."""
-        places = pairwise(self.starts.tolist())
-        return {stamp: self.rows[first:last] for stamp, (first, last) in zip(self.stamps, places, strict=True)}
+    rows: Rows
+    fault: str = ""
+    may_pass: bool = False
 
 
 def index_of(path: str, shards: Sequence[Path], note: Callable[[str], None]) -> ShardIndex:
@@ -85,95 +64,77 @@ def index_of(path: str, shards: Sequence[Path], note: Callable[[str], None]) -> 
         note: Called with a line where reading takes a while.
 
     Raises:
-        TaskError: A shard is not a complete, uncompressed tar. The index of those before it is kept.
+        GoldievalError: No shard can be read.
     """
-    stamps, file = [_stamp(shard) for shard in shards], file_of(path)
-    kept = _read(file)
+    stamps, file = [stamp_of(shard) for shard in shards], file_of(path)
+    kept = read_index(file)
     if kept.stamps == stamps:
-        return kept
+        return _usable(kept)
     with exclusive_lock(file):
-        kept = _read(file)  # another process may have made it meanwhile
+        kept = read_index(file)  # another process may have made it meanwhile
         if kept.stamps == stamps:
-            return kept
-        parts = kept.by_shard()
-        missing = [stamp for stamp in stamps if stamp not in parts]
+            return _usable(kept)
+        parts = kept.by_stamp()
+        before = {stamp.shard: part for stamp, part in parts.items()}
         try:
-            _read_headers(missing, parts, note)
+            _read_missing(file, stamps, parts, before, note)
         finally:
-            index = _joined([(stamp, parts[stamp]) for stamp in stamps if stamp in parts])
-            _write(file, index)
-        return index
+            index = joined([parts[stamp] for stamp in stamps if stamp in parts])
+            write_index(file, index)
+        return _usable(index)
 
 
-def file_of(path: str) -> Path:
-    """Return the index file of a folder or pattern, whether or not it exists."""
-    digest = hashlib.sha256(os.path.abspath(path).encode())
-    for source in (webdataset.__file__, walk.__file__, __file__):
-        digest.update(Path(source).read_bytes())
-    return cache_root() / "shard-indexes" / f"{digest.hexdigest()[:32]}.safetensors"
+def _usable(index: ShardIndex) -> ShardIndex:
+    faults = [(stamp.shard, fault) for stamp, fault in zip(index.stamps, index.faults, strict=True) if fault]
+    if faults and not len(index.rows):
+        raise GoldievalError(f"{faults[0][0]} {faults[0][1]}")
+    return index
 
 
-def _stamp(shard: Path) -> Stamp:
-    try:
-        found = shard.stat()
-    except OSError as error:
-        raise TaskError(f"{shard} cannot be read: {error.strerror or error}.") from error
-    return Stamp(os.path.abspath(shard), found.st_size, found.st_mtime_ns)
-
-
-def _read_headers(missing: list[Stamp], parts: dict[Stamp, np.ndarray], note: Callable[[str], None]) -> None:
-    last, processes = time.monotonic(), min(len(missing) // SHARDS_PER_PROCESS, cores())
-    found = in_processes(_members, [Path(stamp.shard) for stamp in missing], processes)
-    for number, (stamp, rows) in enumerate(zip(missing, found, strict=True), start=1):
-        parts[stamp] = rows
-        if time.monotonic() - last > NOTE_EVERY_S:
-            last = time.monotonic()
+def _read_missing(
+    file: Path,
+    stamps: Sequence[Stamp],
+    parts: dict[Stamp, Part],
+    before: dict[str, Part],
+    note: Callable[[str], None],
+) -> None:
+    """Add the parts of the shards that are not known yet; what is known so far is kept now and then."""
+    missing = [stamp for stamp in dict.fromkeys(stamps) if stamp not in parts]
+    noted = saved = time.monotonic()
+    for number, (stamp, found) in enumerate(zip(missing, _headers_of(missing), strict=True), start=1):
+        rows = before[stamp.shard].rows if found.fault and stamp.shard in before else found.rows
+        own = stamp._replace(size=UNREAD) if found.may_pass else stamp
+        parts[stamp] = Part(own, rows, found.fault)
+        if time.monotonic() - noted > NOTE_EVERY_S:
+            noted = time.monotonic()
             note(f"reading shard headers: {number:,} of {len(missing):,}; the next run finds them in the cache")
+        if time.monotonic() - saved > SAVE_EVERY_S:
+            saved = time.monotonic()
+            write_index(file, joined([parts[stamp] for stamp in stamps if stamp in parts]))
 
 
-def _members(shard: Path) -> np.ndarray:
+def _headers_of(missing: list[Stamp]) -> Iterator[_Headers]:
+    processes = min(len(missing) // SHARDS_PER_PROCESS, cores())
+    return in_processes(headers, [Path(stamp.shard) for stamp in missing], processes)
+
+
+def headers(shard: Path) -> _Headers:
+    """Return what the headers of a shard say."""
     rows: list[tuple[int, int, int, int]] = []
-    for key, members in samples_of(shard):
-        picture = picture_of(f"{shard}: sample {escape_undecodable(key)}", members)
-        text = members.get("json")
-        if picture or text:  # else another file, such as a README of the shard
-            rows.append((*_place(picture), *_place(text)))
-    return np.array(rows, dtype=np.int64).reshape(-1, 4)
+    try:
+        for key, members in samples_of(shard):
+            picture = picture_of(f"{shard}: sample {escape_undecodable(key)}", members)
+            text = members.get("json")
+            if picture or text:  # else another file, such as a README of the shard
+                rows.append((*_place(picture), *_place(text)))
+    except TaskError as error:
+        reason = str(error).removeprefix(str(shard)).removeprefix(":").strip()
+        return _Headers(no_rows(), reason, isinstance(error.__cause__, OSError))
+    return _Headers(np.array(rows, dtype=np.int32).reshape(-1, 4))
 
 
 def _place(member: TarImage | None) -> tuple[int, int]:
-    return (member.offset, member.size) if member else (NO_OFFSET, 0)
-
-
-def _joined(parts: list[tuple[Stamp, np.ndarray]]) -> ShardIndex:
-    rows = [ShardIndex().rows, *(own for _, own in parts)]
-    return ShardIndex([stamp for stamp, _ in parts], [len(own) for _, own in parts], np.concatenate(rows))
-
-
-def _read(file: Path) -> ShardIndex:
-    """Return the index in a file, mapped so that processes share its memory; an empty one if it cannot be trusted."""
-    try:
-        with safe_open(str(file), framework="pt") as stored:
-            shards, checksum = ((stored.metadata() or {})[key] for key in ("shards", "checksum"))
-            index = ShardIndex(
-                [Stamp(*stamp) for stamp in json.loads(shards)],
-                stored.get_tensor("counts").tolist(),
-                stored.get_tensor("rows").numpy(),
-            )
-    except (OSError, KeyError, TypeError, ValueError, SafetensorError):
-        return ShardIndex()
-    return index if checksum == _checksum(file, index) else ShardIndex()
-
-
-def _write(file: Path, index: ShardIndex) -> None:
-    parts = {"counts": torch.tensor(index.counts, dtype=torch.int64), "rows": torch.from_numpy(index.rows)}
-    about = {"shards": json.dumps(index.stamps), "checksum": _checksum(file, index)}
-    try:
-        atomic_write(file, save(parts, about))
-    except OSError:
-        return  # a full disk costs the next start some time, and this run nothing
-
-
-def _checksum(file: Path, index: ShardIndex) -> str:
-    named = json.dumps([file.stem, index.stamps, index.counts, index.rows.shape, str(index.rows.dtype)])
-    return f"{zlib.crc32(np.ascontiguousarray(index.rows).view(np.uint8).data, zlib.crc32(named.encode())):08x}"
+    """Return the place of a member in blocks of a tar, and its size in bytes; none has more than 1 GB."""
+    if member is None:
+        return NOWHERE, 0
+    return member.offset // BYTES_PER_BLOCK, min(member.size, LARGEST)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image
 
 from goldieval.core.errors import GoldievalError
-from goldieval.goldiclip.data.corpus import Ids, Sample
-from goldieval.goldiclip.data.shards import shards_of
+from goldieval.goldiclip.data.corpus import Bad, Ids, Sample
+from goldieval.goldiclip.data.order import Order, Shuffle
+from goldieval.goldiclip.data.shard_names import shards_of
 from goldieval.goldiclip.recipe_parts import DataSettings
 from goldieval.goldiclip.tokenizer import Tokenizer
 
@@ -34,11 +35,15 @@ class SyntheticCorpus:
     size: int
     tokenizer: Tokenizer
 
+    @property
+    def bad(self) -> Sequence[Bad]:
+        return ()
+
     def __len__(self) -> int:
         return self.samples
 
-    def order(self, generator: torch.Generator) -> torch.Tensor:
-        return torch.randperm(self.samples, generator=generator)
+    def order(self, seed: int) -> Order:
+        return Shuffle(self.samples, seed)
 
     def sample(self, row: int) -> Sample:
         side = int(self.size * LARGER)

@@ -6,7 +6,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from goldieval.goldiclip.objectives.contrastive import in_float32
+from goldieval.goldiclip.gather import averaged
+from goldieval.goldiclip.objectives.blocks import rows_within, summed, with_gradients
+from goldieval.goldiclip.objectives.contrastive import contrast_rows
+from goldieval.goldiclip.precision import in_float32, unit
+
+SCALE = 10.0  # logit scale of the contrastive forms
 
 
 class DinoLoss(nn.Module):
@@ -43,25 +48,49 @@ class DinoLoss(nn.Module):
 
     @torch.no_grad()
     def update_centre(self, teacher_logits: torch.Tensor) -> None:
-        """Move the centre towards the batch's mean; to be called after the loss, with the logits of all processes."""
-        self.centre.lerp_(teacher_logits.float().flatten(0, -2).mean(0), 1 - self.momentum)
+        """Move the centre towards the mean over the batch of all processes; to be called after the loss."""
+        self.centre.lerp_(averaged(teacher_logits.float().flatten(0, -2).mean(0)), 1 - self.momentum)
 
 
-def info_nce(student: torch.Tensor, teacher: torch.Tensor, first: int = 0, scale: float = 10.0) -> torch.Tensor:
-    """Contrast each student feature with the teacher's features of all images for the same caption.
+def dino(loss: DinoLoss, head: nn.Module, student: torch.Tensor, teacher_logits: torch.Tensor) -> torch.Tensor:
+    """Return the divergence of a student's features, and move the centre afterwards; in blocks of images.
+
+    Args:
+        loss: The loss, with its centre.
+        head: The student's head, which maps features to logits.
+        student: Features of this process, shape (b, ..., d).
+        teacher_logits: Shape (b, ..., prototypes) that broadcasts to the student's.
+    """
+
+    def of_images(start: int, student: torch.Tensor, teacher_logits: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = loss(head(student), teacher_logits)
+        return found * len(student)
+
+    views, prototypes = student[0].numel() // student.shape[-1], teacher_logits.shape[-1]
+    block = rows_within(4 * 8 * views * prototypes)
+    total = summed(of_images, (student, teacher_logits), parameters=tuple(head.parameters()), block=block)
+    loss.update_centre(teacher_logits)
+    return total / len(student)
+
+
+def info_nce(student: torch.Tensor, teacher: torch.Tensor, first: int = 0, scale: float = SCALE) -> torch.Tensor:
+    """Contrast each student feature with the teacher's features of the images of all processes.
 
     Args:
         student: Features of this process, shape (b, views, d).
-        teacher: For each row's caption, features of the images of all processes, shape (b, images, d); or
-            (1, images, d) where they are not conditioned on a caption.
+        teacher: Features of all processes, without a gradient, shape (images, d).
         first: Row of this process's first image among those of all processes.
         scale: Logit scale.
     """
-    with in_float32(student):
-        ours, theirs = F.normalize(student.float(), dim=-1), F.normalize(teacher.detach().float(), dim=-1)
-        logits = scale * ours @ theirs.transpose(1, 2)
-    own = (torch.arange(len(student), device=student.device) + first)[:, None].expand(-1, student.shape[1])
-    return F.cross_entropy(logits.flatten(0, 1), own.flatten())
+    ours, theirs = unit(student), unit(teacher.detach())
+    trained, factor = torch.is_grad_enabled() and ours.requires_grad, ours.new_full((), scale)
+    with torch.no_grad(), in_float32(student):
+        slopes, total = [torch.zeros_like(view) for view in ours.unbind(1)], ours.new_zeros(())
+        for view, slope in zip(ours.unbind(1), slopes, strict=True):
+            total = total + contrast_rows(view, theirs, factor, first, trained, slope)[0]
+    if trained:
+        total = with_gradients(total, (ours,), (scale * torch.stack(slopes, dim=1),))
+    return total / ours[..., 0].numel()
 
 
 def cosine(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 
 from goldieval.goldiclip.gather import averaged
 
@@ -17,7 +16,7 @@ def foil_loss(scores: torch.Tensor, is_candidate: torch.Tensor) -> torch.Tensor:
         scores: Logits, shape (groups, candidates).
         is_candidate: Shape (groups, candidates), False where a group has fewer candidates, or none.
     """
-    has_candidates = is_candidate[:, 0]
-    logits = scores.float().masked_fill(~is_candidate, -torch.inf)[has_candidates]
-    total = F.cross_entropy(logits, torch.zeros_like(logits[:, 0], dtype=torch.long), reduction="sum")
-    return total / averaged(has_candidates.sum()).clamp_min(1e-6)
+    has_candidates = is_candidate[:, :1]
+    filling = has_candidates & ~is_candidate  # a group without candidates keeps its scores, and does not count
+    surprise = -scores.float().masked_fill(filling, -torch.inf).log_softmax(1)[:, :1]
+    return surprise.masked_fill(~has_candidates, 0).sum() / averaged(has_candidates.sum()).clamp_min(1e-6)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
-from goldieval.goldiclip.gather import gathered
-from goldieval.goldiclip.objectives.contrastive import in_float32, softmax_contrastive
+from goldieval.goldiclip.objectives.blocks import recomputed, rows_within
+from goldieval.goldiclip.objectives.contrastive import softmax_contrastive
+from goldieval.goldiclip.precision import in_float32, unit
 
 THRESHOLD = 0.1  # stretched cosines below it get no weight
 
@@ -42,12 +43,13 @@ def grouping_contrast(
     A negative pairs the patches that one caption selected with another caption, which two texts alone may separate.
 
     Args:
-        patches: Unit vectors, shape (b, patches, d).
+        patches: Patch features, normalised or not, shape (b, patches, d).
         texts: Unit vectors, shape (b, k, d).
         scale: Logit scale.
         first: Row of this process's first image among those of all processes.
         threshold: See ``grouped``.
     """
-    features, captions = grouped(patches, texts, threshold).flatten(0, 1), texts.flatten(0, 1)[:, None]
-    row = first * texts.shape[1]
-    return softmax_contrastive(features, captions, gathered(features), gathered(captions), scale, row)
+    block = rows_within(4 * 4 * patches.shape[1] * (patches.shape[2] + texts.shape[1]))
+    features = recomputed(lambda image, text: grouped(unit(image), text, threshold), (patches, texts), block=block)
+    pairs = (side.flatten(0, 1)[:, None] for side in (features, texts))
+    return softmax_contrastive(*pairs, scale, first * texts.shape[1])

@@ -1,28 +1,18 @@
-"""SuperCLIP's token classification: predict which tokens a caption has, weighted by inverse document frequency."""
+"""SuperCLIP's token classification: predict which tokens a caption has, weighted by inverse document frequency.
+
+A target is sparse: a few of the vocabulary's tokens. It stays a list of ids, and the loss needs no more of the logits
+than their normaliser and their values at these ids.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import nn
 
-
-def k_hot(captions: Sequence[Sequence[int]], vocab_size: int, special: Sequence[int] = ()) -> torch.Tensor:
-    """Return ones at the distinct ids of each caption.
-
-    Args:
-        captions: Token ids of each caption.
-        vocab_size: Size of the vocabulary.
-        special: Ids that are left out.
-
-    Returns:
-        Shape (captions, vocabulary), zeros and ones.
-    """
-    hot = torch.zeros(len(captions), vocab_size)
-    for row, ids in zip(hot, captions, strict=True):
-        row[torch.tensor(sorted(set(ids) - set(special)), dtype=torch.long)] = 1
-    return hot
+from goldieval.goldiclip.objectives.blocks import rows_within, summed
 
 
 class InverseDocumentFrequency(nn.Module):
@@ -44,9 +34,15 @@ class InverseDocumentFrequency(nn.Module):
         self.register_buffer("documents", torch.zeros((), dtype=torch.int64))
 
     @torch.no_grad()
-    def count(self, hot: torch.Tensor) -> None:
-        """Add a batch of documents, k-hot of shape (n, vocabulary), and those of all other processes."""
-        batch = torch.cat([hot.sum(0), hot.new_tensor([len(hot)])]).to(torch.int64)
+    def count(self, ids: torch.Tensor, documents: int) -> None:
+        """Add a batch of documents, and those of all other processes.
+
+        Args:
+            ids: The distinct ids of each document, one document after the other, int64.
+            documents: Number of documents.
+        """
+        batch = torch.cat([torch.zeros_like(self.frequency), self.documents.new_full((1,), documents)])
+        batch.index_add_(0, ids, torch.ones_like(ids))
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             torch.distributed.all_reduce(batch)
         self.frequency += batch[:-1]
@@ -57,26 +53,72 @@ class InverseDocumentFrequency(nn.Module):
         return ((self.documents + 1) / (self.frequency + 1)).log()
 
 
-def token_class_loss(logits: torch.Tensor, hot: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """Return the mean cross-entropy to the weighted, row-normalised k-hot target; a row without a target counts 0.
+@dataclass(frozen=True)
+class TokenTargets:
+    """The target distributions of n images over the vocabulary.
+
+    Attributes:
+        ids: Distinct ids, one image after the other, shape (m,).
+        rows: The image that each of them belongs to, shape (m,).
+        starts: Place in ``ids`` at which each image begins, and m, shape (n + 1,), on the host.
+        shares: Share of each id in its image's target, shape (m,): they sum to 1, or to 0 where no id has a weight.
+    """
+
+    ids: torch.Tensor
+    rows: torch.Tensor
+    starts: torch.Tensor
+    shares: torch.Tensor
+
+    @classmethod
+    def of(cls, ids: torch.Tensor, rows: torch.Tensor, starts: torch.Tensor, weights: torch.Tensor) -> TokenTargets:
+        """Return the targets in which each id has a share by its weight.
+
+        Args:
+            ids: See ``TokenTargets``.
+            rows: See ``TokenTargets``.
+            starts: See ``TokenTargets``.
+            weights: Weight of each token, shape (vocabulary,), not negative.
+        """
+        own = weights[ids]
+        sums = own.new_zeros(len(starts) - 1).index_add_(0, rows, own)
+        return cls(ids, rows, starts, own / sums.clamp_min(1e-12)[rows])
+
+    def images(self, start: int, stop: int) -> TokenTargets:
+        """Return the targets of some of the images."""
+        first, last = self.starts[[start, stop]].tolist()
+        parts = (self.ids[first:last], self.rows[first:last] - start, self.starts[start : stop + 1] - first)
+        return TokenTargets(*parts, self.shares[first:last])
+
+    def entropy(self) -> torch.Tensor:
+        """Return the mean entropy of the targets, which is the lowest value of ``token_class_loss``.
+
+        If it stayed in the loss, a learned loss weight would treat it as noise.
+        """
+        entropy: torch.Tensor = torch.special.entr(self.shares).sum() / (len(self.starts) - 1)
+        return entropy
+
+
+def token_class_loss(
+    head: Callable[[torch.Tensor], torch.Tensor],
+    features: torch.Tensor,
+    targets: TokenTargets,
+    vocab_size: int,
+    parameters: Sequence[torch.Tensor] = (),
+) -> torch.Tensor:
+    """Return the mean cross-entropy of images to their targets, in blocks; an image without a target counts 0.
 
     Args:
-        logits: Shape (n, vocabulary).
-        hot: K-hot targets, shape (n, vocabulary).
-        weights: Weight of each token, shape (vocabulary,), not negative.
+        head: Maps features (images, width) to logits in float32, (images, vocabulary).
+        features: Shape (n, width).
+        targets: Targets of the images.
+        vocab_size: Size of the vocabulary.
+        parameters: Parameters of ``head``.
     """
-    return -(_target(hot, weights) * logits.float().log_softmax(-1)).sum(1).mean()
 
+    def of_images(start: int, features: torch.Tensor) -> torch.Tensor:
+        logits, own = head(features), targets.images(start, start + len(features))
+        mass = own.shares.new_zeros(len(features)).index_add_(0, own.rows, own.shares)
+        return (mass * logits.logsumexp(1)).sum() - (own.shares * logits[own.rows, own.ids]).sum()
 
-def target_entropy(hot: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """Return the mean entropy of the targets, which is the lowest value of ``token_class_loss``.
-
-    It has no gradient; if it stayed in the loss, a learned loss weight would treat it as noise.
-    """
-    entropy: torch.Tensor = torch.special.entr(_target(hot, weights)).sum(1).mean()
-    return entropy
-
-
-def _target(hot: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    target = hot * weights.to(hot.dtype)
-    return target / target.sum(1, keepdim=True).clamp_min(1e-12)
+    total = summed(of_images, (features,), parameters=parameters, block=rows_within(4 * 5 * vocab_size))
+    return total / len(features)
