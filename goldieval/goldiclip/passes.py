@@ -49,14 +49,11 @@ class Passes:
         self.accelerator, self.recipe = accelerator, recipe
         apply_execution((student.model, teacher), recipe.execution, accelerator.device, note)
 
-    def backward(
-        self, batch: Batch, generator: torch.Generator, step: int
-    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    def backward(self, batch: Batch, step: int) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """Add the gradient of a step to that of the parameters.
 
         Args:
             batch: This process's share of the batch.
-            generator: Random numbers of the step, the same in all processes.
             step: Number of steps before this one.
 
         Returns:
@@ -67,7 +64,7 @@ class Passes:
         cache = FeatureCache(batch, parts) if parts > 1 else None
 
         def work(student: Student) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-            features = StepFeatures(self.recipe, student.model, self.teacher, student.state, batch, generator, cache)
+            features = StepFeatures(self.recipe, student.model, self.teacher, student.state, batch, cache)
             losses = compute_losses(features, step)
             return student.weighted(losses), losses
 
