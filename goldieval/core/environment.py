@@ -6,6 +6,8 @@ import importlib.metadata
 import os
 import platform
 
+from typing import Any
+
 from goldieval.core.errors import GoldievalError
 
 PACKAGES = ("goldieval", "torch", "torchvision", "open-clip-torch", "clip-benchmark", "numpy", "pillow", "scipy")
@@ -49,7 +51,7 @@ def device_identity(device: str) -> str:
         return kind
     import torch
 
-    backend = torch.backends.mps if kind == "mps" else getattr(torch, kind, None)
+    backend: Any = torch.backends.mps if kind == "mps" else getattr(torch, kind, None)
     if hasattr(backend, "get_device_name"):
         return f"{kind} {backend.get_device_name(device)}"
     return f"{kind} {backend.get_name()}" if hasattr(backend, "get_name") else kind
