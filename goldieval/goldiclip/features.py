@@ -30,7 +30,6 @@ class StepFeatures:
         teacher: Its moving average, without gradients.
         state: State of the objectives.
         batch: This process's share of the batch.
-        generator: Draws the foreign captions of the conditioned loss; in the same state in all processes.
         cache: Computes features in parts; by default they are those of the whole batch at once.
     """
 
@@ -39,7 +38,6 @@ class StepFeatures:
     teacher: GoldiClip
     state: ObjectiveState
     batch: Batch
-    generator: torch.Generator
     cache: FeatureCache | None = None
 
     @cached_property

@@ -1,0 +1,72 @@
+"""Output of a memory plan: whether a recipe fits, what its memory consists of, and settings with which it fits."""
+
+from __future__ import annotations
+
+from goldieval.core.display import Console, Text
+from goldieval.goldiclip.memory.plan import GIB, MemoryPlan, assumed, needed
+from goldieval.goldiclip.memory.simulation import StepCost
+
+NAME_WIDTH = 42
+LEAST = 0.005  # GiB; smaller parts are added up
+
+
+def print_memory_plan(plan: MemoryPlan, console: Console) -> None:
+    """Print a plan in at most 80 columns."""
+    for line in lines_of(plan):
+        console.print(Text(line), soft_wrap=True)
+
+
+def lines_of(plan: MemoryPlan) -> list[str]:
+    """Return the lines of a plan."""
+    images = plan.recipe.optimiser.batch_size // plan.processes
+    return [
+        f"{plan.recipe.name}: batch {plan.recipe.optimiser.batch_size:,}, {plan.processes} x {plan.memory / GIB:g} GiB, "
+        f"{images:,} images each",
+        _verdict(plan),
+        "",
+        *_parts(plan),
+        "",
+        *_costs(plan.cost),
+        f"captions have {plan.cost.caption_length:.0f} ids on average; if all filled the context it were "
+        f"{_gib(needed(plan.longest, plan.processes))} GiB",
+        *_way_out(plan),
+    ]
+
+
+def _verdict(plan: MemoryPlan) -> str:
+    execution = plan.recipe.execution
+    settings = f"execution.micro_batches {execution.micro_batches}, execution.checkpointing {execution.checkpointing:g}"
+    fits = "fits" if plan.fits else "does not fit"
+    return f"{fits}: {_gib(needed(plan.cost, plan.processes))} of {plan.memory / GIB:g} GiB with {settings}"
+
+
+def _parts(plan: MemoryPlan) -> list[str]:
+    large = {name: size for name, size in plan.cost.peak.items() if size / GIB >= LEAST}
+    small = plan.cost.bytes - sum(large.values())
+    simulated = [_row(name, size) for name, size in {**large, "other": small}.items()]
+    rest = [_row(f"{name} (assumed)", size) for name, size in assumed(plan.cost, plan.processes).items()]
+    return [f"{'at the peak of a step':{NAME_WIDTH}}{'GiB':>8}", *simulated, *rest]
+
+
+def _row(name: str, size: int) -> str:
+    return f"  {name:{NAME_WIDTH - 2}}{_gib(size):>8}"
+
+
+def _costs(cost: StepCost) -> list[str]:
+    return [f"a step: {cost.flops / 1e12:,.1f} TFLOP and {cost.sent / 1e9:,.2f} GB sent, by each process"]
+
+
+def _way_out(plan: MemoryPlan) -> list[str]:
+    if plan.fits:
+        return []
+    if plan.other is None:
+        return ["no setting fits: use more processes, or a smaller optimiser.batch_size"]
+    setting, cost = plan.other
+    return [
+        f"this fits, {_gib(needed(cost, plan.processes))} GiB for {cost.flops / plan.cost.flops - 1:+.0%} operations:",
+        f"  {setting.arguments}",
+    ]
+
+
+def _gib(size: int) -> str:
+    return f"{size / GIB:,.2f}"
