@@ -18,7 +18,12 @@ TOLERANCE = 0.01  # of the peak; an allocator also has what kernels use while th
 
 @pytest.mark.parametrize(
     ("batch_size", "execution"),
-    [(16, {}), (16, {"micro_batches": 4}), (16, {"checkpointing": 1.0}), (24, {"micro_batches": 2, "checkpointing": 0.5})],
+    [
+        (16, {}),
+        (16, {"micro_batches": 4}),
+        (16, {"checkpointing": 1.0}),
+        (24, {"micro_batches": 2, "checkpointing": 0.5}),
+    ],
 )
 def test_a_simulated_peak_is_that_of_a_real_step(batch_size: int, execution: dict[str, Any]) -> None:
     recipe = recipe_of(batch_size, **execution)
