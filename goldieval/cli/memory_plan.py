@@ -1,4 +1,4 @@
-"""``goldieval train RECIPE --dry-run --processes N --memory GIB``: whether the recipe fits GPUs that need not be there."""
+"""``goldieval train RECIPE --dry-run --processes N --memory GIB``: whether a recipe fits GPUs that are not there."""
 
 from __future__ import annotations
 
