@@ -39,6 +39,22 @@ def _device_name(device: str) -> str:
         return device
 
 
+def device_identity(device: str) -> str:
+    """Return what of a device can change the last bits of a result: ``cpu``, else its type and its name.
+
+    Two GPUs of one name compute the same; those of two names choose other kernels.
+    """
+    kind = device.partition(":")[0]
+    if kind == "cpu":
+        return kind
+    import torch
+
+    backend = torch.backends.mps if kind == "mps" else getattr(torch, kind, None)
+    if hasattr(backend, "get_device_name"):
+        return f"{kind} {backend.get_device_name(device)}"
+    return f"{kind} {backend.get_name()}" if hasattr(backend, "get_name") else kind
+
+
 def available_cores() -> int:
     """Return the number of processor cores that this process may use, which Slurm and containers limit."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

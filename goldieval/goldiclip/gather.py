@@ -20,7 +20,7 @@ def gathered(rows: torch.Tensor) -> torch.Tensor:
     """
     if not _several_processes():
         return rows
-    everyone: torch.Tensor = _Gathered.apply(rows)  # type: ignore[no-untyped-call]
+    everyone: torch.Tensor = _Gathered.apply(rows)
     return everyone
 
 
@@ -87,7 +87,7 @@ def pieces_of_all(rows: torch.Tensor, most: int) -> Iterator[torch.Tensor]:
         Shape (up to ``most``, ...).
     """
     if not _several_processes():
-        yield from rows.split(most)
+        yield from (rows[start : start + most] for start in range(0, len(rows), most))
         return
     ranks, starts = range(torch.distributed.get_world_size()), range(0, len(rows), most)
     coming = [(rank, start) for rank in ranks for start in starts]

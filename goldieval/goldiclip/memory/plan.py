@@ -95,21 +95,24 @@ def memory_plan(recipe: Recipe, processes: int, memory: int) -> MemoryPlan:
 
 
 def _cheapest(plan: MemoryPlan) -> tuple[Setting, StepCost] | None:
-    """Return the first setting that fits, from the cheapest to the most expensive."""
-    for setting in _settings(plan.recipe.optimiser.batch_size // plan.processes):
-        cost = simulated(setting.applied(plan.recipe), plan.processes)
-        if needed(cost, plan.processes) <= plan.memory:
-            return setting, cost
+    """Return the first setting that fits, from the cheapest to the most expensive; see ``_settings``."""
+    for settings in _settings(plan.recipe.optimiser.batch_size // plan.processes):
+        for setting in settings:
+            cost = simulated(setting.applied(plan.recipe), plan.processes)
+            if needed(cost, plan.processes) <= plan.memory:
+                return setting, cost
     return None
 
 
-def _settings(images: int) -> Iterator[Setting]:
-    """Yield settings in the order of their cost; every micro-batch costs the same forward pass, however many there are.
+def _settings(images: int) -> list[list[Setting]]:
+    """Return settings from the cheapest to the most expensive.
+
+    Micro-batches, however many, cost a second forward pass; checkpointing costs its share of one. The more of them
+    there are, the smaller they are, and the less they keep a GPU busy.
 
     Args:
         images: Images of a process.
     """
     parts = [2**power for power in range(1, 16) if images // 2**power >= FEWEST_IMAGES]
-    yield from (Setting(1, share) for share in (0.0, *SHARES))
-    yield from (Setting(count, 0.0) for count in parts)
-    yield from (Setting(count, 1.0) for count in parts)
+    alone = [Setting(1, share) for share in (0.0, *SHARES)]
+    return [alone, [Setting(count, 0.0) for count in parts], [Setting(count, 1.0) for count in parts]]

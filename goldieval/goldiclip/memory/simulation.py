@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -148,6 +149,6 @@ def _owners() -> dict[CodeType, str]:
     exchanges = [one for one in vars(gather).values() if isinstance(one, FunctionType)]
     functions: list[tuple[Callable[..., Any], str]] = [(function, f"loss {name}") for name, function in LOSSES.items()]
     functions += [(function, FEATURES.get(name, name)) for name, function in features.items()]
-    functions += [(function, "rows of other processes") for function in exchanges]
+    functions += [(one, "rows of other processes") for one in exchanges if one.__module__ == gather.__name__]
     functions += [(TrainingStep._move, "optimiser's step"), (torch.autograd.backward, "backward pass")]
-    return {function.__code__: name for function, name in functions}
+    return {inspect.unwrap(function).__code__: name for function, name in functions}

@@ -37,9 +37,12 @@ class StorageTracker(TorchDispatchMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         out = func(*args, **(kwargs or {}))
+        # The engine adds gradients up in place, except under a mode such as this one: the sum takes the place of what
+        # it is added to, which is gone before anything else is allocated.
+        in_place = func is torch.ops.aten.add.Tensor and not torch.is_grad_enabled()
         for found in tree_leaves(out):
             if isinstance(found, torch.Tensor) and found.device.type == self.device:
-                self._see(found.untyped_storage())
+                self._see(found.untyped_storage(), in_place)
         return out
 
     def rename(self, tensor: torch.Tensor, name: str) -> None:
@@ -50,7 +53,7 @@ class StorageTracker(TorchDispatchMode):
         self.live[before] -= size
         self.live[name] += size
 
-    def _see(self, storage: torch.UntypedStorage) -> None:
+    def _see(self, storage: torch.UntypedStorage, in_place: bool) -> None:
         key = storage._cdata
         if key in self._known:
             return
@@ -59,7 +62,7 @@ class StorageTracker(TorchDispatchMode):
         self._known[key] = weakref.ref(storage, lambda _: self._forget(key)), name, size
         self.live[name] += size
         self.total += size
-        if self.total > self.peak:
+        if self.total > self.peak and not in_place:
             self.peak, self.at_peak = self.total, Counter(self.live)
 
     def _forget(self, key: int) -> None:
