@@ -65,10 +65,13 @@ def run(blocks: Iterable[nn.Module], hidden: torch.Tensor, causal: bool) -> torc
         Tokens of the same shape.
     """
     for block in blocks:
-        settings = settings_of(block)
-        apply = recomputing(settings.step) if settings.recomputed else settings.step
-        hidden = apply(block, hidden, causal)
+        hidden = kept_as_set(block, settings_of(block).step)(block, hidden, causal)
     return hidden
+
+
+def kept_as_set(block: nn.Module, function: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+    """Return a function that belongs to a block; its activations are kept or computed again as the block's are."""
+    return recomputing(function) if settings_of(block).recomputed else function
 
 
 def recomputing(function: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
@@ -96,7 +99,7 @@ def recomputed_places(share: float, blocks: int) -> list[int]:
     return [int((place + 0.5) * blocks / wanted) for place in range(wanted)]
 
 
-def set_blocks(blocks: Sequence[nn.Module], share: float, step: BlockStep = as_written) -> None:
+def set_blocks(blocks: Sequence[nn.Module] | nn.ModuleList, share: float, step: BlockStep = as_written) -> None:
     """Set how the blocks of a stack are computed.
 
     Args:

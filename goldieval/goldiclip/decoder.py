@@ -21,7 +21,7 @@ from torch import nn
 
 from goldieval.goldiclip.answers import joined_sequence
 from goldieval.goldiclip.attention import attention, by_head, joined_heads, keys_values_of, queries_of
-from goldieval.goldiclip.blocks import attend, run, transform
+from goldieval.goldiclip.blocks import attend, kept_as_set, run, transform
 from goldieval.goldiclip.config import ModelConfig
 from goldieval.goldiclip.towers import TextTower
 
@@ -148,8 +148,8 @@ class ThroughEncoder(nn.Module):
         real = places <= text.end_of(question)[:, None]
         memory = self.memory(patches, pooled, states, real, answer.shape[1])
         hidden = text.embedding(answer) + self.positions[: answer.shape[1]]
-        for number, cross in enumerate(self.cross):
-            hidden = run(self.blocks[number : number + 1], cross(hidden, memory), causal=True)
+        for block, cross in zip(self.blocks, self.cross, strict=True):
+            hidden = run([block], kept_as_set(block, cross)(hidden, memory), causal=True)
         states_of_answer: torch.Tensor = self.ln_final(hidden)
         return states_of_answer
 
@@ -176,16 +176,19 @@ class InEncoder(nn.Module):
         joined, places = joined_sequence(text, question, answer)
         no_states = states[:, :0]
         memory = self.memory(patches, pooled, no_states, no_states[..., 0].bool(), joined.shape[1])
-        hidden = text.embed(joined)
-        first = len(text.blocks) - len(self.cross)
-        for number, block in enumerate(text.blocks):
-            hidden = hidden + attend(block, hidden, causal=True)
-            if number >= first:
-                hidden = self.cross[number - first](hidden, memory)
-            hidden = hidden + transform(block, hidden)
+        lower, upper = text.blocks[: -len(self.cross)], text.blocks[-len(self.cross) :]
+        hidden = run(lower, text.embed(joined), causal=True)
+        for block, cross in zip(upper, self.cross, strict=True):
+            hidden = kept_as_set(block, _with_cross)(block, cross, hidden, memory)
         rows = torch.arange(len(hidden), device=hidden.device)[:, None]
         chosen: torch.Tensor = text.ln_final(hidden[rows, places])
         return chosen
+
+
+def _with_cross(block: nn.Module, cross: CrossAttention, hidden: torch.Tensor, memory: Memory) -> torch.Tensor:
+    """Apply a causal block with a cross-attention between its halves."""
+    hidden = cross(hidden + attend(block, hidden, causal=True), memory)
+    return hidden + transform(block, hidden)
 
 
 def make_decoder(config: ModelConfig) -> nn.Module | None:

@@ -57,8 +57,9 @@ class _Interpolated(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None]:
         with torch.autocast(gradient.device.type, enabled=False):
-            found = gradient.flatten(2) @ _interpolation(*ctx.sizes, gradient.device)
-        return found.unflatten(2, (ctx.sizes[0], -1)), None, None
+            found: torch.Tensor = gradient.flatten(2) @ _interpolation(*ctx.sizes, gradient.device)
+        side = ctx.sizes[0]
+        return found.view(*found.shape[:2], side, side), None, None
 
 
 @lru_cache(maxsize=8)

@@ -33,7 +33,7 @@ def fix_workspace() -> None:
         raise GoldievalError(
             f"execution.deterministic needs {WORKSPACE}={FIXED_WORKSPACES[0]}, and it is {chosen}. Set it, or unset it."
         )
-    if torch.cuda.is_initialized() and torch.cuda.max_memory_allocated():
+    if torch.cuda.max_memory_allocated():
         raise GoldievalError(
             f"execution.deterministic: this process has computed on CUDA without {WORKSPACE}. "
             f"Set {WORKSPACE}={FIXED_WORKSPACES[0]} before it starts."

@@ -11,6 +11,7 @@ from accelerate import Accelerator
 from torch import nn
 
 from goldieval.goldiclip.data.batch import Batch
+from goldieval.goldiclip.execution import apply_execution
 from goldieval.goldiclip.feature_cache import FeatureCache
 from goldieval.goldiclip.features import StepFeatures
 from goldieval.goldiclip.losses import compute_losses
@@ -23,9 +24,15 @@ class Passes:
     """Computes a step's losses and gradients as the recipe's ``execution`` says; the weights are left as they are."""
 
     def __init__(
-        self, student: Student, wrapped: nn.Module, teacher: GoldiClip, accelerator: Accelerator, recipe: Recipe
+        self,
+        student: Student,
+        wrapped: nn.Module,
+        teacher: GoldiClip,
+        accelerator: Accelerator,
+        recipe: Recipe,
+        note: Callable[[str], None] = lambda line: None,
     ) -> None:
-        """Compute passes of a student.
+        """Compute passes of a student, whose blocks, and those of the teacher, are set as the recipe says.
 
         Args:
             student: The student.
@@ -33,18 +40,20 @@ class Passes:
             teacher: The teacher, without gradients.
             accelerator: Precision and processes.
             recipe: Recipe of the run.
+            note: Called with a line that the user should read.
+
+        Raises:
+            GoldievalError: Blocks shall be compiled, and cannot be here.
         """
         self.student, self.wrapped, self.teacher = student, wrapped, teacher
         self.accelerator, self.recipe = accelerator, recipe
+        apply_execution((student.model, teacher), recipe.execution, accelerator.device, note)
 
-    def backward(
-        self, batch: Batch, generator: torch.Generator, step: int
-    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    def backward(self, batch: Batch, step: int) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """Add the gradient of a step to that of the parameters.
 
         Args:
             batch: This process's share of the batch.
-            generator: Random numbers of the step, the same in all processes.
             step: Number of steps before this one.
 
         Returns:
@@ -55,7 +64,7 @@ class Passes:
         cache = FeatureCache(batch, parts) if parts > 1 else None
 
         def work(student: Student) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-            features = StepFeatures(self.recipe, student.model, self.teacher, student.state, batch, generator, cache)
+            features = StepFeatures(self.recipe, student.model, self.teacher, student.state, batch, cache)
             losses = compute_losses(features, step)
             return student.weighted(losses), losses
 

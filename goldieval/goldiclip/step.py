@@ -13,6 +13,7 @@ from accelerate import Accelerator
 from accelerate.optimizer import AcceleratedOptimizer
 
 from goldieval.core.errors import GoldievalError
+from goldieval.core.out_of_memory import is_out_of_memory
 from goldieval.goldiclip.agreement import Agreement
 from goldieval.goldiclip.data.batch import Batch
 from goldieval.goldiclip.determinism import fixed_order
@@ -71,8 +72,7 @@ class TrainingStep:
         with self._explained_out_of_memory(), fixed_order(self.recipe.execution.deterministic):
             batch = self._agreed(host_batch).to(self.accelerator.device)
             self.guard.keep_sample(batch)
-            generator = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + step)  # the same in all processes
-            total, losses = self.passes.backward(batch, generator, step)
+            total, losses = self.passes.backward(batch, step)
             numbers = self._numbers(total, losses)  # here the host waits for the device
             now = time.perf_counter()
             self.guard.check(step, numbers, skips=self.accelerator.scaler is not None)
@@ -119,9 +119,15 @@ class TrainingStep:
     def _explained_out_of_memory(self) -> Iterator[None]:
         try:
             yield
-        except torch.OutOfMemoryError as error:
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            processes, device = self.accelerator.num_processes, self.accelerator.device
+            execution = self.recipe.execution
             raise BatchTooLargeError(
-                f"optimiser.batch_size {self.recipe.optimiser.batch_size:,} needs more memory than "
-                f"{self.accelerator.num_processes} x {self.accelerator.device} have. "
-                "Lower it, or use more processes."
+                f"a step of optimiser.batch_size {self.recipe.optimiser.batch_size:,} needs more memory than "
+                f"{processes} x {device} have. Raise execution.micro_batches (now {execution.micro_batches}) or "
+                f"execution.checkpointing (now {execution.checkpointing:g}), which leave the result as it is; or use "
+                "more processes, or lower optimiser.batch_size. What fits: goldieval train RECIPE --dry-run "
+                f"--processes {processes} --memory GIB."
             ) from error

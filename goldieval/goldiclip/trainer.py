@@ -107,7 +107,7 @@ class Trainer:
             if not has_manifest(resumed):
                 note(f"{resumed} was written by an older goldieval, without checksums: damage would not be found")
         self._saved_step, self.shares_evaluations = self.step, True
-        self.passes = Passes(self.student, wrapped, self.teacher, self.accelerator, recipe)
+        self.passes = Passes(self.student, wrapped, self.teacher, self.accelerator, recipe, note)
         self.guard = DivergenceGuard(out, self.agreement, self.step)
         self.training_step = self._training_step()
 

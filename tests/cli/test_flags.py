@@ -20,6 +20,8 @@ FLAGS = {
         "--set",
         "--resume",
         "--dry-run",
+        "--processes",
+        "--memory",
         "--max-bad-samples",
         "--allow-commands",
         "--log",

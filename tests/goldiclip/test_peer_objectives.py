@@ -173,7 +173,7 @@ def test_cosmos_sees_two_crops_and_single_sentences_and_dual_captions_name_all_t
     for ids, said in zip(caption_ids(dual), token_sets(dual), strict=True):
         assert len(ids) == 2 == dual.captions.ids.shape[1] and len(said) > 2
         assert all(join not in caption[:-1] and said >= set(caption) - {join} for caption in ids)
-    _, losses = trainer.passes.backward(dual, torch.Generator(), 0)
+    _, losses = trainer.passes.backward(dual, 0)
     loss = losses["token_classes"]
     assert math.isfinite(float(loss))
 

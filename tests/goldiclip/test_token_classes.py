@@ -120,7 +120,7 @@ def test_token_targets_go_on_where_the_context_ends() -> None:
     chosen = recipe("token_classes", model=short)
     batch = Batches(corpus(), Tokenizer(short.merges, 6), chosen).at(0)
     state, read = ObjectiveState(short), {int(id) for id in batch.captions.ids.unique()}
-    compute_losses(StepFeatures(chosen, model(short), model(short), state, batch, seeded()))
+    compute_losses(StepFeatures(chosen, model(short), model(short), state, batch))
     targets = {id for id, count in enumerate(state.documents.frequency.tolist()) if count}
     assert targets > read - {0, short.end_of_text, short.end_of_text - 1} and len(targets) > len(read) + 10
 

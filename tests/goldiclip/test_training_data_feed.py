@@ -255,7 +255,7 @@ def test_a_corpus_without_questions_trains_the_other_objectives(tmp_path: Path) 
 
 def vqa_loss(chosen: Recipe, model: GoldiClip, batch: Batch) -> torch.Tensor:
     state = ObjectiveState(chosen.model)
-    features = StepFeatures(chosen, model, teacher_of(model), state, batch, torch.Generator())
+    features = StepFeatures(chosen, model, teacher_of(model), state, batch)
     return compute_losses(features)["vqa"]
 
 

@@ -89,7 +89,7 @@ def model(sizes: ModelConfig = SIZES) -> GoldiClip:
 
 def step_of(chosen: Recipe, student: GoldiClip, **share: int) -> StepFeatures:
     state, batch = ObjectiveState(chosen.model), batch_of(chosen, **share)
-    return StepFeatures(chosen, student, teacher_of(student), state, batch, seeded(7))
+    return StepFeatures(chosen, student, teacher_of(student), state, batch)
 
 
 def gradients(module: torch.nn.Module) -> dict[str, torch.Tensor]:
