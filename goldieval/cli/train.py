@@ -13,6 +13,7 @@ from typer.core import TyperCommand
 
 from goldieval.cli.completion import complete_recipes
 from goldieval.cli.ending import end_process
+from goldieval.cli.memory_plan import check_memory_options, plan_memory
 from goldieval.core.display import Console, Text
 from goldieval.core.errors import GoldievalError, InterruptedRunError, StoppedRunError
 from goldieval.core.stop import stop_requested, stoppable
@@ -90,9 +91,19 @@ def train(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Measure a few steps, print the cost of the whole recipe, and stop.")
     ] = False,
+    processes: Annotated[
+        int | None, typer.Option(min=1, help="With --dry-run and --memory: number of GPUs; by default 1.")
+    ] = None,
+    memory: Annotated[
+        float | None,
+        typer.Option(min=1, metavar="GIB", help="With --dry-run: say whether a step fits GPUs of so many GiB."),
+    ] = None,
     max_bad_samples: Annotated[
         int, typer.Option(min=0, help="Number of unusable training samples allowed in each process.")
     ] = 100,
+    allow_commands: Annotated[
+        bool, typer.Option("--allow-commands", help="Let data.path of a recipe file run commands (pipe:).")
+    ] = False,
     log: Annotated[
         list[str],
         typer.Option(help="Log steps and scores to tensorboard, wandb, mlflow or trackio. Repeatable."),
@@ -107,13 +118,19 @@ def train(
 
     goldieval train goldiclip-tiny-start --dry-run
 
+    goldieval train goldiclip-b16 --dry-run --processes 8 --memory 80
+
     accelerate launch -m goldieval train goldiclip-tiny-start
     """
     from goldieval.cli.overrides import parse_overrides
     from goldieval.goldiclip.recipe_files import load_recipe
 
+    check_memory_options(dry_run, processes, memory)
     trackers = tracker_names(log)  # before torch is imported, so that a mistyped name is reported at once
-    loaded = load_recipe(recipe, parse_overrides(set_))
+    loaded = load_recipe(recipe, parse_overrides(set_), allow_commands)
+    if memory is not None:
+        plan_memory(loaded, processes or 1, memory)
+        return
     folder = out or Path("runs") / loaded.name
     if resume not in (None, NEWEST, AUTO):
         raise GoldievalError(f"--resume {resume!r}: write --resume, or --resume {AUTO}.")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from types import CodeType, FunctionType
 from typing import Any, Literal
 
@@ -101,11 +102,17 @@ def simple(recipe: Recipe) -> Recipe:
 def _named_gradients(student: Student, recorder: _Recorder) -> int:
     """Let gradients be known as such once they have been added up; return the bytes of all of them."""
     for parameter in student.parameters():
-        parameter.register_post_accumulate_grad_hook(lambda one: recorder.rename(one.grad, "gradients"))
+        hook = partial(_rename_gradient, recorder)
+        parameter.register_post_accumulate_grad_hook(hook)  # type: ignore[no-untyped-call]
     return sum(parameter.nbytes for parameter in student.parameters())
 
 
-class _Recorder(StorageTracker):
+def _rename_gradient(recorder: _Recorder, parameter: torch.Tensor) -> None:
+    if parameter.grad is not None:
+        recorder.rename(parameter.grad, "gradients")
+
+
+class _Recorder(StorageTracker):  # type: ignore[no-untyped-call]
     """Follows storages, operations and exchanges of a step."""
 
     def __init__(self, processes: int, alignment: int) -> None:
@@ -148,6 +155,6 @@ def _owners() -> dict[CodeType, str]:
     exchanges = [one for one in vars(gather).values() if isinstance(one, FunctionType)]
     functions: list[tuple[Callable[..., Any], str]] = [(function, f"loss {name}") for name, function in LOSSES.items()]
     functions += [(function, FEATURES.get(name, name)) for name, function in features.items()]
-    functions += [(function, "rows of other processes") for function in exchanges]
+    functions += [(one, "rows of other processes") for one in exchanges if one.__module__ == gather.__name__]
     functions += [(TrainingStep._move, "optimiser's step"), (torch.autograd.backward, "backward pass")]
-    return {function.__code__: name for function, name in functions}
+    return {inspect.unwrap(function).__code__: name for function, name in functions}

@@ -14,7 +14,7 @@ from torch.utils._pytree import tree_leaves
 ALIGNMENT = 512  # bytes; CUDA's allocator rounds up to a multiple of it
 
 
-class StorageTracker(TorchDispatchMode):
+class StorageTracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Follows every storage on a device.
 
     Attributes:
@@ -26,7 +26,7 @@ class StorageTracker(TorchDispatchMode):
     """
 
     def __init__(self, device: str, name_of: Callable[[], str], alignment: int = ALIGNMENT) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.device, self.name_of, self.alignment = device, name_of, alignment
         self.live: Counter[str] = Counter()
         self.at_peak: Counter[str] = Counter()
@@ -37,9 +37,12 @@ class StorageTracker(TorchDispatchMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         out = func(*args, **(kwargs or {}))
+        # The engine adds gradients up in place, except under a mode such as this one: the sum takes the place of what
+        # it is added to, which is gone before anything else is allocated.
+        in_place = func is torch.ops.aten.add.Tensor and not torch.is_grad_enabled()
         for found in tree_leaves(out):
             if isinstance(found, torch.Tensor) and found.device.type == self.device:
-                self._see(found.untyped_storage())
+                self._see(found.untyped_storage(), in_place)
         return out
 
     def rename(self, tensor: torch.Tensor, name: str) -> None:
@@ -50,7 +53,7 @@ class StorageTracker(TorchDispatchMode):
         self.live[before] -= size
         self.live[name] += size
 
-    def _see(self, storage: torch.UntypedStorage) -> None:
+    def _see(self, storage: torch.UntypedStorage, in_place: bool) -> None:
         key = storage._cdata
         if key in self._known:
             return
@@ -59,7 +62,7 @@ class StorageTracker(TorchDispatchMode):
         self._known[key] = weakref.ref(storage, lambda _: self._forget(key)), name, size
         self.live[name] += size
         self.total += size
-        if self.total > self.peak:
+        if self.total > self.peak and not in_place:
             self.peak, self.at_peak = self.total, Counter(self.live)
 
     def _forget(self, key: int) -> None:
