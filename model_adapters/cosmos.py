@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from goldieval.core.reads import notes_reads
+from goldieval.core.transfers import upload
 from goldieval.models.adapter import LoadOptions, Model
 from goldieval.models.spec import ModelSpec
 from goldieval.models.spec_options import accepts_options
@@ -40,7 +41,7 @@ def load(spec: ModelSpec, options: LoadOptions) -> Model:
                 return super().encode_image(pixels)
             positions = {"positional_embedding": positions_at(visual, *pixels.shape[-2:])}
             with self._autocast():
-                features: torch.Tensor = torch.func.functional_call(visual, positions, (pixels.to(self.device),))
+                features: torch.Tensor = torch.func.functional_call(visual, positions, (upload(pixels, self.device),))
             return features
 
     first, _, rest = spec.name.partition("/")

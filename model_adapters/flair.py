@@ -11,6 +11,7 @@ from typing import Any
 
 from goldieval.core.errors import GoldievalError
 from goldieval.core.reads import notes_reads
+from goldieval.core.transfers import upload
 from goldieval.models.adapter import LoadOptions, Model
 from goldieval.models.spec import ModelSpec
 from goldieval.models.spec_options import accepts_options
@@ -46,7 +47,7 @@ def load(spec: ModelSpec, options: LoadOptions) -> Model:
             """Apply the final LayerNorm and the same projection as for the class token."""
             visual: Any = self.module.visual
             with self._autocast():
-                hidden = visual.transformer(visual._embeds(pixels.to(self.device, non_blocking=True)))
+                hidden = visual.transformer(visual._embeds(upload(pixels, self.device)))
                 patches: torch.Tensor = visual._pool(hidden)[1] @ visual.proj
             return patches
 

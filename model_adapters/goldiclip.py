@@ -9,6 +9,7 @@ from typing import Any
 
 from goldieval.core.errors import GoldievalError, NotApplicableError
 from goldieval.core.reads import notes_reads
+from goldieval.core.transfers import upload
 from goldieval.models.adapter import LoadOptions, Model, ModelInfo
 from goldieval.models.alterations import Alterations
 from goldieval.models.spec import ModelSpec
@@ -71,23 +72,25 @@ def _adapter(module: Any, about: Any, note: str, spec: ModelSpec, options: LoadO
 
         def patch_tokens(self, pixels: torch.Tensor) -> torch.Tensor:
             with self._autocast():
-                patches: torch.Tensor = module.image_features(pixels.to(self.device)).patches
+                patches: torch.Tensor = module.image_features(upload(pixels, self.device)).patches
             return patches
 
         def dense(self, pixels: torch.Tensor, attention: str) -> torch.Tensor:
             with self._autocast():
-                features: torch.Tensor = module.dense(pixels.to(self.device), correlated=attention == "csa")
+                features: torch.Tensor = module.dense(upload(pixels, self.device), correlated=attention == "csa")
             return features
 
         def generate(self, pixels: torch.Tensor, questions: Sequence[str]) -> list[str]:
             """Answer one question about each image with the decoder; consecutive equal images are encoded once."""
             if module.decoder is None:
                 raise NotApplicableError("this checkpoint was trained without a decoder: it cannot answer questions.")
-            ids = tokenizer.padded([tokenizer.ids(question) for question in questions]).to(self.device)
+            ids = upload(tokenizer.padded([tokenizer.ids(question) for question in questions]), self.device)
             pictures, rows = torch.unique_consecutive(pixels, return_inverse=True, dim=0)
-            seen = module.image_features(pictures.to(self.device))
-            features = ImageFeatures(*(part[rows] for part in seen))
-            answers = module.generate(ids, features)
+            rows = upload(rows, self.device)
+            with self._autocast():
+                seen = module.image_features(upload(pictures, self.device))
+                features = ImageFeatures(*(part[rows] for part in seen))
+                answers = module.generate(ids, features).cpu()
             return [tokenizer.decode(answer[answer < tokenizer.sot_token_id].tolist()).strip() for answer in answers]
 
     tokenizer = Tokenizer(about.config.merges, about.config.context_length)

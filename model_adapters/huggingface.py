@@ -20,6 +20,7 @@ from goldieval.core.declared_sizes import check_outline
 from goldieval.core.errors import GoldievalError
 from goldieval.core.offline import offline
 from goldieval.core.reads import notes_reads
+from goldieval.core.transfers import upload
 from goldieval.models.adapter import LoadOptions, Model, ModelInfo
 from goldieval.models.spec import ModelSpec
 from goldieval.models.spec_options import accepts_options, canonical, standard_options
@@ -116,12 +117,12 @@ def _adapter(
 
         def encode_image(self, pixels: torch.Tensor) -> torch.Tensor:
             with self._autocast():
-                inputs = pictures.unpack(pixels.to(self.device))
+                inputs = pictures.unpack(upload(pixels, self.device))
                 return _features(module.get_image_features(**inputs, **applied.tower))
 
         def encode_text(self, tokens: torch.Tensor) -> torch.Tensor:
             with self._autocast():
-                return _features(module.get_text_features(**texts.unpack(tokens.to(self.device))))
+                return _features(module.get_text_features(**texts.unpack(upload(tokens, self.device))))
 
     pictures, texts = ImageInputs(module, processor, applied.image), TextInputs(module, processor)
     return HuggingFace(

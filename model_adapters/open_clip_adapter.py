@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from goldieval.core.transfers import upload
 from goldieval.models.adapter import Model
 
 
@@ -25,12 +26,12 @@ def adapter_of(module: Any, preprocess: Any, tokenizer: Any, kind: Any = None, *
     class Trimming(TorchAdapter):
         def encode_text(self, tokens: Any) -> Any:
             with self._autocast():
-                return encode_any_length(tower, tokens.to(self.device, non_blocking=True))
+                return encode_any_length(tower, upload(tokens, self.device))
 
     class WithPatches(TorchAdapter):
         def dense(self, pixels: Any, attention: str) -> Any:
             with self._autocast():
-                return dense(vision, pixels.to(self.device, non_blocking=True), attention == "csa")
+                return dense(vision, upload(pixels, self.device), attention == "csa")
 
     bases = [base for base, has in ((Trimming, tower), (WithPatches, vision)) if has is not None]
     wrapped = type("OpenClip", (*bases, kind or TorchAdapter), {})

@@ -140,6 +140,16 @@ def _step(module: torch.nn.Module, inputs: torch.Tensor) -> None:
     optimiser.step()
 
 
+def test_inference_mode_is_no_exception() -> None:
+    with pretend_device() as report, torch.inference_mode():
+        x = torch.ones(4, 4).to("cuda")
+        product = (x @ x).add_(1)
+        product[0] = 2.0
+        assert product.device.type == "cuda" and type(product.cpu()) is torch.Tensor
+        assert product.to("cpu").numpy().sum() == 68
+        assert sum(report.synchronisations.values()) == 2 and sum(report.uploads.values()) == 1
+
+
 def test_autocast_follows_the_rules_of_cuda() -> None:
     with pretend_device(), torch.autocast("cuda", torch.bfloat16):
         x = torch.randn(4, 8, device="cuda", requires_grad=True)

@@ -14,12 +14,14 @@ from typing import Any, NamedTuple
 import pytest
 from helpers import retrieval_embeddings
 
+from goldieval.goldiclip.recipe_files import load_recipe
 from goldieval.tasks.catalogue import Catalogue
 
 FOLDER = Path(__file__).parents[1] / "docs/examples/slurm"
 FILES = sorted(FOLDER.glob("*.sbatch"))
-WARNED_SHELLS = ["accelerate", "four-nodes-torchrun", "one-node"]  # Slurm warns the shell, not the processes
-STEPS = ["array", "four-nodes"]
+WARNED_SHELLS = ["accelerate", "four-nodes-torchrun", "one-node", "train-torchrun"]  # not the processes
+STEPS = ["array", "four-nodes", "train"]
+TRAININGS = ["train", "train-torchrun"]
 
 # Records its name and arguments, and runs what it is asked to; ``$ENDS`` is the exit code of the innermost launcher.
 SHIM = f"""#!{sys.executable}
@@ -98,11 +100,14 @@ def test_a_batch_file_is_valid_and_can_be_queued_again(file: Path) -> None:
     assert subprocess.run(["bash", "-n", str(file)], check=False).returncode == 0
     text = file.read_text()
     assert text.startswith("#!/bin/bash\n") and "#SBATCH --requeue\n" in text and "#SBATCH --signal=" in text
-    Catalogue().select(text.split("TASKS:-")[1].split("}")[0].split(","))
+    if file.stem in TRAININGS:
+        assert load_recipe(text.split("RECIPE:-")[1].split("}")[0]).optimiser.steps
+    else:
+        Catalogue().select(text.split("TASKS:-")[1].split("}")[0].split(","))
     assert ("--signal=B:" in text) == (file.stem in WARNED_SHELLS) and {*WARNED_SHELLS, *STEPS} >= {file.stem}
 
 
-@pytest.mark.parametrize("file", [file.stem for file in FILES])
+@pytest.mark.parametrize("file", [file.stem for file in FILES if file.stem not in TRAININGS])
 def test_a_run_that_ends_well_is_not_queued_again(file: str, job: Job) -> None:
     """Every variable is set, and paths with spaces remain one argument."""
     assert job.run(file, MODEL="open_clip:ViT-B-16@/c c/*.pt", TASKS="cifar10") == 0
@@ -117,6 +122,19 @@ def test_a_run_that_ends_well_is_not_queued_again(file: str, job: Job) -> None:
         assert {"--nnodes=2", "--rdzv-endpoint=gpu-07:24711", "--rdzv-id=4711"} <= set(arguments)
     if "srun" in {name for name, _, _ in job.calls}:
         assert variables["SRUN_CPUS_PER_TASK"] == "16"
+
+
+@pytest.mark.parametrize("file", TRAININGS)
+def test_a_training_that_is_queued_again_runs_the_same_command(file: str, job: Job) -> None:
+    """Every variable is set, and paths with spaces remain one argument."""
+    assert job.run(file, RECIPE="clip-b16", DATA="/c c/{00..99}.tar") == 0 and not job.requeued
+    name, arguments, variables = job.calls[-1]
+    own = arguments[arguments.index("train") + 1 :]
+    out = f"{job.folder}/a folder/runs/clip-b16"
+    assert own == ["clip-b16", "--out", out, "--resume", "auto", "--set", "data.path=/c c/{00..99}.tar"]
+    assert variables["GOLDIEVAL_DATA"]
+    if name == "torchrun":
+        assert "--nproc-per-node=8" in arguments and arguments[arguments.index("-m") + 1] == "goldieval"
 
 
 @pytest.mark.parametrize("file", STEPS)

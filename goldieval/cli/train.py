@@ -101,6 +101,9 @@ def train(
     max_bad_samples: Annotated[
         int, typer.Option(min=0, help="Number of unusable training samples allowed in each process.")
     ] = 100,
+    allow_commands: Annotated[
+        bool, typer.Option("--allow-commands", help="Let data.path of a recipe file run commands (pipe:).")
+    ] = False,
     log: Annotated[
         list[str],
         typer.Option(help="Log steps and scores to tensorboard, wandb, mlflow or trackio. Repeatable."),
@@ -124,7 +127,7 @@ def train(
 
     check_memory_options(dry_run, processes, memory)
     trackers = tracker_names(log)  # before torch is imported, so that a mistyped name is reported at once
-    loaded = load_recipe(recipe, parse_overrides(set_))
+    loaded = load_recipe(recipe, parse_overrides(set_), allow_commands)
     if memory is not None:
         plan_memory(loaded, processes or 1, memory)
         return

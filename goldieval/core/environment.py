@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+from typing import Any
 
 from goldieval.core.errors import GoldievalError
 
@@ -37,6 +38,22 @@ def _device_name(device: str) -> str:
         return torch.cuda.get_device_name(device) if device.startswith("cuda") else platform.processor() or "cpu"
     except Exception:  # a failed device may not report its name; the record of that failure must still be written
         return device
+
+
+def device_identity(device: str) -> str:
+    """Return what of a device can change the last bits of a result: ``cpu``, else its type and its name.
+
+    Two GPUs of one name compute the same; those of two names choose other kernels.
+    """
+    kind = device.partition(":")[0]
+    if kind == "cpu":
+        return kind
+    import torch
+
+    backend: Any = torch.backends.mps if kind == "mps" else getattr(torch, kind, None)
+    if hasattr(backend, "get_device_name"):
+        return f"{kind} {backend.get_device_name(device)}"
+    return f"{kind} {backend.get_name()}" if hasattr(backend, "get_name") else kind
 
 
 def available_cores() -> int:

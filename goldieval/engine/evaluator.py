@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from goldieval.core.containment import contained
-from goldieval.core.environment import pick_device
+from goldieval.core.environment import device_identity, pick_device
 from goldieval.core.errors import ChangedModelError, GoldievalError, TaskError
 from goldieval.core.meter import displaying
 from goldieval.core.processes.group import OneProcess, Ranks
@@ -146,6 +146,7 @@ class Evaluator:
         self._ranks.check_same(
             "models",
             {
+                "device": device_identity(self.device),
                 "weights (fingerprint)": info.fingerprint[:16],
                 "image tower": info.image_identity[:16],
                 "text tower": info.text_identity[:16],

@@ -21,7 +21,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from goldieval.core.checksums import checksum
-from goldieval.core.environment import versions
+from goldieval.core.environment import device_identity, versions
 from goldieval.core.files import atomic_write
 from goldieval.core.temporary import sweep
 from goldieval.data.roots import store_root
@@ -108,7 +108,7 @@ def open_parts(cache: bool, info: ModelInfo, loaded: LoadedTask, mode: str, devi
         with suppress(OSError):
             if time.time() - folder.stat().st_mtime > UNUSED_S:
                 shutil.rmtree(folder, ignore_errors=True)
-    model = [info.fingerprint, info.image_identity, info.text_identity, info.precision, device.partition(":")[0]]
+    model = [info.fingerprint, info.image_identity, info.text_identity, info.precision, device_identity(device)]
     task = [loaded.prepared.task.hash, loaded.sha256, mode, batch_size]
     identity = hashlib.sha256(json.dumps([model, task, versions()], sort_keys=True).encode())
     return StoredParts(root / identity.hexdigest()[:32])

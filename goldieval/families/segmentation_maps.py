@@ -14,6 +14,7 @@ from goldieval.core.containment import contained
 from goldieval.core.errors import TaskError
 from goldieval.core.group import share
 from goldieval.core.threads import map_ahead
+from goldieval.core.transfers import upload
 from goldieval.data.masks import MaskSource
 from goldieval.data.samples import ImageSample
 from goldieval.data.small_maps import encode_map
@@ -120,9 +121,8 @@ def predicted_maps(run: TaskRun[SegmentationPrepared], model: Dense, predict: Pr
         if isinstance(sample, OSError):
             return None
         with contained(f"segmenting {images[row].path}"):
-            prediction = predict(sample.pixels.to(device), sample.mask.shape)
-        truth = torch.from_numpy(sample.mask).to(prediction.device)
-        counted, predicted = areas(prediction, truth, classes), prediction.cpu().numpy()
+            predicted = predict(upload(sample.pixels, device), sample.mask.shape)
+        counted = areas(torch.from_numpy(predicted), torch.from_numpy(sample.mask), classes)
         return Counted(counted, predicted, encode_map(predicted))
 
     with run.working("segment", "segmenting images", len(mine)) as meter:

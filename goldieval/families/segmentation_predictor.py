@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
 
 from goldieval.core.errors import TaskError
@@ -19,11 +20,15 @@ from goldieval.scoring.segments import Decision, segment
 from goldieval.scoring.similarity import ensemble
 from goldieval.scoring.windows import slide
 
-Predictor = Callable[[torch.Tensor, tuple[int, int]], torch.Tensor]
+Predictor = Callable[[torch.Tensor, tuple[int, int]], np.ndarray]
+UNSOUND = -1  # every pixel of a map that was computed from NaN or infinite features
 
 
 def predictor(prepared: SegmentationPrepared, mode: str, texts: torch.Tensor, model: Dense, batch: int) -> Predictor:
-    """Return a function that maps a resized picture and the size of the original to the class of every pixel.
+    """Return a function that maps a resized picture and the size of the original to the class of every pixel, int64.
+
+    The map is copied to the host once, and tells whether the features were sound. The function raises TaskError if they
+    were not.
 
     Args:
         prepared: the task.
@@ -46,11 +51,16 @@ def predictor(prepared: SegmentationPrepared, mode: str, texts: torch.Tensor, mo
     thresholds = params.probability_threshold, params.area_threshold
     decision = Decision(owner, len(classes.labels), params.scale, *thresholds)
 
-    def encode(windows: torch.Tensor) -> torch.Tensor:
-        return read(_checked(model.dense(windows, attention), units))
+    def predict(pixels: torch.Tensor, size: tuple[int, int]) -> np.ndarray:
+        sound: list[torch.Tensor] = []
 
-    def predict(pixels: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-        return segment(slide(pixels, encode, size, params.crop, params.stride, batch), decision)
+        def encode(windows: torch.Tensor) -> torch.Tensor:
+            features = _checked(model.dense(windows, attention), units)
+            sound.append(torch.isfinite(features).all())
+            return read(features)
+
+        found = segment(slide(pixels, encode, size, params.crop, params.stride, batch), decision)
+        return _sound(torch.where(torch.stack(sound).all(), found, UNSOUND).cpu().numpy())
 
     return predict
 
@@ -62,6 +72,11 @@ def _checked(features: torch.Tensor, units: torch.Tensor) -> torch.Tensor:
             f"dense() returned features of shape {tuple(features.shape)} instead of "
             f"(windows, rows, columns, {units.shape[-1]})."
         )
-    if not bool(torch.isfinite(features).all()):
-        raise TaskError("dense() returned NaN or infinite features.")
     return features
+
+
+def _sound(predicted: np.ndarray) -> np.ndarray:
+    """Return a map. Raises TaskError if it was computed from NaN or infinite features."""
+    if predicted.flat[0] == UNSOUND:
+        raise TaskError("dense() returned NaN or infinite features.")
+    return predicted

@@ -1,4 +1,4 @@
-"""What the processes of a training exchange: rows with their gradients, rows piece by piece, means, and flags."""
+"""What the processes of a training exchange: rows with their gradients, rows piece by piece, and means."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def gathered(rows: torch.Tensor) -> torch.Tensor:
     """
     if not _several_processes():
         return rows
-    everyone: torch.Tensor = _Gathered.apply(rows)  # type: ignore[no-untyped-call]
+    everyone: torch.Tensor = _Gathered.apply(rows)
     return everyone
 
 
@@ -87,7 +87,7 @@ def pieces_of_all(rows: torch.Tensor, most: int) -> Iterator[torch.Tensor]:
         Shape (up to ``most``, ...).
     """
     if not _several_processes():
-        yield from rows.split(most)
+        yield from (rows[start : start + most] for start in range(0, len(rows), most))
         return
     ranks, starts = range(torch.distributed.get_world_size()), range(0, len(rows), most)
     coming = [(rank, start) for rank in ranks for start in starts]
@@ -123,12 +123,3 @@ def averaged(values: torch.Tensor) -> torch.Tensor:
         torch.distributed.all_reduce(mean)
         mean /= torch.distributed.get_world_size()
     return mean
-
-
-def any_process(flag: bool, device: torch.device) -> bool:
-    """Return whether ``flag`` is true in any process."""
-    if not _several_processes():
-        return flag
-    flags = torch.tensor(int(flag), device=device)
-    torch.distributed.all_reduce(flags, torch.distributed.ReduceOp.MAX)
-    return bool(flags)

@@ -6,6 +6,7 @@ from itertools import groupby
 from pathlib import Path
 
 from goldieval.goldiclip.checkpoint import CheckpointInfo
+from goldieval.goldiclip.data.addresses import shown
 from goldieval.goldiclip.recipe import Recipe
 from goldieval.goldiclip.recipe_parts import DataSettings
 
@@ -42,7 +43,11 @@ def checkpoint_info(
 
 def corpus_name(data: DataSettings, images: int) -> str:
     """Return the name of a corpus in a checkpoint, such as ``1,200 images of pets``."""
-    return DRAWN_SCENES if data.source == "shapes" else f"{images:,} images of {Path(data.path).resolve().name}"
+    return DRAWN_SCENES if data.source == "shapes" else f"{images:,} images of {_place(data)}"
+
+
+def _place(data: DataSettings) -> str:
+    return shown(data.path).rpartition("/")[2] if data.is_stream else Path(data.path).resolve().name
 
 
 def training_history(info: CheckpointInfo | None) -> tuple[str, ...]:

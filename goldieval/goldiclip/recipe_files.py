@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from goldieval.core.errors import GoldievalError, did_you_mean, listing
 from goldieval.core.paths import inside
 from goldieval.core.yaml_files import read_yaml
+from goldieval.goldiclip.data.addresses import runs_commands, shown
 from goldieval.goldiclip.recipe import Recipe
 from goldieval.tasks.validation import validation_line
 
@@ -24,7 +25,7 @@ def recipe_names() -> list[str]:
     return sorted(file.with_suffix("").as_posix() for file in files if not file.name.startswith("_"))
 
 
-def load_recipe(name: str, changes: dict[str, Any] | None = None) -> Recipe:
+def load_recipe(name: str, changes: dict[str, Any] | None = None, allow_commands: bool = False) -> Recipe:
     """Read a shipped recipe by name, or any recipe by path.
 
     ``extends: NAME`` in a recipe inherits from another shipped recipe: objectives and plain values are replaced, the
@@ -34,9 +35,10 @@ def load_recipe(name: str, changes: dict[str, Any] | None = None) -> Recipe:
     Args:
         name: Name of a shipped recipe, or path of a YAML file.
         changes: Values by dotted key, such as ``optimiser.lr``.
+        allow_commands: Whether ``data.path`` of the file may run commands (``pipe:``); that of ``changes`` may.
 
     Raises:
-        GoldievalError: The recipe is wrong; one line names it and each wrong key.
+        GoldievalError: The recipe is wrong, one line names it and each wrong key; or it would run a command.
     """
     file = Path(name) if name.endswith((".yaml", ".yml")) else inside(RECIPES, f"{name}.yaml")
     if not file.is_file():
@@ -48,11 +50,17 @@ def load_recipe(name: str, changes: dict[str, Any] | None = None) -> Recipe:
             _set(content, key.split("."), value)
     content["model"] = _sized(content.get("model"), file)
     try:
-        return Recipe.model_validate(content)
+        recipe = Recipe.model_validate(content)
     except ValidationError as error:
         with_these = f" with --set {listing(changes)}" if changes else ""
         near = "".join(_suggestion(key, content) for key in changes or () if _is_unknown(key, error))
         raise GoldievalError(f"recipe {name}{with_these}: {validation_line(error)}.{near}") from None
+    if runs_commands(recipe.data.path) and not (allow_commands or {"data", "data.path"} & {*(changes or ())}):
+        raise GoldievalError(
+            f"recipe {name}: data.path runs a command ({shown(recipe.data.path)}). If you trust the recipe, allow it "
+            "with --allow-commands."
+        )
+    return recipe
 
 
 def _no_recipe(name: str, file: Path) -> str:

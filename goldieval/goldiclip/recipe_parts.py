@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, model_validator
 
+from goldieval.goldiclip.data.addresses import is_stream, shown
 from goldieval.goldiclip.data.captions import MAX_SENTENCES, QuestionsAsCaptions
 
 Objective = Literal[
@@ -51,9 +52,13 @@ class DataSettings(Part):
 
     Attributes:
         source: ``shapes`` (the built-in world), ``jsonl`` (a JSON Lines file) or ``shards`` (webdataset tars).
-        path: JSON Lines file, or folder or pattern of shards.
+        path: JSON Lines file, or folder or pattern of shards, or addresses of shards (``s3://``, ``https://`` and
+            others) and commands (``pipe:``), separated by ``::``. Passwords and keys in it are not stored.
         fields: Caption fields that are read from a sample's JSON; all known ones by default.
         workers: Worker processes that load batches ahead; depends on the source by default.
+        samples: Number of samples of an epoch of shards that are read from addresses or commands; by default what a
+            ``sizes.json`` beside them says.
+        shuffle: Samples of such shards that each worker holds in order to shuffle them.
         scenes: Number of unique scenes of the built-in world.
         captions: Captions per image.
         locals: Local crops per image.
@@ -73,9 +78,11 @@ class DataSettings(Part):
     """
 
     source: Literal["shapes", "jsonl", "shards"] = "shapes"
-    path: str = ""
+    path: Annotated[str, PlainSerializer(shown)] = Field(default="", repr=False)
     fields: tuple[str, ...] = ()
     workers: NotNegative | None = None
+    samples: Count | None = None
+    shuffle: Count = 2_000
     scenes: Count = SCENES
     captions: Count = 4
     locals: NotNegative = 0
@@ -101,7 +108,14 @@ class DataSettings(Part):
             raise ValueError(f"source {self.source} needs a path")
         if self.source != "shapes" and self.scenes != SCENES:
             raise ValueError(f"scenes needs source shapes; {self.source} trains on all samples of path")
+        if self.samples is not None and not self.is_stream:
+            raise ValueError("samples needs source shards and a path with addresses or commands; files are counted")
         return self
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether shards are read from addresses or commands, and not from files."""
+        return self.source == "shards" and is_stream(self.path)
 
 
 class Weighting(Part):

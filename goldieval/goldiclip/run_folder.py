@@ -16,6 +16,8 @@ from goldieval.core.locks import lock_file
 from goldieval.core.temporary import SUFFIX, sweep
 from goldieval.goldiclip.checkpoint_folder import checkpoints, latest, remove_whole
 
+LOCK_WAIT_S = 10.0  # workers of a killed run, which have its lock too, look for their parent every 5 s
+
 
 @dataclass(frozen=True)
 class StepReport:
@@ -86,7 +88,7 @@ class RunFolder:
                 check_writable(self.out)
             except OSError as error:
                 raise self._unwritable(error) from error
-            if not stack.enter_context(lock_file(self.out / ".lock", wait_s=0)):
+            if not stack.enter_context(lock_file(self.out / ".lock", wait_s=LOCK_WAIT_S)):
                 raise GoldievalError(f"another run is writing to {self.out}. Name another --out.")
             sweep(self.out)
             for unfinished in self.out.glob(".step-*"):  # as older versions named them

@@ -16,10 +16,9 @@ from goldieval.core.stop import saving_work
 from goldieval.goldiclip.agreement import Agreement
 from goldieval.goldiclip.checkpoint import start_from
 from goldieval.goldiclip.data.bad_samples import MAX_BAD_SAMPLES, BadSamples
-from goldieval.goldiclip.data.batches import Batches
-from goldieval.goldiclip.data.corpus import Corpus
 from goldieval.goldiclip.data.loader import BatchLoader
-from goldieval.goldiclip.data.sources import corpus_of, workers_of
+from goldieval.goldiclip.data.sources import AnyCorpus, batches_of, corpus_of, shards_of_stream
+from goldieval.goldiclip.data.workers import worker_plan
 from goldieval.goldiclip.determinism import fix_workspace
 from goldieval.goldiclip.divergence import DivergenceGuard
 from goldieval.goldiclip.ema import teacher_of
@@ -56,7 +55,7 @@ class Trainer:
         out: Path,
         *,
         resume: bool | Literal["auto"] = False,
-        corpus: Corpus | None = None,
+        corpus: AnyCorpus | None = None,
         max_bad_samples: int = MAX_BAD_SAMPLES,
         note: Callable[[str], None] = lambda line: None,
     ) -> None:
@@ -126,6 +125,9 @@ class Trainer:
                 "another --out."
             )
         self.bad_samples = BadSamples(max_bad_samples, note)
+        self.workers = worker_plan(recipe, self.accelerator.num_processes, shards_of_stream(self.corpus))
+        if self.workers.line and self.accelerator.is_main_process:
+            note(self.workers.line)
         self.loader = self._batch_loader()
 
     def run(
@@ -212,9 +214,9 @@ class Trainer:
 
     def _batch_loader(self) -> BatchLoader:
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
-        batches = Batches(self.corpus, self.tokenizer, self.recipe, rank, world, self.bad_samples.most)
-        workers, on_gpu = workers_of(self.recipe, world), self.accelerator.device.type == "cuda"
-        return BatchLoader(batches, self.recipe.optimiser.steps, workers, self.bad_samples, pin=on_gpu)
+        batches = batches_of(self.corpus, self.tokenizer, self.recipe, rank, world, self.bad_samples.most)
+        steps, plan, on_gpu = self.recipe.optimiser.steps, self.workers, self.accelerator.device.type == "cuda"
+        return BatchLoader(batches, steps, plan.workers, self.bad_samples, on_gpu, plan.ahead)
 
     def _is_due(self, every: int) -> bool:
         """Whether something that happens every so many steps, and at the end, happens now; never where it is 0."""

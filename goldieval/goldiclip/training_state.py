@@ -17,7 +17,7 @@ from goldieval.goldiclip.recipe import Recipe
 from goldieval.goldiclip.student import Student
 
 # Keys of a recipe that a resumed run may change because no weight depends on them; the data may have moved.
-PARTS_MAY_CHANGE = ("data.path", "data.workers", "evaluation.", "execution.")
+PARTS_MAY_CHANGE = ("data.path", "data.workers", "data.shuffle", "evaluation.", "execution.")
 MAY_CHANGE = ("name", "title", "init", *PARTS_MAY_CHANGE, "save_every", "keep", "scoring")
 REMOVE = "Remove {} to go on from the checkpoint before it, or name another --out."
 

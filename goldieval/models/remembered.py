@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from goldieval.core.containment import contained
+from goldieval.core.environment import device_identity
 from goldieval.core.errors import ChangedModelError, GoldievalError
 from goldieval.core.memory import Memory
 from goldieval.core.offline import VARIABLES, is_offline
@@ -133,7 +134,7 @@ def _key(spec: ModelSpec, options: LoadOptions) -> dict[str, Any] | None:
     return {
         "spec": [spec.text, spec.family, spec.name, spec.where, sorted(map(list, spec.options.items()))],
         "folder": os.getcwd(),
-        "how": [options.device.partition(":")[0], options.precision, str(torch.get_default_dtype())],
+        "how": [device_identity(options.device), options.precision, str(torch.get_default_dtype())],
         "loader": _source_of(loader),
         "code": code,
         "environment": hashlib.sha256(repr(sorted(environment.items())).encode(errors="replace")).hexdigest(),

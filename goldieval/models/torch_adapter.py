@@ -12,8 +12,10 @@ import torch
 from PIL import Image
 from torch import nn
 
+from goldieval.core.environment import device_identity
 from goldieval.core.errors import NotApplicableError
 from goldieval.core.precision import full_float32
+from goldieval.core.transfers import upload
 from goldieval.models.adapter import ModelInfo
 from goldieval.models.alterations import Alterations
 from goldieval.models.padding import trim
@@ -71,7 +73,8 @@ class TorchAdapter:
 
     def describe(self) -> ModelInfo:
         fingerprint = module_fingerprint(self.module)
-        setting = f"{self.precision}/{self.device.type}/{_versions('torch', 'open-clip-torch')}"
+        device = device_identity(str(self.device))
+        setting = f"{self.precision}/{device}/{_versions('torch', 'open-clip-torch')}"
         image_tower, text_tower = self.alterations.towers(fingerprint)
         pixels = [self.preprocess(picture) for picture in _probe_pictures()]
         transform = _digest(_tensor_bytes(*pixels)) + _versions("pillow", "torchvision")
@@ -120,12 +123,12 @@ class TorchAdapter:
 
     def encode_image(self, pixels: torch.Tensor) -> torch.Tensor:
         with self._autocast():
-            features: torch.Tensor = self.module.encode_image(pixels.to(self.device, non_blocking=True))  # type: ignore[operator]
+            features: torch.Tensor = self.module.encode_image(upload(pixels, self.device))  # type: ignore[operator]
         return features
 
     def encode_text(self, tokens: torch.Tensor) -> torch.Tensor:
         with self._autocast():
-            features: torch.Tensor = self.module.encode_text(tokens.to(self.device, non_blocking=True))  # type: ignore[operator]
+            features: torch.Tensor = self.module.encode_text(upload(tokens, self.device))  # type: ignore[operator]
         return features
 
     @contextmanager

@@ -65,7 +65,8 @@ def _large_enough(logits: SlidingLogits, decision: Decision) -> torch.Tensor:
     counts = torch.zeros(decision.classes, device=logits.patches.device)
     for _, _, tile in logits.tiles():
         best = class_scores(tile, decision).argmax(0).flatten()
-        counts += torch.bincount(best, minlength=decision.classes)
+        pixels = torch.zeros(decision.classes, dtype=torch.int64, device=best.device)
+        counts += pixels.scatter_add_(0, best, torch.ones_like(best))  # bincount would wait for the device
     kept = counts > decision.area * counts[1:].sum()
     kept[0] = True
     return kept.float()

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
+from goldieval.core.transfers import upload
+
 TILE, DEVICE_TILE = 1 << 16, 1 << 20  # pixels of a tile
 Encode = Callable[[torch.Tensor], torch.Tensor]
 
@@ -55,8 +57,8 @@ class SlidingLogits:
 
     Attributes:
         patches: Shape (texts, rows of all windows, columns of all windows).
-        vertical: Shape (height, rows).
-        horizontal: Shape (width, columns).
+        vertical: On the host, shape (height, rows).
+        horizontal: On the host, shape (width, columns).
     """
 
     patches: torch.Tensor
@@ -111,11 +113,14 @@ def slide(
     grid = placed.flatten(3, 4).flatten(1, 2)
     sides = zip(pixels.shape[1:], size, (rows, columns), strict=True)
     vertical, horizontal = (spread(length, target, cells, crop, stride) for length, target, cells in sides)
-    return SlidingLogits(grid.contiguous(), vertical.to(grid.device), horizontal.to(grid.device))
+    return SlidingLogits(grid.contiguous(), vertical, horizontal)
 
 
 def _product(patches: torch.Tensor, part: torch.Tensor) -> torch.Tensor:
-    """Return patches (texts, n, cells) times part (pixels, cells), shape (texts, n, pixels), for the cells in use."""
+    """Return patches (texts, n, cells) times part (pixels, cells), shape (texts, n, pixels), for the cells in use.
+
+    The part is on the host, where the cells in use are found without waiting for the device.
+    """
     touched = torch.nonzero(part.any(0)).flatten()
     first, last = int(touched[0]), int(touched[-1]) + 1
-    return patches[..., first:last] @ part[:, first:last].T
+    return patches[..., first:last] @ upload(part[:, first:last], patches.device).T

@@ -23,6 +23,7 @@ FLAGS = {
         "--processes",
         "--memory",
         "--max-bad-samples",
+        "--allow-commands",
         "--log",
         "--data-dir",
         "--tasks-dir",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import pickle
 from collections.abc import Iterator
+from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ from goldieval.goldiclip.data.batch import Batch
 from goldieval.goldiclip.data.batches import Batches
 from goldieval.goldiclip.data.crops import crops_of, random_boxes
 from goldieval.goldiclip.data.images import MEAN, STD, Images
+from goldieval.goldiclip.data.packed import PackedBatch, packed, unpacked
 from goldieval.goldiclip.data.pictures import CropBoxes, crop_pictures
 from goldieval.goldiclip.data.synthetic import SyntheticCorpus
 from goldieval.goldiclip.data.texts import Texts
@@ -101,11 +104,11 @@ def test_parts_are_the_batch(parts: int) -> None:
         views(whole.images), zip(*(views(part.images) for part in found), strict=True), strict=True
     ):
         torch.testing.assert_close(torch.cat(pieces), shown, atol=1e-6, rtol=0)
-    for name in ("captions", "question", "foils"):
+    for name in ("captions", "question", "answer", "foils"):
         texts = [getattr(part, name) for part in found]
         for field in ("ids", "lengths", "host_lengths"):
             assert torch.equal(torch.cat([getattr(own, field) for own in texts]), getattr(getattr(whole, name), field))
-    for name in ("answer", "is_candidate", "token_ids", "draws"):
+    for name in ("is_candidate", "token_ids", "draws"):
         assert torch.equal(torch.cat([getattr(part, name) for part in found]), getattr(whole, name)), name
     assert [own for part in found for own in token_sets(part)] == token_sets(whole)
     assert same_content(found[0], whole) == (parts == 1)
@@ -142,13 +145,33 @@ def test_a_sample_of_the_large_recipe_travels_in_half_a_megabyte() -> None:
     chosen = load_recipe("goldiclip-b16", {"data.path": "none.tar"})
     tokens = Tokenizer(chosen.model.merges, chosen.model.context_length)
     made = Batches(SyntheticCorpus(4096, chosen.model.image_size, tokens), tokens, chosen, world=2048).at(0)
-    sizes: list[int] = []
+    assert len(made) == 2 and 450_000 < sizes_of(made) / len(made) < 500_000
+
+
+# Packed
+
+
+def test_a_batch_travels_and_moves_in_one_piece() -> None:
+    made = packed(batch())
+    assert same_content(made, unpacked(made.block, made)) and made.block.nbytes < 1.1 * sizes_of(batch())
+    through = pickle.loads(ForkingPickler.dumps(made))
+    assert isinstance(through, PackedBatch) and same_content(through, made)
+    moves: list[int] = []
 
     def noted(tensor: torch.Tensor, *device: Any, **how: Any) -> torch.Tensor:
-        sizes.append(tensor.nbytes)
+        moves.append(tensor.nbytes)
         return tensor
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch.Tensor, "to", noted)
-        made.to(torch.device("cpu"))
-    assert len(made) == 2 and 450_000 < sum(sizes) / len(made) < 500_000
+        patch.setattr(torch.Tensor, "pin_memory", noted)
+        moved = made.pin_memory().to(torch.device("cpu"))
+    assert moves == [made.block.nbytes] * 2 and same_content(moved, made)
+    assert same_content(made.part(1, 2), batch().part(1, 2))
+
+
+def sizes_of(made: Batch) -> int:
+    """Return the bytes of all tensors that belong on a device."""
+    sizes: list[int] = []
+    made.mapped(lambda tensor: sizes.append(tensor.nbytes) or tensor)  # type: ignore[func-returns-value]
+    return sum(sizes)

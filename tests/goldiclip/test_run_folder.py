@@ -22,6 +22,7 @@ from helpers import goldieval, one_line
 from tiny_recipe import RECIPE
 
 from goldieval.core.errors import GoldievalError
+from goldieval.goldiclip import run_folder
 from goldieval.goldiclip.checkpoint import load_weights
 from goldieval.goldiclip.checkpoint_folder import checkpoints, latest
 from goldieval.goldiclip.data.shapes import ShapesCorpus, shapes_corpus
@@ -101,7 +102,8 @@ def test_others_may_read_a_checkpoint(cut: Path) -> None:
         assert path.stat().st_mode & 0o777 == (0o777 if path.is_dir() else 0o666) & ~mask, path
 
 
-def test_a_folder_is_written_by_one_run(cut: Path) -> None:
+def test_a_folder_is_written_by_one_run(cut: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_folder, "LOCK_WAIT_S", 0.0)
     log = (cut / "log.jsonl").read_bytes()
     second = trainer(cut, resume=True)
     with RunFolder(cut).writing(3):

@@ -30,7 +30,6 @@ from goldieval.goldiclip.data.batches import Batches
 from goldieval.goldiclip.data.corpus import Sample
 from goldieval.goldiclip.data.jsonl import JsonLines
 from goldieval.goldiclip.data.loader import BatchLoader
-from goldieval.goldiclip.data.sources import MAX_WORKERS, workers_of
 from goldieval.goldiclip.ema import teacher_of
 from goldieval.goldiclip.features import StepFeatures
 from goldieval.goldiclip.losses import compute_losses
@@ -84,7 +83,7 @@ class Fragile:
 
     def __init__(self, corpus: JsonLines) -> None:
         self.corpus = corpus
-        self.order = corpus.order
+        self.order, self.bad = corpus.order, corpus.bad
 
     def __len__(self) -> int:
         return len(self.corpus)
@@ -161,19 +160,6 @@ def test_a_death_does_not_break_into_what_the_training_is_doing(tmp_path: Path) 
     with pytest.raises(GoldievalError, match="data worker died"):
         for step in range(1, 8):
             ahead.batch(step)
-
-
-def test_workers_are_as_many_as_the_recipe_says_or_the_source_needs(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert workers_of(recipe("x", data={"workers": 3}), 1) == 3
-    monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
-    drawn = recipe("", "shapes", data={"workers": None, "scenes": 8})
-    files = recipe("x", data={"workers": None})
-    for cores, processes, expected in ((1, 1, 1), (4, 1, 3), (64, 1, MAX_WORKERS), (64, 8, 7), (8, 8, 1)):
-        monkeypatch.setattr(os, "cpu_count", lambda cores=cores: cores)
-        assert (workers_of(drawn, processes), workers_of(files, processes)) == (0, expected)
-    monkeypatch.setenv("LOCAL_WORLD_SIZE", "8")  # four machines of 64 cores: each is shared by its own processes
-    monkeypatch.setattr(os, "cpu_count", lambda: 64)
-    assert workers_of(files, 32) == 7
 
 
 # Training

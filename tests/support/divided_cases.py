@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from PIL import Image
 from pools import pool_of
 from thread_group import ThreadGroup
 
+from goldieval.core.transfers import upload
 from goldieval.core.units import one_thread
 from goldieval.data.samples import Dataset, ImageSample, TextSample
 from goldieval.engine.embeddings import Embeddings
@@ -76,12 +78,11 @@ class DrawnMask:
 class Everything:
     """A model for every family; its products are large enough for several threads to share one."""
 
-    device = torch.device("cpu")
-
-    def __init__(self, concurrent: bool = True) -> None:
-        self.concurrent, self.pool = concurrent, POOL
+    def __init__(self, concurrent: bool = True, device: str = "cpu") -> None:
+        self.concurrent, self.device = concurrent, torch.device(device)
+        self.pool = POOL if device == "cpu" else deepcopy(POOL).to(device)
         generator = torch.Generator().manual_seed(0)
-        self.of_pixels = torch.randn(3 * SIDE * SIDE, 9 * DIM, generator=generator) / SIDE
+        self.of_pixels = (torch.randn(3 * SIDE * SIDE, 9 * DIM, generator=generator) / SIDE).to(device)
         self.of_texts = torch.randn(64, DIM, generator=generator)
 
     def preprocess(self, image: Image.Image) -> torch.Tensor:
@@ -91,14 +92,14 @@ class Everything:
         return picture - 0.5
 
     def patch_tokens(self, pixels: torch.Tensor) -> torch.Tensor:
-        return (pixels.flatten(1) @ self.of_pixels).view(len(pixels), 9, DIM)
+        return (upload(pixels, self.device).flatten(1) @ self.of_pixels).view(len(pixels), 9, DIM)
 
     def dense(self, pixels: torch.Tensor, attention: str) -> torch.Tensor:
         cells = F.avg_pool2d(pixels, 8).permute(0, 2, 3, 1)
         return torch.cos(40 * cells @ self.of_pixels[:3, :DIM])
 
     def generate(self, pixels: torch.Tensor, questions: Sequence[str]) -> list[str]:
-        chosen = (pixels.flatten(1) @ self.of_pixels)[:, : len(WORDS)].argmax(1).tolist()
+        chosen = (upload(pixels, self.device).flatten(1) @ self.of_pixels)[:, : len(WORDS)].argmax(1).tolist()
         return [WORDS[(word + len(question)) % len(WORDS)] for word, question in zip(chosen, questions, strict=True)]
 
     def vectors(self, texts: Sequence[str]) -> np.ndarray:
@@ -118,7 +119,7 @@ class Vectors(Embeddings):
         assert self._group.rank == 0, "embeddings of pictures are on rank 0 only"
         sources = [image.source for image in loaded.prepared.dataset.images]
         pixels = torch.stack([self._model.preprocess(source.open()) for source in sources])
-        return self._model.patch_tokens(pixels).mean(1).numpy()
+        return self._model.patch_tokens(pixels).mean(1).cpu().numpy()
 
     def texts(self, loaded: LoadedTask) -> np.ndarray:
         return self._model.vectors([text.text for text in loaded.prepared.texts])
@@ -181,6 +182,7 @@ class World:
         threads: number of torch's threads of each rank.
         concurrent: whether the model may be used by several threads.
         bad: number of unreadable pictures that may be left out.
+        device: device of the model and of scoring.
     """
 
     family: str
@@ -190,24 +192,25 @@ class World:
     threads: int = 1
     concurrent: bool = True
     bad: int = 0
+    device: str = "cpu"
 
     def __call__(self, group: ThreadGroup) -> dict[str, Any] | None:
         """Evaluate as the engine does on one rank; return the results of rank 0 in a form to compare."""
         torch.set_num_threads(self.threads)
-        family, model = family_of(self.family), Everything(self.concurrent)
+        family, model = family_of(self.family), Everything(self.concurrent, self.device)
         failed = {image.source.key(): "broken" for image in self.data.images if getattr(image.source, "broken", False)}
         run = LoadedTaskRun(
             loaded(self.family, self.data),
             model,  # type: ignore[arg-type]
             self.mode,
-            device="cpu",
+            device=self.device,
             embeddings=Vectors(model, group, failed if family.encodes_images(self.mode) else {}),
             options=Options(batching=Batching(self.batch, 8, 2), save_images=3, allow_bad=self.bad),
             reporter=Reporter(),
             seconds={},
             group=group,
         )
-        with exact("cpu"):
+        with exact(self.device):
             if group.rank > 0 and not family.divides(self.mode):
                 return None
             evidence = family.collect(run)

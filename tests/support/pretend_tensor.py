@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -66,8 +67,9 @@ class PretendTensor(torch.Tensor):
 
     @staticmethod
     def __new__(cls, values: torch.Tensor) -> PretendTensor:
-        shell = torch.empty_strided(values.shape, values.stride(), dtype=values.dtype, device="meta")
-        made: PretendTensor = torch.Tensor._make_subclass(cls, shell, False, device_for_backend_keys=CUDA)
+        with torch.inference_mode(False):  # else in-place operations would fail where they are allowed
+            shell = torch.empty_strided(values.shape, values.stride(), dtype=values.dtype, device="meta")
+            made: PretendTensor = torch.Tensor._make_subclass(cls, shell, False, device_for_backend_keys=CUDA)
         made.values, made._held = values, state().report.memory.hold(values.untyped_storage())  # type: ignore[attr-defined]
         return made
 
@@ -149,6 +151,9 @@ class OnDevice(TorchDispatchMode):
 
 def compute(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     """Compute an operation with the values of its tensors, and count what CUDA would have to wait for."""
+    if _is_composite(func):  # within inference_mode, torch leaves it to us to take it apart
+        with OnDevice():
+            return func.decompose(*args, **kwargs)
     name, report = func.overloadpacket.__name__, state().report
     tensors = [value for value in tree_flatten((args, kwargs))[0] if isinstance(value, torch.Tensor)]
     pretend = [tensor for tensor in tensors if isinstance(tensor, PretendTensor)]
@@ -167,6 +172,12 @@ def compute(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     found = func(*_values(args), **_values(kwargs))
     count_numbers(report, name, args, kwargs, [*pretend, *_tensors(found)])
     return _wrapped(found, pretend) if to_device or pretend else found
+
+
+@cache
+def _is_composite(func: Any) -> bool:
+    """Return whether an operation is made of others, such as ``to`` and ``matmul``."""
+    return torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeImplicitAutograd")
 
 
 def _copied(func: Any, args: Any, kwargs: dict[str, Any]) -> torch.Tensor:

@@ -98,6 +98,7 @@ def _become(arguments: list[str], environment: dict[str, str], file: str) -> Non
         os.dup2(output, stream)
     sys.stdout, sys.stderr = os.fdopen(1, "w", buffering=1), os.fdopen(2, "w", buffering=1)
     os.environ.update(environment)
+    multiprocessing.set_start_method(None, force=True)  # for data workers, that of a process which nobody has forked
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a suite in the background ignores Ctrl-C
     code = 1
     try:

@@ -23,13 +23,13 @@ def without_secrets(url: str) -> str:
     return urllib.parse.urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
-def open_connection(wanted: FileRequest, headers: Mapping[str, str], part: Path) -> Any:
+def open_connection(wanted: FileRequest, headers: Mapping[str, str], part: Path | None) -> Any:
     """Return the open response of the server; it must be closed.
 
     Args:
         wanted: The file to download.
         headers: Further request headers.
-        part: The partial file, which is discarded where the server refuses to continue it.
+        part: The partial file, if any, which is discarded where the server refuses to continue it.
 
     Raises:
         Transient: There is no connection, or the server's answer may be different later.
@@ -42,7 +42,8 @@ def open_connection(wanted: FileRequest, headers: Mapping[str, str], part: Path)
         return urllib.request.build_opener(_Redirects()).open(request, timeout=TIMEOUT_S)
     except urllib.error.HTTPError as error:
         if error.code == 416:  # the partial file does not match the current file
-            discard_part(part)
+            if part is not None:
+                discard_part(part)
             raise Transient("HTTP 416") from None
         check_status(without_secrets(wanted.url), error.code, error.headers.get("retry-after"))
         raise Refused(without_secrets(wanted.url), error.code) from None

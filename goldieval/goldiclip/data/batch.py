@@ -85,14 +85,14 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch with its tensors on a device."""
-        return self._mapped(lambda tensor: tensor.to(device, non_blocking=True))
+        return self.mapped(lambda tensor: tensor.to(device, non_blocking=True))
 
     def pin_memory(self) -> Batch:
         """Return the batch with its tensors in pinned memory, from which copies to a GPU are asynchronous."""
-        return self._mapped(torch.Tensor.pin_memory)
+        return self.mapped(torch.Tensor.pin_memory)
 
-    def _mapped(self, change: Callable[[torch.Tensor], torch.Tensor]) -> Batch:
-        """Change what belongs on the device."""
+    def mapped(self, change: Callable[[torch.Tensor], torch.Tensor]) -> Batch:
+        """Change the tensors that belong on the device, always in the same order."""
         return Batch(
             images=self.images.mapped(change),
             captions=self.captions.mapped(change),

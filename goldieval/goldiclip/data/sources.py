@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
+from goldieval.goldiclip.data.batches import Batches
 from goldieval.goldiclip.data.corpus import Corpus
 from goldieval.goldiclip.data.jsonl import JsonLines
 from goldieval.goldiclip.data.shapes import shapes_corpus
 from goldieval.goldiclip.data.shards import Shards
+from goldieval.goldiclip.data.stream.batches import StreamBatches
+from goldieval.goldiclip.data.stream.shards import StreamedShards
 from goldieval.goldiclip.recipe import Recipe
 from goldieval.goldiclip.tokenizer import Tokenizer
 
-MAX_WORKERS = 8
+AnyCorpus = Corpus | StreamedShards
 
 
-def corpus_of(recipe: Recipe, tokenizer: Tokenizer, note: Callable[[str], None] = lambda line: None) -> Corpus:
+def corpus_of(recipe: Recipe, tokenizer: Tokenizer, note: Callable[[str], None] = lambda line: None) -> AnyCorpus:
     """Open the training data of a recipe.
 
     Args:
@@ -25,28 +27,39 @@ def corpus_of(recipe: Recipe, tokenizer: Tokenizer, note: Callable[[str], None] 
         note: Called with a line where opening takes a while.
 
     Raises:
-        GoldievalError: The data are missing, or a shard is damaged.
+        GoldievalError: The data are missing, or none of them can be read.
     """
     data = recipe.data
-    openers: dict[str, Callable[[], Corpus]] = {
+    openers: dict[str, Callable[[], AnyCorpus]] = {
         "shapes": lambda: shapes_corpus(data.scenes, recipe.model.image_size, tokenizer, note),
         "jsonl": lambda: JsonLines(Path(data.path), tokenizer, data.fields),
         "shards": lambda: Shards(data.path, tokenizer, data.fields, note),
+        "stream": lambda: StreamedShards(data.path, data.samples, tokenizer, data.fields, data.shuffle),
     }
-    return openers[data.source]()
+    return openers["stream" if data.is_stream else data.source]()
 
 
-def workers_of(recipe: Recipe, processes: int) -> int:
-    """Return the number of data workers of each process: the recipe's, else none for drawn scenes and some for files.
+def batches_of(
+    corpus: AnyCorpus, tokenizer: Tokenizer, recipe: Recipe, rank: int, world: int, max_bad_samples: int
+) -> Batches | StreamBatches:
+    """Return the batches of one process.
 
     Args:
+        corpus: The training data.
+        tokenizer: Frames and pads token ids.
         recipe: The recipe.
-        processes: Processes of the whole training. Where torchrun tells the number of processes on this machine, which
-            share its cores, that number counts.
+        rank: This process.
+        world: Number of processes.
+        max_bad_samples: Bad samples that a batch may meet before it gives up.
+
+    Raises:
+        GoldievalError: The data are too few for a batch, or cannot be shared among the processes.
     """
-    if recipe.data.workers is not None:
-        return recipe.data.workers
-    if recipe.data.source == "shapes":
-        return 0
-    local_processes = int(os.environ.get("LOCAL_WORLD_SIZE", processes))
-    return max(1, min(MAX_WORKERS, (os.cpu_count() or 1) // local_processes - 1))
+    if isinstance(corpus, StreamedShards):
+        return StreamBatches(corpus, tokenizer, recipe, rank, world, max_bad_samples)
+    return Batches(corpus, tokenizer, recipe, rank, world, max_bad_samples)
+
+
+def shards_of_stream(corpus: AnyCorpus) -> int | None:
+    """Return the number of shards of a stream, None for other data."""
+    return len(corpus.addresses) if isinstance(corpus, StreamedShards) else None

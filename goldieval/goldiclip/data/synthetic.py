@@ -55,7 +55,7 @@ class SyntheticCorpus:
 
 def missing_data(data: DataSettings) -> str:
     """Return one line if the data of a recipe do not exist, else an empty string; damaged data exist."""
-    if data.source == "shards":
+    if data.source == "shards" and not data.is_stream:
         try:
             shards_of(data.path)
         except GoldievalError as error:

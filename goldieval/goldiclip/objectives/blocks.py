@@ -7,6 +7,7 @@ at once, and the block's activations are dropped; nothing is computed again in t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -67,11 +68,9 @@ def recomputed(function: Callable[..., torch.Tensor], rows: Sequence[torch.Tenso
         rows: Tensors of the same length.
         block: Rows of a block.
     """
-    parts = [
-        checkpoint(function, *parts, use_reentrant=False, preserve_rng_state=False)
-        for parts in zip(*(tensor.split(block) for tensor in rows), strict=True)
-    ]
-    return torch.cat(parts)
+    blocks = [[tensor[start : start + block] for tensor in rows] for start in range(0, len(rows[0]), block)]
+    kept_nothing = partial(checkpoint, function, use_reentrant=False, preserve_rng_state=False)
+    return torch.cat([kept_nothing(*own) for own in blocks])
 
 
 def with_gradients(
@@ -84,7 +83,7 @@ def with_gradients(
         inputs: What it was computed from.
         gradients: Its gradient with respect to each of them, None where there is none.
     """
-    scalar: torch.Tensor = _WithGradients.apply(value, list(gradients), *inputs)  # type: ignore[no-untyped-call]
+    scalar: torch.Tensor = _WithGradients.apply(value, list(gradients), *inputs)
     return scalar
 
 

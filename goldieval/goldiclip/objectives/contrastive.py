@@ -36,18 +36,16 @@ def softmax_contrastive(left: torch.Tensor, right: torch.Tensor, scale: torch.Te
     trained = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs)
     swapped = left.shape[1] > right.shape[1]
     few, many = (right, left) if swapped else (left, right)
-    total = of_scale = scale.new_zeros(())
+    parts, passed = [], []
     with torch.no_grad(), in_float32(left):
-        held, passed = [_View(view, trained and few.requires_grad) for view in few.unbind(1)], []
+        held = [_View(view, trained and few.requires_grad) for view in few.unbind(1)]
         for each in many.unbind(1):
             other = _View(each, trained and many.requires_grad)
-            for view in held:
-                for rows, columns in ((view, other), (other, view)):
-                    slopes = (rows.own_slope, columns.slope_of_all)
-                    loss, slope = contrast_rows(rows.own, columns.everyone, scale, first, trained, *slopes)
-                    total, of_scale = total + loss, of_scale + slope
+            pairs = [pair for view in held for pair in ((view, other), (other, view))]
+            parts += [rows.contrast(columns, scale, first, trained) for rows, columns in pairs]
             passed.append(other.gradient(scale))
         by_side = [_stacked([view.gradient(scale) for view in held]), _stacked(passed)]
+        total, of_scale = (torch.stack(part).sum() for part in zip(*parts, strict=True))
     value = with_gradients(total, inputs, [*(by_side[::-1] if swapped else by_side), of_scale]) if trained else total
     return value / (2 * len(left) * left.shape[1] * right.shape[1])
 
@@ -60,6 +58,13 @@ class _View:
         self.everyone = all_rows(self.own)
         self.own_slope = torch.zeros_like(self.own) if trained else None
         self.slope_of_all = torch.zeros_like(self.everyone) if trained else None
+
+    def contrast(
+        self, other: _View, scale: torch.Tensor, first: int, trained: bool
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Contrast own rows of this view with all of another; see ``contrast_rows``."""
+        slopes = (self.own_slope, other.slope_of_all)
+        return contrast_rows(self.own, other.everyone, scale, first, trained, *slopes)
 
     def gradient(self, scale: torch.Tensor) -> torch.Tensor | None:
         """Return the gradient of this process's rows, with what all processes have for them."""

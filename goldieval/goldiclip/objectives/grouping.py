@@ -51,5 +51,5 @@ def grouping_contrast(
     """
     block = rows_within(4 * 4 * patches.shape[1] * (patches.shape[2] + texts.shape[1]))
     features = recomputed(lambda image, text: grouped(unit(image), text, threshold), (patches, texts), block=block)
-    pairs = (side.flatten(0, 1)[:, None] for side in (features, texts))
-    return softmax_contrastive(*pairs, scale, first * texts.shape[1])
+    left, right = (side.flatten(0, 1)[:, None] for side in (features, texts))
+    return softmax_contrastive(left, right, scale, first * texts.shape[1])

@@ -43,7 +43,7 @@ def same_caption_contrast(
         place = 0
         for piece in pieces_of_all(patches, piece_size):
             pooled = pool.attend(queries.expand(len(piece), *queries.shape), pool.keys_values(piece))
-            images.add(place - first, unit(pooled).unflatten(1, texts.shape[:2]))
+            images.add(place - first, unit(pooled).view(len(piece), *texts.shape[:2], -1))
             place += len(piece)
         total, gradient = images.loss()
     if torch.is_grad_enabled() and ours.requires_grad:
