@@ -6,6 +6,8 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from itertools import accumulate
+from typing import Any
 
 import numpy as np
 import torch
@@ -56,6 +58,26 @@ def seconds(work: Callable[[], object], device: torch.device, rounds: int, warm_
         wait(device)
         times.append(time.perf_counter() - start)
     return times[warm_up:]
+
+
+def peak_memory(work: Callable[[], object], device: torch.device) -> int:
+    """Return the bytes that a function has allocated at its peak, beyond what was allocated before.
+
+    Args:
+        work: the function.
+        device: device whose memory counts; on a CPU, allocations are those that torch's profiler sees.
+    """
+    if device.type == "cuda":
+        before = torch.cuda.memory_allocated(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        work()
+        wait(device)
+        return torch.cuda.max_memory_allocated(device) - before
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profiler:
+        work()
+    found: Any = profiler.profiler
+    events = sorted(found.kineto_results.events(), key=lambda event: event.start_ns())
+    return max(accumulate(event.nbytes() for event in events if event.name() == "[memory]"))
 
 
 def matrix_rate(device: torch.device, dtype: torch.dtype) -> float:

@@ -3,6 +3,7 @@
 python benchmarks/train_step.py                                  # tiny, bf16, on this machine
 python benchmarks/train_step.py --precision no
 python benchmarks/train_step.py --size b16                       # ViT-B/16 at 224 with CLIP's vocabulary: for a GPU
+python benchmarks/train_step.py --only-executions --compile      # time and memory of each setting of `execution`
 
 Sizes are those of the recipes (sizes.yaml), with the stem that open_clip has; a recipe's own stem is `overlap`.
 
@@ -23,13 +24,14 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from measuring import add_device_option, device_name, matrix_rate, wait
+from step_executions import compare
 from torch import nn
 
 LEAST_SPEED = 0.95
@@ -56,6 +58,7 @@ SIZES = {"tiny": Size(24, 64), "b16": Size(96, 256)}
 
 DISTILS = ("softmax", "conditioned", "distil_agnostic", "distil_conditioned")
 ALL = (*DISTILS, "vqa", "token_classes")
+LIKE_GOLDICLIP = ("sigmoid", *DISTILS[1:], "vqa")
 # What is timed beside the first: title, objectives, the decoder, learned weights.
 ADDED: tuple[tuple[str, tuple[str, ...], str, bool], ...] = (
     ("softmax", DISTILS[:1], "none", False),
@@ -97,7 +100,14 @@ class Bench:
         tokenizer = Tokenizer(self.config.merges, self.config.context_length)
         self.corpus = shapes_corpus(size.batch, self.config.image_size, tokenizer)
 
-    def trainer(self, objectives: tuple[str, ...], captions: int, decoder: str = "none", learned: bool = False) -> Any:
+    def trainer(
+        self,
+        objectives: tuple[str, ...],
+        captions: int,
+        decoder: str = "none",
+        learned: bool = False,
+        execution: Mapping[str, Any] | None = None,
+    ) -> Any:
         """Return the built-in trainer with its batch on the device, without parts of the model that no objective needs."""
         from goldieval.goldiclip.recipe import Recipe
         from goldieval.goldiclip.trainer import Trainer
@@ -118,6 +128,7 @@ class Bench:
                 "objectives": dict.fromkeys(objectives, 1.0),
                 "teacher": {"loss": "info_nce"},
                 "weighting": {"kind": "uncertainty" if learned else "fixed"},
+                "execution": dict(execution or {}),
                 "optimiser": {
                     "steps": 10**9,  # the learning rate stays where it is
                     "warm_up": 0,
@@ -134,6 +145,10 @@ class Bench:
         trainer = Trainer(recipe, Path("nothing-is-written"), corpus=self.corpus)
         trainer.loader = Ready(trainer.loader.batch(0).to(trainer.accelerator.device))  # type: ignore[assignment]
         return trainer
+
+    def with_execution(self, settings: Mapping[str, Any]) -> Step:
+        """Return a step of the objectives of goldiclip-b16, computed with some settings of ``execution``."""
+        return self.ours(self.trainer(LIKE_GOLDICLIP, 2, "through_encoder", True, settings))
 
     def ours(self, trainer: Any) -> Step:
         return lambda: trainer.train_step().total
@@ -299,6 +314,8 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=1, help="of a round; more on a GPU")
     parser.add_argument("--batch", type=int, help="images; the size's own without it")
+    parser.add_argument("--only-executions", action="store_true", help="measure the settings of execution alone")
+    parser.add_argument("--compile", action="store_true", help="also compiled blocks, which take minutes on a CPU")
     parser.add_argument("--only-peer", action="store_true", help="leave out what each objective adds")
     arguments = parser.parse_args()
     size = SIZES[arguments.size]
@@ -308,6 +325,9 @@ def main() -> int:
     bench, where = Bench(arguments.size, size, arguments.precision), device_name(arguments.device)
     print(f"{arguments.size}, {size.batch} images, {arguments.precision}, torch {torch.__version__}, {where}, "
           f"load {os.getloadavg()[0]:.1f}, matrix rate {rate / 1e12:.3f} TFLOP/s\n")  # fmt: skip
+    if arguments.only_executions:
+        compare(bench.with_execution, arguments.device, arguments.rounds, arguments.compile)
+        return 0
     trainer = bench.trainer(("softmax",), captions=1)
     cut, padded = bench.peer(trainer, padded=False), bench.peer(trainer, padded=True)
     sides = {"ours": bench.ours(trainer), "open_clip, cut context": cut, "open_clip, 77 tokens": padded}
@@ -317,6 +337,8 @@ def main() -> int:
     if not arguments.only_peer:
         added = {title: bench.ours(bench.trainer(what, 2, decoder, on)) for title, what, decoder, on in ADDED}
         measured(added, "softmax", arguments, size.batch, rate)
+        print()
+        compare(bench.with_execution, arguments.device, arguments.rounds, arguments.compile)
     return int(not agree)
 
 

@@ -65,6 +65,15 @@ def test_micro_batches_of_a_decoder_in_the_encoder(name: str) -> None:
     assert_equal(steps("in_encoder", micro_batches=4)(name), expected(name, "in_encoder"))
 
 
+def test_a_scaled_loss_scales_all_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the scaler of fp16 does: what is encoded again takes over the scale."""
+    step = steps(micro_batches=4)
+    monkeypatch.setattr(step.passes.accelerator, "backward", lambda loss: (1024 * loss).backward())
+    found = step("")
+    found["gradients"] = {name: gradient / 1024 for name, gradient in found["gradients"].items()}
+    assert_equal(found, expected(""))
+
+
 def saved_bytes(step: ObjectiveSteps) -> int:
     """Bytes that are kept for a backward pass, except what is computed again."""
     kept: dict[int, int] = {}
