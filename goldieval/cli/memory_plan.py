@@ -1,4 +1,4 @@
-"""``goldieval train RECIPE --dry-run --processes N --memory GIB``: whether the recipe fits GPUs that need not be there."""
+"""``goldieval train RECIPE --dry-run --processes N --memory GIB``: whether a recipe fits GPUs that are not there."""
 
 from __future__ import annotations
 
@@ -24,11 +24,15 @@ def check_memory_options(dry_run: bool, processes: int | None, memory: float | N
         return
     if not dry_run:
         option = "--memory" if processes is None else "--processes"
-        raise GoldievalError(f"{option} plans memory: write --dry-run with it. A launcher sets the number of processes.")
+        raise GoldievalError(
+            f"{option} plans memory: write --dry-run with it. A launcher sets the number of processes."
+        )
     if memory is None:
         raise GoldievalError("--processes needs --memory, the GiB of each GPU, such as --memory 80.")
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:
-        raise GoldievalError("--memory is planned by one process: start it without accelerate launch, torchrun or srun.")
+        raise GoldievalError(
+            "--memory is planned by one process: start it without accelerate launch, torchrun or srun."
+        )
 
 
 def plan_memory(recipe: Recipe, processes: int, memory: float) -> None:

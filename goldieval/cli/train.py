@@ -129,7 +129,8 @@ def train(
     trackers = tracker_names(log)  # before torch is imported, so that a mistyped name is reported at once
     loaded = load_recipe(recipe, parse_overrides(set_), allow_commands)
     if memory is not None:
-        return plan_memory(loaded, processes or 1, memory)
+        plan_memory(loaded, processes or 1, memory)
+        return
     folder = out or Path("runs") / loaded.name
     if resume not in (None, NEWEST, AUTO):
         raise GoldievalError(f"--resume {resume!r}: write --resume, or --resume {AUTO}.")

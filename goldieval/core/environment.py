@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+from typing import Any
 
 from goldieval.core.errors import GoldievalError
 
@@ -49,7 +50,7 @@ def device_identity(device: str) -> str:
         return kind
     import torch
 
-    backend = torch.backends.mps if kind == "mps" else getattr(torch, kind, None)
+    backend: Any = torch.backends.mps if kind == "mps" else getattr(torch, kind, None)
     if hasattr(backend, "get_device_name"):
         return f"{kind} {backend.get_device_name(device)}"
     return f"{kind} {backend.get_name()}" if hasattr(backend, "get_name") else kind

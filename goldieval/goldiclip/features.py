@@ -11,7 +11,7 @@ from goldieval.goldiclip import encoders
 from goldieval.goldiclip.data.batch import Batch
 from goldieval.goldiclip.encoders import Encoder
 from goldieval.goldiclip.feature_cache import FeatureCache
-from goldieval.goldiclip.gather import gathered
+from goldieval.goldiclip.gather import first_row, gathered
 from goldieval.goldiclip.model import GoldiClip, ImageFeatures
 from goldieval.goldiclip.objective_state import ObjectiveState
 from goldieval.goldiclip.recipe import Recipe
@@ -103,8 +103,7 @@ class StepFeatures:
     @property
     def first_row(self) -> int:
         """Row of this process's first image among those of all processes."""
-        ready = torch.distributed.is_available() and torch.distributed.is_initialized()
-        return torch.distributed.get_rank() * len(self.batch) if ready else 0
+        return first_row(len(self.batch))
 
 
 def by_image(features: torch.Tensor, per_image: int) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""What the processes of a training exchange: rows with their gradients, rows piece by piece, means, and flags."""
+"""What the processes of a training exchange: rows with their gradients, rows piece by piece, and means."""
 
 from __future__ import annotations
 
@@ -123,12 +123,3 @@ def averaged(values: torch.Tensor) -> torch.Tensor:
         torch.distributed.all_reduce(mean)
         mean /= torch.distributed.get_world_size()
     return mean
-
-
-def any_process(flag: bool, device: torch.device) -> bool:
-    """Return whether ``flag`` is true in any process."""
-    if not _several_processes():
-        return flag
-    flags = torch.tensor(int(flag), device=device)
-    torch.distributed.all_reduce(flags, torch.distributed.ReduceOp.MAX)
-    return bool(flags)

@@ -8,7 +8,7 @@ import torch
 
 from goldieval.goldiclip.data.texts import Texts
 from goldieval.goldiclip.features import StepFeatures, by_image
-from goldieval.goldiclip.gather import gathered
+from goldieval.goldiclip.gather import all_rows
 from goldieval.goldiclip.objectives.blocks import recomputed, rows_within
 from goldieval.goldiclip.objectives.conditioned import conditioned_sigmoid
 from goldieval.goldiclip.objectives.contrastive import sigmoid_contrastive, softmax_contrastive
@@ -66,15 +66,14 @@ def distil_agnostic(features: StepFeatures) -> torch.Tensor:
             logits = features.teacher.agnostic_head(teacher)
         return dino(features.state.agnostic, features.model.agnostic_head, student, logits[:, None])
     if features.recipe.teacher.loss == "info_nce":
-        return info_nce(student, gathered(teacher), features.first_row)
+        return info_nce(student, all_rows(teacher), features.first_row)
     return cosine(student, teacher[:, None])
 
 
 def distil_conditioned(features: StepFeatures) -> torch.Tensor:
     """Do the same with features pooled for a caption; the query is detached, so this trains the image side alone."""
     crops, texts = features.batch.images.locals, features.texts[:, : features.recipe.teacher.captions].detach()
-    repeated = texts[:, None].expand(-1, crops, -1, -1).flatten(0, 1)
-    student = by_image(_pooled(features.model.pool, repeated, features.local_crops.patches), crops)
+    student = by_image(_pooled(features.model.pool, texts, features.local_crops.patches), crops)
     patches = features.teacher_image.patches
     if features.recipe.teacher.loss == "info_nce":
         return same_caption_contrast(student, texts, features.teacher.pool, patches, features.first_row)
@@ -88,8 +87,22 @@ def distil_conditioned(features: StepFeatures) -> torch.Tensor:
 
 
 def _pooled(pool: TextConditionedPool, texts: torch.Tensor, patches: torch.Tensor) -> torch.Tensor:
-    """Pool patches (n, patches, d) for texts (n, texts, d), without keeping keys and values: (n, texts, d)."""
-    return recomputed(pool, (texts, patches), block=rows_within(4 * 8 * patches[0].numel()))
+    """Pool views of images for texts of the images, without keeping keys and values for the backward pass.
+
+    Args:
+        pool: Text-conditioned pooling.
+        texts: Text features, not normalised, shape (b, texts, d); they are projected once for all views of an image.
+        patches: Patch features of the views, one image after another, shape (b * views, patches, d).
+
+    Returns:
+        Shape (b * views, texts, d).
+    """
+    queries = pool.queries(texts).repeat_interleave(len(patches) // len(texts), dim=0)
+
+    def pooled(queries: torch.Tensor, patches: torch.Tensor) -> torch.Tensor:
+        return pool.attend(queries, pool.keys_values(patches))
+
+    return recomputed(pooled, (queries, patches), block=rows_within(4 * 8 * patches[0].numel()))
 
 
 def caption(features: StepFeatures) -> torch.Tensor:

@@ -114,8 +114,9 @@ class RankCounter:
         first, last = np.searchsorted(self._texts, (text_start, text_start + rows))
         image = self._images[first:last] - image_start
         inside = (image >= 0) & (image < columns)
-        cells = np.stack([self._texts[first:last][inside] - text_start, image[inside]])
-        tile[tuple(upload(torch.from_numpy(cells), tile.device))] = -torch.inf
+        if inside.any():
+            cells = np.stack([self._texts[first:last][inside] - text_start, image[inside]])
+            tile[tuple(upload(torch.from_numpy(cells), tile.device))] = -torch.inf
         before = before or Tally.empty(
             range(text_start, text_start + rows), range(image_start, image_start + columns), tile.device
         )

@@ -18,26 +18,25 @@ def print_memory_plan(plan: MemoryPlan, console: Console) -> None:
 
 def lines_of(plan: MemoryPlan) -> list[str]:
     """Return the lines of a plan."""
-    images = plan.recipe.optimiser.batch_size // plan.processes
+    batch, execution = plan.recipe.optimiser.batch_size, plan.recipe.execution
     return [
-        f"{plan.recipe.name}: batch {plan.recipe.optimiser.batch_size:,}, {plan.processes} x {plan.memory / GIB:g} GiB, "
-        f"{images:,} images each",
+        f"{plan.recipe.name}: batch {batch:,} on {plan.processes} x {plan.memory / GIB:g} GiB, "
+        f"{batch // plan.processes:,} images each",
+        f"execution.micro_batches {execution.micro_batches}, execution.checkpointing {execution.checkpointing:g}",
         _verdict(plan),
         "",
         *_parts(plan),
         "",
-        *_costs(plan.cost),
-        f"captions have {plan.cost.caption_length:.0f} ids on average; if all filled the context it were "
-        f"{_gib(needed(plan.longest, plan.processes))} GiB",
+        f"a step: {_costs(plan.cost)}, by each process",
+        f"captions have {plan.cost.caption_length:.0f} tokens on average; "
+        f"if all filled the context: {_gib(needed(plan.longest, plan.processes))} GiB",
         *_way_out(plan),
     ]
 
 
 def _verdict(plan: MemoryPlan) -> str:
-    execution = plan.recipe.execution
-    settings = f"execution.micro_batches {execution.micro_batches}, execution.checkpointing {execution.checkpointing:g}"
     fits = "fits" if plan.fits else "does not fit"
-    return f"{fits}: {_gib(needed(plan.cost, plan.processes))} of {plan.memory / GIB:g} GiB with {settings}"
+    return f"{fits}: {_gib(needed(plan.cost, plan.processes))} of {plan.memory / GIB:g} GiB"
 
 
 def _parts(plan: MemoryPlan) -> list[str]:
@@ -52,8 +51,8 @@ def _row(name: str, size: int) -> str:
     return f"  {name:{NAME_WIDTH - 2}}{_gib(size):>8}"
 
 
-def _costs(cost: StepCost) -> list[str]:
-    return [f"a step: {cost.flops / 1e12:,.1f} TFLOP and {cost.sent / 1e9:,.2f} GB sent, by each process"]
+def _costs(cost: StepCost) -> str:
+    return f"{cost.flops / 1e12:,.3g} TFLOP and {cost.sent / 1e9:,.3g} GB sent"
 
 
 def _way_out(plan: MemoryPlan) -> list[str]:
@@ -63,7 +62,7 @@ def _way_out(plan: MemoryPlan) -> list[str]:
         return ["no setting fits: use more processes, or a smaller optimiser.batch_size"]
     setting, cost = plan.other
     return [
-        f"this fits, {_gib(needed(cost, plan.processes))} GiB for {cost.flops / plan.cost.flops - 1:+.0%} operations:",
+        f"this fits: {_gib(needed(cost, plan.processes))} GiB, {cost.flops / plan.cost.flops - 1:+.0%} operations",
         f"  {setting.arguments}",
     ]
 

@@ -112,7 +112,9 @@ def test_a_rank_that_is_late_is_named_and_one_that_makes_progress_is_not(late: i
                     time.sleep(0.1)
                     watching.progressed()
                 ended.wait(30)
-                watching.check()
+                for _ in range(500):
+                    watching.check()
+                    time.sleep(0.01)
             watching.waited(lambda: barrier.wait(50))
         except LostRankError as error:
             assert f"rank {late} (host{late}, process" in str(error) and "no progress" in str(error)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 BEAT_S = 2.0
 SILENCE_S = 120.0  # without a sign of life, after which a process of another machine counts as dead
 STALL_S = 1800.0  # without progress, after which a rank counts as stalled
+SUSPENDED_S = 30.0  # between two looks at the other ranks, after which earlier ones do not count
 VARIABLE = "GOLDIEVAL_RANK_TIMEOUT"
 
 
@@ -102,6 +103,7 @@ class Watch:
         """
         self._store, self._members, self._own = store, members, own
         self._seen: dict[int, tuple[str, float, str, float]] = {}  # beat, since when, progress, since when
+        self._checked = 0.0
 
     def check(self, waited_for: list[int], doing: str, may_pause: Container[int] = ()) -> None:
         """Check the ranks that this one waits for.
@@ -114,9 +116,12 @@ class Watch:
         Raises:
             LostRankError: one of them has died, left, or made no progress for too long; it is named.
         """
+        if time.monotonic() - self._checked > SUSPENDED_S:  # this process was suspended, and perhaps all of them
+            self._seen.clear()
         lines = {
             rank: line for rank in waited_for if (line := self._trouble(self._members[rank], rank not in may_pause))
         }
+        self._checked = time.monotonic()
         if lines:
             said = "; ".join(lines.values())
             raise LostRankError(f"{said}. All ranks stop ({doing}); the same command continues from here.", lines)

@@ -132,7 +132,8 @@ class Supervision:
                 raise self._explained(error) from error
             failure = failure_of(InterruptedRunError("interrupted") if isinstance(error, KeyboardInterrupt) else error)
             self._published(Verdict(failure.reason, failure.kind, (self.rank,)))
-            known_to_all(error)
+            if self._store_answers:
+                known_to_all(error)
             raise
 
     def leave(self) -> None:

@@ -178,7 +178,8 @@ def device_functions(attend: Attend) -> Iterator[DeviceFunctions]:
     mode = DeviceFunctions(attend)
     real_autocast, is_available = torch.autocast, torch.amp.is_autocast_available
     is_enabled, dtype_of = torch.is_autocast_enabled, torch.get_autocast_dtype
-    clear_real_cache, run_real_backward = torch.clear_autocast_cache, torch.autograd._engine_run_backward
+    clear_real_cache = torch.clear_autocast_cache
+    run_real_backward = torch.autograd._engine_run_backward  # type: ignore[attr-defined]
 
     def autocast(device_type: str, dtype: Any = None, enabled: bool = True, cache_enabled: Any = None) -> Any:
         pretended = device_type == META

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from goldieval.goldiclip.memory.simulation import StepCost, simulated
@@ -13,7 +12,7 @@ GIB = 2**30
 CONTEXT = round(1.5 * GIB)  # the driver, the CUDA context, workspaces of cuBLAS and cuDNN
 NCCL = 1 * GIB  # its buffers, where there are several processes
 FRAGMENTATION = 0.05  # share of the peak that the caching allocator holds beyond it
-SHARES = (0.25, 0.5, 0.75, 1.0)  # of checkpointed blocks
+SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # of checkpointed blocks
 FEWEST_IMAGES = 8  # of a micro-batch; smaller ones leave a GPU idle
 
 
@@ -96,23 +95,28 @@ def memory_plan(recipe: Recipe, processes: int, memory: int) -> MemoryPlan:
 
 def _cheapest(plan: MemoryPlan) -> tuple[Setting, StepCost] | None:
     """Return the first setting that fits, from the cheapest to the most expensive; see ``_settings``."""
-    for settings in _settings(plan.recipe.optimiser.batch_size // plan.processes):
-        for setting in settings:
-            cost = simulated(setting.applied(plan.recipe), plan.processes)
-            if needed(cost, plan.processes) <= plan.memory:
-                return setting, cost
+    for setting in _settings(plan.recipe.optimiser.batch_size // plan.processes):
+        recipe = setting.applied(plan.recipe)
+        if recipe == plan.recipe:  # known not to fit
+            continue
+        cost = simulated(recipe, plan.processes)
+        if needed(cost, plan.processes) <= plan.memory:
+            return setting, cost
     return None
 
 
-def _settings(images: int) -> list[list[Setting]]:
+def _settings(images: int) -> list[Setting]:
     """Return settings from the cheapest to the most expensive.
 
-    Micro-batches, however many, cost a second forward pass; checkpointing costs its share of one. The more of them
-    there are, the smaller they are, and the less they keep a GPU busy.
+    Checkpointing costs its share of most of a forward pass; micro-batches, however many, cost a whole one, and the
+    smaller they are, the less they keep a GPU busy.
 
     Args:
         images: Images of a process.
     """
     parts = [2**power for power in range(1, 16) if images // 2**power >= FEWEST_IMAGES]
-    alone = [Setting(1, share) for share in (0.0, *SHARES)]
-    return [alone, [Setting(count, 0.0) for count in parts], [Setting(count, 1.0) for count in parts]]
+    return [
+        *(Setting(1, share) for share in SHARES),
+        *(Setting(count, 0.0) for count in parts),
+        *(Setting(count, 1.0) for count in parts),
+    ]

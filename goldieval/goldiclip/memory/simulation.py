@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from types import CodeType, FunctionType
 from typing import Any, Literal
 
@@ -102,11 +102,17 @@ def simple(recipe: Recipe) -> Recipe:
 def _named_gradients(student: Student, recorder: _Recorder) -> int:
     """Let gradients be known as such once they have been added up; return the bytes of all of them."""
     for parameter in student.parameters():
-        parameter.register_post_accumulate_grad_hook(lambda one: recorder.rename(one.grad, "gradients"))
+        hook = partial(_rename_gradient, recorder)
+        parameter.register_post_accumulate_grad_hook(hook)  # type: ignore[no-untyped-call]
     return sum(parameter.nbytes for parameter in student.parameters())
 
 
-class _Recorder(StorageTracker):
+def _rename_gradient(recorder: _Recorder, parameter: torch.Tensor) -> None:
+    if parameter.grad is not None:
+        recorder.rename(parameter.grad, "gradients")
+
+
+class _Recorder(StorageTracker):  # type: ignore[no-untyped-call]
     """Follows storages, operations and exchanges of a step."""
 
     def __init__(self, processes: int, alignment: int) -> None:

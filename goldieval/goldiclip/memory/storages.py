@@ -14,7 +14,7 @@ from torch.utils._pytree import tree_leaves
 ALIGNMENT = 512  # bytes; CUDA's allocator rounds up to a multiple of it
 
 
-class StorageTracker(TorchDispatchMode):
+class StorageTracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Follows every storage on a device.
 
     Attributes:
@@ -26,7 +26,7 @@ class StorageTracker(TorchDispatchMode):
     """
 
     def __init__(self, device: str, name_of: Callable[[], str], alignment: int = ALIGNMENT) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.device, self.name_of, self.alignment = device, name_of, alignment
         self.live: Counter[str] = Counter()
         self.at_peak: Counter[str] = Counter()
