@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from measuring import peak_memory, seconds, wait
+from measuring import peak_memory, processor, seconds
 
 Step = Callable[[], float]
 MIB = 1 << 20
@@ -37,13 +37,18 @@ def executions(device: torch.device, compiled: bool) -> dict[str, dict[str, Any]
     return EXECUTIONS | (COMPILED if compiled else {}) | (FUSED if device.type == "cuda" else {})
 
 
+def _seconds(step: Step, device: torch.device, rounds: int) -> float:
+    """Return the seconds of a step: of the processor on a CPU, which other programs disturb less."""
+    return processor(step) if device.type == "cpu" else statistics.median(seconds(step, device, rounds))
+
+
 def compare(make: Callable[[dict[str, Any]], Step], device: torch.device, rounds: int, compiled: bool) -> None:
-    """Print loss, time and peak memory of a step with each setting, of the same weights and the same batch.
+    """Print loss, time (of the processor on a CPU) and peak memory of a step with each setting, of the same weights and the same batch.
 
     Args:
         make: returns a step of a new trainer with some settings.
         device: device of the steps.
-        rounds: number of steps that are timed.
+        rounds: number of steps that are timed on a GPU; a CPU's are ``measuring.PROCESSOR_ROUNDS``.
         compiled: whether to compile.
     """
     print(f"{'':26}{'loss of step 1':>16}{'s a step':>10}{'ratio':>8}{'peak MiB':>10}{'ratio':>8}")
@@ -51,8 +56,7 @@ def compare(make: Callable[[dict[str, Any]], Step], device: torch.device, rounds
     for title, settings in executions(device, compiled).items():
         step = make(settings)
         loss = step()
-        took = statistics.median(seconds(step, device, rounds))
-        wait(device)
+        took = _seconds(step, device, rounds)
         peak = peak_memory(step, device)
         first = first or (took, peak)
         print(

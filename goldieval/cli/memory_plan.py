@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from goldieval.core.display import Console
+from goldieval.core.display import Console, Text
 from goldieval.core.errors import GoldievalError
 
 if TYPE_CHECKING:
@@ -49,7 +49,9 @@ def plan_memory(recipe: Recipe, processes: int, memory: float) -> None:
     from goldieval.goldiclip.memory.plan import GIB, memory_plan
     from goldieval.report.memory_plan import print_memory_plan
 
+    console = Console()
+    console.print(Text("simulating steps; this takes a minute or two"))
     plan = memory_plan(recipe, processes, round(memory * GIB))
-    print_memory_plan(plan, Console())
+    print_memory_plan(plan, console)
     if not plan.fits:
         raise typer.Exit(1)

@@ -42,7 +42,7 @@ def _verdict(plan: MemoryPlan) -> str:
 def _parts(plan: MemoryPlan) -> list[str]:
     large = {name: size for name, size in plan.cost.peak.items() if size / GIB >= LEAST}
     small = plan.cost.bytes - sum(large.values())
-    simulated = [_row(name, size) for name, size in {**large, "other": small}.items()]
+    simulated = [_row(name, size) for name, size in {**large, "other": small}.items() if size / GIB >= LEAST]
     rest = [_row(f"{name} (assumed)", size) for name, size in assumed(plan.cost, plan.processes).items()]
     return [f"{'at the peak of a step':{NAME_WIDTH}}{'GiB':>8}", *simulated, *rest]
 

@@ -19,8 +19,8 @@ from goldieval.core.errors import GoldievalError
 from goldieval.goldiclip import cost
 from goldieval.goldiclip.checkpoint import load_weights
 from goldieval.goldiclip.data.batch import Batch
+from goldieval.goldiclip.passes import Passes
 from goldieval.goldiclip.shipped import MAX_BYTES, ship
-from goldieval.goldiclip.student import Student
 from goldieval.records.results import load_results
 
 
@@ -106,14 +106,14 @@ def test_a_dry_run_stops_at_a_batch_that_takes_long(recipe: Path, monkeypatch: p
 
 
 def test_a_dry_run_stops_at_a_batch_that_does_not_fit(recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    forward = Student.forward
+    backward = Passes.backward
 
-    def full(self: Student, batch: Batch, *others: Any) -> Any:
+    def full(self: Passes, batch: Batch, *others: Any) -> Any:
         if len(batch) > limit:
             raise torch.OutOfMemoryError
-        return forward(self, batch, *others)
+        return backward(self, batch, *others)
 
-    monkeypatch.setattr(Student, "forward", full)
+    monkeypatch.setattr(Passes, "backward", full)
     limit = 4
     assert "over 4 steps of 4 on" in dry_run(recipe)[1]
     limit = 1

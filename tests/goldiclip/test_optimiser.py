@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from tiny_trainings import (
     trainer,
 )
 
-from goldieval.goldiclip.optimiser import parameter_groups, warm_up_cosine
+from goldieval.goldiclip.optimiser import load_optimiser_state, optimiser_of, parameter_groups, warm_up_cosine
 from goldieval.goldiclip.student import Student
 
 
@@ -83,3 +84,32 @@ def test_muon_steps_as_torchs_own(tmp_path: Path) -> None:
     torch.optim.Muon([matrix], **settings).step()
     torch.optim.AdamW([vector], lr=1e-3, betas=(0.9, 0.98), eps=1e-6, weight_decay=0).step()
     assert torch.equal(weight, matrix) and torch.equal(bias, vector)
+
+
+@pytest.mark.parametrize("saved", [True, None])
+@pytest.mark.parametrize("muon_lr", [None, 1e-3])
+def test_a_state_is_gone_on_with_by_the_kernel_of_the_recipe(saved: bool | None, muon_lr: float | None) -> None:
+    """Whatever kernel wrote it; the next step is the same but for rounding."""
+    student, other = Student(recipe()), Student(recipe())
+    other.load_state_dict(student.state_dict())
+    made = []
+    for one, fused in ((student, saved), (other, not saved)):
+        chosen = recipe(optimiser=optimiser(muon_lr=muon_lr), execution={"fused": fused})
+        made.append(optimiser_of(one, chosen, torch.device("cpu")))
+    before, after = made
+    give_gradients(student, seed=0)
+    before.step()
+    other.load_state_dict(student.state_dict())
+    load_optimiser_state(after, deepcopy(before.state_dict()))
+    assert [group.get("fused") for group in after.param_groups][-1] is (None if saved else True)
+    for one, theirs in ((student, before), (other, after)):
+        give_gradients(one, seed=1)
+        theirs.step()
+    for ours, theirs in zip(other.parameters(), student.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=1e-5)
+
+
+def give_gradients(student: Student, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    for parameter in student.parameters():
+        parameter.grad = torch.randn(parameter.shape, generator=generator)
