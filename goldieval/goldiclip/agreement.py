@@ -73,6 +73,16 @@ class Agreement:
         _waited(lambda: torch.distributed.all_gather_object(values, value, self._group))
         return values
 
+    def differing(self, value: T) -> tuple[str, T, T] | None:
+        """Return which process has another value than rank 0 (the first of them), and both values; None if none has.
+
+        Raises:
+            GoldievalError: Another process has failed, died, or makes no progress.
+        """
+        everyone = self.exchanged(value)
+        other = [rank for rank, each in enumerate(everyone) if each != everyone[0]]
+        return (self.name(other[0]), everyone[0], everyone[other[0]]) if other else None
+
 
 def _waited(exchange: Callable[[], object]) -> None:
     watching = supervision()
