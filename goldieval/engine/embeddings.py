@@ -19,8 +19,8 @@ from goldieval.engine.chunk_encoders import image_chunk_encoder, text_chunk_enco
 from goldieval.engine.encode import encode, plan_images, plan_texts, text_key
 from goldieval.engine.load import LoadedTask
 from goldieval.engine.plan import Plan, TowerPlan
-from goldieval.engine.processes.chunks import own_chunks, share_chunks
 from goldieval.engine.reporter import Reporter
+from goldieval.engine.shared_chunks import own_chunks, share_chunks
 from goldieval.models.adapter import Adapter, Precomputed, inference
 from goldieval.models.decoders import decoding
 from goldieval.models.inputs import Batching
