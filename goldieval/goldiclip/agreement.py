@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 import torch
 
 from goldieval.core.stop import SIGNALS, stop_requested
+from goldieval.goldiclip.gather import several_processes
 from goldieval.goldiclip.launch import longest_exchange, supervision
 
 T = TypeVar("T")
@@ -28,8 +29,7 @@ class Agreement:
 
     def __init__(self) -> None:
         """Form the group."""
-        several = torch.distributed.is_available() and torch.distributed.is_initialized()
-        timeout = longest_exchange()
+        several, timeout = several_processes(), longest_exchange()
         self._group: Any = torch.distributed.new_group(backend="gloo", timeout=timeout) if several else None
         self.rank = torch.distributed.get_rank() if several else 0
         self.stop = ""
@@ -72,6 +72,16 @@ class Agreement:
         values = cast(list[T], [None] * torch.distributed.get_world_size())
         _waited(lambda: torch.distributed.all_gather_object(values, value, self._group))
         return values
+
+    def differing(self, value: T) -> tuple[str, T, T] | None:
+        """Return which process has another value than rank 0 (the first of them), and both values; None if none has.
+
+        Raises:
+            GoldievalError: Another process has failed, died, or makes no progress.
+        """
+        everyone = self.exchanged(value)
+        other = [rank for rank, each in enumerate(everyone) if each != everyone[0]]
+        return (self.name(other[0]), everyone[0], everyone[other[0]]) if other else None
 
 
 def _waited(exchange: Callable[[], object]) -> None:

@@ -63,11 +63,9 @@ class Resuming:
         raise GoldievalError(f"cannot resume: there is no checkpoint in {self.out} any more.")
 
     def _check_same_everywhere(self, folder: Path) -> None:
-        everyone = self.agreement.exchanged(identity(folder))
-        other = [rank for rank, identity in enumerate(everyone) if identity != everyone[0]]
-        if other:
+        if differing := self.agreement.differing(identity(folder)):
             raise GoldievalError(
-                f"cannot resume: {self.agreement.name(other[0])} does not see {folder} as {self.agreement.name(0)} "
+                f"cannot resume: {differing[0]} does not see {folder} as {self.agreement.name(0)} "
                 "does. --out has to be on a file system that all processes share."
             )
 

@@ -17,7 +17,7 @@ from goldieval.goldiclip.agreement import Agreement
 from goldieval.goldiclip.checkpoint import start_from
 from goldieval.goldiclip.data.bad_samples import MAX_BAD_SAMPLES, BadSamples
 from goldieval.goldiclip.data.loader import BatchLoader
-from goldieval.goldiclip.data.sources import AnyCorpus, batches_of, corpus_of, shards_of_stream
+from goldieval.goldiclip.data.sources import AnyCorpus, batches_of, check_same_data, corpus_of, shards_of_stream
 from goldieval.goldiclip.data.workers import worker_plan
 from goldieval.goldiclip.determinism import fix_workspace
 from goldieval.goldiclip.divergence import DivergenceGuard
@@ -118,6 +118,7 @@ class Trainer:
         # Data.
         self.tokenizer = Tokenizer(recipe.model.merges, recipe.model.context_length)
         self.corpus = corpus_of(recipe, self.tokenizer, note) if corpus is None else corpus
+        check_same_data(self.corpus, self.agreement)
         if resumed and info and info.unique_images != len(self.corpus):
             raise GoldievalError(
                 f"cannot resume: {resumed} was trained on {info.unique_images:,} images, there are "

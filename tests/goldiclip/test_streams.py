@@ -134,6 +134,12 @@ def test_a_server_without_ranges_sends_everything_again(server: ShardServer) -> 
     assert keys(f"{server.url}/a/0.tar") == ALL and len(server.asked("/a/0.tar")) == 2
 
 
+def test_a_server_that_begins_elsewhere_than_it_was_asked_to(server: ShardServer) -> None:
+    server.begins_at = 0
+    server.faults["/a/0.tar"] = ["cut"]
+    assert keys(f"{server.url}/a/0.tar") == [f"{n:06d}" for n in range(4)]
+
+
 def test_a_server_that_always_stops_is_given_up(server: ShardServer, monkeypatch: pytest.MonkeyPatch) -> None:
     server.faults["/a/0.tar"] = ["silent"] * 50
     monkeypatch.setattr(connection, "TIMEOUT_S", 0.1)

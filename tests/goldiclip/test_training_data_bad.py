@@ -17,7 +17,7 @@ from goldieval.core.errors import GoldievalError
 from goldieval.goldiclip.data.bad_samples import BadSamples, TooManyBadError
 from goldieval.goldiclip.data.batch import Batch
 from goldieval.goldiclip.data.batches import Batches
-from goldieval.goldiclip.data.corpus import Bad, BadSampleError, Sample
+from goldieval.goldiclip.data.corpus import BROKEN_SHARD, Bad, BadSampleError, Sample
 from goldieval.goldiclip.data.jsonl import JsonLines
 from goldieval.goldiclip.data.loader import BatchLoader
 from goldieval.goldiclip.data.shards import Shards
@@ -275,3 +275,12 @@ def test_shards_that_are_broken_from_the_start_are_counted_and_limited(tmp_path:
     with pytest.raises(GoldievalError, match="2 unreadable shard") as stop:
         Trainer(recipe(folder, "shards"), tmp_path / "stopped", max_bad_samples=1).run()
     one_line(str(stop.value))
+
+
+def test_a_flood_of_bad_samples_is_one_line_each_up_to_the_limit() -> None:
+    lines: list[str] = []
+    counter = BadSamples(2, lines.append)
+    with pytest.raises(GoldievalError) as failure:
+        counter.count([Bad(f"{number}.tar", BROKEN_SHARD, "does not exist.") for number in range(500)])
+    assert len(lines) == 3
+    assert "500 bad samples" in str(failure.value) and ".." not in one_line(str(failure.value))

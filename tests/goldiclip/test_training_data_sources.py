@@ -353,3 +353,17 @@ def test_the_pages_examples_are_read_as_it_says(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text(line)
     sample = JsonLines(tmp_path / "a.jsonl", tokenizer()).sample(0)
     assert len(said(sample)) == 3 and len(asked(sample)) == 1 and sample.bad == []
+
+
+def test_several_folders_and_patterns(tmp_path: Path) -> None:
+    for name in ("a/0", "a/1", "b/x/0"):
+        tar(tmp_path / f"{name}.tar", {})
+    found = shards_of(f"{tmp_path}/a/{{1..0}}.tar::{tmp_path}/b/*/*.tar::{tmp_path}/a")
+    assert [shard.relative_to(tmp_path).as_posix() for shard in found] == ["a/1.tar", "a/0.tar", "b/x/0.tar"]
+
+
+@pytest.mark.parametrize(("path", "says"), [("b", "b/*/*.tar"), ("**/*.tar", "** is not known"), ("b::c", "no *.tar")])
+def test_folders_within_folders_are_named_level_by_level(path: str, says: str, tmp_path: Path) -> None:
+    tar(tmp_path / "b/x/0.tar", {})
+    with pytest.raises(GoldievalError, match=re.escape(says)):
+        shards_of(str(tmp_path / path))

@@ -22,12 +22,14 @@ class ShardServer:
         files: Content by path.
         faults: Faults of the next requests, by path.
         ranges: Whether parts of a file can be asked for.
+        begins_at: First byte of what it sends where a part is asked for; None for what was asked for.
         log: Path, Range and Authorization of each request.
     """
 
     files: dict[str, bytes] = field(default_factory=dict)
     faults: dict[str, list[int | str]] = field(default_factory=dict)
     ranges: bool = True
+    begins_at: int | None = None
     log: list[tuple[str, str, str]] = field(default_factory=list)
     port: int = 0
 
@@ -57,6 +59,7 @@ def shard_server(files: dict[str, bytes]) -> Iterator[ShardServer]:
 
         def _send(self, content: bytes, span: str, fault: Any) -> None:
             start = int(span.removeprefix("bytes=").partition("-")[0]) if span else 0
+            start = server.begins_at if span and server.begins_at is not None else start
             self.send_response(206 if span else 200)
             if span:
                 self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")

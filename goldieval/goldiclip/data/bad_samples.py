@@ -40,11 +40,12 @@ class BadSamples:
         self.most, self._note = most, note
         self.log: Path | None = None
         self._seen: set[Bad] = set()
+        self._samples: set[str] = set()
 
     @property
     def samples(self) -> int:
         """Number of bad samples."""
-        return len({bad.where for bad in self._seen})
+        return len(self._samples)
 
     @property
     def kinds(self) -> dict[str, int]:
@@ -58,20 +59,21 @@ class BadSamples:
         return f"{self.samples:,} bad sample{plural} ({kinds})"
 
     def count(self, bad: Sequence[Bad]) -> None:
-        """Report each new one in a line.
+        """Report each new one in a line, up to the first beyond the limit.
 
         Raises:
             GoldievalError: More samples than allowed are bad.
         """
-        for one in dict.fromkeys(bad):
-            if one not in self._seen:
-                self._seen.add(one)
+        for one in [one for one in dict.fromkeys(bad) if one not in self._seen]:
+            if self.samples <= self.most:
                 self._note(f"bad {'shard' if one.is_shard else 'sample'}: {one}")
                 self._write(one)
+            self._seen.add(one)
+            self._samples.add(one.where)
         if self.samples > self.most:
             raise GoldievalError(
                 f"training stopped: {self.summary()}, more than --max-bad-samples {self.most:,}; "
-                f"the last is {bad[-1]}. Repair them, or allow more."
+                f"the last is {str(bad[-1]).rstrip('.')}. Repair them, or allow more."
             )
 
     def _write(self, one: Bad) -> None:
@@ -86,4 +88,6 @@ class BadSamples:
     def give_up(self, bad: Sequence[Bad]) -> GoldievalError:
         """Count, and return the error for a corpus without a usable sample that could replace a bad one."""
         self.count(bad)
-        return GoldievalError(f"no sample of the training data can be used: {self.summary()}; the last is {bad[-1]}.")
+        return GoldievalError(
+            f"no sample of the training data can be used: {self.summary()}; the last is {str(bad[-1]).rstrip('.')}."
+        )

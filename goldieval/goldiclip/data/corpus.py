@@ -47,6 +47,28 @@ class BadSampleError(Exception):
         self.bad = Bad(where, kind, line)
 
 
+@dataclass(frozen=True)
+class Extent:
+    """What the data of one process have in common with those of the others, wherever they lie.
+
+    Attributes:
+        samples: Number of samples.
+        shards: Number of shards; 0 for data that are none.
+        unreadable: Number of shards that cannot be read.
+        digest: Hash of what names or divides the samples, without secrets.
+    """
+
+    samples: int
+    shards: int = 0
+    unreadable: int = field(default=0, compare=False)
+    digest: str = ""
+
+    def __str__(self) -> str:
+        shards = f" in {self.shards:,} shard{'' if self.shards == 1 else 's'}" if self.shards else ""
+        unreadable = f", of which {self.unreadable:,} cannot be read" if self.unreadable else ""
+        return f"{self.samples:,} samples{shards}{unreadable}"
+
+
 @dataclass
 class Sample:
     """One picture with its texts as token ids.
@@ -80,6 +102,9 @@ class Corpus(Protocol):
 
     def order(self, seed: int) -> Order:
         """Return the order of an epoch."""
+
+    def extent(self) -> Extent:
+        """Return what all processes of a training must have in common."""
 
     def sample(self, row: int) -> Sample:
         """Read one sample.

@@ -100,6 +100,11 @@ class ShardIndex:
         """Return the rows of a shard."""
         return self.rows[int(self.starts[number]) : int(self.starts[number + 1])]
 
+    @property
+    def contents(self) -> list[tuple[int, int]]:
+        """Number of samples of each shard, and the checksum of their places."""
+        return list(zip(self.counts, self.checks, strict=True))
+
     def is_sound(self, number: int) -> bool:
         """Return whether the rows of a shard are those that were written."""
         return check_of(self.rows_of(number)) == self.checks[number]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from array import array
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from goldieval.core.limits import PICTURE_BYTES, ROW_BYTES
 from goldieval.core.paths import inside
 from goldieval.core.reading import check_regular, read_bytes
 from goldieval.data.file_names import relative_name
-from goldieval.goldiclip.data.corpus import Bad, BadSampleError, Sample
+from goldieval.goldiclip.data.corpus import Bad, BadSampleError, Extent, Sample
 from goldieval.goldiclip.data.order import BlockShuffle, Order, Shuffle
 from goldieval.goldiclip.data.pictures import decoded
 from goldieval.goldiclip.data.sample_json import FIELDS, sample_of
@@ -65,6 +66,9 @@ class JsonLines:
         parts = np.full(-(-len(self) // PART), PART)
         parts[-1] = len(self) - PART * (len(parts) - 1)
         return BlockShuffle(parts, seed, BLOCK)
+
+    def extent(self) -> Extent:
+        return Extent(len(self), digest=hashlib.sha256(self._starts).hexdigest())
 
     def sample(self, row: int) -> Sample:
         where = f"{self.file}:{self._numbers[row]}"

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from goldieval.data.shapes import draw, foils, long_caption, questions, sample_scene, short_captions
-from goldieval.goldiclip.data.corpus import Bad, Ids, Sample
+from goldieval.goldiclip.data.corpus import Bad, Extent, Ids, Sample
 from goldieval.goldiclip.data.order import Order, Shuffle
 from goldieval.goldiclip.data.processes import cores, in_processes
 from goldieval.goldiclip.data.shapes_cache import cached, file_of
@@ -47,6 +47,9 @@ class ShapesCorpus:
 
     def order(self, seed: int) -> Order:
         return Shuffle(len(self), seed)
+
+    def extent(self) -> Extent:
+        return Extent(len(self))
 
     def sample(self, row: int) -> Sample:
         return Sample(self.pictures[row], self.sentences[row], self.questions[row], foils=self.foils[row])

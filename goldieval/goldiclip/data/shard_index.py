@@ -87,7 +87,7 @@ def index_of(path: str, shards: Sequence[Path], note: Callable[[str], None]) -> 
 def _usable(index: ShardIndex) -> ShardIndex:
     faults = [(stamp.shard, fault) for stamp, fault in zip(index.stamps, index.faults, strict=True) if fault]
     if faults and not len(index.rows):
-        raise GoldievalError(f"{faults[0][0]} {faults[0][1]}")
+        raise GoldievalError(f"data.path: no shard can be read, beginning with {faults[0][0]}: {faults[0][1]}")
     return index
 
 

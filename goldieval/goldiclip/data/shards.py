@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import tarfile
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from goldieval.data.file_names import escape_undecodable
-from goldieval.goldiclip.data.corpus import BROKEN_SHARD, BadSampleError, Sample
+from goldieval.goldiclip.data.corpus import BROKEN_SHARD, BadSampleError, Extent, Sample
 from goldieval.goldiclip.data.index_file import BYTES_PER_BLOCK, NOWHERE, Rows
 from goldieval.goldiclip.data.open_tars import BrokenShardError, OpenTars
 from goldieval.goldiclip.data.order import BlockShuffle, Order
@@ -48,6 +50,12 @@ class Shards:
 
     def order(self, seed: int) -> Order:
         return BlockShuffle(self._index.counts, seed)
+
+    def extent(self) -> Extent:
+        """Names count without their folders, which may be others on another machine; so do places within the tars."""
+        named = [(tar.name, *own) for tar, own in zip(self.tars, self._index.contents, strict=True)]
+        digest = hashlib.sha256(json.dumps(named).encode()).hexdigest()
+        return Extent(len(self), len(self.tars), len(self._broken), digest)
 
     def sample(self, row: int) -> Sample:
         starts = self._index.starts

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from goldieval.core.errors import GoldievalError
+from goldieval.goldiclip.agreement import Agreement
 from goldieval.goldiclip.data.batches import Batches
 from goldieval.goldiclip.data.corpus import Corpus
 from goldieval.goldiclip.data.jsonl import JsonLines
@@ -37,6 +39,20 @@ def corpus_of(recipe: Recipe, tokenizer: Tokenizer, note: Callable[[str], None] 
         "stream": lambda: StreamedShards(data.path, data.samples, tokenizer, data.fields, data.shuffle),
     }
     return openers["stream" if data.is_stream else data.source]()
+
+
+def check_same_data(corpus: AnyCorpus, agreement: Agreement) -> None:
+    """Refuse to train where the processes, which may be on several machines, have different data; all of them ask.
+
+    Raises:
+        GoldievalError: A process has other data than rank 0.
+    """
+    if differing := agreement.differing(corpus.extent()):
+        name, first, other = differing
+        raise GoldievalError(
+            f"the training data differ: {agreement.name(0)} has {first}, {name} has {other}{', but others' if str(first) == str(other) else ''}. "
+            "All processes need the same files."
+        )
 
 
 def batches_of(

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from goldieval.core.errors import GoldievalError
-from goldieval.goldiclip.data.corpus import Bad, Ids, Sample
+from goldieval.goldiclip.data.corpus import Bad, Extent, Ids, Sample
 from goldieval.goldiclip.data.order import Order, Shuffle
 from goldieval.goldiclip.data.shard_names import shards_of
 from goldieval.goldiclip.recipe_parts import DataSettings
@@ -44,6 +44,9 @@ class SyntheticCorpus:
 
     def order(self, seed: int) -> Order:
         return Shuffle(self.samples, seed)
+
+    def extent(self) -> Extent:
+        return Extent(len(self))
 
     def sample(self, row: int) -> Sample:
         side = int(self.size * LARGER)

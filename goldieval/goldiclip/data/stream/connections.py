@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import http.client
 import os
+import re
 import signal
 import subprocess
 import tempfile
@@ -21,6 +22,7 @@ from goldieval.goldiclip.data.addresses import PIPE, SCHEME
 from goldieval.goldiclip.data.stream.faults import PassingError, UnreadableError
 
 MESSAGE_BYTES = 2_000  # of what a command says
+CONTENT_RANGE = re.compile(r"\s*bytes\s+(\d{1,18})-", re.IGNORECASE)
 
 
 class Connection(Protocol):
@@ -66,12 +68,21 @@ class _Web:
         except Transient as error:
             raise PassingError(str(error), error.after) from error
         except (Refused, ValueError, http.client.HTTPException) as error:
-            status = f"HTTP {error.status}" if isinstance(error, Refused) else first_line(error)
-            raise UnreadableError(address, status) from error
+            raise UnreadableError(address, _refusal(error)) from error
         length = self._response.headers.get("content-length") or ""
         self._missing = int(length) if length.isdigit() else None
-        if offset and self._response.status != 206:  # the server sends everything again
-            _skip(self, offset)
+        begin = self._begin(offset)
+        if begin > offset:
+            self.close()
+            raise PassingError("the server sends another part of the file than it was asked for")
+        _skip(self, offset - begin)
+
+    def _begin(self, offset: int) -> int:
+        """Return the place of the first byte that comes, which is not always that which was asked for."""
+        if self._response.status != 206:
+            return 0  # the server sends everything again
+        span = CONTENT_RANGE.match(self._response.headers.get("content-range") or "")
+        return int(span[1]) if span else offset
 
     def read(self, size: int) -> bytes:
         try:
@@ -165,6 +176,13 @@ def _request(address: str) -> tuple[str, dict[str, str]]:
         return address, {}
     key = base64.b64encode(urllib.parse.unquote(user).encode()).decode()
     return urllib.parse.urlunsplit(parts._replace(netloc=host)), {"Authorization": f"Basic {key}"}
+
+
+def _refusal(error: Exception) -> str:
+    if not isinstance(error, Refused):
+        return first_line(error)
+    redirected = 300 <= error.status < 400
+    return f"HTTP {error.status}{', redirected without end or to no web address' if redirected else ''}"
 
 
 def _skip(connection: Connection, size: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from random import Random
 
@@ -10,7 +11,7 @@ import torch
 from goldieval.core.errors import GoldievalError
 from goldieval.core.limits import SHARDS
 from goldieval.goldiclip.data.addresses import PIPE, SCHEME, shown, sources_of
-from goldieval.goldiclip.data.corpus import BROKEN_SHARD, Bad, BadSampleError, Sample
+from goldieval.goldiclip.data.corpus import BROKEN_SHARD, Bad, BadSampleError, Extent, Sample
 from goldieval.goldiclip.data.pictures import decoded
 from goldieval.goldiclip.data.sample_json import FIELDS, sample_of
 from goldieval.goldiclip.data.shard_names import names_of, shards_of
@@ -54,6 +55,10 @@ class StreamedShards:
     def __len__(self) -> int:
         return self.samples
 
+    def extent(self) -> Extent:
+        digest = hashlib.sha256("\n".join(map(shown, self.addresses)).encode()).hexdigest()
+        return Extent(len(self), len(self.addresses), digest=digest)
+
     def read(self, place: int, reader: int, readers: int, seed: int) -> Iterator[Sample | Bad]:
         """Yield the samples of one of several readers; it ends only if no shard holds a sample any more.
 
@@ -66,7 +71,8 @@ class StreamedShards:
             seed: Seed of the training.
         """
         encoded = self._encoded(range(place + reader, 2**62, readers), seed)
-        for sample in shuffled(encoded, self.buffer, Random(f"{seed}/{place}/{reader}/{readers}")):
+        most = min(self.buffer, max(1, self.samples // readers))  # more would hold samples of two epochs
+        for sample in shuffled(encoded, most, Random(f"{seed}/{place}/{reader}/{readers}")):
             try:
                 if isinstance(sample, BadSampleError):
                     raise sample
