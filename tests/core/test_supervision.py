@@ -147,6 +147,7 @@ def test_work_that_no_rank_ends_is_reported_with_the_place_of_each(monkeypatch: 
     for error in outcomes(work):
         assert isinstance(error, LostRankError) and "step 12 has not ended for 1 s" in str(error)
         assert " at a.py:1, all_gather" in str(error)
+        assert str(error).endswith("All ranks stop; --resume continues from the newest checkpoint.")
 
 
 def test_a_process_whose_main_thread_does_not_end_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import pytest
 from support.tiny_simulations import recipe_of
 
 from goldieval.goldiclip.memory import plan as module
-from goldieval.goldiclip.memory.plan import CONTEXT, GIB, NCCL, MemoryPlan, memory_plan, needed
+from goldieval.goldiclip.memory.plan import CONTEXT, GIB, NCCL, MemoryPlan, Setting, memory_plan, needed
 from goldieval.goldiclip.memory.simulation import StepCost
 from goldieval.goldiclip.recipe import Recipe
 from goldieval.report.memory_plan import lines_of
@@ -75,3 +75,15 @@ def test_lines_say_what_fits_and_what_to_copy(tried: list[tuple[int, float]]) ->
     assert not any("--set" in line for line in fits)
     rows = [line.rsplit(maxsplit=1) for line in fits if line.startswith("  ")]
     assert sum(float(size) for _, size in rows) == pytest.approx(needed(_plan(120).cost, 2) / GIB, abs=0.03)
+
+
+def test_no_setting_is_looked_for_where_a_gpu_holds_no_step_at_all(tried: list[tuple[int, float]]) -> None:
+    assert lines_of(_plan(2))[-1] == "no setting fits: the first 2.50 GiB are taken whatever the step; use larger GPUs"
+    assert tried == [(1, 0.0)]
+
+
+def test_micro_batches_are_proposed_without_a_static_graph() -> None:
+    recipe = recipe_of(64)
+    forced = recipe.model_copy(update={"execution": recipe.execution.model_copy(update={"static_graph": True})})
+    assert "static_graph" not in Setting(2, 1.0).arguments(recipe) + Setting(1, 1.0).arguments(forced)
+    assert Setting(2, 1.0).arguments(forced).endswith(" --set execution.static_graph=null")
