@@ -3,8 +3,8 @@
 python benchmarks/memory.py              # both tables; about five minutes on two quiet cores
 python benchmarks/memory.py --only gpus  # one of them: gpus, cpu
 
-Claims (exit status 1 if one fails): goldiclip-b16 at 512 images a GPU and 4,096 in all stays below 70 GiB with the settings that
-are tried last; a simulated peak lies within 5 % of what the allocator of this CPU gave out in a step of the same recipe. Resident
+Claims (exit status 1 if one fails): goldiclip-b16 at 512 images a GPU and 4,096 in all stays below 70 GiB with half of
+the blocks checkpointed; a simulated peak lies within 5 % of what the allocator of this CPU gave out in a step of the same recipe. Resident
 memory of a fresh process is shown beside it: it also has what the allocator keeps and what kernels use while they run.
 """
 

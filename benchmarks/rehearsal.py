@@ -23,12 +23,11 @@ from rehearsal_world import TASKS, TINY, WHOLE, Scale, write_recipe, write_shard
 from safetensors.torch import load_file
 
 from goldieval.core.temporary import SUFFIX
-from goldieval.goldiclip.checkpoint_folder import latest
+from goldieval.goldiclip.checkpoint_folder import latest, step_of
 from goldieval.records.results import load_results
 
-CLOSE = (
-    2e-2  # largest relative difference of the weights' norm after another number of processes; bf16 adds up in parts
-)
+# Largest difference of the weights after another number of processes, as a share of their norm: sums in another order.
+CLOSE = 1e-3
 ORPHANS_END_S = 15.0  # data workers look for their parent every few seconds
 
 
@@ -62,8 +61,8 @@ def rehearse(folder: Path, scale: Scale, ranks: int, count: int, seed: int) -> i
     whole, disturbed, fewer = (Job(recipe, folder / name) for name in ("whole", "disturbed", "fewer"))
     print_undisturbed(whole, whole.run(ranks))
     dice = random.Random(seed)
-    restarts = disturb(disturbed, ranks, drawn_disturbances(count, ranks, whole.starts[0], dice))
-    print_lost(whole, disturbed, restarts)
+    restarts, repeated = disturb(disturbed, ranks, drawn_disturbances(count, ranks, whole.starts[0], dice))
+    print_lost(disturbed, restarts, repeated, scale)
     stop = Disturbance(signal.SIGTERM, (dice.randrange(ranks),), after_steps=scale.steps // 2)
     print(f"{stop}: exit codes {fewer.run(ranks, stop)}; resumed on {ranks // 2} processes: {fewer.run(ranks // 2)}")
     faults = [*differences(whole, disturbed, scale), *unlike(whole, fewer, scale), *left_over(folder, mark, servers)]
@@ -73,18 +72,21 @@ def rehearse(folder: Path, scale: Scale, ranks: int, count: int, seed: int) -> i
     return 1 if faults else 0
 
 
-def disturb(job: Job, ranks: int, disturbances: list[Disturbance]) -> int:
-    """Train to the end through disturbances, and return the number of starts after the first."""
+def disturb(job: Job, ranks: int, disturbances: list[Disturbance]) -> tuple[int, int]:
+    """Train to the end through disturbances; return the number of starts after the first, and of steps done twice."""
+    repeated = 0
     for number, disturbance in enumerate(disturbances):
         codes = job.run(ranks, disturbance)
         print(f"{disturbance}: exit codes {codes}, {len(job.log())} steps in the log", flush=True)
         if set(codes) == {0}:  # it was done before
-            return number
+            return number, repeated
         if not set(codes) <= disturbance.codes:
             raise RuntimeError(f"exit codes {codes} after {disturbance}: {job.output()}")
+        newest = latest(job.out)
+        repeated += len(job.log()) - (step_of(newest) or 0 if newest else 0)
     if set(codes := job.run(ranks)) != {0}:
         raise RuntimeError(f"exit codes {codes}: {job.output()}")
-    return len(disturbances)
+    return len(disturbances), repeated
 
 
 def print_undisturbed(job: Job, codes: list[int]) -> None:
@@ -102,13 +104,13 @@ def print_undisturbed(job: Job, codes: list[int]) -> None:
     )
 
 
-def print_lost(whole: Job, disturbed: Job, restarts: int) -> None:
-    """Print what the disturbances have cost."""
-    lost = (disturbed.seconds - whole.seconds) / max(1, restarts)
-    starts = statistics.median(disturbed.starts) if disturbed.starts else 0.0
+def print_lost(job: Job, restarts: int, repeated: int, scale: Scale) -> None:
+    """Print what the disturbances have cost: the time of each start, and of the steps that are done twice."""
+    start = statistics.median(job.starts[1:] or [0.0])
+    step = scale.batch / statistics.median(row["rate"] for row in job.log())
     print(
-        f"disturbed: {disturbed.seconds:,.0f} s with {restarts} restarts, {lost:,.0f} s lost per restart, "
-        f"of which {starts:,.0f} s until the first step",
+        f"disturbed: {job.seconds:,.0f} s, {restarts} restarts, {repeated} steps done twice; lost per restart "
+        f"{start + repeated * step / max(1, restarts):,.0f} s, of which {start:,.0f} s until the first step",
         flush=True,
     )
 

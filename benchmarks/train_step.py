@@ -308,10 +308,10 @@ def place_trainer(device: torch.device) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", choices=SIZES, default="tiny")
+    parser.add_argument("--size", choices=SIZES, default="tiny", help="of both models")
     add_device_option(parser)
-    parser.add_argument("--precision", choices=MOST_DIFFERENCE, default="bf16")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--precision", choices=MOST_DIFFERENCE, default="bf16", help="of forward and backward pass")
+    parser.add_argument("--rounds", type=int, default=5, help="whose median is shown")
     parser.add_argument("--steps", type=int, default=1, help="of a round; more on a GPU")
     parser.add_argument("--batch", type=int, help="images; the size's own without it")
     parser.add_argument("--only-executions", action="store_true", help="measure the settings of execution alone")

@@ -33,7 +33,7 @@ PICTURES = 300
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--before", action="store_true", help="measure the interface of the version before")
-    parser.add_argument("--shards", type=int, default=SHARDS)
+    parser.add_argument("--shards", type=int, default=SHARDS, help="of the first start")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="goldieval-benchmark-") as place:
         os.environ["XDG_CACHE_HOME"] = f"{place}/cache"

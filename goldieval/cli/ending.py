@@ -16,7 +16,7 @@ from goldieval.cli.run_config import source_of
 from goldieval.core.containment import error_line
 from goldieval.core.display import Console, discard_output
 from goldieval.core.errors import GoldievalError, InterruptedRunError, StoppedRunError, first_line
-from goldieval.core.out_of_memory import is_out_of_memory
+from goldieval.core.out_of_memory import memory_cause
 
 INTERRUPTED = 130
 STOPPED = 75  # EX_TEMPFAIL of sysexits.h: try again
@@ -79,7 +79,7 @@ def _line(error: BaseException) -> str:
         return str(error)
     if hasattr(error, "format_message"):  # wrong options and arguments, from typer
         return _usage(error)
-    if is_out_of_memory(error):
+    if memory_cause(error):
         return error_line(error)
     if isinstance(error, OSError):
         return f"{error_line(error)}."

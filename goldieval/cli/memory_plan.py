@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import typer
 
 from goldieval.core.display import Console, Text
 from goldieval.core.errors import GoldievalError
+from goldieval.core.processes.launch import launch_of
 
 if TYPE_CHECKING:
     from goldieval.goldiclip.recipe import Recipe
+
+LARGEST_GIB = 1_000_000  # of a GPU that memory can be planned for
 
 
 def check_memory_options(dry_run: bool, processes: int | None, memory: float | None) -> None:
@@ -29,7 +31,7 @@ def check_memory_options(dry_run: bool, processes: int | None, memory: float | N
         )
     if memory is None:
         raise GoldievalError("--processes needs --memory, the GiB of each GPU, such as --memory 80.")
-    if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+    if launch_of(alone="") is not None:
         raise GoldievalError(
             "--memory is planned by one process: start it without accelerate launch, torchrun or srun."
         )

@@ -13,7 +13,7 @@ from typer.core import TyperCommand
 
 from goldieval.cli.completion import complete_recipes
 from goldieval.cli.ending import end_process
-from goldieval.cli.memory_plan import check_memory_options, plan_memory
+from goldieval.cli.memory_plan import LARGEST_GIB, check_memory_options, plan_memory
 from goldieval.core.display import Console, Text
 from goldieval.core.errors import GoldievalError, InterruptedRunError, StoppedRunError
 from goldieval.core.stop import stop_requested, stoppable
@@ -96,7 +96,12 @@ def train(
     ] = None,
     memory: Annotated[
         float | None,
-        typer.Option(min=1, metavar="GIB", help="With --dry-run: say whether a step fits GPUs of so many GiB."),
+        typer.Option(
+            min=1,
+            max=LARGEST_GIB,
+            metavar="GIB",
+            help="With --dry-run: say whether a step fits GPUs of so many GiB.",
+        ),
     ] = None,
     max_bad_samples: Annotated[
         int, typer.Option(min=0, help="Number of unusable training samples allowed in each process.")

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from goldieval.core.containment import contained
 from goldieval.core.errors import AdapterError, TaskError
-from goldieval.core.out_of_memory import caused_by_memory
+from goldieval.core.out_of_memory import memory_cause
 
 # Number of consecutive failures after which the remaining items are not tried: before the first success, and after it.
 # One bad item in a batch of 1,024 causes eleven consecutive failures.
@@ -58,7 +58,7 @@ class BatchFailures:
         if self.given_up or len(keys) == 1:
             self.reasons |= dict.fromkeys(keys, str(error))
             return False
-        self.too_large += caused_by_memory(error)
+        self.too_large += memory_cause(error) is not None
         return True
 
 

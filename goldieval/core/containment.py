@@ -14,7 +14,7 @@ from goldieval.core.errors import (
     TaskError,
     first_line,
 )
-from goldieval.core.out_of_memory import advice, is_out_of_memory, release_memory
+from goldieval.core.out_of_memory import advice, memory_cause, release_memory
 
 LOG = logging.getLogger("goldieval")
 
@@ -47,7 +47,7 @@ def contained(doing: str = "", passing: type[GoldievalError] = TaskError) -> Ite
         if isinstance(error, passing):
             raise
         line = error_line(error, doing)
-        if is_out_of_memory(error):
+        if memory_cause(error):
             release_memory(error)
         raise TaskError(line) from error
 
@@ -61,8 +61,9 @@ def error_line(error: BaseException, doing: str = "") -> str:
     if isinstance(error, GoldievalError):
         return utf8_safe(str(error))
     work = f" while {doing}" if doing else ""
-    if is_out_of_memory(error):
-        return utf8_safe(f"out of memory{work} ({first_line(error)}): {advice(error)}")
+    if memory := memory_cause(error):
+        said = ": ".join(dict.fromkeys([first_line(error), first_line(memory)]))
+        return utf8_safe(f"out of memory{work} ({said}): {advice(memory)}")
     if isinstance(error, OSError) and error.strerror:
         where = f": {error.filename}" if error.filename is not None else ""
         return utf8_safe(f"{type(error).__name__}{work}: {error.strerror}{where}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 
 class GoldievalError(Exception):
@@ -53,6 +53,15 @@ def first_line(error: BaseException, most: int = 200) -> str:
     except Exception:  # ``__str__`` of a foreign exception may fail as well
         message = ""
     return next(iter(message.splitlines()), type(error).__name__)[:most]
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error, the one that it was raised from, and so on; each once, since foreign code may close a circle."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
-GROUPS = Path("/proc/self/cgroup")
-MOUNTED = Path("/sys/fs/cgroup")
+from goldieval.core.control_groups import GROUPS, MOUNTED, control_groups
 
 
 def usable_bytes(groups: Path = GROUPS, mounted: Path = MOUNTED) -> int:
@@ -29,19 +27,6 @@ def usable_bytes(groups: Path = GROUPS, mounted: Path = MOUNTED) -> int:
 
 
 def _limits(groups: Path, mounted: Path) -> Iterator[int]:
-    """Yield the limits of the control groups (versions 1 and 2) and of visible ones around them."""
-    lines = ""
-    with suppress(OSError, ValueError):
-        lines = groups.read_text(encoding="utf-8")
-    for line in lines.splitlines():
-        _, _, rest = line.partition(":")
-        controllers, _, path = rest.partition(":")
-        if controllers and "memory" not in controllers.split(","):
-            continue
-        top, name = (mounted / "memory", "memory.limit_in_bytes") if controllers else (mounted, "memory.max")
-        inner = top / path.strip("/")
-        for folder in (inner, *inner.parents):
-            if folder != top and top not in folder.parents:
-                break
-            with suppress(OSError, ValueError):  # no such file, or "max"
-                yield int((folder / name).read_text(encoding="ascii"))
+    """Yield the limits of the control groups of this process, and of visible ones around them."""
+    for group in control_groups("memory", groups, mounted):
+        yield from group.numbers("memory.limit_in_bytes" if group.first_version else "memory.max")

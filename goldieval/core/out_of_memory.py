@@ -6,10 +6,16 @@ import errno
 import gc
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import suppress
+
+from goldieval.core.errors import causes
 
 # What torch and its libraries say; RuntimeError, AcceleratorError and others carry these texts.
 MESSAGES = (
     "out of memory",  # CUDA, HIP, XPU and MPS backends
+    "Out of memory",  # JAX
+    "Invalid buffer size",  # MPS, for one tensor that is larger than its memory
     "CUBLAS_STATUS_ALLOC_FAILED",
     "CUDNN_STATUS_ALLOC_FAILED",
     "CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED",
@@ -37,13 +43,9 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(words in _message(error) for words in MESSAGES)
 
 
-def caused_by_memory(error: BaseException | None) -> bool:
-    """Return whether an error, or one that caused it, is ``is_out_of_memory``."""
-    while error is not None:
-        if is_out_of_memory(error):
-            return True
-        error = error.__cause__
-    return False
+def memory_cause(error: BaseException | None) -> BaseException | None:
+    """Return what is ``is_out_of_memory`` of an error and those that caused it, the first of them; None if none is."""
+    return next(filter(is_out_of_memory, causes(error)), None)
 
 
 def advice(error: BaseException) -> str:
@@ -54,17 +56,29 @@ def advice(error: BaseException) -> str:
 
 def release_memory(error: BaseException) -> None:
     """Free what the failed work held: the local variables of its functions, and the unused memory of the device."""
-    cause: BaseException | None = error
-    while cause is not None:
-        traceback.clear_frames(cause.__traceback__)
-        cause = cause.__cause__ or cause.__context__
+    for each in _related(error):
+        traceback.clear_frames(each.__traceback__)
     gc.collect()
     torch = sys.modules.get("torch")
     if torch is None:
         return
     for device in (torch.cuda, torch.mps, getattr(torch, "xpu", None)):
         if device is not None and device.is_available():
-            device.empty_cache()
+            with suppress(RuntimeError):  # a device that has failed says it again; the caller reports the first failure
+                device.empty_cache()
+
+
+def _related(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and all errors during whose handling it was raised, each once."""
+    seen: dict[int, BaseException] = {}
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        each = waiting.pop()
+        if each is None or id(each) in seen:
+            continue
+        seen[id(each)] = each
+        waiting += [each.__cause__, each.__context__]
+        yield each
 
 
 def _message(error: BaseException) -> str:

@@ -19,8 +19,8 @@ from goldieval.engine.chunk_encoders import image_chunk_encoder, text_chunk_enco
 from goldieval.engine.encode import encode, plan_images, plan_texts, text_key
 from goldieval.engine.load import LoadedTask
 from goldieval.engine.plan import Plan, TowerPlan
-from goldieval.engine.processes.chunks import own_chunks, share_chunks
 from goldieval.engine.reporter import Reporter
+from goldieval.engine.shared_chunks import own_chunks, share_chunks
 from goldieval.models.adapter import Adapter, Precomputed, inference
 from goldieval.models.decoders import decoding
 from goldieval.models.inputs import Batching
@@ -159,18 +159,19 @@ class StoredEmbeddings(Embeddings):
                 encode_share(ranks)
 
     def _share_failures(self, ranks: Ranks) -> None:
-        """Note the inputs on which the model fails on any rank."""
+        """Note the inputs on which the model fails on any rank, and how many batches did not fit into memory."""
         for failures in (self._image_failures, self._text_failures):
             for other in ranks.all_gather(failures):
                 failures.reasons |= other.reasons
                 failures.given_up = failures.given_up or other.given_up
+            failures.too_large = sum(ranks.all_gather(failures.too_large))
 
     def _notes_on_memory(self) -> list[str]:
         """Return a line on batches that were encoded in parts: sums of other batches are rounded differently."""
         parted = self._image_failures.too_large + self._text_failures.too_large
         line = (
-            f"{parted:,} batches did not fit into memory and were encoded in smaller ones, which may change the last "
-            "bits of embeddings: use a smaller --batch-size"
+            f"batches that did not fit into memory and were encoded in smaller ones: {parted:,}; the last bits of "
+            "embeddings may differ from those of other batches. Use a smaller --batch-size"
         )
         return [line] if parted else []
 

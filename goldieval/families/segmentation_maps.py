@@ -120,7 +120,7 @@ def predicted_maps(run: TaskRun[SegmentationPrepared], model: Dense, predict: Pr
         row, sample = read_ahead
         if isinstance(sample, OSError):
             return None
-        with contained(f"segmenting {images[row].path}"):
+        with contained(f"segmenting {images[row].shown_name}"):
             predicted = predict(upload(sample.pixels, device), sample.mask.shape)
         counted = areas(torch.from_numpy(predicted), torch.from_numpy(sample.mask), classes)
         return Counted(counted, predicted, encode_map(predicted))
@@ -160,7 +160,7 @@ def _read(
         picture = np.asarray(image.source.open())
     except OSError as error:
         return error
-    with contained(f"reading the mask of {image.path}"):
+    with contained(f"reading the mask of {image.shown_name}"):
         mask = mask_source.read()
     if mask.shape != picture.shape[:2]:
         sizes = f"{picture.shape[1]} x {picture.shape[0]} pixels, its mask {mask.shape[1]} x {mask.shape[0]}"

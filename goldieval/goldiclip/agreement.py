@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 import torch
 
 from goldieval.core.stop import SIGNALS, stop_requested
+from goldieval.goldiclip.gather import several_processes
 from goldieval.goldiclip.launch import longest_exchange, supervision
 
 T = TypeVar("T")
@@ -28,8 +29,7 @@ class Agreement:
 
     def __init__(self) -> None:
         """Form the group."""
-        several = torch.distributed.is_available() and torch.distributed.is_initialized()
-        timeout = longest_exchange()
+        several, timeout = several_processes(), longest_exchange()
         self._group: Any = torch.distributed.new_group(backend="gloo", timeout=timeout) if several else None
         self.rank = torch.distributed.get_rank() if several else 0
         self.stop = ""

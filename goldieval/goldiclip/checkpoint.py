@@ -109,7 +109,7 @@ def load_weights(file: Path) -> tuple[GoldiClip, CheckpointInfo]:
         info = CheckpointInfo(**{**content, "config": config, "trained_on": trained_on})
     except (SafetensorError, OSError, ValueError, RecursionError) as error:
         detail = validation_line(error) if isinstance(error, ValidationError) else first_line(error)
-        raise GoldievalError(f"{file} is not a readable safetensors checkpoint: {detail}") from error
+        raise GoldievalError(f"{file} is not a readable safetensors checkpoint: {detail.rstrip('.')}.") from error
     except (KeyError, TypeError) as error:
         raise GoldievalError(f"{file} was not written by goldieval train: it carries no model config.") from error
     with torch.device("meta"):

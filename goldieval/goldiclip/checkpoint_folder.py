@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 
 from goldieval.core.errors import GoldievalError, first_line
 from goldieval.core.files import flush, flush_folders, set_default_permissions
+from goldieval.core.out_of_memory import is_out_of_memory
 from goldieval.core.temporary import SUFFIX, temporary_folder
 from goldieval.goldiclip.checkpoint import CheckpointInfo, save_weights
 from goldieval.goldiclip.manifest import check_file, write_manifest
@@ -85,9 +86,12 @@ def load_state(folder: Path) -> dict[str, Any]:
     except GoldievalError as error:
         raise GoldievalError(f"cannot resume: {error}") from error
     except Exception as error:  # torch wraps what can go wrong in many types
-        raise GoldievalError(f"cannot resume from {folder}: {first_line(error)}") from error
+        if is_out_of_memory(error):
+            raise
+        reason = error.strerror if isinstance(error, OSError) else f"{type(error).__name__}, {first_line(error)}"
+        raise GoldievalError(f"{file} cannot be read ({reason}): it is damaged.") from error
     if not isinstance(state, dict):
-        raise GoldievalError(f"cannot resume from {folder}: state.pt was not written by goldieval train.")
+        raise GoldievalError(f"{file} was not written by goldieval train.")
     check_file(file)
     return state
 

@@ -18,7 +18,7 @@ def gathered(rows: torch.Tensor) -> torch.Tensor:
     Returns:
         Tensor of shape (processes * n, ...); ``rows`` itself where there is one process.
     """
-    if not _several_processes():
+    if not several_processes():
         return rows
     everyone: torch.Tensor = _Gathered.apply(rows)
     return everyone
@@ -40,7 +40,7 @@ class _Gathered(torch.autograd.Function):
 @torch.no_grad()
 def all_rows(rows: torch.Tensor) -> torch.Tensor:
     """Return the rows of all processes in the order of their ranks, without gradients; see ``gathered``."""
-    if not _several_processes():
+    if not several_processes():
         return rows
     everyone = rows.new_empty(torch.distributed.get_world_size() * len(rows), *rows.shape[1:])
     torch.distributed.all_gather_into_tensor(everyone, rows.contiguous())
@@ -60,7 +60,7 @@ def summed_share(everyone: torch.Tensor) -> torch.Tensor:
     Returns:
         Shape (n, ...).
     """
-    if not _several_processes():
+    if not several_processes():
         return everyone
     count = len(everyone) // torch.distributed.get_world_size()
     if torch.distributed.get_backend() == "gloo":
@@ -86,7 +86,7 @@ def pieces_of_all(rows: torch.Tensor, most: int) -> Iterator[torch.Tensor]:
     Yields:
         Shape (up to ``most``, ...).
     """
-    if not _several_processes():
+    if not several_processes():
         yield from (rows[start : start + most] for start in range(0, len(rows), most))
         return
     ranks, starts = range(torch.distributed.get_world_size()), range(0, len(rows), most)
@@ -109,17 +109,18 @@ def _sent(rows: torch.Tensor, rank: int, start: int, most: int) -> tuple[torch.T
 
 def first_row(count: int) -> int:
     """Return the row of this process's first image among those of all processes, each of which has ``count``."""
-    return torch.distributed.get_rank() * count if _several_processes() else 0
+    return torch.distributed.get_rank() * count if several_processes() else 0
 
 
-def _several_processes() -> bool:
+def several_processes() -> bool:
+    """Return whether this process is one of a process group."""
     return torch.distributed.is_available() and torch.distributed.is_initialized()
 
 
 def averaged(values: torch.Tensor) -> torch.Tensor:
     """Return the mean over all processes in float32, without a gradient."""
     mean = values.detach().float().clone()
-    if _several_processes():
+    if several_processes():
         torch.distributed.all_reduce(mean)
         mean /= torch.distributed.get_world_size()
     return mean

@@ -12,9 +12,9 @@ import torch
 from accelerate import PartialState
 from accelerate.utils import parse_flag_from_env
 
-from goldieval.core.processes.join import everyone_of, meet
 from goldieval.core.processes.launch import Launch, launch_of, local_place
 from goldieval.core.processes.liveness import SILENCE_S, Member, stall_limit
+from goldieval.core.processes.meeting import everyone_of, meet
 from goldieval.core.processes.supervision import Supervision
 
 if TYPE_CHECKING:

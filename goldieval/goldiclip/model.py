@@ -97,16 +97,6 @@ class GoldiClip(nn.Module):
         projected: torch.Tensor = self.text_projection(end)
         return projected
 
-    def answer_logits(self, question: torch.Tensor, answer: torch.Tensor, features: ImageFeatures) -> torch.Tensor:
-        """Return next-token logits of answers, shape (n, answer length, vocabulary), float32.
-
-        Args:
-            question: See ``answer_states``.
-            answer: See ``answer_states``.
-            features: See ``answer_states``.
-        """
-        return self.next_token_logits(self.answer_states(question, answer, features))
-
     def answer_states(self, question: torch.Tensor, answer: torch.Tensor, features: ImageFeatures) -> torch.Tensor:
         """Return the states from which an answer's next tokens are predicted, shape (n, answer length, text width).
 
@@ -137,7 +127,7 @@ class GoldiClip(nn.Module):
 
         Args:
             question: Framed ids, shape (n, length).
-            features: See ``answer_logits``.
+            features: See ``answer_states``.
             longest: Largest number of tokens of an answer.
 
         Returns:

@@ -75,7 +75,7 @@ class RunFolder:
     def writing(self, step: int) -> Iterator[None]:
         """Hold the folder's lock and remove what a killed run has left.
 
-        That is unfinished checkpoints, and lines of the log after the last whole one: those steps are done again.
+        That is unfinished checkpoints, and lines of the log that are not whole or of later steps, which are done again.
 
         Args:
             step: Steps of the checkpoint that the run continues from.
@@ -94,10 +94,17 @@ class RunFolder:
             for unfinished in self.out.glob(".step-*"):  # as older versions named them
                 if not unfinished.name.endswith(SUFFIX):
                     shutil.rmtree(unfinished, ignore_errors=True)
-            if self._log.exists():
-                lines = self._log.read_text(encoding="utf-8").splitlines(keepends=True)
-                atomic_write(self._log, "".join(lines[:step]).encode())
+            self._shorten_log(step)
             yield
+
+    def _shorten_log(self, step: int) -> None:
+        try:
+            lines = self._log.read_bytes().splitlines()
+            atomic_write(self._log, b"".join(line + b"\n" for line in lines if _is_until(line, step)))
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise self._unwritable(error) from error
 
     def log(self, report: StepReport) -> None:
         """Append a step to the log; a gradient norm that overflowed in fp16 is written as null.
@@ -140,3 +147,11 @@ class RunFolder:
         return GoldievalError(
             f"cannot write to {self.out}: {error.strerror or error}. Make it writable, or name another --out."
         )
+
+
+def _is_until(line: bytes, step: int) -> bool:
+    """Return whether a line of a log is whole, and of a step up to ``step``."""
+    try:
+        return bool(json.loads(line)["step"] <= step)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return False

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 
 from goldieval.core.errors import GoldievalError, listing
 from goldieval.goldiclip.checkpoint import CheckpointInfo, load_weights, not_finite
@@ -15,6 +16,7 @@ from goldieval.goldiclip.model import GoldiClip
 from goldieval.goldiclip.optimiser import load_optimiser_state
 from goldieval.goldiclip.recipe import Recipe
 from goldieval.goldiclip.student import Student
+from goldieval.tasks.validation import validation_line
 
 # Keys of a recipe that a resumed run may change because no weight depends on them; the data may have moved.
 PARTS_MAY_CHANGE = ("data.path", "data.workers", "data.shuffle", "evaluation.", "execution.")
@@ -89,7 +91,7 @@ class TrainingState:
         state, model, info, teacher = _read(folder)
         try:
             if "recipe" in state:  # older checkpoints do not have it
-                self._check_recipe(folder, Recipe.model_validate(state["recipe"]))
+                self._check_recipe(folder, _recipe_of(folder, state["recipe"]))
             self.student.model.load_state_dict(model.state_dict())
             self.teacher.load_state_dict(teacher.state_dict())
             self.student.state.load_state_dict(state["losses"])
@@ -136,6 +138,16 @@ def _read(folder: Path) -> tuple[dict[str, Any], GoldiClip, CheckpointInfo, Gold
         known = "cannot resume" in str(error)
         line = str(error) if known else f"cannot resume: {error} {REMOVE.format(folder)}"
         raise DamagedCheckpointError(line) from error
+
+
+def _recipe_of(folder: Path, stored: Any) -> Recipe:
+    try:
+        return Recipe.model_validate(stored)
+    except ValidationError as error:
+        raise GoldievalError(
+            f"cannot resume: {folder} was trained by a recipe that this version of goldieval does not have "
+            f"({validation_line(error)}). Begin a new run from its weights with --set init={folder} and another --out."
+        ) from error
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

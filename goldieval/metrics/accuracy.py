@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from goldieval.metrics.answers import answers_of
-from goldieval.metrics.ranks import TIE, Ranks, joined
+from goldieval.metrics.ranks import TIE, Ranks
 
 
 class ClassRanks(NamedTuple):
@@ -91,15 +91,6 @@ def true_class_ranks(scores: torch.Tensor, labels: torch.Tensor) -> ClassRanks:
     ([1, 2], [0, 0], [0, 1])
     """
     return class_counts(scores, labels).ranks(scores.shape[1])
-
-
-def joined_classes(parts: Sequence[ClassRanks]) -> ClassRanks:
-    """Return several groups of samples as one."""
-    return ClassRanks(
-        joined([part.ranks for part in parts]),
-        np.concatenate([part.predictions for part in parts]),
-        np.concatenate([part.places for part in parts]),
-    )
 
 
 def mean_per_class(hits: np.ndarray, labels: np.ndarray) -> float:

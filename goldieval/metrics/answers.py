@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,11 +34,6 @@ class Answers:
 
 
 _COLUMNS = ("right", "right_score", "wrong", "wrong_score")
-
-
-def joined_answers(parts: Sequence[Answers]) -> Answers:
-    """Concatenate the answers to several groups of queries."""
-    return Answers(*(np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS))
 
 
 def answers_of(right: tuple[torch.Tensor, torch.Tensor], wrong: tuple[torch.Tensor, torch.Tensor]) -> Answers:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import gammaln
 
 from goldieval.metrics.answers import TIE as TIE
-from goldieval.metrics.answers import Answers, joined_answers
+from goldieval.metrics.answers import Answers
 
 
 @dataclass(frozen=True)
@@ -72,23 +71,6 @@ class Ranks:
     def chance_rank(self) -> np.ndarray:
         """Return the expected rank of the first positive in a random order, (queries,)."""
         return (self.gallery + 1) / (self.positives + 1)
-
-
-def joined(parts: Sequence[Ranks]) -> Ranks:
-    """Concatenate the ranks of several groups of queries against one gallery."""
-
-    def column(name: str) -> np.ndarray:
-        return np.concatenate([getattr(part, name) for part in parts])
-
-    known = [part.answers for part in parts if part.answers is not None]
-    return Ranks(
-        column("above"),
-        column("tied"),
-        column("tied_positives"),
-        column("positives"),
-        parts[0].gallery,
-        joined_answers(known) if len(known) == len(parts) else None,
-    )
 
 
 def _draws_without(without: np.ndarray, total: np.ndarray | int, draws: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from goldieval.core.display import Console, Text
-from goldieval.goldiclip.memory.plan import GIB, MemoryPlan, assumed, needed
+from goldieval.goldiclip.memory.plan import GIB, MemoryPlan, assumed, fixed_bytes, needed
 from goldieval.goldiclip.memory.simulation import StepCost
 
 NAME_WIDTH = 42
@@ -19,9 +19,10 @@ def print_memory_plan(plan: MemoryPlan, console: Console) -> None:
 def lines_of(plan: MemoryPlan) -> list[str]:
     """Return the lines of a plan."""
     batch, execution = plan.recipe.optimiser.batch_size, plan.recipe.execution
+    images = batch // plan.processes
     return [
         f"{plan.recipe.name}: batch {batch:,} on {plan.processes} x {plan.memory / GIB:g} GiB, "
-        f"{batch // plan.processes:,} images each",
+        f"{images:,} image{'' if images == 1 else 's'} each",
         f"execution.micro_batches {execution.micro_batches}, execution.checkpointing {execution.checkpointing:g}",
         _verdict(plan),
         "",
@@ -58,12 +59,15 @@ def _costs(cost: StepCost) -> str:
 def _way_out(plan: MemoryPlan) -> list[str]:
     if plan.fits:
         return []
+    fixed = fixed_bytes(plan.processes)
+    if fixed > plan.memory:
+        return [f"no setting fits: the first {_gib(fixed)} GiB are taken whatever the step; use larger GPUs"]
     if plan.other is None:
         return ["no setting fits: use more processes, or a smaller optimiser.batch_size"]
     setting, cost = plan.other
     return [
         f"this fits: {_gib(needed(cost, plan.processes))} GiB, {cost.flops / plan.cost.flops - 1:+.0%} operations",
-        f"  {setting.arguments}",
+        f"  {setting.arguments(plan.recipe)}",
     ]
 
 

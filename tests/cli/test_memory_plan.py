@@ -32,6 +32,15 @@ def test_a_recipe_that_does_not_fit(recipe: str) -> None:
     result = CliRunner().invoke(app, ["train", recipe, "--dry-run", "--memory", "1"])
     assert result.exit_code == 1, result.output
     assert "does not fit: " in result.output
+    assert "use larger GPUs" in result.output  # not another batch: what is taken whatever the step is more than 1 GiB
+
+
+@pytest.mark.parametrize("memory", ["inf", "1e300", "nan", "0.5"])
+def test_memory_that_no_gpu_has(recipe: str, memory: str) -> None:
+    result = CliRunner().invoke(app, ["train", recipe, "--dry-run", "--memory", memory])
+    assert result.exit_code == 2, result.output
+    assert "--memory" in result.output
+    assert "simulating" not in result.output
 
 
 @pytest.mark.parametrize(
@@ -49,6 +58,7 @@ def test_options_that_need_others(recipe: str, options: list[str], line: str) ->
 
 
 def test_a_launcher_is_not_needed(recipe: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WORLD_SIZE", "2")
+    for name, value in {"RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": "1"}.items():
+        monkeypatch.setenv(name, value)
     result = CliRunner().invoke(app, ["train", recipe, "--dry-run", "--memory", "80"])
     assert "start it without" in str(result.exception)

@@ -13,7 +13,8 @@ from pretend_device import pretend_device
 from goldieval.core.bisection import BatchFailures, bisect_failures
 from goldieval.core.containment import contained, error_line
 from goldieval.core.errors import TaskError
-from goldieval.core.out_of_memory import caused_by_memory, is_out_of_memory
+from goldieval.core.out_of_memory import is_out_of_memory, memory_cause, release_memory
+from goldieval.core.processes.failures import is_known_to_all
 
 ON_DEVICE: list[BaseException] = [
     torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 79 GiB"),
@@ -21,6 +22,8 @@ ON_DEVICE: list[BaseException] = [
     RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
     RuntimeError("cusolver error: CUSOLVER_STATUS_ALLOC_FAILED, when calling `cusolverDnCreate(handle)`"),
     torch.AcceleratorError("CUDA error: out of memory\nCUDA kernel errors might be asynchronously reported"),
+    RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 17179869184 bytes."),
+    RuntimeError("Invalid buffer size: 20.00 GB"),
     RuntimeError("MPS backend out of memory (MPS allocated: 18.00 GB, other allocations: 1 GB, max allowed: 18 GB)"),
 ]
 ON_HOST: list[BaseException] = [
@@ -70,9 +73,39 @@ def test_what_failed_is_freed_while_its_error_lives_on() -> None:
     with pretend_device(capacity=1000) as report:
         with pytest.raises(TaskError) as caught, contained("scoring"):
             work()
-        assert caused_by_memory(caught.value) and seen[0]() is None
+        assert memory_cause(caught.value) and seen[0]() is None
         assert report.memory.allocated == 0 and report.cache_emptied == 1
         torch.zeros(200, device="cuda")
+
+
+def test_what_an_adapter_makes_of_it_is_understood() -> None:
+    with pytest.raises(TaskError) as caught, contained("scoring"):
+        try:
+            raise ON_DEVICE[1]
+        except RuntimeError as error:
+            raise ValueError("the tower failed") from error
+    line = str(caught.value)
+    assert "out of memory while scoring (the tower failed: CUDA error: CUBLAS_STATUS_ALLOC_FAILED" in line
+    assert "--batch-size" in line
+
+
+def test_an_error_that_is_its_own_cause_ends() -> None:
+    error = torch.OutOfMemoryError("CUDA out of memory.")
+    other = ValueError("of the same circle")
+    error.__cause__, other.__cause__ = other, error
+    for each in (error, other):
+        with pytest.raises(TaskError, match="out of memory while scoring"), contained("scoring"):
+            raise each
+        assert not is_known_to_all(each)
+
+
+def test_a_device_that_cannot_empty_its_cache_hides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails() -> None:
+        raise torch.AcceleratorError("CUDA error: out of memory")
+
+    with pretend_device():
+        monkeypatch.setattr(torch.cuda, "empty_cache", fails)
+        release_memory(MemoryError())
 
 
 def test_a_batch_that_does_not_fit_is_halved_and_that_is_counted() -> None:

@@ -69,6 +69,37 @@ def test_a_rank_whose_whole_share_fails_does_not_give_up_what_works_elsewhere(
     assert run_ranks(size, work) == [(reasons, "")] * size
 
 
+class SmallMemory:
+    """A text tower that has no memory for more than 8 texts of 30 characters at a time."""
+
+    def tokenize(self, texts: Sequence[str]) -> torch.Tensor:
+        return torch.tensor([[len(text)] for text in texts])
+
+    def encode_text(self, tokens: torch.Tensor) -> torch.Tensor:
+        if len(tokens) > 8 and bool((tokens > 10).any()):
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return tokens.float()
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_batches_that_do_not_fit_are_reported_whichever_rank_had_them(
+    size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("goldieval.engine.encode.TEXTS_PER_CHUNK", 64)
+    monkeypatch.setattr(Plan, "ready", [(_task(), SimpleNamespace(texts=KEYS, sources={}))])
+    notes: list[list[str]] = [[] for _ in range(size)]
+
+    def work(group: Processes) -> None:
+        plan = Plan(ModelInfo("small", "small", "0", "image", "text"), [], group_size=size)
+        plan_towers(plan, Store(tmp_path), group)
+        reporter = SilentReporter()
+        reporter.note = notes[group.rank].append  # type: ignore[method-assign]
+        StoredEmbeddings(cast(Adapter, SmallMemory()), plan, Batching(8, 16, 1), reporter, {}, group)
+
+    run_ranks(size, work)
+    assert all("did not fit into memory and were encoded in smaller ones: 4;" in "".join(lines) for lines in notes)
+
+
 def _task() -> Any:
     family = SimpleNamespace(encodes_images=lambda mode: False)
     return SimpleNamespace(family=family, scoring=lambda info: "global")

@@ -12,7 +12,7 @@ import pytest
 from helpers import card, class_folders, toy_model
 from rank_commands import Ranks
 
-from goldieval.core.processes import join
+from goldieval.core.processes import meeting
 from goldieval.core.processes.launch import ALONE, Launch
 from goldieval.engine.options import Options
 from goldieval.engine.run import _common_settings
@@ -68,10 +68,10 @@ def _is_free(port: int) -> bool:
 
 
 def test_rank_0_says_once_that_it_waits(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    monkeypatch.setattr(join, "SILENT_S", 0.05)
-    monkeypatch.setattr(join, "_make_process_group", lambda launch, limit: time.sleep(0.5))
+    monkeypatch.setattr(meeting, "SILENT_S", 0.05)
+    monkeypatch.setattr(meeting, "_made_process_group", lambda *arguments: time.sleep(0.5))
     for rank in (1, 0):
-        join._meet(Launch("torchrun", rank, 3, "node1", 29500))
+        meeting.meet(Launch("torchrun", rank, 3, "node1", 29500))
     (line,) = caplog.messages
     assert line.startswith("waiting for the other 2 of 3 processes (torchrun) at node1:29500.") and ALONE in line
 

@@ -34,6 +34,12 @@ def made(reading: str, **changes: object) -> GoldiClip:
     return GoldiClip(ModelConfig.model_validate({**SIZES, "decoder": reading, **changes}))
 
 
+def answer_logits(
+    model: GoldiClip, question: torch.Tensor, answer: torch.Tensor, features: ImageFeatures
+) -> torch.Tensor:
+    return model.next_token_logits(model.answer_states(question, answer, features))
+
+
 @pytest.fixture(params=READINGS)
 def model(request: pytest.FixtureRequest) -> GoldiClip:
     return made(request.param)
@@ -76,7 +82,7 @@ def test_encoding_does_not_notice_the_decoder(reading: str) -> None:
     assert with_decoder.decoder is not None
     for weights in with_decoder.decoder.parameters():
         nn.init.normal_(weights, std=3)
-    with_decoder.answer_logits(QUESTION, ANSWER, with_decoder.image_features(torch.randn(2, 3, 32, 32)))
+    answer_logits(with_decoder, QUESTION, ANSWER, with_decoder.image_features(torch.randn(2, 3, 32, 32)))
     assert torch.equal(with_decoder.encode_text(QUESTION), expected)
     assert torch.equal(with_decoder.text(QUESTION)[1], without.text(QUESTION)[1])
 
@@ -109,34 +115,34 @@ def test_bucketing_by_length_changes_nothing() -> None:
 
 
 def test_later_answer_tokens_are_not_seen(model: GoldiClip, features: ImageFeatures) -> None:
-    before = model.answer_logits(QUESTION, ANSWER, features)
+    before = answer_logits(model, QUESTION, ANSWER, features)
     for place in range(1, ANSWER.shape[1]):
         changed = ANSWER.clone()
         changed[:, place] = 99
-        after = model.answer_logits(QUESTION, changed, features)
+        after = answer_logits(model, QUESTION, changed, features)
         torch.testing.assert_close(after[:, :place], before[:, :place], atol=1e-5, rtol=0)
         assert moved(after[:, place:], before[:, place:]) > 1e-4
 
 
 def test_question_and_image_are_seen(model: GoldiClip, features: ImageFeatures) -> None:
-    before = model.answer_logits(QUESTION, ANSWER, features)
+    before = answer_logits(model, QUESTION, ANSWER, features)
     other = QUESTION.clone()
     other[:, 1] = 99
-    assert moved(model.answer_logits(other, ANSWER, features), before) > 1e-4
+    assert moved(answer_logits(model, other, ANSWER, features), before) > 1e-4
     swapped = ImageFeatures(*(part.flip(0) for part in features))
-    assert moved(model.answer_logits(QUESTION, ANSWER, swapped), before) > 1e-4
+    assert moved(answer_logits(model, QUESTION, ANSWER, swapped), before) > 1e-4
     pooled_only = ImageFeatures(features.pooled, features.patches.flip(0), features.raw)
-    assert moved(model.answer_logits(QUESTION, ANSWER, pooled_only), before) > 1e-4
+    assert moved(answer_logits(model, QUESTION, ANSWER, pooled_only), before) > 1e-4
 
 
 def test_padding_does_not_matter(model: GoldiClip, features: ImageFeatures) -> None:
     """Neither that of questions and answers nor what stands behind a question's end."""
-    before = model.answer_logits(QUESTION, ANSWER, features)
+    before = answer_logits(model, QUESTION, ANSWER, features)
     for question, answer in (
         (torch.nn.functional.pad(QUESTION, (0, 3)), ANSWER),
         (QUESTION, torch.nn.functional.pad(ANSWER, (0, 4))),
     ):
-        after = model.answer_logits(question, answer, features)[:, : ANSWER.shape[1]]
+        after = answer_logits(model, question, answer, features)[:, : ANSWER.shape[1]]
         ends = (ANSWER == END).int().argmax(1)
         for row, end in enumerate(ends.tolist()):
             torch.testing.assert_close(after[row, :end], before[row, :end], atol=1e-5, rtol=0)
@@ -144,7 +150,7 @@ def test_padding_does_not_matter(model: GoldiClip, features: ImageFeatures) -> N
             loss_of(model, question, answer, features), loss_of(model, QUESTION, ANSWER, features), atol=1e-5, rtol=0
         )
     one = ImageFeatures(*(part[1:] for part in features))
-    alone = model.answer_logits(QUESTION[1:, :4], ANSWER[1:, :3], one)
+    alone = answer_logits(model, QUESTION[1:, :4], ANSWER[1:, :3], one)
     torch.testing.assert_close(alone[:, :2], before[1:, :2], atol=1e-5, rtol=0)
 
 
@@ -152,16 +158,16 @@ def test_questions_about_one_image_are_answered_as_if_alone(model: GoldiClip, fe
     """Three about each of two images, of different lengths; as with the images repeated, and none sees another."""
     question = framed([5, 6, 7, 8], [9], [11, 12], [9, 10], [5], [13, 14, 15])
     answer = framed([20, 21], [22], [23, 24], [25], [26, 27], [28])
-    shared = model.answer_logits(question, answer, features)
+    shared = answer_logits(model, question, answer, features)
     repeated = ImageFeatures(*(part.repeat_interleave(3, dim=0) for part in features))
-    torch.testing.assert_close(shared, model.answer_logits(question, answer, repeated), atol=1e-5, rtol=0)
+    torch.testing.assert_close(shared, answer_logits(model, question, answer, repeated), atol=1e-5, rtol=0)
     other, said = question.clone(), answer.clone()
     other[1, 1], said[1, 1] = 99, 99
-    changed = model.answer_logits(other, said, features)
+    changed = answer_logits(model, other, said, features)
     rest = [0, 2, 3, 4, 5]
     torch.testing.assert_close(changed[rest], shared[rest], atol=1e-5, rtol=0)
     assert moved(changed[1:2], shared[1:2]) > 1e-4
-    turned = model.answer_logits(question, answer, ImageFeatures(*(part.flip(0) for part in features)))
+    turned = answer_logits(model, question, answer, ImageFeatures(*(part.flip(0) for part in features)))
     assert moved(turned, shared) > 1e-4
 
 
@@ -260,7 +266,7 @@ def test_later_blocks_of_a_longer_decoder_and_full_depth() -> None:
     model = made("in_encoder", decoder_layers=3)
     assert model.decoder is not None and len(model.decoder.cross) == 3
     features = model.image_features(torch.randn(2, 3, 32, 32))
-    assert model.answer_logits(QUESTION, ANSWER, features).shape == (2, 5, 534)
+    assert answer_logits(model, QUESTION, ANSWER, features).shape == (2, 5, 534)
 
 
 # Answers as long as the context
@@ -280,10 +286,10 @@ def test_question_too_long_for_its_answer_is_cut_and_no_target_is_lost() -> None
         assert joined[row, places[row, 1 : end + 1]].tolist() == said[row, 1 : end + 1].tolist()
     again, there = joined_sequence(model.text, short, said)
     assert torch.equal(again[:, : int(there.max())], joined[:, : int(there.max())]) and torch.equal(there, places)
-    before = model.answer_logits(long, said, features)
+    before = answer_logits(model, long, said, features)
     changed = said.clone()
     changed[:, 1] = 99
-    after = model.answer_logits(long, changed, features)
+    after = answer_logits(model, long, changed, features)
     torch.testing.assert_close(after[:, :1], before[:, :1], atol=1e-5, rtol=0)
     assert moved(after[:, 1:2], before[:, 1:2]) > 1e-4
 
@@ -305,12 +311,12 @@ def test_caption_of_full_length_is_written_to_its_end(reading: str) -> None:
     features = model.image_features(torch.randn(1, 3, 32, 32))
     nothing, caption = framed([]), framed(list(range(30, 48)))
     assert caption.shape[1] == 20
-    logits = model.answer_logits(nothing, caption, features)
-    shorter = model.answer_logits(nothing, caption[:, :12], features)
+    logits = answer_logits(model, nothing, caption, features)
+    shorter = answer_logits(model, nothing, caption[:, :12], features)
     torch.testing.assert_close(logits[:, :12], shorter, atol=1e-5, rtol=0)
     changed = caption.clone()
     changed[:, 18] = 99  # the last word; what predicts end-of-text reads it
-    other = model.answer_logits(nothing, changed, features)
+    other = answer_logits(model, nothing, changed, features)
     torch.testing.assert_close(other[:, :18], logits[:, :18], atol=1e-5, rtol=0)
     assert moved(other[:, 18:19], logits[:, 18:19]) > 1e-4
 
@@ -351,7 +357,7 @@ def test_what_is_written_is_the_likeliest_by_the_full_forward(model: GoldiClip, 
         model.text.embedding.weight.mul_(20)
     written = model.generate(QUESTION, features, longest=5)
     answer = torch.cat([torch.full((2, 1), START), written], dim=1)
-    likeliest = model.answer_logits(QUESTION, answer, features).argmax(-1)[:, :-1]
+    likeliest = answer_logits(model, QUESTION, answer, features).argmax(-1)[:, :-1]
     ended = ((written == END).cumsum(1) - (written == END).int()) > 0
     assert torch.equal(written.masked_fill(ended, END), written)
     assert torch.equal(likeliest.masked_fill(ended, END), written)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 from accelerate.state import AcceleratorState
 from helpers import goldieval, one_line
@@ -26,6 +29,17 @@ def recipe(tmp_path: Path) -> Path:
     file = tmp_path / "mine.yaml"
     file.write_text(yaml.safe_dump({**RECIPE, "evaluation": {"every": 0}, "save_every": 2, "keep": 3}))
     return file
+
+
+@pytest.fixture(scope="module")
+def cut(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a finished run of four steps, to be copied."""
+    folder = tmp_path_factory.mktemp("cut")
+    (folder / "mine.yaml").write_text(
+        yaml.safe_dump({**RECIPE, "evaluation": {"every": 0}, "save_every": 2, "keep": 3})
+    )
+    assert train(folder / "mine.yaml", "--out", folder / "run").code == 0
+    return folder / "run"
 
 
 def train(*arguments: str | Path) -> Any:
@@ -101,3 +115,49 @@ def test_auto_does_not_hide_another_recipe(recipe: Path, tmp_path: Path) -> None
     assert train(recipe, "--out", run).code == 0
     refused = train(recipe, "--out", run, "--resume", "auto", "--set", "optimiser.lr=0.5")
     assert refused.code == 2 and "optimiser.lr" in one_line(refused.err)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "teacher.safetensors", "state.pt", "manifest.json"])
+@pytest.mark.parametrize("content", [b"", bytes(range(256)) * 4])
+def test_what_is_no_checkpoint_any_more_is_one_sentence(
+    name: str, content: bytes, cut: Path, recipe: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    shutil.copytree(cut, out)
+    (out / "step-000004" / name).write_bytes(content)
+    ran = train(recipe, "--out", out, "--resume")
+    said = one_line(ran.err)
+    assert ran.code == 2 and f"step-000004/{name}" in said
+    assert said.endswith(
+        f". Remove {out / 'step-000004'} to go on from the checkpoint before it, or name another --out."
+    )
+    ran = train(recipe, "--out", out, "--resume", "auto")
+    (note,) = [line for line in ran.out.splitlines() if line.endswith("; continuing from step-000002 before it")]
+    assert ran.code == 0 and "Remove" not in note
+
+
+def changed_state(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    state = torch.load(folder / "state.pt", weights_only=True)
+    change(state)
+    torch.save(state, folder / "state.pt")
+    (folder / "manifest.json").unlink()
+
+
+def test_a_checkpoint_of_accumulated_steps_says_what_to_do(cut: Path, recipe: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    shutil.copytree(cut, out)
+    changed_state(out / "step-000004", lambda state: state["recipe"]["optimiser"].update(accumulate=4))
+    ran = train(recipe, "--out", out, "--resume", "auto")
+    said = one_line(ran.err)
+    assert ran.code == 2 and "execution.micro_batches" in said and f"--set init={out / 'step-000004'}" in said
+
+
+def test_a_log_that_is_not_whole_does_not_end_a_training(cut: Path, recipe: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    shutil.copytree(cut, out)
+    shutil.rmtree(out / "step-000004")
+    _, second, third, fourth = (out / "log.jsonl").read_bytes().splitlines(keepends=True)
+    (out / "log.jsonl").write_bytes(b"\0\0\xff\xfe" + b"\n" + second + b"[1]\n" + third + fourth[:20])
+    ran = train(recipe, "--out", out, "--resume")
+    assert ran.code == 0, ran.err
+    assert [row["step"] for row in log_of(out)] == [2, 3, 4]

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from goldieval.metrics.accuracy import joined_classes, true_class_ranks
+from goldieval.metrics.accuracy import class_counts, joined_counts
 from goldieval.metrics.answers import NOBODY, TIE, Answers, BestAnswers
 from goldieval.metrics.rank_counter import RankCounter
 
@@ -81,10 +81,10 @@ def test_of_classes_the_wrong_one_is_the_best_of_the_others(classes: int) -> Non
     scores = generator.integers(-3, 4, (50, classes)) / 4
     labels = generator.integers(0, classes, 50)
     found = [
-        true_class_ranks(torch.tensor(scores[part], dtype=torch.float32), torch.tensor(labels[part]))
+        class_counts(torch.tensor(scores[part], dtype=torch.float32), torch.tensor(labels[part]))
         for part in (slice(0, 20), slice(20, 50))
     ]
-    together = joined_classes(found)
+    together = joined_counts(found).ranks(classes)
     check(together.ranks.answers, scores, np.eye(classes, dtype=bool)[labels])
     some = together.ranks.of(np.array([3, 1]))
     assert some.answers is not None and some.answers.right.tolist() == labels[[3, 1]].tolist()

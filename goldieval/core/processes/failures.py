@@ -13,6 +13,7 @@ from goldieval.core.errors import (
     NotApplicableError,
     StoppedRunError,
     TaskError,
+    causes,
 )
 
 E = TypeVar("E", bound=BaseException)
@@ -63,8 +64,4 @@ def known_to_all(error: E) -> E:
 
 def is_known_to_all(error: BaseException | None) -> bool:
     """Return whether all ranks have been told of an error, or of the one that caused it."""
-    while error is not None:
-        if error.__dict__.get("known_to_all"):
-            return True
-        error = error.__cause__
-    return False
+    return any(each.__dict__.get("known_to_all") for each in causes(error))

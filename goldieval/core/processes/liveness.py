@@ -93,15 +93,22 @@ class Heartbeat:
 class Watch:
     """Watches ranks while this one waits for them."""
 
-    def __init__(self, store: Store, members: list[Member], own: Member) -> None:
+    def __init__(
+        self,
+        store: Store,
+        members: list[Member],
+        own: Member,
+        again: str = "the same command continues from here",
+    ) -> None:
         """Begin to watch.
 
         Args:
             store: the store of this group of processes.
             members: all ranks, by number.
             own: this rank.
+            again: how the work goes on after the loss of a rank, for messages.
         """
-        self._store, self._members, self._own = store, members, own
+        self._store, self._members, self._own, self._again = store, members, own, again
         self._seen: dict[int, tuple[str, float, str, float]] = {}  # beat, since when, progress, since when
         self._checked = 0.0
 
@@ -124,7 +131,7 @@ class Watch:
         self._checked = time.monotonic()
         if lines:
             said = "; ".join(lines.values())
-            raise LostRankError(f"{said}. All ranks stop ({doing}); the same command continues from here.", lines)
+            raise LostRankError(f"{said}. All ranks stop ({doing}); {self._again}.", lines)
 
     def arrivals(self, rank: int) -> int:
         """Return how often a rank has come to the place where all ranks wait for each other."""

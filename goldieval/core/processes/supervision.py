@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from torch._C._distributed_c10d import Store
 
 T = TypeVar("T")
+AGAIN = "--resume continues from the newest checkpoint"
 VERDICT = "verdict"
 LOOK_S = 0.5
 GRACE_S = 20.0  # for the main thread, to end by itself
@@ -74,7 +75,7 @@ class Supervision:
         """
         self.rank, self.members = rank, members
         self._store, self._end = store, end
-        self._heartbeat, self._watch = Heartbeat(store, rank), Watch(store, members, members[rank])
+        self._heartbeat, self._watch = Heartbeat(store, rank), Watch(store, members, members[rank], AGAIN)
         self._arrivals = 0
         self._working = ("", 0.0)  # on what, which all ranks do together, and since when
         self._trouble: GoldievalError | None = None
@@ -194,7 +195,7 @@ class Supervision:
         said, ranks = places_line(places, [member.name for member in self.members])
         raise LostRankError(
             f"{doing} has not ended for {seconds:,.0f} s (${VARIABLE} raises this limit): {said}. All ranks stop; "
-            "the same command continues from here.",
+            f"{AGAIN}.",
             ranks,
         )
 
@@ -220,7 +221,7 @@ class Supervision:
 
     def _store_lost(self, reason: str) -> LostRankError:
         lost = f"{self.members[0].name} or its launcher has ended ({reason})"
-        return LostRankError(f"{lost}. All ranks stop; the same command continues from here.", [0])
+        return LostRankError(f"{lost}. All ranks stop; {AGAIN}.", [0])
 
 
 def _is_of_communication(error: BaseException) -> bool:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 
 from goldieval.goldiclip.data.crops import crops_of
+from goldieval.goldiclip.precision import in_float32
 
 MEAN = torch.tensor([0.48145466, 0.4578275, 0.40821073]).view(3, 1, 1)
 STD = torch.tensor([0.26862954, 0.26130258, 0.27577711]).view(3, 1, 1)
@@ -145,7 +145,7 @@ class DrawnImages:
         whole = self.whole()
         if not boxes.shape[1]:
             return whole.new_empty(len(whole), 0, 3, 1, 1)
-        with _without_autocast(whole.device.type):
+        with in_float32(whole):  # autocast would round coordinates to a fraction of a pixel
             return torch.stack([crops_of(whole, own, size) for own in boxes.unbind(1)], dim=1)
 
 
@@ -161,12 +161,6 @@ def _several(pictures: torch.Tensor) -> torch.Tensor:
         return torch.empty(len(pictures), 0, 3, 1, 1, device=pictures.device)
     flat = normalised(pictures.flatten(0, 1)).contiguous()
     return flat.view(*pictures.shape[:2], *flat.shape[1:])
-
-
-def _without_autocast(device_type: str) -> AbstractContextManager[Any]:
-    """Return a context in which coordinates stay float32: autocast would round them to a fraction of a pixel."""
-    available = torch.amp.is_autocast_available(device_type)
-    return torch.autocast(device_type, enabled=False) if available else nullcontext()
 
 
 @cache

@@ -7,11 +7,10 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
-from goldieval.core.memory_limit import GROUPS, MOUNTED
+from goldieval.core.control_groups import GROUPS, MOUNTED, control_groups
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -28,27 +27,12 @@ def cores() -> int:
 
 
 def _quotas(groups: Path, mounted: Path) -> Iterator[int]:
-    """Yield the cores that the control groups (versions 1 and 2) of this process may use, rounded up."""
-    lines = ""
-    with suppress(OSError, ValueError):
-        lines = groups.read_text(encoding="utf-8")
-    for line in lines.splitlines():
-        _, _, rest = line.partition(":")
-        controllers, _, path = rest.partition(":")
-        if controllers and "cpu" not in controllers.split(","):
-            continue
-        top = mounted / "cpu" if controllers else mounted
-        inner = top / path.strip("/")
-        for folder in (inner, *inner.parents):
-            if folder == top or top in folder.parents:
-                yield from _quota(folder, bool(controllers))
-
-
-def _quota(folder: Path, first_version: bool) -> Iterator[int]:
-    names = ("cpu.cfs_quota_us", "cpu.cfs_period_us") if first_version else ("cpu.max",)
-    with suppress(OSError, ValueError):  # no such file, or "max"
-        quota, period = (int(part) for name in names for part in (folder / name).read_text(encoding="ascii").split())
-        if quota > 0 and period > 0:
+    """Yield the cores that the control groups of this process may use, rounded up."""
+    for group in control_groups("cpu", groups, mounted):
+        files = ("cpu.cfs_quota_us", "cpu.cfs_period_us") if group.first_version else ("cpu.max",)
+        limits = group.numbers(*files)
+        if len(limits) == 2 and min(limits) > 0:
+            quota, period = limits
             yield -(-quota // period)
 
 

@@ -1,4 +1,4 @@
-"""What a device's autocast and attention do, for tensors of torch's ``meta`` device, which has neither.
+"""What a device's autocast does, for tensors of torch's ``meta`` device, which has none.
 
 torch decides in C++ by a tensor's device, so a tensor without values cannot pass for one on a GPU there. Here the
 decision is made where Python calls a function. The tests compare it with torch's own decision for CUDA.
@@ -17,7 +17,6 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_map_only
 
 META = "meta"
-HALVES = (torch.bfloat16, torch.float16)
 _Tensor = torch.Tensor
 # Functions by what CUDA's autocast does (ATen/autocast_mode.h): those that it computes in half, and in full precision.
 IN_HALF: frozenset[Any] = frozenset(
@@ -123,57 +122,12 @@ def _to_full(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.float() if _can_be_cast(tensor) else tensor
 
 
-def cuda_attention(
-    queries: torch.Tensor,
-    keys: torch.Tensor,
-    values: torch.Tensor,
-    attn_mask: torch.Tensor | None = None,
-    dropout_p: float = 0.0,
-    is_causal: bool = False,
-) -> torch.Tensor:
-    """Attend by the kernel that CUDA takes: flash attention, and where it cannot, the memory-efficient one."""
-    mixed: torch.Tensor
-    if attn_mask is None and queries.dtype in HALVES:
-        flash = torch.ops.aten._scaled_dot_product_flash_attention
-        mixed = flash(queries, keys, values, dropout_p, is_causal)[0]
-        return mixed
-    if attn_mask is not None:
-        attn_mask = _bias(attn_mask, queries, keys.shape[-2])
-    with_log_sum = torch.is_grad_enabled() and any(part.requires_grad for part in (queries, keys, values))
-    efficient = torch.ops.aten._scaled_dot_product_efficient_attention
-    mixed = efficient(queries, keys, values, attn_mask, with_log_sum, dropout_p, is_causal)[0]
-    return mixed
-
-
-def cpu_attention(
-    queries: torch.Tensor,
-    keys: torch.Tensor,
-    values: torch.Tensor,
-    attn_mask: torch.Tensor | None = None,
-    dropout_p: float = 0.0,
-    is_causal: bool = False,
-) -> torch.Tensor:
-    """Attend by the kernel that a CPU takes."""
-    if attn_mask is not None and attn_mask.dtype == torch.bool:
-        attn_mask = torch.zeros_like(attn_mask, dtype=queries.dtype).masked_fill_(~attn_mask, -torch.inf)
-    flash = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
-    mixed: torch.Tensor = flash(queries, keys, values, dropout_p, is_causal, attn_mask=attn_mask)[0]
-    return mixed
-
-
-def _bias(mask: torch.Tensor, queries: torch.Tensor, others: int) -> torch.Tensor:
-    """Return the additive mask that torch makes: of the queries' type, its rows padded to a multiple of 16."""
-    if mask.dtype == torch.bool:
-        mask = torch.zeros_like(mask, dtype=queries.dtype).masked_fill_(~mask, -torch.inf)
-    return F.pad(mask, (0, -others % 16))[..., :others].expand(*queries.shape[:-1], others)
-
-
 @contextmanager
 def device_functions(attend: Attend) -> Iterator[DeviceFunctions]:
     """Let tensors of the ``meta`` device be computed with as on a device, in this context.
 
     Args:
-        attend: ``cuda_attention`` or ``cpu_attention``.
+        attend: Attention of that device, see ``attention``.
     """
     mode = DeviceFunctions(attend)
     real_autocast, is_available = torch.autocast, torch.amp.is_autocast_available

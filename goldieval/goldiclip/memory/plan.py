@@ -32,12 +32,12 @@ class Setting:
         """Return the recipe with this setting."""
         return recipe.model_copy(update={"execution": recipe.execution.model_copy(update=vars(self))})
 
-    @property
-    def arguments(self) -> str:
-        """Arguments of ``goldieval train``."""
-        return (
-            f"--set execution.micro_batches={self.micro_batches} --set execution.checkpointing={self.checkpointing:g}"
-        )
+    def arguments(self, recipe: Recipe) -> str:
+        """Return the arguments of ``goldieval train`` that apply this setting to a recipe."""
+        forbids = self.micro_batches > 1 and recipe.execution.static_graph
+        graph = " --set execution.static_graph=null" if forbids else ""
+        parts = f"--set execution.micro_batches={self.micro_batches}"
+        return f"{parts} --set execution.checkpointing={self.checkpointing:g}{graph}"
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,11 @@ def assumed(cost: StepCost, processes: int) -> dict[str, int]:
     return {"CUDA context and libraries": CONTEXT, **nccl, "fragmentation": round(FRAGMENTATION * cost.bytes)}
 
 
+def fixed_bytes(processes: int) -> int:
+    """Return the bytes of a GPU that are taken whatever the step."""
+    return CONTEXT + (NCCL if processes > 1 else 0)
+
+
 def memory_plan(recipe: Recipe, processes: int, memory: int) -> MemoryPlan:
     """Simulate a recipe, and where it does not fit, look for settings with which it does.
 
@@ -95,6 +100,8 @@ def memory_plan(recipe: Recipe, processes: int, memory: int) -> MemoryPlan:
 
 def _cheapest(plan: MemoryPlan) -> tuple[Setting, StepCost] | None:
     """Return the first setting that fits, from the cheapest to the most expensive; see ``_settings``."""
+    if fixed_bytes(plan.processes) > plan.memory:
+        return None
     for setting in _settings(plan.recipe.optimiser.batch_size // plan.processes):
         recipe = setting.applied(plan.recipe)
         if recipe == plan.recipe:  # known not to fit

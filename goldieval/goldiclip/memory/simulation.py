@@ -17,7 +17,8 @@ from torch.utils.flop_counter import flop_registry
 from goldieval.goldiclip import gather
 from goldieval.goldiclip.features import StepFeatures
 from goldieval.goldiclip.losses import LOSSES
-from goldieval.goldiclip.memory.functions import META, cpu_attention, cuda_attention, device_functions
+from goldieval.goldiclip.memory.attention import cpu_attention, cuda_attention
+from goldieval.goldiclip.memory.functions import META, device_functions
 from goldieval.goldiclip.memory.step import step_of
 from goldieval.goldiclip.memory.storages import StorageTracker
 from goldieval.goldiclip.memory.typical import typical_batch

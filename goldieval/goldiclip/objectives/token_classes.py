@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from goldieval.goldiclip.gather import several_processes
 from goldieval.goldiclip.objectives.blocks import rows_within, summed
 
 
@@ -43,7 +44,7 @@ class InverseDocumentFrequency(nn.Module):
         """
         batch = torch.cat([torch.zeros_like(self.frequency), self.documents.new_full((1,), documents)])
         batch.index_add_(0, ids, torch.ones_like(ids))
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
+        if several_processes():
             torch.distributed.all_reduce(batch)
         self.frequency += batch[:-1]
         self.documents += batch[-1]

@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from goldieval.goldiclip.memory.functions import cpu_attention, cuda_attention, device_functions
+from goldieval.goldiclip.memory.attention import cpu_attention, cuda_attention
+from goldieval.goldiclip.memory.functions import device_functions
 
 Function = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 FUNCTIONS: dict[str, Function] = {

@@ -1,1 +1,0 @@
-"""Chunks of embeddings among the processes that share an evaluation."""
