@@ -49,9 +49,9 @@ def check_same_data(corpus: AnyCorpus, agreement: Agreement) -> None:
     """
     if differing := agreement.differing(corpus.extent()):
         name, first, other = differing
-        others = ", but others" if str(first) == str(other) else ""
+        but = ", but others" if str(first) == str(other) else ""
         raise GoldievalError(
-            f"the training data differ: {agreement.name(0)} has {first}, {name} has {other}{others}. "
+            f"the training data differ: {agreement.name(0)} has {first}, {name} has {other}{but}. "
             "All processes need the same files."
         )
 
