@@ -468,9 +468,10 @@ def test_a_training_sample_that_raises_is_counted_and_another_takes_its_place() 
         def sample(self, row: int) -> Any:
             return raising(RecursionError("deep"))() if row == 0 else SimpleNamespace(bad=[], row=row)
 
-    feed: Any = SimpleNamespace(_order=[0, 1, 2, 3], batch_size=2, max_bad_samples=3, corpus=Corpus(), _unusable={})
+    feed: Any = Batches.__new__(Batches)
+    vars(feed).update(_order=[0, 1, 2, 3], batch_size=2, max_bad_samples=3, corpus=Corpus(), _unusable={})
     bad: list[Any] = []
-    assert Batches._usable(feed, 0, bad).row == 2
+    assert feed._usable(0, bad).row == 2
     assert [str(one) for one in bad] == ["sample 0: cannot be used: RecursionError: deep"]
 
 
