@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from contextlib import nullcontext
 from types import FunctionType
 from typing import Any
 
 import torch
+import torch.compiler.config as compiler_config
 from torch import nn
 from torch._dynamo import lookup_backend
 
@@ -66,7 +68,9 @@ def check_compiler(device: torch.device) -> None:
         GoldievalError: There is no compiler, or torch cannot compile for this device or Python.
     """
     try:
-        torch.compile(torch.sin, options={"force_disable_caches": True})(torch.zeros(2, device=device))
+        with warnings.catch_warnings(), compiler_config.patch(force_disable_caches=True):  # else earlier code is taken
+            warnings.simplefilter("ignore")
+            torch.compile(torch.sin)(torch.zeros(2, device=device))
     except Exception as error:  # of torch's many kinds, and of the compiler's
         raise GoldievalError(
             f"execution.compile: torch.compile does not work here ({_reason(error)}). "

@@ -58,6 +58,7 @@ def test_numbers_are_those_of_the_cpu(family: str, mode: str) -> None:
         assert not ours(report.float64), by_line(ours(report.float64))
 
 
+@pytest.mark.slow
 @each_case
 def test_the_host_waits_for_no_tile(family: str, mode: str) -> None:
     if family == "probe":
