@@ -71,7 +71,8 @@ def computed(rank: int, world: int, folder: Path) -> dict[str, Any]:
     documents = InverseDocumentFrequency(12)
     hot = (torch.rand(6, 12, generator=seeded()) < 0.4).float()
     for rows in hot.split(2):
-        documents.count(rows[rank::world])
+        own = rows[rank::world]
+        documents.count(own.nonzero()[:, 1], len(own))
     result["documents"] = documents.state_dict(), documents.weights()
     weights = UncertaintyWeights({"a": 1.0})
     weights({"a": torch.tensor([1.0, 5.0])[rank::world].mean()})
