@@ -9,9 +9,9 @@ from types import FunctionType
 from typing import Any
 
 import torch
-import torch.compiler.config as compiler_config
 from torch import nn
 from torch._dynamo import lookup_backend
+from torch._inductor import config as compiler_config
 
 from goldieval.core.errors import GoldievalError, first_line
 from goldieval.goldiclip.blocks import as_written
