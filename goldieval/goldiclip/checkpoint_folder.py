@@ -88,7 +88,7 @@ def load_state(folder: Path) -> dict[str, Any]:
     except Exception as error:  # torch wraps what can go wrong in many types
         if is_out_of_memory(error):
             raise
-        reason = error.strerror if isinstance(error, OSError) else f"{type(error).__name__}, {first_line(error)}"
+        reason = getattr(error, "strerror", None) or f"{type(error).__name__}, {first_line(error)}"
         raise GoldievalError(f"{file} cannot be read ({reason}): it is damaged.") from error
     if not isinstance(state, dict):
         raise GoldievalError(f"{file} was not written by goldieval train.")

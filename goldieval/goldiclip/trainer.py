@@ -106,7 +106,7 @@ class Trainer:
             resumed, self.step, info = self.resuming.restored(self.state)
             if not has_manifest(resumed):
                 note(f"{resumed} was written by an older goldieval, without checksums: damage would not be found")
-        self._saved_step, self.shares_evaluations = self.step, True
+        self._saved_step, self.shares_evaluations, self._note = self.step, True, note
         self.passes = Passes(self.student, wrapped, self.teacher, self.accelerator, recipe, note)
         self.guard = DivergenceGuard(out, self.agreement, self.step)
         self.training_step = self._training_step()
@@ -232,6 +232,8 @@ class Trainer:
         if not everyone[0][0]:
             main = self.accelerator.is_main_process
             self.shares_evaluations = len({seen for _, seen in everyone}) == 1
+            if main and not self.shares_evaluations:
+                self._note(f"not all processes see {self.folder.out}: one of them evaluates while the others wait")
             if self.shares_evaluations or main:
                 evaluate(self.folder.step(self.step))
             if main:

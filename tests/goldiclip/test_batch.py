@@ -121,7 +121,7 @@ def test_what_no_objective_reads_does_not_travel() -> None:
 
 
 def test_a_batch_on_a_device_keeps_on_the_host_what_the_host_asks_for() -> None:
-    """The meta device has no values: whoever reads one there fails."""
+    """The meta device has no values, so reading one there fails."""
     moved = batch().to(torch.device("meta"))
     assert moved.captions.ids.is_meta and moved.draws.is_meta and moved.images.first().is_meta
     part = moved.part(1, 2)

@@ -34,7 +34,7 @@ def test_any_place_can_be_asked_for_first(counts: list[int], seed: int, block: i
 @settings(max_examples=30)
 @given(COUNTS, st.integers(1, 20), st.integers(1, 7), st.integers(1, 4))
 def test_processes_and_workers_share_an_epoch(counts: list[int], size: int, world: int, workers: int) -> None:
-    """Whoever makes a batch, all batches together are the order: each place belongs to one process and one worker."""
+    """The batches of all processes and workers together are the order: each place belongs to one of them."""
     whole = [*BlockShuffle(counts, 3, 10)]
     steps, share = len(whole) // (size * world), size
     found: dict[int, int] = {}

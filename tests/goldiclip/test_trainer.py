@@ -11,6 +11,7 @@ import torch
 from tiny_trainings import (
     EVERYTHING,
     SIZES,
+    corpus,
     message,
     optimiser,
     recipe,
@@ -178,3 +179,16 @@ def test_nan_before_the_first_checkpoint_says_so(tmp_path: Path, monkeypatch: py
     running = trainer(tmp_path)
     spoil(monkeypatch, running, lambda step: step.model.logit_scale * math.nan, at=0)
     assert "none yet" in message(running.run)
+
+
+def test_where_processes_see_other_checkpoints_one_evaluates_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notes: list[str] = []
+    chosen = recipe(optimiser=optimiser(steps=2), save_every=2, evaluation={"every": 2})
+    running = Trainer(chosen, tmp_path, corpus=corpus(), note=notes.append)
+    monkeypatch.setattr(running.agreement, "exchanged", lambda own: [own, (own[0], "missing")])
+    shared: list[bool] = []
+    running.run(evaluate=lambda checkpoint: shared.append(running.shares_evaluations))
+    assert shared == [False]
+    assert notes == [f"not all processes see {tmp_path}: one of them evaluates while the others wait"]

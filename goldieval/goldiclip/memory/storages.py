@@ -1,4 +1,4 @@
-"""Storages of tensors from their birth to their death: how many bytes live at the peak, and what they belong to."""
+"""Storages of tensors from allocation to release: how many bytes live at the peak, and what they belong to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Storages are counted from their birth to their death, whoever holds them."""
+"""Storages are counted from allocation to release, whatever refers to them."""
 
 from __future__ import annotations
 
