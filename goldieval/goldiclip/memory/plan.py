@@ -33,11 +33,13 @@ class Setting:
         return recipe.model_copy(update={"execution": recipe.execution.model_copy(update=vars(self))})
 
     def arguments(self, recipe: Recipe) -> str:
-        """Return the arguments of ``goldieval train`` that apply this setting to a recipe."""
-        forbids = self.micro_batches > 1 and recipe.execution.static_graph
-        graph = " --set execution.static_graph=null" if forbids else ""
-        parts = f"--set execution.micro_batches={self.micro_batches}"
-        return f"{parts} --set execution.checkpointing={self.checkpointing:g}{graph}"
+        """Return the arguments of ``goldieval train`` that apply this setting to a recipe; what stays is left out."""
+        now = recipe.execution
+        changed = [name for name, value in vars(self).items() if value != getattr(now, name)]
+        arguments = [f"--set execution.{name}={vars(self)[name]:g}" for name in changed]
+        if self.micro_batches > 1 and now.static_graph:  # which micro-batches do not allow
+            arguments.append("--set execution.static_graph=null")
+        return " ".join(arguments)
 
 
 @dataclass(frozen=True)

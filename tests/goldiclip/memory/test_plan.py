@@ -67,7 +67,7 @@ def test_the_cheapest_setting_that_fits_is_found(
 def test_lines_say_what_fits_and_what_to_copy(tried: list[tuple[int, float]]) -> None:
     lines = lines_of(_plan(100))
     assert lines[2].startswith("does not fit: ")
-    assert lines[-1] == "  --set execution.micro_batches=1 --set execution.checkpointing=0.25"
+    assert lines[-1] == "  --set execution.checkpointing=0.25"
     assert max(map(len, lines)) <= 80
     assert "use more processes" in lines_of(_plan(8))[-1]
     fits = lines_of(_plan(120))
