@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,8 +29,9 @@ FILES: dict[str, Callable[[Path], Path]] = {
         for kind in ("clip", "siglip", "siglip2")
     },
 }
-# Waits of transformers itself: whether a mask is full, once per batch; the size of each picture of NaFlex.
-OF_THE_LIBRARY = {"huggingface siglip": 1, "huggingface siglip2": 1 + 4}
+# transformers waits in its own code, more in some versions than in others: for the size of each picture of NaFlex, and
+# for whether a mask is full.
+WAITS = {"huggingface siglip": "transformers", "huggingface siglip2": "transformers"}
 NAMES = ["goldiclip", "open_clip:TINY", "open_clip:TINY-custom", "open_clip:TINY-attends-to-padding", "random"]
 KINDS = [*NAMES, *FILES]
 
@@ -67,9 +69,9 @@ def on_device(kind: str, spec: str, precision: str) -> tuple[dict[str, torch.Ten
         model = load_model(spec, device="cuda", precision=precision)
         report.clear()
         found = used(model)
-        stalls = report.stalls
+        stalls = Counter({event: n for event, n in report.stalls.items() if event.package != WAITS.get(kind)})
         assert {each.device.type for each in found.values()} == {"cuda"}
-        assert sum(stalls.values()) <= OF_THE_LIBRARY.get(kind, 0), by_line(stalls)
+        assert not stalls, by_line(stalls)
         assert not report.float64 and not report.unordered
         return {name: each.cpu() for name, each in found.items()}, report
 

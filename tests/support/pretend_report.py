@@ -13,7 +13,8 @@ from typing import NamedTuple
 import torch
 
 ROOT = Path(__file__).resolve().parents[2]
-FOREIGN = (*(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")), "<")
+PACKAGES = tuple({sysconfig.get_path(name) + "/" for name in ("purelib", "platlib")})
+FOREIGN = (*(sysconfig.get_path(name) for name in ("stdlib", "platstdlib")), *PACKAGES, "<")
 OWN = str(Path(__file__).with_name("pretend_"))
 
 
@@ -23,10 +24,13 @@ class Event(NamedTuple):
     Attributes:
         line: file relative to the checkout, and number: ``goldieval/scoring/listed.py:120``.
         what: the operation.
+        package: the installed package whose code did it, for example ``transformers``; empty for this checkout. Torch's
+            own functions count as the code that calls them.
     """
 
     line: str
     what: str
+    package: str = ""
 
 
 class Attention(NamedTuple):
@@ -45,13 +49,25 @@ class Attention(NamedTuple):
 
 def current_line() -> str:
     """Return the innermost line that belongs neither to Python, nor to an installed package, nor to the device."""
-    frame = sys._getframe(1)
+    return current_place()[0]
+
+
+def current_place() -> tuple[str, str]:
+    """Return the current line, and the innermost installed package other than torch that it called; empty for none."""
+    frame, package = sys._getframe(1), ""
     while frame is not None:
         file = frame.f_code.co_filename
         if not file.startswith((*FOREIGN, OWN)):
-            return f"{file.removeprefix(f'{ROOT}/')}:{frame.f_lineno}"
+            return f"{file.removeprefix(f'{ROOT}/')}:{frame.f_lineno}", package
+        package = package or _package(file)
         frame = frame.f_back  # type: ignore[assignment]
-    return "elsewhere"
+    return "elsewhere", package
+
+
+def _package(file: str) -> str:
+    inside = next((file.removeprefix(folder) for folder in PACKAGES if file.startswith(folder)), "")
+    name = inside.partition("/")[0]
+    return "" if name == "torch" else name
 
 
 class Memory:
@@ -127,7 +143,8 @@ class Report:
 
     def count(self, events: Counter[Event], what: str) -> None:
         """Count an event at the current line."""
-        events[Event(current_line(), what)] += 1
+        line, package = current_place()
+        events[Event(line, what, package)] += 1
 
     def clear(self) -> None:
         """Forget what happened so far, for example while a model was moved to the device."""
