@@ -34,6 +34,10 @@ class MeasuredMetric(Part):
     chance: Finite | None = Field(
         default=None, description="Chance level: the expected score of a random guess on these data."
     )
+    blind: Finite | None = Field(
+        default=None,
+        description="Score of the same model on the texts alone: every image is replaced by the mean of all images.",
+    )
     ceiling: Finite | None = Field(default=None, description="Score of a perfect model, if it is known.")
 
 

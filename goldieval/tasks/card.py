@@ -19,7 +19,9 @@ from goldieval.tasks.validation import validation_line
 
 # Fields that name, describe or locate a task, but do not change what is computed.
 _NOT_IDENTITY: Any = {
-    **dict.fromkeys(("title", "licence", "tags", "cite", "chance", "ceiling", "headline"), True),
+    **dict.fromkeys(
+        ("title", "licence", "tags", "cite", "chance", "blind", "ceiling", "headline", "about", "traps"), True
+    ),
     "source": {"id", "path", "hub_files", "urls", "megabytes", "manual"},
 }
 

@@ -57,9 +57,13 @@ class CardBase(BaseModel):
         expect: counts that the data must have.
         headline: name of the metric that tables show.
         chance: chance level of the headline metric, as a fraction.
+        blind: headline score of a guess that depends on the texts alone and never on the image, as a fraction, where
+            that is not the chance level.
         ceiling: best possible value of the headline metric, as a fraction.
-        tags: words to search for.
+        tags: words to search for; the first one names the group in which lists show the task.
         cite: paper or page that defines the task.
+        about: what the benchmark measures, in one or two sentences for its page.
+        traps: what makes its numbers differ from paper to paper, or is easily got wrong, a sentence each.
         family: name of the task family.
         params: parameters of the family.
     """
@@ -76,9 +80,12 @@ class CardBase(BaseModel):
     expect: Expect = Expect()
     headline: str
     chance: Fraction | None = None
+    blind: Fraction | None = None
     ceiling: Fraction | None = None
     tags: list[str] = []
     cite: str = ""
+    about: str = ""
+    traps: list[str] = []
     family: str
     params: FamilyParams
 
