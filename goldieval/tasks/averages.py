@@ -1,4 +1,4 @@
-"""Averages of a suite: which metrics of which tasks are averaged, with which weights, as the suite's file defines them."""
+"""Averages of a suite: which metrics of which tasks are averaged and with which weights, as its file defines them."""
 
 from __future__ import annotations
 
