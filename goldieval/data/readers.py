@@ -7,7 +7,9 @@ from typing import Annotated
 from pydantic import Field
 
 from goldieval.data.arrays import ArraysSource
+from goldieval.data.box_table import BoxTableSource
 from goldieval.data.coco import CocoSource
+from goldieval.data.coco_boxes import CocoBoxesSource
 from goldieval.data.coco_masks import CocoMasksSource
 from goldieval.data.contrast import ContrastSource
 from goldieval.data.crossed import CrossedSource
@@ -25,6 +27,8 @@ from goldieval.data.webdataset import WebdatasetSource
 
 AnySource = Annotated[
     ArraysSource
+    | BoxTableSource
+    | CocoBoxesSource
     | CocoMasksSource
     | CocoSource
     | ContrastSource

@@ -17,6 +17,7 @@ from goldieval.data.text_files import check_encodable
 from goldieval.data.walk import LINK
 
 if TYPE_CHECKING:
+    from goldieval.data.boxes import Boxes
     from goldieval.data.masks import MaskSource
 
 
@@ -70,7 +71,7 @@ class TextSample:
 class Dataset:
     """Images with labels, or images with texts; a task family checks for the parts that it requires.
 
-    A query is a row of ``choices``, or a text if there are no choices.
+    A query is a box or, without boxes, a row of ``choices`` or, without choices, a text.
 
     Attributes:
         images: The images.
@@ -87,6 +88,7 @@ class Dataset:
         sets: Set that each query belongs to, shape (queries,); a set is correct if all its queries are.
         train: Whether an image is for training and not for testing, shape (images,).
         masks: Class of every pixel of each image.
+        boxes: Boxes in the images, each with a class or with candidates among ``texts``.
         strata: Groups of queries that can be reported separately: name to mask, shape (queries,).
         notes: Lines on what was left out or looks wrong, for the terminal and the record.
     """
@@ -104,6 +106,7 @@ class Dataset:
     sets: np.ndarray | None = None
     train: np.ndarray | None = None
     masks: list[MaskSource] | None = None
+    boxes: Boxes | None = None
     strata: dict[str, np.ndarray] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 

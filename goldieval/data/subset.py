@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 import numpy as np
 
@@ -19,6 +20,8 @@ def keep_images(dataset: Dataset, keep: np.ndarray) -> Dataset:
     part.train = dataset.train[keep] if dataset.train is not None else None
     if dataset.masks is not None:
         part.masks = [mask for mask, kept in zip(dataset.masks, keep, strict=True) if kept]
+    if dataset.boxes is not None:
+        return _keep_boxes(dataset, part, keep)
     if dataset.owner is None:
         return part
     keep_text = queries = keep[dataset.owner]
@@ -37,6 +40,26 @@ def keep_images(dataset: Dataset, keep: np.ndarray) -> Dataset:
         part.choices = np.stack([new_image[image[queries]], new_text[text[queries]]], axis=-1)
         part.sets = dataset.sets[queries] if dataset.sets is not None else None
     part.strata = {name: mask[queries] for name, mask in dataset.strata.items()}
+    return part
+
+
+def _keep_boxes(dataset: Dataset, part: Dataset, keep: np.ndarray) -> Dataset:
+    """Add the boxes on the images selected by the mask ``keep`` to ``part``, with the texts that are their candidates.
+
+    Raises:
+        TaskError: None of these images has a box.
+    """
+    assert dataset.boxes is not None
+    boxes, kept = dataset.boxes.on(keep)
+    if not len(boxes):
+        raise TaskError(f"none of these {len(part.images):,} images has a box: take more of them.")
+    part.boxes, part.strata = boxes, {name: mask[kept] for name, mask in dataset.strata.items()}
+    if boxes.candidates is None:
+        return part
+    used, place = np.unique(boxes.candidates[boxes.candidates >= 0], return_inverse=True)
+    renumbered = np.full_like(boxes.candidates, -1)
+    renumbered[boxes.candidates >= 0] = place
+    part.boxes, part.texts = replace(boxes, candidates=renumbered), [dataset.texts[row] for row in used]
     return part
 
 

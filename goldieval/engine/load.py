@@ -195,6 +195,8 @@ def _counts(prepared: Prepared[Any]) -> dict[str, int]:
         counts["train"] = train
     if dataset.texts:
         counts["texts"] = len(dataset.texts)
+    if dataset.boxes is not None:
+        counts["boxes"] = len(dataset.boxes)
     if prepared.class_labels is not None:
         counts["classes"] = len(prepared.class_labels)
     return counts
