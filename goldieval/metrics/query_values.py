@@ -42,7 +42,8 @@ class QueryValues:
     def ordered(self, order: np.ndarray) -> QueryValues:
         """Return the queries in another order, given as indices."""
         ids, values, groups, rows = (each[order] for each in (self.ids, self.values, self.groups, self.rows))
-        return replace(self, ids=ids, values=values, groups=groups, rows=rows)
+        strata = None if self.strata is None else self.strata[order]
+        return replace(self, ids=ids, values=values, groups=groups, rows=rows, strata=strata)
 
 
 def select(columns: Columns, values: np.ndarray, rows: np.ndarray | None = None) -> QueryValues:
