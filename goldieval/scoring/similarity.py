@@ -6,17 +6,27 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar, cast
 
+import numpy as np
 import torch
 
 from goldieval.core.units import one_thread
 from goldieval.metrics.accuracy import ClassRanks
+from goldieval.metrics.confidences import CLASSWISE, columns_of
 from goldieval.metrics.ranks import Ranks
 from goldieval.scoring.audit import Audit, audit_classes, audit_images, audit_texts
 from goldieval.scoring.blocks import PatchBlocks
 from goldieval.scoring.candidates import candidates, nearest
+from goldieval.scoring.classwise import classwise_gaps
 from goldieval.scoring.conditioned import Pool
 from goldieval.scoring.conditioned_ranks import conditioned_classes, conditioned_ranks
-from goldieval.scoring.cosine import check_widths, class_ranks, pair_scores, retrieval_ranks, unit
+from goldieval.scoring.cosine import (
+    check_widths,
+    class_ranks,
+    counted_classes,
+    pair_scores,
+    retrieval_ranks,
+    unit,
+)
 from goldieval.scoring.listed import conditioned_pairs
 from goldieval.scoring.shortlist import (
     Exact,
@@ -57,18 +67,34 @@ class Similarity(Protocol):
     def audits(self) -> Mapping[str, Audit]:
         """Losses of the ranks returned so far, by direction (t2i, i2t, i2c); empty if they are exact."""
 
+    @property
+    def factor(self) -> float | None:
+        """Factor of the scores before a softmax, from the model; None if it has none."""
 
-@dataclass(frozen=True)
+    @property
+    def probabilities(self) -> Mapping[str, np.ndarray]:
+        """What ``classes`` found out about the softmax over the classes, see ``metrics.confidences``; empty if nothing.
+
+        A column each of one value per image. Classwise gaps need a second pass over all scores, which is made where an
+        image has one vector; on a shortlist, most classes have no score.
+        """
+
+
+@dataclass
 class GlobalSimilarity:
     """Cosine of one vector per image and one per text.
 
     Attributes:
         images: Unit vectors, shape (images, dim).
         texts: Unit vectors, shape (texts, dim).
+        factor: Factor of the cosines before a softmax; None if the model has none.
+        probabilities: See ``Similarity``; ``classes`` adds to it.
     """
 
     images: torch.Tensor
     texts: torch.Tensor
+    factor: float | None = None
+    probabilities: dict[str, np.ndarray] = field(default_factory=dict, init=False)
 
     def retrieval(self, positives: torch.Tensor) -> tuple[Ranks, Ranks]:
         return retrieval_ranks(self.texts, self.images, positives.to(self.texts.device))
@@ -76,7 +102,11 @@ class GlobalSimilarity:
     def classes(self, prompts: torch.Tensor, labels: torch.Tensor) -> ClassRanks:
         check_widths(self.texts, self.images)
         vectors = ensemble(self.texts, prompts)
-        return class_ranks(self.images, vectors, labels.to(self.images.device))
+        counts = counted_classes(self.images, vectors, labels.to(self.images.device), self.factor)
+        if self.factor is not None:
+            gaps = classwise_gaps(self.images, labels, len(vectors), self.factor, lambda rows: rows @ vectors.T)
+            self.probabilities = columns_of(counts.probability) | {CLASSWISE: gaps.astype(np.float32)}
+        return counts.ranks(len(vectors))
 
     def pairs(self, image_rows: torch.Tensor, text_rows: torch.Tensor) -> torch.Tensor:
         return pair_scores(self.texts, self.images, torch.stack([text_rows, image_rows], dim=1).to(self.texts.device))
@@ -94,13 +124,17 @@ class ConditionedSimilarity:
         pool: The model's pooling.
         blocks: Patch tokens of all images, divided among the processes.
         texts: Text vectors as encoded, shape (texts, dim).
+        factor: Factor of the scores before a softmax; None if the model has none.
         audits: Losses of the ranks returned so far, by direction; empty here, because ranks are exact.
+        probabilities: See ``Similarity``; ``classes`` adds to it.
     """
 
     pool: Pool
     blocks: PatchBlocks
     texts: torch.Tensor
+    factor: float | None = field(default=None, kw_only=True)
     audits: dict[str, Audit] = field(default_factory=dict, init=False)
+    probabilities: dict[str, np.ndarray] = field(default_factory=dict, init=False)
 
     def retrieval(self, positives: torch.Tensor) -> tuple[Ranks, Ranks]:
         return conditioned_ranks(self.pool, self.texts, self.blocks, positives.to(self.texts.device))
@@ -108,7 +142,10 @@ class ConditionedSimilarity:
     def classes(self, prompts: torch.Tensor, labels: torch.Tensor) -> ClassRanks:
         """Rank classes; a class is queried by its ensemble vector, scaled to the length of this model's texts."""
         _, vectors = self._class_vectors(prompts)
-        return conditioned_classes(self.pool, vectors, self.blocks, labels.to(self.texts.device))
+        labels = labels.to(self.texts.device)
+        counts = conditioned_classes(self.pool, vectors, self.blocks, labels, self.factor)
+        self.probabilities = columns_of(counts.probability)
+        return counts.ranks(len(vectors))
 
     def pairs(self, image_rows: torch.Tensor, text_rows: torch.Tensor) -> torch.Tensor:
         pairs = torch.stack([text_rows, image_rows], dim=1).to(self.texts.device)
