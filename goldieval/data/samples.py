@@ -80,6 +80,9 @@ class Dataset:
         texts: Captions, questions or prompts.
         positives: Pairs (text index, image index), shape (pairs, 2); each may occur in several pairs.
         owner: Index of the image that each text was written for, shape (texts,); the cluster of its outcome.
+        text_queries: Whether a text is a query and not only in the gallery, shape (texts,); all are by default.
+        image_queries: The same of the images, shape (images,).
+        absent_positives: Number of the positives of each image that are not among the texts, shape (images,).
         choices: Candidates of each query as pairs (image index, text index), the correct one first, shape (queries,
             candidates, 2): one image with several texts, or one text with several images.
         answers: Answer to each text, a question about its owner, shape (texts,).
@@ -99,6 +102,9 @@ class Dataset:
     texts: list[TextSample] = field(default_factory=list)
     positives: np.ndarray | None = None
     owner: np.ndarray | None = None
+    text_queries: np.ndarray | None = None
+    image_queries: np.ndarray | None = None
+    absent_positives: np.ndarray | None = None
     choices: np.ndarray | None = None
     answers: np.ndarray | None = None
     types: np.ndarray | None = None

@@ -20,6 +20,8 @@ def keep_images(dataset: Dataset, keep: np.ndarray) -> Dataset:
     part.train = dataset.train[keep] if dataset.train is not None else None
     if dataset.masks is not None:
         part.masks = [mask for mask, kept in zip(dataset.masks, keep, strict=True) if kept]
+    part.image_queries = dataset.image_queries[keep] if dataset.image_queries is not None else None
+    part.absent_positives = dataset.absent_positives[keep] if dataset.absent_positives is not None else None
     if dataset.boxes is not None:
         return _keep_boxes(dataset, part, keep)
     if dataset.owner is None:
@@ -28,6 +30,7 @@ def keep_images(dataset: Dataset, keep: np.ndarray) -> Dataset:
     new_image, new_text = np.cumsum(keep) - 1, np.cumsum(keep_text) - 1
     part.texts = [text for text, kept in zip(dataset.texts, keep_text, strict=True) if kept]
     part.owner = new_image[dataset.owner[keep_text]]
+    part.text_queries = dataset.text_queries[keep_text] if dataset.text_queries is not None else None
     part.answers = dataset.answers[keep_text] if dataset.answers is not None else None
     part.types = dataset.types[keep_text] if dataset.types is not None else None
     part.agreement = dataset.agreement[keep_text] if dataset.agreement is not None else None

@@ -1,8 +1,9 @@
 """A metric's values, one per query, from the per-sample outcomes of a record.
 
 While a task is scored, the outcomes have more columns than the record's file, which holds none of these: ``cluster``
-(number of the cluster, in place of ``cluster_id``), ``gallery`` (number of candidates), ``chance`` (probability that a
-guess is right), ``set`` (queries that are right together) and ``stratum:NAME`` (whether a query is of that stratum).
+(number of the cluster, in place of ``cluster_id``), ``gallery`` (number of candidates), ``absent`` (number of positives
+that are not among them), ``chance`` (probability that a guess is right), ``set`` (queries that are right together) and
+``stratum:NAME`` (whether a query is of that stratum).
 """
 
 from __future__ import annotations
@@ -80,5 +81,6 @@ def ranks_of(columns: Columns, rows: np.ndarray | None = None) -> Ranks:
     rows = np.arange(len(columns["rank_low"])) if rows is None else rows
     low, high, one = columns["rank_low"][rows], columns["rank_high"][rows], np.ones(len(rows), dtype=np.int64)
     tied, positives = (columns[name][rows] if name in columns else one for name in ("tied_positives", "positives"))
-    gallery = int(columns["gallery"][rows][0]) if "gallery" in columns and len(rows) else 0
+    sizes = columns["gallery"][rows] if "gallery" in columns else np.zeros(0, dtype=np.int64)
+    gallery = (int(sizes[0]) if len(sizes) else 0) if len(np.unique(sizes)) < 2 else sizes
     return Ranks(low - 1, high - low, tied, positives, gallery)

@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar, cast
 import numpy as np
 import torch
 
+from goldieval.core.errors import TaskError
 from goldieval.core.units import one_thread
 from goldieval.metrics.accuracy import ClassRanks
 from goldieval.metrics.confidences import CLASSWISE, columns_of
@@ -37,19 +38,31 @@ from goldieval.scoring.shortlist import (
 )
 
 Chosen = TypeVar("Chosen")
+NOT_SHORTLISTED = (
+    "its metrics need the rank of every positive, which a shortlist does not know: use --scoring conditioned or global."
+)
 
 
 class Similarity(Protocol):
     """Scores of a task's images against its texts."""
 
-    def retrieval(self, positives: torch.Tensor) -> tuple[Ranks, Ranks]:
+    def retrieval(self, positives: torch.Tensor, all_positives: bool = False) -> tuple[Ranks, Ranks]:
         """Rank both directions.
 
         Args:
             positives: Pairs (text index, image index), shape (pairs, 2).
+            all_positives: Whether to rank every positive of a query instead of the best alone.
 
         Returns:
             Ranks of text to image and of image to text.
+        """
+
+    def among(self, texts: torch.Tensor, images: torch.Tensor) -> Similarity:
+        """Return the similarity of some texts and images alone.
+
+        Args:
+            texts: Indices of texts, ascending, shape (n,).
+            images: Indices of images, ascending, shape (m,).
         """
 
     def classes(self, prompts: torch.Tensor, labels: torch.Tensor) -> ClassRanks:
@@ -96,8 +109,12 @@ class GlobalSimilarity:
     factor: float | None = None
     probabilities: dict[str, np.ndarray] = field(default_factory=dict, init=False)
 
-    def retrieval(self, positives: torch.Tensor) -> tuple[Ranks, Ranks]:
-        return retrieval_ranks(self.texts, self.images, positives.to(self.texts.device))
+    def retrieval(self, positives: torch.Tensor, all_positives: bool = False) -> tuple[Ranks, Ranks]:
+        return retrieval_ranks(self.texts, self.images, positives.to(self.texts.device), all_positives)
+
+    def among(self, texts: torch.Tensor, images: torch.Tensor) -> GlobalSimilarity:
+        device = self.texts.device
+        return GlobalSimilarity(self.images[images.to(device)], self.texts[texts.to(device)])
 
     def classes(self, prompts: torch.Tensor, labels: torch.Tensor) -> ClassRanks:
         check_widths(self.texts, self.images)
@@ -136,8 +153,11 @@ class ConditionedSimilarity:
     audits: dict[str, Audit] = field(default_factory=dict, init=False)
     probabilities: dict[str, np.ndarray] = field(default_factory=dict, init=False)
 
-    def retrieval(self, positives: torch.Tensor) -> tuple[Ranks, Ranks]:
-        return conditioned_ranks(self.pool, self.texts, self.blocks, positives.to(self.texts.device))
+    def retrieval(self, positives: torch.Tensor, all_positives: bool = False) -> tuple[Ranks, Ranks]:
+        return conditioned_ranks(self.pool, self.texts, self.blocks, positives.to(self.texts.device), all_positives)
+
+    def among(self, texts: torch.Tensor, images: torch.Tensor) -> Similarity:
+        return ConditionedSimilarity(self.pool, self.blocks.among(images), self.texts[texts.to(self.texts.device)])
 
     def classes(self, prompts: torch.Tensor, labels: torch.Tensor) -> ClassRanks:
         """Rank classes; a class is queried by its ensemble vector, scaled to the length of this model's texts."""
@@ -171,10 +191,16 @@ class ShortlistSimilarity(ConditionedSimilarity):
     images: torch.Tensor | None
     k: int
 
-    def retrieval(self, positives: torch.Tensor) -> tuple[Ranks, Ranks]:
-        """Rank both directions; if a shortlist holds the whole gallery, ranks are exact and there is no loss."""
+    def retrieval(self, positives: torch.Tensor, all_positives: bool = False) -> tuple[Ranks, Ranks]:
+        """Rank both directions; if a shortlist holds the whole gallery, ranks are exact and there is no loss.
+
+        Raises:
+            TaskError: All positives are to be ranked, of which a shortlist may lack some.
+        """
         if self.k >= max(len(self.texts), len(self.blocks)):
-            return super().retrieval(positives)
+            return super().retrieval(positives, all_positives)
+        if all_positives:
+            raise TaskError(NOT_SHORTLISTED)
         positives = positives.to(self.texts.device)
         exact, texts = Exact(self.pool, self.texts, self.blocks), unit(self.texts, "text")
         first = self._of_rank_0(texts, lambda images: candidates(texts, images, self.k, positives))
