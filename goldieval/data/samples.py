@@ -81,6 +81,8 @@ class Dataset:
         owner: Index of the image that each text was written for, shape (texts,); the cluster of its outcome.
         choices: Candidates of each query as pairs (image index, text index), the correct one first, shape (queries,
             candidates, 2): one image with several texts, or one text with several images.
+        trues: Number of candidates of each query that are correct, all of which come first and must score highest.
+        groups: Name of the group of each query, of which there may be many, shape (queries,).
         answers: Answer to each text, a question about its owner, shape (texts,).
         types: Type of each question, shape (texts,).
         agreement: Number of annotators who gave that answer, shape (texts,).
@@ -98,6 +100,8 @@ class Dataset:
     positives: np.ndarray | None = None
     owner: np.ndarray | None = None
     choices: np.ndarray | None = None
+    trues: int = 1
+    groups: np.ndarray | None = None
     answers: np.ndarray | None = None
     types: np.ndarray | None = None
     agreement: np.ndarray | None = None
