@@ -21,6 +21,7 @@ from goldieval.data.parquet import ParquetSource
 from goldieval.data.relevance import RelevanceSource
 from goldieval.data.shapes.reader import ShapesSource
 from goldieval.data.sidecar import SidecarSource
+from goldieval.data.statements import StatementsSource
 from goldieval.data.table import TableSource, TablesSource
 from goldieval.data.vqa import VqaSource
 from goldieval.data.webdataset import WebdatasetSource
@@ -41,6 +42,7 @@ AnySource = Annotated[
     | RelevanceSource
     | ShapesSource
     | SidecarSource
+    | StatementsSource
     | TableSource
     | TablesSource
     | VqaSource

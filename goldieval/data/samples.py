@@ -85,6 +85,8 @@ class Dataset:
         absent_positives: Number of the positives of each image that are not among the texts, shape (images,).
         choices: Candidates of each query as pairs (image index, text index), the correct one first, shape (queries,
             candidates, 2): one image with several texts, or one text with several images.
+        trues: Number of candidates of each query that are correct, all of which come first and must score highest.
+        groups: Name of the group of each query, of which there may be many, shape (queries,).
         answers: Answer to each text, a question about its owner, shape (texts,).
         types: Type of each question, shape (texts,).
         agreement: Number of annotators who gave that answer, shape (texts,).
@@ -106,6 +108,8 @@ class Dataset:
     image_queries: np.ndarray | None = None
     absent_positives: np.ndarray | None = None
     choices: np.ndarray | None = None
+    trues: int = 1
+    groups: np.ndarray | None = None
     answers: np.ndarray | None = None
     types: np.ndarray | None = None
     agreement: np.ndarray | None = None

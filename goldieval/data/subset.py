@@ -42,6 +42,8 @@ def keep_images(dataset: Dataset, keep: np.ndarray) -> Dataset:
         queries = (keep[image] & keep_text[text]).all(axis=1)
         part.choices = np.stack([new_image[image[queries]], new_text[text[queries]]], axis=-1)
         part.sets = dataset.sets[queries] if dataset.sets is not None else None
+        part.groups = dataset.groups[queries] if dataset.groups is not None else None
+        part.trues = dataset.trues
     part.strata = {name: mask[queries] for name, mask in dataset.strata.items()}
     return part
 

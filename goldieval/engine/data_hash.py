@@ -26,6 +26,10 @@ def data_hash(dataset: Dataset, keys: list[str], mask_keys: list[str]) -> str:
         total.update(b"train" + np.packbits(dataset.train).tobytes())
     if dataset.sets is not None:
         total.update(np.ascontiguousarray(dataset.sets, dtype=np.int64).data)
+    if dataset.trues > 1:
+        total.update(f"all of {dataset.trues}".encode())
+    if dataset.groups is not None:
+        total.update("\n".join(dataset.groups).encode())
     if dataset.answers is not None:
         total.update("\n".join(dataset.answers).encode())
     if dataset.boxes is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar, cast
+from typing import Protocol, TypeVar, cast, runtime_checkable
 
 import numpy as np
 import torch
@@ -93,6 +93,22 @@ class Similarity(Protocol):
         """
 
 
+@runtime_checkable
+class ImageBlind(Protocol):
+    """A similarity that can also score texts against an image that says nothing about any of them."""
+
+    def blind_pairs(self, text_rows: torch.Tensor) -> torch.Tensor:
+        """Score the mean of all images against text ``text_rows[i]``; return float32, shape (pairs,)."""
+
+
+@runtime_checkable
+class TextSimilarity(Protocol):
+    """A similarity that also compares texts with each other."""
+
+    def text_pairs(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+        """Return the cosine of text ``first[i]`` and text ``second[i]``, float32, shape (pairs,)."""
+
+
 @dataclass
 class GlobalSimilarity:
     """Cosine of one vector per image and one per text.
@@ -127,6 +143,13 @@ class GlobalSimilarity:
 
     def pairs(self, image_rows: torch.Tensor, text_rows: torch.Tensor) -> torch.Tensor:
         return pair_scores(self.texts, self.images, torch.stack([text_rows, image_rows], dim=1).to(self.texts.device))
+
+    def blind_pairs(self, text_rows: torch.Tensor) -> torch.Tensor:
+        pairs = torch.stack([text_rows, torch.zeros_like(text_rows)], dim=1)
+        return pair_scores(self.texts, mean_direction(self.images), pairs.to(self.texts.device))
+
+    def text_pairs(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+        return pair_scores(self.texts, self.texts, torch.stack([first, second], dim=1).to(self.texts.device))
 
     @property
     def audits(self) -> Mapping[str, Audit]:
@@ -170,6 +193,10 @@ class ConditionedSimilarity:
     def pairs(self, image_rows: torch.Tensor, text_rows: torch.Tensor) -> torch.Tensor:
         pairs = torch.stack([text_rows, image_rows], dim=1).to(self.texts.device)
         return conditioned_pairs(self.pool, self.texts, self.blocks, pairs)
+
+    def text_pairs(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+        texts = unit(self.texts, "text")
+        return pair_scores(texts, texts, torch.stack([first, second], dim=1).to(texts.device))
 
     def _class_vectors(self, prompts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return each class's unit vector, and the same scaled to the mean length of this model's texts."""
@@ -233,6 +260,16 @@ class ShortlistSimilarity(ConditionedSimilarity):
             return self.blocks.group.broadcast(cast(Chosen, None))
         check_widths(texts, self.images)
         return self.blocks.group.broadcast(compute(self.images))
+
+
+def mean_direction(vectors: torch.Tensor) -> torch.Tensor:
+    """Return the direction of the mean of unit vectors, shape (1, dim); zeros, with which all scores tie, without one.
+
+    >>> mean_direction(torch.tensor([[1.0, 0.0], [0.0, 1.0]])).round(decimals=4).tolist()
+    [[0.7071, 0.7071]]
+    """
+    with one_thread():
+        return torch.nn.functional.normalize(vectors.mean(dim=0, keepdim=True), eps=1e-6)
 
 
 def ensemble(texts: torch.Tensor, prompts: torch.Tensor) -> torch.Tensor:

@@ -129,10 +129,21 @@ class ChoiceParams(SimilarityParams):
     Attributes:
         strata: groups of queries for which accuracy is also reported.
         sets: whether queries belong to sets that are scored as a whole (text, image and group score).
+        text_only: whether the similarity of the true captions to each other is compared with that to the false ones.
+        mean_of_groups: whether the mean accuracy over the groups of the data is reported, beside that of all queries.
+        least_in_group: groups with fewer queries are left out of that mean.
+        groups_left_out: names of further groups that are left out of it.
+        same_image: what makes the images of two queries the same one: their ids or, in data that hold a copy of the
+            image for every query, their contents. Queries of one image are not independent.
     """
 
     strata: Strata = []
     sets: bool = False
+    text_only: bool = False
+    mean_of_groups: bool = False
+    least_in_group: Annotated[int, Field(ge=1)] = 1
+    groups_left_out: list[str] = []
+    same_image: Literal["id", "content"] = "id"
 
     def mode(self, model_mode: str, requested: str | None = None) -> str:
         """Return the scoring mode. In place of a shortlist all candidates are scored, since there are only a few."""
