@@ -236,6 +236,8 @@ class Evaluator:
         except TaskError as error:
             failed = record.model_copy(update={"status": "failed", "reason": str(error)})
         with suppress(TaskError), contained("writing its failure"):
-            stored = failed.model_copy(update={"metrics": {}, "classes": {}, "approximation": {}, "probe": None})
+            stored = failed.model_copy(
+                update={"metrics": {}, "classes": {}, "approximation": {}, "probe": None, "calibration": None}
+            )
             self.reporter.wrote(stored, write_record(out, stored, None))
         return failed

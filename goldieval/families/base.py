@@ -18,7 +18,7 @@ from goldieval.data.samples import Dataset, TextSample
 from goldieval.families.finished import Parts
 from goldieval.models.adapter import Model
 from goldieval.models.inputs import Batching
-from goldieval.records.parts import Approximation, ClassScore, MeasuredMetric, Probe, Ties
+from goldieval.records.parts import Approximation, Calibration, ClassScore, MeasuredMetric, Probe, Ties
 from goldieval.tasks.card import Task
 from goldieval.tasks.params import FamilyParams
 
@@ -60,6 +60,7 @@ class Scored:
         warnings: warnings about the interpretation of the numbers, one line each.
         approximation: loss of a shortlist, by direction.
         probe: how a linear probe was fitted.
+        calibration: probabilities of a classification, and their reliability.
         classes: scores of each class of a segmentation, by name.
         pixels: number of all and of ignored pixels of the masks, and number of classes present.
         pictures: PNG files by name, if the run saves pictures.
@@ -71,6 +72,7 @@ class Scored:
     warnings: list[str] = field(default_factory=list)
     approximation: dict[str, Approximation] = field(default_factory=dict)
     probe: Probe | None = None
+    calibration: Calibration | None = None
     classes: dict[str, ClassScore] = field(default_factory=dict)
     pixels: dict[str, int] = field(default_factory=dict)
     pictures: dict[str, bytes] = field(default_factory=dict)
@@ -87,6 +89,7 @@ class TaskRun(Protocol[_T_co]):
     Attributes:
         model: the model.
         mode: the resolved scoring mode.
+        logit_factor: factor of cosines before the model's own softmax or sigmoid; None if it is unknown.
         device: device on which scores are computed.
         batching: batch sizes and number of threads.
         pictures_to_draw: number of pictures to draw with their predictions.
@@ -96,6 +99,7 @@ class TaskRun(Protocol[_T_co]):
 
     model: Model
     mode: str
+    logit_factor: float | None
     device: str
     batching: Batching
     pictures_to_draw: int
@@ -177,6 +181,17 @@ class Family(ABC, Generic[PreparedT, Evidence]):
 
         Raises:
             NotApplicableError: the model lacks a method; the task does not apply to it.
+        """
+
+    def check_mode(self, prepared: PreparedT, mode: str) -> None:
+        """Check before any work that a prepared task can be scored in a mode.
+
+        Args:
+            prepared: the task.
+            mode: the resolved scoring mode.
+
+        Raises:
+            NotApplicableError: it cannot.
         """
 
     def encodes_images(self, mode: str) -> bool:

@@ -17,6 +17,7 @@ from goldieval.data.samples import Dataset, check_labels
 from goldieval.families.aggregates import ties_of
 from goldieval.families.approximation import Direction, approximations, loss_warnings
 from goldieval.families.base import Prepared, Scored, params_of
+from goldieval.families.calibration import calibration_of_cosines
 from goldieval.families.classes import class_metrics, class_outcomes, distinct_texts, rows_of
 from goldieval.families.similarity import SimilarityFamily
 from goldieval.metrics.accuracy import ClassRanks
@@ -53,10 +54,14 @@ class ZeroshotEvidence:
     Attributes:
         found: rank of the true class and predicted class of each image.
         audits: losses of a shortlist by direction; empty if the ranks are exact.
+        probabilities: columns about the probability of each image's classes; empty if they are not known.
+        factor: factor of the scores that makes them probabilities; None if it is not known.
     """
 
     found: ClassRanks
     audits: Mapping[str, Audit]
+    probabilities: Mapping[str, np.ndarray]
+    factor: float | None
 
 
 class Zeroshot(SimilarityFamily[ZeroshotPrepared, ZeroshotEvidence]):
@@ -91,7 +96,7 @@ class Zeroshot(SimilarityFamily[ZeroshotPrepared, ZeroshotEvidence]):
     def compare(self, prepared: ZeroshotPrepared, similarity: Similarity) -> ZeroshotEvidence:
         """Compare every image with the prompt ensemble of every class."""
         found = similarity.classes(rows_of(prepared.filled, prepared.texts), torch.as_tensor(prepared.labels))
-        return ZeroshotEvidence(found, similarity.audits)
+        return ZeroshotEvidence(found, similarity.audits, similarity.probabilities, similarity.factor)
 
     def score(self, prepared: ZeroshotPrepared, evidence: ZeroshotEvidence) -> Scored:
         """Compute accuracies from the ranks of the true classes."""
@@ -101,9 +106,12 @@ class Zeroshot(SimilarityFamily[ZeroshotPrepared, ZeroshotEvidence]):
         ties, warnings = ties_of([ranks], cuts)
         images = np.arange(len(dataset.images))
         losses = approximations(evidence.audits, {"i2c": Direction({f"acc{k}": k for k in cuts}, images)})
-        outcomes = class_outcomes(dataset.images, labels, names, ranks, predictions, places)
+        outcomes = class_outcomes(dataset.images, labels, names, ranks, predictions, places) | dict(
+            evidence.probabilities
+        )
         metrics = class_metrics(prepared.task, outcomes, len(names))
-        return Scored(metrics, outcomes, ties, [*loss_warnings(losses), *warnings], losses)
+        calibration = calibration_of_cosines(outcomes, evidence.factor)
+        return Scored(metrics, outcomes, ties, [*loss_warnings(losses), *warnings], losses, calibration=calibration)
 
 
 FAMILY = Zeroshot()

@@ -94,6 +94,28 @@ class Probe(Part):
     )
 
 
+class ReliabilityBin(Part):
+    """Images whose confidence is above ``low`` and at most ``high``."""
+
+    low: Finite = Field(description="Lower end, exclusive.")
+    high: Finite = Field(description="Upper end, inclusive.")
+    count: int = Field(description="Number of images.")
+    confidence: Finite = Field(description="Their mean confidence; 0 if there are none.")
+    accuracy: Finite = Field(description="Share of them whose predicted class is right; 0 if there are none.")
+
+
+class Calibration(Part):
+    """The probabilities of a classification, and the bins of its reliability diagram."""
+
+    probabilities: str = Field(description="What the probabilities are; empty if there are none.")
+    missing: str = Field(default="", description="Why there are no probabilities, or no classwise error; else empty.")
+    bins: list[ReliabilityBin] = Field(default=[], description="Images by confidence, in bins of equal width.")
+    bias: dict[str, Finite] = Field(
+        default={},
+        description="By how much each binned error is expected to exceed the true one, whose value it does not change.",
+    )
+
+
 class Ties(Part):
     """Queries whose best positive ties with a negative."""
 

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from goldieval.records.parts import (
     Approximation,
+    Calibration,
     ClassScore,
     Duplicates,
     Finite,
@@ -45,6 +46,10 @@ class ModelPart(Part):
         default=None, description="Number of distinct images with their captions seen in training."
     )
     seed: int | None = Field(default=None, description="Random seed of the training.")
+    logit_factor: Finite | None = Field(
+        default=None,
+        description="Factor of cosines before the softmax or sigmoid of the training; null if it is unknown.",
+    )
 
 
 class TaskPart(Part):
@@ -131,6 +136,9 @@ class Record(Part):
         default=None, description="Truncated texts; null if no texts are encoded or the model cannot count tokens."
     )
     probe: Probe | None = Field(default=None, description="How a linear probe was fitted.")
+    calibration: Calibration | None = Field(
+        default=None, description="Probabilities of a classification and their reliability; null for other families."
+    )
     warnings: list[str] = Field(default=[], description="Warnings about the interpretation of the numbers.")
     classes: dict[str, ClassScore] = Field(default={}, description="Scores of each class of a segmentation.")
     pictures: list[str] = Field(

@@ -52,5 +52,9 @@ class TableSources:
         return self.tasks[task].card.title if task in self.tasks else ""
 
     def expected(self, column: Column) -> int | None:
-        """Return the number of independent units that the card expects: images, since their captions are dependent."""
-        return self.tasks[column.task].card.expect.images if column.task in self.tasks else None
+        """Return the number of independent units of a column: images, since their captions are dependent.
+
+        It is that of sizes.csv, else the number of images that the card expects.
+        """
+        stated = self.published.size(column.task, column.metric)
+        return stated or (self.tasks[column.task].card.expect.images if column.task in self.tasks else None)
