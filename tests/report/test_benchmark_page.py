@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from goldieval.metrics.registry import metric_of
@@ -29,7 +31,7 @@ def test_a_page_says_what_the_card_says(name: str, published: Published) -> None
         assert number is None or f": {metric_of(card.headline).text(number)} " in page
     assert how_to_get(card.source, name) in page
     lines = page.splitlines()
-    for header in (line for line, rule in zip(lines, lines[1:], strict=False) if rule.startswith("| ---")):
+    for header in (line for line, rule in pairwise(lines) if rule.startswith("| ---")):
         width = header.replace("\\|", "").count("|")
         rows = lines[lines.index(header) :]
         table = rows[: next((row for row, line in enumerate(rows) if not line.startswith("|")), len(rows))]
