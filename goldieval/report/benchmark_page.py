@@ -38,7 +38,7 @@ def benchmark_page(task: Task, suites: Sequence[Suite], published: Published) ->
         f"# {card.title}",
         card.about,
         f"    goldieval run --model MODEL --tasks {card.name}",
-        *_section("Protocol", table(["", ""], _facts(task, suites))),
+        *_section("Protocol", _bullets([f"**{name}**: {text}" for name, text in _facts(task, suites)])),
         *_section("Getting the data", how_to_get(card.source, card.name)),
         *_section("Guessing", _guesses(task)),
         *_section("What to watch for", _bullets(card.traps)),
@@ -94,10 +94,8 @@ def published_values(task: Task, published: Published) -> str:
         for (model, source, protocol, grade), found in sorted(rows.items(), key=lambda row: _rank(row[1], shown))
         if any(metric.name in found for metric in shown)
     ]
-    more = (
-        f"\n\nOther metrics with published values: {', '.join(metric_of(name).label for name in left)}." if left else ""
-    )
-    return table(header, cells) + more
+    others = "; ".join(metric_of(name).label for name in left)
+    return table(header, cells) + (f"\n\nOther metrics with published values: {others}." if left else "")
 
 
 def _rank(found: dict[str, Score], shown: Sequence[Metric]) -> tuple[float, ...]:
@@ -112,23 +110,23 @@ def _value(metric: Metric, score: Score | None) -> str:
     return "–" if score is None else metric.text(score.value)
 
 
-def _facts(task: Task, suites: Sequence[Suite]) -> Iterator[list[str]]:
+def _facts(task: Task, suites: Sequence[Suite]) -> Iterator[tuple[str, str]]:
     card, expect = task.card, task.card.expect
     counts = {"images": expect.images, "train images": expect.train, "texts": expect.texts, "classes": expect.classes}
     size = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
     strata = getattr(card.params, "strata", [])
     metrics = [name for name in card.metrics() if not metric_of(name).stratum]
-    yield ["name", f"`{card.name}`, version {card.version}"]
-    yield ["kind", FAMILIES.get(card.family, card.family)]
-    yield ["protocol", card.protocol]
-    yield ["size", size or "counted when the data are loaded"]
-    yield ["headline", metric_of(card.headline).label]
-    yield ["metrics", "; ".join(metric_of(name).label for name in metrics)]
+    yield "name", f"`{card.name}`, version {card.version}"
+    yield "kind", FAMILIES.get(card.family, card.family)
+    yield "protocol", card.protocol
+    yield "size", size or "counted when the data are loaded"
+    yield "headline", metric_of(card.headline).label
+    yield "metrics", "; ".join(metric_of(name).label for name in metrics)
     if strata:
-        yield ["also reported for", ", ".join(name.replace("_", " ") for name in strata)]
-    yield ["licence", card.licence]
+        yield "also reported for", ", ".join(name.replace("_", " ") for name in strata)
+    yield "licence", card.licence
     if names := [suite.suite for suite in suites if task.name in suite.tasks]:
-        yield ["suites", ", ".join(f"`{name}`" for name in names)]
+        yield "suites", ", ".join(f"`{name}`" for name in names)
 
 
 def _guesses(task: Task) -> str:
