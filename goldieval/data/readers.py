@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from goldieval.data.arrays import ArraysSource
+from goldieval.data.association import AssociationSource
 from goldieval.data.box_table import BoxTableSource
 from goldieval.data.coco import CocoSource
 from goldieval.data.coco_boxes import CocoBoxesSource
@@ -28,6 +29,7 @@ from goldieval.data.webdataset import WebdatasetSource
 
 AnySource = Annotated[
     ArraysSource
+    | AssociationSource
     | BoxTableSource
     | CocoBoxesSource
     | CocoMasksSource
