@@ -20,6 +20,8 @@ from goldieval.records.parts import (
 )
 
 SCHEMA = 2
+IMPORTED = "imported"
+"""Family of models whose outcomes another program made, and the scoring mode of their records."""
 
 
 class ModelPart(Part):
@@ -44,6 +46,11 @@ class ModelPart(Part):
         default=None, description="Number of distinct images with their captions seen in training."
     )
     seed: int | None = Field(default=None, description="Random seed of the training.")
+
+    @property
+    def is_imported(self) -> bool:
+        """Whether another program made the outcomes."""
+        return self.family == IMPORTED
 
 
 class TaskPart(Part):

@@ -33,7 +33,7 @@ def contrast(folder: Path, source: Item, strata: Sequence[str]) -> dict[str, int
         total += len(items)
         items += [_below(read, items[0])] if read.at_least else []
         _write(folder / read.annotations / name.replace("*", "00000-of-00001"), read, items)
-    return {"texts": read.texts_per_item * total}
+    return {"texts": len(read._captions) * total}
 
 
 def _item(read: ContrastSource, name: str, key: int, stratum: str) -> Item:
