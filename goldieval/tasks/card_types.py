@@ -11,12 +11,12 @@ from goldieval.metrics.registry import names_of
 from goldieval.tasks.params import (
     ChoiceParams,
     FamilyParams,
-    ProbeParams,
     RetrievalParams,
     SegmentationParams,
     VqaParams,
     ZeroshotParams,
 )
+from goldieval.tasks.probe_params import ProbeParams
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 

@@ -26,7 +26,7 @@ METRICS = {
     "zeroshot": {"acc1", "acc5", "mean_per_class_recall"},
     "retrieval": {f"{side}_r{k}" for side in ("t2i", "i2t") for k in (1, 5, 10)},
     "choice": {"accuracy", "mean_accuracy", "group_score"},
-    "probe": {"acc1", "acc5", "mean_per_class_recall"},
+    "probe": {"acc1", "acc5", "mean_per_class_recall", "acc1_16shot"},
     "vqa": {"accuracy"},
     "segmentation": {"miou"},
 }

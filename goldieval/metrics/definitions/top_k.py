@@ -22,8 +22,8 @@ class TopK(Metric):
 
     @classmethod
     def names(cls, params: Any) -> list[str]:
-        """Return top-1 and top-5; records of at most five classes have no top-5."""
-        return ["acc1", "acc5"]
+        """Return top-1 and top-5, but not of several classifiers; records of at most five classes have no top-5."""
+        return [] if getattr(params, "shots", []) else ["acc1", "acc5"]
 
     @property
     def k(self) -> int:
