@@ -7,7 +7,9 @@ from typing import Annotated
 from pydantic import Field
 
 from goldieval.data.arrays import ArraysSource
+from goldieval.data.box_table import BoxTableSource
 from goldieval.data.coco import CocoSource
+from goldieval.data.coco_boxes import CocoBoxesSource
 from goldieval.data.coco_masks import CocoMasksSource
 from goldieval.data.contrast import ContrastSource
 from goldieval.data.crossed import CrossedSource
@@ -19,12 +21,15 @@ from goldieval.data.parquet import ParquetSource
 from goldieval.data.relevance import RelevanceSource
 from goldieval.data.shapes.reader import ShapesSource
 from goldieval.data.sidecar import SidecarSource
+from goldieval.data.statements import StatementsSource
 from goldieval.data.table import TableSource, TablesSource
 from goldieval.data.vqa import VqaSource
 from goldieval.data.webdataset import WebdatasetSource
 
 AnySource = Annotated[
     ArraysSource
+    | BoxTableSource
+    | CocoBoxesSource
     | CocoMasksSource
     | CocoSource
     | ContrastSource
@@ -37,6 +42,7 @@ AnySource = Annotated[
     | RelevanceSource
     | ShapesSource
     | SidecarSource
+    | StatementsSource
     | TableSource
     | TablesSource
     | VqaSource

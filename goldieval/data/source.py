@@ -103,6 +103,11 @@ class Source(BaseModel):
         """Return whether a card names a folder that is neither beside it nor below the data root."""
         return os.path.isabs(self.path) and not Path(os.path.abspath(self.path)).is_relative_to(card.parent.absolute())
 
+    @property
+    def texts_per_item(self) -> int:
+        """Number of texts that every item of the data has; 0 where that differs."""
+        return 0
+
     def needs(self) -> list[str]:
         """Return the files and folders, relative to ``folder``, that must exist before reading."""
         raise NotImplementedError

@@ -185,6 +185,17 @@ class Family(ABC, Generic[PreparedT, Evidence]):
             NotApplicableError: the model lacks a method; the task does not apply to it.
         """
 
+    def check_mode(self, prepared: PreparedT, mode: str) -> None:
+        """Check before any work that a prepared task can be scored in a mode.
+
+        Args:
+            prepared: the task.
+            mode: the resolved scoring mode.
+
+        Raises:
+            NotApplicableError: it cannot.
+        """
+
     def encodes_images(self, mode: str) -> bool:
         """Return whether a scoring mode needs one embedding per image."""
         return True

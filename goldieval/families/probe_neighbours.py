@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from goldieval.core.errors import TaskError
 from goldieval.families.probe_data import UNIT, Classified, ProbeData
 from goldieval.records.parts import Probe
 from goldieval.scoring.neighbours import neighbour_counts
@@ -16,15 +15,9 @@ VOTE = "votes of the nearest training images by cosine, weight exp(cosine / temp
 def by_neighbours(data: ProbeData, params: ProbeParams) -> Classified:
     """Classify by the votes of each number of neighbours; the first number is that of the comparison of classes.
 
-    Raises:
-        TaskError: there are fewer training images than neighbours.
+    Where a number exceeds that of the training images, all of these vote, with a warning.
     """
-    if len(data.train) < max(params.neighbours):
-        raise TaskError(
-            f"{max(params.neighbours):,} neighbours are asked for, but there are {len(data.train):,} training images: "
-            f"take all of the data, or fewer neighbours with --set neighbours=[{min(10, len(data.train))}]."
-        )
-    features, labels = data.features, data.labels
+    features, labels, images = data.features, data.labels, len(data.train)
     found = neighbour_counts(
         features[data.tested],
         labels[data.tested],
@@ -34,13 +27,15 @@ def by_neighbours(data: ProbeData, params: ProbeParams) -> Classified:
         params.neighbours,
         params.temperature,
     )
-    columns = {f"place_knn{k}": counts.places.cpu().numpy().astype(np.int32) for k, counts in found.items()}
     first, *further = params.neighbours
+    columns = {f"place_knn{many}": found[many].places.cpu().numpy().astype(np.int32) for many in further}
     probe = Probe(
         method="knn",
         features=UNIT,
         solver=VOTE,
-        train=len(data.train),
+        train=images,
         settings={"neighbours": params.neighbours, "temperature": params.temperature},
     )
-    return Classified(found[first], probe, columns={f"place_knn{k}": columns[f"place_knn{k}"] for k in further})
+    most = max(params.neighbours)
+    short = f"there are {images:,} training images, fewer than {most} neighbours: all of them vote"
+    return Classified(found[first], probe, [short] if images < most else [], columns)

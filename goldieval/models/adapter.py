@@ -172,8 +172,8 @@ class Dense(Protocol):
 
         Args:
             pixels: Windows from ``normalise``.
-            attention: Attention of the last block: ``plain``, or ``csa`` (correlative self-attention: query-query plus
-                key-key similarities, SCLIP).
+            attention: Attention of the last block: ``plain``; ``csa`` (correlative self-attention: query-query plus
+                key-key similarities, SCLIP); or ``value`` (no mixing of patches: each receives its own value, MaskCLIP).
         """
 
 

@@ -19,6 +19,7 @@ from goldieval.records.parts import (
     Ties,
     Truncation,
 )
+from goldieval.tasks.averages import FAMILY
 
 SCHEMA = 2
 
@@ -152,6 +153,16 @@ class Record(Part):
     def headline(self) -> MeasuredMetric | None:
         """The metric that tables show by default, None if it was not measured."""
         return self.metrics.get(self.task.headline)
+
+    @property
+    def is_average(self) -> bool:
+        """Whether it is an average over the records of several tasks, see ``records.averages``."""
+        return self.task.family == FAMILY
+
+    @property
+    def outcome(self) -> str:
+        """The status as screens print it: an average with a missing member has not failed, it is refused."""
+        return "refused" if self.is_average and self.status == "failed" else self.status.upper()
 
     def values(self) -> dict[str, float]:
         """Return the values of the metrics by name."""

@@ -39,7 +39,7 @@ class _Tile(NamedTuple):
 
 
 def conditioned_ranks(
-    pool: Pool, texts: torch.Tensor, blocks: PatchBlocks, positives: torch.Tensor
+    pool: Pool, texts: torch.Tensor, blocks: PatchBlocks, positives: torch.Tensor, all_positives: bool = False
 ) -> tuple[Ranks, Ranks]:
     """Rank both directions by exact text-conditioned scores; memory does not depend on the number of texts.
 
@@ -48,11 +48,13 @@ def conditioned_ranks(
         texts: Text vectors before normalisation, shape (texts, dim).
         blocks: Patch tokens of all images.
         positives: Pairs (text index, image index), shape (pairs, 2).
+        all_positives: Whether to rank every positive of a query instead of the best alone.
 
     Returns:
         Ranks of text to image and of image to text.
     """
-    counter = RankCounter(positives, conditioned_pairs(pool, texts, blocks, positives), len(texts), len(blocks))
+    scores = conditioned_pairs(pool, texts, blocks, positives)
+    counter = RankCounter(positives, scores, len(texts), len(blocks), all_positives)
     rounds = [range(first, first + ROUND) for first in range(0, len(blocks.sizes), ROUND)]
     with (
         metered("scoring pairs", len(texts) * blocks.own_images) as meter,
@@ -72,14 +74,14 @@ def _tallies(
 
     def count(tile: _Tile) -> Tally:
         images = range(tile.image, tile.image + len(tile.patches))
-        found = Tally.empty(tile.texts, images, blocks.device)
+        found = counter.empty(tile.texts, images)
         for first, scores in tile.scorer.tiles(tile.patches):
             found.merge(counter.tally(scores, tile.texts.start + first, tile.image))
         return found
 
     counted = blocks.each(count, _tiles(pool, texts, blocks, held(blocks.device)))
     for (part, number), tallies in groupby(counted, key=lambda each: (each[0].texts, each[0].block)):
-        total = Tally.empty(part, blocks.images(number), blocks.device)
+        total = counter.empty(part, blocks.images(number))
         for tile, tally in tallies:
             total.merge(tally)
             meter.advance(len(part) * len(tile.patches))

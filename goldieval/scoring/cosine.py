@@ -61,19 +61,22 @@ def check_finite(vectors: torch.Tensor, what: str) -> None:
         raise TaskError(f"{bad:,} of {len(vectors):,} {what} embeddings hold NaN or infinite values.")
 
 
-def retrieval_ranks(texts: torch.Tensor, images: torch.Tensor, positives: torch.Tensor) -> tuple[Ranks, Ranks]:
+def retrieval_ranks(
+    texts: torch.Tensor, images: torch.Tensor, positives: torch.Tensor, all_positives: bool = False
+) -> tuple[Ranks, Ranks]:
     """Rank both directions in one pass over the tiles.
 
     Args:
         texts: Unit vectors, shape (texts, dim).
         images: Unit vectors, shape (images, dim).
         positives: Pairs (text index, image index), shape (pairs, 2).
+        all_positives: Whether to rank every positive of a query instead of the best alone.
 
     Returns:
         Ranks of text to image and of image to text.
     """
     scores = pair_scores(texts, images, positives)
-    counter = RankCounter(positives, scores, len(texts), len(images))
+    counter = RankCounter(positives, scores, len(texts), len(images), all_positives)
     corners = [(text, image) for text in range(0, len(texts), TEXTS) for image in range(0, len(images), IMAGES)]
 
     def count(corner: tuple[int, int]) -> Tally:

@@ -36,8 +36,8 @@ def nearest(queries: torch.Tensor, bank: torch.Tensor, count: int) -> tuple[torc
 
     Args:
         queries: unit vectors, (queries, dim).
-        bank: unit vectors, (vectors, dim), at least ``count``.
-        count: number of neighbours.
+        bank: unit vectors, (vectors, dim).
+        count: number of neighbours; all vectors where there are fewer.
     """
     scores, rows = queries.new_empty(len(queries), 0), torch.empty(len(queries), 0, dtype=torch.long)
     rows = rows.to(queries.device)

@@ -17,6 +17,7 @@ from goldieval.tasks.params import (
     ZeroshotParams,
 )
 from goldieval.tasks.probe_params import ProbeParams
+from goldieval.tasks.region_params import RegionsParams
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
@@ -29,6 +30,7 @@ class Expect(BaseModel):
         train: number of images of the train split, which are not scored.
         texts: number of texts.
         classes: number of classes.
+        boxes: number of boxes.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -37,6 +39,7 @@ class Expect(BaseModel):
     train: Annotated[int, Field(ge=1)] | None = None
     texts: Annotated[int, Field(ge=1)] | None = None
     classes: Annotated[int, Field(ge=1)] | None = None
+    boxes: Annotated[int, Field(ge=1)] | None = None
 
 
 CARD_TYPES: dict[str, type[CardBase]] = {}  # by family
@@ -130,3 +133,8 @@ class VqaCard(CardBase):
 class SegmentationCard(CardBase):
     family: Literal["segmentation"]
     params: SegmentationParams
+
+
+class RegionsCard(CardBase):
+    family: Literal["regions"]
+    params: RegionsParams = RegionsParams()

@@ -72,7 +72,7 @@ FLAGS = {
         "--out",
         "--json",
     ],
-    "show": ["place", "--format", "--model", "--json"],
+    "show": ["place", "--format", "--model", "--tasks-dir", "--json"],
     "table": [
         "spec",
         "--out",

@@ -1,4 +1,4 @@
-"""Top-k accuracy of a classification: the true class is among the first k, in the order of arg-max."""
+"""Top-k accuracy: the true class or candidate is among the first k, in the order of arg-max."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 class TopK(Metric):
-    """Share of images whose true class is among the first k."""
+    """Share of images or boxes whose true class is among the first k; of equals, the one that is listed first wins."""
 
     pattern = "acc(?P<k>[0-9]+)"
-    families = ("probe", "zeroshot")
+    families = ("probe", "regions", "zeroshot")
     label_format = "top-{k}"
     is_proportion = True
 
@@ -41,6 +41,12 @@ class TopK(Metric):
     def chance(self, counts: Mapping[str, int]) -> float | None:
         """Return k in the number of classes."""
         return min(1.0, self.k / counts["classes"]) if "classes" in counts else None
+
+    def guess(self, columns: Columns) -> float | None:
+        """Return k in the number of candidates, where queries have candidates of their own."""
+        if "candidates" not in columns:
+            return None
+        return float((self.k / columns["candidates"]).clip(max=1).mean())
 
     def measurable(self, counts: Mapping[str, int]) -> bool:
         """Return whether there are more than k classes; top-1 is always measured."""
