@@ -68,7 +68,11 @@ def _flips(pair: Pair, columns: tuple[Columns, Columns], metric: str, limit: int
 def _rerun(pair: Pair, columns: tuple[Mapping[str, np.ndarray], Mapping[str, np.ndarray]]) -> str:
     """Return the commands for the records that do not name the answers that came first."""
     stored = {"wrong_id", "given", "predicted_map"}
-    old = [entry for entry, each in zip((pair.a, pair.b), columns, strict=True) if not stored & set(each)]
+    old = [
+        entry
+        for entry, each in zip((pair.a, pair.b), columns, strict=True)
+        if not stored & set(each) and not entry.record.model.is_imported
+    ]
     made = (
         command([entry.record.model.spec], [entry], [entry.record.task.name], out_folder([entry], [entry.file.parent]))
         for entry in old

@@ -20,6 +20,8 @@ def data_hash(dataset: Dataset, keys: list[str], mask_keys: list[str]) -> str:
         total.update(f"{text.id}\t{text.text}\n".encode())
     if dataset.positives is not None:
         total.update(np.ascontiguousarray(dataset.positives, dtype=np.int64).data)
+    if dataset.candidates is not None:
+        total.update(np.ascontiguousarray(dataset.candidates, dtype=np.int64).data)
     if dataset.choices is not None:
         total.update(np.ascontiguousarray(dataset.choices, dtype=np.int64).data)
     if dataset.train is not None:
