@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from average_cases import average, cards, member, record
+from synthetic_records import made, share
 
 import goldieval
 from goldieval.records.averages import averages_of
-from goldieval.records.results import read_folder
+from goldieval.records.results import Entry, read_folder
 from goldieval.records.schema import Record
 from goldieval.tasks.catalogue import Catalogue
+
+CATALOGUE = Catalogue()
+OPEN_CLIP = Path(__file__).parents[3] / "shared/data/oracles/open_clip/openclip_results.csv"
 
 
 def found(out: Path, folder: Path, likely: bool = False) -> list[Record]:
@@ -149,3 +154,43 @@ def test_a_refused_average_is_a_remark_and_no_row(tmp_path: Path, folder: Path) 
     results = goldieval.load_results(tmp_path / "out", tasks_dir=folder)
     assert "mean refused: 2 of 3 tasks have a whole result; missing: two" in " ".join(repr(results).split())
     assert "average" not in set(results.frame().metric)
+
+
+def results_of_38(scores: dict[str, float], leave_out: str = "", **changes: Any) -> list[Entry]:
+    """Return a record of every task of DataComp's average, with these scores in place of all metrics of each."""
+    average_of = CATALOGUE.averages["datacomp-38"]
+    entries = []
+    for each in average_of.members:
+        metrics = {metric: share(scores[each.task], 1000) for metric in each.metric}
+        more = changes if each.task == "geode" else {}
+        one = made(each.task, card_sha256=CATALOGUE.tasks[each.task].hash, metrics=metrics, **more)
+        data = one.data.model_copy(update={"source": each.task})
+        entries += [Entry(Path(each.task), one.model_copy(update={"data": data}))] if each.task != leave_out else []
+    return entries
+
+
+def datacomp(entries: list[Entry]) -> Record:
+    (found,) = averages_of(entries, [CATALOGUE.averages["datacomp-38"]], CATALOGUE.tasks)
+    return found.record
+
+
+@pytest.mark.skipif(not OPEN_CLIP.is_file(), reason="no ../shared/data with open_clip's results beside the checkout")
+def test_datacomps_average_of_a_published_model_comes_out_of_records_of_our_38_tasks() -> None:
+    with OPEN_CLIP.open(newline="") as stream:
+        (row,) = (row for row in csv.DictReader(stream) if (row["name"], row["pretrained"]) == ("ViT-B-16", "openai"))
+    values = [float(value) for value in list(row.values())[5:]]
+    names = ["imagenet", *(name for name in CATALOGUE.averages["datacomp-38"].tasks if name != "imagenet")]
+    scores = dict(zip(names, values, strict=True))
+    assert scores["geode"] == float(row["GeoDE"]) and scores["fgvc-aircraft"] == float(row["FGVC Aircraft"])
+    mean = datacomp(results_of_38(scores)).headline
+    assert mean is not None and round(100 * mean.value, 2) == 56.26 and mean.n == 38
+    assert mean.low is not None and mean.high is not None and 0.002 < mean.high - mean.low < 0.02
+
+
+@pytest.mark.parametrize("missing", ["geode", "imagenet"])
+def test_37_of_38_are_no_average(missing: str) -> None:
+    scores = dict.fromkeys(CATALOGUE.averages["datacomp-38"].tasks, 0.5)
+    mean = datacomp(results_of_38(scores, leave_out=missing))
+    assert mean.status == "failed" and mean.reason == f"37 of 38 tasks have a whole result; missing: {missing}"
+    limited = datacomp(results_of_38(scores, limit=10))
+    assert limited.reason == "37 of 38 tasks have a whole result; a subset only: geode"
