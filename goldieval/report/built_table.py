@@ -72,15 +72,11 @@ def build_table(
     loaded = load_spec(spec) if isinstance(spec, str) else spec
     changes = {name: value for name, value in (("delta", delta), ("digits", digits)) if value is not None}
     loaded = loaded.model_copy(update=changes)
-    collected = collect(results, missing_ok=list(results) == RESULTS)
-    imported = read_imports(imports)
-    catalogue = Catalogue(tasks_dir)
-    sources = TableSources(load_published(), catalogue.tasks, collected.records, imported.scores)
-    sources.averages = catalogue.averages
+    sources, faults = sources_of(results, imports, tasks_dir)
     sources.records += _averages(loaded, sources)
     loaded = plot.applied(loaded, sources)
     grid = _laid_out(loaded, sources, allow, list(results))
-    grid.faults[:0] = [*collected.faults, *imported.faults]
+    grid.faults[:0] = faults
     names = [row.name for panel in grid.panels for row in panel.rows]
     if delta and delta not in names:
         raise GoldievalError(f"--delta {delta!r}: no such row. There are {', '.join(map(repr, names[:8]))}.")
@@ -88,6 +84,27 @@ def build_table(
         choose_columns(grid, columns)
     grid.hints += _hints(loaded, sources, grid, results, tasks_dir)
     return BuiltTable(loaded, sources, grid)
+
+
+def sources_of(
+    results: Sequence[Path] = RESULTS, imports: Sequence[Path] = (), tasks_dir: Path | None = None
+) -> tuple[TableSources, list[str]]:
+    """Read records, published numbers, cards and imports; return them, and one line for each file that was left out.
+
+    Args:
+        results: folders and files of records.
+        imports: results of other harnesses.
+        tasks_dir: folder of the user's task cards.
+
+    Raises:
+        GoldievalError: a place does not exist, or a file has none of the formats.
+    """
+    collected = collect(results, missing_ok=list(results) == RESULTS)
+    imported = read_imports(imports)
+    catalogue = Catalogue(tasks_dir)
+    sources = TableSources(load_published(), catalogue.tasks, collected.records, imported.scores)
+    sources.averages = catalogue.averages
+    return sources, [*collected.faults, *imported.faults]
 
 
 def _averages(spec: TableSpec, sources: TableSources) -> list[tuple[Path, Record]]:
