@@ -37,7 +37,7 @@ WORDS = ["red", "blue", "green", "yes"]
 CASES = [  # family and mode
     *(("retrieval", mode) for mode in ("global", "conditioned", "shortlist:4", "shortlist:99")),
     *(("zeroshot", mode) for mode in ("global", "conditioned", "shortlist:3")),
-    *(("choice", mode) for mode in ("global", "conditioned")),
+    *((family, mode) for family in ("choice", "association") for mode in ("global", "conditioned")),
     *(
         ("segmentation", mode)
         for mode in ("dense:plain:projection", "dense:plain:pooling", "dense:plain:attention-map")
@@ -149,7 +149,21 @@ def dataset(images: int, broken: Sequence[int] = (), seeds: Sequence[int] = ()) 
     )
 
 
-HEADLINES = {"retrieval": "t2i_r1", "zeroshot": "acc1", "choice": "accuracy", "segmentation": "miou", "vqa": "accuracy"}
+def _candidates(data: Dataset) -> np.ndarray:
+    """Return three candidates of each text, the image that it was written for among them."""
+    assert data.owner is not None
+    others = [(data.owner + step) % len(data.images) for step in range(3)]
+    return np.stack([np.tile(np.arange(len(data.owner)), 3), np.concatenate(others)], axis=1)
+
+
+HEADLINES = {
+    "retrieval": "t2i_r1",
+    "zeroshot": "acc1",
+    "choice": "accuracy",
+    "association": "jaccard",
+    "segmentation": "miou",
+    "vqa": "accuracy",
+}
 PARAMS: dict[str, dict[str, Any]] = {
     "zeroshot": {"prompts": ["a {c}", "the {c}!"]},
     "segmentation": {"prompts": ["a {c}"], "short_side": SIDE, "crop": 24, "stride": 16},
@@ -160,6 +174,7 @@ PARAMS: dict[str, dict[str, Any]] = {
 def loaded(family: str, data: Dataset) -> LoadedTask:
     """Return a task of a family on that data; only probes have a split for training."""
     data = data if family == "probe" else replace(data, train=None)
+    data = replace(data, candidates=_candidates(data)) if family == "association" else data
     content: dict[str, Any] = {
         "name": "tiny", "version": 1, "protocol": "p", "title": "Tiny", "licence": "none", "family": family,
         "source": {"reader": "folder", "path": "."}, "headline": HEADLINES.get(family, "acc1"),
