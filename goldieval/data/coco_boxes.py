@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from goldieval.core.errors import TaskError
 from goldieval.data.box_rows import BoxRow, BoxRows, Size, corners_of
@@ -28,12 +30,14 @@ class CocoBoxesSource(Source):
         annotations: The instance file.
         images: Folder of the pictures: of ``file_name`` or, where an entry has none (LVIS), of the last two parts of
             ``coco_url``, such as ``val2017/000000000139.jpg``.
+        listed: Number of pictures that the file must list, with or without boxes, so that a part of it is refused.
         crowd: Whether boxes around groups of objects (``iscrowd``) are kept.
     """
 
     reader: Literal["coco-boxes"]
     annotations: str
     images: str = "."
+    listed: Annotated[int, Field(ge=1)] | None = None
     crowd: bool = True
 
     def needs(self) -> list[str]:
@@ -42,6 +46,11 @@ class CocoBoxesSource(Source):
     def read(self, folder: Path) -> Dataset:
         file, pictures = inside(folder, self.annotations), inside(folder, self.images)
         content = read_coco(file, by_address=True)
+        if self.listed is not None and len(content.images) != self.listed:
+            raise TaskError(
+                f"{file} lists {len(content.images):,} pictures instead of {self.listed:,}: a partial copy gives other "
+                "results; get the whole file, or write your own card."
+            )
         categories = in_order(_categories(file, content.content))
         index = {check_id(f"{file}: a category", each, "id"): number for number, each in enumerate(categories)}
         if len(index) < len(categories):

@@ -104,9 +104,9 @@ class Source(BaseModel):
         return os.path.isabs(self.path) and not Path(os.path.abspath(self.path)).is_relative_to(card.parent.absolute())
 
     @property
-    def texts_per_item(self) -> int:
-        """Number of texts that every item of the data has; 0 where that differs."""
-        return 0
+    def candidates(self) -> tuple[int, int]:
+        """Number of candidates of every query, and how many of them are true; zeros where the data say."""
+        return 0, 0
 
     def needs(self) -> list[str]:
         """Return the files and folders, relative to ``folder``, that must exist before reading."""

@@ -35,6 +35,7 @@ class Prepared(Generic[Params]):
         dataset: the samples.
         texts: texts to encode, in the order in which their embeddings are returned.
         details: fields of the record's ``task`` that the preparation determines.
+        train_images: number of images of the train split, where the samples have only those that are needed.
     """
 
     task: Task
@@ -42,6 +43,7 @@ class Prepared(Generic[Params]):
     dataset: Dataset
     texts: list[TextSample] = field(default_factory=list)
     details: dict[str, Any] = field(default_factory=dict)
+    train_images: int | None = None
 
     @property
     def class_labels(self) -> list[str] | None:

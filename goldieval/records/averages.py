@@ -44,7 +44,7 @@ def averages_of(
     for entry in entries:
         by_model.setdefault((entry.record.model.spec, entry.record.model.fingerprint), []).append(entry)
     return [
-        _entry(members)
+        average_entry(members)
         for own in by_model.values()
         for average in averages
         for members in members_of(average, own, tasks)
@@ -52,7 +52,7 @@ def averages_of(
     ]
 
 
-def _entry(members: Members) -> Entry:
+def average_entry(members: Members) -> Entry:
     """Return the record of an average, in the folder of the records of its members."""
     average, parts = members.average, [entry.record for entry in members.entries.values()]
     model = members.model.model.model_copy(update={"precision": members.precision})

@@ -22,6 +22,8 @@ from goldieval.records.parts import (
 from goldieval.tasks.averages import FAMILY
 
 SCHEMA = 2
+IMPORTED = "imported"
+"""Family of models whose outcomes another program made, and the scoring mode of their records."""
 
 
 class ModelPart(Part):
@@ -50,6 +52,11 @@ class ModelPart(Part):
         default=None,
         description="Factor of cosines before the softmax or sigmoid of the training; null if it is unknown.",
     )
+
+    @property
+    def is_imported(self) -> bool:
+        """Whether another program made the outcomes."""
+        return self.family == IMPORTED
 
 
 class TaskPart(Part):

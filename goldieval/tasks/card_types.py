@@ -12,12 +12,12 @@ from goldieval.tasks.association import AssociationParams
 from goldieval.tasks.params import (
     ChoiceParams,
     FamilyParams,
-    ProbeParams,
     RetrievalParams,
     SegmentationParams,
     VqaParams,
     ZeroshotParams,
 )
+from goldieval.tasks.probe_params import ProbeParams
 from goldieval.tasks.region_params import RegionsParams
 
 Fraction = Annotated[float, Field(ge=0, le=1)]

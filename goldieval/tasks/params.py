@@ -174,27 +174,6 @@ class ChoiceParams(SimilarityParams):
         return "conditioned" if shortlist_size(mode) else mode
 
 
-PENALTIES = [10, 1, 0.1, 0.01, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7]
-
-
-class ProbeParams(FamilyParams):
-    """Parameters of a linear probe.
-
-    Attributes:
-        penalties: penalties on the squared weights relative to the mean loss, tried from the strongest to the weakest.
-        heldout: fraction of the train split that is held out to choose the penalty.
-        steps: maximum number of solver steps.
-    """
-
-    penalties: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)] = PENALTIES
-    heldout: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    steps: Annotated[int, Field(ge=1)] = 5000
-
-    def mode(self, model_mode: str, requested: str | None = None) -> Literal["features"]:
-        """Return the one mode: a classifier is fitted to image embeddings, and no text is compared."""
-        return "features"
-
-
 class VqaParams(FamilyParams):
     """Parameters of visual question answering.
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import choice_data
 import numpy as np
 import yaml
 from helpers import json_lines, picture, png_bytes, tar
@@ -31,7 +32,8 @@ def stand_in(task: Task, root: Path) -> Path:
     source["path"] = str(root / "data")
     source.pop("id", None)
     source.pop("prepared_sha256", None)
-    content["expect"] = MAKERS[source["reader"]](root / "data", source, names) if source["reader"] in MAKERS else {}
+    given = getattr(task.card.params, "strata", []) if task.card.family == "choice" else names
+    content["expect"] = MAKERS[source["reader"]](root / "data", source, given) if source["reader"] in MAKERS else {}
     if names and content["params"].get("class_names"):
         content["params"]["class_names"] = names
     if task.card.family == "segmentation" and task.card.source.on_disk:
@@ -191,36 +193,6 @@ def _sidecar(folder: Path, source: dict[str, Any], names: list[str]) -> dict[str
     return {"images": 3, "texts": 6 if "sentences" in source.get("prepare", {}) else 3}
 
 
-def _contrast(folder: Path, source: dict[str, Any], names: list[str]) -> dict[str, int]:
-    for number, name in enumerate(source["files"]):
-        items = {
-            str(key): {"filename": f"{key}.png", "caption": f"{name} {key}", "negative_caption": f"no {name} {key}"}
-            for key in range(1 + number % 2)
-        }
-        _json(folder / source.get("annotations", ".") / name, items)
-    for key in range(2):
-        picture(folder / source["images"] / f"{key}.png", key)
-    return {"images": 2, "texts": 2 * sum(1 + number % 2 for number in range(len(source["files"])))}
-
-
-def _crossed(folder: Path, source: dict[str, Any], names: list[str]) -> dict[str, int]:
-    rows = [
-        {
-            "id": n,
-            "image_0": f"ex_{n}_0",
-            "image_1": f"ex_{n}_1",
-            "caption_0": f"a to b {n}",
-            "caption_1": f"b to a {n}",
-        }
-        for n in range(3)
-    ]
-    for row in rows:
-        for side in ("image_0", "image_1"):
-            picture(folder / source["images"] / f"{row[side]}.png", len(rows) * int(row["id"]) + int(side[-1]))
-    json_lines(folder / source["file"], rows)
-    return {"images": 6, "texts": 6}
-
-
 def _association(folder: Path, source: dict[str, Any], names: list[str]) -> dict[str, int]:
     """Write four cues, two with each number of candidates that the card names first in its groups."""
     sizes, lines = [each[0] for each in source["sizes"].values()], ["ID,cue,candidates,associations"]
@@ -274,10 +246,11 @@ MAKERS: dict[str, Callable[[Path, dict[str, Any], list[str]], dict[str, int]]] =
     "association": _association,
     "masks": _masks,
     "coco": _coco,
-    "contrast": _contrast,
-    "crossed": _crossed,
+    "contrast": choice_data.contrast,
+    "crossed": choice_data.crossed,
     "folder": _folder,
     "sidecar": _sidecar,
+    "statements": choice_data.statements,
     "table": _table,
     "tables": _tables,
     "vqa": _vqa,

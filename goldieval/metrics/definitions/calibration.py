@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from goldieval.metrics.metric import Metric
 from goldieval.metrics.units import NATS, SQUARED_ERROR
@@ -31,6 +31,11 @@ class CalibrationMetric(Metric):
     has_minimum_detectable_difference = False
     column = ""  # of the outcomes, with one value per image
     bounds = (0.0, 1.0)
+
+    @classmethod
+    def names(cls, params: Any) -> list[str]:
+        """Return the one name, where the scores of a classifier are logits."""
+        return [cls.pattern] if _has_logits(params) else []
 
     def has_ceiling(self, headline: str) -> bool:
         return False
@@ -103,9 +108,9 @@ class ExpectedCalibrationError(CalibrationMetric):
     label_format = "calibration error"
 
     @classmethod
-    def names(cls, params: object) -> list[str]:
+    def names(cls, params: Any) -> list[str]:
         """Return both binnings."""
-        return ["ece", "ece_adaptive"]
+        return ["ece", "ece_adaptive"] if _has_logits(params) else []
 
     @property
     def label(self) -> str:
@@ -158,3 +163,8 @@ class ExpectedCalibrationError(CalibrationMetric):
 
         assert a.strata is not None and b.strata is not None
         return paired_errors((a.values, a.strata), (b.values, b.strata), a.groups)
+
+
+def _has_logits(params: Any) -> bool:
+    """Return whether a zero-shot classification or a probe has probabilities by a softmax."""
+    return getattr(params, "method", "logistic") in ("logistic", "lars")

@@ -24,9 +24,13 @@ class TopK(Metric):
 
     @classmethod
     def names(cls, params: Any) -> list[str]:
-        """Return top-1 and top-5, also of every group; records of at most five classes have no top-5."""
+        """Return top-1 and top-5, also of every group; records of at most five classes have no top-5.
+
+        Several classifiers, of few-shot learning, have neither.
+        """
         groups = getattr(params, "groups", [])
-        return ["acc1", "acc5", *(f"acc{k}_{group}" for k in (1, 5) for group in groups)]
+        whole = [] if getattr(params, "shots", []) else ["acc1", "acc5"]
+        return [*whole, *(f"{name}_{group}" for name in whole for group in groups)]
 
     @property
     def k(self) -> int:
