@@ -11,6 +11,7 @@ from goldieval.metrics.registry import names_of
 from goldieval.tasks.params import (
     ChoiceParams,
     FamilyParams,
+    ImageRetrievalParams,
     ProbeParams,
     RetrievalParams,
     SegmentationParams,
@@ -104,6 +105,11 @@ class CardBase(BaseModel):
 class RetrievalCard(CardBase):
     family: Literal["retrieval"]
     params: RetrievalParams = RetrievalParams()
+
+
+class ImageRetrievalCard(CardBase):
+    family: Literal["image_retrieval"]
+    params: ImageRetrievalParams = ImageRetrievalParams()
 
 
 class ZeroshotCard(CardBase):
