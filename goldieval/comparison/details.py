@@ -42,6 +42,8 @@ def details_of(pair: Pair, metric: str, limit: int) -> Details:
         metric: name of the metric; one whose values are not of single queries or pictures has no flips.
         limit: maximum number of gained, and of lost, queries.
     """
+    if pair.a.record.is_average:
+        return Details()
     columns = (read_outcomes(pair.a.file, pair.a.record), read_outcomes(pair.b.file, pair.b.record))
     flips = _flips(pair, columns, metric, limit)
     return Details(

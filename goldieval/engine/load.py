@@ -200,9 +200,11 @@ def _counts(prepared: Prepared[Any]) -> dict[str, int]:
     train = int(dataset.train.sum()) if dataset.train is not None else 0
     counts = {"images": len(dataset.images) - train}
     if train:
-        counts["train"] = train
+        counts["train"] = prepared.train_images or train
     if dataset.texts:
         counts["texts"] = len(dataset.texts)
+    if dataset.boxes is not None:
+        counts["boxes"] = len(dataset.boxes)
     if prepared.class_labels is not None:
         counts["classes"] = len(prepared.class_labels)
     return counts

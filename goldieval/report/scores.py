@@ -130,7 +130,7 @@ def _stacked(selected: Selected) -> Iterator[Text]:
 def _protocols(selected: Selected) -> Iterator[Text]:
     for record, names in selected:
         task = record.task
-        yield Text(f"{task.name}: {task.protocol}; {task.scoring} scoring", "dim")
+        yield Text(f"{task.name}: {_protocol(record)}; {task.scoring} scoring", "dim")
         if task.subset:
             yield Text("  only the images that are present; not comparable with the whole task", "yellow")
         if task.limit:
@@ -140,6 +140,14 @@ def _protocols(selected: Selected) -> Iterator[Text]:
         yield from (
             Text(f"  warning: {warning}", "yellow") for warning in [*record.warnings, *interval_warnings(record, names)]
         )
+
+
+def _protocol(record: Record) -> str:
+    """Return the protocol; of an average with its title and how its interval was obtained."""
+    task = record.task
+    if not record.is_average or record.headline is None:
+        return task.protocol
+    return f"{task.title}; {task.protocol}; interval: {record.headline.method}"
 
 
 def interval_warnings(record: Record, names: Sequence[str]) -> list[str]:

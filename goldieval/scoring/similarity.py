@@ -6,17 +6,28 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar, cast, runtime_checkable
 
+import numpy as np
 import torch
 
+from goldieval.core.errors import TaskError
 from goldieval.core.units import one_thread
 from goldieval.metrics.accuracy import ClassRanks
+from goldieval.metrics.confidences import CLASSWISE, columns_of
 from goldieval.metrics.ranks import Ranks
 from goldieval.scoring.audit import Audit, audit_classes, audit_images, audit_texts
 from goldieval.scoring.blocks import PatchBlocks
 from goldieval.scoring.candidates import candidates, nearest
+from goldieval.scoring.classwise import classwise_gaps
 from goldieval.scoring.conditioned import Pool
 from goldieval.scoring.conditioned_ranks import conditioned_classes, conditioned_ranks
-from goldieval.scoring.cosine import check_widths, class_ranks, pair_scores, retrieval_ranks, unit
+from goldieval.scoring.cosine import (
+    check_widths,
+    class_ranks,
+    counted_classes,
+    pair_scores,
+    retrieval_ranks,
+    unit,
+)
 from goldieval.scoring.listed import conditioned_pairs
 from goldieval.scoring.shortlist import (
     Exact,
@@ -27,19 +38,31 @@ from goldieval.scoring.shortlist import (
 )
 
 Chosen = TypeVar("Chosen")
+NOT_SHORTLISTED = (
+    "its metrics need the rank of every positive, which a shortlist does not know: use --scoring conditioned or global."
+)
 
 
 class Similarity(Protocol):
     """Scores of a task's images against its texts."""
 
-    def retrieval(self, positives: torch.Tensor) -> tuple[Ranks, Ranks]:
+    def retrieval(self, positives: torch.Tensor, all_positives: bool = False) -> tuple[Ranks, Ranks]:
         """Rank both directions.
 
         Args:
             positives: Pairs (text index, image index), shape (pairs, 2).
+            all_positives: Whether to rank every positive of a query instead of the best alone.
 
         Returns:
             Ranks of text to image and of image to text.
+        """
+
+    def among(self, texts: torch.Tensor, images: torch.Tensor) -> Similarity:
+        """Return the similarity of some texts and images alone.
+
+        Args:
+            texts: Indices of texts, ascending, shape (n,).
+            images: Indices of images, ascending, shape (m,).
         """
 
     def classes(self, prompts: torch.Tensor, labels: torch.Tensor) -> ClassRanks:
@@ -56,6 +79,18 @@ class Similarity(Protocol):
     @property
     def audits(self) -> Mapping[str, Audit]:
         """Losses of the ranks returned so far, by direction (t2i, i2t, i2c); empty if they are exact."""
+
+    @property
+    def factor(self) -> float | None:
+        """Factor of the scores before a softmax, from the model; None if it has none."""
+
+    @property
+    def probabilities(self) -> Mapping[str, np.ndarray]:
+        """What ``classes`` found out about the softmax over the classes, see ``metrics.confidences``; empty if nothing.
+
+        A column each of one value per image. Classwise gaps need a second pass over all scores, which is made where an
+        image has one vector; on a shortlist, most classes have no score.
+        """
 
 
 @runtime_checkable
@@ -74,25 +109,37 @@ class TextSimilarity(Protocol):
         """Return the cosine of text ``first[i]`` and text ``second[i]``, float32, shape (pairs,)."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class GlobalSimilarity:
     """Cosine of one vector per image and one per text.
 
     Attributes:
         images: Unit vectors, shape (images, dim).
         texts: Unit vectors, shape (texts, dim).
+        factor: Factor of the cosines before a softmax; None if the model has none.
+        probabilities: See ``Similarity``; ``classes`` adds to it.
     """
 
     images: torch.Tensor
     texts: torch.Tensor
+    factor: float | None = None
+    probabilities: dict[str, np.ndarray] = field(default_factory=dict, init=False)
 
-    def retrieval(self, positives: torch.Tensor) -> tuple[Ranks, Ranks]:
-        return retrieval_ranks(self.texts, self.images, positives.to(self.texts.device))
+    def retrieval(self, positives: torch.Tensor, all_positives: bool = False) -> tuple[Ranks, Ranks]:
+        return retrieval_ranks(self.texts, self.images, positives.to(self.texts.device), all_positives)
+
+    def among(self, texts: torch.Tensor, images: torch.Tensor) -> GlobalSimilarity:
+        device = self.texts.device
+        return GlobalSimilarity(self.images[images.to(device)], self.texts[texts.to(device)])
 
     def classes(self, prompts: torch.Tensor, labels: torch.Tensor) -> ClassRanks:
         check_widths(self.texts, self.images)
         vectors = ensemble(self.texts, prompts)
-        return class_ranks(self.images, vectors, labels.to(self.images.device))
+        counts = counted_classes(self.images, vectors, labels.to(self.images.device), self.factor)
+        if self.factor is not None:
+            gaps = classwise_gaps(self.images, labels, len(vectors), self.factor, lambda rows: rows @ vectors.T)
+            self.probabilities = columns_of(counts.probability) | {CLASSWISE: gaps.astype(np.float32)}
+        return counts.ranks(len(vectors))
 
     def pairs(self, image_rows: torch.Tensor, text_rows: torch.Tensor) -> torch.Tensor:
         return pair_scores(self.texts, self.images, torch.stack([text_rows, image_rows], dim=1).to(self.texts.device))
@@ -117,21 +164,31 @@ class ConditionedSimilarity:
         pool: The model's pooling.
         blocks: Patch tokens of all images, divided among the processes.
         texts: Text vectors as encoded, shape (texts, dim).
+        factor: Factor of the scores before a softmax; None if the model has none.
         audits: Losses of the ranks returned so far, by direction; empty here, because ranks are exact.
+        probabilities: See ``Similarity``; ``classes`` adds to it.
     """
 
     pool: Pool
     blocks: PatchBlocks
     texts: torch.Tensor
+    factor: float | None = field(default=None, kw_only=True)
     audits: dict[str, Audit] = field(default_factory=dict, init=False)
+    probabilities: dict[str, np.ndarray] = field(default_factory=dict, init=False)
 
-    def retrieval(self, positives: torch.Tensor) -> tuple[Ranks, Ranks]:
-        return conditioned_ranks(self.pool, self.texts, self.blocks, positives.to(self.texts.device))
+    def retrieval(self, positives: torch.Tensor, all_positives: bool = False) -> tuple[Ranks, Ranks]:
+        return conditioned_ranks(self.pool, self.texts, self.blocks, positives.to(self.texts.device), all_positives)
+
+    def among(self, texts: torch.Tensor, images: torch.Tensor) -> Similarity:
+        return ConditionedSimilarity(self.pool, self.blocks.among(images), self.texts[texts.to(self.texts.device)])
 
     def classes(self, prompts: torch.Tensor, labels: torch.Tensor) -> ClassRanks:
         """Rank classes; a class is queried by its ensemble vector, scaled to the length of this model's texts."""
         _, vectors = self._class_vectors(prompts)
-        return conditioned_classes(self.pool, vectors, self.blocks, labels.to(self.texts.device))
+        labels = labels.to(self.texts.device)
+        counts = conditioned_classes(self.pool, vectors, self.blocks, labels, self.factor)
+        self.probabilities = columns_of(counts.probability)
+        return counts.ranks(len(vectors))
 
     def pairs(self, image_rows: torch.Tensor, text_rows: torch.Tensor) -> torch.Tensor:
         pairs = torch.stack([text_rows, image_rows], dim=1).to(self.texts.device)
@@ -161,10 +218,16 @@ class ShortlistSimilarity(ConditionedSimilarity):
     images: torch.Tensor | None
     k: int
 
-    def retrieval(self, positives: torch.Tensor) -> tuple[Ranks, Ranks]:
-        """Rank both directions; if a shortlist holds the whole gallery, ranks are exact and there is no loss."""
+    def retrieval(self, positives: torch.Tensor, all_positives: bool = False) -> tuple[Ranks, Ranks]:
+        """Rank both directions; if a shortlist holds the whole gallery, ranks are exact and there is no loss.
+
+        Raises:
+            TaskError: All positives are to be ranked, of which a shortlist may lack some.
+        """
         if self.k >= max(len(self.texts), len(self.blocks)):
-            return super().retrieval(positives)
+            return super().retrieval(positives, all_positives)
+        if all_positives:
+            raise TaskError(NOT_SHORTLISTED)
         positives = positives.to(self.texts.device)
         exact, texts = Exact(self.pool, self.texts, self.blocks), unit(self.texts, "text")
         first = self._of_rank_0(texts, lambda images: candidates(texts, images, self.k, positives))

@@ -19,7 +19,7 @@ class Accuracy(Metric):
     """Share of queries that are answered right; a tie with the true candidate shares the hit."""
 
     pattern = "accuracy(_(?P<stratum>.+))?"
-    families = ("choice", "vqa")
+    families = ("choice", "regions", "vqa")
     label_format = "accuracy"
 
     @classmethod
