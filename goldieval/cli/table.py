@@ -33,7 +33,9 @@ def table(
     import_: Annotated[
         list[Path],
         typer.Option(
-            "--import", help="File or folder with results of clip-benchmark, open_clip or lmms-eval. Repeatable."
+            "--import",
+            help="File or folder with results of other harnesses: clip-benchmark, open_clip, DataComp, MIEB, vl_compo, "
+            "lmms-eval. Repeatable.",
         ),
     ] = [],
     format_: Annotated[Format, typer.Option("--format", help="Output format.")] = Format.terminal,

@@ -20,12 +20,18 @@ def data_hash(dataset: Dataset, keys: list[str], mask_keys: list[str]) -> str:
         total.update(f"{text.id}\t{text.text}\n".encode())
     if dataset.positives is not None:
         total.update(np.ascontiguousarray(dataset.positives, dtype=np.int64).data)
+    if dataset.candidates is not None:
+        total.update(np.ascontiguousarray(dataset.candidates, dtype=np.int64).data)
     if dataset.choices is not None:
         total.update(np.ascontiguousarray(dataset.choices, dtype=np.int64).data)
     if dataset.train is not None:
         total.update(b"train" + np.packbits(dataset.train).tobytes())
     if dataset.sets is not None:
         total.update(np.ascontiguousarray(dataset.sets, dtype=np.int64).data)
+    if dataset.trues > 1:
+        total.update(f"all of {dataset.trues}".encode())
+    if dataset.groups is not None:
+        total.update("\n".join(dataset.groups).encode())
     if dataset.answers is not None:
         total.update("\n".join(dataset.answers).encode())
     if dataset.boxes is not None:

@@ -8,15 +8,16 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from goldieval.data.readers import AnySource
 from goldieval.metrics.registry import names_of
+from goldieval.tasks.association import AssociationParams
 from goldieval.tasks.params import (
     ChoiceParams,
     FamilyParams,
-    ProbeParams,
     RetrievalParams,
     SegmentationParams,
     VqaParams,
     ZeroshotParams,
 )
+from goldieval.tasks.probe_params import ProbeParams
 from goldieval.tasks.region_params import RegionsParams
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -118,6 +119,11 @@ class ProbeCard(CardBase):
     recipe = 2  # 1: float32, the penalty chosen by the number of held-out images
     family: Literal["probe"]
     params: ProbeParams = ProbeParams()
+
+
+class AssociationCard(CardBase):
+    family: Literal["association"]
+    params: AssociationParams = AssociationParams()
 
 
 class ChoiceCard(CardBase):
