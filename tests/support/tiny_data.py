@@ -312,6 +312,44 @@ def _vqa(folder: Path, source: dict[str, Any], names: list[str]) -> dict[str, in
     return {"images": 3, "texts": 3}
 
 
+def _boxes(folder: Path, source: dict[str, Any], names: list[str]) -> dict[str, int]:
+    """Write three boxes on two pictures, with classes or with false texts, of which one has fewer."""
+    if "label" in source:
+        rows = [f"p{number % 2}.png,1,0.5,{3 + number},4,{name}" for number, name in enumerate(["cat", "dog", "cat"])]
+        picture(folder / "p0.png"), picture(folder / "p1.png", 1)
+        (folder / source["file"]).write_text("\n".join(["image,x,y,w,h,label", *rows]))
+        return {"images": 2, "classes": 2, "boxes": 3}
+    rows = []
+    for number, name in enumerate(["p0.png", "p0.png", "p1.png"]):
+        picture(folder / source.get("images", ".") / name, int(name[1]))
+        entry = {source["image"]: name, source["box"]: [1.5, 0, 4 + number, 6], source["box_id"]: 100 + number}
+        entry |= dict.fromkeys(source["size"], 8)
+        false = [f"A no {number} {other}." for other in range(1 if number == 1 else 3)]
+        rows.append(entry | {source["true"]: [f"A thing {number}."], source["false"]: false})
+    json_lines(folder / source["file"], rows)
+    return {"images": 2, "texts": 10, "boxes": 3}
+
+
+def _coco_boxes(folder: Path, source: dict[str, Any], names: list[str]) -> dict[str, int]:
+    """Write two pictures with boxes and one without, as COCO or, where pictures come from two folders, as LVIS."""
+    lvis, top = "images" not in source, folder / source.get("images", ".")
+    places = [f"{'train2017/' if row == 5 and lvis else 'val2017/' if lvis else ''}{row:012d}.png" for row in (3, 5, 7)]
+    images: list[dict[str, Any]] = [{"id": row, "width": 8, "height": 8} for row in (3, 5, 7)]
+    for image, place in zip(images, places, strict=True):
+        picture(top / place, image["id"])
+        image |= {"coco_url": f"http://images/{place}"} if lvis else {"file_name": place}
+    frequencies = [{"frequency": letter} if lvis else {} for letter in "rcf"]
+    categories = [{"id": 7 * row, "name": f"a_thing {row}"} | frequencies[row - 1] for row in (1, 2, 3)]
+    boxes = [
+        {"id": 10 + row, "image_id": (3, 5, 5, 3)[row], "category_id": (7, 21, 14, 7)[row], "bbox": [row, 1, 3, 4.5]}
+        for row in range(4)
+    ]
+    boxes[0]["iscrowd"] = 1
+    _json(folder / source["annotations"], {"images": images, "annotations": boxes, "categories": categories})
+    source.pop("listed", None)
+    return {"images": 2, "classes": 3, "boxes": 4}
+
+
 def _json(file: Path, content: Any) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(content))
@@ -320,7 +358,9 @@ def _json(file: Path, content: Any) -> None:
 MAKERS: dict[str, Callable[[Path, dict[str, Any], list[str]], dict[str, int]]] = {
     "association": _association,
     "masks": _masks,
+    "boxes": _boxes,
     "coco": _coco,
+    "coco-boxes": _coco_boxes,
     "contrast": choice_data.contrast,
     "crossed": choice_data.crossed,
     "folder": _folder,
