@@ -37,6 +37,22 @@ def locate_model(spec: ModelSpec) -> tuple[str, str, Path | None]:
     return (expanded, "main", weights) if Path(expanded).is_dir() else (name, revision or "main", weights)
 
 
+def weights_of_spec(spec: ModelSpec, options: LoadOptions) -> Path:
+    """Return the file or folder with the weights of FAMILY:OWNER/REPO@REVISION, FAMILY:FOLDER or FAMILY@FILE.
+
+    Raises:
+        GoldievalError: The spec names none of these, the folder does not exist, or the repository cannot be fetched.
+    """
+    if not spec.name and not spec.where:
+        raise GoldievalError(
+            f"model {spec.text!r}: write {spec.family}:OWNER/REPO, {spec.family}:FOLDER or {spec.family}@FILE."
+        )
+    if not spec.name:
+        return Path(spec.where)
+    place, revision, weights = locate_model(spec)
+    return weights or (Path(place) if Path(place).is_dir() else fetched_folder(place, revision, options))
+
+
 def _is_place(where: str) -> bool:
     """Return whether WHERE is a file or a folder with weights, and not a revision."""
     return where.endswith(ENDINGS) or Path(where).is_file() or ("/" in where and weights_place(Path(where)).is_file())

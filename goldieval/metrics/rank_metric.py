@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from goldieval.metrics.metric import Metric
 
@@ -24,6 +24,18 @@ def both_directions(kinds: Sequence[str]) -> list[str]:
     ['t2i_r1', 't2i_r5', 'i2t_r1', 'i2t_r5']
     """
     return [f"{direction}_{kind}" for direction in DIRECTIONS for kind in kinds]
+
+
+def of_strata(kinds: Sequence[str], params: Any) -> list[str]:
+    """Return the names of metrics of groups of queries: text to image of strata, both directions of languages.
+
+    Args:
+        kinds: kinds of metrics, such as ``r1``.
+        params: the card's parameters.
+    """
+    of_texts = [f"t2i_{kind}_{stratum}" for stratum in params.strata for kind in kinds]
+    languages = params.languages if len(params.languages) > 1 else []
+    return of_texts + both_directions([f"{kind}_{language}" for language in languages for kind in kinds])
 
 
 class RankMetric(Metric):

@@ -156,6 +156,24 @@ CASES = {
         {"l.mat": ([1, 2], as_matlab)},
         {"prompts": ["a {c}"], "class_names": ["cat", "dog"]},
     ),
+    "association": Case(
+        "association",
+        "association",
+        {"file": "t.json", "sizes": {"two": [2]}},
+        {
+            "t.json": (
+                [{"ID": "1", "cue": "cat", "candidates": ["p0.png", "p1.png"], "associations": ["p0.png"]}],
+                as_json,
+            )
+        },
+    ),
+    "groups": Case(
+        "table",
+        "zeroshot",
+        {"file": "t.csv", "label": "label", "classes": "c.txt", "groups": [{"key": "label", "names": ["a", "b"]}]},
+        {"t.csv": (ROWS, as_csv), "c.txt": ("cat\ndog", as_text)},
+        {"prompts": ["a {c}"], "groups": ["a", "b"]},
+    ),
     "contrast": Case("contrast", "choice", {"files": ["a.json"], "images": "."}, {"a.json": (CONTRAST, as_json)}),
     "crossed": Case("crossed", "choice", {"file": "t.jsonl", "images": "."}, {"t.jsonl": (CROSSED, as_json_lines)}),
     "contrast lists": Case(
@@ -268,7 +286,9 @@ def pictures() -> Iterator[Path]:
 def task_of(case: Case, folder: Path) -> Task:
     file = folder / f"{case.reader}-{case.family}.card"
     params = {"params": case.params} if case.params else {}
-    headline = {"choice": "accuracy", "vqa": "accuracy", "segmentation": "miou"}.get(case.family)
+    headline = {"association": "jaccard", "choice": "accuracy", "vqa": "accuracy", "segmentation": "miou"}.get(
+        case.family
+    )
     card = content(case.reader, case.family, source={"path": ".", **case.source}, **params)
     file.write_text(yaml.safe_dump(card | ({"headline": headline} if headline else {})))
     return load_card(file)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import choice_data
 import numpy as np
 import yaml
 from helpers import json_lines, picture, png_bytes, tar
@@ -29,7 +32,8 @@ def stand_in(task: Task, root: Path) -> Path:
     source["path"] = str(root / "data")
     source.pop("id", None)
     source.pop("prepared_sha256", None)
-    content["expect"] = MAKERS[source["reader"]](root / "data", source, names) if source["reader"] in MAKERS else {}
+    given = getattr(task.card.params, "strata", []) if task.card.family == "choice" else names
+    content["expect"] = MAKERS[source["reader"]](root / "data", source, given) if source["reader"] in MAKERS else {}
     if names and content["params"].get("class_names"):
         content["params"]["class_names"] = names
     if task.card.family == "segmentation" and task.card.source.on_disk:
@@ -56,26 +60,47 @@ def _class_names(task: Task) -> list[str]:
     if task.card.family not in ("zeroshot", "probe"):
         return []
     given = getattr(task.card.params, "class_names", None)
-    return resolve(task, given, CLASS_NAMES)[:4] if given else [f"class {number}" for number in range(4)]
+    few = min(7 if task.card.headline.endswith("acc5") else 4, task.card.expect.classes or 4)
+    return resolve(task, given, CLASS_NAMES)[:few] if given else [f"class {number}" for number in range(few)]
 
 
 def _webdataset(folder: Path, source: dict[str, Any], names: list[str]) -> dict[str, int]:
     splits = [source.get("split", "test"), *([source["train"]] if "train" in source else [])]
+    count = 8 * _values(source)
     for split in splits:
-        members: dict[str, bytes] = {}
-        for row in range(8):
-            members[f"s{row}.png"] = png_bytes(row + 100 * splits.index(split))
-            labels = (
-                {f"s{row}.cls": str(row % 4).encode()} if names else {f"s{row}.txt": f"one {row}\ntwo {row}".encode()}
-            )
-            members |= labels
-        tar(folder / split / "0.tar", dict(list(members.items())[:8]))
-        tar(folder / split / "1.tar", dict(list(members.items())[8:]))
+        samples = [_sample(row, row + 100 * splits.index(split), source, len(names)) for row in range(count)]
+        tar(folder / split / "0.tar", {name: data for sample in samples[:4] for name, data in sample.items()})
+        tar(folder / split / "1.tar", {name: data for sample in samples[4:] for name, data in sample.items()})
         (folder / split / "nshards.txt").write_text("2")
-    if names:
-        (folder / "classnames.txt").write_text("\n".join(names))
-        return {"images": 8, "classes": 4} | ({"train": 8} if "train" in source else {})
-    return {"images": 8, "texts": 16}
+    if not names:
+        return {"images": count, "texts": 2 * count}
+    lines = [f"{source['objective']}:{name}" for name in names] + ["other:x"] if "objective" in source else names
+    (folder / "classnames.txt").write_text("".join(f"{line}\n" for line in lines))
+    if "templates" in source:
+        (folder / source["templates"]).write_text("a view of {c}\n{c} from above\n")
+    return {"images": count, "classes": len(names)} | ({"train": count} if "train" in source else {})
+
+
+def _values(source: dict[str, Any]) -> int:
+    """Return the number of groups of a source: the product of the numbers of names of its groupings."""
+    return math.prod(len(each["names"]) for each in source.get("groups", []))
+
+
+def _sample(row: int, seed: int, source: dict[str, Any], classes: int) -> dict[str, bytes]:
+    """Return the members of one sample: its label is ``row`` modulo the classes, its groups take turns."""
+    members = {f"s{row}.png": png_bytes(seed)}
+    if not classes:
+        return members | {f"s{row}.txt": f"one {row}\ntwo {row}".encode()}
+    numbers, rest = np.zeros(10, dtype=np.int64), row
+    for each in source.get("groups", []):
+        rest, numbers[int(each["key"].removeprefix("npy."))] = divmod(rest, len(each["names"]))
+    label = source.get("label", "")
+    if label and label not in [each["key"] for each in source.get("groups", [])]:
+        numbers[int(label.removeprefix("npy."))] = row % classes
+    stream = io.BytesIO()
+    np.save(stream, numbers)
+    cls = {} if label else {f"s{row}.cls": str(row % classes).encode()}
+    return members | cls | ({f"s{row}.npy": stream.getvalue()} if "groups" in source or label else {})
 
 
 def _masks(folder: Path, source: dict[str, Any], names: list[str]) -> dict[str, int]:
@@ -168,34 +193,20 @@ def _sidecar(folder: Path, source: dict[str, Any], names: list[str]) -> dict[str
     return {"images": 3, "texts": 6 if "sentences" in source.get("prepare", {}) else 3}
 
 
-def _contrast(folder: Path, source: dict[str, Any], names: list[str]) -> dict[str, int]:
-    for number, name in enumerate(source["files"]):
-        items = {
-            str(key): {"filename": f"{key}.png", "caption": f"{name} {key}", "negative_caption": f"no {name} {key}"}
-            for key in range(1 + number % 2)
-        }
-        _json(folder / source.get("annotations", ".") / name, items)
-    for key in range(2):
-        picture(folder / source["images"] / f"{key}.png", key)
-    return {"images": 2, "texts": 2 * sum(1 + number % 2 for number in range(len(source["files"])))}
-
-
-def _crossed(folder: Path, source: dict[str, Any], names: list[str]) -> dict[str, int]:
-    rows = [
-        {
-            "id": n,
-            "image_0": f"ex_{n}_0",
-            "image_1": f"ex_{n}_1",
-            "caption_0": f"a to b {n}",
-            "caption_1": f"b to a {n}",
-        }
-        for n in range(3)
-    ]
-    for row in rows:
-        for side in ("image_0", "image_1"):
-            picture(folder / source["images"] / f"{row[side]}.png", len(rows) * int(row["id"]) + int(side[-1]))
-    json_lines(folder / source["file"], rows)
-    return {"images": 6, "texts": 6}
+def _association(folder: Path, source: dict[str, Any], names: list[str]) -> dict[str, int]:
+    """Write four cues, two with each number of candidates that the card names first in its groups."""
+    sizes, lines = [each[0] for each in source["sizes"].values()], ["ID,cue,candidates,associations"]
+    for row in range(2 * len(sizes)):
+        candidates = [f"thing {number}" for number in range(row, row + sizes[row % len(sizes)])]
+        quoted = [json.dumps(each).replace('"', '""') for each in (candidates, candidates[1:3])]
+        lines.append(f'{row},Cue {row},"{quoted[0]}","{quoted[1]}"')
+        for number, name in enumerate(candidates, start=row):
+            png = picture(
+                folder / source["images"] / source["picture"].replace("{}", name).replace(".jpg", ".png"), number
+            )
+            png.rename(png.with_suffix(".jpg"))
+    (folder / source["file"]).write_text("\n".join(lines))
+    return {"texts": 2 * len(sizes)}
 
 
 def _vqa(folder: Path, source: dict[str, Any], names: list[str]) -> dict[str, int]:
@@ -232,12 +243,14 @@ def _json(file: Path, content: Any) -> None:
 
 
 MAKERS: dict[str, Callable[[Path, dict[str, Any], list[str]], dict[str, int]]] = {
+    "association": _association,
     "masks": _masks,
     "coco": _coco,
-    "contrast": _contrast,
-    "crossed": _crossed,
+    "contrast": choice_data.contrast,
+    "crossed": choice_data.crossed,
     "folder": _folder,
     "sidecar": _sidecar,
+    "statements": choice_data.statements,
     "table": _table,
     "tables": _tables,
     "vqa": _vqa,

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from goldieval.metrics.rank_metric import DIRECTION, RankMetric, both_directions
+from goldieval.metrics.rank_metric import DIRECTION, RankMetric, both_directions, of_strata
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,9 +22,9 @@ class Recall(RankMetric):
 
     @classmethod
     def names(cls, params: Any) -> list[str]:
-        """Return both directions at every k, and text to image of every stratum."""
-        of_strata = [f"t2i_r{k}_{stratum}" for stratum in params.strata for k in params.k]
-        return both_directions([f"r{k}" for k in params.k]) + of_strata
+        """Return both directions at every k, and those of the strata and languages."""
+        kinds = [f"r{k}" for k in params.k]
+        return both_directions(kinds) + of_strata(kinds, params)
 
     @property
     def k(self) -> int:

@@ -1,0 +1,67 @@
+"""RoIAlign with one bin against its definition, written out sample by sample."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from goldieval.scoring.roi import roi_vectors
+
+
+def by_definition(grid: np.ndarray, box: tuple[float, float, float, float]) -> np.ndarray:
+    """The mean of bilinear samples: ceil(cells) per side, at the middles of equal parts, of a map (rows, columns, dim).
+
+    Coordinates are those of cells, whose values lie at their centres; beyond the outer centres the map is constant.
+    """
+    rows, columns, _ = grid.shape
+    left, top, right, bottom = (np.float32(end) * side for end, side in zip(box, (columns, rows) * 2, strict=True))
+
+    def places(low: float, high: float) -> list[float]:
+        count = math.ceil(high - low)
+        return [low - 0.5 + (number + 0.5) * (high - low) / count for number in range(count)]
+
+    def between(place: float, size: int) -> tuple[int, int, float]:
+        place = min(max(place, 0.0), size - 1.0)
+        first = min(int(place), size - 1)
+        return first, min(first + 1, size - 1), place - first
+
+    samples = []
+    for y in places(top, bottom):
+        for x in places(left, right):
+            above, below, down = between(y, rows)
+            before, after, along = between(x, columns)
+            upper = (1 - along) * grid[above, before] + along * grid[above, after]
+            lower = (1 - along) * grid[below, before] + along * grid[below, after]
+            samples.append((1 - down) * upper + down * lower)
+    return np.mean(samples, axis=0)
+
+
+def test_boxes_of_several_pictures_are_the_means_of_their_samples() -> None:
+    draw = np.random.default_rng(0)
+    maps = draw.normal(size=(3, 5, 7, 4))
+    boxes = []
+    for count in (4, 1, 6):
+        ends = np.sort(draw.uniform(0, 1, (count, 2, 2)), axis=1)
+        boxes.append(torch.from_numpy(ends.reshape(count, 4)))
+    found = roi_vectors(torch.from_numpy(maps), boxes)
+    wanted = [by_definition(grid, tuple(box)) for grid, own in zip(maps, boxes, strict=True) for box in own.tolist()]
+    assert found.dtype == torch.float32 and found.numpy() == pytest.approx(np.array(wanted), abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    "box", [(0.0, 0.0, 1.0, 1.0), (0.0, 0.0, 1e-4, 1e-4), (0.9999, 0.5, 1.0, 0.6), (0.2, 0.4, 0.2 + 1 / 7, 0.6)]
+)
+def test_the_whole_picture_a_point_and_a_cell(box: tuple[float, float, float, float]) -> None:
+    grid = np.random.default_rng(1).normal(size=(5, 7, 3))
+    (found,) = roi_vectors(torch.from_numpy(grid)[None], [torch.tensor([box], dtype=torch.float64)])
+    assert found.numpy() == pytest.approx(by_definition(grid, box), abs=1e-5)
+
+
+def test_a_box_of_one_cell_is_its_vector_and_that_of_the_whole_map_is_the_mean() -> None:
+    grid = torch.randn(1, 4, 4, 3, generator=torch.Generator().manual_seed(0))
+    boxes = torch.tensor([[0.25, 0.5, 0.5, 0.75], [0.0, 0.0, 1.0, 1.0]], dtype=torch.float64)
+    cell, whole = roi_vectors(grid, [boxes])
+    assert torch.allclose(cell, grid[0, 2, 1], atol=1e-6) and torch.allclose(whole, grid[0].mean((0, 1)), atol=1e-6)
