@@ -29,7 +29,7 @@ def print_field(
     """
     if format_ not in ("terminal", "csv"):
         raise GoldievalError(f"--format {format_}: the field has --format terminal or csv, and --html FILE.")
-    from goldieval.report.built_table import sources_of
+    from goldieval.report.built_table import add_averages, sources_of
     from goldieval.report.faults import warn
     from goldieval.report.field.collected import field_of
 
@@ -37,6 +37,7 @@ def print_field(
     if strict and faults:
         raise GoldievalError(faults[0])
     warn(faults)
+    add_averages(sources)
     field = field_of(sources)
     if html is not None:
         from goldieval.report.field.page import write_field_page

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +10,6 @@ from goldieval.core.errors import GoldievalError
 from goldieval.core.text import shell_argument
 from goldieval.records.averages import averages_of
 from goldieval.records.results import Entry
-from goldieval.records.schema import Record
 from goldieval.report.collect import collect
 from goldieval.report.column_choice import choose_columns
 from goldieval.report.grid import Grid
@@ -73,7 +72,7 @@ def build_table(
     changes = {name: value for name, value in (("delta", delta), ("digits", digits)) if value is not None}
     loaded = loaded.model_copy(update=changes)
     sources, faults = sources_of(results, imports, tasks_dir)
-    sources.records += _averages(loaded, sources)
+    add_averages(sources, [each for panel in loaded.panels for each in panel.columns if isinstance(each, Column)])
     loaded = plot.applied(loaded, sources)
     grid = _laid_out(loaded, sources, allow, list(results))
     grid.faults[:0] = faults
@@ -107,14 +106,14 @@ def sources_of(
     return sources, [*collected.faults, *imported.faults]
 
 
-def _averages(spec: TableSpec, sources: TableSources) -> list[tuple[Path, Record]]:
-    """Return the averages over the records; refused ones where a column asks for them, or they lack only a few."""
-    columns = {column.task for panel in spec.panels for column in panel.columns if isinstance(column, Column)}
+def add_averages(sources: TableSources, columns: Iterable[Column] = ()) -> None:
+    """Add the averages over the records; refused ones where a column asks for them, or they lack only a few."""
+    tasks = {column.task for column in columns}
     entries = [Entry(file, record) for file, record in sources.records]
-    wanted = [average for name, average in sources.averages.items() if name in columns]
-    others = [average for name, average in sources.averages.items() if name not in columns]
+    wanted = [average for name, average in sources.averages.items() if name in tasks]
+    others = [average for name, average in sources.averages.items() if name not in tasks]
     found = averages_of(entries, wanted, sources.tasks) + averages_of(entries, others, sources.tasks, likely=True)
-    return [(entry.file, entry.record) for entry in found]
+    sources.records += [(entry.file, entry.record) for entry in found]
 
 
 def _laid_out(spec: TableSpec, sources: TableSources, allow: bool, results: list[Path]) -> Grid:
