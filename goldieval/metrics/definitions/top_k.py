@@ -18,7 +18,7 @@ class TopK(Metric):
     It is of all images, or of those of one group.
     """
 
-    pattern = "acc(?P<k>[0-9]+)(_(?P<stratum>.+))?"
+    pattern = "acc(?P<k>[0-9]+)(_in_(?P<stratum>.+))?"
     families = ("probe", "regions", "zeroshot")
     label_format = "top-{k}"
 
@@ -36,6 +36,10 @@ class TopK(Metric):
     def k(self) -> int:
         """Number of classes among which the true one is looked for."""
         return int(self.parts["k"])
+
+    @property
+    def whole(self) -> str:
+        return f"acc{self.k}"
 
     @property
     def position(self) -> tuple[int, ...]:
