@@ -30,7 +30,7 @@ class TopK(Metric):
         """
         groups = getattr(params, "groups", [])
         whole = [] if getattr(params, "shots", []) else ["acc1", "acc5"]
-        return [*whole, *(f"{name}_{group}" for name in whole for group in groups)]
+        return [*whole, *(f"{name}_in_{group}" for name in whole for group in groups)]
 
     @property
     def k(self) -> int:
