@@ -77,7 +77,7 @@ def _adapter(module: Any, about: Any, note: str, spec: ModelSpec, options: LoadO
 
         def dense(self, pixels: torch.Tensor, attention: str) -> torch.Tensor:
             with self._autocast():
-                features: torch.Tensor = module.dense(upload(pixels, self.device), correlated=attention == "csa")
+                features: torch.Tensor = module.dense(upload(pixels, self.device), attention)
             return features
 
         def generate(self, pixels: torch.Tensor, questions: Sequence[str]) -> list[str]:

@@ -31,7 +31,7 @@ def adapter_of(module: Any, preprocess: Any, tokenizer: Any, kind: Any = None, *
     class WithPatches(TorchAdapter):
         def dense(self, pixels: Any, attention: str) -> Any:
             with self._autocast():
-                return dense(vision, upload(pixels, self.device), attention == "csa")
+                return dense(vision, upload(pixels, self.device), attention)
 
     bases = [base for base, has in ((Trimming, tower), (WithPatches, vision)) if has is not None]
     wrapped = type("OpenClip", (*bases, kind or TorchAdapter), {})

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from goldieval.goldiclip.dense import at_least_a_patch, correlated_block, positions_for
+from goldieval.goldiclip.dense import at_least_a_patch, last_block, positions_for
 
 
 def dense_tower(module: Any) -> Any | None:
@@ -20,13 +20,13 @@ def dense_tower(module: Any) -> Any | None:
     return tower
 
 
-def dense(tower: Any, pixels: torch.Tensor, correlated: bool) -> torch.Tensor:
+def dense(tower: Any, pixels: torch.Tensor, attention: str) -> torch.Tensor:
     """Encode windows (n, 3, height, width): patches of the last layer, final LayerNorm, projection (as COSMOS, SCLIP).
 
     Args:
         tower: The image tower.
         pixels: The windows.
-        correlated: Use correlative self-attention (query-query plus key-key similarities) in the last block.
+        attention: Attention of the last block: ``plain``, ``csa`` or ``value``, see ``goldieval.models.adapter.Dense``.
 
     Returns:
         Features, not normalised, shape (n, rows, columns, dim).
@@ -40,7 +40,7 @@ def dense(tower: Any, pixels: torch.Tensor, correlated: bool) -> torch.Tensor:
     *blocks, last = tower.transformer.resblocks
     for block in blocks:
         hidden = block(hidden)
-    hidden = correlated_block(last, hidden) if correlated else last(hidden)
+    hidden = last_block(last, hidden, attention)
     patches: torch.Tensor = tower.ln_post(hidden[:, 1:])
     projected: torch.Tensor = patches if tower.proj is None else patches @ tower.proj
     return projected.reshape(len(pixels), rows, columns, -1)

@@ -7,8 +7,11 @@ from typing import Annotated
 from pydantic import Field
 
 from goldieval.data.arrays import ArraysSource
+from goldieval.data.association import AssociationSource
+from goldieval.data.box_table import BoxTableSource
 from goldieval.data.caption_lines import CaptionLinesSource
 from goldieval.data.coco import CocoSource
+from goldieval.data.coco_boxes import CocoBoxesSource
 from goldieval.data.coco_masks import CocoMasksSource
 from goldieval.data.contrast import ContrastSource
 from goldieval.data.crossed import CrossedSource
@@ -24,12 +27,16 @@ from goldieval.data.parquet import ParquetSource
 from goldieval.data.relevance import RelevanceSource
 from goldieval.data.shapes.reader import ShapesSource
 from goldieval.data.sidecar import SidecarSource
+from goldieval.data.statements import StatementsSource
 from goldieval.data.table import TableSource, TablesSource
 from goldieval.data.vqa import VqaSource
 from goldieval.data.webdataset import WebdatasetSource
 
 AnySource = Annotated[
     ArraysSource
+    | AssociationSource
+    | BoxTableSource
+    | CocoBoxesSource
     | CaptionLinesSource
     | CocoMasksSource
     | CocoSource
@@ -47,6 +54,7 @@ AnySource = Annotated[
     | RelevanceSource
     | ShapesSource
     | SidecarSource
+    | StatementsSource
     | TableSource
     | TablesSource
     | VqaSource

@@ -118,6 +118,7 @@ class Describer:
             classes=scored.classes if scored else {},
             truncation=cut,
             probe=scored.probe if scored else None,
+            calibration=scored.calibration if scored else None,
             warnings=[*language_warnings(task), *truncation_warnings(cut), *notes, *scored.warnings] if scored else [],
             environment=environment(self._device),
             run=run,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -10,6 +11,20 @@ import torch.nn.functional as F
 from torch import nn
 
 from goldieval.goldiclip.attention import attention, by_head, joined_heads
+
+
+def last_block(block: Any, hidden: torch.Tensor, attention: str) -> torch.Tensor:
+    """Apply the last block of a tower.
+
+    Args:
+        block: The block, one of open_clip's.
+        hidden: Tokens, shape (n, length, width).
+        attention: ``plain``, ``csa`` or ``value``, see ``goldieval.models.adapter.Dense``.
+
+    Returns:
+        Tokens of the same shape.
+    """
+    return _LAST_BLOCKS[attention](block, hidden)
 
 
 def correlated_block(block: Any, hidden: torch.Tensor) -> torch.Tensor:
@@ -30,12 +45,37 @@ def correlated_block(block: Any, hidden: torch.Tensor) -> torch.Tensor:
     return mixed
 
 
+def value_block(block: Any, hidden: torch.Tensor) -> torch.Tensor:
+    """Apply one of open_clip's blocks without mixing tokens: each receives its own value (MaskCLIP; FG-CLIP).
+
+    Args:
+        block: The block.
+        hidden: Tokens, shape (n, length, width).
+
+    Returns:
+        Tokens of the same shape.
+    """
+    scale_1, scale_2 = getattr(block, "ls_1", nn.Identity()), getattr(block, "ls_2", nn.Identity())
+    weights = block.attn
+    value, bias = weights.in_proj_weight.chunk(3)[2], weights.in_proj_bias.chunk(3)[2]
+    hidden = hidden + scale_1(weights.out_proj(F.linear(block.ln_1(hidden), value, bias)))
+    alone: torch.Tensor = hidden + scale_2(block.mlp(block.ln_2(hidden)))
+    return alone
+
+
 def _correlated(weights: nn.MultiheadAttention, hidden: torch.Tensor) -> torch.Tensor:
     projected = F.linear(hidden, weights.in_proj_weight, weights.in_proj_bias)
     queries, keys, values = (by_head(part, weights.num_heads) for part in projected.chunk(3, dim=-1))
     mixed = attention(queries, queries, values) + attention(keys, keys, values)
     out: torch.Tensor = weights.out_proj(joined_heads(mixed))
     return out
+
+
+_LAST_BLOCKS: dict[str, Callable[[Any, torch.Tensor], torch.Tensor]] = {
+    "plain": lambda block, hidden: block(hidden),
+    "csa": correlated_block,
+    "value": value_block,
+}
 
 
 def at_least_a_patch(pixels: torch.Tensor, patch: int) -> torch.Tensor:

@@ -70,12 +70,12 @@ class GoldiClip(nn.Module):
         start, patches = self.vision(pixels)
         return ImageFeatures(self.image_projection(start), self.image_projection(patches), patches)
 
-    def dense(self, pixels: torch.Tensor, correlated: bool) -> torch.Tensor:
+    def dense(self, pixels: torch.Tensor, attention: str) -> torch.Tensor:
         """Return projected patch tokens of windows of any size.
 
         Args:
             pixels: Shape (n, 3, height, width).
-            correlated: Whether the last block uses correlative self-attention, see ``dense.correlated_block``.
+            attention: Attention of the last block, see ``dense.last_block``.
 
         Returns:
             Shape (n, rows, columns, dim).
@@ -83,7 +83,7 @@ class GoldiClip(nn.Module):
         patch = self.config.patch_size
         pixels = at_least_a_patch(pixels, patch)
         height, width = (side // patch for side in pixels.shape[-2:])
-        _, tokens = self.vision(pixels[..., : height * patch, : width * patch], correlated)
+        _, tokens = self.vision(pixels[..., : height * patch, : width * patch], attention)
         patches: torch.Tensor = self.image_projection(tokens)
         return patches.reshape(len(pixels), height, width, -1)
 

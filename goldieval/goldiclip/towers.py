@@ -10,7 +10,7 @@ from torch import nn
 
 from goldieval.goldiclip.blocks import run
 from goldieval.goldiclip.config import ModelConfig
-from goldieval.goldiclip.dense import correlated_block, positions_for
+from goldieval.goldiclip.dense import last_block, positions_for
 
 
 def patch_stem(width: int, patch: int) -> nn.Module:
@@ -39,12 +39,12 @@ class VisionTower(nn.Module):
         self.ln_pre, self.ln_post = LayerNorm(width), LayerNorm(width)
         self.transformer = Transformer(width, config.vision_layers, config.vision_heads)
 
-    def forward(self, pixels: torch.Tensor, correlated: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(self, pixels: torch.Tensor, attention: str = "plain") -> tuple[torch.Tensor, torch.Tensor]:
         """Encode images.
 
         Args:
             pixels: Shape (n, 3, height, width), multiples of the patch size.
-            correlated: Whether the last block uses correlative self-attention, see ``dense.correlated_block``.
+            attention: Attention of the last block, see ``dense.last_block``.
 
         Returns:
             The class token (n, width) and the patch tokens (n, patches, width).
@@ -55,10 +55,10 @@ class VisionTower(nn.Module):
         tokens = torch.cat([start, tokens], dim=1) + self._positions(*grid.shape[-2:]).to(tokens.dtype)
         hidden = self.ln_pre(tokens)
         blocks = self.transformer.resblocks
-        if correlated:
-            hidden = correlated_block(blocks[-1], run(blocks[:-1], hidden, causal=False))
-        else:
+        if attention == "plain":
             hidden = run(blocks, hidden, causal=False)
+        else:
+            hidden = last_block(blocks[-1], run(blocks[:-1], hidden, causal=False), attention)
         tokens = self.ln_post(hidden)
         return tokens[:, 0], tokens[:, 1:]
 

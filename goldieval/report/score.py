@@ -99,7 +99,16 @@ def of_record(record: Record, metric: str, file: Path | None = None) -> Score | 
     """Return the score of a record in a metric; None if it has none. For a failed record, the score has no value."""
     name, task = display_name(record), record.task
     if record.status == "failed":
-        return Score(name, "ours", task.name, metric, None, note=f"failed: {record.reason}", file=file, record=record)
+        return Score(
+            name,
+            "ours",
+            task.name,
+            metric,
+            None,
+            note=f"{record.outcome.lower()}: {record.reason}",
+            file=file,
+            record=record,
+        )
     if metric not in record.metrics:
         return None
     measured: MeasuredMetric = record.metrics[metric]

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 
 from goldieval.core.meter import Meter, metered
-from goldieval.metrics.accuracy import ClassCounts, ClassRanks, class_counts, joined_counts
+from goldieval.metrics.accuracy import ClassCounts, class_counts, joined_counts
 from goldieval.metrics.rank_counter import RankCounter, Tally
 from goldieval.metrics.ranks import Ranks
 from goldieval.scoring.blocks import PatchBlocks
@@ -99,19 +99,22 @@ def _tiles(pool: Pool, texts: torch.Tensor, blocks: PatchBlocks, held_texts: int
                 yield _Tile(scorer, part, number, starts[number] + image, patches[image : image + step])
 
 
-def conditioned_classes(pool: Pool, classes: torch.Tensor, blocks: PatchBlocks, labels: torch.Tensor) -> ClassRanks:
-    """Rank the true class of every image and predict a class.
+def conditioned_classes(
+    pool: Pool, classes: torch.Tensor, blocks: PatchBlocks, labels: torch.Tensor, factor: float | None = None
+) -> ClassCounts:
+    """Compare the true class of every image with the others.
 
     Args:
         pool: The model's pooling.
         classes: Class vectors, shape (classes, dim).
         blocks: Patch tokens of all images.
         labels: Class indices, shape (images,).
+        factor: Factor of the scores before the softmax; None for no probabilities.
     """
 
     def count(tile: _Tile) -> ClassCounts:
         true = labels[tile.image : tile.image + len(tile.patches)]
-        return class_counts(tile.scorer.rows(tile.patches), true)
+        return class_counts(tile.scorer.rows(tile.patches), true, factor)
 
     found: dict[int, list[ClassCounts]] = {}
     with metered("scoring images", blocks.own_images) as meter:
@@ -121,7 +124,7 @@ def conditioned_classes(pool: Pool, classes: torch.Tensor, blocks: PatchBlocks, 
     by_block = {number: joined_counts(parts) for number, parts in found.items()}
     if blocks.apart:
         by_block = {number: ClassCounts(*(part.cpu() for part in counts)) for number, counts in by_block.items()}
-    return joined_counts(blocks.gathered(by_block)).ranks(len(classes))
+    return joined_counts(blocks.gathered(by_block))
 
 
 def conditioned_rows(pool: Pool, texts: torch.Tensor, blocks: PatchBlocks, images: torch.Tensor) -> torch.Tensor:

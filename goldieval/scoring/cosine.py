@@ -127,21 +127,28 @@ def pair_scores(texts: torch.Tensor, images: torch.Tensor, pairs: torch.Tensor) 
 
 
 def class_ranks(images: torch.Tensor, classes: torch.Tensor, labels: torch.Tensor) -> ClassRanks:
-    """Rank the true class of every image and predict a class.
+    """Rank the true class of every image and predict a class, see ``counted_classes``."""
+    return counted_classes(images, classes, labels).ranks(len(classes))
+
+
+def counted_classes(
+    images: torch.Tensor, classes: torch.Tensor, labels: torch.Tensor, factor: float | None = None
+) -> ClassCounts:
+    """Compare the true class of every image with the others.
 
     Args:
         images: Unit vectors, shape (images, dim).
         classes: Unit vectors, shape (classes, dim).
         labels: Class indices, shape (images,).
+        factor: Factor of the cosines before the softmax; None for no probabilities.
     """
 
     def count(part: tuple[torch.Tensor, torch.Tensor]) -> ClassCounts:
         with torch.no_grad():
-            return class_counts(part[0] @ classes.T, part[1])
+            return class_counts(part[0] @ classes.T, part[1], factor)
 
     parts = zip(torch.split(images, IMAGES), torch.split(labels, IMAGES), strict=True)
-    counted = [counts for _, counts in units(count, parts, str(images.device), thread_count())]
-    return joined_counts(counted).ranks(len(classes))
+    return joined_counts([counts for _, counts in units(count, parts, str(images.device), thread_count())])
 
 
 def check_widths(texts: torch.Tensor, images: torch.Tensor) -> None:

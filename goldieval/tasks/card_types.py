@@ -8,16 +8,18 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from goldieval.data.readers import AnySource
 from goldieval.metrics.registry import names_of
+from goldieval.tasks.association import AssociationParams
 from goldieval.tasks.params import (
     ChoiceParams,
     FamilyParams,
     ImageRetrievalParams,
-    ProbeParams,
     RetrievalParams,
     SegmentationParams,
     VqaParams,
     ZeroshotParams,
 )
+from goldieval.tasks.probe_params import ProbeParams
+from goldieval.tasks.region_params import RegionsParams
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
@@ -30,6 +32,7 @@ class Expect(BaseModel):
         train: number of images of the train split, which are not scored.
         texts: number of texts.
         classes: number of classes.
+        boxes: number of boxes.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -38,6 +41,7 @@ class Expect(BaseModel):
     train: Annotated[int, Field(ge=1)] | None = None
     texts: Annotated[int, Field(ge=1)] | None = None
     classes: Annotated[int, Field(ge=1)] | None = None
+    boxes: Annotated[int, Field(ge=1)] | None = None
 
 
 CARD_TYPES: dict[str, type[CardBase]] = {}  # by family
@@ -123,6 +127,11 @@ class ProbeCard(CardBase):
     params: ProbeParams = ProbeParams()
 
 
+class AssociationCard(CardBase):
+    family: Literal["association"]
+    params: AssociationParams = AssociationParams()
+
+
 class ChoiceCard(CardBase):
     family: Literal["choice"]
     params: ChoiceParams = ChoiceParams()
@@ -136,3 +145,8 @@ class VqaCard(CardBase):
 class SegmentationCard(CardBase):
     family: Literal["segmentation"]
     params: SegmentationParams
+
+
+class RegionsCard(CardBase):
+    family: Literal["regions"]
+    params: RegionsParams = RegionsParams()

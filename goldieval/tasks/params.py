@@ -19,6 +19,7 @@ class Pinned(BaseModel):
         sha256: SHA-256 of the list as compact JSON.
         version: release of clip-benchmark that the list was taken from.
         drop: elements of the list to leave out.
+        take: positions of the elements to use, from 0; all by default. The hash is that of the whole list.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -27,6 +28,21 @@ class Pinned(BaseModel):
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
     version: str
     drop: list[str] = []
+    take: list[Annotated[int, Field(ge=0)]] = []
+
+
+class InData(BaseModel):
+    """Prompts from the data themselves, where the source names a file of prompts.
+
+    Attributes:
+        in_data: always true; it tells this notation from the others.
+        sha256: SHA-256 of the list as compact JSON, if it is known; a changed list is then an error.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    in_data: Literal[True]
+    sha256: Annotated[str, Field(pattern="^([0-9a-f]{64})?$")] = ""
 
 
 class FamilyParams(BaseModel):
@@ -136,7 +152,9 @@ def _each_contains_the_class(prompts: object) -> object:
     return prompts
 
 
-Prompts = Annotated[Pinned | str | Annotated[list[str], Field(min_length=1)], AfterValidator(_each_contains_the_class)]
+Listed = Annotated[list[str], Field(min_length=1)]
+Prompts = Annotated[Pinned | str | Listed, AfterValidator(_each_contains_the_class)]
+PromptsOrInData = Annotated[InData | Pinned | str | Listed, AfterValidator(_each_contains_the_class)]
 
 
 class ZeroshotParams(SimilarityParams):
@@ -145,10 +163,15 @@ class ZeroshotParams(SimilarityParams):
     Attributes:
         prompts: prompts, in which ``{c}`` stands for the class name.
         class_names: class names in label order; None means those of the data.
+        groups: groups of images whose accuracies are also reported, each and the lowest of them. A group of the data
+            that is not listed counts in the accuracy of all images only.
+        macro_f1: whether the mean over classes of F1 is reported as well.
     """
 
-    prompts: Prompts
+    prompts: PromptsOrInData
     class_names: Pinned | str | Annotated[list[str], Field(min_length=1)] | None = None
+    groups: Strata = []
+    macro_f1: bool = False
 
 
 class ChoiceParams(SimilarityParams):
@@ -157,36 +180,26 @@ class ChoiceParams(SimilarityParams):
     Attributes:
         strata: groups of queries for which accuracy is also reported.
         sets: whether queries belong to sets that are scored as a whole (text, image and group score).
+        text_only: whether the similarity of the true captions to each other is compared with that to the false ones.
+        mean_of_groups: whether the mean accuracy over the groups of the data is reported, beside that of all queries.
+        least_in_group: groups with fewer queries are left out of that mean.
+        groups_left_out: names of further groups that are left out of it.
+        same_image: what makes the images of two queries the same one: their ids or, in data that hold a copy of the
+            image for every query, their contents. Queries of one image are not independent.
     """
 
     strata: Strata = []
     sets: bool = False
+    text_only: bool = False
+    mean_of_groups: bool = False
+    least_in_group: Annotated[int, Field(ge=1)] = 1
+    groups_left_out: list[str] = []
+    same_image: Literal["id", "content"] = "id"
 
     def mode(self, model_mode: str, requested: str | None = None) -> str:
         """Return the scoring mode. In place of a shortlist all candidates are scored, since there are only a few."""
         mode = super().mode(model_mode, requested)
         return "conditioned" if shortlist_size(mode) else mode
-
-
-PENALTIES = [10, 1, 0.1, 0.01, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7]
-
-
-class ProbeParams(FamilyParams):
-    """Parameters of a linear probe.
-
-    Attributes:
-        penalties: penalties on the squared weights relative to the mean loss, tried from the strongest to the weakest.
-        heldout: fraction of the train split that is held out to choose the penalty.
-        steps: maximum number of solver steps.
-    """
-
-    penalties: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)] = PENALTIES
-    heldout: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    steps: Annotated[int, Field(ge=1)] = 5000
-
-    def mode(self, model_mode: str, requested: str | None = None) -> Literal["features"]:
-        """Return the one mode: a classifier is fitted to image embeddings, and no text is compared."""
-        return "features"
 
 
 class VqaParams(FamilyParams):

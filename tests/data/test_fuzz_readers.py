@@ -113,6 +113,16 @@ def as_matlab(labels: Any) -> bytes:
     return stream.getvalue()
 
 
+BOXES = [
+    {"image": f"p{n}.png", "bbox": [1, 2, 3.5, 4], "w": 8, "h": 8, "id": n + 1, "pos": "a cat", "neg": ["a dog", "x"]}
+    for n in range(2)
+]
+LABELLED = {"image": "p0.png", "id": 1, "w": 8, "h": 8, "label": "cat"}
+INSTANCES = {
+    "images": [{"id": n, "file_name": f"p{n}.png", "width": 8, "height": 8} for n in range(2)],
+    "annotations": [{"id": 1, "image_id": 0, "category_id": 3, "bbox": [1, 2, 3.5, 4], "iscrowd": 0}],
+    "categories": [{"id": 3, "name": "cat", "frequency": "r"}, {"id": 4, "name": "dog", "frequency": "f"}],
+}
 MASKS = [{"image": "p0.png", "mask": "m0.png"}, {"image": "p1.png", "mask": "m0.png"}]
 
 
@@ -144,6 +154,27 @@ CASES = {
         {"a.json": (PANOPTIC, as_json)},
         SEGMENTS,
     ),
+    "boxes": Case(
+        "boxes",
+        "regions",
+        {"file": "t.jsonl", "true": "pos", "false": "neg", "size": ["w", "h"], "groups": ["pos"], "box_id": "id"},
+        {"t.jsonl": (BOXES, as_json_lines)},
+        {},
+    ),
+    "box labels": Case(
+        "boxes",
+        "regions",
+        {"file": "t.csv", "box": ["id", "id", "w", "h"], "label": "label", "classes": "c.txt"},
+        {"t.csv": ([LABELLED, LABELLED | {"image": "p1.png", "label": "dog"}], as_csv), "c.txt": ("cat\ndog", as_text)},
+        {"prompts": ["a {c}"]},
+    ),
+    "coco boxes": Case(
+        "coco-boxes",
+        "regions",
+        {"annotations": "a.json"},
+        {"a.json": (INSTANCES, as_json)},
+        {"prompts": ["a {c}"]},
+    ),
     "masks": Case("masks", "segmentation", {"file": "t.json"}, {"t.json": (MASKS, as_json)}, SEGMENTS),
     "mask names": Case(
         "masks",
@@ -165,6 +196,24 @@ CASES = {
         {"file": "l.mat", "variable": "labels", "images": ".", "picture": "p{}.png"},
         {"l.mat": ([1, 2], as_matlab)},
         {"prompts": ["a {c}"], "class_names": ["cat", "dog"]},
+    ),
+    "association": Case(
+        "association",
+        "association",
+        {"file": "t.json", "sizes": {"two": [2]}},
+        {
+            "t.json": (
+                [{"ID": "1", "cue": "cat", "candidates": ["p0.png", "p1.png"], "associations": ["p0.png"]}],
+                as_json,
+            )
+        },
+    ),
+    "groups": Case(
+        "table",
+        "zeroshot",
+        {"file": "t.csv", "label": "label", "classes": "c.txt", "groups": [{"key": "label", "names": ["a", "b"]}]},
+        {"t.csv": (ROWS, as_csv), "c.txt": ("cat\ndog", as_text)},
+        {"prompts": ["a {c}"], "groups": ["a", "b"]},
     ),
     "contrast": Case("contrast", "choice", {"files": ["a.json"], "images": "."}, {"a.json": (CONTRAST, as_json)}),
     "crossed": Case("crossed", "choice", {"file": "t.jsonl", "images": "."}, {"t.jsonl": (CROSSED, as_json_lines)}),
@@ -335,9 +384,8 @@ def pictures() -> Iterator[Path]:
 def task_of(case: Case, folder: Path) -> Task:
     file = folder / f"{case.reader}-{case.family}.card"
     params = {"params": case.params} if case.params else {}
-    headline = {"image_retrieval": "i2i_r1", "choice": "accuracy", "vqa": "accuracy", "segmentation": "miou"}.get(
-        case.family
-    )
+    headlines = {"association": "jaccard", "image_retrieval": "i2i_r1", "segmentation": "miou"}
+    headline = headlines.get(case.family, "accuracy" if case.family in ("choice", "regions", "vqa") else None)
     card = content(case.reader, case.family, source={"path": ".", **case.source}, **params)
     file.write_text(yaml.safe_dump(card | ({"headline": headline} if headline else {})))
     return load_card(file)

@@ -208,11 +208,11 @@ def test_golden_values_of_the_released_segmentor(attention: str) -> None:
     read = reader("projection", units, units, None)
     wanted = {name: values[f"out.{attention}.{name}"] for name in ("patch_tokens", "window_logits", "slide_logits")}
     with torch.no_grad():
-        tokens = dense(tower, values["in.crops"], attention == "csa")
+        tokens = dense(tower, values["in.crops"], attention)
         assert (tokens.flatten(1, 2) - wanted["patch_tokens"]).abs().max() < 1e-4
 
         def encode(windows: torch.Tensor) -> torch.Tensor:
-            return read(dense(tower, windows, attention == "csa"))
+            return read(dense(tower, windows, attention))
 
         crop, stride = config["crop"], config["stride"]
         for window, logits in zip(values["in.crops"], wanted["window_logits"], strict=True):

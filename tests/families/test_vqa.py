@@ -163,9 +163,9 @@ def test_goldiclip_encodes_a_picture_once_for_its_questions(monkeypatch: pytest.
         encoded: list[int] = []
         forward = VisionTower.forward
 
-        def counted(self: VisionTower, pixels: torch.Tensor, correlated: bool = False) -> Any:
+        def counted(self: VisionTower, pixels: torch.Tensor, attention: str = "plain") -> Any:
             encoded.append(len(pixels))
-            return forward(self, pixels, correlated)
+            return forward(self, pixels, attention)
 
         monkeypatch.setattr(VisionTower, "forward", counted)
         assert model.generate(torch.stack(shown), questions) == alone

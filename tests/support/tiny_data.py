@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import choice_data
 import numpy as np
 import yaml
 from helpers import json_lines, picture, png_bytes, tar
@@ -30,7 +33,8 @@ def stand_in(task: Task, root: Path) -> Path:
     source["path"] = str(root / "data")
     source.pop("id", None)
     source.pop("prepared_sha256", None)
-    content["expect"] = MAKERS[source["reader"]](root / "data", source, names) if source["reader"] in MAKERS else {}
+    given = getattr(task.card.params, "strata", []) if task.card.family == "choice" else names
+    content["expect"] = MAKERS[source["reader"]](root / "data", source, given) if source["reader"] in MAKERS else {}
     if names and content["params"].get("class_names"):
         content["params"]["class_names"] = names
     if task.card.family == "segmentation" and task.card.source.on_disk:
@@ -58,26 +62,47 @@ def _class_names(task: Task) -> list[str]:
     if task.card.family not in ("zeroshot", "probe"):
         return []
     given = getattr(task.card.params, "class_names", None)
-    return resolve(task, given, CLASS_NAMES)[:4] if given else [f"class {number}" for number in range(4)]
+    few = min(7 if task.card.headline.endswith("acc5") else 4, task.card.expect.classes or 4)
+    return resolve(task, given, CLASS_NAMES)[:few] if given else [f"class {number}" for number in range(few)]
 
 
 def _webdataset(folder: Path, source: dict[str, Any], names: list[str]) -> dict[str, int]:
     splits = [source.get("split", "test"), *([source["train"]] if "train" in source else [])]
+    count = 8 * _values(source)
     for split in splits:
-        members: dict[str, bytes] = {}
-        for row in range(8):
-            members[f"s{row}.png"] = png_bytes(row + 100 * splits.index(split))
-            labels = (
-                {f"s{row}.cls": str(row % 4).encode()} if names else {f"s{row}.txt": f"one {row}\ntwo {row}".encode()}
-            )
-            members |= labels
-        tar(folder / split / "0.tar", dict(list(members.items())[:8]))
-        tar(folder / split / "1.tar", dict(list(members.items())[8:]))
+        samples = [_sample(row, row + 100 * splits.index(split), source, len(names)) for row in range(count)]
+        tar(folder / split / "0.tar", {name: data for sample in samples[:4] for name, data in sample.items()})
+        tar(folder / split / "1.tar", {name: data for sample in samples[4:] for name, data in sample.items()})
         (folder / split / "nshards.txt").write_text("2")
-    if names:
-        (folder / "classnames.txt").write_text("\n".join(names))
-        return {"images": 8, "classes": 4} | ({"train": 8} if "train" in source else {})
-    return {"images": 8, "texts": 16}
+    if not names:
+        return {"images": count, "texts": 2 * count}
+    lines = [f"{source['objective']}:{name}" for name in names] + ["other:x"] if "objective" in source else names
+    (folder / "classnames.txt").write_text("".join(f"{line}\n" for line in lines))
+    if "templates" in source:
+        (folder / source["templates"]).write_text("a view of {c}\n{c} from above\n")
+    return {"images": count, "classes": len(names)} | ({"train": count} if "train" in source else {})
+
+
+def _values(source: dict[str, Any]) -> int:
+    """Return the number of groups of a source: the product of the numbers of names of its groupings."""
+    return math.prod(len(each["names"]) for each in source.get("groups", []))
+
+
+def _sample(row: int, seed: int, source: dict[str, Any], classes: int) -> dict[str, bytes]:
+    """Return the members of one sample: its label is ``row`` modulo the classes, its groups take turns."""
+    members = {f"s{row}.png": png_bytes(seed)}
+    if not classes:
+        return members | {f"s{row}.txt": f"one {row}\ntwo {row}".encode()}
+    numbers, rest = np.zeros(10, dtype=np.int64), row
+    for each in source.get("groups", []):
+        rest, numbers[int(each["key"].removeprefix("npy."))] = divmod(rest, len(each["names"]))
+    label = source.get("label", "")
+    if label and label not in [each["key"] for each in source.get("groups", [])]:
+        numbers[int(label.removeprefix("npy."))] = row % classes
+    stream = io.BytesIO()
+    np.save(stream, numbers)
+    cls = {} if label else {f"s{row}.cls": str(row % classes).encode()}
+    return members | cls | ({f"s{row}.npy": stream.getvalue()} if "groups" in source or label else {})
 
 
 def _masks(folder: Path, source: dict[str, Any], names: list[str]) -> dict[str, int]:
@@ -183,34 +208,20 @@ def _sidecar(folder: Path, source: dict[str, Any], names: list[str]) -> dict[str
     return {"images": 3, "texts": 6 if "sentences" in source.get("prepare", {}) else 3}
 
 
-def _contrast(folder: Path, source: dict[str, Any], names: list[str]) -> dict[str, int]:
-    for number, name in enumerate(source["files"]):
-        items = {
-            str(key): {"filename": f"{key}.png", "caption": f"{name} {key}", "negative_caption": f"no {name} {key}"}
-            for key in range(1 + number % 2)
-        }
-        _json(folder / source.get("annotations", ".") / name, items)
-    for key in range(2):
-        picture(folder / source["images"] / f"{key}.png", key)
-    return {"images": 2, "texts": 2 * sum(1 + number % 2 for number in range(len(source["files"])))}
-
-
-def _crossed(folder: Path, source: dict[str, Any], names: list[str]) -> dict[str, int]:
-    rows = [
-        {
-            "id": n,
-            "image_0": f"ex_{n}_0",
-            "image_1": f"ex_{n}_1",
-            "caption_0": f"a to b {n}",
-            "caption_1": f"b to a {n}",
-        }
-        for n in range(3)
-    ]
-    for row in rows:
-        for side in ("image_0", "image_1"):
-            picture(folder / source["images"] / f"{row[side]}.png", len(rows) * int(row["id"]) + int(side[-1]))
-    json_lines(folder / source["file"], rows)
-    return {"images": 6, "texts": 6}
+def _association(folder: Path, source: dict[str, Any], names: list[str]) -> dict[str, int]:
+    """Write four cues, two with each number of candidates that the card names first in its groups."""
+    sizes, lines = [each[0] for each in source["sizes"].values()], ["ID,cue,candidates,associations"]
+    for row in range(2 * len(sizes)):
+        candidates = [f"thing {number}" for number in range(row, row + sizes[row % len(sizes)])]
+        quoted = [json.dumps(each).replace('"', '""') for each in (candidates, candidates[1:3])]
+        lines.append(f'{row},Cue {row},"{quoted[0]}","{quoted[1]}"')
+        for number, name in enumerate(candidates, start=row):
+            png = picture(
+                folder / source["images"] / source["picture"].replace("{}", name).replace(".jpg", ".png"), number
+            )
+            png.rename(png.with_suffix(".jpg"))
+    (folder / source["file"]).write_text("\n".join(lines))
+    return {"texts": 2 * len(sizes)}
 
 
 def _judged(folder: Path, source: dict[str, Any], names: list[str]) -> dict[str, int]:
@@ -301,18 +312,60 @@ def _vqa(folder: Path, source: dict[str, Any], names: list[str]) -> dict[str, in
     return {"images": 3, "texts": 3}
 
 
+def _boxes(folder: Path, source: dict[str, Any], names: list[str]) -> dict[str, int]:
+    """Write three boxes on two pictures, with classes or with false texts, of which one has fewer."""
+    if "label" in source:
+        rows = [f"p{number % 2}.png,1,0.5,{3 + number},4,{name}" for number, name in enumerate(["cat", "dog", "cat"])]
+        picture(folder / "p0.png"), picture(folder / "p1.png", 1)
+        (folder / source["file"]).write_text("\n".join(["image,x,y,w,h,label", *rows]))
+        return {"images": 2, "classes": 2, "boxes": 3}
+    rows = []
+    for number, name in enumerate(["p0.png", "p0.png", "p1.png"]):
+        picture(folder / source.get("images", ".") / name, int(name[1]))
+        entry = {source["image"]: name, source["box"]: [1.5, 0, 4 + number, 6], source["box_id"]: 100 + number}
+        entry |= dict.fromkeys(source["size"], 8)
+        false = [f"A no {number} {other}." for other in range(1 if number == 1 else 3)]
+        rows.append(entry | {source["true"]: [f"A thing {number}."], source["false"]: false})
+    json_lines(folder / source["file"], rows)
+    return {"images": 2, "texts": 10, "boxes": 3}
+
+
+def _coco_boxes(folder: Path, source: dict[str, Any], names: list[str]) -> dict[str, int]:
+    """Write two pictures with boxes and one without, as COCO or, where pictures come from two folders, as LVIS."""
+    lvis, top = "images" not in source, folder / source.get("images", ".")
+    places = [f"{'train2017/' if row == 5 and lvis else 'val2017/' if lvis else ''}{row:012d}.png" for row in (3, 5, 7)]
+    images: list[dict[str, Any]] = [{"id": row, "width": 8, "height": 8} for row in (3, 5, 7)]
+    for image, place in zip(images, places, strict=True):
+        picture(top / place, image["id"])
+        image |= {"coco_url": f"http://images/{place}"} if lvis else {"file_name": place}
+    frequencies = [{"frequency": letter} if lvis else {} for letter in "rcf"]
+    categories = [{"id": 7 * row, "name": f"a_thing {row}"} | frequencies[row - 1] for row in (1, 2, 3)]
+    boxes = [
+        {"id": 10 + row, "image_id": (3, 5, 5, 3)[row], "category_id": (7, 21, 14, 7)[row], "bbox": [row, 1, 3, 4.5]}
+        for row in range(4)
+    ]
+    boxes[0]["iscrowd"] = 1
+    _json(folder / source["annotations"], {"images": images, "annotations": boxes, "categories": categories})
+    source.pop("listed", None)
+    return {"images": 2, "classes": 3, "boxes": 4}
+
+
 def _json(file: Path, content: Any) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(content))
 
 
 MAKERS: dict[str, Callable[[Path, dict[str, Any], list[str]], dict[str, int]]] = {
+    "association": _association,
     "masks": _masks,
+    "boxes": _boxes,
     "coco": _coco,
-    "contrast": _contrast,
-    "crossed": _crossed,
+    "coco-boxes": _coco_boxes,
+    "contrast": choice_data.contrast,
+    "crossed": choice_data.crossed,
     "folder": _folder,
     "sidecar": _sidecar,
+    "statements": choice_data.statements,
     "table": _table,
     "tables": _tables,
     "caption-lines": _caption_lines,
