@@ -67,14 +67,8 @@ def test_options_of_which_one_is_true(tmp_path: Path) -> None:
 
 def test_lists_and_numbers_of_pictures(tmp_path: Path) -> None:
     as_json(tmp_path, "coco_qa.json", [[397133, "a cup on the left", "a cup on the right"]])
-    options: dict[str, Any] = {
-        "files": ["coco_qa.json"],
-        "image": "0",
-        "picture": "{:012}.jpg",
-        "true": "1",
-        "false": "2",
-    }
-    dataset = read(tmp_path, "contrast", **options, images="val2017")
+    keys: dict[str, Any] = {"image": "0", "picture": "{:012}.jpg", "true": "1", "false": "2"}
+    dataset = read(tmp_path, "contrast", files=["coco_qa.json"], images="val2017", **keys)
     assert dataset.images[0].path == "val2017/000000397133.jpg"
     assert texts_of_queries(dataset) == [["a cup on the left", "a cup on the right"]]
 
@@ -140,9 +134,8 @@ STATEMENTS |= {"images": "pictures", "picture": "{type}/{id}.png", "prompt": "a 
 
 
 def test_two_rows_are_an_example(tmp_path: Path) -> None:
-    (tmp_path / "q.csv").write_text(
-        "Q,T,S\n1,State and Condition,open\n2,State and Condition,closed\n3,Texts,a\n4,Texts,b\n"
-    )
+    rows = ["Q,T,S", "1,State and Condition,open", "2,State and Condition,closed", "3,Texts,a", "4,Texts,b"]
+    (tmp_path / "q.csv").write_text("\n".join(rows))
     for name in ("State and Condition/1", "State and Condition/2", "Texts/3", "Texts/4"):
         picture(tmp_path / "pictures" / f"{name}.png", len(name))
     dataset = read(tmp_path, "statements", **STATEMENTS)
