@@ -8,20 +8,16 @@ is refused, without a prompt, before transformers sees it.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from goldieval.core.declared_sizes import check_outline
 from goldieval.core.errors import GoldievalError
 from goldieval.core.offline import offline
 from goldieval.core.reads import notes_reads
-from goldieval.core.transfers import upload
-from goldieval.models.adapter import LoadOptions, Model, ModelInfo
+from goldieval.models.adapter import LoadOptions, Model
 from goldieval.models.spec import ModelSpec
 from goldieval.models.spec_options import accepts_options, canonical, standard_options
 from model_adapters.fill import check_finite
@@ -33,13 +29,10 @@ from model_adapters.huggingface_files import (
     locate_model,
 )
 from model_adapters.huggingface_inputs import ImageInputs, TextInputs
-from model_adapters.huggingface_options import OPTIONS, Applied, activate, apply
+from model_adapters.huggingface_options import OPTIONS, activate, apply
 from model_adapters.huggingface_weights import from_file, from_folder
 from model_adapters.no_code import check_no_code, no_code
 from model_adapters.spec_tokenizer import is_empty
-
-if TYPE_CHECKING:
-    import torch
 
 
 @notes_reads
@@ -61,8 +54,10 @@ def load(spec: ModelSpec, options: LoadOptions) -> Model:
     check_no_code(folder)
     how = {"local_files_only": True, "trust_remote_code": False}
     try:
-        with _quietly(), no_code(), offline():  # all files are local; any other reference is to another model
+        with quietly(), no_code(), offline():  # all files are local; any other reference is to another model
             import torch
+
+            from model_adapters.huggingface_adapter import wrapped
 
             config = AutoConfig.from_pretrained(folder, **how)
             activated = activate(config, wanted.quickgelu)
@@ -80,7 +75,8 @@ def load(spec: ModelSpec, options: LoadOptions) -> Model:
             if is_empty(processor.tokenizer):
                 raise GoldievalError(f"{folder} has no tokenizer. Save it there, or name one: ::tokenizer=FOLDER.")
             notes = [note, *([canonical("quickgelu", wanted.quickgelu)] if activated else []), *applied.notes]
-            return _adapter(module.to(options.device).eval(), processor, applied, notes, spec, options)
+            pictures, texts = ImageInputs(module, processor, applied.image), TextInputs(module, processor)
+            return wrapped(module, pictures, texts, applied, spec, options, notes)
     except GoldievalError as error:
         raise GoldievalError(f"model {spec.text!r}: {error}") from error
     except Exception as error:  # transformers raises many types
@@ -97,59 +93,8 @@ def _check_parts(module: Any, processor: Any) -> None:
             raise GoldievalError(f"its processor ({type(processor).__name__}) has no {part}.")
 
 
-def _adapter(
-    module: Any, processor: Any, applied: Applied, notes: list[str], spec: ModelSpec, options: LoadOptions
-) -> Model:
-
-    from goldieval.models.torch_adapter import TorchAdapter
-
-    class HuggingFace(TorchAdapter):
-        """Calls the model's own feature methods with the output of its processor."""
-
-        def describe(self) -> ModelInfo:
-            info = super().describe()
-            return replace(
-                info,
-                image_identity=_with_version(info.image_identity),
-                text_identity=_with_version(info.text_identity),
-                resolution=info.resolution if pictures.plain else 0,
-            )
-
-        def encode_image(self, pixels: torch.Tensor) -> torch.Tensor:
-            with self._autocast():
-                inputs = pictures.unpack(upload(pixels, self.device))
-                return _features(module.get_image_features(**inputs, **applied.tower))
-
-        def encode_text(self, tokens: torch.Tensor) -> torch.Tensor:
-            with self._autocast():
-                return _features(module.get_text_features(**texts.unpack(upload(tokens, self.device))))
-
-    pictures, texts = ImageInputs(module, processor, applied.image), TextInputs(module, processor)
-    return HuggingFace(
-        module,
-        pictures,
-        texts,
-        spec=spec.text,
-        family="huggingface",
-        precision=options.precision,
-        trims=texts.causal,
-        checkpoint="; ".join(notes),
-        alterations=applied.alterations,
-    )
-
-
-def _features(made: Any) -> torch.Tensor:
-    """Return the projected features, which newer versions of transformers wrap together with all token states."""
-    features: torch.Tensor = getattr(made, "pooler_output", made)
-    return features
-
-
-def _with_version(identity: str) -> str:
-    return hashlib.sha256(f"{identity}/transformers={version('transformers')}".encode()).hexdigest()
-
-
 @contextmanager
-def _quietly() -> Iterator[None]:
+def quietly() -> Iterator[None]:
     """Suppress transformers' reports on standard error about problems that are checked here."""
     from transformers.utils import logging
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from goldieval.core.errors import GoldievalError, first_line
@@ -16,7 +17,7 @@ from model_adapters.locate import ENDINGS
 from model_adapters.weights_files import SHARD_INDEX, shards_of, weights_place
 
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
-WANTED = ["*.json", "*.txt", "*.model", "model.safetensors", "model-*.safetensors"]  # neither Python nor pickles
+WANTED = ("*.json", "*.txt", "*.model", "model-*.safetensors")  # besides the weights; neither Python nor pickles
 
 
 def locate_model(spec: ModelSpec) -> tuple[str, str, Path | None]:
@@ -35,6 +36,22 @@ def locate_model(spec: ModelSpec) -> tuple[str, str, Path | None]:
             f"model {spec.text!r}: no folder {name or '(none named)'}. Write {spec.family}:OWNER/REPO or a folder."
         )
     return (expanded, "main", weights) if Path(expanded).is_dir() else (name, revision or "main", weights)
+
+
+def weights_of_spec(spec: ModelSpec, options: LoadOptions) -> Path:
+    """Return the file or folder with the weights of FAMILY:OWNER/REPO@REVISION, FAMILY:FOLDER or FAMILY@FILE.
+
+    Raises:
+        GoldievalError: The spec names none of these, the folder does not exist, or the repository cannot be fetched.
+    """
+    if not spec.name and not spec.where:
+        raise GoldievalError(
+            f"model {spec.text!r}: write {spec.family}:OWNER/REPO, {spec.family}:FOLDER or {spec.family}@FILE."
+        )
+    if not spec.name:
+        return Path(spec.where)
+    place, revision, weights = locate_model(spec)
+    return weights or (Path(place) if Path(place).is_dir() else fetched_folder(place, revision, options))
 
 
 def _is_place(where: str) -> bool:
@@ -75,8 +92,14 @@ def _check_index(index: Path) -> None:
         raise GoldievalError(f"{index} names {min(invalid)[:80]!r}, which is not a safetensors file beside it.")
 
 
-def fetched_folder(repository: str, revision: str, options: LoadOptions) -> Path:
+def fetched_folder(repository: str, revision: str, options: LoadOptions, weights: Sequence[str] = WEIGHTS) -> Path:
     """Return the folder of a repository in the Hub's cache, downloaded if necessary: weights, JSON and vocabularies.
+
+    Args:
+        repository: OWNER/REPO.
+        revision: Its revision.
+        options: How the model is loaded.
+        weights: Names that its weights may have; the first that exists is fetched.
 
     Raises:
         GoldievalError: It is not cached and network access is forbidden, or the download failed.
@@ -87,19 +110,20 @@ def fetched_folder(repository: str, revision: str, options: LoadOptions) -> Path
 
     note_repository(repository)
     note_network()
-    cached = any(isinstance(try_to_load_from_cache(repository, name, revision=revision), str) for name in WEIGHTS)
+    cached = [name for name in weights if isinstance(try_to_load_from_cache(repository, name, revision=revision), str)]
     if not cached:
-        addresses = [hf_hub_url(repository, name, revision=revision) for name in WEIGHTS]
+        addresses = [hf_hub_url(repository, name, revision=revision) for name in weights]
         if is_offline():
             raise GoldievalError(f"{repository} is not on this machine and --offline is set ({addresses[0]}).")
         place, size = first_there(addresses)
+        cached = [weights[addresses.index(place)]]
         options.announce(f"fetching {repository}: {size / 1e6:,.0f} MB from {place}")
     try:
         return Path(
             snapshot_download(
                 repository,
                 revision=revision,
-                allow_patterns=WANTED,
+                allow_patterns=[*WANTED, cached[0]],
                 ignore_patterns=["*/*"],
                 local_files_only=is_offline(),
             )

@@ -34,6 +34,15 @@ class ImageInputs:
         self._like = {name: (part.shape, part.dtype) for name, part in parts.items()}
 
     @property
+    def colours(self) -> tuple[list[float], list[float]]:
+        """Mean and standard deviation with which the processor normalises colours in [0, 1]."""
+        own = self._processor.image_processor
+        return (
+            list(self._settings.get("image_mean", own.image_mean)),
+            list(self._settings.get("image_std", own.image_std)),
+        )
+
+    @property
     def size(self) -> tuple[int, ...]:
         """Height and width of the processed images; empty if they have no common size."""
         return tuple(self._like["pixel_values"][0][-2:]) if self.plain else ()
@@ -60,8 +69,8 @@ class ImageInputs:
         parts = zip(self._like.items(), torch.split(pixels, sizes, dim=1), strict=True)
         return {name: part.view(len(part), *shape).to(dtype) for (name, (shape, dtype)), part in parts}
 
-    def _parts(self, image: Image.Image) -> dict[str, torch.Tensor]:
-        made = self._processor(images=image, return_tensors="pt", **self._settings)
+    def _parts(self, image: Image.Image, **settings: Any) -> dict[str, torch.Tensor]:
+        made = self._processor(images=image, return_tensors="pt", **self._settings, **settings)
         return {name: part[0] for name, part in made.items() if name in self._taken}
 
 

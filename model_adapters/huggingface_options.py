@@ -181,9 +181,16 @@ def _set_context(module: Any, processor: Any, tokens: int) -> None:
         raise GoldievalError("context: the positions of this text tower cannot be interpolated.")
     with torch.no_grad():
         positions = F.interpolate(table.weight.T[None], size=tokens, mode="linear", align_corners=False)[0].T
+    set_positions(module, processor, positions)
+
+
+def set_positions(module: Any, processor: Any, positions: Any) -> None:
+    """Replace the positions of a text tower, a table of shape (tokens, width), and with them its context length."""
+    import torch
+
     resized = torch.nn.Embedding(*positions.shape)
     resized.weight = torch.nn.Parameter(positions.contiguous())
-    embeddings.position_embedding = resized
-    embeddings.position_ids = torch.arange(tokens)[None]
-    getattr(module.config, "text_config", module.config).max_position_embeddings = tokens
-    processor.tokenizer.model_max_length = tokens
+    module.text_model.embeddings.position_embedding = resized
+    module.text_model.embeddings.position_ids = torch.arange(len(positions))[None]
+    getattr(module.config, "text_config", module.config).max_position_embeddings = len(positions)
+    processor.tokenizer.model_max_length = len(positions)

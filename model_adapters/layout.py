@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from goldieval.core.errors import GoldievalError
@@ -10,7 +11,7 @@ from goldieval.models.adapter import LoadOptions, Model
 from goldieval.models.spec import ModelSpec
 from goldieval.models.spec_options import standard_options
 from model_adapters.layout_sizes import State, sizes_of
-from model_adapters.open_clip import seeded
+from model_adapters.open_clip_build import seeded
 from model_adapters.open_clip_files import CONSTANTS
 from model_adapters.open_clip_sizes import Sizes
 from model_adapters.take import Source, take
@@ -35,12 +36,18 @@ class LoadedClip:
         sizes: Arguments of open_clip's CLIP.
         notes: Notes on how the file was read.
         attached: Names of further modules that were attached to it.
+        transform: Fields of open_clip's ``PreprocessCfg`` in which its transform differs from CLIP's.
+        text: The option that chose its text tower, if there are several: ``text=long``.
+        base: Fingerprint of the model without this option.
     """
 
     module: Any
     sizes: dict[str, Any]
     notes: list[str]
     attached: tuple[str, ...] = ()
+    transform: Mapping[str, Any] = field(default_factory=dict)
+    text: str = ""
+    base: str = ""
 
     def resized(self, sizes: Sizes) -> dict[str, Any]:
         """Return the arguments of a CLIP of other sizes."""
@@ -51,20 +58,21 @@ class LoadedClip:
         return self.sizes | {"vision_cfg": vision, "text_cfg": text, "quick_gelu": quick}
 
 
-def only_model(stored: TensorFile, spec: ModelSpec, part: str = "") -> tuple[State, Source]:
+def only_model(stored: TensorFile, spec: ModelSpec, part: str = "", first: str = FIRST) -> tuple[State, Source]:
     """Return one model's state dict in float32, and where it comes from.
 
     Args:
         stored: The file.
         spec: The spec, whose option ``drop`` names tensors that are left out.
         part: A part of the prefix, if the file contains several models.
+        first: A tensor that every model of the layout has.
 
     Raises:
         GoldievalError: There is no such model, or there are several and none is named.
     """
-    found = without(find_model(stored, [{FIRST: FIRST}], part), CONSTANTS)
+    found = without(find_model(stored, [{first: first}], part), CONSTANTS)
     if not found.state:
-        raise GoldievalError(f"{stored.file} holds no image tower (no tensor {FIRST}).")
+        raise GoldievalError(f"{stored.file} holds no image tower (no tensor {first}).")
     state = found.state | found.extra
     floats = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
     return floats, Source(stored.file, found, standard_options(spec).drop)
@@ -118,7 +126,7 @@ def adapter(clip: LoadedClip, spec: ModelSpec, options: LoadOptions, kind: Any =
     def tokenizer(context: int | None) -> Any:
         return _tokenizer(module.vocab_size, context or module.context_length)
 
-    plain = PlainModel(module, build, tokenizer, notes=clip.notes)
+    plain = PlainModel(module, build, tokenizer, clip.transform, clip.notes, text=clip.text, base=clip.base)
     return with_options(plain, spec, options, kind=kind, family=spec.family)
 
 

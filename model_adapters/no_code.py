@@ -53,16 +53,21 @@ def check_no_code(folder: Path) -> None:
             raise GoldievalError(f"{file}: this is an adapter for another model. Merge both and save them as one.")
         if file.name == "tokenizer.json":
             continue
-        content = _json(file)
+        content = json_pairs(file)
         if key := _code_in(content):
             raise GoldievalError(f"{file} asks to run code ({key}); goldieval runs no code of a repository.")
         if file.name.endswith("config.json"):
             check_declared(content, file)
 
 
-def _json(file: Path) -> Any:
+def json_pairs(file: Path) -> Any:
+    """Return the content of a JSON file, with mappings as lists of pairs: duplicate keys are kept.
+
+    Raises:
+        GoldievalError: The file cannot be read.
+    """
     try:
-        return json.loads(read_text(file, LARGEST), object_pairs_hook=list)  # also keeps duplicate keys
+        return json.loads(read_text(file, LARGEST), object_pairs_hook=list)
     except (OSError, ValueError, RecursionError) as error:
         raise GoldievalError(f"{file} is not readable JSON: {first_line(error) or type(error).__name__}") from error
 

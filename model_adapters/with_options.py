@@ -9,6 +9,7 @@ from typing import Any
 
 from goldieval.core.errors import GoldievalError
 from goldieval.models.adapter import LoadOptions, Model
+from goldieval.models.alterations import Alterations
 from goldieval.models.spec import ModelSpec
 from goldieval.models.spec_options import StandardOptions, canonical_options, standard_options
 from model_adapters.alter import Altered, alter, reads_any_context
@@ -32,6 +33,8 @@ class PlainModel:
         notes: Notes on how its file was read.
         tokenizer_settings: Settings of its tokenizer, if that is one of transformers.
         context: Tokens of a text, if not as many as the text tower has positions.
+        text: The option that chose its text tower, if there are several: ``text=long``.
+        base: Fingerprint of the model without this option.
     """
 
     module: Any
@@ -41,6 +44,8 @@ class PlainModel:
     notes: list[str] = field(default_factory=list)
     tokenizer_settings: Mapping[str, Any] = field(default_factory=dict)
     context: int | None = None
+    text: str = ""
+    base: str = ""
 
 
 def with_options(plain: PlainModel, spec: ModelSpec, options: LoadOptions, **about: Any) -> Model:
@@ -63,10 +68,11 @@ def with_options(plain: PlainModel, spec: ModelSpec, options: LoadOptions, **abo
         raise GoldievalError(f"model {spec.text!r}: {error}") from error
     module = altered.module
     preprocess, pixels = transform_with(wanted, {**plain.transform, "size": module.visual.image_size})
-    alterations = replace(
-        altered.alterations, options=canonical_options(wanted), inputs=(*altered.alterations.inputs, *pixels, *tokens)
-    )
-    notes = [*plain.notes, *altered.notes, *pixels, *_token_notes(module, tokenizer, tokens)]
+    alterations = _of_text(altered.alterations, plain, module)
+    inputs = (*alterations.inputs, *pixels, *tokens)
+    alterations = replace(alterations, options=canonical_options(wanted), inputs=inputs)
+    texts = [plain.text] if plain.text else []
+    notes = [*plain.notes, *texts, *altered.notes, *pixels, *_token_notes(module, tokenizer, tokens)]
     return adapter_of(
         module.to(options.device).eval(),
         preprocess,
@@ -77,6 +83,16 @@ def with_options(plain: PlainModel, spec: ModelSpec, options: LoadOptions, **abo
         alterations=alterations,
         **about,
     )
+
+
+def _of_text(alterations: Alterations, plain: PlainModel, module: Any) -> Alterations:
+    """Add the option that chose the text tower: it changes no embedding of an image."""
+    from goldieval.models.torch_adapter import module_fingerprint
+
+    if not plain.text:
+        return alterations
+    loaded = alterations.loaded or module_fingerprint(module)
+    return replace(alterations, text=(plain.text, *alterations.text), base=plain.base, loaded=loaded)
 
 
 def _tokenizer(plain: PlainModel, altered: Altered, wanted: StandardOptions) -> tuple[Any, tuple[str, ...]]:

@@ -79,8 +79,8 @@ def show(
     for (spec, fingerprint), group in groupby(ordered, lambda record: (record.model.spec, record.model.fingerprint)):
         of_model = list(group)
         console.print(Text(f"{spec}  {fingerprint[:8]}  {of_model[0].model.precision}", "bold"))
-        if of_model[0].model.notice:
-            console.print(Text(f"  {of_model[0].model.notice}", "yellow"))
+        for notice in dict.fromkeys(record.model.notice for record in of_model if record.model.notice):
+            console.print(Text(f"  {notice}", "yellow"))
         console.parts(scores(of_model, console, every_metric=True))
         for record in of_model:
             if record.status == "failed":

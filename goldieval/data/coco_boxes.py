@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from goldieval.core.errors import TaskError
 from goldieval.data.box_rows import BoxRow, BoxRows, Size, corners_of
-from goldieval.data.coco_file import Entry, check_id, entries_of, in_order, read_coco
+from goldieval.data.coco_file import Entry, check_id, entries_of, id_text, in_order, read_coco
 from goldieval.data.file_names import picture_file, relative_name
 from goldieval.data.image_source import FileImage
 from goldieval.data.roots import inside
@@ -28,12 +30,14 @@ class CocoBoxesSource(Source):
         annotations: The instance file.
         images: Folder of the pictures: of ``file_name`` or, where an entry has none (LVIS), of the last two parts of
             ``coco_url``, such as ``val2017/000000000139.jpg``.
+        listed: Number of pictures that the file must list, with or without boxes, so that a part of it is refused.
         crowd: Whether boxes around groups of objects (``iscrowd``) are kept.
     """
 
     reader: Literal["coco-boxes"]
     annotations: str
     images: str = "."
+    listed: Annotated[int, Field(ge=1)] | None = None
     crowd: bool = True
 
     def needs(self) -> list[str]:
@@ -42,10 +46,13 @@ class CocoBoxesSource(Source):
     def read(self, folder: Path) -> Dataset:
         file, pictures = inside(folder, self.annotations), inside(folder, self.images)
         content = read_coco(file, by_address=True)
-        categories = in_order(_categories(file, content.content))
-        index = {check_id(f"{file}: a category", each, "id"): number for number, each in enumerate(categories)}
-        if len(index) < len(categories):
-            raise TaskError(f"{file}: two categories have the same id.")
+        if self.listed is not None and len(content.images) != self.listed:
+            raise TaskError(
+                f"{file} lists {len(content.images):,} pictures instead of {self.listed:,}: a partial copy gives other "
+                "results; get the whole file, or write your own card."
+            )
+        categories = _categories(file, content.content)
+        index = {id_text(each["id"]): number for number, each in enumerate(categories)}
         groups = [_frequency(each) for each in categories]
         found, crowds = BoxRows(), 0
         for image in content.images:
@@ -71,10 +78,14 @@ class CocoBoxesSource(Source):
 
 
 def _categories(file: Path, content: Entry) -> list[Entry]:
+    """Return the categories in the order of their ids. Raises TaskError if there is none, or if an id is invalid."""
     found = entries_of(file, content, "categories")
     if not found:
         raise TaskError(f"{file}: the list of categories is empty.")
-    return found
+    ids = {check_id(f"{file}: a category", each, "id") for each in found}
+    if len(ids) < len(found):
+        raise TaskError(f"{file}: two categories have the same id.")
+    return in_order(found)
 
 
 def _frequency(category: Entry) -> str:

@@ -88,8 +88,11 @@ class ContrastSource(Source):
         return self
 
     @property
-    def texts_per_item(self) -> int:
-        return len(self._captions)
+    def candidates(self) -> tuple[int, int]:
+        if self.options:
+            return len(self.options), 1
+        trues, count = len(self._true), len(self._captions)
+        return (count, trues) if self.all_true else (count - trues + 1, 1)
 
     def needs(self) -> list[str]:
         return [*(file for file in self._paths if not is_parquet(file)), self.images or "."]

@@ -49,8 +49,8 @@ class CrossedSource(Source):
     strata: list[str] = []
 
     @property
-    def texts_per_item(self) -> int:
-        return 2
+    def candidates(self) -> tuple[int, int]:
+        return 2, 1
 
     def needs(self) -> list[str]:
         return [self.images or "."] if is_parquet(self.file) else [self.file, self.images or "."]

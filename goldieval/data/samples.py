@@ -71,7 +71,7 @@ class TextSample:
 class Dataset:
     """Images with labels, or images with texts; a task family checks for the parts that it requires.
 
-    A query is a box or, without boxes, a row of ``choices`` or, without choices, a text.
+    A query is a box or, without boxes, a row of ``choices`` or, without choices, a text or, without texts, an image.
 
     Attributes:
         images: The images.
@@ -83,6 +83,7 @@ class Dataset:
         text_queries: Whether a text is a query and not only in the gallery, shape (texts,); all are by default.
         image_queries: The same of the images, shape (images,).
         absent_positives: Number of the positives of each image that are not among the texts, shape (images,).
+        alike: Pairs (image index, image index) of images that retrieve each other, shape (pairs, 2), each once.
         choices: Candidates of each query as pairs (image index, text index), the correct one first, shape (queries,
             candidates, 2): one image with several texts, or one text with several images.
         trues: Number of candidates of each query that are correct, all of which come first and must score highest.
@@ -94,6 +95,9 @@ class Dataset:
         train: Whether an image is for training and not for testing, shape (images,).
         masks: Class of every pixel of each image.
         boxes: Boxes in the images, each with a class or with candidates among ``texts``.
+        candidates: Images among which those of each text are looked for, as pairs (text index, image index), shape
+            (pairs, 2); by default all images.
+        prompts: Prompts that come with the data, with ``{c}`` in the place of a class name.
         strata: Groups of queries that can be reported separately: name to mask, shape (queries,).
         notes: Lines on what was left out or looks wrong, for the terminal and the record.
     """
@@ -107,6 +111,7 @@ class Dataset:
     text_queries: np.ndarray | None = None
     image_queries: np.ndarray | None = None
     absent_positives: np.ndarray | None = None
+    alike: np.ndarray | None = None
     choices: np.ndarray | None = None
     trues: int = 1
     groups: np.ndarray | None = None
@@ -117,6 +122,8 @@ class Dataset:
     train: np.ndarray | None = None
     masks: list[MaskSource] | None = None
     boxes: Boxes | None = None
+    candidates: np.ndarray | None = None
+    prompts: list[str] = field(default_factory=list)
     strata: dict[str, np.ndarray] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -143,11 +150,13 @@ class AnnotatedImage:
         image: The image.
         label: Class index, if the image has one.
         captions: Captions as pairs (id, text).
+        group: Name of the group of images that it belongs to; empty for none.
     """
 
     image: ImageSample
     label: int | None = None
     captions: Sequence[tuple[str, str]] = ()
+    group: str = ""
 
 
 def dataset_of(
@@ -184,8 +193,20 @@ def dataset_of(
         texts=texts,
         positives=np.stack([np.arange(len(texts)), owner], axis=1) if texts else None,
         owner=owner if texts else None,
+        strata=_strata(rows, owner if texts else np.arange(len(rows))),
         notes=list(notes),
     )
+
+
+def _strata(rows: list[AnnotatedImage], image_of: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the mask of each group, (queries,).
+
+    Args:
+        rows: The images.
+        image_of: Index of the image of each query, (queries,).
+    """
+    groups = np.array([row.group for row in rows], dtype=object)
+    return {name: (groups == name)[image_of] for name in sorted(set(groups.tolist()) - {""})}
 
 
 def _labels(rows: list[AnnotatedImage], class_names: list[str] | None) -> np.ndarray | None:

@@ -58,8 +58,8 @@ class StatementsSource(Source):
         return self
 
     @property
-    def texts_per_item(self) -> int:
-        return 2
+    def candidates(self) -> tuple[int, int]:
+        return 2, 1
 
     def needs(self) -> list[str]:
         return [self.file, self.images]

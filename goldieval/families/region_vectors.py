@@ -41,7 +41,7 @@ def check_way(region: str, model: Model) -> None:
     """Raise NotApplicableError if the model lacks what a way of reading boxes needs."""
     if region == "roi" and not isinstance(model, Dense):
         raise NotApplicableError(NO_DENSE)
-    if region == "crop" and not isinstance(model, Adapter):
+    if region == "crop" and not hasattr(model, "encode_image"):
         raise NotApplicableError(NO_ENCODER)
 
 

@@ -136,4 +136,4 @@ def _lists(rows: np.ndarray) -> np.ndarray:
 
 def _about_empty(empty: np.ndarray) -> list[str]:
     count = int(empty.sum())
-    return [f"{count:,} boxes have no area within their picture and count as wrong"] if count else []
+    return [f"boxes without area within their picture, counted as wrong: {count:,}"] if count else []

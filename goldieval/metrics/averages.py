@@ -15,7 +15,7 @@ import numpy as np
 
 from goldieval.core.errors import listing
 from goldieval.metrics.draws import swapped_sums
-from goldieval.metrics.effective import Z95, Spread, share_ends
+from goldieval.metrics.effective import SURE, Z95, Spread, share_ends
 from goldieval.metrics.intervals import Interval
 from goldieval.metrics.paired import RESAMPLES
 from goldieval.metrics.paired_result import LEVEL, Paired
@@ -37,6 +37,7 @@ class MemberScore:
         share: what it contributes; the shares of an average add up to 1.
         value: the score, a fraction.
         error: its standard error; None without an interval.
+        units: number of independent outcomes that it is from.
         data: name of the data; scores of other data are independent.
         influence: influence of each image on the score; None if it is not known.
         unreliable: why its interval may not hold; empty if it does.
@@ -46,26 +47,27 @@ class MemberScore:
     share: float
     value: float
     error: float | None
+    units: int
     data: str
     influence: Influence | None = None
     unreliable: str = ""
 
 
-def average(members: Sequence[MemberScore], units: int) -> Interval:
+def average(members: Sequence[MemberScore], count: int) -> Interval:
     """Return the average with its 95 % interval, that of a share with the effective number of outcomes.
 
     Args:
         members: the scores.
-        units: number of members of the average, as printed.
+        count: number of members of the average, which may have several scores each.
     """
     value = fsum(member.share * member.value for member in members)
     lacking = [member.name for member in members if member.error is None]
     if lacking:
         reason = f"{listing(lacking)} has no interval"
-        return Interval(value, None, None, units, units, "none", reason)
+        return Interval(value, None, None, count, count, "none", reason)
     variance, method = variance_of(members)
-    low, high = share_ends(value, Spread(variance, np.inf, units))
-    return Interval(value, low, high, units, units, method, _doubt(members, variance))
+    low, high = share_ends(value, Spread(variance, np.inf, min(member.units for member in members)))
+    return Interval(value, low, high, count, count, method, _doubt(members, variance))
 
 
 def variance_of(members: Sequence[MemberScore]) -> tuple[float, str]:
@@ -132,35 +134,42 @@ def _doubt(members: Sequence[MemberScore], variance: float) -> str:
     return f"the intervals of {listing([member.name for member in doubtful])} may not hold"
 
 
-def paired_average(a: float, b: float, moved: np.ndarray, contributions: np.ndarray, gains: int, losses: int) -> Paired:
+def paired_average(
+    scores: tuple[float, float],
+    moved: np.ndarray,
+    contributions: np.ndarray,
+    unpaired: float,
+    gains: tuple[int, int],
+    n: int,
+) -> Paired:
     """Compare two models by an average of scores on the same images.
 
     The variance of the difference is the sum of the squared influences of all images of all members. The p-value is
     the larger one of Student's test and of exchanging the two models at random image by image.
 
     Args:
-        a: average of A.
-        b: average of B.
+        scores: the averages of A and of B.
         moved: influence of each image on the difference of the averages, (images,).
-        contributions: part of each image in that difference, (images,); they add up to it.
-        gains: number of queries on which B is better.
-        losses: number of queries on which it is worse.
+        contributions: part of each image in that difference, (images,).
+        unpaired: variance of the difference by scores without outcomes, which are taken as independent.
+        gains: number of queries on which B is better, and on which it is worse.
+        n: number of queries.
     """
     from scipy.stats import t as student  # slow to import
 
-    difference, count = b - a, len(moved)
+    difference, count = scores[1] - scores[0], len(moved)
     squares = float((moved**2).sum())
-    error = float(np.sqrt(squares * count / max(count - 1, 1)))
-    freedom = _freedom(moved, squares)
-    swaps = _swaps(contributions)
+    paired = squares * count / max(count - 1, 1)
+    error = float(np.sqrt(paired + unpaired))
+    freedom = _freedom(moved, squares) * ((paired + unpaired) / paired) ** 2 if paired else SURE
+    swaps = _swaps(contributions, unpaired)
     p = max(float(2 * student.sf(abs(difference) / error, freedom)) if error else 1.0, swap_p(swaps, difference))
     half = float(student.ppf(0.975, freedom)) * error
     low, high = max(-1.0, difference - half), min(1.0, difference + half)
     if p > LEVEL:
         low, high = min(low, 0.0), max(high, 0.0)
-    return Paired(
-        a, b, low, high, p, error, gains, losses, count, count, "paired test of the average", exchange=swap_tail(swaps)
-    )
+    tail = swap_tail(swaps)
+    return Paired(*scores, low, high, p, error, *gains, n, count, "paired test of the average", exchange=tail)
 
 
 def _freedom(moved: np.ndarray, squares: float) -> float:
@@ -171,13 +180,15 @@ def _freedom(moved: np.ndarray, squares: float) -> float:
     return max(1.0, min(len(moved) - 1.0, 2 * len(moved) / max(kurtosis - 1, 1e-9)))
 
 
-def _swaps(contributions: np.ndarray) -> np.ndarray:
+def _swaps(contributions: np.ndarray, unpaired: float) -> np.ndarray:
     """Return differences of models that are exchanged at random image by image, (draws,)."""
     differing = contributions[contributions != 0]
-    if len(differing) <= NEARLY_NORMAL:
-        return swapped_sums(differing[:, None], RESAMPLES)[:, 0]
     generator = np.random.Generator(np.random.PCG64(1))
-    return generator.normal(scale=float(np.linalg.norm(differing)), size=RESAMPLES)
+    if len(differing) <= NEARLY_NORMAL:
+        drawn = swapped_sums(differing[:, None], RESAMPLES)[:, 0]
+    else:
+        drawn = generator.normal(scale=float(np.linalg.norm(differing)), size=RESAMPLES)
+    return drawn + generator.normal(scale=float(np.sqrt(unpaired)), size=RESAMPLES) if unpaired else drawn
 
 
 def standard_error(low: float | None, high: float | None) -> float | None:

@@ -31,6 +31,7 @@ class QueryValues:
         bounds: the lowest and the highest value that a query can have.
         images_per_class: images that show each class, (classes,); None where that is not known or not needed.
         strata: number of the stratum of each query, (queries,), of a mean over strata.
+        predictions: predicted class of each query, (queries,), of a metric that counts the wrong ones by class.
         repeats: the value of each query in each repetition, of which ``values`` are the means, (queries, repetitions).
     """
 
@@ -41,13 +42,15 @@ class QueryValues:
     bounds: tuple[float, float] = (0.0, 1.0)
     images_per_class: np.ndarray | None = None
     strata: np.ndarray | None = None
+    predictions: np.ndarray | None = None
     repeats: np.ndarray | None = None
 
     def ordered(self, order: np.ndarray) -> QueryValues:
         """Return the queries in another order, given as indices."""
         ids, values, groups, rows = (each[order] for each in (self.ids, self.values, self.groups, self.rows))
-        strata, repeats = (None if each is None else each[order] for each in (self.strata, self.repeats))
-        return replace(self, ids=ids, values=values, groups=groups, rows=rows, strata=strata, repeats=repeats)
+        optional = {"strata": self.strata, "predictions": self.predictions, "repeats": self.repeats}
+        given = {name: each[order] for name, each in optional.items() if each is not None}
+        return replace(self, ids=ids, values=values, groups=groups, rows=rows, **given)
 
 
 def select(columns: Columns, values: np.ndarray, rows: np.ndarray | None = None) -> QueryValues:

@@ -173,7 +173,7 @@ class Dense(Protocol):
         Args:
             pixels: Windows from ``normalise``.
             attention: Attention of the last block: ``plain``; ``csa`` (correlative self-attention: query-query plus
-                key-key similarities, SCLIP); or ``value`` (no mixing of patches: each receives its own value, MaskCLIP).
+                key-key similarities, SCLIP); or ``value`` (each patch receives only its own value, MaskCLIP).
         """
 
 

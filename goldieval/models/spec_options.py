@@ -31,6 +31,7 @@ class StandardOptions:
         pooling: Pooling of the image tower: ``tok`` (class token) or ``avg``, as in open_clip's configs.
         tokenizer: An architecture of open_clip, a folder, or a ``tokenizer.json``.
         drop: Beginnings of the names of tensors in the file that the model does not need.
+        text: Kind of the texts, for models that encode ``short`` and ``long`` ones and those of a ``box`` differently.
     """
 
     size: tuple[int, int] | None = None
@@ -43,6 +44,7 @@ class StandardOptions:
     pooling: str | None = None
     tokenizer: str | None = None
     drop: tuple[str, ...] = ()
+    text: str | None = None
 
 
 def standard_options(spec: ModelSpec) -> StandardOptions:
@@ -162,5 +164,6 @@ _READERS: dict[str, tuple[Callable[[str], Any], str]] = {
     "std": (lambda text: _colours(text, positive=True), "one positive number or three with commas, such as 0.5"),
     "pooling": _one_of({name: name for name in ("tok", "avg")}),
     "tokenizer": (str, "an open_clip architecture, a folder or a tokenizer.json"),
+    "text": _one_of({name: name for name in ("short", "long", "box")}),
     "drop": (_names, "names or beginnings of names, with commas"),
 }

@@ -79,7 +79,9 @@ def members_of(average: Average, entries: Sequence[Entry], tasks: Mapping[str, T
         for mode in _modes(own)
     ]
     complete = {
-        tuple(str(entry.record.key) for entry in each.entries.values()): each for each in found if each.complete
+        tuple((entry.file, entry.record.key) for entry in each.entries.values()): each
+        for each in found
+        if each.complete
     }
     return list(complete.values()) or [max(found, key=lambda each: len(each.entries))]
 

@@ -120,8 +120,9 @@ class Results(Sequence[Record]):
         """Return a table with one row per metric, those of averages last; tasks that failed have none.
 
         The columns are model, fingerprint, precision, images_seen, unique_pairs, task, protocol, scoring, subset (text,
-        empty for the whole task), limit, status, metric, value, low, high, n, chance, ceiling, separable (minimum
-        detectable difference) and unreliable. ``low`` and ``high`` are missing if there is no interval.
+        empty for the whole task), limit, status, metric, value, low, high, n, chance, blind (score on the texts alone),
+        ceiling, separable (minimum detectable difference) and unreliable. ``low`` and ``high`` are missing if there is
+        no interval.
         """
         from goldieval.records.frame import frame_of
 

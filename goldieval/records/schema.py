@@ -22,6 +22,8 @@ from goldieval.records.parts import (
 from goldieval.tasks.averages import FAMILY
 
 SCHEMA = 2
+IMPORTED = "imported"
+"""Family of models whose outcomes another program made, and the scoring mode of their records."""
 
 
 class ModelPart(Part):
@@ -51,6 +53,11 @@ class ModelPart(Part):
         description="Factor of cosines before the softmax or sigmoid of the training; null if it is unknown.",
     )
 
+    @property
+    def is_imported(self) -> bool:
+        """Whether another program made the outcomes."""
+        return self.family == IMPORTED
+
 
 class TaskPart(Part):
     """The task and its protocol."""
@@ -72,6 +79,9 @@ class TaskPart(Part):
     )
     headline: str = Field(description="Name of the metric that tables show by default.")
     heading: str = Field(default="", description="Line that is shown above the result.")
+    unread_languages: list[str] = Field(
+        default=[], description="Languages of the texts that the model's tokenizer was not made for."
+    )
     prompts_sha256: str = Field(default="", description="SHA-256 of the list of prompts.")
     class_names_sha256: str = Field(default="", description="SHA-256 of the list of class names.")
     settings: dict[str, Any] = Field(

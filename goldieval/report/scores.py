@@ -19,6 +19,8 @@ WHERE = "a wider terminal or goldieval show --json shows them"
 UNRELIABLE = "?"
 """Follows an interval that may not hold; a warning below the table says why."""
 
+TEXT_ALONE = "text alone: the same model, with the mean of all images in place of every image"
+
 DISPENSABLE = ("MDD", "ceiling", "n")
 """Headings that are left out where the window is too narrow, in this order."""
 
@@ -27,6 +29,7 @@ COLUMNS: dict[str, tuple[Callable[[str, MeasuredMetric], str], str]] = {
     "95 %": (lambda name, metric: interval(name, metric).replace(" unreliable", UNRELIABLE), ""),
     "n": (lambda name, metric: f"{metric.n:,}", ""),
     "chance": (lambda name, metric: chance(name, metric.chance), ""),
+    "text alone": (lambda name, metric: value(name, metric.blind), "blind"),
     "ceiling": (lambda name, metric: value(name, metric.ceiling), "ceiling"),
     "MDD": (lambda name, metric: value(name, metric.separable), "separable"),
 }
@@ -54,7 +57,8 @@ def scores(records: Sequence[Record], console: Console, every_metric: bool = Fal
         parts += [Text(f"left out: {', '.join(left_out)}; {WHERE}", "dim")] if left_out else []
         parts += _protocols(selected, every_metric)
         explained |= "MDD" not in left_out
-    return parts + ([Text(MDD, "dim")] if explained else [])
+    blind = any(metric.blind is not None for record in scored for metric in record.metrics.values())
+    return parts + [Text(line, "dim") for line, applies in ((TEXT_ALONE, blind), (MDD, explained)) if applies]
 
 
 def _fitting(selected: Selected, width: int) -> tuple[Columns | None, list[str]]:
@@ -118,7 +122,7 @@ def _stacked(selected: Selected) -> Iterator[Text]:
         for name in names:
             metric = record.metrics[name]
             yield Text(f"  {label(name)} {value(name, metric.value)} [{interval(name, metric)}] n {metric.n:,}")
-            references = [("ceiling", metric.ceiling), ("MDD", metric.separable)]
+            references = [("text alone", metric.blind), ("ceiling", metric.ceiling), ("MDD", metric.separable)]
             known = [f"{what} {value(name, number)}" for what, number in references if number is not None]
             yield Text("    " + ", ".join([f"chance {chance(name, metric.chance)}", *known]), "dim")
 

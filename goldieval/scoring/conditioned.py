@@ -4,11 +4,14 @@ With z the heads' outputs for an image and a text, W and b the output projection
 is <Wz + b, t> / |Wz + b|. The numerator is z . (W't) + b.t, and with W = QR the norm is |Rz + Q'b|; R is triangular,
 so its blocks below the diagonal are never multiplied. Queries are projected once per text, keys and values once per
 image (on a CPU once for each 4,096 texts, so that memory does not grow with their number).
+
+A pooling with a function ``finish`` (beta-CLIP's MLP) is no linear function of z: there, pooled features of a tile are
+computed and compared.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple, Protocol
 
@@ -25,7 +28,11 @@ BLOCKS = 4  # of the triangular factor
 
 
 class Pool(Protocol):
-    """The members of a text-conditioned pooling that scoring uses, see ``goldieval.goldiclip.pooling``."""
+    """The members of a text-conditioned pooling that scoring uses, see ``goldieval.goldiclip.pooling``.
+
+    Optional members: ``null_slot`` (bool), whether a text may also attend to a zero key with a zero value, which is so
+    unless it says no; ``finish(attended) -> pooled``, what is applied to the output projection.
+    """
 
     out: torch.nn.Linear
 
@@ -39,7 +46,7 @@ class TextSide(NamedTuple):
 
     Attributes:
         queries: Shape (texts, heads, head width).
-        weights: W't, shape (texts, dim).
+        weights: W't, shape (texts, dim); t itself for a pooling with ``finish``.
         offsets: b.t, shape (texts,).
     """
 
@@ -49,7 +56,7 @@ class TextSide(NamedTuple):
 
 
 class PatchKeysValues(NamedTuple):
-    """Keys and values of images including the null slot, each of shape (images, heads, patches + 1, head width)."""
+    """Keys and values of images with a null slot if there is one, each of shape (images, heads, slots, head width)."""
 
     keys: torch.Tensor
     values: torch.Tensor
@@ -91,9 +98,11 @@ class ConditionedScorer:
     def __init__(self, pool: Pool, texts: torch.Tensor, output: Output | None = None) -> None:
         self.pool = pool
         self._output = output or output_of(pool)
+        self._finish: Callable[[torch.Tensor], torch.Tensor] | None = getattr(pool, "finish", None)
+        self._null = (0, 0, 0, int(getattr(pool, "null_slot", True)))
         texts = texts.float()
         lengths = texts.norm(dim=-1).clamp_min(1e-12)
-        weights = texts @ self._output.weight
+        weights = texts.clone() if self._finish else texts @ self._output.weight
         weights.div_(lengths[:, None])  # in place, without unit vectors: one table less in memory
         self.texts = TextSide(pool.queries(texts), weights, texts @ self._output.bias / lengths)
 
@@ -103,7 +112,7 @@ class ConditionedScorer:
     def memory(self, patches: torch.Tensor) -> PatchKeysValues:
         """Project patch tokens of images (n, patches, dim), once for all texts."""
         keys, values = self.pool.keys_values(patches.float())
-        return PatchKeysValues(F.pad(keys, (0, 0, 0, 1)), F.pad(values, (0, 0, 0, 1)))
+        return PatchKeysValues(F.pad(keys, self._null), F.pad(values, self._null))
 
     def tile(self, memory: PatchKeysValues, first: int, last: int) -> torch.Tensor:
         """Score images against texts ``first`` to ``last``; return shape (texts, n)."""
@@ -127,6 +136,9 @@ class ConditionedScorer:
             yield first, self.tile(memory, first, first + step).contiguous()
 
     def _cosine(self, pooled: torch.Tensor, weights: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
+        if self._finish:
+            finished = self._finish(F.linear(pooled, self._output.weight, self._output.bias))
+            return (F.normalize(finished, dim=-1) * weights).sum(-1)
         along = (pooled * weights).sum(-1) + offsets
         return along / self._norm(pooled).clamp_min(1e-12)
 

@@ -27,13 +27,18 @@ def reader(reading: str, units: torch.Tensor, texts: torch.Tensor, pool: Pool | 
         pool: The model's pooling, if it has one.
 
     Raises:
-        NotApplicableError: The reading requires a pooling that the model does not have.
+        NotApplicableError: The reading requires a pooling, or a null slot of it, that the model does not have.
     """
     if reading == "projection":
         return lambda features: _projection(features, units)
     if pool is None:
         raise NotApplicableError(
             f"this model has no text-conditioned pooling for reading {reading}: use --set reading=projection."
+        )
+    if reading == "pooling" and not _null_slot(pool):
+        raise NotApplicableError(
+            "this model's pooling has no null slot, and gives one patch the same vector for every text: "
+            "use --set reading=projection or reading=attention-map."
         )
     return lambda features: _READINGS[reading](features, units, texts, pool)
 
@@ -61,10 +66,14 @@ def _pooling(features: torch.Tensor, units: torch.Tensor, texts: torch.Tensor, p
 
 
 def _attention_map(features: torch.Tensor, units: torch.Tensor, texts: torch.Tensor, pool: Pool) -> torch.Tensor:
-    """Return the text's attention to a patch among all patches of the window and the null slot, averaged over heads."""
+    """Return the mean over heads of a text's attention to a patch, among the window's patches and any null slot."""
     logits = _attention_logits(features.float().flatten(1, 2), texts, pool)
-    weights = F.pad(logits, (0, 1)).softmax(-1)[..., :-1].mean(1)
+    weights = F.pad(logits, (0, int(_null_slot(pool)))).softmax(-1)[..., : logits.shape[-1]].mean(1)
     return weights.reshape(len(features), -1, *features.shape[1:3])
+
+
+def _null_slot(pool: Pool) -> bool:
+    return bool(getattr(pool, "null_slot", True))
 
 
 def _gates(patches: torch.Tensor, texts: torch.Tensor, pool: Pool) -> torch.Tensor:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import torch
 
+from goldieval.core.transfers import upload
+
 
 def roi_vectors(maps: torch.Tensor, boxes: Sequence[torch.Tensor]) -> torch.Tensor:
     """Return the mean of bilinear samples of the map within each box, as many per side as it covers cells, rounded up.
@@ -24,8 +26,10 @@ def roi_vectors(maps: torch.Tensor, boxes: Sequence[torch.Tensor]) -> torch.Tens
     from torchvision.ops import roi_align
 
     rows, columns = maps.shape[1:3]
-    cells = torch.tensor([columns, rows, columns, rows], dtype=torch.float64)
-    scaled = [(corners.double() * cells).float().to(maps.device) for corners in boxes]
+    cells = torch.tensor([1, columns, rows, columns, rows], dtype=torch.float64)
+    numbers = torch.repeat_interleave(torch.arange(len(boxes)), torch.tensor([len(corners) for corners in boxes]))
+    rois = torch.cat([numbers[:, None].double(), torch.cat(list(boxes)).double()], dim=1) * cells
+    placed = upload(rois.float(), maps.device)  # one copy, for which the host does not wait
     channels_first = maps.float().permute(0, 3, 1, 2).contiguous()
-    found: torch.Tensor = roi_align(channels_first, scaled, 1, spatial_scale=1.0, sampling_ratio=-1, aligned=True)
+    found: torch.Tensor = roi_align(channels_first, placed, 1, spatial_scale=1.0, sampling_ratio=-1, aligned=True)
     return found.flatten(1)

@@ -8,9 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from goldieval.data.readers import AnySource
 from goldieval.metrics.registry import names_of
+from goldieval.tasks.association import AssociationParams
 from goldieval.tasks.params import (
     ChoiceParams,
     FamilyParams,
+    ImageRetrievalParams,
     RetrievalParams,
     SegmentationParams,
     VqaParams,
@@ -109,6 +111,11 @@ class RetrievalCard(CardBase):
     params: RetrievalParams = RetrievalParams()
 
 
+class ImageRetrievalCard(CardBase):
+    family: Literal["image_retrieval"]
+    params: ImageRetrievalParams = ImageRetrievalParams()
+
+
 class ZeroshotCard(CardBase):
     family: Literal["zeroshot"]
     params: ZeroshotParams
@@ -118,6 +125,11 @@ class ProbeCard(CardBase):
     recipe = 2  # 1: float32, the penalty chosen by the number of held-out images
     family: Literal["probe"]
     params: ProbeParams = ProbeParams()
+
+
+class AssociationCard(CardBase):
+    family: Literal["association"]
+    params: AssociationParams = AssociationParams()
 
 
 class ChoiceCard(CardBase):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -19,6 +19,7 @@ class Pinned(BaseModel):
         sha256: SHA-256 of the list as compact JSON.
         version: release of clip-benchmark that the list was taken from.
         drop: elements of the list to leave out.
+        take: positions of the elements to use, from 0; all by default. The hash is that of the whole list.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -27,6 +28,21 @@ class Pinned(BaseModel):
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
     version: str
     drop: list[str] = []
+    take: list[Annotated[int, Field(ge=0)]] = []
+
+
+class InData(BaseModel):
+    """Prompts from the data themselves, where the source names a file of prompts.
+
+    Attributes:
+        in_data: always true; it tells this notation from the others.
+        sha256: SHA-256 of the list as compact JSON, if it is known; a changed list is then an error.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    in_data: Literal[True]
+    sha256: Annotated[str, Field(pattern="^([0-9a-f]{64})?$")] = ""
 
 
 class FamilyParams(BaseModel):
@@ -75,10 +91,15 @@ def _of_retrieval(kind: str) -> str:
     raise ValueError(f"no metric {kind!r}; choose map_at_r, r_precision, map, mrr or ndcgK, for example ndcg10")
 
 
+Cuts = Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)]
+OnRequestMetrics = list[Annotated[str, AfterValidator(_of_retrieval)]]
+
+
 class RetrievalParams(SimilarityParams):
     """Parameters of retrieval.
 
     Attributes:
+        directions: what retrieves what.
         k: numbers of retrieved items at which recall is computed.
         strata: groups of texts for which text-to-image recall is also reported.
         metrics: further metrics, in both directions: ``map_at_r``, ``r_precision``, ``map``, ``mrr``, ``ndcg10``.
@@ -88,9 +109,10 @@ class RetrievalParams(SimilarityParams):
             group of queries, and its own scores; the score of a task is their mean.
     """
 
-    k: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)] = [1, 5, 10]
+    directions: ClassVar[tuple[str, ...]] = ("t2i", "i2t")
+    k: Cuts = [1, 5, 10]
     strata: Strata = []
-    metrics: list[Annotated[str, AfterValidator(_of_retrieval)]] = []
+    metrics: OnRequestMetrics = []
     folds: Annotated[int, Field(ge=1)] = 1
     languages: Languages = []
 
@@ -101,6 +123,28 @@ class RetrievalParams(SimilarityParams):
         return self
 
 
+class ImageRetrievalParams(FamilyParams):
+    """Parameters of retrieval of images by an image.
+
+    Attributes:
+        directions: what retrieves what.
+        strata: none; there are no groups of queries.
+        languages: none; there are no texts.
+        k: numbers of retrieved images at which recall is computed.
+        metrics: further metrics: ``map_at_r``, ``r_precision``, ``map``, ``mrr``, ``ndcg10``.
+    """
+
+    directions: ClassVar[tuple[str, ...]] = ("i2i",)
+    strata: ClassVar[tuple[str, ...]] = ()
+    languages: ClassVar[tuple[str, ...]] = ()
+    k: Cuts = [1, 5, 10]
+    metrics: OnRequestMetrics = []
+
+    def mode(self, model_mode: str, requested: str | None = None) -> Literal["features"]:
+        """Return the one mode: image embeddings are compared with each other, and no text is."""
+        return "features"
+
+
 def _each_contains_the_class(prompts: object) -> object:
     invalid = [prompt for prompt in prompts if "{c}" not in prompt] if isinstance(prompts, list) else []
     if invalid:
@@ -108,7 +152,9 @@ def _each_contains_the_class(prompts: object) -> object:
     return prompts
 
 
-Prompts = Annotated[Pinned | str | Annotated[list[str], Field(min_length=1)], AfterValidator(_each_contains_the_class)]
+Listed = Annotated[list[str], Field(min_length=1)]
+Prompts = Annotated[Pinned | str | Listed, AfterValidator(_each_contains_the_class)]
+PromptsOrInData = Annotated[InData | Pinned | str | Listed, AfterValidator(_each_contains_the_class)]
 
 
 class ZeroshotParams(SimilarityParams):
@@ -117,10 +163,15 @@ class ZeroshotParams(SimilarityParams):
     Attributes:
         prompts: prompts, in which ``{c}`` stands for the class name.
         class_names: class names in label order; None means those of the data.
+        groups: groups of images whose accuracies are also reported, each and the lowest of them. A group of the data
+            that is not listed counts in the accuracy of all images only.
+        macro_f1: whether the mean over classes of F1 is reported as well.
     """
 
-    prompts: Prompts
+    prompts: PromptsOrInData
     class_names: Pinned | str | Annotated[list[str], Field(min_length=1)] | None = None
+    groups: Strata = []
+    macro_f1: bool = False
 
 
 class ChoiceParams(SimilarityParams):

@@ -13,6 +13,7 @@ from adapter_cases import Evil, refused
 from helpers import toy_model
 from PIL import Image
 from safetensors.torch import save_file
+from tiny_fine_grained import betaclip_file, fgclip_file
 from tiny_models import cosmos_file, flair_file, huggingface_folder, superclip_file
 from torch import nn
 
@@ -58,6 +59,8 @@ RELEASED = {
     "cosmos@FILE": cosmos_file,
     "cosmos:teacher@FILE": cosmos_file,
     "superclip@FILE": superclip_file,
+    "betaclip@FILE": betaclip_file,
+    "fgclip@FILE": fgclip_file,
     "huggingface@CLIP": lambda folder: huggingface_folder(folder, "clip"),
     "huggingface@SIGLIP": lambda folder: huggingface_folder(folder, "siglip"),
 }
@@ -178,7 +181,7 @@ def test_released_file_that_is_missing_damaged_pickled_or_of_another_layout_is_o
     assert file.name in refused(f"{spec}@{file}") and not (tmp_path / "was_run").exists()
     wrong = torch.load(place, weights_only=True)
     for state in (wrong.get("state_dict"), wrong.get("student"), wrong.get("teacher")):
-        for name in [name for name in state or {} if name.endswith("resblocks.1.mlp.c_fc.weight")]:
+        for name in [name for name in state or {} if name.endswith((".1.mlp.c_fc.weight", ".1.mlp.fc1.weight"))]:
             state[name] = torch.zeros(7, 64)
     torch.save(wrong, file)
     assert "does not fit" in refused(f"{spec}@{file}") and "size mismatch" in refused(f"{spec}@{file}")

@@ -12,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 from pretend_device import Report, by_line, pretend_device
+from tiny_fine_grained import betaclip_file, fgclip2_folder, fgclip_folder
 from tiny_models import cosmos_file, flair_file, huggingface_folder, superclip_file
 
 from goldieval import load_model
@@ -24,6 +25,9 @@ FILES: dict[str, Callable[[Path], Path]] = {
     "flair": flair_file,
     "cosmos": cosmos_file,
     "superclip": superclip_file,
+    "betaclip": betaclip_file,
+    "fgclip": fgclip_folder,
+    "fgclip2": fgclip2_folder,
     **{
         f"huggingface {kind}": lambda folder, kind=kind: huggingface_folder(folder, kind)
         for kind in ("clip", "siglip", "siglip2")
@@ -31,7 +35,7 @@ FILES: dict[str, Callable[[Path], Path]] = {
 }
 # transformers waits in its own code, more in some versions than in others: for the size of each picture of NaFlex, and
 # for whether a mask is full.
-WAITS = {"huggingface siglip": "transformers", "huggingface siglip2": "transformers"}
+WAITS = dict.fromkeys(("huggingface siglip", "huggingface siglip2", "fgclip2"), "transformers")
 NAMES = ["goldiclip", "open_clip:TINY", "open_clip:TINY-custom", "open_clip:TINY-attends-to-padding", "random"]
 KINDS = [*NAMES, *FILES]
 
@@ -60,7 +64,8 @@ def used(model: Any) -> dict[str, Any]:
             found["patches"] = model.patch_tokens(pixels)
         if hasattr(model, "dense"):
             windows = torch.linspace(-1, 1, 2 * 3 * 48 * 32).view(2, 3, 48, 32)
-            found |= {attention: model.dense(windows, attention) for attention in ("plain", "csa")}
+            own = ("plain", "value") if getattr(model, "family", "") == "fgclip2" else ("plain", "csa", "value")
+            found |= {attention: model.dense(windows, attention) for attention in own}
     return found
 
 
@@ -83,7 +88,7 @@ def test_every_member_gives_the_bits_of_the_cpu_without_a_wait(kind: str, specs:
     assert found.keys() == expected.keys()
     for name, each in found.items():
         # Interpolation of positions, for windows of other sizes, rounds by the layout of memory.
-        tolerance = 5e-6 if name in ("plain", "csa") else 0.0
+        tolerance = 5e-6 if name in ("plain", "csa", "value") else 0.0
         torch.testing.assert_close(each, expected[name], rtol=0, atol=tolerance, msg=name)
 
 

@@ -13,17 +13,24 @@ if TYPE_CHECKING:
 
 
 class TopK(Metric):
-    """Share of images or boxes whose true class is among the first k; of equals, the one that is listed first wins."""
+    """Share of images or boxes whose true class is among the first k; of equals, the one that is listed first wins.
 
-    pattern = "acc(?P<k>[0-9]+)"
+    It is of all images, or of those of one group.
+    """
+
+    pattern = "acc(?P<k>[0-9]+)(_(?P<stratum>.+))?"
     families = ("probe", "regions", "zeroshot")
     label_format = "top-{k}"
-    is_proportion = True
 
     @classmethod
     def names(cls, params: Any) -> list[str]:
-        """Return top-1 and top-5, but not of several classifiers; records of at most five classes have no top-5."""
-        return [] if getattr(params, "shots", []) else ["acc1", "acc5"]
+        """Return top-1 and top-5, also of every group; records of at most five classes have no top-5.
+
+        Several classifiers, of few-shot learning, have neither.
+        """
+        groups = getattr(params, "groups", [])
+        whole = [] if getattr(params, "shots", []) else ["acc1", "acc5"]
+        return [*whole, *(f"{name}_{group}" for name in whole for group in groups)]
 
     @property
     def k(self) -> int:
@@ -32,11 +39,15 @@ class TopK(Metric):
 
     @property
     def position(self) -> tuple[int, ...]:
-        return (0,)
+        return (3, self.k) if self.stratum else (0,)
 
     @property
     def in_summary(self) -> bool:
-        return self.k in (1, 5)
+        return self.k in (1, 5) and not self.stratum
+
+    @property
+    def is_proportion(self) -> bool:
+        return not self.stratum
 
     def chance(self, counts: Mapping[str, int]) -> float | None:
         """Return k in the number of classes."""
@@ -54,9 +65,15 @@ class TopK(Metric):
 
     def values(self, columns: Columns) -> QueryValues | None:
         """Return hits, 0 or 1."""
+        import numpy as np
+
         from goldieval.metrics.query_values import select
 
-        return select(columns, (columns["place"] < self.k).astype(float)) if "place" in columns else None
+        if "place" not in columns or (self.stratum and "group" not in columns):
+            return None
+        rows = np.flatnonzero(columns["group"] == self.stratum) if self.stratum else None
+        hits = (columns["place"] < self.k).astype(float)
+        return select(columns, hits if rows is None else hits[rows], rows)
 
     def paired(self, a: QueryValues, b: QueryValues) -> Paired:
         """Compare two models by McNemar's exact test."""
