@@ -52,7 +52,7 @@ MODELS: dict[str, Callable[[Path], str]] = {
     "open_clip, ResNet": lambda folder: _tiny(folder, "TINY-resnet"),
     "huggingface, other weights": _other_file,
 }
-PLACES = ("open_clip", "layout", "huggingface_weights")
+PLACES = ("open_clip_build", "fgclip2", "layout", "huggingface_weights")
 
 
 @pytest.fixture(autouse=True)
