@@ -25,7 +25,7 @@ from goldieval.core.units import one_thread
 from goldieval.data.decode import decode
 from goldieval.goldiclip.model import GoldiClip
 from goldieval.goldiclip.tokenizer import Tokenizer
-from goldieval.metrics.rank_counter import Tally
+from goldieval.metrics.rank_counter import RankCounter
 from goldieval.scoring.cosine import exact, retrieval_ranks, unit
 
 SIDES = ((240, 320), (480, 640), (1200, 1600))  # pictures whose decoding is timed: 0.08, 0.3 and 1.9 megapixels
@@ -120,10 +120,10 @@ def pair_seconds() -> tuple[float, float]:
 def tally_seconds() -> float:
     """Return the processor time per text to merge the tally of a batch of pictures, which every rank does for all batches."""
     texts, images = 25_010, 5_000
-    total = Tally.empty(range(texts), range(images), torch.device("cpu"))
-    part = Tally.empty(range(texts), range(64), torch.device("cpu"))
+    counter = RankCounter(torch.zeros(0, 2, dtype=torch.int64), torch.zeros(0), texts, images)
+    part = counter.empty(range(texts), range(64))
     with one_thread():
-        return processor(lambda: total.merge(part)) / texts
+        return processor(lambda: counter.total.merge(part)) / texts
 
 
 def start_seconds(byte_code: Path) -> float:

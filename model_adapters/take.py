@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from goldieval.core.errors import GoldievalError, listing
+from goldieval.models.temperature import UNKNOWN
 from model_adapters.fill import fill
 from model_adapters.unwrap import TRANSPARENT, UnwrappedModel
 
@@ -76,6 +77,8 @@ def take(
     if more and not hint and len(needed | added) == len(own):
         hint = f" If the embeddings do not need {_branch(more[0], own)}, write ::drop={_branch(more[0], own)}"
     fill(module, needed | added, more, source.file, name, hint)
+    if SCALE in added:
+        setattr(module, UNKNOWN, True)
     left = [*_counted(_branch(each, own) for each in extra if each in dropped and each != BIAS), *_beside(source.found)]
     return "; ".join(
         part

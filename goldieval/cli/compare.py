@@ -19,7 +19,7 @@ def compare(
     ],
     b: Annotated[str, typer.Argument(help="The other model, in the same forms; the verdict is about B.")],
     out: Annotated[Path, typer.Option(help="Folder of the records.")] = Path("results"),
-    tasks: Annotated[str, typer.Option(help="Compare only these tasks, separated by commas.")] = "",
+    tasks: Annotated[str, typer.Option(help="Compare only these tasks and averages, separated by commas.")] = "",
     all_metrics: Annotated[
         bool, typer.Option("--all-metrics", help="Test every metric, not only the headline.")
     ] = False,
@@ -54,7 +54,7 @@ def compare(
     from goldieval.report.verdicts import curve, verdicts
 
     with displaying(ProgressDisplay(Console(stderr=True)).meter):
-        result = comparison.compare(a, b, out, tasks=tasks, all_metrics=all_metrics, seeds=seeds)
+        result = comparison.compare(a, b, out, tasks=tasks, all_metrics=all_metrics, seeds=seeds, tasks_dir=tasks_dir)
     count = samples or (FLIPS_PER_PAGE if html else 0)
     details: list[Details] = []
     for row, pair in zip(result.rows, result.pairs, strict=True):

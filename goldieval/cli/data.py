@@ -10,6 +10,7 @@ import typer
 
 from goldieval.cli.data_get import get
 from goldieval.cli.data_import import import_data
+from goldieval.cli.data_outcomes import import_outcomes
 from goldieval.cli.data_preview import preview_data
 from goldieval.cli.data_selection import DataDir, Names, TasksDir, print_errors, selected_root, selected_tasks
 from goldieval.core.display import Console, Text, print_json
@@ -101,3 +102,4 @@ def _print_locations(root: Path, rows: list[dict[str, Any]]) -> None:
 
 data.command(name="import")(import_data)
 data.command(name="preview")(preview_data)
+data.command(name="outcomes")(import_outcomes)

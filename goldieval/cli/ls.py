@@ -11,16 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from goldieval.cli.ls_models import ModelFilters, list_models
+from goldieval.cli.ls_tasks import TaskFilters, print_suites, print_tasks, suite_rows, task_rows
 from goldieval.core.display import Console, Text, print_json
 from goldieval.core.errors import GoldievalError
 
 if TYPE_CHECKING:
     from goldieval.records.results import Entry, LoadedRecords
     from goldieval.records.schema import Record
-    from goldieval.tasks.card import Task
-
-WIDE = 130  # width in columns from which tasks are listed with family, images and headline
-
+    from goldieval.tasks.catalogue import Catalogue
 
 OUT = Path("results")  # does not exist before the first run
 
@@ -37,6 +35,9 @@ def ls(
     what: Annotated[What, typer.Argument(help="tasks, suites, models, families (of models) or results.")] = What.tasks,
     pattern: Annotated[str, typer.Argument(help="List only names that match this glob.")] = "*",
     family: Annotated[str, typer.Option(help="List only tasks or models of this family.")] = "",
+    tag: Annotated[str, typer.Option(help="List only tasks with this tag; the first tag of a task is its group.")] = "",
+    suite: Annotated[str, typer.Option(help="List only tasks of this suite.")] = "",
+    present: Annotated[bool, typer.Option("--present", help="List only tasks whose data are on this disk.")] = False,
     data: Annotated[str, typer.Option(help="List only models trained on data of this name, such as laion.")] = "",
     licence: Annotated[str, typer.Option(help="List only models whose licence has this text, such as MIT.")] = "",
     max_parameters: Annotated[str, typer.Option(help="List only models up to this size, such as 200M.")] = "",
@@ -54,16 +55,25 @@ def ls(
 
     goldieval ls tasks 'coco*'
 
+    goldieval ls tasks --tag composition --present
+
     goldieval ls models --data laion --max-parameters 200M
     """
     filters = ModelFilters(pattern, family, data, licence, max_parameters, max_images)
-    if what is What.models:
+    if what is What.models and not (tag or suite or present):
         list_models(filters, json_)
         return
     filters.refuse(what.value, allowed=("family",) if what is What.tasks else ())
-    rows = _ROWS[what](data_dir, tasks_dir, out)
-    rows = [row for row in rows if fnmatch.fnmatch(str(next(iter(row.values()))), pattern)]
-    rows = [row for row in rows if not family or row["family"] == family]
+    if what is What.tasks:
+        _list_tasks(TaskFilters(pattern, family, tag, suite, present), data_dir, tasks_dir, out, json_)
+        return
+    for name, given in (("--tag", tag), ("--suite", suite), ("--present", present)):
+        if given:
+            raise GoldievalError(f"{name} does not apply to ls {what.value}, only to ls tasks.")
+    if what is What.suites:
+        _list_suites(pattern, tasks_dir, json_)
+        return
+    rows = [row for row in _ROWS[what](out) if fnmatch.fnmatch(str(next(iter(row.values()))), pattern)]
     if json_:
         print_json(rows)
         return
@@ -71,8 +81,6 @@ def ls(
     if not rows:
         console.print(f"no {what.value} match {pattern!r}")
         return
-    if what is What.tasks:
-        rows = [_task_cells(row, wide=console.width >= WIDE) for row in rows]
     columns = [name for name in rows[0] if name != "file"]
     from rich.table import Table
 
@@ -91,36 +99,38 @@ def ls(
         console.print(Text("  " + "  ".join(f"{name} {_cell(row[name])}" for name in columns[1:]), "dim"))
 
 
-def _tasks(data_dir: Path | None, tasks_dir: Path | None, out: Path) -> list[dict[str, Any]]:
-    from goldieval.data.roots import data_root
+def _catalogue(tasks_dir: Path | None) -> Catalogue:
+    """Return all cards and suites, with a warning for each that cannot be read."""
     from goldieval.tasks.catalogue import Catalogue
 
-    root, newest = data_root(data_dir), _newest(out)
     catalogue = Catalogue(tasks_dir)
     for error in catalogue.errors.values():
         Console(stderr=True, soft_wrap=True).print(f"a card is left out: {error}", markup=False, highlight=False)
-    return [_task(task, root, newest.get(task.name)) for task in catalogue.tasks.values()]
+    return catalogue
 
 
-def _task(task: Task, root: Path, last: Record | None) -> dict[str, Any]:
-    from goldieval.data.manage.locate import state
-    from goldieval.metrics.registry import metric_of
+def _list_tasks(filters: TaskFilters, data_dir: Path | None, tasks_dir: Path | None, out: Path, json_: bool) -> None:
+    from goldieval.data.roots import data_root
 
-    card = task.card
-    headline = metric_of(card.headline)
-    return {
-        "task": card.name,
-        "family": card.family,
-        "data": state(task, root),
-        "megabytes": card.source.megabytes,
-        "images": card.expect.images,
-        "headline": headline.label,
-        "unit": headline.unit.name,
-        "chance": card.chance,
-        "score": last.headline.value if last and last.headline else None,
-        "model": last.model.spec if last else None,
-        "licence": card.licence,
-    }
+    rows = task_rows(filters, data_root(data_dir), _catalogue(tasks_dir), _newest(out))
+    if json_:
+        print_json(rows)
+    elif rows:
+        print_tasks(rows, Console())
+    else:
+        Console().print(
+            f"no tasks match {filters.pattern!r}{' and the options' if filters != TaskFilters(filters.pattern) else ''}"
+        )
+
+
+def _list_suites(pattern: str, tasks_dir: Path | None, json_: bool) -> None:
+    rows = [row for row in suite_rows(_catalogue(tasks_dir)) if fnmatch.fnmatch(row["suite"], pattern)]
+    if json_:
+        print_json(rows)
+    elif rows:
+        print_suites(rows, Console(), whole=pattern != "*")
+    else:
+        Console().print(f"no suites match {pattern!r}")
 
 
 def _newest(out: Path) -> dict[str, Record]:
@@ -132,28 +142,7 @@ def _newest(out: Path) -> dict[str, Record]:
     return {record.task.name: record for record in sorted(whole, key=lambda record: record.run.started)}
 
 
-def _task_cells(row: dict[str, Any], wide: bool) -> dict[str, str]:
-    """Return the cells of a task for a terminal, with scores in the units of the tables."""
-    from goldieval.metrics.units import UNITS
-
-    megabytes, chance, unit = row["megabytes"], row["chance"], UNITS[row["unit"]]
-    size = "–" if megabytes is None else f"{megabytes:,} MB" if megabytes < 1000 else f"{megabytes / 1000:,.1f} GB"
-    cells = {"task": row["task"], "data": row["data"], "size": "–" if row["data"] == "made here" else size}
-    if wide:
-        cells |= {"family": row["family"], "images": _cell(row["images"]), "headline": row["headline"]}
-    cells["chance"] = "–" if chance is None else f"{unit.scale * chance:.2g}"
-    cells["score"] = "–" if row["score"] is None else f"{unit.scale * row['score']:.1f}"
-    return cells | {"licence": row["licence"]}
-
-
-def _suites(data_dir: Path | None, tasks_dir: Path | None, out: Path) -> list[dict[str, Any]]:
-    from goldieval.tasks.catalogue import Catalogue
-
-    suites = Catalogue(tasks_dir).suites.values()
-    return [{"suite": suite.suite, "title": suite.title, "tasks": ", ".join(suite.tasks)} for suite in suites]
-
-
-def _families(data_dir: Path | None, tasks_dir: Path | None, out: Path) -> list[dict[str, Any]]:
+def _families(out: Path) -> list[dict[str, Any]]:
     from goldieval.tasks.plugins import describe_family, model_families
 
     return [
@@ -162,7 +151,7 @@ def _families(data_dir: Path | None, tasks_dir: Path | None, out: Path) -> list[
     ]
 
 
-def _results(data_dir: Path | None, tasks_dir: Path | None, out: Path) -> list[dict[str, Any]]:
+def _results(out: Path) -> list[dict[str, Any]]:
     from goldieval.records.results import read_folder
     from goldieval.report.numbers import label
 
@@ -202,4 +191,4 @@ def _cell(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
-_ROWS = {What.tasks: _tasks, What.suites: _suites, What.families: _families, What.results: _results}
+_ROWS = {What.families: _families, What.results: _results}

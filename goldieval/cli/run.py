@@ -197,5 +197,5 @@ def _evaluate(models: list[str], tasks: str, options: Options, reporter: Console
     if options.shard is not None and not options.dry_run:
         reporter.note(f"shard {options.shard} is done; all records: goldieval show {shell_argument(str(options.out))}")
     if json_ and prints(options.distributed):
-        print_json([record.model_dump(mode="json") for record in records], indent=None)
+        print_json([record.model_dump(mode="json") for record in [*records, *records.averages]], indent=None)
     return all(record.status == "ok" for record in records) and not records.models_failed

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from itertools import groupby
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from goldieval.core.display import Console, Text, print_json, print_text
 from goldieval.core.errors import GoldievalError
 from goldieval.core.text import natural_order, shell_argument
+
+if TYPE_CHECKING:
+    from goldieval.records.schema import Record
 
 
 def show(
@@ -19,9 +22,10 @@ def show(
         str, typer.Option("--format", help="model-card: print the model-index block of a Hugging Face model card.")
     ] = "",
     model: Annotated[str, typer.Option(help="Spec or fingerprint of the model that --format model-card takes.")] = "",
+    tasks_dir: Annotated[Path | None, typer.Option(help="Folder with your own task cards and suites.")] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print the records as JSON only.")] = False,
 ) -> None:
-    """Show records: every metric with its interval, the model and the protocol.
+    """Show records: every metric with its interval, the model and the protocol; and the averages of suites.
 
     goldieval show results
 
@@ -39,7 +43,7 @@ def show(
     from goldieval.report.faults import warn
     from goldieval.report.scores import scores
 
-    records = load_results(place)
+    records = load_results(place, tasks_dir)
     warn(records.faults)
     if format_:
         from goldieval.report.model_card import model_card
@@ -49,23 +53,26 @@ def show(
         print_text(card.yaml)
         return
     if json_:
-        print_json([record.model_dump(mode="json") for record in records], indent=None)
+        print_json([record.model_dump(mode="json") for record in [*records, *records.averages]], indent=None)
         return
     console = Console()
     if not records:
         out_option = "" if place == Path("results") else f" --out {shell_argument(str(place))}"
         command = f"goldieval run --model goldiclip --tasks retrieval,zeroshot{out_option}"
         console.print(f"no records in {place}. To make some: {command}", soft_wrap=True)
-    ordered = sorted(
-        records, key=lambda record: (natural_order(record.model.spec), record.model.fingerprint, record.task.name)
-    )
+    ordered = sorted([*records, *records.averages], key=_place)
     for (spec, fingerprint), group in groupby(ordered, lambda record: (record.model.spec, record.model.fingerprint)):
         of_model = list(group)
         console.print(Text(f"{spec}  {fingerprint[:8]}  {of_model[0].model.precision}", "bold"))
-        if of_model[0].model.notice:
-            console.print(Text(f"  {of_model[0].model.notice}", "yellow"))
+        for notice in dict.fromkeys(record.model.notice for record in of_model if record.model.notice):
+            console.print(Text(f"  {notice}", "yellow"))
         console.parts(scores(of_model, console, every_metric=True))
         for record in of_model:
             if record.status == "failed":
-                console.print(Text(f"{record.task.name} FAILED: {record.reason}", "red"), soft_wrap=True)
+                console.print(Text(f"{record.task.name} {record.outcome}: {record.reason}", "red"), soft_wrap=True)
         console.print()
+
+
+def _place(record: Record) -> tuple[Any, ...]:
+    """Return where a record is shown: by model, the tasks by name, then averages."""
+    return natural_order(record.model.spec), record.model.fingerprint, record.is_average, record.task.name

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from goldieval.comparison.average_tests import average_tests
 from goldieval.comparison.curve import curve_of
 from goldieval.comparison.pairs import Pair, Unpaired, pair
 from goldieval.comparison.result import Comparison
 from goldieval.comparison.sides import RecordIndex, Side, command
 from goldieval.comparison.significance import rows_of
 from goldieval.core.errors import GoldievalError, did_you_mean, listing
+from goldieval.records.averages import averages_of
+from goldieval.records.results import Entry
+from goldieval.tasks.averages import Average
+from goldieval.tasks.card import Task
 from goldieval.tasks.catalogue import Catalogue
 from goldieval.tasks.plugins import model_families
 
@@ -25,6 +30,7 @@ def compare(
     tasks: str | Sequence[str] = (),
     all_metrics: bool = False,
     seeds: bool = False,
+    tasks_dir: str | Path | None = None,
 ) -> Comparison:
     """Compare two models by their records, without running anything.
 
@@ -32,9 +38,10 @@ def compare(
         a: model spec or glob over specs, beginning of a fingerprint, record file or folder.
         b: the other model, in the same forms; the verdict is about B.
         results: folder of the records.
-        tasks: names of the only tasks to compare, as a list or separated by commas.
+        tasks: names of the only tasks and averages to compare, as a list or separated by commas.
         all_metrics: whether to test every metric, not only the headline.
         seeds: whether the models of a glob are seeds of one recipe, even if their records do not show it.
+        tasks_dir: folder with your own task cards and suites, for the averages of these suites.
 
     Raises:
         GoldievalError: a side has no records (the message names the command that makes them), or the sides have no
@@ -42,17 +49,22 @@ def compare(
     """
     tasks = [name.strip() for name in tasks.split(",") if name.strip()] if isinstance(tasks, str) else tasks
     folder = Path(results)
-    index = RecordIndex(folder)
+    index, catalogue = RecordIndex(folder), Catalogue(tasks_dir)
     side_a, side_b = index.side(str(a)), index.side(str(b))
-    _check_task_names(side_a, side_b, tasks)
-    _check_records(side_a, side_b, index, tasks)
-    if tasks:
-        side_a, side_b = _of_tasks(side_a, tasks), _of_tasks(side_b, tasks)
-        _check_records(side_a, side_b, index, tasks)
+    averages = [average for average in catalogue.averages.values() if not tasks or average.name in tasks]
+    named = [name for name in tasks if name not in catalogue.averages]
+    _check_task_names(side_a, side_b, named, catalogue)
+    _check_records(side_a, side_b, index, named)
     sides = {"A": side_a, "B": side_b}
+    if tasks:
+        needed = [*named, *(task for average in averages for task in average.tasks)]
+        side_a, side_b = _of_tasks(side_a, needed), _of_tasks(side_b, needed)
+        _check_records(side_a, side_b, index, needed)
+        sides = {"A": side_a, "B": side_b}
     are_seeds = {name: side.seeds or (seeds and len(side.models) > 1) for name, side in sides.items()}
     models_a, models_b = (side.models if are_seeds[name] else side.models[-1:] for name, side in sides.items())
-    groups = [pair(side_a.entries_of(x), side_b.entries_of(y)) for x in models_a for y in models_b]
+    of_a, of_b = [side_a.entries_of(model) for model in models_a], [side_b.entries_of(model) for model in models_b]
+    groups = [pair(_only(x, named, tasks), _only(y, named, tasks)) for x in of_a for y in of_b]
     pairs = _distinct([each for group, _ in groups for each in group])
     unpaired = groups[0][1]
     notes, refused = _notes(unpaired, side_a, side_b)
@@ -60,13 +72,15 @@ def compare(
     for name in curves:
         last = sides[name].entries[-1].record.model.spec
         notes.append(f"{name} matches {len(sides[name].models)} checkpoints; the last is tested, {last}")
-    rows, kept, untested, unreadable = rows_of(pairs, all_metrics)
-    refused += unreadable
+    of_averages = average_tests(of_a, of_b, averages, catalogue.tasks, likely=not tasks)
+    rows, kept, untested, unreadable = rows_of(pairs, all_metrics, of_averages.tests)
+    refused += unreadable + (of_averages.refused if tasks else [])
+    notes += [] if tasks else [f"not compared, {line}" for line in of_averages.refused]
     notes += dict.fromkeys(f"left out: {fault}" for side in sides.values() for fault in side.faults)
     if not rows:
         reasons = "; ".join(line.rstrip(".") for line in [*refused, *notes, *untested])
         raise GoldievalError(f"nothing to compare: {reasons}")
-    curve = curve_of(sides) if curves else []
+    curve = curve_of(_with_averages(sides, averages, catalogue.tasks)) if curves else []
     return Comparison(side_a, side_b, rows, kept, notes + untested, refused, curve)
 
 
@@ -84,13 +98,27 @@ def _of_tasks(side: Side, tasks: Sequence[str]) -> Side:
     return replace(side, entries=[entry for entry in side.entries if entry.record.task.name in tasks])
 
 
-def _check_task_names(a: Side, b: Side, tasks: Sequence[str]) -> None:
+def _only(entries: list[Entry], named: Sequence[str], tasks: Sequence[str]) -> list[Entry]:
+    """Return the records of the named tasks, all of them where nothing is named."""
+    return [entry for entry in entries if entry.record.task.name in named] if tasks else entries
+
+
+def _with_averages(
+    sides: Mapping[str, Side], averages: Sequence[Average], tasks: Mapping[str, Task]
+) -> dict[str, Side]:
+    """Return the sides with the averages of each model among its records."""
+    return {
+        name: replace(side, entries=[*side.entries, *averages_of(side.entries, averages, tasks, likely=True)])
+        for name, side in sides.items()
+    }
+
+
+def _check_task_names(a: Side, b: Side, tasks: Sequence[str], catalogue: Catalogue) -> None:
     """Raise GoldievalError if a task has neither a card nor a record."""
     recorded = {entry.record.task.name for side in (a, b) for entry in side.entries}
-    shipped = Catalogue().tasks if set(tasks) - recorded else {}
     for name in tasks:
-        if name not in recorded and name not in shipped:
-            near = did_you_mean(name, {*recorded, *shipped})
+        if name not in recorded and name not in catalogue.tasks:
+            near = did_you_mean(name, {*recorded, *catalogue.tasks, *catalogue.averages})
             near = near or f" The tasks of these records are {listing(sorted(recorded))}."
             raise GoldievalError(f"compare: no task {name!r}.{near}")
 

@@ -42,6 +42,8 @@ def details_of(pair: Pair, metric: str, limit: int) -> Details:
         metric: name of the metric; one whose values are not of single queries or pictures has no flips.
         limit: maximum number of gained, and of lost, queries.
     """
+    if pair.a.record.is_average:
+        return Details()
     columns = (read_outcomes(pair.a.file, pair.a.record), read_outcomes(pair.b.file, pair.b.record))
     flips = _flips(pair, columns, metric, limit)
     return Details(
@@ -66,7 +68,11 @@ def _flips(pair: Pair, columns: tuple[Columns, Columns], metric: str, limit: int
 def _rerun(pair: Pair, columns: tuple[Mapping[str, np.ndarray], Mapping[str, np.ndarray]]) -> str:
     """Return the commands for the records that do not name the answers that came first."""
     stored = {"wrong_id", "given", "predicted_map"}
-    old = [entry for entry, each in zip((pair.a, pair.b), columns, strict=True) if not stored & set(each)]
+    old = [
+        entry
+        for entry, each in zip((pair.a, pair.b), columns, strict=True)
+        if not stored & set(each) and not entry.record.model.is_imported
+    ]
     made = (
         command([entry.record.model.spec], [entry], [entry.record.task.name], out_folder([entry], [entry.file.parent]))
         for entry in old

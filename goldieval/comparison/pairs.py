@@ -83,13 +83,13 @@ def _match(a: list[Entry], b: list[Entry]) -> tuple[list[Pair], str]:
     same = [(one, other) for one in a for other in b if not difference(one.record, other.record)]
     if not same:
         return [], difference(a[0].record, b[0].record)
-    alike = [Pair(one, other) for one, other in same if not _setting_differences(one.record, other.record)]
+    alike = [Pair(one, other) for one, other in same if not setting_differences(one.record, other.record)]
     if alike:
         return alike, ""
     if len(same) > 1:
         return [], "a side has several records that were scored differently: name the files"
     ((one, other),) = same
-    return [Pair(one, other, _setting_differences(one.record, other.record))], ""
+    return [Pair(one, other, setting_differences(one.record, other.record))], ""
 
 
 def difference(a: Record, b: Record) -> str:
@@ -103,11 +103,13 @@ def difference(a: Record, b: Record) -> str:
         "unreadable pictures": tuple(", ".join(sorted(each.data.unreadable)) or "none" for each in (a, b)),
         "data": (a.data.sha256[:8], b.data.sha256[:8]),
     }
+    if a.model.is_imported or b.model.is_imported:  # their pictures were not read; the ids of all samples are compared
+        del values["data"]
     first = next((name for name, (one, other) in values.items() if one != other), "")
     return f"not the same samples: {first} {values[first][0]} under A, {values[first][1]} under B" if first else ""
 
 
-def _setting_differences(a: Record, b: Record) -> str:
+def setting_differences(a: Record, b: Record) -> str:
     """Return the settings in which two records of the same samples differ; they may be compared."""
     values = {"scoring": (a.task.scoring, b.task.scoring), "precision": (a.model.precision, b.model.precision)}
     return ", ".join(f"{name} {one} and {other}" for name, (one, other) in values.items() if one != other)

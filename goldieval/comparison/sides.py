@@ -15,7 +15,7 @@ from goldieval.core.errors import GoldievalError, did_you_mean, listing
 from goldieval.core.text import natural_order, shell_argument
 from goldieval.records.files import find_records
 from goldieval.records.results import Entry, LoadedRecords, read_records
-from goldieval.records.schema import Record
+from goldieval.records.schema import IMPORTED, Record
 
 
 @dataclass(frozen=True)
@@ -118,8 +118,10 @@ def command(specs: Iterable[str], like: Sequence[Entry], tasks: Iterable[str], o
         tasks: names of the tasks.
         out: results folder.
     """
+    if any(spec.startswith(f"{IMPORTED}:") for spec in specs):
+        return f"goldieval data outcomes FILE --task {','.join(sorted(tasks))} --model NAME"
     models = " ".join(f"--model {shell_argument(spec)}" for spec in specs)
-    more = _settings([entry.record for entry in like])
+    more = _settings([entry.record for entry in like if not entry.record.model.is_imported])
     cards = {entry.record.task.name: entry.record.run.card for entry in like}
     names = ",".join(sorted({cards.get(task) or task for task in tasks}))
     return f"goldieval run {models} --tasks {shell_argument(names)}{more} --out {shell_argument(str(out))}"

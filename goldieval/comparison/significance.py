@@ -22,8 +22,17 @@ from goldieval.records.results import Entry
 
 
 @dataclass(frozen=True)
-class _Tested:
-    """The test of one metric of one task, before p-values are adjusted."""
+class Tested:
+    """The test of one metric of one task, before p-values are adjusted.
+
+    Attributes:
+        pair: the records of A and B.
+        metric: the metric.
+        result: the result of the test.
+        clusters: number of independent units.
+        n: number of queries.
+        seeds: number of seeds of A and of B.
+    """
 
     pair: Pair
     metric: Metric
@@ -34,19 +43,20 @@ class _Tested:
 
 
 def rows_of(
-    pairs: Sequence[Pair], all_metrics: bool
+    pairs: Sequence[Pair], all_metrics: bool, averages: Sequence[Tested] = ()
 ) -> tuple[list[MetricComparison], list[Pair], list[str], list[str]]:
     """Test every task. Several pairs of one task are seeds, and make one row.
 
     Args:
         pairs: pairs of records.
         all_metrics: whether all metrics are tested, not only the headline.
+        averages: tests of averages, which are adjusted together with the others and come last.
 
     Returns:
         The rows; the first pair of records of each; one line for each task with metrics that could not be tested; and
         one line for each task whose outcomes cannot be read, or whose sample ids differ.
     """
-    tested: list[_Tested] = []
+    tested: list[Tested] = []
     untested, refused = [], []
     for group in _by_task(pairs):
         name = group[0].a.record.task.name
@@ -61,12 +71,13 @@ def rows_of(
         tested += of_task
         if missing:
             untested.append(f"{name}: not tested, the per-sample outcomes do not contain {', '.join(missing)}")
+    tested += averages
     adjusted = holm([each.result.p for each in tested])
     rows = [_row(each, p, LEVEL / len(tested)) for each, p in zip(tested, adjusted, strict=True)]
     return rows, [each.pair for each in tested], untested, refused
 
 
-def _test_task(pairs: Sequence[Pair], all_metrics: bool) -> tuple[list[_Tested], list[str]]:
+def _test_task(pairs: Sequence[Pair], all_metrics: bool) -> tuple[list[Tested], list[str]]:
     """Return the tests of one task, and the names of the metrics that the outcomes do not contain."""
     record = pairs[0].a.record
     common = [name for name in record.metrics if name in pairs[0].b.record.metrics]
@@ -102,12 +113,12 @@ def _columns(entries: list[Entry]) -> list[Columns]:
     return read
 
 
-def _test(pair: Pair, metric: Metric, a: list[QueryValues], b: list[QueryValues]) -> _Tested:
+def _test(pair: Pair, metric: Metric, a: list[QueryValues], b: list[QueryValues]) -> Tested:
     context = f"{pair.a.record.task.name}, {metric.name}"
     a, b = ([aligned(a[0], each, context) for each in side] for side in (a, b))
     result = metric.paired(a[0], b[0]) if len(a) == len(b) == 1 else _test_seeds(metric, a, b)
     clusters = len(metric.influence(a[0]))
-    return _Tested(pair, metric, result, clusters, len(a[0].ids), (len(a), len(b)))
+    return Tested(pair, metric, result, clusters, len(a[0].ids), (len(a), len(b)))
 
 
 def _test_seeds(metric: Metric, a: list[QueryValues], b: list[QueryValues]) -> Seeded:
@@ -116,7 +127,7 @@ def _test_seeds(metric: Metric, a: list[QueryValues], b: list[QueryValues]) -> S
     return seeded(scores[0], scores[1], influences[0], influences[1])
 
 
-def _row(tested: _Tested, p: float, strictest_level: float) -> MetricComparison:
+def _row(tested: Tested, p: float, strictest_level: float) -> MetricComparison:
     result, task = tested.result, tested.pair.a.record.task
     lower = tested.metric.lower_is_better
     improved = result.difference < 0 if lower else result.difference > 0

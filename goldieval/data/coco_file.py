@@ -35,10 +35,15 @@ class CocoFile:
         return self.annotations[id_text(image["id"])]
 
 
-def read_coco(file: Path) -> CocoFile:
+def read_coco(file: Path, by_address: bool = False) -> CocoFile:
     """Read an annotation file. The index of pycocotools does not support panoptic files.
 
     Ids may be numbers or texts, and an id of one kind may refer to the other (``1`` and ``"1"``).
+
+    Args:
+        file: The file.
+        by_address: Whether an image without a ``file_name`` is named by the last two parts of its ``coco_url``, as in
+            LVIS, whose images come from two folders.
 
     Raises:
         TaskError: The file is missing, an entry has no id or file name or occurs twice, or annotations refer to images
@@ -49,6 +54,8 @@ def read_coco(file: Path) -> CocoFile:
     for place, image in enumerate(images):
         where = f"{file}: images[{place}]"
         check_id(where, image, "id")
+        if by_address and "file_name" not in image and isinstance(image.get("coco_url"), str):
+            image["file_name"] = "/".join(image["coco_url"].split("/")[-2:])
         file_name(where, image.get("file_name"), "file_name")
     annotations: dict[str, list[Entry]] = {id_text(image["id"]): [] for image in images}
     if len(annotations) < len(images):

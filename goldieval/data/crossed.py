@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field
 
 from goldieval.core.errors import TaskError
+from goldieval.data.item_values import row_as_mapping, stratum_name
 from goldieval.data.picture_rows import PictureColumns, is_parquet, missing_files, rows_with_pictures
 from goldieval.data.roots import inside
 from goldieval.data.samples import Dataset, ImageSample, TextSample
 from goldieval.data.source import Source
-from goldieval.data.table_files import text_in
+from goldieval.data.table_files import read_json_file, text_in
 
 # Queries of one example as (true image, true text), (other image, other text): first each image, then each text.
 QUERIES = (((0, 0), (0, 1)), ((1, 1), (1, 0)), ((0, 0), (1, 0)), ((1, 1), (0, 1)))
@@ -23,6 +25,8 @@ Two = Annotated[list[str], Field(min_length=2, max_length=2)]
 class CrossedSource(Source):
     """Pairs of images and captions as a card's source, one row per example.
 
+    A JSON file may also hold a list of lists, whose values have the keys ``0``, ``1`` and so on.
+
     Attributes:
         file: Table with one row per example, or a glob pattern of Parquet files, which may contain the images.
         images: Folder of the images; if empty, their names are relative to the data's folder.
@@ -31,6 +35,7 @@ class CrossedSource(Source):
         captions: Columns of the two captions, in matching order.
         picture: File name pattern in ``images``, with ``{}`` for the value of the column.
         prefix: Leading part of the image names to remove, such as an address.
+        strata: Columns whose values, joined by ``_``, name the stratum of an example.
     """
 
     reader: Literal["crossed"]
@@ -41,6 +46,11 @@ class CrossedSource(Source):
     captions: Two = ["caption_0", "caption_1"]
     picture: str = "{}"
     prefix: str = ""
+    strata: list[str] = []
+
+    @property
+    def candidates(self) -> tuple[int, int]:
+        return 2, 1
 
     def needs(self) -> list[str]:
         return [self.images or "."] if is_parquet(self.file) else [self.file, self.images or "."]
@@ -49,23 +59,56 @@ class CrossedSource(Source):
         return super().missing(folder) or missing_files(folder, self.file, "source.file")
 
     def read(self, folder: Path) -> Dataset:
-        images: list[ImageSample] = []
-        texts: list[TextSample] = []
+        examples = Examples()
         columns = PictureColumns(self.pair, self.images, self.prefix, self.picture)
-        wanted = [*self.captions, *([self.example] if self.example else [])]
-        for row, (where, entry) in enumerate(rows_with_pictures(folder, self.file, self.pair, wanted)):
+        for row, (where, entry) in enumerate(self._rows(folder)):
             id = text_in(where, entry, self.example) if self.example else str(row)
             for number, (source, path) in enumerate(columns.of(folder, where, entry)):
-                images.append(ImageSample(f"{id}-{number}", source, path))
-                texts.append(TextSample(f"{id}-{number}", text_in(where, entry, self.captions[number])))
-        if not images:
-            raise TaskError(f"{inside(folder, self.file)} holds no examples.")
-        examples = len(images) // 2
-        first = 2 * np.arange(examples)[:, None, None, None]
+                image = ImageSample(f"{id}-{number}", source, path)
+                examples.add(image, text_in(where, entry, self.captions[number]))
+            examples.strata += [stratum_name(where, entry, *self.strata)] if self.strata else []
+        return examples.dataset(inside(folder, self.file))
+
+    def _rows(self, folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+        file = inside(folder, self.file)
+        rows = read_json_file(file) if file.suffix.lower() == ".json" else None
+        if isinstance(rows, list) and all(isinstance(row, list) for row in rows):
+            return ((f"{file}:{number}", row_as_mapping(row)) for number, row in enumerate(rows, start=1))
+        wanted = [*self.captions, *self.strata, *([self.example] if self.example else [])]
+        return rows_with_pictures(folder, self.file, self.pair, wanted)
+
+
+class Examples:
+    """Examples of two images with a caption each, in the order in which they are read.
+
+    Attributes:
+        images: The images, two for each example.
+        texts: Their captions.
+        strata: Stratum of each example, if they have any.
+    """
+
+    def __init__(self) -> None:
+        self.images: list[ImageSample] = []
+        self.texts: list[TextSample] = []
+        self.strata: list[str] = []
+
+    def add(self, image: ImageSample, caption: str) -> None:
+        """Add the next image with its caption, which gets the same id."""
+        self.images.append(image)
+        self.texts.append(TextSample(image.id, caption))
+
+    def dataset(self, file: Path) -> Dataset:
+        """Return the samples with the four queries of each example. Raises TaskError if there are none."""
+        if not self.images:
+            raise TaskError(f"{file} holds no examples.")
+        count = len(self.images) // 2
+        first = 2 * np.arange(count)[:, None, None, None]
+        of_query = np.repeat(np.array(self.strata), len(QUERIES))
         return Dataset(
-            images=images,
-            texts=texts,
-            owner=np.arange(len(texts)),
+            images=self.images,
+            texts=self.texts,
+            owner=np.arange(len(self.texts)),
             choices=(first + np.array(QUERIES)).reshape(-1, 2, 2),
-            sets=np.repeat(np.arange(examples), len(QUERIES)),
+            sets=np.repeat(np.arange(count), len(QUERIES)),
+            strata={name: of_query == name for name in sorted(set(self.strata))},
         )

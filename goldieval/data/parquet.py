@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from goldieval.core.errors import TaskError, listing
 from goldieval.data.caption_rules import CaptionedSource, without_missing
 from goldieval.data.file_patterns import matching_files
+from goldieval.data.groups import Groups, group_of
 from goldieval.data.image_source import ImageSource
 from goldieval.data.labels import class_names_in, index_of, label_text
 from goldieval.data.parquet_columns import class_names, column_of, open_columns
@@ -65,6 +67,7 @@ class ParquetSource(CaptionedSource):
         classes: File with class names, if the label column has none of its own. By default, names are taken from a
             label column that contains texts.
         where: Rows to use, by column and value.
+        groups: Columns of the group of each image.
     """
 
     reader: Literal["parquet"]
@@ -76,6 +79,7 @@ class ParquetSource(CaptionedSource):
     caption: str = ""
     classes: str = ""
     where: dict[str, str] = {}
+    groups: Groups = []
 
     def needs(self) -> list[str]:
         return [name for name in (self.classes, self.images) if name]
@@ -94,7 +98,7 @@ class ParquetSource(CaptionedSource):
         return [inside(folder, name) for name in matching_files(folder, self.files, "source.files")]
 
     def _part(self, path: Path) -> ParquetPart:
-        wanted = [self.image, self.id_column, self.label, self.caption, *self.where]
+        wanted = [self.image, *self._columns]
         table, features = open_columns(path, [name for name in wanted if name])
         return ParquetPart(path, table, class_names(path, features, self.label))
 
@@ -130,7 +134,8 @@ class ParquetSource(CaptionedSource):
             id = str(value_of(where, entry, self.id_column, ())) if self.id_column else place
             captions = [(f"{id}#{at}", text) for at, text in enumerate(self._captions(where, entry, left_out))]
             image = ImageSample(id, *self._image(folder, part, number, where))
-            yield AnnotatedImage(image, self._label(where, entry, labels), captions)
+            group = group_of(where, self.groups, partial(value_of, where, _decoded(where, entry)))
+            yield AnnotatedImage(image, self._label(where, entry, labels), captions, group)
 
     def _image(self, folder: Path, part: ParquetPart, number: int, where: str) -> tuple[ImageSource, str]:
         """Return the source of a row's image, and its path for reports."""
@@ -140,11 +145,15 @@ class ParquetSource(CaptionedSource):
 
     def _entries(self, part: ParquetPart) -> Iterator[tuple[str, int, dict[str, Any]]]:
         """Yield location, number and values (without the image) of the rows to use."""
-        columns = [self.id_column, self.label, self.caption, *self.where]
-        for number, entry in enumerate(_values(part.table, columns)):
+        for number, entry in enumerate(_values(part.table, self._columns)):
             where = f"{part.path}#{number}"
             if all(str(raw_value(where, entry, column)) == value for column, value in self.where.items()):
                 yield where, number, entry
+
+    @property
+    def _columns(self) -> list[str]:
+        """The columns that are read besides that of the image; some may be empty."""
+        return [self.id_column, self.label, self.caption, *self.where, *(each.key for each in self.groups)]
 
     def _captions(self, where: str, entry: dict[str, Any], left_out: LeftOut) -> list[str]:
         if not self.caption:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,13 +28,15 @@ class PictureColumns:
         columns: Columns of the pictures.
         images: Folder of the image files, below the data's folder; if empty, names are relative to the latter.
         prefix: Leading part of the file names to remove.
-        picture: File name pattern, with ``{}`` for the value.
+        picture: File name pattern, with ``{}`` for the value, or ``{:012}`` for a number with leading zeros.
+        base_name: Whether only the last part of a path in the table is used, since it was written on another machine.
     """
 
     columns: Sequence[str]
     images: str = ""
     prefix: str = ""
     picture: str = "{}"
+    base_name: bool = False
 
     def of(self, folder: Path, where: str, entry: dict[str, Any]) -> list[tuple[ImageSource, str]]:
         """Return the source of each picture of a row, and its path for reports. Raises TaskError."""
@@ -45,9 +48,19 @@ class PictureColumns:
             return value, f"{Path(where).name}-{column}"
         top = inside(folder, self.images or ".")
         name = file_name(where, value, column).removeprefix(self.prefix)
-        name = self.picture.replace("{}", name)
+        name = re.split(r"[/\\]", name)[-1] if self.base_name else name
+        name = filled(self.picture, name)
         path = relative_name(top, name)
         return FileImage(picture_file(where, top, name, column)), f"{self.images}/{path}" if self.images else path
+
+
+def filled(pattern: str, value: str) -> str:
+    """Return a pattern with the value in its place.
+
+    >>> filled("COCO_{:012}.jpg", "9"), filled("{}.png", "a")
+    ('COCO_000000000009.jpg', 'a.png')
+    """
+    return re.sub(r"\{(?::0(\d{1,3}))?\}", lambda place: value.zfill(int(place[1] or 0)), pattern)
 
 
 def is_parquet(file: str) -> bool:

@@ -17,6 +17,7 @@ from goldieval.data.text_files import check_encodable
 from goldieval.data.walk import LINK
 
 if TYPE_CHECKING:
+    from goldieval.data.boxes import Boxes
     from goldieval.data.masks import MaskSource
 
 
@@ -70,7 +71,7 @@ class TextSample:
 class Dataset:
     """Images with labels, or images with texts; a task family checks for the parts that it requires.
 
-    A query is a row of ``choices``, or a text if there are no choices.
+    A query is a box or, without boxes, a row of ``choices`` or, without choices, a text or, without texts, an image.
 
     Attributes:
         images: The images.
@@ -79,14 +80,24 @@ class Dataset:
         texts: Captions, questions or prompts.
         positives: Pairs (text index, image index), shape (pairs, 2); each may occur in several pairs.
         owner: Index of the image that each text was written for, shape (texts,); the cluster of its outcome.
+        text_queries: Whether a text is a query and not only in the gallery, shape (texts,); all are by default.
+        image_queries: The same of the images, shape (images,).
+        absent_positives: Number of the positives of each image that are not among the texts, shape (images,).
+        alike: Pairs (image index, image index) of images that retrieve each other, shape (pairs, 2), each once.
         choices: Candidates of each query as pairs (image index, text index), the correct one first, shape (queries,
             candidates, 2): one image with several texts, or one text with several images.
+        trues: Number of candidates of each query that are correct, all of which come first and must score highest.
+        groups: Name of the group of each query, of which there may be many, shape (queries,).
         answers: Answer to each text, a question about its owner, shape (texts,).
         types: Type of each question, shape (texts,).
         agreement: Number of annotators who gave that answer, shape (texts,).
         sets: Set that each query belongs to, shape (queries,); a set is correct if all its queries are.
         train: Whether an image is for training and not for testing, shape (images,).
         masks: Class of every pixel of each image.
+        boxes: Boxes in the images, each with a class or with candidates among ``texts``.
+        candidates: Images among which those of each text are looked for, as pairs (text index, image index), shape
+            (pairs, 2); by default all images.
+        prompts: Prompts that come with the data, with ``{c}`` in the place of a class name.
         strata: Groups of queries that can be reported separately: name to mask, shape (queries,).
         notes: Lines on what was left out or looks wrong, for the terminal and the record.
     """
@@ -97,13 +108,22 @@ class Dataset:
     texts: list[TextSample] = field(default_factory=list)
     positives: np.ndarray | None = None
     owner: np.ndarray | None = None
+    text_queries: np.ndarray | None = None
+    image_queries: np.ndarray | None = None
+    absent_positives: np.ndarray | None = None
+    alike: np.ndarray | None = None
     choices: np.ndarray | None = None
+    trues: int = 1
+    groups: np.ndarray | None = None
     answers: np.ndarray | None = None
     types: np.ndarray | None = None
     agreement: np.ndarray | None = None
     sets: np.ndarray | None = None
     train: np.ndarray | None = None
     masks: list[MaskSource] | None = None
+    boxes: Boxes | None = None
+    candidates: np.ndarray | None = None
+    prompts: list[str] = field(default_factory=list)
     strata: dict[str, np.ndarray] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -130,11 +150,13 @@ class AnnotatedImage:
         image: The image.
         label: Class index, if the image has one.
         captions: Captions as pairs (id, text).
+        group: Name of the group of images that it belongs to; empty for none.
     """
 
     image: ImageSample
     label: int | None = None
     captions: Sequence[tuple[str, str]] = ()
+    group: str = ""
 
 
 def dataset_of(
@@ -171,8 +193,20 @@ def dataset_of(
         texts=texts,
         positives=np.stack([np.arange(len(texts)), owner], axis=1) if texts else None,
         owner=owner if texts else None,
+        strata=_strata(rows, owner if texts else np.arange(len(rows))),
         notes=list(notes),
     )
+
+
+def _strata(rows: list[AnnotatedImage], image_of: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the mask of each group, (queries,).
+
+    Args:
+        rows: The images.
+        image_of: Index of the image of each query, (queries,).
+    """
+    groups = np.array([row.group for row in rows], dtype=object)
+    return {name: (groups == name)[image_of] for name in sorted(set(groups.tolist()) - {""})}
 
 
 def _labels(rows: list[AnnotatedImage], class_names: list[str] | None) -> np.ndarray | None:

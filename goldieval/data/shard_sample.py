@@ -9,8 +9,9 @@ from typing import Any
 from goldieval.core.errors import TaskError
 from goldieval.core.limits import ROW_BYTES
 from goldieval.data.caption_rules import without_missing
+from goldieval.data.numbers import numbers_in
 from goldieval.data.samples import ImageSample
-from goldieval.data.table_files import MISSING, MISSING_CAPTION, empty, is_missing, nested_value, texts_in
+from goldieval.data.table_files import MISSING, MISSING_CAPTION, empty, is_missing, nested_value, texts_in, value_of
 from goldieval.data.tar_samples import TarImage
 from goldieval.data.text_files import parse_json_text, text_of
 from goldieval.data.walk import LeftOut
@@ -39,6 +40,22 @@ class ShardSample:
         if ending not in self.members:
             raise TaskError(f"{self.where} has no .{ending} file.")
         return text_of(self.members[ending].read(), f"{self.where}, .{ending}")
+
+    def value(self, key: str) -> Any:
+        """Return the value under a key of .json, or a number of .npy for a key such as ``npy.0``.
+
+        Raises:
+            TaskError: There is none.
+        """
+        member, _, place = key.partition(".")
+        if member != "npy" or not place.isdecimal():
+            return value_of(self.where, self.mapping(), key)
+        if "npy" not in self.members:
+            raise TaskError(f"{self.where} has no .npy file.")
+        numbers = numbers_in(f"{self.where}, .npy", self.members["npy"].read())
+        if int(place) >= len(numbers):
+            raise TaskError(f"{self.where}: its .npy holds {len(numbers)} numbers, none at position {place}.")
+        return numbers[int(place)]
 
     def mapping(self) -> dict[str, Any]:
         """Return the mapping in the sample's .json. Raises TaskError if there is none."""

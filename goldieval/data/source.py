@@ -103,6 +103,11 @@ class Source(BaseModel):
         """Return whether a card names a folder that is neither beside it nor below the data root."""
         return os.path.isabs(self.path) and not Path(os.path.abspath(self.path)).is_relative_to(card.parent.absolute())
 
+    @property
+    def candidates(self) -> tuple[int, int]:
+        """Number of candidates of every query, and how many of them are true; zeros where the data say."""
+        return 0, 0
+
     def needs(self) -> list[str]:
         """Return the files and folders, relative to ``folder``, that must exist before reading."""
         raise NotImplementedError
@@ -177,14 +182,19 @@ def read_lines(file: Path) -> list[str]:
     return [line.strip() for line in read_text_file(file).splitlines() if line.strip()]
 
 
-def read_names(file: Path) -> list[str]:
+def read_names(file: Path, unnamed: bool = False) -> list[str]:
     """Return class names, one per line: the position of a line is the number of its class.
+
+    Args:
+        file: The file.
+        unnamed: Whether an empty line is a class without a name.
 
     Raises:
         TaskError: There is an empty line between others, so that the following numbers are ambiguous.
     """
-    lines = [line.strip() for line in read_text_file(file).rstrip().splitlines()]
-    if "" in lines:
+    text = read_text_file(file)
+    lines = [line.strip() for line in (text if unnamed else text.rstrip()).splitlines()]
+    if "" in lines and not unnamed:
         raise TaskError(
             f"{file}:{lines.index('') + 1}: an empty line among the class names, so the numbers of the next "
             "classes are ambiguous. Remove it, or write the missing name."

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from goldieval.core.errors import TaskError, listing
 from goldieval.data.caption_rules import CaptionedSource, repeated_note, without_missing
 from goldieval.data.file_names import file_name, picture_file, relative_name
+from goldieval.data.groups import Groups, group_of
 from goldieval.data.image_source import FileImage, ImageSource, NoImage
 from goldieval.data.labels import class_names_in, index_of, label_text
 from goldieval.data.roots import inside
@@ -41,6 +42,7 @@ class Table(BaseModel):
         label: Column of the label.
         caption: Column of the caption, or list of captions.
         caption_id: Column of the caption's id, or list of ids.
+        groups: Columns of the group of each image.
         classes: File with class names in label order; by default, names are taken from the label column.
         images: Folder that image paths are relative to.
         picture: File name pattern in ``images``, with ``{}`` for the image column.
@@ -61,6 +63,7 @@ class Table(BaseModel):
     label: str = ""
     caption: str = ""
     caption_id: str = ""
+    groups: Groups = []
     classes: str = ""
     images: str = "."
     picture: str = "{}"
@@ -153,7 +156,8 @@ class Table(BaseModel):
             id = text_in(where, entry, self.image_id, self.no_value)
         label = index_of(where, value_of(where, entry, self.label, self.no_value), names) if self.label else None
         captions = self._captions(where, entry, id, left_out) if self.caption else []
-        return AnnotatedImage(ImageSample(id, source, path if self.pictures else ""), label, captions)
+        group = group_of(where, self.groups, lambda column: value_of(where, entry, column, self.no_value))
+        return AnnotatedImage(ImageSample(id, source, path if self.pictures else ""), label, captions, group)
 
     def _captions(
         self, where: str, entry: dict[str, Any], image_id: str, left_out: LeftOut | None

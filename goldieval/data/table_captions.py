@@ -31,8 +31,12 @@ def join_captions(
         allow_missing: Whether the row may lack a caption.
 
     Raises:
-        TaskError: The row has no caption, so that one of the two is redundant or wrong.
+        TaskError: The row has no caption, so that one of the two is redundant or wrong; or another group.
     """
+    if known.group != again.group:
+        raise TaskError(
+            f"{where}: image {known.image.id!r} is of group {again.group!r}, in an earlier row of {known.group!r}."
+        )
     if not again.captions and not allow_missing:
         raise TaskError(f"{where}: image id {known.image.id!r} occurs twice. Give every image one row.")
     repeats = [(known.image.id, text) for id, text in again.captions if texts.get(id) == text]

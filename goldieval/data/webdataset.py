@@ -15,12 +15,12 @@ from goldieval.core.limits import SHARDS
 from goldieval.data.caption_rules import CaptionedSource
 from goldieval.data.file_names import escape_undecodable
 from goldieval.data.file_patterns import matching_files, named_files
+from goldieval.data.groups import Groups, group_of
 from goldieval.data.labels import class_names_in, index_of, label_text
 from goldieval.data.roots import inside
 from goldieval.data.samples import AnnotatedImage, Dataset, ImageSample
 from goldieval.data.shard_sample import ShardSample
 from goldieval.data.source import is_there, read_lines, read_names
-from goldieval.data.table_files import value_of
 from goldieval.data.tar_samples import TarImage, picture_of, samples_of
 from goldieval.data.walk import LeftOut, left_out_notes
 
@@ -41,7 +41,12 @@ class WebdatasetSource(CaptionedSource):
         shards: Instead of splits, a pattern of tar files below the folder, with braces (``{00000..00012}.tar``) or as
             a glob. Their samples without an image are left out, as a download may have failed.
         caption: Key of the caption, or list of captions, in .json; by default captions are the lines of .txt.
-        label: Key of the label in .json; by default the label is in .cls.
+        label: Key of the label in .json, or ``npy.N`` for number N of .npy; by default the label is in .cls.
+        groups: Where the group of each image comes from: keys in .json, or ``npy.N``.
+        templates: File of prompts, one per line.
+        unnamed: Whether an empty line of ``classnames.txt`` is a class without a name, as CLEVR's distances have one.
+        objective: Where the data pose several questions, the one to take: the beginning of its lines, before a colon,
+            in ``classnames.txt`` and the file of prompts.
     """
 
     reader: Literal["webdataset"]
@@ -50,9 +55,14 @@ class WebdatasetSource(CaptionedSource):
     shards: str = ""
     caption: str = ""
     label: str = ""
+    groups: Groups = []
+    templates: str = ""
+    unnamed: bool = False
+    objective: str = ""
 
     def needs(self) -> list[str]:
-        return [] if self.shards else [f"{split}/nshards.txt" for split in self._splits]
+        named = [self.templates] if self.templates else []
+        return named if self.shards else [*named, *(f"{split}/nshards.txt" for split in self._splits)]
 
     def missing(self, folder: Path) -> list[str]:
         if self.shards:
@@ -65,7 +75,14 @@ class WebdatasetSource(CaptionedSource):
 
     def read(self, folder: Path) -> Dataset:
         file = inside(folder, "classnames.txt")
-        names = read_names(file) if file.exists() else None
+        names = self._of_objective(file, read_names(file, self.unnamed)) if file.exists() else None
+        dataset = self._labelled(folder, names)
+        if self.templates:
+            file = inside(folder, self.templates)
+            dataset.prompts = self._of_objective(file, read_lines(file))
+        return dataset
+
+    def _labelled(self, folder: Path, names: list[str] | None) -> Dataset:
         left_out: LeftOut = LeftOut()
         if self.shards:
             samples = self._samples(folder, self._found(folder), left_out)
@@ -84,6 +101,14 @@ class WebdatasetSource(CaptionedSource):
         dataset = self.dataset(rows, names, left_out_notes(left_out))
         dataset.train = np.arange(len(rows)) >= len(parts[0])
         return dataset
+
+    def _of_objective(self, file: Path, lines: list[str]) -> list[str]:
+        """Return the lines of the objective without its name. Raises TaskError if there are none."""
+        start = f"{self.objective}:" if self.objective else ""
+        found = [line.removeprefix(start) for line in lines if line.startswith(start)]
+        if lines and not found:
+            raise TaskError(f"{file}: no line begins with {start!r}; source.objective is {self.objective!r}.")
+        return found
 
     @property
     def _splits(self) -> list[str]:
@@ -121,7 +146,7 @@ class WebdatasetSource(CaptionedSource):
 
     def _label_text(self, sample: ShardSample) -> str:
         if self.label:
-            return str(value_of(sample.where, sample.mapping(), self.label))
+            return str(sample.value(self.label))
         return sample.text("cls").strip()
 
     def _rows(self, samples: list[ShardSample], names: list[str] | None, left_out: LeftOut) -> list[AnnotatedImage]:
@@ -132,10 +157,11 @@ class WebdatasetSource(CaptionedSource):
         return [_renamed(row, sample.key) for row, sample in zip(rows, samples, strict=True)]
 
     def _row(self, sample: ShardSample, names: list[str] | None, left_out: LeftOut) -> AnnotatedImage:
+        group = group_of(sample.where, self.groups, sample.value)
         if self.label or (not self.caption and "cls" in sample.members):
-            return AnnotatedImage(sample.image, _index(sample.where, self._label_text(sample), names))
+            return AnnotatedImage(sample.image, _index(sample.where, self._label_text(sample), names), group=group)
         captions = sample.captions(self.caption, left_out if self.allows_missing else None)
-        return AnnotatedImage(sample.image, captions=_numbered_captions(sample.image.id, captions))
+        return AnnotatedImage(sample.image, captions=_numbered_captions(sample.image.id, captions), group=group)
 
 
 def _numbered(folder: Path, split: str) -> list[str]:
@@ -157,7 +183,7 @@ def _numbered_captions(id: str, captions: list[str]) -> list[tuple[str, str]]:
 
 def _renamed(row: AnnotatedImage, id: str) -> AnnotatedImage:
     captions = _numbered_captions(id, [text for _, text in row.captions])
-    return AnnotatedImage(replace(row.image, id=id), row.label, captions)
+    return replace(row, image=replace(row.image, id=id), captions=captions)
 
 
 def _index(where: str, text: str, names: list[str] | None) -> int:

@@ -18,7 +18,9 @@ def check_applicable(planned: PlannedTask, model: Model, plan: Plan) -> None:
         with contained("preparing"):
             if isinstance(model, Adapter) and planned.loaded.has_ids_only:
                 raise NotApplicableError(NO_PICTURES)
-            planned.family.check_model(model, planned.scoring(plan.info))
+            mode = planned.scoring(plan.info)
+            planned.family.check_model(model, mode)
+            planned.family.check_mode(planned.loaded.prepared, mode)
     except NotApplicableError as error:
         if not plan.skip(planned, str(error)):
             planned.failure = str(error)

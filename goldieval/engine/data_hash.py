@@ -6,6 +6,7 @@ import hashlib
 
 import numpy as np
 
+from goldieval.data.boxes import Boxes
 from goldieval.data.samples import Dataset
 
 
@@ -19,15 +20,40 @@ def data_hash(dataset: Dataset, keys: list[str], mask_keys: list[str]) -> str:
         total.update(f"{text.id}\t{text.text}\n".encode())
     if dataset.positives is not None:
         total.update(np.ascontiguousarray(dataset.positives, dtype=np.int64).data)
+    if dataset.candidates is not None:
+        total.update(np.ascontiguousarray(dataset.candidates, dtype=np.int64).data)
+    if dataset.alike is not None:
+        total.update(b"alike" + np.ascontiguousarray(dataset.alike, dtype=np.int64).data)
+    for name, asked in (("texts asked", dataset.text_queries), ("images asked", dataset.image_queries)):
+        if asked is not None:
+            total.update(name.encode() + np.packbits(asked).tobytes())
+    if dataset.absent_positives is not None:
+        total.update(b"absent" + np.ascontiguousarray(dataset.absent_positives, dtype=np.int64).data)
     if dataset.choices is not None:
         total.update(np.ascontiguousarray(dataset.choices, dtype=np.int64).data)
     if dataset.train is not None:
         total.update(b"train" + np.packbits(dataset.train).tobytes())
     if dataset.sets is not None:
         total.update(np.ascontiguousarray(dataset.sets, dtype=np.int64).data)
+    if dataset.trues > 1:
+        total.update(f"all of {dataset.trues}".encode())
+    if dataset.groups is not None:
+        total.update("\n".join(dataset.groups).encode())
     if dataset.answers is not None:
         total.update("\n".join(dataset.answers).encode())
+    if dataset.boxes is not None:
+        total.update(_of_boxes(dataset.boxes))
     total.update("\n".join(mask_keys).encode())
     for name, mask in sorted(dataset.strata.items()):
         total.update(name.encode() + np.packbits(mask).tobytes())
     return total.hexdigest()
+
+
+def _of_boxes(boxes: Boxes) -> bytes:
+    """Return the SHA-256 over ids, pictures, corners, classes and candidates of boxes."""
+    total = hashlib.sha256("\n".join(boxes.ids).encode(errors="surrogatepass"))
+    for numbers in (boxes.image, boxes.labels, boxes.candidates):
+        if numbers is not None:
+            total.update(np.ascontiguousarray(numbers, dtype=np.int64).data)
+    total.update(np.ascontiguousarray(boxes.corners, dtype=np.float64).data)
+    return total.digest()

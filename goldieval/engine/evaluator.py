@@ -18,6 +18,7 @@ from goldieval.core.timing import timed
 from goldieval.data.remembered import reading_once
 from goldieval.data.roots import data_root, store_root
 from goldieval.engine.applicable import check_applicable
+from goldieval.engine.averages import averages_of_run, results_of
 from goldieval.engine.check import check_settings
 from goldieval.engine.describe import Describer
 from goldieval.engine.embeddings import Embeddings, LookedUpEmbeddings, NoEmbeddings, StoredEmbeddings
@@ -114,7 +115,7 @@ class Evaluator:
 
     def _evaluate_each(self, models: Sequence[tuple[ModelSpec | Model, Shard]]) -> Results:
         if len(models) == 1:
-            return Results(self.evaluate_model(*models[0]))
+            return results_of(self.evaluate_model(*models[0]))
         records: list[Record] = []
         failed: dict[str, str] = {}
         for model, part in models:
@@ -130,10 +131,13 @@ class Evaluator:
         if models and len(failed) == len(models):
             first = next(iter(failed.values()))
             raise GoldievalError(f"none of the {len(models)} models can be evaluated; the first: {first}")
-        return Results(records, models_failed=failed)
+        return results_of(records, failed)
 
     def evaluate_model(self, model: ModelSpec | Model, part: Shard = WHOLE) -> list[Record]:
-        """Evaluate one model on all tasks, or on a part of them; every rank returns the same records."""
+        """Evaluate one model on all tasks, or on a part of them; every rank returns the same records.
+
+        The averages of suites are the last ones.
+        """
         with self._ranks.told(), saving_work() if self._ranks.size > 1 else nullcontext():
             check_stop()
             return self._ranks.broadcast(self._evaluate_share(model, part))
@@ -179,6 +183,7 @@ class Evaluator:
             results = [self._evaluate_task(planned, scorer, describer, seconds) for planned in list(plan.tasks)]
         records = [record for record in results if record is not None]
         if self._ranks.rank == 0:
+            records += averages_of_run(records, selection.averages, self.catalogue.tasks, self.options.out, part)
             self.reporter.finished(plan, records)
             self._score_log.scores(info, records)
         return records
@@ -231,6 +236,8 @@ class Evaluator:
         except TaskError as error:
             failed = record.model_copy(update={"status": "failed", "reason": str(error)})
         with suppress(TaskError), contained("writing its failure"):
-            stored = failed.model_copy(update={"metrics": {}, "classes": {}, "approximation": {}, "probe": None})
+            stored = failed.model_copy(
+                update={"metrics": {}, "classes": {}, "approximation": {}, "probe": None, "calibration": None}
+            )
             self.reporter.wrote(stored, write_record(out, stored, None))
         return failed

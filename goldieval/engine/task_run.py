@@ -28,6 +28,7 @@ class LoadedTaskRun:
         loaded: the task, without the pictures that were left out so far.
         model: the model.
         mode: the resolved scoring mode.
+        logit_factor: factor of cosines before the model's own softmax or sigmoid; None if it is unknown.
         device: device on which scores are computed.
         batching: batch sizes and number of threads.
         pictures_to_draw: number of pictures to draw with their predictions.
@@ -49,12 +50,14 @@ class LoadedTaskRun:
         seconds: dict[str, float],
         group: Group = Alone(),
         parts: Parts = NoParts(),
+        logit_factor: float | None = None,
     ) -> None:
         self.loaded, self.model, self.mode, self.device = loaded, model, mode, device
         self.batching, self.pictures_to_draw = options.batching, options.save_images
         self.seconds, self._allow_bad = seconds, options.allow_bad
         self._embeddings, self._reporter, self.group = embeddings, reporter, group
         self.parts = parts
+        self.logit_factor = logit_factor
 
     @property
     def prepared(self) -> Prepared[Any]:

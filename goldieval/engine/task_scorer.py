@@ -109,6 +109,7 @@ class TaskScorer:
             seconds=seconds,
             group=self._ranks,
             parts=open_parts(options.cache, info, loaded, mode, self._device, options.batching.images),
+            logit_factor=info.logit_factor,
         )
 
     def _score(self, planned: PlannedTask, run: LoadedTaskRun) -> Scored | None:

@@ -30,6 +30,7 @@ def measure(
     outcomes: Columns,
     context: Columns = MappingProxyType({}),
     counts: Mapping[str, int] = MappingProxyType({}),
+    blind: Columns | None = None,
 ) -> dict[str, MeasuredMetric]:
     """Return every metric that the task's card names and the outcomes hold, by name.
 
@@ -38,8 +39,11 @@ def measure(
         outcomes: columns of the outcomes' file.
         context: columns that metrics need besides and that no file holds, see ``metrics.query_values``.
         counts: number of images, texts and classes, by those words.
+        blind: the columns of the outcomes that differ where every image is replaced by the mean of all images; None
+            where that was not tried.
     """
     card, columns = task.card, {**outcomes, **context}
+    without_images = {**columns, **blind} if blind is not None else None
     found = {}
     for metric in map(metric_of, card.metrics()):
         values = metric.values(columns) if metric.measurable(counts) else None
@@ -48,14 +52,22 @@ def measure(
         guess = metric.guess(columns)
         chance = metric.chance(counts) if guess is None else guess
         ceiling = card.ceiling if metric.has_ceiling(card.headline) else None
-        found[metric.name] = measured(metric, metric.interval(values), chance, ceiling)
+        alone = _score(metric, without_images) if without_images is not None and metric.sees_images else None
+        found[metric.name] = measured(metric, metric.interval(values), chance, ceiling, alone)
     return found
 
 
-def measured(metric: Metric, interval: Interval, chance: float | None, ceiling: float | None) -> MeasuredMetric:
+def _score(metric: Metric, columns: Columns) -> float | None:
+    values = metric.values(columns)
+    return None if values is None else metric.interval(values).value
+
+
+def measured(
+    metric: Metric, interval: Interval, chance: float | None, ceiling: float | None, blind: float | None = None
+) -> MeasuredMetric:
     """Return the record's form of a metric."""
     difference = interval.minimum_detectable_difference if metric.has_minimum_detectable_difference else None
-    return MeasuredMetric(**vars(interval), separable=difference, chance=chance, ceiling=ceiling)
+    return MeasuredMetric(**vars(interval), separable=difference, chance=chance, blind=blind, ceiling=ceiling)
 
 
 def strata_columns(dataset: Dataset, names: Sequence[str]) -> dict[str, np.ndarray]:

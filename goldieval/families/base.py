@@ -18,7 +18,7 @@ from goldieval.data.samples import Dataset, TextSample
 from goldieval.families.finished import Parts
 from goldieval.models.adapter import Model
 from goldieval.models.inputs import Batching
-from goldieval.records.parts import Approximation, ClassScore, MeasuredMetric, Probe, Ties
+from goldieval.records.parts import Approximation, Calibration, ClassScore, MeasuredMetric, Probe, Ties
 from goldieval.tasks.card import Task
 from goldieval.tasks.params import FamilyParams
 
@@ -35,6 +35,7 @@ class Prepared(Generic[Params]):
         dataset: the samples.
         texts: texts to encode, in the order in which their embeddings are returned.
         details: fields of the record's ``task`` that the preparation determines.
+        train_images: number of images of the train split, where the samples have only those that are needed.
     """
 
     task: Task
@@ -42,6 +43,7 @@ class Prepared(Generic[Params]):
     dataset: Dataset
     texts: list[TextSample] = field(default_factory=list)
     details: dict[str, Any] = field(default_factory=dict)
+    train_images: int | None = None
 
     @property
     def class_labels(self) -> list[str] | None:
@@ -60,6 +62,7 @@ class Scored:
         warnings: warnings about the interpretation of the numbers, one line each.
         approximation: loss of a shortlist, by direction.
         probe: how a linear probe was fitted.
+        calibration: probabilities of a classification, and their reliability.
         classes: scores of each class of a segmentation, by name.
         pixels: number of all and of ignored pixels of the masks, and number of classes present.
         pictures: PNG files by name, if the run saves pictures.
@@ -71,6 +74,7 @@ class Scored:
     warnings: list[str] = field(default_factory=list)
     approximation: dict[str, Approximation] = field(default_factory=dict)
     probe: Probe | None = None
+    calibration: Calibration | None = None
     classes: dict[str, ClassScore] = field(default_factory=dict)
     pixels: dict[str, int] = field(default_factory=dict)
     pictures: dict[str, bytes] = field(default_factory=dict)
@@ -87,6 +91,7 @@ class TaskRun(Protocol[_T_co]):
     Attributes:
         model: the model.
         mode: the resolved scoring mode.
+        logit_factor: factor of cosines before the model's own softmax or sigmoid; None if it is unknown.
         device: device on which scores are computed.
         batching: batch sizes and number of threads.
         pictures_to_draw: number of pictures to draw with their predictions.
@@ -96,6 +101,7 @@ class TaskRun(Protocol[_T_co]):
 
     model: Model
     mode: str
+    logit_factor: float | None
     device: str
     batching: Batching
     pictures_to_draw: int
@@ -177,6 +183,17 @@ class Family(ABC, Generic[PreparedT, Evidence]):
 
         Raises:
             NotApplicableError: the model lacks a method; the task does not apply to it.
+        """
+
+    def check_mode(self, prepared: PreparedT, mode: str) -> None:
+        """Check before any work that a prepared task can be scored in a mode.
+
+        Args:
+            prepared: the task.
+            mode: the resolved scoring mode.
+
+        Raises:
+            NotApplicableError: it cannot.
         """
 
     def encodes_images(self, mode: str) -> bool:

@@ -30,7 +30,9 @@ def rows_of(filled: Sequence[Sequence[str]], texts: Sequence[TextSample]) -> tor
 
 def class_metrics(task: Task, outcomes: Columns, classes: int) -> dict[str, MeasuredMetric]:
     """Return the metrics of outcomes in which every image is a query of its own."""
-    return measure(task, outcomes, {"cluster": np.arange(len(outcomes["sample_id"]))}, {"classes": classes})
+    count = len(outcomes["sample_id"])
+    context = {"cluster": np.arange(count), "classes": np.full(count, classes)}
+    return measure(task, outcomes, context, {"classes": classes})
 
 
 def class_outcomes(

@@ -87,13 +87,13 @@ def unit_images(run: Run) -> torch.Tensor:
 
 def _global(run: Run) -> Similarity:
     images = unit_images(run)
-    return GlobalSimilarity(images, _unit_texts(run.prepared, run.text_embeddings()).to(run.device))
+    return GlobalSimilarity(images, _unit_texts(run.prepared, run.text_embeddings()).to(run.device), run.logit_factor)
 
 
 def _conditioned(run: Run) -> Similarity:
     model = cast(TextConditioned, run.model)
     blocks = patch_blocks(run, model)
-    return ConditionedSimilarity(model.pool, blocks, _texts(run))
+    return ConditionedSimilarity(model.pool, blocks, _texts(run), factor=run.logit_factor)
 
 
 def _shortlist(run: Run) -> Similarity:
@@ -101,7 +101,9 @@ def _shortlist(run: Run) -> Similarity:
     model = cast(TextConditioned, run.model)
     blocks = patch_blocks(run, model)
     images = unit_images(run) if run.group.rank == 0 else None
-    return ShortlistSimilarity(model.pool, blocks, _texts(run), images, shortlist_size(run.mode))
+    return ShortlistSimilarity(
+        model.pool, blocks, _texts(run), images, shortlist_size(run.mode), factor=run.logit_factor
+    )
 
 
 _SIMILARITIES: dict[str, Callable[[Run], Similarity]] = {

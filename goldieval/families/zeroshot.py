@@ -17,14 +17,16 @@ from goldieval.data.samples import Dataset, check_labels
 from goldieval.families.aggregates import ties_of
 from goldieval.families.approximation import Direction, approximations, loss_warnings
 from goldieval.families.base import Prepared, Scored, params_of
+from goldieval.families.calibration import calibration_of_cosines
 from goldieval.families.classes import class_metrics, class_outcomes, distinct_texts, rows_of
+from goldieval.families.groups import bias_warnings, check_groups, group_column
 from goldieval.families.similarity import SimilarityFamily
 from goldieval.metrics.accuracy import ClassRanks
 from goldieval.scoring.audit import Audit
 from goldieval.scoring.similarity import Similarity
 from goldieval.tasks.card import Task
 from goldieval.tasks.params import ZeroshotParams
-from goldieval.tasks.prompts import CLASS_NAMES, PROMPTS, check_prompts, digest, fill, resolve
+from goldieval.tasks.prompts import CLASS_NAMES, check_prompts, digest, fill, resolve, resolve_prompts
 
 
 @dataclass(kw_only=True)
@@ -53,10 +55,14 @@ class ZeroshotEvidence:
     Attributes:
         found: rank of the true class and predicted class of each image.
         audits: losses of a shortlist by direction; empty if the ranks are exact.
+        probabilities: columns about the probability of each image's classes; empty if they are not known.
+        factor: factor of the scores that makes them probabilities; None if it is not known.
     """
 
     found: ClassRanks
     audits: Mapping[str, Audit]
+    probabilities: Mapping[str, np.ndarray]
+    factor: float | None
 
 
 class Zeroshot(SimilarityFamily[ZeroshotPrepared, ZeroshotEvidence]):
@@ -67,12 +73,13 @@ class Zeroshot(SimilarityFamily[ZeroshotPrepared, ZeroshotEvidence]):
         params = params_of(task, ZeroshotParams)
         if dataset.labels is None:
             raise TaskError("classification needs labels, but the data have none: name the label column in `source`.")
-        prompts = resolve(task, params.prompts, PROMPTS)
+        prompts = resolve_prompts(task, params.prompts, dataset.prompts)
         names = dataset.class_names if params.class_names is None else resolve(task, params.class_names, CLASS_NAMES)
         if not names:
             raise TaskError("no class names: give params.class_names, or source.classes with one name per line.")
         if len(names) > 1 and len(set(names)) == 1:
             raise TaskError(f"all {len(names):,} class names are {names[0]!r}: there is nothing to distinguish.")
+        check_groups(dataset, params.groups)
         _check_order(names, dataset.class_names)
         check_labels(dataset.labels.tolist(), names, [image.id for image in dataset.images])
         check_prompts(prompts)
@@ -91,7 +98,7 @@ class Zeroshot(SimilarityFamily[ZeroshotPrepared, ZeroshotEvidence]):
     def compare(self, prepared: ZeroshotPrepared, similarity: Similarity) -> ZeroshotEvidence:
         """Compare every image with the prompt ensemble of every class."""
         found = similarity.classes(rows_of(prepared.filled, prepared.texts), torch.as_tensor(prepared.labels))
-        return ZeroshotEvidence(found, similarity.audits)
+        return ZeroshotEvidence(found, similarity.audits, similarity.probabilities, similarity.factor)
 
     def score(self, prepared: ZeroshotPrepared, evidence: ZeroshotEvidence) -> Scored:
         """Compute accuracies from the ranks of the true classes."""
@@ -101,9 +108,14 @@ class Zeroshot(SimilarityFamily[ZeroshotPrepared, ZeroshotEvidence]):
         ties, warnings = ties_of([ranks], cuts)
         images = np.arange(len(dataset.images))
         losses = approximations(evidence.audits, {"i2c": Direction({f"acc{k}": k for k in cuts}, images)})
-        outcomes = class_outcomes(dataset.images, labels, names, ranks, predictions, places)
+        outcomes = class_outcomes(dataset.images, labels, names, ranks, predictions, places) | dict(
+            evidence.probabilities
+        )
+        outcomes |= group_column(dataset, prepared.params.groups)
         metrics = class_metrics(prepared.task, outcomes, len(names))
-        return Scored(metrics, outcomes, ties, [*loss_warnings(losses), *warnings], losses)
+        calibration = calibration_of_cosines(outcomes, evidence.factor)
+        warnings = [*loss_warnings(losses), *warnings, *bias_warnings(prepared.task.card.headline, outcomes)]
+        return Scored(metrics, outcomes, ties, warnings, losses, calibration=calibration)
 
 
 FAMILY = Zeroshot()

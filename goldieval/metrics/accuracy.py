@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from goldieval.metrics.answers import answers_of
+from goldieval.metrics.confidences import confidences
 from goldieval.metrics.ranks import TIE, Ranks
 
 
@@ -39,6 +40,7 @@ class ClassCounts(NamedTuple):
         true_score: its score, float32.
         wrong: the best wrong class.
         wrong_score: its score, float32.
+        probability: see ``confidences``, (samples, 3), or (samples, 0) where scores have no probabilities.
     """
 
     above: torch.Tensor
@@ -49,6 +51,7 @@ class ClassCounts(NamedTuple):
     true_score: torch.Tensor
     wrong: torch.Tensor
     wrong_score: torch.Tensor
+    probability: torch.Tensor
 
     def ranks(self, classes: int) -> ClassRanks:
         """Return the ranks among a number of classes."""
@@ -58,12 +61,13 @@ class ClassCounts(NamedTuple):
         return ClassRanks(Ranks(above, tied, one, one, classes, answers), predictions, places)
 
 
-def class_counts(scores: torch.Tensor, labels: torch.Tensor) -> ClassCounts:
+def class_counts(scores: torch.Tensor, labels: torch.Tensor, factor: float | None = None) -> ClassCounts:
     """Compare the true class of every sample with the others; nothing is copied from the device.
 
     Args:
         scores: float32 cosines, (samples, classes).
         labels: class indices, (samples,).
+        factor: factor of the scores before the softmax that makes them probabilities; None if there is none.
     """
     true = scores.gather(1, labels[:, None])
     above = (scores > true + TIE).sum(1)
@@ -71,7 +75,10 @@ def class_counts(scores: torch.Tensor, labels: torch.Tensor) -> ClassCounts:
     wrong = scores.scatter(1, labels[:, None], -torch.inf).max(1)
     earlier = torch.arange(scores.shape[1], device=scores.device) < labels[:, None]
     places = ((scores > true) | ((scores == true) & earlier)).sum(1)
-    return ClassCounts(above, tied, places, scores.argmax(1), labels, true[:, 0], wrong.indices, wrong.values)
+    probability = confidences(scores, labels, factor)
+    return ClassCounts(
+        above, tied, places, scores.argmax(1), labels, true[:, 0], wrong.indices, wrong.values, probability
+    )
 
 
 def joined_counts(parts: Sequence[ClassCounts]) -> ClassCounts:

@@ -37,6 +37,7 @@ class Metric:
         is_proportion: whether it is the share of right among independent outcomes, so that its interval follows from n.
         comparable: whether two models can be tested by it, where the outcomes hold its values.
         has_minimum_detectable_difference: whether the interval says what difference could be detected.
+        sees_images: whether it depends on the images, so that a score without them is another number.
     """
 
     pattern: ClassVar[str] = ""
@@ -46,6 +47,7 @@ class Metric:
     lower_is_better: ClassVar[bool] = False
     comparable: ClassVar[bool] = True
     has_minimum_detectable_difference: ClassVar[bool] = True
+    sees_images: ClassVar[bool] = True
 
     def __init__(self, name: str, parts: Mapping[str, str] | None = None) -> None:
         self.name = name

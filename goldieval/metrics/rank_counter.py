@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
 from goldieval.core.transfers import upload
 from goldieval.metrics.answers import TIE, BestAnswers, answers_of
+from goldieval.metrics.group_counter import GroupCounts, PositiveGroups
 from goldieval.metrics.ranks import Ranks
 
 _BEYOND = torch.iinfo(torch.int64).max  # an index after all others
@@ -22,10 +23,11 @@ class Counts:
         above: number of negatives that score higher than the best positive, (queries,).
         reach: the same and those that tie with it, (queries,).
         wrong: the best negative.
+        groups: counts for every positive instead of the best, if they are wanted.
     """
 
-    def __init__(self, start: int, queries: int, device: torch.device) -> None:
-        self.start = start
+    def __init__(self, start: int, queries: int, device: torch.device, groups: GroupCounts | None = None) -> None:
+        self.start, self.groups = start, groups
         self.above = torch.zeros(queries, dtype=torch.int64, device=device)
         self.reach = torch.zeros_like(self.above)
         self.wrong = BestAnswers(queries, device)
@@ -36,6 +38,8 @@ class Counts:
         self.above[here] += part.above
         self.reach[here] += part.reach
         self.wrong.merge(part.wrong, here)
+        if self.groups is not None and part.groups is not None:
+            self.groups.merge(part.groups)
 
     def packed(self) -> torch.Tensor:
         """Return all counts as one tensor, int64, (4, queries): the bits of scores are kept."""
@@ -62,11 +66,6 @@ class Tally:
     by_text: Counts
     by_image: Counts
 
-    @staticmethod
-    def empty(texts: range, images: range, device: torch.device) -> Tally:
-        """Return the tally of a rectangle of which nothing is counted yet."""
-        return Tally(Counts(texts.start, len(texts), device), Counts(images.start, len(images), device))
-
     def merge(self, part: Tally) -> None:
         """Add the tally of a part of this rectangle; each cell is added once, parts come in the order of both sides."""
         self.by_text.merge(part.by_text)
@@ -78,7 +77,14 @@ class Tally:
             return self
         packed = torch.cat([self.by_text.packed(), self.by_image.packed()], dim=1).to(device)
         texts = len(self.by_text.above)
-        return Tally(self.by_text.unpacked(packed[:, :texts]), self.by_image.unpacked(packed[:, texts:]))
+        moved = Tally(self.by_text.unpacked(packed[:, :texts]), self.by_image.unpacked(packed[:, texts:]))
+        if self.by_text.groups is None or self.by_image.groups is None:
+            return moved
+        packed = torch.cat([self.by_text.groups.packed(), self.by_image.groups.packed()], dim=1).to(device)
+        of_texts = len(self.by_text.groups.above)
+        moved.by_text.groups = self.by_text.groups.unpacked(packed[:, :of_texts])
+        moved.by_image.groups = self.by_image.groups.unpacked(packed[:, of_texts:])
+        return moved
 
 
 class RankCounter:
@@ -89,17 +95,45 @@ class RankCounter:
         scores: their scores, float32, (pairs,).
         texts: number of rows of the score matrix.
         images: number of its columns.
+        all_positives: whether to rank every positive of a query instead of the best alone.
+        square: whether texts and images are the same items, none of which is a candidate for itself.
     """
 
-    def __init__(self, positives: torch.Tensor, scores: torch.Tensor, texts: int, images: int) -> None:
+    def __init__(
+        self,
+        positives: torch.Tensor,
+        scores: torch.Tensor,
+        texts: int,
+        images: int,
+        all_positives: bool = False,
+        square: bool = False,
+    ) -> None:
         positives = positives.cpu()
         order = torch.argsort(positives[:, 0], stable=True)
         positives = positives[order]
-        self._texts, self._images = (column.numpy().copy() for column in positives.T)  # on the host: no tile waits
+        pairs = positives.numpy().copy()
         positives, scores = positives.to(scores.device), scores[order.to(scores.device)]
         sizes = texts, images
         self._best = [_BestPositives(positives, scores, side, sizes[side]) for side in (0, 1)]
-        self.total = Tally.empty(range(texts), range(images), scores.device)
+        sides = (pairs, pairs[:, ::-1])
+        self._groups = [PositiveGroups(sides[side], scores, sizes[side]) for side in (0, 1)] if all_positives else []
+        self._itself = int(square)
+        if square:
+            pairs = np.concatenate([pairs, np.arange(texts)[:, None].repeat(2, axis=1)])
+            pairs = pairs[np.argsort(pairs[:, 0], kind="stable")]
+        self._texts, self._images = pairs.T  # cells that are no negatives, on the host: no tile waits
+        self._device = scores.device
+        self.total = self.empty(range(texts), range(images))
+
+    def empty(self, texts: range, images: range) -> Tally:
+        """Return the tally of a rectangle of which nothing is counted yet."""
+        by_text, by_image = (
+            Counts(
+                queries.start, len(queries), self._device, self._groups[side].empty(queries) if self._groups else None
+            )
+            for side, queries in enumerate((texts, images))
+        )
+        return Tally(by_text, by_image)
 
     def tally(self, tile: torch.Tensor, text_start: int, image_start: int, before: Tally | None = None) -> Tally:
         """Count a tile of scores, (texts, images), which is overwritten at the positives.
@@ -117,15 +151,17 @@ class RankCounter:
         if inside.any():
             cells = np.stack([self._texts[first:last][inside] - text_start, image[inside]])
             tile[tuple(upload(torch.from_numpy(cells), tile.device))] = -torch.inf
-        before = before or Tally.empty(
-            range(text_start, text_start + rows), range(image_start, image_start + columns), tile.device
-        )
+        before = before or self.empty(range(text_start, text_start + rows), range(image_start, image_start + columns))
         scratch = torch.empty_like(tile)
         by_text, by_image = self._best
-        return Tally(
+        found = Tally(
             by_text.count(tile, text_start, image_start, 1, before.by_text, scratch),
             by_image.count(tile, image_start, text_start, 0, before.by_image, scratch),
         )
+        if self._groups:
+            found.by_text.groups = self._groups[0].count(tile, text_start, 1)
+            found.by_image.groups = self._groups[1].count(tile, image_start, 0)
+        return found
 
     def update(self, tile: torch.Tensor, text_start: int, image_start: int) -> None:
         """Count a tile of scores, (texts, images), which is overwritten at the positives."""
@@ -134,10 +170,14 @@ class RankCounter:
     def result(self) -> tuple[Ranks, Ranks]:
         """Return the ranks text to image and image to text."""
         by_text, by_image = self._best
-        return (
-            by_text.ranks(self.total.by_text, by_image.size),
-            by_image.ranks(self.total.by_image, by_text.size),
-        )
+        t2i = by_text.ranks(self.total.by_text, by_image.size - self._itself)
+        i2t = by_image.ranks(self.total.by_image, by_text.size - self._itself)
+        return self._with_groups(t2i, self.total.by_text, 0), self._with_groups(i2t, self.total.by_image, 1)
+
+    def _with_groups(self, ranks: Ranks, counts: Counts, side: int) -> Ranks:
+        if counts.groups is None:
+            return ranks
+        return replace(ranks, groups=self._groups[side].ranks(counts.groups, ranks.positives, ranks.gallery))
 
 
 class _BestPositives:

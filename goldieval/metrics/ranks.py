@@ -9,6 +9,7 @@ from scipy.special import gammaln
 
 from goldieval.metrics.answers import TIE as TIE
 from goldieval.metrics.answers import Answers
+from goldieval.metrics.tie_groups import TieGroups
 
 
 @dataclass(frozen=True)
@@ -20,22 +21,26 @@ class Ranks:
         tied: number of negatives that score the same, (queries,).
         tied_positives: number of positives that score the same as the best, itself included, (queries,).
         positives: number of all positives, (queries,).
-        gallery: number of candidates.
+        gallery: number of candidates; an array, (queries,), if it differs between queries.
         answers: the best right and the best wrong answer to each query, where they were determined.
+        groups: ranks of all positives instead of the best alone, where they were determined.
     """
 
     above: np.ndarray
     tied: np.ndarray
     tied_positives: np.ndarray
     positives: np.ndarray
-    gallery: int
+    gallery: int | np.ndarray
     answers: Answers | None = None
+    groups: TieGroups | None = None
 
     def of(self, queries: np.ndarray) -> Ranks:
         """Return the ranks of a selection of queries, given as a mask or as indices."""
         above, tied = self.above[queries], self.tied[queries]
         answers = self.answers.of(queries) if self.answers is not None else None
-        return Ranks(above, tied, self.tied_positives[queries], self.positives[queries], self.gallery, answers)
+        groups = self.groups.of(queries) if self.groups is not None else None
+        gallery = self.gallery if isinstance(self.gallery, int) else self.gallery[queries]
+        return Ranks(above, tied, self.tied_positives[queries], self.positives[queries], gallery, answers, groups)
 
     @property
     def low(self) -> np.ndarray:
@@ -63,6 +68,18 @@ class Ranks:
         misses = _draws_without(self.tied, self.tied + self.tied_positives, np.maximum(places, 0))
         return np.where(places > 0, 1 - misses, 0.0)
 
+    def reciprocal(self) -> np.ndarray:
+        """Return the expected reciprocal rank of the first positive under random tie-breaking, (queries,)."""
+        values = 1 / (self.above + 1)
+        for query in np.flatnonzero(self.tied):
+            positives, negatives = self.tied_positives[query], self.tied[query]
+            later = (
+                positives + negatives - 1 - np.arange(negatives + 1)
+            )  # places of the group behind the first positive
+            log_share = _log_choose(later, positives - 1) - _log_choose(positives + negatives, positives)
+            values[query] = (np.exp(log_share) / (self.above[query] + 1 + np.arange(negatives + 1))).sum()
+        return values
+
     def chance(self, k: int) -> float:
         """Return the recall at k of a random order of the gallery."""
         drawn = np.minimum(k, self.gallery) * np.ones_like(self.positives)
@@ -71,6 +88,12 @@ class Ranks:
     def chance_rank(self) -> np.ndarray:
         """Return the expected rank of the first positive in a random order, (queries,)."""
         return (self.gallery + 1) / (self.positives + 1)
+
+
+def _log_choose(items: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """Return the logarithm of the binomial coefficient."""
+    log: np.ndarray = gammaln(items + 1) - gammaln(chosen + 1) - gammaln(items - chosen + 1)
+    return log
 
 
 def _draws_without(without: np.ndarray, total: np.ndarray | int, draws: np.ndarray) -> np.ndarray:

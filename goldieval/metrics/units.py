@@ -50,4 +50,6 @@ POINTS = Unit("points", stored_as="points")
 SCORE = Unit("score", stored_as="score", more_digits=-1)
 METRES = Unit("metres", stored_as="metres", more_digits=2)
 COUNT = Unit("count", stored_as="count", whole=True)
-UNITS = {unit.name: unit for unit in (PERCENT, RANK, POINTS, SCORE, METRES, COUNT)}
+NATS = Unit("nats", stored_as="nats", more_digits=2, bounds=(0.0, math.inf))
+SQUARED_ERROR = Unit("squared error", stored_as="squared error", more_digits=2, bounds=(0.0, 2.0))
+UNITS = {unit.name: unit for unit in (PERCENT, RANK, POINTS, SCORE, METRES, COUNT, NATS, SQUARED_ERROR)}

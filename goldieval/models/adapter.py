@@ -57,6 +57,7 @@ class ModelInfo:
         unique_pairs: Number of distinct image-text pairs in training.
         seed: Random seed of the training, if recorded.
         options: Options of the spec in canonical form, by name.
+        logit_factor: Factor of cosines before the softmax or sigmoid that the model was trained with; None if unknown.
     """
 
     spec: str
@@ -77,6 +78,7 @@ class ModelInfo:
     unique_pairs: int | None = None
     seed: int | None = None
     options: dict[str, str] = field(default_factory=dict, hash=False)
+    logit_factor: float | None = None
 
 
 @runtime_checkable

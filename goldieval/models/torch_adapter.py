@@ -19,6 +19,7 @@ from goldieval.core.transfers import upload
 from goldieval.models.adapter import ModelInfo
 from goldieval.models.alterations import Alterations
 from goldieval.models.padding import trim
+from goldieval.models.temperature import factor_of
 from goldieval.models.token_counts import token_counts
 
 # The ids of these texts (case, punctuation, accents, numbers, length) distinguish a tokenizer from any other.
@@ -95,6 +96,7 @@ class TorchAdapter:
             notice=self.notice,
             checkpoint=self.checkpoint,
             options=dict(self.alterations.options),
+            logit_factor=factor_of(self.module),
         )
 
     def tokenize(self, texts: Sequence[str]) -> torch.Tensor:

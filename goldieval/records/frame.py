@@ -12,10 +12,11 @@ if TYPE_CHECKING:
 
 COUNTS = ("images_seen", "unique_pairs", "limit", "n")
 """Columns of whole numbers, of which some may be missing."""
-NUMBERS = ("value", "low", "high", "chance", "ceiling", "separable")
+NUMBERS = ("value", "low", "high", "chance", "blind", "ceiling", "separable")
 COLUMNS = (
     *("model", "fingerprint", "precision", "images_seen", "unique_pairs", "task", "protocol", "scoring", "subset"),
-    *("limit", "status", "metric", "value", "low", "high", "n", "chance", "ceiling", "separable", "unreliable"),
+    *("limit", "status", "metric", "value", "low", "high", "n", "chance", "blind", "ceiling", "separable"),
+    "unreliable",
 )
 
 
@@ -42,7 +43,7 @@ def _rows(record: Record) -> list[dict[str, Any]]:
         "limit": task.limit,
         "status": record.status,
     }
-    measured = {"value", "low", "high", "n", "chance", "ceiling", "separable", "unreliable"}
+    measured = {"value", "low", "high", "n", "chance", "blind", "ceiling", "separable", "unreliable"}
     return [{**about, "metric": name, **metric.model_dump(include=measured)} for name, metric in record.metrics.items()]
 
 

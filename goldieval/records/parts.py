@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -70,27 +70,53 @@ class Truncation(Part):
 
 
 class Probe(Part):
-    """How a linear probe was fitted, and which penalty was chosen on held-out images of the train split."""
+    """How the classifier of a probe was fitted and, for logistic regression, which penalty was chosen."""
 
+    method: str = Field(default="logistic", description="Method: logistic, knn, prototype, ridge or lars.")
     features: str = Field(description="Features that the classifier was fitted to.")
     solver: str = Field(description="Solver and its stopping rule.")
-    train: int = Field(description="Number of images of the final fit.")
-    heldout: int = Field(description="Number of them that were held out to choose the penalty.")
-    heldout_by: str = Field(description="How the held-out images were selected.")
+    train: int = Field(description="Number of images of the final fit; of several samples, of their union.")
+    settings: dict[str, Any] = Field(
+        default={}, description="Settings of methods other than logistic, such as neighbours, shots, seeds and l2."
+    )
+    heldout: int = Field(default=0, description="Number of them that were held out to choose the penalty.")
+    heldout_by: str = Field(default="", description="How the held-out images were selected.")
     penalties: list[Finite] = Field(
-        description="Penalties that were tried, on the squared weights relative to the mean loss."
+        default=[], description="Penalties that were tried, on the squared weights relative to the mean loss."
     )
     heldout_accuracy: list[Finite] = Field(
-        description="Held-out accuracy of each penalty, in the order of ``penalties``."
+        default=[], description="Held-out accuracy of each penalty, in the order of ``penalties``."
     )
     heldout_loss: list[Finite] = Field(
         default=[],
         description="Held-out cross-entropy of each penalty in nats, the criterion; empty in records of recipe 1.",
     )
-    penalty: Finite = Field(description="The chosen penalty.")
-    steps: int = Field(description="Number of solver steps of the final fit.")
+    penalty: Finite | None = Field(default=None, description="The chosen penalty; null for other methods.")
+    steps: int = Field(default=0, description="Number of solver steps of the final fit; 0 for closed forms.")
     converged: bool | None = Field(
-        default=None, description="Whether the solver converged; null in records of recipe 1."
+        default=None, description="Whether the solver converged; null in records of recipe 1 and for other methods."
+    )
+
+
+class ReliabilityBin(Part):
+    """Images whose confidence is above ``low`` and at most ``high``."""
+
+    low: Finite = Field(description="Lower end, exclusive.")
+    high: Finite = Field(description="Upper end, inclusive.")
+    count: int = Field(description="Number of images.")
+    confidence: Finite = Field(description="Their mean confidence; 0 if there are none.")
+    accuracy: Finite = Field(description="Share of them whose predicted class is right; 0 if there are none.")
+
+
+class Calibration(Part):
+    """The probabilities of a classification, and the bins of its reliability diagram."""
+
+    probabilities: str = Field(description="What the probabilities are; empty if there are none.")
+    missing: str = Field(default="", description="Why there are no probabilities, or no classwise error; else empty.")
+    bins: list[ReliabilityBin] = Field(default=[], description="Images by confidence, in bins of equal width.")
+    bias: dict[str, Finite] = Field(
+        default={},
+        description="By how much each binned error is expected to exceed the true one, whose value it does not change.",
     )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, overload
@@ -81,10 +82,25 @@ class Results(Sequence[Record]):
         records: list[Record],
         faults: Sequence[str] = (),
         models_failed: Mapping[str, str] = MappingProxyType({}),
+        averages: Callable[[], Sequence[Record]] = tuple,
     ) -> None:
+        """Take records together.
+
+        Args:
+            records: the records of tasks.
+            faults: see the class.
+            models_failed: see the class.
+            averages: returns the averages of suites over these records; called when they are first needed.
+        """
         self._records = records
         self.faults = list(faults)
         self.models_failed = dict(models_failed)
+        self._find_averages = averages
+
+    @cached_property
+    def averages(self) -> list[Record]:
+        """Averages of suites over these records, as records; a refused one has failed, and says what is missing."""
+        return list(self._find_averages())
 
     @overload
     def __getitem__(self, index: int) -> Record: ...
@@ -101,15 +117,16 @@ class Results(Sequence[Record]):
         return {record.task.name: record.values() for record in self._records}
 
     def frame(self) -> pd.DataFrame:
-        """Return a table with one row per metric; tasks that failed have none.
+        """Return a table with one row per metric, those of averages last; tasks that failed have none.
 
         The columns are model, fingerprint, precision, images_seen, unique_pairs, task, protocol, scoring, subset (text,
-        empty for the whole task), limit, status, metric, value, low, high, n, chance, ceiling, separable (minimum
-        detectable difference) and unreliable. ``low`` and ``high`` are missing if there is no interval.
+        empty for the whole task), limit, status, metric, value, low, high, n, chance, blind (score on the texts alone),
+        ceiling, separable (minimum detectable difference) and unreliable. ``low`` and ``high`` are missing if there is
+        no interval.
         """
         from goldieval.records.frame import frame_of
 
-        return frame_of(self._records)
+        return frame_of([*self._records, *self.averages])
 
     def plot(self, metric: str | None = None) -> Figure:
         """Return a matplotlib figure with one panel per task and setting.
@@ -130,12 +147,12 @@ class Results(Sequence[Record]):
     def __repr__(self) -> str:
         from goldieval.records.summary import text_of
 
-        return text_of(self._records, self.faults, self.models_failed)
+        return text_of(self._records, self.faults, self.models_failed, self.averages)
 
     def _repr_html_(self) -> str:
         from goldieval.records.summary import html_of
 
-        return html_of(self._records, self.faults, self.models_failed)
+        return html_of(self._records, self.faults, self.models_failed, self.averages)
 
 
 def read_folder(place: Path) -> LoadedRecords:
@@ -152,11 +169,24 @@ def read_folder(place: Path) -> LoadedRecords:
     return loaded
 
 
-def load_results(place: str | Path = "results") -> Results:
+def load_results(place: str | Path = "results", tasks_dir: str | Path | None = None) -> Results:
     """Read all records in a folder, or one file; files that cannot be read are listed in ``faults``.
+
+    Args:
+        place: the folder or file.
+        tasks_dir: folder with your own task cards and suites, whose averages are computed as well.
 
     Raises:
         GoldievalError: as ``read_folder``.
     """
     loaded = read_folder(Path(place))
-    return Results([entry.record for entry in loaded.entries], loaded.faults)
+
+    def averages() -> list[Record]:
+        from goldieval.records.averages import averages_of
+        from goldieval.tasks.catalogue import Catalogue
+
+        catalogue = Catalogue(tasks_dir)
+        found = averages_of(loaded.entries, catalogue.averages.values(), catalogue.tasks, likely=True)
+        return [entry.record for entry in found]
+
+    return Results([entry.record for entry in loaded.entries], loaded.faults, averages=averages)

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from goldieval.records.parts import (
     Approximation,
+    Calibration,
     ClassScore,
     Duplicates,
     Finite,
@@ -18,8 +19,11 @@ from goldieval.records.parts import (
     Ties,
     Truncation,
 )
+from goldieval.tasks.averages import FAMILY
 
 SCHEMA = 2
+IMPORTED = "imported"
+"""Family of models whose outcomes another program made, and the scoring mode of their records."""
 
 
 class ModelPart(Part):
@@ -44,6 +48,15 @@ class ModelPart(Part):
         default=None, description="Number of distinct images with their captions seen in training."
     )
     seed: int | None = Field(default=None, description="Random seed of the training.")
+    logit_factor: Finite | None = Field(
+        default=None,
+        description="Factor of cosines before the softmax or sigmoid of the training; null if it is unknown.",
+    )
+
+    @property
+    def is_imported(self) -> bool:
+        """Whether another program made the outcomes."""
+        return self.family == IMPORTED
 
 
 class TaskPart(Part):
@@ -66,6 +79,9 @@ class TaskPart(Part):
     )
     headline: str = Field(description="Name of the metric that tables show by default.")
     heading: str = Field(default="", description="Line that is shown above the result.")
+    unread_languages: list[str] = Field(
+        default=[], description="Languages of the texts that the model's tokenizer was not made for."
+    )
     prompts_sha256: str = Field(default="", description="SHA-256 of the list of prompts.")
     class_names_sha256: str = Field(default="", description="SHA-256 of the list of class names.")
     settings: dict[str, Any] = Field(
@@ -130,6 +146,9 @@ class Record(Part):
         default=None, description="Truncated texts; null if no texts are encoded or the model cannot count tokens."
     )
     probe: Probe | None = Field(default=None, description="How a linear probe was fitted.")
+    calibration: Calibration | None = Field(
+        default=None, description="Probabilities of a classification and their reliability; null for other families."
+    )
     warnings: list[str] = Field(default=[], description="Warnings about the interpretation of the numbers.")
     classes: dict[str, ClassScore] = Field(default={}, description="Scores of each class of a segmentation.")
     pictures: list[str] = Field(
@@ -144,6 +163,16 @@ class Record(Part):
     def headline(self) -> MeasuredMetric | None:
         """The metric that tables show by default, None if it was not measured."""
         return self.metrics.get(self.task.headline)
+
+    @property
+    def is_average(self) -> bool:
+        """Whether it is an average over the records of several tasks, see ``records.averages``."""
+        return self.task.family == FAMILY
+
+    @property
+    def outcome(self) -> str:
+        """The status as screens print it: an average with a missing member has not failed, it is refused."""
+        return "refused" if self.is_average and self.status == "failed" else self.status.upper()
 
     def values(self) -> dict[str, float]:
         """Return the values of the metrics by name."""

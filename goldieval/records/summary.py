@@ -31,28 +31,32 @@ class _Group:
     rows: list[tuple[str, ...]]
 
 
-def text_of(records: Sequence[Record], faults: Sequence[str], models_failed: Mapping[str, str]) -> str:
+def text_of(
+    records: Sequence[Record], faults: Sequence[str], models_failed: Mapping[str, str], averages: Sequence[Record] = ()
+) -> str:
     """Return the headlines as aligned text."""
-    groups = _groups(records[:MAX_ROWS])
+    groups = _groups([*records[:MAX_ROWS], *averages])
     rows = [row for group in groups for row in group.rows]
     widths = [max(map(len, cells)) for cells in zip(HEADER, *rows, strict=True)]
     lines = [_counts(records), *([_aligned(HEADER, widths)] if rows else [])]
     for group in groups:
         lines += [group.title, *(_aligned(row, widths) for row in group.rows)]
-    remarks = _remarks(records, faults, models_failed)
+    remarks = _remarks(records, averages, faults, models_failed)
     return "\n".join([*lines, *(line for text in remarks for line in textwrap.wrap(text, WIDTH))])
 
 
-def html_of(records: Sequence[Record], faults: Sequence[str], models_failed: Mapping[str, str]) -> str:
+def html_of(
+    records: Sequence[Record], faults: Sequence[str], models_failed: Mapping[str, str], averages: Sequence[Record] = ()
+) -> str:
     """Return the headlines as an HTML table without script; every text is escaped."""
     head = "".join(f"<th>{html.escape(cell)}</th>" for cell in HEADER)
     rows = []
-    for group in _groups(records[:MAX_ROWS]):
+    for group in _groups([*records[:MAX_ROWS], *averages]):
         title = html.escape(group.title)
         rows += [f'<tr><th colspan="{len(HEADER)}" style="text-align: left">{title}</th></tr>']
         rows += [f"<tr>{_html_cells(row)}</tr>" for row in group.rows]
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>" if rows else ""
-    paragraphs = [f"<p>{html.escape(remark)}</p>" for remark in _remarks(records, faults, models_failed)]
+    paragraphs = [f"<p>{html.escape(remark)}</p>" for remark in _remarks(records, averages, faults, models_failed)]
     return "\n".join(["<div>", f"<p>{html.escape(_counts(records))}</p>", table, *paragraphs, "</div>"])
 
 
@@ -75,13 +79,15 @@ def _counts(records: Sequence[Record]) -> str:
     return f"Results: {number} of {models:,} model{'' if models == 1 else 's'}" if records else "Results: no records"
 
 
-def _remarks(records: Sequence[Record], faults: Sequence[str], models_failed: Mapping[str, str]) -> list[str]:
+def _remarks(
+    records: Sequence[Record], averages: Sequence[Record], faults: Sequence[str], models_failed: Mapping[str, str]
+) -> list[str]:
     """Return what a reader must know beside the numbers, each line once."""
     more = f"and {len(records) - MAX_ROWS:,} more records; frame() has all of them" if len(records) > MAX_ROWS else ""
     failed = [f"model {spec} failed: {reason}" for spec, reason in models_failed.items()]
     unread = f"{len(faults):,} files could not be read: {listing(faults, 1)}" if faults else ""
     lines = notice_lines((record.model.spec, record.model.notice) for record in records)
-    notes = [note for record in records for note in _notes(record)]
+    notes = [note for record in [*records, *averages] for note in _notes(record)]
     return [one_line(remark) for remark in dict.fromkeys([more, *lines, *notes, *failed, unread]) if remark]
 
 
@@ -129,6 +135,6 @@ def _row(record: Record) -> list[tuple[str, ...]]:
 def _notes(record: Record) -> list[str]:
     name, of = record.task.name, restriction(record.task)
     subset = f"{name}: a subset ({of}), not comparable with the whole task" if of else ""
-    failed = f"{name} {record.status.upper()}: {record.reason}" if record.status != "ok" else ""
+    failed = f"{name} {record.outcome}: {record.reason}" if record.status != "ok" else ""
     doubt = f"{name}: {record.headline.unreliable}" if record.headline and record.headline.unreliable else ""
     return [note for note in (record.task.heading and f"{name}: {record.task.heading}", subset, failed, doubt) if note]

@@ -24,7 +24,7 @@ from goldieval.report.numbers import label, value
 from goldieval.report.page_parts import environment, policy_hash, script_of, style_of
 from goldieval.report.segmentation_cards import segmentation_card
 from goldieval.report.thumbnails import MOST_BYTES, TaskPictures, Thumbnails
-from goldieval.report.verdicts import interval_text, p_value, signed, summary
+from goldieval.report.verdicts import interval_text, p_value, signed, summary, text_alone
 
 HALF_WIDTH = 85  # of an interval's drawing, in pixels to either side of no difference
 CLASSES = "i2c"  # direction of queries whose text is the name of a class
@@ -64,7 +64,7 @@ def render(comparison: Comparison, details: Sequence[Details], thumbnails: Thumb
     script = script_of("compare")
     sides = {"a": models(comparison.a), "b": models(comparison.b)}
     rows = [
-        {**_verdict(row, _largest_end(comparison.rows, row)), **_behind(pair, each, thumbnails)}
+        {**_verdict(row, pair, _largest_end(comparison.rows, row)), **_behind(pair, each, thumbnails)}
         for row, pair, each in zip(comparison.rows, comparison.pairs, details, strict=True)
     ]
     for row, before in zip(rows, [None, *rows], strict=False):
@@ -95,10 +95,11 @@ def _largest_end(rows: Sequence[MetricComparison], row: MetricComparison) -> flo
     return max([abs(end) for each in alike for end in (each.low, each.high, each.difference) if end is not None]) or 1.0
 
 
-def _verdict(row: MetricComparison, largest_end: float) -> dict[str, Any]:
+def _verdict(row: MetricComparison, pair: Pair, largest_end: float) -> dict[str, Any]:
     about = [row.protocol, row.method, f"{row.n:,} queries", f"{row.clusters:,} clusters"]
     about += [f"a subset of {row.limit:,} images"] if row.limit else []
     about += [f"interval: {row.unreliable}"] if row.unreliable else []
+    about += [alone] if (alone := text_alone(row, pair)) else []
     about += [f"B gains {row.gains:,} and loses {row.losses:,}"] if row.gains is not None else []
     about += [f"{row.seeds[0]} and {row.seeds[1]} seeds"] if row.seeds != (1, 1) else []
     return {

@@ -98,7 +98,7 @@ class ConsoleReporter(Reporter):
             self.console.parts(scores(records, self.console))
         for record in records:
             if record.status == "failed":
-                self._line(f"{record.task.name} FAILED: {record.reason}", "red")
+                self._line(f"{record.task.name} {record.outcome}: {record.reason}", "red")
 
     def print_left_out(self, left_out: list[SkippedTask]) -> None:
         """Print what was left out and why; tasks whose data the same command downloads share a paragraph."""
@@ -123,7 +123,7 @@ class ConsoleReporter(Reporter):
         if plan.info.home and any(record.task.heading for record in records):
             self._line("next, evaluate your checkpoint on real images:", "bold")
             self._line("  goldieval run --model open_clip:ViT-B-16@FILE --tasks coco-karpathy --data-dir DIR")
-        elif records and all(record.status == "ok" for record in records):
+        elif records and all(record.status == "ok" for record in records if not record.is_average):
             self._line("next, check the model:  goldieval doctor --model " + shell_argument(plan.info.spec))
 
     def _line(self, line: str, style: str = "") -> None:

@@ -12,6 +12,7 @@ from goldieval.report.references import set_references
 from goldieval.report.studies import study_panel
 from goldieval.report.table_sources import TableSources
 from goldieval.report.table_spec import Column, Panel, TableSpec
+from goldieval.tasks.averages import METRIC
 
 
 def lay_out(spec: TableSpec, sources: TableSources, allow: bool = False) -> Grid:
@@ -50,7 +51,8 @@ def lay_out(spec: TableSpec, sources: TableSources, allow: bool = False) -> Grid
 
 def _columns(spec: TableSpec, panel: Panel, sources: TableSources, grid: Grid) -> list[Column]:
     if panel.columns == "records":
-        headlines = {record.task.name: record.task.headline for _, record in sources.records}
+        shown = [record.task for _, record in sources.records if record.metrics or not record.is_average]
+        headlines = {task.name: task.headline for task in shown}
         kept = {task: metric for task, metric in sorted(headlines.items()) if sources.made_here(task) == spec.made_here}
         return [Column(task=task, metric=metric) for task, metric in kept.items()]
     valid = []
@@ -59,18 +61,31 @@ def _columns(spec: TableSpec, panel: Panel, sources: TableSources, grid: Grid) -
             grid.faults.append(f"table {spec.table}: {fault}")
         else:
             valid.append(column)
-    return valid
+    return valid + _averages(valid, sources)
+
+
+def _averages(columns: Sequence[Column], sources: TableSources) -> list[Column]:
+    """Return a column for each average that was computed and whose tasks all have a column."""
+    tasks = {column.task for column in columns}
+    found = {record.task.name for _, record in sources.records if record.is_average and record.metrics}
+    return [
+        Column(task=name, metric=METRIC)
+        for name in sorted(found - tasks)
+        if name in sources.averages and tasks.issuperset(sources.averages[name].tasks)
+    ]
 
 
 def _fault(column: Column, sources: TableSources) -> str:
     """Return what is wrong with a column; empty where nothing is."""
     published, task, metric = sources.published, column.task, column.metric
     measured = {(record.task.name, name) for _, record in sources.records for name in record.metrics}
-    if task not in sources.tasks and task not in published.tasks and not any(task == name for name, _ in measured):
+    known = {*sources.tasks, *sources.averages, *published.tasks}
+    if task not in known and not any(task == name for name, _ in measured):
         if any(unread in published.tasks for unread in column.unread):
             return ""
-        return f"no task {task!r} for a column.{did_you_mean(task, {*sources.tasks, *published.tasks})}"
+        return f"no task {task!r} for a column.{did_you_mean(task, known)}"
     metrics = list(sources.tasks[task].card.metrics()) if task in sources.tasks else []
+    metrics += [METRIC] if task in sources.averages else []
     metrics += [name for other, name in published.columns | measured if other == task]
     return "" if metric in metrics else f"task {task} has no metric {metric!r}.{did_you_mean(metric, metrics)}"
 
@@ -78,7 +93,8 @@ def _fault(column: Column, sources: TableSources) -> str:
 def _check_worlds(spec: TableSpec, columns: Sequence[Column], sources: TableSources) -> None:
     """Raise GoldievalError if the table mixes tasks of the built-in world with others."""
     for column in columns:
-        if column.task in sources.tasks and sources.made_here(column.task) != spec.made_here:
+        known = column.task in sources.tasks or column.task in sources.averages
+        if known and sources.made_here(column.task) != spec.made_here:
             must = "made_here: true, and no other tasks" if not spec.made_here else "tasks of the built-in world only"
             raise GoldievalError(
                 f"table {spec.table}: {column.task}: drawn scenes are never shown with real data; it needs {must}."

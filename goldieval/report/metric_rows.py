@@ -122,8 +122,16 @@ def _footer(records: Sequence[Record], names: Sequence[str]) -> list[tuple[str, 
         (name, [reference_texts(values, unit) for values, unit in zip(found, units, strict=True)])
         for name, found in numbers.items()
     ]
+    alone = [_range([one.blind for one in column], unit) for column, unit in zip(columns, units, strict=True)]
+    footer.insert(1, ("text alone", alone))
     footer.append(("n", ["/".join(f"{count:,}" for count in sorted({one.n for one in column})) for column in columns]))
     return [(name, texts) for name, texts in footer if any(texts)]
+
+
+def _range(values: Sequence[float | None], unit: str) -> str:
+    """Return the lowest and the highest of the models' numbers."""
+    known = [value for value in values if value is not None]
+    return reference_texts({min(known), max(known)}, unit).replace("/", "–") if known else ""
 
 
 def other_rows(kind: str, scores: Sequence[Score]) -> tuple[str, str, Metrics]:

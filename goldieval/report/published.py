@@ -5,18 +5,19 @@ from __future__ import annotations
 import csv
 import fnmatch
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from goldieval.core.errors import GoldievalError, did_you_mean
 from goldieval.metrics.units import UNITS
 from goldieval.report.score import Score
+from goldieval.report.task_sizes import TaskSize, size_of_row
 from goldieval.tasks.catalogue import packaged
 
 COLUMNS = ["model", "arch", "train_images", "task", "protocol", "metric", "value", "unit", "source", "grade", "note"]
 GRADES = ("code", "paper", "image", "given", "issue", "secondary")  # best first
-NOT_SCORES = ("models.csv",)
+NOT_SCORES = ("models.csv", "sizes.csv", "claims.csv", "agreement.csv")
 SCORINGS = {"training-free, plain patches": "dense:plain:*", "training-free, CSA": "dense:csa:*", "setting unknown": ""}
 
 
@@ -32,6 +33,7 @@ class PublishedModel:
         images_seen: images that training saw; None where not known.
         spec: model spec that loads it; empty where there is none.
         note: what a reader of the table must know.
+        also: names of the same weights in the results of other harnesses.
     """
 
     name: str
@@ -41,6 +43,7 @@ class PublishedModel:
     images_seen: int | None
     spec: str
     note: str
+    also: tuple[str, ...] = ()
 
 
 class Published:
@@ -49,13 +52,15 @@ class Published:
     Attributes:
         models: models by name.
         scores: the numbers.
+        sizes: number of independent units of tasks and metrics.
         columns: pairs of task and metric that have a number.
         tasks: tasks that have a number.
     """
 
-    def __init__(self, models: dict[str, PublishedModel], scores: list[Score]) -> None:
+    def __init__(self, models: dict[str, PublishedModel], scores: list[Score], sizes: Sequence[TaskSize] = ()) -> None:
         self.models = models
         self.scores = scores
+        self.sizes = sizes
         self._cells: dict[tuple[str, str, str], list[Score]] = {}
         for score in scores:
             self._cells.setdefault((score.model, score.task, score.metric), []).append(score)
@@ -63,6 +68,7 @@ class Published:
         for score in scores:
             settings = self._settings.setdefault((score.task, score.metric), Counter())
             settings[score.protocol, score.scoring] += 1
+        self._by_name = {name: each for each in models.values() for name in (*each.also, each.spec, each.name) if name}
         self.columns = {(score.task, score.metric) for score in scores}
         self.tasks = {score.task for score in scores}
 
@@ -92,6 +98,15 @@ class Published:
         counts = {scoring: count for (name, scoring), count in settings.items() if name == protocol}
         return max(counts, key=lambda name: (counts[name], name), default="")
 
+    def named(self, name: str) -> PublishedModel | None:
+        """Return the published model with a name, a spec or a name in another harness; None if there is none."""
+        return self._by_name.get(name)
+
+    def size(self, task: str, metric: str) -> int | None:
+        """Return the number of independent units of a metric, by sizes.csv; None where it is not stated there."""
+        fits = (size.n for size in self.sizes if size.task == task and fnmatch.fnmatchcase(metric, size.metric))
+        return next(fits, None)
+
     def check_model(self, name: str) -> str:
         """Return what is wrong with the name of a model; empty where nothing is."""
         if name in self.models:
@@ -109,7 +124,8 @@ def load_published(folder: Path | None = None) -> Published:
     models = {model.name: model for model in (_model(*row) for row in _rows(folder / "models.csv"))}
     files = sorted(file for file in folder.glob("*.csv") if file.name not in NOT_SCORES)
     scores = [_score(place, row, models) for file in files for place, row in _rows(file)]
-    return Published(models, scores)
+    sizes = [size_of_row(*row) for row in _rows(folder / "sizes.csv")] if (folder / "sizes.csv").is_file() else []
+    return Published(models, scores, sizes)
 
 
 def _rows(file: Path) -> Iterator[tuple[str, dict[str, str]]]:
@@ -128,7 +144,10 @@ def _rows(file: Path) -> Iterator[tuple[str, dict[str, str]]]:
 def _model(place: str, row: dict[str, str]) -> PublishedModel:
     try:
         pairs, seen = (int(row[name]) if row[name] else None for name in ("unique_pairs", "images_seen"))
-        return PublishedModel(row["model"], row["arch"], row["train_images"], pairs, seen, row["spec"], row["note"])
+        also = tuple(name.strip() for name in row.get("also", "").split(";") if name.strip())
+        return PublishedModel(
+            row["model"], row["arch"], row["train_images"], pairs, seen, row["spec"], row["note"], also
+        )
     except (KeyError, ValueError) as error:
         raise GoldievalError(f"{place}: {error}: a model needs model, arch, train_images and whole numbers.") from None
 

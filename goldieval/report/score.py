@@ -10,6 +10,7 @@ from typing import Literal
 from goldieval.metrics.effective import Z95
 from goldieval.metrics.intervals import Z80, wilson
 from goldieval.metrics.registry import metric_of
+from goldieval.records.languages import language_note
 from goldieval.records.parts import MeasuredMetric
 from goldieval.records.schema import Record
 
@@ -98,12 +99,22 @@ def of_record(record: Record, metric: str, file: Path | None = None) -> Score | 
     """Return the score of a record in a metric; None if it has none. For a failed record, the score has no value."""
     name, task = display_name(record), record.task
     if record.status == "failed":
-        return Score(name, "ours", task.name, metric, None, note=f"failed: {record.reason}", file=file, record=record)
+        return Score(
+            name,
+            "ours",
+            task.name,
+            metric,
+            None,
+            note=f"{record.outcome.lower()}: {record.reason}",
+            file=file,
+            record=record,
+        )
     if metric not in record.metrics:
         return None
     measured: MeasuredMetric = record.metrics[metric]
     unit = metric_of(metric).unit.name
     return Score(
         name, "ours", task.name, metric, measured.value, unit, measured.low, measured.high, measured.n, task.protocol,
-        task.scoring, file=file, record=record, chance=measured.chance, ceiling=measured.ceiling,
+        task.scoring, note=language_note(task), file=file, record=record, chance=measured.chance,
+        ceiling=measured.ceiling,
     )  # fmt: skip

@@ -19,6 +19,8 @@ WHERE = "a wider terminal or goldieval show --json shows them"
 UNRELIABLE = "?"
 """Follows an interval that may not hold; a warning below the table says why."""
 
+TEXT_ALONE = "text alone: the same model, with the mean of all images in place of every image"
+
 DISPENSABLE = ("MDD", "ceiling", "n")
 """Headings that are left out where the window is too narrow, in this order."""
 
@@ -27,6 +29,7 @@ COLUMNS: dict[str, tuple[Callable[[str, MeasuredMetric], str], str]] = {
     "95 %": (lambda name, metric: interval(name, metric).replace(" unreliable", UNRELIABLE), ""),
     "n": (lambda name, metric: f"{metric.n:,}", ""),
     "chance": (lambda name, metric: chance(name, metric.chance), ""),
+    "text alone": (lambda name, metric: value(name, metric.blind), "blind"),
     "ceiling": (lambda name, metric: value(name, metric.ceiling), "ceiling"),
     "MDD": (lambda name, metric: value(name, metric.separable), "separable"),
 }
@@ -52,9 +55,10 @@ def scores(records: Sequence[Record], console: Console, every_metric: bool = Fal
         parts += [Text(heading, "bold yellow")] if heading else []
         parts += [table] if table else _stacked(selected)
         parts += [Text(f"left out: {', '.join(left_out)}; {WHERE}", "dim")] if left_out else []
-        parts += _protocols(selected)
+        parts += _protocols(selected, every_metric)
         explained |= "MDD" not in left_out
-    return parts + ([Text(MDD, "dim")] if explained else [])
+    blind = any(metric.blind is not None for record in scored for metric in record.metrics.values())
+    return parts + [Text(line, "dim") for line, applies in ((TEXT_ALONE, blind), (MDD, explained)) if applies]
 
 
 def _fitting(selected: Selected, width: int) -> tuple[Columns | None, list[str]]:
@@ -118,15 +122,16 @@ def _stacked(selected: Selected) -> Iterator[Text]:
         for name in names:
             metric = record.metrics[name]
             yield Text(f"  {label(name)} {value(name, metric.value)} [{interval(name, metric)}] n {metric.n:,}")
-            references = [("ceiling", metric.ceiling), ("MDD", metric.separable)]
+            references = [("text alone", metric.blind), ("ceiling", metric.ceiling), ("MDD", metric.separable)]
             known = [f"{what} {value(name, number)}" for what, number in references if number is not None]
             yield Text("    " + ", ".join([f"chance {chance(name, metric.chance)}", *known]), "dim")
 
 
-def _protocols(selected: Selected) -> Iterator[Text]:
+def _protocols(selected: Selected, details: bool) -> Iterator[Text]:
     for record, names in selected:
         task = record.task
-        yield Text(f"{task.name}: {task.protocol}; {task.scoring} scoring", "dim")
+        yield Text(f"{task.name}: {_protocol(record)}; {task.scoring} scoring", "dim")
+        yield from (Text(f"  {line}", "dim") for line in calibration_lines(record) if details)
         if task.subset:
             yield Text("  only the images that are present; not comparable with the whole task", "yellow")
         if task.limit:
@@ -138,6 +143,14 @@ def _protocols(selected: Selected) -> Iterator[Text]:
         )
 
 
+def _protocol(record: Record) -> str:
+    """Return the protocol; of an average with its title and how its interval was obtained."""
+    task = record.task
+    if not record.is_average or record.headline is None:
+        return task.protocol
+    return f"{task.title}; {task.protocol}; interval: {record.headline.method}"
+
+
 def interval_warnings(record: Record, names: Sequence[str]) -> list[str]:
     """Return one line for each reason why intervals of these metrics are unreliable or missing."""
     by_reason: dict[str, list[str]] = {}
@@ -147,3 +160,17 @@ def interval_warnings(record: Record, names: Sequence[str]) -> list[str]:
         if metric.unreliable:
             by_reason.setdefault(f"{what}: {metric.unreliable}", []).append(label(name))
     return [f"{', '.join(which)}: {reason}" for reason, which in by_reason.items()]
+
+
+def calibration_lines(record: Record) -> list[str]:
+    """Return what the probabilities of a classification are, by how much its binned errors are biased, what lacks."""
+    found = record.calibration
+    if found is None:
+        return []
+    if not found.probabilities:
+        return [f"no calibration: {found.missing}"]
+    biases = ", ".join(
+        f"{label(name)} +{value(name, bias)}" for name, bias in found.bias.items() if name in record.metrics
+    )
+    line = f"calibration: {found.probabilities}; expected bias of the binned errors: {biases}"
+    return [line, *([found.missing] if found.missing else [])]

@@ -53,8 +53,7 @@ def task_panels(built: BuiltTable) -> list[TaskPanel]:
         groups = _by_setting(by_task[task], main)
         apart = [other_rows(kind, scores) for kind, scores in sorted(others.get(task, {}).items())]
         if not groups:
-            title = sources.tasks[task].card.title if task in sources.tasks else ""
-            panels.append(TaskPanel(f"task-{task}", task, title, [], [], None, apart, []))
+            panels.append(TaskPanel(f"task-{task}", task, sources.title(task), [], [], None, apart, []))
         for number, (setting, records) in enumerate(groups):
             anchor = f"task-{task}" if number == 0 else f"task-{task}-{number + 1}"
             panels.append(_panel(anchor, setting, main, records, [] if number else apart))

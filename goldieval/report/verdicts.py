@@ -159,6 +159,7 @@ def _narrow(comparison: Comparison) -> Iterator[Text]:
 def _remarks(comparison: Comparison) -> Iterator[Text]:
     """Yield lines about tests, samples, seeds and subsets."""
     rows = comparison.rows
+    pairs = {(row.task, row.metric): pair for row, pair in zip(rows, comparison.pairs, strict=True)}
     adjustment = f"p adjusted for {len(rows)} tests (Holm)" if len(rows) > 1 else "one test"
     yield Text(f"{adjustment}; MDD: minimum detectable difference, with 80 % power", "dim")
     for (task, method), group in groupby(rows, lambda row: (row.task, row.method)):
@@ -174,10 +175,20 @@ def _remarks(comparison: Comparison) -> Iterator[Text]:
         if row.unreliable:
             what = "no interval" if row.low is None else "interval unreliable"
             yield Text(f"  {label(row.metric)}: {what}: {row.unreliable}", "yellow")
+        if alone := text_alone(row, pairs[row.task, row.metric]):
+            yield Text(f"  {alone}", "dim")
         if row.gains is not None:
             yield Text(f"  {label(row.metric)}: B gains {row.gains:,} queries and loses {row.losses:,}", "dim")
         if row.seed_error is not None and row.sample_error is not None:
             yield Text(f"  {_seeds(row)}")
+
+
+def text_alone(row: MetricComparison, pair: Pair) -> str:
+    """Return what both models score on the texts alone, where both records have it."""
+    blind = [each.record.metrics[row.metric].blind for each in (pair.a, pair.b)]
+    if None in blind:
+        return ""
+    return f"{label(row.metric)}: text alone A {value(row.metric, blind[0])}, B {value(row.metric, blind[1])}"
 
 
 def _seeds(row: MetricComparison) -> str:

@@ -7,7 +7,7 @@ blocks. Therefore the results are the same to the last bit for any number of pro
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from typing import TypeVar
 
@@ -68,6 +68,13 @@ class PatchBlocks:
     def block_of(self, images: torch.Tensor) -> torch.Tensor:
         """Return the number of the block of each image, of the same shape as ``images``, on the CPU."""
         return torch.repeat_interleave(torch.arange(len(self.sizes)), torch.tensor(self.sizes))[images.cpu()]
+
+    def among(self, images: torch.Tensor) -> PatchBlocks:
+        """Return the blocks without all images but some, given as indices, ascending, shape (n,); one may be empty."""
+        images, owner = images.cpu(), self.block_of(images)
+        rows = [images[owner == number] - start for number, start in enumerate(self.starts[:-1])]
+        own = {number: patches[rows[number].to(patches.device)] for number, patches in self.own.items()}
+        return replace(self, sizes=[len(each) for each in rows], own=own)
 
     def each(self, function: Callable[[Item], Result], tiles: Iterable[Item]) -> Iterator[tuple[Item, Result]]:
         """Compute the tiles of this process; see ``core.units.units``."""

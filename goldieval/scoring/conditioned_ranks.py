@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 
 from goldieval.core.meter import Meter, metered
-from goldieval.metrics.accuracy import ClassCounts, ClassRanks, class_counts, joined_counts
+from goldieval.metrics.accuracy import ClassCounts, class_counts, joined_counts
 from goldieval.metrics.rank_counter import RankCounter, Tally
 from goldieval.metrics.ranks import Ranks
 from goldieval.scoring.blocks import PatchBlocks
@@ -39,7 +39,7 @@ class _Tile(NamedTuple):
 
 
 def conditioned_ranks(
-    pool: Pool, texts: torch.Tensor, blocks: PatchBlocks, positives: torch.Tensor
+    pool: Pool, texts: torch.Tensor, blocks: PatchBlocks, positives: torch.Tensor, all_positives: bool = False
 ) -> tuple[Ranks, Ranks]:
     """Rank both directions by exact text-conditioned scores; memory does not depend on the number of texts.
 
@@ -48,11 +48,13 @@ def conditioned_ranks(
         texts: Text vectors before normalisation, shape (texts, dim).
         blocks: Patch tokens of all images.
         positives: Pairs (text index, image index), shape (pairs, 2).
+        all_positives: Whether to rank every positive of a query instead of the best alone.
 
     Returns:
         Ranks of text to image and of image to text.
     """
-    counter = RankCounter(positives, conditioned_pairs(pool, texts, blocks, positives), len(texts), len(blocks))
+    scores = conditioned_pairs(pool, texts, blocks, positives)
+    counter = RankCounter(positives, scores, len(texts), len(blocks), all_positives)
     rounds = [range(first, first + ROUND) for first in range(0, len(blocks.sizes), ROUND)]
     with (
         metered("scoring pairs", len(texts) * blocks.own_images) as meter,
@@ -72,14 +74,14 @@ def _tallies(
 
     def count(tile: _Tile) -> Tally:
         images = range(tile.image, tile.image + len(tile.patches))
-        found = Tally.empty(tile.texts, images, blocks.device)
+        found = counter.empty(tile.texts, images)
         for first, scores in tile.scorer.tiles(tile.patches):
             found.merge(counter.tally(scores, tile.texts.start + first, tile.image))
         return found
 
     counted = blocks.each(count, _tiles(pool, texts, blocks, held(blocks.device)))
     for (part, number), tallies in groupby(counted, key=lambda each: (each[0].texts, each[0].block)):
-        total = Tally.empty(part, blocks.images(number), blocks.device)
+        total = counter.empty(part, blocks.images(number))
         for tile, tally in tallies:
             total.merge(tally)
             meter.advance(len(part) * len(tile.patches))
@@ -97,19 +99,22 @@ def _tiles(pool: Pool, texts: torch.Tensor, blocks: PatchBlocks, held_texts: int
                 yield _Tile(scorer, part, number, starts[number] + image, patches[image : image + step])
 
 
-def conditioned_classes(pool: Pool, classes: torch.Tensor, blocks: PatchBlocks, labels: torch.Tensor) -> ClassRanks:
-    """Rank the true class of every image and predict a class.
+def conditioned_classes(
+    pool: Pool, classes: torch.Tensor, blocks: PatchBlocks, labels: torch.Tensor, factor: float | None = None
+) -> ClassCounts:
+    """Compare the true class of every image with the others.
 
     Args:
         pool: The model's pooling.
         classes: Class vectors, shape (classes, dim).
         blocks: Patch tokens of all images.
         labels: Class indices, shape (images,).
+        factor: Factor of the scores before the softmax; None for no probabilities.
     """
 
     def count(tile: _Tile) -> ClassCounts:
         true = labels[tile.image : tile.image + len(tile.patches)]
-        return class_counts(tile.scorer.rows(tile.patches), true)
+        return class_counts(tile.scorer.rows(tile.patches), true, factor)
 
     found: dict[int, list[ClassCounts]] = {}
     with metered("scoring images", blocks.own_images) as meter:
@@ -119,7 +124,7 @@ def conditioned_classes(pool: Pool, classes: torch.Tensor, blocks: PatchBlocks, 
     by_block = {number: joined_counts(parts) for number, parts in found.items()}
     if blocks.apart:
         by_block = {number: ClassCounts(*(part.cpu() for part in counts)) for number, counts in by_block.items()}
-    return joined_counts(blocks.gathered(by_block)).ranks(len(classes))
+    return joined_counts(blocks.gathered(by_block))
 
 
 def conditioned_rows(pool: Pool, texts: torch.Tensor, blocks: PatchBlocks, images: torch.Tensor) -> torch.Tensor:

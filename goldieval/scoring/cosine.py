@@ -61,19 +61,27 @@ def check_finite(vectors: torch.Tensor, what: str) -> None:
         raise TaskError(f"{bad:,} of {len(vectors):,} {what} embeddings hold NaN or infinite values.")
 
 
-def retrieval_ranks(texts: torch.Tensor, images: torch.Tensor, positives: torch.Tensor) -> tuple[Ranks, Ranks]:
+def retrieval_ranks(
+    texts: torch.Tensor,
+    images: torch.Tensor,
+    positives: torch.Tensor,
+    all_positives: bool = False,
+    square: bool = False,
+) -> tuple[Ranks, Ranks]:
     """Rank both directions in one pass over the tiles.
 
     Args:
         texts: Unit vectors, shape (texts, dim).
         images: Unit vectors, shape (images, dim).
         positives: Pairs (text index, image index), shape (pairs, 2).
+        all_positives: Whether to rank every positive of a query instead of the best alone.
+        square: Whether both are the same items, none of which is a candidate for itself.
 
     Returns:
         Ranks of text to image and of image to text.
     """
     scores = pair_scores(texts, images, positives)
-    counter = RankCounter(positives, scores, len(texts), len(images))
+    counter = RankCounter(positives, scores, len(texts), len(images), all_positives, square)
     corners = [(text, image) for text in range(0, len(texts), TEXTS) for image in range(0, len(images), IMAGES)]
 
     def count(corner: tuple[int, int]) -> Tally:
@@ -87,6 +95,17 @@ def retrieval_ranks(texts: torch.Tensor, images: torch.Tensor, positives: torch.
             counter.total.merge(tally)
             meter.advance(len(tally.by_text.above) * len(tally.by_image.above))
     return counter.result()
+
+
+def image_ranks(images: torch.Tensor, alike: torch.Tensor, all_positives: bool = False) -> Ranks:
+    """Rank all other images for each image.
+
+    Args:
+        images: Unit vectors, shape (images, dim).
+        alike: Pairs (image index, index of an image that it should retrieve), shape (pairs, 2).
+        all_positives: Whether to rank every positive of a query instead of the best alone.
+    """
+    return retrieval_ranks(images, images, alike, all_positives, square=True)[0]
 
 
 def pair_scores(texts: torch.Tensor, images: torch.Tensor, pairs: torch.Tensor) -> torch.Tensor:
@@ -108,21 +127,28 @@ def pair_scores(texts: torch.Tensor, images: torch.Tensor, pairs: torch.Tensor) 
 
 
 def class_ranks(images: torch.Tensor, classes: torch.Tensor, labels: torch.Tensor) -> ClassRanks:
-    """Rank the true class of every image and predict a class.
+    """Rank the true class of every image and predict a class, see ``counted_classes``."""
+    return counted_classes(images, classes, labels).ranks(len(classes))
+
+
+def counted_classes(
+    images: torch.Tensor, classes: torch.Tensor, labels: torch.Tensor, factor: float | None = None
+) -> ClassCounts:
+    """Compare the true class of every image with the others.
 
     Args:
         images: Unit vectors, shape (images, dim).
         classes: Unit vectors, shape (classes, dim).
         labels: Class indices, shape (images,).
+        factor: Factor of the cosines before the softmax; None for no probabilities.
     """
 
     def count(part: tuple[torch.Tensor, torch.Tensor]) -> ClassCounts:
         with torch.no_grad():
-            return class_counts(part[0] @ classes.T, part[1])
+            return class_counts(part[0] @ classes.T, part[1], factor)
 
     parts = zip(torch.split(images, IMAGES), torch.split(labels, IMAGES), strict=True)
-    counted = [counts for _, counts in units(count, parts, str(images.device), thread_count())]
-    return joined_counts(counted).ranks(len(classes))
+    return joined_counts([counts for _, counts in units(count, parts, str(images.device), thread_count())])
 
 
 def check_widths(texts: torch.Tensor, images: torch.Tensor) -> None:

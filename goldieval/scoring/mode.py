@@ -1,6 +1,7 @@
 """Names of scoring modes: ``global``, ``conditioned``, ``shortlist:K``; ``auto`` is the model's own. Without torch.
 
-Families that do not compare whole images with texts have one mode each: ``generate``, ``dense:ATTENTION:READING``.
+Families that do not compare whole images with texts have modes of their own: ``generate``, ``dense:ATTENTION:READING``,
+``roi:ATTENTION:READING``, ``crop``.
 """
 
 from __future__ import annotations
@@ -73,3 +74,19 @@ def dense_parts(mode: str) -> tuple[str, str]:
     """Return attention and reading of a dense mode."""
     _, attention, reading = mode.split(":")
     return attention, reading
+
+
+def region_mode(region: str, attention: str, reading: str) -> str:
+    """Return the mode in which boxes are compared with texts; a crop is compared like any picture.
+
+    >>> region_mode("roi", "value", "projection"), region_mode("crop", "value", "projection")
+    ('roi:value:projection', 'crop')
+    """
+    return f"{region}:{attention}:{reading}" if region == "roi" else region
+
+
+def region_parts(mode: str) -> tuple[str, str, str]:
+    """Return region, attention and reading of such a mode; the latter two are empty for a crop."""
+    region, _, rest = mode.partition(":")
+    attention, _, reading = rest.partition(":")
+    return region, attention, reading

@@ -4,19 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar, cast
+from typing import Protocol, TypeVar, cast, runtime_checkable
 
+import numpy as np
 import torch
 
+from goldieval.core.errors import TaskError
 from goldieval.core.units import one_thread
 from goldieval.metrics.accuracy import ClassRanks
+from goldieval.metrics.confidences import CLASSWISE, columns_of
 from goldieval.metrics.ranks import Ranks
 from goldieval.scoring.audit import Audit, audit_classes, audit_images, audit_texts
 from goldieval.scoring.blocks import PatchBlocks
 from goldieval.scoring.candidates import candidates, nearest
+from goldieval.scoring.classwise import classwise_gaps
 from goldieval.scoring.conditioned import Pool
 from goldieval.scoring.conditioned_ranks import conditioned_classes, conditioned_ranks
-from goldieval.scoring.cosine import check_widths, class_ranks, pair_scores, retrieval_ranks, unit
+from goldieval.scoring.cosine import (
+    check_widths,
+    class_ranks,
+    counted_classes,
+    pair_scores,
+    retrieval_ranks,
+    unit,
+)
 from goldieval.scoring.listed import conditioned_pairs
 from goldieval.scoring.shortlist import (
     Exact,
@@ -27,19 +38,31 @@ from goldieval.scoring.shortlist import (
 )
 
 Chosen = TypeVar("Chosen")
+NOT_SHORTLISTED = (
+    "its metrics need the rank of every positive, which a shortlist does not know: use --scoring conditioned or global."
+)
 
 
 class Similarity(Protocol):
     """Scores of a task's images against its texts."""
 
-    def retrieval(self, positives: torch.Tensor) -> tuple[Ranks, Ranks]:
+    def retrieval(self, positives: torch.Tensor, all_positives: bool = False) -> tuple[Ranks, Ranks]:
         """Rank both directions.
 
         Args:
             positives: Pairs (text index, image index), shape (pairs, 2).
+            all_positives: Whether to rank every positive of a query instead of the best alone.
 
         Returns:
             Ranks of text to image and of image to text.
+        """
+
+    def among(self, texts: torch.Tensor, images: torch.Tensor) -> Similarity:
+        """Return the similarity of some texts and images alone.
+
+        Args:
+            texts: Indices of texts, ascending, shape (n,).
+            images: Indices of images, ascending, shape (m,).
         """
 
     def classes(self, prompts: torch.Tensor, labels: torch.Tensor) -> ClassRanks:
@@ -57,29 +80,76 @@ class Similarity(Protocol):
     def audits(self) -> Mapping[str, Audit]:
         """Losses of the ranks returned so far, by direction (t2i, i2t, i2c); empty if they are exact."""
 
+    @property
+    def factor(self) -> float | None:
+        """Factor of the scores before a softmax, from the model; None if it has none."""
 
-@dataclass(frozen=True)
+    @property
+    def probabilities(self) -> Mapping[str, np.ndarray]:
+        """What ``classes`` found out about the softmax over the classes, see ``metrics.confidences``; empty if nothing.
+
+        A column each of one value per image. Classwise gaps need a second pass over all scores, which is made where an
+        image has one vector; on a shortlist, most classes have no score.
+        """
+
+
+@runtime_checkable
+class ImageBlind(Protocol):
+    """A similarity that can also score texts against an image that says nothing about any of them."""
+
+    def blind_pairs(self, text_rows: torch.Tensor) -> torch.Tensor:
+        """Score the mean of all images against text ``text_rows[i]``; return float32, shape (pairs,)."""
+
+
+@runtime_checkable
+class TextSimilarity(Protocol):
+    """A similarity that also compares texts with each other."""
+
+    def text_pairs(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+        """Return the cosine of text ``first[i]`` and text ``second[i]``, float32, shape (pairs,)."""
+
+
+@dataclass
 class GlobalSimilarity:
     """Cosine of one vector per image and one per text.
 
     Attributes:
         images: Unit vectors, shape (images, dim).
         texts: Unit vectors, shape (texts, dim).
+        factor: Factor of the cosines before a softmax; None if the model has none.
+        probabilities: See ``Similarity``; ``classes`` adds to it.
     """
 
     images: torch.Tensor
     texts: torch.Tensor
+    factor: float | None = None
+    probabilities: dict[str, np.ndarray] = field(default_factory=dict, init=False)
 
-    def retrieval(self, positives: torch.Tensor) -> tuple[Ranks, Ranks]:
-        return retrieval_ranks(self.texts, self.images, positives.to(self.texts.device))
+    def retrieval(self, positives: torch.Tensor, all_positives: bool = False) -> tuple[Ranks, Ranks]:
+        return retrieval_ranks(self.texts, self.images, positives.to(self.texts.device), all_positives)
+
+    def among(self, texts: torch.Tensor, images: torch.Tensor) -> GlobalSimilarity:
+        device = self.texts.device
+        return GlobalSimilarity(self.images[images.to(device)], self.texts[texts.to(device)])
 
     def classes(self, prompts: torch.Tensor, labels: torch.Tensor) -> ClassRanks:
         check_widths(self.texts, self.images)
         vectors = ensemble(self.texts, prompts)
-        return class_ranks(self.images, vectors, labels.to(self.images.device))
+        counts = counted_classes(self.images, vectors, labels.to(self.images.device), self.factor)
+        if self.factor is not None:
+            gaps = classwise_gaps(self.images, labels, len(vectors), self.factor, lambda rows: rows @ vectors.T)
+            self.probabilities = columns_of(counts.probability) | {CLASSWISE: gaps.astype(np.float32)}
+        return counts.ranks(len(vectors))
 
     def pairs(self, image_rows: torch.Tensor, text_rows: torch.Tensor) -> torch.Tensor:
         return pair_scores(self.texts, self.images, torch.stack([text_rows, image_rows], dim=1).to(self.texts.device))
+
+    def blind_pairs(self, text_rows: torch.Tensor) -> torch.Tensor:
+        pairs = torch.stack([text_rows, torch.zeros_like(text_rows)], dim=1)
+        return pair_scores(self.texts, mean_direction(self.images), pairs.to(self.texts.device))
+
+    def text_pairs(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+        return pair_scores(self.texts, self.texts, torch.stack([first, second], dim=1).to(self.texts.device))
 
     @property
     def audits(self) -> Mapping[str, Audit]:
@@ -94,25 +164,39 @@ class ConditionedSimilarity:
         pool: The model's pooling.
         blocks: Patch tokens of all images, divided among the processes.
         texts: Text vectors as encoded, shape (texts, dim).
+        factor: Factor of the scores before a softmax; None if the model has none.
         audits: Losses of the ranks returned so far, by direction; empty here, because ranks are exact.
+        probabilities: See ``Similarity``; ``classes`` adds to it.
     """
 
     pool: Pool
     blocks: PatchBlocks
     texts: torch.Tensor
+    factor: float | None = field(default=None, kw_only=True)
     audits: dict[str, Audit] = field(default_factory=dict, init=False)
+    probabilities: dict[str, np.ndarray] = field(default_factory=dict, init=False)
 
-    def retrieval(self, positives: torch.Tensor) -> tuple[Ranks, Ranks]:
-        return conditioned_ranks(self.pool, self.texts, self.blocks, positives.to(self.texts.device))
+    def retrieval(self, positives: torch.Tensor, all_positives: bool = False) -> tuple[Ranks, Ranks]:
+        return conditioned_ranks(self.pool, self.texts, self.blocks, positives.to(self.texts.device), all_positives)
+
+    def among(self, texts: torch.Tensor, images: torch.Tensor) -> Similarity:
+        return ConditionedSimilarity(self.pool, self.blocks.among(images), self.texts[texts.to(self.texts.device)])
 
     def classes(self, prompts: torch.Tensor, labels: torch.Tensor) -> ClassRanks:
         """Rank classes; a class is queried by its ensemble vector, scaled to the length of this model's texts."""
         _, vectors = self._class_vectors(prompts)
-        return conditioned_classes(self.pool, vectors, self.blocks, labels.to(self.texts.device))
+        labels = labels.to(self.texts.device)
+        counts = conditioned_classes(self.pool, vectors, self.blocks, labels, self.factor)
+        self.probabilities = columns_of(counts.probability)
+        return counts.ranks(len(vectors))
 
     def pairs(self, image_rows: torch.Tensor, text_rows: torch.Tensor) -> torch.Tensor:
         pairs = torch.stack([text_rows, image_rows], dim=1).to(self.texts.device)
         return conditioned_pairs(self.pool, self.texts, self.blocks, pairs)
+
+    def text_pairs(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+        texts = unit(self.texts, "text")
+        return pair_scores(texts, texts, torch.stack([first, second], dim=1).to(texts.device))
 
     def _class_vectors(self, prompts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return each class's unit vector, and the same scaled to the mean length of this model's texts."""
@@ -134,10 +218,16 @@ class ShortlistSimilarity(ConditionedSimilarity):
     images: torch.Tensor | None
     k: int
 
-    def retrieval(self, positives: torch.Tensor) -> tuple[Ranks, Ranks]:
-        """Rank both directions; if a shortlist holds the whole gallery, ranks are exact and there is no loss."""
+    def retrieval(self, positives: torch.Tensor, all_positives: bool = False) -> tuple[Ranks, Ranks]:
+        """Rank both directions; if a shortlist holds the whole gallery, ranks are exact and there is no loss.
+
+        Raises:
+            TaskError: All positives are to be ranked, of which a shortlist may lack some.
+        """
         if self.k >= max(len(self.texts), len(self.blocks)):
-            return super().retrieval(positives)
+            return super().retrieval(positives, all_positives)
+        if all_positives:
+            raise TaskError(NOT_SHORTLISTED)
         positives = positives.to(self.texts.device)
         exact, texts = Exact(self.pool, self.texts, self.blocks), unit(self.texts, "text")
         first = self._of_rank_0(texts, lambda images: candidates(texts, images, self.k, positives))
@@ -170,6 +260,16 @@ class ShortlistSimilarity(ConditionedSimilarity):
             return self.blocks.group.broadcast(cast(Chosen, None))
         check_widths(texts, self.images)
         return self.blocks.group.broadcast(compute(self.images))
+
+
+def mean_direction(vectors: torch.Tensor) -> torch.Tensor:
+    """Return the direction of the mean of unit vectors, shape (1, dim); zeros, with which all scores tie, without one.
+
+    >>> mean_direction(torch.tensor([[1.0, 0.0], [0.0, 1.0]])).round(decimals=4).tolist()
+    [[0.7071, 0.7071]]
+    """
+    with one_thread():
+        return torch.nn.functional.normalize(vectors.mean(dim=0, keepdim=True), eps=1e-6)
 
 
 def ensemble(texts: torch.Tensor, prompts: torch.Tensor) -> torch.Tensor:

@@ -8,15 +8,18 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from goldieval.data.readers import AnySource
 from goldieval.metrics.registry import names_of
+from goldieval.tasks.association import AssociationParams
 from goldieval.tasks.params import (
     ChoiceParams,
     FamilyParams,
-    ProbeParams,
+    ImageRetrievalParams,
     RetrievalParams,
     SegmentationParams,
     VqaParams,
     ZeroshotParams,
 )
+from goldieval.tasks.probe_params import ProbeParams
+from goldieval.tasks.region_params import RegionsParams
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
@@ -29,6 +32,7 @@ class Expect(BaseModel):
         train: number of images of the train split, which are not scored.
         texts: number of texts.
         classes: number of classes.
+        boxes: number of boxes.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -37,6 +41,7 @@ class Expect(BaseModel):
     train: Annotated[int, Field(ge=1)] | None = None
     texts: Annotated[int, Field(ge=1)] | None = None
     classes: Annotated[int, Field(ge=1)] | None = None
+    boxes: Annotated[int, Field(ge=1)] | None = None
 
 
 CARD_TYPES: dict[str, type[CardBase]] = {}  # by family
@@ -106,6 +111,11 @@ class RetrievalCard(CardBase):
     params: RetrievalParams = RetrievalParams()
 
 
+class ImageRetrievalCard(CardBase):
+    family: Literal["image_retrieval"]
+    params: ImageRetrievalParams = ImageRetrievalParams()
+
+
 class ZeroshotCard(CardBase):
     family: Literal["zeroshot"]
     params: ZeroshotParams
@@ -115,6 +125,11 @@ class ProbeCard(CardBase):
     recipe = 2  # 1: float32, the penalty chosen by the number of held-out images
     family: Literal["probe"]
     params: ProbeParams = ProbeParams()
+
+
+class AssociationCard(CardBase):
+    family: Literal["association"]
+    params: AssociationParams = AssociationParams()
 
 
 class ChoiceCard(CardBase):
@@ -130,3 +145,8 @@ class VqaCard(CardBase):
 class SegmentationCard(CardBase):
     family: Literal["segmentation"]
     params: SegmentationParams
+
+
+class RegionsCard(CardBase):
+    family: Literal["regions"]
+    params: RegionsParams = RegionsParams()

@@ -11,6 +11,7 @@ from pathlib import Path
 from goldieval.core.errors import GoldievalError, did_you_mean, listing
 from goldieval.core.packaged import packaged as packaged  # also the name under which it was known before
 from goldieval.core.text import shell_argument
+from goldieval.tasks.averages import Average, fault_of
 from goldieval.tasks.card import Task, load_card
 from goldieval.tasks.plugins import plugin_folders
 from goldieval.tasks.suites import Suite, load_suite
@@ -26,6 +27,7 @@ class Selection:
         headings: task name to the line that is shown above its result.
         skipped: tasks of a suite that are not run with this model, each with the reason.
         errors: requested name to error message, of requested cards and suites that cannot be read.
+        averages: averages of the selected suites, and those of which all tasks are selected.
     """
 
     tasks: list[Task] = field(default_factory=list)
@@ -33,6 +35,7 @@ class Selection:
     headings: dict[str, str] = field(default_factory=dict)
     skipped: list[tuple[Task, str]] = field(default_factory=list)
     errors: dict[str, str] = field(default_factory=dict)
+    averages: list[Average] = field(default_factory=list)
 
 
 class _NameTakenError(GoldievalError):
@@ -55,6 +58,7 @@ class Catalogue:
         suites: suites by name.
         errors: name to error message, of cards and suites that cannot be used. A card that cannot be read is listed
             under the name of its file.
+        averages: averages of all suites, by name.
     """
 
     def __init__(self, tasks_dir: str | Path | None = None) -> None:
@@ -69,8 +73,12 @@ class Catalogue:
         self.tasks: dict[str, Task] = {}
         self.suites: dict[str, Suite] = {}
         self.errors: dict[str, str] = {}
+        self.averages: dict[str, Average] = {}
+        self._suite_files: dict[str, Path] = {}
         for folder in [packaged("tasks"), *plugin_folders(), *([Path(tasks_dir)] if tasks_dir else [])]:
             self._add(folder)
+        for suite in list(self.suites.values()):
+            self._add_averages(suite)
 
     def _add(self, folder: Path) -> None:
         if not folder.is_dir():
@@ -109,6 +117,20 @@ class Catalogue:
         if name in self.tasks:
             raise _NameTakenError(name, f"{file}: {name!r} is the name of a suite and of a task. Rename one.")
         self.suites[name] = suite
+        self._suite_files[name] = file
+
+    def _add_averages(self, suite: Suite) -> None:
+        """Add the averages of a suite; a suite with a wrong one cannot be used."""
+        names = [each.name for each in suite.averages]
+        taken = [name for name in names if {name} & {*self.averages, *self.tasks} or names.count(name) > 1]
+        unread = [task for task in suite.tasks if task in self.errors]
+        faults = [f"average {name}: this name is taken." for name in taken]
+        faults += [fault for each in suite.averages if (fault := fault_of(each, self.tasks))]
+        if faults and not unread:
+            del self.suites[suite.suite]
+            self.errors[suite.suite] = f"{self._suite_files[suite.suite]}: {faults[0]}"
+        elif not faults:
+            self.averages |= {each.name: each for each in suite.averages}
 
     def select(self, names: Iterable[str], home: str = "") -> Selection:
         """Resolve suites, task ids, globs over ids, and paths of cards.
@@ -135,12 +157,16 @@ class Catalogue:
         selection.tasks = _distinct(selection.tasks)
         selected = {task.name for task in selection.tasks}
         selection.skipped = [(task, reason) for task, reason in selection.skipped if task.name not in selected]
+        complete = [each for each in self.averages.values() if selected.issuperset(each.tasks)]
+        averages = {average.name: average for average in [*selection.averages, *complete]}
+        selection.averages = list(averages.values())
         return selection
 
     def _select_suite(self, suite: Suite, home: str, selection: Selection) -> None:
         tasks = self._readable(suite.tasks, suite, selection)
         if home not in suite.home:
             selection.tasks += tasks
+            selection.averages += [each for each in suite.averages if each.name in self.averages]
             return
         replacement = suite.home[home]
         selection.tasks += self._readable(replacement.tasks, suite, selection)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from goldieval.metrics.all_positives_metric import OnRequest
+from goldieval.metrics.registry import metric_of
 from goldieval.scoring.mode import checked_mode, dense_mode, needs_pool, shortlist_size
 
 
@@ -17,6 +19,7 @@ class Pinned(BaseModel):
         sha256: SHA-256 of the list as compact JSON.
         version: release of clip-benchmark that the list was taken from.
         drop: elements of the list to leave out.
+        take: positions of the elements to use, from 0; all by default. The hash is that of the whole list.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -25,6 +28,21 @@ class Pinned(BaseModel):
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
     version: str
     drop: list[str] = []
+    take: list[Annotated[int, Field(ge=0)]] = []
+
+
+class InData(BaseModel):
+    """Prompts from the data themselves, where the source names a file of prompts.
+
+    Attributes:
+        in_data: always true; it tells this notation from the others.
+        sha256: SHA-256 of the list as compact JSON, if it is known; a changed list is then an error.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    in_data: Literal[True]
+    sha256: Annotated[str, Field(pattern="^([0-9a-f]{64})?$")] = ""
 
 
 class FamilyParams(BaseModel):
@@ -61,16 +79,70 @@ class SimilarityParams(FamilyParams):
 Strata = list[Annotated[str, Field(pattern="^[a-z0-9_]+$")]]
 
 
+# Codes of languages, such as ``de``.
+Languages = list[Annotated[str, Field(pattern="^[a-z]{2,3}(_[a-z]+)?$")]]
+
+
+def _of_retrieval(kind: str) -> str:
+    """Return the kind of a metric if retrieval has it on request. Raises ValueError if not."""
+    metric = metric_of(f"t2i_{kind}")
+    if isinstance(metric, OnRequest) and not metric.stratum:
+        return kind
+    raise ValueError(f"no metric {kind!r}; choose map_at_r, r_precision, map, mrr or ndcgK, for example ndcg10")
+
+
+Cuts = Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)]
+OnRequestMetrics = list[Annotated[str, AfterValidator(_of_retrieval)]]
+
+
 class RetrievalParams(SimilarityParams):
     """Parameters of retrieval.
 
     Attributes:
+        directions: what retrieves what.
         k: numbers of retrieved items at which recall is computed.
         strata: groups of texts for which text-to-image recall is also reported.
+        metrics: further metrics, in both directions: ``map_at_r``, ``r_precision``, ``map``, ``mrr``, ``ndcg10``.
+        folds: number of galleries of equal size into which the images are cut in the order of the data, with their
+            texts; scores are means over all of them.
+        languages: languages of the texts. Of several, each has its own gallery of texts, which the data must name as a
+            group of queries, and its own scores; the score of a task is their mean.
     """
 
-    k: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)] = [1, 5, 10]
+    directions: ClassVar[tuple[str, ...]] = ("t2i", "i2t")
+    k: Cuts = [1, 5, 10]
     strata: Strata = []
+    metrics: OnRequestMetrics = []
+    folds: Annotated[int, Field(ge=1)] = 1
+    languages: Languages = []
+
+    @model_validator(mode="after")
+    def _one_way_to_divide(self) -> RetrievalParams:
+        if self.folds > 1 and len(self.languages) > 1:
+            raise ValueError("folds and several languages cannot be combined")
+        return self
+
+
+class ImageRetrievalParams(FamilyParams):
+    """Parameters of retrieval of images by an image.
+
+    Attributes:
+        directions: what retrieves what.
+        strata: none; there are no groups of queries.
+        languages: none; there are no texts.
+        k: numbers of retrieved images at which recall is computed.
+        metrics: further metrics: ``map_at_r``, ``r_precision``, ``map``, ``mrr``, ``ndcg10``.
+    """
+
+    directions: ClassVar[tuple[str, ...]] = ("i2i",)
+    strata: ClassVar[tuple[str, ...]] = ()
+    languages: ClassVar[tuple[str, ...]] = ()
+    k: Cuts = [1, 5, 10]
+    metrics: OnRequestMetrics = []
+
+    def mode(self, model_mode: str, requested: str | None = None) -> Literal["features"]:
+        """Return the one mode: image embeddings are compared with each other, and no text is."""
+        return "features"
 
 
 def _each_contains_the_class(prompts: object) -> object:
@@ -80,7 +152,9 @@ def _each_contains_the_class(prompts: object) -> object:
     return prompts
 
 
-Prompts = Annotated[Pinned | str | Annotated[list[str], Field(min_length=1)], AfterValidator(_each_contains_the_class)]
+Listed = Annotated[list[str], Field(min_length=1)]
+Prompts = Annotated[Pinned | str | Listed, AfterValidator(_each_contains_the_class)]
+PromptsOrInData = Annotated[InData | Pinned | str | Listed, AfterValidator(_each_contains_the_class)]
 
 
 class ZeroshotParams(SimilarityParams):
@@ -89,10 +163,15 @@ class ZeroshotParams(SimilarityParams):
     Attributes:
         prompts: prompts, in which ``{c}`` stands for the class name.
         class_names: class names in label order; None means those of the data.
+        groups: groups of images whose accuracies are also reported, each and the lowest of them. A group of the data
+            that is not listed counts in the accuracy of all images only.
+        macro_f1: whether the mean over classes of F1 is reported as well.
     """
 
-    prompts: Prompts
+    prompts: PromptsOrInData
     class_names: Pinned | str | Annotated[list[str], Field(min_length=1)] | None = None
+    groups: Strata = []
+    macro_f1: bool = False
 
 
 class ChoiceParams(SimilarityParams):
@@ -101,36 +180,26 @@ class ChoiceParams(SimilarityParams):
     Attributes:
         strata: groups of queries for which accuracy is also reported.
         sets: whether queries belong to sets that are scored as a whole (text, image and group score).
+        text_only: whether the similarity of the true captions to each other is compared with that to the false ones.
+        mean_of_groups: whether the mean accuracy over the groups of the data is reported, beside that of all queries.
+        least_in_group: groups with fewer queries are left out of that mean.
+        groups_left_out: names of further groups that are left out of it.
+        same_image: what makes the images of two queries the same one: their ids or, in data that hold a copy of the
+            image for every query, their contents. Queries of one image are not independent.
     """
 
     strata: Strata = []
     sets: bool = False
+    text_only: bool = False
+    mean_of_groups: bool = False
+    least_in_group: Annotated[int, Field(ge=1)] = 1
+    groups_left_out: list[str] = []
+    same_image: Literal["id", "content"] = "id"
 
     def mode(self, model_mode: str, requested: str | None = None) -> str:
         """Return the scoring mode. In place of a shortlist all candidates are scored, since there are only a few."""
         mode = super().mode(model_mode, requested)
         return "conditioned" if shortlist_size(mode) else mode
-
-
-PENALTIES = [10, 1, 0.1, 0.01, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7]
-
-
-class ProbeParams(FamilyParams):
-    """Parameters of a linear probe.
-
-    Attributes:
-        penalties: penalties on the squared weights relative to the mean loss, tried from the strongest to the weakest.
-        heldout: fraction of the train split that is held out to choose the penalty.
-        steps: maximum number of solver steps.
-    """
-
-    penalties: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)] = PENALTIES
-    heldout: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    steps: Annotated[int, Field(ge=1)] = 5000
-
-    def mode(self, model_mode: str, requested: str | None = None) -> Literal["features"]:
-        """Return the one mode: a classifier is fitted to image embeddings, and no text is compared."""
-        return "features"
 
 
 class VqaParams(FamilyParams):

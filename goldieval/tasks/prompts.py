@@ -13,7 +13,7 @@ from goldieval.core.errors import TaskError
 from goldieval.data.roots import inside
 from goldieval.data.source import read_lines, read_names
 from goldieval.tasks.card import Task
-from goldieval.tasks.params import Pinned
+from goldieval.tasks.params import InData, Pinned
 
 PROMPTS = "en_zeroshot_classification_templates.json"
 CLASS_NAMES = "en_classnames.json"
@@ -35,6 +35,26 @@ def resolve(task: Task, value: Pinned | str | Sequence[str], file: str) -> list[
     if isinstance(value, str):
         return (read_names if file == CLASS_NAMES else read_lines)(inside(task.file.parent, value))
     return list(value)
+
+
+def resolve_prompts(task: Task, value: InData | Pinned | str | Sequence[str], in_data: Sequence[str]) -> list[str]:
+    """Return the prompts that a card refers to, which may be those of the data.
+
+    Args:
+        task: the task of the card.
+        value: ``params.prompts``.
+        in_data: the prompts that the reader found.
+
+    Raises:
+        TaskError: as for ``resolve``, or the data have no prompts or not those that the card pins.
+    """
+    if not isinstance(value, InData):
+        return resolve(task, value, PROMPTS)
+    if not in_data:
+        raise TaskError(f"{task.file}: params.prompts: the data have no prompts; name their file in source.templates.")
+    if value.sha256 and digest(in_data) != value.sha256:
+        raise TaskError(f"{task.file}: the prompts of the data are not those that this card pins. Get the data again.")
+    return list(in_data)
 
 
 def digest(values: Sequence[str]) -> str:
@@ -92,4 +112,9 @@ def _pinned(task: Task, pin: Pinned, file: str) -> list[str]:
         )
     if unknown := [name for name in pin.drop if name not in values]:
         raise TaskError(f"{task.file}: {pin.clip_benchmark!r} in {file} has no {unknown[0]!r} to drop.")
-    return [value for value in values if value not in pin.drop]
+    if beyond := [place for place in pin.take if place >= len(values)]:
+        raise TaskError(
+            f"{task.file}: {pin.clip_benchmark!r} in {file} has {len(values):,} entries, none at position {beyond[0]}."
+        )
+    taken = [values[place] for place in pin.take] if pin.take else values
+    return [value for value in taken if value not in pin.drop]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from goldieval.core.errors import GoldievalError
+from goldieval.core.errors import GoldievalError, listing
 from goldieval.core.yaml_files import read_yaml
+from goldieval.tasks.averages import Average
 from goldieval.tasks.validation import validation_line
 
 
@@ -33,6 +34,7 @@ class Suite(BaseModel):
         title: a line for lists.
         tasks: ids of the tasks.
         home: by built-in world, the tasks that replace ``tasks`` for models that were trained for that world.
+        averages: named averages of metrics of these tasks.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -41,6 +43,14 @@ class Suite(BaseModel):
     title: str
     tasks: list[str]
     home: dict[str, HomeSuite] = {}
+    averages: list[Average] = []
+
+    @model_validator(mode="after")
+    def _own_members(self) -> Suite:
+        for average in self.averages:
+            if others := [task for task in average.tasks if task not in self.tasks]:
+                raise ValueError(f"average {average.name}: {listing(others)} is not a task of this suite.")
+        return self
 
 
 def load_suite(file: Path) -> Suite:

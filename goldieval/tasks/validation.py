@@ -20,4 +20,6 @@ def _without_choice_tags(location: tuple[int | str, ...]) -> list[int | str]:
     parts = list(location)
     if len(parts) > 1 and parts[0] == "source":
         del parts[1]
-    return [part for part in parts if not (isinstance(part, str) and ("[" in part or part in ("str", "Pinned")))]
+    return [
+        part for part in parts if not (isinstance(part, str) and ("[" in part or part in ("str", "Pinned", "InData")))
+    ]

@@ -63,6 +63,9 @@ FLAGS = {
         "what",
         "pattern",
         "--family",
+        "--tag",
+        "--suite",
+        "--present",
         "--data",
         "--licence",
         "--max-parameters",
@@ -72,7 +75,7 @@ FLAGS = {
         "--out",
         "--json",
     ],
-    "show": ["place", "--format", "--model", "--json"],
+    "show": ["place", "--format", "--model", "--tasks-dir", "--json"],
     "table": [
         "spec",
         "--out",

@@ -66,9 +66,9 @@ def test_list_of_tasks_is_a_table_in_80_columns_with_the_last_score(
     Path("given/card.yaml").write_text(Path("given/card.yaml").read_text() + "chance: 0.1667\n")
     table = goldieval("ls", "--tasks-dir", "given").out.splitlines()
     assert table[0].split() == ["task", "data", "size", "chance", "score", "licence"]
-    (row,) = [line.split() for line in table if line.startswith("mine ")]
+    (row,) = [line.split() for line in table if line.startswith("  mine ")]
     assert row == ["mine", "present", "–", "17", f"{100 * score:.1f}", "mine"]
-    (row,) = [line.split() for line in table if line.startswith("shapes-zeroshot ")]
+    (row,) = [line.split() for line in table if line.startswith("  shapes-zeroshot ")]
     assert row[:4] == ["shapes-zeroshot", "made", "here", "–"]
 
 

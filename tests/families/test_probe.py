@@ -17,7 +17,7 @@ from goldieval.core.errors import TaskError
 from goldieval.data.image_source import NoImage
 from goldieval.data.samples import Dataset, ImageSample
 from goldieval.data.subset import keep_images
-from goldieval.families import probe
+from goldieval.families import probe, probe_logistic
 from goldieval.families.base import Scored
 from goldieval.scoring import logistic
 from goldieval.scoring.logistic import RESOLUTION, TOLERANCE, fit
@@ -142,7 +142,7 @@ def on_the_fence(data: Dataset) -> torch.Tensor:
     drawn = torch.randn(len(data.images) // 2, 6, generator=torch.Generator().manual_seed(0)) + 0.4
     features = torch.stack([drawn, -drawn], dim=1).flatten(0, 1)  # image 2 n is of class 0, 2 n + 1 its mirror image
     fitted = np.flatnonzero(data.train)
-    held = fitted[probe.held_out([data.images[row].id for row in fitted], data.labels[fitted], 0.1)]
+    held = fitted[probe_logistic.held_out([data.images[row].id for row in fitted], data.labels[fitted], 0.1)]
     features[np.union1d(held, held ^ 1)] = 0.0
     features[held[::2]] = torch.where(torch.as_tensor(data.labels[held[::2]])[:, None] == 0, 0.3, -0.3)
     return features
@@ -179,7 +179,7 @@ def test_equal_losses_take_the_stronger_penalty_and_worse_ones_end_the_search(
 ) -> None:
     features, labels = clouds(60, 2, 3)
     losses = iter([0.9, 0.7, 0.5004, 0.5, 0.6, 0.61])
-    monkeypatch.setattr(probe.F, "cross_entropy", lambda *_: next(losses))
+    monkeypatch.setattr(probe_logistic.F, "cross_entropy", lambda *_: next(losses))
     penalties = [1, 0.1, 0.01, 1e-3, 1e-4, 1e-5, 1e-6]
     found = scored(tmp_path, features, dataset(labels, np.arange(60) < 40), penalties=penalties).probe
     assert found is not None and found.penalty == 0.01
@@ -211,12 +211,12 @@ def test_users_cards_get_another_identity_with_another_recipe(tmp_path: Path, mo
 
 def test_held_out_part_is_a_tenth_of_each_class_whatever_the_order() -> None:
     ids, labels = [f"i{row}" for row in range(60)], np.arange(60) % 3
-    rows = probe.held_out(ids, labels, 0.1)
+    rows = probe_logistic.held_out(ids, labels, 0.1)
     assert np.bincount(labels[rows]).tolist() == [2, 2, 2]
-    back = probe.held_out(ids[::-1], labels[::-1], 0.1)
+    back = probe_logistic.held_out(ids[::-1], labels[::-1], 0.1)
     assert {ids[row] for row in rows} == {ids[::-1][row] for row in back}
     with pytest.raises(TaskError, match="a class with two training images"):
-        probe.held_out(["a", "b"], np.array([0, 1]), 0.1)
+        probe_logistic.held_out(["a", "b"], np.array([0, 1]), 0.1)
 
 
 def test_refusals_are_one_line(tmp_path: Path) -> None:

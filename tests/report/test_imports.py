@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from helpers import goldieval, one_line
 
+from goldieval.report.importing.number import all_names
 from goldieval.report.imports import read_imports
 
 ZEROSHOT = {
@@ -109,6 +110,102 @@ def test_open_clip_csv_says_what_it_leaves_out(tmp_path: Path) -> None:
     ]
 
 
+MIEB = {
+    "task_name": "Winoground", "mteb_version": "1.14.15",
+    "scores": {"test": [{"accuracy": 0.09, "image_acc": 0.1125, "text_acc": 0.3125, "main_score": 0.09,
+                         "hf_subset": "default", "nauc": float("nan")}]},
+}  # fmt: skip
+
+
+def mieb(folder: Path, name: str, content: Any) -> Path:
+    place = folder / "openai__clip-vit-base-patch32" / "3d74acf9"
+    place.mkdir(parents=True, exist_ok=True)
+    return put(place, name, content)
+
+
+def test_mieb_has_the_model_in_the_folder_and_leaves_other_tasks_out_once(tmp_path: Path) -> None:
+    file = mieb(tmp_path, "Winoground.json", MIEB)
+    model = "openai/clip-vit-base-patch32"
+    assert found(file) == {
+        (model, "winoground", "text_score"): 0.3125, (model, "winoground", "image_score"): 0.1125,
+        (model, "winoground", "group_score"): 0.09,
+    }  # fmt: skip
+    for task in ("RP2kI2IRetrieval", "METI2IRetrieval"):
+        mieb(tmp_path, f"{task}.json", MIEB | {"task_name": task})
+    mieb(tmp_path, "model_meta.json", {"name": model})
+    assert read_imports([tmp_path]).faults == [
+        f"{tmp_path}: 2 numbers left out, with unknown names: task METI2IRetrieval, task RP2kI2IRetrieval"
+    ]
+    zero_shot = {"task_name": "CIFAR10ZeroShot", "scores": {"test": [{"accuracy": 0.8831}]}}
+    assert found(mieb(tmp_path, "CIFAR10ZeroShot.json", zero_shot)) == {(model, "cifar10-mieb", "acc1"): 0.8831}
+
+
+def datacomp_lines(keys: list[str], value: float = 0.5) -> str:
+    names = ["acc1", "mean_per_class_recall", "mean_recall@1", "jaccard_score_10-12", "F1-macro_all", "main_metric"]
+    names += ["acc_worst_region", "acc_top5_wg", "acc_wg"]
+    lines = [{"key": key, "dataset": key, "metrics": dict.fromkeys(names, value) | {"acc5": None}} for key in keys]
+    return "".join(json.dumps(line) + "\n" for line in lines)
+
+
+def averaged_keys() -> list[str]:
+    return [key for key, task in all_names()["datacomp"]["tasks"].items() if task.get("averaged")]
+
+
+def test_datacomps_lines_and_the_average_of_all_38(tmp_path: Path) -> None:
+    keys = averaged_keys()
+    assert len(keys) == 38
+    numbers = found(put(tmp_path, "mine.jsonl", datacomp_lines(keys[:20], 0.25) + datacomp_lines(keys[20:], 0.5)))
+    assert numbers["mine", "datacomp-38", "average"] == pytest.approx((20 * 0.25 + 18 * 0.5) / 38)
+    firsts = [key in keys[:20] for key in ("vtab/caltech101", "fairness/geode")]
+    recall, worst = ("caltech101-102", "mean_per_class_recall"), ("geode", "worst_group_acc1")
+    assert [numbers[("mine", *name)] == 0.25 for name in (recall, worst)] == firsts
+
+
+def test_without_one_of_the_38_there_is_no_average_and_a_line_says_so(tmp_path: Path) -> None:
+    file = put(tmp_path, "mine.jsonl", datacomp_lines([*averaged_keys()[:37], "fairness/utkface"]))
+    assert not any(task == "datacomp-38" for _, task, _ in found(file))
+    (fault,) = read_imports([file]).faults
+    assert "data set fairness/utkface, average of 38 data sets, of which 37 are there" in fault
+
+
+def test_vl_compo_is_in_percent_and_names_the_family(tmp_path: Path) -> None:
+    columns = "arch,pretrained,family,aro::VG_Relation,coco_karpathy::t2i/R@1,elevator::mnist"
+    rows = ["ViT-B-16,openai,OpenCLIP,59.9,33.08,50", "CLIP_ViT-B-16,cc12m,LaCLIP,47.5,25.6,"]
+    file = put(tmp_path, "individual_results.csv", "\n".join([columns, *rows]) + "\n")
+    numbers = found(file)
+    assert numbers["ViT-B-16/openai", "aro-relation", "mean_accuracy"] == pytest.approx(0.599)
+    assert numbers["CLIP_ViT-B-16/cc12m (LaCLIP)", "coco-karpathy", "t2i_r1"] == pytest.approx(0.256)
+    assert {score.protocol for score in read_imports([file]).scores} == {"macro, as run by vl_compo", "Karpathy test"}
+    assert "1 numbers left out, with unknown names: column elevator::mnist" in read_imports([file]).faults[0]
+
+
+def test_open_clips_tables_of_38_sets_and_of_languages(tmp_path: Path) -> None:
+    sets = put(
+        tmp_path, "a.csv", "name,pretrained,Average perf. on 38 datasets,ImageNet-A,MSCOCO,FMoW\nV,o,0.56,0.5,0.4,0\n"
+    )
+    assert found(sets) == {
+        ("V/o", "datacomp-38", "average"): 0.56, ("V/o", "imagenet-a", "acc1"): 0.5,
+        ("V/o", "coco-karpathy-mean-recall", "mean_r1"): 0.4, ("V/o", "fmow", "worst_group_acc1"): 0,
+    }  # fmt: skip
+    columns = "model,version,avg,crossmodal3600 image_retrieval_recall@1 avg,crossmodal3600 image_retrieval_recall@1 de"
+    languages = put(tmp_path, "b.csv", f"{columns},xtd10 image_retrieval_recall@1 de\nV,o,0.1,0.2,0.3,0.4\n")
+    assert found(languages) == {
+        ("V/o", "xm3600-languages", "t2i_r1"): 0.2, ("V/o", "xm3600-languages", "t2i_r1_de"): 0.3,
+    }  # fmt: skip
+    assert "column xtd10 image_retrieval_recall@1 de" in read_imports([languages]).faults[0]
+
+
+ORACLES = Path(__file__).parents[3] / "shared/data/oracles"
+
+
+@pytest.mark.skipif(not ORACLES.is_dir(), reason="the results of other harnesses do not lie beside the checkout")
+def test_averages_of_real_results() -> None:
+    read = read_imports([ORACLES / "mobileclip", ORACLES / "open_clip/openclip_results.csv"]).scores
+    averages = {score.model: 100 * (score.value or 0) for score in read if score.task == "datacomp-38"}
+    assert averages["mobileclip2_s0"] == pytest.approx(59.7, abs=0.05)
+    assert averages["ViT-B-16/openai"] == pytest.approx(56.26) and len(averages) > 120
+
+
 def test_lmms_eval_json_keeps_the_metric_that_the_paper_means(tmp_path: Path) -> None:
     read = read_imports([put(tmp_path, "results.json", LMMS)])
     scores = {(score.task, score.metric): score for score in read.scores}
@@ -146,6 +243,11 @@ def test_imported_rows_join_the_table_marked_and_without_marks(tmp_path: Path) -
         ("a.csv", "x,y\n1,2\n", "is not a supported result file"),
         ("a.json", {**ZEROSHOT, "metrics": {"acc1": "much"}}, "acc1: 'much' is not a number"),
         ("a.json", {**ZEROSHOT, "metrics": {"acc1": float("nan")}}, "is not a finite number"),
+        ("a.json", {**ZEROSHOT, "metrics": {"acc1": 72.1}}, "72.1 is not a possible fraction"),
+        ("a.json", {"task_name": "Winoground", "scores": {"test": 5}}, "scores must be a list of subsets"),
+        ("a.jsonl", '{"key": "cifar10"}\n', "a.jsonl:1: not a line of DataComp's evaluation"),
+        ("a.jsonl", "[1]\n", "a.jsonl:1: not a line of DataComp's evaluation"),
+        ("a.csv", "arch,pretrained,family,aro::VG_Relation\nV,o,OpenCLIP,many\n", "'many' is not a number"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path, name: str, content: Any, line: str) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from goldieval.core.errors import GoldievalError
+from goldieval.metrics.metric import Metric
+from goldieval.metrics.registry import metric_of
 from goldieval.report.published import COLUMNS, NOT_SCORES, Published, load_published
 from goldieval.tasks.catalogue import Catalogue, packaged
 
@@ -71,6 +73,61 @@ def test_one_vocabulary_with_the_cards(published: Published) -> None:
     for task, metric in published.columns:
         if task in cards:
             assert metric in cards[task].card.metrics(), (task, metric)
+
+
+UNDEFINED = {
+    "average", "accuracy_or_f1", "f1", "jaccard", "macro_f1", "mean_accuracy", "map_at_r", "r_precision", "t2i_ndcg10",
+    "i2t_map_at_r", "t2i_map_at_r", "i2t_r_precision", "t2i_r_precision", "worst_group_acc1", "worst_group_acc5",
+}  # fmt: skip
+"""Metrics of published rows that no definition has, or that only some cards have; a new one is added on purpose."""
+
+
+def test_one_vocabulary_of_metrics(published: Published) -> None:
+    """A metric that no card has is one that a definition knows, or one of the list above."""
+    names = {metric for _, metric in published.columns}
+    sides = {name for name in names if name.startswith(("text_score_", "image_score_", "group_score_"))}
+    assert {name for name in names - sides if type(metric_of(name)) is Metric} <= UNDEFINED
+    assert {task for task, metric in published.columns if metric in sides} == {"mmvp-vlm-vlcompo"}
+
+
+def test_names_of_other_harnesses_belong_to_one_model(published: Published) -> None:
+    names = [name for model in published.models.values() for name in model.also]
+    assert len(names) == len(set(names)) > 150
+    for name, model in (("ViT-B-16/openai", "OpenAI CLIP B/16"), ("mobileclip2_s0", "MobileCLIP2-S0")):
+        found = published.named(name)
+        assert found is not None and found.name == model
+
+
+def test_sizes_are_of_published_tasks(published: Published) -> None:
+    rows = [size for size in published.sizes if size.task not in published.tasks]
+    assert rows == [] and all(size.of in ("images", "items", "pairs", "captions") for size in published.sizes)
+    assert published.size("sugarcrepe", "accuracy_swap_obj") == 224
+    assert published.size("mmvp-vlm-vlcompo", "text_score_texts") == 15
+    assert published.size("imagenet", "acc1") is None
+
+
+@pytest.mark.parametrize("row", ["t,acc1,many,images,s", "t,acc1,0,images,s", "t,acc1,5,images,"])
+def test_a_wrong_size_is_one_line_with_its_place(tmp_path: Path, row: str) -> None:
+    (tmp_path / "models.csv").write_text("model,arch,train_images,unique_pairs,images_seen,spec,note\n")
+    (tmp_path / "sizes.csv").write_text(f"task,metric,n,of,source\n{row}\n")
+    with pytest.raises(GoldievalError, match=r"sizes\.csv:2: .*size needs"):
+        load_published(tmp_path)
+
+
+def test_the_numbers_of_the_second_reading_are_there(published: Published) -> None:
+    """One number of each source; the files were made from a list of 3,794 rows."""
+    expected = [
+        ("OpenAI CLIP B/16", "datacomp-38", "average", 0.5626), ("OpenAI CLIP B/16", "imagenet-a", "acc1", 0.4995),
+        ("OpenAI CLIP B/32", "bivlc", "group_score", 0.4906),
+        ("CLIP fine-tuned on COCO (BiVLC) B/32", "bivlc", "text_score", 0.8275),
+        ("MobileCLIP2-S0", "datacomp-38", "average", 0.597), ("FG-CLIP 2 B/16", "fgovd-hard", "accuracy", 0.523),
+        ("OpenAI CLIP B/32", "sugarcrepe-2023", "accuracy_replace_obj", 0.9092),
+        ("NegCLIP B/32", "aro-relation", "mean_accuracy", 0.8176),
+        ("SuperCLIP B-512M, short and long", "datacomp-38", "average", 0.451),
+    ]  # fmt: skip
+    for model, task, metric, value in expected:
+        assert value in [round(score.value or 0, 4) for score in published.find(model, task, metric)], (model, task)
+    assert len(published.scores) >= 4_800
 
 
 def test_protocols_that_clash_have_names_of_their_own(published: Published) -> None:

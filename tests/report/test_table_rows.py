@@ -53,6 +53,10 @@ def test_the_tables_that_papers_have_are_there() -> None:
         "methods",
         "superclip-batches",
         "leaderboard",
+        "datacomp-38",
+        "compositional",
+        "fine-grained-2026",
+        "small-data",
     } == set(shipped_specs())
 
 

@@ -124,7 +124,8 @@ def test_classes_equal_argmax(size: tuple[int, int]) -> None:
     pool, (classes, patches) = pool_of(32, 4), made(13, 9, 32)
     labels = torch.arange(13) % 9
     with tiles(*size):
-        ranks, predictions, places = conditioned_classes(pool, classes, PatchBlocks.of(patches), labels)
+        counts = conditioned_classes(pool, classes, PatchBlocks.of(patches), labels)
+        ranks, predictions, places = counts.ranks(len(classes))
     scores = plain(pool, classes, patches)
     assert predictions.tolist() == scores.argmax(1).tolist()
     expected, _, _ = true_class_ranks(scores, labels)

@@ -18,6 +18,7 @@ from thread_group import ThreadGroup
 
 from goldieval.core.transfers import upload
 from goldieval.core.units import one_thread
+from goldieval.data.boxes import Boxes, strata_by_size
 from goldieval.data.samples import Dataset, ImageSample, TextSample
 from goldieval.engine.embeddings import Embeddings
 from goldieval.engine.load import LoadedTask
@@ -37,11 +38,12 @@ WORDS = ["red", "blue", "green", "yes"]
 CASES = [  # family and mode
     *(("retrieval", mode) for mode in ("global", "conditioned", "shortlist:4", "shortlist:99")),
     *(("zeroshot", mode) for mode in ("global", "conditioned", "shortlist:3")),
-    *(("choice", mode) for mode in ("global", "conditioned")),
+    *((family, mode) for family in ("choice", "association") for mode in ("global", "conditioned")),
     *(
         ("segmentation", mode)
         for mode in ("dense:plain:projection", "dense:plain:pooling", "dense:plain:attention-map")
     ),
+    *(("regions", mode) for mode in ("roi:plain:projection", "roi:plain:pooling", "crop")),
     ("vqa", "generate"),
     ("probe", "probe"),
 ]
@@ -93,6 +95,9 @@ class Everything:
 
     def patch_tokens(self, pixels: torch.Tensor) -> torch.Tensor:
         return (upload(pixels, self.device).flatten(1) @ self.of_pixels).view(len(pixels), 9, DIM)
+
+    def encode_image(self, pixels: torch.Tensor) -> torch.Tensor:
+        return self.patch_tokens(pixels).mean(1)
 
     def dense(self, pixels: torch.Tensor, attention: str) -> torch.Tensor:
         cells = F.avg_pool2d(pixels, 8).permute(0, 2, 3, 1)
@@ -149,7 +154,48 @@ def dataset(images: int, broken: Sequence[int] = (), seeds: Sequence[int] = ()) 
     )
 
 
-HEADLINES = {"retrieval": "t2i_r1", "zeroshot": "acc1", "choice": "accuracy", "segmentation": "miou", "vqa": "accuracy"}
+def _candidates(data: Dataset) -> np.ndarray:
+    """Return three candidates of each text, the image that it was written for among them."""
+    assert data.owner is not None
+    others = [(data.owner + step) % len(data.images) for step in range(3)]
+    return np.stack([np.tile(np.arange(len(data.owner)), 3), np.concatenate(others)], axis=1)
+
+
+def boxed(data: Dataset, own_texts: bool) -> Dataset:
+    """Return the images of a dataset with up to four boxes each, some of which reach beyond their picture.
+
+    Args:
+        data: the dataset.
+        own_texts: whether boxes have two or three candidate texts of their own, and not classes.
+    """
+    image = np.array([row for row in range(len(data.images)) for _ in range(1 + row % 4)])
+    numbers = np.random.default_rng(0).uniform(-4, SIDE, (len(image), 4))
+    corners = np.concatenate([numbers[:, :2].clip(max=SIDE - 3), numbers[:, :2] + 2 + abs(numbers[:, 2:])], axis=1)
+    texts = np.random.default_rng(1).integers(0, len(data.texts), (len(image), 3))
+    texts[:, 1:] = (texts[:, :1] + [1, 2]) % len(data.texts)
+    texts[::3, 2] = -1
+    boxes = Boxes(
+        ids=[f"b{row}" for row in range(len(image))],
+        image=image,
+        corners=corners,
+        sizes=np.tile([SIDE + 4, SIDE], (len(data.images), 1)),
+        labels=None if own_texts else np.arange(len(image)) % CLASSES,
+        candidates=texts if own_texts else None,
+    )
+    texts_of_boxes = [TextSample(text.text, text.text) for text in data.texts] if own_texts else []
+    names = None if own_texts else data.class_names
+    return Dataset(data.images, class_names=names, texts=texts_of_boxes, boxes=boxes, strata=strata_by_size(corners))
+
+
+HEADLINES = {
+    "retrieval": "t2i_r1",
+    "zeroshot": "acc1",
+    "choice": "accuracy",
+    "association": "jaccard",
+    "segmentation": "miou",
+    "vqa": "accuracy",
+}
+CROP = {"region": "crop", "prompts": ["a {c}", "the {c}!"], "strata": ["small"], "context": 0.25}
 PARAMS: dict[str, dict[str, Any]] = {
     "zeroshot": {"prompts": ["a {c}", "the {c}!"]},
     "segmentation": {"prompts": ["a {c}"], "short_side": SIDE, "crop": 24, "stride": 16},
@@ -157,13 +203,15 @@ PARAMS: dict[str, dict[str, Any]] = {
 }
 
 
-def loaded(family: str, data: Dataset) -> LoadedTask:
-    """Return a task of a family on that data; only probes have a split for training."""
+def loaded(family: str, data: Dataset, mode: str = "") -> LoadedTask:
+    """Return a task of a family on that data; only probes have a split for training, only regions boxes."""
     data = data if family == "probe" else replace(data, train=None)
+    data = replace(data, candidates=_candidates(data)) if family == "association" else data
+    data = boxed(data, own_texts=mode != "crop") if family == "regions" else data
     content: dict[str, Any] = {
         "name": "tiny", "version": 1, "protocol": "p", "title": "Tiny", "licence": "none", "family": family,
         "source": {"reader": "folder", "path": "."}, "headline": HEADLINES.get(family, "acc1"),
-        "params": PARAMS.get(family, {}),
+        "params": CROP if mode == "crop" else PARAMS.get(family, {}),
     }  # fmt: skip
     task = Task(CARD_TYPES[family](**content), Path("card.yaml"))
     prepared: Prepared[Any] = family_of(family).prepare(task, data)
@@ -200,7 +248,7 @@ class World:
         family, model = family_of(self.family), Everything(self.concurrent, self.device)
         failed = {image.source.key(): "broken" for image in self.data.images if getattr(image.source, "broken", False)}
         run = LoadedTaskRun(
-            loaded(self.family, self.data),
+            loaded(self.family, self.data, self.mode),
             model,  # type: ignore[arg-type]
             self.mode,
             device=self.device,

@@ -34,7 +34,9 @@ class Toy:
         return torch.from_numpy(np.array(image.resize((4, 4)), dtype=np.float32).transpose(2, 0, 1)) / 255
 
     def tokenize(self, texts):
-        return torch.tensor([[ord(letter) for letter in text[:24].ljust(24)] for text in texts])
+        padded = [text.ljust(24) for text in texts]
+        letters = [[*map(ord, text[:23]), sum(map(ord, text[23:]))] for text in padded]
+        return torch.tensor(letters)
 
     def encode_image(self, pixels):
         return pixels.flatten(1) - 0.5

@@ -14,6 +14,7 @@ from pydantic import Field
 from goldieval.data.samples import Dataset, ImageSample
 from goldieval.data.shapes import contents
 from goldieval.data.shapes.draw import DRAWING_VERSION, SMALLEST_RESOLUTION, draw
+from goldieval.data.shapes.regions import regions
 from goldieval.data.shapes.segments import segmentation
 from goldieval.data.shapes.world import Kind, Scene, Split, sample_scene, split_seeds
 from goldieval.data.source import Source
@@ -22,7 +23,16 @@ if TYPE_CHECKING:
     from PIL import Image
 
 Content = Literal[
-    "zeroshot", "retrieval", "question", "question-answer", "finegrained", "composition", "vqa", "probe", "segmentation"
+    "zeroshot",
+    "retrieval",
+    "question",
+    "question-answer",
+    "finegrained",
+    "composition",
+    "vqa",
+    "probe",
+    "segmentation",
+    "regions",
 ]
 
 
@@ -107,5 +117,6 @@ _CONTENTS: dict[str, Callable[[ShapesSource, list[ImageSample], list[Scene]], Da
     "composition": lambda _, images, scenes: contents.composition(images, scenes),
     "probe": lambda _, images, scenes: contents.probe(images, scenes),
     "segmentation": lambda source, images, scenes: segmentation(images, scenes, source.resolution),
+    "regions": lambda source, images, scenes: regions(images, scenes, source.resolution),
     "vqa": lambda source, images, scenes: contents.vqa(images, scenes, source.questions_per_scene),
 }

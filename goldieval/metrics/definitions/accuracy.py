@@ -1,4 +1,4 @@
-"""Accuracy of choices and answers, of all queries and of single strata, and its mean over the strata."""
+"""Accuracy of choices and answers, of all queries and of single strata, and its mean over strata or groups."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Accuracy(Metric):
     """Share of queries that are answered right; a tie with the true candidate shares the hit."""
 
     pattern = "accuracy(_(?P<stratum>.+))?"
-    families = ("choice", "vqa")
+    families = ("choice", "regions", "vqa")
     label_format = "accuracy"
 
     @classmethod
@@ -66,7 +66,7 @@ def hits_of(columns: Columns) -> np.ndarray | None:
 
 
 class MeanAccuracy(Metric):
-    """Mean of the accuracies of the strata, a small one counting as much as a large one."""
+    """Mean of the accuracies of the groups, or of the strata, a small one counting as much as a large one."""
 
     pattern = "mean_accuracy"
     families = ("choice",)
@@ -75,16 +75,20 @@ class MeanAccuracy(Metric):
 
     @classmethod
     def names(cls, params: Any) -> list[str]:
-        """Return the one name, where there are several strata."""
-        return [cls.pattern] if len(params.strata) > 1 else []
+        """Return the one name, where there are several strata, or the mean over groups is wanted."""
+        return [cls.pattern] if len(params.strata) > 1 or params.mean_of_groups else []
+
+    def hits(self, columns: Columns) -> np.ndarray | None:
+        """Return what is averaged, (queries,)."""
+        return hits_of(columns)
 
     def values(self, columns: Columns) -> QueryValues | None:
-        """Return hits with the stratum of each; a query of several strata is there several times."""
+        """Return hits with the group of each; a query of several strata is there several times."""
         import numpy as np
 
         from goldieval.metrics.query_values import select
 
-        hits, strata = hits_of(columns), _strata(columns)
+        hits, strata = self.hits(columns), groups_of(columns)
         if hits is None or len(strata) < 2:
             return None
         rows = np.concatenate(strata)
@@ -92,10 +96,18 @@ class MeanAccuracy(Metric):
         return replace(select(columns, hits[rows], rows), strata=numbers)
 
     def guess(self, columns: Columns) -> float | None:
-        """Return the mean over strata of what a guess gets."""
+        """Return the mean over groups of what a guess gets."""
         import numpy as np
 
-        return float(np.mean([columns["chance"][rows].mean() for rows in _strata(columns)]))
+        return float(np.mean([columns["chance"][rows].mean() for rows in groups_of(columns)]))
+
+    def score(self, values: QueryValues) -> float:
+        """Return the mean over groups."""
+        import numpy as np
+
+        assert values.strata is not None
+        which = np.unique(values.strata, return_inverse=True)[1]
+        return float(np.mean(np.bincount(which, values.values) / np.bincount(which)))
 
     def interval(self, values: QueryValues) -> Interval:
         """Return the mean over strata with the jackknife interval over clusters."""
@@ -104,10 +116,33 @@ class MeanAccuracy(Metric):
         assert values.strata is not None
         return clustered_mean_of_groups(values.values, values.strata, values.groups)
 
+    def influence(self, values: QueryValues) -> np.ndarray:
+        """Return the influence of each cluster: a query of a small group moves the mean more."""
+        import numpy as np
 
-def _strata(columns: Columns) -> list[np.ndarray]:
-    """Return the rows of each stratum that has any."""
-    from goldieval.metrics.query_values import rows_of_stratum
+        from goldieval.metrics.influence import by_cluster
 
-    names = [name.partition(":")[2] for name in columns if name.startswith("stratum:")]
-    return [rows for name in names if (rows := rows_of_stratum(columns, name)) is not None]
+        assert values.strata is not None
+        which = np.unique(values.strata, return_inverse=True)[1]
+        sizes = np.bincount(which)
+        shares = np.bincount(which, values.values) / sizes
+        return by_cluster((values.values - shares[which]) / (sizes[which] * len(sizes)), values.groups)
+
+    def paired(self, a: QueryValues, b: QueryValues) -> Paired:
+        """Compare two models by the paired cluster bootstrap of the mean over groups."""
+        from goldieval.metrics.paired_groups import paired_mean_of_groups
+
+        assert a.strata is not None
+        return paired_mean_of_groups(a.values, b.values, a.strata, a.groups)
+
+
+def groups_of(columns: Columns) -> list[np.ndarray]:
+    """Return the rows of each group that counts, or of each stratum, that has any."""
+    import numpy as np
+
+    from goldieval.metrics.query_values import rows_of_stratum, strata_of
+
+    if "group" in columns:
+        names = np.unique(columns["group"].astype(str))
+        return [np.flatnonzero(columns["group"] == name) for name in names if name]
+    return [rows for name in strata_of(columns) if (rows := rows_of_stratum(columns, name)) is not None]

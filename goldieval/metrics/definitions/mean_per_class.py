@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from goldieval.metrics.metric import Metric
 
@@ -23,6 +23,11 @@ class MeanPerClassRecall(Metric):
     families = ("probe", "zeroshot")
     label_format = "mean per class"
     position = (1,)
+
+    @classmethod
+    def names(cls, params: Any) -> list[str]:
+        """Return the one name, but none for several classifiers."""
+        return [] if getattr(params, "shots", []) else [cls.pattern]
 
     def chance(self, counts: Mapping[str, int]) -> float | None:
         """Return one in the number of classes."""

@@ -1,4 +1,4 @@
-"""Top-k accuracy of a classification: the true class is among the first k, in the order of arg-max."""
+"""Top-k accuracy: the true class or candidate is among the first k, in the order of arg-max."""
 
 from __future__ import annotations
 
@@ -13,17 +13,24 @@ if TYPE_CHECKING:
 
 
 class TopK(Metric):
-    """Share of images whose true class is among the first k."""
+    """Share of images or boxes whose true class is among the first k; of equals, the one that is listed first wins.
 
-    pattern = "acc(?P<k>[0-9]+)"
-    families = ("probe", "zeroshot")
+    It is of all images, or of those of one group.
+    """
+
+    pattern = "acc(?P<k>[0-9]+)(_(?P<stratum>.+))?"
+    families = ("probe", "regions", "zeroshot")
     label_format = "top-{k}"
-    is_proportion = True
 
     @classmethod
     def names(cls, params: Any) -> list[str]:
-        """Return top-1 and top-5; records of at most five classes have no top-5."""
-        return ["acc1", "acc5"]
+        """Return top-1 and top-5, also of every group; records of at most five classes have no top-5.
+
+        Several classifiers, of few-shot learning, have neither.
+        """
+        groups = getattr(params, "groups", [])
+        whole = [] if getattr(params, "shots", []) else ["acc1", "acc5"]
+        return [*whole, *(f"{name}_{group}" for name in whole for group in groups)]
 
     @property
     def k(self) -> int:
@@ -32,15 +39,25 @@ class TopK(Metric):
 
     @property
     def position(self) -> tuple[int, ...]:
-        return (0,)
+        return (3, self.k) if self.stratum else (0,)
 
     @property
     def in_summary(self) -> bool:
-        return self.k in (1, 5)
+        return self.k in (1, 5) and not self.stratum
+
+    @property
+    def is_proportion(self) -> bool:
+        return not self.stratum
 
     def chance(self, counts: Mapping[str, int]) -> float | None:
         """Return k in the number of classes."""
         return min(1.0, self.k / counts["classes"]) if "classes" in counts else None
+
+    def guess(self, columns: Columns) -> float | None:
+        """Return k in the number of candidates, where queries have candidates of their own."""
+        if "candidates" not in columns:
+            return None
+        return float((self.k / columns["candidates"]).clip(max=1).mean())
 
     def measurable(self, counts: Mapping[str, int]) -> bool:
         """Return whether there are more than k classes; top-1 is always measured."""
@@ -48,9 +65,15 @@ class TopK(Metric):
 
     def values(self, columns: Columns) -> QueryValues | None:
         """Return hits, 0 or 1."""
+        import numpy as np
+
         from goldieval.metrics.query_values import select
 
-        return select(columns, (columns["place"] < self.k).astype(float)) if "place" in columns else None
+        if "place" not in columns or (self.stratum and "group" not in columns):
+            return None
+        rows = np.flatnonzero(columns["group"] == self.stratum) if self.stratum else None
+        hits = (columns["place"] < self.k).astype(float)
+        return select(columns, hits if rows is None else hits[rows], rows)
 
     def paired(self, a: QueryValues, b: QueryValues) -> Paired:
         """Compare two models by McNemar's exact test."""

@@ -55,8 +55,10 @@ def _measured(grid: Grid, panel: GridPanel) -> Measured:
     rows, footer = list(panel.rows), footer_rows(grid, panel)
     widths = [
         max(
-            sum(_widest([_cell(grid, row, row.cells[place]) for row in rows])),
-            *(Text(cells[place]).cell_len for _, cells in footer),
+            [
+                sum(_widest([_cell(grid, row, row.cells[place]) for row in rows])),
+                *(Text(cells[place]).cell_len for _, cells in footer),
+            ]
         )
         for place in range(len(panel.columns))
     ]

@@ -1,0 +1,67 @@
+"""Groups of images, such as regions or quartiles of income: from columns of a table, or the metadata of a sample."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from goldieval.core.errors import TaskError, listing
+from goldieval.data.labels import label_text
+
+NAME = re.compile("[a-z0-9_]+")
+
+
+class Grouping(BaseModel):
+    """Where one part of a group's name comes from.
+
+    Attributes:
+        key: Column of a table, key in a sample's .json, or ``npy.N`` for number N of its .npy.
+        names: Names of the values: a list for numbers from 0, or a mapping. By default a value is its own name.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    key: Annotated[str, Field(min_length=1)]
+    names: list[Annotated[str, Field(pattern="^[a-z0-9_]+$")]] | dict[str, str] = []
+
+    def name(self, where: str, value: Any) -> str:
+        """Return the name of a value in lower-case letters, digits and underscores. Raises TaskError if it has none."""
+        text = label_text(where, value)
+        if not self.names:
+            return _plain(where, self.key, text)
+        names = self.names if isinstance(self.names, Mapping) else {str(n): name for n, name in enumerate(self.names)}
+        if text not in names:
+            raise TaskError(f"{where}: {self.key} is {text[:40]!r}, but source.groups names only {listing(names)}.")
+        return _plain(where, self.key, names[text])
+
+
+def _with_key(entry: object) -> object:
+    return {"key": entry} if isinstance(entry, str) else entry
+
+
+# Several groupings are crossed: the group of an image is named by all of them, such as ``white_female``.
+Groups = list[Annotated[Grouping, BeforeValidator(_with_key)]]
+
+
+def group_of(where: str, groups: Groups, value_of: Callable[[str], Any]) -> str:
+    """Return the name of an image's group; empty without groupings.
+
+    Args:
+        where: Location for error messages.
+        groups: The groupings.
+        value_of: Returns the value under a key; raises TaskError if there is none.
+    """
+    return "_".join(each.name(where, value_of(each.key)) for each in groups)
+
+
+def _plain(where: str, key: str, text: str) -> str:
+    name = re.sub("[^a-z0-9]+", "_", text.lower()).strip("_")
+    if not NAME.fullmatch(name) or not text.isascii():
+        raise TaskError(
+            f"{where}: {key} is {text[:40]!r}, which is no name of a group: write it with the letters a to z, or give "
+            "names in source.groups."
+        )
+    return name

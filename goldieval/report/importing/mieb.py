@@ -1,0 +1,52 @@
+"""MIEB, the image benchmark of mteb: one JSON file per model and task, below ``results/MODEL/REVISION/``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from goldieval.core.errors import GoldievalError
+from goldieval.report.importing.number import Fields, ImportedNumber, all_names, finite
+
+ABOUT = "model_meta.json"  # beside the results of a model; it holds no scores
+
+
+def from_json(file: Path, content: Fields) -> Iterator[ImportedNumber]:
+    """Yield the numbers of one task.
+
+    Raises:
+        GoldievalError: the scores are not as mteb writes them.
+    """
+    task, mapping = str(content["task_name"]), all_names()["mieb"]
+    if task not in mapping["tasks"]:
+        yield ImportedNumber(unknown=f"task {task}")
+        return
+    ours = mapping["tasks"][task]
+    subsets = [subset for _, split in _splits(file, content) for subset in split]
+    if len(subsets) != 1:
+        yield ImportedNumber(unknown=f"{len(subsets)} subsets of {task}")
+        return
+    for theirs, metric in ours["metrics"].items():
+        value = finite(file, f"{task} {theirs}", subsets[0].get(theirs))
+        if value is None:
+            yield ImportedNumber(unknown=f"metric {theirs} of {task}")
+        else:
+            yield ImportedNumber(_model(file), ours["task"], metric, value, protocol=ours.get("protocol", ""))
+
+
+def _splits(file: Path, content: Fields) -> list[tuple[str, list[dict[str, Any]]]]:
+    """Return the scores of each split: one object for each subset."""
+    splits = content["scores"]
+    right = isinstance(splits, dict) and all(
+        isinstance(subsets, list) and all(isinstance(subset, dict) for subset in subsets) for subsets in splits.values()
+    )
+    if not right:
+        raise GoldievalError(f"{file}: scores must be a list of subsets for each split, as mteb writes them.")
+    return list(splits.items())
+
+
+def _model(file: Path) -> str:
+    """Return the model's name on the hub, from the folder above that of the revision."""
+    place = file.resolve().parent.parent
+    return place.name.replace("__", "/") if "__" in place.name else f"{place.name}/{file.resolve().parent.name}"
