@@ -91,7 +91,9 @@ def _column(task: str, metric: str, cells: list[tuple[Score, FieldModel]], sourc
     numbers = [FieldNumber(model, score, *interval_of(score, n), id(score) in chosen) for score, model in cells]
     best_first = sorted(numbers, key=lambda number: number.value, reverse=not metric_of(metric).lower_is_better)
     note = FROM_N if any(number.low is not None for number in numbers) else ""
-    return FieldColumn(task, metric, protocol, _group(task, sources), False, n, best_first, note)
+    suite = sources.averages.get(task)
+    title = suite.label if suite else f"{task}, {metric_of(metric).label}"
+    return FieldColumn(task, metric, protocol, _group(task, sources), title, False, n, best_first, note)
 
 
 def _group(task: str, sources: TableSources) -> str:
