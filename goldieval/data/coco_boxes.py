@@ -9,7 +9,7 @@ from pydantic import Field
 
 from goldieval.core.errors import TaskError
 from goldieval.data.box_rows import BoxRow, BoxRows, Size, corners_of
-from goldieval.data.coco_file import Entry, check_id, entries_of, in_order, read_coco
+from goldieval.data.coco_file import Entry, check_id, entries_of, id_text, in_order, read_coco
 from goldieval.data.file_names import picture_file, relative_name
 from goldieval.data.image_source import FileImage
 from goldieval.data.roots import inside
@@ -51,10 +51,8 @@ class CocoBoxesSource(Source):
                 f"{file} lists {len(content.images):,} pictures instead of {self.listed:,}: a partial copy gives other "
                 "results; get the whole file, or write your own card."
             )
-        categories = in_order(_categories(file, content.content))
-        index = {check_id(f"{file}: a category", each, "id"): number for number, each in enumerate(categories)}
-        if len(index) < len(categories):
-            raise TaskError(f"{file}: two categories have the same id.")
+        categories = _categories(file, content.content)
+        index = {id_text(each["id"]): number for number, each in enumerate(categories)}
         groups = [_frequency(each) for each in categories]
         found, crowds = BoxRows(), 0
         for image in content.images:
@@ -80,10 +78,14 @@ class CocoBoxesSource(Source):
 
 
 def _categories(file: Path, content: Entry) -> list[Entry]:
+    """Return the categories in the order of their ids. Raises TaskError if there is none, or if an id is invalid."""
     found = entries_of(file, content, "categories")
     if not found:
         raise TaskError(f"{file}: the list of categories is empty.")
-    return found
+    ids = {check_id(f"{file}: a category", each, "id") for each in found}
+    if len(ids) < len(found):
+        raise TaskError(f"{file}: two categories have the same id.")
+    return in_order(found)
 
 
 def _frequency(category: Entry) -> str:

@@ -49,10 +49,8 @@ class RegionsPrepared(Prepared[RegionsParams]):
     def without_area(self, boxes: np.ndarray) -> str:
         """Return the error line for boxes, given as indices, that have no area in their pictures."""
         named = listing([f"{self.boxes.ids[box]} in {self._picture(box)}" for box in boxes.tolist()])
-        return (
-            f"{len(boxes):,} boxes have no area within their picture: {named}. Remove them, or count them as wrong "
-            "answers with --set degenerate=wrong."
-        )
+        advice = "Remove them, or count them as wrong answers with --set degenerate=wrong."
+        return f"boxes without area within their picture: {len(boxes):,} ({named}). {advice}"
 
     def _picture(self, box: int) -> str:
         return self.dataset.images[int(self.boxes.image[box])].shown_name

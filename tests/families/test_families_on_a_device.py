@@ -21,8 +21,8 @@ from goldieval.core.group import Alone
 from goldieval.scoring import conditioned, cosine, windows
 
 # Most waits of the host that one more picture may cause, with three pictures in a batch. Tokens are copied to the host
-# after each batch, with the number of unsound ones; a map of classes after each picture; answers after each batch; ranks
-# and scores of boxes after each batch of pictures or, of crops, of boxes, of which a picture has 2.5.
+# after each batch, with the number of unsound ones; a map of classes after each picture; answers after each batch;
+# ranks and scores of boxes after each batch of pictures or, of crops, of boxes, of which a picture has 2.5.
 PER_PICTURE = {"conditioned": 2 / 3, "shortlist": 2 / 3, "dense": 1.0, "generate": 2 * 2 / 3, "global": 0.0}
 PER_PICTURE |= {"roi": 2 / 3, "crop": 2.5 * 2 / 3}
 each_case = pytest.mark.parametrize(("family", "mode"), CASES)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from goldieval.metrics.metric import Metric
 
@@ -19,7 +19,7 @@ class TopK(Metric):
     """
 
     pattern = "acc(?P<k>[0-9]+)(_in_(?P<stratum>.+))?"
-    families = ("probe", "regions", "zeroshot")
+    families: ClassVar[tuple[str, ...]] = ("probe", "regions", "zeroshot")
     label_format = "top-{k}"
 
     @classmethod
