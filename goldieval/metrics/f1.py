@@ -109,32 +109,56 @@ def paired_macro_f1(labels: np.ndarray, a: np.ndarray, b: np.ndarray, resamples:
         resamples: number of draws.
     """
     kinds, counts = np.unique(np.stack([labels, a, b]), axis=1, return_counts=True)
-    generator = np.random.Generator(np.random.PCG64(0))
-    of_a, of_b = _Sums(kinds[0], kinds[1], kinds), _Sums(kinds[0], kinds[2], kinds)
-    draws = np.empty(resamples)
-    for rows in blocks(resamples, 4 * len(counts)):
-        drawn = generator.multinomial(len(labels), counts / len(labels), rows.stop - rows.start)
-        images = drawn @ of_a.by_label
-        draws[rows] = of_b.score(drawn, images) - of_a.score(drawn, images)
-    differ = kinds[1] != kinds[2]
-    same, images = (counts * ~differ)[None], counts[None] @ of_a.by_label
-    first, other = (_Sums(kinds[0, differ], kinds[side, differ], kinds) for side in (1, 2))
-    fixed, swaps = of_a.sums(same), np.empty(resamples)
-    for rows in blocks(resamples, 4 * int(differ.sum())):
-        kept = generator.binomial(counts[differ], 0.5, (rows.stop - rows.start, int(differ.sum())))
-        turned = counts[differ] - kept
-        scores = []
-        for of_first, of_other in ((kept, turned), (turned, kept)):
-            (hits, predicted), (more_hits, more_predicted) = first.sums(of_first), other.sums(of_other)
-            scores.append(_mean_f1(fixed[0] + hits + more_hits, fixed[1] + predicted + more_predicted, images))
-        swaps[rows] = scores[1] - scores[0]
+    draws, swaps = _bootstrap(kinds, counts, resamples), _exchanged(kinds, counts, resamples)
     moved = influence_on_macro_f1(labels, b) - influence_on_macro_f1(labels, a)
     spread = jackknife(moved) if len(labels) > 1 else Spread(0.0, 1.0, 1)
-    scores, hits = (macro_f1(labels, a), macro_f1(labels, b)), [(side == labels).astype(float) for side in (a, b)]
+    scores = macro_f1(labels, a), macro_f1(labels, b)
+    hits = [(side == labels).astype(float) for side in (a, b)]
     ends = difference_ends(scores[1] - scores[0], float(np.mean((hits[1] - hits[0]) ** 2)), spread)
     found = drawn_result(hits[0], hits[1], scores, draws, swaps, BOOTSTRAP, spread, ends, len(labels))
     repeats = len(labels) - len(np.unique(labels))
     return replace(found, unreliable=found.unreliable or few_repeats(repeats))
+
+
+def _bootstrap(kinds: np.ndarray, counts: np.ndarray, resamples: int) -> np.ndarray:
+    """Return macro F1 of B less that of A of drawn images, (resamples,).
+
+    Args:
+        kinds: true class, and the classes that A and B predict, of each kind of image, (3, kinds).
+        counts: number of images of each kind, (kinds,).
+        resamples: number of draws.
+    """
+    generator = np.random.Generator(np.random.PCG64(0))
+    of_a, of_b = _Sums(kinds[0], kinds[1], kinds), _Sums(kinds[0], kinds[2], kinds)
+    total, draws = int(counts.sum()), np.empty(resamples)
+    for rows in blocks(resamples, 4 * len(counts)):
+        drawn = generator.multinomial(total, counts / total, rows.stop - rows.start)
+        images = drawn @ of_a.by_label
+        draws[rows] = _mean_f1(*of_b.sums(drawn), images) - _mean_f1(*of_a.sums(drawn), images)
+    return draws
+
+
+def _exchanged(kinds: np.ndarray, counts: np.ndarray, resamples: int) -> np.ndarray:
+    """Return macro F1 of B less that of A with their predictions exchanged at random, (resamples,).
+
+    Args:
+        kinds: as for ``_bootstrap``.
+        counts: number of images of each kind, (kinds,).
+        resamples: number of draws.
+    """
+    generator = np.random.Generator(np.random.PCG64(1))
+    differ, every = kinds[1] != kinds[2], _Sums(kinds[0], kinds[1], kinds)
+    (right, predicted), images = every.sums((counts * ~differ)[None]), counts[None] @ every.by_label
+    of_a, of_b = (_Sums(kinds[0, differ], kinds[side, differ], kinds) for side in (1, 2))
+    swaps = np.empty(resamples)
+    for rows in blocks(resamples, 4 * max(1, int(differ.sum()))):
+        kept = generator.binomial(counts[differ], 0.5, (rows.stop - rows.start, int(differ.sum())))
+        sides = []
+        for number in (kept, counts[differ] - kept):  # of images that a side answers as A does
+            a, b = of_a.sums(number), of_b.sums(counts[differ] - number)
+            sides.append(_mean_f1(right + a[0] + b[0], predicted + a[1] + b[1], images))
+        swaps[rows] = sides[1] - sides[0]
+    return swaps
 
 
 class _Sums:
@@ -166,10 +190,6 @@ class _Sums:
     def sums(self, drawn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return hits and predictions of each class, (draws, classes), from the number of each kind, (draws, kinds)."""
         return drawn @ self.right, drawn @ self.by_prediction
-
-    def score(self, drawn: np.ndarray, images: np.ndarray) -> np.ndarray:
-        """Return macro F1 of each draw, (draws,)."""
-        return _mean_f1(*self.sums(drawn), images)
 
 
 def _mean_f1(hits: np.ndarray, predicted: np.ndarray, images: np.ndarray) -> np.ndarray:
