@@ -126,6 +126,34 @@ def test_provenance_is_on_the_record_and_on_the_screens(task: Path, tmp_path: Pa
         assert "not a run of goldieval" in " ".join(goldieval(*command).out.split())
 
 
+def test_tables_and_pages_show_imported_rows_apart(task: Path, tmp_path: Path) -> None:
+    out, page = tmp_path / "r", tmp_path / "page.html"
+    import_outcomes(table(tmp_path / "a.csv", rows_of([1, 0, 1, 0])), str(task), "a", out=out)
+    ran = goldieval("table", "--out", str(out), "--html", str(page), "--tasks-dir", str(task.parent))
+    assert ran.code == 0
+    told = " ".join(goldieval("table", "--out", str(out), "--tasks-dir", str(task.parent)).out.split())
+    assert "imported from other harnesses imported:a *" in told and "measured here" not in told.partition("Rows")[0]
+    assert "Rows marked * are imported from other programs, not measured here." in told
+    assert "imported from a.csv (SHA-256" in told
+    written = page.read_text()
+    assert "0 models, 0 tasks, 0 numbers measured here" in written
+    assert "1 row imported with the outcome of every sample" in written
+
+
+def test_the_text_only_answers_of_sugarcrepe_plus(tmp_path: Path) -> None:
+    items = [
+        {"filename": "a.jpg", "caption": f"p {n}", "caption2": f"q {n}", "negative_caption": f"n {n}"} for n in range(4)
+    ]
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "swap.json").write_text(json.dumps(items))
+    source = {"files": ["swap.json"], "true": ["caption", "caption2"], "all_true": True}
+    file = card(tmp_path, "contrast", "choice", source=source, params={"text_only": True}, headline="accuracy")
+    rows = [item | {"correct": n % 2, "tot_correct": int(n < 3)} for n, item in enumerate(items)]
+    record = import_outcomes(table(tmp_path / "a.csv", rows), str(file), "a", out=None)
+    found = {name: (metric.value, metric.chance) for name, metric in record.metrics.items()}
+    assert found == {"accuracy": (0.5, pytest.approx(1 / 3)), "text_only": (0.75, pytest.approx(1 / 3))}
+
+
 def test_imported_and_own_records_of_the_same_items_are_compared(tmp_path: Path) -> None:
     rows = [{"image": f"{row}.png", "caption": f"{row} is true", "negative_caption": f"no {row}"} for row in range(4)]
     for row in range(4):
