@@ -75,7 +75,7 @@ FLAGS = {
         "--out",
         "--json",
     ],
-    "show": ["place", "--format", "--model", "--tasks-dir", "--json"],
+    "show": ["place", "--format", "--model", "--tasks-dir", "--json", "--reliability", "--task"],
     "table": [
         "spec",
         "--out",

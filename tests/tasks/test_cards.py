@@ -18,6 +18,7 @@ from goldieval.data.crossed import QUERIES
 from goldieval.data.image_source import NoImage
 from goldieval.data.samples import Dataset, ImageSample, TextSample
 from goldieval.families.base import Prepared, family_of
+from goldieval.families.regions import RegionsEvidence
 from goldieval.families.segmentation import SegmentationEvidence
 from goldieval.scoring.similarity import GlobalSimilarity
 from goldieval.tasks.card import Task, load_card
@@ -290,11 +291,8 @@ def _stand_in_regions(task: Task) -> dict[str, Any]:
     data.strata = dict.fromkeys(getattr(task.card.params, "strata", []), np.ones(len(rows) or 1, dtype=bool))
     prepared = family_of("regions").prepare(task if rows else task.override({"prompts": ["{c}"]}), data)
     most = max((len(row["candidates"]) for row in rows), default=classes)
-    return (
-        family_of("regions")
-        .score(prepared, counts_of(np.zeros((len(rows) or 1, most)).tolist(), [0] * max(len(rows), 1)))
-        .metrics
-    )
+    evidence = RegionsEvidence(counts_of(np.zeros((len(rows) or 1, most)).tolist(), [0] * max(len(rows), 1)))
+    return family_of("regions").score(prepared, evidence).metrics
 
 
 def _on_its_own_data(task: Task) -> dict[str, Any]:
