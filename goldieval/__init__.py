@@ -9,6 +9,7 @@ from goldieval.core.moved import install
 if TYPE_CHECKING:
     from goldieval.comparison.compare import compare
     from goldieval.core.errors import GoldievalError
+    from goldieval.data.manage.outcomes.record import import_outcomes
     from goldieval.engine.run import evaluate
     from goldieval.models.loading import from_module, load_model
     from goldieval.records.results import Results, load_results
@@ -17,7 +18,17 @@ if TYPE_CHECKING:
     __version__: str
 
 install()
-__all__ = ["GoldievalError", "Results", "compare", "evaluate", "from_module", "load_model", "load_results", "load_task"]
+__all__ = [
+    "GoldievalError",
+    "Results",
+    "compare",
+    "evaluate",
+    "from_module",
+    "import_outcomes",
+    "load_model",
+    "load_results",
+    "load_task",
+]
 
 _HOME = {
     "GoldievalError": "goldieval.core.errors",
@@ -25,6 +36,7 @@ _HOME = {
     "compare": "goldieval.comparison.compare",
     "evaluate": "goldieval.engine.run",
     "from_module": "goldieval.models.loading",
+    "import_outcomes": "goldieval.data.manage.outcomes.record",
     "load_model": "goldieval.models.loading",
     "load_results": "goldieval.records.results",
     "load_task": "goldieval.tasks.catalogue",

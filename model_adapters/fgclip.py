@@ -72,7 +72,7 @@ def states_of(state: State, stored: TensorFile) -> tuple[State, State]:
     """
     own = {name: tensor for name, tensor in state.items() if name not in TRAINING}
     try:
-        tables = [own.pop(f"{TABLE}_{kind}.weight") for kind in ("ori", "res")]
+        kept, rest = (own.pop(f"{TABLE}_{kind}.weight") for kind in ("ori", "res"))
         projections = [own.pop(f"{name}.weight") for name in ("text_projection", "text_filip_projection")]
         own["visual.proj"] = own.pop("visual_projection.weight").T.contiguous()
     except KeyError as error:
@@ -82,7 +82,7 @@ def states_of(state: State, stored: TensorFile) -> tuple[State, State]:
         ) from error
     clip = renamed(own, TRANSFORMERS, stored.file)
     short, long = (clip | {"text_projection": projection.T.contiguous()} for projection in projections)
-    return short, long | {"positional_embedding": stretched(*tables, KEPT)}
+    return short, long | {"positional_embedding": stretched(kept, rest, KEPT)}
 
 
 def sizes_in(config: dict[str, Any], file: Path) -> dict[str, Any]:

@@ -85,13 +85,13 @@ def _module(folder: Path, weights: Path | None, spec: ModelSpec) -> tuple[Any, s
     file = folder / "config.json"
     check_declared(json_pairs(file), file)
     config = read_json(file, RECORD_BYTES)
-    parts = [config.get(f"{side}_config") if isinstance(config, dict) else None for side in ("text", "vision")]
-    if not all(isinstance(part, dict) for part in parts):
+    towers = {side: config.get(f"{side}_config") for side in ("text", "vision")} if isinstance(config, dict) else {}
+    if not towers or not all(isinstance(tower, dict) for tower in towers.values()):
         raise GoldievalError(f"{file} has no text_config and vision_config, as FG-CLIP 2 has.")
     with torch.device("meta"):
-        check_outline(_empty(*parts, file), bytes_of_weights(folder, weights), folder)
+        check_outline(_empty(towers, file), bytes_of_weights(folder, weights), folder)
     with undrawn():
-        module = _empty(*parts, file)
+        module = _empty(towers, file)
     stored = read(weights or folder)
     found = without(find_model(stored, [{name: name for name in module.state_dict()}]), CONSTANTS)
     if not any(name.startswith("dense_feature_head.") for name in found.state):
@@ -103,12 +103,13 @@ def _module(folder: Path, weights: Path | None, spec: ModelSpec) -> tuple[Any, s
     return module, take(module, found.state | found.extra, source, "FG-CLIP 2 with the sizes of its config.json")
 
 
-def _empty(text: dict[str, Any], vision: dict[str, Any], file: Path) -> Any:
+def _empty(towers: dict[str, Any], file: Path) -> Any:
     """Return transformers' SigLIP 2 with the further parts of FG-CLIP 2 under their names in its state dict."""
     from torch import nn
     from transformers import Siglip2Config, Siglip2Model
     from transformers.models.siglip2.modeling_siglip2 import Siglip2MultiheadAttentionPoolingHead
 
+    text, vision = towers["text"], towers["vision"]
     config = Siglip2Config(
         text_config={name: text[name] for name in TEXT_SIZES if name in text},
         vision_config={name: vision[name] for name in VISION_SIZES if name in vision},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from goldieval.core.errors import GoldievalError, first_line
@@ -16,7 +17,7 @@ from model_adapters.locate import ENDINGS
 from model_adapters.weights_files import SHARD_INDEX, shards_of, weights_place
 
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
-WANTED = ["*.json", "*.txt", "*.model", "model.safetensors", "model-*.safetensors"]  # neither Python nor pickles
+WANTED = ("*.json", "*.txt", "*.model", "model-*.safetensors")  # besides the weights; neither Python nor pickles
 
 
 def locate_model(spec: ModelSpec) -> tuple[str, str, Path | None]:
@@ -91,8 +92,14 @@ def _check_index(index: Path) -> None:
         raise GoldievalError(f"{index} names {min(invalid)[:80]!r}, which is not a safetensors file beside it.")
 
 
-def fetched_folder(repository: str, revision: str, options: LoadOptions) -> Path:
+def fetched_folder(repository: str, revision: str, options: LoadOptions, weights: Sequence[str] = WEIGHTS) -> Path:
     """Return the folder of a repository in the Hub's cache, downloaded if necessary: weights, JSON and vocabularies.
+
+    Args:
+        repository: OWNER/REPO.
+        revision: Its revision.
+        options: How the model is loaded.
+        weights: Names that its weights may have; the first that exists is fetched.
 
     Raises:
         GoldievalError: It is not cached and network access is forbidden, or the download failed.
@@ -103,19 +110,20 @@ def fetched_folder(repository: str, revision: str, options: LoadOptions) -> Path
 
     note_repository(repository)
     note_network()
-    cached = any(isinstance(try_to_load_from_cache(repository, name, revision=revision), str) for name in WEIGHTS)
+    cached = [name for name in weights if isinstance(try_to_load_from_cache(repository, name, revision=revision), str)]
     if not cached:
-        addresses = [hf_hub_url(repository, name, revision=revision) for name in WEIGHTS]
+        addresses = [hf_hub_url(repository, name, revision=revision) for name in weights]
         if is_offline():
             raise GoldievalError(f"{repository} is not on this machine and --offline is set ({addresses[0]}).")
         place, size = first_there(addresses)
+        cached = [weights[addresses.index(place)]]
         options.announce(f"fetching {repository}: {size / 1e6:,.0f} MB from {place}")
     try:
         return Path(
             snapshot_download(
                 repository,
                 revision=revision,
-                allow_patterns=WANTED,
+                allow_patterns=[*WANTED, cached[0]],
                 ignore_patterns=["*/*"],
                 local_files_only=is_offline(),
             )

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from goldieval.core.errors import GoldievalError, listing
-from model_adapters.open_clip import seeded
+from model_adapters.open_clip_build import seeded
 from model_adapters.open_clip_files import CONSTANTS
 from model_adapters.take import SHOWN, Source, take
 from model_adapters.tensors import TensorFile, read

@@ -11,7 +11,7 @@ from goldieval.models.adapter import LoadOptions, Model
 from goldieval.models.spec import ModelSpec
 from goldieval.models.spec_options import standard_options
 from model_adapters.layout_sizes import State, sizes_of
-from model_adapters.open_clip import seeded
+from model_adapters.open_clip_build import seeded
 from model_adapters.open_clip_files import CONSTANTS
 from model_adapters.open_clip_sizes import Sizes
 from model_adapters.take import Source, take

@@ -1,12 +1,12 @@
 """open_clip models: ``open_clip:ARCH/TAG`` (named weights), ``open_clip:ARCH@FILE`` (a checkpoint), ``open_clip:ARCH``.
 
+``open_clip:hf-hub:OWNER/REPO@REVISION`` and ``open_clip:FOLDER`` have a config of their own, ``open_clip_config.json``.
 Without weights, the model has seeded random weights, for smoke tests and baselines.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,12 @@ from goldieval.models.spec import ModelSpec
 from goldieval.models.spec_options import StandardOptions, accepts_options, standard_options
 from model_adapters.alter import changes
 from model_adapters.no_code import no_code
+from model_adapters.open_clip_build import build_model
 from model_adapters.open_clip_files import ARRAYS, Built, with_weights
+from model_adapters.open_clip_folder import load_folder, open_clip_folder
 from model_adapters.open_clip_sizes import Sizes
 from model_adapters.open_clip_weights import usual_transform, weights_of_tag
 from model_adapters.spec_tokenizer import NAMED_ELSEWHERE, note_texts_of
-from model_adapters.undrawn import undrawn
 from model_adapters.with_options import OPTIONS, PlainModel, with_options
 
 TRANSFORM_KEYS = ("mean", "std", "interpolation", "resize_mode")
@@ -40,6 +41,8 @@ def load(spec: ModelSpec, options: LoadOptions) -> Model:
     """
     import open_clip
 
+    if folder := open_clip_folder(spec, options):
+        return load_folder(folder, spec, options)
     architecture, _, tag = spec.name.partition("/")
     _check_architecture(spec, architecture, open_clip.list_models())
     wanted = standard_options(spec)
@@ -56,7 +59,7 @@ def load(spec: ModelSpec, options: LoadOptions) -> Model:
     note_texts_of(architecture)
     elsewhere = any(name in text for name in NAMED_ELSEWHERE)
     drawn = not file or Path(file).suffix in ARRAYS or elsewhere
-    build = partial(_built, architecture, drawn)
+    build = partial(build_model, architecture, drawn)
     with no_code(elsewhere):
         built = Built(_from_elsewhere(architecture, build) if elsewhere else build(Sizes()))
         if not file:
@@ -102,56 +105,13 @@ def _from_elsewhere(architecture: str, build: Callable[[Sizes], Any]) -> Any:
         ) from error
 
 
-def _built(architecture: str, drawn: bool, sizes: Sizes) -> Any:
-    """Return a module with seeded weights, with the given sizes in place of its config's.
-
-    Args:
-        architecture: Name of the architecture.
-        drawn: Whether its weights remain; if not, a file will replace them all, and they are zeros.
-        sizes: Differences from the config.
-    """
-    import open_clip
-
-    activation = {} if sizes.quick_gelu is None else {"quick_gelu": sizes.quick_gelu}
-    with seeded(0), undrawn(not drawn), _quietly():
-        return open_clip.create_model(
-            architecture,
-            pretrained_text=False,
-            force_image_size=sizes.image,
-            force_context_length=sizes.context,
-            **activation,
-        )
-
-
-@contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Draw random weights from ``seed`` and restore the caller's random state."""
-    import torch
-
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        yield
-
-
-@contextmanager
-def _quietly() -> Iterator[None]:
-    """Suppress open_clip's warning that no weights were loaded: they are loaded, or not wanted, in the next step."""
-    import logging
-
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(before)
-
-
 def _check_architecture(spec: ModelSpec, architecture: str, known: list[str]) -> None:
     if not architecture:
         raise GoldievalError(f"model {spec.text!r}: name an architecture, for example open_clip:ViT-B-32/openai.")
     if architecture not in known:
         near = did_you_mean(architecture, known)
-        raise GoldievalError(f"model {spec.text!r}: open_clip has no architecture {architecture!r}.{near}")
+        there = "" if near or "/" not in spec.name else f" A repository is written open_clip:hf-hub:{spec.name}."
+        raise GoldievalError(f"model {spec.text!r}: open_clip has no architecture {architecture!r}.{near}{there}")
 
 
 def _tokenizer(architecture: str, context_length: int | None = None) -> Any:

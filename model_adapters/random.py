@@ -9,7 +9,7 @@ from goldieval.core.errors import GoldievalError
 from goldieval.models.adapter import LoadOptions, Model
 from goldieval.models.spec import ModelSpec
 from goldieval.models.spec_options import accepts_options
-from model_adapters.open_clip import seeded
+from model_adapters.open_clip_build import seeded
 from model_adapters.open_clip_sizes import Sizes
 from model_adapters.with_options import OPTIONS, PlainModel, with_options
 

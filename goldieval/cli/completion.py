@@ -52,7 +52,8 @@ def complete_recipes(context: typer.Context, incomplete: str) -> list[str]:
 
 def complete_tables(context: typer.Context, incomplete: str) -> list[str]:
     """Return the shipped tables that continue a name."""
-    return _continuing((file.stem for file in (PACKAGE / "report" / "specs").glob("*.yaml")), incomplete)
+    shipped = (file.stem for file in (PACKAGE / "report" / "specs").glob("*.yaml"))
+    return _continuing([*shipped, "field"], incomplete)
 
 
 def join_words_of_bash() -> None:

@@ -39,7 +39,8 @@ def import_outcomes(
     console.print(Text(f"{record.model.spec}  {record.model.fingerprint[:8]}", "bold"))
     console.print(Text(f"  {record.model.notice}", "yellow"))
     console.parts(scores([record], console))
-    console.print(Text(f"\nrecord: {record_path(out, record)}"), soft_wrap=True)
+    console.print()
+    console.print(Text(f"record: {record_path(out, record)}"), soft_wrap=True)
 
 
 def _roles(text: str) -> dict[str, str]:

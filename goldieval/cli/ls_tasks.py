@@ -233,5 +233,7 @@ def _count(number: int, noun: str) -> str:
 
 
 def _print_wrapped(text: str, console: Console, indent: str, style: str = "", first: str = "") -> None:
-    for line in textwrap.wrap(text, console.width, initial_indent=first, subsequent_indent=indent):
+    for line in textwrap.wrap(
+        text, console.width, initial_indent=first, subsequent_indent=indent, break_on_hyphens=False
+    ):
         console.print(Text(line, style), soft_wrap=True)

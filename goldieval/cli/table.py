@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from goldieval.cli import table_field
 from goldieval.cli.completion import complete_tables
 from goldieval.core.display import Console, print_html, print_text
 from goldieval.core.errors import GoldievalError
@@ -27,7 +28,11 @@ class Format(str, Enum):
 
 def table(
     spec: Annotated[
-        str, typer.Argument(help="Name of a table, or your own YAML file.", autocompletion=complete_tables)
+        str,
+        typer.Argument(
+            help="Name of a table, your own YAML file, or field for all numbers there are.",
+            autocompletion=complete_tables,
+        ),
     ] = "leaderboard",
     out: Annotated[list[Path], typer.Option(help="Folder or file of records. Repeatable.")] = [Path("results")],
     import_: Annotated[
@@ -77,12 +82,19 @@ def table(
     goldieval table goldiclip-retrieval --format latex
 
     goldieval table --html leaderboard.html --plot efficiency.pdf
+
+    goldieval table field --html field.html
     """
     from goldieval.report.agreement import disagreements
     from goldieval.report.built_table import build_table
     from goldieval.report.faults import warn
     from goldieval.report.plot_choice import PlotChoice
 
+    if spec == table_field.NAME:
+        if plot_task or label or trained or plot or check or columns or delta or digits is not None or allow:
+            raise GoldievalError("table field has only --out, --import, --format, --html, --tasks-dir and --strict.")
+        table_field.print_field(out, import_, tasks_dir, html, format_.value, strict)
+        return
     if (plot_task or label or trained) and plot is None and html is None:
         raise GoldievalError("--plot-task, --label and --trained are about the plot: give --plot FILE or --html FILE.")
     built = build_table(

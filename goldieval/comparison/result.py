@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from goldieval.comparison.pairs import Pair
 from goldieval.comparison.sides import Side
+from goldieval.records.schema import ModelPart
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -139,6 +141,11 @@ class Comparison:
 
 def models(side: Side) -> list[dict[str, Any]]:
     """Return spec, fingerprint, precision and training of each model of a side."""
-    parts = [side.entries_of(fingerprint)[0].record.model for fingerprint in side.models]
-    keys = {"spec", "fingerprint", "precision", "notice", "recipe", "images_seen", "unique_pairs", "seed"}
-    return [part.model_dump(include=keys) for part in parts]
+    keys = {"spec", "fingerprint", "precision", "recipe", "images_seen", "unique_pairs", "seed"}
+    groups = [[entry.record.model for entry in side.entries_of(fingerprint)] for fingerprint in side.models]
+    return [group[0].model_dump(include=keys) | {"notice": _notices(group)} for group in groups]
+
+
+def _notices(models: Sequence[ModelPart]) -> str:
+    """Return the distinct notices of one model's records, which differ where files of several were imported."""
+    return "; ".join(dict.fromkeys(model.notice for model in models if model.notice))

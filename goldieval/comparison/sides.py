@@ -121,7 +121,7 @@ def command(specs: Iterable[str], like: Sequence[Entry], tasks: Iterable[str], o
     if any(spec.startswith(f"{IMPORTED}:") for spec in specs):
         return f"goldieval data outcomes FILE --task {','.join(sorted(tasks))} --model NAME"
     models = " ".join(f"--model {shell_argument(spec)}" for spec in specs)
-    more = _settings([entry.record for entry in like])
+    more = _settings([entry.record for entry in like if not entry.record.model.is_imported])
     cards = {entry.record.task.name: entry.record.run.card for entry in like}
     names = ",".join(sorted({cards.get(task) or task for task in tasks}))
     return f"goldieval run {models} --tasks {shell_argument(names)}{more} --out {shell_argument(str(out))}"

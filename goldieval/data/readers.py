@@ -16,6 +16,7 @@ from goldieval.data.coco_masks import CocoMasksSource
 from goldieval.data.contrast import ContrastSource
 from goldieval.data.crossed import CrossedSource
 from goldieval.data.folder import FolderSource
+from goldieval.data.image_pairs import ImagePairsSource
 from goldieval.data.judged import JudgedSource
 from goldieval.data.language_table import LanguageTableSource
 from goldieval.data.lists import ListSource
@@ -42,6 +43,7 @@ AnySource = Annotated[
     | ContrastSource
     | CrossedSource
     | FolderSource
+    | ImagePairsSource
     | JudgedSource
     | LanguageTableSource
     | ListSource

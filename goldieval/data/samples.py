@@ -83,6 +83,7 @@ class Dataset:
         text_queries: Whether a text is a query and not only in the gallery, shape (texts,); all are by default.
         image_queries: The same of the images, shape (images,).
         absent_positives: Number of the positives of each image that are not among the texts, shape (images,).
+        alike: Pairs (image index, image index) of images that retrieve each other, shape (pairs, 2), each once.
         choices: Candidates of each query as pairs (image index, text index), the correct one first, shape (queries,
             candidates, 2): one image with several texts, or one text with several images.
         trues: Number of candidates of each query that are correct, all of which come first and must score highest.
@@ -110,6 +111,7 @@ class Dataset:
     text_queries: np.ndarray | None = None
     image_queries: np.ndarray | None = None
     absent_positives: np.ndarray | None = None
+    alike: np.ndarray | None = None
     choices: np.ndarray | None = None
     trues: int = 1
     groups: np.ndarray | None = None

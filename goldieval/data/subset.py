@@ -23,6 +23,8 @@ def keep_images(dataset: Dataset, keep: np.ndarray) -> Dataset:
     part.prompts = dataset.prompts
     part.image_queries = dataset.image_queries[keep] if dataset.image_queries is not None else None
     part.absent_positives = dataset.absent_positives[keep] if dataset.absent_positives is not None else None
+    if dataset.alike is not None:
+        part.alike = (np.cumsum(keep) - 1)[dataset.alike[keep[dataset.alike].all(axis=1)]]
     if dataset.boxes is not None:
         return _keep_boxes(dataset, part, keep)
     if dataset.owner is None:

@@ -22,6 +22,13 @@ def data_hash(dataset: Dataset, keys: list[str], mask_keys: list[str]) -> str:
         total.update(np.ascontiguousarray(dataset.positives, dtype=np.int64).data)
     if dataset.candidates is not None:
         total.update(np.ascontiguousarray(dataset.candidates, dtype=np.int64).data)
+    if dataset.alike is not None:
+        total.update(b"alike" + np.ascontiguousarray(dataset.alike, dtype=np.int64).data)
+    for name, asked in (("texts asked", dataset.text_queries), ("images asked", dataset.image_queries)):
+        if asked is not None:
+            total.update(name.encode() + np.packbits(asked).tobytes())
+    if dataset.absent_positives is not None:
+        total.update(b"absent" + np.ascontiguousarray(dataset.absent_positives, dtype=np.int64).data)
     if dataset.choices is not None:
         total.update(np.ascontiguousarray(dataset.choices, dtype=np.int64).data)
     if dataset.train is not None:

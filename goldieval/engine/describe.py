@@ -18,7 +18,9 @@ from goldieval.engine.token_memory import TokenCounts
 from goldieval.engine.truncation import mark_truncated, truncation_warnings
 from goldieval.families.base import Scored
 from goldieval.models.adapter import Model, ModelInfo
+from goldieval.models.languages import unread_languages
 from goldieval.records.keys import record_key, setting_key
+from goldieval.records.languages import language_warnings
 from goldieval.records.parts import Duplicates, Ties, Truncation
 from goldieval.records.schema import DataPart, ModelPart, Record, RunPart, TaskPart
 from goldieval.tasks.card import Task
@@ -80,6 +82,10 @@ class Describer:
             return None
         return mark_truncated(self._token_counts, loaded.prepared, scored.outcomes, self._info.context_length)
 
+    def _unread_languages(self, task: Task) -> list[str]:
+        """Return the languages of a card's texts that the tokenizer was not made for."""
+        return unread_languages(getattr(task.card.params, "languages", ()), self._token_counts.of)
+
     def _record(
         self,
         planned: PlannedTask,
@@ -92,7 +98,9 @@ class Describer:
         info, options = self._info, self._options
         limit = loaded.limit if loaded else options.limit
         subset = "" if loaded and loaded.present is None else options.subset
+        unread = self._unread_languages(planned.task) if scored else []
         task, data = _task_part(planned, info, loaded, limit, subset), _data_part(planned, loaded, scored)
+        task = task.model_copy(update={"unread_languages": unread})
         setting = setting_key(info, planned.task, task.scoring, limit, subset)
         partial = f"{len(data.unreadable):,} unreadable images left out" if data.unreadable else ""
         notes = loaded.prepared.dataset.notes if loaded else []
@@ -111,7 +119,7 @@ class Describer:
             truncation=cut,
             probe=scored.probe if scored else None,
             calibration=scored.calibration if scored else None,
-            warnings=[*truncation_warnings(cut), *notes, *scored.warnings] if scored else [],
+            warnings=[*language_warnings(task), *truncation_warnings(cut), *notes, *scored.warnings] if scored else [],
             environment=environment(self._device),
             run=run,
         )

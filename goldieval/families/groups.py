@@ -8,6 +8,12 @@ import numpy as np
 
 from goldieval.core.errors import TaskError, listing
 from goldieval.data.samples import Dataset
+from goldieval.metrics.definitions.worst_group import WorstGroup
+from goldieval.metrics.query_values import Columns
+from goldieval.metrics.registry import metric_of
+from goldieval.metrics.worst_group import expected_bias
+
+WORTH_SAYING = 0.005  # half a point
 
 
 def check_groups(dataset: Dataset, names: Sequence[str]) -> None:
@@ -32,3 +38,18 @@ def group_column(dataset: Dataset, names: Sequence[str]) -> dict[str, np.ndarray
     for name in names:
         column[dataset.strata[name]] = name
     return {"group": column}
+
+
+def bias_warnings(headline: str, outcomes: Columns) -> list[str]:
+    """Return a warning where chance alone is expected to lower a worst-group headline by half a point or more.
+
+    Args:
+        headline: name of the headline metric.
+        outcomes: columns of the outcomes.
+    """
+    metric = metric_of(headline)
+    values = metric.values(outcomes) if isinstance(metric, WorstGroup) else None
+    if values is None or (bias := expected_bias(values.values, values.groups)) < WORTH_SAYING:
+        return []
+    count = len(np.unique(values.groups))
+    return [f"chance alone lowers the worst of {count} groups, here by {100 * bias:.1f} points or more"]

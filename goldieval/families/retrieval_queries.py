@@ -15,7 +15,7 @@ from goldieval.families.galleries import Gallery
 from goldieval.metrics.all_positives_metric import AllPositivesMetric
 from goldieval.metrics.ranks import Ranks
 from goldieval.metrics.registry import metric_of
-from goldieval.tasks.params import RetrievalParams
+from goldieval.tasks.params import ImageRetrievalParams, RetrievalParams
 
 
 @dataclass(kw_only=True)
@@ -35,7 +35,7 @@ class RetrievalPrepared(Prepared[RetrievalParams]):
     @property
     def all_positives(self) -> bool:
         """Whether a metric needs the rank of every positive."""
-        return bool(_of_all_positives(self.params))
+        return bool(of_all_positives(self.params))
 
 
 @dataclass(frozen=True)
@@ -100,10 +100,10 @@ class Side:
         if self.ranks.groups is None:
             return {}
         groups = self.ranks.groups.with_absent(self.absent)
-        return {metric.kind: metric.of_groups(groups) for metric in _of_all_positives(params)}
+        return {metric.kind: metric.of_groups(groups) for metric in of_all_positives(params)}
 
 
-def _of_all_positives(params: RetrievalParams) -> list[AllPositivesMetric]:
+def of_all_positives(params: RetrievalParams | ImageRetrievalParams) -> list[AllPositivesMetric]:
     """Return the metrics of a card that need the ranks of all positives, of one direction."""
     named = [metric_of(f"t2i_{kind}") for kind in params.metrics]
     return [metric for metric in named if isinstance(metric, AllPositivesMetric)]

@@ -19,7 +19,7 @@ from goldieval.families.approximation import Direction, approximations, loss_war
 from goldieval.families.base import Prepared, Scored, params_of
 from goldieval.families.calibration import calibration_of_cosines
 from goldieval.families.classes import class_metrics, class_outcomes, distinct_texts, rows_of
-from goldieval.families.groups import check_groups, group_column
+from goldieval.families.groups import bias_warnings, check_groups, group_column
 from goldieval.families.similarity import SimilarityFamily
 from goldieval.metrics.accuracy import ClassRanks
 from goldieval.scoring.audit import Audit
@@ -114,7 +114,8 @@ class Zeroshot(SimilarityFamily[ZeroshotPrepared, ZeroshotEvidence]):
         outcomes |= group_column(dataset, prepared.params.groups)
         metrics = class_metrics(prepared.task, outcomes, len(names))
         calibration = calibration_of_cosines(outcomes, evidence.factor)
-        return Scored(metrics, outcomes, ties, [*loss_warnings(losses), *warnings], losses, calibration=calibration)
+        warnings = [*loss_warnings(losses), *warnings, *bias_warnings(prepared.task.card.headline, outcomes)]
+        return Scored(metrics, outcomes, ties, warnings, losses, calibration=calibration)
 
 
 FAMILY = Zeroshot()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from goldieval.metrics.rank_metric import RankMetric, both_directions, of_strata
+from goldieval.metrics.rank_metric import ANY_RETRIEVAL, RankMetric, in_directions, of_strata
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,13 +19,17 @@ STRATUM = "(_(?P<stratum>.+))?"
 class OnRequest(RankMetric):
     """A metric of retrieval that only cards which name it in ``params.metrics`` have."""
 
-    place = 1
+    families = ANY_RETRIEVAL
 
     @classmethod
     def names(cls, params: Any) -> list[str]:
-        """Return both directions of what the card names of this kind, and of its strata."""
+        """Return what the card names of this kind in its directions, and of its strata."""
         kinds = [kind for kind in params.metrics if re.fullmatch(cls.pattern, f"t2i_{kind}")]
-        return both_directions(kinds) + of_strata(kinds, params)
+        return in_directions(kinds, params.directions) + of_strata(kinds, params)
+
+    @property
+    def place(self) -> int:
+        return 4 if self.stratum else 1
 
     @property
     def kind(self) -> str:

@@ -37,6 +37,7 @@ class MemberScore:
         share: what it contributes; the shares of an average add up to 1.
         value: the score, a fraction.
         error: its standard error; None without an interval.
+        units: number of independent outcomes that it is from.
         data: name of the data; scores of other data are independent.
         influence: influence of each image on the score; None if it is not known.
         unreliable: why its interval may not hold; empty if it does.
@@ -46,26 +47,27 @@ class MemberScore:
     share: float
     value: float
     error: float | None
+    units: int
     data: str
     influence: Influence | None = None
     unreliable: str = ""
 
 
-def average(members: Sequence[MemberScore], units: int) -> Interval:
+def average(members: Sequence[MemberScore], count: int) -> Interval:
     """Return the average with its 95 % interval, that of a share with the effective number of outcomes.
 
     Args:
         members: the scores.
-        units: number of members of the average, as printed.
+        count: number of members of the average, which may have several scores each.
     """
     value = fsum(member.share * member.value for member in members)
     lacking = [member.name for member in members if member.error is None]
     if lacking:
         reason = f"{listing(lacking)} has no interval"
-        return Interval(value, None, None, units, units, "none", reason)
+        return Interval(value, None, None, count, count, "none", reason)
     variance, method = variance_of(members)
-    low, high = share_ends(value, Spread(variance, np.inf, units))
-    return Interval(value, low, high, units, units, method, _doubt(members, variance))
+    low, high = share_ends(value, Spread(variance, np.inf, min(member.units for member in members)))
+    return Interval(value, low, high, count, count, method, _doubt(members, variance))
 
 
 def variance_of(members: Sequence[MemberScore]) -> tuple[float, str]:

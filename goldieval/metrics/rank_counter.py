@@ -96,21 +96,32 @@ class RankCounter:
         texts: number of rows of the score matrix.
         images: number of its columns.
         all_positives: whether to rank every positive of a query instead of the best alone.
+        square: whether texts and images are the same items, none of which is a candidate for itself.
     """
 
     def __init__(
-        self, positives: torch.Tensor, scores: torch.Tensor, texts: int, images: int, all_positives: bool = False
+        self,
+        positives: torch.Tensor,
+        scores: torch.Tensor,
+        texts: int,
+        images: int,
+        all_positives: bool = False,
+        square: bool = False,
     ) -> None:
         positives = positives.cpu()
         order = torch.argsort(positives[:, 0], stable=True)
         positives = positives[order]
-        self._texts, self._images = (column.numpy().copy() for column in positives.T)  # on the host: no tile waits
+        pairs = positives.numpy().copy()
         positives, scores = positives.to(scores.device), scores[order.to(scores.device)]
         sizes = texts, images
         self._best = [_BestPositives(positives, scores, side, sizes[side]) for side in (0, 1)]
-        pairs = np.stack([self._texts, self._images], axis=1)
         sides = (pairs, pairs[:, ::-1])
         self._groups = [PositiveGroups(sides[side], scores, sizes[side]) for side in (0, 1)] if all_positives else []
+        self._itself = int(square)
+        if square:
+            pairs = np.concatenate([pairs, np.arange(texts)[:, None].repeat(2, axis=1)])
+            pairs = pairs[np.argsort(pairs[:, 0], kind="stable")]
+        self._texts, self._images = pairs.T  # cells that are no negatives, on the host: no tile waits
         self._device = scores.device
         self.total = self.empty(range(texts), range(images))
 
@@ -159,8 +170,8 @@ class RankCounter:
     def result(self) -> tuple[Ranks, Ranks]:
         """Return the ranks text to image and image to text."""
         by_text, by_image = self._best
-        t2i = by_text.ranks(self.total.by_text, by_image.size)
-        i2t = by_image.ranks(self.total.by_image, by_text.size)
+        t2i = by_text.ranks(self.total.by_text, by_image.size - self._itself)
+        i2t = by_image.ranks(self.total.by_image, by_text.size - self._itself)
         return self._with_groups(t2i, self.total.by_text, 0), self._with_groups(i2t, self.total.by_image, 1)
 
     def _with_groups(self, ranks: Ranks, counts: Counts, side: int) -> Ranks:

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from goldieval.metrics.query_values import Columns, QueryValues
     from goldieval.metrics.ranks import Ranks
 
-DIRECTIONS = ("t2i", "i2t")
-DIRECTION = "(?P<direction>t2i|i2t)"
+DIRECTIONS = ("t2i", "i2t", "i2i")
+DIRECTION = f"(?P<direction>{'|'.join(DIRECTIONS)})"
+ANY_RETRIEVAL = ("retrieval", "image_retrieval")
 
 
 def both_directions(kinds: Sequence[str]) -> list[str]:
@@ -23,11 +24,20 @@ def both_directions(kinds: Sequence[str]) -> list[str]:
     >>> both_directions(["r1", "r5"])
     ['t2i_r1', 't2i_r5', 'i2t_r1', 'i2t_r5']
     """
-    return [f"{direction}_{kind}" for direction in DIRECTIONS for kind in kinds]
+    return in_directions(kinds, ("t2i", "i2t"))
+
+
+def in_directions(kinds: Sequence[str], directions: Sequence[str]) -> list[str]:
+    """Return the names of metrics in some directions.
+
+    >>> in_directions(["r1", "mrr"], ["i2i"])
+    ['i2i_r1', 'i2i_mrr']
+    """
+    return [f"{direction}_{kind}" for direction in directions for kind in kinds]
 
 
 def of_strata(kinds: Sequence[str], params: Any) -> list[str]:
-    """Return the names of metrics of groups of queries: text to image of strata, both directions of languages.
+    """Return the names of metrics of groups of queries: text to image of strata, both directions of each language.
 
     Args:
         kinds: kinds of metrics, such as ``r1``.
@@ -45,7 +55,7 @@ class RankMetric(Metric):
 
     @property
     def direction(self) -> str:
-        """``t2i`` (text to image) or ``i2t``."""
+        """``t2i`` (text to image), ``i2t`` or ``i2i``."""
         return self.parts["direction"]
 
     @property

@@ -106,17 +106,22 @@ def _measured(members: Members) -> MeasuredMetric:
     from goldieval.metrics.averages import average  # numpy is slow to import
 
     interval = average(member_scores(members), len(members.average.members))
-    metrics = [(term, _metric(members, term)) for term in members.average.terms()]
-    references = {
-        name: [(term.share, getattr(metric, name)) for term, metric in metrics]
-        for name in ("chance", "blind", "ceiling")
-    }
-    known = {name: fsum(share * value for share, value in found) for name, found in references.items() if _known(found)}
-    return MeasuredMetric(**vars(interval), separable=interval.minimum_detectable_difference, **known)
+    return MeasuredMetric(
+        **vars(interval),
+        separable=interval.minimum_detectable_difference,
+        chance=_mean_of(members, "chance"),
+        blind=_mean_of(members, "blind"),
+        ceiling=_mean_of(members, "ceiling"),
+    )
 
 
-def _known(found: Sequence[tuple[float, float | None]]) -> bool:
-    return all(value is not None for _, value in found)
+def _mean_of(members: Members, reference: str) -> float | None:
+    """Return the average of a reference, such as the chance level; None where one member has none."""
+    terms = members.average.terms()
+    values = [getattr(_metric(members, term), reference) for term in terms]
+    if any(value is None for value in values):
+        return None
+    return fsum(term.share * value for term, value in zip(terms, values, strict=True))
 
 
 def _metric(members: Members, term: Term) -> MeasuredMetric:
@@ -139,6 +144,7 @@ def member_scores(members: Members) -> list[MemberScore]:
             term.share,
             metric.value,
             standard_error(metric.low, metric.high),
+            metric.clusters,
             source,
             influences.get(term),
             metric.unreliable,

@@ -79,6 +79,9 @@ class TaskPart(Part):
     )
     headline: str = Field(description="Name of the metric that tables show by default.")
     heading: str = Field(default="", description="Line that is shown above the result.")
+    unread_languages: list[str] = Field(
+        default=[], description="Languages of the texts that the model's tokenizer was not made for."
+    )
     prompts_sha256: str = Field(default="", description="SHA-256 of the list of prompts.")
     class_names_sha256: str = Field(default="", description="SHA-256 of the list of class names.")
     settings: dict[str, Any] = Field(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +10,6 @@ from goldieval.core.errors import GoldievalError
 from goldieval.core.text import shell_argument
 from goldieval.records.averages import averages_of
 from goldieval.records.results import Entry
-from goldieval.records.schema import Record
 from goldieval.report.collect import collect
 from goldieval.report.column_choice import choose_columns
 from goldieval.report.grid import Grid
@@ -72,15 +71,11 @@ def build_table(
     loaded = load_spec(spec) if isinstance(spec, str) else spec
     changes = {name: value for name, value in (("delta", delta), ("digits", digits)) if value is not None}
     loaded = loaded.model_copy(update=changes)
-    collected = collect(results, missing_ok=list(results) == RESULTS)
-    imported = read_imports(imports)
-    catalogue = Catalogue(tasks_dir)
-    sources = TableSources(load_published(), catalogue.tasks, collected.records, imported.scores)
-    sources.averages = catalogue.averages
-    sources.records += _averages(loaded, sources)
+    sources, faults = sources_of(results, imports, tasks_dir)
+    add_averages(sources, [each for panel in loaded.panels for each in panel.columns if isinstance(each, Column)])
     loaded = plot.applied(loaded, sources)
     grid = _laid_out(loaded, sources, allow, list(results))
-    grid.faults[:0] = [*collected.faults, *imported.faults]
+    grid.faults[:0] = faults
     names = [row.name for panel in grid.panels for row in panel.rows]
     if delta and delta not in names:
         raise GoldievalError(f"--delta {delta!r}: no such row. There are {', '.join(map(repr, names[:8]))}.")
@@ -90,14 +85,35 @@ def build_table(
     return BuiltTable(loaded, sources, grid)
 
 
-def _averages(spec: TableSpec, sources: TableSources) -> list[tuple[Path, Record]]:
-    """Return the averages over the records; refused ones where a column asks for them, or they lack only a few."""
-    columns = {column.task for panel in spec.panels for column in panel.columns if isinstance(column, Column)}
+def sources_of(
+    results: Sequence[Path] = RESULTS, imports: Sequence[Path] = (), tasks_dir: Path | None = None
+) -> tuple[TableSources, list[str]]:
+    """Read records, published numbers, cards and imports; return them, and one line for each file that was left out.
+
+    Args:
+        results: folders and files of records.
+        imports: results of other harnesses.
+        tasks_dir: folder of the user's task cards.
+
+    Raises:
+        GoldievalError: a place does not exist, or a file has none of the formats.
+    """
+    collected = collect(results, missing_ok=list(results) == RESULTS)
+    imported = read_imports(imports)
+    catalogue = Catalogue(tasks_dir)
+    sources = TableSources(load_published(), catalogue.tasks, collected.records, imported.scores)
+    sources.averages = catalogue.averages
+    return sources, [*collected.faults, *imported.faults]
+
+
+def add_averages(sources: TableSources, columns: Iterable[Column] = ()) -> None:
+    """Add the averages over the records; refused ones where a column asks for them, or they lack only a few."""
+    tasks = {column.task for column in columns}
     entries = [Entry(file, record) for file, record in sources.records]
-    wanted = [average for name, average in sources.averages.items() if name in columns]
-    others = [average for name, average in sources.averages.items() if name not in columns]
+    wanted = [average for name, average in sources.averages.items() if name in tasks]
+    others = [average for name, average in sources.averages.items() if name not in tasks]
     found = averages_of(entries, wanted, sources.tasks) + averages_of(entries, others, sources.tasks, likely=True)
-    return [(entry.file, entry.record) for entry in found]
+    sources.records += [(entry.file, entry.record) for entry in found]
 
 
 def _laid_out(spec: TableSpec, sources: TableSources, allow: bool, results: list[Path]) -> Grid:

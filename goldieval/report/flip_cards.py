@@ -10,7 +10,7 @@ from goldieval.comparison.flips import Flip
 from goldieval.report.numbers import score_text
 from goldieval.report.thumbnails import TaskPictures
 
-PICTURES = "t2i"  # direction in which the answers are pictures
+PICTURES = ("t2i", "i2i")  # directions in which the answers are pictures
 
 
 def flip_card(flip: Flip, pictures: TaskPictures, strata: list[str]) -> dict[str, Any]:
@@ -21,10 +21,10 @@ def flip_card(flip: Flip, pictures: TaskPictures, strata: list[str]) -> dict[str
         pictures: the pictures of its task.
         strata: all groups of the task's queries, by the positions of which the page filters.
     """
-    by_picture = flip.direction == PICTURES
+    by_picture = flip.direction in PICTURES
     answers = _answers(flip)
     # The right picture of a text is among its answers, and is shown there; any other query is about its picture.
-    query = "" if by_picture and answers else pictures.address(flip.picture, flip.image)
+    query = "" if by_picture and answers and flip.text else pictures.address(flip.picture, flip.image)
     return {
         "what": flip.what,
         "direction": flip.direction,

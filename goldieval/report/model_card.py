@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 TASK_TYPES = {
     "retrieval": "image-text-retrieval",
+    "image_retrieval": "image-to-image-retrieval",
     "crossed": "image-text-matching",
     "choice": "image-text-matching",
     "zeroshot": "zero-shot-image-classification",

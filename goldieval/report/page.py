@@ -43,7 +43,7 @@ def write_page(file: Path, built: BuiltTable) -> int:
 
 def page(built: BuiltTable) -> str:
     """Return the page as HTML."""
-    style, script = style_of("page") + _scale(), script_of("page")
+    style, script = style_of("page") + _scale(), script_of("theme", "page")
     panels = task_panels(built)
     compared = standings(built.grid)
     anchors = {panel.task: panel.anchor for panel in reversed(panels)}

@@ -36,14 +36,14 @@ def environment() -> Environment:
     return made
 
 
-def style_of(page: str) -> str:
-    """Return the base style sheet of all pages, followed by that of one page, such as ``compare``."""
-    return "".join((TEMPLATES / f"{name}.css").read_text(encoding="utf-8") for name in ("base", page))
+def style_of(*pages: str) -> str:
+    """Return the base style sheet of all pages, followed by those of one page, such as ``compare``."""
+    return "".join((TEMPLATES / f"{name}.css").read_text(encoding="utf-8") for name in ("base", *pages))
 
 
-def script_of(page: str) -> str:
-    """Return the script of a page."""
-    return (TEMPLATES / f"{page}.js").read_text(encoding="utf-8").strip()
+def script_of(*names: str) -> str:
+    """Return the scripts of a page, such as ``theme`` and ``page``, as one."""
+    return "\n".join((TEMPLATES / f"{name}.js").read_text(encoding="utf-8").strip() for name in names)
 
 
 def policy_hash(text: str) -> str:

@@ -17,7 +17,7 @@ from goldieval.tasks.catalogue import packaged
 
 COLUMNS = ["model", "arch", "train_images", "task", "protocol", "metric", "value", "unit", "source", "grade", "note"]
 GRADES = ("code", "paper", "image", "given", "issue", "secondary")  # best first
-NOT_SCORES = ("models.csv", "sizes.csv")
+NOT_SCORES = ("models.csv", "sizes.csv", "claims.csv", "agreement.csv")
 SCORINGS = {"training-free, plain patches": "dense:plain:*", "training-free, CSA": "dense:csa:*", "setting unknown": ""}
 
 

@@ -10,6 +10,7 @@ from typing import Literal
 from goldieval.metrics.effective import Z95
 from goldieval.metrics.intervals import Z80, wilson
 from goldieval.metrics.registry import metric_of
+from goldieval.records.languages import language_note
 from goldieval.records.parts import MeasuredMetric
 from goldieval.records.schema import Record
 
@@ -114,5 +115,6 @@ def of_record(record: Record, metric: str, file: Path | None = None) -> Score | 
     unit = metric_of(metric).unit.name
     return Score(
         name, "ours", task.name, metric, measured.value, unit, measured.low, measured.high, measured.n, task.protocol,
-        task.scoring, file=file, record=record, chance=measured.chance, ceiling=measured.ceiling,
+        task.scoring, note=language_note(task), file=file, record=record, chance=measured.chance,
+        ceiling=measured.ceiling,
     )  # fmt: skip

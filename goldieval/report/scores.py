@@ -55,7 +55,7 @@ def scores(records: Sequence[Record], console: Console, every_metric: bool = Fal
         parts += [Text(heading, "bold yellow")] if heading else []
         parts += [table] if table else _stacked(selected)
         parts += [Text(f"left out: {', '.join(left_out)}; {WHERE}", "dim")] if left_out else []
-        parts += _protocols(selected)
+        parts += _protocols(selected, every_metric)
         explained |= "MDD" not in left_out
     blind = any(metric.blind is not None for record in scored for metric in record.metrics.values())
     return parts + [Text(line, "dim") for line, applies in ((TEXT_ALONE, blind), (MDD, explained)) if applies]
@@ -127,10 +127,11 @@ def _stacked(selected: Selected) -> Iterator[Text]:
             yield Text("    " + ", ".join([f"chance {chance(name, metric.chance)}", *known]), "dim")
 
 
-def _protocols(selected: Selected) -> Iterator[Text]:
+def _protocols(selected: Selected, details: bool) -> Iterator[Text]:
     for record, names in selected:
         task = record.task
         yield Text(f"{task.name}: {_protocol(record)}; {task.scoring} scoring", "dim")
+        yield from (Text(f"  {line}", "dim") for line in calibration_lines(record) if details)
         if task.subset:
             yield Text("  only the images that are present; not comparable with the whole task", "yellow")
         if task.limit:
@@ -159,3 +160,17 @@ def interval_warnings(record: Record, names: Sequence[str]) -> list[str]:
         if metric.unreliable:
             by_reason.setdefault(f"{what}: {metric.unreliable}", []).append(label(name))
     return [f"{', '.join(which)}: {reason}" for reason, which in by_reason.items()]
+
+
+def calibration_lines(record: Record) -> list[str]:
+    """Return what the probabilities of a classification are, by how much its binned errors are biased, what lacks."""
+    found = record.calibration
+    if found is None:
+        return []
+    if not found.probabilities:
+        return [f"no calibration: {found.missing}"]
+    biases = ", ".join(
+        f"{label(name)} +{value(name, bias)}" for name, bias in found.bias.items() if name in record.metrics
+    )
+    line = f"calibration: {found.probabilities}; expected bias of the binned errors: {biases}"
+    return [line, *([found.missing] if found.missing else [])]

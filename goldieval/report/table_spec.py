@@ -186,7 +186,7 @@ def load_spec(name: str) -> TableSpec:
     is_path = name.endswith((".yaml", ".yml")) or "/" in name
     file = Path(name) if is_path else SPECS / f"{name}.yaml"
     if not is_path and name not in shipped_specs():
-        names = shipped_specs()
+        names = [*shipped_specs(), "field"]  # which the command line writes without a specification
         raise GoldievalError(
             f"no table {name!r}.{did_you_mean(name, names)} The tables are {', '.join(names)}, or give a YAML file."
         )

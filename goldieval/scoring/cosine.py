@@ -62,7 +62,11 @@ def check_finite(vectors: torch.Tensor, what: str) -> None:
 
 
 def retrieval_ranks(
-    texts: torch.Tensor, images: torch.Tensor, positives: torch.Tensor, all_positives: bool = False
+    texts: torch.Tensor,
+    images: torch.Tensor,
+    positives: torch.Tensor,
+    all_positives: bool = False,
+    square: bool = False,
 ) -> tuple[Ranks, Ranks]:
     """Rank both directions in one pass over the tiles.
 
@@ -71,12 +75,13 @@ def retrieval_ranks(
         images: Unit vectors, shape (images, dim).
         positives: Pairs (text index, image index), shape (pairs, 2).
         all_positives: Whether to rank every positive of a query instead of the best alone.
+        square: Whether both are the same items, none of which is a candidate for itself.
 
     Returns:
         Ranks of text to image and of image to text.
     """
     scores = pair_scores(texts, images, positives)
-    counter = RankCounter(positives, scores, len(texts), len(images), all_positives)
+    counter = RankCounter(positives, scores, len(texts), len(images), all_positives, square)
     corners = [(text, image) for text in range(0, len(texts), TEXTS) for image in range(0, len(images), IMAGES)]
 
     def count(corner: tuple[int, int]) -> Tally:
@@ -90,6 +95,17 @@ def retrieval_ranks(
             counter.total.merge(tally)
             meter.advance(len(tally.by_text.above) * len(tally.by_image.above))
     return counter.result()
+
+
+def image_ranks(images: torch.Tensor, alike: torch.Tensor, all_positives: bool = False) -> Ranks:
+    """Rank all other images for each image.
+
+    Args:
+        images: Unit vectors, shape (images, dim).
+        alike: Pairs (image index, index of an image that it should retrieve), shape (pairs, 2).
+        all_positives: Whether to rank every positive of a query instead of the best alone.
+    """
+    return retrieval_ranks(images, images, alike, all_positives, square=True)[0]
 
 
 def pair_scores(texts: torch.Tensor, images: torch.Tensor, pairs: torch.Tensor) -> torch.Tensor:

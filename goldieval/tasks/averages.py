@@ -37,7 +37,7 @@ class Member(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     task: str
-    metric: Annotated[list[str], BeforeValidator(_as_list), Field(min_length=1)]
+    metric: Annotated[list[str], Field(min_length=1), BeforeValidator(_as_list)]
     weight: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
     group: str = ""
 
@@ -112,11 +112,11 @@ class Average(BaseModel):
     @property
     def protocol(self) -> str:
         """What is averaged, in words."""
-        weighted = len({member.weight for member in self.members}) > 1
-        mean = f"{'weighted ' if weighted else ''}mean of {len(self.members):,} members"
-        return (
-            f"mean of {len(self.groups):,} groups ({', '.join(self.groups)}), each the {mean}" if self.groups else mean
-        )
+        mean = "weighted mean" if len({member.weight for member in self.members}) > 1 else "mean"
+        members = f"{len(self.members):,} members"
+        if not self.groups:
+            return f"{mean} of {members}"
+        return f"mean of the {mean}s of {len(self.groups):,} groups ({', '.join(self.groups)}), {members}"
 
 
 def fault_of(average: Average, tasks: Mapping[str, Task]) -> str:

@@ -12,6 +12,7 @@ from goldieval.tasks.association import AssociationParams
 from goldieval.tasks.params import (
     ChoiceParams,
     FamilyParams,
+    ImageRetrievalParams,
     RetrievalParams,
     SegmentationParams,
     VqaParams,
@@ -108,6 +109,11 @@ class CardBase(BaseModel):
 class RetrievalCard(CardBase):
     family: Literal["retrieval"]
     params: RetrievalParams = RetrievalParams()
+
+
+class ImageRetrievalCard(CardBase):
+    family: Literal["image_retrieval"]
+    params: ImageRetrievalParams = ImageRetrievalParams()
 
 
 class ZeroshotCard(CardBase):

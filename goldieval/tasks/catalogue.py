@@ -74,6 +74,7 @@ class Catalogue:
         self.suites: dict[str, Suite] = {}
         self.errors: dict[str, str] = {}
         self.averages: dict[str, Average] = {}
+        self._suite_files: dict[str, Path] = {}
         for folder in [packaged("tasks"), *plugin_folders(), *([Path(tasks_dir)] if tasks_dir else [])]:
             self._add(folder)
         for suite in list(self.suites.values()):
@@ -116,16 +117,18 @@ class Catalogue:
         if name in self.tasks:
             raise _NameTakenError(name, f"{file}: {name!r} is the name of a suite and of a task. Rename one.")
         self.suites[name] = suite
+        self._suite_files[name] = file
 
     def _add_averages(self, suite: Suite) -> None:
         """Add the averages of a suite; a suite with a wrong one cannot be used."""
-        taken = [each.name for each in suite.averages if each.name in self.averages or each.name in self.tasks]
+        names = [each.name for each in suite.averages]
+        taken = [name for name in names if {name} & {*self.averages, *self.tasks} or names.count(name) > 1]
         unread = [task for task in suite.tasks if task in self.errors]
         faults = [f"average {name}: this name is taken." for name in taken]
         faults += [fault for each in suite.averages if (fault := fault_of(each, self.tasks))]
         if faults and not unread:
             del self.suites[suite.suite]
-            self.errors[suite.suite] = f"suite {suite.suite}: {faults[0]}"
+            self.errors[suite.suite] = f"{self._suite_files[suite.suite]}: {faults[0]}"
         elif not faults:
             self.averages |= {each.name: each for each in suite.averages}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -91,10 +91,15 @@ def _of_retrieval(kind: str) -> str:
     raise ValueError(f"no metric {kind!r}; choose map_at_r, r_precision, map, mrr or ndcgK, for example ndcg10")
 
 
+Cuts = Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)]
+OnRequestMetrics = list[Annotated[str, AfterValidator(_of_retrieval)]]
+
+
 class RetrievalParams(SimilarityParams):
     """Parameters of retrieval.
 
     Attributes:
+        directions: what retrieves what.
         k: numbers of retrieved items at which recall is computed.
         strata: groups of texts for which text-to-image recall is also reported.
         metrics: further metrics, in both directions: ``map_at_r``, ``r_precision``, ``map``, ``mrr``, ``ndcg10``.
@@ -104,9 +109,10 @@ class RetrievalParams(SimilarityParams):
             group of queries, and its own scores; the score of a task is their mean.
     """
 
-    k: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)] = [1, 5, 10]
+    directions: ClassVar[tuple[str, ...]] = ("t2i", "i2t")
+    k: Cuts = [1, 5, 10]
     strata: Strata = []
-    metrics: list[Annotated[str, AfterValidator(_of_retrieval)]] = []
+    metrics: OnRequestMetrics = []
     folds: Annotated[int, Field(ge=1)] = 1
     languages: Languages = []
 
@@ -115,6 +121,28 @@ class RetrievalParams(SimilarityParams):
         if self.folds > 1 and len(self.languages) > 1:
             raise ValueError("folds and several languages cannot be combined")
         return self
+
+
+class ImageRetrievalParams(FamilyParams):
+    """Parameters of retrieval of images by an image.
+
+    Attributes:
+        directions: what retrieves what.
+        strata: none; there are no groups of queries.
+        languages: none; there are no texts.
+        k: numbers of retrieved images at which recall is computed.
+        metrics: further metrics: ``map_at_r``, ``r_precision``, ``map``, ``mrr``, ``ndcg10``.
+    """
+
+    directions: ClassVar[tuple[str, ...]] = ("i2i",)
+    strata: ClassVar[tuple[str, ...]] = ()
+    languages: ClassVar[tuple[str, ...]] = ()
+    k: Cuts = [1, 5, 10]
+    metrics: OnRequestMetrics = []
+
+    def mode(self, model_mode: str, requested: str | None = None) -> Literal["features"]:
+        """Return the one mode: image embeddings are compared with each other, and no text is."""
+        return "features"
 
 
 def _each_contains_the_class(prompts: object) -> object:

@@ -5,6 +5,7 @@ For more inputs, different each time, see ``fuzzing``.
 
 from __future__ import annotations
 
+import gzip
 import os
 import shutil
 import tarfile
@@ -95,6 +96,15 @@ SIDECAR = {"image": "p0.png", "caption": "a cat", "extra": "it sits"}
 def as_records(labels: Any) -> bytes:
     """Return CIFAR's binary records with these labels."""
     return b"".join(bytes([label % 256]) + bytes(3072) for label in labels if isinstance(label, int))
+
+
+def as_npy(ids: Any) -> bytes:
+    """Return a NumPy file of whole numbers, or of objects, which a reader must refuse."""
+    stream = BytesIO()
+    values = list(ids) if isinstance(ids, list) else [ids]
+    whole = all(isinstance(value, int) and abs(value) < 2**62 for value in values)
+    np.save(stream, np.asarray(values, dtype=np.int64 if whole else object))
+    return stream.getvalue()
 
 
 def as_matlab(labels: Any) -> bytes:
@@ -207,6 +217,24 @@ CASES = {
     ),
     "contrast": Case("contrast", "choice", {"files": ["a.json"], "images": "."}, {"a.json": (CONTRAST, as_json)}),
     "crossed": Case("crossed", "choice", {"file": "t.jsonl", "images": "."}, {"t.jsonl": (CROSSED, as_json_lines)}),
+    "contrast options": Case(
+        "contrast",
+        "choice",
+        {"files": ["a.csv"], "options": ["a", "b"], "answer": "right", "stratum": "kind", "base_name": True},
+        {"a.csv": ([{"filename": "x/p0.png", "a": "a cat", "b": "a dog", "right": "1", "kind": "No"}], as_csv)},
+    ),
+    "contrast boxes": Case(
+        "contrast",
+        "choice",
+        {"files": ["a.json"], "box": ["at.x", "at.y", "at.w", "at.h"], "group": "kinds"},
+        {"a.json": ([CONTRAST["0"] | {"at": {"x": 0, "y": 1, "w": 2, "h": 2.5}, "kinds": ["red", "big"]}], as_json)},
+    ),
+    "statements": Case(
+        "statements",
+        "choice",
+        {"file": "t.csv", "columns": ["id", "type", "said"], "picture": "{id}.png", "statement": "said"},
+        {"t.csv": ([{"q": "p0", "t": "a", "s": "it is"}, {"q": "p1", "t": "a", "s": "it is not"}], as_csv)},
+    ),
     "contrast lists": Case(
         "contrast",
         "choice",
@@ -242,6 +270,63 @@ CASES = {
         "retrieval",
         {"file": "t.jsonl", "gallery": "g.txt"},
         {"t.jsonl": (RELEVANCE, as_json_lines), "g.txt": (["i0", "i1"], as_text)},
+    ),
+    "judged": Case(
+        "judged",
+        "retrieval",
+        {
+            "annotations": "a.json",
+            "images": ".",
+            "captions": "c.npy",
+            "caption_to_image": "t.json",
+            "image_to_caption": "i.json",
+        },
+        {
+            "a.json": (COCO, as_json),
+            "c.npy": ([entry["id"] for entry in COCO["annotations"]], as_npy),
+            "t.json": ({str(COCO["annotations"][0]["id"]): [COCO["annotations"][0]["image_id"]]}, as_json),
+            "i.json": ({str(COCO["annotations"][0]["image_id"]): [COCO["annotations"][0]["id"], 99]}, as_json),
+        },
+    ),
+    "language table": Case(
+        "language-table",
+        "retrieval",
+        {"file": "t.jsonl", "languages": ["de", "zh"], "caption": "{}.caption", "first": 1},
+        {
+            "t.jsonl": (
+                [
+                    {"image": f"p{row}.png", "de": {"caption": [f"{row}"]}, "zh": {"caption": f"{row}"}}
+                    for row in (0, 1)
+                ],
+                as_json_lines,
+            )
+        },
+        {"languages": ["de", "zh"]},
+    ),
+    "parallel lines": Case(
+        "parallel-lines",
+        "retrieval",
+        {"listed": "l.txt", "images": ".", "captions": {"de": ["a.txt", "b.gz"]}},
+        {
+            "l.txt": (["p0.png", "p1.png"], as_text),
+            "a.txt": (["eins", "zwei"], as_text),
+            "b.gz": (["drei", "vier"], lambda lines: gzip.compress(as_text(lines))),
+        },
+    ),
+    "caption lines": Case(
+        "caption-lines",
+        "retrieval",
+        {"file": "c.txt", "uncaptioned": "leave out", "repeated": "once"},
+        {"c.txt": (["image,caption", 'p0.png,"a cat, b', "p1.png,a dog"], as_text)},
+    ),
+    "image pairs": Case(
+        "image-pairs",
+        "image_retrieval",
+        {"gallery": "l.txt", "file": "p.csv", "at_least": {"score": 2}},
+        {
+            "l.txt": (["p0.png", "p1.png"], as_text),
+            "p.csv": ([{"image1": "p0.png", "image2": "p1.png", "score": 3}], as_csv),
+        },
     ),
     "vqa": Case(
         "vqa",
@@ -317,7 +402,7 @@ def pictures() -> Iterator[Path]:
 def task_of(case: Case, folder: Path) -> Task:
     file = folder / f"{case.reader}-{case.family}.card"
     params = {"params": case.params} if case.params else {}
-    headlines = {"association": "jaccard", "segmentation": "miou"}
+    headlines = {"association": "jaccard", "image_retrieval": "i2i_r1", "segmentation": "miou"}
     headline = headlines.get(case.family, "accuracy" if case.family in ("choice", "regions", "vqa") else None)
     card = content(case.reader, case.family, source={"path": ".", **case.source}, **params)
     file.write_text(yaml.safe_dump(card | ({"headline": headline} if headline else {})))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import pairwise, permutations
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -191,5 +190,5 @@ def test_mean_of_languages_counts_languages_alike() -> None:
     assert worse is not None
     found = metric.paired(worse, mine)
     assert found.difference == pytest.approx(mean) and found.p < 0.01
-    names = names_of("retrieval", SimpleNamespace(k=[1], strata=[], languages=["de", "zh"], metrics=["ndcg10"]))
+    names = names_of("retrieval", RetrievalParams(k=[1], languages=["de", "zh"], metrics=["ndcg10"]))
     assert {"t2i_macro_r1", "i2t_macro_ndcg10", "i2t_r1_zh", "t2i_ndcg10_de"} <= set(names)

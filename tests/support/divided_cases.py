@@ -38,7 +38,7 @@ WORDS = ["red", "blue", "green", "yes"]
 CASES = [  # family and mode
     *(("retrieval", mode) for mode in ("global", "conditioned", "shortlist:4", "shortlist:99")),
     *(("zeroshot", mode) for mode in ("global", "conditioned", "shortlist:3")),
-    *(("choice", mode) for mode in ("global", "conditioned")),
+    *((family, mode) for family in ("choice", "association") for mode in ("global", "conditioned")),
     *(
         ("segmentation", mode)
         for mode in ("dense:plain:projection", "dense:plain:pooling", "dense:plain:attention-map")
@@ -154,6 +154,13 @@ def dataset(images: int, broken: Sequence[int] = (), seeds: Sequence[int] = ()) 
     )
 
 
+def _candidates(data: Dataset) -> np.ndarray:
+    """Return three candidates of each text, the image that it was written for among them."""
+    assert data.owner is not None
+    others = [(data.owner + step) % len(data.images) for step in range(3)]
+    return np.stack([np.tile(np.arange(len(data.owner)), 3), np.concatenate(others)], axis=1)
+
+
 def boxed(data: Dataset, own_texts: bool) -> Dataset:
     """Return the images of a dataset with up to four boxes each, some of which reach beyond their picture.
 
@@ -180,7 +187,14 @@ def boxed(data: Dataset, own_texts: bool) -> Dataset:
     return Dataset(data.images, class_names=names, texts=texts_of_boxes, boxes=boxes, strata=strata_by_size(corners))
 
 
-HEADLINES = {"retrieval": "t2i_r1", "zeroshot": "acc1", "choice": "accuracy", "segmentation": "miou", "vqa": "accuracy"}
+HEADLINES = {
+    "retrieval": "t2i_r1",
+    "zeroshot": "acc1",
+    "choice": "accuracy",
+    "association": "jaccard",
+    "segmentation": "miou",
+    "vqa": "accuracy",
+}
 CROP = {"region": "crop", "prompts": ["a {c}", "the {c}!"], "strata": ["small"], "context": 0.25}
 PARAMS: dict[str, dict[str, Any]] = {
     "zeroshot": {"prompts": ["a {c}", "the {c}!"]},
@@ -192,6 +206,7 @@ PARAMS: dict[str, dict[str, Any]] = {
 def loaded(family: str, data: Dataset, mode: str = "") -> LoadedTask:
     """Return a task of a family on that data; only probes have a split for training, only regions boxes."""
     data = data if family == "probe" else replace(data, train=None)
+    data = replace(data, candidates=_candidates(data)) if family == "association" else data
     data = boxed(data, own_texts=mode != "crop") if family == "regions" else data
     content: dict[str, Any] = {
         "name": "tiny", "version": 1, "protocol": "p", "title": "Tiny", "licence": "none", "family": family,

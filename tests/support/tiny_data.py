@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import math
@@ -41,7 +42,8 @@ def stand_in(task: Task, root: Path) -> Path:
         content["params"] |= _few_texts(task)
     if not task.card.source.on_disk:
         source.pop("path")
-        source |= {"scenes": 24} | ({"train_scenes": 112} if source["content"] == "probe" else {})
+        scenes = 130 if task.card.family == "image_retrieval" else 24  # two of every class
+        source |= {"scenes": scenes} | ({"train_scenes": 112} if source["content"] == "probe" else {})
     file = root / f"{task.name}.yaml"
     file.write_text(yaml.safe_dump(content, sort_keys=False))
     return file
@@ -143,7 +145,20 @@ def _coco(folder: Path, source: dict[str, Any], names: list[str]) -> dict[str, i
     return {"images": 3, "texts": 15 if "prepare" in source else 18}
 
 
+def _numbered_captions(folder: Path, source: dict[str, Any]) -> dict[str, int]:
+    """Write lines ``IMAGE#NUMBER``, tab, caption, of which a list names three images of four."""
+    source["picture"] = source["picture"].replace(".jpg", ".png")
+    for row in range(4):
+        picture(folder / source["images"] / f"p{row}.png", row)
+    (folder / source["file"]).parent.mkdir(parents=True, exist_ok=True)
+    (folder / source["file"]).write_text("\n".join(f"p{row}#{n}\tc {n} {row}" for row in range(4) for n in range(2)))
+    (folder / source["listed"]).write_text("p0\np3\np1")
+    return {"images": 3, "texts": 6}
+
+
 def _table(folder: Path, source: dict[str, Any], names: list[str]) -> dict[str, int]:
+    if source["file"].endswith(".txt"):
+        return _numbered_captions(folder, source)
     rows = []
     for row in range(4):
         name = f"p{row}.png"
@@ -207,6 +222,66 @@ def _association(folder: Path, source: dict[str, Any], names: list[str]) -> dict
             png.rename(png.with_suffix(".jpg"))
     (folder / source["file"]).write_text("\n".join(lines))
     return {"texts": 2 * len(sizes)}
+
+
+def _judged(folder: Path, source: dict[str, Any], names: list[str]) -> dict[str, int]:
+    """Write six images with two captions each; the last one is no query, and a positive is not in the gallery."""
+    images = [{"id": row, "file_name": f"{row:012d}.png"} for row in range(6)]
+    captions = [{"id": 10 * row + n, "image_id": row, "caption": f"c {n} {row}"} for row in range(6) for n in range(3)]
+    for image in images:
+        picture(folder / source["images"] / str(image["file_name"]), int(str(image["id"])))
+    _json(folder / source["annotations"], {"images": images, "annotations": captions})
+    ids = folder / source["captions"]
+    ids.parent.mkdir(parents=True, exist_ok=True)
+    np.save(ids, np.array([10 * row + n for row in (3, 1, 2, 0, 4, 5) for n in range(2)]))
+    by_image = {str(row): [10 * row, 10 * row + 1] for row in range(5)}
+    by_image["0"].append(2)
+    _json(folder / source["image_to_caption"], by_image)
+    _json(folder / source["caption_to_image"], {str(10 * row): [row] for row in range(5)})
+    return {"images": 6, "texts": 12}
+
+
+def _language_table(folder: Path, source: dict[str, Any], names: list[str]) -> dict[str, int]:
+    rows = []
+    for row in range(3):
+        picture(folder / source["images"] / f"p{row}.png", row)
+        texts = {language: {"caption": [f"{language} {row}", "more"]} for language in source["languages"]}
+        rows.append({source["image"]: f"p{row}", **texts})
+    source["picture"] = source["picture"].replace(".jpg", ".png")
+    json_lines(folder / source["file"], rows)
+    return {"images": 3, "texts": 3 * len(source["languages"])}
+
+
+def _caption_lines(folder: Path, source: dict[str, Any], names: list[str]) -> dict[str, int]:
+    lines = ["image,caption"]
+    for row in range(3):
+        picture(folder / source["images"] / f"p{row}.png", row)
+        lines += [f'p{row}.png,"a, {row}', f"p{row}.png,b,{row}"]
+    (folder / source["file"]).write_text("\n".join(lines))
+    return {"images": 3, "texts": 6}
+
+
+def _parallel_lines(folder: Path, source: dict[str, Any], names: list[str]) -> dict[str, int]:
+    files = [file for files in source["captions"].values() for file in files]
+    for row in range(3):
+        picture(folder / source["images"] / f"p{row}.png", row)
+    for file in (source["listed"], *files):
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+    (folder / source["listed"]).write_text("p0.png\np1.png\np2.png\n")
+    for number, file in enumerate(files):
+        (folder / file).write_bytes(gzip.compress("".join(f"{number} of {row}\n" for row in range(3)).encode()))
+    return {"images": 3, "texts": 3 * len(files)}
+
+
+def _image_pairs(folder: Path, source: dict[str, Any], names: list[str]) -> dict[str, int]:
+    images = [{"id": row, "file_name": f"{row}.png"} for row in range(4)]
+    for image in images:
+        picture(folder / source["images"] / str(image["file_name"]), int(str(image["id"])))
+    _json(folder / source["gallery"], {"images": images, "annotations": []})
+    (folder / source["file"]).parent.mkdir(parents=True, exist_ok=True)
+    rows = ["image1,image2,agg_score,sampling_method", "0.png,1.png,3.6,x", "2.png,1.png,2.5,x", "0.png,3.png,2.49,x"]
+    (folder / source["file"]).write_text("\n".join(rows))
+    return {"images": 4}
 
 
 def _vqa(folder: Path, source: dict[str, Any], names: list[str]) -> dict[str, int]:
@@ -293,6 +368,11 @@ MAKERS: dict[str, Callable[[Path, dict[str, Any], list[str]], dict[str, int]]] =
     "statements": choice_data.statements,
     "table": _table,
     "tables": _tables,
+    "caption-lines": _caption_lines,
+    "image-pairs": _image_pairs,
+    "judged": _judged,
+    "language-table": _language_table,
+    "parallel-lines": _parallel_lines,
     "vqa": _vqa,
     "webdataset": _webdataset,
 }

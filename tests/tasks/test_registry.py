@@ -95,7 +95,7 @@ def test_other_models_meet_shapes_only_by_name(home: str) -> None:
         assert not any(name.startswith("shapes") for name in _names(catalogue.select([suite], home)))
     assert _names(catalogue.select(["shapes-zeroshot"], home)) == ["shapes-zeroshot"]
     drawn = [name for name in catalogue.tasks if name.startswith("shapes-")]
-    assert len(drawn) == 9 and sorted(_names(catalogue.select(["shapes"], home))) == sorted(drawn)
+    assert len(drawn) > 9 and sorted(_names(catalogue.select(["shapes"], home))) == sorted(drawn)
 
 
 def test_real_task_named_beside_its_suite_is_run_at_home_too() -> None:

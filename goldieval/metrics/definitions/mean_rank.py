@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from goldieval.metrics.rank_metric import DIRECTION, RankMetric, both_directions
+from goldieval.metrics.rank_metric import ANY_RETRIEVAL, DIRECTION, RankMetric, in_directions
 from goldieval.metrics.units import RANK
 
 if TYPE_CHECKING:
@@ -21,17 +21,18 @@ if TYPE_CHECKING:
 class MeanRank(RankMetric):
     """Mean rank of one direction."""
 
+    families = ANY_RETRIEVAL
     pattern = f"{DIRECTION}_mean_rank"
     label_format = "{direction} mean rank"
     unit = RANK
     lower_is_better = True
-    place = 1
+    place = 2
     in_summary = False
 
     @classmethod
     def names(cls, params: Any) -> list[str]:
-        """Return both directions."""
-        return both_directions(["mean_rank"])
+        """Return its directions."""
+        return in_directions(["mean_rank"], params.directions)
 
     def per_query(self, ranks: Ranks) -> np.ndarray:
         return ranks.expected()
@@ -62,14 +63,14 @@ class MedianRank(MeanRank):
 
     pattern = f"{DIRECTION}_median_rank"
     label_format = "{direction} median rank"
-    place = 2
+    place = 3
     comparable = False
     has_minimum_detectable_difference = False
 
     @classmethod
     def names(cls, params: Any) -> list[str]:
-        """Return both directions."""
-        return both_directions(["median_rank"])
+        """Return its directions."""
+        return in_directions(["median_rank"], params.directions)
 
     def of_random_order(self, ranks: Ranks) -> float | None:
         return None

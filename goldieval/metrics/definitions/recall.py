@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from goldieval.metrics.rank_metric import DIRECTION, RankMetric, both_directions, of_strata
+from goldieval.metrics.rank_metric import ANY_RETRIEVAL, DIRECTION, RankMetric, in_directions, of_strata
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,14 +17,15 @@ if TYPE_CHECKING:
 class Recall(RankMetric):
     """Recall at k of one direction, of all queries or of those of one stratum."""
 
+    families = ANY_RETRIEVAL
     pattern = f"{DIRECTION}_r(?P<k>[0-9]+)(_(?P<stratum>.+))?"
     label_format = "{direction} R@{k}"
 
     @classmethod
     def names(cls, params: Any) -> list[str]:
-        """Return both directions at every k, and those of the strata and languages."""
+        """Return its directions at every k, and those of the strata and languages."""
         kinds = [f"r{k}" for k in params.k]
-        return both_directions(kinds) + of_strata(kinds, params)
+        return in_directions(kinds, params.directions) + of_strata(kinds, params)
 
     @property
     def k(self) -> int:
@@ -33,7 +34,7 @@ class Recall(RankMetric):
 
     @property
     def place(self) -> int:
-        return 3 if self.stratum else 0
+        return 4 if self.stratum else 0
 
     @property
     def in_summary(self) -> bool:
@@ -67,4 +68,5 @@ class Recall(RankMetric):
         return ranks.chance(self.k)
 
     def _candidates(self, counts: Mapping[str, int]) -> int:
-        return counts["texts" if self.direction == "i2t" else "images"]
+        """Return the size of the gallery, in which an image as the query is not."""
+        return counts["texts"] if self.direction == "i2t" else counts["images"] - (self.direction == "i2i")

@@ -29,7 +29,7 @@ USUAL: dict[str, tuple[str, ...]] = {
     "image": ("filename", "file_name", "image_file", "image_path", "image", "file"),
     "true": ("caption", "true_caption"),
     "false": ("negative_caption", "false_caption", "foil"),
-    "split": ("split", "stratum", "type+subtype", "category"),
+    "split": ("split", "stratum", "type+subtype", "type", "category"),
     "group": ("group", "relation_name"),
 }
 RIGHT = {"1": True, "1.0": True, "true": True, "yes": True, "0": False, "0.0": False, "false": False, "no": False}

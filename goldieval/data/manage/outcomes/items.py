@@ -67,13 +67,12 @@ def read_items(file: Path, given: Mapping[str, str], sets: bool) -> tuple[list[I
 def _check_answers(file: Path, roles: Roles, sets: bool) -> None:
     lacking = [side for side in SIDES if side not in roles]
     if sets and lacking:
-        raise GoldievalError(
-            f"{file}: no column for {', '.join(lacking)}. Name them: --columns {','.join(f'{each}=COLUMN' for each in lacking)}"
-        )
+        roles_lacking = ",".join(f"{each}=COLUMN" for each in lacking)
+        raise GoldievalError(f"{file}: no column for {', '.join(lacking)}. Name them: --columns {roles_lacking}")
     if not sets and not ({"correct", "rank"} & set(roles.columns) or {"prediction", "answer"} <= set(roles.columns)):
         raise GoldievalError(
-            f"{file}: no column says which answers are right. Name one: --columns correct=COLUMN (0 or 1), rank=COLUMN, "
-            "or prediction=COLUMN,answer=COLUMN"
+            f"{file}: no column says which answers are right. Name one: --columns correct=COLUMN (0 or 1), "
+            "rank=COLUMN, or prediction=COLUMN,answer=COLUMN"
         )
 
 
@@ -81,9 +80,7 @@ def _item(where: str, row: dict[str, Any], roles: Roles, sets: bool) -> Item:
     image = roles.text(where, row, "image")
     return Item(
         where=where,
-        ranks=tuple(1 if roles.is_right(where, row, side) else 2 for side in SIDES)
-        if sets
-        else (_rank(where, row, roles),),
+        ranks=_ranks(where, row, roles, sets),
         id=roles.text(where, row, "id"),
         image="" if image.startswith(WITHOUT_PATH) else base_name(image),
         true=roles.text(where, row, "true"),
@@ -92,6 +89,12 @@ def _item(where: str, row: dict[str, Any], roles: Roles, sets: bool) -> Item:
         group=roles.group(where, row),
         text_only=roles.is_right(where, row, "text_only") if "text_only" in roles else None,
     )
+
+
+def _ranks(where: str, row: dict[str, Any], roles: Roles, sets: bool) -> tuple[int, ...]:
+    if sets:
+        return tuple(1 if roles.is_right(where, row, side) else 2 for side in SIDES)
+    return (_rank(where, row, roles),)
 
 
 def _rank(where: str, row: dict[str, Any], roles: Roles) -> int:

@@ -75,6 +75,8 @@ def import_outcomes(
     root = data_root(Path(data_dir) if data_dir else None)
     samples = samples_of(chosen, chosen.folder(root), items, params.sets)
     _check_counts(chosen, file, samples.dataset, items)
+    if lacking := [name for name in params.strata if name not in samples.dataset.strata]:
+        raise GoldievalError(f"{file}: no row is of {', '.join(lacking)}. Name their column: --columns split=COLUMN")
     scored = _scored(chosen, samples, items)
     record = _record(chosen, samples, scored, _info(name, file, digest), f"{file.name} sha256:{digest}")
     record = record.model_copy(update={"warnings": [f"columns read: {roles.shown}", *record.warnings]})
@@ -119,7 +121,7 @@ def _scored(task: Task, samples: Samples, items: list[Item]) -> Scored:
 
 
 def _info(name: str, file: Path, digest: str) -> ModelInfo:
-    notice = f"imported from {file.name} (SHA-256 {digest[:12]}): outcomes of another program, not a run of goldieval"
+    notice = f"imported from {file.name} (SHA-256 {digest[:12]}), not a run of goldieval"
     fingerprint = hashlib.sha256(f"{IMPORTED}:{name}".encode()).hexdigest()
     return ModelInfo(f"{IMPORTED}:{name}", IMPORTED, fingerprint, "", "", precision="unknown", notice=notice)
 

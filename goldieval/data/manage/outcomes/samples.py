@@ -1,4 +1,4 @@
-"""The samples that imported outcomes are of: those of the card's annotations or, where these are not here, the table's."""
+"""The samples that imported outcomes are of: the card's annotations or, where these are not here, the table's."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def _matched(task: Task, dataset: Dataset, items: Sequence[Item], sets: bool) ->
 
 @dataclass(frozen=True)
 class _Unit:
-    """What identifies a query, or the queries of a set: ids and texts of the annotations; ``query`` is the first one."""
+    """What identifies a query, or the queries of a set, of which ``query`` is the first one: id, image and texts."""
 
     query: int
     id: str

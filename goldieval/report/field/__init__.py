@@ -1,0 +1,1 @@
+"""The field on one page: every published, imported and measured number, with the interval that its n allows."""
