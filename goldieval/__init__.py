@@ -19,8 +19,15 @@ if TYPE_CHECKING:
 
 install()
 __all__ = [
-    *("GoldievalError", "Results", "compare", "evaluate", "from_module", "import_outcomes", "load_model"),
-    *("load_results", "load_task"),
+    "GoldievalError",
+    "Results",
+    "compare",
+    "evaluate",
+    "from_module",
+    "import_outcomes",
+    "load_model",
+    "load_results",
+    "load_task",
 ]
 
 _HOME = {

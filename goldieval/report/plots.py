@@ -36,8 +36,9 @@ def write_plot(file: Path, built: BuiltTable) -> list[str]:
 
 
 def _about(plot: Efficiency) -> str:
-    measured = sum(point.kind == "ours" for point in plot.points)
-    return f"{plot.title}: {measured} measured here, {len(plot.points) - measured} published"
+    kinds = [point.kind for point in plot.points]
+    imported = f", {kinds.count('imported')} imported" if "imported" in kinds else ""
+    return f"{plot.title}: {kinds.count('ours')} measured here, {kinds.count('published')} published{imported}"
 
 
 def _not_shown(plot: Efficiency, drawing: Drawing) -> list[str]:
@@ -47,5 +48,5 @@ def _not_shown(plot: Efficiency, drawing: Drawing) -> list[str]:
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""
         lines.append(f"no room for the labels of {', '.join(names[:3])}{more}; --label NAME places one first")
     if plot.left_out:
-        lines.append(f"left out: {len(plot.left_out)} published models whose training data are not known")
+        lines.append(f"left out: {len(plot.left_out)} models whose training data are not known")
     return lines

@@ -120,6 +120,7 @@ FLAGS = {
         "--data-dir",
         "--tasks-dir",
     ],
+    "data outcomes": ["file", "--task", "--model", "--columns", "--out", "--data-dir", "--tasks-dir"],
     "data import": [
         "what",
         "--family",

@@ -18,7 +18,7 @@ class TopK(Metric):
     It is of all images, or of those of one group.
     """
 
-    pattern = "acc(?P<k>[0-9]+)(_(?P<stratum>.+))?"
+    pattern = "acc(?P<k>[0-9]+)(_in_(?P<stratum>.+))?"
     families: ClassVar[tuple[str, ...]] = ("probe", "regions", "zeroshot")
     label_format = "top-{k}"
 
@@ -30,12 +30,16 @@ class TopK(Metric):
         """
         groups = getattr(params, "groups", [])
         whole = [] if getattr(params, "shots", []) else ["acc1", "acc5"]
-        return [*whole, *(f"{name}_{group}" for name in whole for group in groups)]
+        return [*whole, *(f"{name}_in_{group}" for name in whole for group in groups)]
 
     @property
     def k(self) -> int:
         """Number of classes among which the true one is looked for."""
         return int(self.parts["k"])
+
+    @property
+    def whole(self) -> str:
+        return f"acc{self.k}"
 
     @property
     def position(self) -> tuple[int, ...]:
