@@ -140,6 +140,13 @@ def test_mieb_has_the_model_in_the_folder_and_leaves_other_tasks_out_once(tmp_pa
     assert found(mieb(tmp_path, "CIFAR10ZeroShot.json", zero_shot)) == {(model, "cifar10-mieb", "acc1"): 0.8831}
 
 
+def test_miebs_file_about_the_model_names_it_wherever_it_lies(tmp_path: Path) -> None:
+    file = put(tmp_path, "Winoground.json", MIEB)
+    assert {model for model, _, _ in found(file)} == {tmp_path.name}
+    put(tmp_path, "model_meta.json", {"name": "google/siglip-base-patch16-224"})
+    assert {model for model, _, _ in found(file)} == {"google/siglip-base-patch16-224"}
+
+
 def datacomp_lines(keys: list[str], value: float = 0.5) -> str:
     names = ["acc1", "mean_per_class_recall", "mean_recall@1", "jaccard_score_10-12", "F1-macro_all", "main_metric"]
     names += ["acc_worst_region", "acc_top5_wg", "acc_wg"]
