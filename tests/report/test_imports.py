@@ -250,6 +250,8 @@ def test_imported_rows_join_the_table_marked_and_without_marks(tmp_path: Path) -
         ("a.csv", "x,y\n1,2\n", "is not a supported result file"),
         ("a.json", {**ZEROSHOT, "metrics": {"acc1": "much"}}, "acc1: 'much' is not a number"),
         ("a.json", {**ZEROSHOT, "metrics": {"acc1": float("nan")}}, "is not a finite number"),
+        ("a.json", {"dataset": "cifar10", "metrics": {"acc1": 0.5}}, "is not as its harness writes it: 'model'"),
+        ("a.json", {"results": {}, "config": [1]}, "is not as its harness writes it"),
         ("a.json", {**ZEROSHOT, "metrics": {"acc1": 72.1}}, "72.1 is not a possible fraction"),
         ("a.json", {"task_name": "Winoground", "scores": {"test": 5}}, "scores must be a list of subsets"),
         ("a.jsonl", '{"key": "cifar10"}\n', "a.jsonl:1: not a line of DataComp's evaluation"),
