@@ -3,8 +3,8 @@
 python benchmarks/metrics.py
 python benchmarks/metrics.py --device cuda
 
-One run ranks 25,000 texts against 5,000 images with the positives of CxC's number and spread (35,585 pairs, up to 19 per
-image), once for recall at k alone and once for the ranks of all positives; the two take turns. Then macro F1 and the calibration
+One run ranks 25,000 texts against 5,000 images with as many positives as CxC has (35,585 pairs), once for
+recall at k alone and once for the ranks of all positives; the two take turns. Then macro F1 and the calibration
 errors of 50,000 images and 1,000 classes, each with its interval and the comparison of two models. Claims (exit status 1 if one
 fails): with all metrics a pass takes at most twice the time; of 50,000 images an interval takes at most 10 and a test at most 60
 seconds of processor time.
