@@ -103,7 +103,19 @@ def present(dataset: Dataset) -> Dataset:
     keep = np.array([not isinstance(image.source, FileImage) or image.source.file.exists() for image in dataset.images])
     if not keep.any():
         raise TaskError(f"--subset present: none of the {len(keep):,} images exists.")
-    return dataset if keep.all() else keep_images(dataset, keep)
+    if keep.all():
+        return dataset
+    part = keep_images(dataset, keep)
+    left, all_ = _items(part), _items(dataset)
+    if left < all_:
+        part.notes = [*part.notes, f"subset: {left:,} of {all_:,} items, those whose pictures are here"]
+    return part
+
+
+def _items(dataset: Dataset) -> int:
+    """Return the number of what is answered: boxes, choices or texts; 0 for images with labels."""
+    asked = dataset.boxes if dataset.boxes is not None else dataset.choices
+    return len(dataset.texts if asked is None else asked)
 
 
 def _hash(id: str) -> bytes:
