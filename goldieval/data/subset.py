@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from goldieval.core.errors import TaskError
-from goldieval.data.image_source import FileImage
+from goldieval.data.cropped import CroppedImage
+from goldieval.data.image_source import FileImage, ImageSource
 from goldieval.data.samples import Dataset
 
 
@@ -100,7 +101,7 @@ def present(dataset: Dataset) -> Dataset:
     Raises:
         TaskError: No image file exists.
     """
-    keep = np.array([not isinstance(image.source, FileImage) or image.source.file.exists() for image in dataset.images])
+    keep = np.array([_exists(image.source) for image in dataset.images])
     if not keep.any():
         raise TaskError(f"--subset present: none of the {len(keep):,} images exists.")
     if keep.all():
@@ -110,6 +111,11 @@ def present(dataset: Dataset) -> Dataset:
     if left < all_:
         part.notes = [*part.notes, f"subset: {left:,} of {all_:,} items, those whose pictures are here"]
     return part
+
+
+def _exists(source: ImageSource) -> bool:
+    whole = source.picture if isinstance(source, CroppedImage) else source
+    return not isinstance(whole, FileImage) or whole.file.exists()
 
 
 def _items(dataset: Dataset) -> int:

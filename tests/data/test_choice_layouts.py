@@ -16,7 +16,7 @@ from reader_cases import read, refused, source
 
 from goldieval.data.cropped import CroppedImage, picture_key
 from goldieval.data.image_source import EncodedBytes
-from goldieval.data.subset import keep_images
+from goldieval.data.subset import keep_images, present
 
 SHARED = Path(__file__).parents[3] / "shared/data"
 
@@ -102,6 +102,15 @@ def test_a_box_of_a_picture_in_a_table_is_an_image_of_its_own(tmp_path: Path) ->
     assert first.key() == again.key() != third.key()
     assert {picture_key(each, each.key()) for each in (first, again, third)} == {whole.key()}
     assert dataset.groups is not None and dataset.groups.tolist() == ["red_big"] * 3
+
+
+def test_a_box_of_a_missing_picture_is_left_out_of_a_subset(tmp_path: Path) -> None:
+    picture(tmp_path / "a.png", 1)
+    items = [ITEM | {"filename": name, "bbox": {"x": 0, "y": 0, "w": 2, "h": 2}} for name in ("a.png", "b.png")]
+    as_json(tmp_path, "items.json", [item | {"attributes": "red"} for item in items])
+    part = present(read(tmp_path, "contrast", files=["items.json"], **BOX))
+    assert [image.path for image in part.images] == ["a.png"] and part.groups is not None and len(part.groups) == 1
+    assert part.notes == ["subset: 1 of 2 items, those whose pictures are here"]
 
 
 @pytest.mark.parametrize(
