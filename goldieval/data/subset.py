@@ -107,9 +107,9 @@ def present(dataset: Dataset) -> Dataset:
     if keep.all():
         return dataset
     part = keep_images(dataset, keep)
-    left, all_ = _items(part), _items(dataset)
+    (left, what), (all_, _) = (_items(each) for each in (part, dataset))
     if left < all_:
-        part.notes = [*part.notes, f"subset: {left:,} of {all_:,} items, those whose pictures are here"]
+        part.notes = [*part.notes, f"subset: {left:,} of {all_:,} {what}, those whose pictures are here"]
     return part
 
 
@@ -118,10 +118,11 @@ def _exists(source: ImageSource) -> bool:
     return not isinstance(whole, FileImage) or whole.file.exists()
 
 
-def _items(dataset: Dataset) -> int:
-    """Return the number of what is answered: boxes, choices or texts; 0 for images with labels."""
-    asked = dataset.boxes if dataset.boxes is not None else dataset.choices
-    return len(dataset.texts if asked is None else asked)
+def _items(dataset: Dataset) -> tuple[int, str]:
+    """Return number and name of what is answered: boxes, choices or texts; 0 for images with labels."""
+    if dataset.boxes is not None:
+        return len(dataset.boxes), "boxes"
+    return len(dataset.texts if dataset.choices is None else dataset.choices), "items"
 
 
 def _hash(id: str) -> bytes:

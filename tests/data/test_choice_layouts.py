@@ -17,6 +17,7 @@ from reader_cases import read, refused, source
 from goldieval.data.cropped import CroppedImage, picture_key
 from goldieval.data.image_source import EncodedBytes
 from goldieval.data.subset import keep_images, present
+from goldieval.models.decoding_processes import _travelling
 
 SHARED = Path(__file__).parents[3] / "shared/data"
 
@@ -188,3 +189,11 @@ def test_complete_annotations_have_the_counts_of_their_cards() -> None:
         assert (len(found.images), len(found.texts)) == (card.expect.images, card.expect.texts)
     cola = load_task("cola").card
     assert len(cola.source.read(SHARED / "annotations/cola").texts) == cola.expect.texts
+
+
+def test_a_box_of_a_table_travels_to_a_decoding_process_with_its_own_bytes_only(tmp_path: Path) -> None:
+    boxed(tmp_path, [(1, 2, 3, 4), (0, 0, 2, 2)])
+    source = read(tmp_path, "contrast", files=["test-*.parquet"], **BOX).images[0].source
+    sent = _travelling(source.key(), source)
+    assert isinstance(sent, CroppedImage) and sent.picture == EncodedBytes(png_bytes(1))
+    assert sent.key() == source.key() and sent.open().tobytes() == source.open().tobytes()
