@@ -149,8 +149,15 @@ def _load(task: Task, folder: Path, limit: int | None, workers: int, subset: str
 
 def _items_left(whole: Dataset, part: Dataset) -> list[str]:
     """Return a line on the queries that are left where the pictures of others are missing."""
-    left, all_ = (len(each.choices) if each.choices is not None else len(each.texts) for each in (part, whole))
-    return [f"subset: {left:,} of {all_:,} items, those whose pictures are here"] if left < all_ else []
+    (left, what), (all_, _) = (_items(each) for each in (part, whole))
+    return [f"subset: {left:,} of {all_:,} {what}, those whose pictures are here"] if left < all_ else []
+
+
+def _items(dataset: Dataset) -> tuple[int, str]:
+    """Return number and name of the queries of a data set."""
+    if dataset.boxes is not None:
+        return len(dataset.boxes), "boxes"
+    return len(dataset.texts if dataset.choices is None else dataset.choices), "items"
 
 
 def _shared_keys(sources: Sequence[ImageSource], workers: int, group: Group) -> list[str | OSError]:

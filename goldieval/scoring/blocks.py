@@ -73,7 +73,8 @@ class PatchBlocks:
         """Return the blocks without all images but some, given as indices, ascending, shape (n,); one may be empty."""
         images, owner = images.cpu(), self.block_of(images)
         rows = [images[owner == number] - start for number, start in enumerate(self.starts[:-1])]
-        own = {number: patches[rows[number].to(patches.device)] for number, patches in self.own.items()}
+        left = ((number, patches) for number, patches in self.own.items() if len(rows[number]))
+        own = {number: patches[rows[number].to(patches.device)] for number, patches in left}
         return replace(self, sizes=[len(each) for each in rows], own=own)
 
     def each(self, function: Callable[[Item], Result], tiles: Iterable[Item]) -> Iterator[tuple[Item, Result]]:
