@@ -15,7 +15,7 @@ from goldieval.core.errors import GoldievalError, first_line
 from goldieval.core.limits import RECORD_BYTES
 from goldieval.core.offline import offline
 from goldieval.core.reading import read_json
-from goldieval.core.reads import note_tree
+from goldieval.core.reads import note_read, note_tree
 from goldieval.models.adapter import LoadOptions, Model
 from goldieval.models.spec import ModelSpec
 from goldieval.models.spec_options import standard_options
@@ -46,6 +46,7 @@ def open_clip_folder(spec: ModelSpec, options: LoadOptions) -> Path | None:
             raise GoldievalError(f"model {spec.text!r}: write open_clip:{HUB}OWNER/REPO.")
         return fetched_folder(repository, spec.where or "main", options, WEIGHTS)
     folder = Path(spec.name.removeprefix(LOCAL)).expanduser()
+    note_read(folder)
     if spec.name.startswith(LOCAL) and not folder.is_dir():
         raise GoldievalError(f"model {spec.text!r}: no folder {folder}.")
     return folder if spec.name and folder.is_dir() else None
@@ -118,9 +119,13 @@ def _tokenizer(folder: Path, name: str, context: int, settings: dict[str, Any]) 
     """
     from open_clip.tokenizer import HFTokenizer, SimpleTokenizer
 
+    from goldieval.data.remote import note_pretrained
+
     if not name:
         return SimpleTokenizer(context_length=context, **settings)
     here = any((folder / file).is_file() for file in TOKENIZER_FILES)
+    if not here:
+        note_pretrained(name)
     try:
         with no_code(), offline(here):
             made = HFTokenizer(str(folder) if here else name, context_length=context, **settings)

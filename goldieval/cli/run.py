@@ -86,7 +86,7 @@ def run(
     save_images: Annotated[
         int,
         typer.Option(
-            min=0, help="Number of images of each segmentation task to write, with ground truth and prediction."
+            min=0, help="Number of images of each task with masks or boxes to write, with truth and prediction."
         ),
     ] = 0,
     log: Annotated[

@@ -24,6 +24,10 @@ def show(
     model: Annotated[str, typer.Option(help="Spec or fingerprint of the model that --format model-card takes.")] = "",
     tasks_dir: Annotated[Path | None, typer.Option(help="Folder with your own task cards and suites.")] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print the records as JSON only.")] = False,
+    reliability: Annotated[
+        Path | None, typer.Option(help="Write reliability diagrams to this .png, .pdf or .svg file.")
+    ] = None,
+    task: Annotated[str, typer.Option(help="Task of --reliability; a glob.")] = "",
 ) -> None:
     """Show records: every metric with its interval, the model and the protocol; and the averages of suites.
 
@@ -32,6 +36,8 @@ def show(
     goldieval show results/random-0123abcd/shapes-retrieval@1-0123abcd.json
 
     goldieval show results --format model-card --model goldiclip
+
+    goldieval show results --reliability reliability.pdf --task cifar10
     """
     if format_ not in ("", "model-card"):
         raise GoldievalError(f"--format {format_!r}: there is only model-card; for tables: goldieval table --help")
@@ -39,12 +45,21 @@ def show(
         raise GoldievalError("--format model-card and --json are two outputs: choose one.")
     if model and not format_:
         raise GoldievalError("--model is for --format model-card; to show one model, name its folder.")
+    if task and reliability is None:
+        raise GoldievalError("--task is for --reliability; to show one task, name its record file.")
+    if reliability is not None and (format_ or json_):
+        raise GoldievalError("--reliability writes a figure; run --format and --json without it.")
     from goldieval.records.results import load_results
     from goldieval.report.faults import warn
     from goldieval.report.scores import scores
 
     records = load_results(place, tasks_dir)
     warn(records.faults)
+    if reliability is not None:
+        from goldieval.report.reliability import write_reliability
+
+        print_text("\n".join(write_reliability(reliability, list(records), task)))
+        return
     if format_:
         from goldieval.report.model_card import model_card
 

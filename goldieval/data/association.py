@@ -31,7 +31,7 @@ class AssociationSource(Source):
         picture: File name pattern in ``images``, with ``{}`` for the name of a candidate.
         example: Column of the example's id.
         cue: Column of the cue.
-        candidates: Column of the names of all images.
+        among: Column of the names of all images.
         associations: Column of the names of those that belong to the cue.
         sizes: Groups of examples by their number of candidates.
     """
@@ -42,7 +42,7 @@ class AssociationSource(Source):
     picture: str = "{}"
     example: str = "ID"
     cue: str = "cue"
-    candidates: str = "candidates"
+    among: str = "candidates"
     associations: str = "associations"
     sizes: dict[Annotated[str, Field(pattern="^[a-z0-9_]+$")], Annotated[list[Size], Field(min_length=1)]] = {}
 
@@ -76,12 +76,12 @@ class AssociationSource(Source):
         )
 
     def _add(self, examples: _Examples, folder: Path, where: str, entry: dict[str, Any]) -> None:
-        names, wanted = (_names(where, entry, column) for column in (self.candidates, self.associations))
+        names, wanted = (_names(where, entry, column) for column in (self.among, self.associations))
         text = len(examples.texts)
         rows = [examples.row_of(self._image(folder, where, name)) for name in names]
         positives = [row for row, name in zip(rows, names, strict=True) if name in wanted]
         if len(names) < 2 or not positives:
-            raise TaskError(f"{where}: needs two {self.candidates} or more, and one of them in {self.associations}.")
+            raise TaskError(f"{where}: needs two {self.among} or more, and one of them in {self.associations}.")
         examples.left_out += [f"{where}: {name}" for name in wanted if name not in names]
         examples.texts.append(TextSample(text_in(where, entry, self.example), text_in(where, entry, self.cue, ())))
         examples.owner.append(positives[0])
@@ -90,9 +90,9 @@ class AssociationSource(Source):
 
     def _image(self, folder: Path, where: str, candidate: str) -> ImageSample:
         top = inside(folder, self.images)
-        name = self.picture.replace("{}", file_name(where, candidate, self.candidates))
+        name = self.picture.replace("{}", file_name(where, candidate, self.among))
         path = relative_name(top, name)
-        return ImageSample(candidate, FileImage(picture_file(where, top, name, self.candidates)), path)
+        return ImageSample(candidate, FileImage(picture_file(where, top, name, self.among)), path)
 
 
 @dataclass

@@ -13,13 +13,14 @@ from pydantic import AfterValidator, Field, model_validator
 from goldieval.core.errors import TaskError
 from goldieval.data.cropped import CroppedImage
 from goldieval.data.image_source import EncodedImage
-from goldieval.data.item_values import box_in, index_of, row_as_mapping, stratum_name, value_text
+from goldieval.data.item_values import box_in, index_of, stratum_name, value_text
 from goldieval.data.parquet_images import ParquetImage
 from goldieval.data.picture_rows import PictureColumns, is_parquet, missing_files, rows_with_pictures
 from goldieval.data.roots import inside
 from goldieval.data.samples import Dataset, ImageSample, TextSample
 from goldieval.data.source import Source
 from goldieval.data.table_files import raw_value, read_json_file, text_in
+from goldieval.data.table_formats import row_as_mapping
 
 Item = tuple[str, str, dict[str, Any]]  # location for error messages, key, and values
 
@@ -88,7 +89,7 @@ class ContrastSource(Source):
         return self
 
     @property
-    def candidates(self) -> tuple[int, int]:
+    def candidates_per_query(self) -> tuple[int, int]:
         if self.options:
             return len(self.options), 1
         trues, count = len(self._true), len(self._captions)

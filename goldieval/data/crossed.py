@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
 
 from goldieval.core.errors import TaskError
-from goldieval.data.item_values import row_as_mapping, stratum_name
+from goldieval.data.item_values import stratum_name
 from goldieval.data.picture_rows import PictureColumns, is_parquet, missing_files, rows_with_pictures
 from goldieval.data.roots import inside
 from goldieval.data.samples import Dataset, ImageSample, TextSample
 from goldieval.data.source import Source
-from goldieval.data.table_files import read_json_file, text_in
+from goldieval.data.table_files import text_in
 
 # Queries of one example as (true image, true text), (other image, other text): first each image, then each text.
 QUERIES = (((0, 0), (0, 1)), ((1, 1), (1, 0)), ((0, 0), (1, 0)), ((1, 1), (0, 1)))
@@ -24,8 +23,6 @@ Two = Annotated[list[str], Field(min_length=2, max_length=2)]
 
 class CrossedSource(Source):
     """Pairs of images and captions as a card's source, one row per example.
-
-    A JSON file may also hold a list of lists, whose values have the keys ``0``, ``1`` and so on.
 
     Attributes:
         file: Table with one row per example, or a glob pattern of Parquet files, which may contain the images.
@@ -49,7 +46,7 @@ class CrossedSource(Source):
     strata: list[str] = []
 
     @property
-    def candidates(self) -> tuple[int, int]:
+    def candidates_per_query(self) -> tuple[int, int]:
         return 2, 1
 
     def needs(self) -> list[str]:
@@ -61,21 +58,14 @@ class CrossedSource(Source):
     def read(self, folder: Path) -> Dataset:
         examples = Examples()
         columns = PictureColumns(self.pair, self.images, self.prefix, self.picture)
-        for row, (where, entry) in enumerate(self._rows(folder)):
+        wanted = [*self.captions, *self.strata, *([self.example] if self.example else [])]
+        for row, (where, entry) in enumerate(rows_with_pictures(folder, self.file, self.pair, wanted)):
             id = text_in(where, entry, self.example) if self.example else str(row)
             for number, (source, path) in enumerate(columns.of(folder, where, entry)):
                 image = ImageSample(f"{id}-{number}", source, path)
                 examples.add(image, text_in(where, entry, self.captions[number]))
             examples.strata += [stratum_name(where, entry, *self.strata)] if self.strata else []
         return examples.dataset(inside(folder, self.file))
-
-    def _rows(self, folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-        file = inside(folder, self.file)
-        rows = read_json_file(file) if file.suffix.lower() == ".json" else None
-        if isinstance(rows, list) and all(isinstance(row, list) for row in rows):
-            return ((f"{file}:{number}", row_as_mapping(row)) for number, row in enumerate(rows, start=1))
-        wanted = [*self.captions, *self.strata, *([self.example] if self.example else [])]
-        return rows_with_pictures(folder, self.file, self.pair, wanted)
 
 
 class Examples:

@@ -12,15 +12,6 @@ from goldieval.data.cropped import Box
 from goldieval.data.table_files import value_of
 
 
-def row_as_mapping(item: Any) -> Any:
-    """Return a list as a mapping from ``0``, ``1`` and so on to its values; anything else is returned as it is.
-
-    >>> row_as_mapping([7, "a bus"])
-    {'0': 7, '1': 'a bus'}
-    """
-    return {str(number): value for number, value in enumerate(item)} if isinstance(item, list) else item
-
-
 def index_of(where: str, item: dict[str, Any], key: str, count: int) -> int:
     """Return the number under a key, which may be written as text.
 

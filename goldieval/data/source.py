@@ -104,7 +104,7 @@ class Source(BaseModel):
         return os.path.isabs(self.path) and not Path(os.path.abspath(self.path)).is_relative_to(card.parent.absolute())
 
     @property
-    def candidates(self) -> tuple[int, int]:
+    def candidates_per_query(self) -> tuple[int, int]:
         """Number of candidates of every query, and how many of them are true; zeros where the data say."""
         return 0, 0
 

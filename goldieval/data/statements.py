@@ -58,7 +58,7 @@ class StatementsSource(Source):
         return self
 
     @property
-    def candidates(self) -> tuple[int, int]:
+    def candidates_per_query(self) -> tuple[int, int]:
         return 2, 1
 
     def needs(self) -> list[str]:

@@ -122,6 +122,15 @@ def is_caption_file(file: Path) -> bool:
         return CAPTION_LINE.fullmatch(stream.readline(LONGEST_FIELD).rstrip("\n")) is not None
 
 
+def row_as_mapping(row: Any) -> Any:
+    """Return a list as a mapping from ``0``, ``1`` and so on to its values; anything else is returned as it is.
+
+    >>> row_as_mapping([7, "a bus"])
+    {'0': 7, '1': 'a bus'}
+    """
+    return {str(place): value for place, value in enumerate(row)} if isinstance(row, list) else row
+
+
 def _json(file: Path, records: str) -> Numbered:
     """Yield the rows of a JSON list or mapping; a row that is a list has its positions as columns."""
     content = read_json_file(file)
@@ -133,7 +142,7 @@ def _json(file: Path, records: str) -> Numbered:
             f"{file}: expected a JSON list with one entry per image{f' under {records!r}' if records else ''}."
         )
     for number, row in enumerate(rows, start=1):
-        yield number, {str(place): value for place, value in enumerate(row)} if isinstance(row, list) else row
+        yield number, row_as_mapping(row)
 
 
 def rows_of_mapping(content: dict[str, Any]) -> list[Any] | None:

@@ -29,7 +29,7 @@ class PlanLine:
         model: its model spec.
         task: name of the task.
         expected: published value and tolerance of each metric.
-        weights_megabytes: size of the weights.
+        weights_megabytes: size of the weights; None if it is not known.
         data_megabytes: size of the task's data; 0 if it is not known.
         gmacs: 10^9 multiply-adds that encoding takes; None if it is not known.
         missing: why the task cannot be run; empty if it can.
@@ -39,7 +39,7 @@ class PlanLine:
     model: str
     task: str
     expected: dict[str, tuple[float, float]]
-    weights_megabytes: float
+    weights_megabytes: float | None
     data_megabytes: float
     gmacs: float | None
     missing: str
@@ -64,10 +64,13 @@ def plan(everything: bool, as_json: bool = False) -> str:
     text: list[str] = []
     for _, group in groupby(plan_lines, key=lambda line: line.checkpoint):
         rows = list(group)
-        text.append(f"{rows[0].checkpoint}  {rows[0].model}  ({rows[0].weights_megabytes:,.0f} MB)")
+        size = rows[0].weights_megabytes
+        text.append(
+            f"{rows[0].checkpoint}  {rows[0].model}  ({'size not known' if size is None else f'{size:,.0f} MB'})"
+        )
         text += [_plan_line(row) for row in rows]
     numbers = sum(len(line.expected) for line in plan_lines)
-    weights = sum({line.checkpoint: line.weights_megabytes for line in plan_lines}.values())
+    weights = sum({line.checkpoint: line.weights_megabytes or 0 for line in plan_lines}.values())
     cpu, gpu = (sum(line.hours(rate) or 0 for line in plan_lines) for rate in (CPU_RATE, GPU_RATE))
     text += [
         f"{numbers} numbers of {len({line.checkpoint for line in plan_lines})} checkpoints on "
@@ -107,7 +110,7 @@ def _line(catalogue: Catalogue, name: str, group: Sequence[PublishedEntry]) -> P
     try:
         card = catalogue.select([name]).tasks[0].card
         data = float(getattr(card.source, "megabytes", 0) or 0)
-        if card.expect.images:
+        if card.expect.images and first.gmacs:
             texts = card.expect.texts or 0
             gmacs = card.expect.images * first.gmacs[0] + texts * first.gmacs[1]
     except GoldievalError:

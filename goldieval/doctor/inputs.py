@@ -8,6 +8,7 @@ import torch
 
 from goldieval.doctor.check import Check
 from goldieval.doctor.subject import TEXTS, TOO_LONG, Subject, uniform_picture
+from goldieval.models.listing import checked_against
 
 BLACK, GREY, WHITE, RED = (0, 0, 0), (128, 128, 128), (255, 255, 255), (255, 0, 0)
 
@@ -63,6 +64,12 @@ def context_length(subject: Subject) -> Check:
     kept = len(ends) > 0 and bool(cut[-1] == short[ends[-1]])
     how = "keeps the end token" if kept else "loses the end token (wrong for end-token pooling)"
     return Check("context length", None, f"{tokens.shape[1]} tokens; cutting a longer text {how}")
+
+
+def layout(subject: Subject) -> list[Check]:
+    """Report what the adapter of a family was compared with, if that is known: released weights were run with none."""
+    compared = checked_against(subject.info.family)
+    return [Check("layout", None, f"compared with {compared}; no released weights")] if compared else []
 
 
 def activation(subject: Subject) -> Check:

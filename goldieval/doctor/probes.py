@@ -54,7 +54,7 @@ def probe(model: Model, spec: ModelSpec) -> list[Check]:
         return [Check("describe", False, reason(error))]
     before = _modes(subject)
     with inference(model):
-        finding = [run_probe(each, subject) for each in PROBES]
+        finding = [*(run_probe(each, subject) for each in PROBES), *inputs.layout(subject)]
     return [*finding, run_probe(numerics.fingerprint, subject), left_as_found(subject, before)]
 
 

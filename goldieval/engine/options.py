@@ -54,7 +54,7 @@ class Options:
         dry_run: whether only the plan is made.
         scoring: ``global``, ``conditioned`` or ``shortlist:K``; None leaves it to the card and the model.
         subset: ``present`` leaves out images whose picture file is missing; empty for all images.
-        save_images: number of pictures of each segmentation to write with truth and prediction.
+        save_images: number of pictures of each segmentation, or with boxes, to write with truth and prediction.
         log: names of the trackers that get the scores.
         shard: the part of models and tasks to evaluate; None for all of them.
         distributed: whether the processes of a launcher, or of a training that is under way, share the work.

@@ -75,7 +75,7 @@ def evaluate(
         scoring: ``global``, ``conditioned`` or ``shortlist:K`` for all tasks that compare images with texts; None
             leaves it to the cards and the model.
         subset: ``present`` leaves out images whose picture file is missing; the records are marked as subsets.
-        save_images: number of pictures of each segmentation to write with truth and prediction.
+        save_images: number of pictures of each segmentation, or with boxes, to write with truth and prediction.
         log: trackers that get the scores: ``tensorboard``, ``wandb``, ``mlflow``, ``trackio``. Each model's step is the
             number of images that it has seen, else the step or epoch in its name, so that checkpoints give a curve.
         shard: ``I/N`` or ``(I, N)``, the part I of N, from 0, of models and tasks, for jobs that divide the work;

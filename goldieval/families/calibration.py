@@ -44,6 +44,9 @@ def calibration_of(outcomes: Columns, probabilities: str, missing: str = "") -> 
     return Calibration(
         probabilities=probabilities,
         missing=missing,
-        bins=[ReliabilityBin(**each._asdict()) for each in bins],
+        bins=[
+            ReliabilityBin(low=low, high=high, count=count, confidence=confidence, accuracy=accuracy)
+            for low, high, count, confidence, accuracy in bins
+        ],
         bias=biases,
     )

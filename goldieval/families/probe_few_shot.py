@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import product
+from typing import Any
 
 import numpy as np
 import torch
@@ -84,8 +85,9 @@ def prototypes(features: torch.Tensor, labels: torch.Tensor, classes: int) -> to
     """
     order = labels.argsort(stable=True)
     means = torch.zeros(classes, features.shape[1], device=features.device)
-    present, sizes = labels.unique(return_counts=True)
-    groups = torch.split(features[order], sizes.tolist())
+    sizes = torch.bincount(labels, minlength=classes)
+    present = sizes.nonzero()[:, 0]
+    groups = torch.split(features[order], sizes[present].tolist())
     means[present] = unit(torch.stack([group.mean(0) for group in groups]), "class")
     return means
 
@@ -93,7 +95,7 @@ def prototypes(features: torch.Tensor, labels: torch.Tensor, classes: int) -> to
 def part(data: ProbeData, params: ProbeParams, samples: str) -> Probe:
     """Return how the classifiers were fitted, for the record."""
     ridge = params.method == "ridge"
-    settings = {"l2": params.l2} if ridge else {}
+    settings: dict[str, Any] = {"l2": params.l2} if ridge else {}
     if params.shots:
         settings |= {"shots": sorted(params.shots), "seeds": params.seeds, "samples": samples}
     features = f"{UNIT}, standardised by the mean and deviation of the images fitted on" if ridge else UNIT

@@ -6,12 +6,14 @@ boxes in the readable pictures.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
+from PIL import Image
 
+from goldieval.data.image_source import open_planned
 from goldieval.data.samples import Dataset
 from goldieval.families.aggregates import measure, strata_columns, ties_of
 from goldieval.families.answers import answer_columns, strata_lists
@@ -20,8 +22,10 @@ from goldieval.families.classes import rows_of
 from goldieval.families.region_candidates import Candidates, OwnTexts, SharedClasses
 from goldieval.families.region_counts import Counts, region_counts
 from goldieval.families.region_prepared import RegionsPrepared, prepared_regions
+from goldieval.families.region_sheet import DrawnBox, region_sheet, sheet_name
 from goldieval.families.region_vectors import check_way, way_of
 from goldieval.metrics.answers import NOBODY, Answers
+from goldieval.metrics.query_values import Columns
 from goldieval.metrics.ranks import Ranks
 from goldieval.models.adapter import Model
 from goldieval.models.inputs import Batching
@@ -30,8 +34,23 @@ from goldieval.tasks.card import Task
 from goldieval.tasks.region_params import RegionsParams
 
 
-class Regions(Family[RegionsPrepared, Counts]):
+@dataclass(frozen=True)
+class RegionsEvidence:
+    """What was measured of the boxes of a task.
+
+    Attributes:
+        counts: How the true candidate of each box compares with the others, see ``region_counts``.
+        drawn: The first pictures by their index, as many as the run draws.
+    """
+
+    counts: Counts
+    drawn: Mapping[int, Image.Image] = field(default_factory=dict)
+
+
+class Regions(Family[RegionsPrepared, RegionsEvidence]):
     """Accuracy of the best-scoring candidate of each box."""
+
+    draws_pictures = True
 
     def prepare(self, task: Task, dataset: Dataset) -> RegionsPrepared:
         """Check the boxes, and list the texts. Raises TaskError if something is missing or does not match."""
@@ -51,7 +70,7 @@ class Regions(Family[RegionsPrepared, Counts]):
         count, what = (len(prepared.boxes), "boxes") if crops else (len(prepared.dataset.images), "images")
         return -(-count // batching.images), f"batches of at most {batching.images:,} {what}"
 
-    def collect(self, run: TaskRun[RegionsPrepared]) -> Counts:
+    def collect(self, run: TaskRun[RegionsPrepared]) -> RegionsEvidence:
         """Compare every box of the readable pictures with its candidates.
 
         Raises:
@@ -61,35 +80,40 @@ class Regions(Family[RegionsPrepared, Counts]):
         check_way(run.prepared.params.region, run.model)
         device = str(getattr(run.model, "device", "cpu"))
         way = way_of(run.prepared.params, run.model, device)
-        return region_counts(run, way, _candidates(run, device))
+        counts = region_counts(run, way, _candidates(run, device))
+        return RegionsEvidence(counts, _pictures(run) if run.group.rank == 0 else {})
 
-    def score(self, prepared: RegionsPrepared, evidence: Counts) -> Scored:
+    def score(self, prepared: RegionsPrepared, evidence: RegionsEvidence) -> Scored:
         """Compute accuracies from the ranks of the true candidates."""
-        boxes, dataset = prepared.boxes, prepared.dataset
-        assert evidence["box"].shape == (len(boxes),), "a box without a result"
-        empty, shown = evidence["empty"], prepared.shown_candidates
-        above, place = (np.where(empty, shown - 1, evidence[name]) for name in ("above", "place"))
+        boxes, dataset, counts = prepared.boxes, prepared.dataset, evidence.counts
+        assert counts["box"].shape == (len(boxes),), "a box without a result"
+        empty, shown = counts["empty"], prepared.shown_candidates
+        above, place = (np.where(empty, shown - 1, counts[name]) for name in ("above", "place"))
         one = np.ones(len(boxes), dtype=np.int64)
-        ranks = Ranks(above, np.where(empty, 0, evidence["tied"]), one, one, int(shown.max()))
+        ranks = Ranks(above, np.where(empty, 0, counts["tied"]), one, one, int(shown.max()))
         ties, warnings = ties_of([ranks], [1])
         outcomes = {
             "direction": np.full(len(boxes), "i2c" if prepared.class_names else "i2t", dtype=object),
             "sample_id": np.array(boxes.ids, dtype=object),
             "cluster_id": _of_images([image.id for image in dataset.images], boxes.image),
             **({"label": boxes.labels} if boxes.labels is not None else {}),
-            "prediction": evidence["prediction"],
+            "prediction": counts["prediction"],
             "place": place,
             "rank_low": ranks.low,
             "rank_high": ranks.high,
             "image": _of_images([image.path for image in dataset.images], boxes.image),
             "box": _lists(boxes.corners),
-            **_answers(prepared, evidence),
+            **_answers(prepared, counts),
             **strata_lists(dataset),
         }
         context = {"cluster": boxes.image, "chance": 1 / shown, "candidates": shown}
         context |= strata_columns(dataset, prepared.params.strata)
         metrics = measure(prepared.task, outcomes, context, {"classes": int(shown.max())})
-        return Scored(metrics, outcomes, ties, [*_about_empty(empty), *warnings])
+        pictures = {
+            sheet_name(row, dataset.images[row].id): region_sheet(picture, _drawn(prepared, outcomes, row))
+            for row, picture in evidence.drawn.items()
+        }
+        return Scored(metrics, outcomes, ties, [*_about_empty(empty), *warnings], pictures=pictures)
 
 
 FAMILY = Regions()
@@ -104,6 +128,24 @@ def _candidates(run: TaskRun[RegionsPrepared], device: str) -> Candidates:
         return OwnTexts(texts, prepared.candidates, reading, pool)
     assert prepared.boxes.labels is not None
     return SharedClasses(texts, rows_of(prepared.filled, prepared.texts), prepared.boxes.labels, reading, pool)
+
+
+def _pictures(run: TaskRun[RegionsPrepared]) -> dict[int, Image.Image]:
+    """Return the first pictures of the task, as many as the run draws."""
+    keys = run.keys[: run.pictures_to_draw]
+    return {row: open_planned(run.sources[key], key) for row, key in enumerate(keys)}
+
+
+def _drawn(prepared: RegionsPrepared, outcomes: Columns, image: int) -> list[DrawnBox]:
+    """Return the boxes of a picture with their answers."""
+    names, given = prepared.class_names, outcomes["prediction"].tolist()
+    shown = []
+    for box in np.flatnonzero(prepared.boxes.image == image).tolist():
+        options = names or [prepared.dataset.texts[row].text for row in prepared.boxes.candidates[box]]
+        taken = "" if given[box] == NOBODY else options[given[box]]
+        is_right = outcomes["place"][box] == 0
+        shown.append(DrawnBox(prepared.boxes.corners[box].tolist(), str(outcomes["text"][box]), taken, is_right))
+    return shown
 
 
 def _answers(prepared: RegionsPrepared, evidence: Counts) -> dict[str, np.ndarray]:

@@ -28,14 +28,14 @@ class Bin(NamedTuple):
     Attributes:
         low: lower end of its confidences, exclusive.
         high: upper end, inclusive.
-        count: number of predictions.
+        predictions: number of predictions.
         confidence: their mean confidence; 0 in an empty bin.
         accuracy: share of them that is right; 0 in an empty bin.
     """
 
     low: float
     high: float
-    count: int
+    predictions: int
     confidence: float
     accuracy: float
 
@@ -145,7 +145,8 @@ def error_interval(gaps: np.ndarray, which: np.ndarray, clusters: np.ndarray) ->
 def error_influence(gaps: np.ndarray, which: np.ndarray) -> np.ndarray:
     """Return the influence of each sample on the calibration error, (samples,); they add up to 0."""
     moved: np.ndarray = np.sign(np.bincount(which, gaps))[which] * gaps
-    return (moved - moved.mean()) / len(gaps)
+    influence: np.ndarray = (moved - moved.mean()) / len(gaps)
+    return influence
 
 
 def paired_errors(a: tuple[np.ndarray, np.ndarray], b: tuple[np.ndarray, np.ndarray], clusters: np.ndarray) -> Paired:

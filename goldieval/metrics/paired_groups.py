@@ -53,4 +53,5 @@ def _mean_of_shares(sums: np.ndarray, sizes: np.ndarray, whole: np.ndarray) -> n
         whole: share of each group in all queries, (groups,).
     """
     shares = np.divide(sums, sizes, out=np.broadcast_to(whole, sums.shape).copy(), where=sizes > 0)
-    return shares.mean(axis=1)
+    means: np.ndarray = shares.mean(axis=1)
+    return means

@@ -54,8 +54,8 @@ class Checkpoint(_Part):
         architecture: Name of the architecture.
         images: Training images, as stated by the authors.
         licence: Licence of the weights.
-        megabytes: Size of the weights in float32.
-        gmacs: Multiply-adds of one image and of one text, in 10^9.
+        megabytes: Size of the weights in float32; None if it is not known.
+        gmacs: Multiply-adds of one image and of one text, in 10^9; None if they are not known.
         note: What the user must know or do first.
         published: Published results.
     """
@@ -67,8 +67,8 @@ class Checkpoint(_Part):
     architecture: str
     images: str
     licence: str
-    megabytes: Positive
-    gmacs: tuple[Positive, Positive]
+    megabytes: Positive | None = None
+    gmacs: tuple[Positive, Positive] | None = None
     note: str = ""
     published: list[PublishedNumber] = []
 

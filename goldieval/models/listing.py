@@ -89,6 +89,7 @@ class _Facts(_Part):
     data: list[_Data]
     licences: list[_Licence]
     named: list[_Named]
+    checked: dict[str, str]
     parameters: dict[str, Annotated[int, Field(gt=0)]]
 
 
@@ -102,6 +103,11 @@ def listed_models() -> list[ListedModel]:
 def listed_specs(family: str) -> list[str]:
     """Return the specs of the checkpoints of one family."""
     return [each.model for each in listed_models() if each.family == family]
+
+
+def checked_against(family: str) -> str:
+    """Return what the adapter of a family was compared with; empty if nothing is said of it."""
+    return _facts().checked.get(family, "")
 
 
 def parse_count(text: str, option: str) -> float:

@@ -73,8 +73,11 @@ def members_of(average: Average, entries: Sequence[Entry], tasks: Mapping[str, T
     own = [entry for entry in entries if entry.record.task.name in average.tasks]
     if not own:
         return []
+    by_task: dict[str, list[Entry]] = {name: [] for name in average.tasks}
+    for entry in sorted(own, key=lambda entry: entry.record.run.started, reverse=True):
+        by_task[entry.record.task.name].append(entry)
     found = [
-        _under(average, own, tasks, precision, mode)
+        _under(Members(average, precision, mode, own[0].record), by_task, tasks)
         for precision in dict.fromkeys(entry.record.model.precision for entry in own)
         for mode in _modes(own)
     ]
@@ -99,12 +102,10 @@ def _is_mode(scoring: str) -> bool:
         return False
 
 
-def _under(average: Average, entries: Sequence[Entry], tasks: Mapping[str, Task], precision: str, mode: str) -> Members:
-    members = Members(average, precision, mode, entries[0].record)
-    for name in average.tasks:
-        newest = sorted(entries, key=lambda entry: entry.record.run.started, reverse=True)
-        of_task = [entry for entry in newest if entry.record.task.name == name]
-        faults = [_fault(entry.record, average, tasks[name], precision, mode) for entry in of_task]
+def _under(members: Members, by_task: Mapping[str, Sequence[Entry]], tasks: Mapping[str, Task]) -> Members:
+    """Fill in the members of an average under a setting: of each task the newest record that can be averaged."""
+    for name, of_task in by_task.items():
+        faults = [_fault(entry.record, members, tasks[name]) for entry in of_task]
         if "" in faults:
             members.entries[name] = of_task[faults.index("")]
         else:
@@ -112,9 +113,9 @@ def _under(average: Average, entries: Sequence[Entry], tasks: Mapping[str, Task]
     return members
 
 
-def _fault(record: Record, average: Average, task: Task, precision: str, mode: str) -> str:
+def _fault(record: Record, members: Members, task: Task) -> str:
     """Return why a record cannot be averaged under a setting; empty where it can."""
-    part, modes = record.task, {task.card.params.mode(mode), task.card.params.mode(mode, mode)}
+    part, mode, params = record.task, members.scoring, task.card.params
     if record.status == "failed":
         return "failed"
     if part.limit is not None or part.subset:
@@ -125,10 +126,10 @@ def _fault(record: Record, average: Average, task: Task, precision: str, mode: s
         return "another protocol (--set)"
     if part.card_sha256 != task.hash:
         return "another version of the card"
-    if record.model.precision != precision:
-        return f"not in {precision}"
-    if part.scoring not in modes:
+    if record.model.precision != members.precision:
+        return f"not in {members.precision}"
+    if part.scoring not in {params.mode(mode), params.mode(mode, mode)}:
         return f"not in {mode} scoring"
-    lacking = [name for member in average.members if member.task == part.name for name in member.metric]
-    absent = [name for name in lacking if name not in record.metrics]
+    needed = [name for member in members.average.members if member.task == part.name for name in member.metric]
+    absent = [name for name in needed if name not in record.metrics]
     return f"without {listing(absent)}" if absent else ""

@@ -25,7 +25,7 @@ class Efficiency:
     Attributes:
         title: task and metric.
         points: the models whose training data are known.
-        left_out: published models whose training data are not known.
+        left_out: published and imported models whose training data are not known.
         missing: one line for each measured model that is not among the points, with the reason.
         chance: chance level in percent; None where it is not known.
         unmatched: patterns of labels and of training data that no model has.
@@ -54,11 +54,12 @@ def efficiency(spec: TableSpec, sources: TableSources) -> Efficiency | None:
     points, missing, main = measured_points(task, metric, spec, sources)
     scoring = main.scoring if main else ""
     published = _published(task, metric, scoring, spec, sources)
-    everything = [replace(point, asked=_asked(point, spec.plot.labels)) for point in [*published, *points]]
+    imported = _imported(task, metric, {point.name for point in published}, sources)  # below the others
+    everything = [replace(point, asked=_asked(point, spec.plot.labels)) for point in [*imported, *published, *points]]
     placed = [point for point in everything if point.unique_pairs or point.images_seen]
     unknown = [point for point in everything if not (point.unique_pairs or point.images_seen)]
     missing += [f"{point.name}: {_how_to_place(point)}" for point in unknown if point.kind == "ours"]
-    left_out = [point.name for point in unknown if point.kind == "published"]
+    left_out = [point.name for point in unknown if point.kind != "ours"]
     unmatched = [
         f"--label {pattern}"
         for pattern in spec.plot.labels
@@ -132,3 +133,17 @@ def _published(task: str, metric: str, scoring: str, spec: TableSpec, sources: T
                 )
                 break
     return points
+
+
+def _imported(task: str, metric: str, published: set[str], sources: TableSources) -> list[EfficiencyPoint]:
+    """Return imported scores of models that have no published one, with the training data of the same weights."""
+    points: dict[str, EfficiencyPoint] = {}
+    for score in sources.imported:
+        if (score.task, score.metric) != (task, metric) or score.value is None or score.unit != "percent":
+            continue
+        known = sources.published.named(score.model)
+        name, spec = (known.name, known.spec) if known else (score.model, "")
+        data = (known.unique_pairs, known.images_seen) if known else (None, None)
+        if name not in published:
+            points.setdefault(name, EfficiencyPoint(name, "imported", 100 * score.value, None, None, *data, spec=spec))
+    return list(points.values())

@@ -11,8 +11,9 @@ def chosen_column(spec: TableSpec, sources: TableSources) -> tuple[str, str] | N
     """Return task and metric of the plot; None where the table has no plot or nothing to plot.
 
     A specification may name them. Otherwise, it is the column of the table with the most measured models whose
-    training data are known, then with the most measured models, then with the most published ones of known training
-    data; the first one of several. A table without columns is plotted for the most published headline metric.
+    training data are known, then with the most measured models, then the average of a suite, then the one with the
+    most published models of known training data; the first one of several. A table without columns is plotted for a
+    suite's average or the most published headline metric.
     """
     if spec.plot is None:
         return None
@@ -32,8 +33,11 @@ def _columns(spec: TableSpec, sources: TableSources) -> list[tuple[str, str]]:
     return columns
 
 
-def _known(column: tuple[str, str], spec: TableSpec, sources: TableSources) -> tuple[int, int, int, bool]:
-    """Return how much is known of a column: measured models with training data, measured models, published ones."""
+def _known(column: tuple[str, str], spec: TableSpec, sources: TableSources) -> tuple[int, int, bool, int, bool]:
+    """Return how much is known of a column: measured models with training data, measured models, published ones.
+
+    Before published models are counted, the average of a suite is preferred to single sets.
+    """
     task, metric = column
     records = records_of(task, metric, sources)
     placed = sum(any(training_data(record, spec, sources)) for record in records)
@@ -45,4 +49,4 @@ def _known(column: tuple[str, str], spec: TableSpec, sources: TableSources) -> t
     }
     known = sum(bool(models[name].unique_pairs or models[name].images_seen) for name in published)
     headline = task in sources.tasks and sources.tasks[task].card.headline == metric
-    return placed, len(records), known, headline
+    return placed, len(records), task in sources.averages and known > 1, known, headline

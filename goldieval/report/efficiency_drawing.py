@@ -24,20 +24,14 @@ from goldieval.report.efficiency_legend import (
     y_ticks,
 )
 from goldieval.report.efficiency_point import EfficiencyPoint
+from goldieval.report.figure_files import DOTS_PER_INCH, SETTINGS
 from goldieval.report.label_places import Box, Label, Place, place_labels
 
 WIDTH, PANEL_HEIGHT, LEGEND_ROW = 7.0, 3.1, 0.17  # inches; the width is that of the text of a page
-DOTS_PER_INCH = 300
 MARKERS = {"circle": "o", "square": "s", "diamond": "D", "triangle-up": "^", "triangle-down": "v", "pentagon": "p",
            "hexagon": "h", "plus": "P", "cross": "X"}  # fmt: skip
 MARKER_POINTS = 5.0
 LABEL_POINTS = 6.5
-SETTINGS: Any = {
-    "font.size": 8,
-    "axes.linewidth": 0.7,
-    "pdf.fonttype": 42,  # TrueType: publishers refuse Type 3
-    "svg.hashsalt": "goldieval",  # the same data give the same file
-}
 
 
 @dataclass

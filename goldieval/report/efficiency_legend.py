@@ -14,6 +14,7 @@ from goldieval.report.short_names import shortened
 
 MEASURED = "measured here, with 95 % interval"
 OTHER = "other published"
+IMPORTED = "imported from other harnesses"
 SHAPES = ("square", "diamond", "triangle-up", "triangle-down", "pentagon", "hexagon", "plus", "cross")
 INK = "#000000"
 """The colour of text, which a page in a dark scheme turns."""
@@ -22,6 +23,7 @@ COLOURS = ("#0072B2", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#777777", INK
 """Okabe and Ito's colours, which colour-blind readers can tell apart; shapes do the same in greyscale."""
 
 MEASURED_COLOUR = "#D55E00"
+IMPORTED_COLOUR = "#777777"
 LABEL_CELLS = 30
 ELLIPSIS = "…"
 UNITS = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "k"), (1, ""))
@@ -58,11 +60,14 @@ def styles(points: Sequence[EfficiencyPoint]) -> tuple[list[Style], list[Style]]
         group: Style(cut(one_line(group)), shape, colour, False)
         for group, shape, colour in zip(named, SHAPES, COLOURS, strict=False)
     }
+    by_group[IMPORTED] = Style(IMPORTED, "circle", IMPORTED_COLOUR, False)
     by_group[MEASURED] = Style(MEASURED, "circle", MEASURED_COLOUR, True)
     rest = Style(OTHER, SHAPES[-1], COLOURS[-1], False)
     of_points = [by_group.get(group, rest) for group in groups]
     entries = [
-        style for style in [by_group[MEASURED], *(by_group[group] for group in named), rest] if style in of_points
+        style
+        for style in [by_group[MEASURED], *(by_group[group] for group in named), rest, by_group[IMPORTED]]
+        if style in of_points
     ]
     return of_points, entries
 
@@ -70,6 +75,8 @@ def styles(points: Sequence[EfficiencyPoint]) -> tuple[list[Style], list[Style]]
 def _group(point: EfficiencyPoint) -> str:
     if point.kind == "ours":
         return MEASURED
+    if point.kind == "imported":
+        return IMPORTED
     family = point.name.split()[0].rstrip(",") if point.name.split() else point.name
     return f"{family}, {point.other_scoring}" if point.other_scoring else family
 

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import io
-import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from goldieval.core.errors import GoldievalError
-from goldieval.core.files import atomic_write
 from goldieval.report.efficiency import Efficiency, efficiency
-from goldieval.report.efficiency_drawing import DOTS_PER_INCH, SETTINGS, Drawing, draw
+from goldieval.report.efficiency_drawing import Drawing, draw
+from goldieval.report.figure_files import check_kind, write_figure
 
 if TYPE_CHECKING:
     from goldieval.report.built_table import BuiltTable
-
-KINDS = (".png", ".pdf", ".svg")
 
 
 def write_plot(file: Path, built: BuiltTable) -> list[str]:
@@ -25,8 +21,7 @@ def write_plot(file: Path, built: BuiltTable) -> list[str]:
         GoldievalError: a suffix other than .png, .pdf or .svg, a table without a plot, no data, or a file that cannot
             be written.
     """
-    if file.suffix not in KINDS:
-        raise GoldievalError(f"--plot {file}: name a .png, .pdf or .svg file.")
+    check_kind(file, "--plot")
     plot = efficiency(built.spec, built.sources)
     if plot is None:
         raise GoldievalError(
@@ -36,17 +31,14 @@ def write_plot(file: Path, built: BuiltTable) -> list[str]:
         reasons = f" {plot.missing[0]}." if plot.missing else ""
         raise GoldievalError(f"--plot: no score of {plot.title} has known training data.{reasons}")
     drawing = draw(plot)
-    content = _encoded(drawing.figure, file.suffix[1:])
-    try:
-        atomic_write(file, content)
-    except OSError as error:
-        raise GoldievalError(f"--plot {file}: {error.strerror or error}.") from error
-    return [f"{file}: {len(content) / 1e3:,.0f} kB, {_about(plot)}", *_not_shown(plot, drawing)]
+    size = write_figure(file, drawing.figure, "--plot")
+    return [f"{file}: {size / 1e3:,.0f} kB, {_about(plot)}", *_not_shown(plot, drawing)]
 
 
 def _about(plot: Efficiency) -> str:
-    measured = sum(point.kind == "ours" for point in plot.points)
-    return f"{plot.title}: {measured} measured here, {len(plot.points) - measured} published"
+    kinds = [point.kind for point in plot.points]
+    imported = f", {kinds.count('imported')} imported" if "imported" in kinds else ""
+    return f"{plot.title}: {kinds.count('ours')} measured here, {kinds.count('published')} published{imported}"
 
 
 def _not_shown(plot: Efficiency, drawing: Drawing) -> list[str]:
@@ -56,16 +48,5 @@ def _not_shown(plot: Efficiency, drawing: Drawing) -> list[str]:
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""
         lines.append(f"no room for the labels of {', '.join(names[:3])}{more}; --label NAME places one first")
     if plot.left_out:
-        lines.append(f"left out: {len(plot.left_out)} published models whose training data are not known")
+        lines.append(f"left out: {len(plot.left_out)} models whose training data are not known")
     return lines
-
-
-def _encoded(figure: Any, kind: str) -> bytes:
-    import matplotlib
-
-    stream = io.BytesIO()
-    undated = {"pdf": {"CreationDate": None}, "png": {"Software": None}, "svg": {"Date": None}}[kind]
-    with matplotlib.rc_context(SETTINGS), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
-        figure.savefig(stream, format=kind, dpi=DOTS_PER_INCH, metadata=undated)
-    return stream.getvalue()

@@ -15,11 +15,12 @@ from pathlib import Path
 from goldieval.metrics.effective import Z95
 from goldieval.metrics.intervals import Z80
 from goldieval.metrics.registry import metric_of
-from goldieval.report.field import average
+from goldieval.report.field.average import Name, average_error
 from goldieval.report.field.numbers import units_of
 from goldieval.report.published import GRADES
 from goldieval.report.score import Score
 from goldieval.report.table_sources import TableSources
+from goldieval.tasks.averages import Average
 from goldieval.tasks.catalogue import packaged
 
 POWER = Z95 + Z80
@@ -177,8 +178,8 @@ def _claim(
     first, second = baseline.value or 0.0, method.value or 0.0
     n = units_of(method.task, method.metric, sources)
     independent, paired = None, None
-    if (method.task, method.metric) == average.NAME:
-        independent = math.sqrt(2) * _error_of_averages(sources)
+    if method.task in sources.averages:
+        independent = math.sqrt(2) * _error_of_averages(sources.averages[method.task], sources)
         paired = independent * math.sqrt(ratios[0]), independent * math.sqrt(ratios[1])
     elif n is not None and metric_of(method.metric).unit.stored_as == "fraction":
         independent = independent_error(first, second, n)
@@ -187,13 +188,13 @@ def _claim(
     return Claim(*names, method.task, method.metric, (first, second), n, independent, paired)
 
 
-def _error_of_averages(sources: TableSources) -> float:
-    """Return the greatest error of an average of 38 sets, among the published models of which every set is known."""
-    by_model: dict[str, dict[average.Name, float]] = {}
+def _error_of_averages(average: Average, sources: TableSources) -> float:
+    """Return the greatest error of an average, among the published models of which every member is known."""
+    by_model: dict[str, dict[Name, float]] = {}
     for score in sources.published.scores:
         if score.value is not None:
             by_model.setdefault(score.model, {}).setdefault((score.task, score.metric), score.value)
-    errors = [average.average_error(scores, sources) for scores in by_model.values()]
+    errors = [average_error(average, scores, sources) for scores in by_model.values()]
     return max(error for error in errors if error is not None)
 
 

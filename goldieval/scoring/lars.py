@@ -85,9 +85,9 @@ def fit_lars(features: torch.Tensor, labels: torch.Tensor, classes: int, schedul
                 gradients = _gradients(state, features[rows].float(), labels[rows], run)
                 _move(state, *gradients, schedule.rate(epoch + step / steps, batch))
     scale = 1 / (state.variance + EPSILON).sqrt()
-    parts = (state.mean, scale, state.weight, state.bias)
     on = torch.device("cpu") if features.device.type == "mps" else features.device
-    return Linear(*(part.to(on).double() for part in parts), steps=steps * schedule.epochs, converged=True)
+    mean, scale, weight, bias = (part.to(on).double() for part in (state.mean, scale, state.weight, state.bias))
+    return Linear(mean, scale, weight, bias, steps=steps * schedule.epochs, converged=True)
 
 
 def _start(features: torch.Tensor, classes: int, generator: torch.Generator) -> _State:

@@ -75,7 +75,7 @@ FLAGS = {
         "--out",
         "--json",
     ],
-    "show": ["place", "--format", "--model", "--tasks-dir", "--json"],
+    "show": ["place", "--format", "--model", "--tasks-dir", "--json", "--reliability", "--task"],
     "table": [
         "spec",
         "--out",
@@ -120,6 +120,7 @@ FLAGS = {
         "--data-dir",
         "--tasks-dir",
     ],
+    "data outcomes": ["file", "--task", "--model", "--columns", "--out", "--data-dir", "--tasks-dir"],
     "data import": [
         "what",
         "--family",

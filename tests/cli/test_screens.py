@@ -52,7 +52,8 @@ def test_list_of_tasks_fits_the_window_and_no_word_is_cut(monkeypatch: pytest.Mo
     words = set(text.split())
     for task in tasks:
         shown = {task["task"], *task["licence"].split(), *task["data"].split()}
-        assert shown | ({task["family"], f"{task['images']:,}"} if columns >= 130 else set()) <= words
+        images = "–" if task["images"] is None else f"{task['images']:,}"
+        assert shown | ({task["family"], images} if columns >= 130 else set()) <= words
 
 
 def test_list_of_tasks_is_a_table_in_80_columns_with_the_last_score(
@@ -133,10 +134,7 @@ def test_ls_says_whether_data_are_here(tmp_path: Path) -> None:
     rows = json.loads(goldieval("ls", "--tasks-dir", "cards", "--json").out)
     found = {row["task"]: row["data"] for row in rows}
     assert (found["mine"], found["cifar10"], found["shapes-zeroshot"]) == ("present", "missing", "made here")
-    assert [row["task"] for row in json.loads(goldieval("ls", "tasks", "coco*", "--json").out)] == [
-        "coco-karpathy",
-        "coco-object",
-        "coco-stuff",
+    assert [row["task"] for row in json.loads(goldieval("ls", "tasks", "coco-val*", "--json").out)] == [
         "coco-val2017-first5",
         "coco-val2017",
     ]

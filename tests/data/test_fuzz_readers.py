@@ -217,6 +217,24 @@ CASES = {
     ),
     "contrast": Case("contrast", "choice", {"files": ["a.json"], "images": "."}, {"a.json": (CONTRAST, as_json)}),
     "crossed": Case("crossed", "choice", {"file": "t.jsonl", "images": "."}, {"t.jsonl": (CROSSED, as_json_lines)}),
+    "contrast options": Case(
+        "contrast",
+        "choice",
+        {"files": ["a.csv"], "options": ["a", "b"], "answer": "right", "stratum": "kind", "base_name": True},
+        {"a.csv": ([{"filename": "x/p0.png", "a": "a cat", "b": "a dog", "right": "1", "kind": "No"}], as_csv)},
+    ),
+    "contrast boxes": Case(
+        "contrast",
+        "choice",
+        {"files": ["a.json"], "box": ["at.x", "at.y", "at.w", "at.h"], "group": "kinds"},
+        {"a.json": ([CONTRAST["0"] | {"at": {"x": 0, "y": 1, "w": 2, "h": 2.5}, "kinds": ["red", "big"]}], as_json)},
+    ),
+    "statements": Case(
+        "statements",
+        "choice",
+        {"file": "t.csv", "columns": ["id", "type", "said"], "picture": "{id}.png", "statement": "said"},
+        {"t.csv": ([{"q": "p0", "t": "a", "s": "it is"}, {"q": "p1", "t": "a", "s": "it is not"}], as_csv)},
+    ),
     "contrast lists": Case(
         "contrast",
         "choice",

@@ -53,11 +53,11 @@ def test_every_group_and_the_worst_are_measured_and_others_count_in_the_whole_on
     values = {name: round(metric.value, 6) for name, metric in found.metrics.items() if "acc" in name}
     assert values == {
         "acc1": round(3 / 7, 6), "acc5": round(5 / 7, 6), "worst_group_acc1": round(1 / 3, 6),
-        "worst_group_acc5": round(2 / 3, 6), "acc1_b": round(1 / 3, 6), "acc1_a": round(2 / 3, 6),
-        "acc5_b": round(2 / 3, 6), "acc5_a": 1.0,
+        "worst_group_acc5": round(2 / 3, 6), "acc1_in_b": round(1 / 3, 6), "acc1_in_a": round(2 / 3, 6),
+        "acc5_in_b": round(2 / 3, 6), "acc5_in_a": 1.0,
     }  # fmt: skip
     assert found.outcomes["group"].tolist() == ["a", "a", "a", "b", "b", "b", ""]
-    assert found.metrics["worst_group_acc1"].n == 6 and found.metrics["acc1_a"].n == 3
+    assert found.metrics["worst_group_acc1"].n == 6 and found.metrics["acc1_in_a"].n == 3
     assert found.metrics["worst_group_acc1"].chance == 1 / 8 and found.metrics["worst_group_acc5"].chance == 5 / 8
     assert "fewer than 10 images" in found.metrics["worst_group_acc1"].unreliable
     assert any("chance alone lowers the worst of 2 groups" in line for line in found.warnings)
@@ -117,14 +117,14 @@ def test_a_users_table_has_groups_and_two_models_are_compared_by_the_worst(
     assert ran.code == 0, ran.err
     for record in records(tmp_path / "results"):
         metrics = record["metrics"]
-        of_groups = [metrics[f"acc1_{name}"]["value"] for name in ("north_sea", "alps")]
+        of_groups = [metrics[f"acc1_in_{name}"]["value"] for name in ("north_sea", "alps")]
         assert metrics["worst_group_acc1"]["value"] == min(of_groups)
         assert metrics["acc1"]["value"] == pytest.approx(np.mean(of_groups))
     sides = sorted(map(str, (tmp_path / "results").iterdir()))
     (row,) = library.compare(*sides, tmp_path / "results").rows
     assert row.metric == "worst_group_acc1" and row.n == 24 and row.p is not None
     names = [row.metric for row in library.compare(*sides, tmp_path / "results", all_metrics=True).rows]
-    assert {"acc1_alps", "acc1_north_sea"} <= set(names)
+    assert {"acc1_in_alps", "acc1_in_north_sea"} <= set(names)
 
 
 def test_a_group_of_the_card_that_no_image_has_is_one_line(tmp_path: Path) -> None:

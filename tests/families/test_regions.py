@@ -10,13 +10,15 @@ import pytest
 from box_cases import board, boxes_of, colours_model, counts_of, task_of_boxes
 from family_cases import values
 from helpers import card, goldieval, json_lines, one_line
+from PIL import Image
 
 from goldieval import evaluate
 from goldieval.core.errors import TaskError
 from goldieval.data.boxes import Boxes
 from goldieval.data.subset import keep_images
+from goldieval.families.region_sheet import RIGHT, WRONG
 from goldieval.families.region_units import by_box, by_picture
-from goldieval.families.regions import FAMILY
+from goldieval.families.regions import FAMILY, RegionsEvidence
 from goldieval.models.inputs import Batching
 from goldieval.records.files import find_records, read_outcomes, read_record
 
@@ -36,7 +38,7 @@ def test_own_texts_by_hand() -> None:
     ]
     prepared = FAMILY.prepare(task_of_boxes(strata=["easy", "medium"]), boxes_of(rows))
     scores = [[0.9, 0.1, 0.2], [0.5, 0.5, -np.inf], [0.1, 0.2, 0.3]]
-    scored = FAMILY.score(prepared, counts_of(scores, [0, 0, 0]))
+    scored = FAMILY.score(prepared, RegionsEvidence(counts_of(scores, [0, 0, 0])))
     assert values(scored) == pytest.approx(
         {"accuracy": 0.5, "acc1": 2 / 3, "accuracy_easy": 0.5, "accuracy_medium": 0.5}
     )  # the true text comes first in the order of arg-max, so that it wins ties in top-1, as in FG-CLIP
@@ -58,7 +60,7 @@ def test_classes_by_hand_and_a_box_without_area_counts_as_wrong() -> None:
         name: np.where(empty, -1, column) if column.dtype == int else column for name, column in evidence.items()
     }
     evidence["box"], evidence["right_score"] = np.arange(3), np.where(empty, np.nan, evidence["right_score"])
-    scored = FAMILY.score(prepared, evidence)
+    scored = FAMILY.score(prepared, RegionsEvidence(evidence))
     assert values(scored) == pytest.approx({"accuracy": 2 / 3, "acc1": 2 / 3, "mean_class_accuracy": 0.75})
     assert scored.metrics["accuracy"].n == 3 and scored.metrics["acc1"].chance == pytest.approx(1 / 3)
     assert scored.warnings[0] == "boxes without area within their picture, counted as wrong: 1"
@@ -70,7 +72,7 @@ def test_top_5_has_the_chance_of_each_box() -> None:
     rows = [{"candidates": list("abcdefghijk")}, {"candidates": list("abc")}]
     prepared = FAMILY.prepare(task_of_boxes(), boxes_of(rows))
     scores = [[0.5, *np.linspace(1, 0, 10)], [0.5, 1, 0, *[-np.inf] * 8]]
-    found = FAMILY.score(prepared, counts_of(scores, [0, 0])).metrics
+    found = FAMILY.score(prepared, RegionsEvidence(counts_of(scores, [0, 0]))).metrics
     assert found["acc5"].chance == pytest.approx((5 / 11 + 1) / 2) and found["acc5"].value == 0.5  # places 5 and 1
 
 
@@ -187,6 +189,20 @@ def test_a_killed_run_and_one_that_was_not_agree(tmp_path: Path, monkeypatch: py
     assert again.metrics == whole.metrics
     (written,) = find_records(tmp_path / "b")
     assert read_outcomes(written, read_record(written))["sample_id"].tolist()[-1] == "gr.png#5"
+
+
+def test_save_images_draws_boxes_with_the_answers(tmp_path: Path) -> None:
+    """The list grows with the texts, wrong boxes are dashed in another colour, and a hostile text is only text."""
+    long = "A very long description of a thing " * 9 + "<script>\x1b[31m"
+    rows = [*ROWS[:1], {**row("rgb.png", [40, 0, 40, 40], "red"), "true": long}, *ROWS[4:]]
+    evaluate(colours_model(tmp_path), str(boards(tmp_path, rows)), out=tmp_path / "r", cache=False, save_images=1)
+    (drawn,) = (tmp_path / "r").rglob("*.png")
+    sheet = np.asarray(Image.open(drawn).convert("RGB")).astype(int)
+    assert drawn.name == "0000-rgb.png" and sheet.shape[0] > 200
+    found = {colour: int((abs(sheet - colour).sum(axis=2) < 12).sum()) for colour in (RIGHT, WRONG)}
+    assert all(count > 200 for count in found.values())
+    (file,) = find_records(tmp_path / "r")
+    assert len(read_record(file).pictures) == 1
 
 
 # --- refusals ---------------------------------------------------------------------------------------------------------

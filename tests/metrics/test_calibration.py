@@ -136,8 +136,8 @@ def test_a_better_calibrated_model_is_found_better_and_an_equal_one_is_not() -> 
 def test_bins_of_the_figure_add_up_to_the_error() -> None:
     true, predicted, confidence = answers(6, 800, 0.2)
     bins = reliability((true == predicted).astype(float), confidence)
-    assert sum(each.count for each in bins) == 800 and len(bins) == 15 and bins[0].low == 0 and bins[-1].high == 1
-    total = sum(each.count * abs(each.accuracy - each.confidence) for each in bins)
+    assert sum(each.predictions for each in bins) == 800 and len(bins) == 15 and bins[0].low == 0 and bins[-1].high == 1
+    total = sum(each.predictions * abs(each.accuracy - each.confidence) for each in bins)
     assert total / 800 == pytest.approx(expected_calibration_error(true, predicted, confidence))
 
 

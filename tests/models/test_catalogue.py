@@ -25,7 +25,17 @@ TASKS = {
     *("fgvc-aircraft", "dtd", "caltech101-102", "docci-fg", "iiw-fg", "dci", "sv-1k", "sv-10k", "urban1k"),
     *("iiw-long", "docci-long", "voc20"),
 }
-REFERENCE = Path(__file__).parents[3] / "shared" / "specs" / "reference_numbers.csv"
+SHARED = Path(__file__).parents[3] / "shared"
+REFERENCES = [SHARED / "specs" / f"reference_numbers{end}.csv" for end in ("", "_2")]
+OPEN_CLIP = SHARED / "data" / "oracles" / "open_clip"  # its tables of results, and the columns of what rows cite
+COLUMNS = {
+    ("cifar10", "acc1"): ("openclip_results", "CIFAR-10"),
+    ("imagenet", "acc1"): ("openclip_results", "ImageNet 1k"),
+    ("imagenet-v2", "acc1"): ("openclip_results", "ImageNet v2"),
+    ("coco-karpathy", "i2t_r1"): ("openclip_retrieval_results", "MSCOCO text retr. R@1"),
+    ("coco-karpathy", "t2i_r1"): ("openclip_retrieval_results", "MSCOCO image retr. R@1"),
+}
+ON_THE_HUB = ("fgclip", "fgclip2", "huggingface")  # families whose NAME is a repository
 
 
 def test_rows_name_known_tasks_and_metrics_that_their_cards_have() -> None:
@@ -37,20 +47,35 @@ def test_rows_name_known_tasks_and_metrics_that_their_cards_have() -> None:
                 assert number.metric in cards[number.task].card.metrics(), number
 
 
-@pytest.mark.skipif(not REFERENCE.is_file(), reason="the reference numbers do not lie beside the checkout")
+def rows_of(file: Path) -> list[dict[str, str]]:
+    with file.open(newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+@pytest.mark.skipif(not REFERENCES[1].is_file(), reason="the reference numbers do not lie beside the checkout")
 def test_every_value_is_one_that_was_published() -> None:
-    with REFERENCE.open(newline="", encoding="utf-8") as stream:
-        printed = {(row["source"], float(row["value"])) for row in csv.DictReader(stream)}
+    printed = {(row["source"], float(row["value"])) for file in REFERENCES for row in rows_of(file)}
+    tables = {name: rows_of(OPEN_CLIP / f"{name}.csv") for name in {table for table, _ in COLUMNS.values()}}
     for checkpoint in checkpoints():
         for number in checkpoint.published:
-            assert any(source == number.source and abs(value / 100 - number.value) < 5e-7 for source, value in printed)
+            known = [value / 100 for source, value in printed if source == number.source]
+            table, column = COLUMNS.get((number.task, number.metric), ("", ""))
+            if f"docs/{table}.csv" in number.source:
+                weights = number.source.rpartition("] ")[2].split("/")
+                known += [float(row[column]) for row in tables[table] if [row["name"], row["pretrained"]] == weights]
+            assert any(abs(value - number.value) < 5e-7 for value in known), number
 
 
 def test_every_checkpoint_is_one_that_its_family_can_load() -> None:
     for checkpoint in checkpoints():
         spec = parse_spec(checkpoint.model)
         assert spec.family in model_families()
-        if spec.family == "open_clip" and not spec.where:
+        if spec.name.startswith("hf-hub:"):
+            assert spec.family == "open_clip" and checkpoint.hub == spec.name.removeprefix("hf-hub:")
+        elif spec.family in ON_THE_HUB:
+            assert checkpoint.hub == spec.name
+        elif spec.family == "open_clip" and not spec.where:
+            assert checkpoint.architecture in open_clip.list_models()
             architecture, _, tag = spec.name.partition("/")
             known = get_pretrained_cfg(architecture, tag)
             assert known and checkpoint.hub in (known.get("hf_hub", "").rstrip("/"), known.get("url", ""))
@@ -58,7 +83,6 @@ def test_every_checkpoint_is_one_that_its_family_can_load() -> None:
         elif spec.name and spec.family != "open_clip":
             repository, file, revision = weights_of(spec.family, spec.name)
             assert checkpoint.hub == f"{repository}/{file}" and revision == checkpoint.revision
-        assert checkpoint.architecture in open_clip.list_models()
     with pytest.raises(GoldievalError, match="Did you mean cosmos_vitb16_cc3m"):
         weights_of("cosmos", "cosmos_vitb16_cc33m")
 

@@ -25,7 +25,7 @@ from goldieval.models.adapter import inference
 TEXTS = ["A dog!", "a photo of a large red circle left of two small blue squares", "two cats, on a sofa.", "dog " * 90]
 
 
-@pytest.fixture(scope="module", params=["clip", "siglip", "siglip2"])
+@pytest.fixture(scope="module", params=["clip", "tinyclip", "metaclip2", "siglip", "siglip2"])
 def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return huggingface_folder(tmp_path_factory.mktemp("models"), request.param)
 

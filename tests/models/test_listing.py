@@ -14,7 +14,7 @@ from goldieval.core.errors import GoldievalError
 from goldieval.core.packaged import packaged
 from goldieval.core.yaml_files import read_yaml
 from goldieval.models.checkpoints import checkpoints
-from goldieval.models.listing import listed_models, parse_count
+from goldieval.models.listing import checked_against, listed_models, parse_count
 from goldieval.models.loading import load_model
 from goldieval.models.open_clip_list import named_weights
 from goldieval.models.spec import parse_spec
@@ -68,6 +68,15 @@ def test_every_checkpoint_is_listed_once_with_a_family_and_sources() -> None:
     for each in listed:
         assert each.family == parse_spec(each.model).family and each.family in model_families()
         assert each.source or (each.images == each.licence == "unknown")
+
+
+def test_what_adapters_were_compared_with_is_said_of_families_that_read_the_weights_of_others() -> None:
+    facts = read_yaml(packaged("results/published") / "named_weights.yaml")
+    of_others = set(model_families()) - {"embeddings", "goldiclip", "random"}
+    assert set(facts["checked"]) == {
+        family for family in of_others if model_families()[family].dist.name == "goldieval"
+    }
+    assert "not run" in checked_against("fgclip") and checked_against("goldiclip") == ""
 
 
 def test_every_fact_is_about_something_that_is_listed() -> None:

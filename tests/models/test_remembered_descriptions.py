@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 import torch
 from helpers import toy_model
+from tiny_fine_grained import betaclip_file, fgclip2_folder, fgclip_folder
 from tiny_models import cosmos_file, flair_file, huggingface_folder, superclip_file
+from tiny_open_clip import open_clip_folder, own_config
 
 from goldieval import from_module
 from goldieval.core import reads
@@ -36,6 +38,10 @@ MODELS: dict[str, Callable[[Path], str]] = {
     "cosmos": lambda folder: f"cosmos:teacher@{cosmos_file(folder)}",
     "superclip": lambda folder: f"superclip@{superclip_file(folder)}",
     "open_clip": lambda folder: f"open_clip:TINY@{_open_clip_file(folder)}",
+    "open_clip, a folder": lambda folder: f"open_clip:{open_clip_folder(folder / 'own', own_config())}",
+    "betaclip": lambda folder: f"betaclip@{betaclip_file(folder)}",
+    "fgclip": lambda folder: f"fgclip:{fgclip_folder(folder)}::text=long",
+    "fgclip2": lambda folder: f"fgclip2:{fgclip2_folder(folder)}::text=box",
     "huggingface": _clip_folder,
     "goldiclip": lambda folder: "goldiclip",
 }

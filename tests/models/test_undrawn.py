@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
+from tiny_fine_grained import betaclip_file, fgclip2_folder, fgclip_file
 from tiny_models import cosmos_file, flair_file, huggingface_folder, superclip_file
+from tiny_open_clip import open_clip_folder, own_config
 
 from goldieval import load_model
 from goldieval.models.checked_info import checked_info
@@ -50,9 +52,13 @@ MODELS: dict[str, Callable[[Path], str]] = {
     "open_clip, custom": lambda folder: _tiny(folder, "TINY-custom"),
     "open_clip, padding": lambda folder: _tiny(folder, "TINY-attends-to-padding"),
     "open_clip, ResNet": lambda folder: _tiny(folder, "TINY-resnet"),
+    "open_clip, a folder": lambda folder: f"open_clip:{open_clip_folder(folder / 'own', own_config())}::size=64",
+    "betaclip": lambda folder: f"betaclip@{betaclip_file(folder)}",
+    "fgclip": lambda folder: f"fgclip@{fgclip_file(folder)}::text=long",
+    "fgclip2": lambda folder: f"fgclip2:{fgclip2_folder(folder)}::text=long",
     "huggingface, other weights": _other_file,
 }
-PLACES = ("open_clip", "layout", "huggingface_weights")
+PLACES = ("open_clip_build", "fgclip2", "layout", "huggingface_weights")
 
 
 @pytest.fixture(autouse=True)

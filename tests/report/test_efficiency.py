@@ -177,6 +177,29 @@ def test_the_task_is_the_one_with_own_models_else_the_most_published() -> None:
     assert figure_of(built(*records, task="coco-karpathy:i2t_r1")).title == "coco-karpathy, I2T R@1"
 
 
+def test_without_own_models_it_is_the_average_of_38_sets_with_the_small_data_baselines() -> None:
+    plot = figure_of(built())
+    pairs = {point.name: point.unique_pairs for point in plot.points}
+    assert plot.title.startswith("datacomp-38") and all(point.kind == "published" for point in plot.points)
+    small = {"OpenCLIP DataComp-S B/32": 1_400_000, "OpenCLIP CC12M RN50-quickgelu": 12_000_000,
+             "OpenCLIP DataComp-M B/32": 14_000_000, "OpenCLIP YFCC15M RN50-quickgelu": 15_000_000,
+             "OpenCLIP DataComp-L B/16": 140_000_000}  # fmt: skip
+    assert {name: pairs.get(name) for name in small} == small
+    assert {"SuperCLIP B-512M, short and long", "MobileCLIP2-S0"} <= set(pairs)
+
+
+def test_imported_models_join_with_the_training_data_of_their_weights() -> None:
+    rows = ["RN50-quickgelu,openai,0.4812", "ViT-B-16,openai,0.5626", "ViT-Z,unknown,0.3"]
+    Path("a.csv").write_text("\n".join(["name,pretrained,Average perf. on 38 datasets", *rows]) + "\n")
+    table = build_table("leaderboard", [], [Path("a.csv")], plot=PlotChoice("datacomp-38"))
+    plot = figure_of(table)
+    (point,) = [point for point in plot.points if point.kind == "imported"]  # that of OpenAI's B/16 is published
+    assert (point.name, point.unique_pairs) == (
+        "RN50-quickgelu openai",
+        400_000_000,
+    ) and "ViT-Z/unknown" in plot.left_out
+
+
 @given(st.lists(st.tuples(st.integers(1, 9), st.integers(0, 9), st.booleans()), min_size=1, max_size=12))
 def test_the_frontier_is_what_nothing_with_as_little_data_surpasses(drawn: list[tuple[int, int, bool]]) -> None:
     points = [

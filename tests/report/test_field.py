@@ -21,7 +21,10 @@ from goldieval.report.field.leaders import lead_of, quantile
 from goldieval.report.field.models import architecture_class, size_class
 from goldieval.report.field.numbers import FieldColumn
 from goldieval.report.field.page import MOST, field_page
+from goldieval.report.published import Published
 from goldieval.report.table_sources import TableSources
+from goldieval.report.task_sizes import TaskSize
+from goldieval.tasks.averages import Average, Member
 
 
 @pytest.fixture(scope="module")
@@ -82,21 +85,31 @@ def test_the_leader_and_whom_it_cannot_be_told_from(field: Field) -> None:
 
 
 def test_the_average_of_38_has_the_error_of_its_members(field: Field, sources: TableSources) -> None:
-    assert len(average.members()) == 38
     averages = {number.model.name: number for number in column(field, "datacomp-38", "average").numbers}
     one = averages["OpenAI CLIP B/16"]
     assert one.low is not None and one.high is not None and 0.001 < (one.high - one.low) / 2 < 0.003
     assert averages["SuperCLIP B-512M, short and long"].low is None  # only the average is published
-    half = dict.fromkeys(average.members(), 0.5)
-    error = average.average_error(half, sources)
+    suite = sources.averages["datacomp-38"]
+    half = {(term.task, term.metric): 0.5 for term in suite.terms()}
     known = [("imagenet", 50_000), ("kitti-distance", 711), ("rendered-sst2", 1_821), ("dtd", 1_880)]
-    assert error is not None and error > math.sqrt(sum(0.25 / n for _, n in known)) / 38
-    directions = half.copy()
-    directions.pop(("flickr30k-mean-recall", "mean_r1"))
-    directions |= {("flickr30k-test", "t2i_r1"): 0.4, ("flickr30k-test", "i2t_r1"): 0.6}
-    assert average.average_error(directions, sources) == error
-    half.pop(("imagenet", "acc1"))
-    assert average.average_error(half, sources) is None
+    error = average.average_error(suite, half, sources)
+    assert error is not None and 0.002 > error > math.sqrt(sum(0.25 / n for _, n in known)) / 38
+    both = {name: value for name, value in half.items() if name[0] != "flickr30k-test"}
+    mean = average.average_error(suite, {**both, ("flickr30k-mean-recall", "mean_r1"): 0.5}, sources)
+    assert mean == pytest.approx(error)
+    assert average.average_error(suite, both, sources) is None
+
+
+def test_the_average_of_a_small_suite_by_hand(sources: TableSources) -> None:
+    """Two sets of 100 and 400 images; both directions of one task are of the same images."""
+    members = [Member(task="a", metric=["t2i_r1", "i2t_r1"]), Member(task="b", metric=["acc1"], weight=3)]
+    suite = Average(name="x", label="x", members=members)
+    sizes = [TaskSize("a", "*", 100, "images", "s"), TaskSize("b", "*", 400, "images", "s")]
+    own = TableSources(Published({}, [], sizes), {})
+    scores = {("a", "t2i_r1"): 0.2, ("a", "i2t_r1"): 0.5, ("b", "acc1"): 0.1}
+    of_a = (math.sqrt(0.16 / 100) + math.sqrt(0.25 / 100)) / 2
+    expected = math.hypot(0.25 * of_a, 0.75 * math.sqrt(0.09 / 400))
+    assert average.average_error(suite, scores, own) == pytest.approx(expected)
 
 
 def test_imported_numbers_join_the_model_with_the_same_weights_and_stand_there_once(tmp_path: Path) -> None:

@@ -63,7 +63,8 @@ def _saved(file: Path, state: dict[str, torch.Tensor]) -> Path:
 def huggingface_folder(folder: Path, kind: str) -> Path:
     """Save a tiny model of transformers with its processor; return its folder."""
     folder = folder / kind
-    {"clip": _clip, "siglip": _siglip, "siglip2": _siglip2}[kind](folder)
+    makers = {"clip": _clip, "tinyclip": _tinyclip, "metaclip2": _metaclip2, "siglip": _siglip, "siglip2": _siglip2}
+    makers[kind](folder)
     return folder
 
 
@@ -75,12 +76,31 @@ TOWERS: dict[str, Any] = {
 }
 
 
-def _clip(folder: Path) -> None:
+def _tinyclip(folder: Path) -> None:
+    """TinyCLIP: image and text towers of different widths and depths."""
+    _clip(folder, {"hidden_size": 32, "num_hidden_layers": 1}, {"hidden_size": 96, "num_hidden_layers": 3})
+
+
+def _metaclip2(folder: Path) -> None:
+    """MetaCLIP 2: CLIP's towers with a tokenizer of many languages."""
+    from transformers import CLIPImageProcessor, CLIPProcessor, MetaClip2Config, MetaClip2Model
+
+    torch.manual_seed(6)
+    text = TOWERS | {"vocab_size": 100, "max_position_embeddings": 64, "eos_token_id": 1, "pad_token_id": 0}
+    vision = TOWERS | {"image_size": 32, "patch_size": 16}
+    MetaClip2Model(MetaClip2Config(text_config=text, vision_config=vision, projection_dim=32)).save_pretrained(folder)
+    pictures = CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32})
+    tokenizer = unigram(lower=False)
+    tokenizer.pad_token = "<pad>"
+    CLIPProcessor(pictures, tokenizer).save_pretrained(folder)
+
+
+def _clip(folder: Path, own_text: dict[str, int] | None = None, own_vision: dict[str, int] | None = None) -> None:
     from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPProcessor
 
     torch.manual_seed(3)
     text = TOWERS | {"vocab_size": 49408, "bos_token_id": 49406, "eos_token_id": 49407, "pad_token_id": 49407}
-    vision = TOWERS | {"image_size": 32, "patch_size": 16}
+    text, vision = text | (own_text or {}), TOWERS | {"image_size": 32, "patch_size": 16} | (own_vision or {})
     CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=32)).save_pretrained(folder)
     pictures = CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32})
     CLIPProcessor(pictures, clip_tokenizer(folder)).save_pretrained(folder)

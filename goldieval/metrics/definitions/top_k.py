@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from goldieval.metrics.metric import Metric
 
@@ -18,8 +18,8 @@ class TopK(Metric):
     It is of all images, or of those of one group.
     """
 
-    pattern = "acc(?P<k>[0-9]+)(_(?P<stratum>.+))?"
-    families = ("probe", "regions", "zeroshot")
+    pattern = "acc(?P<k>[0-9]+)(_in_(?P<stratum>.+))?"
+    families: ClassVar[tuple[str, ...]] = ("probe", "regions", "zeroshot")
     label_format = "top-{k}"
 
     @classmethod
@@ -30,12 +30,16 @@ class TopK(Metric):
         """
         groups = getattr(params, "groups", [])
         whole = [] if getattr(params, "shots", []) else ["acc1", "acc5"]
-        return [*whole, *(f"{name}_{group}" for name in whole for group in groups)]
+        return [*whole, *(f"{name}_in_{group}" for name in whole for group in groups)]
 
     @property
     def k(self) -> int:
         """Number of classes among which the true one is looked for."""
         return int(self.parts["k"])
+
+    @property
+    def whole(self) -> str:
+        return f"acc{self.k}"
 
     @property
     def position(self) -> tuple[int, ...]:

@@ -1,52 +1,56 @@
-"""The interval of DataComp's average of 38 sets, from the scores of its members and their n."""
+"""The interval of a suite's average, such as DataComp's of 38 sets, from the scores of its members and their n."""
 
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Mapping
+from functools import cache
 
-from goldieval.report.importing.datacomp import AVERAGED
 from goldieval.report.importing.number import all_names
 from goldieval.report.table_sources import TableSources
 from goldieval.report.table_spec import Column
+from goldieval.tasks.averages import Average
 
-NAME = ("datacomp-38", "average")
 NOTE = (
-    "from n of the members alone: sets are independent, a mean per class counts as a share of the images, and macro F1 "
-    "and FMoW's worst region, whose n is not known, count as exact"
+    "from n of the members alone: sets are independent, a mean per class counts as a share of the images, and a macro "
+    "F1 or a worst group whose n is not known counts as exact"
 )
 Name = tuple[str, str]
 """Task and metric."""
 
 
-def members() -> dict[Name, list[Name]]:
-    """Return the number of each set that is averaged, with the two of which it is the mean, if it is one."""
-    found: dict[Name, list[Name]] = {}
+@cache
+def means_of_directions() -> dict[Name, Name]:
+    """Return, for recall in each direction, the name under which other harnesses print the mean of both."""
+    found: dict[Name, Name] = {}
     for task in all_names()["datacomp"]["tasks"].values():
         metrics = {theirs: (name[0], name[1]) for theirs, name in task["metrics"].items()}
-        halves = [metrics[f"{side}_retrieval_recall@1"] for side in ("image", "text") if "mean_recall@1" in metrics]
-        if task.get("averaged"):
-            found[list(metrics.values())[-1]] = halves
+        if "mean_recall@1" in metrics:
+            for side in ("image", "text"):
+                found[metrics[f"{side}_retrieval_recall@1"]] = metrics["mean_recall@1"]
     return found
 
 
-def average_error(scores: Mapping[Name, float], sources: TableSources) -> float | None:
-    """Return the standard error of the average; None where a member has no score.
+def average_error(average: Average, scores: Mapping[Name, float], sources: TableSources) -> float | None:
+    """Return the standard error of an average; None where a member has no score.
+
+    Scores of one task, such as recall in both directions, are of the same images and count as fully correlated.
 
     Args:
+        average: the average.
         scores: fraction of each member, by task and metric.
         sources: for the number of images of each set.
     """
-    variance = 0.0
-    for name, halves in members().items():
-        value = scores.get(name)
-        if value is None and halves and all(half in scores for half in halves):
-            value = sum(scores[half] for half in halves) / len(halves)
+    errors: dict[str, float] = defaultdict(float)
+    for term in average.terms():
+        name = term.task, term.metric
+        value = scores.get(name, scores.get(means_of_directions().get(name, name)))
         if value is None:
             return None
         n = _units(*name, sources)
-        variance += value * (1 - value) / n if n else 0.0
-    return math.sqrt(variance) / AVERAGED
+        errors[term.task] += term.share * math.sqrt(max(value * (1 - value), 0.0) / n) if n else 0.0
+    return math.sqrt(sum(error**2 for error in errors.values()))
 
 
 def _units(task: str, metric: str, sources: TableSources) -> int | None:

@@ -18,7 +18,7 @@ from goldieval.report.table_sources import TableSources
 
 MAIN = (
     "average", "accuracy", "mean_accuracy", "acc1", "mean_per_class_recall", "t2i_r1", "i2t_r1", "mean_r1",
-    "text_score", "image_score", "group_score", "miou", "jaccard", "macro_f1",
+    "text_score", "image_score", "group_score", "miou", "jaccard_10_12", "macro_f1",
 )  # fmt: skip
 """Metrics that are main numbers of a task without a card."""
 
@@ -26,7 +26,7 @@ FROM_N = "from n alone: the shares of independent outcomes"
 SAME = 0.000051
 """An imported fraction that is a published one, which has two digits of a percentage."""
 
-OTHER_GROUP = "other sets"
+AVERAGES, OTHER_GROUP = "averages", "other sets"
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def field_of(sources: TableSources) -> Field:
         by_column[score.task, score.metric].append((replace(score, model=model.name), model))
     columns = [_column(task, metric, cells, sources) for (task, metric), cells in by_column.items()]
     _set_main(columns, sources)
-    _set_average(columns, sources)
+    _set_averages(columns, sources)
     columns.sort(
         key=lambda column: (column.group == OTHER_GROUP, column.group, column.task, _place(column), column.metric)
     )
@@ -91,10 +91,14 @@ def _column(task: str, metric: str, cells: list[tuple[Score, FieldModel]], sourc
     numbers = [FieldNumber(model, score, *interval_of(score, n), id(score) in chosen) for score, model in cells]
     best_first = sorted(numbers, key=lambda number: number.value, reverse=not metric_of(metric).lower_is_better)
     note = FROM_N if any(number.low is not None for number in numbers) else ""
-    return FieldColumn(task, metric, protocol, _group(task, sources), False, n, best_first, note)
+    suite = sources.averages.get(task)
+    title = suite.label if suite else f"{task}, {metric_of(metric).label}"
+    return FieldColumn(task, metric, protocol, _group(task, sources), title, False, n, best_first, note)
 
 
 def _group(task: str, sources: TableSources) -> str:
+    if task in sources.averages:
+        return AVERAGES
     tags = sources.tasks[task].card.tags if task in sources.tasks else []
     return tags[0] if tags else OTHER_GROUP
 
@@ -118,19 +122,17 @@ def _place(column: FieldColumn) -> int:
     return MAIN.index(column.metric) if column.metric in MAIN else len(MAIN)
 
 
-def _set_average(columns: list[FieldColumn], sources: TableSources) -> None:
-    """Give the averages of 38 sets their intervals, for models of which every member is there."""
-    by_name = {(column.task, column.metric): column for column in columns}
-    averages = by_name.get(average.NAME)
-    if averages is None:
-        return
+def _set_averages(columns: list[FieldColumn], sources: TableSources) -> None:
+    """Give averages of suites their intervals, for models of which every member is there."""
     scores: dict[str, dict[average.Name, float]] = defaultdict(dict)
-    for name in [each for member, halves in average.members().items() for each in (member, *halves)]:
-        for number in by_name[name].numbers if name in by_name else []:
-            scores[number.model.name].setdefault(name, number.value)
-    for place, number in enumerate(averages.numbers):
-        error = average.average_error(scores[number.model.name], sources)
-        if error is not None:
-            ends = number.value - Z95 * error, number.value + Z95 * error
-            averages.numbers[place] = replace(number, low=ends[0], high=ends[1])
-    averages.interval_note = average.NOTE
+    for column in columns:
+        for number in column.numbers:
+            scores[number.model.name].setdefault((column.task, column.metric), number.value)
+    for column in [column for column in columns if column.task in sources.averages]:
+        suite = sources.averages[column.task]
+        for place, number in enumerate(column.numbers):
+            error = average.average_error(suite, scores[number.model.name], sources)
+            if error is not None and number.score.record is None:
+                ends = number.value - Z95 * error, number.value + Z95 * error
+                column.numbers[place] = replace(number, low=ends[0], high=ends[1])
+        column.interval_note = average.NOTE

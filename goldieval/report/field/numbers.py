@@ -52,6 +52,7 @@ class FieldColumn:
         metric: name of the metric.
         protocol: the usual protocol; numbers under another one are shown and not compared.
         group: the group of the task.
+        title: task and metric as people call them, or the label of a suite's average.
         main: whether it is a main number of its task, not a part such as one split or one language.
         n: independent units of the set; None where they are not known.
         numbers: its numbers, the best first.
@@ -62,6 +63,7 @@ class FieldColumn:
     metric: str
     protocol: str
     group: str
+    title: str
     main: bool
     n: int | None
     numbers: list[FieldNumber] = field(default_factory=list)
@@ -71,11 +73,6 @@ class FieldColumn:
     def lower_is_better(self) -> bool:
         """Whether a smaller number is the better one."""
         return metric_of(self.metric).lower_is_better
-
-    @property
-    def title(self) -> str:
-        """Task and metric, as people call them."""
-        return f"{self.task}, {metric_of(self.metric).label}"
 
 
 def units_of(task: str, metric: str, sources: TableSources) -> int | None:

@@ -102,9 +102,12 @@ def overview(columns: Iterable[FieldColumn]) -> Iterator[Line]:
 
 def _same(lead: Lead) -> str:
     """Return how many models cannot be told from the leader."""
+    tested = len(lead.rivals) - len(lead.untested)
     if lead.inseparable:
-        return f"≈ {len(lead.inseparable):,} of {len(lead.rivals):,}"
-    return "not known" if lead.untested else "▲ leads alone"
+        return f"≈ {len(lead.inseparable):,} of {tested:,}"
+    if lead.untested:
+        return f"▲ leads {tested:,} tested" if tested else "not known"
+    return "▲ leads alone"
 
 
 def _shown(columns: Sequence[FieldColumn]) -> tuple[list[FieldColumn], list[FieldColumn]]:
@@ -154,7 +157,7 @@ def _about(model: FieldModel) -> tuple[str, ...]:
 def _column(column: FieldColumn, texts: _Places, models: _Places) -> dict[str, Any]:
     metric = metric_of(column.metric)
     return {
-        "task": column.task, "metric": column.metric, "label": metric.label, "group": column.group,
+        "task": column.task, "title": column.title, "group": column.group,
         "main": column.main, "n": column.n, "protocol": texts.place(column.protocol),
         "note": texts.place(column.interval_note), "scale": metric.unit.scale, "digits": metric.unit.places(),
         "numbers": [_number(number, texts, models) for number in column.numbers],

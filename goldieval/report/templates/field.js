@@ -24,7 +24,6 @@
   };
   const text = (column, number) => (number / DIGITS * column.scale).toFixed(column.digits);
   const ends = (column, each) => (each[LOW] === null ? "" : `${text(column, each[LOW])}–${text(column, each[HIGH])}`);
-  const title = (column) => `${column.task}, ${column.label}`;
   const checked = (id) => new Set([...$(id).querySelectorAll("input:checked")].map((box) => box.value));
 
   let allowed = () => true;
@@ -49,8 +48,14 @@
     return { shown, compared, best, same: new Set(same), untested: rivals.length - tested.length };
   };
 
+  const verdict = (same, tested, untested) => {
+    if (same) return `≈ ${same} of ${tested}`;
+    if (untested) return tested ? `▲ leads ${tested} tested` : "not known";
+    return "▲ leads alone";
+  };
+
   const fits = (column, words) => {
-    const found = [title(column), column.group, ...column.numbers.filter(allowed).map((each) => {
+    const found = [column.title, column.task, column.group, ...column.numbers.filter(allowed).map((each) => {
       const model = data.models[each[MODEL]];
       return `${model[NAME]} ${model[TRAINED]}`;
     })].join("\n").toLowerCase();
@@ -74,13 +79,13 @@
       numbers += compared.length;
       const row = add(body, "tr"), head = add(row, "th");
       head.scope = "row";
-      const button = addName(head, "button", title(column));
+      const button = addName(head, "button", column.title);
       button.type = "button";
       button.addEventListener("click", () => show(place, true));
       addName(row, "td", data.models[best[MODEL]][NAME]).dataset.label = "best model";
       const rest = {
         score: text(column, best[VALUE]), models: String(compared.length), "cannot be told from the best":
-          same.size ? `≈ ${same.size} of ${compared.length - 1}` : untested ? "not known" : "▲ leads alone",
+          verdict(same.size, compared.length - 1 - untested, untested),
       };
       Object.entries(rest).forEach(([label, value]) => { add(row, "td", value).dataset.label = label; });
       if (best[LOW] !== null) add(row.cells[2], "small", ` (${ends(column, best)})`);
@@ -93,12 +98,12 @@
     current = place;
     const column = data.columns[place], { shown, compared, best, same, untested } = lead(column);
     $("set").hidden = false;
-    $("set-head").textContent = title(column);
+    $("set-head").textContent = column.title;
     $("choice").value = String(place);
     const facts = [`Protocol: ${data.texts[column.protocol] || "not stated"}.`];
     if (column.n) facts.push(`n ${column.n.toLocaleString("en")}.`);
     if (data.texts[column.note]) facts.push(`Intervals ${data.texts[column.note]}.`);
-    if (best) facts.push(`${same.size} of ${compared.length - 1} models cannot be told from the best${untested ? `; ${untested} could not be tested` : ""}.`);
+    if (best) facts.push(`${same.size} of ${compared.length - 1 - untested} models cannot be told from the best${untested ? `; ${untested} could not be tested` : ""}.`);
     $("facts").textContent = facts.join(" ");
     const values = shown.flatMap((each) => (each[LOW] === null ? [each[VALUE]] : [each[LOW], each[HIGH]]));
     const low = Math.min(...values), span = Math.max(...values) - low || 1;
@@ -130,7 +135,7 @@
   };
 
   for (const [place, column] of data.columns.entries()) {
-    const option = add($("choice"), "option", `${column.group}: ${title(column)}`);
+    const option = add($("choice"), "option", `${column.group}: ${column.title}`);
     option.value = String(place);
   }
   const update = () => {

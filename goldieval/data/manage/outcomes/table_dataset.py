@@ -30,7 +30,7 @@ def dataset_of_table(task: Task, items: Sequence[Item], sets: bool) -> Dataset:
     Raises:
         GoldievalError: the card does not say how many candidates a query has.
     """
-    candidates, trues = task.card.source.candidates
+    candidates, trues = task.card.source.candidates_per_query
     if not candidates:
         how = task.card.source.how_to_get(Path(), task.name)
         raise GoldievalError(f"{task.name}: outcomes can be imported only where its data are. {how}")
