@@ -5,7 +5,6 @@ The mean is over the classes that occur, as in WILDS' ``F1`` (scikit-learn's ``f
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -110,47 +109,92 @@ def paired_macro_f1(labels: np.ndarray, a: np.ndarray, b: np.ndarray, resamples:
         resamples: number of draws.
     """
     kinds, counts = np.unique(np.stack([labels, a, b]), axis=1, return_counts=True)
-    generator = np.random.Generator(np.random.PCG64(0))
-    draws = np.empty(resamples)
-    for rows, number in _parts(resamples, kinds):
-        drawn = generator.multinomial(len(labels), counts / len(labels), number)
-        draws[rows] = _scores(kinds[[0, 2]], drawn) - _scores(kinds[[0, 1]], drawn)
-    swaps = np.empty(resamples)
-    exchanged = np.hstack([kinds[[0, 1]], kinds[[0, 2]]])
-    for rows, number in _parts(resamples, exchanged):
-        kept = generator.binomial(counts, 0.5, (number, len(counts)))
-        of_a, of_b = np.hstack([kept, counts - kept]), np.hstack([counts - kept, kept])
-        swaps[rows] = _scores(exchanged, of_b) - _scores(exchanged, of_a)
+    draws, swaps = _bootstrap(kinds, counts, resamples), _exchanged(kinds, counts, resamples)
     moved = influence_on_macro_f1(labels, b) - influence_on_macro_f1(labels, a)
     spread = jackknife(moved) if len(labels) > 1 else Spread(0.0, 1.0, 1)
-    scores, hits = (macro_f1(labels, a), macro_f1(labels, b)), [(side == labels).astype(float) for side in (a, b)]
+    scores = macro_f1(labels, a), macro_f1(labels, b)
+    hits = [(side == labels).astype(float) for side in (a, b)]
     ends = difference_ends(scores[1] - scores[0], float(np.mean((hits[1] - hits[0]) ** 2)), spread)
     found = drawn_result(hits[0], hits[1], scores, draws, swaps, BOOTSTRAP, spread, ends, len(labels))
     repeats = len(labels) - len(np.unique(labels))
     return replace(found, unreliable=found.unreliable or few_repeats(repeats))
 
 
-def _parts(resamples: int, kinds: np.ndarray) -> Iterator[tuple[slice, int]]:
-    """Yield slices of the resamples, with their lengths, that need a bounded amount of memory."""
-    for rows in blocks(resamples, 4 * kinds.shape[1]):
-        yield rows, rows.stop - rows.start
-
-
-def _scores(kinds: np.ndarray, drawn: np.ndarray) -> np.ndarray:
-    """Return macro F1 of each draw, (draws,); a class that a draw lacks is left out of its mean.
+def _bootstrap(kinds: np.ndarray, counts: np.ndarray, resamples: int) -> np.ndarray:
+    """Return macro F1 of B less that of A of drawn images, (resamples,).
 
     Args:
-        kinds: true and predicted class of each kind of image, (2, kinds).
-        drawn: number of images of each kind, (draws, kinds).
+        kinds: true class, and the classes that A and B predict, of each kind of image, (3, kinds).
+        counts: number of images of each kind, (kinds,).
+        resamples: number of draws.
     """
-    from scipy.sparse import csr_array
+    generator = np.random.Generator(np.random.PCG64(0))
+    of_a, of_b = _Sums(kinds[0], kinds[1], kinds), _Sums(kinds[0], kinds[2], kinds)
+    total, draws = int(counts.sum()), np.empty(resamples)
+    for rows in blocks(resamples, 4 * len(counts)):
+        drawn = generator.multinomial(total, counts / total, rows.stop - rows.start)
+        images = drawn @ of_a.by_label
+        draws[rows] = _mean_f1(*of_b.sums(drawn), images) - _mean_f1(*of_a.sums(drawn), images)
+    return draws
 
-    classes, place = int(kinds.max()) + 1, np.arange(kinds.shape[1])
-    one = np.ones(len(place))
-    of_label, of_prediction = (csr_array((one, (place, side)), (len(place), classes)) for side in kinds)
-    right = csr_array(((kinds[0] == kinds[1]).astype(float), (place, kinds[0])), (len(place), classes))
-    images, predicted, hits = (np.asarray(drawn @ each) for each in (of_label, of_prediction, right))
-    with np.errstate(invalid="ignore"):
-        found = np.where(images > 0, 2 * hits / (images + predicted), np.nan)
-    scores: np.ndarray = np.nanmean(found, axis=1)
-    return scores
+
+def _exchanged(kinds: np.ndarray, counts: np.ndarray, resamples: int) -> np.ndarray:
+    """Return macro F1 of B less that of A with their predictions exchanged at random, (resamples,).
+
+    Args:
+        kinds: as for ``_bootstrap``.
+        counts: number of images of each kind, (kinds,).
+        resamples: number of draws.
+    """
+    generator = np.random.Generator(np.random.PCG64(1))
+    differ, every = kinds[1] != kinds[2], _Sums(kinds[0], kinds[1], kinds)
+    (right, predicted), images = every.sums((counts * ~differ)[None]), counts[None] @ every.by_label
+    of_a, of_b = (_Sums(kinds[0, differ], kinds[side, differ], kinds) for side in (1, 2))
+    swaps = np.empty(resamples)
+    for rows in blocks(resamples, 4 * max(1, int(differ.sum()))):
+        kept = generator.binomial(counts[differ], 0.5, (rows.stop - rows.start, int(differ.sum())))
+        sides = []
+        for number in (kept, counts[differ] - kept):  # of images that a side answers as A does
+            a, b = of_a.sums(number), of_b.sums(counts[differ] - number)
+            sides.append(_mean_f1(right + a[0] + b[0], predicted + a[1] + b[1], images))
+        swaps[rows] = sides[1] - sides[0]
+    return swaps
+
+
+class _Sums:
+    """Sums over drawn images, by class.
+
+    Attributes:
+        by_label: adds up the images of each true class, (kinds, classes).
+        by_prediction: adds up those of each predicted class.
+        right: adds up those whose prediction is right.
+    """
+
+    def __init__(self, labels: np.ndarray, predictions: np.ndarray, kinds: np.ndarray) -> None:
+        """Prepare the sums.
+
+        Args:
+            labels: true class of each kind of image, (kinds,).
+            predictions: predicted class of each kind.
+            kinds: all classes that occur.
+        """
+        from scipy.sparse import csr_array
+
+        place, shape = np.arange(len(labels)), (len(labels), int(kinds.max()) + 1)
+        one, hits = np.ones(len(labels)), (labels == predictions).astype(float)
+        self.by_label, self.by_prediction, self.right = (
+            csr_array((values, (place, side)), shape)
+            for values, side in ((one, labels), (one, predictions), (hits, labels))
+        )
+
+    def sums(self, drawn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return hits and predictions of each class, (draws, classes), from the number of each kind, (draws, kinds)."""
+        return drawn @ self.right, drawn @ self.by_prediction
+
+
+def _mean_f1(hits: np.ndarray, predicted: np.ndarray, images: np.ndarray) -> np.ndarray:
+    """Return macro F1 of each draw, (draws,), from sums, (draws, classes); a class that a draw lacks is left out."""
+    there = images > 0
+    scores = np.divide(2 * hits, images + predicted, out=np.zeros(np.broadcast(hits, images).shape), where=there)
+    mean: np.ndarray = (scores * there).sum(axis=1) / there.sum(axis=1)
+    return mean

@@ -74,32 +74,45 @@ class PositiveGroups:
         first, last = self.starts[queries.start], self.starts[queries.stop]
         return GroupCounts(int(first), int(last - first), self._device)
 
-    def count(self, tile: torch.Tensor, start: int, dim: int) -> GroupCounts:
+    def count(self, tile: torch.Tensor, start: int, dim: int, best: torch.Tensor) -> GroupCounts:
         """Count the negatives of a tile, whose items lie along ``dim`` and whose positives are -inf.
 
         Args:
             tile: scores of the queries from ``start`` on.
             start: index of the first query of the tile.
             dim: dimension of the items, 0 or 1.
+            best: the highest of its scores for each query, (queries,).
         """
         starts = self.starts[start : start + tile.shape[1 - dim] + 1]
         found = GroupCounts(int(starts[0]), int(starts[-1] - starts[0]), tile.device)
-        sizes = np.diff(starts)
+        sizes = self._reached(starts, start, best)
         rows = np.argsort(-sizes, kind="stable")[: int((sizes > 0).sum())]  # queries with more groups come first
         if not len(rows):
             return found
         scores = (tile if dim == 1 else tile.T).index_select(0, upload(torch.from_numpy(rows), tile.device))
-        groups = upload(torch.from_numpy(starts[:-1][rows]), tile.device)
+        last = upload(torch.from_numpy(starts[1:][rows] - 1), tile.device)
         scratch = torch.empty_like(scores)
         counts = np.searchsorted(-sizes[rows], -np.arange(sizes.max()), side="left")  # queries with more than so many
         for number, some in enumerate(counts.tolist()):
-            which, some_scores, ones = groups[:some] + number, scores[:some], scratch[:some]
+            which, some_scores, ones = last[:some] - number, scores[:some], scratch[:some]
             here = which - found.first
             above = torch.gt(some_scores, (self.top[which] + TIE)[:, None], out=ones).sum(1)
             found.above[here] = above.to(torch.int64)  # exact: floats count up to 2^24
             reach = torch.ge(some_scores, (self.bottom[which] - TIE)[:, None], out=ones).sum(1)
             found.reach[here] = reach.to(torch.int64)
         return found
+
+    def _reached(self, starts: np.ndarray, first_query: int, best: torch.Tensor) -> np.ndarray:
+        """Return how many groups of each query a tile reaches, the last ones of the query, (queries,).
+
+        On an accelerator the host would wait for the answer, so that all groups are taken.
+        """
+        if best.device.type != "cpu":
+            return np.diff(starts)
+        here = slice(starts[0], starts[-1])
+        query = self.query[here] - first_query
+        reached = (best[torch.from_numpy(query)] >= self.bottom[here] - TIE).numpy()
+        return np.bincount(query[reached], minlength=len(starts) - 1)
 
     def ranks(self, counts: GroupCounts, relevant: np.ndarray, gallery: int) -> TieGroups:
         """Return the ranks of all positives.

@@ -159,8 +159,8 @@ class RankCounter:
             by_image.count(tile, image_start, text_start, 0, before.by_image, scratch),
         )
         if self._groups:
-            found.by_text.groups = self._groups[0].count(tile, text_start, 1)
-            found.by_image.groups = self._groups[1].count(tile, image_start, 0)
+            found.by_text.groups = self._groups[0].count(tile, text_start, 1, found.by_text.wrong.scores)
+            found.by_image.groups = self._groups[1].count(tile, image_start, 0, found.by_image.wrong.scores)
         return found
 
     def update(self, tile: torch.Tensor, text_start: int, image_start: int) -> None:
@@ -177,6 +177,7 @@ class RankCounter:
     def _with_groups(self, ranks: Ranks, counts: Counts, side: int) -> Ranks:
         if counts.groups is None:
             return ranks
+        assert isinstance(ranks.gallery, int)  # all queries have the same gallery
         return replace(ranks, groups=self._groups[side].ranks(counts.groups, ranks.positives, ranks.gallery))
 
 

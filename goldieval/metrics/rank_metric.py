@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from goldieval.metrics.metric import Metric
 
@@ -51,7 +51,7 @@ def of_strata(kinds: Sequence[str], params: Any) -> list[str]:
 class RankMetric(Metric):
     """A mean over the queries of one direction of something that follows from ranks; ``per_query`` says what."""
 
-    families = ("retrieval",)
+    families: ClassVar[tuple[str, ...]] = ("retrieval",)
 
     @property
     def direction(self) -> str:

@@ -88,10 +88,13 @@ class TieGroups:
 
     def _places_within(self, places: np.ndarray) -> np.ndarray:
         """Return how many places of each group are among the first ``places`` of its query, (groups,)."""
-        return np.clip(places[self.query] - self.before, 0, self.positives + self.negatives)
+        within: np.ndarray = np.clip(places[self.query] - self.before, 0, self.positives + self.negatives)
+        return within
 
     def _per_query(self, values: np.ndarray) -> np.ndarray:
-        return np.bincount(self.query, values, len(self.relevant))
+        """Return the sum of a query's groups, (queries,)."""
+        sums: np.ndarray = np.bincount(self.query, values, len(self.relevant))
+        return sums
 
 
 def ideal_gain(most: int) -> np.ndarray:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from math import fsum
 from pathlib import Path
@@ -23,6 +24,7 @@ from goldieval.tasks.card import Task
 if TYPE_CHECKING:
     from goldieval.metrics.averages import Influence, MemberScore
 
+_WORDS = re.compile(r"[\w.-]+")
 LIKELY = 0.5  # share of its tasks with a record from which a refused average is worth a line
 
 
@@ -38,8 +40,10 @@ def averages_of(
         entries: records with their files; the outcomes beside them are read where members share images.
         averages: the definitions.
         tasks: all tasks by name.
-        likely: whether a refused average is left out where fewer than half of its tasks have any record.
+        likely: whether a refused average is left out where fewer than half of its tasks have any record, or where no
+            command that made a record names its suite (unless that is the user's own).
     """
+    averages = list(averages)
     by_model: dict[tuple[str, str], list[Entry]] = {}
     for entry in entries:
         by_model.setdefault((entry.record.model.spec, entry.record.model.fingerprint), []).append(entry)
@@ -48,8 +52,14 @@ def averages_of(
         for own in by_model.values()
         for average in averages
         for members in members_of(average, own, tasks)
-        if not likely or members.recorded >= LIKELY
+        if not likely or members.complete or (members.recorded >= LIKELY and _asked(average, own))
     ]
+
+
+def _asked(average: Average, entries: Sequence[Entry]) -> bool:
+    """Return whether a model was evaluated on the suite of an average, as far as the records tell."""
+    commands = {entry.record.run.command for entry in entries}
+    return not average.shipped_suite or any(average.shipped_suite in _WORDS.findall(command) for command in commands)
 
 
 def average_entry(members: Members) -> Entry:

@@ -68,7 +68,7 @@ class Summary:
 
 def summary(grid: Grid, compared: Standings) -> Summary:
     """Return the summary of a table from the comparison of its measured models."""
-    tasks = [contest.best.task for contest in compared.contests]
+    tasks = [contest.best.task for contest in compared.counted]
     noun = "task" if len(set(tasks)) == len(tasks) else "column"
     short = shortened([model.name for model in compared.models], NAME_CELLS)
     most = max((model.contests for model in compared.models), default=1)
@@ -81,7 +81,7 @@ def summary(grid: Grid, compared: Standings) -> Summary:
 
 
 def _sentences(compared: Standings, noun: str, short: Mapping[str, str]) -> list[str]:
-    contests, models = compared.contests, compared.models
+    contests, models = compared.counted, compared.models
     if not contests:
         return [_nothing_compared(compared)]
     first, total = models[0], len(contests)

@@ -7,7 +7,7 @@ setting. Published and imported rows take no part.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from goldieval.core.errors import GoldievalError
 from goldieval.metrics.effective import Z95
@@ -63,6 +63,11 @@ class Contest:
         """Whether every other model is significantly worse."""
         return not self.inseparable and not self.untested
 
+    @property
+    def of_average(self) -> bool:
+        """Whether the column is an average of others, which is not counted a second time."""
+        return self.best.record is not None and self.best.record.is_average
+
 
 @dataclass
 class Standing:
@@ -104,6 +109,11 @@ class Standings:
     single: int = 0
     faults: list[str] = field(default_factory=list)
 
+    @property
+    def counted(self) -> list[Contest]:
+        """The contests that are counted: those of tasks, or if there are none those of averages."""
+        return [contest for contest in self.contests if not contest.of_average] or self.contests
+
 
 def standings(grid: Grid) -> Standings:
     """Compare the measured models of a table, column by column.
@@ -122,7 +132,8 @@ def standings(grid: Grid) -> Standings:
                 contests.append(_contest((panel_place, place), scores))
             except GoldievalError as error:
                 faults.append(f"{heading}: not compared: {error}")
-    return Standings(contests, _models(contests), single, faults)
+    compared = Standings(contests, single=single, faults=faults)
+    return replace(compared, models=_models(compared.counted))
 
 
 def _measured(panel: GridPanel, place: int) -> list[tuple[str, Score]]:

@@ -94,6 +94,7 @@ def side_ranks(own: Shortlists, behind: Ranks, positives: torch.Tensor) -> Ranks
         positives: Pairs (query, item), shape (pairs, 2).
     """
     members, scores = own
+    assert isinstance(behind.gallery, int)  # all queries have the same gallery
     relevant = _relevant(members, positives, behind.gallery)
     best = scores.masked_fill(~relevant, -torch.inf).amax(1, keepdim=True)
     reach = scores >= best - TIE

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, model_validator
 
 from goldieval.core.errors import did_you_mean, listing
 from goldieval.metrics.registry import metric_of
@@ -71,6 +71,18 @@ class Average(BaseModel):
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
     label: Annotated[str, Field(min_length=1)]
     members: Annotated[list[Member], Field(min_length=2)]
+    _shipped_suite: str = PrivateAttr("")
+
+    @property
+    def shipped_suite(self) -> str:
+        """The suite of this package that defines it; empty if it is a suite of the user's own."""
+        return self._shipped_suite
+
+    def of_shipped(self, suite: str) -> Average:
+        """Return the average as one of a suite of this package."""
+        found = self.model_copy()
+        found._shipped_suite = suite
+        return found
 
     @model_validator(mode="after")
     def _consistent(self) -> Average:

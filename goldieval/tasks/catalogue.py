@@ -130,7 +130,9 @@ class Catalogue:
             del self.suites[suite.suite]
             self.errors[suite.suite] = f"{self._suite_files[suite.suite]}: {faults[0]}"
         elif not faults:
-            self.averages |= {each.name: each for each in suite.averages}
+            shipped = self._suite_files[suite.suite].parent == packaged("tasks") / "suites"
+            averages = [each.of_shipped(suite.suite) if shipped else each for each in suite.averages]
+            self.averages |= {each.name: each for each in averages}
 
     def select(self, names: Iterable[str], home: str = "") -> Selection:
         """Resolve suites, task ids, globs over ids, and paths of cards.

@@ -194,3 +194,14 @@ def test_37_of_38_are_no_average(missing: str) -> None:
     assert mean.status == "failed" and mean.reason == f"37 of 38 tasks have a whole result; missing: {missing}"
     limited = datacomp(results_of_38(scores, limit=10))
     assert limited.reason == "37 of 38 tasks have a whole result; a subset only: geode"
+
+
+def test_a_refused_average_of_a_shipped_suite_is_mentioned_where_the_suite_was_run() -> None:
+    scores = dict.fromkeys(CATALOGUE.averages["datacomp-38"].tasks, 0.5)
+    entries = results_of_38(scores, leave_out="geode")
+    averages = [CATALOGUE.averages["datacomp-38"]]
+    assert averages_of(entries, averages, CATALOGUE.tasks, likely=True) == []
+    run = entries[0].record.run.model_copy(update={"command": "goldieval run --model m --tasks 'datacomp-38,food101'"})
+    entries[0] = Entry(entries[0].file, entries[0].record.model_copy(update={"run": run}))
+    (found,) = averages_of(entries, averages, CATALOGUE.tasks, likely=True)
+    assert found.record.outcome == "refused"

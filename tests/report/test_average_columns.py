@@ -108,6 +108,7 @@ def test_the_page_and_the_plot_have_averages(tmp_path: Path, folder: Path) -> No
     built = build_table(TableSpec.model_validate(spec), [out], tasks_dir=folder, plot=choice)
     write_page(tmp_path / "page.html", built)
     page = (tmp_path / "page.html").read_text()
+    assert "of 3 tasks" in page and "of 4 tasks" not in page  # the average is not counted a second time
     assert "task-mean" in page and "Mean of all" in page and "mean of 3 members" in page
     plot = efficiency(built.spec, built.sources)
     assert plot is not None and {point.name for point in plot.points} == {"toy:a", "toy:b"}

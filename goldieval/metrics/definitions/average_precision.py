@@ -20,4 +20,5 @@ class MeanAveragePrecision(AllPositivesMetric):
     label_format = "{direction} mAP"
 
     def of_groups(self, groups: TieGroups) -> np.ndarray:
-        return groups.precision_sum() / groups.relevant
+        values: np.ndarray = groups.precision_sum() / groups.relevant
+        return values

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from goldieval.metrics.intervals import Interval
+    from goldieval.metrics.metric import Metric
     from goldieval.metrics.paired_result import Paired
     from goldieval.metrics.query_values import Columns, QueryValues
 
@@ -93,7 +94,7 @@ class MeanOfLanguages(RankMetric):
         means: np.ndarray = np.bincount(values.strata, values.values) / np.bincount(values.strata)
         return means
 
-    def _of_one(self, stratum: str = "") -> Any:
+    def _of_one(self, stratum: str = "") -> Metric:
         """Return the metric of which this is the mean, of all languages or of one."""
         from goldieval.metrics.registry import metric_of
 

@@ -28,4 +28,5 @@ class NormalisedDiscountedGain(AllPositivesMetric):
         from goldieval.metrics.tie_groups import ideal_gain
 
         k = int(self.parts["k"])
-        return groups.discounted_gain(k) / ideal_gain(k)[np.minimum(groups.relevant, k)]
+        values: np.ndarray = groups.discounted_gain(k) / ideal_gain(k)[np.minimum(groups.relevant, k)]
+        return values

@@ -23,7 +23,8 @@ class MeanAveragePrecisionAtR(AllPositivesMetric):
     label_format = "{direction} mAP@R"
 
     def of_groups(self, groups: TieGroups) -> np.ndarray:
-        return groups.precision_sum(groups.relevant) / groups.relevant
+        values: np.ndarray = groups.precision_sum(groups.relevant) / groups.relevant
+        return values
 
 
 class RPrecision(AllPositivesMetric):
@@ -33,4 +34,5 @@ class RPrecision(AllPositivesMetric):
     label_format = "{direction} R-Precision"
 
     def of_groups(self, groups: TieGroups) -> np.ndarray:
-        return groups.found(groups.relevant) / groups.relevant
+        values: np.ndarray = groups.found(groups.relevant) / groups.relevant
+        return values
