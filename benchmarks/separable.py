@@ -16,14 +16,13 @@ from pathlib import Path
 from goldieval.metrics.effective import Z95
 from goldieval.metrics.registry import metric_of
 from goldieval.report.built_table import sources_of
+from goldieval.report.model_agreement import Agreement, read_agreement
 from goldieval.report.separable import (
     POWER,
     VERDICTS,
-    Agreement,
     Claim,
     independent_error,
     paired_error,
-    read_agreement,
     read_claims,
 )
 

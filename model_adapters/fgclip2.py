@@ -16,7 +16,7 @@ from goldieval.core.errors import GoldievalError
 from goldieval.core.limits import RECORD_BYTES
 from goldieval.core.offline import offline
 from goldieval.core.reading import read_json
-from goldieval.core.reads import note_tree, notes_reads
+from goldieval.core.reads import notes_reads
 from goldieval.models.adapter import LoadOptions, Model
 from goldieval.models.spec import ModelSpec
 from goldieval.models.spec_options import TRANSFORM, accepts_options, standard_options
@@ -57,7 +57,6 @@ def load(spec: ModelSpec, options: LoadOptions) -> Model:
     place, revision, weights = locate_model(spec)
     folder = Path(place) if Path(place).is_dir() else fetched_folder(place, revision, options)
     check_folder(folder, weights)
-    note_tree(folder)
     try:
         with quietly(), no_code(), offline():
             from model_adapters.fgclip2_adapter import FgClip2, Patches, Processor

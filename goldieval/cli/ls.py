@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from goldieval.cli.ls_models import ModelFilters, list_models
-from goldieval.cli.ls_tasks import TaskFilters, print_suites, print_tasks, suite_rows, task_rows
+from goldieval.cli.ls_suites import print_suites, suite_rows
+from goldieval.cli.ls_tasks import TaskFilters, print_tasks, task_rows
 from goldieval.core.display import Console, Text, print_json
 from goldieval.core.errors import GoldievalError
 

@@ -1,10 +1,10 @@
-"""``goldieval ls tasks`` and ``ls suites``: tasks in groups with the state of their data, and suites with averages."""
+"""``goldieval ls tasks``: tasks in groups, with the state of their data."""
 
 from __future__ import annotations
 
 import fnmatch
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -124,7 +124,7 @@ def print_tasks(rows: Sequence[Mapping[str, Any]], console: Console) -> None:
         _print_table(groups, widths, room, console)
     present = sum(row["data"] in PRESENT for row in rows)
     console.print()
-    console.print(f"{_count(len(rows), 'task')}, {present:,} with data here; --tag, --suite and --present select")
+    console.print(f"{count_of(len(rows), 'task')}, {present:,} with data here; --tag, --suite and --present select")
 
 
 def _cells(row: Mapping[str, Any], wide: bool) -> dict[str, str]:
@@ -163,7 +163,7 @@ def _print_table(
     if notes:
         console.print(Text("licences", "bold"))
     for licence, number in notes.items():
-        _print_wrapped(f"[{number}] {licence}", console, INDENT * 3, first=INDENT)
+        print_wrapped(f"[{number}] {licence}", console, INDENT * 3, first=INDENT)
 
 
 def _print_stacked(groups: Mapping[str, Sequence[Mapping[str, str]]], console: Console) -> None:
@@ -172,67 +172,20 @@ def _print_stacked(groups: Mapping[str, Sequence[Mapping[str, str]]], console: C
         for row in rows:
             console.print(Text(INDENT + row["task"], "bold"))
             details = "  ".join(f"{name} {value}" for name, value in row.items() if name not in ("task", "licence"))
-            _print_wrapped(f"{details}  licence {row['licence']}", console, INDENT * 2, "dim", first=INDENT * 2)
+            print_wrapped(f"{details}  licence {row['licence']}", console, INDENT * 2, "dim", first=INDENT * 2)
 
 
-def suite_rows(catalogue: Catalogue) -> list[dict[str, Any]]:
-    """Return one row per suite."""
-    return [
-        {
-            "suite": suite.suite,
-            "title": suite.title,
-            "tasks": ", ".join(suite.tasks),
-            "averages": {average.name: average.label for average in suite.averages},
-        }
-        for suite in catalogue.suites.values()
-    ]
+def count_of(number: int, noun: str) -> str:
+    """Return a number with its noun.
 
-
-def print_suites(rows: Sequence[Mapping[str, Any]], console: Console, whole: bool) -> None:
-    """Print suites with the number of their tasks and averages.
-
-    Args:
-        rows: the suites.
-        console: the console.
-        whole: whether tasks and averages are named.
+    >>> count_of(1, "task"), count_of(2, "task")
+    ('1 task', '2 tasks')
     """
-    counts = [(len(row["tasks"].split(", ")), len(row["averages"])) for row in rows]
-    name_width = max(len(row["suite"]) for row in rows)
-    lines = list(_suite_lines(rows, counts, name_width))
-    room = console.width - name_width - len(" tasks averages ")
-    stacked = room < 24
-    if not stacked:
-        console.print(Text(f"{'suite'.ljust(name_width)} tasks averages title", "bold"))
-    for row, line in zip(rows, lines, strict=True):
-        if stacked:
-            console.print(Text(row["suite"], "bold"))
-            _print_wrapped(f"{line[1]}; {row['title']}", console, INDENT, "dim", first=INDENT)
-        else:
-            indent = " " * (console.width - room)
-            _print_wrapped(line[0] + row["title"], console, indent)
-        if whole:
-            _print_wrapped(f"tasks: {row['tasks']}", console, INDENT * 2, "dim", first=INDENT)
-            for name, label in row["averages"].items():
-                _print_wrapped(f"average {name}: {label}", console, INDENT * 2, "dim", first=INDENT)
-    console.print()
-    console.print("tasks and averages of a suite: goldieval ls suites NAME")
-    console.print("state of its data:             goldieval ls tasks --suite NAME")
-
-
-def _suite_lines(
-    rows: Sequence[Mapping[str, Any]], counts: Sequence[tuple[int, int]], width: int
-) -> Iterator[tuple[str, str]]:
-    """Yield the beginning of each suite's line, and the same in words."""
-    for row, (tasks, averages) in zip(rows, counts, strict=True):
-        start = f"{row['suite'].ljust(width)} {tasks:5,} {averages or '–':>8} "
-        yield start, _count(tasks, "task") + (f", {_count(averages, 'average')}" if averages else "")
-
-
-def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def _print_wrapped(text: str, console: Console, indent: str, style: str = "", first: str = "") -> None:
+def print_wrapped(text: str, console: Console, indent: str, style: str = "", first: str = "") -> None:
+    """Print a text in lines of the width of the console; all but the first begin with ``indent``."""
     for line in textwrap.wrap(
         text, console.width, initial_indent=first, subsequent_indent=indent, break_on_hyphens=False
     ):

@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from goldieval.core.errors import TaskError
-from goldieval.data.image_source import FileImage
+from goldieval.data.cropped import CroppedImage
+from goldieval.data.image_source import FileImage, ImageSource
 from goldieval.data.samples import Dataset
 
 
@@ -100,10 +101,28 @@ def present(dataset: Dataset) -> Dataset:
     Raises:
         TaskError: No image file exists.
     """
-    keep = np.array([not isinstance(image.source, FileImage) or image.source.file.exists() for image in dataset.images])
+    keep = np.array([_exists(image.source) for image in dataset.images])
     if not keep.any():
         raise TaskError(f"--subset present: none of the {len(keep):,} images exists.")
-    return dataset if keep.all() else keep_images(dataset, keep)
+    if keep.all():
+        return dataset
+    part = keep_images(dataset, keep)
+    (left, what), (all_, _) = (_items(each) for each in (part, dataset))
+    if left < all_:
+        part.notes = [*part.notes, f"subset: {left:,} of {all_:,} {what}, those whose pictures are here"]
+    return part
+
+
+def _exists(source: ImageSource) -> bool:
+    whole = source.picture if isinstance(source, CroppedImage) else source
+    return not isinstance(whole, FileImage) or whole.file.exists()
+
+
+def _items(dataset: Dataset) -> tuple[int, str]:
+    """Return number and name of what is answered: boxes, choices or texts; 0 for images with labels."""
+    if dataset.boxes is not None:
+        return len(dataset.boxes), "boxes"
+    return len(dataset.texts if dataset.choices is None else dataset.choices), "items"
 
 
 def _hash(id: str) -> bytes:

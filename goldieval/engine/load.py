@@ -15,7 +15,6 @@ from goldieval.core.group import Alone, Group, share
 from goldieval.data.content_keys import image_keys
 from goldieval.data.image_source import ImageSource, NoImage
 from goldieval.data.mask_check import check_masks, without_pixels
-from goldieval.data.samples import Dataset
 from goldieval.data.subset import keep_images, limited, present
 from goldieval.engine.data_hash import data_hash
 from goldieval.engine.encode import text_key
@@ -122,7 +121,6 @@ def _load(task: Task, folder: Path, limit: int | None, workers: int, subset: str
     if subset:
         dataset = present(dataset)
         present_count = len(dataset.images) if dataset is not prepared.dataset else None
-        dataset.notes = [*dataset.notes, *_items_left(prepared.dataset, dataset)]
     limit = limit if limit is not None and limit < len(dataset.images) else None
     if limit is not None:
         dataset = limited(dataset, limit)
@@ -145,12 +143,6 @@ def _load(task: Task, folder: Path, limit: int | None, workers: int, subset: str
         present=present_count,
         limit=limit,
     )
-
-
-def _items_left(whole: Dataset, part: Dataset) -> list[str]:
-    """Return a line on the queries that are left where the pictures of others are missing."""
-    left, all_ = (len(each.choices) if each.choices is not None else len(each.texts) for each in (part, whole))
-    return [f"subset: {left:,} of {all_:,} items, those whose pictures are here"] if left < all_ else []
 
 
 def _shared_keys(sources: Sequence[ImageSource], workers: int, group: Group) -> list[str | OSError]:

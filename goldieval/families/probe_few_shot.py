@@ -85,10 +85,10 @@ def prototypes(features: torch.Tensor, labels: torch.Tensor, classes: int) -> to
     """
     order = labels.argsort(stable=True)
     means = torch.zeros(classes, features.shape[1], device=features.device)
-    sizes = torch.bincount(labels, minlength=classes)
+    sizes = torch.bincount(labels.cpu(), minlength=classes)
     present = sizes.nonzero()[:, 0]
     groups = torch.split(features[order], sizes[present].tolist())
-    means[present] = unit(torch.stack([group.mean(0) for group in groups]), "class")
+    means[present.to(means.device)] = unit(torch.stack([group.mean(0) for group in groups]), "class")
     return means
 
 

@@ -43,7 +43,10 @@ def input_size(model: ImagePreprocessor) -> tuple[int, int]:
     """
     shape = tuple(model.preprocess(Image.new("RGB", (64, 48))).shape)
     if len(shape) != 3:
-        raise TaskError(f"this model's transform returns shape {shape}, so that a box has no place in it.")
+        raise TaskError(
+            f"this model's transform returns shape {shape}, in which a box has no place. Name a size of the squashed "
+            "picture: --set resolution=256, or read crops: --set region=crop."
+        )
     return shape[1], shape[2]
 
 

@@ -64,7 +64,8 @@ def region_sheet(picture: Image.Image, boxes: Sequence[DrawnBox]) -> bytes:
         boxes: Its boxes; the first ``MOST`` are drawn.
     """
     font = ImageFont.load_default(size=13)
-    panel = _panel(picture, boxes[:MOST], font)
+    longest = max(picture.size)
+    panel = boxed(picture, boxes[:MOST], min(PANEL_MAX / longest, max(1.0, PANEL_MIN / longest)))
     entries = [(box, box.lines(font)) for box in boxes[:MOST]]
     right = sum(box.right for box in boxes)
     more = f", of which {MOST} are shown" if len(boxes) > MOST else ""
@@ -88,10 +89,9 @@ def region_sheet(picture: Image.Image, boxes: Sequence[DrawnBox]) -> bytes:
     return stream.getvalue()
 
 
-def _panel(picture: Image.Image, boxes: Sequence[DrawnBox], font: Font) -> Image.Image:
-    """Return the picture with its boxes; wrong ones are dashed."""
-    longest = max(picture.size)
-    scale = min(PANEL_MAX / longest, max(1.0, PANEL_MIN / longest))
+def boxed(picture: Image.Image, boxes: Sequence[DrawnBox], scale: float) -> Image.Image:
+    """Return a picture with numbered boxes, wrong ones dashed, resized by a factor."""
+    font = ImageFont.load_default(size=13)
     size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
     panel = picture.resize(size, Image.Resampling.LANCZOS if scale < 1 else Image.Resampling.BICUBIC)
     pen = ImageDraw.Draw(panel)

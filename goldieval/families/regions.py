@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from goldieval.core.units import one_thread
 from goldieval.data.image_source import open_planned
 from goldieval.data.samples import Dataset
 from goldieval.families.aggregates import measure, strata_columns, ties_of
@@ -124,10 +125,11 @@ def _candidates(run: TaskRun[RegionsPrepared], device: str) -> Candidates:
     prepared, pool = run.prepared, getattr(run.model, "pool", None)
     texts = torch.as_tensor(run.text_embeddings()).to(device)
     reading = region_parts(run.mode)[2] or "projection"
-    if prepared.candidates is not None:
-        return OwnTexts(texts, prepared.candidates, reading, pool)
-    assert prepared.boxes.labels is not None
-    return SharedClasses(texts, rows_of(prepared.filled, prepared.texts), prepared.boxes.labels, reading, pool)
+    with one_thread():
+        if prepared.candidates is not None:
+            return OwnTexts(texts, prepared.candidates, reading, pool)
+        assert prepared.boxes.labels is not None
+        return SharedClasses(texts, rows_of(prepared.filled, prepared.texts), prepared.boxes.labels, reading, pool)
 
 
 def _pictures(run: TaskRun[RegionsPrepared]) -> dict[int, Image.Image]:
@@ -138,10 +140,12 @@ def _pictures(run: TaskRun[RegionsPrepared]) -> dict[int, Image.Image]:
 
 def _drawn(prepared: RegionsPrepared, outcomes: Columns, image: int) -> list[DrawnBox]:
     """Return the boxes of a picture with their answers."""
-    names, given = prepared.class_names, outcomes["prediction"].tolist()
+    boxes, given = prepared.boxes, outcomes["prediction"].tolist()
+    texts = [text.text for text in prepared.dataset.texts]
     shown = []
-    for box in np.flatnonzero(prepared.boxes.image == image).tolist():
-        options = names or [prepared.dataset.texts[row].text for row in prepared.boxes.candidates[box]]
+    for box in np.flatnonzero(boxes.image == image).tolist():
+        own = boxes.candidates[box].tolist() if boxes.candidates is not None else []
+        options = prepared.class_names or [texts[row] for row in own]
         taken = "" if given[box] == NOBODY else options[given[box]]
         is_right = outcomes["place"][box] == 0
         shown.append(DrawnBox(prepared.boxes.corners[box].tolist(), str(outcomes["text"][box]), taken, is_right))

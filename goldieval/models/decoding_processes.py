@@ -19,9 +19,10 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 
+from goldieval.data.cropped import CroppedImage
 from goldieval.data.image_source import EncodedBytes, EncodedImage, ImageSource
 from goldieval.data.kept_bytes import KEPT
 from goldieval.data.parquet_images import ParquetImage
@@ -147,6 +148,9 @@ def _packed(images: Sequence[tuple[str, ImageSource]]) -> bytes | None:
 
 def _travelling(key: str, source: ImageSource) -> ImageSource:
     """Return a source that can be sent: bytes that were kept or that are part of a table travel themselves."""
+    if isinstance(source, CroppedImage):
+        picture = _travelling(key, source.picture)
+        return replace(source, picture=picture) if isinstance(picture, EncodedImage) else source
     if not isinstance(source, EncodedImage):
         return source
     content = KEPT.taken(key)

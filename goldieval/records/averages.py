@@ -43,6 +43,7 @@ def averages_of(
         likely: whether a refused average is left out where fewer than half of its tasks have any record, or where no
             command that made a record names its suite (unless that is the user's own).
     """
+    averages = list(averages)
     by_model: dict[tuple[str, str], list[Entry]] = {}
     for entry in entries:
         by_model.setdefault((entry.record.model.spec, entry.record.model.fingerprint), []).append(entry)

@@ -141,7 +141,7 @@ def _hints(
 ) -> list[str]:
     """Return the command that makes the records of this table, where there are none; and averages that it lacks."""
     refused = _refused(spec, sources)
-    if refused or any(row.kind == "ours" for panel in grid.panels for row in panel.rows):
+    if refused or any(row.kind != "published" for panel in grid.panels for row in panel.rows):
         return refused
     all_drawn = bool(sources.records) and all(sources.made_here(record.task.name) for _, record in sources.records)
     if all_drawn and any(panel.columns == "records" for panel in spec.panels):

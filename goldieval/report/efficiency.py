@@ -71,7 +71,8 @@ def efficiency(spec: TableSpec, sources: TableSources) -> Efficiency | None:
         for pattern in spec.plot.trained
         if not any(is_called(record, pattern) for record in records)
     ]
-    return Efficiency(f"{task}, {label(metric)}", placed, left_out, missing, _chance(task, metric, sources), unmatched)
+    title = sources.averages[task].label if task in sources.averages else f"{task}, {label(metric)}"
+    return Efficiency(title, placed, left_out, missing, _chance(task, metric, sources), unmatched)
 
 
 def _how_to_place(point: EfficiencyPoint) -> str:

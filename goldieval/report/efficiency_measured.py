@@ -16,8 +16,9 @@ from goldieval.report.table_spec import TableSpec
 
 
 def records_of(task: str, metric: str, sources: TableSources) -> list[Record]:
-    """Return the records of a column."""
-    return [record for _, record in sources.records if record.task.name == task and metric in record.metrics]
+    """Return the records of a column that were measured here."""
+    records = [record for _, record in sources.records if not record.model.is_imported]
+    return [record for record in records if record.task.name == task and metric in record.metrics]
 
 
 def measured_points(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from goldieval.metrics.registry import metric_of
 from goldieval.metrics.units import PERCENT, UNITS
@@ -132,6 +132,14 @@ def _range(values: Sequence[float | None], unit: str) -> str:
     """Return the lowest and the highest of the models' numbers."""
     known = [value for value in values if value is not None]
     return reference_texts({min(known), max(known)}, unit).replace("/", "–") if known else ""
+
+
+def imported_rows(records: Sequence[Record]) -> tuple[str, str, Metrics]:
+    """Return kind, heading and rows of records whose outcomes another program made, with the file of each."""
+    found = measured_rows(records)
+    notices = {display_name(record): record.model.notice for record in records}
+    rows = [replace(row, detail=notices[row.name], bar="") for row in found.rows]
+    return "imported", "imported with the outcome of every sample", replace(found, rows=rows, footer=[])
 
 
 def other_rows(kind: str, scores: Sequence[Score]) -> tuple[str, str, Metrics]:

@@ -44,7 +44,8 @@ class PanelRows:
 
     def panels(self, title: str, groups: Sequence[Group]) -> list[GridPanel]:
         mains = [self._main(column) for column in self.columns]
-        laid_out = [RowGroup(group.title, self._rows(group, mains)) for group in groups]
+        apart = any(group.imported for group in groups)
+        laid_out = [RowGroup(group.title, self._rows(group, mains, apart)) for group in groups]
         whole = [self._panel(title, [group for group in laid_out if group.rows])]
         for setting, rows in sorted(self.other_settings.items()):
             name = f"{title}: {setting}" if title else setting
@@ -61,9 +62,19 @@ class PanelRows:
         fits = [setting_of(record) for record in of_task if fnmatch.fnmatchcase(record.task.scoring, column.scoring)]
         return main_setting(fits, self.sources.protocol(column.task))
 
-    def _rows(self, group: Group, mains: Sequence[Setting | None]) -> list[GridRow]:
+    def _rows(self, group: Group, mains: Sequence[Setting | None], apart: bool) -> list[GridRow]:
+        """Return the rows of a group.
+
+        Args:
+            group: the group.
+            mains: main setting of each column.
+            apart: whether records of other programs stand in the groups of imported models, not in those of records.
+        """
         rows = [row for name in group.published if (row := self._published(name, mains))]
-        rows += fold_seeds(self._records(group.records, mains), self.spec.seeds, self.grid)
+        others = [kept for kept in self.sources.records if kept[1].model.is_imported] if apart else []
+        own = [kept for kept in self.sources.records if not (apart and kept[1].model.is_imported)]
+        rows += fold_seeds(self._records(group.records, own, mains), self.spec.seeds, self.grid)
+        rows += self._records(group.imported, others, mains)
         return rows + self._imported(group.imported)
 
     def _published(self, name: str, mains: Sequence[Setting | None]) -> GridRow | None:
@@ -106,9 +117,11 @@ class PanelRows:
         n = self.sources.expected(column) if score.value is not None else None
         return Cell(replace(score, n=n), comparable and not other_scoring, notes=notes)
 
-    def _records(self, patterns: Sequence[str], mains: Sequence[Setting | None]) -> list[GridRow]:
+    def _records(
+        self, patterns: Sequence[str], records: Sequence[tuple[Path, Record]], mains: Sequence[Setting | None]
+    ) -> list[GridRow]:
         rows: dict[tuple[str, str], GridRow] = {}
-        chosen = [(file, record) for file, record in self.sources.records if _matches(record, patterns)]
+        chosen = [(file, record) for file, record in records if _matches(record, patterns)]
         by_task: dict[str, list[tuple[Path, Record]]] = defaultdict(list)
         for file, record in chosen:
             by_task[record.task.name].append((file, record))
@@ -145,12 +158,14 @@ class PanelRows:
             cell.notes.append(self.grid.footnote(f"{differs}: {OTHER_COLUMN}"))
         if score.note:
             cell.notes.append(self.grid.footnote(score.note))
+        if record.model.is_imported:
+            cell.notes.append(self.grid.footnote(record.model.notice))
         name = self._name(record)
         key = (record.model.fingerprint + record.model.precision, name)
-        row = target.setdefault(key, GridRow(name, "ours", [Cell() for _ in self.columns]))
+        row = target.setdefault(key, GridRow(name, score.kind, [Cell() for _ in self.columns]))
         if row.cells[place].score is not None and differs:  # --allow, and the model has the column's own setting too
             full_name = f"{name}, {differs}"
-            row = target.setdefault((key[0], full_name), GridRow(full_name, "ours", [Cell() for _ in self.columns]))
+            row = target.setdefault((key[0], full_name), GridRow(full_name, score.kind, [Cell() for _ in self.columns]))
         row.cells[place] = cell
 
     @cached_property

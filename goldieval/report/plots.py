@@ -48,5 +48,7 @@ def _not_shown(plot: Efficiency, drawing: Drawing) -> list[str]:
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""
         lines.append(f"no room for the labels of {', '.join(names[:3])}{more}; --label NAME places one first")
     if plot.left_out:
-        lines.append(f"left out: {len(plot.left_out)} models whose training data are not known")
+        lines.append(
+            f"left out: {len(plot.left_out)} model{'s' * (len(plot.left_out) > 1)} whose training data are not known"
+        )
     return lines

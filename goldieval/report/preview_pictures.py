@@ -12,6 +12,7 @@ from goldieval.data.masks import IGNORED
 from goldieval.data.samples import ImageSample
 from goldieval.data.small_maps import resized_map
 from goldieval.families.class_overlay import overlay
+from goldieval.families.region_sheet import DrawnBox, boxed
 from goldieval.families.sheet_colours import sheet_colours
 from goldieval.report.thumbnails import jpeg_address
 
@@ -41,13 +42,21 @@ class SamplePictures:
         self.faults: dict[str, str] = {}
 
     def of(self, sample: PreviewSample) -> list[Image.Image]:
-        """Return the picture and, if the task has masks, the picture under its mask; nothing if it cannot be read."""
+        """Return the picture and, with masks or boxes, the picture with these; nothing if it cannot be read."""
         pictures = self.picture(sample.image)
+        if pictures and sample.boxes:
+            return [pictures[0], self._with_boxes(sample)]
         classes = self._classes(sample)
         if not pictures or classes is None:
             return pictures
         small = resized_map(classes, *pictures[0].size)
         return [pictures[0], overlay(pictures[0], small, small == IGNORED, self._colours)]
+
+    def _with_boxes(self, sample: PreviewSample) -> Image.Image:
+        """Return the picture with its first boxes, numbered in the order of its texts."""
+        picture = sample.image.source.open()
+        boxes = [DrawnBox(corners, name, name, right=True) for corners, name in sample.boxes]
+        return boxed(picture, boxes, self._side / max(picture.size))
 
     def picture(self, image: ImageSample) -> list[Image.Image]:
         """Return the picture in a list, or an empty list if it cannot be read."""

@@ -98,10 +98,11 @@ def display_name(record: Record) -> str:
 def of_record(record: Record, metric: str, file: Path | None = None) -> Score | None:
     """Return the score of a record in a metric; None if it has none. For a failed record, the score has no value."""
     name, task = display_name(record), record.task
+    kind: Kind = "imported" if record.model.is_imported else "ours"
     if record.status == "failed":
         return Score(
             name,
-            "ours",
+            kind,
             task.name,
             metric,
             None,
@@ -114,7 +115,7 @@ def of_record(record: Record, metric: str, file: Path | None = None) -> Score | 
     measured: MeasuredMetric = record.metrics[metric]
     unit = metric_of(metric).unit.name
     return Score(
-        name, "ours", task.name, metric, measured.value, unit, measured.low, measured.high, measured.n, task.protocol,
+        name, kind, task.name, metric, measured.value, unit, measured.low, measured.high, measured.n, task.protocol,
         task.scoring, note=language_note(task), file=file, record=record, chance=measured.chance,
         ceiling=measured.ceiling,
     )  # fmt: skip

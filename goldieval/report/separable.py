@@ -6,9 +6,7 @@ had samples of their own (independent), and on the same samples (paired), where 
 
 from __future__ import annotations
 
-import csv
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from goldieval.metrics.intervals import Z80
 from goldieval.metrics.registry import metric_of
 from goldieval.report.field.average import Name, average_error
 from goldieval.report.field.numbers import units_of
+from goldieval.report.model_agreement import independent_discordance, rows_of
 from goldieval.report.published import GRADES
 from goldieval.report.score import Score
 from goldieval.report.table_sources import TableSources
@@ -25,47 +24,6 @@ from goldieval.tasks.catalogue import packaged
 
 POWER = Z95 + Z80
 """Standard errors of the smallest difference that a test at 5 % detects with 80 % power."""
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """How two real models answered the same items.
-
-    Attributes:
-        task: name of the task.
-        metric: name of the metric.
-        both: items that both have right.
-        only_a: items that only the first has right.
-        only_b: items that only the second has right.
-        neither: items that neither has right.
-    """
-
-    task: str
-    metric: str
-    both: int
-    only_a: int
-    only_b: int
-    neither: int
-
-    @property
-    def n(self) -> int:
-        """Number of items."""
-        return self.both + self.only_a + self.only_b + self.neither
-
-    @property
-    def shares(self) -> tuple[float, float]:
-        """Accuracies of the two models."""
-        return (self.both + self.only_a) / self.n, (self.both + self.only_b) / self.n
-
-    @property
-    def discordant(self) -> float:
-        """Share of the items that only one model has right."""
-        return (self.only_a + self.only_b) / self.n
-
-    @property
-    def ratio(self) -> float:
-        """Discordant items, relative to those of two models with these accuracies that err independently."""
-        return self.discordant / independent_discordance(*self.shares)
 
 
 @dataclass(frozen=True)
@@ -115,11 +73,6 @@ class Claim:
 VERDICTS = ("independent", "paired", "paired, if they agree much", "no", "not testable")
 
 
-def independent_discordance(first: float, second: float) -> float:
-    """Return the share of items that only one of two models has right, if they err independently."""
-    return first * (1 - second) + second * (1 - first)
-
-
 def independent_error(first: float, second: float, n: int) -> float:
     """Return the standard error of the difference of two shares of n samples each."""
     return math.sqrt((first * (1 - first) + second * (1 - second)) / n)
@@ -139,13 +92,6 @@ def paired_error(first: float, second: float, n: int, ratio: float) -> float:
     return math.sqrt(max(discordant - difference**2, 0.0) / n)
 
 
-def read_agreement(file: Path | None = None) -> list[Agreement]:
-    """Return what is known of how often real models agree, from results/published/agreement.csv."""
-    rows = _rows(file or packaged("results/published") / "agreement.csv")
-    counts = ("both", "only_a", "only_b", "neither")
-    return [Agreement(row["task"], row["metric"], *(int(row[name]) for name in counts)) for row in rows]
-
-
 def read_claims(sources: TableSources, ratios: tuple[float, float], file: Path | None = None) -> list[Claim]:
     """Return every claim of results/published/claims.csv, once for each task and metric that both models have.
 
@@ -155,7 +101,7 @@ def read_claims(sources: TableSources, ratios: tuple[float, float], file: Path |
         file: the pairs of method and baseline.
     """
     claims: dict[tuple[object, ...], Claim] = {}
-    for row in _rows(file or packaged("results/published") / "claims.csv"):
+    for row in rows_of(file or packaged("results/published") / "claims.csv"):
         for task, metric in sorted(sources.published.columns):
             values = [_printed(sources, row["paper"], row[part], task, metric) for part in ("baseline", "method")]
             if values[0] is None or values[1] is None or values[0].protocol != values[1].protocol:
@@ -196,8 +142,3 @@ def _error_of_averages(average: Average, sources: TableSources) -> float:
             by_model.setdefault(score.model, {}).setdefault((score.task, score.metric), score.value)
     errors = [average_error(average, scores, sources) for scores in by_model.values()]
     return max(error for error in errors if error is not None)
-
-
-def _rows(file: Path) -> Sequence[dict[str, str]]:
-    with file.open(newline="", encoding="utf-8") as stream:
-        return list(csv.DictReader(stream))

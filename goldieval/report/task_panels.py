@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from goldieval.records.schema import Record
 from goldieval.report.built_table import BuiltTable
-from goldieval.report.metric_rows import Metrics, measured_rows, other_rows
+from goldieval.report.metric_rows import Metrics, imported_rows, measured_rows, other_rows
 from goldieval.report.score import Score, display_name
 from goldieval.report.scores import interval_warnings
 from goldieval.report.settings import Setting, main_setting, setting_of
@@ -81,7 +81,11 @@ def _panel(
     odd = setting.differences(main) if main and setting != main else setting.restrictions()
     plain = [(setting.protocol, ""), (f"{setting.scoring} scoring", "scoring"), (setting.precision, "")]
     badges = [(text, "odd") for text in odd] + [badge for badge in plain if badge[0] not in odd]
-    return TaskPanel(anchor, task.name, task.title, badges, facts, measured_rows(records), others, _notes(records))
+    own = [record for record in records if not record.model.is_imported]
+    imported = [record for record in records if record.model.is_imported]
+    apart = [*([imported_rows(imported)] if imported else []), *others]
+    rows = measured_rows(own) if own else None
+    return TaskPanel(anchor, task.name, task.title, badges, facts, rows, apart, _notes(records))
 
 
 def _notes(records: Sequence[Record]) -> list[str]:

@@ -77,12 +77,14 @@ def neighbour_counts(
 
     def count(part: tuple[torch.Tensor, torch.Tensor]) -> list[ClassCounts]:
         with torch.no_grad():
-            similarities, rows = nearest(part[0], bank, max(neighbours))
+            similarities, rows = (each.cpu() for each in nearest(part[0], bank, max(neighbours)))
             found = bank_labels[rows]
             return [
                 _counts(votes(similarities[:, :many], found[:, :many], classes, temperature), part[1])
                 for many in neighbours
             ]
+
+    labels, bank_labels = labels.cpu(), bank_labels.cpu()  # votes are added on the CPU, in a fixed order
 
     def parts() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         yield from zip(torch.split(images, QUERIES), torch.split(labels, QUERIES), strict=True)

@@ -226,3 +226,27 @@ def test_corners_and_areas() -> None:
         corners_of("here", [3, 2, 1, 4], "xyxy")
     boxes = np.array([[-5.0, -5, -1, 5], [0, 0, 3, 3], [9, 9, 20, 20], [10, 0, 20, 5], [2, 2, 2, 9]])
     assert is_empty(clipped(boxes, np.array([10, 10]))).tolist() == [True, False, False, True, True]
+
+
+def test_a_preview_shows_boxes_with_their_numbers(tmp_path: Path) -> None:
+    from helpers import card
+
+    from goldieval.data.manage.preview.facts import preview
+    from goldieval.data.manage.preview.texts import TextReader
+    from goldieval.data.manage.show_samples import sample_lines
+    from goldieval.report.preview_page import render
+    from goldieval.tasks.card import load_card
+
+    table(tmp_path / "data", {"neg": "x"}, {"bbox": [0, 0, 8, 8], "pos": "<em>"}, {"image": "b.png"})
+    task = load_card(card(tmp_path, "boxes", "regions", headline="accuracy", source=TEXTS, params={}))
+    words = TextReader("words", 4, lambda texts: [len(text.split()) for text in texts])
+    found = preview(task, tmp_path, 9, words, 2)
+    assert [[text.text for text in sample.texts] for sample in found.samples] == [
+        ["1: A cat.", "2: <em>"],
+        ["1: A cat."],
+    ]
+    assert found.samples[0].boxes[1] == ([0, 0, 8, 8], "<em>") and found.counts["boxes"] == 3
+    page = render(found)
+    assert page.count("<img") == 4 and "<em>" not in page and "2: &lt;em&gt;" in page
+    lines = sample_lines(found.prepared.dataset, None)
+    assert lines == ['  a.png (8 x 8): 2 boxes: "A cat.", "<em>"', '  b.png (8 x 8): 1 boxes: "A cat."']

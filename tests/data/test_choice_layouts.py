@@ -16,7 +16,8 @@ from reader_cases import read, refused, source
 
 from goldieval.data.cropped import CroppedImage, picture_key
 from goldieval.data.image_source import EncodedBytes
-from goldieval.data.subset import keep_images
+from goldieval.data.subset import keep_images, present
+from goldieval.models.decoding_processes import _travelling
 
 SHARED = Path(__file__).parents[3] / "shared/data"
 
@@ -104,6 +105,15 @@ def test_a_box_of_a_picture_in_a_table_is_an_image_of_its_own(tmp_path: Path) ->
     assert dataset.groups is not None and dataset.groups.tolist() == ["red_big"] * 3
 
 
+def test_a_box_of_a_missing_picture_is_left_out_of_a_subset(tmp_path: Path) -> None:
+    picture(tmp_path / "a.png", 1)
+    items = [ITEM | {"filename": name, "bbox": {"x": 0, "y": 0, "w": 2, "h": 2}} for name in ("a.png", "b.png")]
+    as_json(tmp_path, "items.json", [item | {"attributes": "red"} for item in items])
+    part = present(read(tmp_path, "contrast", files=["items.json"], **BOX))
+    assert [image.path for image in part.images] == ["a.png"] and part.groups is not None and len(part.groups) == 1
+    assert part.notes == ["subset: 1 of 2 items, those whose pictures are here"]
+
+
 @pytest.mark.parametrize(
     ("box", "message"), [((1, 1, 0, 3), "the box is empty, 0 x 3 pixels"), ((1, 1, float("nan"), 3), "empty bbox.w")]
 )
@@ -179,3 +189,11 @@ def test_complete_annotations_have_the_counts_of_their_cards() -> None:
         assert (len(found.images), len(found.texts)) == (card.expect.images, card.expect.texts)
     cola = load_task("cola").card
     assert len(cola.source.read(SHARED / "annotations/cola").texts) == cola.expect.texts
+
+
+def test_a_box_of_a_table_travels_to_a_decoding_process_with_its_own_bytes_only(tmp_path: Path) -> None:
+    boxed(tmp_path, [(1, 2, 3, 4), (0, 0, 2, 2)])
+    source = read(tmp_path, "contrast", files=["test-*.parquet"], **BOX).images[0].source
+    sent = _travelling(source.key(), source)
+    assert isinstance(sent, CroppedImage) and sent.picture == EncodedBytes(png_bytes(1))
+    assert sent.key() == source.key() and sent.open().tobytes() == source.open().tobytes()

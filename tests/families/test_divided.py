@@ -33,7 +33,8 @@ def test_results_are_the_same_for_any_number_of_ranks(family: str, mode: str, si
 @each_case
 @pytest.mark.parametrize("threads", [2, 3])
 def test_results_are_the_same_for_any_number_of_threads(family: str, mode: str, threads: int) -> None:
-    assert on_ranks(2, World(family, mode, dataset(IMAGES), threads=threads))[0] == alone(family, mode)
+    """On one rank: torch has one number of threads in a process, and a rank that is done would set it for another."""
+    assert on_ranks(1, World(family, mode, dataset(IMAGES), threads=threads))[0] == alone(family, mode)
 
 
 @pytest.mark.parametrize(("family", "mode"), [case for case in CASES if case[1] != "global" and case[0] != "probe"])

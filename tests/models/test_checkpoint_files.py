@@ -348,6 +348,8 @@ def test_a_model_without_its_temperature_is_read_and_noted(tmp_path: Path, state
     whole: Any = load_model(f"open_clip:FILES-PLAIN@{saved(tmp_path, state, 'whole.pt')}")
     with inference(model), inference(whole):
         assert torch.equal(*(each.encode_text(each.tokenize(["a dog"])) for each in (model, whole)))
+    assert about.logit_factor is None, "that of a new module is not the model's own"
+    assert whole.describe().logit_factor == pytest.approx(float(state["logit_scale"].exp()), rel=1e-6)
 
 
 def test_the_architecture_that_fits_is_not_suggested_again(tmp_path: Path, state: State) -> None:

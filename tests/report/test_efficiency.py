@@ -180,7 +180,7 @@ def test_the_task_is_the_one_with_own_models_else_the_most_published() -> None:
 def test_without_own_models_it_is_the_average_of_38_sets_with_the_small_data_baselines() -> None:
     plot = figure_of(built())
     pairs = {point.name: point.unique_pairs for point in plot.points}
-    assert plot.title.startswith("datacomp-38") and all(point.kind == "published" for point in plot.points)
+    assert plot.title == "DataComp, average of 38" and all(point.kind == "published" for point in plot.points)
     small = {"OpenCLIP DataComp-S B/32": 1_400_000, "OpenCLIP CC12M RN50-quickgelu": 12_000_000,
              "OpenCLIP DataComp-M B/32": 14_000_000, "OpenCLIP YFCC15M RN50-quickgelu": 15_000_000,
              "OpenCLIP DataComp-L B/16": 140_000_000}  # fmt: skip

@@ -140,6 +140,13 @@ def test_mieb_has_the_model_in_the_folder_and_leaves_other_tasks_out_once(tmp_pa
     assert found(mieb(tmp_path, "CIFAR10ZeroShot.json", zero_shot)) == {(model, "cifar10-mieb", "acc1"): 0.8831}
 
 
+def test_miebs_file_about_the_model_names_it_wherever_it_lies(tmp_path: Path) -> None:
+    file = put(tmp_path, "Winoground.json", MIEB)
+    assert {model for model, _, _ in found(file)} == {tmp_path.name}
+    put(tmp_path, "model_meta.json", {"name": "google/siglip-base-patch16-224"})
+    assert {model for model, _, _ in found(file)} == {"google/siglip-base-patch16-224"}
+
+
 def datacomp_lines(keys: list[str], value: float = 0.5) -> str:
     names = ["acc1", "mean_per_class_recall", "mean_recall@1", "jaccard_score_10-12", "F1-macro_all", "main_metric"]
     names += ["acc_worst_region", "acc_top5_wg", "acc_wg"]
@@ -243,6 +250,8 @@ def test_imported_rows_join_the_table_marked_and_without_marks(tmp_path: Path) -
         ("a.csv", "x,y\n1,2\n", "is not a supported result file"),
         ("a.json", {**ZEROSHOT, "metrics": {"acc1": "much"}}, "acc1: 'much' is not a number"),
         ("a.json", {**ZEROSHOT, "metrics": {"acc1": float("nan")}}, "is not a finite number"),
+        ("a.json", {"dataset": "cifar10", "metrics": {"acc1": 0.5}}, "is not as its harness writes it: 'model'"),
+        ("a.json", {"results": {}, "config": [1]}, "is not as its harness writes it"),
         ("a.json", {**ZEROSHOT, "metrics": {"acc1": 72.1}}, "72.1 is not a possible fraction"),
         ("a.json", {"task_name": "Winoground", "scores": {"test": 5}}, "scores must be a list of subsets"),
         ("a.jsonl", '{"key": "cifar10"}\n', "a.jsonl:1: not a line of DataComp's evaluation"),

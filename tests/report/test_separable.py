@@ -14,13 +14,12 @@ import pytest
 
 from goldieval.metrics.effective import Z95
 from goldieval.report.built_table import sources_of
+from goldieval.report.model_agreement import independent_discordance, read_agreement
 from goldieval.report.separable import (
     VERDICTS,
     Claim,
-    independent_discordance,
     independent_error,
     paired_error,
-    read_agreement,
     read_claims,
 )
 from goldieval.tasks.catalogue import packaged

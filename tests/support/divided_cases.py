@@ -46,6 +46,10 @@ CASES = [  # family and mode
     *(("regions", mode) for mode in ("roi:plain:projection", "roi:plain:pooling", "crop")),
     ("vqa", "generate"),
     ("probe", "probe"),
+    ("probe", "knn"),
+    ("probe", "ridge"),
+    ("probe", "lars"),
+    ("probe", "few-shot"),
 ]
 
 
@@ -194,8 +198,15 @@ HEADLINES = {
     "association": "jaccard",
     "segmentation": "miou",
     "vqa": "accuracy",
+    "few-shot": "acc1_2shot",
 }
-CROP = {"region": "crop", "prompts": ["a {c}", "the {c}!"], "strata": ["small"], "context": 0.25}
+BY_MODE: dict[str, dict[str, Any]] = {
+    "crop": {"region": "crop", "prompts": ["a {c}", "the {c}!"], "strata": ["small"], "context": 0.25},
+    "knn": {"method": "knn", "neighbours": [3, 2]},
+    "ridge": {"method": "ridge"},
+    "lars": {"method": "lars", "epochs": 3, "warmup": 1, "batch": 4},
+    "few-shot": {"method": "prototype", "shots": [1, 2], "seeds": 2},
+}
 PARAMS: dict[str, dict[str, Any]] = {
     "zeroshot": {"prompts": ["a {c}", "the {c}!"]},
     "segmentation": {"prompts": ["a {c}"], "short_side": SIDE, "crop": 24, "stride": 16},
@@ -210,8 +221,8 @@ def loaded(family: str, data: Dataset, mode: str = "") -> LoadedTask:
     data = boxed(data, own_texts=mode != "crop") if family == "regions" else data
     content: dict[str, Any] = {
         "name": "tiny", "version": 1, "protocol": "p", "title": "Tiny", "licence": "none", "family": family,
-        "source": {"reader": "folder", "path": "."}, "headline": HEADLINES.get(family, "acc1"),
-        "params": CROP if mode == "crop" else PARAMS.get(family, {}),
+        "source": {"reader": "folder", "path": "."}, "headline": HEADLINES.get(mode, HEADLINES.get(family, "acc1")),
+        "params": BY_MODE.get(mode, PARAMS.get(family, {})),
     }  # fmt: skip
     task = Task(CARD_TYPES[family](**content), Path("card.yaml"))
     prepared: Prepared[Any] = family_of(family).prepare(task, data)
@@ -257,6 +268,7 @@ class World:
             reporter=Reporter(),
             seconds={},
             group=group,
+            logit_factor=20.0,
         )
         with exact(self.device):
             if group.rank > 0 and not family.divides(self.mode):

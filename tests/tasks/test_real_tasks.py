@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import card, embeddings_folder, picture
+from helpers import card, embeddings_folder, picture, toy_model
 from open_clip import SimpleTokenizer
 
 from goldieval import evaluate, load_task
@@ -56,7 +56,8 @@ def coco(tmp_path: Path) -> Path:
     folder = tmp_path / "coco"
     (folder / "annotations").mkdir(parents=True)
     (folder / "annotations/captions_val2017.json").symlink_to(TEXTS / "coco_val2017/captions_val2017.json")
-    (folder / "sugarcrepe").symlink_to(TEXTS / "sugarcrepe")
+    for name in ("sugarcrepe", "sugarcrepe_pp", "valse"):
+        (folder / name).symlink_to(TEXTS / name)
     (folder / "val2017").symlink_to(DATA / "coco_mini/images/val2017")
     return tmp_path
 
@@ -154,6 +155,22 @@ def test_sugarcrepe_runs_on_the_pictures_that_are_here(coco: Path) -> None:
     assert record.headline is not None
     assert record.headline.value == pytest.approx(splits @ np.array(list(SUGARCREPE.values())) / 533)
     assert record.headline.low < 0.5 < record.headline.high and record.headline.chance == 0.5
+
+
+@pytest.mark.parametrize(
+    ("name", "items", "whole", "pictures"),
+    [("sugarcrepe-pp", 340, 4_757, 96), ("valse-plurals", 38, 851, 37), ("valse-relations", 30, 535, 28)],
+)
+def test_compositional_tasks_run_on_the_pictures_that_are_here_and_say_so(
+    name: str, items: int, whole: int, pictures: int, coco: Path, tmp_path: Path
+) -> None:
+    (record,) = evaluate(toy_model(tmp_path), name, data_dir=coco, out=None, subset="present", cache=False)
+    assert record.status == "ok", record.reason
+    assert record.metrics["accuracy"].n == items and record.metrics["accuracy"].blind is not None
+    assert f"subset: {items} of {whole:,} items, those whose pictures are here" in record.warnings
+    assert f"only the {pictures} of " in record.task.protocol and record.task.subset == "present"
+    if name == "sugarcrepe-pp":
+        assert {"text_only", "mean_text_only", "mean_accuracy"} <= set(record.metrics)
 
 
 def test_caltech_names_are_in_torchvisions_order_of_folders() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from goldieval.core.errors import listing
 from goldieval.data.image_source import NoImage
+from goldieval.data.manage.preview.samples import box_names
 from goldieval.data.masks import IGNORED
 from goldieval.data.samples import Dataset, ImageSample
 
@@ -25,7 +26,12 @@ def sample_lines(dataset: Dataset, class_labels: Sequence[str] | None) -> list[s
 def _sample(dataset: Dataset, labels: Sequence[str], place: int) -> str:
     if dataset.choices is not None:
         return _choice(dataset, dataset.choices[place])
-    about = [*_mask(dataset, labels, place), *_label(dataset, labels, place), *_captions(dataset, place)]
+    about = [
+        *_boxes(dataset, place),
+        *_mask(dataset, labels, place),
+        *_label(dataset, labels, place),
+        *_captions(dataset, place),
+    ]
     return f"{_picture(dataset.images[place])}: {'; '.join(about) or 'no caption'}"
 
 
@@ -50,6 +56,14 @@ def _mask(dataset: Dataset, labels: Sequence[str], place: int) -> list[str]:
         f"{'ignored' if label == IGNORED else labels[label].partition(':')[0]} {share:.0%}" for share, label in shares
     ]
     return [listing(words, 4)]
+
+
+def _boxes(dataset: Dataset, place: int) -> list[str]:
+    """Return what the boxes of an image show."""
+    if dataset.boxes is None:
+        return []
+    own = [name for name, image in zip(box_names(dataset), dataset.boxes.image.tolist(), strict=True) if image == place]
+    return [f"{len(own):,} boxes: {listing([_quoted(name) for name in own])}"]
 
 
 def _label(dataset: Dataset, labels: Sequence[str], place: int) -> list[str]:

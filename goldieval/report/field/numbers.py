@@ -69,11 +69,6 @@ class FieldColumn:
     numbers: list[FieldNumber] = field(default_factory=list)
     interval_note: str = ""
 
-    @property
-    def lower_is_better(self) -> bool:
-        """Whether a smaller number is the better one."""
-        return metric_of(self.metric).lower_is_better
-
 
 def units_of(task: str, metric: str, sources: TableSources) -> int | None:
     """Return the number of independent units of a share; None for what is no share, or where n is not known."""

@@ -10,7 +10,7 @@ HALF = "± is half a 95 % interval."
 ENDS = "(low–high) are the ends of a 95 % interval whose sides are not equally wide."
 CHANCE = "chance: what a guess gets on these data."
 CEILING = "ceiling: what a perfect model gets, as the task card states it."
-IMPORTED = "Rows marked * are imported from other harnesses, without intervals."
+IMPORTED = "Rows marked * are imported from other programs, not measured here."
 
 
 def footer_rows(grid: Grid, panel: GridPanel) -> list[tuple[str, list[str]]]:

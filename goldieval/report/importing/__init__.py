@@ -48,6 +48,8 @@ def numbers_of(file: Path) -> Iterator[ImportedNumber]:
             yield from _from_csv(file, list(csv.DictReader(text.splitlines())))
     except (OSError, ValueError, csv.Error) as error:
         raise GoldievalError(f"cannot read {file}: {error}") from error
+    except (KeyError, TypeError, AttributeError) as error:
+        raise GoldievalError(f"{file} is not as its harness writes it: {error}.") from error
 
 
 def _from_json(file: Path, content: Any) -> Iterator[ImportedNumber]:

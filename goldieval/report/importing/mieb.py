@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from goldieval.core.errors import GoldievalError
+from goldieval.core.limits import RECORD_BYTES
+from goldieval.core.reading import parse_json, read_text
 from goldieval.report.importing.number import Fields, ImportedNumber, all_names, finite
 
 ABOUT = "model_meta.json"  # beside the results of a model; it holds no scores
@@ -47,6 +49,12 @@ def _splits(file: Path, content: Fields) -> list[tuple[str, list[dict[str, Any]]
 
 
 def _model(file: Path) -> str:
-    """Return the model's name on the hub, from the folder above that of the revision."""
-    place = file.resolve().parent.parent
-    return place.name.replace("__", "/") if "__" in place.name else f"{place.name}/{file.resolve().parent.name}"
+    """Return the model's name: of the file about it, else of a folder OWNER__NAME, else that of the file's folder."""
+    folder = file.resolve().parent
+    about = folder / ABOUT
+    if about.is_file():
+        content = parse_json(read_text(about, RECORD_BYTES))
+        if isinstance(content, dict) and isinstance(content.get("name"), str):
+            return str(content["name"])
+    named = next((name for name in (folder.parent.name, folder.name) if "__" in name), folder.name)
+    return named.replace("__", "/")

@@ -126,6 +126,34 @@ def test_provenance_is_on_the_record_and_on_the_screens(task: Path, tmp_path: Pa
         assert "not a run of goldieval" in " ".join(goldieval(*command).out.split())
 
 
+def test_tables_and_pages_show_imported_rows_apart(task: Path, tmp_path: Path) -> None:
+    out, page = tmp_path / "r", tmp_path / "page.html"
+    import_outcomes(table(tmp_path / "a.csv", rows_of([1, 0, 1, 0])), str(task), "a", out=out)
+    ran = goldieval("table", "--out", str(out), "--html", str(page), "--tasks-dir", str(task.parent))
+    assert ran.code == 0
+    told = " ".join(goldieval("table", "--out", str(out), "--tasks-dir", str(task.parent)).out.split())
+    assert "imported from other harnesses imported:a *" in told and "measured here" not in told.partition("Rows")[0]
+    assert "Rows marked * are imported from other programs, not measured here." in told
+    assert "imported from a.csv (SHA-256" in told
+    written = page.read_text()
+    assert "0 models, 0 tasks, 0 numbers measured here" in written
+    assert "1 row imported with the outcome of every sample" in written
+
+
+def test_the_text_only_answers_of_sugarcrepe_plus(tmp_path: Path) -> None:
+    items = [
+        {"filename": "a.jpg", "caption": f"p {n}", "caption2": f"q {n}", "negative_caption": f"n {n}"} for n in range(4)
+    ]
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "swap.json").write_text(json.dumps(items))
+    source = {"files": ["swap.json"], "true": ["caption", "caption2"], "all_true": True}
+    file = card(tmp_path, "contrast", "choice", source=source, params={"text_only": True}, headline="accuracy")
+    rows = [item | {"correct": n % 2, "tot_correct": int(n < 3)} for n, item in enumerate(items)]
+    record = import_outcomes(table(tmp_path / "a.csv", rows), str(file), "a", out=None)
+    found = {name: (metric.value, metric.chance) for name, metric in record.metrics.items()}
+    assert found == {"accuracy": (0.5, pytest.approx(1 / 3)), "text_only": (0.75, pytest.approx(1 / 3))}
+
+
 def test_imported_and_own_records_of_the_same_items_are_compared(tmp_path: Path) -> None:
     rows = [{"image": f"{row}.png", "caption": f"{row} is true", "negative_caption": f"no {row}"} for row in range(4)]
     for row in range(4):
@@ -213,10 +241,8 @@ def test_other_refusals(task: Path, tmp_path: Path) -> None:
     other = table(tmp_path / "b.csv", rows_of([1, 1, 1, 1]))
     for call, message in (
         (lambda: import_outcomes(other, str(task), "a", out=tmp_path / "r"), r"imported from a\.csv .* Choose another"),
-        (
-            lambda: import_outcomes(file, "cifar10", "a", out=None),
-            "can be imported of choice, and this is zeroshot",
-        ),
+        (lambda: import_outcomes(file, "cifar10", "a", out=None), "4 rows, but cifar10 has 10,000 images"),
+        (lambda: import_outcomes(file, "coco-karpathy", "a", out=None), "this is retrieval; outcomes of choice and"),
         (lambda: import_outcomes(file, "compositional", "a", out=None), "name one task"),
         (lambda: import_outcomes(file, str(task), "\x1b[2J", out=None), "printable"),
         (lambda: import_outcomes(tmp_path / "no.csv", str(task), "a", out=None), "cannot read .*no.csv"),
@@ -226,3 +252,62 @@ def test_other_refusals(task: Path, tmp_path: Path) -> None:
     ):
         with pytest.raises(GoldievalError, match=message):
             call()
+
+
+def classes_card(tmp_path: Path) -> Path:
+    """Twelve images of six classes, which are not here, and a file with their names."""
+    names = ["cat", "dog", "fox", "hen", "owl", "pig"]
+    params = {"prompts": ["a {c}"], "class_names": names}
+    expect = {"images": 12, "classes": 6}
+    return card(tmp_path, "list", "zeroshot", source={"file": "l.txt", "images": "."}, params=params, expect=expect)
+
+
+def predictions(tmp_path: Path, name: str, wrong: int) -> Path:
+    rows = [
+        {"file": f"val/{n}.jpg", "true_labels": n % 6, "pred_labels": ["cat", "dog"][n] if n < wrong else n % 6}
+        | {"prob": 0.5 + n / 24}
+        for n in range(12)
+    ]
+    return table(tmp_path / f"{name}.csv", rows)
+
+
+def test_predictions_of_a_classification(tmp_path: Path) -> None:
+    task = classes_card(tmp_path)
+    a = import_outcomes(predictions(tmp_path, "a", 0), str(task), "a", out=tmp_path / "r")
+    with (tmp_path / "b.csv").open("w") as out:  # class names, other columns, another order
+        names = ["cat", "dog", "fox", "hen", "owl", "pig"]
+        lines = [f"{n}.jpg,{names[n % 6]},{'pig' if n < 3 else names[n % 6]}" for n in reversed(range(12))]
+        out.write("\n".join(["image,label,pred", *lines]))
+    b = import_outcomes(tmp_path / "b.csv", str(task), "b", out=tmp_path / "r")
+    assert a.metrics["acc1"].value == 1.0 and b.metrics["acc1"].value == 9 / 12
+    assert b.metrics["mean_per_class_recall"].value == pytest.approx(1 - 3 / 2 / 6) and "acc5" not in b.metrics
+    assert a.metrics["ece"].value == pytest.approx(np.mean([0.5 - n / 24 for n in range(12)])) and a.calibration
+    assert b.calibration is None and "ece" not in b.metrics and b.task.class_names_sha256
+    (row,) = compare("imported:a", "imported:b", tmp_path / "r").rows
+    assert (row.metric, row.gains, row.losses) == ("acc1", 0, 3)
+
+
+def test_ranks_of_a_classification_give_top_5(tmp_path: Path) -> None:
+    rows = [{"image": f"{n}.jpg", "label": n % 6, "rank": 1 + n % 6} for n in range(12)]
+    record = import_outcomes(table(tmp_path / "a.csv", rows), str(classes_card(tmp_path)), "a", out=None)
+    assert (record.metrics["acc1"].value, record.metrics["acc5"].value) == (2 / 12, 10 / 12)
+
+
+def test_the_classes_of_the_annotations_decide(tmp_path: Path) -> None:
+    task = classes_card(tmp_path)
+    (tmp_path / "data").mkdir(exist_ok=True)
+    names = ["cat", "dog", "fox", "hen", "owl", "pig"]
+    (tmp_path / "data" / "l.txt").write_text("\n".join(f"{n}.jpg {names[n % 6]}" for n in range(12)))
+    source = {"file": "l.txt", "images": ".", "label": 1}
+    task = card(tmp_path, "list", "zeroshot", source=source, params={"prompts": ["a {c}"]}, expect={"images": 12})
+    rows = [{"image": f"{n}.jpg", "prediction": names[n % 6] if n else "pig"} for n in range(12)]
+    record = import_outcomes(table(tmp_path / "a.csv", rows), str(task), "a", out=None)
+    assert record.metrics["acc1"].value == 11 / 12 and not any("not compared" in line for line in record.warnings)
+    for change, message in (
+        ({"image": "13.jpg"}, r"a\.csv:2: no such image of mine: '13\.jpg'"),
+        ({"image": "1.jpg"}, "another row is about image of mine: '1.jpg'"),
+        ({"prediction": "horse"}, "should be a class number from 0 to 5, or the name of a class, but is 'horse'"),
+        ({"prediction": "7"}, "but is '7'"),
+    ):
+        with pytest.raises(GoldievalError, match=message):
+            import_outcomes(table(tmp_path / "a.csv", [rows[0] | change, *rows[1:]]), str(task), "a", out=None)

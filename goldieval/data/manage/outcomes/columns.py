@@ -25,6 +25,7 @@ USUAL: dict[str, tuple[str, ...]] = {
     "text_1": ("text_score_i1", "Ineg_2T"),
     "image_0": ("image_score_c0", "Tpos_2I"),
     "image_1": ("image_score_c1", "Tneg_2I"),
+    "confidence": ("confidence", "probability", "prob"),
     "text_only": ("text_only", "tot_correct"),
     "image": ("filename", "file_name", "image_file", "image_path", "image", "file"),
     "true": ("caption", "true_caption"),

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
-
-import numpy as np
 
 from goldieval.core.containment import contained
 from goldieval.core.environment import versions
 from goldieval.core.errors import GoldievalError
 from goldieval.core.limits import TEXT_BYTES
 from goldieval.core.reading import read_bytes
-from goldieval.data.manage.outcomes.evidence import evidence_of
-from goldieval.data.manage.outcomes.items import Item, read_items
-from goldieval.data.manage.outcomes.samples import Samples, samples_of
-from goldieval.data.manage.outcomes.table_dataset import UNKNOWN
+from goldieval.data.manage.outcomes.choices import choices_of_table
+from goldieval.data.manage.outcomes.classes import classes_of_table
+from goldieval.data.manage.outcomes.imported import Imported
 from goldieval.data.roots import data_root
-from goldieval.data.samples import Dataset
 from goldieval.engine.command import command_line
 from goldieval.models.adapter import ModelInfo
 from goldieval.records.files import read_record, record_path
@@ -30,12 +25,12 @@ from goldieval.records.schema import IMPORTED, DataPart, ModelPart, Record, RunP
 from goldieval.records.writing import write_record
 from goldieval.tasks.card import Task
 from goldieval.tasks.catalogue import Catalogue
-from goldieval.tasks.params import ChoiceParams
 
-if TYPE_CHECKING:
-    from goldieval.families.base import Scored
-
-ANSWERS = tuple(f"{side}_{part}" for side in ("right", "wrong") for part in ("id", "content", "score"))
+READERS: dict[str, Callable[[Task, Path, Path, Mapping[str, str]], Imported]] = {
+    "choice": choices_of_table,
+    "zeroshot": classes_of_table,
+}
+"""How a table is read, by the family of the task."""
 
 
 def import_outcomes(
@@ -52,7 +47,7 @@ def import_outcomes(
 
     Args:
         file: table with one row per item of the task: CSV, TSV, JSON or JSON Lines.
-        task: name of the task, or path of a card; its family is ``choice``.
+        task: name of the task, or path of a card; its family is one of ``READERS``.
         model: name of the model. Its spec is ``imported:`` with that name.
         columns: column by role, in place of the usual names; see ``docs/records.md``.
         out: folder for the record; None writes nothing.
@@ -66,23 +61,18 @@ def import_outcomes(
     if not name or not name.isprintable():
         raise GoldievalError(f"--model {model!r}: give the model a name in printable characters.")
     chosen = _task(task, Path(tasks_dir) if tasks_dir else None)
-    params = chosen.card.params
-    if not isinstance(params, ChoiceParams):
-        raise GoldievalError(f"{chosen.name}: outcomes can be imported of choice, and this is {chosen.card.family}.")
+    read = READERS.get(chosen.card.family)
+    if read is None:
+        what = f"this is {chosen.card.family}; outcomes of {' and '.join(READERS)} can be imported"
+        raise GoldievalError(f"{chosen.name}: {what}.")
     digest = _digest(file)
+    folder = chosen.folder(data_root(Path(data_dir) if data_dir else None))
     with contained(f"reading {file}"):
-        items, roles = read_items(file, columns, params.sets)
-    root = data_root(Path(data_dir) if data_dir else None)
-    samples = samples_of(chosen, chosen.folder(root), items, params.sets)
-    _check_counts(chosen, file, samples.dataset, items)
-    if lacking := [name for name in params.strata if name not in samples.dataset.strata]:
-        raise GoldievalError(f"{file}: no row is of {', '.join(lacking)}. Name their column: --columns split=COLUMN")
-    scored = _scored(chosen, samples, items)
-    record = _record(chosen, samples, scored, _info(name, file, digest), f"{file.name} sha256:{digest}")
-    record = record.model_copy(update={"warnings": [f"columns read: {roles.shown}", *record.warnings]})
+        found = read(chosen, folder, file, columns)
+    record = _record(chosen, found, _info(name, file, digest), f"{file.name} sha256:{digest}")
     if out is not None:
         _refuse_others(Path(out), record)
-        write_record(Path(out), record, scored.outcomes)
+        write_record(Path(out), record, found.outcomes)
     return record
 
 
@@ -102,35 +92,15 @@ def _digest(file: Path) -> str:
         raise GoldievalError(f"cannot read {file}: {getattr(error, 'strerror', '') or error}") from error
 
 
-def _scored(task: Task, samples: Samples, items: list[Item]) -> Scored:
-    """Return outcomes and metrics as the family computes them."""
-    from goldieval.families.base import family_of
-
-    dataset = samples.dataset
-    assert dataset.choices is not None
-    family = family_of(task.card.family)
-    prepared = family.prepare(task, dataset)
-    scored = family.score(prepared, evidence_of(items, samples.order, dataset.choices.shape[1], dataset.trues))
-    outcomes = scored.outcomes
-    for name in ("right_score", "wrong_score"):  # they only carry the ranks
-        outcomes[name] = np.full(len(outcomes["sample_id"]), None, dtype=object)
-    if dataset.choices.shape[1] > 2 or any(text.text == UNKNOWN for text in dataset.texts):
-        for name in (*ANSWERS, "prediction"):  # which false candidate was chosen is not known
-            outcomes.pop(name, None)
-    return scored
-
-
 def _info(name: str, file: Path, digest: str) -> ModelInfo:
     notice = f"imported from {file.name} (SHA-256 {digest[:12]}), not a run of goldieval"
     fingerprint = hashlib.sha256(f"{IMPORTED}:{name}".encode()).hexdigest()
     return ModelInfo(f"{IMPORTED}:{name}", IMPORTED, fingerprint, "", "", precision="unknown", notice=notice)
 
 
-def _record(task: Task, samples: Samples, scored: Scored, info: ModelInfo, origin: str) -> Record:
-    card, dataset = task.card, samples.dataset
-    setting = setting_key(info, task, IMPORTED, None)
-    seen = {"images": len(dataset.images), "texts": len(dataset.texts)}
-    ids = "\n".join(sorted(map(str, scored.outcomes["sample_id"])))
+def _record(task: Task, found: Imported, info: ModelInfo, origin: str) -> Record:
+    card, setting = task.card, setting_key(info, task, IMPORTED, None)
+    ids = "\n".join(sorted(map(str, found.outcomes["sample_id"])))
     task_part = TaskPart(
         name=card.name,
         family=card.family,
@@ -141,15 +111,15 @@ def _record(task: Task, samples: Samples, scored: Scored, info: ModelInfo, origi
         card_sha256=task.hash,
         scoring=IMPORTED,
         headline=card.headline,
+        **found.details,
     )
     data = DataPart(
         source=card.source.id or card.source.path or card.source.reader,
         origins=[origin],
         sha256=hashlib.sha256(ids.encode()).hexdigest(),
         expected=card.expect.model_dump(exclude_none=True),
-        seen=seen,
+        seen=found.seen,
     )
-    unchecked = "the items are those of the table and were not compared with the task's annotations"
     return Record(
         setting=setting,
         key=record_key(setting, data, task_part),
@@ -157,33 +127,30 @@ def _record(task: Task, samples: Samples, scored: Scored, info: ModelInfo, origi
         model=ModelPart(**{name: getattr(info, name) for name in ModelPart.model_fields}),
         task=task_part,
         data=data,
-        metrics=scored.metrics,
-        ties=scored.ties,
-        warnings=[f"{unchecked}: {samples.unchecked}"] if samples.unchecked else [],
+        metrics=found.metrics,
+        warnings=[f"columns read: {found.roles.shown}", *_unchecked(found), *found.warnings],
         environment=versions(),
-        run=RunPart(
-            command=command_line(),
-            started=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            device="",
-            batch={},
-            seconds={},
-            encoded={},
-            reused={},
-        ),
+        run=_run(),
+        **found.more,
     )
 
 
-def _check_counts(task: Task, file: Path, dataset: Dataset, items: list[Item]) -> None:
-    """Raise GoldievalError where there are fewer or more samples than the card states."""
-    expect, seen = task.card.expect, {"texts": len(dataset.texts), "images": len(dataset.images)}
-    stated = {"texts": expect.texts, "images": expect.images if all(item.image for item in items) else None}
-    wrong = [
-        f"{seen[what]:,} {what} instead of {count:,}"
-        for what, count in stated.items()
-        if count not in (None, seen[what])
-    ]
-    if wrong:
-        raise GoldievalError(f"{file}: its {len(items):,} rows are not the items of {task.name}: {', '.join(wrong)}.")
+def _unchecked(found: Imported) -> list[str]:
+    line = "the items are those of the table and were not compared with the task's annotations"
+    return [f"{line}: {found.unchecked}"] if found.unchecked else []
+
+
+def _run() -> RunPart:
+    """Return how the record was made: nothing was run."""
+    return RunPart(
+        command=command_line(),
+        started=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        device="",
+        batch={},
+        seconds={},
+        encoded={},
+        reused={},
+    )
 
 
 def _refuse_others(out: Path, record: Record) -> None:

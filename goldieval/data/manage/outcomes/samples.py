@@ -48,7 +48,7 @@ def samples_of(task: Task, folder: Path, items: Sequence[Item], sets: bool) -> S
     try:
         dataset, _ = task.card.source.prepared(folder)
     except TaskError as error:
-        return Samples(dataset_of_table(task, items, sets), np.arange(len(items)), str(error))
+        return Samples(dataset_of_table(task, folder, items, sets), np.arange(len(items)), str(error))
     return Samples(dataset, _matched(task, dataset, items, sets))
 
 

@@ -19,11 +19,12 @@ from goldieval.tasks.card import Task
 UNKNOWN = "(not in the imported table)"
 
 
-def dataset_of_table(task: Task, items: Sequence[Item], sets: bool) -> Dataset:
+def dataset_of_table(task: Task, folder: Path, items: Sequence[Item], sets: bool) -> Dataset:
     """Return samples that are told apart by what the table says of them; their pictures are not read.
 
     Args:
         task: the task.
+        folder: folder of its data.
         items: the rows of the table.
         sets: whether every row is an example of two images and two captions.
 
@@ -32,7 +33,7 @@ def dataset_of_table(task: Task, items: Sequence[Item], sets: bool) -> Dataset:
     """
     candidates, trues = task.card.source.candidates_per_query
     if not candidates:
-        how = task.card.source.how_to_get(Path(), task.name)
+        how = task.card.source.how_to_get(folder, task.name)
         raise GoldievalError(f"{task.name}: outcomes can be imported only where its data are. {how}")
     if sets:
         return _examples(items)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -38,6 +38,7 @@ class PreviewSample:
         more_texts: Number of its texts that are not in ``texts``.
         mask: Its mask, if the task has masks.
         train: Whether it is a training image.
+        boxes: Corners and name of its boxes, at most ``TEXTS_SHOWN``.
     """
 
     image: ImageSample
@@ -46,6 +47,7 @@ class PreviewSample:
     more_texts: int = 0
     mask: MaskSource | None = None
     train: bool = False
+    boxes: Sequence[tuple[Sequence[float], str]] = ()
 
 
 def preview_samples(dataset: Dataset, names: Sequence[str] | None, count: int) -> list[PreviewSample]:
@@ -57,7 +59,7 @@ def preview_samples(dataset: Dataset, names: Sequence[str] | None, count: int) -
         count: Number of samples.
     """
     rows = evenly_spaced(_order(dataset), count)
-    texts = _texts_of(dataset, set(rows))
+    texts, names_of_boxes = _texts_of(dataset, set(rows)), box_names(dataset)
     return [
         PreviewSample(
             image=dataset.images[row],
@@ -66,6 +68,7 @@ def preview_samples(dataset: Dataset, names: Sequence[str] | None, count: int) -
             more_texts=max(0, len(texts[row]) - TEXTS_SHOWN),
             mask=dataset.masks[row] if dataset.masks else None,
             train=bool(dataset.train is not None and dataset.train[row]),
+            boxes=[(corners, names_of_boxes[box]) for box, corners in _boxes_on(dataset, row)[:TEXTS_SHOWN]],
         )
         for row in rows
     ]
@@ -95,6 +98,24 @@ def _label(dataset: Dataset, names: Sequence[str] | None, row: int) -> str:
     return names[number] if names and number < len(names) else f"class {number}"
 
 
+def box_names(dataset: Dataset) -> list[str]:
+    """Return the class or the true text of each box, if the data have boxes."""
+    boxes = dataset.boxes
+    if boxes is None:
+        return []
+    if boxes.candidates is not None:
+        return [dataset.texts[row].text for row in boxes.candidates[:, 0].tolist()]
+    names = dataset.class_names or []
+    return [names[label] for label in boxes.labels.tolist()] if boxes.labels is not None else []
+
+
+def _boxes_on(dataset: Dataset, image: int) -> list[tuple[int, list[float]]]:
+    """Return index and corners of the boxes of an image."""
+    if dataset.boxes is None:
+        return []
+    return [(int(box), dataset.boxes.corners[box].tolist()) for box in np.flatnonzero(dataset.boxes.image == image)]
+
+
 def _texts_of(dataset: Dataset, rows: set[int]) -> dict[int, list[PreviewText]]:
     """Return the texts about each of the given images, in the order of the data."""
     found: dict[int, list[PreviewText]] = defaultdict(list)
@@ -108,7 +129,12 @@ def _texts_of(dataset: Dataset, rows: set[int]) -> dict[int, list[PreviewText]]:
 def _roles(dataset: Dataset) -> Iterable[tuple[int, str, str]]:
     """Yield image index, role and text of every pair of an image and a text."""
     texts = [text.text for text in dataset.texts]
-    if dataset.choices is not None:
+    if dataset.boxes is not None:
+        count: Counter[int] = Counter()
+        for image, name in zip(dataset.boxes.image.tolist(), box_names(dataset), strict=True):
+            count[image] += 1
+            yield image, "box", f"{count[image]}: {name}"
+    elif dataset.choices is not None:
         for query in dataset.choices.tolist():
             yield from ((image, "false" if place else "true", texts[text]) for place, (image, text) in enumerate(query))
     elif dataset.answers is not None and dataset.owner is not None:
