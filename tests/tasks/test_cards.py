@@ -89,6 +89,14 @@ COUNTS = {
     "fairface-age": {"images": 10_954, "classes": 9},
     "utkface": {"images": 23_703, "classes": 2},
     "utkface-age": {"images": 23_703, "classes": 9},
+    # VTAB's and clip-benchmark's own definitions: what DataComp leaves out of VTAB and VTAB+.
+    "diabetic-retinopathy": {"images": 42_670, "classes": 5},
+    "dmlab": {"images": 22_735, "classes": 6},
+    "dsprites-orientation": {"images": 73_728, "classes": 40},
+    "dsprites-x-position": {"images": 73_728, "classes": 32},
+    "smallnorb-azimuth": {"images": 12_150, "classes": 18},
+    "smallnorb-elevation": {"images": 12_150, "classes": 9},
+    "fer2013": {"images": 7_178, "classes": 7},
     # A1 to A5: the rest of the papers' tasks. Nobody has counted DOCCI's sentences and VQAv2's queries yet.
     "imagenet": {"images": 50_000, "classes": 1_000},
     "imagenet-v2": {"images": 10_000, "classes": 1_000},
@@ -178,6 +186,7 @@ def test_shipped_card_says_everything_that_a_reader_of_its_numbers_needs(shipped
     said = shipped.card
     assert said.name == shipped.file.stem
     assert said.title and said.licence and said.cite and said.protocol and said.tags
+    assert said.about.endswith(".") and said.traps and all(trap.endswith(".") for trap in said.traps)
     assert said.headline in METRICS[said.family]
     if "recon" in said.tags or said.source.reader == "image-pairs":  # the number of positives is known with the data
         assert said.chance is None
