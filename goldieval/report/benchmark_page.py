@@ -114,8 +114,8 @@ def _value(metric: Metric, score: Score | None) -> str:
 
 def _facts(task: Task, suites: Sequence[Suite]) -> Iterator[tuple[str, str]]:
     card, expect = task.card, task.card.expect
-    counts = {"images": expect.images, "train images": expect.train, "boxes": expect.boxes, "texts": expect.texts}
-    counts["classes"] = expect.classes
+    counts = {"images": expect.images, "train images": expect.train, "texts": expect.texts, "classes": expect.classes}
+    counts |= {"boxes": expect.boxes}
     size = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
     strata = getattr(card.params, "strata", [])
     metrics = [name for name in card.metrics() if not metric_of(name).stratum]
