@@ -19,6 +19,8 @@ FAMILIES = {
     "retrieval": "image-text retrieval",
     "choice": "choice among a few candidates",
     "probe": "probe of frozen image embeddings",
+    "association": "association of images with a cue",
+    "image_retrieval": "retrieval of images by an image",
     "vqa": "visual question answering",
     "segmentation": "open-vocabulary segmentation",
     "regions": "classification of boxes",
