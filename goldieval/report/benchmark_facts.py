@@ -46,7 +46,7 @@ def facts(task: Task, suites: Sequence[Suite]) -> list[tuple[str, str]]:
         "metrics": "; ".join(metric_of(name).label for name in metrics),
         "also for": ", ".join(name.replace("_", " ") for name in strata),
         "licence": card.licence,
-        "suites": ", ".join(suite.suite for suite in suites if task.name in suite.tasks),
+        "suites": ", ".join(sorted(suite.suite for suite in suites if task.name in suite.tasks)),
     }
     return [(name, text) for name, text in pairs.items() if text]
 
