@@ -110,6 +110,11 @@ class Metric:
         """
         return None
 
+    @property
+    def guessed_like(self) -> str:
+        """Another metric of which a guess gets as much, where queries have candidates of their own; empty for none."""
+        return ""
+
     def guess(self, columns: Columns) -> float | None:
         """Return what a guess gets on these queries, where that depends on each of them.
 
