@@ -16,7 +16,7 @@ from goldieval.metrics.ranks import Ranks
 from goldieval.metrics.registry import metric_of, names_of
 from goldieval.metrics.tie_groups import TieGroups
 from goldieval.scoring.cosine import retrieval_ranks, unit
-from goldieval.tasks.params import RetrievalParams
+from goldieval.tasks.retrieval_params import RetrievalParams
 
 KINDS = ("map_at_r", "r_precision", "map", "ndcg1", "ndcg2", "ndcg10")
 
