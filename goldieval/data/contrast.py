@@ -150,7 +150,7 @@ class ContrastSource(Source):
             rows = rows_with_pictures(folder, path, [self.image], [*self._captions, *self.at_least, *others])
             yield from ((where, str(number), item) for number, (where, item) in enumerate(rows))
             return
-        items = read_json_file(file)
+        items = read_json_file(file, unique=True)
         if not isinstance(items, dict | list):
             raise TaskError(f"{file} should map item numbers to items, or be a list of items.")
         for key, item in items.items() if isinstance(items, dict) else enumerate(items):

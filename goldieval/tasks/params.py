@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from goldieval.scoring.mode import checked_mode, dense_mode, needs_pool, shortlist_size
+from goldieval.tasks.corruption_params import CorruptionParams
 
 
 class Pinned(BaseModel):
@@ -98,7 +99,7 @@ Prompts = Annotated[Pinned | str | Listed, AfterValidator(_each_contains_the_cla
 PromptsOrInData = Annotated[InData | Pinned | str | Listed, AfterValidator(_each_contains_the_class)]
 
 
-class ZeroshotParams(SimilarityParams):
+class ZeroshotParams(CorruptionParams, SimilarityParams):
     """Parameters of zero-shot classification. A string names a text file beside the card with one entry per line.
 
     Attributes:
@@ -107,12 +108,24 @@ class ZeroshotParams(SimilarityParams):
         groups: groups of images whose accuracies are also reported, each and the lowest of them. A group of the data
             that is not listed counts in the accuracy of all images only.
         macro_f1: whether the mean over classes of F1 is reported as well.
+
+    Raises:
+        ValueError: Groups of images or macro F1 are combined with corruptions.
     """
 
     prompts: PromptsOrInData
     class_names: Pinned | str | Annotated[list[str], Field(min_length=1)] | None = None
     groups: Strata = []
     macro_f1: bool = False
+
+    @model_validator(mode="after")
+    def _copies_of_a_picture_are_one_cluster(self) -> ZeroshotParams:
+        if self.corruptions and (self.groups or self.macro_f1):
+            raise ValueError(
+                "corruptions cannot be combined with groups or macro_f1, whose intervals take pictures as independent: "
+                "copy the card without them, with headline acc1"
+            )
+        return self
 
 
 class ChoiceParams(FewCandidatesParams):

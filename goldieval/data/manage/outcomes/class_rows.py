@@ -12,7 +12,6 @@ from goldieval.core.errors import GoldievalError, TaskError
 from goldieval.data.groups import plain_name
 from goldieval.data.item_values import finite_number
 from goldieval.data.manage.outcomes.columns import Roles, roles_of
-from goldieval.data.manage.outcomes.items import base_name
 from goldieval.data.table_files import read_table, text_in, value_of
 
 
@@ -22,7 +21,7 @@ class ClassRow:
 
     Attributes:
         where: location for error messages.
-        name: name of the image, or its place in the table.
+        name: id or path of the image, or its place in the table.
         label: its true class; None if the table does not say.
         prediction: the predicted class; None if the table does not say.
         rank: rank of the true class, from 1; 2 stands for a wrong prediction of unknown rank.
@@ -66,7 +65,7 @@ def read_rows(file: Path, columns: Mapping[str, str], names: Sequence[str]) -> t
 
 
 def _row(where: str, row: dict[str, Any], number: int, roles: Roles, names: Sequence[str]) -> ClassRow:
-    name = roles.text(where, row, "id") or base_name(roles.text(where, row, "image")) or f"row {number}"
+    name = roles.text(where, row, "id") or roles.text(where, row, "image") or f"row {number}"
     label, prediction = (_class(where, row, roles, role, names) for role in ("answer", "prediction"))
     rank = _rank(where, row, roles, label, prediction)
     group = roles.group(where, row)
@@ -79,15 +78,26 @@ def _class(where: str, row: dict[str, Any], roles: Roles, role: str, names: Sequ
     if role not in roles:
         return None
     text = text_in(where, row, roles.columns[role][0]).strip()
-    if re.fullmatch(r"[0-9]{1,7}(\.0)?", text) and int(text.removesuffix(".0")) < len(names):
-        return int(text.removesuffix(".0"))
-    if names.count(text) == 1:
-        return names.index(text)
+    numbers = {int(text.removesuffix(".0"))} if re.fullmatch(r"[0-9]{1,7}(\.0)?", text) else set()
+    found = {number for number in numbers if number < len(names)} | {n for n, name in enumerate(names) if name == text}
+    if len(found) == 1:
+        return found.pop()
+    if found:
+        raise TaskError(f"{where}: {text[:40]!r} is the number or the name of several classes; use distinct names.")
     wanted = f"a class number from 0 to {len(names) - 1}, or the name of a class"
     raise TaskError(f"{where}: {roles.columns[role][0]!r} should be {wanted}, but is {text[:40]!r}.")
 
 
 def _rank(where: str, row: dict[str, Any], roles: Roles, label: int | None, prediction: int | None) -> int:
+    """Return the rank of the true class; 0 where it follows from the annotations. Raises TaskError."""
+    rank = _stated_rank(where, row, roles, label, prediction)
+    if rank and label is not None and prediction is not None and (rank == 1) != (label == prediction):
+        role = "rank" if "rank" in roles else "correct"
+        raise TaskError(f"{where}: {roles.columns[role][0]!r} contradicts the prediction and the true class.")
+    return rank
+
+
+def _stated_rank(where: str, row: dict[str, Any], roles: Roles, label: int | None, prediction: int | None) -> int:
     if "rank" in roles:
         return roles.rank(where, row)
     if "correct" in roles:

@@ -12,8 +12,8 @@ import numpy as np
 from goldieval.core.errors import GoldievalError, TaskError, listing
 from goldieval.data.image_source import NoImage
 from goldieval.data.manage.outcomes.class_rows import ClassRow, read_rows
+from goldieval.data.manage.outcomes.image_names import ImageNames, distinct_names
 from goldieval.data.manage.outcomes.imported import Imported
-from goldieval.data.manage.outcomes.items import base_name
 from goldieval.data.samples import ImageSample
 from goldieval.metrics.ranks import Ranks
 from goldieval.metrics.registry import metric_of
@@ -121,15 +121,17 @@ def _images(
             raise GoldievalError(f"{file}: {len(rows):,} rows, but {task.name} has {expected:,} images.")
         if any(row.label is None for row in rows):
             raise GoldievalError(f"{file}: no column holds the true classes. Name it: --columns answer=COLUMN")
-        images = [ImageSample(row.name, NoImage(), row.name) for row in rows]
+        names = distinct_names([(row.where, row.name) for row in rows])
+        images = [ImageSample(name, NoImage(), name) for name in names]
         return images, np.array([row.label for row in rows]), rows
-    by_name = {name: n for n, image in enumerate(dataset.images) for name in (image.id, base_name(image.path))}
+    places = ImageNames([(image.id, image.path) for image in dataset.images])
     found: dict[int, ClassRow] = {}
     for row in rows:
-        number = by_name.get(row.name)
-        if number is None or number in found:
-            again = "another row is about" if number is not None else "no such"
-            raise GoldievalError(f"{row.where}: {again} image of {task.name}: {row.name[:60]!r}.")
+        number = places.find(row.name)
+        if number in found:
+            raise GoldievalError(f"{row.where}: {found[number].where} is about the same image: {row.name[:60]!r}.")
+        if number is None:
+            raise GoldievalError(f"{row.where}: {task.name} has no such image: {row.name[:60]!r}.")
         found[number] = _labelled(row, int(dataset.labels[number]))
     if len(found) < len(dataset.images):
         raise GoldievalError(f"{file}: {len(found):,} rows, but {task.name} has {len(dataset.images):,} images.")

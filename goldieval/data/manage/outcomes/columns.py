@@ -114,6 +114,8 @@ def roles_of(names: Sequence[str], given: Mapping[str, str]) -> Roles:
         if lacking := [part for part in column.split("+") if part not in names and column not in names]:
             raise GoldievalError(f"--columns: the table has no column {lacking[0]!r}; it has {', '.join(names)}.")
     chosen = {role: [column] if column in names else column.split("+") for role, column in given.items()}
+    if joined := [role for role, columns in chosen.items() if len(columns) > 1 and role != "split"]:
+        raise GoldievalError(f"--columns: {joined[0]} is one column; only those of split are joined by +.")
     taken = {column for columns in chosen.values() for column in columns}
     for role, usual in USUAL.items():
         candidates = ([usual_name] if usual_name in names else usual_name.split("+") for usual_name in usual)
