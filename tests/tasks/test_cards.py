@@ -24,7 +24,7 @@ from goldieval.scoring.cosine import image_ranks
 from goldieval.scoring.similarity import GlobalSimilarity
 from goldieval.tasks.card import Task, load_card
 from goldieval.tasks.catalogue import Catalogue, packaged
-from goldieval.tasks.params import RetrievalParams
+from goldieval.tasks.retrieval_params import RetrievalParams
 
 SHIPPED = sorted(packaged("tasks").glob("*.yaml"))
 METRICS = {
