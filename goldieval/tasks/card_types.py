@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from goldieval.data.readers import AnySource
 from goldieval.metrics.registry import names_of
 from goldieval.tasks.association import AssociationParams
+from goldieval.tasks.multilabel import MultilabelParams
 from goldieval.tasks.params import (
     ChoiceParams,
     FamilyParams,
@@ -119,6 +120,11 @@ class ImageRetrievalCard(CardBase):
 class ZeroshotCard(CardBase):
     family: Literal["zeroshot"]
     params: ZeroshotParams
+
+
+class MultilabelCard(CardBase):
+    family: Literal["multilabel"]
+    params: MultilabelParams
 
 
 class ProbeCard(CardBase):
