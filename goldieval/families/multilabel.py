@@ -16,7 +16,7 @@ from goldieval.families.similarity import SimilarityFamily
 from goldieval.records.parts import Ties
 from goldieval.scoring.similarity import Similarity
 from goldieval.tasks.card import Task
-from goldieval.tasks.multilabel import MultilabelParams
+from goldieval.tasks.multilabel_params import MultilabelParams
 from goldieval.tasks.prompts import CLASS_NAMES, check_prompts, digest, fill, resolve, resolve_prompts
 
 

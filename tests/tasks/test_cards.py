@@ -24,7 +24,7 @@ from goldieval.scoring.cosine import image_ranks
 from goldieval.scoring.similarity import GlobalSimilarity
 from goldieval.tasks.card import Task, load_card
 from goldieval.tasks.catalogue import Catalogue, packaged
-from goldieval.tasks.params import RetrievalParams
+from goldieval.tasks.retrieval_params import RetrievalParams
 
 SHIPPED = sorted(packaged("tasks").glob("*.yaml"))
 METRICS = {
@@ -132,6 +132,13 @@ COUNTS = {
     "valse-relations": {"images": 486, "texts": 2 * 535},
     "valse-foil-it": {"images": 936, "texts": 2 * 943},
     "valse-existence": {"images": 505, "texts": 2 * 505},
+    "valse-counting-hard": {"texts": 2 * 868},
+    "valse-counting-small-quant": {"texts": 2 * 900},
+    "valse-counting-adversarial": {"texts": 2 * 691},
+    "valse-action-replacement": {"texts": 2 * 648},
+    "valse-actant-swap": {"texts": 2 * 949},
+    "valse-coreference-standard": {"texts": 2 * 708},
+    "valse-coreference-hard": {"texts": 2 * 104},
     "cola": {"images": 420, "texts": 420},
     "mmvp-vlm": {"images": 270, "texts": 270},
     "negbench-coco": {"texts": 4 * 5_914},
