@@ -99,6 +99,12 @@ COUNTS = {
     "smallnorb-elevation": {"images": 12_150, "classes": 9},
     "fer2013": {"images": 7_178, "classes": 7},
     "voc2007-multilabel": {"images": 4_952, "classes": 20},
+    # The same pictures, corrupted or written on.
+    "cifar10-c-like": {"images": 10_000, "classes": 10},
+    "imagenet-c-like": {"images": 50_000, "classes": 1_000},
+    "imagenet-typographic": {"images": 50_000, "classes": 1_000},
+    "shapes-corrupted": {"images": 200, "classes": 64},
+    "shapes-typographic": {"images": 200, "classes": 64},
     # A1 to A5: the rest of the papers' tasks. Nobody has counted DOCCI's sentences and VQAv2's queries yet.
     "imagenet": {"images": 50_000, "classes": 1_000},
     "imagenet-v2": {"images": 10_000, "classes": 1_000},
