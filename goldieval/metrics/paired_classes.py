@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 
 from goldieval.metrics.class_variance import class_variance
+from goldieval.metrics.clustered_classes import class_weights
 from goldieval.metrics.draws import blocks
 from goldieval.metrics.effective import difference_ends
 from goldieval.metrics.intervals import few_repeats
-from goldieval.metrics.clustered_classes import class_weights
 from goldieval.metrics.paired import BOOTSTRAP, RESAMPLES, paired_means
 from goldieval.metrics.paired_result import Paired, drawn_result
 

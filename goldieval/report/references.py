@@ -32,6 +32,8 @@ def references_of(scores: Sequence[Score], sources: TableSources) -> list[tuple[
 def _is_headline(score: Score, sources: TableSources) -> bool:
     if score.record is not None:
         return score.record.task.headline == score.metric
+    if score.task in sources.averages:
+        return True
     return score.task in sources.tasks and sources.tasks[score.task].card.headline == score.metric
 
 

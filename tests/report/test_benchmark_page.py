@@ -7,7 +7,8 @@ from itertools import pairwise
 import pytest
 
 from goldieval.metrics.registry import metric_of
-from goldieval.report.benchmark_page import FAMILIES, benchmark_page, how_to_get
+from goldieval.report.benchmark_facts import FAMILIES
+from goldieval.report.benchmark_page import benchmark_page, how_to_get
 from goldieval.report.published import Published, load_published
 from goldieval.report.score import Score
 from goldieval.tasks.catalogue import Catalogue, load_task
