@@ -103,7 +103,7 @@ def sources_of(
     catalogue = Catalogue(tasks_dir)
     sources = TableSources(load_published(), catalogue.tasks, collected.records, imported.scores)
     sources.averages = catalogue.averages
-    return sources, [*collected.faults, *imported.faults]
+    return sources, [*collected.faults, *imported.faults, *catalogue.faults]
 
 
 def add_averages(sources: TableSources, columns: Iterable[Column] = ()) -> None:
