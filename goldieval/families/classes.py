@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
 import torch
 
+from goldieval.core.errors import TaskError
 from goldieval.data.samples import ImageSample, TextSample
 from goldieval.families.aggregates import measure
 from goldieval.families.answers import answer_columns
+from goldieval.families.corrupted import clusters_of
 from goldieval.metrics.query_values import Columns
 from goldieval.metrics.ranks import Ranks
 from goldieval.records.parts import MeasuredMetric
@@ -29,9 +32,8 @@ def rows_of(filled: Sequence[Sequence[str]], texts: Sequence[TextSample]) -> tor
 
 
 def class_metrics(task: Task, outcomes: Columns, classes: int) -> dict[str, MeasuredMetric]:
-    """Return the metrics of outcomes in which every image is a query of its own."""
-    count = len(outcomes["sample_id"])
-    context = {"cluster": np.arange(count), "classes": np.full(count, classes)}
+    """Return the metrics of outcomes in which every image is a query; corrupted copies of one are a cluster."""
+    context = {"cluster": clusters_of(outcomes), "classes": np.full(len(outcomes["sample_id"]), classes)}
     return measure(task, outcomes, context, {"classes": classes})
 
 
@@ -70,3 +72,23 @@ def class_outcomes(
         "text": np.asarray([names[label] for label in labels], dtype=object),
         **answer_columns(answers, [str(number) for number in range(len(names))], names),
     }
+
+
+def check_order(names: list[str], in_data: list[str] | None) -> None:
+    """Raise TaskError for class names in another order than the labels, with which accuracy would be that of chance."""
+    if in_data is None or len(in_data) == 0:
+        return
+    given, expected = [_plain(name) for name in names], [_plain(name) for name in in_data]
+    if len(given) != len(expected):
+        raise TaskError(f"{len(names):,} class names for {len(in_data):,} classes in the data.")
+    if given != expected and sorted(given) == sorted(expected):
+        first = next(row for row, (a, b) in enumerate(zip(given, expected, strict=True)) if a != b)
+        raise TaskError(
+            f"class names are in another order than the labels: class {first} is {in_data[first]!r} in the data "
+            f"but {names[first]!r} among the prompts' names."
+        )
+
+
+def _plain(name: str) -> str:
+    """Return a name in lower case without punctuation and spaces."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())

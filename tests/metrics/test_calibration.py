@@ -122,14 +122,14 @@ def test_influence_adds_up_to_nothing_and_is_the_derivative() -> None:
 
 
 def test_a_better_calibrated_model_is_found_better_and_an_equal_one_is_not() -> None:
-    true, predicted, confidence = answers(5, 3000, 0.3)
+    true, predicted, confidence = answers(5, 1000, 0.3)
     gaps = confidence - (true == predicted)
     calmer = 0.7 * confidence
     sides = [(gaps, equal_width_bins(confidence)), (calmer - (true == predicted), equal_width_bins(calmer))]
-    found = paired_errors(sides[0], sides[1], np.arange(3000))
+    found = paired_errors(sides[0], sides[1], np.arange(1000))
     assert found.a == pytest.approx(binned_error(*sides[0])) and found.b == pytest.approx(binned_error(*sides[1]))
     assert found.difference < -0.1 and found.p < 0.001
-    same = paired_errors(sides[0], sides[0], np.arange(3000))
+    same = paired_errors(sides[0], sides[0], np.arange(1000))
     assert same.difference == 0 and same.p > 0.9
 
 
@@ -202,6 +202,7 @@ def test_a_metric_is_absent_without_its_column_and_survives_another_order(name: 
     interval = metric.interval(values)
     assert interval.value == pytest.approx(metric.score(values)) and interval.low is not None
     assert interval.low <= interval.value and interval.high is not None and interval.value <= interval.high
+    assert interval.low >= 0
     order = np.random.default_rng(0).permutation(300)
     assert metric.score(values.ordered(order)) == pytest.approx(metric.score(values))
     paired = metric.paired(values, values.ordered(np.arange(300)))
@@ -216,6 +217,14 @@ def test_reordering_keeps_bins_with_their_queries() -> None:
     values = QueryValues(ids, np.array([1.0, 2, 3]), ids, np.arange(3), strata=np.array([7, 8, 9]))
     assert values.ordered(np.array([2, 0, 1])).strata is not None
     assert values.ordered(np.array([2, 0, 1])).strata.tolist() == [9, 7, 8]  # type: ignore[union-attr]
+
+
+def test_no_end_of_a_classwise_error_is_negative() -> None:
+    metric, outcomes = metric_of("ece_classwise"), columns(40)
+    values = metric.values(outcomes | {"classwise_gap": np.tile([-0.3, 0.31], 20)})
+    assert values is not None
+    found = metric.interval(values)
+    assert found.low == 0 and found.value == pytest.approx(0.005) and found.high is not None and found.high > 0.05
 
 
 def test_one_image_has_no_interval_and_no_infinite_end() -> None:

@@ -112,3 +112,9 @@ def test_the_page_and_the_plot_have_averages(tmp_path: Path, folder: Path) -> No
     assert "task-mean" in page and "Mean of all" in page and "mean of 3 members" in page
     plot = efficiency(built.spec, built.sources)
     assert plot is not None and {point.name for point in plot.points} == {"toy:a", "toy:b"}
+
+
+def test_a_narrow_table_keeps_a_published_average() -> None:
+    grid = build_table("datacomp-38", []).grid
+    panel = next(panel for panel in grid.panels if "mean of 38" in panel.columns)
+    assert panel.headline[panel.columns.index("mean of 38")]

@@ -100,6 +100,11 @@ class ClasswiseCalibrationError(CalibrationMetric):
     position = (5, 2)
     bounds = (-1.0, 1.0)
 
+    def interval(self, values: QueryValues) -> Interval:
+        """Return the interval of the mean of the column, from 0 on: images may lie below 0, the error cannot."""
+        found = super().interval(values)
+        return found if found.low is None else replace(found, low=max(found.low, 0.0))
+
 
 class ExpectedCalibrationError(CalibrationMetric):
     """Calibration error of the predicted class, in 15 bins of equal width (``ece``) or of equal mass (adaptive)."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from goldieval.core.errors import GoldievalError, TaskError, did_you_mean
 from goldieval.data.item_values import stratum_name, value_text
-from goldieval.data.table_files import is_missing, text_in, value_of
+from goldieval.data.table_files import read_table, text_in, value_of
 
 SIDES = ("text_0", "text_1", "image_0", "image_1")
 """Roles of the four answers of a set: the captions that two images choose, and the images that two captions choose."""
@@ -58,12 +59,6 @@ class Roles:
         """Return the text of a role; empty if the table does not have it. Raises TaskError."""
         return text_in(where, row, self.columns[role][0]).strip() if role in self.columns else ""
 
-    def optional_text(self, where: str, row: dict[str, Any], role: str) -> str:
-        """Return the text of a role, which may be missing in single rows."""
-        if role not in self.columns or is_missing(row.get(self.columns[role][0])):
-            return ""
-        return self.text(where, row, role)
-
     def stratum(self, where: str, row: dict[str, Any]) -> str:
         """Return the name of a row's split in the letters that cards use. Raises TaskError."""
         return stratum_name(where, row, *self.columns["split"]) if "split" in self.columns else ""
@@ -85,13 +80,37 @@ class Roles:
             raise TaskError(f"{where}: {column!r} should be 0 or 1, true or false, but is {str(value)[:40]!r}.")
         return found
 
-    def rank(self, where: str, row: dict[str, Any]) -> int:
-        """Return the rank of the true answer, from 1. Raises TaskError for anything else."""
+    def rank(self, where: str, row: dict[str, Any]) -> int | None:
+        """Return the rank of the true answer, from 1; 2 for a wrong answer of unknown rank; None if no column says it.
+
+        Raises:
+            TaskError: the value is no rank.
+        """
+        if "correct" in self.columns and "rank" not in self.columns:
+            return 1 if self.is_right(where, row, "correct") else 2
+        if "rank" not in self.columns:
+            return None
         value = value_of(where, row, self.columns["rank"][0])
         text = str(value).strip().removesuffix(".0")
         if not re.fullmatch("[1-9][0-9]{0,8}", text):
             raise TaskError(f"{where}: a rank should be a whole number from 1, but is {str(value)[:40]!r}.")
         return int(text)
+
+
+def read_with_roles(file: Path, given: Mapping[str, str]) -> tuple[list[tuple[str, dict[str, Any]]], Roles]:
+    """Return the rows of a table, each with its location, and its columns by role.
+
+    Args:
+        file: CSV, TSV, JSON or JSON Lines.
+        given: columns by role, in place of the usual ones.
+
+    Raises:
+        GoldievalError: the table cannot be read or has no rows, or as of ``roles_of``.
+    """
+    rows = list(read_table(file))
+    if not rows:
+        raise GoldievalError(f"{file} has no rows.")
+    return rows, roles_of(list(rows[0][1]), given)
 
 
 def roles_of(names: Sequence[str], given: Mapping[str, str]) -> Roles:
@@ -114,6 +133,8 @@ def roles_of(names: Sequence[str], given: Mapping[str, str]) -> Roles:
         if lacking := [part for part in column.split("+") if part not in names and column not in names]:
             raise GoldievalError(f"--columns: the table has no column {lacking[0]!r}; it has {', '.join(names)}.")
     chosen = {role: [column] if column in names else column.split("+") for role, column in given.items()}
+    if joined := [role for role, columns in chosen.items() if len(columns) > 1 and role != "split"]:
+        raise GoldievalError(f"--columns: {joined[0]} is one column; only those of split are joined by +.")
     taken = {column for columns in chosen.values() for column in columns}
     for role, usual in USUAL.items():
         candidates = ([usual_name] if usual_name in names else usual_name.split("+") for usual_name in usual)

@@ -12,7 +12,8 @@ from goldieval.data.duplicates import Repeats, repeats
 from goldieval.data.manage.preview.attention import attention
 from goldieval.data.manage.preview.classes import ClassCount, class_counts
 from goldieval.data.manage.preview.images import ImageFacts, image_facts
-from goldieval.data.manage.preview.samples import PreviewSample, preview_samples
+from goldieval.data.manage.preview.samples import PreviewSample
+from goldieval.data.manage.preview.scored import scored_samples
 from goldieval.data.manage.preview.texts import TextLengths, TextReader, text_lengths
 from goldieval.data.samples import Dataset
 from goldieval.families.base import Prepared
@@ -78,7 +79,7 @@ def preview(task: Task, root: Path, count: int, reader: TextReader, workers: int
             folder=folder,
             prepared=prepared,
             counts=counts,
-            samples=preview_samples(dataset, prepared.class_labels, count),
+            samples=scored_samples(task, dataset, prepared.class_labels, count),
             images=images,
             classes=classes,
             texts=texts,
