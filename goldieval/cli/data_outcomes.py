@@ -50,5 +50,7 @@ def _roles(text: str) -> dict[str, str]:
         role, equals, column = part.partition("=")
         if not equals or not role or not column:
             raise GoldievalError(f"--columns {part!r}: write ROLE=COLUMN, such as correct=hit.")
+        if role.strip() in found:
+            raise GoldievalError(f"--columns {text!r}: the role {role.strip()!r} is there twice.")
         found[role.strip()] = column.strip()
     return found

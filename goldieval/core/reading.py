@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,12 +60,34 @@ def read_text(file: Path, most: int = TEXT_BYTES) -> str:
     return read_bytes(file, most).decode("utf-8-sig")
 
 
-def parse_json(text: str | bytes) -> Any:
-    """Parse JSON. Raises ValueError, also for nesting or numbers beyond Python's limits."""
+def parse_json(text: str | bytes, unique: bool = False) -> Any:
+    """Parse JSON.
+
+    Args:
+        text: The JSON text.
+        unique: Whether a key that an object has twice is an error; else its last value counts.
+
+    Raises:
+        ValueError: The text is not JSON, a key is there twice, or nesting or numbers exceed Python's limits.
+    """
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=unique_keys if unique else None)
     except RecursionError:
         raise ValueError("nested too deep") from None
+
+
+def unique_keys(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the object with these keys and values. Raises ValueError for a key that is there twice.
+
+    >>> unique_keys([("a", 1), ("b", 2)])
+    {'a': 1, 'b': 2}
+    """
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        doubled = next(key for key in found if keys.count(key) > 1)
+        raise ValueError(f"an object has the key {doubled[:40]!r} twice")
+    return found
 
 
 def read_json(file: Path, most: int = JSON_BYTES) -> Any:

@@ -95,7 +95,7 @@ def _json_lines(file: Path, records: str) -> Numbered:
             if len(line) == ROW_BYTES:
                 raise TaskError(f"{file}:{number}: a row has {ROW_BYTES:,} characters or more.")
             if line.strip():
-                yield number, parse_json_text(line, f"{file}:{number}")
+                yield number, parse_json_text(line, f"{file}:{number}", unique=True)
 
 
 def _captions(file: Path) -> Numbered:
@@ -133,7 +133,7 @@ def row_as_mapping(row: Any) -> Any:
 
 def _json(file: Path, records: str) -> Numbered:
     """Yield the rows of a JSON list or mapping; a row that is a list has its positions as columns."""
-    content = read_json_file(file)
+    content = read_json_file(file, unique=True)
     rows = content.get(records) if records and isinstance(content, dict) else content
     if not records and isinstance(rows, dict):
         rows = rows_of_mapping(rows)

@@ -15,7 +15,7 @@ from typing import Any, TextIO
 
 from goldieval.core.errors import TaskError
 from goldieval.core.limits import JSON_BYTES, TEXT_BYTES
-from goldieval.core.reading import check_regular, read_bytes
+from goldieval.core.reading import check_regular, read_bytes, unique_keys
 
 # UTF-32 first: its little-endian mark begins with that of UTF-16.
 MARKS = (
@@ -87,24 +87,30 @@ def open_text(file: Path, newline: str | None = None) -> Iterator[TextIO]:
         raise TaskError(f"cannot read {file}: {getattr(error, 'strerror', None) or error}.") from None
 
 
-def parse_json_text(text: str, where: str) -> Any:
+def parse_json_text(text: str, where: str, unique: bool = False) -> Any:
     """Parse JSON; NaN and Infinity, which Python writes although JSON does not define them, become None.
 
+    Args:
+        text: The JSON text.
+        where: Location for error messages.
+        unique: Whether a key that an object has twice is an error; else its last value counts.
+
     Raises:
-        TaskError: The JSON is invalid, contains several documents, or is nested too deeply.
+        TaskError: The JSON is invalid, contains several documents, is nested too deeply, or has a key twice.
     """
+    hook = unique_keys if unique else None
     try:
-        return json.loads(text, parse_constant=lambda name: None)
+        return json.loads(text, parse_constant=lambda name: None, object_pairs_hook=hook)
     except json.JSONDecodeError as error:
         more = " It may be JSON Lines: name it .jsonl." if error.msg == "Extra data" and error.lineno > 1 else ""
         raise TaskError(f"{where}: invalid JSON: {error}.{more}") from None
-    except (ValueError, RecursionError) as error:  # a number with thousands of digits, or excessive nesting
+    except (ValueError, RecursionError) as error:  # a number with thousands of digits, excessive nesting, a key twice
         raise TaskError(f"{where}: invalid JSON: {error}.") from None
 
 
-def read_json_file(file: Path) -> Any:
-    """Return the content of a JSON file. Raises TaskError if it cannot be read or is not JSON."""
-    return parse_json_text(read_text_file(file, JSON_BYTES), str(file))
+def read_json_file(file: Path, unique: bool = False) -> Any:
+    """Return the content of a JSON file. Raises TaskError if it cannot be read, or as ``parse_json_text``."""
+    return parse_json_text(read_text_file(file, JSON_BYTES), str(file), unique)
 
 
 def check_encodable(text: str, where: str) -> str:

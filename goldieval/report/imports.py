@@ -16,6 +16,8 @@ from goldieval.report.importing import SUFFIXES, mieb, numbers_of
 from goldieval.report.importing.number import ImportedNumber
 from goldieval.report.score import Score
 
+LONGEST_NAME = 500  # characters of the name of a model
+
 
 @dataclass
 class Imported:
@@ -50,7 +52,8 @@ def read_imports(places: Iterable[Path]) -> Imported:
                 imported.faults.append(str(error))
         if unknown:
             names = listing(dict.fromkeys(unknown))
-            imported.faults.append(f"{place}: {len(unknown):,} numbers left out, with unknown names: {names}")
+            what = "number" if len(unknown) == 1 else "numbers"
+            imported.faults.append(f"{place}: {len(unknown):,} {what} left out, with unknown names: {names}")
     return imported
 
 
@@ -64,8 +67,23 @@ def _files(place: Path) -> list[Path]:
 def _add(file: Path, imported: Imported) -> list[str]:
     """Add the scores of a file as a whole, or none; return the names that are not known."""
     numbers = list(numbers_of(file))
+    if not numbers:
+        raise GoldievalError(f"{file} holds no results.")
+    if longest := max((number.model for number in numbers if len(number.model) > LONGEST_NAME), default=""):
+        raise GoldievalError(f"{file}: the name of a model has {len(longest):,} characters: {longest[:40]!r}…")
+    _refuse_contradictions(file, numbers)
     imported.scores += [_score(file, number) for number in numbers if not number.unknown]
     return [number.unknown for number in numbers if number.unknown]
+
+
+def _refuse_contradictions(file: Path, numbers: Iterable[ImportedNumber]) -> None:
+    """Raise GoldievalError if a file has two different numbers of the same thing, of which only one can be shown."""
+    found: dict[tuple[str, ...], float] = {}
+    for number in numbers:
+        thing = (number.model, number.task, number.metric, number.protocol)
+        if not number.unknown and found.setdefault(thing, number.value) != number.value:
+            what = f"{number.task} {number.metric} of {number.model}"
+            raise GoldievalError(f"{file}: {what} is there twice, as {found[thing]:g} and as {number.value:g}.")
 
 
 def _score(file: Path, number: ImportedNumber) -> Score:

@@ -77,11 +77,15 @@ def test_clip_benchmarks_splits_of_sugarcrepe_and_winoground_have_their_own_name
 def test_what_clip_benchmark_calls_by_a_name_of_its_own_is_counted_and_said(tmp_path: Path) -> None:
     file = put(tmp_path, "a.json", ZEROSHOT | {"dataset": "pets", "metrics": {"acc1": 0.9, "acc_top7": 0.99}})
     (fault,) = read_imports([file]).faults
-    assert "1 numbers left out, with unknown names: metric acc_top7 of pets" in fault
+    assert "1 number left out, with unknown names: metric acc_top7 of pets" in fault
     for name, task in (
         ("wds/vtab/caltech101", "caltech101-102"),
         ("vtab/caltech101", "caltech101-102"),
         ("caltech101", ""),
+        ("wds/vtab/eurosat", "eurosat"),
+        ("eurosat", ""),  # torchvision's has all images
+        ("wds/vtab/svhn", ""),  # other prompts and names than DataComp's
+        ("wds/renderedsst2", "rendered-sst2"),
     ):
         scores = read_imports([put(tmp_path, "b.json", ZEROSHOT | {"dataset": name})]).scores
         assert {score.task for score in scores} == ({task} if task else set())
@@ -106,7 +110,7 @@ def test_open_clip_csv_says_what_it_leaves_out(tmp_path: Path) -> None:
         ("ViT-B-16/openai", "coco-karpathy", "i2t_r10"): 0.8462,
     }
     assert read_imports([file]).faults == [
-        f"{file}: 1 numbers left out, with unknown names: column WinoGAViL jaccard score 12"
+        f"{file}: 1 number left out, with unknown names: column WinoGAViL jaccard score 12"
     ]
 
 
@@ -168,6 +172,22 @@ def test_datacomps_lines_and_the_average_of_all_38(tmp_path: Path) -> None:
     assert [numbers[("mine", *name)] == 0.25 for name in (recall, worst)] == firsts
 
 
+def test_a_text_may_contain_other_ends_of_lines(tmp_path: Path) -> None:
+    lines = datacomp_lines(["stl10"]).replace('"dataset": "stl10"', '"dataset": "STL\u2028-10"')
+    (tmp_path / "mine.jsonl").write_text(lines, encoding="utf-8", newline="\r\n")
+    assert found(tmp_path / "mine.jsonl") == {("mine", "stl10", "acc1"): 0.5}
+
+
+def test_winogavils_scores_of_all_cues_and_of_the_hard_ones_are_two_metrics(tmp_path: Path) -> None:
+    scores = {"avg_jaccard_score": 0.55, "jaccard_score_5-6": 0.57, "jaccard_score_10-12": 0.48}
+    file = put(tmp_path, "m.jsonl", json.dumps({"key": "misc/winogavil", "metrics": scores}))
+    columns = "name,pretrained,WinoGAViL avg jaccard score,WinoGAViL jaccard score 5-6,WinoGAViL jaccard score 10-12"
+    table = put(tmp_path, "t.csv", f"{columns}\nm,,0.55,0.57,0.48\n")
+    expected = {"jaccard": 0.55, "jaccard_5_6": 0.57, "jaccard_10_12": 0.48}
+    for each in (file, table):
+        assert {metric: value for (_, _, metric), value in found(each).items()} == expected
+
+
 def test_without_one_of_the_38_there_is_no_average_and_a_line_says_so(tmp_path: Path) -> None:
     file = put(tmp_path, "mine.jsonl", datacomp_lines([*averaged_keys()[:37], "fairness/utkface"]))
     assert not any(task == "datacomp-38" for _, task, _ in found(file))
@@ -183,7 +203,7 @@ def test_vl_compo_is_in_percent_and_names_the_family(tmp_path: Path) -> None:
     assert numbers["ViT-B-16/openai", "aro-relation", "mean_accuracy"] == pytest.approx(0.599)
     assert numbers["CLIP_ViT-B-16/cc12m (LaCLIP)", "coco-karpathy", "t2i_r1"] == pytest.approx(0.256)
     assert {score.protocol for score in read_imports([file]).scores} == {"macro, as run by vl_compo", "Karpathy test"}
-    assert "1 numbers left out, with unknown names: column elevator::mnist" in read_imports([file]).faults[0]
+    assert "1 number left out, with unknown names: column elevator::mnist" in read_imports([file]).faults[0]
 
 
 def test_open_clips_tables_of_38_sets_and_of_languages(tmp_path: Path) -> None:
@@ -250,13 +270,27 @@ def test_imported_rows_join_the_table_marked_and_without_marks(tmp_path: Path) -
         ("a.csv", "x,y\n1,2\n", "is not a supported result file"),
         ("a.json", {**ZEROSHOT, "metrics": {"acc1": "much"}}, "acc1: 'much' is not a number"),
         ("a.json", {**ZEROSHOT, "metrics": {"acc1": float("nan")}}, "is not a finite number"),
-        ("a.json", {"dataset": "cifar10", "metrics": {"acc1": 0.5}}, "is not as its harness writes it: 'model'"),
+        (
+            "a.json",
+            {"dataset": "cifar10", "metrics": {"acc1": 0.5}},
+            "not as its harness writes it: it lacks 'model'",
+        ),
         ("a.json", {"results": {}, "config": [1]}, "is not as its harness writes it"),
         ("a.json", {**ZEROSHOT, "metrics": {"acc1": 72.1}}, "72.1 is not a possible fraction"),
         ("a.json", {"task_name": "Winoground", "scores": {"test": 5}}, "scores must be a list of subsets"),
         ("a.jsonl", '{"key": "cifar10"}\n', "a.jsonl:1: not a line of DataComp's evaluation"),
         ("a.jsonl", "[1]\n", "a.jsonl:1: not a line of DataComp's evaluation"),
         ("a.csv", "arch,pretrained,family,aro::VG_Relation\nV,o,OpenCLIP,many\n", "'many' is not a number"),
+        ("a.csv", "name,pretrained,STL-10\nV,o\n", "a.csv:2: the row ends before the column 'STL-10'"),
+        ("a.csv", "name,pretrained,STL-10\nV,o,0.5,0.6\n", "a.csv:2: more values than columns"),
+        ("a.csv", "name,pretrained,STL-10,STL-10\nV,o,0.5,0.6\n", "two columns are named 'STL-10'"),
+        ("a.csv", 'name,pretrained,STL-10\n"V,o,0.5\n', "a.csv:2: unexpected end of data"),
+        ("a.csv", "name,pretrained,STL-10\nV,o,0.5\nV,o,0.6\n", "V/o is there twice, as 0.5 and as 0.6"),
+        ("a.csv", f"name,pretrained,STL-10\n{'V' * 600},o,0.5\n", "the name of a model has 602 characters"),
+        ("a.json", json.dumps(ZEROSHOT).replace('"acc5"', '"acc1"'), "an object has the key 'acc1' twice"),
+        ("a.json", {**ZEROSHOT, "metrics": {"acc1": True}}, "acc1: 'True' is not a number"),
+        ("a.json", {**ZEROSHOT, "metrics": {"acc1": 10**400}}, "is not a finite number"),
+        ("a.jsonl", "", "a.jsonl holds no results"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path, name: str, content: Any, line: str) -> None:

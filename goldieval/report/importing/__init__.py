@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from goldieval.core.errors import GoldievalError
 from goldieval.core.limits import RECORD_BYTES
 from goldieval.core.reading import parse_json, read_text
+from goldieval.data.table_files import read_table
 from goldieval.report.importing import clip_benchmark, datacomp, lmms_eval, mieb, open_clip, vl_compo
 from goldieval.report.importing.number import Fields, ImportedNumber
 
@@ -39,16 +39,17 @@ def numbers_of(file: Path) -> Iterator[ImportedNumber]:
         GoldievalError: the file cannot be read, or has none of the formats.
     """
     try:
-        text = read_text(file, RECORD_BYTES)
         if file.suffix == ".jsonl":
-            yield from datacomp.from_lines(file, text)
+            yield from datacomp.from_lines(file, read_text(file, RECORD_BYTES))
         elif file.suffix == ".json":
-            yield from _from_json(file, parse_json(text))
+            yield from _from_json(file, parse_json(read_text(file, RECORD_BYTES), unique=True))
         else:
-            yield from _from_csv(file, list(csv.DictReader(text.splitlines())))
-    except (OSError, ValueError, csv.Error) as error:
+            yield from _from_csv(file, _rows(file))
+    except (OSError, ValueError) as error:
         raise GoldievalError(f"cannot read {file}: {error}") from error
-    except (KeyError, TypeError, AttributeError) as error:
+    except KeyError as error:
+        raise GoldievalError(f"{file} is not as its harness writes it: it lacks {error}.") from error
+    except (TypeError, AttributeError) as error:
         raise GoldievalError(f"{file} is not as its harness writes it: {error}.") from error
 
 
@@ -57,6 +58,19 @@ def _from_json(file: Path, content: Any) -> Iterator[ImportedNumber]:
         if isinstance(content, dict) and all(isinstance(content.get(key), kind) for key, kind in keys.items()):
             return reader(file, content)
     raise _unknown(file)
+
+
+def _rows(file: Path) -> list[Fields]:
+    """Return the rows of a table. Raises GoldievalError for one that ends before its last column."""
+    if file.stat().st_size > RECORD_BYTES:
+        raise GoldievalError(f"cannot read {file}: larger than {RECORD_BYTES:,} bytes")
+    rows = []
+    for where, row in read_table(file):
+        if None in row.values():
+            missing = next(name for name, value in row.items() if value is None)
+            raise GoldievalError(f"{where}: the row ends before the column {missing!r}; the file may be truncated.")
+        rows.append(row)
+    return rows
 
 
 def _from_csv(file: Path, rows: list[Fields]) -> Iterator[ImportedNumber]:

@@ -21,7 +21,7 @@ def from_lines(file: Path, text: str) -> Iterator[ImportedNumber]:
         GoldievalError: a line is not an object with ``key`` and ``metrics``.
     """
     mapping, main = all_names()["datacomp"], {}
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):  # other ends of lines may be part of a text
         if not line.strip():
             continue
         key, metrics = _entry(f"{file}:{number}", line)
@@ -44,8 +44,10 @@ def from_lines(file: Path, text: str) -> Iterator[ImportedNumber]:
 
 def _entry(place: str, line: str) -> tuple[str, dict[str, Any]]:
     try:
-        entry = parse_json(line)
+        entry = parse_json(line, unique=True)
         key, metrics = str(entry["key"]), dict(entry["metrics"])
-    except (ValueError, TypeError, KeyError):
+    except ValueError as error:
+        raise GoldievalError(f"{place}: not a line of DataComp's evaluation: {error}.") from None
+    except (TypeError, KeyError):
         raise GoldievalError(f"{place}: not a line of DataComp's evaluation, with key and metrics.") from None
     return key, metrics

@@ -51,13 +51,24 @@ def finite(file: Path, name: str, cell: Any) -> float | None:
     """
     if cell is None or cell == "":
         return None
-    try:
-        value = float(cell)
-    except (TypeError, ValueError):
-        raise GoldievalError(f"{file}: {name}: {cell!r} is not a number.") from None
+    value = _float(cell)
+    if value is None:
+        raise GoldievalError(f"{file}: {name}: {str(cell)[:40]!r} is not a number.")
     if not math.isfinite(value):
-        raise GoldievalError(f"{file}: {name}: {cell} is not a finite number.")
+        raise GoldievalError(f"{file}: {name}: {str(cell)[:40]} is not a finite number.")
     return value
+
+
+def _float(cell: Any) -> float | None:
+    """Return a value as a number; None for what is none, such as true, which Python takes for 1."""
+    if isinstance(cell, bool):
+        return None
+    try:
+        return float(cell)
+    except OverflowError:  # an integer of hundreds of digits
+        return math.inf
+    except (TypeError, ValueError):
+        return None
 
 
 def model_name(name: Any, pretrained: Any = "") -> str:

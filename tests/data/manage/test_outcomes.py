@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from helpers import card, goldieval, json_lines, picture, toy_model
 
 from goldieval import compare, evaluate, load_results
@@ -293,6 +294,21 @@ def test_ranks_of_a_classification_give_top_5(tmp_path: Path) -> None:
     assert (record.metrics["acc1"].value, record.metrics["acc5"].value) == (2 / 12, 10 / 12)
 
 
+def test_groups_are_those_of_the_table_and_the_worst_of_unknown_ranks_has_no_top_5(tmp_path: Path) -> None:
+    task = classes_card(tmp_path)
+    content = yaml.safe_load(task.read_text())
+    content["params"]["groups"], content["headline"] = ["asia", "europe"], "worst_group_acc1"
+    task.write_text(yaml.safe_dump(content))
+    rows = [{"label": n % 6, "prediction": 0 if n == 7 else n % 6} for n in range(12)]
+    with pytest.raises(GoldievalError, match=r"no row is of asia, europe\. Name their column"):
+        import_outcomes(table(tmp_path / "a.csv", rows), str(task), "a", out=None)
+    rows = [row | {"region": "Asia" if n < 9 else ("Europe", "Africa")[n % 2]} for n, row in enumerate(rows)]
+    file, region = table(tmp_path / "a.csv", rows), {"group": "region"}
+    record = import_outcomes(file, str(task), "a", columns=region, out=None)
+    assert record.metrics["worst_group_acc1"].value == 8 / 9 and record.metrics["acc1_in_europe"].value == 1.0
+    assert not any("acc5" in name for name in record.metrics)
+
+
 def test_the_classes_of_the_annotations_decide(tmp_path: Path) -> None:
     task = classes_card(tmp_path)
     (tmp_path / "data").mkdir(exist_ok=True)
@@ -304,10 +320,63 @@ def test_the_classes_of_the_annotations_decide(tmp_path: Path) -> None:
     record = import_outcomes(table(tmp_path / "a.csv", rows), str(task), "a", out=None)
     assert record.metrics["acc1"].value == 11 / 12 and not any("not compared" in line for line in record.warnings)
     for change, message in (
-        ({"image": "13.jpg"}, r"a\.csv:2: no such image of mine: '13\.jpg'"),
-        ({"image": "1.jpg"}, "another row is about image of mine: '1.jpg'"),
+        ({"image": "13.jpg"}, r"a\.csv:2: mine has no such image: '13\.jpg'"),
+        ({"image": "1.jpg"}, r"a\.csv:3: .*a\.csv:2 is about the same image: '1.jpg'"),
         ({"prediction": "horse"}, "should be a class number from 0 to 5, or the name of a class, but is 'horse'"),
         ({"prediction": "7"}, "but is '7'"),
     ):
         with pytest.raises(GoldievalError, match=message):
             import_outcomes(table(tmp_path / "a.csv", [rows[0] | change, *rows[1:]]), str(task), "a", out=None)
+
+
+def test_images_of_the_same_name_in_several_folders_are_told_apart(tmp_path: Path) -> None:
+    names = ["cat", "dog", "fox"]
+    paths = [f"{name}/{n}.jpg" for name in names for n in range(4)]
+    rows = [{"image": f"/elsewhere/val/{path}", "label": path[:3], "prediction": path[:3]} for path in paths]
+    params = {"prompts": ["a {c}"], "class_names": names}
+    source = {"file": "l.txt", "images": ".", "label": "folder"}
+    task = card(tmp_path, "list", "zeroshot", source=source, params=params, expect={"images": 12, "classes": 3})
+    import_outcomes(table(tmp_path / "a.csv", rows), str(task), "a", out=tmp_path / "r")
+    (written,) = find_records(tmp_path / "r")
+    assert set(read_outcomes(written, read_record(written))["sample_id"]) == set(paths)
+    with pytest.raises(GoldievalError, match=r"a\.csv:13: .*a\.csv:2 is about the same image"):
+        import_outcomes(table(tmp_path / "a.csv", [*rows[:11], rows[0]]), str(task), "b", out=None)
+    for path in paths:
+        picture(tmp_path / "data" / path)
+    (tmp_path / "data" / "l.txt").write_text("\n".join(paths))
+    matched = import_outcomes(table(tmp_path / "b.csv", rows[::-1]), str(task), "c", out=None)
+    assert matched.metrics["acc1"].value == 1.0 and not any("not compared" in line for line in matched.warnings)
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"label": "cat", "prediction": "dog", "correct": "1"}, "'correct' contradicts the prediction"),
+        ({"label": "0", "prediction": "0", "rank": "2"}, "'rank' contradicts the prediction"),
+        ({"label": "1", "prediction": "2"}, "'1' is the number or the name of several classes"),
+    ],
+)
+def test_rows_that_contradict_themselves_are_refused(row: dict[str, str], message: str, tmp_path: Path) -> None:
+    names = ["cat", "dog", "1"]
+    params = {"prompts": ["a {c}"], "class_names": names}
+    task = card(tmp_path, "list", "zeroshot", source={"file": "l.txt", "images": "."}, params=params, expect={})
+    with pytest.raises(GoldievalError, match=message):
+        import_outcomes(table(tmp_path / "a.csv", [{"image": "1.jpg"} | row]), str(task), "a", out=None)
+
+
+def test_without_annotations_unknown_splits_are_refused_and_repeated_rows_are_said(task: Path, tmp_path: Path) -> None:
+    (tmp_path / "data" / "swap.json").unlink()
+    rows = rows_of([1, 0, 1, 0])
+    with pytest.raises(GoldievalError, match="'swapped' is no split of mine, which has add_att, swap"):
+        import_outcomes(table(tmp_path / "a.csv", [*rows[:3], rows[3] | {"type": "swapped"}]), str(task), "a", out=None)
+    twice = import_outcomes(table(tmp_path / "a.csv", [*rows[:3], rows[2]]), str(task), "a", out=None)
+    assert any("1 row names the same item as another row, such as" in line for line in twice.warnings)
+
+
+def test_an_answer_that_is_there_twice_in_a_row_is_refused(task: Path, tmp_path: Path) -> None:
+    lines = [json.dumps(row)[:-1] + ', "correct": "1"}' for row in rows_of([1, 0, 1, 0])]
+    (tmp_path / "a.jsonl").write_text("\n".join(lines))
+    with pytest.raises(GoldievalError, match=r"a\.jsonl:1: invalid JSON: an object has the key 'correct' twice"):
+        import_outcomes(tmp_path / "a.jsonl", str(task), "a", out=None)
+    with pytest.raises(GoldievalError, match="correct is one column; only those of split are joined"):
+        roles_of(["a", "b"], {"correct": "a+b"})

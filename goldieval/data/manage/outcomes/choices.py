@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from goldieval.core.errors import GoldievalError
+from goldieval.core.errors import GoldievalError, listing
 from goldieval.data.manage.outcomes.evidence import evidence_of
 from goldieval.data.manage.outcomes.imported import Imported
-from goldieval.data.manage.outcomes.items import Item, read_items
+from goldieval.data.manage.outcomes.items import Item, read_items, repetitions
 from goldieval.data.manage.outcomes.samples import samples_of
 from goldieval.data.manage.outcomes.table_dataset import UNKNOWN
 from goldieval.data.samples import Dataset
@@ -40,8 +40,7 @@ def choices_of_table(task: Task, folder: Path, file: Path, columns: Mapping[str,
     samples = samples_of(task, folder, items, params.sets)
     dataset = samples.dataset
     _check_counts(task, file, dataset, items)
-    if lacking := [name for name in params.strata if name not in dataset.strata]:
-        raise GoldievalError(f"{file}: no row is of {', '.join(lacking)}. Name their column: --columns split=COLUMN")
+    _check_strata(task, file, params.strata, dataset.strata, bool(samples.unchecked))
     assert dataset.choices is not None
     evidence = evidence_of(items, samples.order, dataset.choices.shape[1], dataset.trues)
     scored = FAMILY.score(FAMILY.prepare(task, dataset), evidence)
@@ -51,6 +50,7 @@ def choices_of_table(task: Task, folder: Path, file: Path, columns: Mapping[str,
         seen={"images": len(dataset.images), "texts": len(dataset.texts)},
         roles=roles,
         unchecked=samples.unchecked,
+        warnings=repetitions(items) if samples.unchecked else [],
     )
 
 
@@ -63,6 +63,19 @@ def _without_what_is_unknown(outcomes: dict[str, np.ndarray], dataset: Dataset) 
     nothing = np.full(len(dataset.choices), None, dtype=object)
     scores = {"right_score": nothing, "wrong_score": nothing}
     return {name: column for name, column in (outcomes | scores).items() if name not in unknown}
+
+
+def _check_strata(task: Task, file: Path, wanted: Sequence[str], found: Iterable[str], of_table: bool) -> None:
+    """Raise GoldievalError where a split of the card has no row or, if the table names them, one is not of the card."""
+    lacking = [name for name in wanted if name not in found]
+    others = [name for name in found if name not in wanted] if wanted and of_table else []
+    if lacking and not others:
+        raise GoldievalError(f"{file}: no row is of {', '.join(lacking)}. Name their column: --columns split=COLUMN")
+    if others:
+        raise GoldievalError(
+            f"{file}: {listing(map(repr, others))} is no split of {task.name}, which has {', '.join(wanted)}. "
+            "Name the column of the splits: --columns split=COLUMN"
+        )
 
 
 def _check_counts(task: Task, file: Path, dataset: Dataset, items: Sequence[Item]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,6 +104,22 @@ def _rank(where: str, row: dict[str, Any], roles: Roles) -> int:
         return 1 if roles.is_right(where, row, "correct") else 2
     given, true = (text_in(where, row, roles.columns[role][0]).strip() for role in ("prediction", "answer"))
     return 1 if given == true else 2
+
+
+def repetitions(items: Sequence[Item]) -> list[str]:
+    """Return a line where rows name the same picture and captions as another one: they count as items of their own."""
+    first: dict[tuple[str, ...], Item] = {}
+    again = []
+    for item in items:
+        about = (item.id, item.image, item.true, item.false)
+        other = first.setdefault((*about, item.stratum), item)
+        if any(about) and other is not item:
+            again.append((item, other))
+    if not again:
+        return []
+    rows = "1 row names" if len(again) == 1 else f"{len(again):,} rows name"
+    item, other = again[0]
+    return [f"{rows} the same item as another row, such as {item.where} and {other.where}; each counts"]
 
 
 def base_name(path: str) -> str:
