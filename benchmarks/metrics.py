@@ -4,10 +4,10 @@ python benchmarks/metrics.py
 python benchmarks/metrics.py --device cuda
 
 One run ranks 25,000 texts against 5,000 images with as many positives as CxC has (35,585 pairs), once for
-recall at k alone and once for the ranks of all positives; the two take turns. Then macro F1 and the calibration
-errors of 50,000 images and 1,000 classes, each with its interval and the comparison of two models. Claims (exit status 1 if one
-fails): with all metrics a pass takes at most twice the time; of 50,000 images an interval takes at most 10 and a test at most 60
-seconds of processor time.
+recall at k alone and once for the ranks of all positives; the two take turns. Then macro F1 and the calibration errors
+of 50,000 images, of 182 classes as in iWildCam and of 1,000, each with its interval and the comparison of two models.
+Claims (exit status 1 if one fails): with all metrics a pass takes at most twice the time; of 50,000 images an interval
+takes at most 10 and a test at most 60 seconds of processor time.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from goldieval.scoring.cosine import retrieval_ranks
 KINDS = ("map_at_r", "r_precision", "map", "ndcg10", "mrr")
 MOST_TIMES, MOST_OF_INTERVAL, MOST_OF_TEST = 2.0, 10.0, 60.0
 OF_CLASSES = ("macro_f1", "ece", "ece_adaptive", "mean_per_class_recall")
+CLASSES = (182, 1000)
 CLUSTERS = 500  # of images that share captions
 
 
@@ -141,7 +142,8 @@ def main() -> int:
         print(f"{name:44}{median:8.3f} s   all: {[round(value, 3) for value in taken[name]]}")
     plain, more = medians.values()
     print(f"{more / plain:.2f} times (allowed: {MOST_TIMES:g})")
-    return int(not (of_classes(50_000, 1000) and more / plain <= MOST_TIMES))
+    kept = [of_classes(50_000, classes) for classes in CLASSES]
+    return int(not (all(kept) and more / plain <= MOST_TIMES))
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ class NeighboursParams(FamilyParams):
 
 
 class NeighboursCard(CardBase):
-    """A shipped family has its card type in ``goldieval/tasks/card.py``."""
+    """A shipped family has its card type in ``goldieval/tasks/card_types.py``."""
 
     family: Literal["neighbours"]
     params: NeighboursParams = NeighboursParams()

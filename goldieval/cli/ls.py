@@ -12,6 +12,7 @@ import typer
 
 from goldieval.cli.ls_models import ModelFilters, list_models
 from goldieval.cli.ls_suites import print_suites, suite_rows
+from goldieval.cli.ls_task_facts import print_facts
 from goldieval.cli.ls_tasks import TaskFilters, print_tasks, task_rows
 from goldieval.core.display import Console, Text, print_json
 from goldieval.core.errors import GoldievalError
@@ -53,6 +54,8 @@ def ls(
     json_: Annotated[bool, typer.Option("--json", help="Print only JSON.")] = False,
 ) -> None:
     """List tasks with the state of their data, suites, models that can be named, their families, or results.
+
+    Of a single task, its protocol, traps and all other facts are shown.
 
     goldieval ls tasks 'coco*'
 
@@ -113,11 +116,15 @@ def _catalogue(tasks_dir: Path | None) -> Catalogue:
 def _list_tasks(filters: TaskFilters, data_dir: Path | None, tasks_dir: Path | None, out: Path, json_: bool) -> None:
     from goldieval.data.roots import data_root
 
-    rows = task_rows(filters, data_root(data_dir), _catalogue(tasks_dir), _newest(out))
+    catalogue = _catalogue(tasks_dir)
+    rows = task_rows(filters, data_root(data_dir), catalogue, _newest(out))
     if json_:
         print_json(rows)
     elif rows:
-        print_tasks(rows, Console())
+        console = Console()
+        print_tasks(rows, console)
+        if len(rows) == 1:
+            print_facts(catalogue.tasks[rows[0]["task"]], list(catalogue.suites.values()), console)
     else:
         Console().print(
             f"no tasks match {filters.pattern!r}{' and the options' if filters != TaskFilters(filters.pattern) else ''}"

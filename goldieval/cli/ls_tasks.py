@@ -111,6 +111,7 @@ def _task(task: Task, data: str, last: Record | None) -> dict[str, Any]:
 
 def print_tasks(rows: Sequence[Mapping[str, Any]], console: Console) -> None:
     """Print tasks in groups, one line each, or stacked where the window is too narrow for a table."""
+    rows = sorted(rows, key=lambda row: str(row["task"]))
     cells = [_cells(row, wide=console.width >= WIDE) for row in rows]
     widths = {name: max(len(name), *(len(row[name]) for row in cells)) for name in cells[0]}
     del widths["licence"]

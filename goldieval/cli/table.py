@@ -126,6 +126,7 @@ def table(
         _print_lines(write_plot(plot, built), errors)
     if html is None and plot is None:
         _print(grid, format_)
+    if plot is None:
         for hint in grid.hints:
             errors.print(hint)
 

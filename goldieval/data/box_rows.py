@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -11,6 +10,7 @@ import numpy as np
 
 from goldieval.core.errors import TaskError
 from goldieval.data.boxes import Boxes, strata_by_size
+from goldieval.data.item_values import finite_number
 from goldieval.data.samples import Dataset, ImageSample, TextSample, refuse_duplicates
 
 Format = Literal["xywh", "xyxy"]
@@ -140,23 +140,14 @@ def corners_of(where: str, values: Sequence[Any], form: Format) -> tuple[float, 
     >>> corners_of("row 1", [10, 20, 5, 6], "xywh")
     (10.0, 20.0, 15.0, 26.0)
     """
-    numbers = [_number(value) for value in values]
-    if len(numbers) != 4 or any(number is None or not math.isfinite(number) for number in numbers):
+    numbers = [number for value in values if (number := finite_number(value)) is not None]
+    if len(values) != 4 or len(numbers) != 4:
         raise TaskError(f"{where}: a box should be four finite numbers, but is {str(list(values))[:60]}.")
-    left, top, third, fourth = (number for number in numbers if number is not None)
+    left, top, third, fourth = numbers
     right, bottom = (left + third, top + fourth) if form == "xywh" else (third, fourth)
     if right < left or bottom < top:
         raise TaskError(f"{where}: the box {str(list(values))[:60]} ({form}) has a negative width or height.")
     return left, top, right, bottom
-
-
-def _number(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        return float(value)
-    except (ValueError, OverflowError):
-        return None
 
 
 def _by(size: Size) -> str:

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from goldieval.core.errors import TaskError
 from goldieval.data.box_rows import BoxRow, BoxRows, Format, Size, corners_of
+from goldieval.data.groups import plain_name
 from goldieval.data.labels import class_names_in, index_of, label_text
 from goldieval.data.parquet_images import ParquetImage
 from goldieval.data.picture_rows import PictureColumns, Row, is_parquet, missing_files, rows_with_pictures
@@ -114,7 +115,7 @@ class BoxTableSource(Source):
             corners=corners_of(where, self._box(where, entry), self.format),
             label=index_of(where, value_of(where, entry, self.label), names) if self.label else None,
             candidates=self._candidates(where, entry) if self.true else (),
-            groups=[group_name(where, text_in(where, entry, column)) for column in self.groups],
+            groups=[plain_name(where, column, text_in(where, entry, column)) for column in self.groups],
         )
 
     def _size(self, where: str, entry: dict[str, Any]) -> Size:
@@ -140,18 +141,3 @@ class BoxTableSource(Source):
         if not false:
             raise TaskError(f"{where}: {self.false!r} holds no text: there is nothing to choose from.")
         return [*true, *false]
-
-
-def group_name(where: str, value: str) -> str:
-    """Return the name of a group of boxes, in the letters that names of groups may have.
-
-    Raises:
-        TaskError: No letter or digit remains.
-
-    >>> group_name("row 1", "1_attributes"), group_name("row 2", "Very Rare!")
-    ('1_attributes', 'very_rare')
-    """
-    name = re.sub("[^a-z0-9]+", "_", value.lower()).strip("_")
-    if not name:
-        raise TaskError(f"{where}: {value[:40]!r} cannot be the name of a group: it has no letter or digit.")
-    return name

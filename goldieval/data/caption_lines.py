@@ -11,10 +11,9 @@ from typing import Literal
 
 from goldieval.core.errors import TaskError
 from goldieval.data.caption_rules import CaptionedSource
-from goldieval.data.file_names import picture_file, relative_name
-from goldieval.data.image_source import FileImage
+from goldieval.data.named_pictures import named_picture
 from goldieval.data.roots import inside
-from goldieval.data.samples import AnnotatedImage, Dataset, ImageSample
+from goldieval.data.samples import AnnotatedImage, Dataset
 from goldieval.data.text_files import read_text_file
 
 LINE = re.compile(r"(?P<image>.+?\.(?:jpg|jpeg|png)),(?P<caption>.+)", re.IGNORECASE)
@@ -50,8 +49,6 @@ class CaptionLinesSource(CaptionedSource):
             raise TaskError(f"{file} holds no line with the name of an image, a comma and a caption.")
         rows = []
         for image, texts in captions.items():
-            name = relative_name(top, image)
-            source = FileImage(picture_file(f"{file}:{first_line[image]}", top, name, "image"))
-            sample = ImageSample(image, source, f"{self.images}/{name}")
+            sample = named_picture(f"{file}:{first_line[image]}", top, self.images, image, "image")
             rows.append(AnnotatedImage(sample, captions=[(f"{image}#{n}", text) for n, text in enumerate(texts)]))
         return self.dataset(rows)

@@ -8,10 +8,9 @@ from typing import Literal
 from goldieval.core.errors import TaskError
 from goldieval.data.caption_rules import CaptionedSource
 from goldieval.data.coco_file import Entry, check_id, id_text, in_order, read_coco
-from goldieval.data.file_names import picture_file, relative_name
-from goldieval.data.image_source import FileImage
+from goldieval.data.named_pictures import named_picture
 from goldieval.data.roots import inside
-from goldieval.data.samples import AnnotatedImage, Dataset, ImageSample
+from goldieval.data.samples import AnnotatedImage, Dataset
 from goldieval.data.table_files import MISSING_CAPTION, is_missing, text_in
 from goldieval.data.walk import LeftOut, left_out_notes
 
@@ -36,12 +35,10 @@ class CocoSource(CaptionedSource):
         found = read_coco(file)
         rows, left_out = [], LeftOut()
         for image in found.images:
-            name = relative_name(pictures, str(image["file_name"]))
-            source = FileImage(picture_file(f"{file}: image {image['id']}", pictures, name, "file_name"))
+            where, name = f"{file}: image {image['id']}", str(image["file_name"])
             captions = _captions(file, found.of(image), left_out if self.allows_missing else None)
-            rows.append(
-                AnnotatedImage(ImageSample(str(image["file_name"]), source, f"{self.images}/{name}"), captions=captions)
-            )
+            sample = named_picture(where, pictures, self.images, name, "file_name")
+            rows.append(AnnotatedImage(sample, captions=captions))
         return self.dataset(rows, notes=left_out_notes(left_out))
 
 

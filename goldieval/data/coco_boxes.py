@@ -10,8 +10,7 @@ from pydantic import Field
 from goldieval.core.errors import TaskError
 from goldieval.data.box_rows import BoxRow, BoxRows, Size, corners_of
 from goldieval.data.coco_file import Entry, check_id, entries_of, id_text, in_order, read_coco
-from goldieval.data.file_names import picture_file, relative_name
-from goldieval.data.image_source import FileImage
+from goldieval.data.named_pictures import named_picture
 from goldieval.data.roots import inside
 from goldieval.data.samples import Dataset, ImageSample
 from goldieval.data.source import Source
@@ -72,9 +71,8 @@ class CocoBoxesSource(Source):
         return found.dataset(names, strata, [f"left out: {crowds:,} boxes around groups (iscrowd)"] if crowds else [])
 
     def _sample(self, file: Path, pictures: Path, image: Entry) -> ImageSample:
-        name = relative_name(pictures, str(image["file_name"]))
-        source = FileImage(picture_file(f"{file}: image {image['id']}", pictures, name, "file_name"))
-        return ImageSample(str(image["file_name"]), source, f"{self.images}/{name}")
+        where = f"{file}: image {image['id']}"
+        return named_picture(where, pictures, self.images, str(image["file_name"]), "file_name")
 
 
 def _categories(file: Path, content: Entry) -> list[Entry]:

@@ -13,13 +13,13 @@ from pydantic import AfterValidator, Field, model_validator
 from goldieval.core.errors import TaskError
 from goldieval.data.cropped import CroppedImage
 from goldieval.data.image_source import EncodedImage
-from goldieval.data.item_values import box_in, index_of, stratum_name, value_text
+from goldieval.data.item_values import box_in, has_at_least, index_of, stratum_name, value_text
 from goldieval.data.parquet_images import ParquetImage
 from goldieval.data.picture_rows import PictureColumns, is_parquet, missing_files, rows_with_pictures
 from goldieval.data.roots import inside
 from goldieval.data.samples import Dataset, ImageSample, TextSample
 from goldieval.data.source import Source
-from goldieval.data.table_files import raw_value, read_json_file, text_in
+from goldieval.data.table_files import read_json_file, text_in
 from goldieval.data.table_formats import row_as_mapping
 
 Item = tuple[str, str, dict[str, Any]]  # location for error messages, key, and values
@@ -107,7 +107,7 @@ class ContrastSource(Source):
         skipped = 0
         for path in self._paths:
             for where, key, item in self._items(folder, path):
-                if self._is_used(where, item):
+                if has_at_least(where, item, self.at_least):
                     self._add(queries, folder, where, (_group(path), key), item)
                 else:
                     skipped += 1
@@ -158,13 +158,6 @@ class ContrastSource(Source):
             if not isinstance(item, dict):
                 raise TaskError(f"{where} should map {', '.join([self.image, *self._captions])}.")
             yield where, str(key), item
-
-    def _is_used(self, where: str, item: dict[str, Any]) -> bool:
-        values = [(key, raw_value(where, item, key), least) for key, least in self.at_least.items()]
-        for key, value, _ in values:
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                raise TaskError(f"{where}: {key!r} should be a number, but is {str(value)[:40]!r}.")
-        return all(value >= least for _, value, least in values)
 
     def _add(self, queries: _Queries, folder: Path, where: str, place: tuple[str, str], item: dict[str, Any]) -> None:
         """Add an item: a query for each of its true captions."""

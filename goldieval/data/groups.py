@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from goldieval.core.errors import TaskError, listing
 from goldieval.data.labels import label_text
 
-NAME = re.compile("[a-z0-9_]+")
+IN_CARDS = "or give names in source.groups"
 
 
 class Grouping(BaseModel):
@@ -31,11 +31,11 @@ class Grouping(BaseModel):
         """Return the name of a value in lower-case letters, digits and underscores. Raises TaskError if it has none."""
         text = label_text(where, value)
         if not self.names:
-            return _plain(where, self.key, text)
+            return plain_name(where, self.key, text, IN_CARDS)
         names = self.names if isinstance(self.names, Mapping) else {str(n): name for n, name in enumerate(self.names)}
         if text not in names:
             raise TaskError(f"{where}: {self.key} is {text[:40]!r}, but source.groups names only {listing(names)}.")
-        return _plain(where, self.key, names[text])
+        return plain_name(where, self.key, names[text], IN_CARDS)
 
 
 def _with_key(entry: object) -> object:
@@ -57,11 +57,23 @@ def group_of(where: str, groups: Groups, value_of: Callable[[str], Any]) -> str:
     return "_".join(each.name(where, value_of(each.key)) for each in groups)
 
 
-def _plain(where: str, key: str, text: str) -> str:
+def plain_name(where: str, key: str, text: str, remedy: str = "") -> str:
+    """Return a text as the name of a group: lower-case letters, digits and underscores.
+
+    Args:
+        where: Location for error messages.
+        key: Where the text is from.
+        text: The text.
+        remedy: What else can be done about a text that is no name.
+
+    Raises:
+        TaskError: No letter or digit remains, or one would be lost that tells two groups apart.
+
+    >>> plain_name("row 1", "kind", "1_attributes"), plain_name("row 2", "kind", "Very Rare!")
+    ('1_attributes', 'very_rare')
+    """
     name = re.sub("[^a-z0-9]+", "_", text.lower()).strip("_")
-    if not NAME.fullmatch(name) or not text.isascii():
-        raise TaskError(
-            f"{where}: {key} is {text[:40]!r}, which is no name of a group: write it with the letters a to z, or give "
-            "names in source.groups."
-        )
+    if not name or not text.isascii():
+        what = f"{key} is {text[:40]!r}, which is no name of a group"
+        raise TaskError(f"{where}: {what}: write it with the letters a to z{f', {remedy}' if remedy else ''}.")
     return name

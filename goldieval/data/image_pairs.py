@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -11,12 +10,12 @@ from pydantic import Field
 
 from goldieval.core.errors import TaskError
 from goldieval.data.coco_file import read_coco
-from goldieval.data.file_names import picture_file, relative_name
-from goldieval.data.image_source import FileImage
+from goldieval.data.item_values import has_at_least
+from goldieval.data.named_pictures import named_picture
 from goldieval.data.roots import inside
-from goldieval.data.samples import Dataset, ImageSample
+from goldieval.data.samples import Dataset
 from goldieval.data.source import Source, read_lines
-from goldieval.data.table_files import read_table, text_in, value_of
+from goldieval.data.table_files import read_table, text_in
 
 Two = Annotated[list[str], Field(min_length=2, max_length=2)]
 
@@ -43,21 +42,16 @@ class ImagePairsSource(Source):
         return [self.gallery, self.images, self.file]
 
     def read(self, folder: Path) -> Dataset:
-        names, top = _names(inside(folder, self.gallery)), inside(folder, self.images)
-        images = []
-        for name in names:
-            short = relative_name(top, name)
-            source = FileImage(picture_file(f"{inside(folder, self.gallery)}", top, short, "image"))
-            images.append(ImageSample(name, source, f"{self.images}/{short}"))
+        gallery, top = inside(folder, self.gallery), inside(folder, self.images)
+        names = _names(gallery)
+        images = [named_picture(str(gallery), top, self.images, name, "image") for name in names]
         row_of = {name: row for row, name in enumerate(names)}
         pairs: set[tuple[int, int]] = set()
         for where, entry in read_table(inside(folder, self.file)):
             two = [text_in(where, entry, column) for column in self.pair]
             if unknown := [name for name in two if name not in row_of]:
                 raise TaskError(f"{where}: {unknown[0][:60]!r} is not in {self.gallery}.")
-            if two[0] != two[1] and all(
-                _number(where, value_of(where, entry, c), c) >= n for c, n in self.at_least.items()
-            ):
+            if two[0] != two[1] and has_at_least(where, entry, self.at_least):
                 first, second = (row_of[name] for name in two)
                 pairs |= {(first, second), (second, first)}
         return Dataset(images, alike=np.asarray(sorted(pairs), dtype=np.int64).reshape(-1, 2))
@@ -67,14 +61,3 @@ def _names(file: Path) -> list[str]:
     if file.suffix.lower() != ".json":
         return read_lines(file)
     return [str(image["file_name"]) for image in read_coco(file).images]
-
-
-def _number(where: str, value: object, column: str) -> float:
-    """Return a number from a row. Raises TaskError if it is none."""
-    try:
-        number = float(value) if isinstance(value, int | float | str) else math.nan
-    except (ValueError, OverflowError):
-        number = math.nan
-    if math.isnan(number):
-        raise TaskError(f"{where}: {column!r} should be a number, but is {str(value)[:40]!r}.")
-    return number

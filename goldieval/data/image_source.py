@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from goldieval.core.limits import PICTURE_BYTES
 from goldieval.core.reading import read_bytes
@@ -26,6 +26,14 @@ class ImageSource(Protocol):
         """Return the decoded RGB image. Raises OSError if it cannot be read or decoded."""
 
 
+@runtime_checkable
+class Planned(Protocol):
+    """A source that compares its content with the one that was planned, whenever it is opened."""
+
+    def open_planned(self, key: str) -> Image.Image:
+        """Return the decoded image if its key is still ``key``. Raises ChangedError or OSError."""
+
+
 class ChangedError(OSError):
     """The content is no longer the one whose key was planned."""
 
@@ -37,7 +45,7 @@ def open_planned(source: ImageSource, key: str) -> Image.Image:
         ChangedError: The content is another one.
         OSError: It cannot be read or decoded.
     """
-    if isinstance(source, StoredImage):
+    if isinstance(source, Planned):
         return source.open_planned(key)
     return source.open()
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from goldieval.core.errors import TaskError
 from goldieval.data.cropped import Box
+from goldieval.data.groups import plain_name
 from goldieval.data.table_files import value_of
 
 
@@ -26,17 +27,43 @@ def index_of(where: str, item: dict[str, Any], key: str, count: int) -> int:
     return int(text)
 
 
+def number_in(where: str, item: dict[str, Any], key: str) -> float:
+    """Return the finite number under a key, which may be written as text. Raises TaskError if there is none."""
+    value = value_of(where, item, key)
+    number = finite_number(value)
+    if number is None:
+        raise TaskError(f"{where}: {key!r} should be a number, but is {str(value)[:40]!r}.")
+    return number
+
+
+def has_at_least(where: str, item: dict[str, Any], minimum: Mapping[str, float]) -> bool:
+    """Return whether every number of an item reaches its minimum, by key. Raises TaskError if one is no number."""
+    numbers = {key: number_in(where, item, key) for key in minimum}
+    return all(numbers[key] >= least for key, least in minimum.items())
+
+
+def finite_number(value: Any) -> float | None:
+    """Return a number, which may be written as text; None for anything else, and for infinity and NaN.
+
+    >>> finite_number("2.5"), finite_number(True), finite_number("nan"), finite_number(10**400)
+    (2.5, None, None, None)
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
 def box_in(where: str, item: dict[str, Any], keys: Sequence[str]) -> Box:
     """Return left, top, width and height under four keys.
 
     Raises:
         TaskError: One is missing or not a finite number, or the box is empty.
     """
-    values = [value_of(where, item, key) for key in keys]
-    for key, value in zip(keys, values, strict=True):
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            raise TaskError(f"{where}: {key!r} should be a number, but is {str(value)[:40]!r}.")
-    left, top, width, height = map(float, values)
+    left, top, width, height = (number_in(where, item, key) for key in keys)
     if width <= 0 or height <= 0:
         raise TaskError(f"{where}: the box is empty, {width:g} x {height:g} pixels.")
     return left, top, width, height
@@ -58,10 +85,6 @@ def stratum_name(where: str, item: dict[str, Any], *keys: str) -> str:
     'add_obj'
 
     Raises:
-        TaskError: A value is missing, or holds no letter and no digit.
+        TaskError: A value is missing, or their text is no name, see ``groups.plain_name``.
     """
-    text = "_".join(value_text(where, item, key) for key in keys)
-    name = re.sub("[^a-z0-9]+", "_", text.lower()).strip("_")
-    if not name:
-        raise TaskError(f"{where}: {', '.join(keys)} should name a group, but holds {text[:40]!r}.")
-    return name
+    return plain_name(where, ", ".join(keys), "_".join(value_text(where, item, key) for key in keys))

@@ -15,8 +15,7 @@ from goldieval.core.errors import TaskError, listing
 from goldieval.core.limits import TEXT_BYTES
 from goldieval.core.reading import check_regular
 from goldieval.data.coco_file import CocoFile, id_text, read_coco
-from goldieval.data.file_names import picture_file, relative_name
-from goldieval.data.image_source import FileImage
+from goldieval.data.named_pictures import named_picture
 from goldieval.data.roots import inside
 from goldieval.data.samples import Dataset, ImageSample, TextSample, refuse_duplicates
 from goldieval.data.source import Source
@@ -121,12 +120,7 @@ def _texts(coco: CocoFile, chosen: list[str]) -> tuple[list[TextSample], list[st
 
 def _images(coco: CocoFile, folder: Path, pictures: str, ids: list[str]) -> list[ImageSample]:
     top, names = inside(folder, pictures), {id_text(image["id"]): str(image["file_name"]) for image in coco.images}
-    samples = []
-    for id in ids:
-        name = relative_name(top, names[id])
-        source = FileImage(picture_file(f"{coco.file}: image {id}", top, name, "file_name"))
-        samples.append(ImageSample(names[id], source, f"{pictures}/{name}"))
-    return samples
+    return [named_picture(f"{coco.file}: image {id}", top, pictures, names[id], "file_name") for id in ids]
 
 
 def _mapping(file: Path, known: dict[str, int]) -> dict[str, list[str]]:

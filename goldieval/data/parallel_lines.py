@@ -13,11 +13,10 @@ from goldieval.core.errors import TaskError
 from goldieval.core.limits import TEXT_BYTES
 from goldieval.core.reading import check_regular
 from goldieval.data.by_language import dataset_by_language
-from goldieval.data.file_names import picture_file, relative_name
-from goldieval.data.image_source import FileImage
 from goldieval.data.language_table import Code
+from goldieval.data.named_pictures import named_picture
 from goldieval.data.roots import inside
-from goldieval.data.samples import Dataset, ImageSample
+from goldieval.data.samples import Dataset
 from goldieval.data.source import Source
 from goldieval.data.text_files import read_text_file, text_of
 
@@ -41,11 +40,10 @@ class ParallelLinesSource(Source):
 
     def read(self, folder: Path) -> Dataset:
         listed, top = inside(folder, self.listed), inside(folder, self.images)
-        images = []
-        for number, line in enumerate(_lines(listed), start=1):
-            name = relative_name(top, line)
-            source = FileImage(picture_file(f"{listed}:{number}", top, name, "image"))
-            images.append(ImageSample(line, source, f"{self.images}/{name}"))
+        images = [
+            named_picture(f"{listed}:{number}", top, self.images, line, "image")
+            for number, line in enumerate(_lines(listed), start=1)
+        ]
         captions = {
             language: list(
                 zip(*(_as_many(inside(folder, file), len(images), self.listed) for file in files), strict=True)

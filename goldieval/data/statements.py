@@ -10,9 +10,8 @@ from pydantic import AfterValidator, Field, model_validator
 
 from goldieval.core.errors import TaskError
 from goldieval.data.crossed import Examples
-from goldieval.data.file_names import picture_file, relative_name
-from goldieval.data.image_source import FileImage
 from goldieval.data.item_values import stratum_name
+from goldieval.data.named_pictures import named_picture
 from goldieval.data.roots import inside
 from goldieval.data.samples import Dataset, ImageSample
 from goldieval.data.source import Source
@@ -86,5 +85,4 @@ class StatementsSource(Source):
     def _image(self, folder: Path, where: str, row: dict[str, Any]) -> ImageSample:
         top = inside(folder, self.images)
         name = COLUMN.sub(lambda column: text_in(where, row, column[1]), self.picture)
-        source = FileImage(picture_file(where, top, name, self.picture))
-        return ImageSample(text_in(where, row, self.example), source, f"{self.images}/{relative_name(top, name)}")
+        return named_picture(where, top, self.images, name, self.picture, text_in(where, row, self.example))

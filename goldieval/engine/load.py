@@ -15,6 +15,7 @@ from goldieval.core.group import Alone, Group, share
 from goldieval.data.content_keys import image_keys
 from goldieval.data.image_source import ImageSource, NoImage
 from goldieval.data.mask_check import check_masks, without_pixels
+from goldieval.data.samples import Dataset
 from goldieval.data.subset import keep_images, limited, present
 from goldieval.engine.data_hash import data_hash
 from goldieval.engine.encode import text_key
@@ -124,8 +125,7 @@ def _load(task: Task, folder: Path, limit: int | None, workers: int, subset: str
     limit = limit if limit is not None and limit < len(dataset.images) else None
     if limit is not None:
         dataset = limited(dataset, limit)
-    if dataset is not prepared.dataset:
-        prepared = family_of(task.card.family).prepare(task, dataset)
+    prepared = enlarged(task, prepared, dataset)
     images, mask_keys = prepared.dataset.images, _mask_keys(prepared, seen, workers)
     results = _shared_keys([image.source for image in images], workers, group)
     keys = ["" if isinstance(key, OSError) else key for key in results]
@@ -143,6 +143,22 @@ def _load(task: Task, folder: Path, limit: int | None, workers: int, subset: str
         present=present_count,
         limit=limit,
     )
+
+
+def enlarged(task: Task, prepared: Prepared[Any], dataset: Dataset) -> Prepared[Any]:
+    """Return a task with the samples that are scored.
+
+    Args:
+        task: the card.
+        prepared: the task with all samples of the data.
+        dataset: those samples, or a part of them.
+
+    Raises:
+        TaskError: the samples cannot be made, or miss something.
+    """
+    family = family_of(task.card.family)
+    made = family.enlarged(task, dataset)
+    return prepared if made is prepared.dataset else family.prepare(task, made)
 
 
 def _shared_keys(sources: Sequence[ImageSource], workers: int, group: Group) -> list[str | OSError]:

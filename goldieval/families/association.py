@@ -17,7 +17,7 @@ from goldieval.metrics.answers import NOBODY, Answers
 from goldieval.metrics.association import expected_jaccard, jaccard_of_guesses
 from goldieval.metrics.ranks import TIE, Ranks
 from goldieval.scoring.similarity import Similarity
-from goldieval.tasks.association import AssociationParams
+from goldieval.tasks.association_params import AssociationParams
 from goldieval.tasks.card import Task
 
 

@@ -174,6 +174,20 @@ class Family(ABC, Generic[PreparedT, Evidence]):
             TaskError: something is missing or does not match.
         """
 
+    def enlarged(self, task: Task, dataset: Dataset) -> Dataset:
+        """Return the samples that are scored: those of the data, or several made of each, such as corrupted copies.
+
+        It is called once, after the data were counted and limited; ``prepare`` is called again with the result.
+
+        Args:
+            task: the task card.
+            dataset: the samples of the data.
+
+        Raises:
+            TaskError: they cannot be made of these samples.
+        """
+        return dataset
+
     def check_model(self, model: Model, mode: str) -> None:
         """Check before any work that a model has the methods that the family needs in a scoring mode.
 

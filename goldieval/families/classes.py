@@ -11,6 +11,7 @@ import torch
 from goldieval.data.samples import ImageSample, TextSample
 from goldieval.families.aggregates import measure
 from goldieval.families.answers import answer_columns
+from goldieval.families.corrupted import clusters_of
 from goldieval.metrics.query_values import Columns
 from goldieval.metrics.ranks import Ranks
 from goldieval.records.parts import MeasuredMetric
@@ -29,9 +30,8 @@ def rows_of(filled: Sequence[Sequence[str]], texts: Sequence[TextSample]) -> tor
 
 
 def class_metrics(task: Task, outcomes: Columns, classes: int) -> dict[str, MeasuredMetric]:
-    """Return the metrics of outcomes in which every image is a query of its own."""
-    count = len(outcomes["sample_id"])
-    context = {"cluster": np.arange(count), "classes": np.full(count, classes)}
+    """Return the metrics of outcomes in which every image is a query; corrupted copies of one are a cluster."""
+    context = {"cluster": clusters_of(outcomes), "classes": np.full(len(outcomes["sample_id"]), classes)}
     return measure(task, outcomes, context, {"classes": classes})
 
 

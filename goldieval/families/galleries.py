@@ -15,7 +15,7 @@ from goldieval.metrics.answers import NOBODY, Answers
 from goldieval.metrics.ranks import Ranks
 from goldieval.metrics.tie_groups import TieGroups
 from goldieval.scoring.similarity import Similarity
-from goldieval.tasks.params import RetrievalParams
+from goldieval.tasks.retrieval_params import RetrievalParams
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from goldieval.families.similarity import unit_images
 from goldieval.metrics.ranks import Ranks
 from goldieval.scoring.cosine import image_ranks
 from goldieval.tasks.card import Task
-from goldieval.tasks.params import ImageRetrievalParams
+from goldieval.tasks.retrieval_params import ImageRetrievalParams
 
 MOST_PAIRS = 50_000_000  # 800 MB of indices
 

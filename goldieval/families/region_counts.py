@@ -29,7 +29,7 @@ SCORES = ("right_score", "wrong_score")
 Counts = dict[str, np.ndarray]  # ``box`` (its index), INTEGERS, SCORES and ``empty``, one entry per box each
 
 
-class Read(NamedTuple):
+class ReadUnit(NamedTuple):
     """A unit of work whose pictures were read.
 
     Attributes:
@@ -74,7 +74,7 @@ def region_counts(run: TaskRun[RegionsPrepared], way: Way, candidates: Candidate
     def read(boxed: Boxed) -> RegionInputs | OSError:
         return _read(run, way, boxed, keys[boxed.image])
 
-    def count(unit: Read) -> Counts:
+    def count(unit: ReadUnit) -> Counts:
         return _counted(way, candidates, unit)
 
     with run.working("regions", "encoding boxes", sum(_size(unit) for unit in mine.values())) as meter:
@@ -97,9 +97,9 @@ def region_counts(run: TaskRun[RegionsPrepared], way: Way, candidates: Candidate
     return _in_order([parts[number] for number in sorted(parts)], prepared.boxes.ids, run.prepared.boxes.ids)
 
 
-def _units(units: Sequence[tuple[int, list[Boxed]]], inputs: Iterator[RegionInputs | OSError]) -> Iterator[Read]:
+def _units(units: Sequence[tuple[int, list[Boxed]]], inputs: Iterator[RegionInputs | OSError]) -> Iterator[ReadUnit]:
     for number, pictures in units:
-        yield Read(number, pictures, [next(inputs) for _ in pictures])
+        yield ReadUnit(number, pictures, [next(inputs) for _ in pictures])
 
 
 def _size(unit: Sequence[Boxed]) -> int:
@@ -124,7 +124,7 @@ def _read(run: TaskRun[RegionsPrepared], way: Way, boxed: Boxed, key: str) -> Re
     return inputs
 
 
-def _counted(way: Way, candidates: Candidates, unit: Read) -> Counts:
+def _counted(way: Way, candidates: Candidates, unit: ReadUnit) -> Counts:
     """Return the counts of the boxes of a unit; the host waits once."""
     usable = unit.usable
     if not usable:

@@ -18,9 +18,9 @@ LIST = 360  # width of the list
 MARGIN, LINE, INDENT = 10, 18, 30
 MOST = 60  # boxes that are drawn
 # Told apart without colour vision too: wrong boxes are dashed, and the list says what they were taken for.
-Place = tuple[float, float]
 RIGHT: Colour = (0, 114, 178)
 WRONG: Colour = (213, 94, 0)
+Place = tuple[float, float]
 
 
 @dataclass(frozen=True)

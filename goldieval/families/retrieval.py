@@ -23,7 +23,7 @@ from goldieval.scoring.audit import Audit
 from goldieval.scoring.mode import shortlist_size
 from goldieval.scoring.similarity import NOT_SHORTLISTED, Similarity
 from goldieval.tasks.card import Task
-from goldieval.tasks.params import RetrievalParams
+from goldieval.tasks.retrieval_params import RetrievalParams
 
 
 @dataclass(frozen=True)

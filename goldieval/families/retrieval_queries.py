@@ -15,7 +15,7 @@ from goldieval.families.galleries import Gallery
 from goldieval.metrics.all_positives_metric import AllPositivesMetric
 from goldieval.metrics.ranks import Ranks
 from goldieval.metrics.registry import metric_of
-from goldieval.tasks.params import ImageRetrievalParams, RetrievalParams
+from goldieval.tasks.retrieval_params import ImageRetrievalParams, RetrievalParams
 
 
 @dataclass(kw_only=True)

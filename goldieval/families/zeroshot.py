@@ -19,6 +19,7 @@ from goldieval.families.approximation import Direction, approximations, loss_war
 from goldieval.families.base import Prepared, Scored, params_of
 from goldieval.families.calibration import calibration_of_cosines
 from goldieval.families.classes import class_metrics, class_outcomes, distinct_texts, rows_of
+from goldieval.families.corrupted import corrupted, corruption_columns
 from goldieval.families.groups import bias_warnings, check_groups, group_column
 from goldieval.families.similarity import SimilarityFamily
 from goldieval.metrics.accuracy import ClassRanks
@@ -74,7 +75,7 @@ class Zeroshot(SimilarityFamily[ZeroshotPrepared, ZeroshotEvidence]):
         if dataset.labels is None:
             raise TaskError("classification needs labels, but the data have none: name the label column in `source`.")
         prompts = resolve_prompts(task, params.prompts, dataset.prompts)
-        names = dataset.class_names if params.class_names is None else resolve(task, params.class_names, CLASS_NAMES)
+        names = _names(task, dataset)
         if not names:
             raise TaskError("no class names: give params.class_names, or source.classes with one name per line.")
         if len(names) > 1 and len(set(names)) == 1:
@@ -95,6 +96,10 @@ class Zeroshot(SimilarityFamily[ZeroshotPrepared, ZeroshotEvidence]):
             filled=filled,
         )
 
+    def enlarged(self, task: Task, dataset: Dataset) -> Dataset:
+        """Return the corrupted copies of the pictures, if the card has corruptions."""
+        return corrupted(dataset, params_of(task, ZeroshotParams), _names(task, dataset) or [])
+
     def compare(self, prepared: ZeroshotPrepared, similarity: Similarity) -> ZeroshotEvidence:
         """Compare every image with the prompt ensemble of every class."""
         found = similarity.classes(rows_of(prepared.filled, prepared.texts), torch.as_tensor(prepared.labels))
@@ -111,7 +116,7 @@ class Zeroshot(SimilarityFamily[ZeroshotPrepared, ZeroshotEvidence]):
         outcomes = class_outcomes(dataset.images, labels, names, ranks, predictions, places) | dict(
             evidence.probabilities
         )
-        outcomes |= group_column(dataset, prepared.params.groups)
+        outcomes |= group_column(dataset, prepared.params.groups) | corruption_columns(dataset.images)
         metrics = class_metrics(prepared.task, outcomes, len(names))
         calibration = calibration_of_cosines(outcomes, evidence.factor)
         warnings = [*loss_warnings(losses), *warnings, *bias_warnings(prepared.task.card.headline, outcomes)]
@@ -119,6 +124,12 @@ class Zeroshot(SimilarityFamily[ZeroshotPrepared, ZeroshotEvidence]):
 
 
 FAMILY = Zeroshot()
+
+
+def _names(task: Task, dataset: Dataset) -> list[str] | None:
+    """Return the class names of the card, else those of the data, if there are any."""
+    given = params_of(task, ZeroshotParams).class_names
+    return dataset.class_names if given is None else resolve(task, given, CLASS_NAMES)
 
 
 def _check_order(names: list[str], in_data: list[str] | None) -> None:

@@ -38,6 +38,7 @@ class Metric:
         comparable: whether two models can be tested by it, where the outcomes hold its values.
         has_minimum_detectable_difference: whether the interval says what difference could be detected.
         sees_images: whether it depends on the images, so that a score without them is another number.
+        error_follows_size: whether its error is about that of a share of all images, where only their number is known.
     """
 
     pattern: ClassVar[str] = ""
@@ -48,6 +49,7 @@ class Metric:
     comparable: ClassVar[bool] = True
     has_minimum_detectable_difference: ClassVar[bool] = True
     sees_images: ClassVar[bool] = True
+    error_follows_size: ClassVar[bool] = True
 
     def __init__(self, name: str, parts: Mapping[str, str] | None = None) -> None:
         self.name = name
@@ -107,6 +109,11 @@ class Metric:
             counts: number of images, texts and classes, by those words.
         """
         return None
+
+    @property
+    def guessed_like(self) -> str:
+        """Another metric of which a guess gets as much, where queries have candidates of their own; empty for none."""
+        return ""
 
     def guess(self, columns: Columns) -> float | None:
         """Return what a guess gets on these queries, where that depends on each of them.

@@ -66,7 +66,12 @@ def paired_hits(a: np.ndarray, b: np.ndarray, clusters: np.ndarray) -> Paired:
 
 
 def paired_means(
-    a: np.ndarray, b: np.ndarray, clusters: np.ndarray, resamples: int = RESAMPLES, shares: bool = True
+    a: np.ndarray,
+    b: np.ndarray,
+    clusters: np.ndarray,
+    resamples: int = RESAMPLES,
+    shares: bool = True,
+    square: float | None = None,
 ) -> Paired:
     """Compare means of outcomes, such as recall, by the paired cluster bootstrap.
 
@@ -76,13 +81,14 @@ def paired_means(
         clusters: cluster of each query, (queries,).
         resamples: number of draws.
         shares: whether outcomes lie in 0..1, unlike ranks.
+        square: mean square of the differences of shares, where ``a`` and ``b`` are shares times weights of mean 1.
     """
     sums = _cluster_sums(a, b, np.unique(clusters, return_inverse=True)[1])
     draws = _difference(drawn_sums(sums, resamples))
     swaps = swapped_sums(sums[:, 1:2] - sums[:, :1], resamples)[:, 0] / len(a)
     spread, difference = _of_means(sums), float(np.mean(b) - np.mean(a))
     half = quantile(spread.freedom) * float(np.sqrt(spread.variance))
-    ends = _share_ends(a, b, spread) if shares else (difference - half, difference + half)
+    ends = _share_ends(a, b, spread, square) if shares else (difference - half, difference + half)
     return drawn_result(a, b, (np.mean(a), np.mean(b)), draws, swaps, BOOTSTRAP, spread, ends, len(sums))
 
 
@@ -129,6 +135,7 @@ def _of_means(sums: np.ndarray) -> Spread:
     return jackknife(_difference(sums.sum(axis=0) - sums)) if len(sums) > 1 else Spread(0.0, 1.0, 1)
 
 
-def _share_ends(a: np.ndarray, b: np.ndarray, spread: Spread) -> Ends:
+def _share_ends(a: np.ndarray, b: np.ndarray, spread: Spread, square: float | None = None) -> Ends:
     """Return the interval of a difference of shares."""
-    return difference_ends(float(np.mean(b) - np.mean(a)), float(np.mean((b - a) ** 2)), spread)
+    square = float(np.mean((b - a) ** 2)) if square is None else square
+    return difference_ends(float(np.mean(b) - np.mean(a)), square, spread)

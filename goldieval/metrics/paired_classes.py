@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 
 from goldieval.metrics.class_variance import class_variance
+from goldieval.metrics.clustered_classes import class_weights
 from goldieval.metrics.draws import blocks
 from goldieval.metrics.effective import difference_ends
 from goldieval.metrics.intervals import few_repeats
-from goldieval.metrics.paired import BOOTSTRAP, RESAMPLES
+from goldieval.metrics.paired import BOOTSTRAP, RESAMPLES, paired_means
 from goldieval.metrics.paired_result import Paired, drawn_result
 
 _KINDS = np.array([[0, 0], [1, 0], [0, 1], [1, 1]], dtype=float)  # of samples: hit by A, hit by B
@@ -44,6 +45,21 @@ def paired_mean_per_class(a: np.ndarray, b: np.ndarray, labels: np.ndarray, resa
         a, b, (scores[0], scores[1]), draws, swaps, f"{BOOTSTRAP} within classes", spread, ends, len(a)
     )
     return replace(found, unreliable=found.unreliable or few_repeats(variance.repeats))
+
+
+def paired_mean_of_classes(a: np.ndarray, b: np.ndarray, labels: np.ndarray, clusters: np.ndarray) -> Paired:
+    """Compare means over classes by the paired bootstrap of clusters, such as pictures with boxes of several classes.
+
+    The number of queries of each class is taken as fixed.
+
+    Args:
+        a: outcomes of A in 0..1, (queries,).
+        b: outcomes of B.
+        labels: class of each query, (queries,).
+        clusters: cluster of each query, (queries,).
+    """
+    weights = class_weights(labels)
+    return paired_means(a * weights, b * weights, clusters, square=float(np.mean(weights * (b - a) ** 2)))
 
 
 def mean_per_class_scores(a: np.ndarray, b: np.ndarray, labels: np.ndarray) -> tuple[float, float]:

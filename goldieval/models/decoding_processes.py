@@ -22,6 +22,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 
+from goldieval.data.corruptions.corrupted import CorruptedImage
 from goldieval.data.cropped import CroppedImage
 from goldieval.data.image_source import EncodedBytes, EncodedImage, ImageSource
 from goldieval.data.kept_bytes import KEPT
@@ -148,6 +149,8 @@ def _packed(images: Sequence[tuple[str, ImageSource]]) -> bytes | None:
 
 def _travelling(key: str, source: ImageSource) -> ImageSource:
     """Return a source that can be sent: bytes that were kept or that are part of a table travel themselves."""
+    if isinstance(source, CorruptedImage):
+        return replace(source, original=_travelling("", source.original))
     if isinstance(source, CroppedImage):
         picture = _travelling(key, source.picture)
         return replace(source, picture=picture) if isinstance(picture, EncodedImage) else source

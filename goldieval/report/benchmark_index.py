@@ -9,7 +9,18 @@ from goldieval.report.benchmark_page import table
 from goldieval.tasks.card import Task
 from goldieval.tasks.suites import Suite
 
-COLUMNS = ["task", "what", "images", "texts or classes", "headline", "chance", "by text alone"]
+COLUMNS = ["task", "what", "images", "texts or classes", "headline", "chance"]
+BLIND = "by text alone"
+GROUPS = {
+    "finegrained": "fine-grained retrieval",
+    "long": "long texts",
+    "multilingual": "multilingual retrieval",
+    "probe": "probes",
+    "question": "questions as queries",
+    "regions": "boxes",
+    "shapes": "drawn scenes",
+    "shift": "distribution shift",
+}
 
 
 def benchmark_index(tasks: Iterable[Task], suites: Iterable[Suite]) -> str:
@@ -31,10 +42,18 @@ def benchmark_index(tasks: Iterable[Task], suites: Iterable[Suite]) -> str:
         "not on the card is counted when the data are loaded.",
     ]
     for name in sorted(groups):
-        parts += [f"## {name.capitalize()}", table(COLUMNS, map(_row, groups[name]))]
+        parts += [f"## {GROUPS.get(name, name).capitalize()}", _table(groups[name])]
     rows = [[f"`{suite.suite}`", suite.title, ", ".join(f"`{name}`" for name in suite.tasks)] for suite in suites]
     parts += ["## Suites", table(["suite", "what", "tasks"], sorted(rows))]
     return "\n\n".join(parts) + "\n"
+
+
+def _table(tasks: Iterable[Task]) -> str:
+    """Return the table of a group; the scores by text alone have a column where there are any."""
+    rows = [_row(task) for task in tasks]
+    if any(row[-1] for row in rows):
+        return table([*COLUMNS, BLIND], rows)
+    return table(COLUMNS, [row[:-1] for row in rows])
 
 
 def _row(task: Task) -> list[str]:

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 from goldieval.data.source import Source
 from goldieval.metrics.metric import Metric
 from goldieval.metrics.registry import metric_of
-from goldieval.metrics.units import PERCENT
+from goldieval.report.benchmark_facts import DRAWN, by_hand, facts, guesses, into_folder, origins
 from goldieval.report.published import Published
 from goldieval.report.score import Score
 from goldieval.tasks.card import Task
 from goldieval.tasks.suites import Suite
 
 MOST_METRICS = 8  # columns that fit on a page
-FAMILIES = {
-    "zeroshot": "zero-shot classification",
-    "retrieval": "image-text retrieval",
-    "choice": "choice among a few candidates",
-    "probe": "probe of frozen image embeddings",
-    "vqa": "visual question answering",
-    "segmentation": "open-vocabulary segmentation",
-    "regions": "classification of boxes",
-}
 
 
 def benchmark_page(task: Task, suites: Sequence[Suite], published: Published) -> str:
@@ -38,9 +29,9 @@ def benchmark_page(task: Task, suites: Sequence[Suite], published: Published) ->
         f"# {card.title}",
         card.about,
         f"    goldieval run --model MODEL --tasks {card.name}",
-        *_section("Protocol", _bullets([f"**{name}**: {text}" for name, text in _facts(task, suites)])),
+        *_section("Protocol", _bullets([f"**{name}**: {text}" for name, text in facts(task, suites)])),
         *_section("Getting the data", how_to_get(card.source, card.name)),
-        *_section("Guessing", _guesses(task)),
+        *_section("Guessing", _guessing(task)),
         *_section("What to watch for", _bullets(card.traps)),
         *_section("Published values", published_values(task, published)),
         *_section("Citation", card.cite),
@@ -56,16 +47,15 @@ def how_to_get(source: Source, name: str) -> str:
         name: name of the task.
     """
     if not source.on_disk:
-        return "Nothing to download: the scenes are drawn when they are needed."
-    origins = [f"`{source.hub}` on the Hugging Face Hub"] if source.hub else []
-    origins += [f"<{download.url}>" for download in source.urls]
-    size = f" ({source.megabytes:,} MB)" if source.megabytes else ""
+        return DRAWN
     lines = []
-    if origins:
-        lines += [f"    goldieval data get {name}", f"fetches these files{size}:", _bullets(origins)]
+    if found := origins(source):
+        size = f" ({source.megabytes:,} MB)" if source.megabytes else ""
+        links = [f"<{each}>" if each.startswith("http") else each for each in found]
+        lines += [f"    goldieval data get {name}", f"fetches these files{size}:", _bullets(links)]
     if source.manual:
-        lines.append(f"{'The rest by hand' if origins else 'By hand'}: {source.manual.rstrip('.')}.")
-    return "\n\n".join(lines) or f"Put its files into the folder `{source.id or source.path}` of the data root."
+        lines.append(by_hand(source))
+    return "\n\n".join(lines) or into_folder(source)
 
 
 def published_values(task: Task, published: Published) -> str:
@@ -110,37 +100,9 @@ def _value(metric: Metric, score: Score | None) -> str:
     return "–" if score is None else metric.text(score.value)
 
 
-def _facts(task: Task, suites: Sequence[Suite]) -> Iterator[tuple[str, str]]:
-    card, expect = task.card, task.card.expect
-    counts = {"images": expect.images, "train images": expect.train, "texts": expect.texts, "classes": expect.classes}
-    size = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
-    strata = getattr(card.params, "strata", [])
-    metrics = [name for name in card.metrics() if not metric_of(name).stratum]
-    yield "name", f"`{card.name}`, version {card.version}"
-    yield "kind", FAMILIES.get(card.family, card.family)
-    yield "protocol", card.protocol
-    yield "size", size or "counted when the data are loaded"
-    yield "headline", metric_of(card.headline).label
-    yield "metrics", "; ".join(metric_of(name).label for name in metrics)
-    if strata:
-        yield "also reported for", ", ".join(name.replace("_", " ") for name in strata)
-    yield "licence", card.licence
-    if names := [suite.suite for suite in suites if task.name in suite.tasks]:
-        yield "suites", ", ".join(f"`{name}`" for name in names)
-
-
-def _guesses(task: Task) -> str:
-    card, metric = task.card, metric_of(task.card.headline)
-    lines = [
-        f"{what}: {metric.text(number)} {'%' if metric.unit is PERCENT else metric.unit.name}"
-        for what, number in (
-            ("A random guess", card.chance),
-            ("A guess from the texts alone, without the image", card.blind),
-            ("A perfect model", card.ceiling),
-        )
-        if number is not None
-    ]
-    return f"Of the headline, {metric.label}:\n\n{_bullets(lines)}" if lines else ""
+def _guessing(task: Task) -> str:
+    lines = guesses(task)
+    return f"Of the headline, {metric_of(task.card.headline).label}:\n\n{_bullets(lines)}" if lines else ""
 
 
 def _section(title: str, text: str) -> list[str]:

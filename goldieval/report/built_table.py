@@ -101,8 +101,9 @@ def sources_of(
     collected = collect(results, missing_ok=list(results) == RESULTS)
     imported = read_imports(imports)
     catalogue = Catalogue(tasks_dir)
-    sources = TableSources(load_published(), catalogue.tasks, collected.records, imported.scores)
-    sources.averages = catalogue.averages
+    sources = TableSources(
+        load_published(), catalogue.tasks, collected.records, imported.scores, averages=catalogue.averages
+    )
     return sources, [*collected.faults, *imported.faults, *catalogue.faults]
 
 

@@ -70,7 +70,7 @@ class GridPanel:
         columns: headings of the columns.
         metrics: name of the metric of each column.
         groups: groups of rows.
-        n: number of outcomes of each column; empty where it is not known.
+        n: number of outcomes of each column, as printed; empty where it is not known.
         mdd: minimum detectable difference of each column, as a fraction; None where it is not known.
         mdd_means: legend of ``mdd``, where it is not that of two independent models.
         headline: whether each column is the headline metric of its task; these are kept where space is short.

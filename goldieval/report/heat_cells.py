@@ -90,7 +90,7 @@ class CellMaker:
             yield f"95 %: {self._text(score.low)}–{self._text(score.high)}{unreliable}"
         elif score.kind == "ours" and score.value is not None:
             yield f"no interval{': ' + score.unreliable if score.unreliable else ''}"
-        facts = [("n", f"{score.n:,}" if score.n else ""), ("chance", self._text(self.chance)),
+        facts = [("n", score.size), ("chance", self._text(self.chance)),
                  ("ceiling", self._text(self.ceiling)),
                  ("MDD", "" if self.mdd is None else self.grid.number(self.mdd, PERCENT.name))]  # fmt: skip
         if score.kind != "ours":

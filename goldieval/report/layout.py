@@ -121,8 +121,8 @@ def _set_footer(panel: GridPanel) -> None:
     for place in range(len(panel.columns)):
         scores = [cell.score for cell in panel.column(place) if cell.score and cell.score.value is not None]
         measured = [score for score in scores if score.kind == "ours" and score.n]
-        counts = sorted({score.n for score in measured or scores if score.n})
-        panel.n.append("/".join(f"{count:,}" for count in counts))
+        counts = sorted({(score.n, score.size) for score in measured or scores if score.n})
+        panel.n.append("/".join(text for _, text in counts))
         widths = [
             width
             for score in measured or scores

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 TASK_TYPES = {
     "retrieval": "image-text-retrieval",
     "image_retrieval": "image-to-image-retrieval",
+    "association": "image-text-matching",
+    "regions": "zero-shot-image-classification",
     "crossed": "image-text-matching",
     "choice": "image-text-matching",
     "zeroshot": "zero-shot-image-classification",

@@ -73,7 +73,7 @@ def summary(grid: Grid, compared: Standings) -> Summary:
     short = shortened([model.name for model in compared.models], NAME_CELLS)
     most = max((model.contests for model in compared.models), default=1)
     return Summary(
-        _sentences(compared, noun, short),
+        _sentences(compared, noun, short) if compared.counted else [_nothing_compared(compared), *_next(grid)],
         [(model, _parts(model, most)) for model in compared.models],
         [_line(grid, contest, short) for contest in compared.contests],
         noun,
@@ -82,8 +82,6 @@ def summary(grid: Grid, compared: Standings) -> Summary:
 
 def _sentences(compared: Standings, noun: str, short: Mapping[str, str]) -> list[str]:
     contests, models = compared.counted, compared.models
-    if not contests:
-        return [_nothing_compared(compared)]
     first, total = models[0], len(contests)
     alone = sum(contest.alone for contest in contests)
     name = short[first.name]
@@ -110,7 +108,12 @@ def _nothing_compared(compared: Standings) -> str:
             "No two models were measured under the same setting, so there is nothing to compare: "
             "every score stands beside chance."
         )
-    return "Nothing was measured here yet."
+    return "No measured model is in this table."
+
+
+def _next(grid: Grid) -> list[str]:
+    """Return the hints of a table as sentences."""
+    return [f"{hint[:1].upper()}{hint[1:]}" for hint in grid.hints]
 
 
 def _of(count: int, total: int, noun: str) -> str:

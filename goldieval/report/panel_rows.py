@@ -18,6 +18,7 @@ from goldieval.report.seeds import fold_seeds
 from goldieval.report.settings import Setting, main_setting, scoring_name, setting_of
 from goldieval.report.table_sources import TableSources
 from goldieval.report.table_spec import Column, Group, TableSpec
+from goldieval.report.task_sizes import IMAGES
 
 OTHER_COLUMN = "not comparable with the rest of this column"
 
@@ -115,7 +116,9 @@ class PanelRows:
         if score.grade in ("secondary", "issue"):
             notes.append(self.grid.footnote(f"secondary source: {score.source}"))
         n = self.sources.expected(column) if score.value is not None else None
-        return Cell(replace(score, n=n), comparable and not other_scoring, notes=notes)
+        counted = self.sources.counted(column)
+        sized = replace(score, n=n, counted="" if counted == IMAGES else counted)
+        return Cell(sized, comparable and not other_scoring, notes=notes)
 
     def _records(
         self, patterns: Sequence[str], records: Sequence[tuple[Path, Record]], mains: Sequence[Setting | None]

@@ -102,10 +102,15 @@ class Published:
         """Return the published model with a name, a spec or a name in another harness; None if there is none."""
         return self._by_name.get(name)
 
+    def stated_size(self, task: str, metric: str) -> TaskSize | None:
+        """Return the row of sizes.csv about a metric of a task; None if there is none."""
+        fits = (size for size in self.sizes if size.task == task and fnmatch.fnmatchcase(metric, size.metric))
+        return next(fits, None)
+
     def size(self, task: str, metric: str) -> int | None:
         """Return the number of independent units of a metric, by sizes.csv; None where it is not stated there."""
-        fits = (size.n for size in self.sizes if size.task == task and fnmatch.fnmatchcase(metric, size.metric))
-        return next(fits, None)
+        stated = self.stated_size(task, metric)
+        return stated.n if stated else None
 
     def check_model(self, name: str) -> str:
         """Return what is wrong with the name of a model; empty where nothing is."""

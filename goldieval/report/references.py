@@ -42,9 +42,12 @@ def _on_card(score: Score, sources: TableSources) -> tuple[float | None, float |
     card = sources.tasks[score.task].card
     if score.metric == card.headline:
         return card.chance, card.ceiling
+    metric = metric_of(score.metric)
+    if metric.guessed_like == card.headline:
+        return card.chance, None
     counts = {name: count for name, count in card.expect.model_dump().items() if count is not None}
     try:
-        return metric_of(score.metric).chance(counts), None
+        return metric.chance(counts), None
     except KeyError:  # the card does not state the counts from which it follows
         return None, None
 

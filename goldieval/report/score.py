@@ -32,6 +32,7 @@ class Score:
         low: lower end of its interval.
         high: upper end of the interval.
         n: number of independent outcomes; None where it is not known.
+        counted: what n counts where that is neither outcomes nor images, such as "items".
         protocol: protocol of the task.
         scoring: glob over scoring modes; empty where a paper does not state it.
         source: where it was published.
@@ -61,6 +62,12 @@ class Score:
     record: Record | None = None
     chance: float | None = None
     ceiling: float | None = None
+    counted: str = ""
+
+    @property
+    def size(self) -> str:
+        """Text of n, with what it counts where that is neither outcomes nor images; empty where it is not known."""
+        return f"{self.n:,} {self.counted}".rstrip() if self.n else ""
 
     @property
     def unreliable(self) -> str:

@@ -10,6 +10,7 @@ from goldieval.report.published import Published
 from goldieval.report.score import Score
 from goldieval.report.studies import Runs
 from goldieval.report.table_spec import Column
+from goldieval.report.task_sizes import IMAGES
 from goldieval.tasks.averages import Average
 from goldieval.tasks.card import Task
 
@@ -58,3 +59,8 @@ class TableSources:
         """
         stated = self.published.size(column.task, column.metric)
         return stated or (self.tasks[column.task].card.expect.images if column.task in self.tasks else None)
+
+    def counted(self, column: Column) -> str:
+        """Return what ``expected`` counts: images, or items or pairs where distinct images are not known."""
+        stated = self.published.stated_size(column.task, column.metric)
+        return stated.of if stated else IMAGES

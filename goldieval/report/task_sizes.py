@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from goldieval.core.errors import GoldievalError
 
+IMAGES = "images"
+
 
 @dataclass(frozen=True)
 class TaskSize:

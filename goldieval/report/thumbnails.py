@@ -13,6 +13,7 @@ import numpy as np
 from goldieval.core.errors import GoldievalError, TaskError
 from goldieval.data.image_source import FileImage, ImageSource
 from goldieval.data.roots import inside
+from goldieval.families.base import family_of
 from goldieval.records.schema import Record
 from goldieval.records.task_of import task_of
 from goldieval.tasks.catalogue import Catalogue
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from goldieval.data.masks import MaskSource
-    from goldieval.data.source import Source
+    from goldieval.tasks.card import Task
 
 SIDE = 160  # pixels
 QUALITY = 70
@@ -49,7 +50,8 @@ class Thumbnails:
         if task is None:
             return self._without_card(record)
         try:
-            images, masks = _samples(task.card.source, task.folder(self._root), bool(record.classes))
+            task = task.override(record.task.overrides)
+            images, masks = _samples(task, task.folder(self._root), bool(record.classes))
         except GoldievalError as error:
             return TaskPictures(lambda id, path: None, self._budget, str(error))
         return TaskPictures(lambda id, path: images.get(id), self._budget, masks=masks)
@@ -63,10 +65,13 @@ class Thumbnails:
         return TaskPictures(lambda id, path: FileImage(inside(folder, path)) if path else None, self._budget)
 
 
-def _samples(
-    source: Source, folder: Path, with_masks: bool
-) -> tuple[dict[str, ImageSource], dict[str, MaskSource] | None]:
-    """Return the pictures of a task, and their masks if they are wanted, by id."""
+def _samples(task: Task, folder: Path, with_masks: bool) -> tuple[dict[str, ImageSource], dict[str, MaskSource] | None]:
+    """Return the pictures of a task, also corrupted ones, and their masks if they are wanted, by id."""
+    source = task.card.source
+    if getattr(task.card.params, "corruptions", []):
+        dataset, _ = source.prepared(folder)
+        copies = family_of(task.card.family).enlarged(task, dataset)
+        return {image.id: image.source for each in (dataset, copies) for image in each.images}, None
     if not with_masks:
         return {image.id: image.source for image in source.image_samples(folder)}, None
     dataset, _ = source.prepared(folder)

@@ -8,18 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from goldieval.data.readers import AnySource
 from goldieval.metrics.registry import names_of
-from goldieval.tasks.association import AssociationParams
-from goldieval.tasks.params import (
-    ChoiceParams,
-    FamilyParams,
-    ImageRetrievalParams,
-    RetrievalParams,
-    SegmentationParams,
-    VqaParams,
-    ZeroshotParams,
-)
+from goldieval.tasks.association_params import AssociationParams
+from goldieval.tasks.params import ChoiceParams, FamilyParams, SegmentationParams, VqaParams, ZeroshotParams
 from goldieval.tasks.probe_params import ProbeParams
 from goldieval.tasks.region_params import RegionsParams
+from goldieval.tasks.retrieval_params import ImageRetrievalParams, RetrievalParams
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 

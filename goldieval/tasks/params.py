@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from goldieval.metrics.all_positives_metric import OnRequest
-from goldieval.metrics.registry import metric_of
 from goldieval.scoring.mode import checked_mode, dense_mode, needs_pool, shortlist_size
+from goldieval.tasks.corruption_params import CorruptionParams
 
 
 class Pinned(BaseModel):
@@ -75,74 +74,17 @@ class SimilarityParams(FamilyParams):
         return model_mode if mode == "auto" else mode
 
 
+class FewCandidatesParams(SimilarityParams):
+    """Parameters shared by the families whose queries have a few candidates each."""
+
+    def mode(self, model_mode: str, requested: str | None = None) -> str:
+        """Return the scoring mode. In place of a shortlist all candidates are scored, since there are only a few."""
+        mode = super().mode(model_mode, requested)
+        return "conditioned" if shortlist_size(mode) else mode
+
+
 # Names of groups of queries in the data, each reported beside the whole as ``<metric>_<stratum>``.
 Strata = list[Annotated[str, Field(pattern="^[a-z0-9_]+$")]]
-
-
-# Codes of languages, such as ``de``.
-Languages = list[Annotated[str, Field(pattern="^[a-z]{2,3}(_[a-z]+)?$")]]
-
-
-def _of_retrieval(kind: str) -> str:
-    """Return the kind of a metric if retrieval has it on request. Raises ValueError if not."""
-    metric = metric_of(f"t2i_{kind}")
-    if isinstance(metric, OnRequest) and not metric.stratum:
-        return kind
-    raise ValueError(f"no metric {kind!r}; choose map_at_r, r_precision, map, mrr or ndcgK, for example ndcg10")
-
-
-Cuts = Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)]
-OnRequestMetrics = list[Annotated[str, AfterValidator(_of_retrieval)]]
-
-
-class RetrievalParams(SimilarityParams):
-    """Parameters of retrieval.
-
-    Attributes:
-        directions: what retrieves what.
-        k: numbers of retrieved items at which recall is computed.
-        strata: groups of texts for which text-to-image recall is also reported.
-        metrics: further metrics, in both directions: ``map_at_r``, ``r_precision``, ``map``, ``mrr``, ``ndcg10``.
-        folds: number of galleries of equal size into which the images are cut in the order of the data, with their
-            texts; scores are means over all of them.
-        languages: languages of the texts. Of several, each has its own gallery of texts, which the data must name as a
-            group of queries, and its own scores; the score of a task is their mean.
-    """
-
-    directions: ClassVar[tuple[str, ...]] = ("t2i", "i2t")
-    k: Cuts = [1, 5, 10]
-    strata: Strata = []
-    metrics: OnRequestMetrics = []
-    folds: Annotated[int, Field(ge=1)] = 1
-    languages: Languages = []
-
-    @model_validator(mode="after")
-    def _one_way_to_divide(self) -> RetrievalParams:
-        if self.folds > 1 and len(self.languages) > 1:
-            raise ValueError("folds and several languages cannot be combined")
-        return self
-
-
-class ImageRetrievalParams(FamilyParams):
-    """Parameters of retrieval of images by an image.
-
-    Attributes:
-        directions: what retrieves what.
-        strata: none; there are no groups of queries.
-        languages: none; there are no texts.
-        k: numbers of retrieved images at which recall is computed.
-        metrics: further metrics: ``map_at_r``, ``r_precision``, ``map``, ``mrr``, ``ndcg10``.
-    """
-
-    directions: ClassVar[tuple[str, ...]] = ("i2i",)
-    strata: ClassVar[tuple[str, ...]] = ()
-    languages: ClassVar[tuple[str, ...]] = ()
-    k: Cuts = [1, 5, 10]
-    metrics: OnRequestMetrics = []
-
-    def mode(self, model_mode: str, requested: str | None = None) -> Literal["features"]:
-        """Return the one mode: image embeddings are compared with each other, and no text is."""
-        return "features"
 
 
 def _each_contains_the_class(prompts: object) -> object:
@@ -157,7 +99,7 @@ Prompts = Annotated[Pinned | str | Listed, AfterValidator(_each_contains_the_cla
 PromptsOrInData = Annotated[InData | Pinned | str | Listed, AfterValidator(_each_contains_the_class)]
 
 
-class ZeroshotParams(SimilarityParams):
+class ZeroshotParams(CorruptionParams, SimilarityParams):
     """Parameters of zero-shot classification. A string names a text file beside the card with one entry per line.
 
     Attributes:
@@ -166,6 +108,9 @@ class ZeroshotParams(SimilarityParams):
         groups: groups of images whose accuracies are also reported, each and the lowest of them. A group of the data
             that is not listed counts in the accuracy of all images only.
         macro_f1: whether the mean over classes of F1 is reported as well.
+
+    Raises:
+        ValueError: Groups of images or macro F1 are combined with corruptions.
     """
 
     prompts: PromptsOrInData
@@ -173,8 +118,17 @@ class ZeroshotParams(SimilarityParams):
     groups: Strata = []
     macro_f1: bool = False
 
+    @model_validator(mode="after")
+    def _copies_of_a_picture_are_one_cluster(self) -> ZeroshotParams:
+        if self.corruptions and (self.groups or self.macro_f1):
+            raise ValueError(
+                "corruptions cannot be combined with groups or macro_f1, whose intervals take pictures as independent: "
+                "copy the card without them, with headline acc1"
+            )
+        return self
 
-class ChoiceParams(SimilarityParams):
+
+class ChoiceParams(FewCandidatesParams):
     """Parameters of choice among a few candidates.
 
     Attributes:
@@ -195,11 +149,6 @@ class ChoiceParams(SimilarityParams):
     least_in_group: Annotated[int, Field(ge=1)] = 1
     groups_left_out: list[str] = []
     same_image: Literal["id", "content"] = "id"
-
-    def mode(self, model_mode: str, requested: str | None = None) -> str:
-        """Return the scoring mode. In place of a shortlist all candidates are scored, since there are only a few."""
-        mode = super().mode(model_mode, requested)
-        return "conditioned" if shortlist_size(mode) else mode
 
 
 class VqaParams(FamilyParams):

@@ -47,6 +47,9 @@ def test_items_below_a_minimum_are_left_out_and_counted(folder: Path) -> None:
     assert "no column 'votes.no'" in refused(folder, "contrast", files=["v.json"], at_least={"votes.no": 2})
     write(folder, "v.json", {"x": ITEM | {"votes": "three"}})
     assert "'votes' should be a number" in refused(folder, "contrast", files=["v.json"], at_least={"votes": 2})
+    (folder / "v.csv").write_text("filename,caption,negative_caption,votes\na.png,x,y,3\na.png,x,z,1\n")
+    dataset = read(folder, "contrast", files=["v.csv"], at_least={"votes": 2})
+    assert len(dataset.choices) == 1  # a number in a table of texts
 
 
 @pytest.mark.parametrize("content", ["7", "[7]", '{"a": 7}', '[{"filename": "a.png"}]', '[{"filename": null}]'])

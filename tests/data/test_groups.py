@@ -12,6 +12,8 @@ import pytest
 from helpers import json_lines, picture, png_bytes, tar
 from reader_cases import images, parquet, read, refused
 
+from goldieval.core.errors import TaskError
+from goldieval.data.item_values import stratum_name
 from goldieval.data.samples import Dataset
 from goldieval.data.subset import keep_images, limited
 
@@ -55,6 +57,12 @@ def test_keys_of_json_name_groups_and_a_mapping_renames_them(tmp_path: Path) -> 
     names = {"Ελλάδα": "greece", "South-East Asia": "south_east_asia"}
     groups = [{"key": "where.region", "names": names}]
     assert groups_of(read(folder, "webdataset", groups=groups)) == ["south_east_asia", "greece"]
+
+
+def test_names_that_lose_letters_are_refused_since_two_groups_would_become_one() -> None:
+    for text in ("Ä1", "日本", " - "):
+        with pytest.raises(TaskError, match="is no name of a group"):
+            stratum_name("row 3", {"kind": text}, "kind")
 
 
 def test_columns_of_tables_and_parquet_name_groups(tmp_path: Path) -> None:

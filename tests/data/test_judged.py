@@ -118,6 +118,7 @@ def test_parallel_lines_belong_to_the_images_of_a_list(tmp_path: Path) -> None:
         (gzip.compress(b"eins\nzwei")[:-9], "cannot unpack"),
         (gzip.compress(b"eins\n\xff"), "is not UTF-8"),
     ],
+    ids=["short", "empty line", "not packed", "cut", "not UTF-8"],
 )
 def test_bad_parallel_lines_are_refused(tmp_path: Path, content: bytes, message: str) -> None:
     assert message in refused(tmp_path, "parallel-lines", **parallel(tmp_path, content))

@@ -118,6 +118,7 @@ def coco(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @real
+@pytest.mark.slow
 def test_fgovd_runs_on_the_pictures_that_are_here_and_says_so(coco: Path) -> None:
     evaluate("random", "fgovd-hard", data_dir=coco, out=coco / "r", cache=False, subset="present")
     record, columns = outcomes(coco / "r")
@@ -141,6 +142,7 @@ def test_fgovd_runs_on_the_pictures_that_are_here_and_says_so(coco: Path) -> Non
 
 
 @real
+@pytest.mark.slow
 @pytest.mark.parametrize("split", ["val2017", "train2017"])
 def test_every_box_of_the_real_instances_is_scored(split: str, coco: Path) -> None:
     source = {"path": str(coco / "coco"), "annotations": f"annotations/instances_{split}.json", "images": split}

@@ -16,7 +16,7 @@ from goldieval.metrics.ranks import Ranks
 from goldieval.metrics.registry import metric_of, names_of
 from goldieval.metrics.tie_groups import TieGroups
 from goldieval.scoring.cosine import retrieval_ranks, unit
-from goldieval.tasks.params import RetrievalParams
+from goldieval.tasks.retrieval_params import RetrievalParams
 
 KINDS = ("map_at_r", "r_precision", "map", "ndcg1", "ndcg2", "ndcg10")
 
@@ -180,6 +180,9 @@ def test_mean_of_languages_counts_languages_alike() -> None:
     metric = metric_of("t2i_macro_r1")
     mine = metric.values(columns)
     assert mine is not None
+    of_file = {name: column for name, column in columns.items() if not name.startswith("stratum:")}
+    read = metric.values(of_file | {"strata": np.array([[("de", "zh")[each]] for each in language], dtype=object)})
+    assert read is not None and metric.interval(read) == metric.interval(mine)
     mean = (hit[language == 0].mean() + hit[language == 1].mean()) / 2
     interval = metric.interval(mine)
     assert metric.score(mine) == pytest.approx(mean) and interval.value == pytest.approx(mean)

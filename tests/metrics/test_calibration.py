@@ -122,14 +122,14 @@ def test_influence_adds_up_to_nothing_and_is_the_derivative() -> None:
 
 
 def test_a_better_calibrated_model_is_found_better_and_an_equal_one_is_not() -> None:
-    true, predicted, confidence = answers(5, 3000, 0.3)
+    true, predicted, confidence = answers(5, 1000, 0.3)
     gaps = confidence - (true == predicted)
     calmer = 0.7 * confidence
     sides = [(gaps, equal_width_bins(confidence)), (calmer - (true == predicted), equal_width_bins(calmer))]
-    found = paired_errors(sides[0], sides[1], np.arange(3000))
+    found = paired_errors(sides[0], sides[1], np.arange(1000))
     assert found.a == pytest.approx(binned_error(*sides[0])) and found.b == pytest.approx(binned_error(*sides[1]))
     assert found.difference < -0.1 and found.p < 0.001
-    same = paired_errors(sides[0], sides[0], np.arange(3000))
+    same = paired_errors(sides[0], sides[0], np.arange(1000))
     assert same.difference == 0 and same.p > 0.9
 
 

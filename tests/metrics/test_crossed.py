@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from goldieval.metrics import crossed
 from goldieval.metrics.crossed import crossed_share, crossed_spread, paired_crossed
 from goldieval.metrics.intervals import share
 from goldieval.metrics.registry import metric_of
@@ -41,7 +42,8 @@ def test_intervals_cover_where_samples_differ(of_images: float, of_samples: floa
     assert covered > 0.92, covered
 
 
-def test_equal_models_are_rarely_called_different() -> None:
+def test_equal_models_are_rarely_called_different(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crossed, "RESAMPLES", 500)
     ps = [
         paired_crossed(drawn(2 * seed, 100, 5, 1.0, 0.3), drawn(2 * seed + 1, 100, 5, 1.0, 0.3)).p for seed in range(60)
     ]

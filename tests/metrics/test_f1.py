@@ -81,14 +81,14 @@ def test_a_better_model_is_better_and_two_alike_are_not() -> None:
     labels, a = imbalanced(2_000, 12, 0.5)
     rng = np.random.default_rng(3)
     better = np.where(rng.random(2_000) < 0.2, labels, a)
-    found = paired_macro_f1(labels, a, better)
+    found = paired_macro_f1(labels, a, better, 1000)
     assert found.p < 0.01 and found.low is not None and found.low > 0 and found.losses == 0
     assert (found.a, found.b) == (macro_f1(labels, a), macro_f1(labels, better))
-    turned = paired_macro_f1(labels, better, a)
+    turned = paired_macro_f1(labels, better, a, 1000)
     assert turned.difference == -found.difference and turned.p < 0.01
-    same = paired_macro_f1(labels, a, a)
+    same = paired_macro_f1(labels, a, a, 100)
     assert same.difference == 0 and same.p == 1
     exchanged = rng.random(2_000) < 0.5
     other = imbalanced(2_000, 12, 0.5, seed=0)[1][rng.permutation(2_000)]
-    alike = paired_macro_f1(labels, np.where(exchanged, a, other), np.where(exchanged, other, a))
+    alike = paired_macro_f1(labels, np.where(exchanged, a, other), np.where(exchanged, other, a), 1000)
     assert alike.p > 0.05 and alike.low is not None and alike.high is not None and alike.low <= 0 <= alike.high

@@ -71,3 +71,13 @@ def test_the_paired_test_compares_means_over_classes() -> None:
     assert METRIC.influence(sides[0]).sum() == pytest.approx(0.0, abs=1e-12)
     shuffled = np.random.default_rng(0).permutation(400)
     assert METRIC.score(sides[0].ordered(shuffled)) == pytest.approx(METRIC.score(sides[0]))
+
+
+def test_a_difference_stays_possible_and_has_a_width() -> None:
+    """One model misses every box and the other names nearly all, or all of them."""
+    hits, labels, groups = drawn(4)
+    for right in (np.where(np.arange(400) % 40 == 0, 0.0, 1.0), np.ones(400)):
+        sides = [QueryValues(np.arange(400), each, groups, np.arange(400), strata=labels) for each in (0 * hits, right)]
+        found = METRIC.paired(*sides)
+        assert found.low is not None and found.high is not None
+        assert found.low < found.difference <= found.high <= 1.0

@@ -23,7 +23,8 @@ from goldieval.records.results import read_records
 from goldieval.report.numbers import label, value
 from goldieval.tasks.card_types import CARD_TYPES
 from goldieval.tasks.catalogue import Catalogue
-from goldieval.tasks.params import ChoiceParams, RetrievalParams
+from goldieval.tasks.params import ChoiceParams
+from goldieval.tasks.retrieval_params import RetrievalParams
 
 TASKS = ["shapes-retrieval", "shapes-zeroshot", "shapes-composition"]
 

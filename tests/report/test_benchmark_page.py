@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 
 from goldieval.metrics.registry import metric_of
+from goldieval.report.benchmark_facts import FAMILIES
 from goldieval.report.benchmark_page import benchmark_page, how_to_get
 from goldieval.report.published import Published, load_published
 from goldieval.report.score import Score
@@ -30,6 +31,8 @@ def test_a_page_says_what_the_card_says(name: str, published: Published) -> None
     for number in (card.chance, card.blind, card.ceiling):
         assert number is None or f": {metric_of(card.headline).text(number)} " in page
     assert how_to_get(card.source, name) in page
+    assert card.expect.boxes is None or f"{card.expect.boxes:,} boxes" in page
+    assert card.family in FAMILIES
     lines = page.splitlines()
     for header in (line for line, rule in pairwise(lines) if rule.startswith("| ---")):
         width = header.replace("\\|", "").count("|")

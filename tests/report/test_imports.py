@@ -82,6 +82,10 @@ def test_what_clip_benchmark_calls_by_a_name_of_its_own_is_counted_and_said(tmp_
         ("wds/vtab/caltech101", "caltech101-102"),
         ("vtab/caltech101", "caltech101-102"),
         ("caltech101", ""),
+        ("wds/vtab/eurosat", "eurosat"),
+        ("eurosat", ""),  # torchvision's has all images
+        ("wds/vtab/svhn", ""),  # other prompts and names than DataComp's
+        ("wds/renderedsst2", "rendered-sst2"),
     ):
         scores = read_imports([put(tmp_path, "b.json", ZEROSHOT | {"dataset": name})]).scores
         assert {score.task for score in scores} == ({task} if task else set())

@@ -148,6 +148,10 @@ def test_drawn_scenes_have_a_page_of_their_own() -> None:
     records = made("shapes-retrieval", "a"), made("coco-karpathy", "b")
     real, drawn = page(leaderboard(*records)), page(leaderboard(*records, name="shapes"))
     assert "shapes-retrieval" not in real and "coco-karpathy" not in drawn and "shapes-retrieval" in drawn
+    write(Path("drawn"), records[0])
+    ran = goldieval("table", "--html", "page.html", "--out", "drawn")
+    assert ran.code == 0 and "goldieval table shapes" in ran.err
+    assert "of drawn scenes, which have a table of their own: goldieval table shapes" in Path("page.html").read_text()
 
 
 def test_the_page_is_written_whole_or_one_line_says_why() -> None:

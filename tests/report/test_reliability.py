@@ -11,8 +11,16 @@ from synthetic_records import made
 from goldieval.core.errors import GoldievalError
 from goldieval.records.parts import Calibration, MeasuredMetric, ReliabilityBin
 from goldieval.records.schema import Record
+from goldieval.report import figure_files, reliability_drawing
 from goldieval.report.reliability import write_reliability
 from goldieval.report.reliability_drawing import draw
+
+
+@pytest.fixture(autouse=True)
+def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw few pixels; nothing that is tested here depends on their number."""
+    for module in (figure_files, reliability_drawing):
+        monkeypatch.setattr(module, "DOTS_PER_INCH", 60)
 
 
 def classified(task: str, model: str, missing: str = "") -> Record:

@@ -12,6 +12,7 @@ from synthetic_records import made, sha
 from table_cases import cells, spec, table
 
 from goldieval.report.built_table import build_table
+from goldieval.report.formats.footer import legend
 from goldieval.report.published import load_published
 from goldieval.report.table_spec import Column, load_spec, shipped_specs
 
@@ -58,6 +59,21 @@ def test_the_tables_that_papers_have_are_there() -> None:
         "fine-grained-2026",
         "small-data",
     } == set(shipped_specs())
+
+
+def test_n_says_what_it_counts_where_that_is_not_images() -> None:
+    """Of VALSE's plurals the card states the pictures, of counting only the items are known."""
+    grid = build_table(load_spec("compositional"), []).grid
+    (panel,) = (panel for panel in grid.panels if panel.title == "VALSE")
+    found = dict(zip(panel.columns, panel.n, strict=True))
+    assert (found["plurals"], found["counting balanced"]) == ("803", "868 items")
+    assert any(line.startswith("n: ") for line in legend(grid))
+
+
+def test_columns_of_fgclips_count_have_the_chance_of_their_cards() -> None:
+    panel = build_table(load_spec("fine-grained-2026"), []).grid.panels[0]
+    found = dict(zip(panel.columns, panel.chance, strict=True))
+    assert (found["hard"], found["medium"], found["COCO boxes, 80"]) == ("9.3", "9.1", "1.2")
 
 
 def test_with_nothing_run_the_published_rows_stand_there_and_the_command() -> None:

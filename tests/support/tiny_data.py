@@ -40,6 +40,8 @@ def stand_in(task: Task, root: Path) -> Path:
     if task.card.family == "segmentation" and task.card.source.on_disk:
         content["expect"]["classes"] = task.card.expect.classes
         content["params"] |= _few_texts(task)
+    if getattr(task.card.params, "corruptions", []):
+        content["params"] |= {"severities": [3], "corruption_side": 32}
     if not task.card.source.on_disk:
         source.pop("path")
         scenes = 130 if task.card.family == "image_retrieval" else 24  # two of every class

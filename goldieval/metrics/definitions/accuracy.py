@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from goldieval.metrics.mean_of_strata import MeanOfStrata
 from goldieval.metrics.metric import Metric
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from goldieval.metrics.intervals import Interval
     from goldieval.metrics.paired_result import Paired
     from goldieval.metrics.query_values import Columns, QueryValues
 
@@ -65,7 +65,7 @@ def hits_of(columns: Columns) -> np.ndarray | None:
     return ranks_of(columns).hits(1) if "rank_low" in columns else None
 
 
-class MeanAccuracy(Metric):
+class MeanAccuracy(MeanOfStrata):
     """Mean of the accuracies of the groups, or of the strata, a small one counting as much as a large one."""
 
     pattern = "mean_accuracy"
@@ -100,40 +100,6 @@ class MeanAccuracy(Metric):
         import numpy as np
 
         return float(np.mean([columns["chance"][rows].mean() for rows in groups_of(columns)]))
-
-    def score(self, values: QueryValues) -> float:
-        """Return the mean over groups."""
-        import numpy as np
-
-        assert values.strata is not None
-        which = np.unique(values.strata, return_inverse=True)[1]
-        return float(np.mean(np.bincount(which, values.values) / np.bincount(which)))
-
-    def interval(self, values: QueryValues) -> Interval:
-        """Return the mean over strata with the jackknife interval over clusters."""
-        from goldieval.metrics.clustered_intervals import clustered_mean_of_groups
-
-        assert values.strata is not None
-        return clustered_mean_of_groups(values.values, values.strata, values.groups)
-
-    def influence(self, values: QueryValues) -> np.ndarray:
-        """Return the influence of each cluster: a query of a small group moves the mean more."""
-        import numpy as np
-
-        from goldieval.metrics.influence import by_cluster
-
-        assert values.strata is not None
-        which = np.unique(values.strata, return_inverse=True)[1]
-        sizes = np.bincount(which)
-        shares = np.bincount(which, values.values) / sizes
-        return by_cluster((values.values - shares[which]) / (sizes[which] * len(sizes)), values.groups)
-
-    def paired(self, a: QueryValues, b: QueryValues) -> Paired:
-        """Compare two models by the paired cluster bootstrap of the mean over groups."""
-        from goldieval.metrics.paired_groups import paired_mean_of_groups
-
-        assert a.strata is not None
-        return paired_mean_of_groups(a.values, b.values, a.strata, a.groups)
 
 
 def groups_of(columns: Columns) -> list[np.ndarray]:

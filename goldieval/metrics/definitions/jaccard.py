@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 from goldieval.metrics.metric import Metric
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from goldieval.metrics.query_values import Columns, QueryValues
 
 
@@ -30,22 +28,14 @@ class Jaccard(Metric):
 
     def values(self, columns: Columns) -> QueryValues | None:
         """Return the index of each query of its stratum."""
-        from goldieval.metrics.query_values import select
+        from goldieval.metrics.query_values import rows_of_stratum, select
 
-        rows = self._rows(columns) if "jaccard" in columns else None
+        rows = rows_of_stratum(columns, self.stratum) if "jaccard" in columns else None
         return None if rows is None else select(columns, columns["jaccard"][rows], rows)
 
     def guess(self, columns: Columns) -> float | None:
         """Return the mean of what a guess gets on each query."""
-        rows = self._rows(columns)
+        from goldieval.metrics.query_values import rows_of_stratum
+
+        rows = rows_of_stratum(columns, self.stratum)
         return float(columns["chance"][rows].mean()) if rows is not None and "chance" in columns else None
-
-    def _rows(self, columns: Columns) -> np.ndarray | None:
-        """Return the rows of its stratum, (queries,), which the outcomes name; None if there are none."""
-        import numpy as np
-
-        if not self.stratum:
-            return np.arange(len(columns["sample_id"]))
-        strata = columns.get("strata", ())
-        rows = np.flatnonzero([self.stratum in each for each in strata])
-        return rows if len(rows) else None

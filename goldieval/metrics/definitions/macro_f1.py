@@ -25,6 +25,7 @@ class MacroF1(Metric):
     pattern = "macro_f1"
     families = ("zeroshot",)
     label_format = "macro F1"
+    error_follows_size = False
     position = (1, 1)
 
     @classmethod

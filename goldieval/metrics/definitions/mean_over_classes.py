@@ -68,11 +68,9 @@ class MeanOverClasses(Metric):
 
     def paired(self, a: QueryValues, b: QueryValues) -> Paired:
         """Compare two models by the paired bootstrap of pictures, the number of boxes of each class being fixed."""
-        from goldieval.metrics.clustered_classes import class_weights
-        from goldieval.metrics.paired import paired_means
+        from goldieval.metrics.paired_classes import paired_mean_of_classes
 
-        weights = class_weights(_labels(a))
-        return paired_means(a.values * weights, b.values * weights, a.groups, shares=False)
+        return paired_mean_of_classes(a.values, b.values, _labels(a), a.groups)
 
 
 def _labels(values: QueryValues) -> np.ndarray:

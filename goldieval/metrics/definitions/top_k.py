@@ -57,6 +57,10 @@ class TopK(Metric):
         """Return k in the number of classes."""
         return min(1.0, self.k / counts["classes"]) if "classes" in counts else None
 
+    @property
+    def guessed_like(self) -> str:
+        return "accuracy" if self.name == "acc1" else ""
+
     def guess(self, columns: Columns) -> float | None:
         """Return k in the number of candidates, where queries have candidates of their own."""
         if "candidates" not in columns:

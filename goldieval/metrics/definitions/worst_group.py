@@ -22,6 +22,7 @@ class WorstGroup(Metric):
     pattern = "worst_group_acc(?P<k>[0-9]+)"
     families = ("zeroshot",)
     label_format = "top-{k} of the worst group"
+    error_follows_size = False
 
     @classmethod
     def names(cls, params: Any) -> list[str]:

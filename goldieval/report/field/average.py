@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from functools import cache
 
+from goldieval.metrics.registry import metric_of
 from goldieval.report.importing.number import all_names
 from goldieval.report.table_sources import TableSources
 from goldieval.report.table_spec import Column
@@ -55,6 +56,6 @@ def average_error(average: Average, scores: Mapping[Name, float], sources: Table
 
 def _units(task: str, metric: str, sources: TableSources) -> int | None:
     """Return the number of independent units of a member; None where its group or its score has none that is known."""
-    if metric == "macro_f1" or metric.startswith("worst_group"):
-        return sources.published.size(task, metric)
-    return sources.expected(Column(task=task, metric=metric))
+    if metric_of(metric).error_follows_size:
+        return sources.expected(Column(task=task, metric=metric))
+    return sources.published.size(task, metric)

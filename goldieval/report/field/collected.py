@@ -63,10 +63,7 @@ def field_of(sources: TableSources) -> Field:
     columns = [_column(task, metric, cells, sources) for (task, metric), cells in by_column.items()]
     _set_main(columns, sources)
     _set_averages(columns, sources)
-    columns.sort(
-        key=lambda column: (column.group == OTHER_GROUP, column.group, column.task, _place(column), column.metric)
-    )
-    return Field(columns, repeated)
+    return Field(sorted(columns, key=_order), repeated)
 
 
 def _measured(sources: TableSources) -> Iterable[Score]:
@@ -115,11 +112,9 @@ def _set_main(columns: list[FieldColumn], sources: TableSources) -> None:
 
 
 def _order(column: FieldColumn) -> tuple[bool, str, str, int, str]:
-    return column.group == OTHER_GROUP, column.group, column.task, _place(column), column.metric
-
-
-def _place(column: FieldColumn) -> int:
-    return MAIN.index(column.metric) if column.metric in MAIN else len(MAIN)
+    """Return where a column stands: sets without a group last, main metrics of a task first."""
+    place = MAIN.index(column.metric) if column.metric in MAIN else len(MAIN)
+    return column.group == OTHER_GROUP, column.group, column.task, place, column.metric
 
 
 def _set_averages(columns: list[FieldColumn], sources: TableSources) -> None:

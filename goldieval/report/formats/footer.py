@@ -6,6 +6,10 @@ from goldieval.report.grid import Grid, GridPanel, GridRow
 
 PUBLISHED = "Rows in italics are published numbers, not measured here."
 MDD = "MDD: minimum detectable difference of two independent models, with 80 % power."
+N = (
+    "n: outcomes of measured models; of published numbers images, since captions or items of one image are dependent, "
+    "or what is named."
+)
 HALF = "± is half a 95 % interval."
 ENDS = "(low–high) are the ends of a 95 % interval whose sides are not equally wide."
 CHANCE = "chance: what a guess gets on these data."
@@ -35,6 +39,7 @@ def legend(grid: Grid) -> list[str]:
     sentences += [
         (any(any(panel.chance) for panel in grid.panels), CHANCE),
         (any(any(panel.ceiling) for panel in grid.panels), CEILING),
+        (any(any(panel.n) and any(row.kind == "published" for row in panel.rows) for panel in grid.panels), N),
     ]
     definitions = [panel.mdd_means or MDD for panel in grid.panels if any(panel.mdd)]
     return [*grid.notes, *(text for applies, text in sentences if applies), *dict.fromkeys(definitions)]

@@ -20,9 +20,11 @@ def from_row(file: Path, row: Fields) -> Iterator[ImportedNumber]:
     for theirs, cell in row.items():
         if theirs in all_names()["clip_benchmark"]["about"] or (value := finite(file, theirs, cell)) is None:
             continue
-        unknown = "" if task else f"data set {row['dataset']}"
-        unknown = unknown if not task or theirs in metrics else f"metric {theirs} of {row['dataset']}"
-        yield ImportedNumber(model, task, metrics.get(theirs, ""), value, unknown=unknown)
+        if not task or theirs not in metrics:
+            what = f"metric {theirs} of {row['dataset']}" if task else f"data set {row['dataset']}"
+            yield ImportedNumber(unknown=what)
+        else:
+            yield ImportedNumber(model, task, metrics[theirs], value)
 
 
 def _names_of(dataset: str) -> tuple[str, dict[str, str]]:

@@ -25,7 +25,7 @@ def from_json(file: Path, content: Fields) -> Iterator[ImportedNumber]:
         yield ImportedNumber(unknown=f"task {task}")
         return
     ours = mapping["tasks"][task]
-    subsets = [subset for _, split in _splits(file, content) for subset in split]
+    subsets = _subsets(file, content)
     if len(subsets) != 1:
         yield ImportedNumber(unknown=f"{len(subsets)} subsets of {task}")
         return
@@ -37,15 +37,15 @@ def from_json(file: Path, content: Fields) -> Iterator[ImportedNumber]:
             yield ImportedNumber(_model(file), ours["task"], metric, value, protocol=ours.get("protocol", ""))
 
 
-def _splits(file: Path, content: Fields) -> list[tuple[str, list[dict[str, Any]]]]:
-    """Return the scores of each split: one object for each subset."""
+def _subsets(file: Path, content: Fields) -> list[dict[str, Any]]:
+    """Return the scores of each subset of each split. Raises GoldievalError if they are of another form."""
     splits = content["scores"]
     right = isinstance(splits, dict) and all(
         isinstance(subsets, list) and all(isinstance(subset, dict) for subset in subsets) for subsets in splits.values()
     )
     if not right:
         raise GoldievalError(f"{file}: scores must be a list of subsets for each split, as mteb writes them.")
-    return list(splits.items())
+    return [subset for subsets in splits.values() for subset in subsets]
 
 
 def _model(file: Path) -> str:

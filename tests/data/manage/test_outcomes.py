@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from helpers import card, goldieval, json_lines, picture, toy_model
 
 from goldieval import compare, evaluate, load_results
@@ -291,6 +292,21 @@ def test_ranks_of_a_classification_give_top_5(tmp_path: Path) -> None:
     rows = [{"image": f"{n}.jpg", "label": n % 6, "rank": 1 + n % 6} for n in range(12)]
     record = import_outcomes(table(tmp_path / "a.csv", rows), str(classes_card(tmp_path)), "a", out=None)
     assert (record.metrics["acc1"].value, record.metrics["acc5"].value) == (2 / 12, 10 / 12)
+
+
+def test_groups_are_those_of_the_table_and_the_worst_of_unknown_ranks_has_no_top_5(tmp_path: Path) -> None:
+    task = classes_card(tmp_path)
+    content = yaml.safe_load(task.read_text())
+    content["params"]["groups"], content["headline"] = ["asia", "europe"], "worst_group_acc1"
+    task.write_text(yaml.safe_dump(content))
+    rows = [{"label": n % 6, "prediction": 0 if n == 7 else n % 6} for n in range(12)]
+    with pytest.raises(GoldievalError, match=r"no row is of asia, europe\. Name their column"):
+        import_outcomes(table(tmp_path / "a.csv", rows), str(task), "a", out=None)
+    rows = [row | {"region": "Asia" if n < 9 else ("Europe", "Africa")[n % 2]} for n, row in enumerate(rows)]
+    file, region = table(tmp_path / "a.csv", rows), {"group": "region"}
+    record = import_outcomes(file, str(task), "a", columns=region, out=None)
+    assert record.metrics["worst_group_acc1"].value == 8 / 9 and record.metrics["acc1_in_europe"].value == 1.0
+    assert not any("acc5" in name for name in record.metrics)
 
 
 def test_the_classes_of_the_annotations_decide(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Rows of a table of predictions: an image each, with its class and what was predicted."""
+"""Rows of a table of a classification: one per image, with its class and what was predicted."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from goldieval.core.errors import GoldievalError, TaskError
+from goldieval.data.groups import plain_name
+from goldieval.data.item_values import finite_number
 from goldieval.data.manage.outcomes.columns import Roles, roles_of
 from goldieval.data.table_files import read_table, text_in, value_of
 
@@ -24,6 +26,7 @@ class ClassRow:
         prediction: the predicted class; None if the table does not say.
         rank: rank of the true class, from 1; 2 stands for a wrong prediction of unknown rank.
         confidence: probability of the predicted class; None if the table does not say.
+        group: name of the image's group; empty if the table does not say.
     """
 
     where: str
@@ -32,13 +35,14 @@ class ClassRow:
     prediction: int | None
     rank: int
     confidence: float | None
+    group: str
 
 
-def read_classes(file: Path, columns: Mapping[str, str], names: Sequence[str]) -> tuple[list[ClassRow], Roles]:
-    """Read a table of predictions.
+def read_rows(file: Path, columns: Mapping[str, str], names: Sequence[str]) -> tuple[list[ClassRow], Roles]:
+    """Read a table of a classification.
 
     Args:
-        file: the table.
+        file: CSV, TSV, JSON or JSON Lines.
         columns: column by role, in place of the usual ones.
         names: names of the classes.
 
@@ -46,7 +50,7 @@ def read_classes(file: Path, columns: Mapping[str, str], names: Sequence[str]) -
         The rows, and which columns were read.
 
     Raises:
-        GoldievalError: the table cannot be read, has no rows or no predictions, or a value is invalid.
+        GoldievalError: the table cannot be read, lacks the predictions, or has no rows; or a value is invalid.
     """
     table = list(read_table(file))
     if not table:
@@ -64,7 +68,9 @@ def _row(where: str, row: dict[str, Any], number: int, roles: Roles, names: Sequ
     name = roles.text(where, row, "id") or roles.text(where, row, "image") or f"row {number}"
     label, prediction = (_class(where, row, roles, role, names) for role in ("answer", "prediction"))
     rank = _rank(where, row, roles, label, prediction)
-    return ClassRow(where, name, label, prediction, rank, _confidence(where, row, roles))
+    group = roles.group(where, row)
+    known = plain_name(where, roles.columns["group"][0], group) if group else ""
+    return ClassRow(where, name, label, prediction, rank, _confidence(where, row, roles), known)
 
 
 def _class(where: str, row: dict[str, Any], roles: Roles, role: str, names: Sequence[str]) -> int | None:
@@ -103,10 +109,7 @@ def _confidence(where: str, row: dict[str, Any], roles: Roles) -> float | None:
     if "confidence" not in roles:
         return None
     value = value_of(where, row, roles.columns["confidence"][0])
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = float("nan")
-    if not 0 <= number <= 1:
+    number = finite_number(value)
+    if number is None or not 0 <= number <= 1:
         raise TaskError(f"{where}: a confidence should be a number from 0 to 1, but is {str(value)[:40]!r}.")
     return number

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from goldieval.core.errors import GoldievalError, TaskError
+from goldieval.core.errors import GoldievalError, TaskError, listing
 from goldieval.data.image_source import NoImage
-from goldieval.data.manage.outcomes.class_rows import ClassRow, read_classes
+from goldieval.data.manage.outcomes.class_rows import ClassRow, read_rows
 from goldieval.data.manage.outcomes.image_names import ImageNames, distinct_names
 from goldieval.data.manage.outcomes.imported import Imported
 from goldieval.data.samples import ImageSample
 from goldieval.metrics.ranks import Ranks
+from goldieval.metrics.registry import metric_of
 from goldieval.tasks.card import Task
 from goldieval.tasks.params import ZeroshotParams
 from goldieval.tasks.prompts import CLASS_NAMES, digest, resolve
@@ -43,7 +44,7 @@ def classes_of_table(task: Task, folder: Path, file: Path, columns: Mapping[str,
 
     dataset, unchecked = _annotations(task, folder)
     names, details = _class_names(task, folder, dataset)
-    rows, roles = read_classes(file, columns, names)
+    rows, roles = read_rows(file, columns, names)
     images, labels, rows = _images(task, file, rows, dataset)
     place, one = np.array([row.rank - 1 for row in rows]), np.ones(len(rows), dtype=np.int64)
     predicted = [labels[n] if row.rank == 1 else row.prediction for n, row in enumerate(rows)]
@@ -52,11 +53,12 @@ def classes_of_table(task: Task, folder: Path, file: Path, columns: Mapping[str,
     outcomes = class_outcomes(images, labels, names, ranks, known, place)
     if (known < 0).any():
         del outcomes["prediction"]
+    outcomes |= _groups(task, file, rows, dataset)
     if "confidence" in roles:
         outcomes["confidence"] = np.array([row.confidence for row in rows], dtype=float)
     metrics = class_metrics(task, outcomes, len(names))
     if "rank" not in roles:
-        metrics = {name: metric for name, metric in metrics.items() if not re.fullmatch("acc([2-9]|[1-9][0-9]+)", name)}
+        metrics = {name: metric for name, metric in metrics.items() if getattr(metric_of(name), "k", 1) == 1}
     calibration = calibration_of(outcomes, "those of the imported table") if "confidence" in roles else None
     return Imported(
         outcomes=outcomes,
@@ -70,6 +72,26 @@ def classes_of_table(task: Task, folder: Path, file: Path, columns: Mapping[str,
     )
 
 
+def _groups(task: Task, file: Path, rows: Sequence[ClassRow], dataset: Dataset | None) -> dict[str, np.ndarray]:
+    """Return the column ``group`` of the outcomes for a card with groups: by the annotations, else by the table."""
+    from goldieval.families.groups import check_groups, group_column
+
+    names = _params(task).groups
+    if dataset is not None and dataset.labels is not None:
+        check_groups(dataset, names)
+        return group_column(dataset, names)
+    given = [row.group if row.group in names else "" for row in rows]
+    if lacking := [name for name in names if name not in given]:
+        raise GoldievalError(f"{file}: no row is of {listing(lacking)}. Name their column: --columns group=COLUMN")
+    return {"group": np.array(given, dtype=object)} if names else {}
+
+
+def _params(task: Task) -> ZeroshotParams:
+    params = task.card.params
+    assert isinstance(params, ZeroshotParams)
+    return params
+
+
 def _annotations(task: Task, folder: Path) -> tuple[Dataset | None, str]:
     try:
         return task.card.source.prepared(folder)[0], ""
@@ -79,7 +101,7 @@ def _annotations(task: Task, folder: Path) -> tuple[Dataset | None, str]:
 
 def _class_names(task: Task, folder: Path, dataset: Dataset | None) -> tuple[list[str], dict[str, str]]:
     """Return the names of the classes and the record's field with their hash; numbers where names are not here."""
-    given = task.card.params.class_names if isinstance(task.card.params, ZeroshotParams) else None
+    given = _params(task).class_names
     names = resolve(task, given, CLASS_NAMES) if given is not None else dataset.class_names if dataset else None
     if names:
         return names, {"class_names_sha256": digest(names)}
@@ -121,4 +143,4 @@ def _labelled(row: ClassRow, label: int) -> ClassRow:
     if row.label is not None and row.label != label:
         raise GoldievalError(f"{row.where}: class {row.label}, but the annotations say {label}.")
     rank = row.rank or (1 if row.prediction == label else 2)
-    return ClassRow(row.where, row.name, label, row.prediction, rank, row.confidence)
+    return replace(row, label=label, rank=rank)

@@ -9,7 +9,7 @@ from typing import Any
 
 from goldieval.core.errors import GoldievalError, TaskError, did_you_mean
 from goldieval.data.item_values import stratum_name, value_text
-from goldieval.data.table_files import is_missing, text_in, value_of
+from goldieval.data.table_files import text_in, value_of
 
 SIDES = ("text_0", "text_1", "image_0", "image_1")
 """Roles of the four answers of a set: the captions that two images choose, and the images that two captions choose."""
@@ -57,12 +57,6 @@ class Roles:
     def text(self, where: str, row: dict[str, Any], role: str) -> str:
         """Return the text of a role; empty if the table does not have it. Raises TaskError."""
         return text_in(where, row, self.columns[role][0]).strip() if role in self.columns else ""
-
-    def optional_text(self, where: str, row: dict[str, Any], role: str) -> str:
-        """Return the text of a role, which may be missing in single rows."""
-        if role not in self.columns or is_missing(row.get(self.columns[role][0])):
-            return ""
-        return self.text(where, row, role)
 
     def stratum(self, where: str, row: dict[str, Any]) -> str:
         """Return the name of a row's split in the letters that cards use. Raises TaskError."""

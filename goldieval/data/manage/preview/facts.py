@@ -61,7 +61,7 @@ def preview(task: Task, root: Path, count: int, reader: TextReader, workers: int
     Raises:
         TaskError: The data are missing or invalid.
     """
-    from goldieval.engine.load import prepare_and_count
+    from goldieval.engine.load import enlarged, prepare_and_count
     from goldieval.engine.task_loader import missing_data
 
     with contained("looking at its data"):
@@ -69,6 +69,7 @@ def preview(task: Task, root: Path, count: int, reader: TextReader, workers: int
         if lack := missing_data(task, folder):
             raise TaskError(lack)
         prepared, counts, _ = prepare_and_count(task, folder)
+        prepared = enlarged(task, prepared, prepared.dataset)
         dataset = prepared.dataset
         images, classes = image_facts(dataset.images, workers), class_counts(prepared)
         texts = text_lengths([text.text for text in prepared.texts or dataset.texts], reader)

@@ -1,4 +1,4 @@
-"""The parameters of an association task."""
+"""The parameters of association."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from goldieval.scoring.mode import shortlist_size
-from goldieval.tasks.params import SimilarityParams, Strata
+from goldieval.tasks.params import FewCandidatesParams, Strata
 
 
 def _contains_the_cue(prompt: str) -> str:
@@ -16,7 +15,7 @@ def _contains_the_cue(prompt: str) -> str:
     return prompt
 
 
-class AssociationParams(SimilarityParams):
+class AssociationParams(FewCandidatesParams):
     """Parameters of association: the images that belong to a text, among several candidates.
 
     Attributes:
@@ -27,8 +26,3 @@ class AssociationParams(SimilarityParams):
 
     prompt: Annotated[str, AfterValidator(_contains_the_cue)] = "{c}"
     strata: Strata = []
-
-    def mode(self, model_mode: str, requested: str | None = None) -> str:
-        """Return the scoring mode. In place of a shortlist all candidates are scored, since there are only a few."""
-        mode = super().mode(model_mode, requested)
-        return "conditioned" if shortlist_size(mode) else mode
