@@ -103,8 +103,8 @@ COUNTS = {
     "cifar10-c-like": {"images": 10_000, "classes": 10},
     "imagenet-c-like": {"images": 50_000, "classes": 1_000},
     "imagenet-typographic": {"images": 50_000, "classes": 1_000},
-    "shapes-corrupted": {"images": 200, "classes": 64},
-    "shapes-typographic": {"images": 200, "classes": 64},
+    "shapes-corrupted": {"images": 100, "classes": 64},
+    "shapes-typographic": {"images": 100, "classes": 64},
     # A1 to A5: the rest of the papers' tasks. Nobody has counted DOCCI's sentences and VQAv2's queries yet.
     "imagenet": {"images": 50_000, "classes": 1_000},
     "imagenet-v2": {"images": 10_000, "classes": 1_000},
