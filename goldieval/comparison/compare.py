@@ -77,6 +77,7 @@ def compare(
     refused += unreadable + (of_averages.refused if tasks else [])
     notes += [] if tasks else [f"not compared, {line}" for line in of_averages.refused]
     notes += dict.fromkeys(f"left out: {fault}" for side in sides.values() for fault in side.faults)
+    notes += catalogue.faults
     if not rows:
         reasons = "; ".join(line.rstrip(".") for line in [*refused, *notes, *untested])
         raise GoldievalError(f"nothing to compare: {reasons}")

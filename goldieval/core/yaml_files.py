@@ -18,11 +18,15 @@ from goldieval.core.limits import YAML_BYTES, YAML_DEPTH, YAML_NODES, YAML_NUMBE
 from goldieval.core.reading import read_text
 
 MERGE = "tag:yaml.org,2002:merge"
+TRUTH, TEXT = "tag:yaml.org,2002:bool", "tag:yaml.org,2002:str"
 _Parser: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C version, if PyYAML was built with libyaml
 
 
 class _Loader(_Parser):  # type: ignore[misc]
-    """Safe YAML loader in which a duplicate key is an error, not a silent choice of the last one."""
+    """Safe YAML loader in which a duplicate key is an error, not a silent choice of the last one.
+
+    A key such as ``true``, ``no`` or ``on`` is that word, a name like any other: YAML 1.1 reads it as a truth value.
+    """
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
         """Insert the pairs of merged mappings (``<<``); the mapping's own keys take precedence, then the earliest.
@@ -40,6 +44,7 @@ class _Loader(_Parser):  # type: ignore[misc]
                 continue
             if not isinstance(key, yaml.ScalarNode):
                 raise ConstructorError(None, None, "a key must be one plain value", key.start_mark)
+            key.tag = TEXT if key.tag == TRUTH else key.tag
             name = self.construct_object(key, deep=True)
             if name in own:
                 raise ConstructorError(None, None, f"duplicate key {str(name)[:40]!r}", key.start_mark)

@@ -80,6 +80,7 @@ class BoxRows:
         groups: Sequence[str] = (),
         notes: Sequence[str] = (),
         by_size: bool = True,
+        where: object = "the data",
     ) -> Dataset:
         """Return the data set, whose strata are the sizes of the boxes and their groups.
 
@@ -88,12 +89,13 @@ class BoxRows:
             groups: Names of groups that exist even without a box.
             notes: Lines on what was left out.
             by_size: Whether the sizes of the boxes are groups as well, see ``boxes.strata_by_size``.
+            where: The file that was read, for the error message.
 
         Raises:
             TaskError: There is no box, ids occur twice, or boxes are not in pixels.
         """
         if not self.rows:
-            raise TaskError("no boxes found.")
+            raise TaskError(f"no boxes found in {where}.")
         place = {id: number for number, id in enumerate(self.images)}
         corners = np.array([row.corners for row in self.rows])
         if corners.max() <= 1:

@@ -86,7 +86,7 @@ class BoxTableSource(Source):
             found.add(where, self._row(folder, number, where, entry, names))
         if names is not None:
             check_labels([row.label or 0 for row in found.rows], names, [row.id for row in found.rows])
-        return found.dataset(names)
+        return found.dataset(names, where=inside(folder, self.file))
 
     @property
     def _columns(self) -> list[str]:

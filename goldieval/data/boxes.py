@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 SMALL, LARGE = 32**2, 96**2  # pixels of a box; the limits of COCO's detection scores
+NARROWEST = 1e-3  # side of a box in pixels: in float32 the ends of a smaller one are the same point
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,12 @@ def clipped(corners: np.ndarray, sizes: np.ndarray) -> np.ndarray:
 
 
 def is_empty(corners: np.ndarray) -> np.ndarray:
-    """Return which boxes have no area, shape (boxes,)."""
-    return np.asarray((corners[:, 2:] <= corners[:, :2]).any(axis=1))
+    """Return which boxes have no area, shape (boxes,): a side is shorter than ``NARROWEST``.
+
+    >>> is_empty(np.array([[0, 0, 9, 0.5], [0, 0, 9, 0], [0, 0, 9, 1e-9]])).tolist()
+    [False, True, True]
+    """
+    return np.asarray((corners[:, 2:] - corners[:, :2] < NARROWEST).any(axis=1))
 
 
 def strata_by_size(corners: np.ndarray) -> dict[str, np.ndarray]:

@@ -68,7 +68,8 @@ class CocoBoxesSource(Source):
                 found.add(where, _row(where, sample, size, entry, label, groups[label]))
         names = [text_in(f"{file}: category {each['id']}", each, "name").replace("_", " ") for each in categories]
         strata = [name for name in FREQUENCIES.values() if name in groups]
-        return found.dataset(names, strata, [f"left out: {crowds:,} boxes around groups (iscrowd)"] if crowds else [])
+        notes = [f"left out: {crowds:,} boxes around groups (iscrowd)"] if crowds else []
+        return found.dataset(names, strata, notes, where=file)
 
     def _sample(self, file: Path, pictures: Path, image: Entry) -> ImageSample:
         where = f"{file}: image {image['id']}"

@@ -77,6 +77,7 @@ class Dataset:
         images: The images.
         labels: Class index of each image, shape (images,).
         class_names: Names of the classes.
+        shown: Whether an image shows a class, of images that may show several, shape (images, classes).
         texts: Captions, questions or prompts.
         positives: Pairs (text index, image index), shape (pairs, 2); each may occur in several pairs.
         owner: Index of the image that each text was written for, shape (texts,); the cluster of its outcome.
@@ -122,6 +123,7 @@ class Dataset:
     train: np.ndarray | None = None
     masks: list[MaskSource] | None = None
     boxes: Boxes | None = None
+    shown: np.ndarray | None = None
     candidates: np.ndarray | None = None
     prompts: list[str] = field(default_factory=list)
     strata: dict[str, np.ndarray] = field(default_factory=dict)
@@ -149,6 +151,7 @@ class AnnotatedImage:
     Attributes:
         image: The image.
         label: Class index, if the image has one.
+        shown: For each class 1 if the image shows it and 0 if not, of an image that may show several.
         captions: Captions as pairs (id, text).
         group: Name of the group of images that it belongs to; empty for none.
     """
@@ -157,6 +160,7 @@ class AnnotatedImage:
     label: int | None = None
     captions: Sequence[tuple[str, str]] = ()
     group: str = ""
+    shown: Sequence[int] | None = None
 
 
 def dataset_of(
@@ -190,6 +194,7 @@ def dataset_of(
         images=images,
         labels=_labels(rows, class_names),
         class_names=class_names,
+        shown=_shown(rows, class_names),
         texts=texts,
         positives=np.stack([np.arange(len(texts)), owner], axis=1) if texts else None,
         owner=owner if texts else None,
@@ -217,6 +222,21 @@ def _labels(rows: list[AnnotatedImage], class_names: list[str] | None) -> np.nda
         raise TaskError(f"{len(rows) - len(labels):,} of {len(rows):,} images have no label.")
     check_labels(labels, class_names, [row.image.id for row in rows])
     return np.asarray(labels, dtype=np.int64)
+
+
+def _shown(rows: list[AnnotatedImage], class_names: list[str] | None) -> np.ndarray | None:
+    """Return whether each image shows each class, (images, classes); None if that is not known.
+
+    Raises:
+        TaskError: An image has not one 0 or 1 for each class.
+    """
+    if not any(row.shown is not None for row in rows):
+        return None
+    count = len(class_names or ())
+    wrong = [row.image.id for row in rows if row.shown is None or len(row.shown) != count or {*row.shown} - {0, 1}]
+    if wrong:
+        raise TaskError(f"{len(wrong):,} images have not one 0 or 1 for each of {count:,} classes: {listing(wrong)}.")
+    return np.array([row.shown for row in rows], dtype=bool)
 
 
 def check_labels(labels: Sequence[int], class_names: list[str] | None, ids: Sequence[str]) -> None:

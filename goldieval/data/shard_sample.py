@@ -50,12 +50,16 @@ class ShardSample:
         member, _, place = key.partition(".")
         if member != "npy" or not place.isdecimal():
             return value_of(self.where, self.mapping(), key)
-        if "npy" not in self.members:
-            raise TaskError(f"{self.where} has no .npy file.")
-        numbers = numbers_in(f"{self.where}, .npy", self.members["npy"].read())
+        numbers = self.numbers()
         if int(place) >= len(numbers):
             raise TaskError(f"{self.where}: its .npy holds {len(numbers)} numbers, none at position {place}.")
         return numbers[int(place)]
+
+    def numbers(self) -> list[int]:
+        """Return the numbers in .npy. Raises TaskError if there are none, or other than whole ones."""
+        if "npy" not in self.members:
+            raise TaskError(f"{self.where} has no .npy file.")
+        return numbers_in(f"{self.where}, .npy", self.members["npy"].read())
 
     def mapping(self) -> dict[str, Any]:
         """Return the mapping in the sample's .json. Raises TaskError if there is none."""

@@ -19,6 +19,7 @@ def keep_images(dataset: Dataset, keep: np.ndarray) -> Dataset:
     labels = dataset.labels[keep] if dataset.labels is not None else None
     part = Dataset(images, labels, dataset.class_names, notes=dataset.notes)
     part.train = dataset.train[keep] if dataset.train is not None else None
+    part.shown = dataset.shown[keep] if dataset.shown is not None else None
     if dataset.masks is not None:
         part.masks = [mask for mask, kept in zip(dataset.masks, keep, strict=True) if kept]
     part.prompts = dataset.prompts

@@ -42,6 +42,7 @@ class WebdatasetSource(CaptionedSource):
             a glob. Their samples without an image are left out, as a download may have failed.
         caption: Key of the caption, or list of captions, in .json; by default captions are the lines of .txt.
         label: Key of the label in .json, or ``npy.N`` for number N of .npy; by default the label is in .cls.
+        multilabel: Whether images may show several classes: .npy holds a 0 or 1 for each.
         groups: Where the group of each image comes from: keys in .json, or ``npy.N``.
         templates: File of prompts, one per line.
         unnamed: Whether an empty line of ``classnames.txt`` is a class without a name, as CLEVR's distances have one.
@@ -55,6 +56,7 @@ class WebdatasetSource(CaptionedSource):
     shards: str = ""
     caption: str = ""
     label: str = ""
+    multilabel: bool = False
     groups: Groups = []
     templates: str = ""
     unnamed: bool = False
@@ -158,6 +160,8 @@ class WebdatasetSource(CaptionedSource):
 
     def _row(self, sample: ShardSample, names: list[str] | None, left_out: LeftOut) -> AnnotatedImage:
         group = group_of(sample.where, self.groups, sample.value)
+        if self.multilabel:
+            return AnnotatedImage(sample.image, group=group, shown=sample.numbers())
         if self.label or (not self.caption and "cls" in sample.members):
             return AnnotatedImage(sample.image, _index(sample.where, self._label_text(sample), names), group=group)
         captions = sample.captions(self.caption, left_out if self.allows_missing else None)

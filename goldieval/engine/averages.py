@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
+from goldieval.core.errors import GoldievalError
 from goldieval.engine.shards import WHOLE, Shard
 from goldieval.records.averages import averages_of
-from goldieval.records.files import record_path
+from goldieval.records.files import read_record, record_path
 from goldieval.records.results import Entry, Results
 from goldieval.records.schema import Record
 from goldieval.tasks.averages import Average
@@ -29,8 +30,21 @@ def averages_of_run(
     """
     if part != WHOLE:
         return []
-    entries = [Entry(record_path(out, record) if out else Path(), record) for record in records]
+    entries = [_entry(out, record) for record in records]
     return [entry.record for entry in averages_of(entries, averages, tasks)]
+
+
+def _entry(out: Path | None, record: Record) -> Entry:
+    """Return a record as it was written, which names the file of its outcomes; as it is, if it was not written."""
+    if out is None:
+        return Entry(Path(), record)
+    file = record_path(out, record)
+    if record.status == "failed":
+        return Entry(file, record)
+    try:
+        return Entry(file, read_record(file))
+    except GoldievalError:  # replaced or removed meanwhile; scores of the same images then count as dependent
+        return Entry(file, record)
 
 
 def results_of(records: Sequence[Record], models_failed: Mapping[str, str] = MappingProxyType({})) -> Results:

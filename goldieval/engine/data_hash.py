@@ -16,6 +16,8 @@ def data_hash(dataset: Dataset, keys: list[str], mask_keys: list[str]) -> str:
     labels = dataset.labels if dataset.labels is not None else np.zeros(len(keys), dtype=np.int64)
     for image, key, label in zip(dataset.images, keys, labels, strict=True):
         total.update(f"{image.id}\t{key}\t{label}\n".encode())
+    if dataset.shown is not None:
+        total.update(b"shown" + np.packbits(dataset.shown, axis=1).tobytes())
     for text in dataset.texts:
         total.update(f"{text.id}\t{text.text}\n".encode())
     if dataset.positives is not None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
 import torch
 
+from goldieval.core.errors import TaskError
 from goldieval.data.samples import ImageSample, TextSample
 from goldieval.families.aggregates import measure
 from goldieval.families.answers import answer_columns
@@ -70,3 +72,23 @@ def class_outcomes(
         "text": np.asarray([names[label] for label in labels], dtype=object),
         **answer_columns(answers, [str(number) for number in range(len(names))], names),
     }
+
+
+def check_order(names: list[str], in_data: list[str] | None) -> None:
+    """Raise TaskError for class names in another order than the labels, with which accuracy would be that of chance."""
+    if in_data is None or len(in_data) == 0:
+        return
+    given, expected = [_plain(name) for name in names], [_plain(name) for name in in_data]
+    if len(given) != len(expected):
+        raise TaskError(f"{len(names):,} class names for {len(in_data):,} classes in the data.")
+    if given != expected and sorted(given) == sorted(expected):
+        first = next(row for row, (a, b) in enumerate(zip(given, expected, strict=True)) if a != b)
+        raise TaskError(
+            f"class names are in another order than the labels: class {first} is {in_data[first]!r} in the data "
+            f"but {names[first]!r} among the prompts' names."
+        )
+
+
+def _plain(name: str) -> str:
+    """Return a name in lower case without punctuation and spaces."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())

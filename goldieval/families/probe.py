@@ -78,7 +78,8 @@ class LinearProbe(Family[ProbePrepared, torch.Tensor]):
         if untrained:
             raise TaskError(
                 f"{len(untrained):,} classes have test images but no training images: "
-                f"{listing(names[label] for label in untrained)}. Add training images of them, or raise --limit."
+                f"{listing(names[label] for label in untrained)}. "
+                "Add training images of these classes, or raise --limit."
             )
         part = _needed(dataset, params)
         assert part.labels is not None and part.train is not None

@@ -5,7 +5,6 @@ Accuracy is that of arg-max and top-k, as it is usually reported; near-ties and 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -18,7 +17,7 @@ from goldieval.families.aggregates import ties_of
 from goldieval.families.approximation import Direction, approximations, loss_warnings
 from goldieval.families.base import Prepared, Scored, params_of
 from goldieval.families.calibration import calibration_of_cosines
-from goldieval.families.classes import class_metrics, class_outcomes, distinct_texts, rows_of
+from goldieval.families.classes import check_order, class_metrics, class_outcomes, distinct_texts, rows_of
 from goldieval.families.corrupted import corrupted, corruption_columns
 from goldieval.families.groups import bias_warnings, check_groups, group_column
 from goldieval.families.similarity import SimilarityFamily
@@ -81,7 +80,7 @@ class Zeroshot(SimilarityFamily[ZeroshotPrepared, ZeroshotEvidence]):
         if len(names) > 1 and len(set(names)) == 1:
             raise TaskError(f"all {len(names):,} class names are {names[0]!r}: there is nothing to distinguish.")
         check_groups(dataset, params.groups)
-        _check_order(names, dataset.class_names)
+        check_order(names, dataset.class_names)
         check_labels(dataset.labels.tolist(), names, [image.id for image in dataset.images])
         check_prompts(prompts)
         filled = [fill(prompts, name) for name in names]
@@ -130,23 +129,3 @@ def _names(task: Task, dataset: Dataset) -> list[str] | None:
     """Return the class names of the card, else those of the data, if there are any."""
     given = params_of(task, ZeroshotParams).class_names
     return dataset.class_names if given is None else resolve(task, given, CLASS_NAMES)
-
-
-def _check_order(names: list[str], in_data: list[str] | None) -> None:
-    """Raise TaskError for class names in another order than the labels, with which accuracy would be that of chance."""
-    if in_data is None or len(in_data) == 0:
-        return
-    given, expected = [_plain(name) for name in names], [_plain(name) for name in in_data]
-    if len(given) != len(expected):
-        raise TaskError(f"{len(names):,} class names for {len(in_data):,} classes in the data.")
-    if given != expected and sorted(given) == sorted(expected):
-        first = next(row for row, (a, b) in enumerate(zip(given, expected, strict=True)) if a != b)
-        raise TaskError(
-            f"class names are in another order than the labels: class {first} is {in_data[first]!r} in the data "
-            f"but {names[first]!r} among the prompts' names."
-        )
-
-
-def _plain(name: str) -> str:
-    """Return a name in lower case without punctuation and spaces."""
-    return re.sub(r"[^a-z0-9]", "", name.lower())

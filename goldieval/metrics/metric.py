@@ -133,7 +133,10 @@ class Metric:
 
     def certainty(self, counts: Mapping[str, int]) -> str:
         """Return why every answer is right on data of this size, or an empty string."""
-        return "the data have one class" if counts.get("classes") == 1 else ""
+        if counts.get("classes") == 1:
+            return "the data have one class"
+        measurable = "classes" not in counts or self.measurable(counts)
+        return "" if measurable else f"{self.name} of {counts['classes']} classes"
 
     def values(self, columns: Columns) -> QueryValues | None:
         """Return its values, one per query; None where the outcomes do not hold them.

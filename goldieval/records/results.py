@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, overload
@@ -16,6 +16,8 @@ from goldieval.records.schema import Record
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
+
+    from goldieval.tasks.catalogue import Catalogue
 
 
 @dataclass(frozen=True)
@@ -181,12 +183,17 @@ def load_results(place: str | Path = "results", tasks_dir: str | Path | None = N
     """
     loaded = read_folder(Path(place))
 
-    def averages() -> list[Record]:
-        from goldieval.records.averages import averages_of
+    @cache
+    def catalogue() -> Catalogue:  # of 120 cards, which takes a moment
         from goldieval.tasks.catalogue import Catalogue
 
-        catalogue = Catalogue(tasks_dir)
-        found = averages_of(loaded.entries, catalogue.averages.values(), catalogue.tasks, likely=True)
+        return Catalogue(tasks_dir)
+
+    def averages() -> list[Record]:
+        from goldieval.records.averages import averages_of
+
+        found = averages_of(loaded.entries, catalogue().averages.values(), catalogue().tasks, likely=True)
         return [entry.record for entry in found]
 
-    return Results([entry.record for entry in loaded.entries], loaded.faults, averages=averages)
+    faults = [*loaded.faults, *(catalogue().faults if tasks_dir else [])]
+    return Results([entry.record for entry in loaded.entries], faults, averages=averages)

@@ -12,6 +12,7 @@ from goldieval.tasks.suites import Suite
 
 FAMILIES = {
     "zeroshot": "zero-shot classification",
+    "multilabel": "zero-shot classification, several labels per image",
     "retrieval": "image-text retrieval",
     "image_retrieval": "image-to-image retrieval",
     "choice": "choice among a few candidates",

@@ -104,7 +104,7 @@ def sources_of(
     sources = TableSources(
         load_published(), catalogue.tasks, collected.records, imported.scores, averages=catalogue.averages
     )
-    return sources, [*collected.faults, *imported.faults]
+    return sources, [*collected.faults, *imported.faults, *catalogue.faults]
 
 
 def add_averages(sources: TableSources, columns: Iterable[Column] = ()) -> None:

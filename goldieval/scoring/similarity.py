@@ -76,6 +76,13 @@ class Similarity(Protocol):
     def pairs(self, image_rows: torch.Tensor, text_rows: torch.Tensor) -> torch.Tensor:
         """Score image ``image_rows[i]`` against text ``text_rows[i]``; return float32, shape (pairs,)."""
 
+    def of_classes(self, prompts: torch.Tensor) -> Similarity:
+        """Return the similarity of the images and of classes, each of which is the ensemble of its prompts.
+
+        Args:
+            prompts: Text indices of each class's prompts, shape (classes, prompts per class).
+        """
+
     @property
     def audits(self) -> Mapping[str, Audit]:
         """Losses of the ranks returned so far, by direction (t2i, i2t, i2c); empty if they are exact."""
@@ -144,6 +151,9 @@ class GlobalSimilarity:
     def pairs(self, image_rows: torch.Tensor, text_rows: torch.Tensor) -> torch.Tensor:
         return pair_scores(self.texts, self.images, torch.stack([text_rows, image_rows], dim=1).to(self.texts.device))
 
+    def of_classes(self, prompts: torch.Tensor) -> GlobalSimilarity:
+        return GlobalSimilarity(self.images, ensemble(self.texts, prompts), self.factor)
+
     def blind_pairs(self, text_rows: torch.Tensor) -> torch.Tensor:
         pairs = torch.stack([text_rows, torch.zeros_like(text_rows)], dim=1)
         return pair_scores(self.texts, mean_direction(self.images), pairs.to(self.texts.device))
@@ -193,6 +203,9 @@ class ConditionedSimilarity:
     def pairs(self, image_rows: torch.Tensor, text_rows: torch.Tensor) -> torch.Tensor:
         pairs = torch.stack([text_rows, image_rows], dim=1).to(self.texts.device)
         return conditioned_pairs(self.pool, self.texts, self.blocks, pairs)
+
+    def of_classes(self, prompts: torch.Tensor) -> Similarity:
+        return ConditionedSimilarity(self.pool, self.blocks, self._class_vectors(prompts)[1], factor=self.factor)
 
     def text_pairs(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
         texts = unit(self.texts, "text")

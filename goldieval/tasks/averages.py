@@ -24,13 +24,17 @@ def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
+def _no_bool(value: Any) -> Any:
+    return str(value) if isinstance(value, bool) else value  # a number for pydantic
+
+
 class Member(BaseModel):
     """One member of an average.
 
     Attributes:
         task: name of the task.
         metric: name of its metric; of several, the member is their mean.
-        weight: weight among the members, or among those of its group.
+        weight: weight among the members, or among those of its group; 1e-6 to 1e6.
         group: group of members whose mean is averaged with those of the other groups; empty without groups.
     """
 
@@ -38,7 +42,7 @@ class Member(BaseModel):
 
     task: str
     metric: Annotated[list[str], Field(min_length=1), BeforeValidator(_as_list)]
-    weight: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    weight: Annotated[float, Field(ge=1e-6, le=1e6), BeforeValidator(_no_bool)] = 1.0
     group: str = ""
 
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from goldieval.data.readers import AnySource
 from goldieval.metrics.registry import names_of
 from goldieval.tasks.association_params import AssociationParams
+from goldieval.tasks.multilabel_params import MultilabelParams
 from goldieval.tasks.params import ChoiceParams, FamilyParams, SegmentationParams, VqaParams, ZeroshotParams
 from goldieval.tasks.probe_params import ProbeParams
 from goldieval.tasks.region_params import RegionsParams
@@ -112,6 +113,11 @@ class ImageRetrievalCard(CardBase):
 class ZeroshotCard(CardBase):
     family: Literal["zeroshot"]
     params: ZeroshotParams
+
+
+class MultilabelCard(CardBase):
+    family: Literal["multilabel"]
+    params: MultilabelParams
 
 
 class ProbeCard(CardBase):

@@ -80,6 +80,11 @@ class Catalogue:
         for suite in list(self.suites.values()):
             self._add_averages(suite)
 
+    @property
+    def faults(self) -> list[str]:
+        """One line for each card or suite that cannot be used."""
+        return [f"a card or suite is left out: {error}" for error in self.errors.values()]
+
     def _add(self, folder: Path) -> None:
         if not folder.is_dir():
             raise GoldievalError(f"task folder {folder} does not exist.")

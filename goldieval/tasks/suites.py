@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from goldieval.core.errors import GoldievalError, listing
 from goldieval.core.yaml_files import read_yaml
 from goldieval.tasks.averages import Average
 from goldieval.tasks.validation import validation_line
+
+MOST_AVERAGES = 100  # of one suite: each may be a row or a line for every model
 
 
 class HomeSuite(BaseModel):
@@ -39,11 +42,11 @@ class Suite(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    suite: str
+    suite: Annotated[str, Field(pattern=r"^\w[\w.+-]*$")]
     title: str
     tasks: list[str]
     home: dict[str, HomeSuite] = {}
-    averages: list[Average] = []
+    averages: Annotated[list[Average], Field(max_length=MOST_AVERAGES)] = []
 
     @model_validator(mode="after")
     def _own_members(self) -> Suite:

@@ -70,6 +70,58 @@ def test_a_suite_with_a_wrong_average_is_one_line(suite: Path) -> None:
     assert listed.code == 0 and "drawn.yaml" in one_line(listed.err)
 
 
+def test_an_average_that_cannot_be_computed_is_said_wherever_it_would_stand(suite: Path, tmp_path: Path) -> None:
+    both = "shapes-zeroshot,shapes-composition"
+    assert goldieval("run", "--model", "random", "--tasks", both, "--limit", "5").code == 0
+    file = suite / "suites" / "drawn.yaml"
+    file.write_text(SUITE.replace("metric: accuracy}", "metric: accuracy, weight: 0}"))
+    line = f"a card or suite is left out: {file}: averages.0.members.1.weight: Input should be greater than"
+    for command in (["show"], ["table", "shapes"]):
+        ran = goldieval(*command, "--tasks-dir", suite)
+        assert ran.code == 0 and line in one_line(ran.err)
+    assert goldieval("table", "shapes", "--tasks-dir", suite, "--strict").code == 2
+    compared = goldieval("compare", "random", "random", "--tasks-dir", suite)
+    assert line.split(":")[0] in compared.out
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("metric: acc1}", "metric: acc1, weight: 1.0e+308}", "less than or equal to 1000000"),
+        ("metric: acc1}", "metric: acc1, weight: 1.0e-320}", "greater than or equal to 0.000001"),
+        ("metric: acc1}", "metric: acc1, weight: true}", "weight: Input should be a valid number"),
+        ("suite: drawn", 'suite: "a/../b"', "suite: String should match pattern"),
+        ("suite: drawn", 'suite: "\\e[31mred"', "suite: String should match pattern"),
+    ],
+)
+def test_absurd_weights_and_names_are_refused(suite: Path, old: str, new: str, reason: str) -> None:
+    (suite / "suites" / "drawn.yaml").write_text(SUITE.replace(old, new))
+    assert reason in one_line(goldieval("ls", "suites", "--tasks-dir", suite).err)
+
+
+SMALL = """\
+name: small
+family: choice
+version: 1
+protocol: 20 drawn scenes
+title: Twenty scenes
+licence: generated
+source: {reader: shapes, content: composition, split: test, scenes: 20}
+params: {strata: [attribute, relation]}
+headline: accuracy
+"""
+
+
+def test_run_and_show_compute_the_same_interval_of_scores_of_the_same_images(suite: Path) -> None:
+    (suite / "small.yaml").write_text(SMALL)
+    text = SUITE.replace("tasks: [shapes-zeroshot, shapes-composition]", "tasks: [small]")
+    text = text.replace("shapes-zeroshot, metric: acc1", "small, metric: accuracy_attribute")
+    (suite / "suites" / "drawn.yaml").write_text(text.replace("shapes-composition", "small"))
+    ran = goldieval("run", "--model", "random", "--tasks", "drawn", "--tasks-dir", suite)
+    for text in (ran.out, goldieval("show", "--tasks-dir", suite).out):
+        assert "scores of the same images joint by image" in " ".join(text.split())
+
+
 @pytest.mark.parametrize("columns", [40, 80, 120])
 def test_lists_of_suites_and_groups_of_tasks_fit_the_window(
     suite: Path, monkeypatch: pytest.MonkeyPatch, columns: int

@@ -90,6 +90,19 @@ def test_a_mapping_may_use_aliases_merges_dates_and_a_byte_order_mark(tmp_path: 
     assert read_yaml(file) == {"a": about, "b": about, "c": about | {"z": "2024-02-30"}}
 
 
+@pytest.mark.parametrize("loader", [yaml_files._Parser, yaml_files.yaml.SafeLoader], ids=["C", "Python"])
+def test_a_key_is_a_word_even_if_yaml_reads_a_truth_value(
+    loader: type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A source of captions has the keys ``true`` and ``false``, and a group of images may be called ``no``."""
+    monkeypatch.setattr(yaml_files, "_Parser", loader)
+    (file := tmp_path / "some.yaml").write_text("true: caption\nfalse: [a, b]\nnames: {no: norway}\nx: true\n")
+    assert read_yaml(file) == {"true": "caption", "false": ["a", "b"], "names": {"no": "norway"}, "x": True}
+    file.write_text("true: caption\n'true': other\n")
+    with pytest.raises(GoldievalError, match="duplicate key 'true'"):
+        read_yaml(file)
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
 def test_a_pipe_does_not_block(tmp_path: Path) -> None:
     os.mkfifo(file := tmp_path / "card.yaml")

@@ -231,7 +231,7 @@ def test_what_is_refused_in_one_line(
     assert "\n" not in record.reason
 
 
-@pytest.mark.parametrize("box", [[5, 5, 0, 9], [90, 5, 10, 9], [-9, -9, 9, 9]])
+@pytest.mark.parametrize("box", [[5, 5, 0, 9], [90, 5, 10, 9], [-9, -9, 9, 9], [5, 5, 1e-9, 9]])
 def test_boxes_without_area_count_as_wrong_if_the_card_says_so(box: list[float], tmp_path: Path) -> None:
     file = boards(tmp_path, [*ROWS, row("rgb.png", box, "red")], degenerate="wrong")
     (record,) = evaluate(colours_model(tmp_path), str(file), out=None, cache=False)

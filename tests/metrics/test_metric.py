@@ -134,6 +134,10 @@ def test_chance_follows_from_counts_where_it_can(name: str, counts: dict[str, in
         ("acc1", {"images": 9, "classes": 1}, "the data have one class"),
         ("miou", {"images": 9, "classes": 1}, "the data have one class"),
         ("miou", {"images": 9, "classes": 2}, ""),
+        ("acc5", {"images": 9, "classes": 5}, "acc5 of 5 classes"),
+        ("worst_group_acc5", {"images": 9, "classes": 3}, "worst_group_acc5 of 3 classes"),
+        ("worst_group_acc5", {"images": 9, "classes": 6}, ""),
+        ("acc5", {"images": 9, "boxes": 9}, ""),
     ],
 )
 def test_what_is_certain_is_nothing_to_measure(name: str, counts: dict[str, int], why: str) -> None:

@@ -23,7 +23,7 @@ TASKS = {
     *("coco-karpathy", "coco-val2017", "coco-val2017-first5", "flickr30k-test", "flickr30k-val"),
     *("imagenet", "imagenet-v2", "cifar10", "cifar100", "food101", "pets", "cars", "flowers102", "sun397"),
     *("fgvc-aircraft", "dtd", "caltech101-102", "docci-fg", "iiw-fg", "dci", "sv-1k", "sv-10k", "urban1k"),
-    *("iiw-long", "docci-long", "voc20"),
+    *("iiw-long", "docci-long", "voc20", "fgovd-hard", "fgovd-medium", "fgovd-easy", "fgovd-trivial"),
 }
 SHARED = Path(__file__).parents[3] / "shared"
 REFERENCES = [SHARED / "specs" / f"reference_numbers{end}.csv" for end in ("", "_2")]

@@ -38,7 +38,7 @@ WORDS = ["red", "blue", "green", "yes"]
 CASES = [  # family and mode
     *(("retrieval", mode) for mode in ("global", "conditioned", "shortlist:4", "shortlist:99")),
     *(("zeroshot", mode) for mode in ("global", "conditioned", "shortlist:3")),
-    *((family, mode) for family in ("choice", "association") for mode in ("global", "conditioned")),
+    *((family, mode) for family in ("choice", "association", "multilabel") for mode in ("global", "conditioned")),
     *(
         ("segmentation", mode)
         for mode in ("dense:plain:projection", "dense:plain:pooling", "dense:plain:attention-map")
@@ -196,6 +196,7 @@ HEADLINES = {
     "zeroshot": "acc1",
     "choice": "accuracy",
     "association": "jaccard",
+    "multilabel": "mean_average_precision",
     "segmentation": "miou",
     "vqa": "accuracy",
     "few-shot": "acc1_2shot",
@@ -209,15 +210,25 @@ BY_MODE: dict[str, dict[str, Any]] = {
 }
 PARAMS: dict[str, dict[str, Any]] = {
     "zeroshot": {"prompts": ["a {c}", "the {c}!"]},
+    "multilabel": {"prompts": ["a {c}", "the {c}!"]},
     "segmentation": {"prompts": ["a {c}"], "short_side": SIDE, "crop": 24, "stride": 16},
     "probe": {"penalties": [1.0, 0.01]},
 }
+
+
+def _shown(data: Dataset) -> np.ndarray:
+    """Return whether each image shows each class: its own, and every other one for some."""
+    assert data.labels is not None
+    images, classes = np.arange(len(data.images))[:, None], np.arange(CLASSES)
+    shown: np.ndarray = (data.labels[:, None] == classes) | ((images + classes) % 5 == 0)
+    return shown
 
 
 def loaded(family: str, data: Dataset, mode: str = "") -> LoadedTask:
     """Return a task of a family on that data; only probes have a split for training, only regions boxes."""
     data = data if family == "probe" else replace(data, train=None)
     data = replace(data, candidates=_candidates(data)) if family == "association" else data
+    data = replace(data, shown=_shown(data)) if family == "multilabel" else data
     data = boxed(data, own_texts=mode != "crop") if family == "regions" else data
     content: dict[str, Any] = {
         "name": "tiny", "version": 1, "protocol": "p", "title": "Tiny", "licence": "none", "family": family,

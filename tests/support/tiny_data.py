@@ -61,7 +61,7 @@ def _few_texts(task: Task) -> dict[str, Any]:
 
 def _class_names(task: Task) -> list[str]:
     """Return the first few of the card's own class names, after checking its hashes."""
-    if task.card.family not in ("zeroshot", "probe"):
+    if task.card.family not in ("zeroshot", "probe", "multilabel"):
         return []
     given = getattr(task.card.params, "class_names", None)
     few = min(7 if task.card.headline.endswith("acc5") else 4, task.card.expect.classes or 4)
@@ -98,6 +98,10 @@ def _sample(row: int, seed: int, source: dict[str, Any], classes: int) -> dict[s
     numbers, rest = np.zeros(10, dtype=np.int64), row
     for each in source.get("groups", []):
         rest, numbers[int(each["key"].removeprefix("npy."))] = divmod(rest, len(each["names"]))
+    if source.get("multilabel"):
+        stream, shown = io.BytesIO(), [row % classes == each or row % 3 == each for each in range(classes)]
+        np.save(stream, np.array(shown, dtype=np.float32))
+        return members | {f"s{row}.npy": stream.getvalue()}
     label = source.get("label", "")
     if label and label not in [each["key"] for each in source.get("groups", [])]:
         numbers[int(label.removeprefix("npy."))] = row % classes

@@ -22,7 +22,8 @@ def defocus_blur(picture: np.ndarray, severity: int, random: np.random.RandomSta
     disk = ndimage.gaussian_filter((x**2 + y**2 <= radius**2).astype(float), soft, truncate=2)
     edge = radius + 2
     padded = np.pad(picture, ((edge, edge), (edge, edge), (0, 0)), mode="reflect")
-    return signal.fftconvolve(padded, (disk / disk.sum())[:, :, None], mode="valid", axes=(0, 1))
+    blurred: np.ndarray = signal.fftconvolve(padded, (disk / disk.sum())[:, :, None], mode="valid", axes=(0, 1))
+    return blurred
 
 
 def glass_blur(picture: np.ndarray, severity: int, random: np.random.RandomState) -> np.ndarray:
@@ -32,9 +33,10 @@ def glass_blur(picture: np.ndarray, severity: int, random: np.random.RandomState
     height, width = picture.shape[:2]
     rows, columns = np.mgrid[:height, :width]
     for _ in range(repetitions):
-        down, right = random.randint(-most, most, (2, height, width))
+        down, right = random.randint(-most, most + 1, (2, height, width))
         shuffled = shuffled[(rows + down).clip(0, height - 1), (columns + right).clip(0, width - 1)]
-    return ndimage.gaussian_filter(shuffled, (sigma, sigma, 0))
+    blurred: np.ndarray = ndimage.gaussian_filter(shuffled, (sigma, sigma, 0))
+    return blurred
 
 
 def motion_blur(picture: np.ndarray, severity: int, random: np.random.RandomState) -> np.ndarray:
@@ -44,8 +46,9 @@ def motion_blur(picture: np.ndarray, severity: int, random: np.random.RandomStat
 
 def zoom_blur(picture: np.ndarray, severity: int, random: np.random.RandomState) -> np.ndarray:
     """Average the picture with enlargements about its centre."""
-    factors = np.arange(1, *_ZOOM[severity - 1])
-    return (picture + sum(enlarged(picture, factor) for factor in factors)) / (len(factors) + 1)
+    factors = np.arange(1, *_ZOOM[severity - 1]).tolist()
+    mean: np.ndarray = np.mean([picture, *(enlarged(picture, factor) for factor in factors)], axis=0)
+    return mean
 
 
 def enlarged(picture: np.ndarray, factor: float) -> np.ndarray:
@@ -57,7 +60,8 @@ def enlarged(picture: np.ndarray, factor: float) -> np.ndarray:
     """
     down, right = (_linear(length, factor) for length in picture.shape[:2])
     rows = picture[down.low] * down.rest[:, None, None] + picture[down.high] * (1 - down.rest)[:, None, None]
-    return rows[:, right.low] * right.rest[:, None] + rows[:, right.high] * (1 - right.rest)[:, None]
+    made: np.ndarray = rows[:, right.low] * right.rest[:, None] + rows[:, right.high] * (1 - right.rest)[:, None]
+    return made
 
 
 class _Linear(NamedTuple):

@@ -27,4 +27,5 @@ def clouds(
         total += amplitude * (1 - 2 * np.abs(field) if ridged else field)
         cells, amplitude = 2 * cells, amplitude / decay
     lowest, highest = total.min(), total.max()
-    return (total - lowest) / max(highest - lowest, 1e-12)
+    scaled: np.ndarray = (total - lowest) / max(highest - lowest, 1e-12)
+    return scaled

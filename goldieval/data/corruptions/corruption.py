@@ -40,7 +40,8 @@ class Corruption:
         """Return the content key of the corrupted picture, given that of the original. An empty key stays empty."""
         if not original:
             return ""
-        parts = (f"corruption {VERSION}", f"Pillow {PIL.__version__}", *self._parts(), str(self.side), original)
+        how = (self.kind, str(self.severity), str(self.seed), self.word, str(self.side))
+        parts = (f"corruption {VERSION}", f"Pillow {PIL.__version__}", *how, original)
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     def apply(self, image: Image.Image, original: str) -> Image.Image:
@@ -60,12 +61,12 @@ class Corruption:
         return to_image(FUNCTIONS[self.kind](to_array(image), self.severity, random))
 
     def _random(self, original: str) -> np.random.RandomState:
-        """Return random numbers. The streams of ``RandomState`` are frozen, those of newer generators may change."""
-        content = hashlib.sha256("\n".join((*self._parts(), original)).encode()).digest()
-        return np.random.RandomState(np.frombuffer(content, dtype="<u4").astype(np.uint32))
+        """Return random numbers, the same for all severities, so that these differ in nothing else.
 
-    def _parts(self) -> tuple[str, ...]:
-        return self.kind, str(self.severity), str(self.seed), self.word
+        The streams of ``RandomState`` are frozen; those of numpy's newer generators may change.
+        """
+        content = hashlib.sha256(f"{self.kind}\n{self.seed}\n{original}".encode()).digest()
+        return np.random.RandomState(np.frombuffer(content, dtype="<u4").astype(np.uint32))
 
 
 def resized(image: Image.Image, side: int) -> Image.Image:

@@ -32,7 +32,8 @@ def brightness(picture: np.ndarray, severity: int, random: np.random.RandomState
 def contrast(picture: np.ndarray, severity: int, random: np.random.RandomState) -> np.ndarray:
     """Move every value towards the mean colour."""
     mean = picture.mean(axis=(0, 1), keepdims=True)
-    return (picture - mean) * _CONTRAST[severity - 1] + mean
+    moved: np.ndarray = (picture - mean) * _CONTRAST[severity - 1] + mean
+    return moved
 
 
 def elastic_transform(picture: np.ndarray, severity: int, random: np.random.RandomState) -> np.ndarray:

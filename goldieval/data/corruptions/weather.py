@@ -28,7 +28,8 @@ def snow(picture: np.ndarray, severity: int, random: np.random.RandomState) -> n
     flakes = streaked(np.where(layer < threshold, 0, layer).clip(0, 1), radius, sigma, random.uniform(-135, -45))
     grey = (picture @ np.array(_LUMA))[:, :, None]
     whitened = kept * picture + (1 - kept) * np.maximum(picture, 1.5 * grey + 0.5)
-    return whitened + flakes + np.rot90(flakes, 2)
+    fallen: np.ndarray = whitened + flakes + np.rot90(flakes, 2)
+    return fallen
 
 
 def frost(picture: np.ndarray, severity: int, random: np.random.RandomState) -> np.ndarray:
@@ -38,7 +39,8 @@ def frost(picture: np.ndarray, severity: int, random: np.random.RandomState) -> 
     needles = clouds(shape, 1.5, random, coarsest=4, ridged=True) ** 2
     cover = clouds(shape, 2.0, random, coarsest=2)
     layer = (needles * (0.35 + 1.3 * cover)).clip(0, 1)
-    return share * picture + ice * layer[:, :, None] * np.array(_ICE)
+    iced: np.ndarray = share * picture + ice * layer[:, :, None] * np.array(_ICE)
+    return iced
 
 
 def fog(picture: np.ndarray, severity: int, random: np.random.RandomState) -> np.ndarray:
@@ -46,4 +48,5 @@ def fog(picture: np.ndarray, severity: int, random: np.random.RandomState) -> np
     thickness, smoothness = _FOG[severity - 1]
     brightest = max(float(picture.max()), 1 / 255)
     layer = clouds((picture.shape[0], picture.shape[1]), smoothness**2, random)
-    return (picture + thickness * layer[:, :, None]) * brightest / (brightest + thickness)
+    misty: np.ndarray = (picture + thickness * layer[:, :, None]) * brightest / (brightest + thickness)
+    return misty

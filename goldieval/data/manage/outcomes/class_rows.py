@@ -11,8 +11,8 @@ from typing import Any
 from goldieval.core.errors import GoldievalError, TaskError
 from goldieval.data.groups import plain_name
 from goldieval.data.item_values import finite_number
-from goldieval.data.manage.outcomes.columns import Roles, roles_of
-from goldieval.data.table_files import read_table, text_in, value_of
+from goldieval.data.manage.outcomes.columns import Roles, read_with_roles
+from goldieval.data.table_files import text_in, value_of
 
 
 @dataclass(frozen=True)
@@ -52,10 +52,7 @@ def read_rows(file: Path, columns: Mapping[str, str], names: Sequence[str]) -> t
     Raises:
         GoldievalError: the table cannot be read, lacks the predictions, or has no rows; or a value is invalid.
     """
-    table = list(read_table(file))
-    if not table:
-        raise GoldievalError(f"{file} has no rows.")
-    roles = roles_of(list(table[0][1]), columns)
+    table, roles = read_with_roles(file, columns)
     if not {"correct", "rank", "prediction"} & set(roles.columns):
         raise GoldievalError(
             f"{file}: no column says what was predicted. Name one: --columns prediction=COLUMN, correct=COLUMN or "
@@ -98,10 +95,9 @@ def _rank(where: str, row: dict[str, Any], roles: Roles, label: int | None, pred
 
 
 def _stated_rank(where: str, row: dict[str, Any], roles: Roles, label: int | None, prediction: int | None) -> int:
-    if "rank" in roles:
-        return roles.rank(where, row)
-    if "correct" in roles:
-        return 1 if roles.is_right(where, row, "correct") else 2
+    stated = roles.rank(where, row)
+    if stated is not None:
+        return stated
     return 0 if label is None else 1 if label == prediction else 2  # 0: the label comes with the annotations
 
 

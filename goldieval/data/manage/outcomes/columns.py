@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from goldieval.core.errors import GoldievalError, TaskError, did_you_mean
 from goldieval.data.item_values import stratum_name, value_text
-from goldieval.data.table_files import text_in, value_of
+from goldieval.data.table_files import read_table, text_in, value_of
 
 SIDES = ("text_0", "text_1", "image_0", "image_1")
 """Roles of the four answers of a set: the captions that two images choose, and the images that two captions choose."""
@@ -79,13 +80,37 @@ class Roles:
             raise TaskError(f"{where}: {column!r} should be 0 or 1, true or false, but is {str(value)[:40]!r}.")
         return found
 
-    def rank(self, where: str, row: dict[str, Any]) -> int:
-        """Return the rank of the true answer, from 1. Raises TaskError for anything else."""
+    def rank(self, where: str, row: dict[str, Any]) -> int | None:
+        """Return the rank of the true answer, from 1; 2 for a wrong answer of unknown rank; None if no column says it.
+
+        Raises:
+            TaskError: the value is no rank.
+        """
+        if "correct" in self.columns and "rank" not in self.columns:
+            return 1 if self.is_right(where, row, "correct") else 2
+        if "rank" not in self.columns:
+            return None
         value = value_of(where, row, self.columns["rank"][0])
         text = str(value).strip().removesuffix(".0")
         if not re.fullmatch("[1-9][0-9]{0,8}", text):
             raise TaskError(f"{where}: a rank should be a whole number from 1, but is {str(value)[:40]!r}.")
         return int(text)
+
+
+def read_with_roles(file: Path, given: Mapping[str, str]) -> tuple[list[tuple[str, dict[str, Any]]], Roles]:
+    """Return the rows of a table, each with its location, and its columns by role.
+
+    Args:
+        file: CSV, TSV, JSON or JSON Lines.
+        given: columns by role, in place of the usual ones.
+
+    Raises:
+        GoldievalError: the table cannot be read or has no rows, or as of ``roles_of``.
+    """
+    rows = list(read_table(file))
+    if not rows:
+        raise GoldievalError(f"{file} has no rows.")
+    return rows, roles_of(list(rows[0][1]), given)
 
 
 def roles_of(names: Sequence[str], given: Mapping[str, str]) -> Roles:

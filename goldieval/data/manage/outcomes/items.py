@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from goldieval.core.errors import GoldievalError
-from goldieval.data.manage.outcomes.columns import SIDES, Roles, roles_of
-from goldieval.data.table_files import read_table, text_in
+from goldieval.data.manage.outcomes.columns import SIDES, Roles, read_with_roles
+from goldieval.data.table_files import text_in
 
 WITHOUT_PATH = "<PIL."  # how pandas writes a decoded picture, with an address in memory
 
@@ -56,10 +56,7 @@ def read_items(file: Path, given: Mapping[str, str], sets: bool) -> tuple[list[I
     Raises:
         GoldievalError: the table cannot be read, lacks the answers, or has no rows; or a value is invalid.
     """
-    rows = list(read_table(file))
-    if not rows:
-        raise GoldievalError(f"{file} has no rows.")
-    roles = roles_of(list(rows[0][1]), given)
+    rows, roles = read_with_roles(file, given)
     _check_answers(file, roles, sets)
     return [_item(where, row, roles, sets) for where, row in rows], roles
 
@@ -98,10 +95,9 @@ def _ranks(where: str, row: dict[str, Any], roles: Roles, sets: bool) -> tuple[i
 
 
 def _rank(where: str, row: dict[str, Any], roles: Roles) -> int:
-    if "rank" in roles:
-        return roles.rank(where, row)
-    if "correct" in roles:
-        return 1 if roles.is_right(where, row, "correct") else 2
+    stated = roles.rank(where, row)
+    if stated is not None:
+        return stated
     given, true = (text_in(where, row, roles.columns[role][0]).strip() for role in ("prediction", "answer"))
     return 1 if given == true else 2
 

@@ -12,7 +12,8 @@ from goldieval.data.duplicates import Repeats, repeats
 from goldieval.data.manage.preview.attention import attention
 from goldieval.data.manage.preview.classes import ClassCount, class_counts
 from goldieval.data.manage.preview.images import ImageFacts, image_facts
-from goldieval.data.manage.preview.samples import PreviewSample, preview_samples
+from goldieval.data.manage.preview.samples import PreviewSample
+from goldieval.data.manage.preview.scored import scored_samples
 from goldieval.data.manage.preview.texts import TextLengths, TextReader, text_lengths
 from goldieval.data.samples import Dataset
 from goldieval.families.base import Prepared
@@ -61,7 +62,7 @@ def preview(task: Task, root: Path, count: int, reader: TextReader, workers: int
     Raises:
         TaskError: The data are missing or invalid.
     """
-    from goldieval.engine.load import enlarged, prepare_and_count
+    from goldieval.engine.load import prepare_and_count
     from goldieval.engine.task_loader import missing_data
 
     with contained("looking at its data"):
@@ -69,7 +70,6 @@ def preview(task: Task, root: Path, count: int, reader: TextReader, workers: int
         if lack := missing_data(task, folder):
             raise TaskError(lack)
         prepared, counts, _ = prepare_and_count(task, folder)
-        prepared = enlarged(task, prepared, prepared.dataset)
         dataset = prepared.dataset
         images, classes = image_facts(dataset.images, workers), class_counts(prepared)
         texts = text_lengths([text.text for text in prepared.texts or dataset.texts], reader)
@@ -79,7 +79,7 @@ def preview(task: Task, root: Path, count: int, reader: TextReader, workers: int
             folder=folder,
             prepared=prepared,
             counts=counts,
-            samples=preview_samples(dataset, prepared.class_labels, count),
+            samples=scored_samples(task, dataset, prepared.class_labels, count),
             images=images,
             classes=classes,
             texts=texts,

@@ -19,7 +19,8 @@ class PreviewText:
     """One text about a picture.
 
     Attributes:
-        role: What the text is for the picture: ``caption``, ``true``, ``false``, ``question`` or ``answer``.
+        role: What the text is for the picture: ``caption``, ``true``, ``false``, ``question``, ``answer``, ``box`` or
+            ``corruption``.
         text: The text.
     """
 
