@@ -37,7 +37,7 @@ def galleries(dataset: Dataset, params: RetrievalParams) -> list[Gallery]:
     """Return the galleries of a task: one, unless the card names folds or several languages.
 
     Raises:
-        TaskError: there are fewer images than folds, a fold has no text, or a text is not of exactly one language.
+        TaskError: a fold has fewer than two images, a fold has no text, or a text is not of exactly one language.
     """
     if params.folds > 1:
         return _folds(dataset, params.folds)
@@ -48,8 +48,8 @@ def galleries(dataset: Dataset, params: RetrievalParams) -> list[Gallery]:
 
 def _folds(dataset: Dataset, folds: int) -> list[Gallery]:
     count = len(dataset.images)
-    if count < folds:
-        raise TaskError(f"params.folds: {count:,} images cannot be cut into {folds} folds.")
+    if count < 2 * folds:
+        raise TaskError(f"params.folds: {count:,} images cannot be cut into {folds} folds of two or more.")
     assert dataset.owner is not None
     fold = np.arange(count) * folds // count
     found = [

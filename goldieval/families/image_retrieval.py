@@ -52,6 +52,8 @@ class ImageRetrieval(Family[ImageRetrievalPrepared, Ranks]):
         pairs = _same_label(dataset.labels) if alike is None and dataset.labels is not None else alike
         if pairs is None or not len(pairs):
             raise TaskError(f"none of these {len(dataset.images):,} images belongs to another: take more of them.")
+        if len(pairs) == len(dataset.images) * (len(dataset.images) - 1):
+            raise TaskError("all images belong together: there is nothing to distinguish.")
         return ImageRetrievalPrepared(
             task=task, params=params_of(task, ImageRetrievalParams), dataset=dataset, alike=pairs
         )

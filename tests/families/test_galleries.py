@@ -12,15 +12,18 @@ from divided_cases import DIM, POOL
 from family_cases import compared, pictures
 
 from goldieval.core.errors import NotApplicableError, TaskError
-from goldieval.data.samples import Dataset, TextSample
+from goldieval.data.image_source import NoImage
+from goldieval.data.samples import Dataset, ImageSample, TextSample
 from goldieval.data.subset import keep_images
 from goldieval.families.base import Prepared, family_of
+from goldieval.families.galleries import galleries
 from goldieval.scoring.blocks import PatchBlocks
 from goldieval.scoring.conditioned import conditioned_matrix
 from goldieval.scoring.cosine import unit
 from goldieval.scoring.similarity import ConditionedSimilarity, GlobalSimilarity, ShortlistSimilarity
 from goldieval.tasks.card import Task
 from goldieval.tasks.card_types import CARD_TYPES
+from goldieval.tasks.retrieval_params import RetrievalParams
 
 FAMILY = family_of("retrieval")
 IMAGES, CAPTIONS = 20, 3
@@ -177,3 +180,10 @@ def test_texts_and_images_that_are_no_queries_stay_in_the_gallery() -> None:
     part = keep_images(dataset, np.arange(IMAGES) % 2 == 0)
     assert part.image_queries is not None and part.image_queries.sum() == 4
     assert part.text_queries is not None and part.absent_positives is not None and part.absent_positives.sum() == 3
+
+
+def test_folds_of_one_image_each_are_refused() -> None:
+    """Every answer would be right."""
+    data = Dataset([ImageSample(f"i{row}", NoImage(), "") for row in range(3)], owner=np.arange(3))
+    with pytest.raises(TaskError, match="3 images cannot be cut into 3 folds of two or more"):
+        galleries(data, RetrievalParams(folds=3))
