@@ -12,7 +12,7 @@ from goldieval.core.transfers import upload
 from goldieval.scoring.conditioned import Pool
 from goldieval.scoring.cosine import unit
 from goldieval.scoring.patches import Read, reader
-from goldieval.scoring.similarity import ensemble
+from goldieval.scoring.similarities import ensemble
 
 
 class Candidates(Protocol):

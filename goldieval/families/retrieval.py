@@ -21,7 +21,8 @@ from goldieval.families.similarity import SimilarityFamily
 from goldieval.metrics.ranks import Ranks
 from goldieval.scoring.audit import Audit
 from goldieval.scoring.mode import shortlist_size
-from goldieval.scoring.similarity import NOT_SHORTLISTED, Similarity
+from goldieval.scoring.similarities import NOT_SHORTLISTED
+from goldieval.scoring.similarity import Similarity
 from goldieval.tasks.card import Task
 from goldieval.tasks.retrieval_params import RetrievalParams
 

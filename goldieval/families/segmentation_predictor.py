@@ -17,7 +17,7 @@ from goldieval.scoring.cosine import unit
 from goldieval.scoring.mode import dense_parts
 from goldieval.scoring.patches import reader
 from goldieval.scoring.segments import Decision, segment
-from goldieval.scoring.similarity import ensemble
+from goldieval.scoring.similarities import ensemble
 from goldieval.scoring.windows import slide
 
 Predictor = Callable[[torch.Tensor, tuple[int, int]], np.ndarray]

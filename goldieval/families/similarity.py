@@ -15,7 +15,8 @@ from goldieval.families.patch_tokens import patch_blocks
 from goldieval.models.adapter import Model, TextConditioned
 from goldieval.scoring.cosine import unit
 from goldieval.scoring.mode import needs_image_embeddings, needs_pool, shortlist_size
-from goldieval.scoring.similarity import ConditionedSimilarity, GlobalSimilarity, ShortlistSimilarity, Similarity
+from goldieval.scoring.similarities import ConditionedSimilarity, GlobalSimilarity, ShortlistSimilarity
+from goldieval.scoring.similarity import Similarity
 
 if TYPE_CHECKING:
     from goldieval.families.base import Prepared

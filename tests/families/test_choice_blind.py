@@ -17,7 +17,7 @@ from goldieval.families import choice
 from goldieval.goldiclip.pooling import TextConditionedPool
 from goldieval.scoring.blocks import PatchBlocks
 from goldieval.scoring.cosine import unit
-from goldieval.scoring.similarity import ConditionedSimilarity, GlobalSimilarity
+from goldieval.scoring.similarities import ConditionedSimilarity, GlobalSimilarity
 from goldieval.tasks.card import Task
 from goldieval.tasks.card_types import ChoiceCard
 from goldieval.tasks.catalogue import load_task

@@ -20,7 +20,7 @@ from goldieval.data.manage.preview.scored import scored_samples
 from goldieval.data.samples import Dataset, ImageSample
 from goldieval.families import zeroshot
 from goldieval.families.base import Scored
-from goldieval.scoring.similarity import GlobalSimilarity
+from goldieval.scoring.similarities import GlobalSimilarity
 from goldieval.tasks.card import Task, load_card
 from goldieval.tasks.card_types import CARD_TYPES
 

@@ -19,7 +19,7 @@ from goldieval.data.subset import keep_images, limited
 from goldieval.families import retrieval, zeroshot
 from goldieval.families.base import Prepared, Scored
 from goldieval.scoring.cosine import unit
-from goldieval.scoring.similarity import GlobalSimilarity
+from goldieval.scoring.similarities import GlobalSimilarity
 from goldieval.tasks.card import Task
 from goldieval.tasks.card_types import RetrievalCard, ZeroshotCard
 

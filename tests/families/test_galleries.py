@@ -20,7 +20,7 @@ from goldieval.families.galleries import galleries
 from goldieval.scoring.blocks import PatchBlocks
 from goldieval.scoring.conditioned import conditioned_matrix
 from goldieval.scoring.cosine import unit
-from goldieval.scoring.similarity import ConditionedSimilarity, GlobalSimilarity, ShortlistSimilarity
+from goldieval.scoring.similarities import ConditionedSimilarity, GlobalSimilarity, ShortlistSimilarity
 from goldieval.tasks.card import Task
 from goldieval.tasks.card_types import CARD_TYPES
 from goldieval.tasks.retrieval_params import RetrievalParams

@@ -16,7 +16,7 @@ from goldieval.core.errors import TaskError
 from goldieval.data.samples import Dataset, TextSample
 from goldieval.families import association, zeroshot
 from goldieval.families.base import Scored
-from goldieval.scoring.similarity import GlobalSimilarity
+from goldieval.scoring.similarities import GlobalSimilarity
 from goldieval.tasks.card import Task
 from goldieval.tasks.card_types import CARD_TYPES
 

@@ -20,7 +20,7 @@ from goldieval.data.samples import AnnotatedImage, Dataset, ImageSample, dataset
 from goldieval.data.subset import keep_images
 from goldieval.engine.data_hash import data_hash
 from goldieval.families.base import family_of
-from goldieval.scoring.similarity import GlobalSimilarity
+from goldieval.scoring.similarities import GlobalSimilarity
 from goldieval.tasks.card import load_card
 
 NAMES = ["cat", "dog", "sofa"]

@@ -18,7 +18,7 @@ import torch
 
 from goldieval.families.base import family_of
 from goldieval.scoring.cosine import unit
-from goldieval.scoring.similarity import GlobalSimilarity
+from goldieval.scoring.similarities import GlobalSimilarity
 from goldieval.tasks.card import load_card
 from goldieval.tasks.catalogue import packaged
 

@@ -26,7 +26,7 @@ from goldieval.families import retrieval, zeroshot
 from goldieval.metrics.accuracy import mean_per_class
 from goldieval.metrics.ranks import Ranks
 from goldieval.scoring.cosine import class_ranks, retrieval_ranks, unit
-from goldieval.scoring.similarity import GlobalSimilarity
+from goldieval.scoring.similarities import GlobalSimilarity
 from goldieval.tasks.card import Task, load_card
 
 peer_retrieval = pytest.importorskip("clip_benchmark.metrics.zeroshot_retrieval")

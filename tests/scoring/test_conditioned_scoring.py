@@ -17,7 +17,7 @@ from goldieval.scoring.blocks import PatchBlocks
 from goldieval.scoring.conditioned import conditioned_matrix
 from goldieval.scoring.conditioned_ranks import conditioned_classes, conditioned_ranks
 from goldieval.scoring.listed import conditioned_pairs
-from goldieval.scoring.similarity import ConditionedSimilarity
+from goldieval.scoring.similarities import ConditionedSimilarity
 
 
 def plain(pool: TextConditionedPool, texts: torch.Tensor, patches: torch.Tensor) -> torch.Tensor:

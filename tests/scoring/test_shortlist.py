@@ -34,7 +34,7 @@ from goldieval.scoring.shortlist import (
     shortlists,
     side_ranks,
 )
-from goldieval.scoring.similarity import ConditionedSimilarity, ShortlistSimilarity
+from goldieval.scoring.similarities import ConditionedSimilarity, ShortlistSimilarity
 
 IMAGES, TEXTS, DIM = 17, 29, 32
 

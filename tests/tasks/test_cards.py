@@ -21,7 +21,7 @@ from goldieval.families.base import Prepared, family_of
 from goldieval.families.regions import RegionsEvidence
 from goldieval.families.segmentation import SegmentationEvidence
 from goldieval.scoring.cosine import image_ranks
-from goldieval.scoring.similarity import GlobalSimilarity
+from goldieval.scoring.similarities import GlobalSimilarity
 from goldieval.tasks.card import Task, load_card
 from goldieval.tasks.catalogue import Catalogue, packaged
 from goldieval.tasks.retrieval_params import RetrievalParams

@@ -22,7 +22,7 @@ from goldieval.data.shapes.reader import ShapesSource
 from goldieval.data.shapes.relevance import answered
 from goldieval.families.base import Prepared, Scored, family_of
 from goldieval.scoring.cosine import unit
-from goldieval.scoring.similarity import GlobalSimilarity
+from goldieval.scoring.similarities import GlobalSimilarity
 from goldieval.tasks.card import Task
 from goldieval.tasks.catalogue import Catalogue
 
