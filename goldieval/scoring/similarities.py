@@ -206,8 +206,8 @@ class ShortlistSimilarity(ConditionedSimilarity):
 def mean_direction(vectors: torch.Tensor) -> torch.Tensor:
     """Return the direction of the mean of unit vectors, shape (1, dim); zeros, with which all scores tie, without one.
 
-    >>> mean_direction(torch.tensor([[1.0, 0.0], [0.0, 1.0]])).round(decimals=4).tolist()
-    [[0.7071, 0.7071]]
+    >>> [round(each, 4) for each in mean_direction(torch.tensor([[1.0, 0.0], [0.0, 1.0]]))[0].tolist()]
+    [0.7071, 0.7071]
     """
     with one_thread():
         return torch.nn.functional.normalize(vectors.mean(dim=0, keepdim=True), eps=1e-6)

@@ -48,7 +48,7 @@ def test_models_by_family_name_and_file(tmp_path: Path) -> None:
 
 def test_recipes_and_tables() -> None:
     assert complete_recipes(_context(), "") == recipe_names()
-    assert complete_tables(_context(), "") == sorted(shipped_specs())
+    assert complete_tables(_context(), "") == sorted([*shipped_specs(), "field"])
 
 
 def _asked_by_bash(words: list[str], monkeypatch: pytest.MonkeyPatch) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -34,7 +35,7 @@ def test_unknown_facts_are_said_to_be_unknown() -> None:
     (row,) = _listed("open_clip:nllb-clip-base-siglip/v1")
     assert (row["images"], row["licence"], row["parameters"]) == ("unknown", "unknown", None)
     shown = goldieval("ls", "models", "--max-parameters", "200M", "--family", "open_clip").out
-    assert "left out: 4 whose number is unknown" in shown
+    assert re.search(r"left out: [0-9]+ whose number is unknown", shown)
 
 
 @pytest.mark.parametrize("columns", [60, 80, 120])

@@ -30,7 +30,7 @@ def test_set_enters_the_protocol_and_makes_another_record(precomputed: list[str]
 @pytest.mark.parametrize(
     ("pair", "line"),
     [
-        ("prompt=[x]", "--set prompt: none of these tasks has such a parameter. Did you mean prompts?"),
+        ("prompt=[x]", "--set prompt: none of these tasks has such a parameter. Did you mean prompts, groups?"),
         ("colour=red", "--set colour: none of these tasks has such a parameter. They have "),
         ("prompts", "write KEY=VALUE"),
         ("=3", "write KEY=VALUE"),

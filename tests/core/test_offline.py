@@ -26,6 +26,7 @@ from helpers import (
     toy_model,
 )
 from open_clip import factory
+from tiny_fine_grained import betaclip_file, fgclip2_folder, fgclip_folder
 from tiny_models import SIZES, clip_state, cosmos_file, flair_file, huggingface_folder, superclip_file
 
 import goldieval as library
@@ -88,6 +89,9 @@ def spec_of(kind: str, folder: Path) -> str:
         "flair": lambda: f"flair@{flair_file(folder)}",
         "cosmos": lambda: f"cosmos:teacher@{cosmos_file(folder)}",
         "superclip": lambda: f"superclip@{superclip_file(folder)}",
+        "fgclip": lambda: f"fgclip:{fgclip_folder(folder)}",
+        "fgclip2": lambda: f"fgclip2:{fgclip2_folder(folder)}",
+        "betaclip": lambda: f"betaclip@{betaclip_file(folder)}",
         "file": lambda: toy_model(folder),
         **{
             f"huggingface {name}": lambda name=name: f"huggingface:{huggingface_folder(folder, name)}"
@@ -97,7 +101,7 @@ def spec_of(kind: str, folder: Path) -> str:
     return makers[kind]()
 
 
-FAMILIES = ("random", "goldiclip", "open_clip", "flair", "cosmos", "superclip", "file")
+FAMILIES = ("random", "goldiclip", "open_clip", "flair", "cosmos", "superclip", "fgclip", "fgclip2", "betaclip", "file")
 KINDS = (*FAMILIES, "huggingface clip", "huggingface siglip", "huggingface siglip2")
 
 

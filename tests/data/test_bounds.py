@@ -127,7 +127,7 @@ def test_pipe_in_place_of_an_image_does_not_block(tmp_path: Path) -> None:
         lambda pipe: PanopticMask(pipe, (), label_table([], [])).read(),
         lambda pipe: read_record(pipe),
         lambda pipe: load_model(f"embeddings:{pipe.parent}"),
-        lambda pipe: read_imports([pipe]),
+        lambda pipe: read_imports([pipe.rename(pipe.with_suffix(".json"))]),
         lambda pipe: load_spec(str(pipe)),
         lambda pipe: load_card(pipe),
     ],

@@ -146,7 +146,7 @@ def test_the_command_writes_page_and_sheet(captions: Path, tmp_path: Path, monke
     [
         (["nothing"], "no task or suite 'nothing'"),
         (["cifar10", "--data-dir", "."], "no data: there is no folder"),
-        (["shapes-*"], "names 9 tasks"),
+        (["shapes-*"], "names 15 tasks"),
         (["shapes-zeroshot", "--samples", "1", "--out", "file/page.html"], "cannot write file/page.html"),
         (["shapes-zeroshot", "--model", "embeddings:nothing"], "nothing"),
     ],

@@ -147,9 +147,9 @@ def test_the_data_folder(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> No
     real = sum(task.card.source.on_disk for task in Catalogue().tasks.values())
     first = install.data_folder(elsewhere)
     assert first.passed is True and f" 0 of {real} tasks" in first.found
-    source = load_task("cifar10").card.source
+    source = load_task("dtd").card.source
     for name in source.needs():
-        file = elsewhere / "cifar10" / name
+        file = elsewhere / "dtd" / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("0")
     assert f" 1 of {real} tasks" in install.data_folder(elsewhere).found

@@ -233,7 +233,7 @@ WRONG = {
     "patches": ("return pixels.flatten(1) - 0.5", "return pixels.flatten(2)"),
     "always raises": ("return pixels.flatten(1) - 0.5", "raise RuntimeError('no kernel image for this device')"),
     "NaN": ("return pixels.flatten(1) - 0.5", "return pixels.flatten(1) * float('nan')"),
-    "tokens of another number": ("for text in texts])", "for text in texts[:1]])"),
+    "tokens of another number": ("for text in padded]", "for text in padded[:1]]"),
     "another width in the end": (
         "return pixels.flatten(1) - 0.5",
         "return pixels.flatten(1)[:, : 47 + len(pixels) % 2]",

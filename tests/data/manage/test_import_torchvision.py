@@ -76,7 +76,7 @@ LAYOUTS: dict[str, tuple[Callable[[Path], Path], str, dict[str, list[str]]]] = {
     ),
     "mnist": (
         cases.mnist,
-        "mnist",
+        "mnist-own",
         {
             "zero": ["t10k-images-idx3-ubyte#00000"],
             "one": ["t10k-images-idx3-ubyte#00001"],
@@ -107,7 +107,7 @@ def test_prompts_are_those_of_the_shipped_task_with_the_same_classes() -> None:
     card, lines, _ = imported(cases.cifar10_binary(Path()))
     assert card["params"]["prompts"]["clip_benchmark"] == "cifar10"
     assert "prompts are those of the shipped task cifar10, which has as many classes" in lines
-    assert imported(cases.stl10(Path()))[0]["params"]["prompts"] == ["a photo of a {c}."]
+    assert imported(cases.stl10(Path()))[0]["params"]["prompts"]["clip_benchmark"] == "stl10"
 
 
 def test_other_partitions_levels_and_splits_are_named_and_can_be_chosen() -> None:
