@@ -20,8 +20,14 @@ CARD = WEIGHTS.parent / "README.md"
 
 PROCESSORS = 2e-5  # more than scores differ by between instruction sets (AVX2, AVX-512) and numbers of threads
 ONE_MORE = {  # points: an answer, an image, pixels, neighbours, boxes; pictures of another JPEG encoder
-    **{"shapes-vqa": 0.1, "shapes-probe": 0.12, "shapes-segmentation": 0.05, "shapes-knn": 0.12, "shapes-fewshot": 0.12},
-    **{"shapes-regions": 0.13, "shapes-image-to-image": 0.05, "shapes-corrupted": 0.3, "shapes-typographic": 0.2},
+    **{"shapes-vqa": 0.1, "shapes-probe": 0.12, "shapes-segmentation": 0.05, "shapes-knn": 0.12},
+    **{
+        "shapes-fewshot": 0.12,
+        "shapes-regions": 0.13,
+        "shapes-image-to-image": 0.05,
+        "shapes-corrupted": 0.3,
+        "shapes-typographic": 0.2,
+    },
 }
 
 
