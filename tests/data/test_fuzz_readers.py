@@ -324,7 +324,7 @@ CASES = {
         "image_retrieval",
         {"gallery": "l.txt", "file": "p.csv", "at_least": {"score": 2}},
         {
-            "l.txt": (["p0.png", "p1.png"], as_text),
+            "l.txt": (["p0.png", "p1.png", "p2.png"], as_text),
             "p.csv": ([{"image1": "p0.png", "image2": "p1.png", "score": 3}], as_csv),
         },
     ),

@@ -231,20 +231,20 @@ def _association(folder: Path, source: dict[str, Any], names: list[str]) -> dict
 
 
 def _judged(folder: Path, source: dict[str, Any], names: list[str]) -> dict[str, int]:
-    """Write six images with two captions each; the last one is no query, and a positive is not in the gallery."""
-    images = [{"id": row, "file_name": f"{row:012d}.png"} for row in range(6)]
-    captions = [{"id": 10 * row + n, "image_id": row, "caption": f"c {n} {row}"} for row in range(6) for n in range(3)]
+    """Write ten images with two captions each; the last one is no query, and a positive is not in the gallery."""
+    images = [{"id": row, "file_name": f"{row:012d}.png"} for row in range(10)]
+    captions = [{"id": 10 * row + n, "image_id": row, "caption": f"c {n} {row}"} for row in range(10) for n in range(3)]
     for image in images:
         picture(folder / source["images"] / str(image["file_name"]), int(str(image["id"])))
     _json(folder / source["annotations"], {"images": images, "annotations": captions})
     ids = folder / source["captions"]
     ids.parent.mkdir(parents=True, exist_ok=True)
-    np.save(ids, np.array([10 * row + n for row in (3, 1, 2, 0, 4, 5) for n in range(2)]))
-    by_image = {str(row): [10 * row, 10 * row + 1] for row in range(5)}
+    np.save(ids, np.array([10 * row + n for row in (3, 1, 2, 0, *range(4, 10)) for n in range(2)]))
+    by_image = {str(row): [10 * row, 10 * row + 1] for row in range(9)}
     by_image["0"].append(2)
     _json(folder / source["image_to_caption"], by_image)
-    _json(folder / source["caption_to_image"], {str(10 * row): [row] for row in range(5)})
-    return {"images": 6, "texts": 12}
+    _json(folder / source["caption_to_image"], {str(10 * row): [row] for row in range(9)})
+    return {"images": 10, "texts": 20}
 
 
 def _language_table(folder: Path, source: dict[str, Any], names: list[str]) -> dict[str, int]:
