@@ -23,6 +23,7 @@ from model_adapters.fill import fill
 from model_adapters.layout import adapter, clip_of, only_model
 from model_adapters.layout_sizes import State
 from model_adapters.locate import locate
+from model_adapters.pool_weights import pool_weights
 from model_adapters.tensors import read
 from model_adapters.with_options import OPTIONS
 
@@ -98,16 +99,8 @@ def pool_of(state: State, dim: int, file: Path) -> Any:
         raise GoldievalError(
             f"{file} has no {POOL}…: it was trained without text-conditioned pooling, and is a CLIP in timm's layout."
         )
-    if dim % POOL_HEADS:
-        raise GoldievalError(f"{file}: {POOL_HEADS} heads do not divide the pooling's width of {dim}.")
     ours = {name: tensor for name, tensor in state.items() if name != "logit_scale" and not name.startswith("attn.")}
-    try:
-        for part in ("weight", "bias"):
-            thirds = state[f"attn.in_proj_{part}"].chunk(3)
-            ours |= {f"{name}.{part}": third for name, third in zip(("query", "key", "value"), thirds, strict=True)}
-            ours[f"out.{part}"] = state[f"attn.out_proj.{part}"]
-    except (KeyError, ValueError) as error:
-        raise GoldievalError(f"{file}: the pooling does not fit: missing or invalid {error}.") from error
+    ours |= pool_weights(state, dim, POOL_HEADS, file)
     pool = AttentionPool(dim, POOL_HEADS)
     fill(pool, ours, [], file, "beta-CLIP's pooling")
     return pool

@@ -18,6 +18,7 @@ from goldieval.models.spec_options import accepts_options
 from model_adapters.fill import fill
 from model_adapters.layout import adapter, clip_of, only_model
 from model_adapters.locate import locate
+from model_adapters.pool_weights import pool_weights
 from model_adapters.tensors import read
 from model_adapters.with_options import OPTIONS
 
@@ -71,16 +72,8 @@ def pool_of(state: dict[str, Any], dim: int, heads: int, file: Path) -> Any:
     """Return our pooling with the weights of torch's attention and of the LayerNorms before it."""
     from goldieval.goldiclip.pooling import TextConditionedPool
 
-    if dim % heads:
-        raise GoldievalError(f"{file}: {heads} heads do not divide the pooling's width of {dim}.")
     ours = {name: tensor for name, tensor in state.items() if name.startswith("ln_")}
-    try:
-        for part in ("weight", "bias"):
-            thirds = state[f"attn.in_proj_{part}"].chunk(3)
-            ours |= {f"{name}.{part}": third for name, third in zip(("query", "key", "value"), thirds, strict=True)}
-            ours[f"out.{part}"] = state[f"attn.out_proj.{part}"]
-    except (KeyError, ValueError) as error:
-        raise GoldievalError(f"{file}: the pooling does not fit: missing or invalid {error}.") from error
+    ours |= pool_weights(state, dim, heads, file)
     pool = TextConditionedPool(dim, heads)
     fill(pool, ours, [], file, "FLAIR's pooling")
     return pool

@@ -37,7 +37,7 @@ def number_in(where: str, item: dict[str, Any], key: str) -> float:
 
 
 def has_at_least(where: str, item: dict[str, Any], minimum: Mapping[str, float]) -> bool:
-    """Return whether every number of an item reaches its minimum, by key. Raises TaskError if one is no number."""
+    """Return whether each number of an item is at least its minimum. Raises TaskError where one is not a number."""
     numbers = {key: number_in(where, item, key) for key in minimum}
     return all(numbers[key] >= least for key, least in minimum.items())
 

@@ -1,4 +1,4 @@
-"""What is said of a result on texts in languages that the model's tokenizer was not made for."""
+"""Warnings for results on texts in languages that the model's tokenizer was not made for."""
 
 from __future__ import annotations
 

@@ -10,14 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from goldieval.core.errors import GoldievalError
-from goldieval.core.files import atomic_write
 from goldieval.report.efficiency import AXES, efficiency
 from goldieval.report.efficiency_svg import efficiency_plot
 from goldieval.report.formats.footer import CEILING, CHANCE, MDD, PUBLISHED
 from goldieval.report.heat import heat_tables
 from goldieval.report.heat_cells import STEPS
-from goldieval.report.page_parts import environment, policy_hash, script_of, style_of
+from goldieval.report.page_parts import environment, policy_hash, script_of, style_of, write_html
 from goldieval.report.page_summary import summary
 from goldieval.report.standings import Standings, standings
 from goldieval.report.task_panels import TaskPanel, task_panels
@@ -33,12 +31,7 @@ def write_page(file: Path, built: BuiltTable) -> int:
     Raises:
         GoldievalError: the file cannot be written; no partial file is left.
     """
-    content = (page(built) + "\n").encode()
-    try:
-        atomic_write(file, content)
-    except OSError as error:
-        raise GoldievalError(f"--html {file}: {error.strerror or error}.") from error
-    return len(content)
+    return write_html(file, page(built))
 
 
 def page(built: BuiltTable) -> str:

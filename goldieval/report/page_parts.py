@@ -9,6 +9,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from goldieval.core.errors import GoldievalError
+from goldieval.core.files import atomic_write
 from goldieval.report.formats.html import escape, escape_invisible
 
 if TYPE_CHECKING:
@@ -18,6 +20,20 @@ if TYPE_CHECKING:
 TEMPLATES = Path(__file__).with_name("templates")
 LONG_WORD = 12  # letters; shorter words are never broken
 SEPARATORS = re.compile(r"(?<=[_/:@.+=-])(?=[^_/:@.+=-])")
+
+
+def write_html(file: Path, page: str) -> int:
+    """Write a page atomically; return its size in bytes.
+
+    Raises:
+        GoldievalError: the file cannot be written; no partial file is left.
+    """
+    content = (page + "\n").encode()
+    try:
+        atomic_write(file, content)
+    except OSError as error:
+        raise GoldievalError(f"--html {file}: {error.strerror or error}.") from error
+    return len(content)
 
 
 def environment() -> Environment:

@@ -8,15 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from goldieval.core.errors import GoldievalError
-from goldieval.core.files import atomic_write
 from goldieval.core.text import one_line
 from goldieval.metrics.registry import metric_of
 from goldieval.report.field.collected import Field
 from goldieval.report.field.leaders import Lead, lead_of, quantile
 from goldieval.report.field.models import KINDS_BY_SIZE, SIZES, UNKNOWN, FieldModel
 from goldieval.report.field.numbers import FieldColumn, FieldNumber
-from goldieval.report.page_parts import environment, policy_hash, script_of, style_of
+from goldieval.report.page_parts import environment, policy_hash, script_of, style_of, write_html
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -57,12 +55,7 @@ def write_field_page(file: Path, field: Field) -> int:
     Raises:
         GoldievalError: the file cannot be written; no partial file is left.
     """
-    content = (field_page(field) + "\n").encode()
-    try:
-        atomic_write(file, content)
-    except OSError as error:
-        raise GoldievalError(f"--html {file}: {error.strerror or error}.") from error
-    return len(content)
+    return write_html(file, field_page(field))
 
 
 def field_page(field: Field) -> str:
