@@ -18,6 +18,7 @@ from goldieval.data.walk import LINK
 
 if TYPE_CHECKING:
     from goldieval.data.boxes import Boxes
+    from goldieval.data.depth import DepthSource
     from goldieval.data.masks import MaskSource
 
 
@@ -92,9 +93,13 @@ class Dataset:
         answers: Answer to each text, a question about its owner, shape (texts,).
         types: Type of each question, shape (texts,).
         agreement: Number of annotators who gave that answer, shape (texts,).
+        references: All true answers to each question, one per annotator, of data that have several.
+        options: Answers that each question offers, in the order of their letters.
+        hints: What is told beside each question, such as texts in the picture; may be empty.
         sets: Set that each query belongs to, shape (queries,); a set is correct if all its queries are.
         train: Whether an image is for training and not for testing, shape (images,).
         masks: Class of every pixel of each image.
+        depths: Depth of every pixel of each image.
         boxes: Boxes in the images, each with a class or with candidates among ``texts``.
         candidates: Images among which those of each text are looked for, as pairs (text index, image index), shape
             (pairs, 2); by default all images.
@@ -119,9 +124,13 @@ class Dataset:
     answers: np.ndarray | None = None
     types: np.ndarray | None = None
     agreement: np.ndarray | None = None
+    references: list[list[str]] | None = None
+    options: list[list[str]] | None = None
+    hints: list[str] | None = None
     sets: np.ndarray | None = None
     train: np.ndarray | None = None
     masks: list[MaskSource] | None = None
+    depths: list[DepthSource] | None = None
     boxes: Boxes | None = None
     shown: np.ndarray | None = None
     candidates: np.ndarray | None = None

@@ -257,7 +257,7 @@ class Family(ABC, Generic[PreparedT, Evidence]):
 
 def family_of(name: str) -> Family[Any, Any]:
     """Return the family that is defined in the module of that name; card types have validated the name."""
-    module = importlib.import_module(f"goldieval.families.{name}")
+    module = importlib.import_module(f"goldieval.families.{name.replace('-', '_')}")
     family: Family[Any, Any] = module.FAMILY
     return family
 

@@ -23,7 +23,7 @@ from goldieval.models.adapter import Generative, Model
 from goldieval.models.inputs import Batching, batches, decoded, sound, stacked
 from goldieval.records.parts import Ties
 from goldieval.tasks.card import Task
-from goldieval.tasks.params import VqaParams
+from goldieval.tasks.vqa_params import VqaParams
 
 NO_DECODER = "this model cannot answer questions: its adapter has no generate(pixels, questions)."
 

@@ -96,6 +96,8 @@ class Adapter(Protocol):
       ``device: torch.device``: device of the model; inputs are copied to one of CUDA while it computes.
       ``patch_tokens``, ``pool``: text-conditioned scoring, see ``TextConditioned``.
       ``generate``: answers to questions, see ``Generative``.
+      ``respond``, ``prompt_lengths``: answers of a chat model to prompts, see ``Instructed``.
+      ``patch_features``: patch tokens before the projection, see ``DenseTokens``.
       ``normalise``, ``dense``: patch features for segmentation, see ``Dense``.
     """
 
@@ -161,6 +163,31 @@ class Generative(ImagePreprocessor, Protocol):
 
 
 @runtime_checkable
+class Instructed(ImagePreprocessor, Protocol):
+    """A chat model, which takes a benchmark's whole prompt and pictures of any size.
+
+    It is not ``Generative``: the member of that name would have another signature.
+
+    Attributes:
+        concurrent: see ``Adapter``.
+    """
+
+    def respond(self, pictures: Sequence[torch.Tensor], prompts: Sequence[str], longest: int) -> list[str]:
+        """Answer ``prompts[i]`` about ``pictures[i]``, greedily, with at most ``longest`` new tokens.
+
+        The answer to a prompt does not depend on the others of the batch.
+
+        Args:
+            pictures: results of ``preprocess``, whose shapes may differ; consecutive equal ones are the same object.
+            prompts: prompts without the model's chat template.
+            longest: maximum number of generated tokens.
+        """
+
+    def prompt_lengths(self, prompts: Sequence[str]) -> list[int]:
+        """Return the number of tokens of each prompt, by which batches are made."""
+
+
+@runtime_checkable
 class Dense(Protocol):
     """An adapter that returns patch features for windows of any size."""
 
@@ -174,6 +201,18 @@ class Dense(Protocol):
             pixels: Windows from ``normalise``.
             attention: Attention of the last block: ``plain``; ``csa`` (correlative self-attention: query-query plus
                 key-key similarities, SCLIP); or ``value`` (each patch receives only its own value, MaskCLIP).
+        """
+
+
+@runtime_checkable
+class DenseTokens(Protocol):
+    """A ``Dense`` adapter that also returns patch tokens before the projection."""
+
+    def patch_features(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Encode windows (n, 3, height, width); return patch tokens of the last layer after its LayerNorm.
+
+        Returns:
+            Shape (n, rows, columns, width), not projected and not normalised to unit length.
         """
 
 

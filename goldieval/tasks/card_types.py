@@ -9,11 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from goldieval.data.readers import AnySource
 from goldieval.metrics.registry import names_of
 from goldieval.tasks.association_params import AssociationParams
+from goldieval.tasks.dense_probe_params import DenseProbeParams
 from goldieval.tasks.multilabel_params import MultilabelParams
-from goldieval.tasks.params import ChoiceParams, FamilyParams, SegmentationParams, VqaParams, ZeroshotParams
+from goldieval.tasks.params import ChoiceParams, FamilyParams, SegmentationParams, ZeroshotParams
 from goldieval.tasks.probe_params import ProbeParams
 from goldieval.tasks.region_params import RegionsParams
 from goldieval.tasks.retrieval_params import ImageRetrievalParams, RetrievalParams
+from goldieval.tasks.vqa_params import VqaParams
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
@@ -144,6 +146,11 @@ class VqaCard(CardBase):
 class SegmentationCard(CardBase):
     family: Literal["segmentation"]
     params: SegmentationParams
+
+
+class DenseProbeCard(CardBase):
+    family: Literal["dense-probe"]
+    params: DenseProbeParams = DenseProbeParams()
 
 
 class RegionsCard(CardBase):

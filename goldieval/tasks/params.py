@@ -151,20 +151,6 @@ class ChoiceParams(FewCandidatesParams):
     same_image: Literal["id", "content"] = "id"
 
 
-class VqaParams(FamilyParams):
-    """Parameters of visual question answering.
-
-    Attributes:
-        strata: groups of questions for which accuracy is also reported.
-    """
-
-    strata: Strata = []
-
-    def mode(self, model_mode: str, requested: str | None = None) -> Literal["generate"]:
-        """Return the one mode: the model generates its answers, and no embeddings are compared."""
-        return "generate"
-
-
 Pixels = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 

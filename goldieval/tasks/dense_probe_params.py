@@ -1,0 +1,63 @@
+"""The parameters of a dense probe: how a linear head is fitted to the patch features of a tower."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from goldieval.tasks.params import FamilyParams, Pixels
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class DenseProbeParams(FamilyParams):
+    """Parameters of a dense probe.
+
+    Attributes:
+        target: ``classes`` (a label of every pixel) or ``depth`` (metres of every pixel).
+        definition: data set of mmsegmentation whose classes the labels have, for data that name none.
+        class_names: name of each class in label order, or a text file beside the card with one per line.
+        features: ``projected``: patch features in the space of the texts, as ``Dense.dense`` returns them;
+            ``tokens``: the patch tokens before the projection, of models that offer them.
+        short_side: side in pixels to which the short side of a picture is resized.
+        long_side: largest long side in pixels; it takes precedence over ``short_side``.
+        crop: side of the sliding window, in pixels of the resized picture.
+        stride: step of the sliding window, in pixels of the resized picture.
+        epochs: passes over the training windows.
+        batch: windows per step.
+        learning_rates: those that are tried; the one with the best score on held-out training pictures is used.
+        weight_decay: of AdamW.
+        heldout: fraction of the train split that is held out to choose the learning rate.
+        seeds: number of heads that are trained, each from another initialisation and in another order.
+        finetune: whether the whole tower is trained as well, by mmsegmentation's runner.
+    """
+
+    target: Literal["classes", "depth"] = "classes"
+    definition: str = ""
+    class_names: str | Annotated[list[str], Field(min_length=1)] | None = None
+    features: Literal["projected", "tokens"] = "projected"
+    short_side: Pixels = 512
+    long_side: Pixels = 2048
+    crop: Pixels = 512
+    stride: Pixels = 341
+    epochs: Count = 20
+    batch: Count = 16
+    learning_rates: Annotated[list[Positive], Field(min_length=1)] = [1e-2, 1e-3, 1e-4]
+    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.01
+    heldout: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    seeds: Annotated[int, Field(ge=1, le=100)] = 3
+    finetune: bool = False
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> DenseProbeParams:
+        if self.stride > self.crop:
+            raise ValueError(f"stride {self.stride} is larger than crop {self.crop}: pixels would be lost")
+        if len(set(self.learning_rates)) < len(self.learning_rates):
+            raise ValueError("learning_rates has a number twice")
+        return self
+
+    def mode(self, model_mode: str, requested: str | None = None) -> str:
+        """Return the mode: which features a head is fitted to, or that the tower is trained as well."""
+        return "dense-probe:finetuned" if self.finetune else f"dense-probe:{self.features}"
