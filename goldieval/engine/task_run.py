@@ -85,6 +85,9 @@ class LoadedTaskRun:
     def text_embeddings(self) -> np.ndarray:
         return self._embeddings.texts(self.loaded)
 
+    def note(self, line: str) -> None:
+        self._reporter.note(line)
+
     @contextmanager
     def working(self, phase: str, what: str, total: int) -> Iterator[Meter]:
         with inference(self.model), timed(self.seconds, phase), self._reporter.meter(what, total) as meter:

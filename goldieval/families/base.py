@@ -143,6 +143,9 @@ class TaskRun(Protocol[_T_co]):
     def text_embeddings(self) -> np.ndarray:
         """Return the embedding of each of ``prepared.texts``, not normalised, shape (texts, dim)."""
 
+    def note(self, line: str) -> None:
+        """Show a line on how the work is done, while it is."""
+
     def working(self, phase: str, what: str, total: int) -> AbstractContextManager[Meter]:
         """Set the model to evaluation mode, time a phase of the work, and show its progress.
 
