@@ -56,9 +56,9 @@ def trained(dataset: Dataset) -> list[str]:
     return [image.id for image, train in zip(dataset.images, dataset.train, strict=True) if train]
 
 
-ADE = {"images": "images/validation", "masks": "annotations/validation", "reduce_zero_label": True}
-ADE_TRAIN = {"images": "images/training", "masks": "annotations/training"}
-VOC = {"images": "JPEGImages", "masks": "Class", "names": "val.txt"}
+ADE: dict[str, Any] = {"images": "images/validation", "masks": "annotations/validation", "reduce_zero_label": True}
+ADE_TRAIN: dict[str, Any] = {"images": "images/training", "masks": "annotations/training"}
+VOC: dict[str, Any] = {"images": "JPEGImages", "masks": "Class", "names": "val.txt"}
 
 
 def test_two_folders_of_each_split(ade: Path) -> None:
@@ -135,7 +135,11 @@ def annotated(folder: Path, split: str, rows: range, names: tuple[str, str] = ("
     (folder / f"{split}.json").write_text(json.dumps(content))
 
 
-COCO = {"annotations": "val.json", "images": "val", "train": {"annotations": "train.json", "images": "train"}}
+COCO: dict[str, Any] = {
+    "annotations": "val.json",
+    "images": "val",
+    "train": {"annotations": "train.json", "images": "train"},
+}
 
 
 def test_coco_files_of_each_split(tmp_path: Path) -> None:
