@@ -1,4 +1,4 @@
-"""Errors of depth: values by hand, mmsegmentation's own metric, NumPy by the published formulas, and their intervals."""
+"""Errors of depth: by hand, by mmsegmentation's own metric, by the published formulas, and their intervals."""
 
 from __future__ import annotations
 
