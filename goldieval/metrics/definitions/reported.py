@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from goldieval.metrics.metric import Metric
-from goldieval.metrics.units import METRES, POINTS, SCORE
+from goldieval.metrics.units import METRES, POINTS
 
 
 class RootMeanSquareError(Metric):
@@ -12,13 +12,6 @@ class RootMeanSquareError(Metric):
     pattern = "rmse"
     unit = METRES
     lower_is_better = True
-
-
-class Perception(Metric):
-    """The sum of MME's perception subtasks."""
-
-    pattern = "perception"
-    unit = SCORE
 
 
 class Gain(Metric):
