@@ -59,8 +59,6 @@ def test_the_loss_falls_and_the_tower_learns_what_it_could_not_see() -> None:
 def test_nothing_else_changes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(runner.tempfile, "tempdir", str(tmp_path))
     model = TinyModel()
