@@ -61,8 +61,8 @@ class DenseProbeParams(FamilyParams):
     finetune: bool = False
     iterations: Count = 40_000
     warmup: Annotated[int, Field(ge=0)] = 1500
-    tower_rate: Positive = 3e-5
-    head_rate: Positive = 3e-4
+    tower_rate: Positive = 6e-5
+    head_rate: Positive = 6e-4
     ratios: Annotated[list[Ratio], Field(min_length=2, max_length=2)] = [0.5, 2.0]
 
     @model_validator(mode="after")
