@@ -178,7 +178,14 @@ class Evaluator:
             embeddings = self._embeddings(loaded, plan, seconds)
             describer = Describer(loaded, info, self.options, self.device, embeddings, self._ranks.size)
             scorer = TaskScorer(
-                loaded, plan, embeddings, self.options, device=self.device, reporter=self.reporter, ranks=self._ranks
+                loaded,
+                plan,
+                embeddings,
+                self.options,
+                device=self.device,
+                reporter=self.reporter,
+                ranks=self._ranks,
+                store=store,
             )
             results = [self._evaluate_task(planned, scorer, describer, seconds) for planned in list(plan.tasks)]
         records = [record for record in results if record is not None]
