@@ -137,7 +137,7 @@ def _load(task: Task, folder: Path, limit: int | None, workers: int, subset: str
             for image, error in zip(images, results, strict=True)
             if isinstance(error, OSError)
         },
-        sha256=data_hash(prepared.dataset, keys, maps.masks or maps.depths),
+        sha256=data_hash(prepared.dataset, keys, maps.masks, maps.depths),
         seen=seen,
         prepared_sha256=prepared_sha256,
         present=present_count,

@@ -3,14 +3,7 @@
 from __future__ import annotations
 
 from goldieval.metrics.metric import Metric
-from goldieval.metrics.units import POINTS, SCORE
-
-
-class Perception(Metric):
-    """The sum of MME's perception subtasks."""
-
-    pattern = "perception"
-    unit = SCORE
+from goldieval.metrics.units import POINTS
 
 
 class Gain(Metric):
