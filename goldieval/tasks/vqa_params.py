@@ -8,6 +8,23 @@ from pydantic import AfterValidator, Field
 
 from goldieval.tasks.params import FamilyParams, Strata
 
+RuleName = Literal[
+    "exact",
+    "gqa",
+    "gqa-lmms-eval",
+    "letter",
+    "letter-lmms-eval",
+    "mme",
+    "mme-lmms-eval",
+    "vizwiz",
+    "vqa",
+    "vqa-evalai",
+    "vqa-lavis",
+    "vqa-submitted",
+    "yes-no",
+    "yes-no-lmms-eval",
+]
+
 
 def _with_question(prompt: str) -> str:
     if "{question}" not in prompt:
@@ -20,18 +37,25 @@ class VqaParams(FamilyParams):
 
     Attributes:
         strata: groups of questions for which accuracy is also reported.
-        rule: how an answer is compared with the true ones, see ``goldieval.metrics.answer_rules``: ``exact`` (lower
-            case, surrounding white space removed); ``vqa`` (ten annotators, the official normalisation); ``gqa``;
-            ``letter`` (the letter of an option); ``yes-no`` (POPE); ``mme`` (two questions per image).
-        prompt: what a model that follows instructions is asked, with the places ``{question}``, ``{options}`` and
-            ``{hint}``. A model that answers plain questions gets the question alone.
+        rule: how an answer is compared with the true ones, a module of ``goldieval.metrics.answer_rules``: ``exact``
+            (lower case, surrounding white space removed); ``vqa`` (several annotators, the official evaluation),
+            ``vqa-submitted`` (the same of an answer cleaned as LLaVA submits it), ``vqa-evalai`` (all answers cleaned:
+            TextVQA), ``vqa-lavis`` (the official evaluation before 2018), ``vizwiz``; ``gqa``; ``letter`` (of an
+            option: ScienceQA); ``yes-no`` (POPE); ``mme`` (two questions per picture and subtask). The last four have
+            a form ``-lmms-eval`` each.
+        prompt: what a model that follows instructions is asked, with the places ``{question}``, ``{options}`` (a line
+            ``A. text`` for each) and ``{hint}``. A line of the prompt whose options or hint are empty is left out. A
+            model that answers plain questions gets the question alone.
         longest_answer: maximum number of tokens that a model that follows instructions generates.
+        submission: format of the file that is written for the benchmark's server, beside the record; then the data
+            need no true answers. Empty for none.
     """
 
     strata: Strata = []
-    rule: Literal["exact", "vqa", "gqa", "letter", "yes-no", "mme"] = "exact"
+    rule: RuleName = "exact"
     prompt: Annotated[str, AfterValidator(_with_question)] = "{question}"
     longest_answer: Annotated[int, Field(ge=1, le=4096)] = 16
+    submission: Literal["", "vqav2", "vizwiz"] = ""
 
     def mode(self, model_mode: str, requested: str | None = None) -> Literal["generate"]:
         """Return the one mode: the model generates its answers, and no embeddings are compared."""
