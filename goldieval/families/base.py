@@ -166,9 +166,11 @@ class Family(ABC, Generic[PreparedT, Evidence]):
 
     Attributes:
         draws_pictures: whether the family can draw its predictions.
+        uses_prompts: whether the family can evaluate a model that answers prompts and has no embeddings.
     """
 
     draws_pictures: ClassVar[bool] = False
+    uses_prompts: ClassVar[bool] = False
 
     @abstractmethod
     def prepare(self, task: Task, dataset: Dataset) -> PreparedT:

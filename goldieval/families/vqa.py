@@ -46,6 +46,8 @@ class VqaPrepared(Prepared[VqaParams]):
 class Vqa(Family[VqaPrepared, list[str]]):
     """Accuracy of generated answers."""
 
+    uses_prompts = True
+
     def prepare(self, task: Task, dataset: Dataset) -> VqaPrepared:
         """Check that the data have questions with answers. Raises TaskError if not."""
         params = params_of(task, VqaParams)
