@@ -19,10 +19,11 @@ GOLDICLIP = [
     ("cityscapes", "miou", 28.9), ("cifar10", "acc1", 92.9), ("food101", "acc1", 74.0), ("pets", "acc1", 62.7),
 ]  # fmt: skip
 SUPERCLIP = [
-    ("SuperCLIP L-512M", "imagenet-probe-mae", "acc1", 81.0), ("SuperCLIP L-512M", "ade20k-finetuned", "miou", 36.3),
-    ("SuperCLIP B-512M", "llava-vqav2", "accuracy", 69.6), ("SuperCLIP B-512M", "llava-gqa", "accuracy", 57.5),
-    ("SuperCLIP B-512M", "llava-vizwiz", "accuracy", 44.4), ("SuperCLIP B-512M", "llava-textvqa", "accuracy", 48.4),
-    ("SuperCLIP B-512M", "llava-scienceqa", "accuracy", 69.1), ("SuperCLIP B-512M", "llava-mme", "perception", 1562),
+    ("SuperCLIP L-512M", "imagenet-probe-superclip", "acc1", 81.0),
+    ("SuperCLIP L-512M", "ade20k-finetuned", "miou", 36.3),
+    ("SuperCLIP B-512M", "vqav2-testdev", "accuracy", 69.6), ("SuperCLIP B-512M", "gqa", "accuracy", 57.5),
+    ("SuperCLIP B-512M", "vizwiz-test", "accuracy", 44.4), ("SuperCLIP B-512M", "textvqa-val", "accuracy", 48.4),
+    ("SuperCLIP B-512M", "scienceqa-img", "accuracy", 69.1), ("SuperCLIP B-512M", "mme", "perception", 1562),
     ("SuperCLIP B-512M", "llava-pope", "accuracy_or_f1", 82.0),
 ]  # fmt: skip
 

@@ -3,15 +3,7 @@
 from __future__ import annotations
 
 from goldieval.metrics.metric import Metric
-from goldieval.metrics.units import METRES, POINTS
-
-
-class RootMeanSquareError(Metric):
-    """Error of estimated depth."""
-
-    pattern = "rmse"
-    unit = METRES
-    lower_is_better = True
+from goldieval.metrics.units import POINTS
 
 
 class Gain(Metric):

@@ -16,12 +16,17 @@ def from_json(file: Path, content: Fields) -> Iterator[ImportedNumber]:
         if task not in mapping:
             yield ImportedNumber(unknown=f"task {task}")
             continue
-        ours = mapping[task]
-        cell = next((metrics[name] for name in _filters(ours["metric"], metrics)), None)
+        yield from _of_task(file, task, model, metrics, mapping[task])
+
+
+def _of_task(file: Path, task: str, model: str, metrics: Fields, ours: Fields) -> Iterator[ImportedNumber]:
+    """Yield the numbers of one task under our names."""
+    for theirs, metric in ours["metrics"].items():
+        cell = next((metrics[name] for name in _filters(theirs, metrics)), None)
         if (value := finite(file, task, cell)) is None:
-            yield ImportedNumber(unknown=f"metric {ours['metric']} of {task}")
+            yield ImportedNumber(unknown=f"metric {theirs} of {task}")
             continue
-        yield ImportedNumber(model, ours["task"], ours["as"], value / ours.get("divide", 1), ours.get("note", ""))
+        yield ImportedNumber(model, ours["task"], metric, value / ours.get("divide", 1), ours.get("note", ""))
 
 
 def _filters(name: str, metrics: Fields) -> list[str]:
