@@ -2,105 +2,32 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
 from goldieval.core.errors import TaskError, listing
-from goldieval.core.limits import PICTURE_BYTES
-from goldieval.core.reading import read_bytes
 from goldieval.data.coco_file import CocoFile, Entry, check_id, entries_of, read_coco
+from goldieval.data.coco_pixels import NOTHING, OutlineMask, PanopticMask
 from goldieval.data.file_names import picture_file, relative_name
 from goldieval.data.image_source import FileImage
 from goldieval.data.mask_files import LabelledSource
 from goldieval.data.masks import OUTSIDE, VALUES, Labels, MaskSource, label_table
-from goldieval.data.outlines import filled
-from goldieval.data.places import Place
 from goldieval.data.roots import inside
 from goldieval.data.samples import Dataset, ImageSample
 from goldieval.data.table_files import text_in
+from goldieval.data.train_split import TrainPart, TrainParts, train_rows
 
-NOTHING = 0  # raw value of a pixel without a category
 MOST_CATEGORIES = 10_000
 
 
-@dataclass(frozen=True)
-class PanopticMask:
-    """A PNG whose colours are segment ids, with the raw value of each segment's category."""
+class TrainCocoMasks(TrainPart):
+    """Where a part of the train split lies; the fields are those of ``CocoMasksSource``."""
 
-    file: Path
-    categories: tuple[tuple[int, int], ...]
-    labels: Labels
-
-    def key(self) -> str:
-        return hashlib.sha256(read_bytes(self.file, PICTURE_BYTES) + self._about.encode()).hexdigest()
-
-    def place(self) -> Place:
-        return Place(self.file, self._about)
-
-    @property
-    def _about(self) -> str:
-        return f"{self.categories}{self.labels.identity}"
-
-    def read(self) -> np.ndarray:
-        from goldieval.data.decode import open_image
-
-        try:
-            with open_image(read_bytes(self.file, PICTURE_BYTES)) as picture:
-                colours = np.asarray(picture.convert("RGB")).astype(np.int64)
-        except OSError as error:
-            raise TaskError(f"mask {self.file} cannot be read: {error.strerror or error}") from None
-        segments, where = np.unique(colours @ np.array([1, 1 << 8, 1 << 16]), return_inverse=True)
-        known = {0: NOTHING} | dict(self.categories)
-        strays = [str(segment) for segment in segments if int(segment) not in known]
-        if strays:
-            raise TaskError(f"mask {self.file}: segments missing from its annotation: {listing(strays)}.")
-        raw = np.array([known[int(segment)] for segment in segments])[where].reshape(colours.shape[:2])
-        return self.labels.classes(raw, str(self.file))
-
-
-@dataclass(frozen=True)
-class OutlineMask:
-    """Outlines or run lengths of one image; larger ones are drawn first, so that small objects remain visible.
-
-    Attributes:
-        outlines: Raw value of the category and outline as JSON, for each annotation.
-        size: Height and width of the image.
-        labels: Meaning of raw values.
-        where: Location for error messages.
-    """
-
-    outlines: tuple[tuple[int, str], ...]
-    size: tuple[int, int]
-    labels: Labels
-    where: str
-
-    def key(self) -> str:
-        return hashlib.sha256(f"{self.outlines}{self.size}{self.labels.identity}".encode()).hexdigest()
-
-    def place(self) -> None:
-        """Return None: the outlines are in memory."""
-
-    def read(self) -> np.ndarray:
-        drawn = sorted(
-            ((category, self._filled(json.loads(outline))) for category, outline in self.outlines),
-            key=lambda pair: -int(pair[1].sum()),
-        )
-        raw = np.full(self.size, NOTHING, dtype=np.int64)
-        for category, inside_ in drawn:
-            raw[inside_] = category
-        return self.labels.classes(raw, self.where)
-
-    def _filled(self, outline: Any) -> np.ndarray:
-        try:
-            return filled(outline, self.size)
-        except Exception as error:  # pycocotools raises various exceptions from C code
-            raise TaskError(f"{self.where}: an outline cannot be filled: {error}.") from None
+    annotations: str | None = None
+    images: str | None = None
+    masks: str | None = None
 
 
 class CocoMasksSource(LabelledSource):
@@ -113,17 +40,43 @@ class CocoMasksSource(LabelledSource):
         annotations: Panoptic, instances or stuff JSON.
         images: Folder of the images.
         masks: Folder of panoptic PNGs.
+        train: A second split, to train a dense probe on: the keys that differ from those of the test split.
     """
 
     reader: Literal["coco-masks"]
     annotations: str
     images: str
     masks: str = ""
+    train: TrainParts[TrainCocoMasks] = []
 
     def needs(self) -> list[str]:
-        return [name for name in (self.annotations, self.images, self.masks) if name]
+        own = [name for name in (self.annotations, self.images, self.masks) if name]
+        return list(dict.fromkeys([*own, *(name for split in self._train_splits for name in split.needs())]))
 
     def read(self, folder: Path) -> Dataset:
+        dataset = self._split(folder)
+        if not self.train:
+            return dataset
+        splits = [split._split(folder) for split in self._train_splits]
+        for split, read in zip(self._train_splits, splits, strict=True):
+            if read.class_names != dataset.class_names:
+                raise TaskError(f"{split.annotations} has other categories than {self.annotations}.")
+        images = [image for split in splits for image in split.images]
+        tested, trained = ([image.path for image in part] for part in (dataset.images, images))
+        return Dataset(
+            images=[*dataset.images, *images],
+            masks=[mask for split in (dataset, *splits) for mask in split.masks or ()],
+            train=train_rows(tested, trained),
+            class_names=dataset.class_names,
+        )
+
+    @property
+    def _train_splits(self) -> list[CocoMasksSource]:
+        """Each part of the train split as a source of its own."""
+        return [self.model_copy(update={"train": [], **part.changes}) for part in self.train]
+
+    def _split(self, folder: Path) -> Dataset:
+        """Read one split. Raises TaskError."""
         file = inside(folder, self.annotations)
         found = read_coco(file)
         categories = _categories(file, found.content)

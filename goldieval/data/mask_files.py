@@ -11,12 +11,14 @@ from pydantic import AfterValidator
 from goldieval.core.errors import TaskError, listing
 from goldieval.data.file_names import file_name, picture_file, relative_name
 from goldieval.data.image_source import FileImage
+from goldieval.data.mask_folders import MaskFolders
 from goldieval.data.masks import OUTSIDE, VALUES, FileMask, Labels, label_table
 from goldieval.data.roots import inside
 from goldieval.data.samples import Dataset, ImageSample
-from goldieval.data.source import Source, read_lines, read_names
+from goldieval.data.source import Source, read_names
 from goldieval.data.table_files import read_json_file, read_table, text_in, value_of
-from goldieval.data.walk import LeftOut, files_below, is_leftover, is_picture, left_out_notes
+from goldieval.data.train_split import TrainPart, TrainParts, train_rows
+from goldieval.data.walk import LeftOut, left_out_notes
 
 WITHOUT_MASK = "images without a mask"
 
@@ -77,6 +79,17 @@ class LabelledSource(Source):
         return label_table(values, ignore, self.reduce_zero_label, rest), names
 
 
+class TrainMasks(TrainPart):
+    """Where a part of the train split lies; the fields are those of ``MasksSource``."""
+
+    images: str | None = None
+    masks: str | None = None
+    image_suffix: str | None = None
+    mask_suffix: str | None = None
+    names: str | None = None
+    file: str | None = None
+
+
 class MasksSource(LabelledSource):
     """Two folders with corresponding file names, or a table.
 
@@ -90,6 +103,7 @@ class MasksSource(LabelledSource):
         file: Instead of folders, a table with one row per image.
         image: Column of the image's file name.
         mask: Column of the mask's file name.
+        train: A second split, to train a dense probe on: the keys that differ from those of the test split.
     """
 
     reader: Literal["masks"]
@@ -102,15 +116,35 @@ class MasksSource(LabelledSource):
     file: str = ""
     image: str = "image"
     mask: str = "mask"
+    train: TrainParts[TrainMasks] = []
 
     def needs(self) -> list[str]:
         named = [self.file] if self.file else [self.images, self.masks]
-        return [name for name in (*named, self.names, self.classes) if name]
+        own = [name for name in (*named, self.names, self.classes) if name]
+        return list(dict.fromkeys([*own, *(name for split in self._train_splits for name in split.needs())]))
 
     def read(self, folder: Path) -> Dataset:
         meaning, names = self.labelling(folder)
         left_out: LeftOut = LeftOut()
-        pairs = list(self._rows(folder) if self.file else self._files(folder, left_out))
+        tested = self._pairs(folder, left_out)
+        trained = [pair for split in self._train_splits for pair in split._pairs(folder, left_out)]
+        pairs = [*tested, *trained]
+        return Dataset(
+            images=[ImageSample(image, FileImage(inside(folder, image)), image) for image, _ in pairs],
+            masks=[FileMask(inside(folder, mask), meaning) for _, mask in pairs],
+            train=train_rows(*([image for image, _ in part] for part in (tested, trained))) if self.train else None,
+            class_names=names,
+            notes=left_out_notes(left_out),
+        )
+
+    @property
+    def _train_splits(self) -> list[MasksSource]:
+        """Each part of the train split as a source of its own."""
+        return [self.model_copy(update={"train": [], **part.changes}) for part in self.train]
+
+    def _pairs(self, folder: Path, left_out: LeftOut) -> list[tuple[str, str]]:
+        """Return image and mask of each pair of one split. Raises TaskError if masks are missing."""
+        pairs = list(self._rows(folder) if self.file else self._folders.pairs(folder, left_out))
         lacking = [pair for pair in pairs if not inside(folder, pair[1]).is_file()]
         if lacking and (self.without_mask == "error" or len(lacking) == len(pairs)):
             raise TaskError(
@@ -119,13 +153,11 @@ class MasksSource(LabelledSource):
             )
         for image, _ in lacking:
             left_out[Path(image).suffix.lower(), WITHOUT_MASK] += 1
-        pairs = [pair for pair in pairs if pair not in set(lacking)]
-        return Dataset(
-            images=[ImageSample(image, FileImage(inside(folder, image)), image) for image, _ in pairs],
-            masks=[FileMask(inside(folder, mask), meaning) for _, mask in pairs],
-            class_names=names,
-            notes=left_out_notes(left_out),
-        )
+        return [pair for pair in pairs if pair not in set(lacking)]
+
+    @property
+    def _folders(self) -> MaskFolders:
+        return MaskFolders(self.images, self.masks, self.image_suffix, self.mask_suffix, self.names)
 
     def _rows(self, folder: Path) -> Iterator[tuple[str, str]]:
         for where, row in read_table(inside(folder, self.file)):
@@ -139,59 +171,6 @@ class MasksSource(LabelledSource):
         top, name = inside(folder, below or "."), file_name(where, value_of(where, row, column), column)
         picture_file(where, top, name, column)
         return f"{below}/{relative_name(top, name)}" if below else name
-
-    def _files(self, folder: Path, left_out: LeftOut) -> Iterator[tuple[str, str]]:
-        top, masks = inside(folder, self.images), inside(folder, self.masks)
-        found = files_below(folder, top, left_out, lambda name: self._is_picture(name) or _within(top / name, masks))
-        present = [name for name in found if not self._is_mask_of(top / name, masks)]
-        by_stem: dict[str, str] = {}
-        for name in present:
-            other = by_stem.setdefault(self._stem(name), name)
-            if other is not name:
-                raise TaskError(
-                    f"{top} holds {other} and {name}, two images for one mask. Choose one kind with image_suffix."
-                )
-        if not present:
-            raise TaskError(f"{top} holds no images{self._besides_masks(top, masks)}.")
-        wanted = read_lines(inside(folder, self.names)) if self.names else list(by_stem)
-        if lacking := [name for name in wanted if name not in by_stem]:
-            raise TaskError(f"{len(lacking):,} images of {self.names} are not in {top}: {listing(lacking)}.")
-        self._count_spare(folder, masks, wanted if not self.names else None, left_out)
-        for stem in wanted:
-            yield f"{self.images}/{by_stem[stem]}", f"{self.masks}/{stem}{self.mask_suffix}"
-
-    def _is_picture(self, name: str) -> bool:
-        file = name.rpartition("/")[2]
-        return (file.endswith(self.image_suffix) and not is_leftover(file)) if self.image_suffix else is_picture(name)
-
-    def _is_mask_of(self, file: Path, masks: Path) -> bool:
-        """Return whether a file in the masks' folder is a mask by its ending, unless the images' ending is longer."""
-        if not _within(file, masks):
-            return False
-        exact = len(self.image_suffix) > len(self.mask_suffix) and file.name.endswith(self.image_suffix)
-        return not exact and (file.name.endswith(self.mask_suffix) or not self._is_picture(file.name))
-
-    def _count_spare(self, folder: Path, masks: Path, used: list[str] | None, left_out: LeftOut) -> None:
-        """Count masks without an image, unless the card selects among the images."""
-        if used is None or not masks.is_dir():
-            return
-        there = files_below(folder, masks, LeftOut(), lambda name: name.endswith(self.mask_suffix))
-        spare = {name for name in there if self._is_mask_of(masks / name, masks)}
-        left_out[self.mask_suffix, "masks without a picture"] += len(
-            spare - {f"{stem}{self.mask_suffix}" for stem in used}
-        )
-
-    def _besides_masks(self, top: Path, masks: Path) -> str:
-        if not top.is_relative_to(masks):
-            return ""
-        return f" besides the masks, which end with {self.mask_suffix}: set image_suffix or mask_suffix"
-
-    def _stem(self, name: str) -> str:
-        return name.removesuffix(self.image_suffix) if self.image_suffix else name.rpartition(".")[0]
-
-
-def _within(file: Path, folder: Path) -> bool:
-    return file.is_relative_to(folder)
 
 
 def _named(file: Path) -> dict[int, str]:

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from goldieval.core.errors import TaskError, listing
 from goldieval.core.files import exclusive_lock, set_default_permissions
 from goldieval.core.ledger import cache_root
@@ -46,22 +48,60 @@ def open_columns(path: Path, columns: Sequence[str]) -> tuple[Any, dict[str, Any
     Raises:
         TaskError: The file cannot be read, is too large, or lacks a column.
     """
+    schema = _schema(path)
+    columns = [column_of(name, schema.names) for name in columns]
+    _refuse_lacking(path, schema, columns)
+    try:
+        return _mapped(_unpacked(path, columns)), _features(schema.metadata or {})
+    except Exception as error:
+        raise _unreadable(path, error) from error
+
+
+def open_rows(path: Path, column: str, rows: Sequence[int]) -> Any:
+    """Return some rows of a column of a Parquet file as a memory-mapped ``pyarrow.Table``.
+
+    Args:
+        path: The Parquet file.
+        column: Name of the column.
+        rows: Numbers of the rows, in ascending order.
+
+    Raises:
+        TaskError: As for ``open_columns``.
+    """
+    _refuse_lacking(path, _schema(path), [column])
+    try:
+        return _mapped(_unpacked(path, [column], rows))
+    except Exception as error:
+        raise _unreadable(path, error) from error
+
+
+def holds_text(path: Path, column: str) -> bool:
+    """Return whether a column of a Parquet file holds texts. Raises TaskError if it cannot be read or lacks it."""
+    import pyarrow as pa
+
+    schema = _schema(path)
+    _refuse_lacking(path, schema, [column])
+    return bool(pa.types.is_string(schema.field(column).type) or pa.types.is_large_string(schema.field(column).type))
+
+
+def _schema(path: Path) -> Any:
+    """Return the schema of a Parquet file whose size and features are sound. Raises TaskError."""
     import pyarrow.parquet as pq
 
     try:
         check_regular(path)
         check_parquet(path)
         schema = pq.read_schema(path)
-        features = _features(schema.metadata or {})
+        _features(schema.metadata or {})
     except Exception as error:  # pyarrow's own errors and, for damaged files, many of Python's
         raise _unreadable(path, error) from error
-    columns = [column_of(name, schema.names) for name in columns]
+    return schema
+
+
+def _refuse_lacking(path: Path, schema: Any, columns: Sequence[str]) -> None:
+    """Raise TaskError unless each column occurs exactly once."""
     if lacking := [name for name in dict.fromkeys(columns) if schema.names.count(name) != 1]:
         raise TaskError(f"{path} has no column {', '.join(sorted(lacking))}; it has {schema.names}.")
-    try:
-        return _mapped(_unpacked(path, columns)), features
-    except Exception as error:
-        raise _unreadable(path, error) from error
 
 
 def column_of(path: str, names: Sequence[str]) -> str:
@@ -99,31 +139,49 @@ def _features(metadata: dict[bytes, bytes]) -> dict[str, Any]:
     return about if isinstance(about, dict) else {}
 
 
-def _unpacked(path: Path, columns: Sequence[str]) -> Path:
-    """Return the Arrow file with these columns, written on first use and after each change of the Parquet file."""
+def _unpacked(path: Path, columns: Sequence[str], rows: Sequence[int] | None = None) -> Path:
+    """Return the Arrow file with these columns, written on first use and after each change of the Parquet file.
+
+    Args:
+        path: The Parquet file.
+        columns: Names of columns.
+        rows: Numbers of rows in ascending order; None for all.
+    """
     about = path.stat()
-    identity = json.dumps([str(path.absolute()), about.st_size, about.st_mtime_ns, sorted(set(columns))])
+    parts = [str(path.absolute()), about.st_size, about.st_mtime_ns, sorted(set(columns))]
+    identity = json.dumps(parts if rows is None else [*parts, list(rows)])
     file = cache_root() / "parquet" / f"{hashlib.sha256(identity.encode()).hexdigest()[:32]}.arrow"
     if not file.exists():
         with exclusive_lock(file):
             if not file.exists():
                 file.parent.mkdir(parents=True, exist_ok=True)
                 sweep(file.parent)
-                _unpack(path, sorted(set(columns)), file)
+                _unpack(path, sorted(set(columns)), rows, file)
     return file
 
 
-def _unpack(path: Path, columns: list[str], target: Path) -> None:
+def _unpack(path: Path, columns: list[str], rows: Sequence[int] | None, target: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    wanted = None if rows is None else np.asarray(rows, dtype=np.int64)
+    before = 0
     with pq.ParquetFile(path) as packed, temporary_file(target) as (_, temporary):
         schema = pa.schema([packed.schema_arrow.field(name) for name in columns])
         with pa.OSFile(str(temporary), "wb") as sink, pa.ipc.new_stream(sink, schema) as stream:
             for batch in packed.iter_batches(BATCH, columns=columns):
-                stream.write_batch(batch.select(columns))
+                stream.write_batch(_taken(batch.select(columns), wanted, before))
+                before += batch.num_rows
         set_default_permissions(temporary)
         temporary.replace(target)
+
+
+def _taken(batch: Any, wanted: np.ndarray | None, before: int) -> Any:
+    """Return those rows of a batch that are wanted; ``before`` is the number of rows in front of it."""
+    if wanted is None:
+        return batch
+    first, end = np.searchsorted(wanted, [before, before + batch.num_rows])
+    return batch.take(wanted[first:end] - before)
 
 
 def _mapped(file: Path) -> Any:

@@ -23,15 +23,18 @@ class ParquetImage(EncodedImage):
         column: Column of the images.
         row: Row in the table.
         file: Parquet file of the table.
+        number: Row in the file, if the table has only some of its rows.
     """
 
     table: Any
     column: str
     row: int
     file: Path | None = None
+    number: int | None = None
 
     def place(self) -> Place | None:
-        return Place(self.file, f"{self.column} {self.row}") if self.file is not None else None
+        number = self.row if self.number is None else self.number
+        return Place(self.file, f"{self.column} {number}") if self.file is not None else None
 
     def read(self) -> bytes:
         value = self.table.column(self.column)[self.row].as_py()

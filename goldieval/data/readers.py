@@ -24,6 +24,7 @@ from goldieval.data.mask_files import MasksSource
 from goldieval.data.matlab import MatlabSource
 from goldieval.data.parallel_lines import ParallelLinesSource
 from goldieval.data.parquet import ParquetSource
+from goldieval.data.questions import QuestionsSource
 from goldieval.data.relevance import RelevanceSource
 from goldieval.data.shapes.reader import ShapesSource
 from goldieval.data.sidecar import SidecarSource
@@ -51,6 +52,7 @@ AnySource = Annotated[
     | MatlabSource
     | ParallelLinesSource
     | ParquetSource
+    | QuestionsSource
     | RelevanceSource
     | ShapesSource
     | SidecarSource

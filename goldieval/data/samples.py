@@ -11,6 +11,7 @@ import numpy as np
 
 from goldieval.core.errors import TaskError, listing
 from goldieval.core.paths import GIVEN
+from goldieval.data.axes import along
 from goldieval.data.file_names import escape_undecodable
 from goldieval.data.image_source import ImageSource
 from goldieval.data.text_files import check_encodable
@@ -73,6 +74,7 @@ class Dataset:
     """Images with labels, or images with texts; a task family checks for the parts that it requires.
 
     A query is a box or, without boxes, a row of ``choices`` or, without choices, a text or, without texts, an image.
+    The ``axes.Layout`` of each field says what its entries belong to, from which ``data.subset`` selects them.
 
     Attributes:
         images: The images.
@@ -108,34 +110,34 @@ class Dataset:
         notes: Lines on what was left out or looks wrong, for the terminal and the record.
     """
 
-    images: list[ImageSample]
-    labels: np.ndarray | None = None
+    images: list[ImageSample] = field(metadata=along("image"))
+    labels: np.ndarray | None = field(default=None, metadata=along("image"))
     class_names: list[str] | None = None
-    texts: list[TextSample] = field(default_factory=list)
-    positives: np.ndarray | None = None
-    owner: np.ndarray | None = None
-    text_queries: np.ndarray | None = None
-    image_queries: np.ndarray | None = None
-    absent_positives: np.ndarray | None = None
-    alike: np.ndarray | None = None
-    choices: np.ndarray | None = None
+    texts: list[TextSample] = field(default_factory=list, metadata=along("text"))
+    positives: np.ndarray | None = field(default=None, metadata=along(refers_to=("text", "image")))
+    owner: np.ndarray | None = field(default=None, metadata=along("text", ("image",)))
+    text_queries: np.ndarray | None = field(default=None, metadata=along("text"))
+    image_queries: np.ndarray | None = field(default=None, metadata=along("image"))
+    absent_positives: np.ndarray | None = field(default=None, metadata=along("image"))
+    alike: np.ndarray | None = field(default=None, metadata=along(refers_to=("image", "image")))
+    choices: np.ndarray | None = field(default=None, metadata=along("query", ("image", "text")))
     trues: int = 1
-    groups: np.ndarray | None = None
-    answers: np.ndarray | None = None
-    types: np.ndarray | None = None
-    agreement: np.ndarray | None = None
-    references: list[list[str]] | None = None
-    options: list[list[str]] | None = None
-    hints: list[str] | None = None
-    sets: np.ndarray | None = None
-    train: np.ndarray | None = None
-    masks: list[MaskSource] | None = None
-    depths: list[DepthSource] | None = None
+    groups: np.ndarray | None = field(default=None, metadata=along("query"))
+    answers: np.ndarray | None = field(default=None, metadata=along("text"))
+    types: np.ndarray | None = field(default=None, metadata=along("text"))
+    agreement: np.ndarray | None = field(default=None, metadata=along("text"))
+    references: list[list[str]] | None = field(default=None, metadata=along("text"))
+    options: list[list[str]] | None = field(default=None, metadata=along("text"))
+    hints: list[str] | None = field(default=None, metadata=along("text"))
+    sets: np.ndarray | None = field(default=None, metadata=along("query"))
+    train: np.ndarray | None = field(default=None, metadata=along("image"))
+    masks: list[MaskSource] | None = field(default=None, metadata=along("image"))
+    depths: list[DepthSource] | None = field(default=None, metadata=along("image"))
     boxes: Boxes | None = None
-    shown: np.ndarray | None = None
-    candidates: np.ndarray | None = None
+    shown: np.ndarray | None = field(default=None, metadata=along("image"))
+    candidates: np.ndarray | None = field(default=None, metadata=along(refers_to=("text", "image")))
     prompts: list[str] = field(default_factory=list)
-    strata: dict[str, np.ndarray] = field(default_factory=dict)
+    strata: dict[str, np.ndarray] = field(default_factory=dict, metadata=along("query"))
     notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:

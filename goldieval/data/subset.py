@@ -3,58 +3,90 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from goldieval.core.errors import TaskError
+from goldieval.data.axes import Axis, Layout, layouts
+from goldieval.data.boxes import Boxes
 from goldieval.data.cropped import CroppedImage
 from goldieval.data.image_source import FileImage, ImageSource
 from goldieval.data.samples import Dataset
 
 
+@dataclass(frozen=True)
+class _Kept:
+    """Items of each axis that are kept.
+
+    Attributes:
+        masks: Whether each item of an axis is kept, (items of the axis,).
+    """
+
+    masks: dict[Axis, np.ndarray]
+
+    def rows(self, axis: Axis, values: Any) -> Any:
+        """Return the entries of kept items, of an array, of a list, or of each array of a mapping."""
+        mask = self.masks[axis]
+        if isinstance(values, dict):
+            return {name: self.rows(axis, each) for name, each in values.items()}
+        if isinstance(values, np.ndarray):
+            return values[mask]
+        return [value for value, is_kept in zip(values, mask, strict=True) if is_kept]
+
+    def refer_to_kept(self, values: np.ndarray, axes: tuple[Axis, ...]) -> np.ndarray:
+        """Return which entries refer to kept items only, (entries,).
+
+        Args:
+            values: Indices, (entries, ...) or, of several axes, (entries, ..., axes).
+            axes: Axes that they refer to.
+        """
+        columns = values[..., None] if len(axes) == 1 else values
+        complete = [self.masks[axis][columns[..., place]] for place, axis in enumerate(axes)]
+        all_kept: np.ndarray = np.logical_and.reduce(complete).reshape(len(values), -1).all(axis=1)
+        return all_kept
+
+    def renumbered(self, values: np.ndarray, axes: tuple[Axis, ...]) -> np.ndarray:
+        """Return indices among all items as indices among kept ones; arguments as of ``refer_to_kept``."""
+        columns = values[..., None] if len(axes) == 1 else values
+        new = [(np.cumsum(self.masks[axis]) - 1)[columns[..., place]] for place, axis in enumerate(axes)]
+        return np.stack(new, axis=-1).reshape(values.shape)
+
+
 def keep_images(dataset: Dataset, keep: np.ndarray) -> Dataset:
-    """Return the dataset with the images selected by the mask ``keep``, shape (images,), and their texts."""
-    images = [image for image, kept in zip(dataset.images, keep, strict=True) if kept]
-    labels = dataset.labels[keep] if dataset.labels is not None else None
-    part = Dataset(images, labels, dataset.class_names, notes=dataset.notes)
-    part.train = dataset.train[keep] if dataset.train is not None else None
-    part.shown = dataset.shown[keep] if dataset.shown is not None else None
-    if dataset.masks is not None:
-        part.masks = [mask for mask, kept in zip(dataset.masks, keep, strict=True) if kept]
-    part.prompts = dataset.prompts
-    part.image_queries = dataset.image_queries[keep] if dataset.image_queries is not None else None
-    part.absent_positives = dataset.absent_positives[keep] if dataset.absent_positives is not None else None
-    if dataset.alike is not None:
-        part.alike = (np.cumsum(keep) - 1)[dataset.alike[keep[dataset.alike].all(axis=1)]]
-    if dataset.boxes is not None:
-        return _keep_boxes(dataset, part, keep)
+    """Return the dataset with the images selected by the mask ``keep``, shape (images,), and what belongs to them.
+
+    Raises:
+        TaskError: The data have boxes, but none of these images has one.
+    """
+    boxes, kept = (None, _kept(dataset, keep)) if dataset.boxes is None else _kept_boxes(dataset, dataset.boxes, keep)
+    parts = {name: _part(getattr(dataset, name), layout, kept) for name, layout in layouts(dataset).items()}
+    return replace(dataset, boxes=boxes, **parts)
+
+
+def _part(values: Any, layout: Layout, kept: _Kept) -> Any:
+    """Return the entries of a field that belong and refer to kept items, renumbered; None for an absent field."""
+    if values is None:
+        return None
+    if layout.along is not None:
+        values = kept.rows(layout.along, values)
+    if not layout.refers_to:
+        return values
+    if layout.along is None:
+        values = values[kept.refer_to_kept(values, layout.refers_to)]
+    return kept.renumbered(values, layout.refers_to)
+
+
+def _kept(dataset: Dataset, keep: np.ndarray) -> _Kept:
+    """Return the images, texts and queries of data without boxes that remain with the images of a mask."""
     if dataset.owner is None:
-        part.strata = {name: mask[keep] for name, mask in dataset.strata.items()}
-        return part
-    keep_text = queries = keep[dataset.owner] & _complete(dataset, keep)
-    new_image, new_text = np.cumsum(keep) - 1, np.cumsum(keep_text) - 1
-    part.texts = [text for text, kept in zip(dataset.texts, keep_text, strict=True) if kept]
-    part.owner = new_image[dataset.owner[keep_text]]
-    part.text_queries = dataset.text_queries[keep_text] if dataset.text_queries is not None else None
-    part.answers = dataset.answers[keep_text] if dataset.answers is not None else None
-    part.types = dataset.types[keep_text] if dataset.types is not None else None
-    part.agreement = dataset.agreement[keep_text] if dataset.agreement is not None else None
-    if dataset.positives is not None:
-        text, image = dataset.positives[keep_text[dataset.positives[:, 0]] & keep[dataset.positives[:, 1]]].T
-        part.positives = np.stack([new_text[text], new_image[image]], axis=1)
-    if dataset.candidates is not None:
-        text, image = dataset.candidates[keep_text[dataset.candidates[:, 0]]].T
-        part.candidates = np.stack([new_text[text], new_image[image]], axis=1)
+        return _Kept({"image": keep, "text": np.zeros(len(dataset.texts), dtype=bool), "query": keep})
+    text = keep[dataset.owner] & _complete(dataset, keep)
+    kept = _Kept({"image": keep, "text": text, "query": text})
     if dataset.choices is not None:
-        image, text = dataset.choices[..., 0], dataset.choices[..., 1]
-        queries = (keep[image] & keep_text[text]).all(axis=1)
-        part.choices = np.stack([new_image[image[queries]], new_text[text[queries]]], axis=-1)
-        part.sets = dataset.sets[queries] if dataset.sets is not None else None
-        part.groups = dataset.groups[queries] if dataset.groups is not None else None
-        part.trues = dataset.trues
-    part.strata = {name: mask[queries] for name, mask in dataset.strata.items()}
-    return part
+        kept.masks["query"] = kept.refer_to_kept(dataset.choices, ("image", "text"))
+    return kept
 
 
 def _complete(dataset: Dataset, keep: np.ndarray) -> np.ndarray:
@@ -66,24 +98,22 @@ def _complete(dataset: Dataset, keep: np.ndarray) -> np.ndarray:
     return complete
 
 
-def _keep_boxes(dataset: Dataset, part: Dataset, keep: np.ndarray) -> Dataset:
-    """Add the boxes on the images selected by the mask ``keep`` to ``part``, with the texts that are their candidates.
+def _kept_boxes(dataset: Dataset, boxes: Boxes, keep: np.ndarray) -> tuple[Boxes, _Kept]:
+    """Return the boxes on the images selected by the mask ``keep``, and what remains with them.
 
     Raises:
         TaskError: None of these images has a box.
     """
-    assert dataset.boxes is not None
-    boxes, kept = dataset.boxes.on(keep)
-    if not len(boxes):
-        raise TaskError(f"none of these {len(part.images):,} images has a box: take more of them.")
-    part.boxes, part.strata = boxes, {name: mask[kept] for name, mask in dataset.strata.items()}
-    if boxes.candidates is None:
-        return part
-    used, place = np.unique(boxes.candidates[boxes.candidates >= 0], return_inverse=True)
-    renumbered = np.full_like(boxes.candidates, -1)
-    renumbered[boxes.candidates >= 0] = place
-    part.boxes, part.texts = replace(boxes, candidates=renumbered), [dataset.texts[row] for row in used]
-    return part
+    part, query = boxes.on(keep)
+    if not len(part):
+        raise TaskError(f"none of these {int(keep.sum()):,} images has a box: take more of them.")
+    text = np.zeros(len(dataset.texts), dtype=bool)
+    kept = _Kept({"image": keep, "text": text, "query": query})
+    if part.candidates is None:
+        return part, kept
+    text[part.candidates[part.candidates >= 0]] = True
+    renumbered = np.where(part.candidates < 0, part.candidates, kept.renumbered(part.candidates, ("text",)))
+    return replace(part, candidates=renumbered), kept
 
 
 def limited(dataset: Dataset, most: int) -> Dataset:

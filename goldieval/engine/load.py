@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -137,7 +138,7 @@ def _load(task: Task, folder: Path, limit: int | None, workers: int, subset: str
             for image, error in zip(images, results, strict=True)
             if isinstance(error, OSError)
         },
-        sha256=data_hash(prepared.dataset, keys, mask_keys),
+        sha256=data_hash(prepared.dataset, keys, mask_keys, _depth_keys(prepared.dataset, workers)),
         seen=seen,
         prepared_sha256=prepared_sha256,
         present=present_count,
@@ -178,6 +179,12 @@ def _mask_keys(prepared: Prepared[Any], seen: dict[str, int], workers: int) -> l
     checked = check_masks(dataset.images, dataset.masks, seen["classes"], workers)
     dataset.notes = [*dataset.notes, *without_pixels(checked.pixels, prepared.class_labels or ())]
     return checked.keys
+
+
+def _depth_keys(dataset: Dataset, workers: int) -> list[str]:
+    """Return the content keys of the depth maps. Raises TaskError if one cannot be read."""
+    with ThreadPoolExecutor(workers) as pool:
+        return list(pool.map(lambda depth: depth.key(), dataset.depths or ()))
 
 
 def prepare_and_count(task: Task, folder: Path) -> tuple[Prepared[Any], dict[str, int], str]:

@@ -5,7 +5,6 @@ The ground truth is never resized. Intersections and unions are summed over all 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,18 +17,18 @@ from goldieval.families.base import Family, Scored, TaskRun, params_of
 from goldieval.families.classes import distinct_texts
 from goldieval.families.segmentation_classes import SegmentationPrepared, segmentation_classes
 from goldieval.families.segmentation_maps import gathered, predicted_maps
+from goldieval.families.segmentation_outcomes import area_columns, class_scores
 from goldieval.families.segmentation_predictor import predictor
 from goldieval.families.shared_work import leave_out_failed
 from goldieval.families.side_by_side import DrawnPicture, side_by_side
 from goldieval.metrics import miou
 from goldieval.models.adapter import Dense, Model
 from goldieval.models.inputs import Batching
-from goldieval.records.parts import ClassScore, Ties
+from goldieval.records.parts import Ties
 from goldieval.tasks.card import Task
 from goldieval.tasks.params import SegmentationParams
 from goldieval.tasks.prompts import PROMPTS, check_prompts, digest, fill, resolve
 
-AREAS = ("intersection", "union", "predicted", "labelled")  # in the order of metrics.miou
 NO_PATCHES = "this model gives no patch features: its adapter has no dense(pixels, attention)."
 
 
@@ -124,7 +123,7 @@ class Segmentation(Family[SegmentationPrepared, SegmentationEvidence]):
             "direction": np.full(len(images), "segmentation", dtype=object),
             "sample_id": ids,
             "cluster_id": ids,
-            **{name: _lists(evidence.areas[:, row]) for row, name in enumerate(AREAS)},
+            **area_columns(evidence.areas),
             "image": np.asarray([image.path for image in images], dtype=object),
         }
         if evidence.small:
@@ -134,7 +133,7 @@ class Segmentation(Family[SegmentationPrepared, SegmentationEvidence]):
             outcomes,
             Ties(),
             [],
-            classes=_by_class(classes.labels, total),
+            classes=class_scores(classes.labels, total[None]),
             pixels={
                 "all": evidence.pixels,
                 "ignored": evidence.pixels - int(labelled.sum()),
@@ -145,22 +144,3 @@ class Segmentation(Family[SegmentationPrepared, SegmentationEvidence]):
 
 
 FAMILY = Segmentation()
-
-
-def _lists(areas: np.ndarray) -> np.ndarray:
-    """Return a column of lists, one list of integers per row."""
-    column = np.empty(len(areas), dtype=object)
-    column[:] = areas.tolist()
-    return column
-
-
-def _by_class(labels: Sequence[str], total: np.ndarray) -> dict[str, ClassScore]:
-    iou, accuracy = miou.per_class(total)
-    return {
-        label: ClassScore(
-            iou=None if np.isnan(iou[row]) else float(iou[row]),
-            accuracy=None if np.isnan(accuracy[row]) else float(accuracy[row]),
-            pixels=int(total[miou.LABELLED, row]),
-        )
-        for row, label in enumerate(labels)
-    }

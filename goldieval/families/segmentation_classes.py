@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from goldieval.core.errors import TaskError, listing
 from goldieval.data.mask_files import LabelledSource
@@ -12,6 +13,21 @@ from goldieval.families.mmseg_parts import Definition, definition
 from goldieval.tasks.card import Task
 from goldieval.tasks.params import SegmentationParams
 from goldieval.tasks.prompts import CLASS_NAMES, resolve
+
+
+class ClassParams(Protocol):
+    """The parameters that name classes.
+
+    Attributes:
+        definition: data set of mmsegmentation whose classes the labels have.
+        class_names: name of each class in label order, or a text file with one per line.
+    """
+
+    @property
+    def definition(self) -> str: ...
+
+    @property
+    def class_names(self) -> str | list[str] | None: ...
 
 
 @dataclass(frozen=True)
@@ -50,7 +66,7 @@ class SegmentationPrepared(Prepared[SegmentationParams]):
         return self.classes.labels
 
 
-def segmentation_classes(task: Task, params: SegmentationParams, in_data: list[str] | None) -> SegmentationClasses:
+def segmentation_classes(task: Task, params: ClassParams, in_data: list[str] | None) -> SegmentationClasses:
     """Return the classes of a task.
 
     Args:

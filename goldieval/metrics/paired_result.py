@@ -55,6 +55,21 @@ class Paired:
     def difference(self) -> float:
         return self.b - self.a
 
+    def scaled(self, factor: float) -> Paired:
+        """Return the same comparison of scores that are a multiple of these."""
+        ends = [None if end is None else factor * end for end in (self.low, self.high)]
+        tails = [None if tail is None else tail.scaled(factor) for tail in (self.exchange, self.bootstrap)]
+        return replace(
+            self,
+            a=factor * self.a,
+            b=factor * self.b,
+            low=ends[0],
+            high=ends[1],
+            standard_error=factor * self.standard_error,
+            exchange=tails[0],
+            bootstrap=tails[1],
+        )
+
     def minimum_detectable_difference(self, level: float = LEVEL) -> float:
         """Return the smallest difference that this test detects with 80 % power, on samples like these."""
         if self.exchange is None:

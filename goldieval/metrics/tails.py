@@ -26,6 +26,10 @@ class Tail:
         """Mean square of the sizes under the distribution of which ``p`` is the upper tail."""
         return float(self.sizes**2 @ (self.p - np.append(self.p[1:], 0.0)))
 
+    def scaled(self, factor: float) -> Tail:
+        """Return the tail of a multiple of the difference."""
+        return Tail(factor * self.sizes, self.p)
+
     def critical(self, level: float) -> float:
         """Return the size from which p is at most ``level``; 0 without sizes, the largest where none is rejected.
 

@@ -52,4 +52,13 @@ METRES = Unit("metres", stored_as="metres", more_digits=2)
 COUNT = Unit("count", stored_as="count", whole=True)
 NATS = Unit("nats", stored_as="nats", more_digits=2, bounds=(0.0, math.inf))
 SQUARED_ERROR = Unit("squared error", stored_as="squared error", more_digits=2, bounds=(0.0, 2.0))
-UNITS = {unit.name: unit for unit in (PERCENT, RANK, POINTS, SCORE, METRES, COUNT, NATS, SQUARED_ERROR)}
+RELATIVE_ERROR = Unit("relative error", stored_as="relative error", more_digits=2, bounds=(0.0, math.inf))
+LOG10_ERROR = Unit("log10 error", stored_as="log10 error", more_digits=2, bounds=(0.0, math.inf))
+LOG_ERROR = Unit("log error x 100", scale=100.0, stored_as="log error", bounds=(0.0, math.inf))
+UNITS = {
+    unit.name: unit
+    for unit in (
+        *(PERCENT, RANK, POINTS, SCORE, METRES, COUNT, NATS, SQUARED_ERROR),
+        *(RELATIVE_ERROR, LOG10_ERROR, LOG_ERROR),
+    )
+}

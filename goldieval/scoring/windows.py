@@ -31,6 +31,11 @@ def starts(length: int, crop: int, stride: int) -> list[int]:
     return [max(min(number * stride + crop, length) - crop, 0) for number in range(count)]
 
 
+def upsampling(cells: int, pixels: int) -> torch.Tensor:
+    """Return the matrix that upsamples cells to pixels along one side, bilinearly, shape (pixels, cells)."""
+    return F.interpolate(torch.eye(cells)[None], size=pixels, mode="linear", align_corners=False)[0].T
+
+
 def spread(length: int, target: int, cells: int, crop: int, stride: int) -> torch.Tensor:
     """Return the matrix that upsamples, averages and resizes along one side, shape (target, windows * cells).
 
@@ -42,7 +47,7 @@ def spread(length: int, target: int, cells: int, crop: int, stride: int) -> torc
         stride: Pixels between windows.
     """
     firsts, side = starts(length, crop, stride), min(crop, length)
-    window = F.interpolate(torch.eye(cells)[None], size=side, mode="linear", align_corners=False)[0].T
+    window = upsampling(cells, side)
     placed, covered = torch.zeros(length, len(firsts) * cells), torch.zeros(length, 1)
     for number, first in enumerate(firsts):
         placed[first : first + side, number * cells : (number + 1) * cells] = window
@@ -101,17 +106,40 @@ def slide(
         stride: Pixels between windows.
         batch: Number of windows encoded at a time.
     """
-    tops, lefts = (starts(length, crop, stride) for length in pixels.shape[1:])
-    places = [(top, left) for top in tops for left in lefts]
+    height, width = pixels.shape[1:]
+    places = corners(height, width, crop, stride)
     parts = []
     for first in range(0, len(places), batch):
         windows = [pixels[:, top : top + crop, left : left + crop] for top, left in places[first : first + batch]]
         parts.append(encode(torch.stack(windows)).float())
-    logits = torch.cat(parts)
+    return placed(torch.cat(parts), (height, width), size, crop, stride)
+
+
+def corners(height: int, width: int, crop: int, stride: int) -> list[tuple[int, int]]:
+    """Return first row and first column of every window of an image, row by row.
+
+    >>> corners(100, 300, 224, 112)
+    [(0, 0), (0, 76)]
+    """
+    return [(top, left) for top in starts(height, crop, stride) for left in starts(width, crop, stride)]
+
+
+def placed(
+    logits: torch.Tensor, image: tuple[int, int], size: tuple[int, int], crop: int, stride: int
+) -> SlidingLogits:
+    """Put the logits of all windows of an image side by side.
+
+    Args:
+        logits: Those of each window in the order of ``corners``, shape (windows, texts, rows, columns).
+        image: Height and width of the image that the windows lie on.
+        size: Height and width of the original image.
+        crop: Window size in pixels.
+        stride: Pixels between windows.
+    """
+    down, across = (len(starts(length, crop, stride)) for length in image)
     rows, columns = logits.shape[2:]
-    placed = logits.view(len(tops), len(lefts), -1, rows, columns).permute(2, 0, 3, 1, 4)
-    grid = placed.flatten(3, 4).flatten(1, 2)
-    sides = zip(pixels.shape[1:], size, (rows, columns), strict=True)
+    grid = logits.view(down, across, -1, rows, columns).permute(2, 0, 3, 1, 4).flatten(3, 4).flatten(1, 2)
+    sides = zip(image, size, (rows, columns), strict=True)
     vertical, horizontal = (spread(length, target, cells, crop, stride) for length, target, cells in sides)
     return SlidingLogits(grid.contiguous(), vertical, horizontal)
 

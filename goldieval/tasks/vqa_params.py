@@ -44,15 +44,19 @@ class VqaParams(FamilyParams):
             TextVQA), ``vqa-lavis`` (the official evaluation before 2018), ``vizwiz``; ``gqa``; ``letter`` (of an
             option: ScienceQA); ``yes-no`` (POPE); ``mme`` (two questions per picture and subtask). ``vqa`` and the last
             four have a form ``-lmms-eval`` each.
-        prompt: what a model that follows instructions is asked, with the places ``{question}``, ``{options}`` and
-            ``{hint}``. A model that answers plain questions gets the question alone.
+        prompt: what a model that follows instructions is asked, with the places ``{question}``, ``{options}`` (a line
+            ``A. text`` for each) and ``{hint}``. A line of the prompt whose options or hint are empty is left out. A
+            model that answers plain questions gets the question alone.
         longest_answer: maximum number of tokens that a model that follows instructions generates.
+        submission: format of the file that is written for the benchmark's server, beside the record; then the data
+            need no true answers. Empty for none.
     """
 
     strata: Strata = []
     rule: RuleName = "exact"
     prompt: Annotated[str, AfterValidator(_with_question)] = "{question}"
     longest_answer: Annotated[int, Field(ge=1, le=4096)] = 16
+    submission: Literal["", "vqav2", "vizwiz"] = ""
 
     def mode(self, model_mode: str, requested: str | None = None) -> Literal["generate"]:
         """Return the one mode: the model generates its answers, and no embeddings are compared."""

@@ -18,7 +18,7 @@ from goldieval import evaluate, load_model
 from goldieval.core import reading
 from goldieval.core.errors import GoldievalError, TaskError
 from goldieval.data import parquet_columns, table_files, table_formats
-from goldieval.data.coco_masks import PanopticMask
+from goldieval.data.coco_pixels import PanopticMask
 from goldieval.data.image_source import FileImage
 from goldieval.data.masks import FileMask, label_table, read_values
 from goldieval.data.webdataset import samples_of

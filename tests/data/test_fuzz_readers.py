@@ -90,6 +90,19 @@ ANSWERS = {
         for number in (1, 2)
     ]
 }
+ASKED = [
+    {
+        "image": f"p{number}.png",
+        "id": number,
+        "question": "What is it?",
+        "answer": number,
+        "choices": ["a cat", "a dog"],
+        "answers": [{"answer": "cat"}, {"answer": "dog"}],
+        "told": ["here", "there"],
+        "kind": "one",
+    }
+    for number in range(2)
+]
 SIDECAR = {"image": "p0.png", "caption": "a cat", "extra": "it sits"}
 
 
@@ -334,6 +347,18 @@ CASES = {
         {"questions": "q.json", "annotations": "a.json", "gallery": "g.json", "images": "."},
         {"q.json": (QUESTIONS, as_json), "a.json": (ANSWERS, as_json), "g.json": (COCO, as_json)},
     ),
+    "questions": Case(
+        "questions",
+        "vqa",
+        {"file": "q.jsonl", "answers": "answers", "hint": "told", "type": "kind", "question_id": ["id"]},
+        {"q.jsonl": (ASKED, as_json_lines)},
+    ),
+    "questions with options": Case(
+        "questions",
+        "vqa",
+        {"file": "q.json", "options": "choices", "answer": "answer", "strata": ["kind"], "where": {"kind": "one"}},
+        {"q.json": (ASKED, as_json)},
+    ),
     "jsonl": Case("table", "retrieval", {"file": "t.jsonl", "caption": "caption"}, {"t.jsonl": (ROWS, as_json_lines)}),
     "json lists": Case(
         "table",
@@ -523,6 +548,27 @@ def test_columns_of_parquet(pictures: Path, rows: Any, data: st.DataObject) -> N
     column, family = data.draw(st.sampled_from((("caption", "retrieval"), ("label", "zeroshot"))))
     case = Case("parquet", family, {"path": "parquet", column: column}, {})
     reads_or_refuses(task_of(case, pictures), folder)
+
+
+@given(rows=mutated([row | {"image": {"bytes": b"", "path": "x"}} for row in ASKED]), data=st.data())
+@many(25)
+def test_questions_of_parquet(pictures: Path, rows: Any, data: st.DataObject) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        stream = BytesIO()
+        pq.write_table(pa.Table.from_pylist(rows), stream)
+    except Exception:
+        return  # no such table can be written
+    folder = pictures / "asked"
+    folder.mkdir(exist_ok=True)
+    (folder / "p.parquet").write_bytes(data.draw(damaged(stream.getvalue())))
+    images = {"image_id": "id", "image_table": {"file": "*.parquet"}}
+    choice = {"answer": "answer", "options": "choices", "image_id": "id"}
+    for asked in ({"answers": "answers", "hint": "told"}, choice, {"answer": "kind"} | images):
+        case = Case("questions", "vqa", {"path": "asked", "file": "*.parquet", **asked}, {})
+        reads_or_refuses(task_of(case, pictures), folder)
 
 
 # Folders

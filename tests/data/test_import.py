@@ -168,7 +168,11 @@ REFUSED: dict[str, tuple[Callable[[Path], None], list[str], str]] = {
     "captions are no classes": (_two_captions, ["--family", "zeroshot"], "no column looks like classes; name one of"),
     "nothing": (lambda folder: folder.mkdir(), [], "mine holds no images with captions, classes or masks"),
     "no folder": (lambda folder: None, [], "mine is not a folder"),
-    "no family": (_two_captions, ["--family", "vqa"], "choose retrieval, zeroshot, segmentation or choice"),
+    "no family": (
+        _two_captions,
+        ["--family", "vqa"],
+        "retrieval, zeroshot, segmentation, dense-probe or choice",
+    ),
     "name is taken": (_two_captions, ["--name", "cifar10"], "a task 'cifar10' exists already"),
 }
 

@@ -9,13 +9,19 @@ from typing import Any
 import numpy as np
 import PIL
 import pytest
+import torch
 from pydantic import ValidationError
 
 from goldieval.core.errors import TaskError
+from goldieval.data.shapes.draw import instance_mask
 from goldieval.data.shapes.language import short_captions
 from goldieval.data.shapes.reader import SceneImage, ShapesSource
 from goldieval.data.shapes.relevance import satisfies
-from goldieval.data.shapes.world import sample_scene
+from goldieval.data.shapes.segments import SceneMask
+from goldieval.data.shapes.world import HELD_OUT, SEEN_CLASSES, sample_scene
+from goldieval.families.mmseg_parts import areas
+from goldieval.metrics import miou
+from goldieval.scoring.windows import SlidingLogits, spread
 
 
 def source(**changes: Any) -> ShapesSource:
@@ -83,3 +89,54 @@ def test_wrong_fields_are_refused(changes: dict[str, Any], key: str) -> None:
 
 def test_nothing_is_needed_on_disk() -> None:
     assert source().needs() == []
+
+
+def test_dense_probe_has_the_classes_of_train_and_no_label_for_others() -> None:
+    data = source(content="dense-probe", scenes=60, train_scenes=50).read(Path("nowhere"))
+    assert data.train is not None and data.masks is not None and data.class_names is not None
+    held_out = {f"{colour} {shape}" for colour, shape in HELD_OUT}
+    assert len(data.class_names) == 56 and not held_out & set(data.class_names)
+    ids = [image.id for image in data.images]
+    assert data.train.sum() == 50 and [id.startswith("train") for id in ids] == data.train.tolist()
+    unlabelled = 0
+    for id, mask in zip(ids, data.masks, strict=True):
+        split, _, index = id.partition("-")
+        scene = sample_scene("train" if split == "train" else "test", int(index))
+        instances, read = instance_mask(scene, 32), mask.read()
+        assert read.max() >= 0, "a scene without any class of train is left out"
+        for number, obj in enumerate(scene.objects, start=1):
+            name = f"{obj.colour} {obj.shape}"
+            label = -1 if name in held_out else data.class_names.index(name)
+            unlabelled += label == -1
+            assert (read[instances == number] == label).all()
+        assert (read[instances == 0] == -1).all()
+    assert unlabelled > 0 and len({mask.key() for mask in data.masks}) == len(data.masks)
+
+
+def test_masks_of_other_classes_have_other_keys() -> None:
+    """And the key of all 64 classes is the one that results of the past hold."""
+    scene = sample_scene("test", 0)
+    assert SceneMask(scene, 32).key() != SceneMask(scene, 32, SEEN_CLASSES).key()
+    assert SceneMask(scene, 32).key() == hashlib.sha256(f"{scene.to_json()}\n32\nmask, drawing 1".encode()).hexdigest()
+
+
+def test_scores_of_patches_can_label_almost_every_pixel() -> None:
+    """The ceiling that the card of the dense probe states, with an 8 x 8 grid of patches: distances to each class."""
+    data = source(content="dense-probe", scenes=60, train_scenes=1, resolution=128).read(Path("nowhere"))
+    assert data.train is not None and data.masks is not None
+    matrix, total = spread(64, 128, 8, 64, 32), np.zeros((4, 56), dtype=np.int64)
+    centres = np.arange(8) * 16 + 7.5
+    for mask in [mask for mask, train in zip(data.masks, data.train, strict=True) if not train]:
+        truth = mask.read()
+        present = np.unique(truth[truth >= 0])
+        scores = [_nearness(centres, *np.nonzero(truth == label)) for label in present]
+        logits = SlidingLogits(torch.tensor(np.stack(scores)), matrix, matrix).whole()
+        predicted = torch.from_numpy(present[logits.argmax(0).numpy()].astype(np.int64))
+        total += areas(predicted, torch.from_numpy(truth.astype(np.int64)), 56)
+    assert np.nanmean(miou.per_class(total)[0]) > 0.999
+
+
+def _nearness(centres: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Minus the distance from the centre of each patch to the nearest of the pixels."""
+    squares = (centres[:, None, None] - rows) ** 2 + (centres[None, :, None] - columns) ** 2
+    return -np.sqrt(squares.min(-1)).astype(np.float32)

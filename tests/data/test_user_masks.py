@@ -206,7 +206,7 @@ def test_grey_masks_of_few_bits_keep_their_values(bits: int) -> None:
 
 
 def test_a_panoptic_segment_0_that_is_listed_is_a_segment() -> None:
-    from goldieval.data.coco_masks import PanopticMask
+    from goldieval.data.coco_pixels import PanopticMask
     from goldieval.data.masks import label_table
 
     Image.fromarray(np.uint8([[[0, 0, 0], [7, 0, 0]]])).save("p.png")

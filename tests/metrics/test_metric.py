@@ -43,7 +43,8 @@ TASKS = ["shapes-retrieval", "shapes-zeroshot", "shapes-composition"]
         "mean_accuracy": "accuracy, mean of groups",
         "group_score": "group score",
         "miou": "mIoU",
-        "rmse": "rmse",
+        "rmse": "RMSE",
+        "delta1": "δ1",
         "average": "average",
     }.items(),
 )

@@ -223,14 +223,14 @@ def voc(root: Path) -> Path:
     return root / "VOCdevkit"
 
 
-def cityscapes(root: Path) -> Path:
-    for city in ("frankfurt", "lindau"):
+def cityscapes(root: Path, splits: Sequence[str] = ("val",)) -> Path:
+    for split, city in ((split, city) for split in splits for city in ("frankfurt", "lindau")):
         for number in range(2):
-            stem = f"{city}/{city}_{number}_"
-            picture(root / f"cityscapes/leftImg8bit/val/{stem}leftImg8bit.png", number)
-            mask(root / f"cityscapes/gtFine/val/{stem}gtFine_labelIds.png", [0, 7, 8, 11])
-            mask(root / f"cityscapes/gtFine/val/{stem}gtFine_instanceIds.png", [1, 2])
-            picture(root / f"cityscapes/gtFine/val/{stem}gtFine_color.png", number)
+            stem = f"{split}/{city}/{city}_{number}_"
+            picture(root / f"cityscapes/leftImg8bit/{stem}leftImg8bit.png", number)
+            mask(root / f"cityscapes/gtFine/{stem}gtFine_labelIds.png", [0, 7, 8, 11])
+            mask(root / f"cityscapes/gtFine/{stem}gtFine_instanceIds.png", [1, 2])
+            picture(root / f"cityscapes/gtFine/{stem}gtFine_color.png", number)
     return root / "cityscapes"
 
 

@@ -22,6 +22,8 @@ from goldieval.tasks.card import Task
 from goldieval.tasks.params import SegmentationParams
 from goldieval.tasks.prompts import CLASS_NAMES, PROMPTS, resolve
 
+# Of a dense probe: one step of each of two heads, without a choice of the learning rate.
+QUICK_HEADS = {"short_side": 64, "crop": 64, "stride": 64, "epochs": 1, "learning_rates": [0.01], "seeds": 2}
 LONG = "A red bus waits at the stop. It is raining.\nA man with an umbrella boards it. He is late"
 
 
@@ -40,12 +42,14 @@ def stand_in(task: Task, root: Path) -> Path:
     if task.card.family == "segmentation" and task.card.source.on_disk:
         content["expect"]["classes"] = task.card.expect.classes
         content["params"] |= _few_texts(task)
+    if task.card.family == "dense-probe":
+        content["params"] |= QUICK_HEADS
     if getattr(task.card.params, "corruptions", []):
         content["params"] |= {"severities": [3], "corruption_side": 32}
     if not task.card.source.on_disk:
         source.pop("path")
         scenes = 130 if task.card.family == "image_retrieval" else 24  # two of every class
-        source |= {"scenes": scenes} | ({"train_scenes": 112} if source["content"] == "probe" else {})
+        source |= {"scenes": scenes} | ({"train_scenes": 112} if "train_scenes" in source else {})
     file = root / f"{task.name}.yaml"
     file.write_text(yaml.safe_dump(content, sort_keys=False))
     return file
@@ -112,11 +116,18 @@ def _sample(row: int, seed: int, source: dict[str, Any], classes: int) -> dict[s
 
 
 def _masks(folder: Path, source: dict[str, Any], names: list[str]) -> dict[str, int]:
-    """Write three images, each half of one class and half of another, with the raw values that the source lists."""
+    """Write three images of each split, half of one class and half of another, with the raw values of the source."""
+    parts = [{**source, **part} for part in source.get("train", [])]
+    for number, split in enumerate([source, *parts]):
+        _masks_of_split(folder, split, range(10 * number, 10 * number + 3))
+    return {"images": 3} | ({"train": 3 * len(parts)} if parts else {})
+
+
+def _masks_of_split(folder: Path, source: dict[str, Any], rows: range) -> None:
     labelled = MasksSource.model_validate({**source, "path": "."})
     raw = [int(value) for value in labelled.values[:2]] or [1, 2]
-    stems = [f"city/p{row}" if source.get("image_suffix") else f"p{row}" for row in range(3)]
-    for row, stem in enumerate(stems):
+    stems = [f"city/p{row}" if source.get("image_suffix") else f"p{row}" for row in rows]
+    for row, stem in zip(rows, stems, strict=True):
         picture(folder / source["images"] / f"{stem}{source.get('image_suffix', '.png')}", row)
         with Image.open(folder / source["images"] / f"{stem}{source.get('image_suffix', '.png')}") as shown:
             mask = np.full((shown.height, shown.width), raw[0], dtype=np.uint8)
@@ -127,7 +138,6 @@ def _masks(folder: Path, source: dict[str, Any], names: list[str]) -> dict[str, 
     if "names" in source:
         (folder / source["names"]).parent.mkdir(parents=True, exist_ok=True)
         (folder / source["names"]).write_text("\n".join(stems))
-    return {"images": 3}
 
 
 def _folder(folder: Path, source: dict[str, Any], names: list[str]) -> dict[str, int]:

@@ -26,6 +26,7 @@ from goldieval.data.manage.generic_names import preferred_split, split_of, witho
 from goldieval.data.manage.layouts import LAYOUTS
 from goldieval.data.manage.pickles import pickle_in
 from goldieval.data.manage.places import folders_below
+from goldieval.data.manage.train_findings import layout_hints, with_train_splits
 from goldieval.data.walk import ending_of, is_leftover
 
 MOST_SEEN = 100_000  # maximum number of files counted for the error message
@@ -59,7 +60,8 @@ def detect(folder: Path, hints: DetectionHints) -> Finding:
 def _detect(folder: Path, hints: DetectionHints) -> Finding:
     faults: Faults = []
     for number, layout in enumerate(LAYOUTS):
-        found = [each for each in layout(folder, hints, faults) if hints.file in ("", each.place)]
+        fitting = with_train_splits(layout(folder, layout_hints(hints), faults), hints, faults)
+        found = [each for each in fitting if hints.file in ("", each.place)]
         if found:
             others = [] if hints.file else _others(folder, hints, number + 1)
             return _with_alternatives(_one_of(found), found, others, faults)
@@ -82,7 +84,7 @@ def _detect(folder: Path, hints: DetectionHints) -> Finding:
 
 def _others(folder: Path, hints: DetectionHints, first: int) -> list[Finding]:
     """Return what other layouts fit as well, one finding each."""
-    found = (layout(folder, hints, []) for layout in LAYOUTS[first:])
+    found = (with_train_splits(layout(folder, layout_hints(hints), []), hints, []) for layout in LAYOUTS[first:])
     return [_of_each_data_set(each)[0] for each in found if each]
 
 

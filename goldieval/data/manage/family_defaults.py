@@ -33,6 +33,9 @@ FAMILIES: dict[str, FamilyDefaults] = {
     "retrieval": FamilyDefaults("captions", "t2i_r1", {"k": [1, 5, 10]}, column="--caption"),
     "zeroshot": FamilyDefaults("classes", "acc1", {"prompts": ONE_PROMPT}, ", one prompt", True, column="--label"),
     "segmentation": FamilyDefaults("masks", "miou", {"prompts": ONE_PROMPT}, ", one prompt", True, column="--mask"),
+    "dense-probe": FamilyDefaults(
+        "masks", "miou", {}, "; linear head on frozen patch features, mean of 3 heads", True, column="--mask"
+    ),
     "choice": FamilyDefaults("true and false captions", "accuracy"),
 }
 

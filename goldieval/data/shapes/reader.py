@@ -15,7 +15,7 @@ from goldieval.data.samples import Dataset, ImageSample
 from goldieval.data.shapes import contents
 from goldieval.data.shapes.draw import DRAWING_VERSION, SMALLEST_RESOLUTION, draw
 from goldieval.data.shapes.regions import regions
-from goldieval.data.shapes.segments import segmentation
+from goldieval.data.shapes.segments import dense_probe, segmentation
 from goldieval.data.shapes.world import Kind, Scene, Split, sample_scene, split_seeds
 from goldieval.data.source import Source
 
@@ -32,8 +32,10 @@ Content = Literal[
     "vqa",
     "probe",
     "segmentation",
+    "dense-probe",
     "regions",
 ]
+WITH_TRAIN = ("probe", "dense-probe")
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class ShapesSource(Source):
         resolution: Width and height of the images in pixels.
         captions_per_scene: Number of captions for ``retrieval``.
         questions_per_scene: Number of questions for ``question``, ``question-answer`` and ``vqa``.
-        train_scenes: Number of scenes of the train split on which ``probe`` is fitted.
+        train_scenes: Number of scenes of the train split on which ``probe`` and ``dense-probe`` are fitted.
     """
 
     reader: Literal["shapes"]
@@ -97,7 +99,7 @@ class ShapesSource(Source):
     def _scenes(self) -> list[Scene]:
         kind: Kind = "dominant" if self.content in ("zeroshot", "probe") else "scene"
         scenes = _scenes(self.split, self.scenes, kind)
-        return scenes + _scenes("train", self.train_scenes, kind) if self.content == "probe" else scenes
+        return scenes + _scenes("train", self.train_scenes, kind) if self.content in WITH_TRAIN else scenes
 
 
 def _scenes(split: Split, number: int, kind: Kind) -> list[Scene]:
@@ -117,6 +119,7 @@ _CONTENTS: dict[str, Callable[[ShapesSource, list[ImageSample], list[Scene]], Da
     "composition": lambda _, images, scenes: contents.composition(images, scenes),
     "probe": lambda _, images, scenes: contents.probe(images, scenes),
     "segmentation": lambda source, images, scenes: segmentation(images, scenes, source.resolution),
+    "dense-probe": lambda source, images, scenes: dense_probe(images, scenes, source.resolution),
     "regions": lambda source, images, scenes: regions(images, scenes, source.resolution),
     "vqa": lambda source, images, scenes: contents.vqa(images, scenes, source.questions_per_scene),
 }

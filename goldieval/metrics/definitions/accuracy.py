@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Accuracy(Metric):
     """Share of queries that are answered right; a tie with the true candidate shares the hit."""
 
-    pattern = "accuracy(_(?P<stratum>.+))?"
+    pattern = "accuracy(?!_plus(_|$))(_(?P<stratum>.+))?"
     families = ("choice", "regions", "vqa")
     label_format = "accuracy"
 

@@ -3,22 +3,7 @@
 from __future__ import annotations
 
 from goldieval.metrics.metric import Metric
-from goldieval.metrics.units import METRES, POINTS, SCORE
-
-
-class RootMeanSquareError(Metric):
-    """Error of estimated depth."""
-
-    pattern = "rmse"
-    unit = METRES
-    lower_is_better = True
-
-
-class Perception(Metric):
-    """The sum of MME's perception subtasks."""
-
-    pattern = "perception"
-    unit = SCORE
+from goldieval.metrics.units import POINTS
 
 
 class Gain(Metric):

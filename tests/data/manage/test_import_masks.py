@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,10 @@ import pytest
 from helpers import goldieval, json_lines, picture
 from import_cases import imported, mask, put, refused
 from PIL import Image
+
+from goldieval.data.manage.detect import detect
+from goldieval.data.manage.finding import DetectionHints
+from goldieval.data.mask_files import MasksSource
 
 
 @pytest.fixture(autouse=True)
@@ -220,3 +225,69 @@ def test_an_imported_task_is_planned() -> None:
     imported(folders("images", "masks", "", [0, 1]))
     ran = goldieval("run", "--model", "random", "--tasks", "mine.yaml", "--dry-run")
     assert ran.code == 0, ran.out + ran.err
+
+
+DENSE_PROBES: dict[str, tuple[Callable[[Path], Path], dict[str, Any], int, int]] = {
+    "voc": (cases.voc, {"names": "VOC2012/ImageSets/Segmentation/train.txt"}, 2, 2),
+    "cityscapes": (
+        lambda root: cases.cityscapes(root, ("val", "train")),
+        {"images": "leftImg8bit/train", "masks": "gtFine/train"},
+        4,
+        4,
+    ),
+    "ade20k": (cases.ade20k, {"images": "images/training", "masks": "annotations/training"}, 2, 2),
+    "mmseg": (cases.mmseg, {"images": "img_dir/train", "masks": "ann_dir/train"}, 2, 2),
+    "camvid": (cases.camvid, {"images": "train", "masks": "trainannot"}, 2, 2),
+}
+
+
+@pytest.mark.parametrize("name", DENSE_PROBES)
+def test_two_splits_of_masks_are_a_dense_probe(name: str) -> None:
+    make, train, tested, trained = DENSE_PROBES[name]
+    found = detect(make(Path()), DetectionHints(family="dense-probe"))
+    assert found.family == "dense-probe" and found.source["train"] == train
+    assert found.source | LAYOUTS[name][1] == found.source, "the rest is that of the segmentation card"
+    dataset = MasksSource.model_validate({**found.source, "path": "."}).read(make(Path()))
+    assert dataset.train is not None and (~dataset.train).sum() == tested and dataset.train.sum() == trained
+
+
+def test_a_train_split_is_mentioned_where_a_segmentation_card_is_written() -> None:
+    _, lines, _ = imported(cases.mmseg(Path()))
+    note = "ann_dir/train has masks to train on: --family dense-probe writes a card that trains a linear head"
+    assert note in lines and not any("--family dense-probe" in line for line in imported(_one_split(Path()))[1])
+
+
+def test_tables_and_coco_files_of_two_splits_are_dense_probes(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        for number in range(2):
+            picture(Path("t/pics", f"{split}{number}.jpg"), number)
+            mask(Path("t/marks", f"{split}{number}.png"), [0, 1])
+        rows = [{"image": f"pics/{split}{n}.jpg", "mask": f"marks/{split}{n}.png"} for n in range(2)]
+        json_lines(Path(f"t/{split}.jsonl"), rows)
+        outlines = [{"id": n, "image_id": n, "category_id": n + 1, "segmentation": OUTLINE} for n in range(2)]
+        about = {
+            "images": [{"id": n, "file_name": f"{split}{n}.jpg", "height": 8, "width": 8} for n in range(2)],
+            "annotations": outlines,
+            "categories": [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}],
+        }
+        picture(Path("c/pics", f"{split}0.jpg"), 0)
+        picture(Path("c/pics", f"{split}1.jpg"), 1)
+        Path(f"c/outlines_{split}.json").write_text(json.dumps(about))
+    hints = DetectionHints(family="dense-probe")
+    assert detect(Path("t"), hints).source["train"] == {"file": "train.jsonl"}
+    assert detect(Path("t"), replace(hints, file="test.jsonl")).source["file"] == "test.jsonl"
+    assert detect(Path("c"), hints).source["train"] == {"annotations": "outlines_train.json"}
+
+
+def test_a_dense_probe_of_one_split_is_refused_with_what_to_do() -> None:
+    line = refused(_one_split(Path()), "--family", "dense-probe")
+    assert "masks of a train split and of another one are needed" in line and "give source.train in a card" in line
+    Path("empty").mkdir()
+    assert "holds no images with masks" in refused(Path("empty"), "--family", "dense-probe")
+
+
+def _one_split(root: Path) -> Path:
+    for number in range(2):
+        picture(root / f"one/images/{number}.jpg", number)
+        mask(root / f"one/masks/{number}.png", [0, 1])
+    return root / "one"
