@@ -156,6 +156,9 @@ class TaskRun(Protocol[_T_co]):
             settings: everything that determines them besides the model and the pictures, as values of JSON.
         """
 
+    def note(self, line: str) -> None:
+        """Show a line on how the work is done, while it is."""
+
     def working(self, phase: str, what: str, total: int) -> AbstractContextManager[Meter]:
         """Set the model to evaluation mode, time a phase of the work, and show its progress.
 
