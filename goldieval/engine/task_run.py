@@ -91,13 +91,13 @@ class LoadedTaskRun:
     def text_embeddings(self) -> np.ndarray:
         return self._embeddings.texts(self.loaded)
 
-    def note(self, line: str) -> None:
-        self._reporter.note(line)
-
     def kept(self, settings: Mapping[str, Any]) -> KeptArrays:
         if self._info is None:
             return NothingKept()
         return open_arrays(self._store, self._info, str(getattr(self.model, "device", self.device)), settings)
+
+    def note(self, line: str) -> None:
+        self._reporter.note(line)
 
     @contextmanager
     def working(self, phase: str, what: str, total: int) -> Iterator[Meter]:
