@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from goldieval.families.dense_probe_fit import rate_of, shuffled
-from goldieval.families.dense_probe_head import WEIGHTS, Head, WindowData, new_head, set_gradients
-from goldieval.families.dense_probe_state import BETAS
-from goldieval.families.dense_probe_windows import Window
 from helpers import card
 
 from goldieval import evaluate, load_model
 from goldieval.core.units import unit_pool
 from goldieval.data.masks import IGNORED
 from goldieval.data.samples import Dataset
+from goldieval.families.dense_probe_fit import rate_of, shuffled
+from goldieval.families.dense_probe_head import WEIGHTS, Head, WindowData, new_head, set_gradients
+from goldieval.families.dense_probe_state import BETAS
+from goldieval.families.dense_probe_windows import Window
 from goldieval.families.mmseg_parts import quiet_import, resized
 from goldieval.models.adapter import Dense
 from goldieval.tasks.card import Task, load_card
