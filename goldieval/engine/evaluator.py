@@ -178,7 +178,14 @@ class Evaluator:
             embeddings = self._embeddings(loaded, plan, seconds)
             describer = Describer(loaded, info, self.options, self.device, embeddings, self._ranks.size)
             scorer = TaskScorer(
-                loaded, plan, embeddings, self.options, device=self.device, reporter=self.reporter, ranks=self._ranks
+                loaded,
+                plan,
+                embeddings,
+                self.options,
+                device=self.device,
+                reporter=self.reporter,
+                ranks=self._ranks,
+                store=store,
             )
             results = [self._evaluate_task(planned, scorer, describer, seconds) for planned in list(plan.tasks)]
         records = [record for record in results if record is not None]
@@ -230,10 +237,11 @@ class Evaluator:
 
     def _write(self, out: Path, record: Record, scored: Scored | None, requested_setting: str) -> Record:
         """Write a record and return it; if it cannot be written, return the record of that failure with its metrics."""
-        outcomes, pictures = (scored.outcomes, scored.pictures) if scored else (None, {})
+        outcomes, pictures, beside = (scored.outcomes, scored.pictures, scored.files) if scored else (None, {}, {})
         try:
             with contained("writing its record"):
-                self.reporter.wrote(record, write_record(out, record, outcomes, pictures, requested_setting))
+                path = write_record(out, record, outcomes, pictures, requested_setting, beside)
+                self.reporter.wrote(record, path)
                 return record
         except TaskError as error:
             failed = record.model_copy(update={"status": "failed", "reason": str(error)})
