@@ -44,6 +44,7 @@ CASES = [  # family and mode
         for mode in ("dense:plain:projection", "dense:plain:pooling", "dense:plain:attention-map")
     ),
     *(("regions", mode) for mode in ("roi:plain:projection", "roi:plain:pooling", "crop")),
+    *(("dense-probe", f"dense-probe:{features}") for features in ("projected", "tokens")),
     ("vqa", "generate"),
     ("vqa", "respond"),
     ("probe", "probe"),
@@ -107,6 +108,10 @@ class Everything:
     def dense(self, pixels: torch.Tensor, attention: str) -> torch.Tensor:
         cells = F.avg_pool2d(pixels, 8).permute(0, 2, 3, 1)
         return torch.cos(40 * cells @ self.of_pixels[:3, :DIM])
+
+    def patch_features(self, pixels: torch.Tensor) -> torch.Tensor:
+        cells = F.avg_pool2d(pixels, 8).permute(0, 2, 3, 1)
+        return torch.sin(30 * cells @ self.of_pixels[:3, :DIM])
 
     def generate(self, pixels: torch.Tensor, questions: Sequence[str]) -> list[str]:
         chosen = (upload(pixels, self.device).flatten(1) @ self.of_pixels)[:, : len(WORDS)].argmax(1).tolist()
@@ -216,9 +221,13 @@ HEADLINES = {
     "association": "jaccard",
     "multilabel": "mean_average_precision",
     "segmentation": "miou",
+    "dense-probe": "miou",
     "vqa": "accuracy",
     "few-shot": "acc1_2shot",
 }
+DENSE_PROBE: dict[str, Any] = {
+    "short_side": SIDE, "crop": 24, "stride": 16, "epochs": 2, "batch": 5, "learning_rates": [0.1, 0.01], "seeds": 2,
+}  # fmt: skip
 BY_MODE: dict[str, dict[str, Any]] = {
     "crop": {"region": "crop", "prompts": ["a {c}", "the {c}!"], "strata": ["small"], "context": 0.25},
     "knn": {"method": "knn", "neighbours": [3, 2]},
@@ -226,12 +235,14 @@ BY_MODE: dict[str, dict[str, Any]] = {
     "lars": {"method": "lars", "epochs": 3, "warmup": 1, "batch": 4},
     "respond": {"prompt": "{question} Answer with one word."},
     "few-shot": {"method": "prototype", "shots": [1, 2], "seeds": 2},
+    "dense-probe:tokens": {"features": "tokens", **DENSE_PROBE, "learning_rates": [0.01], "seeds": 1},
 }
 PARAMS: dict[str, dict[str, Any]] = {
     "zeroshot": {"prompts": ["a {c}", "the {c}!"]},
     "multilabel": {"prompts": ["a {c}", "the {c}!"]},
     "segmentation": {"prompts": ["a {c}"], "short_side": SIDE, "crop": 24, "stride": 16},
     "probe": {"penalties": [1.0, 0.01]},
+    "dense-probe": DENSE_PROBE,
 }
 
 
@@ -245,7 +256,7 @@ def _shown(data: Dataset) -> np.ndarray:
 
 def loaded(family: str, data: Dataset, mode: str = "") -> LoadedTask:
     """Return a task of a family on that data; only probes have a split for training, only regions boxes."""
-    data = data if family == "probe" else replace(data, train=None)
+    data = data if family.endswith("probe") else replace(data, train=None)
     data = replace(data, candidates=_candidates(data)) if family == "association" else data
     data = replace(data, shown=_shown(data)) if family == "multilabel" else data
     data = boxed(data, own_texts=mode != "crop") if family == "regions" else data
