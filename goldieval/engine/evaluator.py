@@ -17,7 +17,7 @@ from goldieval.core.stop import check_stop, saving_work
 from goldieval.core.timing import timed
 from goldieval.data.remembered import reading_once
 from goldieval.data.roots import data_root, store_root
-from goldieval.engine.applicable import check_applicable
+from goldieval.engine.applicable import NO_EMBEDDINGS, check_applicable
 from goldieval.engine.averages import averages_of_run, results_of
 from goldieval.engine.check import check_settings
 from goldieval.engine.describe import Describer
@@ -178,7 +178,14 @@ class Evaluator:
             embeddings = self._embeddings(loaded, plan, seconds)
             describer = Describer(loaded, info, self.options, self.device, embeddings, self._ranks.size)
             scorer = TaskScorer(
-                loaded, plan, embeddings, self.options, device=self.device, reporter=self.reporter, ranks=self._ranks
+                loaded,
+                plan,
+                embeddings,
+                self.options,
+                device=self.device,
+                reporter=self.reporter,
+                ranks=self._ranks,
+                store=store,
             )
             results = [self._evaluate_task(planned, scorer, describer, seconds) for planned in list(plan.tasks)]
         records = [record for record in results if record is not None]
@@ -199,8 +206,10 @@ class Evaluator:
                 return load_described(model, load_options, description_memory() if options.cache else None)
 
     def _embeddings(self, model: Model, plan: Plan, seconds: dict[str, float]) -> Embeddings:
-        """Encode what is missing; if the model cannot encode at all, every task fails."""
+        """Encode what is missing; if the model fails at that, every task does. A model may have no embeddings."""
         options = self.options
+        if not isinstance(model, Adapter | Precomputed):
+            return NoEmbeddings(NO_EMBEDDINGS)
         if isinstance(model, Precomputed):
             return LookedUpEmbeddings(model, options.limit is not None or bool(options.subset))
         try:

@@ -13,12 +13,15 @@ from goldieval.core.meter import Meter, StoppableMeter
 from goldieval.core.timing import timed
 from goldieval.data.image_source import ImageSource
 from goldieval.engine.embeddings import Embeddings
+from goldieval.engine.kept_arrays import open_arrays
 from goldieval.engine.load import LoadedTask
 from goldieval.engine.options import Options
 from goldieval.engine.reporter import Reporter
+from goldieval.engine.store import Store
 from goldieval.families.base import Prepared
 from goldieval.families.finished import NoParts, Parts
-from goldieval.models.adapter import Model, inference
+from goldieval.families.kept import KeptArrays, NothingKept
+from goldieval.models.adapter import Model, ModelInfo, inference
 
 
 class LoadedTaskRun:
@@ -51,6 +54,8 @@ class LoadedTaskRun:
         group: Group = Alone(),
         parts: Parts = NoParts(),
         logit_factor: float | None = None,
+        store: Store | None = None,
+        info: ModelInfo | None = None,
     ) -> None:
         self.loaded, self.model, self.mode, self.device = loaded, model, mode, device
         self.batching, self.pictures_to_draw = options.batching, options.save_images
@@ -58,6 +63,7 @@ class LoadedTaskRun:
         self._embeddings, self._reporter, self.group = embeddings, reporter, group
         self.parts = parts
         self.logit_factor = logit_factor
+        self._store, self._info = store, info
 
     @property
     def prepared(self) -> Prepared[Any]:
@@ -84,6 +90,14 @@ class LoadedTaskRun:
 
     def text_embeddings(self) -> np.ndarray:
         return self._embeddings.texts(self.loaded)
+
+    def kept(self, settings: Mapping[str, Any]) -> KeptArrays:
+        if self._info is None:
+            return NothingKept()
+        return open_arrays(self._store, self._info, str(getattr(self.model, "device", self.device)), settings)
+
+    def note(self, line: str) -> None:
+        self._reporter.note(line)
 
     @contextmanager
     def working(self, phase: str, what: str, total: int) -> Iterator[Meter]:

@@ -17,6 +17,7 @@ from goldieval.engine.options import Options
 from goldieval.engine.parts import open_parts
 from goldieval.engine.plan import Plan, PlannedTask
 from goldieval.engine.reporter import Reporter
+from goldieval.engine.store import Store
 from goldieval.engine.task_run import LoadedTaskRun
 from goldieval.families.base import Scored
 from goldieval.families.finished import NoParts, Parts
@@ -54,6 +55,7 @@ class TaskScorer:
         device: str,
         reporter: Reporter,
         ranks: Ranks,
+        store: Store | None = None,
     ) -> None:
         """Set what the tasks have in common.
 
@@ -65,9 +67,10 @@ class TaskScorer:
             device: device on which scores are computed.
             reporter: shows the progress.
             ranks: the processes that share the work.
+            store: where large arrays are kept; None to keep none.
         """
         self._model, self._plan, self._embeddings, self._options = model, plan, embeddings, options
-        self._device, self._reporter, self._ranks = device, reporter, ranks
+        self._device, self._reporter, self._ranks, self._store = device, reporter, ranks, store
 
     def score(self, planned: PlannedTask, run_seconds: Mapping[str, float]) -> TaskResult | None:
         """Score a task; an error of it becomes ``planned.failure``.
@@ -110,6 +113,8 @@ class TaskScorer:
             group=self._ranks,
             parts=open_parts(options.cache, info, loaded, mode, self._device, options.batching.images),
             logit_factor=info.logit_factor,
+            store=self._store,
+            info=info,
         )
 
     def _score(self, planned: PlannedTask, run: LoadedTaskRun) -> Scored | None:

@@ -16,6 +16,7 @@ from goldieval.core.meter import Meter
 from goldieval.data.image_source import ImageSource
 from goldieval.data.samples import Dataset, TextSample
 from goldieval.families.finished import Parts
+from goldieval.families.kept import KeptArrays
 from goldieval.models.adapter import Model
 from goldieval.models.inputs import Batching
 from goldieval.records.parts import Approximation, Calibration, ClassScore, MeasuredMetric, Probe, Ties
@@ -148,6 +149,16 @@ class TaskRun(Protocol[_T_co]):
     def text_embeddings(self) -> np.ndarray:
         """Return the embedding of each of ``prepared.texts``, not normalised, shape (texts, dim)."""
 
+    def kept(self, settings: Mapping[str, Any]) -> KeptArrays:
+        """Return large arrays by picture that this or an earlier run has kept in the store for this model.
+
+        Args:
+            settings: everything that determines them besides the model and the pictures, as values of JSON.
+        """
+
+    def note(self, line: str) -> None:
+        """Show a line on how the work is done, while it is."""
+
     def working(self, phase: str, what: str, total: int) -> AbstractContextManager[Meter]:
         """Set the model to evaluation mode, time a phase of the work, and show its progress.
 
@@ -163,9 +174,11 @@ class Family(ABC, Generic[PreparedT, Evidence]):
 
     Attributes:
         draws_pictures: whether the family can draw its predictions.
+        uses_prompts: whether the family can evaluate a model that answers prompts and has no embeddings.
     """
 
     draws_pictures: ClassVar[bool] = False
+    uses_prompts: ClassVar[bool] = False
 
     @abstractmethod
     def prepare(self, task: Task, dataset: Dataset) -> PreparedT:

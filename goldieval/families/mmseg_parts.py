@@ -109,6 +109,11 @@ def resized(picture: np.ndarray, short_side: int, long_side: int) -> np.ndarray:
     return small
 
 
+def resizing() -> str:
+    """Return what computes ``resized``, with its version."""
+    return f"cv2 {quiet_import('cv2').__version__}"
+
+
 @cache
 def _data_sets() -> dict[str, Any]:
     members = [member for member in vars(quiet_import("mmseg.datasets")).values() if inspect.isclass(member)]

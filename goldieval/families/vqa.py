@@ -22,6 +22,8 @@ NO_DECODER = "this model cannot answer questions: its adapter has no generate(pi
 class Vqa(Family[VqaPrepared, list[str]]):
     """Accuracy of generated answers, and the scores of benchmarks of their own kind."""
 
+    uses_prompts = True
+
     def prepare(self, task: Task, dataset: Dataset) -> VqaPrepared:
         """Check that the data have questions, with answers that the task's rule can judge. Raises TaskError if not."""
         return prepared_questions(task, dataset)

@@ -11,6 +11,7 @@ from goldieval.families.aggregates import measure, strata_columns
 from goldieval.families.answers import strata_lists
 from goldieval.families.base import Scored
 from goldieval.families.vqa_prepared import VqaPrepared
+from goldieval.families.vqa_submission import submission
 from goldieval.metrics.answer_rules import Rule
 from goldieval.metrics.question_pairs import HIGHEST, SUMS
 from goldieval.records.parts import Ties
@@ -36,7 +37,8 @@ def scored_answers(prepared: VqaPrepared, given: Sequence[str]) -> Scored:
         **strata_lists(dataset),
     }
     context = {"cluster": prepared.owner, **_chance(prepared), **strata_columns(dataset, prepared.params.strata)}
-    return Scored(measure(prepared.task, outcomes, context), outcomes, Ties(), _warnings(prepared))
+    metrics = measure(prepared.task, outcomes, context)
+    return Scored(metrics, outcomes, Ties(), _warnings(prepared), files=submission(prepared, stripped))
 
 
 def _judged(prepared: VqaPrepared, given: list[str]) -> dict[str, np.ndarray]:

@@ -32,6 +32,9 @@ class Interval:
         clusters: number of independent units among them.
         method: how the interval was made.
         unreliable: why its coverage may not be 95 %, or why there is none; else empty.
+        seed_scores: score of each seed, of which the value is the mean; empty if there is no choice of seeds.
+        sample_error: standard error by the choice of samples, where that of seeds is known apart.
+        seed_error: standard error by the choice of seeds.
     """
 
     value: float
@@ -41,6 +44,9 @@ class Interval:
     clusters: int
     method: str
     unreliable: str = ""
+    seed_scores: tuple[float, ...] = ()
+    sample_error: float | None = None
+    seed_error: float | None = None
 
     @property
     def minimum_detectable_difference(self) -> float | None:

@@ -32,7 +32,8 @@ class QueryValues:
         images_per_class: images that show each class, (classes,); None where that is not known or not needed.
         strata: number of the stratum of each query, (queries,), of a mean over strata.
         predictions: predicted class of each query, (queries,), of a metric that counts the wrong ones by class.
-        repeats: the value of each query in each repetition, of which ``values`` are the means, (queries, repetitions).
+        repeats: the value of each query in each repetition, of which ``values`` are the means, (queries, repetitions);
+            for mean IoU the areas of each image by each head, of which ``values`` are the first, (images, seeds, ...).
     """
 
     ids: np.ndarray

@@ -39,6 +39,15 @@ class MeasuredMetric(Part):
         description="Score of the same model on the texts alone: every image is replaced by the mean of all images.",
     )
     ceiling: Finite | None = Field(default=None, description="Score of a perfect model, if it is known.")
+    seed_scores: tuple[Finite, ...] = Field(
+        default=(), description="Score of each seed, of which the value is the mean; empty without a choice of seeds."
+    )
+    sample_error: Finite | None = Field(
+        default=None, description="Standard error by the choice of samples, where several seeds were trained."
+    )
+    seed_error: Finite | None = Field(
+        default=None, description="Standard error by the choice of seeds, where several were trained."
+    )
 
 
 class ClassScore(Part):
@@ -72,7 +81,9 @@ class Truncation(Part):
 class Probe(Part):
     """How the classifier of a probe was fitted and, for logistic regression, which penalty was chosen."""
 
-    method: str = Field(default="logistic", description="Method: logistic, knn, prototype, ridge or lars.")
+    method: str = Field(
+        default="logistic", description="Method: logistic, knn, prototype, ridge, lars or dense-linear."
+    )
     features: str = Field(description="Features that the classifier was fitted to.")
     solver: str = Field(description="Solver and its stopping rule.")
     train: int = Field(description="Number of images of the final fit; of several samples, of their union.")
@@ -96,6 +107,15 @@ class Probe(Part):
     converged: bool | None = Field(
         default=None, description="Whether the solver converged; null in records of recipe 1 and for other methods."
     )
+    learning_rates: list[Finite] = Field(default=[], description="Learning rates of a dense probe that were tried.")
+    heldout_metric: str = Field(
+        default="", description="Score by which the learning rate was chosen, higher is better."
+    )
+    heldout_scores: list[Finite] = Field(
+        default=[], description="That score on the held-out images, in the order of ``learning_rates``."
+    )
+    learning_rate: Finite | None = Field(default=None, description="The chosen learning rate; null for other methods.")
+    heads: int = Field(default=0, description="Number of heads, each of another seed; 0 for other methods.")
 
 
 class ReliabilityBin(Part):

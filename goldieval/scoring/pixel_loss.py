@@ -65,5 +65,6 @@ def _of_pixels(logits: torch.Tensor, labels: torch.Tensor, ignored: int) -> tupl
     true = labels.clamp(min=0)[None]
     log_probabilities = logits.log_softmax(0)
     loss = -(log_probabilities.gather(0, true) * labelled).sum()
-    residual = log_probabilities.exp_().scatter_add_(0, true, -torch.ones_like(labelled))
+    residual = log_probabilities.exp_()
+    residual.scatter_(0, true, residual.gather(0, true) - 1)  # scatter_add_ has no fixed order on CUDA
     return residual.mul_(labelled), loss

@@ -44,7 +44,9 @@ CASES = [  # family and mode
         for mode in ("dense:plain:projection", "dense:plain:pooling", "dense:plain:attention-map")
     ),
     *(("regions", mode) for mode in ("roi:plain:projection", "roi:plain:pooling", "crop")),
+    *(("dense-probe", f"dense-probe:{features}") for features in ("projected", "tokens")),
     ("vqa", "generate"),
+    ("vqa", "respond"),
     ("probe", "probe"),
     ("probe", "knn"),
     ("probe", "ridge"),
@@ -107,6 +109,10 @@ class Everything:
         cells = F.avg_pool2d(pixels, 8).permute(0, 2, 3, 1)
         return torch.cos(40 * cells @ self.of_pixels[:3, :DIM])
 
+    def patch_features(self, pixels: torch.Tensor) -> torch.Tensor:
+        cells = F.avg_pool2d(pixels, 8).permute(0, 2, 3, 1)
+        return torch.sin(30 * cells @ self.of_pixels[:3, :DIM])
+
     def generate(self, pixels: torch.Tensor, questions: Sequence[str]) -> list[str]:
         chosen = (upload(pixels, self.device).flatten(1) @ self.of_pixels)[:, : len(WORDS)].argmax(1).tolist()
         return [WORDS[(word + len(question)) % len(WORDS)] for word, question in zip(chosen, questions, strict=True)]
@@ -114,6 +120,23 @@ class Everything:
     def vectors(self, texts: Sequence[str]) -> np.ndarray:
         letters = torch.tensor([[float(ord(letter)) for letter in text.ljust(64)[:64]] for text in texts])
         return torch.sin(letters @ self.of_texts).numpy()
+
+
+class Chat(Everything):
+    """The same as a model that follows instructions and takes pictures of any size."""
+
+    def preprocess(self, image: Image.Image) -> torch.Tensor:
+        pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)
+        return pixels[:, : SIDE - int(pixels[0, 0, 0]) % 3]
+
+    def prompt_lengths(self, prompts: Sequence[str]) -> list[int]:
+        return [len(prompt) for prompt in prompts]
+
+    def respond(self, pictures: Sequence[torch.Tensor], prompts: Sequence[str], longest: int) -> list[str]:
+        lengths = self.prompt_lengths(prompts)
+        assert lengths == sorted(lengths) and longest == 16
+        sums = [int(picture.long().sum()) for picture in pictures]
+        return [WORDS[(total + len(prompt)) % len(WORDS)] for total, prompt in zip(sums, prompts, strict=True)]
 
 
 class Vectors(Embeddings):
@@ -198,21 +221,28 @@ HEADLINES = {
     "association": "jaccard",
     "multilabel": "mean_average_precision",
     "segmentation": "miou",
+    "dense-probe": "miou",
     "vqa": "accuracy",
     "few-shot": "acc1_2shot",
 }
+DENSE_PROBE: dict[str, Any] = {
+    "short_side": SIDE, "crop": 24, "stride": 16, "epochs": 2, "batch": 5, "learning_rates": [0.1, 0.01], "seeds": 2,
+}  # fmt: skip
 BY_MODE: dict[str, dict[str, Any]] = {
     "crop": {"region": "crop", "prompts": ["a {c}", "the {c}!"], "strata": ["small"], "context": 0.25},
     "knn": {"method": "knn", "neighbours": [3, 2]},
     "ridge": {"method": "ridge"},
     "lars": {"method": "lars", "epochs": 3, "warmup": 1, "batch": 4},
+    "respond": {"prompt": "{question} Answer with one word."},
     "few-shot": {"method": "prototype", "shots": [1, 2], "seeds": 2},
+    "dense-probe:tokens": {"features": "tokens", **DENSE_PROBE, "learning_rates": [0.01], "seeds": 1},
 }
 PARAMS: dict[str, dict[str, Any]] = {
     "zeroshot": {"prompts": ["a {c}", "the {c}!"]},
     "multilabel": {"prompts": ["a {c}", "the {c}!"]},
     "segmentation": {"prompts": ["a {c}"], "short_side": SIDE, "crop": 24, "stride": 16},
     "probe": {"penalties": [1.0, 0.01]},
+    "dense-probe": DENSE_PROBE,
 }
 
 
@@ -226,7 +256,7 @@ def _shown(data: Dataset) -> np.ndarray:
 
 def loaded(family: str, data: Dataset, mode: str = "") -> LoadedTask:
     """Return a task of a family on that data; only probes have a split for training, only regions boxes."""
-    data = data if family == "probe" else replace(data, train=None)
+    data = data if family.endswith("probe") else replace(data, train=None)
     data = replace(data, candidates=_candidates(data)) if family == "association" else data
     data = replace(data, shown=_shown(data)) if family == "multilabel" else data
     data = boxed(data, own_texts=mode != "crop") if family == "regions" else data
@@ -267,7 +297,8 @@ class World:
     def __call__(self, group: ThreadGroup) -> dict[str, Any] | None:
         """Evaluate as the engine does on one rank; return the results of rank 0 in a form to compare."""
         torch.set_num_threads(self.threads)
-        family, model = family_of(self.family), Everything(self.concurrent, self.device)
+        kind = Chat if self.mode == "respond" else Everything
+        family, model = family_of(self.family), kind(self.concurrent, self.device)
         failed = {image.source.key(): "broken" for image in self.data.images if getattr(image.source, "broken", False)}
         run = LoadedTaskRun(
             loaded(self.family, self.data, self.mode),

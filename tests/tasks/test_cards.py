@@ -277,7 +277,7 @@ def _stand_in_questions(task: Task) -> dict[str, Any]:
     """Two questions about each picture, in every group, one of them to be answered yes."""
     with TemporaryDirectory() as folder:
         strata = getattr(task.card.params, "strata", [])
-        questions(Path(folder), task.card.source.model_dump(exclude_unset=True), strata)
+        questions(Path(folder), task.card.source.model_dump(exclude_unset=True, exclude={"id"}), strata)
         prepared = family_of("vqa").prepare(task, task.card.source.read(Path(folder)))
         return family_of("vqa").score(prepared, ["?"] * len(prepared.dataset.texts)).metrics
 
