@@ -30,8 +30,6 @@ from goldieval.families.dense_probe_finetuned_tower import PatchFeatures, Tower
 from goldieval.families.mmseg_parts import quiet_import
 from goldieval.tasks.dense_probe_params import DenseProbeParams
 
-MOST_LOADERS = 8  # processes that read training pictures, beside an accelerator
-
 
 @dataclass(frozen=True)
 class FineTuned:
@@ -67,7 +65,7 @@ class FineTuning:
         rows: rows of the training pictures.
         ids: id of each of them.
         read: reads the picture of a row, and its truth.
-        workers: number of processes that may read pictures.
+        workers: number of processes that read pictures; 0 to read them in this one.
         folder: where the states of trainings are kept; None if they are not.
     """
 
@@ -109,7 +107,8 @@ class FineTuning:
         what = f"fine-tuning, seed {seed + 1} of {params.seeds}"
         with run.working("finetune", what, params.iterations) as meter, _memory_for(params), _alone(self.device):
             progress = Progress(params.iterations, file, identity, meter)
-            module = train(config, lambda: self._module(config), lambda: self._loader(config), progress)
+            with _one_line():
+                module = train(config, lambda: self._module(config), lambda: self._loader(config), progress)
             weights = {name: tensor.detach().cpu().numpy() for name, tensor in trained_tensors(module).items()}
         return FineTuned(seed, weights, progress.losses.cpu().numpy(), text)
 
@@ -137,7 +136,8 @@ class FineTuning:
             pictures,
             batch_size=self.params.batch,
             sampler=Order(len(self.rows), seed),
-            num_workers=min(self.workers, MOST_LOADERS) if self.device.type == "cuda" else 0,
+            num_workers=self.workers,
+            multiprocessing_context="fork" if self.workers else None,  # the reading functions cannot be sent elsewhere
             worker_init_fn=leave_stop_to_parent,
             collate_fn=quiet_import("mmengine.dataset").pseudo_collate,
             generator=torch.Generator(),
@@ -149,6 +149,16 @@ def _alone(device: torch.device) -> Iterator[None]:
     """Compute with one thread on a CPU: more would change the last bits, and training makes them large differences."""
     with one_thread() if device.type == "cpu" else nullcontext():
         yield
+
+
+@contextmanager
+def _one_line() -> Iterator[None]:
+    """Reduce an error of ours that a reading process raised to its own line: torch adds a traceback to it."""
+    try:
+        yield
+    except TaskError as error:
+        said = str(error).strip().splitlines()[-1].rpartition(f"{TaskError.__name__}: ")[2]
+        raise TaskError(said) from error
 
 
 @contextmanager

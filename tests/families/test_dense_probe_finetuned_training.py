@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -114,8 +115,9 @@ def test_a_finished_training_is_not_repeated(tmp_path: Path) -> None:
     assert b"optimiser" not in file.read_bytes()
 
 
-def test_seeds_differ() -> None:
+def test_seeds_differ_and_do_not_depend_on_each_other() -> None:
     one, two = (tiny_tuning(iterations=3, warmup=1).trained(Steps(), seed) for seed in range(2))
+    assert same(two, tiny_tuning(iterations=3, warmup=1).trained(Steps(), 1))
     assert not np.array_equal(one.losses, two.losses)
     assert not np.array_equal(one.weights["decode_head.conv_seg.weight"], two.weights["decode_head.conv_seg.weight"])
 
@@ -202,6 +204,32 @@ def test_models_that_cannot_be_trained() -> None:
         check_trainable(model)
 
 
+def test_reading_processes_change_nothing_and_their_errors_are_one_line() -> None:
+    alone = tiny_tuning(iterations=5, warmup=1).trained(Steps(), 0)
+    tuning = tiny_tuning(iterations=5, warmup=1, workers=2)
+    assert same(alone, tuning.trained(Steps(), 0))
+
+    def gone(row: int) -> Any:
+        raise TaskError(f"reading {row}.png again: FileNotFoundError")
+
+    with pytest.raises(TaskError, match=r"^reading \d.png again: FileNotFoundError$"):
+        replace(tuning, read=gone).trained(Steps(), 0)
+
+
+def test_nothing_is_asked_of_other_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    def asked(*_: Any, **__: Any) -> None:
+        raise AssertionError("a training is one rank's work")
+
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.distributed.distributed_c10d, "_get_default_group", object)
+    monkeypatch.setattr(torch.distributed, "get_world_size", lambda group=None: 2)
+    monkeypatch.setattr(torch.distributed, "get_rank", lambda group=None: 1)
+    for name in ("broadcast", "all_reduce", "all_gather", "barrier", "broadcast_object_list", "all_gather_object"):
+        monkeypatch.setattr(torch.distributed, name, asked)
+    tuning = tiny_tuning(iterations=3, warmup=1)
+    tuning.module_of(tuning.trained(Steps(), 0))
+
+
 def test_exhausted_memory_says_which_parameter_to_lower(monkeypatch: pytest.MonkeyPatch) -> None:
     def exhausted(*_: Any) -> None:
         raise RuntimeError("CUDA out of memory")
@@ -213,7 +241,7 @@ def test_exhausted_memory_says_which_parameter_to_lower(monkeypatch: pytest.Monk
 
 def test_more_than_255_classes() -> None:
     tuning = tiny_tuning(iterations=2, warmup=1)
-    many = tuning.__class__(**{**tuning.__dict__, "classes": [f"c{n}" for n in range(300)]})
+    many = replace(tuning, classes=[f"c{n}" for n in range(300)])
     assert many.trained(Steps(), 0).weights["decode_head.conv_seg.weight"].shape == (300, 8, 1, 1)
 
 
