@@ -86,6 +86,7 @@ def _tuning(run: Run) -> FineTuning:
         model=run.model,
         features=lambda windows: features(run.model, windows),
         params=params,
+        target=target,
         classes=prepared.class_labels or [],
         rows=prepared.train.tolist(),
         ids=[images[row].id for row in prepared.train],

@@ -15,12 +15,14 @@ from torch import nn
 
 from goldieval.core.errors import NotApplicableError, TaskError
 from goldieval.families import dense_probe_finetuned_runner as runner
+from goldieval.families.dense_probe_depth import DepthTarget
 from goldieval.families.dense_probe_finetuned_config import config_text, configuration
 from goldieval.families.dense_probe_finetuned_pictures import Order
 from goldieval.families.dense_probe_finetuned_tower import Tower, check_trainable
 from goldieval.families.mmseg_parts import quiet_import
 from goldieval.models.torch_adapter import module_fingerprint
 from goldieval.scoring.windows import slide
+from goldieval.tasks.dense_probe_params import DepthParams
 from tests.support.tiny_finetuning import CLASSES, SIDE, Steps, TinyModel, painted, tiny_params, tiny_tuning
 
 
@@ -115,6 +117,26 @@ def test_a_finished_training_is_not_repeated(tmp_path: Path) -> None:
     assert b"optimiser" not in file.read_bytes()
 
 
+def test_depth_is_trained_by_the_loss_of_its_target() -> None:
+    def depths(row: int) -> tuple[np.ndarray, np.ndarray]:
+        picture, truth = painted(row)
+        return picture, np.select([truth == 1, truth == 0], [4.0, 1.0], 0.0).astype(np.float32)
+
+    target = DepthTarget(None, [], [], DepthParams(farthest=5, bins=16), {})  # type: ignore[arg-type]
+    tuning = tiny_tuning(iterations=80, predicts=target, target="depth", ratios=[1, 1])
+    trained = replace(tuning, read=depths).trained(Steps(), 0)
+    first, last = trained.mean_losses()
+    assert last < 0.5 * first
+    assert trained.weights["decode_head.conv_seg.weight"].shape[0] == 16
+    module, (picture, truth) = tuning.module_of(trained), depths(20)
+    pixels = tuning.model.normalise(torch.from_numpy(picture).permute(2, 0, 1).float() / 255)
+    with torch.inference_mode():
+        maps = target.maps(module.decode_head(module.backbone(pixels[None])))
+        found = torch.nn.functional.interpolate(maps, truth.shape, mode="bilinear")[0, 0].numpy()
+    near, far = (float(np.median(found[truth == metres])) for metres in (1, 4))
+    assert near == pytest.approx(1, rel=0.25) and far == pytest.approx(4, rel=0.25)
+
+
 def test_seeds_differ_and_do_not_depend_on_each_other() -> None:
     one, two = (tiny_tuning(iterations=3, warmup=1).trained(Steps(), seed) for seed in range(2))
     assert same(two, tiny_tuning(iterations=3, warmup=1).trained(Steps(), 1))
@@ -172,7 +194,7 @@ def test_order_draws_every_picture_once_before_any_again() -> None:
 
 
 def test_the_configuration_is_a_file_of_mmsegmentation(tmp_path: Path) -> None:
-    config = configuration(tiny_params(), CLASSES, 8, 3)
+    config = configuration(tiny_params(), CLASSES, 2, 8, 3)
     (tmp_path / "config.py").write_text(config_text(config))
     read = quiet_import("mmengine.config").Config.fromfile(str(tmp_path / "config.py"))
     assert read.randomness.seed == 3 and read.train_cfg.max_iters == 40
