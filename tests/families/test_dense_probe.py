@@ -17,7 +17,7 @@ from goldieval.core.meter import Meter, SilentMeter
 from goldieval.engine.reporter import Reporter
 from goldieval.families import dense_probe_fit
 from goldieval.families.dense_probe_fit import Training
-from goldieval.families.dense_probe_heads import held_out
+from goldieval.families.dense_probe_heads import Choice, held_out
 from goldieval.families.dense_probe_state import HeadState
 
 TRAIN, TESTED = pictures(9), pictures(5, 100)
@@ -54,7 +54,8 @@ def test_the_record_says_how_the_heads_were_trained() -> None:
     assert probe.heldout_metric == "mIoU"
     assert probe.steps == 3 * (9 * WINDOWS // 9)
     assert found.metrics["miou"].value == pytest.approx(np.mean(found.metrics["miou"].seed_scores))
-    assert found.metrics["miou"].seed_error is not None and found.metrics["miou"].sample_error is not None
+    pixels = found.metrics["aacc"]
+    assert pixels.seed_error is not None and pixels.sample_error is not None
 
 
 def test_kept_features_give_the_numbers_of_those_that_are_computed_again(
@@ -167,8 +168,13 @@ def test_one_learning_rate_holds_nothing_out() -> None:
 
 
 def test_a_rate_at_the_end_of_the_list_is_a_warning() -> None:
-    (line,) = Probe(DATA, params={"learning_rates": [1e-4, 1e-5]}).scored().warnings
-    assert line.startswith("the chosen learning rate 0.0001 is at the end of those tried: try larger ones with --set")
+    rates = [0.001, 0.01, 0.1]
+    ends = [Choice(rate, rates, [0.1, 0.2, 0.3], 4).warnings for rate in rates]
+    assert ends[1] == [] and Choice(0.1, [0.1], [], 0).warnings == []
+    assert ends[0] == [
+        "the chosen learning rate 0.001 is at the end of those tried: try smaller ones with --set learning_rates=[...]"
+    ]
+    assert "try larger ones" in ends[2][0]
 
 
 def test_what_is_held_out_depends_on_ids_alone() -> None:
