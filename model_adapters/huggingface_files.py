@@ -17,7 +17,8 @@ from model_adapters.locate import ENDINGS
 from model_adapters.weights_files import SHARD_INDEX, shards_of, weights_place
 
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
-WANTED = ("*.json", "*.txt", "*.model", "model-*.safetensors")  # besides the weights; neither Python nor pickles
+# Besides the weights; neither Python nor pickles. The only templates are those of chats.
+WANTED = ("*.json", "*.txt", "*.model", "chat_template.jinja", "model-*.safetensors")
 
 
 def locate_model(spec: ModelSpec) -> tuple[str, str, Path | None]:

@@ -16,13 +16,17 @@ from model_adapters.undrawn import undrawn
 from model_adapters.unwrap import UnwrappedModel, find_model, without
 
 
-def from_folder(folder: Path, config: Any, drop: Sequence[str]) -> tuple[Any, str]:
+def from_folder(
+    folder: Path, config: Any, drop: Sequence[str], kind: str = "AutoModel", precision: str = "float32"
+) -> tuple[Any, str]:
     """Load a model as transformers does; if its names have prefixes, as any other checkpoint.
 
     Args:
         folder: The folder.
         config: A config that replaces that of the folder, or None.
         drop: Beginnings of the names of tensors that are left out.
+        kind: Name of transformers' class that chooses the class of the model.
+        precision: Name of the dtype of torch in which its weights are kept.
 
     Returns:
         The module, and what was taken and what was left.
@@ -31,13 +35,13 @@ def from_folder(folder: Path, config: Any, drop: Sequence[str]) -> tuple[Any, st
         GoldievalError: Weights are missing, do not fit, or are quantised.
     """
     import torch
-    from transformers import AutoConfig, AutoModel
+    import transformers
 
     how: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-    module, report = AutoModel.from_pretrained(
+    module, report = getattr(transformers, kind).from_pretrained(
         folder,
         use_safetensors=True,
-        dtype=torch.float32,
+        dtype=getattr(torch, precision),
         output_loading_info=True,
         **how,
         **({"config": config} if config is not None else {}),
@@ -48,33 +52,46 @@ def from_folder(folder: Path, config: Any, drop: Sequence[str]) -> tuple[Any, st
         found = _found(module, stored)
         if missing and len(found.state) < len(module.state_dict()):
             raise GoldievalError(f"{len(missing)} weights are missing, for example {missing[0]}.")
-        return _taken(config or AutoConfig.from_pretrained(folder, **how), stored, found, drop)
+        config = config or transformers.AutoConfig.from_pretrained(folder, **how)
+        return _taken(config, stored, found, drop, kind, precision)
     _check_tensors(folder, module, more)
     left = Counter(name.partition(".")[0] for name in more)
     names = [f"{name} ({count:,})" if count > 1 else name for name, count in left.items()]
     return module, f"took {len(module.state_dict()):,} tensors" + (f"; left: {listing(names, SHOWN)}" if names else "")
 
 
-def from_file(config: Any, file: Path, drop: Sequence[str]) -> tuple[Any, str]:
+def from_file(
+    config: Any, file: Path, drop: Sequence[str], kind: str = "AutoModel", precision: str = "float32"
+) -> tuple[Any, str]:
     """Load the model of a config with the weights of a checkpoint of any trainer.
+
+    Args:
+        config: The config.
+        file: The checkpoint.
+        drop: Beginnings of the names of tensors that are left out.
+        kind: Name of transformers' class that chooses the class of the model.
+        precision: Name of the dtype of torch in which its weights are kept.
 
     Raises:
         GoldievalError: The file is missing, damaged, contains more than tensors, or does not fit.
     """
     stored = read(file)
-    return _taken(config, stored, None, drop)
+    return _taken(config, stored, None, drop, kind, precision)
 
 
 def _found(module: Any, stored: TensorFile) -> UnwrappedModel:
     return without(find_model(stored, [{name: name for name in module.state_dict()}]), CONSTANTS)
 
 
-def _taken(config: Any, stored: TensorFile, found: UnwrappedModel | None, drop: Sequence[str]) -> tuple[Any, str]:
+def _taken(
+    config: Any, stored: TensorFile, found: UnwrappedModel | None, drop: Sequence[str], kind: str, precision: str
+) -> tuple[Any, str]:
     import torch
-    from transformers import AutoModel
+    import transformers
 
     with seeded(0), undrawn():
-        module = AutoModel.from_config(config, dtype=torch.float32, trust_remote_code=False)
+        maker = getattr(transformers, kind)
+        module = maker.from_config(config, dtype=getattr(torch, precision), trust_remote_code=False)
     found = found or _found(module, stored)
     note = take(module, found.state | found.extra, Source(stored.file, found, drop), type(module).__name__)
     return module, note

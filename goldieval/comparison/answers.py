@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
 from goldieval.metrics.query_values import Columns
 
+HALF = 0.5  # an answer that earns at least as much of its credit is called right
 COLUMNS = {f"{name}_{part}" for name in ("right", "wrong") for part in ("id", "content", "score")}
 
 
@@ -50,13 +52,26 @@ def ranking(columns: Columns, row: int) -> Ranking | None:
         row: row of the query.
     """
     if {"given", "answer", "right"} <= set(columns):
-        given, true = Answer("", str(columns["given"][row])), Answer("", str(columns["answer"][row]))
-        return Ranking(given, bool(columns["right"][row]), true)
+        given, true = Answer("", str(columns["given"][row])), Answer("", true_answer(columns, row))
+        return Ranking(given, bool(columns["right"][row] >= HALF), true)
     if not set(columns) >= COLUMNS:
         return None
     right = _answer(columns, "right", row)
     is_right = columns["place"][row] == 0 if "place" in columns else columns["rank_low"][row] == 1
     return Ranking(right if is_right else _answer(columns, "wrong", row), bool(is_right), right)
+
+
+def true_answer(columns: Columns, row: int) -> str:
+    """Return the true answer to a question; where several people answered it, their answers with their numbers.
+
+    Args:
+        columns: the outcomes of a record of questions.
+        row: row of the question.
+    """
+    if "references" not in columns or columns["references"][row] is None:
+        return str(columns["answer"][row])
+    counts = Counter(map(str, columns["references"][row])).most_common()
+    return ", ".join(f"{answer} ({count})" if count > 1 else answer for answer, count in counts)
 
 
 def _answer(columns: Columns, name: str, row: int) -> Answer:

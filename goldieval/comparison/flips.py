@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from goldieval.comparison.answers import Ranking, ranking
+from goldieval.comparison.answers import Ranking, ranking, true_answer
 from goldieval.metrics.query_values import Columns, QueryValues
 
 What = Literal["gained", "lost"]
@@ -168,10 +168,7 @@ def _flip(what: What, query: int, sides: tuple[_Side, _Side], counts: Counter[st
 def _outcome_texts(columns: Columns, rows: np.ndarray) -> list[str]:
     """Return the outcome of each query as text: the answer, or the rank of the best positive and the class."""
     if "given" in columns:
-        return [
-            f"{given} (true: {true})"
-            for given, true in zip(columns["given"][rows], columns["answer"][rows], strict=True)
-        ]
+        return [f"{columns['given'][row]} (true: {true_answer(columns, row)})" for row in rows.tolist()]
     low, high = columns["rank_low"][rows], columns["rank_high"][rows]
     ranks = [f"rank {one:,}" if one == two else f"rank {one:,} to {two:,}" for one, two in zip(low, high, strict=True)]
     if not {"label", "prediction"} <= set(columns):

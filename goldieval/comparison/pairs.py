@@ -111,8 +111,17 @@ def difference(a: Record, b: Record) -> str:
 
 def setting_differences(a: Record, b: Record) -> str:
     """Return the settings in which two records of the same samples differ; they may be compared."""
-    values = {"scoring": (a.task.scoring, b.task.scoring), "precision": (a.model.precision, b.model.precision)}
+    values = {
+        "scoring": (a.task.scoring, b.task.scoring),
+        "precision": (a.model.precision, b.model.precision),
+        "asked with": tuple(_asked_with(each) for each in (a, b)),
+    }
     return ", ".join(f"{name} {one} and {other}" for name, (one, other) in values.items() if one != other)
+
+
+def _asked_with(record: Record) -> str:
+    prompt = record.task.settings.get("prompt", "{question}")
+    return "the question alone" if prompt == "{question}" else "the task's prompt"
 
 
 def aligned(a: QueryValues, b: QueryValues, context: str) -> QueryValues:

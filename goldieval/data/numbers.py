@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -24,18 +24,43 @@ def numbers_in(where: str, data: bytes) -> list[int]:
     Raises:
         TaskError: It is no .npy file, holds other than whole numbers, or does not hold what its header says.
     """
+    shape, dtype, numbers = _declared(where, data)
+    if numbers is None or len(shape) > 1 or numbers.size > MOST:
+        raise TaskError(f"{where} should hold at most {MOST:,} numbers in a row, but holds {dtype} of shape {shape}.")
+    whole = [int(number) for number in numbers.ravel().tolist() if math.isfinite(number)]
+    if whole != numbers.ravel().tolist():
+        raise TaskError(f"{where} should hold whole numbers.")
+    return whole
+
+
+def array_in(where: str, data: bytes, most: int) -> np.ndarray:
+    """Return the numbers of an array of any shape.
+
+    Args:
+        where: Location for error messages.
+        data: Content of the .npy file.
+        most: Maximum number of numbers.
+
+    Raises:
+        TaskError: It is no .npy file, holds other than numbers or too many, or does not hold what its header says.
+    """
+    shape, dtype, numbers = _declared(where, data)
+    if numbers is None or not 0 < numbers.size <= most:
+        raise TaskError(f"{where} should hold 1 to {most:,} numbers, but holds {dtype} of shape {shape}.")
+    return numbers
+
+
+def _declared(where: str, data: bytes) -> tuple[tuple[int, ...], np.dtype[Any], np.ndarray | None]:
+    """Return shape and type by the header, and the array; None if it holds no numbers or another amount of them."""
     stream = io.BytesIO(data)
     try:
         version = _FORMAT.read_magic(stream)
         read = _FORMAT.read_array_header_1_0 if version == (1, 0) else _FORMAT.read_array_header_2_0
-        shape, _, dtype = read(stream)
+        shape, by_columns, dtype = read(stream)
     except Exception as error:  # the header is parsed by numpy, which raises ValueError, SyntaxError and others
         raise TaskError(f"{where} is not a .npy file of numbers. Fetch it again.") from error
-    count, rest = math.prod(shape), data[stream.tell() :]
-    if dtype.kind not in "iuf" or len(shape) > 1 or count > MOST or count * dtype.itemsize != len(rest):
-        raise TaskError(f"{where} should hold at most {MOST:,} numbers in a row, but holds {dtype} of shape {shape}.")
-    numbers = np.frombuffer(rest, dtype)
-    whole = [int(number) for number in numbers.tolist() if math.isfinite(number)]
-    if whole != numbers.tolist():
-        raise TaskError(f"{where} should hold whole numbers.")
-    return whole
+    start = stream.tell()
+    if dtype.kind not in "iuf" or min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != len(data) - start:
+        return shape, dtype, None
+    order: Literal["F", "C"] = "F" if by_columns else "C"
+    return shape, dtype, np.frombuffer(data, dtype, offset=start).reshape(shape, order=order)

@@ -7,7 +7,7 @@ from collections import Counter
 import torch
 
 from goldieval.doctor.check import Check
-from goldieval.doctor.subject import TEXTS, TOO_LONG, Subject, uniform_picture
+from goldieval.doctor.subject import TEXTS, TOO_LONG, EncodingSubject, Subject, uniform_picture
 from goldieval.models.listing import checked_against
 
 BLACK, GREY, WHITE, RED = (0, 0, 0), (128, 128, 128), (255, 255, 255), (255, 0, 0)
@@ -21,7 +21,7 @@ PUBLISHED_CONSTANTS = {
 SAME = 2e-3  # published constants are rounded
 
 
-def normalisation(subject: Subject) -> Check:
+def normalisation(subject: EncodingSubject) -> Check:
     """Recover mean and standard deviation from a black and a white picture, and check linearity with a grey one."""
     black, grey, white, red = (_colour(subject, colour) for colour in (BLACK, GREY, WHITE, RED))
     span = white - black
@@ -40,7 +40,7 @@ def normalisation(subject: Subject) -> Check:
     return Check("normalisation", None if order else _plausible(mean, std), f"{_constants(mean, std)}{order}")
 
 
-def resizing(subject: Subject) -> Check:
+def resizing(subject: EncodingSubject) -> Check:
     """Report the resolution, and how a wide picture is resized: its left quarter is white, the rest black."""
     wide = uniform_picture(BLACK, (256, 128))
     wide.paste(WHITE, (0, 0, 64, 128))
@@ -53,7 +53,7 @@ def resizing(subject: Subject) -> Check:
     return Check("resolution", None, f"{width} x {height} pixels; a wide picture is {treatment}")
 
 
-def context_length(subject: Subject) -> Check:
+def context_length(subject: EncodingSubject) -> Check:
     """Report the context length, and whether a longer text keeps its end token; the tokenizer must not refuse it."""
     tokens = subject.model.tokenize([TEXTS[0], TOO_LONG])
     features = subject.model.encode_text(tokens)
@@ -88,7 +88,7 @@ def size(subject: Subject) -> Check:
     return Check("size", None, f"{info.parameters / 1e6:,.1f} M parameters, {info.precision} on {device}")
 
 
-def _colour(subject: Subject, colour: tuple[int, int, int]) -> torch.Tensor:
+def _colour(subject: EncodingSubject, colour: tuple[int, int, int]) -> torch.Tensor:
     """Return the mean pixel of a preprocessed picture of one colour, shape (channels,)."""
     return subject.model.preprocess(uniform_picture(colour)).float().mean(dim=(1, 2))
 

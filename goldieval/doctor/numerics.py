@@ -6,7 +6,7 @@ import torch
 
 from goldieval.core.errors import listing
 from goldieval.doctor.check import Check
-from goldieval.doctor.subject import Subject
+from goldieval.doctor.subject import EncodingSubject, Subject
 from goldieval.scoring.cosine import unit
 
 # Distances of unit vectors, which bound the change of any cosine. Half precision rounds at about 1e-3.
@@ -27,7 +27,7 @@ def evaluation_mode(subject: Subject) -> Check:
     return Check("evaluation mode", True, f"all {len(subject.parts)} modules, no dropout, fixed statistics")
 
 
-def finite_values(subject: Subject) -> Check:
+def finite_values(subject: EncodingSubject) -> Check:
     """Check that features are finite, one row per input, and carry no gradients."""
     for side, (_, inputs, features) in subject.towers.items():
         if features.ndim != 2 or len(features) != len(inputs) or not features.is_floating_point():
@@ -42,7 +42,7 @@ def finite_values(subject: Subject) -> Check:
     return Check("finite values", True, f"{len(subject.pixels)} pictures and {len(subject.tokens)} texts, no NaN")
 
 
-def unit_norm(subject: Subject) -> Check:
+def unit_norm(subject: EncodingSubject) -> Check:
     """Check that all vectors can be normalised, and that they are not all the same."""
     norms = []
     for side, (_, _, features) in subject.towers.items():
@@ -52,7 +52,7 @@ def unit_norm(subject: Subject) -> Check:
     return Check("unit norm", True, f"can be reached: {', '.join(norms)} before")
 
 
-def spread(subject: Subject) -> Check:
+def spread(subject: EncodingSubject) -> Check:
     """Report the mean cosine between different inputs: a trained model near 1 has collapsed."""
     means = []
     for side, (_, _, features) in subject.towers.items():
@@ -63,7 +63,7 @@ def spread(subject: Subject) -> Check:
     return Check("spread", None, f"mean cosine between different inputs: {', '.join(means)} (1 = collapsed)")
 
 
-def determinism(subject: Subject) -> Check:
+def determinism(subject: EncodingSubject) -> Check:
     """Check that the same batch, encoded twice, gives identical features."""
     for side, (encode, inputs, features) in subject.towers.items():
         again = encode(inputs)
@@ -74,7 +74,7 @@ def determinism(subject: Subject) -> Check:
     return Check("determinism", True, "the same batch twice gives identical features")
 
 
-def batch_size(subject: Subject) -> Check:
+def batch_size(subject: EncodingSubject) -> Check:
     """Check that an embedding does not depend on the other inputs of its batch."""
     limit = SAME_IN_ANY_BATCH[subject.info.precision]
     distances = {}
@@ -91,7 +91,7 @@ def batch_size(subject: Subject) -> Check:
     return Check("batch size", True, f"changes no cosine by more than {finding}")
 
 
-def trimming(subject: Subject) -> Check:
+def trimming(subject: EncodingSubject) -> Check:
     """Check that embeddings do not change when the adapter trims padding."""
     trim = getattr(subject.model, "trim", None)
     if trim is None:
@@ -110,7 +110,7 @@ def trimming(subject: Subject) -> Check:
     return Check("trimming", True, f"down to {shortest} of {subject.tokens.shape[1]} tokens, differs by {distance:.1e}")
 
 
-def widths(subject: Subject) -> Check:
+def widths(subject: EncodingSubject) -> Check:
     """Check that both towers give features of the same width."""
     image, text = subject.image_features.shape[-1], subject.text_features.shape[-1]
     finding = f"{image} for images, {text} for texts"

@@ -1,19 +1,24 @@
-"""Probes of a model before a long run; they are in ``numerics``, ``inputs`` and ``stored``."""
+"""Probes of a model before a long run; they are in ``numerics``, ``inputs``, ``answering`` and ``stored``."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import torch
 
 from goldieval.core.containment import contained
 from goldieval.core.environment import pick_device
 from goldieval.core.errors import GoldievalError, TaskError
-from goldieval.doctor import inputs, numerics, stored
+from goldieval.doctor import answering, inputs, numerics, stored
+from goldieval.doctor.answering import AnsweringSubject
 from goldieval.doctor.check import Check, reason, run_probe
-from goldieval.doctor.subject import Subject
-from goldieval.models.adapter import LoadOptions, Model, Precomputed, inference
+from goldieval.doctor.subject import EncodingSubject, Subject
+from goldieval.models.adapter import Adapter, LoadOptions, Model, Precomputed, inference
 from goldieval.models.loading import load
 from goldieval.models.spec import ModelSpec, parse_spec
 
+ProbedSubject = TypeVar("ProbedSubject", bound=Subject)
 PROBES = (
     numerics.evaluation_mode,
     numerics.finite_values,
@@ -49,12 +54,18 @@ def probe(model: Model, spec: ModelSpec) -> list[Check]:
         return [run_probe(each, stored.EmbeddingsSubject(model, spec)) for each in stored.PROBES]
     try:
         with contained():
-            subject = Subject(model, model.describe())
+            info = model.describe()
     except TaskError as error:
         return [Check("describe", False, reason(error))]
+    if isinstance(model, Adapter):
+        return _probed(EncodingSubject(model, info), PROBES)
+    return _probed(AnsweringSubject(model, info), (numerics.evaluation_mode, *answering.PROBES, inputs.size))
+
+
+def _probed(subject: ProbedSubject, probes: Sequence[Callable[[ProbedSubject], Check]]) -> list[Check]:
     before = _modes(subject)
-    with inference(model):
-        finding = [*(run_probe(each, subject) for each in PROBES), *inputs.layout(subject)]
+    with inference(subject.model):
+        finding = [*(run_probe(each, subject) for each in probes), *inputs.layout(subject)]
     return [*finding, run_probe(numerics.fingerprint, subject), left_as_found(subject, before)]
 
 

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from goldieval.data.shapes import draw, sample_scene
-from goldieval.models.adapter import Adapter, ModelInfo
+from goldieval.models.adapter import Adapter, Instructed, ModelInfo
 
 # Width and height in pixels: square, tall, wide, tiny, odd, a strip.
 SIZES = ((128, 128), (96, 160), (200, 120), (48, 48), (333, 217), (64, 192), (256, 256), (140, 139))
@@ -28,15 +28,15 @@ TOO_LONG = "a picture of " + ", ".join(f"{number} red circles" for number in ran
 
 @dataclass
 class Subject:
-    """A model that is probed. What several probes need is computed once, inside the model's ``inference()``.
+    """A model that is probed.
 
     Attributes:
         model: the adapter.
-        info: its description before anything was encoded.
+        info: its description before it was used.
         weights: the torch modules that the adapter holds.
     """
 
-    model: Adapter
+    model: Adapter | Instructed
     info: ModelInfo
     weights: list[torch.nn.Module] = field(init=False)
 
@@ -48,6 +48,13 @@ class Subject:
     def parts(self) -> list[tuple[str, torch.nn.Module]]:
         """All modules with their names; the name of the outermost module is empty."""
         return [part for module in self.weights for part in module.named_modules()]
+
+
+@dataclass
+class EncodingSubject(Subject):
+    """A model with embeddings. What several probes need is computed once, inside the model's ``inference()``."""
+
+    model: Adapter
 
     @cached_property
     def pixels(self) -> torch.Tensor:

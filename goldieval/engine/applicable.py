@@ -5,9 +5,11 @@ from __future__ import annotations
 from goldieval.core.containment import contained
 from goldieval.core.errors import NotApplicableError, TaskError
 from goldieval.engine.plan import Plan, PlannedTask
-from goldieval.models.adapter import Adapter, Model
+from goldieval.models.adapter import Adapter, Model, Precomputed
 
 NO_PICTURES = "this task has ids but no pictures: run it with --model embeddings:FOLDER."
+
+NO_EMBEDDINGS = "this model answers questions and gives no embeddings of pictures and texts, which this task compares."
 
 
 def check_applicable(planned: PlannedTask, model: Model, plan: Plan) -> None:
@@ -16,8 +18,10 @@ def check_applicable(planned: PlannedTask, model: Model, plan: Plan) -> None:
         return
     try:
         with contained("preparing"):
-            if isinstance(model, Adapter) and planned.loaded.has_ids_only:
+            if not isinstance(model, Precomputed) and planned.loaded.has_ids_only:
                 raise NotApplicableError(NO_PICTURES)
+            if not isinstance(model, Adapter | Precomputed) and not planned.family.uses_prompts:
+                raise NotApplicableError(NO_EMBEDDINGS)
             mode = planned.scoring(plan.info)
             planned.family.check_model(model, mode)
             planned.family.check_mode(planned.loaded.prepared, mode)

@@ -100,7 +100,8 @@ class Describer:
         subset = "" if loaded and loaded.present is None else options.subset
         unread = self._unread_languages(planned.task) if scored else []
         task, data = _task_part(planned, info, loaded, limit, subset), _data_part(planned, loaded, scored)
-        task = task.model_copy(update={"unread_languages": unread})
+        settings = {**task.settings, **(scored.settings if scored else {})}
+        task = task.model_copy(update={"unread_languages": unread, "settings": settings})
         setting = setting_key(info, planned.task, task.scoring, limit, subset)
         partial = f"{len(data.unreadable):,} unreadable images left out" if data.unreadable else ""
         notes = loaded.prepared.dataset.notes if loaded else []

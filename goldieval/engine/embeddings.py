@@ -70,7 +70,7 @@ class LookedUpEmbeddings(Embeddings):
 
 
 class NoEmbeddings(Embeddings):
-    """Stands for the embeddings of a model that cannot encode at all: every request fails."""
+    """Stands for the embeddings of a model that cannot encode at all, or has none: every request fails."""
 
     def __init__(self, reason: str) -> None:
         """Set the error.

@@ -17,7 +17,7 @@ from goldieval.core.stop import check_stop, saving_work
 from goldieval.core.timing import timed
 from goldieval.data.remembered import reading_once
 from goldieval.data.roots import data_root, store_root
-from goldieval.engine.applicable import check_applicable
+from goldieval.engine.applicable import NO_EMBEDDINGS, check_applicable
 from goldieval.engine.averages import averages_of_run, results_of
 from goldieval.engine.check import check_settings
 from goldieval.engine.describe import Describer
@@ -36,6 +36,7 @@ from goldieval.models.adapter import Adapter, LoadOptions, Model, ModelInfo, Pre
 from goldieval.models.checked_info import checked_info
 from goldieval.models.remembered import description_memory, load_described
 from goldieval.models.spec import ModelSpec
+from goldieval.records.files import read_record
 from goldieval.records.results import Results
 from goldieval.records.schema import Record
 from goldieval.records.writing import write_record
@@ -206,8 +207,10 @@ class Evaluator:
                 return load_described(model, load_options, description_memory() if options.cache else None)
 
     def _embeddings(self, model: Model, plan: Plan, seconds: dict[str, float]) -> Embeddings:
-        """Encode what is missing; if the model cannot encode at all, every task fails."""
+        """Encode what is missing; if the model fails at that, every task does. A model may have no embeddings."""
         options = self.options
+        if not isinstance(model, Adapter | Precomputed):
+            return NoEmbeddings(NO_EMBEDDINGS)
         if isinstance(model, Precomputed):
             return LookedUpEmbeddings(model, options.limit is not None or bool(options.subset))
         try:
@@ -235,11 +238,12 @@ class Evaluator:
 
     def _write(self, out: Path, record: Record, scored: Scored | None, requested_setting: str) -> Record:
         """Write a record and return it; if it cannot be written, return the record of that failure with its metrics."""
-        outcomes, pictures = (scored.outcomes, scored.pictures) if scored else (None, {})
+        outcomes, pictures, beside = (scored.outcomes, scored.pictures, scored.files) if scored else (None, {}, {})
         try:
             with contained("writing its record"):
-                self.reporter.wrote(record, write_record(out, record, outcomes, pictures, requested_setting))
-                return record
+                path = write_record(out, record, outcomes, pictures, requested_setting, beside)
+                self.reporter.wrote(record, path)
+                return record.model_copy(update={"files": read_record(path).files}) if beside else record
         except TaskError as error:
             failed = record.model_copy(update={"status": "failed", "reason": str(error)})
         with suppress(TaskError), contained("writing its failure"):

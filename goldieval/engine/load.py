@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from goldieval.core.errors import TaskError, listing
 from goldieval.core.group import Alone, Group, share
 from goldieval.data.content_keys import image_keys
 from goldieval.data.image_source import ImageSource, NoImage
-from goldieval.data.mask_check import check_masks, without_pixels
+from goldieval.data.map_check import MapKeys, check_maps
 from goldieval.data.samples import Dataset
 from goldieval.data.subset import keep_images, limited, present
 from goldieval.engine.data_hash import data_hash
@@ -127,7 +126,7 @@ def _load(task: Task, folder: Path, limit: int | None, workers: int, subset: str
     if limit is not None:
         dataset = limited(dataset, limit)
     prepared = enlarged(task, prepared, dataset)
-    images, mask_keys = prepared.dataset.images, _mask_keys(prepared, seen, workers)
+    images, maps = prepared.dataset.images, _map_keys(prepared, seen, workers)
     results = _shared_keys([image.source for image in images], workers, group)
     keys = ["" if isinstance(key, OSError) else key for key in results]
     return LoadedTask(
@@ -138,7 +137,7 @@ def _load(task: Task, folder: Path, limit: int | None, workers: int, subset: str
             for image, error in zip(images, results, strict=True)
             if isinstance(error, OSError)
         },
-        sha256=data_hash(prepared.dataset, keys, mask_keys, _depth_keys(prepared.dataset, workers)),
+        sha256=data_hash(prepared.dataset, keys, maps.masks, maps.depths),
         seen=seen,
         prepared_sha256=prepared_sha256,
         present=present_count,
@@ -171,20 +170,12 @@ def _shared_keys(sources: Sequence[ImageSource], workers: int, group: Group) -> 
     return results
 
 
-def _mask_keys(prepared: Prepared[Any], seen: dict[str, int], workers: int) -> list[str]:
-    """Check every mask, note the classes without pixels, and return the content keys of the masks."""
+def _map_keys(prepared: Prepared[Any], seen: dict[str, int], workers: int) -> MapKeys:
+    """Check every mask and depth map, note what is remarkable, and return the content keys."""
     dataset = prepared.dataset
-    if dataset.masks is None:
-        return []
-    checked = check_masks(dataset.images, dataset.masks, seen["classes"], workers)
-    dataset.notes = [*dataset.notes, *without_pixels(checked.pixels, prepared.class_labels or ())]
-    return checked.keys
-
-
-def _depth_keys(dataset: Dataset, workers: int) -> list[str]:
-    """Return the content keys of the depth maps. Raises TaskError if one cannot be read."""
-    with ThreadPoolExecutor(workers) as pool:
-        return list(pool.map(lambda depth: depth.key(), dataset.depths or ()))
+    found = check_maps(dataset, seen, prepared.class_labels, workers)
+    dataset.notes = [*dataset.notes, *found.notes]
+    return found
 
 
 def prepare_and_count(task: Task, folder: Path) -> tuple[Prepared[Any], dict[str, int], str]:

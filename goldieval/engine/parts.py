@@ -2,7 +2,8 @@
 
 A run that is stopped or killed among thousands of pictures continues after those that are finished. Layout:
 ``<store>/parts/<identity>/<digest>.safetensors``, where the identity covers everything that can change a part (model,
-card, data, scoring mode, batch size, versions). The folder is removed when the record of the task is written.
+card, data, scoring mode, batch size, versions), and ``files/`` beside them for what a family keeps in its own form. The
+folder is removed when the record of the task is written.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ class StoredParts:
             folder: where the parts are stored; made when the first is.
         """
         self._folder, self._flushed, self._bytes = folder, time.monotonic(), 0
+        self.folder: Path | None = folder / "files"
         self._found: dict[int, dict[str, np.ndarray]] | None = None
         self._new: dict[int, dict[str, np.ndarray]] = {}
 

@@ -113,8 +113,8 @@ class Plan:
         info: the description of the model.
         tasks: the tasks to run, including those that are known to fail.
         skipped: tasks of suites that are not run.
-        images: work of the image tower; None for precomputed embeddings.
-        texts: work of the text tower; None for precomputed embeddings.
+        images: work of the image tower; None for a model that does not encode.
+        texts: work of the text tower; None for a model that does not encode.
         group_size: number of processes that share the work.
         batching: batch sizes of the run.
     """

@@ -96,6 +96,9 @@ class LoadedTaskRun:
             return NothingKept()
         return open_arrays(self._store, self._info, str(getattr(self.model, "device", self.device)), settings)
 
+    def note(self, line: str) -> None:
+        self._reporter.note(line)
+
     @contextmanager
     def working(self, phase: str, what: str, total: int) -> Iterator[Meter]:
         with inference(self.model), timed(self.seconds, phase), self._reporter.meter(what, total) as meter:

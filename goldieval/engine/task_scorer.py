@@ -129,4 +129,6 @@ class TaskScorer:
             return None
         check_stop()
         with one_thread():  # several would change the last bits
-            return family.score(run.prepared, evidence)
+            scored: Scored = family.score(run.prepared, evidence)
+        scored.settings = family.settings(run.prepared, self._model)
+        return scored

@@ -67,6 +67,9 @@ class Scored:
         classes: scores of each class of a segmentation, by name.
         pixels: number of all and of ignored pixels of the masks, and number of classes present.
         pictures: PNG files by name, if the run saves pictures.
+        files: other files to be written beside the record, such as answers for a benchmark's server, by name: letters,
+            digits, dots and hyphens.
+        settings: settings of the task that depend on the model, see ``Family.settings``.
     """
 
     metrics: dict[str, MeasuredMetric]
@@ -79,6 +82,8 @@ class Scored:
     classes: dict[str, ClassScore] = field(default_factory=dict)
     pixels: dict[str, int] = field(default_factory=dict)
     pictures: dict[str, bytes] = field(default_factory=dict)
+    files: dict[str, bytes] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
 
 
 PreparedT = TypeVar("PreparedT", bound=Prepared[Any])
@@ -151,6 +156,9 @@ class TaskRun(Protocol[_T_co]):
             settings: everything that determines them besides the model and the pictures, as values of JSON.
         """
 
+    def note(self, line: str) -> None:
+        """Show a line on how the work is done, while it is."""
+
     def working(self, phase: str, what: str, total: int) -> AbstractContextManager[Meter]:
         """Set the model to evaluation mode, time a phase of the work, and show its progress.
 
@@ -166,9 +174,11 @@ class Family(ABC, Generic[PreparedT, Evidence]):
 
     Attributes:
         draws_pictures: whether the family can draw its predictions.
+        uses_prompts: whether the family can evaluate a model that answers prompts and has no embeddings.
     """
 
     draws_pictures: ClassVar[bool] = False
+    uses_prompts: ClassVar[bool] = False
 
     @abstractmethod
     def prepare(self, task: Task, dataset: Dataset) -> PreparedT:
@@ -217,6 +227,15 @@ class Family(ABC, Generic[PreparedT, Evidence]):
         Raises:
             NotApplicableError: it cannot.
         """
+
+    def settings(self, prepared: PreparedT, model: Model) -> dict[str, Any]:
+        """Return what the record says about how this model is evaluated, beyond the card; most families: nothing.
+
+        Args:
+            prepared: the task.
+            model: the model.
+        """
+        return {}
 
     def encodes_images(self, mode: str) -> bool:
         """Return whether a scoring mode needs one embedding per image."""

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
 
 class Parts(Protocol):
-    """Finished parts of the work on one task, such as its pictures, by number; kept until its record is written."""
+    """Finished parts of the work on one task, such as its pictures, by number; kept until its record is written.
+
+    Attributes:
+        folder: where a family may keep files of its own, which are removed with the parts; made by whoever writes one.
+            None if nothing is kept.
+    """
+
+    folder: Path | None
 
     def get(self, number: int) -> dict[str, np.ndarray] | None:
         """Return a part that this run or an earlier one has finished; None if there is none."""
@@ -27,6 +35,8 @@ class Parts(Protocol):
 
 class NoParts:
     """Keeps nothing."""
+
+    folder: Path | None = None
 
     def get(self, number: int) -> dict[str, np.ndarray] | None:
         return None

@@ -166,11 +166,13 @@ class Generative(ImagePreprocessor, Protocol):
 class Instructed(ImagePreprocessor, Protocol):
     """A chat model, which takes a benchmark's whole prompt and pictures of any size.
 
-    It is not ``Generative``: the member of that name would have another signature.
-
-    Attributes:
-        concurrent: see ``Adapter``.
+    It is not ``Generative``: the member of that name would have another signature. It needs no embeddings: a model that
+    is not an ``Adapter`` as well is evaluated only by families whose ``uses_prompts`` is true. ``inference``,
+    ``concurrent`` and ``device`` are optional, see ``Adapter``.
     """
+
+    def describe(self) -> ModelInfo:
+        """Return the model's current identity (weights may have changed since the last call)."""
 
     def respond(self, pictures: Sequence[torch.Tensor], prompts: Sequence[str], longest: int) -> list[str]:
         """Answer ``prompts[i]`` about ``pictures[i]``, greedily, with at most ``longest`` new tokens.
@@ -216,7 +218,7 @@ class DenseTokens(Protocol):
         """
 
 
-Model = Adapter | Precomputed
+Model = Adapter | Precomputed | Instructed
 
 # Names of goldieval 0.1, and where they are today.
 _MOVED = {

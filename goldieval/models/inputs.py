@@ -38,7 +38,11 @@ class Batching:
 
 
 def decoded(
-    model: ImagePreprocessor, keys: Iterable[str], sources: Mapping[str, ImageSource], pool: Executor
+    model: ImagePreprocessor,
+    keys: Iterable[str],
+    sources: Mapping[str, ImageSource],
+    pool: Executor,
+    ahead: int = DECODED_AHEAD,
 ) -> Iterator[tuple[str, Pixels]]:
     """Yield each image as an input of the image tower, or the error that it caused, while others are decoded ahead.
 
@@ -47,13 +51,14 @@ def decoded(
         keys: Content keys of the images, in order.
         sources: Sources of the images by content key.
         pool: Threads that decode ahead.
+        ahead: Number of images to decode while the consumer works on one.
 
     Yields:
         Content key and input. An OSError is an error of the image, a TaskError one of the model's ``preprocess``.
     """
     decoders = Threads(model.preprocess, pool)
     singly = ((key, [(key, sources[key])]) for key in keys)
-    yield from ((key, pixels) for key, (pixels,) in batches_ahead(decoders.submit, singly, DECODED_AHEAD))
+    yield from ((key, pixels) for key, (pixels,) in batches_ahead(decoders.submit, singly, ahead))
 
 
 def sound(inputs: Sequence[torch.Tensor | TaskError]) -> list[torch.Tensor]:

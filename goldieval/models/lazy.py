@@ -7,17 +7,20 @@ from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from typing import Any
 
-from goldieval.models.adapter import Adapter, ModelInfo
+from goldieval.models.adapter import Adapter, Instructed, ModelInfo
 
 # Members of the protocols that are methods. They exist in the class, where ``isinstance`` looks for them.
-REQUIRED = ("preprocess", "tokenize", "encode_image", "encode_text")
-OPTIONAL = ("trim", "count_tokens", "patch_tokens", "generate", "normalise", "dense")
+METHODS = (
+    *("preprocess", "tokenize", "encode_image", "encode_text", "trim", "count_tokens", "patch_tokens", "generate"),
+    *("respond", "prompt_lengths", "normalise", "dense", "patch_features"),
+)
+Loadable = Adapter | Instructed
 
 
 class LazyModel:
     """Stands for a model with a known description and known members; any use of a member but ``describe`` loads it."""
 
-    def __init__(self, info: ModelInfo, members: Collection[str], load: Callable[[], Adapter]) -> None:
+    def __init__(self, info: ModelInfo, members: Collection[str], load: Callable[[], Loadable]) -> None:
         """Set what is known of the model.
 
         Args:
@@ -26,7 +29,7 @@ class LazyModel:
             load: Loads it; called once, and must check that it is the model of the description.
         """
         self._info, self._members, self._load = info, frozenset(members), load
-        self._model: Adapter | None = None
+        self._model: Loadable | None = None
         self._lock = threading.Lock()
         if "pool" in self._members:
             self.pool = _LazyPool(self)
@@ -39,7 +42,7 @@ class LazyModel:
 
         return inference(self.loaded())
 
-    def loaded(self) -> Adapter:
+    def loaded(self) -> Loadable:
         """Return the model, which is loaded by the first call: as always, even within ``torch.inference_mode``."""
         import torch
 
@@ -64,19 +67,19 @@ class _LazyPool:
     def __getattr__(self, name: str) -> Any:
         if name == "_of":
             raise AttributeError(name)
-        return getattr(self._of.loaded().pool, name)  # type: ignore[attr-defined]
+        return getattr(self._of.loaded().pool, name)  # type: ignore[union-attr]
 
 
-def members_of(model: Adapter) -> list[str]:
+def members_of(model: Loadable) -> list[str]:
     """Return the names of the public members of a model."""
     return sorted(name for name in dir(model) if not name.startswith("_") and hasattr(model, name))
 
 
-def lazy_model(info: ModelInfo, members: Collection[str], load: Callable[[], Adapter]) -> Adapter:
+def lazy_model(info: ModelInfo, members: Collection[str], load: Callable[[], Loadable]) -> Loadable:
     """Return a model that has exactly these members and is loaded when it is first used; arguments of ``LazyModel``."""
-    methods = [*REQUIRED, *(name for name in OPTIONAL if name in members)]
+    methods = [name for name in METHODS if name in members]
     kind = type("LazyModel", (LazyModel,), {name: _forwarded(name) for name in methods})
-    made: Adapter = kind(info, members, load)
+    made: Loadable = kind(info, members, load)
     return made
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from goldieval.core.errors import GoldievalError, did_you_mean, first_line
 from goldieval.core.offline import offline
-from goldieval.models.adapter import Adapter, LoadOptions, Model, Precomputed
+from goldieval.models.adapter import LoadOptions, Model
 from goldieval.models.spec import ModelSpec, parse_spec
 from goldieval.models.spec_options import check_options
 from goldieval.tasks.plugins import model_families
@@ -41,12 +41,10 @@ def load(spec: ModelSpec, options: LoadOptions) -> Model:
         raise GoldievalError(
             f"model {spec.text!r} cannot be loaded: {type(error).__name__}: {first_line(error)}"
         ) from error
-    if not isinstance(model, Adapter | Precomputed):
-        lacking = [
-            name
-            for name in ("describe", "preprocess", "tokenize", "encode_image", "encode_text")
-            if not hasattr(model, name)
-        ]
+    if not isinstance(model, Model):
+        embedding, prompted = ("tokenize", "encode_image", "encode_text"), ("respond", "prompt_lengths")
+        kind = prompted if hasattr(model, "respond") else embedding
+        lacking = [name for name in ("describe", "preprocess", *kind) if not hasattr(model, name)]
         raise GoldievalError(
             f"model {spec.text}: {type(model).__name__} is not an adapter, it lacks {', '.join(lacking)}."
         )

@@ -27,9 +27,9 @@ from goldieval.core.memory import Memory
 from goldieval.core.offline import VARIABLES, is_offline
 from goldieval.core.reads import is_unchanged, recorded_reads
 from goldieval.data.roots import store_root
-from goldieval.models.adapter import Adapter, LoadOptions, Model, ModelInfo
+from goldieval.models.adapter import LoadOptions, Model, ModelInfo, Precomputed
 from goldieval.models.checked_info import checked_info, info_of
-from goldieval.models.lazy import lazy_model, members_of
+from goldieval.models.lazy import Loadable, lazy_model, members_of
 from goldieval.models.loading import load, loader_of
 from goldieval.models.spec import ModelSpec
 
@@ -79,19 +79,19 @@ def load_described(spec: ModelSpec, options: LoadOptions, memory: Memory | None)
     with recorded_reads() as reads:
         model = load(spec, options)
         info = checked_info(model)
-    if isinstance(model, Adapter) and reads.reusable and not _has_own_architectures():
+    if not isinstance(model, Precomputed) and reads.reusable and not _has_own_architectures():
         memory.keep(key, {"info": asdict(info), "members": members_of(model), "reads": reads.as_dict()})
     return model, info
 
 
 def _load_same(
     spec: ModelSpec, options: LoadOptions, info: ModelInfo, members: list[str], memory: Memory, key: Any
-) -> Adapter:
+) -> Loadable:
     """Load a model of which a description was kept. Raises ChangedModelError if it is another."""
     with contained(f"loading the model {spec.text}", GoldievalError):
         model = load(spec, options)
-        same = isinstance(model, Adapter) and checked_info(model) == info and members_of(model) == members
-    if not isinstance(model, Adapter) or not same:
+        same = not isinstance(model, Precomputed) and checked_info(model) == info and members_of(model) == members
+    if isinstance(model, Precomputed) or not same:
         memory.forget(key)
         raise ChangedModelError(
             f"model {spec.text!r} is not the one that this run was planned for: its files changed after that, or the "

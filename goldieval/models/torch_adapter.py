@@ -66,7 +66,7 @@ class TorchAdapter:
     @property
     def concurrent(self) -> bool:
         """Whether several threads may encode at once; modules that exchange data between processes may not."""
-        return not any(_exchanges(part) for part in self.module.modules())
+        return not any(exchanges(part) for part in self.module.modules())
 
     @property
     def device(self) -> torch.device:
@@ -148,7 +148,7 @@ class TorchAdapter:
         return torch.autocast(self.device.type, dtype=DTYPES[self.precision], enabled=self.precision != "fp32")
 
 
-def _exchanges(part: nn.Module) -> bool:
+def exchanges(part: nn.Module) -> bool:
     """Return whether a module gathers weights or synchronises buffers when it is called: FSDP, FSDP2, DDP."""
     names = {kind.__name__ for kind in type(part).__mro__}
     return not names.isdisjoint({"FullyShardedDataParallel", "FSDPModule", "DistributedDataParallel"})

@@ -85,7 +85,9 @@ class TaskPart(Part):
     prompts_sha256: str = Field(default="", description="SHA-256 of the list of prompts.")
     class_names_sha256: str = Field(default="", description="SHA-256 of the list of class names.")
     settings: dict[str, Any] = Field(
-        default={}, description="All parameters of a segmentation except its prompts; empty for other families."
+        default={},
+        description="All parameters of a segmentation except its prompts; of questions, the rule by which answers are "
+        "judged and what the model was asked, where it is not the question alone; empty for other families.",
     )
 
 
@@ -153,6 +155,9 @@ class Record(Part):
     classes: dict[str, ClassScore] = Field(default={}, description="Scores of each class of a segmentation.")
     pictures: list[str] = Field(
         default=[], description="Picture files beside the record, with truth and prediction side by side."
+    )
+    files: list[str] = Field(
+        default=[], description="Other files beside the record, such as answers for a benchmark's server."
     )
     environment: dict[str, str] = Field(description="Versions, machine and device.")
     run: RunPart = Field(description="The run.")

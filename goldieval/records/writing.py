@@ -29,6 +29,8 @@ from goldieval.records.files import read_record, record_digest, record_path
 from goldieval.records.parts import Outcomes
 from goldieval.records.schema import Record
 
+HASH = "[0-9a-f]{8}"
+
 
 def write_record(
     out: Path,
@@ -36,8 +38,9 @@ def write_record(
     outcomes: dict[str, np.ndarray] | None,
     pictures: Mapping[str, bytes] = MappingProxyType({}),
     requested_setting: str = "",
+    beside: Mapping[str, bytes] = MappingProxyType({}),
 ) -> Path:
-    """Write outcomes, pictures, and last the record that refers to them; return the path of the record.
+    """Write outcomes, pictures, other files, and last the record that refers to them; return the path of the record.
 
     A success removes an earlier failure of the same setting, and one of ``requested_setting``, which can differ where
     a limit turns out to leave nothing out.
@@ -48,6 +51,7 @@ def write_record(
         outcomes: columns of the Parquet file by name; None for a failure.
         pictures: PNG files by name.
         requested_setting: key of the requested setting; empty if it is that of the record.
+        beside: contents of other files by the end of their name, such as ``answers.json``.
 
     Raises:
         GoldievalError: the folder cannot be written or the disk is full; an existing record is left unchanged.
@@ -57,9 +61,9 @@ def write_record(
         path.parent.mkdir(parents=True, exist_ok=True)
         with lock_folder(path.parent):
             try:
-                _write_beside(path, record, outcomes, pictures)
+                _write_beside(path, record, outcomes, pictures, beside)
             except FileExistsError:  # where locks do not work, another process may have taken the names meanwhile
-                _write_beside(path, record, outcomes, pictures)
+                _write_beside(path, record, outcomes, pictures, beside)
     except OSError as error:
         raise GoldievalError(
             f"cannot write {path}: {error.strerror or error}. Free disk space, or choose another folder with --out."
@@ -71,7 +75,11 @@ def write_record(
 
 
 def _write_beside(
-    path: Path, record: Record, outcomes: dict[str, np.ndarray] | None, pictures: Mapping[str, bytes]
+    path: Path,
+    record: Record,
+    outcomes: dict[str, np.ndarray] | None,
+    pictures: Mapping[str, bytes],
+    beside: Mapping[str, bytes],
 ) -> None:
     files: dict[Path, bytes] = {}
     usual, usual_folder = path.with_suffix(".parquet"), _usual_picture_folder(path)
@@ -87,11 +95,16 @@ def _write_beside(
         folder.mkdir(exist_ok=True)
         record = record.model_copy(update={"pictures": [f"{folder.name}/{name}" for name in pictures]})
         files |= {folder / name: content for name, content in pictures.items()}
+    others = {_other_file(path, name, content): content for name, content in beside.items()}
+    if others:
+        record = record.model_copy(update={"files": [file.name for file in others]})
+        files |= others
     files[path] = (sealed(record).model_dump_json(indent=1) + "\n").encode()
-    before = _outcome_file(path)
-    atomic_write_all(files, [file for file in files if file == usual or file.parent == usual_folder])
+    before = _files_of(path)
+    shared = [file for file in files if file == usual or file.parent == usual_folder or file in others]
+    atomic_write_all(files, shared)
     with suppress(OSError):
-        _remove_superseded(path, before, _outcome_file(path))
+        _remove_superseded(path, before, _files_of(path))
 
 
 def sealed(record: Record) -> Record:
@@ -102,6 +115,18 @@ def sealed(record: Record) -> Record:
 def _available_path(usual: Path, alternative: Path, content: bytes) -> Path:
     """Return the usual name; the other one if a file with different content, to which a record may refer, has it."""
     return usual if not usual.exists() or has_content(usual, content) else alternative
+
+
+def _other_file(path: Path, name: str, content: bytes) -> Path:
+    """Return the file beside a record for some content, ``<record>-<name>``; with a hash if that name is taken."""
+    digest = hashlib.sha256(content).hexdigest()[:8]
+    usual, other = (path.with_name(f"{_plain_stem(path)}-{middle}{name}") for middle in ("", f"{digest}-"))
+    return _available_path(usual, other, content)
+
+
+def _plain_stem(path: Path) -> str:
+    """Return the name of a record without ``@``, by which readers tell records from other files that end in .json."""
+    return path.stem.replace("@", "-")
 
 
 def _usual_picture_folder(path: Path) -> Path:
@@ -117,22 +142,25 @@ def _picture_folder(path: Path, pictures: Mapping[str, bytes]) -> Path:
     return usual.with_name(f"{usual.name}-{digest.hexdigest()[:8]}")
 
 
-def _outcome_file(path: Path) -> str:
-    """Return the outcome file to which the record on disk refers; empty if there is no readable record."""
+def _files_of(path: Path) -> set[str]:
+    """Return the names of the outcome and other files to which the record on disk refers; none if it is unreadable."""
     try:
-        outcomes = read_record(path).outcomes
+        record = read_record(path)
     except GoldievalError:
-        return ""
-    return outcomes.file if outcomes else ""
+        return set()
+    return {*record.files, *([record.outcomes.file] if record.outcomes else [])}
 
 
-def _remove_superseded(path: Path, before: str, now: str) -> None:
-    """Remove old outcome files of a record; recent ones stay for processes that have just read the record."""
-    pattern = re.compile(re.escape(path.stem) + r"(-[0-9a-f]{8})?\.parquet")
+def _remove_superseded(path: Path, before: set[str], now: set[str]) -> None:
+    """Remove old files of a record; recent ones stay for processes that have just read the record."""
+    stem, plain = re.escape(path.stem), re.escape(_plain_stem(path))
+    ends = [found[2] for name in before | now if (found := re.fullmatch(rf"{plain}-({HASH}-)?(.+)", name))]
+    others = "".join(rf"|{plain}-({HASH}-)?{re.escape(end)}" for end in ends)
+    pattern = re.compile(rf"{stem}(-{HASH})?\.parquet{others}")
     for file in path.parent.iterdir():
-        if not pattern.fullmatch(file.name) or file.name == now:
+        if not pattern.fullmatch(file.name) or file.name in now or not file.is_file():
             continue
-        if file.name == before:
+        if file.name in before:
             os.utime(file)
         elif time.time() - file.stat().st_mtime > LEFTOVER_S:
             file.unlink(missing_ok=True)

@@ -51,7 +51,8 @@ class ConsoleReporter(Reporter):
     def print_model(self, plan: Plan) -> None:
         """Print which model it is, and what it is not."""
         info = plan.info
-        size = f", {info.parameters / 1e6:,.1f} M parameters, {info.resolution} px" if info.parameters else ""
+        size = f", {info.parameters / 1e6:,.1f} M parameters" if info.parameters else ""
+        size += f", {info.resolution} px" if info.resolution else ""  # of some models, every image has its own
         self._line(f"model {info.spec}{size}, {info.precision}", "bold")
         if info.notice:
             self._line(f"  {info.notice}", "yellow")

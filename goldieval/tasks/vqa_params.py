@@ -20,6 +20,7 @@ RuleName = Literal[
     "vqa",
     "vqa-evalai",
     "vqa-lavis",
+    "vqa-lmms-eval",
     "vqa-submitted",
     "yes-no",
     "yes-no-lmms-eval",
@@ -41,8 +42,8 @@ class VqaParams(FamilyParams):
             (lower case, surrounding white space removed); ``vqa`` (several annotators, the official evaluation),
             ``vqa-submitted`` (the same of an answer cleaned as LLaVA submits it), ``vqa-evalai`` (all answers cleaned:
             TextVQA), ``vqa-lavis`` (the official evaluation before 2018), ``vizwiz``; ``gqa``; ``letter`` (of an
-            option: ScienceQA); ``yes-no`` (POPE); ``mme`` (two questions per picture and subtask). The last four have
-            a form ``-lmms-eval`` each.
+            option: ScienceQA); ``yes-no`` (POPE); ``mme`` (two questions per picture and subtask). ``vqa`` and the last
+            four have a form ``-lmms-eval`` each.
         prompt: what a model that follows instructions is asked, with the places ``{question}``, ``{options}`` (a line
             ``A. text`` for each) and ``{hint}``. A line of the prompt whose options or hint are empty is left out. A
             model that answers plain questions gets the question alone.

@@ -132,11 +132,12 @@ def test_gqa() -> None:
         ("B.", "", "B"),
         ("B. mitosis", "B", "B"),
         ("B.mitosis", "", "B"),
-        ("B\nbecause", "B", ""),
+        ("B\nbecause", "", ""),
         ("The answer is B.", "B", ""),
-        ("I think. The answer is C", "C", ""),
-        ("The answer is C and The answer is B.", "B", ""),  # one with a full stop is looked for first
-        ("b", "", ""),
+        ("I think. The answer is C", "", ""),
+        ("I think. The answer is C!", "C", ""),
+        ("The answer is C and The answer is B.", "", ""),  # two of them
+        ("b", "", "B"),
         ("(B)", "", ""),
         ("Answer: B", "", ""),
         ("E", "E", "E"),

@@ -40,15 +40,15 @@ def _item(read: ContrastSource, name: str, key: int, stratum: str) -> Item:
     item: Item = {}
     in_table = {"bytes": png_bytes(key % 2), "path": None}
     as_file = key % 2 if read.picture != "{}" else f"{'/elsewhere/' if read.base_name else read.prefix}{key % 2}.png"
-    _put(item, read.image, in_table if name.endswith(".parquet") else as_file)
+    put(item, read.image, in_table if name.endswith(".parquet") else as_file)
     for place, caption in enumerate(read._captions):
-        _put(item, caption, f"{place} {key} {name}")
+        put(item, caption, f"{place} {key} {name}")
     for edge, value in zip(read.box, EDGES, strict=False):
-        _put(item, edge, value)
+        put(item, edge, value)
     more = {read.answer: key, read.stratum: stratum, read.group: ["left of", "right of"][key % 2], **read.at_least}
     for path, value in more.items():
         if path:
-            _put(item, path, value)
+            put(item, path, value)
     return item
 
 
@@ -56,17 +56,17 @@ def _below(read: ContrastSource, item: Item) -> Item:
     """Return an item that is left out."""
     copy: Item = json.loads(json.dumps(item))
     for path, least in read.at_least.items():
-        _put(copy, path, least - 1)
+        put(copy, path, least - 1)
     return copy
 
 
-def _put(item: Item, path: str, value: Any) -> None:
+def put(item: Item, path: str, value: Any) -> None:
     """Set a value at a path such as ``bbox.x`` or ``caption_options.1``, whose numbers come in order."""
     first, _, rest = path.partition(".")
     if rest.isdecimal():
         item.setdefault(first, []).append(value)
     elif rest:
-        _put(item.setdefault(first, {}), rest, value)
+        put(item.setdefault(first, {}), rest, value)
     else:
         item[first] = value
 

@@ -46,6 +46,7 @@ CASES = [  # family and mode
     *(("regions", mode) for mode in ("roi:plain:projection", "roi:plain:pooling", "crop")),
     *(("dense-probe", f"dense-probe:{features}") for features in ("projected", "tokens")),
     ("vqa", "generate"),
+    ("vqa", "respond"),
     ("probe", "probe"),
     ("probe", "knn"),
     ("probe", "ridge"),
@@ -119,6 +120,23 @@ class Everything:
     def vectors(self, texts: Sequence[str]) -> np.ndarray:
         letters = torch.tensor([[float(ord(letter)) for letter in text.ljust(64)[:64]] for text in texts])
         return torch.sin(letters @ self.of_texts).numpy()
+
+
+class Chat(Everything):
+    """The same as a model that follows instructions and takes pictures of any size."""
+
+    def preprocess(self, image: Image.Image) -> torch.Tensor:
+        pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)
+        return pixels[:, : SIDE - int(pixels[0, 0, 0]) % 3]
+
+    def prompt_lengths(self, prompts: Sequence[str]) -> list[int]:
+        return [len(prompt) for prompt in prompts]
+
+    def respond(self, pictures: Sequence[torch.Tensor], prompts: Sequence[str], longest: int) -> list[str]:
+        lengths = self.prompt_lengths(prompts)
+        assert lengths == sorted(lengths) and longest == 16
+        sums = [int(picture.long().sum()) for picture in pictures]
+        return [WORDS[(total + len(prompt)) % len(WORDS)] for total, prompt in zip(sums, prompts, strict=True)]
 
 
 class Vectors(Embeddings):
@@ -215,6 +233,7 @@ BY_MODE: dict[str, dict[str, Any]] = {
     "knn": {"method": "knn", "neighbours": [3, 2]},
     "ridge": {"method": "ridge"},
     "lars": {"method": "lars", "epochs": 3, "warmup": 1, "batch": 4},
+    "respond": {"prompt": "{question} Answer with one word."},
     "few-shot": {"method": "prototype", "shots": [1, 2], "seeds": 2},
     "dense-probe:tokens": {"features": "tokens", **DENSE_PROBE, "learning_rates": [0.01], "seeds": 1},
 }
@@ -278,7 +297,8 @@ class World:
     def __call__(self, group: ThreadGroup) -> dict[str, Any] | None:
         """Evaluate as the engine does on one rank; return the results of rank 0 in a form to compare."""
         torch.set_num_threads(self.threads)
-        family, model = family_of(self.family), Everything(self.concurrent, self.device)
+        kind = Chat if self.mode == "respond" else Everything
+        family, model = family_of(self.family), kind(self.concurrent, self.device)
         failed = {image.source.key(): "broken" for image in self.data.images if getattr(image.source, "broken", False)}
         run = LoadedTaskRun(
             loaded(self.family, self.data, self.mode),

@@ -12,6 +12,7 @@ from typing import Any
 
 import choice_data
 import numpy as np
+import question_data
 import yaml
 from helpers import json_lines, picture, png_bytes, tar
 from PIL import Image
@@ -35,7 +36,7 @@ def stand_in(task: Task, root: Path) -> Path:
     source["path"] = str(root / "data")
     source.pop("id", None)
     source.pop("prepared_sha256", None)
-    given = getattr(task.card.params, "strata", []) if task.card.family == "choice" else names
+    given = getattr(task.card.params, "strata", []) if task.card.family in ("choice", "vqa") else names
     content["expect"] = MAKERS[source["reader"]](root / "data", source, given) if source["reader"] in MAKERS else {}
     if names and content["params"].get("class_names"):
         content["params"]["class_names"] = names
@@ -389,6 +390,7 @@ MAKERS: dict[str, Callable[[Path, dict[str, Any], list[str]], dict[str, int]]] =
     "judged": _judged,
     "language-table": _language_table,
     "parallel-lines": _parallel_lines,
+    "questions": question_data.questions,
     "vqa": _vqa,
     "webdataset": _webdataset,
 }

@@ -12,7 +12,7 @@ from goldieval.core.errors import TaskError, listing
 from goldieval.core.meter import tracked
 from goldieval.data.fetch.lockfile import Lock, claimed_lock, difference
 from goldieval.data.image_source import NoImage
-from goldieval.data.mask_check import check_masks
+from goldieval.data.map_check import check_maps
 from goldieval.data.roots import inside
 from goldieval.data.samples import ImageSample
 from goldieval.data.source import tilde
@@ -113,8 +113,7 @@ def _read(task: Task, folder: Path, workers: int) -> tuple[list[str], dict[str, 
         read = images if task.card.source.on_disk else []
         reasons = tracked(threads.map(_reason, read), "decoding images", len(read))
         unreadable = {image.id: reason for image, reason in zip(images, reasons, strict=False) if reason}
-    if prepared.dataset.masks is not None:
-        check_masks(prepared.dataset.images, prepared.dataset.masks, seen["classes"], workers)
+    check_maps(prepared.dataset, seen, prepared.class_labels, workers)
     return [*(f"{number:,} {what}" for what, number in seen.items()), *prepared.dataset.notes], unreadable
 
 

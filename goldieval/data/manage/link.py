@@ -17,7 +17,7 @@ from goldieval.data.manage.detect import detect
 from goldieval.data.manage.finding import DetectionHints
 from goldieval.data.manage.pickles import pickle_in
 from goldieval.data.manage.places import folders_below
-from goldieval.data.mask_check import check_masks
+from goldieval.data.map_check import check_maps
 from goldieval.data.source import Source, tilde
 from goldieval.tasks.card import Task
 
@@ -70,8 +70,7 @@ def _first_that_reads(task: Task, folder: Path, layouts: list[Links], given: Pat
             prepared, seen, _ = prepare_and_count(task, trial)
             if gone := check_pictures(prepared.dataset):
                 raise GoldievalError(f"{len(gone):,} of its {seen['images']:,} images are missing: {listing(gone)}")
-            if prepared.dataset.masks is not None:
-                check_masks(prepared.dataset.images, prepared.dataset.masks, seen["classes"], os.cpu_count() or 1)
+            check_maps(prepared.dataset, seen, prepared.class_labels, os.cpu_count() or 1)
             found = ", ".join(f"{number:,} {what}" for what, number in seen.items())
             return links, "; ".join([f"{found}, as its card expects", *prepared.dataset.notes])
         except GoldievalError as error:

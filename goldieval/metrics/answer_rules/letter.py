@@ -1,7 +1,7 @@
-"""The letter of an option as LLaVA reads it from an answer to ScienceQA.
+"""The letter of an option as LLaVA's release (1.2.2) reads it from an answer to ScienceQA.
 
-A letter alone; a letter followed by a full stop and a space; or the first ``The answer is X``. Anything else is wrong,
-``B.``, ``(B)`` and ``b`` included. A line break counts as a full stop and a space.
+A letter alone; a letter followed by a full stop and a space; or ``The answer is X`` with one more character behind it,
+if it stands there once. Anything else is wrong, ``B.``, ``(B)`` and ``b`` included.
 """
 
 from __future__ import annotations
@@ -12,19 +12,18 @@ from collections.abc import Sequence
 
 TRUTHS = "letter"
 FEWEST = 5  # letters that are read, however few options there are: one beyond the options is wrong
+STATED = re.compile(r"The answer is ([A-Z]).")
 
 
 def parsed(given: str, options: Sequence[str] = ()) -> str:
     """Return the letter; empty if there is none."""
-    letters = string.ascii_uppercase[: max(FEWEST, len(options))]
-    line = given.replace("\n", ". ")
-    if len(line.strip()) == 1 and line.strip() in letters:
-        return line.strip()
-    if line[:1] and line[0] in letters and line[1:3] == ". ":
-        return line[0]
-    stated = f"The answer is ([{letters}])"
-    found = re.search(rf"{stated}\.", line) or re.search(stated, line)
-    return found.group(1) if found else ""
+    letters = list(string.ascii_uppercase[: max(FEWEST, len(options))])
+    if given in letters:
+        return given
+    if given[:1] in letters and given[1:3] == ". ":
+        return given[0]
+    stated = STATED.findall(given)
+    return stated[0] if len(stated) == 1 else ""
 
 
 def credit(given: str, truths: Sequence[str], options: Sequence[str] = ()) -> float:

@@ -1,7 +1,8 @@
 """VQA accuracy of a submission of LLaVA: the answer is cleaned, then judged by the official evaluation.
 
-LLaVA's published numbers on VQAv2 come about in this way, and so do lmms-eval's. Where all annotators gave the same
-answer and it has a number word, an article or punctuation, the cleaned answer cannot be right.
+LLaVA's published numbers on VQAv2 come about in this way, and so did those of lmms-eval 0.2 (now: ``vqa-lmms-eval``).
+Where all annotators gave the same answer and it has a number word, an article or punctuation, the cleaned answer cannot
+be right.
 """
 
 from __future__ import annotations

@@ -83,7 +83,7 @@ class SumOfSubtasks(MeanOfStrata):
 
     @property
     def position(self) -> tuple[int, ...]:
-        return (0, list(SUM_LABELS).index(self.parts["sum"]) - len(SUM_LABELS))
+        return (-1, list(SUM_LABELS).index(self.parts["sum"]))  # before accuracy
 
     def has_ceiling(self, headline: str) -> bool:
         """Return False: the ceiling of a card is a share."""
