@@ -105,9 +105,9 @@ def test_damaged_and_foreign_features_are_computed_again(tmp_path: Path, streame
     assert numbers(Probe(DATA, Colours(), tmp_path).scored()) == streamed
 
 
-def test_equal_pictures_are_encoded_once(tmp_path: Path) -> None:
-    model = Colours()
-    Probe(dataset([TRAIN[0]] * 6, [TESTED[0]]), model, tmp_path).scored()
+def test_equal_pictures_are_encoded_once_and_those_of_both_splits_are_a_warning(tmp_path: Path) -> None:
+    found = Probe(dataset([TRAIN[0]] * 6, [TESTED[0], TRAIN[0]]), Colours(), tmp_path).scored()
+    assert found.warnings[0] == "1 test images are training images as well: i7"
     assert len(list(tmp_path.glob("arrays-*/*.safetensors"))) == 1
 
 
