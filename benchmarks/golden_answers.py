@@ -25,13 +25,12 @@ from generated_answers import questions
 SAMPLE, SAMPLE_SEED = 150, 7  # questions of each kind that are kept, of those that are judged
 
 
-def sampled(cases: dict[str, list[Any]], verdicts: dict[str, Any]) -> tuple[dict[str, list[Any]], dict[str, Any]]:
-    """Return a sample of every kind in which all ways are there in which the programs disagree, and its credits."""
+def sampled(cases: dict[str, list[Any]], verdicts: dict[str, Any]) -> dict[str, list[Any]]:
+    """Return a sample of every kind, in which all ways are there in which the programs disagree."""
     kept = {
         kind: _rows({name: of["credits"] for name, of in verdicts.items() if kind_of(name) == kind}) for kind in cases
     }
-    credits = {name: {"credits": [of["credits"][row] for row in kept[kind_of(name)]]} for name, of in verdicts.items()}
-    return {kind: [cases[kind][row] for row in rows] for kind, rows in kept.items()}, credits
+    return {kind: [cases[kind][row] for row in rows] for kind, rows in kept.items()}
 
 
 def _rows(credits: dict[str, list[float]]) -> list[int]:
@@ -55,8 +54,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     cases = questions(chosen.count, SAMPLE_SEED if chosen.write else chosen.seed)
     with tempfile.TemporaryDirectory() as folder:
         verdicts = judged_by_programs(chosen.oracle_python, cases, Path(folder))
+        if chosen.write:
+            cases = sampled(cases, verdicts)
+            verdicts = judged_by_programs(chosen.oracle_python, cases, Path(folder))
     if chosen.write:
-        cases, verdicts = sampled(cases, verdicts)
         GOLDEN.write_text(
             json.dumps({"questions": cases, "verdicts": verdicts}, ensure_ascii=False, separators=(",", ":")) + "\n",
             encoding="utf-8",

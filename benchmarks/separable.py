@@ -159,6 +159,8 @@ def _limits() -> str:
 - **Seeds.** A second training of the same recipe gives another number. That spread adds to every error above and is in none of them; no
   paper of the four prints it. A difference that samples separate may still be one of two lucky trainings.
 - **Selection.** Tables show what was chosen to be shown, and this page tests each difference by itself: of 20 true nulls, one is "separated".
+- **Questions about one picture** are one unit as well, so that GQA counts 398 pictures, not 12,578 questions. A test on the outcomes of
+  two models (`goldieval compare`) finds out how much questions of one picture have in common, and separates smaller differences.
 - **Rounding and repetition.** Numbers with one digit are known to 0.05 points. A number that two tables of a paper print differently
   stands there twice.
 - **Averages of 38 sets** have the error that follows from n of the sets, of the published model with the widest one; macro F1 and one worst

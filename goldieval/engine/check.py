@@ -34,7 +34,9 @@ def check_settings(selection: Selection, options: Options) -> None:
             f"--scoring {options.scoring}: none of these tasks compares images with texts; leave it out."
         )
     if options.save_images and not any(family_of(task.card.family).draws_pictures for task in selection.tasks):
-        raise GoldievalError("--save-images: none of these tasks draws pictures: only segmentation and regions do.")
+        raise GoldievalError(
+            "--save-images: none of these tasks draws pictures: segmentation, dense probes and regions do."
+        )
     if options.out is not None and not options.dry_run:
         _check_out(options.out)
 

@@ -20,6 +20,7 @@ FAMILIES = {
     "probe": "probe of frozen image embeddings",
     "vqa": "visual question answering",
     "segmentation": "open-vocabulary segmentation",
+    "dense-probe": "prediction for every pixel by a trained head",
     "regions": "classification of boxes",
 }
 DRAWN = "Nothing to download: the scenes are drawn when they are needed."

@@ -71,7 +71,7 @@ class GridPanel:
         metrics: name of the metric of each column.
         groups: groups of rows.
         n: number of outcomes of each column, as printed; empty where it is not known.
-        mdd: minimum detectable difference of each column, as a fraction; None where it is not known.
+        mdd: minimum detectable difference of each column, in the stored unit; None where it is not known.
         mdd_means: legend of ``mdd``, where it is not that of two independent models.
         headline: whether each column is the headline metric of its task; these are kept where space is short.
         chance: chance level of each column, as printed; empty where it is not known.
@@ -95,6 +95,10 @@ class GridPanel:
 
     def column(self, place: int) -> list[Cell]:
         return [row.cells[place] for row in self.rows]
+
+    def unit(self, place: int) -> str:
+        """Return the name of the unit of a column."""
+        return next((cell.score.unit for cell in self.column(place) if cell.score), PERCENT.name)
 
 
 @dataclass
@@ -154,4 +158,4 @@ class Grid:
 
     def mdd(self, panel: GridPanel) -> list[str]:
         """Return the minimum detectable difference of each column as printed."""
-        return ["" if one is None else self.number(one, PERCENT.name) for one in panel.mdd]
+        return ["" if one is None else self.number(one, panel.unit(place)) for place, one in enumerate(panel.mdd)]

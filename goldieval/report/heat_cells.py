@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from goldieval.core.errors import listing
-from goldieval.metrics.units import PERCENT, UNITS
+from goldieval.metrics.units import UNITS
 from goldieval.report.grid import Cell, Grid, GridPanel
 from goldieval.report.numbers import reference_text
 from goldieval.report.references import references_of
@@ -48,7 +48,7 @@ class CellMaker:
         self.grid, self.place, self.contest = grid, place, contest
         self.scores = [cell.score for cell in panel.column(place) if cell.score]
         self.score = next((score for score in self.scores if score.task), None)
-        self.mdd = panel.mdd[place] if panel.mdd else None
+        self.mdd = grid.mdd(panel)[place] if panel.mdd else ""
         known = references_of([score for score in self.scores if score.task and score.value is not None], sources)
         self.chance = next((chance for chance, _ in known if chance is not None), None)
         self.ceiling = next((ceiling for _, ceiling in known if ceiling is not None), None)
@@ -92,7 +92,7 @@ class CellMaker:
             yield f"no interval{': ' + score.unreliable if score.unreliable else ''}"
         facts = [("n", score.size), ("chance", self._text(self.chance)),
                  ("ceiling", self._text(self.ceiling)),
-                 ("MDD", "" if self.mdd is None else self.grid.number(self.mdd, PERCENT.name))]  # fmt: skip
+                 ("MDD", self.mdd)]  # fmt: skip
         if score.kind != "ours":
             facts = facts[1:3]
         if texts := [f"{name} {text}" for name, text in facts if text]:

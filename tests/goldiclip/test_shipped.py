@@ -27,6 +27,7 @@ ONE_MORE = {  # points: an answer, an image, pixels, neighbours, boxes; pictures
         "shapes-image-to-image": 0.05,
         "shapes-corrupted": 0.3,
         "shapes-typographic": 0.2,
+        "shapes-dense-probe": 0.3,  # a training takes roundings further
     },
 }
 

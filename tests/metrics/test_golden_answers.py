@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from answer_agreement import GOLDEN, RULES, credit, differences, kind_of
+from answer_scores import of_mme, of_pope
 from generated_answers import questions
 
 from goldieval.metrics.answer_rules import rule_of
@@ -40,6 +41,27 @@ def test_the_sample_tells_the_rules_apart(golden: dict[str, Any], kind: str) -> 
 def test_answers_earn_every_credit(golden: dict[str, Any]) -> None:
     credits = Counter(round(credit("vqa", question), 6) for question in golden["questions"]["ten"])
     assert min(credits[value] for value in (0.0, 0.3, 0.6, 0.9, 1.0)) >= 3
+
+
+def test_scores_of_pope_and_mme_are_those_of_their_programs(golden: dict[str, Any]) -> None:
+    asked, verdicts = golden["questions"]["yes-no"], golden["verdicts"]
+    assert of_pope("yes-no", asked) == pytest.approx(verdicts["pope llava"]["scores"], rel=1e-12)
+    assert of_mme("mme-lmms-eval", asked) == pytest.approx(verdicts["mme lmms-eval"]["scores"], rel=1e-12)
+
+
+def test_what_lmms_eval_counts_otherwise_in_pope(golden: dict[str, Any]) -> None:
+    """Its recall leaves out answers that are neither yes nor no, and its yes ratio is that of the true answers."""
+    asked, theirs = golden["questions"]["yes-no"], golden["verdicts"]["pope lmms-eval"]["scores"]
+    ours = of_pope("yes-no-lmms-eval", asked)
+    assert {name: ours[name] for name in ("accuracy", "precision")} == pytest.approx(
+        {name: theirs[name] for name in ("accuracy", "precision")}
+    )
+    said = Counter(item["given"].lower() for item in asked if item["truths"] == ["yes"])
+    assert (
+        theirs["recall"] == pytest.approx(said["yes"] / (said["yes"] + said["no"]))
+        and ours["recall"] < theirs["recall"]
+    )
+    assert theirs["yes_rate"] == pytest.approx(said.total() / len(asked)) and ours["yes_rate"] < theirs["yes_rate"]
 
 
 def test_the_verdicts_hold_for_rules_with_other_truths(golden: dict[str, Any]) -> None:

@@ -239,6 +239,7 @@ def test_lmms_eval_json_keeps_the_metric_that_the_paper_means(tmp_path: Path) ->
     assert scores["gqa", "accuracy"].value == 0.575 and scores["pope", "f1"].value == 0.85
     assert scores["pope", "accuracy"].value == 0.86 and "not the mean of three splits" in scores["pope", "f1"].note
     assert (scores["mme", "perception"].value, scores["mme", "perception"].unit) == (1562.0, "score")
+    assert scores["mme", "cognition"].value == 300.0
     assert "no OCR tokens" in scores["textvqa-val", "accuracy"].note
     assert {score.model for score in read.scores} == {"pretrained=superclip-b"}
     (line,) = read.faults
@@ -306,4 +307,4 @@ def test_in_a_folder_the_other_files_are_still_read(tmp_path: Path) -> None:
     put(folder, "bad.json", "{")
     put(folder, "good.json", LMMS)
     read = read_imports([folder])
-    assert len(read.scores) == 5 and any("bad.json" in fault for fault in read.faults)
+    assert len(read.scores) == 6 and any("bad.json" in fault for fault in read.faults)

@@ -72,16 +72,19 @@ def differences(rule: str, questions: Sequence[Question], credits: Sequence[floa
             yield Difference(question, theirs, ours)
 
 
-def judged_by_programs(python: str, questions: dict[str, list[Question]], folder: Path) -> dict[str, Any]:
-    """Return what all programs say of questions: credits and scores by program.
+def judged_by_programs(
+    python: str, questions: dict[str, list[Question]], folder: Path, programs: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Return what programs say of questions: credits and scores by program.
 
     Args:
         python: interpreter of the programs' environment.
         questions: questions by kind.
         folder: folder for the files that are exchanged.
+        programs: names of the programs; all by default.
     """
     cases, verdicts = folder / "cases.json", folder / "verdicts.json"
     cases.write_text(json.dumps(questions))
-    subprocess.run([python, str(SCRIPT), str(cases), str(verdicts)], check=True, capture_output=True)
+    subprocess.run([python, str(SCRIPT), str(cases), str(verdicts), *programs], check=True, capture_output=True)
     found: dict[str, Any] = json.loads(verdicts.read_text())
     return found

@@ -1,6 +1,6 @@
 """What the benchmarks' own programs say of answers; runs in their environment (benchmarks/README.md), not in ours.
 
-    .venv-answers/bin/python tests/support/answer_oracles.py CASES.json VERDICTS.json
+    .venv-answers/bin/python tests/support/answer_oracles.py CASES.json VERDICTS.json [PROGRAM ...]
 
 CASES.json has a list of questions for each kind (``generated_answers.py``). VERDICTS.json gets for each program a list
 of credits, in the order of the questions, and the scores that it makes of all of them. The files of the programs are
@@ -280,17 +280,17 @@ SCORES: dict[str, tuple[str, Callable[[Questions], tuple[list[float], dict[str, 
 }
 
 
-def verdicts(cases: dict[str, Questions]) -> dict[str, Any]:
-    """Return what every program says of the cases of its kind."""
-    found: dict[str, Any] = {
-        name: {"credits": judge(copy.deepcopy(cases[kind])), "scores": {}} for name, (kind, judge) in CREDITS.items()
-    }
-    for name, (kind, judge_all) in SCORES.items():
-        credits, scores = judge_all(copy.deepcopy(cases[kind]))
-        found[name] = {"credits": credits, "scores": scores}
-    return found
+def verdict(name: str, cases: dict[str, Questions]) -> dict[str, Any]:
+    """Return what a program says of the cases of its kind: credits, and scores where it makes any."""
+    if name in CREDITS:
+        kind, judge = CREDITS[name]
+        return {"credits": judge(copy.deepcopy(cases[kind])), "scores": {}}
+    kind, judge_all = SCORES[name]
+    credits, scores = judge_all(copy.deepcopy(cases[kind]))
+    return {"credits": credits, "scores": scores}
 
 
 if __name__ == "__main__":
-    read, written = map(Path, sys.argv[1:])
-    written.write_text(json.dumps(verdicts(json.loads(read.read_text()))))
+    asked = json.loads(Path(sys.argv[1]).read_text())
+    programs = sys.argv[3:] or [*CREDITS, *SCORES]
+    Path(sys.argv[2]).write_text(json.dumps({name: verdict(name, asked) for name in programs}))

@@ -20,8 +20,11 @@ from goldieval.data.crossed import QUERIES
 from goldieval.data.image_source import NoImage
 from goldieval.data.samples import Dataset, ImageSample, TextSample
 from goldieval.families.base import Prepared, family_of
+from goldieval.families.dense_probe_target import DenseEvidence
 from goldieval.families.regions import RegionsEvidence
 from goldieval.families.segmentation import SegmentationEvidence
+from goldieval.metrics import miou
+from goldieval.records.parts import Probe
 from goldieval.scoring.cosine import image_ranks
 from goldieval.scoring.similarities import GlobalSimilarity
 from goldieval.tasks.card import Task, load_card
@@ -39,6 +42,7 @@ METRICS = {
     "probe": {"acc1", "acc5", "mean_per_class_recall", "acc1_16shot"},
     "vqa": {"accuracy", "answered", "mean_f1", "perception"},
     "segmentation": {"miou"},
+    "dense-probe": {"miou"},
     "regions": {"accuracy", "acc1"},
 }
 NEED_THE_DATA = ("image-pairs", "questions")  # readers of data on which the chance of a card depends
@@ -194,6 +198,10 @@ COUNTS = {
     "coco-object": {"images": 5_000, "classes": 81},
     "cityscapes": {"images": 500, "classes": 19},
     "shapes-segmentation": {"images": 500, "classes": 64},
+    "ade20k-linear": {"images": 2_000, "train": 20_210, "classes": 150},
+    "voc12-linear": {"images": 1_449, "train": 1_464, "classes": 21},
+    "cityscapes-linear": {"images": 500, "train": 2_975, "classes": 19},
+    "shapes-dense-probe": {"images": 198, "train": 200, "classes": 56},
     # Counted on FG-CLIP's files; the instance files were not at hand.
     "fgovd-hard": {"images": 1_707, "texts": 20_943, "boxes": 3_545},
     "fgovd-medium": {"images": 1_537, "texts": 20_731, "boxes": 2_968},
@@ -253,6 +261,7 @@ def test_chance_on_the_card_is_what_the_family_computes(shipped: Task) -> None:
         "probe": _stand_in_probe,
         "choice": _stand_in_choice,
         "segmentation": _stand_in_segmentation,
+        "dense-probe": _stand_in_dense_probe,
         "regions": _stand_in_regions,
         "association": _stand_in_association,
         "questions": _stand_in_questions,
@@ -331,19 +340,43 @@ def _stand_in_choice(task: Task) -> dict[str, Any]:
 
 def _stand_in_segmentation(task: Task) -> dict[str, Any]:
     """Classes of equal area, but for drawn scenes, whose areas are known; nothing is found."""
-    count = task.card.expect.classes or 0
-    labelled = np.ones(count, dtype=np.int64)
-    if not task.card.source.on_disk:
-        masks = task.card.source.read(Path()).masks or []
-        labelled = sum(np.bincount(raw[raw >= 0], minlength=count) for raw in (mask.read() for mask in masks))  # type: ignore[assignment]
-    nothing = np.zeros_like(labelled)
-    areas = np.stack([nothing, labelled, nothing, labelled])[None]
+    areas = _areas_of_nothing(task)
     dataset = Dataset([ImageSample("0", NoImage())], masks=[])
+    count = areas.shape[-1]
     prepared = family_of("segmentation").prepare(
         task.override({"prompts": ["{c}"], "class_names": [f"class {n}" for n in range(count)], "definition": ""}),
         dataset,
     )
-    return family_of("segmentation").score(prepared, SegmentationEvidence(areas, int(labelled.sum()))).metrics
+    evidence = SegmentationEvidence(areas, int(areas[0, miou.LABELLED].sum()))
+    return family_of("segmentation").score(prepared, evidence).metrics
+
+
+def _stand_in_dense_probe(task: Task) -> dict[str, Any]:
+    """The same for two heads; drawn scenes are those of the test split."""
+    areas = _areas_of_nothing(task)
+    images = [ImageSample(str(n), NoImage()) for n in range(3)]
+    names = [f"class {n}" for n in range(areas.shape[-1])]
+    prepared = family_of("dense-probe").prepare(
+        task.override({"class_names": names, "definition": ""}),
+        Dataset(images, masks=[], train=np.array([False, True, True])),
+    )
+    probe = Probe(method="dense-linear", features="", solver="", train=2)
+    pixels, seen = int(areas[0, miou.LABELLED].sum()), np.ones(len(names), dtype=np.int64)
+    evidence = DenseEvidence(np.array([0]), np.stack([areas, areas], axis=1), pixels, seen, probe, small=[b""])
+    return family_of("dense-probe").score(prepared, evidence).metrics
+
+
+def _areas_of_nothing(task: Task) -> np.ndarray:
+    """Return the areas of one picture, of which nothing is found, (1, 4, classes)."""
+    count = task.card.expect.classes or 0
+    labelled = np.ones(count, dtype=np.int64)
+    if not task.card.source.on_disk:
+        data = task.card.source.read(Path())
+        train = np.zeros(len(data.images), dtype=bool) if data.train is None else data.train
+        tested = [mask.read() for mask, left_out in zip(data.masks or [], train, strict=True) if not left_out]
+        labelled = sum(np.bincount(raw[raw >= 0], minlength=count) for raw in tested)  # type: ignore[assignment]
+    nothing = np.zeros_like(labelled)
+    return np.stack([nothing, labelled, nothing, labelled])[None]
 
 
 FALSE_TEXTS = {"hard": {10: 3_508, 9: 2, 8: 1, 7: 1, 4: 1, 2: 32}, "medium": {10: 2_968}, "easy": {10: 1_299}}

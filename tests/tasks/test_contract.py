@@ -19,7 +19,7 @@ from goldieval.report.thumbnails import Thumbnails
 from goldieval.tasks.card import Task, load_card
 from goldieval.tasks.catalogue import packaged
 
-DENSE = ("regions", "segmentation")  # families that need patch features
+DENSE = ("regions", "segmentation", "dense-probe")  # families that need patch features
 SHIPPED = sorted(packaged("tasks").glob("*.yaml"))
 
 

@@ -21,10 +21,10 @@ def from_json(file: Path, content: Fields) -> Iterator[ImportedNumber]:
 
 def _of_task(file: Path, task: str, model: str, metrics: Fields, ours: Fields) -> Iterator[ImportedNumber]:
     """Yield the numbers of one task under our names."""
-    for theirs, metric in ours["metrics"].items():
-        cell = next((metrics[name] for name in _filters(theirs, metrics)), None)
+    for metric, theirs in ours["metrics"].items():
+        cell = next((metrics[key] for name in theirs for key in _filters(name, metrics)), None)
         if (value := finite(file, task, cell)) is None:
-            yield ImportedNumber(unknown=f"metric {theirs} of {task}")
+            yield ImportedNumber(unknown=f"metric {theirs[0]} of {task}")
             continue
         yield ImportedNumber(model, ours["task"], metric, value / ours.get("divide", 1), ours.get("note", ""))
 
