@@ -80,6 +80,11 @@ def _adapter(module: Any, about: Any, note: str, spec: ModelSpec, options: LoadO
                 features: torch.Tensor = module.dense(upload(pixels, self.device), attention)
             return features
 
+        def patch_features(self, pixels: torch.Tensor) -> torch.Tensor:
+            with self._autocast():
+                features: torch.Tensor = module.patch_features(upload(pixels, self.device))
+            return features
+
         def generate(self, pixels: torch.Tensor, questions: Sequence[str]) -> list[str]:
             """Answer one question about each image with the decoder; consecutive equal images are encoded once."""
             if module.decoder is None:

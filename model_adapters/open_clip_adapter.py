@@ -19,7 +19,7 @@ def adapter_of(module: Any, preprocess: Any, tokenizer: Any, kind: Any = None, *
         about: Further arguments of ``TorchAdapter``.
     """
     from goldieval.models.torch_adapter import TorchAdapter
-    from model_adapters.open_clip_dense import dense, dense_tower
+    from model_adapters.open_clip_dense import dense, dense_tower, patch_features
 
     tower, vision = trimmable_tower(module), dense_tower(module)
 
@@ -32,6 +32,10 @@ def adapter_of(module: Any, preprocess: Any, tokenizer: Any, kind: Any = None, *
         def dense(self, pixels: Any, attention: str) -> Any:
             with self._autocast():
                 return dense(vision, upload(pixels, self.device), attention)
+
+        def patch_features(self, pixels: Any) -> Any:
+            with self._autocast():
+                return patch_features(vision, upload(pixels, self.device))
 
     bases = [base for base, has in ((Trimming, tower), (WithPatches, vision)) if has is not None]
     wrapped = type("OpenClip", (*bases, kind or TorchAdapter), {})

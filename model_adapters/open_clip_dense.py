@@ -31,6 +31,22 @@ def dense(tower: Any, pixels: torch.Tensor, attention: str) -> torch.Tensor:
     Returns:
         Features, not normalised, shape (n, rows, columns, dim).
     """
+    patches = patch_features(tower, pixels, attention)
+    projected: torch.Tensor = patches if tower.proj is None else patches @ tower.proj
+    return projected
+
+
+def patch_features(tower: Any, pixels: torch.Tensor, attention: str = "plain") -> torch.Tensor:
+    """Encode windows (n, 3, height, width): patches of the last layer after the final LayerNorm, not projected.
+
+    Args:
+        tower: The image tower.
+        pixels: The windows.
+        attention: Attention of the last block.
+
+    Returns:
+        Shape (n, rows, columns, width).
+    """
     grid = tower.conv1(at_least_a_patch(pixels, tower.patch_size[0]))
     rows, columns = grid.shape[-2:]
     tokens = grid.flatten(2).transpose(1, 2)
@@ -42,5 +58,4 @@ def dense(tower: Any, pixels: torch.Tensor, attention: str) -> torch.Tensor:
         hidden = block(hidden)
     hidden = last_block(last, hidden, attention)
     patches: torch.Tensor = tower.ln_post(hidden[:, 1:])
-    projected: torch.Tensor = patches if tower.proj is None else patches @ tower.proj
-    return projected.reshape(len(pixels), rows, columns, -1)
+    return patches.reshape(len(pixels), rows, columns, -1)

@@ -36,6 +36,7 @@ from goldieval.models.adapter import Adapter, LoadOptions, Model, ModelInfo, Pre
 from goldieval.models.checked_info import checked_info
 from goldieval.models.remembered import description_memory, load_described
 from goldieval.models.spec import ModelSpec
+from goldieval.records.files import read_record
 from goldieval.records.results import Results
 from goldieval.records.schema import Record
 from goldieval.records.writing import write_record
@@ -242,7 +243,7 @@ class Evaluator:
             with contained("writing its record"):
                 path = write_record(out, record, outcomes, pictures, requested_setting, beside)
                 self.reporter.wrote(record, path)
-                return record
+                return record.model_copy(update={"files": read_record(path).files}) if beside else record
         except TaskError as error:
             failed = record.model_copy(update={"status": "failed", "reason": str(error)})
         with suppress(TaskError), contained("writing its failure"):

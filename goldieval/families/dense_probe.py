@@ -1,6 +1,7 @@
-"""Dense probes: a linear head on the patch features of a frozen tower, trained here, predicts every pixel.
+"""Dense probes: a linear head on the patch features of a tower, trained here, predicts every pixel.
 
-What differs between targets (classes, depth) is in ``dense_probe_target``; the truth is never resized for scores.
+The tower is frozen, or trained as well. What differs between targets (classes, depth) is in ``dense_probe_target``; the
+truth is never resized for scores.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ import numpy as np
 from goldieval.core.errors import NotApplicableError
 from goldieval.data.samples import Dataset
 from goldieval.families.base import Family, Scored, TaskRun
-from goldieval.families.dense_probe_check import checked_pictures
+from goldieval.families.dense_probe_check import Checked, checked_pictures
 from goldieval.families.dense_probe_features import NO_PATCHES, NO_TOKENS
-from goldieval.families.dense_probe_heads import Fit, frozen
+from goldieval.families.dense_probe_finetuned_tower import check_trainable
+from goldieval.families.dense_probe_heads import Fit, Fitted, frozen
 from goldieval.families.dense_probe_predict import predicted
 from goldieval.families.dense_probe_prepared import DenseProbePrepared, prepared_probe
 from goldieval.families.dense_probe_target import DenseEvidence
@@ -20,7 +22,20 @@ from goldieval.models.adapter import Dense, DenseTokens, Model
 from goldieval.models.inputs import Batching
 from goldieval.tasks.card import Task
 
-FITS: dict[str, Fit] = {"dense-probe:projected": frozen, "dense-probe:tokens": frozen}  # by scoring mode
+FINETUNED = "dense-probe:finetuned"
+
+
+def _finetuned(run: TaskRun[DenseProbePrepared], checked: Checked) -> Fitted:
+    from goldieval.families.dense_probe_finetuned import finetuned  # imports the models of mmsegmentation: seconds
+
+    return finetuned(run, checked)
+
+
+FITS: dict[str, Fit] = {  # by scoring mode
+    "dense-probe:projected": frozen,
+    "dense-probe:tokens": frozen,
+    FINETUNED: _finetuned,
+}
 
 
 class DenseProbe(Family[DenseProbePrepared, DenseEvidence]):
@@ -33,12 +48,12 @@ class DenseProbe(Family[DenseProbePrepared, DenseEvidence]):
         return prepared_probe(task, dataset)
 
     def check_model(self, model: Model, mode: str) -> None:
-        if mode not in FITS:
-            raise NotApplicableError(f"this version cannot train a dense probe in mode {mode}.")
         if not isinstance(model, Dense):
             raise NotApplicableError(NO_PATCHES)
         if mode == "dense-probe:tokens" and not isinstance(model, DenseTokens):
             raise NotApplicableError(NO_TOKENS)
+        if mode == FINETUNED:
+            check_trainable(model)
 
     def encodes_images(self, mode: str) -> bool:
         return False

@@ -48,7 +48,7 @@ def prepared_probe(task: Task, dataset: Dataset) -> DenseProbePrepared:
     if dataset.train.all():
         raise TaskError("a dense probe needs test images, but all of these are training images: take more of them.")
     train = np.flatnonzero(dataset.train)
-    if len(params.learning_rates) > 1 and len(train) < 2:
+    if len(params.learning_rates) > 1 and len(train) < 2 and not params.finetune:
         raise TaskError(
             "a dense probe needs two training images: one is held out to choose the learning rate. "
             "Raise --limit, or give a single one with --set learning_rates=[0.001]."

@@ -80,12 +80,25 @@ class GoldiClip(nn.Module):
         Returns:
             Shape (n, rows, columns, dim).
         """
+        projected: torch.Tensor = self.image_projection(self.patch_features(pixels, attention))
+        return projected
+
+    def patch_features(self, pixels: torch.Tensor, attention: str = "plain") -> torch.Tensor:
+        """Return patch tokens of windows of any size, after the final LayerNorm and before the projection.
+
+        Args:
+            pixels: Shape (n, 3, height, width).
+            attention: Attention of the last block, see ``dense.last_block``.
+
+        Returns:
+            Shape (n, rows, columns, width).
+        """
         patch = self.config.patch_size
         pixels = at_least_a_patch(pixels, patch)
         height, width = (side // patch for side in pixels.shape[-2:])
         _, tokens = self.vision(pixels[..., : height * patch, : width * patch], attention)
-        patches: torch.Tensor = self.image_projection(tokens)
-        return patches.reshape(len(pixels), height, width, -1)
+        patches: torch.Tensor = tokens.reshape(len(pixels), height, width, -1)
+        return patches
 
     def encode_image(self, pixels: torch.Tensor) -> torch.Tensor:
         """Return the global feature (n, dim), not normalised."""

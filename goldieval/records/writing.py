@@ -120,8 +120,13 @@ def _available_path(usual: Path, alternative: Path, content: bytes) -> Path:
 def _other_file(path: Path, name: str, content: bytes) -> Path:
     """Return the file beside a record for some content, ``<record>-<name>``; with a hash if that name is taken."""
     digest = hashlib.sha256(content).hexdigest()[:8]
-    usual, other = (path.with_name(f"{path.stem}-{middle}{name}") for middle in ("", f"{digest}-"))
+    usual, other = (path.with_name(f"{_plain_stem(path)}-{middle}{name}") for middle in ("", f"{digest}-"))
     return _available_path(usual, other, content)
+
+
+def _plain_stem(path: Path) -> str:
+    """Return the name of a record without ``@``, by which readers tell records from other files that end in .json."""
+    return path.stem.replace("@", "-")
 
 
 def _usual_picture_folder(path: Path) -> Path:
@@ -148,10 +153,10 @@ def _files_of(path: Path) -> set[str]:
 
 def _remove_superseded(path: Path, before: set[str], now: set[str]) -> None:
     """Remove old files of a record; recent ones stay for processes that have just read the record."""
-    stem = re.escape(path.stem)
-    ends = [re.sub(rf"^{stem}-({HASH}-)?", "", name) for name in before | now if name.startswith(f"{path.stem}-")]
-    others = "|".join(re.escape(end) for end in ends if not end.endswith(".parquet"))
-    pattern = re.compile(rf"{stem}(-{HASH})?\.parquet" + (rf"|{stem}-({HASH}-)?({others})" if others else ""))
+    stem, plain = re.escape(path.stem), re.escape(_plain_stem(path))
+    ends = [found[2] for name in before | now if (found := re.fullmatch(rf"{plain}-({HASH}-)?(.+)", name))]
+    others = "".join(rf"|{plain}-({HASH}-)?{re.escape(end)}" for end in ends)
+    pattern = re.compile(rf"{stem}(-{HASH})?\.parquet{others}")
     for file in path.parent.iterdir():
         if not pattern.fullmatch(file.name) or file.name in now or not file.is_file():
             continue

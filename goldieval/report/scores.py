@@ -132,6 +132,7 @@ def _protocols(selected: Selected, details: bool) -> Iterator[Text]:
         task = record.task
         yield Text(f"{task.name}: {_protocol(record)}; {task.scoring} scoring", "dim")
         yield from (Text(f"  {line}", "dim") for line in calibration_lines(record) if details)
+        yield from (Text(f"  written beside the record: {name}") for name in record.files)
         if task.subset:
             yield Text("  only the images that are present; not comparable with the whole task", "yellow")
         if task.limit:

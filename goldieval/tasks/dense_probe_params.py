@@ -10,6 +10,7 @@ from goldieval.tasks.params import FamilyParams, Pixels
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
+Ratio = Annotated[float, Field(ge=0.1, le=10)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Rectangle = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=4, max_length=4)]
 
@@ -46,8 +47,6 @@ class DepthParams(BaseModel):
             raise ValueError(f"crop {self.crop} is empty: give first row, end of rows, first column, end of columns")
         return self
 
-
-Ratio = Annotated[float, Field(ge=0.1, le=10)]
 
 OF_PROBES = ("epochs", "learning_rates", "heldout")
 OF_FINETUNING = ("iterations", "warmup", "tower_rate", "head_rate", "ratios")
@@ -100,8 +99,8 @@ class DenseProbeParams(FamilyParams):
     depth: DepthParams = DepthParams()
     iterations: Count = 40_000
     warmup: Annotated[int, Field(ge=0)] = 1500
-    tower_rate: Positive = 3e-5
-    head_rate: Positive = 3e-4
+    tower_rate: Positive = 6e-5
+    head_rate: Positive = 6e-4
     ratios: Annotated[list[Ratio], Field(min_length=2, max_length=2)] = [0.5, 2.0]
 
     @model_validator(mode="after")

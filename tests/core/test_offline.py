@@ -27,13 +27,14 @@ from helpers import (
 )
 from open_clip import factory
 from tiny_fine_grained import betaclip_file, fgclip2_folder, fgclip_folder
+from tiny_llava import llava_folder
 from tiny_models import SIZES, clip_state, cosmos_file, flair_file, huggingface_folder, superclip_file
 
 import goldieval as library
 from goldieval import evaluate, load_model
 from goldieval.core.errors import GoldievalError
 from goldieval.core.offline import is_offline, offline
-from goldieval.models.adapter import inference
+from goldieval.models.adapter import Instructed, inference
 
 ELSEWHERE = SIZES | {"text_cfg": SIZES["text_cfg"] | {"hf_tokenizer_name": "someone/tokenizer"}}
 TOWER = SIZES | {"text_cfg": {"hf_model_name": "someone/tower", "hf_tokenizer_name": "someone/tower"}}
@@ -92,6 +93,7 @@ def spec_of(kind: str, folder: Path) -> str:
         "fgclip": lambda: f"fgclip:{fgclip_folder(folder)}",
         "fgclip2": lambda: f"fgclip2:{fgclip2_folder(folder)}",
         "betaclip": lambda: f"betaclip@{betaclip_file(folder)}",
+        "vlm": lambda: f"vlm:{llava_folder(folder)}",
         "file": lambda: toy_model(folder),
         **{
             f"huggingface {name}": lambda name=name: f"huggingface:{huggingface_folder(folder, name)}"
@@ -102,7 +104,7 @@ def spec_of(kind: str, folder: Path) -> str:
 
 
 FAMILIES = ("random", "goldiclip", "open_clip", "flair", "cosmos", "superclip", "fgclip", "fgclip2", "betaclip", "file")
-KINDS = (*FAMILIES, "huggingface clip", "huggingface siglip", "huggingface siglip2")
+KINDS = (*FAMILIES, "huggingface clip", "huggingface siglip", "huggingface siglip2", "vlm")
 
 
 def test_every_family_is_covered() -> None:
@@ -118,9 +120,13 @@ def test_no_family_opens_a_socket(kind: str, tmp_path: Path, opened: list[str]) 
     from PIL import Image
 
     model: Any = load_model(spec_of(kind, tmp_path), offline=True)
+    pixels = model.preprocess(Image.new("RGB", (40, 30)))
     with inference(model):
-        model.encode_image(torch.stack([model.preprocess(Image.new("RGB", (40, 30)))]))
-        model.encode_text(model.tokenize(["a dog"]))
+        if isinstance(model, Instructed):
+            assert model.respond([pixels], ["What is it?"], 3)
+        else:
+            model.encode_image(torch.stack([pixels]))
+            model.encode_text(model.tokenize(["a dog"]))
     assert model.describe().fingerprint and not opened
 
 
@@ -140,6 +146,7 @@ NOT_HERE = (
     "flair:flair-merged30m",
     "cosmos:cosmos_vitb16_merged30m",
     "superclip:someone/weights/superclip.pt",
+    "vlm:llava-hf/llava-1.5-7b-hf",
 )
 
 

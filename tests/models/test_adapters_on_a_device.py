@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 from pretend_device import Report, by_line, pretend_device
 from tiny_fine_grained import betaclip_file, fgclip2_folder, fgclip_folder
+from tiny_llava import llava_folder
 from tiny_models import cosmos_file, flair_file, huggingface_folder, superclip_file
 
 from goldieval import load_model
@@ -119,6 +120,26 @@ def test_generated_answers_follow_the_precision_and_wait_a_few_times(specs: dict
                 with inference(cpu):
                     assert answers == cpu.generate(pixels, questions)
     assert max(waits) <= 4, by_line(report.stalls)  # twelve tokens
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_answers_to_prompts_are_those_of_the_cpu_in_the_precision_of_the_weights(
+    precision: str, tmp_path: Path
+) -> None:
+    folder = llava_folder(tmp_path)
+    prompts = ["what colour is the circle?", "how many squares are there?"] * 2
+    with pretend_device() as report:
+        model: Any = load_model(f"vlm:{folder}", device="cuda", precision=precision)
+        pixels = list(pixels_of(model))
+        report.clear()
+        with inference(model):
+            answers = model.respond(pixels, prompts, 6)
+        assert {call.dtype for call in report.attention} == {torch.float32 if precision == "fp32" else torch.bfloat16}
+        stalls = Counter({event: n for event, n in report.stalls.items() if event.package != "transformers"})
+        assert sum(stalls.values()) <= 2, by_line(stalls)  # one copy of the answers for each length of prompts
+    cpu: Any = load_model(f"vlm:{folder}", precision=precision)
+    with inference(cpu):
+        assert answers == cpu.respond(pixels, prompts, 6)
 
 
 def test_stores_of_two_gpus_are_not_mixed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,8 @@ from torch import nn
 from goldieval.core.meter import Meter, SilentMeter, StoppableMeter
 from goldieval.data.masks import IGNORED
 from goldieval.families.dense_probe_finetuned_training import FineTuning
+from goldieval.models.adapter import ModelInfo
+from goldieval.models.torch_adapter import module_fingerprint
 from goldieval.tasks.dense_probe_params import DenseProbeParams
 
 PATCH, SIDE, CLASSES = 4, 32, ["blue", "red"]
@@ -50,11 +52,25 @@ class TinyModel:
     def device(self) -> torch.device:
         return torch.device("cpu")
 
+    def describe(self) -> ModelInfo:
+        digest = module_fingerprint(self.module)
+        return ModelInfo("tiny", "file", digest, image_identity="tiny-image", text_identity="tiny-text")
+
+    def preprocess(self, image: Any) -> torch.Tensor:
+        raise AssertionError("a dense probe needs no vector of a picture")
+
+    tokenize = encode_image = encode_text = preprocess
+
     def normalise(self, picture: torch.Tensor) -> torch.Tensor:
         return picture - 0.5
 
     def dense(self, pixels: torch.Tensor, attention: str) -> torch.Tensor:
         return self._kept(pixels)
+
+
+def load(spec: Any, options: Any) -> TinyModel:
+    """Return the adapter, for this file as the spec of a model."""
+    return TinyModel()
 
 
 class Steps:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from goldieval.metrics.metric import Metric
 
 if TYPE_CHECKING:
+    from goldieval.metrics.intervals import Interval
     from goldieval.metrics.query_values import Columns, QueryValues
 
 
@@ -30,6 +31,13 @@ class Answered(Metric):
         from goldieval.metrics.query_values import select
 
         return select(columns, (columns["given"] != "").astype(float)) if "given" in columns else None
+
+    def interval(self, values: QueryValues) -> Interval:
+        """Return the share without an interval: it describes these answers and no others."""
+        from goldieval.metrics.intervals import Interval
+
+        count = len(values.values)
+        return Interval(self.score(values), None, None, count, count, "none: a count of answers")
 
     def has_ceiling(self, headline: str) -> bool:
         """Return False: that of a card is one of a score."""
