@@ -35,7 +35,8 @@ class Pictures(quiet_import("mmseg.datasets").BaseSegDataset):  # type: ignore[m
             seed: seed of the training.
         """
         self._read, self._rows, self._seed = read, list(rows), seed
-        self._field, self._kind = ("gt_seg_map", np.int16) if classes else ("gt_depth_map", np.float32)
+        self._field = "gt_seg_map" if classes else "gt_depth_map"
+        self._kind: type[np.generic] = np.int16 if classes else np.float32
         super().__init__(metainfo={"classes": list(classes)}, pipeline=pipeline, serialize_data=False)
 
     def load_data_list(self) -> list[dict[str, Any]]:
