@@ -262,8 +262,8 @@ def test_a_server_gets_cleaned_answers_and_no_score_is_made_up() -> None:
     assert "right" not in found.outcomes and found.metrics["answered"].separable is None
     card = task("answered", rule="vqa-evalai", submission="vizwiz")
     assert json.loads(scored(card, questions([1, 0], None), ["a", "b"]).files["answers.json"]) == [
-        {"image": "1.jpg", "answer": ""},
-        {"image": "0.jpg", "answer": "b"},
+        {"image": "pic1.jpg", "answer": ""},
+        {"image": "pic0.jpg", "answer": "b"},
     ]
     with pytest.raises(TaskError, match="needs questions with answers"):
         vqa.FAMILY.prepare(task(rule="vqa"), questions([0], None))

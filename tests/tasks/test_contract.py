@@ -79,10 +79,11 @@ def test_outcomes_say_which_texts_the_context_cuts(tmp_path: Path) -> None:
     assert columns["cut"][by_text].tolist() == [False, True] * 3 and not columns["cut"][~by_text].any()
 
 
-@pytest.mark.parametrize("example", ["my-descriptions", "my-contrast", "my-probe", "my-boxes"])
+@pytest.mark.parametrize("example", ["my-descriptions", "my-contrast", "my-probe", "my-boxes", "my-questions"])
 def test_worked_example_of_the_docs_runs(example: str, tmp_path: Path) -> None:
     task = load_card(Path(__file__).parents[2] / "docs/examples" / f"{example}.yaml")
-    model = "random" if task.card.family in DENSE else toy_model(tmp_path)
+    plain = "goldiclip" if task.card.family == "vqa" else toy_model(tmp_path)
+    model = "random" if task.card.family in DENSE else plain
     (record,) = evaluate(model, str(stand_in(task, tmp_path)), out=None, cache=False)
     assert record.status == "ok" and record.headline is not None, record.reason
 
