@@ -24,7 +24,7 @@ WARMUP = 0.04  # fraction of the steps: 1,500 of 40,000 in DINOv2's evaluation
 KEEP_S = 60.0  # seconds between states that are kept
 SOLVER = (
     f"AdamW (betas {BETAS[0]:g} and {BETAS[1]:g}) in float32, learning rate with linear warm-up over {WARMUP:.0%} of "
-    "the steps and linear decay to 0 (poly with power 1), no augmentation"
+    "the steps and linear decay to 0 (poly with power 1), weight decay on all weights of the head, no augmentation"
 )
 
 

@@ -60,8 +60,8 @@ class Head:
         return _outputs(features, self.mean, self.variance, self.weights).permute(0, 3, 1, 2)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return the state of the head on the host."""
-        return {name: getattr(self, name).detach().cpu().numpy() for name in STATE}
+        """Return a copy of the state of the head on the host."""
+        return {name: getattr(self, name).detach().cpu().numpy().copy() for name in STATE}
 
     def is_finite(self) -> bool:
         """Return whether no number of it is NaN or infinite."""

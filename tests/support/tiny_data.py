@@ -25,6 +25,8 @@ from goldieval.tasks.prompts import CLASS_NAMES, PROMPTS, resolve
 
 # Of a dense probe: one step of each of two heads, without a choice of the learning rate.
 QUICK_HEADS = {"short_side": 64, "crop": 64, "stride": 64, "epochs": 1, "learning_rates": [0.01], "seeds": 2}
+# Of one whose tower is trained as well: two steps of one training.
+QUICK_TOWER = {"short_side": 64, "crop": 64, "stride": 64, "batch": 2, "seeds": 1, "iterations": 2, "warmup": 1}
 LONG = "A red bus waits at the stop. It is raining.\nA man with an umbrella boards it. He is late"
 
 
@@ -44,7 +46,7 @@ def stand_in(task: Task, root: Path) -> Path:
         content["expect"]["classes"] = task.card.expect.classes
         content["params"] |= _few_texts(task)
     if task.card.family == "dense-probe":
-        content["params"] |= QUICK_HEADS
+        content["params"] |= QUICK_TOWER if getattr(task.card.params, "finetune", False) else QUICK_HEADS
     if getattr(task.card.params, "corruptions", []):
         content["params"] |= {"severities": [3], "corruption_side": 32}
     if not task.card.source.on_disk:

@@ -201,6 +201,8 @@ COUNTS = {
     "ade20k-linear": {"images": 2_000, "train": 20_210, "classes": 150},
     "voc12-linear": {"images": 1_449, "train": 1_464, "classes": 21},
     "cityscapes-linear": {"images": 500, "train": 2_975, "classes": 19},
+    "ade20k-finetuned": {"images": 2_000, "train": 20_210, "classes": 150},
+    "voc-finetuned": {"images": 1_449, "train": 1_464, "classes": 21},
     "shapes-dense-probe": {"images": 198, "train": 200, "classes": 56},
     # Counted on FG-CLIP's files; the instance files were not at hand.
     "fgovd-hard": {"images": 1_707, "texts": 20_943, "boxes": 3_545},
