@@ -36,7 +36,7 @@ class DepthParams(BaseModel):
     crop: Literal["none", "eigen", "garg"] | Rectangle = "none"
     bins: Annotated[int, Field(ge=2, le=4096)] = 256
     finer: Annotated[int, Field(ge=1, le=16)] = 4
-    mean_weight: Weight = 0.15
+    mean_weight: Weight = 1.0
     gradient_weight: Weight = 0.5
 
     @model_validator(mode="after")
