@@ -97,7 +97,7 @@ def test_parameters_that_have_no_meaning_are_refused(tmp_path: Path) -> None:
         "warmup=60": "warmup 60 is not less than iterations 60",
         "ratios=[2.0,1.0]": "ratios: the first, 2.0, is larger than the second, 1.0",
         "finetune=false": "iterations needs finetune: true: otherwise it has no meaning",
-        "target=depth": "finetune is for classes, not for depth",
+        "target=depth": "ratios other than 1 change depths: give ratios: [1, 1] beside target: depth",
     }.items():
         ran = goldieval("run", "--model", MODEL, "--tasks", file, "--set", setting, "--out", tmp_path / "results")
         assert ran.code != 0 and said in " ".join(ran.err.split()), ran.err
