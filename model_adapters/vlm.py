@@ -93,7 +93,7 @@ def _check_config(config: Any) -> None:
     if hasattr(config, "mm_vision_tower") or hasattr(config, "mm_hidden_size"):
         raise GoldievalError(
             "these are weights in LLaVA's own layout (mm_vision_tower in config.json). Convert them first with "
-            "transformers' convert_llava_weights_to_hf.py."
+            "convert_llava_weights_to_hf.py of transformers' repository."
         )
     if type(config) not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING:
         raise GoldievalError(

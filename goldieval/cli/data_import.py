@@ -28,7 +28,7 @@ def import_data(
     ],
     family: Annotated[
         str | None,
-        typer.Option(help="retrieval, zeroshot, segmentation, dense-probe or choice; by default detected."),
+        typer.Option(help="retrieval, zeroshot, segmentation, dense-probe, choice or vqa; by default detected."),
     ] = None,
     name: Annotated[str | None, typer.Option(help="Name of the new task; by default that of the data set.")] = None,
     out: Annotated[Path | None, typer.Option(help="Card file to write; by default NAME.yaml.")] = None,

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
+from goldieval.comparison.answers import HALF
 from goldieval.comparison.flips import class_names
 from goldieval.metrics.query_values import Columns
 from goldieval.records.schema import Record
 
 LEAST = 0.0005  # change of a class that is shown: one that is not 0.0 percent
+QUESTION = ("answer", "given", "right")
 MOST = 6  # confusions of each model, and classes that are better and worse
 
 
@@ -77,6 +79,12 @@ def _answered(columns: Columns) -> list[tuple[str, str]]:
         given = [names.get(number, f"class {number}") for number in columns["prediction"].tolist()]
         true = [names[number] for number in columns["label"].tolist()]
         return list(zip(true, given, strict=True))
-    if {"answer", "given"} <= set(columns):
-        return list(zip(map(str, columns["answer"]), map(str, columns["given"]), strict=True))
-    return []
+    return [_of_question(columns, row) for row in range(len(columns["given"]))] if {*QUESTION} <= set(columns) else []
+
+
+def _of_question(columns: Columns, row: int) -> tuple[str, str]:
+    """Return the true answer to a question, and what was compared of the given one; the true one if that is right."""
+    true = str(columns["answer"][row])
+    if columns["right"][row] >= HALF:
+        return true, true
+    return true, str(columns["parsed"][row] if "parsed" in columns else "") or str(columns["given"][row])

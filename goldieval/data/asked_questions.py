@@ -24,7 +24,7 @@ class Question:
         references: Answers of several annotators.
         options: Answers that it offers, in the order of their letters.
         hint: What is told beside it.
-        type: Its type.
+        type: Its type; may be empty.
         strata: Names of the groups that it belongs to.
     """
 
@@ -35,7 +35,7 @@ class Question:
     references: list[str] | None = None
     options: list[str] | None = None
     hint: str | None = None
-    type: str | None = None
+    type: str = ""
     strata: Sequence[str] = ()
 
 
@@ -71,14 +71,13 @@ class AskedQuestions:
         owner = np.array([each.image for each in asked], dtype=np.int64)
         references = [each.references for each in asked if each.references is not None]
         answers = [each.answer for each in asked if each.answer is not None]
-        types = [each.type for each in asked if each.type is not None]
         return Dataset(
             images=images,
             texts=[TextSample(id, each.text) for id, each in zip(self._named(images), asked, strict=True)],
             positives=np.stack([np.arange(len(asked)), owner], axis=1),
             owner=owner,
             answers=np.array(answers, dtype=object) if answers else None,
-            types=np.array(types, dtype=object) if types else None,
+            types=np.array([each.type for each in asked], dtype=object),
             agreement=_agreement(asked) if references else None,
             references=references or None,
             options=[each.options for each in asked if each.options is not None] or None,

@@ -148,7 +148,7 @@ class QuestionsSource(Source):
             references=references,
             options=options,
             hint=self.hint_form.replace("{}", optional_text(where, row, self.hint)) if self.hint else None,
-            type=optional_text(where, row, self.type) if self.type else None,
+            type=optional_text(where, row, self.type) if self.type else "",
             strata=[stratum_name(where, row, column) for column in self.strata],
         )
 

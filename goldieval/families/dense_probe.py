@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from goldieval.core.errors import NotApplicableError
+from goldieval.core.errors import NotApplicableError, listing
 from goldieval.data.samples import Dataset
 from goldieval.families.base import Family, Scored, TaskRun
 from goldieval.families.dense_probe_check import Checked, checked_pictures
@@ -84,7 +84,7 @@ class DenseProbe(Family[DenseProbePrepared, DenseEvidence]):
             probe=fitted.probe,
             small=[result.small for result in results],
             drawn=[result.drawn for result in results if result.drawn is not None],
-            warnings=fitted.warnings,
+            warnings=[*_shared_pictures(run), *fitted.warnings],
         )
 
     def score(self, prepared: DenseProbePrepared, evidence: DenseEvidence) -> Scored:
@@ -94,3 +94,11 @@ class DenseProbe(Family[DenseProbePrepared, DenseEvidence]):
 
 
 FAMILY = DenseProbe()
+
+
+def _shared_pictures(run: TaskRun[DenseProbePrepared]) -> list[str]:
+    """Return a line about test pictures that are training pictures as well, under whatever name."""
+    prepared, keys = run.prepared, run.keys
+    trained = {keys[row] for row in prepared.train}
+    again = [prepared.dataset.images[row].id for row in prepared.tested if keys[row] in trained]
+    return [f"{len(again):,} test images are training images as well: {listing(again)}"] if again else []

@@ -6,7 +6,6 @@ one thread encodes on a CPU. What the limit leaves no room for is therefore reco
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,7 +27,6 @@ from goldieval.families.shared_work import model_units
 from goldieval.models.adapter import Dense, DenseTokens
 from goldieval.scoring.windows import corners
 
-LOG = logging.getLogger("goldieval")
 NO_ROOM = (
     "not all patch features of the training images fit into the store: the others are computed again in every epoch, "
     "with the same results. $GOLDIEVAL_STORE_GB sets its size."
@@ -135,7 +133,7 @@ class Features:
                 meter.advance(1 if there else 0)
             for (row, _), found in model_units(run, encode, map_ahead(read, missing, run.batching.workers)):
                 if not self.kept.add(keys[row], found):
-                    LOG.warning(NO_ROOM)
+                    run.note(NO_ROOM)
                     break
                 meter.advance(1)
 

@@ -24,7 +24,7 @@ WARMUP = 0.04  # fraction of the steps: 1,500 of 40,000 in DINOv2's evaluation
 KEEP_S = 60.0  # seconds between states that are kept
 SOLVER = (
     f"AdamW (betas {BETAS[0]:g} and {BETAS[1]:g}) in float32, learning rate with linear warm-up over {WARMUP:.0%} of "
-    "the steps and linear decay to 0 (poly with power 1), no augmentation"
+    "the steps and linear decay to 0 (poly with power 1), weight decay on all weights of the head, no augmentation"
 )
 
 
@@ -121,11 +121,11 @@ class Training:
                 batch = []
 
     def _make_step(self, state: HeadState, batch: list[WindowData], rate: float) -> None:
-        with unit_pool(self.device, thread_count()) as run:
-            set_gradients(state.head, batch, self.prepared.target, state.steps, run)
         for group in state.optimiser.param_groups:
             group["lr"] = rate
-        state.optimiser.step()
+        with unit_pool(self.device, thread_count()) as run:
+            set_gradients(state.head, batch, self.prepared.target, state.steps, run)
+            state.optimiser.step()
         state.steps += 1
 
     def _keep(self, plan: HeadPlan, epochs: int, state: HeadState) -> None:

@@ -11,11 +11,15 @@ from goldieval.core.errors import TaskError
 from goldieval.data.samples import Dataset
 from goldieval.families.base import Prepared, params_of
 from goldieval.families.dense_probe_classes import class_target
+from goldieval.families.dense_probe_depth import depth_target
 from goldieval.families.dense_probe_target import Target
 from goldieval.tasks.card import Task
 from goldieval.tasks.dense_probe_params import DenseProbeParams
 
-TARGETS: dict[str, Callable[[Task, DenseProbeParams, Dataset], Target]] = {"classes": class_target}
+TARGETS: dict[str, Callable[[Task, DenseProbeParams, Dataset], Target]] = {
+    "classes": class_target,
+    "depth": depth_target,
+}
 
 
 @dataclass(kw_only=True)
@@ -57,7 +61,7 @@ def prepared_probe(task: Task, dataset: Dataset) -> DenseProbePrepared:
         task=task,
         params=params,
         dataset=dataset,
-        details={"settings": params.model_dump(mode="json")},
+        details={"settings": params.model_dump(mode="json", exclude=set() if params.target == "depth" else {"depth"})},
         target=target,
         train=train,
         tested=np.flatnonzero(~dataset.train),

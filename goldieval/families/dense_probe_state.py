@@ -28,12 +28,12 @@ class HeadState:
     steps: int
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return everything that determines the next steps."""
+        """Return a copy of everything that determines the next steps."""
         found = self.head.arrays() | {"steps": np.array([self.steps])}
         for name, weight in zip(WEIGHTS, self.head.weights, strict=True):
             moments = self.optimiser.state[weight]
-            found[f"first {name}"] = moments["exp_avg"].cpu().numpy()
-            found[f"second {name}"] = moments["exp_avg_sq"].cpu().numpy()
+            found[f"first {name}"] = moments["exp_avg"].cpu().numpy().copy()
+            found[f"second {name}"] = moments["exp_avg_sq"].cpu().numpy().copy()
         return found
 
 

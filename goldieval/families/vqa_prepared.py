@@ -12,6 +12,7 @@ from goldieval.core.errors import TaskError, listing
 from goldieval.data.samples import Dataset
 from goldieval.families.aggregates import check_strata
 from goldieval.families.base import Prepared, params_of
+from goldieval.families.vqa_submission import submission_keys
 from goldieval.metrics.answer_rules import Rule, Truths, rule_of
 from goldieval.metrics.question_pairs import SUBTASKS, pair_numbers, subtasks_of
 from goldieval.tasks.card import Task
@@ -56,6 +57,7 @@ def prepared_questions(task: Task, dataset: Dataset) -> VqaPrepared:
     if not dataset.texts:
         raise TaskError(f"no question is about these {len(dataset.images):,} images: take more of them.")
     check_strata(dataset, params.strata)
+    submission_keys(params.submission, dataset)  # refused before answers are generated
     _check_options(dataset)
     types = dataset.types if dataset.types is not None else np.full(len(dataset.texts), "")
     prepared = VqaPrepared(

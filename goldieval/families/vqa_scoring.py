@@ -38,7 +38,9 @@ def scored_answers(prepared: VqaPrepared, given: Sequence[str]) -> Scored:
     }
     context = {"cluster": prepared.owner, **_chance(prepared), **strata_columns(dataset, prepared.params.strata)}
     metrics = measure(prepared.task, outcomes, context)
-    return Scored(metrics, outcomes, Ties(), _warnings(prepared), files=submission(prepared, stripped))
+    cleaned = [prepared.rule.parsed(answer, prepared.options(row)) for row, answer in enumerate(stripped)]
+    files = submission(prepared.params.submission, dataset, cleaned)
+    return Scored(metrics, outcomes, Ties(), _warnings(prepared), files=files)
 
 
 def _judged(prepared: VqaPrepared, given: list[str]) -> dict[str, np.ndarray]:

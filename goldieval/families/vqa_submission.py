@@ -1,44 +1,65 @@
-"""Files of answers for a benchmark's server."""
+"""Files of answers for a benchmark's server, which has the true ones."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
-from goldieval.families.vqa_prepared import VqaPrepared
+from goldieval.core.errors import TaskError, listing
+from goldieval.data.samples import Dataset
+
+FILE = "answers.json"
+WHOLE_NUMBER = re.compile("[0-9]{1,18}")
+PICTURE = ".jpg"
 
 
-def submission(prepared: VqaPrepared, given: Sequence[str]) -> dict[str, bytes]:
-    """Return the file that the card asks for, by its name; none if it asks for none.
-
-    Answers are written as the card's rule cleans them: ``vqa-submitted`` as LLaVA does it.
+def submission(server: str, dataset: Dataset, answers: Sequence[str]) -> dict[str, bytes]:
+    """Return the file for a server by its name; none without a server.
 
     Args:
-        prepared: the questions.
-        given: one answer per question.
+        server: ``vqav2``, ``vizwiz``, or empty.
+        dataset: the questions.
+        answers: one answer per question, in the form in which they are submitted.
     """
-    entry = _ENTRIES.get(prepared.params.submission)
-    if entry is None:
+    keys = submission_keys(server, dataset)
+    if keys is None:
         return {}
-    answers = [
-        {**entry(prepared, row), "answer": prepared.rule.parsed(answer.strip(), prepared.options(row))}
-        for row, answer in enumerate(given)
-    ]
-    return {"answers.json": (json.dumps(answers, ensure_ascii=False) + "\n").encode()}
+    rows = [{**key, "answer": answer} for key, answer in zip(keys, answers, strict=True)]
+    return {FILE: (json.dumps(rows, ensure_ascii=False) + "\n").encode()}
 
 
-def _by_question(prepared: VqaPrepared, row: int) -> dict[str, Any]:
-    """Return the id of a question, as a number where it is one, as VQA's server expects it."""
-    id = prepared.dataset.texts[row].id
-    return {"question_id": int(id) if id.isascii() and id.isdecimal() else id}
+def submission_keys(server: str, dataset: Dataset) -> list[dict[str, Any]] | None:
+    """Return what names each question to a server; None without a server.
+
+    Raises:
+        TaskError: the server would not know the questions by their ids.
+    """
+    return _KEYS[server](dataset) if server else None
 
 
-def _by_picture(prepared: VqaPrepared, row: int) -> dict[str, Any]:
-    """Return the name of the picture's file, as VizWiz' server expects it; there is one question about each."""
-    image = prepared.dataset.images[int(prepared.owner[row])]
-    return {"image": PurePosixPath(image.path or image.id).name}
+def _by_question(dataset: Dataset) -> list[dict[str, Any]]:
+    """Return the ids of the questions, which are whole numbers."""
+    ids = [text.id for text in dataset.texts]
+    if wrong := [id for id in ids if not WHOLE_NUMBER.fullmatch(id)]:
+        raise TaskError(
+            f"params.submission: vqav2 knows questions by whole numbers, unlike {listing(wrong)}. Name the column of "
+            "their ids in the card's source."
+        )
+    return [{"question_id": int(id)} for id in ids]
 
 
-_ENTRIES: dict[str, Callable[[VqaPrepared, int], dict[str, Any]]] = {"vqav2": _by_question, "vizwiz": _by_picture}
+def _by_picture(dataset: Dataset) -> list[dict[str, Any]]:
+    """Return the file names of the pictures, about each of which there is one question."""
+    assert dataset.owner is not None
+    names = [PurePosixPath(dataset.images[row].id).name for row in dataset.owner.tolist()]
+    names = [name if PurePosixPath(name).suffix else f"{name}{PICTURE}" for name in names]
+    if len(set(names)) < len(names):
+        again = sorted({name for name in names if names.count(name) > 1})
+        raise TaskError(f"params.submission: vizwiz has one question per picture, unlike {listing(again)}.")
+    return [{"image": name} for name in names]
+
+
+_KEYS: dict[str, Callable[[Dataset], list[dict[str, Any]]]] = {"vqav2": _by_question, "vizwiz": _by_picture}

@@ -62,7 +62,8 @@ def _answers(flip: Flip) -> list[dict[str, Any]]:
 def _first(name: str, top: Ranking, one_right: bool) -> dict[str, Any]:
     """Return the answer that came first; ``repeats`` if it is the one right answer, which is already shown."""
     entry = _entry(f"first under {name}", top.first, top.is_right)
-    return entry | {"scores": _score(name, top.first), "repeats": top.is_right and one_right}
+    shown = bool(top.first.id) or top.first.content == top.right.content  # unlike an answer that some annotators gave
+    return entry | {"scores": _score(name, top.first), "repeats": top.is_right and one_right and shown}
 
 
 def _entry(title: str, answer: Answer, is_right: bool) -> dict[str, Any]:

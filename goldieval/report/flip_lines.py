@@ -31,12 +31,12 @@ def flips(comparison: Comparison, details: Sequence[Details]) -> list[Renderable
 
 
 def _answer_lines(flip: Flip) -> list[str]:
-    """Return one line for each model whose first answer is wrong."""
+    """Return one line for each model whose first answer is wrong; generated ones are in the line above."""
     tops = (("A", flip.top_a), ("B", flip.top_b))
     return [
         f"first under {name}: {top.first.content or top.first.id}{_against(top)}"
         for name, top in tops
-        if top is not None and not top.is_right
+        if top is not None and not top.is_right and top.first.id
     ]
 
 

@@ -18,6 +18,7 @@ from goldieval.report.numbers import chance, interval, label, value
 WHERE = "a wider terminal or goldieval show --json shows them"
 UNRELIABLE = "?"
 """Follows an interval that may not hold; a warning below the table says why."""
+MOST_SEEDS = 5  # whose scores are shown
 
 TEXT_ALONE = "text alone: the same model, with the mean of all images in place of every image"
 
@@ -131,6 +132,7 @@ def _protocols(selected: Selected, details: bool) -> Iterator[Text]:
     for record, names in selected:
         task = record.task
         yield Text(f"{task.name}: {_protocol(record)}; {task.scoring} scoring", "dim")
+        yield from (Text(f"  {line}", "dim") for line in seed_lines(record))
         yield from (Text(f"  {line}", "dim") for line in calibration_lines(record) if details)
         yield from (Text(f"  written beside the record: {name}") for name in record.files)
         if task.subset:
@@ -161,6 +163,22 @@ def interval_warnings(record: Record, names: Sequence[str]) -> list[str]:
         if metric.unreliable:
             by_reason.setdefault(f"{what}: {metric.unreliable}", []).append(label(name))
     return [f"{', '.join(which)}: {reason}" for reason, which in by_reason.items()]
+
+
+def seed_lines(record: Record) -> list[str]:
+    """Return the scores of seeds whose mean is the headline, and how much images and seeds contribute to its error."""
+    metric, name = record.headline, record.task.headline
+    if metric is None or not metric.seed_scores:
+        return []
+    scores = ", ".join(value(name, score) for score in metric.seed_scores[:MOST_SEEDS])
+    more = " ..." if len(metric.seed_scores) > MOST_SEEDS else ""
+    errors = [
+        f"{value(name, error)} by the choice of {source}"
+        for error, source in ((metric.sample_error, "images"), (metric.seed_error, "seeds"))
+        if error is not None
+    ]
+    spread = f"; standard error {', '.join(errors)}" if errors else ""
+    return [f"{label(name)} of {len(metric.seed_scores)} seeds: {scores}{more}{spread}"]
 
 
 def calibration_lines(record: Record) -> list[str]:

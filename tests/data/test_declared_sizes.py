@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,11 @@ from safetensors.torch import load_file, save_file
 from tiny_models import cosmos_file, flair_file, huggingface_folder, superclip_file
 
 from goldieval import load_model
-from goldieval.core.declared_sizes import CONTEXT
+from goldieval.core.declared_sizes import CONTEXT, check_declared
 from goldieval.core.errors import GoldievalError, TaskError
 from goldieval.data.parquet import ParquetSource
 from goldieval.goldiclip.shipped import shipped_weights
+from model_adapters.no_code import json_pairs
 
 
 def refused(spec: str) -> str:
@@ -110,6 +112,9 @@ def changed(file: Path, part: str, **keys: Any) -> None:
         ("config.json", "vision_config", {"intermediate_size": 10**11}),
         ("processor_config.json", "image_processor", {"crop_size": {"height": 10**5, "width": 10**5}}),
         ("processor_config.json", "image_processor", {"size": {"shortest_edge": 1e9}}),
+        ("processor_config.json", "image_processor", {"size": {"longest_edge": 65_536}}),
+        ("processor_config.json", "image_processor", {"min_pixels": 10**9}),
+        ("processor_config.json", "image_processor", {"image_grid_pinpoints": [[336, 10**6]]}),
     ],
     ids=str,
 )
@@ -117,6 +122,32 @@ def test_config_of_the_hub_is_limited(own: Path, file: str, part: str, keys: dic
     changed(own / file, part, **keys)
     line = refused(f"huggingface:{own}")
     assert next(iter(keys)) in line or "exceeds the maximum" in line or "declares a model of" in line
+
+
+QWEN: dict[str, Any] = {"image_processor_type": "Qwen3VLImageProcessorFast"}
+OF_PIXELS: dict[str, Any] = {"shortest_edge": 65_536, "longest_edge": 16_777_216}
+
+
+@pytest.mark.parametrize(
+    ("content", "is_allowed"),
+    [
+        (QWEN | {"size": OF_PIXELS}, True),
+        ({"image_processor": QWEN | {"size": OF_PIXELS}}, True),
+        (QWEN | {"size": OF_PIXELS | {"shortest_edge": 10**9}}, False),
+        (QWEN | {"crop_size": {"height": 65_536, "width": 8}}, False),
+        ({"image_processor_type": "CLIPImageProcessor", "size": OF_PIXELS}, False),
+        (QWEN | {"image_processor": {"size": OF_PIXELS}}, False),
+        (QWEN | {"feature_processor_type": "CLIP", "size": OF_PIXELS}, False),
+    ],
+    ids=str,
+)
+def test_edges_that_are_numbers_of_pixels_are_known_by_their_processor(
+    content: dict[str, Any], is_allowed: bool, tmp_path: Path
+) -> None:
+    file = tmp_path / "preprocessor_config.json"
+    file.write_text(json.dumps(content))
+    with nullcontext() if is_allowed else pytest.raises(GoldievalError, match="exceeds the maximum"):
+        check_declared(json_pairs(file), file)
 
 
 @pytest.mark.parametrize("name", ["../outside.safetensors", "weights.bin", "/tmp/x.safetensors", "a/b.safetensors", 3])

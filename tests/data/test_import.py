@@ -170,8 +170,8 @@ REFUSED: dict[str, tuple[Callable[[Path], None], list[str], str]] = {
     "no folder": (lambda folder: None, [], "mine is not a folder"),
     "no family": (
         _two_captions,
-        ["--family", "vqa"],
-        "retrieval, zeroshot, segmentation, dense-probe or choice",
+        ["--family", "regions"],
+        "retrieval, zeroshot, segmentation, dense-probe, choice or vqa",
     ),
     "name is taken": (_two_captions, ["--name", "cifar10"], "a task 'cifar10' exists already"),
 }

@@ -164,7 +164,7 @@ BEFORE = {
     "galleries": "b475e22fc98397601381170ce918ad400e7b179eb3b8c52b8448a6a09eab4c93",
 }
 MADE = {"questions": questions, "choices": choices, "boxes": boxes, "galleries": galleries}
-NEW = {"references": None, "options": None, "hints": None, "depths": None}
+NEW: dict[str, Any] = {"references": None, "options": None, "hints": None, "depths": None}
 
 
 @pytest.mark.parametrize("name", MADE)

@@ -12,6 +12,7 @@ from helpers import goldieval, one_line
 
 from goldieval.report.importing.number import all_names
 from goldieval.report.imports import read_imports
+from goldieval.tasks.catalogue import Catalogue
 
 ZEROSHOT = {
     "dataset": "wds/vtab/pets", "model": "ViT-B-16", "pretrained": "openai", "task": "zeroshot_classification",
@@ -244,6 +245,22 @@ def test_lmms_eval_json_keeps_the_metric_that_the_paper_means(tmp_path: Path) ->
     assert {score.model for score in read.scores} == {"pretrained=superclip-b"}
     (line,) = read.faults
     assert "task docvqa_val" in line
+
+
+def test_every_task_of_lmms_eval_has_metrics_that_its_card_has() -> None:
+    cards = Catalogue().tasks
+    for ours in all_names()["lmms_eval"].values():
+        known = cards[ours["task"]].card.metrics() if ours["task"] in cards else ["accuracy"]
+        assert set(ours["metrics"]) <= set(known), ours
+
+
+def test_splits_of_pope_are_imported_as_its_groups(tmp_path: Path) -> None:
+    results = {"pope_adv": {"pope_accuracy,none": 0.8, "pope_f1_score,none": 0.79, "pope_recall,none": 0.7}}
+    read = found(put(tmp_path, "r.json", LMMS | {"results": results}))
+    assert {key[1:]: value for key, value in read.items()} == {
+        ("pope", "accuracy_adversarial"): 0.8,
+        ("pope", "f1_adversarial"): 0.79,
+    }
 
 
 def test_imported_rows_join_the_table_marked_and_without_marks(tmp_path: Path) -> None:

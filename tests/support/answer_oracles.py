@@ -3,72 +3,26 @@
     .venv-answers/bin/python tests/support/answer_oracles.py CASES.json VERDICTS.json [PROGRAM ...]
 
 CASES.json has a list of questions for each kind (``generated_answers.py``). VERDICTS.json gets for each program a list
-of credits, in the order of the questions, and the scores that it makes of all of them. The files of the programs are
-loaded one by one, because their packages import libraries that no metric needs.
+of credits, in the order of the questions, and the scores that it makes of all of them.
 """
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import copy
-import importlib
-import importlib.util
 import io
 import json
-import re
 import runpy
-import string
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-import numpy as np
+from oracle_files import function, lmms, lmms_before, module, path
+from oracle_scores import mme_lmms, pope_llava, pope_lmms
 
 Questions = list[dict[str, Any]]
-BEFORE = Path(sys.prefix) / "lmms-eval-0.2.0"
-
-
-def path(package: str, file: str) -> Path:
-    """Return a file of an installed package, which is not imported."""
-    found = importlib.util.find_spec(package)
-    assert found is not None and found.submodule_search_locations
-    return Path(next(iter(found.submodule_search_locations))) / file
-
-
-def module(package: str, file: str) -> Any:
-    """Load one file of an installed package without the package."""
-    return _loaded(path(package, file))
-
-
-def _loaded(file: Path) -> Any:
-    spec = importlib.util.spec_from_file_location(f"oracle_{file.stem}", file)
-    assert spec is not None and spec.loader is not None
-    loaded = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(loaded)
-    return loaded
-
-
-def function(package: str, file: str, name: str) -> Callable[..., Any]:
-    """Load one function of a file that imports more than the function needs."""
-    tree = ast.parse(path(package, file).read_text())
-    (node,) = [item for item in tree.body if isinstance(item, ast.FunctionDef) and item.name == name]
-    names: dict[str, Any] = {"np": np, "re": re, "string": string}
-    exec(compile(ast.Module([node], []), file, "exec"), names)
-    found: Callable[..., Any] = names[name]
-    return found
-
-
-def lmms(task: str) -> Any:
-    """Load the functions of a task of lmms-eval; what its package of tasks imports at once is not needed for them."""
-    if "lmms_eval.tasks" not in sys.modules:
-        package = ModuleType("lmms_eval.tasks")
-        package.__path__ = [str(path("lmms_eval", "tasks"))]
-        sys.modules["lmms_eval.tasks"] = package
-    return importlib.import_module(f"lmms_eval.tasks.{task}.utils")
 
 
 class Annotated:
@@ -119,12 +73,12 @@ def _of_mappings(task: Any, questions: Questions) -> list[float]:
 
 def vqa_lmms_before(questions: Questions) -> list[float]:
     """lmms-eval 0.2 on VQAv2: it cleans the answer, and then judges as VQA's own vqaEval.py does since 2018."""
-    return _of_mappings(_lmms_before("vqav2"), questions)
+    return _of_mappings(lmms_before("vqav2"), questions)
 
 
 def vqa_official(questions: Questions) -> list[float]:
     """VQA's own vqaEval.py since 2018: what lmms-eval 0.2 does without its clean-up of the answer."""
-    task = _lmms_before("vqav2")
+    task = lmms_before("vqav2")
 
     class OneLine(task.EvalAIAnswerProcessor):  # type: ignore[misc, name-defined]
         def __call__(self, item: str) -> str:
@@ -132,12 +86,6 @@ def vqa_official(questions: Questions) -> list[float]:
 
     task.EvalAIAnswerProcessor = OneLine
     return _of_mappings(task, questions)
-
-
-def _lmms_before(task: str) -> Any:
-    """Load the functions of a task of lmms-eval 0.2, which lies beside the packages of the environment."""
-    lmms(task)  # what both import
-    return _loaded(BEFORE / f"lmms_eval/tasks/{task}/utils.py")
 
 
 def strings_lmms(task: str, name: str) -> Callable[[Questions], list[float]]:
@@ -207,58 +155,6 @@ def _as_script(file: Path, arguments: list[str]) -> None:
             runpy.run_path(str(file), run_name="__main__")
     finally:
         sys.argv = before
-
-
-def pope_lmms(questions: Questions) -> tuple[list[float], dict[str, float]]:
-    """lmms-eval on POPE: credits, and its five scores."""
-    task = lmms("pope")
-    judged = [
-        task.pope_process_results({"question_id": row, "answer": item["truths"][0]}, [item["given"]])["pope_accuracy"]
-        for row, item in enumerate(questions)
-    ]
-    scores = {
-        name: getattr(task, f"pope_aggregate_{theirs}")(judged)
-        for name, theirs in (
-            ("accuracy", "accuracy"),
-            ("precision", "precision"),
-            ("recall", "recall"),
-            ("f1", "f1_score"),
-            ("yes_rate", "yes_ratio"),
-        )
-    }
-    return [item["score"] for item in judged], scores
-
-
-def pope_llava(questions: Questions) -> tuple[list[float], dict[str, float]]:
-    """LLaVA's evaluation of POPE: credits, and its five scores."""
-    answers, printed = [{"text": item["given"]} for item in questions], io.StringIO()
-    with tempfile.TemporaryDirectory() as temporary, contextlib.redirect_stdout(printed):
-        labels = Path(temporary) / "labels.json"
-        labels.write_text("\n".join(json.dumps({"label": item["truths"][0]}) for item in questions))
-        module("llava", "eval/eval_pope.py").eval_pope(answers, str(labels))
-    words = {"Accuracy": "accuracy", "Precision": "precision", "Recall": "recall", "F1 score": "f1"}
-    words["Yes ratio"] = "yes_rate"
-    lines = [line.split(": ") for line in printed.getvalue().splitlines()]
-    scores = {words[line[0]]: float(line[1]) for line in lines if line[0] in words}
-    return [float(a["text"] == q["truths"][0]) for a, q in zip(answers, questions, strict=True)], scores
-
-
-def mme_lmms(questions: Questions) -> tuple[list[float], dict[str, float]]:
-    """lmms-eval on MME: credits, and the sums of its two parts; two questions in a row share a picture.
-
-    The subtasks take turns with pictures.
-    """
-    task = lmms("mme")
-    subtasks = [*task.eval_type_dict["Perception"], *task.eval_type_dict["Cognition"]]
-    results: dict[str, list[Any]] = {}
-    credits: list[float] = []
-    for row, item in enumerate(questions):
-        doc = {"question_id": row // 2, "answer": item["truths"][0], "category": subtasks[row // 2 % len(subtasks)]}
-        ((part, result),) = task.mme_process_results(doc, [item["given"]]).items()
-        results.setdefault(part, []).append(result)
-        credits.append(result["score"])
-    names = {"mme_perception_score": "perception", "mme_cognition_score": "cognition"}
-    return credits, {names[part]: task.mme_aggregate_results(of) for part, of in results.items()}
 
 
 CREDITS: dict[str, tuple[str, Callable[[Questions], list[float]]]] = {

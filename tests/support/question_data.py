@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 from choice_data import put
-from helpers import png_bytes
+from helpers import json_lines, picture, png_bytes
 
 from goldieval.data.questions import QuestionsSource
 
@@ -38,6 +38,11 @@ def questions(folder: Path, source: Row, strata: Sequence[str], features: bool =
             {read.image_table.id: f"n{number}", read.image_table.image: _stored(number)} for number in range(pictures)
         ]
         _write(folder / read.image_table.file, table, features)
+    if not read.file.endswith(".parquet"):
+        for number in range(pictures):
+            picture(folder / read.images / f"p{number}.png", number)
+        json_lines(folder / read.file, rows)
+        return {"images": pictures, "texts": len(rows)}
     half = len(rows) // 2
     _write(folder / read.file, rows[:half], features, "00000-of-00002")
     _write(folder / read.file, rows[half:], features, "00001-of-00002")
@@ -45,17 +50,17 @@ def questions(folder: Path, source: Row, strata: Sequence[str], features: bool =
 
 
 def _row(read: QuestionsSource, number: int, per_picture: int, groups: Sequence[str]) -> Row:
-    picture, row = number // per_picture, Row()
-    group = groups[picture % len(groups)]
+    place, row = number // per_picture, Row()
+    group = groups[place % len(groups)]
     if read.image_table is None:
-        row[read.image] = _stored(picture)
+        row[read.image] = _stored(place) if read.file.endswith(".parquet") else f"p{place}.png"
     for column in read.question_id:
         row[column] = number
     if read.image_id:
-        row[read.image_id] = f"n{picture}"
+        row[read.image_id] = f"n{place}"
     row[read.question] = f"is it {group} {number}?{read.remove}"
     if read.options:
-        row[read.options] = OPTIONS[picture % 2]
+        row[read.options] = OPTIONS[place % 2]
     if read.answer:
         row[read.answer] = 1 if read.options else YES_OR_NO[number % 2].capitalize()
     if read.answers:

@@ -25,6 +25,8 @@ from goldieval.tasks.prompts import CLASS_NAMES, PROMPTS, resolve
 
 # Of a dense probe: one step of each of two heads, without a choice of the learning rate.
 QUICK_HEADS = {"short_side": 64, "crop": 64, "stride": 64, "epochs": 1, "learning_rates": [0.01], "seeds": 2}
+# Of one whose tower is trained as well: two steps of one training.
+QUICK_TOWER = {"short_side": 64, "crop": 64, "stride": 64, "batch": 2, "seeds": 1, "iterations": 2, "warmup": 1}
 LONG = "A red bus waits at the stop. It is raining.\nA man with an umbrella boards it. He is late"
 
 
@@ -44,7 +46,7 @@ def stand_in(task: Task, root: Path) -> Path:
         content["expect"]["classes"] = task.card.expect.classes
         content["params"] |= _few_texts(task)
     if task.card.family == "dense-probe":
-        content["params"] |= QUICK_HEADS
+        content["params"] |= QUICK_TOWER if getattr(task.card.params, "finetune", False) else QUICK_HEADS
     if getattr(task.card.params, "corruptions", []):
         content["params"] |= {"severities": [3], "corruption_side": 32}
     if not task.card.source.on_disk:
@@ -141,6 +143,22 @@ def _masks_of_split(folder: Path, source: dict[str, Any], rows: range) -> None:
     if "names" in source:
         (folder / source["names"]).parent.mkdir(parents=True, exist_ok=True)
         (folder / source["names"]).write_text("\n".join(stems))
+
+
+def _depth_maps(folder: Path, source: dict[str, Any], names: list[str]) -> dict[str, int]:
+    """Write three images of each split with maps in the unit of the source, of the size that the Eigen crop needs."""
+    parts = [{**source, **part} for part in source.get("train", [])]
+    for number, split in enumerate([source, *parts]):
+        for row in range(3):
+            stem = f"kitchen_0001a_{10 * number + row:05d}"
+            image, depth = folder / split["images"] / f"{stem}.jpg", folder / split["depths"] / f"{stem}.png"
+            for file in (image, depth):
+                file.parent.mkdir(parents=True, exist_ok=True)
+            metres = np.linspace(0.5 + row, 4.0 + row, 480 * 640).reshape(480, 640)
+            shade = Image.fromarray((metres * 30).astype(np.uint8))
+            shade.convert("RGB").save(image)
+            Image.fromarray((metres / source["metres_per_unit"]).astype(np.uint16)).save(depth)
+    return {"images": 3} | ({"train": 3 * len(parts)} if parts else {})
 
 
 def _folder(folder: Path, source: dict[str, Any], names: list[str]) -> dict[str, int]:
@@ -376,6 +394,7 @@ def _json(file: Path, content: Any) -> None:
 
 MAKERS: dict[str, Callable[[Path, dict[str, Any], list[str]], dict[str, int]]] = {
     "association": _association,
+    "depth-maps": _depth_maps,
     "masks": _masks,
     "boxes": _boxes,
     "coco": _coco,

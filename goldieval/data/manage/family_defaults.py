@@ -37,6 +37,7 @@ FAMILIES: dict[str, FamilyDefaults] = {
         "masks", "miou", {}, "; linear head on frozen patch features, mean of 3 heads", True, column="--mask"
     ),
     "choice": FamilyDefaults("true and false captions", "accuracy"),
+    "vqa": FamilyDefaults("questions and answers", "accuracy"),
 }
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from goldieval.core.errors import listing
 from goldieval.data.image_source import NoImage
-from goldieval.data.manage.preview.samples import box_names
+from goldieval.data.manage.preview.samples import box_names, question_roles
 from goldieval.data.masks import IGNORED
 from goldieval.data.samples import Dataset, ImageSample
 
@@ -71,8 +71,12 @@ def _label(dataset: Dataset, labels: Sequence[str], place: int) -> list[str]:
 
 
 def _captions(dataset: Dataset, place: int) -> list[str]:
+    """Return the first caption of an image, or the first question about it with its answer."""
     if dataset.positives is None:
         return []
+    if dataset.types is not None and dataset.owner is not None:
+        roles = question_roles(dataset, int(np.flatnonzero(dataset.owner == place)[0]))
+        return [f"{role} {_quoted(text)}" for role, text in roles]
     texts = [dataset.texts[text].text for text, image in dataset.positives if image == place]
     more = f" and {len(texts) - 1} more" if len(texts) > 1 else ""
     return [f"{_quoted(texts[0])}{more}"] if texts else []

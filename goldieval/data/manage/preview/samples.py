@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from string import ascii_uppercase
 
 import numpy as np
 
@@ -19,8 +20,8 @@ class PreviewText:
     """One text about a picture.
 
     Attributes:
-        role: What the text is for the picture: ``caption``, ``true``, ``false``, ``question``, ``answer``, ``box`` or
-            ``corruption``.
+        role: What the text is for the picture: ``caption``, ``true``, ``false``, ``question``, ``told``, ``answer``,
+            ``box`` or ``corruption``.
         text: The text.
     """
 
@@ -138,9 +139,24 @@ def _roles(dataset: Dataset) -> Iterable[tuple[int, str, str]]:
     elif dataset.choices is not None:
         for query in dataset.choices.tolist():
             yield from ((image, "false" if place else "true", texts[text]) for place, (image, text) in enumerate(query))
-    elif dataset.answers is not None and dataset.owner is not None:
-        for row, (image, answer) in enumerate(zip(dataset.owner.tolist(), dataset.answers, strict=True)):
-            yield image, "question", texts[row]
-            yield image, "answer", str(answer)
+    elif dataset.types is not None and dataset.owner is not None:
+        for row, image in enumerate(dataset.owner.tolist()):
+            yield from ((image, role, text) for role, text in question_roles(dataset, row))
     elif dataset.positives is not None:
         yield from ((image, "caption", texts[text]) for text, image in dataset.positives.tolist())
+
+
+def question_roles(dataset: Dataset, row: int) -> list[tuple[str, str]]:
+    """Return role and text of a question: what is told beside it, its options, and its answer, as far as there are any.
+
+    Args:
+        dataset: The questions.
+        row: Row of the question.
+    """
+    options = dataset.options[row] if dataset.options is not None else []
+    lettered = {letter: f"{letter}. {option}" for letter, option in zip(ascii_uppercase, options, strict=False)}
+    question = " ".join([dataset.texts[row].text, *lettered.values()])
+    told = dataset.hints[row] if dataset.hints is not None else ""
+    answer = str(dataset.answers[row]) if dataset.answers is not None else ""
+    roles = [("told", told), ("question", question), ("answer", lettered.get(answer, answer))]
+    return [(role, text) for role, text in roles if text]
