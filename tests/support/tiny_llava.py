@@ -106,6 +106,7 @@ def byte_tokenizer(*marks: str, **names: str) -> Any:
         eos_token="</s>",
         pad_token="<pad>",
         additional_special_tokens=list(marks),
+        model_input_names=["input_ids", "attention_mask"],
         **({"extra_special_tokens": names} if names else {}),
     )
 

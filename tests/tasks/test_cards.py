@@ -205,6 +205,7 @@ COUNTS = {
     "voc-finetuned": {"images": 1_449, "train": 1_464, "classes": 21},
     "shapes-dense-probe": {"images": 198, "train": 200, "classes": 56},
     "nyuv2-linear": {"images": 654, "train": 24_231},
+    "nyuv2-finetuned": {"images": 654, "train": 24_231},
     # Counted on FG-CLIP's files; the instance files were not at hand.
     "fgovd-hard": {"images": 1_707, "texts": 20_943, "boxes": 3_545},
     "fgovd-medium": {"images": 1_537, "texts": 20_731, "boxes": 2_968},
