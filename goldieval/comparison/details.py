@@ -10,11 +10,13 @@ import numpy as np
 from goldieval.comparison.confusions import ClassChange, Confusion, class_changes, confusions_of
 from goldieval.comparison.flips import Flips, flips_of
 from goldieval.comparison.pairs import Pair, aligned
-from goldieval.comparison.picture_flips import picture_flips
+from goldieval.comparison.picture_flips import error_flips, picture_flips
 from goldieval.comparison.sides import command, out_folder
 from goldieval.metrics.query_values import Columns
 from goldieval.metrics.registry import metric_of
 from goldieval.records.files import read_outcomes
+
+ANSWERED = {"rank_low", "given"}  # columns of outcomes that are ranks or answers, not errors of pictures
 
 
 @dataclass(frozen=True)
@@ -62,12 +64,14 @@ def _flips(pair: Pair, columns: tuple[Columns, Columns], metric: str, limit: int
     b = aligned(a, b, pair.a.record.task.name)
     if a.values.ndim > 1:
         return picture_flips(columns, a, b, limit)
+    if not ANSWERED & set(columns[0]):
+        return error_flips(columns, a, b, definition, limit)
     return flips_of(columns, a, b, definition.lower_is_better, limit)
 
 
 def _rerun(pair: Pair, columns: tuple[Mapping[str, np.ndarray], Mapping[str, np.ndarray]]) -> str:
     """Return the commands for the records that do not name the answers that came first."""
-    stored = {"wrong_id", "given", "predicted_map"}
+    stored = {"wrong_id", "given", "predicted_map", "pixels"}
     old = [
         entry
         for entry, each in zip((pair.a, pair.b), columns, strict=True)

@@ -39,7 +39,7 @@ class DepthSummary:
     farthest: float
 
     @property
-    def note(self) -> str:
+    def summary(self) -> str:
         """A line about range and gaps, by which a person sees that the scale is right."""
         share = 100 * self.unknown / (self.known + self.unknown)
         return f"depths from {self.nearest:.3g} to {self.farthest:.3g} m, unknown in {share:.1f} % of the pixels"

@@ -17,12 +17,14 @@ class MapKeys:
     Attributes:
         masks: Key of each mask; empty if there are none.
         depths: Key of each depth map; empty if there are none.
-        notes: What a reader of the results should know of the maps, a line each.
+        notes: What a reader of the results must know of the masks, a line each.
+        facts: What was seen of the depth maps, a line each.
     """
 
     masks: list[str]
     depths: list[str]
     notes: list[str]
+    facts: list[str]
 
 
 def check_maps(dataset: Dataset, seen: Mapping[str, int], names: list[str] | None, workers: int) -> MapKeys:
@@ -45,5 +47,6 @@ def check_maps(dataset: Dataset, seen: Mapping[str, int], names: list[str] | Non
     return MapKeys(
         masks=masks.keys if masks else [],
         depths=depths.keys if depths else [],
-        notes=[*(without_pixels(masks.pixels, names or ()) if masks else []), *([depths.note] if depths else [])],
+        notes=without_pixels(masks.pixels, names or ()) if masks else [],
+        facts=[depths.summary] if depths else [],
     )

@@ -15,6 +15,7 @@ from goldieval.data.coco_boxes import CocoBoxesSource
 from goldieval.data.coco_masks import CocoMasksSource
 from goldieval.data.contrast import ContrastSource
 from goldieval.data.crossed import CrossedSource
+from goldieval.data.depth_files import DepthMapsSource
 from goldieval.data.folder import FolderSource
 from goldieval.data.image_pairs import ImagePairsSource
 from goldieval.data.judged import JudgedSource
@@ -43,6 +44,7 @@ AnySource = Annotated[
     | CocoSource
     | ContrastSource
     | CrossedSource
+    | DepthMapsSource
     | FolderSource
     | ImagePairsSource
     | JudgedSource

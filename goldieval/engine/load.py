@@ -171,7 +171,7 @@ def _shared_keys(sources: Sequence[ImageSource], workers: int, group: Group) -> 
 
 
 def _map_keys(prepared: Prepared[Any], seen: dict[str, int], workers: int) -> MapKeys:
-    """Check every mask and depth map, note what is remarkable, and return the content keys."""
+    """Check every mask and depth map, note the classes without pixels, and return the content keys."""
     dataset = prepared.dataset
     found = check_maps(dataset, seen, prepared.class_labels, workers)
     dataset.notes = [*dataset.notes, *found.notes]

@@ -21,12 +21,10 @@ class Checked:
     Attributes:
         sizes: height and width of the resized picture.
         contents: what ``Target.content`` returns for the truth of the picture.
-        pixels: number of pixels of the original picture.
     """
 
     sizes: dict[int, tuple[int, int]]
     contents: dict[int, np.ndarray]
-    pixels: dict[int, int]
 
     def content(self, rows: np.ndarray) -> np.ndarray:
         """Return the sum of the contents of pictures."""
@@ -45,13 +43,13 @@ def checked_pictures(run: TaskRun[DenseProbePrepared]) -> Checked:
     images, target = prepared.dataset.images, prepared.target
     mine = [row for _, row in share([row for row, key in enumerate(run.keys) if key], run.group)]
 
-    def read(row: int) -> tuple[tuple[int, int], np.ndarray, int] | OSError:
+    def read(row: int) -> tuple[tuple[int, int], np.ndarray] | OSError:
         try:
             picture = read_picture(images[row], prepared.params)
         except OSError as error:
             return error
         truth = checked_truth(target, row, images[row].id, picture.original)
-        return picture.size, target.content(truth), truth.size
+        return picture.size, target.content(truth)
 
     found, failed = {}, {}
     with run.working("check", "reading images and their truths", len(mine)) as meter:
@@ -64,6 +62,9 @@ def checked_pictures(run: TaskRun[DenseProbePrepared]) -> Checked:
     everywhere = {id: result for part in run.group.all_gather(found) for id, result in part.items()}
     leave_out_failed(run, failed)
     results = {row: everywhere[image.id] for row, image in enumerate(run.prepared.dataset.images)}
-    checked = Checked(*({row: result[part] for row, result in results.items()} for part in range(3)))
+    checked = Checked(
+        sizes={row: size for row, (size, _) in results.items()},
+        contents={row: content for row, (_, content) in results.items()},
+    )
     target.check_train(checked.content(run.prepared.train))
     return checked

@@ -174,4 +174,4 @@ def _constant_rmse(counts: np.ndarray, train_content: np.ndarray) -> np.ndarray:
 
 def _left_out(ids: np.ndarray) -> list[str]:
     """Return a line about pictures without any evaluated pixel."""
-    return [f"{len(ids):,} pictures have no pixel to score and are left out: {listing(ids)}"] if len(ids) else []
+    return [f"pictures without a pixel to score, left out: {len(ids):,} ({listing(ids)})"] if len(ids) else []

@@ -5,6 +5,7 @@ Every seed is one training. They are shared among ranks; every rank has all trai
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -26,6 +27,7 @@ from goldieval.models.adapter import Dense
 from goldieval.records.parts import Probe
 from goldieval.scoring.windows import corners, placed
 
+MOST_READERS = 8  # processes that read training pictures, beside an accelerator
 DESCRIPTIONS = {
     "projected": "patch features in the space of the texts, of a tower that was trained as well",
     "tokens": "patch tokens before the projection, of a tower that was trained as well",
@@ -74,6 +76,7 @@ def _tuning(run: Run) -> FineTuning:
     prepared = run.prepared
     images, target, params = prepared.dataset.images, prepared.target, prepared.params
     features: Callable[..., torch.Tensor] = OF_MODEL[params.features]
+    device = torch.device(getattr(run.model, "device", "cpu")).type
 
     def read(row: int) -> Sample:
         with contained(f"reading {images[row].shown_name} again"):
@@ -83,11 +86,12 @@ def _tuning(run: Run) -> FineTuning:
         model=run.model,
         features=lambda windows: features(run.model, windows),
         params=params,
+        target=target,
         classes=prepared.class_labels or [],
         rows=prepared.train.tolist(),
         ids=[images[row].id for row in prepared.train],
         read=read,
-        workers=run.batching.workers,
+        workers=min(run.batching.workers, MOST_READERS) if device == "cuda" and hasattr(os, "fork") else 0,
         folder=run.parts.folder,
     )
 

@@ -18,6 +18,7 @@ from goldieval.tasks.dense_probe_params import DenseProbeParams
 
 OURS = "goldieval.families.dense_probe_finetuned"
 TOWER, PICTURES, ORDER = f"{OURS}_tower.Tower", f"{OURS}_pictures.Pictures", f"{OURS}_pictures.Order"
+HEAD = f"{OURS}_head.TargetHead"
 NORMALISE = f"{OURS}_pictures.Normalise"
 MOST_OF_A_CLASS = 0.75  # share of a window that one class may fill, if ten draws find another window
 SCHEDULE = "with linear warm-up over {:,} steps and linear decay to 0 (poly with power 1)"
@@ -25,16 +26,20 @@ POSITIONS = {name: {"decay_mult": 0.0} for name in ("position", "pos_embed")}  #
 WARMUP_FROM = 1e-6  # of the learning rates
 
 
-def configuration(params: DenseProbeParams, classes: Sequence[str], width: int, seed: int) -> dict[str, Any]:
+def configuration(
+    params: DenseProbeParams, classes: Sequence[str], outputs: int, width: int, seed: int
+) -> dict[str, Any]:
     """Return the configuration of one training, of plain values only.
 
     Args:
         params: parameters of the task.
-        classes: names of the classes.
+        classes: names of the classes; empty for depth.
+        outputs: numbers that the head gives for each patch.
         width: length of a patch feature.
         seed: seed of the training.
     """
     window = (params.crop, params.crop)
+    of_classes = params.target == "classes"
     return {
         "default_scope": "mmseg",
         "randomness": {"seed": seed},
@@ -44,17 +49,17 @@ def configuration(params: DenseProbeParams, classes: Sequence[str], width: int, 
                 "type": "SegDataPreProcessor",
                 "size": window,
                 "pad_val": 0,
-                "seg_pad_val": IGNORED,
+                "seg_pad_val": IGNORED if of_classes else 0,
             },
             "backbone": {"type": TOWER, "features": params.features, "crop": params.crop},
             "decode_head": {
-                "type": "FCNHead",
+                "type": "FCNHead" if of_classes else HEAD,
                 "num_convs": 0,
                 "concat_input": False,
                 "in_channels": width,
                 "channels": width,
                 "in_index": 0,
-                "num_classes": len(classes),
+                "num_classes": outputs,
                 "dropout_ratio": 0,
                 "align_corners": False,
                 "ignore_index": IGNORED,
@@ -128,7 +133,7 @@ def _pipeline(params: DenseProbeParams) -> list[dict[str, Any]]:
         {
             "type": "RandomCrop",
             "crop_size": (params.crop, params.crop),
-            "cat_max_ratio": MOST_OF_A_CLASS,
+            "cat_max_ratio": MOST_OF_A_CLASS if params.target == "classes" else 1.0,
             "ignore_index": IGNORED,
         },
         {"type": "RandomFlip", "prob": 0.5},

@@ -30,11 +30,13 @@ class Pictures(quiet_import("mmseg.datasets").BaseSegDataset):  # type: ignore[m
         Args:
             read: reads the picture of a row, and its truth.
             rows: rows of the training pictures.
-            classes: names of the classes.
+            classes: names of the classes; empty if truths are no classes.
             pipeline: transforms of mmsegmentation.
             seed: seed of the training.
         """
         self._read, self._rows, self._seed = read, list(rows), seed
+        self._field = "gt_seg_map" if classes else "gt_depth_map"
+        self._kind: type[np.generic] = np.int16 if classes else np.float32
         super().__init__(metainfo={"classes": list(classes)}, pipeline=pipeline, serialize_data=False)
 
     def load_data_list(self) -> list[dict[str, Any]]:
@@ -53,8 +55,8 @@ class Pictures(quiet_import("mmseg.datasets").BaseSegDataset):  # type: ignore[m
                 "img": bgr,
                 "img_shape": (height, width),
                 "ori_shape": (height, width),
-                "gt_seg_map": truth.astype(np.int16),
-                "seg_fields": ["gt_seg_map"],
+                self._field: truth.astype(self._kind),
+                "seg_fields": [self._field],
                 "reduce_zero_label": False,
             }
         )

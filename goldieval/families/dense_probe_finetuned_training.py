@@ -22,15 +22,15 @@ from goldieval.core.out_of_memory import memory_cause, release_memory
 from goldieval.core.stop import leave_stop_to_parent
 from goldieval.core.units import one_thread
 from goldieval.families.base import TaskRun
-from goldieval.families.dense_probe_finetuned_config import NORMALISE, config_text, configuration
+from goldieval.families.dense_probe_finetuned_config import HEAD, NORMALISE, config_text, configuration
+from goldieval.families.dense_probe_finetuned_head import TargetHead
 from goldieval.families.dense_probe_finetuned_pictures import Normalise, Order, Pictures, Sample
 from goldieval.families.dense_probe_finetuned_runner import Progress, contained_runner, train
 from goldieval.families.dense_probe_finetuned_state import trained_tensors
 from goldieval.families.dense_probe_finetuned_tower import PatchFeatures, Tower
+from goldieval.families.dense_probe_target import Target
 from goldieval.families.mmseg_parts import quiet_import
 from goldieval.tasks.dense_probe_params import DenseProbeParams
-
-MOST_LOADERS = 8  # processes that read training pictures, beside an accelerator
 
 
 @dataclass(frozen=True)
@@ -63,17 +63,19 @@ class FineTuning:
         model: the adapter; it is not changed.
         features: computes patch features with it.
         params: parameters of the task.
-        classes: names of the classes.
+        target: what is predicted.
+        classes: names of the classes; empty for a target without.
         rows: rows of the training pictures.
         ids: id of each of them.
         read: reads the picture of a row, and its truth.
-        workers: number of processes that may read pictures.
+        workers: number of processes that read pictures; 0 to read them in this one.
         folder: where the states of trainings are kept; None if they are not.
     """
 
     model: Any
     features: PatchFeatures
     params: DenseProbeParams
+    target: Target
     classes: Sequence[str]
     rows: Sequence[int]
     ids: Sequence[str]
@@ -85,6 +87,11 @@ class FineTuning:
     def device(self) -> torch.device:
         module: nn.Module = self.model.module
         return next(module.parameters()).device
+
+    @property
+    def outputs(self) -> int:
+        """Numbers that the head gives for each patch."""
+        return len(self.classes) or self.target.outputs
 
     def tower(self) -> Tower:
         """Return a trainable copy of the tower."""
@@ -102,14 +109,15 @@ class FineTuning:
             TaskError: the model cannot be trained, the loss is not finite, or there is not enough memory.
         """
         params = self.params
-        config = configuration(params, self.classes, self.tower().width, seed)
+        config = configuration(params, self.classes, self.outputs, self.tower().width, seed)
         text = config_text(config)
         identity = json.dumps([text, list(self.ids)])
         file = self.folder / f"finetuned-{seed}.safetensors" if self.folder else None
         what = f"fine-tuning, seed {seed + 1} of {params.seeds}"
         with run.working("finetune", what, params.iterations) as meter, _memory_for(params), _alone(self.device):
             progress = Progress(params.iterations, file, identity, meter)
-            module = train(config, lambda: self._module(config), lambda: self._loader(config), progress)
+            with _one_line():
+                module = train(config, lambda: self._module(config), lambda: self._loader(config), progress)
             weights = {name: tensor.detach().cpu().numpy() for name, tensor in trained_tensors(module).items()}
         return FineTuned(seed, weights, progress.losses.cpu().numpy(), text)
 
@@ -117,7 +125,7 @@ class FineTuning:
         """Return the ``EncoderDecoder`` of a training, in evaluation mode."""
         width = len(trained.weights["backbone.norm.weight"])
         with contained_runner("mmseg"):
-            module = self._module(configuration(self.params, self.classes, width, trained.seed))
+            module = self._module(configuration(self.params, self.classes, self.outputs, width, trained.seed))
             weights = {name: torch.from_numpy(part) for name, part in trained.weights.items()}
             module.load_state_dict(weights, strict=False)  # without those that are not trained
         return module.eval()
@@ -125,6 +133,8 @@ class FineTuning:
     def _module(self, config: dict[str, Any]) -> nn.Module:
         parts = quiet_import("mmengine.config").ConfigDict(config["model"])
         parts.backbone = {"type": self.tower}
+        if parts.decode_head.type == HEAD:
+            parts.decode_head |= {"type": TargetHead, "target": self.target}
         quiet_import("mmseg.models")  # registers the parts
         model: nn.Module = quiet_import("mmseg.registry").MODELS.build(parts)
         return model.to(self.device)
@@ -137,7 +147,8 @@ class FineTuning:
             pictures,
             batch_size=self.params.batch,
             sampler=Order(len(self.rows), seed),
-            num_workers=min(self.workers, MOST_LOADERS) if self.device.type == "cuda" else 0,
+            num_workers=self.workers,
+            multiprocessing_context="fork" if self.workers else None,  # the reading functions cannot be sent elsewhere
             worker_init_fn=leave_stop_to_parent,
             collate_fn=quiet_import("mmengine.dataset").pseudo_collate,
             generator=torch.Generator(),
@@ -149,6 +160,16 @@ def _alone(device: torch.device) -> Iterator[None]:
     """Compute with one thread on a CPU: more would change the last bits, and training makes them large differences."""
     with one_thread() if device.type == "cpu" else nullcontext():
         yield
+
+
+@contextmanager
+def _one_line() -> Iterator[None]:
+    """Reduce an error of ours that a reading process raised to its own line: torch adds a traceback to it."""
+    try:
+        yield
+    except TaskError as error:
+        said = str(error).strip().splitlines()[-1].rpartition(f"{TaskError.__name__}: ")[2]
+        raise TaskError(said) from error
 
 
 @contextmanager

@@ -121,11 +121,11 @@ class Training:
                 batch = []
 
     def _make_step(self, state: HeadState, batch: list[WindowData], rate: float) -> None:
-        with unit_pool(self.device, thread_count()) as run:
-            set_gradients(state.head, batch, self.prepared.target, state.steps, run)
         for group in state.optimiser.param_groups:
             group["lr"] = rate
-        state.optimiser.step()
+        with unit_pool(self.device, thread_count()) as run:
+            set_gradients(state.head, batch, self.prepared.target, state.steps, run)
+            state.optimiser.step()
         state.steps += 1
 
     def _keep(self, plan: HeadPlan, epochs: int, state: HeadState) -> None:

@@ -21,6 +21,7 @@ RUNNING = 0.1  # least weight of a batch in the running mean and variance, torch
 DEVIATION = 0.01  # of the weights at the start, mmsegmentation's default
 WEIGHTS = ("scale", "shift", "weight", "bias")
 STATE = (*WEIGHTS, "mean", "variance")
+Data = tuple[torch.Tensor, torch.Tensor]  # features and truth of a window
 
 
 @dataclass
@@ -107,13 +108,20 @@ def set_gradients(head: Head, batch: Sequence[WindowData], target: Target, step:
     device = head.weight.device
     windows = [(upload(data.features, device), upload(data.truth, device)) for data in batch]
     count = sum(features.shape[0] * features.shape[1] for features, _ in windows)
-    mean = _total(run(lambda window: window[0].float().sum((0, 1)), windows)) / count
-    squares = _total(run(lambda window: (window[0].float() - mean).square().sum((0, 1)), windows))
+
+    def sums_of(window: Data) -> torch.Tensor:
+        return window[0].float().sum((0, 1))
+
+    def squares_of(window: Data) -> torch.Tensor:
+        return (window[0].float() - mean).square().sum((0, 1))
+
+    mean = _total(run(sums_of, windows)) / count
+    squares = _total(run(squares_of, windows))
     share = max(RUNNING, 1 / (step + 1))  # the start, which is no estimate, is forgotten after the first batch
     head.mean += share * (mean - head.mean)
     head.variance += share * (squares / max(count - 1, 1) - head.variance)
 
-    def differentiate(window: tuple[torch.Tensor, torch.Tensor]) -> list[torch.Tensor]:
+    def differentiate(window: Data) -> list[torch.Tensor]:
         with torch.inference_mode(False), torch.enable_grad():  # settings of a thread
             own = [weight.detach().requires_grad_() for weight in head.weights]
             outputs = _outputs(window[0].float(), mean, squares / count, own).permute(2, 0, 1)
@@ -138,7 +146,7 @@ def _outputs(
     return torch.nn.functional.linear(normalised * scale + shift, weight, bias)
 
 
-def _total(parts: Iterator[tuple[object, torch.Tensor]]) -> torch.Tensor:
+def _total(parts: Iterator[tuple[Data, torch.Tensor]]) -> torch.Tensor:
     """Return the sum of the results of units, in their order."""
     (_, total), *others = parts
     for _, part in others:

@@ -51,14 +51,16 @@ class Target(Protocol):
     it is resized by nearest neighbour to the resized picture, and cut into its windows.
 
     Attributes:
-        outputs: numbers that the head gives for each patch.
         settings: settings of loss and prediction, for the record.
         heldout_score: name of the score by which the learning rate is chosen, such as ``mIoU``.
     """
 
-    outputs: int
     settings: dict[str, object]
     heldout_score: str
+
+    @property
+    def outputs(self) -> int:
+        """Numbers that the head gives for each patch."""
 
     def truth(self, row: int) -> np.ndarray:
         """Return the truth of a picture, shape (height, width).

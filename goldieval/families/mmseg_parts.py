@@ -1,6 +1,6 @@
 """The parts of mmsegmentation that are used: class names of its data sets, area counts and resizing.
 
-No other module imports it, and its compiled operations (``mmcv.ops``) are never used.
+Other modules import it by ``quiet_import`` only, and its compiled operations (``mmcv.ops``) are never used.
 """
 
 from __future__ import annotations

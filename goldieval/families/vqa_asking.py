@@ -13,10 +13,10 @@ from goldieval.core.errors import TaskError
 from goldieval.families.vqa_prepared import LETTERS, VqaPrepared, option_letter
 from goldieval.models.adapter import Generative, Instructed, Model
 from goldieval.models.inputs import DECODED_AHEAD, stacked
-from goldieval.tasks.vqa_params import VqaParams
+from goldieval.tasks.vqa_params import PLACES, VqaParams
 
 QUESTION = "{question}"
-PLACES = re.compile(r"\{(question|options|hint)\}")
+PLACE = re.compile(rf"\{{({'|'.join(PLACES)})\}}")
 AT_A_TIME = 1024  # prompts whose tokens are counted at a time
 FEW_AHEAD = 16  # pictures of any size that are decoded ahead: of 12 megapixels each has 36 MB
 
@@ -137,8 +137,8 @@ def filled(template: str, question: str, options: Sequence[str] = (), hint: str 
     """
     lettered = "\n".join(f"{letter}. {option}" for letter, option in zip(LETTERS, options, strict=False))
     words = {"question": question, "options": lettered, "hint": hint}
-    lines = [line for line in template.split("\n") if all(words[place] for place in PLACES.findall(line))]
-    return PLACES.sub(lambda place: words[place[1]], "\n".join(lines))
+    lines = [line for line in template.split("\n") if all(words[place] for place in PLACE.findall(line))]
+    return PLACE.sub(lambda place: words[place[1]], "\n".join(lines))
 
 
 def _checked(found: list[str], expected: int, method: str, what: str) -> list[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from goldieval.metrics.draws import drawn_sums, swapped_sums
-from goldieval.metrics.effective import SURE, Ends, Spread, difference_ends, mean_ends, quantile, share_ends
+from goldieval.metrics.effective import SURE, Spread, difference_ends, share_ends
 from goldieval.metrics.intervals import Interval, few
 from goldieval.metrics.paired import RESAMPLES
 from goldieval.metrics.paired_result import Paired, drawn_result
@@ -55,33 +55,12 @@ def crossed_share(hits: np.ndarray) -> Interval:
     return Interval(value, low, high, queries, queries, method, doubt)
 
 
-def crossed_mean(values: np.ndarray, ends: Ends, what: str) -> Interval:
-    """Return the mean of outcomes that are no shares, with Student's interval.
-
-    Args:
-        values: (queries, repetitions).
-        ends: lowest and highest possible outcome.
-        what: what the repetitions are, in the plural.
-    """
-    queries, repetitions = values.shape
-    value = float(values.mean())
-    if queries == 1:
-        return Interval(value, None, None, 1, 1, "none", "a single image")
-    low, high = mean_ends(value, crossed_spread(values), ends)
-    return Interval(
-        value, low, high, queries, queries, f"student, images crossed with {repetitions} {what}",
-        few(queries, "independent units"),
-    )  # fmt: skip
-
-
-def paired_crossed(a: np.ndarray, b: np.ndarray, shares: bool = True, test: str = BOOTSTRAP) -> Paired:
+def paired_crossed(a: np.ndarray, b: np.ndarray) -> Paired:
     """Compare two models on the same queries and repetitions; both are drawn anew by the bootstrap.
 
     Args:
-        a: outcomes of A, (queries, repetitions).
-        b: outcomes of B.
-        shares: whether outcomes lie in 0..1; the interval of others is Student's.
-        test: name of the test.
+        a: hits of A, 0 or 1, (queries, repetitions).
+        b: hits of B.
     """
     queries, repetitions = a.shape
     moved = b.astype(float) - a
@@ -91,10 +70,8 @@ def paired_crossed(a: np.ndarray, b: np.ndarray, shares: bool = True, test: str 
     draws = (sums[:, :-1] * weights).sum(axis=1) / (repetitions * sums[:, -1])
     swaps = swapped_sums(moved.sum(axis=1, keepdims=True), RESAMPLES)[:, 0] / moved.size
     spread = crossed_spread(moved)
-    means, difference = moved.mean(axis=1), float(moved.mean())
-    half = quantile(spread.freedom) * float(np.sqrt(spread.variance))
-    of_shares = difference_ends(difference, float((means**2).mean()), spread)
-    ends = of_shares if shares else (difference - half, difference + half)
+    means = moved.mean(axis=1)
+    ends = difference_ends(float(moved.mean()), float((means**2).mean()), spread)
     sides = [each.mean(axis=1) for each in (a.astype(float), b.astype(float))]
     scores = (float(a.mean()), float(b.mean()))
-    return drawn_result(sides[0], sides[1], scores, draws, swaps, test, spread, ends, queries)
+    return drawn_result(sides[0], sides[1], scores, draws, swaps, BOOTSTRAP, spread, ends, queries)

@@ -36,7 +36,7 @@ class DepthParams(BaseModel):
     crop: Literal["none", "eigen", "garg"] | Rectangle = "none"
     bins: Annotated[int, Field(ge=2, le=4096)] = 256
     finer: Annotated[int, Field(ge=1, le=16)] = 4
-    mean_weight: Weight = 0.15
+    mean_weight: Weight = 1.0
     gradient_weight: Weight = 0.5
 
     @model_validator(mode="after")
@@ -120,8 +120,8 @@ class DenseProbeParams(FamilyParams):
         if unused:
             needed = "false: with true the tower is trained as well, and it" if self.finetune else "true: otherwise it"
             raise ValueError(f"{unused[0]} needs finetune: {needed} has no meaning")
-        if self.finetune and self.target == "depth":
-            raise ValueError("finetune is for classes, not for depth")
+        if self.finetune and self.target == "depth" and self.ratios != [1, 1]:
+            raise ValueError("ratios other than 1 change depths: give ratios: [1, 1] beside target: depth")
         if self.finetune and self.warmup >= self.iterations:
             raise ValueError(f"warmup {self.warmup} is not less than iterations {self.iterations}")
         if self.ratios[0] > self.ratios[1]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
@@ -27,9 +28,14 @@ RuleName = Literal[
 ]
 
 
-def _with_question(prompt: str) -> str:
+PLACES = ("question", "options", "hint")
+
+
+def _with_places(prompt: str) -> str:
     if "{question}" not in prompt:
         raise ValueError("a prompt has the place {question}")
+    if others := [name for name in re.findall(r"\{([a-z_]+)\}", prompt) if name not in PLACES]:
+        raise ValueError(f"a prompt has the places {{question}}, {{options}} and {{hint}}, and no {{{others[0]}}}")
     return prompt
 
 
@@ -54,7 +60,7 @@ class VqaParams(FamilyParams):
 
     strata: Strata = []
     rule: RuleName = "exact"
-    prompt: Annotated[str, AfterValidator(_with_question)] = "{question}"
+    prompt: Annotated[str, AfterValidator(_with_places)] = "{question}"
     longest_answer: Annotated[int, Field(ge=1, le=4096)] = 16
     submission: Literal["", "vqav2", "vizwiz"] = ""
 

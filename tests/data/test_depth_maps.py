@@ -331,7 +331,7 @@ def test_summary_has_range_and_gaps_and_is_remembered(nyu: Path) -> None:
         with reading_once(nyu / "store"):
             found = check_depths(dataset.images, dataset.depths, 2)
         assert (found.known, found.unknown) == (4 * 48 + 24, 24)
-        assert found.note == "depths from 0.5 to 2.5 m, unknown in 10.0 % of the pixels"
+        assert found.summary == "depths from 0.5 to 2.5 m, unknown in 10.0 % of the pixels"
         assert found.keys == [each.key() for each in dataset.depths]
 
 

@@ -188,6 +188,13 @@ CASES = {
         {"a.json": (INSTANCES, as_json)},
         {"prompts": ["a {c}"]},
     ),
+    "depth maps": Case(
+        "depth-maps",
+        "dense-probe",
+        {"pairs": "l.txt", "metres_per_unit": 0.001, "train": {"pairs": "t.csv"}},
+        {"l.txt": (["/p0.png d0.png 518.8"], as_text), "t.csv": (["p1.png,d0.png"], as_text)},
+        {"target": "depth", "learning_rates": [0.01]},
+    ),
     "masks": Case("masks", "segmentation", {"file": "t.json"}, {"t.json": (MASKS, as_json)}, SEGMENTS),
     "mask names": Case(
         "masks",
@@ -412,11 +419,12 @@ CASES = {
 
 @pytest.fixture(scope="module")
 def pictures() -> Iterator[Path]:
-    """A folder with two images, a mask and a panoptic mask; each input is written beside them."""
+    """A folder with two images, a mask, a panoptic mask and a depth map; each input is written beside them."""
     folder = Path(tempfile.mkdtemp())
     picture(folder / "p0.png", 0)
     picture(folder / "p1.png", 1)
     Image.fromarray(np.eye(8, dtype=np.uint8)).save(folder / "m0.png")
+    Image.fromarray(np.full((8, 8), 1_500, dtype=np.uint16)).save(folder / "d0.png")
     segments = np.zeros((8, 8, 3), dtype=np.uint8)
     segments[..., 0] = np.eye(8) + 1
     Image.fromarray(segments).save(folder / "m1.png")
@@ -427,7 +435,7 @@ def pictures() -> Iterator[Path]:
 def task_of(case: Case, folder: Path) -> Task:
     file = folder / f"{case.reader}-{case.family}.card"
     params = {"params": case.params} if case.params else {}
-    headlines = {"association": "jaccard", "image_retrieval": "i2i_r1", "segmentation": "miou"}
+    headlines = {"association": "jaccard", "image_retrieval": "i2i_r1", "segmentation": "miou", "dense-probe": "rmse"}
     headline = headlines.get(case.family, "accuracy" if case.family in ("choice", "regions", "vqa") else None)
     card = content(case.reader, case.family, source={"path": ".", **case.source}, **params)
     file.write_text(yaml.safe_dump(card | ({"headline": headline} if headline else {})))

@@ -21,6 +21,7 @@ from goldieval.families.mmseg_parts import quiet_import
 from goldieval.models.torch_adapter import module_fingerprint
 from tests.support import tiny_finetuning
 from tests.support.helpers import goldieval
+from tests.support.rank_commands import Ranks
 from tests.support.tiny_finetuning import CLASSES, TinyModel, painted, tiny_params
 
 MODEL = f"{Path(tiny_finetuning.__file__)}:load"
@@ -97,7 +98,7 @@ def test_parameters_that_have_no_meaning_are_refused(tmp_path: Path) -> None:
         "warmup=60": "warmup 60 is not less than iterations 60",
         "ratios=[2.0,1.0]": "ratios: the first, 2.0, is larger than the second, 1.0",
         "finetune=false": "iterations needs finetune: true: otherwise it has no meaning",
-        "target=depth": "finetune is for classes, not for depth",
+        "target=depth": "ratios other than 1 change depths: give ratios: [1, 1] beside target: depth",
     }.items():
         ran = goldieval("run", "--model", MODEL, "--tasks", file, "--set", setting, "--out", tmp_path / "results")
         assert ran.code != 0 and said in " ".join(ran.err.split()), ran.err
@@ -124,4 +125,17 @@ def test_sigterm_saves_the_training_and_the_same_command_continues(tmp_path: Pat
     assert started("stopped").wait(300) == 0 == started("whole").wait(300)
     assert not state.exists()
     outcomes = [next((tmp_path / name / "out").rglob("*.parquet")).read_bytes() for name in ("stopped", "whole")]
+    assert outcomes[0] == outcomes[1]
+
+
+@pytest.mark.slow
+def test_two_ranks_train_a_seed_each(tmp_path: Path) -> None:
+    file = card(tmp_path, iterations=6, warmup=1)
+    outcomes = []
+    for size in (1, 2):
+        store = {"GOLDIEVAL_STORE": str(tmp_path / f"store{size}")}
+        arguments = ["run", "--model", MODEL, "--tasks", file, "--device", "cpu", "--out", tmp_path / f"out{size}"]
+        ended = Ranks(size, arguments, tmp_path / f"text{size}", store).end()
+        assert [rank.code for rank in ended] == [0] * size, ended
+        outcomes.append(next((tmp_path / f"out{size}").rglob("*.parquet")).read_bytes())
     assert outcomes[0] == outcomes[1]

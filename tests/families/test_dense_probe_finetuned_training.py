@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,14 @@ from torch import nn
 
 from goldieval.core.errors import NotApplicableError, TaskError
 from goldieval.families import dense_probe_finetuned_runner as runner
+from goldieval.families.dense_probe_depth import DepthTarget
 from goldieval.families.dense_probe_finetuned_config import config_text, configuration
 from goldieval.families.dense_probe_finetuned_pictures import Order
 from goldieval.families.dense_probe_finetuned_tower import Tower, check_trainable
 from goldieval.families.mmseg_parts import quiet_import
 from goldieval.models.torch_adapter import module_fingerprint
 from goldieval.scoring.windows import slide
+from goldieval.tasks.dense_probe_params import DepthParams
 from tests.support.tiny_finetuning import CLASSES, SIDE, Steps, TinyModel, painted, tiny_params, tiny_tuning
 
 
@@ -114,8 +117,29 @@ def test_a_finished_training_is_not_repeated(tmp_path: Path) -> None:
     assert b"optimiser" not in file.read_bytes()
 
 
-def test_seeds_differ() -> None:
+def test_depth_is_trained_by_the_loss_of_its_target() -> None:
+    def depths(row: int) -> tuple[np.ndarray, np.ndarray]:
+        picture, truth = painted(row)
+        return picture, np.select([truth == 1, truth == 0], [4.0, 1.0], 0.0).astype(np.float32)
+
+    target = DepthTarget(None, [], [], DepthParams(farthest=5, bins=16), {})  # type: ignore[arg-type]
+    tuning = tiny_tuning(iterations=80, predicts=target, target="depth", ratios=[1, 1])
+    trained = replace(tuning, read=depths).trained(Steps(), 0)
+    first, last = trained.mean_losses()
+    assert last < 0.5 * first
+    assert trained.weights["decode_head.conv_seg.weight"].shape[0] == 16
+    module, (picture, truth) = tuning.module_of(trained), depths(20)
+    pixels = tuning.model.normalise(torch.from_numpy(picture).permute(2, 0, 1).float() / 255)
+    with torch.inference_mode():
+        maps = target.maps(module.decode_head(module.backbone(pixels[None])))
+        found = torch.nn.functional.interpolate(maps, truth.shape, mode="bilinear")[0, 0].numpy()
+    near, far = (float(np.median(found[truth == metres])) for metres in (1, 4))
+    assert near == pytest.approx(1, rel=0.25) and far == pytest.approx(4, rel=0.25)
+
+
+def test_seeds_differ_and_do_not_depend_on_each_other() -> None:
     one, two = (tiny_tuning(iterations=3, warmup=1).trained(Steps(), seed) for seed in range(2))
+    assert same(two, tiny_tuning(iterations=3, warmup=1).trained(Steps(), 1))
     assert not np.array_equal(one.losses, two.losses)
     assert not np.array_equal(one.weights["decode_head.conv_seg.weight"], two.weights["decode_head.conv_seg.weight"])
 
@@ -170,7 +194,7 @@ def test_order_draws_every_picture_once_before_any_again() -> None:
 
 
 def test_the_configuration_is_a_file_of_mmsegmentation(tmp_path: Path) -> None:
-    config = configuration(tiny_params(), CLASSES, 8, 3)
+    config = configuration(tiny_params(), CLASSES, 2, 8, 3)
     (tmp_path / "config.py").write_text(config_text(config))
     read = quiet_import("mmengine.config").Config.fromfile(str(tmp_path / "config.py"))
     assert read.randomness.seed == 3 and read.train_cfg.max_iters == 40
@@ -202,6 +226,32 @@ def test_models_that_cannot_be_trained() -> None:
         check_trainable(model)
 
 
+def test_reading_processes_change_nothing_and_their_errors_are_one_line() -> None:
+    alone = tiny_tuning(iterations=5, warmup=1).trained(Steps(), 0)
+    tuning = tiny_tuning(iterations=5, warmup=1, workers=2)
+    assert same(alone, tuning.trained(Steps(), 0))
+
+    def gone(row: int) -> Any:
+        raise TaskError(f"reading {row}.png again: FileNotFoundError")
+
+    with pytest.raises(TaskError, match=r"^reading \d.png again: FileNotFoundError$"):
+        replace(tuning, read=gone).trained(Steps(), 0)
+
+
+def test_nothing_is_asked_of_other_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    def asked(*_: Any, **__: Any) -> None:
+        raise AssertionError("a training is one rank's work")
+
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.distributed.distributed_c10d, "_get_default_group", object)
+    monkeypatch.setattr(torch.distributed, "get_world_size", lambda group=None: 2)
+    monkeypatch.setattr(torch.distributed, "get_rank", lambda group=None: 1)
+    for name in ("broadcast", "all_reduce", "all_gather", "barrier", "broadcast_object_list", "all_gather_object"):
+        monkeypatch.setattr(torch.distributed, name, asked)
+    tuning = tiny_tuning(iterations=3, warmup=1)
+    tuning.module_of(tuning.trained(Steps(), 0))
+
+
 def test_exhausted_memory_says_which_parameter_to_lower(monkeypatch: pytest.MonkeyPatch) -> None:
     def exhausted(*_: Any) -> None:
         raise RuntimeError("CUDA out of memory")
@@ -213,7 +263,7 @@ def test_exhausted_memory_says_which_parameter_to_lower(monkeypatch: pytest.Monk
 
 def test_more_than_255_classes() -> None:
     tuning = tiny_tuning(iterations=2, warmup=1)
-    many = tuning.__class__(**{**tuning.__dict__, "classes": [f"c{n}" for n in range(300)]})
+    many = replace(tuning, classes=[f"c{n}" for n in range(300)])
     assert many.trained(Steps(), 0).weights["decode_head.conv_seg.weight"].shape == (300, 8, 1, 1)
 
 

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import yaml
-from helpers import TOY_MODEL, goldieval, json_lines, records
+from helpers import TOY_MODEL, goldieval, json_lines, one_line, records
 from PIL import Image
 
+from goldieval.families.vqa_asking import filled
 from goldieval.records.files import read_outcomes, read_record
 
 CHAT = TOY_MODEL.replace('"toy", "file", "0" * 64', '"chat", "file", "1" * 64').replace(
@@ -140,3 +142,41 @@ def test_answers_for_a_server_are_written_beside_the_record(tmp_path: Path) -> N
     assert (again.code, len(list(path.parent.glob("*answers.json")))) == (0, 2)  # of one name, for who reads just now
     compared = goldieval("compare", path, path, "--all-metrics")
     assert compared.code == 2 and "nothing to compare" in compared.err + compared.out
+
+
+def test_prompts_are_filled_line_by_line() -> None:
+    template = "Context: {hint}\n{question}\n{options}\nAnswer {question}"
+    assert filled(template, "What {hint}?", ["a {question}", "b"], "{options}") == (
+        "Context: {options}\nWhat {hint}?\nA. a {question}\nB. b\nAnswer What {hint}?"
+    )
+    assert filled(template, "Q?") == "Q?\nAnswer Q?"
+
+
+@pytest.mark.parametrize(
+    ("prompt", "said"),
+    [("Answer.", "a prompt has the place {question}"), ("{question} {choices}", "and no {choices}")],
+)
+def test_a_prompt_without_a_question_or_with_an_unknown_place_is_refused(
+    tmp_path: Path, prompt: str, said: str
+) -> None:
+    card = world(tmp_path, rule="vqa")
+    content = yaml.safe_load(card.read_text())
+    content["params"]["prompt"] = prompt
+    card.write_text(yaml.safe_dump(content))
+    ran = run(tmp_path, card, "'a'")
+    assert ran.code == 2 and said in one_line(ran.err)
+
+
+@pytest.mark.parametrize("answer", ["3", "None"])
+def test_answers_that_are_no_words_fail_the_task_in_one_line(tmp_path: Path, answer: str) -> None:
+    ran = run(tmp_path, world(tmp_path, rule="vqa"), answer)
+    assert (
+        ran.code == 1 and "asked FAILED: respond() must return one string per prompt: 4 prompts were passed." in ran.out
+    )
+
+
+def test_hostile_answers_are_shown_as_escapes_and_stored(tmp_path: Path) -> None:
+    ran = run(tmp_path, world(tmp_path, rule="vqa"), r"'\x1b[31m\ud800 two dogs\u202e'")
+    assert (ran.code, ran.err) == (0, "") and "\x1b" not in ran.out
+    (file,) = (tmp_path / "out").rglob("*.json")
+    assert set(read_outcomes(file, read_record(file))["given"]) == {"\x1b[31m\\ud800 two dogs\u202e"}

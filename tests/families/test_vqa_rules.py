@@ -124,6 +124,15 @@ def test_pope_by_hand() -> None:
     assert found["mean_yes_rate"] == pytest.approx((tp + fp) / 36)
 
 
+def test_screens_show_the_means_and_f1_of_every_split() -> None:
+    names = task("mean_f1", rule="yes-no", strata=list(SPLITS)).card.metrics()
+    shown = [name for name in names if metric_of(name).in_summary]
+    assert shown[:6] == ["accuracy", "mean_accuracy", *(f"mean_{x}" for x in ("precision", "recall", "f1", "yes_rate"))]
+    assert [metric_of(name).label for name in shown if metric_of(name).stratum] == [f"F1 {split}" for split in SPLITS]
+    assert metric_of("accuracy_plus_ocr").label == "accuracy+ ocr" and metric_of("accuracy_plus").stratum == ""
+    assert metric_of("accuracy_plush").stratum == "plush" and metric_of("mme_total").label == "perception + cognition"
+
+
 def test_who_always_says_yes_is_at_chance_and_who_never_does_has_no_precision() -> None:
     data, _ = pope(TABLES)
     card = task("mean_f1", rule="yes-no", strata=list(SPLITS))

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from goldieval.metrics.crossed import crossed_mean, paired_crossed
 from goldieval.metrics.depth import crop_of, depth_errors, evaluated
+from goldieval.metrics.intervals import Interval
 from goldieval.metrics.registry import metric_of, names_of
 from goldieval.tasks.dense_probe_params import DenseProbeParams
 
@@ -125,26 +125,39 @@ def crossed(seed: int, images: int = 60, heads: int = 3, of_heads: float = 0.05)
     return by_image + by_head + 0.02 * generator.normal(size=(images, heads))
 
 
+def found(errors: np.ndarray) -> Interval:
+    return metric_of("rmse").interval(_values(errors))
+
+
 def test_score_is_the_mean_over_pictures_and_heads_and_lower_is_better() -> None:
-    metric, values = metric_of("rmse"), crossed(0)
-    found = metric.values(columns(values))
-    assert found is not None and metric.lower_is_better and metric.unit.name == "metres"
-    interval = metric.interval(found)
-    assert interval.value == metric.score(found) == pytest.approx(values.mean())
+    metric, errors = metric_of("rmse"), crossed(0)
+    interval = found(errors)
+    assert metric.lower_is_better and metric.unit.name == "metres"
+    assert interval.value == pytest.approx(errors.mean()) and metric.score(_values(errors)) == interval.value
     assert interval.low is not None and interval.high is not None and interval.low < interval.value < interval.high
-    assert metric.guess(columns(values)) == 1.5 and metric.guess({}) is None
+    assert interval.seed_scores == pytest.approx(errors.mean(axis=0))
+    assert metric.guess(columns(errors)) == 1.5 and metric.guess({}) is None
 
 
-def test_interval_has_the_variance_of_pictures_and_of_heads() -> None:
-    steady, unsteady = (crossed_mean(crossed(1, of_heads=spread), (0, np.inf), "heads") for spread in (0.0, 0.2))
+def test_interval_has_the_variance_of_pictures_and_of_heads_apart() -> None:
+    steady, unsteady = (found(crossed(1, of_heads=spread)) for spread in (0.0, 0.2))
     assert unsteady.high - unsteady.low > 1.5 * (steady.high - steady.low)  # type: ignore[operator]
-    assert crossed_mean(crossed(1)[:1], (0, np.inf), "heads").low is None
+    errors = crossed(1, of_heads=0.2)
+    assert unsteady.seed_error == pytest.approx(errors.mean(axis=0).std(ddof=1) / np.sqrt(3))
+    assert unsteady.sample_error == pytest.approx(errors.mean(axis=1).std(ddof=1) / np.sqrt(len(errors)))
+    assert found(crossed(1)[:1]).low is None
+
+
+def test_intervals_of_errors_are_not_cut_at_1_nor_at_0() -> None:
+    far = found(10 + crossed(3))
+    assert far.low is not None and far.high is not None and far.low > 10 and far.high > far.value
+    assert metric_of("delta1").interval(metric_of("delta1").values(columns(crossed(4) / 9, "delta1"))).high < 1  # type: ignore
 
 
 @pytest.mark.parametrize("of_heads", [0.0, 0.03])
 def test_intervals_cover(of_heads: float) -> None:
-    found = [crossed_mean(crossed(seed, 80, 4, of_heads), (0, np.inf), "heads") for seed in range(300)]
-    covered = [each.low <= 0.6 <= each.high for each in found if each.low is not None and each.high is not None]
+    drawn = [found(crossed(seed, 80, 4, of_heads)) for seed in range(300)]
+    covered = [each.low <= 0.6 <= each.high for each in drawn if each.low is not None and each.high is not None]
     assert np.mean(covered) > 0.92, np.mean(covered)
 
 
@@ -153,8 +166,14 @@ def test_models_are_compared_picture_by_picture() -> None:
     better = metric_of("rmse").paired(*[_values(each) for each in (a, 0.9 * a)])
     assert better.difference == pytest.approx(-0.1 * a.mean()) and better.p < 1e-3
     assert better.high is not None and better.high < 0 and better.losses == len(a)
-    alike = paired_crossed(a, crossed(2), shares=False)
-    assert alike.difference == 0 and alike.p == 1
+    alike = metric_of("rmse").paired(_values(a), _values(a))
+    assert alike.difference == 0
+
+
+def test_large_differences_in_metres_are_not_cut_at_1() -> None:
+    a = crossed(5)
+    worse = metric_of("rmse").paired(_values(a), _values(a + 3 + crossed(6)))
+    assert worse.difference > 3 and worse.high is not None and worse.high > worse.difference
 
 
 def _values(errors: np.ndarray) -> Any:

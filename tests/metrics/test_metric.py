@@ -43,7 +43,7 @@ TASKS = ["shapes-retrieval", "shapes-zeroshot", "shapes-composition"]
         "mean_accuracy": "accuracy, mean of groups",
         "group_score": "group score",
         "miou": "mIoU",
-        "rmse": "RMSE",
+        "rmse": "RMSE (m)",
         "delta1": "δ1",
         "average": "average",
     }.items(),

@@ -143,6 +143,22 @@ def _masks_of_split(folder: Path, source: dict[str, Any], rows: range) -> None:
         (folder / source["names"]).write_text("\n".join(stems))
 
 
+def _depth_maps(folder: Path, source: dict[str, Any], names: list[str]) -> dict[str, int]:
+    """Write three images of each split with maps in the unit of the source, of the size that the Eigen crop needs."""
+    parts = [{**source, **part} for part in source.get("train", [])]
+    for number, split in enumerate([source, *parts]):
+        for row in range(3):
+            stem = f"kitchen_0001a_{10 * number + row:05d}"
+            image, depth = folder / split["images"] / f"{stem}.jpg", folder / split["depths"] / f"{stem}.png"
+            for file in (image, depth):
+                file.parent.mkdir(parents=True, exist_ok=True)
+            metres = np.linspace(0.5 + row, 4.0 + row, 480 * 640).reshape(480, 640)
+            shade = Image.fromarray((metres * 30).astype(np.uint8))
+            shade.convert("RGB").save(image)
+            Image.fromarray((metres / source["metres_per_unit"]).astype(np.uint16)).save(depth)
+    return {"images": 3} | ({"train": 3 * len(parts)} if parts else {})
+
+
 def _folder(folder: Path, source: dict[str, Any], names: list[str]) -> dict[str, int]:
     for row, name in enumerate(["BACKGROUND_Google", *(f"folder {row}" for row in range(len(names)))]):
         for number in range(3):
@@ -376,6 +392,7 @@ def _json(file: Path, content: Any) -> None:
 
 MAKERS: dict[str, Callable[[Path, dict[str, Any], list[str]], dict[str, int]]] = {
     "association": _association,
+    "depth-maps": _depth_maps,
     "masks": _masks,
     "boxes": _boxes,
     "coco": _coco,

@@ -112,13 +112,16 @@ def tiny_params(**changes: Any) -> DenseProbeParams:
     return DenseProbeParams(finetune=True, **{**sizes, **rates, **changes})
 
 
-def tiny_tuning(folder: Path | None = None, model: Any = None, workers: int = 0, **changes: Any) -> FineTuning:
+def tiny_tuning(
+    folder: Path | None = None, model: Any = None, workers: int = 0, predicts: Any = None, **changes: Any
+) -> FineTuning:
     model = model or TinyModel()
     return FineTuning(
         model=model,
         features=lambda windows: model.dense(windows, "plain"),
         params=tiny_params(**changes),
-        classes=CLASSES,
+        target=predicts,
+        classes=CLASSES if predicts is None else [],
         rows=range(6),
         ids=[f"p{row}" for row in range(6)],
         read=painted,

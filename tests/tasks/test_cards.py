@@ -42,10 +42,10 @@ METRICS = {
     "probe": {"acc1", "acc5", "mean_per_class_recall", "acc1_16shot"},
     "vqa": {"accuracy", "answered", "mean_f1", "perception"},
     "segmentation": {"miou"},
-    "dense-probe": {"miou"},
+    "dense-probe": {"miou", "rmse"},
     "regions": {"accuracy", "acc1"},
 }
-NEED_THE_DATA = ("image-pairs", "questions")  # readers of data on which the chance of a card depends
+NEED_THE_DATA = ("image-pairs", "questions", "depth-maps")  # readers of data on which the chance of a card depends
 # specs/protocols.md, A1 and A2: the variants of issue 2.
 COUNTS = {
     "cifar10": {"images": 10_000, "classes": 10},
@@ -204,6 +204,8 @@ COUNTS = {
     "ade20k-finetuned": {"images": 2_000, "train": 20_210, "classes": 150},
     "voc-finetuned": {"images": 1_449, "train": 1_464, "classes": 21},
     "shapes-dense-probe": {"images": 198, "train": 200, "classes": 56},
+    "nyuv2-linear": {"images": 654, "train": 24_231},
+    "nyuv2-finetuned": {"images": 654, "train": 24_231},
     # Counted on FG-CLIP's files; the instance files were not at hand.
     "fgovd-hard": {"images": 1_707, "texts": 20_943, "boxes": 3_545},
     "fgovd-medium": {"images": 1_537, "texts": 20_731, "boxes": 2_968},

@@ -113,8 +113,8 @@ def _read(task: Task, folder: Path, workers: int) -> tuple[list[str], dict[str, 
         read = images if task.card.source.on_disk else []
         reasons = tracked(threads.map(_reason, read), "decoding images", len(read))
         unreadable = {image.id: reason for image, reason in zip(images, reasons, strict=False) if reason}
-    check_maps(prepared.dataset, seen, prepared.class_labels, workers)
-    return [*(f"{number:,} {what}" for what, number in seen.items()), *prepared.dataset.notes], unreadable
+    facts = check_maps(prepared.dataset, seen, prepared.class_labels, workers).facts
+    return [*(f"{number:,} {what}" for what, number in seen.items()), *facts, *prepared.dataset.notes], unreadable
 
 
 def _reason(image: ImageSample) -> str:

@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
+from pydantic import BaseModel
+
 from goldieval.core.text import shell_argument
 from goldieval.data.coco_masks import TrainCocoMasks
 from goldieval.data.manage.finding import DetectionHints, Faults, Finding, UnfitError
@@ -16,7 +18,7 @@ from goldieval.data.mask_files import TrainMasks
 DENSE_PROBE = "dense-probe"
 TRAIN_SPLITS = ("train", "training")
 NOT_TESTED = ("", *TRAIN_SPLITS, "trainval")
-PARTS = {"masks": TrainMasks, "coco-masks": TrainCocoMasks}  # by reader
+PARTS: dict[str, type[BaseModel]] = {"masks": TrainMasks, "coco-masks": TrainCocoMasks}  # by reader
 
 
 def layout_hints(hints: DetectionHints) -> DetectionHints:

@@ -15,12 +15,11 @@ from goldieval.metrics.metric import Metric
 from goldieval.metrics.units import LOG10_ERROR, LOG_ERROR, METRES, RELATIVE_ERROR
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from goldieval.metrics.intervals import Interval
     from goldieval.metrics.paired_result import Paired
     from goldieval.metrics.query_values import Columns, QueryValues
-
-HEADS = "trained heads"
-TEST = f"paired bootstrap of images and {HEADS}"
 
 
 class DepthMetric(Metric):
@@ -57,26 +56,32 @@ class DepthMetric(Metric):
         by_head = np.stack([np.asarray(each, dtype=float) for each in columns[self.name]])
         return replace(select(columns, by_head.mean(axis=1)), repeats=by_head, bounds=self.bounds)
 
+    def score(self, values: QueryValues) -> float:
+        """Return the mean over heads of their means over pictures."""
+        from goldieval.metrics.crossed_sums import scores_of
+
+        return float(scores_of(mean_of_sums, _sums(values)).mean())
+
     def interval(self, values: QueryValues) -> Interval:
         """Return the mean with an interval over pictures and heads."""
-        from goldieval.metrics.crossed import crossed_mean
+        from goldieval.metrics.crossed_sums import crossed_interval
 
-        assert values.repeats is not None
-        return crossed_mean(values.repeats, values.bounds, HEADS)
+        return crossed_interval(mean_of_sums, _sums(values), bounded=self.bounds == (0.0, 1.0))
 
     def paired(self, a: QueryValues, b: QueryValues) -> Paired:
         """Compare two models on the same pictures; each of their heads has the same seed as one of the other's."""
-        from goldieval.metrics.crossed import paired_crossed
+        from goldieval.metrics.crossed_sums import paired_crossed_sums
 
-        assert a.repeats is not None and b.repeats is not None
-        return paired_crossed(a.repeats, b.repeats, shares=self.bounds == (0.0, 1.0), test=TEST)
+        heads = min(_sums(each).shape[1] for each in (a, b))
+        highest = self.bounds[1]
+        return paired_crossed_sums(_sums(a)[:, :heads], _sums(b)[:, :heads], mean_of_sums, bounds=(-highest, highest))
 
 
 class RootMeanSquareError(DepthMetric):
     """Root of the mean squared error of a picture, in metres."""
 
     pattern = "rmse"
-    label_format = "RMSE"
+    label_format = "RMSE (m)"
     unit = METRES
     position = (0,)
 
@@ -129,3 +134,17 @@ class ScaleInvariantError(DepthMetric):
     unit = LOG_ERROR
     position = (4,)
     in_summary = False
+
+
+def mean_of_sums(sums: np.ndarray) -> np.ndarray:
+    """Return the mean over pictures of an error, (draws,), from its sum and their number, (draws, 2)."""
+    means: np.ndarray = sums[:, 0] / sums[:, 1]
+    return means
+
+
+def _sums(values: QueryValues) -> np.ndarray:
+    """Return the error of each picture and head, and a 1 that counts the picture, (pictures, heads, 2)."""
+    import numpy as np
+
+    assert values.repeats is not None
+    return np.stack([values.repeats, np.ones_like(values.repeats)], axis=2)

@@ -47,6 +47,11 @@ class YesNoScore(Metric):
         return (2, ORDER.index(self.kind))
 
     @property
+    def in_summary(self) -> bool:
+        """Whether the table at the end of a run shows it: F1 of every split, as papers have it."""
+        return not self.stratum or self.kind == "f1"
+
+    @property
     def comparable(self) -> bool:  # type: ignore[override]
         """Whether more is better: not for the share of yes, which is right where it is the share of true ones."""
         return self.kind != "yes_rate"
