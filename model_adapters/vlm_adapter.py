@@ -74,8 +74,8 @@ class PromptedModel:
         """Answer prompts; see ``goldieval.models.adapter.Instructed``.
 
         Raises:
-            TaskError: A prompt is too long for the model, or has tokens that it does not know; the model computes NaN; or
-                its parts do not fit.
+            TaskError: A prompt is too long for the model, or has tokens that it does not know; the model computes NaN;
+                or its parts do not fit.
         """
         answers = [""] * len(prompts)
         try:
