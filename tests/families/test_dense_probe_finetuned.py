@@ -119,6 +119,7 @@ def test_a_card_for_a_frozen_tower_is_fine_tuned_by_a_setting(tmp_path: Path) ->
     assert records[0].task.settings == records[1].task.settings
     assert not set(OF_PROBES) & set(records[1].task.settings)
     assert records[0].values() == records[1].values()
+    assert "one seed: how much the choice of it matters is not known" in records[1].warnings
 
 
 @pytest.mark.slow
