@@ -72,6 +72,10 @@ class DepthTarget:
         if not content[PIXELS]:
             raise TaskError(f"no pixel of the training maps {self._in_range}")
 
+    def check_tested(self, content: np.ndarray) -> None:
+        if not content[PIXELS]:
+            raise TaskError(f"no pixel of the test maps {self._in_range}")
+
     def loss(self, logits: torch.Tensor, truth: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the loss of a window times its number of known pixels, and that number."""
         count = (truth > 0).sum().to(logits.dtype)
@@ -108,8 +112,6 @@ class DepthTarget:
 
     def scored(self, ids: Sequence[str], paths: Sequence[str], evidence: DenseEvidence) -> Scored:
         has_truth = evidence.counts[:, 0, PIXELS] > 0
-        if not has_truth.any():
-            raise TaskError(f"no pixel of the test maps {self._in_range}")
         rows = np.flatnonzero(has_truth)
         counts = evidence.counts[rows]
         names = np.asarray(ids, dtype=object)[rows]

@@ -150,8 +150,10 @@ def offers_tokens(model: object) -> bool:
     return isinstance(model, DenseTokens)
 
 
-def _checked(features: torch.Tensor) -> np.ndarray:
+def _checked(features: object) -> np.ndarray:
     """Return the features of one window as float16. Raises TaskError if they cannot be used."""
+    if not isinstance(features, torch.Tensor):
+        raise TaskError(f"patch features are {type(features).__name__}, but must be a tensor of torch.")
     if features.ndim != 4 or len(features) != 1 or 0 in features.shape:
         raise TaskError(f"patch features have shape {tuple(features.shape)} instead of (1, rows, columns, dim).")
     found: np.ndarray = features[0].float().half().cpu().numpy()

@@ -23,6 +23,7 @@ from goldieval.families.dense_probe_finetuned_training import FineTuned, FineTun
 from goldieval.families.dense_probe_heads import HEAD, Fitted
 from goldieval.families.dense_probe_predict import Predict
 from goldieval.families.dense_probe_windows import Resized, window_pixels
+from goldieval.metrics.crossed_sums import ONE_SEED
 from goldieval.models.adapter import Dense
 from goldieval.records.parts import Probe
 from goldieval.scoring.windows import corners, placed
@@ -69,7 +70,7 @@ def finetuned(run: Run, checked: Checked) -> Fitted:
             "config": towers[0].config,
         },
     )
-    return Fitted(_predictor(run, tuning, towers), probe)
+    return Fitted(_predictor(run, tuning, towers), probe, [ONE_SEED] if len(towers) == 1 else [])
 
 
 def _tuning(run: Run) -> FineTuning:

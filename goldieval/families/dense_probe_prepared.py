@@ -61,7 +61,7 @@ def prepared_probe(task: Task, dataset: Dataset) -> DenseProbePrepared:
         task=task,
         params=params,
         dataset=dataset,
-        details={"settings": params.model_dump(mode="json", exclude=set() if params.target == "depth" else {"depth"})},
+        details={"settings": params.recorded},
         target=target,
         train=train,
         tested=np.flatnonzero(~dataset.train),
