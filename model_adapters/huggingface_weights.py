@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,12 @@ def from_folder(
 
 
 def from_file(
-    config: Any, file: Path, drop: Sequence[str], kind: str = "AutoModel", precision: str = "float32"
+    config: Any,
+    file: Path,
+    drop: Sequence[str],
+    kind: str = "AutoModel",
+    precision: str = "float32",
+    stored_names: Sequence[Callable[[str], str]] = (),
 ) -> tuple[Any, str]:
     """Load the model of a config with the weights of a checkpoint of any trainer.
 
@@ -71,20 +76,29 @@ def from_file(
         drop: Beginnings of the names of tensors that are left out.
         kind: Name of transformers' class that chooses the class of the model.
         precision: Name of the dtype of torch in which its weights are kept.
+        stored_names: Each gives the name that a tensor of the model has in another layout of its files.
 
     Raises:
         GoldievalError: The file is missing, damaged, contains more than tensors, or does not fit.
     """
     stored = read(file)
-    return _taken(config, stored, None, drop, kind, precision)
+    return _taken(config, stored, None, drop, kind, precision, stored_names)
 
 
-def _found(module: Any, stored: TensorFile) -> UnwrappedModel:
-    return without(find_model(stored, [{name: name for name in module.state_dict()}]), CONSTANTS)
+def _found(module: Any, stored: TensorFile, stored_names: Sequence[Callable[[str], str]] = ()) -> UnwrappedModel:
+    names = list(module.state_dict())
+    layouts = [{name: name for name in names}, *({other(name): name for name in names} for other in stored_names)]
+    return without(find_model(stored, layouts), CONSTANTS)
 
 
 def _taken(
-    config: Any, stored: TensorFile, found: UnwrappedModel | None, drop: Sequence[str], kind: str, precision: str
+    config: Any,
+    stored: TensorFile,
+    found: UnwrappedModel | None,
+    drop: Sequence[str],
+    kind: str,
+    precision: str,
+    stored_names: Sequence[Callable[[str], str]] = (),
 ) -> tuple[Any, str]:
     import torch
     import transformers
@@ -92,7 +106,7 @@ def _taken(
     with seeded(0), undrawn():
         maker = getattr(transformers, kind)
         module = maker.from_config(config, dtype=getattr(torch, precision), trust_remote_code=False)
-    found = found or _found(module, stored)
+    found = found or _found(module, stored, stored_names)
     note = take(module, found.state | found.extra, Source(stored.file, found, drop), type(module).__name__)
     return module, note
 

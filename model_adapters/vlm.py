@@ -29,6 +29,7 @@ from model_adapters.huggingface_files import (
 )
 from model_adapters.huggingface_weights import from_file, from_folder
 from model_adapters.no_code import check_no_code, no_code
+from model_adapters.vlm_layout import STORED_NAMES
 from model_adapters.vlm_prompts import FORMS, prompt_form
 
 KIND = "AutoModelForImageTextToText"
@@ -66,7 +67,7 @@ def load(spec: ModelSpec, options: LoadOptions) -> Model:
             _check_processor(processor)
             form = prompt_form(processor, requested, config.model_type)
             if weights:
-                module, note = from_file(config, weights, drop, KIND, DTYPES[options.precision])
+                module, note = from_file(config, weights, drop, KIND, DTYPES[options.precision], STORED_NAMES)
             else:
                 module, note = from_folder(folder, None, drop, KIND, DTYPES[options.precision])
             check_finite(module.state_dict(), folder)

@@ -1,4 +1,4 @@
-"""What older folders of LLaVA do not say of their processor, taken from the model."""
+"""What differs between versions of LLaVA's files: what older processors do not say, and the names of tensors."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 from goldieval.core.errors import GoldievalError
 
+LANGUAGE = "language_model."
 CLASS_TOKENS = ("class_embedding", "cls_token")  # ends of the names of weights
 
 
@@ -45,3 +46,23 @@ def complete(processor: Any, module: Any) -> list[str]:
 def _has_class_token(module: Any) -> bool:
     """Return whether the image tower puts a token of its own before those of patches."""
     return any(name.endswith(CLASS_TOKENS) for name, _ in module.named_parameters())
+
+
+def saved_name(name: str) -> str:
+    """Return the name with which transformers saves a tensor of a LLaVA, given that in the model.
+
+    >>> saved_name("model.language_model.norm.weight"), saved_name("lm_head.weight")
+    ('language_model.model.norm.weight', 'language_model.lm_head.weight')
+    """
+    inner = name.removeprefix("model.")
+    if inner.startswith(LANGUAGE):
+        return f"{LANGUAGE}model.{inner.removeprefix(LANGUAGE)}"
+    return f"{LANGUAGE}{inner}" if inner.startswith("lm_head.") else inner
+
+
+def released_name(name: str) -> str:
+    """Return the name of a tensor in the released folders of LLaVA-1.5."""
+    return saved_name(name).replace("vision_tower.", "vision_tower.vision_model.")
+
+
+STORED_NAMES = (saved_name, released_name)

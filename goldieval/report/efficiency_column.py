@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from goldieval.metrics.registry import metric_of
+from goldieval.metrics.units import PERCENT
 from goldieval.report.efficiency_measured import records_of, training_data
 from goldieval.report.table_sources import TableSources
 from goldieval.report.table_spec import Column, TableSpec
@@ -20,6 +22,7 @@ def chosen_column(spec: TableSpec, sources: TableSources) -> tuple[str, str] | N
     if spec.plot.task:
         return spec.plot.task, spec.plot.metric
     candidates = _columns(spec, sources) or sorted(sources.published.columns)
+    candidates = [column for column in candidates if metric_of(column[1]).unit is PERCENT]  # the unit of its axis
     return max(candidates, key=lambda column: _known(column, spec, sources), default=None)
 
 

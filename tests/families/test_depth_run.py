@@ -90,6 +90,9 @@ def test_record_screens_and_pictures(rooms: Path, tmp_path: Path) -> None:
     compared = goldieval("compare", *sides, "--html", str(page))
     assert compared.code == 0, compared.out
     assert "RMSE (m)" in page.read_text() and "room_0000" in page.read_text()
+    leaderboard = goldieval("table", "--out", str(out), "--html", str(page))
+    assert leaderboard.code == 0, leaderboard.err
+    assert "RMSE (m)" in page.read_text() and "RMSE (m) (%)" not in page.read_text()
 
 
 def test_maps_in_another_unit_are_found_before_anything_is_trained(rooms: Path, tmp_path: Path) -> None:

@@ -123,6 +123,8 @@ def _masks(folder: Path, source: dict[str, Any], names: list[str]) -> dict[str, 
     parts = [{**source, **part} for part in source.get("train", [])]
     for number, split in enumerate([source, *parts]):
         _masks_of_split(folder, split, range(10 * number, 10 * number + 3))
+    if "classes" in source:
+        _json(folder / source["classes"], {"0": "sky", "1": "road", "2": "tree", "11": "nothing"})
     return {"images": 3} | ({"train": 3 * len(parts)} if parts else {})
 
 

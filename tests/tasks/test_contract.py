@@ -81,7 +81,9 @@ def test_outcomes_say_which_texts_the_context_cuts(tmp_path: Path) -> None:
     assert columns["cut"][by_text].tolist() == [False, True] * 3 and not columns["cut"][~by_text].any()
 
 
-@pytest.mark.parametrize("example", ["my-descriptions", "my-contrast", "my-probe", "my-boxes", "my-questions"])
+@pytest.mark.parametrize(
+    "example", ["my-descriptions", "my-contrast", "my-probe", "my-boxes", "my-dense-probe", "my-questions"]
+)
 def test_worked_example_of_the_docs_runs(example: str, tmp_path: Path) -> None:
     task = load_card(Path(__file__).parents[2] / "docs/examples" / f"{example}.yaml")
     plain = "goldiclip" if task.card.family == "vqa" else toy_model(tmp_path)

@@ -106,7 +106,7 @@ def proposal_of(
             "params": {**content["params"], "prompts": shipped.prompts},
             "protocol": f"all of it, prompts of {shipped.task}",
         }
-    notices += _asked_to_edit(doubtful(names, ONE_PROMPT[0]))
+    notices += _asked_to_edit(doubtful(names, ONE_PROMPT[0])) if "prompts" in content["params"] else []
     if names:
         content["params"] = {**content["params"], "class_names": names}
         prepared, seen = _read(content, folder)  # again: the names can be invalid, and records contain them

@@ -10,6 +10,7 @@ _ESCAPES = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
     "|": r"\textbar{}", '"': r"\textquotedbl{}", "±": r"$\pm$", "–": "--", "×": r"$\times$", "…": r"\dots{}",
+    "δ": r"$\delta$",
     "[": "{[}", "]": "{]}", "*": "{*}",
 }  # fmt: skip
 
@@ -19,6 +20,8 @@ def escape(text: str) -> str:
 
     >>> escape(r"50 % of \input{x}_1")
     '50 \\% of \\textbackslash{}input\\{x\\}\\_1'
+    >>> escape("δ1")
+    '$\\delta$1'
     """
     return "".join(
         _ESCAPES.get(char, char if _printable(char) else "?") for char in one_line(" ".join(text.split(" ")))

@@ -251,6 +251,15 @@ def test_two_splits_of_masks_are_a_dense_probe(name: str) -> None:
     assert dataset.train is not None and (~dataset.train).sum() == tested and dataset.train.sum() == trained
 
 
+def test_the_card_of_a_dense_probe_is_written_and_counted() -> None:
+    card, lines, loaded = imported(cases.mmseg(Path()), "--family", "dense-probe")
+    assert (card["family"], card["headline"]) == ("dense-probe", "miou") and "prompts" not in card["params"]
+    assert card["expect"] == {"images": 2, "train": 2, "classes": 3} == loaded.seen
+    assert len(card["params"]["class_names"]) == 3
+    assert "to train on: images in img_dir/train, masks in ann_dir/train" in lines[0]
+    assert not any("prompt" in line for line in lines), "there is none"
+
+
 def test_a_train_split_is_mentioned_where_a_segmentation_card_is_written() -> None:
     _, lines, _ = imported(cases.mmseg(Path()))
     note = "ann_dir/train has masks to train on: --family dense-probe writes a card that trains a linear head"
