@@ -42,6 +42,7 @@ class DepthTarget:
         params: range, crop, head and loss.
         settings: the loss.
         heldout_score: the root mean square error in metres, with a minus sign, as higher is better.
+        labels: None: depth has no classes.
     """
 
     task: Task
@@ -50,6 +51,7 @@ class DepthTarget:
     params: DepthParams
     settings: dict[str, object]
     heldout_score: str = "minus RMSE in metres"
+    labels: list[str] | None = None
 
     @property
     def outputs(self) -> int:
