@@ -24,7 +24,7 @@ from goldieval.families.dense_probe_windows import Resized, Window, read_picture
 from goldieval.families.kept import KeptArrays
 from goldieval.families.mmseg_parts import resizing
 from goldieval.families.shared_work import model_units
-from goldieval.models.adapter import Dense, DenseTokens
+from goldieval.models.adapter import Dense
 from goldieval.scoring.windows import corners
 
 NO_ROOM = (
@@ -143,11 +143,6 @@ def features_of(run: Run) -> Features:
     params = run.prepared.params
     sizes = {name: getattr(params, name) for name in ("features", "short_side", "long_side", "crop", "stride")}
     return Features(run, run.kept({"dense probe": 1, **sizes, "resizing": resizing()}))
-
-
-def offers_tokens(model: object) -> bool:
-    """Return whether a model has patch tokens before the projection."""
-    return isinstance(model, DenseTokens)
 
 
 def _checked(features: object) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -30,17 +30,15 @@ class DenseProbePrepared(Prepared[DenseProbeParams]):
         target: what is predicted, with the truth of every picture.
         train: indices of the training pictures, shape (train,).
         tested: indices of the test pictures, shape (tested,).
-        labels: label of each class; None for targets without classes.
     """
 
     target: Target
     train: np.ndarray
     tested: np.ndarray
-    labels: list[str] | None = field(default=None)
 
     @property
     def class_labels(self) -> list[str] | None:
-        return self.labels
+        return self.target.labels
 
 
 def prepared_probe(task: Task, dataset: Dataset) -> DenseProbePrepared:
@@ -65,5 +63,4 @@ def prepared_probe(task: Task, dataset: Dataset) -> DenseProbePrepared:
         target=target,
         train=train,
         tested=np.flatnonzero(~dataset.train),
-        labels=getattr(target, "labels", None),
     )

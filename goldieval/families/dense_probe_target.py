@@ -59,6 +59,10 @@ class Target(Protocol):
     heldout_score: str
 
     @property
+    def labels(self) -> list[str] | None:
+        """Label of each class; None for targets without classes."""
+
+    @property
     def outputs(self) -> int:
         """Numbers that the head gives for each patch."""
 

@@ -135,4 +135,4 @@ class DenseProbeParams(FamilyParams):
 
     def mode(self, model_mode: str, requested: str | None = None) -> str:
         """Return the mode: which features a head is fitted to, or that the tower is trained as well."""
-        return "dense-probe:finetuned" if self.finetune else f"dense-probe:{self.features}"
+        return f"dense-probe:{'finetuned-' if self.finetune else ''}{self.features}"

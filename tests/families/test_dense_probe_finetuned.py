@@ -55,7 +55,7 @@ def test_the_record_has_two_seeds_and_the_configuration(tmp_path: Path) -> None:
     (record,) = evaluate(model, [str(card(tmp_path))], out=tmp_path / "results")
     assert record.status == "ok", record.reason
     assert module_fingerprint(model.module) == before
-    assert record.task.scoring == "dense-probe:finetuned" and record.values()["miou"] > 0.85
+    assert record.task.scoring == "dense-probe:finetuned-projected" and record.values()["miou"] > 0.85
     probe = record.probe
     assert probe is not None and (probe.method, probe.heads, probe.steps, probe.train) == ("finetuned", 2, 60, 6)
     firsts, lasts = probe.settings["first_losses"], probe.settings["last_losses"]
