@@ -17,7 +17,7 @@ from goldieval.data.masks import OUTSIDE, VALUES, Labels, MaskSource, label_tabl
 from goldieval.data.roots import inside
 from goldieval.data.samples import Dataset, ImageSample
 from goldieval.data.table_files import text_in
-from goldieval.data.train_split import TrainPart, TrainParts, train_rows
+from goldieval.data.train_split import TrainPart, TrainParts, needs_of_splits, train_rows, train_sources
 
 MOST_CATEGORIES = 10_000
 
@@ -50,17 +50,17 @@ class CocoMasksSource(LabelledSource):
     train: TrainParts[TrainCocoMasks] = []
 
     def needs(self) -> list[str]:
-        own = [name for name in (self.annotations, self.images, self.masks) if name]
-        return list(dict.fromkeys([*own, *(name for split in self._train_splits for name in split.needs())]))
+        return needs_of_splits([self.annotations, self.images, self.masks], train_sources(self, self.train))
 
     def read(self, folder: Path) -> Dataset:
         dataset = self._split(folder)
         if not self.train:
             return dataset
-        splits = [split._split(folder) for split in self._train_splits]
-        for split, read in zip(self._train_splits, splits, strict=True):
+        sources = train_sources(self, self.train)
+        splits = [source._split(folder) for source in sources]
+        for source, read in zip(sources, splits, strict=True):
             if read.class_names != dataset.class_names:
-                raise TaskError(f"{split.annotations} has other categories than {self.annotations}.")
+                raise TaskError(f"{source.annotations} has other categories than {self.annotations}.")
         images = [image for split in splits for image in split.images]
         tested, trained = ([image.path for image in part] for part in (dataset.images, images))
         return Dataset(
@@ -69,11 +69,6 @@ class CocoMasksSource(LabelledSource):
             train=train_rows(tested, trained),
             class_names=dataset.class_names,
         )
-
-    @property
-    def _train_splits(self) -> list[CocoMasksSource]:
-        """Each part of the train split as a source of its own."""
-        return [self.model_copy(update={"train": [], **part.changes}) for part in self.train]
 
     def _split(self, folder: Path) -> Dataset:
         """Read one split. Raises TaskError."""

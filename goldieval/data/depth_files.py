@@ -12,12 +12,13 @@ from goldieval.core.errors import TaskError, listing
 from goldieval.data.depth import DepthScale, FileDepth
 from goldieval.data.file_names import picture_file
 from goldieval.data.image_source import FileImage
+from goldieval.data.paired_folders import PairedFolders
 from goldieval.data.roots import inside
 from goldieval.data.samples import Dataset, ImageSample
 from goldieval.data.source import Source
 from goldieval.data.text_files import read_text_file
-from goldieval.data.train_split import TrainPart, TrainParts, train_rows
-from goldieval.data.walk import LeftOut, files_below, is_leftover, is_picture, left_out_notes
+from goldieval.data.train_split import TrainPart, TrainParts, needs_of_splits, train_rows, train_sources
+from goldieval.data.walk import LeftOut, left_out_notes
 
 NO_DEPTH = "None"  # in the place of the depth map, in the lists of BTS
 WITHOUT_DEPTH = "images without a depth map"
@@ -68,13 +69,12 @@ class DepthMapsSource(Source):
         return self
 
     def needs(self) -> list[str]:
-        own = [name for name in (self.pairs, self.images, self.depths) if name]
-        return list(dict.fromkeys([*own, *(name for split in self._train_splits for name in split.needs())]))
+        return needs_of_splits([self.pairs, self.images, self.depths], train_sources(self, self.train))
 
     def read(self, folder: Path) -> Dataset:
         left_out: LeftOut = LeftOut()
         tested = self._complete(folder, left_out)
-        trained = [pair for split in self._train_splits for pair in split._complete(folder, left_out)]
+        trained = [pair for split in train_sources(self, self.train) for pair in split._complete(folder, left_out)]
         pairs, scale = [*tested, *trained], DepthScale(self.metres_per_unit, tuple(self.unknown))
         return Dataset(
             images=[ImageSample(image, FileImage(inside(folder, image)), image) for image, _ in pairs],
@@ -84,13 +84,12 @@ class DepthMapsSource(Source):
         )
 
     @property
-    def _train_splits(self) -> list[DepthMapsSource]:
-        """Each part of the train split as a source of its own."""
-        return [self.model_copy(update={"train": [], **part.changes}) for part in self.train]
+    def _folders(self) -> PairedFolders:
+        return PairedFolders(self.images, self.depths, self.image_suffix, self.depth_suffix, "", kind="depth map")
 
     def _complete(self, folder: Path, left_out: LeftOut) -> Pairs:
         """Return the pairs of one split whose depth map exists. Raises TaskError if any is missing, see the card."""
-        pairs = list(self._listed(folder) if self.pairs else self._in_folders(folder, left_out))
+        pairs = list(self._listed(folder) if self.pairs else self._folders.pairs(folder, left_out))
         lacking = [image for image, depth in pairs if not depth or not inside(folder, depth).is_file()]
         if lacking and (self.without_depth == "error" or len(lacking) == len(pairs)):
             raise TaskError(
@@ -121,36 +120,6 @@ class DepthMapsSource(Source):
             )
         if not found:
             raise TaskError(f"{file} lists no images.")
-
-    def _in_folders(self, folder: Path, left_out: LeftOut) -> Iterator[tuple[str, str]]:
-        top, depths = inside(folder, self.images), inside(folder, self.depths)
-        together = depths.is_relative_to(top)
-
-        def is_image(name: str) -> bool:
-            own = not (together and (top / name).is_relative_to(depths) and name.endswith(self.depth_suffix))
-            return own and self._is_picture(name)
-
-        names = files_below(folder, top, left_out, lambda name: is_image(name) or name.endswith(self.depth_suffix))
-        by_stem: dict[str, str] = {}
-        for name in filter(is_image, names):
-            other = by_stem.setdefault(self._stem(name), name)
-            if other is not name:
-                raise TaskError(f"{top} holds {other} and {name}, two images for one depth map: set image_suffix.")
-        if not by_stem:
-            raise TaskError(f"{top} holds no images.")
-        if depths.is_dir():
-            there = set(files_below(folder, depths, LeftOut(), lambda name: name.endswith(self.depth_suffix)))
-            spare = there - {f"{stem}{self.depth_suffix}" for stem in by_stem}
-            left_out[self.depth_suffix, "depth maps without a picture"] += len(spare)
-        for stem, name in by_stem.items():
-            yield f"{self.images}/{name}", f"{self.depths}/{stem}{self.depth_suffix}"
-
-    def _is_picture(self, name: str) -> bool:
-        file = name.rpartition("/")[2]
-        return (file.endswith(self.image_suffix) and not is_leftover(file)) if self.image_suffix else is_picture(name)
-
-    def _stem(self, name: str) -> str:
-        return name.removesuffix(self.image_suffix) if self.image_suffix else name.rpartition(".")[0]
 
 
 def _relative(folder: Path, below: str, where: str, name: str) -> str:

@@ -11,8 +11,8 @@ from goldieval.data.samples import Dataset
 
 
 @dataclass(frozen=True)
-class MapKeys:
-    """Content keys of the maps of a dataset.
+class CheckedMaps:
+    """What is known of the maps of a dataset after all were read.
 
     Attributes:
         masks: Key of each mask; empty if there are none.
@@ -27,7 +27,7 @@ class MapKeys:
     facts: list[str]
 
 
-def check_maps(dataset: Dataset, seen: Mapping[str, int], names: list[str] | None, workers: int) -> MapKeys:
+def check_maps(dataset: Dataset, seen: Mapping[str, int], names: list[str] | None, workers: int) -> CheckedMaps:
     """Read all masks and depth maps of a dataset.
 
     Args:
@@ -44,7 +44,7 @@ def check_maps(dataset: Dataset, seen: Mapping[str, int], names: list[str] | Non
         masks = check_masks(dataset.images, dataset.masks, seen["classes"], workers)
     if dataset.depths is not None:
         depths = check_depths(dataset.images, dataset.depths, workers)
-    return MapKeys(
+    return CheckedMaps(
         masks=masks.keys if masks else [],
         depths=depths.keys if depths else [],
         notes=without_pixels(masks.pixels, names or ()) if masks else [],

@@ -11,13 +11,13 @@ from pydantic import AfterValidator
 from goldieval.core.errors import TaskError, listing
 from goldieval.data.file_names import file_name, picture_file, relative_name
 from goldieval.data.image_source import FileImage
-from goldieval.data.mask_folders import MaskFolders
 from goldieval.data.masks import OUTSIDE, VALUES, FileMask, Labels, label_table
+from goldieval.data.paired_folders import PairedFolders
 from goldieval.data.roots import inside
 from goldieval.data.samples import Dataset, ImageSample
 from goldieval.data.source import Source, read_names
 from goldieval.data.table_files import read_json_file, read_table, text_in, value_of
-from goldieval.data.train_split import TrainPart, TrainParts, train_rows
+from goldieval.data.train_split import TrainPart, TrainParts, needs_of_splits, train_rows, train_sources
 from goldieval.data.walk import LeftOut, left_out_notes
 
 WITHOUT_MASK = "images without a mask"
@@ -120,14 +120,13 @@ class MasksSource(LabelledSource):
 
     def needs(self) -> list[str]:
         named = [self.file] if self.file else [self.images, self.masks]
-        own = [name for name in (*named, self.names, self.classes) if name]
-        return list(dict.fromkeys([*own, *(name for split in self._train_splits for name in split.needs())]))
+        return needs_of_splits([*named, self.names, self.classes], train_sources(self, self.train))
 
     def read(self, folder: Path) -> Dataset:
         meaning, names = self.labelling(folder)
         left_out: LeftOut = LeftOut()
         tested = self._pairs(folder, left_out)
-        trained = [pair for split in self._train_splits for pair in split._pairs(folder, left_out)]
+        trained = [pair for split in train_sources(self, self.train) for pair in split._pairs(folder, left_out)]
         pairs = [*tested, *trained]
         return Dataset(
             images=[ImageSample(image, FileImage(inside(folder, image)), image) for image, _ in pairs],
@@ -136,11 +135,6 @@ class MasksSource(LabelledSource):
             class_names=names,
             notes=left_out_notes(left_out),
         )
-
-    @property
-    def _train_splits(self) -> list[MasksSource]:
-        """Each part of the train split as a source of its own."""
-        return [self.model_copy(update={"train": [], **part.changes}) for part in self.train]
 
     def _pairs(self, folder: Path, left_out: LeftOut) -> list[tuple[str, str]]:
         """Return image and mask of each pair of one split. Raises TaskError if masks are missing."""
@@ -153,11 +147,12 @@ class MasksSource(LabelledSource):
             )
         for image, _ in lacking:
             left_out[Path(image).suffix.lower(), WITHOUT_MASK] += 1
-        return [pair for pair in pairs if pair not in set(lacking)]
+        gone = set(lacking)
+        return [pair for pair in pairs if pair not in gone]
 
     @property
-    def _folders(self) -> MaskFolders:
-        return MaskFolders(self.images, self.masks, self.image_suffix, self.mask_suffix, self.names)
+    def _folders(self) -> PairedFolders:
+        return PairedFolders(self.images, self.masks, self.image_suffix, self.mask_suffix, self.names, kind="mask")
 
     def _rows(self, folder: Path) -> Iterator[tuple[str, str]]:
         for where, row in read_table(inside(folder, self.file)):

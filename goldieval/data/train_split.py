@@ -11,8 +11,10 @@ import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from goldieval.core.errors import TaskError, listing
+from goldieval.data.source import Source
 
 Part = TypeVar("Part", bound="TrainPart")
+AnySplit = TypeVar("AnySplit", bound=Source)
 
 
 class TrainPart(BaseModel):
@@ -42,6 +44,26 @@ def _as_list(value: Any) -> Any:
 
 # In a card one part may stand without the brackets of a list.
 TrainParts = Annotated[list[Part], BeforeValidator(_as_list), Field(max_length=100)]
+
+
+def train_sources(tested: AnySplit, parts: Sequence[TrainPart]) -> list[AnySplit]:
+    """Return each part of a train split as a source of its own.
+
+    Args:
+        tested: The source of the test split, which has a field ``train``.
+        parts: What differs in each part.
+    """
+    return [tested.model_copy(update={"train": [], **part.changes}) for part in parts]
+
+
+def needs_of_splits(own: Sequence[str], trained: Sequence[Source]) -> list[str]:
+    """Return the files and folders that the splits of a data set need, each once.
+
+    Args:
+        own: Those of the test split; empty names are left out.
+        trained: The parts of the train split.
+    """
+    return list(dict.fromkeys([*filter(None, own), *(name for split in trained for name in split.needs())]))
 
 
 def train_rows(tested: Sequence[str], trained: Sequence[str]) -> np.ndarray:

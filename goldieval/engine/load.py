@@ -14,7 +14,7 @@ from goldieval.core.errors import TaskError, listing
 from goldieval.core.group import Alone, Group, share
 from goldieval.data.content_keys import image_keys
 from goldieval.data.image_source import ImageSource, NoImage
-from goldieval.data.map_check import MapKeys, check_maps
+from goldieval.data.map_check import CheckedMaps, check_maps
 from goldieval.data.samples import Dataset
 from goldieval.data.subset import keep_images, limited, present
 from goldieval.engine.data_hash import data_hash
@@ -126,7 +126,7 @@ def _load(task: Task, folder: Path, limit: int | None, workers: int, subset: str
     if limit is not None:
         dataset = limited(dataset, limit)
     prepared = enlarged(task, prepared, dataset)
-    images, maps = prepared.dataset.images, _map_keys(prepared, seen, workers)
+    images, maps = prepared.dataset.images, _checked_maps(prepared, seen, workers)
     results = _shared_keys([image.source for image in images], workers, group)
     keys = ["" if isinstance(key, OSError) else key for key in results]
     return LoadedTask(
@@ -170,7 +170,7 @@ def _shared_keys(sources: Sequence[ImageSource], workers: int, group: Group) -> 
     return results
 
 
-def _map_keys(prepared: Prepared[Any], seen: dict[str, int], workers: int) -> MapKeys:
+def _checked_maps(prepared: Prepared[Any], seen: dict[str, int], workers: int) -> CheckedMaps:
     """Check every mask and depth map, note the classes without pixels, and return the content keys."""
     dataset = prepared.dataset
     found = check_maps(dataset, seen, prepared.class_labels, workers)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from goldieval.data.samples import Dataset
+from goldieval.families.object_column import object_column
 from goldieval.metrics.answers import NOBODY, Answers
 
 
@@ -35,9 +36,7 @@ def strata_lists(dataset: Dataset) -> dict[str, np.ndarray]:
         return {}
     masks = np.stack(list(dataset.strata.values()), axis=1)
     names = list(dataset.strata)
-    column = np.empty(len(masks), dtype=object)
-    column[:] = [[names[group] for group in np.flatnonzero(row)] for row in masks]
-    return {"strata": column}
+    return {"strata": object_column([[names[group] for group in np.flatnonzero(row)] for row in masks])}
 
 
 def _looked_up(names: Sequence[str], items: np.ndarray) -> np.ndarray:

@@ -22,8 +22,6 @@ from goldieval.models.adapter import Dense, DenseTokens, Model
 from goldieval.models.inputs import Batching
 from goldieval.tasks.card import Task
 
-FINETUNED = "dense-probe:finetuned"
-
 
 def _finetuned(run: TaskRun[DenseProbePrepared], checked: Checked) -> Fitted:
     from goldieval.families.dense_probe_finetuned import finetuned  # imports the models of mmsegmentation: seconds
@@ -34,7 +32,8 @@ def _finetuned(run: TaskRun[DenseProbePrepared], checked: Checked) -> Fitted:
 FITS: dict[str, Fit] = {  # by scoring mode
     "dense-probe:projected": frozen,
     "dense-probe:tokens": frozen,
-    FINETUNED: _finetuned,
+    "dense-probe:finetuned-projected": _finetuned,
+    "dense-probe:finetuned-tokens": _finetuned,
 }
 
 
@@ -50,9 +49,9 @@ class DenseProbe(Family[DenseProbePrepared, DenseEvidence]):
     def check_model(self, model: Model, mode: str) -> None:
         if not isinstance(model, Dense):
             raise NotApplicableError(NO_PATCHES)
-        if mode == "dense-probe:tokens" and not isinstance(model, DenseTokens):
+        if mode.endswith("tokens") and not isinstance(model, DenseTokens):
             raise NotApplicableError(NO_TOKENS)
-        if mode == FINETUNED:
+        if FITS[mode] is _finetuned:
             check_trainable(model)
 
     def encodes_images(self, mode: str) -> bool:

@@ -37,7 +37,7 @@ def checked_pictures(run: TaskRun[DenseProbePrepared]) -> Checked:
 
     Raises:
         TaskError: too many pictures are unreadable, a truth cannot be read or has another size than its picture, there
-            is nothing to learn, or one of the splits has no readable picture.
+            is nothing to learn or to score, or one of the splits has no readable picture.
     """
     prepared = run.prepared
     images, target = prepared.dataset.images, prepared.target
@@ -67,4 +67,5 @@ def checked_pictures(run: TaskRun[DenseProbePrepared]) -> Checked:
         contents={row: content for row, (_, content) in results.items()},
     )
     target.check_train(checked.content(run.prepared.train))
+    target.check_tested(checked.content(run.prepared.tested))
     return checked

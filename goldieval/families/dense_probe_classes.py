@@ -68,6 +68,10 @@ class ClassTarget:
             only = self.labels[present[0]]
             raise TaskError(f"every labelled pixel of the training images is {only!r}: there is nothing to learn.")
 
+    def check_tested(self, content: np.ndarray) -> None:
+        if not content.any():
+            raise TaskError("no pixel of the test images has a label: every one is ignored.")
+
     def loss(self, logits: torch.Tensor, truth: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return pixel_cross_entropy(logits, truth.long(), IGNORED)
 
@@ -91,8 +95,6 @@ class ClassTarget:
     def scored(self, ids: Sequence[str], paths: Sequence[str], evidence: DenseEvidence) -> Scored:
         totals = evidence.counts.sum(axis=0)
         labelled = totals[0, miou.LABELLED]
-        if not labelled.any():
-            raise TaskError("no pixel of the test images has a label: every one is ignored.")
         names = np.asarray(ids, dtype=object)
         outcomes = {
             "direction": np.full(len(names), "segmentation", dtype=object),
@@ -123,7 +125,7 @@ class ClassTarget:
         unseen = [label for label, seen, count in zip(self.labels, train, tested, strict=True) if count and not seen]
         if not unseen:
             return []
-        return [f"{len(unseen):,} classes of the test images are in no training image: {listing(unseen)}"]
+        return [f"no training image shows {len(unseen):,} of the classes of the test images: {listing(unseen)}"]
 
 
 def class_target(task: Task, params: DenseProbeParams, dataset: Dataset) -> ClassTarget:

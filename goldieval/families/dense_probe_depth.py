@@ -16,6 +16,7 @@ from goldieval.families.aggregates import measure
 from goldieval.families.base import Scored
 from goldieval.families.dense_probe_target import DenseEvidence
 from goldieval.families.depth_sheet import depth_sheet
+from goldieval.families.object_column import object_column
 from goldieval.metrics.depth import ERRORS, depth_errors, evaluated
 from goldieval.records.parts import Ties
 from goldieval.scoring.depth_bins import depth_of_bins, gradient_loss, resized, sigma_loss
@@ -41,6 +42,7 @@ class DepthTarget:
         params: range, crop, head and loss.
         settings: the loss.
         heldout_score: the root mean square error in metres, with a minus sign, as higher is better.
+        labels: None: depth has no classes.
     """
 
     task: Task
@@ -49,6 +51,7 @@ class DepthTarget:
     params: DepthParams
     settings: dict[str, object]
     heldout_score: str = "minus RMSE in metres"
+    labels: list[str] | None = None
 
     @property
     def outputs(self) -> int:
@@ -71,6 +74,10 @@ class DepthTarget:
     def check_train(self, content: np.ndarray) -> None:
         if not content[PIXELS]:
             raise TaskError(f"no pixel of the training maps {self._in_range}")
+
+    def check_tested(self, content: np.ndarray) -> None:
+        if not content[PIXELS]:
+            raise TaskError(f"no pixel of the test maps {self._in_range}")
 
     def loss(self, logits: torch.Tensor, truth: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the loss of a window times its number of known pixels, and that number."""
@@ -108,8 +115,6 @@ class DepthTarget:
 
     def scored(self, ids: Sequence[str], paths: Sequence[str], evidence: DenseEvidence) -> Scored:
         has_truth = evidence.counts[:, 0, PIXELS] > 0
-        if not has_truth.any():
-            raise TaskError(f"no pixel of the test maps {self._in_range}")
         rows = np.flatnonzero(has_truth)
         counts = evidence.counts[rows]
         names = np.asarray(ids, dtype=object)[rows]
@@ -119,7 +124,7 @@ class DepthTarget:
             "cluster_id": names,
             "image": np.asarray(paths, dtype=object)[rows],
             "pixels": counts[:, 0, PIXELS].astype(np.int64),
-            **{name: _lists(counts[:, :, FIRST_ERROR + place]) for place, name in enumerate(ERRORS)},
+            **{name: object_column(counts[:, :, FIRST_ERROR + place].tolist()) for place, name in enumerate(ERRORS)},
             "rmse_constant": _constant_rmse(counts[:, 0], evidence.train_content),
         }
         return Scored(
@@ -155,13 +160,6 @@ def depth_target(task: Task, params: DenseProbeParams, dataset: Dataset) -> Dept
         **params.depth.model_dump(mode="json", exclude={"mean_weight", "gradient_weight"}),
     }
     return DepthTarget(task, [image.shown_name for image in dataset.images], dataset.depths, params.depth, settings)
-
-
-def _lists(values: np.ndarray) -> np.ndarray:
-    """Return a column of lists, one list of the values of all heads per picture."""
-    column = np.empty(len(values), dtype=object)
-    column[:] = values.tolist()
-    return column
 
 
 def _constant_rmse(counts: np.ndarray, train_content: np.ndarray) -> np.ndarray:

@@ -24,7 +24,7 @@ from goldieval.families.dense_probe_windows import Resized, Window, read_picture
 from goldieval.families.kept import KeptArrays
 from goldieval.families.mmseg_parts import resizing
 from goldieval.families.shared_work import model_units
-from goldieval.models.adapter import Dense, DenseTokens
+from goldieval.models.adapter import Dense
 from goldieval.scoring.windows import corners
 
 NO_ROOM = (
@@ -145,13 +145,10 @@ def features_of(run: Run) -> Features:
     return Features(run, run.kept({"dense probe": 1, **sizes, "resizing": resizing()}))
 
 
-def offers_tokens(model: object) -> bool:
-    """Return whether a model has patch tokens before the projection."""
-    return isinstance(model, DenseTokens)
-
-
-def _checked(features: torch.Tensor) -> np.ndarray:
+def _checked(features: object) -> np.ndarray:
     """Return the features of one window as float16. Raises TaskError if they cannot be used."""
+    if not isinstance(features, torch.Tensor):
+        raise TaskError(f"patch features are {type(features).__name__}, but must be a tensor of torch.")
     if features.ndim != 4 or len(features) != 1 or 0 in features.shape:
         raise TaskError(f"patch features have shape {tuple(features.shape)} instead of (1, rows, columns, dim).")
     found: np.ndarray = features[0].float().half().cpu().numpy()

@@ -12,17 +12,17 @@ import numpy as np
 import torch
 
 from goldieval.core.containment import contained
-from goldieval.core.errors import NotApplicableError
 from goldieval.core.group import share
 from goldieval.core.transfers import upload
 from goldieval.families.dense_probe_check import Checked
-from goldieval.families.dense_probe_features import NO_TOKENS, OF_MODEL, Run, offers_tokens
+from goldieval.families.dense_probe_features import OF_MODEL, Run
 from goldieval.families.dense_probe_finetuned_config import SCHEDULE, summary
 from goldieval.families.dense_probe_finetuned_pictures import Sample
 from goldieval.families.dense_probe_finetuned_training import FineTuned, FineTuning
 from goldieval.families.dense_probe_heads import HEAD, Fitted
 from goldieval.families.dense_probe_predict import Predict
 from goldieval.families.dense_probe_windows import Resized, window_pixels
+from goldieval.metrics.crossed_sums import ONE_SEED
 from goldieval.models.adapter import Dense
 from goldieval.records.parts import Probe
 from goldieval.scoring.windows import corners, placed
@@ -42,12 +42,9 @@ def finetuned(run: Run, checked: Checked) -> Fitted:
         checked: its pictures.
 
     Raises:
-        NotApplicableError: the model has no patch tokens, which the task is about.
         TaskError: the model cannot be trained, a loss is not finite, or there is not enough memory.
     """
     prepared, params = run.prepared, run.prepared.params
-    if params.features == "tokens" and not offers_tokens(run.model):
-        raise NotApplicableError(NO_TOKENS)
     tuning = _tuning(run)
     run.note(f"{prepared.task.name}: fine-tuning the whole tower: {summary(params)}")
     mine = [tuning.trained(run, seed) for _, seed in share(range(params.seeds), run.group)]
@@ -69,7 +66,7 @@ def finetuned(run: Run, checked: Checked) -> Fitted:
             "config": towers[0].config,
         },
     )
-    return Fitted(_predictor(run, tuning, towers), probe)
+    return Fitted(_predictor(run, tuning, towers), probe, [ONE_SEED] if len(towers) == 1 else [])
 
 
 def _tuning(run: Run) -> FineTuning:

@@ -1,6 +1,6 @@
-"""Dense probes whose tower is trained as well: mmsegmentation trains it, and test pictures are counted as for others.
+"""Trainings of a tower with its head by mmsegmentation's runner, and the trained models for predictions.
 
-Training and prediction run in one process. On a CPU they use one thread, so that results do not depend on the number of
+Each runs in one process. On a CPU it uses one thread, so that results do not depend on the number of
 cores; on CUDA, some of the backward passes are not repeatable to the last bit.
 """
 
@@ -88,11 +88,6 @@ class FineTuning:
         module: nn.Module = self.model.module
         return next(module.parameters()).device
 
-    @property
-    def outputs(self) -> int:
-        """Numbers that the head gives for each patch."""
-        return len(self.classes) or self.target.outputs
-
     def tower(self) -> Tower:
         """Return a trainable copy of the tower."""
         with torch.inference_mode(False), torch.enable_grad():
@@ -109,7 +104,7 @@ class FineTuning:
             TaskError: the model cannot be trained, the loss is not finite, or there is not enough memory.
         """
         params = self.params
-        config = configuration(params, self.classes, self.outputs, self.tower().width, seed)
+        config = configuration(params, self.classes, self.target.outputs, self.tower().width, seed)
         text = config_text(config)
         identity = json.dumps([text, list(self.ids)])
         file = self.folder / f"finetuned-{seed}.safetensors" if self.folder else None
@@ -125,7 +120,7 @@ class FineTuning:
         """Return the ``EncoderDecoder`` of a training, in evaluation mode."""
         width = len(trained.weights["backbone.norm.weight"])
         with contained_runner("mmseg"):
-            module = self._module(configuration(self.params, self.classes, self.outputs, width, trained.seed))
+            module = self._module(configuration(self.params, self.classes, self.target.outputs, width, trained.seed))
             weights = {name: torch.from_numpy(part) for name, part in trained.weights.items()}
             module.load_state_dict(weights, strict=False)  # without those that are not trained
         return module.eval()

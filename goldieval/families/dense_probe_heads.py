@@ -147,7 +147,10 @@ def _check_content(training: Training, checked: Checked, held: np.ndarray, rest:
         raise TaskError(
             f"none of the {len(held):,} held-out training images has a pixel to score: raise --limit or params.heldout."
         )
-    training.prepared.target.check_train(checked.content(rest))
+    try:
+        training.prepared.target.check_train(checked.content(rest))
+    except TaskError as error:
+        raise TaskError(f"without the {len(held):,} held-out training images, {error}") from None
 
 
 def _trained(training: Training, plans: Sequence[HeadPlan], phase: tuple[str, str]) -> list[Head]:

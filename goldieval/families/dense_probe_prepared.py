@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -30,17 +30,15 @@ class DenseProbePrepared(Prepared[DenseProbeParams]):
         target: what is predicted, with the truth of every picture.
         train: indices of the training pictures, shape (train,).
         tested: indices of the test pictures, shape (tested,).
-        labels: label of each class; None for targets without classes.
     """
 
     target: Target
     train: np.ndarray
     tested: np.ndarray
-    labels: list[str] | None = field(default=None)
 
     @property
     def class_labels(self) -> list[str] | None:
-        return self.labels
+        return self.target.labels
 
 
 def prepared_probe(task: Task, dataset: Dataset) -> DenseProbePrepared:
@@ -61,9 +59,8 @@ def prepared_probe(task: Task, dataset: Dataset) -> DenseProbePrepared:
         task=task,
         params=params,
         dataset=dataset,
-        details={"settings": params.model_dump(mode="json", exclude=set() if params.target == "depth" else {"depth"})},
+        details={"settings": params.recorded},
         target=target,
         train=train,
         tested=np.flatnonzero(~dataset.train),
-        labels=getattr(target, "labels", None),
     )

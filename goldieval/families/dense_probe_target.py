@@ -59,6 +59,10 @@ class Target(Protocol):
     heldout_score: str
 
     @property
+    def labels(self) -> list[str] | None:
+        """Label of each class; None for targets without classes."""
+
+    @property
     def outputs(self) -> int:
         """Numbers that the head gives for each patch."""
 
@@ -81,6 +85,9 @@ class Target(Protocol):
 
     def check_train(self, content: np.ndarray) -> None:
         """Raise TaskError if nothing can be learned from training pictures with this content in all."""
+
+    def check_tested(self, content: np.ndarray) -> None:
+        """Raise TaskError if test pictures with this content in all have nothing to score."""
 
     def loss(self, logits: torch.Tensor, truth: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the loss of a window and its weight; the loss of a step is the sum of losses by the sum of weights.

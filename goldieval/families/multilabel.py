@@ -12,6 +12,7 @@ from goldieval.data.samples import Dataset
 from goldieval.families.aggregates import measure
 from goldieval.families.base import Prepared, Scored, params_of
 from goldieval.families.classes import check_order, distinct_texts, rows_of
+from goldieval.families.object_column import object_column
 from goldieval.families.similarity import SimilarityFamily
 from goldieval.records.parts import Ties
 from goldieval.scoring.similarity import Similarity
@@ -83,8 +84,8 @@ class Multilabel(SimilarityFamily[MultilabelPrepared, torch.Tensor]):
             "direction": np.full(len(images), "i2c", dtype=object),
             "sample_id": ids,
             "cluster_id": ids,
-            "scores": _lists(evidence.cpu().numpy()),
-            "shown": _lists(prepared.shown.astype(np.int64)),
+            "scores": object_column(evidence.cpu().tolist()),
+            "shown": object_column(prepared.shown.astype(np.int64).tolist()),
             "image": np.asarray([image.path for image in images], dtype=object),
             "text": np.asarray([", ".join(row) for row in names], dtype=object),
         }
@@ -92,10 +93,3 @@ class Multilabel(SimilarityFamily[MultilabelPrepared, torch.Tensor]):
 
 
 FAMILY = Multilabel()
-
-
-def _lists(rows: np.ndarray) -> np.ndarray:
-    """Return one list per row, (rows,)."""
-    column = np.empty(len(rows), dtype=object)
-    column[:] = [row.tolist() for row in rows]
-    return column

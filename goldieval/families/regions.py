@@ -20,6 +20,7 @@ from goldieval.families.aggregates import measure, strata_columns, ties_of
 from goldieval.families.answers import answer_columns, strata_lists
 from goldieval.families.base import Family, Scored, TaskRun, params_of
 from goldieval.families.classes import rows_of
+from goldieval.families.object_column import object_column
 from goldieval.families.region_candidates import Candidates, OwnTexts, SharedClasses
 from goldieval.families.region_counts import Counts, region_counts
 from goldieval.families.region_prepared import RegionsPrepared, prepared_regions
@@ -103,7 +104,7 @@ class Regions(Family[RegionsPrepared, RegionsEvidence]):
             "rank_low": ranks.low,
             "rank_high": ranks.high,
             "image": _of_images([image.path for image in dataset.images], boxes.image),
-            "box": _lists(boxes.corners),
+            "box": object_column(boxes.corners.tolist()),
             **_answers(prepared, counts),
             **strata_lists(dataset),
         }
@@ -171,13 +172,6 @@ def _answers(prepared: RegionsPrepared, evidence: Counts) -> dict[str, np.ndarra
 
 def _of_images(names: Sequence[str], images: np.ndarray) -> np.ndarray:
     return np.array([names[image] for image in images.tolist()], dtype=object)
-
-
-def _lists(rows: np.ndarray) -> np.ndarray:
-    """Return rows of numbers as a column of lists."""
-    column = np.empty(len(rows), dtype=object)
-    column[:] = rows.tolist()
-    return column
 
 
 def _about_empty(empty: np.ndarray) -> list[str]:

@@ -12,6 +12,7 @@ from goldieval.families.aggregates import strata_columns
 from goldieval.families.answers import answer_columns, strata_lists
 from goldieval.families.base import Prepared
 from goldieval.families.galleries import Gallery
+from goldieval.families.object_column import object_column
 from goldieval.metrics.all_positives_metric import AllPositivesMetric
 from goldieval.metrics.ranks import Ranks
 from goldieval.metrics.registry import metric_of
@@ -90,10 +91,9 @@ class Side:
         """Return the column that names the groups of each query; a language is one of an image as well."""
         if self.name == "t2i":
             return {column: lists[self.rows] for column, lists in strata_lists(dataset).items()}
-        column = np.empty(len(self.rows), dtype=object)
         languages = {name.partition(":")[2]: mask for name, mask in self.strata.items()}
-        column[:] = [[name for name, mask in languages.items() if mask[row]] for row in range(len(self.rows))]
-        return {"strata": column} if dataset.strata else {}
+        groups = [[name for name, mask in languages.items() if mask[row]] for row in range(len(self.rows))]
+        return {"strata": object_column(groups)} if dataset.strata else {}
 
     def _requested(self, params: RetrievalParams) -> dict[str, np.ndarray]:
         """Return the values of each query of the metrics that need the ranks of all positives, by kind."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from goldieval.families.object_column import object_column
 from goldieval.metrics import miou
 from goldieval.records.parts import ClassScore
 
@@ -19,7 +20,7 @@ def area_columns(areas: np.ndarray, suffix: str = "") -> dict[str, np.ndarray]:
         areas: areas of each picture, shape (pictures, 4, classes).
         suffix: end of the names of the columns.
     """
-    return {f"{name}{suffix}": _lists(areas[:, row]) for row, name in enumerate(AREAS)}
+    return {f"{name}{suffix}": object_column(areas[:, row].tolist()) for row, name in enumerate(AREAS)}
 
 
 def class_scores(labels: Sequence[str], totals: np.ndarray) -> dict[str, ClassScore]:
@@ -46,10 +47,3 @@ def _mean_over_heads(scores: np.ndarray) -> np.ndarray:
     with np.errstate(invalid="ignore"):
         mean: np.ndarray = np.where(there, scores, 0).sum(axis=0) / there.sum(axis=0)
     return mean
-
-
-def _lists(areas: np.ndarray) -> np.ndarray:
-    """Return a column of lists, one list of integers per row."""
-    column = np.empty(len(areas), dtype=object)
-    column[:] = areas.tolist()
-    return column

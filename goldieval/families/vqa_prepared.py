@@ -73,8 +73,6 @@ def prepared_questions(task: Task, dataset: Dataset) -> VqaPrepared:
     if dataset.answers is None:
         return prepared
     prepared.answers, prepared.truths = _CHECKS[prepared.rule.truths](prepared, dataset.answers)
-    if params.rule.startswith("mme"):
-        _check_pairs(prepared)
     return prepared
 
 
@@ -118,11 +116,24 @@ def _yes_or_no(prepared: VqaPrepared, answers: np.ndarray) -> _Checked:
     return plain, [[answer] for answer in plain]
 
 
+def _yes_and_no(prepared: VqaPrepared, answers: np.ndarray) -> _Checked:
+    """Return answers in lower case, each of which is yes or no, where a picture has two questions of each subtask."""
+    checked = _yes_or_no(prepared, answers)
+    masks = {name: prepared.dataset.strata.get(name) for name in SUBTASKS}
+    known = {name: None if mask is None else np.flatnonzero(mask) for name, mask in masks.items()}
+    pairs = pair_numbers(prepared.owner, subtasks_of(prepared.types, known))
+    sizes = np.bincount(pairs)
+    if wrong := _named(prepared, lambda row: sizes[pairs[row]] != 2):
+        raise TaskError(f"params.rule: {prepared.rule.name} needs two questions a picture and subtask, unlike {wrong}.")
+    return checked
+
+
 _CHECKS: dict[Truths, Callable[[VqaPrepared, np.ndarray], _Checked]] = {
     "any": _any,
     "annotators": _annotators,
     "letter": _letters,
     "yes or no": _yes_or_no,
+    "yes and no": _yes_and_no,
 }
 
 
@@ -144,16 +155,6 @@ def _check_options(dataset: Dataset) -> None:
     offered = zip(dataset.texts, dataset.options or [], strict=False)
     if many := [text.id for text, options in offered if len(options) > len(LETTERS)]:
         raise TaskError(f"more than {len(LETTERS)} options, which have no letters: {listing(many)}.")
-
-
-def _check_pairs(prepared: VqaPrepared) -> None:
-    """Raise TaskError if a picture does not have two questions of each of its subtasks."""
-    masks = {name: prepared.dataset.strata.get(name) for name in SUBTASKS}
-    known = {name: None if mask is None else np.flatnonzero(mask) for name, mask in masks.items()}
-    pairs = pair_numbers(prepared.owner, subtasks_of(prepared.types, known))
-    sizes = np.bincount(pairs)
-    if wrong := _named(prepared, lambda row: sizes[pairs[row]] != 2):
-        raise TaskError(f"params.rule: {prepared.rule.name} needs two questions a picture and subtask, unlike {wrong}.")
 
 
 def _named(prepared: VqaPrepared, is_wrong: Callable[[int], bool]) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from goldieval.families.aggregates import measure, strata_columns
 from goldieval.families.answers import strata_lists
 from goldieval.families.base import Scored
+from goldieval.families.object_column import object_column
 from goldieval.families.vqa_prepared import VqaPrepared
 from goldieval.families.vqa_submission import submission
 from goldieval.metrics.answer_rules import Rule
@@ -25,38 +26,39 @@ def scored_answers(prepared: VqaPrepared, given: Sequence[str]) -> Scored:
         given: one answer per question.
     """
     dataset, stripped = prepared.dataset, [answer.strip() for answer in given]
+    parsed = [prepared.rule.parsed(answer, prepared.options(row)) for row, answer in enumerate(stripped)]
     images = [dataset.images[row] for row in prepared.owner]
     outcomes = {
         "direction": np.full(len(stripped), "vqa", dtype=object),
-        "sample_id": _column([text.id for text in dataset.texts]),
-        "cluster_id": _column([image.id for image in images]),
+        "sample_id": object_column([text.id for text in dataset.texts]),
+        "cluster_id": object_column([image.id for image in images]),
         "type": prepared.types.astype(object),
-        **_judged(prepared, stripped),
-        "image": _column([image.path for image in images]),
-        "text": _column([text.text for text in dataset.texts]),
+        **_judged(prepared, stripped, parsed),
+        "image": object_column([image.path for image in images]),
+        "text": object_column([text.text for text in dataset.texts]),
         **strata_lists(dataset),
     }
     context = {"cluster": prepared.owner, **_chance(prepared), **strata_columns(dataset, prepared.params.strata)}
     metrics = measure(prepared.task, outcomes, context)
-    cleaned = [prepared.rule.parsed(answer, prepared.options(row)) for row, answer in enumerate(stripped)]
-    files = submission(prepared.params.submission, dataset, cleaned)
+    files = submission(prepared.params.submission, dataset, parsed)
     return Scored(metrics, outcomes, Ties(), _warnings(prepared), files=files)
 
 
-def _judged(prepared: VqaPrepared, given: list[str]) -> dict[str, np.ndarray]:
+def _judged(prepared: VqaPrepared, given: list[str], parsed: list[str]) -> dict[str, np.ndarray]:
     """Return the true answers, the given ones, what of them was compared, and what they earned; all (questions,)."""
     rule, answers, truths = prepared.rule, prepared.answers, prepared.truths
     if answers is None or truths is None:
-        return {"given": _column(given)}
-    parsed = [rule.parsed(answer, prepared.options(row)) for row, answer in enumerate(given)]
+        return {"given": object_column(given)}
     earned = np.array(
         [rule.credit(answer, truths[row], prepared.options(row)) for row, answer in enumerate(given)], dtype=float
     )
     right = earned if rule.truths == "annotators" else earned.astype(bool)
-    if rule.name == "exact" and prepared.dataset.references is None:
-        return {"answer": _plain(rule, answers), "given": _column(parsed), "right": right}
-    columns = {"answer": _column(list(answers)), "given": _column(given), "parsed": _column(parsed), "right": right}
-    return columns | ({"references": _lists(truths)} if prepared.dataset.references is not None else {})
+    several = prepared.dataset.references is not None
+    if rule.name == "exact" and not several:  # the columns that records of this rule have always had
+        return {"answer": _plain(rule, answers), "given": object_column(parsed), "right": right}
+    columns = {"answer": answers.tolist(), "given": given, "parsed": parsed}
+    columns |= {"references": [list(each) for each in truths]} if several else {}
+    return {**{name: object_column(values) for name, values in columns.items()}, "right": right}
 
 
 def _chance(prepared: VqaPrepared) -> dict[str, np.ndarray]:
@@ -77,14 +79,14 @@ def _chance(prepared: VqaPrepared) -> dict[str, np.ndarray]:
 
 def _plain(rule: Rule, answers: np.ndarray) -> np.ndarray:
     """Return true answers as they are compared by rule ``exact``; those of other rules as they are."""
-    return _column([rule.parsed(answer) for answer in answers]) if rule.name == "exact" else answers
+    return object_column([rule.parsed(answer) for answer in answers]) if rule.name == "exact" else answers
 
 
 def _warnings(prepared: VqaPrepared) -> list[str]:
     """Return what makes the numbers differ from those of the whole benchmark."""
     few = sum(len(each) < 4 for each in prepared.truths or []) if prepared.rule.truths == "annotators" else 0
     lines = [f"{few:,} questions have fewer than four annotators, so that no answer earns full credit"] if few else []
-    if not prepared.rule.name.startswith("mme"):
+    if prepared.rule.truths != "yes and no":
         return lines
     strata = prepared.dataset.strata
     for name in ("perception", "cognition"):
@@ -93,16 +95,3 @@ def _warnings(prepared: VqaPrepared) -> list[str]:
             most = f"{HIGHEST * len(there):,.0f}"
             lines.append(f"{name} is the sum of {len(there)} of {len(SUMS[name])} subtasks, at most {most}")
     return lines
-
-
-def _column(values: Sequence[str]) -> np.ndarray:
-    column = np.empty(len(values), dtype=object)
-    column[:] = list(values)
-    return column
-
-
-def _lists(values: Sequence[Sequence[str]]) -> np.ndarray:
-    """Return a column of lists, (questions,)."""
-    column = np.empty(len(values), dtype=object)
-    column[:] = [list(each) for each in values]
-    return column

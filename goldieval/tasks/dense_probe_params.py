@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -48,7 +48,7 @@ class DepthParams(BaseModel):
         return self
 
 
-OF_PROBES = ("epochs", "learning_rates", "heldout")
+OF_PROBES = ("epochs", "learning_rates", "heldout")  # of a frozen tower; cards keep them under --set finetune=true
 OF_FINETUNING = ("iterations", "warmup", "tower_rate", "head_rate", "ratios")
 
 
@@ -73,7 +73,7 @@ class DenseProbeParams(FamilyParams):
         seeds: number of heads that are trained, each from another initialisation and in another order.
         depth: range, crop, head and loss, where the target is depth.
         finetune: whether the whole tower is trained as well, by mmsegmentation's runner; then ``epochs``,
-            ``learning_rates`` and ``heldout`` have no meaning, and the following do.
+            ``learning_rates`` and ``heldout`` have no meaning and are not recorded, and the following do.
         iterations: steps of the fine-tuning.
         warmup: of them, steps in which the learning rates rise linearly; they fall linearly to 0 after that.
         tower_rate: learning rate of the tower.
@@ -116,10 +116,9 @@ class DenseProbeParams(FamilyParams):
     @model_validator(mode="after")
     def _finetuning_fits_together(self) -> DenseProbeParams:
         fields = type(self).model_fields
-        unused = [n for n in (OF_PROBES if self.finetune else OF_FINETUNING) if getattr(self, n) != fields[n].default]
-        if unused:
-            needed = "false: with true the tower is trained as well, and it" if self.finetune else "true: otherwise it"
-            raise ValueError(f"{unused[0]} needs finetune: {needed} has no meaning")
+        unused = [n for n in OF_FINETUNING if getattr(self, n) != fields[n].default]
+        if unused and not self.finetune:
+            raise ValueError(f"{unused[0]} needs finetune: true: otherwise it has no meaning")
         if self.finetune and self.target == "depth" and self.ratios != [1, 1]:
             raise ValueError("ratios other than 1 change depths: give ratios: [1, 1] beside target: depth")
         if self.finetune and self.warmup >= self.iterations:
@@ -128,6 +127,12 @@ class DenseProbeParams(FamilyParams):
             raise ValueError(f"ratios: the first, {self.ratios[0]}, is larger than the second, {self.ratios[1]}")
         return self
 
+    @property
+    def recorded(self) -> dict[str, Any]:
+        """The settings that have a meaning, for the record."""
+        unused = {*(() if self.target == "depth" else ("depth",)), *(OF_PROBES if self.finetune else ())}
+        return self.model_dump(mode="json", exclude=unused)
+
     def mode(self, model_mode: str, requested: str | None = None) -> str:
         """Return the mode: which features a head is fitted to, or that the tower is trained as well."""
-        return "dense-probe:finetuned" if self.finetune else f"dense-probe:{self.features}"
+        return f"dense-probe:{'finetuned-' if self.finetune else ''}{self.features}"

@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from dense_probe_cases import NAMES, Colours, Probe, dataset, numbers, pictures
+import torch
+from dense_probe_cases import NAMES, Colours, Probe, Rectangles, dataset, numbers, pictures
 
 from goldieval.core.errors import StoppedRunError, TaskError
 from goldieval.core.meter import Meter, SilentMeter
+from goldieval.data.masks import IGNORED
 from goldieval.engine.reporter import Reporter
 from goldieval.families import dense_probe_fit
 from goldieval.families.dense_probe_fit import Training
@@ -210,7 +212,7 @@ def test_saved_pictures_show_the_first_test_images() -> None:
 def test_a_class_that_no_training_image_shows_is_a_warning() -> None:
     data = dataset(pictures(9, classes=(0, 1, 2)), TESTED)
     found = Probe(data, params={"learning_rates": [0.03], "seeds": 2}).scored()
-    assert found.warnings == ["1 classes of the test images are in no training image: yellow"]
+    assert found.warnings == ["no training image shows 1 of the classes of the test images: yellow"]
     assert found.classes["yellow"].iou == 0.0
 
 
@@ -239,6 +241,32 @@ def test_features_that_are_not_finite_are_one_line(scale: float) -> None:
     expected = "exceed the range of float16" if scale == 1e6 else "are NaN or infinite"
     with pytest.raises(TaskError, match=f"^patch features {expected}"):
         Probe(DATA, Colours(scale)).scored()
+
+
+def unlabelled(shown: list[Rectangles]) -> list[Rectangles]:
+    return [replace(picture, classes=(IGNORED,)) for picture in shown]
+
+
+def test_features_that_are_no_tensor_are_one_line() -> None:
+    class Arrays(Colours):
+        def dense(self, pixels: torch.Tensor, attention: str) -> Any:
+            return super().dense(pixels, attention).numpy()
+
+    with pytest.raises(TaskError, match=r"^patch features are ndarray, but must be a tensor of torch"):
+        Probe(DATA, Arrays()).scored()
+
+
+def test_faults_of_the_test_split_are_found_before_anything_is_encoded() -> None:
+    with pytest.raises(TaskError, match=r"^no pixel of the test images has a label"):
+        Probe(dataset(TRAIN, unlabelled(TESTED)), Colours(float("nan"))).scored()
+
+
+def test_the_held_out_images_are_named_if_they_hold_all_that_can_be_learned() -> None:
+    ids = [f"i{row}" for row in range(len(TRAIN))]
+    held = set(held_out(ids, 0.25)[0].tolist())
+    trained = [picture if row in held else unlabelled([picture])[0] for row, picture in enumerate(TRAIN)]
+    with pytest.raises(TaskError, match=r"^without the 2 held-out training images, no pixel of the training images"):
+        Probe(dataset(trained, TESTED)).scored()
 
 
 def test_wrong_input_is_one_line() -> None:

@@ -19,6 +19,7 @@ from goldieval import evaluate
 from goldieval.data.masks import IGNORED
 from goldieval.families.mmseg_parts import quiet_import
 from goldieval.models.torch_adapter import module_fingerprint
+from goldieval.tasks.dense_probe_params import OF_FINETUNING, OF_PROBES
 from tests.support import tiny_finetuning
 from tests.support.helpers import goldieval
 from tests.support.rank_commands import Ranks
@@ -54,7 +55,7 @@ def test_the_record_has_two_seeds_and_the_configuration(tmp_path: Path) -> None:
     (record,) = evaluate(model, [str(card(tmp_path))], out=tmp_path / "results")
     assert record.status == "ok", record.reason
     assert module_fingerprint(model.module) == before
-    assert record.task.scoring == "dense-probe:finetuned" and record.values()["miou"] > 0.85
+    assert record.task.scoring == "dense-probe:finetuned-projected" and record.values()["miou"] > 0.85
     probe = record.probe
     assert probe is not None and (probe.method, probe.heads, probe.steps, probe.train) == ("finetuned", 2, 60, 6)
     firsts, lasts = probe.settings["first_losses"], probe.settings["last_losses"]
@@ -94,7 +95,6 @@ def test_a_model_without_a_module_is_not_scored(tmp_path: Path) -> None:
 def test_parameters_that_have_no_meaning_are_refused(tmp_path: Path) -> None:
     file = card(tmp_path)
     for setting, said in {
-        "epochs=3": "epochs needs finetune: false: with true the tower is trained as well, and it has no meaning",
         "warmup=60": "warmup 60 is not less than iterations 60",
         "ratios=[2.0,1.0]": "ratios: the first, 2.0, is larger than the second, 1.0",
         "finetune=false": "iterations needs finetune: true: otherwise it has no meaning",
@@ -102,6 +102,24 @@ def test_parameters_that_have_no_meaning_are_refused(tmp_path: Path) -> None:
     }.items():
         ran = goldieval("run", "--model", MODEL, "--tasks", file, "--set", setting, "--out", tmp_path / "results")
         assert ran.code != 0 and said in " ".join(ran.err.split()), ran.err
+
+
+def test_a_card_for_a_frozen_tower_is_fine_tuned_by_a_setting(tmp_path: Path) -> None:
+    file = card(tmp_path, iterations=4, warmup=1, seeds=1)
+    content = yaml.safe_load(file.read_text())
+    tuned = {name: content["params"].pop(name) for name in OF_FINETUNING if name in content["params"]}
+    content["params"] |= {"finetune": False, "epochs": 3, "learning_rates": [0.5], "heldout": 0.5}
+    (tmp_path / "frozen.yaml").write_text(yaml.safe_dump(content | {"name": "frozen"}))
+    settings = {"finetune": True, **tuned}
+    records = [
+        evaluate(TinyModel(), [str(path)], out=None, overrides=params)[0]
+        for path, params in ((file, {}), (tmp_path / "frozen.yaml", settings))
+    ]
+    assert [record.status for record in records] == ["ok", "ok"], [record.reason for record in records]
+    assert records[0].task.settings == records[1].task.settings
+    assert not set(OF_PROBES) & set(records[1].task.settings)
+    assert records[0].values() == records[1].values()
+    assert "one seed: how much the choice of it matters is not known" in records[1].warnings
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ import logging
 import random
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from torch import nn
 
 from goldieval.core.errors import NotApplicableError, TaskError
 from goldieval.families import dense_probe_finetuned_runner as runner
+from goldieval.families.dense_probe import FAMILY
 from goldieval.families.dense_probe_depth import DepthTarget
 from goldieval.families.dense_probe_finetuned_config import config_text, configuration
 from goldieval.families.dense_probe_finetuned_pictures import Order
@@ -263,7 +265,8 @@ def test_exhausted_memory_says_which_parameter_to_lower(monkeypatch: pytest.Monk
 
 def test_more_than_255_classes() -> None:
     tuning = tiny_tuning(iterations=2, warmup=1)
-    many = replace(tuning, classes=[f"c{n}" for n in range(300)])
+    target: Any = SimpleNamespace(outputs=300)
+    many = replace(tuning, classes=[f"c{n}" for n in range(300)], target=target)
     assert many.trained(Steps(), 0).weights["decode_head.conv_seg.weight"].shape == (300, 8, 1, 1)
 
 
@@ -275,3 +278,10 @@ def test_the_tower_stays_in_evaluation_mode() -> None:
 
     tower = tiny_tuning(model=Dropping()).tower().train()
     assert tower.training and tower.norm.training and not tower.tower.drop.training
+
+
+def test_a_task_about_tokens_is_refused_for_a_model_without_before_any_work() -> None:
+    mode = tiny_params(features="tokens").mode("global")
+    with pytest.raises(NotApplicableError, match=r"no patch_features\(pixels\)\. Use --set features=projected"):
+        FAMILY.check_model(TinyModel(), mode)
+    FAMILY.check_model(TinyModel(), tiny_params().mode("global"))

@@ -22,7 +22,8 @@ def test_cards_know_every_rule_by_the_name_of_its_module() -> None:
     assert rule_names() == sorted(get_args(RuleName))
     kinds = {name: rule_of(name).truths for name in rule_names()}
     assert {kinds[name] for name in kinds if name.startswith(("vqa", "vizwiz"))} == {"annotators"}
-    assert kinds["letter"] == "letter" and kinds["mme"] == kinds["yes-no"] == "yes or no" and kinds["exact"] == "any"
+    assert kinds["letter"] == "letter" and kinds["yes-no"] == "yes or no" and kinds["exact"] == "any"
+    assert kinds["mme"] == kinds["mme-lmms-eval"] == "yes and no"
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -120,7 +121,7 @@ def tiny_tuning(
         model=model,
         features=lambda windows: model.dense(windows, "plain"),
         params=tiny_params(**changes),
-        target=predicts,
+        target=predicts or SimpleNamespace(outputs=len(CLASSES)),
         classes=CLASSES if predicts is None else [],
         rows=range(6),
         ids=[f"p{row}" for row in range(6)],

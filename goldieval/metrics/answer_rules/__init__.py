@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-Truths = Literal["any", "annotators", "letter", "yes or no"]
+Truths = Literal["any", "annotators", "letter", "yes or no", "yes and no"]
 
 
 class Parsed(Protocol):
@@ -42,7 +42,8 @@ class Rule:
     Attributes:
         name: as cards write it.
         truths: what the true answers are: ``any`` of them is right; the answers of ``annotators``, on each of whom
-            the credit depends; the ``letter`` of an option; ``yes or no``.
+            the credit depends; the ``letter`` of an option; ``yes or no``; ``yes and no``, one each to the two
+            questions of a pair. It decides which metrics a task has.
         parsed: what of a generated answer is compared.
         credit: the share in 0..1 that a generated answer earns.
     """

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-TRUTHS = "yes or no"
+TRUTHS = "yes and no"
 READ = 4
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from goldieval.metrics.answer_rules import mme
 
-TRUTHS = "yes or no"
+TRUTHS = "yes and no"
 SHORT = {"y": "yes", "n": "no"}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from goldieval.metrics.answer_rules import rule_of
 from goldieval.metrics.definitions.accuracy import hits_of
 from goldieval.metrics.mean_of_strata import MeanOfStrata
 from goldieval.metrics.metric import Metric
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from goldieval.metrics.paired_result import Paired
     from goldieval.metrics.query_values import Columns, QueryValues
 
-RULE = "mme"
+PAIRS = "yes and no"  # true answers of rules by which this benchmark is judged
 SUM_LABELS = {"perception": "perception", "cognition": "cognition", "mme_total": "perception + cognition"}
 BY_COIN = (0.5, 0.25)  # of single questions, and of both questions of a pair, that a coin gets right
 
@@ -34,7 +35,7 @@ class AccuracyPlus(Metric):
     def names(cls, params: Any) -> list[str]:
         """Return the whole and every subtask."""
         names = ["accuracy_plus", *(f"accuracy_plus_{stratum}" for stratum in params.strata)]
-        return names if params.rule.startswith(RULE) else []
+        return names if rule_of(params.rule).truths == PAIRS else []
 
     def guess(self, columns: Columns) -> float | None:
         """Return what a coin gets."""
@@ -75,7 +76,7 @@ class SumOfSubtasks(MeanOfStrata):
         from goldieval.metrics.question_pairs import SUMS
 
         there = [name for name, subtasks in SUMS.items() if set(subtasks) & set(params.strata)]
-        return there if params.rule.startswith(RULE) else []
+        return there if rule_of(params.rule).truths == PAIRS else []
 
     @property
     def label_format(self) -> str:  # type: ignore[override]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from goldieval.metrics.answer_rules import rule_of
 from goldieval.metrics.metric import Metric
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 LABELS = {"precision": "precision", "recall": "recall", "f1": "F1", "yes_rate": "answers yes"}
 ORDER = tuple(LABELS)
-RULE = "yes-no"
+SINGLE = "yes or no"  # true answers of rules by which such questions are judged
 
 
 class YesNoScore(Metric):
@@ -31,7 +32,8 @@ class YesNoScore(Metric):
     def names(cls, params: Any) -> list[str]:
         """Return the scores of the whole and of every stratum, where questions are answered yes or no."""
         groups = ["", *(f"_{stratum}" for stratum in params.strata)]
-        return [f"{score}{group}" for score in LABELS for group in groups] if params.rule.startswith(RULE) else []
+        names = [f"{score}{group}" for score in LABELS for group in groups]
+        return names if rule_of(params.rule).truths == SINGLE else []
 
     @property
     def kind(self) -> str:
@@ -130,7 +132,7 @@ class MeanYesNoScore(YesNoScore):
     @classmethod
     def names(cls, params: Any) -> list[str]:
         """Return the means, where there are several groups; that of accuracy is a kind of its own."""
-        several = params.rule.startswith(RULE) and len(params.strata) > 1
+        several = rule_of(params.rule).truths == SINGLE and len(params.strata) > 1
         return [f"mean_{score}" for score in ("accuracy", *LABELS)] if several else []
 
     @property
