@@ -56,7 +56,7 @@ def test_one_question_about_several_images_is_no_ambiguity(tmp_path: Path) -> No
         picture(tmp_path / "data" / f"{number}.png", number)
         rows.append({"image": f"{number}.png", "question": "Is it red?", "answer": "yes"})
     (tmp_path / "data" / "t.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    found = seen(card(tmp_path, "vqa", {"reader": "questions", "file": "t.jsonl"}))
+    found = seen(card(tmp_path, "vqa", {"reader": "questions", "file": "t.jsonl", "answer": "answer"}))
     assert found.counts == {"images": 2, "texts": 2} and found.repeated is None
     assert not any("ambiguous" in line for line in found.attention)
 
