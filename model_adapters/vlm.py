@@ -8,8 +8,11 @@ chat template is rendered once, within limits of memory and time.
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+from packaging.version import Version
 
 from goldieval.core.declared_sizes import check_outline
 from goldieval.core.errors import GoldievalError
@@ -34,6 +37,7 @@ from model_adapters.vlm_layout import STORED_NAMES
 from model_adapters.vlm_prompts import FORMS, prompt_form
 
 KIND = "AutoModelForImageTextToText"
+LEAST = "5.0"  # release of transformers; line 4 reads the rows of pictures that are 1 or 3 pixels high as channels
 DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 
 
@@ -43,13 +47,14 @@ def load(spec: ModelSpec, options: LoadOptions) -> Model:
     """Load a model and its processor.
 
     Raises:
-        GoldievalError: The folder or repository does not exist; weights are pickled, quantised, damaged or do not match
-            their config; the model does not answer prompts about pictures, or requires code; its chat template is
-            unusable; or files are missing under ``--offline``.
+        GoldievalError: The folder or repository does not exist; transformers is too old; weights are pickled,
+            quantised, damaged or do not match their config; the model does not answer prompts about pictures, or
+            requires code; its chat template is unusable; or files are missing under ``--offline``.
     """
     requested = _template(spec)
     drop = standard_options(spec).drop
     place, revision, weights = locate_model(spec)
+    _check_release(spec)
     folder = Path(place) if Path(place).is_dir() else fetched_folder(place, revision, options)
     check_folder(folder, weights)
     check_no_code(folder)
@@ -78,6 +83,16 @@ def load(spec: ModelSpec, options: LoadOptions) -> Model:
         raise GoldievalError(f"model {spec.text!r}: {error}") from error
     except Exception as error:  # transformers raises many types
         raise GoldievalError(f"model {spec.text!r} cannot be loaded: {informative_line(error)}") from error
+
+
+def _check_release(spec: ModelSpec) -> None:
+    """Raise GoldievalError if the installed transformers is too old."""
+    installed = version("transformers")
+    if Version(installed) < Version(LEAST):
+        raise GoldievalError(
+            f"model {spec.text!r}: vlm needs transformers {LEAST} or later, and {installed} is installed: "
+            f'pip install -U "transformers>={LEAST}"'
+        )
 
 
 def _template(spec: ModelSpec) -> str | None:
