@@ -128,7 +128,7 @@ class PromptInputs:
         row = Row(number, prompt, {name: part for name, part in made.items() if name not in self._unused})
         if row.tokens + longest > self.context:
             raise TaskError(self._too_long(prompt, f"{row.tokens + longest:,} tokens"))
-        if unknown := set(row.inputs["input_ids"].unique().tolist()) - self._pictures - set(range(self._known)):
+        if unknown := set(row.inputs["input_ids"].flatten().tolist()) - self._pictures - set(range(self._known)):
             raise TaskError(
                 f"the prompt {prompt[:SHOWN]!r} has the token {min(unknown):,}, but the model knows {self._known:,}: "
                 "its tokenizer is that of another model."
