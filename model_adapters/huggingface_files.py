@@ -134,6 +134,8 @@ def fetched_folder(repository: str, revision: str, options: LoadOptions, weights
 
 
 def informative_line(error: BaseException) -> str:
-    """Return the first informative line; messages of transformers have many lines."""
-    lines = (line.strip() for line in str(error).splitlines())
-    return f"{type(error).__name__}: {next((line for line in lines if len(line) > 10), '')}"[:300]
+    """Return the first informative line, with the next if it ends with a colon; transformers writes many lines."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    lines = [line for line in lines if len(line) > 10][:2]
+    shown = " ".join(lines) if lines and lines[0].endswith(":") else "".join(lines[:1])
+    return f"{type(error).__name__}: {shown}"[:300]

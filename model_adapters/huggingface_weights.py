@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +43,11 @@ def from_folder(
         use_safetensors=True,
         dtype=getattr(torch, precision),
         output_loading_info=True,
+        ignore_mismatched_sizes=True,  # refused below, by name
         **how,
         **({"config": config} if config is not None else {}),
     )
+    _check_shapes(report["mismatched_keys"])
     missing, more = sorted(report["missing_keys"]), report["unexpected_keys"]
     if missing or drop:
         stored = read(folder)
@@ -111,6 +113,14 @@ def _taken(
     return module, note
 
 
+def _check_shapes(mismatched: Collection[Sequence[Any]]) -> None:
+    """Raise GoldievalError if there are tensors of other shapes, each given as its name, its shape, the config's."""
+    if mismatched:
+        name, stored, wanted = min((str(name), tuple(stored), tuple(wanted)) for name, stored, wanted in mismatched)
+        more = f"; {len(mismatched) - 1:,} more tensors do not fit" if len(mismatched) > 1 else ""
+        raise GoldievalError(f"{name} has the shape {stored}, but {wanted} by its config{more}.")
+
+
 def _check_tensors(folder: Path, module: Any, more: Collection[str]) -> None:
     """Refuse tensors that transformers would silently drop or cast, such as adapters and integers.
 
@@ -126,9 +136,14 @@ def _check_tensors(folder: Path, module: Any, more: Collection[str]) -> None:
         raise GoldievalError(f"{len(mixed):,} unexpected tensors, for example {mixed[0]}. Merge adapters first.")
     for file in sorted(folder.glob("*.safetensors")):
         with safe_open(str(file), framework="pt") as content:
-            kinds = {key: content.get_slice(key).get_dtype() for key in content.keys() if key in own}  # noqa: SIM118
-        whole = [key for key, kind in kinds.items() if own[key].is_floating_point() and kind[0] not in "FB"]
+            kinds = {key: content.get_slice(key).get_dtype() for key in content.keys()}  # noqa: SIM118
+        whole = [key for key, kind in kinds.items() if _should_be_floating(key, own) and kind[0] not in "FB"]
         if whole:
             raise GoldievalError(
                 f"{whole[0]} is {kinds[whole[0]]}, not floating point. Quantised weights are not supported."
             )
+
+
+def _should_be_floating(key: str, own: Mapping[str, Any]) -> bool:
+    """Return whether a stored tensor is to be in floating point; its name may be that of an older version."""
+    return own[key].is_floating_point() if key in own else key.endswith((".weight", ".bias"))

@@ -32,6 +32,7 @@ from model_adapters.huggingface_files import (
 )
 from model_adapters.huggingface_weights import from_file, from_folder
 from model_adapters.no_code import check_no_code, no_code
+from model_adapters.vlm_files import check_processor_files
 from model_adapters.vlm_layout import STORED_NAMES
 from model_adapters.vlm_prompts import FORMS, prompt_form
 
@@ -57,6 +58,7 @@ def load(spec: ModelSpec, options: LoadOptions) -> Model:
     folder = Path(place) if Path(place).is_dir() else fetched_folder(place, revision, options)
     check_folder(folder, weights)
     check_no_code(folder)
+    check_processor_files(folder)
     how = {"local_files_only": True, "trust_remote_code": False}
     try:
         with quietly(), no_code(), offline():

@@ -11,14 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from goldieval.core.errors import TaskError, first_line
 from goldieval.core.precision import full_float32
 from goldieval.core.transfers import upload
 from goldieval.models.adapter import ModelInfo
+from model_adapters.vlm_generation import AreNumbers
 from model_adapters.vlm_identity import Identity
-from model_adapters.vlm_inputs import PromptInputs, Row, batches_of, joined
+from model_adapters.vlm_inputs import SHOWN, PromptInputs, Row, batches_of, joined
 
 if TYPE_CHECKING:
     from PIL import Image
+
+# What transformers raises where config, processor, generation config and weights are not those of one model.
+MISFITS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
 class PromptedModel:
@@ -69,12 +74,17 @@ class PromptedModel:
         """Answer prompts; see ``goldieval.models.adapter.Instructed``.
 
         Raises:
-            TaskError: A prompt contains a mark of a picture, or is too long for the model.
+            TaskError: A prompt is too long for the model, or has tokens that it does not know; the model computes NaN;
+                or its parts do not fit.
         """
         answers = [""] * len(prompts)
-        for batch in batches_of(self.inputs.rows(pictures, prompts, longest)):
-            for row, ids in zip(batch, self._generated(batch, longest), strict=True):
-                answers[row.number] = self.inputs.decoded(ids)
+        try:
+            for batch in batches_of(self.inputs.rows(pictures, prompts, longest)):
+                for row, ids in zip(batch, self._generated(batch, longest), strict=True):
+                    answers[row.number] = self.inputs.decoded(ids)
+        except MISFITS as error:
+            said = f"{type(error).__name__}: {first_line(error)}"
+            raise TaskError(f"the model cannot answer ({said}): config, processor and weights do not fit.") from error
         return answers
 
     def _generated(self, batch: Sequence[Row], longest: int) -> torch.Tensor:
@@ -84,11 +94,22 @@ class PromptedModel:
             name: upload(part.to(dtype) if part.is_floating_point() else part, self.device)
             for name, part in joined(batch).items()
         }
-        made: torch.Tensor = self._twin().generate(**inputs, do_sample=False, num_beams=1, max_new_tokens=longest)
+        numbers = AreNumbers()
+        made: torch.Tensor = self._twin().generate(
+            **inputs, do_sample=False, num_beams=1, max_new_tokens=longest, logits_processor=[numbers]
+        )
+        if (wrong := numbers.first_wrong()) is not None:
+            raise TaskError(self._no_number(batch[wrong]))
         made, prompt = made.cpu(), batch[0].tokens
         starts = torch.cat([row.inputs["input_ids"] for row in batch])
         repeats = made.shape[1] >= prompt and torch.equal(made[:, :prompt], starts)  # decoders repeat the prompt
         return made[:, prompt:] if repeats else made
+
+    def _no_number(self, row: Row) -> str:
+        advice = (
+            "use --precision bf16 or fp32" if self._precision == "fp16" else "its config or its processor is damaged"
+        )
+        return f"the model computes NaN in {self._precision} for the prompt {row.prompt[:SHOWN]!r}: {advice}."
 
     def _twin(self) -> Any:
         """Return this thread's modules, which share all tensors with those of the model."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
 
 # Ids, and tokens that must or must not be generated, such as the marks of pictures.
 KEPT = (
@@ -70,3 +73,21 @@ def _greedy(own: Any, tokenizer: Any) -> Any:
 def _left_out(own: Any) -> list[str]:
     given = {name: getattr(own, name, None) for name in NEUTRAL}
     return [f"{name} {given[name]}" for name in NEUTRAL if given[name] not in (None, False, NEUTRAL[name])]
+
+
+class AreNumbers:
+    """Watches a generation for NaN, of which the largest would be a token like any other."""
+
+    def __init__(self) -> None:
+        self._wrong: torch.Tensor | None = None
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """Return the scores of the next token, shape (rows, tokens), as they are."""
+        wrong = scores.isnan().any(dim=1)
+        self._wrong = wrong if self._wrong is None else self._wrong | wrong
+        return scores
+
+    def first_wrong(self) -> int | None:
+        """Return the first row of the batch for which NaN was computed; None if there is none."""
+        rows = [] if self._wrong is None else self._wrong.nonzero().flatten().tolist()
+        return rows[0] if rows else None

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from goldieval.core.declared_sizes import CONTEXT
 from goldieval.core.errors import TaskError
-from model_adapters.vlm_prompts import PromptForm, picture_marks
+from model_adapters.vlm_plain_text import PlainText
+from model_adapters.vlm_prompts import PromptForm
 
 if TYPE_CHECKING:
     import torch
 
 LETTERS = 100  # characters of a token, at most, in a text that could still fit
 SHOWN = 60  # characters of a prompt in an error
+PICTURE_IDS = ("image_token_id", "image_token_index")  # in configs; some models have no embedding for it
 NOT_FOR_GENERATION = frozenset({"labels"})  # PaliGemma's processor makes them
 
 
@@ -27,10 +29,12 @@ class Row:
 
     Attributes:
         number: Its place among the prompts.
+        prompt: The prompt.
         inputs: Arguments of the model by name, each with one prompt; ``input_ids`` has the shape (1, tokens).
     """
 
     number: int
+    prompt: str
     inputs: dict[str, torch.Tensor]
 
     @property
@@ -64,7 +68,9 @@ class PromptInputs:
         self.form, self._processor = form, processor
         text_config = module.config.get_text_config()
         self.context = int(getattr(text_config, "max_position_embeddings", None) or CONTEXT)
-        self._marks = picture_marks(processor)
+        self._plain = PlainText(processor)
+        self._known = _embedded(module)
+        self._pictures = {getattr(module.config, name, None) for name in PICTURE_IDS}
         self._unused = NOT_FOR_GENERATION | (
             set() if "token_type_ids" in inspect.signature(module.forward).parameters else {"token_type_ids"}
         )
@@ -79,8 +85,12 @@ class PromptInputs:
     def tokenized(self, prompt: str) -> list[int]:
         """Return the ids of a prompt with the texts around it, the picture as its mark."""
         with self._lock:
-            ids: list[int] = self._processor.tokenizer(self.form.text(prompt), **self._settings)["input_ids"]
+            ids: list[int] = self._processor.tokenizer(self.text(prompt), **self._settings)["input_ids"]
         return ids
+
+    def text(self, prompt: str) -> str:
+        """Return the whole text of a prompt, whose special tokens are kept apart."""
+        return self.form.text(self._plain.of(prompt))
 
     def decoded(self, ids: torch.Tensor) -> str:
         """Return an answer without special tokens and surrounding white space, given its ids."""
@@ -99,7 +109,7 @@ class PromptInputs:
             longest: Maximum number of tokens of an answer, which the context must hold as well.
 
         Raises:
-            TaskError: A prompt contains a mark of a picture, or is too long; names it.
+            TaskError: A prompt is too long, or has tokens that the model does not know; names it.
         """
         return [
             self._row(number, picture, prompt, longest)
@@ -109,17 +119,20 @@ class PromptInputs:
     def _row(self, number: int, picture: torch.Tensor, prompt: str, longest: int) -> Row:
         from PIL import Image
 
-        if mark := next((mark for mark in self._marks if mark in prompt), None):
-            raise TaskError(f"the prompt {prompt[:SHOWN]!r} contains {mark!r}, which stands for a picture.")
         if len(prompt) > LETTERS * self.context:
             raise TaskError(self._too_long(prompt, "more"))
         image = Image.fromarray(picture.permute(1, 2, 0).contiguous().numpy())
-        text = self.form.text(prompt)
+        text = self.text(prompt)
         with self._lock:
             made = self._processor(images=[image], text=[text], return_tensors="pt", **self._settings)
-        row = Row(number, {name: part for name, part in made.items() if name not in self._unused})
+        row = Row(number, prompt, {name: part for name, part in made.items() if name not in self._unused})
         if row.tokens + longest > self.context:
             raise TaskError(self._too_long(prompt, f"{row.tokens + longest:,} tokens"))
+        if unknown := set(row.inputs["input_ids"].unique().tolist()) - self._pictures - set(range(self._known)):
+            raise TaskError(
+                f"the prompt {prompt[:SHOWN]!r} has the token {min(unknown):,}, but the model knows {self._known:,}: "
+                "its tokenizer is that of another model."
+            )
         return row
 
     def _too_long(self, prompt: str, tokens: str) -> str:
@@ -127,6 +140,11 @@ class PromptInputs:
             f"the prompt {prompt[:SHOWN]!r} is too long: with its picture and the answer it takes {tokens}, and the "
             f"model reads {self.context:,} tokens."
         )
+
+
+def _embedded(module: Any) -> int:
+    """Return the number of tokens that a model has embeddings for."""
+    return int(module.get_input_embeddings().weight.shape[0])
 
 
 def batches_of(rows: Sequence[Row]) -> list[list[Row]]:

@@ -119,7 +119,7 @@ def _write(proposal: Proposal, dry_run: bool, data_dir: str) -> None:
         console.print(Text(line), soft_wrap=True)
     done = "would write" if dry_run else "wrote"
     options = f"{proposal.options}{data_dir}"
-    command = f"goldieval run --model random{options} --tasks {shell_argument(str(proposal.file))}"
+    command = f"goldieval run --model {proposal.model}{options} --tasks {shell_argument(str(proposal.file))}"
     console.print(Text(f"{done} {tilde(proposal.file)}; run it: {command}"), soft_wrap=True)
 
 

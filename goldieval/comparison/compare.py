@@ -21,6 +21,8 @@ from goldieval.tasks.card import Task
 from goldieval.tasks.catalogue import Catalogue
 from goldieval.tasks.plugins import model_families
 
+UNFINISHED = "every task of both failed, see goldieval show."
+
 
 def compare(
     a: str | Path,
@@ -80,7 +82,7 @@ def compare(
     notes += catalogue.faults
     if not rows:
         reasons = "; ".join(line.rstrip(".") for line in [*refused, *notes, *untested])
-        raise GoldievalError(f"nothing to compare: {reasons}")
+        raise GoldievalError(f"nothing to compare: {reasons or UNFINISHED}")
     curve = curve_of(_with_averages(sides, averages, catalogue.tasks)) if curves else []
     return Comparison(side_a, side_b, rows, kept, notes + untested, refused, curve)
 

@@ -21,15 +21,15 @@ AnswerAs = Literal["index", "letter", "text"]
 
 def question_in(where: str, row: Row, column: str) -> str:
     """Return the question of a row. Raises TaskError if it is missing, empty or too long."""
-    return _bounded(where, column, text_in(where, row, column, ()))
+    return bounded(where, column, text_in(where, row, column, ()))
 
 
 def optional_text(where: str, row: Row, column: str, separator: str = ", ") -> str:
     """Return a text, or the texts of a list joined by the separator; empty if there is none. Raises TaskError."""
     value = raw_value(where, row, column)
     if isinstance(value, list):
-        return _bounded(where, column, separator.join(_texts(where, column, value)))
-    return "" if value is None or value == "" else _bounded(where, column, text_in(where, row, column, ()))
+        return bounded(where, column, separator.join(_texts(where, column, value)))
+    return "" if value is None or value == "" else bounded(where, column, text_in(where, row, column, ()))
 
 
 def references_in(where: str, row: Row, column: str) -> list[str]:
@@ -87,11 +87,12 @@ def _texts(where: str, column: str, values: list[Any]) -> list[str]:
     for number, value in enumerate(values, start=1):
         if not isinstance(value, str):
             raise TaskError(f"{where}: entry {number} of {column!r} should be a text, but is {str(value)[:40]!r}.")
-        check_encodable(_bounded(where, column, value), f"{where}, column {column!r}")
+        check_encodable(bounded(where, column, value), f"{where}, column {column!r}")
     return values
 
 
-def _bounded(where: str, column: str, text: str) -> str:
+def bounded(where: str, column: str, text: str) -> str:
+    """Return a text of a row. Raises TaskError if it is too long."""
     if len(text) > LONGEST_TEXT:
         raise TaskError(f"{where}: {column!r} has {len(text):,} characters; {LONGEST_TEXT:,} are the most.")
     return text

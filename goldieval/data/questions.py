@@ -17,6 +17,7 @@ from goldieval.data.picture_rows import PictureColumns, is_parquet, missing_file
 from goldieval.data.question_images import ImageTable, RowPictures, StoredPicture, rows_of
 from goldieval.data.question_rows import (
     AnswerAs,
+    bounded,
     letter_in,
     most_frequent,
     optional_text,
@@ -159,4 +160,4 @@ class QuestionsSource(Source):
             return most_frequent(references) if references else None
         if options is not None:
             return letter_in(where, row, self.answer, options, self.answer_as)
-        return text_in(where, row, self.answer, ())
+        return bounded(where, self.answer, text_in(where, row, self.answer, ()))

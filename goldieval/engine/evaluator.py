@@ -17,7 +17,7 @@ from goldieval.core.stop import check_stop, saving_work
 from goldieval.core.timing import timed
 from goldieval.data.remembered import reading_once
 from goldieval.data.roots import data_root, store_root
-from goldieval.engine.applicable import NO_EMBEDDINGS, check_applicable
+from goldieval.engine.applicable import NO_EMBEDDINGS, check_applicable, restated
 from goldieval.engine.averages import averages_of_run, results_of
 from goldieval.engine.check import check_settings
 from goldieval.engine.describe import Describer
@@ -165,6 +165,7 @@ class Evaluator:
         with timed(seconds, "read_data"):
             selection.tasks = [task.override(self.options.overrides) for task in selection.tasks]
             tasks, skipped = self.loader.load(selection)
+            skipped = restated(skipped, loaded)
             plan = Plan(info, tasks, skipped, group_size=self._ranks.size, batching=self.options.batching)
         for planned in list(plan.tasks):
             check_applicable(planned, loaded, plan)

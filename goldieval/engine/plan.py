@@ -80,6 +80,11 @@ class SkippedTask:
         return self.how_to_get.replace(f"data get {command_name(self.task)}", "data get TASK")
 
 
+def not_applicable(reason: str) -> str:
+    """Return why a task is skipped that does not apply to the model."""
+    return f"not applicable: {reason.rstrip('.')}"
+
+
 @dataclass
 class TowerPlan:
     """The work of one tower.
@@ -136,7 +141,7 @@ class Plan:
         """Skip a task that does not apply to the model if a suite selected it; return whether it was skipped."""
         if task.by_suite:
             self.tasks.remove(task)
-            self.skipped.append(SkippedTask(task.task, f"not applicable: {reason.rstrip('.')}", ""))
+            self.skipped.append(SkippedTask(task.task, not_applicable(reason), ""))
         return task.by_suite
 
 

@@ -85,6 +85,25 @@ class Order(torch.utils.data.Sampler[int]):
             yield from torch.randperm(self._pictures, generator=generator).tolist()
 
 
+class Loader(torch.utils.data.DataLoader[Any]):
+    """Reads batches of pictures, in processes that end with ``close``.
+
+    The runner holds them in a reference cycle. When the garbage collector ends such processes, it closes their queues
+    first: they do not hear of it and go on, and each is waited for in vain.
+    """
+
+    _iterating: Any = None
+
+    def __iter__(self) -> Any:
+        self._iterating = super().__iter__()
+        return self._iterating
+
+    def close(self) -> None:
+        """End the processes, if there are any."""
+        if self._iterating is not None and self.num_workers:
+            self._iterating._shutdown_workers()
+
+
 class Normalise(quiet_import("mmcv.transforms").BaseTransform):  # type: ignore[misc]
     """Converts a picture from BGR to what the image tower accepts, by the model's own normalisation."""
 

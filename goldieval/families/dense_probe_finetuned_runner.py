@@ -12,7 +12,7 @@ import time
 import uuid
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ import torch
 from goldieval.core.errors import TaskError
 from goldieval.core.meter import Meter
 from goldieval.core.stop import stop_requested
+from goldieval.families.dense_probe_finetuned_pictures import Loader
 from goldieval.families.dense_probe_finetuned_state import load_state, save_state
 from goldieval.families.mmseg_parts import quiet_import
 
@@ -124,7 +125,7 @@ def check_finite(losses: torch.Tensor) -> None:
 
 
 def train(
-    config: dict[str, Any], model: Callable[[], torch.nn.Module], loader: Callable[[], Any], progress: Progress
+    config: dict[str, Any], model: Callable[[], torch.nn.Module], loader: Callable[[], Loader], progress: Progress
 ) -> torch.nn.Module:
     """Train a model with a configuration, and return it in evaluation mode.
 
@@ -134,11 +135,11 @@ def train(
         loader: builds the loader of the training pictures.
         progress: continues and saves the training.
     """
-    with contained_runner(config["default_scope"]):
+    with contained_runner(config["default_scope"]), closing(loader()) as pictures:
         runner = ContainedRunner(
             model=model(),
             work_dir=tempfile.gettempdir(),  # nothing is written there
-            train_dataloader=loader(),
+            train_dataloader=pictures,
             train_cfg=config["train_cfg"],
             optim_wrapper=config["optim_wrapper"],
             param_scheduler=config["param_scheduler"],

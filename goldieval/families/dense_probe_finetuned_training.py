@@ -24,7 +24,7 @@ from goldieval.core.units import one_thread
 from goldieval.families.base import TaskRun
 from goldieval.families.dense_probe_finetuned_config import HEAD, NORMALISE, config_text, configuration
 from goldieval.families.dense_probe_finetuned_head import TargetHead
-from goldieval.families.dense_probe_finetuned_pictures import Normalise, Order, Pictures, Sample
+from goldieval.families.dense_probe_finetuned_pictures import Loader, Normalise, Order, Pictures, Sample
 from goldieval.families.dense_probe_finetuned_runner import Progress, contained_runner, train
 from goldieval.families.dense_probe_finetuned_state import trained_tensors
 from goldieval.families.dense_probe_finetuned_tower import PatchFeatures, Tower
@@ -134,11 +134,11 @@ class FineTuning:
         model: nn.Module = quiet_import("mmseg.registry").MODELS.build(parts)
         return model.to(self.device)
 
-    def _loader(self, config: dict[str, Any]) -> Any:
+    def _loader(self, config: dict[str, Any]) -> Loader:
         seed, steps = config["randomness"]["seed"], config["train_pipeline"]
         steps = [Normalise(self.model.normalise) if step["type"] == NORMALISE else step for step in steps]
         pictures = Pictures(self.read, self.rows, self.classes, steps, seed)
-        return torch.utils.data.DataLoader(
+        return Loader(
             pictures,
             batch_size=self.params.batch,
             sampler=Order(len(self.rows), seed),

@@ -20,6 +20,7 @@ GROUPS = {
     "regions": "boxes",
     "shapes": "drawn scenes",
     "shift": "distribution shift",
+    "vqa": "answers to questions",
 }
 
 

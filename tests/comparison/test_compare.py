@@ -10,6 +10,7 @@ import pytest
 from comparison_records import classified, segmented
 from helpers import card, class_folders, goldieval, one_line, retrieval_embeddings, toy_model
 from scipy.stats import binomtest
+from synthetic_records import made, write
 
 import goldieval as library
 from goldieval.core.errors import GoldievalError
@@ -284,3 +285,10 @@ def test_nothing_in_common_is_an_error(tmp_path: Path) -> None:
     classified(tmp_path / "results", "toy:b", hits(10), task="two")
     with pytest.raises(GoldievalError, match=r"nothing to compare: A has no record of two\. To make it: goldieval run"):
         library.compare("toy:a", "toy:b")
+
+
+def test_tasks_that_all_failed_are_an_error_with_a_reason(tmp_path: Path) -> None:
+    failed = [made("cifar10", spec, status="failed", reason="no", metrics={}) for spec in ("toy:a", "toy:b")]
+    write(tmp_path / "results", *failed)
+    with pytest.raises(GoldievalError, match="nothing to compare: every task of both failed"):
+        library.compare("toy:a", "toy:b", tmp_path / "results")

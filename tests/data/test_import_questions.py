@@ -44,6 +44,7 @@ def test_a_table_of_questions_and_the_run_that_it_proposes() -> None:
     shown = "\n".join(lines)
     assert "asked.jsonl: questions, with one answer each in 'answer'" in shown
     assert 'p0.png (8 x 8): question "What is it, 0?"; answer "a thing 0"' in shown
+    assert lines[-1].endswith("run it: goldieval run --model goldiclip --tasks mine.yaml")
     ran = goldieval("run", "--model", "goldiclip", "--no-cache", "--tasks", "mine.yaml")
     assert ran.code == 0 and "accuracy" in ran.out, ran.err
 

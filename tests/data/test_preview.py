@@ -27,7 +27,9 @@ WORDS = TextReader("words", 4, lambda texts: [len(text.split()) for text in text
 
 def card(folder: Path, family: str, source: dict[str, object], **more: object) -> Path:
     file = folder / "mine.yaml"
-    headline = {"zeroshot": "acc1", "retrieval": "t2i_r1", "segmentation": "miou", "probe": "acc1"}[family]
+    headline = {"zeroshot": "acc1", "retrieval": "t2i_r1", "segmentation": "miou", "probe": "acc1", "vqa": "accuracy"}[
+        family
+    ]
     content = {"name": "mine", "family": family, "version": 1, "protocol": "all", "title": "Mine", "licence": "none"}
     file.write_text(yaml.safe_dump(content | {"source": source | {"path": "data"}, "headline": headline} | more))
     return file
@@ -46,6 +48,17 @@ def captions(tmp_path: Path) -> Path:
     (tmp_path / "data" / "t.jsonl").write_text("\n".join(map(json.dumps, rows)))
     source = {"reader": "table", "file": "t.jsonl", "image": "image", "caption": "captions"}
     return card(tmp_path, "retrieval", source)
+
+
+def test_one_question_about_several_images_is_no_ambiguity(tmp_path: Path) -> None:
+    rows = []
+    for number in range(2):
+        picture(tmp_path / "data" / f"{number}.png", number)
+        rows.append({"image": f"{number}.png", "question": "Is it red?", "answer": "yes"})
+    (tmp_path / "data" / "t.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    found = seen(card(tmp_path, "vqa", {"reader": "questions", "file": "t.jsonl", "answer": "answer"}))
+    assert found.counts == {"images": 2, "texts": 2} and found.repeated is None
+    assert not any("ambiguous" in line for line in found.attention)
 
 
 def test_captions_duplicates_and_what_the_context_cuts(captions: Path) -> None:

@@ -235,6 +235,7 @@ WRONG: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "null among answers": ({"answers": ["x", None]}, {"answers": "answers"}, "entry 2 of 'answers' should be a text"),
     "surrogate": ({"answers": ["\ud800"]}, {"answers": "answers"}, "a lone surrogate"),
     "many answers": ({"answers": ["x"] * 1001}, {"answers": "answers"}, "'answers' has 1,001 entries; 1,000 are"),
+    "long answer": ({"answer": "x" * 100_001}, {"answer": "answer"}, "'answer' has 100,001 characters"),
     "no picture": ({"image": None}, {}, "image"),
     "no column": ({}, {"answer": "reply"}, "no column 'reply'"),
     "no such stratum": ({"answer": "…"}, {"strata": ["answer"]}, "which is no name of a group"),

@@ -69,6 +69,17 @@ def test_a_suite_leaves_out_what_does_not_apply(tmp_path: Path) -> None:
     assert plan.images is None and plan.texts is None
 
 
+def test_nobody_is_asked_to_download_what_the_model_cannot_use(tmp_path: Path) -> None:
+    reporter = Plans()
+    suites = "quick,dense,paper-superclip-llava"
+    list(evaluate(Parrot(), suites, out=None, dry_run=True, reporter=reporter, data_dir=tmp_path))
+    (plan,) = reporter.plans
+    useful = {left.task.card.family for left in plan.skipped if left.how_to_get}
+    assert useful == {"vqa"} and not plan.tasks
+    others = {left.reason for left in plan.skipped if left.task.card.family != "vqa"}
+    assert others == {f"not applicable: {NO_EMBEDDINGS.rstrip('.')}"}
+
+
 def test_conditioned_scoring_is_refused() -> None:
     with pytest.raises(GoldievalError, match="no text-conditioned pooling"):
         evaluate(Parrot(), "shapes-vqa,shapes-retrieval", out=None, cache=False, scoring="conditioned")

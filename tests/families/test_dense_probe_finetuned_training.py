@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
 import random
 from dataclasses import replace
 from pathlib import Path
@@ -238,6 +239,7 @@ def test_reading_processes_change_nothing_and_their_errors_are_one_line() -> Non
 
     with pytest.raises(TaskError, match=r"^reading \d.png again: FileNotFoundError$"):
         replace(tuning, read=gone).trained(Steps(), 0)
+    assert not multiprocessing.active_children()
 
 
 def test_nothing_is_asked_of_other_processes(monkeypatch: pytest.MonkeyPatch) -> None:

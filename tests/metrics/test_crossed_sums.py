@@ -74,6 +74,7 @@ def test_one_seed_says_so() -> None:
     assert (found.unreliable, found.seed_error) == (ONE_SEED, None)
 
 
+@pytest.mark.slow
 def test_the_interval_covers_the_score_of_all_images_and_seeds() -> None:
     rng = np.random.default_rng(4)
     truth = float(scores_of(mean_iou_of_sums, maps(2000, 200, rng, by_seed=0.03)).mean())
@@ -105,6 +106,7 @@ def test_a_difference_that_only_one_seed_shows_is_not_significant() -> None:
     assert found.high == 0.0 or (found.high is not None and found.high > 0)
 
 
+@pytest.mark.slow
 def test_p_values_of_equal_models_are_not_too_small() -> None:
     rng = np.random.default_rng(7)
     rejected = 0

@@ -66,8 +66,8 @@ def test_what_lmms_eval_counts_otherwise_in_pope(golden: dict[str, Any]) -> None
 
 def test_the_verdicts_hold_for_rules_with_other_truths(golden: dict[str, Any]) -> None:
     kinds = {rule: rule_of(rule).truths for rule in RULES.values()}
-    wanted = {"ten": "annotators", "one": "any", "options": "letter", "yes-no": "yes or no"}
-    assert all(kinds[rule] == wanted[kind_of(program)] for program, rule in RULES.items())
+    wanted = {"ten": {"annotators"}, "one": {"any"}, "options": {"letter"}, "yes-no": {"yes or no", "yes and no"}}
+    assert all(kinds[rule] in wanted[kind_of(program)] for program, rule in RULES.items())
 
 
 def test_questions_are_the_same_in_every_run() -> None:

@@ -137,9 +137,25 @@ def test_long_prompts_are_answered_until_the_context_is_full_and_named_beyond(ll
             answers(model, [image], [beyond])
 
 
-def test_a_prompt_cannot_bring_a_picture_of_its_own(llava: Path) -> None:
-    with pytest.raises(TaskError, match="'<image>', which stands for a picture"):
-        answers(load_model(f"vlm:{llava}"), pictures(1), ["What is <image>?"])
+@pytest.mark.parametrize("prompt", ["<image> or </s>?", "<<s>s></s", "<|placeholder|>", "<pad>\n<unk>"])
+def test_special_tokens_in_a_prompt_are_text(llava: Path, prompt: str) -> None:
+    model: Any = load_model(f"vlm:{llava}")
+    tokenizer, image = model.inputs._processor.tokenizer, pictures(1)[0]
+    with inference(model):
+        plain, row = model.inputs.rows([model.preprocess(image)] * 2, ["", prompt], LONGEST)
+    special = [
+        [id for id in each.inputs["input_ids"][0].tolist() if id in tokenizer.all_special_ids] for each in (plain, row)
+    ]
+    assert special[0] == special[1]
+    letters = model.inputs.decoded(row.inputs["input_ids"][0])
+    assert "".join(prompt.split()) in "".join(letters.split())
+    assert len(model.prompt_lengths([prompt])) == 1 and answers(model, [image], [prompt])
+
+
+def test_a_prompt_without_special_tokens_is_passed_as_it_is(llava: Path) -> None:
+    model: Any = load_model(f"vlm:{llava}")
+    for prompt in ("a < b > c, <b>bold</b>, </ s>", "[INST] <|x|> ### USER: no ASSISTANT:"):
+        assert model.inputs.text(prompt) == f"USER: <image>\n{prompt} ASSISTANT:"
 
 
 def test_lengths_sort_prompts(llava: Path) -> None:
@@ -325,3 +341,91 @@ def test_modes_come_back(llava: Path) -> None:
         assert not any(part.training for part in model.module.modules())
         model.respond([model.preprocess(pictures(1)[0])], ["no"], 2)
     assert [part.training for part in model.module.modules()] == modes
+
+
+# Damaged folders
+
+
+def changed(folder: Path, file: str, part: str, **values: Any) -> None:
+    """Change values of a part of a JSON file."""
+    content = json.loads((folder / file).read_text())
+    (content[part] if part else content).update(values)
+    (folder / file).write_text(json.dumps(content))
+
+
+def stored(folder: Path, change: Callable[[dict[str, torch.Tensor]], Any]) -> None:
+    """Change the stored tensors."""
+    from safetensors.torch import load_file, save_file
+
+    tensors = load_file(folder / "model.safetensors")
+    change(tensors)
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def whole_numbers(tensors: dict[str, torch.Tensor]) -> None:
+    name = next(name for name in tensors if name.endswith("q_proj.weight"))
+    tensors[name] = tensors[name].to(torch.int8)
+
+
+def other_shape(tensors: dict[str, torch.Tensor]) -> None:
+    tensors[next(name for name in tensors if name.endswith("linear_1.weight"))] = torch.zeros(7, 7)
+
+
+DAMAGES: dict[str, tuple[Callable[[Path], Any], str]] = {
+    "no processor": (lambda folder: (folder / "processor_config.json").unlink(), "holds no preprocessor_config.json"),
+    "no tokenizer": (lambda folder: (folder / "tokenizer.json").unlink(), "holds no tokenizer.json"),
+    "large template": (lambda folder: (folder / "chat_template.jinja").write_text(" " * 1_000_001), "1,000,001 bytes"),
+    "whole numbers": (lambda folder: stored(folder, whole_numbers), "q_proj.weight is I8"),
+    "other shape": (
+        lambda folder: stored(folder, other_shape),
+        r"has the shape \(7, 7\), but \(32, 32\) by its config",
+    ),
+    "type": (lambda folder: changed(folder, "config.json", "text_config", hidden_size="x"), "expected int, got str"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_folder_is_one_line(damage: str, tmp_path: Path) -> None:
+    folder = llava_folder(tmp_path)
+    spoil, line = DAMAGES[damage]
+    spoil(folder)
+    with pytest.raises(GoldievalError, match=line) as caught:
+        load_model(f"vlm:{folder}")
+    assert str(folder) in one_line(str(caught.value))
+
+
+def fewer_words(folder: Path) -> None:
+    changed(folder, "config.json", "text_config", vocab_size=100)
+    stored(
+        folder,
+        lambda tensors: tensors.update(
+            {name: part[:100].clone() for name, part in tensors.items() if "embed_tokens" in name or "lm_head" in name}
+        ),
+    )
+
+
+def no_spread(folder: Path) -> None:
+    changed(folder, "processor_config.json", "image_processor", image_std=[0, 0, 0])
+
+
+def other_patches(folder: Path) -> None:
+    content = json.loads((folder / "processor_config.json").read_text())
+    (folder / "processor_config.json").write_text(json.dumps(content | {"patch_size": 4}))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "line"),
+    [
+        (fewer_words, "the model knows 100"),
+        (no_spread, "computes NaN in fp32 for the prompt 'What"),
+        (other_patches, r"cannot answer \(ValueError: Image features .*do not fit"),
+    ],
+)
+def test_a_model_that_cannot_compute_says_nothing_else(
+    spoil: Callable[[Path], None], line: str, tmp_path: Path
+) -> None:
+    folder = llava_folder(tmp_path)
+    spoil(folder)
+    model = load_model(f"vlm:{folder}")
+    with pytest.raises(TaskError, match=line):
+        answers(model, pictures(2), QUESTIONS[:2])

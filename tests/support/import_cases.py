@@ -54,7 +54,7 @@ def card_of(*arguments: str) -> dict[str, Any]:
     """Import, run the command of the last line with a toy model, and return the card."""
     ran = goldieval("data", "import", *arguments)
     assert (ran.code, ran.err) == (0, ""), ran.out + ran.err
-    command = ran.out.rpartition("run it: goldieval run --model random ")[2].split()
+    command = ran.out.rpartition("run it: goldieval run --model ")[2].split()[1:]
     done = goldieval("run", "--model", toy_model(Path.cwd()), "--no-cache", *command)
     assert done.code == 0, done.out + done.err
     found: dict[str, Any] = yaml.safe_load(Path(command[-1]).read_text())

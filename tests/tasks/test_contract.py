@@ -82,7 +82,7 @@ def test_outcomes_say_which_texts_the_context_cuts(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "example", ["my-descriptions", "my-contrast", "my-probe", "my-boxes", "my-dense-probe", "my-questions"]
+    "example", ["my-descriptions", "my-contrast", "my-probe", "my-boxes", "my-dense-probe", "my-depth", "my-questions"]
 )
 def test_worked_example_of_the_docs_runs(example: str, tmp_path: Path) -> None:
     task = load_card(Path(__file__).parents[2] / "docs/examples" / f"{example}.yaml")

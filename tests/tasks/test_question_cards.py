@@ -39,6 +39,7 @@ def llava(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return llava_folder(tmp_path_factory.mktemp("llava"))
 
 
+@pytest.mark.slow
 def test_every_card_of_questions_is_answered_by_a_chat_model(llava: Path, tmp_path: Path) -> None:
     cards = [str(stand_in(load_card(file), tmp_path / file.stem)) for file in CARDS]
     ran = goldieval("run", "--model", f"vlm:{llava}", "--tasks", ",".join(cards), "--out", tmp_path / "out")

@@ -32,6 +32,8 @@ from goldieval.tasks.catalogue import Catalogue
 
 NAME = re.compile("[a-z0-9][a-z0-9._-]*")
 
+FIRST_MODELS = {"vqa": "goldiclip"}  # an untrained model gives no answers
+
 
 @dataclass(frozen=True)
 class Proposal:
@@ -42,12 +44,14 @@ class Proposal:
         text: Content of the file.
         lines: What was found, what was left out, and some samples.
         options: Options that the first run requires.
+        model: Model of the first run.
     """
 
     file: Path
     text: str
     lines: list[str]
     options: str = ""
+    model: str = "random"
 
 
 def propose_card(
@@ -127,7 +131,8 @@ def proposal_of(
         *sample_lines(prepared.dataset, names or prepared.class_labels),
     ]
     text = NOTE + card_text(content, folder, file.parent, found.location)
-    return Proposal(file, text, lines, " --subset present" if lacking else "")
+    model = FIRST_MODELS.get(content["family"], "random")
+    return Proposal(file, text, lines, " --subset present" if lacking else "", model)
 
 
 def check_options(hints: DetectionHints, name: str | None) -> None:

@@ -15,7 +15,6 @@ from goldieval.data.manage.preview.images import ImageFacts, image_facts
 from goldieval.data.manage.preview.samples import PreviewSample
 from goldieval.data.manage.preview.scored import scored_samples
 from goldieval.data.manage.preview.texts import TextLengths, TextReader, text_lengths
-from goldieval.data.samples import Dataset
 from goldieval.families.base import Prepared
 from goldieval.tasks.card import Task
 
@@ -33,7 +32,7 @@ class Preview:
         images: Facts of all pictures.
         classes: Counts by class, empty without classes.
         texts: Lengths of the texts, None without texts.
-        repeated: Captions that describe several images, None without captions.
+        repeated: Captions that describe several images, None without captions to compare.
         attention: Lines on what to look at before measuring.
     """
 
@@ -73,7 +72,7 @@ def preview(task: Task, root: Path, count: int, reader: TextReader, workers: int
         dataset = prepared.dataset
         images, classes = image_facts(dataset.images, workers), class_counts(prepared)
         texts = text_lengths([text.text for text in prepared.texts or dataset.texts], reader)
-        repeated = _repeated(dataset)
+        repeated = _repeated(prepared)
         return Preview(
             task=task,
             folder=folder,
@@ -88,7 +87,9 @@ def preview(task: Task, root: Path, count: int, reader: TextReader, workers: int
         )
 
 
-def _repeated(dataset: Dataset) -> Repeats | None:
-    if dataset.positives is None or dataset.owner is None:
+def _repeated(prepared: Prepared[Any]) -> Repeats | None:
+    """Count captions of several images; None where no text is compared with images, as with questions to answer."""
+    dataset = prepared.dataset
+    if not prepared.texts or dataset.positives is None or dataset.owner is None:
         return None
     return repeats([text.text.strip() for text in dataset.texts], dataset.owner)
