@@ -48,6 +48,7 @@ MAY_DIFFER = {
     r"outcomes\.sha256": "hash of a file whose columns are compared one by one",
     r"task\.(protocol|title|heading)": "wording",
     r"run\.card|model\.options": "new in 0.2, and names of files",
+    r"files|metrics\.[^.]+\.(sample_error|seed_error|seed_scores)": "new in 0.2; None or empty but for dense probes and predictions",
 }
 # The same of the rows of a training's log.
 LOG_MAY_DIFFER = r"\[\d+\]\.(seconds|.*seconds.*|.*per_second.*|.*memory.*|started|rate|learning_rate)"
