@@ -111,6 +111,7 @@ class RowPictures:
         self._images = QuestionImages()
         self._in_table = _pictures_by_id(folder, table) if table is not None else {}
         self._used: set[str] = set()
+        self._file_of: dict[str, str] = {}  # id to file, of pictures in files
 
     def row_of(self, where: str, row: dict[str, Any], stored: StoredPicture | None) -> int:
         """Return the index of the image of a row.
@@ -121,7 +122,7 @@ class RowPictures:
             stored: The picture that the row contains, if any.
 
         Raises:
-            TaskError: There is no such picture.
+            TaskError: There is no such picture, or its id is that of another file.
         """
         id = text_in(where, row, self._image_id, ()) if self._image_id else ""
         if self._table is not None:
@@ -129,7 +130,12 @@ class RowPictures:
         if stored is not None:
             return self._images.by_id(id, stored) if id else self._images.by_content(stored)
         ((source, path),) = self._files.of(self._folder, where, row)
-        id = id or posixpath.normpath(path)  # ``./a.png`` is ``a.png``
+        name = posixpath.normpath(path)  # ``./a.png`` is ``a.png``
+        id = id or name
+        if (known := self._file_of.setdefault(id, name)) != name:
+            raise TaskError(
+                f"{where}: the image id {id[:40]!r} is that of {known} in an earlier row, and of {name} here."
+            )
         return self._images.by_id(id, ImageSample(id, source, path))
 
     def _named(self, where: str, id: str, table: ImageTable) -> StoredPicture:

@@ -201,6 +201,17 @@ def test_a_users_own_table_names_image_files(tmp_path: Path) -> None:
     assert "asked.jsonl:1" in refused(tmp_path, "questions", file="asked.jsonl", **options)
 
 
+def test_an_image_id_names_one_file(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        picture(tmp_path / name)
+    rows = [{"id": "7", "image": name, "question": "What?"} for name in ("a.png", "./a.png", "b.png")]
+    json_lines(tmp_path / "asked.jsonl", rows[:2])
+    assert owners(read(tmp_path, "questions", file="asked.jsonl", image_id="id")) == ["7", "7"]
+    json_lines(tmp_path / "asked.jsonl", rows)
+    said = refused(tmp_path, "questions", file="asked.jsonl", image_id="id")
+    assert "asked.jsonl:3: the image id '7' is that of a.png in an earlier row, and of b.png here." in said
+
+
 def test_columns_of_the_type_sequence_are_mappings_of_lists(tmp_path: Path) -> None:
     parquet(tmp_path / "0.parquet", {"image": images(1), "question": ["What?"], "answers": [{"answer": ["a", "b"]}]})
     assert read(tmp_path, "questions", file="0.parquet", answers="answers").references == [["a", "b"]]
