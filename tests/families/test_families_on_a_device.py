@@ -23,7 +23,14 @@ from goldieval.scoring import conditioned, cosine, windows
 # Most waits of the host that one more picture may cause, with three pictures in a batch. Tokens are copied to the host
 # after each batch, with the number of unsound ones; a map of classes after each picture; answers after each batch;
 # ranks and scores of boxes after each batch of pictures or, of crops, of boxes, of which a picture has 2.5.
-PER_PICTURE = {"conditioned": 2 / 3, "shortlist": 2 / 3, "dense": 1.0, "generate": 2 * 2 / 3, "global": 0.0}
+PER_PICTURE = {
+    "conditioned": 2 / 3,
+    "shortlist": 2 / 3,
+    "dense": 1.0,
+    "generate": 2 * 2 / 3,
+    "respond": 0.0,
+    "global": 0.0,
+}
 # Of a dense probe that keeps nothing: features of each of 4 windows, in 2 epochs of 4 heads and for a prediction.
 PER_PICTURE |= {"dense-probe": 4 * 2 * 4 + 4 + 1}
 PER_PICTURE |= {"roi": 2 / 3, "crop": 2.5 * 2 / 3}

@@ -26,6 +26,7 @@ from goldieval.engine.options import Options
 from goldieval.engine.reporter import Reporter
 from goldieval.engine.task_run import LoadedTaskRun
 from goldieval.families.base import Scored, family_of
+from goldieval.models.adapter import ModelInfo
 from goldieval.models.inputs import Batching
 from goldieval.scoring.cosine import exact
 from goldieval.tasks.card import Task
@@ -124,6 +125,9 @@ class Everything:
 
 class Chat(Everything):
     """The same as a model that follows instructions and takes pictures of any size."""
+
+    def describe(self) -> ModelInfo:
+        return ModelInfo("chat", "chat", "fingerprint", "image", "text")
 
     def preprocess(self, image: Image.Image) -> torch.Tensor:
         pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)
