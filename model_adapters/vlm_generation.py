@@ -89,5 +89,5 @@ class AreNumbers:
 
     def first_wrong(self) -> int | None:
         """Return the first row of the batch for which NaN was computed; None if there is none."""
-        rows = [] if self._wrong is None else self._wrong.nonzero().flatten().tolist()
-        return rows[0] if rows else None
+        rows = [] if self._wrong is None else self._wrong.tolist()
+        return rows.index(True) if True in rows else None

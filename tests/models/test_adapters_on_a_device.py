@@ -136,7 +136,7 @@ def test_answers_to_prompts_are_those_of_the_cpu_in_the_precision_of_the_weights
             answers = model.respond(pixels, prompts, 6)
         assert {call.dtype for call in report.attention} == {torch.float32 if precision == "fp32" else torch.bfloat16}
         stalls = Counter({event: n for event, n in report.stalls.items() if event.package != "transformers"})
-        assert sum(stalls.values()) <= 2, by_line(stalls)  # one copy of the answers for each length of prompts
+        assert sum(stalls.values()) <= 2, by_line(stalls)  # answers, and whether all are of numbers
     cpu: Any = load_model(f"vlm:{folder}", precision=precision)
     with inference(cpu):
         assert answers == cpu.respond(pixels, prompts, 6)
