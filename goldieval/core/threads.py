@@ -5,11 +5,33 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 Batch = TypeVar("Batch")
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+@contextmanager
+def thread_pool(workers: int, **options: Any) -> Iterator[ThreadPoolExecutor]:
+    """Open threads for a generator; they are waited for at the end, except where it is closed before its end.
+
+    The garbage collector may close a generator, in any thread and while that thread starts. Python would then hold the
+    lock that joining another thread needs.
+
+    Args:
+        workers: Number of threads.
+        options: Further arguments of ``ThreadPoolExecutor``.
+    """
+    pool, is_closed = ThreadPoolExecutor(workers, **options), False
+    try:
+        yield pool
+    except GeneratorExit:
+        is_closed = True
+        raise
+    finally:
+        pool.shutdown(wait=not is_closed, cancel_futures=is_closed)
 
 
 def map_ahead(function: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[tuple[Item, Result]]:
@@ -20,7 +42,7 @@ def map_ahead(function: Callable[[Item], Result], items: Iterable[Item], workers
         items: Taken one at a time.
         workers: Number of threads; at most two more results than that are held at a time.
     """
-    with ThreadPoolExecutor(workers) as pool:
+    with thread_pool(workers) as pool:
         pending: deque[tuple[Item, Future[Result]]] = deque()
         for item in items:
             pending.append((item, pool.submit(function, item)))

@@ -15,6 +15,8 @@ from functools import cache, partial
 from threading import local
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from goldieval.core.threads import thread_pool
+
 if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
 
@@ -87,7 +89,7 @@ def unit_pool(device: str, workers: int | None) -> Iterator[Units]:
         if workers == 1:
             yield _one_by_one
             return
-        with ThreadPoolExecutor(workers, initializer=_use_one_thread) as pool:
+        with thread_pool(workers, initializer=_use_one_thread) as pool:
             yield partial(_in_threads, pool, workers)
 
 

@@ -6,7 +6,8 @@ A head that was interrupted continues after the last epoch whose state was kept,
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass, field
 
 import torch
@@ -87,9 +88,10 @@ class Training:
             meter.advance(state.steps)
             for epoch in range(epochs, self.params.epochs):
                 order = shuffled(windows, plan.seed, epoch)[: per_epoch * self.params.batch]
-                for batch in self._batches(order):
-                    self._make_step(state, batch, rate_of(state.steps, steps, plan.rate))
-                    meter.advance(1)
+                with closing(self._batches(order)) as batches:
+                    for batch in batches:
+                        self._make_step(state, batch, rate_of(state.steps, steps, plan.rate))
+                        meter.advance(1)
                 self._keep(plan, epoch + 1, state)
         return state.head
 
@@ -104,7 +106,7 @@ class Training:
         head = new_head(features.shape[-1], self.prepared.target.outputs, plan.seed, self.device)
         return state_with(head, decay), 0
 
-    def _batches(self, order: list[Window]) -> Iterator[list[WindowData]]:
+    def _batches(self, order: list[Window]) -> Generator[list[WindowData], None, None]:
         """Yield the windows of one epoch in batches, with features and truths that are read ahead."""
         target, params = self.prepared.target, self.params
 
