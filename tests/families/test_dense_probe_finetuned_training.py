@@ -230,6 +230,7 @@ def test_models_that_cannot_be_trained() -> None:
 
 
 def test_reading_processes_change_nothing_and_their_errors_are_one_line() -> None:
+    of_others = set(multiprocessing.active_children())
     alone = tiny_tuning(iterations=5, warmup=1).trained(Steps(), 0)
     tuning = tiny_tuning(iterations=5, warmup=1, workers=2)
     assert same(alone, tuning.trained(Steps(), 0))
@@ -239,7 +240,7 @@ def test_reading_processes_change_nothing_and_their_errors_are_one_line() -> Non
 
     with pytest.raises(TaskError, match=r"^reading \d.png again: FileNotFoundError$"):
         replace(tuning, read=gone).trained(Steps(), 0)
-    assert not multiprocessing.active_children()
+    assert set(multiprocessing.active_children()) <= of_others
 
 
 def test_nothing_is_asked_of_other_processes(monkeypatch: pytest.MonkeyPatch) -> None:
