@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from goldieval.core.errors import TaskError, first_line
-from goldieval.core.precision import full_float32
 from goldieval.core.transfers import upload
 from goldieval.models.adapter import ModelInfo
+from goldieval.models.torch_adapter import evaluating
 from model_adapters.vlm_generation import AreNumbers
 from model_adapters.vlm_identity import Identity
 from model_adapters.vlm_inputs import SHOWN, PromptInputs, Row, batches_of, joined
@@ -119,13 +119,5 @@ class PromptedModel:
                 self._own.module = copy.deepcopy(self.module, {id(tensor): tensor for tensor in tensors}).eval()
         return self._own.module
 
-    @contextmanager
-    def inference(self) -> Iterator[None]:
-        was_training = [part for part in self.module.modules() if part.training]
-        self.module.eval()
-        try:
-            with torch.inference_mode(), full_float32() if self._precision == "fp32" else nullcontext():
-                yield
-        finally:
-            for part in was_training:
-                part.training = True
+    def inference(self) -> AbstractContextManager[None]:
+        return evaluating(self.module, self._precision)

@@ -83,7 +83,7 @@ class StoredArrays:
             return True
         except OSError as error:
             reason = error.strerror or error
-            LOG.warning("%s: %s; further patch features are computed when they are needed", self._folder, reason)
+            LOG.warning("%s: %s; nothing more is kept there, and the rest is computed again", self._folder, reason)
         with self._lock:
             self._sizes.pop(key, None)
             self._full = True

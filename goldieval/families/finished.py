@@ -14,8 +14,8 @@ class Parts(Protocol):
     """Finished parts of the work on one task, such as its pictures, by number; kept until its record is written.
 
     Attributes:
-        folder: where a family may keep files of its own, which are removed with the parts; made by whoever writes one.
-            None if nothing is kept.
+        folder: folder for files of the family, removed together with the parts; whoever writes a file creates it. None
+            if nothing is kept.
     """
 
     folder: Path | None

@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 import torch
 
 from goldieval.core.errors import TaskError
-from goldieval.families.vqa_prepared import LETTERS, VqaPrepared, option_letter
+from goldieval.data.question_rows import LETTERS
+from goldieval.families.vqa_prepared import VqaPrepared, option_letter
 from goldieval.models.adapter import Generative, Instructed, Model
 from goldieval.models.inputs import DECODED_AHEAD, stacked
 from goldieval.tasks.vqa_params import PLACES, VqaParams

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import string
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from goldieval.core.errors import TaskError, listing
+from goldieval.data.question_rows import LETTERS
 from goldieval.data.samples import Dataset
 from goldieval.families.aggregates import check_strata
 from goldieval.families.base import Prepared, params_of
@@ -17,8 +17,6 @@ from goldieval.metrics.answer_rules import Rule, Truths, rule_of
 from goldieval.metrics.question_pairs import SUBTASKS, pair_numbers, subtasks_of
 from goldieval.tasks.card import Task
 from goldieval.tasks.vqa_params import VqaParams
-
-LETTERS = string.ascii_uppercase
 
 
 @dataclass(kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib.metadata import PackageNotFoundError, version
 
 import torch
@@ -133,19 +133,29 @@ class TorchAdapter:
             features: torch.Tensor = self.module.encode_text(upload(tokens, self.device))  # type: ignore[operator]
         return features
 
-    @contextmanager
-    def inference(self) -> Iterator[None]:
-        was_training = [part for part in self.module.modules() if part.training]
-        self.module.eval()
-        try:
-            with torch.inference_mode(), full_float32() if self.precision == "fp32" else nullcontext():
-                yield
-        finally:
-            for part in was_training:
-                part.training = True
+    def inference(self) -> AbstractContextManager[None]:
+        return evaluating(self.module, self.precision)
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, dtype=DTYPES[self.precision], enabled=self.precision != "fp32")
+
+
+@contextmanager
+def evaluating(module: nn.Module, precision: str) -> Iterator[None]:
+    """Set a module to evaluation mode without gradients, float32 in full where that is the precision, and back.
+
+    Args:
+        module: the model.
+        precision: ``fp32``, ``bf16`` or ``fp16``.
+    """
+    was_training = [part for part in module.modules() if part.training]
+    module.eval()
+    try:
+        with torch.inference_mode(), full_float32() if precision == "fp32" else nullcontext():
+            yield
+    finally:
+        for part in was_training:
+            part.training = True
 
 
 def exchanges(part: nn.Module) -> bool:

@@ -47,7 +47,7 @@ class VqaParams(FamilyParams):
         rule: how an answer is compared with the true ones, a module of ``goldieval.metrics.answer_rules``: ``exact``
             (lower case, surrounding white space removed); ``vqa`` (several annotators, the official evaluation),
             ``vqa-submitted`` (the same of an answer cleaned as LLaVA submits it), ``vqa-evalai`` (all answers cleaned:
-            TextVQA), ``vqa-lavis`` (the official evaluation before 2018), ``vizwiz``; ``gqa``; ``letter`` (of an
+            TextVQA), ``vqa-lavis`` (another state of the official evaluation), ``vizwiz``; ``gqa``; ``letter`` (of an
             option: ScienceQA); ``yes-no`` (POPE); ``mme`` (two questions per picture and subtask). ``vqa`` and the last
             four have a form ``-lmms-eval`` each.
         prompt: what a model that follows instructions is asked, with the places ``{question}``, ``{options}`` (a line

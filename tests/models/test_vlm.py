@@ -1,4 +1,4 @@
-"""Models that answer prompts: the answers of transformers' own generate, in any batch, and nothing of strangers."""
+"""Models that answer prompts: answers equal those of transformers, in any batch, and no code of a folder is run."""
 
 from __future__ import annotations
 

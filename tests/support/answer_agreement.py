@@ -18,7 +18,7 @@ SAME = 1e-9
 
 RULES = {
     "vqa official": "vqa",
-    "vqa official before 2018": "vqa-lavis",
+    "vqa official, LAVIS": "vqa-lavis",
     "vqav2 lmms-eval 0.2": "vqa-submitted",
     "vqav2 lmms-eval": "vqa-lmms-eval",
     "vizwiz lmms-eval": "vqa-evalai",

@@ -38,7 +38,7 @@ class Annotated:
 
 
 def vqa_lavis(questions: Questions) -> list[float]:
-    """VQA's own vqaEval.py as it was before 2018, whose file LAVIS contains."""
+    """VQA's own vqaEval.py in the state whose file LAVIS contains."""
     truths = {
         row: {
             "question_type": "",
@@ -72,12 +72,12 @@ def _of_mappings(task: Any, questions: Questions) -> list[float]:
 
 
 def vqa_lmms_before(questions: Questions) -> list[float]:
-    """lmms-eval 0.2 on VQAv2: it cleans the answer, and then judges as VQA's own vqaEval.py does since 2018."""
+    """lmms-eval 0.2 on VQAv2: it cleans the answer, and then judges by its copy of VQA's own vqaEval.py."""
     return _of_mappings(lmms_before("vqav2"), questions)
 
 
 def vqa_official(questions: Questions) -> list[float]:
-    """VQA's own vqaEval.py since 2018: what lmms-eval 0.2 does without its clean-up of the answer."""
+    """VQA's own vqaEval.py in the state of lmms-eval 0.2: what that does without its clean-up of the answer."""
     task = lmms_before("vqav2")
 
     class OneLine(task.EvalAIAnswerProcessor):  # type: ignore[misc, name-defined]
@@ -159,7 +159,7 @@ def _as_script(file: Path, arguments: list[str]) -> None:
 
 CREDITS: dict[str, tuple[str, Callable[[Questions], list[float]]]] = {
     "vqa official": ("ten", vqa_official),
-    "vqa official before 2018": ("ten", vqa_lavis),
+    "vqa official, LAVIS": ("ten", vqa_lavis),
     "vqav2 lmms-eval 0.2": ("ten", vqa_lmms_before),
     "vqav2 lmms-eval": ("ten", vqa_lmms),
     "vizwiz lmms-eval": ("ten", strings_lmms("vizwiz_vqa", "vizwiz_vqa_process_results")),

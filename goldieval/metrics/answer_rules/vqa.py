@@ -1,8 +1,8 @@
 """VQA accuracy by the official evaluation: answers are normalised only where annotators disagree.
 
 Where all annotators gave the same answer, an answer must equal it to the letter: ``Two`` is wrong where all wrote
-``two``. This is the evaluation as GT-Vision-Lab/VQA has had it since 2018, and as version 0.2 of lmms-eval applied it
-to VQAv2 after a clean-up of its own (rule ``vqa-submitted``).
+``two``. Version 0.2 of lmms-eval has a copy of this state of the evaluation, which it applied to VQAv2 after a clean-up
+of its own (rule ``vqa-submitted``). Another state of it is the rule ``vqa-lavis``.
 """
 
 from __future__ import annotations

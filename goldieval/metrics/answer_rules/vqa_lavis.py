@@ -1,4 +1,4 @@
-"""VQA accuracy by the official evaluation before 2018, of which LAVIS has a copy.
+"""VQA accuracy by the official evaluation in the state of which LAVIS (1.0.2) has a copy.
 
 The answer is normalised always. Those of annotators only lose their punctuation, and only where annotators disagree, so
 that an article or a number word of an annotator never matches.
