@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from family_cases import pictures, values
+from family_cases import vqa_task as task
 from helpers import TOY_MODEL, goldieval, records, toy_model
 
 from goldieval.core.errors import TaskError
@@ -21,8 +22,6 @@ from goldieval.models import loading
 from goldieval.models.adapter import Generative, LoadOptions
 from goldieval.models.spec import parse_spec
 from goldieval.records.files import read_outcomes, read_record
-from goldieval.tasks.card import Task
-from goldieval.tasks.card_types import VqaCard
 
 TRUE = ["red", "red", "blue", "yes", "no", "yes"]
 TYPES = ["colour"] * 3 + ["existence"] * 3
@@ -31,21 +30,6 @@ STRATA = {
     "existence": np.array([False] * 3 + [True] * 3),
     "heldout": np.array([False, True, True, False, True, False]),
 }
-
-
-def task(**params: Any) -> Task:
-    card = VqaCard(
-        name="tiny",
-        version=1,
-        protocol="by hand",
-        title="Tiny",
-        licence="none",
-        source={"reader": "folder", "path": "."},  # type: ignore[arg-type]
-        family="vqa",
-        headline="accuracy",
-        params=params,  # type: ignore[arg-type]
-    )
-    return Task(card, Path("card.yaml"))
 
 
 def dataset() -> Dataset:

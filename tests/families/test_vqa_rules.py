@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from family_cases import pictures, values
+from family_cases import vqa_task as task
 
 from goldieval.core.errors import TaskError
 from goldieval.data.samples import Dataset, TextSample
@@ -18,22 +18,6 @@ from goldieval.families.base import Scored
 from goldieval.metrics.question_pairs import SUBTASKS
 from goldieval.metrics.registry import metric_of
 from goldieval.tasks.card import Task
-from goldieval.tasks.card_types import VqaCard
-
-
-def task(headline: str = "accuracy", **params: Any) -> Task:
-    card = VqaCard(
-        name="tiny",
-        version=1,
-        protocol="by hand",
-        title="Tiny",
-        licence="none",
-        source={"reader": "folder", "path": "."},  # type: ignore[arg-type]
-        family="vqa",
-        headline=headline,
-        params=params,  # type: ignore[arg-type]
-    )
-    return Task(card, Path("card.yaml"))
 
 
 def questions(owner: Sequence[int], answers: Sequence[str] | None, **parts: Any) -> Dataset:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from goldieval.data.image_source import NoImage
 from goldieval.data.samples import ImageSample
 from goldieval.families.base import Prepared, Scored
+from goldieval.tasks.card import Task
+from goldieval.tasks.card_types import VqaCard
 
 
 def pictures(count: int) -> list[ImageSample]:
@@ -21,3 +24,19 @@ def compared(family: Any, prepared: Prepared[Any], similarity: Any) -> Scored:
     """The results of a family that compares images with texts, from a similarity."""
     scored: Scored = family.score(prepared, family.compare(prepared, similarity))
     return scored
+
+
+def vqa_task(headline: str = "accuracy", **params: Any) -> Task:
+    """A task of questions by hand."""
+    card = VqaCard(
+        name="tiny",
+        version=1,
+        protocol="by hand",
+        title="Tiny",
+        licence="none",
+        source={"reader": "folder", "path": "."},  # type: ignore[arg-type]
+        family="vqa",
+        headline=headline,
+        params=params,  # type: ignore[arg-type]
+    )
+    return Task(card, Path("card.yaml"))
