@@ -94,7 +94,7 @@ def test_a_folder_that_cannot_be_written_keeps_nothing_and_says_so_once(
     (tmp_path / "file").write_text("")
     kept = StoredArrays(tmp_path / "file" / "arrays", 1e9)
     assert [kept.add(key, ARRAY) for key in "ab"] == [False, False]
-    assert len(caplog.messages) == 1 and "patch features are computed when they are needed" in caplog.messages[0]
+    assert len(caplog.messages) == 1 and "the rest is computed again" in caplog.messages[0]
 
 
 def test_without_a_store_nothing_is_kept() -> None:
