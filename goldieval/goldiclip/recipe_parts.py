@@ -25,6 +25,7 @@ Objective = Literal[
     "grouping",
 ]
 Positive = Annotated[float, Field(gt=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
 NotNegative = Annotated[int, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(gt=0, le=1)]
@@ -61,10 +62,13 @@ class DataSettings(Part):
         shuffle: Samples of such shards that each worker holds in order to shuffle them.
         scenes: Number of unique scenes of the built-in world.
         captions: Captions per image.
-        locals: Local crops per image.
+        locals: Local crops per image: the student's views in distillation.
+        whole_views: Number of local crops, the last ones, that show the whole image.
         local_size: Side of a local crop in pixels.
         global_area: Lowest and highest share of the image that a global crop covers.
         local_area: Lowest and highest share of the image that a local crop covers.
+        redraw: Share of local crops whose background is exchanged for another one; drawn scenes only.
+        jitter: Strength of the change of colours of local crops, from 0 to 1; colour words stay right.
         sentences: Largest number of sentences that a caption joins.
         single_sentences: Number of captions, the last ones, that have one sentence.
         globals: Global crops per image; COSMOS has 2.
@@ -89,6 +93,9 @@ class DataSettings(Part):
     local_size: Count = 32
     global_area: Area = (0.8, 1.0)
     local_area: Area = (0.1, 0.4)
+    whole_views: NotNegative = 0
+    redraw: Fraction = 0.0
+    jitter: Fraction = 0.0
     sentences: Count = MAX_SENTENCES
     single_sentences: NotNegative = 0
     globals: Count = 1
@@ -110,6 +117,16 @@ class DataSettings(Part):
             raise ValueError(f"scenes needs source shapes; {self.source} trains on all samples of path")
         if self.samples is not None and not self.is_stream:
             raise ValueError("samples needs source shards and a path with addresses or commands; files are counted")
+        return self
+
+    @model_validator(mode="after")
+    def _local_crops_can_change(self) -> DataSettings:
+        if self.redraw and self.source != "shapes":
+            raise ValueError(f"redraw needs source shapes: backgrounds of {self.source} are not known; use jitter")
+        if self.whole_views > self.locals:
+            raise ValueError(f"whole_views {self.whole_views} exceeds locals {self.locals}")
+        if (self.redraw or self.jitter) and not self.locals:
+            raise ValueError(f"{'redraw' if self.redraw else 'jitter'} changes local crops, and locals is 0")
         return self
 
     @property

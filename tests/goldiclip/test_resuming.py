@@ -28,11 +28,19 @@ from goldieval.goldiclip.provenance import checkpoint_info
 
 
 @pytest.mark.parametrize(
-    ("muon_lr", "execution"), [(None, {}), (2e-3, {}), (None, {"micro_batches": 3, "checkpointing": 0.5})]
+    ("muon_lr", "execution", "views"),
+    [
+        (None, {}, {}),
+        (2e-3, {}, {"redraw": 0.5, "jitter": 0.5}),
+        (None, {"micro_batches": 3, "checkpointing": 0.5}, {}),
+    ],
 )
-def test_resumed_equals_uninterrupted(tmp_path: Path, muon_lr: float | None, execution: dict[str, Any]) -> None:
+def test_resumed_equals_uninterrupted(
+    tmp_path: Path, muon_lr: float | None, execution: dict[str, Any], views: dict[str, float]
+) -> None:
     """Weights, teacher, centres, document frequencies, loss weights, optimiser and log, to the bit."""
-    chosen = recipe(**EVERYTHING, optimiser=optimiser(muon_lr=muon_lr), execution=execution)
+    data = {**EVERYTHING["data"], **views}
+    chosen = recipe(**{**EVERYTHING, "data": data}, optimiser=optimiser(muon_lr=muon_lr), execution=execution)
     whole = trainer(tmp_path / "whole", chosen)
     end = whole.run()
     with pytest.raises(CutError):

@@ -63,7 +63,7 @@ def tokenizer() -> Tokenizer:
 
 @cache
 def corpus() -> ShapesCorpus:
-    return shapes_corpus(32, 32, tokenizer())
+    return shapes_corpus(32, 32, tokenizer(), foregrounds=True)
 
 
 def recipe(*objectives: str, batch_size: int = 8, **changes: Any) -> Recipe:

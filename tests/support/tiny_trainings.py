@@ -62,7 +62,7 @@ def optimiser(**changes: Any) -> dict[str, Any]:
 
 @cache
 def corpus() -> ShapesCorpus:
-    return shapes_corpus(32, 32, Tokenizer(SIZES["merges"], 77))
+    return shapes_corpus(32, 32, Tokenizer(SIZES["merges"], 77), foregrounds=True)
 
 
 def trainer(out: Path, chosen: Recipe | None = None, resume: bool = False) -> Trainer:

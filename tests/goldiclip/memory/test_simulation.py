@@ -17,16 +17,18 @@ TOLERANCE = 0.01  # of the peak; an allocator also has what kernels use while th
 
 
 @pytest.mark.parametrize(
-    ("batch_size", "execution"),
+    ("batch_size", "changes"),
     [
         (16, {}),
         (16, {"micro_batches": 4}),
         (16, {"checkpointing": 1.0}),
+        (16, {"data": {"redraw": 0.5, "jitter": 0.5}}),
+        (16, {"data": {"jitter": 0.5}}),
         (24, {"micro_batches": 2, "checkpointing": 0.5}),
     ],
 )
-def test_a_simulated_peak_is_that_of_a_real_step(batch_size: int, execution: dict[str, Any]) -> None:
-    recipe = recipe_of(batch_size, **execution)
+def test_a_simulated_peak_is_that_of_a_real_step(batch_size: int, changes: dict[str, Any]) -> None:
+    recipe = recipe_of(batch_size, **changes)
     assert simulated(recipe, device="cpu").bytes == pytest.approx(measured(recipe), rel=TOLERANCE)
 
 
