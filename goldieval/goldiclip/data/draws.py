@@ -49,8 +49,8 @@ def uniform_draws(stream: int, seed: int, step: int, rows: range, shape: tuple[i
     Returns:
         Shape (rows, *shape).
     """
-    words = _words(stream, seed, step, rows, math.prod(shape))
-    return ((words >> np.uint64(11)) * 2.0**-53).reshape(len(rows), *shape)
+    words = _words(stream, seed, step, rows, math.prod(shape)) >> np.uint64(11)  # as many bits as a float64 has
+    return (words.astype(np.float64) * 2.0**-53).reshape(len(rows), *shape)
 
 
 def _words(stream: int, seed: int, step: int, rows: range, words: int) -> npt.NDArray[np.uint64]:

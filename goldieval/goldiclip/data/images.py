@@ -94,8 +94,8 @@ class CutImages:
         return self.mapped(lambda tensor: tensor[start:stop])
 
     def mapped(self, change: Callable[[torch.Tensor], torch.Tensor]) -> CutImages:
-        crops = map(change, (self.squares, self.global_crops, self.local_crops))
-        return CutImages(*crops, None if self.jitter is None else change(self.jitter))
+        squares, global_crops, local_crops = map(change, (self.squares, self.global_crops, self.local_crops))
+        return CutImages(squares, global_crops, local_crops, None if self.jitter is None else change(self.jitter))
 
 
 @dataclass(frozen=True)

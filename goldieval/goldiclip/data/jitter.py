@@ -15,7 +15,7 @@ from goldieval.goldiclip.data.normalisation import normalised_colours, plain_col
 from goldieval.goldiclip.precision import in_float32
 
 # The largest change by one of them alone, at strength 1. Each of the eight object colours of the drawn world is then
-# still nearest to itself, in RGB and in CIELAB; more of any would make yellow orange, or blue purple.
+# still nearest to itself, in RGB and in CIELAB; changes larger by a third would make yellow orange, and blue purple.
 BRIGHTNESS, CONTRAST, SATURATION, HUE = 0.15, 0.2, 0.3, math.radians(8)
 CHANGES = 4
 MIDDLE = 0.5  # grey that contrast leaves as it is
@@ -63,6 +63,6 @@ def jittered(views: torch.Tensor, maps: torch.Tensor) -> torch.Tensor:
         return views
     with in_float32(views):  # autocast would round colours to a few bits
         colours = plain_colours(views.flatten(0, 1))
-        matrix, offset = maps.flatten(0, 1).split([3, 1], dim=-1)
-        changed = torch.baddbmm(offset, matrix, colours.flatten(2)).clamp(0, 1)
+        flat = maps.flatten(0, 1)
+        changed = torch.baddbmm(flat[..., 3:], flat[..., :3], colours.flatten(2)).clamp(0, 1)
         return normalised_colours(changed.view_as(colours)).view_as(views)
