@@ -39,6 +39,16 @@ def test_a_recipe_changes_another(tmp_path: Path) -> None:
     assert load_recipe("flair-tiny", {"model.embed_dim": 64}).model == base.model.model_copy(update={"embed_dim": 64})
 
 
+def test_a_list_of_objectives_takes_them_with_their_weights(tmp_path: Path) -> None:
+    parent = load_recipe("goldiclip-tiny")
+    named = written(tmp_path, "extends: goldiclip-tiny\nname: mine\nobjectives: [vqa, foils]")
+    assert list(load_recipe(named).objectives.items()) == [(name, parent.objectives[name]) for name in ("vqa", "foils")]
+    for wrong in ("[views]", "[[vqa]]", "[3]"):
+        line = message(written(tmp_path, f"extends: goldiclip-tiny\nname: mine\nobjectives: {wrong}"))
+        assert "mine.yaml: objectives names" in line and "that has softmax, conditioned" in line
+    assert "objectives" in message(written(tmp_path, "extends: goldiclip-tiny\nname: mine\nobjectives: []"))
+
+
 def test_what_cannot_be_extended_or_sized_is_one_line(tmp_path: Path) -> None:
     assert "extends names nothing" in message(written(tmp_path, "extends: nothing\nname: mine"))
     assert "did you mean" in message("flair-tinny").lower() and "ablation/b_clip" in message("flair-tinny")
