@@ -29,8 +29,8 @@ def load_recipe(name: str, changes: dict[str, Any] | None = None, allow_commands
     """Read a shipped recipe by name, or any recipe by path.
 
     ``extends: NAME`` in a recipe inherits from another shipped recipe: objectives and plain values are replaced, the
-    other parts are merged key by key. The number of scenes is not inherited by data other than drawn scenes.
-    ``model.size`` fills in the values of a size.
+    other parts are merged key by key; a list of objectives takes these with their weights. Which scenes are used is not
+    inherited by data other than drawn scenes. ``model.size`` fills in the values of a size.
 
     Args:
         name: Name of a shipped recipe, or path of a YAML file.
@@ -96,16 +96,31 @@ def _extended(file: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
         )
     merged = _extended(parent, (*above, file))
     _drop_scenes(merged, content.get("data"))
+    inherited = merged.get("objectives")
     for key, value in content.items():
         part = isinstance(value, dict) and isinstance(merged.get(key), dict) and key != "objectives"
         merged[key] = {**merged[key], **value} if part else value
+    if isinstance(named := content.get("objectives"), list):
+        merged["objectives"] = _of_parent(named, inherited, file)
     return merged
 
 
+def _of_parent(named: list[Any], inherited: Any, file: Path) -> dict[str, Any]:
+    """Return the objectives that a list names, with the weights that they have in the recipe that is extended."""
+    weights = inherited if isinstance(inherited, dict) else {}
+    if unknown := [name for name in named if not isinstance(name, str) or name not in weights]:
+        raise GoldievalError(
+            f"{file}: objectives names {unknown[0]}, to which the recipe that it extends gives no weight; that has "
+            f"{listing(weights) or 'none'}."
+        )
+    return {name: weights[name] for name in named}
+
+
 def _drop_scenes(content: dict[str, Any], data: Any) -> None:
-    """Remove the number of scenes from a recipe whose ``data`` are files."""
+    """Remove which scenes are used from a recipe whose ``data`` are files."""
     if isinstance(data, dict) and data.get("source", "shapes") != "shapes" and isinstance(content.get("data"), dict):
-        content["data"].pop("scenes", None)
+        for key in ("scenes", "first_scene"):
+            content["data"].pop(key, None)
 
 
 def _sized(model: Any, file: Path) -> Any:
