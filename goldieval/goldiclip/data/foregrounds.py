@@ -31,25 +31,26 @@ class Foregrounds:
         return Foreground(self.opacities[row], int(self.backgrounds[row]))
 
 
-def foregrounds_of(scenes: int, resolution: int, note: Callable[[str], None] = lambda line: None) -> Foregrounds:
-    """Return the foregrounds of the first training scenes; they are drawn once and then read from the cache folder.
+def foregrounds_of(scenes: range, resolution: int, note: Callable[[str], None] = lambda line: None) -> Foregrounds:
+    """Return the foregrounds of training scenes; they are drawn once and then read from the cache folder.
 
     Args:
-        scenes: Number of scenes.
+        scenes: Indices of the scenes, consecutive.
         resolution: Side of a picture in pixels.
         note: Called with a line where drawing takes a while.
     """
     draw = partial(_drawn, scenes, resolution, note)
-    small = scenes * resolution**2 <= MAX_BYTES
-    return Foregrounds(**(cached_parts(foregrounds_file(scenes, resolution), draw) if small else draw()))
+    if len(scenes) * resolution**2 > MAX_BYTES:
+        return Foregrounds(**draw())
+    return Foregrounds(**cached_parts(foregrounds_file(len(scenes), resolution, scenes.start), draw))
 
 
-def _drawn(scenes: int, resolution: int, note: Callable[[str], None]) -> dict[str, torch.Tensor]:
-    opacities = np.empty((scenes, resolution, resolution), dtype=np.uint8)
-    backgrounds = np.empty(scenes, dtype=np.uint8)
+def _drawn(scenes: range, resolution: int, note: Callable[[str], None]) -> dict[str, torch.Tensor]:
+    opacities = np.empty((len(scenes), resolution, resolution), dtype=np.uint8)
+    backgrounds = np.empty(len(scenes), dtype=np.uint8)
     start = 0
     work = partial(_chunk, resolution=resolution)
-    for own, numbers in in_chunks(work, scenes, f"the foregrounds of {scenes:,} scenes", note):
+    for own, numbers in in_chunks(work, scenes, f"the foregrounds of {len(scenes):,} scenes", note):
         rows = slice(start, start := start + len(numbers))
         opacities[rows], backgrounds[rows] = own, numbers
     return {"opacities": torch.from_numpy(opacities), "backgrounds": torch.from_numpy(backgrounds)}

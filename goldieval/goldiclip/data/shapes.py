@@ -10,7 +10,7 @@ from itertools import chain
 import numpy as np
 import torch
 
-from goldieval.data.shapes import draw, foils, long_caption, questions, short_captions
+from goldieval.data.shapes import draw, foils, long_caption, questions, short_captions, split_seeds
 from goldieval.goldiclip.data.corpus import Bad, Extent, Ids, Sample
 from goldieval.goldiclip.data.foregrounds import Foregrounds, foregrounds_of
 from goldieval.goldiclip.data.order import Order, Shuffle
@@ -63,29 +63,36 @@ def shapes_corpus(
     resolution: int,
     tokenizer: Tokenizer,
     note: Callable[[str], None] = lambda line: None,
+    first: int = 0,
     foregrounds: bool = False,
 ) -> ShapesCorpus:
-    """Return the first scenes of the training split; they are drawn once and then read from the cache folder.
+    """Return consecutive scenes of the training split; they are drawn once and then read from the cache folder.
 
     Args:
         scenes: Number of scenes.
         resolution: Side of a picture in pixels.
         tokenizer: Turns texts into token ids.
         note: Called with a line where drawing takes a while.
+        first: The first of the scenes, from 0.
         foregrounds: Whether the scenes are to be shown on other backgrounds than their own.
+
+    Raises:
+        TaskError: The training split has no scenes so far.
     """
-    file = file_of(scenes, resolution, tokenizer)
-    content = cached(file, scenes, resolution, lambda: _drawn(scenes, resolution, tokenizer, note))
-    return ShapesCorpus(*content, foregrounds_of(scenes, resolution, note) if foregrounds else None)
+    wanted = range(first, first + scenes)
+    split_seeds("train", wanted.stop)  # refuses what it does not have
+    file = file_of(scenes, resolution, tokenizer, first)
+    content = cached(file, scenes, resolution, lambda: _drawn(wanted, resolution, tokenizer, note))
+    return ShapesCorpus(*content, foregrounds_of(wanted, resolution, note) if foregrounds else None)
 
 
 Drawn = tuple[torch.Tensor, list[list[Ids]], list[list[tuple[Ids, Ids]]], list[list[list[Ids]]]]
 Chunk = tuple[np.ndarray, list[list[Ids]], list[list[tuple[Ids, Ids]]], list[list[list[Ids]]]]
 
 
-def _drawn(scenes: int, resolution: int, tokenizer: Tokenizer, note: Callable[[str], None]) -> Drawn:
+def _drawn(scenes: range, resolution: int, tokenizer: Tokenizer, note: Callable[[str], None]) -> Drawn:
     job = partial(_chunk, resolution=resolution, tokenizer=tokenizer)
-    return _joined(in_chunks(job, scenes, f"{scenes:,} scenes", note))
+    return _joined(in_chunks(job, scenes, f"{len(scenes):,} scenes", note))
 
 
 def _joined(parts: Iterable[Chunk]) -> Drawn:

@@ -34,19 +34,19 @@ PROBE = "A photo of 3 dogs, it's UPPER case."  # its tokens show how a tokenizer
 SOURCES = ("shapes_cache.py", "shapes.py", "training_scenes.py", "foregrounds.py")
 
 
-def file_of(scenes: int, resolution: int, tokenizer: Tokenizer) -> Path:
-    """Return the file of these scenes, whether or not it exists."""
-    return _file(scenes, resolution, repr((tokenizer.encoder, tokenizer.ids(PROBE))))
+def file_of(scenes: int, resolution: int, tokenizer: Tokenizer, first: int = 0) -> Path:
+    """Return the file of so many scenes from the first on, whether or not it exists."""
+    return _file(f"{first}+{scenes}/{resolution}", repr((tokenizer.encoder, tokenizer.ids(PROBE))))
 
 
-def foregrounds_file(scenes: int, resolution: int) -> Path:
+def foregrounds_file(scenes: int, resolution: int, first: int = 0) -> Path:
     """Return the file of the foregrounds of these scenes, whether or not it exists."""
-    return _file(scenes, resolution, "foregrounds")
+    return _file(f"{first}+{scenes}/{resolution}", "foregrounds")
 
 
-def _file(scenes: int, resolution: int, content: str) -> Path:
+def _file(scenes: str, content: str) -> Path:
     code = sorted(Path(world.__file__).parent.glob("*.py"))
-    digest = hashlib.sha256(f"{scenes}/{resolution}/Pillow {PIL.__version__}".encode())
+    digest = hashlib.sha256(f"{scenes}/Pillow {PIL.__version__}".encode())
     for source in [*code, *map(Path(__file__).with_name, SOURCES)]:
         digest.update(source.read_bytes())
     digest.update(content.encode())

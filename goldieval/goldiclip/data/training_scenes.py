@@ -18,16 +18,18 @@ def training_scene(index: int) -> Scene:
     return sample_scene("train", index, "dominant" if index % DOMINANT_SHARE == 0 else "scene")
 
 
-def in_chunks(work: Callable[[range], Result], scenes: int, what: str, note: Callable[[str], None]) -> Iterator[Result]:
-    """Yield the result of each chunk of the first scenes, in their order.
+def in_chunks(
+    work: Callable[[range], Result], scenes: range, what: str, note: Callable[[str], None]
+) -> Iterator[Result]:
+    """Yield the result of each chunk of scenes, in their order.
 
     Args:
         work: What is done with the indices of a chunk.
-        scenes: Number of scenes.
+        scenes: Indices of the scenes, consecutive.
         what: What is drawn, for the note.
         note: Called with a line where drawing takes a while.
     """
-    chunks = [range(start, min(start + CHUNK, scenes)) for start in range(0, scenes, CHUNK)]
+    chunks = [scenes[start : start + CHUNK] for start in range(0, len(scenes), CHUNK)]
     processes = min(len(chunks), cores())
     if len(chunks) > 1:
         note(f"drawing {what} in {processes} processes; the next run finds them in the cache")
