@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import goldilocks_parts as parts
 import pytest
 import torch
 from accelerate.state import AcceleratorState
@@ -157,6 +158,15 @@ def test_ways_to_execute_a_step_change_neither_its_numbers_nor_its_waits(
     assert_within_budget(steps)
     for ours, theirs in zip(steps, expected, strict=True):
         assert_same(ours.report, theirs, relative=1e-4)
+
+
+def test_scales_heads_and_bounds_of_their_own_wait_for_nothing_more(tmp_path: Path) -> None:
+    own = {"model": parts.MODEL, "teacher": parts.TEACHER, "weighting": parts.WEIGHTING}
+    recipe = scaled("goldiclip-b16", optimiser=FLOAT32, objectives={"softmax": 1.0, "token_classes": 1.0}, **own)
+    steps = on_device(recipe, tmp_path / "device")
+    assert_within_budget(steps)
+    for ours, theirs in zip(steps, on_cpu(recipe, tmp_path / "cpu"), strict=True):
+        assert_same(ours.report, theirs, relative=1e-5)
 
 
 @pytest.mark.parametrize("fused", [None, False])
