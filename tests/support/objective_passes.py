@@ -13,7 +13,7 @@ from objective_cases import SIZES, batch_of, gradients, recipe
 from goldieval.goldiclip.ema import teacher_of
 from goldieval.goldiclip.passes import Passes
 from goldieval.goldiclip.recipe import Recipe
-from goldieval.goldiclip.recipe_parts import Objective
+from goldieval.goldiclip.recipe_losses import Objective
 from goldieval.goldiclip.student import Student
 
 OBJECTIVES: tuple[str, ...] = get_args(Objective)

@@ -13,7 +13,7 @@ from goldieval.core.errors import GoldievalError
 from goldieval.goldiclip.memory.measured import measured
 from goldieval.goldiclip.memory.simulation import simulated
 from goldieval.goldiclip.memory.typical import typical_batch
-from goldieval.goldiclip.recipe_parts import Teacher
+from goldieval.goldiclip.recipe_losses import Teacher
 
 TOLERANCE = 0.01  # of the peak; an allocator also has what kernels use while they run
 
