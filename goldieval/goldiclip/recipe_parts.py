@@ -45,6 +45,7 @@ class DataSettings(Part):
             ``sizes.json`` beside them says.
         shuffle: Samples of such shards that each worker holds in order to shuffle them.
         scenes: Number of unique scenes of the built-in world.
+        first_scene: The first of them, from 0, in the training split of 80,000.
         captions: Captions per image.
         locals: Local crops per image.
         local_size: Side of a local crop in pixels.
@@ -69,6 +70,7 @@ class DataSettings(Part):
     samples: Count | None = None
     shuffle: Count = 2_000
     scenes: Count = SCENES
+    first_scene: NotNegative = 0
     captions: Count = 4
     locals: NotNegative = 0
     local_size: Count = 32
@@ -93,6 +95,8 @@ class DataSettings(Part):
             raise ValueError(f"source {self.source} needs a path")
         if self.source != "shapes" and self.scenes != SCENES:
             raise ValueError(f"scenes needs source shapes; {self.source} trains on all samples of path")
+        if self.source != "shapes" and self.first_scene:
+            raise ValueError(f"first_scene needs source shapes; {self.source} trains on all samples of path")
         if self.samples is not None and not self.is_stream:
             raise ValueError("samples needs source shards and a path with addresses or commands; files are counted")
         return self
