@@ -11,7 +11,7 @@ from torch import nn
 
 from goldieval.core.errors import GoldievalError
 from goldieval.goldiclip.recipe import Recipe
-from goldieval.goldiclip.recipe_parts import MAX_LOGIT_SCALE
+from goldieval.goldiclip.recipe_losses import MAX_LOGIT_SCALE
 from goldieval.goldiclip.student import Student
 
 BLOCKS = (".resblocks.", "decoder.blocks.", "decoder.cross.")  # parts of the names of parameters of transformer blocks

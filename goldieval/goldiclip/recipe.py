@@ -8,20 +8,8 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from goldieval.goldiclip.config import ModelConfig
-from goldieval.goldiclip.recipe_parts import (
-    Count,
-    DataSettings,
-    Evaluation,
-    Execution,
-    LogitScale,
-    Objective,
-    Optimiser,
-    Part,
-    Positive,
-    Teacher,
-    WarmStart,
-    Weighting,
-)
+from goldieval.goldiclip.recipe_losses import LogitScale, Objective, Teacher, WarmStart, Weighting
+from goldieval.goldiclip.recipe_parts import Count, DataSettings, Evaluation, Execution, Optimiser, Part, Positive
 
 CONDITIONED_SCALE = 10.0  # start of a conditioned sigmoid loss of its own
 CONTRASTS: tuple[Objective, ...] = ("softmax", "sigmoid")
@@ -88,7 +76,8 @@ class Recipe(Part):
             raise ValueError(f"objective {min(distils)} needs data.locals of 1 or more")
         if distils and self.teacher.loss == "dino" and not self.model.prototypes:
             raise ValueError(f"objective {min(distils)} with teacher.loss dino needs model.prototypes")
-        self._check_form_of_distillation(distils)
+        if distils and (misfit := self.teacher.misfit(bool(self.model.distillation_head))):
+            raise ValueError(misfit)
         if self.weighting.relative is not None and self.contrast is None:
             raise ValueError("weighting.relative needs objective softmax or sigmoid, by which the others are measured")
         for part in ("token_classes", "cross_modal", "grouping"):
@@ -100,17 +89,6 @@ class Recipe(Part):
             if getattr(self, start) is not None and not self.model.conditioned_scale:
                 raise ValueError(f"{start} needs model.conditioned_scale: true")
         return self
-
-    def _check_form_of_distillation(self, distils: set[Objective]) -> None:
-        """Refuse settings that only the contrastive form of distillation has, where another one is used."""
-        form = self.teacher.loss
-        if not distils or form == "info_nce":
-            return
-        if own := self.teacher.own_settings:
-            raise ValueError(f"teacher.{own[0]} needs teacher.loss info_nce, which it scales; it is {form}")
-        if self.model.distillation_head:
-            why = "it has heads of its own" if form == "dino" else "a head can make all features the same"
-            raise ValueError(f"model.distillation_head needs teacher.loss info_nce; with {form}, {why}")
 
     @model_validator(mode="after")
     def _data_fit(self) -> Recipe:

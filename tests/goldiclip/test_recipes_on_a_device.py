@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import goldilocks_parts as parts
 import pytest
 import torch
 from accelerate.state import AcceleratorState
@@ -171,6 +172,15 @@ def test_views_are_redrawn_and_jittered_on_the_device(tmp_path: Path) -> None:
     plain = on_cpu(scaled("goldiclip-b16", steps=3, optimiser=FLOAT32), tmp_path / "plain")[0].losses
     changed = {name for name, loss in expected[0].losses.items() if loss != plain[name]}
     assert changed == {"distil_agnostic", "distil_conditioned"}
+
+
+def test_scales_heads_and_bounds_of_their_own_wait_for_nothing_more(tmp_path: Path) -> None:
+    own = {"model": parts.MODEL, "teacher": parts.TEACHER, "weighting": parts.WEIGHTING}
+    recipe = scaled("goldiclip-b16", optimiser=FLOAT32, objectives={"softmax": 1.0, "token_classes": 1.0}, **own)
+    steps = on_device(recipe, tmp_path / "device")
+    assert_within_budget(steps)
+    for ours, theirs in zip(steps, on_cpu(recipe, tmp_path / "cpu"), strict=True):
+        assert_same(ours.report, theirs, relative=1e-5)
 
 
 @pytest.mark.parametrize("fused", [None, False])

@@ -17,7 +17,7 @@ from goldieval.goldiclip.features import StepFeatures
 from goldieval.goldiclip.model import GoldiClip
 from goldieval.goldiclip.objective_state import ObjectiveState
 from goldieval.goldiclip.recipe import Recipe
-from goldieval.goldiclip.recipe_parts import Objective
+from goldieval.goldiclip.recipe_losses import Objective
 from goldieval.goldiclip.tokenizer import Tokenizer
 
 B, K, DIM = 4, 3, 32  # images, captions of each, width

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import goldilocks_parts as parts
 import pytest
 import torch
 from helpers import one_line
@@ -40,6 +41,15 @@ EVERYTHING = {
     )
     | {"token_classes": 1.0},
     "weighting": {"kind": "uncertainty", "warm_up": 2},
+}
+
+
+GOLDILOCKS = {
+    "model": {**SIZES, **parts.MODEL},
+    "data": EVERYTHING["data"],
+    "objectives": parts.OBJECTIVES,
+    "weighting": parts.WEIGHTING,
+    "teacher": parts.TEACHER,
 }
 
 
