@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from goldieval.core.errors import GoldievalError
 from goldieval.goldiclip.data import shapes
 from goldieval.goldiclip.data.shapes import ShapesCorpus, shapes_corpus
 from goldieval.goldiclip.data.shapes_cache import cached, file_of
@@ -54,6 +55,17 @@ def test_scenes_are_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
         make(SCENES + 1)
 
 
+def test_scenes_may_begin_later() -> None:
+    """Scene 2 of the split is the first of those that begin with it, and no other scenes are found in the cache."""
+    whole, later = make(), shapes_corpus(SCENES - 2, SIDE, tokenizer(), first=2)
+    assert len(later) == SCENES - 2
+    assert torch.equal(later.pictures, whole.pictures[2:]) and later.foils == whole.foils[2:]
+    assert later.sentences == whole.sentences[2:] and later.questions == whole.questions[2:]
+    assert not torch.equal(make(SCENES - 2).pictures, later.pictures)
+    with pytest.raises(GoldievalError, match="80,001 scenes requested, but the train split has 1 to 80,000"):
+        shapes_corpus(SCENES, SIDE, tokenizer(), first=80_001 - SCENES)
+
+
 def test_groups_of_foils_keep_their_sizes(tmp_path: Path) -> None:
     """Those of the drawn world are four each; those of another one need not be."""
     drawn, file = make(), tmp_path / "scenes.safetensors"
@@ -66,8 +78,9 @@ def test_groups_of_foils_keep_their_sizes(tmp_path: Path) -> None:
 
 def test_everything_that_changes_the_content_changes_the_name(monkeypatch: pytest.MonkeyPatch) -> None:
     files = {file_of(scenes, side, tokenizer(n)) for scenes in (6, 7) for side in (16, 32) for n in (100, 101)}
+    files.add(file_of(SCENES, SIDE, tokenizer(), first=1))
     monkeypatch.setattr("PIL.__version__", "0.0")
-    assert len({*files, file_of(SCENES, SIDE, tokenizer())}) == 9
+    assert len({*files, file_of(SCENES, SIDE, tokenizer())}) == 10
 
 
 def damaged(file: Path) -> None:

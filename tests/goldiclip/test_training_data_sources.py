@@ -326,6 +326,7 @@ def test_real_pictures_at_the_papers_sizes(tmp_path: Path, monkeypatch: pytest.M
         ({"source": "shards", "path": ""}, "source shards needs a path"),
         ({"source": "shapes", "path": "x"}, "path and fields need source jsonl"),
         ({"source": "jsonl", "scenes": 100}, "scenes needs source shapes"),
+        ({"source": "jsonl", "first_scene": 100}, "first_scene needs source shapes"),
         ({"workers": -1}, "workers"),
         ({"source": "video"}, "source"),
     ],

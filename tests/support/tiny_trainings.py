@@ -89,9 +89,10 @@ def cut_at(step: int) -> Callable[[StepReport], None]:
 
 
 def log_of(out: Path) -> list[dict[str, Any]]:
-    """The log without speed and memory, which no two runs share."""
+    """The log without speed, cost and memory, which no two runs share."""
     rows = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
-    return [{key: value for key, value in row.items() if key not in ("rate", "waited", "memory")} for row in rows]
+    own = ("rate", "waited", "memory", "processor")
+    return [{key: value for key, value in row.items() if key not in own} for row in rows]
 
 
 def same(left: Any, right: Any) -> bool:

@@ -10,7 +10,7 @@ from itertools import chain
 import numpy as np
 import torch
 
-from goldieval.data.shapes import draw, foils, long_caption, questions, sample_scene, short_captions
+from goldieval.data.shapes import draw, foils, long_caption, questions, sample_scene, short_captions, split_seeds
 from goldieval.goldiclip.data.corpus import Bad, Extent, Ids, Sample
 from goldieval.goldiclip.data.order import Order, Shuffle
 from goldieval.goldiclip.data.processes import cores, in_processes
@@ -56,30 +56,40 @@ class ShapesCorpus:
 
 
 def shapes_corpus(
-    scenes: int, resolution: int, tokenizer: Tokenizer, note: Callable[[str], None] = lambda line: None
+    scenes: int,
+    resolution: int,
+    tokenizer: Tokenizer,
+    note: Callable[[str], None] = lambda line: None,
+    first: int = 0,
 ) -> ShapesCorpus:
-    """Return the first scenes of the training split; they are drawn once and then read from the cache folder.
+    """Return consecutive scenes of the training split; they are drawn once and then read from the cache folder.
 
     Args:
         scenes: Number of scenes.
         resolution: Side of a picture in pixels.
         tokenizer: Turns texts into token ids.
         note: Called with a line where drawing takes a while.
+        first: The first of the scenes, from 0.
+
+    Raises:
+        TaskError: The training split has no scenes so far.
     """
-    file = file_of(scenes, resolution, tokenizer)
-    return ShapesCorpus(*cached(file, scenes, resolution, lambda: _drawn(scenes, resolution, tokenizer, note)))
+    wanted = range(first, first + scenes)
+    split_seeds("train", wanted.stop)  # refuses what it does not have
+    file = file_of(scenes, resolution, tokenizer, first)
+    return ShapesCorpus(*cached(file, scenes, resolution, lambda: _drawn(wanted, resolution, tokenizer, note)))
 
 
 Drawn = tuple[torch.Tensor, list[list[Ids]], list[list[tuple[Ids, Ids]]], list[list[list[Ids]]]]
 Chunk = tuple[np.ndarray, list[list[Ids]], list[list[tuple[Ids, Ids]]], list[list[list[Ids]]]]
 
 
-def _drawn(scenes: int, resolution: int, tokenizer: Tokenizer, note: Callable[[str], None]) -> Drawn:
-    chunks = [range(start, min(start + CHUNK, scenes)) for start in range(0, scenes, CHUNK)]
+def _drawn(scenes: range, resolution: int, tokenizer: Tokenizer, note: Callable[[str], None]) -> Drawn:
+    chunks = [scenes[start : start + CHUNK] for start in range(0, len(scenes), CHUNK)]
     job = partial(_chunk, resolution=resolution, tokenizer=tokenizer)
     processes = min(len(chunks), cores())
     if len(chunks) > 1:
-        note(f"drawing {scenes:,} scenes in {processes} processes; the next run finds them in the cache")
+        note(f"drawing {len(scenes):,} scenes in {processes} processes; the next run finds them in the cache")
     return _joined(in_processes(job, chunks, processes))
 
 

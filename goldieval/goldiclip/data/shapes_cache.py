@@ -29,10 +29,10 @@ MAX_BYTES = 2**30  # larger corpora are not kept; 80,000 scenes at 64 px fit
 Content = tuple[torch.Tensor, list[list[Ids]], list[list[tuple[Ids, Ids]]], list[list[list[Ids]]]]
 
 
-def file_of(scenes: int, resolution: int, tokenizer: Tokenizer) -> Path:
-    """Return the file of these scenes, whether or not it exists."""
+def file_of(scenes: int, resolution: int, tokenizer: Tokenizer, first: int = 0) -> Path:
+    """Return the file of so many scenes from the first on, whether or not it exists."""
     code = sorted(Path(world.__file__).parent.glob("*.py"))
-    digest = hashlib.sha256(f"{scenes}/{resolution}/Pillow {PIL.__version__}".encode())
+    digest = hashlib.sha256(f"{first}+{scenes}/{resolution}/Pillow {PIL.__version__}".encode())
     for source in [*code, Path(__file__), Path(__file__).with_name("shapes.py")]:
         digest.update(source.read_bytes())
     digest.update(repr((tokenizer.encoder, tokenizer.ids(PROBE))).encode())

@@ -33,7 +33,7 @@ def corpus_of(recipe: Recipe, tokenizer: Tokenizer, note: Callable[[str], None] 
     """
     data = recipe.data
     openers: dict[str, Callable[[], AnyCorpus]] = {
-        "shapes": lambda: shapes_corpus(data.scenes, recipe.model.image_size, tokenizer, note),
+        "shapes": lambda: shapes_corpus(data.scenes, recipe.model.image_size, tokenizer, note, data.first_scene),
         "jsonl": lambda: JsonLines(Path(data.path), tokenizer, data.fields),
         "shards": lambda: Shards(data.path, tokenizer, data.fields, note),
         "stream": lambda: StreamedShards(data.path, data.samples, tokenizer, data.fields, data.shuffle),
