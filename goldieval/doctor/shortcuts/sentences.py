@@ -82,5 +82,5 @@ def _background_sentences() -> DesignedSentences:
         phrases.sentence(BACKGROUND_SENTENCES[p].format(phrases.TEXTURE_PHRASES[TEXTURES[t]][w].format(BACKGROUNDS[c])))
         for c, t, p, w in zip(colour, texture, pattern, phrase, strict=True)
     ]
-    factors = {"background colour": [colour], "background texture": [texture], WORDING: [pattern, phrase]}
+    factors = {"colour": [colour], "texture": [texture], WORDING: [pattern, phrase]}
     return DesignedSentences("backgrounds", texts, factors)
