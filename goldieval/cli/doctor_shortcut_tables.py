@@ -17,7 +17,6 @@ from goldieval.metrics.variance_shares import REST
 from goldieval.report.share_table import ShareRow, ShareTable
 
 NEARER = "nearer"
-SHORT = {"wording": "words"}  # so that the table fits 80 columns
 PARTS = {COLOUR: "colour", TEXTURE: "texture"}
 
 
@@ -66,20 +65,20 @@ def _one_object(rows: list[ShareRow]) -> ShareTable:
             REST: REST,
         },
         (),
-        ("shape", "colour", "place", "size", "fill", BACKGROUND, REST),
+        (BACKGROUND, "shape", "colour", "place", "size", "fill", REST),
         rows,
     )
 
 
 def _sentences(rows: list[ShareRow]) -> ShareTable:
-    names = ("shape", "colour", "texture", "place", "size", "fill", "relation", "wording", REST)
+    names = ("shape", "colour", "texture", "place", "size", "fill", "relation", "words", REST)
     return ShareTable(
         "Sentences: 1,728 about objects, 512 about relations, 144 about backgrounds",
         [
             "of relations, shape and colour are those of both objects; words: which pattern of sentence, or which "
             "words for a relation; rest: synonyms and combinations of attributes."
         ],
-        {name: SHORT.get(name, name) for name in names},
+        {name: name for name in names},
         (),
         names,
         rows,

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from goldieval.core.display import Console, Text, print_json
+from goldieval.core.errors import GoldievalError
+from goldieval.core.files import check_writable
 from goldieval.core.meter import displaying
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ def print_shortcuts(model: str, device: str, offline: bool, html: Path | None, a
     from goldieval.doctor.shortcuts import findings, run
     from goldieval.report.progress import ProgressDisplay
 
+    if html is not None:
+        _check_page(html)
     with displaying(ProgressDisplay(Console(stderr=True)).meter):
         found = list(run.measured(model, device, offline))
         untrained = run.untrained(found)
@@ -46,6 +50,16 @@ def print_shortcuts(model: str, device: str, offline: bool, html: Path | None, a
         _print(each, untrained, console)
     if html is not None:
         console.print(f"page: {html}", soft_wrap=True)
+
+
+def _check_page(html: Path) -> None:
+    """Check that the page can be written, before minutes are spent on what it shows."""
+    try:
+        check_writable(html.parent)
+    except OSError as error:
+        raise GoldievalError(f"--html {html}: {error.strerror or error}.") from error
+    if html.is_dir():
+        raise GoldievalError(f"--html {html}: is a folder; name a file.")
 
 
 def _write_page(html: Path, found: list[Shortcuts], untrained: Shortcuts | None) -> None:

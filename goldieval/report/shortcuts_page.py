@@ -40,7 +40,7 @@ HUES = {
     "fill": "o5",
     "texture": "o6",
     "relation": "r1",
-    "wording": "r2",
+    "words": "r2",
     COMBINED: "rest",
     REST: "rest",
 }

@@ -27,12 +27,13 @@ def summary(found: Shortcuts) -> str:
     """Return one sentence about the image tower's own feature."""
     first = found.scenes[0]
     if first.shares is None:
-        return "Nothing can be said of the image tower."
+        return "Nothing can be said of the image feature: it is the same for all pictures."
     background, objects = (round(100 * first.shares[name].value) for name in (BACKGROUND, OBJECTS))
+    patches = "" if len(found.scenes) > 1 else " The adapter of this model gives no features of patches."
     return (
         f"Of the variance of the image feature, the background explains {background} %, the objects {objects} %. "
-        f"In {round(100 * (first.background_nearer or 0))} % of comparisons another scene on the same background is "
-        "nearer than the same scene on another one (50 %: both count alike)."
+        f"In {100 * (first.background_nearer or 0):.1f} % of comparisons another scene on the same background is "
+        f"nearer than the same scene on another one (50 %: both count alike).{patches}"
     )
 
 
