@@ -12,6 +12,7 @@ Count = Annotated[int, Field(ge=1)]
 Layers = Annotated[int, Field(ge=1, le=LAYERS)]
 DecoderKind = Literal["none", "through_encoder", "in_encoder"]
 Stem = Literal["patch", "overlap"]
+TokenPooling = Literal["mean", "patches"]
 FULL_MERGES = 48894  # merges of CLIP's own BPE file; the vocabulary is then 49,408
 
 
@@ -37,6 +38,8 @@ class ModelConfig(BaseModel):
         decoder_layers: Blocks of the decoder.
         prototypes: Prototypes of the DINO heads; 0 makes none.
         token_classes: Whether there is a head that predicts a caption's tokens from the patches (SuperCLIP).
+        token_pooling: What that head classifies: the ``mean`` of the patches (SuperCLIP), or each of the ``patches``,
+            whose logits are pooled by their logarithm of summed exponentials, so that patches learn what they show.
         cross_modal: Whether there is attention between the modalities (COSMOS).
         grouping: Whether there is a logit scale for grouped patches (DreamLIP).
     """
@@ -60,6 +63,7 @@ class ModelConfig(BaseModel):
     decoder_layers: Layers = 2
     prototypes: Annotated[int, Field(ge=0)] = 0
     token_classes: bool = False
+    token_pooling: TokenPooling = "mean"
     cross_modal: bool = False
     grouping: bool = False
 

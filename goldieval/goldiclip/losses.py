@@ -133,7 +133,8 @@ def token_classes(features: StepFeatures) -> torch.Tensor:
     documents.count(batch.token_ids, len(batch))
     targets = TokenTargets.of(batch.token_ids, batch.token_rows, batch.token_starts, documents.weights())
     parameters, size = tuple(head.parameters()), len(documents.frequency)
-    return token_class_loss(head.logits, head.mean(features.image.raw), targets, size, parameters) - targets.entropy()
+    classified = head.classified(features.image.raw)
+    return token_class_loss(head.logits, classified, targets, size, parameters) - targets.entropy()
 
 
 def foils(features: StepFeatures) -> torch.Tensor:

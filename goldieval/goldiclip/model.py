@@ -13,8 +13,8 @@ from goldieval.goldiclip.config import ModelConfig
 from goldieval.goldiclip.cross_modal import CrossModal, Grouping
 from goldieval.goldiclip.decoder import make_decoder
 from goldieval.goldiclip.dense import at_least_a_patch
+from goldieval.goldiclip.heads import DinoHead, TokenHead
 from goldieval.goldiclip.pooling import TextConditionedPool
-from goldieval.goldiclip.precision import in_float32
 from goldieval.goldiclip.towers import TextTower, VisionTower
 
 TOKENS_PER_CHECK = 4  # after so many, a device is asked whether all answers have ended
@@ -59,7 +59,7 @@ class GoldiClip(nn.Module):
             self.agnostic_head = DinoHead(config.embed_dim, config.prototypes)
             self.conditioned_head = DinoHead(config.embed_dim, config.prototypes)
         if config.token_classes:
-            self.token_head = TokenHead(config.vision_width, config.vocab_size)
+            self.token_head = TokenHead(config.vision_width, config.vocab_size, config.token_pooling)
         if config.cross_modal:
             self.cross_modal = CrossModal(config)
         if config.grouping:
@@ -159,42 +159,3 @@ class GoldiClip(nn.Module):
             if asked and (length := longest_of(answer[:, 1:], end)) <= number:
                 break
         return answer[:, 1 : length + 1]
-
-
-class DinoHead(nn.Module):
-    """DINO's head: MLP, bottleneck of unit norm, prototypes of unit norm; maps (..., dim) to (..., prototypes)."""
-
-    def __init__(self, dim: int, prototypes: int, hidden: int = 256, bottleneck: int = 64) -> None:
-        super().__init__()
-        self.mlp = nn.Sequential(nn.Linear(dim, hidden), nn.GELU(), nn.Linear(hidden, bottleneck))
-        self.prototypes = nn.Parameter(torch.randn(prototypes, bottleneck))
-
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        unit = nn.functional.normalize(self.mlp(features).float(), dim=-1)
-        with in_float32(unit):
-            return unit @ nn.functional.normalize(self.prototypes.float(), dim=-1).T
-
-
-class TokenHead(nn.Module):
-    """SuperCLIP's head (section 3.1): mean of the patch tokens, LayerNorm, one logit per token of the vocabulary."""
-
-    def __init__(self, width: int, vocab_size: int) -> None:
-        super().__init__()
-        self.ln, self.classes = nn.LayerNorm(width), nn.Linear(width, vocab_size)
-        nn.init.normal_(self.classes.weight, std=width**-0.5)
-        nn.init.zeros_(self.classes.bias)
-
-    def forward(self, patches: torch.Tensor) -> torch.Tensor:
-        """Map patch tokens (n, patches, width) to logits (n, vocabulary), float32 also under autocast."""
-        return self.logits(self.mean(patches))
-
-    @staticmethod
-    def mean(patches: torch.Tensor) -> torch.Tensor:
-        """Return the mean of the patch tokens (n, patches, width) in float32, shape (n, width)."""
-        return patches.mean(1, dtype=torch.float32)
-
-    def logits(self, means: torch.Tensor) -> torch.Tensor:
-        """Map means of patch tokens to logits (n, vocabulary) in float32."""
-        with in_float32(means):
-            logits: torch.Tensor = self.classes(self.ln(means))
-        return logits

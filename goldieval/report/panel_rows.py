@@ -59,7 +59,8 @@ class PanelRows:
         return GridPanel(title, labels, [column.metric for column in self.columns], groups)
 
     def _main(self, column: Column) -> Setting | None:
-        of_task = [record for _, record in self.sources.records if record.task.name == column.task and record.metrics]
+        records = [record for _, record in self.sources.records if record.task.name == column.task]
+        of_task = [record for record in records if column.metric in record.metrics]
         fits = [setting_of(record) for record in of_task if fnmatch.fnmatchcase(record.task.scoring, column.scoring)]
         return main_setting(fits, self.sources.protocol(column.task))
 

@@ -82,7 +82,7 @@ class Panel(_Part):
     Attributes:
         title: heading of the panel.
         study: training study whose runs are the rows; None for groups of models.
-        columns: the columns, or ``records`` for the headline of every task that has records.
+        columns: the columns, or ``records`` for the headlines of every task that has records.
         groups: groups of rows; by default those of the table.
     """
 

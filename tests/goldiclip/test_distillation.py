@@ -27,8 +27,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from goldieval.goldiclip.data.batch import Batch
 from goldieval.goldiclip.data.images import CutImages, DrawnImages
 from goldieval.goldiclip.ema import teacher_of, update_teacher
+from goldieval.goldiclip.heads import DinoHead
 from goldieval.goldiclip.losses import compute_losses
-from goldieval.goldiclip.model import DinoHead
 from goldieval.goldiclip.objectives.distillation import DinoLoss, cosine, info_nce
 from goldieval.scoring.conditioned import conditioned_matrix
 

@@ -12,6 +12,7 @@ import torch
 from objective_cases import BIAS, SCALE, seeded, units, vectors
 
 from goldieval.goldiclip.data.draws import drawn_bytes
+from goldieval.goldiclip.heads import TokenHead
 from goldieval.goldiclip.objectives.conditioned import conditioned_sigmoid
 from goldieval.goldiclip.objectives.contrastive import sigmoid_contrastive, softmax_contrastive
 from goldieval.goldiclip.objectives.decoding import IGNORE, decoding_loss
@@ -165,20 +166,44 @@ def test_decoding() -> None:
     )
 
 
-def test_token_classes() -> None:
-    ids = [[1, 5, 7], [3], [], [2, 9], [0, 1, 2, 3], [9], [4, 11]]
+TOKENS = [[1, 5, 7], [3], [], [2, 9], [0, 1, 2, 3], [9], [4, 11]]
+
+
+def token_targets() -> tuple[TokenTargets, torch.Tensor]:
+    """Targets of ``TOKENS``, and the weight of each token; the sixth image has no target with a weight."""
     weights = torch.rand(12, generator=seeded())
-    weights[9] = 0  # the sixth image has no target with a weight
-    rows = torch.tensor([row for row, own in enumerate(ids) for _ in own])
-    starts = torch.tensor([0, *map(len, ids)]).cumsum(0)
-    targets = TokenTargets.of(torch.tensor([id for own in ids for id in own]), rows, starts, weights)
+    weights[9] = 0
+    rows = torch.tensor([row for row, own in enumerate(TOKENS) for _ in own])
+    starts = torch.tensor([0, *map(len, TOKENS)]).cumsum(0)
+    return TokenTargets.of(torch.tensor([id for own in TOKENS for id in own]), rows, starts, weights), weights
+
+
+def test_token_classes() -> None:
+    targets, weights = token_targets()
     head = torch.nn.Linear(D, 12, bias=False)
     agree(
         lambda features, head: token_class_loss(head, features, targets, 12, tuple(head.parameters())),
-        lambda features, head: dense.token_classes(features, head.weight, ids, weights),
+        lambda features, head: dense.token_classes(features @ head.weight.T, TOKENS, weights),
         (vectors(B, D),),
         head,
     )
+
+
+def test_token_classes_of_patches() -> None:
+    """Each patch has its own distribution over tokens and a share in its image; their mixture meets the target."""
+    targets, weights = token_targets()
+    head = TokenHead(D, 12, "patches")
+    agree(
+        lambda patches, head: token_class_loss(head.logits, patches, targets, 12, tuple(head.parameters())),
+        lambda patches, head: dense.token_classes(_mixture(head.classes(head.ln(patches))).log(), TOKENS, weights),
+        (vectors(B, P, D),),
+        head,
+    )
+
+
+def _mixture(logits: torch.Tensor) -> torch.Tensor:
+    """Return the distribution over tokens of the softmax over patches and tokens together, logits (n, p, tokens)."""
+    return logits.flatten(1).softmax(1).view(logits.shape).sum(1)
 
 
 def test_foils() -> None:

@@ -94,15 +94,13 @@ def decoding(states: torch.Tensor, targets: torch.Tensor, vocabulary: torch.Tens
     return F.cross_entropy(states @ vocabulary.T, targets, ignore_index=-100)
 
 
-def token_classes(
-    features: torch.Tensor, head: torch.Tensor, ids: list[list[int]], weights: torch.Tensor
-) -> torch.Tensor:
+def token_classes(logits: torch.Tensor, ids: list[list[int]], weights: torch.Tensor) -> torch.Tensor:
     """Cross-entropy to the weighted, normalised k-hot target; a row without a target counts 0."""
-    hot = torch.zeros(len(ids), len(head), dtype=features.dtype)
+    hot = torch.zeros_like(logits)
     for row, own in enumerate(ids):
-        hot[row, own] = weights[own].to(features.dtype)
+        hot[row, own] = weights[own].to(logits.dtype)
     target = hot / hot.sum(1, keepdim=True).clamp_min(1e-12)
-    return -(target * (features @ head.T).log_softmax(1)).sum(1).mean()
+    return -(target * logits.log_softmax(1)).sum(1).mean()
 
 
 def foils(scores: torch.Tensor, counts: list[int]) -> torch.Tensor:
