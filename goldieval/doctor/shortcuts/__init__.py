@@ -1,0 +1,1 @@
+"""What features encode: shares of their variance that background, colours, shapes and places of drawn scenes explain."""
