@@ -25,7 +25,8 @@ from pathlib import Path
 
 from goldilocks_files import fault_of
 from goldilocks_folders import Folders
-from goldilocks_plan import Plan, Stage, load_plan, rows_with_rates
+from goldilocks_parts import Stage
+from goldilocks_plan import Plan, load_plan, rows_with_rates
 from goldilocks_rates import rates_of
 from goldilocks_runs import Runner
 from goldilocks_start import started
@@ -42,7 +43,9 @@ def main() -> int:
         start, fingerprint = started(plan, folders, options.threads, stop, options.steps)
         if options.measure:
             rates = rates_of(plan, folders, rows_with_rates(list(plan.groups.values())), options.threads, stop)
-            print("\n".join(f"{row}: {seconds * 1000:.0f} ms of a processor per step" for row, seconds in rates.items()))
+            print(
+                "\n".join(f"{row}: {seconds * 1000:.0f} ms of a processor per step" for row, seconds in rates.items())
+            )
     except CutError:
         return _stopped(1)
     except FailedError as error:

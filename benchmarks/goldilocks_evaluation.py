@@ -4,12 +4,14 @@
 
 On the way: all checkpoints on scenes of the validation split, by every way of scoring that the row has; records in
 ``RUN_FOLDER/validation``. With ``--test`` the last checkpoint is also evaluated on the test split; records in
-``RUN_FOLDER/test``. What has a record already is not evaluated again.
+``RUN_FOLDER/test``. What the features of the last checkpoint encode is in ``RUN_FOLDER/shares.json``. What has been done
+already is not done again.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 from collections.abc import Sequence
@@ -19,12 +21,14 @@ from typing import Any
 import yaml
 from goldilocks_plan import load_plan
 
-from goldieval import evaluate
+from goldieval import evaluate, load_model
 from goldieval.core.files import atomic_write
 from goldieval.core.packaged import packaged
+from goldieval.doctor.shortcuts.measure import background_share
 from goldieval.goldiclip.checkpoint import load_weights
 from goldieval.goldiclip.checkpoint_folder import checkpoints
 
+SHARES = "shares.json"
 VALIDATION = "-validation"  # ends the names of cards on the validation split
 
 
@@ -50,6 +54,8 @@ def evaluate_run(run: Path, test: bool) -> None:
         _evaluate(steps[-1:], [*plan.at_the_end.tasks, *decoder_tasks], run / "test" / own, own)
         for way in others:
             _evaluate(steps[-1:], plan.on_the_way.tasks, run / "test" / way, way)
+    if not (run / SHARES).is_file():
+        atomic_write(run / SHARES, json.dumps(_shares(steps[-1])).encode())
     shutil.rmtree(run / "embeddings", ignore_errors=True)
 
 
@@ -64,6 +70,14 @@ def _evaluate(models: Sequence[Path], tasks: Sequence[str], out: Path, way: str)
     if failed or records.models_failed:
         reasons = [f"{record.task.name}: {record.reason}" for record in failed]
         raise SystemExit([*map(str, records.models_failed.values()), *reasons][0])
+
+
+def _shares(checkpoint: Path) -> dict[str, float]:
+    """Return the share of the variance of the global image feature that each attribute of drawn scenes explains."""
+    found = background_share(load_model(f"goldiclip@{checkpoint}"))
+    if found.shares is None:
+        raise SystemExit(f"{checkpoint}: all images have the same feature.")
+    return {name: round(share.value, 5) for name, share in found.shares.items()}
 
 
 def _validation_cards(tasks: Sequence[str], scenes: int, folder: Path) -> list[str]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import statistics
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from goldilocks_evaluation import VALIDATION
+from goldilocks_evaluation import SHARES, VALIDATION
 from pydantic import ValidationError
 from trainings import Planned, versions
 
@@ -29,25 +31,25 @@ class BenchRun(Run):
         start: fingerprint of the weights that it began with.
         versions: versions of goldieval and the libraries.
         epochs: how often it saw each of its scenes.
-        processor_seconds: of the training steps alone, ``training``; of everything, ``all``: start of programs, drawing
-            of scenes, checkpoints and evaluations, where no program was killed.
+        all_processor_seconds: with start of programs, drawing of scenes, checkpoints and evaluations, where no program
+            was killed; ``processor_seconds`` are those of the training steps alone.
         curves: ``step``, and means since the point before, by name such as ``loss/softmax`` and ``weight/softmax``.
         validation: step to way of scoring to values, on scenes of the validation split.
         test: way of scoring to values, on the test split, for the ways that are not in ``records``.
-        shares: shares of the variance of features, by name.
+        shares: share of the variance of the global image feature that each attribute of drawn scenes explains.
     """
 
     start: str
     versions: dict[str, str]
     epochs: float
-    processor_seconds: dict[str, float]
+    all_processor_seconds: float
     curves: dict[str, list[float]]
     validation: dict[int, dict[str, Values]]
     test: dict[str, Values] = {}
-    shares: dict[str, float] = {}
+    shares: dict[str, float]
 
 
-def content_of(planned: Planned, run: Path, start: str, seconds: float, shares: dict[str, float]) -> dict[str, Any]:
+def content_of(planned: Planned, run: Path, start: str, seconds: float) -> dict[str, Any]:
     """Return the content of a run file.
 
     Args:
@@ -55,7 +57,6 @@ def content_of(planned: Planned, run: Path, start: str, seconds: float, shares: 
         run: its folder.
         start: fingerprint of the weights that it began with.
         seconds: processor seconds of everything.
-        shares: shares of the variance of features.
     """
     recipe = planned.whole()
     log = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
@@ -67,20 +68,20 @@ def content_of(planned: Planned, run: Path, start: str, seconds: float, shares: 
     test = {way.name: list(load_results(way)) for way in sorted((run / "test").glob("*"))}
     records = test.pop(recipe.scoring, [])
     images = recipe.optimiser.steps * recipe.optimiser.batch_size
-    training = sum(line["processor"] for line in log)
     return {
         **planned.about,
         "start": start,
         "versions": versions(),
         "images_seen": images,  # without those of the start
-        "images_per_second": round(images / training, 2),  # of processor time
+        "images_per_second": round(statistics.median(line["rate"] for line in log), 2),
         "epochs": round(images / recipe.data.scenes, 2),
-        "processor_seconds": {"training": round(training, 1), "all": round(seconds, 1)},
+        "processor_seconds": round(sum(line["processor"] for line in log), 1),
+        "all_processor_seconds": round(seconds, 1),
         "curves": curves(log),
         "validation": {step: validation[step] for step in sorted(validation)},
         "test": {way: {name: own for record in found for name, own in _values(record).items()}
                  for way, found in test.items()},
-        "shares": shares,
+        "shares": json.loads((run / SHARES).read_text()),
         "recipe": recipe.model_dump(mode="json"),
         "records": [record.model_dump(mode="json", exclude={"outcomes"}) for record in records],
     }  # fmt: skip
@@ -98,7 +99,7 @@ def _is_kept(metric: str, record: Record) -> bool:
 def curves(log: list[dict[str, Any]]) -> dict[str, list[float]]:
     """Return the log of a training as means over equal parts of it."""
     bounds = sorted({round(part * len(log) / POINTS) for part in range(POINTS + 1)})
-    parts = [log[first:last] for first, last in zip(bounds, bounds[1:], strict=False)]
+    parts = [log[first:last] for first, last in pairwise(bounds)]
     found: dict[str, list[float]] = {"step": [part[-1]["step"] for part in parts]}
     for kind in ("losses", "weights"):
         for name in log[-1][kind]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from goldilocks_parts import AtTheEnd, Claim, Gate, Group, OnTheWay, Part, Stage, Start
+from pydantic import ValidationError, model_validator
 from trainings import Planned
 
 from goldieval.core.yaml_files import read_yaml
@@ -15,110 +16,9 @@ from goldieval.goldiclip.recipe_files import load_recipe
 from goldieval.tasks.validation import validation_line
 
 FILE = Path(__file__).with_name("goldilocks.yaml")
-Stage = Literal["length", "choose", "final", "batches", "scenes"]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Start(_Part):
-    """The checkpoint that all rows begin with.
-
-    Attributes:
-        recipe: its recipe.
-        share: least share of pictures whose highest shape word is right.
-        pictures: number of pictures of the validation split on which that is measured.
-    """
-
-    recipe: str
-    share: float
-    pictures: int
-
-
-class Variant(_Part):
-    """How runs of a row differ within a group.
-
-    Attributes:
-        steps: number of steps; None for the length of the study, or for what ``images`` gives.
-        images: number of images seen, instead of ``steps``.
-        batch: images per step; learning rates scale with its square root, the warm-up lasts equally many images.
-        scenes: number of unique scenes.
-        changes: further values of the recipe by dotted key.
-        rows: rows that have this variant; None for all.
-    """
-
-    steps: int | None = None
-    images: int | None = None
-    batch: int | None = None
-    scenes: int | None = None
-    changes: dict[str, Any] = {}
-    rows: list[str] | None = None
-
-
-class Group(_Part):
-    """Runs that one table or curve shows.
-
-    Attributes:
-        stage: the stage of the script that trains them.
-        rows: row to its number of seeds.
-        first_seed: the first of these seeds.
-        test: whether they are evaluated on the test split at their end.
-        as_long_as: row whose processor time each run gets; empty for equal numbers of images.
-        changes: values of the recipes by dotted key.
-        variants: name to variant; "" for the row itself.
-    """
-
-    stage: Stage
-    rows: dict[str, int]
-    first_seed: int = 0
-    test: bool = True
-    as_long_as: str = ""
-    changes: dict[str, Any] = {}
-    variants: dict[str, Variant] = {"": Variant()}
-
-
-class OnTheWay(_Part):
-    """Evaluations of checkpoints.
-
-    Attributes:
-        tasks: names of cards.
-        scenes: number of scenes of the validation split.
-    """
-
-    tasks: list[str]
-    scenes: int
-
-
-class AtTheEnd(_Part):
-    """The final evaluation.
-
-    Attributes:
-        tasks: names of cards.
-        decoder_tasks: further ones, for models with a decoder.
-    """
-
-    tasks: list[str]
-    decoder_tasks: list[str]
-
-
-class Gate(_Part):
-    """What has to hold for a table to be printed: a row is neither near chance nor near the ceiling.
-
-    Attributes:
-        row: the row.
-        low: least share of the way from chance to ceiling.
-        high: largest share.
-        columns: number of columns in which it lies between both.
-    """
-
-    row: str
-    low: float
-    high: float
-    columns: int
-
-
-class Plan(_Part):
+class Plan(Part):
     """The whole plan.
 
     Attributes:
@@ -130,6 +30,7 @@ class Plan(_Part):
         rows: row to its recipe.
         groups: groups of runs by name.
         gate: what has to hold for a table to be printed.
+        claims: what the study must show.
     """
 
     start: Start
@@ -140,6 +41,7 @@ class Plan(_Part):
     rows: dict[str, str]
     groups: dict[str, Group]
     gate: Gate
+    claims: list[Claim]
 
     @model_validator(mode="after")
     def _rows_exist(self) -> Plan:

@@ -8,10 +8,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from goldilocks_evaluation import ways
 from goldilocks_files import content_of, write
 from goldilocks_folders import Folders
-from goldilocks_shares import shares_of
 from metered import Stop, metered
 from trainings import Planned
 
@@ -58,7 +56,7 @@ class Runner:
         if not (run / f"step-{planned.whole().optimiser.steps:06d}").is_dir():
             self._do(run, ["-m", "goldieval", "train", planned.recipe, "--out", str(out), "--resume", *settings])
         self._do(run, [str(EVALUATION), str(out), *(["--test"] if test else [])])
-        write(self.file(planned), content_of(planned, run, self.start, sum(_costs(run)), shares_of(run)))
+        write(self.file(planned), content_of(planned, run, self.start, sum(_costs(run))))
         _clear(run)
         print(f"{planned.name}: {time.monotonic() - began:.0f} s", flush=True)
 
