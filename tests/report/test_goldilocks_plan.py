@@ -53,10 +53,7 @@ def test_choices_use_neither_the_scenes_nor_the_seeds_of_the_final_table() -> No
         assert all(data.first_scene >= each.stop for each in used) and data.first_scene + data.scenes <= 80_000
     assert not {run.about["seed"] for run in chosen} & {run.about["seed"] for run in final}
     assert not any(PLAN.groups[run.about["group"]].test for run in chosen)
-    seeds = {
-        name: set(range(PLAN.groups[name].first_seed, PLAN.groups[name].first_seed + 3))
-        for name in ("length", "choose")
-    }
+    seeds = {stage: {run.about["seed"] for run in planned(stage)} for stage in STAGES}
     assert not seeds["length"] & seeds["choose"]
 
 
