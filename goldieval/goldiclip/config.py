@@ -13,6 +13,7 @@ Layers = Annotated[int, Field(ge=1, le=LAYERS)]
 DecoderKind = Literal["none", "through_encoder", "in_encoder"]
 Stem = Literal["patch", "overlap"]
 TokenPooling = Literal["mean", "patches"]
+LARGEST_HEAD = 65_536  # hidden width of a projection head
 FULL_MERGES = 48894  # merges of CLIP's own BPE file; the vocabulary is then 49,408
 
 
@@ -37,9 +38,12 @@ class ModelConfig(BaseModel):
         decoder: Decoder, one of two readings of the paper's "encoder-integrated decoder", or ``none``.
         decoder_layers: Blocks of the decoder.
         prototypes: Prototypes of the DINO heads; 0 makes none.
+        distillation_head: Hidden width of the projection heads through which student and teacher are compared in
+            contrastive distillation, one head for text-agnostic and one for text-conditioned features; 0 makes none.
         token_classes: Whether there is a head that predicts a caption's tokens from the patches (SuperCLIP).
         token_pooling: What that head classifies: the ``mean`` of the patches (SuperCLIP), or each of the ``patches``,
             whose logits are pooled by their logarithm of summed exponentials, so that patches learn what they show.
+        conditioned_scale: Whether the conditioned sigmoid loss has a logit scale and bias of its own.
         cross_modal: Whether there is attention between the modalities (COSMOS).
         grouping: Whether there is a logit scale for grouped patches (DreamLIP).
     """
@@ -62,8 +66,10 @@ class ModelConfig(BaseModel):
     decoder: DecoderKind = "none"
     decoder_layers: Layers = 2
     prototypes: Annotated[int, Field(ge=0)] = 0
+    distillation_head: Annotated[int, Field(ge=0, le=LARGEST_HEAD)] = 0
     token_classes: bool = False
     token_pooling: TokenPooling = "mean"
+    conditioned_scale: bool = False
     cross_modal: bool = False
     grouping: bool = False
 

@@ -1,4 +1,4 @@
-"""Heads that only training uses: of DINO and of token classes."""
+"""Heads that only training uses: of distillation, of DINO and of token classes."""
 
 from __future__ import annotations
 
@@ -21,6 +21,23 @@ class DinoHead(nn.Module):
         unit = nn.functional.normalize(self.mlp(features).float(), dim=-1)
         with in_float32(unit):
             return unit @ nn.functional.normalize(self.prototypes.float(), dim=-1).T
+
+
+class DistillationHead(nn.Module):
+    """A projection of its own for distillation: what tells crops of one image apart need not be in the features.
+
+    The last layer has no bias, which would give all images something in common.
+    """
+
+    def __init__(self, dim: int, hidden: int) -> None:
+        super().__init__()
+        self.hidden = hidden
+        self.mlp = nn.Sequential(nn.Linear(dim, hidden), nn.GELU(), nn.Linear(hidden, dim, bias=False))
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Map features (..., dim) to (..., dim)."""
+        projected: torch.Tensor = self.mlp(features)
+        return projected
 
 
 class TokenHead(nn.Module):

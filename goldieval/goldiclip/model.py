@@ -13,10 +13,11 @@ from goldieval.goldiclip.config import ModelConfig
 from goldieval.goldiclip.cross_modal import CrossModal, Grouping
 from goldieval.goldiclip.decoder import make_decoder
 from goldieval.goldiclip.dense import at_least_a_patch
-from goldieval.goldiclip.heads import DinoHead, TokenHead
+from goldieval.goldiclip.heads import DinoHead, DistillationHead, TokenHead
 from goldieval.goldiclip.pooling import TextConditionedPool
 from goldieval.goldiclip.towers import TextTower, VisionTower
 
+FEATURE_KINDS = ("agnostic", "conditioned")  # of what is distilled: without a text, and pooled for one
 TOKENS_PER_CHECK = 4  # after so many, a device is asked whether all answers have ended
 
 
@@ -43,7 +44,21 @@ class GoldiClip(nn.Module):
         logit_bias: Bias of the sigmoid losses.
     """
 
-    def __init__(self, config: ModelConfig, logit_scale: float = math.log(1 / 0.07), logit_bias: float = -10.0) -> None:
+    def __init__(
+        self,
+        config: ModelConfig,
+        logit_scale: float = math.log(1 / 0.07),
+        logit_bias: float = -10.0,
+        conditioned: tuple[float, float] = (math.log(10), 0.0),
+    ) -> None:
+        """Make a model with random weights.
+
+        Args:
+            config: Sizes and parts.
+            logit_scale: Start of the logarithm of the scale of the contrastive losses.
+            logit_bias: Start of the bias of the sigmoid losses.
+            conditioned: Start of the same two for the conditioned sigmoid loss, where it has its own.
+        """
         super().__init__()
         self.config = config
         self.vision, self.text = VisionTower(config), TextTower(config)
@@ -54,6 +69,10 @@ class GoldiClip(nn.Module):
         self.pool = TextConditionedPool(config.embed_dim, config.pool_heads)
         self.logit_scale = nn.Parameter(torch.tensor(logit_scale))
         self.logit_bias = nn.Parameter(torch.tensor(logit_bias))
+        if config.conditioned_scale:
+            self.conditioned_logit_scale, self.conditioned_logit_bias = (
+                nn.Parameter(torch.tensor(start)) for start in conditioned
+            )
         self.decoder = make_decoder(config)
         if config.prototypes:
             self.agnostic_head = DinoHead(config.embed_dim, config.prototypes)
@@ -64,6 +83,17 @@ class GoldiClip(nn.Module):
             self.cross_modal = CrossModal(config)
         if config.grouping:
             self.grouping = Grouping()
+        if config.distillation_head:
+            self.distillation_head = nn.ModuleDict(
+                {kind: DistillationHead(config.embed_dim, config.distillation_head) for kind in FEATURE_KINDS}
+            )
+
+    @property
+    def conditioned_logits(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Scale and bias of the conditioned sigmoid loss: its own, or those of the losses of global features."""
+        if self.config.conditioned_scale:
+            return self.conditioned_logit_scale.exp(), self.conditioned_logit_bias
+        return self.logit_scale.exp(), self.logit_bias
 
     def image_features(self, pixels: torch.Tensor) -> ImageFeatures:
         """Encode images of shape (n, 3, height, width)."""

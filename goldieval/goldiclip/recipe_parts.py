@@ -29,6 +29,8 @@ NotNegative = Annotated[int, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(gt=0, le=1)]
 Beta = Annotated[float, Field(ge=0, lt=1)]
+MAX_LOGIT_SCALE = 100  # training does not let a scale grow beyond it either
+LogitScale = Annotated[float, Field(ge=1, le=MAX_LOGIT_SCALE)]
 SCENES = 20_000  # scenes of the built-in world by default
 
 
@@ -129,11 +131,21 @@ class Weighting(Part):
         kind: ``fixed`` (by the weights in ``objectives``), or ``uncertainty`` (weights are learned).
         lr: Learning rate of the learned weights.
         warm_up: Steps after which the optimiser alone moves the learned weights.
+        relative: Largest learned weight of a loss, as a multiple of that of the contrast (``softmax`` or ``sigmoid``)
+            and apart from what ``objectives`` says of the two. With it, contrastive distillation is taken less its
+            floor, as token classes and DINO always are. Null sets no such bound.
     """
 
     kind: Literal["uncertainty", "fixed"] = "fixed"
     lr: Positive = 1e-2
     warm_up: Count = 20
+    relative: Positive | None = None
+
+    @model_validator(mode="after")
+    def _only_learned_weights_are_bounded(self) -> Weighting:
+        if self.relative is not None and self.kind != "uncertainty":
+            raise ValueError(f"relative needs kind uncertainty; {self.kind} weights are those of objectives")
+        return self
 
 
 class Optimiser(Part):
@@ -204,11 +216,28 @@ class Teacher(Part):
         momentum: Momentum of the moving average of the student's weights.
         loss: Form of the distillation loss.
         captions: Captions per image that condition the teacher's pooling.
+        scale: Logit scale of ``info_nce``, at the start if it is learned.
+        largest_scale: Bound of a learned logit scale, of which each of the two distillation losses then has one; null
+            keeps the scale as it is.
     """
 
     momentum: Annotated[float, Field(ge=0, le=1)] = 0.99
     loss: Literal["dino", "info_nce", "cosine"] = "dino"
     captions: Count = 2
+    scale: LogitScale = 10.0
+    largest_scale: LogitScale | None = None
+
+    @model_validator(mode="after")
+    def _scale_is_within_its_bound(self) -> Teacher:
+        if self.largest_scale is not None and self.scale > self.largest_scale:
+            raise ValueError(f"scale {self.scale:g} exceeds largest_scale {self.largest_scale:g}")
+        return self
+
+    @property
+    def own_settings(self) -> list[str]:
+        """Settings that only ``info_nce`` has and that are not at their defaults."""
+        defaults = Teacher()
+        return [name for name in ("scale", "largest_scale") if getattr(self, name) != getattr(defaults, name)]
 
 
 class WarmStart(Part):

@@ -121,7 +121,7 @@ class TrainingStep:
     def _numbers(self, total: torch.Tensor, losses: dict[str, torch.Tensor]) -> StepNumbers:
         """Clip the gradient, and copy the step's numbers to the host."""
         max_norm = self.recipe.optimiser.clip or math.inf  # infinity measures the norm and clips nothing
-        norm = self.accelerator.clip_grad_norm_(self.passes.student.model.parameters(), max_norm)
+        norm = self.accelerator.clip_grad_norm_(self.passes.student.without_loss_weights(), max_norm)
         return numbers_of(total, losses, self.passes.student.loss_weights(), norm)
 
     def _move(self, step: int, numbers: StepNumbers) -> None:
@@ -130,7 +130,7 @@ class TrainingStep:
         with self.guard.checked_optimiser_step(step, numbers.own_losses):
             self.optimiser.step()
         self.optimiser.zero_grad()
-        clamp_logit_scales(self.passes.student.model)
+        clamp_logit_scales(self.passes.student)
         update_teacher(self.passes.teacher, self.passes.student.model, self.recipe.teacher.momentum)
 
     @contextmanager

@@ -88,7 +88,8 @@ def model(sizes: ModelConfig = SIZES) -> GoldiClip:
 
 
 def step_of(chosen: Recipe, student: GoldiClip, **share: int) -> StepFeatures:
-    state, batch = ObjectiveState(chosen.model), batch_of(chosen, **share)
+    state = ObjectiveState(chosen.model, chosen.learned_scales, chosen.teacher.scale)
+    batch = batch_of(chosen, **share)
     return StepFeatures(chosen, student, teacher_of(student), state, batch)
 
 
