@@ -96,7 +96,7 @@ def _test(claim: Claim, column: str, scores: Scores) -> Comparison | None:
     if claim.kind == "within":
         distance = claim.target - abs(difference)  # the larger p of both one-sided tests is that of the nearer bound
         return Comparison(claim, column, difference, half, _tail(distance, error, freedom))
-    return Comparison(claim, column, difference, half, min(1.0, 2 * _tail(abs(difference), error, freedom)))
+    return Comparison(claim, column, difference, half, 2 * _tail(abs(difference), error, freedom))
 
 
 def _tail(distance: float, error: float, freedom: int) -> float:

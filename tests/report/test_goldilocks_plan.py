@@ -64,7 +64,7 @@ def test_rows_of_a_table_differ_in_their_method_alone() -> None:
         assert recipe.init == str(START) and recipe.data.scenes == 20_000
         steps = 2 if run.about["group"] == "time" else 1  # at half of the time per step
         assert recipe.optimiser == base.optimiser.model_copy(update={"steps": steps * PLAN.length})
-        parts = {"decoder", "token_classes", "cross_modal"}
+        parts = {"decoder", "token_classes", "token_pooling", "cross_modal", "conditioned_scale", "distillation_head"}
         assert recipe.model.model_dump(exclude=parts) == base.model.model_dump(exclude=parts)
         assert recipe.data.sentences == (3 if run.about["group"] == "long" else 1)
 
