@@ -22,6 +22,9 @@ from goldieval.goldiclip.recipe_parts import (
 )
 
 MAX_LOGIT_SCALE = 100  # training does not let the scale grow beyond it either
+NEED_PATCHES: frozenset[Objective] = frozenset(  # of the student's global crops
+    {"conditioned", "caption", "vqa", "token_classes", "foils_conditioned", "cross_modal", "grouping"}
+)
 MAY_LACK_DATA: frozenset[Objective] = frozenset({"vqa", "foils", "foils_conditioned"})  # for all images of a batch
 
 
@@ -146,6 +149,16 @@ class Recipe(Part):
     def pools(self) -> bool:
         """Whether an objective trains the text-conditioned pooling."""
         return bool({"conditioned", "distil_conditioned", "vqa", "foils_conditioned"} & set(self.objectives))
+
+    @property
+    def uses_patches(self) -> bool:
+        """Whether an objective needs patches of the student's global crops, beside their global features."""
+        return bool(NEED_PATCHES & set(self.objectives))
+
+    @property
+    def distils_patches(self) -> bool:
+        """Whether an objective needs patches of local crops and of the teacher's images."""
+        return "distil_conditioned" in self.objectives
 
     @property
     def uses_foils(self) -> bool:
