@@ -14,6 +14,9 @@ from goldieval.goldiclip.recipe_parts import Count, DataSettings, Evaluation, Ex
 CONDITIONED_SCALE = 10.0  # start of a conditioned sigmoid loss of its own
 CONTRASTS: tuple[Objective, ...] = ("softmax", "sigmoid")
 DISTILLATION: tuple[Objective, ...] = ("distil_agnostic", "distil_conditioned")
+NEED_PATCHES: frozenset[Objective] = frozenset(  # of the student's global crops
+    {"conditioned", "caption", "vqa", "token_classes", "foils_conditioned", "cross_modal", "grouping"}
+)
 MAY_LACK_DATA: frozenset[Objective] = frozenset({"vqa", "foils", "foils_conditioned"})  # for all images of a batch
 
 
@@ -162,6 +165,16 @@ class Recipe(Part):
         scale = CONDITIONED_SCALE if self.conditioned_scale is None else self.conditioned_scale
         rest = math.log(self.data.captions / max(1, self.optimiser.batch_size - 1))
         return scale, rest if self.conditioned_bias is None else self.conditioned_bias
+
+    @property
+    def uses_patches(self) -> bool:
+        """Whether an objective needs patches of the student's global crops, beside their global features."""
+        return bool(NEED_PATCHES & set(self.objectives))
+
+    @property
+    def distils_patches(self) -> bool:
+        """Whether an objective needs patches of local crops and of the teacher's images."""
+        return "distil_conditioned" in self.objectives
 
     @property
     def uses_foils(self) -> bool:

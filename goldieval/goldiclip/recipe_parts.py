@@ -171,7 +171,7 @@ class Execution(Part):
         checkpointing: Share of the blocks of each tower whose activations are not kept for the backward pass but
             computed again in it, from 0 (none) to 1 (all).
         compile: Whether the blocks of the towers are compiled (torch.compile); needs a C++ compiler.
-        fused: Whether AdamW moves all weights in one kernel; by default on CUDA.
+        fused: Whether AdamW moves all weights in one kernel; by default on CUDA and CPU.
         static_graph: Whether every step uses the same parameters, which spares several processes the search for unused
             ones; by default where the recipe allows it.
         deterministic: Whether a step that cannot be repeated to the bit on this device is refused.
