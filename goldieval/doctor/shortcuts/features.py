@@ -12,7 +12,7 @@ import torch.nn.functional as F
 
 from goldieval.core.meter import metered
 from goldieval.core.units import thread_count, units
-from goldieval.data.shapes.draw import draw, instance_mask
+from goldieval.data.shapes.draw import SMALLEST_RESOLUTION, draw, instance_mask
 from goldieval.data.shapes.world import Scene
 from goldieval.doctor.shortcuts.scenes import background_sentence, object_sentence
 from goldieval.models.adapter import Adapter, Dense, TextConditioned, inference
@@ -45,7 +45,7 @@ def image_features(model: Adapter, scenes: Sequence[Scene], patches: bool = True
         scenes: the scenes, drawn at its resolution.
         patches: whether features of patches are wanted too, where the model has them.
     """
-    side = model.describe().resolution or USUAL_RESOLUTION
+    side = max(model.describe().resolution or USUAL_RESOLUTION, SMALLEST_RESOLUTION)
     with inference(model), torch.inference_mode():
         patch_features = _PatchFeatures(model, scenes, side) if patches else None
 
