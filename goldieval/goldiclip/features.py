@@ -46,9 +46,16 @@ class StepFeatures:
         return ImageFeatures(*self._student(encoders.first_crops))
 
     @cached_property
+    def image_pooled(self) -> torch.Tensor:
+        """Student global features of the global crops, shape (b, d)."""
+        if self.recipe.uses_patches:
+            return self.image.pooled
+        return self._student(encoders.first_crops_pooled)[0]
+
+    @cached_property
     def global_crops(self) -> torch.Tensor:
         """Student features of all global crops, shape (b, crops, d)."""
-        first = self.image.pooled[:, None]
+        first = self.image_pooled[:, None]
         return (
             torch.cat([first, *self._student(encoders.other_crops)], dim=1) if self.batch.images.globals > 1 else first
         )
@@ -57,6 +64,13 @@ class StepFeatures:
     def local_crops(self) -> ImageFeatures:
         """Student features of all local crops, flattened to (b * crops, ...)."""
         return ImageFeatures(*self._student(encoders.local_crops))
+
+    @cached_property
+    def local_pooled(self) -> torch.Tensor:
+        """Student global features of all local crops, shape (b * crops, d)."""
+        if self.recipe.distils_patches:
+            return self.local_crops.pooled
+        return self._student(encoders.local_crops_pooled)[0]
 
     @cached_property
     def texts(self) -> torch.Tensor:
@@ -84,6 +98,13 @@ class StepFeatures:
         return ImageFeatures(*self._teacher(encoders.whole_images))
 
     @cached_property
+    def teacher_pooled(self) -> torch.Tensor:
+        """Teacher global features of the uncropped images, shape (b, d)."""
+        if self.recipe.distils_patches:
+            return self.teacher_image.pooled
+        return self._teacher(encoders.whole_images_pooled)[0]
+
+    @cached_property
     def teacher_views(self) -> torch.Tensor:
         """Teacher features of all global crops, shape (b, crops, d)."""
         return self._teacher(encoders.views)[0]
@@ -99,6 +120,13 @@ class StepFeatures:
     @torch.no_grad()
     def _teacher(self, encoder: Encoder) -> tuple[torch.Tensor, ...]:
         return self.cache.encoded(encoder, self.teacher) if self.cache else encoder(self.teacher, self.batch)
+
+    def distillation_scale(self, objective: str) -> torch.Tensor:
+        """Return the logit scale of a contrastive distillation loss, learned or as the recipe has it."""
+        if objective in self.recipe.learned_scales:
+            scale: torch.Tensor = self.state.scales[objective].exp()
+            return scale
+        return torch.full((), self.recipe.teacher.scale, device=self.model.logit_scale.device)
 
     @property
     def first_row(self) -> int:

@@ -10,11 +10,13 @@ import torch
 from torch import nn
 
 from goldieval.core.errors import GoldievalError
-from goldieval.goldiclip.recipe import MAX_LOGIT_SCALE, Recipe
+from goldieval.goldiclip.recipe import Recipe
+from goldieval.goldiclip.recipe_losses import MAX_LOGIT_SCALE
 from goldieval.goldiclip.student import Student
 
 BLOCKS = (".resblocks.", "decoder.blocks.", "decoder.cross.")  # parts of the names of parameters of transformer blocks
 
+FUSED = ("cuda", "cpu")  # devices with one kernel for all weights
 KERNEL = ("fused", "foreach", "capturable")  # settings of a group that say how a step is computed
 
 
@@ -56,7 +58,7 @@ def optimiser_of(student: Student, recipe: Recipe, device: torch.device) -> torc
     by_muon = matrices_of_blocks(student) if settings.muon_lr else []
     groups = parameter_groups(student, recipe, without=by_muon)
     wanted = recipe.execution.fused
-    fused = (device.type == "cuda" if wanted is None else wanted) or None  # torch reads False as: one tensor at a time
+    fused = (device.type in FUSED if wanted is None else wanted) or None  # torch reads False as: one tensor at a time
     adamw = torch.optim.AdamW(groups, lr=settings.lr, betas=settings.betas, eps=settings.eps, fused=fused)
     muon = _muon(by_muon, settings.muon_lr, settings.weight_decay) if settings.muon_lr else None
     optimiser = MuonAndAdamW(muon, adamw) if muon else adamw
@@ -89,12 +91,9 @@ def load_optimiser_state(optimiser: torch.optim.Optimizer, state: dict[str, Any]
 def _muon(matrices: list[nn.Parameter], lr: float, weight_decay: float) -> torch.optim.Optimizer:
     if not hasattr(torch.optim, "Muon"):
         raise GoldievalError(f"optimiser.muon_lr needs torch 2.9 or later, and this is {torch.__version__}.")
-    return torch.optim.Muon(
-        matrices,
-        lr=lr,
-        weight_decay=weight_decay,
-        adjust_lr_fn="match_rms_adamw",  # updates as large as AdamW's, so that the two learning rates are comparable
-    )
+    from goldieval.goldiclip.muon import BatchedMuon
+
+    return BatchedMuon(matrices, lr, weight_decay)
 
 
 def matrices_of_blocks(student: Student) -> list[nn.Parameter]:
@@ -112,7 +111,7 @@ def parameter_groups(student: Student, recipe: Recipe, without: list[nn.Paramete
         without: Parameters that another optimiser moves.
     """
     left_out = {id(parameter) for parameter in without}
-    ours = [parameter for parameter in student.model.parameters() if id(parameter) not in left_out]
+    ours = [parameter for parameter in student.without_loss_weights() if id(parameter) not in left_out]
     groups: list[dict[str, Any]] = [
         {"params": [one for one in ours if one.ndim >= 2], "weight_decay": recipe.optimiser.weight_decay},
         {"params": [one for one in ours if one.ndim < 2], "weight_decay": 0.0},
@@ -139,8 +138,13 @@ def warm_up_cosine(step: int, recipe: Recipe) -> float:
 
 
 @torch.no_grad()
-def clamp_logit_scales(model: nn.Module) -> None:
-    """Keep every logit scale between 1 and ``MAX_LOGIT_SCALE``; the parameters are its logarithm."""
-    for name, parameter in model.named_parameters():
+def clamp_logit_scales(student: Student) -> None:
+    """Keep every logit scale between 1 and its bound; the parameters are its logarithm.
+
+    The bound is ``MAX_LOGIT_SCALE``, and for the learned scales of distillation what the recipe says.
+    """
+    for name, parameter in student.model.named_parameters():
         if name.endswith("logit_scale"):
             parameter.clamp_(0, math.log(MAX_LOGIT_SCALE))
+    for scale in student.state.parameters():
+        scale.clamp_(0, math.log(student.recipe.teacher.largest_scale or MAX_LOGIT_SCALE))
