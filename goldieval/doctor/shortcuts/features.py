@@ -23,6 +23,7 @@ from goldieval.scoring.cosine import check_finite
 T = TypeVar("T")
 
 IMAGES, TEXTS = 64, 128  # in a batch
+LEAST = 1e-6  # weight of all patches of a picture, where objects are too small to cover any
 USUAL_RESOLUTION = 224  # for a model that takes pictures of any size
 
 IMAGE, PATCHES = "image", "mean of patches"
@@ -84,7 +85,7 @@ class _PatchFeatures:
         covered = _covered([self._scenes[row] for row in rows], self._side, grid).to(patches.device)
         weights = {PATCHES: torch.ones_like(covered), ON_OBJECTS: covered, BESIDE_OBJECTS: 1 - covered}
         return {
-            name: torch.einsum("nrc,nrcd->nd", weight / weight.sum(dim=(1, 2), keepdim=True), patches)
+            name: torch.einsum("nrc,nrcd->nd", weight / weight.sum(dim=(1, 2), keepdim=True).clamp_min(LEAST), patches)
             for name, weight in weights.items()
         }
 
