@@ -39,7 +39,7 @@ def _scenes(rows: list[ShareRow]) -> ShareTable:
         "Scenes of 1 to 5 objects, each on every background: 40 x 24 pictures",
         [
             "background: its colour, its texture and both combined; objects: their number and all else of them; "
-            "both: what a background changes in some scenes only.",
+            "both: background and objects combined, what a background changes in some scenes only.",
             "nearer: how often another scene on the same background is nearer (cosine) than the same scene on another "
             "one; at 50 both count alike.",
         ],

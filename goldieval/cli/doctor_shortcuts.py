@@ -42,7 +42,9 @@ def print_shortcuts(model: str, device: str, offline: bool, html: Path | None, a
     if html is not None:
         _write_page(html, found, untrained)
     if as_json:
-        models = [{**asdict(each), "warnings": findings.warnings(each)} for each in found]
+        models = [
+            {**asdict(each), "summary": findings.summary(each), "warnings": findings.warnings(each)} for each in found
+        ]
         print_json({"models": models, "untrained": asdict(untrained) if untrained else None})
         return
     console = Console()

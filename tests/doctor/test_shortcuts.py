@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -100,7 +101,8 @@ class PooledAdapter(TorchAdapter):
         return self.module.pool
 
     def patch_tokens(self, pixels: torch.Tensor) -> torch.Tensor:
-        return self.module.patch_tokens(pixels)  # type: ignore[operator]
+        patches: torch.Tensor = self.module.patch_tokens(pixels)  # type: ignore[operator]
+        return patches
 
 
 def model(module: nn.Module) -> Any:
@@ -252,7 +254,12 @@ def test_a_page_that_cannot_be_written_is_one_line_before_anything_is_measured(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, place: str
 ) -> None:
     measured: list[str] = []
-    monkeypatch.setattr(run, "measured", lambda spec, *_: measured.append(spec) or iter([]))
+
+    def measure_nothing(spec: str, *_: Any) -> Iterator[Shortcuts]:
+        measured.append(spec)
+        return iter([])
+
+    monkeypatch.setattr(run, "measured", measure_nothing)
     (tmp_path / "file").touch()
     (tmp_path / "folder").mkdir()
     answer = goldieval("doctor", "--model", "random", "--shortcuts", "--html", str(tmp_path / place))

@@ -35,7 +35,8 @@ def threes() -> list[np.ndarray]:
 
 def relabelled(levels: np.ndarray, *names: object) -> np.ndarray:
     """Return the same levels with numbers exchanged at random; ``names`` seed the draw."""
-    return np.array(shuffled(dice("design", *names), range(int(levels.max()) + 1)))[levels]
+    meanings = np.array(shuffled(dice("design", *names), range(int(levels.max()) + 1)))
+    return np.asarray(meanings[levels])
 
 
 def _doubled(elements: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 
 from goldieval.core.meter import metered
 from goldieval.core.units import thread_count, units
-from goldieval.data.shapes.draw import draw, instance_mask
+from goldieval.data.shapes.draw import SMALLEST_RESOLUTION, draw, instance_mask
 from goldieval.data.shapes.world import Scene
 from goldieval.doctor.shortcuts.scenes import background_sentence, object_sentence
 from goldieval.models.adapter import Adapter, Dense, TextConditioned, inference
@@ -23,6 +23,7 @@ from goldieval.scoring.cosine import check_finite
 T = TypeVar("T")
 
 IMAGES, TEXTS = 64, 128  # in a batch
+LEAST = 1e-6  # weight of all patches of a picture, where objects are too small to cover any
 USUAL_RESOLUTION = 224  # for a model that takes pictures of any size
 
 IMAGE, PATCHES = "image", "mean of patches"
@@ -45,7 +46,7 @@ def image_features(model: Adapter, scenes: Sequence[Scene], patches: bool = True
         scenes: the scenes, drawn at its resolution.
         patches: whether features of patches are wanted too, where the model has them.
     """
-    side = model.describe().resolution or USUAL_RESOLUTION
+    side = max(model.describe().resolution or USUAL_RESOLUTION, SMALLEST_RESOLUTION)
     with inference(model), torch.inference_mode():
         patch_features = _PatchFeatures(model, scenes, side) if patches else None
 
@@ -84,7 +85,7 @@ class _PatchFeatures:
         covered = _covered([self._scenes[row] for row in rows], self._side, grid).to(patches.device)
         weights = {PATCHES: torch.ones_like(covered), ON_OBJECTS: covered, BESIDE_OBJECTS: 1 - covered}
         return {
-            name: torch.einsum("nrc,nrcd->nd", weight / weight.sum(dim=(1, 2), keepdim=True), patches)
+            name: torch.einsum("nrc,nrcd->nd", weight / weight.sum(dim=(1, 2), keepdim=True).clamp_min(LEAST), patches)
             for name, weight in weights.items()
         }
 
