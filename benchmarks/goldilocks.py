@@ -33,6 +33,8 @@ from goldilocks_start import started
 from metered import CutError, FailedError, Stop
 from trainings import ROOT, Planned
 
+from goldieval.core.errors import GoldievalError
+
 
 def main() -> int:
     options = _options()
@@ -116,4 +118,7 @@ def _options() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    try:
+        raise SystemExit(main())
+    except GoldievalError as error:
+        raise SystemExit(str(error)) from None
