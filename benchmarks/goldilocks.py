@@ -35,7 +35,6 @@ from trainings import ROOT, Planned
 
 from goldieval.core.errors import GoldievalError
 
-
 STAGES: tuple[Stage, ...] = ("length", "choose", "final", "batches", "scenes")
 BATCH = 64  # images per step at which rates are measured
 
