@@ -47,6 +47,24 @@ def self_attention(weights: nn.MultiheadAttention, hidden: torch.Tensor, causal:
     return mixed
 
 
+def attention_of_one(
+    weights: nn.MultiheadAttention, one: torch.Tensor, hidden: torch.Tensor, seen: torch.Tensor | None
+) -> torch.Tensor:
+    """Return the row of self-attention that belongs to one token, shape (n, 1, width).
+
+    Args:
+        weights: Weights of the attention.
+        one: The token of each row, shape (n, 1, width).
+        hidden: All tokens of the rows, shape (n, length, width).
+        seen: True where the token may attend, shape (n, length); None where it may attend to all.
+    """
+    queries = by_head(queries_of(weights, one), weights.num_heads)
+    keys, values = (by_head(part, weights.num_heads) for part in keys_values_of(weights, hidden).chunk(2, dim=-1))
+    mask = None if seen is None else seen[:, None, None]
+    mixed: torch.Tensor = weights.out_proj(joined_heads(attention(queries, keys, values, mask)))
+    return mixed
+
+
 def queries_of(weights: nn.MultiheadAttention, hidden: torch.Tensor) -> torch.Tensor:
     """Project (n, length, width) to queries of the same shape, not yet split by head."""
     width = weights.embed_dim

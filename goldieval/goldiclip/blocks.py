@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from goldieval.goldiclip.attention import self_attention
+from goldieval.goldiclip.attention import attention_of_one, self_attention
 
 BlockStep = Callable[[nn.Module, torch.Tensor, bool], torch.Tensor]
 
@@ -67,6 +67,34 @@ def run(blocks: Iterable[nn.Module], hidden: torch.Tensor, causal: bool) -> torc
     for block in blocks:
         hidden = kept_as_set(block, settings_of(block).step)(block, hidden, causal)
     return hidden
+
+
+def run_for_one(
+    blocks: Sequence[nn.Module] | nn.ModuleList, hidden: torch.Tensor, places: torch.Tensor, causal: bool
+) -> torch.Tensor:
+    """Apply blocks of which one token of each row is wanted: the last block computes of the others what that needs.
+
+    Args:
+        blocks: The blocks, one at least.
+        hidden: Tokens, shape (n, length, width).
+        places: Place of the wanted token in each row, shape (n,).
+        causal: Whether a token attends only to those up to itself.
+
+    Returns:
+        The wanted tokens, shape (n, width), as ``run`` gives them but for rounding.
+    """
+    last = blocks[-1]
+    return kept_as_set(last, one_token)(last, run(blocks[:-1], hidden, causal), places, causal)
+
+
+def one_token(block: Any, hidden: torch.Tensor, places: torch.Tensor, causal: bool) -> torch.Tensor:
+    """Apply a block and return one token of each row, shape (n, width); see ``run_for_one``."""
+    rows, every = (torch.arange(size, device=hidden.device) for size in hidden.shape[:2])
+    normed = block.ln_1(hidden)
+    seen = every <= places[:, None] if causal else None
+    one = hidden[rows, places][:, None]
+    one = one + attention_of_one(block.attn, normed[rows, places][:, None], normed, seen)
+    return (one + transform(block, one)).squeeze(1)
 
 
 def kept_as_set(block: nn.Module, function: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:

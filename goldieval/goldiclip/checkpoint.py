@@ -77,7 +77,7 @@ def save_weights(
         state = {name: tensor for name, tensor in state.items() if not name.startswith(TRAINING_ONLY)}
     if dtype is not None:
         state = {name: tensor.to(dtype) for name, tensor in state.items()}
-    content = {**vars(info), "config": info.config.model_dump()}
+    content = {**vars(info), "config": info.config.stored()}
     with temporary_file(file) as (_, temporary):
         save_file(state, temporary, metadata={"goldiclip": json.dumps(content)})
         set_default_permissions(temporary)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -13,6 +13,7 @@ Layers = Annotated[int, Field(ge=1, le=LAYERS)]
 DecoderKind = Literal["none", "through_encoder", "in_encoder"]
 Stem = Literal["patch", "overlap"]
 TokenPooling = Literal["mean", "patches"]
+LATER_PARTS = ("token_pooling", "distillation_head", "conditioned_scale")  # older versions refuse keys unknown to them
 LARGEST_HEAD = 65_536  # hidden width of a projection head
 FULL_MERGES = 48894  # merges of CLIP's own BPE file; the vocabulary is then 49,408
 
@@ -82,6 +83,11 @@ class ModelConfig(BaseModel):
     def end_of_text(self) -> int:
         """Id of the end of text; the start of text comes before it."""
         return self.vocab_size - 1
+
+    def stored(self) -> dict[str, Any]:
+        """Return what a checkpoint says of its sizes, without the later parts where it does not have them."""
+        unused = {name for name in LATER_PARTS if getattr(self, name) == type(self).model_fields[name].default}
+        return self.model_dump(exclude=unused)
 
     @model_validator(mode="after")
     def _shapes_are_possible(self) -> ModelConfig:

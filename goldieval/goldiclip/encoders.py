@@ -24,10 +24,15 @@ def first_crops(model: GoldiClip, batch: Batch) -> ImageFeatures:
     return model.image_features(batch.images.first())
 
 
+def first_crops_pooled(model: GoldiClip, batch: Batch) -> tuple[torch.Tensor]:
+    """Return the global feature alone of the first global crop of each image, shape (b, d)."""
+    return (model.global_features(batch.images.first()),)
+
+
 def other_crops(model: GoldiClip, batch: Batch) -> tuple[torch.Tensor]:
     """Encode the other global crops of each image, shape (b, crops, d)."""
     crops = batch.images.others()
-    return (model.encode_image(crops.flatten(0, 1)).view(*crops.shape[:2], -1),)
+    return (model.global_features(crops.flatten(0, 1)).view(*crops.shape[:2], -1),)
 
 
 def local_crops(model: GoldiClip, batch: Batch) -> ImageFeatures:
@@ -35,20 +40,30 @@ def local_crops(model: GoldiClip, batch: Batch) -> ImageFeatures:
     return model.image_features(batch.images.local().flatten(0, 1))
 
 
+def local_crops_pooled(model: GoldiClip, batch: Batch) -> tuple[torch.Tensor]:
+    """Return the global features alone of the local crops, shape (b * crops, d)."""
+    return (model.global_features(batch.images.local().flatten(0, 1)),)
+
+
 def whole_images(model: GoldiClip, batch: Batch) -> ImageFeatures:
     """Encode the uncropped images."""
     return model.image_features(batch.images.whole())
 
 
+def whole_images_pooled(model: GoldiClip, batch: Batch) -> tuple[torch.Tensor]:
+    """Return the global features alone of the uncropped images, shape (b, d)."""
+    return (model.global_features(batch.images.whole()),)
+
+
 def captions(model: GoldiClip, batch: Batch) -> tuple[torch.Tensor]:
     """Encode the captions, shape (b, k, d)."""
-    flat = encode_by_length(model.encode_text, batch.captions)
+    flat = encode_by_length(model, batch.captions)
     return (flat.view(*batch.captions.ids.shape[:2], -1),)
 
 
 def foils(model: GoldiClip, batch: Batch) -> tuple[torch.Tensor]:
     """Encode true captions and their foils, shape (b, groups * candidates, d)."""
-    flat = encode_by_length(model.encode_text, batch.foils)
+    flat = encode_by_length(model, batch.foils)
     return (flat.view(len(batch), -1, flat.shape[-1]),)
 
 
@@ -63,7 +78,7 @@ def views(model: GoldiClip, batch: Batch) -> tuple[torch.Tensor]:
     crops = batch.images.first()[:, None]
     if batch.images.globals > 1:
         crops = torch.cat([crops, batch.images.others()], dim=1)
-    return (model.encode_image(crops.flatten(0, 1)).view(*crops.shape[:2], -1),)
+    return (model.global_features(crops.flatten(0, 1)).view(*crops.shape[:2], -1),)
 
 
 def view_captions(model: GoldiClip, batch: Batch) -> tuple[torch.Tensor]:
@@ -72,17 +87,20 @@ def view_captions(model: GoldiClip, batch: Batch) -> tuple[torch.Tensor]:
     return (model.encode_text(ids.flatten(0, 1)).view(*ids.shape[:2], -1),)
 
 
-def encode_by_length(encode: Callable[[torch.Tensor], torch.Tensor], texts: Texts) -> torch.Tensor:
+def encode_by_length(model: GoldiClip, texts: Texts) -> torch.Tensor:
     """Encode texts in groups of similar length, each cut to its longest: the same features for less work.
 
     Args:
-        encode: Maps token ids (n, length) to features (n, d).
+        model: The model.
         texts: Texts, n in all.
 
     Returns:
-        Features of shape (n, d) in the order of ``texts.flat``.
+        Features of shape (n, d) in the order of ``texts.flat``, as ``encode_text`` gives them but for rounding.
     """
     order = texts.order()
     ids = texts.flat[order]
-    parts = [encode(ids[rows, :longest]) for rows, longest in texts.groups(LENGTH_GROUPS)]
-    return torch.cat(parts)[order.argsort()]
+    groups = [ids[rows, :longest] for rows, longest in texts.groups(LENGTH_GROUPS)]
+    embedded = model.text.embed_groups(groups)
+    states = [model.text.ends(own, model.text.end_of(group)) for own, group in zip(embedded, groups, strict=True)]
+    features: torch.Tensor = model.text_projection(torch.cat(states))
+    return features[order.argsort()]

@@ -46,9 +46,16 @@ class StepFeatures:
         return ImageFeatures(*self._student(encoders.first_crops))
 
     @cached_property
+    def image_pooled(self) -> torch.Tensor:
+        """Student global features of the global crops, shape (b, d)."""
+        if self.recipe.uses_patches:
+            return self.image.pooled
+        return self._student(encoders.first_crops_pooled)[0]
+
+    @cached_property
     def global_crops(self) -> torch.Tensor:
         """Student features of all global crops, shape (b, crops, d)."""
-        first = self.image.pooled[:, None]
+        first = self.image_pooled[:, None]
         return (
             torch.cat([first, *self._student(encoders.other_crops)], dim=1) if self.batch.images.globals > 1 else first
         )
@@ -57,6 +64,13 @@ class StepFeatures:
     def local_crops(self) -> ImageFeatures:
         """Student features of all local crops, flattened to (b * crops, ...)."""
         return ImageFeatures(*self._student(encoders.local_crops))
+
+    @cached_property
+    def local_pooled(self) -> torch.Tensor:
+        """Student global features of all local crops, shape (b * crops, d)."""
+        if self.recipe.distils_patches:
+            return self.local_crops.pooled
+        return self._student(encoders.local_crops_pooled)[0]
 
     @cached_property
     def texts(self) -> torch.Tensor:
@@ -82,6 +96,13 @@ class StepFeatures:
     def teacher_image(self) -> ImageFeatures:
         """Teacher features of the uncropped images."""
         return ImageFeatures(*self._teacher(encoders.whole_images))
+
+    @cached_property
+    def teacher_pooled(self) -> torch.Tensor:
+        """Teacher global features of the uncropped images, shape (b, d)."""
+        if self.recipe.distils_patches:
+            return self.teacher_image.pooled
+        return self._teacher(encoders.whole_images_pooled)[0]
 
     @cached_property
     def teacher_views(self) -> torch.Tensor:

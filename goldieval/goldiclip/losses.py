@@ -38,13 +38,13 @@ def compute_losses(features: StepFeatures, step: int = 0) -> dict[str, torch.Ten
 def softmax(features: StepFeatures) -> torch.Tensor:
     """Contrast images with captions by CLIP's symmetric cross-entropy."""
     scale = features.model.logit_scale.exp()
-    return softmax_contrastive(unit(features.image.pooled)[:, None], unit(features.texts), scale, features.first_row)
+    return softmax_contrastive(unit(features.image_pooled)[:, None], unit(features.texts), scale, features.first_row)
 
 
 def sigmoid(features: StepFeatures) -> torch.Tensor:
     """Contrast images with captions by SigLIP's sigmoid loss, with several positives as in FLAIR."""
     scale, bias = features.model.logit_scale.exp(), features.model.logit_bias
-    return sigmoid_contrastive(unit(features.image.pooled), features.all_texts, scale, bias, features.first_row)
+    return sigmoid_contrastive(unit(features.image_pooled), features.all_texts, scale, bias, features.first_row)
 
 
 def conditioned(features: StepFeatures) -> torch.Tensor:
@@ -88,7 +88,7 @@ def token_classes(features: StepFeatures) -> torch.Tensor:
 
 def foils(features: StepFeatures) -> torch.Tensor:
     """Choose the true caption among its foils by the global image feature."""
-    return _foil_loss(features, features.image.pooled[:, None])
+    return _foil_loss(features, features.image_pooled[:, None])
 
 
 def foils_conditioned(features: StepFeatures) -> torch.Tensor:
@@ -113,7 +113,7 @@ def views(features: StepFeatures) -> torch.Tensor:
 def cross_modal(features: StepFeatures) -> torch.Tensor:
     """Distil the teacher's global views into the student's views after cross-modal attention (COSMOS)."""
     model = features.model
-    local = by_image(features.local_crops.pooled, features.batch.images.locals)
+    local = by_image(features.local_pooled, features.batch.images.locals)
     crops = torch.cat([features.global_crops, local], dim=1)
     images = model.cross_modal.images(crops, features.words)  # padding is attended to, as in COSMOS's code
     texts = model.cross_modal.texts(features.texts, features.image.raw)

@@ -100,6 +100,11 @@ class GoldiClip(nn.Module):
         start, patches = self.vision(pixels)
         return ImageFeatures(self.image_projection(start), self.image_projection(patches), patches)
 
+    def global_features(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Return the global feature (n, dim), not normalised, as ``image_features`` but for rounding, for less work."""
+        projected: torch.Tensor = self.image_projection(self.vision.class_tokens(pixels))
+        return projected
+
     def dense(self, pixels: torch.Tensor, attention: str) -> torch.Tensor:
         """Return projected patch tokens of windows of any size.
 

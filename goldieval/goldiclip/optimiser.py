@@ -11,11 +11,12 @@ from torch import nn
 
 from goldieval.core.errors import GoldievalError
 from goldieval.goldiclip.recipe import Recipe
-from goldieval.goldiclip.recipe_parts import MAX_LOGIT_SCALE
+from goldieval.goldiclip.recipe_losses import MAX_LOGIT_SCALE
 from goldieval.goldiclip.student import Student
 
 BLOCKS = (".resblocks.", "decoder.blocks.", "decoder.cross.")  # parts of the names of parameters of transformer blocks
 
+FUSED = ("cuda", "cpu")  # devices with one kernel for all weights
 KERNEL = ("fused", "foreach", "capturable")  # settings of a group that say how a step is computed
 
 
@@ -57,7 +58,7 @@ def optimiser_of(student: Student, recipe: Recipe, device: torch.device) -> torc
     by_muon = matrices_of_blocks(student) if settings.muon_lr else []
     groups = parameter_groups(student, recipe, without=by_muon)
     wanted = recipe.execution.fused
-    fused = (device.type == "cuda" if wanted is None else wanted) or None  # torch reads False as: one tensor at a time
+    fused = (device.type in FUSED if wanted is None else wanted) or None  # torch reads False as: one tensor at a time
     adamw = torch.optim.AdamW(groups, lr=settings.lr, betas=settings.betas, eps=settings.eps, fused=fused)
     muon = _muon(by_muon, settings.muon_lr, settings.weight_decay) if settings.muon_lr else None
     optimiser = MuonAndAdamW(muon, adamw) if muon else adamw
@@ -90,12 +91,9 @@ def load_optimiser_state(optimiser: torch.optim.Optimizer, state: dict[str, Any]
 def _muon(matrices: list[nn.Parameter], lr: float, weight_decay: float) -> torch.optim.Optimizer:
     if not hasattr(torch.optim, "Muon"):
         raise GoldievalError(f"optimiser.muon_lr needs torch 2.9 or later, and this is {torch.__version__}.")
-    return torch.optim.Muon(
-        matrices,
-        lr=lr,
-        weight_decay=weight_decay,
-        adjust_lr_fn="match_rms_adamw",  # updates as large as AdamW's, so that the two learning rates are comparable
-    )
+    from goldieval.goldiclip.muon import BatchedMuon
+
+    return BatchedMuon(matrices, lr, weight_decay)
 
 
 def matrices_of_blocks(student: Student) -> list[nn.Parameter]:

@@ -8,24 +8,15 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from goldieval.goldiclip.config import ModelConfig
-from goldieval.goldiclip.recipe_parts import (
-    Count,
-    DataSettings,
-    Evaluation,
-    Execution,
-    LogitScale,
-    Objective,
-    Optimiser,
-    Part,
-    Positive,
-    Teacher,
-    WarmStart,
-    Weighting,
-)
+from goldieval.goldiclip.recipe_losses import LogitScale, Objective, Teacher, WarmStart, Weighting
+from goldieval.goldiclip.recipe_parts import Count, DataSettings, Evaluation, Execution, Optimiser, Part, Positive
 
 CONDITIONED_SCALE = 10.0  # start of a conditioned sigmoid loss of its own
 CONTRASTS: tuple[Objective, ...] = ("softmax", "sigmoid")
 DISTILLATION: tuple[Objective, ...] = ("distil_agnostic", "distil_conditioned")
+NEED_PATCHES: frozenset[Objective] = frozenset(  # of the student's global crops
+    {"conditioned", "caption", "vqa", "token_classes", "foils_conditioned", "cross_modal", "grouping"}
+)
 MAY_LACK_DATA: frozenset[Objective] = frozenset({"vqa", "foils", "foils_conditioned"})  # for all images of a batch
 
 
@@ -88,7 +79,8 @@ class Recipe(Part):
             raise ValueError(f"objective {min(distils)} needs data.locals of 1 or more")
         if distils and self.teacher.loss == "dino" and not self.model.prototypes:
             raise ValueError(f"objective {min(distils)} with teacher.loss dino needs model.prototypes")
-        self._check_form_of_distillation(distils)
+        if distils and (misfit := self.teacher.misfit(bool(self.model.distillation_head))):
+            raise ValueError(misfit)
         if self.weighting.relative is not None and self.contrast is None:
             raise ValueError("weighting.relative needs objective softmax or sigmoid, by which the others are measured")
         for part in ("token_classes", "cross_modal", "grouping"):
@@ -100,17 +92,6 @@ class Recipe(Part):
             if getattr(self, start) is not None and not self.model.conditioned_scale:
                 raise ValueError(f"{start} needs model.conditioned_scale: true")
         return self
-
-    def _check_form_of_distillation(self, distils: set[Objective]) -> None:
-        """Refuse settings that only the contrastive form of distillation has, where another one is used."""
-        form = self.teacher.loss
-        if not distils or form == "info_nce":
-            return
-        if own := self.teacher.own_settings:
-            raise ValueError(f"teacher.{own[0]} needs teacher.loss info_nce, which it scales; it is {form}")
-        if self.model.distillation_head:
-            why = "it has heads of its own" if form == "dino" else "a head can make all features the same"
-            raise ValueError(f"model.distillation_head needs teacher.loss info_nce; with {form}, {why}")
 
     @model_validator(mode="after")
     def _data_fit(self) -> Recipe:
@@ -184,6 +165,16 @@ class Recipe(Part):
         scale = CONDITIONED_SCALE if self.conditioned_scale is None else self.conditioned_scale
         rest = math.log(self.data.captions / max(1, self.optimiser.batch_size - 1))
         return scale, rest if self.conditioned_bias is None else self.conditioned_bias
+
+    @property
+    def uses_patches(self) -> bool:
+        """Whether an objective needs patches of the student's global crops, beside their global features."""
+        return bool(NEED_PATCHES & set(self.objectives))
+
+    @property
+    def distils_patches(self) -> bool:
+        """Whether an objective needs patches of local crops and of the teacher's images."""
+        return "distil_conditioned" in self.objectives
 
     @property
     def uses_foils(self) -> bool:

@@ -1,4 +1,4 @@
-"""The parts of a recipe: data, loss weights, optimiser, execution, teacher, warm start and evaluation; all checked."""
+"""The parts of a recipe that are not about its losses: data, optimiser, execution and evaluation; all checked."""
 
 from __future__ import annotations
 
@@ -9,28 +9,12 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializ
 from goldieval.goldiclip.data.addresses import is_stream, shown
 from goldieval.goldiclip.data.captions import MAX_SENTENCES, QuestionsAsCaptions
 
-Objective = Literal[
-    "softmax",
-    "sigmoid",
-    "conditioned",
-    "distil_agnostic",
-    "distil_conditioned",
-    "caption",
-    "vqa",
-    "token_classes",
-    "foils",
-    "foils_conditioned",
-    "views",
-    "cross_modal",
-    "grouping",
-]
 Positive = Annotated[float, Field(gt=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
 NotNegative = Annotated[int, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(gt=0, le=1)]
 Beta = Annotated[float, Field(ge=0, lt=1)]
-MAX_LOGIT_SCALE = 100  # training does not let a scale grow beyond it either
-LogitScale = Annotated[float, Field(ge=1, le=MAX_LOGIT_SCALE)]
 SCENES = 20_000  # scenes of the built-in world by default
 
 
@@ -64,10 +48,13 @@ class DataSettings(Part):
         scenes: Number of unique scenes of the built-in world.
         first_scene: The first of them, from 0, in the training split of 80,000.
         captions: Captions per image.
-        locals: Local crops per image.
+        locals: Local crops per image: the student's views in distillation.
+        whole_views: Number of local crops, the last ones, that show the whole image.
         local_size: Side of a local crop in pixels.
         global_area: Lowest and highest share of the image that a global crop covers.
         local_area: Lowest and highest share of the image that a local crop covers.
+        redraw: Share of local crops whose background is exchanged for another one; drawn scenes only.
+        jitter: Strength of the change of colours of local crops, from 0 to 1; colour words stay right.
         sentences: Largest number of sentences that a caption joins.
         single_sentences: Number of captions, the last ones, that have one sentence.
         globals: Global crops per image; COSMOS has 2.
@@ -93,6 +80,9 @@ class DataSettings(Part):
     local_size: Count = 32
     global_area: Area = (0.8, 1.0)
     local_area: Area = (0.1, 0.4)
+    whole_views: NotNegative = 0
+    redraw: Fraction = 0.0
+    jitter: Fraction = 0.0
     sentences: Count = MAX_SENTENCES
     single_sentences: NotNegative = 0
     globals: Count = 1
@@ -118,34 +108,20 @@ class DataSettings(Part):
             raise ValueError("samples needs source shards and a path with addresses or commands; files are counted")
         return self
 
+    @model_validator(mode="after")
+    def _local_crops_can_change(self) -> DataSettings:
+        if self.redraw and self.source != "shapes":
+            raise ValueError(f"redraw needs source shapes: backgrounds of {self.source} are not known; use jitter")
+        if self.whole_views > self.locals:
+            raise ValueError(f"whole_views {self.whole_views} exceeds locals {self.locals}")
+        if (self.redraw or self.jitter) and not self.locals:
+            raise ValueError(f"{'redraw' if self.redraw else 'jitter'} changes local crops, and locals is 0")
+        return self
+
     @property
     def is_stream(self) -> bool:
         """Whether shards are read from addresses or commands, and not from files."""
         return self.source == "shards" and is_stream(self.path)
-
-
-class Weighting(Part):
-    """How losses are weighted.
-
-    Attributes:
-        kind: ``fixed`` (by the weights in ``objectives``), or ``uncertainty`` (weights are learned).
-        lr: Learning rate of the learned weights.
-        warm_up: Steps after which the optimiser alone moves the learned weights.
-        relative: Largest learned weight of a loss, as a multiple of that of the contrast (``softmax`` or ``sigmoid``)
-            and apart from what ``objectives`` says of the two. With it, contrastive distillation is taken less its
-            floor, as token classes and DINO always are. Null sets no such bound.
-    """
-
-    kind: Literal["uncertainty", "fixed"] = "fixed"
-    lr: Positive = 1e-2
-    warm_up: Count = 20
-    relative: Positive | None = None
-
-    @model_validator(mode="after")
-    def _only_learned_weights_are_bounded(self) -> Weighting:
-        if self.relative is not None and self.kind != "uncertainty":
-            raise ValueError(f"relative needs kind uncertainty; {self.kind} weights are those of objectives")
-        return self
 
 
 class Optimiser(Part):
@@ -195,7 +171,7 @@ class Execution(Part):
         checkpointing: Share of the blocks of each tower whose activations are not kept for the backward pass but
             computed again in it, from 0 (none) to 1 (all).
         compile: Whether the blocks of the towers are compiled (torch.compile); needs a C++ compiler.
-        fused: Whether AdamW moves all weights in one kernel; by default on CUDA.
+        fused: Whether AdamW moves all weights in one kernel; by default on CUDA and CPU.
         static_graph: Whether every step uses the same parameters, which spares several processes the search for unused
             ones; by default where the recipe allows it.
         deterministic: Whether a step that cannot be repeated to the bit on this device is refused.
@@ -207,49 +183,6 @@ class Execution(Part):
     fused: bool | None = None
     static_graph: bool | None = None
     deterministic: bool = False
-
-
-class Teacher(Part):
-    """The teacher of self-distillation.
-
-    Attributes:
-        momentum: Momentum of the moving average of the student's weights.
-        loss: Form of the distillation loss.
-        captions: Captions per image that condition the teacher's pooling.
-        scale: Logit scale of ``info_nce``, at the start if it is learned.
-        largest_scale: Bound of a learned logit scale, of which each of the two distillation losses then has one; null
-            keeps the scale as it is.
-    """
-
-    momentum: Annotated[float, Field(ge=0, le=1)] = 0.99
-    loss: Literal["dino", "info_nce", "cosine"] = "dino"
-    captions: Count = 2
-    scale: LogitScale = 10.0
-    largest_scale: LogitScale | None = None
-
-    @model_validator(mode="after")
-    def _scale_is_within_its_bound(self) -> Teacher:
-        if self.largest_scale is not None and self.scale > self.largest_scale:
-            raise ValueError(f"scale {self.scale:g} exceeds largest_scale {self.largest_scale:g}")
-        return self
-
-    @property
-    def own_settings(self) -> list[str]:
-        """Settings that only ``info_nce`` has and that are not at their defaults."""
-        defaults = Teacher()
-        return [name for name in ("scale", "largest_scale") if getattr(self, name) != getattr(defaults, name)]
-
-
-class WarmStart(Part):
-    """A first phase with fewer objectives.
-
-    Attributes:
-        steps: Steps of the phase.
-        objectives: Objectives that are active in it; the others join afterwards.
-    """
-
-    steps: Count
-    objectives: Annotated[tuple[Objective, ...], Field(min_length=1)]
 
 
 class Evaluation(Part):

@@ -16,8 +16,8 @@ from goldieval.goldiclip.pooling import pooled_views
 
 def distil_agnostic(features: StepFeatures) -> torch.Tensor:
     """Distil the teacher's global feature of the whole image into the student's features of local crops."""
-    student = by_image(features.local_crops.pooled, features.batch.images.locals)
-    teacher = features.teacher_image.pooled
+    student = by_image(features.local_pooled, features.batch.images.locals)
+    teacher = features.teacher_pooled
     if features.recipe.teacher.loss == "dino":
         with torch.no_grad():
             logits = features.teacher.agnostic_head(teacher)

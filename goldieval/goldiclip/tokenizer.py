@@ -51,7 +51,6 @@ class Tokenizer(SimpleTokenizer):  # type: ignore[misc]
         """
         room = self.context_length - 2
         framed = [[self.sot_token_id, *ids[:room], self.eot_token_id] for ids in texts]
-        rows = torch.zeros(len(framed), pad_to or max(map(len, framed)), dtype=torch.long)
-        for row, ids in zip(rows, framed, strict=True):
-            row[: len(ids)] = torch.tensor(ids)
-        return rows
+        length = pad_to or max(map(len, framed))
+        rows = [ids + [0] * (length - len(ids)) for ids in framed]
+        return torch.tensor(rows, dtype=torch.long).view(len(rows), length)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from open_clip.transformer import LayerNorm, Transformer
 from torch import nn
 
-from goldieval.goldiclip.blocks import run
+from goldieval.goldiclip.blocks import run, run_for_one
 from goldieval.goldiclip.config import ModelConfig
 from goldieval.goldiclip.dense import last_block, positions_for
 
@@ -49,11 +49,7 @@ class VisionTower(nn.Module):
         Returns:
             The class token (n, width) and the patch tokens (n, patches, width).
         """
-        grid = self.patches(pixels)
-        tokens = grid.flatten(2).transpose(1, 2)
-        start = self.class_token.to(tokens.dtype).expand(len(tokens), 1, -1)
-        tokens = torch.cat([start, tokens], dim=1) + self._positions(*grid.shape[-2:]).to(tokens.dtype)
-        hidden = self.ln_pre(tokens)
+        hidden = self._embed(pixels)
         blocks = self.transformer.resblocks
         if attention == "plain":
             hidden = run(blocks, hidden, causal=False)
@@ -61,6 +57,22 @@ class VisionTower(nn.Module):
             hidden = last_block(blocks[-1], run(blocks[:-1], hidden, causal=False), attention)
         tokens = self.ln_post(hidden)
         return tokens[:, 0], tokens[:, 1:]
+
+    def class_tokens(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Return the class token (n, width) alone, as ``forward`` but for rounding, for less work."""
+        hidden = self._embed(pixels)
+        first = torch.zeros(len(hidden), dtype=torch.long, device=hidden.device)
+        tokens: torch.Tensor = self.ln_post(run_for_one(self.transformer.resblocks, hidden, first, causal=False))
+        return tokens
+
+    def _embed(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Return class token and patches before the first block, shape (n, 1 + patches, width)."""
+        grid = self.patches(pixels)
+        tokens = grid.flatten(2).transpose(1, 2)
+        start = self.class_token.to(tokens.dtype).expand(len(tokens), 1, -1)
+        tokens = torch.cat([start, tokens], dim=1) + self._positions(*grid.shape[-2:]).to(tokens.dtype)
+        hidden: torch.Tensor = self.ln_pre(tokens)
+        return hidden
 
     def _positions(self, rows: int, columns: int) -> torch.Tensor:
         """Return position embeddings for a grid; those of the model's own size are not interpolated."""
@@ -94,6 +106,16 @@ class TextTower(nn.Module):
         hidden: torch.Tensor = self.embedding(ids) + self.positions[: ids.shape[1]]
         return hidden
 
+    def embed_groups(self, groups: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """Return what ``embed`` returns for each of several groups of ids (n, length), looked up all at once.
+
+        The gradient of each lookup has the size of the vocabulary.
+        """
+        tokens = self.embedding(torch.cat([ids.flatten() for ids in groups])).split([ids.numel() for ids in groups])
+        return [
+            own.view(*ids.shape, -1) + self.positions[: ids.shape[1]] for own, ids in zip(tokens, groups, strict=True)
+        ]
+
     def forward(self, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Encode token ids of shape (n, length), with length up to the context.
 
@@ -102,6 +124,16 @@ class TextTower(nn.Module):
         """
         hidden = self.ln_final(run(self.blocks, self.embed(ids), causal=True))
         return hidden[torch.arange(len(ids), device=ids.device), self.end_of(ids)], hidden
+
+    def ends(self, embedded: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+        """Return the states of the ends of text (n, width) alone, as ``forward`` but for rounding, for less work.
+
+        Args:
+            embedded: Texts as ``embed`` returns them, shape (n, length, width).
+            places: Index of each row's end of text, shape (n,).
+        """
+        states: torch.Tensor = self.ln_final(run_for_one(self.blocks, embedded, places, causal=True))
+        return states
 
     def end_of(self, ids: torch.Tensor) -> torch.Tensor:
         """Return the index of each row's first end of text, shape (n,), found by its id and not as the largest."""

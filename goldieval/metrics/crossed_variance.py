@@ -14,16 +14,18 @@ import numpy as np
 
 from goldieval.metrics.variance_shares import NORMAL, PERMUTATIONS, RESAMPLES, Share
 
-COLOUR, TEXTURE, COLOUR_AND_TEXTURE = "background colour", "background texture", "colour and texture combined"
-BACKGROUND, OBJECTS, NUMBER, COMBINED = "background", "objects", "number of objects", "combined"
-NAMES = (BACKGROUND, COLOUR, TEXTURE, OBJECTS, NUMBER, COMBINED)
+BACKGROUND, OBJECTS, COMBINED = "background", "objects", "combined"
+COLOUR, TEXTURE, COLOUR_AND_TEXTURE = "background colour", "background texture", "background colour and texture"
+NUMBER, OTHER_OBJECTS = "number of objects", "objects of one number"
+NAMES = (BACKGROUND, COLOUR, TEXTURE, COLOUR_AND_TEXTURE, OBJECTS, NUMBER, OTHER_OBJECTS, COMBINED)
 
 
 def crossed_shares(features: np.ndarray) -> dict[str, Share]:
     """Return the shares of background, objects and both combined, which add up to 1, and of their parts.
 
-    ``background colour`` and ``background texture`` are parts of ``background``, ``number of objects`` is one of
-    ``objects``. Intervals come from a bootstrap over scenes, chance from features that are exchanged at random.
+    The parts of ``background`` are its colour, its texture and their combination; those of ``objects`` their number,
+    and what differs among scenes of one number. Intervals come from a bootstrap over scenes, chance from features that
+    are exchanged at random.
 
     Args:
         features: (groups, scenes of a group, colours, textures, dim).
@@ -69,7 +71,7 @@ def _others(similarities: np.ndarray, own: np.ndarray) -> np.ndarray:
     """Return (rows, columns) without one column per row, (rows, columns - 1)."""
     kept = np.ones(similarities.shape, dtype=bool)
     kept[np.arange(len(own)), own] = False
-    return similarities[kept].reshape(len(own), -1)
+    return np.reshape(similarities[kept], (len(own), -1))
 
 
 def _larger(same_background: np.ndarray, same_scene: np.ndarray, own: int) -> float:
@@ -89,7 +91,7 @@ def _shares(features: np.ndarray) -> np.ndarray:
     parts = [_average_and_deviation(effect) for effect in (colour, texture, changes - colour - texture)]
     background, combined = (sum(part[side] for part in parts) for side in (0, 1))
     objects = number + within
-    shares = np.array([background, parts[0][0], parts[1][0], objects, number, combined])
+    shares = np.array([background, *(part[0] for part in parts), objects, number, within, combined])
     return np.asarray(shares / (background + objects + combined))
 
 

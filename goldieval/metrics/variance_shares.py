@@ -111,7 +111,7 @@ class _SumsOfSquares:
 
 
 def _averaging(effects: Sequence[np.ndarray]) -> tuple[np.ndarray, list[int]]:
-    """Return the matrix that averages over the samples of each level, (levels, samples), and each effect's first row."""
+    """Return the matrix that averages over each level, (levels, samples), and the first row of each effect."""
     rows = [(codes == np.arange(codes.max() + 1)[:, None]).astype(np.float64) for codes in effects]
     starts = [0, *np.cumsum([len(each) for each in rows])[:-1].tolist()]
     return np.concatenate([each / each.sum(axis=1, keepdims=True) for each in rows]), starts

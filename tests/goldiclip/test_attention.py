@@ -9,7 +9,7 @@ from open_clip.transformer import Transformer
 from torch import nn
 
 from goldieval.goldiclip.attention import attention, self_attention
-from goldieval.goldiclip.blocks import run
+from goldieval.goldiclip.blocks import run, run_for_one
 from goldieval.goldiclip.decoder import CrossAttention, Memory
 
 WIDTH, HEADS, LENGTH = 24, 3, 9
@@ -87,3 +87,23 @@ def test_halves_attend_in_float32_on_a_cpu(dtype: torch.dtype) -> None:
     assert torch.equal(ours, exact.to(dtype)) or float((ours - exact.to(dtype)).abs().max()) <= torch.finfo(dtype).eps
     rounded = F.softmax(parts[0] @ parts[1].transpose(-1, -2) * 8**-0.5, dim=-1) @ parts[2]
     assert float((rounded - exact).abs().mean()) > float((ours - exact).abs().mean())
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("layers", [1, 3])
+def test_blocks_for_one_token_give_that_token_and_the_same_gradients(layers: int, causal: bool) -> None:
+    """The others of the last block are not computed; what is behind a causal token does not reach it."""
+    torch.manual_seed(0)
+    blocks, places = Transformer(WIDTH, layers, HEADS).resblocks, torch.tensor([0, LENGTH - 1, 4, 4])
+    found = []
+    for apply in (
+        lambda hidden: run(blocks, hidden, causal)[torch.arange(4), places],
+        lambda hidden: run_for_one(blocks, hidden, places, causal),
+    ):
+        blocks.zero_grad()
+        hidden = rows(4, LENGTH, WIDTH).requires_grad_()
+        tokens = apply(hidden)
+        tokens.square().sum().backward()
+        found.append([tokens, hidden.grad, *(parameter.grad for parameter in blocks.parameters())])
+    for ours, whole in zip(found[1], found[0], strict=True):
+        torch.testing.assert_close(ours, whole, atol=1e-5, rtol=1e-5)

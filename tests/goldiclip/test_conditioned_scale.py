@@ -10,6 +10,7 @@ import torch
 from objective_cases import SIZES, batch_of, gradients, model, recipe, step_of, value, vectors
 
 from goldieval.goldiclip.checkpoint import CheckpointInfo, load_weights, save_weights, start_from
+from goldieval.goldiclip.config import ModelConfig
 from goldieval.goldiclip.losses import compute_losses
 from goldieval.goldiclip.model import GoldiClip
 from goldieval.goldiclip.objectives.conditioned import conditioned_sigmoid
@@ -64,6 +65,17 @@ def test_without_it_a_model_is_what_it_was() -> None:
     assert repr(model(SIZES.model_copy(update={"token_pooling": "patches"}))) == repr(plain) == repr(model(OWN))
     compute_losses(step_of(recipe("conditioned"), plain))["conditioned"].backward()
     assert {name for name in gradients(plain) if "logit" in name} == {"logit_scale", "logit_bias"}
+
+
+def test_files_of_models_without_the_parts_can_be_read_by_older_versions(tmp_path: Path) -> None:
+    """These refuse a key that they do not know, so a file has none that it does not need."""
+    newer = {"token_pooling": "patches", "distillation_head": 8, "conditioned_scale": True}
+    assert not newer.keys() & SIZES.stored().keys() and ModelConfig.model_validate(SIZES.stored()) == SIZES
+    sizes = SIZES.model_copy(update=newer)
+    assert sizes.stored() == SIZES.stored() | newer and ModelConfig.model_validate(sizes.stored()) == sizes
+    for config in (SIZES, sizes):
+        save_weights(GoldiClip(config), CheckpointInfo(config), tmp_path / "model.safetensors")
+        assert load_weights(tmp_path / "model.safetensors")[1].config == config
 
 
 def test_ranking_does_not_depend_on_scale_and_bias() -> None:

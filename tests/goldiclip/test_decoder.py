@@ -108,7 +108,7 @@ def test_bucketing_by_length_changes_nothing() -> None:
     texts = [[5] * n for n in (7, 1, 4, 9, 2, 3)] + [[0, 0, 0, 0], [0, 300], [8, 0, 0, 9]]
     ids = framed(*texts)
     alone = torch.cat([model.encode_text(framed(text)) for text in texts])
-    torch.testing.assert_close(encode_by_length(model.encode_text, Texts.of(ids)), alone, atol=1e-5, rtol=0)
+    torch.testing.assert_close(encode_by_length(model, Texts.of(ids)), alone, atol=1e-5, rtol=0)
 
 
 # What a position sees

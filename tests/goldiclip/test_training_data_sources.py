@@ -23,8 +23,8 @@ from goldieval.goldiclip.data import shard_index
 from goldieval.goldiclip.data import shards as shards_module
 from goldieval.goldiclip.data.batches import Batches
 from goldieval.goldiclip.data.corpus import BadSampleError, Sample
-from goldieval.goldiclip.data.images import MEAN, STD
 from goldieval.goldiclip.data.jsonl import JsonLines
+from goldieval.goldiclip.data.normalisation import MEAN, STD
 from goldieval.goldiclip.data.order import BlockShuffle
 from goldieval.goldiclip.data.pictures import CropBoxes, crop_pictures, decoded, square
 from goldieval.goldiclip.data.shard_names import shards_of

@@ -52,11 +52,11 @@ def test_a_union_holds_the_queries_of_any_of_its_strata(of_file: bool) -> None:
 def test_chance_and_the_paired_test_are_of_its_queries_alone() -> None:
     metric = metric_of("t2i_r1_object+relation")
     assert metric.guess(columns()) == pytest.approx(1 / 50)
-    gains = [tested(GOOD | (KINDS == kind)) for kind in ("background", "object")]
+    gains = [gains_of(GOOD | (kind == KINDS)) for kind in ("background", "object")]
     assert gains == [0, np.count_nonzero((KINDS == "object") & ~GOOD)]
 
 
-def tested(better: np.ndarray) -> int:
+def gains_of(better: np.ndarray) -> int:
     """Return how many queries a model gains that is right on these, of the paired test with the first model."""
     metric = metric_of("t2i_r1_object+relation")
     a, b = (metric.values(columns(hit, of_file=True)) for hit in (GOOD, better))

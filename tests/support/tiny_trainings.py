@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import goldilocks_parts as parts
 import pytest
 import torch
 from helpers import one_line
@@ -43,6 +44,15 @@ EVERYTHING = {
 }
 
 
+GOLDILOCKS = {
+    "model": {**SIZES, **parts.MODEL},
+    "data": EVERYTHING["data"],
+    "objectives": parts.OBJECTIVES,
+    "weighting": parts.WEIGHTING,
+    "teacher": parts.TEACHER,
+}
+
+
 def recipe(**changes: Any) -> Recipe:
     content: dict[str, Any] = {
         "name": "test",
@@ -62,7 +72,7 @@ def optimiser(**changes: Any) -> dict[str, Any]:
 
 @cache
 def corpus() -> ShapesCorpus:
-    return shapes_corpus(32, 32, Tokenizer(SIZES["merges"], 77))
+    return shapes_corpus(32, 32, Tokenizer(SIZES["merges"], 77), foregrounds=True)
 
 
 def trainer(out: Path, chosen: Recipe | None = None, resume: bool = False) -> Trainer:

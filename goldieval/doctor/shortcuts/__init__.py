@@ -1,1 +1,1 @@
-"""What features encode: shares of their variance that background, colours, shapes and places of drawn scenes explain."""
+"""What features encode: shares of their variance that attributes of drawn scenes and of sentences explain."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,8 +53,13 @@ class Shortcuts:
     sentences: list[FeatureShares]
 
 
-def shortcuts(model: Adapter, spec: str) -> Shortcuts:
-    """Measure all features of a model.
+def shortcuts(model: Adapter, spec: str, patches: bool = True) -> Shortcuts:
+    """Measure the features of a model.
+
+    Args:
+        model: the model.
+        spec: its spec.
+        patches: whether features made of patches are measured too, where the model has them.
 
     Raises:
         TaskError: features are NaN or infinite.
@@ -63,15 +67,14 @@ def shortcuts(model: Adapter, spec: str) -> Shortcuts:
     one_object = scenes_of_one_object()
     levels = {name: [one_object.levels[name]] for name in (*OBJECT_ATTRIBUTES, crossed.BACKGROUND)}
     parts = {name: [one_object.levels[name]] for name in BACKGROUND_PARTS}
-    singles = kinds.image_features(model, one_object.scenes)
+    of_many = kinds.image_features(model, crossed_scenes(), patches)
+    of_one = kinds.image_features(model, one_object.scenes, patches)
+    sentences = designed_sentences(one_object)
     return Shortcuts(
         spec,
-        [_crossed(name, vectors) for name, vectors in kinds.image_features(model, crossed_scenes()).items()],
-        [_factorial(name, vectors, levels, parts) for name, vectors in singles.items()],
-        [
-            _factorial(each.about, kinds.text_features(model, each.texts), each.factors, {})
-            for each in designed_sentences(one_object)
-        ],
+        [_crossed(name, vectors) for name, vectors in of_many.items()],
+        [_factorial(name, vectors, levels, parts) for name, vectors in of_one.items()],
+        [_factorial(each.about, kinds.text_features(model, each.texts), each.factors, {}) for each in sentences],
     )
 
 
@@ -84,7 +87,7 @@ def background_share(model: Adapter) -> FeatureShares:
     Raises:
         TaskError: features are NaN or infinite.
     """
-    return _crossed(kinds.IMAGE, kinds.global_features(model, crossed_scenes()))
+    return _crossed(kinds.IMAGE, kinds.image_features(model, crossed_scenes(), patches=False)[kinds.IMAGE])
 
 
 def _crossed(name: str, vectors: np.ndarray) -> FeatureShares:
@@ -94,9 +97,7 @@ def _crossed(name: str, vectors: np.ndarray) -> FeatureShares:
     return FeatureShares(name, crossed_shares(arranged), background_is_nearer(arranged))
 
 
-def _factorial(
-    name: str, vectors: np.ndarray, factors: Factors, parts: Mapping[str, Sequence[np.ndarray]]
-) -> FeatureShares:
+def _factorial(name: str, vectors: np.ndarray, factors: Factors, parts: Factors) -> FeatureShares:
     return FeatureShares(name, None if _all_the_same(vectors) else factorial_shares(vectors, factors, parts))
 
 

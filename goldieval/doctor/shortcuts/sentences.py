@@ -15,7 +15,7 @@ from goldieval.doctor.shortcuts.design import RUNS_OF_EIGHT, RUNS_OF_THREE, eigh
 from goldieval.doctor.shortcuts.scenes import DesignedScenes
 
 COPIES = 8  # of the design of relations, each with other meanings of its levels
-WORDING = "wording"
+WORDS = "words"
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def _object_sentences(design: DesignedScenes) -> DesignedSentences:
     texts = [_about_object(scene, int(pattern)) for scene, pattern in zip(design.scenes, patterns, strict=True)]
     attributes = ("shape", "colour", "place", "size", "fill")
     return DesignedSentences(
-        "objects", texts, {name: [design.levels[name]] for name in attributes} | {WORDING: [patterns]}
+        "objects", texts, {name: [design.levels[name]] for name in attributes} | {WORDS: [patterns]}
     )
 
 
@@ -65,7 +65,7 @@ def _relation_sentences() -> DesignedSentences:
     texts = [_about_relation(*(int(part) for part in parts)) for parts in zip(*objects, which, wording, strict=True)]
     assert len(texts) == COPIES * RUNS_OF_EIGHT
     factors = {"shape": [objects[1], objects[3]], "colour": [objects[0], objects[2]]}
-    return DesignedSentences("relations", texts, {**factors, "relation": [which], WORDING: [wording]})
+    return DesignedSentences("relations", texts, {**factors, "relation": [which], WORDS: [wording]})
 
 
 def _about_relation(colour: int, shape: int, other_colour: int, other_shape: int, which: int, wording: int) -> str:
@@ -82,5 +82,5 @@ def _background_sentences() -> DesignedSentences:
         phrases.sentence(BACKGROUND_SENTENCES[p].format(phrases.TEXTURE_PHRASES[TEXTURES[t]][w].format(BACKGROUNDS[c])))
         for c, t, p, w in zip(colour, texture, pattern, phrase, strict=True)
     ]
-    factors = {"background colour": [colour], "background texture": [texture], WORDING: [pattern, phrase]}
+    factors = {"colour": [colour], "texture": [texture], WORDS: [pattern, phrase]}
     return DesignedSentences("backgrounds", texts, factors)

@@ -32,9 +32,12 @@ ATTENTION = {"cuda": cuda_attention, "cpu": cpu_attention}
 ALIGNMENT = {"cuda": 512, "cpu": 1}  # bytes to a multiple of which a device's allocator rounds up
 FEATURES = {
     "image": "global crops",
+    "image_pooled": "global crops",
     "global_crops": "further global crops",
     "local_crops": "local crops",
+    "local_pooled": "local crops",
     "teacher_image": "teacher's features",
+    "teacher_pooled": "teacher's features",
     "texts": "captions",
     "foils": "foils",
 }

@@ -70,8 +70,9 @@ class _Taught:
 
     def of_own(self) -> torch.Tensor:
         """Return each image of this process for its own captions, shape (b, 1, captions, d)."""
-        blocks = zip(self.queries.split(self.piece), self.patches.split(self.piece), strict=True)
-        return torch.cat([self._features(*block) for block in blocks])[:, None]
+        starts = range(0, len(self.patches), self.piece)
+        blocks = [slice(start, start + self.piece) for start in starts]
+        return torch.cat([self._features(self.queries[rows], self.patches[rows]) for rows in blocks])[:, None]
 
     def of_all(self) -> Iterator[tuple[int, torch.Tensor]]:
         """Yield the row of the first of some images of all processes, and these, shape (images, b, captions, d)."""
