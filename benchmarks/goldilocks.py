@@ -97,7 +97,7 @@ def _failure(plan: Plan, runner: Runner, run: Planned) -> str:
         runner.run(run, plan.groups[run.about["group"]].test)
     except CutError:
         return ""
-    except FailedError as error:
+    except (FailedError, GoldievalError) as error:
         return f"{run.name}: {error}"
     return ""
 

@@ -15,6 +15,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
 import goldilocks
+import goldilocks_evaluation
 import goldilocks_start
 from goldilocks_cases import START, bench_run
 from goldilocks_folders import Folders
@@ -23,9 +24,11 @@ from goldilocks_runs import Runner
 from metered import CutError, FailedError, Stop, metered
 from trainings import Planned
 
+from goldieval import load_task
 from goldieval.data.shapes import sample_scene
 from goldieval.data.shapes.world import SHAPES
 from goldieval.goldiclip.tokenizer import Tokenizer
+from goldieval.tasks.card import load_card
 
 COMPUTE = """
 import time
@@ -97,6 +100,16 @@ def test_the_highest_shape_word_is_right_where_the_shape_is_in_the_picture() -> 
     assert found["right"] == sum("star" in {obj.shape for obj in scene.objects} for scene in scenes) / 120
     assert found["large"] == pytest.approx(1 / len(SHAPES), abs=0.03)
     assert 0.125 < found["chance"] < 0.5
+
+
+def test_cards_of_the_validation_split_differ_from_the_shipped_ones_in_their_scenes_alone(tmp_path: Path) -> None:
+    tasks = load_plan().on_the_way.tasks
+    paths = goldilocks_evaluation.validation_cards(tasks, 300, tmp_path / "cards")
+    for task, path in zip(tasks, paths, strict=True):
+        card, shipped = load_card(Path(path)).card, load_task(task).card
+        assert card.name == f"{task}-validation" and card.protocol.startswith("300 validation scenes, ")
+        assert card.params == shipped.params and card.headline == shipped.headline
+        assert card.source == shipped.source.model_copy(update={"split": "validation", "scenes": 300})
 
 
 def test_runs_with_a_file_are_skipped_and_others_are_done_once(
