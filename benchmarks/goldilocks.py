@@ -33,6 +33,11 @@ from goldilocks_start import started
 from metered import CutError, FailedError, Stop
 from trainings import ROOT, Planned
 
+from goldieval.core.errors import GoldievalError
+
+STAGES: tuple[Stage, ...] = ("length", "choose", "final", "batches", "scenes")
+BATCH = 64  # images per step at which rates are measured
+
 
 def main() -> int:
     options = _options()
@@ -43,9 +48,7 @@ def main() -> int:
         start, fingerprint = started(plan, folders, options.threads, stop, options.steps)
         if options.measure:
             rates = rates_of(plan, folders, rows_with_rates(list(plan.groups.values())), options.threads, stop)
-            print(
-                "\n".join(f"{row}: {seconds * 1000:.0f} ms of a processor per step" for row, seconds in rates.items())
-            )
+            print("\n".join(_costs(plan, rates, start)))
     except CutError:
         return _stopped(1)
     except FailedError as error:
@@ -56,6 +59,18 @@ def main() -> int:
     runner = Runner(folders, fingerprint, options.threads, stop)
     planned = plan.of_stage(options.stage, rates, start, options.steps)
     return _train(plan, runner, [run for run in planned if run.name.startswith(options.only)], options.jobs)
+
+
+def _costs(plan: Plan, rates: dict[str, float], start: Path) -> list[str]:
+    """Return the rates and the processor hours of each stage, without evaluations; other rows count as the slowest."""
+    lines = [f"({row}) {1000 * each:.0f} ms of a processor per step" for row, each in rates.items()]
+    for stage in STAGES:
+        seconds = 0.0
+        for run in plan.of_stage(stage, rates, start, None):
+            optimiser, row = run.whole().optimiser, run.about["row"].split("-")[0]
+            seconds += optimiser.steps * rates.get(row, max(rates.values())) * optimiser.batch_size / BATCH
+        lines.append(f"stage {stage}: about {seconds / 3600:.1f} processor hours")
+    return lines
 
 
 def _train(plan: Plan, runner: Runner, planned: Sequence[Planned], jobs: int) -> int:
@@ -82,7 +97,7 @@ def _failure(plan: Plan, runner: Runner, run: Planned) -> str:
         runner.run(run, plan.groups[run.about["group"]].test)
     except CutError:
         return ""
-    except FailedError as error:
+    except (FailedError, GoldievalError) as error:
         return f"{run.name}: {error}"
     return ""
 
@@ -100,7 +115,7 @@ def _stopped(left: int) -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--stage", choices=["start", "length", "choose", "final", "batches", "scenes"], default="start")
+    parser.add_argument("--stage", choices=["start", *STAGES], default="start")
     parser.add_argument("--jobs", type=int, default=1, help="runs at the same time")
     parser.add_argument("--threads", type=int, default=1, help="threads of each run")
     parser.add_argument("--only", default="", help="only runs whose name begins with this")
@@ -116,4 +131,7 @@ def _options() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    try:
+        raise SystemExit(main())
+    except GoldievalError as error:
+        raise SystemExit(str(error)) from None

@@ -104,7 +104,7 @@ def _tail(distance: float, error: float, freedom: int) -> float:
     if not freedom:
         return math.nan
     if not error:
-        return 0.0 if distance > 0 else 1.0
+        return 0.0 if distance > 0 else 0.5
     return float(student.sf(distance / error, freedom))
 
 

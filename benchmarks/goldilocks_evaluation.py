@@ -44,7 +44,7 @@ def evaluate_run(run: Path, test: bool) -> None:
     """
     plan, steps = load_plan(), checkpoints(run)
     os.environ["GOLDIEVAL_STORE"] = str(run / "embeddings")  # both ways of scoring encode once
-    cards = _validation_cards(plan.on_the_way.tasks, plan.on_the_way.scenes, run / "cards")
+    cards = validation_cards(plan.on_the_way.tasks, plan.on_the_way.scenes, run / "cards")
     last, info = load_weights(steps[-1])
     own, *others = ways(info.scoring)
     for way in (own, *others):
@@ -80,8 +80,18 @@ def _shares(checkpoint: Path) -> dict[str, float]:
     return {name: round(share.value, 5) for name, share in found.shares.items()}
 
 
-def _validation_cards(tasks: Sequence[str], scenes: int, folder: Path) -> list[str]:
-    """Write the cards of tasks on the validation split, and return their paths."""
+def validation_cards(tasks: Sequence[str], scenes: int, folder: Path) -> list[str]:
+    """Write the cards of tasks on the validation split.
+
+    Args:
+        tasks: names of shipped cards.
+        scenes: number of scenes.
+        folder: where the cards are written.
+
+    Returns:
+        The paths of the cards.
+    """
+    folder.mkdir(exist_ok=True)
     paths = []
     for task in tasks:
         content: dict[str, Any] = yaml.safe_load((packaged("tasks") / f"{task}.yaml").read_text())

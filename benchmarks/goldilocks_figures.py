@@ -18,14 +18,13 @@ from goldilocks_files import BenchRun
 from goldilocks_folders import Folders
 from goldilocks_plan import load_plan
 from goldilocks_scores import Scores, refusal
-from goldilocks_table import on_the_way
+from goldilocks_table import HEADLINES, on_the_way
 from matplotlib.figure import Figure
 from trainings import ROOT
 
 from goldieval.metrics.pooled import half_width
 
 LADDER = ("b", "c", "e", "f", "g", "h")
-HEADLINES = ("zero-shot", "retrieval T2I", "fine-grained", "question", "with answer")
 STRATA = ("objects", "relations", "background")
 WIDE = (9.0, 2.9)  # inches
 COLOURS = dict(zip(LADDER, ("#666666", "#0072b2", "#009e73", "#e69f00", "#cc79a7", "#d55e00"), strict=True))
@@ -99,10 +98,12 @@ def data_efficiency(scores: Scores) -> Figure | None:
             means = [fmean(scores.of(name, column).values()) for _, name in shown]
             axis.plot([size for size, _ in shown], means, color=COLOURS[row], label=f"({row})")
             axis.set_xscale("log")
+            axis.set_xticks([size for size, _ in shown], [f"{size / 1000:g}" for size, _ in shown])
+            axis.minorticks_off()
             axis.set_title(column)
     axes[0].set_ylabel("score, %")
     axes[0].legend(frameon=False, fontsize=7)
-    figure.supxlabel("unique scenes", fontsize=8)
+    figure.supxlabel("unique scenes, thousands", fontsize=8)
     return figure
 
 

@@ -12,6 +12,7 @@ from goldilocks_evaluation import SHARES, VALIDATION
 from pydantic import ValidationError
 from trainings import Planned, versions
 
+from goldieval.core.errors import GoldievalError
 from goldieval.core.files import atomic_write
 from goldieval.goldiclip.recipe import Recipe
 from goldieval.goldiclip.training_state import differences
@@ -57,6 +58,9 @@ def content_of(planned: Planned, run: Path, start: str, seconds: float) -> dict[
         run: its folder.
         start: fingerprint of the weights that it began with.
         seconds: processor seconds of everything.
+
+    Raises:
+        GoldievalError: a checkpoint was evaluated twice, by plans that differ.
     """
     recipe = planned.whole()
     log = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
@@ -64,7 +68,12 @@ def content_of(planned: Planned, run: Path, start: str, seconds: float) -> dict[
     for way in sorted((run / "validation").iterdir()):
         for record in load_results(way):
             step = int(record.model.spec.rpartition("step-")[2])
-            validation.setdefault(step, {}).setdefault(way.name, {}).update(_values(record))
+            of_way = validation.setdefault(step, {}).setdefault(way.name, {})
+            if of_way.keys() & _values(record).keys():
+                raise GoldievalError(
+                    f"{way} has two evaluations of step {step} on {record.task.name}: remove the folder."
+                )
+            of_way.update(_values(record))
     test = {way.name: list(load_results(way)) for way in sorted((run / "test").glob("*"))}
     records = test.pop(recipe.scoring, [])
     images = recipe.optimiser.steps * recipe.optimiser.batch_size
@@ -93,7 +102,7 @@ def _values(record: Record) -> Values:
 
 
 def _is_kept(metric: str, record: Record) -> bool:
-    return metric == record.task.headline or metric.startswith("t2i_r1")
+    return metric in (record.task.headline, "t2i_r1") or metric.startswith("t2i_r1_")
 
 
 def curves(log: list[dict[str, Any]]) -> dict[str, list[float]]:

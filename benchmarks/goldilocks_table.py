@@ -24,6 +24,7 @@ from trainings import ROOT, Study
 from goldieval.report.built_table import build_table
 from goldieval.report.formats.markdown import to_markdown
 
+HEADLINES = ("zero-shot", "retrieval T2I", "fine-grained", "question", "with answer")
 TIME_TOLERANCE = 0.1  # of the processor time of rows that should have equal ones
 
 
@@ -67,9 +68,9 @@ def verdict_table(plan: Plan, scores: Scores) -> str:
         for part in parts:
             found = f"{part.test.difference:+.1f} ± {part.test.half:.1f}" if part.test else "-"
             p = "-" if part.p != part.p else f"{part.p:.3f}" if part.p >= 0.001 else "< 0.001"
-            lines.append([claim.says, part.column, target, found, p, part.verdict])
+            lines.append(["" if part is not parts[0] else claim.says, part.column, target, found, p, part.verdict])
         if len(parts) > 1:
-            lines.append([claim.says, "**all**", "", "", "", f"**{whole}**"])
+            lines.append(["", "**all**", "", "", "", f"**{whole}**"])
     return markdown(["claim", "column", "target", "difference", "p (Holm)", "verdict"], lines)
 
 
@@ -77,7 +78,7 @@ def _validation_table(runs: Sequence[BenchRun]) -> str:
     """Return the mean over seeds of each row at its end."""
     names = list(on_the_way(runs[0]))
     lines = []
-    for row in dict.fromkeys(run.row for run in runs):
+    for row in dict.fromkeys(run.row for run in sorted(runs, key=lambda run: (run.images_seen, run.row))):
         own = [run for run in runs if run.row == row]
         values = [on_the_way(run) for run in own]
         seconds = [run.processor_seconds for run in own if run.processor_seconds is not None]
@@ -89,15 +90,16 @@ def _validation_table(runs: Sequence[BenchRun]) -> str:
 
 
 def _curves(runs: Sequence[BenchRun]) -> str:
-    """Return the mean over seeds after each evaluation on the way, one line per row and column."""
+    """Return the mean over seeds of each row after each evaluation on the way, column by column."""
+    steps = sorted(set.intersection(*(set(run.validation) for run in runs)))
+    rows = list(dict.fromkeys(run.row for run in runs))
     lines = []
-    for row in dict.fromkeys(run.row for run in runs):
-        own = [run for run in runs if run.row == row]
-        steps = sorted(set.intersection(*(set(run.validation) for run in own)))
-        for name in on_the_way(own[0]):
+    for name in HEADLINES:
+        for row in rows:
+            own = [run for run in runs if run.row == row]
             means = [fmean(on_the_way(run, step)[name] for run in own) for step in steps]
-            lines.append([row, name, ", ".join(f"{mean:.1f}" for mean in means), ", ".join(map(str, steps))])
-    return markdown(["row", "column", "score", "after steps"], lines)
+            lines.append([name if row == rows[0] else "", f"({row})", *(f"{mean:.1f}" for mean in means)])
+    return markdown(["after so many steps", "", *map(str, steps)], lines)
 
 
 def on_the_way(run: BenchRun, step: int | None = None) -> dict[str, float]:

@@ -29,8 +29,9 @@ def load_recipe(name: str, changes: dict[str, Any] | None = None, allow_commands
     """Read a shipped recipe by name, or any recipe by path.
 
     ``extends: NAME`` in a recipe inherits from another shipped recipe: objectives and plain values are replaced, the
-    other parts are merged key by key; a list of objectives takes these with the weights that they were last given. Which
-    scenes are used is not inherited by data other than drawn scenes. ``model.size`` fills in the values of a size.
+    other parts are merged key by key; a list of objectives takes these with the weights that they were last given.
+    Which scenes are used is not inherited by data other than drawn scenes. ``model.size`` fills in the values of a
+    size.
 
     Args:
         name: Name of a shipped recipe, or path of a YAML file.

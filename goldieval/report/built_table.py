@@ -120,7 +120,7 @@ def add_averages(sources: TableSources, columns: Iterable[Column] = ()) -> None:
 def _laid_out(spec: TableSpec, sources: TableSources, allow: bool, results: list[Path]) -> Grid:
     """Lay out a table with the runs of its studies, whose records are added to the others for page and plot."""
     faults, hints = [], []
-    for study in [panel.study for panel in spec.panels if panel.study]:
+    for study in {panel.study.folder: panel.study for panel in spec.panels if panel.study}.values():
         folder = study_folder(study.folder, results, shipped=results == RESULTS)
         if folder is None:
             places = ", ".join(str(place / study.folder) for place in results)

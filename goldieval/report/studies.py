@@ -165,7 +165,7 @@ def study_panel(title: str, study: Study, columns: Sequence[Column], runs: Runs,
             cells[row].append(_with_references(cell, runs_of[row]))
         least = minimum_detectable_difference(deviation, freedom, study.seeds)
         mdd.append(None if math.isnan(least) else least)
-    if kept:
+    if kept and MEANS not in grid.notes:
         grid.notes.append(MEANS)
     rows = [
         GridRow(_name(name, runs_of[row]), "ours", cells[row], _scoring(runs_of[row], columns, grid))

@@ -127,13 +127,13 @@ def test_the_page_is_written_from_the_run_files(tmp_path: Path, monkeypatch: pyt
     assert "| (b) CLIP | 5 | 115,200 | 500 | 40.0 ± " in text and "| (e) " in text and ": no run yet |" in text
     assert "SuperCLIP's claim" not in text  # a panel without a run
     assert "| text-conditioned contrast: (c) over (b) | zero-shot | +5 | +7.0 ± 2.0 | < 0.001 | met |" in text
-    assert "| text-conditioned contrast: (c) over (b) | **all** |  |  |  | **met** |" in text
+    assert "|  | objects | +5 | +7.0 ± 2.0 | < 0.001 | met |\n|  | **all** |  |  |  | **met** |" in text
     assert "| distillation: (e) over (c) | question | +3 | - | - | no runs yet |" in text
-    assert "| equal processor time: (h) over (b) | question | none | +8.0 ± " in text
+    assert "| equal processor time: (h) over (b) | retrieval T2I | none | +8.0 ± " in text
     assert (
         "### length: at the end, on scenes of the validation split" in text and "| c-900 | 3 | 115,200 | 500 |" in text
     )
-    assert "| h | question | 26.0, 52.0 | 300, 600 |" in text
+    assert "| after so many steps |  | 300 | 600 |" in text and "|  | (h) | 26.0 | 52.0 |" in text
     assert table(tmp_path, monkeypatch)[1] == text
 
 
@@ -186,7 +186,10 @@ def test_figures_are_drawn_from_the_run_files_and_are_the_same_again(tmp_path: P
     assert [file.name for file in drawn[0]] == [f"goldilocks-{name}.svg" for name in goldilocks_figures.FIGURES]
     first = {file.name: file.read_bytes() for file in drawn[0]}
     assert all(file.read_bytes() == first[file.name] for file in drawn[1])
-    assert b"unique scenes" in first["goldilocks-data-efficiency.svg"] and b"softmax" in first["goldilocks-weights.svg"]
+    assert (
+        b"unique scenes, thousands" in first["goldilocks-data-efficiency.svg"]
+        and b"softmax" in first["goldilocks-weights.svg"]
+    )
 
 
 def test_figures_without_runs_are_not_drawn(tmp_path: Path) -> None:
