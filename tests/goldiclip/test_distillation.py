@@ -111,7 +111,7 @@ def test_text_agnostic_contrast_does_not_repeat_the_gallery() -> None:
     """At a batch of 4,096 a copy of it for each of 512 images would take 4 GiB."""
     chosen, student = recipe("distil_agnostic", batch_size=32, teacher={"loss": "info_nce"}), model()
     step = step_of(chosen, student)
-    assert step.local_crops.pooled.shape == (64, DIM) and step.teacher_image.pooled.shape == (32, DIM)
+    assert step.local_pooled.shape == (64, DIM) and step.teacher_pooled.shape == (32, DIM)
     with Memory() as memory:
         compute_losses(step)
     assert 0 < memory.largest <= 4 * 64 * DIM
