@@ -73,7 +73,8 @@ def curve_table(table: Table, runs: Runs) -> list[str]:
     return markdown(["row", "unique scenes", "epochs", *table], lines)
 
 
-def main() -> None:
+def tables() -> str:
+    """Return the table of the study, what each step adds, and the curve, as Markdown."""
     made = build_table("ablation", [RESULTS])
     runs = made.sources.runs.get("ablation", [])
     table = {column.label: scores_of(runs, column)[0] for column in columns()}
@@ -83,7 +84,11 @@ def main() -> None:
         ["Score against unique scenes, at equal images seen:", "", *curve_table(table, runs)],
         *([f"{fault}  " for fault in made.grid.faults],),
     ]
-    rewrite(Study(RESULTS, RUNS), "\n\n".join("\n".join(part) for part in parts))
+    return "\n\n".join("\n".join(part) for part in parts)
+
+
+def main() -> None:
+    rewrite(Study(RESULTS, RUNS), tables())
 
 
 if __name__ == "__main__":

@@ -60,7 +60,7 @@ def conditioned() -> Loss:
 def distil_conditioned() -> Loss:
     pool, student = pool_of().requires_grad_(False), features(IMAGES, CROPS, 2, WIDTH)
     texts, patches = (torch.empty(IMAGES, size, WIDTH, device=META) for size in (2, PATCHES))
-    return lambda: same_caption_contrast(student, texts, pool, patches)
+    return lambda: same_caption_contrast(student, texts, pool, patches, features())
 
 
 def caption() -> Loss:

@@ -22,18 +22,27 @@ STUDIES: dict[str, Study] = {"methods": methods.STUDY, "superclip-batches": supe
 def rewrite(study: Study, body: str) -> None:
     """Put a table between the markers of a study's page, and print it."""
     page = study.results / "README.md"
-    text = page.read_text()
-    before, after = text[: text.index(START) + len(START)], text[text.index(END) :]
-    page.write_text(f"{before}\n\n{body.strip()}\n\n{after}")
+    page.write_text(with_tables(page.read_text(), body))
     print(body)
+
+
+def with_tables(page: str, body: str) -> str:
+    """Return the text of a page with other tables between its markers."""
+    before, after = page[: page.index(START) + len(START)], page[page.index(END) :]
+    return f"{before}\n\n{body.strip()}\n\n{after}"
+
+
+def tables(name: str) -> str:
+    """Return the table of a study as Markdown."""
+    grid = build_table(name, [STUDIES[name].results]).grid
+    return to_markdown(grid) + "".join(f"\n{fault}  " for fault in grid.faults)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("study", choices=STUDIES)
     name = parser.parse_args().study
-    grid = build_table(name, [STUDIES[name].results]).grid
-    rewrite(STUDIES[name], to_markdown(grid) + "".join(f"\n{fault}  " for fault in grid.faults))
+    rewrite(STUDIES[name], tables(name))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ MEASURED_STEPS = 6
 KEEPS_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(2**31 - 1), "MALLOC_MMAP_THRESHOLD_": str(2**30)}  # glibc: 6 % of a step
 _MEASURE = """
 import json, statistics, sys, tempfile
+from importlib.metadata import version
 from pathlib import Path
 from goldieval.goldiclip.recipe_files import load_recipe
 from goldieval.goldiclip.trainer import Trainer
@@ -150,3 +152,8 @@ def costs(todo: Sequence[Planned], threads: int) -> str:
             lines.append(f"{run.recipe}, batch {optimiser.batch_size}: {rates[kind]:.0f} images/s")
         seconds += optimiser.steps * optimiser.batch_size / rates[kind]
     return "\n".join([*lines, f"{len(todo)} runs to do, {seconds / 3600:.1f} hours of {threads} thread(s)"])
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that a training's numbers may depend on."""
+    return {package: version(package) for package in ("goldieval", "torch", "open_clip_torch", "numpy", "pillow")}

@@ -33,19 +33,28 @@ def doctor(
     ] = False,
     plan: Annotated[bool, typer.Option("--plan", help="With --verify: print what would be run, and stop.")] = False,
     report: Annotated[Path | None, typer.Option(help="With --verify: write the results as Markdown.")] = None,
+    shortcuts: Annotated[
+        bool, typer.Option("--shortcuts", help="With --model: measure what its features encode, and nothing else.")
+    ] = False,
+    html: Annotated[Path | None, typer.Option(help="With --shortcuts: also write an HTML page.")] = None,
     data_dir: Annotated[
         Path | None, typer.Option(help="Folder of the data; by default $GOLDIEVAL_DATA, else the cache.")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     offline: Annotated[bool, typer.Option("--offline", help="Never download model weights.")] = False,
-    json_: Annotated[bool, typer.Option("--json", help="Print the checks as JSON only.")] = False,
+    json_: Annotated[bool, typer.Option("--json", help="Print only JSON.")] = False,
 ) -> None:
     """Check versions, devices, folders and import names; with --model a model; with --verify published numbers.
 
     goldieval doctor --model open_clip:ViT-B-16@epoch_32.pt
+
+    goldieval doctor --model goldiclip --shortcuts --html shortcuts.html
     """
     if (all_ or plan or report) and not verify:
         raise GoldievalError("--all, --plan and --report require --verify.")
+    if shortcuts or html:
+        _measure_shortcuts(model, verify, shortcuts, device, offline, html, json_)
+        return
     if plan:
         from goldieval.doctor import evidence
 
@@ -71,6 +80,18 @@ def doctor(
         console.print(Text(verdict, "bold red" if failed else "bold green"))
     if failed:
         raise typer.Exit(1)
+
+
+def _measure_shortcuts(
+    model: str | None, verify: bool, shortcuts: bool, device: str, offline: bool, html: Path | None, as_json: bool
+) -> None:
+    if not shortcuts:
+        raise GoldievalError("--html requires --shortcuts.")
+    if not model or verify:
+        raise GoldievalError("--shortcuts is about one model: give --model, and no --verify.")
+    from goldieval.cli.doctor_shortcuts import print_shortcuts
+
+    print_shortcuts(model, device, offline, html, as_json)
 
 
 def _parts(

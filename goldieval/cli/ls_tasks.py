@@ -93,6 +93,7 @@ def _task(task: Task, data: str, last: Record | None) -> dict[str, Any]:
 
     card = task.card
     headline = metric_of(card.headline)
+    measured = last.metrics.get(card.headline) if last else None  # another version may have another headline
     return {
         "task": card.name,
         "family": card.family,
@@ -102,8 +103,8 @@ def _task(task: Task, data: str, last: Record | None) -> dict[str, Any]:
         "headline": headline.label,
         "unit": headline.unit.name,
         "chance": card.chance,
-        "score": last.headline.value if last and last.headline else None,
-        "model": last.model.spec if last else None,
+        "score": measured.value if measured else None,
+        "model": last.model.spec if last and measured else None,
         "licence": card.licence,
         "tags": card.tags,
     }

@@ -110,7 +110,7 @@ class Describer:
             key=record_key(setting, data, task),
             status="failed" if failure else "partial" if partial else "ok",
             reason=failure or partial,
-            model=ModelPart(**{name: getattr(info, name) for name in ModelPart.model_fields}),
+            model=ModelPart(**{name: getattr(info.in_mode(task.scoring), name) for name in ModelPart.model_fields}),
             task=task,
             data=data,
             metrics=scored.metrics if scored else {},

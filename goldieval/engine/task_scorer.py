@@ -112,7 +112,7 @@ class TaskScorer:
             seconds=seconds,
             group=self._ranks,
             parts=open_parts(options.cache, info, loaded, mode, self._device, options.batching.images),
-            logit_factor=info.logit_factor,
+            logit_factor=info.in_mode(mode).logit_factor,
             store=self._store,
             info=info,
         )

@@ -10,7 +10,7 @@ import numpy as np
 from goldieval.core.errors import TaskError, listing
 from goldieval.data.samples import Dataset
 from goldieval.metrics.intervals import Interval
-from goldieval.metrics.metric import Metric
+from goldieval.metrics.metric import Metric, strata_named
 from goldieval.metrics.query_values import Columns
 from goldieval.metrics.ranks import Ranks
 from goldieval.metrics.registry import metric_of
@@ -20,7 +20,7 @@ from goldieval.tasks.card import Task
 
 def check_strata(dataset: Dataset, names: Sequence[str]) -> None:
     """Raise TaskError if a card names a group of queries that the data do not have."""
-    if missing := [name for name in names if name not in dataset.strata]:
+    if missing := [name for name in _distinct(names) if name not in dataset.strata]:
         has = f"they have {', '.join(dataset.strata)}" if dataset.strata else "they have none"
         raise TaskError(f"params.strata: the data have no group {listing(missing)}; {has}.")
 
@@ -71,8 +71,18 @@ def measured(
 
 
 def strata_columns(dataset: Dataset, names: Sequence[str]) -> dict[str, np.ndarray]:
-    """Return a column for each stratum that has a query left (a subset may have lost some), (queries,)."""
-    return {f"stratum:{name}": dataset.strata[name] for name in names if dataset.strata[name].any()}
+    """Return a column for each stratum that has a query left (a subset may have lost some), (queries,).
+
+    Args:
+        dataset: the data.
+        names: the strata of a card; one that joins several has no column of its own.
+    """
+    return {f"stratum:{name}": dataset.strata[name] for name in _distinct(names) if dataset.strata[name].any()}
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    """Return every stratum that is named, alone or joined with others, once."""
+    return list(dict.fromkeys(stratum for name in names for stratum in strata_named(name)))
 
 
 def ties_of(ranks: list[Ranks], k: list[int]) -> tuple[Ties, list[str]]:

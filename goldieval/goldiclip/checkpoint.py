@@ -23,7 +23,9 @@ from goldieval.goldiclip.model import GoldiClip
 from goldieval.goldiclip.recipe_files import recipe_names
 from goldieval.tasks.validation import validation_line
 
-TRAINING_ONLY = ("agnostic_head.", "conditioned_head.", "token_head.", "cross_modal.", "grouping.")
+HEADS = ("agnostic_head.", "conditioned_head.", "distillation_head.", "token_head.")
+TRAINING_ONLY = (*HEADS, "cross_modal.", "grouping.")
+MAY_START_AFRESH = ("decoder.", "conditioned_logit_", *TRAINING_ONLY)  # where the checkpoint of a start lacks them
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ def save_weights(
         state = {name: tensor for name, tensor in state.items() if not name.startswith(TRAINING_ONLY)}
     if dtype is not None:
         state = {name: tensor.to(dtype) for name, tensor in state.items()}
-    content = {**vars(info), "config": info.config.model_dump()}
+    content = {**vars(info), "config": info.config.stored()}
     with temporary_file(file) as (_, temporary):
         save_file(state, temporary, metadata={"goldiclip": json.dumps(content)})
         set_default_permissions(temporary)
@@ -121,7 +123,7 @@ def load_weights(file: Path) -> tuple[GoldiClip, CheckpointInfo]:
 
 
 def start_from(model: GoldiClip, file: Path) -> CheckpointInfo:
-    """Give a model the weights of a checkpoint; a decoder or training head that it lacks keeps its random weights.
+    """Give a model the weights of a checkpoint; a part of ``MAY_START_AFRESH`` that it lacks stays as it is.
 
     Args:
         model: The model to be initialised.
@@ -141,7 +143,7 @@ def start_from(model: GoldiClip, file: Path) -> CheckpointInfo:
     if bad := not_finite(state):
         raise GoldievalError(f"init: {file} holds weights that are not finite ({bad}). Take an earlier checkpoint.")
     ours = model.state_dict()
-    missing = [name for name in ours if name not in state and not name.startswith(("decoder.", *TRAINING_ONLY))]
+    missing = [name for name in ours if name not in state and not name.startswith(MAY_START_AFRESH)]
     other = [name for name, tensor in state.items() if name in ours and tensor.shape != ours[name].shape]
     if missing or other:
         raise GoldievalError(f"init: {file} does not fit the recipe's model: {listing([*missing, *other])}.")

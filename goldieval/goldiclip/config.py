@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -12,6 +12,9 @@ Count = Annotated[int, Field(ge=1)]
 Layers = Annotated[int, Field(ge=1, le=LAYERS)]
 DecoderKind = Literal["none", "through_encoder", "in_encoder"]
 Stem = Literal["patch", "overlap"]
+TokenPooling = Literal["mean", "patches"]
+LATER_PARTS = ("token_pooling", "distillation_head", "conditioned_scale")  # older versions refuse keys unknown to them
+LARGEST_HEAD = 65_536  # hidden width of a projection head
 FULL_MERGES = 48894  # merges of CLIP's own BPE file; the vocabulary is then 49,408
 
 
@@ -36,7 +39,12 @@ class ModelConfig(BaseModel):
         decoder: Decoder, one of two readings of the paper's "encoder-integrated decoder", or ``none``.
         decoder_layers: Blocks of the decoder.
         prototypes: Prototypes of the DINO heads; 0 makes none.
+        distillation_head: Hidden width of the projection heads through which student and teacher are compared in
+            contrastive distillation, one head for text-agnostic and one for text-conditioned features; 0 makes none.
         token_classes: Whether there is a head that predicts a caption's tokens from the patches (SuperCLIP).
+        token_pooling: What that head classifies: the ``mean`` of the patches (SuperCLIP), or each of the ``patches``,
+            whose logits are pooled by their logarithm of summed exponentials, so that patches learn what they show.
+        conditioned_scale: Whether the conditioned sigmoid loss has a logit scale and bias of its own.
         cross_modal: Whether there is attention between the modalities (COSMOS).
         grouping: Whether there is a logit scale for grouped patches (DreamLIP).
     """
@@ -59,7 +67,10 @@ class ModelConfig(BaseModel):
     decoder: DecoderKind = "none"
     decoder_layers: Layers = 2
     prototypes: Annotated[int, Field(ge=0)] = 0
+    distillation_head: Annotated[int, Field(ge=0, le=LARGEST_HEAD)] = 0
     token_classes: bool = False
+    token_pooling: TokenPooling = "mean"
+    conditioned_scale: bool = False
     cross_modal: bool = False
     grouping: bool = False
 
@@ -72,6 +83,11 @@ class ModelConfig(BaseModel):
     def end_of_text(self) -> int:
         """Id of the end of text; the start of text comes before it."""
         return self.vocab_size - 1
+
+    def stored(self) -> dict[str, Any]:
+        """Return what a checkpoint says of its sizes, without the later parts where it does not have them."""
+        unused = {name for name in LATER_PARTS if getattr(self, name) == type(self).model_fields[name].default}
+        return self.model_dump(exclude=unused)
 
     @model_validator(mode="after")
     def _shapes_are_possible(self) -> ModelConfig:

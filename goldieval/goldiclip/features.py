@@ -121,6 +121,13 @@ class StepFeatures:
     def _teacher(self, encoder: Encoder) -> tuple[torch.Tensor, ...]:
         return self.cache.encoded(encoder, self.teacher) if self.cache else encoder(self.teacher, self.batch)
 
+    def distillation_scale(self, objective: str) -> torch.Tensor:
+        """Return the logit scale of a contrastive distillation loss, learned or as the recipe has it."""
+        if objective in self.recipe.learned_scales:
+            scale: torch.Tensor = self.state.scales[objective].exp()
+            return scale
+        return torch.full((), self.recipe.teacher.scale, device=self.model.logit_scale.device)
+
     @property
     def first_row(self) -> int:
         """Row of this process's first image among those of all processes."""

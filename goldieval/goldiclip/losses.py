@@ -8,19 +8,16 @@ import torch
 
 from goldieval.goldiclip.data.texts import Texts
 from goldieval.goldiclip.features import StepFeatures, by_image
-from goldieval.goldiclip.gather import all_rows
-from goldieval.goldiclip.objectives.blocks import recomputed, rows_within
 from goldieval.goldiclip.objectives.conditioned import conditioned_sigmoid
 from goldieval.goldiclip.objectives.contrastive import sigmoid_contrastive, softmax_contrastive
 from goldieval.goldiclip.objectives.decoding import decoding_loss, positions_before, targets_of
-from goldieval.goldiclip.objectives.distillation import cosine, dino, info_nce
 from goldieval.goldiclip.objectives.foils import foil_loss
 from goldieval.goldiclip.objectives.grouping import grouping_contrast
-from goldieval.goldiclip.objectives.same_caption import same_caption_contrast
 from goldieval.goldiclip.objectives.token_classes import TokenTargets, token_class_loss
 from goldieval.goldiclip.objectives.views import cross_distillation
-from goldieval.goldiclip.pooling import TextConditionedPool
+from goldieval.goldiclip.pooling import pooled_views
 from goldieval.goldiclip.precision import unit
+from goldieval.goldiclip.self_distillation import distil_agnostic, distil_conditioned
 
 
 def compute_losses(features: StepFeatures, step: int = 0) -> dict[str, torch.Tensor]:
@@ -54,55 +51,7 @@ def conditioned(features: StepFeatures) -> torch.Tensor:
     """Contrast images, pooled for a caption, with that caption (FLAIR)."""
     model, draws = features.model, features.batch.draws
     pairs = (features.image.patches, features.texts, features.all_texts, draws)
-    return conditioned_sigmoid(model.pool, *pairs, model.logit_scale.exp(), model.logit_bias, features.first_row)
-
-
-def distil_agnostic(features: StepFeatures) -> torch.Tensor:
-    """Distil the teacher's global feature of the whole image into the student's features of local crops."""
-    student = by_image(features.local_pooled, features.batch.images.locals)
-    teacher = features.teacher_pooled
-    if features.recipe.teacher.loss == "dino":
-        with torch.no_grad():
-            logits = features.teacher.agnostic_head(teacher)
-        return dino(features.state.agnostic, features.model.agnostic_head, student, logits[:, None])
-    if features.recipe.teacher.loss == "info_nce":
-        return info_nce(student, all_rows(teacher), features.first_row)
-    return cosine(student, teacher[:, None])
-
-
-def distil_conditioned(features: StepFeatures) -> torch.Tensor:
-    """Do the same with features pooled for a caption; the query is detached, so this trains the image side alone."""
-    crops, texts = features.batch.images.locals, features.texts[:, : features.recipe.teacher.captions].detach()
-    student = by_image(_pooled(features.model.pool, texts, features.local_crops.patches), crops)
-    patches = features.teacher_image.patches
-    if features.recipe.teacher.loss == "info_nce":
-        return same_caption_contrast(student, texts, features.teacher.pool, patches, features.first_row)
-    with torch.no_grad():
-        teacher = _pooled(features.teacher.pool, texts, patches)
-    if features.recipe.teacher.loss == "dino":
-        with torch.no_grad():
-            logits = features.teacher.conditioned_head(teacher)
-        return dino(features.state.conditioned, features.model.conditioned_head, student, logits[:, None])
-    return cosine(student, teacher[:, None])
-
-
-def _pooled(pool: TextConditionedPool, texts: torch.Tensor, patches: torch.Tensor) -> torch.Tensor:
-    """Pool views of images for texts of the images, without keeping keys and values for the backward pass.
-
-    Args:
-        pool: Text-conditioned pooling.
-        texts: Text features, not normalised, shape (b, texts, d); they are projected once for all views of an image.
-        patches: Patch features of the views, one image after another, shape (b * views, patches, d).
-
-    Returns:
-        Shape (b * views, texts, d).
-    """
-    queries = pool.queries(texts).repeat_interleave(len(patches) // len(texts), dim=0)
-
-    def pooled(queries: torch.Tensor, patches: torch.Tensor) -> torch.Tensor:
-        return pool.attend(queries, pool.keys_values(patches))
-
-    return recomputed(pooled, (queries, patches), block=rows_within(4 * 8 * patches[0].numel()))
+    return conditioned_sigmoid(model.pool, *pairs, *model.conditioned_logits, features.first_row)
 
 
 def caption(features: StepFeatures) -> torch.Tensor:
@@ -133,7 +82,8 @@ def token_classes(features: StepFeatures) -> torch.Tensor:
     documents.count(batch.token_ids, len(batch))
     targets = TokenTargets.of(batch.token_ids, batch.token_rows, batch.token_starts, documents.weights())
     parameters, size = tuple(head.parameters()), len(documents.frequency)
-    return token_class_loss(head.logits, head.mean(features.image.raw), targets, size, parameters) - targets.entropy()
+    classified = head.classified(features.image.raw)
+    return token_class_loss(head.logits, classified, targets, size, parameters) - targets.entropy()
 
 
 def foils(features: StepFeatures) -> torch.Tensor:
@@ -143,7 +93,7 @@ def foils(features: StepFeatures) -> torch.Tensor:
 
 def foils_conditioned(features: StepFeatures) -> torch.Tensor:
     """Choose the true caption among its foils by the image feature pooled for each of them."""
-    return _foil_loss(features, _pooled(features.model.pool, features.foils, features.image.patches))
+    return _foil_loss(features, pooled_views(features.model.pool, features.foils, features.image.patches))
 
 
 def _foil_loss(features: StepFeatures, image: torch.Tensor) -> torch.Tensor:

@@ -13,10 +13,11 @@ from goldieval.goldiclip.config import ModelConfig
 from goldieval.goldiclip.cross_modal import CrossModal, Grouping
 from goldieval.goldiclip.decoder import make_decoder
 from goldieval.goldiclip.dense import at_least_a_patch
+from goldieval.goldiclip.heads import DinoHead, DistillationHead, TokenHead
 from goldieval.goldiclip.pooling import TextConditionedPool
-from goldieval.goldiclip.precision import in_float32
 from goldieval.goldiclip.towers import TextTower, VisionTower
 
+FEATURE_KINDS = ("agnostic", "conditioned")  # of what is distilled: without a text, and pooled for one
 TOKENS_PER_CHECK = 4  # after so many, a device is asked whether all answers have ended
 
 
@@ -43,7 +44,21 @@ class GoldiClip(nn.Module):
         logit_bias: Bias of the sigmoid losses.
     """
 
-    def __init__(self, config: ModelConfig, logit_scale: float = math.log(1 / 0.07), logit_bias: float = -10.0) -> None:
+    def __init__(
+        self,
+        config: ModelConfig,
+        logit_scale: float = math.log(1 / 0.07),
+        logit_bias: float = -10.0,
+        conditioned: tuple[float, float] = (math.log(10), 0.0),
+    ) -> None:
+        """Make a model with random weights.
+
+        Args:
+            config: Sizes and parts.
+            logit_scale: Start of the logarithm of the scale of the contrastive losses.
+            logit_bias: Start of the bias of the sigmoid losses.
+            conditioned: Start of the same two for the conditioned sigmoid loss, where it has its own.
+        """
         super().__init__()
         self.config = config
         self.vision, self.text = VisionTower(config), TextTower(config)
@@ -54,16 +69,31 @@ class GoldiClip(nn.Module):
         self.pool = TextConditionedPool(config.embed_dim, config.pool_heads)
         self.logit_scale = nn.Parameter(torch.tensor(logit_scale))
         self.logit_bias = nn.Parameter(torch.tensor(logit_bias))
+        if config.conditioned_scale:
+            self.conditioned_logit_scale, self.conditioned_logit_bias = (
+                nn.Parameter(torch.tensor(start)) for start in conditioned
+            )
         self.decoder = make_decoder(config)
         if config.prototypes:
             self.agnostic_head = DinoHead(config.embed_dim, config.prototypes)
             self.conditioned_head = DinoHead(config.embed_dim, config.prototypes)
         if config.token_classes:
-            self.token_head = TokenHead(config.vision_width, config.vocab_size)
+            self.token_head = TokenHead(config.vision_width, config.vocab_size, config.token_pooling)
         if config.cross_modal:
             self.cross_modal = CrossModal(config)
         if config.grouping:
             self.grouping = Grouping()
+        if config.distillation_head:
+            self.distillation_head = nn.ModuleDict(
+                {kind: DistillationHead(config.embed_dim, config.distillation_head) for kind in FEATURE_KINDS}
+            )
+
+    @property
+    def conditioned_logits(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Scale and bias of the conditioned sigmoid loss: its own, or those of the losses of global features."""
+        if self.config.conditioned_scale:
+            return self.conditioned_logit_scale.exp(), self.conditioned_logit_bias
+        return self.logit_scale.exp(), self.logit_bias
 
     def image_features(self, pixels: torch.Tensor) -> ImageFeatures:
         """Encode images of shape (n, 3, height, width)."""
@@ -164,42 +194,3 @@ class GoldiClip(nn.Module):
             if asked and (length := longest_of(answer[:, 1:], end)) <= number:
                 break
         return answer[:, 1 : length + 1]
-
-
-class DinoHead(nn.Module):
-    """DINO's head: MLP, bottleneck of unit norm, prototypes of unit norm; maps (..., dim) to (..., prototypes)."""
-
-    def __init__(self, dim: int, prototypes: int, hidden: int = 256, bottleneck: int = 64) -> None:
-        super().__init__()
-        self.mlp = nn.Sequential(nn.Linear(dim, hidden), nn.GELU(), nn.Linear(hidden, bottleneck))
-        self.prototypes = nn.Parameter(torch.randn(prototypes, bottleneck))
-
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        unit = nn.functional.normalize(self.mlp(features).float(), dim=-1)
-        with in_float32(unit):
-            return unit @ nn.functional.normalize(self.prototypes.float(), dim=-1).T
-
-
-class TokenHead(nn.Module):
-    """SuperCLIP's head (section 3.1): mean of the patch tokens, LayerNorm, one logit per token of the vocabulary."""
-
-    def __init__(self, width: int, vocab_size: int) -> None:
-        super().__init__()
-        self.ln, self.classes = nn.LayerNorm(width), nn.Linear(width, vocab_size)
-        nn.init.normal_(self.classes.weight, std=width**-0.5)
-        nn.init.zeros_(self.classes.bias)
-
-    def forward(self, patches: torch.Tensor) -> torch.Tensor:
-        """Map patch tokens (n, patches, width) to logits (n, vocabulary), float32 also under autocast."""
-        return self.logits(self.mean(patches))
-
-    @staticmethod
-    def mean(patches: torch.Tensor) -> torch.Tensor:
-        """Return the mean of the patch tokens (n, patches, width) in float32, shape (n, width)."""
-        return patches.mean(1, dtype=torch.float32)
-
-    def logits(self, means: torch.Tensor) -> torch.Tensor:
-        """Map means of patch tokens to logits (n, vocabulary) in float32."""
-        with in_float32(means):
-            logits: torch.Tensor = self.classes(self.ln(means))
-        return logits

@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from goldieval.core.errors import GoldievalError
-from goldieval.goldiclip.recipe import MAX_LOGIT_SCALE, Recipe
+from goldieval.goldiclip.recipe import Recipe
+from goldieval.goldiclip.recipe_losses import MAX_LOGIT_SCALE
 from goldieval.goldiclip.student import Student
 
 BLOCKS = (".resblocks.", "decoder.blocks.", "decoder.cross.")  # parts of the names of parameters of transformer blocks
@@ -110,7 +111,7 @@ def parameter_groups(student: Student, recipe: Recipe, without: list[nn.Paramete
         without: Parameters that another optimiser moves.
     """
     left_out = {id(parameter) for parameter in without}
-    ours = [parameter for parameter in student.model.parameters() if id(parameter) not in left_out]
+    ours = [parameter for parameter in student.without_loss_weights() if id(parameter) not in left_out]
     groups: list[dict[str, Any]] = [
         {"params": [one for one in ours if one.ndim >= 2], "weight_decay": recipe.optimiser.weight_decay},
         {"params": [one for one in ours if one.ndim < 2], "weight_decay": 0.0},
@@ -137,8 +138,13 @@ def warm_up_cosine(step: int, recipe: Recipe) -> float:
 
 
 @torch.no_grad()
-def clamp_logit_scales(model: nn.Module) -> None:
-    """Keep every logit scale between 1 and ``MAX_LOGIT_SCALE``; the parameters are its logarithm."""
-    for name, parameter in model.named_parameters():
+def clamp_logit_scales(student: Student) -> None:
+    """Keep every logit scale between 1 and its bound; the parameters are its logarithm.
+
+    The bound is ``MAX_LOGIT_SCALE``, and for the learned scales of distillation what the recipe says.
+    """
+    for name, parameter in student.model.named_parameters():
         if name.endswith("logit_scale"):
             parameter.clamp_(0, math.log(MAX_LOGIT_SCALE))
+    for scale in student.state.parameters():
+        scale.clamp_(0, math.log(student.recipe.teacher.largest_scale or MAX_LOGIT_SCALE))

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from goldieval.goldiclip.attention import attention, joined_heads
+from goldieval.goldiclip.objectives.blocks import recomputed, rows_within
 
 
 class KeysValues(NamedTuple):
@@ -86,3 +87,22 @@ class TextConditionedPool(nn.Module):
         logits = queries @ F.pad(keys, (0, 0, 0, 1)).transpose(-1, -2) * keys.shape[-1] ** -0.5
         weights: torch.Tensor = logits.softmax(-1)
         return weights
+
+
+def pooled_views(pool: TextConditionedPool, texts: torch.Tensor, patches: torch.Tensor) -> torch.Tensor:
+    """Pool views of images for texts of the images, without keeping keys and values for the backward pass.
+
+    Args:
+        pool: Text-conditioned pooling.
+        texts: Text features, not normalised, shape (b, texts, d); they are projected once for all views of an image.
+        patches: Patch features of the views, one image after another, shape (b * views, patches, d).
+
+    Returns:
+        Shape (b * views, texts, d).
+    """
+    queries = pool.queries(texts).repeat_interleave(len(patches) // len(texts), dim=0)
+
+    def pooled(queries: torch.Tensor, patches: torch.Tensor) -> torch.Tensor:
+        return pool.attend(queries, pool.keys_values(patches))
+
+    return recomputed(pooled, (queries, patches), block=rows_within(4 * 8 * patches[0].numel()))

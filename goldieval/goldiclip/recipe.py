@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from goldieval.goldiclip.config import ModelConfig
-from goldieval.goldiclip.recipe_parts import (
-    Count,
-    DataSettings,
-    Evaluation,
-    Execution,
-    Objective,
-    Optimiser,
-    Part,
-    Positive,
-    Teacher,
-    WarmStart,
-    Weighting,
-)
+from goldieval.goldiclip.recipe_losses import LogitScale, Objective, Teacher, WarmStart, Weighting
+from goldieval.goldiclip.recipe_parts import Count, DataSettings, Evaluation, Execution, Optimiser, Part, Positive
 
-MAX_LOGIT_SCALE = 100  # training does not let the scale grow beyond it either
+CONDITIONED_SCALE = 10.0  # start of a conditioned sigmoid loss of its own
+CONTRASTS: tuple[Objective, ...] = ("softmax", "sigmoid")
+DISTILLATION: tuple[Objective, ...] = ("distil_agnostic", "distil_conditioned")
 NEED_PATCHES: frozenset[Objective] = frozenset(  # of the student's global crops
     {"conditioned", "caption", "vqa", "token_classes", "foils_conditioned", "cross_modal", "grouping"}
 )
@@ -45,6 +37,10 @@ class Recipe(Part):
         teacher: The teacher of self-distillation.
         logit_scale: Scale of the contrastive losses at the start.
         logit_bias: Bias of the sigmoid losses at the start.
+        conditioned_scale: Scale of the conditioned sigmoid loss at the start, where ``model.conditioned_scale`` gives
+            it one of its own; 10 by default.
+        conditioned_bias: Its bias at the start; by default the one at which it rests while nothing is known: the logit
+            of the share of positives among its pairs.
         evaluation: Evaluation of checkpoints during the training.
         seed: Seed of weights, data order, crops and captions.
         save_every: Steps between two checkpoints.
@@ -63,8 +59,10 @@ class Recipe(Part):
     optimiser: Optimiser
     execution: Execution = Execution()
     teacher: Teacher = Teacher()
-    logit_scale: Annotated[float, Field(ge=1, le=MAX_LOGIT_SCALE)] = 1 / 0.07
+    logit_scale: LogitScale = 1 / 0.07
     logit_bias: float = -10.0
+    conditioned_scale: LogitScale | None = None
+    conditioned_bias: float | None = None
     evaluation: Evaluation = Evaluation()
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     save_every: Count = 500
@@ -76,16 +74,23 @@ class Recipe(Part):
         decodes = {"caption", "vqa"} & set(self.objectives)
         if decodes and self.model.decoder == "none":
             raise ValueError(f"objective {min(decodes)} needs model.decoder through_encoder or in_encoder")
-        distils = {"distil_agnostic", "distil_conditioned"} & set(self.objectives)
+        distils = set(DISTILLATION) & set(self.objectives)
         if distils and not self.data.locals:
             raise ValueError(f"objective {min(distils)} needs data.locals of 1 or more")
         if distils and self.teacher.loss == "dino" and not self.model.prototypes:
             raise ValueError(f"objective {min(distils)} with teacher.loss dino needs model.prototypes")
+        if distils and (misfit := self.teacher.misfit(bool(self.model.distillation_head))):
+            raise ValueError(misfit)
+        if self.weighting.relative is not None and self.contrast is None:
+            raise ValueError("weighting.relative needs objective softmax or sigmoid, by which the others are measured")
         for part in ("token_classes", "cross_modal", "grouping"):
             if part in self.objectives and not getattr(self.model, part):
                 raise ValueError(f"objective {part} needs model.{part}: true")
         if "cross_modal" in self.objectives and not self.data.locals:
             raise ValueError("objective cross_modal needs data.locals of 1 or more")
+        for start in ("conditioned_scale", "conditioned_bias"):
+            if getattr(self, start) is not None and not self.model.conditioned_scale:
+                raise ValueError(f"{start} needs model.conditioned_scale: true")
         return self
 
     @model_validator(mode="after")
@@ -151,6 +156,17 @@ class Recipe(Part):
         return bool({"conditioned", "distil_conditioned", "vqa", "foils_conditioned"} & set(self.objectives))
 
     @property
+    def conditioned_start(self) -> tuple[float, float]:
+        """Scale and bias with which a conditioned sigmoid loss of its own begins.
+
+        An image is compared with its k own captions and one of each of the other g - 1 images. Where nothing tells
+        them apart, the loss is lowest if every pair has the probability k / (k + g - 1).
+        """
+        scale = CONDITIONED_SCALE if self.conditioned_scale is None else self.conditioned_scale
+        rest = math.log(self.data.captions / max(1, self.optimiser.batch_size - 1))
+        return scale, rest if self.conditioned_bias is None else self.conditioned_bias
+
+    @property
     def uses_patches(self) -> bool:
         """Whether an objective needs patches of the student's global crops, beside their global features."""
         return bool(NEED_PATCHES & set(self.objectives))
@@ -164,6 +180,22 @@ class Recipe(Part):
     def uses_foils(self) -> bool:
         """Whether an objective needs foils."""
         return bool({"foils", "foils_conditioned"} & set(self.objectives))
+
+    @property
+    def learned_scales(self) -> tuple[Objective, ...]:
+        """Objectives that learn a logit scale of their own, which is no part of the model."""
+        distils = self.teacher.loss == "info_nce" and self.teacher.largest_scale is not None
+        return tuple(name for name in DISTILLATION if name in self.objectives) if distils else ()
+
+    @property
+    def subtracts_floors(self) -> bool:
+        """Whether contrastive distillation is taken less what it cannot fall below, as learned weights need it."""
+        return self.weighting.relative is not None
+
+    @property
+    def contrast(self) -> Objective | None:
+        """The contrast of images and captions by which learned weights are measured; None where there is none."""
+        return next((name for name in CONTRASTS if name in self.objectives), None)
 
     @property
     def draws_captions(self) -> bool:

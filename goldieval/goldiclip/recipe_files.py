@@ -29,8 +29,8 @@ def load_recipe(name: str, changes: dict[str, Any] | None = None, allow_commands
     """Read a shipped recipe by name, or any recipe by path.
 
     ``extends: NAME`` in a recipe inherits from another shipped recipe: objectives and plain values are replaced, the
-    other parts are merged key by key. The number of scenes is not inherited by data other than drawn scenes.
-    ``model.size`` fills in the values of a size.
+    other parts are merged key by key; a list of objectives takes these with the weights that they were last given. Which
+    scenes are used is not inherited by data other than drawn scenes. ``model.size`` fills in the values of a size.
 
     Args:
         name: Name of a shipped recipe, or path of a YAML file.
@@ -85,27 +85,55 @@ def _suggestion(key: str, content: dict[str, Any]) -> str:
     return f" Did you mean {', '.join(meant)}?" if meant else ""
 
 
-def _extended(file: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
-    content = read_yaml(file)
-    if "extends" not in content:
-        return content
-    parent = inside(RECIPES, f"{content.pop('extends')}.yaml")
-    if not parent.is_file() or parent in (*above, file):
-        raise GoldievalError(
-            f"{file}: extends names {parent.stem}, which is not a shipped recipe, or extends this one."
-        )
-    merged = _extended(parent, (*above, file))
-    _drop_scenes(merged, content.get("data"))
-    for key, value in content.items():
-        part = isinstance(value, dict) and isinstance(merged.get(key), dict) and key != "objectives"
-        merged[key] = {**merged[key], **value} if part else value
+def _extended(file: Path) -> dict[str, Any]:
+    """Return the content of a recipe with what it inherits."""
+    merged: dict[str, Any] = {}
+    weights: dict[str, Any] = {}  # of the objectives, as they were last given
+    for source, content in _lineage(file):
+        _drop_scenes(merged, content.get("data"))
+        objectives = content.get("objectives")
+        if isinstance(objectives, list):
+            content["objectives"] = _weighted(objectives, weights, source)
+        elif isinstance(objectives, dict):
+            weights |= objectives
+        for key, value in content.items():
+            part = isinstance(value, dict) and isinstance(merged.get(key), dict) and key != "objectives"
+            merged[key] = {**merged[key], **value} if part else value
     return merged
 
 
+def _lineage(file: Path) -> list[tuple[Path, dict[str, Any]]]:
+    """Return a recipe file after those that it extends, each with its content."""
+    lineage: list[tuple[Path, dict[str, Any]]] = []
+    while True:
+        content = read_yaml(file)
+        name = content.pop("extends", None)
+        lineage.insert(0, (file, content))
+        if name is None:
+            return lineage
+        parent = inside(RECIPES, f"{name}.yaml")
+        if not parent.is_file() or parent in [source for source, _ in lineage]:
+            raise GoldievalError(
+                f"{file}: extends names {parent.stem}, which is not a shipped recipe, or extends this one."
+            )
+        file = parent
+
+
+def _weighted(names: list[Any], weights: dict[str, Any], file: Path) -> dict[str, Any]:
+    """Return the objectives of a list with the weights that the recipes above give them."""
+    if unknown := [name for name in names if not isinstance(name, str) or name not in weights]:
+        raise GoldievalError(
+            f"{file}: objectives names {unknown[0]}, to which no recipe that it extends gives a weight; they weigh "
+            f"{', '.join(weights) or 'none'}."
+        )
+    return {name: weights[name] for name in names}
+
+
 def _drop_scenes(content: dict[str, Any], data: Any) -> None:
-    """Remove the number of scenes from a recipe whose ``data`` are files."""
+    """Remove which scenes are used from a recipe whose ``data`` are files."""
     if isinstance(data, dict) and data.get("source", "shapes") != "shapes" and isinstance(content.get("data"), dict):
-        content["data"].pop("scenes", None)
+        for key in ("scenes", "first_scene"):
+            content["data"].pop(key, None)
 
 
 def _sized(model: Any, file: Path) -> Any:

@@ -1,4 +1,4 @@
-"""The parts of a recipe: data, loss weights, optimiser, execution, teacher, warm start and evaluation; all checked."""
+"""The parts of a recipe that are not about its losses: data, optimiser, execution and evaluation; all checked."""
 
 from __future__ import annotations
 
@@ -9,22 +9,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializ
 from goldieval.goldiclip.data.addresses import is_stream, shown
 from goldieval.goldiclip.data.captions import MAX_SENTENCES, QuestionsAsCaptions
 
-Objective = Literal[
-    "softmax",
-    "sigmoid",
-    "conditioned",
-    "distil_agnostic",
-    "distil_conditioned",
-    "caption",
-    "vqa",
-    "token_classes",
-    "foils",
-    "foils_conditioned",
-    "views",
-    "cross_modal",
-    "grouping",
-]
 Positive = Annotated[float, Field(gt=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
 NotNegative = Annotated[int, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(gt=0, le=1)]
@@ -60,11 +46,15 @@ class DataSettings(Part):
             ``sizes.json`` beside them says.
         shuffle: Samples of such shards that each worker holds in order to shuffle them.
         scenes: Number of unique scenes of the built-in world.
+        first_scene: The first of them, from 0, in the training split of 80,000.
         captions: Captions per image.
-        locals: Local crops per image.
+        locals: Local crops per image: the student's views in distillation.
+        whole_views: Number of local crops, the last ones, that show the whole image.
         local_size: Side of a local crop in pixels.
         global_area: Lowest and highest share of the image that a global crop covers.
         local_area: Lowest and highest share of the image that a local crop covers.
+        redraw: Share of local crops whose background is exchanged for another one; drawn scenes only.
+        jitter: Strength of the change of colours of local crops, from 0 to 1; colour words stay right.
         sentences: Largest number of sentences that a caption joins.
         single_sentences: Number of captions, the last ones, that have one sentence.
         globals: Global crops per image; COSMOS has 2.
@@ -84,11 +74,15 @@ class DataSettings(Part):
     samples: Count | None = None
     shuffle: Count = 2_000
     scenes: Count = SCENES
+    first_scene: NotNegative = 0
     captions: Count = 4
     locals: NotNegative = 0
     local_size: Count = 32
     global_area: Area = (0.8, 1.0)
     local_area: Area = (0.1, 0.4)
+    whole_views: NotNegative = 0
+    redraw: Fraction = 0.0
+    jitter: Fraction = 0.0
     sentences: Count = MAX_SENTENCES
     single_sentences: NotNegative = 0
     globals: Count = 1
@@ -108,28 +102,26 @@ class DataSettings(Part):
             raise ValueError(f"source {self.source} needs a path")
         if self.source != "shapes" and self.scenes != SCENES:
             raise ValueError(f"scenes needs source shapes; {self.source} trains on all samples of path")
+        if self.source != "shapes" and self.first_scene:
+            raise ValueError(f"first_scene needs source shapes; {self.source} trains on all samples of path")
         if self.samples is not None and not self.is_stream:
             raise ValueError("samples needs source shards and a path with addresses or commands; files are counted")
+        return self
+
+    @model_validator(mode="after")
+    def _local_crops_can_change(self) -> DataSettings:
+        if self.redraw and self.source != "shapes":
+            raise ValueError(f"redraw needs source shapes: backgrounds of {self.source} are not known; use jitter")
+        if self.whole_views > self.locals:
+            raise ValueError(f"whole_views {self.whole_views} exceeds locals {self.locals}")
+        if (self.redraw or self.jitter) and not self.locals:
+            raise ValueError(f"{'redraw' if self.redraw else 'jitter'} changes local crops, and locals is 0")
         return self
 
     @property
     def is_stream(self) -> bool:
         """Whether shards are read from addresses or commands, and not from files."""
         return self.source == "shards" and is_stream(self.path)
-
-
-class Weighting(Part):
-    """How losses are weighted.
-
-    Attributes:
-        kind: ``fixed`` (by the weights in ``objectives``), or ``uncertainty`` (weights are learned).
-        lr: Learning rate of the learned weights.
-        warm_up: Steps after which the optimiser alone moves the learned weights.
-    """
-
-    kind: Literal["uncertainty", "fixed"] = "fixed"
-    lr: Positive = 1e-2
-    warm_up: Count = 20
 
 
 class Optimiser(Part):
@@ -191,32 +183,6 @@ class Execution(Part):
     fused: bool | None = None
     static_graph: bool | None = None
     deterministic: bool = False
-
-
-class Teacher(Part):
-    """The teacher of self-distillation.
-
-    Attributes:
-        momentum: Momentum of the moving average of the student's weights.
-        loss: Form of the distillation loss.
-        captions: Captions per image that condition the teacher's pooling.
-    """
-
-    momentum: Annotated[float, Field(ge=0, le=1)] = 0.99
-    loss: Literal["dino", "info_nce", "cosine"] = "dino"
-    captions: Count = 2
-
-
-class WarmStart(Part):
-    """A first phase with fewer objectives.
-
-    Attributes:
-        steps: Steps of the phase.
-        objectives: Objectives that are active in it; the others join afterwards.
-    """
-
-    steps: Count
-    objectives: Annotated[tuple[Objective, ...], Field(min_length=1)]
 
 
 class Evaluation(Part):

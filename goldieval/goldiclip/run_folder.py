@@ -35,6 +35,8 @@ class StepReport:
         learning_rate: Learning rate of the matrices, or of AdamW's part where Muon moves them.
         waited: Seconds in which this process waited for its batch.
         memory: Peak memory of this process in bytes, see ``peak_memory``.
+        processor: Processor seconds of all threads of this process, from the report before to this one, as ``rate``;
+            without those of workers that load batches.
     """
 
     step: int
@@ -47,6 +49,7 @@ class StepReport:
     learning_rate: float
     waited: float = 0.0
     memory: int = 0
+    processor: float = 0.0
 
     def waiting_share(self, batch_size: int) -> float:
         """Return the share of the step in which this process waited for its batch.

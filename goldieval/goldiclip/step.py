@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
 from accelerate import Accelerator
@@ -31,6 +32,22 @@ class BatchTooLargeError(GoldievalError):
     """A batch does not fit into memory."""
 
 
+class Clocks(NamedTuple):
+    """Readings of two clocks.
+
+    Attributes:
+        wall: Seconds that have passed.
+        processor: Seconds in which this process computed, of all its threads.
+    """
+
+    wall: float
+    processor: float
+
+    @classmethod
+    def now(cls) -> Clocks:
+        return cls(time.perf_counter(), time.process_time())
+
+
 @dataclass
 class TrainingStep:
     """What happens in a step.
@@ -52,7 +69,7 @@ class TrainingStep:
     agreement: Agreement
 
     def __post_init__(self) -> None:
-        self._reported: float | None = None
+        self._reported: Clocks | None = None
 
     def __call__(self, load: Callable[[int], Batch], step: int, images_seen: int) -> StepReport:
         """Do a step.
@@ -66,18 +83,18 @@ class TrainingStep:
             BatchTooLargeError: The batch does not fit into memory.
             GoldievalError: The training has diverged, or the data are unusable.
         """
-        start = time.perf_counter()
+        start = Clocks.now()
         host_batch = load(step)
-        waited = time.perf_counter() - start
+        waited = time.perf_counter() - start.wall
         with self._explained_out_of_memory(), fixed_order(self.recipe.execution.deterministic):
             batch = self._agreed(host_batch).to(self.accelerator.device)
             self.guard.keep_sample(batch)
             total, losses = self.passes.backward(batch, step)
             numbers = self._numbers(total, losses)  # here the host waits for the device
-            now = time.perf_counter()
+            now = Clocks.now()
             self.guard.check(step, numbers, skips=self.accelerator.scaler is not None)
             self._move(step, numbers)
-        seconds, self._reported = now - (self._reported or start), now
+        before, self._reported = self._reported or start, now
         return StepReport(
             step=step + 1,
             images_seen=images_seen,
@@ -85,10 +102,11 @@ class TrainingStep:
             weights=numbers.weights,
             total=numbers.total,
             gradient_norm=numbers.gradient_norm,
-            rate=self.recipe.optimiser.batch_size / seconds,
+            rate=self.recipe.optimiser.batch_size / (now.wall - before.wall),
             learning_rate=self.recipe.optimiser.lr * warm_up_cosine(step, self.recipe),
             waited=waited,
             memory=peak_memory(self.accelerator.device),
+            processor=now.processor - before.processor,
         )
 
     def restart_clock(self) -> None:
@@ -103,7 +121,7 @@ class TrainingStep:
     def _numbers(self, total: torch.Tensor, losses: dict[str, torch.Tensor]) -> StepNumbers:
         """Clip the gradient, and copy the step's numbers to the host."""
         max_norm = self.recipe.optimiser.clip or math.inf  # infinity measures the norm and clips nothing
-        norm = self.accelerator.clip_grad_norm_(self.passes.student.model.parameters(), max_norm)
+        norm = self.accelerator.clip_grad_norm_(self.passes.student.without_loss_weights(), max_norm)
         return numbers_of(total, losses, self.passes.student.loss_weights(), norm)
 
     def _move(self, step: int, numbers: StepNumbers) -> None:
@@ -112,7 +130,7 @@ class TrainingStep:
         with self.guard.checked_optimiser_step(step, numbers.own_losses):
             self.optimiser.step()
         self.optimiser.zero_grad()
-        clamp_logit_scales(self.passes.student.model)
+        clamp_logit_scales(self.passes.student)
         update_teacher(self.passes.teacher, self.passes.student.model, self.recipe.teacher.momentum)
 
     @contextmanager

@@ -30,11 +30,20 @@ class Student(nn.Module):
     def __init__(self, recipe: Recipe) -> None:
         super().__init__()
         self.recipe = recipe
-        self.model = GoldiClip(recipe.model, math.log(recipe.logit_scale), recipe.logit_bias)
-        self.state = ObjectiveState(recipe.model)
+        scale, bias = recipe.conditioned_start
+        starts = math.log(recipe.logit_scale), recipe.logit_bias, (math.log(scale), bias)
+        self.model = GoldiClip(recipe.model, *starts)
+        self.state = ObjectiveState(recipe.model, recipe.learned_scales, recipe.teacher.scale)
         self.fixed_weights: dict[str, float] = {str(name): weight for name, weight in recipe.objectives.items()}
         learned = recipe.weighting.kind == "uncertainty"
-        self.learned_weights = UncertaintyWeights(self.fixed_weights, recipe.weighting.warm_up) if learned else None
+        bound = (recipe.contrast, recipe.weighting.relative)
+        self.learned_weights = (
+            UncertaintyWeights(self.fixed_weights, recipe.weighting.warm_up, *bound) if learned else None
+        )
+
+    def without_loss_weights(self) -> list[nn.Parameter]:
+        """Return the parameters of model and objectives; the learned weights of the losses are trained apart."""
+        return [*self.model.parameters(), *self.state.parameters()]
 
     def forward(self, work: Callable[[Student], Result]) -> Result:
         """Return ``work(self)``: what is computed within ``forward`` is seen by the wrapper of several processes."""

@@ -117,16 +117,20 @@ class TrainingState:
         return learned.state_dict() if learned is not None else {}
 
     def _check_recipe(self, folder: Path, before: Recipe) -> None:
-        then, now = _flat(before.model_dump(mode="json")), _flat(self.recipe.model_dump(mode="json"))
-        changed = [
-            f"{key} {then.get(key)}, not {now.get(key)}"
-            for key in sorted(then.keys() | now.keys())
-            if then.get(key) != now.get(key) and not key.startswith(MAY_CHANGE)
-        ]
-        if changed:
+        if changed := differences(before, self.recipe):
             raise GoldievalError(
                 f"cannot resume: {folder} was trained with {listing(changed)}. Use its recipe, or name another --out."
             )
+
+
+def differences(before: Recipe, now: Recipe) -> list[str]:
+    """Return which values of two recipes differ, such as ``seed 1, not 2``, of those that weights depend on."""
+    then, after = _flat(before.model_dump(mode="json")), _flat(now.model_dump(mode="json"))
+    return [
+        f"{key} {then.get(key)}, not {after.get(key)}"
+        for key in sorted(then.keys() | after.keys())
+        if then.get(key) != after.get(key) and not key.startswith(MAY_CHANGE)
+    ]
 
 
 def _read(folder: Path) -> tuple[dict[str, Any], GoldiClip, CheckpointInfo, GoldiClip]:

@@ -19,6 +19,18 @@ if TYPE_CHECKING:
     from goldieval.metrics.paired_result import Paired
     from goldieval.metrics.query_values import Columns, QueryValues
 
+UNION = "+"
+"""Between the names of strata whose queries a metric is of, as in ``t2i_r1_object+relation``."""
+
+
+def strata_named(text: str) -> list[str]:
+    """Return the strata of a metric or of an entry of a card's ``strata``, of which one with ``+`` joins several.
+
+    >>> strata_named("object"), strata_named("object+relation")
+    (['object'], ['object', 'relation'])
+    """
+    return text.split(UNION)
+
 
 class Metric:
     """One metric, found by its name. This class itself stands for a name that no definition has.
@@ -69,7 +81,7 @@ class Metric:
 
     @property
     def stratum(self) -> str:
-        """The group of queries that it is of; empty for the whole."""
+        """The group of queries that it is of, or several joined by ``+``; empty for the whole."""
         return self.parts.get("stratum", "")
 
     @property

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from goldieval.metrics.metric import strata_named
 from goldieval.metrics.ranks import Ranks
 
 Columns = Mapping[str, np.ndarray]
@@ -68,13 +69,23 @@ def select(columns: Columns, values: np.ndarray, rows: np.ndarray | None = None)
 
 
 def rows_of_stratum(columns: Columns, stratum: str) -> np.ndarray | None:
-    """Return the rows of a stratum, (queries,), all for no stratum; None where the outcomes do not hold it."""
+    """Return the rows of a stratum, (queries,), all for no stratum; None where the outcomes do not hold it.
+
+    Of several strata, such as ``object+relation``, the rows of any of them that the outcomes hold.
+    """
     if not stratum:
         return np.arange(len(columns["sample_id"]))
+    masks = [mask for name in strata_named(stratum) if (mask := _mask(columns, name)) is not None]
+    rows = np.flatnonzero(np.logical_or.reduce(masks)) if masks else np.empty(0, dtype=np.intp)
+    return rows if len(rows) else None
+
+
+def _mask(columns: Columns, stratum: str) -> np.ndarray | None:
+    """Return whether each query is of one stratum, (queries,); None where the outcomes do not say so."""
     mask = columns.get(f"stratum:{stratum}")
     if mask is None and "strata" in columns:
         mask = np.fromiter((names is not None and stratum in names for names in columns["strata"]), dtype=bool)
-    return None if mask is None or not mask.any() else np.flatnonzero(mask)
+    return mask
 
 
 def strata_of(columns: Columns) -> list[str]:

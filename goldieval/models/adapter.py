@@ -6,7 +6,7 @@ import importlib
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ class ModelInfo:
         seed: Random seed of the training, if recorded.
         options: Options of the spec in canonical form, by name.
         logit_factor: Factor of cosines before the softmax or sigmoid that the model was trained with; None if unknown.
+        conditioned_factor: That of text-conditioned cosines, where the model was trained with one of their own.
     """
 
     spec: str
@@ -79,6 +80,12 @@ class ModelInfo:
     seed: int | None = None
     options: dict[str, str] = field(default_factory=dict, hash=False)
     logit_factor: float | None = None
+    conditioned_factor: float | None = None
+
+    def in_mode(self, scoring: str) -> ModelInfo:
+        """Return the identity with the factor of the cosines of a scoring mode as its ``logit_factor``."""
+        own = self.conditioned_factor is not None and scoring != "global"
+        return replace(self, logit_factor=self.conditioned_factor) if own else self
 
 
 @runtime_checkable

@@ -11,13 +11,17 @@ LARGEST = 1000.0  # ten times what CLIP's training allows; beyond it, the number
 UNKNOWN = "logit_scale_is_unknown"  # attribute of a module whose checkpoint lacks its ``logit_scale``
 
 
-def factor_of(module: Any) -> float | None:
+def factor_of(module: Any, name: str = "logit_scale") -> float | None:
     """Return the factor by which a module multiplies cosines, ``exp(module.logit_scale)``.
 
     This is the convention of CLIP, open_clip and transformers. None for a module without such a single number, or with
     one that is not a logarithm or was not in its checkpoint.
+
+    Args:
+        module: The module.
+        name: Name of the logarithm of the factor.
     """
-    scale = getattr(module, "logit_scale", None)
+    scale = getattr(module, name, None)
     if not isinstance(scale, torch.Tensor) or scale.numel() != 1 or getattr(module, UNKNOWN, False):
         return None
     logarithm = float(scale.detach().reshape(()))

@@ -97,6 +97,7 @@ class TorchAdapter:
             checkpoint=self.checkpoint,
             options=dict(self.alterations.options),
             logit_factor=factor_of(self.module),
+            conditioned_factor=factor_of(self.module, "conditioned_logit_scale"),
         )
 
     def tokenize(self, texts: Sequence[str]) -> torch.Tensor:

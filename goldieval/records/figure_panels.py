@@ -61,17 +61,19 @@ def panels_of(records: Sequence[Record], metric: str | None) -> list[Panel]:
     for record in records:
         if (metric or record.task.headline) in record.metrics:
             task = record.task
-            setting = (task.name, metric or task.headline, task.scoring, task.protocol, restriction(task))
+            version = f"version {task.version} of the task"
+            setting = (task.name, metric or task.headline, task.scoring, task.protocol, version, restriction(task))
             groups.setdefault(setting, []).append(record)
     panels = []
     tasks = list(dict.fromkeys(key[0] for key in groups))
     for key, group in sorted(groups.items(), key=lambda each: tasks.index(each[0][0])):
-        name, measured, scoring, protocol, of = key
+        name, measured, scoring, protocol, version, of = key
         others = [other for other in groups if other[0] == name and other != key]
         parts = [
             name,
             f"{scoring} scoring" if any(other[2] != scoring for other in others) else "",
             protocol if any(other[3] != protocol for other in others) else "",
+            version if any(other[4] != version for other in others) else "",
             f"a subset: {of}" if of else "",
         ]
         title = one_line(", ".join(part for part in parts if part))

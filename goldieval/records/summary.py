@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from goldieval.core.errors import listing
@@ -106,7 +106,16 @@ def notice_lines(models: Iterable[tuple[str, str]]) -> list[str]:
     return [f"{listing(names, 1)}: {notice}" for notice, names in by_notice.items() if notice]
 
 
+def of_several_versions(records: Iterable[Record]) -> set[str]:
+    """Return the tasks of which there are records of several versions, whose scores are not comparable."""
+    versions: dict[str, set[int]] = {}
+    for record in records:
+        versions.setdefault(record.task.name, set()).add(record.task.version)
+    return {name for name, found in versions.items() if len(found) > 1}
+
+
 def _groups(records: Sequence[Record]) -> list[_Group]:
+    mixed = of_several_versions(records)
     by_model: dict[tuple[str, str, str], list[Record]] = {}
     for record in records:
         model = record.model
@@ -114,22 +123,23 @@ def _groups(records: Sequence[Record]) -> list[_Group]:
     return [
         _Group(
             one_line(f"{spec}  {fingerprint[:8]}  {precision}"),
-            [row for record in group for row in _row(record)],
+            [row for record in group for row in _row(record, mixed)],
         )
         for (spec, fingerprint, precision), group in by_model.items()
     ]
 
 
-def _row(record: Record) -> list[tuple[str, ...]]:
-    """Return the row of a record, none if it was not scored."""
-    measured = record.headline
+def _row(record: Record, mixed: Collection[str]) -> list[tuple[str, ...]]:
+    """Return the row of a record, none if it was not scored; tasks in ``mixed`` are named with their version."""
+    measured, name = record.headline, record.task.name
     if measured is None:
         return []
     metric = metric_of(record.task.headline)
     no_interval = measured.low is None or measured.high is None
     ends = "none" if no_interval else f"{metric.text(measured.low)}–{metric.text(measured.high)}"
     score, chance = metric.text(measured.value), metric.text(measured.chance)
-    return [(one_line(record.task.name), one_line(metric.label), score, ends, f"{measured.n:,}", chance)]
+    task = f"{name}@{record.task.version}" if name in mixed else name
+    return [(one_line(task), one_line(metric.label), score, ends, f"{measured.n:,}", chance)]
 
 
 def _notes(record: Record) -> list[str]:

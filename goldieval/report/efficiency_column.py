@@ -31,8 +31,8 @@ def _columns(spec: TableSpec, sources: TableSources) -> list[tuple[str, str]]:
         (column.task, column.metric) for panel in spec.panels for column in panel.columns if isinstance(column, Column)
     ]
     if any(panel.columns == "records" for panel in spec.panels):
-        headlines = {record.task.name: record.task.headline for _, record in sources.records}
-        columns += [each for each in sorted(headlines.items()) if sources.made_here(each[0]) == spec.made_here]
+        headlines = {(record.task.name, record.task.headline) for _, record in sources.records}
+        columns += [each for each in sorted(headlines) if sources.made_here(each[0]) == spec.made_here]
     return columns
 
 

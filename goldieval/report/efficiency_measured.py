@@ -26,7 +26,7 @@ def measured_points(
 ) -> tuple[list[EfficiencyPoint], list[str], Setting | None]:
     """Return the measured models in the main setting of a column, one line for each other one, and that setting."""
     records = records_of(task, metric, sources)
-    main = main_setting([setting_of(record) for record in records], sources.protocol(task))
+    main = main_setting([setting_of(record) for record in records], sources.protocol(task), sources.version(task))
     points, missing = [], []
     for record in records:
         if fault := _not_comparable(record, main):

@@ -52,9 +52,10 @@ def lay_out(spec: TableSpec, sources: TableSources, allow: bool = False) -> Grid
 def _columns(spec: TableSpec, panel: Panel, sources: TableSources, grid: Grid) -> list[Column]:
     if panel.columns == "records":
         shown = [record.task for _, record in sources.records if record.metrics or not record.is_average]
-        headlines = {task.name: task.headline for task in shown}
-        kept = {task: metric for task, metric in sorted(headlines.items()) if sources.made_here(task) == spec.made_here}
-        return [Column(task=task, metric=metric) for task, metric in kept.items()]
+        headlines = sorted({(task.name, task.headline) for task in shown})  # of versions of a task there may be two
+        return [
+            Column(task=task, metric=metric) for task, metric in headlines if sources.made_here(task) == spec.made_here
+        ]
     valid = []
     for column in panel.columns:
         if fault := _fault(column, sources):

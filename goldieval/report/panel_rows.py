@@ -13,7 +13,7 @@ from goldieval.core.text import natural_order
 from goldieval.records.schema import Record
 from goldieval.report.grid import Cell, Grid, GridPanel, GridRow, RowGroup
 from goldieval.report.numbers import label
-from goldieval.report.score import Score, display_name, of_record
+from goldieval.report.score import Kind, Score, display_name, of_record
 from goldieval.report.seeds import fold_seeds
 from goldieval.report.settings import Setting, main_setting, scoring_name, setting_of
 from goldieval.report.table_sources import TableSources
@@ -59,9 +59,10 @@ class PanelRows:
         return GridPanel(title, labels, [column.metric for column in self.columns], groups)
 
     def _main(self, column: Column) -> Setting | None:
-        of_task = [record for _, record in self.sources.records if record.task.name == column.task and record.metrics]
+        records = [record for _, record in self.sources.records if record.task.name == column.task]
+        of_task = [record for record in records if column.metric in record.metrics]
         fits = [setting_of(record) for record in of_task if fnmatch.fnmatchcase(record.task.scoring, column.scoring)]
-        return main_setting(fits, self.sources.protocol(column.task))
+        return main_setting(fits, self.sources.protocol(column.task), self.sources.version(column.task))
 
     def _rows(self, group: Group, mains: Sequence[Setting | None], apart: bool) -> list[GridRow]:
         """Return the rows of a group.
@@ -126,15 +127,25 @@ class PanelRows:
         rows: dict[tuple[str, str], GridRow] = {}
         chosen = [(file, record) for file, record in records if _matches(record, patterns)]
         by_task: dict[str, list[tuple[Path, Record]]] = defaultdict(list)
-        for file, record in chosen:
+        for file, record in sorted(chosen, key=lambda kept: kept[1].task.version):  # a newer one takes the cell
             by_task[record.task.name].append((file, record))
         for place, (column, main) in enumerate(zip(self.columns, mains, strict=True)):
             for file, record in by_task[column.task]:
                 if self._belongs_to_another_column(column, record):
                     continue
-                if score := of_record(record, column.metric, file):
+                if score := of_record(record, column.metric, file) or self._of_older_version(column, record, file):
                     self._add(rows, score, record, place, main)
         return sorted(rows.values(), key=lambda row: natural_order(row.name))
+
+    def _of_older_version(self, column: Column, record: Record, file: Path) -> Score | None:
+        """Return a score without a value for a record that is older than the headline of its task; else None."""
+        if record.task.version >= self.sources.version(column.task):
+            return None
+        if column.metric != self.sources.tasks[column.task].card.headline:
+            return None
+        note = f"version {record.task.version} of the task has no {label(column.metric)}"
+        kind: Kind = "imported" if record.model.is_imported else "ours"
+        return Score(display_name(record), kind, column.task, column.metric, None, note=note, file=file, record=record)
 
     def _belongs_to_another_column(self, column: Column, record: Record) -> bool:
         """Return whether the scoring mode of a record belongs to another column of the table and not to this one."""

@@ -11,6 +11,7 @@ from goldieval.core.display import Console, Text
 from goldieval.metrics.registry import metric_of
 from goldieval.records.parts import MeasuredMetric
 from goldieval.records.schema import Record
+from goldieval.records.summary import of_several_versions
 from goldieval.report.columns import Columns
 from goldieval.report.formats.footer import MDD
 from goldieval.report.numbers import chance, interval, label, value
@@ -83,12 +84,15 @@ def _fitting(selected: Selected, width: int) -> tuple[Columns | None, list[str]]
 
 
 def _names(record: Record, every: bool) -> list[str]:
-    """Return the metrics of a record to show: by default the summary, the headline, and that of each stratum."""
+    """Return the metrics of a record to show: by default the headline, the summary, and the same of each stratum."""
     if every:
         return list(record.metrics)
     headline, metrics = record.task.headline, [metric_of(name) for name in record.metrics]
-    names = [metric.name for metric in metrics if metric.in_summary or metric.name == headline]
-    return names + [metric.name for metric in metrics if metric.stratum and metric.whole == headline]
+    whole = metric_of(headline).whole
+    names = [headline] if headline in record.metrics else []
+    names += [metric.name for metric in metrics if metric.in_summary]
+    names += [metric.name for metric in metrics if metric.stratum and metric.whole == whole]
+    return list(dict.fromkeys(names))
 
 
 def _table(selected: Selected, shown: Sequence[str]) -> Columns:
@@ -129,9 +133,11 @@ def _stacked(selected: Selected) -> Iterator[Text]:
 
 
 def _protocols(selected: Selected, details: bool) -> Iterator[Text]:
+    mixed = of_several_versions(record for record, _ in selected)
     for record, names in selected:
         task = record.task
-        yield Text(f"{task.name}: {_protocol(record)}; {task.scoring} scoring", "dim")
+        version = f"; version {task.version} of the task" if task.name in mixed else ""
+        yield Text(f"{task.name}: {_protocol(record)}; {task.scoring} scoring{version}", "dim")
         yield from (Text(f"  {line}", "dim") for line in seed_lines(record))
         yield from (Text(f"  {line}", "dim") for line in calibration_lines(record) if details)
         yield from (Text(f"  written beside the record: {name}") for name in record.files)

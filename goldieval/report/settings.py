@@ -92,13 +92,19 @@ def setting_of(record: Record) -> Setting:
     )  # fmt: skip
 
 
-def main_setting(settings: Sequence[Setting], cards_protocol: str = "") -> Setting | None:
-    """Return the setting of a column: whole, with the protocol of the card, then the most frequent, then by precision.
+def main_setting(settings: Sequence[Setting], cards_protocol: str = "", cards_version: int = 0) -> Setting | None:
+    """Return the setting of a column: whole, as the card has it, then the most frequent, then by precision.
 
     If no setting is whole, the most frequent partial one is returned; without any setting, None.
+
+    Args:
+        settings: the setting of each record.
+        cards_protocol: protocol of the card of the task; however few records have it, it is preferred.
+        cards_version: version of that card, in the same way; 0 where none is preferred.
     """
     whole = [setting for setting in settings if setting.whole] or list(settings)
-    counted = Counter([setting for setting in whole if setting.protocol == cards_protocol] or whole)
+    whole = [setting for setting in whole if setting.protocol == cards_protocol] or whole
+    counted = Counter([setting for setting in whole if setting.version == cards_version] or whole)
     if not counted:
         return None
     return min(counted, key=lambda one: (-counted[one], _precision(one), one.scoring, one.protocol, one.data))

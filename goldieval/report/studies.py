@@ -23,7 +23,12 @@ from goldieval.report.table_spec import Column, Study
 from goldieval.tasks.catalogue import packaged
 from goldieval.tasks.validation import validation_line
 
-FACTS = {"seeds": "seeds", "images_seen": "images seen", "images_per_second": "images/s"}
+FACTS = {
+    "seeds": "seeds",
+    "images_seen": "images seen",
+    "images_per_second": "images/s",
+    "processor_seconds": "core-s",
+}
 MEANS = "Mean over seeds; its interval is Student's, from the scatter over seeds, pooled over the rows of a column."
 POOLED_INTERVAL = "one seed: its interval uses the standard deviation of the other rows"
 NO_INTERVAL = "one seed, and no row has two seeds: no interval and no test"
@@ -38,6 +43,8 @@ class Run(BaseModel):
         scenes: number of drawn scenes; None if it is not fixed.
         images_seen: number of images seen in training.
         images_per_second: speed of the training; None if it was not measured.
+        processor_seconds: processor time of the training; None if it was not measured.
+        group: group of runs that a table shows together; empty if the study has none.
         recipe: recipe of the training.
         records: records of its evaluation.
     """
@@ -49,6 +56,8 @@ class Run(BaseModel):
     scenes: int | None = None
     images_seen: int
     images_per_second: float | None = None
+    processor_seconds: float | None = None
+    group: str = ""
     recipe: dict[str, Any] = {}
     records: list[Record]
 
@@ -135,7 +144,11 @@ def study_panel(title: str, study: Study, columns: Sequence[Column], runs: Runs,
         pooled,
     )
 
-    kept = [(file, run) for file, run in runs if study.scenes is None or run.scenes == study.scenes]
+    kept = [
+        (file, run)
+        for file, run in runs
+        if run.group == study.group and (study.scenes is None or run.scenes == study.scenes)
+    ]
     unknown = sorted({run.row for _, run in kept} - set(study.rows))
     grid.faults += [f"table {grid.name}: row {row!r} of the runs is not in its rows" for row in unknown]
     runs_of: dict[str, list[Run]] = {row: [run for _, run in kept if run.row == row] for row in study.rows}

@@ -46,6 +46,10 @@ class TableSources:
             return self.averages[task].protocol
         return self.tasks[task].card.protocol if task in self.tasks else ""
 
+    def version(self, task: str) -> int:
+        """Return the version of a task's card; 0 without one."""
+        return self.tasks[task].card.version if task in self.tasks else 0
+
     def title(self, task: str) -> str:
         """Return the title of a task, or the label of an average; empty if it is neither."""
         if task in self.averages:

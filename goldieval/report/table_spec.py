@@ -11,6 +11,7 @@ from goldieval.core.errors import GoldievalError, did_you_mean
 from goldieval.core.yaml_files import read_yaml
 from goldieval.tasks.validation import validation_line
 
+Fact = Literal["seeds", "images_seen", "images_per_second", "processor_seconds"]
 SPECS = Path(__file__).parent / "specs"
 
 
@@ -62,6 +63,7 @@ class Study(_Part):
     Attributes:
         folder: name of the folder.
         rows: name of each row in the files, to its name in the table, in order.
+        group: group of the runs to show; empty for runs without one.
         scenes: number of drawn scenes of the runs to show; None for all runs.
         seeds: planned number of seeds per row.
         facts: properties of a run that are columns.
@@ -70,9 +72,10 @@ class Study(_Part):
 
     folder: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
     rows: Annotated[dict[str, str], Field(min_length=1)]
+    group: str = ""
     scenes: int | None = None
     seeds: Annotated[int, Field(ge=1)] = 3
-    facts: list[Literal["seeds", "images_seen", "images_per_second"]] = ["seeds", "images_seen", "images_per_second"]
+    facts: list[Fact] = ["seeds", "images_seen", "images_per_second"]
     command: str
 
 
@@ -82,7 +85,7 @@ class Panel(_Part):
     Attributes:
         title: heading of the panel.
         study: training study whose runs are the rows; None for groups of models.
-        columns: the columns, or ``records`` for the headline of every task that has records.
+        columns: the columns, or ``records`` for the headlines of every task that has records.
         groups: groups of rows; by default those of the table.
     """
 

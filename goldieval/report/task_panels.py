@@ -49,7 +49,8 @@ def task_panels(built: BuiltTable) -> list[TaskPanel]:
     others = _others(built, set(by_task))
     panels = []
     for task in sorted({*by_task, *others}):
-        main = main_setting([setting_of(one) for one in by_task[task] if one.metrics], sources.protocol(task))
+        settings = [setting_of(one) for one in by_task[task] if one.metrics]
+        main = main_setting(settings, sources.protocol(task), sources.version(task))
         groups = _by_setting(by_task[task], main)
         apart = [other_rows(kind, scores) for kind, scores in sorted(others.get(task, {}).items())]
         if not groups:

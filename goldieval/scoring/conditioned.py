@@ -125,6 +125,15 @@ class ConditionedScorer:
         queries, weights, offsets = (part[texts] for part in self.texts)
         return self._cosine(_attended(queries.transpose(1, 2), memory), weights, offsets)
 
+    def pooled(self, memory: PatchKeysValues, texts: torch.Tensor) -> torch.Tensor:
+        """Pool each image for its own list of text indices, shape (n, m); return the features, (n, m, dim).
+
+        Scores never need them: this is for a look at what they hold.
+        """
+        attended = _attended(self.texts.queries[texts].transpose(1, 2), memory)
+        features = F.linear(attended, self._output.weight, self._output.bias)
+        return self._finish(features) if self._finish else features
+
     def rows(self, patches: torch.Tensor) -> torch.Tensor:
         """Score images (n, patches, dim) against all texts; return shape (n, texts)."""
         return torch.cat([tile for _, tile in self.tiles(patches)]).T

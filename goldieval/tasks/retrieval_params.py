@@ -7,8 +7,9 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from goldieval.metrics.all_positives_metric import OnRequest
+from goldieval.metrics.metric import UNION, strata_named
 from goldieval.metrics.registry import metric_of
-from goldieval.tasks.params import FamilyParams, SimilarityParams, Strata
+from goldieval.tasks.params import FamilyParams, SimilarityParams
 
 # Codes of languages, such as ``de``.
 Languages = list[Annotated[str, Field(pattern="^[a-z]{2,3}(_[a-z]+)?$")]]
@@ -26,13 +27,25 @@ Cuts = Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)]
 OnRequestMetrics = list[Annotated[str, AfterValidator(_of_retrieval)]]
 
 
+def _one_spelling(name: str) -> str:
+    """Return the name of one stratum or of several. Raises ValueError where another name would be of the same."""
+    strata = strata_named(name)
+    if strata != sorted(set(strata)):
+        raise ValueError(f"{name!r} joins strata twice or in another order; write {UNION.join(sorted(set(strata)))!r}")
+    return name
+
+
+JoinedStrata = list[Annotated[str, Field(pattern=r"^[a-z0-9_]+(\+[a-z0-9_]+)*$"), AfterValidator(_one_spelling)]]
+
+
 class RetrievalParams(SimilarityParams):
     """Parameters of retrieval.
 
     Attributes:
         directions: what retrieves what.
         k: numbers of retrieved items at which recall is computed.
-        strata: groups of texts for which text-to-image recall is also reported.
+        strata: groups of texts for which text-to-image recall is also reported; ``object+relation`` joins two groups,
+            in alphabetical order, and reports the recall of the texts of either.
         metrics: further metrics, in both directions: ``map_at_r``, ``r_precision``, ``map``, ``mrr``, ``ndcg10``.
         folds: number of galleries of equal size into which the images are cut in the order of the data, with their
             texts; scores are means over all of them.
@@ -42,7 +55,7 @@ class RetrievalParams(SimilarityParams):
 
     directions: ClassVar[tuple[str, ...]] = ("t2i", "i2t")
     k: Cuts = [1, 5, 10]
-    strata: Strata = []
+    strata: JoinedStrata = []
     metrics: OnRequestMetrics = []
     folds: Annotated[int, Field(ge=1)] = 1
     languages: Languages = []

@@ -139,7 +139,10 @@ FLAGS = {
         "--data-dir",
         "--tasks-dir",
     ],
-    "doctor": ["--model", "--verify", "--all", "--plan", "--report", "--data-dir", "--device", "--offline", "--json"],
+    "doctor": [
+        *("--model", "--verify", "--all", "--plan", "--report", "--shortcuts", "--html"),
+        *("--data-dir", "--device", "--offline", "--json"),
+    ],
 }
 
 

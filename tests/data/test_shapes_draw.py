@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from goldieval.data.shapes.backgrounds import empty_picture
 from goldieval.data.shapes.contours import contour
-from goldieval.data.shapes.draw import boxes, draw, instance_mask, semantic_mask
+from goldieval.data.shapes.draw import boxes, draw, instance_mask, opacity, semantic_mask
 from goldieval.data.shapes.world import (
     BACKGROUNDS,
     COLOURS,
+    EVERY_BACKGROUND,
     FILLS,
     JITTER,
     RADIUS,
@@ -152,3 +154,32 @@ def test_too_small_a_picture_is_refused() -> None:
     for function in (draw, instance_mask, semantic_mask, boxes):
         with pytest.raises(ValueError, match="15 px is too small"):
             function(SCENES[0], 15)
+
+
+# Opacity
+
+
+def on_another_background(scene: Scene, background: Background, side: int) -> np.ndarray:
+    """Exchange the background of a scene's image by the opacity of its objects."""
+    before, after = (np.asarray(empty_picture(own, side)).astype(float) for own in (scene.background, background))
+    return pixels(scene, side) + (after - before) * (1 - opacity(scene, side)[..., None] / 255)
+
+
+@pytest.mark.parametrize("side", [16, 64, 100])
+def test_opacity_exchanges_a_background_as_if_drawn_anew(side: int) -> None:
+    """In every fill and size on every background; rounding changes a value by less than 2."""
+    fills = [Obj(shape, "white", size, fill, 4, 9, -7) for shape in SHAPES for size in SIZES for fill in FILLS]
+    scenes = [*SCENES[:24], *(scene_of([obj], EVERY_BACKGROUND[number % 24]) for number, obj in enumerate(fills))]
+    for number, scene in enumerate(scenes):
+        for background in EVERY_BACKGROUND[number % 5 :: 5]:
+            drawn = pixels(replace(scene, background=background), side)
+            assert np.abs(on_another_background(scene, background, side) - drawn).max() < 2
+
+
+def test_every_background_occurs_once_and_objects_are_opaque() -> None:
+    assert len(set(EVERY_BACKGROUND)) == len(BACKGROUNDS) * len(TEXTURES) == 24
+    assert {scene.background for scene in SCENES} <= set(EVERY_BACKGROUND)
+    assert not opacity(scene_of([]), 64).any()
+    scene = scene_of([Obj("square", "red", "large", "solid", 4, 0, 0)])
+    covered = opacity(scene, 64)
+    assert covered.dtype == np.uint8 and covered[32, 32] == 255 and not covered[:20].any()

@@ -12,6 +12,9 @@ import torch
 from helpers import card, goldieval, picture, toy_model
 
 from goldieval import evaluate
+from goldieval.goldiclip.checkpoint import CheckpointInfo, save_weights
+from goldieval.goldiclip.config import ModelConfig
+from goldieval.goldiclip.model import GoldiClip
 from goldieval.models.temperature import UNKNOWN, factor_of
 from goldieval.records.files import find_records, read_outcomes, read_record
 from goldieval.records.schema import Record
@@ -60,6 +63,17 @@ def test_text_conditioned_scores_have_no_classwise_error_and_shortlists_no_proba
     assert record.calibration is not None and "shortlist" in record.calibration.missing
     assert not set(TEMPERED) & set(record.metrics) and "confidence" not in columns
     assert record.calibration.probabilities == "" and record.calibration.bins == []
+
+
+def test_text_conditioned_scores_of_a_model_with_a_scale_for_them_are_calibrated_by_it(tmp_path: Path) -> None:
+    sizes = ModelConfig(conditioned_scale=True, merges=300)
+    module, file = GoldiClip(sizes, math.log(30), 0.0, (math.log(7), -3.0)), tmp_path / "own.safetensors"
+    save_weights(module, CheckpointInfo(sizes), file)
+    for mode, factor in (("global", 30), ("conditioned", 7)):
+        (tmp_path / mode).mkdir()
+        record, _ = run(tmp_path / mode, f"goldiclip@{file}", "--scoring", mode)
+        assert record.model.logit_factor == pytest.approx(factor, rel=1e-5)
+        assert record.calibration is not None and f"{factor} x similarity" in record.calibration.probabilities
 
 
 def test_a_model_without_a_temperature_says_so_when_it_is_shown(tmp_path: Path) -> None:

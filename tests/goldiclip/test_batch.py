@@ -18,7 +18,8 @@ from training_samples import jpeg
 from goldieval.goldiclip.data.batch import Batch
 from goldieval.goldiclip.data.batches import Batches
 from goldieval.goldiclip.data.crops import crops_of, random_boxes
-from goldieval.goldiclip.data.images import MEAN, STD, Images
+from goldieval.goldiclip.data.images import Images
+from goldieval.goldiclip.data.normalisation import MEAN, STD
 from goldieval.goldiclip.data.packed import PackedBatch, packed, unpacked
 from goldieval.goldiclip.data.pictures import CropBoxes, crop_pictures
 from goldieval.goldiclip.data.synthetic import SyntheticCorpus

@@ -19,7 +19,7 @@ from goldieval.goldiclip.config import FULL_MERGES, ModelConfig
 from goldieval.goldiclip.data.batches import Batches
 from goldieval.goldiclip.data.captions import MAX_SENTENCES, sample_captions
 from goldieval.goldiclip.data.crops import crops_of, random_boxes
-from goldieval.goldiclip.data.images import MEAN, STD
+from goldieval.goldiclip.data.normalisation import MEAN, STD
 from goldieval.goldiclip.data.shapes import ShapesCorpus, shapes_corpus
 from goldieval.goldiclip.recipe import Recipe
 from goldieval.goldiclip.tokenizer import Tokenizer

@@ -7,11 +7,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import dense_losses
 import pytest
 import torch
 import torch.nn.functional as F
 from objective_cases import (
     DIM,
+    SIZES,
     B,
     batch_of,
     gradients,
@@ -27,10 +29,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from goldieval.goldiclip.data.batch import Batch
 from goldieval.goldiclip.data.images import CutImages, DrawnImages
 from goldieval.goldiclip.ema import teacher_of, update_teacher
+from goldieval.goldiclip.heads import DinoHead
 from goldieval.goldiclip.losses import compute_losses
-from goldieval.goldiclip.model import DinoHead
-from goldieval.goldiclip.objectives.distillation import DinoLoss, cosine, info_nce
+from goldieval.goldiclip.objectives.distillation import DinoLoss, cosine, info_nce, info_nce_floor
+from goldieval.goldiclip.optimiser import clamp_logit_scales, parameter_groups
+from goldieval.goldiclip.student import Student
 from goldieval.scoring.conditioned import conditioned_matrix
+
+TEN = torch.tensor(10.0)  # the logit scale by default
 
 
 def test_dino_is_a_divergence_that_vanishes_at_agreement() -> None:
@@ -82,7 +88,7 @@ def test_cosine_and_info_nce_have_closed_forms() -> None:
         for i in range(B)
         for view in range(2)
     ]
-    torch.testing.assert_close(info_nce(student, gallery), torch.stack(terms).mean())
+    torch.testing.assert_close(info_nce(student, gallery, TEN), torch.stack(terms).mean())
 
 
 def showing(batch: Batch, change: Callable[[torch.Tensor], torch.Tensor]) -> Batch:
@@ -119,9 +125,9 @@ def test_text_agnostic_contrast_does_not_repeat_the_gallery() -> None:
 
 def test_info_nce_tells_distinct_images_apart() -> None:
     same = units(B, DIM)
-    assert value(info_nce(same[:, None], same)) < math.log(B) / 2
+    assert value(info_nce(same[:, None], same, TEN)) < math.log(B) / 2
     alike = units(1, DIM).expand(B, -1)
-    assert value(info_nce(alike[:, None], alike)) == pytest.approx(math.log(B), abs=1e-5)
+    assert value(info_nce(alike[:, None], alike, TEN)) == pytest.approx(math.log(B), abs=1e-5)
 
 
 DISTILS = [
@@ -229,3 +235,81 @@ def test_prototypes_see_only_directions() -> None:
         head.prototypes.mul_(7)
     torch.testing.assert_close(head(vectors(B, DIM)), before)
     assert float(before.detach().abs().max()) <= 1
+
+
+@pytest.mark.parametrize("common", [0.0, 3.0, 30.0], ids=["told apart", "alike", "nearly the same"])
+def test_no_student_is_below_the_floor_of_contrastive_distillation(common: float) -> None:
+    """Gradient descent on free vectors finds the least loss; where all is the same to the teacher, that is ln n."""
+    teacher = vectors(16, DIM) + common * vectors(1, DIM, seed=1)
+    floor = value(info_nce_floor(teacher, teacher, TEN))
+    free = teacher.clone()[:, None].requires_grad_()
+    optimiser = torch.optim.Adam([free], lr=0.1)
+    for _ in range(300):
+        optimiser.zero_grad()
+        loss = info_nce(free, teacher, TEN)
+        loss.backward()
+        optimiser.step()
+    assert 0 <= floor <= value(loss) + 1e-5
+    assert value(loss) - floor < 0.15 or common == 3.0
+    same = teacher[:1].expand(16, -1)
+    assert value(info_nce_floor(same, same, TEN)) == pytest.approx(math.log(16), abs=1e-4)
+
+
+GOLDILOCKS = {
+    "model": SIZES.model_copy(update={"distillation_head": 24}),
+    "teacher": {"loss": "info_nce", "scale": 5.0, "largest_scale": 20.0},
+}
+
+
+@pytest.mark.parametrize("name", ["distil_agnostic", "distil_conditioned"])
+def test_a_head_of_its_own_and_a_learned_scale(name: str) -> None:
+    """Both are trained by the loss; the teacher's head is the average of the student's, and neither is in a scale."""
+    chosen = recipe(name, **GOLDILOCKS)
+    student = model(chosen.model)
+    step = step_of(chosen, student)
+    with torch.no_grad():
+        for weights in step.teacher.distillation_head.parameters():
+            weights.mul_(1.5)  # as if it had moved
+    loss = compute_losses(step)[name]
+    loss.backward()
+    kind = name.removeprefix("distil_")
+    trained = {part for part in gradients(student) if part.startswith("distillation_head.")}
+    assert trained and all(part.startswith(f"distillation_head.{kind}.") for part in trained)
+    assert gradients(step.teacher) == {} and float(gradients(step.state)[f"scales.{name}"].abs()) > 0
+    assert [key for key, _ in step.state.named_parameters()] == [f"scales.{name}"]
+
+    ours, theirs = student.distillation_head[kind].mlp, step.teacher.distillation_head[kind].mlp
+    local = step.local_crops
+    if kind == "agnostic":
+        seen, taught = local.pooled.view(8, 2, -1), step.teacher_image.pooled
+        expected = dense_losses.info_nce(ours(seen), theirs(taught), torch.tensor(5.0))
+    else:
+        seen = student.pool(step.texts.repeat_interleave(2, 0), local.patches).unflatten(0, (8, 2))
+        taught = step.texts, step.teacher.pool, step.teacher_image.patches
+        expected = dense_losses.same_caption(ours(seen), *taught, torch.tensor(5.0), theirs)
+    torch.testing.assert_close(loss, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_a_learned_scale_stays_within_its_bounds_and_comes_back() -> None:
+    student = Student(recipe("distil_agnostic", "distil_conditioned", **GOLDILOCKS))
+    scale = student.state.scales["distil_agnostic"]
+    assert value(scale.exp()) == pytest.approx(5)
+    for pushed, kept in ((7.0, 20.0), (-3.0, 1.0), (math.log(6), 6.0)):
+        with torch.no_grad():
+            scale.fill_(pushed)
+        clamp_logit_scales(student)
+        assert value(scale.exp()) == pytest.approx(kept)
+    fixed = Student(recipe("distil_agnostic", **{**GOLDILOCKS, "teacher": {"loss": "info_nce", "scale": 5.0}}))
+    assert not list(fixed.state.parameters())
+    groups = parameter_groups(student, student.recipe)
+    (owner,) = [group for group in groups if any(one is scale for one in group["params"])]
+    assert owner["weight_decay"] == 0
+
+
+def test_floors_are_subtracted_where_weights_are_relative() -> None:
+    weighting = {"kind": "uncertainty", "relative": 1.0}
+    names, student = ("softmax", "distil_agnostic", "distil_conditioned"), model(GOLDILOCKS["model"])
+    plain = compute_losses(step_of(recipe(*names, **GOLDILOCKS), student))
+    less = compute_losses(step_of(recipe(*names, **GOLDILOCKS, weighting=weighting), student))
+    assert torch.equal(plain["softmax"], less["softmax"])
+    assert all(0 < value(less[name]) < value(plain[name]) - 0.1 for name in names[1:])

@@ -10,7 +10,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from objective_cases import model
-from objective_passes import CASES, IN_ENCODER, OBJECTIVES, ObjectiveSteps, cloned, several
+from objective_passes import CASES, IN_ENCODER, OBJECTIVES, ObjectiveSteps, cloned, goldilocks, several
 from tiny_trainings import message, same
 
 from goldieval.goldiclip import compilation
@@ -63,6 +63,18 @@ def test_micro_batches_give_losses_and_gradients_of_the_whole(name: str, parts: 
 def test_micro_batches_of_a_decoder_in_the_encoder(name: str) -> None:
     """The text tower has gradients of the decoder and of what is encoded again."""
     assert_equal(steps("in_encoder", micro_batches=4)(name), expected(name, "in_encoder"))
+
+
+@pytest.mark.parametrize(
+    "execution",
+    [{"micro_batches": 5}, {"micro_batches": 12, "checkpointing": 1.0}, {"checkpointing": 1.0}],
+    ids=str,
+)
+def test_parts_with_scales_heads_and_bounds_of_their_own(execution: dict[str, Any]) -> None:
+    found, whole = (ObjectiveSteps(goldilocks(execution=changes))("") for changes in (execution, {}))
+    assert_equal(found, whole)
+    own = {"state.scales.distil_agnostic", "model.conditioned_logit_bias", "learned_weights.s.distil_conditioned"}
+    assert own <= whole["gradients"].keys()
 
 
 def test_a_scaled_loss_scales_all_gradients(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,8 @@ from torch import nn
 
 from goldieval.goldiclip.config import ModelConfig
 from goldieval.goldiclip.ema import update_teacher
-from goldieval.goldiclip.model import GoldiClip, TokenHead
+from goldieval.goldiclip.heads import TokenHead
+from goldieval.goldiclip.model import GoldiClip
 from goldieval.goldiclip.objectives.conditioned import conditioned_sigmoid, pair_losses
 from goldieval.goldiclip.objectives.contrastive import sigmoid_contrastive, softmax_contrastive
 from goldieval.goldiclip.objectives.token_classes import InverseDocumentFrequency, TokenTargets, token_class_loss

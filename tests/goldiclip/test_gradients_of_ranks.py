@@ -12,7 +12,7 @@ import pytest
 import torch
 import torch.multiprocessing as mp
 from accelerate.state import AcceleratorState
-from objective_passes import CASES, IN_ENCODER, OBJECTIVES, ObjectiveSteps, cloned, several
+from objective_passes import CASES, IN_ENCODER, OBJECTIVES, ObjectiveSteps, cloned, goldilocks, several
 
 from goldieval.goldiclip import compilation, execution
 
@@ -49,6 +49,7 @@ def computed(rank: int, world: int, settings: dict[str, Any]) -> dict[str, Any]:
     found = {name: cloned(steps(name)) for name in ("", *CASES)}
     if "compile" in settings:  # which takes its time
         return found
+    found["goldilocks"] = cloned(ObjectiveSteps(goldilocks(execution=settings), rank, world)())
     inside = ObjectiveSteps(several(IN_ENCODER, "in_encoder", execution=settings), rank, world)
     found |= {f"{name} in_encoder": cloned(inside(name)) for name in IN_ENCODER}
     if "micro_batches" not in settings:
@@ -101,7 +102,7 @@ def compare(found: list[dict[str, Any]], expected: dict[str, Any], where: str) -
 
 def test_every_case_was_computed(ranks: list[dict[str, Any]]) -> None:
     """Else the comparison would say little; and no loss is the same in all shares."""
-    cases = {"", *CASES, *(f"{name} in_encoder" for name in IN_ENCODER)}
+    cases = {"", "goldilocks", *CASES, *(f"{name} in_encoder" for name in IN_ENCODER)}
     assert all(cases <= set(rank["as written"]) and {"", *CASES} <= set(rank["all of it"]) for rank in ranks)
     assert {"static 0", "static 2"} <= set(ranks[0]["as written"])
     assert set(ranks[0]) == set(EXECUTIONS if len(ranks) == 2 else OF_FOUR)

@@ -12,10 +12,11 @@ import torch
 from objective_cases import BIAS, SCALE, seeded, units, vectors
 
 from goldieval.goldiclip.data.draws import drawn_bytes
+from goldieval.goldiclip.heads import DistillationHead, TokenHead
 from goldieval.goldiclip.objectives.conditioned import conditioned_sigmoid
 from goldieval.goldiclip.objectives.contrastive import sigmoid_contrastive, softmax_contrastive
 from goldieval.goldiclip.objectives.decoding import IGNORE, decoding_loss
-from goldieval.goldiclip.objectives.distillation import DinoLoss, dino, info_nce
+from goldieval.goldiclip.objectives.distillation import DinoLoss, dino, info_nce, info_nce_floor
 from goldieval.goldiclip.objectives.foils import foil_loss
 from goldieval.goldiclip.objectives.grouping import grouping_contrast
 from goldieval.goldiclip.objectives.same_caption import same_caption_contrast
@@ -113,19 +114,56 @@ def test_conditioned() -> None:
 def test_same_caption_negatives() -> None:
     texts, patches, pool = vectors(B, 2, D, seed=1), vectors(B, P, D, seed=2), pooling().requires_grad_(False)
     agree(
-        lambda student, pool: same_caption_contrast(student, texts, pool, patches),
-        lambda student, pool: dense.same_caption(student, texts.double(), pool, patches.double()),
-        (vectors(B, 3, 2, D),),
+        lambda student, scale, pool: same_caption_contrast(student, texts, pool, patches, scale),
+        lambda student, scale, pool: dense.same_caption(student, texts.double(), pool, patches.double(), scale),
+        (vectors(B, 3, 2, D), SCALE),
         pool,
+    )
+
+
+def test_same_caption_negatives_through_the_teachers_head_less_what_no_student_can_avoid() -> None:
+    """The floor is a number of the teacher alone: it changes the value by as much for any student, and no gradient."""
+    texts, patches, pool = vectors(B, 2, D, seed=1), vectors(B, P, D, seed=2), pooling().requires_grad_(False)
+    torch.manual_seed(0)
+    head = DistillationHead(D, 24).requires_grad_(False)
+    student, floors = vectors(B, 3, 2, D), []
+    for seed in range(3):
+        arguments = vectors(B, 3, 2, D, seed=seed), texts, pool, patches, SCALE, 0, head
+        floors.append(float(same_caption_contrast(*arguments) - same_caption_contrast(*arguments, less_floor=True)))
+    assert floors[0] > 0.01 and floors == pytest.approx([floors[0]] * 3, abs=1e-6)
+    agree(
+        lambda student, scale, pool, head: same_caption_contrast(student, texts, pool, patches, scale, 0, head),
+        lambda student, scale, pool, head: dense.same_caption(
+            student, texts.double(), pool, patches.double(), scale, head
+        ),
+        (student, SCALE),
+        pool,
+        head,
+    )
+
+
+def test_floor_of_the_agnostic_contrast() -> None:
+    """Blocks add up to the tangent planes of a plain cross-entropy, by autograd."""
+    teacher = vectors(B, D, seed=1) + 20 * vectors(1, D, seed=2)
+    points = dense.unit(teacher.double())
+    terms = []
+    for row, point in enumerate(points):
+        leaf = point.clone().requires_grad_()
+        loss = -(SCALE * points @ leaf).log_softmax(0)[row]
+        (slope,) = torch.autograd.grad(loss, leaf)
+        terms.append((loss.detach() - slope.norm() - slope @ point).clamp_min(0))
+    assert float(torch.stack(terms).mean()) > 0.1
+    torch.testing.assert_close(
+        info_nce_floor(teacher, teacher, SCALE).double(), torch.stack(terms).mean(), atol=1e-5, rtol=0
     )
 
 
 def test_agnostic_contrast() -> None:
     teacher = vectors(B, D, seed=1)
     agree(
-        lambda student: info_nce(student, teacher),
-        lambda student: dense.info_nce(student, teacher.double()),
-        (vectors(B, 2, D),),
+        lambda student, scale: info_nce(student, teacher, scale),
+        lambda student, scale: dense.info_nce(student, teacher.double(), scale),
+        (vectors(B, 2, D), SCALE),
     )
 
 
@@ -165,20 +203,44 @@ def test_decoding() -> None:
     )
 
 
-def test_token_classes() -> None:
-    ids = [[1, 5, 7], [3], [], [2, 9], [0, 1, 2, 3], [9], [4, 11]]
+TOKENS = [[1, 5, 7], [3], [], [2, 9], [0, 1, 2, 3], [9], [4, 11]]
+
+
+def token_targets() -> tuple[TokenTargets, torch.Tensor]:
+    """Targets of ``TOKENS``, and the weight of each token; the sixth image has no target with a weight."""
     weights = torch.rand(12, generator=seeded())
-    weights[9] = 0  # the sixth image has no target with a weight
-    rows = torch.tensor([row for row, own in enumerate(ids) for _ in own])
-    starts = torch.tensor([0, *map(len, ids)]).cumsum(0)
-    targets = TokenTargets.of(torch.tensor([id for own in ids for id in own]), rows, starts, weights)
+    weights[9] = 0
+    rows = torch.tensor([row for row, own in enumerate(TOKENS) for _ in own])
+    starts = torch.tensor([0, *map(len, TOKENS)]).cumsum(0)
+    return TokenTargets.of(torch.tensor([id for own in TOKENS for id in own]), rows, starts, weights), weights
+
+
+def test_token_classes() -> None:
+    targets, weights = token_targets()
     head = torch.nn.Linear(D, 12, bias=False)
     agree(
         lambda features, head: token_class_loss(head, features, targets, 12, tuple(head.parameters())),
-        lambda features, head: dense.token_classes(features, head.weight, ids, weights),
+        lambda features, head: dense.token_classes(features @ head.weight.T, TOKENS, weights),
         (vectors(B, D),),
         head,
     )
+
+
+def test_token_classes_of_patches() -> None:
+    """Each patch has its own distribution over tokens and a share in its image; their mixture meets the target."""
+    targets, weights = token_targets()
+    head = TokenHead(D, 12, "patches")
+    agree(
+        lambda patches, head: token_class_loss(head.logits, patches, targets, 12, tuple(head.parameters())),
+        lambda patches, head: dense.token_classes(_mixture(head.classes(head.ln(patches))).log(), TOKENS, weights),
+        (vectors(B, P, D),),
+        head,
+    )
+
+
+def _mixture(logits: torch.Tensor) -> torch.Tensor:
+    """Return the distribution over tokens of the softmax over patches and tokens together, logits (n, p, tokens)."""
+    return logits.flatten(1).softmax(1).view(logits.shape).sum(1)
 
 
 def test_foils() -> None:

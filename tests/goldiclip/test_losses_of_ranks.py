@@ -10,12 +10,14 @@ import torch
 
 from goldieval.goldiclip.data.draws import drawn_bytes
 from goldieval.goldiclip.gather import all_rows, first_row, gathered, pieces_of_all, summed_share
+from goldieval.goldiclip.heads import DistillationHead
 from goldieval.goldiclip.objectives import blocks
 from goldieval.goldiclip.objectives.conditioned import conditioned_sigmoid
 from goldieval.goldiclip.objectives.contrastive import sigmoid_contrastive, softmax_contrastive
-from goldieval.goldiclip.objectives.distillation import DinoLoss, dino, info_nce
+from goldieval.goldiclip.objectives.distillation import DinoLoss, dino, info_nce, info_nce_floor
 from goldieval.goldiclip.objectives.grouping import grouping_contrast
 from goldieval.goldiclip.objectives.same_caption import same_caption_contrast
+from goldieval.goldiclip.objectives.token_classes import TokenTargets, token_class_loss
 from goldieval.goldiclip.pooling import TextConditionedPool
 
 IMAGES, D = 8, 16
@@ -48,15 +50,33 @@ def pooling() -> TextConditionedPool:
     return TextConditionedPool(D, 4)
 
 
+def head() -> DistillationHead:
+    torch.manual_seed(1)
+    return DistillationHead(D, 24).requires_grad_(False)
+
+
+def targets(count: int, first: int) -> TokenTargets:
+    """One token for each image."""
+    rows = torch.arange(count)
+    return TokenTargets.of(rows + first, rows, torch.arange(count + 1), torch.ones(D))
+
+
 LOSSES: dict[str, Callable[[Tensors, TextConditionedPool, torch.Tensor, int], torch.Tensor]] = {
     "softmax": lambda x, pool, s, i: softmax_contrastive(unit(x["images"]), unit(x["texts"]), s, i),
     "sigmoid": lambda x, pool, s, i: sigmoid_contrastive(unit(x["images"][:, 0]), gathered(x["texts"]), s, -s, i),
     "conditioned": lambda x, pool, s, i: conditioned_sigmoid(
         pool, x["patches"], x["texts"], gathered(x["texts"]), x["draws"], s, -s, i
     ),
-    "info_nce": lambda x, pool, s, i: info_nce(x["local"][:, :, 0], all_rows(x["taught"][:, 0]), i),
+    "info_nce": lambda x, pool, s, i: info_nce(x["local"][:, :, 0], all_rows(x["taught"][:, 0]), s, i),
+    "floor": lambda x, pool, s, i: s - info_nce_floor(x["taught"][:, 0], all_rows(x["taught"][:, 0]), s, i),
     "same_caption": lambda x, pool, s, i: same_caption_contrast(
-        x["local"], x["texts"].detach(), pool.requires_grad_(False), x["taught"], i
+        x["local"], x["texts"].detach(), pool.requires_grad_(False), x["taught"], s, i
+    ),
+    "same_caption_through_a_head": lambda x, pool, s, i: same_caption_contrast(
+        x["local"], x["texts"].detach(), pool.requires_grad_(False), x["taught"], s, i, head(), less_floor=True
+    ),
+    "token_classes": lambda x, pool, s, i: token_class_loss(
+        lambda patches: (s * patches).logsumexp(1), x["patches"], targets(len(x["patches"]), i), D, (s,)
     ),
     "grouping": lambda x, pool, s, i: grouping_contrast(x["patches"], unit(x["texts"]), s, i),
 }

@@ -11,7 +11,7 @@ from pretend_device import by_line, pretend_device
 
 from goldieval.goldiclip.features import StepFeatures
 from goldieval.goldiclip.losses import compute_losses
-from goldieval.goldiclip.recipe_parts import Objective
+from goldieval.goldiclip.recipe_losses import Objective
 
 CASES = [
     (name, form)

@@ -39,6 +39,21 @@ def test_a_recipe_changes_another(tmp_path: Path) -> None:
     assert load_recipe("flair-tiny", {"model.embed_dim": 64}).model == base.model.model_copy(update={"embed_dim": 64})
 
 
+def test_a_list_of_objectives_takes_them_with_the_weights_that_they_were_last_given(tmp_path: Path) -> None:
+    """By any recipe that is extended: goldiclip-tiny gives its own, and `foils_conditioned` another one than its parent."""
+    parent = load_recipe("goldiclip-tiny")
+    names = ["foils_conditioned", "vqa"]
+    named = written(tmp_path, f"extends: goldiclip-tiny\nname: mine\nobjectives: {names}")
+    assert list(load_recipe(named).objectives.items()) == [(name, parent.objectives[name]) for name in names]
+    assert list(load_recipe("goldilocks/b_clip").objectives) == ["softmax"]
+    assert "distil_agnostic" in load_recipe("goldilocks/e_distillation").objectives  # weighed above (b), which lacks it
+    for wrong in ("[views]", "[[vqa]]", "[3]"):
+        line = message(written(tmp_path, f"extends: goldiclip-tiny\nname: mine\nobjectives: {wrong}"))
+        assert "mine.yaml: objectives names" in line and "they weigh softmax, " in line
+    assert "objectives" in message(written(tmp_path, "extends: goldiclip-tiny\nname: mine\nobjectives: []"))
+    assert "they weigh none" in message(written(tmp_path, "name: mine\nobjectives: [softmax]"))
+
+
 def test_what_cannot_be_extended_or_sized_is_one_line(tmp_path: Path) -> None:
     assert "extends names nothing" in message(written(tmp_path, "extends: nothing\nname: mine"))
     assert "did you mean" in message("flair-tinny").lower() and "ablation/b_clip" in message("flair-tinny")

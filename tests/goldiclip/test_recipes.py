@@ -16,6 +16,8 @@ from goldieval.goldiclip.model import GoldiClip
 from goldieval.goldiclip.recipe import Recipe
 from goldieval.goldiclip.recipe_files import load_recipe, recipe_names
 
+DISTILS = {"objectives.distil_agnostic": 1.0, "data.locals": 2, "model.prototypes": 8}
+
 
 @pytest.mark.parametrize("name", recipe_names())
 def test_shipped_recipes_parse_and_build(name: str) -> None:
@@ -52,6 +54,19 @@ def test_there_are_shipped_recipes() -> None:
         ({"data.local_area": [0.4, 0.1]}, "data.local_area: the lowest share comes first, not 0.4 before 0.1"),
         ({"data.global_area": [0.0, 1.0]}, "data.global_area"),
         ({"data.local_size": 30, "data.locals": 1}, "data.local_size 30 is not divisible by the patch size"),
+        ({"data.redraw": 0.5}, "data: redraw changes local crops, and locals is 0"),
+        ({"data.jitter": 0.5}, "data: jitter changes local crops, and locals is 0"),
+        ({"data.redraw": 1.5, "data.locals": 1}, "data.redraw: Input should be less than or equal to 1"),
+        ({"data.jitter": -0.1, "data.locals": 1}, "data.jitter: Input should be greater than or equal to 0"),
+        ({"data.whole_views": 2, "data.locals": 1}, "data: whole_views 2 exceeds locals 1"),
+        (
+            {"data.redraw": 0.5, "data.locals": 1, "data.source": "jsonl", "data.path": "a.jsonl"},
+            "data: redraw needs source shapes: backgrounds of jsonl are not known; use jitter",
+        ),
+        (
+            {"data.redraw": 0.5, "data.locals": 1, "data.source": "shards", "data.path": "pipe:cat {0..9}.tar"},
+            "data: redraw needs source shapes: backgrounds of shards are not known; use jitter",
+        ),
         ({"data.scenes": 100}, "batch_size 128 exceeds data.scenes 100"),
         ({"objectives.vqa": 1.0}, "objective vqa needs model.decoder"),
         ({"objectives.caption": 1.0}, "objective caption needs model.decoder"),
@@ -60,6 +75,33 @@ def test_there_are_shipped_recipes() -> None:
         (
             {"objectives.distil_conditioned": 1.0, "data.locals": 2},
             "objective distil_conditioned with teacher.loss dino needs model.prototypes",
+        ),
+        ({"model.token_pooling": "max"}, "model.token_pooling"),
+        ({"model.distillation_head": -1}, "model.distillation_head"),
+        ({"model.distillation_head": 10**9}, "model.distillation_head"),
+        ({"conditioned_scale": 5}, "conditioned_scale needs model.conditioned_scale: true"),
+        ({"conditioned_bias": -3}, "conditioned_bias needs model.conditioned_scale: true"),
+        ({"conditioned_scale": 200, "model.conditioned_scale": True}, "conditioned_scale: Input should be less than"),
+        ({"teacher.scale": 0.5}, "teacher.scale: Input should be greater than or equal to 1"),
+        ({"teacher.scale": 30, "teacher.largest_scale": 20}, "teacher: scale 30 exceeds largest_scale 20"),
+        ({**DISTILS, "teacher.scale": 20}, "teacher.scale needs teacher.loss info_nce, which it scales; it is dino"),
+        (
+            {**DISTILS, "teacher.largest_scale": 20, "teacher.loss": "cosine"},
+            "teacher.largest_scale needs teacher.loss info_nce, which it scales; it is cosine",
+        ),
+        (
+            {**DISTILS, "model.distillation_head": 64},
+            "model.distillation_head needs teacher.loss info_nce; with dino, it has heads of its own",
+        ),
+        (
+            {**DISTILS, "model.distillation_head": 64, "teacher.loss": "cosine"},
+            "model.distillation_head needs teacher.loss info_nce; with cosine, a head can make all features the same",
+        ),
+        ({"weighting.relative": 1.0}, "weighting: relative needs kind uncertainty; fixed weights are those of objec"),
+        ({"weighting.relative": 0, "weighting.kind": "uncertainty"}, "weighting.relative"),
+        (
+            {"weighting.relative": 1, "weighting.kind": "uncertainty", "objectives": {"conditioned": 1.0}},
+            "weighting.relative needs objective softmax or sigmoid, by which the others are measured",
         ),
         ({"optimiser.steps.more": 1}, "steps has no keys"),
         ({"optimiser.betas": [0.9, 1.0]}, "optimiser.betas.1: Input should be less than 1"),

@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import goldilocks_parts as parts
 import pytest
 import torch
 from accelerate.state import AcceleratorState
@@ -19,7 +20,7 @@ from pretend_report import Event
 from scaled_recipes import scaled, scaled_corpus
 
 from goldieval.goldiclip import dense
-from goldieval.goldiclip.data import images
+from goldieval.goldiclip.data import normalisation
 from goldieval.goldiclip.data.shapes import ShapesCorpus
 from goldieval.goldiclip.determinism import WORKSPACE
 from goldieval.goldiclip.model import GoldiClip
@@ -32,7 +33,7 @@ FLOAT32, BF16, FP16 = ({"precision": precision} for precision in ("no", "bf16", 
 OF_THE_BATCH = "goldieval/goldiclip/data/"
 QUICK = ("clip-b16", "goldiclip-b16", "superclip-b16")
 NAMES = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in recipe_names()]
-ON_DEVICE = (images._statistics, dense._interpolation)  # what is kept on a device for the whole process
+ON_DEVICE = (normalisation._statistics, dense._interpolation)  # what is kept on a device for the whole process
 
 
 @pytest.fixture(autouse=True)
@@ -157,6 +158,29 @@ def test_ways_to_execute_a_step_change_neither_its_numbers_nor_its_waits(
     assert_within_budget(steps)
     for ours, theirs in zip(steps, expected, strict=True):
         assert_same(ours.report, theirs, relative=1e-4)
+
+
+def test_views_are_redrawn_and_jittered_on_the_device(tmp_path: Path) -> None:
+    """Their draws come with the batch: nothing else is copied, and the host waits no more than before."""
+    changes = {"redraw": 0.5, "jitter": 1.0, "whole_views": 1}
+    chosen = scaled("goldiclip-b16", steps=3, optimiser=FLOAT32, data=changes)
+    expected = on_cpu(chosen, tmp_path / "cpu")
+    steps = on_device(chosen, tmp_path / "device")
+    assert_within_budget(steps)
+    for ours, theirs in zip(steps, expected, strict=True):
+        assert_same(ours.report, theirs, relative=1e-5)
+    plain = on_cpu(scaled("goldiclip-b16", steps=3, optimiser=FLOAT32), tmp_path / "plain")[0].losses
+    changed = {name for name, loss in expected[0].losses.items() if loss != plain[name]}
+    assert changed == {"distil_agnostic", "distil_conditioned"}
+
+
+def test_scales_heads_and_bounds_of_their_own_wait_for_nothing_more(tmp_path: Path) -> None:
+    own = {"model": parts.MODEL, "teacher": parts.TEACHER, "weighting": parts.WEIGHTING}
+    recipe = scaled("goldiclip-b16", optimiser=FLOAT32, objectives={"softmax": 1.0, "token_classes": 1.0}, **own)
+    steps = on_device(recipe, tmp_path / "device")
+    assert_within_budget(steps)
+    for ours, theirs in zip(steps, on_cpu(recipe, tmp_path / "cpu"), strict=True):
+        assert_same(ours.report, theirs, relative=1e-5)
 
 
 @pytest.mark.parametrize("fused", [None, False])

@@ -11,6 +11,7 @@ import pytest
 import torch
 from tiny_trainings import (
     EVERYTHING,
+    GOLDILOCKS,
     SIZES,
     CutError,
     cut_at,
@@ -28,11 +29,19 @@ from goldieval.goldiclip.provenance import checkpoint_info
 
 
 @pytest.mark.parametrize(
-    ("muon_lr", "execution"), [(None, {}), (2e-3, {}), (None, {"micro_batches": 3, "checkpointing": 0.5})]
+    ("muon_lr", "execution", "views"),
+    [
+        (None, {}, {}),
+        (2e-3, {}, {"redraw": 0.5, "jitter": 0.5}),
+        (None, {"micro_batches": 3, "checkpointing": 0.5}, {}),
+    ],
 )
-def test_resumed_equals_uninterrupted(tmp_path: Path, muon_lr: float | None, execution: dict[str, Any]) -> None:
+def test_resumed_equals_uninterrupted(
+    tmp_path: Path, muon_lr: float | None, execution: dict[str, Any], views: dict[str, float]
+) -> None:
     """Weights, teacher, centres, document frequencies, loss weights, optimiser and log, to the bit."""
-    chosen = recipe(**EVERYTHING, optimiser=optimiser(muon_lr=muon_lr), execution=execution)
+    data = {**EVERYTHING["data"], **views}
+    chosen = recipe(**{**EVERYTHING, "data": data}, optimiser=optimiser(muon_lr=muon_lr), execution=execution)
     whole = trainer(tmp_path / "whole", chosen)
     end = whole.run()
     with pytest.raises(CutError):
@@ -53,6 +62,28 @@ def test_resumed_equals_uninterrupted(tmp_path: Path, muon_lr: float | None, exe
     assert all(float(state["weights"][f"s.{name}"]) != 0 for name in chosen.objectives)
     assert log_of(tmp_path / "whole") == log_of(tmp_path / "cut")
     assert [row["step"] for row in log_of(tmp_path / "cut")] == [1, 2, 3, 4, 5, 6]
+
+
+def test_scales_and_heads_of_their_own_resume_to_the_bit(tmp_path: Path) -> None:
+    """They move, also in the teacher, and an interruption is not seen."""
+    chosen = recipe(**GOLDILOCKS)
+    whole = trainer(tmp_path / "whole", chosen)
+    start = {name: tensor.clone() for name, tensor in whole.student.state_dict().items()}
+    end = whole.run()
+    with pytest.raises(CutError):
+        trainer(tmp_path / "cut", chosen).run(cut_at(5))
+    resumed = trainer(tmp_path / "cut", chosen, resume=True).run()
+    assert same(load_state(end), load_state(resumed)) and log_of(tmp_path / "whole") == log_of(tmp_path / "cut")
+    for name in ("model", "teacher"):
+        ours, theirs = (load_weights(folder / f"{name}.safetensors")[0] for folder in (end, resumed))
+        assert same(dict(ours.state_dict()), dict(theirs.state_dict()))
+    moved = {name for name, tensor in whole.student.state_dict().items() if not torch.equal(tensor, start[name])}
+    scales = {f"state.scales.{name}" for name in ("distil_agnostic", "distil_conditioned")}
+    assert scales | {"model.conditioned_logit_scale", "model.conditioned_logit_bias"} <= moved
+    heads = {name for name in start if name.startswith("model.distillation_head.")}
+    assert heads and heads <= moved
+    of_teacher = whole.teacher.state_dict()
+    assert not any(torch.equal(of_teacher[name.removeprefix("model.")], start[name]) for name in heads)
 
 
 def test_a_resumed_run_may_be_computed_in_another_way(tmp_path: Path) -> None:

@@ -106,6 +106,28 @@ def test_every_number_on_the_card_is_what_the_model_scores(records: dict[str, Re
 
 
 @pytest.mark.slow
+def test_what_the_card_says_of_kinds_of_sentences(records: dict[str, Record], tmp_path: Path) -> None:
+    """Of the pooled feature by kind, and of the global feature."""
+    task = "shapes-finegrained"
+    ran = goldieval(
+        "run", "--model", "goldiclip", "--tasks", task, "--scoring", "global", "--out", tmp_path, "--json", "--no-cache"
+    )
+    assert ran.code == 0, ran.err
+    of_global = Record.model_validate(json.loads(ran.out)[0])
+    assert records[task].headline and of_global.headline
+    text = " ".join(CARD.read_text().split())
+    said = re.search(
+        r"of ([0-9.]+) % about objects, of ([0-9.]+) % about relations and .* about objects and relations ([0-9.]+)\.",
+        text,
+    )
+    assert said is not None
+    measured = [records[task].metrics[f"t2i_r1_{kind}"].value for kind in ("object", "relation")]
+    for number, value in zip(said.groups(), [*measured, of_global.headline.value], strict=True):
+        assert float(number) == pytest.approx(100 * value, abs=0.051 + 100 * of_global.ties.gap)
+    assert records[task].metrics["t2i_r1_background"].value == pytest.approx(1, abs=0.001)
+
+
+@pytest.mark.slow
 def test_records_of_the_model_say_how_it_was_trained(records: dict[str, Record]) -> None:
     recipe = load_recipe("goldiclip-tiny")
     for record in records.values():

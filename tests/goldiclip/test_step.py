@@ -79,6 +79,33 @@ def test_the_rate_counts_everything_between_two_reports_but_what_is_left_out(
     assert nap < 8 / next(steps).rate < 4 * nap
 
 
+def test_processor_time_counts_what_is_computed_and_not_what_is_waited_for(tmp_path: Path) -> None:
+    running = trainer(tmp_path)
+    steps, load, seconds = steps_of(running), running.loader.batch, 0.3
+
+    def compute(duration: float) -> None:
+        end = time.thread_time() + duration
+        while time.thread_time() < end:
+            pass
+
+    def computing(step: int) -> Batch:
+        compute(seconds)
+        return load(step)
+
+    def sleeping(step: int) -> Batch:
+        time.sleep(seconds)
+        return load(step)
+
+    next(steps)
+    running.loader.batch = sleeping  # type: ignore[method-assign]
+    waiting = next(steps)
+    running.loader.batch = computing  # type: ignore[method-assign]
+    assert next(steps).processor > waiting.processor + seconds / 2
+    compute(4 * seconds)  # an evaluation, say
+    running.training_step.restart_clock()
+    assert next(steps).processor < waiting.processor + 3 * seconds
+
+
 @pytest.mark.parametrize(
     "error",
     [

@@ -25,6 +25,7 @@ from objective_cases import (
 
 from goldieval.goldiclip.data.batches import Batches
 from goldieval.goldiclip.features import StepFeatures
+from goldieval.goldiclip.heads import TokenHead
 from goldieval.goldiclip.losses import compute_losses
 from goldieval.goldiclip.objective_state import ObjectiveState
 from goldieval.goldiclip.objectives.foils import foil_loss
@@ -112,6 +113,23 @@ def test_token_targets_are_all_that_is_said_untruncated_without_frame_or_padding
         share = {id: weight[id] / sum(weight.values()) for id in ids if weight[id]}
         terms.append(sum(share[id] * (math.log(share[id]) - log_softmax[row, id]) for id in share))
     assert value(loss) == pytest.approx(sum(map(value, terms)) / 8, rel=1e-4)
+
+
+def test_with_token_pooling_patches_the_patch_that_shows_a_token_learns_it() -> None:
+    """Most of the pull towards a token goes to the patch that says it; with one patch, both poolings are the same."""
+    heads, pulls = {}, {}
+    for pooling in ("mean", "patches"):
+        torch.manual_seed(0)
+        heads[pooling] = TokenHead(16, 12, pooling)
+    patches = vectors(1, 9, 16)
+    patches[0, 3] = 40 * heads["patches"].classes.weight.detach()[5]
+    torch.testing.assert_close(heads["patches"](patches[:, :1]), heads["mean"](patches[:, :1]))
+    heads["patches"].classes.register_full_backward_hook(lambda head, into, out: pulls.update(patches=-out[0]))
+    token_class_loss(
+        heads["patches"].logits, patches.requires_grad_(), targets_of([[5]], torch.ones(12)), 12
+    ).backward()
+    of_token = pulls["patches"][0, :, 5]
+    assert int(of_token.argmax()) == 3 and float(of_token[3]) > 0.5 * float(of_token.sum()) > 0
 
 
 def test_token_targets_go_on_where_the_context_ends() -> None:

@@ -10,9 +10,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from goldieval.goldiclip.data import shapes
+from goldieval.core.errors import GoldievalError
+from goldieval.data.shapes import EVERY_BACKGROUND, opacity
+from goldieval.goldiclip.data import foregrounds, shapes, training_scenes
 from goldieval.goldiclip.data.shapes import ShapesCorpus, shapes_corpus
-from goldieval.goldiclip.data.shapes_cache import cached, file_of
+from goldieval.goldiclip.data.shapes_cache import cached, file_of, foregrounds_file
+from goldieval.goldiclip.data.training_scenes import training_scene
 from goldieval.goldiclip.tokenizer import Tokenizer
 
 SCENES, SIDE = 6, 16
@@ -54,6 +57,17 @@ def test_scenes_are_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
         make(SCENES + 1)
 
 
+def test_scenes_may_begin_later() -> None:
+    """Scene 2 of the split is the first of those that begin with it, and no other scenes are found in the cache."""
+    whole, later = make(), shapes_corpus(SCENES - 2, SIDE, tokenizer(), first=2)
+    assert len(later) == SCENES - 2
+    assert torch.equal(later.pictures, whole.pictures[2:]) and later.foils == whole.foils[2:]
+    assert later.sentences == whole.sentences[2:] and later.questions == whole.questions[2:]
+    assert not torch.equal(make(SCENES - 2).pictures, later.pictures)
+    with pytest.raises(GoldievalError, match="80,001 scenes requested, but the train split has 1 to 80,000"):
+        shapes_corpus(SCENES, SIDE, tokenizer(), first=80_001 - SCENES)
+
+
 def test_groups_of_foils_keep_their_sizes(tmp_path: Path) -> None:
     """Those of the drawn world are four each; those of another one need not be."""
     drawn, file = make(), tmp_path / "scenes.safetensors"
@@ -66,8 +80,33 @@ def test_groups_of_foils_keep_their_sizes(tmp_path: Path) -> None:
 
 def test_everything_that_changes_the_content_changes_the_name(monkeypatch: pytest.MonkeyPatch) -> None:
     files = {file_of(scenes, side, tokenizer(n)) for scenes in (6, 7) for side in (16, 32) for n in (100, 101)}
+    files.add(file_of(SCENES, SIDE, tokenizer(), first=1))
     monkeypatch.setattr("PIL.__version__", "0.0")
-    assert len({*files, file_of(SCENES, SIDE, tokenizer())}) == 9
+    assert len({*files, file_of(SCENES, SIDE, tokenizer())}) == 10
+
+
+def test_foregrounds_are_drawn_where_they_are_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A recipe that does not redraw backgrounds has the files, the memory and the start that it had before."""
+    plain, file = make(), foregrounds_file(SCENES, SIDE)
+    assert plain.foregrounds is None and plain.sample(0).foreground is None and not file.exists()
+    drawn = shapes_corpus(SCENES, SIDE, tokenizer(), foregrounds=True)
+    assert same(plain, drawn) and len([*file.parent.glob("*.safetensors")]) == 2
+    for row in range(SCENES):
+        scene, found = training_scene(row), drawn.sample(row).foreground
+        assert found is not None and EVERY_BACKGROUND[found.background] == scene.background
+        assert torch.equal(found.opacity, torch.from_numpy(opacity(scene, SIDE)))
+    with monkeypatch.context() as patch:
+        patch.setattr(foregrounds, "_chunk", lambda *_, **__: pytest.fail("drawn again"))
+        again = shapes_corpus(SCENES, SIDE, tokenizer(), foregrounds=True).foregrounds
+    assert again is not None and drawn.foregrounds is not None
+    assert torch.equal(again.opacities, drawn.foregrounds.opacities)
+    with_a_flipped_bit(file)
+    anew = shapes_corpus(SCENES, SIDE, tokenizer(), foregrounds=True).foregrounds
+    assert anew is not None and torch.equal(anew.opacities, drawn.foregrounds.opacities)
+    others = [foregrounds_file(SCENES + 1, SIDE), foregrounds_file(SCENES, SIDE + 1), foregrounds_file(SCENES, SIDE, 1)]
+    assert len({file, *others}) == 4
+    later = shapes_corpus(SCENES - 1, SIDE, tokenizer(), first=1, foregrounds=True).foregrounds
+    assert later is not None and torch.equal(later.opacities, drawn.foregrounds.opacities[1:])
 
 
 def damaged(file: Path) -> None:
@@ -133,10 +172,14 @@ def test_a_full_disk_costs_the_file_only(monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="drawn in one process where there is no fork")
 def test_many_processes_draw_what_one_draws(monkeypatch: pytest.MonkeyPatch) -> None:
     notes: list[str] = []
-    monkeypatch.setattr(shapes, "cores", lambda: 1)
+    monkeypatch.setattr(training_scenes, "cores", lambda: 1)
     one = make()
     file_of(SCENES, SIDE, tokenizer()).unlink()
-    monkeypatch.setattr(shapes, "cores", lambda: 2)
-    monkeypatch.setattr(shapes, "CHUNK", 2)
-    assert same(one, shapes_corpus(SCENES, SIDE, tokenizer(), notes.append))
-    assert len(notes) == 1 and "6 scenes in 2 processes" in notes[0]
+    monkeypatch.setattr(training_scenes, "cores", lambda: 2)
+    monkeypatch.setattr(training_scenes, "CHUNK", 2)
+    many = shapes_corpus(SCENES, SIDE, tokenizer(), notes.append, foregrounds=True)
+    assert same(one, many) and many.foregrounds is not None
+    backgrounds = [EVERY_BACKGROUND[number] for number in many.foregrounds.backgrounds.tolist()]
+    assert backgrounds == [training_scene(row).background for row in range(SCENES)]
+    assert len(notes) == 2 and "drawing 6 scenes in 2 processes" in notes[0]
+    assert "drawing the foregrounds of 6 scenes in 2 processes" in notes[1]

@@ -23,8 +23,8 @@ from goldieval.goldiclip.data import shard_index
 from goldieval.goldiclip.data import shards as shards_module
 from goldieval.goldiclip.data.batches import Batches
 from goldieval.goldiclip.data.corpus import BadSampleError, Sample
-from goldieval.goldiclip.data.images import MEAN, STD
 from goldieval.goldiclip.data.jsonl import JsonLines
+from goldieval.goldiclip.data.normalisation import MEAN, STD
 from goldieval.goldiclip.data.order import BlockShuffle
 from goldieval.goldiclip.data.pictures import CropBoxes, crop_pictures, decoded, square
 from goldieval.goldiclip.data.shard_names import shards_of
@@ -326,6 +326,7 @@ def test_real_pictures_at_the_papers_sizes(tmp_path: Path, monkeypatch: pytest.M
         ({"source": "shards", "path": ""}, "source shards needs a path"),
         ({"source": "shapes", "path": "x"}, "path and fields need source jsonl"),
         ({"source": "jsonl", "scenes": 100}, "scenes needs source shapes"),
+        ({"source": "jsonl", "first_scene": 100}, "first_scene needs source shapes"),
         ({"workers": -1}, "workers"),
         ({"source": "video"}, "source"),
     ],

@@ -104,3 +104,62 @@ def test_weights_stay_float32_under_autocast() -> None:
     assert total.dtype == torch.float32 and weights.s["a"].dtype == torch.float32
     loss = float(torch.tensor(1.2345678).bfloat16())
     assert value(total) == pytest.approx(0.5 * math.exp(-0.1234567) * loss + 0.5 * 0.1234567, rel=1e-6)
+
+
+def relative(bound: float, **importance: float) -> UncertaintyWeights:
+    """Weights of which ``softmax`` is the contrast."""
+    weights = UncertaintyWeights({"softmax": 1.0, **importance}, 1, "softmax", bound)
+    weights({name: torch.tensor(2.0) for name in weights.names})  # all s start at ln 2
+    return weights
+
+
+def factors(weights: UncertaintyWeights) -> dict[str, float]:
+    """The learned factor of each loss, without its importance."""
+    return {name: float(weight) / weights.importance[name] for name, weight in weights.weights().items()}
+
+
+@pytest.mark.parametrize("bound", [0.5, 1.0, 3.0])
+def test_no_factor_exceeds_its_multiple_of_the_contrasts(bound: float) -> None:
+    """At the edge and on either side of it; importance multiplies both."""
+    weights = relative(bound, easy=3.0, hard=1.0)
+    edge = value(weights.s["softmax"]) - math.log(bound)
+    for s, kept in ((edge - 2, edge), (edge, edge), (edge + 0.1, edge + 0.1)):
+        weights.s["easy"].data.fill_(s)
+        assert factors(weights)["easy"] == pytest.approx(math.exp(-kept) / 2)
+        assert float(weights.weights()["easy"]) == pytest.approx(3 * math.exp(-kept) / 2)
+        assert value(weights.s["easy"]) == pytest.approx(kept)
+    weights.s["softmax"].data.fill_(value(weights.s["softmax"]) + 1)  # what follows the contrast are the bounds
+    assert factors(weights)["easy"] <= bound * factors(weights)["softmax"] * 1.00001
+    free = UncertaintyWeights({"softmax": 1.0, "easy": 1.0}, warm_up=1, contrast="softmax")
+    free({"softmax": torch.tensor(2.0), "easy": torch.tensor(0.02)})
+    assert factors(free)["easy"] == pytest.approx(100 * factors(free)["softmax"], rel=1e-4)
+
+
+def test_a_bound_by_the_contrast_has_a_gradient_and_lets_go() -> None:
+    """A solved loss is held at the bound; once it is worse than the contrast, its weight falls within a few steps."""
+    weights = relative(1.0, easy=1.0)
+    optimiser = torch.optim.AdamW(weights.parameters(), lr=1e-2, weight_decay=0)
+
+    def step(loss: float) -> None:
+        optimiser.zero_grad()
+        weights({"softmax": torch.tensor(2.0), "easy": torch.tensor(loss)}).backward()
+        optimiser.step()
+
+    for _ in range(100):
+        step(0.01)
+    s = weights.s["easy"]
+    assert s.grad is not None and value(s.grad) == pytest.approx(0.5 * (1 - 0.01 / 2), rel=1e-2)  # it would go down
+    assert factors(weights)["easy"] == pytest.approx(factors(weights)["softmax"])
+    for _ in range(60):
+        step(8.0)
+    assert value(s) > value(weights.s["softmax"]) + 0.2
+
+
+def test_without_a_contrast_yet_there_is_no_bound() -> None:
+    """A warm start may be of other objectives alone; the bound holds from the first step with the contrast."""
+    weights = UncertaintyWeights({"softmax": 1.0, "tokens": 1.0}, 2, "softmax", 1.0)
+    for _ in range(3):
+        weights({"tokens": torch.tensor(0.1)})
+    assert value(weights.s["tokens"]) == pytest.approx(math.log(0.1)) and value(weights.s["softmax"]) == 0
+    weights({"softmax": torch.tensor(3.0), "tokens": torch.tensor(0.1)})
+    assert value(weights.s["tokens"]) == pytest.approx(math.log(3.0))

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections import Counter
 from pathlib import Path
+from statistics import fmean
 from types import ModuleType
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
+import ablation_table
 import methods
 import study_table
 import superclip_batches
@@ -20,6 +23,8 @@ from synthetic_records import study_run
 
 from goldieval.report.built_table import build_table
 from goldieval.report.table_spec import load_spec
+
+FINE_GRAINED = "shapes-finegrained"
 
 
 def test_batches_differ_in_nothing_but_the_batch_and_the_method() -> None:
@@ -143,3 +148,32 @@ def test_another_setting_or_a_file_that_is_no_run_is_a_line_and_left_out(tmp_pat
                  "cannot read the run", "other-seed0.json is not a run of a study: row: is missing"):  # fmt: skip
         assert said in ran.err, said
     assert goldieval("table", "methods", "--out", str(tmp_path), "--strict").code == 2
+
+
+@pytest.mark.parametrize("name", ["ablation", "methods", "superclip-batches"])
+def test_the_pages_tables_are_those_of_the_run_files(name: str) -> None:
+    """Every number, those of each kind of sentence among them."""
+    page = (trainings.ROOT / "results" / name / "README.md").read_text()
+    body = ablation_table.tables() if name == "ablation" else study_table.tables(name)
+    assert page == study_table.with_tables(page, body), f"run benchmarks/{name}'s table script again"
+    (header,) = {line for line in page.splitlines() if line.startswith("|  | seeds |")}
+    assert [cell.strip() for cell in header.split("|")][9:13] == ["fine-grained", "objects", "relations", "background"]
+
+
+@pytest.mark.parametrize("name", ["ablation", "methods", "superclip-batches"])
+def test_kinds_of_sentences_are_means_over_the_seeds_of_the_run_files(name: str) -> None:
+    """Of every row of the page, read from the files here without any code of the tables."""
+    folder = trainings.ROOT / "results" / name
+    study = load_spec(name).panels[0].study
+    assert study is not None
+    lines = (folder / "README.md").read_text().splitlines()
+    runs = [json.loads(file.read_text()) for file in folder.glob("*-seed*.json")]
+    for row, title in study.rows.items():
+        shown = next(line for line in lines if line.startswith(f"| {title}<sup>")).replace("*", "").split("|")[10:13]
+        mine = [run for run in runs if run["row"] == row and study.scenes in (None, run.get("scenes"))]
+        scores = [
+            record["metrics"] for run in mine for record in run["records"] if record["task"]["name"] == FINE_GRAINED
+        ]
+        for kind, cell in zip(("object", "relation", "background"), shown, strict=True):
+            mean = 100 * fmean(metrics[f"t2i_r1_{kind}"]["value"] for metrics in scores)
+            assert float(cell.split()[0]) == pytest.approx(mean, abs=0.0501), (row, kind)

@@ -53,6 +53,7 @@ def test_the_tables_that_papers_have_are_there() -> None:
         "ablation",
         "methods",
         "superclip-batches",
+        "goldilocks",
         "leaderboard",
         "datacomp-38",
         "compositional",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 
@@ -65,17 +67,22 @@ def conditioned(
 
 
 def same_caption(
-    student: torch.Tensor, texts: torch.Tensor, pool: TextConditionedPool, patches: torch.Tensor
+    student: torch.Tensor,
+    texts: torch.Tensor,
+    pool: TextConditionedPool,
+    patches: torch.Tensor,
+    scale: torch.Tensor,
+    head: Callable[[torch.Tensor], torch.Tensor] = torch.clone,
 ) -> torch.Tensor:
     """Every caption pools every image, and what is pooled is held whole."""
     pooled = torch.stack([pool(text.expand(len(patches), -1, -1), patches) for text in texts])  # (b, images, k, d)
-    logits = 10 * torch.einsum("bvkd,bjkd->bvkj", unit(student), unit(pooled))
+    logits = scale * torch.einsum("bvkd,bjkd->bvkj", unit(student), unit(head(pooled)))
     own = torch.arange(len(student))[:, None, None].expand(logits.shape[:-1])
     return F.cross_entropy(logits.flatten(0, 2), own.flatten())
 
 
-def info_nce(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
-    logits = 10 * unit(student) @ unit(teacher).T
+def info_nce(student: torch.Tensor, teacher: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+    logits = scale * unit(student) @ unit(teacher).T
     own = torch.arange(len(student))[:, None].expand(logits.shape[:-1])
     return F.cross_entropy(logits.flatten(0, 1), own.flatten())
 
@@ -94,15 +101,13 @@ def decoding(states: torch.Tensor, targets: torch.Tensor, vocabulary: torch.Tens
     return F.cross_entropy(states @ vocabulary.T, targets, ignore_index=-100)
 
 
-def token_classes(
-    features: torch.Tensor, head: torch.Tensor, ids: list[list[int]], weights: torch.Tensor
-) -> torch.Tensor:
+def token_classes(logits: torch.Tensor, ids: list[list[int]], weights: torch.Tensor) -> torch.Tensor:
     """Cross-entropy to the weighted, normalised k-hot target; a row without a target counts 0."""
-    hot = torch.zeros(len(ids), len(head), dtype=features.dtype)
+    hot = torch.zeros_like(logits)
     for row, own in enumerate(ids):
-        hot[row, own] = weights[own].to(features.dtype)
+        hot[row, own] = weights[own].to(logits.dtype)
     target = hot / hot.sum(1, keepdim=True).clamp_min(1e-12)
-    return -(target * (features @ head.T).log_softmax(1)).sum(1).mean()
+    return -(target * logits.log_softmax(1)).sum(1).mean()
 
 
 def foils(scores: torch.Tensor, counts: list[int]) -> torch.Tensor:

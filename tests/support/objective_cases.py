@@ -17,7 +17,7 @@ from goldieval.goldiclip.features import StepFeatures
 from goldieval.goldiclip.model import GoldiClip
 from goldieval.goldiclip.objective_state import ObjectiveState
 from goldieval.goldiclip.recipe import Recipe
-from goldieval.goldiclip.recipe_parts import Objective
+from goldieval.goldiclip.recipe_losses import Objective
 from goldieval.goldiclip.tokenizer import Tokenizer
 
 B, K, DIM = 4, 3, 32  # images, captions of each, width
@@ -63,7 +63,7 @@ def tokenizer() -> Tokenizer:
 
 @cache
 def corpus() -> ShapesCorpus:
-    return shapes_corpus(32, 32, tokenizer())
+    return shapes_corpus(32, 32, tokenizer(), foregrounds=True)
 
 
 def recipe(*objectives: str, batch_size: int = 8, **changes: Any) -> Recipe:
@@ -88,7 +88,8 @@ def model(sizes: ModelConfig = SIZES) -> GoldiClip:
 
 
 def step_of(chosen: Recipe, student: GoldiClip, **share: int) -> StepFeatures:
-    state, batch = ObjectiveState(chosen.model), batch_of(chosen, **share)
+    state = ObjectiveState(chosen.model, chosen.learned_scales, chosen.teacher.scale)
+    batch = batch_of(chosen, **share)
     return StepFeatures(chosen, student, teacher_of(student), state, batch)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
+import goldilocks_parts as parts
 import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
@@ -12,7 +13,7 @@ from objective_cases import SIZES, batch_of, gradients, recipe
 from goldieval.goldiclip.ema import teacher_of
 from goldieval.goldiclip.passes import Passes
 from goldieval.goldiclip.recipe import Recipe
-from goldieval.goldiclip.recipe_parts import Objective
+from goldieval.goldiclip.recipe_losses import Objective
 from goldieval.goldiclip.student import Student
 
 OBJECTIVES: tuple[str, ...] = get_args(Objective)
@@ -33,6 +34,12 @@ def several(objectives: tuple[str, ...], decoder: str = "through_encoder", **cha
             **changes,
         },
     )
+
+
+def goldilocks(**changes: Any) -> Recipe:
+    """A recipe of the objectives that can have a scale, a head or a bound of their own, with all of these."""
+    own = {"teacher": parts.TEACHER, "weighting": parts.WEIGHTING}
+    return several(tuple(parts.OBJECTIVES), model=SIZES.model_copy(update=parts.MODEL), **own, **changes)
 
 
 class ObjectiveSteps:

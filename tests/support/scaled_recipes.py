@@ -42,4 +42,4 @@ def scaled(name: str, layers: int = 1, batch_size: int = 4, steps: int = 2, **pa
 
 def scaled_corpus() -> ShapesCorpus:
     """Return the images that scaled recipes train on."""
-    return shapes_corpus(IMAGES, SIDE, Tokenizer(MERGES, 77))
+    return shapes_corpus(IMAGES, SIDE, Tokenizer(MERGES, 77), foregrounds=True)

@@ -12,12 +12,15 @@ SIZES: dict[str, Any] = {
 }
 
 
-def recipe_of(batch_size: int = 16, precision: str = "no", **execution: Any) -> Recipe:
+def recipe_of(
+    batch_size: int = 16, precision: str = "no", data: dict[str, Any] | None = None, **execution: Any
+) -> Recipe:
     """Return a recipe that contrasts, pools, distils and decodes.
 
     Args:
         batch_size: Images of a step.
         precision: Mixed precision.
+        data: Changes of how samples are shown.
         execution: How a step is computed.
     """
     objectives = ("sigmoid", "conditioned", "distil_agnostic", "distil_conditioned", "vqa")
@@ -26,7 +29,7 @@ def recipe_of(batch_size: int = 16, precision: str = "no", **execution: Any) -> 
             "name": "simulated",
             "title": "a test",
             "model": {**SIZES, "decoder": "through_encoder"},
-            "data": {"scenes": 100, "captions": 3, "locals": 2, "local_size": 16},
+            "data": {"scenes": 100, "captions": 3, "locals": 2, "local_size": 16, **(data or {})},
             "objectives": dict.fromkeys(objectives, 1.0),
             "teacher": {"loss": "info_nce"},
             "weighting": {"kind": "uncertainty"},

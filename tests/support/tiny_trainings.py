@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import goldilocks_parts as parts
 import pytest
 import torch
 from helpers import one_line
@@ -43,6 +44,15 @@ EVERYTHING = {
 }
 
 
+GOLDILOCKS = {
+    "model": {**SIZES, **parts.MODEL},
+    "data": EVERYTHING["data"],
+    "objectives": parts.OBJECTIVES,
+    "weighting": parts.WEIGHTING,
+    "teacher": parts.TEACHER,
+}
+
+
 def recipe(**changes: Any) -> Recipe:
     content: dict[str, Any] = {
         "name": "test",
@@ -62,7 +72,7 @@ def optimiser(**changes: Any) -> dict[str, Any]:
 
 @cache
 def corpus() -> ShapesCorpus:
-    return shapes_corpus(32, 32, Tokenizer(SIZES["merges"], 77))
+    return shapes_corpus(32, 32, Tokenizer(SIZES["merges"], 77), foregrounds=True)
 
 
 def trainer(out: Path, chosen: Recipe | None = None, resume: bool = False) -> Trainer:
@@ -89,9 +99,10 @@ def cut_at(step: int) -> Callable[[StepReport], None]:
 
 
 def log_of(out: Path) -> list[dict[str, Any]]:
-    """The log without speed and memory, which no two runs share."""
+    """The log without speed, cost and memory, which no two runs share."""
     rows = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
-    return [{key: value for key, value in row.items() if key not in ("rate", "waited", "memory")} for row in rows]
+    own = ("rate", "waited", "memory", "processor")
+    return [{key: value for key, value in row.items() if key not in own} for row in rows]
 
 
 def same(left: Any, right: Any) -> bool:

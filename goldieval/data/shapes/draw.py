@@ -69,6 +69,25 @@ def draw(scene: Scene, resolution: int) -> Image.Image:
     return picture
 
 
+def opacity(scene: Scene, resolution: int) -> np.ndarray:
+    """Return uint8, shape (resolution, resolution): how much of a pixel the objects cover, from 0 to 255.
+
+    ``draw`` covers the background by the same masks. The same scene on another background is therefore its image plus
+    what the backgrounds differ by, times ``1 - opacity / 255``: rounding at both edges of an object makes the values of
+    a pixel differ by less than 2.
+
+    Raises:
+        ValueError: The resolution is below 16.
+    """
+    _check(resolution)
+    covered = Image.new("L", (resolution, resolution))
+    for obj in scene.objects:
+        canvas = _canvas(obj, resolution)
+        for mask in _coverage(obj, canvas):
+            covered.paste(255, canvas.box, mask.reduce(OVERSAMPLING))
+    return np.array(covered)
+
+
 def instance_mask(scene: Scene, resolution: int) -> np.ndarray:
     """Return uint8, shape (resolution, resolution): 0 is background, ``i + 1`` is ``scene.objects[i]``.
 

@@ -92,6 +92,9 @@ class Background:
     texture: str
 
 
+EVERY_BACKGROUND = tuple(Background(colour, texture) for colour in BACKGROUNDS for texture in TEXTURES)
+
+
 @dataclass(frozen=True)
 class Scene:
     """Complete description of one image. ``objects`` are in the order of their cells, at most one per cell."""

@@ -13,8 +13,10 @@ from goldieval.goldiclip.data.batch import Batch
 from goldieval.goldiclip.data.captions import sample_captions
 from goldieval.goldiclip.data.corpus import Bad, Ids, Sample
 from goldieval.goldiclip.data.crops import random_boxes
-from goldieval.goldiclip.data.draws import drawn_bytes
+from goldieval.goldiclip.data.draws import JITTER, REDRAWING, drawn_bytes, uniform_draws
+from goldieval.goldiclip.data.jitter import CHANGES, colour_maps
 from goldieval.goldiclip.data.pictures import CropBoxes, crop_pictures
+from goldieval.goldiclip.data.redrawing import Redrawing
 from goldieval.goldiclip.data.texts import Texts
 from goldieval.goldiclip.recipe import Recipe
 from goldieval.goldiclip.tokenizer import Tokenizer
@@ -72,8 +74,10 @@ class BatchMaker:
         question, answer = self._framed_questions(pairs)
         foils, is_candidate = self._framed_foils([sample.foils for sample in samples], rngs)
         token_ids, token_rows, token_starts = self._token_targets(samples, captions)
+        sizes = self.image_size, self.data.local_size
+        changes = self._redrawing(samples, step), self._jitter(step)
         return Batch(
-            images=crop_pictures([sample.picture for sample in samples], boxes, self.image_size, self.data.local_size),
+            images=crop_pictures([sample.picture for sample in samples], boxes, *sizes, *changes),
             captions=Texts.of(framed.view(len(samples), self.data.captions, -1)),
             question=Texts.of(question),
             answer=Texts.of(answer),
@@ -115,9 +119,31 @@ class BatchMaker:
         generator, data = torch.Generator().manual_seed(self.seed * 1_000_003 + first_draw), self.data
         first = random_boxes(self.batch_size, data.global_area, generator)[ours]
         local = [random_boxes(self.batch_size, data.local_area, generator)[ours] for _ in range(data.locals)]
+        for own in local[data.locals - data.whole_views :]:
+            own[:] = torch.tensor([0.0, 0.0, 1.0, 1.0])  # drawn all the same: the draws below do not depend on it
         place = torch.rand(self.batch_size, generator=generator)[ours]
         others = [random_boxes(self.batch_size, data.global_area, generator)[ours] for _ in range(1, data.globals)]
         return CropBoxes(place, first, local, others)
+
+    def _redrawing(self, samples: Sequence[Sample], step: int) -> Redrawing | None:
+        """Choose the backgrounds of local crops.
+
+        Raises:
+            GoldievalError: A sample's background cannot be exchanged.
+        """
+        if not self.data.redraw:
+            return None
+        foregrounds = [sample.foreground for sample in samples if sample.foreground is not None]
+        if len(foregrounds) < len(samples):
+            raise GoldievalError("data.redraw needs scenes that were opened with shapes_corpus(…, foregrounds=True).")
+        drawn = uniform_draws(REDRAWING, self.seed, step, self.places, (self.data.locals, 2))
+        return Redrawing.drawn(foregrounds, self.data.redraw, drawn)
+
+    def _jitter(self, step: int) -> torch.Tensor | None:
+        if not self.data.jitter:
+            return None
+        drawn = uniform_draws(JITTER, self.seed, step, self.places, (self.data.locals, CHANGES))
+        return colour_maps(self.data.jitter, drawn)
 
     def _draw_questions(self, sample: Sample, rng: Random) -> list[tuple[Ids, Ids]]:
         count = len(sample.questions)

@@ -69,6 +69,19 @@ class Extent:
         return f"{self.samples:,} samples{shards}{unreadable}"
 
 
+@dataclass(frozen=True)
+class Foreground:
+    """What a drawn picture shows in front of its background, so that it can be shown on another one.
+
+    Attributes:
+        opacity: How much of a pixel is covered, from 0 to 255, shape (side, side), uint8.
+        background: The picture's own background, a place in ``EVERY_BACKGROUND``.
+    """
+
+    opacity: torch.Tensor
+    background: int
+
+
 @dataclass
 class Sample:
     """One picture with its texts as token ids.
@@ -79,6 +92,7 @@ class Sample:
         questions: Pairs of a question and its answer.
         bad: Parts that were left out.
         foils: Groups of a true caption followed by false ones.
+        foreground: What a drawn picture shows in front of its background, where it was asked for.
     """
 
     picture: Image.Image | torch.Tensor
@@ -86,6 +100,7 @@ class Sample:
     questions: Sequence[tuple[Ids, Ids]]
     bad: list[Bad] = field(default_factory=list)
     foils: Sequence[Sequence[Ids]] = ()
+    foreground: Foreground | None = None
 
 
 class Corpus(Protocol):

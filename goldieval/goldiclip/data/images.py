@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
+from itertools import repeat
 from typing import Protocol
 
 import torch
 
 from goldieval.goldiclip.data.crops import crops_of
+from goldieval.goldiclip.data.jitter import jittered
+from goldieval.goldiclip.data.normalisation import normalised
+from goldieval.goldiclip.data.redrawing import Redrawing
 from goldieval.goldiclip.precision import in_float32
-
-MEAN = torch.tensor([0.48145466, 0.4578275, 0.40821073]).view(3, 1, 1)
-STD = torch.tensor([0.26862954, 0.26130258, 0.27577711]).view(3, 1, 1)
 
 
 class Images(Protocol):
@@ -58,11 +58,13 @@ class CutImages:
         squares: The largest squares, shape (b, side, side, 3).
         global_crops: Global crops, shape (b, globals, side, side, 3).
         local_crops: Local crops, shape (b, locals, local side, local side, 3).
+        jitter: How the colours of local crops change, shape (b, locals, 3, 4), see ``colour_maps``; None: not at all.
     """
 
     squares: torch.Tensor
     global_crops: torch.Tensor
     local_crops: torch.Tensor
+    jitter: torch.Tensor | None = None
 
     @property
     def locals(self) -> int:
@@ -82,7 +84,8 @@ class CutImages:
         return normalised(self.squares)
 
     def local(self) -> torch.Tensor:
-        return _several(self.local_crops)
+        crops = _several(self.local_crops)
+        return crops if self.jitter is None else jittered(crops, self.jitter)
 
     def others(self) -> torch.Tensor:
         return _several(self.global_crops[:, 1:])
@@ -91,7 +94,8 @@ class CutImages:
         return self.mapped(lambda tensor: tensor[start:stop])
 
     def mapped(self, change: Callable[[torch.Tensor], torch.Tensor]) -> CutImages:
-        return CutImages(*map(change, (self.squares, self.global_crops, self.local_crops)))
+        squares, global_crops, local_crops = map(change, (self.squares, self.global_crops, self.local_crops))
+        return CutImages(squares, global_crops, local_crops, None if self.jitter is None else change(self.jitter))
 
 
 @dataclass(frozen=True)
@@ -103,12 +107,16 @@ class DrawnImages:
         global_boxes: Boxes of the global crops, shape (b, globals, 4), see ``random_boxes``.
         local_boxes: Boxes of the local crops, shape (b, locals, 4).
         local_size: Side of a local crop in pixels.
+        redrawing: Backgrounds of local crops; None: the pictures' own.
+        jitter: How the colours of local crops change, shape (b, locals, 3, 4), see ``colour_maps``; None: not at all.
     """
 
     pictures: torch.Tensor
     global_boxes: torch.Tensor
     local_boxes: torch.Tensor
     local_size: int
+    redrawing: Redrawing | None = None
+    jitter: torch.Tensor | None = None
 
     @property
     def locals(self) -> int:
@@ -128,31 +136,34 @@ class DrawnImages:
         return normalised(self.pictures)
 
     def local(self) -> torch.Tensor:
-        return self._crops(self.local_boxes, self.local_size)
+        crops = self._crops(self.local_boxes, self.local_size, self.redrawing)
+        return crops if self.jitter is None else jittered(crops, self.jitter)
 
     def others(self) -> torch.Tensor:
         return self._crops(self.global_boxes[:, 1:], self.pictures.shape[1])
 
     def rows(self, start: int, stop: int) -> DrawnImages:
-        return self.mapped(lambda tensor: tensor[start:stop])
+        own = self._mapped(lambda tensor: tensor[start:stop])
+        return own if self.redrawing is None else replace(own, redrawing=self.redrawing.rows(start, stop))
 
     def mapped(self, change: Callable[[torch.Tensor], torch.Tensor]) -> DrawnImages:
-        pictures, global_boxes, local_boxes = map(change, (self.pictures, self.global_boxes, self.local_boxes))
-        return DrawnImages(pictures, global_boxes, local_boxes, self.local_size)
+        own = self._mapped(change)
+        return own if self.redrawing is None else replace(own, redrawing=self.redrawing.mapped(change))
 
-    def _crops(self, boxes: torch.Tensor, size: int) -> torch.Tensor:
+    def _mapped(self, change: Callable[[torch.Tensor], torch.Tensor]) -> DrawnImages:
+        """Change the tensors, without those of ``redrawing``."""
+        pictures, global_boxes, local_boxes = map(change, (self.pictures, self.global_boxes, self.local_boxes))
+        jitter = None if self.jitter is None else change(self.jitter)
+        return DrawnImages(pictures, global_boxes, local_boxes, self.local_size, jitter=jitter)
+
+    def _crops(self, boxes: torch.Tensor, size: int, redrawing: Redrawing | None = None) -> torch.Tensor:
         """Cut one box after another out of all images, shape (b, crops, 3, size, size)."""
         whole = self.whole()
         if not boxes.shape[1]:
             return whole.new_empty(len(whole), 0, 3, 1, 1)
+        pictures = repeat(whole) if redrawing is None else redrawing.pictures(whole)
         with in_float32(whole):  # autocast would round coordinates to a fraction of a pixel
-            return torch.stack([crops_of(whole, own, size) for own in boxes.unbind(1)], dim=1)
-
-
-def normalised(pictures: torch.Tensor) -> torch.Tensor:
-    """(n, side, side, 3) uint8 to (n, 3, side, side) float."""
-    mean, std = _statistics(pictures.device)
-    return (pictures.permute(0, 3, 1, 2).float() / 255 - mean) / std
+            return torch.stack([crops_of(*own, size) for own in zip(pictures, boxes.unbind(1), strict=False)], dim=1)
 
 
 def _several(pictures: torch.Tensor) -> torch.Tensor:
@@ -161,9 +172,3 @@ def _several(pictures: torch.Tensor) -> torch.Tensor:
         return torch.empty(len(pictures), 0, 3, 1, 1, device=pictures.device)
     flat = normalised(pictures.flatten(0, 1)).contiguous()
     return flat.view(*pictures.shape[:2], *flat.shape[1:])
-
-
-@cache
-def _statistics(device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return mean and standard deviation on a device, to which they are copied once."""
-    return MEAN.to(device), STD.to(device)

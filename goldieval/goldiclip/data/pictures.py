@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from PIL import Image
 from goldieval.data.decode import decode
 from goldieval.goldiclip.data.corpus import BadSampleError
 from goldieval.goldiclip.data.images import CutImages, DrawnImages, Images
+from goldieval.goldiclip.data.redrawing import Redrawing
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,12 @@ def decoded(where: str, data: bytes) -> Image.Image:
 
 
 def crop_pictures(
-    pictures: Sequence[Image.Image | torch.Tensor], boxes: CropBoxes, size: int, local_size: int
+    pictures: Sequence[Image.Image | torch.Tensor],
+    boxes: CropBoxes,
+    size: int,
+    local_size: int,
+    redrawing: Redrawing | None = None,
+    jitter: torch.Tensor | None = None,
 ) -> Images:
     """Crop pictures; those that all lie in memory at the model's size are cropped later, where the model is.
 
@@ -57,13 +63,16 @@ def crop_pictures(
         boxes: What is cut out.
         size: Side of global crops in pixels.
         local_size: Side of local crops in pixels.
+        redrawing: Backgrounds of the local crops of drawn pictures; by default their own.
+        jitter: How the colours of local crops change, see ``colour_maps``; by default not at all.
     """
     drawn = [picture for picture in pictures if isinstance(picture, torch.Tensor)]
     if len(drawn) == len(pictures):
         local = _stacked(boxes.local, torch.empty(len(drawn), 0, 4))
-        return DrawnImages(torch.stack(drawn), torch.stack([boxes.first, *boxes.others], dim=1), local, local_size)
+        shown = torch.stack([boxes.first, *boxes.others], dim=1)
+        return DrawnImages(torch.stack(drawn), shown, local, local_size, redrawing, jitter)
     files = [picture for picture in pictures if isinstance(picture, Image.Image)]
-    return _crop_files(files, boxes, size, local_size)
+    return replace(_crop_files(files, boxes, size, local_size), jitter=jitter)
 
 
 def _crop_files(pictures: Sequence[Image.Image], boxes: CropBoxes, size: int, local_size: int) -> CutImages:

@@ -26,20 +26,42 @@ from goldieval.goldiclip.tokenizer import Tokenizer
 
 MAX_BYTES = 2**30  # larger corpora are not kept; 80,000 scenes at 64 px fit
 
+Parts = dict[str, torch.Tensor]
 Content = tuple[torch.Tensor, list[list[Ids]], list[list[tuple[Ids, Ids]]], list[list[list[Ids]]]]
 
 
-def file_of(scenes: int, resolution: int, tokenizer: Tokenizer) -> Path:
-    """Return the file of these scenes, whether or not it exists."""
+PROBE = "A photo of 3 dogs, it's UPPER case."  # its tokens show how a tokenizer cleans and splits
+SOURCES = ("shapes_cache.py", "shapes.py", "training_scenes.py", "foregrounds.py")
+
+
+def file_of(scenes: int, resolution: int, tokenizer: Tokenizer, first: int = 0) -> Path:
+    """Return the file of so many scenes from the first on, whether or not it exists."""
+    return _file(f"{first}+{scenes}/{resolution}", repr((tokenizer.encoder, tokenizer.ids(PROBE))))
+
+
+def foregrounds_file(scenes: int, resolution: int, first: int = 0) -> Path:
+    """Return the file of the foregrounds of these scenes, whether or not it exists."""
+    return _file(f"{first}+{scenes}/{resolution}", "foregrounds")
+
+
+def _file(scenes: str, content: str) -> Path:
     code = sorted(Path(world.__file__).parent.glob("*.py"))
-    digest = hashlib.sha256(f"{scenes}/{resolution}/Pillow {PIL.__version__}".encode())
-    for source in [*code, Path(__file__), Path(__file__).with_name("shapes.py")]:
+    digest = hashlib.sha256(f"{scenes}/Pillow {PIL.__version__}".encode())
+    for source in [*code, *map(Path(__file__).with_name, SOURCES)]:
         digest.update(source.read_bytes())
-    digest.update(repr((tokenizer.encoder, tokenizer.ids(PROBE))).encode())
+    digest.update(content.encode())
     return cache_root() / "training-scenes" / f"{digest.hexdigest()[:32]}.safetensors"
 
 
-PROBE = "A photo of 3 dogs, it's UPPER case."  # its tokens show how a tokenizer cleans and splits
+def cached_parts(file: Path, drawn: Callable[[], Parts]) -> Parts:
+    """Return the tensors in a file, or draw and keep them; of several processes, one draws."""
+    with exclusive_lock(file):
+        found = _stored(file)
+        if found is not None:
+            return found
+        parts = drawn()
+        _store(file, parts)
+        return parts
 
 
 def cached(file: Path, scenes: int, resolution: int, drawn: Callable[[], Content]) -> Content:
@@ -55,12 +77,28 @@ def cached(file: Path, scenes: int, resolution: int, drawn: Callable[[], Content
         return content
 
 
-def _read(file: Path, scenes: int, resolution: int) -> Content | None:
+def _stored(file: Path) -> Parts | None:
+    """Return the tensors in a file, or None where it is missing or damaged."""
     try:
         with safe_open(str(file), framework="pt") as stored:
             parts = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
-            if (stored.metadata() or {})["sha256"] != _checksum(file, parts):
-                return None
+            return parts if (stored.metadata() or {})["sha256"] == _checksum(file, parts) else None
+    except (OSError, KeyError, SafetensorError):
+        return None
+
+
+def _store(file: Path, parts: Parts) -> None:
+    try:
+        atomic_write(file, save(parts, {"sha256": _checksum(file, parts)}))
+    except OSError:
+        return  # a full disk costs the next start some seconds, and this run nothing
+
+
+def _read(file: Path, scenes: int, resolution: int) -> Content | None:
+    parts = _stored(file)
+    if parts is None:
+        return None
+    try:
         pictures = parts["pictures"]
         if pictures.shape != (scenes, resolution, resolution, 3) or pictures.dtype != torch.uint8:
             return None
@@ -68,7 +106,7 @@ def _read(file: Path, scenes: int, resolution: int) -> Content | None:
         texts = _unflattened(parts["questions"], parts["question_lengths"], parts["question_counts"])
         foils = _unflattened(parts["foils"], parts["foil_lengths"], parts["foil_counts"])
         groups = _split(parts["foil_groups"].tolist(), parts["foil_group_counts"].tolist())
-    except (OSError, KeyError, SafetensorError):
+    except KeyError:
         return None
     if len(sentences) != scenes or len(texts) != scenes:
         return None
@@ -89,10 +127,7 @@ def _write(file: Path, content: Content) -> None:
         "foil_groups": torch.tensor([len(group) for own in foils for group in own], dtype=torch.int32),
         "foil_group_counts": torch.tensor([len(own) for own in foils], dtype=torch.int32),
     }
-    try:
-        atomic_write(file, save(parts, {"sha256": _checksum(file, parts)}))
-    except OSError:
-        return  # a full disk costs the next start some seconds, and this run nothing
+    _store(file, parts)
 
 
 def _checksum(file: Path, parts: dict[str, torch.Tensor]) -> str:

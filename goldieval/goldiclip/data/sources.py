@@ -10,7 +10,7 @@ from goldieval.goldiclip.agreement import Agreement
 from goldieval.goldiclip.data.batches import Batches
 from goldieval.goldiclip.data.corpus import Corpus
 from goldieval.goldiclip.data.jsonl import JsonLines
-from goldieval.goldiclip.data.shapes import shapes_corpus
+from goldieval.goldiclip.data.shapes import ShapesCorpus, shapes_corpus
 from goldieval.goldiclip.data.shards import Shards
 from goldieval.goldiclip.data.stream.batches import StreamBatches
 from goldieval.goldiclip.data.stream.shards import StreamedShards
@@ -33,12 +33,17 @@ def corpus_of(recipe: Recipe, tokenizer: Tokenizer, note: Callable[[str], None] 
     """
     data = recipe.data
     openers: dict[str, Callable[[], AnyCorpus]] = {
-        "shapes": lambda: shapes_corpus(data.scenes, recipe.model.image_size, tokenizer, note),
+        "shapes": lambda: _scenes(recipe, tokenizer, note),
         "jsonl": lambda: JsonLines(Path(data.path), tokenizer, data.fields),
         "shards": lambda: Shards(data.path, tokenizer, data.fields, note),
         "stream": lambda: StreamedShards(data.path, data.samples, tokenizer, data.fields, data.shuffle),
     }
     return openers["stream" if data.is_stream else data.source]()
+
+
+def _scenes(recipe: Recipe, tokenizer: Tokenizer, note: Callable[[str], None]) -> ShapesCorpus:
+    data, side = recipe.data, recipe.model.image_size
+    return shapes_corpus(data.scenes, side, tokenizer, note, data.first_scene, foregrounds=data.redraw > 0)
 
 
 def check_same_data(corpus: AnyCorpus, agreement: Agreement) -> None:

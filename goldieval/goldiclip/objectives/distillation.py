@@ -11,8 +11,6 @@ from goldieval.goldiclip.objectives.blocks import rows_within, summed, with_grad
 from goldieval.goldiclip.objectives.contrastive import contrast_rows
 from goldieval.goldiclip.precision import in_float32, unit
 
-SCALE = 10.0  # logit scale of the contrastive forms
-
 
 class DinoLoss(nn.Module):
     """KL divergence from the teacher's sharpened, centred distribution over prototypes: DINO's loss less its minimum.
@@ -73,24 +71,67 @@ def dino(loss: DinoLoss, head: nn.Module, student: torch.Tensor, teacher_logits:
     return total / len(student)
 
 
-def info_nce(student: torch.Tensor, teacher: torch.Tensor, first: int = 0, scale: float = SCALE) -> torch.Tensor:
+def info_nce(student: torch.Tensor, teacher: torch.Tensor, scale: torch.Tensor, first: int = 0) -> torch.Tensor:
     """Contrast each student feature with the teacher's features of the images of all processes.
 
     Args:
         student: Features of this process, shape (b, views, d).
         teacher: Features of all processes, without a gradient, shape (images, d).
-        first: Row of this process's first image among those of all processes.
         scale: Logit scale.
+        first: Row of this process's first image among those of all processes.
     """
     ours, theirs = unit(student), unit(teacher.detach())
-    trained, factor = torch.is_grad_enabled() and ours.requires_grad, ours.new_full((), scale)
+    trained = torch.is_grad_enabled() and (ours.requires_grad or scale.requires_grad)
     with torch.no_grad(), in_float32(student):
-        slopes, total = [torch.zeros_like(view) for view in ours.unbind(1)], ours.new_zeros(())
+        slopes = [torch.zeros_like(view) for view in ours.unbind(1)]
+        total, of_scale = ours.new_zeros(()), ours.new_zeros(())
         for view, slope in zip(ours.unbind(1), slopes, strict=True):
-            total = total + contrast_rows(view, theirs, factor, first, trained, slope)[0]
+            value, derivative = contrast_rows(view, theirs, scale, first, trained, slope)
+            total, of_scale = total + value, of_scale + derivative
     if trained:
-        total = with_gradients(total, (ours,), (scale * torch.stack(slopes, dim=1),))
+        total = with_gradients(total, (ours, scale), (scale.detach() * torch.stack(slopes, dim=1), of_scale))
     return total / ours[..., 0].numel()
+
+
+@torch.no_grad()
+def info_nce_floor(own: torch.Tensor, teacher: torch.Tensor, scale: torch.Tensor, first: int = 0) -> torch.Tensor:
+    """Return what ``info_nce`` cannot fall below, whatever the student: images that the teacher takes for the same.
+
+    Args:
+        own: The teacher's features of this process's images, shape (b, d).
+        teacher: See ``info_nce``.
+        scale: Logit scale.
+        first: See ``info_nce``.
+
+    Returns:
+        The mean over the images of this process.
+    """
+    points, theirs, total = unit(own), unit(teacher), scale.new_zeros(())
+    block = rows_within(4 * 3 * len(theirs))
+    with in_float32(points):
+        for start in range(0, len(points), block):
+            part = points[start : start + block]
+            table = scale * part @ theirs.T
+            losses = table.logsumexp(1) - table.diagonal(first + start)
+            pulls = table.softmax(1) @ theirs - theirs[first + start :][: len(part)]
+            total = total + least(losses, pulls, part, scale).sum()
+    return total / len(points)
+
+
+def least(losses: torch.Tensor, pulls: torch.Tensor, points: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+    """Return a lower bound of cross-entropies over all unit vectors, given them at some.
+
+    A cross-entropy is convex in the vector whose cosines are its logits, so nowhere is it below its tangent plane at
+    a point, which is lowest at the unit vector against the gradient; and it is never negative.
+
+    Args:
+        losses: Cross-entropies, shape (...).
+        pulls: Their gradients, divided by ``scale``, shape (..., d).
+        points: Where they were taken, unit vectors, shape (..., d).
+        scale: Logit scale.
+    """
+    lowest: torch.Tensor = losses - scale * (pulls.norm(dim=-1) + (pulls * points).sum(-1))
+    return lowest.clamp_min(0)
 
 
 def cosine(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:

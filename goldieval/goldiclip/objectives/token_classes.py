@@ -109,8 +109,8 @@ def token_class_loss(
     """Return the mean cross-entropy of images to their targets, in blocks; an image without a target counts 0.
 
     Args:
-        head: Maps features (images, width) to logits in float32, (images, vocabulary).
-        features: Shape (n, width).
+        head: Maps features (images, ..., width) to logits in float32, (images, vocabulary).
+        features: Shape (n, ..., width): one or more vectors of each image, which the head classifies and pools.
         targets: Targets of the images.
         vocab_size: Size of the vocabulary.
         parameters: Parameters of ``head``.
@@ -121,5 +121,7 @@ def token_class_loss(
         mass = own.shares.new_zeros(len(features)).index_add_(0, own.rows, own.shares)
         return (mass * logits.logsumexp(1)).sum() - (own.shares * logits[own.rows, own.ids]).sum()
 
-    total = summed(of_images, (features,), parameters=parameters, block=rows_within(4 * 5 * vocab_size))
+    vectors = features[0].numel() // features.shape[-1]
+    block = rows_within(4 * 5 * vocab_size * vectors)
+    total = summed(of_images, (features,), parameters=parameters, block=block)
     return total / len(features)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import torch
@@ -19,8 +20,13 @@ class UncertaintyWeights(nn.Module):
     and w says how much. s starts at the logarithm of the mean loss over the first steps in which a loss is active. It
     is kept in float32 and trained without weight decay, with a learning rate of its own (about 1e-2 in short runs).
 
+    The weight of a loss that is nearly solved grows without need, and with it its share of the gradient. With
+    ``relative``, the factor exp(-s) of a loss stays below ``relative`` times that of the contrast; w multiplies both.
+
     Attributes:
         importance: w of each loss.
+        contrast: The loss by whose factor the others are bounded.
+        relative: Largest factor of a loss, as a multiple of that of the contrast; None sets no such bound.
         warm_up: Number of active steps over which s follows the mean loss; then the optimiser alone moves it.
         s: Log variance of each loss.
         seen: Number of steps counted for the start of each s.
@@ -30,8 +36,15 @@ class UncertaintyWeights(nn.Module):
     seen: torch.Tensor
     sums: torch.Tensor
 
-    def __init__(self, importance: Mapping[str, float], warm_up: int = 20) -> None:
+    def __init__(
+        self,
+        importance: Mapping[str, float],
+        warm_up: int = 20,
+        contrast: str | None = None,
+        relative: float | None = None,
+    ) -> None:
         super().__init__()
+        self.contrast, self.relative = contrast, relative
         self.importance, self.names, self.warm_up = dict(importance), tuple(importance), warm_up
         self.s = nn.ParameterDict({name: nn.Parameter(torch.zeros(())) for name in self.names})
         self.register_buffer("seen", torch.zeros(len(importance), dtype=torch.long))
@@ -54,6 +67,13 @@ class UncertaintyWeights(nn.Module):
         """Move s back into its bounds; a clamp in the loss would have no gradient outside, and s could not return."""
         for s in self.s.values():
             s.clamp_(LOWEST, HIGHEST)
+        if self.contrast is None or self.relative is None:
+            return
+        begun = self.seen[self.names.index(self.contrast)] > 0  # in a warm start there may be no contrast yet
+        lowest = (self.s[self.contrast] - math.log(self.relative)).where(begun, LOWEST)
+        for name in self.names:
+            if name != self.contrast:
+                self.s[name].copy_(torch.maximum(self.s[name], lowest))
 
     @torch.no_grad()
     def _start_from_mean(self, losses: Mapping[str, torch.Tensor]) -> None:

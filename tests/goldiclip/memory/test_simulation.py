@@ -6,27 +6,38 @@ from typing import Any
 
 import pytest
 import torch
+from support import goldilocks_parts as parts
 from support.tiny_simulations import recipe_of
 
 from goldieval.core.errors import GoldievalError
 from goldieval.goldiclip.memory.measured import measured
 from goldieval.goldiclip.memory.simulation import simulated
 from goldieval.goldiclip.memory.typical import typical_batch
+from goldieval.goldiclip.recipe_losses import Teacher
 
 TOLERANCE = 0.01  # of the peak; an allocator also has what kernels use while they run
 
 
 @pytest.mark.parametrize(
-    ("batch_size", "execution"),
+    ("batch_size", "changes"),
     [
         (16, {}),
         (16, {"micro_batches": 4}),
         (16, {"checkpointing": 1.0}),
+        (16, {"data": {"redraw": 0.5, "jitter": 0.5}}),
+        (16, {"data": {"jitter": 0.5}}),
         (24, {"micro_batches": 2, "checkpointing": 0.5}),
     ],
 )
-def test_a_simulated_peak_is_that_of_a_real_step(batch_size: int, execution: dict[str, Any]) -> None:
-    recipe = recipe_of(batch_size, **execution)
+def test_a_simulated_peak_is_that_of_a_real_step(batch_size: int, changes: dict[str, Any]) -> None:
+    recipe = recipe_of(batch_size, **changes)
+    assert simulated(recipe, device="cpu").bytes == pytest.approx(measured(recipe), rel=TOLERANCE)
+
+
+def test_a_simulated_peak_knows_scales_heads_and_patches_that_are_classified() -> None:
+    objectives = {"sigmoid": 1.0, "token_classes": 1.0, **parts.DISTILLATION}
+    recipe = recipe_of(16).model_copy(update={"teacher": Teacher(**parts.TEACHER), "objectives": objectives})
+    recipe = recipe.model_copy(update={"model": recipe.model.model_copy(update=parts.MODEL)})
     assert simulated(recipe, device="cpu").bytes == pytest.approx(measured(recipe), rel=TOLERANCE)
 
 

@@ -1,0 +1,123 @@
+"""The plan of the study ``goldilocks``: ``goldilocks.yaml``, typed, and the runs that follow from it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from goldilocks_parts import AtTheEnd, Claim, Gate, Group, OnTheWay, Part, Stage, Start
+from pydantic import ValidationError, model_validator
+from trainings import Planned
+
+from goldieval.core.yaml_files import read_yaml
+from goldieval.goldiclip.recipe_files import load_recipe
+from goldieval.tasks.validation import validation_line
+
+FILE = Path(__file__).with_name("goldilocks.yaml")
+
+
+class Plan(Part):
+    """The whole plan.
+
+    Attributes:
+        start: what all rows begin with.
+        length: steps of a row.
+        evaluations: evaluations of a run on its way.
+        on_the_way: what they evaluate.
+        at_the_end: what is evaluated for the tables.
+        rows: row to its recipe.
+        groups: groups of runs by name.
+        gate: what has to hold for a table to be printed.
+        claims: what the study must show.
+    """
+
+    start: Start
+    length: int
+    evaluations: int
+    on_the_way: OnTheWay
+    at_the_end: AtTheEnd
+    rows: dict[str, str]
+    groups: dict[str, Group]
+    gate: Gate
+    claims: list[Claim]
+
+    @model_validator(mode="after")
+    def _rows_exist(self) -> Plan:
+        named = [(where, row) for where, group in self.groups.items() for row in [*group.rows, group.as_long_as]]
+        named += [(w, row) for w, group in self.groups.items() for v in group.variants.values() for row in v.rows or ()]
+        if unknown := [f"{where} names row {row}" for where, row in named if row and row not in self.rows]:
+            raise ValueError(f"{unknown[0]}; there are {', '.join(self.rows)}")
+        return self
+
+    def of_stage(self, stage: Stage, rates: Mapping[str, float], start: Path, steps: int | None) -> list[Planned]:
+        """Return the runs of a stage, first one seed of everything, then the next.
+
+        Args:
+            stage: the stage.
+            rates: processor seconds per step of a row, for rows of equal processor time.
+            start: checkpoint that all begin with.
+            steps: steps of the longest runs, for a trial; None for those of the plan.
+        """
+        groups = {name: group for name, group in self.groups.items() if group.stage == stage}
+        most = max((seeds for group in groups.values() for seeds in group.rows.values()), default=0)
+        return [
+            self._planned(name, row, variant, group.first_seed + number, rates, start, steps)
+            for number in range(most)
+            for name, group in groups.items()
+            for row, variant in _cells(group)
+            if number < group.rows[row]
+        ]
+
+    def _planned(
+        self, name: str, row: str, variant: str, seed: int, rates: Mapping[str, float], start: Path, trial: int | None
+    ) -> Planned:
+        group = self.groups[name]
+        own, recipe = group.variants[variant], self.rows[row]
+        base = load_recipe(recipe)
+        batch = own.batch or base.optimiser.batch_size
+        steps = own.steps or (own.images // batch if own.images else self.length)
+        if group.as_long_as:
+            steps = round(steps * rates[group.as_long_as] / rates[row])
+        if trial:
+            steps = min(steps, trial)
+        every = math.ceil(steps / self.evaluations)
+        changes = {**group.changes, **own.changes, **_batch_changes(batch, base.optimiser)}
+        changes |= {"data.scenes": own.scenes} if own.scenes else {}
+        changes |= {"seed": seed, "init": str(start), "optimiser.steps": steps}
+        changes |= {"save_every": every, "keep": self.evaluations + 2}
+        label = f"{row}-{variant}" if variant else row
+        about = {"row": label, "group": name, "seed": seed, "scenes": own.scenes or base.data.scenes}
+        return Planned(f"{name}-{label}-seed{seed}", recipe, changes, about)
+
+
+def _cells(group: Group) -> Iterator[tuple[str, str]]:
+    for variant, own in group.variants.items():
+        yield from ((row, variant) for row in group.rows if own.rows is None or row in own.rows)
+
+
+def _batch_changes(batch: int, optimiser: Any) -> dict[str, Any]:
+    ratio = batch / optimiser.batch_size
+    if ratio == 1:
+        return {}
+    rates = {name: getattr(optimiser, name) for name in ("lr", "muon_lr")}
+    return {
+        "optimiser.batch_size": batch,
+        **{f"optimiser.{name}": rate * ratio**0.5 for name, rate in rates.items() if rate is not None},
+        "optimiser.warm_up": max(1, round(optimiser.warm_up / ratio)),
+    }
+
+
+def rows_with_rates(groups: Sequence[Group]) -> list[str]:
+    """Return the rows whose processor seconds per step must be known, in order."""
+    timed = [group for group in groups if group.as_long_as]
+    return list(dict.fromkeys(row for group in timed for row in [*group.rows, group.as_long_as]))
+
+
+def load_plan(file: Path = FILE) -> Plan:
+    """Read the plan; a mistake in it ends the program with one line."""
+    try:
+        return Plan.model_validate(read_yaml(file))
+    except ValidationError as error:
+        raise SystemExit(f"{file}: {validation_line(error)}") from None

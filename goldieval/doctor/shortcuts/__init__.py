@@ -1,0 +1,1 @@
+"""What features encode: shares of their variance that attributes of drawn scenes and of sentences explain."""

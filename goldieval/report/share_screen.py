@@ -1,0 +1,62 @@
+"""Tables of shares of variance in a terminal."""
+
+from __future__ import annotations
+
+from rich.table import Table
+
+from goldieval.core.display import Text
+from goldieval.metrics.variance_shares import Share
+from goldieval.report.share_table import ShareRow, ShareTable
+
+CHANCE = "chance"
+SAME = "all the same"
+
+
+def share_panel(table: ShareTable) -> Table:
+    """Return the table with shares in percent, and a last row with what chance stays below."""
+    shown = Table(box=None, padding=(0, 1, 0, 0), header_style="bold", pad_edge=False)
+    shown.add_column("", no_wrap=True)
+    for heading in (*table.columns.values(), *table.beside):
+        shown.add_column(Text(heading), justify="right", no_wrap=True)
+    for row in table.rows:
+        shown.add_row(*map(Text, _cells(table, row)), style="dim" if row.reference else "")
+    chance = table.chance
+    limits = [f"{100 * chance[name]:.1f}" if name in chance else "" for name in table.columns]
+    shown.add_row(*map(Text, [CHANCE, *limits, *("50" for _ in table.beside)]), style="dim")
+    return shown
+
+
+def interval_note(table: ShareTable) -> str:
+    """Return a sentence about chance and about the intervals that the table does not show."""
+    names = [name for name in table.columns if name not in table.intervals]
+    rows = [row.shares for row in table.rows if row.shares is not None]
+    halves = [(shares[name].high - shares[name].low) / 2 for shares in rows for name in names if name in shares]
+    others = "other numbers" if table.intervals else "numbers"
+    return (
+        f"chance: 95 % of random assignments of the labels give less. 95 % intervals of {others}: at most "
+        f"± {100 * max(halves, default=0.0):.1f}."
+    )
+
+
+def _cells(table: ShareTable, row: ShareRow) -> list[str]:
+    if row.shares is None:
+        return [row.name, SAME]
+    shares = [_cell(row.shares.get(name), name in table.intervals) for name in table.columns]
+    return [row.name, *shares, *(f"{100 * row.beside[name]:.0f}" for name in table.beside)]
+
+
+def _cell(share: Share | None, interval: bool) -> str:
+    """Return a share in percent; nothing if a feature has none of that name."""
+    if share is None:
+        return ""
+    number = percent(share.value)
+    return f"{number} ± {50 * (share.high - share.low):.1f}" if interval else number
+
+
+def percent(share: float) -> str:
+    """Return a share in percent; an estimate just below zero is shown as zero.
+
+    >>> percent(0.1234), percent(-0.0004)
+    ('12.3', '0.0')
+    """
+    return f"{100 * max(share, 0.0):.1f}"
