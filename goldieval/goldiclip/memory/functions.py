@@ -90,8 +90,8 @@ class DeviceFunctions(TorchFunctionMode):
     def _to_half(self, tensor: torch.Tensor) -> torch.Tensor:
         if not _can_be_cast(tensor) or tensor.dtype == self.dtype:
             return tensor
-        kept = tensor.requires_grad and tensor.is_leaf and not tensor._is_view()  # as torch decides
-        if not kept or tensor.dtype != torch.float32:
+        is_weight = tensor.requires_grad and tensor.is_leaf and not tensor._is_view()  # as torch decides
+        if not is_weight or tensor.dtype != torch.float32:
             return tensor.to(self.dtype)
         if id(tensor) not in self._cast_weights:
             self._cast_weights[id(tensor)] = tensor.to(self.dtype)
