@@ -12,7 +12,7 @@ from pathlib import Path
 from goldieval.core.text import natural_order
 from goldieval.records.schema import Record
 from goldieval.report.grid import Cell, Grid, GridPanel, GridRow, RowGroup
-from goldieval.report.numbers import label
+from goldieval.report.numbers import label, value
 from goldieval.report.score import Kind, Score, display_name, of_record
 from goldieval.report.seeds import fold_seeds
 from goldieval.report.settings import Setting, main_setting, scoring_name, setting_of
@@ -127,7 +127,7 @@ class PanelRows:
         rows: dict[tuple[str, str], GridRow] = {}
         chosen = [(file, record) for file, record in records if _matches(record, patterns)]
         by_task: dict[str, list[tuple[Path, Record]]] = defaultdict(list)
-        for file, record in sorted(chosen, key=lambda kept: kept[1].task.version):  # a newer one takes the cell
+        for file, record in chosen:
             by_task[record.task.name].append((file, record))
         for place, (column, main) in enumerate(zip(self.columns, mains, strict=True)):
             for file, record in by_task[column.task]:
@@ -138,12 +138,17 @@ class PanelRows:
         return sorted(rows.values(), key=lambda row: natural_order(row.name))
 
     def _of_older_version(self, column: Column, record: Record, file: Path) -> Score | None:
-        """Return a score without a value for a record that is older than the headline of its task; else None."""
-        if record.task.version >= self.sources.version(column.task):
+        """Return a score without a value for a model that has only records from before the headline of its task."""
+        version = self.sources.version(column.task)
+        if record.task.version >= version or column.metric != self.sources.tasks[column.task].card.headline:
             return None
-        if column.metric != self.sources.tasks[column.task].card.headline:
+        model = record.model.fingerprint
+        of_model = (other.task for _, other in self.sources.records if other.model.fingerprint == model)
+        if any((task.name, task.version) == (column.task, version) for task in of_model):
             return None
-        note = f"version {record.task.version} of the task has no {label(column.metric)}"
+        old = record.task.headline
+        number = f": {label(old)} {value(old, record.headline.value)}" if record.headline else ""
+        note = f"version {record.task.version} of the task, without {label(column.metric)}{number}"
         kind: Kind = "imported" if record.model.is_imported else "ours"
         return Score(display_name(record), kind, column.task, column.metric, None, note=note, file=file, record=record)
 

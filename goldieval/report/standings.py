@@ -6,7 +6,7 @@ setting. Published and imported rows take no part.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from goldieval.core.errors import GoldievalError
@@ -47,6 +47,7 @@ class Contest:
         inseparable: models whose score is not significantly worse than the leader's.
         behind: models whose score is.
         untested: models whose difference from the leader cannot be tested, for lack of intervals.
+        of_part: whether it is of some queries of another column.
     """
 
     place: tuple[int, int]
@@ -57,6 +58,7 @@ class Contest:
     inseparable: list[str]
     behind: list[str]
     untested: list[str]
+    of_part: bool = False
 
     @property
     def alone(self) -> bool:
@@ -111,8 +113,8 @@ class Standings:
 
     @property
     def counted(self) -> list[Contest]:
-        """The contests that are counted: those of tasks, or if there are none those of averages."""
-        return [contest for contest in self.contests if not contest.of_average] or self.contests
+        """The contests that are counted: those of tasks and not of their parts, or if there are none all others."""
+        return [contest for contest in self.contests if not contest.of_average and not contest.of_part] or self.contests
 
 
 def standings(grid: Grid) -> Standings:
@@ -123,17 +125,25 @@ def standings(grid: Grid) -> Standings:
     """
     contests, faults, single = [], [], 0
     for panel_place, panel in enumerate(grid.panels):
-        for place, heading in enumerate(panel.columns):
-            scores = _measured(panel, place)
+        columns = [_measured(panel, place) for place in range(len(panel.columns))]
+        names = {(score.task, score.metric) for column in columns for _, score in column}
+        for place, (heading, scores) in enumerate(zip(panel.columns, columns, strict=True)):
             single += len(scores) == 1
             if len(scores) < 2:
                 continue
             try:
-                contests.append(_contest((panel_place, place), scores))
+                contest = _contest((panel_place, place), scores)
+                contests.append(replace(contest, of_part=_is_part(contest.best, names)))
             except GoldievalError as error:
                 faults.append(f"{heading}: not compared: {error}")
     compared = Standings(contests, single=single, faults=faults)
     return replace(compared, models=_models(compared.counted))
+
+
+def _is_part(score: Score, columns: Collection[tuple[str, str]]) -> bool:
+    """Return whether a score is of some of the queries of another column, of which each has a task and a metric."""
+    metric = metric_of(score.metric)
+    return bool(metric.stratum) and (score.task, metric.whole) in columns
 
 
 def _measured(panel: GridPanel, place: int) -> list[tuple[str, Score]]:

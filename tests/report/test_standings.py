@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from comparison_records import classified
-from synthetic_records import made, write
+from synthetic_records import made, share, write
 
 from goldieval.records.parts import MeasuredMetric
 from goldieval.records.schema import Record
@@ -91,3 +92,19 @@ def test_records_of_the_same_samples_are_compared_in_pairs() -> None:
     (contest,) = standings(build_table("leaderboard", [Path("results")]).grid).contests
     assert contest.leader == "b" and contest.alone and contest.lead.paired
     assert contest.lead.low is not None and contest.lead.low > 0
+
+
+def test_a_stratum_beside_the_whole_is_shown_but_not_counted(tmp_path: Path) -> None:
+    """Or a task would count as often as it has kinds of queries."""
+    metrics = ["t2i_r1", "t2i_r1_object", "t2i_r1_background"]
+    records = [
+        made("shapes-finegrained", name, metrics={metric: share(value, 5000) for metric in metrics})
+        for name, value in (("best", 0.5), ("far", 0.3))
+    ]
+    columns = [{"task": "shapes-finegrained", "metric": metric} for metric in metrics]
+    for kept, counted in ((columns, 1), (columns[1:], 2)):
+        spec = {"table": "t", "title": "t", "made_here": True, "panels": [{"columns": kept}],
+                "groups": [{"title": "ours", "records": ["*"]}]}  # fmt: skip
+        (tmp_path / "t.yaml").write_text(json.dumps(spec))
+        result = standings(build_table(str(tmp_path / "t.yaml"), [write(tmp_path / "out", *records)]).grid)
+        assert (len(result.contests), len(result.counted), result.models[0].alone) == (len(kept), counted, counted)

@@ -28,24 +28,20 @@ def shown(panel: GridPanel) -> dict[str, dict[str, float | None]]:
     return {row.name: {cell.score.metric: cell.score.value for cell in row.cells if cell.score} for row in panel.rows}
 
 
-def test_a_table_has_the_version_of_the_card_and_the_other_in_a_panel_of_its_own(tmp_path: Path) -> None:
-    """However many records are of the other one; where its headline would stand, a note says why it does not."""
-    grid = build_table("shapes", [write(tmp_path, record("old", 1), record("older", 1), record("new", 2))]).grid
-    assert [panel.title for panel in grid.panels] == ["", "version 1 of the task"]
-    assert shown(grid.panels[0]) == {"new": {NEW: 0.4, BACKGROUND: 0.9}, "old": {NEW: None}, "older": {NEW: None}}
-    assert shown(grid.panels[1]) == {"old": {BACKGROUND: 0.9}, "older": {BACKGROUND: 0.9}}
-    assert grid.footnotes == ["version 1 of the task has no T2I R@1 object+relation"]
-
-
-def test_old_records_alone_are_shown_with_a_note(tmp_path: Path) -> None:
-    grid = build_table("shapes", [write(tmp_path, record("old", 1))]).grid
-    assert [shown(panel) for panel in grid.panels] == [{"old": {NEW: None, BACKGROUND: 0.9}}]
-    assert grid.footnotes == ["version 1 of the task has no T2I R@1 object+relation"]
+def test_a_table_says_what_an_older_version_measured(tmp_path: Path) -> None:
+    """However many records are of it; alone, they are shown in the same way."""
+    old = [record("old", 1), record("older", 1)]
+    for name, records in (("both", [*old, record("new", 2)]), ("alone", old)):
+        grid = build_table("shapes", [write(tmp_path / name, *records)]).grid
+        (panel,) = grid.panels
+        measured = {"new": {NEW: 0.4}} if name == "both" else {}
+        assert shown(panel) == {"old": {NEW: None}, "older": {NEW: None}, **measured}
+        assert grid.footnotes == ["version 1 of the task, without T2I R@1 object+relation: T2I R@1 50.0"]
 
 
 def test_a_model_with_records_of_both_has_the_newer_one(tmp_path: Path) -> None:
     grid = build_table("shapes", [write(tmp_path, record("one", 2), record("one", 1))]).grid
-    assert shown(grid.panels[0]) == {"one": {NEW: 0.4, BACKGROUND: 0.9}} and grid.panels[1].title
+    assert [shown(panel) for panel in grid.panels] == [{"one": {NEW: 0.4}}] and not grid.footnotes
 
 
 def test_records_as_columns_have_the_headline_of_each_version(tmp_path: Path) -> None:
