@@ -30,7 +30,7 @@ class BatchedMuon(torch.optim.Muon):
             if matrices:
                 self._move(matrices, group)
 
-    def _move(self, matrices: list[nn.Parameter], group: dict[str, Any]) -> None:
+    def _move(self, matrices: list[torch.Tensor], group: dict[str, Any]) -> None:
         gradients: list[torch.Tensor] = [matrix.grad for matrix in matrices if matrix.grad is not None]
         momenta = [self._momentum(matrix) for matrix in matrices]
         torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
@@ -46,7 +46,7 @@ class BatchedMuon(torch.optim.Muon):
             rate = group["lr"] * (0.2 * math.sqrt(longer))
             torch._foreach_add_([matrices[place] for place in places], found, alpha=-rate)
 
-    def _momentum(self, matrix: nn.Parameter) -> torch.Tensor:
+    def _momentum(self, matrix: torch.Tensor) -> torch.Tensor:
         state = self.state[matrix]
         if "momentum_buffer" not in state:
             state["momentum_buffer"] = torch.zeros_like(matrix)
