@@ -25,11 +25,11 @@ from pathlib import Path
 
 from goldilocks_files import fault_of
 from goldilocks_folders import Folders
-from goldilocks_parts import Stage
 from goldilocks_plan import Plan, load_plan, rows_with_rates
 from goldilocks_rates import rates_of
 from goldilocks_runs import Runner
 from goldilocks_start import started
+from goldilocks_types import Stage
 from metered import CutError, FailedError, Stop
 from trainings import ROOT, Planned
 

@@ -20,8 +20,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from goldilocks_parts import Claim
 from goldilocks_scores import Scores
+from goldilocks_types import Claim
 from scipy.stats import t as student
 
 from goldieval.metrics.pooled import half_width

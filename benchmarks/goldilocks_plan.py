@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from goldilocks_parts import AtTheEnd, Claim, Gate, Group, OnTheWay, Part, Stage, Start
+from goldilocks_types import AtTheEnd, Claim, Gate, Group, OnTheWay, Part, Stage, Start
 from pydantic import ValidationError, model_validator
 from trainings import Planned
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import fmean
 
 from goldilocks_files import BenchRun
-from goldilocks_parts import Gate
+from goldilocks_types import Gate
 from pydantic import ValidationError
 
 from goldieval.core.errors import GoldievalError

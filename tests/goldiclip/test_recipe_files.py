@@ -40,7 +40,7 @@ def test_a_recipe_changes_another(tmp_path: Path) -> None:
 
 
 def test_a_list_of_objectives_takes_them_with_the_weights_that_they_were_last_given(tmp_path: Path) -> None:
-    """By any recipe that is extended: goldiclip-tiny gives its own, and `foils_conditioned` another than its parent."""
+    """By any recipe that is extended."""
     parent = load_recipe("goldiclip-tiny")
     names = ["foils_conditioned", "vqa"]
     named = written(tmp_path, f"extends: goldiclip-tiny\nname: mine\nobjectives: {names}")

@@ -12,8 +12,8 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
 import goldilocks
 import goldilocks_plan
-from goldilocks_parts import Stage
 from goldilocks_scores import BACKGROUND, columns
+from goldilocks_types import Stage
 from trainings import Planned
 
 from goldieval.goldiclip.recipe_files import load_recipe, recipe_names

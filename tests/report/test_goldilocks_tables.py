@@ -17,9 +17,9 @@ import goldilocks_files
 import goldilocks_table
 from goldilocks_cases import HEADLINES, START, bench_run, ladder
 from goldilocks_claims import verdicts
-from goldilocks_parts import Claim, Gate
 from goldilocks_plan import load_plan
 from goldilocks_scores import Scores, refusal
+from goldilocks_types import Claim, Gate
 from study_table import START as MARK
 from trainings import Planned
 
