@@ -18,7 +18,7 @@ from trainings import Study
 from goldieval.metrics.pooled import half_width, pooled
 from goldieval.report.built_table import build_table
 from goldieval.report.formats.markdown import to_markdown
-from goldieval.report.studies import Runs, scores_of
+from goldieval.report.study_runs import Runs, scores_of
 from goldieval.report.table_spec import Column, load_spec
 
 # Of which row to which:

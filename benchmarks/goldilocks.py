@@ -1,4 +1,4 @@
-"""The study ``goldilocks``: which ideas help, on a bench on which methods can be told apart. Plan: goldilocks.yaml.
+"""The study ``goldilocks``: which ideas help, on a bench on which methods can be told apart. Plan: goldilocks_study/plan.yaml.
 
     python benchmarks/goldilocks.py --stage start             # the checkpoint that all rows begin with, once
     python benchmarks/goldilocks.py --stage length --jobs 2   # how long a row has to be; on other scenes and seeds
@@ -22,20 +22,21 @@ import signal
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import get_args
 
-from goldilocks_files import fault_of
-from goldilocks_folders import Folders
-from goldilocks_plan import Plan, load_plan, rows_with_rates
 from goldilocks_rates import rates_of
-from goldilocks_runs import Runner
-from goldilocks_start import started
-from goldilocks_types import Stage
+from goldilocks_study.folders import Folders
+from goldilocks_study.plan import Plan, load_plan, rows_with_rates
+from goldilocks_study.plan_types import Stage
+from goldilocks_study.run_files import fault_of
+from goldilocks_study.runs import Runner
+from goldilocks_study.start import started
 from metered import CutError, FailedError, Stop
 from trainings import ROOT, Planned
 
 from goldieval.core.errors import GoldievalError
 
-STAGES: tuple[Stage, ...] = ("length", "choose", "final", "batches", "scenes")
+STAGES: tuple[Stage, ...] = get_args(Stage)
 BATCH = 64  # images per step at which rates are measured
 
 

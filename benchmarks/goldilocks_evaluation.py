@@ -1,4 +1,4 @@
-"""Evaluates the checkpoints of a run of the study ``goldilocks``; goldilocks_runs.py calls it in a process of its own.
+"""Evaluates the checkpoints of a run of the study ``goldilocks``; a run calls it as a program of its own.
 
     python benchmarks/goldilocks_evaluation.py RUN_FOLDER [--test]
 
@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from goldilocks_plan import load_plan
+from goldilocks_study.folders import SHARES, VALIDATION
+from goldilocks_study.plan import load_plan
 
 from goldieval import evaluate, load_model
 from goldieval.core.files import atomic_write
@@ -27,9 +28,6 @@ from goldieval.core.packaged import packaged
 from goldieval.doctor.shortcuts.measure import background_share
 from goldieval.goldiclip.checkpoint import load_weights
 from goldieval.goldiclip.checkpoint_folder import checkpoints
-
-SHARES = "shares.json"
-VALIDATION = "-validation"  # ends the names of cards on the validation split
 
 
 def evaluate_run(run: Path, test: bool) -> None:

@@ -14,10 +14,10 @@ from statistics import fmean
 from typing import Any
 
 import matplotlib
-from goldilocks_files import BenchRun
-from goldilocks_folders import Folders
-from goldilocks_plan import load_plan
-from goldilocks_scores import Scores, refusal
+from goldilocks_study.folders import Folders
+from goldilocks_study.plan import load_plan
+from goldilocks_study.run_files import BenchRun
+from goldilocks_study.scores import Scores, refusal
 from goldilocks_table import HEADLINES, on_the_way
 from matplotlib.figure import Figure
 from trainings import ROOT

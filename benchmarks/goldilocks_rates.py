@@ -13,8 +13,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from goldilocks_folders import Folders
-from goldilocks_plan import Plan
+from goldilocks_study.folders import Folders
+from goldilocks_study.plan import Plan
 from metered import Stop, metered
 from trainings import versions
 

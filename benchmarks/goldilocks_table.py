@@ -2,7 +2,7 @@
 
     python benchmarks/goldilocks_table.py              # rewrites results/goldilocks/README.md between its markers
 
-No table of rows is printed unless (b) is far enough from chance and from the ceiling, see ``gate`` in goldilocks.yaml.
+No table of rows is printed unless (b) is far enough from chance and from the ceiling, see ``gate`` in the plan.
 Exit code 1 where it is not, or where a run file cannot be read.
 """
 
@@ -13,11 +13,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import fmean
 
-from goldilocks_claims import verdicts
-from goldilocks_files import BenchRun
-from goldilocks_folders import Folders
-from goldilocks_plan import Plan, load_plan
-from goldilocks_scores import Scores, columns, refusal
+from goldilocks_study.claims import verdicts
+from goldilocks_study.folders import Folders
+from goldilocks_study.plan import Plan, load_plan
+from goldilocks_study.run_files import BenchRun
+from goldilocks_study.scores import Scores, columns, refusal
 from study_table import rewrite
 from trainings import ROOT, Study
 

@@ -11,6 +11,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from trainings import environment
+
 POLL_S = 0.2
 PATIENCE_S = 120.0  # after a request to stop; a training writes a checkpoint
 
@@ -58,11 +60,10 @@ def metered(arguments: Sequence[str], folder: Path, log: Path, threads: int, sto
     """
     if stop.requested:
         raise CutError
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         process = subprocess.Popen(
-            [sys.executable, *arguments], cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT
+            [sys.executable, *arguments], cwd=folder, env=environment(threads), stdout=output, stderr=subprocess.STDOUT
         )
     code, seconds = _waited(process, stop)
     if stop.requested and code:

@@ -25,7 +25,6 @@ MEASURED_STEPS = 6
 KEEPS_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(2**31 - 1), "MALLOC_MMAP_THRESHOLD_": str(2**30)}  # glibc: 6 % of a step
 _MEASURE = """
 import json, statistics, sys, tempfile
-from importlib.metadata import version
 from pathlib import Path
 from goldieval.goldiclip.recipe_files import load_recipe
 from goldieval.goldiclip.trainer import Trainer
@@ -104,10 +103,16 @@ def summary(recipe: Recipe, log: list[dict[str, Any]], out: Path) -> dict[str, A
     }
 
 
+def environment(threads: int) -> dict[str, str]:
+    """Return the environment of a program that trains with a number of threads."""
+    return {**KEEPS_MEMORY, **os.environ, "OMP_NUM_THREADS": str(threads)}
+
+
 def python(arguments: Sequence[str], threads: int) -> str:
     """Run Python with a number of threads; return what it printed."""
-    environment = {**KEEPS_MEMORY, **os.environ, "OMP_NUM_THREADS": str(threads)}
-    done = subprocess.run([sys.executable, *arguments], env=environment, cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, *arguments], env=environment(threads), cwd=ROOT, capture_output=True, text=True
+    )
     if done.returncode:
         raise SystemExit(f"{' '.join(arguments[:5])} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
     return done.stdout

@@ -11,15 +11,15 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
 import goldilocks
-import goldilocks_plan
-from goldilocks_scores import BACKGROUND, columns
-from goldilocks_types import Stage
+from goldilocks_study import plan as plans
+from goldilocks_study.plan_types import Stage
+from goldilocks_study.scores import BACKGROUND, columns
 from trainings import Planned
 
 from goldieval.goldiclip.recipe_files import load_recipe, recipe_names
 from goldieval.report.table_spec import load_spec
 
-PLAN = goldilocks_plan.load_plan()
+PLAN = plans.load_plan()
 START = Path("runs/goldilocks/start/step-001800")
 STAGES: tuple[Stage, ...] = ("length", "choose", "final", "batches", "scenes")
 RATES = dict.fromkeys(PLAN.rows, 0.25) | {"h": 0.5}
@@ -135,9 +135,9 @@ def test_claims_name_rows_and_columns_that_there_are() -> None:
 
 def test_a_row_that_does_not_exist_is_one_line(tmp_path: Path) -> None:
     file = tmp_path / "plan.yaml"
-    file.write_text(goldilocks_plan.FILE.read_text().replace("rows: {b: 5, c: 5, e: 5, f: 5}", "rows: {b: 5, x: 5}"))
+    file.write_text(plans.FILE.read_text().replace("rows: {b: 5, c: 5, e: 5, f: 5}", "rows: {b: 5, x: 5}"))
     with pytest.raises(SystemExit, match=r"plan.yaml: time names row x; there are b, c, e"):
-        goldilocks_plan.load_plan(file)
+        plans.load_plan(file)
 
 
 def test_a_trial_does_not_write_among_the_results(

@@ -16,11 +16,11 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
 import goldilocks
 import goldilocks_evaluation
-import goldilocks_start
 from goldilocks_cases import START, bench_run
-from goldilocks_folders import Folders
-from goldilocks_plan import load_plan
-from goldilocks_runs import Runner
+from goldilocks_study import start
+from goldilocks_study.folders import Folders
+from goldilocks_study.plan import load_plan
+from goldilocks_study.runs import Runner
 from metered import CutError, FailedError, Stop, metered
 from trainings import Planned
 
@@ -95,7 +95,7 @@ def test_the_highest_shape_word_is_right_where_the_shape_is_in_the_picture() -> 
         return SimpleNamespace(raw=torch.zeros(len(pixels), 4, 8))
 
     model: Any = SimpleNamespace(config=config, image_features=features, token_head=head)
-    found = goldilocks_start.shape_words(model, 120)
+    found = start.shape_words(model, 120)
     scenes = [sample_scene("validation", number) for number in range(120)]
     assert found["right"] == sum("star" in {obj.shape for obj in scene.objects} for scene in scenes) / 120
     assert found["large"] == pytest.approx(1 / len(SHAPES), abs=0.03)

@@ -13,13 +13,13 @@ from scipy import stats
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
 import goldilocks_figures
-import goldilocks_files
 import goldilocks_table
 from goldilocks_cases import HEADLINES, START, bench_run, ladder
-from goldilocks_claims import verdicts
-from goldilocks_plan import load_plan
-from goldilocks_scores import Scores, refusal
-from goldilocks_types import Claim, Gate
+from goldilocks_study import run_files
+from goldilocks_study.claims import verdicts
+from goldilocks_study.plan import load_plan
+from goldilocks_study.plan_types import Claim, Gate
+from goldilocks_study.scores import Scores, refusal
 from study_table import START as MARK
 from trainings import Planned
 
@@ -171,7 +171,7 @@ def test_unequal_processor_times_and_files_that_are_no_runs_are_said(
     (results / "images-c-seed0.json").write_text('{"row": "c"}')
     code, text = table(tmp_path, monkeypatch)
     assert code == 1 and "time/b took 1.20 times the processor time of (h)." in text
-    assert "images-c-seed0.json is not a run file: " in text
+    assert "images-c-seed0.json is not a run of a study: " in text
 
 
 # Figures
@@ -204,19 +204,17 @@ def test_figures_without_runs_are_not_drawn(tmp_path: Path) -> None:
 def test_a_run_file_of_another_recipe_or_start_is_refused(tmp_path: Path) -> None:
     file = bench_run(tmp_path, "images", "b", 0, {"zero-shot": 40})
     changes = {"seed": 0, "init": "elsewhere/start", "save_every": 7}
-    assert goldilocks_files.fault_of(file, Planned("x", "goldilocks/b_clip", changes), START) == ""
-    assert "began with the start 555" in goldilocks_files.fault_of(
-        file, Planned("x", "goldilocks/b_clip", changes), "6"
-    )
+    assert run_files.fault_of(file, Planned("x", "goldilocks/b_clip", changes), START) == ""
+    assert "began with the start 555" in run_files.fault_of(file, Planned("x", "goldilocks/b_clip", changes), "6")
     for key, value, says in (
         ("data.captions", 3, "data.captions 2, not 3"),
         ("seed", 1, "seed 0, not 1"),
         ("scoring", "conditioned", "scoring global, not conditioned"),
     ):
         other = Planned("x", "goldilocks/b_clip", {**changes, key: value})
-        assert f"was trained with {says}" in goldilocks_files.fault_of(file, other, START)
+        assert f"was trained with {says}" in run_files.fault_of(file, other, START)
     file.write_text("{}")
-    assert "is not a run file" in goldilocks_files.fault_of(file, Planned("x", "goldilocks/b_clip", {}), START)
+    assert "is not a run file" in run_files.fault_of(file, Planned("x", "goldilocks/b_clip", {}), START)
 
 
 def test_a_field_that_recipes_did_not_have_then_does_not_matter(tmp_path: Path) -> None:
@@ -224,7 +222,7 @@ def test_a_field_that_recipes_did_not_have_then_does_not_matter(tmp_path: Path) 
     content = json.loads(file.read_text())
     del content["recipe"]["data"]["first_scene"]
     file.write_text(json.dumps(content))
-    assert goldilocks_files.fault_of(file, Planned("x", "goldilocks/b_clip", {}), START) == ""
+    assert run_files.fault_of(file, Planned("x", "goldilocks/b_clip", {}), START) == ""
 
 
 def test_curves_are_means_of_equal_parts() -> None:
@@ -237,21 +235,21 @@ def test_curves_are_means_of_equal_parts() -> None:
         for step in range(1, 91)
     ]
     log[-1]["losses"] = {"softmax": 90.0, "vqa": 1.0}
-    found = goldilocks_files.curves(log)
-    assert len(found["step"]) == goldilocks_files.POINTS and found["step"][-1] == 90
+    found = run_files.curves(log)
+    assert len(found["step"]) == run_files.POINTS and found["step"][-1] == 90
     assert (
         found["losses/softmax"][0] == 2.0 and set(found["losses/vqa"]) == {1.0} and set(found["weights/softmax"]) == {2}
     )
-    short = goldilocks_files.curves(log[-2:])
+    short = run_files.curves(log[-2:])
     assert short["step"] == [89, 90] and short["losses/softmax"] == [89.0, 90.0]
 
 
 def test_a_run_file_is_checked_before_it_is_written(tmp_path: Path) -> None:
     content = json.loads(bench_run(tmp_path, "images", "b", 0, {"zero-shot": 40, "question": 30}).read_text())
-    goldilocks_files.write(tmp_path / "new.json", content)
+    run_files.write(tmp_path / "new.json", content)
     assert json.loads((tmp_path / "new.json").read_text()) == content
     with pytest.raises(ValueError, match="start"):
-        goldilocks_files.write(tmp_path / "wrong.json", {**content, "start": None})
+        run_files.write(tmp_path / "wrong.json", {**content, "start": None})
     assert not (tmp_path / "wrong.json").exists()
 
 

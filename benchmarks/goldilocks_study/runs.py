@@ -8,15 +8,15 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from goldilocks_files import content_of, write
-from goldilocks_folders import Folders
 from metered import Stop, metered
 from trainings import Planned
 
 from goldieval.core.files import atomic_write
 from goldieval.goldiclip.checkpoint_folder import checkpoints
+from goldilocks_study.folders import Folders
+from goldilocks_study.run_files import content_of, write
 
-EVALUATION = Path(__file__).with_name("goldilocks_evaluation.py")
+EVALUATION = Path(__file__).parents[1] / "goldilocks_evaluation.py"
 COST = "processor.json"
 
 

@@ -1,4 +1,4 @@
-"""The plan of the study ``goldilocks``: ``goldilocks.yaml``, typed, and the runs that follow from it."""
+"""The plan of the study ``goldilocks``: ``plan.yaml``, typed, and the runs that follow from it."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from goldilocks_types import AtTheEnd, Claim, Gate, Group, OnTheWay, Part, Stage, Start
 from pydantic import ValidationError, model_validator
 from trainings import Planned
 
 from goldieval.core.yaml_files import read_yaml
 from goldieval.goldiclip.recipe_files import load_recipe
+from goldieval.goldiclip.recipe_parts import Optimiser
 from goldieval.tasks.validation import validation_line
+from goldilocks_study.plan_types import AtTheEnd, Claim, Gate, Group, OnTheWay, Part, Stage, Start
 
-FILE = Path(__file__).with_name("goldilocks.yaml")
+FILE = Path(__file__).with_name("plan.yaml")
 
 
 class Plan(Part):
@@ -97,7 +98,7 @@ def _cells(group: Group) -> Iterator[tuple[str, str]]:
         yield from ((row, variant) for row in group.rows if own.rows is None or row in own.rows)
 
 
-def _batch_changes(batch: int, optimiser: Any) -> dict[str, Any]:
+def _batch_changes(batch: int, optimiser: Optimiser) -> dict[str, Any]:
     ratio = batch / optimiser.batch_size
     if ratio == 1:
         return {}

@@ -11,8 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from goldilocks_folders import Folders
-from goldilocks_plan import Plan
 from metered import Stop, metered
 from trainings import versions
 
@@ -26,6 +24,8 @@ from goldieval.goldiclip.model import GoldiClip
 from goldieval.goldiclip.recipe_files import load_recipe
 from goldieval.goldiclip.tokenizer import Tokenizer
 from goldieval.models.torch_adapter import module_fingerprint
+from goldilocks_study.folders import Folders
+from goldilocks_study.plan import Plan
 
 IMAGES_AT_ONCE = 100
 

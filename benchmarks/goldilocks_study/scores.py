@@ -7,17 +7,11 @@ from functools import cached_property
 from pathlib import Path
 from statistics import fmean
 
-from goldilocks_files import BenchRun
-from goldilocks_types import Gate
-from pydantic import ValidationError
-
-from goldieval.core.errors import GoldievalError
-from goldieval.core.limits import RECORD_BYTES
-from goldieval.core.reading import read_json
 from goldieval.metrics.pooled import pooled
-from goldieval.report.studies import scores_of
+from goldieval.report.study_runs import read_runs, scores_of
 from goldieval.report.table_spec import Column, load_spec
-from goldieval.tasks.validation import validation_line
+from goldilocks_study.plan_types import Gate
+from goldilocks_study.run_files import BenchRun
 
 BACKGROUND = "background share"  # a column of claims, not of tables
 Seeds = dict[int, float]  # seed to score in points
@@ -43,15 +37,8 @@ class Scores:
 
     @classmethod
     def read(cls, folder: Path) -> Scores:
-        runs, faults = [], []
-        for file in sorted(folder.glob("*-seed*.json")):
-            try:
-                runs.append(BenchRun.model_validate(read_json(file, RECORD_BYTES)))
-            except ValidationError as error:
-                faults.append(f"{file} is not a run file: {validation_line(error)}")
-            except (OSError, ValueError, GoldievalError) as error:
-                faults.append(f"cannot read {file}: {error}")
-        return cls(runs, faults)
+        runs, faults = read_runs(folder, BenchRun)
+        return cls([run for _, run in runs], faults)
 
     def of(self, row: str, column: str) -> Seeds:
         """Return the scores of a row, GROUP/ROW, in a column; none where there are no runs."""

@@ -7,6 +7,9 @@ from pathlib import Path
 
 from trainings import ROOT
 
+SHARES = "shares.json"  # in the folder of a run: what its features encode
+VALIDATION = "-validation"  # ends the names of cards on the validation split
+
 
 @dataclass(frozen=True)
 class Folders:

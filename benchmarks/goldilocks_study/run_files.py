@@ -8,7 +8,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from goldilocks_evaluation import SHARES, VALIDATION
 from pydantic import ValidationError
 from trainings import Planned, versions
 
@@ -18,7 +17,8 @@ from goldieval.goldiclip.recipe import Recipe
 from goldieval.goldiclip.training_state import differences
 from goldieval.records.results import load_results
 from goldieval.records.schema import Record
-from goldieval.report.studies import Run
+from goldieval.report.study_runs import Run
+from goldilocks_study.folders import SHARES, VALIDATION
 
 POINTS = 30  # of a curve of losses or weights
 DIGITS = 5

@@ -1,4 +1,4 @@
-"""The typed parts of ``goldilocks.yaml``, the plan of the study ``goldilocks``."""
+"""The typed parts of ``plan.yaml``, the plan of the study ``goldilocks``."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ class Claim(Part):
         plus: rows, GROUP/ROW.
         minus: as many rows.
         columns: columns of the tables in which it is tested.
-        kind: how it is judged, see ``goldilocks_claims``.
+        kind: how it is judged, see ``claims.py``.
         target: difference that it names, in points.
         need: number of columns in which it has to hold; all of them by default.
     """

@@ -20,12 +20,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from goldilocks_scores import Scores
-from goldilocks_types import Claim
 from scipy.stats import t as student
 
 from goldieval.metrics.pooled import half_width
 from goldieval.metrics.pvalues import holm
+from goldilocks_study.plan_types import Claim
+from goldilocks_study.scores import Scores
 
 LEVEL = 0.05
 MET, MISSED, NOT_SEPARABLE, NO_RUNS = "met", "missed", "not separable", "no runs yet"
