@@ -8,7 +8,7 @@ from pathlib import Path
 from goldieval.goldiclip.checkpoint import CheckpointInfo
 from goldieval.goldiclip.data.addresses import shown
 from goldieval.goldiclip.recipe import Recipe
-from goldieval.goldiclip.recipe_parts import DataSettings
+from goldieval.goldiclip.recipe_data import DataSettings
 
 DRAWN_SCENES = "drawn scenes"
 UNNAMED = "images that its first checkpoint does not name"

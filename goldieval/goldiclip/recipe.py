@@ -8,8 +8,9 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from goldieval.goldiclip.config import ModelConfig
+from goldieval.goldiclip.recipe_data import DataSettings
 from goldieval.goldiclip.recipe_losses import LogitScale, Objective, Teacher, WarmStart, Weighting
-from goldieval.goldiclip.recipe_parts import Count, DataSettings, Evaluation, Execution, Optimiser, Part, Positive
+from goldieval.goldiclip.recipe_parts import Count, Evaluation, Execution, Optimiser, Part, Positive
 
 CONDITIONED_SCALE = 10.0  # start of a conditioned sigmoid loss of its own
 CONTRASTS: tuple[Objective, ...] = ("softmax", "sigmoid")

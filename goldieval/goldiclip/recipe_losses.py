@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from goldieval.goldiclip.recipe_parts import Count, Part, Positive
+from goldieval.goldiclip.recipe_parts import Count, Fraction, Part, Positive
 
 Objective = Literal[
     "softmax",
@@ -63,7 +63,7 @@ class Teacher(Part):
             keeps the scale as it is.
     """
 
-    momentum: Annotated[float, Field(ge=0, le=1)] = 0.99
+    momentum: Fraction = 0.99
     loss: Literal["dino", "info_nce", "cosine"] = "dino"
     captions: Count = 2
     scale: LogitScale = 10.0
@@ -83,9 +83,7 @@ class Teacher(Part):
         """
         if self.loss == "info_nce":
             return ""
-        defaults = Teacher()
-        own = [name for name in ("scale", "largest_scale") if getattr(self, name) != getattr(defaults, name)]
-        if own:
+        if own := self.changed("scale", "largest_scale"):
             return f"teacher.{own[0]} needs teacher.loss info_nce, which it scales; it is {self.loss}"
         why = "it has heads of its own" if self.loss == "dino" else "a head can make all features the same"
         return f"model.distillation_head needs teacher.loss info_nce; with {self.loss}, {why}" if has_head else ""

@@ -13,7 +13,7 @@ from goldieval.core.errors import GoldievalError
 from goldieval.goldiclip.data.corpus import Bad, Extent, Ids, Sample
 from goldieval.goldiclip.data.order import Order, Shuffle
 from goldieval.goldiclip.data.shard_names import shards_of
-from goldieval.goldiclip.recipe_parts import DataSettings
+from goldieval.goldiclip.recipe_data import DataSettings
 from goldieval.goldiclip.tokenizer import Tokenizer
 
 SENTENCE = "a brown dog with a red collar runs across the wide green lawn"  # about as long as DreamLIP's sentences
