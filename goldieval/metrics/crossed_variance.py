@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from goldieval.metrics.variance_shares import NORMAL, PERMUTATIONS, RESAMPLES, Share
+from goldieval.metrics.variance_shares import PERMUTATIONS, RESAMPLES, Share, named_shares
 
 BACKGROUND, OBJECTS, COMBINED = "background", "objects", "combined"
 COLOUR, TEXTURE, COLOUR_AND_TEXTURE = "background colour", "background texture", "background colour and texture"
@@ -41,10 +41,7 @@ def crossed_shares(features: np.ndarray) -> dict[str, Share]:
     # A bootstrap of n scenes of a group understates the variance of their mean by (n - 1) / n.
     errors = np.std(list(_resampled(exact)), axis=0, ddof=1) * np.sqrt(scenes / (scenes - 1))
     chance = np.quantile(list(_exchanged(exact)), 0.95, axis=0)
-    return {
-        name: Share(float(value), float(value - NORMAL * error), float(value + NORMAL * error), limit)
-        for name, value, error, limit in zip(NAMES, values, errors, [*map(float, chance[:-1]), None], strict=True)
-    }
+    return named_shares(NAMES, values, errors, [*map(float, chance[:-1]), None])
 
 
 def background_is_nearer(features: np.ndarray) -> float:

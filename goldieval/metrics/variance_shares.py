@@ -37,6 +37,28 @@ class Share:
     high: float
     chance: float | None = None
 
+    @property
+    def half(self) -> float:
+        """Half of the width of the interval."""
+        return (self.high - self.low) / 2
+
+
+def named_shares(
+    names: Sequence[str], values: np.ndarray, errors: np.ndarray, chance: Sequence[float | None]
+) -> dict[str, Share]:
+    """Return estimates by name, each with its interval.
+
+    Args:
+        names: n names.
+        values: the shares, (n,).
+        errors: their standard errors, (n,).
+        chance: what 95 % of random assignments stay below; None for what is left over.
+    """
+    return {
+        name: Share(float(value), float(value - NORMAL * error), float(value + NORMAL * error), limit)
+        for name, value, error, limit in zip(names, values, errors, chance, strict=True)
+    }
+
 
 def factorial_shares(features: np.ndarray, factors: Factors, parts: Factors | None = None) -> dict[str, Share]:
     """Return the share of the variance, summed over dimensions, of every attribute, and of the rest.
@@ -63,10 +85,7 @@ def factorial_shares(features: np.ndarray, factors: Factors, parts: Factors | No
         chance = np.quantile(list(_permuted(sums, centred)), 0.95, axis=0)
     limits: list[float | None] = [float(limit) for limit in chance]
     limits[sums.names.index(REST)] = None
-    return {
-        name: Share(float(value), float(value - NORMAL * error), float(value + NORMAL * error), limit)
-        for name, value, error, limit in zip(sums.names, values, spread, limits, strict=True)
-    }
+    return named_shares(sums.names, values, spread, limits)
 
 
 class _SumsOfSquares:

@@ -18,9 +18,9 @@ from goldieval.report.layout import lay_out
 from goldieval.report.plot_choice import PlotChoice
 from goldieval.report.published import load_published
 from goldieval.report.score import display_name
-from goldieval.report.studies import read_runs, study_folder
+from goldieval.report.study_runs import Run, read_runs, study_folder
 from goldieval.report.table_sources import TableSources
-from goldieval.report.table_spec import Column, TableSpec, load_spec
+from goldieval.report.table_spec import Column, Study, TableSpec, load_spec
 from goldieval.tasks.catalogue import Catalogue
 
 RESULTS = [Path("results")]
@@ -117,16 +117,25 @@ def add_averages(sources: TableSources, columns: Iterable[Column] = ()) -> None:
     sources.records += [(entry.file, entry.record) for entry in found]
 
 
+def _studies(spec: TableSpec) -> list[Study]:
+    """Return the studies of a table, one of each folder: that of its first panel."""
+    found: dict[str, Study] = {}
+    for panel in spec.panels:
+        if panel.study:
+            found.setdefault(panel.study.folder, panel.study)
+    return list(found.values())
+
+
 def _laid_out(spec: TableSpec, sources: TableSources, allow: bool, results: list[Path]) -> Grid:
     """Lay out a table with the runs of its studies, whose records are added to the others for page and plot."""
     faults, hints = [], []
-    for study in {panel.study.folder: panel.study for panel in spec.panels if panel.study}.values():
+    for study in _studies(spec):
         folder = study_folder(study.folder, results, shipped=results == RESULTS)
         if folder is None:
             places = ", ".join(str(place / study.folder) for place in results)
             hints.append(f"no runs of this study in {places}. To make them, in a checkout: {study.command}")
             continue
-        sources.runs[study.folder], unread = read_runs(folder)
+        sources.runs[study.folder], unread = read_runs(folder, Run)
         faults += unread
     grid = lay_out(spec, sources, allow)
     grid.faults[:0] = faults

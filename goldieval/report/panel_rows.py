@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -13,14 +13,12 @@ from goldieval.core.text import natural_order
 from goldieval.records.schema import Record
 from goldieval.report.grid import Cell, Grid, GridPanel, GridRow, RowGroup
 from goldieval.report.numbers import label, value
+from goldieval.report.published_rows import OTHER_COLUMN, PublishedRows
 from goldieval.report.score import Kind, Score, display_name, of_record
 from goldieval.report.seeds import fold_seeds
-from goldieval.report.settings import Setting, main_setting, scoring_name, setting_of
+from goldieval.report.settings import Setting, main_setting, setting_of
 from goldieval.report.table_sources import TableSources
 from goldieval.report.table_spec import Column, Group, TableSpec
-from goldieval.report.task_sizes import IMAGES
-
-OTHER_COLUMN = "not comparable with the rest of this column"
 
 
 @dataclass
@@ -72,54 +70,13 @@ class PanelRows:
             mains: main setting of each column.
             apart: whether records of other programs stand in the groups of imported models, not in those of records.
         """
-        rows = [row for name in group.published if (row := self._published(name, mains))]
+        published = PublishedRows(self.grid, self.sources, self.columns, mains, self.allow)
+        rows = [row for name in group.published if (row := published.row(name))]
         others = [kept for kept in self.sources.records if kept[1].model.is_imported] if apart else []
         own = [kept for kept in self.sources.records if not (apart and kept[1].model.is_imported)]
         rows += fold_seeds(self._records(group.records, own, mains), self.spec.seeds, self.grid)
         rows += self._records(group.imported, others, mains)
         return rows + self._imported(group.imported)
-
-    def _published(self, name: str, mains: Sequence[Setting | None]) -> GridRow | None:
-        if fault := self.sources.published.check_model(name):
-            line = f"table {self.spec.table}: {fault}"
-            if line not in self.grid.faults:
-                self.grid.faults.append(line)
-            return None
-        cells = [self._published_cell(name, column, main) for column, main in zip(self.columns, mains, strict=True)]
-        return GridRow(name, "published", cells) if any(cell.score for cell in cells) else None
-
-    def _published_cell(self, name: str, column: Column, main: Setting | None) -> Cell:
-        published, scoring = self.sources.published, main.scoring if main else ""
-        scores_of_model = published.find(name, column.task, column.metric)
-        protocol = column.protocol or published.usual_protocol(column.task, column.metric, scoring)
-        scoring = scoring or published.usual_scoring(column.task, column.metric, protocol)
-        same = [score for score in scores_of_model if score.protocol == protocol]
-        allowed = [score for score in scores_of_model if score.protocol in column.allow or self.allow]
-        unread = [
-            score
-            for task in column.unread
-            for score in self.sources.published.find(name, task, column.metric)
-            if score.value is None
-        ]
-        for scores, comparable in ((same, True), (allowed, False), (unread, False)):
-            if scores:
-                return self._scored_cell(scores, comparable and scores[0].value is not None, column, scoring)
-        return Cell()
-
-    def _scored_cell(self, scores: Sequence[Score], comparable: bool, column: Column, scoring: str) -> Cell:
-        score = scores[0]
-        other_scoring = comparable and bool(score.scoring) and not fnmatch.fnmatchcase(scoring, score.scoring)
-        notes = [self.grid.footnote(score.note)] if score.note else []
-        if not comparable and score.value is not None and not score.note:
-            notes.append(self.grid.footnote(f"{score.protocol}: {OTHER_COLUMN}"))
-        if other_scoring:
-            notes.append(self.grid.footnote(f"{scoring_name(score.scoring)}: {OTHER_COLUMN}"))
-        if score.grade in ("secondary", "issue"):
-            notes.append(self.grid.footnote(f"secondary source: {score.source}"))
-        n = self.sources.expected(column) if score.value is not None else None
-        counted = self.sources.counted(column)
-        sized = replace(score, n=n, counted="" if counted == IMAGES else counted)
-        return Cell(sized, comparable and not other_scoring, notes=notes)
 
     def _records(
         self, patterns: Sequence[str], records: Sequence[tuple[Path, Record]], mains: Sequence[Setting | None]

@@ -30,7 +30,7 @@ def interval_note(table: ShareTable) -> str:
     """Return a sentence about chance and about the intervals that the table does not show."""
     names = [name for name in table.columns if name not in table.intervals]
     rows = [row.shares for row in table.rows if row.shares is not None]
-    halves = [(shares[name].high - shares[name].low) / 2 for shares in rows for name in names if name in shares]
+    halves = [shares[name].half for shares in rows for name in names if name in shares]
     others = "other numbers" if table.intervals else "numbers"
     return (
         f"chance: 95 % of random assignments of the labels give less. 95 % intervals of {others}: at most "
@@ -49,8 +49,12 @@ def _cell(share: Share | None, interval: bool) -> str:
     """Return a share in percent; nothing if a feature has none of that name."""
     if share is None:
         return ""
-    number = percent(share.value)
-    return f"{number} ± {50 * (share.high - share.low):.1f}" if interval else number
+    return with_interval(share) if interval else percent(share.value)
+
+
+def with_interval(share: Share) -> str:
+    """Return a share in percent with half of its 95 % interval."""
+    return f"{percent(share.value)} ± {100 * share.half:.1f}"
 
 
 def percent(share: float) -> str:

@@ -21,7 +21,7 @@ from goldieval.metrics.crossed_variance import (
 )
 from goldieval.metrics.variance_shares import REST
 from goldieval.report.page_parts import environment, style_of, write_html
-from goldieval.report.share_screen import interval_note, percent
+from goldieval.report.share_screen import interval_note, percent, with_interval
 from goldieval.report.share_table import ShareRow, ShareTable
 
 LABELLED = 0.07  # share from which a segment is wide enough for its number
@@ -103,15 +103,11 @@ def _row(table: ShareTable, row: ShareRow) -> dict[str, Any]:
                 "hue": HUES[name],
                 "width": f"{100 * max(shares[name].value, 0.0):.2f}",
                 "label": f"{100 * shares[name].value:.0f}" if shares[name].value >= LABELLED else "",
-                "title": f"{name}: {_with_interval(shares[name])} %",
+                "title": f"{name}: {with_interval(shares[name])} %",
             }
             for name in table.segments
             if name in shares
         ],
-        "cells": [_with_interval(shares[name]) if name in shares else "" for name in table.columns]
+        "cells": [with_interval(shares[name]) if name in shares else "" for name in table.columns]
         + [f"{100 * row.beside[name]:.0f}" if name in row.beside else "" for name in table.beside],
     }
-
-
-def _with_interval(share: Any) -> str:
-    return f"{percent(share.value)} ± {50 * (share.high - share.low):.1f}"

@@ -8,7 +8,7 @@ from pathlib import Path
 from goldieval.records.schema import Record
 from goldieval.report.published import Published
 from goldieval.report.score import Score
-from goldieval.report.studies import Runs
+from goldieval.report.study_runs import Runs
 from goldieval.report.table_spec import Column
 from goldieval.report.task_sizes import IMAGES
 from goldieval.tasks.averages import Average

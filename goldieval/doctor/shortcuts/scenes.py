@@ -12,6 +12,7 @@ from goldieval.data.shapes.dice import below, dice
 from goldieval.data.shapes.world import (
     BACKGROUNDS,
     COLOURS,
+    EVERY_BACKGROUND,
     FILLS,
     JITTER,
     OBJECTS_SHARES,
@@ -27,7 +28,6 @@ from goldieval.doctor.shortcuts.design import RUNS_OF_EIGHT, RUNS_OF_THREE, eigh
 
 SCENES_OF_A_NUMBER = 8
 GROUPS = len(OBJECTS_SHARES)  # 1 to 5 objects
-PLAIN_BACKGROUNDS = tuple(Background(*each) for each in itertools.product(BACKGROUNDS, TEXTURES))
 CROSSED = (GROUPS, SCENES_OF_A_NUMBER, len(BACKGROUNDS), len(TEXTURES))
 
 
@@ -67,7 +67,7 @@ def crossed_scenes() -> list[Scene]:
     The scenes come in the order of ``CROSSED``: number of objects, scene, colour and texture of the background.
     """
     chosen = [_with_number(number) for number in range(1, GROUPS + 1)]
-    return [replace(scene, background=each) for scenes in chosen for scene in scenes for each in PLAIN_BACKGROUNDS]
+    return [replace(scene, background=each) for scenes in chosen for scene in scenes for each in EVERY_BACKGROUND]
 
 
 def object_sentence(scene: Scene) -> str:
