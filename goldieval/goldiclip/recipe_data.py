@@ -8,9 +8,10 @@ from pydantic import AfterValidator, Field, PlainSerializer, model_validator
 
 from goldieval.goldiclip.data.addresses import is_stream, shown
 from goldieval.goldiclip.data.captions import MAX_SENTENCES, QuestionsAsCaptions
-from goldieval.goldiclip.recipe_parts import Count, Fraction, NotNegative, Part
+from goldieval.goldiclip.number_types import Count, Fraction, NotNegative, Number
+from goldieval.goldiclip.recipe_parts import Part
 
-Share = Annotated[float, Field(gt=0, le=1)]
+Share = Annotated[Number, Field(gt=0, le=1)]
 SCENES = 20_000  # scenes of the built-in world by default
 
 
