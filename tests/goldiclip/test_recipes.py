@@ -80,6 +80,8 @@ def test_there_are_shipped_recipes() -> None:
         ({"model.distillation_head": -1}, "model.distillation_head"),
         ({"model.distillation_head": 10**9}, "model.distillation_head"),
         ({"model.distillation_head": True}, "model.distillation_head: a number is wanted, not true"),
+        ({"data.first_scene": 60_001}, "data: scenes 20,000 from first_scene 60,001 on exceed the 80,000 of the train"),
+        ({"data.scenes": 80_001}, "data: scenes 80,001 from first_scene 0 on exceed the 80,000 of the training split"),
         ({"data.redraw": True, "data.locals": 1}, "data.redraw: a number is wanted, not true"),
         ({"data.workers": False}, "data.workers: a number is wanted, not false"),
         ({"conditioned_scale": 5}, "conditioned_scale needs model.conditioned_scale: true"),
