@@ -188,6 +188,12 @@ def test_files_that_would_be_counted_wrongly_are_said_and_left_out(tmp_path: Pat
     assert len(files) == 3 and starts.endswith("has runs with different starts: 555555555555, 666666666666")
 
 
+def test_single_seeds_have_differences_without_intervals(tmp_path: Path) -> None:
+    ladder(tmp_path, {"b": 40, "c": 47}, seeds=1)
+    text = goldilocks_table.verdict_table(load_plan(), Scores.read(tmp_path))
+    assert "| zero-shot | +5 | +7.0 | - | not separable |" in text and "nan" not in text
+
+
 def test_a_trial_gets_the_page_of_the_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     results = tmp_path / "results/goldilocks"
     results.mkdir(parents=True)
