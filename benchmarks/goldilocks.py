@@ -98,7 +98,7 @@ def _failure(plan: Plan, runner: Runner, run: Planned) -> str:
         runner.run(run, plan.groups[run.about["group"]].test)
     except CutError:
         return ""
-    except (FailedError, GoldievalError) as error:
+    except (FailedError, GoldievalError, OSError, ValueError) as error:  # also what a damaged file of the run raises
         return f"{run.name}: {error}"
     return ""
 
@@ -114,16 +114,22 @@ def _stopped(left: int) -> int:
     return 1 if left else 0
 
 
+def _positive(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
+    return int(text)
+
+
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--stage", choices=["start", *STAGES], default="start")
-    parser.add_argument("--jobs", type=int, default=1, help="runs at the same time")
-    parser.add_argument("--threads", type=int, default=1, help="threads of each run")
+    parser.add_argument("--jobs", type=_positive, default=1, help="runs at the same time")
+    parser.add_argument("--threads", type=_positive, default=1, help="threads of each run")
     parser.add_argument("--only", default="", help="only runs whose name begins with this")
     parser.add_argument("--measure", action="store_true", help="measure the rates, and stop; nothing else should run")
     parser.add_argument("--limit-hours", type=float, help="stop after so many hours")
     parser.add_argument("--out", type=Path, default=ROOT, help="folder of results/ and runs/; by default this checkout")
-    parser.add_argument("--steps", type=int, help="a trial with at most so many steps; needs --out")
+    parser.add_argument("--steps", type=_positive, help="a trial with at most so many steps; needs --out")
     options = parser.parse_args()
     options.out = options.out.resolve()
     if options.steps and options.out == ROOT:
@@ -134,5 +140,5 @@ def _options() -> argparse.Namespace:
 if __name__ == "__main__":
     try:
         raise SystemExit(main())
-    except GoldievalError as error:
+    except (GoldievalError, OSError) as error:
         raise SystemExit(str(error)) from None

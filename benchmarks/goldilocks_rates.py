@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from goldilocks_study.folders import Folders
+from goldilocks_study.folders import Folders, read_own
 from goldilocks_study.plan import Plan
 from metered import Stop, metered
 from trainings import versions
@@ -45,7 +45,7 @@ def rates_of(
         FailedError: it failed.
     """
     file = folders.results / "rates.json"
-    known: dict[str, Any] = json.loads(file.read_text())["rows"] if file.is_file() else {}
+    known: dict[str, Any] = read_own(file, "rows")["rows"] if file.is_file() else {}
     if lacking := [row for row in rows if row not in known]:
         if stop is None:
             raise SystemExit(f"no rate of row {lacking[0]}: measure first, with --measure, while nothing else runs.")

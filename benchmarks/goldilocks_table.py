@@ -9,11 +9,12 @@ Exit code 1 where it is not, or where a run file cannot be read.
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import fmean
 
-from goldilocks_study.claims import verdicts
+from goldilocks_study.claims import Comparison, verdicts
 from goldilocks_study.folders import Folders
 from goldilocks_study.plan import Plan, load_plan
 from goldilocks_study.run_files import BenchRun
@@ -66,12 +67,17 @@ def verdict_table(plan: Plan, scores: Scores) -> str:
         target = {"at_least": f"{claim.target:+g}" if claim.target else "above 0", "not_lower": "0 or above",
                   "within": f"within ±{claim.target:g}", "report": "none"}[claim.kind]  # fmt: skip
         for part in parts:
-            found = f"{part.test.difference:+.1f} ± {part.test.half:.1f}" if part.test else "-"
+            found = _difference(part.test) if part.test else "-"
             p = "-" if part.p != part.p else f"{part.p:.3f}" if part.p >= 0.001 else "< 0.001"
             lines.append(["" if part is not parts[0] else claim.says, part.column, target, found, p, part.verdict])
         if len(parts) > 1:
             lines.append(["", "**all**", "", "", "", f"**{whole}**"])
     return markdown(["claim", "column", "target", "difference", "p (Holm)", "verdict"], lines)
+
+
+def _difference(test: Comparison) -> str:
+    """Return the difference with its interval, where there is one: not from single seeds."""
+    return f"{test.difference:+.1f}" + ("" if math.isnan(test.half) else f" ± {test.half:.1f}")
 
 
 def _validation_table(runs: Sequence[BenchRun]) -> str:

@@ -10,8 +10,9 @@ import argparse
 
 import methods
 import superclip_batches
-from trainings import Study
+from trainings import ROOT, Study
 
+from goldieval.core.files import atomic_write
 from goldieval.report.built_table import build_table
 from goldieval.report.formats.markdown import to_markdown
 
@@ -22,12 +23,15 @@ STUDIES: dict[str, Study] = {"methods": methods.STUDY, "superclip-batches": supe
 def rewrite(study: Study, body: str) -> None:
     """Put a table between the markers of a study's page, and print it."""
     page = study.results / "README.md"
-    page.write_text(with_tables(page.read_text(), body))
+    written = page if page.is_file() else ROOT / "results" / study.results.name / "README.md"  # a trial has no page yet
+    atomic_write(page, with_tables(written.read_text(encoding="utf-8"), body).encode())
     print(body)
 
 
 def with_tables(page: str, body: str) -> str:
     """Return the text of a page with other tables between its markers."""
+    if START not in page or END not in page:
+        raise SystemExit(f"the page has no {START} and {END}, between which its tables are written.")
     before, after = page[: page.index(START) + len(START)], page[page.index(END) :]
     return f"{before}\n\n{body.strip()}\n\n{after}"
 

@@ -25,7 +25,7 @@ DIGITS = 5
 Values = dict[str, dict[str, float]]  # task to metric to value
 
 
-class BenchRun(Run):
+class BenchRun(Run, allow_inf_nan=False):
     """One training of the study.
 
     Attributes:
@@ -48,6 +48,11 @@ class BenchRun(Run):
     validation: dict[int, dict[str, Values]]
     test: dict[str, Values] = {}
     shares: dict[str, float]
+
+    @property
+    def name(self) -> str:
+        """The name of its file, without the suffix."""
+        return f"{self.group}-{self.row}-seed{self.seed}"
 
 
 def content_of(planned: Planned, run: Path, start: str, seconds: float) -> dict[str, Any]:

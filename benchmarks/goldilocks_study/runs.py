@@ -8,16 +8,18 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from metered import Stop, metered
+from metered import FailedError, Stop, metered
 from trainings import Planned
 
 from goldieval.core.files import atomic_write
+from goldieval.core.locks import lock_file
 from goldieval.goldiclip.checkpoint_folder import checkpoints
 from goldilocks_study.folders import Folders
 from goldilocks_study.run_files import content_of, write
 
 EVALUATION = Path(__file__).parents[1] / "goldilocks_evaluation.py"
 COST = "processor.json"
+LOCK = ".study.lock"
 
 
 @dataclass(frozen=True)
@@ -48,10 +50,18 @@ class Runner:
 
         Raises:
             CutError: it was stopped; it goes on next time.
-            FailedError: it failed.
+            FailedError: it failed, or another process does it.
         """
-        began, out = time.monotonic(), self.folders.runs / planned.name
-        run = self.folders.home / out
+        run = self.folders.home / self.folders.runs / planned.name
+        run.mkdir(parents=True, exist_ok=True)
+        with lock_file(run / LOCK, wait_s=0) as ours:
+            if not ours:
+                raise FailedError("another process does this run")
+            if not self.file(planned).exists():  # it was not there when this process began
+                self._whole_run(planned, run, test)
+
+    def _whole_run(self, planned: Planned, run: Path, test: bool) -> None:
+        began, out = time.monotonic(), run.relative_to(self.folders.home)
         settings = [part for key, value in planned.changes.items() for part in ("--set", f"{key}={json.dumps(value)}")]
         if not (run / f"step-{planned.whole().optimiser.steps:06d}").is_dir():
             self._do(run, ["-m", "goldieval", "train", planned.recipe, "--out", str(out), "--resume", *settings])

@@ -29,7 +29,7 @@ class Scores:
 
     Attributes:
         runs: all runs.
-        faults: one line for each file that is not a run.
+        faults: one line for each file that is not a run or not the one that its name says, or on starts that differ.
     """
 
     runs: list[BenchRun]
@@ -37,8 +37,13 @@ class Scores:
 
     @classmethod
     def read(cls, folder: Path) -> Scores:
-        runs, faults = read_runs(folder, BenchRun)
-        return cls([run for _, run in runs], faults)
+        found, faults = read_runs(folder, BenchRun)
+        misnamed = [(file, run) for file, run in found if file.stem != run.name]
+        faults += [f"{file} holds run {run.name}; it is not used" for file, run in misnamed]
+        runs = [run for file, run in found if file.stem == run.name]
+        starts = sorted({run.start[:12] for run in runs})
+        faults += [f"{folder} has runs with different starts: {', '.join(starts)}"] if len(starts) > 1 else []
+        return cls(runs, faults)
 
     def of(self, row: str, column: str) -> Seeds:
         """Return the scores of a row, GROUP/ROW, in a column; none where there are no runs."""

@@ -24,7 +24,7 @@ from goldieval.goldiclip.model import GoldiClip
 from goldieval.goldiclip.recipe_files import load_recipe
 from goldieval.goldiclip.tokenizer import Tokenizer
 from goldieval.models.torch_adapter import module_fingerprint
-from goldilocks_study.folders import Folders
+from goldilocks_study.folders import Folders, read_own
 from goldilocks_study.plan import Plan
 
 IMAGES_AT_ONCE = 100
@@ -54,7 +54,7 @@ def started(plan: Plan, folders: Folders, threads: int, stop: Stop, steps: int |
         metered(["-m", "goldieval", "train", plan.start.recipe, *settings], folders.home, log, threads, stop)
     if not file.is_file():
         _describe(plan, folders, checkpoint, file, checked=steps is None)
-    about = json.loads(file.read_text())
+    about = read_own(file, "fingerprint")
     model, _ = load_weights(folders.home / checkpoint)
     if (found := module_fingerprint(model)) != about["fingerprint"]:
         raise SystemExit(

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from goldieval.core.declared_sizes import CONTEXT, LAYERS
+from goldieval.goldiclip.number_types import Count, NotNegative, WholeNumber
 
-Count = Annotated[int, Field(ge=1)]
-Layers = Annotated[int, Field(ge=1, le=LAYERS)]
+Layers = Annotated[WholeNumber, Field(ge=1, le=LAYERS)]
 DecoderKind = Literal["none", "through_encoder", "in_encoder"]
 Stem = Literal["patch", "overlap"]
 TokenPooling = Literal["mean", "patches"]
@@ -60,14 +60,14 @@ class ModelConfig(BaseModel):
     text_width: Count = 128
     text_layers: Layers = 4
     text_heads: Count = 4
-    context_length: Annotated[int, Field(ge=3, le=CONTEXT)] = 77
-    merges: Annotated[int, Field(ge=0, le=FULL_MERGES)] = 2000
+    context_length: Annotated[WholeNumber, Field(ge=3, le=CONTEXT)] = 77
+    merges: Annotated[WholeNumber, Field(ge=0, le=FULL_MERGES)] = 2000
     embed_dim: Count = 128
     pool_heads: Count = 4
     decoder: DecoderKind = "none"
     decoder_layers: Layers = 2
-    prototypes: Annotated[int, Field(ge=0)] = 0
-    distillation_head: Annotated[int, Field(ge=0, le=LARGEST_HEAD)] = 0
+    prototypes: NotNegative = 0
+    distillation_head: Annotated[WholeNumber, Field(ge=0, le=LARGEST_HEAD)] = 0
     token_classes: bool = False
     token_pooling: TokenPooling = "mean"
     conditioned_scale: bool = False

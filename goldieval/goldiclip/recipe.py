@@ -8,9 +8,10 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from goldieval.goldiclip.config import ModelConfig
+from goldieval.goldiclip.number_types import Count, Number, Positive, WholeNumber
 from goldieval.goldiclip.recipe_data import DataSettings
 from goldieval.goldiclip.recipe_losses import LogitScale, Objective, Teacher, WarmStart, Weighting
-from goldieval.goldiclip.recipe_parts import Count, Evaluation, Execution, Optimiser, Part, Positive
+from goldieval.goldiclip.recipe_parts import Evaluation, Execution, Optimiser, Part
 
 CONDITIONED_SCALE = 10.0  # start of a conditioned sigmoid loss of its own
 CONTRASTS: tuple[Objective, ...] = ("softmax", "sigmoid")
@@ -61,11 +62,11 @@ class Recipe(Part):
     execution: Execution = Execution()
     teacher: Teacher = Teacher()
     logit_scale: LogitScale = 1 / 0.07
-    logit_bias: float = -10.0
+    logit_bias: Number = -10.0
     conditioned_scale: LogitScale | None = None
-    conditioned_bias: float | None = None
+    conditioned_bias: Number | None = None
     evaluation: Evaluation = Evaluation()
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    seed: Annotated[WholeNumber, Field(ge=0, lt=2**32)] = 0
     save_every: Count = 500
     keep: Count = 2
     scoring: Literal["global", "conditioned"] = "global"

@@ -6,11 +6,13 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, PlainSerializer, model_validator
 
+from goldieval.data.shapes.world import SPLITS
 from goldieval.goldiclip.data.addresses import is_stream, shown
 from goldieval.goldiclip.data.captions import MAX_SENTENCES, QuestionsAsCaptions
-from goldieval.goldiclip.recipe_parts import Count, Fraction, NotNegative, Part
+from goldieval.goldiclip.number_types import Count, Fraction, NotNegative, Number
+from goldieval.goldiclip.recipe_parts import Part
 
-Share = Annotated[float, Field(gt=0, le=1)]
+Share = Annotated[Number, Field(gt=0, le=1)]
 SCENES = 20_000  # scenes of the built-in world by default
 
 
@@ -92,6 +94,9 @@ class DataSettings(Part):
             raise ValueError(f"source {self.source} needs a path")
         if self.source != "shapes" and (own := self.changed("scenes", "first_scene")):
             raise ValueError(f"{own[0]} needs source shapes; {self.source} trains on all samples of path")
+        if self.source == "shapes" and self.first_scene + self.scenes > len(SPLITS["train"]):
+            wanted = f"scenes {self.scenes:,} from first_scene {self.first_scene:,} on"
+            raise ValueError(f"{wanted} exceed the {len(SPLITS['train']):,} of the training split")
         if self.samples is not None and not self.is_stream:
             raise ValueError("samples needs source shards and a path with addresses or commands; files are counted")
         return self

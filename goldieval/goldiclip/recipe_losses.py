@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from goldieval.goldiclip.recipe_parts import Count, Fraction, Part, Positive
+from goldieval.goldiclip.number_types import Count, Fraction, Number, Positive
+from goldieval.goldiclip.recipe_parts import Part
 
 Objective = Literal[
     "softmax",
@@ -24,7 +25,7 @@ Objective = Literal[
     "grouping",
 ]
 MAX_LOGIT_SCALE = 100  # training does not let a scale grow beyond it either
-LogitScale = Annotated[float, Field(ge=1, le=MAX_LOGIT_SCALE)]
+LogitScale = Annotated[Number, Field(ge=1, le=MAX_LOGIT_SCALE)]
 
 
 class Weighting(Part):

@@ -6,11 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Positive = Annotated[float, Field(gt=0)]
-Fraction = Annotated[float, Field(ge=0, le=1)]
-NotNegative = Annotated[int, Field(ge=0)]
-Count = Annotated[int, Field(ge=1)]
-Beta = Annotated[float, Field(ge=0, lt=1)]
+from goldieval.goldiclip.number_types import Beta, Count, Fraction, NotNegative, Number, Positive
 
 
 class Part(BaseModel):
@@ -43,7 +39,7 @@ class Optimiser(Part):
     batch_size: Count
     lr: Positive = 1e-3
     muon_lr: Positive | None = None
-    weight_decay: Annotated[float, Field(ge=0)] = 0.2
+    weight_decay: Annotated[Number, Field(ge=0)] = 0.2
     betas: tuple[Beta, Beta] = (0.9, 0.98)
     eps: Positive = 1e-6
     warm_up: NotNegative = 200

@@ -20,21 +20,23 @@ def share_panel(table: ShareTable) -> Table:
         shown.add_column(Text(heading), justify="right", no_wrap=True)
     for row in table.rows:
         shown.add_row(*map(Text, _cells(table, row)), style="dim" if row.reference else "")
-    chance = table.chance
-    limits = [f"{100 * chance[name]:.1f}" if name in chance else "" for name in table.columns]
-    shown.add_row(*map(Text, [CHANCE, *limits, *("50" for _ in table.beside)]), style="dim")
+    if chance := table.chance:
+        limits = [f"{100 * chance[name]:.1f}" if name in chance else "" for name in table.columns]
+        shown.add_row(*map(Text, [CHANCE, *limits, *("50" for _ in table.beside)]), style="dim")
     return shown
 
 
 def interval_note(table: ShareTable) -> str:
-    """Return a sentence about chance and about the intervals that the table does not show."""
+    """Return a sentence about chance and about the intervals that the table does not show; empty without numbers."""
     names = [name for name in table.columns if name not in table.intervals]
     rows = [row.shares for row in table.rows if row.shares is not None]
     halves = [shares[name].half for shares in rows for name in names if name in shares]
+    if not halves:
+        return ""
     others = "other numbers" if table.intervals else "numbers"
     return (
         f"chance: 95 % of random assignments of the labels give less. 95 % intervals of {others}: at most "
-        f"± {100 * max(halves, default=0.0):.1f}."
+        f"± {100 * max(halves):.1f}."
     )
 
 

@@ -84,7 +84,7 @@ def _table(table: ShareTable) -> dict[str, Any]:
     present = [name for name in table.segments if any(name in (row.shares or {}) for row in table.rows)]
     return {
         "title": table.title,
-        "notes": [*table.notes, interval_note(table)],
+        "notes": [*table.notes, *filter(None, [interval_note(table)])],
         "legend": [(HUES[name], name) for name in present],
         "rows": [_row(table, row) for row in table.rows],
         "headings": [*table.columns.values(), *table.beside],

@@ -17,7 +17,15 @@ from torch import nn
 
 from goldieval.core.errors import GoldievalError
 from goldieval.doctor.shortcuts import findings, measure, run
-from goldieval.doctor.shortcuts.features import FOR_BACKGROUND, FOR_OBJECT, IMAGE, ON_OBJECTS, PATCHES, image_features
+from goldieval.doctor.shortcuts.features import (
+    FOR_BACKGROUND,
+    FOR_OBJECT,
+    IMAGE,
+    ON_OBJECTS,
+    PATCHES,
+    image_features,
+    unit_vectors,
+)
 from goldieval.doctor.shortcuts.measure import Shortcuts, background_share, shortcuts
 from goldieval.doctor.shortcuts.scenes import crossed_scenes, scenes_of_one_object
 from goldieval.goldiclip.pooling import TextConditionedPool
@@ -25,6 +33,8 @@ from goldieval.metrics.crossed_variance import BACKGROUND, OBJECTS
 from goldieval.metrics.variance_shares import REST
 from goldieval.models.loading import from_module
 from goldieval.models.torch_adapter import TorchAdapter
+from goldieval.report.share_screen import interval_note, share_panel
+from goldieval.report.share_table import ShareRow, ShareTable
 
 SIDE, PATCH, DIM = 32, 8, 48
 
@@ -171,6 +181,24 @@ def test_a_collapsed_tower_is_said_to_be_collapsed() -> None:
 def test_features_that_are_no_numbers_are_an_error() -> None:
     with pytest.raises(GoldievalError, match="NaN or infinite"):
         background_share(model(NotANumber()))
+
+
+def test_an_error_names_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "load", lambda spec, options: model(NotANumber()))
+    with pytest.raises(GoldievalError, match="model random: 960 of 960 image embeddings hold NaN or infinite"):
+        list(run.measured("random", "cpu"))
+
+
+@pytest.mark.parametrize("scale", [1e-44, 1e-30, 1e37])
+def test_unit_vectors_do_not_depend_on_the_scale_of_features(scale: float) -> None:
+    features = torch.tensor([[3.0, 4.0], [0.0, 0.0]]) * scale
+    expected = torch.tensor([[0.6, 0.8], [0.0, 0.0]])
+    torch.testing.assert_close(unit_vectors(features, "image"), expected, atol=0.03, rtol=0)  # few digits at 1e-44
+
+
+def test_the_same_features_have_no_intervals() -> None:
+    table = ShareTable("", [], {"shape": "shape"}, (), (), [ShareRow("image", None)])
+    assert interval_note(table) == "" and share_panel(table).row_count == 1
 
 
 def pooled_model() -> PooledAdapter:

@@ -147,3 +147,14 @@ def test_a_trial_does_not_write_among_the_results(
     with pytest.raises(SystemExit):
         goldilocks.main()
     assert "name another folder with --out" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--jobs", "--threads", "--steps"])
+@pytest.mark.parametrize("value", ["0", "-1", "1.5"])
+def test_numbers_of_options_are_whole_and_positive(
+    option: str, value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["goldilocks.py", "--out", "elsewhere", f"{option}={value}"])
+    with pytest.raises(SystemExit):
+        goldilocks.main()
+    assert "is not a whole number of 1 or more" in capsys.readouterr().err

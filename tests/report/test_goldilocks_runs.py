@@ -17,14 +17,16 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 import goldilocks
 import goldilocks_evaluation
 from goldilocks_cases import START, bench_run
-from goldilocks_study import start
-from goldilocks_study.folders import Folders
+from goldilocks_study import runs, start
+from goldilocks_study.folders import Folders, read_own
 from goldilocks_study.plan import load_plan
 from goldilocks_study.runs import Runner
 from metered import CutError, FailedError, Stop, metered
 from trainings import Planned
 
 from goldieval import load_task
+from goldieval.core.errors import GoldievalError
+from goldieval.core.locks import lock_file
 from goldieval.data.shapes import sample_scene
 from goldieval.data.shapes.world import SHAPES
 from goldieval.goldiclip.tokenizer import Tokenizer
@@ -136,3 +138,30 @@ def test_runs_with_a_file_are_skipped_and_others_are_done_once(
     other = [Planned("images-b-seed0", "goldilocks/b_clip", {"seed": 0, "data.captions": 3}, about)]
     with pytest.raises(SystemExit, match=r"captions 2, not 3\nRemove these files"):
         goldilocks._train(plan, runner, other, jobs=1)
+
+
+def test_a_run_that_another_process_does_is_left_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runner, planned = Runner(Folders(tmp_path), START, 1, Stop()), Planned("images-b-seed0", "goldilocks/b_clip", {})
+    done: list[str] = []
+    monkeypatch.setattr(Runner, "_whole_run", lambda self, planned, run, test: done.append(planned.name))
+    with (
+        lock_file(tmp_path / "runs/goldilocks/images-b-seed0" / runs.LOCK),
+        pytest.raises(FailedError, match="another"),
+    ):
+        runner.run(planned, test=True)
+    assert done == []
+    runner.run(planned, test=True)
+    bench_run(tmp_path, "images", "b", 0, {"zero-shot": 40}).rename(tmp_path / "file")
+    runner.folders.results.mkdir(parents=True)
+    (tmp_path / "file").rename(runner.file(planned))
+    runner.run(planned, test=True)  # written meanwhile
+    assert done == ["images-b-seed0"]
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", "{"])
+def test_a_damaged_file_of_the_study_is_one_line(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "start.json"
+    file.write_text(content)
+    with pytest.raises(GoldievalError, match=f"{file}.*Bring it back, or remove it") as error:
+        read_own(file, "fingerprint")
+    assert "\n" not in str(error.value)

@@ -174,6 +174,36 @@ def test_unequal_processor_times_and_files_that_are_no_runs_are_said(
     assert "images-c-seed0.json is not a run of a study: " in text
 
 
+def test_files_that_would_be_counted_wrongly_are_said_and_left_out(tmp_path: Path) -> None:
+    first = bench_run(tmp_path, "images", "b", 0, {"zero-shot": 40})
+    (tmp_path / "images-b-seed1.json").write_text(first.read_text())  # a copy, not another seed
+    bench_run(tmp_path, "images", "b", 2, {"zero-shot": float("nan")})
+    bench_run(tmp_path, "images", "b", 3, {"zero-shot": 41}, shares={"background": float("inf")})
+    bench_run(tmp_path, "images", "b", 4, {"zero-shot": 42}, start="6" * 64)
+    scores = Scores.read(tmp_path)
+    assert scores.of("images/b", "zero-shot") == {0: pytest.approx(40), 4: pytest.approx(42)}
+    *files, starts = sorted(scores.faults, key=lambda fault: "starts" in fault)
+    assert [file.partition(" ")[0].rpartition("/")[2] for file in files if "finite" in file or "NaN" in file]
+    assert any("images-b-seed1.json holds run images-b-seed0; it is not used" in fault for fault in files)
+    assert len(files) == 3 and starts.endswith("has runs with different starts: 555555555555, 666666666666")
+
+
+def test_single_seeds_have_differences_without_intervals(tmp_path: Path) -> None:
+    ladder(tmp_path, {"b": 40, "c": 47}, seeds=1)
+    text = goldilocks_table.verdict_table(load_plan(), Scores.read(tmp_path))
+    assert "| zero-shot | +5 | +7.0 | - | not separable |" in text and "nan" not in text
+
+
+def test_a_trial_gets_the_page_of_the_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    results = tmp_path / "results/goldilocks"
+    results.mkdir(parents=True)
+    code, text = table(tmp_path, monkeypatch)
+    assert code == 1 and "no table of rows yet" in text and text.startswith("# ")
+    (results / "README.md").write_text("no markers")
+    with pytest.raises(SystemExit, match="between which its tables are written"):
+        table(tmp_path, monkeypatch)
+
+
 # Figures
 
 

@@ -23,6 +23,7 @@ from goldieval.scoring.cosine import check_finite
 T = TypeVar("T")
 
 IMAGES, TEXTS = 64, 128  # in a batch
+SMALLEST_EXPONENT = -120  # of a feature that is not zero: 2 ** 120 is a float32
 LEAST = 1e-6  # weight of all patches of a picture, where objects are too small to cover any
 USUAL_RESOLUTION = 224  # for a model that takes pictures of any size
 
@@ -35,7 +36,7 @@ SENTENCES = {FOR_OBJECT: object_sentence, FOR_BACKGROUND: background_sentence}
 def text_features(model: Adapter, texts: Sequence[str]) -> np.ndarray:
     """Return unit vectors of texts, (texts, dim); each distinct text is encoded once."""
     vectors, rows = _distinct_vectors(model, texts)
-    return _unit(vectors[rows], "text").numpy()
+    return unit_vectors(vectors[rows], "text").numpy()
 
 
 def image_features(model: Adapter, scenes: Sequence[Scene], patches: bool = True) -> dict[str, np.ndarray]:
@@ -55,7 +56,7 @@ def image_features(model: Adapter, scenes: Sequence[Scene], patches: bool = True
             return {IMAGE: model.encode_image(pixels)} | (patch_features(pixels, rows) if patch_features else {})
 
         parts = _in_units(model, encoded, batches(range(len(scenes)), IMAGES), "encoding drawn scenes", len(scenes))
-    return {name: _unit(torch.cat([part[name] for part in parts]), name).numpy() for name in parts[0]}
+    return {name: unit_vectors(torch.cat([part[name] for part in parts]), name).numpy() for name in parts[0]}
 
 
 class _PatchFeatures:
@@ -157,7 +158,8 @@ def _device(model: Adapter | TextConditioned) -> torch.device:
     return torch.device(getattr(model, "device", "cpu"))
 
 
-def _unit(features: torch.Tensor, what: str) -> torch.Tensor:
-    """Return unit vectors; a zero vector stays zero, since a text may attend to nothing."""
+def unit_vectors(features: torch.Tensor, what: str) -> torch.Tensor:
+    """Return unit vectors, whatever the scale; a zero vector stays zero, since a text may attend to nothing."""
     check_finite(features, what)
-    return F.normalize(features, dim=-1)
+    exponents = torch.frexp(features.abs().amax(dim=-1, keepdim=True)).exponent.clamp_min(SMALLEST_EXPONENT)
+    return F.normalize(torch.ldexp(features, -exponents), dim=-1)  # powers of two change no digit

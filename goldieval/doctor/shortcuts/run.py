@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from goldieval.core.containment import contained
 from goldieval.core.environment import pick_device
-from goldieval.core.errors import GoldievalError, NotApplicableError
+from goldieval.core.errors import GoldievalError, NotApplicableError, TaskError
 from goldieval.doctor.shortcuts.measure import Shortcuts, shortcuts
 from goldieval.models.adapter import Adapter, LoadOptions
 from goldieval.models.loading import load
@@ -29,7 +29,15 @@ def measured(model_spec: str, device: str = "auto", offline: bool = False) -> It
         if not isinstance(model, Adapter):
             raise NotApplicableError(f"model {spec.text}: --shortcuts needs a model that encodes pictures and texts.")
         with contained(f"measuring the features of {spec.text}", GoldievalError):
-            yield shortcuts(model, spec.text)
+            found = _measured(model, spec.text)
+        yield found
+
+
+def _measured(model: Adapter, spec: str) -> Shortcuts:
+    try:
+        return shortcuts(model, spec)
+    except TaskError as error:
+        raise TaskError(f"model {spec}: {error}") from error
 
 
 def untrained(beside: Sequence[Shortcuts]) -> Shortcuts | None:
