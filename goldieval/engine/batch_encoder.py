@@ -13,6 +13,7 @@ from goldieval.core.errors import AdapterError, TaskError
 from goldieval.core.transfers import Download, download
 from goldieval.core.units import thread_count, units
 from goldieval.engine.accelerator import launched_ahead
+from goldieval.models.returned import check_features
 
 if TYPE_CHECKING:
     import torch
@@ -108,13 +109,7 @@ class BatchEncoder:
 
     def _checked(self, features: torch.Tensor, count: int) -> Download:
         """Return features as they arrive on the CPU, shape (count, dim). Raises AdapterError for anything else."""
-        import torch
-
-        if not isinstance(features, torch.Tensor):
-            raise AdapterError(f"{self._name}() must return a tensor; it returned {type(features).__name__}.")
-        if features.ndim != 2 or len(features) != count or features.shape[1] == 0 or features.is_complex():
-            returned = f"{features.dtype} {tuple(features.shape)}"
-            raise AdapterError(f"{self._name}() must return floats of shape ({count}, dim); it returned {returned}.")
+        check_features(features, count, self._name)
         return download(features.detach().float())
 
     def _of_one_width(self, array: np.ndarray) -> np.ndarray:

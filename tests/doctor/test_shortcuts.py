@@ -183,6 +183,15 @@ def test_features_that_are_no_numbers_are_an_error() -> None:
         background_share(model(NotANumber()))
 
 
+@pytest.mark.parametrize("shape", [(), (4, 2), (0,)])
+def test_features_of_another_shape_are_an_error(shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Numbers of another shape could be arranged as if they were vectors."""
+    wrong = model(Constant())
+    monkeypatch.setattr(wrong, "encode_image", lambda pixels: torch.rand(len(pixels), *shape))
+    with pytest.raises(GoldievalError, match=r"encode_image\(\) must return floats of shape \(64, dim\)"):
+        background_share(wrong)
+
+
 def test_an_error_names_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run, "load", lambda spec, options: model(NotANumber()))
     with pytest.raises(GoldievalError, match="model random: 960 of 960 image embeddings hold NaN or infinite"):

@@ -144,10 +144,9 @@ def test_a_run_that_another_process_does_is_left_to_it(tmp_path: Path, monkeypat
     runner, planned = Runner(Folders(tmp_path), START, 1, Stop()), Planned("images-b-seed0", "goldilocks/b_clip", {})
     done: list[str] = []
     monkeypatch.setattr(Runner, "_whole_run", lambda self, planned, run, test: done.append(planned.name))
-    with (
-        lock_file(tmp_path / "runs/goldilocks/images-b-seed0" / runs.LOCK),
-        pytest.raises(FailedError, match="another"),
-    ):
+    lock = tmp_path / "runs/goldilocks/images-b-seed0" / runs.LOCK
+    lock.parent.mkdir(parents=True)
+    with lock_file(lock), pytest.raises(FailedError, match="another process does this run"):
         runner.run(planned, test=True)
     assert done == []
     runner.run(planned, test=True)

@@ -17,6 +17,7 @@ from goldieval.data.shapes.world import Scene
 from goldieval.doctor.shortcuts.scenes import background_sentence, object_sentence
 from goldieval.models.adapter import Adapter, Dense, TextConditioned, inference
 from goldieval.models.inputs import batches, stacked
+from goldieval.models.returned import check_features
 from goldieval.scoring.conditioned import ConditionedScorer
 from goldieval.scoring.cosine import check_finite
 
@@ -53,7 +54,9 @@ def image_features(model: Adapter, scenes: Sequence[Scene], patches: bool = True
 
         def encoded(rows: Sequence[int]) -> dict[str, torch.Tensor]:
             pixels = stacked([model.preprocess(draw(scenes[row], side)) for row in rows])
-            return {IMAGE: model.encode_image(pixels)} | (patch_features(pixels, rows) if patch_features else {})
+            image = model.encode_image(pixels)
+            check_features(image, len(rows), "encode_image")
+            return {IMAGE: image} | (patch_features(pixels, rows) if patch_features else {})
 
         parts = _in_units(model, encoded, batches(range(len(scenes)), IMAGES), "encoding drawn scenes", len(scenes))
     return {name: unit_vectors(torch.cat([part[name] for part in parts]), name).numpy() for name in parts[0]}
@@ -117,7 +120,9 @@ def _distinct_vectors(model: Adapter, texts: Sequence[str]) -> tuple[torch.Tenso
     trim: Callable[[torch.Tensor], torch.Tensor] = getattr(model, "trim", lambda tokens: tokens)
 
     def encoded(part: Sequence[str]) -> dict[str, torch.Tensor]:
-        return {"text": model.encode_text(trim(model.tokenize(part)))}
+        vectors = model.encode_text(trim(model.tokenize(part)))
+        check_features(vectors, len(part), "encode_text")
+        return {"text": vectors}
 
     with inference(model):
         parts = _in_units(model, encoded, batches(distinct, TEXTS), "encoding sentences", len(distinct))
