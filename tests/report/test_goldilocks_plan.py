@@ -97,7 +97,7 @@ def test_batches_differ_in_nothing_but_the_batch_and_the_method(group: str) -> N
 def test_the_smallest_corpus_is_seen_ten_times() -> None:
     recipes = [run.whole() for run in planned("scenes")]
     sizes = {recipe.data.scenes for recipe in recipes} | {20_000}
-    assert sizes == {2_500, 5_000, 10_000, 20_000, 40_000, 80_000}
+    assert sizes == {2_500, 10_000, 20_000, 80_000}
     assert {recipe.optimiser.steps for recipe in recipes} == {PLAN.length}
     assert PLAN.length * 64 / min(sizes) >= 10
 
@@ -135,7 +135,7 @@ def test_claims_name_rows_and_columns_that_there_are() -> None:
 
 def test_a_row_that_does_not_exist_is_one_line(tmp_path: Path) -> None:
     file = tmp_path / "plan.yaml"
-    file.write_text(plans.FILE.read_text().replace("rows: {b: 5, c: 5, e: 5, f: 5}", "rows: {b: 5, x: 5}"))
+    file.write_text(plans.FILE.read_text().replace("rows: {b: 5, c: 5, e: 3, f: 3}", "rows: {b: 5, x: 5}"))
     with pytest.raises(SystemExit, match=r"plan.yaml: time names row x; there are b, c, e"):
         plans.load_plan(file)
 
