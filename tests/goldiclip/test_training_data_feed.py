@@ -134,7 +134,13 @@ def test_an_error_within_a_worker_is_not_taken_for_its_death(error: type[Excepti
 
 
 @pytest.mark.parametrize(
-    "error", [ConnectionResetError(104, "Connection reset by peer"), EOFError(), UnpicklingError("truncated")]
+    "error",
+    [
+        ConnectionResetError(104, "Connection reset by peer"),
+        EOFError(),
+        UnpicklingError("truncated"),
+        RuntimeError("received 0 items of ancdata"),  # a tensor's file handle that never came
+    ],
 )
 def test_a_pipe_that_breaks_before_the_worker_is_seen_to_be_dead_is_its_death(error: Exception, tmp_path: Path) -> None:
     def broken() -> Iterator[Batch]:

@@ -147,7 +147,8 @@ def _sigchld_kept() -> Iterator[None]:
 
 
 def _is_worker_death(error: Exception) -> bool:
-    """Whether a worker is gone: torch says so, or its end of the pipe broke before torch could see it."""
-    if isinstance(error, RuntimeError):
-        return "DataLoader worker (pid" in str(error) or "Pin memory thread exited" in str(error)
-    return not str(error).startswith("Caught ")  # as torch words what a worker raised
+    """Whether a worker is gone: torch says so, or what it was sending broke off before torch could see it.
+
+    What was raised within a worker is worded by torch, whatever its type.
+    """
+    return not str(error).startswith("Caught ")
