@@ -129,7 +129,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--measure", action="store_true", help="measure the rates, and stop; nothing else should run")
     parser.add_argument("--limit-hours", type=float, help="stop after so many hours")
     parser.add_argument("--out", type=Path, default=ROOT, help="folder of results/ and runs/; by default this checkout")
-    parser.add_argument("--steps", type=_positive, help="a trial with at most so many steps; needs --out")
+    parser.add_argument("--steps", type=_positive, help="limit the steps of each training, for a trial; needs --out")
     options = parser.parse_args()
     options.out = options.out.resolve()
     if options.steps and options.out == ROOT:

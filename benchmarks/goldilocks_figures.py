@@ -41,10 +41,7 @@ def ladder(scores: Scores) -> Figure | None:
             for place, row in enumerate(rows):
                 _point(axis, scores, f"{group}/{row}", column, place + shift, COLOURS[row], filled)
         axis.set_xticks(range(len(rows)), [f"({row})" for row in rows])
-        axis.set_title(column)
-    axes[0].set_ylabel("score, %")
-    figure.supxlabel("filled: equal images; open: as much processor time as (h)", fontsize=8)
-    return figure
+    return _labelled(figure, axes, "filled: equal images; open: as much processor time as (h)")
 
 
 def strata(scores: Scores) -> Figure | None:
@@ -76,11 +73,8 @@ def equal_time(scores: Scores) -> Figure | None:
             seconds = [fmean(_seconds(run, step) for run in own) for step in steps]
             means = [fmean(on_the_way(run, step)[column] for run in own) for step in steps]
             axis.plot(seconds, means, marker=".", color=COLOURS[row], label=f"({row})")
-            axis.set_title(column)
-    axes[0].set_ylabel("score, %")
     axes[0].legend(frameon=False, fontsize=7)
-    figure.supxlabel("processor seconds of training", fontsize=8)
-    return figure
+    return _labelled(figure, axes, "processor seconds of training")
 
 
 def data_efficiency(scores: Scores) -> Figure | None:
@@ -100,11 +94,8 @@ def data_efficiency(scores: Scores) -> Figure | None:
             axis.set_xscale("log")
             axis.set_xticks([size for size, _ in shown], [f"{size / 1000:g}" for size, _ in shown])
             axis.minorticks_off()
-            axis.set_title(column)
-    axes[0].set_ylabel("score, %")
     axes[0].legend(frameon=False, fontsize=7)
-    figure.supxlabel("unique scenes, thousands", fontsize=8)
-    return figure
+    return _labelled(figure, axes, "unique scenes, thousands")
 
 
 def weights(scores: Scores) -> Figure | None:
@@ -139,6 +130,15 @@ def _panels(number: int) -> tuple[Figure, Sequence[Any]]:
     for axis in axes:
         axis.spines[["top", "right"]].set_visible(False)
     return figure, axes
+
+
+def _labelled(figure: Figure, axes: Sequence[Any], below: str) -> Figure:
+    """Return a figure of headline scores with the titles of its panels and what its horizontal axes are."""
+    for axis, column in zip(axes, HEADLINES, strict=True):
+        axis.set_title(column)
+    axes[0].set_ylabel("score, %")
+    figure.supxlabel(below, fontsize=8)
+    return figure
 
 
 def _point(axis: Any, scores: Scores, row: str, column: str, place: float, colour: str, filled: bool) -> None:

@@ -72,8 +72,8 @@ def verdicts(claims: Sequence[Claim], scores: Scores) -> list[tuple[Claim, list[
     tests = {
         (place, column): _test(claim, column, scores) for place, claim in enumerate(claims) for column in claim.columns
     }
-    made = [key for key, test in tests.items() if test is not None and not math.isnan(test.p)]
-    adjusted = dict(zip(made, holm([tests[key].p for key in made]), strict=True))  # type: ignore[union-attr]
+    made = {key: test.p for key, test in tests.items() if test is not None and not math.isnan(test.p)}
+    adjusted = dict(zip(made, holm(list(made.values())), strict=True))
     lines = []
     for place, claim in enumerate(claims):
         own = [

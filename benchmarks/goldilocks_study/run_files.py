@@ -111,14 +111,18 @@ def _is_kept(metric: str, record: Record) -> bool:
 
 
 def curves(log: list[dict[str, Any]]) -> dict[str, list[float]]:
-    """Return the log of a training as means over equal parts of it."""
+    """Return the log of a training as means over equal parts of it.
+
+    Raises:
+        ValueError: a loss is in no step of a part.
+    """
     bounds = sorted({round(part * len(log) / POINTS) for part in range(POINTS + 1)})
     parts = [log[first:last] for first, last in pairwise(bounds)]
     found: dict[str, list[float]] = {"step": [part[-1]["step"] for part in parts]}
     for kind in ("losses", "weights"):
         for name in log[-1][kind]:
             of_parts = [[line[kind][name] for line in part if name in line[kind]] for part in parts]
-            found[f"{kind}/{name}"] = [round(sum(part) / len(part), DIGITS) if part else 0.0 for part in of_parts]
+            found[f"{kind}/{name}"] = [round(statistics.fmean(part), DIGITS) for part in of_parts]
     return found
 
 

@@ -14,8 +14,8 @@ class Parts(Protocol):
     """Finished parts of the work on one task, such as its pictures, by number; kept until its record is written.
 
     Attributes:
-        folder: folder for files of the family, removed together with the parts; whoever writes a file creates it. None
-            if nothing is kept.
+        folder: folder for files of the family, which the family creates and which is removed together with the parts;
+            None if nothing is kept.
     """
 
     folder: Path | None

@@ -146,6 +146,6 @@ def clamp_logit_scales(student: Student) -> None:
     for name, parameter in student.model.named_parameters():
         if name.endswith("logit_scale"):
             parameter.clamp_(0, math.log(MAX_LOGIT_SCALE))
-    for name, parameter in student.state.named_parameters():
-        if name.startswith("scales."):
-            parameter.clamp_(0, math.log(student.recipe.teacher.largest_scale or MAX_LOGIT_SCALE))
+    if (largest := student.recipe.teacher.largest_scale) is not None:
+        for name in student.recipe.learned_scales:
+            student.state.scales[name].clamp_(0, math.log(largest))

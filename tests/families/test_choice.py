@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from family_cases import choice_task as task
 from family_cases import compared, pictures, values
 
 from goldieval.core.errors import TaskError
@@ -20,23 +20,6 @@ from goldieval.scoring.blocks import PatchBlocks
 from goldieval.scoring.conditioned import conditioned_matrix
 from goldieval.scoring.cosine import unit
 from goldieval.scoring.similarities import ConditionedSimilarity, GlobalSimilarity
-from goldieval.tasks.card import Task
-from goldieval.tasks.card_types import ChoiceCard
-
-
-def task(**params: Any) -> Task:
-    card = ChoiceCard(
-        name="tiny",
-        version=1,
-        protocol="by hand",
-        title="Tiny",
-        licence="none",
-        source={"reader": "folder", "path": "."},  # type: ignore[arg-type]
-        family="choice",
-        headline="accuracy",
-        params=params,  # type: ignore[arg-type]
-    )
-    return Task(card, Path("card.yaml"))
 
 
 def dataset(texts: int, owner: list[int], choices: list[list[tuple[int, int]]], **more: Any) -> Dataset:

@@ -9,7 +9,7 @@ from goldieval.data.image_source import NoImage
 from goldieval.data.samples import ImageSample
 from goldieval.families.base import Prepared, Scored
 from goldieval.tasks.card import Task
-from goldieval.tasks.card_types import VqaCard
+from goldieval.tasks.card_types import ChoiceCard, VqaCard
 
 
 def pictures(count: int) -> list[ImageSample]:
@@ -28,15 +28,24 @@ def compared(family: Any, prepared: Prepared[Any], similarity: Any) -> Scored:
 
 def vqa_task(headline: str = "accuracy", **params: Any) -> Task:
     """A task of questions by hand."""
-    card = VqaCard(
+    return _task(VqaCard, "vqa", headline, params)
+
+
+def choice_task(**params: Any) -> Task:
+    """A task of choices by hand."""
+    return _task(ChoiceCard, "choice", "accuracy", params)
+
+
+def _task(card_type: type[VqaCard] | type[ChoiceCard], family: Any, headline: str, params: Any) -> Task:
+    card = card_type(
         name="tiny",
         version=1,
         protocol="by hand",
         title="Tiny",
         licence="none",
         source={"reader": "folder", "path": "."},  # type: ignore[arg-type]
-        family="vqa",
+        family=family,
         headline=headline,
-        params=params,  # type: ignore[arg-type]
+        params=params,
     )
     return Task(card, Path("card.yaml"))

@@ -147,8 +147,8 @@ def _sigchld_kept() -> Iterator[None]:
 
 
 def _is_worker_death(error: Exception) -> bool:
-    """Whether a worker is gone: torch says so, or what it was sending broke off before torch could see it.
+    """Return whether a worker died: reported by torch, or seen first as a batch that was not sent completely.
 
-    What was raised within a worker is worded by torch, whatever its type.
+    The message of an exception that was raised within a worker begins with "Caught", whatever its type.
     """
     return not str(error).startswith("Caught ")
