@@ -273,6 +273,9 @@ def test_curves_are_means_of_equal_parts() -> None:
     )
     short = run_files.curves(log[-2:])
     assert short["step"] == [89, 90] and short["losses/softmax"] == [89.0, 90.0]
+    del log[-2]["losses"]["vqa"]  # alone in its part
+    with pytest.raises(ValueError, match="at least one"):
+        run_files.curves(log[-2:])
 
 
 def test_a_run_file_is_checked_before_it_is_written(tmp_path: Path) -> None:
