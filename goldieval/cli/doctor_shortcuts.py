@@ -81,13 +81,14 @@ def _write_page(html: Path, found: list[Shortcuts], untrained: Shortcuts | None)
 def _print(found: Shortcuts, untrained: Shortcuts | None, console: Console) -> None:
     from goldieval.cli.doctor_shortcut_tables import share_tables
     from goldieval.doctor.shortcuts import findings
-    from goldieval.report.share_screen import interval_note, share_panel
+    from goldieval.report.share_screen import interval_note, share_panels
 
     console.print(Text(f"{found.model}: what its features encode, in % of their variance", "bold"))
     for table in share_tables(found, untrained):
         console.print()
         console.print(Text(table.title, "bold"))
-        console.print(share_panel(table))
+        for panel in share_panels(table, console.width):
+            console.print(panel)
         _print_lines([*table.notes, interval_note(table)], console, "dim")
     console.print()
     _print_lines([findings.summary(found)], console, "")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from rich.cells import cell_len
 from rich.table import Table
 
 from goldieval.core.display import Text
@@ -9,20 +12,49 @@ from goldieval.metrics.variance_shares import Share
 from goldieval.report.share_table import ShareRow, ShareTable
 
 CHANCE = "chance"
+GAP = 1  # cells between columns
 SAME = "all the same"
 
 
-def share_panel(table: ShareTable) -> Table:
-    """Return the table with shares in percent, and a last row with what chance stays below."""
-    shown = Table(box=None, padding=(0, 1, 0, 0), header_style="bold", pad_edge=False)
-    shown.add_column("", no_wrap=True)
-    for heading in (*table.columns.values(), *table.beside):
-        shown.add_column(Text(heading), justify="right", no_wrap=True)
-    for row in table.rows:
-        shown.add_row(*map(Text, _cells(table, row)), style="dim" if row.reference else "")
+def share_panels(table: ShareTable, width: int) -> list[Table]:
+    """Return shares in percent, and in a last row what chance stays below, in one table or, if narrow, several.
+
+    Args:
+        table: the table.
+        width: cells of the terminal; columns that do not fit beside the others follow in a further table.
+    """
+    lines = _lines(table)
+    names, *widths = (GAP + max(map(cell_len, cells)) for cells in zip(*lines, strict=True))
+    blocks: list[list[int]] = []
+    free = 0
+    for place, wide in enumerate(widths, start=1):
+        if wide > free:
+            blocks.append([])
+            free = width + GAP - names
+        blocks[-1].append(place)
+        free -= wide
+    return [_panel(table, lines, places) for places in blocks]
+
+
+def _lines(table: ShareTable) -> list[list[str]]:
+    """Return headings, rows and chance, all equally long."""
+    headings = ["", *table.columns.values(), *table.beside]
+    lines = [headings, *(_cells(table, row) for row in table.rows)]
     if chance := table.chance:
         limits = [f"{100 * chance[name]:.1f}" if name in chance else "" for name in table.columns]
-        shown.add_row(*map(Text, [CHANCE, *limits, *("50" for _ in table.beside)]), style="dim")
+        lines.append([CHANCE, *limits, *("50" for _ in table.beside)])
+    return [line + [""] * (len(headings) - len(line)) for line in lines]
+
+
+def _panel(table: ShareTable, lines: Sequence[Sequence[str]], places: Sequence[int]) -> Table:
+    """Return some columns of a table."""
+    shown = Table(box=None, padding=(0, GAP, 0, 0), header_style="bold", pad_edge=False)
+    shown.add_column("", no_wrap=True)
+    for place in places:
+        shown.add_column(Text(lines[0][place]), justify="right", no_wrap=True)
+    dim = [row.reference for row in table.rows] + [True]
+    for line, grey in zip(lines[1:], dim, strict=False):  # chance is not always there
+        shown.add_row(*(Text(line[place]) for place in (0, *places)), style="dim" if grey else "")
     return shown
 
 

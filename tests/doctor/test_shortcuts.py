@@ -33,7 +33,7 @@ from goldieval.metrics.crossed_variance import BACKGROUND, OBJECTS
 from goldieval.metrics.variance_shares import REST
 from goldieval.models.loading import from_module
 from goldieval.models.torch_adapter import TorchAdapter
-from goldieval.report.share_screen import interval_note, share_panel
+from goldieval.report.share_screen import interval_note, share_panels
 from goldieval.report.share_table import ShareRow, ShareTable
 
 SIDE, PATCH, DIM = 32, 8, 48
@@ -207,7 +207,7 @@ def test_unit_vectors_do_not_depend_on_the_scale_of_features(scale: float) -> No
 
 def test_the_same_features_have_no_intervals() -> None:
     table = ShareTable("", [], {"shape": "shape"}, (), (), [ShareRow("image", None)])
-    assert interval_note(table) == "" and share_panel(table).row_count == 1
+    assert interval_note(table) == "" and share_panels(table, 80)[0].row_count == 1
 
 
 def pooled_model() -> PooledAdapter:
@@ -265,10 +265,13 @@ def test_bad_input_is_one_line(arguments: list[str], message: str) -> None:
     assert message in one_line(answer.err)
 
 
-def test_screen_page_and_json(monkeypatch: pytest.MonkeyPatch, silhouettes: Shortcuts, tmp_path: Path) -> None:
+@pytest.mark.parametrize("columns", [80, 60])
+def test_screen_page_and_json(
+    monkeypatch: pytest.MonkeyPatch, silhouettes: Shortcuts, tmp_path: Path, columns: int
+) -> None:
     from dataclasses import replace
 
-    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("COLUMNS", str(columns))
     strange = replace(silhouettes, model="file:<b>&\x1b[31m")
     monkeypatch.setattr(run, "measured", lambda *_: iter([strange]))
     monkeypatch.setattr(run, "untrained", lambda _: silhouettes)
@@ -276,7 +279,7 @@ def test_screen_page_and_json(monkeypatch: pytest.MonkeyPatch, silhouettes: Shor
     screen = goldieval("doctor", "--model", "x", "--shortcuts", "--html", str(page))
     assert (screen.code, screen.err) == (0, "")
     assert "image, untrained" in screen.out and "\x1b" not in screen.out and "…" not in screen.out
-    assert max(len(line) for line in screen.out.splitlines() if not line.startswith("page:")) <= 80
+    assert max(len(line) for line in screen.out.splitlines() if not line.startswith("page:")) <= columns
     text = page.read_text(encoding="utf-8")
     assert "&lt;b&gt;&amp;" in text and "<b>&" not in text and "\x1b" not in text
     assert "<script" not in text and text.count('class="track') == 2 * (1 + 1 + 3)
