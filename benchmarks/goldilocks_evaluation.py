@@ -14,7 +14,7 @@ import argparse
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,8 @@ from goldieval.core.packaged import packaged
 from goldieval.doctor.shortcuts.measure import background_share
 from goldieval.goldiclip.checkpoint import load_weights
 from goldieval.goldiclip.checkpoint_folder import checkpoints
+
+Params = Mapping[str, Mapping[str, Any]]  # task to parameters that replace those of its card
 
 
 def evaluate_run(run: Path, test: bool) -> None:
@@ -46,12 +48,12 @@ def evaluate_run(run: Path, test: bool) -> None:
     last, info = load_weights(steps[-1])
     own, *others = ways(info.scoring)
     for way in (own, *others):
-        _evaluate(steps, cards, run / "validation" / way, way)
+        _evaluate(steps, cards, run / "validation" / way, way, plan.params)
     if test:
         decoder_tasks = plan.at_the_end.decoder_tasks if last.decoder is not None else []
-        _evaluate(steps[-1:], [*plan.at_the_end.tasks, *decoder_tasks], run / "test" / own, own)
+        _evaluate(steps[-1:], [*plan.at_the_end.tasks, *decoder_tasks], run / "test" / own, own, plan.params)
         for way in others:
-            _evaluate(steps[-1:], plan.on_the_way.tasks, run / "test" / way, way)
+            _evaluate(steps[-1:], plan.on_the_way.tasks, run / "test" / way, way, plan.params)
     if not (run / SHARES).is_file():
         atomic_write(run / SHARES, json.dumps(_shares(steps[-1])).encode())
     shutil.rmtree(run / "embeddings", ignore_errors=True)
@@ -62,12 +64,17 @@ def ways(own: str) -> list[str]:
     return ["global"] if own == "global" else [own, "global"]
 
 
-def _evaluate(models: Sequence[Path], tasks: Sequence[str], out: Path, way: str) -> None:
-    records = evaluate([f"goldiclip@{model}" for model in models], list(tasks), out=out, scoring=way)
-    failed = [record for record in records if record.status != "ok"]
-    if failed or records.models_failed:
-        reasons = [f"{record.task.name}: {record.reason}" for record in failed]
-        raise SystemExit([*map(str, records.models_failed.values()), *reasons][0])
+def _evaluate(models: Sequence[Path], tasks: Sequence[str], out: Path, way: str, params: Params) -> None:
+    """Evaluate models on tasks, those with parameters of their own one by one, as an override is for all of a call."""
+    special = {task: params[name] for task in tasks if (name := Path(task).stem.removesuffix(VALIDATION)) in params}
+    calls: list[tuple[list[str], Mapping[str, Any]]] = [([task], own) for task, own in special.items()]
+    for names, overrides in [([task for task in tasks if task not in special], {}), *calls]:
+        specs = [f"goldiclip@{model}" for model in models]
+        records = evaluate(specs, names, out=out, scoring=way, overrides=overrides)
+        failed = [record for record in records if record.status != "ok"]
+        if failed or records.models_failed:
+            reasons = [f"{record.task.name}: {record.reason}" for record in failed]
+            raise SystemExit([*map(str, records.models_failed.values()), *reasons][0])
 
 
 def _shares(checkpoint: Path) -> dict[str, float]:

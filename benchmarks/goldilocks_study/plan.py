@@ -28,6 +28,7 @@ class Plan(Part):
         evaluations: evaluations of a run on its way.
         on_the_way: what they evaluate.
         at_the_end: what is evaluated for the tables.
+        params: task to parameters that replace those of its card, in all evaluations.
         rows: row to its recipe.
         groups: groups of runs by name.
         gate: what has to hold for a table to be printed.
@@ -39,6 +40,7 @@ class Plan(Part):
     evaluations: int
     on_the_way: OnTheWay
     at_the_end: AtTheEnd
+    params: dict[str, dict[str, Any]]
     rows: dict[str, str]
     groups: dict[str, Group]
     gate: Gate
