@@ -29,6 +29,7 @@ from goldieval.core.errors import GoldievalError
 from goldieval.core.locks import lock_file
 from goldieval.data.shapes import sample_scene
 from goldieval.data.shapes.world import SHAPES
+from goldieval.engine.averages import results_of
 from goldieval.goldiclip.tokenizer import Tokenizer
 from goldieval.tasks.card import load_card
 
@@ -112,6 +113,31 @@ def test_cards_of_the_validation_split_differ_from_the_shipped_ones_in_their_sce
         assert card.name == f"{task}-validation" and card.protocol.startswith("300 validation scenes, ")
         assert card.params == shipped.params and card.headline == shipped.headline
         assert card.source == shipped.source.model_copy(update={"split": "validation", "scenes": 300})
+
+
+def test_tasks_in_pools_are_evaluated_one_by_one_on_either_split(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    calls: list[tuple[list[str], dict[str, Any]]] = []
+
+    def evaluate(models: list[str], tasks: list[str], *, overrides: dict[str, Any], **_: Any) -> Any:
+        calls.append((tasks, dict(overrides)))
+        return results_of([])
+
+    monkeypatch.setattr(goldilocks_evaluation, "evaluate", evaluate)
+    params = {"shapes-question": {"folds": 20}}
+    for ending in ("", "-validation.yaml"):
+        tasks = [f"shapes-zeroshot{ending}", f"shapes-question{ending}"]
+        calls.clear()
+        goldilocks_evaluation._evaluate([Path("step")], tasks, tmp_path, "global", params)
+        assert calls == [(tasks[:1], {}), (tasks[1:], {"folds": 20})]
+
+
+def test_the_plan_pools_only_tasks_that_it_evaluates() -> None:
+    plan = load_plan()
+    assert set(plan.params) <= set(plan.on_the_way.tasks) <= set(plan.at_the_end.tasks)
+    for task, params in plan.params.items():
+        load_task(task).override(params)
 
 
 def test_runs_with_a_file_are_skipped_and_others_are_done_once(
