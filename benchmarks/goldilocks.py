@@ -56,10 +56,10 @@ def main() -> int:
         raise SystemExit(str(error)) from None
     if options.measure or options.stage == "start":
         return 0
-    rates = _rates_for(plan, folders, options.stage)
+    rows = rows_with_rates(list(plan.groups_of(options.stage, options.only).values()))
+    rates = rates_of(plan, folders, rows)  # as they were measured before
     runner = Runner(folders, fingerprint, options.threads, stop)
-    planned = plan.of_stage(options.stage, rates, start, options.steps)
-    return _train(plan, runner, [run for run in planned if run.name.startswith(options.only)], options.jobs)
+    return _train(plan, runner, plan.of_stage(options.stage, rates, start, options.steps, options.only), options.jobs)
 
 
 def _costs(plan: Plan, rates: dict[str, float], start: Path) -> list[str]:
@@ -101,12 +101,6 @@ def _failure(plan: Plan, runner: Runner, run: Planned) -> str:
     except (FailedError, GoldievalError, OSError, ValueError) as error:  # also what a damaged file of the run raises
         return f"{run.name}: {error}"
     return ""
-
-
-def _rates_for(plan: Plan, folders: Folders, stage: Stage) -> dict[str, float]:
-    """Return the rates that a stage needs, as they were measured before."""
-    rows = rows_with_rates([group for group in plan.groups.values() if group.stage == stage])
-    return rates_of(plan, folders, rows)
 
 
 def _stopped(left: int) -> int:

@@ -54,7 +54,17 @@ class Plan(Part):
             raise ValueError(f"{unknown[0]}; there are {', '.join(self.rows)}")
         return self
 
-    def of_stage(self, stage: Stage, rates: Mapping[str, float], start: Path, steps: int | None) -> list[Planned]:
+    def groups_of(self, stage: Stage, only: str = "") -> dict[str, Group]:
+        """Return the groups of a stage with runs whose names may begin with ``only``."""
+        return {
+            name: group
+            for name, group in self.groups.items()
+            if group.stage == stage and (f"{name}-".startswith(only) or only.startswith(f"{name}-"))
+        }
+
+    def of_stage(
+        self, stage: Stage, rates: Mapping[str, float], start: Path, steps: int | None, only: str = ""
+    ) -> list[Planned]:
         """Return the runs of a stage, first one seed of everything, then the next.
 
         Args:
@@ -62,16 +72,18 @@ class Plan(Part):
             rates: processor seconds per step of a row, for rows of equal processor time.
             start: checkpoint that all begin with.
             steps: steps of the longest runs, for a trial; None for those of the plan.
+            only: what their names begin with.
         """
-        groups = {name: group for name, group in self.groups.items() if group.stage == stage}
+        groups = self.groups_of(stage, only)
         most = max((seeds for group in groups.values() for seeds in group.rows.values()), default=0)
-        return [
+        runs = [
             self._planned(name, row, variant, group.first_seed + number, rates, start, steps)
             for number in range(most)
             for name, group in groups.items()
             for row, variant in _cells(group)
             if number < group.rows[row]
         ]
+        return [run for run in runs if run.name.startswith(only)]
 
     def _planned(
         self, name: str, row: str, variant: str, seed: int, rates: Mapping[str, float], start: Path, trial: int | None

@@ -37,6 +37,13 @@ def test_a_cut_stage_is_a_whole_one_with_fewer_seeds() -> None:
         assert turns == sorted(turns)
 
 
+def test_a_part_of_a_stage_needs_the_rates_of_its_own_groups_alone() -> None:
+    assert set(PLAN.groups_of("final")) == {"images", "time", "long"}
+    assert set(PLAN.groups_of("final", "images-b")) == {"images"} and not PLAN.groups_of("final", "image-")
+    found = PLAN.of_stage("final", {}, START, None, "images-b-")
+    assert [run.name for run in found] == [f"images-b-seed{seed}" for seed in range(5)]
+
+
 def test_there_are_five_seeds_where_a_claim_is_made() -> None:
     seeds = Counter((run.about["group"], run.about["row"]) for run in planned("final"))
     assert {row for (group, row), number in seeds.items() if group == "images" and number == 5} == set("bcefh")
